@@ -1,0 +1,1 @@
+"""Supervised real-time connections for synchronous Python."""

@@ -1,0 +1,80 @@
+"""Words raised: every error that a user can meet, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pykka
+
+if TYPE_CHECKING:
+    from actors.events import SubscriptionState, Topic
+
+
+class LinewardenError(Exception):
+    """The root of all errors that Linewarden raises on purpose."""
+
+
+class ConfigError(LinewardenError):
+    """A config has mistakes: `problems` holds one sentence for each of them.
+
+    Every sentence names the file, the table, the key, what was expected and, where there is
+    one, the nearest known name.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class SubscribeError(LinewardenError):
+    """Not every topic was confirmed in time. The stream is open all the same.
+
+    `stream` is the open stream; `results` tells for each topic what is known of it.
+    """
+
+    def __init__(
+        self, message: str, stream: object = None, results: Mapping[Topic, SubscriptionState] | None = None
+    ) -> None:
+        self.stream = stream
+        self.results = dict(results or {})
+        super().__init__(message)
+
+
+class StreamClosed(LinewardenError):
+    """`Closed` was delivered: nothing follows it in this stream."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the stream is closed: {reason}")
+
+
+class RuntimeStopped(LinewardenError):
+    """The runtime has ended, so nobody is there to answer this call."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the runtime has stopped: {reason}")
+
+
+class NotLive(LinewardenError):
+    """Lines that are not live yet, each with its reason in `reasons`. They go on trying."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = dict(reasons)
+        lines = "; ".join(f"{line}: {reason}" for line, reason in self.reasons.items())
+        super().__init__(f"not live: {lines}")
+
+
+class ForkError(LinewardenError):
+    """A runtime was used in a forked child: its threads stayed behind in the parent."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this runtime was started before a fork, and its threads are not in this process. "
+            "Call actors.start() after the fork (gunicorn: in post_fork, without preload_app)."
+        )
+
+
+class Timeout(LinewardenError, pykka.Timeout, TimeoutError):
+    """Nothing came within the time that the caller gave. What was asked of is unharmed."""

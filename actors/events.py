@@ -1,0 +1,89 @@
+"""Words to users: what a stream carries, and what its topics are called."""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, TypeVar
+
+from msgspec import Struct
+
+Event = TypeVar("Event")
+Option = str | int | float | bool
+Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal options are equal
+
+Desire = Literal["desired", "sent", "confirmed", "rejected"]
+GapReason = Literal["disconnect", "overflow", "sequence", "dispatcher", "quarantine", "unknown"]
+LifecycleState = Literal["connected", "disconnected", "reconnecting", "restored", "failed", "paused"]
+
+
+class Topic(Struct, frozen=True, order=True, cache_hash=True):
+    """What can be subscribed to: a feed's channel, a key in it, and the options that matter.
+
+    Topics are made by the feed's venue, which brings keys and options into one form, so that
+    two spellings of one subscription are one topic.
+    """
+
+    feed: str
+    channel: str
+    key: str = ""  # empty on a channel without keys
+    options: Options = ()
+
+    def __str__(self) -> str:
+        text = "/".join(part for part in (self.feed, self.channel, self.key) if part)
+        if not self.options:
+            return text
+        return text + "?" + "&".join(f"{name}={value}" for name, value in self.options)
+
+
+class SubscriptionState(Struct, frozen=True):
+    """How far a wanted subscription has come: desired, sent, confirmed or rejected."""
+
+    state: Desire
+    assumed: bool = False  # confirmed by the venue's silence: it does not acknowledge this channel
+    reason: str = ""  # why the venue rejected it, in the venue's words
+
+
+class Gap(Struct, frozen=True):
+    """Here something is missing, or may be: between two events of one topic.
+
+    `missed` is the number of events lost where that is known. `since_ns` and `until_ns` are
+    wall-clock nanoseconds and bound the time that was not seen.
+    """
+
+    topic: Topic
+    reason: GapReason
+    missed: int | None
+    since_ns: int
+    until_ns: int
+    epoch: int
+
+
+class Lifecycle(Struct, frozen=True):
+    """The line under a stream changed its state, at this place between two events.
+
+    `attempt` counts the tries since the line was last stable. `at_ns` is wall-clock nanoseconds.
+    """
+
+    line: str
+    state: LifecycleState
+    epoch: int
+    attempt: int
+    reason: str
+    at_ns: int
+
+
+class Closed(Struct, frozen=True):
+    """The end of a stream; nothing follows it."""
+
+    reason: str
+
+
+Marker = Gap | Lifecycle | Closed
+
+
+class Received(Struct, Generic[Event], frozen=True):
+    """An event with where it came from. `received_ns` is wall-clock nanoseconds."""
+
+    topic: Topic
+    received_ns: int
+    epoch: int
+    event: Event

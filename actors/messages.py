@@ -1,0 +1,394 @@
+"""Words between actors, and the reasons for which one of them ends.
+
+Commands are VerbNoun and ask; reports are NounVerbed and tell what nobody can refuse. Times are
+monotonic seconds where they are called `at`, wall-clock nanoseconds where they end in `_ns`.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from actors.events import GapReason, LifecycleState, SubscriptionState, Topic
+
+if TYPE_CHECKING:
+    from actors.stream import Stream
+
+# ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
+
+
+class Stopped(Struct, frozen=True):
+    """It was asked to: OTP's `normal` and `shutdown`."""
+
+    text: str = "stopped"
+    code: str = "stopped"
+
+
+class Retryable(Struct, frozen=True):
+    """The network or the venue failed in a way that passes: try again after the backoff.
+
+    `code` is short and stable (`lost`, `pong_timeout`, `http_503`, `close_1006`); `text` is for
+    people and names no secret.
+    """
+
+    text: str
+    code: str = "lost"
+
+
+class Slow(Struct, frozen=True):
+    """The venue wants to be left alone for a while: `retry_after` seconds, where it says so."""
+
+    text: str
+    code: str
+    retry_after: float | None = None
+
+
+class Fatal(Struct, frozen=True):
+    """Trying again cannot help and may hurt: nothing happens until somebody acts on `advice`."""
+
+    text: str
+    code: str
+    advice: str = ""
+
+
+class Crashed(Struct, frozen=True):
+    """A defect of ours: an exception nobody expected. The traceback is in the log."""
+
+    text: str
+    code: str = "crashed"
+
+
+Reason = Stopped | Retryable | Slow | Fatal | Crashed
+
+
+class Endpoint(Struct, frozen=True):
+    """Where to connect to, and what to say in the handshake. Its repr shows no secret."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    subprotocols: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.url.partition('?')[0]!r})"
+
+
+# ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────
+
+
+class Report(Struct, frozen=True):
+    line: str
+    epoch: int  # of the line
+
+
+class LineStarted(Report, frozen=True):
+    """Supervisor to dispatcher, before the connection runs: this epoch's data may come."""
+
+
+class LineUpgraded(Report, frozen=True):
+    """Connection to supervisor: the venue accepted the WebSocket. This life counts as one."""
+
+
+class SessionOpened(Report, frozen=True):
+    """Logged in: subscriptions may be sent. Live comes later, when all are confirmed."""
+
+
+class LineSettled(Report, frozen=True):
+    """Registry to supervisor: every desired topic of the line is confirmed or rejected."""
+
+
+class LineUnsettled(Report, frozen=True):
+    """Registry to supervisor: some desired topic of the line waits for the venue's answer."""
+
+
+class LineChanged(Report, frozen=True):
+    """Supervisor to dispatcher: what the streams of this line are to be told of its life."""
+
+    state: LifecycleState
+    attempt: int
+    reason: str
+    at_ns: int
+
+
+class LineLost(Report, frozen=True):
+    """Supervisor to registry and heartbeat: this epoch is over."""
+
+
+class VenueComplained(Report, frozen=True):
+    """Connection to supervisor: an error of the venue that concerns no topic of ours."""
+
+    code: str
+    text: str
+
+
+class EventsReceived(Report, frozen=True):
+    """Connection to dispatcher: the events of one read, in the venue's order."""
+
+    pairs: list[tuple[Topic, Any]]
+    received_ns: int
+
+
+class TopicsSent(Report, frozen=True):
+    """Connection to registry: the session sent these again by itself; they are unconfirmed."""
+
+    topics: tuple[Topic, ...]
+
+
+class TopicsConfirmed(Report, frozen=True):
+    topics: tuple[Topic, ...]
+    assumed: bool = False
+
+
+class TopicsRejected(Report, frozen=True):
+    """`retry_after` seconds later it may be asked again; None: never in this epoch."""
+
+    topics: tuple[Topic, ...]
+    reason: str
+    retry_after: float | None = None
+
+
+class TopicsSettled(Report, frozen=True):
+    """To dispatcher, before the first event: these topics are answered for in this epoch."""
+
+    topics: tuple[Topic, ...]
+
+
+class TopicsMissed(Report, frozen=True):
+    """To dispatcher: at this place events of these topics are, or may be, missing."""
+
+    topics: tuple[Topic, ...]
+    reason: GapReason
+    missed: int | None = None
+
+
+class PongReceived(Report, frozen=True):
+    """Connection to heartbeat: beat number `beat` was answered after `rtt` seconds."""
+
+    beat: int
+    rtt: float
+
+
+class ReadingPaused(Report, frozen=True):
+    """Connection to heartbeat: the socket is not read, so a pong could not be seen."""
+
+
+class ReadingResumed(Report, frozen=True):
+    """Connection to heartbeat: the socket is read again."""
+
+
+# ── to a connection ─────────────────────────────────────────────────────────────────────────────
+
+
+class OpenSocket(Struct, frozen=True):
+    """Its first message, to itself."""
+
+
+class SocketOpened(Struct, frozen=True):
+    """From the opener's thread: the upgraded socket, ready to be read."""
+
+    socket: socket.socket
+
+
+class SocketRefused(Struct, frozen=True):
+    """From the opener's thread: there is no connection, and why."""
+
+    reason: Reason
+
+
+class BytesReceived(Struct, frozen=True):
+    """From its own inbox."""
+
+    data: bytes
+
+
+class SocketLost(Struct, frozen=True):
+    """From its own inbox: the peer is gone, or the send buffer is over its bound."""
+
+    reason: Reason
+
+
+class SendSubscriptions(Struct, frozen=True):
+    topics: tuple[Topic, ...]
+
+
+class SendUnsubscriptions(Struct, frozen=True):
+    topics: tuple[Topic, ...]
+
+
+class ResyncTopics(Struct, frozen=True):
+    """Make the venue send these topics from the start (a new snapshot)."""
+
+    topics: tuple[Topic, ...]
+
+
+class SendPing(Struct, frozen=True):
+    """A protocol ping that bears the number of its beat."""
+
+    beat: int
+
+
+class SendVenuePing(Struct, frozen=True):
+    """The venue's own heartbeat."""
+
+
+class EndIfSilent(Struct, frozen=True):
+    """A beat was not answered: end, unless something else was heard since it was sent."""
+
+    beat: int
+    waited: float  # seconds
+
+
+class EndConnection(Struct, frozen=True):
+    reason: Reason
+
+
+class PauseReading(Struct, frozen=True):
+    """`on_behalf_of`: the stream that is full."""
+
+    on_behalf_of: int
+
+
+class ResumeReading(Struct, frozen=True):
+    on_behalf_of: int
+
+
+class LoginOverdue(Struct, frozen=True):
+    """A timer's: the venue accepted the socket and then said nothing."""
+
+
+# ── to the supervisor ───────────────────────────────────────────────────────────────────────────
+
+
+class ChildExited(Struct, frozen=True):
+    """From a child's own thread, its last act. `incarnation` tells it from its successor."""
+
+    id: str
+    incarnation: int
+    reason: Reason
+
+
+class ChildAnswered(Struct, frozen=True):
+    """A child heard `AreYouThere` through its own mailbox."""
+
+    id: str
+    incarnation: int
+
+
+class RetryDue(Struct, frozen=True):
+    """A timer's: the backoff of this line, or the interval to its next probe, is over."""
+
+    line: str
+    turn: int  # of the timer: an older one has been overtaken
+
+
+class StableDue(Report, frozen=True):
+    """A timer's: this epoch may have been live for `stable_after`."""
+
+
+class WatchdogDue(Struct, frozen=True):
+    """A timer's: see who has not answered."""
+
+
+class LineNeeded(Struct, frozen=True):
+    """Registry: a topic lies on a line that is not there yet."""
+
+    feed: str
+    line: str
+
+
+class LineUnneeded(Struct, frozen=True):
+    """Registry: no topic lies on this line any more."""
+
+    line: str
+
+
+# ── to any actor ────────────────────────────────────────────────────────────────────────────────
+
+
+class AreYouThere(Struct, frozen=True):
+    """Supervisor: answer through your mailbox."""
+
+    incarnation: int
+
+
+class KeeperStarted(Struct, frozen=True):
+    """An actor's first message to itself: pick up what was lent."""
+
+
+# ── to the registry ─────────────────────────────────────────────────────────────────────────────
+
+
+class Subscribe(Struct, frozen=True):
+    """Asked: answers nothing; `stream` wants these topics from now on."""
+
+    stream: int
+    topics: tuple[Topic, ...]
+
+
+class Unsubscribe(Struct, frozen=True):
+    """`stream` no longer wants these topics."""
+
+    stream: int
+    topics: tuple[Topic, ...]
+
+
+class ReadStates(Struct, frozen=True):
+    """Asked: answers `dict[Topic, SubscriptionState]`."""
+
+    topics: tuple[Topic, ...]
+
+
+class ReplayNext(Report, frozen=True):
+    """A timer's: the venue's pacing allows the next batch of subscriptions."""
+
+
+class AckOverdue(Report, frozen=True):
+    """A timer's: these topics may still be unanswered."""
+
+    topics: tuple[Topic, ...]
+
+
+class AskAgain(Report, frozen=True):
+    """A timer's: the venue rejected these for a while, and the while is over."""
+
+    topics: tuple[Topic, ...]
+
+
+# ── to the dispatcher ───────────────────────────────────────────────────────────────────────────
+
+
+class Attach(Struct, frozen=True):
+    """Asked: `stream` gets the events of these topics from now on."""
+
+    stream: Stream[Any]
+    topics: tuple[Topic, ...]
+
+
+class Detach(Struct, frozen=True):
+    """`stream` gets no more events of these topics."""
+
+    stream: int
+    topics: tuple[Topic, ...]
+
+
+class StreamDrained(Struct, frozen=True):
+    """From a consumer's thread: a stream that was full has room again."""
+
+    stream: int
+
+
+class BlockOverdue(Struct, frozen=True):
+    """A timer's: this stream may have held its line for `block_limit`."""
+
+    stream: int
+    turn: int
+
+
+class CloseStreams(Struct, frozen=True):
+    """Supervisor: put `Closed` into every stream."""
+
+    reason: str
+
+
+States = dict[Topic, SubscriptionState]

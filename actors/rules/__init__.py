@@ -1,0 +1,1 @@
+"""What the actors decide by: no thread, socket, clock or Pykka in here."""

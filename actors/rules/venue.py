@@ -1,0 +1,99 @@
+"""What a venue declares: its channels, where its topics lie, and how to speak to it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+from actors.errors import LinewardenError
+from actors.events import Option, Topic
+from actors.messages import Endpoint
+from actors.rules.session import Session
+
+
+class Pacing(Struct, frozen=True):
+    """How fast a venue wants to be asked: `batch` topics, then `interval` seconds of rest."""
+
+    batch: int = 100
+    interval: float = 0.0
+
+
+class Channel(Struct, frozen=True):
+    """One kind of event of a venue, as a user subscribes to it."""
+
+    name: str
+    event: Any  # the type, or union of types, of its events
+    about: str  # one line for people
+    key: str = ""  # what a key is ("market id"); empty: the channel takes none
+    options: Mapping[str, str] = {}  # name: what it is, with the values it takes
+    acknowledged: bool = True  # the venue answers every subscription for certain
+    deltas: bool = False  # an event is a change to what earlier ones built
+    resyncable: bool = False  # the venue can be made to send such a channel from the start
+    account: bool = False  # of an account: by default nothing of it is dropped
+
+
+class VenueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of a `[feeds.NAME]` table that belong to its venue; venues add their own."""
+
+    url: str = ""  # the WebSocket endpoint; empty: the venue's public one
+
+
+class Venue(ABC):
+    """The protocol of a feed. Immutable: one object serves all lines of its feed."""
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    Settings: ClassVar[type[VenueSettings]] = VenueSettings
+    channels: ClassVar[Mapping[str, Channel]]
+    pacing: ClassVar[Pacing] = Pacing()
+    ping_interval: ClassVar[float] = 0.0  # seconds between its own heartbeats; 0: it has none
+    limits: ClassVar[Mapping[str, str]] = {}  # for people: the name of a limit and its value
+    variables: ClassVar[Mapping[str, str]] = {}  # for people: environment variables it is used with
+
+    def __init__(self, feed: str, settings: VenueSettings) -> None:
+        self.feed = feed
+        self.settings = settings
+
+    def channel(self, name: str) -> Channel:
+        """The channel of that name.
+
+        Raises:
+            LinewardenError: there is none; the nearest name is given.
+        """
+        try:
+            return self.channels[name]
+        except KeyError:
+            near = get_close_matches(name, self.channels, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            known = ", ".join(sorted(self.channels))
+            raise LinewardenError(
+                f"{self.feed}: venue {self.name!r} has no channel {name!r}{hint} It has: {known}."
+            ) from None
+
+    @abstractmethod
+    def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
+        """The one topic that these words mean, in the venue's canonical form.
+
+        Raises:
+            LinewardenError: the channel, the key or an option is not one of this venue's.
+        """
+
+    @abstractmethod
+    def endpoint(self, line: str) -> Endpoint:
+        """Where this line connects to."""
+
+    @abstractmethod
+    def session(self, line: str) -> Session:
+        """A new session for one life of this line."""
+
+    def first_lines(self) -> tuple[str, ...]:
+        """The lines that are there from the start, wanted or not."""
+        return (self.feed,)
+
+    def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
+        """The line on which this topic lies; `placed` holds those there are, with their topics."""
+        return self.feed

@@ -1,0 +1,1 @@
+"""Where bytes and time are: sockets, frames and timers."""

@@ -1,0 +1,76 @@
+"""A value that may be used, but not shown."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any, NoReturn
+
+REDACTED = "…"
+
+
+class Secret:
+    """A text that does not get into logs, reprs, tracebacks, status or pickles by accident.
+
+    Whoever needs the text says so: `reveal()`. Two secrets are compared in constant time.
+    """
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: str) -> None:
+        if not isinstance(value, str):
+            raise TypeError("a secret is text")
+        self.__value = value
+
+    def reveal(self) -> str:
+        """The text itself. Hand it to the one call that needs it, and keep it nowhere."""
+        return self.__value
+
+    def __bool__(self) -> bool:
+        return bool(self.__value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(_bytes(self.__value), _bytes(other.__value))
+
+    def __hash__(self) -> int:
+        return hash((Secret, self.__value))
+
+    def __repr__(self) -> str:
+        return f"Secret({REDACTED!r})"
+
+    def __str__(self) -> str:
+        return REDACTED
+
+    def __format__(self, spec: str) -> str:
+        return REDACTED  # whatever the spec: a width would tell nothing, a precision too much
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a Secret is not pickled: reveal() it where it is needed")
+
+    def __getstate__(self) -> NoReturn:
+        self.__reduce_ex__(None)
+
+
+def dec_hook(kind: type, value: Any) -> Any:
+    """For msgspec's decoders: how a `Secret` is read."""
+    if kind is Secret:
+        return value if isinstance(value, Secret) else Secret(value)
+    raise NotImplementedError(f"no way is known to read {kind}")
+
+
+def enc_hook(value: Any) -> Any:
+    """For msgspec's encoders: how a `Secret` is written, which is not at all."""
+    if isinstance(value, Secret):
+        return REDACTED
+    raise NotImplementedError(f"no way is known to write {type(value)}")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

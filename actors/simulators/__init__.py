@@ -1,0 +1,58 @@
+"""The other ends of the venues, on real loopback sockets: to try things out, and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from actors.errors import ConfigError
+from actors.simulators.faults import Fault, nearest, parse, read
+from actors.simulators.o2 import SimulatedO2
+from actors.simulators.server import Simulator
+
+__all__ = ["SIMULATORS", "Fault", "SimulatedO2", "Simulator", "embed", "start"]
+
+SIMULATORS: Mapping[str, type[Simulator]] = {"o2": SimulatedO2}
+
+
+def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) -> Simulator:
+    """A simulator that listens already; whoever asked for it calls its stop().
+
+    Raises:
+        ConfigError: there is no such simulator, or no such fault.
+        OSError: the port is taken.
+    """
+    kind = _kind(name, f"simulator {name!r}")
+    simulator = kind(port, faults=[parse(each, kind) for each in faults], **options)
+    simulator.start()
+    return simulator
+
+
+def embed(url: str) -> Simulator:
+    """Starts what a URL like `sim://o2?rate=20&fault=drop+every%3D5` asks for.
+
+    The query's keys are the arguments of the simulator's class; `fault` may be given many times.
+
+    Raises:
+        ConfigError: each thing in the URL that is not understood.
+        OSError: the port is taken.
+    """
+    where = f"url {url!r}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 0
+    except ValueError as error:
+        raise ConfigError([f"{where}: {error}."]) from None
+    kind = _kind(parts.hostname or "", where)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    faults = [value for key, value in pairs if key == "fault"]
+    options = read(where, kind.__init__, [pair for pair in pairs if pair[0] != "fault"])
+    options.setdefault("port", port)
+    return start(parts.hostname or "", faults=faults, **options)
+
+
+def _kind(name: str, where: str) -> type[Simulator]:
+    if name not in SIMULATORS:
+        raise ConfigError([f"{where}: there is no simulator {name!r}{nearest(name, SIMULATORS)}."])
+    return SIMULATORS[name]

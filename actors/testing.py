@@ -1,0 +1,16 @@
+"""A pytest plugin: `pytest_plugins = ["actors.testing"]` gives your tests a venue of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors.simulators import SimulatedO2
+
+
+@pytest.fixture
+def simulated_o2() -> Iterator[SimulatedO2]:
+    """O2 on loopback, in which nothing moves by itself: what a test makes it say is all there is."""
+    with SimulatedO2(rate=0) as o2:
+        yield o2

@@ -281,8 +281,8 @@ class _Reader:
         try:
             host, _ = _address(service.listen)
         except ValueError:
-            expected = 'host and port, such as "127.0.0.1:9700" or "[::1]:9700"'
-            self._complain(where, "listen", f"expected {expected}")
+            example = '"127.0.0.1:9700" or "[::1]:9700"'
+            self._complain(where, "listen", f"expected host and port, such as {example}")
             return service
         if service.token is not None and not re.fullmatch(r"[!-~]+", service.token.reveal()):
             self._complain(where, "token", "expected printable ASCII without spaces, and not empty")
@@ -323,7 +323,7 @@ class _Reader:
             wanted = kind.pacing if kind else Pacing()
             fields["pacing"] = self._pacing(f"{sub}pacing]", table["pacing"], wanted)
         venue = self._build(where, name, kind, own)
-        fields["subscribe"] = self._subscribe(where, name, table.get("subscribe", ()), venue or kind)
+        fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)
         if kind is None or own is None:
             return None
         return FeedSettings(name=name, venue=kind.name, kind=kind, own=own, **fields)
@@ -396,7 +396,7 @@ class _Reader:
     # ── subscriptions ───────────────────────────────────────────────────────────────────────────
 
     def _subscribe(
-        self, where: str, feed: str, raw: object, venue: Venue | type[Venue] | None
+        self, where: str, raw: object, venue: Venue | type[Venue] | None
     ) -> tuple[WantedTopics, ...]:
         if not isinstance(raw, list | tuple):
             text = f'expected a list of tables such as {{ channel = "…" }}, found {_found(raw)}'
@@ -419,16 +419,16 @@ class _Reader:
     ) -> WantedTopics | None:
         plain = _keys(WantedTopics) - {"options"}
         fields = self._fields(where, table, WantedTopics, only=plain, rest=True)
-        if not all(fields.get("keys", ())):
+        if empty := not all(fields.get("keys", ())):
             self._complain(where, "keys", "expected texts that are not empty")
         channel = self._declared(where, table, fields.get("channel"), venue)
         options: dict[str, Option] = {}
-        sound = "keys" in fields or "keys" not in table
+        sound = not empty and ("keys" in fields or "keys" not in table)
         for key in [key for key in table if key not in plain]:
             if channel is not None and key not in channel.options:
                 self._complain(where, key, self._no_such_option(key, channel))
             elif channel is None and (near := _nearest(key, plain)):
-                self._complain(where, key, f"there is no such key; did you mean {near}?")
+                self._complain(where, key, f"there is no such key; did you mean {near!r}?")
             else:
                 try:
                     options[key] = self._option(where, key, table[key])
@@ -453,7 +453,7 @@ class _Reader:
         plain = _keys(WantedTopics) - {"options"}
         text = f"channel {channel.name} has no such option"
         if near := _nearest(key, [*channel.options, *plain]):
-            return f"{text}; did you mean {near}?"
+            return f"{text}; did you mean {near!r}?"
         takes = f"takes {', '.join(sorted(channel.options))}" if channel.options else "takes no options"
         return f"{text}{self._belongs(key, None)}; it {takes}"
 
@@ -517,7 +517,7 @@ class _Reader:
                 except _RefusedError:
                     continue
             elif field.required:
-                self._complain(where, key, f"missing; expected {_expected(field.type)}")
+                self._complain(where, key, f"missing; expected {expected(field.type)}")
         return found
 
     def _convert(self, where: str, key: str, raw: object, kind: Any) -> Any:
@@ -539,10 +539,10 @@ class _Reader:
         if wrong:
             text = value if isinstance(value, str) else ""
             near = _nearest(text, [str(each) for each in get_args(_plain(kind))])
-            hint = f"; did you mean {near}?" if near else ""
+            hint = f"; did you mean {near!r}?" if near else ""
             same = isinstance(value, str) and _plain(kind) is str
             found = "" if near or same else f", found {_found(raw, kind)}"
-            self._complain(where, key, f"expected {_expected(kind)}{found}{hint}")
+            self._complain(where, key, f"expected {expected(kind)}{found}{hint}")
             raise _RefusedError
         return converted
 
@@ -635,6 +635,14 @@ class _Reader:
             return False
         return depth > DEPTH or any(self._says_variable(inner, depth + 1) for inner in value)
 
+    def _repeats_hidden(self, words: str) -> bool:
+        """Whether the words hold a hidden value: a short one as a word, a long one anywhere."""
+        words = words.casefold()
+        for hidden in self._hidden:
+            if hidden in words and (len(hidden) > 5 or hidden in re.split(r"[^\w]+", words)):
+                return True
+        return False
+
     def _hide(self, value: str) -> None:
         self._hidden |= {form.casefold() for form in (value, value.strip(), repr(value)[1:-1]) if form}
 
@@ -654,7 +662,7 @@ class _Reader:
             texts = [f"the venue could not read it: {type(error).__name__}: {error}"]
         for text in texts:
             words = " ".join(text.split()).removeprefix(f"{feed}: ").rstrip(".")
-            if withheld or any(hidden in words.casefold() for hidden in self._hidden):
+            if withheld or self._repeats_hidden(words):
                 words = "the venue refuses it (its words are left out: they repeat a hidden value)"
             self._complain(where, key, words or "the venue refuses it")
         return None
@@ -695,18 +703,19 @@ WORDS: Mapping[Any, str] = {
 }
 
 
-def _expected(kind: Any) -> str:
+def expected(kind: Any) -> str:
+    """What a value of this type is, in words for people."""
     origin, arguments = get_origin(kind), get_args(kind)
     words = WORDS.get(kind) or str(getattr(kind, "__name__", kind))
     if origin is Annotated:
         described = [meta.description for meta in arguments[1:] if isinstance(meta, Meta)]
-        words = next(filter(None, described), "") or _expected(arguments[0])
+        words = next(filter(None, described), "") or expected(arguments[0])
     elif origin in (Union, UnionType):
-        words = " or ".join(_expected(each) for each in arguments if each is not NoneType)
+        words = " or ".join(expected(each) for each in arguments if each is not NoneType)
     elif origin is Literal:
         words = "one of: " + ", ".join(json.dumps(each) for each in arguments)
     elif kind in LISTS or origin in LISTS:
-        words = f"a list, each of it {_expected(arguments[0])}" if arguments else "a list"
+        words = f"a list, each of it {expected(arguments[0])}" if arguments else "a list"
     elif (origin or kind) is dict or (isinstance(kind, type) and issubclass(kind, Struct)):
         words = "a table"
     return words
@@ -757,7 +766,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _suggested(name: str, known: Collection[str]) -> str:
     if near := _nearest(name, known):
-        return f"; did you mean {near}?"
+        return f"; did you mean {near!r}?"
     return f"; expected one of: {', '.join(sorted(known))}"
 
 
@@ -807,16 +816,16 @@ def _origin(url: str) -> str:
 
 
 def _url_mistake(url: str) -> str:
-    expected = "expected a URL that starts with wss://, ws:// or sim://"
+    wanted = "expected a URL that starts with wss://, ws:// or sim://"
     if not re.fullmatch(r"[!-~]+", url):
         return "expected a URL of plain ASCII, without spaces and line breaks"
     scheme, _, rest = url.partition("://")
     mistake = ""
     parts = _split(url)
     if scheme.lower() in {"http", "https"}:
-        mistake = f"{expected}; did you mean {scheme.lower().replace('http', 'ws')}://?"
+        mistake = f"{wanted}; did you mean {scheme.lower().replace('http', 'ws')}://?"
     elif scheme.lower() not in URL_SCHEMES:
-        mistake = expected
+        mistake = wanted
     elif "@" in re.split("[/?#]", rest)[0]:
         advice = "put it into the venue's own keys, as ${NAME}"
         mistake = f"a user name or password in a URL ends up in logs; {advice}"

@@ -1,0 +1,661 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+from rich.pretty import pretty_repr
+
+from actors.errors import ConfigError, LinewardenError
+from actors.events import Option, Topic
+from actors.messages import Endpoint
+from actors.rules.session import Session
+from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
+from actors.secret import Secret
+from actors.settings import (
+    FeedSettings,
+    HeartbeatSettings,
+    RestartSettings,
+    RuntimeSettings,
+    ServiceSettings,
+    Settings,
+    WantedTopics,
+    load,
+)
+
+CANARY = "canary-5f1d"
+
+
+class Level(Struct, frozen=True):
+    price: int
+
+
+class DeskSettings(VenueSettings, frozen=True, kw_only=True):
+    key: Secret
+    network: Literal["mainnet", "testnet"] = "mainnet"
+    account: int = 0
+
+    def __post_init__(self) -> None:
+        if self.account == 13:
+            raise ValueError(f"no account 13 for the key {self.key.reveal()}")
+        if self.account == 14:
+            raise ConfigError(["account 14 is closed.", "account 14 is far away."])
+
+
+class Desk(Venue):
+    """A venue that is picky, and says why."""
+
+    name = "desk"
+    about = "for tests"
+    Settings: ClassVar[type[VenueSettings]] = DeskSettings
+    pacing = Pacing(batch=10, interval=0.5)
+    channels: ClassVar = {
+        "depth": Channel("depth", Level, "the book", key="market", options={"precision": "1 to 18"}),
+        "account": Channel("account", Level, "one's own orders"),
+    }
+
+    def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
+        if self.channels[channel].key and not key:
+            raise LinewardenError(f"{self.feed}: depth wants a market.")
+        if not self.channels[channel].key and key:
+            raise LinewardenError(f"{self.feed}: account takes no keys.")
+        if len(key) > 6:
+            raise LinewardenError(f"{self.feed}: there is no market {key.upper()!r}.")
+        return Topic(self.feed, channel, key, tuple(sorted((name, int(v)) for name, v in options.items())))
+
+    def endpoint(self, line: str) -> Endpoint:
+        return Endpoint(self.settings.url)
+
+    def session(self, line: str) -> Session:
+        raise NotImplementedError
+
+
+class Open(Desk):
+    name = "open"
+    Settings = VenueSettings
+
+
+VENUES: Mapping[str, type[Venue]] = {"desk": Desk, "open": Open}
+
+
+def read(source: str | Path | Mapping[str, Any] | Settings, **environ: str) -> Settings:
+    return load(source, environ, venues=VENUES)
+
+
+def mistakes(source: str | Path | Mapping[str, Any], **environ: str) -> list[str]:
+    """What is told of this config, without the name of the file."""
+    with pytest.raises(ConfigError) as caught:
+        read(source, **environ)
+    assert all("\n" not in problem for problem in caught.value.problems)
+    return [problem.removeprefix("<config>: ") for problem in caught.value.problems]
+
+
+def feed(**keys: Any) -> dict[str, Any]:
+    """A config with one feed."""
+    return {"feeds": {"a": {"venue": "desk", "key": "k", **keys}}}
+
+
+# ── what a config says ──────────────────────────────────────────────────────────────────────────
+
+
+def test_all_that_is_left_out_has_its_default() -> None:
+    settings = read({"feeds": {"a": {"venue": "open"}}})
+    assert settings.runtime == RuntimeSettings(name="linewarden", watchdog=10.0)
+    assert settings.service == ServiceSettings(listen="127.0.0.1:9700", token=None)
+    assert settings.service.address == ("127.0.0.1", 9700)
+    assert settings.feeds["a"] == FeedSettings(name="a", venue="open", kind=Open, own=VenueSettings())
+    assert settings.warnings == ()
+
+
+def test_a_whole_file(tmp_path: Path) -> None:
+    config = tmp_path / "desk.toml"
+    (tmp_path / "ca.pem").touch()
+    config.write_text(
+        """
+        [runtime]
+        name = "desk"
+        watchdog = 0
+        [service]
+        listen = "[::]:80"
+        token = "${TOKEN}"
+        [defaults.restart]
+        maximum = 60
+        max_restarts = 3
+        [defaults.heartbeat]
+        ping_interval = 20
+        [feeds.a]
+        venue = "desk"
+        url = "wss://${HOST}/v1"
+        key = "${KEY}"
+        network = "testnet"
+        proxy = "socks5h://localhost:1080"
+        ca_file = "ca.pem"
+        pacing = { batch = 2 }
+        send_buffer = 1000
+        subscribe = [{ channel = "depth", keys = ["A", "B"], stale_after = 60, precision = "10" }]
+        [feeds.a.restart]
+        max_restarts = 5
+        [feeds.a.heartbeat]
+        venue_ping_interval = 20
+        [feeds.b]
+        venue = "open"
+        [[feeds.b.subscribe]]
+        channel = "account"
+        """,
+        encoding="utf-8-sig",  # as Windows' editors write it
+    )
+    settings = read(config, TOKEN="t", HOST="example.org", KEY="k")
+    assert settings.runtime == RuntimeSettings(name="desk", watchdog=0.0)
+    assert settings.service == ServiceSettings(listen="[::]:80", token=Secret("t"))
+    assert settings.service.address == ("::", 80)
+    assert settings.file == str(config)
+    a, b = settings.feeds.values()
+    assert a.own == DeskSettings(url="wss://example.org/v1", key=Secret("k"), network="testnet")
+    assert a.restart == RestartSettings(maximum=60.0, max_restarts=5)
+    assert a.heartbeat == HeartbeatSettings(ping_interval=20.0, venue_ping_interval=20.0)
+    assert a.pacing == Pacing(batch=2, interval=0.5)  # the interval is the venue's
+    assert a.ca_file == str(tmp_path / "ca.pem")
+    wanted = WantedTopics(channel="depth", keys=("A", "B"), stale_after=60.0, options={"precision": "10"})
+    assert a.subscribe == (wanted,)
+    assert b.restart == RestartSettings(maximum=60.0, max_restarts=3)
+    assert b.subscribe == (WantedTopics(channel="account"),)
+    venue = a.build_venue()
+    assert isinstance(venue, Desk)
+    assert (venue.feed, venue.settings) == ("a", a.own)
+
+
+def test_settings_are_taken_as_they_are() -> None:
+    settings = read(feed())
+    assert read(settings) is settings
+
+
+def test_a_secret_may_come_as_one() -> None:
+    own = read(feed(key=Secret("k"))).feeds["a"].own
+    assert isinstance(own, DeskSettings)
+    assert own.key == Secret("k")
+
+
+# ── mistakes: one sentence each ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ({"feed": {}}, "[feed]: there is no such table; did you mean 'feeds'?"),
+        (
+            {"xyz": {}},
+            "[xyz]: there is no such table; expected one of: defaults, feeds, runtime, service.",
+        ),
+        ({"runtime": 3}, "[runtime]: expected a table, found 3."),
+        ({"feeds": {"a": [{}]}}, "[feeds.a]: expected a table, found a list."),
+        ({"runtime": {"nmae": "x"}}, "[runtime] nmae: there is no such key; did you mean 'name'?"),
+        (
+            {"runtime": {"name": "my desk"}},
+            "[runtime] name: expected letters, digits, - and _ only.",
+        ),
+        (
+            {"runtime": {"watchdog": -1}},
+            "[runtime] watchdog: expected seconds, 0 or more and at most a year, found -1.",
+        ),
+        (
+            {"runtime": {"watchdog": float("nan")}},
+            "[runtime] watchdog: expected seconds, 0 or more and at most a year, found nan.",
+        ),
+        (
+            {"runtime": {"watchdog": "10"}},
+            "[runtime] watchdog: expected seconds, 0 or more and at most a year, "
+            "found text (numbers, true and false stand without quotes).",
+        ),
+        (
+            {"runtime": {"connect_timeout": 3}},
+            "[runtime] connect_timeout: there is no such key; it belongs in [feeds.NAME].",
+        ),
+        (
+            {"service": {"listen": "9700"}},
+            '[service] listen: expected host and port, such as "127.0.0.1:9700" or "[::1]:9700".',
+        ),
+        (
+            {"service": {"listen": ":80"}},
+            "[service] token: beyond loopback a token is required; "
+            'add token = "${LINEWARDEN_TOKEN}" or listen on 127.0.0.1.',
+        ),
+        (
+            {"service": {"token": "a b"}},
+            "[service] token: expected printable ASCII without spaces, and not empty.",
+        ),
+        ({"service": {"token": ""}}, "[service] token: expected text that is not empty."),
+        ({"service": {"token": 12345}}, "[service] token: expected text, found a number."),
+        (
+            {"defaults": {"restart": {"initial": 0}}},
+            "[defaults.restart] initial: expected seconds, more than 0 and at most a year, found 0.",
+        ),
+        (
+            {"defaults": {"restart": {"multiplier": 0.5}}},
+            "[defaults.restart] multiplier: expected a number from 1 to 1000, found 0.5.",
+        ),
+        (
+            {"defaults": {"restart": {"maximum": 0.1}}},
+            "[defaults.restart] maximum: expected maximum to be initial or more; "
+            "initial is 0.25 s, maximum 0.1 s.",
+        ),
+        (
+            {"defaults": {"restart": {"slow_initial": 301}}},
+            "[defaults.restart] slow_initial: expected seconds, more than 0 and at most 300, found 301.",
+        ),
+        (
+            {"defaults": {"restrat": {}}},
+            "[defaults] restrat: there is no such table; did you mean 'restart'?",
+        ),
+        ({"feeds": {"a": {}}}, "[feeds.a] venue: missing; expected one of: desk, open."),
+        (
+            {"feeds": {"a": {"venue": "dsk"}}},
+            "[feeds.a] venue: there is no venue 'dsk'; did you mean 'desk'?",
+        ),
+        (
+            {"feeds": {"a": {"venue": "x"}}},
+            "[feeds.a] venue: there is no venue 'x'; expected one of: desk, open.",
+        ),
+        (
+            {"feeds": {"a": {"venue": "my/venue.toml"}}},
+            "[feeds.a] venue: venues described by a table are not available yet; "
+            "expected one of: desk, open.",
+        ),
+        (
+            {"feeds": {"a/b": {"venue": "open"}}},
+            '[feeds."a/b"]: expected a feed\'s name of letters, digits, - and _ only.',
+        ),
+        ({"feeds": {"a": {"venue": "desk"}}}, "[feeds.a] key: missing; expected text."),
+        (
+            {"feeds": {"a": {"venue": "open", "key": "k"}}},
+            "[feeds.a] key: venue open has no such key; it is one of: desk.",
+        ),
+        (
+            {"service": {"key": "k"}},
+            "[service] key: there is no such key; it belongs in [feeds.NAME].",
+        ),
+        (feed(key=""), "[feeds.a] key: expected text that is not empty."),
+        (
+            feed(network="mainet"),
+            '[feeds.a] network: expected one of: "mainnet", "testnet"; did you mean \'mainnet\'?',
+        ),
+        (feed(account=1.5), "[feeds.a] account: expected a whole number, found 1.5."),
+        (feed(account=True), "[feeds.a] account: expected a whole number, found true."),
+        (feed(acount=1), "[feeds.a] acount: there is no such key; did you mean 'account'?"),
+        (
+            feed(account=13),
+            "[feeds.a]: the venue refuses it (its words are left out: they repeat a hidden value).",
+        ),
+        (
+            feed(ping_interval=3),
+            "[feeds.a] ping_interval: there is no such key; "
+            "it belongs in [feeds.a.heartbeat] or [defaults.heartbeat].",
+        ),
+        (
+            feed(heartbeat={"pong_timeot": 1}),
+            "[feeds.a.heartbeat] pong_timeot: there is no such key; did you mean 'pong_timeout'?",
+        ),
+        (
+            feed(restart={"initial": 31}),
+            "[feeds.a.restart] initial: expected maximum to be initial or more; "
+            "initial is 31 s, maximum 30 s.",
+        ),
+        (
+            feed(pacing={"batch": 0}),
+            "[feeds.a.pacing] batch: expected a whole number, 1 or more, found 0.",
+        ),
+        (
+            feed(max_message=0),
+            "[feeds.a] max_message: expected a number of bytes from 1 to 1073741824, found 0.",
+        ),
+        (
+            feed(insecure="no"),
+            "[feeds.a] insecure: expected true or false, "
+            "found text (numbers, true and false stand without quotes).",
+        ),
+        (
+            feed(compression="deflate"),
+            '[feeds.a] compression: "deflate" is not available yet; expected "none".',
+        ),
+        (feed(compression="gzip"), '[feeds.a] compression: expected "none".'),
+        (
+            feed(rotate_every=82800.0),
+            "[feeds.a] rotate_every: planned rotation of a connection is not available yet; leave it out.",
+        ),
+        (
+            feed(ca_file="no.pem"),
+            "[feeds.a] ca_file: there is no file 'no.pem' (from the config's directory).",
+        ),
+        (
+            feed(proxy="no"),
+            '[feeds.a] proxy: expected "none", "env" or a URL that starts with one of: '
+            "http://, socks4://, socks4a://, socks5://, socks5h://.",
+        ),
+        (
+            feed(proxy="http://proxy"),
+            "[feeds.a] proxy: expected the proxy's port too, such as http://proxy.example:3128.",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence(config: dict[str, Any], problem: str) -> None:
+    assert mistakes(config) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("https://x.org", "expected a URL that starts with wss://, ws:// or sim://; did you mean wss://?"),
+        ("http://x.org", "expected a URL that starts with wss://, ws:// or sim://; did you mean ws://?"),
+        ("x.org", "expected a URL that starts with wss://, ws:// or sim://."),
+        ("wss://x.org/\r\nHost: y", "expected a URL of plain ASCII, without spaces and line breaks."),
+        ("wss://x.org/ö", "expected a URL of plain ASCII, without spaces and line breaks."),
+        ("wss://", "expected a host, and a port up to 65535 if any."),
+        ("wss://x.org:70000", "expected a host, and a port up to 65535 if any."),
+        ("wss://[::1", "expected a host, and a port up to 65535 if any."),
+        ("wss://x.org/#a", "expected a URL without #…: a WebSocket has no use for it."),
+        (
+            "wss://me:pw@x.org",
+            "a user name or password in a URL ends up in logs; put it into the venue's own keys, as ${NAME}.",
+        ),
+    ],
+)
+def test_a_url_is_looked_at(url: str, problem: str) -> None:
+    escaped = url.replace("${", "$${")
+    assert mistakes(feed(url=escaped)) == [f"[feeds.a] url: {problem}"]
+
+
+@pytest.mark.parametrize(
+    "url", ["wss://x.org", "ws://[::1]:80/v1?a=b@c", "sim://o2?rate=20&fault=drop+every%3D5"]
+)
+def test_a_good_url_is_left_alone(url: str) -> None:
+    assert read(feed(url=url)).feeds["a"].own.url == url
+
+
+@pytest.mark.parametrize(
+    ("entry", "problems"),
+    [
+        ({}, ["channel: missing; expected text."]),
+        (
+            {"chanel": "depth"},
+            ["channel: missing; expected text.", "chanel: there is no such key; did you mean 'channel'?"],
+        ),
+        ({"channel": "dept"}, ["channel: venue desk has no channel 'dept'; did you mean 'depth'?"]),
+        ({"channel": "x"}, ["channel: venue desk has no channel 'x'; expected one of: account, depth."]),
+        (
+            {"channel": "depth", "keys": "A"},
+            ['keys: expected a list of texts, such as ["AAPL", "MSFT"], found text.'],
+        ),
+        ({"channel": "depth", "keys": [""]}, ["keys: expected texts that are not empty."]),
+        ({"channel": "depth"}, ["depth wants a market."]),
+        (
+            {"channel": "depth", "keys": ["A", "much-too-long", "also-too-long"]},
+            ["keys: there is no market 'MUCH-TOO-LONG'.", "keys: there is no market 'ALSO-TOO-LONG'."],
+        ),
+        ({"channel": "account", "keys": ["A"]}, ["keys: account takes no keys."]),
+        (
+            {"channel": "depth", "keys": ["too-long"], "stale_after": -1, "precison": 1},
+            [
+                "stale_after: expected seconds, 0 or more and at most a year, found -1.",
+                "precison: channel depth has no such option; did you mean 'precision'?",
+                "keys: there is no market 'TOO-LONG'.",
+            ],
+        ),
+        ({"channel": "account", "x": 1}, ["x: channel account has no such option; it takes no options."]),
+        (
+            {"channel": "account", "insecure": True},
+            [
+                "insecure: channel account has no such option; it belongs in [feeds.NAME]; "
+                "it takes no options."
+            ],
+        ),
+        (
+            {"channel": "depth", "keys": ["A"], "precision": [1]},
+            ["precision: expected text, a number, true or false, found a list."],
+        ),
+        (
+            {"channel": "depth", "keys": ["A"], "precision": float("inf")},
+            ["precision: expected a finite number, found inf."],
+        ),
+        (
+            {"channel": "depth", "keys": ["A"], "precision": "x"},
+            ["keys: invalid literal for int() with base 10: 'x'."],
+        ),
+        (
+            {"channel": "depth", "keys": ["${MARKET}"]},
+            ["keys: the venue refuses it (its words are left out: they repeat a hidden value)."],
+        ),
+    ],
+)
+def test_what_is_wanted_is_checked_with_the_venue(entry: dict[str, Any], problems: list[str]) -> None:
+    told = mistakes(feed(subscribe=[{"channel": "account"}, entry]), MARKET="much-too-long")
+    places = ("[feeds.a] subscribe entry 2 ", "[feeds.a] subscribe entry 2: ")
+    assert [problem.removeprefix(places[0]).removeprefix(places[1]) for problem in told] == problems
+
+
+def test_subscribe_is_a_list() -> None:
+    problem = '[feeds.a] subscribe: expected a list of tables such as { channel = "…" }, found a table.'
+    assert mistakes(feed(subscribe={"channel": "depth"})) == [problem]
+    assert (
+        mistakes(feed(subscribe=["depth"]))[0] == "[feeds.a] subscribe entry 1: expected a table, found text."
+    )
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    config = tmp_path / "desk.toml"
+    config.write_text(
+        """
+        [runtime]
+        nmae = "x"
+        watchdog = -1
+        [feeds.a]
+        venue = "desk"
+        key = "${KEY}"
+        conect_timeout = 3
+        ack_timeout = "1"
+        subscribe = [{ channel = "dept", stale_after = -1 }, { channel = "depth", keys = 1 }]
+        [feeds.b]
+        venue = "dsk"
+        block_limit = -1
+        """
+    )
+    told = [" ".join(problem.split(": ")[1:2]) for problem in mistakes(config)]
+    assert told == [
+        "[runtime] nmae",
+        "[runtime] watchdog",
+        "[feeds.a] key",
+        "[feeds.a] ack_timeout",
+        "[feeds.a] conect_timeout",
+        "[feeds.a] subscribe entry 1 stale_after",
+        "[feeds.a] subscribe entry 1 channel",
+        "[feeds.a] subscribe entry 2 keys",
+        "[feeds.b] venue",
+        "[feeds.b] block_limit",
+    ]
+
+
+def test_every_mistake_a_venue_tells_is_told() -> None:
+    assert mistakes(feed(account=14)) == [
+        "[feeds.a]: account 14 is closed.",
+        "[feeds.a]: account 14 is far away.",
+    ]
+
+
+def test_a_broken_default_is_not_told_again_for_each_feed() -> None:
+    config = feed() | {"defaults": {"restart": {"maximum": 0.1}}}
+    assert len(mistakes(config)) == 1
+
+
+# ── files ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[runtime]\nname = \n", "2:8: this is not TOML: invalid value."),
+        ("[runtime]\nname = [1,", "2:11: this is not TOML: invalid value."),
+        ("a = 1\na = 2", "2:6: this is not TOML: cannot overwrite a value."),
+    ],
+)
+def test_broken_toml_is_told_with_its_place(tmp_path: Path, text: str, problem: str) -> None:
+    config = tmp_path / "desk.toml"
+    config.write_text(text)
+    assert mistakes(config) == [f"{config}:{problem}"]
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    config = tmp_path / "desk.toml"
+    assert mistakes(config) == [f"{config}: there is no such file."]
+    config.write_bytes(b"a = '\xff'")
+    assert mistakes(config) == [f"{config}: it is not UTF-8 text (byte 5)."]
+    config.write_text("a = " + "[" * 100_000)
+    assert mistakes(config) == [f"{config}: it is nested too deeply."]
+    config.unlink()
+    config.mkdir()
+    assert mistakes(config)[0].startswith(f"{config}: it cannot be read (")
+
+
+# ── the environment ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_missing_variable_is_named() -> None:
+    assert mistakes(feed(key="${KEY}-${KEY_2}", url="wss://${HOST}"), KEI_2="x") == [
+        "[feeds.a] url: the environment variable HOST is not set.",
+        "[feeds.a] key: the environment variable KEY is not set.",
+        "[feeds.a] key: the environment variable KEY_2 is not set; did you mean ${KEI_2}?",
+    ]
+
+
+@pytest.mark.parametrize("text", ["${", "${}", "${1}", "${A-b}", "a ${B c} d", "${A:-x}"])
+def test_a_variable_is_spelt_in_one_way(text: str) -> None:
+    form = "expected ${NAME}, with a name of letters, digits and _ (or $${ for the two characters)."
+    assert mistakes(feed(key=text)) == [f"[feeds.a] key: {form}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("$${A}", "${A}"),
+        ("$A $ }{", "$A $ }{"),
+        ("-${A}${B}-", "-1${A}-"),
+        ("$$${A}", "$${A}"),
+        ("$1${A}", "$11"),
+    ],
+)
+def test_variables_are_replaced_once(text: str, value: str) -> None:
+    own = read(feed(key=text), A="1", B="${A}").feeds["a"].own
+    assert isinstance(own, DeskSettings)
+    assert own.key.reveal() == value
+
+
+# ── warnings ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_allowed_but_odd_is_a_warning() -> None:
+    subscribe = [{"channel": "depth", "keys": ["A", "A"]}, {"channel": "account"}, {"channel": "account"}]
+    settings = read(feed(insecure=True, url="ws://example.org", subscribe=subscribe))
+    assert settings.warnings == (
+        "<config>: [feeds.a] url: ws:// sends everything in clear, also keys; wss:// does not.",
+        "<config>: [feeds.a] insecure: certificates are not checked, so anybody may pose as the venue.",
+        "<config>: [feeds.a] subscribe entry 1: a/depth/A is wanted twice.",
+        "<config>: [feeds.a] subscribe entry 3: a/account is wanted twice.",
+    )
+    assert read({}).warnings == ("<config>: [feeds]: there is no feed in this config.",)
+
+
+def test_loopback_needs_neither_tls_nor_token() -> None:
+    for host in ("localhost", "127.9.9.9", "[::1]"):
+        config = feed(url=f"ws://{host}:1") | {"service": {"listen": f"{host}:1"}}
+        assert read(config).warnings == ()
+
+
+# ── nothing secret is shown, and nothing odd breaks it ──────────────────────────────────────────
+
+
+def test_no_repr_shows_a_secret() -> None:
+    config = feed(key="${KEY}", url="ws://x.org/${KEY}?k=${KEY}", proxy="http://u:${KEY}@x.org:80")
+    config["service"] = {"token": "${KEY}"}
+    settings = read(config, KEY=CANARY)
+    for shown in (settings, settings.feeds, settings.feeds["a"], settings.service):
+        assert CANARY not in repr(shown)
+        assert CANARY not in pretty_repr(shown)
+    assert "url='ws://x.org/…'" in repr(settings)
+    assert "proxy='http://x.org:80/…'" in repr(settings)
+
+
+TABLES: tuple[type[Struct], ...] = (
+    RuntimeSettings,
+    ServiceSettings,
+    RestartSettings,
+    HeartbeatSettings,
+    FeedSettings,
+    WantedTopics,
+    Pacing,
+    DeskSettings,
+)
+KEYS = sorted(
+    {"runtime", "service", "defaults", "feeds", "a", "b c"}
+    | {name for table in TABLES for name in table.__struct_fields__}
+)
+TEXTS = st.sampled_from(
+    ["desk", "open", "depth", "account", "A", "${CANARY}", "x${CANARY}", "${NONE}", "${", "env", "deflate",
+     "wss://x.org/${CANARY}", "wss://${CANARY}@x", "[::1]:80", "0.0.0.0:1", "${CANARY}:80", "\n", ""]
+)  # fmt: skip
+SCALARS = (
+    TEXTS
+    | st.text(max_size=5)
+    | st.integers()
+    | st.floats()
+    | st.booleans()
+    | st.none()
+    | st.binary(max_size=3)
+    | st.just(10**400)
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=3) | st.integers(), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+ENTRIES = st.fixed_dictionaries(
+    {}, optional={"channel": TEXTS, "keys": st.lists(TEXTS, max_size=2), "precision": VALUES, "x": VALUES}
+)
+FEEDS = st.fixed_dictionaries(
+    {"venue": st.sampled_from(["desk", "open", "${CANARY}"])},
+    optional={key: VALUES for key in KEYS if key not in {"venue", "subscribe"}}
+    | {"subscribe": st.lists(ENTRIES, max_size=3), "url": TEXTS, "key": TEXTS},
+)
+CONFIGS = VALUES | st.fixed_dictionaries(
+    {"feeds": st.dictionaries(st.sampled_from(["a", "b c", "\n"]), FEEDS | VALUES, max_size=2)},
+    optional={"runtime": VALUES, "service": VALUES, "defaults": VALUES},
+)
+
+
+@given(CONFIGS.filter(lambda config: isinstance(config, dict)))
+def test_whatever_it_is_given_it_settles_or_tells_why(config: dict[str, Any]) -> None:
+    try:
+        settings = read(config, CANARY=CANARY)
+    except ConfigError as error:
+        problems = error.problems
+    else:
+        assert CANARY not in repr(settings)
+        for each in settings.feeds.values():
+            each.build_venue()
+        return
+    assert problems
+    for problem in problems:
+        assert problem.startswith("<config>: ")
+        assert problem.endswith((".", "?"))
+        assert "\n" not in problem
+        assert CANARY not in problem.lower()
+
+
+def test_a_config_that_contains_itself() -> None:
+    config: dict[str, Any] = feed()
+    config["feeds"]["a"]["key"] = config
+    config["feeds"]["a"]["subscribe"] = [{"channel": "depth", "keys": ["A"], "precision": config}]
+    assert mistakes(config)[0] == "[feeds.a] key: it is nested too deeply."

@@ -117,9 +117,9 @@ class FeedSettings(Table, frozen=True, kw_only=True):
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     subscribe: tuple[WantedTopics, ...] = ()
 
-    def build_venue(self) -> Venue:
-        """The venue of this feed. Pure: nothing is connected."""
-        return self.kind(self.name, self.own)
+    def build_venue(self, url: str = "") -> Venue:
+        """The venue of this feed, at another `url` if one is given. Pure: nothing is connected."""
+        return self.kind(self.name, structs.replace(self.own, url=url) if url else self.own)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
@@ -470,6 +470,13 @@ class _Reader:
     def _check_topics(
         self, where: str, foreign: bool, wanted: WantedTopics, venue: Venue, seen: set[Topic]
     ) -> None:
+        channel = venue.channels[wanted.channel]
+        if channel.key and not wanted.keys:
+            self._complain(where, "keys", f"channel {channel.name} wants at least one key ({channel.key})")
+            return
+        if wanted.keys and not channel.key:
+            self._complain(where, "keys", f"channel {channel.name} takes no keys")
+            return
         for key in wanted.keys or ("",):
             options = wanted.options
 

@@ -59,10 +59,6 @@ class Desk(Venue):
     }
 
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
-        if self.channels[channel].key and not key:
-            raise LinewardenError(f"{self.feed}: depth wants a market.")
-        if not self.channels[channel].key and key:
-            raise LinewardenError(f"{self.feed}: account takes no keys.")
         if len(key) > 6:
             raise LinewardenError(f"{self.feed}: there is no market {key.upper()!r}.")
         return Topic(self.feed, channel, key, tuple(sorted((name, int(v)) for name, v in options.items())))
@@ -166,6 +162,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     venue = a.build_venue()
     assert isinstance(venue, Desk)
     assert (venue.feed, venue.settings) == ("a", a.own)
+    assert a.build_venue("ws://127.0.0.1:1").settings.url == "ws://127.0.0.1:1"
 
 
 def test_settings_are_taken_as_they_are() -> None:
@@ -389,12 +386,12 @@ def test_a_good_url_is_left_alone(url: str) -> None:
             ['keys: expected a list of texts, such as ["AAPL", "MSFT"], found text.'],
         ),
         ({"channel": "depth", "keys": [""]}, ["keys: expected texts that are not empty."]),
-        ({"channel": "depth"}, ["depth wants a market."]),
+        ({"channel": "depth"}, ["keys: channel depth wants at least one key (market)."]),
         (
             {"channel": "depth", "keys": ["A", "much-too-long", "also-too-long"]},
             ["keys: there is no market 'MUCH-TOO-LONG'.", "keys: there is no market 'ALSO-TOO-LONG'."],
         ),
-        ({"channel": "account", "keys": ["A"]}, ["keys: account takes no keys."]),
+        ({"channel": "account", "keys": ["A"]}, ["keys: channel account takes no keys."]),
         (
             {"channel": "depth", "keys": ["too-long"], "stale_after": -1, "precison": 1},
             [

@@ -1,0 +1,385 @@
+"""The `linewarden` command."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Protocol
+
+import typer
+from msgspec import NODEFAULT, structs
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from actors import logs
+from actors.errors import ConfigError, LinewardenError
+from actors.events import Topic
+from actors.rules.venue import Channel, Venue
+from actors.settings import FeedSettings, Settings, expected, load
+from actors.status import Status
+from actors.table import StatusTable, plain_table, summary
+
+log = logging.getLogger("actors.cli")
+
+REFRESH = 0.5  # seconds between two looks at the status
+DESCRIPTORS, DESCRIPTORS_A_LINE = 128, 4  # open files: for the rest, and for a line
+SLICE = 0.05  # seconds between two looks at whether to end
+STOP_WITHIN = 3.0  # seconds for all actors; the promise is 5 for the whole process, at the worst
+
+app = typer.Typer(
+    name="linewarden",
+    help="Supervised real-time connections: keeps feeds alive, and says what it knows of them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_show_locals=False,  # locals hold what a config holds
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help="A file such as config/desk.toml.", show_default=False)
+]
+
+
+def main() -> None:
+    """The entry point of `linewarden` and of `python -m actors`."""
+    app(prog_name="linewarden")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"linewarden {version('linewarden')}")
+        raise typer.Exit
+
+
+@app.callback()
+def linewarden(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+# ── run ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def run(
+    config: Config,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--for", min=0.0, metavar="SECONDS", help="End after so long, with a summary."),
+    ] = None,
+    log_format: Annotated[logs.Format, typer.Option(help="How log lines look.")] = "text",
+    log_level: Annotated[logs.Level, typer.Option(help="Which log lines are written.")] = "info",
+) -> None:
+    """Run the feeds of CONFIG until Ctrl-C or SIGTERM.
+
+    On a terminal a table shows every line; elsewhere there are only log lines, on stderr. Exits with
+    0 when it was ended, 1 when the config has mistakes.
+    """
+    settings = _settings(config)
+    logs.set_up(log_format, log_level)
+    _make_room(sum(len(_placed(feed)) for feed in settings.feeds.values()))
+    with _endings() as ending:
+        raise typer.Exit(_run(settings, seconds, ending))
+
+
+class Running(Protocol):
+    """What the command needs of a runtime."""
+
+    def status(self) -> Status: ...
+    def stop(self, timeout: float) -> tuple[str, ...]: ...
+
+
+def _start(settings: Settings) -> Running:
+    from actors.runtime import start
+
+    return start(settings)
+
+
+def _run(settings: Settings, seconds: float | None, ending: Ending) -> int:
+    begun = time.monotonic()
+    try:
+        runtime = _start(settings)
+    except ConfigError as error:
+        return _told(error)
+    try:
+        _watch(runtime, ending, None if seconds is None else begun + seconds)
+        status = runtime.status()
+    except LinewardenError as error:  # the supervisor is gone: there is nothing left to watch
+        log.critical("%s", error)
+        return 1
+    finally:
+        if left := runtime.stop(STOP_WITHIN):
+            log.warning("These did not end in time: %s.", ", ".join(left))
+    for sentence in summary(status, time.monotonic() - begun):
+        print(sentence)
+    return 0
+
+
+def _watch(runtime: Running, ending: Ending, until: float | None) -> None:
+    """Shows the status until the end, on a terminal; elsewhere the log says all there is."""
+    console, table = _console(), StatusTable()
+    show = Live(console=console, auto_refresh=False) if console.is_terminal else None
+    with show or nullcontext():
+        due = time.monotonic()
+        while not ending.told and (until is None or time.monotonic() < until):
+            if time.monotonic() >= due:
+                status = runtime.status()  # also where nothing is shown: it tells whether there is a runtime
+                if show is not None:
+                    show.update(table.render(status, time.monotonic()), refresh=True)
+                due = time.monotonic() + REFRESH
+            time.sleep(SLICE)
+
+
+def _make_room(lines: int) -> None:
+    """Raise the limit of open files where so many lines need more than there are."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    needed = DESCRIPTORS + DESCRIPTORS_A_LINE * lines
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    log.info("The limit of open files was %d; it is %d now, for %d lines.", soft, allowed, lines)
+    if allowed < needed:
+        log.warning("%d open files may not be enough for %d lines; raise ulimit -n.", allowed, lines)
+
+
+# ── check ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def check(config: Config) -> None:
+    """Validate CONFIG without connecting. Exits with 0 or 1."""
+    settings = _settings(config)
+    problems = [problem for feed in settings.feeds.values() for problem in _simulator_problems(feed)]
+    if problems:
+        raise typer.Exit(_told(ConfigError(problems)))
+    table = plain_table("feed", "venue", "url", "lines", "topics")
+    lines = topics = 0
+    for feed in settings.feeds.values():
+        placed = _placed(feed)
+        wanted = [topic for line in placed.values() for topic in line]
+        lines, topics = lines + len(placed), topics + len(wanted)
+        url = dict(feed.__rich_repr__())["url"] or "the venue's own"
+        table.add_row(feed.name, feed.venue, str(url), ", ".join(placed), _shown(wanted))
+    if settings.feeds:
+        _console().print(table)
+    counts = [_count(len(settings.feeds), "feed"), _count(lines, "line"), _count(topics, "topic")]
+    _console().print(f"{config}: no mistakes; {', '.join(counts)}.")
+
+
+def _simulator_problems(feed: FeedSettings) -> tuple[str, ...]:
+    """What is wrong with a `sim://` URL. Its simulator is started for a moment, to nobody."""
+    if not feed.own.url.startswith("sim://"):
+        return ()
+    from actors.simulators import embed
+
+    try:
+        embed(feed.own.url).stop()
+    except ConfigError as error:
+        return tuple(f"[feeds.{feed.name}] {problem}" for problem in error.problems)
+    except OSError:  # the port is taken, perhaps by this very config at work
+        return ()
+    return ()
+
+
+def _placed(feed: FeedSettings) -> dict[str, list[Topic]]:
+    """The lines that this feed has at its start, each with its topics, as the registry places them."""
+    venue = feed.build_venue()
+    placed: dict[str, list[Topic]] = {line: [] for line in venue.first_lines()}
+    for wanted in feed.subscribe:
+        for key in wanted.keys or ("",):
+            topic = venue.topic(wanted.channel, key, wanted.options)
+            line = placed.setdefault(venue.place(topic, placed), [])
+            if topic not in line:
+                line.append(topic)
+    return placed
+
+
+def _shown(topics: list[Topic]) -> str:
+    counts: dict[str, int] = {}
+    for topic in topics:
+        counts[topic.channel] = counts.get(topic.channel, 0) + 1
+    return ", ".join(f"{count} {channel}" for channel, count in counts.items())
+
+
+# ── venues ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def venues(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Tell all about this one.", show_default=False)
+    ] = None,
+) -> None:
+    """List the venues, or tell all about one.
+
+    That is: its channels with their keys and options, its limits, its keys in a config.
+    """
+    from actors.venues import VENUES
+
+    console = _console()
+    if name is None:
+        table = plain_table("venue", "about", "channels")
+        for venue in VENUES.values():
+            table.add_row(venue.name, venue.about, ", ".join(venue.channels))
+        console.print(table)
+        return
+    kind = VENUES[_known("NAME", name, VENUES)]
+    console.print(f"{kind.name}: {kind.about}\n")
+    console.print(_channels(kind))
+    settings = plain_table("key in [feeds.NAME]", "expected", "default")
+    for field in structs.fields(kind.Settings):
+        settings.add_row(field.encode_name, expected(field.type), _default(field))
+    console.print(settings)
+    for heading, rows in (("limit", kind.limits), ("environment variable", kind.variables)):
+        if rows:
+            table = plain_table(heading, "")
+            for key, value in rows.items():
+                table.add_row(key, value)
+            console.print(table)
+
+
+def _channels(kind: type[Venue]) -> Table:
+    table = plain_table("channel", "about", "key", "options", "notes")
+    for channel in kind.channels.values():
+        options = "\n".join(f"{name}: {what}" for name, what in channel.options.items())
+        table.add_row(channel.name, channel.about, channel.key, options, ", ".join(_notes(channel)))
+    return table
+
+
+def _notes(channel: Channel) -> Iterator[str]:
+    if channel.deltas:
+        yield "deltas, resyncable" if channel.resyncable else "deltas"
+    if channel.account:
+        yield "account"
+    if not channel.acknowledged:
+        yield "not acknowledged"
+
+
+def _default(field: structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    value = field.default if field.default is not NODEFAULT else field.default_factory()
+    return "" if value is None else str(value)
+
+
+# ── sim ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def sim(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Whose other end, such as o2.", show_default=False)
+    ],
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="On loopback; 0: any free one.")] = 0,
+    rate: Annotated[float, typer.Option(min=0.0, help="Market steps a second.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same market.")] = 0,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="FAULT", help='Such as "drop every=5"; may be given several times.'),
+    ] = None,
+) -> None:
+    """Play the other end of a venue on this machine.
+
+    Ctrl-C or SIGTERM ends it, with exit 0. The first line on stdout is the URL for a feed's config.
+    """
+    from actors.simulators import SIMULATORS
+
+    kind = SIMULATORS[_known("NAME", name, SIMULATORS)]
+    try:
+        simulator = kind(port, rate=rate, seed=seed, faults=faults or ())
+    except ConfigError as error:
+        raise typer.BadParameter(str(error), param_hint="--fault") from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    with _endings() as ending:
+        try:
+            simulator.start()
+        except OSError as error:
+            print(f"port {port}: {error.strerror}", file=sys.stderr)
+            raise typer.Exit(1) from None
+        print(simulator.url, flush=True)
+        try:
+            while not ending.told:
+                time.sleep(SLICE)
+        finally:
+            simulator.stop()
+
+
+# ── small things ────────────────────────────────────────────────────────────────────────────────
+
+
+class Ending:
+    """Whether the process was told to end. A plain flag: a lock in a signal's handler may hang."""
+
+    def __init__(self) -> None:
+        self.told = False
+
+
+@contextmanager
+def _endings() -> Iterator[Ending]:
+    """Ctrl-C and SIGTERM ask for the end; asked a second time, the process ends there and then."""
+    ending = Ending()
+
+    def tell(number: int, _: FrameType | None) -> None:
+        ending.told = True
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ending
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _settings(config: Path) -> Settings:
+    """The config, with its warnings told; its mistakes are told and end the command."""
+    try:
+        settings = load(config)
+    except ConfigError as error:
+        raise typer.Exit(_told(error)) from None
+    for warning in settings.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return settings
+
+
+def _told(error: ConfigError) -> int:
+    for problem in error.problems:
+        print(problem, file=sys.stderr)
+    return 1
+
+
+def _known(parameter: str, name: str, known: Mapping[str, Any]) -> str:
+    if name in known:
+        return name
+    near = get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(sorted(known))}."
+    raise typer.BadParameter(f"{name!r} is not known; {hint}", param_hint=parameter)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _console() -> Console:
+    """For stdout as it is now. A pipe has no width: nothing is folded to one it does not have."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=160)

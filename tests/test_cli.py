@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from actors import cli
+from actors.errors import RuntimeStopped
+from actors.rules.venue import Venue
+from actors.settings import Settings
+from actors.status import Status
+from tests.test_settings import Desk
+from tests.test_table import line, status
+
+Invoke = Any
+posix = pytest.mark.skipif(os.name == "nt", reason="signals to a child differ there")
+
+
+@pytest.fixture
+def linewarden(monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Runs the command in this process, with a venue of these tests."""
+    known: Mapping[str, type[Venue]] = {"desk": Desk}
+    monkeypatch.setattr("actors.venues.VENUES", known, raising=False)
+    return lambda *arguments: CliRunner().invoke(cli.app, [str(each) for each in arguments])
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "desk.toml"
+    file.write_text(
+        """
+        [feeds.a]
+        venue = "desk"
+        key = "k"
+        insecure = true
+        subscribe = [{ channel = "depth", keys = ["A", "B"] }, { channel = "account" }]
+        """
+    )
+    return file
+
+
+def rows(text: str) -> list[str]:
+    return [" ".join(row.split()) for row in text.splitlines() if row.strip()]
+
+
+def test_help_tells_of_every_command(linewarden: Invoke) -> None:
+    told = linewarden("--help")
+    assert told.exit_code == 0
+    for command in ("run", "check", "venues", "sim"):
+        assert f"  {command} " in told.stdout
+        assert linewarden(command, "--help").exit_code == 0
+    assert told.stdout.count("...") == 1  # [ARGS]...; no sentence is cut short
+
+
+def test_a_usage_error_is_2(linewarden: Invoke, config: Path) -> None:
+    for arguments in (
+        ["chek"],
+        ["check"],
+        ["run", config, "--for", "-1"],
+        ["run", config, "--log-level", "x"],
+    ):
+        assert linewarden(*arguments).exit_code == 2
+
+
+# ── check ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_check_sums_up_a_good_config(linewarden: Invoke, config: Path) -> None:
+    told = linewarden("check", config)
+    assert told.exit_code == 0
+    assert rows(told.stdout)[0] == "feed venue url lines topics"
+    assert rows(told.stdout)[2] == "a desk the venue's own a 2 depth, 1 account"
+    assert rows(told.stdout)[3].endswith("desk.toml: no mistakes; 1 feed, 1 line, 3 topics.")
+    assert told.stderr.startswith(f"warning: {config}: [feeds.a] insecure: ")
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_bad_config_is_1(linewarden: Invoke, config: Path, command: str) -> None:
+    config.write_text("[runtime]\nnmae = 1\nwatchdog = -1\n")
+    told = linewarden(command, config)
+    assert told.exit_code == 1
+    assert told.stdout == ""
+    assert told.stderr.splitlines() == [
+        f"{config}: [runtime] nmae: there is no such key; did you mean 'name'?",
+        f"{config}: [runtime] watchdog: expected seconds, 0 or more and at most a year, found -1.",
+    ]
+
+
+def test_check_looks_into_a_simulators_url(linewarden: Invoke, config: Path) -> None:
+    config.write_text('[feeds.a]\nvenue = "desk"\nkey = "k"\nurl = "sim://o2?fault=drp"\n')
+    told = linewarden("check", config)
+    assert told.exit_code == 1
+    assert "[feeds.a]" in told.stderr
+    assert "did you mean 'drop'" in told.stderr
+
+
+# ── venues ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_venues_are_listed_and_told(linewarden: Invoke) -> None:
+    assert rows(linewarden("venues").stdout)[2] == "desk for tests depth, account"
+    told = rows(linewarden("venues", "desk").stdout)
+    assert told[0] == "desk: for tests"
+    assert "depth the book market precision: 1 to 18" in told
+    assert "key text required" in told
+    assert 'network one of: "mainnet", "testnet" mainnet' in told
+    unknown = linewarden("venues", "dask")
+    assert unknown.exit_code == 2
+    assert "did you mean 'desk'?" in unknown.stderr
+
+
+# ── sim ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_sim_refuses_what_it_cannot_play(linewarden: Invoke) -> None:
+    assert "there is o2" in linewarden("sim", "xyz").stderr
+    odd = linewarden("sim", "o2", "--fault", "drp")
+    assert odd.exit_code == 2
+    assert "did you mean 'drop'?" in odd.stderr
+    assert linewarden("sim", "o2", "--rate", "nan").exit_code == 2
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_sim_prints_its_url_and_ends_when_told(number: signal.Signals) -> None:
+    with child("sim", "o2", "--seed", "1") as it:
+        assert it.stdout is not None
+        assert it.stdout.readline().startswith("ws://127.0.0.1:")
+        it.send_signal(number)
+        assert it.wait(timeout=5) == 0
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    with child("--version") as it:
+        out, _ = it.communicate(timeout=30)
+        assert (out.split()[0], it.returncode) == ("linewarden", 0)
+
+
+def child(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "actors", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+# ── run ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Fake:
+    """A runtime that tells what it was asked."""
+
+    def __init__(self) -> None:
+        self.looked = 0
+        self.stopped: list[float] = []
+        self.dies = False
+
+    def status(self) -> Status:
+        self.looked += 1
+        if self.dies:
+            raise RuntimeStopped("the supervisor died")
+        return status(a=line(decoded=5))
+
+    def stop(self, timeout: float) -> tuple[str, ...]:
+        self.stopped.append(timeout)
+        return ()
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    fake = Fake()
+
+    def start(settings: Settings) -> Fake:
+        assert list(settings.feeds) == ["a"]
+        return fake
+
+    monkeypatch.setattr(cli, "_start", start)
+    monkeypatch.setattr("actors.logs.set_up", lambda *_: None)
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    yield fake
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_run_ends_by_itself_with_a_summary(linewarden: Invoke, config: Path, runtime: Fake) -> None:
+    told = linewarden("run", config, "--for", "0.2")
+    assert told.exit_code == 0
+    assert "a: live; 5 events" in told.stdout
+    assert runtime.stopped == [cli.STOP_WITHIN]
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_run_ends_when_told(linewarden: Invoke, config: Path, runtime: Fake, number: signal.Signals) -> None:
+    def tell() -> None:
+        while not runtime.looked:
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=tell, daemon=True).start()
+    told = linewarden("run", config)
+    assert told.exit_code == 0
+    assert "lines live at the end" in told.stdout
+    assert len(runtime.stopped) == 1
+
+
+def test_run_does_not_outlive_its_supervisor(linewarden: Invoke, config: Path, runtime: Fake) -> None:
+    runtime.dies = True
+    assert linewarden("run", config).exit_code == 1
+    assert len(runtime.stopped) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
+def test_room_is_made_for_many_lines(caplog: pytest.LogCaptureFixture) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+        with caplog.at_level("INFO", logger="actors.cli"):
+            cli._make_room(10)
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 512
+            cli._make_room(500)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 128 + 4 * 500
+        assert caplog.messages == ["The limit of open files was 512; it is 2128 now, for 500 lines."]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

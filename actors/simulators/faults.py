@@ -95,7 +95,7 @@ def read(
     """
     hints = get_type_hints(function)
     parameters = _parameters(function)
-    types = {name: hints[name] for name in parameters if name in hints} | dict(extra)
+    types = {name: hints[name] for name in parameters if _kind(hints[name])} | dict(extra)
     arguments: dict[str, Any] = {}
     problems = []
     for key, value in pairs:
@@ -137,6 +137,7 @@ def _takes(function: Callable[..., Any], extra: Mapping[str, Any] = _TRIGGERS) -
 
 
 def _kind(type_: Any) -> str:
+    """What a value of this type looks like in a text; nothing where it cannot be one."""
     if get_origin(type_) is Literal:
         return " or ".join(map(str, get_args(type_)))
-    return _WORDS.get(type_, str(type_))
+    return _WORDS.get(type_, "")

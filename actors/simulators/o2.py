@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from actors.simulators.faults import Fault, fault
 from actors.simulators.market import Asset, Levels, Market, Move, Order, Side, Step, Trade, gathered, make_id
-from actors.simulators.server import Message, Peer, Reply, Request, Simulator, text_frame
+from actors.simulators.peer import Peer, Reply, Request, text_frame
+from actors.simulators.server import Message, Simulator
 
 Identity = str | Mapping[str, str]  # an id alone is a contract's, as traders' are
 NonceForm = Literal["decimal", "number", "hex"]
@@ -189,7 +190,7 @@ class SimulatedO2(Simulator):
         self._accounts: dict[str, Account] = {}
         for id in self._names:
             self._add_market(canonical(id))
-        self._recent: dict[str, list[Print]] = {}
+        self._recent: dict[str, list[Any]] = {}  # the last trades of each market, as told
         self._subscriptions: dict[Peer, dict[tuple[str, str], Subscription]] = {}
         self._watching: dict[tuple[str, str], dict[Peer, Subscription]] = {}
         self._orders_made = 0
@@ -226,10 +227,9 @@ class SimulatedO2(Simulator):
         """
         with self._lock:
             found = self._market(market)
-            made = Trade(found.number(), "buy", found.last, found.lot)
-            told: dict[str, Any] = msgspec.to_builtins(self._print(found, made)) | over
-            frame = self._say_trades(found, [told])
-            self._tell("trades", found.id, frame)
+            made = self._print(found, Trade(found.number(), "buy", found.last, found.lot))
+            told: dict[str, Any] = msgspec.to_builtins(made) | over
+            self._say_trade(found, told)
             return told
 
     def depth_change(self, market: str, buys: Sequence[Move] = (), sells: Sequence[Move] = ()) -> None:
@@ -292,7 +292,7 @@ class SimulatedO2(Simulator):
 
         def say(number: int) -> None:
             made = self._print(found, Trade(number, "buy", found.last, found.lot))
-            self._tell("trades", found.id, self._say_trades(found, [made]))
+            self._say_trade(found, made)
 
         self.feed((partial(say, number) for number in numbers), per_second, background)
         return numbers
@@ -436,7 +436,7 @@ class SimulatedO2(Simulator):
             return []
         if channel == "trades":
             found = self._markets[keys[0]]
-            return [self._say_trades(found, self._recent.get(found.id, []))]
+            return [self._trades(found, self._recent.get(found.id, []))]
         accounts = [self._accounts[key] for key in keys]
         if channel == "orders":
             orders = [order for account in accounts for order in account.orders.values()]
@@ -463,10 +463,7 @@ class SimulatedO2(Simulator):
         if step.buys or step.sells:
             self._say_depth(found, step.buys, step.sells)
         if step.trade:
-            made = self._print(found, step.trade)
-            self._recent[found.id] = [*self._recent.get(found.id, []), made][-_RECENT:]
-            if (("trades", found.id)) in self._watching:
-                self._tell("trades", found.id, self._say_trades(found, [made]))
+            self._say_trade(found, self._print(found, step.trade))
         for fill in step.fills:
             account = self._accounts[fill.order.account]
             paid = self._worth(found, fill.quantity, fill.order.price)
@@ -623,7 +620,14 @@ class SimulatedO2(Simulator):
             str(trade.number), trade.side, str(total), str(trade.quantity), str(trade.price), _now_ms()
         )
 
-    def _say_trades(self, found: Market, trades: list[Any]) -> bytes:
+    def _say_trade(self, found: Market, told: Any) -> None:
+        recent = self._recent.setdefault(found.id, [])
+        recent.append(told)
+        del recent[:-_RECENT]
+        if ("trades", found.id) in self._watching:
+            self._tell("trades", found.id, self._trades(found, [told]))
+
+    def _trades(self, found: Market, trades: list[Any]) -> bytes:
         onchain, seen = _stamps()
         return text_frame(_encode(Traded(self._spell(found.id, "trades"), trades, onchain, seen)))
 

@@ -1,11 +1,8 @@
 """The other end of a venue, on loopback: WebSocket and HTTP on one port, misbehaving to order.
 
-websockets' own servers answer pings by themselves and close politely, so they cannot play a dead
-host. Here its sans-I/O protocol runs over plain sockets, and everything beyond it is up to the
-simulator. One thread serves all connections: it reads, keeps the timers and flushes what a slow
-reader left over. Whoever has something to say, from any thread, writes to the sockets himself
-under the one lock and never waits for a reader; so what `trade()` has said is on its way when
-`trade()` returns.
+One thread serves all connections: it reads, keeps the timers and flushes what a slow reader left
+over. Whoever has something to say, from any thread, writes to the sockets himself under the one
+lock and never waits for a reader; so what `trade()` has said is on its way when `trade()` returns.
 """
 
 from __future__ import annotations
@@ -18,343 +15,38 @@ import os
 import random
 import selectors
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from http import HTTPStatus
 from typing import Any, ClassVar, Literal, Self
-from urllib.parse import parse_qsl, urlsplit
 
-from msgspec import Struct
 from websockets.exceptions import ProtocolError
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Request as Upgrade
-from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
 
 from actors.errors import Timeout
 from actors.simulators.faults import Fault, fault, parse
+from actors.simulators.peer import Peer, Reply, Request, binary_frame, text_frame
 
 Message = str | bytes
 Garbage = Literal["json", "utf8", "binary", "opcode", "nesting", "length"]
 
 _log = logging.getLogger(__name__)
 
-_TEXT, _BINARY = 1, 2
-_HEAD_LIMIT = 65_536  # bytes of an HTTP request's head
-_FAREWELL = 1.0  # seconds a client has to answer a close frame
 _STEPS_AT_ONCE = 200  # market steps before the sockets are looked at again
 _SLICE = 0.05  # seconds between two looks at a predicate that nothing announces
-# SO_LINGER: close() sends RST, as a process that was killed would.
-_RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 # Below the ephemeral ports: a client that retries while nobody listens on an ephemeral port can
 # be given that very port as its own and connect to itself.
 _PORTS = range(20_000, 32_000)
-# Under a bound port that nobody listens on, Windows' SO_REUSEADDR would let two servers listen.
+# Windows would let two servers listen on one port.
 _REUSE = os.name == "posix"
-
-
-class Request(Struct, frozen=True):
-    """An HTTP request, be it for a page or for an upgrade. Header names are in lower case."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes = b""
-
-
-class Reply(Struct, frozen=True):
-    """What plain HTTP answers."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: Mapping[str, str] = {}
-
-    def serialize(self, keep_alive: bool) -> bytes:
-        headers = {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(self.body)),
-            "Connection": "keep-alive" if keep_alive else "close",
-            **self.headers,
-        }
-        try:
-            phrase = HTTPStatus(self.status).phrase
-        except ValueError:
-            phrase = "Unknown"
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"HTTP/1.1 {self.status} {phrase}\r\n{head}\r\n".encode() + self.body
-
-
-def text_frame(payload: bytes) -> bytes:
-    """A whole text message in one frame, once for all who get it."""
-    return _frame(_TEXT, payload)
-
-
-def _frame(opcode: int, payload: bytes) -> bytes:
-    size = len(payload)
-    if size < 126:
-        return bytes((0x80 | opcode, size)) + payload
-    if size < 65_536:
-        return struct.pack("!BBH", 0x80 | opcode, 126, size) + payload
-    return struct.pack("!BBQ", 0x80 | opcode, 127, size) + payload
-
-
 _GARBAGE: Mapping[str, bytes] = {
     "json": text_frame(b'{"action":"subscribe_trades","market_id":'),
     "utf8": text_frame(b'{"action":"\xff\xfe"}'),
-    "binary": _frame(_BINARY, b"\x00\x01\x02\x03"),
+    "binary": binary_frame(b"\x00\x01\x02\x03"),
     "opcode": b"\x83\x02{}",  # a frame of a kind that RFC 6455 reserves: section 5.2
     "nesting": text_frame(b"[" * 100_000),
     "length": b"\x81\x7f" + b"\xff" * 8,  # announces 2**64-1 bytes, and the first bit must be 0
 }
-
-
-class Peer:
-    """One connection, as the server sees it. Everything here is done under the simulator's lock."""
-
-    def __init__(self, server: Simulator, sock: socket.socket) -> None:
-        self.request: Request | None = None  # of the upgrade
-        self.heard_at = time.monotonic()
-        self.muted = False
-        self.deaf = False
-        self._server = server
-        self._sock = sock
-        self._head = b""
-        self._upgraded = False
-        self._over = False  # says no more: closing, or closed
-        self._gone = False  # the socket is closed
-        self._hang_up = False  # shut the writing side once the rest is out
-        self._rest = bytearray()  # what the socket did not take
-        self._parts: list[bytes] = []
-        self._opcode = Opcode.TEXT
-        self._protocol = ServerProtocol()
-
-    @property
-    def open(self) -> bool:
-        """Whether this is a WebSocket on which something can be said."""
-        return self._upgraded and not self._over
-
-    @property
-    def backlog(self) -> int:
-        """The bytes that wait here because the client does not read."""
-        return len(self._rest)
-
-    def tell(self, frame: bytes) -> None:
-        """Says something unasked for: it is lost on a muted connection."""
-        if not (self.muted or self.deaf):
-            self.answer(frame)
-
-    def answer(self, frame: bytes) -> None:
-        """Says something even when muted: PONG, say."""
-        if self._over or self.deaf:
-            return
-        self._write(frame)
-        self._server.count()
-
-    def close(self, code: int, reason: str = "") -> None:
-        """Starts the closing handshake. Raises ValueError where `code` may not be sent."""
-        if self._over or not self._upgraded:
-            return
-        self._protocol.send_close(code, reason)
-        self._pass_on()
-        self._leave()
-
-    def cut(self, *, reset: bool = True) -> None:
-        """Ends the TCP connection now; what the client has not yet been sent is lost."""
-        if self._gone:
-            return
-        self._gone = True
-        if reset:
-            with contextlib.suppress(OSError):
-                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._server.unwatch(self._sock)
-        self._sock.close()
-        self._leave()
-        self._server.forget(self)
-
-    def watch(self) -> None:
-        """Has the server watch the socket for what is wanted of it now."""
-        if self._gone:
-            return
-        reads = 0 if self.deaf else selectors.EVENT_READ
-        writes = selectors.EVENT_WRITE if self._rest and not self.deaf else 0
-        self._server.watch(self._sock, reads | writes, self.ready)
-
-    def ready(self, mask: int) -> None:
-        """The socket can be read from, or written to."""
-        if self._gone or self.deaf:
-            return
-        try:
-            if mask & selectors.EVENT_WRITE:
-                self._flush()
-            if mask & selectors.EVENT_READ:
-                self._read()
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.cut()
-
-    def _read(self) -> None:
-        if self._gone:
-            return
-        data = self._sock.recv(65_536)
-        if not data:
-            self.cut(reset=False)
-        elif self._upgraded:
-            self._protocol.receive_data(data)
-            self._hear()
-        else:
-            self._head += data
-            self._converse()
-
-    def _hear(self) -> None:
-        for event in self._protocol.events_received():
-            if isinstance(event, Frame):
-                self._hear_frame(event)
-        self._pass_on()
-        if self._protocol.state is not OPEN:
-            self._leave()
-
-    def _hear_frame(self, frame: Frame) -> None:
-        if frame.opcode in (Opcode.PING, Opcode.PONG):
-            self._server.pinged(self)
-        elif frame.opcode is not Opcode.CLOSE:
-            if frame.opcode is not Opcode.CONT:
-                self._opcode, self._parts = frame.opcode, []
-            self._parts.append(bytes(frame.data))
-            if frame.fin and not self._over:
-                self.heard_at = time.monotonic()
-                self._server.hear(self, b"".join(self._parts), self._opcode is Opcode.BINARY)
-
-    def _pass_on(self) -> None:
-        """Writes what the protocol wants to be written: pongs, close frames, the end."""
-        for data in self._protocol.data_to_send():
-            if data:
-                self._write(data)
-            else:
-                self._end()
-
-    def _leave(self) -> None:
-        if self._over:
-            return
-        self._over = True
-        if self._upgraded:
-            self._server.left(self)
-        if not self._gone:
-            self._server.call_later(_FAREWELL, lambda: self.cut(reset=False))
-
-    def _end(self) -> None:
-        self._hang_up = True
-        if not self._rest:
-            self._shut()
-
-    def _shut(self) -> None:
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_WR)
-
-    def _write(self, data: bytes) -> None:
-        if self._gone:
-            return
-        if self._rest:
-            # O2, "Documented limits": a reader that falls behind is cut off.
-            if len(self._rest) > self._server.backlog:
-                self.cut()
-            else:
-                self._rest += data
-            return
-        try:
-            sent = self._sock.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.cut()
-            return
-        if sent < len(data):
-            self._rest += memoryview(data)[sent:]
-            self.watch()
-
-    def _flush(self) -> None:
-        if not self._rest:
-            return
-        with memoryview(self._rest) as rest:
-            sent = self._sock.send(rest)
-        del self._rest[:sent]
-        if not self._rest:
-            self.watch()
-            self._server.announce()
-            if self._hang_up:
-                self._shut()
-
-    # plain HTTP, before the upgrade
-
-    def _converse(self) -> None:
-        """Answers the requests that are complete, up to one that becomes a WebSocket."""
-        while not (self._gone or self._upgraded or self._over):
-            head, end, rest = self._head.partition(b"\r\n\r\n")
-            if not end:
-                if len(head) > _HEAD_LIMIT:
-                    self._reply(Reply(431), keep_alive=False)
-                return
-            try:
-                request, keep_alive = _parse_head(head)
-                size = int(request.headers.get("content-length", 0))
-            except ValueError:
-                self._reply(Reply(400), keep_alive=False)
-                return
-            if len(rest) < size:
-                return
-            self._head = rest[size:]
-            request = Request(request.method, request.path, request.query, request.headers, rest[:size])
-            if request.headers.get("upgrade", "").lower() == "websocket":
-                self._upgrade(request, head + end)
-            else:
-                self._reply(self._server.serve(request), keep_alive)
-
-    def _reply(self, reply: Reply, keep_alive: bool) -> None:
-        self._write(reply.serialize(keep_alive))
-        if not keep_alive:
-            self._leave()
-            self._end()
-
-    def _upgrade(self, request: Request, head: bytes) -> None:
-        refusal = self._server.refusal(request)
-        if refusal is not None:
-            self._reply(refusal, keep_alive=False)
-            return
-        self._protocol.receive_data(head)
-        for event in self._protocol.events_received():
-            if isinstance(event, Upgrade):
-                self._protocol.send_response(self._protocol.accept(event))
-        self._pass_on()
-        if self._protocol.state is not OPEN:
-            self._leave()
-            return
-        self._upgraded = True
-        self.request = request
-        self._server.join(self)
-        if self._head and not self._gone:  # said without waiting for our answer
-            early, self._head = self._head, b""
-            self._protocol.receive_data(early)
-            self._hear()
-
-
-def _parse_head(head: bytes) -> tuple[Request, bool]:
-    """The request, and whether the connection outlives it. Raises ValueError on anything else."""
-    line, *fields = head.decode("latin-1").split("\r\n")
-    method, target, version = line.split(" ")
-    headers = {}
-    for field in fields:
-        name, colon, value = field.partition(":")
-        if not colon:
-            raise ValueError(field)
-        headers[name.strip().lower()] = value.strip()
-    parts = urlsplit(target)
-    wish = headers.get("connection", "").lower()
-    keep_alive = "keep-alive" in wish if version == "HTTP/1.0" else "close" not in wish
-    return Request(method, parts.path, dict(parse_qsl(parts.query)), headers), keep_alive
 
 
 class Simulator:
@@ -700,7 +392,7 @@ class Simulator:
         if isinstance(message, str):
             self.send_frame(text_frame(message.encode()))
         else:
-            self.send_frame(_frame(_BINARY, message))
+            self.send_frame(binary_frame(message))
 
     def send_frame(self, frame: bytes) -> None:
         """Sends these bytes to every open connection, whatever they are."""

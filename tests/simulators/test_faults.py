@@ -1,0 +1,110 @@
+"""Faults as text: what is understood, and how the rest is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.errors import ConfigError
+from actors.simulators import SimulatedO2, embed, start
+from actors.simulators.faults import Fault, faults_of, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("drop", Fault("drop")),
+        ("drop after=500", Fault("drop", {}, after=500)),
+        ("drop every=5", Fault("drop", {}, every=5.0)),
+        ("close code=1013 reason='try later'", Fault("close", {"code": 1013, "reason": "try later"})),
+        ("mute new=false every=2.5", Fault("mute", {"new": False}, every=2.5)),
+        ("flap n=3", Fault("flap", {"n": 3})),
+        (
+            "refuse status=429 retry_after=2 n=3",
+            Fault("refuse", {"status": 429, "retry_after": 2.0, "n": 3}),
+        ),
+        ("delay_ack seconds=0.5", Fault("delay_ack", {"seconds": 0.5})),
+        ("reject key=0xAA", Fault("reject", {"key": "0xAA"})),
+        ("garbage kind=utf8", Fault("garbage", {"kind": "utf8"})),
+        ("huge size=5000000", Fault("huge", {"size": 5_000_000})),
+        ("error code=1003 message='rate limited'", Fault("error", {"code": 1003, "message": "rate limited"})),
+    ],
+)
+def test_a_text_is_a_fault_and_a_fault_a_text(text: str, fault: Fault) -> None:
+    assert parse(text, SimulatedO2) == fault
+    assert parse(str(fault), SimulatedO2) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["no fault ''", "drop", "mute"]),
+        ("dorp every=5", ["no fault 'dorp'", "did you mean 'drop'?"]),
+        ("stop", ["no fault 'stop'"]),
+        ("drop evry=5", ["no 'evry'", "did you mean 'every'?"]),
+        ("drop 5", ["'5' is not key=value", "after, every"]),
+        ("drop every=soon", ["every takes a number, not 'soon'"]),
+        ("drop every=-1", ["every is above 0"]),
+        ("drop every=inf", ["every is above 0"]),
+        ("drop every=nan", ["every"]),
+        ("drop after=-3", ["after is above 0"]),
+        ("drop after=1 every=2", ["not both"]),
+        ("flap n=1 n=2", ["n is given twice"]),
+        ("flap n=1.5", ["n takes a whole number, not '1.5'"]),
+        ("delay_ack", ["seconds is missing", "a number"]),
+        ("mute new=perhaps", ["new takes true or false, not 'perhaps'"]),
+        ("garbage kind=xml", ["kind takes json or utf8", "not 'xml'"]),
+        ("close reason='open", ["no closing quotation"]),
+    ],
+)
+def test_a_mistake_is_named(text: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse(text, SimulatedO2)
+    [problem] = raised.value.problems
+    assert problem.startswith(f"fault {text!r}: ")
+    for word in words:
+        assert word in problem
+
+
+def test_every_fault_of_the_design_is_there() -> None:
+    wanted = {"drop", "close", "mute", "deaf", "flap", "refuse", "delay_ack", "lose_ack", "reject"}
+    assert wanted | {"garbage", "huge"} <= faults_of(SimulatedO2).keys()
+    assert "heal" not in faults_of(SimulatedO2)
+
+
+def test_a_url_starts_one() -> None:
+    o2 = embed("sim://o2?fault=drop+every%3D5&fault=flap+n%3D2&rate=0&seed=7&snapshot_key=view")
+    try:
+        assert isinstance(o2, SimulatedO2)
+        assert o2.url == f"ws://127.0.0.1:{o2.port}/v1/ws"
+        assert o2.rate == 0
+        assert o2.snapshot_key == "view"
+    finally:
+        o2.stop()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("sim://o3", ["no simulator 'o3'", "there is o2"]),
+        ("sim://o2?rte=5", ["no 'rte'", "'rate'"]),
+        ("sim://o2?rate=fast", ["rate takes a number, not 'fast'"]),
+        ("sim://o2?fault=dorp", ["no fault 'dorp'"]),
+        ("sim://o2?faults=drop", ["no 'faults'"]),
+        ("sim://o2:high", ["Port"]),
+    ],
+)
+def test_a_mistake_in_a_url_is_named(url: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        embed(url)
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_start_by_name() -> None:
+    o2 = start("o2", faults=["refuse status=429 n=2"], rate=0.0)
+    try:
+        assert o2.running
+    finally:
+        o2.stop()
+    with pytest.raises(ConfigError, match="no simulator '02'; there is o2"):
+        start("02")

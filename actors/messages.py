@@ -10,10 +10,12 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from pykka import Future
 
 from actors.events import GapReason, LifecycleState, SubscriptionState, Topic
 
 if TYPE_CHECKING:
+    from actors.rules.routes import Flow
     from actors.stream import Stream
 
 # ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
@@ -85,6 +87,8 @@ class Report(Struct, frozen=True):
 class LineStarted(Report, frozen=True):
     """Supervisor to dispatcher, before the connection runs: this epoch's data may come."""
 
+    flow: Flow
+
 
 class LineUpgraded(Report, frozen=True):
     """Connection to supervisor: the venue accepted the WebSocket. This life counts as one."""
@@ -108,6 +112,7 @@ class LineChanged(Report, frozen=True):
     state: LifecycleState
     attempt: int
     reason: str
+    since_ns: int  # the last sign of life, where something was lost
     at_ns: int
 
 
@@ -127,6 +132,26 @@ class EventsReceived(Report, frozen=True):
 
     pairs: list[tuple[Topic, Any]]
     received_ns: int
+
+
+class TopicsPlaced(Struct, frozen=True):
+    """Registry to dispatcher: these topics lie on this line from now on."""
+
+    line: str
+    topics: tuple[Topic, ...]
+
+
+class TopicsLifted(Struct, frozen=True):
+    """Registry to dispatcher: nobody wants these topics of this line any more."""
+
+    line: str
+    topics: tuple[Topic, ...]
+
+
+class TopicsStale(Report, frozen=True):
+    """Heartbeat to supervisor: all topics of the line that are silent for too long; maybe none."""
+
+    topics: tuple[Topic, ...]
 
 
 class TopicsSent(Report, frozen=True):
@@ -175,6 +200,24 @@ class ReadingPaused(Report, frozen=True):
 
 class ReadingResumed(Report, frozen=True):
     """Connection to heartbeat: the socket is read again."""
+
+
+class BeatDue(Report, frozen=True):
+    """A timer's: time for the next protocol ping."""
+
+
+class PongOverdue(Report, frozen=True):
+    """A timer's: the deadline of beat number `beat`."""
+
+    beat: int
+
+
+class VenueBeatDue(Report, frozen=True):
+    """A timer's: time for the venue's own heartbeat."""
+
+
+class StaleDue(Report, frozen=True):
+    """A timer's: time to look which subscriptions are silent for too long."""
 
 
 # ── to a connection ─────────────────────────────────────────────────────────────────────────────
@@ -303,6 +346,26 @@ class LineUnneeded(Struct, frozen=True):
     line: str
 
 
+class AwaitLive(Struct, frozen=True):
+    """Runtime: set `done` to True when these lines are live, to False when one never will be."""
+
+    target: str | None
+    done: Future[bool]
+
+
+class StopAll(Struct, frozen=True):
+    """Runtime: end the tree within `timeout` seconds; `done` gets the names of what did not end."""
+
+    timeout: float
+    done: Future[tuple[str, ...]]
+
+
+class PhaseOverdue(Struct, frozen=True):
+    """A timer's: the children of this phase of stopping have had their share of the time."""
+
+    phase: int
+
+
 # ── to any actor ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -339,14 +402,22 @@ class ReadStates(Struct, frozen=True):
     topics: tuple[Topic, ...]
 
 
+class AwaitAnswers(Struct, frozen=True):
+    """Runtime: set `done` to the states of these topics when all are confirmed or rejected."""
+
+    topics: tuple[Topic, ...]
+    done: Future[dict[Topic, SubscriptionState]]
+
+
 class ReplayNext(Report, frozen=True):
     """A timer's: the venue's pacing allows the next batch of subscriptions."""
 
 
 class AckOverdue(Report, frozen=True):
-    """A timer's: these topics may still be unanswered."""
+    """A timer's: these topics may still be unanswered since asking number `turn`."""
 
     topics: tuple[Topic, ...]
+    turn: int
 
 
 class AskAgain(Report, frozen=True):
@@ -383,12 +454,3 @@ class BlockOverdue(Struct, frozen=True):
 
     stream: int
     turn: int
-
-
-class CloseStreams(Struct, frozen=True):
-    """Supervisor: put `Closed` into every stream."""
-
-    reason: str
-
-
-States = dict[Topic, SubscriptionState]

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from actors.events import GapReason, Topic
-from actors.messages import Reason
+from actors.messages import Reason, Retryable
 
 TEXT, BINARY = 1, 2  # RFC 6455 section 5.2
 Frame = tuple[int, bytes]  # opcode, payload; a text payload is valid UTF-8
@@ -173,6 +173,11 @@ class Session(ABC):
             *self.subscribe(topics, now),
             Resent(tuple(topics)),
         ]
+
+    def closed(self, code: int, words: str) -> Reason:
+        """What the venue's close frame means; venues that use codes of their own override it."""
+        said = f": {words}" if words else ""
+        return Retryable(f"the venue closed the connection ({code}{said})", f"close_{code}")
 
     def ping(self, now: float) -> list[Effect]:
         """The venue's own heartbeat, where it has one."""

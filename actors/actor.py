@@ -1,0 +1,338 @@
+"""What the five actors share; the one file that knows Pykka's life and death.
+
+Four things that bare Pykka does not do, and OTP does: mail is kept while a role changes hands,
+telling the dead hurts nobody, every death is reported once with its reason, and a keeper that was
+given up on can no longer take mail or write.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Protocol, Self
+
+import pykka
+from msgspec import Struct
+from pykka._envelope import Envelope
+from pykka.messages import ProxyCall, _ActorStop
+
+from actors.messages import AreYouThere, ChildAnswered, ChildExited, Crashed, Reason, Stopped
+
+log = logging.getLogger("actors")
+
+Queue = queue.SimpleQueue[Envelope[Any]]
+
+
+class DeadLetter(Struct, frozen=True):
+    """A message that nobody took, or a failure that nobody read. Only types are kept: no secrets."""
+
+    to: str
+    message: str
+    why: str
+
+
+class DeadLetters:
+    """Counted, and the newest kept to look at. Any thread."""
+
+    def __init__(self, keep: int = 50) -> None:
+        self.count = 0
+        self._newest: deque[DeadLetter] = deque(maxlen=keep)
+        self._lock = threading.Lock()
+
+    def add(self, to: str, message: object, why: str) -> None:
+        with self._lock:
+            self.count += 1
+            self._newest.append(DeadLetter(to, _name(message), why))
+
+    def newest(self) -> tuple[DeadLetter, ...]:
+        with self._lock:
+            return tuple(self._newest)
+
+
+def _name(message: object) -> str:
+    if isinstance(message, str):
+        return message
+    if isinstance(message, ProxyCall):
+        return ".".join(message.attr_path)
+    return type(message).__name__
+
+
+class Inbox(Protocol):
+    """Pykka's inbox, and an end to it."""
+
+    def put(self, envelope: Envelope[Any], /) -> None: ...
+    def get(self) -> Envelope[Any]: ...
+    def empty(self) -> bool: ...
+    def close(self) -> None:
+        """From the actor's own thread, its last use of it."""
+
+
+class Mailbox:
+    """A role's mail. It outlives the actors that read it: each reads through a `Lease`."""
+
+    def __init__(self, role: str, dead_letters: DeadLetters) -> None:
+        self.role = role
+        self._dead_letters = dead_letters
+        self._lock = threading.Lock()
+        self._queue: Queue = queue.SimpleQueue()
+        self._closed: BaseException | None = None
+
+    def put(self, envelope: Envelope[Any]) -> None:
+        """Any thread; never blocks. After `close` the sender's future fails at once."""
+        with self._lock:
+            if self._closed is None:
+                self._queue.put(envelope)
+                return
+        refuse(envelope, self._closed, self.role, self._dead_letters)
+
+    def lease(self, first: Any) -> Lease:
+        """The right to read, taken from whoever had it: after `first`, unread mail comes."""
+        with self._lock:
+            former, self._queue = self._queue, queue.SimpleQueue()
+            self._queue.put(Envelope(first))
+            for envelope in _drain(former):
+                self._queue.put(envelope)
+            former.put(Envelope(_ActorStop()))
+            return Lease(self, self._queue)
+
+    def stop_reader(self) -> None:
+        """Whoever reads this ends behind the mail there is."""
+        self.put(Envelope(_ActorStop()))
+
+    def close(self, error: BaseException) -> None:
+        """Nobody will read this again: every letter in it, and every later one, gets `error`."""
+        with self._lock:
+            self._closed = error
+            unread = list(_drain(self._queue))
+            self._queue.put(Envelope(_ActorStop()))
+        for envelope in unread:
+            refuse(envelope, error, self.role, self._dead_letters)
+
+
+class Lease:
+    """One keeper's reading of a mailbox. Once the role has gone to another it only says: stop."""
+
+    def __init__(self, mailbox: Mailbox, letters: Queue) -> None:
+        self.put = mailbox.put
+        self.get = letters.get
+
+    def empty(self) -> bool:
+        return True  # the teardown of a keeper must not empty the mailbox of its role
+
+    def close(self) -> None:
+        pass  # the mail stays for the next keeper
+
+
+def _drain(letters: Queue) -> Iterator[Envelope[Any]]:
+    while True:
+        try:
+            yield letters.get_nowait()
+        except queue.Empty:
+            return
+
+
+def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_letters: DeadLetters) -> None:
+    """Answer a letter that nobody will read."""
+    if envelope.reply_to is None:
+        if not isinstance(envelope.message, _ActorStop):
+            dead_letters.add(to, envelope.message, "nobody there")
+        return
+    if isinstance(envelope.message, _ActorStop):
+        envelope.reply_to.set(None)
+        return
+    error = error or pykka.ActorDeadError(f"{to} is gone")
+    envelope.reply_to.set_exception((type(error), error, None))
+
+
+class Address:
+    """A role's name, pointed at whoever plays it now. Any thread may tell or ask."""
+
+    def __init__(self, role: str, dead_letters: DeadLetters) -> None:
+        self.role = role
+        self._dead_letters = dead_letters
+        self._put: Callable[[Envelope[Any]], None] | None = None
+
+    def point(self, put: Callable[[Envelope[Any]], None] | None) -> None:
+        self._put = put
+
+    def tell(self, message: Any) -> None:
+        """Returns at once; what nobody is there to read becomes a dead letter."""
+        put = self._put
+        if put is None:
+            self._dead_letters.add(self.role, message, "nobody there")
+        else:
+            put(Envelope(message))
+
+    def ask(self, message: Any) -> pykka.Future[Any]:
+        future: pykka.Future[Any] = pykka.ThreadingFuture()
+        envelope = Envelope(message, reply_to=future)
+        put = self._put
+        if put is None:
+            refuse(envelope, None, self.role, self._dead_letters)
+        else:
+            put(envelope)
+        return future
+
+
+class Answer(pykka.ThreadingFuture[Any]):
+    """A future that makes a dead letter of a failure that nobody read."""
+
+    def __init__(self, to: str, message: object, dead_letters: DeadLetters) -> None:
+        super().__init__()
+        self._to, self._message, self._dead_letters = to, _name(message), dead_letters
+        self._unread: str = ""
+
+    def set_exception(self, exc_info: Any = None) -> None:
+        error = (exc_info or sys.exc_info())[1]
+        self._unread = f"failed with {type(error).__name__}, and nobody read it"
+        super().set_exception(exc_info)
+
+    def get(self, *, timeout: float | None = None) -> Any:
+        try:
+            return super().get(timeout=timeout)
+        except pykka.Timeout:
+            raise
+        except BaseException:
+            self._unread = ""
+            raise
+
+    def __del__(self) -> None:
+        if self._unread:
+            self._dead_letters.add(self._to, self._message, self._unread)
+
+
+class Reference(pykka.ActorRef["Actor"]):
+    """Pykka's reference; what is told to the dead is answered by their inbox, not lost in a race."""
+
+    def __init__(self, actor: Actor) -> None:
+        super().__init__(actor)
+        self._id = actor.id
+        self._dead_letters = actor._dead_letters
+
+    def tell(self, message: Any) -> None:
+        self.actor_inbox.put(Envelope(message))
+
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+        future = Answer(self._id, message, self._dead_letters)
+        self.actor_inbox.put(Envelope(message, reply_to=future))
+        return future.get(timeout=timeout) if block else future
+
+
+class Actor(pykka.ThreadingActor):
+    """A mailbox and hands: a subclass handles messages and decides by its rules.
+
+    `on_start` is not used: what fails there reaches no hook of Pykka's. An actor's first work is
+    its first message, told to itself.
+    """
+
+    use_daemon_thread: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        id: str,
+        incarnation: int,
+        inbox: Inbox,
+        parent: Address | None,
+        dead_letters: DeadLetters,
+    ) -> None:
+        self._inbox = inbox
+        super().__init__()
+        self.id = id
+        self.incarnation = incarnation
+        self._parent = parent
+        self._dead_letters = dead_letters
+        self._ending: Reason = Stopped()
+        self._thread = threading.Thread(target=self._actor_loop, name=id, daemon=True)
+        self._actor_ref = Reference(self)
+
+    # ── for subclasses ──
+
+    def tell_self(self, message: Any) -> None:
+        self._inbox.put(Envelope(message))
+
+    # ── for the supervisor ──
+
+    def launch(self) -> Self:
+        """Pykka's `start`, for an actor that has been made already.
+
+        Raises:
+            RuntimeError: the system gives no more threads.
+        """
+        pykka.ActorRegistry.register(self.actor_ref)
+        self._start_actor_loop()
+        return self
+
+    @property
+    def thread(self) -> threading.Thread:
+        return self._thread
+
+    def exit(self, reason: Reason) -> None:
+        """End after the message at hand, for this reason. Mail behind it is not read."""
+        self._ending = reason
+        self._stop()
+
+    def cleanup(self) -> None:
+        """OTP's `terminate`: give back what is held. Runs in this actor's thread, however it ended."""
+
+    def unknown(self, message: object) -> None:
+        """A message that this actor does not understand is a dead letter, never a crash."""
+        self._dead_letters.add(self.id, message, "not understood")
+
+    # ── Pykka's doors ──
+
+    def _create_actor_inbox(self) -> Inbox:  # type: ignore[override]
+        return self._inbox
+
+    def _start_actor_loop(self) -> None:
+        try:
+            self._thread.start()
+        except BaseException:  # no thread to be had: Pykka registered this actor already
+            pykka.ActorRegistry.unregister(self.actor_ref)
+            self.actor_stopped.set()
+            raise
+
+    def _actor_loop(self) -> None:
+        """Whatever ends the loop, the death is reported from here, once, as the last act."""
+        try:
+            super()._actor_loop()
+        except BaseException as error:
+            log.exception("%s: its inbox failed.", self.id)
+            self._ending = Crashed(f"{type(error).__name__}: {error}")
+            self._clean_up()
+        finally:
+            self.actor_stopped.set()
+            pykka.ActorRegistry.unregister(self.actor_ref)
+            self._inbox.close()
+            if self._parent is not None:
+                self._parent.tell(ChildExited(self.id, self.incarnation, self._ending))
+
+    def _handle_receive(self, message: Any) -> Any:
+        if type(message) is AreYouThere:
+            if self._parent is not None:
+                self._parent.tell(ChildAnswered(self.id, message.incarnation))
+            return None
+        try:
+            return super()._handle_receive(message)
+        except Exception:
+            raise
+        except BaseException as error:
+            # Pykka would stop every actor of the process and leave whoever asked waiting.
+            raise RuntimeError(f"{type(error).__name__} in {self.id}: {error}") from error
+
+    def on_stop(self) -> None:
+        self._clean_up()
+
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        name = exception_type.__name__ if exception_type else "failure"
+        self._ending = Crashed(f"{name}: {exception_value}")
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        try:
+            self.cleanup()
+        except Exception:
+            log.exception("%s: its cleanup failed.", self.id)

@@ -1,0 +1,156 @@
+"""How a status is put together from what the supervisor holds and has lent. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from actors.actor import DeadLetters
+from actors.events import SubscriptionState, Topic
+from actors.heartbeat import Watch
+from actors.rules.ledger import DESIRED, Ledger
+from actors.rules.liveness import Health, HealthInputs, health
+from actors.rules.quarantine import Quarantine
+from actors.rules.routes import Routes
+from actors.status import (
+    ActorStatus,
+    Counters,
+    DeadLettersStatus,
+    FeedStatus,
+    LineStatus,
+    QuarantineStatus,
+    Status,
+    StreamStatus,
+    TopicStatus,
+    cause_of,
+)
+from actors.tree import Child, FeedSpec, LineRecord
+
+
+def take(
+    name: str,
+    feeds: Mapping[str, FeedSpec],
+    lines: Mapping[str, LineRecord],
+    ledger: Ledger,
+    routes: Routes,
+    seen: Mapping[Topic, float],
+    watches: Mapping[str, Watch],
+    children: Sequence[Child],
+    jail: Quarantine,
+    dead_letters: DeadLetters,
+    now: float,
+) -> Status:
+    """The whole tree at this moment; `now` is monotonic seconds."""
+    shown: dict[str, FeedStatus] = {}
+    for feed, spec in feeds.items():
+        mine = {
+            line.name: _line(line, ledger, routes, seen, watches.get(line.name), now)
+            for line in lines.values()
+            if line.feed == feed
+        }
+        live = all(line.state == "live" for line in mine.values())
+        shown[feed] = FeedStatus(spec.venue.name, live, mine)
+    connections = [line.child for line in lines.values() if line.child is not None]
+    return Status(
+        schema=1,
+        name=name,
+        state=_state(list(shown.values())),
+        feeds=shown,
+        streams=_streams(routes),
+        actors=tuple(_actor(child) for child in (*children, *connections)),
+        dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
+        quarantine=QuarantineStatus(jail.count, jail.newest()),
+    )
+
+
+def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded"]:
+    if all(feed.live for feed in feeds):
+        return "live"
+    never = all(
+        line.epoch <= 1 and line.reason is None and line.state != "paused"
+        for feed in feeds
+        for line in feed.lines.values()
+        if line.state != "live"
+    )
+    return "starting" if never else "degraded"
+
+
+def _line(
+    line: LineRecord,
+    ledger: Ledger,
+    routes: Routes,
+    seen: Mapping[Topic, float],
+    watch: Watch | None,
+    now: float,
+) -> LineStatus:
+    topics = tuple(
+        _topic(topic, ledger.state(topic) or DESIRED, seen, topic in line.stale, now)
+        for topic in ledger.topics(line.name)
+    )
+    ages = [topic.age_s for topic in topics if topic.age_s is not None]
+    return LineStatus(
+        state=line.state,
+        reason=None if line.reason is None else cause_of(line.reason),
+        epoch=line.epoch,
+        attempt=line.restarts.attempt,
+        next_attempt_s=None if line.retry_at is None else max(0.0, line.retry_at - now),
+        live_for_s=None if line.live_at is None else now - line.live_at,
+        rtt_ms=None if watch is None or watch.beats.rtt is None else watch.beats.rtt * 1000.0,
+        data_age_s=min(ages, default=None),
+        health=_health(line, watch, now),
+        topics=topics,
+        counters=_counters(line, routes),
+        held_by=line.gauges.held_by,
+        url=line.spec.venue.endpoint(line.name).url.partition("?")[0],
+        insecure=line.spec.dial.insecure,
+    )
+
+
+def _topic(
+    topic: Topic, state: SubscriptionState, seen: Mapping[Topic, float], stale: bool, now: float
+) -> TopicStatus:
+    at = seen.get(topic)
+    return TopicStatus(str(topic), state, None if at is None else max(0.0, now - at), stale)
+
+
+def _counters(line: LineRecord, routes: Routes) -> Counters:
+    book = routes.lines.get(line.name)
+    routed, unrouted, lost = (book.routed, book.unrouted, book.lost) if book is not None else (0, 0, 0)
+    decoded, quarantined = line.counted("decoded"), line.counted("quarantined")
+    unasked, duplicates = line.counted("unrouted"), line.counted("duplicates")
+    return Counters(
+        bytes=line.counted("bytes"),
+        frames=line.counted("frames"),
+        decoded=decoded,
+        routed=routed,
+        unrouted=unrouted + unasked,
+        quarantined=quarantined,
+        duplicates=duplicates,
+        lost=lost,
+        in_flight=decoded - routed - unrouted - unasked - quarantined - duplicates - lost,
+        restarts=line.deaths,
+    )
+
+
+def _health(line: LineRecord, watch: Watch | None, now: float) -> Health:
+    rtt = watch.beats.rtt if watch is not None else None
+    return health(
+        HealthInputs(
+            live=line.live,
+            rtt_ms=None if rtt is None else rtt * 1000.0,
+            missed_pongs=0 if watch is None else watch.beats.missed,
+            restarts=line.recent_deaths.count(now),
+            quarantined=line.gauges.quarantined,
+            stale_topics=len(line.stale),
+        )
+    )
+
+
+def _streams(routes: Routes) -> tuple[StreamStatus, ...]:
+    streams = [inlet.stream for inlet in routes.inlets.copy().values()]
+    return tuple(stream.status() for stream in streams)
+
+
+def _actor(child: Child) -> ActorStatus:
+    state: Literal["running", "wedged"] = "wedged" if child.stack else "running"
+    return ActorStatus(child.id, state, child.incarnation, child.incarnation - 1, child.stack)

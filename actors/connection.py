@@ -1,0 +1,431 @@
+"""One line's connection for one epoch; it never reconnects itself.
+
+It dies with a typed reason, and the supervisor decides. Its inbox hears its socket, so it needs no
+reader thread; a short-lived thread opens the socket, since opening may block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import struct
+import threading
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from actors.actor import Actor, Address, DeadLetters
+from actors.dispatcher import FLOW, WINDOW
+from actors.events import Topic
+from actors.messages import (
+    BytesReceived,
+    EndConnection,
+    EndIfSilent,
+    Endpoint,
+    EventsReceived,
+    LineUpgraded,
+    LoginOverdue,
+    OpenSocket,
+    PauseReading,
+    PongReceived,
+    ReadingPaused,
+    ReadingResumed,
+    Reason,
+    ResumeReading,
+    ResyncTopics,
+    Retryable,
+    SendPing,
+    SendSubscriptions,
+    SendUnsubscriptions,
+    SendVenuePing,
+    SessionOpened,
+    SocketLost,
+    SocketOpened,
+    SocketRefused,
+    TopicsConfirmed,
+    TopicsMissed,
+    TopicsRejected,
+    TopicsSent,
+    TopicsSettled,
+    VenueComplained,
+)
+from actors.rules.quarantine import Quarantine as Jail
+from actors.rules.routes import Flow
+from actors.rules.session import (
+    Announce,
+    Answered,
+    Complain,
+    Confirm,
+    Deliver,
+    Duplicates,
+    Effect,
+    End,
+    Missed,
+    Quarantine,
+    Reject,
+    Resent,
+    Send,
+    Session,
+    State,
+    Unrouted,
+)
+from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
+from actors.wire.frames import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Frame,
+    FrameReader,
+    close_payload,
+    encode,
+    read_close,
+)
+from actors.wire.inbox import SocketInbox
+from actors.wire.timers import Timers
+
+log = logging.getLogger("actors.connection")
+
+Hears = (
+    BytesReceived
+    | SendPing
+    | SendVenuePing
+    | EndIfSilent
+    | SendSubscriptions
+    | SendUnsubscriptions
+    | ResyncTopics
+    | PauseReading
+    | ResumeReading
+    | SocketOpened
+    | SocketRefused
+    | SocketLost
+    | LoginOverdue
+    | EndConnection
+    | OpenSocket
+)
+
+
+class Gauges:
+    """What one connection has counted. Its own thread writes, anybody reads."""
+
+    def __init__(self) -> None:
+        self.bytes = 0  # received
+        self.frames = 0  # data frames received
+        self.decoded = 0  # events, and messages that were none
+        self.unrouted = 0  # events that the session knew nobody had asked for
+        self.duplicates = 0
+        self.quarantined = 0
+        self.heard_at = 0.0  # monotonic seconds of the last bytes
+        self.heard_ns = 0  # the same by the wall clock
+        self.unsent = 0  # bytes that the venue has not taken
+        self.held_by: tuple[int, ...] = ()  # streams on whose behalf reading is paused
+        self.upgraded_at = 0.0  # monotonic seconds
+        self.venue_answers = 0  # of the venue's own heartbeat
+
+
+class Orders(Struct, frozen=True):
+    """All that a connection is given for its life."""
+
+    line: str
+    epoch: int
+    endpoint: Callable[[], Endpoint]
+    session: Session
+    dial: Dial
+    max_message: int  # bytes
+    hangup: Hangup
+    flow: Flow
+    gauges: Gauges
+    jail: Jail
+
+
+class Connection(Actor):
+    """One line's connection in one epoch: owns its socket and session, and dies with them."""
+
+    def __init__(
+        self,
+        id: str,
+        incarnation: int,
+        inbox: SocketInbox,
+        parent: Address,
+        dead_letters: DeadLetters,
+        *,
+        orders: Orders,
+        registry: Address,
+        dispatcher: Address,
+        heartbeat: Address,
+        timers: Timers,
+    ) -> None:
+        super().__init__(id, incarnation, inbox, parent, dead_letters)
+        self._wire = inbox
+        self._supervisor = parent
+        self._registry, self._dispatcher, self._heartbeat = registry, dispatcher, heartbeat
+        self._timers, self._clock = timers, timers.clock
+        self._line, self._epoch = orders.line, orders.epoch
+        self._orders = orders
+        self._session = orders.session
+        self._gauges, self._flow = orders.gauges, orders.flow
+        self._frames = FrameReader(orders.max_message)
+        self._socket: socket.socket | None = None
+        self._holders: set[int] = set()  # on whose behalf the socket is not read
+        self._sent = 0  # events told to the dispatcher
+        self._beats: dict[int, float] = {}  # beat: when it was sent, monotonic seconds
+        self.tell_self(OpenSocket())
+
+    def on_receive(self, message: Hears) -> None:
+        match message:
+            case BytesReceived(data=data):
+                self._received(data)
+            case SendPing(beat=beat):
+                self._send_ping(beat)
+            case SendVenuePing():
+                self._perform(self._session.ping(self._now()))
+            case EndIfSilent():
+                self._end_if_silent(message)
+            case SendSubscriptions(topics=topics):
+                self._perform(self._session.subscribe(topics, self._now()))
+            case SendUnsubscriptions(topics=topics):
+                self._perform(self._session.unsubscribe(topics, self._now()))
+            case ResyncTopics(topics=topics):
+                self._perform(self._session.resync(topics, self._now()))
+            case PauseReading(on_behalf_of=holder):
+                self._hold(holder)
+            case ResumeReading(on_behalf_of=holder):
+                self._let_go(holder)
+            case SocketOpened(socket=sock):
+                self._opened(sock)
+            case SocketRefused(reason=reason) | SocketLost(reason=reason):
+                self.exit(reason)
+            case EndConnection(reason=reason):
+                self._close(1000, reason)
+            case LoginOverdue():
+                self._login_overdue()
+            case OpenSocket():
+                self._start_opening()
+            case _:
+                self.unknown(message)
+
+    # ── opening ──
+
+    def _start_opening(self) -> None:
+        threading.Thread(target=self._open, name=f"{self.id}/open", daemon=True).start()
+
+    def _open(self) -> None:
+        """On the opener's thread: whatever comes of it is told, nothing is raised."""
+        try:
+            opened = SocketOpened(
+                open_socket(self._orders.endpoint(), self._orders.dial, self._orders.hangup)
+            )
+        except ConnectFailed as failed:
+            self.tell_self(SocketRefused(failed.reason))
+        except Exception as error:
+            log.exception("%s: opening failed in a way that nobody foresaw.", self.id)
+            self.tell_self(SocketRefused(Retryable(f"{type(error).__name__}: {error}", "opening")))
+        else:
+            self.tell_self(opened)
+
+    def _opened(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._gauges.upgraded_at = self._gauges.heard_at = self._now()
+        self._gauges.heard_ns = self._clock.wall_ns()
+        self._wire.open(sock)
+        self._supervisor.tell(LineUpgraded(self._line, self._epoch))
+        self._timers.send_after(self._orders.dial.connect_timeout, self, LoginOverdue())
+        self._perform(self._session.opened(self._now()))
+
+    def tell(self, message: LoginOverdue) -> None:
+        """A timer's way in."""
+        self.tell_self(message)
+
+    def _login_overdue(self) -> None:
+        if self._session.state is State.LOGGING_IN:
+            seconds = self._orders.dial.connect_timeout
+            text = f"the venue accepted the connection and did not answer the login within {seconds:g} s"
+            self._close(1000, Retryable(text, "login_timeout"))
+
+    # ── hearing ──
+
+    def _received(self, data: bytes) -> None:
+        gauges = self._gauges
+        gauges.bytes += len(data)
+        gauges.heard_at = self._now()
+        gauges.heard_ns = self._clock.wall_ns()
+        frames = self._frames.feed(data)
+        if self._frames.controls:
+            self._hear_with_controls(frames)
+        elif frames:
+            self._hear(frames)
+        violation = self._frames.violation
+        if violation is not None:
+            self._close(
+                violation.code, Retryable(f"the venue broke the protocol: {violation.text}", "protocol")
+            )
+
+    def _hear(self, frames: Sequence[Frame]) -> None:
+        self._gauges.frames += len(frames)
+        self._perform(self._session.received(frames, self._gauges.heard_at))
+
+    def _hear_with_controls(self, frames: list[Frame]) -> None:
+        """Control frames stand where they came: what lies between two of them goes in one piece."""
+        data: list[Frame] = []
+        for frame in frames:
+            opcode, payload = frame
+            if opcode in {TEXT, BINARY}:
+                data.append(frame)
+                continue
+            if data:
+                self._hear(data)
+                data = []
+            if opcode == PING:
+                self._send_frame(PONG, payload)
+            elif opcode == PONG:
+                self._pong(payload)
+            elif opcode == CLOSE:
+                self._closed_by_venue(payload)
+                return
+        if data:
+            self._hear(data)
+
+    def _closed_by_venue(self, payload: bytes) -> None:
+        code, words = read_close(payload)
+        self._close(code, self._session.closed(code, words))
+
+    # ── doing what the session wants ──
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        """In order, but for one thing: confirmations come before the events of the same read."""
+        self._settle(effects)
+        for effect in effects:
+            if self.actor_stopped.is_set():
+                return
+            self._do(effect)
+
+    def _settle(self, effects: Sequence[Effect]) -> None:
+        settled: list[Topic] = []
+        for effect in effects:
+            if isinstance(effect, Confirm):
+                settled += effect.topics
+                self._registry.tell(TopicsConfirmed(self._line, self._epoch, effect.topics, effect.assumed))
+            elif isinstance(effect, Reject):
+                settled += effect.topics
+                rejected = TopicsRejected(
+                    self._line, self._epoch, effect.topics, effect.reason, effect.retry_after
+                )
+                self._registry.tell(rejected)
+        if settled:
+            self._dispatcher.tell(TopicsSettled(self._line, self._epoch, tuple(settled)))
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Deliver(pairs=pairs):
+                self._deliver(pairs)
+            case Confirm() | Reject():
+                pass  # told already
+            case Send(payload=payload):
+                self._send(payload)
+            case Announce():
+                opened = SessionOpened(self._line, self._epoch)
+                for role in (self._supervisor, self._heartbeat, self._registry):
+                    role.tell(opened)
+            case Resent(topics=topics):
+                self._registry.tell(TopicsSent(self._line, self._epoch, topics))
+            case Missed(topics=topics, reason=reason, missed=missed):
+                self._dispatcher.tell(TopicsMissed(self._line, self._epoch, topics, reason, missed))
+            case Quarantine(raw=raw, error=error):
+                self._gauges.decoded += 1
+                self._gauges.quarantined += 1
+                self._orders.jail.add(self._line, raw, error, self._clock.wall_ns())
+            case Unrouted(count=count):
+                self._gauges.decoded += count
+                self._gauges.unrouted += count
+            case Duplicates(count=count):
+                self._gauges.decoded += count
+                self._gauges.duplicates += count
+            case Complain(code=code, text=text):
+                self._supervisor.tell(VenueComplained(self._line, self._epoch, code, text))
+            case Answered():
+                self._gauges.venue_answers += 1
+            case End(reason=reason):
+                self._close(1000, reason)
+
+    def _deliver(self, pairs: list[tuple[Topic, object]]) -> None:
+        self._gauges.decoded += len(pairs)
+        self._sent += len(pairs)
+        self._dispatcher.tell(EventsReceived(self._line, self._epoch, pairs, self._gauges.heard_ns))
+        if self._sent - self._flow.done > WINDOW:
+            self._flow.waiting = True
+            if self._sent - self._flow.done > WINDOW:  # looked at again: it may have just caught up
+                self._hold(FLOW)
+            else:
+                self._flow.waiting = False
+
+    # ── sending ──
+
+    def _send(self, payload: str | bytes) -> None:
+        if isinstance(payload, str):
+            self._send_frame(TEXT, payload.encode())
+        else:
+            self._send_frame(BINARY, payload)
+
+    def _send_frame(self, opcode: int, payload: bytes) -> None:
+        lost = self._wire.send(encode(opcode, payload))
+        self._gauges.unsent = self._wire.unsent
+        if lost is not None:
+            self.exit(lost.reason)
+
+    # ── beats ──
+
+    def _send_ping(self, beat: int) -> None:
+        self._beats = {beat: self._now()}
+        self._send_frame(PING, struct.pack("!Q", beat))
+
+    def _pong(self, payload: bytes) -> None:
+        beat = int.from_bytes(payload, "big") if len(payload) == 8 else 0
+        sent = self._beats.pop(beat, None)
+        if sent is not None:
+            rtt = self._gauges.heard_at - sent
+            self._heartbeat.tell(PongReceived(self._line, self._epoch, beat, rtt))
+
+    def _end_if_silent(self, overdue: EndIfSilent) -> None:
+        sent = self._beats.get(overdue.beat)
+        if sent is None or self._gauges.heard_at > sent or self._holders:
+            return
+        text = f"no pong and nothing else within {overdue.waited:g} s: half-open, or the venue hangs"
+        self._close(1000, Retryable(text, "pong_timeout"))
+
+    # ── not reading: the back-pressure ──
+
+    def _hold(self, holder: int) -> None:
+        if not self._holders:
+            self._wire.watch(False)
+            self._heartbeat.tell(ReadingPaused(self._line, self._epoch))
+        self._holders.add(holder)
+        self._gauges.held_by = tuple(self._holders - {FLOW})
+
+    def _let_go(self, holder: int) -> None:
+        if holder not in self._holders:
+            return
+        self._holders.discard(holder)
+        self._gauges.held_by = tuple(self._holders - {FLOW})
+        if not self._holders:
+            self._wire.watch(True)
+            self._heartbeat.tell(ReadingResumed(self._line, self._epoch))
+
+    # ── ending ──
+
+    def _close(self, code: int, reason: Reason) -> None:
+        """Say good-bye if the peer takes it at once; nobody waits for its answer."""
+        if self._socket is not None and not self.actor_stopped.is_set():
+            self._wire.send(encode(CLOSE, close_payload(code)))
+        self.exit(reason)
+
+    def cleanup(self) -> None:
+        self._wire.forget()
+        self._orders.hangup.pull()
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.close()
+
+    def _now(self) -> float:
+        return self._clock.monotonic()

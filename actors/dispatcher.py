@@ -1,0 +1,243 @@
+"""From a decoded event to the streams that asked for its topic.
+
+It never waits: a full stream that may not drop makes its line pause instead.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from actors.actor import Actor, Address, DeadLetters, Inbox
+from actors.events import Marker
+from actors.messages import (
+    Attach,
+    BlockOverdue,
+    Detach,
+    EventsReceived,
+    KeeperStarted,
+    LineChanged,
+    LineStarted,
+    PauseReading,
+    ResumeReading,
+    ResyncTopics,
+    StreamDrained,
+    TopicsLifted,
+    TopicsMissed,
+    TopicsPlaced,
+    TopicsSettled,
+)
+from actors.rules.routes import Flow, Routes
+from actors.stream import Inlet
+from actors.wire.timers import Timers
+
+WINDOW = 20_000  # events on their way to the dispatcher, beyond which a connection stops reading
+FLOW = 0  # on whose behalf reading pauses when it is not a stream
+
+Hears = (
+    EventsReceived
+    | TopicsSettled
+    | TopicsMissed
+    | StreamDrained
+    | Attach
+    | Detach
+    | TopicsPlaced
+    | TopicsLifted
+    | LineStarted
+    | LineChanged
+    | BlockOverdue
+    | KeeperStarted
+)
+
+
+class Dispatcher(Actor):
+    """Routes, and the overflow policy of streams. What it keeps is lent to it: `routes`, `seen`."""
+
+    def __init__(
+        self,
+        id: str,
+        incarnation: int,
+        inbox: Inbox,
+        parent: Address,
+        dead_letters: DeadLetters,
+        *,
+        address: Address,
+        routes: Routes,
+        seen: dict[Any, float],
+        registry: Address,
+        connection: Callable[[str], Address],
+        block_limit: Callable[[str], float],
+        timers: Timers,
+    ) -> None:
+        super().__init__(id, incarnation, inbox, parent, dead_letters)
+        self._address = address
+        self._routes = routes
+        self._seen = seen  # topic: monotonic seconds of its last event
+        self._registry = registry
+        self._connection = connection
+        self._block_limit = block_limit  # of a line, seconds
+        self._timers = timers
+        self._holding: dict[int, tuple[str, int]] = {}  # stream: the line it holds, and the turn
+        self._turn = 0
+
+    def on_receive(self, message: Hears) -> None:
+        match message:
+            case EventsReceived():
+                self._route(message)
+            case TopicsSettled(line=line, epoch=epoch, topics=topics):
+                self._tell(self._routes.settle(line, epoch, topics, self._now_ns()))
+            case TopicsMissed(line=line, epoch=epoch):
+                if epoch in self._routes.line(line).flows:
+                    self._tell(
+                        self._routes.missed(
+                            message.topics, message.reason, message.missed, self._now_ns(), epoch
+                        )
+                    )
+            case StreamDrained(stream=stream):
+                self._drained(stream)
+            case Attach(stream=stream, topics=topics):
+                self._resync(self._routes.attach(stream, topics))
+            case Detach(stream=stream_id, topics=topics):
+                self._tell(self._routes.detach(stream_id, topics, self._now_ns()))
+                self._let_go(stream_id)
+            case TopicsPlaced(line=line, topics=topics):
+                self._routes.place(line, topics)
+            case TopicsLifted(line=line, topics=topics):
+                self._routes.lift(line, topics)
+            case LineStarted(line=line, epoch=epoch, flow=flow):
+                self._routes.line(line).flows[epoch] = flow
+            case LineChanged():
+                self._line_changed(message)
+            case BlockOverdue(stream=stream_id, turn=turn):
+                self._block_overdue(stream_id, turn)
+            case KeeperStarted():
+                self._take_over()
+            case _:
+                self.unknown(message)
+
+    # ── events ──
+
+    def _route(self, batch: EventsReceived) -> None:
+        routes = self._routes
+        book = routes.lines.get(batch.line)
+        flow = book.flows.get(batch.epoch) if book is not None else None
+        if book is None or flow is None:
+            routes.line(batch.line).unrouted += len(batch.pairs)
+            return
+        routes.in_hand = batch
+        touched, routed = self._sort(batch)
+        arrival = next(routes.arrivals)
+        for inlet in touched:
+            pairs, inlet.batch = inlet.batch, []
+            full = inlet.put(pairs, batch.received_ns, batch.epoch, arrival)
+            routes.served.add(inlet.id)
+            if full and inlet.id not in self._holding:
+                self._hold(inlet, batch.line)
+        book.routed += routed
+        book.unrouted += len(batch.pairs) - routed
+        self._put_down(batch, flow)
+
+    def _sort(self, batch: EventsReceived) -> tuple[list[Inlet], int]:
+        """The inlets that get a part of the batch, each with it; and how many events go anywhere."""
+        now = self._timers.clock.monotonic()
+        by_topic, seen = self._routes.by_topic, self._seen
+        touched: list[Inlet] = []
+        targets: Iterable[Inlet] = ()
+        routed, last = 0, None
+        for pair in batch.pairs:
+            topic = pair[0]
+            if topic is not last:  # topics come in runs: one look-up each
+                last = topic
+                seen[topic] = now
+                targets = by_topic.get(topic, ())
+                touched.extend(inlet for inlet in targets if not inlet.batch)
+            if targets:
+                routed += 1
+                for inlet in targets:
+                    inlet.batch.append(pair)
+        return touched, routed
+
+    def _put_down(self, batch: EventsReceived, flow: Flow) -> None:
+        self._routes.in_hand = None
+        self._routes.served.clear()
+        flow.done += len(batch.pairs)
+        if flow.waiting:
+            flow.waiting = False
+            self._connection(batch.line).tell(ResumeReading(FLOW))
+
+    def _take_over(self) -> None:
+        """What a former keeper had in hand when it died is lost: counted, and marked in its place."""
+        routes = self._routes
+        for inlet in routes.inlets.values():
+            if inlet.stream.queued >= inlet.stream.capacity and inlet.id not in self._holding:
+                self._drained(inlet.id)
+        batch = routes.in_hand
+        if batch is None:
+            return
+        book = routes.line(batch.line)
+        book.lost += len(batch.pairs)
+        now_ns = self._now_ns()
+        lost = Counter(topic for topic, _ in batch.pairs)
+        for topic, count in lost.items():
+            for inlet in routes.by_topic.get(topic, ()):
+                if inlet.id not in routes.served:
+                    inlet.lose(topic, "dispatcher", count, batch.received_ns, now_ns, batch.epoch)
+        self._resync([topic for topic in lost if self._has_deltas(topic)])
+        self._put_down(batch, book.flows.get(batch.epoch) or Flow())
+
+    def _has_deltas(self, topic: Any) -> bool:
+        return any(inlet.stream.deltas for inlet in self._routes.by_topic.get(topic, ()))
+
+    # ── full streams ──
+
+    def _hold(self, inlet: Inlet, line: str) -> None:
+        """A full stream: one that may not drop makes its line wait, for `block_limit` at most."""
+        if inlet.stream.policy != "block":
+            return
+        self._turn += 1
+        self._holding[inlet.id] = (line, self._turn)
+        self._connection(line).tell(PauseReading(inlet.id))
+        overdue = BlockOverdue(inlet.id, self._turn)
+        self._timers.send_after(self._block_limit(line), self._address, overdue)
+
+    def _block_overdue(self, stream: int, turn: int) -> None:
+        held = self._holding.get(stream)
+        if held is None or held[1] != turn:
+            return
+        if (inlet := self._routes.inlets.get(stream)) is not None:
+            inlet.overflow()
+        self._connection(held[0]).tell(ResumeReading(stream))
+
+    def _drained(self, stream: int) -> None:
+        self._let_go(stream)
+        inlet = self._routes.inlets.get(stream)
+        if inlet is not None:
+            inlet.drained()
+            self._resync(inlet.cut())
+
+    def _let_go(self, stream: int) -> None:
+        held = self._holding.pop(stream, None)
+        if held is not None:
+            self._connection(held[0]).tell(ResumeReading(stream))
+
+    def _resync(self, topics: Iterable[Any]) -> None:
+        topics = tuple(topics)
+        if topics:
+            self._registry.tell(ResyncTopics(topics))
+
+    # ── lines ──
+
+    def _line_changed(self, report: LineChanged) -> None:
+        if report.state != "connected":
+            # The next connection starts reading; whoever is still full will say so again.
+            for stream in [stream for stream, held in self._holding.items() if held[0] == report.line]:
+                del self._holding[stream]
+        self._tell(self._routes.changed(report))
+
+    def _tell(self, told: Iterable[tuple[Inlet, Marker]]) -> None:
+        for inlet, marker in list(told):
+            inlet.mark(marker)
+
+    def _now_ns(self) -> int:
+        return self._timers.clock.wall_ns()

@@ -1,0 +1,163 @@
+"""Asks "still there?" on a beat; an unanswered beat ends the connection.
+
+Besides the protocol's pings it sends the venue's own, and watches subscriptions that somebody gave
+a `stale_after`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from actors.actor import Actor, Address, DeadLetters, Inbox
+from actors.events import Topic
+from actors.messages import (
+    BeatDue,
+    EndIfSilent,
+    KeeperStarted,
+    LineLost,
+    PongOverdue,
+    PongReceived,
+    ReadingPaused,
+    ReadingResumed,
+    Report,
+    SendPing,
+    SendVenuePing,
+    SessionOpened,
+    StaleDue,
+    TopicsStale,
+    VenueBeatDue,
+)
+from actors.rules.liveness import Beats
+from actors.wire.timers import Timers
+
+Hears = (
+    PongReceived
+    | BeatDue
+    | PongOverdue
+    | VenueBeatDue
+    | StaleDue
+    | ReadingPaused
+    | ReadingResumed
+    | SessionOpened
+    | LineLost
+    | KeeperStarted
+)
+
+
+class Rhythm(Struct, frozen=True):
+    """How a feed's lines are watched; seconds. 0 turns a beat off."""
+
+    ping_interval: float
+    pong_timeout: float
+    venue_ping_interval: float
+    stale_after: Mapping[Topic, float]  # topics whose silence means something
+
+
+class Watch:
+    """One life of one line."""
+
+    def __init__(self, epoch: int, since: float, rhythm: Rhythm) -> None:
+        self.epoch, self.since, self.rhythm = epoch, since, rhythm
+        self.beats = Beats(rhythm.ping_interval, rhythm.pong_timeout)
+        self.stale: tuple[Topic, ...] = ()
+
+
+class Heartbeat(Actor):
+    """One for all lines. It is told of lives anew when it is replaced, so it keeps no book."""
+
+    def __init__(
+        self,
+        id: str,
+        incarnation: int,
+        inbox: Inbox,
+        parent: Address,
+        dead_letters: DeadLetters,
+        *,
+        address: Address,
+        rhythm: Callable[[str], Rhythm],
+        seen: Mapping[Topic, float],
+        connection: Callable[[str], Address],
+        timers: Timers,
+        watches: dict[str, Watch],
+    ) -> None:
+        super().__init__(id, incarnation, inbox, parent, dead_letters)
+        self._address = address
+        self._supervisor = parent
+        self._rhythm = rhythm
+        self._seen = seen
+        self._connection = connection
+        self._timers = timers
+        self._watches = watches  # read by the supervisor, for status
+
+    def on_receive(self, message: Hears) -> None:
+        if isinstance(message, SessionOpened):
+            self._begin(message)
+        elif isinstance(message, KeeperStarted):
+            pass  # the supervisor tells it of every life there is
+        elif isinstance(message, Report):
+            watch = self._watches.get(message.line)
+            if watch is not None and watch.epoch == message.epoch:
+                self._hear(watch, message)
+        else:
+            self.unknown(message)
+
+    def _hear(self, watch: Watch, message: Report) -> None:
+        match message:
+            case BeatDue():
+                self._beat(watch, message)
+            case PongReceived(beat=beat, rtt=rtt):
+                watch.beats.pong(beat, rtt)
+            case PongOverdue(beat=beat):
+                if watch.beats.overdue(beat):
+                    overdue = EndIfSilent(beat, watch.rhythm.pong_timeout)
+                    self._connection(message.line).tell(overdue)
+            case VenueBeatDue():
+                self._connection(message.line).tell(SendVenuePing())
+                self._after(watch.rhythm.venue_ping_interval, message)
+            case StaleDue():
+                self._look_for_stale(watch, message)
+            case ReadingPaused():
+                watch.beats.freeze()
+            case ReadingResumed():
+                watch.beats.thaw()
+            case LineLost():
+                del self._watches[message.line]
+            case _:
+                self.unknown(message)
+
+    def _begin(self, opened: SessionOpened) -> None:
+        line, epoch = opened.line, opened.epoch
+        rhythm = self._rhythm(line)
+        self._watches[line] = Watch(epoch, self._timers.clock.monotonic(), rhythm)
+        if rhythm.ping_interval:
+            self._after(rhythm.ping_interval, BeatDue(line, epoch))
+        if rhythm.venue_ping_interval:
+            self._after(rhythm.venue_ping_interval, VenueBeatDue(line, epoch))
+        if rhythm.stale_after:
+            self._after(min(rhythm.stale_after.values()), StaleDue(line, epoch))
+
+    def _beat(self, watch: Watch, due: BeatDue) -> None:
+        if watch.beats.may_beat:
+            beat = watch.beats.beat()
+            self._connection(due.line).tell(SendPing(beat))
+            self._after(watch.rhythm.pong_timeout, PongOverdue(due.line, due.epoch, beat))
+        self._after(watch.rhythm.ping_interval, due)
+
+    def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:
+        """Silence counts from the last event, or from the login where there was none."""
+        now = self._timers.clock.monotonic()
+        ages = {
+            topic: (now - max(self._seen.get(topic, 0.0), watch.since), limit)
+            for topic, limit in watch.rhythm.stale_after.items()
+        }
+        stale = tuple(topic for topic, (age, limit) in ages.items() if age >= limit)
+        if stale != watch.stale:
+            watch.stale = stale
+            self._supervisor.tell(TopicsStale(due.line, due.epoch, stale))
+        next_look = min(limit - age if age < limit else limit / 2 for age, limit in ages.values())
+        self._after(max(next_look, 0.01), due)
+
+    def _after(self, seconds: float, message: Report) -> None:
+        self._timers.send_after(seconds, self._address, message)

@@ -1,0 +1,266 @@
+"""The subscriptions somebody wants, replayed to every new connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from actors.actor import Actor, Address, DeadLetters, Inbox
+from actors.events import SubscriptionState, Topic
+from actors.messages import (
+    AckOverdue,
+    AskAgain,
+    AwaitAnswers,
+    EndConnection,
+    KeeperStarted,
+    LineLost,
+    LineNeeded,
+    LineSettled,
+    LineUnneeded,
+    LineUnsettled,
+    ReadStates,
+    ReplayNext,
+    ResyncTopics,
+    Retryable,
+    SendSubscriptions,
+    SendUnsubscriptions,
+    SessionOpened,
+    Subscribe,
+    TopicsConfirmed,
+    TopicsLifted,
+    TopicsPlaced,
+    TopicsRejected,
+    TopicsSent,
+    TopicsSettled,
+    Unsubscribe,
+)
+from actors.rules.ledger import Ledger
+from actors.rules.venue import Pacing, Venue
+from actors.wire.timers import Timers
+
+Hears = (
+    TopicsConfirmed
+    | TopicsRejected
+    | TopicsSent
+    | SessionOpened
+    | LineLost
+    | ReplayNext
+    | AckOverdue
+    | AskAgain
+    | ResyncTopics
+    | Subscribe
+    | Unsubscribe
+    | ReadStates
+    | AwaitAnswers
+    | KeeperStarted
+)
+
+
+class FeedTerms:
+    """What the registry has to know of a feed: its venue, and how patiently to ask it."""
+
+    def __init__(self, venue: Venue, pacing: Pacing, ack_timeout: float) -> None:
+        self.venue, self.pacing, self.ack_timeout = venue, pacing, ack_timeout
+
+
+class Registry(Actor):
+    """Keeps the ledger that is lent to it, and asks connections to bring the venue in line with it."""
+
+    def __init__(
+        self,
+        id: str,
+        incarnation: int,
+        inbox: Inbox,
+        parent: Address,
+        dead_letters: DeadLetters,
+        *,
+        address: Address,
+        ledger: Ledger,
+        feeds: Mapping[str, FeedTerms],
+        dispatcher: Address,
+        connection: Callable[[str], Address],
+        timers: Timers,
+    ) -> None:
+        super().__init__(id, incarnation, inbox, parent, dead_letters)
+        self._address = address
+        self._ledger = ledger
+        self._feeds = feeds
+        self._supervisor = parent
+        self._dispatcher = dispatcher
+        self._connection = connection
+        self._timers = timers
+        self._told: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
+        self._waiters: list[AwaitAnswers] = []
+        self._pacing: set[tuple[str, int]] = set()  # lives with a ReplayNext on its way
+
+    def on_receive(self, message: Hears) -> dict[Topic, SubscriptionState] | None:
+        match message:
+            case TopicsConfirmed(line=line, epoch=epoch):
+                self._ledger.confirm(line, epoch, message.topics, assumed=message.assumed)
+                self._weigh(line, epoch)
+            case TopicsRejected(line=line, epoch=epoch):
+                self._reject(message)
+            case TopicsSent(line=line, epoch=epoch, topics=topics):
+                self._expect_answers(line, epoch, self._ledger.resent(line, epoch, topics))
+                self._weigh(line, epoch)
+            case SessionOpened(line=line, epoch=epoch):
+                self._ledger.open(line, epoch)
+                self._send_next(line, epoch)
+            case LineLost(line=line, epoch=epoch):
+                self._ledger.close(line, epoch)
+                self._told.pop((line, epoch), None)
+            case ReplayNext(line=line, epoch=epoch):
+                self._pacing.discard((line, epoch))
+                self._send_next(line, epoch)
+            case AckOverdue():
+                self._overdue(message)
+            case AskAgain(line=line, epoch=epoch, topics=topics):
+                self._ledger.ask_again(line, epoch, topics)
+                self._send_next(line, epoch)
+            case ResyncTopics(topics=topics):
+                self._resync(topics)
+            case Subscribe(stream=stream, topics=topics):
+                self._want(stream, topics)
+            case Unsubscribe(stream=stream, topics=topics):
+                self._unwant(stream, topics)
+            case ReadStates(topics=topics):
+                return self._states(topics)
+            case AwaitAnswers():
+                self._waiters.append(message)
+                self._tell_waiters()
+            case KeeperStarted():
+                self._take_over()
+            case _:
+                self.unknown(message)
+        return None
+
+    # ── what is wanted ──
+
+    def _want(self, stream: int, topics: Iterable[Topic]) -> None:
+        new = [topic for topic in topics if self._ledger.want(stream, topic)]
+        by_line: dict[str, list[Topic]] = {}
+        for topic in new:
+            venue = self._feeds[topic.feed].venue
+            placed = self._ledger.placed(topic.feed)
+            line = venue.place(topic, placed)
+            if line not in placed:
+                self._supervisor.tell(LineNeeded(topic.feed, line))
+            self._ledger.place(topic, line)
+            by_line.setdefault(line, []).append(topic)
+        for line, placed_now in by_line.items():
+            self._dispatcher.tell(TopicsPlaced(line, tuple(placed_now)))
+            for epoch in self._ledger.open_epochs(line):
+                self._send_next(line, epoch)
+
+    def _unwant(self, stream: int, topics: Iterable[Topic]) -> None:
+        by_line: dict[str, list[Topic]] = {}
+        for topic in topics:
+            line = self._ledger.unwant(stream, topic)
+            if line is not None:
+                by_line.setdefault(line, []).append(topic)
+        for line, lifted in by_line.items():
+            self._connection(line).tell(SendUnsubscriptions(tuple(lifted)))
+            self._dispatcher.tell(TopicsLifted(line, tuple(lifted)))
+            for epoch in self._ledger.open_epochs(line):
+                self._weigh(line, epoch)
+            if not self._ledger.topics(line):
+                self._supervisor.tell(LineUnneeded(line))
+
+    def _states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
+        states = {topic: self._ledger.state(topic) for topic in topics}
+        return {topic: state for topic, state in states.items() if state is not None}
+
+    # ── asking the venue ──
+
+    def _send_next(self, line: str, epoch: int) -> None:
+        """The next batch, as the venue's pacing allows it; the rest follows by itself."""
+        if (line, epoch) not in self._pacing:
+            pacing = self._terms(line).pacing
+            batch = self._ledger.next_batch(line, epoch, pacing.batch)
+            if batch:
+                self._connection(line).tell(SendSubscriptions(batch))
+                self._expect_answers(line, epoch, batch)
+            if self._ledger.has_more(line, epoch):
+                self._pacing.add((line, epoch))
+                self._timers.send_after(pacing.interval, self._address, ReplayNext(line, epoch))
+        self._weigh(line, epoch)
+
+    def _expect_answers(self, line: str, epoch: int, topics: tuple[Topic, ...]) -> None:
+        if topics:
+            overdue = AckOverdue(line, epoch, topics, self._ledger.turn(line, epoch))
+            self._timers.send_after(self._terms(line).ack_timeout, self._address, overdue)
+
+    def _reject(self, report: TopicsRejected) -> None:
+        known = self._ledger.reject(report.line, report.epoch, report.topics, report.reason)
+        if known and report.retry_after is not None:
+            again = AskAgain(report.line, report.epoch, known)
+            self._timers.send_after(report.retry_after, self._address, again)
+        self._weigh(report.line, report.epoch)
+
+    def _overdue(self, report: AckOverdue) -> None:
+        """No answer: enough where the venue never gives one, else a reason to ask once more."""
+        line, epoch = report.line, report.epoch
+        channels = self._terms(line).venue.channels
+        overdue = self._ledger.overdue(line, epoch, report.topics, report.turn)
+        if overdue.give_up:
+            self._end(line, overdue.give_up)
+            return
+        silent = [topic for topic in overdue.ask_again if not channels[topic.channel].acknowledged]
+        if changed := self._ledger.confirm(line, epoch, silent, assumed=True):
+            self._dispatcher.tell(TopicsSettled(line, epoch, changed))
+        again = tuple(topic for topic in overdue.ask_again if topic not in silent)
+        if again:
+            self._connection(line).tell(SendUnsubscriptions(again))
+            self._connection(line).tell(SendSubscriptions(again))
+            self._ledger.asked_again(line, epoch, again)
+            self._expect_answers(line, epoch, again)
+        self._weigh(line, epoch)
+
+    def _end(self, line: str, topics: tuple[Topic, ...]) -> None:
+        more = f" and {len(topics) - 1} more" if len(topics) > 1 else ""
+        text = f"the venue did not answer the subscription to {topics[0]}{more}, asked twice"
+        self._connection(line).tell(EndConnection(Retryable(text, "ack_timeout")))
+
+    def _resync(self, topics: Iterable[Topic]) -> None:
+        """Start confirmed topics anew; what is being asked for already starts anew anyway."""
+        by_line: dict[str, list[Topic]] = {}
+        for topic in dict.fromkeys(topics):
+            line, state = self._ledger.line(topic), self._ledger.state(topic)
+            if line is not None and state is not None and state.state == "confirmed":
+                by_line.setdefault(line, []).append(topic)
+        for line, wanted in by_line.items():
+            for epoch in self._ledger.open_epochs(line):
+                self._ledger.resent(line, epoch, wanted)
+                self._weigh(line, epoch)
+            self._connection(line).tell(ResyncTopics(tuple(wanted)))
+
+    # ── whether a line is settled ──
+
+    def _weigh(self, line: str, epoch: int) -> None:
+        """Tell the supervisor when a life becomes settled, or ceases to be."""
+        self._tell_waiters()
+        if epoch not in self._ledger.open_epochs(line):
+            return
+        settled = self._ledger.settled(line, epoch)
+        if self._told.get((line, epoch)) != settled:
+            self._told[line, epoch] = settled
+            self._supervisor.tell((LineSettled if settled else LineUnsettled)(line, epoch))
+
+    def _tell_waiters(self) -> None:
+        self._waiters = [waiter for waiter in self._waiters if not self._told_answers(waiter)]
+
+    def _told_answers(self, waiter: AwaitAnswers) -> bool:
+        states = self._states(waiter.topics)
+        answered = all(state.state in {"confirmed", "rejected"} for state in states.values())
+        if answered:
+            waiter.done.set(states)
+        return answered
+
+    def _take_over(self) -> None:
+        """Ask again where a former keeper may have been interrupted: timers may have died with it."""
+        for line in self._ledger.lines():
+            for epoch in self._ledger.open_epochs(line):
+                self._expect_answers(line, epoch, self._ledger.unanswered(line, epoch))
+                self._send_next(line, epoch)
+
+    def _terms(self, line: str) -> FeedTerms:
+        return self._feeds[line.partition("/")[0]]

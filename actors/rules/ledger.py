@@ -1,0 +1,284 @@
+"""Which subscriptions are wanted, by whom, and how far each has come in each epoch of its line.
+
+Desired → sent → confirmed, or rejected. The wants are for ever; the states belong to one epoch and
+end with it. A line may have two epochs at once, while one connection takes over from another; what
+is reported of an epoch that the ledger does not know is late and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from actors.events import SubscriptionState, Topic
+
+DESIRED = SubscriptionState("desired")
+SENT = SubscriptionState("sent")
+CONFIRMED = SubscriptionState("confirmed")
+ASSUMED = SubscriptionState("confirmed", assumed=True)
+
+
+class Life:
+    """One epoch of one line: what has been asked of it, and what it answered."""
+
+    def __init__(self) -> None:
+        self.states: dict[Topic, SubscriptionState] = {}
+        self.waiting: deque[Topic] = deque()  # desired and not yet sent, in order
+        self.asked: dict[Topic, int] = {}  # how many times, since it was last answered
+        self.turn = 0  # counts the askings of this life
+        self.turns: dict[Topic, int] = {}  # in which of them a topic was last asked for
+        self.unsettled: set[Topic] = set()  # desired or sent
+
+    def desire(self, topic: Topic) -> None:
+        self.states[topic] = DESIRED
+        self.waiting.append(topic)
+        self.unsettled.add(topic)
+
+    def ask(self, topics: Iterable[Topic], times: int | None = None) -> int:
+        """They are asked for now; the number of this asking."""
+        self.turn += 1
+        for topic in topics:
+            self.states[topic] = SENT
+            self.unsettled.add(topic)
+            self.asked[topic] = self.asked.get(topic, 0) + 1 if times is None else times
+            self.turns[topic] = self.turn
+        return self.turn
+
+    def answer(self, topic: Topic, state: SubscriptionState) -> None:
+        self.states[topic] = state
+        self.unsettled.discard(topic)
+        self.asked.pop(topic, None)
+        self.turns.pop(topic, None)
+
+    def forget(self, topic: Topic) -> None:
+        self.states.pop(topic, None)  # in `waiting` it is passed over
+        self.asked.pop(topic, None)
+        self.turns.pop(topic, None)
+        self.unsettled.discard(topic)
+
+    def copy(self) -> Life:
+        copy = Life()
+        copy.states = self.states.copy()
+        copy.waiting = self.waiting.copy()
+        copy.asked = self.asked.copy()
+        copy.turn, copy.turns = self.turn, self.turns.copy()
+        copy.unsettled = self.unsettled.copy()
+        return copy
+
+
+class Overdue(Struct, frozen=True):
+    """What is to be done about topics that were not answered in time."""
+
+    ask_again: tuple[Topic, ...]
+    give_up: tuple[Topic, ...]  # asked twice: the line is of no use
+
+
+class Ledger:
+    """The registry's book. Not thread-safe: each keeper gets a copy of its own."""
+
+    def __init__(self) -> None:
+        self._wants: dict[Topic, set[int]] = {}  # topic: the streams that want it; 0 is the config
+        self._lines: dict[Topic, str] = {}
+        self._on: dict[str, dict[Topic, None]] = {}  # line: its topics, in the order of wanting
+        self._lives: dict[str, dict[int, Life]] = {}
+
+    def copy(self) -> Ledger:
+        """What a new keeper is lent: what a former one still writes goes nowhere.
+
+        Another thread may be at the original: every dict is copied in one step of the interpreter
+        before it is walked.
+        """
+        copy = Ledger()
+        copy._wants = {topic: wants.copy() for topic, wants in self._wants.copy().items()}
+        copy._lines = self._lines.copy()
+        copy._on = {line: topics.copy() for line, topics in self._on.copy().items()}
+        copy._lives = {
+            line: {epoch: life.copy() for epoch, life in lives.copy().items()}
+            for line, lives in self._lives.copy().items()
+        }
+        return copy
+
+    def keep_only(self, epochs: dict[str, int]) -> None:
+        """Forget the lives that have ended without the former keeper's hearing of it."""
+        for line, lives in self._lives.items():
+            for epoch in [epoch for epoch in lives if epoch != epochs.get(line)]:
+                del lives[epoch]
+
+    # ── what is wanted ──
+
+    def want(self, stream: int, topic: Topic) -> bool:
+        """Whether nobody wanted it before: then it has to be placed."""
+        wants = self._wants.setdefault(topic, set())
+        wants.add(stream)
+        return topic not in self._lines
+
+    def place(self, topic: Topic, line: str) -> None:
+        """It lies on this line from now on; every open epoch of the line has it to send."""
+        self._lines[topic] = line
+        self._on.setdefault(line, {})[topic] = None
+        for life in self._lives.get(line, {}).values():
+            life.desire(topic)
+
+    def unwant(self, stream: int, topic: Topic) -> str | None:
+        """The line it lay on, if nobody wants it any more; None: somebody does."""
+        wants = self._wants.get(topic)
+        if wants is None:
+            return None
+        wants.discard(stream)
+        if wants:
+            return None
+        del self._wants[topic]
+        line = self._lines.pop(topic, None)
+        if line is None:
+            return None
+        self._on[line].pop(topic, None)
+        for life in self._lives.get(line, {}).values():
+            life.forget(topic)
+        return line
+
+    def wanted(self) -> tuple[Topic, ...]:
+        return tuple(self._wants)
+
+    def count(self, topic: Topic) -> int:
+        """How many want it."""
+        return len(self._wants.get(topic, ()))
+
+    def line(self, topic: Topic) -> str | None:
+        return self._lines.get(topic)
+
+    def topics(self, line: str) -> tuple[Topic, ...]:
+        return tuple(self._on.get(line, ()))
+
+    def placed(self, feed: str) -> dict[str, tuple[Topic, ...]]:
+        """The lines of a feed that have topics, with these."""
+        return {line: tuple(topics) for line, topics in self._on.items() if line.partition("/")[0] == feed}
+
+    # ── a life of a line ──
+
+    def open(self, line: str, epoch: int) -> None:
+        """The line is logged in: everything that lies on it is to be sent. Asked twice, once is done."""
+        lives = self._lives.setdefault(line, {})
+        if epoch in lives:
+            return
+        life = lives[epoch] = Life()
+        for topic in self._on.get(line, ()):
+            life.desire(topic)
+
+    def close(self, line: str, epoch: int) -> None:
+        self._lives.get(line, {}).pop(epoch, None)
+
+    def next_batch(self, line: str, epoch: int, size: int) -> tuple[Topic, ...]:
+        """The next topics to send, in the order of wanting, one channel's together; now `sent`."""
+        life = self._life(line, epoch)
+        if life is None:
+            return ()
+        batch: dict[Topic, None] = {}
+        while life.waiting and len(batch) < size:
+            topic = life.waiting.popleft()
+            if life.states.get(topic) == DESIRED:
+                batch[topic] = None
+        life.ask(batch)
+        return tuple(batch)
+
+    def has_more(self, line: str, epoch: int) -> bool:
+        life = self._life(line, epoch)
+        return life is not None and any(life.states.get(topic) == DESIRED for topic in life.waiting)
+
+    def confirm(self, line: str, epoch: int, topics: Iterable[Topic], *, assumed: bool) -> tuple[Topic, ...]:
+        """Those of them that this changed. An assumption never overrules an answer."""
+        life = self._life(line, epoch)
+        if life is None:
+            return ()
+        changed = [
+            topic
+            for topic in topics
+            if (state := life.states.get(topic)) is not None
+            and not (state == CONFIRMED or (assumed and state.state in {"confirmed", "rejected"}))
+        ]
+        for topic in changed:
+            life.answer(topic, ASSUMED if assumed else CONFIRMED)
+        return tuple(changed)
+
+    def reject(self, line: str, epoch: int, topics: Iterable[Topic], reason: str) -> tuple[Topic, ...]:
+        """Those of them that are wanted here."""
+        life = self._life(line, epoch)
+        if life is None:
+            return ()
+        known = tuple(topic for topic in topics if topic in life.states)
+        for topic in known:
+            life.answer(topic, SubscriptionState("rejected", reason=reason))
+        return known
+
+    def resent(self, line: str, epoch: int, topics: Iterable[Topic]) -> tuple[Topic, ...]:
+        """The session sent these again by itself: they wait for a new answer."""
+        life = self._life(line, epoch)
+        if life is None:
+            return ()
+        known = tuple(topic for topic in topics if topic in life.states)
+        life.ask(known, times=1)
+        return known
+
+    def ask_again(self, line: str, epoch: int, topics: Iterable[Topic]) -> None:
+        """Rejected for a while, and the while is over."""
+        life = self._life(line, epoch)
+        if life is None:
+            return
+        for topic in topics:
+            if topic in life.states and life.states[topic].state == "rejected":
+                life.desire(topic)
+
+    def turn(self, line: str, epoch: int) -> int:
+        """The number of the last asking in this life."""
+        life = self._life(line, epoch)
+        return life.turn if life is not None else 0
+
+    def overdue(self, line: str, epoch: int, topics: Iterable[Topic], turn: int) -> Overdue:
+        """Those still unanswered since that asking; they may be asked for once more, not twice."""
+        life = self._life(line, epoch)
+        if life is None:
+            return Overdue((), ())
+        unanswered = [
+            topic for topic in topics if life.states.get(topic) == SENT and life.turns.get(topic, 0) <= turn
+        ]
+        give_up = tuple(topic for topic in unanswered if life.asked.get(topic, 0) > 1)
+        return Overdue(tuple(topic for topic in unanswered if topic not in give_up), give_up)
+
+    def asked_again(self, line: str, epoch: int, topics: Iterable[Topic]) -> None:
+        """They were sent a second time."""
+        if (life := self._life(line, epoch)) is not None:
+            life.ask(topics)
+
+    def settled(self, line: str, epoch: int) -> bool:
+        """Whether every desired topic of this life is confirmed or rejected."""
+        life = self._life(line, epoch)
+        return life is not None and not life.unsettled
+
+    def unanswered(self, line: str, epoch: int) -> tuple[Topic, ...]:
+        """Sent, and not yet confirmed or rejected."""
+        life = self._life(line, epoch)
+        if life is None:
+            return ()
+        return tuple(topic for topic in life.unsettled if life.states.get(topic) == SENT)
+
+    def lines(self) -> tuple[str, ...]:
+        """Every line that has or had topics, or lives."""
+        return tuple(dict.fromkeys((*self._on, *self._lives)))
+
+    def open_epochs(self, line: str) -> tuple[int, ...]:
+        return tuple(self._lives.get(line, ()))
+
+    # ── for people ──
+
+    def state(self, topic: Topic) -> SubscriptionState | None:
+        """In the newest epoch of its line; `desired` where it has none; None: nobody wants it."""
+        if topic not in self._wants:
+            return None
+        lives = self._lives.get(self._lines.get(topic, ""), {})
+        if not lives:
+            return DESIRED
+        return lives[max(lives)].states.get(topic, DESIRED)
+
+    def _life(self, line: str, epoch: int) -> Life | None:
+        return self._lives.get(line, {}).get(epoch)

@@ -1,0 +1,105 @@
+"""Which beat is unanswered, and since when; and how well a line is, for people to read.
+
+A beat is a protocol ping with a number. An unanswered one ends the connection when nothing else was
+heard since it was sent: a venue that sends data is there, whether it answers pings or not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from msgspec import Struct
+
+
+class Beats:
+    """One connection's beats. Times are monotonic seconds."""
+
+    def __init__(self, interval: float, timeout: float) -> None:
+        self.interval, self.timeout = interval, timeout
+        self.number = 0  # of the last beat
+        self.answered = True
+        self.rtt: float | None = None  # seconds, the last one measured
+        self.missed = 0  # beats in a row without an answer
+        self.frozen = False  # the socket is not read: an answer could not be seen
+
+    @property
+    def may_beat(self) -> bool:
+        """One at a time, and none whose answer could not be seen."""
+        return self.answered and not self.frozen
+
+    def beat(self) -> int:
+        """The number of the next beat, which is now."""
+        self.number += 1
+        self.answered = False
+        return self.number
+
+    def pong(self, number: int, rtt: float) -> None:
+        if number == self.number:
+            self.answered = True
+            self.missed = 0
+            self.rtt = rtt
+
+    def overdue(self, number: int) -> bool:
+        """Its deadline has come: whether it counts as unanswered."""
+        if self.frozen or self.answered or number != self.number:
+            return False
+        self.missed += 1
+        self.answered = True  # judged; the next beat may be sent
+        return True
+
+    def freeze(self) -> None:
+        """The socket is not read: a pong behind unread data cannot be seen."""
+        self.frozen = True
+
+    def thaw(self) -> None:
+        """It is read again. The beat under way is forgotten: nobody knows how long it lay there."""
+        self.frozen = False
+        self.answered = True
+
+
+class HealthInputs(Struct, frozen=True):
+    """What the score is made of."""
+
+    live: bool
+    rtt_ms: float | None
+    missed_pongs: int
+    restarts: int  # within the last ten minutes
+    quarantined: int  # messages of this epoch
+    stale_topics: int
+
+
+class Health(Struct, frozen=True):
+    score: int  # 0 to 100
+    inputs: HealthInputs
+
+
+def health(inputs: HealthInputs) -> Health:
+    """0 unless live; else 100 less what is wrong; at most 50 with a stale subscription.
+
+    Less: 1 for each 25 ms of round trip over 50 ms (at most 20), 15 a missed pong (at most 30), 10 a
+    restart (at most 40), 2 a quarantined message (at most 20). A quiet market costs nothing.
+    """
+    if not inputs.live:
+        return Health(0, inputs)
+    slow = min(20, int(max(0.0, (inputs.rtt_ms or 0.0) - 50.0) / 25.0))
+    score = 100 - slow
+    score -= min(30, 15 * inputs.missed_pongs)
+    score -= min(40, 10 * inputs.restarts)
+    score -= min(20, 2 * inputs.quarantined)
+    return Health(min(score, 50) if inputs.stale_topics else score, inputs)
+
+
+class Recent:
+    """How many of something happened within a while."""
+
+    def __init__(self, period: float = 600.0) -> None:
+        self._period = period
+        self._at: deque[float] = deque(maxlen=1000)
+
+    def add(self, now: float) -> None:
+        self._at.append(now)
+
+    def count(self, now: float) -> int:
+        while self._at and self._at[0] < now - self._period:
+            self._at.popleft()
+        return len(self._at)

@@ -1,0 +1,363 @@
+"""What waits in a stream, and what a full one gives up: counted, and marked where it is missing.
+
+Two kinds. A `Line` of events keeps their order and gives up the oldest, the newest, or nothing (and
+then asks for less). A `Conflater` keeps the newest event of each topic. Both are plain structures
+for one thread at a time; the stream around them holds the lock.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from actors.events import Gap, GapReason, Lifecycle, Marker, Topic
+
+Policy = Literal["block", "drop_oldest", "drop_newest", "conflate"]
+Pair = tuple[Topic, Any]
+MARKERS = 2_000  # waiting markers beyond which old ones are merged; a stream adds some a topic
+
+
+class Waiting(Struct):
+    """One event on its way: what a consumer takes."""
+
+    topic: Topic
+    received_ns: int
+    epoch: int
+    event: Any
+    order: int  # of arrival, over all streams of a runtime
+
+
+class Loss(Struct):
+    """Events given up that no marker speaks of yet."""
+
+    missed: int
+    since_ns: int
+    until_ns: int
+    epoch: int
+
+    def grow(self, received_ns: int) -> None:
+        self.missed += 1
+        self.until_ns = received_ns
+
+
+class Run:
+    """The events of one batch, taken one by one from the left."""
+
+    __slots__ = ("at", "epoch", "order", "pairs", "received_ns")
+
+    def __init__(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> None:
+        self.pairs, self.at = pairs, 0
+        self.received_ns, self.epoch, self.order = received_ns, epoch, order
+
+    def __len__(self) -> int:
+        return len(self.pairs) - self.at
+
+    def take(self) -> Waiting:
+        topic, event = self.pairs[self.at]
+        self.at += 1
+        return Waiting(topic, self.received_ns, self.epoch, event, self.order)
+
+
+class Mailbox(ABC):
+    """Bounded; the books balance at any moment: received = delivered + dropped + conflated + queued."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.received = self.delivered = self.dropped = self.conflated = self.queued = 0
+        self.gaps = 0  # markers of that kind, waiting or delivered
+        self.marker_bound = MARKERS
+
+    @abstractmethod
+    def put(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> None:
+        """Events of one batch, in their order."""
+
+    @abstractmethod
+    def mark(self, marker: Marker) -> None:
+        """A marker, behind all events that came before it."""
+
+    @abstractmethod
+    def take(self) -> Waiting | Marker | None:
+        """The next in order; None: nothing waits."""
+
+    @abstractmethod
+    def peek_order(self) -> int | None:
+        """The arrival number of the next; a marker's is that of what it stands before."""
+
+    def lose(
+        self, topic: Topic, reason: GapReason, count: int, since_ns: int, until_ns: int, epoch: int
+    ) -> None:
+        """Events meant for this mailbox that will never come: counted, and marked here."""
+        self.received += count
+        self.dropped += count
+        self.mark(Gap(topic, reason, count, since_ns, until_ns, epoch))
+
+    @property
+    def full(self) -> bool:
+        return self.queued >= self.capacity
+
+    @property
+    def roomy(self) -> bool:
+        return self.queued <= self.capacity // 2
+
+
+class Line(Mailbox):
+    """First in, first out."""
+
+    def __init__(self, capacity: int, policy: Policy, *, deltas: bool) -> None:
+        super().__init__(capacity)
+        self._policy = policy
+        self._deltas = deltas  # a delta without its predecessors is worth nothing: cut, do not pick
+        self._front: deque[Marker] = deque()  # what stands before everything else
+        self._front_lost: dict[Topic, Loss] = {}  # dropped between the front and the items
+        self._items: deque[Run | Marker] = deque()
+        self._back_lost: dict[Topic, Loss] = {}  # dropped behind the items
+        self.cut: set[Topic] = set()  # topics whose deltas are of no use until they start anew
+        self.overflowing = False  # a blocking stream that has held its line for too long
+        self._markers = 0
+
+    def put(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> None:
+        self.received += len(pairs)
+        if self.cut:
+            self._drop([pair for pair in pairs if pair[0] in self.cut], received_ns, epoch)
+            pairs = [pair for pair in pairs if pair[0] not in self.cut]
+        over = self.queued + len(pairs) - self.capacity
+        if over <= 0 or (self._policy == "block" and not self.overflowing):
+            self._add(pairs, received_ns, epoch, order)
+        elif self._policy == "drop_oldest" and not self._deltas:
+            over -= self._drop_oldest(over)
+            self._drop(pairs[:over], received_ns, epoch)  # a batch larger than the whole mailbox
+            self._add(pairs[over:], received_ns, epoch, order)
+        else:
+            room = max(len(pairs) - over, 0)
+            self._add(pairs[:room], received_ns, epoch, order)
+            self._drop(pairs[room:], received_ns, epoch)
+            if self._deltas:
+                self.cut.update(topic for topic, _ in pairs[room:])
+
+    def mark(self, marker: Marker) -> None:
+        self._settle_back()
+        if _repeats(marker, self._items[-1] if self._items else None):
+            self._items[-1] = marker
+        else:
+            self._append(marker)
+
+    def take(self) -> Waiting | Marker | None:
+        if not self._front and self._front_lost:
+            self._settle_front()
+        if self._front:
+            self._markers -= 1
+            return self._front.popleft()
+        if not self._items:
+            self._settle_back(but=self.cut)
+        return self._take_item()
+
+    def peek_order(self) -> int | None:
+        if self._front or self._front_lost:
+            return 0
+        if not self._items:
+            return 0 if self._back_lost.keys() - self.cut else None
+        first = self._items[0]
+        return first.order if isinstance(first, Run) else 0
+
+    def resume(self, topic: Topic) -> None:
+        """The topic starts anew here: mark what was lost of it and take its events again."""
+        self.cut.discard(topic)
+        self._settle_back(but=self.cut)
+
+    def _take_item(self) -> Waiting | Marker | None:
+        if not self._items:
+            return None
+        first = self._items[0]
+        if not isinstance(first, Run):
+            self._markers -= 1
+            self._items.popleft()
+            return first
+        taken = first.take()
+        if not first:
+            self._items.popleft()
+        self.queued -= 1
+        self.delivered += 1
+        return taken
+
+    def _add(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> None:
+        if pairs:
+            self._settle_back(but=self.cut)
+            self._items.append(Run(pairs, received_ns, epoch, order))
+            self.queued += len(pairs)
+
+    def _drop(self, pairs: Iterable[Pair], received_ns: int, epoch: int) -> None:
+        for topic, _ in pairs:
+            _count(self._back_lost, topic, received_ns, epoch)
+            self.dropped += 1
+
+    def _drop_oldest(self, wanted: int) -> int:
+        """Drop up to so many; answers how many there were to drop."""
+        count = wanted
+        while count > 0 and self._items:
+            first = self._items[0]
+            if not isinstance(first, Run):  # a marker keeps its place between two events
+                self._settle_front()
+                self._front.append(first)
+                self._items.popleft()
+                continue
+            while count > 0 and first:
+                waiting = first.take()
+                _count(self._front_lost, waiting.topic, waiting.received_ns, waiting.epoch)
+                count -= 1
+            if not first:
+                self._items.popleft()
+        dropped = wanted - count
+        self.dropped += dropped
+        self.queued -= dropped
+        return dropped
+
+    def _settle_front(self) -> None:
+        for topic, loss in self._front_lost.items():
+            self._front.append(_overflow(topic, loss))
+            self._markers += 1
+            self.gaps += 1
+        self._front_lost.clear()
+
+    def _settle_back(self, but: set[Topic] | frozenset[Topic] = frozenset()) -> None:
+        if not self._back_lost:
+            return
+        for topic in [topic for topic in self._back_lost if topic not in but]:
+            self._append(_overflow(topic, self._back_lost.pop(topic)))
+
+    def _append(self, marker: Marker) -> None:
+        self._items.append(marker)
+        self._markers += 1
+        self.gaps += isinstance(marker, Gap)
+        if self._markers > self.marker_bound:
+            self._merge()
+
+    def _merge(self) -> None:
+        self._settle_front()
+        for item in self._items:
+            if isinstance(item, Run):
+                for topic, _ in item.pairs[item.at :]:
+                    _count(self._front_lost, topic, item.received_ns, item.epoch)
+                self.dropped += len(item)
+        self._settle_front()
+        markers = [*self._front, *(item for item in self._items if not isinstance(item, Run))]
+        merged = merge(markers)
+        self._front.clear()
+        self._items = deque(merged)
+        self.queued = 0
+        self._markers = len(merged)
+        self.gaps -= len(markers) - len(merged) - _lifecycles(markers) + _lifecycles(merged)
+
+
+class Conflater(Mailbox):
+    """The newest event of each topic; nothing is dropped, older ones are replaced."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity)
+        self._items: OrderedDict[Topic | int, Waiting | Marker] = OrderedDict()
+        self._marks = 0  # how many markers have been put; keys of markers
+        self._since: dict[Topic, int] = {}  # marks when the topic's event took its place
+
+    def put(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> None:
+        self.received += len(pairs)
+        for topic, event in pairs:
+            waiting = Waiting(topic, received_ns, epoch, event, order)
+            if topic not in self._items:
+                self.queued += 1
+            else:
+                self.conflated += 1
+                if self._since[topic] != self._marks:  # a marker came since: go behind it
+                    del self._items[topic]
+            self._items[topic] = waiting
+            self._since[topic] = self._marks
+
+    def mark(self, marker: Marker) -> None:
+        self._marks += 1
+        if self._items:
+            last = next(reversed(self._items.values()))
+            if not isinstance(last, Waiting) and _repeats(marker, last):
+                self._items.popitem()
+        self._items[self._marks] = marker
+        self.gaps += isinstance(marker, Gap)
+        if len(self._items) - self.queued > self.marker_bound:
+            self._merge()
+
+    def _merge(self) -> None:
+        markers = [item for item in self._items.values() if not isinstance(item, Waiting)]
+        events = [item for item in self._items.values() if isinstance(item, Waiting)]
+        merged = merge(markers)
+        self.gaps -= len(markers) - len(merged) - _lifecycles(markers) + _lifecycles(merged)
+        self._items.clear()
+        for marker in merged:
+            self._marks += 1
+            self._items[self._marks] = marker
+        for event in events:  # the newest of each topic: what the gaps before it led to
+            self._items[event.topic] = event
+            self._since[event.topic] = self._marks
+
+    def take(self) -> Waiting | Marker | None:
+        if not self._items:
+            return None
+        _, item = self._items.popitem(last=False)
+        if isinstance(item, Waiting):
+            del self._since[item.topic]
+            self.queued -= 1
+            self.delivered += 1
+        return item
+
+    def peek_order(self) -> int | None:
+        if not self._items:
+            return None
+        first = next(iter(self._items.values()))
+        return first.order if isinstance(first, Waiting) else 0
+
+
+def merge(markers: Iterable[Marker]) -> list[Marker]:
+    """Nobody has read for ages: one gap a topic and the last word on each line say it all."""
+    gaps: dict[Topic, Gap] = {}
+    last_words: dict[str, Marker] = {}
+    for marker in markers:
+        if isinstance(marker, Gap):
+            gaps[marker.topic] = _joined(gaps.get(marker.topic), marker)
+        else:
+            last_words[marker.line if isinstance(marker, Lifecycle) else ""] = marker
+    return [*gaps.values(), *last_words.values()]
+
+
+def _lifecycles(markers: Iterable[Marker]) -> int:
+    return sum(not isinstance(marker, Gap) for marker in markers)
+
+
+def _count(losses: dict[Topic, Loss], topic: Topic, received_ns: int, epoch: int) -> None:
+    loss = losses.get(topic)
+    if loss is None:
+        losses[topic] = Loss(1, received_ns, received_ns, epoch)
+    else:
+        loss.grow(received_ns)
+
+
+def _overflow(topic: Topic, loss: Loss) -> Gap:
+    return Gap(topic, "overflow", loss.missed, loss.since_ns, loss.until_ns, loss.epoch)
+
+
+def _joined(former: Gap | None, later: Gap) -> Gap:
+    if former is None:
+        return later
+    missed = None if former.missed is None or later.missed is None else former.missed + later.missed
+    reason = former.reason if former.reason == later.reason else "unknown"
+    since = min(former.since_ns, later.since_ns)
+    return Gap(later.topic, reason, missed, since, max(former.until_ns, later.until_ns), later.epoch)
+
+
+def _repeats(marker: Marker, last: Any) -> bool:
+    """A further try of the same line: the number in the newest says how many there were."""
+    return (
+        isinstance(marker, Lifecycle)
+        and isinstance(last, Lifecycle)
+        and marker.state == last.state == "reconnecting"
+        and marker.line == last.line
+        and marker.attempt > 100
+    )

@@ -1,0 +1,219 @@
+"""Who comes back, when, and how often: tenacity holds the policy, the supervisor sets the timer.
+
+The law, in one place. A lost line comes back after `d * uniform(0.5, 1)` seconds, `d` doubling
+from `initial` to `maximum`; the first try after a healthy life comes within `initial`. A slow reason
+waits as long as the venue asks, a fatal one until somebody acts. Lives that reached the venue and
+died young are counted: more than `max_restarts` of them within `period` park the line, and it is
+probed. Only a life that stayed live for `stable_after` makes all of that forgotten.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from enum import Enum
+
+import tenacity
+from msgspec import Struct
+from tenacity.stop import stop_base
+from tenacity.wait import wait_base
+
+from actors.messages import Crashed, Reason, Retryable, Slow, Stopped
+
+SLOW_MAXIMUM = 300.0  # seconds: what a slow reason's own backoff doubles to
+
+
+class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[defaults.restart]`; times in seconds."""
+
+    initial: float = 0.25
+    maximum: float = 30.0
+    multiplier: float = 2.0
+    max_restarts: int = 20
+    period: float = 300.0
+    stable_after: float = 10.0
+    probe_interval: float = 60.0  # 0: a parked line is never probed
+    slow_initial: float = 30.0
+
+
+class Restart(Enum):
+    """OTP's restart types: which endings of a child are followed by a new one."""
+
+    PERMANENT = "permanent"  # every one
+    TRANSIENT = "transient"  # only one that was not asked for and may pass
+    TEMPORARY = "temporary"  # none
+
+
+def comes_back(restart: Restart, reason: Reason) -> bool:
+    """OTP's truth table. A fatal reason is final for whoever can do without: it is not a crash."""
+    if restart is Restart.TEMPORARY:
+        return False
+    if restart is Restart.PERMANENT:
+        return True
+    return isinstance(reason, Retryable | Slow | Crashed)
+
+
+class Retry(Struct, frozen=True):
+    """Start the line again in `delay` seconds; it will be try number `attempt`."""
+
+    delay: float
+    attempt: int
+
+
+class Park(Struct, frozen=True):
+    """The line has failed. It is tried again in `probe_after` seconds; None: when somebody acts."""
+
+    probe_after: float | None
+
+
+class Rest(Struct, frozen=True):
+    """The line was stopped on purpose."""
+
+
+Verdict = Retry | Park | Rest
+
+
+class Ended(Exception):  # noqa: N818 - tenacity wants outcomes to be exceptions; this one is a fact
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.text)
+        self.reason = reason
+
+
+class wait_equal_jitter(wait_base):  # noqa: N801 - named as tenacity names its waits
+    """Half of the delay is certain, half is chance: alive at the cap, where tenacity's own has none."""
+
+    def __init__(self, policy: RestartPolicy, chance: random.Random) -> None:
+        self._policy = policy
+        self._chance = chance
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> float:
+        policy = self._policy
+        # The exponent is bounded, since a float is: a line may be down for months.
+        growth = policy.multiplier ** min(retry_state.attempt_number - 1, 64)
+        return min(policy.initial * growth, policy.maximum) * self._chance.uniform(0.5, 1.0)
+
+
+class wait_as_asked(wait_base):  # noqa: N801
+    """What a venue asked for, or else a long wait that doubles."""
+
+    def __init__(self, policy: RestartPolicy) -> None:
+        self._policy = policy
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> float:
+        doubled = self._policy.slow_initial * 2.0 ** min(retry_state.attempt_number - 1, 16)
+        asked = getattr(reason_of(retry_state), "retry_after", None) or 0.0
+        return max(asked, min(doubled, SLOW_MAXIMUM))
+
+
+class stop_when_spent(stop_base):  # noqa: N801
+    """OTP's intensity and period: more than `max_restarts` young deaths within `period` seconds."""
+
+    def __init__(self, policy: RestartPolicy) -> None:
+        self._policy = policy
+        self._deaths: deque[float] = deque()
+
+    def count(self, now: float) -> None:
+        self._deaths.append(now)
+        while self._deaths[0] < now - self._policy.period:
+            self._deaths.popleft()
+
+    def clear(self) -> None:
+        self._deaths.clear()
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        return len(self._deaths) > self._policy.max_restarts
+
+
+def reason_of(retry_state: tenacity.RetryCallState) -> Reason:
+    assert retry_state.outcome is not None
+    error = retry_state.outcome.exception()
+    assert isinstance(error, Ended)
+    return error.reason
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, Ended) and comes_back(Restart.TRANSIENT, error.reason)
+
+
+class Restarts:
+    """One line's law and its memory. Not thread-safe; `now` is monotonic seconds."""
+
+    def __init__(self, policy: RestartPolicy, chance: random.Random | None = None) -> None:
+        self.policy = policy
+        self._chance = chance or random.Random()  # jitter, no secret
+        self._spent = stop_when_spent(policy)
+        self._slow = wait_as_asked(policy)
+        self._law = tenacity.Retrying(
+            wait=wait_equal_jitter(policy, self._chance),
+            stop=self._spent,
+            retry=tenacity.retry_if_exception(_may_pass),
+        )
+        self.attempt = 0  # tries since the line was last stable
+        self.parked = False
+        self._slow_turns = 0
+        self._healthy = False
+
+    def stable(self) -> None:
+        """The line stayed live for `stable_after`: all is forgotten."""
+        self.clear()
+        self._healthy = True
+
+    def clear(self) -> None:
+        """Somebody asked for a new start."""
+        self.attempt = self._slow_turns = 0
+        self.parked = self._healthy = False
+        self._spent.clear()
+
+    def ended(self, reason: Reason, *, reached: bool, now: float) -> Verdict:
+        """A life ended; `reached`: the venue had accepted its WebSocket."""
+        if isinstance(reason, Stopped):
+            return Rest()
+        first_after_health = self._healthy
+        self._healthy = False
+        if reached and not first_after_health:
+            self._spent.count(now)
+        self.attempt += 1
+        self._slow_turns = self._slow_turns + 1 if isinstance(reason, Slow) else 0
+        outcome = self._outcome(reason)
+        if not self._law.retry(outcome):
+            self.parked = True
+            return Park(None)
+        if self.parked or self._law.stop(outcome):
+            return self._park(reason, outcome)
+        return Retry(self._delay(reason, outcome, first_after_health), self.attempt)
+
+    def _park(self, reason: Reason, outcome: tenacity.RetryCallState) -> Park:
+        self.parked = True
+        if not self.policy.probe_interval:
+            return Park(None)
+        asked = self._slow(outcome) if isinstance(reason, Slow) else 0.0
+        return Park(max(self.policy.probe_interval, asked))
+
+    def _delay(self, reason: Reason, outcome: tenacity.RetryCallState, first_after_health: bool) -> float:
+        if isinstance(reason, Slow):
+            return self._slow(outcome)
+        if first_after_health:
+            return self._chance.uniform(0.0, self.policy.initial)
+        return float(self._law.wait(outcome))
+
+    def _outcome(self, reason: Reason) -> tenacity.RetryCallState:
+        state = tenacity.RetryCallState(self._law, None, (), {})
+        state.attempt_number = self._slow_turns if isinstance(reason, Slow) else self.attempt
+        error = Ended(reason)
+        state.set_exception((Ended, error, None))
+        return state
+
+
+class Intensity:
+    """OTP's limit for the workers, whose restarts do not wait: over `limit` within `period` ends all."""
+
+    def __init__(self, limit: int = 5, period: float = 60.0) -> None:
+        self.limit, self.period = limit, period
+        self._deaths: deque[float] = deque()
+
+    def exceeded(self, now: float) -> bool:
+        """Count a death; whether it was one too many."""
+        self._deaths.append(now)
+        while self._deaths[0] < now - self.period:
+            self._deaths.popleft()
+        return len(self._deaths) > self.limit

@@ -1,0 +1,535 @@
+"""What start() returns: settings in, the tree up; subscribe, on, status, stop."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import logging
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+
+import msgspec
+import pykka
+
+from actors import stream as streams
+from actors.actor import DeadLetters, Mailbox
+from actors.errors import ForkError, LinewardenError, NotLive, RuntimeStopped, SubscribeError, Timeout
+from actors.events import Option, Received, SubscriptionState, Topic
+from actors.messages import (
+    Attach,
+    AwaitAnswers,
+    AwaitLive,
+    Detach,
+    KeeperStarted,
+    ReadStates,
+    StopAll,
+    StreamDrained,
+    Subscribe,
+    Unsubscribe,
+)
+from actors.rules.mailbox import Policy
+from actors.rules.restarts import RestartPolicy
+from actors.rules.venue import Channel
+from actors.settings import FeedSettings, Settings, load
+from actors.simulators import Simulator, embed
+from actors.status import Status
+from actors.stream import Stream
+from actors.supervisor import Supervisor
+from actors.tree import FeedSpec, Roles
+from actors.venues.channel import ChannelOf
+from actors.wire.connect import Dial
+from actors.wire.timers import ThreadTimers, Timers
+
+if TYPE_CHECKING:
+    from actors.rules.venue import Venue
+
+log = logging.getLogger("actors.runtime")
+
+Event = TypeVar("Event")
+
+CALL = 5.0  # seconds: what any call waits for the actors at the most
+LOOK_AGAIN = 1.0  # seconds: how often a call that waits for an actor makes sure of it
+GRACE = 1.0  # seconds that stop() gives the supervisor beyond its budget before it goes on alone
+MARKET_CAPACITY = 10_000  # events
+ACCOUNT_CAPACITY = 100_000
+
+
+def start(config: str | Path | Mapping[str, Any] | Settings, *, wait: float | None = None) -> Runtime:
+    """Start the actors of a config; returns at once, or when all lines are live.
+
+    `wait`: seconds to wait for that. Opens no port and installs no log handler.
+
+    Raises:
+        ConfigError: the config has mistakes; every one of them is named.
+        NotLive: `wait` is over, or a line has failed for good; the runtime has been stopped again.
+    """
+    runtime = Runtime(load(config))
+    if wait is not None:
+        try:
+            runtime.wait_live(timeout=wait)
+        except BaseException:
+            runtime.stop()
+            raise
+    return runtime
+
+
+class Runtime:
+    """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
+
+    def __init__(
+        self, settings: Settings, *, timers: Timers | None = None, chance: random.Random | None = None
+    ) -> None:
+        self.settings = settings
+        self._pid = os.getpid()
+        self._simulators: list[Simulator] = []
+        self._specs = {name: self._spec(feed) for name, feed in settings.feeds.items()}
+        self._streams: dict[int, Stream[Any]] = {}
+        self._handlers: dict[int, threading.Thread] = {}
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._ended: str | None = None  # why
+        self._dead_letters = DeadLetters()
+        self._roles = Roles(self._dead_letters)
+        mailbox = Mailbox("supervisor", self._dead_letters)
+        self._roles.mailboxes["supervisor"] = mailbox
+        self._roles.named("supervisor").point(mailbox.put)
+        self._supervisor = Supervisor(
+            mailbox.lease(KeeperStarted()),
+            self._dead_letters,
+            name=settings.runtime.name,
+            feeds=self._specs,
+            roles=self._roles,
+            timers=timers or ThreadTimers(f"{settings.runtime.name}/timers"),
+            watchdog=settings.runtime.watchdog,
+            chance=chance or random.Random(),  # jitter, no secret
+            on_end=_weakly(self),
+        )
+        self._proxy: pykka.ActorProxy[Supervisor] = self._supervisor.launch().actor_ref.proxy()
+        atexit.register(_stop_at_exit, weakref.ref(self))
+
+    # ── subscribing ──
+
+    @overload
+    def subscribe(
+        self,
+        feed: str,
+        channel: ChannelOf[Event],
+        *keys: str,
+        policy: Policy | None = None,
+        capacity: int | None = None,
+        wait: float | None = None,
+        **options: Option,
+    ) -> Stream[Event]: ...
+
+    @overload
+    def subscribe(
+        self,
+        feed: str,
+        channel: str,
+        *keys: str,
+        policy: Policy | None = None,
+        capacity: int | None = None,
+        wait: float | None = None,
+        **options: Option,
+    ) -> Stream[Any]: ...
+
+    def subscribe(
+        self,
+        feed: str,
+        channel: str,
+        *keys: str,
+        policy: Policy | None = None,
+        capacity: int | None = None,
+        wait: float | None = None,
+        **options: Option,
+    ) -> Stream[Any]:
+        """A stream of a feed's channel, for these keys.
+
+        `policy` says what a full stream gives up: `block`, `drop_oldest`, `drop_newest` or
+        `conflate`; `capacity` is in events. By default market data is `drop_oldest` and account data
+        `block`. `wait` seconds at most are spent on the venue's answers. `options` are the
+        channel's own, such as `precision="100"`.
+
+        Raises:
+            SubscribeError: `wait` was given and some topic was not confirmed. The stream is open.
+            LinewardenError: the feed, the channel, a key or an option is not known here.
+            RuntimeStopped: nobody is there to subscribe with.
+        """
+        stream = self._open(feed, str(channel), keys, options, policy, capacity)
+        if wait is not None:
+            self._await_answers(stream, stream._topics, wait)
+        return stream
+
+    def _open(
+        self,
+        feed: str,
+        channel: str,
+        keys: Sequence[str],
+        options: Mapping[str, Option],
+        policy: Policy | None,
+        capacity: int | None,
+    ) -> Stream[Any]:
+        self._check()
+        spec = self._spec_of(feed)
+        declared = spec.venue.channel(channel)
+        topics = self._topics(spec.venue, declared, keys, options)
+        policy, capacity = _terms(feed, declared, policy, capacity)
+        stream: Stream[Any] = Stream(
+            next(self._ids),
+            _Desk(self, options),
+            feed,
+            declared.name,
+            policy,
+            capacity,
+            deltas=declared.deltas,
+            on_drained=self._drained,
+        )
+        with self._lock:
+            self._check()
+            self._streams[stream.id] = stream
+        self._want(stream, topics)
+        return stream
+
+    def on(
+        self,
+        feed: str,
+        channel: str,
+        *keys: str,
+        handler: Callable[[Any], object],
+        policy: Policy | None = None,
+        capacity: int | None = None,
+        wait: float | None = None,
+        **options: Option,
+    ) -> Stream[Any]:
+        """The same, with a function that is called for each event on a thread of its own.
+
+        A handler that raises is logged with its topic and counted, and goes on with the next event.
+        """
+        stream = self._open(feed, str(channel), keys, options, policy, capacity)
+        thread = threading.Thread(
+            target=_handle, args=(stream, handler), name=f"on/{feed}/{channel}", daemon=True
+        )
+        self._handlers[stream.id] = thread
+        thread.start()
+        if wait is not None:
+            self._await_answers(stream, stream._topics, wait)
+        return stream
+
+    def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
+        """The events of several streams in the order of their arrival."""
+        return streams.merge(*streams_)
+
+    # ── asking ──
+
+    @property
+    def supervisor(self) -> pykka.ActorProxy[Supervisor]:
+        """The supervisor's proxy: `status()`, `restart(t)`, `pause(t)`, `resume(t)` give futures.
+
+        Raises:
+            RuntimeStopped: it has ended.
+        """
+        self._check()
+        return self._proxy
+
+    def status(self) -> Status:
+        """All that is known now.
+
+        Raises:
+            RuntimeStopped: nobody is there to answer.
+        """
+        self._check()
+        return cast(Status, self._proxy.status().get(timeout=CALL))
+
+    def wait_live(self, target: str | None = None, timeout: float | None = None) -> None:
+        """Wait until a feed or a line is live; None: every line.
+
+        Raises:
+            NotLive: `timeout` seconds are over, or a line has failed for good; with the reasons.
+            RuntimeStopped: the runtime ended meanwhile.
+        """
+        self._check()
+        done: pykka.Future[bool] = pykka.ThreadingFuture()
+        self._roles.named("supervisor").tell(AwaitLive(target, done))
+        try:
+            if done.get(timeout=timeout):
+                return
+        except pykka.Timeout:
+            pass
+        raise NotLive(self._not_live(target))
+
+    def stop(self, timeout: float = 5.0) -> tuple[str, ...]:
+        """End everything within `timeout` seconds; the second time it does nothing.
+
+        Streams get `Closed` and their iteration ends quietly. Answers the names of what did not
+        end: a handler that never returns, or a DNS look-up. From a handler it may be called too.
+        """
+        if os.getpid() != self._pid:
+            return ()
+        left = self._stop_supervisor(timeout)
+        for simulator in self._simulators:
+            simulator.stop()
+        self._simulators.clear()
+        return (*left, *self._join_handlers())
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Runtime {self.settings.runtime.name}: {', '.join(self._specs)}>"
+
+    # ── how it is done ──
+
+    def _spec(self, feed: FeedSettings) -> FeedSpec:
+        venue = self._venue(feed)
+        wanted: dict[Topic, float] = {}
+        for entry in feed.subscribe:
+            for topic in self._topics(venue, venue.channel(entry.channel), entry.keys, entry.options):
+                wanted[topic] = entry.stale_after
+        beat = feed.heartbeat
+        return FeedSpec(
+            venue=venue,
+            dial=Dial(
+                connect_timeout=feed.connect_timeout,
+                proxy=feed.proxy,
+                ca_file=feed.ca_file,
+                insecure=feed.insecure,
+            ),
+            restart=RestartPolicy(
+                **{name: getattr(feed.restart, name) for name in RestartPolicy.__struct_fields__}
+            ),
+            pacing=feed.pacing,
+            ack_timeout=feed.ack_timeout,
+            block_limit=feed.block_limit,
+            ping_interval=beat.ping_interval,
+            pong_timeout=beat.pong_timeout,
+            venue_ping_interval=beat.venue_ping_interval,
+            send_buffer=feed.send_buffer,
+            max_message=feed.max_message,
+            wanted=tuple(wanted),
+            stale_after={topic: seconds for topic, seconds in wanted.items() if seconds},
+        )
+
+    def _venue(self, feed: FeedSettings) -> Venue:
+        """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
+        if not feed.own.url.startswith("sim:"):
+            return feed.build_venue()
+        simulator = embed(feed.own.url)
+        self._simulators.append(simulator)
+        return feed.kind(feed.name, msgspec.structs.replace(feed.own, url=simulator.url))
+
+    def simulator(self, feed: str) -> Simulator:
+        """The embedded simulator that this feed talks to."""
+        url = self._spec_of(feed).venue.settings.url
+        for simulator in self._simulators:
+            if simulator.url == url:
+                return simulator
+        raise LinewardenError(f"feed {feed!r} talks to no embedded simulator; its url would be sim://...")
+
+    def _spec_of(self, feed: str) -> FeedSpec:
+        if feed not in self._specs:
+            known = ", ".join(self._specs) or "none"
+            raise LinewardenError(f"there is no feed {feed!r} in the config; there are: {known}")
+        return self._specs[feed]
+
+    def _topics(
+        self, venue: Venue, channel: Channel, keys: Sequence[str], options: Mapping[str, Option]
+    ) -> tuple[Topic, ...]:
+        if channel.key and not keys:
+            raise LinewardenError(
+                f"{venue.feed}: channel {channel.name!r} wants at least one key ({channel.key})"
+            )
+        if not channel.key and keys:
+            raise LinewardenError(f"{venue.feed}: channel {channel.name!r} takes no keys")
+        every = [venue.topic(channel.name, key, options) for key in (keys or ("",))]
+        return tuple(dict.fromkeys(every))
+
+    def _want(self, stream: Stream[Any], topics: tuple[Topic, ...]) -> None:
+        """Routes first, so that a snapshot cannot come before somebody waits for it."""
+        stream._set_topics(tuple(dict.fromkeys((*stream._topics, *topics))))
+        self._ask("dispatcher", Attach(stream, topics))
+        self._ask("registry", Subscribe(stream.id, topics))
+
+    def _unwant(self, stream: Stream[Any], topics: tuple[Topic, ...]) -> None:
+        stream._set_topics(tuple(topic for topic in stream._topics if topic not in topics))
+        self._roles.named("registry").tell(Unsubscribe(stream.id, topics))
+        self._ask("dispatcher", Detach(stream.id, topics))
+
+    def _close(self, stream: Stream[Any]) -> None:
+        with self._lock:
+            known = self._streams.pop(stream.id, None)
+        if known is not None and self._ended is None:
+            with contextlib.suppress(RuntimeStopped):
+                self._unwant(stream, stream._topics)
+        stream.end("closed by its reader", quiet=True)
+
+    def _await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float) -> None:
+        """Wait until every topic is confirmed or rejected."""
+        deadline = time.monotonic() + wait
+        states = self._answers(topics, wait)
+        while not states and time.monotonic() < deadline:  # asked anew: a registry may have died
+            states = self._answers(topics, deadline - time.monotonic())
+        states = states or self._states(topics)
+        if any(state.state != "confirmed" for state in states.values()):
+            raise SubscribeError(_unconfirmed(states), stream, states)
+
+    def _answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState]:
+        """The states of these topics once all are answered; nothing if that takes too long."""
+        self._check()
+        done: pykka.Future[dict[Topic, SubscriptionState]] = pykka.ThreadingFuture()
+        self._roles.named("registry").tell(AwaitAnswers(topics, done))
+        try:
+            return done.get(timeout=max(0.0, min(seconds, LOOK_AGAIN)))
+        except pykka.Timeout:
+            return {}
+
+    def _states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]:
+        return cast("dict[Topic, SubscriptionState]", self._ask("registry", ReadStates(tuple(topics))))
+
+    def _ask(self, role: str, message: Any) -> Any:
+        self._check()
+        future = self._roles.named(role).ask(message)
+        try:
+            return future.get(timeout=CALL)
+        except pykka.Timeout:
+            raise Timeout(
+                f"the {role} did not answer within {CALL:g} s; runtime.status() shows why"
+            ) from None
+
+    def _drained(self, stream: int) -> None:
+        self._roles.named("dispatcher").tell(StreamDrained(stream))
+
+    def _not_live(self, target: str | None) -> dict[str, str]:
+        status = self.status()
+        return {
+            name: f"{line.state}: {line.reason.text}" if line.reason else line.state
+            for feed, book in status.feeds.items()
+            for name, line in book.lines.items()
+            if line.state != "live" and target in {None, feed, name}
+        }
+
+    def _stop_supervisor(self, timeout: float) -> tuple[str, ...]:
+        if self._ended is not None:
+            return ()
+        done: pykka.Future[tuple[str, ...]] = pykka.ThreadingFuture()
+        self._roles.named("supervisor").tell(StopAll(timeout, done))
+        try:
+            left = done.get(timeout=timeout + GRACE)
+        except pykka.Timeout:
+            left = ("supervisor",)
+        self._end("stopped", True)
+        self._supervisor.thread.join(GRACE)
+        return left
+
+    def _end(self, reason: str, wanted: bool) -> None:
+        """The supervisor has ended, or is given up: every stream gets `Closed`."""
+        with self._lock:
+            if self._ended is None:
+                self._ended = reason
+            ending = list(self._streams.values())
+            self._streams.clear()
+        for stream in ending:
+            stream.end(reason, quiet=wanted)
+
+    def _join_handlers(self) -> tuple[str, ...]:
+        handlers = [thread for thread in self._handlers.values() if thread is not threading.current_thread()]
+        for thread in handlers:
+            thread.join(GRACE / max(1, len(handlers)))
+        return tuple(thread.name for thread in handlers if thread.is_alive())
+
+    def _check(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkError
+        if self._ended is not None:
+            raise RuntimeStopped(self._ended)
+
+
+class _Desk:
+    """What one stream needs of the runtime, with the options it was opened with."""
+
+    def __init__(self, runtime: Runtime, options: Mapping[str, Option]) -> None:
+        self._runtime, self._options = runtime, options
+
+    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
+        topics = self._topics(stream, keys)
+        self._runtime._want(stream, topics)
+        if wait is not None:
+            self._runtime._await_answers(stream, topics, wait)
+
+    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
+        self._runtime._unwant(stream, self._topics(stream, keys))
+
+    def close(self, stream: Stream[Any]) -> None:
+        self._runtime._close(stream)
+
+    def states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]:
+        return self._runtime._states(topics)
+
+    def _topics(self, stream: Stream[Any], keys: Sequence[str]) -> tuple[Topic, ...]:
+        venue = self._runtime._spec_of(stream.feed).venue
+        return self._runtime._topics(venue, venue.channel(stream.channel), keys, self._options)
+
+
+def _terms(feed: str, channel: Channel, policy: Policy | None, capacity: int | None) -> tuple[Policy, int]:
+    """The policy and capacity of a stream, where they suit the channel."""
+    if policy not in {None, "block", "drop_oldest", "drop_newest", "conflate"}:
+        raise LinewardenError(f"policy {policy!r} is none of block, drop_oldest, drop_newest and conflate")
+    if policy == "conflate" and channel.deltas:
+        raise LinewardenError(
+            f"{feed}: events of {channel.name!r} are changes to earlier ones, so the newest alone says "
+            "nothing: use policy 'block' or 'drop_oldest'"
+        )
+    if policy in {"drop_oldest", "drop_newest"} and channel.deltas and not channel.resyncable:
+        raise LinewardenError(
+            f"{feed}: events of {channel.name!r} are changes to earlier ones, and the venue cannot be "
+            "made to start anew after a loss: use policy 'block'"
+        )
+    if capacity is not None and capacity < 1:
+        raise LinewardenError(f"a capacity of {capacity} holds no event; it is 1 at least")
+    whole = channel.account or (channel.deltas and not channel.resyncable)
+    default: Policy = "block" if whole else "drop_oldest"
+    return policy or default, capacity or (ACCOUNT_CAPACITY if whole else MARKET_CAPACITY)
+
+
+def _unconfirmed(states: Mapping[Topic, SubscriptionState]) -> str:
+    parts = [
+        f"{topic}: {state.state}" + (f" ({state.reason})" if state.reason else "")
+        for topic, state in states.items()
+        if state.state != "confirmed"
+    ]
+    return "not confirmed: " + "; ".join(parts)
+
+
+def _handle(stream: Stream[Any], handler: Callable[[Any], object]) -> None:
+    """On the handler's own thread, until the stream ends."""
+    with contextlib.suppress(LinewardenError):
+        for received in stream.with_meta():
+            try:
+                handler(received.event)
+            except Exception:
+                stream.handler_errors += 1
+                log.exception("The handler of %s failed; it goes on with the next event.", received.topic)
+
+
+def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:
+    reference = weakref.ref(runtime)
+
+    def end(reason: str, wanted: bool) -> None:
+        if (runtime := reference()) is not None:
+            runtime._end(reason, wanted)
+
+    return end
+
+
+def _stop_at_exit(reference: weakref.ref[Runtime]) -> None:
+    if (runtime := reference()) is not None:
+        runtime.stop(1.0)

@@ -1,0 +1,117 @@
+"""What the supervisor answers when asked: one typed tree behind every face that shows it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from actors.actor import DeadLetter
+from actors.events import SubscriptionState
+from actors.messages import Crashed, Fatal, Reason, Retryable, Slow
+from actors.rules.books import StreamStatus
+from actors.rules.liveness import Health
+from actors.rules.quarantine import Quarantined
+
+LineState = Literal[
+    "connecting", "logging_in", "subscribing", "live", "backoff", "paused", "failed", "stopped"
+]
+ActorState = Literal["running", "wedged", "restarting"]
+
+
+class Cause(Struct, frozen=True):
+    """Why a line is not live, or why it last died."""
+
+    kind: str  # retryable, slow, fatal, crashed, stopped
+    code: str  # short and stable: lost, pong_timeout, http_429, close_1006, ...
+    text: str  # for people
+    advice: str = ""  # what they can do, where something helps
+
+
+class Counters(Struct, frozen=True):
+    """One line's books over all its epochs.
+
+    decoded = routed + unrouted + quarantined + duplicates + lost + in_flight, at any quiescence with
+    in_flight 0.
+    """
+
+    bytes: int
+    frames: int
+    decoded: int
+    routed: int
+    unrouted: int  # nobody asked for them, or their epoch was over
+    quarantined: int
+    duplicates: int
+    lost: int  # died with a dispatcher; there is a Gap for them
+    in_flight: int
+    restarts: int  # lives that ended without being asked to
+
+
+class TopicStatus(Struct, frozen=True):
+    topic: str
+    state: SubscriptionState
+    age_s: float | None  # since its last event; None: none yet
+    stale: bool
+
+
+class LineStatus(Struct, frozen=True):
+    state: LineState
+    reason: Cause | None  # of the last ending; while live: why it last died
+    epoch: int
+    attempt: int
+    next_attempt_s: float | None
+    live_for_s: float | None
+    rtt_ms: float | None
+    data_age_s: float | None
+    health: Health
+    topics: tuple[TopicStatus, ...]
+    counters: Counters
+    held_by: tuple[int, ...]  # streams that are full and make the line wait
+    url: str  # without its query
+    insecure: bool
+
+
+class FeedStatus(Struct, frozen=True):
+    venue: str
+    live: bool  # every line of it
+    lines: dict[str, LineStatus]
+
+
+class ActorStatus(Struct, frozen=True):
+    id: str
+    state: ActorState
+    incarnation: int
+    restarts: int
+    stack: str = ""  # of its thread, when it is wedged
+
+
+class DeadLettersStatus(Struct, frozen=True):
+    count: int
+    newest: tuple[DeadLetter, ...]
+
+
+class QuarantineStatus(Struct, frozen=True):
+    count: int
+    newest: tuple[Quarantined, ...]
+
+
+class Status(Struct, frozen=True):
+    schema: int
+    name: str
+    state: Literal["starting", "live", "degraded", "stopped"]
+    feeds: dict[str, FeedStatus]
+    streams: tuple[StreamStatus, ...]
+    actors: tuple[ActorStatus, ...]
+    dead_letters: DeadLettersStatus
+    quarantine: QuarantineStatus
+
+    def lines(self) -> dict[str, LineStatus]:
+        """Every line by its name, feeds in order."""
+        return {name: line for feed in self.feeds.values() for name, line in feed.lines.items()}
+
+
+def cause_of(reason: Reason) -> Cause:
+    """A reason as people and programs outside read it."""
+    kinds = {Retryable: "retryable", Slow: "slow", Fatal: "fatal", Crashed: "crashed"}
+    advice = reason.advice if isinstance(reason, Fatal) else ""
+    return Cause(kinds.get(type(reason), "stopped"), reason.code, reason.text, advice)

@@ -1,0 +1,414 @@
+"""One consumer's bounded mailbox: events and markers in their order.
+
+The dispatcher writes through an `Inlet`, the consumer reads in its own thread, and a lock stands
+between the two. An inlet is fenced when the dispatcher is replaced: what a former one still writes
+goes nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from actors.errors import ForkError, StreamClosed, Timeout
+from actors.events import Closed, Gap, GapReason, Marker, Received, SubscriptionState, Topic
+from actors.rules.books import StreamStatus
+from actors.rules.mailbox import MARKERS, Conflater, Line, Mailbox, Pair, Policy, Waiting
+
+Event = TypeVar("Event")
+
+# Ctrl-C does not end a lock's wait on Windows: there it is waited in slices.
+SLICE = 0.1 if sys.platform == "win32" else None
+KEPT_GAPS = 1_000
+
+
+class Desk(Protocol):
+    """What a stream needs of its runtime."""
+
+    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None: ...
+    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None: ...
+    def close(self, stream: Stream[Any]) -> None: ...
+    def states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]: ...
+
+
+class Stream(Generic[Event]):
+    """What you read. Any thread may read, one at a time; any thread may close it meanwhile.
+
+    Made by `Runtime.subscribe`. Iterating gives events alone; `with_markers` shows what happened
+    between them, too. The books balance: received = delivered + dropped + conflated + queued.
+    """
+
+    def __init__(
+        self,
+        id: int,
+        desk: Desk,
+        feed: str,
+        channel: str,
+        policy: Policy,
+        capacity: int,
+        *,
+        deltas: bool,
+        on_drained: Callable[[int], None],
+    ) -> None:
+        self.id = id
+        self.feed, self.channel = feed, channel
+        self.policy, self.capacity = policy, capacity
+        self.deltas = deltas
+        self._desk = desk
+        self._on_drained = on_drained
+        self._topics: tuple[Topic, ...] = ()
+        self._mailbox: Mailbox = (
+            Conflater(capacity) if policy == "conflate" else Line(capacity, policy, deltas=deltas)
+        )
+        self._ready = threading.Condition()
+        self._wakers: tuple[threading.Event, ...] = ()
+        self._inlet: Inlet | None = None
+        self._hungry = False  # the dispatcher waits for room
+        self._end: Closed | None = None  # the last thing in the stream
+        self._ended = False  # and it was delivered
+        self._quiet = False  # the end was asked for: iteration just stops
+        self._passed: deque[Gap] = deque(maxlen=KEPT_GAPS)
+        self._pid = os.getpid()
+        self.handler_errors = 0  # how often a handler of `Runtime.on` raised
+
+    # ── reading ──
+
+    def __iter__(self) -> Iterator[Event]:
+        """Events, for as long as the stream lives.
+
+        Raises:
+            StreamClosed: it ended, and neither `close()` nor the runtime's `stop()` asked for it.
+        """
+        while (waiting := self._next_event(None)) is not None:
+            yield waiting.event
+
+    def get(self, timeout: float | None = None) -> Event:
+        """The next event, waiting for it if none has come.
+
+        Waits at most `timeout` seconds; None waits as long as the stream lives.
+
+        Raises:
+            Timeout: nothing came in time. The stream is unharmed.
+            StreamClosed: `Closed` was delivered; nothing follows it.
+        """
+        waiting = self._next_event(timeout)
+        if waiting is None:
+            raise StreamClosed(self._end.reason if self._end else "closed")
+        return cast(Event, waiting.event)
+
+    def get_many(self, maximum: int, timeout: float | None = None) -> list[Event]:
+        """Up to `maximum` events: waits for the first like `get`, and takes what else is there.
+
+        Raises:
+            Timeout: not one came in time.
+            StreamClosed: `Closed` was delivered; nothing follows it.
+        """
+        if maximum < 1:
+            raise ValueError(f"maximum is {maximum}, and at least one event has to be asked for")
+        events = [self.get(timeout)]
+        while len(events) < maximum:
+            with self._ready:
+                waiting = self._take_event()
+            if waiting is None:
+                break
+            events.append(waiting.event)
+        return events
+
+    def with_markers(self) -> Iterator[Event | Marker]:
+        """Events, and `Lifecycle`, `Gap` and `Closed` in their places. Ends after `Closed`."""
+        while not self._ended:
+            item = self._next(None)
+            yield cast("Event | Marker", item.event if isinstance(item, Waiting) else item)
+
+    def with_meta(self) -> Iterator[Received[Event]]:
+        """Events with their topic, time of receipt and epoch; ends like plain iteration."""
+        while (waiting := self._next_event(None)) is not None:
+            yield _received(waiting)
+
+    # ── changing ──
+
+    def add(self, *keys: str, wait: float | None = None) -> None:
+        """Want these keys, too.
+
+        Raises:
+            SubscribeError: `wait` seconds were given, and not every new topic was confirmed.
+        """
+        self._desk.widen(self, keys, wait)
+
+    def remove(self, *keys: str) -> None:
+        """Want these keys no longer; what is queued of them is still delivered."""
+        self._desk.narrow(self, keys)
+
+    def close(self) -> None:
+        """End the stream. What waits in it can still be read; `Closed` is the last of it."""
+        self._desk.close(self)
+
+    def __enter__(self) -> Stream[Event]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ── looking ──
+
+    @property
+    def topics(self) -> dict[Topic, SubscriptionState]:
+        """What the stream is subscribed to, and how far each topic has come."""
+        return self._desk.states(self._topics)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """The newest gaps (1,000 at most) that reading has passed over or shown."""
+        return tuple(self._passed)
+
+    @property
+    def gap_count(self) -> int:
+        """All gaps put into this stream so far."""
+        return self._mailbox.gaps
+
+    @property
+    def received(self) -> int:
+        """Events that were meant for this stream."""
+        return self._mailbox.received
+
+    @property
+    def delivered(self) -> int:
+        return self._mailbox.delivered
+
+    @property
+    def dropped(self) -> int:
+        """Events given up for lack of room, or lost with a dispatcher; each is in a `Gap`."""
+        return self._mailbox.dropped
+
+    @property
+    def conflated(self) -> int:
+        """Events that a newer one of their topic took the place of."""
+        return self._mailbox.conflated
+
+    @property
+    def queued(self) -> int:
+        return self._mailbox.queued
+
+    @property
+    def closed(self) -> bool:
+        """Whether the end is in the stream, delivered or not."""
+        return self._end is not None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Stream {self.id} {self.feed}/{self.channel}, {len(self._topics)} topics, {self.queued} queued>"
+        )
+
+    # ── for the runtime ──
+
+    def open_inlet(self) -> Inlet:
+        """The one way in from now on; a former one is fenced."""
+        with self._ready:
+            self._inlet = Inlet(self)
+            return self._inlet
+
+    def end(self, reason: str, *, quiet: bool) -> None:
+        """Put `Closed` behind everything; later calls change nothing."""
+        with self._ready:
+            if self._end is None:
+                self._end = Closed(reason)
+                self._quiet = quiet
+                self._inlet = None
+                self._mailbox.mark(self._end)
+                self._wake()
+
+    def status(self) -> StreamStatus:
+        """The books, for the status; taken at one moment."""
+        with self._ready:
+            box = self._mailbox
+            return StreamStatus(
+                id=self.id,
+                feed=self.feed,
+                channel=self.channel,
+                topics=len(self._topics),
+                policy=self.policy,
+                capacity=self.capacity,
+                received=box.received,
+                delivered=box.delivered,
+                dropped=box.dropped,
+                conflated=box.conflated,
+                queued=box.queued,
+                gaps=box.gaps,
+                handler_errors=self.handler_errors,
+            )
+
+    def _set_topics(self, topics: tuple[Topic, ...]) -> None:
+        self._topics = topics
+        self._mailbox.marker_bound = MARKERS + 4 * len(topics)
+
+    # ── waiting and taking ──
+
+    def _next_event(self, timeout: float | None) -> Waiting | None:
+        """The next event; None: the stream has ended as somebody wanted."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._ended:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            item = self._next(left)
+            if isinstance(item, Waiting):
+                return item
+        if self._quiet or self._end is None:
+            return None
+        raise StreamClosed(self._end.reason)
+
+    def _next(self, timeout: float | None) -> Waiting | Marker:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._ready:
+            while (item := self._take()) is None:
+                if os.getpid() != self._pid:
+                    raise ForkError
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    raise Timeout(f"no event on {self.feed}/{self.channel} within {timeout} s")
+                self._ready.wait(SLICE if left is None else min(left, SLICE or left))
+            return item
+
+    def _take_event(self) -> Waiting | None:
+        while (item := self._take()) is not None:
+            if isinstance(item, Waiting):
+                return item
+        return None
+
+    def _take(self) -> Waiting | Marker | None:
+        item = self._mailbox.take()
+        if isinstance(item, Waiting):
+            if self._hungry and self._mailbox.roomy:
+                self._hungry = False
+                self._on_drained(self.id)
+        elif isinstance(item, Gap):
+            self._passed.append(item)
+        elif isinstance(item, Closed):
+            self._ended = True
+        return item
+
+    def _wake(self) -> None:
+        self._ready.notify_all()
+        for waker in self._wakers:
+            waker.set()
+
+
+class Inlet:
+    """The dispatcher's end of a stream. Each method answers at once; a fenced inlet does nothing."""
+
+    __slots__ = ("_stream", "batch", "id")
+
+    def __init__(self, stream: Stream[Any]) -> None:
+        self._stream = stream
+        self.id = stream.id
+        self.batch: list[Pair] = []  # the dispatcher's scratch: what a batch holds for this stream
+
+    @property
+    def stream(self) -> Stream[Any]:
+        return self._stream
+
+    def put(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> bool:
+        """Whether the stream is full now and wants to say when it has room again."""
+        stream = self._stream
+        with stream._ready:
+            if stream._inlet is not self:
+                return False
+            mailbox = stream._mailbox
+            mailbox.put(pairs, received_ns, epoch, order)
+            stream._wake()
+            if isinstance(mailbox, Line) and (mailbox.full or mailbox.cut):
+                stream._hungry = True
+                return True
+            return False
+
+    def mark(self, marker: Marker) -> None:
+        stream = self._stream
+        with stream._ready:
+            if stream._inlet is self:
+                stream._mailbox.mark(marker)
+                stream._wake()
+
+    def lose(
+        self, topic: Topic, reason: GapReason, count: int, since_ns: int, until_ns: int, epoch: int
+    ) -> None:
+        """Events of this topic died on their way: count and mark them."""
+        stream = self._stream
+        with stream._ready:
+            if stream._inlet is self:
+                stream._mailbox.lose(topic, reason, count, since_ns, until_ns, epoch)
+                stream._wake()
+
+    def overflow(self) -> None:
+        """It has held its line for too long: from now on it gives up what it has no room for."""
+        self._set_overflowing(True)
+
+    def drained(self) -> None:
+        """There is room again."""
+        self._set_overflowing(False)
+
+    def _set_overflowing(self, overflowing: bool) -> None:
+        stream = self._stream
+        with stream._ready:
+            if stream._inlet is self and isinstance(stream._mailbox, Line):
+                stream._mailbox.overflowing = overflowing
+
+    def cut(self) -> tuple[Topic, ...]:
+        """Topics whose deltas this stream cannot use until they start anew."""
+        stream = self._stream
+        with stream._ready:
+            mailbox = stream._mailbox
+            return tuple(mailbox.cut) if isinstance(mailbox, Line) else ()
+
+    def resume(self, topic: Topic) -> None:
+        """The topic starts anew here."""
+        stream = self._stream
+        with stream._ready:
+            if stream._inlet is self and isinstance(stream._mailbox, Line):
+                stream._mailbox.resume(topic)
+                stream._wake()
+
+
+def merge(*streams: Stream[Any]) -> Iterator[Received[Any]]:
+    """The events of several streams in the order of their arrival, as long as any of them lives."""
+    waker = threading.Event()
+    for stream in streams:
+        with stream._ready:
+            stream._wakers = (*stream._wakers, waker)
+    try:
+        yield from _merged(list(streams), waker)
+    finally:
+        for stream in streams:
+            with stream._ready:
+                stream._wakers = tuple(other for other in stream._wakers if other is not waker)
+
+
+def _merged(streams: list[Stream[Any]], waker: threading.Event) -> Iterator[Received[Any]]:
+    while streams:
+        waker.clear()
+        waiting = [(order, stream) for stream in streams if (order := _order(stream)) is not None]
+        if not waiting:
+            if os.getpid() != streams[0]._pid:
+                raise ForkError
+            waker.wait(SLICE)
+            continue
+        _, first = min(waiting, key=lambda pair: pair[0])
+        with first._ready:
+            item = first._take()
+        if isinstance(item, Waiting):
+            yield _received(item)
+        elif isinstance(item, Closed):
+            streams.remove(first)
+            if not first._quiet:
+                raise StreamClosed(item.reason)
+
+
+def _order(stream: Stream[Any]) -> int | None:
+    with stream._ready:
+        return stream._mailbox.peek_order()
+
+
+def _received(waiting: Waiting) -> Received[Any]:
+    return Received(waiting.topic, waiting.received_ns, waiting.epoch, waiting.event)

@@ -1,0 +1,707 @@
+"""Starts children, hears how they ended, and restarts them or gives up: one for one.
+
+It decides by `rules/restarts.py` and carries out; it never waits for anybody, so that `status` and
+`stop` are answered while connects hang and children crash.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from pykka._envelope import Envelope
+
+from actors import census
+from actors.actor import Actor, DeadLetters, Inbox, refuse
+from actors.connection import Connection, Orders
+from actors.dispatcher import Dispatcher
+from actors.errors import LinewardenError, RuntimeStopped
+from actors.events import LifecycleState, Topic
+from actors.heartbeat import Heartbeat, Rhythm, Watch
+from actors.messages import (
+    AreYouThere,
+    AwaitLive,
+    ChildAnswered,
+    ChildExited,
+    Crashed,
+    EndConnection,
+    Fatal,
+    KeeperStarted,
+    LineChanged,
+    LineLost,
+    LineNeeded,
+    LineSettled,
+    LineStarted,
+    LineUnneeded,
+    LineUnsettled,
+    LineUpgraded,
+    PhaseOverdue,
+    Reason,
+    Report,
+    Retryable,
+    RetryDue,
+    SessionOpened,
+    SocketOpened,
+    StableDue,
+    StopAll,
+    Stopped,
+    Subscribe,
+    TopicsStale,
+    VenueComplained,
+    WatchdogDue,
+)
+from actors.registry import FeedTerms, Registry
+from actors.rules.ledger import Ledger
+from actors.rules.quarantine import Quarantine
+from actors.rules.restarts import Intensity, Park, Rest, Retry
+from actors.rules.routes import Routes
+from actors.status import Status
+from actors.tree import WORKERS, Child, FeedSpec, LineRecord, Roles
+from actors.wire.inbox import SocketInbox
+from actors.wire.timers import Timers
+
+log = logging.getLogger("actors.supervisor")
+
+CONFIG = 0  # the stream number under which the config wants its topics
+
+
+class Supervisor(Actor):
+    """The root of the tree. Its public methods are what `runtime.supervisor` offers, as futures."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        dead_letters: DeadLetters,
+        *,
+        name: str,
+        feeds: Mapping[str, FeedSpec],
+        roles: Roles,
+        timers: Timers,
+        watchdog: float,
+        chance: random.Random,
+        on_end: Callable[[str, bool], None],
+    ) -> None:
+        super().__init__("supervisor", 1, inbox, None, dead_letters)
+        self._name = name
+        self._feeds = dict(feeds)
+        self._roles = roles
+        self._timers, self._clock = timers, timers.clock
+        self._address = roles.named("supervisor")
+        self._watchdog = watchdog
+        self._chance = chance
+        self._on_end = on_end  # told why, and whether somebody wanted it
+        self._workers: dict[str, Child] = {}
+        self._incarnations = dict.fromkeys(WORKERS, 0)
+        self._intensity = {role: Intensity() for role in WORKERS}
+        self._wedged: list[Child] = []  # given up on, and their threads are still there
+        self._lines: dict[str, LineRecord] = {}
+        self._ledger = Ledger()
+        self._routes = Routes()
+        self._seen: dict[Topic, float] = {}
+        self._watches: dict[str, Watch] = {}
+        self._jail = Quarantine()
+        self._waiters: list[AwaitLive] = []
+        self._stop: StopAll | None = None
+        self._deadline = 0.0
+        self._phase = 0
+        self._phase_ids: set[str] = set()
+        self._leftovers: list[str] = []
+        self._why = "stopped"
+
+    # ── what users ask, through a proxy ──
+
+    def status(self) -> Status:
+        """All that is known now. Asks nobody, so it answers whatever the children do."""
+        return census.take(
+            self._name,
+            self._feeds,
+            self._lines,
+            self._ledger,
+            self._routes,
+            self._seen,
+            self._watches,
+            [*self._workers.values(), *self._wedged],
+            self._jail,
+            self._dead_letters,
+            self._clock.monotonic(),
+        )
+
+    def restart(self, target: str) -> Literal["accepted"]:
+        """Clear failures and attempts of a feed or line, and connect it anew.
+
+        Raises:
+            LinewardenError: there is no such feed or line.
+        """
+        for line in self._targets(target):
+            line.restarts.clear()
+            line.paused = line.told_failed = False
+            self._start_anew(line, Stopped("restart asked for"))
+        return "accepted"
+
+    def pause(self, target: str) -> Literal["accepted"]:
+        """Close the sockets of a feed or line; what is wanted of it stays wanted.
+
+        Raises:
+            LinewardenError: there is no such feed or line.
+        """
+        for line in self._targets(target):
+            line.paused = True
+            line.again = False
+            self._cancel_retry(line)
+            if line.child is not None:
+                self._roles.connection(line.name).tell(EndConnection(Stopped("paused")))
+            else:
+                self._rest(line)
+        return "accepted"
+
+    def resume(self, target: str) -> Literal["accepted"]:
+        """Undo a pause.
+
+        Raises:
+            LinewardenError: there is no such feed or line.
+        """
+        for line in self._targets(target):
+            if line.paused:
+                line.paused = False
+                self._start_anew(line, Stopped("resume asked for"))
+        return "accepted"
+
+    def _targets(self, target: str) -> list[LineRecord]:
+        found = [line for line in self._lines.values() if target in {line.name, line.feed}]
+        if found or target in self._feeds:
+            return found
+        known = [*self._feeds, *self._lines]
+        near = get_close_matches(target, known, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise LinewardenError(f"there is no feed or line {target!r}{hint} There are: {', '.join(known)}.")
+
+    # ── mail ──
+
+    def on_receive(self, message: Any) -> Any:
+        if isinstance(message, Report):
+            line = self._lines.get(message.line)
+            if line is not None and line.epoch == message.epoch and line.child is not None:
+                self._hear_of_line(line, message)
+            return
+        match message:
+            case ChildExited():
+                self._child_exited(message)
+            case ChildAnswered(id=id, incarnation=incarnation):
+                self._answered(id, incarnation)
+            case RetryDue(line=name, turn=turn):
+                line = self._lines.get(name)
+                if line is not None and line.turn == turn and line.child is None:
+                    self._start_line(line)
+            case WatchdogDue():
+                self._watch()
+            case LineNeeded(feed=feed, line=name):
+                self._need(feed, name)
+            case LineUnneeded(line=name):
+                self._let_go(name)
+            case AwaitLive():
+                self._waiters.append(message)
+                self._tell_waiters()
+            case StopAll():
+                self._begin_stop(message)
+            case PhaseOverdue(phase=phase):
+                self._phase_overdue(phase)
+            case KeeperStarted():
+                self._start_tree()
+            case _:
+                self.unknown(message)
+
+    def _hear_of_line(self, line: LineRecord, report: Report) -> None:
+        match report:
+            case LineUpgraded():
+                line.upgraded = True
+                line.state = "logging_in"
+            case SessionOpened():
+                line.session_open = True
+                line.state = "subscribing"
+                self._weigh(line)
+            case LineSettled():
+                line.settled = True
+                self._weigh(line)
+            case LineUnsettled():
+                line.settled = False
+                if line.live:
+                    line.state = "subscribing"
+            case StableDue():
+                if line.live_at is not None:
+                    line.restarts.stable()
+            case VenueComplained(code=code, text=text):
+                line.complaint = text
+                self._log(line, logging.WARNING, f"the venue reports {code}: {text}; the line stays up")
+            case TopicsStale(topics=topics):
+                self._stale(line, topics)
+            case _:
+                self.unknown(report)
+
+    # ── the workers ──
+
+    def _start_tree(self) -> None:
+        for role in WORKERS:
+            self._start_worker(role)
+        for feed, spec in self._feeds.items():
+            for name in spec.venue.first_lines():
+                self._add_line(name, feed)
+        wanted = tuple(topic for spec in self._feeds.values() for topic in spec.wanted)
+        if wanted:
+            self._roles.named("registry").tell(Subscribe(CONFIG, wanted))
+        for line in list(self._lines.values()):
+            self._start_line(line)
+        if self._watchdog:
+            self._timers.send_after(self._watchdog / 2, self._address, WatchdogDue())
+
+    def _start_worker(self, role: str) -> None:
+        """A new keeper: the role's mail, and a copy of its book, are lent to it."""
+        self._incarnations[role] += 1
+        incarnation = self._incarnations[role]
+        inbox = self._roles.mailboxes[role].lease(KeeperStarted())
+        start: dict[str, Callable[..., Any]] = {
+            "registry": self._start_registry,
+            "dispatcher": self._start_dispatcher,
+            "heartbeat": self._start_heartbeat,
+        }
+        actor = start[role](role, incarnation, inbox)
+        self._workers[role] = Child(actor, inbox)
+
+    def _start_registry(self, role: str, incarnation: int, inbox: Inbox) -> Actor:
+        self._ledger = self._ledger.copy()
+        self._ledger.keep_only({line.name: line.epoch for line in self._lines.values()})
+        registry = Registry(
+            role,
+            incarnation,
+            inbox,
+            self._address,
+            self._dead_letters,
+            address=self._roles.named(role),
+            ledger=self._ledger,
+            feeds={
+                feed: FeedTerms(spec.venue, spec.pacing or spec.venue.pacing, spec.ack_timeout)
+                for feed, spec in self._feeds.items()
+            },
+            dispatcher=self._roles.named("dispatcher"),
+            connection=self._roles.connection,
+            timers=self._timers,
+        )
+        return self._launch(registry, role)
+
+    def _start_dispatcher(self, role: str, incarnation: int, inbox: Inbox) -> Actor:
+        self._routes = self._routes.copy()
+        dispatcher = Dispatcher(
+            role,
+            incarnation,
+            inbox,
+            self._address,
+            self._dead_letters,
+            address=self._roles.named(role),
+            routes=self._routes,
+            seen=self._seen,
+            registry=self._roles.named("registry"),
+            connection=self._roles.connection,
+            block_limit=lambda line: self._feeds[line.partition("/")[0]].block_limit,
+            timers=self._timers,
+        )
+        for line in self._lines.values():
+            if line.child is not None:
+                self._routes.line(line.name).flows[line.epoch] = line.flow
+        return self._launch(dispatcher, role)
+
+    def _start_heartbeat(self, role: str, incarnation: int, inbox: Inbox) -> Actor:
+        self._watches = {}
+        heartbeat = Heartbeat(
+            role,
+            incarnation,
+            inbox,
+            self._address,
+            self._dead_letters,
+            address=self._roles.named(role),
+            rhythm=self._rhythm,
+            seen=self._seen,
+            connection=self._roles.connection,
+            timers=self._timers,
+            watches=self._watches,
+        )
+        return self._launch(heartbeat, role)
+
+    def _launch(self, actor: Actor, role: str) -> Actor:
+        actor.launch()
+        if role != "dispatcher":
+            for line in self._lines.values():
+                if line.session_open and line.child is not None:
+                    self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
+        return actor
+
+    def _rhythm(self, name: str) -> Rhythm:
+        """Called on the heartbeat's thread: reads what never changes, and the ledger's places."""
+        line = self._lines[name]
+        spec = line.spec
+        own = spec.venue.ping_interval if spec.venue_ping_interval is None else spec.venue_ping_interval
+        stale_after = {
+            topic: seconds for topic, seconds in spec.stale_after.items() if self._ledger.line(topic) == name
+        }
+        return Rhythm(spec.ping_interval, spec.pong_timeout, own, stale_after)
+
+    # ── who has ended ──
+
+    def _child_exited(self, exited: ChildExited) -> None:
+        self._wedged = [child for child in self._wedged if not child.is_it(exited)]
+        name = exited.id.partition("connection/")[2]
+        line = self._lines.get(name)
+        if line is not None:
+            if line.child is not None and line.child.is_it(exited):
+                self._line_ended(line, exited.reason)
+            line.fold(exited.incarnation)
+        elif exited.id in self._workers and self._workers[exited.id].is_it(exited):
+            self._worker_ended(exited.id, exited.reason)
+        if self._stop is not None:
+            self._phase_ids.discard(exited.id)
+            self._advance()
+
+    def _worker_ended(self, role: str, reason: Reason) -> None:
+        del self._workers[role]
+        if self._stop is not None:
+            return
+        if self._intensity[role].exceeded(self._clock.monotonic()):
+            limit = self._intensity[role]
+            self._give_up(f"the {role} died more than {limit.limit} times in {limit.period:g} s")
+            return
+        log.error("%s ended (%s: %s); a new one takes over its book.", role, reason.code, reason.text)
+        self._start_worker(role)
+
+    def _give_up(self, why: str) -> None:
+        log.critical("%s: the runtime stops.", why)
+        self._why = why
+        self.exit(Crashed(why))
+
+    # ── lines ──
+
+    def _add_line(self, name: str, feed: str) -> LineRecord:
+        self._lines[name] = LineRecord(name, feed, self._feeds[feed], self._chance)
+        return self._lines[name]
+
+    def _need(self, feed: str, name: str) -> None:
+        line = self._lines.get(name)
+        if line is None:
+            self._start_line(self._add_line(name, feed))
+        else:
+            line.removed = False
+            if line.state == "stopped" and line.child is None:
+                self._start_line(line)
+
+    def _let_go(self, name: str) -> None:
+        line = self._lines.get(name)
+        if line is None or name in line.spec.venue.first_lines() or self._ledger.topics(name):
+            return
+        line.removed = True
+        self._cancel_retry(line)
+        if line.child is not None:
+            self._roles.connection(name).tell(EndConnection(Stopped("nobody needs this line")))
+        else:
+            del self._lines[name]
+
+    def _start_line(self, line: LineRecord) -> None:
+        if self._stop is not None:
+            return
+        self._cancel_retry(line)
+        epoch = line.next_epoch()
+        self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, line.flow))
+        line.state = "connecting"
+        id = f"connection/{line.name}"
+        try:
+            inbox = SocketInbox(line.spec.send_buffer, lambda envelope: self._refuse(id, envelope))
+            connection = self._connection(id, line, inbox)
+            self._roles.connection(line.name).point(inbox.put)
+            line.child = Child(connection.launch(), inbox)
+        except (OSError, RuntimeError) as error:  # no descriptor, no thread
+            log.warning("%s: %s", line.name, error)
+            line.fold(epoch)
+            self._line_ended(line, Retryable(f"this machine gives no more: {error}", "resources"))
+
+    def _connection(self, id: str, line: LineRecord, inbox: SocketInbox) -> Connection:
+        orders = Orders(
+            line=line.name,
+            epoch=line.epoch,
+            endpoint=lambda: line.spec.venue.endpoint(line.name),
+            session=line.spec.venue.session(line.name),
+            dial=line.spec.dial,
+            max_message=line.spec.max_message,
+            hangup=line.hangup,
+            flow=line.flow,
+            gauges=line.gauges,
+            jail=self._jail,
+        )
+        return Connection(
+            id,
+            line.epoch,
+            inbox,
+            self._address,
+            self._dead_letters,
+            orders=orders,
+            registry=self._roles.named("registry"),
+            dispatcher=self._roles.named("dispatcher"),
+            heartbeat=self._roles.named("heartbeat"),
+            timers=self._timers,
+        )
+
+    def _refuse(self, id: str, envelope: Envelope[Any]) -> None:
+        if isinstance(envelope.message, SocketOpened):  # too late: its connection has been stopped
+            envelope.message.socket.close()
+            return
+        refuse(envelope, None, id, self._dead_letters)
+
+    def _line_ended(self, line: LineRecord, reason: Reason) -> None:
+        line.child = None
+        self._roles.connection(line.name).point(None)
+        for role in ("registry", "heartbeat"):
+            self._roles.named(role).tell(LineLost(line.name, line.epoch))
+        if not isinstance(reason, Stopped):
+            line.reason = reason
+            line.deaths += 1
+            line.recent_deaths.add(self._clock.monotonic())
+        verdict = line.restarts.ended(reason, reached=line.upgraded, now=self._clock.monotonic())
+        was_live, line.live_at = line.live_at is not None, None
+        if line.upgraded:
+            self._tell_streams(line, "disconnected", reason)
+        if line.removed:
+            self._log(line, logging.INFO, "nobody needs it any more; closed")
+            del self._lines[line.name]
+        elif self._stop is not None:
+            line.state = "stopped"
+        elif line.again:
+            self._start_line(line)
+        elif line.paused:
+            self._rest(line)
+        else:
+            self._obey(line, verdict, reason, was_live)
+
+    def _obey(self, line: LineRecord, verdict: Retry | Park | Rest, reason: Reason, was_live: bool) -> None:
+        match verdict:
+            case Retry(delay=delay, attempt=attempt):
+                line.state = "backoff"
+                self._retry_in(line, delay)
+                level = logging.WARNING if was_live or attempt == 1 else logging.INFO
+                self._log(line, level, f"{reason.text}; try {attempt} in {delay:.2f} s")
+                self._tell_streams(line, "reconnecting", reason)
+            case Park(probe_after=probe_after):
+                self._park(line, probe_after, reason)
+            case Rest():
+                self._start_line(line)  # stopped by a stranger: it is wanted all the same
+
+    def _park(self, line: LineRecord, probe_after: float | None, reason: Reason) -> None:
+        line.state = "failed"
+        if probe_after is None:
+            advice = f" {reason.advice}." if isinstance(reason, Fatal) and reason.advice else ""
+            then = f"not retried.{advice} Then run: linewarden restart {line.name}"
+        else:
+            self._retry_in(line, probe_after)
+            then = f"parked, next probe in {probe_after:g} s; linewarden restart {line.name} tries at once"
+        self._log(line, logging.ERROR, f"{reason.text}; {then}")
+        if line.upgraded or not line.told_failed:
+            line.told_failed = True
+            self._tell_streams(line, "failed", reason)
+        self._tell_waiters()
+
+    def _rest(self, line: LineRecord) -> None:
+        if line.state != "paused":
+            line.state = "paused"
+            self._log(line, logging.INFO, "paused")
+            self._tell_streams(line, "paused", Stopped("paused"))
+
+    def _start_anew(self, line: LineRecord, why: Stopped) -> None:
+        if line.child is None:
+            self._start_line(line)
+        else:
+            line.again = True
+            self._roles.connection(line.name).tell(EndConnection(why))
+
+    def _retry_in(self, line: LineRecord, seconds: float) -> None:
+        line.turn += 1
+        line.retry_at = self._clock.monotonic() + seconds
+        line.retry = self._timers.send_after(seconds, self._address, RetryDue(line.name, line.turn))
+
+    def _cancel_retry(self, line: LineRecord) -> None:
+        line.turn += 1
+        line.retry_at = None
+        if line.retry is not None:
+            line.retry.cancel()
+            line.retry = None
+
+    def _weigh(self, line: LineRecord) -> None:
+        if not (line.session_open and line.settled) or line.live:
+            return
+        line.state = "live"
+        if line.live_at is None:
+            line.live_at = self._clock.monotonic()
+            line.told_failed = False
+            self._log(line, logging.INFO, "live")
+            stable_after = line.spec.restart.stable_after
+            self._timers.send_after(stable_after, self._address, StableDue(line.name, line.epoch))
+            self._tell_streams(line, "connected", Stopped(""))
+        self._tell_waiters()
+
+    def _stale(self, line: LineRecord, topics: tuple[Topic, ...]) -> None:
+        for topic in topics:
+            if topic not in line.stale:
+                silent = line.spec.stale_after[topic]
+                text = f"{topic} is stale: nothing for {silent:g} s, though the line is up"
+                self._log(line, logging.WARNING, text)
+        line.stale = topics
+
+    def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
+        now_ns = self._clock.wall_ns()
+        since_ns = min(line.gauges.heard_ns or now_ns, now_ns)
+        attempt = line.restarts.attempt
+        report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns)
+        self._roles.named("dispatcher").tell(report)
+
+    def _log(self, line: LineRecord, level: int, text: str) -> None:
+        log.log(level, "%s: %s", line.name, text, extra={"line": line.name, "epoch": line.epoch})
+
+    # ── who waits for lines to be live ──
+
+    def _tell_waiters(self) -> None:
+        self._waiters = [waiter for waiter in self._waiters if not self._told(waiter)]
+
+    def _told(self, waiter: AwaitLive) -> bool:
+        try:
+            lines = list(self._lines.values()) if waiter.target is None else self._targets(waiter.target)
+        except LinewardenError as error:
+            waiter.done.set_exception((type(error), error, None))
+            return True
+        if any(line.state == "failed" and line.retry_at is None for line in lines):
+            waiter.done.set(False)
+            return True
+        if all(line.live for line in lines):
+            waiter.done.set(True)
+            return True
+        return False
+
+    # ── the watchdog ──
+
+    def _children(self) -> list[Child]:
+        lines = [line.child for line in self._lines.values() if line.child is not None]
+        return [*self._workers.values(), *lines]
+
+    def _answered(self, id: str, incarnation: int) -> None:
+        for child in self._children():
+            if child.id == id and child.incarnation == incarnation:
+                child.asked_at = None
+
+    def _watch(self) -> None:
+        now = self._clock.monotonic()
+        for child in self._children():
+            if child.asked_at is None:
+                child.asked_at = now
+                child.inbox.put(Envelope(AreYouThere(child.incarnation)))
+            elif now - child.asked_at >= self._watchdog:
+                self._replace_wedged(child)
+        self._timers.send_after(self._watchdog / 2, self._address, WatchdogDue())
+
+    def _replace_wedged(self, child: Child) -> None:
+        child.stack = stack_of(child.thread)
+        self._wedged.append(child)
+        seconds = self._watchdog
+        text = "%s is wedged: no answer for %g s; it is replaced. Its stack:\n%s"
+        log.error(text, child.id, seconds, child.stack)
+        reason = Retryable(f"its actor gave no answer for {seconds:g} s", "wedged")
+        if child.id in self._workers:
+            self._worker_ended(child.id, reason)
+            return
+        line = self._lines[child.id.partition("connection/")[2]]
+        line.hangup.pull()  # a venue has one slot an account: the old socket goes first
+        child.inbox.put(Envelope(EndConnection(reason)))
+        self._line_ended(line, reason)
+
+    # ── the end ──
+
+    def _begin_stop(self, stop: StopAll) -> None:
+        if self._stop is not None:
+            stop.done.set(())
+            return
+        self._stop = stop
+        self._deadline = self._clock.monotonic() + stop.timeout
+        for line in self._lines.values():
+            self._cancel_retry(line)
+            if line.child is not None:
+                self._roles.connection(line.name).tell(EndConnection(Stopped()))
+        self._enter(0)
+
+    def _enter(self, phase: int) -> None:
+        """What is left of the budget is shared among the phases that are left."""
+        self._phase = phase
+        children = self._phase_children()
+        self._phase_ids = {child.id for child in children}
+        for child in children:
+            if child.id in self._workers:
+                self._roles.mailboxes[child.id].stop_reader()
+        left = max(0.0, self._deadline - self._clock.monotonic()) / (len(WORKERS) + 1 - phase)
+        self._timers.send_after(left, self._address, PhaseOverdue(phase))
+        self._advance()
+
+    def _phase_children(self) -> list[Child]:
+        if self._phase == 0:
+            return [line.child for line in self._lines.values() if line.child is not None]
+        role = WORKERS[-self._phase]
+        return [self._workers[role]] if role in self._workers else []
+
+    def _advance(self) -> None:
+        if self._phase_ids or self._stop is None:
+            return
+        if self._phase < len(WORKERS):
+            self._enter(self._phase + 1)
+        else:
+            self.exit(Stopped())
+
+    def _phase_overdue(self, phase: int) -> None:
+        if phase != self._phase:
+            return
+        for child in self._phase_children():
+            if child.id in self._phase_ids:
+                self._leftovers.append(child.id)
+                log.error(
+                    "%s did not end in time; it is left behind. Its stack:\n%s",
+                    child.id,
+                    stack_of(child.thread),
+                )
+        for line in self._lines.values():
+            line.hangup.pull()
+        self._phase_ids.clear()
+        self._advance()
+
+    def cleanup(self) -> None:
+        """However it ended: sockets are shut, streams get `Closed`, whoever asks gets an error."""
+        ending = self._ending
+        wanted = self._stop is not None
+        if isinstance(ending, Crashed):
+            self._why = ending.text
+        error = RuntimeStopped(self._why)
+        for line in self._lines.values():
+            self._cancel_retry(line)
+            line.hangup.pull()
+            if line.child is not None:
+                self._roles.connection(line.name).tell(EndConnection(Stopped()))
+            line.state = "stopped"
+        for mailbox in self._roles.mailboxes.values():
+            mailbox.close(error)
+        self._timers.stop()
+        self._on_end(self._why, wanted)
+        for waiter in self._waiters:
+            waiter.done.set_exception((RuntimeStopped, error, None))
+        if self._stop is not None:
+            self._stop.done.set(tuple(self._leftovers))
+
+
+def stack_of(thread: threading.Thread) -> str:
+    """Where a thread stands now, as a traceback shows it."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    if frame is None:
+        return "(its thread has ended)"
+    return "".join(traceback.format_stack(frame)).rstrip()

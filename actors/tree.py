@@ -1,0 +1,135 @@
+"""What the supervisor supervises: feeds as they are wanted, lines as they are, roles by name."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from actors.actor import Actor, Address, DeadLetters, Inbox, Mailbox
+from actors.connection import Gauges
+from actors.events import Topic
+from actors.messages import ChildExited, Reason
+from actors.rules.liveness import Recent
+from actors.rules.restarts import RestartPolicy, Restarts
+from actors.rules.routes import Flow
+from actors.rules.venue import Pacing, Venue
+from actors.status import LineState
+from actors.wire.connect import Dial, Hangup
+from actors.wire.timers import Timer
+
+COUNTED = ("bytes", "frames", "decoded", "unrouted", "duplicates", "quarantined")
+WORKERS = ("registry", "dispatcher", "heartbeat")  # in the order of their start
+
+
+class FeedSpec(Struct, frozen=True, kw_only=True):
+    """One feed as it is wanted; seconds and bytes."""
+
+    venue: Venue
+    dial: Dial = Dial()
+    restart: RestartPolicy = RestartPolicy()
+    pacing: Pacing | None = None  # None: the venue's own
+    ack_timeout: float = 10.0
+    block_limit: float = 5.0
+    ping_interval: float = 10.0
+    pong_timeout: float = 5.0
+    venue_ping_interval: float | None = None  # None: the venue's own
+    send_buffer: int = 1_048_576
+    max_message: int = 16 * 1_048_576
+    wanted: tuple[Topic, ...] = ()
+    stale_after: Mapping[Topic, float] = {}
+
+
+class Roles:
+    """Every address in the tree by the name of its role. Any thread."""
+
+    def __init__(self, dead_letters: DeadLetters) -> None:
+        self._dead_letters = dead_letters
+        self._addresses: dict[str, Address] = {}
+        self._lock = threading.Lock()
+        self.mailboxes = {role: Mailbox(role, dead_letters) for role in WORKERS}
+        for role, mailbox in self.mailboxes.items():
+            self.named(role).point(mailbox.put)
+
+    def named(self, role: str) -> Address:
+        with self._lock:
+            if role not in self._addresses:
+                self._addresses[role] = Address(role, self._dead_letters)
+            return self._addresses[role]
+
+    def connection(self, line: str) -> Address:
+        return self.named(f"connection/{line}")
+
+
+class Child:
+    """One incarnation of one actor, as its supervisor sees it."""
+
+    def __init__(self, actor: Actor, inbox: Inbox) -> None:
+        self.id, self.incarnation = actor.id, actor.incarnation
+        self.thread = actor.thread
+        self.inbox = inbox
+        self.asked_at: float | None = None  # monotonic seconds of an unanswered AreYouThere
+        self.stack = ""  # of its thread, once it is wedged
+
+    def is_it(self, exited: ChildExited) -> bool:
+        return self.id == exited.id and self.incarnation == exited.incarnation
+
+
+class LineRecord:
+    """One line: what it is, and where it stands."""
+
+    def __init__(self, name: str, feed: str, spec: FeedSpec, chance: random.Random) -> None:
+        self.name, self.feed, self.spec = name, feed, spec
+        self.restarts = Restarts(spec.restart, chance)
+        self.state: LineState = "stopped"
+        self.epoch = 0
+        self.reason: Reason | None = None  # of the last ending
+        self.complaint = ""  # the last error of the venue's that concerned no topic
+        self.child: Child | None = None
+        self.hangup = Hangup()
+        self.flow = Flow()
+        self.gauges = Gauges()
+        self.total = Gauges()  # of the connections that have ended
+        self.counting: dict[int, Gauges] = {}  # epoch: of those that have not
+        self.upgraded = False  # the venue accepted this epoch's WebSocket
+        self.session_open = False
+        self.settled = False
+        self.live_at: float | None = None  # monotonic seconds: when this epoch was first live
+        self.retry: Timer | None = None
+        self.retry_at: float | None = None
+        self.turn = 0  # of the retry timer
+        self.paused = False
+        self.removed = False
+        self.again = False  # start anew as soon as the present connection has ended
+        self.told_failed = False
+        self.stale: tuple[Topic, ...] = ()
+        self.deaths = 0  # lives that ended without being asked to
+        self.recent_deaths = Recent()
+
+    @property
+    def live(self) -> bool:
+        return self.state == "live"
+
+    def counted(self, name: str) -> int:
+        """One gauge over all epochs."""
+        gauges = (self.total, *self.counting.copy().values())
+        return sum(getattr(each, name) for each in gauges)
+
+    def fold(self, epoch: int) -> None:
+        """That epoch's connection has ended: it will not count any more."""
+        ended = self.counting.pop(epoch, None)
+        if ended is not None:
+            for name in COUNTED:
+                setattr(self.total, name, getattr(self.total, name) + getattr(ended, name))
+
+    def next_epoch(self) -> int:
+        """A new life begins: fresh gauges, flow and hang-up."""
+        self.epoch += 1
+        self.gauges, self.flow, self.hangup = Gauges(), Flow(), Hangup()
+        self.counting[self.epoch] = self.gauges
+        self.upgraded = self.session_open = self.settled = self.again = False
+        self.live_at = None
+        self.stale = ()
+        return self.epoch

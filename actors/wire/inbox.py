@@ -1,0 +1,201 @@
+"""A mailbox that hears a socket too: bytes arrive as messages, as they do in an Erlang process.
+
+`{active, true}` is watching the socket, `{active, false}` is not watching it, which is the
+back-pressure. Letters are taken before bytes, so control messages are answered between two reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from pykka._envelope import Envelope
+
+from actors.messages import BytesReceived, Retryable, SocketLost
+
+READ = 64 * 1024  # bytes: what one read may bring; a larger buffer costs an mmap a read
+WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class SocketInbox:
+    """One actor's mail and its socket. Any thread puts; the actor's own does all the rest."""
+
+    def __init__(self, send_bound: int, refuse: Callable[[Envelope[Any]], None]) -> None:
+        self._letters: deque[Envelope[Any]] = deque()
+        self._refuse = refuse
+        self._lock = threading.Lock()  # between put and close only
+        self._closed = False
+        self._selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = socket.socketpair()
+        for end in (self._wake_in, self._wake_out):
+            end.setblocking(False)
+        self._selector.register(self._wake_in, selectors.EVENT_READ)
+        self._asleep = False
+        self._socket: socket.socket | None = None
+        self._watched = True
+        self._maybe_more = False  # the last read filled its buffer, or TLS may hold bytes back
+        self._outgoing = bytearray()
+        self._send_bound = send_bound
+
+    # ── mail ──
+
+    def put(self, envelope: Envelope[Any]) -> None:
+        with self._lock:
+            if not self._closed:
+                self._letters.append(envelope)
+                if self._asleep:
+                    self._wake()
+                return
+        self._refuse(envelope)
+
+    def _wake(self) -> None:
+        self._asleep = False
+        with contextlib.suppress(*WOULD_BLOCK):  # full: it is awake already
+            self._wake_out.send(b"\0")
+
+    def empty(self) -> bool:
+        return not self._letters
+
+    def get(self) -> Envelope[Any]:
+        """The next letter, or what the socket had to say. Never raises: Pykka could not hear it."""
+        while True:
+            if self._letters:
+                return self._letters.popleft()
+            try:
+                heard = self._hear()
+            except Exception as error:
+                heard = self._lose(f"{type(error).__name__}: {error}")
+            if heard is not None:
+                return Envelope(heard)
+
+    def close(self) -> None:
+        """The actor has ended: nothing is watched any more, unread letters are refused."""
+        with self._lock:
+            self._closed = True
+            unread = list(self._letters)
+            self._letters.clear()
+        for envelope in unread:
+            self._refuse(envelope)
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
+
+    # ── the socket ──
+
+    def open(self, sock: socket.socket) -> None:
+        """Hear this non-blocking socket from now on."""
+        self._socket = sock
+        self._maybe_more = isinstance(sock, ssl.SSLSocket)  # the handshake may have read ahead
+        self._selector.register(sock, self._interest())
+
+    def watch(self, watched: bool) -> None:
+        """Whether to read. Unwatched, the peer's window fills and it has to wait."""
+        self._watched = watched
+        self._update()
+
+    def send(self, data: bytes) -> SocketLost | None:
+        """Send without blocking; what the peer does not take yet is kept, up to the bound."""
+        if self._socket is None:
+            return None
+        self._outgoing += data
+        lost = self._flush()
+        if lost is None and len(self._outgoing) > self._send_bound:
+            self.forget()
+            return SocketLost(
+                Retryable(
+                    f"the venue reads too slowly: over {self._send_bound} bytes wait to be sent",
+                    "send_buffer",
+                )
+            )
+        return lost
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return len(self._outgoing)
+
+    def forget(self) -> None:
+        """Stop hearing the socket; closing it is its owner's."""
+        if self._socket is not None:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(self._socket)
+        self._socket = None
+        self._maybe_more = False
+
+    def _interest(self) -> int:
+        reading = selectors.EVENT_READ if self._watched else 0
+        writing = selectors.EVENT_WRITE if self._outgoing else 0
+        return reading | writing
+
+    def _update(self) -> None:
+        """Bring the selector in line; a socket nothing is wanted of is not in it at all."""
+        if self._socket is None:
+            return
+        registered = self._selector.get_map().get(self._socket)
+        wanted = self._interest()
+        if registered is None:
+            if wanted:
+                self._selector.register(self._socket, wanted)
+        elif not wanted:
+            self._selector.unregister(self._socket)
+        elif registered.events != wanted:
+            self._selector.modify(self._socket, wanted)
+
+    def _hear(self) -> BytesReceived | SocketLost | None:
+        if self._maybe_more and self._watched and self._socket is not None:
+            heard = self._read()
+            if heard is not None:
+                return heard
+        self._asleep = True
+        if self._letters:  # put between the last look and the nap: nobody will wake us for it
+            self._asleep = False
+            return None
+        ready = self._selector.select()
+        self._asleep = False
+        for key, events in ready:
+            if key.fileobj is self._wake_in:
+                with contextlib.suppress(*WOULD_BLOCK):
+                    self._wake_in.recv(4096)
+            elif events & selectors.EVENT_WRITE and (lost := self._flush()) is not None:
+                return lost
+            elif events & selectors.EVENT_READ and (heard := self._read()) is not None:
+                return heard
+        return None
+
+    def _read(self) -> BytesReceived | SocketLost | None:
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(READ)
+        except WOULD_BLOCK:
+            self._maybe_more = False
+            return None
+        except OSError as error:
+            return self._lose(error.strerror or str(error))
+        if not data:
+            return self._lose("the venue closed the connection without a close frame", "eof")
+        # TLS keeps whole records back that no selector knows of: read on until it would block.
+        self._maybe_more = len(data) == READ or isinstance(self._socket, ssl.SSLSocket)
+        return BytesReceived(data)
+
+    def _flush(self) -> SocketLost | None:
+        assert self._socket is not None
+        try:
+            while self._outgoing:
+                sent = self._socket.send(self._outgoing)
+                del self._outgoing[:sent]
+        except WOULD_BLOCK:
+            pass
+        except OSError as error:
+            return self._lose(error.strerror or str(error))
+        self._update()
+        return None
+
+    def _lose(self, text: str, code: str = "lost") -> SocketLost:
+        self.forget()
+        return SocketLost(Retryable(text, code))

@@ -848,6 +848,4 @@ def _proxy_mistake(proxy: str) -> str:
     parts = _split(proxy) if re.fullmatch(r"[!-~]+", proxy) else None
     if parts is None or parts.scheme not in PROXY_SCHEMES:
         return f'expected "none", "env" or a URL that starts with one of: {schemes}'
-    if parts.port is None:
-        return "expected the proxy's port too, such as http://proxy.example:3128"
     return ""

@@ -331,10 +331,6 @@ def test_a_secret_may_come_as_one() -> None:
             '[feeds.a] proxy: expected "none", "env" or a URL that starts with one of: '
             "http://, socks4://, socks4a://, socks5://, socks5h://.",
         ),
-        (
-            feed(proxy="http://proxy"),
-            "[feeds.a] proxy: expected the proxy's port too, such as http://proxy.example:3128.",
-        ),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence(config: dict[str, Any], problem: str) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from actors.errors import ConfigError
-from actors.simulators.faults import Fault, nearest, parse, read
+from actors.simulators.faults import Fault, nearest, read
 from actors.simulators.o2 import SimulatedO2
 from actors.simulators.server import Simulator
 
-__all__ = ["SIMULATORS", "Fault", "SimulatedO2", "Simulator", "embed", "start"]
+__all__ = ["SIMULATORS", "Fault", "SimulatedO2", "Simulator", "embed", "from_url", "start"]
 
 SIMULATORS: Mapping[str, type[Simulator]] = {"o2": SimulatedO2}
 
@@ -24,7 +24,7 @@ def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) 
         OSError: the port is taken.
     """
     kind = _kind(name, f"simulator {name!r}")
-    simulator = kind(port, faults=[parse(each, kind) for each in faults], **options)
+    simulator = kind(port, faults=faults, **options)
     simulator.start()
     return simulator
 
@@ -32,11 +32,21 @@ def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) 
 def embed(url: str) -> Simulator:
     """Starts what a URL like `sim://o2?rate=20&fault=drop+every%3D5` asks for.
 
-    The query's keys are the arguments of the simulator's class; `fault` may be given many times.
-
     Raises:
         ConfigError: each thing in the URL that is not understood.
         OSError: the port is taken.
+    """
+    simulator = from_url(url)
+    simulator.start()
+    return simulator
+
+
+def from_url(url: str) -> Simulator:
+    """What `embed` starts, not started. The query's keys are the arguments of the simulator's class;
+    `fault` may be given many times.
+
+    Raises:
+        ConfigError: each thing in the URL that is not understood.
     """
     where = f"url {url!r}"
     try:
@@ -47,9 +57,12 @@ def embed(url: str) -> Simulator:
     kind = _kind(parts.hostname or "", where)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     faults = [value for key, value in pairs if key == "fault"]
-    options = read(where, kind.__init__, [pair for pair in pairs if pair[0] != "fault"])
-    options.setdefault("port", port)
-    return start(parts.hostname or "", faults=faults, **options)
+    pairs = [("port", str(port))] * bool(port) + [pair for pair in pairs if pair[0] != "fault"]
+    options = read(where, kind.__init__, pairs)
+    try:
+        return kind(faults=faults, **options)
+    except ValueError as error:
+        raise ConfigError([f"{where}: {error}."]) from None
 
 
 def _kind(name: str, where: str) -> type[Simulator]:

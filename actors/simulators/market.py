@@ -183,7 +183,11 @@ class Market:
         free = levels.get(price, 0) - self._held.get(price, 0)
         if free > 0 and self._random.random() < 0.5:
             whole = len(levels) > _LEVELS // 2 and self._random.random() < 0.3
-            change = -free if whole else -self._random.randint(1, max(1, free - 1))
+            change = (
+                -free
+                if whole
+                else -min(free, self.lot * self._random.randint(1, max(1, free // self.lot - 1)))
+            )
             if change == -levels[price] and len(levels) <= 2:
                 return [], []
         else:

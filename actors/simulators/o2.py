@@ -483,33 +483,38 @@ class SimulatedO2(Simulator):
         """An account places an order at the top of the book, or takes one back."""
         account = self._accounts[key]
         mine = [order for order in found.orders.values() if order.account == key]
-        account.nonce += 1
-        if len(mine) >= 3:
-            order = mine[0]
-            step = found.cancel(order)
-            self._lock_funds(account, found, order, -order.remaining)
-        else:
-            side: Side = self.random.choice(("buy", "sell"))
-            order = Order(
-                id=self._order_id(account),
-                account=key,
-                market=found.id,
-                side=side,
-                price=found.quote_for(side),
-                quantity=found.lot * self.random.randint(1, 5),
-            )
+        side: Side = self.random.choice(("buy", "sell"))
+        order = Order(
+            id=self._order_id(account),
+            account=key,
+            market=found.id,
+            side=side,
+            price=found.quote_for(side),
+            quantity=found.lot * self.random.randint(1, 5),
+        )
+        holding, amount = self._at_stake(account, found, order)
+        if len(mine) < 3 and amount <= holding.free:
             step = found.place(order)
-            self._lock_funds(account, found, order, order.quantity)
+            holding.free -= amount
+            holding.locked += amount
+        elif mine:
+            order = mine[0]
+            holding, amount = self._at_stake(account, found, order)
+            step = found.cancel(order)
+            holding.free += amount
+            holding.locked -= amount
+        else:
+            return
+        account.nonce += 1
         self._say(found, step)
         self._say_account(account, found, order)
         self._tell("nonce", key, self._nonce_frame(account))
 
-    def _lock_funds(self, account: Account, found: Market, order: Order, quantity: int) -> None:
-        buying = order.side == "buy"
-        holding = account.holdings[found.quote.id if buying else found.base.id]
-        amount = self._worth(found, quantity, order.price) if buying else quantity
-        holding.free -= amount
-        holding.locked += amount
+    def _at_stake(self, account: Account, found: Market, order: Order) -> tuple[Holding, int]:
+        """What an order locks: of which holding, and how much."""
+        if order.side == "sell":
+            return account.holdings[found.base.id], order.remaining
+        return account.holdings[found.quote.id], self._worth(found, order.remaining, order.price)
 
     @staticmethod
     def _worth(found: Market, quantity: int, price: int) -> int:
@@ -724,6 +729,10 @@ class SimulatedO2(Simulator):
                 if found is None:
                     return _reply_error(404, NO_MARKET, "market not found")
                 return _reply({"trades": self._recent.get(found.id, [])[::-1]})
+            case "/v1/order":
+                id = canonical(query.get("order_id", ""))
+                orders = [each.orders[id] for each in self._accounts.values() if id in each.orders]
+                return _reply({"order": orders[0]}) if orders else _reply_error(404, 3000, "order not found")
             case "/v1/orders" | "/v1/balance" | "/v1/accounts":
                 return self._account_page(request.path, query)
             case _:

@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 from websockets.exceptions import ProtocolError
+from websockets.frames import Close
 
 from actors.errors import Timeout
 from actors.simulators.faults import Fault, fault, parse
@@ -150,6 +151,12 @@ class Simulator:
         with self._lock:
             if self.running:
                 return
+            self._timers.clear()
+            for each in self._recurring:
+                self._repeat(each, self._arming)
+            while self._faults:
+                self.arm(self._faults[0])
+                del self._faults[0]
             self._listener = self._bind()
             self.port = self._listener.getsockname()[1]
             self._selector = selectors.DefaultSelector()
@@ -158,13 +165,7 @@ class Simulator:
             ear.setblocking(False)
             self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
             self._selector.register(ear, selectors.EVENT_READ, lambda _: ear.recv(4096))
-            self._timers.clear()
             self.running = True
-            for each in self._recurring:
-                self._repeat(each, self._arming)
-            for each in self._faults:
-                self.arm(each)
-            self._faults = []
             if self.rate:
                 self._keep_stepping(time.monotonic(), 0)
             name = f"simulator-{self.name}-{self.port}"
@@ -294,12 +295,13 @@ class Simulator:
         Raises:
             ValueError: RFC 6455 does not allow this code in a close frame.
         """
+        try:
+            Close(code, reason).serialize()
+        except ProtocolError as error:
+            raise ValueError(f"close code {code}: {error}") from None
         with self._lock:
             for peer in self._open():
-                try:
-                    peer.close(code, reason)
-                except ProtocolError as error:
-                    raise ValueError(str(error)) from None
+                peer.close(code, reason)
 
     @fault
     def mute(self, new: bool = True) -> None:
@@ -314,7 +316,7 @@ class Simulator:
 
     @fault
     def deaf(self, new: bool = True) -> None:
-        """Reads nothing and says nothing, not even that it hangs up.
+        """Reads nothing and says nothing, and so does not notice when a client hangs up.
 
         `new`: connections made later are deaf as well, so that their upgrade gets no answer.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.errors import ConfigError
-from actors.simulators import SimulatedO2, embed, start
+from actors.simulators import SimulatedO2, embed, from_url, start
 from actors.simulators.faults import Fault, faults_of, parse
 
 
@@ -91,6 +91,8 @@ def test_a_url_starts_one() -> None:
         ("sim://o2?fault=dorp", ["no fault 'dorp'"]),
         ("sim://o2?faults=drop", ["no 'faults'"]),
         ("sim://o2:high", ["Port"]),
+        ("sim://o2?rate=-1", ["rate is steps a second"]),
+        ("sim://o2:5?port=6", ["port is given twice"]),
     ],
 )
 def test_a_mistake_in_a_url_is_named(url: str, words: list[str]) -> None:
@@ -98,6 +100,12 @@ def test_a_mistake_in_a_url_is_named(url: str, words: list[str]) -> None:
         embed(url)
     for word in words:
         assert word in str(raised.value)
+
+
+def test_a_url_may_be_looked_at_without_listening() -> None:
+    o2 = from_url("sim://o2:9801?inactivity=5")
+    assert o2.port == 9801
+    assert not o2.running
 
 
 def test_start_by_name() -> None:

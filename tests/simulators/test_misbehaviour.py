@@ -62,7 +62,7 @@ def test_close_says_why(o2: SimulatedO2, desk: Client, code: int, reason: str) -
 
 
 def test_a_code_that_may_not_be_sent(o2: SimulatedO2, desk: Client) -> None:
-    with pytest.raises(ValueError, match="status code"):
+    with pytest.raises(ValueError, match="close code 1006"):
         o2.close(1006)
     assert o2.connections == 1
     assert desk.hears_nothing()

@@ -1,1 +1,44 @@
-"""Supervised real-time connections for synchronous Python."""
+"""Supervised real-time connections for synchronous Python.
+
+    import actors
+
+    with actors.start("config/desk.toml") as runtime:
+        for trade in runtime.subscribe("o2", "trades", MARKET):
+            print(trade.price, trade.quantity)
+"""
+
+from actors.errors import (
+    ConfigError,
+    ForkError,
+    LinewardenError,
+    NotLive,
+    RuntimeStopped,
+    StreamClosed,
+    SubscribeError,
+    Timeout,
+)
+from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
+from actors.runtime import Runtime, start
+from actors.status import Status
+from actors.stream import Stream
+
+__all__ = [
+    "Closed",
+    "ConfigError",
+    "ForkError",
+    "Gap",
+    "Lifecycle",
+    "LinewardenError",
+    "NotLive",
+    "Received",
+    "Runtime",
+    "RuntimeStopped",
+    "Status",
+    "Stream",
+    "StreamClosed",
+    "SubscribeError",
+    "SubscriptionState",
+    "Timeout",
+    "Topic",
+    "start",
+]

@@ -8,9 +8,8 @@ from typing import Literal
 from actors.actor import DeadLetters
 from actors.events import SubscriptionState, Topic
 from actors.heartbeat import Watch
-from actors.rules.ledger import DESIRED, Ledger
+from actors.rules.ledger import DESIRED
 from actors.rules.liveness import Health, HealthInputs, health
-from actors.rules.quarantine import Quarantine
 from actors.rules.routes import Routes
 from actors.status import (
     ActorStatus,
@@ -24,42 +23,33 @@ from actors.status import (
     TopicStatus,
     cause_of,
 )
-from actors.tree import Child, FeedSpec, LineRecord
+from actors.tree import Books, Child, FeedSpec, LineRecord
 
 
 def take(
     name: str,
     feeds: Mapping[str, FeedSpec],
     lines: Mapping[str, LineRecord],
-    ledger: Ledger,
-    routes: Routes,
-    seen: Mapping[Topic, float],
-    watches: Mapping[str, Watch],
+    books: Books,
     children: Sequence[Child],
-    jail: Quarantine,
     dead_letters: DeadLetters,
     now: float,
 ) -> Status:
     """The whole tree at this moment; `now` is monotonic seconds."""
     shown: dict[str, FeedStatus] = {}
     for feed, spec in feeds.items():
-        mine = {
-            line.name: _line(line, ledger, routes, seen, watches.get(line.name), now)
-            for line in lines.values()
-            if line.feed == feed
-        }
+        mine = {line.name: _line(line, books, now) for line in lines.values() if line.feed == feed}
         live = all(line.state == "live" for line in mine.values())
         shown[feed] = FeedStatus(spec.venue.name, live, mine)
-    connections = [line.child for line in lines.values() if line.child is not None]
     return Status(
         schema=1,
         name=name,
         state=_state(list(shown.values())),
         feeds=shown,
-        streams=_streams(routes),
-        actors=tuple(_actor(child) for child in (*children, *connections)),
+        streams=_streams(books.routes),
+        actors=tuple(_actor(child) for child in children),
         dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
-        quarantine=QuarantineStatus(jail.count, jail.newest()),
+        quarantine=QuarantineStatus(books.jail.count, books.jail.newest()),
     )
 
 
@@ -75,16 +65,10 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
     return "starting" if never else "degraded"
 
 
-def _line(
-    line: LineRecord,
-    ledger: Ledger,
-    routes: Routes,
-    seen: Mapping[Topic, float],
-    watch: Watch | None,
-    now: float,
-) -> LineStatus:
+def _line(line: LineRecord, books: Books, now: float) -> LineStatus:
+    ledger, watch = books.ledger, books.watches.get(line.name)
     topics = tuple(
-        _topic(topic, ledger.state(topic) or DESIRED, seen, topic in line.stale, now)
+        _topic(topic, ledger.state(topic) or DESIRED, books.seen, topic in line.stale, now)
         for topic in ledger.topics(line.name)
     )
     ages = [topic.age_s for topic in topics if topic.age_s is not None]
@@ -99,7 +83,7 @@ def _line(
         data_age_s=min(ages, default=None),
         health=_health(line, watch, now),
         topics=topics,
-        counters=_counters(line, routes),
+        counters=_counters(line, books.routes),
         held_by=line.gauges.held_by,
         url=line.spec.venue.endpoint(line.name).url.partition("?")[0],
         insecure=line.spec.dial.insecure,

@@ -84,7 +84,7 @@ from actors.wire.frames import (
     read_close,
 )
 from actors.wire.inbox import SocketInbox
-from actors.wire.timers import Timers
+from actors.wire.timers import Timer, Timers
 
 log = logging.getLogger("actors.connection")
 
@@ -170,6 +170,7 @@ class Connection(Actor):
         self._socket: socket.socket | None = None
         self._holders: set[int] = set()  # on whose behalf the socket is not read
         self._sent = 0  # events told to the dispatcher
+        self._login_timer: Timer | None = None
         self._beats: dict[int, float] = {}  # beat: when it was sent, monotonic seconds
         self.tell_self(OpenSocket())
 
@@ -231,7 +232,8 @@ class Connection(Actor):
         self._gauges.heard_ns = self._clock.wall_ns()
         self._wire.open(sock)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
-        self._timers.send_after(self._orders.dial.connect_timeout, self, LoginOverdue())
+        patience = self._orders.dial.connect_timeout
+        self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
         self._perform(self._session.opened(self._now()))
 
     def tell(self, message: LoginOverdue) -> None:
@@ -325,6 +327,7 @@ class Connection(Actor):
             case Send(payload=payload):
                 self._send(payload)
             case Announce():
+                self._forget_login_timer()
                 opened = SessionOpened(self._line, self._epoch)
                 for role in (self._supervisor, self._heartbeat, self._registry):
                     role.tell(opened)
@@ -420,7 +423,12 @@ class Connection(Actor):
             self._wire.send(encode(CLOSE, close_payload(code)))
         self.exit(reason)
 
+    def _forget_login_timer(self) -> None:
+        if self._login_timer is not None:
+            self._login_timer.cancel()
+
     def cleanup(self) -> None:
+        self._forget_login_timer()
         self._wire.forget()
         self._orders.hangup.pull()
         if self._socket is not None:

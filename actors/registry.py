@@ -158,7 +158,8 @@ class Registry(Actor):
             if line is not None:
                 by_line.setdefault(line, []).append(topic)
         for line, lifted in by_line.items():
-            self._connection(line).tell(SendUnsubscriptions(tuple(lifted)))
+            if self._ledger.open_epochs(line):
+                self._connection(line).tell(SendUnsubscriptions(tuple(lifted)))
             self._dispatcher.tell(TopicsLifted(line, tuple(lifted)))
             for epoch in self._ledger.open_epochs(line):
                 self._weigh(line, epoch)

@@ -112,6 +112,9 @@ class Runtime:
             on_end=_weakly(self),
         )
         self._proxy: pykka.ActorProxy[Supervisor] = self._supervisor.launch().actor_ref.proxy()
+        # A runtime that nobody holds any more gives its connections back: a notebook's cell that is
+        # run again must not find the venue's one slot taken by the runtime it has just forgotten.
+        weakref.finalize(self, _abandon, self._roles).atexit = False
         atexit.register(_stop_at_exit, weakref.ref(self))
 
     # ── subscribing ──
@@ -528,6 +531,10 @@ def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:
             runtime._end(reason, wanted)
 
     return end
+
+
+def _abandon(roles: Roles) -> None:
+    roles.named("supervisor").tell(StopAll(CALL, pykka.ThreadingFuture()))
 
 
 def _stop_at_exit(reference: weakref.ref[Runtime]) -> None:

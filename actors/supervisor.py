@@ -18,12 +18,10 @@ from typing import Any, Literal
 from pykka._envelope import Envelope
 
 from actors import census
-from actors.actor import Actor, DeadLetters, Inbox, refuse
-from actors.connection import Connection, Orders
-from actors.dispatcher import Dispatcher
+from actors.actor import Actor, DeadLetters, Inbox
+from actors.children import Children
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import LifecycleState, Topic
-from actors.heartbeat import Heartbeat, Rhythm, Watch
 from actors.messages import (
     AreYouThere,
     AwaitLive,
@@ -37,7 +35,6 @@ from actors.messages import (
     LineLost,
     LineNeeded,
     LineSettled,
-    LineStarted,
     LineUnneeded,
     LineUnsettled,
     LineUpgraded,
@@ -47,7 +44,6 @@ from actors.messages import (
     Retryable,
     RetryDue,
     SessionOpened,
-    SocketOpened,
     StableDue,
     StopAll,
     Stopped,
@@ -56,14 +52,9 @@ from actors.messages import (
     VenueComplained,
     WatchdogDue,
 )
-from actors.registry import FeedTerms, Registry
-from actors.rules.ledger import Ledger
-from actors.rules.quarantine import Quarantine
-from actors.rules.restarts import Intensity, Park, Rest, Retry
-from actors.rules.routes import Routes
+from actors.rules.restarts import Intensity, Park, Rest, Retry, comes_back
 from actors.status import Status
-from actors.tree import WORKERS, Child, FeedSpec, LineRecord, Roles
-from actors.wire.inbox import SocketInbox
+from actors.tree import WORKERS, Books, Child, FeedSpec, LineRecord, Roles
 from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.supervisor")
@@ -101,13 +92,10 @@ class Supervisor(Actor):
         self._intensity = {role: Intensity() for role in WORKERS}
         self._wedged: list[Child] = []  # given up on, and their threads are still there
         self._lines: dict[str, LineRecord] = {}
-        self._ledger = Ledger()
-        self._routes = Routes()
-        self._seen: dict[Topic, float] = {}
-        self._watches: dict[str, Watch] = {}
-        self._jail = Quarantine()
+        self._books = Books()
+        self._children = Children(roles, self._books, self._feeds, self._lines, timers, dead_letters)
         self._waiters: list[AwaitLive] = []
-        self._stop: StopAll | None = None
+        self._stopping: StopAll | None = None
         self._deadline = 0.0
         self._phase = 0
         self._phase_ids: set[str] = set()
@@ -122,12 +110,8 @@ class Supervisor(Actor):
             self._name,
             self._feeds,
             self._lines,
-            self._ledger,
-            self._routes,
-            self._seen,
-            self._watches,
-            [*self._workers.values(), *self._wedged],
-            self._jail,
+            self._books,
+            [*self._present(), *self._wedged],
             self._dead_letters,
             self._clock.monotonic(),
         )
@@ -246,7 +230,7 @@ class Supervisor(Actor):
     # ── the workers ──
 
     def _start_tree(self) -> None:
-        for role in WORKERS:
+        for role in self._children.workers:
             self._start_worker(role)
         for feed, spec in self._feeds.items():
             for name in spec.venue.first_lines():
@@ -260,94 +244,8 @@ class Supervisor(Actor):
             self._timers.send_after(self._watchdog / 2, self._address, WatchdogDue())
 
     def _start_worker(self, role: str) -> None:
-        """A new keeper: the role's mail, and a copy of its book, are lent to it."""
         self._incarnations[role] += 1
-        incarnation = self._incarnations[role]
-        inbox = self._roles.mailboxes[role].lease(KeeperStarted())
-        start: dict[str, Callable[..., Any]] = {
-            "registry": self._start_registry,
-            "dispatcher": self._start_dispatcher,
-            "heartbeat": self._start_heartbeat,
-        }
-        actor = start[role](role, incarnation, inbox)
-        self._workers[role] = Child(actor, inbox)
-
-    def _start_registry(self, role: str, incarnation: int, inbox: Inbox) -> Actor:
-        self._ledger = self._ledger.copy()
-        self._ledger.keep_only({line.name: line.epoch for line in self._lines.values()})
-        registry = Registry(
-            role,
-            incarnation,
-            inbox,
-            self._address,
-            self._dead_letters,
-            address=self._roles.named(role),
-            ledger=self._ledger,
-            feeds={
-                feed: FeedTerms(spec.venue, spec.pacing or spec.venue.pacing, spec.ack_timeout)
-                for feed, spec in self._feeds.items()
-            },
-            dispatcher=self._roles.named("dispatcher"),
-            connection=self._roles.connection,
-            timers=self._timers,
-        )
-        return self._launch(registry, role)
-
-    def _start_dispatcher(self, role: str, incarnation: int, inbox: Inbox) -> Actor:
-        self._routes = self._routes.copy()
-        dispatcher = Dispatcher(
-            role,
-            incarnation,
-            inbox,
-            self._address,
-            self._dead_letters,
-            address=self._roles.named(role),
-            routes=self._routes,
-            seen=self._seen,
-            registry=self._roles.named("registry"),
-            connection=self._roles.connection,
-            block_limit=lambda line: self._feeds[line.partition("/")[0]].block_limit,
-            timers=self._timers,
-        )
-        for line in self._lines.values():
-            if line.child is not None:
-                self._routes.line(line.name).flows[line.epoch] = line.flow
-        return self._launch(dispatcher, role)
-
-    def _start_heartbeat(self, role: str, incarnation: int, inbox: Inbox) -> Actor:
-        self._watches = {}
-        heartbeat = Heartbeat(
-            role,
-            incarnation,
-            inbox,
-            self._address,
-            self._dead_letters,
-            address=self._roles.named(role),
-            rhythm=self._rhythm,
-            seen=self._seen,
-            connection=self._roles.connection,
-            timers=self._timers,
-            watches=self._watches,
-        )
-        return self._launch(heartbeat, role)
-
-    def _launch(self, actor: Actor, role: str) -> Actor:
-        actor.launch()
-        if role != "dispatcher":
-            for line in self._lines.values():
-                if line.session_open and line.child is not None:
-                    self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
-        return actor
-
-    def _rhythm(self, name: str) -> Rhythm:
-        """Called on the heartbeat's thread: reads what never changes, and the ledger's places."""
-        line = self._lines[name]
-        spec = line.spec
-        own = spec.venue.ping_interval if spec.venue_ping_interval is None else spec.venue_ping_interval
-        stale_after = {
-            topic: seconds for topic, seconds in spec.stale_after.items() if self._ledger.line(topic) == name
-        }
-        return Rhythm(spec.ping_interval, spec.pong_timeout, own, stale_after)
+        self._workers[role] = self._children.workers[role].start(self._incarnations[role])
 
     # ── who has ended ──
 
@@ -361,20 +259,21 @@ class Supervisor(Actor):
             line.fold(exited.incarnation)
         elif exited.id in self._workers and self._workers[exited.id].is_it(exited):
             self._worker_ended(exited.id, exited.reason)
-        if self._stop is not None:
+        if self._stopping is not None:
             self._phase_ids.discard(exited.id)
             self._advance()
 
     def _worker_ended(self, role: str, reason: Reason) -> None:
         del self._workers[role]
-        if self._stop is not None:
+        if self._stopping is not None:
             return
         if self._intensity[role].exceeded(self._clock.monotonic()):
             limit = self._intensity[role]
             self._give_up(f"the {role} died more than {limit.limit} times in {limit.period:g} s")
             return
-        log.error("%s ended (%s: %s); a new one takes over its book.", role, reason.code, reason.text)
-        self._start_worker(role)
+        if comes_back(self._children.workers[role].restart, reason):
+            log.error("%s ended (%s: %s); a new one takes its book over.", role, reason.code, reason.text)
+            self._start_worker(role)
 
     def _give_up(self, why: str) -> None:
         log.critical("%s: the runtime stops.", why)
@@ -398,7 +297,7 @@ class Supervisor(Actor):
 
     def _let_go(self, name: str) -> None:
         line = self._lines.get(name)
-        if line is None or name in line.spec.venue.first_lines() or self._ledger.topics(name):
+        if line is None or name in line.spec.venue.first_lines() or self._books.ledger.topics(name):
             return
         line.removed = True
         self._cancel_retry(line)
@@ -408,54 +307,16 @@ class Supervisor(Actor):
             del self._lines[name]
 
     def _start_line(self, line: LineRecord) -> None:
-        if self._stop is not None:
+        if self._stopping is not None:
             return
         self._cancel_retry(line)
         epoch = line.next_epoch()
-        self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, line.flow))
         line.state = "connecting"
-        id = f"connection/{line.name}"
         try:
-            inbox = SocketInbox(line.spec.send_buffer, lambda envelope: self._refuse(id, envelope))
-            connection = self._connection(id, line, inbox)
-            self._roles.connection(line.name).point(inbox.put)
-            line.child = Child(connection.launch(), inbox)
+            line.child = self._children.connection(line).start(epoch)
         except (OSError, RuntimeError) as error:  # no descriptor, no thread
-            log.warning("%s: %s", line.name, error)
             line.fold(epoch)
             self._line_ended(line, Retryable(f"this machine gives no more: {error}", "resources"))
-
-    def _connection(self, id: str, line: LineRecord, inbox: SocketInbox) -> Connection:
-        orders = Orders(
-            line=line.name,
-            epoch=line.epoch,
-            endpoint=lambda: line.spec.venue.endpoint(line.name),
-            session=line.spec.venue.session(line.name),
-            dial=line.spec.dial,
-            max_message=line.spec.max_message,
-            hangup=line.hangup,
-            flow=line.flow,
-            gauges=line.gauges,
-            jail=self._jail,
-        )
-        return Connection(
-            id,
-            line.epoch,
-            inbox,
-            self._address,
-            self._dead_letters,
-            orders=orders,
-            registry=self._roles.named("registry"),
-            dispatcher=self._roles.named("dispatcher"),
-            heartbeat=self._roles.named("heartbeat"),
-            timers=self._timers,
-        )
-
-    def _refuse(self, id: str, envelope: Envelope[Any]) -> None:
-        if isinstance(envelope.message, SocketOpened):  # too late: its connection has been stopped
-            envelope.message.socket.close()
-            return
-        refuse(envelope, None, id, self._dead_letters)
 
     def _line_ended(self, line: LineRecord, reason: Reason) -> None:
         line.child = None
@@ -473,7 +334,7 @@ class Supervisor(Actor):
         if line.removed:
             self._log(line, logging.INFO, "nobody needs it any more; closed")
             del self._lines[line.name]
-        elif self._stop is not None:
+        elif self._stopping is not None:
             line.state = "stopped"
         elif line.again:
             self._start_line(line)
@@ -492,7 +353,7 @@ class Supervisor(Actor):
                 self._tell_streams(line, "reconnecting", reason)
             case Park(probe_after=probe_after):
                 self._park(line, probe_after, reason)
-            case Rest():
+            case Rest() if comes_back(self._children.connection(line).restart, reason):
                 self._start_line(line)  # stopped by a stranger: it is wanted all the same
 
     def _park(self, line: LineRecord, probe_after: float | None, reason: Reason) -> None:
@@ -586,18 +447,18 @@ class Supervisor(Actor):
 
     # ── the watchdog ──
 
-    def _children(self) -> list[Child]:
+    def _present(self) -> list[Child]:
         lines = [line.child for line in self._lines.values() if line.child is not None]
         return [*self._workers.values(), *lines]
 
     def _answered(self, id: str, incarnation: int) -> None:
-        for child in self._children():
+        for child in self._present():
             if child.id == id and child.incarnation == incarnation:
                 child.asked_at = None
 
     def _watch(self) -> None:
         now = self._clock.monotonic()
-        for child in self._children():
+        for child in self._present():
             if child.asked_at is None:
                 child.asked_at = now
                 child.inbox.put(Envelope(AreYouThere(child.incarnation)))
@@ -623,10 +484,10 @@ class Supervisor(Actor):
     # ── the end ──
 
     def _begin_stop(self, stop: StopAll) -> None:
-        if self._stop is not None:
+        if self._stopping is not None:
             stop.done.set(())
             return
-        self._stop = stop
+        self._stopping = stop
         self._deadline = self._clock.monotonic() + stop.timeout
         for line in self._lines.values():
             self._cancel_retry(line)
@@ -653,7 +514,7 @@ class Supervisor(Actor):
         return [self._workers[role]] if role in self._workers else []
 
     def _advance(self) -> None:
-        if self._phase_ids or self._stop is None:
+        if self._phase_ids or self._stopping is None:
             return
         if self._phase < len(WORKERS):
             self._enter(self._phase + 1)
@@ -679,7 +540,7 @@ class Supervisor(Actor):
     def cleanup(self) -> None:
         """However it ended: sockets are shut, streams get `Closed`, whoever asks gets an error."""
         ending = self._ending
-        wanted = self._stop is not None
+        wanted = self._stopping is not None
         if isinstance(ending, Crashed):
             self._why = ending.text
         error = RuntimeStopped(self._why)
@@ -695,8 +556,8 @@ class Supervisor(Actor):
         self._on_end(self._why, wanted)
         for waiter in self._waiters:
             waiter.done.set_exception((RuntimeStopped, error, None))
-        if self._stop is not None:
-            self._stop.done.set(tuple(self._leftovers))
+        if self._stopping is not None:
+            self._stopping.done.set(tuple(self._leftovers))
 
 
 def stack_of(thread: threading.Thread) -> str:

@@ -11,10 +11,13 @@ from msgspec import Struct
 from actors.actor import Actor, Address, DeadLetters, Inbox, Mailbox
 from actors.connection import Gauges
 from actors.events import Topic
+from actors.heartbeat import Watch
 from actors.messages import ChildExited, Reason
+from actors.rules.ledger import Ledger
 from actors.rules.liveness import Recent
+from actors.rules.quarantine import Quarantine
 from actors.rules.restarts import RestartPolicy, Restarts
-from actors.rules.routes import Flow
+from actors.rules.routes import Flow, Routes
 from actors.rules.venue import Pacing, Venue
 from actors.status import LineState
 from actors.wire.connect import Dial, Hangup
@@ -61,6 +64,36 @@ class Roles:
 
     def connection(self, line: str) -> Address:
         return self.named(f"connection/{line}")
+
+
+class Books:
+    """What outlives its keepers. A keeper works on a copy, so what one that was given up on still
+    writes goes nowhere; the supervisor reads the newest copy, for status."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.routes = Routes()
+        self.seen: dict[Topic, float] = {}  # topic: monotonic seconds of its last event
+        self.watches: dict[str, Watch] = {}
+        self.jail = Quarantine()
+
+    def lend_ledger(self, epochs: dict[str, int]) -> Ledger:
+        """`epochs`: every line's current one; lives of others have ended."""
+        self.ledger = self.ledger.copy()
+        self.ledger.keep_only(epochs)
+        return self.ledger
+
+    def lend_routes(self, lines: Mapping[str, tuple[int, Flow]]) -> Routes:
+        """`lines`: those with a connection, with its epoch and its flow."""
+        self.routes = self.routes.copy()
+        for line, (epoch, flow) in lines.items():
+            self.routes.line(line).flows[epoch] = flow
+        return self.routes
+
+    def new_watches(self) -> dict[str, Watch]:
+        """The heartbeat keeps nothing: it is told of every life anew."""
+        self.watches = {}
+        return self.watches
 
 
 class Child:

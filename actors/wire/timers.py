@@ -82,7 +82,8 @@ class ThreadTimers:
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
 
     def send_after(self, seconds: float, target: Tellable, message: Any) -> Entry:
         entry = Entry(target, message)
@@ -98,6 +99,8 @@ class ThreadTimers:
             self._stopped = True
             self._heap.clear()
             self._changed.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(1.0)  # it never waits for anybody: this is a moment
 
     def _run(self) -> None:
         while (entry := self._next()) is not None:

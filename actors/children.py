@@ -1,0 +1,186 @@
+"""How each child of the supervisor is started, and what its death means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+from pykka._envelope import Envelope
+
+from actors.actor import DeadLetters, Inbox, refuse
+from actors.connection import Connection, Orders
+from actors.dispatcher import Dispatcher
+from actors.heartbeat import Heartbeat, Rhythm
+from actors.messages import KeeperStarted, LineStarted, SessionOpened, SocketOpened
+from actors.registry import FeedTerms, Registry
+from actors.rules.restarts import Restart
+from actors.tree import Books, Child, FeedSpec, LineRecord, Roles
+from actors.wire.inbox import SocketInbox
+from actors.wire.timers import Timers
+
+
+class ChildSpec(Struct, frozen=True, kw_only=True):
+    """How to start one child, and what its death means: OTP's child specification.
+
+    `start` is given the number of the incarnation, runs in the supervisor's thread and returns at
+    once. What a child holds up for longer than its share of the time to stop is left behind: Python
+    cannot kill a thread, so nothing may block without a timeout or a handle that another closes.
+    """
+
+    id: str  # "connection/alpaca"; its thread and its log lines bear it too
+    start: Callable[[int], Child]
+    restart: Restart = Restart.PERMANENT
+
+
+class Children:
+    """The specifications of all children, over what they are given. The supervisor's thread only."""
+
+    def __init__(
+        self,
+        roles: Roles,
+        books: Books,
+        feeds: Mapping[str, FeedSpec],
+        lines: Mapping[str, LineRecord],
+        timers: Timers,
+        dead_letters: DeadLetters,
+    ) -> None:
+        self._roles, self._books = roles, books
+        self._feeds, self._lines = feeds, lines
+        self._timers, self._dead_letters = timers, dead_letters
+        self._supervisor = roles.named("supervisor")
+        self.workers = {
+            "registry": ChildSpec(id="registry", start=self._start_registry),
+            "dispatcher": ChildSpec(id="dispatcher", start=self._start_dispatcher),
+            "heartbeat": ChildSpec(id="heartbeat", start=self._start_heartbeat),
+        }  # in the order of their start
+
+    def connection(self, line: LineRecord) -> ChildSpec:
+        """A line's connection; when it comes back, and whether, is `rules/restarts.py`'s to say."""
+        return ChildSpec(
+            id=f"connection/{line.name}", start=lambda epoch: self._start_connection(line, epoch)
+        )
+
+    # ── the workers: mail and a copy of the book are lent to each keeper ──
+
+    def _start_registry(self, incarnation: int) -> Child:
+        ledger = self._books.lend_ledger({line.name: line.epoch for line in self._lines.values()})
+        inbox = self._lease("registry")
+        registry = Registry(
+            "registry",
+            incarnation,
+            inbox,
+            self._supervisor,
+            self._dead_letters,
+            address=self._roles.named("registry"),
+            ledger=ledger,
+            feeds={
+                feed: FeedTerms(spec.venue, spec.pacing or spec.venue.pacing, spec.ack_timeout)
+                for feed, spec in self._feeds.items()
+            },
+            dispatcher=self._roles.named("dispatcher"),
+            connection=self._roles.connection,
+            timers=self._timers,
+        )
+        self._tell_of_sessions("registry")
+        return Child(registry.launch(), inbox)
+
+    def _start_dispatcher(self, incarnation: int) -> Child:
+        inbox = self._lease("dispatcher")
+        dispatcher = Dispatcher(
+            "dispatcher",
+            incarnation,
+            inbox,
+            self._supervisor,
+            self._dead_letters,
+            address=self._roles.named("dispatcher"),
+            routes=self._books.lend_routes(
+                {line.name: (line.epoch, line.flow) for line in self._lines.values() if line.child}
+            ),
+            seen=self._books.seen,
+            registry=self._roles.named("registry"),
+            connection=self._roles.connection,
+            block_limit=lambda line: self._feeds[line.partition("/")[0]].block_limit,
+            timers=self._timers,
+        )
+        return Child(dispatcher.launch(), inbox)
+
+    def _start_heartbeat(self, incarnation: int) -> Child:
+        inbox = self._lease("heartbeat")
+        heartbeat = Heartbeat(
+            "heartbeat",
+            incarnation,
+            inbox,
+            self._supervisor,
+            self._dead_letters,
+            address=self._roles.named("heartbeat"),
+            rhythm=self._rhythm,
+            seen=self._books.seen,
+            connection=self._roles.connection,
+            timers=self._timers,
+            watches=self._books.new_watches(),
+        )
+        self._tell_of_sessions("heartbeat")
+        return Child(heartbeat.launch(), inbox)
+
+    def _lease(self, role: str) -> Inbox:
+        return self._roles.mailboxes[role].lease(KeeperStarted())
+
+    def _tell_of_sessions(self, role: str) -> None:
+        """What a former keeper may have had in hand when it died is told again; twice hurts nobody."""
+        for line in self._lines.values():
+            if line.session_open and line.child is not None:
+                self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
+
+    def _rhythm(self, name: str) -> Rhythm:
+        """Called on the heartbeat's thread: reads what never changes, and the ledger's places."""
+        spec = self._lines[name].spec
+        own = spec.venue.ping_interval if spec.venue_ping_interval is None else spec.venue_ping_interval
+        stale_after = {
+            topic: seconds
+            for topic, seconds in spec.stale_after.items()
+            if self._books.ledger.line(topic) == name
+        }
+        return Rhythm(spec.ping_interval, spec.pong_timeout, own, stale_after)
+
+    # ── connections ──
+
+    def _start_connection(self, line: LineRecord, epoch: int) -> Child:
+        id = f"connection/{line.name}"
+        self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, line.flow))
+        inbox = SocketInbox(line.spec.send_buffer, lambda envelope: self._refuse(id, envelope))
+        connection = Connection(
+            id,
+            epoch,
+            inbox,
+            self._supervisor,
+            self._dead_letters,
+            orders=Orders(
+                line=line.name,
+                epoch=epoch,
+                endpoint=lambda: line.spec.venue.endpoint(line.name),
+                session=line.spec.venue.session(line.name),
+                dial=line.spec.dial,
+                max_message=line.spec.max_message,
+                hangup=line.hangup,
+                flow=line.flow,
+                gauges=line.gauges,
+                jail=self._books.jail,
+            ),
+            registry=self._roles.named("registry"),
+            dispatcher=self._roles.named("dispatcher"),
+            heartbeat=self._roles.named("heartbeat"),
+            timers=self._timers,
+        )
+        self._roles.connection(line.name).point(inbox.put)
+        try:
+            return Child(connection.launch(), inbox)
+        except RuntimeError:  # no thread to be had
+            inbox.close()
+            raise
+
+    def _refuse(self, id: str, envelope: Envelope[Any]) -> None:
+        if isinstance(envelope.message, SocketOpened):  # too late: its connection has been stopped
+            envelope.message.socket.close()
+            return
+        refuse(envelope, None, id, self._dead_letters)

@@ -10,7 +10,7 @@ from actors.events import SubscriptionState, Topic
 from actors.heartbeat import Watch
 from actors.rules.ledger import DESIRED
 from actors.rules.liveness import Health, HealthInputs, health
-from actors.rules.routes import Routes
+from actors.rules.routes import LineBook, Routes
 from actors.status import (
     ActorStatus,
     Counters,
@@ -84,6 +84,7 @@ def _line(line: LineRecord, books: Books, now: float) -> LineStatus:
         health=_health(line, watch, now),
         topics=topics,
         counters=_counters(line, books.routes),
+        last_gap=(books.routes.lines.get(line.name) or LineBook()).last_gap,
         held_by=line.gauges.held_by,
         url=line.spec.venue.endpoint(line.name).url.partition("?")[0],
         insecure=line.spec.dial.insecure,
@@ -98,8 +99,8 @@ def _topic(
 
 
 def _counters(line: LineRecord, routes: Routes) -> Counters:
-    book = routes.lines.get(line.name)
-    routed, unrouted, lost = (book.routed, book.unrouted, book.lost) if book is not None else (0, 0, 0)
+    book = routes.lines.get(line.name) or LineBook()
+    routed, unrouted, lost = book.routed, book.unrouted, book.lost
     decoded, quarantined = line.counted("decoded"), line.counted("quarantined")
     unasked, duplicates = line.counted("unrouted"), line.counted("duplicates")
     return Counters(
@@ -113,6 +114,8 @@ def _counters(line: LineRecord, routes: Routes) -> Counters:
         lost=lost,
         in_flight=decoded - routed - unrouted - unasked - quarantined - duplicates - lost,
         restarts=line.deaths,
+        restored=line.restored,
+        gaps=book.gaps,
     )
 
 

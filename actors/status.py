@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.actor import DeadLetter
-from actors.events import SubscriptionState
+from actors.events import Gap, SubscriptionState
 from actors.messages import Crashed, Fatal, Reason, Retryable, Slow
 from actors.rules.books import StreamStatus
 from actors.rules.liveness import Health
@@ -45,6 +45,8 @@ class Counters(Struct, frozen=True):
     lost: int  # died with a dispatcher; there is a Gap for them
     in_flight: int
     restarts: int  # lives that ended without being asked to
+    restored: int  # times the line was live again after one of them
+    gaps: int  # interruptions of a topic, whether or not a stream was told of them
 
 
 class TopicStatus(Struct, frozen=True):
@@ -66,6 +68,7 @@ class LineStatus(Struct, frozen=True):
     health: Health
     topics: tuple[TopicStatus, ...]
     counters: Counters
+    last_gap: Gap | None
     held_by: tuple[int, ...]  # streams that are full and make the line wait
     url: str  # without its query
     insecure: bool

@@ -402,6 +402,7 @@ class Supervisor(Actor):
         if line.live_at is None:
             line.live_at = self._clock.monotonic()
             line.told_failed = False
+            line.restored += line.deaths > 0
             self._log(line, logging.INFO, "live")
             stable_after = line.spec.restart.stable_after
             self._timers.send_after(stable_after, self._address, StableDue(line.name, line.epoch))

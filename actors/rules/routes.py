@@ -52,11 +52,19 @@ class LineBook:
         self.routed = 0  # events that reached at least one stream
         self.unrouted = 0  # events that nobody asked for, or of a past epoch
         self.lost = 0  # events that died with a dispatcher
+        self.blind: dict[Topic, int] = {}  # topics whose data is interrupted: since when, wall-clock ns
+        self.gaps = 0  # interruptions of topics, whether or not a stream was told of them
+        self.last_gap: Gap | None = None
+
+    def gap(self, gap: Gap) -> None:
+        self.gaps += 1
+        self.last_gap = gap
 
     def copy(self) -> LineBook:
         copy = LineBook()
         copy.__dict__.update(self.__dict__)
-        copy.flows, copy.topics, copy.settled = self.flows.copy(), self.topics.copy(), self.settled.copy()
+        copy.flows, copy.blind = self.flows.copy(), self.blind.copy()
+        copy.topics, copy.settled = self.topics.copy(), self.settled.copy()
         return copy
 
 
@@ -148,6 +156,7 @@ class Routes:
         for topic in topics:
             book.topics.discard(topic)
             book.settled.discard(topic)
+            book.blind.pop(topic, None)
             self.line_of.pop(topic, None)
 
     def line(self, name: str) -> LineBook:
@@ -168,6 +177,8 @@ class Routes:
         book.up = False
         book.flows.pop(report.epoch, None)
         book.settled = set()
+        for topic in settled:
+            book.blind.setdefault(topic, report.since_ns)
         word = Lifecycle(report.line, report.state, report.epoch, report.attempt, report.reason, report.at_ns)
         for stream, wants in self.wants.items():
             mine = wants & book.topics
@@ -192,6 +203,10 @@ class Routes:
             return
         topics = [topic for topic in topics if topic in book.topics]
         book.settled.update(topics)
+        for topic in topics:
+            since = book.blind.pop(topic, None)
+            if since is not None:
+                book.gap(Gap(topic, "disconnect", None, since, now_ns, epoch))
         streams: dict[int, list[Topic]] = {}
         for topic in topics:
             for inlet in self.joining.pop(topic, ()):
@@ -223,6 +238,8 @@ class Routes:
     ) -> Iterator[tuple[Inlet, Gap]]:
         """At this place something of these topics is missing, for everybody who follows them."""
         for topic in topics:
+            if (line := self.line_of.get(topic)) is not None:
+                self.line(line).gap(Gap(topic, reason, missed, now_ns, now_ns, epoch))
             for inlet in self.by_topic.get(topic, ()):
                 if (inlet.id, topic) not in self.blind:
                     yield inlet, Gap(topic, reason, missed, now_ns, now_ns, epoch)

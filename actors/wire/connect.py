@@ -16,7 +16,6 @@ import contextlib
 import email.utils
 import errno
 import functools
-import http
 import http.client
 import io
 import ipaddress
@@ -171,7 +170,8 @@ class Request(Struct, frozen=True):
 
     def secrets(self) -> Iterable[str]:
         """What a careless server might echo, and people should not see."""
-        _, _, query = self.resource.partition("?")
+        path, _, query = self.resource.partition("?")
+        yield from (part for part in path.split("/") if len(part) >= 16)  # a listen key, say
         yield query
         yield from (part.partition("=")[2] for part in query.split("&"))
         for _, value in self.headers:
@@ -334,9 +334,8 @@ class Attempt:
             case socket.gaierror():
                 return Retryable(f"{self.peer} could not be looked up ({error.strerror})", "dns")
             case TimeoutError(errno=None):
-                took = f"{self.dial.connect_timeout:g} s"
-                text = f"{self.phase} with {self.peer} was not finished when {took} were over"
-                return Retryable(text, "connect_timeout")
+                over = f"was not over after {self.dial.connect_timeout:g} s"
+                return Retryable(f"{self.peer}: {self.phase} {over}", "connect_timeout")
             case OSError():
                 return self._explain_os(error)
         raise error
@@ -878,8 +877,7 @@ class Answer(Struct, frozen=True):
     @property
     def phrase(self) -> str:
         """The status in words: HTTP's own, not the server's."""
-        names = {known.value: known.phrase for known in http.HTTPStatus}
-        return f"{self.status} {names.get(self.status, '')}".strip()
+        return f"{self.status} {http.client.responses.get(self.status, '')}".strip()
 
 
 def parse_answer(peer: str, head: bytes) -> Answer:
@@ -915,8 +913,9 @@ def judged_head(answer: Answer) -> bytes:
     """The head without what websocket-client would keep: no cookie reaches its process-wide jar."""
     lines = [f"HTTP/1.1 {answer.status} Switching Protocols"]
     for name in _JUDGED:
-        # split: a folded header must not become two lines
-        lines += [f"{name}: {' '.join(value.split())}" for value in answer.headers.get_all(name) or []]
+        # Joined, for it knows only the last of several; split, for one may be folded.
+        if values := answer.headers.get_all(name):
+            lines.append(f"{name}: {' '.join(', '.join(values).split())}")
     return "\r\n".join((*lines, "", "")).encode()
 
 

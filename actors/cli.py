@@ -41,7 +41,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    pretty_exceptions_show_locals=False,  # locals hold what a config holds
+    pretty_exceptions_enable=False,  # a plain traceback, without locals: they hold what a config holds
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 
@@ -10,10 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from actors.events import Gap
 from actors.logs import printable
 from actors.status import LineStatus, Status, TopicStatus
 
 WINDOW = 3.0  # seconds over which events are counted
+KEY = 16  # characters of a key that are shown in full
 COLOURS = {"live": "green", "backoff": "yellow", "paused": "blue", "failed": "bold red", "stopped": "dim"}
 
 
@@ -24,8 +27,20 @@ class StatusTable:
         self._counts: dict[str, deque[tuple[float, int]]] = {}
 
     def render(self, status: Status, now: float) -> RenderableType:
-        table = plain_table("feed", "line", "state", "events/s", "topics", "health", "rtt", "last loss")
-        for column in (3, 4, 5, 6):
+        table = plain_table(
+            "feed",
+            "line",
+            "state",
+            "events/s",
+            "topics",
+            "health",
+            "rtt",
+            "restored",
+            "gaps",
+            "last gap",
+            "cause",
+        )
+        for column in range(3, 9):
             table.columns[column].justify = "right"
         for feed, its in status.feeds.items():
             for number, (name, line) in enumerate(its.lines.items()):
@@ -37,6 +52,9 @@ class StatusTable:
                     topics(line.topics),
                     str(line.health.score),
                     "" if line.rtt_ms is None else f"{line.rtt_ms:.1f} ms",
+                    f"{line.counters.restored:,}/{line.counters.restarts:,}",
+                    f"{line.counters.gaps:,}",
+                    Text(last_gap(line.last_gap)),
                     Text(cause(line)),
                 )
         notes = [f"{status.name}: {status.state}", *_notes(status)]
@@ -61,7 +79,8 @@ def summary(status: Status, seconds: float) -> Iterator[str]:
         parts = [
             f"{counters.decoded:,} events",
             f"{topics(line.topics)} topics confirmed",
-            f"{counters.restarts:,} restarts",
+            f"restored after {counters.restored:,} of {counters.restarts:,} losses",
+            f"{counters.gaps:,} gaps",
         ]
         if line.reason is not None:
             parts.append(f"last loss: {cause(line)}")
@@ -87,6 +106,18 @@ def topics(wanted: tuple[TopicStatus, ...]) -> str:
     if stale := sum(topic.stale for topic in wanted):
         parts.append(f"{stale} stale")
     return ", ".join(parts)
+
+
+def last_gap(gap: Gap | None) -> str:
+    """When it ended (local time), how long it was, and of what."""
+    if gap is None:
+        return ""
+    at = time.strftime("%H:%M:%S", time.localtime(gap.until_ns / 1e9))
+    length = f"{(gap.until_ns - gap.since_ns) / 1e9:.2f} s of " if gap.until_ns > gap.since_ns else ""
+    missed = "" if gap.missed is None else f", {gap.missed:,} missed"
+    key = gap.topic.key if len(gap.topic.key) <= KEY else f"{gap.topic.key[:6]}…{gap.topic.key[-4:]}"
+    what = "/".join(part for part in (gap.topic.channel, key) if part)
+    return printable(f"{at} {length}{what} ({gap.reason}{missed})")
 
 
 def cause(line: LineStatus) -> str:

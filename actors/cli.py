@@ -243,17 +243,17 @@ def venues(
         return
     kind = VENUES[_known("NAME", name, VENUES)]
     console.print(f"{kind.name}: {kind.about}\n")
-    console.print(_channels(kind))
+    console.print(_channels(kind), "")
     settings = plain_table("key in [feeds.NAME]", "expected", "default")
     for field in structs.fields(kind.Settings):
         settings.add_row(field.encode_name, expected(field.type), _default(field))
-    console.print(settings)
+    console.print(settings, "")
     for heading, rows in (("limit", kind.limits), ("environment variable", kind.variables)):
         if rows:
             table = plain_table(heading, "")
             for key, value in rows.items():
                 table.add_row(key, value)
-            console.print(table)
+            console.print(table, "")
 
 
 def _channels(kind: type[Venue]) -> Table:

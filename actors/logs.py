@@ -21,6 +21,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         # What a venue sent may be quoted in a message: it does not get to forge a line of ours.
         message = printable(record.getMessage())
+        message = message.removeprefix(f"{getattr(record, 'line', '')}: ")  # it stands before it already
         parts = [_time(record), f"{record.levelname:<7}", _source(record), message]
         text = " ".join(part for part in parts if part)
         error = _traceback(self, record)

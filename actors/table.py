@@ -28,19 +28,9 @@ class StatusTable:
 
     def render(self, status: Status, now: float) -> RenderableType:
         table = plain_table(
-            "feed",
-            "line",
-            "state",
-            "events/s",
-            "topics",
-            "health",
-            "rtt",
-            "restored",
-            "gaps",
-            "last gap",
-            "cause",
+            "feed", "line", "state", "events/s", "topics", "restored", "gaps", "last gap", "cause"
         )
-        for column in range(3, 9):
+        for column in (3, 5, 6):
             table.columns[column].justify = "right"
         for feed, its in status.feeds.items():
             for number, (name, line) in enumerate(its.lines.items()):
@@ -50,8 +40,6 @@ class StatusTable:
                     Text(state(line), style=COLOURS.get(line.state, "cyan")),
                     f"{self._rate(name, line, now):,.0f}",
                     topics(line.topics),
-                    str(line.health.score),
-                    "" if line.rtt_ms is None else f"{line.rtt_ms:.1f} ms",
                     f"{line.counters.restored:,}/{line.counters.restarts:,}",
                     f"{line.counters.gaps:,}",
                     Text(last_gap(line.last_gap)),

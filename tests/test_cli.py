@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ from typer.testing import CliRunner
 from actors import cli
 from actors.errors import RuntimeStopped
 from actors.rules.venue import Venue
-from actors.settings import Settings
+from actors.settings import Settings, load
 from actors.status import Status
 from tests.test_settings import Desk
 from tests.test_table import line, status
 
 Invoke = Any
+DEMO = Path(__file__).parent.parent / "config" / "demo.toml"
 posix = pytest.mark.skipif(os.name == "nt", reason="signals to a child differ there")
 
 
@@ -145,9 +148,14 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
         assert (out.split()[0], it.returncode) == ("linewarden", 0)
 
 
-def child(*arguments: str) -> subprocess.Popen[str]:
+@contextmanager
+def child(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "actors", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
+        try:
+            yield it
+        finally:
+            it.kill()  # does nothing to one that has ended
 
 
 # ── run ─────────────────────────────────────────────────────────────────────────────────────────
@@ -207,6 +215,25 @@ def test_run_ends_when_told(linewarden: Invoke, config: Path, runtime: Fake, num
     assert told.exit_code == 0
     assert "lines live at the end" in told.stdout
     assert len(runtime.stopped) == 1
+
+
+@posix
+def test_a_real_run_ends_within_five_seconds_of_being_told() -> None:
+    with child("run", str(DEMO), "--log-format", "json") as it:
+        assert it.stderr is not None
+        heard = json.loads(it.stderr.readline())
+        assert (heard["line"], heard["epoch"], heard["message"]) == ("o2", 1, "o2: live")
+        it.send_signal(signal.SIGTERM)
+        out, _ = it.communicate(timeout=5)
+        assert it.returncode == 0
+        assert out.startswith("demo ran for ")
+        assert "6/6 topics confirmed" in out
+
+
+def test_the_configs_that_come_along_are_sound() -> None:
+    ids = {"O2_MARKET": "0x" + "ab" * 32, "O2_TRADE_ACCOUNT": "0x" + "cd" * 32}
+    for file in DEMO.parent.glob("*.toml"):
+        assert load(file, ids).warnings == ()
 
 
 def test_run_does_not_outlive_its_supervisor(linewarden: Invoke, config: Path, runtime: Fake) -> None:

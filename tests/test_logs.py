@@ -26,7 +26,7 @@ def odd() -> None:
 def test_text_names_line_and_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up("text", "info")
     log = logging.getLogger("actors.connection")
-    log.info("it is %s", "live", extra={"line": "o2", "epoch": 3})
+    log.info("o2: it is %s", "live", extra={"line": "o2", "epoch": 3})
     log.warning("no epoch", extra={"line": "o2"})
     log.error("no line")
     log.debug("not asked for")

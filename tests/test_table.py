@@ -81,10 +81,10 @@ def test_a_row_tells_how_a_line_is() -> None:
         "backoff", attempt=2, next_attempt_s=1.5, rtt_ms=None, reason=Cause("retryable", "lost", "reset")
     )
     rows = shown(table, 102.0, a=line(decoded=3000, topics=wanted), b=lost)
-    assert rows[0] == "feed line state events/s topics health rtt restored gaps last gap cause"
+    assert rows[0] == "feed line state events/s topics restored gaps last gap cause"
     assert rows[2:4] == [
-        "o2 a live 1,000 1/3, 1 rejected, 1 stale 100 0.2 ms 1/2 0",
-        "b backoff, again in 1.5 s (attempt 3) 0 0/0 100 1/2 0 lost: reset",
+        "o2 a live 1,000 1/3, 1 rejected, 1 stale 1/2 0",
+        "b backoff, again in 1.5 s (attempt 3) 0 0/0 1/2 0 lost: reset",
     ]
     assert rows[-1] == "desk: live · 7 messages in quarantine"
 

@@ -181,10 +181,14 @@ class Address:
 class Answer(pykka.ThreadingFuture[Any]):
     """A future that makes a dead letter of a failure that nobody read."""
 
-    def __init__(self, to: str, message: object, dead_letters: DeadLetters) -> None:
+    def __init__(self) -> None:  # Pykka makes some of its own, with no arguments
         super().__init__()
-        self._to, self._message, self._dead_letters = to, _name(message), dead_letters
-        self._unread: str = ""
+        self._notice: Callable[[str], None] | None = None
+        self._unread = ""
+
+    def notice_unread(self, notice: Callable[[str], None]) -> None:
+        """`notice` is told of a failure that is never read."""
+        self._notice = notice
 
     def set_exception(self, exc_info: Any = None) -> None:
         error = (exc_info or sys.exc_info())[1]
@@ -201,8 +205,8 @@ class Answer(pykka.ThreadingFuture[Any]):
             raise
 
     def __del__(self) -> None:
-        if self._unread:
-            self._dead_letters.add(self._to, self._message, self._unread)
+        if self._unread and self._notice is not None:
+            self._notice(self._unread)
 
 
 class Reference(pykka.ActorRef["Actor"]):
@@ -217,7 +221,8 @@ class Reference(pykka.ActorRef["Actor"]):
         self.actor_inbox.put(Envelope(message))
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
-        future = Answer(self._id, message, self._dead_letters)
+        future = Answer()
+        future.notice_unread(lambda why: self._dead_letters.add(self._id, message, why))
         self.actor_inbox.put(Envelope(message, reply_to=future))
         return future.get(timeout=timeout) if block else future
 
@@ -246,6 +251,7 @@ class Actor(pykka.ThreadingActor):
         self._parent = parent
         self._dead_letters = dead_letters
         self._ending: Reason = Stopped()
+        self._cleaned = False
         self._thread = threading.Thread(target=self._actor_loop, name=id, daemon=True)
         self._actor_ref = Reference(self)
 
@@ -301,8 +307,7 @@ class Actor(pykka.ThreadingActor):
             super()._actor_loop()
         except BaseException as error:
             log.exception("%s: its inbox failed.", self.id)
-            self._ending = Crashed(f"{type(error).__name__}: {error}")
-            self._clean_up()
+            self._crash(error)
         finally:
             self.actor_stopped.set()
             pykka.ActorRegistry.unregister(self.actor_ref)
@@ -321,17 +326,26 @@ class Actor(pykka.ThreadingActor):
             raise
         except BaseException as error:
             # Pykka would stop every actor of the process and leave whoever asked waiting.
+            self._crash(error)
             raise RuntimeError(f"{type(error).__name__} in {self.id}: {error}") from error
 
     def on_stop(self) -> None:
         self._clean_up()
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        name = exception_type.__name__ if exception_type else "failure"
-        self._ending = Crashed(f"{name}: {exception_value}")
+        self._crash(exception_value)
+
+    def _crash(self, error: BaseException) -> None:
+        """End for this error, whoever else is told of it."""
+        self._ending = Crashed(f"{type(error).__name__}: {error}")
+        self.actor_stopped.set()
         self._clean_up()
 
     def _clean_up(self) -> None:
+        """Once: an actor may meet its second failure on its way out."""
+        if self._cleaned:
+            return
+        self._cleaned = True
         try:
             self.cleanup()
         except Exception:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from actors.actor import DeadLetters
 from actors.events import SubscriptionState, Topic
 from actors.heartbeat import Watch
+from actors.rules.books import StreamStatus
 from actors.rules.ledger import DESIRED
 from actors.rules.liveness import Health, HealthInputs, health
 from actors.rules.routes import LineBook, Routes
@@ -19,7 +20,6 @@ from actors.status import (
     LineStatus,
     QuarantineStatus,
     Status,
-    StreamStatus,
     TopicStatus,
     cause_of,
 )
@@ -47,7 +47,7 @@ def take(
         state=_state(list(shown.values())),
         feeds=shown,
         streams=_streams(books.routes),
-        actors=tuple(_actor(child) for child in children),
+        actors=(*(_actor(child) for child in children), *_restarting(lines.values())),
         dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
         quarantine=QuarantineStatus(books.jail.count, books.jail.newest()),
     )
@@ -136,6 +136,13 @@ def _health(line: LineRecord, watch: Watch | None, now: float) -> Health:
 def _streams(routes: Routes) -> tuple[StreamStatus, ...]:
     streams = [inlet.stream for inlet in routes.inlets.copy().values()]
     return tuple(stream.status() for stream in streams)
+
+
+def _restarting(lines: Iterable[LineRecord]) -> Iterator[ActorStatus]:
+    """Connections that have ended and whose successor waits for its time."""
+    for line in lines:
+        if line.child is None and line.retry_at is not None:
+            yield ActorStatus(f"connection/{line.name}", "restarting", line.epoch, line.epoch - 1)
 
 
 def _actor(child: Child) -> ActorStatus:

@@ -352,11 +352,11 @@ class Supervisor(Actor):
                 self._log(line, level, f"{reason.text}; try {attempt} in {delay:.2f} s")
                 self._tell_streams(line, "reconnecting", reason)
             case Park(probe_after=probe_after):
-                self._park(line, probe_after, reason)
+                self._park(line, probe_after, reason, was_live)
             case Rest() if comes_back(self._children.connection(line).restart, reason):
                 self._start_line(line)  # stopped by a stranger: it is wanted all the same
 
-    def _park(self, line: LineRecord, probe_after: float | None, reason: Reason) -> None:
+    def _park(self, line: LineRecord, probe_after: float | None, reason: Reason, was_live: bool) -> None:
         line.state = "failed"
         if probe_after is None:
             advice = f" {reason.advice}." if isinstance(reason, Fatal) and reason.advice else ""
@@ -364,7 +364,8 @@ class Supervisor(Actor):
         else:
             self._retry_in(line, probe_after)
             then = f"parked, next probe in {probe_after:g} s; linewarden restart {line.name} tries at once"
-        self._log(line, logging.ERROR, f"{reason.text}; {then}")
+        level = logging.INFO if line.told_failed and not was_live else logging.ERROR
+        self._log(line, level, f"{reason.text}; {then}")
         if line.upgraded or not line.told_failed:
             line.told_failed = True
             self._tell_streams(line, "failed", reason)

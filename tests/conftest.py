@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actors import Runtime
+from actors.simulators import SimulatedO2
+from tests.desk import desk_on
+
+
+@pytest.fixture
+def o2() -> Iterator[SimulatedO2]:
+    """A venue on loopback where nothing moves by itself."""
+    with SimulatedO2(rate=0) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def market(o2: SimulatedO2) -> str:
+    return o2.markets[0]
+
+
+@pytest.fixture
+def desk(o2: SimulatedO2) -> Iterator[Runtime]:
+    """A runtime whose one line is live on that venue."""
+    with desk_on(o2) as runtime:
+        yield runtime
+
+
+class Baseline:
+    """What this process held when the test began."""
+
+    def __init__(self) -> None:
+        self.threads, self.descriptors = _threads(), _descriptors()
+
+    def check(self) -> None:
+        """Threads and descriptors are back; the last of them may be on its way out."""
+        deadline = time.monotonic() + 5.0
+        while _threads() - self.threads or _descriptors() > self.descriptors:
+            if time.monotonic() > deadline:
+                left = {thread.name for thread in _threads() - self.threads}
+                raise AssertionError(
+                    f"left behind: {left}, descriptors {self.descriptors} > {_descriptors()}"
+                )
+            gc.collect()
+
+
+@pytest.fixture
+def baseline() -> Baseline:
+    gc.collect()
+    return Baseline()
+
+
+def _threads() -> set[threading.Thread]:
+    return set(threading.enumerate())
+
+
+def _descriptors() -> int:
+    here = Path("/proc/self/fd")
+    return len(os.listdir(here)) if here.exists() else 0

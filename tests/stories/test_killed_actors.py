@@ -1,0 +1,163 @@
+"""Every actor but the supervisor may die at any moment: streams go on, holes are marked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pykka
+import pytest
+from pykka.messages import ProxyCall
+
+import actors
+from actors import Closed, Gap, Runtime, RuntimeStopped, StreamClosed
+from actors.connection import Connection
+from actors.dispatcher import Dispatcher
+from actors.heartbeat import Heartbeat
+from actors.registry import Registry
+from actors.simulators import SimulatedO2
+from actors.status import Status
+from actors.supervisor import Supervisor
+from tests.desk import desk_on, line_of, until
+
+MORTALS = (Registry, Dispatcher, Heartbeat, Connection)
+POISON = ProxyCall(attr_path=("nothing_of_that_name",), args=(), kwargs={})
+
+
+def kill(kind: type[pykka.Actor]) -> None:
+    """A message that it fails on, through its own mailbox."""
+    for reference in pykka.ActorRegistry.get_by_class(kind):
+        reference.tell(POISON)
+
+
+def incarnation(status: Status, id: str) -> int:
+    mine = [actor for actor in status.actors if actor.id == id]
+    return max((actor.incarnation for actor in mine if actor.state == "running"), default=0)
+
+
+def after(id: str, before: int) -> Callable[[Status], bool]:
+    return lambda status: incarnation(status, id) > before
+
+
+@pytest.mark.parametrize("kind", MORTALS)
+def test_a_numbered_feed_outlives_each_actor(
+    kind: type[pykka.Actor], desk: Runtime, o2: SimulatedO2, market: str
+) -> None:
+    trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block")
+    id = "connection/o2" if kind is Connection else kind.__name__.lower()
+    count = 0
+    heard: list[str] = []
+    for _ in range(4):  # more than five deaths a minute of one worker would end the runtime
+        before = incarnation(desk.status(), id)
+        o2.number_trades(market, 100)
+        kill(kind)
+        until(desk, after(id, before))
+        desk.wait_live(timeout=10)
+        o2.number_trades(market, 100)
+        count += 200
+    # The last one arrives for certain: it was sent over a live line.
+    while not heard or heard[-1] != str(count):
+        heard.append(trades.get(timeout=10).trade_id)
+    numbers = [int(trade) for trade in heard]
+    assert numbers == sorted(set(numbers))
+    missing = count - len(numbers)
+    if kind is not Connection:
+        assert missing == 0  # the mail of a role outlives the actor
+        assert trades.gap_count == 0
+    else:
+        assert trades.gap_count == 4
+    line = line_of(desk)
+    assert trades.received == trades.delivered + trades.dropped + trades.queued
+    assert line.counters.in_flight == 0
+    assert line.counters.routed == trades.received
+
+
+def test_subscribing_works_while_the_registry_dies(desk: Runtime, o2: SimulatedO2) -> None:
+    for _ in range(4):
+        kill(Registry)
+        with desk.subscribe("o2", "trades", o2.markets[0], wait=5.0) as trades:
+            o2.trade(o2.markets[0])
+            trades.get(timeout=5)
+
+
+def test_a_batch_that_dies_with_the_dispatcher_is_a_gap(
+    desk: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    sort = Dispatcher._sort
+
+    def fail_once(self: Dispatcher, batch: Any) -> Any:
+        monkeypatch.setattr(Dispatcher, "_sort", sort)
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr(Dispatcher, "_sort", fail_once)
+    o2.trade(market, trade_id="1")
+    items = trades.with_markers()
+    gap = next(items)
+    assert isinstance(gap, Gap)
+    assert (gap.reason, gap.missed) == ("dispatcher", 1)
+    o2.trade(market, trade_id="2")
+    assert trades.get(timeout=5).trade_id == "2"
+    assert (trades.received, trades.delivered, trades.dropped) == (2, 1, 1)
+    counters = line_of(desk).counters
+    assert (counters.decoded, counters.routed, counters.lost, counters.in_flight) == (2, 1, 1, 0)
+
+
+def test_a_worker_that_dies_too_often_ends_the_runtime(desk: Runtime, market: str) -> None:
+    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    ended = threading.Event()
+
+    def read() -> None:
+        with pytest.raises(StreamClosed, match="heartbeat died"):
+            trades.get()
+        ended.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    while pykka.ActorRegistry.get_by_class(Supervisor):
+        kill(Heartbeat)
+    assert ended.wait(10)
+    reader.join()
+    with pytest.raises(RuntimeStopped, match="heartbeat died"):
+        desk.status()
+
+
+def test_when_the_supervisor_dies_everything_ends_in_order(
+    o2: SimulatedO2, market: str, baseline: Any
+) -> None:
+    with desk_on(o2) as desk:
+        trades = desk.subscribe("o2", "trades", market, wait=5.0)
+        proxy = desk.supervisor
+        kill(Supervisor)
+        items = list(trades.with_markers())
+        assert isinstance(items[-1], Closed)
+        with pytest.raises(RuntimeStopped):
+            proxy.status().get(timeout=5)
+        with pytest.raises(RuntimeStopped):
+            desk.subscribe("o2", "trades", market)
+        with pytest.raises(StreamClosed):
+            trades.get(timeout=1)
+        o2.wait_for(lambda: o2.connections == 0)
+    assert not pykka.ActorRegistry.get_all()
+    baseline.check()
+
+
+def test_actors_stopped_by_a_stranger_come_back(desk: Runtime, o2: SimulatedO2, market: str) -> None:
+    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    for kind in MORTALS:
+        (reference,) = pykka.ActorRegistry.get_by_class(kind)
+        reference.stop(timeout=5)
+    until(desk, lambda status: len(status.actors) == 4)
+    until(desk, lambda status: status.lines()["o2"].epoch == 2)
+    desk.wait_live(timeout=10)
+    o2.trade(market, trade_id="5")
+    assert trades.get(timeout=5).trade_id == "5"
+
+
+def test_nobody_is_left_behind(o2: SimulatedO2, baseline: Any) -> None:
+    with desk_on(o2):
+        assert len(pykka.ActorRegistry.get_all()) == 5
+    assert not pykka.ActorRegistry.get_all()
+    baseline.check()
+    assert actors.start is not None

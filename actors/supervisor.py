@@ -358,12 +358,9 @@ class Supervisor(Actor):
 
     def _park(self, line: LineRecord, probe_after: float | None, reason: Reason, was_live: bool) -> None:
         line.state = "failed"
-        if probe_after is None:
-            advice = f" {reason.advice}." if isinstance(reason, Fatal) and reason.advice else ""
-            then = f"not retried.{advice} Then run: linewarden restart {line.name}"
-        else:
+        if probe_after is not None:
             self._retry_in(line, probe_after)
-            then = f"parked, next probe in {probe_after:g} s; linewarden restart {line.name} tries at once"
+        then = _next_step(line, probe_after, reason)
         level = logging.INFO if line.told_failed and not was_live else logging.ERROR
         self._log(line, level, f"{reason.text}; {then}")
         if line.upgraded or not line.told_failed:
@@ -560,6 +557,17 @@ class Supervisor(Actor):
             waiter.done.set_exception((RuntimeStopped, error, None))
         if self._stopping is not None:
             self._stopping.done.set(tuple(self._leftovers))
+
+
+def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> str:
+    """What happens to a parked line, and what a person can do."""
+    if isinstance(reason, Fatal):
+        advice = f"{reason.advice.rstrip('.')}, then run" if reason.advice else "To try again"
+        return f"not retried. {advice}: linewarden restart {line.name}"
+    law = line.spec.restart
+    spent = f"it died more than {law.max_restarts} times within {law.period:g} s and is parked"
+    probe = "" if probe_after is None else f"; next probe in {probe_after:g} s"
+    return f"{spent}{probe}. To try at once: linewarden restart {line.name}"
 
 
 def stack_of(thread: threading.Thread) -> str:

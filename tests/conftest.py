@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -63,4 +62,4 @@ def _threads() -> set[threading.Thread]:
 
 def _descriptors() -> int:
     here = Path("/proc/self/fd")
-    return len(os.listdir(here)) if here.exists() else 0
+    return sum(1 for _ in here.iterdir()) if here.exists() else 0

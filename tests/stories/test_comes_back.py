@@ -143,7 +143,7 @@ def test_a_spent_budget_parks_the_line_and_a_probe_brings_it_back(o2: SimulatedO
 def test_a_parked_line_without_probes_waits_for_a_person(o2: SimulatedO2) -> None:
     law = {"max_restarts": 1, "stable_after": 5.0, "probe_interval": 0.0}
     with desk_on(o2, restart=law) as desk:
-        o2.flap(2)
+        o2.flap(1)
         o2.drop()
         parked = until(desk, lambda status: status.lines()["o2"].state == "failed")
         assert parked.lines()["o2"].next_attempt_s is None

@@ -85,6 +85,7 @@ def _line(line: LineRecord, books: Books, now: float) -> LineStatus:
         topics=topics,
         counters=_counters(line, books.routes),
         last_gap=(books.routes.lines.get(line.name) or LineBook()).last_gap,
+        complaint=line.complaint,
         held_by=line.gauges.held_by,
         url=line.spec.venue.endpoint(line.name).url.partition("?")[0],
         insecure=line.spec.dial.insecure,

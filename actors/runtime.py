@@ -112,8 +112,8 @@ class Runtime:
             on_end=_weakly(self),
         )
         self._proxy: pykka.ActorProxy[Supervisor] = self._supervisor.launch().actor_ref.proxy()
-        # A runtime that nobody holds any more gives its connections back: a notebook's cell that is
-        # run again must not find the venue's one slot taken by the runtime it has just forgotten.
+        # A runtime that nobody holds any more, nor an open stream of it, gives its connections back: a
+        # venue may have one slot an account, and a forgotten runtime must not sit in it.
         weakref.finalize(self, _abandon, self._roles).atexit = False
         atexit.register(_stop_at_exit, weakref.ref(self))
 
@@ -197,7 +197,11 @@ class Runtime:
         with self._lock:
             self._check()
             self._streams[stream.id] = stream
-        self._want(stream, topics)
+        try:
+            self._want(stream, topics)
+        except BaseException:
+            self._close(stream)  # half-subscribed is not subscribed
+            raise
         return stream
 
     def on(
@@ -365,14 +369,13 @@ class Runtime:
     def _unwant(self, stream: Stream[Any], topics: tuple[Topic, ...]) -> None:
         stream._set_topics(tuple(topic for topic in stream._topics if topic not in topics))
         self._roles.named("registry").tell(Unsubscribe(stream.id, topics))
-        self._ask("dispatcher", Detach(stream.id, topics))
+        self._roles.named("dispatcher").tell(Detach(stream.id, topics))
 
     def _close(self, stream: Stream[Any]) -> None:
         with self._lock:
             known = self._streams.pop(stream.id, None)
-        if known is not None and self._ended is None:
-            with contextlib.suppress(RuntimeStopped):
-                self._unwant(stream, stream._topics)
+        if known is not None:
+            self._unwant(stream, stream._topics)
         stream.end("closed by its reader", quiet=True)
 
     def _await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float) -> None:

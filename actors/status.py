@@ -69,6 +69,7 @@ class LineStatus(Struct, frozen=True):
     topics: tuple[TopicStatus, ...]
     counters: Counters
     last_gap: Gap | None
+    complaint: str  # the last error of the venue's that concerned no topic of ours
     held_by: tuple[int, ...]  # streams that are full and make the line wait
     url: str  # without its query
     insecure: bool

@@ -162,7 +162,7 @@ class Supervisor(Actor):
             return found
         known = [*self._feeds, *self._lines]
         near = get_close_matches(target, known, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise LinewardenError(f"there is no feed or line {target!r}{hint} There are: {', '.join(known)}.")
 
     # ── mail ──

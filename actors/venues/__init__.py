@@ -1,0 +1,10 @@
+"""The venues that are built in: the name in a config → its class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actors.rules.venue import Venue
+from actors.venues.o2 import O2
+
+VENUES: Mapping[str, type[Venue]] = {"o2": O2}

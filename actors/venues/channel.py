@@ -1,0 +1,17 @@
+"""Names of channels that know what their events are."""
+
+from __future__ import annotations
+
+from typing import Generic
+
+from actors.events import Event
+
+
+class ChannelOf(str, Generic[Event]):
+    """A channel's name that carries the type of its events.
+
+    It is a plain string at run time, so `subscribe("o2", o2.TRADES, …)` and
+    `subscribe("o2", "trades", …)` mean the same; a type checker sees a `Stream[Trade]` in the first.
+    """
+
+    __slots__ = ()

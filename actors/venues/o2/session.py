@@ -1,0 +1,456 @@
+"""O2's side of one connection: frames in, events and commands out.
+
+Depth is told from depth by its snapshot: until it comes, changes belong to an older subscription.
+Where a frame of a subscription is lost on the way to its stream, the stream is told (`Missed`), and
+a book gets a new snapshot, for O2's changes bear no number by which the loss would show later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from actors.events import Topic
+from actors.rules.session import (
+    TEXT,
+    Answered,
+    Complain,
+    Confirm,
+    Deliver,
+    Duplicates,
+    Effect,
+    End,
+    Frame,
+    Missed,
+    Quarantine,
+    Reject,
+    Send,
+    Session,
+    State,
+    Unrouted,
+)
+from actors.venues.o2.errors import ALREADY, REFUSALS, ending, is_error
+from actors.venues.o2.messages import (
+    BalancesFrame,
+    ChangeFrame,
+    DepthChange,
+    DepthFrame,
+    DepthSnapshot,
+    DepthView,
+    Failure,
+    Inbound,
+    NewNonceFrame,
+    NewTradesFrame,
+    Nonce,
+    NonceFrame,
+    OrdersFrame,
+    SnapshotFrame,
+    Trade,
+    TradesFrame,
+    ViewFrame,
+    decode,
+    decode_failure,
+    identity_key,
+    normal_id,
+    the_balance,
+    the_nonce,
+    the_order,
+    the_trade,
+)
+from actors.venues.o2.repair import pieces, with_named_levels
+from actors.venues.o2.subscriptions import ASSUMED, BY_IDENTITY, CONFIRMED, REFUSED, Asked, Subscriptions
+
+CHANNELS = {  # of the actions that bear data
+    "subscribe_depth_update": "depth",
+    "subscribe_depth": "depth",
+    "subscribe_depth_view": "depth_view",
+    "subscribe_trades": "trades",
+    "trades": "trades",
+    "subscribe_orders": "orders",
+    "subscribe_balances": "balances",
+    "subscribe_nonce": "nonce",
+    "nonce": "nonce",
+}
+
+LONGEST_WORD = 8  # bytes: PING and PONG, and some space around them
+
+_ACTION = re.compile(rb'"action"\s*:\s*"(\w+)"')
+
+
+class Outcome:
+    """The effects of one read, in order; events that follow each other go in one piece."""
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[Topic, Any]] = []
+        self.unrouted = 0
+        self.duplicates = 0
+        self._effects: list[Effect] = []
+
+    def add(self, *effects: Effect) -> None:
+        if self.pairs:
+            self._effects.append(Deliver(self.pairs))
+            self.pairs = []
+        self._effects += effects
+
+    def effects(self) -> list[Effect]:
+        self.add()
+        if self.unrouted:
+            self._effects.append(Unrouted(self.unrouted))
+        if self.duplicates:
+            self._effects.append(Duplicates(self.duplicates))
+        return self._effects
+
+
+class O2Session(Session):
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = Subscriptions()
+        self._depth = self._asked.slots["depth"]
+        self._trades = self._asked.slots["trades"]
+        self._now = 0.0
+
+    def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        return self._asked.ask(topics)
+
+    def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        return self._asked.drop(topics)
+
+    def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        return self._asked.again(topics)
+
+    def ping(self, now: float) -> list[Effect]:
+        self._asked.pinged()
+        return [Send("PING")]
+
+    def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
+        self._now = now
+        out = Outcome()
+        for opcode, payload in frames:
+            if opcode != TEXT:
+                out.add(Quarantine(payload, "a binary frame; O2 sends text"))
+                continue
+            try:
+                self._hear(decode(payload), payload, out)
+            except Exception as error:
+                self._puzzle(payload, error, out)
+        return out.effects()
+
+    # ── data: whoever raises here has done nothing yet ──
+
+    def _hear(self, frame: Inbound, payload: bytes, out: Outcome) -> None:
+        if frame.turbo:
+            out.unrouted += 1  # of another venue, which we never asked for
+            return
+        HEAR[type(frame)](self, frame, payload, out)
+
+    def _hear_change(self, frame: ChangeFrame, payload: bytes, out: Outcome) -> None:
+        sides = frame.changes
+        if sides is None or (sides.buys is None and sides.sells is None):
+            sides = frame.sides()
+        if sides is None:
+            raise ValueError("a depth change without levels")
+        asked = self._depth.get(frame.market_id) or self._asked.market("depth", frame.market_id)
+        if asked is None or asked.answer is not CONFIRMED:
+            out.unrouted += 1
+            return
+        if sides.precision is not None and self._asked.outdated(asked, sides.precision):
+            out.unrouted += 1
+            return
+        topic = asked.topic
+        change = DepthChange(
+            topic.key,
+            sides.buys or (),
+            sides.sells or (),
+            frame.onchain_timestamp,
+            frame.seen_timestamp,
+        )
+        out.pairs.append((topic, change))
+
+    def _hear_snapshot(self, frame: SnapshotFrame, payload: bytes, out: Outcome) -> None:
+        self._hear_picture("depth", DepthSnapshot, frame, payload, out)
+
+    def _hear_view(self, frame: ViewFrame, payload: bytes, out: Outcome) -> None:
+        self._hear_picture("depth_view", DepthView, frame, payload, out)
+
+    def _hear_picture(
+        self,
+        channel: str,
+        kind: type[DepthSnapshot | DepthView],
+        frame: DepthFrame,
+        payload: bytes,
+        out: Outcome,
+    ) -> None:
+        sides = frame.sides()
+        if sides is None:
+            failure = decode_failure(payload)
+            if failure.code is None and not failure.text:
+                raise ValueError("a picture of a book without levels")
+            self._hear_failure(failure, out)
+            return
+        asked = self._asked.market(channel, frame.market_id)
+        if asked is None or self._asked.outdated(asked, sides.precision):
+            out.unrouted += 1
+            return
+        self._prove([asked], out)
+        picture = kind(
+            asked.topic.key,
+            sides.buys or (),
+            sides.sells or (),
+            sides.precision,
+            frame.onchain_timestamp,
+            frame.seen_timestamp,
+        )
+        out.pairs.append((asked.topic, picture))
+
+    def _hear_trades(self, frame: TradesFrame, payload: bytes, out: Outcome) -> None:
+        trades, id = frame.trades, frame.market_id
+        if not trades:
+            asked = self._asked.market("trades", id) if id else None
+            self._hear_nothing(payload, [asked] if asked else [], out)
+        elif id or len(self._trades) == 1:
+            asked = self._trades.get(id) or self._asked.market("trades", id)
+            market = asked.topic.key if asked is not None else ""
+            if len(trades) == 1:  # as they mostly come
+                heard = [the_trade(trades[0], market, frame)]
+            else:
+                heard = [the_trade(entry, market, frame) for entry in trades]
+            self._hear_prints(asked, heard, out)
+        else:  # a market for each trade
+            owners = [self._asked.market("trades", entry.market_id or "") for entry in trades]
+            keys = [asked.topic.key if asked else "" for asked in owners]
+            heard = [the_trade(entry, key, frame) for entry, key in zip(trades, keys, strict=True)]
+            for asked, trade in zip(owners, heard, strict=True):
+                self._hear_prints(asked, [trade], out)
+
+    def _hear_prints(self, asked: Asked | None, trades: list[Trade], out: Outcome) -> None:
+        if asked is None:
+            out.unrouted += len(trades)
+            return
+        if asked.answer is not CONFIRMED:
+            self._prove([asked], out)
+        topic, is_new = asked.topic, asked.seen.add
+        for trade in trades:
+            if is_new(trade.trade_id):
+                out.pairs.append((topic, trade))
+            else:
+                out.duplicates += 1
+
+    def _hear_orders(self, frame: OrdersFrame, payload: bytes, out: Outcome) -> None:
+        if not frame.orders:
+            self._hear_nothing(payload, list(self._asked.slots["orders"].values()), out)
+            return
+        heard = []
+        for entry in frame.orders:
+            key, owners = self._owners("orders", identity_key(entry.account or entry.owner or entry.identity))
+            heard.append((owners, the_order(entry, key, frame)))
+        self._route("orders", heard, out)
+
+    def _hear_balances(self, frame: BalancesFrame, payload: bytes, out: Outcome) -> None:
+        if not frame.balance:
+            self._hear_nothing(payload, list(self._asked.slots["balances"].values()), out)
+            return
+        heard = []
+        for entry in frame.balance:
+            key, owners = self._owners(
+                "balances", identity_key(entry.identity or entry.account or entry.owner)
+            )
+            heard.append((owners, the_balance(entry, key, frame)))
+        self._route("balances", heard, out)
+
+    def _hear_nonce(self, frame: NonceFrame, payload: bytes, out: Outcome) -> None:
+        if frame.nonce is None:
+            self._hear_nothing(payload, list(self._asked.slots["nonce"].values()), out)
+            return
+        key, owners = self._owners("nonce", identity_key(frame.contract_id or frame.identity))
+        nonce = Nonce(key, the_nonce(frame.nonce), frame.onchain_timestamp, frame.seen_timestamp)
+        self._route("nonce", [(owners, nonce)], out)
+
+    def _owners(self, channel: str, key: str) -> tuple[str, list[Asked]]:
+        """Whose it is. What names nobody belongs to the only one there is, or to all of them."""
+        slot = self._asked.slots[channel]
+        if key:
+            asked = slot.get(key)
+            return key, [asked] if asked is not None else []
+        return next(iter(slot)) if len(slot) == 1 else "", list(slot.values())
+
+    def _route(self, channel: str, heard: list[tuple[list[Asked], Any]], out: Outcome) -> None:
+        named = [asked for owners, _ in heard for asked in owners]
+        if named:  # there is one subscription for all identities: it is there for all, or for none
+            slot = self._asked.slots[channel].values()
+            self._prove([each for each in slot if each in named or each.answer is not REFUSED], out)
+        for owners, event in heard:
+            out.pairs += [(asked.topic, event) for asked in owners]
+            out.unrouted += not owners
+
+    def _hear_nothing(self, payload: bytes, asked: list[Asked], out: Outcome) -> None:
+        """A frame of a channel without an entry: an acknowledgement, or an error."""
+        failure = decode_failure(payload)
+        if failure.code is not None or failure.text:
+            self._hear_failure(failure, out)
+        else:
+            self._prove([each for each in asked if each.answer is not REFUSED], out)
+
+    def _prove(self, asked: list[Asked], out: Outcome) -> None:
+        new = [each for each in asked if each.answer is not CONFIRMED]
+        for each in new:
+            each.answer = CONFIRMED
+        if new:
+            out.add(Confirm(tuple(each.topic for each in new)))
+
+    # ── what is no data, or cannot be read ──
+
+    def _puzzle(self, payload: bytes, error: Exception, out: Outcome) -> None:
+        word = payload.strip().upper() if len(payload) <= LONGEST_WORD else b""
+        if word == b"PONG":
+            vouched = self._asked.ponged()
+            for asked in vouched:
+                asked.answer = ASSUMED
+            if vouched:
+                out.add(Confirm(tuple(asked.topic for asked in vouched), assumed=True))
+            out.add(Answered())
+        elif word == b"PING":
+            out.add(Send("PONG"))
+        else:
+            try:
+                self._hear_odd(payload, error, out)
+            except Exception as worse:  # nothing that a venue sends may end the connection
+                out.add(Quarantine(payload, str(worse) or type(worse).__name__))
+
+    def _hear_odd(self, payload: bytes, error: Exception, out: Outcome) -> None:
+        failure = _failure_in(payload)
+        if failure is None:
+            found = _ACTION.search(payload)
+            action = found[1].decode() if found else ""
+        else:
+            action = failure.action if isinstance(failure.action, str) else ""
+            if is_error(failure, action, action in CHANNELS):
+                self._hear_failure(failure, out)
+                return
+            if action.startswith("unsubscribe_"):
+                return  # an acknowledgement that nobody waits for
+        channel = CHANNELS.get(action, "")
+        if failure is not None and channel and self._hear_otherwise(payload, channel, failure, out):
+            return
+        out.add(Quarantine(payload, str(error) or type(error).__name__))
+        if not action and (b"depth" in payload or b"changes" in payload):
+            channel = "depth"
+        self._fear_for(channel, payload, failure, out)
+
+    def _hear_otherwise(self, payload: bytes, channel: str, failure: Failure, out: Outcome) -> bool:
+        """Read it in a way that costs more: levels as pairs, or a list entry by entry."""
+        try:
+            if channel in {"depth", "depth_view"}:
+                named = with_named_levels(payload)
+                if named is None:
+                    return False
+                self._hear(decode(named), named, out)
+                return True
+            entries = pieces(payload)
+        except Exception:
+            return False
+        for whole, entry in entries:
+            try:
+                self._hear(decode(whole), whole, out)
+            except Exception as error:
+                out.add(Quarantine(entry, str(error)))
+                self._fear_for(channel, whole, failure, out)
+        return bool(entries)
+
+    def _fear_for(self, channel: str, payload: bytes, failure: Failure | None, out: Outcome) -> None:
+        """A frame of this channel was lost: tell those whom it may have concerned."""
+        asked = [each for each in self._asked.slots.get(channel, {}).values() if each.answer is not REFUSED]
+        text = payload.lower()
+        named = [each for each in asked if each.topic.key.rpartition("0x")[2].encode() in text]
+        if failure is not None and isinstance(failure.market_id, str) and channel not in BY_IDENTITY:
+            asked = named
+        asked = named or asked
+        if channel == "depth":
+            for each in asked:
+                if each.answer is CONFIRMED:
+                    out.add(*self._asked.heal(each, "quarantine", self._now))
+        elif asked:
+            out.add(Missed(tuple(each.topic for each in asked), "quarantine"))
+
+    # ── errors ──
+
+    def _hear_failure(self, failure: Failure, out: Outcome) -> None:
+        action = failure.action if isinstance(failure.action, str) else ""
+        market = normal_id(failure.market_id) if isinstance(failure.market_id, str) else ""
+        if failure.resync_required:
+            self._start_anew(market, failure.text, out)
+            return
+        code = "" if failure.code is None else str(failure.code)
+        text = f"o2 error {code}".rstrip() + f": {failure.text or 'no words'}"
+        if (reason := ending(code, text)) is not None:
+            if self.state is not State.ENDED:
+                self._move("ended")
+            out.add(End(reason))
+            return
+        channel = CHANNELS.get(action, "")
+        asked = [] if action.startswith("unsubscribe_") else self._asked.concerned(code, channel, market)
+        if code == ALREADY:
+            self._already(asked, text, out)
+        elif asked and (code in REFUSALS or (channel and code)):
+            self._refuse(asked, text, REFUSALS.get(code), out)
+        else:
+            self._asked.doubt()
+            out.add(Complain(f"o2_{code or 'error'}", text))
+
+    def _refuse(self, asked: list[Asked], text: str, retry_after: float | None, out: Outcome) -> None:
+        topics = tuple(each.topic for each in asked)
+        was_up = tuple(each.topic for each in asked if each.answer in (CONFIRMED, ASSUMED))
+        for each in asked:
+            each.answer = REFUSED
+        if was_up:
+            out.add(Missed(was_up, "unknown"))
+        out.add(Reject(topics, text, retry_after))
+
+    def _already(self, asked: list[Asked], text: str, out: Outcome) -> None:
+        """6000: the venue has it, which is what we want. But a book needs its snapshot."""
+        certain = bool(asked)
+        waiting = [each for each in asked or self._asked.waiting() if each.answer is not CONFIRMED]
+        books = [each for each in waiting if each.topic.channel == "depth"]
+        there = [each for each in waiting if each not in books]
+        for each in there:
+            each.answer = CONFIRMED if certain else ASSUMED
+        if there:
+            out.add(Confirm(tuple(each.topic for each in there), assumed=not certain))
+        again = [each for each in books if certain and not each.repeated]
+        for each in again:
+            out.add(*self._asked.repeat(each))
+        if not there and not again:
+            out.add(Complain(f"o2_{ALREADY}", text))
+
+    def _start_anew(self, market: str, said: str, out: Outcome) -> None:
+        """The venue lost its place, in one market or in all; trades may be missing as well."""
+        what = f"of market {market}" if market else "of all markets"
+        out.add(Complain("o2_resync", f"o2 requires a resync {what}" + (f": {said}" if said else "")))
+        for asked in list(self._depth.values()):
+            if market in ("", asked.topic.key) and asked.answer is CONFIRMED:
+                out.add(*self._asked.heal(asked, "unknown", self._now))
+        trades = [each for each in self._trades.values() if market in ("", each.topic.key)]
+        if trades:
+            out.add(Missed(tuple(each.topic for each in trades), "unknown"))
+
+
+def _failure_in(payload: bytes) -> Failure | None:
+    """The frame as an error may be read from it; None: it is no JSON object."""
+    try:
+        return decode_failure(payload)
+    except Exception:
+        return None
+
+
+# By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.
+HEAR: dict[type[Inbound], Callable[[O2Session, Any, bytes, Outcome], None]] = {
+    ChangeFrame: O2Session._hear_change,
+    SnapshotFrame: O2Session._hear_snapshot,
+    ViewFrame: O2Session._hear_view,
+    TradesFrame: O2Session._hear_trades,
+    NewTradesFrame: O2Session._hear_trades,
+    OrdersFrame: O2Session._hear_orders,
+    BalancesFrame: O2Session._hear_balances,
+    NonceFrame: O2Session._hear_nonce,
+    NewNonceFrame: O2Session._hear_nonce,
+}

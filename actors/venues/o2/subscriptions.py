@@ -1,0 +1,277 @@
+"""What one connection has asked O2 for, the frames that ask for it, and whom an answer concerns.
+
+O2 knows one depth, depth_view and trades subscription a market, and one orders, balances and nonce
+subscription a connection, each with all its identities: changing such a set means to give it up and
+to ask for the new one, with a gap in between. Replies bear no number of their request.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from enum import Enum
+
+import msgspec
+
+from actors.events import GapReason, Topic
+from actors.rules.session import Effect, Missed, Resent, Send
+from actors.venues.o2.messages import normal_id
+
+BY_MARKET = ("depth", "depth_view", "trades")
+BY_IDENTITY = ("orders", "balances", "nonce")
+ACKNOWLEDGED = frozenset({"depth", "depth_view"})  # by their first picture
+MARKET_CODES = frozenset({"2000", "2001"})  # not found, paused: true for all that is asked of it
+
+TRADES_REMEMBERED = 1_000  # at least; ids of each market
+REST = 1.0  # seconds between two snapshots of one market that the session asks for by itself
+
+
+class Answer(Enum):
+    WAITING = "waiting"
+    ASSUMED = "assumed"  # nothing but a PONG came
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+
+
+WAITING, ASSUMED, CONFIRMED, REFUSED = Answer  # looked up for every event
+
+
+class Recent:
+    """A bounded memory of ids: a new generation begins when the last one is full."""
+
+    def __init__(self, size: int = TRADES_REMEMBERED) -> None:
+        self._size = size
+        self._new: set[str] = set()
+        self._old: set[str] = set()
+
+    def add(self, id: str) -> bool:
+        """Whether it was not there."""
+        if id in self._new or id in self._old:
+            return False
+        if len(self._new) >= self._size:
+            self._old, self._new = self._new, set()
+        self._new.add(id)
+        return True
+
+
+class Asked:
+    """One topic as it was asked for on this connection.
+
+    A depth topic that is not confirmed awaits its snapshot: changes until then belong to an older
+    subscription.
+    """
+
+    __slots__ = ("answer", "healed_at", "precision", "repeated", "seen", "topic")
+
+    def __init__(self, topic: Topic, former: Asked | None = None) -> None:
+        self.topic = topic
+        self.answer = WAITING
+        self.repeated = False  # asked again, because the venue said that we had asked before
+        self.precision = next((int(value) for name, value in topic.options if name == "precision"), None)
+        self.healed_at: float = former.healed_at if former else float("-inf")  # monotonic seconds
+        self.seen: Recent = former.seen if former else Recent()  # trades
+
+
+Slot = dict[str, Asked]  # by key: a market, or an identity
+
+
+class Subscriptions:
+    """Not thread-safe; methods that ask answer with the effects that do it."""
+
+    def __init__(self) -> None:
+        self.slots: dict[str, Slot] = {channel: {} for channel in (*BY_MARKET, *BY_IDENTITY)}
+        self._precisions: dict[tuple[str, str], set[int | None]] = {}  # ever asked for, by channel and key
+        self._fences: deque[tuple[Asked, ...]] = deque()  # for each PING on its way: whom it vouches for
+
+    # ── asking ──
+
+    def ask(self, topics: Iterable[Topic]) -> list[Effect]:
+        effects: list[Effect] = []
+        unacknowledged: list[Asked] = []
+        for channel, group in _by_channel(topics).items():
+            if channel in BY_IDENTITY:
+                effects += self._set_identities(channel, group)
+            else:
+                for topic in group:
+                    effects += self._ask_market(topic)
+            if channel not in ACKNOWLEDGED:
+                unacknowledged += self.slots[channel].values()
+        return effects + self._fence(unacknowledged)
+
+    def drop(self, topics: Iterable[Topic]) -> list[Effect]:
+        effects: list[Effect] = []
+        kept: list[Asked] = []
+        for channel, group in _by_channel(topics).items():
+            slot = self.slots[channel]
+            gone = [asked for topic in group if (asked := slot.get(topic.key)) and asked.topic == topic]
+            for asked in gone:
+                if asked.answer is REFUSED or channel in BY_MARKET:
+                    del slot[asked.topic.key]
+            known = [asked.topic for asked in gone if asked.answer is not REFUSED]
+            if channel in BY_MARKET:
+                effects += [_frame("unsubscribe", channel, [topic]) for topic in known]
+            elif known:
+                effects += self._set_identities(channel, (), known)
+                kept += slot.values()
+        return effects + self._fence(kept)
+
+    def again(self, topics: Iterable[Topic]) -> list[Effect]:
+        """From the start, with the seam marked; topics that the venue does not have are passed over."""
+        held = tuple(topic for topic in topics if self.has(topic))
+        if not held:
+            return []
+        return [Missed(held, "unknown"), *self.ask(held), Resent(held)]
+
+    def heal(self, asked: Asked, why: GapReason, now: float) -> list[Effect]:
+        """A change of this book was lost: a new snapshot is needed.
+
+        A venue whose every change is broken is not to be asked at the speed of its answers: within
+        `REST` of the last time the topic only waits, and the registry's ack timeout asks.
+        """
+        topics = (asked.topic,)
+        if now - asked.healed_at < REST:
+            asked.answer = WAITING
+            return [Missed(topics, why), Resent(topics)]
+        asked.healed_at = now
+        return [Missed(topics, why), *self._ask_market(asked.topic), Resent(topics)]
+
+    def repeat(self, asked: Asked) -> list[Effect]:
+        """Give up and ask, in the same breath: what the venue has is not what we know of."""
+        asked.repeated = True
+        topics = [asked.topic]
+        return [
+            _frame("unsubscribe", asked.topic.channel, topics),
+            _frame("subscribe", asked.topic.channel, topics),
+        ]
+
+    def _ask_market(self, topic: Topic) -> list[Effect]:
+        slot = self.slots[topic.channel]
+        former = slot.get(topic.key)
+        asked = slot[topic.key] = Asked(topic, former)
+        self._precisions.setdefault((topic.channel, topic.key), set()).add(asked.precision)
+        effects: list[Effect] = []
+        if former is not None and former.answer is not REFUSED:
+            effects.append(_frame("unsubscribe", topic.channel, [topic]))
+        return [*effects, _frame("subscribe", topic.channel, [topic])]
+
+    def _set_identities(
+        self, channel: str, wanted: Sequence[Topic], unwanted: Sequence[Topic] = ()
+    ) -> list[Effect]:
+        slot = self.slots[channel]
+        held = [asked.topic for asked in slot.values() if asked.answer is not REFUSED]
+        others = [topic for topic in held if topic not in wanted and topic not in unwanted]
+        slot.clear()
+        slot.update((topic.key, Asked(topic)) for topic in (*others, *wanted))
+        effects: list[Effect] = []
+        if held:
+            effects.append(_frame("unsubscribe", channel, held))
+        if slot:
+            effects.append(_frame("subscribe", channel, [asked.topic for asked in slot.values()]))
+        if others:
+            return [Missed(tuple(others), "unknown"), *effects, Resent(tuple(others))]
+        return effects
+
+    # ── the fence: O2 handles frames in order, so a PONG after a request means: it was not refused ──
+    # That is our reading. Where no PONG comes, the registry's ack timeout assumes the same, later.
+
+    def _fence(self, asked: Iterable[Asked]) -> list[Effect]:
+        waiting = tuple(each for each in asked if each.answer is WAITING)
+        if not waiting:
+            return []
+        self._fences.append(waiting)
+        return [Send("PING")]
+
+    def pinged(self) -> None:
+        """A PING was sent that vouches for nobody."""
+        self._fences.append(())
+
+    def ponged(self) -> list[Asked]:
+        """Those whom this PONG vouches for, and who still wait."""
+        vouched = self._fences.popleft() if self._fences else ()
+        return [
+            asked
+            for asked in vouched
+            if asked.answer is WAITING and self.slots[asked.topic.channel].get(asked.topic.key) is asked
+        ]
+
+    def doubt(self) -> None:
+        """An error came that may concern anybody: no PONG on its way vouches any more."""
+        self._fences = deque(() for _ in self._fences)
+
+    # ── finding ──
+
+    def has(self, topic: Topic) -> bool:
+        asked = self.slots[topic.channel].get(topic.key)
+        return asked is not None and asked.topic == topic and asked.answer is not REFUSED
+
+    def market(self, channel: str, id: str) -> Asked | None:
+        """Who asked for this market; a frame that names none belongs to the only one there is.
+
+        Raises:
+            ValueError: no market is named, and there are several.
+        """
+        slot = self.slots[channel]
+        if id:
+            return slot.get(normal_id(id))
+        if len(slot) > 1:
+            raise ValueError("a frame without market_id, and several markets are subscribed to")
+        return next(iter(slot.values()), None)
+
+    def outdated(self, asked: Asked, precision: int | None) -> bool:
+        """Whether a frame of this precision belongs to an older subscription of the market."""
+        if precision is None or precision == asked.precision:
+            return False
+        return precision in self._precisions[asked.topic.channel, asked.topic.key]
+
+    def waiting(self) -> list[Asked]:
+        return [
+            asked
+            for slot in self.slots.values()
+            for asked in slot.values()
+            if asked.answer in (WAITING, ASSUMED)
+        ]
+
+    def concerned(self, code: str, channel: str, market: str) -> list[Asked]:
+        """Whom an error is about that names a channel and a market, or leaves them empty."""
+        if channel in BY_IDENTITY:
+            slot = self.slots[channel].values()
+            return [asked for asked in slot if asked.answer is not REFUSED]
+        if channel in self.slots and market:
+            asked = self.slots[channel].get(market)
+            return [asked] if asked is not None else []
+        waiting = [asked for asked in self.waiting() if asked.answer is WAITING]
+        if channel in self.slots:
+            waiting = [asked for asked in waiting if asked.topic.channel == channel]
+        elif market:
+            waiting = [asked for asked in waiting if asked.topic.key == market]
+            if code in MARKET_CODES:
+                return waiting
+        requests = {
+            asked.topic.channel if asked.topic.channel in BY_IDENTITY else str(asked.topic)
+            for asked in waiting
+        }
+        return waiting if len(requests) == 1 else []
+
+
+def _by_channel(topics: Iterable[Topic]) -> dict[str, list[Topic]]:
+    groups: dict[str, list[Topic]] = {}
+    for topic in dict.fromkeys(topics):
+        groups.setdefault(topic.channel, []).append(topic)
+    return groups
+
+
+def _frame(verb: str, channel: str, topics: Sequence[Topic]) -> Send:
+    fields: dict[str, object] = {"action": f"{verb}_{channel}"}
+    if channel in BY_MARKET:
+        fields["market_id"] = topics[0].key
+        if verb == "subscribe":
+            options = dict(topics[0].options)
+            fields |= {name: options[name] for name in ("precision", "frequency") if name in options}
+    elif (verb, channel) != ("unsubscribe", "orders"):  # that one takes no identities
+        fields["identities"] = [_identity(topic.key) for topic in topics]
+    return Send(msgspec.json.encode(fields).decode())
+
+
+def _identity(key: str) -> dict[str, str]:
+    address = key.removeprefix("Address:")
+    return {"ContractId": key} if address == key else {"Address": address}

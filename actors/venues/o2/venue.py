@@ -1,0 +1,180 @@
+"""What O2 offers: its channels, their keys and options, its addresses, and where a topic lies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import ClassVar, Literal, cast
+
+from actors.errors import LinewardenError
+from actors.events import Option, Options, Topic
+from actors.messages import Endpoint
+from actors.rules.session import Session
+from actors.rules.venue import Channel, Venue, VenueSettings
+from actors.venues.channel import ChannelOf
+from actors.venues.o2.messages import (
+    Balance,
+    DepthChange,
+    DepthSnapshot,
+    DepthView,
+    Nonce,
+    Order,
+    Trade,
+    identity_key,
+    normal_id,
+)
+from actors.venues.o2.session import O2Session
+from actors.venues.o2.subscriptions import BY_IDENTITY
+
+DEPTH: ChannelOf[DepthSnapshot | DepthChange] = ChannelOf("depth")
+DEPTH_VIEW: ChannelOf[DepthView] = ChannelOf("depth_view")
+TRADES: ChannelOf[Trade] = ChannelOf("trades")
+ORDERS: ChannelOf[Order] = ChannelOf("orders")
+BALANCES: ChannelOf[Balance] = ChannelOf("balances")
+NONCE: ChannelOf[Nonce] = ChannelOf("nonce")
+
+Network = Literal["mainnet", "testnet", "devnet"]
+URLS: Mapping[Network, str] = {
+    "mainnet": "wss://api.o2.app/v1/ws",
+    "testnet": "wss://api.testnet.o2.app/v1/ws",
+    "devnet": "wss://api.devnet.o2.app/v1/ws",
+}
+
+PRECISIONS = tuple(str(10**level) for level in range(1, 10))
+FREQUENCIES = ("100ms", "500ms", "1s", "3s")
+VALUES: Mapping[str, tuple[str, ...]] = {"precision": PRECISIONS, "frequency": FREQUENCIES}
+DEFAULTS: Mapping[str, str] = {"precision": "10", "frequency": "500ms"}
+
+ID_DIGITS = 64  # an id has 32 bytes
+IDENTITIES = 10  # in one subscription
+PING_INTERVAL = 20.0  # seconds; O2 recommends 30, and closes after 60 without a message
+
+_PRECISION = f"which prices are one level: a power of ten, 10 (finest, the default) to {PRECISIONS[-1]}"
+_FREQUENCY = f"how often: {', '.join(FREQUENCIES)}; by default {DEFAULTS['frequency']}"
+_MARKET = "market id, 0x…"
+_IDENTITY = "trade account's contract id, 0x…; a wallet is Address:0x…"
+
+
+class O2Settings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    network: Network = "mainnet"  # where no url is given
+
+
+def _channels() -> dict[str, Channel]:
+    every = (
+        Channel(
+            str(DEPTH),
+            DepthSnapshot | DepthChange,
+            "the book: a snapshot, then signed changes to it",
+            key=_MARKET,
+            options={"precision": _PRECISION},
+            deltas=True,
+            resyncable=True,
+        ),
+        Channel(
+            str(DEPTH_VIEW),
+            DepthView,
+            "the whole book again and again, at a rate",
+            key=_MARKET,
+            options={"precision": _PRECISION, "frequency": _FREQUENCY},
+        ),
+        Channel(str(TRADES), Trade, "public trades", key=_MARKET, acknowledged=False),
+        Channel(str(ORDERS), Order, "an account's orders", key=_IDENTITY, acknowledged=False, account=True),
+        Channel(
+            str(BALANCES), Balance, "an account's balances", key=_IDENTITY, acknowledged=False, account=True
+        ),
+        Channel(str(NONCE), Nonce, "an account's nonce", key=_IDENTITY, acknowledged=False),
+    )
+    return {channel.name: channel for channel in every}
+
+
+class O2(Venue):
+    """O2 Exchange on the Fuel network. No login; one socket bears every channel.
+
+    Keys in their canonical form: ids in lower case with `0x`; an identity that is a contract, as a
+    trader's is, is its id, one that is a wallet `Address:0x…`. Options are texts, and depth topics
+    always have theirs.
+    """
+
+    name: ClassVar[str] = "o2"
+    about: ClassVar[str] = "O2 Exchange (Fuel): books, trades, orders, balances"
+    Settings: ClassVar[type[VenueSettings]] = O2Settings
+    channels: ClassVar[Mapping[str, Channel]] = _channels()
+    ping_interval: ClassVar[float] = PING_INTERVAL
+    limits: ClassVar[Mapping[str, str]] = {
+        "identities": f"{IDENTITIES} in one channel of a connection; more open another connection",
+        "books": "one depth and one depth_view a market and connection; another precision opens another",
+        "silence": "closed after 60 s without a message from us",
+    }
+
+    def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
+        known = self.channel(channel)
+        if known.name in BY_IDENTITY:
+            key = self._identity(known, key)
+        else:
+            key = normal_id(self._hex(known, key, key))
+        return Topic(self.feed, known.name, key, self._options(known, options))
+
+    def endpoint(self, line: str) -> Endpoint:
+        return Endpoint(self.settings.url or URLS[cast(O2Settings, self.settings).network])
+
+    def session(self, line: str) -> Session:
+        return O2Session()
+
+    def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
+        """The first of `feed`, `feed/2`, `feed/3`, … where O2's limits leave room for it."""
+        for line, topics in placed.items():
+            if topic in topics:
+                return line
+        line, number = self.feed, 1
+        while not _fits(topic, placed.get(line, ())):
+            number += 1
+            line = f"{self.feed}/{number}"
+        return line
+
+    def _identity(self, channel: Channel, key: str) -> str:
+        kind, colon, id = key.strip().rpartition(":")
+        if colon and kind.lower() not in {"address", "contractid"}:
+            raise LinewardenError(
+                f"{self.feed}: {channel.name} takes a {_IDENTITY}; {key!r} begins with {kind!r}"
+                + _nearest(kind, ("Address", "ContractId"))
+            )
+        return identity_key(f"{kind}{colon}{self._hex(channel, id, key)}")
+
+    def _hex(self, channel: Channel, id: str, key: str) -> str:
+        digits = id.strip().lower().removeprefix("0x")
+        if not digits or len(digits) > ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
+            what = "no key" if not key else f"{key!r}"
+            hint = "" if channel.name in BY_IDENTITY else " O2 lists its markets' ids at /v1/markets."
+            raise LinewardenError(
+                f"{self.feed}: {channel.name} takes a {channel.key}, of at most {ID_DIGITS} hexadecimal "
+                f"digits, and was given {what}.{hint}"
+            )
+        return digits
+
+    def _options(self, channel: Channel, options: Mapping[str, Option]) -> Options:
+        for name in options:
+            if name not in channel.options:
+                takes = ", ".join(channel.options) or "none"
+                raise LinewardenError(
+                    f"{self.feed}: {channel.name} has no option {name!r}{_nearest(name, channel.options)}. "
+                    f"It takes: {takes}."
+                )
+        chosen = {name: str(options.get(name, DEFAULTS[name])) for name in channel.options}
+        for name, value in chosen.items():
+            if value not in VALUES[name]:
+                raise LinewardenError(
+                    f"{self.feed}: {name} of {channel.name} is one of {', '.join(VALUES[name])}, "
+                    f"not {value!r}{_nearest(value, VALUES[name])}."
+                )
+        return tuple(sorted(chosen.items()))
+
+
+def _fits(topic: Topic, others: Collection[Topic]) -> bool:
+    if topic.channel in BY_IDENTITY:
+        return sum(other.channel == topic.channel for other in others) < IDENTITIES
+    return not any(other.channel == topic.channel and other.key == topic.key for other in others)
+
+
+def _nearest(word: str, known: Collection[str]) -> str:
+    near = get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

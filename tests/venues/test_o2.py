@@ -1,0 +1,141 @@
+"""What O2 offers: keys and options in one form, mistakes with advice, topics on lines."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, assert_type, get_type_hints
+
+import msgspec
+import pytest
+
+from actors.errors import LinewardenError
+from actors.events import Topic
+from actors.venues import VENUES, o2
+from actors.venues.channel import ChannelOf
+
+VENUE = o2.O2("desk", o2.O2Settings())
+ID = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("channel", "key", "canonical"),
+    [
+        ("depth", ID.upper(), "0x" + ID),
+        ("trades", "0X" + ID, "0x" + ID),
+        ("depth_view", " 0xAA ", "0xaa"),
+        ("orders", "0xC0DE", "0xc0de"),
+        ("orders", "C0DE", "0xc0de"),
+        ("balances", "ContractId:0xC0DE", "0xc0de"),
+        ("nonce", "contractid:C0DE", "0xc0de"),
+        ("nonce", "Address:C0DE", "Address:0xc0de"),
+        ("nonce", "address:0xc0de", "Address:0xc0de"),
+    ],
+)
+def test_spellings_of_a_key_are_one_topic(channel: str, key: str, canonical: str) -> None:
+    assert VENUE.topic(channel, key, {}).key == canonical
+
+
+def test_options_are_texts_and_depth_topics_have_all_of_theirs() -> None:
+    assert VENUE.topic("depth", "aa", {}) == VENUE.topic("depth", "aa", {"precision": 10})
+    assert VENUE.topic("depth", "aa", {}).options == (("precision", "10"),)
+    topic = VENUE.topic("depth_view", "aa", {"precision": 1000})
+    assert topic == Topic("desk", "depth_view", "0xaa", (("frequency", "500ms"), ("precision", "1000")))
+    assert VENUE.topic("trades", "aa", {}).options == ()
+
+
+def test_a_topic_made_with_a_typed_name_is_of_plain_strings() -> None:
+    topic = VENUE.topic(o2.TRADES, "aa", {})
+    assert topic == Topic("desk", "trades", "0xaa")
+    assert type(topic.channel) is str  # msgspec encodes no subclass of it
+    assert all(type(name) is str for name in VENUE.channels)
+    msgspec.json.encode(topic)
+
+
+def test_typed_names_carry_their_events() -> None:
+    assert_type(o2.TRADES, ChannelOf[o2.Trade])
+    assert_type(o2.DEPTH, ChannelOf[o2.DepthSnapshot | o2.DepthChange])
+    assert {o2.DEPTH, o2.DEPTH_VIEW, o2.TRADES, o2.ORDERS, o2.BALANCES, o2.NONCE} == set(VENUE.channels)
+    assert get_type_hints(o2.Level) == {"price": int, "quantity": int}
+
+
+@pytest.mark.parametrize(
+    ("channel", "key", "options", "words"),
+    [
+        ("dept", "aa", {}, "did you mean 'depth'?"),
+        ("depth", "", {}, "takes a market id, 0x…, of at most 64 hexadecimal digits, and was given no key."),
+        ("depth", "FUEL/USDC", {}, "was given 'FUEL/USDC'. O2 lists its markets' ids at /v1/markets."),
+        ("depth", "0x" + "a" * 65, {}, "of at most 64 hexadecimal digits"),
+        ("orders", "Adress:0xaa", {}, "begins with 'Adress'; did you mean 'Address'?"),
+        ("orders", "Address:zz", {}, "was given 'Address:zz'."),
+        ("orders", "0x", {}, "was given '0x'."),
+        ("depth", "aa", {"precison": "10"}, "has no option 'precison'; did you mean 'precision'?"),
+        ("trades", "aa", {"precision": "10"}, "no option 'precision'. It takes: none."),
+        ("depth", "aa", {"precision": "1"}, "precision of depth is one of 10, 100, "),
+        ("depth", "aa", {"precision": True}, "not 'True'"),
+        ("depth_view", "aa", {"frequency": "10ms"}, "one of 100ms, 500ms, 1s, 3s, not '10ms'; did you mean"),
+    ],
+)
+def test_a_mistake_is_told_with_advice(channel: str, key: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(LinewardenError, match=re.escape(words)) as raised:
+        VENUE.topic(channel, key, options)
+    assert str(raised.value).startswith("desk: ")
+
+
+def test_the_endpoint_is_the_networks_or_the_one_that_is_given() -> None:
+    def url(**settings: Any) -> str:
+        return o2.O2("o2", msgspec.convert(settings, o2.O2Settings)).endpoint("o2").url
+
+    assert url() == "wss://api.o2.app/v1/ws"
+    assert url(network="testnet") == "wss://api.testnet.o2.app/v1/ws"
+    assert url(network="devnet") == "wss://api.devnet.o2.app/v1/ws"
+    assert url(network="devnet", url="ws://127.0.0.1:1/v1/ws") == "ws://127.0.0.1:1/v1/ws"
+    with pytest.raises(msgspec.ValidationError, match="network"):
+        url(network="testnett")
+
+
+def placed(*topics: Topic) -> dict[str, list[Topic]]:
+    lines: dict[str, list[Topic]] = {}
+    for topic in topics:
+        lines.setdefault(VENUE.place(topic, lines), []).append(topic)
+    return lines
+
+
+def test_another_precision_of_a_market_lies_on_another_line() -> None:
+    fine, coarse, coarser = (VENUE.topic("depth", "aa", {"precision": 10**n}) for n in (1, 2, 3))
+    view, other = VENUE.topic("depth_view", "aa", {}), VENUE.topic("depth", "bb", {"precision": 100})
+    assert placed(fine, coarse, view, other, coarser) == {
+        "desk": [fine, view, other],
+        "desk/2": [coarse],
+        "desk/3": [coarser],
+    }
+
+
+def test_ten_identities_lie_on_a_line() -> None:
+    orders = [VENUE.topic("orders", f"{number:x}", {}) for number in range(23)]
+    balances = [VENUE.topic("balances", f"{number:x}", {}) for number in range(3)]
+    lines = placed(*orders, *balances)
+    assert lines == {"desk": orders[:10] + balances, "desk/2": orders[10:20], "desk/3": orders[20:]}
+
+
+def test_a_topic_stays_where_it_is_and_gaps_are_filled() -> None:
+    orders = [VENUE.topic("orders", f"{number:x}", {}) for number in range(12)]
+    lines = {"desk/2": orders[:10], "desk": orders[10:11]}
+    assert VENUE.place(orders[3], lines) == "desk/2"
+    assert VENUE.place(orders[11], lines) == "desk"
+
+
+def test_o2_is_known_by_its_name() -> None:
+    assert VENUES["o2"] is o2.O2
+    assert o2.O2.ping_interval <= 30
+    assert {name for name, channel in o2.O2.channels.items() if channel.account} == {"orders", "balances"}
+    assert {name for name, channel in o2.O2.channels.items() if channel.acknowledged} == {
+        "depth",
+        "depth_view",
+    }
+
+
+def test_what_a_user_computes_with() -> None:
+    balance = o2.Balance("0xaa", "0xf0", 10, 990, 900)
+    assert (balance.available, balance.total) == (990, 1000)
+    order = o2.Order("0x1", "0xaa", "0xbb", "open", "buy", "Spot", 10, 4, 2, 2)
+    assert order.remaining == 6

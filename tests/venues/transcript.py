@@ -1,0 +1,155 @@
+"""Transcripts: what a session hears, says and does, in the marks that our logs use.
+
+    # a title: a new session
+    * subscribe depth/0xaa          we ask of the session; also unsubscribe, resync, ping, wait SECONDS
+    < {"action": ...}               the venue said it
+    > {"action": ...}               we say it
+    = confirmed depth/0xaa          any other effect
+
+What follows a `*` or `<` is all that comes of it, in order. A line that ends with … may go on.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+
+from actors.events import Topic
+from actors.rules.session import (
+    TEXT,
+    Announce,
+    Answered,
+    Complain,
+    Confirm,
+    Deliver,
+    Duplicates,
+    Effect,
+    End,
+    Missed,
+    Quarantine,
+    Reject,
+    Resent,
+    Send,
+    Session,
+    Unrouted,
+)
+from actors.rules.venue import Venue
+
+
+class Transcript(Struct, frozen=True):
+    title: str
+    lines: tuple[str, ...]
+
+
+def transcripts(directory: Path) -> Iterator[Transcript]:
+    """All that stand in the text files of a directory."""
+    for path in sorted(directory.glob("*.txt")):
+        for part in path.read_text().split("\n# ")[1:]:
+            title, *lines = part.strip().splitlines()
+            yield Transcript(f"{path.stem}: {title}", tuple(line.strip() for line in lines if line.strip()))
+
+
+class Player:
+    """Plays transcripts through sessions of one venue."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._defaults = {name: venue.topic(name, "0x1", {}).options for name in venue.channels}
+
+    def play(self, transcript: Transcript) -> None:
+        """Compares each answer of a new session with the one that is written."""
+        session = self._venue.session(self._venue.feed)
+        session.opened(0.0)
+        now = 0.0
+        lines = list(transcript.lines)
+        while lines:
+            line = lines.pop(0)
+            wanted: list[str] = []
+            while lines and lines[0][0] in ">=":
+                wanted.append(lines.pop(0))
+            if line.startswith("* wait "):
+                now += float(line.removeprefix("* wait "))
+                continue
+            told = [text for effect in self._do(session, line, now) for text in self.show(effect)]
+            assert matched(told, wanted) == wanted, line
+
+    def topic(self, text: str) -> Topic:
+        path, _, query = text.partition("?")
+        channel, _, key = path.partition("/")
+        options = dict(pair.split("=") for pair in query.split("&")) if query else {}
+        return self._venue.topic(channel, key, options)
+
+    def _do(self, session: Session, line: str, now: float) -> list[Effect]:
+        mark, _, text = line.partition(" ")
+        if mark == "<":
+            return session.received([(TEXT, text.encode())], now)
+        assert mark == "*", line
+        verb, *words = shlex.split(text)
+        if verb == "ping":
+            return session.ping(now)
+        ask = {"subscribe": session.subscribe, "unsubscribe": session.unsubscribe, "resync": session.resync}
+        return ask[verb]([self.topic(word) for word in words], now)
+
+    def show(self, effect: Effect) -> Iterator[str]:
+        match effect:
+            case Send(payload=payload):
+                yield f"> {payload!s}"
+            case Deliver(pairs=pairs):
+                yield from (f"= {self._names([topic])} {told(event)}" for topic, event in pairs)
+            case Confirm(topics=topics, assumed=assumed):
+                yield f"= {'assumed' if assumed else 'confirmed'} {self._names(topics)}"
+            case Resent(topics=topics):
+                yield f"= resent {self._names(topics)}"
+            case Missed(topics=topics, reason=reason):
+                yield f"= missed {self._names(topics)} ({reason})"
+            case Reject(topics=topics, reason=reason, retry_after=retry_after):
+                again = "" if retry_after is None else f"; again after {retry_after:g} s"
+                yield f"= rejected {self._names(topics)}: {reason}{again}"
+            case Complain(code=code, text=text):
+                yield f"= complaint {code}: {text}"
+            case End(reason=reason):
+                yield f"= end {type(reason).__name__} {reason.code}: {reason.text}"
+            case Quarantine(error=error):
+                yield f"= quarantined: {error}"
+            case Unrouted(count=count) | Duplicates(count=count):
+                yield f"= {type(effect).__name__.lower()} {count}"
+            case Answered() | Announce():
+                yield f"= {type(effect).__name__.lower()}"
+
+    def _names(self, topics: tuple[Topic, ...] | list[Topic]) -> str:
+        return " ".join(self._name(topic) for topic in topics)
+
+    def _name(self, topic: Topic) -> str:
+        """Without the feed, and without options that are the default."""
+        if topic.options == self._defaults[topic.channel]:
+            topic = structs.replace(topic, options=())
+        return str(topic).partition("/")[2]
+
+
+def matched(told: list[str], wanted: list[str]) -> list[str]:
+    """What was told, with the lines that the transcript cuts short cut short."""
+    cuts = [want[:-1] if want.endswith("…") else None for want in wanted] + [None] * len(told)
+    return [
+        cut + "…" if cut is not None and text.startswith(cut) else text
+        for text, cut in zip(told, cuts, strict=False)
+    ]
+
+
+def told(event: Any) -> str:
+    """An event in one line: its fields that are not the default, and levels as price:quantity."""
+    parts = [type(event).__name__]
+    for field in structs.fields(event):
+        value = getattr(event, field.name)
+        if value == field.default:
+            continue
+        if isinstance(value, tuple) and all(hasattr(level, "price") for level in value):
+            value = ",".join(f"{level.price}:{level.quantity}" for level in value) or "-"
+        elif not isinstance(value, (str, int)):
+            value = msgspec.json.encode(value).decode()
+        parts.append(f"{field.name}={value}")
+    return " ".join(parts)

@@ -27,6 +27,20 @@ SLICE = 0.1 if sys.platform == "win32" else None
 KEPT_GAPS = 1_000
 
 
+class _Process:
+    """A forked child's `here` is another: locks that a thread of the parent held stay locked there."""
+
+    here = object()
+
+
+def _forked() -> None:
+    _Process.here = object()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 class Desk(Protocol):
     """What a stream needs of its runtime."""
 
@@ -73,7 +87,7 @@ class Stream(Generic[Event]):
         self._ended = False  # and it was delivered
         self._quiet = False  # the end was asked for: iteration just stops
         self._passed: deque[Gap] = deque(maxlen=KEPT_GAPS)
-        self._pid = os.getpid()
+        self._home = _Process.here
         self.handler_errors = 0  # how often a handler of `Runtime.on` raised
 
     # ── reading ──
@@ -122,7 +136,7 @@ class Stream(Generic[Event]):
     def with_markers(self) -> Iterator[Event | Marker]:
         """Events, and `Lifecycle`, `Gap` and `Closed` in their places. Ends after `Closed`."""
         while not self._ended:
-            item = self._next(None)
+            item = self._next()
             yield cast("Event | Marker", item.event if isinstance(item, Waiting) else item)
 
     def with_meta(self) -> Iterator[Received[Event]]:
@@ -208,9 +222,11 @@ class Stream(Generic[Event]):
 
     def open_inlet(self) -> Inlet:
         """The one way in from now on; a former one is fenced."""
+        inlet = Inlet(self)
         with self._ready:
-            self._inlet = Inlet(self)
-            return self._inlet
+            if self._end is None:  # else nothing may follow it, whoever comes
+                self._inlet = inlet
+        return inlet
 
     def end(self, reason: str, *, quiet: bool) -> None:
         """Put `Closed` behind everything; later calls change nothing."""
@@ -251,26 +267,35 @@ class Stream(Generic[Event]):
     def _next_event(self, timeout: float | None) -> Waiting | None:
         """The next event; None: the stream has ended as somebody wanted."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._ended:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            item = self._next(left)
+        while not self._is_over():
+            item = self._next(deadline, timeout)
             if isinstance(item, Waiting):
                 return item
-        if self._quiet or self._end is None:
-            return None
-        raise StreamClosed(self._end.reason)
+        return None
 
-    def _next(self, timeout: float | None) -> Waiting | Marker:
-        deadline = None if timeout is None else time.monotonic() + timeout
+    def _is_over(self) -> bool:
+        """Whether `Closed` was delivered.
+
+        Raises:
+            StreamClosed: it was, and nobody had asked for it.
+        """
+        if self._ended and self._end is not None and not self._quiet:
+            raise StreamClosed(self._end.reason)
+        return self._ended
+
+    def _next(self, deadline: float | None = None, timeout: float | None = None) -> Waiting | Marker:
+        self._refuse_forked()
         with self._ready:
             while (item := self._take()) is None:
-                if os.getpid() != self._pid:
-                    raise ForkError
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     raise Timeout(f"no event on {self.feed}/{self.channel} within {timeout} s")
                 self._ready.wait(SLICE if left is None else min(left, SLICE or left))
             return item
+
+    def _refuse_forked(self) -> None:
+        if self._home is not _Process.here:
+            raise ForkError
 
     def _take_event(self) -> Waiting | None:
         while (item := self._take()) is not None:
@@ -280,11 +305,10 @@ class Stream(Generic[Event]):
 
     def _take(self) -> Waiting | Marker | None:
         item = self._mailbox.take()
-        if isinstance(item, Waiting):
-            if self._hungry and self._mailbox.roomy:
-                self._hungry = False
-                self._on_drained(self.id)
-        elif isinstance(item, Gap):
+        if self._hungry and self._mailbox.roomy:
+            self._hungry = False
+            self._on_drained(self.id)
+        if isinstance(item, Gap):
             self._passed.append(item)
         elif isinstance(item, Closed):
             self._ended = True
@@ -319,10 +343,11 @@ class Inlet:
             mailbox = stream._mailbox
             mailbox.put(pairs, received_ns, epoch, order)
             stream._wake()
-            if isinstance(mailbox, Line) and (mailbox.full or mailbox.cut):
+            if not isinstance(mailbox, Line):
+                return False
+            if mailbox.full or mailbox.cut:  # a cut topic starts anew when there is room for it
                 stream._hungry = True
-                return True
-            return False
+            return mailbox.full
 
     def mark(self, marker: Marker) -> None:
         stream = self._stream
@@ -386,12 +411,11 @@ def merge(*streams: Stream[Any]) -> Iterator[Received[Any]]:
 
 
 def _merged(streams: list[Stream[Any]], waker: threading.Event) -> Iterator[Received[Any]]:
-    while streams:
+    while streams := [stream for stream in streams if not stream._is_over()]:
+        streams[0]._refuse_forked()
         waker.clear()
         waiting = [(order, stream) for stream in streams if (order := _order(stream)) is not None]
         if not waiting:
-            if os.getpid() != streams[0]._pid:
-                raise ForkError
             waker.wait(SLICE)
             continue
         _, first = min(waiting, key=lambda pair: pair[0])
@@ -399,10 +423,6 @@ def _merged(streams: list[Stream[Any]], waker: threading.Event) -> Iterator[Rece
             item = first._take()
         if isinstance(item, Waiting):
             yield _received(item)
-        elif isinstance(item, Closed):
-            streams.remove(first)
-            if not first._quiet:
-                raise StreamClosed(item.reason)
 
 
 def _order(stream: Stream[Any]) -> int | None:

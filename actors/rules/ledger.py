@@ -170,7 +170,7 @@ class Ledger:
         self._lives.get(line, {}).pop(epoch, None)
 
     def next_batch(self, line: str, epoch: int, size: int) -> tuple[Topic, ...]:
-        """The next topics to send, in the order of wanting, one channel's together; now `sent`."""
+        """The next topics to send, in the order of wanting; now `sent`."""
         life = self._life(line, epoch)
         if life is None:
             return ()
@@ -187,7 +187,10 @@ class Ledger:
         return life is not None and any(life.states.get(topic) == DESIRED for topic in life.waiting)
 
     def confirm(self, line: str, epoch: int, topics: Iterable[Topic], *, assumed: bool) -> tuple[Topic, ...]:
-        """Those of them that this changed. An assumption never overrules an answer."""
+        """Those of them that this changed. An assumption never overrules an answer.
+
+        What is not sent yet has no answer: this one is to an earlier wish, taken back meanwhile.
+        """
         life = self._life(line, epoch)
         if life is None:
             return ()
@@ -195,18 +198,19 @@ class Ledger:
             topic
             for topic in topics
             if (state := life.states.get(topic)) is not None
-            and not (state == CONFIRMED or (assumed and state.state in {"confirmed", "rejected"}))
+            and state not in {DESIRED, CONFIRMED}
+            and not (assumed and state.state in {"confirmed", "rejected"})
         ]
         for topic in changed:
             life.answer(topic, ASSUMED if assumed else CONFIRMED)
         return tuple(changed)
 
     def reject(self, line: str, epoch: int, topics: Iterable[Topic], reason: str) -> tuple[Topic, ...]:
-        """Those of them that are wanted here."""
+        """Those of them that are wanted here and have been sent."""
         life = self._life(line, epoch)
         if life is None:
             return ()
-        known = tuple(topic for topic in topics if topic in life.states)
+        known = tuple(topic for topic in topics if life.states.get(topic, DESIRED) != DESIRED)
         for topic in known:
             life.answer(topic, SubscriptionState("rejected", reason=reason))
         return known

@@ -74,7 +74,7 @@ class Health(Struct, frozen=True):
 
 
 def health(inputs: HealthInputs) -> Health:
-    """0 unless live; else 100 less what is wrong; at most 50 with a stale subscription.
+    """0 unless live; else 100 less what is wrong, at least 1; at most 50 with a stale subscription.
 
     Less: 1 for each 25 ms of round trip over 50 ms (at most 20), 15 a missed pong (at most 30), 10 a
     restart (at most 40), 2 a quarantined message (at most 20). A quiet market costs nothing.
@@ -85,7 +85,7 @@ def health(inputs: HealthInputs) -> Health:
     score = 100 - slow
     score -= min(30, 15 * inputs.missed_pongs)
     score -= min(40, 10 * inputs.restarts)
-    score -= min(20, 2 * inputs.quarantined)
+    score = max(1, score - min(20, 2 * inputs.quarantined))
     return Health(min(score, 50) if inputs.stale_topics else score, inputs)
 
 

@@ -165,8 +165,8 @@ class Line(Mailbox):
 
     def resume(self, topic: Topic) -> None:
         """The topic starts anew here: mark what was lost of it and take its events again."""
+        self._settle_back(but=self.cut - {topic})
         self.cut.discard(topic)
-        self._settle_back(but=self.cut)
 
     def _take_item(self) -> Waiting | Marker | None:
         if not self._items:
@@ -229,19 +229,22 @@ class Line(Mailbox):
             self._append(_overflow(topic, self._back_lost.pop(topic)))
 
     def _append(self, marker: Marker) -> None:
+        if self._markers >= self.marker_bound:
+            self._merge()
         self._items.append(marker)
         self._markers += 1
         self.gaps += isinstance(marker, Gap)
-        if self._markers > self.marker_bound:
-            self._merge()
 
     def _merge(self) -> None:
+        """What waits is given up: the gaps that say so could not stand between events without end."""
         self._settle_front()
         for item in self._items:
             if isinstance(item, Run):
                 for topic, _ in item.pairs[item.at :]:
                     _count(self._front_lost, topic, item.received_ns, item.epoch)
                 self.dropped += len(item)
+        if self._deltas:
+            self.cut.update(self._front_lost)
         self._settle_front()
         markers = [*self._front, *(item for item in self._items if not isinstance(item, Run))]
         merged = merge(markers)
@@ -275,6 +278,8 @@ class Conflater(Mailbox):
             self._since[topic] = self._marks
 
     def mark(self, marker: Marker) -> None:
+        if len(self._items) - self.queued >= self.marker_bound:
+            self._merge()
         self._marks += 1
         if self._items:
             last = next(reversed(self._items.values()))
@@ -282,8 +287,6 @@ class Conflater(Mailbox):
                 self._items.popitem()
         self._items[self._marks] = marker
         self.gaps += isinstance(marker, Gap)
-        if len(self._items) - self.queued > self.marker_bound:
-            self._merge()
 
     def _merge(self) -> None:
         markers = [item for item in self._items.values() if not isinstance(item, Waiting)]

@@ -166,10 +166,9 @@ class Restarts:
 
     def ended(self, reason: Reason, *, reached: bool, now: float) -> Verdict:
         """A life ended; `reached`: the venue had accepted its WebSocket."""
+        first_after_health, self._healthy = self._healthy, False
         if isinstance(reason, Stopped):
             return Rest()
-        first_after_health = self._healthy
-        self._healthy = False
         if reached and not first_after_health:
             self._spent.count(now)
         self.attempt += 1

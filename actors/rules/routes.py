@@ -93,7 +93,7 @@ class Routes:
         copy.joining = _moved(self.joining, copy.inlets)
         copy.lines = {name: line.copy() for name, line in self.lines.copy().items()}
         copy.line_of = self.line_of.copy()
-        copy.outages = self.outages.copy()
+        copy.outages = {key: Outage(it.waiting, it.word) for key, it in self.outages.copy().items()}
         copy.blind = self.blind.copy()
         copy.arrivals = self.arrivals
         copy.in_hand, copy.served = self.in_hand, self.served.copy()
@@ -134,8 +134,8 @@ class Routes:
             outage.waiting &= wants
             if not outage.waiting:
                 del self.outages[key]
-                if wants:
-                    book = self.line(key[1])
+                book = self.line(key[1])
+                if wants & book.topics:
                     epoch = max(book.flows, default=0)
                     word = Lifecycle(key[1], outage.word, epoch, book.attempt, "", now_ns)
                     yield self.inlets[stream], word

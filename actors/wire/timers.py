@@ -65,7 +65,7 @@ class Entry:
         self.target = self.message = None
 
     def send(self) -> None:
-        target, message = self.target, self.message
+        message, target = self.message, self.target  # `cancel` writes them in the other order
         if target is not None:
             target.tell(message)
 
@@ -89,9 +89,10 @@ class ThreadTimers:
         entry = Entry(target, message)
         with self._changed:
             due = self.clock.monotonic() + max(0.0, seconds)
-            heapq.heappush(self._heap, (due, next(self._order), entry))
-            if self._heap[0][2] is entry:
-                self._changed.notify()
+            if not self._stopped:
+                heapq.heappush(self._heap, (due, next(self._order), entry))
+                if self._heap[0][2] is entry:
+                    self._changed.notify()
         return entry
 
     def stop(self) -> None:
@@ -129,6 +130,7 @@ class VirtualTimers:
         self._heap: Heap = []
         self._order = itertools.count()
         self._lock = threading.Lock()
+        self._stopped = False
         self._settle = settle  # returns when nobody has anything left to do at this moment
 
     def monotonic(self) -> float:
@@ -140,11 +142,13 @@ class VirtualTimers:
     def send_after(self, seconds: float, target: Tellable, message: Any) -> Entry:
         entry = Entry(target, message)
         with self._lock:
-            heapq.heappush(self._heap, (self._now + max(0.0, seconds), next(self._order), entry))
+            if not self._stopped:
+                heapq.heappush(self._heap, (self._now + max(0.0, seconds), next(self._order), entry))
         return entry
 
     def stop(self) -> None:
         with self._lock:
+            self._stopped = True
             self._heap.clear()
 
     def advance(self, seconds: float) -> None:

@@ -1,0 +1,384 @@
+"""The registry's book against a venue that answers late, twice, not at all, or with a refusal."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from actors.events import SubscriptionState, Topic
+from actors.rules.ledger import ASSUMED, CONFIRMED, DESIRED, SENT, Ledger, Overdue
+
+LINES = ("o2/a", "o2/b")
+TOPICS = tuple(Topic("o2", channel, str(n)) for n in range(4) for channel in ("depth", "trades"))
+REFUSED = SubscriptionState("rejected", reason="not today")
+A, B = TOPICS[:2]
+LINE = LINES[0]
+
+topics = st.sampled_from(TOPICS)
+lines = st.sampled_from(LINES)
+sizes = st.integers(1, 5)
+
+
+def line_of(topic: Topic) -> str:
+    return LINES[int(topic.key) % 2]
+
+
+class Connection:
+    """One epoch: what is on the wire in each direction, and what the venue holds."""
+
+    def __init__(self) -> None:
+        self.states: dict[Topic, SubscriptionState] = {}  # as the book should have them
+        self.due: set[Topic] = set()  # what there is a reason to send
+        self.asked: dict[Topic, int] = {}
+        self.asks: deque[tuple[Literal["subscribe", "unsubscribe"], Topic]] = deque()
+        self.answers: deque[tuple[Literal["granted", "refused"], Topic]] = deque()
+        self.held: set[Topic] = set()  # the venue's own set
+
+    def wish(self, topic: Topic) -> None:
+        self.states[topic] = DESIRED
+        self.due.add(topic)
+        self.asked.pop(topic, None)
+
+    def forget(self, topic: Topic) -> None:
+        self.states.pop(topic, None)
+        self.due.discard(topic)
+        self.asked.pop(topic, None)
+        self.asks.append(("unsubscribe", topic))
+
+    def send(self, topic: Topic) -> None:
+        self.states[topic] = SENT
+        self.asked[topic] = self.asked.get(topic, 0) + 1
+        self.asks.append(("subscribe", topic))
+
+    def answered(self, topic: Topic, state: SubscriptionState) -> None:
+        self.asked.pop(topic, None)
+        self.states[topic] = state
+
+    def in_state(self, *states: SubscriptionState) -> set[Topic]:
+        return {topic for topic, state in self.states.items() if state in states}
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever happens, in any order: book and venue end up with what is wanted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger()
+        self.wants: dict[Topic, set[int]] = {}
+        self.lives: dict[tuple[str, int], Connection] = {}
+        self.past: list[tuple[str, int, Connection]] = []
+        self.refused: set[Topic] = set()  # what the venue refuses at present
+        self.epoch = 0
+
+    @initialize(line=lines, wanted=st.sets(topics))
+    def begin(self, line: str, wanted: set[Topic]) -> None:
+        for topic in sorted(wanted):
+            self.want(0, topic)
+        self.open(line)
+
+    def on(self, line: str) -> list[tuple[int, Connection]]:
+        return [(epoch, life) for (name, epoch), life in self.lives.items() if name == line]
+
+    # ── wishes ──
+
+    @rule(stream=st.integers(0, 3), topic=topics)
+    def want(self, stream: int, topic: Topic) -> None:
+        is_new = topic not in self.wants
+        assert self.ledger.want(stream, topic) == is_new
+        self.wants.setdefault(topic, set()).add(stream)
+        if is_new:
+            self.ledger.place(topic, line_of(topic))
+            for _, life in self.on(line_of(topic)):
+                life.wish(topic)
+
+    @rule(stream=st.integers(0, 3), topic=topics)
+    def unwant(self, stream: int, topic: Topic) -> None:
+        line = self.ledger.unwant(stream, topic)
+        wants = self.wants.get(topic, set())
+        is_last = wants == {stream}
+        wants.discard(stream)
+        assert line == (line_of(topic) if is_last else None)
+        if is_last:
+            del self.wants[topic]
+            for _, life in self.on(line_of(topic)):
+                life.forget(topic)
+
+    # ── lives ──
+
+    @rule(line=lines)
+    def open(self, line: str) -> None:
+        if len(self.on(line)) == 2:  # one takes over from another; there is never a third
+            self.close(line, False)
+        self.epoch += 1
+        self.ledger.open(line, self.epoch)
+        life = self.lives[line, self.epoch] = Connection()
+        for topic in self.wants:
+            if line_of(topic) == line:
+                life.wish(topic)
+
+    @precondition(lambda self: self.lives)
+    @rule(line=lines)
+    def open_again(self, line: str) -> None:
+        for epoch, _ in self.on(line):
+            self.ledger.open(line, epoch)  # told twice, by a supervisor that cannot know
+
+    @rule(line=lines, newest=st.booleans())
+    def close(self, line: str, newest: bool) -> None:
+        if lives := self.on(line):
+            epoch = lives[-1 if newest else 0][0]
+            self.ledger.close(line, epoch)
+            self.past.append((line, epoch, self.lives.pop((line, epoch))))
+
+    @rule()
+    def a_new_keeper_takes_over(self) -> None:
+        former, self.ledger = self.ledger, self.ledger.copy()
+        for (line, epoch), life in self.lives.items():  # who does not know it yet, and goes on
+            former.next_batch(line, epoch, 100)
+            former.confirm(line, epoch, life.states, assumed=False)
+            former.reject(line, epoch, [A, B], "no")
+            former.resent(line, epoch, [A, B])
+            former.close(line, epoch)
+        for topic in list(self.wants):
+            former.unwant(0, topic)
+            former.want(9, topic)
+
+    # ── asking ──
+
+    @rule(line=lines, size=sizes)
+    def send(self, line: str, size: int) -> None:
+        for epoch, life in self.on(line):
+            batch = self.ledger.next_batch(line, epoch, size)
+            assert len(batch) <= size
+            for topic in batch:
+                assert topic in life.due, "sent without a reason"
+                life.due.discard(topic)
+                life.send(topic)
+
+    @rule(line=lines, late=st.sets(topics))
+    def ask_once_more(self, line: str, late: set[Topic]) -> None:
+        for epoch, life in self.on(line):
+            turn = self.ledger.turn(line, epoch)
+            overdue = self.ledger.overdue(line, epoch, sorted(late), turn)
+            silent = life.in_state(SENT) & late
+            assert set(overdue.give_up) == {topic for topic in silent if life.asked[topic] > 1}
+            assert set(overdue.ask_again) == silent - set(overdue.give_up)
+            self.ledger.asked_again(line, epoch, overdue.ask_again)
+            for topic in overdue.ask_again:
+                life.asks.append(("unsubscribe", topic))
+                life.send(topic)
+
+    @rule(line=lines, some=st.sets(topics))
+    def the_session_sends_again(self, line: str, some: set[Topic]) -> None:
+        for epoch, life in self.on(line):
+            known = self.ledger.resent(line, epoch, sorted(some))
+            assert set(known) == some & life.states.keys()
+            for topic in known:
+                life.due.discard(topic)
+                life.asks.append(("unsubscribe", topic))
+                life.send(topic)
+                life.asked[topic] = 1
+
+    @rule(line=lines, some=st.sets(topics))
+    def ask_the_refused_again(self, line: str, some: set[Topic]) -> None:
+        for epoch, life in self.on(line):
+            self.ledger.ask_again(line, epoch, sorted(some))
+            for topic in some & life.in_state(REFUSED):
+                life.wish(topic)
+
+    # ── the venue ──
+
+    @rule(topic=topics)
+    def the_venue_changes_its_mind(self, topic: Topic) -> None:
+        self.refused ^= {topic}
+
+    @rule(line=lines, count=sizes)
+    def the_venue_hears(self, line: str, count: int) -> None:
+        for _, life in self.on(line):
+            for _ in range(min(count, len(life.asks))):
+                verb, topic = life.asks.popleft()
+                if verb == "unsubscribe":
+                    life.held.discard(topic)
+                elif topic in self.refused:
+                    life.held.discard(topic)
+                    life.answers.append(("refused", topic))
+                else:
+                    life.held.add(topic)
+                    life.answers.append(("granted", topic))
+
+    @rule(line=lines, count=sizes)
+    def the_venue_answers(self, line: str, count: int) -> None:
+        for epoch, life in self.on(line):
+            for _ in range(min(count, len(life.answers))):
+                self.hear(line, epoch, life, *life.answers.popleft())
+
+    @rule(line=lines)
+    def an_answer_is_lost(self, line: str) -> None:
+        for _, life in self.on(line):
+            if life.answers:
+                life.answers.popleft()
+
+    @rule(line=lines, some=st.sets(topics))
+    def silence_is_taken_for_consent(self, line: str, some: set[Topic]) -> None:
+        for epoch, life in self.on(line):
+            changed = self.ledger.confirm(line, epoch, sorted(some), assumed=True)
+            assert set(changed) <= some & life.in_state(SENT, ASSUMED)
+            for topic in some & life.in_state(SENT):
+                assert topic in changed
+                life.answered(topic, ASSUMED)
+
+    @precondition(lambda self: self.past)
+    @rule()
+    def an_answer_comes_too_late(self) -> None:
+        line, epoch, life = self.past[-1]
+        asked = sorted(life.states)  # `consistent` sees that none of it changed anything
+        assert self.ledger.confirm(line, epoch, asked, assumed=False) == ()
+        assert self.ledger.reject(line, epoch, asked, "late") == ()
+        assert self.ledger.resent(line, epoch, asked) == ()
+        assert self.ledger.overdue(line, epoch, asked, 1_000) == Overdue((), ())
+        assert self.ledger.next_batch(line, epoch, 100) == ()
+        self.ledger.ask_again(line, epoch, asked)
+        self.ledger.asked_again(line, epoch, asked)
+        assert not self.ledger.settled(line, epoch)
+
+    def hear(self, line: str, epoch: int, life: Connection, word: str, topic: Topic) -> None:
+        state = life.states.get(topic)
+        waits = state is not None and state != DESIRED
+        if word == "granted":
+            changed = self.ledger.confirm(line, epoch, [topic], assumed=False)
+            assert bool(changed) == (waits and state != CONFIRMED)
+        else:
+            changed = self.ledger.reject(line, epoch, [topic], REFUSED.reason)
+            assert bool(changed) == waits
+        if waits:
+            life.answered(topic, CONFIRMED if word == "granted" else REFUSED)
+
+    # ── what is always so ──
+
+    @invariant()
+    def consistent(self) -> None:
+        ledger = self.ledger
+        assert set(ledger.wanted()) == set(self.wants)
+        for topic in TOPICS:
+            assert ledger.count(topic) == len(self.wants.get(topic, ()))
+            assert ledger.line(topic) == (line_of(topic) if topic in self.wants else None)
+        for line in LINES:
+            assert set(ledger.open_epochs(line)) == {epoch for epoch, _ in self.on(line)}
+            assert set(ledger.topics(line)) == {topic for topic in self.wants if line_of(topic) == line}
+            for epoch, life in self.on(line):
+                assert life.states.keys() == set(ledger.topics(line))
+                assert ledger.has_more(line, epoch) == bool(life.in_state(DESIRED))
+                assert set(ledger.unanswered(line, epoch)) == life.in_state(SENT)
+                assert ledger.settled(line, epoch) == (not life.in_state(DESIRED, SENT))
+
+    @invariant()
+    def people_see_the_newest_epoch(self) -> None:
+        for topic in TOPICS:
+            lives = self.on(line_of(topic))
+            newest = lives[-1][1].states.get(topic) if lives else DESIRED
+            assert self.ledger.state(topic) == (newest if topic in self.wants else None)
+
+    def teardown(self) -> None:
+        """Let everything be sent, heard and answered: venue and book agree on what is wanted."""
+        for line in LINES:
+            for _ in range(2):  # what has lost its answer is asked for once more
+                while any(life.due or life.asks or life.answers for _, life in self.on(line)):
+                    self.send(line, 3)
+                    self.the_venue_hears(line, 3)
+                    self.the_venue_answers(line, 3)
+                self.ask_once_more(line, set(TOPICS))
+            for epoch, life in self.on(line):
+                if given_up := life.in_state(SENT):  # asked twice: such a line is restarted
+                    overdue = self.ledger.overdue(line, epoch, given_up, self.ledger.turn(line, epoch))
+                    assert set(overdue.give_up) == given_up
+                    continue
+                assert self.ledger.settled(line, epoch)
+                assert life.held == life.in_state(CONFIRMED, ASSUMED) - self.assumed_in_vain(life)
+                assert life.held | life.in_state(REFUSED) | self.assumed_in_vain(life) == set(
+                    self.ledger.topics(line)
+                )
+
+    def assumed_in_vain(self, life: Connection) -> set[Topic]:
+        """Taken for granted, though the venue had refused and that answer was lost."""
+        return life.in_state(ASSUMED) - life.held
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+def open_ledger(*wanted: Topic) -> Ledger:
+    ledger = Ledger()
+    for topic in wanted:
+        ledger.want(1, topic)
+        ledger.place(topic, LINE)
+    ledger.open(LINE, 1)
+    return ledger
+
+
+def test_a_subscription_is_desired_then_sent_then_confirmed() -> None:
+    ledger = open_ledger(A)
+    assert ledger.state(A) == DESIRED
+    assert ledger.next_batch(LINE, 1, 10) == (A,)
+    assert ledger.state(A) == SENT
+    assert ledger.confirm(LINE, 1, [A], assumed=False) == (A,)
+    assert ledger.state(A) == CONFIRMED
+    assert ledger.settled(LINE, 1)
+
+
+def test_batches_go_out_in_the_order_of_wanting() -> None:
+    ledger = open_ledger(*TOPICS)
+    assert ledger.next_batch(LINE, 1, 3) == TOPICS[:3]
+    assert ledger.next_batch(LINE, 1, 100) == TOPICS[3:]
+    assert not ledger.has_more(LINE, 1)
+
+
+def test_an_answer_to_a_wish_taken_back_is_none_to_the_next_one() -> None:
+    ledger = open_ledger(A)
+    ledger.next_batch(LINE, 1, 10)
+    ledger.unwant(1, A)  # the venue is told so; its answer to the first wish is on its way
+    ledger.want(2, A)
+    ledger.place(A, LINE)
+    assert ledger.confirm(LINE, 1, [A], assumed=False) == ()
+    assert ledger.reject(LINE, 1, [A], "late") == ()
+    assert ledger.next_batch(LINE, 1, 10) == (A,)
+
+
+def test_a_refusal_is_overruled_by_a_later_grant_and_not_by_silence() -> None:
+    ledger = open_ledger(A)
+    ledger.next_batch(LINE, 1, 10)
+    ledger.reject(LINE, 1, [A], "no")
+    assert ledger.confirm(LINE, 1, [A], assumed=True) == ()
+    assert ledger.confirm(LINE, 1, [A], assumed=False) == (A,)
+
+
+def test_one_topic_unanswered_keeps_the_line_unsettled() -> None:
+    ledger = open_ledger(A, B)
+    ledger.next_batch(LINE, 1, 10)
+    ledger.confirm(LINE, 1, [A], assumed=False)
+    assert not ledger.settled(LINE, 1)
+    ledger.unwant(1, B)
+    assert ledger.settled(LINE, 1)
+
+
+def test_a_deadline_of_an_earlier_asking_concerns_nobody() -> None:
+    ledger = open_ledger(A)
+    ledger.next_batch(LINE, 1, 10)
+    turn = ledger.turn(LINE, 1)
+    ledger.resent(LINE, 1, [A])  # asked anew since
+    assert ledger.overdue(LINE, 1, [A], turn) == Overdue((), ())
+    assert ledger.overdue(LINE, 1, [A], ledger.turn(LINE, 1)) == Overdue((A,), ())
+
+
+def test_a_line_without_topics_is_settled_at_once() -> None:
+    assert open_ledger().settled(LINE, 1)
+
+
+def test_lives_that_ended_unheard_are_forgotten() -> None:
+    ledger = open_ledger(A)
+    ledger.open(LINE, 2)
+    ledger.keep_only({LINE: 2})
+    assert ledger.open_epochs(LINE) == (2,)

@@ -1,0 +1,358 @@
+"""The law of coming back: how long a lost line waits, what parks it, and what makes it forget."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.messages import Crashed, Fatal, Reason, Retryable, Slow, Stopped
+from actors.rules.restarts import (
+    SLOW_MAXIMUM,
+    Intensity,
+    Park,
+    Rest,
+    Restart,
+    RestartPolicy,
+    Restarts,
+    Retry,
+    Verdict,
+    comes_back,
+)
+
+LOST = Retryable("the venue is gone")
+FATAL = Fatal("login refused", "http_401")
+DOWN = False  # the venue was not reached
+UP = True
+
+policies = st.builds(
+    RestartPolicy,
+    initial=st.floats(0.01, 10.0),
+    maximum=st.floats(10.0, 600.0),
+    multiplier=st.floats(1.0, 1000.0),
+)
+chances = st.integers().map(random.Random)
+
+
+def line(chance: random.Random | None = None, **policy: Any) -> Restarts:
+    return Restarts(RestartPolicy(**policy), chance or random.Random(7))
+
+
+def delay_of(verdict: Verdict) -> float:
+    assert isinstance(verdict, Retry)
+    return verdict.delay
+
+
+def die_in_vain(restarts: Restarts, times: int, reason: Reason = LOST) -> list[float]:
+    """The delays after so many attempts that did not reach the venue."""
+    return [delay_of(restarts.ended(reason, reached=DOWN, now=float(now))) for now in range(times)]
+
+
+def die_young(restarts: Restarts, times: int, now: float = 0.0) -> list[Verdict]:
+    return [restarts.ended(LOST, reached=UP, now=now) for _ in range(times)]
+
+
+# ── the back-off ────────────────────────────────────────────────────────────────────────────────
+
+
+@given(policies, chances, st.integers(1, 80))
+def test_a_delay_is_between_half_of_the_step_and_all_of_it(
+    policy: RestartPolicy, chance: random.Random, tries: int
+) -> None:
+    for number, delay in enumerate(die_in_vain(Restarts(policy, chance), tries)):
+        step = min(policy.initial * policy.multiplier ** min(number, 60), policy.maximum)
+        assert step * 0.5 <= delay <= step
+
+
+class Highest(random.Random):
+    """Chance at its upper end: a delay is its whole step."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+@given(policies)
+def test_steps_grow_by_the_multiplier_up_to_the_cap(policy: RestartPolicy) -> None:
+    steps = die_in_vain(Restarts(policy, Highest()), 40)
+    assert steps[0] == policy.initial
+    for former, later in pairwise(steps):
+        assert later == pytest.approx(min(former * policy.multiplier, policy.maximum))
+
+
+@given(chances)
+def test_jitter_is_alive_at_the_cap(chance: random.Random) -> None:
+    at_the_cap = die_in_vain(line(chance), 120)[20:]
+    assert len(set(at_the_cap)) > 90
+    assert all(15.0 <= delay <= 30.0 for delay in at_the_cap)
+    assert max(at_the_cap) - min(at_the_cap) > 10.0
+
+
+def test_a_line_may_be_down_for_months() -> None:
+    restarts = line(multiplier=1000.0)
+    assert all(delay <= 30.0 for delay in die_in_vain(restarts, 10_000))
+    assert restarts.attempt == 10_000
+
+
+# ── after a healthy life ────────────────────────────────────────────────────────────────────────
+
+
+@given(chances, st.booleans())
+def test_the_first_try_after_a_healthy_life_comes_within_initial(
+    chance: random.Random, reached: bool
+) -> None:
+    delays = []
+    for _ in range(100):
+        restarts = line(chance, initial=2.0)
+        restarts.stable()
+        delays.append(delay_of(restarts.ended(LOST, reached=reached, now=0.0)))
+    assert all(0.0 <= delay <= 2.0 for delay in delays)
+    assert min(delays) < 0.5
+    assert max(delays) > 1.5  # uniform, not the jitter of a step
+
+
+def test_the_second_try_after_a_healthy_life_backs_off() -> None:
+    restarts = line(Highest(), initial=1.0)
+    restarts.stable()
+    assert die_in_vain(restarts, 3) == [1.0, 2.0, 4.0]
+
+
+def test_a_slow_reason_overrules_the_first_try() -> None:
+    restarts = line()
+    restarts.stable()
+    assert delay_of(restarts.ended(Slow("too many", "http_429"), reached=UP, now=0.0)) == 30.0
+
+
+def test_only_a_stable_life_resets_the_attempts() -> None:
+    restarts = line(max_restarts=100)
+    die_in_vain(restarts, 5)
+    die_young(restarts, 4)
+    assert restarts.attempt == 9
+    restarts.stable()
+    assert restarts.attempt == 0
+    verdict = restarts.ended(LOST, reached=UP, now=0.0)
+    assert isinstance(verdict, Retry)
+    assert verdict.attempt == 1
+
+
+def test_a_healthy_life_that_was_stopped_lends_its_health_to_nobody() -> None:
+    restarts = line(max_restarts=0)
+    restarts.stable()
+    assert restarts.ended(Stopped("paused"), reached=UP, now=0.0) == Rest()
+    assert isinstance(restarts.ended(LOST, reached=UP, now=1.0), Park)  # this one did die young
+
+
+# ── slow reasons ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_slow_reason_waits_long_and_doubles_to_its_own_maximum() -> None:
+    waits = die_in_vain(line(), 7, Slow("connection limit exceeded", "406"))
+    assert waits == [30.0, 60.0, 120.0, 240.0, SLOW_MAXIMUM, SLOW_MAXIMUM, SLOW_MAXIMUM]
+
+
+@given(st.floats(0.0, 86_400.0), st.integers(1, 30))
+def test_a_venue_that_names_its_time_gets_at_least_that(retry_after: float, turns: int) -> None:
+    waits = die_in_vain(line(), turns, Slow("too many", "http_429", retry_after))
+    assert waits[-1] == max(retry_after, min(30.0 * 2.0 ** (turns - 1), SLOW_MAXIMUM))
+
+
+def test_slow_turns_are_counted_in_a_row() -> None:
+    restarts, slow = line(), Slow("too many", "http_429")
+    assert die_in_vain(restarts, 2, slow) == [30.0, 60.0]
+    die_in_vain(restarts, 1)
+    assert die_in_vain(restarts, 1, slow) == [30.0]
+
+
+# ── the budget ──────────────────────────────────────────────────────────────────────────────────
+
+
+@given(st.integers(0, 30))
+def test_more_young_deaths_than_the_budget_park_the_line(budget: int) -> None:
+    *allowed, last = die_young(line(max_restarts=budget), budget + 1)
+    assert all(isinstance(verdict, Retry) for verdict in allowed)
+    assert last == Park(60.0)
+
+
+def test_attempts_that_never_reached_the_venue_never_park() -> None:
+    restarts = line(max_restarts=0, period=1e9)
+    die_in_vain(restarts, 2_000)
+    assert not restarts.parked
+
+
+def test_young_deaths_further_apart_than_the_period_never_park() -> None:
+    restarts = line(max_restarts=2, period=100.0)
+    verdicts = [restarts.ended(LOST, reached=UP, now=now * 51.0) for now in range(50)]
+    assert all(isinstance(verdict, Retry) for verdict in verdicts)
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 50.0), st.booleans()), max_size=60), st.integers(0, 5))
+def test_the_budget_is_a_window(deaths: list[tuple[float, bool]], budget: int) -> None:
+    restarts, now, young = line(max_restarts=budget, period=60.0), 0.0, []
+    for pause, reached in deaths:
+        now += pause
+        young += [now] if reached else []
+        spent = sum(death >= now - 60.0 for death in young) > budget
+        verdict = restarts.ended(LOST, reached=reached, now=now)
+        assert isinstance(verdict, Park) == spent or not reached
+        if restarts.parked:
+            return
+
+
+def test_a_life_that_was_stable_is_not_a_young_death() -> None:
+    restarts = line(max_restarts=0)
+    for now in range(100):
+        restarts.stable()
+        assert isinstance(restarts.ended(LOST, reached=UP, now=float(now)), Retry)
+
+
+def test_a_stable_life_gives_the_budget_back() -> None:
+    restarts = line(max_restarts=3)
+    die_young(restarts, 3)
+    restarts.stable()
+    assert all(isinstance(verdict, Retry) for verdict in die_young(restarts, 4))
+
+
+# ── parked ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def parked(**policy: Any) -> Restarts:
+    restarts = line(max_restarts=0, **policy)
+    assert isinstance(restarts.ended(LOST, reached=UP, now=0.0), Park)
+    return restarts
+
+
+def test_without_a_probe_interval_a_parked_line_waits_for_somebody() -> None:
+    assert parked(probe_interval=0.0).ended(LOST, reached=DOWN, now=1.0) == Park(None)
+
+
+@pytest.mark.parametrize("reached", [UP, DOWN])
+def test_a_failed_probe_parks_again_at_once(reached: bool) -> None:
+    restarts = parked(probe_interval=60.0)
+    probes = [restarts.ended(LOST, reached=reached, now=1e6 * turn) for turn in range(1, 20)]
+    assert probes == [Park(60.0)] * 19
+
+
+def test_a_probe_waits_for_as_long_as_the_venue_asks() -> None:
+    assert parked().ended(Slow("too many", "http_429", 900.0), reached=DOWN, now=60.0) == Park(900.0)
+
+
+def test_a_stable_probe_ends_the_parking() -> None:
+    restarts = parked()
+    restarts.stable()
+    assert isinstance(restarts.ended(LOST, reached=UP, now=1.0), Retry)
+
+
+def test_clear_undoes_everything() -> None:
+    restarts = line(Highest(), max_restarts=1, initial=1.0)
+    die_young(restarts, 2)
+    assert restarts.ended(Slow("too many", "http_429"), reached=DOWN, now=1.0) == Park(60.0)
+    restarts.clear()
+    assert (restarts.attempt, restarts.parked) == (0, False)
+    assert restarts.ended(LOST, reached=UP, now=1.0) == Retry(1.0, 1)
+    assert restarts.ended(Slow("too many", "http_429"), reached=DOWN, now=1.0) == Retry(30.0, 2)
+
+
+def test_a_fatal_reason_parks_without_a_probe() -> None:
+    restarts = line()
+    assert restarts.ended(FATAL, reached=DOWN, now=0.0) == Park(None)
+    assert restarts.parked
+    restarts.clear()
+    assert isinstance(restarts.ended(LOST, reached=DOWN, now=1.0), Retry)
+
+
+def test_a_probe_that_meets_a_fatal_reason_is_the_last() -> None:
+    assert parked().ended(FATAL, reached=UP, now=60.0) == Park(None)
+
+
+def test_stopped_rests_and_costs_nothing() -> None:
+    restarts = line(max_restarts=0)
+    assert {restarts.ended(Stopped(), reached=UP, now=0.0) for _ in range(50)} == {Rest()}
+    assert (restarts.attempt, restarts.parked) == (0, False)
+
+
+# ── OTP's truth table: "Restart types and exit reasons", supervisor(3) ──────────────────────────
+
+
+def test_permanent_stopped() -> None:
+    assert comes_back(Restart.PERMANENT, Stopped())
+
+
+def test_permanent_retryable() -> None:
+    assert comes_back(Restart.PERMANENT, LOST)
+
+
+def test_permanent_slow() -> None:
+    assert comes_back(Restart.PERMANENT, Slow("later", "http_429"))
+
+
+def test_permanent_fatal() -> None:
+    assert comes_back(Restart.PERMANENT, FATAL)
+
+
+def test_permanent_crashed() -> None:
+    assert comes_back(Restart.PERMANENT, Crashed("ValueError"))
+
+
+def test_transient_stopped() -> None:
+    assert not comes_back(Restart.TRANSIENT, Stopped())
+
+
+def test_transient_retryable() -> None:
+    assert comes_back(Restart.TRANSIENT, LOST)
+
+
+def test_transient_slow() -> None:
+    assert comes_back(Restart.TRANSIENT, Slow("later", "http_429"))
+
+
+def test_transient_fatal() -> None:
+    assert not comes_back(Restart.TRANSIENT, FATAL)
+
+
+def test_transient_crashed() -> None:
+    assert comes_back(Restart.TRANSIENT, Crashed("ValueError"))
+
+
+def test_temporary_stopped() -> None:
+    assert not comes_back(Restart.TEMPORARY, Stopped())
+
+
+def test_temporary_retryable() -> None:
+    assert not comes_back(Restart.TEMPORARY, LOST)
+
+
+def test_temporary_slow() -> None:
+    assert not comes_back(Restart.TEMPORARY, Slow("later", "http_429"))
+
+
+def test_temporary_fatal() -> None:
+    assert not comes_back(Restart.TEMPORARY, FATAL)
+
+
+def test_temporary_crashed() -> None:
+    assert not comes_back(Restart.TEMPORARY, Crashed("ValueError"))
+
+
+# ── OTP's intensity and period ──────────────────────────────────────────────────────────────────
+
+
+def test_the_sixth_death_within_a_minute_is_one_too_many() -> None:
+    intensity = Intensity()
+    deaths = [intensity.exceeded(now) for now in (0.0, 10.0, 20.0, 30.0, 40.0, 59.9)]
+    assert deaths == [False] * 5 + [True]
+
+
+@given(st.lists(st.floats(0.0, 30.0), min_size=1), st.integers(0, 6))
+def test_intensity_counts_what_lies_within_the_period(pauses: list[float], limit: int) -> None:
+    intensity, times = Intensity(limit, period=60.0), [0.0]
+    for pause in pauses:
+        assert intensity.exceeded(times[-1]) == (sum(t >= times[-1] - 60.0 for t in times) > limit)
+        times.append(times[-1] + pause)
+
+
+def test_deaths_a_minute_apart_go_on_for_ever() -> None:
+    intensity = Intensity(limit=1)
+    assert not any(intensity.exceeded(60.1 * n) for n in range(1000))

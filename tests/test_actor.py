@@ -1,0 +1,430 @@
+"""What bare Pykka does not do, and OTP does: mail, death and the keepers of a role."""
+
+from __future__ import annotations
+
+import gc
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pykka
+import pytest
+from pykka._envelope import Envelope
+
+from actors.actor import Actor, Address, DeadLetters, Inbox, Lease, Mailbox, refuse
+from actors.errors import RuntimeStopped
+from actors.messages import AreYouThere, ChildAnswered, ChildExited, Crashed, Retryable, Stopped
+from actors.wire.inbox import SocketInbox
+
+STOPPED = RuntimeStopped("the test is over")
+
+
+class Worker(Actor):
+    """Does what it is told: calls a function, ends for a reason, or notes a word."""
+
+    def __init__(self, *args: Any, heard: queue.SimpleQueue[Any]) -> None:
+        super().__init__(*args)
+        self.heard = heard
+        self.cleanups = 0
+
+    def on_receive(self, message: Any) -> Any:
+        if callable(message):
+            return message(self)
+        if not isinstance(message, str):
+            return self.unknown(message)
+        self.heard.put((self.incarnation, message))
+        return f"heard {message}"
+
+    def method(self) -> str:
+        raise ValueError("no such thing")
+
+    def cleanup(self) -> None:
+        self.cleanups += 1
+        self.heard.put((self.incarnation, "cleanup"))
+
+
+class Theatre:
+    """One role, those who play it, and a parent who hears how they ended."""
+
+    def __init__(self) -> None:
+        self.dead_letters = DeadLetters()
+        self.mailbox = Mailbox("worker", self.dead_letters)
+        self.address = Address("worker", self.dead_letters)
+        self.address.point(self.mailbox.put)
+        self.parent = Address("supervisor", self.dead_letters)
+        self.reports: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.parent.point(self.reports.put)
+        self.heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.played = 0
+
+    def play(self, first: object = "hello", inbox: Inbox | None = None) -> Worker:
+        """A new keeper takes the role's mail, unless it has an inbox of its own."""
+        self.played += 1
+        lease = inbox or self.mailbox.lease(first)
+        worker = Worker("worker", self.played, lease, self.parent, self.dead_letters, heard=self.heard)
+        return worker.launch()
+
+    def socket_inbox(self) -> SocketInbox:
+        return SocketInbox(1 << 20, lambda envelope: refuse(envelope, None, "worker", self.dead_letters))
+
+    def report(self) -> Any:
+        return self.reports.get(timeout=10).message
+
+    def words(self, count: int) -> list[Any]:
+        return [self.heard.get(timeout=10) for _ in range(count)]
+
+    def tell(self, *messages: object) -> None:
+        for message in messages:
+            self.address.tell(message)
+
+    def why(self) -> list[str]:
+        return [letter.why for letter in self.dead_letters.newest()]
+
+
+@pytest.fixture
+def theatre() -> Iterator[Theatre]:
+    theatre = Theatre()
+    before = set(threading.enumerate())
+    yield theatre
+    theatre.mailbox.close(STOPPED)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert [ref for ref in pykka.ActorRegistry.get_all() if ref.actor_class is Worker] == []
+
+
+class Door:
+    """Keeps an actor in its handler until somebody opens."""
+
+    def __init__(self) -> None:
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self, _: Worker) -> None:
+        self.reached.set()
+        assert self.opened.wait(10)
+
+
+def crash(error: BaseException) -> Callable[[Worker], None]:
+    def run(_: Worker) -> None:
+        raise error
+
+    return run
+
+
+# ── the mail of a role ──────────────────────────────────────────────────────────────────────────
+
+
+def test_mail_is_kept_between_two_keepers(theatre: Theatre) -> None:
+    theatre.play()
+    theatre.tell(crash(ValueError("bug")), "one", "two")
+    assert theatre.report().incarnation == 1
+    theatre.tell("three")
+    theatre.play()
+    heard = [word for word in theatre.words(6) if word[1] != "cleanup"]
+    assert heard == [(1, "hello"), (2, "hello"), (2, "one"), (2, "two"), (2, "three")]
+    assert theatre.dead_letters.count == 0
+
+
+def test_a_revoked_keeper_gets_no_mail_and_ends(theatre: Theatre) -> None:
+    door = Door()
+    theatre.play()
+    theatre.tell(door, "one", "two")
+    assert door.reached.wait(10)  # wedged
+    theatre.play()
+    theatre.tell("three")
+    assert theatre.words(5) == [(1, "hello"), (2, "hello"), (2, "one"), (2, "two"), (2, "three")]
+    door.opened.set()
+    assert theatre.report() == ChildExited("worker", 1, Stopped())
+    assert theatre.words(1) == [(1, "cleanup")]
+
+
+def test_an_ask_waits_for_the_next_keeper(theatre: Theatre) -> None:
+    theatre.play()
+    theatre.tell(crash(ValueError("bug")))
+    theatre.report()
+    answer = theatre.address.ask("still there?")
+    theatre.play()
+    assert answer.get(timeout=10) == "heard still there?"
+
+
+def test_a_reader_can_be_stopped_behind_its_mail(theatre: Theatre) -> None:
+    theatre.play()
+    theatre.tell("one")
+    theatre.mailbox.stop_reader()
+    assert theatre.report() == ChildExited("worker", 1, Stopped())
+    assert theatre.words(3) == [(1, "hello"), (1, "one"), (1, "cleanup")]
+
+
+def test_mail_order_is_kept_through_many_keepers(theatre: Theatre) -> None:
+    """Crashes, revocations and four writers at once; each writer's words come in their order."""
+
+    def write(name: int) -> None:
+        for number in range(200):
+            theatre.address.tell(f"{name} {number}")
+            if number % 50 == 49:
+                theatre.address.tell(crash(ValueError("bug")))
+
+    writers = [threading.Thread(target=write, args=(name,)) for name in range(4)]
+    theatre.play()
+    for writer in writers:
+        writer.start()
+    for _ in range(16):
+        theatre.report()
+        theatre.play()
+    for writer in writers:
+        writer.join()
+    heard: dict[str, list[int]] = {}
+    while sum(map(len, heard.values())) < 800:
+        _, word = theatre.heard.get(timeout=10)
+        name, _, number = word.partition(" ")
+        if number:
+            heard.setdefault(name, []).append(int(number))
+    assert all(numbers == list(range(200)) for numbers in heard.values())
+
+
+# ── telling and asking the dead ─────────────────────────────────────────────────────────────────
+
+
+def test_telling_an_empty_role_raises_nothing_and_is_counted() -> None:
+    dead_letters = DeadLetters(keep=2)
+    nobody = Address("connection/o2", dead_letters)
+    for number in range(5):
+        nobody.tell(AreYouThere(number))
+    assert dead_letters.count == 5
+    assert [(letter.to, letter.message, letter.why) for letter in dead_letters.newest()] == [
+        ("connection/o2", "AreYouThere", "nobody there")
+    ] * 2
+
+
+def test_asking_an_empty_role_fails_at_once() -> None:
+    answer = Address("connection/o2", DeadLetters()).ask("anybody?")
+    with pytest.raises(pykka.ActorDeadError, match="connection/o2 is gone"):
+        answer.get(timeout=0)
+
+
+def test_telling_a_dead_actor_raises_nothing_and_is_counted(theatre: Theatre) -> None:
+    worker = theatre.play(inbox=theatre.socket_inbox())
+    worker.actor_ref.tell(crash(ValueError("bug")))
+    theatre.report()
+    worker.actor_ref.tell("too late")
+    assert theatre.why() == ["nobody there"]
+    with pytest.raises(pykka.ActorDeadError):
+        worker.actor_ref.ask("too late", timeout=10)
+    worker.actor_ref.stop(timeout=10)
+
+
+def test_mail_that_dies_with_a_connection_is_counted(theatre: Theatre) -> None:
+    worker, door = theatre.play(inbox=theatre.socket_inbox()), Door()
+    worker.actor_ref.tell(door)
+    assert door.reached.wait(10)
+    worker.actor_ref.tell(crash(ValueError("bug")))
+    worker.actor_ref.tell("unread")
+    answer = worker.actor_ref.ask("unread too", block=False)
+    door.opened.set()
+    theatre.report()
+    assert theatre.why() == ["nobody there"]
+    with pytest.raises(pykka.ActorDeadError):
+        answer.get(timeout=10)
+
+
+def test_a_message_that_nobody_understands_is_counted(theatre: Theatre) -> None:
+    theatre.play()
+    theatre.tell(42, "next")
+    assert theatre.words(2) == [(1, "hello"), (1, "next")]
+    assert theatre.why() == ["not understood"]
+
+
+# ── close ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_close_fails_whoever_is_waiting_and_whoever_comes_later(theatre: Theatre) -> None:
+    waiting = theatre.address.ask("before")
+    theatre.tell("told before")
+    theatre.mailbox.close(STOPPED)
+    late = theatre.address.ask("after")
+    theatre.tell("told after")
+    for answer in (waiting, late):
+        with pytest.raises(RuntimeStopped, match="the test is over"):
+            answer.get(timeout=0)
+    assert theatre.why() == ["nobody there"] * 2
+
+
+def test_close_ends_the_keeper(theatre: Theatre) -> None:
+    theatre.play()
+    theatre.words(1)
+    theatre.mailbox.close(STOPPED)
+    assert theatre.report() == ChildExited("worker", 1, Stopped())
+
+
+# ── failures that nobody reads ──────────────────────────────────────────────────────────────────
+
+
+def test_an_unread_failing_call_becomes_a_dead_letter(theatre: Theatre) -> None:
+    worker = theatre.play()
+    answer = worker.actor_ref.proxy().method()
+    worker.actor_ref.ask("a later one", timeout=10)  # so the call has been made
+    del answer
+    gc.collect()
+    (letter,) = theatre.dead_letters.newest()
+    assert (letter.to, letter.message) == ("worker", "method")
+    assert letter.why == "failed with ValueError, and nobody read it"
+
+
+def test_a_failing_call_that_was_read_leaves_nothing(theatre: Theatre) -> None:
+    answer = theatre.play().actor_ref.proxy().method()
+    with pytest.raises(ValueError, match="no such thing"):
+        answer.get(timeout=10)
+    del answer
+    gc.collect()
+    assert theatre.dead_letters.count == 0
+
+
+def test_a_call_that_went_well_needs_no_reader(theatre: Theatre) -> None:
+    worker = theatre.play()
+    worker.actor_ref.ask("well", block=False)
+    worker.actor_ref.ask("a later one", timeout=10)
+    gc.collect()
+    assert theatre.dead_letters.count == 0
+
+
+# ── death ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_exception_ends_the_actor_with_one_report(theatre: Theatre) -> None:
+    worker = theatre.play()
+    theatre.tell(crash(ValueError("bug")))
+    assert theatre.report() == ChildExited("worker", 1, Crashed("ValueError: bug"))
+    worker.thread.join(10)
+    assert theatre.reports.empty()
+    assert worker.cleanups == 1
+    assert not worker.actor_ref.is_alive()
+
+
+def test_an_exception_in_an_answer_is_the_askers(theatre: Theatre) -> None:
+    theatre.play()
+    with pytest.raises(ValueError, match="bug"):
+        theatre.address.ask(crash(ValueError("bug"))).get(timeout=10)
+    assert theatre.address.ask("next").get(timeout=10) == "heard next"
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+def test_no_exception_of_one_actor_ends_another(theatre: Theatre, error: BaseException) -> None:
+    with ExitStack() as stack:
+        other = Theatre()
+        stack.callback(other.mailbox.close, STOPPED)
+        bystander = other.play()
+        worker = theatre.play()
+        theatre.tell(crash(error))
+        report = theatre.report()
+        assert isinstance(report.reason, Crashed)
+        assert type(error).__name__ in report.reason.text
+        assert worker.cleanups == 1
+        assert bystander.actor_ref.ask("still there?", timeout=10) == "heard still there?"
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+def test_whoever_asked_for_it_gets_an_answer_and_the_actor_ends(
+    theatre: Theatre, error: BaseException
+) -> None:
+    worker = theatre.play()
+    answer = theatre.address.ask(crash(error))
+    with pytest.raises(RuntimeError, match=type(error).__name__):
+        answer.get(timeout=10)
+    report = theatre.report()
+    assert isinstance(report.reason, Crashed)
+    assert type(error).__name__ in report.reason.text
+    worker.thread.join(10)
+    assert worker.cleanups == 1
+    assert theatre.reports.empty()
+
+
+def test_an_actor_may_end_for_a_reason_of_its_own(theatre: Theatre) -> None:
+    reason = Retryable("the venue is gone")
+    worker = theatre.play()
+    theatre.tell(lambda it: it.exit(reason), "unread")
+    assert theatre.report() == ChildExited("worker", 1, reason)
+    worker.thread.join(10)
+    assert theatre.words(2) == [(1, "hello"), (1, "cleanup")]
+
+
+def test_a_failure_on_the_way_out_cleans_up_once(theatre: Theatre) -> None:
+    def run(worker: Worker) -> None:
+        worker.exit(Stopped())
+        raise ValueError("bug")
+
+    worker = theatre.play()
+    theatre.tell(run)
+    assert theatre.report() == ChildExited("worker", 1, Crashed("ValueError: bug"))
+    worker.thread.join(10)
+    assert worker.cleanups == 1
+
+
+def test_a_cleanup_that_fails_hides_nothing(theatre: Theatre, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise OSError("the disk is gone")
+
+    theatre.play().cleanup = fail  # type: ignore[method-assign]
+    theatre.tell(crash(ValueError("bug")))
+    assert theatre.report().reason == Crashed("ValueError: bug")
+    assert "worker: its cleanup failed." in caplog.text
+
+
+def test_an_inbox_that_fails_is_a_death_like_any_other(theatre: Theatre) -> None:
+    class Torn(Lease):
+        def __init__(self, mailbox: Mailbox) -> None:
+            self.put = mailbox.put
+            self.get = self._fail  # type: ignore[assignment]
+
+        def _fail(self) -> Any:
+            raise OSError("torn")
+
+    worker = theatre.play(inbox=Torn(theatre.mailbox))
+    assert theatre.report() == ChildExited("worker", 1, Crashed("OSError: torn"))
+    worker.thread.join(10)
+    assert worker.cleanups == 1
+
+
+def test_an_actor_answers_for_itself_through_its_own_mail(theatre: Theatre) -> None:
+    door = Door()
+    theatre.play()
+    theatre.tell(door, AreYouThere(1))
+    assert door.reached.wait(10)
+    assert theatre.reports.empty()  # a wedged actor says nothing
+    door.opened.set()
+    assert theatre.report() == ChildAnswered("worker", 1)
+
+
+def test_an_actor_that_gets_no_thread_is_not_registered(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="new thread"):
+            theatre.play()
+    assert [ref for ref in pykka.ActorRegistry.get_all() if ref.actor_class is Worker] == []
+
+
+def test_a_socket_on_its_way_to_a_dead_connection_is_refused_not_leaked(theatre: Theatre) -> None:
+    closed: list[object] = []
+
+    def refuse_it(envelope: Envelope[Any]) -> None:
+        closed.append(envelope.message)
+        envelope.message.close()
+
+    worker, door = theatre.play(inbox=SocketInbox(1 << 20, refuse_it)), Door()
+    worker.actor_ref.tell(door)
+    assert door.reached.wait(10)
+    worker.actor_ref.tell(lambda it: it.exit(Stopped()))
+    ours, theirs = socket.socketpair()
+    worker.actor_ref.tell(ours)
+    door.opened.set()
+    theatre.report()
+    assert closed == [ours]
+    with theirs:
+        assert theirs.recv(1) == b""

@@ -1,0 +1,439 @@
+"""A stream as its reader meets it: in threads, at its end, merged with others, after a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+import pykka
+import pytest
+
+from actors.errors import ForkError, StreamClosed, Timeout
+from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
+from actors.rules.mailbox import Policy
+from actors.stream import KEPT_GAPS, Inlet, Stream, merge
+
+A, B = Topic("o2", "trades", "A"), Topic("o2", "trades", "B")
+OVERFLOW = Gap(A, "overflow", 3, 1, 2, 1)
+DOWN = Lifecycle("o2", "disconnected", 1, 0, "pulled", 5)
+
+
+class Desk:
+    """A runtime's answers to its streams."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
+        self.asked.append(("widen", tuple(keys)))
+
+    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
+        self.asked.append(("narrow", tuple(keys)))
+
+    def close(self, stream: Stream[Any]) -> None:
+        stream.end("close() was called", quiet=True)
+
+    def states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]:
+        return {topic: SubscriptionState("confirmed") for topic in topics}
+
+
+Made = tuple[Stream[int], Inlet]
+
+
+def make(policy: Policy = "block", capacity: int = 100, *, id: int = 1, deltas: bool = False) -> Made:
+    drained: list[int] = []
+    stream = Stream[int](
+        id, Desk(), "o2", "trades", policy, capacity, deltas=deltas, on_drained=drained.append
+    )
+    stream.drained = drained  # type: ignore[attr-defined]
+    stream._set_topics((A, B))
+    return stream, stream.open_inlet()
+
+
+def drained(stream: Stream[int]) -> list[int]:
+    """How often it has said that it has room again."""
+    return stream.drained  # type: ignore[attr-defined, no-any-return]
+
+
+def put(inlet: Inlet, *events: int, order: int = 1, topic: Topic = A) -> bool:
+    return inlet.put([(topic, event) for event in events], 1_000, 7, order)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+def blocked(pool: ThreadPoolExecutor, stream: Stream[int], read: Callable[[], Any]) -> Future[Any]:
+    """A reader that waits: when this returns, its thread does, or has not come that far."""
+    started = threading.Event()
+
+    def run() -> Any:
+        started.set()
+        return read()
+
+    future = pool.submit(run)
+    assert started.wait(10)
+    return future
+
+
+# ── one event ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_reader_is_woken_by_the_event_it_waits_for(pool: ThreadPoolExecutor) -> None:
+    stream, inlet = make()
+    waiting = blocked(pool, stream, stream.get)
+    put(inlet, 42)
+    assert waiting.result(10) == 42
+
+
+def test_a_timeout_leaves_the_stream_unharmed() -> None:
+    stream, inlet = make()
+    with pytest.raises(Timeout, match=r"within 0\.01 s"):
+        stream.get(timeout=0.01)
+    with pytest.raises(TimeoutError):  # whatever a caller is used to catch
+        stream.get(timeout=0)
+    with pytest.raises(pykka.Timeout):
+        stream.get_many(5, timeout=0)
+    put(inlet, 42)
+    assert stream.get(timeout=0) == 42
+
+
+def test_markers_do_not_prolong_a_wait() -> None:
+    stream, inlet = make()
+    inlet.mark(DOWN)
+    inlet.mark(OVERFLOW)
+    with pytest.raises(Timeout):
+        stream.get(timeout=0)
+    assert stream.gaps == (OVERFLOW,)
+
+
+def test_get_many_takes_what_is_there() -> None:
+    stream, inlet = make()
+    put(inlet, 1, 2)
+    inlet.mark(OVERFLOW)
+    put(inlet, 3, 4)
+    assert stream.get_many(3) == [1, 2, 3]
+    assert stream.get_many(3) == [4]
+    assert stream.gaps == (OVERFLOW,)
+
+
+def test_get_many_waits_for_the_first(pool: ThreadPoolExecutor) -> None:
+    stream, inlet = make()
+    waiting = blocked(pool, stream, lambda: stream.get_many(10))
+    put(inlet, 1, 2)
+    assert waiting.result(10) == [1, 2]
+
+
+def test_none_at_all_cannot_be_asked_for() -> None:
+    stream, _ = make()
+    with pytest.raises(ValueError, match="maximum is 0"):
+        stream.get_many(0)
+
+
+def test_get_many_stops_at_the_end() -> None:
+    stream, inlet = make()
+    put(inlet, 1, 2)
+    stream.close()
+    assert stream.get_many(10) == [1, 2]
+    with pytest.raises(StreamClosed):
+        stream.get_many(10)
+
+
+# ── the end ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_iteration_ends_quietly_after_close() -> None:
+    stream, inlet = make()
+    with stream:
+        put(inlet, 1, 2)
+    assert stream.closed
+    assert list(stream) == [1, 2]
+    assert list(stream) == []
+    with pytest.raises(StreamClosed, match="close"):
+        stream.get()
+
+
+def test_iteration_raises_when_nobody_asked_for_the_end() -> None:
+    stream, inlet = make()
+    put(inlet, 1)
+    stream.end("the supervisor died", quiet=False)
+    events = iter(stream)
+    assert next(events) == 1
+    with pytest.raises(StreamClosed, match="the supervisor died"):
+        next(events)
+    with pytest.raises(StreamClosed, match="the supervisor died"):
+        list(stream.with_meta())
+
+
+def test_closing_from_another_thread_wakes_a_blocked_reader(pool: ThreadPoolExecutor) -> None:
+    stream, _ = make()
+    waiting = blocked(pool, stream, lambda: list(stream))
+    stream.close()
+    assert waiting.result(10) == []
+
+
+def test_closing_wakes_a_blocked_get(pool: ThreadPoolExecutor) -> None:
+    stream, _ = make()
+    waiting = blocked(pool, stream, stream.get)
+    stream.close()
+    with pytest.raises(StreamClosed):
+        waiting.result(10)
+
+
+def test_closed_is_the_last_thing_always() -> None:
+    stream, inlet = make()
+    put(inlet, 1)
+    stream.end("first", quiet=False)
+    stream.end("second", quiet=True)
+    put(inlet, 2)
+    inlet.mark(OVERFLOW)
+    put(stream.open_inlet(), 3)  # a new dispatcher that has not heard of the end
+    assert list(stream.with_markers()) == [1, Closed("first")]
+    assert (stream.received, stream.queued, stream.gap_count) == (1, 0, 0)
+
+
+def test_closed_is_last_even_where_markers_are_merged() -> None:
+    stream, inlet = make("conflate")
+    stream._mailbox.marker_bound = 1
+    put(inlet, 1)
+    inlet.mark(OVERFLOW)
+    stream.end("enough", quiet=True)
+    assert list(stream.with_markers()) == [OVERFLOW, 1, Closed("enough")]
+
+
+# ── markers and origins ─────────────────────────────────────────────────────────────────────────
+
+
+def test_with_markers_shows_everything_in_its_place() -> None:
+    stream, inlet = make()
+    put(inlet, 1)
+    inlet.mark(DOWN)
+    inlet.mark(OVERFLOW)
+    put(inlet, 2)
+    stream.close()
+    assert list(stream.with_markers()) == [1, DOWN, OVERFLOW, 2, Closed("close() was called")]
+    assert list(stream.with_markers()) == []
+
+
+def test_with_meta_says_where_an_event_came_from() -> None:
+    stream, inlet = make()
+    put(inlet, 1)
+    inlet.mark(DOWN)
+    put(inlet, 2, topic=B)
+    stream.close()
+    assert list(stream.with_meta()) == [Received(A, 1_000, 7, 1), Received(B, 1_000, 7, 2)]
+
+
+def test_the_newest_gaps_are_kept() -> None:
+    stream, inlet = make()
+    for number in range(KEPT_GAPS + 500):
+        inlet.mark(Gap(A, "sequence", 1, number, number, 1))
+    stream.close()
+    assert list(stream) == []
+    assert [gap.since_ns for gap in stream.gaps] == list(range(500, KEPT_GAPS + 500))
+    assert stream.gap_count == KEPT_GAPS + 500
+
+
+def test_what_a_stream_asks_of_its_runtime() -> None:
+    stream, _ = make()
+    stream.add("C", "D")
+    stream.remove("A")
+    assert stream._desk.asked == [("widen", ("C", "D")), ("narrow", ("A",))]  # type: ignore[attr-defined]
+    assert set(stream.topics) == {A, B}
+    assert repr(stream) == "<Stream 1 o2/trades, 2 topics, 0 queued>"
+
+
+# ── several streams ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_merge_gives_the_order_of_arrival() -> None:
+    (first, one), (second, two) = make(id=1), make(id=2)
+    put(two, 20, 21, order=1)
+    put(one, 10, order=2)
+    put(two, 22, order=3)
+    one.mark(OVERFLOW)
+    put(one, 11, order=4)
+    first.close()
+    second.close()
+    assert [received.event for received in merge(first, second)] == [20, 21, 10, 22, 11]
+    assert first.gaps == (OVERFLOW,)
+
+
+def test_merge_lives_as_long_as_any_of_its_streams(pool: ThreadPoolExecutor) -> None:
+    (first, one), (second, two) = make(id=1), make(id=2)
+    merged = merge(first, second)
+    put(one, 1)
+    assert next(merged).event == 1
+    first.close()
+    waiting = blocked(pool, second, lambda: [received.event for received in merged])
+    put(two, 2)
+    second.close()
+    assert waiting.result(10) == [2]
+    assert (first._wakers, second._wakers) == ((), ())
+
+
+def test_merge_passes_over_streams_that_are_over() -> None:
+    (first, _), (second, two) = make(id=1), make(id=2)
+    first.close()
+    assert list(first) == []
+    put(two, 2)
+    second.close()
+    assert [received.event for received in merge(first, second)] == [2]
+    assert list(merge(first, second)) == []
+    assert list(merge()) == []
+
+
+def test_merge_raises_for_an_end_that_nobody_asked_for() -> None:
+    (first, one), (second, _) = make(id=1), make(id=2)
+    put(one, 1)
+    second.end("the supervisor died", quiet=False)
+    merged = merge(first, second)
+    with pytest.raises(StreamClosed, match="the supervisor died"):
+        list(merged)
+    with pytest.raises(StreamClosed, match="the supervisor died"):
+        list(merge(second))
+
+
+# ── room ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_full_stream_says_so_and_says_when_it_has_room() -> None:
+    stream, inlet = make(capacity=4)
+    assert not put(inlet, 1, 2, 3)
+    assert put(inlet, 4)
+    assert [stream.get() for _ in range(2)] == [1, 2]
+    assert drained(stream) == [1]
+    stream.get()
+    assert drained(stream) == [1]  # said once
+
+
+def test_a_cut_stream_with_room_holds_no_line_and_asks_again() -> None:
+    stream, inlet = make("block", capacity=2, deltas=True)
+    inlet.overflow()
+    assert put(inlet, 1, 2, 3)
+    assert stream.get_many(2) == [1, 2]
+    assert drained(stream) == [1]
+    inlet.drained()
+    assert not put(inlet, 4)  # of no use until the topic starts anew; and no reason to stop reading
+    with pytest.raises(Timeout):
+        stream.get(timeout=0)
+    assert drained(stream) == [1, 1]
+    inlet.resume(A)
+    put(inlet, 5)
+    assert stream.get() == 5
+    assert [gap.missed for gap in stream.gaps] == [2]
+
+
+def test_a_cut_that_left_nothing_to_read_is_healed_too() -> None:
+    stream, inlet = make("drop_newest", deltas=True)
+    stream._mailbox.marker_bound = 1
+    put(inlet, 1)
+    inlet.mark(DOWN)
+    inlet.mark(DOWN)  # markers are merged: the delta is given up
+    put(inlet, 2)
+    with pytest.raises(Timeout):
+        stream.get(timeout=0)
+    assert drained(stream) == [1]
+
+
+@pytest.mark.parametrize("policy", ["block", "drop_oldest", "drop_newest", "conflate"])
+def test_the_books_balance_while_two_threads_are_at_it(policy: Policy, pool: ThreadPoolExecutor) -> None:
+    stream, inlet = make(policy, capacity=50)
+    unbalanced: list[object] = []
+
+    def write() -> None:
+        for number in range(3_000):
+            put(inlet, 2 * number, 2 * number + 1, order=number, topic=(A, B)[number % 2])
+            if number % 100 == 0:
+                inlet.mark(DOWN)
+            it = stream.status()
+            if it.received != it.delivered + it.dropped + it.conflated + it.queued:
+                unbalanced.append(it)
+        stream.close()
+
+    writing = pool.submit(write)
+    events: dict[Topic, list[int]] = {A: [], B: []}
+    for received in stream.with_meta():
+        events[received.topic].append(received.event)
+    writing.result(10)
+    assert unbalanced == []
+    assert all(numbers == sorted(numbers) for numbers in events.values())
+    assert stream.received == 6_000 == stream.delivered + stream.dropped + stream.conflated
+    assert stream.delivered == sum(map(len, events.values()))
+    assert sum(gap.missed or 0 for gap in stream.gaps) == stream.dropped or stream.gap_count > KEPT_GAPS
+    assert stream.queued == 0
+
+
+# ── a forked child ──────────────────────────────────────────────────────────────────────────────
+
+
+def in_a_child(say: Callable[[], str]) -> str:
+    """What a forked child of this process has to say."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, say().encode())
+        except BaseException as error:
+            os.write(writing, type(error).__name__.encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return text
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda stream: stream.get(),
+        lambda stream: stream.get_many(5),
+        lambda stream: next(iter(stream)),
+        lambda stream: next(stream.with_markers()),
+        lambda stream: next(merge(stream)),
+    ],
+    ids=["get", "get_many", "iter", "with_markers", "merge"],
+)
+def test_a_forked_child_is_told_what_to_do(read: Callable[[Stream[int]], object]) -> None:
+    stream, inlet = make()
+    assert in_a_child(lambda: str(read(stream))) == ForkError.__name__
+    put(inlet, 1)
+    assert in_a_child(lambda: str(read(stream))) == ForkError.__name__  # nor is anything read twice
+    assert stream.get() == 1
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_does_not_wait_for_a_lock_that_stayed_locked() -> None:
+    stream, _ = make()
+    with stream._ready:  # the dispatcher is at it while somebody forks
+        said = in_a_child(lambda: _read_in_a_thread(stream))
+    assert said == ForkError.__name__
+
+
+def _read_in_a_thread(stream: Stream[int]) -> str:
+    said: list[str] = []
+
+    def read() -> None:
+        try:
+            list(islice(stream, 1))
+        except ForkError as error:
+            said.append(type(error).__name__)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(10)
+    return "".join(said) or "it hangs"

@@ -296,16 +296,26 @@ class Connection(Actor):
     # ── doing what the session wants ──
 
     def _perform(self, effects: Sequence[Effect]) -> None:
-        """In order, but for one thing: confirmations come before the events of the same read."""
-        self._settle(effects)
-        for effect in effects:
+        """In order, but for one thing: confirmations come before the events of the same read.
+
+        A `Resent` is not overtaken: what is confirmed behind it was asked for by it.
+        """
+        settled = 0
+        for number, effect in enumerate(effects):
+            if number == settled:
+                settled = self._settle(effects, number)
             if self.actor_stopped.is_set():
                 return
             self._do(effect)
 
-    def _settle(self, effects: Sequence[Effect]) -> None:
+    def _settle(self, effects: Sequence[Effect], start: int) -> int:
+        """Tell what is confirmed or rejected from `start` to the next `Resent`; where to go on."""
         settled: list[Topic] = []
-        for effect in effects:
+        end = start
+        for effect in effects[start:]:
+            end += 1
+            if isinstance(effect, Resent):
+                break
             if isinstance(effect, Confirm):
                 settled += effect.topics
                 self._registry.tell(TopicsConfirmed(self._line, self._epoch, effect.topics, effect.assumed))
@@ -317,6 +327,7 @@ class Connection(Actor):
                 self._registry.tell(rejected)
         if settled:
             self._dispatcher.tell(TopicsSettled(self._line, self._epoch, tuple(settled)))
+        return end
 
     def _do(self, effect: Effect) -> None:
         match effect:

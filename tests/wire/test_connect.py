@@ -566,23 +566,37 @@ def test_an_unreachable_address(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.EHOSTUNREACH, "No route to host")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr("actors.wire.connect.start_connecting", start_connecting)
+    monkeypatch.setattr("actors.wire.tcp.start_connecting", start_connecting)
     assert refused_as(Endpoint(url="ws://far.example/")) == (Retryable, "unreachable")
 
 
-def test_no_descriptor_left() -> None:
+@contextlib.contextmanager
+def descriptors_left(spare: int) -> Iterator[None]:
     resource = pytest.importorskip("resource")
     _, hard = limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = os.dup(0)
+    os.close(highest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + spare, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_no_descriptor_left() -> None:
     with Silent() as server:
-        for spare in range(5):  # each place that needs one
-            highest = os.dup(0)
-            os.close(highest)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + spare, hard))
-            try:
-                reason = refusal(at(server.port), Dial(connect_timeout=SHORT))
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-            assert (type(reason), reason.code) == (Retryable, "descriptors")
+        for spare in range(4):  # each place that needs one
+            with descriptors_left(spare):
+                refused = refused_as(at(server.port), Dial(connect_timeout=SHORT))
+            assert refused == (Retryable, "descriptors")
+
+
+def test_no_descriptor_left_to_read_the_ca_file(ca: trustme.CA, tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(str(path))
+    with descriptors_left(0):
+        refused = refused_as(Endpoint(url="wss://127.0.0.1:9/"), Dial(ca_file=str(path)))
+    assert refused == (Retryable, "descriptors")
 
 
 # ── the deadline ────────────────────────────────────────────────────────────────────────────────
@@ -860,7 +874,7 @@ def test_during_the_tcp_connection(monkeypatch: pytest.MonkeyPatch) -> None:
         started.set()
 
     with black_hole() as dead:
-        monkeypatch.setattr("actors.wire.connect.start_connecting", start_connecting)
+        monkeypatch.setattr("actors.wire.tcp.start_connecting", start_connecting)
         with opening(at(dead)) as (future, hangup):
             assert started.wait(5)
             hangup.pull()

@@ -1,0 +1,187 @@
+"""Which proxy, and the way through it; python-socks speaks with it."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import urllib.request
+from collections.abc import Container
+from typing import Any, Final, cast
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+from python_socks import ProxyError, ProxyType
+from python_socks.sync import Proxy
+
+from actors.messages import Fatal, Reason, Retryable
+from actors.wire.attempt import Attempt, ConnectFailed, Talk
+from actors.wire.request import UNSAFE_URL, Request, Target, ascii_host
+from actors.wire.tcp import connect, look_up
+
+SCHEMES: Final = {
+    "http": (ProxyType.HTTP, 80),
+    "socks4": (ProxyType.SOCKS4, 1080),
+    "socks4a": (ProxyType.SOCKS4, 1080),
+    "socks5": (ProxyType.SOCKS5, 1080),
+    "socks5h": (ProxyType.SOCKS5, 1080),
+}
+# Codes that do not pass by themselves. RFC 1928, 6: not allowed by ruleset, command or address
+# type not supported. SOCKS4: 93 identd disagrees with our user.
+FORBIDDEN: Final[dict[ProxyType, Container[int]]] = {
+    ProxyType.HTTP: set(range(400, 500)) - {408, 425, 429},
+    ProxyType.SOCKS5: {2, 7, 8},
+    ProxyType.SOCKS4: {93},
+}
+_URL_ADVICE: Final = "Check proxy: none, env, or a http://, socks4(a):// or socks5(h):// URL."
+_LOGIN_ADVICE: Final = "Check user and password in the proxy's URL, then restart the line."
+
+
+class ProxyServer(Struct, frozen=True):
+    """A proxy and how to speak to it. Its texts show no login."""
+
+    scheme: str
+    target: Target
+    username: str | None
+    password: str | None
+
+    @property
+    def kind(self) -> ProxyType:
+        return SCHEMES[self.scheme][0]
+
+    def __str__(self) -> str:
+        return f"the proxy {self.target}"
+
+    __repr__ = __str__
+
+
+# ── which ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def choose_proxy(proxy: str, request: Request) -> ProxyServer | None:
+    """Raises ConnectFailed with Fatal for a proxy that is none."""
+    if proxy == "none" or is_loopback(request.target.host):
+        return None
+    url = proxy_in_environment(request) if proxy == "env" else proxy
+    if not url:
+        return None
+    try:
+        return parse_proxy(url)
+    except ValueError:
+        raise ConnectFailed(Fatal("the proxy's URL cannot be used", "proxy", _URL_ADVICE)) from None
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return f".{host}".rstrip(".").endswith(".localhost")
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def proxy_in_environment(request: Request) -> str | None:
+    known = urllib.request.getproxies_environment()
+    url = known.get("https" if request.secure else "http") or known.get("all")
+    # With a proxy in the environment, urllib asks the environment's no_proxy on every platform.
+    return None if url and urllib.request.proxy_bypass(str(request.target)) else url
+
+
+def parse_proxy(text: str) -> ProxyServer:
+    """Raises ValueError."""
+    url = urlsplit(text if "://" in text else f"http://{text}")
+    if url.scheme not in SCHEMES or not url.hostname or UNSAFE_URL.search(text):
+        raise ValueError("scheme or host")
+    return ProxyServer(
+        scheme=url.scheme,
+        target=Target(ascii_host(url.hostname), url.port or SCHEMES[url.scheme][1]),
+        username=None if url.username is None else unquote(url.username),
+        password=None if url.username is None else unquote(url.password or ""),
+    )
+
+
+# ── through it ──────────────────────────────────────────────────────────────────────────────────
+
+
+def tunnel(attempt: Attempt, proxy: ProxyServer, target: Target) -> socket.socket:
+    """A connection to the target through the proxy; the attempt owns it. Raises ConnectFailed."""
+    asked = target
+    if proxy.scheme in ("socks4", "socks5"):  # the schemes whose names are looked up here
+        asked = choose_address(attempt, proxy, target)
+    sock = connect(attempt, proxy.target, str(proxy))
+    ask_proxy(attempt, sock, proxy, asked)
+    attempt.peer = f"{target} (through {proxy})"
+    return sock
+
+
+def choose_address(attempt: Attempt, proxy: ProxyServer, target: Target) -> Target:
+    """The address to ask the proxy for; an IPv4 one if there is one, for SOCKS4 knows no other."""
+    family, _, _, _, where = min(look_up(attempt, target), key=lambda address: address[0] != socket.AF_INET)
+    if proxy.scheme == "socks4" and family != socket.AF_INET:
+        raise ConnectFailed(Retryable(f"{proxy} speaks SOCKS4, which needs an IPv4 address", "proxy"))
+    return Target(where[0], target.port)
+
+
+def ask_proxy(attempt: Attempt, sock: socket.socket, proxy: ProxyServer, target: Target) -> None:
+    """Have the proxy connect to the target. Raises ConnectFailed."""
+    attempt.phase = "the proxy's answer"
+    talk = ProxyTalk(attempt, sock, proxy.kind)
+    door = Proxy(
+        proxy.kind,
+        proxy.target.host,
+        proxy.target.port,
+        username=proxy.username,
+        password=proxy.password,
+        rdns=True,  # what is to be looked up here has been
+        forward=Reached(talk),
+    )
+    try:
+        door.connect(target.host, target.port)
+    except ProxyError as error:
+        raise ConnectFailed(judge_refusal(proxy, talk.heard, error.error_code)) from None
+    except (ValueError, AssertionError):  # a login or a name that its protocol cannot express
+        text = f"{proxy} cannot be asked: its protocol has no way to write this login or host"
+        raise ConnectFailed(Fatal(text, "proxy", _URL_ADVICE)) from None
+
+
+class ProxyTalk(Talk):
+    """The socket as python-socks sees it; `heard` is all that the proxy said."""
+
+    def __init__(self, attempt: Attempt, sock: socket.socket, kind: ProxyType) -> None:
+        super().__init__(attempt, sock)
+        self.heard = bytearray()
+        self._kind = kind
+
+    def recv(self, size: int) -> bytes:
+        # python-socks takes one read for the whole answer to CONNECT; TCP promises no such thing.
+        data = self.hear_head() if self._kind is ProxyType.HTTP else self.hear(size)
+        self.heard += data
+        return data
+
+
+class Reached(Proxy):
+    """python-socks' way to a proxy behind another one: here, the socket that is open already."""
+
+    def __init__(self, talk: ProxyTalk) -> None:
+        self._talk = talk
+
+    def connect(self, *args: Any, **kwargs: Any) -> socket.socket:
+        return cast(socket.socket, self._talk)
+
+
+def judge_refusal(proxy: ProxyServer, heard: bytearray, code: int | None) -> Reason:
+    """Why it said no. Its own words are not repeated."""
+    if code == 407 or wants_login(proxy.kind, heard):
+        return Fatal(f"{proxy} refused our login", f"proxy_{code or 'login'}", _LOGIN_ADVICE)
+    if code is None:
+        return Retryable(f"{proxy} did not connect us (no valid answer)", "proxy")
+    text, name = f"{proxy} did not connect us ({code})", f"proxy_{code}"
+    if code in FORBIDDEN[proxy.kind]:
+        return Fatal(text, name, "Ask whoever runs the proxy to allow this target.")
+    return Retryable(text, name)
+
+
+def wants_login(kind: ProxyType, heard: bytearray) -> bool:
+    """python-socks has no code for it: RFC 1928, 3 (no acceptable method); RFC 1929, 2 (status)."""
+    if kind is not ProxyType.SOCKS5 or len(heard) < 2:
+        return False
+    return heard[1] == 0xFF or (heard[1] == 2 and len(heard) == 4 and heard[3] != 0)

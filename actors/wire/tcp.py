@@ -1,0 +1,168 @@
+"""DNS and TCP: from a host and a port to a connected socket."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import selectors
+import socket
+import threading
+from collections import deque
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any, Final
+
+from actors.messages import Stopped
+from actors.wire.attempt import TCP, Attempt, ConnectFailed
+from actors.wire.request import Target
+
+STAGGER: Final = 0.25  # seconds: RFC 8305, 5: the "Connection Attempt Delay"
+
+Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]  # as getaddrinfo gives it
+
+
+def connect(attempt: Attempt, target: Target, called: str) -> socket.socket:
+    """A connection to the target, which people know as `called`; the attempt owns it."""
+    addresses = look_up(attempt, target)
+    attempt.phase, attempt.peer = TCP, called
+    bell, rope = socket.socketpair()
+    with bell:
+        attempt.hold(rope)  # whoever hangs up shuts it, and that the bell can hear
+        winner = Race(addresses).run(attempt, bell)
+        attempt.hold(winner)
+    return winner
+
+
+def look_up(attempt: Attempt, target: Target) -> Sequence[Address]:
+    """getaddrinfo, which nothing can interrupt, on a thread whose answer is waited for."""
+    attempt.phase, attempt.peer = "the DNS look-up", target.host
+    answer: list[Sequence[Address] | OSError] = []
+    waiting, asking = socket.socketpair()
+
+    def ask() -> None:
+        with asking:  # closing it ends the wait, as does the hangup
+            try:
+                answer.append(socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM))
+            except OSError as error:
+                answer.append(error)
+
+    try:
+        threading.Thread(target=ask, name=f"dns/{target.host}", daemon=True).start()
+    except RuntimeError:
+        waiting.close()
+        asking.close()
+        raise OSError(errno.EAGAIN, "no thread can be started") from None
+    attempt.hold(waiting)
+    waiting.settimeout(attempt.remaining())
+    waiting.recv(1)
+    match answer:
+        case [OSError() as error]:
+            raise error
+        case [[_, *_] as addresses]:
+            return addresses
+    raise socket.gaierror(socket.EAI_NONAME, "no address")
+
+
+class Race:
+    """All addresses of a host, started one after another; the first that answers wins.
+
+    RFC 8305: a dead address (IPv6, mostly) that swallows the SYNs costs 250 ms, not the deadline.
+    """
+
+    def __init__(self, addresses: Sequence[Address]) -> None:
+        self._waiting = deque(by_turns(addresses))
+        self._running: set[socket.socket] = set()
+        self._lost: list[OSError] = []
+
+    def run(self, attempt: Attempt, bell: socket.socket) -> socket.socket:
+        """The winner; the others are closed. Raises the OSError that says most when all lost."""
+        try:
+            while self._start_next():
+                for sock in self._await_news(attempt, bell):
+                    self._running.remove(sock)
+                    if (error := outcome(sock)) is None:
+                        return sock
+                    sock.close()
+                    self._lost.append(error)
+        finally:
+            for sock in self._running:
+                sock.close()
+        raise min(self._lost, key=telling)
+
+    def _start_next(self) -> bool:
+        """Start the next address that does not fail at once. True: there is somebody to wait for."""
+        while self._waiting:
+            try:
+                self._running.add(start(self._waiting.popleft()))
+                break
+            except OSError as error:
+                self._lost.append(error)
+        return bool(self._running)
+
+    def _await_news(self, attempt: Attempt, bell: socket.socket) -> list[socket.socket]:
+        """The sockets that won or lost; none if it is the next one's turn before."""
+        left = attempt.remaining()
+        with selectors.DefaultSelector() as selector:
+            selector.register(bell, selectors.EVENT_READ)
+            for sock in self._running:
+                selector.register(sock, selectors.EVENT_WRITE)
+            events = selector.select(min(left, STAGGER) if self._waiting else left)
+        ready: list[Any] = [key.fileobj for key, _ in events]
+        if bell in ready:
+            raise ConnectFailed(Stopped())
+        return ready
+
+
+def by_turns(addresses: Sequence[Address]) -> list[Address]:
+    """The resolver's order with the families alternating (RFC 8305, 4), each address once."""
+    unique = list(dict.fromkeys(addresses))
+    first = [address for address in unique if address[0] == unique[0][0]]
+    other = [address for address in unique if address[0] != unique[0][0]]
+    return [address for turn in zip_longest(first, other) for address in turn if address is not None]
+
+
+def start(address: Address) -> socket.socket:
+    family, kind, protocol, _, where = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        start_connecting(sock, where)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def start_connecting(sock: socket.socket, where: Any) -> None:
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # The names that this platform has; macOS calls the idle time TCP_KEEPALIVE. Seconds; a count.
+    for name, value in (("KEEPIDLE", 30), ("KEEPALIVE", 30), ("KEEPINTVL", 10), ("KEEPCNT", 3)):
+        if (option := getattr(socket, f"TCP_{name}", None)) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    with contextlib.suppress(BlockingIOError):
+        sock.connect(where)
+
+
+def outcome(sock: socket.socket) -> OSError | None:
+    """Why this socket is not connected; None: it is."""
+    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code == 0 and talks_to_itself(sock):
+        code = errno.ECONNREFUSED
+    return OSError(code, os.strerror(code)) if code else None
+
+
+def talks_to_itself(sock: socket.socket) -> bool:
+    """TCP lets a client meet itself on a loopback port nobody listens on (simultaneous open)."""
+    try:
+        return bool(sock.getsockname() == sock.getpeername())
+    except OSError:  # gone again already: the next phase will say so
+        return False
+
+
+def telling(error: OSError) -> int:
+    """Lower says more: our own want of descriptors, then a host that is there and refuses."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return 0
+    return 1 if isinstance(error, ConnectionRefusedError) else 2

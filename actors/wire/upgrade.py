@@ -1,0 +1,192 @@
+"""The upgrade to WebSocket: an HTTP exchange by websocket-client, and what a refusal means.
+
+websocket-client writes the request and judges the accept key. What it is not trusted with is done
+here: it reads heads and bodies of any length, sends less than all of a long request, and keeps one
+cookie jar for the whole process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import http.client
+import io
+import re
+import socket
+import time
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+from websocket import WebSocket, WebSocketException
+
+from actors.messages import Fatal, Reason, Retryable, Slow
+from actors.wire.attempt import Attempt, ConnectFailed, Talk
+from actors.wire.request import Request
+
+MAX_BODY: Final = 2 * 1024  # bytes of a refusal's body that are read at all
+BODY_PATIENCE: Final = 1.0  # seconds that a refusal's body may take: the status is known already
+MAX_QUOTED: Final = 200  # characters of a refusal's body that people see
+# The headers of the answer that websocket-client judges; it is told no others.
+JUDGED: Final = ("Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol")
+PASSING: Final = (408, 425)  # the 4xx that say nothing about us: a slow request, early data
+ADVICE: Final = {
+    401: "Check the credentials of this line, then restart it.",
+    403: "Check the credentials of this line and what its account may do, then restart it.",
+    404: "Check the path in url, then restart the line.",
+    407: "Check the proxy, then restart the line.",
+}
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: [^\r\n]*)?\r?\n")
+_SECONDS = re.compile(r"\d{1,9}", re.ASCII)
+
+
+def upgrade(attempt: Attempt, sock: socket.socket, request: Request) -> None:
+    """The HTTP exchange. Raises ConnectFailed."""
+    attempt.phase = "the WebSocket upgrade"
+    try:
+        WebSocket(enable_multithread=False).connect(  # type: ignore[no-untyped-call]
+            # Not the real host: its jar could hold cookies of that one, from another user of the
+            # library in this process. The socket is connected, and Host is given below.
+            f"ws://linewarden{request.resource}",
+            socket=UpgradeTalk(attempt, sock, request),
+            host=request.authority,
+            header=[f"{name}: {value}" for name, value in request.headers],
+            subprotocols=list(request.subprotocols),
+            suppress_origin=True,
+            redirect_limit=0,
+        )
+    except WebSocketException:
+        text = f"{attempt.peer} answered the upgrade with headers that are no WebSocket's"
+        raise ConnectFailed(Retryable(text, "handshake")) from None
+
+
+class UpgradeTalk(Talk):
+    """The socket as websocket-client sees it; it hears only of an answer that may be accepted."""
+
+    def __init__(self, attempt: Attempt, sock: socket.socket, request: Request) -> None:
+        super().__init__(attempt, sock)
+        self._request = request
+        self._accepted: io.BytesIO | None = None
+
+    def recv(self, size: int) -> bytes:
+        if self._accepted is None:
+            self._accepted = io.BytesIO(self._hear_answer())
+        return self._accepted.read(size)
+
+    def _hear_answer(self) -> bytes:
+        peer = self.attempt.peer
+        answer = parse_answer(peer, self.hear_head())
+        if answer.status != 101:
+            quoted = quotable(self._hear_body(answer), answer, self._request)
+            raise ConnectFailed(judge_status(peer, answer, quoted))
+        if flaw := beyond_offer(answer, self._request):
+            raise ConnectFailed(Fatal(f"{peer} {flaw}", "offer", "Check url and the venue's documentation."))
+        return judged_head(answer)
+
+    def _hear_body(self, answer: Answer) -> bytes:
+        """What there is of it, within bounds: it is only for people to read."""
+        body, wanted = bytearray(), min(answer.length, MAX_BODY)
+        self.attempt.hurry(BODY_PATIENCE)
+        with contextlib.suppress(ConnectFailed):
+            while len(body) < wanted:
+                body += self.hear(wanted - len(body))
+        return bytes(body)
+
+
+# ── the answer ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Answer(Struct, frozen=True):
+    """An HTTP answer's head."""
+
+    status: int
+    headers: http.client.HTTPMessage
+
+    @property
+    def length(self) -> int:
+        """Bytes of its body; 0 where it does not say, for its end might never come."""
+        length = self.headers.get("Content-Length", "").strip()
+        return int(length) if length.isdecimal() and len(length) < 20 else 0
+
+
+def parse_answer(peer: str, head: bytes) -> Answer:
+    """Raises ConnectFailed for what is not HTTP."""
+    if line := _STATUS_LINE.match(head):
+        with contextlib.suppress(http.client.HTTPException):
+            return Answer(int(line[1]), http.client.parse_headers(io.BytesIO(head[line.end() :])))
+    raise ConnectFailed(Retryable(f"{peer} did not answer in HTTP/1.1", "handshake"))
+
+
+def beyond_offer(answer: Answer, request: Request) -> str:
+    """In which way it is an upgrade to something that was not asked for; "" if it is not.
+
+    An offer of subprotocols to which the server chooses none is refused as well, as browsers do
+    (WHATWG WebSockets, 2.2), although RFC 6455 allows it: what the bytes mean would be unknown.
+    """
+    if answer.headers.get("Sec-WebSocket-Extensions", "").strip():
+        return "switched on a WebSocket extension that was not offered"
+    chosen = [value.strip() for value in answer.headers.get_all("Sec-WebSocket-Protocol", [])]
+    if chosen in ([[name] for name in request.subprotocols] or [[]]):
+        return ""
+    return "chose a subprotocol that was not offered" if chosen else "chose none of the subprotocols offered"
+
+
+def judged_head(answer: Answer) -> bytes:
+    """The head without what websocket-client would keep: no cookie reaches its process-wide jar."""
+    lines = [f"HTTP/1.1 {answer.status} Switching Protocols"]
+    for name in JUDGED:
+        # Joined, for it knows only the last of several; split, for one may be folded.
+        if values := answer.headers.get_all(name):
+            lines.append(f"{name}: {' '.join(', '.join(values).split())}")
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+# ── a refusal ───────────────────────────────────────────────────────────────────────────────────
+
+
+def judge_status(peer: str, answer: Answer, quoted: str) -> Reason:
+    """What a status other than 101 means for the next attempt."""
+    status, code = answer.status, f"http_{answer.status}"
+    in_words = http.client.responses.get(status, "")  # HTTP's own, not the server's
+    text = f"{peer} answered {f'{status} {in_words}'.strip()}{quoted}"
+    retry_after = parse_retry_after(answer.headers.get("Retry-After", ""))
+    if status == 429 or (status >= 500 and retry_after is not None):
+        return Slow(text, code, retry_after)
+    if 300 <= status < 400:
+        elsewhere = f"{text} and points to {location(answer)}"
+        return Fatal(elsewhere, code, "If you trust that address, put it into url.")
+    if 400 <= status < 500 and status not in PASSING:
+        return Fatal(text, code, ADVICE.get(status, "Check url and the venue's documentation."))
+    return Retryable(text, code)
+
+
+def location(answer: Answer) -> str:
+    """The host that a redirect names; its path and query may hold what is nobody's business."""
+    try:
+        host = urlsplit(answer.headers.get("Location", "")).hostname or ""
+    except ValueError:
+        return "an address that is none"
+    return "".join(filter(str.isprintable, host))[:MAX_QUOTED] or "another path of the same host"
+
+
+def parse_retry_after(value: str) -> float | None:
+    """Seconds from now. RFC 9110, 10.2.3: a number of them, or a date; None for anything else."""
+    if _SECONDS.fullmatch(value.strip()):
+        return float(value)
+    try:
+        moment: float = email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+    return max(0.0, moment - time.time())
+
+
+def quotable(body: bytes, answer: Answer, request: Request) -> str:
+    """As much of a refusal's body as people can use: no page, nothing that we sent."""
+    kind = answer.headers.get_content_type()
+    if kind == "text/html" or not (kind.startswith("text/") or kind.endswith("json")):
+        return ""
+    text = body.decode("utf-8", "replace")
+    for secret in sorted({s for s in request.secrets() if len(s) >= 4}, key=len, reverse=True):
+        text = text.replace(secret, "…").replace(unquote(secret), "…")
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return f" ({text[:MAX_QUOTED]})" if text else ""

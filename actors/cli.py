@@ -176,7 +176,7 @@ def check(config: Config) -> None:
         placed = _placed(feed)
         wanted = [topic for line in placed.values() for topic in line]
         lines, topics = lines + len(placed), topics + len(wanted)
-        url = dict(feed.__rich_repr__())["url"] or "the venue's own"
+        url = dict(feed.own.__rich_repr__())["url"] or "the venue's own"
         table.add_row(feed.name, feed.venue, str(url), ", ".join(placed), _shown(wanted))
     if settings.feeds:
         _console().print(table)

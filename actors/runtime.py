@@ -35,7 +35,6 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.rules.mailbox import Policy
-from actors.rules.restarts import RestartPolicy
 from actors.rules.venue import Channel
 from actors.settings import FeedSettings, Settings, load
 from actors.simulators import Simulator, embed
@@ -311,9 +310,7 @@ class Runtime:
                 ca_file=feed.ca_file,
                 insecure=feed.insecure,
             ),
-            restart=RestartPolicy(
-                **{name: getattr(feed.restart, name) for name in RestartPolicy.__struct_fields__}
-            ),
+            restart=feed.restart,
             pacing=feed.pacing,
             ack_timeout=feed.ack_timeout,
             block_limit=feed.block_limit,

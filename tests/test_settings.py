@@ -13,13 +13,13 @@ from rich.pretty import pretty_repr
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Option, Topic
 from actors.messages import Endpoint
+from actors.rules.restarts import RestartPolicy
 from actors.rules.session import Session
 from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
 from actors.secret import Secret
 from actors.settings import (
     FeedSettings,
     HeartbeatSettings,
-    RestartSettings,
     RuntimeSettings,
     ServiceSettings,
     Settings,
@@ -151,13 +151,13 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert settings.file == str(config)
     a, b = settings.feeds.values()
     assert a.own == DeskSettings(url="wss://example.org/v1", key=Secret("k"), network="testnet")
-    assert a.restart == RestartSettings(maximum=60.0, max_restarts=5)
+    assert a.restart == RestartPolicy(maximum=60.0, max_restarts=5)
     assert a.heartbeat == HeartbeatSettings(ping_interval=20.0, venue_ping_interval=20.0)
     assert a.pacing == Pacing(batch=2, interval=0.5)  # the interval is the venue's
     assert a.ca_file == str(tmp_path / "ca.pem")
     wanted = WantedTopics(channel="depth", keys=("A", "B"), stale_after=60.0, options={"precision": "10"})
     assert a.subscribe == (wanted,)
-    assert b.restart == RestartSettings(maximum=60.0, max_restarts=3)
+    assert b.restart == RestartPolicy(maximum=60.0, max_restarts=3)
     assert b.subscribe == (WantedTopics(channel="account"),)
     venue = a.build_venue()
     assert isinstance(venue, Desk)
@@ -581,7 +581,7 @@ def test_no_repr_shows_a_secret() -> None:
 TABLES: tuple[type[Struct], ...] = (
     RuntimeSettings,
     ServiceSettings,
-    RestartSettings,
+    RestartPolicy,
     HeartbeatSettings,
     FeedSettings,
     WantedTopics,

@@ -38,6 +38,7 @@ def line(state: Any = "live", decoded: int = 0, **changes: Any) -> LineStatus:
         topics=(),
         counters=structs.replace(COUNTERS, decoded=decoded, restarts=2, restored=1),
         last_gap=None,
+        complaint="",
         held_by=(),
         url="wss://example.org/v1",
         insecure=False,

@@ -12,9 +12,10 @@ from __future__ import annotations
 import random
 from collections import deque
 from enum import Enum
+from typing import Annotated
 
 import tenacity
-from msgspec import Struct
+from msgspec import Meta, Struct
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
@@ -23,17 +24,28 @@ from actors.messages import Crashed, Reason, Retryable, Slow, Stopped
 SLOW_MAXIMUM = 300.0  # seconds: what a slow reason's own backoff doubles to
 
 
-class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[defaults.restart]`; times in seconds."""
+YEAR = 366 * 86_400.0  # seconds; a longer time is a slip of the pen
 
-    initial: float = 0.25
-    maximum: float = 30.0
-    multiplier: float = 2.0
-    max_restarts: int = 20
-    period: float = 300.0
-    stable_after: float = 10.0
-    probe_interval: float = 60.0  # 0: a parked line is never probed
-    slow_initial: float = 30.0
+Seconds = Annotated[float, Meta(gt=0, le=YEAR, description="seconds, more than 0 and at most a year")]
+Interval = Annotated[float, Meta(ge=0, le=YEAR, description="seconds, 0 or more and at most a year")]
+SlowSeconds = Annotated[
+    float, Meta(gt=0, le=SLOW_MAXIMUM, description="seconds, more than 0 and at most 300")
+]
+Growth = Annotated[float, Meta(ge=1, le=1000, description="a number from 1 to 1000")]
+Count = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number, 0 or more")]
+
+
+class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[defaults.restart]` and `[feeds.NAME.restart]`; times in seconds."""
+
+    initial: Seconds = 0.25
+    maximum: Seconds = 30.0
+    multiplier: Growth = 2.0
+    max_restarts: Count = 20
+    period: Seconds = 300.0
+    stable_after: Interval = 10.0
+    probe_interval: Interval = 60.0  # 0: a parked line is never probed
+    slow_initial: SlowSeconds = 30.0
 
 
 class Restart(Enum):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -41,6 +42,16 @@ class VenueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     url: str = ""  # the WebSocket endpoint; empty: the venue's public one
 
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:  # type: ignore[override]
+        """What may be seen: URLs are cut short, for they may hold a token."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            yield name, origin(value) if isinstance(value, str) and "://" in value else value
+
 
 class Venue(ABC):
     """The protocol of a feed. Immutable: one object serves all lines of its feed."""
@@ -68,7 +79,7 @@ class Venue(ABC):
             return self.channels[name]
         except KeyError:
             near = get_close_matches(name, self.channels, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f"; did you mean {near[0]!r}?" if near else "."
             known = ", ".join(sorted(self.channels))
             raise LinewardenError(
                 f"{self.feed}: venue {self.name!r} has no channel {name!r}{hint} It has: {known}."
@@ -97,3 +108,14 @@ class Venue(ABC):
     def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
         """The line on which this topic lies; `placed` holds those there are, with their topics."""
         return self.feed
+
+
+def origin(url: str) -> str:
+    """The part of a URL that tells no secret: no user, no path, no query."""
+    try:
+        parts = urlsplit(url)
+        if parts.hostname:
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
+    except ValueError:
+        pass
+    return "…" if url else ""

@@ -67,5 +67,5 @@ def from_url(url: str) -> Simulator:
 
 def _kind(name: str, where: str) -> type[Simulator]:
     if name not in SIMULATORS:
-        raise ConfigError([f"{where}: there is no simulator {name!r}{nearest(name, SIMULATORS)}."])
+        raise ConfigError([f"{where}: there is no simulator {name!r}{nearest(name, SIMULATORS)}"])
     return SIMULATORS[name]

@@ -65,12 +65,12 @@ def parse(text: str, simulator: type) -> Fault:
         raise ConfigError([f"{where}: {str(error).lower()}."]) from None
     known = faults_of(simulator)
     if name not in known:
-        raise ConfigError([f"{where}: there is no fault {name!r}{nearest(name, known)}."])
+        raise ConfigError([f"{where}: there is no fault {name!r}{nearest(name, known)}"])
     pairs = []
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
-            raise ConfigError([f"{where}: {word!r} is not key=value; {_takes(known[name])}."])
+            raise ConfigError([f"{where}: {word!r} is not key=value; it {_takes(known[name])}."])
         pairs.append((key, value))
     arguments = read(where, known[name], pairs, _TRIGGERS)
     after, every = arguments.pop("after", 0), arguments.pop("every", 0.0)
@@ -100,7 +100,7 @@ def read(
     problems = []
     for key, value in pairs:
         if key not in types:
-            problems.append(f"{where}: no {key!r} here{nearest(key, types)}; {_takes(function, extra)}.")
+            problems.append(f"{where}: no {key!r} here{nearest(key, types)} It {_takes(function, extra)}.")
         elif key in arguments:
             problems.append(f"{where}: {key} is given twice.")
         else:
@@ -120,10 +120,10 @@ def read(
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'mute'?` or, where nothing is near, what there is."""
+    """The end of a sentence: `; did you mean 'mute'?` or, where nothing is near, what there is."""
     names = sorted(known)
     near = get_close_matches(name, names, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(names)}"
+    return f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(names)}."
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -133,7 +133,7 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def _takes(function: Callable[..., Any], extra: Mapping[str, Any] = _TRIGGERS) -> str:
-    return f"it takes {', '.join([*_parameters(function), *extra]) or 'nothing'}"
+    return f"takes {', '.join([*_parameters(function), *extra]) or 'nothing'}"
 
 
 def _kind(type_: Any) -> str:

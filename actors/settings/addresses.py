@@ -1,0 +1,77 @@
+"""What may stand in `listen`, `url` and `proxy`."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+PROXIES = ("none", "env")
+PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
+URL_SCHEMES = ("ws", "wss", "sim")
+
+_PLAIN = re.compile(r"[!-~]+")
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """As a socket takes them; ValueError where `listen` is something else."""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:\[\]/@]*)):([0-9]{1,5})", listen)
+    if match is None or int(match[3]) > 65_535:
+        raise ValueError("not host:port")
+    return match[1] or match[2] or "", int(match[3])
+
+
+def is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_clear(url: str) -> bool:
+    """Whether it sends in clear what leaves this machine."""
+    return url.startswith("ws://") and not is_loopback(urlsplit(url).hostname or "")
+
+
+def url_mistake(url: str) -> str:
+    """What is wrong with a feed's URL; empty: nothing."""
+    wanted = "expected a URL that starts with wss://, ws:// or sim://"
+    if not _PLAIN.fullmatch(url):
+        return "expected a URL of plain ASCII, without spaces and line breaks"
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
+    if scheme in {"http", "https"}:
+        return f"{wanted}; did you mean {scheme.replace('http', 'ws')}://?"
+    if scheme not in URL_SCHEMES:
+        return wanted
+    if "@" in re.split("[/?#]", rest)[0]:
+        advice = "put it into the venue's own keys, as ${NAME}"
+        return f"a user name or password in a URL ends up in logs; {advice}"
+    parts = _split(url)
+    if parts is None:
+        return "expected a host, and a port up to 65535 if any"
+    if parts.fragment:  # RFC 6455, section 3
+        return "expected a URL without #…: a WebSocket has no use for it"
+    return ""
+
+
+def proxy_mistake(proxy: str) -> str:
+    """What is wrong with a feed's proxy; empty: nothing."""
+    if proxy in PROXIES:
+        return ""
+    parts = _split(proxy) if _PLAIN.fullmatch(proxy) else None
+    if parts is not None and parts.scheme in PROXY_SCHEMES:
+        return ""
+    schemes = ", ".join(f"{scheme}://" for scheme in PROXY_SCHEMES)
+    return f'expected "none", "env" or a URL that starts with one of: {schemes}'
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # the property is what checks it
+    except ValueError:
+        return None
+    return parts if parts.hostname else None

@@ -1,0 +1,294 @@
+"""A whole config, table by table: what each may say, and what its venue thinks of it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from actors.errors import ConfigError
+from actors.events import Option, Topic
+from actors.rules.restarts import RestartPolicy
+from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
+from actors.settings.addresses import host_and_port, is_clear, is_loopback, proxy_mistake, url_mistake
+from actors.settings.reading import Reader, RefusedError
+from actors.settings.tables import (
+    FeedSettings,
+    HeartbeatSettings,
+    PacingSettings,
+    RuntimeSettings,
+    ServiceSettings,
+    Settings,
+    WantedTopics,
+)
+from actors.settings.words import BARE, found, key_name, keys_of, nearest, suggested
+
+NOT_YET = {
+    "rotate_every": "planned rotation of a connection is not available yet; leave it out",
+}
+FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"} | set(NOT_YET)
+# Those that are just converted; the others are read by rules of their own.
+PLAIN_KEYS = FEED_KEYS - {"venue", "pacing", "restart", "heartbeat", "subscribe", *NOT_YET}
+ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
+
+
+class ConfigReader(Reader):
+    """Reads one config into settings, or raises with every mistake in it."""
+
+    def __init__(
+        self, file: str, directory: Path, environ: Mapping[str, str], venues: Mapping[str, type[Venue]]
+    ) -> None:
+        homes = {
+            "[runtime]": keys_of(RuntimeSettings),
+            "[service]": keys_of(ServiceSettings),
+            "[feeds.NAME]": FEED_KEYS.union(*(keys_of(kind.Settings) for kind in venues.values())),
+            "[feeds.NAME.restart] or [defaults.restart]": keys_of(RestartPolicy),
+            "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatSettings),
+            "an entry of subscribe": ENTRY_KEYS,
+            "[feeds.NAME.pacing]": keys_of(PacingSettings),
+        }
+        super().__init__(file, environ, homes)
+        self._directory = directory
+        self._venues = venues
+
+    def settings(self, source: Mapping[Any, Any]) -> Settings:
+        """Raises ConfigError with all that is wrong."""
+        top = self.table("", source)
+        self.reject_unknown("", top, {"runtime", "service", "defaults", "feeds"})
+        runtime = RuntimeSettings(**self.fields("[runtime]", top.get("runtime", {}), RuntimeSettings))
+        service = self._service(top.get("service", {}))
+        defaults = self.table("[defaults]", top.get("defaults", {}))
+        self.reject_unknown("[defaults]", defaults, {"restart", "heartbeat"})
+        restart = self._restart("[defaults.restart]", defaults.get("restart", {}), RestartPolicy())
+        heartbeat = self.merged("[defaults.heartbeat]", defaults.get("heartbeat", {}), HeartbeatSettings())
+        feeds = {}
+        for name, raw in self.table("[feeds]", top.get("feeds", {})).items():
+            feed = self._feed(name, raw, restart, heartbeat)
+            if feed is not None:
+                feeds[name] = feed
+        if self.problems:
+            raise ConfigError(self.problems)
+        if not feeds:
+            self.warn("[feeds]", "", "there is no feed in this config")
+        return Settings(
+            runtime=runtime, service=service, feeds=feeds, file=self.file, warnings=tuple(self.warnings)
+        )
+
+    def _service(self, raw: object) -> ServiceSettings:
+        where = "[service]"
+        service = ServiceSettings(**self.fields(where, raw, ServiceSettings))
+        try:
+            host, _ = host_and_port(service.listen)
+        except ValueError:
+            example = '"127.0.0.1:9700" or "[::1]:9700"'
+            self.complain(where, "listen", f"expected host and port, such as {example}")
+            return service
+        if service.token is not None and not re.fullmatch(r"[!-~]+", service.token.reveal()):
+            self.complain(where, "token", "expected printable ASCII without spaces, and not empty")
+        elif service.token is None and not is_loopback(host) and not _says(raw, "token"):
+            advice = 'add token = "${LINEWARDEN_TOKEN}" or listen on 127.0.0.1'
+            self.complain(where, "token", f"beyond loopback a token is required; {advice}")
+        return service
+
+    def _restart(self, where: str, raw: object, base: RestartPolicy) -> RestartPolicy:
+        before = len(self.problems)
+        restart = self.merged(where, raw, base)
+        mine = [key for key in ("maximum", "initial") if _says(raw, key)]
+        if mine and len(self.problems) == before and restart.maximum < restart.initial:
+            relation = f"initial is {restart.initial:g} s, maximum {restart.maximum:g} s"
+            self.complain(where, mine[0], f"expected maximum to be initial or more; {relation}")
+        return restart
+
+    # ── a feed ──────────────────────────────────────────────────────────────────────────────────
+
+    def _feed(
+        self, name: str, raw: object, restart: RestartPolicy, heartbeat: HeartbeatSettings
+    ) -> FeedSettings | None:
+        where = f"[feeds.{key_name(name)}]"
+        if not BARE.match(name):
+            self.complain(where, "", "expected a feed's name of letters, digits, - and _ only")
+        if not isinstance(raw, Mapping):
+            self.complain(where, "", f"expected a table, found {found(raw)}")
+            return None
+        table = self.table(where, raw)
+        kind = self._kind(where, table)
+        own = self._own(where, table, kind) if kind else None
+        fields = self.some_fields(where, table, FeedSettings, PLAIN_KEYS)
+        self._check_transport(where, table, fields)
+        self._reject_strange_keys(where, name, table, kind)
+        sub = where.removesuffix("]")
+        fields["restart"] = self._restart(f"{sub}.restart]", table.get("restart", {}), restart)
+        fields["heartbeat"] = self.merged(f"{sub}.heartbeat]", table.get("heartbeat", {}), heartbeat)
+        if "pacing" in table:
+            pacing = self.fields(f"{sub}.pacing]", table["pacing"], PacingSettings)
+            fields["pacing"] = structs.replace(kind.pacing if kind else Pacing(), **pacing)
+        venue = self.quoting(where, "", lambda: kind(name, own)) if kind and own else None
+        fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)
+        if kind is None or own is None:
+            return None
+        return FeedSettings(name=name, venue=kind.name, kind=kind, own=own, **fields)
+
+    def _kind(self, where: str, table: Mapping[str, object]) -> type[Venue] | None:
+        known = ", ".join(sorted(self._venues))
+        if "venue" not in table:
+            self.complain(where, "venue", f"missing; expected one of: {known}")
+            return None
+        try:
+            name = self.convert(where, "venue", table["venue"], str)
+        except RefusedError:
+            return None
+        if name in self._venues:
+            return self._venues[name]
+        if name.endswith(".toml") or "/" in name:
+            text = f"venues described by a table are not available yet; expected one of: {known}"
+        else:  # as it was written: a variable's value is not shown
+            text = f"there is no venue {str(table['venue'])!r}{suggested(name, self._venues)}"
+        self.complain(where, "venue", text)
+        return None
+
+    def _own(self, where: str, table: Mapping[str, object], kind: type[Venue]) -> VenueSettings | None:
+        """The venue's own keys of a feed's table."""
+        before = len(self.problems)
+        fields = self.some_fields(where, table, kind.Settings, keys_of(kind.Settings))
+        url = fields.get("url")
+        if url and (mistake := url_mistake(url)):
+            self.complain(where, "url", mistake)
+        elif url and is_clear(url):
+            self.warn(where, "url", "ws:// sends everything in clear, also keys; wss:// does not")
+        if len(self.problems) > before:
+            return None
+        return self.quoting(where, "", lambda: kind.Settings(**fields))
+
+    def _check_transport(self, where: str, table: Mapping[str, object], fields: dict[str, Any]) -> None:
+        if mistake := proxy_mistake(fields.get("proxy", "none")):
+            self.complain(where, "proxy", mistake)
+        if fields.get("ca_file") is not None:
+            path = Path(self._directory, Path(fields["ca_file"]).expanduser()).absolute()
+            fields["ca_file"] = str(path)
+            if "\0" in str(path) or not path.is_file():
+                raw = table["ca_file"]
+                self.complain(where, "ca_file", f"there is no file {raw!r} (from the config's directory)")
+        if fields.get("insecure"):
+            self.warn(where, "insecure", "certificates are not checked, so anybody may pose as the venue")
+        compression = fields.get("compression", "none")
+        if compression != "none":
+            early = '"deflate" is not available yet; ' if compression == "deflate" else ""
+            self.complain(where, "compression", f'{early}expected "none"')
+        for key, text in NOT_YET.items():
+            if key in table:
+                self.complain(where, key, text)
+
+    def _reject_strange_keys(
+        self, where: str, feed: str, table: Mapping[str, object], kind: type[Venue] | None
+    ) -> None:
+        """Keys in a feed's table that neither every feed nor its venue knows."""
+        # Without its venue nobody can say whose they are.
+        kinds = [kind] if kind is not None else list(self._venues.values())
+        known = FEED_KEYS.union(*(keys_of(each.Settings) for each in kinds))
+        for key in [key for key in table if key not in known]:
+            owners = sorted(name for name, other in self._venues.items() if key in keys_of(other.Settings))
+            if kind is not None and owners:
+                theirs = ", ".join(owners)
+                self.complain(where, key, f"venue {kind.name} has no such key; it is one of: {theirs}")
+            else:
+                self.reject_unknown(where, [key], known, feed)
+
+    # ── its subscriptions ───────────────────────────────────────────────────────────────────────
+
+    def _subscribe(
+        self, where: str, raw: object, venue: Venue | type[Venue] | None
+    ) -> tuple[WantedTopics, ...]:
+        if not isinstance(raw, list | tuple):
+            text = f'expected a list of tables such as {{ channel = "…" }}, found {found(raw)}'
+            self.complain(where, "subscribe", text)
+            return ()
+        seen: set[Topic] = set()
+        wanted = []
+        for number, entry in enumerate(raw, 1):
+            place = f"{where} subscribe entry {number}"
+            topics = self._wanted(place, self.table(place, entry), venue)
+            if topics is not None:
+                wanted.append(topics)
+                if isinstance(venue, Venue):
+                    self._check_topics(place, self.says_variable(entry), topics, venue, seen)
+        return tuple(wanted)
+
+    def _wanted(
+        self, where: str, table: dict[str, object], venue: Venue | type[Venue] | None
+    ) -> WantedTopics | None:
+        fields = self.some_fields(where, table, WantedTopics, ENTRY_KEYS)
+        sound = "keys" in fields or "keys" not in table
+        if not all(fields.get("keys", ())):
+            self.complain(where, "keys", "expected texts that are not empty")
+            sound = False
+        channel = self._channel(where, table, fields.get("channel"), venue)
+        options: dict[str, Option] = {}
+        for key in [key for key in table if key not in ENTRY_KEYS]:
+            if channel is not None and key not in channel.options:
+                self.complain(where, key, self._no_such_option(key, channel))
+            elif channel is None and (near := nearest(key, ENTRY_KEYS)):
+                self.complain(where, key, f"there is no such key; did you mean {near!r}?")
+            else:
+                try:
+                    options[key] = self._option(where, key, table[key])
+                except RefusedError:
+                    sound = False
+        return WantedTopics(options=options, **fields) if channel is not None and sound else None
+
+    def _channel(
+        self, where: str, table: Mapping[str, object], name: str | None, venue: Venue | type[Venue] | None
+    ) -> Channel | None:
+        if venue is None or name is None:
+            return None
+        if name not in venue.channels:  # told as it was written
+            text = f"venue {venue.name} has no channel {table['channel']!r}{suggested(name, venue.channels)}"
+            self.complain(where, "channel", text)
+        return venue.channels.get(name)
+
+    def _no_such_option(self, key: str, channel: Channel) -> str:
+        text = f"channel {channel.name} has no such option"
+        if near := nearest(key, [*channel.options, *ENTRY_KEYS]):
+            return f"{text}; did you mean {near!r}?"
+        takes = f"takes {', '.join(sorted(channel.options))}" if channel.options else "takes no options"
+        return f"{text}{self.home(key)}; it {takes}"
+
+    def _option(self, where: str, key: str, raw: object) -> Option:
+        value = self.expand(where, key, raw)
+        if isinstance(value, float) and not math.isfinite(value):
+            self.complain(where, key, f"expected a finite number, found {value}")
+        elif isinstance(value, str | int | float):
+            return value
+        else:
+            self.complain(where, key, f"expected text, a number, true or false, found {found(raw)}")
+        raise RefusedError
+
+    def _check_topics(
+        self, where: str, foreign: bool, wanted: WantedTopics, venue: Venue, seen: set[Topic]
+    ) -> None:
+        channel = venue.channels[wanted.channel]
+        if channel.key and not wanted.keys:
+            self.complain(where, "keys", f"channel {channel.name} wants at least one key ({channel.key})")
+            return
+        if wanted.keys and not channel.key:
+            self.complain(where, "keys", f"channel {channel.name} takes no keys")
+            return
+        for key in wanted.keys or ("",):
+
+            def build(key: str = key) -> Topic:
+                return venue.topic(wanted.channel, key, wanted.options)
+
+            topic = self.quoting(where, "keys" if key else "", build, withheld=foreign, feed=venue.feed)
+            if topic is None:
+                continue
+            if topic in seen:
+                which = "one of its topics" if foreign else str(topic)
+                self.warn(where, "", f"{which} is wanted twice")
+            seen.add(topic)
+
+
+def _says(raw: object, key: str) -> bool:
+    return isinstance(raw, Mapping) and key in raw

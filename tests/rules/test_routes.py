@@ -407,8 +407,11 @@ def test_a_copy_is_independent_of_the_original() -> None:
     list(former.settle(LINE, 2, [A], 0))  # a former keeper knows of an answer, and tells nobody
     list(former.detach(stream.id, [A, B], 0))
     former.lift(LINE, [A, B])
-    story.up(A, B)
-    assert told(stream) == ["restored", "disconnect gap in A", "disconnect gap in B"]
+    story.start()
+    story.settle(A)
+    assert told(stream) == ["disconnect gap in A"]
+    story.settle(B)
+    assert told(stream) == ["restored", "disconnect gap in B"]
 
 
 def test_a_copy_opens_no_way_into_a_stream_that_has_ended() -> None:

@@ -78,8 +78,8 @@ class Dispatcher(Actor):
         self._connection = connection
         self._block_limit = block_limit  # of a line, seconds
         self._timers = timers
-        self._holding: dict[int, tuple[str, int]] = {}  # stream: the line it holds, and the turn
-        self._turn = 0
+        self._holding: dict[tuple[int, str], int] = {}  # a stream and a line that it holds: the turn
+        self._turn = incarnation << 32  # a former keeper's timers are still about, with turns of its own
 
     def on_receive(self, message: Hears) -> None:
         match message:
@@ -130,10 +130,10 @@ class Dispatcher(Actor):
         arrival = next(routes.arrivals)
         for inlet in touched:
             pairs, inlet.batch = inlet.batch, []
-            full = inlet.put(pairs, batch.received_ns, batch.epoch, arrival)
+            holds = inlet.put(pairs, batch.received_ns, batch.epoch, arrival)
             routes.served.add(inlet.id)
-            if full and inlet.id not in self._holding:
-                self._hold(inlet, batch.line)
+            if holds and (inlet.id, batch.line) not in self._holding:
+                self._hold(inlet.id, batch.line)
         book.routed += routed
         book.unrouted += len(batch.pairs) - routed
         self._put_down(batch, flow)
@@ -170,8 +170,7 @@ class Dispatcher(Actor):
         """What a former keeper had in hand when it died is lost: counted, and marked in its place."""
         routes = self._routes
         for inlet in routes.inlets.values():
-            if inlet.stream.queued >= inlet.stream.capacity and inlet.id not in self._holding:
-                self._drained(inlet.id)
+            self._take_over_hold(inlet)
         batch = routes.in_hand
         if batch is None:
             return
@@ -186,28 +185,36 @@ class Dispatcher(Actor):
         self._resync([topic for topic in lost if self._has_deltas(topic)])
         self._put_down(batch, book.flows.get(batch.epoch) or Flow())
 
+    def _take_over_hold(self, inlet: Inlet) -> None:
+        """Lines may wait for a stream on a former keeper's word; the stream may have said: room again."""
+        routes = self._routes
+        if inlet.holds:
+            for line in routes.lines_of(inlet.id):
+                self._hold(inlet.id, line)
+        elif inlet.stream.queued < inlet.stream.capacity:
+            if inlet.stream.policy == "block":
+                for line in routes.lines_of(inlet.id):
+                    self._connection(line).tell(ResumeReading(inlet.id))
+            self._drained(inlet.id)
+
     def _has_deltas(self, topic: Any) -> bool:
         return any(inlet.stream.deltas for inlet in self._routes.by_topic.get(topic, ()))
 
     # ── full streams ──
 
-    def _hold(self, inlet: Inlet, line: str) -> None:
-        """A full stream: one that may not drop makes its line wait, for `block_limit` at most."""
-        if inlet.stream.policy != "block":
-            return
+    def _hold(self, stream: int, line: str) -> None:
+        """A full stream that may not drop makes its line wait, for `block_limit` at most."""
         self._turn += 1
-        self._holding[inlet.id] = (line, self._turn)
-        self._connection(line).tell(PauseReading(inlet.id))
-        overdue = BlockOverdue(inlet.id, self._turn)
-        self._timers.send_after(self._block_limit(line), self._address, overdue)
+        self._holding[stream, line] = self._turn
+        self._connection(line).tell(PauseReading(stream))
+        self._timers.send_after(self._block_limit(line), self._address, BlockOverdue(stream, self._turn))
 
     def _block_overdue(self, stream: int, turn: int) -> None:
-        held = self._holding.get(stream)
-        if held is None or held[1] != turn:
+        if turn not in (held for (holder, _), held in self._holding.items() if holder == stream):
             return
         if (inlet := self._routes.inlets.get(stream)) is not None:
             inlet.overflow()
-        self._connection(held[0]).tell(ResumeReading(stream))
+        self._let_go(stream)
 
     def _drained(self, stream: int) -> None:
         self._let_go(stream)
@@ -217,9 +224,9 @@ class Dispatcher(Actor):
             self._resync(inlet.cut())
 
     def _let_go(self, stream: int) -> None:
-        held = self._holding.pop(stream, None)
-        if held is not None:
-            self._connection(held[0]).tell(ResumeReading(stream))
+        for holder, line in [key for key in self._holding if key[0] == stream]:
+            del self._holding[holder, line]
+            self._connection(line).tell(ResumeReading(stream))
 
     def _resync(self, topics: Iterable[Any]) -> None:
         topics = tuple(topics)
@@ -231,8 +238,8 @@ class Dispatcher(Actor):
     def _line_changed(self, report: LineChanged) -> None:
         if report.state != "connected":
             # The next connection starts reading; whoever is still full will say so again.
-            for stream in [stream for stream, held in self._holding.items() if held[0] == report.line]:
-                del self._holding[stream]
+            for key in [key for key in self._holding if key[1] == report.line]:
+                del self._holding[key]
         self._tell(self._routes.changed(report))
 
     def _tell(self, told: Iterable[tuple[Inlet, Marker]]) -> None:

@@ -335,7 +335,7 @@ class Inlet:
         return self._stream
 
     def put(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> bool:
-        """Whether the stream is full now and wants to say when it has room again."""
+        """Whether the stream makes its line wait now; it says when it has room again."""
         stream = self._stream
         with stream._ready:
             if stream._inlet is not self:
@@ -347,7 +347,15 @@ class Inlet:
                 return False
             if mailbox.full or mailbox.cut:  # a cut topic starts anew when there is room for it
                 stream._hungry = True
-            return mailbox.full
+            return self.holds
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is full and gives nothing up, so that its line has to wait."""
+        mailbox = self._stream._mailbox
+        if self._stream.policy != "block" or not isinstance(mailbox, Line):
+            return False
+        return mailbox.full and not mailbox.overflowing
 
     def mark(self, marker: Marker) -> None:
         stream = self._stream

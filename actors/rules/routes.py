@@ -165,6 +165,11 @@ class Routes:
             book = self.lines[name] = LineBook()
         return book
 
+    def lines_of(self, stream: int) -> set[str]:
+        """The lines with a connection on which topics of this stream lie."""
+        lines = {self.line_of.get(topic, "") for topic in self.wants.get(stream, ())}
+        return {line for line in lines if line and self.line(line).flows}
+
     # ── what happens to a line ──
 
     def changed(self, report: LineChanged) -> Iterator[tuple[Inlet, Lifecycle]]:

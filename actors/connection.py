@@ -221,7 +221,8 @@ class Connection(Actor):
         except ConnectFailed as failed:
             self.tell_self(SocketRefused(failed.reason))
         except Exception as error:
-            log.exception("%s: opening failed in a way that nobody foresaw.", self.id)
+            where = {"line": self._line, "epoch": self._epoch}
+            log.exception("opening failed in a way that nobody foresaw", extra=where)
             self.tell_self(SocketRefused(Retryable(f"{type(error).__name__}: {error}", "opening")))
         else:
             self.tell_self(opened)

@@ -17,7 +17,10 @@ import pytest
 
 import actors
 from actors import Runtime
+from actors.rules.session import Effect, Send, Session
+from actors.settings import load
 from actors.simulators import SimulatedO2
+from actors.venues.o2 import O2, O2Session
 from tests.desk import config, desk_on, until
 
 STATUS, STOP = 5 * 0.1, 5 * 1.5
@@ -81,15 +84,48 @@ def test_parked(o2: SimulatedO2, baseline: Any) -> None:
     until(runtime, lambda status: status.lines()["o2"].state == "failed")
     assert_answers(runtime)
     assert_stops(runtime)
+    baseline.check()
 
 
-def test_mid_replay(o2: SimulatedO2) -> None:
+class SilentLogin(O2Session):
+    """A venue with a login, which it never answers."""
+
+    def opened(self, now: float) -> list[Effect]:
+        self._move("upgraded")
+        return [Send('{"action":"login"}')]
+
+
+class LoginVenue(O2):
+    def session(self, line: str) -> Session:
+        return SilentLogin()
+
+
+def test_logging_in(o2: SimulatedO2, baseline: Any) -> None:
+    runtime = Runtime(load(config(o2.url), venues={"o2": LoginVenue}))
+    until(runtime, lambda status: status.lines()["o2"].state == "logging_in")
+    assert_answers(runtime)
+    assert_stops(runtime)
+    o2.wait_for(lambda: o2.connections == 0)
+    baseline.check()
+
+
+def test_a_login_that_is_never_answered_is_given_up(o2: SimulatedO2) -> None:
+    with Runtime(load(config(o2.url, connect_timeout=0.2), venues={"o2": LoginVenue})) as runtime:
+        given_up = until(runtime, lambda status: status.lines()["o2"].reason is not None)
+        reason = given_up.lines()["o2"].reason
+        assert reason is not None
+        assert reason.code == "login_timeout"
+
+
+def test_mid_replay(o2: SimulatedO2, baseline: Any) -> None:
     o2.delay_ack(60.0)
     runtime = actors.start(config(o2.url, ack_timeout=60.0))
     runtime.subscribe("o2", "depth", o2.markets[0])
     until(runtime, lambda status: status.lines()["o2"].state == "subscribing")
     assert_answers(runtime)
     assert_stops(runtime)
+    o2.wait_for(lambda: o2.connections == 0)
+    baseline.check()
 
 
 def test_while_queues_are_full(o2: SimulatedO2, market: str, baseline: Any) -> None:

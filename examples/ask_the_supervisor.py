@@ -38,6 +38,7 @@ def main() -> None:
         print("  answers:", [future.get(timeout=WAIT) for future in futures])
         read_until("restored", left)
         read_until("restored", right)
+        runtime.wait_live(timeout=WAIT)
         show(runtime.status())
 
         try:

@@ -79,6 +79,7 @@ class Mailbox:
         self._dead_letters = dead_letters
         self._lock = threading.Lock()
         self._queue: Queue = queue.SimpleQueue()
+        self._lease: Lease | None = None
         self._closed: BaseException | None = None
 
     def put(self, envelope: Envelope[Any]) -> None:
@@ -97,7 +98,10 @@ class Mailbox:
             for envelope in _drain(former):
                 self._queue.put(envelope)
             former.put(Envelope(_ActorStop()))
-            return Lease(self, self._queue)
+            if self._lease is not None:
+                self._lease.revoked = True
+            self._lease = Lease(self, self._queue)
+            return self._lease
 
     def stop_reader(self) -> None:
         """Whoever reads this ends behind the mail there is."""
@@ -119,6 +123,7 @@ class Lease:
     def __init__(self, mailbox: Mailbox, letters: Queue) -> None:
         self.put = mailbox.put
         self.get = letters.get
+        self.revoked = False  # the role has gone to another
 
     def empty(self) -> bool:
         return True  # the teardown of a keeper must not empty the mailbox of its role
@@ -176,6 +181,18 @@ class Address:
         else:
             put(envelope)
         return future
+
+
+class Voice(Address):
+    """An address as a keeper uses it: what it says once its role has gone to another is not heard."""
+
+    def __init__(self, address: Address, lease: Lease) -> None:
+        super().__init__(address.role, address._dead_letters)
+        self._address, self._lease = address, lease
+
+    def tell(self, message: Any) -> None:
+        if not self._lease.revoked:
+            self._address.tell(message)
 
 
 class Answer(pykka.ThreadingFuture[Any]):
@@ -260,6 +277,10 @@ class Actor(pykka.ThreadingActor):
     def tell_self(self, message: Any) -> None:
         self._inbox.put(Envelope(message))
 
+    def voice(self, address: Address) -> Address:
+        """The way to tell that role something, for as long as this actor plays its own."""
+        return Voice(address, self._inbox) if isinstance(self._inbox, Lease) else address
+
     # ── for the supervisor ──
 
     def launch(self) -> Self:
@@ -311,9 +332,11 @@ class Actor(pykka.ThreadingActor):
         finally:
             self.actor_stopped.set()
             pykka.ActorRegistry.unregister(self.actor_ref)
-            self._inbox.close()
-            if self._parent is not None:
-                self._parent.tell(ChildExited(self.id, self.incarnation, self._ending))
+            try:
+                self._inbox.close()
+            finally:
+                if self._parent is not None:
+                    self._parent.tell(ChildExited(self.id, self.incarnation, self._ending))
 
     def _handle_receive(self, message: Any) -> Any:
         if type(message) is AreYouThere:

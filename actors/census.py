@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from actors.actor import DeadLetters
-from actors.events import SubscriptionState, Topic
+from actors.events import Topic
 from actors.heartbeat import Watch
 from actors.rules.books import StreamStatus
+from actors.rules.journal import BlindTime
 from actors.rules.ledger import DESIRED
 from actors.rules.liveness import Health, HealthInputs, health
 from actors.rules.routes import LineBook, Routes
@@ -24,6 +25,7 @@ from actors.status import (
     cause_of,
 )
 from actors.tree import Books, Child, FeedSpec, LineRecord
+from actors.wire.timers import Clock
 
 
 def take(
@@ -33,12 +35,12 @@ def take(
     books: Books,
     children: Sequence[Child],
     dead_letters: DeadLetters,
-    now: float,
+    clock: Clock,
 ) -> Status:
-    """The whole tree at this moment; `now` is monotonic seconds."""
+    """The whole tree at this moment."""
     shown: dict[str, FeedStatus] = {}
     for feed, spec in feeds.items():
-        mine = {line.name: _line(line, books, now) for line in lines.values() if line.feed == feed}
+        mine = {line.name: _line(line, books, clock) for line in lines.values() if line.feed == feed}
         live = all(line.state == "live" for line in mine.values())
         shown[feed] = FeedStatus(spec.venue.name, live, mine)
     return Status(
@@ -65,12 +67,9 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
     return "starting" if never else "degraded"
 
 
-def _line(line: LineRecord, books: Books, now: float) -> LineStatus:
-    ledger, watch = books.ledger, books.watches.get(line.name)
-    topics = tuple(
-        _topic(topic, ledger.state(topic) or DESIRED, books.seen, topic in line.stale, now)
-        for topic in ledger.topics(line.name)
-    )
+def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
+    now, watch = clock.monotonic(), books.watches.get(line.name)
+    topics = tuple(_topic(topic, line, books, clock) for topic in books.ledger.topics(line.name))
     ages = [topic.age_s for topic in topics if topic.age_s is not None]
     return LineStatus(
         state=line.state,
@@ -86,17 +85,26 @@ def _line(line: LineRecord, books: Books, now: float) -> LineStatus:
         counters=_counters(line, books.routes),
         last_gap=(books.routes.lines.get(line.name) or LineBook()).last_gap,
         complaint=line.complaint,
+        journal=line.journal.told(),
         held_by=line.gauges.held_by,
         url=line.spec.venue.endpoint(line.name).url.partition("?")[0],
         insecure=line.spec.dial.insecure,
     )
 
 
-def _topic(
-    topic: Topic, state: SubscriptionState, seen: Mapping[Topic, float], stale: bool, now: float
-) -> TopicStatus:
-    at = seen.get(topic)
-    return TopicStatus(str(topic), state, None if at is None else max(0.0, now - at), stale)
+def _topic(topic: Topic, line: LineRecord, books: Books, clock: Clock) -> TopicStatus:
+    at = books.seen.get(topic)
+    book = books.routes.lines.get(line.name) or LineBook()
+    blind = book.blind_time.get(topic) or BlindTime()
+    blind_ns, today_ns = blind.with_open(book.blind.get(topic), clock.wall_ns())
+    return TopicStatus(
+        topic=str(topic),
+        state=books.ledger.state(topic) or DESIRED,
+        age_s=None if at is None else max(0.0, clock.monotonic() - at),
+        stale=topic in line.stale,
+        blind_s=blind_ns / 1e9,
+        blind_today_s=today_ns / 1e9,
+    )
 
 
 def _counters(line: LineRecord, routes: Routes) -> Counters:

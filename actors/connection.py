@@ -119,6 +119,7 @@ class Gauges:
         self.quarantined = 0
         self.heard_at = 0.0  # monotonic seconds of the last bytes
         self.heard_ns = 0  # the same by the wall clock
+        self.data_at: float | None = None  # monotonic seconds of the first event
         self.unsent = 0  # bytes that the venue has not taken
         self.held_by: tuple[int, ...] = ()  # streams on whose behalf reading is paused
         self.upgraded_at = 0.0  # monotonic seconds
@@ -340,9 +341,7 @@ class Connection(Actor):
                 self._send(payload)
             case Announce():
                 self._forget_login_timer()
-                opened = SessionOpened(self._line, self._epoch)
-                for role in (self._supervisor, self._heartbeat, self._registry):
-                    role.tell(opened)
+                self._supervisor.tell(SessionOpened(self._line, self._epoch))
             case Resent(topics=topics):
                 self._registry.tell(TopicsSent(self._line, self._epoch, topics))
             case Missed(topics=topics, reason=reason, missed=missed):
@@ -365,6 +364,8 @@ class Connection(Actor):
                 self._close(1000, reason)
 
     def _deliver(self, pairs: list[tuple[Topic, object]]) -> None:
+        if self._gauges.data_at is None:
+            self._gauges.data_at = self._gauges.heard_at
         self._gauges.decoded += len(pairs)
         self._sent += len(pairs)
         self._dispatcher.tell(EventsReceived(self._line, self._epoch, pairs, self._gauges.heard_ns))

@@ -10,6 +10,7 @@ from actors.actor import DeadLetter
 from actors.events import Gap, SubscriptionState
 from actors.messages import Crashed, Fatal, Reason, Retryable, Slow
 from actors.rules.books import StreamStatus
+from actors.rules.journal import Ending
 from actors.rules.liveness import Health
 from actors.rules.quarantine import Quarantined
 
@@ -54,6 +55,8 @@ class TopicStatus(Struct, frozen=True):
     state: SubscriptionState
     age_s: float | None  # since its last event; None: none yet
     stale: bool
+    blind_s: float = 0.0  # without data that could be trusted, since the start
+    blind_today_s: float = 0.0  # the same, this UTC day
 
 
 class LineStatus(Struct, frozen=True):
@@ -69,10 +72,11 @@ class LineStatus(Struct, frozen=True):
     topics: tuple[TopicStatus, ...]
     counters: Counters
     last_gap: Gap | None
-    complaint: str  # the last error of the venue's that concerned no topic of ours
     held_by: tuple[int, ...]  # streams that are full and make the line wait
     url: str  # without its query
     insecure: bool
+    complaint: str = ""  # the last error of the venue's that concerned no topic of ours
+    journal: tuple[Ending, ...] = ()  # its last endings, oldest first
 
 
 class FeedStatus(Struct, frozen=True):

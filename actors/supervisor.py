@@ -52,8 +52,9 @@ from actors.messages import (
     VenueComplained,
     WatchdogDue,
 )
+from actors.rules.journal import Ending, Split
 from actors.rules.restarts import Intensity, Park, Rest, Retry, comes_back
-from actors.status import Status
+from actors.status import Status, cause_of
 from actors.tree import WORKERS, Books, Child, FeedSpec, LineRecord, Roles
 from actors.wire.timers import Timers
 
@@ -113,7 +114,7 @@ class Supervisor(Actor):
             self._books,
             [*self._present(), *self._wedged],
             self._dead_letters,
-            self._clock.monotonic(),
+            self._clock,
         )
 
     def restart(self, target: str) -> Literal["accepted"]:
@@ -205,9 +206,13 @@ class Supervisor(Actor):
             case LineUpgraded():
                 line.upgraded = True
                 line.state = "logging_in"
+                line.journal.mark("upgraded", self._clock.monotonic())
             case SessionOpened():
                 line.session_open = True
                 line.state = "subscribing"
+                line.journal.mark("opened", self._clock.monotonic())
+                for role in ("registry", "heartbeat"):  # from here, so that a past life cannot say it
+                    self._roles.named(role).tell(report)
                 self._weigh(line)
             case LineSettled():
                 line.settled = True
@@ -312,6 +317,7 @@ class Supervisor(Actor):
         self._cancel_retry(line)
         epoch = line.next_epoch()
         line.state = "connecting"
+        line.journal.mark("started", self._clock.monotonic())
         try:
             line.child = self._children.connection(line).start(epoch)
         except (OSError, RuntimeError) as error:  # no descriptor, no thread
@@ -328,6 +334,7 @@ class Supervisor(Actor):
             line.deaths += 1
             line.recent_deaths.add(self._clock.monotonic())
         verdict = line.restarts.ended(reason, reached=line.upgraded, now=self._clock.monotonic())
+        self._enter_in_journal(line, reason)
         was_live, line.live_at = line.live_at is not None, None
         if line.upgraded:
             self._tell_streams(line, "disconnected", reason)
@@ -342,6 +349,22 @@ class Supervisor(Actor):
             self._rest(line)
         else:
             self._obey(line, verdict, reason, was_live)
+
+    def _enter_in_journal(self, line: LineRecord, reason: Reason) -> None:
+        now, cause = self._clock.monotonic(), cause_of(reason)
+        if line.gauges.data_at is not None:
+            line.journal.mark("data", line.gauges.data_at)
+        ending = Ending(
+            epoch=line.epoch,
+            at_ns=self._clock.wall_ns(),
+            kind=cause.kind,
+            code=cause.code,
+            text=cause.text,
+            attempt=line.restarts.attempt,
+            lived_s=None if line.live_at is None else now - line.live_at,
+            split=Split(),
+        )
+        line.journal.ended(ending, line.gauges.heard_at or None, now)
 
     def _obey(self, line: LineRecord, verdict: Retry | Park | Rest, reason: Reason, was_live: bool) -> None:
         match verdict:
@@ -399,6 +422,7 @@ class Supervisor(Actor):
         line.state = "live"
         if line.live_at is None:
             line.live_at = self._clock.monotonic()
+            line.journal.mark("live", line.live_at)
             line.told_failed = False
             line.restored += line.deaths > 0
             self._log(line, logging.INFO, "live")
@@ -556,7 +580,7 @@ class Supervisor(Actor):
         for waiter in self._waiters:
             waiter.done.set_exception((RuntimeStopped, error, None))
         if self._stopping is not None:
-            self._stopping.done.set(tuple(self._leftovers))
+            self._stopping.done.set((*self._leftovers, *(child.id for child in self._wedged)))
 
 
 def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> str:

@@ -13,6 +13,7 @@ from actors.connection import Gauges
 from actors.events import Topic
 from actors.heartbeat import Watch
 from actors.messages import ChildExited, Reason
+from actors.rules.journal import Journal
 from actors.rules.ledger import Ledger
 from actors.rules.liveness import Recent
 from actors.rules.quarantine import Quarantine
@@ -141,6 +142,7 @@ class LineRecord:
         self.restored = 0  # times it was live again after a death
         self.deaths = 0  # lives that ended without being asked to
         self.recent_deaths = Recent()
+        self.journal = Journal()
 
     @property
     def live(self) -> bool:

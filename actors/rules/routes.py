@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from actors.events import Gap, GapReason, Lifecycle, Topic
 from actors.messages import EventsReceived, LineChanged
+from actors.rules.journal import BlindTime
 
 if TYPE_CHECKING:
     from actors.stream import Inlet, Stream
@@ -53,6 +54,7 @@ class LineBook:
         self.unrouted = 0  # events that nobody asked for, or of a past epoch
         self.lost = 0  # events that died with a dispatcher
         self.blind: dict[Topic, int] = {}  # topics whose data is interrupted: since when, wall-clock ns
+        self.blind_time: dict[Topic, BlindTime] = {}  # of the interruptions that are over
         self.gaps = 0  # interruptions of topics, whether or not a stream was told of them
         self.last_gap: Gap | None = None
 
@@ -64,6 +66,7 @@ class LineBook:
         copy = LineBook()
         copy.__dict__.update(self.__dict__)
         copy.flows, copy.blind = self.flows.copy(), self.blind.copy()
+        copy.blind_time = self.blind_time.copy()
         copy.topics, copy.settled = self.topics.copy(), self.settled.copy()
         return copy
 
@@ -157,6 +160,7 @@ class Routes:
             book.topics.discard(topic)
             book.settled.discard(topic)
             book.blind.pop(topic, None)
+            book.blind_time.pop(topic, None)
             self.line_of.pop(topic, None)
 
     def line(self, name: str) -> LineBook:
@@ -212,6 +216,7 @@ class Routes:
             since = book.blind.pop(topic, None)
             if since is not None:
                 book.gap(Gap(topic, "disconnect", None, since, now_ns, epoch))
+                book.blind_time.setdefault(topic, BlindTime()).add(since, now_ns)
         streams: dict[int, list[Topic]] = {}
         for topic in topics:
             for inlet in self.joining.pop(topic, ()):

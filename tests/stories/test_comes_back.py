@@ -34,7 +34,12 @@ def test_a_drop_shows_as_a_gap_and_the_trades_go_on(desk: Runtime, o2: Simulated
     assert gap.missed is None
     assert gap.since_ns <= gap.until_ns
     assert gap.epoch == 2
-    assert line_of(desk).counters.gaps == 1
+    line = line_of(desk)
+    assert line.counters.gaps == 1
+    assert line.topics[0].blind_s >= (gap.until_ns - gap.since_ns) / 1e9
+    (ending,) = line.journal
+    assert (ending.kind, ending.code, ending.epoch) == ("retryable", "lost", 1)
+    assert None not in (ending.split.wait, ending.split.connect, ending.split.subscribe)
 
 
 def test_every_subscription_comes_back_once(desk: Runtime, o2: SimulatedO2) -> None:

@@ -1,0 +1,126 @@
+"""The last endings of a line: why, and where the time went until data flowed again."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import pairwise
+
+from msgspec import Struct
+
+KEPT = 20  # endings a line
+
+DAY_NS = 86_400 * 1_000_000_000
+
+
+class Split(Struct, frozen=True):
+    """The way back, in milliseconds. None: it did not get that far.
+
+    detect: from the last sign of life to the ending; wait: until a new connection was begun; connect:
+    until the venue accepted the WebSocket; login: until subscriptions could be sent; subscribe: until
+    all were answered for; first_data: until an event came.
+    """
+
+    detect: float | None = None
+    wait: float | None = None
+    connect: float | None = None
+    login: float | None = None
+    subscribe: float | None = None
+    first_data: float | None = None
+
+
+class Ending(Struct, frozen=True):
+    """One life that ended. `at_ns` is wall-clock nanoseconds; `lived_s` counts from being live."""
+
+    epoch: int
+    at_ns: int
+    kind: str  # retryable, slow, fatal, crashed, stopped
+    code: str
+    text: str
+    attempt: int
+    lived_s: float | None
+    split: Split
+
+
+class Recovery:
+    """One ending and the marks on the way back from it, in monotonic seconds."""
+
+    STEPS = ("started", "upgraded", "opened", "live", "data")
+
+    def __init__(self, ending: Ending, heard_at: float | None, ended_at: float) -> None:
+        self._ending = ending
+        self._heard_at = heard_at
+        self._ended_at = ended_at
+        self._marks: dict[str, float] = {}
+
+    def mark(self, step: str, at: float) -> None:
+        self._marks.setdefault(step, at)
+
+    def told(self) -> Ending:
+        marks = [self._ended_at, *(self._marks.get(step) for step in self.STEPS)]
+        way = [_ms(since, until) for since, until in pairwise(marks)]
+        ending = self._ending
+        return Ending(
+            ending.epoch,
+            ending.at_ns,
+            ending.kind,
+            ending.code,
+            ending.text,
+            ending.attempt,
+            ending.lived_s,
+            Split(_ms(self._heard_at, self._ended_at), *way),
+        )
+
+
+class Journal:
+    """One line's. Not thread-safe."""
+
+    def __init__(self, keep: int = KEPT) -> None:
+        self._recoveries: deque[Recovery] = deque(maxlen=keep)
+
+    def ended(self, ending: Ending, heard_at: float | None, ended_at: float) -> None:
+        """`heard_at`: the last sign of life, where there was one."""
+        self._recoveries.append(Recovery(ending, heard_at, ended_at))
+
+    def mark(self, step: str, at: float) -> None:
+        """A step of the way back from the last ending, the first time it is taken."""
+        if self._recoveries:
+            self._recoveries[-1].mark(step, at)
+
+    def told(self) -> tuple[Ending, ...]:
+        """Oldest first."""
+        return tuple(recovery.told() for recovery in self._recoveries)
+
+
+class BlindTime:
+    """How long a subscription was without data that could be trusted. Wall-clock nanoseconds, UTC days."""
+
+    def __init__(self) -> None:
+        self.total_ns = 0
+        self._day = 0
+        self._today_ns = 0
+
+    def add(self, since_ns: int, until_ns: int) -> None:
+        self.total_ns += max(0, until_ns - since_ns)
+        day = until_ns // DAY_NS
+        if day != self._day:
+            self._day, self._today_ns = day, 0
+        self._today_ns += _within(day, since_ns, until_ns)
+
+    def today_ns(self, now_ns: int) -> int:
+        return self._today_ns if now_ns // DAY_NS == self._day else 0
+
+    def with_open(self, since_ns: int | None, now_ns: int) -> tuple[int, int]:
+        """All, and today's, with the interruption that is still going on."""
+        if since_ns is None:
+            return self.total_ns, self.today_ns(now_ns)
+        going_on = max(0, now_ns - since_ns)
+        today = self.today_ns(now_ns) + _within(now_ns // DAY_NS, since_ns, now_ns)
+        return self.total_ns + going_on, today
+
+
+def _within(day: int, since_ns: int, until_ns: int) -> int:
+    return max(0, until_ns - max(since_ns, day * DAY_NS))
+
+
+def _ms(since: float | None, until: float | None) -> float | None:
+    return None if since is None or until is None else round((until - since) * 1000.0, 3)

@@ -74,8 +74,8 @@ class Dispatcher(Actor):
         self._address = address
         self._routes = routes
         self._seen = seen  # topic: monotonic seconds of its last event
-        self._registry = registry
-        self._connection = connection
+        self._registry = self.voice(registry)
+        self._connection = lambda line: self.voice(connection(line))
         self._block_limit = block_limit  # of a line, seconds
         self._timers = timers
         self._holding: dict[tuple[int, str], int] = {}  # a stream and a line that it holds: the turn

@@ -28,6 +28,7 @@ from actors.messages import (
     StaleDue,
     TopicsStale,
     VenueBeatDue,
+    WatchTimer,
 )
 from actors.rules.liveness import Beats
 from actors.wire.timers import Timers
@@ -56,10 +57,10 @@ class Rhythm(Struct, frozen=True):
 
 
 class Watch:
-    """One life of one line."""
+    """One life of one line; `number` tells it from others of the same life."""
 
-    def __init__(self, epoch: int, since: float, rhythm: Rhythm) -> None:
-        self.epoch, self.since, self.rhythm = epoch, since, rhythm
+    def __init__(self, number: int, epoch: int, since: float, rhythm: Rhythm) -> None:
+        self.number, self.epoch, self.since, self.rhythm = number, epoch, since, rhythm
         self.beats = Beats(rhythm.ping_interval, rhythm.pong_timeout)
         self.stale: tuple[Topic, ...] = ()
 
@@ -84,12 +85,13 @@ class Heartbeat(Actor):
     ) -> None:
         super().__init__(id, incarnation, inbox, parent, dead_letters)
         self._address = address
-        self._supervisor = parent
+        self._supervisor = self.voice(parent)
         self._rhythm = rhythm
         self._seen = seen
-        self._connection = connection
+        self._connection = lambda line: self.voice(connection(line))
         self._timers = timers
         self._watches = watches  # read by the supervisor, for status
+        self._number = incarnation << 32  # of the last watch: no former keeper had it
 
     def on_receive(self, message: Hears) -> None:
         if isinstance(message, SessionOpened):
@@ -98,7 +100,9 @@ class Heartbeat(Actor):
             pass  # the supervisor tells it of every life there is
         elif isinstance(message, Report):
             watch = self._watches.get(message.line)
-            if watch is not None and watch.epoch == message.epoch:
+            if watch is None or watch.epoch != message.epoch:
+                return
+            if not isinstance(message, WatchTimer) or message.watch == watch.number:
                 self._hear(watch, message)
         else:
             self.unknown(message)
@@ -130,19 +134,22 @@ class Heartbeat(Actor):
     def _begin(self, opened: SessionOpened) -> None:
         line, epoch = opened.line, opened.epoch
         rhythm = self._rhythm(line)
-        self._watches[line] = Watch(epoch, self._timers.clock.monotonic(), rhythm)
+        self._number += 1
+        number = self._number
+        self._watches[line] = Watch(number, epoch, self._timers.clock.monotonic(), rhythm)
         if rhythm.ping_interval:
-            self._after(rhythm.ping_interval, BeatDue(line, epoch))
+            self._after(rhythm.ping_interval, BeatDue(line, epoch, number))
         if rhythm.venue_ping_interval:
-            self._after(rhythm.venue_ping_interval, VenueBeatDue(line, epoch))
+            self._after(rhythm.venue_ping_interval, VenueBeatDue(line, epoch, number))
         if rhythm.stale_after:
-            self._after(min(rhythm.stale_after.values()), StaleDue(line, epoch))
+            self._after(min(rhythm.stale_after.values()), StaleDue(line, epoch, number))
 
     def _beat(self, watch: Watch, due: BeatDue) -> None:
         if watch.beats.may_beat:
             beat = watch.beats.beat()
             self._connection(due.line).tell(SendPing(beat))
-            self._after(watch.rhythm.pong_timeout, PongOverdue(due.line, due.epoch, beat))
+            overdue = PongOverdue(due.line, due.epoch, watch.number, beat)
+            self._after(watch.rhythm.pong_timeout, overdue)
         self._after(watch.rhythm.ping_interval, due)
 
     def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:

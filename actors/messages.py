@@ -95,7 +95,10 @@ class LineUpgraded(Report, frozen=True):
 
 
 class SessionOpened(Report, frozen=True):
-    """Logged in: subscriptions may be sent. Live comes later, when all are confirmed."""
+    """Logged in: subscriptions may be sent. Live comes later, when all are confirmed.
+
+    To the supervisor, which passes on what a present epoch says to the registry and the heartbeat.
+    """
 
 
 class LineSettled(Report, frozen=True):
@@ -202,22 +205,28 @@ class ReadingResumed(Report, frozen=True):
     """Connection to heartbeat: the socket is read again."""
 
 
-class BeatDue(Report, frozen=True):
-    """A timer's: time for the next protocol ping."""
+class WatchTimer(Report, frozen=True):
+    """A timer's, to the heartbeat: `watch` numbers the watch that set it; a former one has ended."""
+
+    watch: int
 
 
-class PongOverdue(Report, frozen=True):
-    """A timer's: the deadline of beat number `beat`."""
+class BeatDue(WatchTimer, frozen=True):
+    """Time for the next protocol ping."""
+
+
+class PongOverdue(WatchTimer, frozen=True):
+    """The deadline of beat number `beat`."""
 
     beat: int
 
 
-class VenueBeatDue(Report, frozen=True):
-    """A timer's: time for the venue's own heartbeat."""
+class VenueBeatDue(WatchTimer, frozen=True):
+    """Time for the venue's own heartbeat."""
 
 
-class StaleDue(Report, frozen=True):
-    """A timer's: time to look which subscriptions are silent for too long."""
+class StaleDue(WatchTimer, frozen=True):
+    """Time to look which subscriptions are silent for too long."""
 
 
 # ── to a connection ─────────────────────────────────────────────────────────────────────────────

@@ -84,9 +84,9 @@ class Registry(Actor):
         self._address = address
         self._ledger = ledger
         self._feeds = feeds
-        self._supervisor = parent
-        self._dispatcher = dispatcher
-        self._connection = connection
+        self._supervisor = self.voice(parent)
+        self._dispatcher = self.voice(dispatcher)
+        self._connection = lambda line: self.voice(connection(line))
         self._timers = timers
         self._told: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
         self._waiters: list[AwaitAnswers] = []

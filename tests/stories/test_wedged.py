@@ -1,0 +1,236 @@
+"""An actor that hangs is shown with its stack, fenced off and replaced; waking up it changes nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+import actors
+from actors import Runtime
+from actors.dispatcher import Dispatcher
+from actors.heartbeat import Heartbeat
+from actors.registry import Registry
+from actors.rules.ledger import Ledger
+from actors.simulators import SimulatedO2
+from actors.status import ActorStatus, Status
+from actors.venues.o2 import O2Session
+from tests.desk import config, line_of, until
+from tests.stories.books import settle
+from tests.stories.test_killed_actors import after, kill
+
+WATCHDOG = 0.5  # seconds
+
+
+class Trap:
+    """The next call of a method hangs until it is released."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: type, name: str) -> None:
+        self.caught, self.released = threading.Event(), threading.Event()
+        self.over = threading.Event()  # the call that hung has returned
+        original = getattr(kind, name)
+        first = iter([True])
+
+        def hang(*args: Any, **kwargs: Any) -> Any:
+            if not next(first, False):
+                return original(*args, **kwargs)
+            self._sit_in_the_trap()
+            answer = original(*args, **kwargs)
+            self.over.set()
+            return answer
+
+        monkeypatch.setattr(kind, name, hang)
+
+    def _sit_in_the_trap(self) -> None:
+        self.caught.set()
+        self.released.wait(30)
+
+
+@pytest.fixture
+def watched(o2: SimulatedO2) -> Iterator[Runtime]:
+    """A live desk that notices within a second when somebody hangs."""
+    with actors.start(config(o2.url, runtime={"watchdog": WATCHDOG}), wait=10.0) as runtime:
+        yield runtime
+
+
+def wedged(status: Status, id: str) -> list[ActorStatus]:
+    return [actor for actor in status.actors if actor.id == id and actor.state == "wedged"]
+
+
+def is_wedged(id: str) -> Callable[[Status], bool]:
+    return lambda status: bool(wedged(status, id))
+
+
+def nobody_is_wedged(status: Status) -> bool:
+    return all(actor.state != "wedged" for actor in status.actors)
+
+
+HANGS = [
+    ("registry", Registry, "_reject"),
+    ("dispatcher", Dispatcher, "_sort"),
+    ("heartbeat", Heartbeat, "_beat"),
+    ("connection/o2", O2Session, "received"),
+]
+
+
+@pytest.mark.parametrize(("id", "kind", "method"), HANGS)
+def test_whoever_hangs_is_shown_replaced_and_harmless_when_it_wakes(
+    id: str,
+    kind: type,
+    method: str,
+    watched: Runtime,
+    o2: SimulatedO2,
+    market: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trades = watched.subscribe("o2", "trades", market, wait=5.0)
+    o2.number_trades(market, 10)
+    heard = [int(trades.get(timeout=5).trade_id) for _ in range(10)]
+    trap = Trap(monkeypatch, kind, method)
+    begun = time.monotonic()
+    if id == "registry":
+        bad = o2.markets[2]
+        o2.reject(bad)
+        watched.subscribe("o2", "depth", bad)
+    o2.number_trades(market, 10)
+    assert trap.caught.wait(5)
+
+    (victim,) = wedged(until(watched, is_wedged(id)), id)
+    assert time.monotonic() - begun < 5 * (1.5 * WATCHDOG) + 5 * 0.5  # and the beat it hangs on
+    assert "_sit_in_the_trap" in victim.stack
+    assert "self.released.wait(30)" in victim.stack
+    begun = time.monotonic()
+    watched.status()
+    assert time.monotonic() - begun < 5 * 0.1
+    until(watched, after(id, victim.incarnation))
+
+    watched.wait_live(timeout=10)
+    o2.wait_for(lambda: o2.subscribers("trades", market) == 1)  # the old socket went first
+    o2.number_trades(market, 10)
+    while heard[-1] < 30:
+        heard.append(int(trades.get(timeout=5).trade_id))
+    said = len(o2.heard)
+    epoch = line_of(watched).epoch
+
+    trap.released.set()
+    assert trap.over.wait(5)
+    until(watched, nobody_is_wedged)
+    o2.number_trades(market, 10)
+    while heard[-1] < 40:
+        heard.append(int(trades.get(timeout=5).trade_id))
+    assert heard == sorted(set(heard))
+    asked = [frame for frame in o2.heard[said:] if isinstance(frame, dict)]
+    assert asked == []
+    assert line_of(watched).epoch == epoch == (2 if id.startswith("connection") else 1)
+    settle(watched)
+    missing = 40 - len(heard)
+    if missing:
+        (gap,) = trades.gaps
+        assert gap.missed in {missing, None}  # a dispatcher knows what it lost; a cable does not
+
+
+def test_a_connection_that_hangs_before_it_is_logged_in(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap = Trap(monkeypatch, O2Session, "opened")
+    with actors.start(config(o2.url, runtime={"watchdog": WATCHDOG})) as desk:
+        assert trap.caught.wait(5)
+        until(desk, is_wedged("connection/o2"))
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        desk.wait_live(timeout=10)
+        o2.forget_heard()
+        trap.released.set()  # it says that it is logged in, as a life that is over
+        until(desk, nobody_is_wedged)
+        o2.trade(market, trade_id="1")
+        assert trades.get(timeout=5).trade_id == "1"
+        assert [frame for frame in o2.heard if isinstance(frame, dict)] == []
+        pings = o2.pings
+        o2.wait_for(lambda: o2.pings >= pings + 2)  # the beat is that of the life there is
+        until(desk, lambda status: status.lines()["o2"].rtt_ms is not None)
+        assert line_of(desk).epoch == 2
+        settle(desk)
+
+
+def test_a_registry_that_hangs_over_a_wish_sends_nothing_when_it_wakes(
+    watched: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap = Trap(monkeypatch, Ledger, "next_batch")
+    with ThreadPoolExecutor() as pool:
+        opening = pool.submit(watched.subscribe, "o2", "trades", market)
+        assert trap.caught.wait(5)
+        until(watched, is_wedged("registry"))
+        o2.wait_heard("subscribe_trades")  # by the new one, from the same book
+        until(watched, lambda status: status.lines()["o2"].state == "live")
+        trap.released.set()
+        assert trap.over.wait(5)
+        until(watched, nobody_is_wedged)
+        trades = opening.result(timeout=10)
+    pings = o2.pings
+    o2.wait_for(lambda: o2.pings > pings)
+    assert o2.heard.count({"action": "subscribe_trades", "market_id": market}) == 1
+    o2.trade(market, trade_id="1")
+    assert trades.get(timeout=5).trade_id == "1"
+
+
+def test_the_books_are_those_of_the_new_keeper(
+    watched: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry that hangs over a wish: what it then writes is not in the book that counts."""
+    keep = watched.subscribe("o2", "trades", market, wait=5.0)
+    gone = watched.subscribe("o2", "trades", o2.markets[1], wait=5.0)
+    trap = Trap(monkeypatch, Ledger, "unwant")
+    gone.close()
+    assert trap.caught.wait(5)
+    until(watched, is_wedged("registry"))
+    before = {topic.topic for topic in line_of(watched).topics}
+    trap.released.set()
+    until(watched, nobody_is_wedged)
+    assert {topic.topic for topic in line_of(watched).topics} == before
+    o2.trade(market, trade_id="1")
+    assert keep.get(timeout=5).trade_id == "1"
+
+
+def test_stop_is_answered_and_names_who_hangs(
+    watched: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trades = watched.subscribe("o2", "trades", market, wait=5.0)
+    trap = Trap(monkeypatch, Dispatcher, "_sort")
+    o2.trade(market)
+    assert trap.caught.wait(5)
+    begun = time.monotonic()
+    left = watched.stop(timeout=0.4)  # before the watchdog has looked
+    assert time.monotonic() - begun < 5 * 1.4
+    assert left == ("dispatcher",)
+    assert list(trades) == []
+    trap.released.set()
+
+
+def test_stop_names_those_who_were_replaced_too(
+    watched: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.subscribe("o2", "trades", market, wait=5.0)
+    trap = Trap(monkeypatch, Dispatcher, "_sort")
+    o2.trade(market)
+    assert trap.caught.wait(5)
+    until(watched, is_wedged("dispatcher"))
+    assert watched.stop(timeout=2.0) == ("dispatcher",)
+    trap.released.set()
+
+
+def test_a_heartbeat_that_is_replaced_beats_no_faster(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Timers of a former keeper are still about; they are not the new one's."""
+    slow = {"ping_interval": 0.2, "pong_timeout": 5.0, "venue_ping_interval": 0.2}
+    with actors.start(config(o2.url, heartbeat=slow), wait=10.0) as desk:
+        for incarnation in (1, 2, 3):
+            kill(Heartbeat)
+            until(desk, after("heartbeat", incarnation))
+        begun = line_of(desk).live_for_s or 0.0
+        o2.forget_heard()
+        until(desk, lambda status: (status.lines()["o2"].live_for_s or 0.0) > begun + 2.0)
+        assert o2.heard.count("PING") <= 11  # every 0.2 s

@@ -182,8 +182,8 @@ def test_ctrl_c_ends_a_loop_that_waits() -> None:
     with child(
         """
         quiet = runtime.subscribe("o2", "orders", "0xc0de", wait=10.0)
-        print("waiting", flush=True)
         try:
+            print("waiting", flush=True)
             for _ in quiet:
                 pass
         except KeyboardInterrupt:

@@ -87,7 +87,7 @@ def test_a_message_beyond_the_bound_ends_the_connection_with_1009(o2: SimulatedO
         o2.wait_for(lambda: end.close_rcvd is not None)
         assert end.close_rcvd.code == 1009
         desk.wait_live(timeout=10)
-            o2.trade(market, trade_id="1")
+        o2.trade(market, trade_id="1")
         assert trades.get(timeout=5).trade_id == "1"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import sys
 import time
@@ -12,11 +13,11 @@ from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from msgspec import NODEFAULT, structs
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
@@ -26,11 +27,17 @@ from actors.events import Topic
 from actors.rules.venue import Channel, Venue
 from actors.settings import FeedSettings, Settings, expected, load
 from actors.status import Status
-from actors.table import StatusTable, plain_table, summary
+from actors.table import StatusTable, plain_table, summary, troubles
+from actors.tape import Tape
+
+if TYPE_CHECKING:
+    from actors.runtime import Runtime
 
 log = logging.getLogger("actors.cli")
 
-REFRESH = 0.5  # seconds between two looks at the status
+REFRESH = 0.25  # seconds between two looks at the status
+SETTLE = 5.0  # seconds that a run with a summary waits at its end for lines to come back...
+SETTLE_TOLD = 1.5  # ...and if somebody waits for it to end
 DESCRIPTORS, DESCRIPTORS_A_LINE = 128, 4  # open files: for the rest, and for a line
 SLICE = 0.05  # seconds between two looks at whether to end
 STOP_WITHIN = 3.0  # seconds for all actors; the promise is 5 for the whole process, at the worst
@@ -78,68 +85,86 @@ def run(
     config: Config,
     seconds: Annotated[
         float | None,
-        typer.Option("--for", min=0.0, metavar="SECONDS", help="End after so long, with a summary."),
+        typer.Option("--for", min=0.0, metavar="SECONDS", help="End after so long, and judge the run."),
     ] = None,
+    tape: Annotated[
+        bool, typer.Option("--tape", help="Subscribe to what CONFIG wants, show it, and judge the run.")
+    ] = False,
     log_format: Annotated[logs.Format, typer.Option(help="How log lines look.")] = "text",
     log_level: Annotated[logs.Level, typer.Option(help="Which log lines are written.")] = "info",
 ) -> None:
     """Run the feeds of CONFIG until Ctrl-C or SIGTERM.
 
-    On a terminal a table shows every line; elsewhere there are only log lines, on stderr. Exits with
-    0 when it was ended, 1 when the config has mistakes.
+    On a terminal a table shows every line; elsewhere there are only log lines, on stderr. Ends with a
+    summary and with 0, or with 1 if the config has mistakes. A judged run (--for, --tape) ends with 1
+    also if a loss was not restored, a line is not live, or the books do not balance.
     """
     settings = _settings(config)
     logs.set_up(log_format, log_level)
     _make_room(sum(len(_placed(feed)) for feed in settings.feeds.values()))
     with _endings() as ending:
-        raise typer.Exit(_run(settings, seconds, ending))
+        raise typer.Exit(_run(settings, seconds, tape, ending))
 
 
-class Running(Protocol):
-    """What the command needs of a runtime."""
-
-    def status(self) -> Status: ...
-    def stop(self, timeout: float) -> tuple[str, ...]: ...
-
-
-def _start(settings: Settings) -> Running:
+def _start(settings: Settings) -> Runtime:
     from actors.runtime import start
 
     return start(settings)
 
 
-def _run(settings: Settings, seconds: float | None, ending: Ending) -> int:
+def _run(settings: Settings, seconds: float | None, taped: bool, ending: Ending) -> int:
     begun = time.monotonic()
+    until = math.inf if seconds is None else begun + seconds
+    judged = taped or seconds is not None
     try:
         runtime = _start(settings)
     except ConfigError as error:
         return _told(error)
     try:
-        _watch(runtime, ending, None if seconds is None else begun + seconds)
-        status = runtime.status()
+        tape = Tape(runtime.subscribe, settings) if taped else None
+        status = _watch(runtime, ending, until, judged, tape)
     except LinewardenError as error:  # the supervisor is gone: there is nothing left to watch
         log.critical("%s", error)
         return 1
     finally:
         if left := runtime.stop(STOP_WITHIN):
             log.warning("These did not end in time: %s.", ", ".join(left))
-    for sentence in summary(status, time.monotonic() - begun):
-        print(sentence)
-    return 0
+    wrong = troubles(status) if judged else []
+    good = ["Every loss was restored."] if judged and not wrong else []
+    console = _console()
+    for sentence in (*summary(status, time.monotonic() - begun), *wrong, *good):
+        console.print(sentence, soft_wrap=not console.is_terminal)
+    return 1 if wrong else 0
 
 
-def _watch(runtime: Running, ending: Ending, until: float | None) -> None:
-    """Shows the status until the end, on a terminal; elsewhere the log says all there is."""
+def _watch(runtime: Runtime, ending: Ending, until: float, judged: bool, tape: Tape | None) -> Status:
+    """Shows the status until the end, on a terminal; elsewhere the log and the tape say all there is.
+
+    A line may be down just when the end comes, and an event on its way: a judged run waits a little.
+    """
     console, table = _console(), StatusTable()
-    show = Live(console=console, auto_refresh=False) if console.is_terminal else None
+    # Where stderr goes elsewhere, it is not the table's to draw.
+    live = Live(console=console, auto_refresh=False, redirect_stderr=sys.stderr.isatty())
+    show = live if console.is_terminal else None
     with show or nullcontext():
-        due = time.monotonic()
-        while not ending.told and (until is None or time.monotonic() < until):
-            if time.monotonic() >= due:
+        due, over_at = time.monotonic(), math.inf
+        while True:
+            now = time.monotonic()
+            if ending.told or now >= until:
+                over_at = min(over_at, now)
+            if now >= min(due, over_at):
                 status = runtime.status()  # also where nothing is shown: it tells whether there is a runtime
+                due = now + REFRESH
                 if show is not None:
-                    show.update(table.render(status, time.monotonic()), refresh=True)
-                due = time.monotonic() + REFRESH
+                    parts = [table.render(status, now, console.width)]
+                    parts += [tape.render(console.width)] if tape is not None else []
+                    show.update(Group(*parts), refresh=True)
+                elif tape is not None:
+                    for line in tape.lines(now):
+                        print(line, flush=True)
+            patience = (SETTLE_TOLD if ending.told else SETTLE) if judged else 0.0
+            if now >= over_at and (now >= over_at + patience or not troubles(status)):
+                return status
             time.sleep(SLICE)
 
 

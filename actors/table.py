@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.events import Gap
+from actors.events import Gap, Topic
 from actors.logs import printable
+from actors.rules.books import StreamStatus
 from actors.status import LineStatus, Status, TopicStatus
 
 WINDOW = 3.0  # seconds over which events are counted
 KEY = 16  # characters of a key that are shown in full
+STATE = 23  # characters; a column that grows and shrinks makes the others jump
+OTHERS = 35  # characters beside state, line and topics
+WIDE = 100  # columns of a terminal that has room for the last gap beside the rest
 COLOURS = {"live": "green", "backoff": "yellow", "paused": "blue", "failed": "bold red", "stopped": "dim"}
 
 
@@ -26,27 +30,38 @@ class StatusTable:
     def __init__(self) -> None:
         self._counts: dict[str, deque[tuple[float, int]]] = {}
 
-    def render(self, status: Status, now: float) -> RenderableType:
-        table = plain_table(
-            "feed", "line", "state", "events/s", "topics", "restored", "gaps", "last gap", "cause"
-        )
-        for column in (3, 5, 6):
-            table.columns[column].justify = "right"
-        for feed, its in status.feeds.items():
-            for number, (name, line) in enumerate(its.lines.items()):
-                table.add_row(
-                    feed if number == 0 else "",
-                    name,
-                    Text(state(line), style=COLOURS.get(line.state, "cyan")),
-                    f"{self._rate(name, line, now):,.0f}",
-                    topics(line.topics),
-                    f"{line.counters.restored:,}/{line.counters.restarts:,}",
-                    f"{line.counters.gaps:,}",
-                    Text(last_gap(line.last_gap)),
-                    Text(cause(line)),
-                )
-        notes = [f"{status.name}: {status.state}", *_notes(status)]
-        return Group(table, Text(" · ".join(notes), style="dim"))
+    def render(self, status: Status, now: float, width: int = 120) -> RenderableType:
+        """A row a line, none of them folded, and notes beneath."""
+        table = plain_table("line", "state", "events/s", "topics", "restored", "gaps")
+        for column in table.columns:
+            column.no_wrap, column.overflow = True, "ellipsis"
+        for number in (2, 4, 5):
+            table.columns[number].justify = "right"
+        lines = status.lines()
+        names = max(map(len, ("line", *lines)))
+        counts = max(map(len, ("topics", *(topics(line.topics) for line in lines.values()))))
+        table.columns[1].width = max(7, min(STATE, width - OTHERS - names - counts))
+        if wide := width >= WIDE:
+            table.add_column("last gap", no_wrap=True, overflow="ellipsis", ratio=1)
+            table.expand = True
+        notes = []
+        for name, line in lines.items():
+            gap = last_gap(line)
+            table.add_row(
+                name,
+                Text(state(line), style=COLOURS.get(line.state, "cyan")),
+                f"{self._rate(name, line, now):,.0f}",
+                topics(line.topics),
+                f"{line.counters.restored:,}/{line.counters.restarts:,}",
+                f"{line.counters.gaps:,}",
+                *([Text(gap)] if wide else []),
+            )
+            if gap and not wide:
+                notes.append(Text(f"{name}: last gap {gap}", "dim", no_wrap=True, overflow="ellipsis"))
+            if line.state == "failed" or (line.state == "backoff" and line.attempt > 1):
+                notes.append(Text(f"{name}: {cause(line)}", COLOURS[line.state]))
+        general = " · ".join([f"{status.name}: {status.state}", *_notes(status)])
+        return Group(table, *notes, Text(general, "dim", no_wrap=True, overflow="ellipsis"))
 
     def _rate(self, name: str, line: LineStatus, now: float) -> float:
         counts = self._counts.setdefault(name, deque())
@@ -58,28 +73,84 @@ class StatusTable:
 
 
 def summary(status: Status, seconds: float) -> Iterator[str]:
-    """What became of every line, a sentence each."""
+    """What became of every line and every event, a sentence each."""
     lines = status.lines()
     live = sum(line.state == "live" for line in lines.values())
     yield f"{status.name} ran for {seconds:.1f} s; {live} of {len(lines)} lines live at the end."
     for name, line in lines.items():
         counters = line.counters
-        parts = [
-            f"{counters.decoded:,} events",
-            f"{topics(line.topics)} topics confirmed",
-            f"restored after {counters.restored:,} of {counters.restarts:,} losses",
-            f"{counters.gaps:,} gaps",
-        ]
-        if line.reason is not None:
-            parts.append(f"last loss: {cause(line)}")
-        yield f"  {name}: {state(line)}; {', '.join(parts)}."
+        tries = counters.restarts - counters.restored if line.state == "live" else 0
+        lost = f"lost {_times(counters.restarts)}" + (
+            f", {tries:,} of them before it was back" if tries else ""
+        )
+        last = f" (last: {line.reason.text})" if line.reason is not None else ""
+        restored = f"restored {_times(counters.restored)}"
+        gaps, events = _count(counters.gaps, "gap"), _count(counters.decoded, "event")
+        parts = (f"{lost}{last}", restored, gaps, events, f"{topics(line.topics)} topics confirmed")
+        yield printable(f"  {name}: {state(line)}; {', '.join(parts)}.")
+    if status.streams:
+        yield f"  streams: {_sum(_stream_book(status.streams))}; {_count(_gaps(status), 'gap')} marked."
+    if lines and not (wrong := list(_unbalanced(status))):
+        yield f"  books balanced: {_sum(_line_book(lines.values()))}."
+    else:
+        yield from (f"  {sentence}" for sentence in wrong)
     for note in _notes(status):
         yield f"  {note}."
 
 
+def troubles(status: Status) -> list[str]:
+    """Why this is no good end, a sentence each: a loss that is not made good, a book that is not closed."""
+    down = [
+        f"{name} is not live: {state(line)}{f' ({cause(line)})' if line.reason else ''}."
+        for name, line in status.lines().items()
+        if line.state != "live"
+    ]
+    return [*down, *_unbalanced(status)]
+
+
+def _unbalanced(status: Status) -> Iterator[str]:
+    books = {name: _line_book([line]) for name, line in status.lines().items()}
+    for stream in status.streams:
+        books[f"stream {stream.id} ({stream.feed}/{stream.channel})"] = _stream_book([stream])
+    for name, book in books.items():
+        total, *parts = book.values()
+        if total != sum(parts):
+            yield f"the books of {name} do not balance: {_sum(book).replace(' = ', ' is not ')}."
+
+
+def _line_book(lines: Iterable[LineStatus]) -> dict[str, int]:
+    names = ("decoded", "routed", "unrouted", "quarantined", "duplicates", "lost")
+    every = [line.counters for line in lines]
+    return {name: sum(getattr(counters, name) for counters in every) for name in names}
+
+
+def _stream_book(streams: Iterable[StreamStatus]) -> dict[str, int]:
+    names = ("received", "delivered", "dropped", "conflated", "queued")
+    return {name: sum(getattr(stream, name) for stream in streams) for name in names}
+
+
+def _sum(book: Mapping[str, int]) -> str:
+    """`5 received = 4 delivered + 1 dropped`: the first of the book is the sum of the rest."""
+    (name, total), second, *rest = book.items()
+    parts = [f"{number:,} {what}" for what, number in (second, *rest) if number or what == second[0]]
+    return f"{total:,} {name} = {' + '.join(parts)}"
+
+
+def _gaps(status: Status) -> int:
+    return sum(stream.gaps for stream in status.streams)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _times(number: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number:,} times")
+
+
 def state(line: LineStatus) -> str:
     if line.state == "backoff" and line.next_attempt_s is not None:
-        return f"backoff, again in {line.next_attempt_s:.1f} s (attempt {line.attempt + 1})"
+        return f"backoff, try {line.attempt} in {line.next_attempt_s:.1f} s"
     if line.held_by:
         return f"{line.state}, held by a full stream"
     return line.state
@@ -96,16 +167,29 @@ def topics(wanted: tuple[TopicStatus, ...]) -> str:
     return ", ".join(parts)
 
 
-def last_gap(gap: Gap | None) -> str:
-    """When it ended (local time), how long it was, and of what."""
+def last_gap(line: LineStatus) -> str:
+    """When it ended (local time), how long it was, of what, and why."""
+    gap = line.last_gap
     if gap is None:
         return ""
     at = time.strftime("%H:%M:%S", time.localtime(gap.until_ns / 1e9))
-    length = f"{(gap.until_ns - gap.since_ns) / 1e9:.2f} s of " if gap.until_ns > gap.since_ns else ""
+    length = f"{seconds_of(gap)} of " if seconds_of(gap) else ""
     missed = "" if gap.missed is None else f", {gap.missed:,} missed"
-    key = gap.topic.key if len(gap.topic.key) <= KEY else f"{gap.topic.key[:6]}…{gap.topic.key[-4:]}"
-    what = "/".join(part for part in (gap.topic.channel, key) if part)
-    return printable(f"{at} {length}{what} ({gap.reason}{missed})")
+    why = f": {line.reason.text}" if gap.reason == "disconnect" and line.reason is not None else ""
+    return printable(f"{at} {length}{topic_words(gap.topic)} ({gap.reason}{missed}{why})")
+
+
+def seconds_of(gap: Gap) -> str:
+    """How long it was; empty where it has no length."""
+    return f"{(gap.until_ns - gap.since_ns) / 1e9:.2f} s" if gap.until_ns > gap.since_ns else ""
+
+
+def topic_words(topic: Topic) -> str:
+    return " ".join(part for part in (topic.channel, short(topic.key)) if part)
+
+
+def short(key: str) -> str:
+    return key if len(key) <= KEY else f"{key[:6]}…{key[-4:]}"
 
 
 def cause(line: LineStatus) -> str:
@@ -123,8 +207,6 @@ def plain_table(*headings: str) -> Table:
 
 
 def _notes(status: Status) -> Iterator[str]:
-    if gaps := sum(stream.gaps for stream in status.streams):
-        yield f"{gaps:,} gaps in streams"
     if status.quarantine.count:
         yield f"{status.quarantine.count:,} messages in quarantine"
     if status.dead_letters.count:

@@ -564,6 +564,15 @@ def test_loopback_needs_neither_tls_nor_token() -> None:
         assert read(config).warnings == ()
 
 
+def test_a_channel_that_is_not_there_is_told_in_sentences() -> None:
+    desk = read(feed()).feeds["a"].build_venue()
+    for name, end in (("dept", "; did you mean 'depth'?"), ("x", ".")):
+        with pytest.raises(LinewardenError) as caught:
+            desk.channel(name)
+        told = f"a: venue 'desk' has no channel {name!r}{end} It has: account, depth."
+        assert str(caught.value) == told
+
+
 # ── nothing secret is shown, and nothing odd breaks it ──────────────────────────────────────────
 
 
@@ -575,6 +584,9 @@ def test_no_repr_shows_a_secret() -> None:
         assert CANARY not in repr(shown)
         assert CANARY not in pretty_repr(shown)
     assert "url='ws://x.org/…'" in repr(settings)
+    own = settings.feeds["a"].own
+    assert repr(own) == "DeskSettings(url='ws://x.org/…', key=Secret('…'), network='mainnet', account=0)"
+    assert CANARY not in repr(VenueSettings(url=f"wss://{CANARY}:{CANARY}@x.org?{CANARY}"))
     assert "proxy='http://x.org:80/…'" in repr(settings)
 
 

@@ -1,0 +1,284 @@
+"""The command as people meet it: in a process of its own, on a pipe or on a terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+from rich.console import Console
+
+from actors.events import Gap, Lifecycle, Topic
+from actors.settings import load
+from actors.simulators import SimulatedO2
+from actors.tape import Row, Tape, amount, told
+from actors.venues import o2 as words
+from tests.test_cli import DEMO, child
+
+CANARY = "canary-77c1"
+MARKET, ASSET = "0x" + "ab" * 32, "0x" + "cd" * 32
+CHANNELS = ("depth", "depth_view", "trades", "orders", "balances", "nonce")
+ENDING = 25.0  # seconds: five times what is promised, for machines that are busy
+posix = pytest.mark.skipif(os.name == "nt", reason="signals to a child, and terminals, differ there")
+
+
+def ran(*arguments: object, environ: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "actors", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=55, check=False, env=os.environ | dict(environ)
+    )
+
+
+# ── the command ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_demo_dies_comes_back_and_says_so() -> None:
+    it = ran("run", DEMO, "--for", 8, "--tape")
+    assert it.returncode == 0
+    market, _, summary = it.stdout.partition("demo ran for ")
+    lost, restored = market.count("o2: line lost: "), market.count("o2: restored")
+    assert lost == restored >= 1
+    gaps = "".join(row for row in market.splitlines() if "o2: gap of " in row)
+    for channel in CHANNELS:
+        assert re.search(rf"  {channel} 0x\w+…\w+: ", market), f"no event of {channel}"
+        assert f" {channel} 0x" in gaps
+    assert "bid 1" in market
+    how_often = {1: "once", 2: "twice"}[lost]
+    assert re.search(rf"o2: live; lost {how_often} \(.*\), restored {how_often}, {6 * lost} gaps, ", summary)
+    assert "6/6 topics confirmed" in summary
+    assert f" delivered; {6 * lost} gaps marked." in summary
+    assert "books balanced: " in summary
+    assert summary.endswith("Every loss was restored.\n")
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("tape", [(), ("--tape",)], ids=["service", "tape"])
+def test_it_ends_when_told(number: signal.Signals, tape: tuple[str, ...]) -> None:
+    with child("run", str(DEMO), "--log-format", "json", *tape) as it:
+        assert it.stderr is not None
+        heard = json.loads(it.stderr.readline())
+        assert (heard["line"], heard["epoch"], heard["message"]) == ("o2", 1, "o2: live")
+        it.send_signal(number)
+        out, _ = it.communicate(timeout=ENDING)
+    assert it.returncode == 0
+    assert "demo ran for " in out
+    assert out.endswith("Every loss was restored.\n") == bool(tape)
+
+
+def test_a_line_that_stays_down_is_1_and_says_why(tmp_path: Path) -> None:
+    with SimulatedO2() as gone:
+        config = tmp_path / "desk.toml"
+        config.write_text(f'[feeds.o2]\nvenue = "o2"\nurl = "{gone.url}"\n')
+    it = ran("run", config, "--for", 0.2)
+    assert it.returncode == 1
+    assert re.fullmatch(r"o2 is not live: .*refused.*\.", it.stdout.splitlines()[-1])
+
+
+def test_a_bad_config_is_1_and_told_in_sentences(tmp_path: Path) -> None:
+    config = tmp_path / "desk.toml"
+    config.write_text(
+        '[runtime]\nwatchdog = "${CANARY}"\n[feeds.o2]\nvenue = "o2"\nurl = "http://${CANARY}"\n'
+    )
+    it = ran("run", config, "--tape", environ={"CANARY": CANARY})
+    assert (it.returncode, it.stdout) == (1, "")
+    assert len(it.stderr.splitlines()) == 2
+    for sentence in it.stderr.splitlines():
+        assert re.fullmatch(rf"{re.escape(str(config))}: \[.+\] \w+: expected .+[.?]", sentence)
+    assert CANARY not in it.stderr
+
+
+def test_no_secret_is_in_any_output(tmp_path: Path) -> None:
+    """The log of every level is JSON with line and epoch; neither it nor the tape tells a secret."""
+    config = tmp_path / "desk.toml"
+    with SimulatedO2(rate=50, faults=["drop every=0.5", "garbage every=0.7"]) as venue:
+        config.write_text(
+            f"""
+            [service]
+            token = "${{CANARY}}"
+            [defaults.restart]
+            initial = 0.05
+            stable_after = 0.05
+            [feeds.o2]
+            venue = "o2"
+            url = "{venue.url}?token=${{CANARY}}"
+            proxy = "http://user:${{CANARY}}@127.0.0.1:1"
+            subscribe = [{{ channel = "trades", keys = ["{venue.markets[0]}"] }}]
+            """
+        )
+        it = ran("run", config, "--for", 2, "--tape", "--log-format", "json", "--log-level", "debug",
+                 environ={"CANARY": CANARY})  # fmt: skip
+    assert "trades 0x" in it.stdout
+    assert "line lost" in it.stdout
+    records = [json.loads(line) for line in it.stderr.splitlines()]
+    assert {"o2"} == {record["line"] for record in records if record["epoch"] is not None}
+    assert all(isinstance(record["epoch"], int | None) for record in records)
+    assert CANARY not in it.stdout + it.stderr
+
+
+@posix
+def test_on_a_terminal_a_table_lives_and_stderr_goes_where_it_was_sent() -> None:
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (30, 80))
+    command = [sys.executable, "-m", "actors", "run", str(DEMO), "--for", "1.5", "--tape"]
+    environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    with subprocess.Popen(
+        command,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environ | {"TERM": "xterm", "NO_COLOR": "1"},
+    ) as it:
+        os.close(theirs)
+        drawn: list[bytes] = []
+        reader = threading.Thread(target=lambda: drawn.extend(_all_of(ours)))
+        reader.start()
+        _, log = it.communicate(timeout=ENDING)
+        reader.join(ENDING)
+    os.close(ours)
+    assert it.returncode == 0
+    assert "INFO    o2#1 live" in log
+    seen = b"".join(drawn).decode()
+    assert "events/s" in seen
+    assert "depth 0x32d6…8f2e" in seen
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", seen)  # no colour was wanted
+    rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen).replace("\r", "\n").splitlines()
+    assert max(map(len, rows)) <= 80
+    assert seen.rstrip().endswith("Every loss was restored.")
+
+
+def _all_of(terminal: int) -> Iterator[bytes]:
+    while True:
+        try:
+            data = os.read(terminal, 65_536)
+        except OSError:  # as Linux tells that the other end is closed
+            return
+        if not data:
+            return
+        yield data
+
+
+# ── the tape ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Tick(Struct):
+    """Of a venue that the tape has no words for."""
+
+    text: str
+
+
+def level(price: int, quantity: int) -> words.Level:
+    return words.Level(price, quantity)
+
+
+def heard(*items: Any, several: bool = False) -> str:
+    row = Row("label", several)
+    for item in items:
+        row.take(item)
+    return row.words()
+
+
+SNAPSHOT = words.DepthSnapshot(MARKET, (level(99, 5_000_000), level(98, 1)), (level(101, 70),))
+GAP = Gap(Topic("o2", "depth", MARKET), "disconnect", None, 0, 210_000_000, 2)
+LOST = Lifecycle("o2", "disconnected", 1, 0, "reset by\x1b peer", 10)
+
+
+def test_a_book_is_kept_from_its_changes() -> None:
+    assert heard() == "nothing yet"
+    assert heard(SNAPSHOT) == "bid 99 × 5M · ask 101 × 70"
+    change = words.DepthChange(MARKET, (level(99, -5_000_000),), (level(100, 8),))
+    assert heard(SNAPSHOT, change) == "bid 98 × 1 · ask 100 × 8"
+    assert heard(SNAPSHOT, GAP, change) == "waiting for the whole book"
+    assert heard(SNAPSHOT, several=True) == "0xabab…abab bid 99 × 5M · ask 101 × 70"
+
+
+def test_each_event_has_its_words() -> None:
+    assert heard(words.Trade(MARKET, "1", "sell", 12_000, 40)) == "40 bought at 12,000"
+    assert heard(words.Balance("0x1", ASSET, 0, 1_234_000)) == "0xcdcd…cdcd: 1.23M free, 0 locked"
+    assert heard(words.Nonce("0x1", 1_234)) == "1,234"
+    order = words.Order("0x9", "0x1", MARKET, "open", "buy", "Spot", 40, 10, 12_000, 12_000)
+    assert heard(order) == "buy 10 of 40 at 12,000, open"
+    assert heard(Tick("a\nb")) == r"Tick(text='a\nb')"
+    assert len(heard(Tick("x" * 1_000))) == 120
+
+
+@pytest.mark.parametrize(
+    ("number", "short"),
+    [(0, "0"), (999, "999"), (1_000, "1k"), (999_600, "1M"), (-5_540, "-5.54k"), (10**16, "10,000T")],
+)
+def test_an_amount_has_three_digits_or_so(number: int, short: str) -> None:
+    assert amount(number) == short
+
+
+def test_a_trend_is_drawn_from_its_lowest_to_its_highest() -> None:
+    row = Row("trades", False)
+    drawn = ""
+    for price in (10, 10, 17, 13):
+        row.take(words.Trade(MARKET, "1", "buy", price, 1))
+        drawn = row.trend()
+    assert drawn == "▁█▄"
+
+
+def test_gaps_of_one_cause_are_told_together() -> None:
+    other = Gap(Topic("o2", "nonce"), "disconnect", 3, 0, 100_000_000, 2)
+    later = Gap(Topic("o2", "nonce"), "overflow", 1_200, 5, 5, 2)
+    back = Lifecycle("o2", "reconnecting", 2, 4, "reset", 10)
+    assert [line for _, line, _ in told([LOST, back, GAP, other, later])] == [
+        r"o2: line lost: reset by\x1b peer",
+        "o2: connecting again, try 4",
+        "o2: gap of 0.21 s (disconnect, 3 missed): depth 0xabab…abab, nonce",
+        "o2: gap (overflow, 1,200 missed): nonce",
+    ]
+
+
+class Played:
+    """A stream that holds what it is given."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items = list(items)
+        self.read = threading.Event()
+
+    def with_markers(self) -> Iterator[Any]:
+        yield from self._items
+        self.read.set()
+
+
+def test_a_loss_is_told_once_however_many_streams_heard_of_it() -> None:
+    opened: list[tuple[str, Played]] = []
+
+    def subscribe(feed: str, channel: str, *keys: str, **options: Any) -> Any:
+        stream = Played([LOST, Lifecycle("o2", "restored", 2, 1, "", 20), GAP, SNAPSHOT])
+        opened.append((channel, stream))
+        return stream
+
+    tape = Tape(subscribe, load(DEMO))
+    assert [channel for channel, _ in opened] == list(CHANNELS)
+    for _, stream in opened:
+        assert stream.read.wait(5.0)
+    lines = [line.partition("  ")[2] for line in tape.lines(100.0)]
+    assert lines[0] == r"o2: line lost: reset by\x1b peer"
+    assert "o2: restored" in lines
+    assert sum(": line lost" in line for line in lines) == 1
+    assert lines[-1] == "depth 0x32d6…8f2e: bid 99 × 5M · ask 101 × 70"
+    assert tape.lines(100.1) == []  # events come now and then
+    assert len(tape.lines(101.0)) == 1
+    for width in (60, 80, 120):
+        console = Console(file=io.StringIO(), width=width)
+        console.print(tape.render(width))
+        assert isinstance(console.file, io.StringIO)
+        drawn = console.file.getvalue().splitlines()
+        assert max(map(len, drawn)) <= width
+        assert len(drawn) == 1 + len(CHANNELS) + 1 + 6  # always as high

@@ -13,7 +13,7 @@ from actors.connection import Connection, Orders
 from actors.dispatcher import Dispatcher
 from actors.heartbeat import Heartbeat, Rhythm
 from actors.messages import KeeperStarted, LineStarted, SessionOpened, SocketOpened
-from actors.registry import FeedTerms, Registry
+from actors.registry import Registry
 from actors.rules.restarts import Restart
 from actors.tree import Books, Child, FeedSpec, LineRecord, Roles
 from actors.wire.inbox import SocketInbox
@@ -74,10 +74,7 @@ class Children:
             self._dead_letters,
             address=self._roles.named("registry"),
             ledger=ledger,
-            feeds={
-                feed: FeedTerms(spec.venue, spec.pacing or spec.venue.pacing, spec.ack_timeout)
-                for feed, spec in self._feeds.items()
-            },
+            feeds=self._feeds,
             dispatcher=self._roles.named("dispatcher"),
             connection=self._roles.connection,
             timers=self._timers,

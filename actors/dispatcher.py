@@ -75,7 +75,7 @@ class Dispatcher(Actor):
         self._routes = routes
         self._seen = seen  # topic: monotonic seconds of its last event
         self._registry = self.voice(registry)
-        self._connection = lambda line: self.voice(connection(line))
+        self._connections = connection
         self._block_limit = block_limit  # of a line, seconds
         self._timers = timers
         self._holding: dict[tuple[int, str], int] = {}  # a stream and a line that it holds: the turn
@@ -248,3 +248,6 @@ class Dispatcher(Actor):
 
     def _now_ns(self) -> int:
         return self._timers.clock.wall_ns()
+
+    def _connection(self, line: str) -> Address:
+        return self.voice(self._connections(line))

@@ -88,7 +88,7 @@ class Heartbeat(Actor):
         self._supervisor = self.voice(parent)
         self._rhythm = rhythm
         self._seen = seen
-        self._connection = lambda line: self.voice(connection(line))
+        self._connections = connection
         self._timers = timers
         self._watches = watches  # read by the supervisor, for status
         self._number = incarnation << 32  # of the last watch: no former keeper had it
@@ -168,3 +168,6 @@ class Heartbeat(Actor):
 
     def _after(self, seconds: float, message: Report) -> None:
         self._timers.send_after(seconds, self._address, message)
+
+    def _connection(self, line: str) -> Address:
+        return self.voice(self._connections(line))

@@ -34,7 +34,7 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.rules.ledger import Ledger
-from actors.rules.venue import Pacing, Venue
+from actors.tree import FeedSpec
 from actors.wire.timers import Timers
 
 Hears = (
@@ -55,13 +55,6 @@ Hears = (
 )
 
 
-class FeedTerms:
-    """What the registry has to know of a feed: its venue, and how patiently to ask it."""
-
-    def __init__(self, venue: Venue, pacing: Pacing, ack_timeout: float) -> None:
-        self.venue, self.pacing, self.ack_timeout = venue, pacing, ack_timeout
-
-
 class Registry(Actor):
     """Keeps the ledger that is lent to it, and asks connections to bring the venue in line with it."""
 
@@ -75,7 +68,7 @@ class Registry(Actor):
         *,
         address: Address,
         ledger: Ledger,
-        feeds: Mapping[str, FeedTerms],
+        feeds: Mapping[str, FeedSpec],
         dispatcher: Address,
         connection: Callable[[str], Address],
         timers: Timers,
@@ -86,7 +79,7 @@ class Registry(Actor):
         self._feeds = feeds
         self._supervisor = self.voice(parent)
         self._dispatcher = self.voice(dispatcher)
-        self._connection = lambda line: self.voice(connection(line))
+        self._connections = connection
         self._timers = timers
         self._told: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
         self._waiters: list[AwaitAnswers] = []
@@ -175,7 +168,8 @@ class Registry(Actor):
     def _send_next(self, line: str, epoch: int) -> None:
         """The next batch, as the venue's pacing allows it; the rest follows by itself."""
         if (line, epoch) not in self._pacing:
-            pacing = self._terms(line).pacing
+            spec = self._spec(line)
+            pacing = spec.pacing or spec.venue.pacing
             batch = self._ledger.next_batch(line, epoch, pacing.batch)
             if batch:
                 self._connection(line).tell(SendSubscriptions(batch))
@@ -188,7 +182,7 @@ class Registry(Actor):
     def _expect_answers(self, line: str, epoch: int, topics: tuple[Topic, ...]) -> None:
         if topics:
             overdue = AckOverdue(line, epoch, topics, self._ledger.turn(line, epoch))
-            self._timers.send_after(self._terms(line).ack_timeout, self._address, overdue)
+            self._timers.send_after(self._spec(line).ack_timeout, self._address, overdue)
 
     def _reject(self, report: TopicsRejected) -> None:
         known = self._ledger.reject(report.line, report.epoch, report.topics, report.reason)
@@ -200,7 +194,7 @@ class Registry(Actor):
     def _overdue(self, report: AckOverdue) -> None:
         """No answer: enough where the venue never gives one, else a reason to ask once more."""
         line, epoch = report.line, report.epoch
-        channels = self._terms(line).venue.channels
+        channels = self._spec(line).venue.channels
         overdue = self._ledger.overdue(line, epoch, report.topics, report.turn)
         if overdue.give_up:
             self._end(line, overdue.give_up)
@@ -263,5 +257,8 @@ class Registry(Actor):
                 self._expect_answers(line, epoch, self._ledger.unanswered(line, epoch))
                 self._send_next(line, epoch)
 
-    def _terms(self, line: str) -> FeedTerms:
+    def _spec(self, line: str) -> FeedSpec:
         return self._feeds[line.partition("/")[0]]
+
+    def _connection(self, line: str) -> Address:
+        return self.voice(self._connections(line))

@@ -11,7 +11,7 @@ import random
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -49,11 +49,12 @@ from actors.messages import (
     Stopped,
     Subscribe,
     TopicsStale,
+    Unsubscribe,
     VenueComplained,
     WatchdogDue,
 )
 from actors.rules.journal import Ending, Split
-from actors.rules.restarts import Intensity, Park, Rest, Retry, comes_back
+from actors.rules.restarts import Intensity, Park, Rest, Restarts, Retry, comes_back
 from actors.status import Status, cause_of
 from actors.tree import WORKERS, Books, Child, FeedSpec, LineRecord, Roles
 from actors.wire.timers import Timers
@@ -82,6 +83,7 @@ class Supervisor(Actor):
         super().__init__("supervisor", 1, inbox, None, dead_letters)
         self._name = name
         self._feeds = dict(feeds)
+        self._specs = dict(feeds)  # those of removed feeds besides: their last messages are on the way
         self._roles = roles
         self._timers, self._clock = timers, timers.clock
         self._address = roles.named("supervisor")
@@ -93,8 +95,9 @@ class Supervisor(Actor):
         self._intensity = {role: Intensity() for role in WORKERS}
         self._wedged: list[Child] = []  # given up on, and their threads are still there
         self._lines: dict[str, LineRecord] = {}
+        self._epochs: dict[str, int] = {}  # the last ones of lines that are gone: none is used twice
         self._books = Books()
-        self._children = Children(roles, self._books, self._feeds, self._lines, timers, dead_letters)
+        self._children = Children(roles, self._books, self._specs, self._lines, timers, dead_letters)
         self._waiters: list[AwaitLive] = []
         self._stopping: StopAll | None = None
         self._deadline = 0.0
@@ -156,6 +159,37 @@ class Supervisor(Actor):
                 line.paused = False
                 self._start_anew(line, Stopped("resume asked for"))
         return "accepted"
+
+    def reconfigure(
+        self,
+        added: Mapping[str, FeedSpec],
+        removed: Sequence[str],
+        changed: Mapping[str, FeedSpec],
+        reconnect: Collection[str],
+    ) -> Literal["accepted"]:
+        """These feeds come and go, and those that stay are as told from now on.
+
+        Sockets stay open, but for the feeds in `reconnect`. A feed may be removed and added at once.
+        """
+        for feed in removed:
+            self._want((), self._feeds.pop(feed).wanted)
+            for line in self._lines_of(feed):
+                self._remove(line)
+        for feed, spec in changed.items():
+            former, self._feeds[feed], self._specs[feed] = self._feeds[feed], spec, spec
+            self._want(
+                [topic for topic in spec.wanted if topic not in former.wanted],
+                [topic for topic in former.wanted if topic not in spec.wanted],
+            )
+            for line in self._lines_of(feed):
+                self._adjust(line, spec, anew=feed in reconnect)
+        for feed, spec in added.items():
+            self._feeds[feed] = self._specs[feed] = spec
+            self._start_feed(feed, spec)
+        return "accepted"
+
+    def _lines_of(self, feed: str) -> list[LineRecord]:
+        return [line for line in self._lines.values() if line.feed == feed]
 
     def _targets(self, target: str) -> list[LineRecord]:
         found = [line for line in self._lines.values() if target in {line.name, line.feed}]
@@ -238,13 +272,7 @@ class Supervisor(Actor):
         for role in self._children.workers:
             self._start_worker(role)
         for feed, spec in self._feeds.items():
-            for name in spec.venue.first_lines():
-                self._add_line(name, feed)
-        wanted = tuple(topic for spec in self._feeds.values() for topic in spec.wanted)
-        if wanted:
-            self._roles.named("registry").tell(Subscribe(CONFIG, wanted))
-        for line in list(self._lines.values()):
-            self._start_line(line)
+            self._start_feed(feed, spec)
         if self._watchdog:
             self._timers.send_after(self._watchdog / 2, self._address, WatchdogDue())
 
@@ -285,31 +313,68 @@ class Supervisor(Actor):
         self._why = why
         self.exit(Crashed(why))
 
+    # ── feeds ──
+
+    def _start_feed(self, feed: str, spec: FeedSpec) -> None:
+        lines = [self._add_line(name, feed) for name in spec.venue.first_lines()]
+        self._want(spec.wanted, ())
+        for line in lines:
+            if line.child is None:
+                self._start_line(line)
+
+    def _want(self, more: Sequence[Topic], less: Sequence[Topic]) -> None:
+        registry = self._roles.named("registry")
+        if more:
+            registry.tell(Subscribe(CONFIG, tuple(more)))
+        if less:
+            registry.tell(Unsubscribe(CONFIG, tuple(less)))
+
+    def _adjust(self, line: LineRecord, spec: FeedSpec, *, anew: bool) -> None:
+        if line.spec.restart != spec.restart:
+            line.restarts = Restarts(spec.restart, self._chance)
+        line.spec = spec
+        if anew and not line.paused:
+            self._start_anew(line, Stopped("its config has changed"))
+        elif line.session_open and line.child is not None:
+            # The heartbeat takes its new rhythm from the beginning of a life.
+            self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
+
     # ── lines ──
 
     def _add_line(self, name: str, feed: str) -> LineRecord:
-        self._lines[name] = LineRecord(name, feed, self._feeds[feed], self._chance)
-        return self._lines[name]
-
-    def _need(self, feed: str, name: str) -> None:
+        """A new line; or one that is just being removed, and stays as what is wanted now."""
         line = self._lines.get(name)
         if line is None:
-            self._start_line(self._add_line(name, feed))
-        else:
-            line.removed = False
-            if line.state == "stopped" and line.child is None:
-                self._start_line(line)
+            line = LineRecord(name, feed, self._feeds[feed], self._chance)
+            line.epoch = self._epochs.get(name, 0)
+            self._lines[name] = line
+        line.removed = False
+        self._adjust(line, self._feeds[feed], anew=False)
+        return line
+
+    def _drop_line(self, line: LineRecord) -> None:
+        self._epochs[line.name] = line.epoch
+        del self._lines[line.name]
+
+    def _need(self, feed: str, name: str) -> None:
+        """A connection that is just being closed is followed by a new one as soon as it has ended."""
+        line = self._add_line(name, feed)
+        if line.child is None and line.retry_at is None and line.state in {"stopped", "connecting"}:
+            self._start_line(line)
 
     def _let_go(self, name: str) -> None:
         line = self._lines.get(name)
         if line is None or name in line.spec.venue.first_lines() or self._books.ledger.topics(name):
             return
+        self._remove(line)
+
+    def _remove(self, line: LineRecord) -> None:
         line.removed = True
         self._cancel_retry(line)
         if line.child is not None:
-            self._roles.connection(name).tell(EndConnection(Stopped("nobody needs this line")))
+            self._roles.connection(line.name).tell(EndConnection(Stopped("nobody needs this line")))
         else:
-            del self._lines[name]
+            self._drop_line(line)
 
     def _start_line(self, line: LineRecord) -> None:
         if self._stopping is not None:
@@ -340,7 +405,7 @@ class Supervisor(Actor):
             self._tell_streams(line, "disconnected", reason)
         if line.removed:
             self._log(line, logging.INFO, "nobody needs it any more; closed")
-            del self._lines[line.name]
+            self._drop_line(line)
         elif self._stopping is not None:
             line.state = "stopped"
         elif line.again:

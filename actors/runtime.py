@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-import msgspec
 import pykka
 
 from actors import stream as streams
@@ -37,6 +36,7 @@ from actors.messages import (
 from actors.rules.mailbox import Policy
 from actors.rules.venue import Channel
 from actors.settings import FeedSettings, Settings, load
+from actors.settings.plan import Plan, compare
 from actors.simulators import Simulator, embed
 from actors.status import Status
 from actors.stream import Stream
@@ -87,7 +87,7 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self._pid = os.getpid()
-        self._simulators: list[Simulator] = []
+        self._simulators: dict[str, Simulator] = {}  # by feed
         self._specs = {name: self._spec(feed) for name, feed in settings.feeds.items()}
         self._streams: dict[int, Stream[Any]] = {}
         self._handlers: dict[int, threading.Thread] = {}
@@ -270,6 +270,42 @@ class Runtime:
             pass
         raise NotLive(self._not_live(target))
 
+    def reload(self, config: str | Path | Mapping[str, Any] | Settings, *, plan_only: bool = False) -> Plan:
+        """Bring the feeds in line with another config; what did not change keeps its sockets.
+
+        `plan_only`: say what would change, and change nothing.
+
+        Raises:
+            ConfigError: the config has mistakes; nothing has changed.
+            RuntimeStopped: nobody is there to reload.
+        """
+        self._check()
+        new = load(config)
+        plan = compare(self.settings, new)
+        if plan_only or not plan.changes:
+            return plan
+        removed, added = plan.feeds("removed"), plan.feeds("added")
+        specs = {
+            name: self._spec(feed)
+            for name, feed in new.feeds.items()
+            if name in (*added, *plan.feeds("reconnected"), *plan.feeds("adjusted"))
+        }
+        with self._lock:
+            leaving = [stream for stream in self._streams.values() if stream.feed in removed]
+        for stream in leaving:
+            self._leave(stream)
+        self._proxy.reconfigure(
+            added={name: spec for name, spec in specs.items() if name in added},
+            removed=removed,
+            changed={name: spec for name, spec in specs.items() if name not in added},
+            reconnect=plan.feeds("reconnected"),
+        ).get(timeout=CALL)
+        kept = {name: spec for name, spec in self._specs.items() if name in new.feeds}
+        self._specs, self.settings = kept | specs, new
+        for feed in [feed for feed in self._simulators if feed not in new.feeds]:
+            self._simulators.pop(feed).stop()
+        return plan
+
     def stop(self, timeout: float = 5.0) -> tuple[str, ...]:
         """End everything within `timeout` seconds; the second time it does nothing.
 
@@ -279,9 +315,8 @@ class Runtime:
         if os.getpid() != self._pid:
             return ()
         left = self._stop_supervisor(timeout)
-        for simulator in self._simulators:
-            simulator.stop()
-        self._simulators.clear()
+        while self._simulators:
+            self._simulators.popitem()[1].stop()
         return (*left, *self._join_handlers())
 
     def __enter__(self) -> Runtime:
@@ -327,17 +362,19 @@ class Runtime:
         """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
         if not feed.own.url.startswith("sim:"):
             return feed.build_venue()
-        simulator = embed(feed.own.url)
-        self._simulators.append(simulator)
-        return feed.kind(feed.name, msgspec.structs.replace(feed.own, url=simulator.url))
+        simulator = self._simulators.get(feed.name)
+        if simulator is None or self.settings.feeds[feed.name].own.url != feed.own.url:
+            if simulator is not None:
+                simulator.stop()
+            simulator = self._simulators[feed.name] = embed(feed.own.url)
+        return feed.build_venue(simulator.url)
 
     def simulator(self, feed: str) -> Simulator:
         """The embedded simulator that this feed talks to."""
-        url = self._spec_of(feed).venue.settings.url
-        for simulator in self._simulators:
-            if simulator.url == url:
-                return simulator
-        raise LinewardenError(f"feed {feed!r} talks to no embedded simulator; its url would be sim://...")
+        self._spec_of(feed)
+        if feed not in self._simulators:
+            raise LinewardenError(f"feed {feed!r} talks to no embedded simulator; its url would be sim://...")
+        return self._simulators[feed]
 
     def _spec_of(self, feed: str) -> FeedSpec:
         if feed not in self._specs:
@@ -367,6 +404,13 @@ class Runtime:
         stream._set_topics(tuple(topic for topic in stream._topics if topic not in topics))
         self._roles.named("registry").tell(Unsubscribe(stream.id, topics))
         self._roles.named("dispatcher").tell(Detach(stream.id, topics))
+
+    def _leave(self, stream: Stream[Any]) -> None:
+        """Its feed is removed."""
+        with self._lock:
+            self._streams.pop(stream.id, None)
+        self._unwant(stream, stream._topics)
+        stream.end(f"feed {stream.feed} was removed from the config", quiet=False)
 
     def _close(self, stream: Stream[Any]) -> None:
         with self._lock:

@@ -1,0 +1,114 @@
+"""A changed config is taken over while the feeds that did not change keep their sockets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actors import Closed, ConfigError, LinewardenError, Runtime, StreamClosed
+from actors.settings import load
+from actors.settings.plan import compare
+from actors.simulators import SimulatedO2
+from tests.desk import at_epoch, config, until
+
+
+def two_feeds(o2: SimulatedO2, **changes: Any) -> dict[str, Any]:
+    """Feeds `o2` and `other` on one venue; `changes` go into the table of `other`."""
+    both = config(o2.url)
+    both["feeds"]["other"] = config(o2.url)["feeds"]["o2"] | changes
+    return both
+
+
+def epochs(runtime: Runtime) -> dict[str, int]:
+    return {name: line.epoch for name, line in runtime.status().lines().items()}
+
+
+def test_nothing_changed(o2: SimulatedO2) -> None:
+    with Runtime(load(two_feeds(o2))) as desk:
+        desk.wait_live(timeout=10)
+        assert desk.reload(two_feeds(o2)).changes == ()
+        assert epochs(desk) == {"o2": 1, "other": 1}
+
+
+def test_a_topic_more_keeps_every_socket(o2: SimulatedO2, market: str) -> None:
+    with Runtime(load(two_feeds(o2))) as desk:
+        desk.wait_live(timeout=10)
+        wanted = two_feeds(o2, subscribe=[{"channel": "trades", "keys": [market]}])
+        plan = desk.reload(wanted)
+        assert [change.text for change in plan.changes] == [
+            "feed other wants 1 more and 0 fewer topics; sockets stay open"
+        ]
+        o2.wait_heard("subscribe_trades")
+        desk.reload(two_feeds(o2))
+        o2.wait_heard("unsubscribe_trades")
+        assert epochs(desk) == {"o2": 1, "other": 1}
+
+
+def test_a_plan_changes_nothing(o2: SimulatedO2) -> None:
+    with Runtime(load(two_feeds(o2))) as desk:
+        desk.wait_live(timeout=10)
+        plan = desk.reload(config(o2.url), plan_only=True)
+        assert plan.feeds("removed") == ("other",)
+        assert epochs(desk) == {"o2": 1, "other": 1}
+
+
+def test_mistakes_change_nothing(o2: SimulatedO2) -> None:
+    with Runtime(load(two_feeds(o2))) as desk:
+        desk.wait_live(timeout=10)
+        with pytest.raises(ConfigError, match="chanel"):
+            desk.reload(two_feeds(o2, subscribe=[{"chanel": "trades"}]))
+        assert epochs(desk) == {"o2": 1, "other": 1}
+
+
+def test_a_feed_is_removed_and_comes_back(o2: SimulatedO2, market: str) -> None:
+    with Runtime(load(two_feeds(o2))) as desk:
+        desk.wait_live(timeout=10)
+        stays = desk.subscribe("o2", "trades", market, wait=5.0)
+        goes = desk.subscribe("other", "trades", market, wait=5.0)
+        desk.reload(config(o2.url))
+        assert isinstance(list(goes.with_markers())[-1], Closed)
+        with pytest.raises(StreamClosed, match="removed"):
+            goes.get()
+        with pytest.raises(LinewardenError, match="no feed 'other'"):
+            desk.subscribe("other", "trades", market)
+        until(desk, lambda status: list(status.lines()) == ["o2"])
+        desk.reload(two_feeds(o2))
+        desk.wait_live(timeout=10)
+        assert epochs(desk) == {"o2": 1, "other": 2}  # no epoch is used twice
+        o2.trade(market)
+        stays.get(timeout=5)
+
+
+def test_another_address_reconnects_that_feed_alone(o2: SimulatedO2, market: str) -> None:
+    with SimulatedO2(rate=0) as elsewhere, Runtime(load(two_feeds(o2))) as desk:
+        desk.wait_live(timeout=10)
+        trades = desk.subscribe("other", "trades", market, wait=5.0)
+        plan = desk.reload(two_feeds(o2, url=elsewhere.url))
+        assert plan.feeds("reconnected") == ("other",)
+        until(desk, at_epoch(2, "other"))
+        desk.wait_live(timeout=10)
+        elsewhere.wait_heard("subscribe_trades")
+        elsewhere.trade(market)
+        trades.get(timeout=5)
+        assert epochs(desk)["o2"] == 1
+
+
+def test_another_law_is_taken_over_under_a_live_line(o2: SimulatedO2) -> None:
+    with Runtime(load(two_feeds(o2))) as desk:
+        desk.wait_live(timeout=10)
+        patient = {"initial": 30.0, "maximum": 60.0}
+        plan = desk.reload(two_feeds(o2, restart=patient, heartbeat={"ping_interval": 0.05}))
+        assert plan.feeds("adjusted") == ("other",)
+        pings = o2.pings
+        o2.wait_for(lambda: o2.pings >= pings + 5)
+        assert epochs(desk) == {"o2": 1, "other": 1}
+        o2.drop()
+        waiting = until(desk, lambda status: status.lines()["other"].state == "backoff")
+        assert (waiting.lines()["other"].next_attempt_s or 0) > 10
+
+
+def test_what_needs_a_new_start_says_so(o2: SimulatedO2) -> None:
+    old, new = load(config(o2.url)), load(config(o2.url, runtime={"name": "desk"}))
+    (change,) = compare(old, new).changes
+    assert change.kind == "next start"

@@ -164,6 +164,7 @@ def test_flask_latest_in_a_forked_worker() -> None:
         if os.fork() == 0:
             answer = flask_latest.app.test_client().get("/latest/0xbeef")
             print(answer.status_code, answer.headers["Retry-After"], answer.json, flush=True)
+            flask_latest.desk.started().wait_live(timeout=10)
             sys.exit(0)
         assert os.wait()[1] == 0
         assert flask_latest.desk.runtime is None

@@ -157,7 +157,7 @@ def _watch(runtime: Runtime, ending: Ending, until: float, judged: bool, tape: T
                 due = now + REFRESH
                 if show is not None:
                     parts = [table.render(status, now, console.width)]
-                    parts += [tape.render(console.width)] if tape is not None else []
+                    parts += [tape.render(console.width, console.height)] if tape is not None else []
                     show.update(Group(*parts), refresh=True)
                 elif tape is not None:
                     for line in tape.lines(now):

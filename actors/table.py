@@ -208,9 +208,9 @@ def plain_table(*headings: str) -> Table:
 
 def _notes(status: Status) -> Iterator[str]:
     if status.quarantine.count:
-        yield f"{status.quarantine.count:,} messages in quarantine"
+        yield f"{_count(status.quarantine.count, 'message')} in quarantine"
     if status.dead_letters.count:
-        yield f"{status.dead_letters.count:,} dead letters"
+        yield _count(status.dead_letters.count, "dead letter")
     for actor in status.actors:
         if actor.state != "running":
             yield f"{actor.id} is {actor.state}"

@@ -21,7 +21,8 @@ from actors.table import seconds_of, short, topic_words
 from actors.venues import o2
 from actors.venues.o2.messages import Levels
 
-ROWS, MARKERS = 12, 6  # shown on a terminal
+ROWS, MARKERS = 12, 6  # shown on a terminal...
+ABOVE = 8  # ...with so many other lines
 KEPT = 1_000  # markers
 TREND = 24  # prices
 WORDS = 120  # characters of an event that nobody here has words for
@@ -68,8 +69,9 @@ class Tape:
         self._markers.append(marker)
         self._unprinted.append(marker)
 
-    def render(self, width: int) -> RenderableType:
+    def render(self, width: int, height: int) -> RenderableType:
         """For a terminal: a row a stream, and the newest markers."""
+        room = max(2, min(MARKERS, height - min(len(self._rows), ROWS) - ABOVE))
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True, justify="right", min_width=6)
@@ -82,12 +84,12 @@ class Tape:
                 cells = [Text(row.label), Text(f"{row.events:,}"), Text(row.words())]
                 trend = [Text(row.trend(), style="cyan")] if wide else []
                 grid.add_row(*cells, *trend, style="dim" if row.down else "")
-            newest = list(told(self._markers))[-MARKERS:]
+            newest = list(told(self._markers))[-room:]
         lines = [
             Text(f"{at}  {words}", style, no_wrap=True, overflow="ellipsis") for at, words, style in newest
         ]
         # As high as it will be later: what grows pushes everything above it about.
-        lines += [Text()] * (MARKERS - len(lines))
+        lines += [Text()] * (room - len(lines))
         return Group(Text(), grid, Text(), *lines)
 
     def lines(self, now: float) -> list[str]:

@@ -275,10 +275,10 @@ def test_a_loss_is_told_once_however_many_streams_heard_of_it() -> None:
     assert lines[-1] == "depth 0x32d6…8f2e: bid 99 × 5M · ask 101 × 70"
     assert tape.lines(100.1) == []  # events come now and then
     assert len(tape.lines(101.0)) == 1
-    for width in (60, 80, 120):
+    for width, height, markers in ((60, 16, 2), (80, 24, 6), (120, 50, 6)):
         console = Console(file=io.StringIO(), width=width)
-        console.print(tape.render(width))
+        console.print(tape.render(width, height))
         assert isinstance(console.file, io.StringIO)
         drawn = console.file.getvalue().splitlines()
         assert max(map(len, drawn)) <= width
-        assert len(drawn) == 1 + len(CHANNELS) + 1 + 6  # always as high
+        assert len(drawn) == 1 + len(CHANNELS) + 1 + markers  # always as high

@@ -20,6 +20,7 @@ from pykka._envelope import Envelope
 from actors import census
 from actors.actor import Actor, DeadLetters, Inbox
 from actors.children import Children
+from actors.connection import Gauges
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import LifecycleState, Topic
 from actors.messages import (
@@ -96,6 +97,7 @@ class Supervisor(Actor):
         self._wedged: list[Child] = []  # given up on, and their threads are still there
         self._lines: dict[str, LineRecord] = {}
         self._epochs: dict[str, int] = {}  # the last ones of lines that are gone: none is used twice
+        self._totals: dict[str, Gauges] = {}  # what such lines have counted: the routes count on, too
         self._books = Books()
         self._children = Children(roles, self._books, self._specs, self._lines, timers, dead_letters)
         self._waiters: list[AwaitLive] = []
@@ -347,6 +349,7 @@ class Supervisor(Actor):
         if line is None:
             line = LineRecord(name, feed, self._feeds[feed], self._chance)
             line.epoch = self._epochs.get(name, 0)
+            line.total = self._totals.get(name, line.total)
             self._lines[name] = line
         line.removed = False
         self._adjust(line, self._feeds[feed], anew=False)
@@ -354,6 +357,7 @@ class Supervisor(Actor):
 
     def _drop_line(self, line: LineRecord) -> None:
         self._epochs[line.name] = line.epoch
+        self._totals[line.name] = line.total
         del self._lines[line.name]
 
     def _need(self, feed: str, name: str) -> None:

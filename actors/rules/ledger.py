@@ -153,7 +153,11 @@ class Ledger:
 
     def placed(self, feed: str) -> dict[str, tuple[Topic, ...]]:
         """The lines of a feed that have topics, with these."""
-        return {line: tuple(topics) for line, topics in self._on.items() if line.partition("/")[0] == feed}
+        return {
+            line: tuple(topics)
+            for line, topics in self._on.items()
+            if topics and line.partition("/")[0] == feed
+        }
 
     # ── a life of a line ──
 

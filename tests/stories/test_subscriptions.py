@@ -1,0 +1,297 @@
+"""What is wanted, by whom, on which line, and how far it has come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import pytest
+
+import actors
+from actors import Gap, Runtime, Stream, SubscribeError
+from actors.errors import ConfigError, LinewardenError
+from actors.simulators import SimulatedO2
+from actors.status import Status
+from actors.venues import o2 as venue
+from actors.venues.o2 import DepthSnapshot
+from tests.desk import config, desk_on, line_of, until
+from tests.stories.books import Book, decoded, settle
+
+ACCOUNTS = [f"0x{number:064x}" for number in range(1, 12)]  # one more than a connection takes
+
+
+def said(o2: SimulatedO2, action: str) -> int:
+    return sum(1 for frame in o2.heard if isinstance(frame, dict) and frame["action"] == action)
+
+
+def lines(*names: str) -> Callable[[Status], bool]:
+    """These lines are there, and no others; all are live."""
+    return lambda status: (
+        tuple(status.lines()) == names and all(line.state == "live" for line in status.lines().values())
+    )
+
+
+# ── waiting for the venue's answer ──
+
+
+def test_waiting_returns_when_every_topic_is_confirmed(desk: Runtime, o2: SimulatedO2) -> None:
+    depth = desk.subscribe("o2", "depth", *o2.markets, wait=5.0)
+    assert {(state.state, state.assumed) for state in depth.topics.values()} == {("confirmed", False)}
+    trades = desk.subscribe("o2", "trades", *o2.markets, wait=5.0)
+    assert {(state.state, state.assumed) for state in trades.topics.values()} == {("confirmed", True)}
+    shown = {topic.topic: topic.state for topic in line_of(desk).topics}
+    assert shown == {str(topic): state for topic, state in (depth.topics | trades.topics).items()}
+
+
+def test_waiting_in_vain_raises_and_leaves_the_stream_open(o2: SimulatedO2, market: str) -> None:
+    with desk_on(o2, ack_timeout=60.0) as desk:
+        o2.delay_ack(1.0)
+        begun = time.monotonic()
+        with pytest.raises(SubscribeError, match=f"not confirmed: o2/depth/{market}.*: sent") as late:
+            desk.subscribe("o2", "depth", market, wait=0.2)
+        assert 0.2 <= time.monotonic() - begun < 5 * 0.2
+        ((topic, state),) = late.value.results.items()
+        assert (topic.key, state.state) == (market, "sent")
+        depth = late.value.stream
+        assert isinstance(depth, Stream)
+        assert isinstance(depth.get(timeout=5), DepthSnapshot)  # late, but there
+        (state,) = depth.topics.values()
+        assert state.state == "confirmed"
+
+
+def test_waiting_tells_each_topic_apart(desk: Runtime, o2: SimulatedO2) -> None:
+    good, bad, *_ = o2.markets
+    o2.reject(bad)
+    with pytest.raises(SubscribeError) as refused:
+        desk.subscribe("o2", "depth", good, bad, wait=5.0)
+    states = {topic.key: state.state for topic, state in refused.value.results.items()}
+    assert states == {good: "confirmed", bad: "rejected"}
+    assert good not in str(refused.value)
+    assert line_of(desk).state == "live"
+
+
+def test_waiting_on_a_line_that_is_down_waits_for_its_return(o2: SimulatedO2, market: str) -> None:
+    with desk_on(o2) as desk:
+        o2.stop()
+        until(desk, lambda status: status.lines()["o2"].state == "backoff")
+        with pytest.raises(SubscribeError, match="desired"):
+            desk.subscribe("o2", "depth", market, wait=0.1)
+        o2.start()
+        desk.subscribe("o2", "depth", market, wait=10.0)
+
+
+# ── one subscription for all who want it ──
+
+
+def test_streams_of_one_topic_share_its_subscription(desk: Runtime, o2: SimulatedO2, market: str) -> None:
+    one = desk.subscribe("o2", "trades", market, wait=5.0)
+    two = desk.subscribe("o2", "trades", market.upper().replace("0X", ""), wait=5.0)  # spelled differently
+    assert one.topics.keys() == two.topics.keys()
+    o2.trade(market, trade_id="1")
+    assert one.get(timeout=5).trade_id == two.get(timeout=5).trade_id == "1"
+    assert said(o2, "subscribe_trades") == 1
+
+    one.close()
+    o2.trade(market, trade_id="2")
+    assert two.get(timeout=5).trade_id == "2"
+    assert said(o2, "unsubscribe_trades") == 0
+
+    two.close()
+    o2.wait_heard("unsubscribe_trades")
+    o2.wait_for(lambda: o2.subscribers("trades", market) == 0)
+    until(desk, lambda status: status.lines()["o2"].topics == () and status.streams == ())
+    assert said(o2, "unsubscribe_trades") == 1
+
+
+def test_keys_come_and_go(desk: Runtime, o2: SimulatedO2) -> None:
+    first, second, _ = o2.markets
+    trades = desk.subscribe("o2", "trades", first, wait=5.0)
+    trades.add(second, wait=5.0)
+    trades.add(second)  # wanted already: nothing happens
+    o2.trade(second, trade_id="1")
+    assert trades.get(timeout=5).market == second
+    o2.trade(first, trade_id="2")
+    trades.remove(first)
+    o2.wait_heard("unsubscribe_trades")
+    o2.trade(first, trade_id="3")
+    o2.trade(second, trade_id="4")
+    heard = [trades.get(timeout=5).trade_id]
+    while heard[-1] != "4":
+        heard.append(trades.get(timeout=5).trade_id)
+    assert heard in (["2", "4"], ["4"])
+    assert [topic.key for topic in trades.topics] == [second]
+    assert said(o2, "subscribe_trades") == 2
+    settle(desk)
+
+
+def test_a_late_reader_of_a_book_starts_with_a_snapshot(desk: Runtime, o2: SimulatedO2, market: str) -> None:
+    early = desk.subscribe("o2", venue.DEPTH, market, wait=5.0)
+    book = Book()
+    book.hear(early.get(timeout=5))
+    o2.depth_change(market, buys=[(70, 7)])
+    book.hear(early.get(timeout=5))
+
+    late = desk.subscribe("o2", venue.DEPTH, market, wait=5.0)
+    o2.wait_heard("subscribe_depth", 2)
+    o2.depth_change(market, buys=[(80, 8)])
+    first = late.get(timeout=5)
+    assert isinstance(first, DepthSnapshot)
+    other = Book()
+    other.hear(first)
+    while other.sides != o2.book(market):
+        other.hear(late.get(timeout=5))
+    gap, snapshot = islice(early.with_markers(), 2)  # its book is whole, and it knows why it was told again
+    assert isinstance(gap, Gap)
+    assert isinstance(snapshot, DepthSnapshot)
+    book.hear(snapshot)
+    while book.sides != o2.book(market):
+        book.hear(early.get(timeout=5))
+    settle(desk)
+
+
+# ── lines as they are needed ──
+
+
+def test_more_identities_than_a_connection_takes_open_a_second_line(desk: Runtime, o2: SimulatedO2) -> None:
+    orders = desk.subscribe("o2", "orders", *ACCOUNTS, wait=10.0)
+    status = until(desk, lines("o2", "o2/2"))
+    assert [len(line.topics) for line in status.lines().values()] == [10, 1]
+    assert o2.connections == 2
+    for account in ACCOUNTS:
+        o2.order(account)
+    owners = {orders.get(timeout=5).account for _ in ACCOUNTS}
+    assert owners == set(ACCOUNTS)
+
+    orders.remove(ACCOUNTS[10])
+    until(desk, lines("o2"))
+    o2.wait_for(lambda: o2.connections == 1)
+    assert [actor.id for actor in desk.status().actors].count("connection/o2/2") == 0
+    o2.order(ACCOUNTS[0])
+    assert orders.get(timeout=5).account == ACCOUNTS[0]
+    settle(desk)
+
+
+def test_a_line_that_goes_and_comes_again_keeps_its_books(desk: Runtime, o2: SimulatedO2) -> None:
+    orders = desk.subscribe("o2", "orders", *ACCOUNTS, wait=10.0)
+    for number in range(1, 4):
+        until(desk, lines("o2", "o2/2"))
+        for _ in range(5):
+            o2.order(ACCOUNTS[10])
+            assert orders.get(timeout=5).account == ACCOUNTS[10]
+        until(desk, decoded(5, "o2/2"))
+        assert line_of(desk, "o2/2").epoch == number
+        orders.remove(ACCOUNTS[10])
+        until(desk, lines("o2"))
+        orders.add(ACCOUNTS[10], wait=10.0)
+
+
+def test_each_line_is_lost_by_itself(desk: Runtime, o2: SimulatedO2) -> None:
+    orders = desk.subscribe("o2", "orders", *ACCOUNTS, wait=10.0)
+    until(desk, lines("o2", "o2/2"))
+    desk.supervisor.restart("o2/2").get(timeout=5)
+    until(desk, lambda status: status.lines()["o2/2"].epoch == 2)
+    desk.wait_live("o2/2", timeout=10)
+    assert line_of(desk).epoch == 1
+    o2.order(ACCOUNTS[10])
+    assert orders.get(timeout=5).account == ACCOUNTS[10]
+    assert [gap.topic.key for gap in orders.gaps] == [ACCOUNTS[10]]
+
+
+def test_two_precisions_of_one_market_are_two_books(desk: Runtime, o2: SimulatedO2, market: str) -> None:
+    fine = desk.subscribe("o2", venue.DEPTH, market, wait=10.0)
+    coarse = desk.subscribe("o2", venue.DEPTH, market, wait=10.0, precision=1_000_000)
+    until(desk, lines("o2", "o2/2"))
+    o2.depth_change(market, buys=[(5_000_010, 3), (5_000_020, 4)])
+    for depth, precision in ((fine, 10), (coarse, 1_000_000)):
+        book = Book()
+        while book.sides != o2.book(market, precision):
+            book.hear(depth.get(timeout=5))
+        assert book.bids[5_000_010 if precision == 10 else 5_000_000] in {3, 7}
+    coarse.close()
+    until(desk, lines("o2"))
+
+
+# ── wanted by the config ──
+
+
+def test_what_the_config_wants_is_there_from_the_start_for_whoever_comes(o2: SimulatedO2) -> None:
+    market, other, _ = o2.markets
+    wanted = [
+        {"channel": "trades", "keys": [market]},
+        {"channel": "depth", "keys": [market], "precision": "100"},
+    ]
+    with actors.start(config(o2.url, subscribe=wanted), wait=10.0) as desk:
+        assert {topic.state.state for topic in line_of(desk).topics} == {"confirmed"}
+        assert o2.subscribers("trades", market) == o2.subscribers("depth", market) == 1
+        o2.trade(market, trade_id="1")  # nobody is there for it
+        status = until(desk, decoded(2))
+        assert status.lines()["o2"].counters.unrouted == 2  # and the snapshot
+
+        with desk.subscribe("o2", "trades", market, wait=5.0) as trades:
+            o2.trade(market, trade_id="2")
+            assert trades.get(timeout=5).trade_id == "2"
+        assert trades.gap_count == 0
+        depth = desk.subscribe("o2", venue.DEPTH, market, precision="100", wait=5.0)
+        assert isinstance(depth.get(timeout=5), DepthSnapshot)
+        desk.subscribe("o2", "trades", other, wait=5.0).close()
+        o2.wait_heard("unsubscribe_trades")
+        assert o2.subscribers("trades", market) == 1  # the config wants it still
+
+        o2.forget_heard()
+        o2.drop()
+        o2.wait_heard("subscribe_trades")
+        o2.wait_heard("subscribe_depth")
+        desk.wait_live(timeout=10)
+        assert said(o2, "subscribe_trades") == 1
+
+
+# ── mistakes ──
+
+
+def opening(
+    desk: Runtime, *names: Any, feed: str = "o2", channel: str = "depth", **more: Any
+) -> Callable[[], object]:
+    return lambda: desk.subscribe(feed, channel, *names, **more)
+
+
+def test_mistakes_are_answered_in_sentences(desk: Runtime, o2: SimulatedO2, market: str) -> None:
+    mistakes = {
+        "there is no feed 'o3' in the config; there are: o2": opening(desk, market, feed="o3"),
+        "venue 'o2' has no channel 'deep'; did you mean 'depth'? It has: ": opening(
+            desk, market, channel="deep"
+        ),
+        "venue 'o2' has no channel 'xyzzy'. It has: balances, ": opening(desk, market, channel="xyzzy"),
+        "channel 'depth' wants at least one key (market id, 0x…)": opening(desk),
+        "and was given 'FUEL/USDC'. O2 lists its markets' ids at /v1/markets.": opening(desk, "FUEL/USDC"),
+        "depth has no option 'precison'; did you mean 'precision'?": opening(desk, market, precison="10"),
+        "precision of depth is one of 10, 100,": opening(desk, market, precision=11),
+        "trades has no option 'precision'. It takes: none.": opening(
+            desk, market, channel="trades", precision="10"
+        ),
+        "policy 'drop' is none of block, drop_oldest": opening(desk, market, policy="drop"),
+        "a capacity of 0 holds no event; it is 1 at least": opening(desk, market, capacity=0),
+    }
+    for sentence, mistake in mistakes.items():
+        with pytest.raises(LinewardenError) as made:
+            mistake()
+        assert sentence in str(made.value)
+    assert desk.status().streams == ()
+    assert o2.heard == []
+
+
+def test_a_stream_refuses_a_key_that_is_none_and_goes_on(desk: Runtime, o2: SimulatedO2, market: str) -> None:
+    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    with pytest.raises(LinewardenError, match="was given 'nonsense'"):
+        trades.add("nonsense")
+    o2.trade(market, trade_id="1")
+    assert trades.get(timeout=5).trade_id == "1"
+
+
+def test_the_same_mistakes_in_a_config_are_found_before_anything_runs(o2: SimulatedO2) -> None:
+    wanted = [{"channel": "deep", "keys": o2.markets}, {"channel": "trades", "keys": ["nonsense"]}]
+    with pytest.raises(ConfigError) as made:
+        actors.start(config(o2.url, subscribe=wanted))
+    assert len(made.value.problems) == 2
+    assert o2.lives == 0

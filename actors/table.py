@@ -20,7 +20,7 @@ WINDOW = 3.0  # seconds over which events are counted
 KEY = 16  # characters of a key that are shown in full
 STATE = 23  # characters; a column that grows and shrinks makes the others jump
 OTHERS = 35  # characters beside state, line and topics
-WIDE = 100  # columns of a terminal that has room for the last gap beside the rest
+WIDE = 110  # columns of a terminal that has room for the last gap beside the rest
 COLOURS = {"live": "green", "backoff": "yellow", "paused": "blue", "failed": "bold red", "stopped": "dim"}
 
 

@@ -17,7 +17,7 @@ from actors.events import Closed, Gap, Lifecycle
 from actors.logs import printable
 from actors.settings import Settings
 from actors.stream import Stream
-from actors.table import seconds_of, short, topic_words
+from actors.table import WIDE, seconds_of, short, topic_words
 from actors.venues import o2
 from actors.venues.o2.messages import Levels
 
@@ -76,7 +76,7 @@ class Tape:
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True, justify="right", min_width=6)
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        if wide := width >= 100:
+        if wide := width >= WIDE:
             grid.add_column(no_wrap=True, min_width=TREND)
         with self._lock:
             self._unprinted.clear()

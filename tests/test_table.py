@@ -21,7 +21,7 @@ from actors.status import (
     Status,
     TopicStatus,
 )
-from actors.table import StatusTable, last_gap, summary, troubles
+from actors.table import WIDE, StatusTable, last_gap, summary, troubles
 
 COUNTERS = Counters(**dict.fromkeys(Counters.__struct_fields__, 0))
 
@@ -107,7 +107,7 @@ def test_no_row_is_folded(width: int) -> None:
     rows = picture(StatusTable(), 1.0, width, o2=good, market=held, user=lost)
     assert max(map(len, rows)) <= width
     assert [row.split()[0] for row in rows[2:5]] == ["o2", "market", "user"]
-    assert ("last gap" in rows[0]) == (width >= 100)
+    assert ("last gap" in rows[0]) == (width >= WIDE)
     assert any("1.00 s of depth_view" in row for row in rows)
 
 

@@ -1,10 +1,10 @@
 """Supervised real-time connections for synchronous Python.
 
-    import actors
+import actors
 
-    with actors.start("config/desk.toml") as runtime:
-        for trade in runtime.subscribe("o2", "trades", MARKET):
-            print(trade.price, trade.quantity)
+with actors.start("config/desk.toml") as runtime:
+    for trade in runtime.subscribe("o2", "trades", MARKET):
+        print(trade.price, trade.quantity)
 """
 
 from actors.errors import (
@@ -17,7 +17,7 @@ from actors.errors import (
     SubscribeError,
     Timeout,
 )
-from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
+from actors.events import Closed, Gap, Lifecycle, Marker, Received, SubscriptionState, Topic
 from actors.runtime import Runtime, start
 from actors.status import Status
 from actors.stream import Stream
@@ -29,6 +29,7 @@ __all__ = [
     "Gap",
     "Lifecycle",
     "LinewardenError",
+    "Marker",
     "NotLive",
     "Received",
     "Runtime",

@@ -143,7 +143,7 @@ def _drain(letters: Queue) -> Iterator[Envelope[Any]]:
 def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_letters: DeadLetters) -> None:
     """Answer a letter that nobody will read."""
     if envelope.reply_to is None:
-        if not isinstance(envelope.message, _ActorStop):
+        if not isinstance(envelope.message, _ActorStop | AreYouThere):  # neither is a loss
             dead_letters.add(to, envelope.message, "nobody there")
         return
     if isinstance(envelope.message, _ActorStop):

@@ -211,7 +211,10 @@ class Connection(Actor):
     # ── opening ──
 
     def _start_opening(self) -> None:
-        threading.Thread(target=self._open, name=f"{self.id}/open", daemon=True).start()
+        try:
+            threading.Thread(target=self._open, name=f"{self.id}/open", daemon=True).start()
+        except RuntimeError as error:
+            self.exit(Retryable(f"this machine gives no more threads: {error}", "resources"))
 
     def _open(self) -> None:
         """On the opener's thread: whatever comes of it is told, nothing is raised."""

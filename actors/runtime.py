@@ -55,7 +55,7 @@ Event = TypeVar("Event")
 
 CALL = 5.0  # seconds: what any call waits for the actors at the most
 LOOK_AGAIN = 1.0  # seconds: how often a call that waits for an actor makes sure of it
-GRACE = 1.0  # seconds that stop() gives the supervisor beyond its budget before it goes on alone
+GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 MARKET_CAPACITY = 10_000  # events
 ACCOUNT_CAPACITY = 100_000
 
@@ -314,10 +314,11 @@ class Runtime:
         """
         if os.getpid() != self._pid:
             return ()
-        left = self._stop_supervisor(timeout)
+        deadline = time.monotonic() + timeout + GRACE
+        left = self._stop_supervisor(timeout, deadline)
         while self._simulators:
             self._simulators.popitem()[1].stop()
-        return (*left, *self._join_handlers())
+        return (*left, *self._join_handlers(deadline))
 
     def __enter__(self) -> Runtime:
         return self
@@ -458,23 +459,25 @@ class Runtime:
     def _not_live(self, target: str | None) -> dict[str, str]:
         status = self.status()
         return {
-            name: f"{line.state}: {line.reason.text}" if line.reason else line.state
+            name: f"{line.state}: {line.reason.text}"
+            if line.reason and line.state != "paused"
+            else line.state
             for feed, book in status.feeds.items()
             for name, line in book.lines.items()
             if line.state != "live" and target in {None, feed, name}
         }
 
-    def _stop_supervisor(self, timeout: float) -> tuple[str, ...]:
+    def _stop_supervisor(self, timeout: float, deadline: float) -> tuple[str, ...]:
         if self._ended is not None:
             return ()
         done: pykka.Future[tuple[str, ...]] = pykka.ThreadingFuture()
         self._roles.named("supervisor").tell(StopAll(timeout, done))
         try:
-            left = done.get(timeout=timeout + GRACE)
+            left = done.get(timeout=_left(deadline))
         except pykka.Timeout:
             left = ("supervisor",)
         self._end("stopped", True)
-        self._supervisor.thread.join(GRACE)
+        self._supervisor.thread.join(_left(deadline))
         return left
 
     def _end(self, reason: str, wanted: bool) -> None:
@@ -487,10 +490,10 @@ class Runtime:
         for stream in ending:
             stream.end(reason, quiet=wanted)
 
-    def _join_handlers(self) -> tuple[str, ...]:
+    def _join_handlers(self, deadline: float) -> tuple[str, ...]:
         handlers = [thread for thread in self._handlers.values() if thread is not threading.current_thread()]
         for thread in handlers:
-            thread.join(GRACE / max(1, len(handlers)))
+            thread.join(_left(deadline))
         return tuple(thread.name for thread in handlers if thread.is_alive())
 
     def _check(self) -> None:
@@ -535,6 +538,11 @@ def _terms(feed: str, channel: Channel, policy: Policy | None, capacity: int | N
             f"{feed}: events of {channel.name!r} are changes to earlier ones, so the newest alone says "
             "nothing: use policy 'block' or 'drop_oldest'"
         )
+    if policy == "conflate" and channel.account:
+        raise LinewardenError(
+            f"{feed}: one key of {channel.name!r} has many values, and the newest event alone would hide "
+            "the others: use policy 'block'"
+        )
     if policy in {"drop_oldest", "drop_newest"} and channel.deltas and not channel.resyncable:
         raise LinewardenError(
             f"{feed}: events of {channel.name!r} are changes to earlier ones, and the venue cannot be "
@@ -575,6 +583,10 @@ def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:
             runtime._end(reason, wanted)
 
     return end
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
 
 
 def _abandon(roles: Roles) -> None:

@@ -56,7 +56,7 @@ from actors.messages import (
 )
 from actors.rules.journal import Ending, Split
 from actors.rules.restarts import Intensity, Park, Rest, Restarts, Retry, comes_back
-from actors.status import Status, cause_of
+from actors.status import LineState, Status, cause_of
 from actors.tree import WORKERS, Books, Child, FeedSpec, LineRecord, Roles
 from actors.wire.timers import Timers
 
@@ -141,8 +141,11 @@ class Supervisor(Actor):
             LinewardenError: there is no such feed or line.
         """
         for line in self._targets(target):
+            if line.paused:
+                continue
             line.paused = True
             line.again = False
+            line.state = "paused"  # at once: whoever asks next is not told of the life that is ending
             self._cancel_retry(line)
             if line.child is not None:
                 self._roles.connection(line.name).tell(EndConnection(Stopped("paused")))
@@ -197,7 +200,7 @@ class Supervisor(Actor):
         found = [line for line in self._lines.values() if target in {line.name, line.feed}]
         if found or target in self._feeds:
             return found
-        known = [*self._feeds, *self._lines]
+        known = list(dict.fromkeys((*self._feeds, *self._lines)))
         near = get_close_matches(target, known, 1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise LinewardenError(f"there is no feed or line {target!r}{hint} There are: {', '.join(known)}.")
@@ -241,11 +244,11 @@ class Supervisor(Actor):
         match report:
             case LineUpgraded():
                 line.upgraded = True
-                line.state = "logging_in"
+                self._progress(line, "logging_in")
                 line.journal.mark("upgraded", self._clock.monotonic())
             case SessionOpened():
                 line.session_open = True
-                line.state = "subscribing"
+                self._progress(line, "subscribing")
                 line.journal.mark("opened", self._clock.monotonic())
                 for role in ("registry", "heartbeat"):  # from here, so that a past life cannot say it
                     self._roles.named(role).tell(report)
@@ -391,6 +394,9 @@ class Supervisor(Actor):
             line.child = self._children.connection(line).start(epoch)
         except (OSError, RuntimeError) as error:  # no descriptor, no thread
             line.fold(epoch)
+            if "interpreter shutdown" in str(error):  # the program ends: nobody will miss this line
+                line.state = "stopped"
+                return
             self._line_ended(line, Retryable(f"this machine gives no more: {error}", "resources"))
 
     def _line_ended(self, line: LineRecord, reason: Reason) -> None:
@@ -461,16 +467,15 @@ class Supervisor(Actor):
         self._tell_waiters()
 
     def _rest(self, line: LineRecord) -> None:
-        if line.state != "paused":
-            line.state = "paused"
-            self._log(line, logging.INFO, "paused")
-            self._tell_streams(line, "paused", Stopped("paused"))
+        self._log(line, logging.INFO, "paused")
+        self._tell_streams(line, "paused", Stopped("paused"))
 
     def _start_anew(self, line: LineRecord, why: Stopped) -> None:
         if line.child is None:
             self._start_line(line)
         else:
             line.again = True
+            line.state = "connecting"
             self._roles.connection(line.name).tell(EndConnection(why))
 
     def _retry_in(self, line: LineRecord, seconds: float) -> None:
@@ -486,7 +491,7 @@ class Supervisor(Actor):
             line.retry = None
 
     def _weigh(self, line: LineRecord) -> None:
-        if not (line.session_open and line.settled) or line.live:
+        if not (line.session_open and line.settled) or line.live or line.again or line.paused:
             return
         line.state = "live"
         if line.live_at is None:
@@ -499,6 +504,10 @@ class Supervisor(Actor):
             self._timers.send_after(stable_after, self._address, StableDue(line.name, line.epoch))
             self._tell_streams(line, "connected", Stopped(""))
         self._tell_waiters()
+
+    def _progress(self, line: LineRecord, state: LineState) -> None:
+        if not (line.again or line.paused):  # what is left of a life that is ending is no progress
+            line.state = state
 
     def _stale(self, line: LineRecord, topics: tuple[Topic, ...]) -> None:
         for topic in topics:
@@ -655,8 +664,8 @@ class Supervisor(Actor):
 def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> str:
     """What happens to a parked line, and what a person can do."""
     if isinstance(reason, Fatal):
-        advice = f"{reason.advice.rstrip('.')}, then run" if reason.advice else "To try again"
-        return f"not retried. {advice}: linewarden restart {line.name}"
+        advice = f"{reason.advice.rstrip('.')}, and" if reason.advice else "To try again"
+        return f"not retried. {advice} run: linewarden restart {line.name}"
     law = line.spec.restart
     spent = f"it died more than {law.max_restarts} times within {law.period:g} s and is parked"
     probe = "" if probe_after is None else f"; next probe in {probe_after:g} s"

@@ -31,8 +31,8 @@ MAX_QUOTED: Final = 200  # characters of a refusal's body that people see
 JUDGED: Final = ("Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol")
 PASSING: Final = (408, 425)  # the 4xx that say nothing about us: a slow request, early data
 ADVICE: Final = {
-    401: "Check the credentials of this line, then restart it.",
-    403: "Check the credentials of this line and what its account may do, then restart it.",
+    401: "Check the credentials of this line.",
+    403: "Check the credentials of this line and what its account may do.",
     404: "Check the path in url, then restart the line.",
     407: "Check the proxy, then restart the line.",
 }

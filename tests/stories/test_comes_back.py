@@ -199,6 +199,23 @@ def test_a_half_open_connection_is_found(o2: SimulatedO2, market: str) -> None:
         assert trades.get(timeout=5).trade_id == "9"
 
 
+def test_wait_live_after_a_restart_is_about_the_new_life(desk: Runtime) -> None:
+    for epoch in range(2, 30):
+        desk.supervisor.restart("o2").get(timeout=5)
+        desk.wait_live(timeout=10)
+        assert line_of(desk).epoch == epoch
+
+
+def test_a_pause_shows_at_once(desk: Runtime) -> None:
+    for _ in range(10):
+        desk.supervisor.pause("o2").get(timeout=5)
+        assert line_of(desk).state == "paused"
+        with pytest.raises(NotLive, match=r"o2: paused$"):
+            desk.wait_live(timeout=0.01)
+        desk.supervisor.resume("o2").get(timeout=5)
+        desk.wait_live(timeout=10)
+
+
 def test_pause_and_resume(desk: Runtime, o2: SimulatedO2, market: str) -> None:
     trades = desk.subscribe("o2", "trades", market, wait=5.0)
     items = trades.with_markers()

@@ -139,8 +139,8 @@ def test_when_the_supervisor_dies_everything_ends_in_order(
         with pytest.raises(StreamClosed):
             trades.get(timeout=1)
         o2.wait_for(lambda: o2.connections == 0)
+    baseline.check()  # their threads have ended; nobody waited for them
     assert not pykka.ActorRegistry.get_all()
-    baseline.check()
 
 
 def test_actors_stopped_by_a_stranger_come_back(desk: Runtime, o2: SimulatedO2, market: str) -> None:

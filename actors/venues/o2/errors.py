@@ -29,7 +29,7 @@ def ending(code: str, text: str) -> Reason | None:
         case "1003":
             return Slow(text, "o2_1003")
         case "1004":
-            advice = "O2 does not serve this location: run it from where O2 may be used, then restart it."
+            advice = "O2 does not serve this location: run it from where O2 may be used."
             return Fatal(text, "o2_1004", advice)
     return None
 

@@ -1,0 +1,10 @@
+"""A runtime seen from outside: HTTP and WebSocket on one port, for `linewarden run` alone.
+
+`Service` is the door. Nothing below it imports it.
+"""
+
+from actors.service.answers import ReloadAnswer
+from actors.service.client import Limits
+from actors.service.server import Service, ServiceError
+
+__all__ = ["Limits", "ReloadAnswer", "Service", "ServiceError"]

@@ -1,0 +1,315 @@
+"""Listens, and gives each connection a thread: what `linewarden run` has and a library has not.
+
+A request passes `guard` (may it ask?) and `desk` (what is the answer?). The protocol is the
+websockets package's threaded server; taking connections in is done here, because its own loop ends for
+good at the first connection that cannot be taken (no descriptor is left, say).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import selectors
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Self, cast
+
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.sync.server import Server, ServerConnection, serve
+
+from actors.errors import LinewardenError
+from actors.runtime import Runtime
+from actors.secret import Secret
+from actors.service.answers import Answer, Asked, Refused, ReloadAnswer, response, the_query
+from actors.service.client import Client, Limits
+from actors.service.desk import Desk
+from actors.service.guard import Guard
+from actors.service.tail import Tail
+from actors.settings.addresses import is_loopback
+from actors.settings.tables import ServiceSettings
+
+log = logging.getLogger("actors.service")
+
+SURPLUS = 16  # clients beyond the limit who are told so; further ones are hung up on
+PAUSE = 0.2  # seconds, when the machine gives no more, until it is asked again
+POLITE, FORCED = 0.4, 0.5  # seconds that stop() gives clients to end, and their threads after that
+
+_AGAIN = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ECONNABORTED}
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach what listens so
+
+
+class ServiceError(LinewardenError):
+    """The service cannot listen; the message says where, why, and what to do."""
+
+
+class _Visit:
+    """One connection and its thread. The client is there once the thread has begun."""
+
+    def __init__(self, *, surplus: bool) -> None:
+        self.surplus = surplus
+        self.client: Client | None = None
+
+
+class Service:
+    """A runtime answering from another terminal: HTTP and WebSocket on one port.
+
+    A context manager; leaving it stops it. The runtime is not stopped with it. `reload(plan)` is
+    what `POST /reload` calls; None: there is nothing to reload.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        settings: ServiceSettings,
+        *,
+        reload: Callable[[bool], ReloadAnswer] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._host, self.port = settings.address
+        self._token = settings.token
+        self._limits = limits or Limits()
+        self._desk = Desk(runtime, reload)
+        self._lock = threading.Lock()
+        self._visits: dict[threading.Thread, _Visit] = {}
+        self._running = False
+
+    # ── life ──
+
+    def start(self) -> None:
+        """Listens when it returns; `port` is then the real one, if it was 0.
+
+        Raises:
+            ServiceError: the port is taken, the address is none of this machine, or it lies beyond
+                loopback and there is no token.
+        """
+        if self._running:
+            return
+        listener = _listen(self._host, self.port)
+        host, port = listener.getsockname()[:2]
+        loopback = is_loopback(host)
+        if self._token == _EMPTY or (self._token is None and not loopback):
+            listener.close()
+            raise ServiceError(
+                f"{self._where()} can be reached from other machines, so [service] needs a token"
+            )
+        self.port = port
+        self._guard = Guard(self._host or host, port, loopback=loopback, token=self._token)
+        self._server = serve(
+            lambda connection: cast(Client, connection).send_tail(),
+            sock=listener,
+            compression=None,
+            server_header=None,
+            process_request=self._answer,
+            open_timeout=self._limits.open_within,
+            create_connection=cast(type[ServerConnection], self._receive),
+        )
+        self._bell, ear = socket.socketpair()
+        self._stopping = threading.Event()
+        self._running = True
+        self._accepting = threading.Thread(
+            target=self._accept, args=(listener, ear), name="service/accept", daemon=True
+        )
+        self._accepting.start()
+        log.info("Answers at %s", self.url)
+
+    @property
+    def url(self) -> str:
+        """Where it is reached from this machine, such as `http://127.0.0.1:9700`."""
+        host = _EVERYWHERE.get(self._host, self._host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def stop(self) -> None:
+        """Within a second: nobody listens, tails were closed with 1001, threads have ended.
+
+        A thread that is left waits for an actor that does not answer; it is named in the log.
+        """
+        with self._lock:
+            if not self._running:
+                return
+            self._running = False
+        self._stopping.set()
+        self._bell.send(b"!")
+        self._accepting.join()
+        self._bell.close()
+        _dismiss(self._server)
+        for visit in self._present().values():
+            if visit.client is not None:
+                visit.client.leave("the service stops")
+        self._join(POLITE)
+        for visit in self._present().values():
+            if visit.client is not None:
+                visit.client.hang_up()
+        self._join(FORCED)
+        if left := [thread.name for thread in self._present()]:
+            log.warning("These did not end in time: %s.", ", ".join(left))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # ── taking in ──
+
+    def _accept(self, listener: socket.socket, ear: socket.socket) -> None:
+        """The thread that listens. Nothing but stop() ends it."""
+        scarce = False
+        with ear, selectors.DefaultSelector() as selector:
+            selector.register(listener, selectors.EVENT_READ)
+            selector.register(ear, selectors.EVENT_READ)
+            while not self._stopping.is_set():
+                selector.select()
+                try:
+                    sock, address = listener.accept()
+                    self._take_in(sock, address)
+                    scarce = False
+                except (OSError, RuntimeError) as error:  # no descriptor, no thread; or it has left already
+                    if isinstance(error, OSError) and error.errno in _AGAIN:
+                        continue
+                    if not scarce:
+                        log.warning("No further connection can be taken in now: %s", error)
+                    scarce = True
+                    self._stopping.wait(PAUSE)
+
+    def _take_in(self, sock: socket.socket, address: Any) -> None:
+        with self._lock:
+            present = len(self._visits)
+            if present >= self._limits.clients + SURPLUS:
+                sock.close()
+                return
+            visit = _Visit(surplus=present >= self._limits.clients)
+            thread = threading.Thread(
+                target=self._attend, args=(sock, address), name=f"service/{address[0]}", daemon=True
+            )
+            self._visits[thread] = visit
+        try:
+            thread.start()
+        except RuntimeError:
+            del self._visits[thread]
+            sock.close()
+            raise
+
+    def _attend(self, sock: socket.socket, address: Any) -> None:
+        """A connection's thread, from its first byte to its last."""
+        thread = threading.current_thread()
+        try:
+            self._server.handler(sock, address)
+            client = self._visits[thread].client
+            if client is not None:
+                client.join()
+        finally:
+            with self._lock:
+                del self._visits[thread]
+
+    def _receive(self, sock: socket.socket, _protocol: Any, server: Server, **_: Any) -> Client:
+        """What the library makes a connection with, in that connection's thread."""
+        visit = self._visits[threading.current_thread()]
+        visit.client = Client(sock, server, self._limits, surplus=visit.surplus)
+        return visit.client
+
+    # ── answering ──
+
+    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """None: it becomes a WebSocket, and the client has its tail."""
+        client = cast(Client, connection)
+        try:
+            answer = self._judge(client, request)
+        except Refused as refused:
+            answer = refused.answer
+        path = request.path.partition("?")[0]
+        if isinstance(answer, Tail):
+            log.debug("%s %r: %r", request.method, path, answer)
+            client.lend(answer)
+            return None
+        log.debug("%s %r: %d", request.method, path, answer.status)
+        return response(answer, head=request.method == "HEAD")
+
+    def _judge(self, client: Client, request: Request) -> Answer | Tail:
+        if client.surplus:
+            raise Refused(503, "too many clients at once; try again", ("Retry-After", "1"))
+        if self._stopping.is_set():
+            raise Refused(503, "the service stops")
+        path, _, query = request.path.partition("?")
+        self._guard.admit(request.headers)
+        known = self._guard.knows(request.headers)
+        if not (known or self._desk.is_open(path)):
+            self._guard.recognise(request.headers)
+        asked = Asked(request.method, path, the_query(query), _wants_upgrade(request.headers), known)
+        return self._desk.answer(self._desk.route(request.method, path), asked)
+
+    # ── ending ──
+
+    def _present(self) -> dict[threading.Thread, _Visit]:
+        here = threading.current_thread()
+        with self._lock:
+            return {thread: visit for thread, visit in self._visits.items() if thread is not here}
+
+    def _join(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        for thread in self._present():
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _where(self) -> str:
+        return f"[{self._host}]:{self.port}" if ":" in self._host else f"{self._host}:{self.port}"
+
+
+_EMPTY = Secret("")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Raises: ServiceError: it cannot, in words."""
+    try:
+        listener = _bind(host, port)
+    except OSError as error:
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise ServiceError(_why_not(shown, error)) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    if not host and socket.has_dualstack_ipv6():
+        with contextlib.suppress(OSError):  # IPv6 may be there and switched off
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    family, _, _, _, address = socket.getaddrinfo(
+        host or "0.0.0.0",
+        port,
+        type=socket.SOCK_STREAM,
+        flags=socket.AI_PASSIVE,
+    )[0]
+    return socket.create_server((str(address[0]), port), family=family, backlog=128)
+
+
+def _why_not(where: str, error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"{where} is no address of this machine: {error.strerror}; see listen in [service]"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"{where} is taken: another program listens there, perhaps another linewarden run; "
+                "end it, or choose another port for listen in [service]"
+            )
+        case errno.EADDRNOTAVAIL:
+            return f"{where} is no address of this machine; see listen in [service]"
+        case errno.EACCES | errno.EPERM:
+            return f"{where} may not be listened on by this user; choose a port above 1023 for listen"
+    return f"{where} cannot be listened on: {os.strerror(error.errno) if error.errno else error}"
+
+
+def _wants_upgrade(headers: Headers) -> bool:
+    return any("websocket" in value.lower() for value in headers.get_all("Upgrade"))
+
+
+def _dismiss(server: Server) -> None:
+    """Let go of what the library's server holds; its own loop, which would do so, never ran."""
+    server.socket_closed.set()
+    server.shutdown()
+    if sys.platform != "win32":
+        server.shutdown_watcher.close()

@@ -1,0 +1,154 @@
+"""A stream of the runtime's, sent to another program: a JSON text frame an item.
+
+An event is `{"topic", "received_ns", "epoch", "type", "event"}`, where `type` is the name of the event's
+type. A marker is `{"marker": "gap" | "lifecycle" | "closed"}` and the marker's own fields. Numbers
+are exact: see `answers.to_json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Struct
+
+from actors.errors import SubscribeError
+from actors.events import Closed, Gap, Marker, Topic
+from actors.rules.mailbox import Policy, Waiting
+from actors.runtime import Runtime
+from actors.service.answers import Refused, the_switch, to_json
+from actors.stream import Stream
+
+CAPACITY, MOST = 10_000, 100_000  # events that may wait for a tail
+REJECTED_WITHIN = 0.5  # seconds that the venue's answer is waited for before the tail is opened
+_ONCE = ("feed", "channel", "policy", "capacity", "markers")
+_NEVER = ("self", "wait", "handler")  # words of `subscribe` that are no options of a channel
+
+
+class Item(Struct):
+    topic: str
+    received_ns: int
+    epoch: int
+    type: str
+    event: Any
+
+
+class Tail:
+    """One thread reads `frames`; any thread may close it meanwhile."""
+
+    def __init__(self, stream: Stream[Any], *, markers: bool) -> None:
+        self._stream = stream
+        self._markers = markers
+        self._names: dict[Topic, str] = {}
+        self._closed = ""  # why, by us
+        self.ended = ""  # why, once `frames` is over
+
+    def frames(self) -> Iterator[bytes]:
+        """Waits for each; over when the stream is closed."""
+        while True:
+            item = self._stream._next()
+            if self._closed:  # what still waits is not sent: whoever closed it does not wait for it
+                item = Closed(self._closed)
+            if isinstance(item, Waiting):
+                yield to_json(
+                    Item(
+                        self._name(item.topic),
+                        item.received_ns,
+                        item.epoch,
+                        type(item.event).__name__,
+                        item.event,
+                    )
+                )
+                continue
+            if self._markers:
+                yield to_json(_told(item))
+            if isinstance(item, Closed):
+                self.ended = item.reason
+                return
+
+    def close(self, why: str) -> None:
+        self._closed = self._closed or why
+        self._stream.close()
+
+    def __repr__(self) -> str:
+        return f"<Tail of {self._stream.feed}/{self._stream.channel}>"
+
+    def _name(self, topic: Topic) -> str:
+        name = self._names.get(topic)
+        if name is None:
+            name = self._names[topic] = str(topic)
+        return name
+
+
+def open_tail(runtime: Runtime, query: Sequence[tuple[str, str]]) -> Tail:
+    """Subscribe to what a query names.
+
+    The policy is `drop_oldest` by default, on account channels too: a tail never holds a line.
+
+    Raises:
+        Refused: a word is missing or not known, or the venue rejects a key; nothing is subscribed.
+        RuntimeStopped: nobody is there to subscribe with.
+    """
+    words = dict(query)
+    for name in _ONCE:
+        if sum(name == other for other, _ in query) > 1:
+            raise Refused(400, f"a tail has one {name}; {name}= stands there more than once")
+    for name in ("feed", "channel"):
+        if not words.get(name):
+            raise Refused(400, "a tail wants feed=... and channel=..., and key=... for each key")
+    options = {name: value for name, value in query if name not in _ONCE and name != "key"}
+    for name in _NEVER:
+        if name in options:
+            raise Refused(400, f"a tail has no option {name!r}")
+    markers = the_switch(words.get("markers", "0"), "markers")
+    keys = [value for name, value in query if name == "key"]
+    capacity = _capacity(words.get("capacity", str(CAPACITY)))
+    policy = _policy(words.get("policy", "drop_oldest"))
+    try:
+        stream = runtime.subscribe(
+            words["feed"],
+            words["channel"],
+            *keys,
+            policy=policy,
+            capacity=capacity,
+            wait=REJECTED_WITHIN,
+            **options,
+        )
+    except SubscribeError as error:  # not an answer for every topic yet, but the stream is open
+        stream = _unless_rejected(error)
+    return Tail(stream, markers=markers)
+
+
+def _unless_rejected(error: SubscribeError) -> Stream[Any]:
+    if not isinstance(error.stream, Stream):
+        raise error
+    rejected = {topic: state.reason for topic, state in error.results.items() if state.state == "rejected"}
+    if rejected:
+        error.stream.close()
+        told = "; ".join(f"{topic}: {reason}" for topic, reason in rejected.items())
+        raise Refused(400, f"the venue rejects this: {told}")
+    return error.stream
+
+
+def _capacity(text: str) -> int:
+    capacity = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(MOST)) else 0
+    if not 1 <= capacity <= MOST:
+        raise Refused(400, f"capacity is a number of events from 1 to {MOST}")
+    return capacity
+
+
+def _policy(text: str) -> Policy:
+    if text == "block":
+        raise Refused(400, "a tail may not block: it would hold the line of all others")
+    for policy in get_args(Policy):
+        if policy == text:
+            return policy  # type: ignore[no-any-return]
+    raise Refused(400, f"policy is drop_oldest, drop_newest or conflate, not {text[:40]!r}")
+
+
+def _told(marker: Marker) -> dict[str, Any]:
+    fields: dict[str, Any] = {"marker": type(marker).__name__.lower(), **msgspec.structs.asdict(marker)}
+    if isinstance(marker, Gap):
+        fields["topic"] = str(marker.topic)
+    return fields

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors import Runtime
+from actors.secret import Secret
+from actors.service import Service
+from actors.settings.tables import ServiceSettings
+from tests.service.visitor import TOKEN
+
+HERE = ServiceSettings(listen="127.0.0.1:0")
+
+
+@pytest.fixture
+def service(desk: Runtime) -> Iterator[Service]:
+    """Answers for that runtime, on a free port; without a token."""
+    with Service(desk, HERE) as service:
+        yield service
+
+
+@pytest.fixture
+def locked(desk: Runtime) -> Iterator[Service]:
+    """The same, with a token."""
+    with Service(desk, ServiceSettings(listen="127.0.0.1:0", token=Secret(TOKEN))) as service:
+        yield service

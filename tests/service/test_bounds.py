@@ -1,0 +1,277 @@
+"""What clients may cost, and that the service goes on and goes away whatever they do."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from actors import Runtime
+from actors.errors import LinewardenError
+from actors.service import Limits, Service, ServiceError, server
+from actors.settings.tables import ServiceSettings
+from actors.simulators import SimulatedO2
+from tests.desk import desk_on, line_of, until
+from tests.service.conftest import HERE
+from tests.service.test_tail import IDENTITY, streams
+from tests.service.visitor import Told, ask, raw, rest, tail, tail_path
+
+STOP = 5 * 1.0  # the documented bound of stop() is a second; judged at five times that
+
+# ── size and time ──
+
+
+def test_a_slow_request_is_hung_up_on(desk: Runtime) -> None:
+    limits = Limits(open_within=0.2)
+    with Service(desk, HERE, limits=limits) as service, raw(service, b"GET /status HT") as sock:
+        begun = time.monotonic()
+        assert rest(sock) == b""
+        assert time.monotonic() - begun < 5 * 0.2
+
+
+def test_a_request_that_drips_is_not_waited_for(desk: Runtime) -> None:
+    """Each byte comes in time; the whole does not."""
+    with Service(desk, HERE, limits=Limits(open_within=0.2)) as service, raw(service) as sock:
+        begun = time.monotonic()
+        sock.settimeout(0.01)
+        closed = False
+        while not closed:
+            assert time.monotonic() - begun < 5 * 0.2
+            try:
+                sock.sendall(b"x")
+                closed = sock.recv(1) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                closed = True
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET /status HTTP/1.1\r\nX: " + b"x" * 9_000 + b"\r\n\r\n", 431),
+        (b"GET /status HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
+        (b"GET /status HTTP/1.1\r\n" + (b"X: " + b"x" * 1_000 + b"\r\n") * 40 + b"\r\n", 431),
+        (b"x" * 33_000, 431),
+    ],
+)
+def test_a_large_head_is_refused(service: Service, head: bytes, status: int) -> None:
+    with raw(service, head) as sock:
+        told = rest(sock)
+    assert told.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Content-Type: application/json" in told
+    assert b'{"error":"' in told
+    assert ask(service, "/healthz").status == 200
+
+
+def test_more_clients_than_allowed_are_told_so(desk: Runtime, market: str) -> None:
+    with Service(desk, HERE, limits=Limits(clients=3)) as service, ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(tail(service, tail_path("trades", market)))
+        told = ask(service, "/status")
+        assert (told.status, told.headers["retry-after"]) == (503, "1")
+        assert "too many clients" in told.error
+        stack.close()
+        until(desk, streams(0))
+        assert _answered(service).status == 200
+
+
+def _answered(service: Service) -> Told:
+    """A thread that served the former client may be on its way out."""
+    deadline = time.monotonic() + 5.0
+    while (told := ask(service, "/status")).status == 503 and time.monotonic() < deadline:
+        pass
+    return told
+
+
+def test_far_too_many_cost_no_thread(desk: Runtime) -> None:
+    limits = Limits(clients=2, open_within=20.0)
+    with Service(desk, HERE, limits=limits) as service, ExitStack() as stack:
+        idle = [stack.enter_context(raw(service)) for _ in range(2 + server.SURPLUS)]
+        further = stack.enter_context(raw(service))
+        assert rest(further) == b""
+        assert sum(thread.name.startswith("service/1") for thread in threading.enumerate()) == len(idle)
+
+
+def test_a_client_that_does_not_read_is_closed(desk: Runtime, o2: SimulatedO2, market: str) -> None:
+    limits = Limits(send_within=0.2)
+    with (
+        Service(desk, HERE, limits=limits) as service,
+        tail(service, tail_path("trades", market), buffer=4_096, max_queue=1),
+    ):
+        o2.number_trades(market, 10_000)
+        until(desk, streams(0))
+
+
+def test_a_half_open_tail_is_pinged(desk: Runtime, market: str) -> None:
+    limits = Limits(ping_interval=0.1, ping_timeout=0.1, answer_within=0.1)
+    with Service(desk, HERE, limits=limits) as service, tail(service, tail_path("trades", market)) as quiet:
+        assert quiet.ping().wait(20.0)
+        quiet.recv_flow_control.acquire()  # it reads no more, and so answers no ping
+        try:
+            until(desk, streams(0))
+        finally:
+            quiet.recv_flow_control.release()
+
+
+def test_port_scanners_are_no_news(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for said in (b"", b"\r\n\r\n", b"SSH-2.0-x\r\n", b"\x16\x03\x01\x00", b"GET / HTTP/1.0\r\n\r\n"):
+        with raw(service, said):
+            pass
+    ask(service, "/")
+    service.stop()
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+# ── load ──
+
+
+def test_two_hundred_queries_a_second_while_a_line_flaps(o2: SimulatedO2) -> None:
+    told: list[int] = []
+
+    def query(service: Service) -> None:
+        told.extend(ask(service, "/status").status for _ in range(50))
+
+    with desk_on(o2) as desk, Service(desk, HERE) as service:
+        o2.arm("drop every=0.05")
+        askers = [threading.Thread(target=query, args=(service,)) for _ in range(4)]
+        begun = time.monotonic()
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+        assert time.monotonic() - begun < 5 * 1.0
+        assert told == [200] * 200
+        until(desk, lambda status: status.lines()["o2"].counters.restarts > 0)
+        o2.heal()
+
+
+# ── starting ──
+
+
+def test_a_taken_port_is_told_in_a_sentence(desk: Runtime, service: Service) -> None:
+    settings = ServiceSettings(listen=f"127.0.0.1:{service.port}")
+    with pytest.raises(ServiceError, match=f"127.0.0.1:{service.port} is taken") as error:
+        Service(desk, settings).start()
+    assert isinstance(error.value, LinewardenError)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]", "no-such-host.invalid"])
+def test_an_address_of_another_machine_is_told_in_a_sentence(desk: Runtime, host: str) -> None:
+    with pytest.raises(ServiceError, match=r"no address of this machine|cannot be listened on"):
+        Service(desk, ServiceSettings(listen=f"{host}:0")).start()
+
+
+def test_it_starts_again_on_the_same_port(desk: Runtime) -> None:
+    service = Service(desk, HERE)
+    service.start()
+    service.start()  # the second time it does nothing
+    port = service.port
+    service.stop()
+    service.stop()
+    with service:
+        assert service.port == port
+        assert ask(service, "/healthz").status == 200
+
+
+def test_ipv6(desk: Runtime) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with Service(desk, ServiceSettings(listen="[::1]:0")) as service:
+        assert service.url == f"http://[::1]:{service.port}"
+        with socket.create_connection(("::1", service.port), timeout=20.0) as sock:
+            sock.sendall(f"GET /healthz HTTP/1.1\r\nHost: [::1]:{service.port}\r\n\r\n".encode())
+            assert rest(sock).startswith(b"HTTP/1.1 200 ")
+
+
+class Scarce(socket.socket):
+    """A listener on a machine that is out of descriptors now and then."""
+
+    shortages = 2
+
+    def accept(self) -> Any:
+        if Scarce.shortages:
+            Scarce.shortages -= 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().accept()
+
+
+def test_a_shortage_of_descriptors_passes(
+    desk: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    listen = server._listen
+    monkeypatch.setattr(server, "_listen", lambda host, port: Scarce(fileno=listen(host, port).detach()))
+    monkeypatch.setattr(server, "PAUSE", 0.01)
+    with Service(desk, HERE) as service:
+        assert ask(service, "/status").status == 200
+    assert Scarce.shortages == 0
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+
+
+# ── stopping ──
+
+
+def test_stop_leaves_no_thread_and_no_descriptor(o2: SimulatedO2, market: str, baseline: Any) -> None:
+    with desk_on(o2) as desk, ExitStack() as stack:
+        service = stack.enter_context(Service(desk, HERE, limits=Limits(open_within=60.0)))
+        ask(service, "/status")
+        polite = stack.enter_context(tail(service, tail_path("nonce", IDENTITY)))
+        stack.enter_context(tail(service, tail_path("trades", market)))
+        stack.enter_context(tail(service, tail_path("trades", market), buffer=4_096, max_queue=1))
+        stack.enter_context(raw(service))
+        stack.enter_context(raw(service, b"GET /status HTTP/1.1\r\n"))
+        head = f"GET /status HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\n\r\n"
+        stack.enter_context(raw(service, head.encode()))  # answered, and it does not hang up
+        o2.number_trades(market, 5_000)
+
+        begun = time.monotonic()
+        service.stop()
+        assert time.monotonic() - begun < STOP
+        assert [thread.name for thread in threading.enumerate() if "service" in thread.name] == []
+        with pytest.raises(ConnectionClosed) as closed:
+            polite.recv(timeout=20.0)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1001
+        with pytest.raises(ConnectionRefusedError):
+            ask(service, "/healthz")
+        assert line_of(desk).state == "live"
+    baseline.check()
+
+
+def test_stop_while_a_client_does_not_read(o2: SimulatedO2, market: str, baseline: Any) -> None:
+    """Its thread is in the middle of a write that would take for ever."""
+    limits, path = Limits(send_within=60.0), tail_path("trades", market, capacity=10)
+    with desk_on(o2) as desk, Service(desk, HERE, limits=limits) as service:
+        with tail(service, path, buffer=4_096, max_queue=1):
+            o2.number_trades(market, 10_000)
+            until(desk, lambda status: status.streams[0].dropped > 0)
+            begun = time.monotonic()
+            service.stop()
+            assert time.monotonic() - begun < STOP
+        assert desk.status().streams == ()
+    baseline.check()
+
+
+def test_many_visits_leave_nothing_behind(service: Service, desk: Runtime, market: str) -> None:
+    before = threading.active_count()
+    for _ in range(50):
+        ask(service, "/status")
+        with tail(service, tail_path("trades", market)):
+            pass
+    until(desk, streams(0))
+    deadline = time.monotonic() + 5.0
+    while threading.active_count() > before:
+        assert time.monotonic() < deadline

@@ -98,7 +98,7 @@ def test_a_client_that_leaves_takes_its_stream_with_it(service: Service, desk: R
     with tail(service, tail_path("trades", market)):
         assert len(desk.status().streams) == 1
     until(desk, streams(0))
-    assert line_of(desk).topics == ()
+    until(desk, lambda status: status.lines()["o2"].topics == ())
 
 
 def test_a_client_that_vanishes_takes_its_stream_with_it(

@@ -251,7 +251,10 @@ class Runtime:
             RuntimeStopped: nobody is there to answer.
         """
         self._check()
-        return cast(Status, self._proxy.status().get(timeout=CALL))
+        try:
+            return cast(Status, self._proxy.status().get(timeout=CALL))
+        except pykka.Timeout:
+            raise Timeout(f"the supervisor did not answer within {CALL:g} s") from None
 
     def wait_live(self, target: str | None = None, timeout: float | None = None) -> None:
         """Wait until a feed or a line is live; None: every line.

@@ -144,6 +144,12 @@ class Stream(Generic[Event]):
         while (waiting := self._next_event(None)) is not None:
             yield _received(waiting)
 
+    def items(self) -> Iterator[Received[Event] | Marker]:
+        """Everything in its order: events with where they came from, and markers. Ends after `Closed`."""
+        while not self._ended:
+            item = self._next()
+            yield _received(item) if isinstance(item, Waiting) else item
+
     # ── changing ──
 
     def add(self, *keys: str, wait: float | None = None) -> None:

@@ -56,6 +56,8 @@ class Desk:
             Route("POST", "/pause/", self.command, "TARGET"),
             Route("POST", "/resume/", self.command, "TARGET"),
             Route("POST", "/reload", self.reload),
+            Route("GET", "/journal", self.journal),
+            Route("GET", "/journal/", self.journal, "LINE"),
             Route("GET", "/tail", self.tail),
         )
 
@@ -147,6 +149,16 @@ class Desk:
             return Answer(200, self._reload(plan))
         finally:
             self._reloading.release()
+
+    def journal(self, asked: Asked) -> Answer:
+        """The last endings of every line, or of one, oldest first."""
+        lines = self._runtime.status().lines()
+        if asked.argument and asked.argument not in lines:
+            near = get_close_matches(asked.argument[:LONGEST_TARGET], lines, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise Refused(404, f"there is no line {asked.argument[:LONGEST_TARGET]!r}{hint}")
+        wanted = [asked.argument] if asked.argument else list(lines)
+        return Answer(200, {name: lines[name].journal for name in wanted})
 
     def tail(self, asked: Asked) -> Tail:
         if not asked.upgrade:

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from actors.errors import SubscribeError
-from actors.events import Closed, Gap, Marker, Topic
-from actors.rules.mailbox import Policy, Waiting
+from actors.events import Closed, Gap, Marker, Received, Topic
+from actors.rules.mailbox import Policy
 from actors.runtime import Runtime
 from actors.service.answers import Refused, the_switch, to_json
 from actors.stream import Stream
@@ -46,26 +46,22 @@ class Tail:
 
     def frames(self) -> Iterator[bytes]:
         """Waits for each; over when the stream is closed."""
-        while True:
-            item = self._stream._next()
+        for item in self._stream.items():
             if self._closed:  # what still waits is not sent: whoever closed it does not wait for it
-                item = Closed(self._closed)
-            if isinstance(item, Waiting):
-                yield to_json(
-                    Item(
-                        self._name(item.topic),
-                        item.received_ns,
-                        item.epoch,
-                        type(item.event).__name__,
-                        item.event,
-                    )
-                )
-                continue
-            if self._markers:
-                yield to_json(_told(item))
-            if isinstance(item, Closed):
-                self.ended = item.reason
+                yield from self._last_words(Closed(self._closed))
                 return
+            if isinstance(item, Received):
+                name, kind = self._name(item.topic), type(item.event).__name__
+                yield to_json(Item(name, item.received_ns, item.epoch, kind, item.event))
+            elif isinstance(item, Closed):
+                yield from self._last_words(item)
+            elif self._markers:
+                yield to_json(_told(item))
+
+    def _last_words(self, closed: Closed) -> Iterator[bytes]:
+        self.ended = closed.reason
+        if self._markers:
+            yield to_json(_told(closed))
 
     def close(self, why: str) -> None:
         self._closed = self._closed or why

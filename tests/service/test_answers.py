@@ -65,6 +65,17 @@ def test_ready_names_the_reason() -> None:
         assert "refused" in not_live
 
 
+def test_the_journal_of_every_line_and_of_one(service: Service, desk: Runtime) -> None:
+    assert ask(service, "/journal").body == {"o2": []}
+    desk.supervisor.restart("o2").get()
+    until(desk, at_epoch(2))
+    (ending,) = ask(service, "/journal/o2").body["o2"]
+    assert (ending["kind"], ending["epoch"]) == ("stopped", 1)
+    told = ask(service, "/journal/o3")
+    assert told.status == 404
+    assert "did you mean 'o2'?" in told.body["error"]
+
+
 def test_pause_resume_and_restart(service: Service, desk: Runtime) -> None:
     told = ask(service, "/pause/o2", "POST")
     assert (told.status, told.body) == (202, {"answer": "accepted"})

@@ -1,0 +1,182 @@
+"""The unit and the Containerfile: what can be said of them where neither runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import actors
+from actors import cli
+from actors.service.server import Service
+from actors.settings.tables import ServiceSettings
+from actors.simulators import SimulatedO2
+from tests.desk import config
+from tests.test_cli import DEMO, child
+
+ROOT = Path(actors.__file__).parents[1]
+DEPLOY = ROOT / "examples" / "deploy"
+INSTALLED = "/opt/linewarden/bin/linewarden"
+DESK = "/etc/linewarden/desk.toml"
+COMMANDS = {command.callback.__name__ for command in cli.app.registered_commands if command.callback}
+PORT = ServiceSettings().address[1]
+
+
+# ── the unit ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def unit() -> dict[str, list[str]]:
+    entries = defaultdict(list)
+    for row in (DEPLOY / "linewarden.service").read_text().splitlines():
+        if row and row[0] not in "#[":
+            name, _, value = row.partition("=")
+            entries[name].append(value)
+    return entries
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here")
+def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
+    # Every command has to be there, so they are put where they are on this machine.
+    here = tmp_path / "linewarden"
+    here.write_text(f'#!/bin/sh\nexec {sys.executable} -m actors "$@"\n')
+    here.chmod(0o755)
+    text = (DEPLOY / "linewarden.service").read_text().replace(INSTALLED, str(here))
+    unit = tmp_path / "linewarden.service"
+    unit.write_text(text)
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    it = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    complaints = [row for row in it.stderr.splitlines() if "linewarden" in row]
+    if it.returncode and not complaints:
+        pytest.skip(f"systemd-analyze cannot work here: {it.stderr.strip()[:200]}")
+    assert complaints == []
+    unit.write_text(text.replace("Type=notify", "Type=notfy").replace("ProtectHome=", "ProtectHone="))
+    it = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert "notfy" in it.stderr, "what it says about nothing is worth something"
+    assert "ProtectHone" in it.stderr
+
+
+def test_the_unit_runs_commands_that_there_are(unit: dict[str, list[str]]) -> None:
+    assert unit["ExecStart"] == [f"{INSTALLED} run {DESK}"]
+    assert unit["ExecReload"] == [f"{INSTALLED} check {DESK}", "/bin/kill -HUP $MAINPID"]
+    assert {"run", "check"} <= COMMANDS
+
+
+def test_the_unit_gives_what_the_process_promises_to_use(unit: dict[str, list[str]]) -> None:
+    assert (unit["Type"], unit["NotifyAccess"]) == (["notify"], ["main"])
+    assert "AF_UNIX" in unit["RestrictAddressFamilies"][0], "it tells systemd through one"
+    assert unit["Restart"] == ["on-failure"]
+    assert float(unit["WatchdogSec"][0].removesuffix("s")) > 2 * actors.runtime.CALL
+    assert float(unit["TimeoutStopSec"][0].removesuffix("s")) > 5.0
+    assert int(unit["LimitNOFILE"][0]) >= cli.DESCRIPTORS + 1_000 * cli.DESCRIPTORS_A_LINE
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *("DynamicUser=yes", "NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "LimitCORE=0"),
+        *("CapabilityBoundingSet=", "EnvironmentFile=/etc/linewarden/keys.env"),
+    ],
+)
+def test_the_unit_keeps_keys_and_the_machine_apart(unit: dict[str, list[str]], entry: str) -> None:
+    name, _, value = entry.partition("=")
+    assert unit[name] == [value]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
+def test_the_watchdog_s_signal_leaves_every_stack_in_the_log(
+    unit: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    (variable,) = unit["Environment"]
+    monkeypatch.setenv(*variable.split("="))
+    with child("run", str(DEMO)) as it:
+        resource.prlimit(it.pid, resource.RLIMIT_CORE, (0, 0))
+        assert it.stderr is not None
+        it.stderr.readline()  # it runs
+        it.send_signal(signal.SIGABRT)
+        _, told = it.communicate(timeout=25)
+    assert it.returncode == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in told
+    assert re.search(r"actors/cli\.py.* in _watch", told)
+    assert told.count("Thread 0x") >= 5
+
+
+# ── the container ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def steps() -> list[tuple[str, str]]:
+    text = re.sub(r"\\\n\s*", "", (DEPLOY / "Containerfile").read_text())
+    rows = [row for row in text.splitlines() if row and not row.startswith("#")]
+    return [(name, value) for name, _, value in (row.partition(" ") for row in rows)]
+
+
+def of(steps: list[tuple[str, str]], name: str) -> Any:
+    """The last one of this name, for it is the one that counts."""
+    return [value for step, value in steps if step == name][-1]
+
+
+def test_no_shell_stands_between_a_signal_and_the_process(steps: list[tuple[str, str]]) -> None:
+    assert json.loads(of(steps, "ENTRYPOINT")) == ["linewarden"]
+    assert json.loads(of(steps, "CMD")) == ["run", DESK]
+    assert of(steps, "STOPSIGNAL") == "SIGTERM"
+
+
+def test_it_is_nobody_special(steps: list[tuple[str, str]]) -> None:
+    user, _, group = of(steps, "USER").partition(":")
+    assert int(user) >= 10_000
+    assert int(group) >= 10_000
+
+
+def test_what_it_copies_is_there_and_is_enough(steps: list[tuple[str, str]]) -> None:
+    copied = {
+        source
+        for name, value in steps
+        if name == "COPY" and not value.startswith("--from")
+        for source in shlex.split(value)[:-1]
+    }
+    assert [source for source in copied if not (ROOT / source).exists()] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    wanted = {project["project"]["readme"], *project["project"]["license-files"], *wheel["packages"]}
+    assert wanted | {"pyproject.toml", "constraints.txt"} <= copied
+
+
+def test_its_python_is_one_of_ours(steps: list[tuple[str, str]]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    images = {value.split()[0] for name, value in steps if name == "FROM"}
+    assert len(images) == 1
+    version = re.fullmatch(r"python:([\d.]+)-slim", images.pop())
+    assert version is not None
+    assert f"Programming Language :: Python :: {version[1]}" in project["classifiers"]
+
+
+def test_the_health_check_asks_whether_the_process_lives(steps: list[tuple[str, str]]) -> None:
+    options, _, words = of(steps, "HEALTHCHECK").partition("CMD ")
+    assert "--interval=30s" in options
+    assert of(steps, "EXPOSE") == str(PORT)
+    command = json.loads(words)
+    assert command[0] == "python"
+    assert str(PORT) in command[-1]
+    with SimulatedO2() as gone:
+        url = gone.url
+    with actors.start(config(url)) as runtime, Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as it:
+        here = [sys.executable, *(word.replace(str(PORT), str(it.port)) for word in command[1:])]
+        environ = os.environ | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+        healthy = subprocess.run(here, check=False, timeout=30, env=environ)
+        assert healthy.returncode == 0  # though its one line is down
+    gone_too = subprocess.run(here, check=False, timeout=30, capture_output=True)
+    assert gone_too.returncode == 1

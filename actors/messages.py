@@ -419,7 +419,12 @@ class AwaitAnswers(Struct, frozen=True):
 
 
 class ReplayNext(Report, frozen=True):
-    """A timer's: the venue's pacing allows the next batch of subscriptions."""
+    """A timer's: the venue's pacing allows the next batch of subscriptions.
+
+    `keeper` is the incarnation that set it: two of them would ask twice as fast.
+    """
+
+    keeper: int
 
 
 class AckOverdue(Report, frozen=True):

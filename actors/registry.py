@@ -34,6 +34,7 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.rules.ledger import Ledger
+from actors.rules.venue import Pacing
 from actors.tree import FeedSpec
 from actors.wire.timers import Timers
 
@@ -83,7 +84,7 @@ class Registry(Actor):
         self._timers = timers
         self._told: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
         self._waiters: list[AwaitAnswers] = []
-        self._pacing: set[tuple[str, int]] = set()  # lives with a ReplayNext on its way
+        self._pacing: set[tuple[str, int]] = set()  # lives with a ReplayNext on its way: they rest
 
     def on_receive(self, message: Hears) -> dict[Topic, SubscriptionState] | None:
         match message:
@@ -101,9 +102,10 @@ class Registry(Actor):
             case LineLost(line=line, epoch=epoch):
                 self._ledger.close(line, epoch)
                 self._told.pop((line, epoch), None)
-            case ReplayNext(line=line, epoch=epoch):
-                self._pacing.discard((line, epoch))
-                self._send_next(line, epoch)
+            case ReplayNext(line=line, epoch=epoch, keeper=keeper):
+                if keeper == self.incarnation:
+                    self._pacing.discard((line, epoch))
+                    self._send_next(line, epoch)
             case AckOverdue():
                 self._overdue(message)
             case AskAgain(line=line, epoch=epoch, topics=topics):
@@ -168,16 +170,23 @@ class Registry(Actor):
     def _send_next(self, line: str, epoch: int) -> None:
         """The next batch, as the venue's pacing allows it; the rest follows by itself."""
         if (line, epoch) not in self._pacing:
-            spec = self._spec(line)
-            pacing = spec.pacing or spec.venue.pacing
-            batch = self._ledger.next_batch(line, epoch, pacing.batch)
+            batch = self._ledger.next_batch(line, epoch, self._pacing_of(line).batch)
             if batch:
                 self._connection(line).tell(SendSubscriptions(batch))
                 self._expect_answers(line, epoch, batch)
-            if self._ledger.has_more(line, epoch):
-                self._pacing.add((line, epoch))
-                self._timers.send_after(pacing.interval, self._address, ReplayNext(line, epoch))
+                self._rest(line, epoch)
         self._weigh(line, epoch)
+
+    def _rest(self, line: str, epoch: int) -> None:
+        """For as long as the venue wants between two batches, whether or not the next is known yet."""
+        interval = self._pacing_of(line).interval
+        if interval or self._ledger.has_more(line, epoch):
+            self._pacing.add((line, epoch))
+            self._timers.send_after(interval, self._address, ReplayNext(line, epoch, self.incarnation))
+
+    def _pacing_of(self, line: str) -> Pacing:
+        spec = self._spec(line)
+        return spec.pacing or spec.venue.pacing
 
     def _expect_answers(self, line: str, epoch: int, topics: tuple[Topic, ...]) -> None:
         if topics:
@@ -255,7 +264,8 @@ class Registry(Actor):
         for line in self._ledger.lines():
             for epoch in self._ledger.open_epochs(line):
                 self._expect_answers(line, epoch, self._ledger.unanswered(line, epoch))
-                self._send_next(line, epoch)
+                self._rest(line, epoch)  # the former one may have sent just now
+                self._weigh(line, epoch)
 
     def _spec(self, line: str) -> FeedSpec:
         return self._feeds[line.partition("/")[0]]

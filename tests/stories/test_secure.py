@@ -169,7 +169,7 @@ def test_a_token_in_the_query_is_sent_and_shown_nowhere(
         shown = [everything_shown(desk), repr(trades)]
         o2.refuse(503, n=2)
         o2.drop()
-        until(desk, at_epoch(3))
+        until(desk, at_epoch(4))
         shown.append(everything_shown(desk))
         desk.wait_live(timeout=10)
 
@@ -179,7 +179,7 @@ def test_a_token_in_the_query_is_sent_and_shown_nowhere(
         with monkeypatch.context() as patch:  # a crash of ours, with its traceback
             patch.setattr(O2Session, "received", fail)
             o2.trade(market)
-            until(desk, at_epoch(4))
+            until(desk, at_epoch(5))
             shown.append(everything_shown(desk))
         o2.refuse(401, n=1_000)
         o2.drop()

@@ -12,12 +12,14 @@ import pytest
 import actors
 from actors import Gap, Runtime, Stream, SubscribeError
 from actors.errors import ConfigError, LinewardenError
+from actors.registry import Registry
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthSnapshot
 from tests.desk import config, desk_on, line_of, until
 from tests.stories.books import Book, decoded, settle
+from tests.stories.test_killed_actors import after, kill
 
 ACCOUNTS = [f"0x{number:064x}" for number in range(1, 12)]  # one more than a connection takes
 
@@ -80,6 +82,30 @@ def test_waiting_on_a_line_that_is_down_waits_for_its_return(o2: SimulatedO2, ma
             desk.subscribe("o2", "depth", market, wait=0.1)
         o2.start()
         desk.subscribe("o2", "depth", market, wait=10.0)
+
+
+def test_the_pace_is_kept_by_whoever_asks(o2: SimulatedO2) -> None:
+    """A registry that dies half way is followed by one that asks no faster."""
+    markets = [f"0x{number:064x}" for number in range(1, 31)]
+    interval = 0.2
+    with desk_on(o2, pacing={"batch": 1, "interval": interval}) as desk:
+        begun = time.monotonic()
+        desk.subscribe("o2", "trades", *markets)
+        for incarnation in (1, 2, 3):
+            o2.wait_heard("subscribe_trades", 2 * incarnation)
+            kill(Registry)
+            until(desk, after("registry", incarnation))
+        o2.wait_heard("subscribe_trades", 12)
+        assert time.monotonic() - begun >= (12 - 1) * interval
+
+
+def test_the_pace_is_kept_by_wishes_that_come_one_by_one_too(o2: SimulatedO2) -> None:
+    with desk_on(o2, pacing={"batch": 1, "interval": 0.2}) as desk:
+        begun = time.monotonic()
+        for market in o2.markets:
+            desk.subscribe("o2", "trades", market)
+        o2.wait_heard("subscribe_trades", 3)
+        assert time.monotonic() - begun >= 2 * 0.2
 
 
 # ── one subscription for all who want it ──

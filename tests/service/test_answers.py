@@ -73,7 +73,7 @@ def test_the_journal_of_every_line_and_of_one(service: Service, desk: Runtime) -
     assert (ending["kind"], ending["epoch"]) == ("stopped", 1)
     told = ask(service, "/journal/o3")
     assert told.status == 404
-    assert "did you mean 'o2'?" in told.body["error"]
+    assert told.body["error"] == "there is no line 'o3'."
 
 
 def test_pause_resume_and_restart(service: Service, desk: Runtime) -> None:

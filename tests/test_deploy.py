@@ -13,7 +13,7 @@ import sys
 import tomllib
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -22,6 +22,7 @@ from actors import cli
 from actors.service.server import Service
 from actors.settings.tables import ServiceSettings
 from actors.simulators import SimulatedO2
+from actors.status import LineState
 from tests.desk import config
 from tests.test_cli import DEMO, child
 
@@ -180,3 +181,28 @@ def test_the_health_check_asks_whether_the_process_lives(steps: list[tuple[str, 
         assert healthy.returncode == 0  # though its one line is down
     gone_too = subprocess.run(here, check=False, timeout=30, capture_output=True)
     assert gone_too.returncode == 1
+
+
+# ── the pages ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("page", ["docs/operating.md", "examples/deploy/README.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text()
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)", text)
+    assert links
+    for link in links:
+        file, _, place = link.partition("#")
+        there = (ROOT / page).parent / file if file else ROOT / page
+        assert there.exists(), link
+        assert not place or place in _places(there), link
+
+
+def _places(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_page_knows_every_state() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ", (ROOT / "docs/operating.md").read_text(), re.MULTILINE)
+    assert [row for row in rows if row in get_args(LineState)] == list(get_args(LineState))

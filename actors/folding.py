@@ -82,7 +82,7 @@ class Folding(logging.Filter):
             if passes and (fold := self._folded.pop(key, None)) is not None:
                 due.append(fold)
             due += self._make_room()
-        self._tell(due, now)
+        self._tell(due, now, record)
         return passes
 
     def tell_due(self) -> None:
@@ -126,9 +126,12 @@ class Folding(logging.Filter):
                 due.append(fold)
         return due
 
-    def _tell(self, due: list[_Fold], now: float) -> None:
+    def _tell(self, due: list[_Fold], now: float, before: logging.LogRecord | None = None) -> None:
         for fold in due:
-            self._emit(fold.told(now, self._period))
+            told = fold.told(now, self._period)
+            if before is not None:  # a log's times do not run backwards
+                told.created, told.msecs = before.created, before.msecs
+            self._emit(told)
 
 
 class _Told(logging.LogRecord):

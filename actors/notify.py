@@ -7,6 +7,7 @@ that is not set, nothing happens.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import time
@@ -20,6 +21,7 @@ log = logging.getLogger("actors.notify")
 
 NAMED = 3  # lines that are not live, by name in the sentence
 LONGEST = 160  # characters that are told of one of them
+PAUSE = 1.0  # seconds between two sentences: systemd tells each to whoever listens on D-Bus
 PATIENCE = 1.0  # seconds that a message may wait for systemd to read; it is tried again later
 
 
@@ -37,9 +39,9 @@ class Systemd:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
         self._clock = clock
         self._beat = _half_the_watchdog(environ)  # seconds
-        self._beat_at = clock()
+        self._beat_at = clock() if self._beat < math.inf else math.inf
         self._ready = False
-        self._sentence = ""
+        self._sentence, self._said_at = "", -math.inf
         self._failed = False
 
     def tell(self, status: Status) -> None:
@@ -47,23 +49,22 @@ class Systemd:
         if self._address is None:
             return
         now, said = self._clock(), sentence(status)
-        words = []
-        if not self._ready:
-            words.append("READY=1")
-        if said != self._sentence:
-            words.append(f"STATUS={said}")
-        if self._beat is not None and now >= self._beat_at:
-            words.append("WATCHDOG=1")
-        if words and self._send(*words):
-            self._ready, self._sentence = True, said
-            if self._beat is not None and now >= self._beat_at:
-                self._beat_at = now + self._beat
+        speaks = said != self._sentence and now >= self._said_at + PAUSE
+        beats = now >= self._beat_at
+        words = ["READY=1"] * (not self._ready) + [f"STATUS={said}"] * speaks + ["WATCHDOG=1"] * beats
+        if not words or not self._send(*words):
+            return
+        self._ready = True
+        if speaks:
+            self._sentence, self._said_at = said, now
+        if beats:
+            self._beat_at = now + self._beat
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
         """Around a reload, however it ends."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={int(self._clock() * 1e6)}", "STATUS=reloading")
-        self._sentence = ""
+        self._sentence, self._said_at = "", -math.inf
         try:
             yield
         finally:
@@ -113,12 +114,12 @@ def _address(name: str) -> str | None:
     return f"\0{name[1:]}" if name[0] == "@" else name
 
 
-def _half_the_watchdog(environ: Mapping[str, str]) -> float | None:
-    """Seconds; None: systemd does not watch, or watches another process."""
+def _half_the_watchdog(environ: Mapping[str, str]) -> float:
+    """Seconds; infinite: systemd does not watch, or watches another process."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
-        return None
+        return math.inf
     try:
         microseconds = int(environ.get("WATCHDOG_USEC", "0"))
     except ValueError:
-        return None
-    return microseconds / 2e6 if microseconds > 0 else None
+        return math.inf
+    return microseconds / 2e6 if microseconds > 0 else math.inf

@@ -92,6 +92,8 @@ def test_the_next_record_that_passes_brings_the_count_with_it(keeper: Keeper, cl
     clock.now += 60.0
     say(keeper, "o2: lost")
     assert keeper.told()[5:] == ["… 3 more like this in the last minute: lost", "o2: lost"]
+    at = [record.created for _, record in keeper.kept]
+    assert at == sorted(at)
 
 
 def test_so_does_one_of_another_line(keeper: Keeper, clock: Clock) -> None:

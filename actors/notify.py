@@ -80,7 +80,7 @@ class Systemd:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
                 sock.settimeout(PATIENCE)
-                sock.sendto("\n".join(words).encode(), self._address)
+                sock.sendto("\n".join(words).encode(errors="replace"), self._address)
         except OSError as error:
             if not self._failed:
                 log.warning("systemd could not be told %s: %s", words[0], error)

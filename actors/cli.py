@@ -24,6 +24,7 @@ from rich.table import Table
 from actors import logs
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
+from actors.notify import Systemd
 from actors.rules.venue import Channel, Venue
 from actors.settings import FeedSettings, Settings, expected, load
 from actors.status import Status
@@ -113,6 +114,7 @@ def _start(settings: Settings) -> Runtime:
 
 
 def _run(settings: Settings, seconds: float | None, taped: bool, ending: Ending) -> int:
+    systemd = Systemd()
     begun = time.monotonic()
     until = math.inf if seconds is None else begun + seconds
     judged = taped or seconds is not None
@@ -122,13 +124,15 @@ def _run(settings: Settings, seconds: float | None, taped: bool, ending: Ending)
         return _told(error)
     try:
         tape = Tape(runtime.subscribe, settings) if taped else None
-        status = _watch(runtime, ending, until, judged, tape)
+        status = _watch(runtime, ending, until, judged, tape, systemd)
     except LinewardenError as error:  # the supervisor is gone: there is nothing left to watch
         log.critical("%s", error)
         return 1
     finally:
+        systemd.stopping()
         if left := runtime.stop(STOP_WITHIN):
             log.warning("These did not end in time: %s.", ", ".join(left))
+        logs.tell_folded(rest=True)
     wrong = troubles(status) if judged else []
     good = ["Every loss was restored."] if judged and not wrong else []
     console = _console()
@@ -137,7 +141,14 @@ def _run(settings: Settings, seconds: float | None, taped: bool, ending: Ending)
     return 1 if wrong else 0
 
 
-def _watch(runtime: Runtime, ending: Ending, until: float, judged: bool, tape: Tape | None) -> Status:
+def _watch(
+    runtime: Runtime,
+    ending: Ending,
+    until: float,
+    judged: bool,
+    tape: Tape | None,
+    systemd: Systemd,
+) -> Status:
     """Shows the status until the end, on a terminal; elsewhere the log and the tape say all there is.
 
     A line may be down just when the end comes, and an event on its way: a judged run waits a little.
@@ -155,6 +166,8 @@ def _watch(runtime: Runtime, ending: Ending, until: float, judged: bool, tape: T
             if now >= min(due, over_at):
                 status = runtime.status()  # also where nothing is shown: it tells whether there is a runtime
                 due = now + REFRESH
+                systemd.tell(status)
+                logs.tell_folded()
                 if show is not None:
                     parts = [table.render(status, now, console.width)]
                     parts += [tape.render(console.width, console.height)] if tape is not None else []

@@ -9,6 +9,8 @@ import sys
 import time
 from typing import Literal
 
+from actors.folding import Folding
+
 Format = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -62,10 +64,19 @@ def set_up(form: Format = "text", level: Level = "info") -> None:
     """Make this process write its log to stderr. Only the command does; a library must not."""
     handler = StderrHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(Folding(handler.handle))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)  # of other libraries
     logging.getLogger("actors").setLevel(level.upper())
+
+
+def tell_folded(*, rest: bool = False) -> None:
+    """Write what was folded and is due: to be called now and then. `rest`: all there is, at the end."""
+    for handler in logging.getLogger().handlers:
+        for folding in handler.filters:
+            if isinstance(folding, Folding):
+                folding.tell_all() if rest else folding.tell_due()
 
 
 def _source(record: logging.LogRecord) -> str:

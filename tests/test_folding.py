@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections import defaultdict
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors import logs
 from actors.folding import LONGEST, Folding, shape
 
 
@@ -258,6 +260,23 @@ def test_any_thread_may_log(clock: Clock) -> None:
         thread.join()
     keeper.folding.tell_all()
     assert (keeper.passed(), keeper.folded()) == (5, 1_995)
+
+
+def test_the_log_of_run_has_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    root, ours = logging.getLogger(), logging.getLogger("actors")
+    monkeypatch.setattr(root, "handlers", [])
+    before = root.level, ours.level
+    logs.set_up("json")
+    for attempt in range(1, 8):
+        ours.info("o2: lost; try %d", attempt, extra={"line": "o2", "epoch": attempt})
+    logs.tell_folded()
+    logs.tell_folded(rest=True)
+    root.setLevel(before[0])
+    ours.setLevel(before[1])
+    told = [json.loads(row) for row in capsys.readouterr().err.splitlines()]
+    assert [row["message"] for row in told[:5]] == [f"o2: lost; try {number}" for number in range(1, 6)]
+    assert [(row["line"], row["epoch"], row["level"]) for row in told[5:]] == [("o2", 7, "info")]
+    assert told[5]["message"] == "… 2 more like this in the last 1 s: lost; try 7"
 
 
 # ── the books balance ───────────────────────────────────────────────────────────────────────────

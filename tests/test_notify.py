@@ -3,8 +3,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from actors import Runtime, census
 from actors.notify import Systemd, sentence
 from actors.status import Cause, Status
+from tests.test_cli import DEMO, child
 from tests.test_table import line, status
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this platform has no AF_UNIX")
@@ -228,3 +231,23 @@ def test_a_supervisor_that_hangs_gives_no_sign_of_life(
     go_on.set()
     systemd.tell(desk.status())
     assert [message[-1] for message in listener.heard()] == ["WATCHDOG=1"]
+
+
+def test_run_says_ready_and_stopping(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", listener.name)
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    with child("run", str(DEMO)) as it:
+        assert it.stderr is not None
+        it.stderr.readline()  # it runs
+        heard: list[list[str]] = []
+        deadline = time.monotonic() + 25.0
+        while sum("WATCHDOG=1" in words for words in heard) < 3 and time.monotonic() < deadline:
+            heard += listener.heard()
+            time.sleep(0.01)
+        it.send_signal(signal.SIGTERM)
+        it.communicate(timeout=25)
+    assert it.returncode == 0
+    heard += listener.heard()
+    assert "READY=1" in heard[0]
+    assert sum("WATCHDOG=1" in words for words in heard) >= 3
+    assert heard[-1] == ["STOPPING=1", "STATUS=stopping"]

@@ -13,7 +13,7 @@ help:  ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
 run: $(VENV)/run.stamp  ## One minute of a market that dies and comes back: no account, no network
-	@$(BIN)/linewarden run config/demo.toml --for $(or $(SECONDS),60) --tape --log-level error
+	@$(BIN)/linewarden run config/demo.toml --for $(or $(SECONDS),60) --tape --no-service --log-level error
 
 test: $(VENV)/dev.stamp  ## All tests
 	$(BIN)/python -m pytest $(ARGS)

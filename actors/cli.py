@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import signal
 import sys
 import time
@@ -17,18 +18,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from msgspec import NODEFAULT, structs
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
-from actors import logs
+from actors import logs, operate
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
 from actors.notify import Systemd
+from actors.reloading import Reloader
 from actors.rules.venue import Channel, Venue
 from actors.settings import FeedSettings, Settings, expected, load
 from actors.status import Status
-from actors.table import StatusTable, plain_table, summary, troubles
+from actors.table import StatusTable, console, plain_table, summary, troubles
 from actors.tape import Tape
 
 if TYPE_CHECKING:
@@ -40,18 +42,20 @@ REFRESH = 0.25  # seconds between two looks at the status
 SETTLE = 5.0  # seconds that a run with a summary waits at its end for lines to come back...
 SETTLE_TOLD = 1.5  # ...and if somebody waits for it to end
 DESCRIPTORS, DESCRIPTORS_A_LINE = 128, 4  # open files: for the rest, and for a line
+HANG_UP = [] if sys.platform == "win32" else [signal.SIGHUP]
 SLICE = 0.05  # seconds between two looks at whether to end
-STOP_WITHIN = 3.0  # seconds for all actors; the promise is 5 for the whole process, at the worst
+STOP_WITHIN = 2.5  # seconds for all actors; the promise is 5 for the whole process, its service included
 
 app = typer.Typer(
     name="linewarden",
     help="Supervised real-time connections: keeps feeds alive, and says what it knows of them.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # a plain traceback, without locals: they hold what a config holds
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(operate.app)
 
 Config = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="A file such as config/desk.toml.", show_default=False)
@@ -91,20 +95,24 @@ def run(
     tape: Annotated[
         bool, typer.Option("--tape", help="Subscribe to what CONFIG wants, show it, and judge the run.")
     ] = False,
+    alone: Annotated[bool, typer.Option("--no-service", help="Open no port.")] = False,
     log_format: Annotated[logs.Format, typer.Option(help="How log lines look.")] = "text",
     log_level: Annotated[logs.Level, typer.Option(help="Which log lines are written.")] = "info",
 ) -> None:
     """Run the feeds of CONFIG until Ctrl-C or SIGTERM.
 
-    On a terminal a table shows every line; elsewhere there are only log lines, on stderr. Ends with a
-    summary and with 0, or with 1 if the config has mistakes. A judged run (--for, --tape) ends with 1
-    also if a loss was not restored, a line is not live, or the books do not balance.
+    On a terminal a table shows every line; elsewhere there are only log lines, on stderr. It answers
+    linewarden status and its like at [service] listen. SIGHUP makes it read CONFIG again.
+
+    Ends with a summary and with 0, or with 1 if the config has mistakes or its port is taken. A judged
+    run (--for, --tape) ends with 1 also if a loss was not restored, a line is not live, or the books do
+    not balance.
     """
     settings = _settings(config)
     logs.set_up(log_format, log_level)
-    _make_room(sum(len(_placed(feed)) for feed in settings.feeds.values()))
-    with _endings() as ending:
-        raise typer.Exit(_run(settings, seconds, tape, ending))
+    _make_room(_lines(settings))
+    with _endings(*HANG_UP) as ending:
+        raise typer.Exit(_run(config, settings, seconds, tape, serve=not alone, ending=ending))
 
 
 def _start(settings: Settings) -> Runtime:
@@ -113,31 +121,47 @@ def _start(settings: Settings) -> Runtime:
     return start(settings)
 
 
-def _run(settings: Settings, seconds: float | None, taped: bool, ending: Ending) -> int:
+def _run(
+    config: Path, settings: Settings, seconds: float | None, taped: bool, *, serve: bool, ending: Ending
+) -> int:
+    from actors.service import Service, ServiceError
+    from actors.service.server import _listen
+
     systemd = Systemd()
     begun = time.monotonic()
     until = math.inf if seconds is None else begun + seconds
     judged = taped or seconds is not None
     try:
+        if serve:  # before a venue is connected: its one slot may be that of whoever holds the port
+            _listen(*settings.service.address).close()
         runtime = _start(settings)
     except ConfigError as error:
         return _told(error)
+    except ServiceError as error:
+        return _complain(str(error))
+    reload = Reloader(runtime, config, systemd, lambda new: _make_room(_lines(new)))
+    service = Service(runtime, settings.service, reload=reload)
     try:
+        if serve:
+            service.start()
         tape = Tape(runtime.subscribe, settings) if taped else None
-        status = _watch(runtime, ending, until, judged, tape, systemd)
+        status = _watch(runtime, ending, until, judged, tape, systemd, reload)
+    except ServiceError as error:
+        return _complain(str(error))
     except LinewardenError as error:  # the supervisor is gone: there is nothing left to watch
         log.critical("%s", error)
         return 1
     finally:
         systemd.stopping()
+        service.stop()
         if left := runtime.stop(STOP_WITHIN):
             log.warning("These did not end in time: %s.", ", ".join(left))
         logs.tell_folded(rest=True)
     wrong = troubles(status) if judged else []
     good = ["Every loss was restored."] if judged and not wrong else []
-    console = _console()
+    shown = console()
     for sentence in (*summary(status, time.monotonic() - begun), *wrong, *good):
-        console.print(sentence, soft_wrap=not console.is_terminal)
+        shown.print(sentence, soft_wrap=not shown.is_terminal)
     return 1 if wrong else 0
 
 
@@ -148,19 +172,22 @@ def _watch(
     judged: bool,
     tape: Tape | None,
     systemd: Systemd,
+    reload: Reloader,
 ) -> Status:
     """Shows the status until the end, on a terminal; elsewhere the log and the tape say all there is.
 
     A line may be down just when the end comes, and an event on its way: a judged run waits a little.
     """
-    console, table = _console(), StatusTable()
+    shown, table = console(), StatusTable()
     # Where stderr goes elsewhere, it is not the table's to draw.
-    live = Live(console=console, auto_refresh=False, redirect_stderr=sys.stderr.isatty())
-    show = live if console.is_terminal else None
+    live = Live(console=shown, auto_refresh=False, redirect_stderr=sys.stderr.isatty())
+    show = live if shown.is_terminal else None
     with show or nullcontext():
         due, over_at = time.monotonic(), math.inf
         while True:
             now = time.monotonic()
+            if ending.take_hang_up():
+                reload(False)
             if ending.told or now >= until:
                 over_at = min(over_at, now)
             if now >= min(due, over_at):
@@ -169,8 +196,8 @@ def _watch(
                 systemd.tell(status)
                 logs.tell_folded()
                 if show is not None:
-                    parts = [table.render(status, now, console.width)]
-                    parts += [tape.render(console.width, console.height)] if tape is not None else []
+                    parts = [table.render(status, now, shown.width)]
+                    parts += [tape.render(shown.width, shown.height)] if tape is not None else []
                     show.update(Group(*parts), refresh=True)
                 elif tape is not None:
                     for line in tape.lines(now):
@@ -217,9 +244,9 @@ def check(config: Config) -> None:
         url = dict(feed.own.__rich_repr__())["url"] or "the venue's own"
         table.add_row(feed.name, feed.venue, str(url), ", ".join(placed), _shown(wanted))
     if settings.feeds:
-        _console().print(table)
+        console().print(table)
     counts = [_count(len(settings.feeds), "feed"), _count(lines, "line"), _count(topics, "topic")]
-    _console().print(f"{config}: no mistakes; {', '.join(counts)}.")
+    console().print(f"{config}: no mistakes; {', '.join(counts)}.")
 
 
 def _simulator_problems(feed: FeedSettings) -> tuple[str, ...]:
@@ -250,6 +277,10 @@ def _placed(feed: FeedSettings) -> dict[str, list[Topic]]:
     return placed
 
 
+def _lines(settings: Settings) -> int:
+    return sum(len(_placed(feed)) for feed in settings.feeds.values())
+
+
 def _shown(topics: list[Topic]) -> str:
     counts: dict[str, int] = {}
     for topic in topics:
@@ -272,26 +303,26 @@ def venues(
     """
     from actors.venues import VENUES
 
-    console = _console()
+    shown = console()
     if name is None:
         table = plain_table("venue", "about", "channels")
         for venue in VENUES.values():
             table.add_row(venue.name, venue.about, ", ".join(venue.channels))
-        console.print(table)
+        shown.print(table)
         return
     kind = VENUES[_known("NAME", name, VENUES)]
-    console.print(f"{kind.name}: {kind.about}\n")
-    console.print(_channels(kind), "")
+    shown.print(f"{kind.name}: {kind.about}\n")
+    shown.print(_channels(kind), "")
     settings = plain_table("key in [feeds.NAME]", "expected", "default")
     for field in structs.fields(kind.Settings):
         settings.add_row(field.encode_name, expected(field.type), _default(field))
-    console.print(settings, "")
+    shown.print(settings, "")
     for heading, rows in (("limit", kind.limits), ("environment variable", kind.variables)):
         if rows:
             table = plain_table(heading, "")
             for key, value in rows.items():
                 table.add_row(key, value)
-            console.print(table, "")
+            shown.print(table, "")
 
 
 def _channels(kind: type[Venue]) -> Table:
@@ -365,22 +396,47 @@ def sim(
 
 
 class Ending:
-    """Whether the process was told to end. A plain flag: a lock in a signal's handler may hang."""
+    """Whether the process was told to end, or to reload.
+
+    Plain flags: a lock in a signal's handler may hang.
+    """
 
     def __init__(self) -> None:
         self.told = False
+        self._hung_up = False
+        self._terminals = [number for number in (0, 1, 2) if os.isatty(number)]
+
+    def hear(self, number: int, _: FrameType | None) -> None:
+        if number in HANG_UP:
+            self._hung_up = True
+        else:
+            self.told = True
+            signal.signal(number, signal.SIG_DFL)
+
+    def take_hang_up(self) -> bool:
+        """Whether SIGHUP has come since. Where it means that the terminal is gone, it ends the process."""
+        hung_up, self._hung_up = self._hung_up, False
+        if hung_up and any(map(_is_gone, self._terminals)):
+            for number in HANG_UP:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+        return hung_up
+
+
+def _is_gone(terminal: int) -> bool:
+    try:
+        os.get_terminal_size(terminal)
+    except OSError:
+        return True
+    return False
 
 
 @contextmanager
-def _endings() -> Iterator[Ending]:
+def _endings(*others: signal.Signals) -> Iterator[Ending]:
     """Ctrl-C and SIGTERM ask for the end; asked a second time, the process ends there and then."""
     ending = Ending()
-
-    def tell(number: int, _: FrameType | None) -> None:
-        ending.told = True
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    wanted = (signal.SIGINT, signal.SIGTERM, *others)
+    before = {number: signal.signal(number, ending.hear) for number in wanted}
     try:
         yield ending
     finally:
@@ -400,8 +456,12 @@ def _settings(config: Path) -> Settings:
 
 
 def _told(error: ConfigError) -> int:
-    for problem in error.problems:
-        print(problem, file=sys.stderr)
+    return _complain(*error.problems)
+
+
+def _complain(*sentences: str) -> int:
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
     return 1
 
 
@@ -415,9 +475,3 @@ def _known(parameter: str, name: str, known: Mapping[str, Any]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _console() -> Console:
-    """For stdout as it is now. A pipe has no width: nothing is folded to one it does not have."""
-    console = Console(highlight=False, markup=False, emoji=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=160)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +21,7 @@ KEY = 16  # characters of a key that are shown in full
 STATE = 23  # characters; a column that grows and shrinks makes the others jump
 OTHERS = 35  # characters beside state, line and topics
 WIDE = 110  # columns of a terminal that has room for the last gap beside the rest
+PIPE = 10_000  # columns of what is no terminal
 COLOURS = {"live": "green", "backoff": "yellow", "paused": "blue", "failed": "bold red", "stopped": "dim"}
 
 
@@ -28,7 +29,7 @@ class StatusTable:
     """Turns one status after the other into a table. `now` is monotonic seconds."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, deque[tuple[float, int]]] = {}
+        self._rates = Rates()
 
     def render(self, status: Status, now: float, width: int = 120) -> RenderableType:
         """A row a line, none of them folded, and notes beneath."""
@@ -50,7 +51,7 @@ class StatusTable:
             table.add_row(
                 name,
                 Text(state(line), style=COLOURS.get(line.state, "cyan")),
-                f"{self._rate(name, line, now):,.0f}",
+                f"{self._rates.rate(name, line.counters.decoded, now):,.0f}",
                 topics(line.topics),
                 f"{line.counters.restored:,}/{line.counters.restarts:,}",
                 f"{line.counters.gaps:,}",
@@ -60,12 +61,22 @@ class StatusTable:
                 notes.append(Text(f"{name}: last gap {gap}", "dim", no_wrap=True, overflow="ellipsis"))
             if line.state == "failed" or (line.state == "backoff" and line.attempt > 1):
                 notes.append(Text(f"{name}: {cause(line)}", COLOURS[line.state]))
-        general = " · ".join([f"{status.name}: {status.state}", *_notes(status)])
+        general = " · ".join([f"{status.name}: {status.state}", *oddities(status)])
         return Group(table, *notes, Text(general, "dim", no_wrap=True, overflow="ellipsis"))
 
-    def _rate(self, name: str, line: LineStatus, now: float) -> float:
+
+class Rates:
+    """How many events a second, of each line, over a short while. `now` is monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, deque[tuple[float, int]]] = {}
+
+    def rate(self, name: str, count: int, now: float) -> float:
+        """`count` is all there were until now; fewer than last time: another process counts."""
         counts = self._counts.setdefault(name, deque())
-        counts.append((now, line.counters.decoded))
+        if counts and count < counts[-1][1]:
+            counts.clear()
+        counts.append((now, count))
         while len(counts) > 2 and counts[1][0] <= now - WINDOW:
             counts.popleft()
         (since, before), (until, after) = counts[0], counts[-1]
@@ -94,7 +105,7 @@ def summary(status: Status, seconds: float) -> Iterator[str]:
         yield f"  books balanced: {_sum(_line_book(lines.values()))}."
     else:
         yield from (f"  {sentence}" for sentence in wrong)
-    for note in _notes(status):
+    for note in oddities(status):
         yield f"  {note}."
 
 
@@ -199,6 +210,12 @@ def cause(line: LineStatus) -> str:
     return printable(f"{words}. {line.reason.advice}" if line.reason.advice else words)
 
 
+def console() -> Console:
+    """For stdout as it is now. A pipe has no width: nothing is folded to one it does not have."""
+    shown = Console(highlight=False, markup=False, emoji=False)
+    return shown if shown.is_terminal else Console(highlight=False, markup=False, emoji=False, width=PIPE)
+
+
 def plain_table(*headings: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for heading in headings:
@@ -206,7 +223,8 @@ def plain_table(*headings: str) -> Table:
     return table
 
 
-def _notes(status: Status) -> Iterator[str]:
+def oddities(status: Status) -> Iterator[str]:
+    """What else somebody should look at."""
     if status.quarantine.count:
         yield f"{_count(status.quarantine.count, 'message')} in quarantine"
     if status.dead_letters.count:

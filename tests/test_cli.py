@@ -24,6 +24,10 @@ from tests.test_table import line, status
 
 Invoke = Any
 DEMO = Path(__file__).parent.parent / "config" / "demo.toml"
+COMMANDS = ("run", "check", "venues", "sim")
+ASKING = (
+    "status", "tail", "journal", "quarantine", "letters", "restart", "pause", "resume", "reload",
+)  # fmt: skip
 posix = pytest.mark.skipif(os.name == "nt", reason="signals to a child differ there")
 
 
@@ -40,6 +44,8 @@ def config(tmp_path: Path) -> Path:
     file = tmp_path / "desk.toml"
     file.write_text(
         """
+        [service]
+        listen = "127.0.0.1:0"
         [feeds.a]
         venue = "desk"
         key = "k"
@@ -57,7 +63,7 @@ def rows(text: str) -> list[str]:
 def test_help_tells_of_every_command(linewarden: Invoke) -> None:
     told = linewarden("--help")
     assert told.exit_code == 0
-    for command in ("run", "check", "venues", "sim"):
+    for command in (*COMMANDS, *ASKING):
         assert f"  {command} " in told.stdout
         assert linewarden(command, "--help").exit_code == 0
     assert told.stdout.count("...") == 1  # [ARGS]...; no sentence is cut short

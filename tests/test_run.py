@@ -43,7 +43,7 @@ def ran(*arguments: object, environ: Mapping[str, str] = {}) -> subprocess.Compl
 
 
 def test_the_demo_dies_comes_back_and_says_so() -> None:
-    it = ran("run", DEMO, "--for", 8, "--tape")
+    it = ran("run", DEMO, "--no-service", "--for", 8, "--tape")
     assert it.returncode == 0
     market, _, summary = it.stdout.partition("demo ran for ")
     lost, restored = market.count("o2: line lost: "), market.count("o2: restored")
@@ -65,7 +65,7 @@ def test_the_demo_dies_comes_back_and_says_so() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("tape", [(), ("--tape",)], ids=["service", "tape"])
 def test_it_ends_when_told(number: signal.Signals, tape: tuple[str, ...]) -> None:
-    with child("run", str(DEMO), "--log-format", "json", *tape) as it:
+    with child("run", str(DEMO), "--no-service", "--log-format", "json", *tape) as it:
         assert it.stderr is not None
         heard = json.loads(it.stderr.readline())
         assert (heard["line"], heard["epoch"], heard["message"]) == ("o2", 1, "o2: live")
@@ -80,7 +80,7 @@ def test_a_line_that_stays_down_is_1_and_says_why(tmp_path: Path) -> None:
     with SimulatedO2() as gone:
         config = tmp_path / "desk.toml"
         config.write_text(f'[feeds.o2]\nvenue = "o2"\nurl = "{gone.url}"\n')
-    it = ran("run", config, "--for", 0.2)
+    it = ran("run", config, "--no-service", "--for", 0.2)
     assert it.returncode == 1
     assert re.fullmatch(r"o2 is not live: .*refused.*\.", it.stdout.splitlines()[-1])
 
@@ -105,6 +105,7 @@ def test_no_secret_is_in_any_output(tmp_path: Path) -> None:
         config.write_text(
             f"""
             [service]
+            listen = "127.0.0.1:0"
             token = "${{CANARY}}"
             [defaults.restart]
             initial = 0.05
@@ -133,7 +134,7 @@ def test_on_a_terminal_a_table_lives_and_stderr_goes_where_it_was_sent() -> None
 
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (30, 80))
-    command = [sys.executable, "-m", "actors", "run", str(DEMO), "--for", "1.5", "--tape"]
+    command = [sys.executable, "-m", "actors", "run", str(DEMO), "--no-service", "--for", "1.5", "--tape"]
     environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     with subprocess.Popen(
         command,

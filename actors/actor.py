@@ -20,11 +20,22 @@ from msgspec import Struct
 from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, _ActorStop
 
-from actors.messages import AreYouThere, ChildAnswered, ChildExited, Crashed, Reason, Stopped
+from actors.messages import (
+    AreYouThere,
+    ChildAnswered,
+    ChildExited,
+    Crashed,
+    EventsReceived,
+    KeeperStarted,
+    Reason,
+    Stopped,
+)
 
 log = logging.getLogger("actors")
 
 Queue = queue.SimpleQueue[Envelope[Any]]
+
+NOT_AGAIN = (_ActorStop, AreYouThere, KeeperStarted, EventsReceived, ProxyCall)
 
 
 class DeadLetter(Struct, frozen=True):
@@ -41,7 +52,7 @@ class DeadLetters:
     def __init__(self, keep: int = 50) -> None:
         self.count = 0
         self._newest: deque[DeadLetter] = deque(maxlen=keep)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may add one in the middle of another
 
     def add(self, to: str, message: object, why: str) -> None:
         with self._lock:
@@ -77,9 +88,11 @@ class Mailbox:
     def __init__(self, role: str, dead_letters: DeadLetters) -> None:
         self.role = role
         self._dead_letters = dead_letters
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler, or the garbage collector, may speak in the middle of a put.
+        self._lock = threading.RLock()
         self._queue: Queue = queue.SimpleQueue()
         self._lease: Lease | None = None
+        self._again: Envelope[Any] | None = None  # was in a dead keeper's hand, and is read once more
         self._closed: BaseException | None = None
 
     def put(self, envelope: Envelope[Any]) -> None:
@@ -95,13 +108,28 @@ class Mailbox:
         with self._lock:
             former, self._queue = self._queue, queue.SimpleQueue()
             self._queue.put(Envelope(first))
+            if self._lease is not None:
+                self._lease.revoked = True
+                self._hand_on(self._lease.in_hand)
             for envelope in _drain(former):
                 self._queue.put(envelope)
             former.put(Envelope(_ActorStop()))
-            if self._lease is not None:
-                self._lease.revoked = True
             self._lease = Lease(self, self._queue)
             return self._lease
+
+    def _hand_on(self, envelope: Envelope[Any] | None) -> None:
+        """What a keeper had in hand when it died is read once more; what kills two is given up.
+
+        A batch of events is not: streams may have their part of it already, and it is marked as lost.
+        """
+        former, self._again = self._again, None
+        if envelope is None or isinstance(envelope.message, NOT_AGAIN):
+            return
+        if envelope is former:
+            self._dead_letters.add(self.role, envelope.message, "two keepers died of it")
+            return
+        self._again = envelope
+        self._queue.put(envelope)
 
     def stop_reader(self) -> None:
         """Whoever reads this ends behind the mail there is."""
@@ -122,8 +150,14 @@ class Lease:
 
     def __init__(self, mailbox: Mailbox, letters: Queue) -> None:
         self.put = mailbox.put
-        self.get = letters.get
+        self._letters = letters
+        self.in_hand: Envelope[Any] | None = None  # the last letter taken; None: it was dealt with
         self.revoked = False  # the role has gone to another
+
+    def get(self) -> Envelope[Any]:
+        self.in_hand = None
+        self.in_hand = envelope = self._letters.get()
+        return envelope
 
     def empty(self) -> bool:
         return True  # the teardown of a keeper must not empty the mailbox of its role
@@ -159,14 +193,20 @@ class Address:
     def __init__(self, role: str, dead_letters: DeadLetters) -> None:
         self.role = role
         self._dead_letters = dead_letters
-        self._put: Callable[[Envelope[Any]], None] | None = None
+        self._target: tuple[Callable[[Envelope[Any]], None] | None, int] = (None, 0)
 
-    def point(self, put: Callable[[Envelope[Any]], None] | None) -> None:
-        self._put = put
+    def point(self, put: Callable[[Envelope[Any]], None] | None, life: int = 0) -> None:
+        """`life` is the number of the one that is pointed at, where its lives are told apart."""
+        self._target = put, life
 
-    def tell(self, message: Any) -> None:
-        """Returns at once; what nobody is there to read becomes a dead letter."""
-        put = self._put
+    def tell(self, message: Any, life: int | None = None) -> None:
+        """Returns at once; what nobody is there to read becomes a dead letter.
+
+        What is meant for one `life` is not told to another: it is dropped, as a past epoch's report is.
+        """
+        put, present = self._target
+        if life is not None and life != present:
+            return
         if put is None:
             self._dead_letters.add(self.role, message, "nobody there")
         else:
@@ -175,7 +215,7 @@ class Address:
     def ask(self, message: Any) -> pykka.Future[Any]:
         future: pykka.Future[Any] = pykka.ThreadingFuture()
         envelope = Envelope(message, reply_to=future)
-        put = self._put
+        put, _ = self._target
         if put is None:
             refuse(envelope, None, self.role, self._dead_letters)
         else:
@@ -190,9 +230,9 @@ class Voice(Address):
         super().__init__(address.role, address._dead_letters)
         self._address, self._lease = address, lease
 
-    def tell(self, message: Any) -> None:
+    def tell(self, message: Any, life: int | None = None) -> None:
         if not self._lease.revoked:
-            self._address.tell(message)
+            self._address.tell(message, life)
 
 
 class Answer(pykka.ThreadingFuture[Any]):
@@ -298,7 +338,12 @@ class Actor(pykka.ThreadingActor):
         return self._thread
 
     def exit(self, reason: Reason) -> None:
-        """End after the message at hand, for this reason. Mail behind it is not read."""
+        """End after the message at hand, for this reason. Mail behind it is not read.
+
+        The first reason counts: what comes of the ending itself is no other.
+        """
+        if self.actor_stopped.is_set():
+            return
         self._ending = reason
         self._stop()
 

@@ -129,9 +129,12 @@ class Children:
             if line.session_open and line.child is not None:
                 self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
 
-    def _rhythm(self, name: str) -> Rhythm:
-        """Called on the heartbeat's thread: reads what never changes, and the ledger's places."""
-        spec = self._lines[name].spec
+    def _rhythm(self, name: str) -> Rhythm | None:
+        """Called on the heartbeat's thread, with what is wanted of the line now; None: it is gone."""
+        line = self._lines.get(name)
+        if line is None:
+            return None
+        spec = line.spec
         own = spec.venue.ping_interval if spec.venue_ping_interval is None else spec.venue_ping_interval
         stale_after = {
             topic: seconds
@@ -169,7 +172,7 @@ class Children:
             heartbeat=self._roles.named("heartbeat"),
             timers=self._timers,
         )
-        self._roles.connection(line.name).point(inbox.put)
+        self._roles.connection(line.name).point(inbox.put, epoch)
         try:
             return Child(connection.launch(), inbox)
         except RuntimeError:  # no thread to be had

@@ -50,7 +50,7 @@ from actors.messages import (
     TopicsSettled,
     VenueComplained,
 )
-from actors.rules.quarantine import Quarantine as Jail
+from actors.quarantine import Quarantine as Jail
 from actors.rules.routes import Flow
 from actors.rules.session import (
     Announce,
@@ -264,7 +264,7 @@ class Connection(Actor):
         elif frames:
             self._hear(frames)
         violation = self._frames.violation
-        if violation is not None:
+        if violation is not None and not self.actor_stopped.is_set():
             self._close(
                 violation.code, Retryable(f"the venue broke the protocol: {violation.text}", "protocol")
             )
@@ -284,6 +284,8 @@ class Connection(Actor):
             if data:
                 self._hear(data)
                 data = []
+            if self.actor_stopped.is_set():  # the venue said why, and its close frame says less
+                return
             if opcode == PING:
                 self._send_frame(PONG, payload)
             elif opcode == PONG:

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from msgspec import Struct
+
 from actors.actor import Actor, Address, DeadLetters, Inbox
 from actors.events import Marker
 from actors.messages import (
@@ -51,6 +53,13 @@ Hears = (
 )
 
 
+class Hold(Struct, frozen=True):
+    """A line that a full stream makes wait: which timer ends it, and in which of its lives."""
+
+    turn: int
+    epoch: int
+
+
 class Dispatcher(Actor):
     """Routes, and the overflow policy of streams. What it keeps is lent to it: `routes`, `seen`."""
 
@@ -78,7 +87,7 @@ class Dispatcher(Actor):
         self._connections = connection
         self._block_limit = block_limit  # of a line, seconds
         self._timers = timers
-        self._holding: dict[tuple[int, str], int] = {}  # a stream and a line that it holds: the turn
+        self._holding: dict[tuple[int, str], Hold] = {}  # a stream and a line that it holds
         self._turn = incarnation << 32  # a former keeper's timers are still about, with turns of its own
 
     def on_receive(self, message: Hears) -> None:
@@ -100,13 +109,16 @@ class Dispatcher(Actor):
                 self._resync(self._routes.attach(stream, topics))
             case Detach(stream=stream_id, topics=topics):
                 self._tell(self._routes.detach(stream_id, topics, self._now_ns()))
-                self._let_go(stream_id)
+                if stream_id not in self._routes.inlets:
+                    self._let_go(stream_id)
             case TopicsPlaced(line=line, topics=topics):
                 self._routes.place(line, topics)
             case TopicsLifted(line=line, topics=topics):
                 self._routes.lift(line, topics)
+                for topic in topics:
+                    self._seen.pop(topic, None)
             case LineStarted(line=line, epoch=epoch, flow=flow):
-                self._routes.line(line).flows[epoch] = flow
+                self._routes.line(line).flows = {epoch: flow}  # lives that never upgraded tell no end
             case LineChanged():
                 self._line_changed(message)
             case BlockOverdue(stream=stream_id, turn=turn):
@@ -133,7 +145,7 @@ class Dispatcher(Actor):
             holds = inlet.put(pairs, batch.received_ns, batch.epoch, arrival)
             routes.served.add(inlet.id)
             if holds and (inlet.id, batch.line) not in self._holding:
-                self._hold(inlet.id, batch.line)
+                self._hold(inlet.id, batch.line, batch.epoch)
         book.routed += routed
         book.unrouted += len(batch.pairs) - routed
         self._put_down(batch, flow)
@@ -164,7 +176,7 @@ class Dispatcher(Actor):
         flow.done += len(batch.pairs)
         if flow.waiting:
             flow.waiting = False
-            self._connection(batch.line).tell(ResumeReading(FLOW))
+            self._connection(batch.line).tell(ResumeReading(FLOW), batch.epoch)
 
     def _take_over(self) -> None:
         """What a former keeper had in hand when it died is lost: counted, and marked in its place."""
@@ -190,7 +202,8 @@ class Dispatcher(Actor):
         routes = self._routes
         if inlet.holds:
             for line in routes.lines_of(inlet.id):
-                self._hold(inlet.id, line)
+                for epoch in routes.line(line).flows:
+                    self._hold(inlet.id, line, epoch)
         elif inlet.stream.queued < inlet.stream.capacity:
             if inlet.stream.policy == "block":
                 for line in routes.lines_of(inlet.id):
@@ -202,15 +215,15 @@ class Dispatcher(Actor):
 
     # ── full streams ──
 
-    def _hold(self, stream: int, line: str) -> None:
+    def _hold(self, stream: int, line: str, epoch: int) -> None:
         """A full stream that may not drop makes its line wait, for `block_limit` at most."""
         self._turn += 1
-        self._holding[stream, line] = self._turn
-        self._connection(line).tell(PauseReading(stream))
+        self._holding[stream, line] = Hold(self._turn, epoch)
+        self._connection(line).tell(PauseReading(stream), epoch)
         self._timers.send_after(self._block_limit(line), self._address, BlockOverdue(stream, self._turn))
 
     def _block_overdue(self, stream: int, turn: int) -> None:
-        if turn not in (held for (holder, _), held in self._holding.items() if holder == stream):
+        if turn not in (held.turn for (holder, _), held in self._holding.items() if holder == stream):
             return
         if (inlet := self._routes.inlets.get(stream)) is not None:
             inlet.overflow()
@@ -225,8 +238,8 @@ class Dispatcher(Actor):
 
     def _let_go(self, stream: int) -> None:
         for holder, line in [key for key in self._holding if key[0] == stream]:
-            del self._holding[holder, line]
-            self._connection(line).tell(ResumeReading(stream))
+            held = self._holding.pop((holder, line))
+            self._connection(line).tell(ResumeReading(stream), held.epoch)
 
     def _resync(self, topics: Iterable[Any]) -> None:
         topics = tuple(topics)

@@ -77,7 +77,7 @@ class Heartbeat(Actor):
         dead_letters: DeadLetters,
         *,
         address: Address,
-        rhythm: Callable[[str], Rhythm],
+        rhythm: Callable[[str], Rhythm | None],
         seen: Mapping[Topic, float],
         connection: Callable[[str], Address],
         timers: Timers,
@@ -116,9 +116,9 @@ class Heartbeat(Actor):
             case PongOverdue(beat=beat):
                 if watch.beats.overdue(beat):
                     overdue = EndIfSilent(beat, watch.rhythm.pong_timeout)
-                    self._connection(message.line).tell(overdue)
+                    self._connection(message.line).tell(overdue, watch.epoch)
             case VenueBeatDue():
-                self._connection(message.line).tell(SendVenuePing())
+                self._connection(message.line).tell(SendVenuePing(), watch.epoch)
                 self._after(watch.rhythm.venue_ping_interval, message)
             case StaleDue():
                 self._look_for_stale(watch, message)
@@ -134,6 +134,8 @@ class Heartbeat(Actor):
     def _begin(self, opened: SessionOpened) -> None:
         line, epoch = opened.line, opened.epoch
         rhythm = self._rhythm(line)
+        if rhythm is None:  # the line has gone meanwhile
+            return
         self._number += 1
         number = self._number
         self._watches[line] = Watch(number, epoch, self._timers.clock.monotonic(), rhythm)
@@ -147,7 +149,7 @@ class Heartbeat(Actor):
     def _beat(self, watch: Watch, due: BeatDue) -> None:
         if watch.beats.may_beat:
             beat = watch.beats.beat()
-            self._connection(due.line).tell(SendPing(beat))
+            self._connection(due.line).tell(SendPing(beat), watch.epoch)
             overdue = PongOverdue(due.line, due.epoch, watch.number, beat)
             self._after(watch.rhythm.pong_timeout, overdue)
         self._after(watch.rhythm.ping_interval, due)

@@ -360,6 +360,7 @@ class AwaitLive(Struct, frozen=True):
 
     target: str | None
     done: Future[bool]
+    until: float  # monotonic seconds: after that nobody waits
 
 
 class StopAll(Struct, frozen=True):
@@ -416,6 +417,7 @@ class AwaitAnswers(Struct, frozen=True):
 
     topics: tuple[Topic, ...]
     done: Future[dict[Topic, SubscriptionState]]
+    until: float  # monotonic seconds: after that nobody waits
 
 
 class ReplayNext(Report, frozen=True):

@@ -153,8 +153,8 @@ class Registry(Actor):
             if line is not None:
                 by_line.setdefault(line, []).append(topic)
         for line, lifted in by_line.items():
-            if self._ledger.open_epochs(line):
-                self._connection(line).tell(SendUnsubscriptions(tuple(lifted)))
+            for epoch in self._ledger.open_epochs(line):
+                self._connection(line).tell(SendUnsubscriptions(tuple(lifted)), epoch)
             self._dispatcher.tell(TopicsLifted(line, tuple(lifted)))
             for epoch in self._ledger.open_epochs(line):
                 self._weigh(line, epoch)
@@ -172,7 +172,7 @@ class Registry(Actor):
         if (line, epoch) not in self._pacing:
             batch = self._ledger.next_batch(line, epoch, self._pacing_of(line).batch)
             if batch:
-                self._connection(line).tell(SendSubscriptions(batch))
+                self._connection(line).tell(SendSubscriptions(batch), epoch)
                 self._expect_answers(line, epoch, batch)
                 self._rest(line, epoch)
         self._weigh(line, epoch)
@@ -206,23 +206,23 @@ class Registry(Actor):
         channels = self._spec(line).venue.channels
         overdue = self._ledger.overdue(line, epoch, report.topics, report.turn)
         if overdue.give_up:
-            self._end(line, overdue.give_up)
+            self._end(line, epoch, overdue.give_up)
             return
         silent = [topic for topic in overdue.ask_again if not channels[topic.channel].acknowledged]
         if changed := self._ledger.confirm(line, epoch, silent, assumed=True):
             self._dispatcher.tell(TopicsSettled(line, epoch, changed))
         again = tuple(topic for topic in overdue.ask_again if topic not in silent)
         if again:
-            self._connection(line).tell(SendUnsubscriptions(again))
-            self._connection(line).tell(SendSubscriptions(again))
+            self._connection(line).tell(SendUnsubscriptions(again), epoch)
+            self._connection(line).tell(SendSubscriptions(again), epoch)
             self._ledger.asked_again(line, epoch, again)
             self._expect_answers(line, epoch, again)
         self._weigh(line, epoch)
 
-    def _end(self, line: str, topics: tuple[Topic, ...]) -> None:
+    def _end(self, line: str, epoch: int, topics: tuple[Topic, ...]) -> None:
         more = f" and {len(topics) - 1} more" if len(topics) > 1 else ""
         text = f"the venue did not answer the subscription to {topics[0]}{more}, asked twice"
-        self._connection(line).tell(EndConnection(Retryable(text, "ack_timeout")))
+        self._connection(line).tell(EndConnection(Retryable(text, "ack_timeout")), epoch)
 
     def _resync(self, topics: Iterable[Topic]) -> None:
         """Start confirmed topics anew; what is being asked for already starts anew anyway."""
@@ -235,7 +235,7 @@ class Registry(Actor):
             for epoch in self._ledger.open_epochs(line):
                 self._ledger.resent(line, epoch, wanted)
                 self._weigh(line, epoch)
-            self._connection(line).tell(ResyncTopics(tuple(wanted)))
+                self._connection(line).tell(ResyncTopics(tuple(wanted)), epoch)
 
     # ── whether a line is settled ──
 
@@ -253,6 +253,8 @@ class Registry(Actor):
         self._waiters = [waiter for waiter in self._waiters if not self._told_answers(waiter)]
 
     def _told_answers(self, waiter: AwaitAnswers) -> bool:
+        if self._timers.clock.monotonic() > waiter.until:  # it waits no longer
+            return True
         states = self._states(waiter.topics)
         answered = all(state.state in {"confirmed", "rejected"} for state in states.values())
         if answered:

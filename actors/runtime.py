@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import itertools
 import logging
+import math
 import os
 import random
 import threading
@@ -19,7 +21,15 @@ import pykka
 
 from actors import stream as streams
 from actors.actor import DeadLetters, Mailbox
-from actors.errors import ForkError, LinewardenError, NotLive, RuntimeStopped, SubscribeError, Timeout
+from actors.errors import (
+    ForkError,
+    LinewardenError,
+    NotLive,
+    RuntimeStopped,
+    StreamClosed,
+    SubscribeError,
+    Timeout,
+)
 from actors.events import Option, Received, SubscriptionState, Topic
 from actors.messages import (
     Attach,
@@ -44,6 +54,7 @@ from actors.supervisor import Supervisor
 from actors.tree import FeedSpec, Roles
 from actors.venues.channel import ChannelOf
 from actors.wire.connect import Dial
+from actors.wire.tcp import lookups
 from actors.wire.timers import ThreadTimers, Timers
 
 if TYPE_CHECKING:
@@ -92,7 +103,7 @@ class Runtime:
         self._streams: dict[int, Stream[Any]] = {}
         self._handlers: dict[int, threading.Thread] = {}
         self._ids = itertools.count(1)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
         self._ended: str | None = None  # why
         self._dead_letters = DeadLetters()
         self._roles = Roles(self._dead_letters)
@@ -111,10 +122,11 @@ class Runtime:
             on_end=_weakly(self),
         )
         self._proxy: pykka.ActorProxy[Supervisor] = self._supervisor.launch().actor_ref.proxy()
-        # A runtime that nobody holds any more, nor an open stream of it, gives its connections back: a
-        # venue may have one slot an account, and a forgotten runtime must not sit in it.
-        weakref.finalize(self, _abandon, self._roles).atexit = False
-        atexit.register(_stop_at_exit, weakref.ref(self))
+        # A runtime that nobody holds any more, nor a stream of it that was not closed, gives its
+        # connections back: a venue may have one slot an account, and it must not sit in it.
+        weakref.finalize(self, _abandon, self._roles, self._simulators).atexit = False
+        self._at_exit = functools.partial(_stop_at_exit, weakref.ref(self))
+        atexit.register(self._at_exit)
 
     # ── subscribing ──
 
@@ -195,6 +207,7 @@ class Runtime:
         )
         with self._lock:
             self._check()
+            self._spec_of(feed)  # a reload may have removed it
             self._streams[stream.id] = stream
         try:
             self._want(stream, topics)
@@ -263,15 +276,24 @@ class Runtime:
             NotLive: `timeout` seconds are over, or a line has failed for good; with the reasons.
             RuntimeStopped: the runtime ended meanwhile.
         """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        live = self._is_live(target, deadline)
+        while live is None and time.monotonic() < deadline:  # asked anew: the runtime may have ended
+            live = self._is_live(target, deadline)
+        if not live:
+            raise NotLive(self._not_live(target))
+
+    def _is_live(self, target: str | None, deadline: float) -> bool | None:
+        """True, or False: it never will be by itself; None: not yet."""
         self._check()
+        seconds = max(0.0, min(deadline - time.monotonic(), LOOK_AGAIN))
         done: pykka.Future[bool] = pykka.ThreadingFuture()
-        self._roles.named("supervisor").tell(AwaitLive(target, done))
+        until = self._supervisor._clock.monotonic() + seconds
+        self._roles.named("supervisor").tell(AwaitLive(target, done, until))
         try:
-            if done.get(timeout=timeout):
-                return
+            return done.get(timeout=seconds)
         except pykka.Timeout:
-            pass
-        raise NotLive(self._not_live(target))
+            return None
 
     def reload(self, config: str | Path | Mapping[str, Any] | Settings, *, plan_only: bool = False) -> Plan:
         """Bring the feeds in line with another config; what did not change keeps its sockets.
@@ -293,7 +315,9 @@ class Runtime:
             for name, feed in new.feeds.items()
             if name in (*added, *plan.feeds("reconnected"), *plan.feeds("adjusted"))
         }
-        with self._lock:
+        kept = {name: spec for name, spec in self._specs.items() if name not in removed}
+        with self._lock:  # from here on nobody subscribes to what goes
+            self._specs = kept
             leaving = [stream for stream in self._streams.values() if stream.feed in removed]
         for stream in leaving:
             self._leave(stream)
@@ -303,7 +327,6 @@ class Runtime:
             changed={name: spec for name, spec in specs.items() if name not in added},
             reconnect=plan.feeds("reconnected"),
         ).get(timeout=CALL)
-        kept = {name: spec for name, spec in self._specs.items() if name in new.feeds}
         self._specs, self.settings = kept | specs, new
         for feed in [feed for feed in self._simulators if feed not in new.feeds]:
             self._simulators.pop(feed).stop()
@@ -321,7 +344,8 @@ class Runtime:
         left = self._stop_supervisor(timeout, deadline)
         while self._simulators:
             self._simulators.popitem()[1].stop()
-        return (*left, *self._join_handlers(deadline))
+        atexit.unregister(self._at_exit)
+        return (*left, *self._join_threads(deadline))
 
     def __enter__(self) -> Runtime:
         return self
@@ -400,48 +424,56 @@ class Runtime:
 
     def _want(self, stream: Stream[Any], topics: tuple[Topic, ...]) -> None:
         """Routes first, so that a snapshot cannot come before somebody waits for it."""
-        stream._set_topics(tuple(dict.fromkeys((*stream._topics, *topics))))
-        self._ask("dispatcher", Attach(stream, topics))
-        self._ask("registry", Subscribe(stream.id, topics))
+        with stream.changing:
+            if stream.id not in self._streams:
+                raise StreamClosed("closed by its reader")
+            stream._set_topics(tuple(dict.fromkeys((*stream._topics, *topics))))
+            self._ask("dispatcher", Attach(stream, topics))
+            self._ask("registry", Subscribe(stream.id, topics))
 
     def _unwant(self, stream: Stream[Any], topics: tuple[Topic, ...]) -> None:
-        stream._set_topics(tuple(topic for topic in stream._topics if topic not in topics))
-        self._roles.named("registry").tell(Unsubscribe(stream.id, topics))
-        self._roles.named("dispatcher").tell(Detach(stream.id, topics))
+        with stream.changing:
+            stream._set_topics(tuple(topic for topic in stream._topics if topic not in topics))
+            self._roles.named("registry").tell(Unsubscribe(stream.id, topics))
+            self._roles.named("dispatcher").tell(Detach(stream.id, topics))
 
     def _leave(self, stream: Stream[Any]) -> None:
         """Its feed is removed."""
-        with self._lock:
+        with stream.changing:
             self._streams.pop(stream.id, None)
-        self._unwant(stream, stream._topics)
+            self._unwant(stream, stream._topics)
         stream.end(f"feed {stream.feed} was removed from the config", quiet=False)
 
     def _close(self, stream: Stream[Any]) -> None:
-        with self._lock:
-            known = self._streams.pop(stream.id, None)
-        if known is not None:
-            self._unwant(stream, stream._topics)
+        with stream.changing:
+            if self._streams.pop(stream.id, None) is not None:
+                self._unwant(stream, stream._topics)
+        self._handlers.pop(stream.id, None)
         stream.end("closed by its reader", quiet=True)
 
     def _await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float) -> None:
         """Wait until every topic is confirmed or rejected."""
         deadline = time.monotonic() + wait
         states = self._answers(topics, wait)
-        while not states and time.monotonic() < deadline:  # asked anew: a registry may have died
+        while states is None and time.monotonic() < deadline:  # asked anew: a registry may have died
             states = self._answers(topics, deadline - time.monotonic())
-        states = states or self._states(topics)
+        states = self._states(topics) if states is None else states
+        if stream.closed:
+            raise StreamClosed("closed by its reader")
         if any(state.state != "confirmed" for state in states.values()):
             raise SubscribeError(_unconfirmed(states), stream, states)
 
-    def _answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState]:
-        """The states of these topics once all are answered; nothing if that takes too long."""
+    def _answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState] | None:
+        """The states of these topics once all are answered; None: that takes too long."""
         self._check()
         done: pykka.Future[dict[Topic, SubscriptionState]] = pykka.ThreadingFuture()
-        self._roles.named("registry").tell(AwaitAnswers(topics, done))
+        seconds = max(0.0, min(seconds, LOOK_AGAIN))
+        until = self._supervisor._clock.monotonic() + seconds
+        self._roles.named("registry").tell(AwaitAnswers(topics, done, until))
         try:
-            return done.get(timeout=max(0.0, min(seconds, LOOK_AGAIN)))
+            return done.get(timeout=seconds)
         except pykka.Timeout:
-            return {}
+            return None
 
     def _states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]:
         return cast("dict[Topic, SubscriptionState]", self._ask("registry", ReadStates(tuple(topics))))
@@ -493,11 +525,13 @@ class Runtime:
         for stream in ending:
             stream.end(reason, quiet=wanted)
 
-    def _join_handlers(self, deadline: float) -> tuple[str, ...]:
-        handlers = [thread for thread in self._handlers.values() if thread is not threading.current_thread()]
-        for thread in handlers:
+    def _join_threads(self, deadline: float) -> tuple[str, ...]:
+        """What may be left: a handler that does not return, or a DNS look-up."""
+        me = threading.current_thread()
+        threads = [thread for thread in (*self._handlers.values(), *lookups()) if thread is not me]
+        for thread in threads:
             thread.join(_left(deadline))
-        return tuple(thread.name for thread in handlers if thread.is_alive())
+        return tuple(thread.name for thread in threads if thread.is_alive())
 
     def _check(self) -> None:
         if os.getpid() != self._pid:
@@ -592,8 +626,11 @@ def _left(deadline: float) -> float:
     return max(0.0, deadline - time.monotonic())
 
 
-def _abandon(roles: Roles) -> None:
+def _abandon(roles: Roles, simulators: Mapping[str, Simulator]) -> None:
+    """From the garbage collector: tells, and waits for nobody."""
     roles.named("supervisor").tell(StopAll(CALL, pykka.ThreadingFuture()))
+    for simulator in simulators.values():
+        threading.Thread(target=simulator.stop, name="simulator/stop", daemon=True).start()
 
 
 def _stop_at_exit(reference: weakref.ref[Runtime]) -> None:

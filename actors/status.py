@@ -9,10 +9,10 @@ from msgspec import Struct
 from actors.actor import DeadLetter
 from actors.events import Gap, SubscriptionState
 from actors.messages import Crashed, Fatal, Reason, Retryable, Slow
+from actors.quarantine import Quarantined
 from actors.rules.books import StreamStatus
 from actors.rules.journal import Ending
 from actors.rules.liveness import Health
-from actors.rules.quarantine import Quarantined
 
 LineState = Literal[
     "connecting", "logging_in", "subscribing", "live", "backoff", "paused", "failed", "stopped"

@@ -88,6 +88,7 @@ class Stream(Generic[Event]):
         self._quiet = False  # the end was asked for: iteration just stops
         self._passed: deque[Gap] = deque(maxlen=KEPT_GAPS)
         self._home = _Process.here
+        self.changing = threading.RLock()  # held while its topics change
         self.handler_errors = 0  # how often a handler of `Runtime.on` raised
 
     # ── reading ──

@@ -148,6 +148,7 @@ class Supervisor(Actor):
             line.state = "paused"  # at once: whoever asks next is not told of the life that is ending
             self._cancel_retry(line)
             if line.child is not None:
+                line.pausing = True
                 self._roles.connection(line.name).tell(EndConnection(Stopped("paused")))
             else:
                 self._rest(line)
@@ -355,7 +356,8 @@ class Supervisor(Actor):
             line.total = self._totals.get(name, line.total)
             self._lines[name] = line
         line.removed = False
-        self._adjust(line, self._feeds[feed], anew=False)
+        if line.spec is not self._feeds[feed]:
+            self._adjust(line, self._feeds[feed], anew=False)
         return line
 
     def _drop_line(self, line: LineRecord) -> None:
@@ -365,8 +367,10 @@ class Supervisor(Actor):
 
     def _need(self, feed: str, name: str) -> None:
         """A connection that is just being closed is followed by a new one as soon as it has ended."""
+        if feed not in self._feeds:  # removed, while the registry was asking
+            return
         line = self._add_line(name, feed)
-        if line.child is None and line.retry_at is None and line.state in {"stopped", "connecting"}:
+        if line.state == "stopped" and line.child is None:
             self._start_line(line)
 
     def _let_go(self, name: str) -> None:
@@ -413,6 +417,9 @@ class Supervisor(Actor):
         was_live, line.live_at = line.live_at is not None, None
         if line.upgraded:
             self._tell_streams(line, "disconnected", reason)
+        if line.pausing:  # also where it has been resumed already: the streams were promised a pause
+            line.pausing = False
+            self._rest(line)
         if line.removed:
             self._log(line, logging.INFO, "nobody needs it any more; closed")
             self._drop_line(line)
@@ -420,9 +427,7 @@ class Supervisor(Actor):
             line.state = "stopped"
         elif line.again:
             self._start_line(line)
-        elif line.paused:
-            self._rest(line)
-        else:
+        elif not line.paused:
             self._obey(line, verdict, reason, was_live)
 
     def _enter_in_journal(self, line: LineRecord, reason: Reason) -> None:
@@ -533,6 +538,8 @@ class Supervisor(Actor):
         self._waiters = [waiter for waiter in self._waiters if not self._told(waiter)]
 
     def _told(self, waiter: AwaitLive) -> bool:
+        if self._clock.monotonic() > waiter.until:  # it waits no longer
+            return True
         try:
             lines = list(self._lines.values()) if waiter.target is None else self._targets(waiter.target)
         except LinewardenError as error:

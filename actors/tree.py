@@ -13,10 +13,10 @@ from actors.connection import Gauges
 from actors.events import Topic
 from actors.heartbeat import Watch
 from actors.messages import ChildExited, Reason
+from actors.quarantine import Quarantine
 from actors.rules.journal import Journal
 from actors.rules.ledger import Ledger
 from actors.rules.liveness import Recent
-from actors.rules.quarantine import Quarantine
 from actors.rules.restarts import RestartPolicy, Restarts
 from actors.rules.routes import Flow, Routes
 from actors.rules.venue import Pacing, Venue
@@ -52,7 +52,7 @@ class Roles:
     def __init__(self, dead_letters: DeadLetters) -> None:
         self._dead_letters = dead_letters
         self._addresses: dict[str, Address] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.mailboxes = {role: Mailbox(role, dead_letters) for role in WORKERS}
         for role, mailbox in self.mailboxes.items():
             self.named(role).point(mailbox.put)
@@ -135,6 +135,7 @@ class LineRecord:
         self.retry_at: float | None = None
         self.turn = 0  # of the retry timer
         self.paused = False
+        self.pausing = False  # paused, and the connection has not ended yet
         self.removed = False
         self.again = False  # start anew as soon as the present connection has ended
         self.told_failed = False

@@ -103,13 +103,19 @@ class Door:
         self.reached, self.opened = threading.Event(), threading.Event()
 
     def __call__(self, _: Worker) -> None:
+        if self.reached.is_set():  # a second keeper reads it again
+            return
         self.reached.set()
         assert self.opened.wait(10)
 
 
-def crash(error: BaseException) -> Callable[[Worker], None]:
+def crash(error: BaseException, times: int = 1) -> Callable[[Worker], None]:
+    """Kills so many keepers; who reads it after them lives."""
+    left = iter(range(times))
+
     def run(_: Worker) -> None:
-        raise error
+        if next(left, None) is not None:
+            raise error
 
     return run
 
@@ -126,6 +132,20 @@ def test_mail_is_kept_between_two_keepers(theatre: Theatre) -> None:
     heard = [word for word in theatre.words(6) if word[1] != "cleanup"]
     assert heard == [(1, "hello"), (2, "hello"), (2, "one"), (2, "two"), (2, "three")]
     assert theatre.dead_letters.count == 0
+
+
+def test_what_a_keeper_died_of_is_read_once_more(theatre: Theatre) -> None:
+    theatre.play()
+    for times, dead_letters in ((1, 0), (2, 1)):
+        theatre.tell(crash(ValueError("bug"), times))
+        for _ in range(times):
+            theatre.report()
+            theatre.play()
+        theatre.tell("served")
+        while theatre.heard.get(timeout=10)[1] != "served":
+            pass
+        assert theatre.dead_letters.count == dead_letters
+    assert theatre.why() == ["two keepers died of it"]
 
 
 def test_a_revoked_keeper_gets_no_mail_and_ends(theatre: Theatre) -> None:
@@ -376,7 +396,7 @@ def test_an_inbox_that_fails_is_a_death_like_any_other(theatre: Theatre) -> None
     class Torn(Lease):
         def __init__(self, mailbox: Mailbox) -> None:
             self.put = mailbox.put
-            self.get = self._fail  # type: ignore[assignment]
+            self.get = self._fail  # type: ignore[method-assign]
 
         def _fail(self) -> Any:
             raise OSError("torn")

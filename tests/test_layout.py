@@ -76,6 +76,6 @@ def test_simulators_are_the_other_end_and_share_no_rules(path: Path) -> None:
 
 
 def test_status_knows_what_it_shows() -> None:
-    allowed = {*WORDS, "actors.rules", "actors.actor.DeadLetter"}
+    allowed = {*WORDS, "actors.rules", "actors.actor.DeadLetter", "actors.quarantine.Quarantined"}
     (path,) = files("status.py")
     assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []

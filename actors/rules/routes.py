@@ -215,7 +215,7 @@ class Routes:
         for topic in topics:
             since = book.blind.pop(topic, None)
             if since is not None:
-                book.gap(Gap(topic, "disconnect", None, since, now_ns, epoch))
+                book.gap(Gap(topic, "disconnect", None, since, max(since, now_ns), epoch))
                 book.blind_time.setdefault(topic, BlindTime()).add(since, now_ns)
         streams: dict[int, list[Topic]] = {}
         for topic in topics:
@@ -241,7 +241,7 @@ class Routes:
         for topic in settled:
             since = self.blind.pop((stream, topic), None)
             if since is not None:
-                yield inlet, Gap(topic, "disconnect", None, since, now_ns, epoch)
+                yield inlet, Gap(topic, "disconnect", None, since, max(since, now_ns), epoch)
 
     def missed(
         self, topics: Iterable[Topic], reason: GapReason, missed: int | None, now_ns: int, epoch: int

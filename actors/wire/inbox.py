@@ -29,7 +29,7 @@ class SocketInbox:
     def __init__(self, send_bound: int, refuse: Callable[[Envelope[Any]], None]) -> None:
         self._letters: deque[Envelope[Any]] = deque()
         self._refuse = refuse
-        self._lock = threading.Lock()  # between put and close only
+        self._lock = threading.RLock()  # between put and close only; a signal handler may put
         self._closed = False
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -92,7 +92,7 @@ class SocketInbox:
         """Hear this non-blocking socket from now on."""
         self._socket = sock
         self._maybe_more = isinstance(sock, ssl.SSLSocket)  # the handshake may have read ahead
-        self._selector.register(sock, self._interest())
+        self._update()
 
     def watch(self, watched: bool) -> None:
         """Whether to read. Unwatched, the peer's window fills and it has to wait."""

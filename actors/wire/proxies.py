@@ -33,7 +33,7 @@ FORBIDDEN: Final[dict[ProxyType, Container[int]]] = {
     ProxyType.SOCKS4: {93},
 }
 _URL_ADVICE: Final = "Check proxy: none, env, or a http://, socks4(a):// or socks5(h):// URL."
-_LOGIN_ADVICE: Final = "Check user and password in the proxy's URL, then restart the line."
+_LOGIN_ADVICE: Final = "Check user and password in the proxy's URL."
 
 
 class ProxyServer(Struct, frozen=True):

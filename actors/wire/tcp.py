@@ -34,6 +34,14 @@ def connect(attempt: Attempt, target: Target, called: str) -> socket.socket:
     return winner
 
 
+LOOK_UP = "dns/"  # what the names of their threads begin with
+
+
+def lookups() -> tuple[threading.Thread, ...]:
+    """The look-ups of this process that have not returned. Nothing can end them."""
+    return tuple(thread for thread in threading.enumerate() if thread.name.startswith(LOOK_UP))
+
+
 def look_up(attempt: Attempt, target: Target) -> Sequence[Address]:
     """getaddrinfo, which nothing can interrupt, on a thread whose answer is waited for."""
     attempt.phase, attempt.peer = "the DNS look-up", target.host
@@ -48,7 +56,7 @@ def look_up(attempt: Attempt, target: Target) -> Sequence[Address]:
                 answer.append(error)
 
     try:
-        threading.Thread(target=ask, name=f"dns/{target.host}", daemon=True).start()
+        threading.Thread(target=ask, name=f"{LOOK_UP}{target.host}", daemon=True).start()
     except RuntimeError:
         waiting.close()
         asking.close()

@@ -48,7 +48,7 @@ def trust(ca_file: str | None, insecure: bool) -> ssl.SSLContext:
             raise  # that passes, and says nothing about the file
         why = error.strerror if isinstance(error, OSError) and error.strerror else "not PEM"
         text = f"the CA file {ca_file} cannot be used ({why})"
-        raise ConnectFailed(Fatal(text, "ca_file", "Check ca_file, then restart the line.")) from None
+        raise ConnectFailed(Fatal(text, "ca_file", "Check ca_file.")) from None
 
 
 @functools.lru_cache(maxsize=8)

@@ -33,8 +33,8 @@ PASSING: Final = (408, 425)  # the 4xx that say nothing about us: a slow request
 ADVICE: Final = {
     401: "Check the credentials of this line.",
     403: "Check the credentials of this line and what its account may do.",
-    404: "Check the path in url, then restart the line.",
-    407: "Check the proxy, then restart the line.",
+    404: "Check the path in url.",
+    407: "Check the proxy.",
 }
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: [^\r\n]*)?\r?\n")
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)

@@ -34,6 +34,7 @@ def test_a_drop_shows_as_a_gap_and_the_trades_go_on(desk: Runtime, o2: Simulated
     assert gap.missed is None
     assert gap.since_ns <= gap.until_ns
     assert gap.epoch == 2
+    desk.wait_live(timeout=5)  # the stream may hear of it a moment before the supervisor
     line = line_of(desk)
     assert line.counters.gaps == 1
     assert line.topics[0].blind_s >= (gap.until_ns - gap.since_ns) / 1e9

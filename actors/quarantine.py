@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from threading import Lock
 
 from msgspec import Struct
 
@@ -24,10 +25,12 @@ class Quarantine:
 
     def __init__(self, keep: int = 50) -> None:
         self.count = 0
+        self._lock = Lock()
         self._newest: deque[Quarantined] = deque(maxlen=keep)
 
     def add(self, line: str, raw: bytes, error: str, at_ns: int) -> None:
-        self.count += 1
+        with self._lock:
+            self.count += 1
         text = raw[:KEPT_BYTES].decode("utf-8", "backslashreplace")
         self._newest.append(Quarantined(line, at_ns, error, len(raw), text))
 

@@ -1,0 +1,126 @@
+"""What a review found by racing: each of these was wrong once."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from actors import Lifecycle, LinewardenError, Runtime, RuntimeStopped, StreamClosed
+from actors.dispatcher import Dispatcher
+from actors.messages import TopicsSettled
+from actors.settings import load
+from actors.simulators import SimulatedO2
+from tests.desk import at_epoch, config, desk_on, until
+
+
+def test_the_venue_s_reason_outweighs_its_close_frame(o2: SimulatedO2) -> None:
+    with desk_on(o2) as desk:
+        o2.error(1004, "not from here")
+        o2.close(1008)
+        failed = until(desk, lambda status: status.lines()["o2"].state == "failed")
+        reason = failed.lines()["o2"].reason
+        assert reason is not None
+        assert (reason.kind, reason.code) == ("fatal", "o2_1004")
+
+
+def test_a_pause_meant_for_one_life_does_not_reach_the_next(
+    desk: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Event()
+    hold = Dispatcher._hold
+
+    def hold_late(self: Dispatcher, stream: int, line: str, epoch: int) -> None:
+        held.set()
+        until(desk, at_epoch(epoch + 1))  # the connection has been replaced meanwhile
+        hold(self, stream, line, epoch)
+
+    monkeypatch.setattr(Dispatcher, "_hold", hold_late)
+    trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
+    o2.number_trades(market, 20)
+    assert held.wait(5)
+    monkeypatch.setattr(Dispatcher, "_hold", hold)
+    o2.drop()
+    until(desk, at_epoch(2))
+    desk.wait_live(timeout=10)
+    o2.trade(market, trade_id="last")
+    while trades.get(timeout=5).trade_id != "last":
+        pass  # what came before the drop
+    until(desk, lambda status: status.lines()["o2"].held_by == ())
+
+
+def test_a_feed_is_removed_while_others_subscribe_to_it(o2: SimulatedO2, market: str) -> None:
+    both = config(o2.url)
+    both["feeds"]["other"] = config(o2.url)["feeds"]["o2"]
+    with Runtime(load(both)) as desk:
+        desk.wait_live(timeout=10)
+        done = threading.Event()
+
+        def subscribe() -> None:
+            while not done.is_set():
+                try:
+                    desk.subscribe("other", "trades", market).close()
+                except LinewardenError:
+                    continue
+
+        threads = [threading.Thread(target=subscribe) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in range(10):
+            desk.reload(config(o2.url))
+            desk.reload(both)
+        done.set()
+        for thread in threads:
+            thread.join()
+        desk.wait_live(timeout=10)
+
+
+def test_whoever_waits_for_a_line_is_told_of_the_end(o2: SimulatedO2) -> None:
+    o2.refuse(status=503, n=1_000)
+    desk = Runtime(load(config(o2.url)))
+    ended: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            desk.wait_live()
+        except RuntimeStopped as error:
+            ended.append(error)
+
+    threads = [threading.Thread(target=wait) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    desk.stop()
+    for thread in threads:
+        thread.join(10)
+    assert len(ended) == 4
+
+
+def test_a_closed_stream_takes_no_more_keys(desk: Runtime, o2: SimulatedO2) -> None:
+    trades = desk.subscribe("o2", "trades", o2.markets[0], wait=5.0)
+    trades.close()
+    with pytest.raises(StreamClosed):
+        trades.add(o2.markets[1])
+    until(desk, lambda status: status.lines()["o2"].topics == ())
+
+
+def test_a_report_that_a_keeper_died_of_is_not_lost(
+    desk: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    receive = Dispatcher.on_receive
+
+    def fail_once(self: Dispatcher, message: Any) -> None:
+        if isinstance(message, TopicsSettled):
+            monkeypatch.setattr(Dispatcher, "on_receive", receive)
+            raise ZeroDivisionError("on purpose")
+        receive(self, message)
+
+    monkeypatch.setattr(Dispatcher, "on_receive", fail_once)
+    o2.drop()
+    items = trades.with_markers()
+    states = []
+    while "restored" not in states:
+        item = next(items)
+        states += [item.state] if isinstance(item, Lifecycle) else []
+    assert trades.gap_count == 1

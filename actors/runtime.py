@@ -121,7 +121,9 @@ class Runtime:
             chance=chance or random.Random(),  # jitter, no secret
             on_end=_weakly(self),
         )
-        self._proxy: pykka.ActorProxy[Supervisor] = self._supervisor.launch().actor_ref.proxy()
+        # The proxy looks at every attribute, so it is made while nobody changes them.
+        self._proxy: pykka.ActorProxy[Supervisor] = self._supervisor.actor_ref.proxy()
+        self._supervisor.launch()
         # A runtime that nobody holds any more, nor a stream of it that was not closed, gives its
         # connections back: a venue may have one slot an account, and it must not sit in it.
         weakref.finalize(self, _abandon, self._roles, self._simulators).atexit = False

@@ -39,7 +39,8 @@ LOOK_UP = "dns/"  # what the names of their threads begin with
 
 def lookups() -> tuple[threading.Thread, ...]:
     """The look-ups of this process that have not returned. Nothing can end them."""
-    return tuple(thread for thread in threading.enumerate() if thread.name.startswith(LOOK_UP))
+    running = (thread for thread in threading.enumerate() if thread.ident)  # others are just starting
+    return tuple(thread for thread in running if thread.name.startswith(LOOK_UP))
 
 
 def look_up(attempt: Attempt, target: Target) -> Sequence[Address]:

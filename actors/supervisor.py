@@ -410,6 +410,7 @@ class Supervisor(Actor):
             self._roles.named(role).tell(LineLost(line.name, line.epoch))
         if not isinstance(reason, Stopped):
             line.reason = reason
+            line.lost = True
             line.deaths += 1
             line.recent_deaths.add(self._clock.monotonic())
         verdict = line.restarts.ended(reason, reached=line.upgraded, now=self._clock.monotonic())
@@ -503,7 +504,8 @@ class Supervisor(Actor):
             line.live_at = self._clock.monotonic()
             line.journal.mark("live", line.live_at)
             line.told_failed = False
-            line.restored += line.deaths > 0
+            line.restored += line.lost
+            line.lost = False
             self._log(line, logging.INFO, "live")
             stable_after = line.spec.restart.stable_after
             self._timers.send_after(stable_after, self._address, StableDue(line.name, line.epoch))

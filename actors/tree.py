@@ -140,6 +140,7 @@ class LineRecord:
         self.again = False  # start anew as soon as the present connection has ended
         self.told_failed = False
         self.stale: tuple[Topic, ...] = ()
+        self.lost = False  # it died, and was not live since
         self.restored = 0  # times it was live again after a death
         self.deaths = 0  # lives that ended without being asked to
         self.recent_deaths = Recent()

@@ -123,4 +123,5 @@ def _within(day: int, since_ns: int, until_ns: int) -> int:
 
 
 def _ms(since: float | None, until: float | None) -> float | None:
-    return None if since is None or until is None else round((until - since) * 1000.0, 3)
+    # What came in one read with the last answer is there a moment before that answer is dealt with.
+    return None if since is None or until is None else round(max(0.0, until - since) * 1000.0, 3)

@@ -217,6 +217,14 @@ def test_a_pause_shows_at_once(desk: Runtime) -> None:
         desk.wait_live(timeout=10)
 
 
+def test_a_pause_is_no_loss(desk: Runtime) -> None:
+    for action in ("pause", "resume", "restart"):
+        getattr(desk.supervisor, action)("o2").get(timeout=5)
+    desk.wait_live(timeout=10)
+    counters = line_of(desk).counters
+    assert (counters.restarts, counters.restored) == (0, 0)
+
+
 def test_pause_and_resume(desk: Runtime, o2: SimulatedO2, market: str) -> None:
     trades = desk.subscribe("o2", "trades", market, wait=5.0)
     items = trades.with_markers()

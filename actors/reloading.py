@@ -67,6 +67,9 @@ class Reloader:
             raise
         except (LinewardenError, OSError) as error:  # a key that its venue refuses; a simulator's port
             return Reloaded(applied=False, problems=(f"{self._config}: {error}.",))
+        except Exception:  # a service does not end because it could not be changed
+            log.exception("%s could not be taken over.", self._config)
+            return Reloaded(applied=False, problems=("something failed meanwhile; the log says what.",))
         return Reloaded(applied=not plan_only, changes=tuple(change.text for change in plan.changes))
 
 

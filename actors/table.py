@@ -230,5 +230,6 @@ def oddities(status: Status) -> Iterator[str]:
     if status.dead_letters.count:
         yield _count(status.dead_letters.count, "dead letter")
     for actor in status.actors:
-        if actor.state != "running":
+        # A connection that is to come back is its line's news, and that has a row.
+        if actor.state == "wedged" or (actor.state != "running" and not actor.id.startswith("connection/")):
             yield f"{actor.id} is {actor.state}"

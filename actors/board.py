@@ -12,7 +12,7 @@ from rich.text import Text
 from actors.actor import DeadLetter
 from actors.logs import printable
 from actors.rules.books import StreamStatus
-from actors.rules.journal import Ending, Split
+from actors.rules.journal import KEPT, Ending, Split
 from actors.status import FeedStatus, LineStatus, QuarantineStatus, Status
 from actors.table import COLOURS, STATE, Rates, cause, oddities, plain_table, state, topics
 
@@ -106,10 +106,16 @@ def _measures(line: LineStatus) -> list[str]:
 
 
 def _since(line: LineStatus, at: float) -> str:
-    """How long it has been live; or not, since its last ending."""
+    """How long it has been live; or not, as far back as its journal goes."""
     if line.live_for_s is not None:
         return span(line.live_for_s)
-    return span(max(0.0, at - line.journal[-1].at_ns / 1e9)) if line.journal else ""
+    down = list(line.journal)
+    for number, ending in reversed(list(enumerate(line.journal))):
+        if ending.lived_s is not None:  # what came after it are tries
+            down = down[number:]
+            break
+    more = ">" if len(down) == KEPT else ""
+    return more + span(max(0.0, at - down[0].at_ns / 1e9)) if down else ""
 
 
 def _notes(lines: Mapping[str, LineStatus], *, told: bool) -> Iterator[Text]:

@@ -66,6 +66,19 @@ def test_one_that_is_down_says_since_when_what_comes_next_and_why() -> None:
     assert narrow[3] == "o2: lost: reset"
 
 
+def test_an_outage_began_with_the_last_life_not_with_the_last_try() -> None:
+    tries = [structs.replace(ENDING, at_ns=int((NOW - ago) * 1e9), lived_s=None) for ago in (300, 40, 2)]
+    lost = structs.replace(ENDING, at_ns=int((NOW - 65) * 1e9))
+
+    def shown(*journal: Ending) -> str:
+        return rows(status(o2=structs.replace(LOST, live_for_s=None, journal=journal)))[2]
+
+    assert " 1.5 s 1 m " in shown(tries[0], lost, *tries[1:])
+    assert " 1.5 s 5 m " in shown(*tries)  # never live
+    assert " 1.5 s >5 m " in shown(*tries[:1] * 20)  # it may have been longer: the journal is full
+    assert " 1.5 s 0 0/0 " in shown()
+
+
 def test_lines_stand_below_their_feed() -> None:
     two = {"o2": line(), "o2/2": LOST}
     other = {"b": line()}

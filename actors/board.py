@@ -193,6 +193,19 @@ def journal(endings: Mapping[str, Sequence[Ending]], width: int) -> RenderableTy
     return Group(table, Text("detect to first data: the way back, in ms", "dim"))
 
 
+def blind_times(lines: Mapping[str, LineStatus]) -> RenderableType:
+    """How long each topic of these lines was without data that could be trusted; days are UTC's."""
+    blind = [topic for line in lines.values() for topic in line.topics if topic.blind_s]
+    if not blind:
+        return Group()
+    table = plain_table("subscription", "blind today", "since the start")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for topic in blind:
+        table.add_row(printable(topic.topic), span(topic.blind_today_s), span(topic.blind_s))
+    return Group(Text(), table)
+
+
 def _told(name: str, ending: Ending) -> Iterator[Text]:
     """The same in two rows, where a table has no room."""
     where = f"{moment(ending.at_ns)}  {name}#{ending.epoch}  {ending.kind} {ending.code}: {ending.text}"

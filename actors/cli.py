@@ -125,7 +125,7 @@ def _run(
     config: Path, settings: Settings, seconds: float | None, taped: bool, *, serve: bool, ending: Ending
 ) -> int:
     from actors.service import Service, ServiceError
-    from actors.service.server import _listen
+    from actors.service.server import listen
 
     systemd = Systemd()
     begun = time.monotonic()
@@ -133,7 +133,7 @@ def _run(
     judged = taped or seconds is not None
     try:
         if serve:  # before a venue is connected: its one slot may be that of whoever holds the port
-            _listen(*settings.service.address).close()
+            listen(*settings.service.address).close()
         runtime = _start(settings)
     except ConfigError as error:
         return _told(error)

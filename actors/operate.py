@@ -17,7 +17,7 @@ from typing import Annotated
 import msgspec
 import typer
 from msgspec import Struct
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -179,7 +179,8 @@ def journal(
 ) -> None:
     """Show how each line ended and came back.
 
-    Its last twenty endings: when, why, and where the time went until data flowed again.
+    Its last twenty endings: when, why, and where the time went until data flowed again. Below them, how
+    long each subscription was without data that could be trusted.
     """
     with _asking(url, config) as remote:
         every = msgspec.json.decode(remote.get("/journal"), type=dict[str, tuple[Ending, ...]])
@@ -191,7 +192,8 @@ def journal(
         if as_json:
             _write(msgspec.json.encode(every).decode())
         else:
-            _show(board.journal(every, _width()))
+            lines = {name: told for name, told in remote.status().lines().items() if name in every}
+            _show(Group(board.journal(every, _width()), board.blind_times(lines)))
 
 
 @app.command()

@@ -366,6 +366,8 @@ def test_the_journal_tells_of_each_ending(run: Running, o2: SimulatedO2, market:
     assert " ".join(head.split()) == columns
     assert re.search(r"^\d\d-\d\d \d\d:\d\d:\d\d +o2 +1 +retryable +\w+ +1 ", row)
     assert len(row.split()) > 12
+    assert re.search(r"^subscription +blind today +since the start$", told.stdout, re.MULTILINE)
+    assert re.search(rf"^o2/trades/{market} +\S+ \w+ +\S+ \w+$", told.stdout, re.MULTILINE)
     (ending,) = json.loads(run.ask("journal", "--json").stdout)["o2"]
     assert ending["kind"] == "retryable"
     unknown = run.ask("journal", "o22")

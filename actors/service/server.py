@@ -90,7 +90,7 @@ class Service:
         """
         if self._running:
             return
-        listener = _listen(self._host, self.port)
+        listener = listen(self._host, self.port)
         host, port = listener.getsockname()[:2]
         loopback = is_loopback(host)
         if self._token == _EMPTY or (self._token is None and not loopback):
@@ -263,7 +263,7 @@ class Service:
 _EMPTY = Secret("")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Raises: ServiceError: it cannot, in words."""
     try:
         listener = _bind(host, port)

@@ -211,8 +211,8 @@ class Scarce(socket.socket):
 def test_a_shortage_of_descriptors_passes(
     desk: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen = server._listen
-    monkeypatch.setattr(server, "_listen", lambda host, port: Scarce(fileno=listen(host, port).detach()))
+    listen = server.listen
+    monkeypatch.setattr(server, "listen", lambda host, port: Scarce(fileno=listen(host, port).detach()))
     monkeypatch.setattr(server, "PAUSE", 0.01)
     with Service(desk, HERE) as service:
         assert ask(service, "/status").status == 200

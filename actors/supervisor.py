@@ -355,6 +355,9 @@ class Supervisor(Actor):
             line.epoch = self._epochs.get(name, 0)
             line.total = self._totals.get(name, line.total)
             self._lines[name] = line
+        if line.removed and line.child is not None:  # it is followed by a new life, not by the old one
+            line.again = True
+            line.state = "connecting"
         line.removed = False
         if line.spec is not self._feeds[feed]:
             self._adjust(line, self._feeds[feed], anew=False)
@@ -381,6 +384,8 @@ class Supervisor(Actor):
 
     def _remove(self, line: LineRecord) -> None:
         line.removed = True
+        line.again = False
+        line.state = "stopped"
         self._cancel_retry(line)
         if line.child is not None:
             self._roles.connection(line.name).tell(EndConnection(Stopped("nobody needs this line")))
@@ -497,7 +502,7 @@ class Supervisor(Actor):
             line.retry = None
 
     def _weigh(self, line: LineRecord) -> None:
-        if not (line.session_open and line.settled) or line.live or line.again or line.paused:
+        if not (line.session_open and line.settled) or line.live or line.is_ending:
             return
         line.state = "live"
         if line.live_at is None:
@@ -513,7 +518,7 @@ class Supervisor(Actor):
         self._tell_waiters()
 
     def _progress(self, line: LineRecord, state: LineState) -> None:
-        if not (line.again or line.paused):  # what is left of a life that is ending is no progress
+        if not line.is_ending:  # what is left of such a life is no progress
             line.state = state
 
     def _stale(self, line: LineRecord, topics: tuple[Topic, ...]) -> None:

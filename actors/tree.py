@@ -147,6 +147,11 @@ class LineRecord:
         self.journal = Journal()
 
     @property
+    def is_ending(self) -> bool:
+        """Its present connection has been told to go."""
+        return self.again or self.paused or self.removed
+
+    @property
     def live(self) -> bool:
         return self.state == "live"
 

@@ -95,9 +95,10 @@ def test_another_address_reconnects_that_feed_alone(o2: SimulatedO2, market: str
 
 
 def test_another_law_is_taken_over_under_a_live_line(o2: SimulatedO2) -> None:
-    with Runtime(load(two_feeds(o2))) as desk:
+    young = {"stable_after": 60.0}  # no life is called healthy here: its first retry would come sooner
+    with Runtime(load(two_feeds(o2, restart=young))) as desk:
         desk.wait_live(timeout=10)
-        patient = {"initial": 30.0, "maximum": 60.0}
+        patient = young | {"initial": 30.0, "maximum": 60.0}
         plan = desk.reload(two_feeds(o2, restart=patient, heartbeat={"ping_interval": 0.05}))
         assert plan.feeds("adjusted") == ("other",)
         pings = o2.pings

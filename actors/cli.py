@@ -267,14 +267,11 @@ def _simulator_problems(feed: FeedSettings) -> tuple[str, ...]:
 def _placed(feed: FeedSettings) -> dict[str, list[Topic]]:
     """The lines that this feed has at its start, each with its topics, as the registry places them."""
     venue = feed.build_venue()
-    placed: dict[str, list[Topic]] = {line: [] for line in venue.first_lines()}
-    for wanted in feed.subscribe:
-        for key in wanted.keys or ("",):
-            topic = venue.topic(wanted.channel, key, wanted.options)
-            line = placed.setdefault(venue.place(topic, placed), [])
-            if topic not in line:
-                line.append(topic)
-    return placed
+    return venue.spread(
+        venue.topic(wanted.channel, key, wanted.options)
+        for wanted in feed.subscribe
+        for key in wanted.keys or ("",)
+    )
 
 
 def _lines(settings: Settings) -> int:

@@ -7,6 +7,7 @@ monotonic seconds where they are called `at`, wall-clock nanoseconds where they 
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -74,6 +75,40 @@ class Endpoint(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Endpoint({self.url.partition('?')[0]!r})"
+
+
+class HttpRequest(Struct, frozen=True):
+    """One HTTP exchange that a venue wants, on the feed's own terms of TLS and proxy.
+
+    `timeout` is in seconds, for all of it. Redirects are not followed. Its repr shows no secret.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    timeout: float = 10.0
+
+    def __repr__(self) -> str:
+        return f"HttpRequest({self.method} {self.url.partition('?')[0]!r})"
+
+
+class HttpAnswer(Struct, frozen=True):
+    """What came back, whatever its status. Names of headers are in lower case."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"HttpAnswer({self.status}, {len(self.body)} bytes)"
+
+
+class HttpFailed(Struct, frozen=True):
+    """Nobody answered, or not in time; `code` is short and stable, as a reason's."""
+
+    text: str
+    code: str
 
 
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────
@@ -289,6 +324,26 @@ class EndIfSilent(Struct, frozen=True):
 
     beat: int
     waited: float  # seconds
+
+
+class FetchDue(Struct, frozen=True):
+    """A timer's: the session wanted this exchange so much later."""
+
+    ticket: str
+    request: HttpRequest
+
+
+class Fetched(Struct, frozen=True):
+    """From a fetcher's thread: what came of the session's exchange `ticket`."""
+
+    ticket: str
+    outcome: HttpAnswer | HttpFailed
+
+
+class SendMessage(Struct, frozen=True):
+    """Asked by a user: one message of his own, as it is. Answers None, or why it was not sent."""
+
+    payload: str | bytes
 
 
 class EndConnection(Struct, frozen=True):

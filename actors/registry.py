@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from actors.actor import Actor, Address, DeadLetters, Inbox
 from actors.events import SubscriptionState, Topic
@@ -34,7 +34,7 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.rules.ledger import Ledger
-from actors.rules.venue import Pacing
+from actors.rules.venue import Pacing, Refusal
 from actors.tree import FeedSpec
 from actors.wire.timers import Timers
 
@@ -131,12 +131,17 @@ class Registry(Actor):
     # ── what is wanted ──
 
     def _want(self, stream: int, topics: Iterable[Topic]) -> None:
-        new = [topic for topic in topics if self._ledger.want(stream, topic)]
+        self._place([topic for topic in topics if self._ledger.want(stream, topic)])
+
+    def _place(self, topics: Iterable[Topic]) -> None:
         by_line: dict[str, list[Topic]] = {}
-        for topic in new:
+        for topic in topics:
             venue = self._feeds[topic.feed].venue
             placed = self._ledger.placed(topic.feed)
             line = venue.place(topic, placed)
+            if isinstance(line, Refusal):
+                self._ledger.refuse(topic, line.reason)
+                continue
             if line not in placed:
                 self._supervisor.tell(LineNeeded(topic.feed, line))
             self._ledger.place(topic, line)
@@ -145,8 +150,9 @@ class Registry(Actor):
             self._dispatcher.tell(TopicsPlaced(line, tuple(placed_now)))
             for epoch in self._ledger.open_epochs(line):
                 self._send_next(line, epoch)
+        self._tell_waiters()
 
-    def _unwant(self, stream: int, topics: Iterable[Topic]) -> None:
+    def _unwant(self, stream: int, topics: Sequence[Topic]) -> None:
         by_line: dict[str, list[Topic]] = {}
         for topic in topics:
             line = self._ledger.unwant(stream, topic)
@@ -160,6 +166,8 @@ class Registry(Actor):
                 self._weigh(line, epoch)
             if not self._ledger.topics(line):
                 self._supervisor.tell(LineUnneeded(line))
+        for feed in {topic.feed for topic in topics}:  # there may be room now for what was refused
+            self._place(self._ledger.refused(feed))
 
     def _states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         states = {topic: self._ledger.state(topic) for topic in topics}

@@ -13,6 +13,7 @@ from rich.pretty import pretty_repr
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Option, Topic
 from actors.messages import Endpoint
+from actors.rules.exchange import Token
 from actors.rules.restarts import RestartPolicy
 from actors.rules.session import Session
 from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
@@ -63,7 +64,7 @@ class Desk(Venue):
             raise LinewardenError(f"{self.feed}: there is no market {key.upper()!r}.")
         return Topic(self.feed, channel, key, tuple(sorted((name, int(v)) for name, v in options.items())))
 
-    def endpoint(self, line: str) -> Endpoint:
+    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
         return Endpoint(self.settings.url)
 
     def session(self, line: str) -> Session:

@@ -83,6 +83,7 @@ class Ledger:
         self._lines: dict[Topic, str] = {}
         self._on: dict[str, dict[Topic, None]] = {}  # line: its topics, in the order of wanting
         self._lives: dict[str, dict[int, Life]] = {}
+        self._refused: dict[Topic, str] = {}  # wanted, and no line can take them: why
 
     def copy(self) -> Ledger:
         """What a new keeper is lent: what a former one still writes goes nowhere.
@@ -93,6 +94,7 @@ class Ledger:
         copy = Ledger()
         copy._wants = {topic: wants.copy() for topic, wants in self._wants.copy().items()}
         copy._lines = self._lines.copy()
+        copy._refused = self._refused.copy()
         copy._on = {line: topics.copy() for line, topics in self._on.copy().items()}
         copy._lives = {
             line: {epoch: life.copy() for epoch, life in lives.copy().items()}
@@ -116,10 +118,19 @@ class Ledger:
 
     def place(self, topic: Topic, line: str) -> None:
         """It lies on this line from now on; every open epoch of the line has it to send."""
+        self._refused.pop(topic, None)
         self._lines[topic] = line
         self._on.setdefault(line, {})[topic] = None
         for life in self._lives.get(line, {}).values():
             life.desire(topic)
+
+    def refuse(self, topic: Topic, reason: str) -> None:
+        """No line can take it now."""
+        self._refused[topic] = reason
+
+    def refused(self, feed: str) -> tuple[Topic, ...]:
+        """What waits for room on the lines of this feed, in the order of wanting."""
+        return tuple(topic for topic in self._refused if topic.feed == feed)
 
     def unwant(self, stream: int, topic: Topic) -> str | None:
         """The line it lay on, if nobody wants it any more; None: somebody does."""
@@ -130,6 +141,7 @@ class Ledger:
         if wants:
             return None
         del self._wants[topic]
+        self._refused.pop(topic, None)
         line = self._lines.pop(topic, None)
         if line is None:
             return None
@@ -283,6 +295,8 @@ class Ledger:
         """In the newest epoch of its line; `desired` where it has none; None: nobody wants it."""
         if topic not in self._wants:
             return None
+        if topic in self._refused:
+            return SubscriptionState("rejected", reason=self._refused[topic])
         lives = self._lives.get(self._lines.get(topic, ""), {})
         if not lives:
             return DESIRED

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from actors.events import GapReason, Topic
-from actors.messages import Reason, Retryable
+from actors.messages import HttpAnswer, HttpFailed, HttpRequest, Reason, Retryable
 
 TEXT, BINARY = 1, 2  # RFC 6455 section 5.2
 Frame = tuple[int, bytes]  # opcode, payload; a text payload is valid UTF-8
@@ -115,6 +115,24 @@ class Answered(Struct, frozen=True):
     """The venue answered its own heartbeat."""
 
 
+class Fetch(Struct, frozen=True):
+    """Ask this over HTTP, `after` so many seconds; `fetched` is told what came of `ticket`."""
+
+    ticket: str
+    request: HttpRequest
+    after: float = 0.0
+
+
+class TokenRefused(Struct, frozen=True):
+    """The venue does not take the token that this connection came with. It ends.
+
+    A token that was kept from an earlier login is thrown away and the line tries again with a new
+    one; one that was just made is no better next time, so then the line has failed.
+    """
+
+    text: str
+
+
 class End(Struct, frozen=True):
     """The connection is of no more use."""
 
@@ -134,6 +152,8 @@ Effect = (
     | Quarantine
     | Complain
     | Answered
+    | Fetch
+    | TokenRefused
     | End
 )
 
@@ -181,4 +201,8 @@ class Session(ABC):
 
     def ping(self, now: float) -> list[Effect]:
         """The venue's own heartbeat, where it has one."""
+        return []
+
+    def fetched(self, ticket: str, outcome: HttpAnswer | HttpFailed, now: float) -> list[Effect]:
+        """What came of a `Fetch`. Never raises for what a venue sent."""
         return []

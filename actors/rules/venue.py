@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from msgspec import Struct
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.messages import Endpoint
+from actors.rules.exchange import Budget, Conversation, Token
 from actors.rules.session import Session
 
 
@@ -35,6 +37,41 @@ class Channel(Struct, frozen=True):
     deltas: bool = False  # an event is a change to what earlier ones built
     resyncable: bool = False  # the venue can be made to send such a channel from the start
     account: bool = False  # of an account: by default nothing of it is dropped
+
+
+Number = Decimal | int | float  # as exact as the wire is
+
+
+class Price(Struct, frozen=True):
+    """What one event says of a price. None: it does not say, or the venue has no such side now."""
+
+    symbol: str
+    bid: Number | None = None
+    bid_size: Number | None = None
+    ask: Number | None = None
+    ask_size: Number | None = None
+    last: Number | None = None
+    last_size: Number | None = None
+    quoted_ns: int | None = None  # venue's time of bid and ask, wall clock
+    traded_ns: int | None = None  # venue's time of last
+    quotes: bool = False  # it speaks of bid and ask: a side that is None is not there
+
+
+class BookUpdate(Struct, frozen=True):
+    """What one event does to an order book; levels are (price, quantity), in any order."""
+
+    bids: Iterable[tuple[Number, Number]]
+    asks: Iterable[tuple[Number, Number]]
+    whole: bool = False  # it replaces everything
+    relative: bool = False  # quantities are to be added; else they are the new ones. At 0 a level is gone
+    sequence: int | None = None
+    at_ns: int | None = None  # venue's time, wall clock
+
+
+class Refusal(Struct, frozen=True):
+    """A topic that no line can take now, and why; it is tried again when others are given up."""
+
+    reason: str
 
 
 class VenueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +101,10 @@ class Venue(ABC):
     ping_interval: ClassVar[float] = 0.0  # seconds between its own heartbeats; 0: it has none
     limits: ClassVar[Mapping[str, str]] = {}  # for people: the name of a limit and its value
     variables: ClassVar[Mapping[str, str]] = {}  # for people: environment variables it is used with
+    book_channel: ClassVar[str] = ""  # whose events make an order book; empty: none
+    price_channels: ClassVar[frozenset[str]] = frozenset()  # whose events tell prices
+    login_budget: ClassVar[Budget] = Budget(10, 45.0)  # logins, where it has them
+    latest_budget: ClassVar[Budget] = Budget(10, 0.5)  # conversations of `latest`
 
     def __init__(self, feed: str, settings: VenueSettings) -> None:
         self.feed = feed
@@ -94,8 +135,17 @@ class Venue(ABC):
         """
 
     @abstractmethod
-    def endpoint(self, line: str) -> Endpoint:
-        """Where this line connects to."""
+    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+        """Where this line connects to; `token`: what `login` gave, where the line needs one."""
+
+    def needs_token(self, line: str) -> bool:
+        """Whether this line shows a token at its connect. All lines of a feed share one."""
+        return False
+
+    def login(self, now_ns: int) -> Conversation[Token]:
+        """How a token is got, over HTTP. Only called where a line needs one."""
+        raise NotImplementedError
+        yield  # a generator
 
     @abstractmethod
     def session(self, line: str) -> Session:
@@ -105,9 +155,32 @@ class Venue(ABC):
         """The lines that are there from the start, wanted or not."""
         return (self.feed,)
 
-    def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
+    def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str | Refusal:
         """The line on which this topic lies; `placed` holds those there are, with their topics."""
         return self.feed
+
+    def spread(self, topics: Iterable[Topic]) -> dict[str, list[Topic]]:
+        """The lines that there are when just these are wanted, each with its topics."""
+        placed: dict[str, list[Topic]] = {line: [] for line in self.first_lines()}
+        for topic in topics:
+            line = self.place(topic, placed)
+            if not isinstance(line, Refusal) and topic not in placed.setdefault(line, []):
+                placed[line].append(topic)
+        return placed
+
+    # ── what its events say, for `runtime.latest` and `runtime.book` ──
+
+    def price(self, event: Any) -> Price | None:
+        """What an event of a price channel says; None: nothing."""
+        return None
+
+    def latest(self, key: str) -> Conversation[Price] | None:
+        """How the newest quote and trade are asked for over HTTP; None: they cannot be."""
+        return None
+
+    def book_update(self, event: Any) -> BookUpdate | None:
+        """What an event of the book channel does to the book; None: nothing."""
+        return None
 
 
 def origin(url: str) -> str:

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, cast
 from actors.errors import LinewardenError
 from actors.events import Option, Options, Topic
 from actors.messages import Endpoint
+from actors.rules.exchange import Token
 from actors.rules.session import Session
 from actors.rules.venue import Channel, Venue, VenueSettings
 from actors.venues.channel import ChannelOf
@@ -114,7 +115,7 @@ class O2(Venue):
             key = normal_id(self._hex(known, key, key))
         return Topic(self.feed, known.name, key, self._options(known, options))
 
-    def endpoint(self, line: str) -> Endpoint:
+    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
         return Endpoint(self.settings.url or URLS[cast(O2Settings, self.settings).network])
 
     def session(self, line: str) -> Session:

@@ -1,0 +1,60 @@
+"""What a venue says and hears over HTTP, sans-I/O: a conversation is a generator.
+
+It yields what to ask, is sent what was answered, and returns what came of it:
+
+    def login(self, now_ns: int) -> Conversation[Token]:
+        answer = yield HttpRequest("POST", f"{self.url}/auth", body=b"…")
+        if answer.status != 200:
+            return refusal(answer)
+        return decode_token(answer.body)
+
+Where nobody answers, the conversation is closed, and whoever carried it on tells the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from actors.messages import HttpAnswer, HttpRequest, Reason
+from actors.secret import Secret
+
+T = TypeVar("T")
+
+Conversation: TypeAlias = Generator[HttpRequest, HttpAnswer, T | Reason]
+
+
+class Token(Struct, frozen=True):
+    """What a login gave: presented at each connect until `expires_ns` is near or a venue refuses it."""
+
+    value: Secret
+    expires_ns: int | None = None  # wall clock; None: nobody said
+
+
+class Budget(Struct, frozen=True):
+    """How often something may be asked: `burst` times at once, and then once in `interval` seconds."""
+
+    burst: int
+    interval: float
+
+
+class Bucket:
+    """Holds to a budget. One thread at a time; `now` is monotonic seconds."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._left = float(budget.burst)
+        self._at = 0.0
+
+    def take(self, now: float) -> float:
+        """0.0: go ahead, it is counted. Else the seconds after which it will be allowed."""
+        budget = self._budget
+        if budget.interval:
+            self._left = min(budget.burst, self._left + max(0.0, now - self._at) / budget.interval)
+            self._at = now
+            if self._left < 1.0:
+                return (1.0 - self._left) * budget.interval
+            self._left -= 1.0
+        return 0.0

@@ -127,6 +127,11 @@ class Peer:
         return self._upgraded and not self._over
 
     @property
+    def said_goodbye(self) -> bool:
+        """Whether the client sent a close frame: no end of the TCP connection tells as much."""
+        return self._protocol.close_rcvd is not None
+
+    @property
     def backlog(self) -> int:
         """The bytes that wait here because the client does not read."""
         return len(self._rest)

@@ -430,9 +430,13 @@ class Simulator:
         self.requests.append(request)
         if self._refusals:
             return self._refusals.pop(0)
-        if request.path != self.path:
+        if not self.serves(request.path):
             return Reply(404, b'{"error":"not found"}')
         return None
+
+    def serves(self, path: str) -> bool:
+        """Whether there is a WebSocket at this path."""
+        return path == self.path
 
     def answer(self, request: Request) -> Reply:
         """The answer to a plain HTTP request."""

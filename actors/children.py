@@ -11,8 +11,9 @@ from pykka._envelope import Envelope
 from actors.actor import DeadLetters, Inbox, refuse
 from actors.connection import Connection, Orders
 from actors.dispatcher import Dispatcher
+from actors.door import Door
 from actors.heartbeat import Heartbeat, Rhythm
-from actors.messages import KeeperStarted, LineStarted, SessionOpened, SocketOpened
+from actors.messages import Fetched, KeeperStarted, LineStarted, SessionOpened, SocketOpened
 from actors.registry import Registry
 from actors.rules.restarts import Restart
 from actors.tree import Books, Child, FeedSpec, LineRecord, Roles
@@ -158,13 +159,12 @@ class Children:
             orders=Orders(
                 line=line.name,
                 epoch=epoch,
-                endpoint=lambda: line.spec.venue.endpoint(line.name),
+                door=Door(line.spec.venue, line.name, line.spec.dial, line.hangup, line.spec.vault),
                 session=line.spec.venue.session(line.name),
-                dial=line.spec.dial,
                 max_message=line.spec.max_message,
-                hangup=line.hangup,
                 flow=line.flow,
                 gauges=line.gauges,
+                metrics=line.metrics,
                 jail=self._books.jail,
             ),
             registry=self._roles.named("registry"),
@@ -182,5 +182,7 @@ class Children:
     def _refuse(self, id: str, envelope: Envelope[Any]) -> None:
         if isinstance(envelope.message, SocketOpened):  # too late: its connection has been stopped
             envelope.message.socket.close()
+            return
+        if isinstance(envelope.message, Fetched):  # asked for by a session that is gone
             return
         refuse(envelope, None, id, self._dead_letters)

@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+import msgspec
 import pykka
 
 from actors import stream as streams
 from actors.actor import DeadLetters, Mailbox
+from actors.door import Vault
 from actors.errors import (
     ForkError,
     LinewardenError,
@@ -38,11 +40,13 @@ from actors.messages import (
     Detach,
     KeeperStarted,
     ReadStates,
+    SendMessage,
     StopAll,
     StreamDrained,
     Subscribe,
     Unsubscribe,
 )
+from actors.metrics import Metrics, NoMetrics
 from actors.rules.mailbox import Policy
 from actors.rules.venue import Channel
 from actors.settings import FeedSettings, Settings, load
@@ -71,16 +75,22 @@ MARKET_CAPACITY = 10_000  # events
 ACCOUNT_CAPACITY = 100_000
 
 
-def start(config: str | Path | Mapping[str, Any] | Settings, *, wait: float | None = None) -> Runtime:
+def start(
+    config: str | Path | Mapping[str, Any] | Settings,
+    *,
+    wait: float | None = None,
+    metrics: Metrics | None = None,
+) -> Runtime:
     """Start the actors of a config; returns at once, or when all lines are live.
 
-    `wait`: seconds to wait for that. Opens no port and installs no log handler.
+    `wait`: seconds to wait for that. `metrics` counts what happens (`actors.metrics`). Opens no port
+    and installs no log handler.
 
     Raises:
         ConfigError: the config has mistakes; every one of them is named.
         NotLive: `wait` is over, or a line has failed for good; the runtime has been stopped again.
     """
-    runtime = Runtime(load(config))
+    runtime = Runtime(load(config), metrics=metrics)
     if wait is not None:
         try:
             runtime.wait_live(timeout=wait)
@@ -94,11 +104,18 @@ class Runtime:
     """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
 
     def __init__(
-        self, settings: Settings, *, timers: Timers | None = None, chance: random.Random | None = None
+        self,
+        settings: Settings,
+        *,
+        timers: Timers | None = None,
+        chance: random.Random | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.settings = settings
+        self._timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
         self._pid = os.getpid()
         self._simulators: dict[str, Simulator] = {}  # by feed
+        self._specs: dict[str, FeedSpec] = {}
         self._specs = {name: self._spec(feed) for name, feed in settings.feeds.items()}
         self._streams: dict[int, Stream[Any]] = {}
         self._handlers: dict[int, threading.Thread] = {}
@@ -116,9 +133,10 @@ class Runtime:
             name=settings.runtime.name,
             feeds=self._specs,
             roles=self._roles,
-            timers=timers or ThreadTimers(f"{settings.runtime.name}/timers"),
+            timers=self._timers,
             watchdog=settings.runtime.watchdog,
             chance=chance or random.Random(),  # jitter, no secret
+            metrics=metrics or NoMetrics(),
             on_end=_weakly(self),
         )
         # The proxy looks at every attribute, so it is made while nobody changes them.
@@ -242,6 +260,34 @@ class Runtime:
         if wait is not None:
             self._await_answers(stream, stream._topics, wait)
         return stream
+
+    def send(self, feed: str, message: str | bytes | Mapping[str, Any], *, line: str | None = None) -> None:
+        """Send one message of your own, for what a venue's protocol does not foresee.
+
+        Text goes as a text message, bytes as a binary one, a mapping as JSON. `line` names one of
+        the feed's connections, where it has several. What the venue answers is routed as anything
+        else that it says; a subscription made in this way is nobody's, and is not made again after a loss.
+
+        Raises:
+            LinewardenError: the feed or line is not there, or it is not connected and logged in.
+        """
+        name = self._line(feed, line)
+        payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
+        try:
+            trouble = self._ask(f"connection/{name}", SendMessage(payload))
+        except pykka.ActorDeadError:
+            trouble = "it is not connected"
+        if trouble:
+            raise LinewardenError(f"{name}: nothing was sent, for {trouble}")
+
+    def _line(self, feed: str, line: str | None) -> str:
+        """That line of the feed, or its only one."""
+        self._spec_of(feed)
+        lines = tuple(self.status().feeds[feed].lines)
+        if line in lines or (line is None and len(lines) == 1):
+            return line or lines[0]
+        which = "say line=" if line is None else f"there is no {line!r}"
+        raise LinewardenError(f"feed {feed!r} has the lines {', '.join(lines) or '(none yet)'}: {which}")
 
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
@@ -367,14 +413,16 @@ class Runtime:
             for topic in self._topics(venue, venue.channel(entry.channel), entry.keys, entry.options):
                 wanted[topic] = entry.stale_after
         beat = feed.heartbeat
+        dial = Dial(
+            connect_timeout=feed.connect_timeout,
+            proxy=feed.proxy,
+            ca_file=feed.ca_file,
+            insecure=feed.insecure,
+        )
         return FeedSpec(
             venue=venue,
-            dial=Dial(
-                connect_timeout=feed.connect_timeout,
-                proxy=feed.proxy,
-                ca_file=feed.ca_file,
-                insecure=feed.insecure,
-            ),
+            vault=self._vault(feed, venue, dial),
+            dial=dial,
             restart=feed.restart,
             pacing=feed.pacing,
             ack_timeout=feed.ack_timeout,
@@ -387,6 +435,13 @@ class Runtime:
             wanted=tuple(wanted),
             stale_after={topic: seconds for topic, seconds in wanted.items() if seconds},
         )
+
+    def _vault(self, feed: FeedSettings, venue: Venue, dial: Dial) -> Vault:
+        """A changed config keeps the feed's token, unless it is about the login or the way to it."""
+        former, old = self._specs.get(feed.name), self.settings.feeds.get(feed.name)
+        if former is not None and old is not None and old.own == feed.own and former.dial == dial:
+            return former.vault
+        return Vault(venue, dial, self._timers.clock)
 
     def _venue(self, feed: FeedSettings) -> Venue:
         """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""

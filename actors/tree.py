@@ -10,9 +10,11 @@ from msgspec import Struct
 
 from actors.actor import Actor, Address, DeadLetters, Inbox, Mailbox
 from actors.connection import Gauges
+from actors.door import Vault
 from actors.events import Topic
 from actors.heartbeat import Watch
 from actors.messages import ChildExited, Reason
+from actors.metrics import LineMetrics, Metrics
 from actors.quarantine import Quarantine
 from actors.rules.journal import Journal
 from actors.rules.ledger import Ledger
@@ -32,6 +34,7 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     """One feed as it is wanted; seconds and bytes."""
 
     venue: Venue
+    vault: Vault
     dial: Dial = Dial()
     restart: RestartPolicy = RestartPolicy()
     pacing: Pacing | None = None  # None: the venue's own
@@ -114,8 +117,9 @@ class Child:
 class LineRecord:
     """One line: what it is, and where it stands."""
 
-    def __init__(self, name: str, feed: str, spec: FeedSpec, chance: random.Random) -> None:
+    def __init__(self, name: str, feed: str, spec: FeedSpec, chance: random.Random, metrics: Metrics) -> None:
         self.name, self.feed, self.spec = name, feed, spec
+        self.metrics = LineMetrics(metrics, feed, name)
         self.restarts = Restarts(spec.restart, chance)
         self.state: LineState = "stopped"
         self.epoch = 0

@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
+HERE = Path(__file__).parent
 _UNREACHABLE = ("NewConnectionError", "ConnectTimeout", "name resolution", "ProxyError", "Max retries")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by it
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is here: `make interop` runs it, and `make test` does not."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.interop)
+            item.add_marker(pytest.mark.timeout(300))  # the first run makes a virtualenv
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +30,7 @@ def sdk_python() -> Callable[[str], Path]:
 
     The virtualenvs are in $LINEWARDEN_INTEROP, or in .venv-interop beside pyproject.toml.
     """
-    root = Path(os.environ.get("LINEWARDEN_INTEROP") or Path(__file__).parents[2] / ".venv-interop")
+    root = Path(os.environ.get("LINEWARDEN_INTEROP") or HERE.parents[1] / ".venv-interop")
 
     def make(requirement: str) -> Path:
         home = root / requirement.partition("==")[0]

@@ -28,6 +28,7 @@ Activity = Literal[
     "SubAccountAssetTransferred",
     "MarginCallUpdated",
 ]
+_OF_THE_BOOK = ("Canceled", "Removed", "Replaced", "Amended", "Triggered")
 _CLOSING = ("Canceled", "Removed", "CreateFailed")
 
 
@@ -56,15 +57,12 @@ class Account:
         about = over.get("order_id", next(reversed(self.orders), self._order_id()))
         known = self.orders.get(str(about), {})
         now = time.time_ns()
-        every = {
-            "order_id": about,
-            "asset_id": known.get("base_asset", asset),
-            "user_id": self.user,
-            "timestamp_ns": now,
-        }
-        told = {**every, **_extra(variant, price, now), **over}
-        if variant.endswith("Failed"):
-            told = {key: told[key] for key in told if key in ("order_id", "user_id", "reason", *over)}
+        told = {"order_id": about}
+        if variant != "Updated":
+            told["user_id"] = self.user
+        if variant in _OF_THE_BOOK:
+            told |= {"asset_id": known.get("base_asset", asset), "timestamp_ns": now}
+        told |= {**_extra(variant, price, now), **over}
         if known and variant in _CLOSING:
             done = told.get("reason") == "Completed"
             known |= {"status": "closed" if done else "cancelled", "canceled": not done}

@@ -135,9 +135,9 @@ class Peer:
         return self._upgraded and not self._over
 
     @property
-    def said_goodbye(self) -> bool:
-        """Whether the client sent a close frame: no end of the TCP connection tells as much."""
-        return self._protocol.close_rcvd is not None
+    def parted(self) -> bool:
+        """Whether either side said goodbye: a connection that breaks off ends without."""
+        return self._protocol.close_rcvd is not None or self._protocol.close_sent is not None
 
     @property
     def backlog(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.rules.venue import Venue
+from actors.venues.alpaca import Alpaca
 from actors.venues.o2 import O2
 from actors.venues.tplus import Tplus
 

@@ -9,4 +9,4 @@ from actors.venues.alpaca import Alpaca
 from actors.venues.o2 import O2
 from actors.venues.tplus import Tplus
 
-VENUES: Mapping[str, type[Venue]] = {"o2": O2, "tplus": Tplus}
+VENUES: Mapping[str, type[Venue]] = {"alpaca": Alpaca, "o2": O2, "tplus": Tplus}

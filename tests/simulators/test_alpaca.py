@@ -84,7 +84,9 @@ def desk(
 ) -> Iterator[Desk]:
     sent = {**headers, **(MSGPACK if packed else {})}
     url = alpaca.url_of(stream)
-    with connect(url, additional_headers=sent, ping_interval=None, proxy=None, max_size=None) as each:
+    with connect(
+        url, additional_headers=sent, ping_interval=None, proxy=None, max_size=None, max_queue=None
+    ) as each:
         client = Desk(each)
         client.packed = packed
         yield client
@@ -651,7 +653,10 @@ def test_a_slow_client_is_cut_off(simulated_alpaca: SimulatedAlpaca, told: bool)
 
 
 def test_who_does_not_read_is_cut_off() -> None:
-    with SimulatedAlpaca(rate=0, backlog=100_000, send_buffer=4096) as alpaca, trader(alpaca, "news") as each:
+    alpaca = SimulatedAlpaca(rate=0, backlog=100_000, send_buffer=4096)
+    with alpaca, connect(alpaca.url_of("news"), ping_interval=None, proxy=None, max_queue=1) as socket:
+        each = Desk(socket)
+        each.log_in()
         each.subscribe(news=["*"])
         for _ in range(100):
             alpaca.news(content="x" * 100_000)

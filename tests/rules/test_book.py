@@ -36,7 +36,7 @@ class Model:
     """What a book has to be: two dicts, or nothing that can be trusted."""
 
     def __init__(self) -> None:
-        self.sides: tuple[dict[Number, Number], dict[Number, Number]] | None = None
+        self.sides: tuple[dict[Any, Any], dict[Any, Any]] | None = None
         self.epoch = 0
 
     def apply(self, update: BookUpdate, epoch: int) -> None:
@@ -49,7 +49,7 @@ class Model:
                 self.change(levels, changes, relative=update.relative and not update.whole)
 
     def change(
-        self, levels: dict[Number, Number], changes: Iterable[tuple[Number, Number]], *, relative: bool
+        self, levels: dict[Any, Any], changes: Iterable[tuple[Number, Number]], *, relative: bool
     ) -> None:
         for price, quantity in changes:
             levels[price] = levels.get(price, 0) + quantity if relative else quantity

@@ -382,6 +382,13 @@ def test_books_end_with_their_runtime(baseline: Baseline, o2: SimulatedO2, marke
     baseline.check()
 
 
+def test_a_stop_waits_for_its_books_and_names_one_that_does_not_end(o2: SimulatedO2, market: str) -> None:
+    with desk_on(o2) as desk:
+        desk.book("o2", market, wait=5.0)
+        with held(followed(desk)):
+            assert f"book/o2/depth/{market}?precision=10" in desk.stop(0.5)
+
+
 def test_who_waits_for_a_book_of_a_runtime_that_stops_is_told(o2: SimulatedO2, market: str) -> None:
     o2.refuse(n=1_000)
     with desk_on(o2, live=False) as desk:

@@ -11,7 +11,7 @@ from actors.events import Option, Options, Topic
 from actors.messages import Endpoint
 from actors.rules.exchange import Token
 from actors.rules.session import Session
-from actors.rules.venue import Channel, Venue, VenueSettings
+from actors.rules.venue import BookUpdate, Channel, Venue, VenueSettings
 from actors.venues.channel import ChannelOf
 from actors.venues.o2.messages import (
     Balance,
@@ -101,6 +101,7 @@ class O2(Venue):
     Settings: ClassVar[type[VenueSettings]] = O2Settings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     ping_interval: ClassVar[float] = PING_INTERVAL
+    book_channel: ClassVar[str] = str(DEPTH)
     limits: ClassVar[Mapping[str, str]] = {
         "identities": f"{IDENTITIES} in one channel of a connection; more open another connection",
         "books": "one depth and one depth_view a market and connection; another precision opens another",
@@ -131,6 +132,15 @@ class O2(Venue):
             number += 1
             line = f"{self.feed}/{number}"
         return line
+
+    def book_update(self, event: DepthSnapshot | DepthChange) -> BookUpdate:
+        return BookUpdate(
+            [(level.price, level.quantity) for level in event.bids],
+            [(level.price, level.quantity) for level in event.asks],
+            whole=isinstance(event, DepthSnapshot),
+            relative=True,  # O2 sends amounts to add; a snapshot's are the first of them
+            at_ns=event.seen_ns,
+        )
 
     def _identity(self, channel: Channel, key: str) -> str:
         kind, colon, id = key.strip().rpartition(":")

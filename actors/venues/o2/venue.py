@@ -12,6 +12,7 @@ from actors.messages import Endpoint
 from actors.rules.exchange import Token
 from actors.rules.session import Session
 from actors.rules.venue import BookUpdate, Channel, Venue, VenueSettings
+from actors.rules.wording import amount, short
 from actors.venues.channel import ChannelOf
 from actors.venues.o2.messages import (
     Balance,
@@ -132,6 +133,21 @@ class O2(Venue):
             number += 1
             line = f"{self.feed}/{number}"
         return line
+
+    def words(self, event: object) -> str:
+        match event:
+            case Trade():
+                done = "bought" if event.side == "sell" else "sold"  # the event's side is the maker's
+                return f"{amount(event.quantity)} {done} at {event.price:,}"
+            case Order():
+                done = f"{amount(event.quantity_fill)} of {amount(event.quantity)}"
+                return f"{event.side} {done} at {event.price:,}, {event.state}"
+            case Balance():
+                free, locked = amount(event.total_unlocked), amount(event.total_locked)
+                return f"{short(event.asset)}: {free} free, {locked} locked"
+            case Nonce():
+                return f"{event.nonce:,}"
+        return ""
 
     def book_update(self, event: DepthSnapshot | DepthChange) -> BookUpdate:
         return BookUpdate(

@@ -18,11 +18,13 @@ from actors.errors import (
     Timeout,
 )
 from actors.events import Closed, Gap, Lifecycle, Marker, Received, SubscriptionState, Topic
+from actors.rules.book import BookView
 from actors.runtime import Runtime, start
 from actors.status import Status
 from actors.stream import Stream
 
 __all__ = [
+    "BookView",
     "Closed",
     "ConfigError",
     "ForkError",

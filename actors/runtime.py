@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 import msgspec
 import pykka
 
+from actors import book as books
 from actors import stream as streams
 from actors.actor import DeadLetters, Mailbox
+from actors.book import FollowedBook
 from actors.door import Vault
 from actors.errors import (
     ForkError,
@@ -47,6 +49,7 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.metrics import Metrics, NoMetrics
+from actors.rules.book import BookView
 from actors.rules.mailbox import Policy
 from actors.rules.venue import Channel
 from actors.settings import FeedSettings, Settings, load
@@ -69,6 +72,7 @@ log = logging.getLogger("actors.runtime")
 Event = TypeVar("Event")
 
 CALL = 5.0  # seconds: what any call waits for the actors at the most
+GLANCE = 0.1  # seconds: what a call that must not wait has for the actors
 LOOK_AGAIN = 1.0  # seconds: how often a call that waits for an actor makes sure of it
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 MARKET_CAPACITY = 10_000  # events
@@ -119,6 +123,8 @@ class Runtime:
         self._specs = {name: self._spec(feed) for name, feed in settings.feeds.items()}
         self._streams: dict[int, Stream[Any]] = {}
         self._handlers: dict[int, threading.Thread] = {}
+        self._books: dict[Topic, FollowedBook] = {}
+        self._opening_book = threading.RLock()
         self._ids = itertools.count(1)
         self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
         self._ended: str | None = None  # why
@@ -292,6 +298,47 @@ class Runtime:
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
         return streams.merge(*streams_)
+
+    # ── order books ──
+
+    def book(
+        self, feed: str, key: str, *, depth: int | None = None, wait: float | None = None, **options: Option
+    ) -> BookView:
+        """The order book of this key as it is now. The first call begins to follow it.
+
+        `depth`: levels a side at the most; None: all. `wait`: seconds that may be spent until it is
+        synced; without it the answer comes at once, and the first ones are `syncing`. `options` are
+        those of the venue's book channel.
+
+        Raises:
+            Timeout: `wait` is over. The book goes on being followed, as it does after
+            SubscribeError: `wait` was given, and the venue has rejected the subscription.
+            StreamClosed: its feed was removed, or the book forgotten, while this call waited.
+            LinewardenError: the feed, the key or an option is not known here, or the venue makes no
+                order books.
+            RuntimeStopped: nobody is there to follow it.
+        """
+        self._check()
+        if depth is not None and depth < 1:
+            raise ValueError(f"a depth of {depth} shows no level; it is 1 at least")
+        followed = self._followed(feed, key, options)
+        if wait is not None:
+            self._await_book(followed, wait)
+        view = followed.view(depth)
+        return view if view.synced else self._with_refusal(view)
+
+    def forget_book(self, feed: str, key: str, **options: Option) -> None:
+        """Follow this book no longer; one that is not followed is no mistake.
+
+        Raises:
+            LinewardenError: as `book` does.
+        """
+        self._check()
+        topic = self._book_topic(feed, key, options)
+        with self._opening_book:
+            followed = self._books.pop(topic, None)
+        if followed is not None:
+            followed.stream.close()
 
     # ── asking ──
 
@@ -507,6 +554,71 @@ class Runtime:
                 self._unwant(stream, stream._topics)
         self._handlers.pop(stream.id, None)
         stream.end("closed by its reader", quiet=True)
+
+    def _followed(self, feed: str, key: str, options: Mapping[str, Option]) -> FollowedBook:
+        topic = self._book_topic(feed, key, options)
+        followed = self._books.get(topic)
+        if followed is not None and followed.ended is None:
+            return followed
+        with self._opening_book:
+            followed = self._books.get(topic)
+            if followed is None or followed.ended is not None:  # it may have left with its feed
+                followed = self._books[topic] = self._follow(topic, key, options)
+            return followed
+
+    def _follow(self, topic: Topic, key: str, options: Mapping[str, Option]) -> FollowedBook:
+        venue = self._spec_of(topic.feed).venue
+        channel = venue.channel(topic.channel)
+        # Where the venue can start a book anew, being late shall cost this book and not its line.
+        policy: Policy | None = "drop_oldest" if channel.resyncable or not channel.deltas else None
+        stream = self._open(topic.feed, topic.channel, (key,), options, policy, books.CAPACITY)
+        followed = FollowedBook(topic, stream, venue.book_update)
+        self._handlers[stream.id] = followed.thread
+        followed.thread.start()
+        return followed
+
+    def _book_topic(self, feed: str, key: str, options: Mapping[str, Option]) -> Topic:
+        venue = self._spec_of(feed).venue
+        if not venue.book_channel:
+            known = ", ".join(sorted(venue.channels))
+            raise LinewardenError(
+                f"{feed}: venue {venue.name!r} has no channel that makes an order book; it has: {known}"
+            )
+        if key.strip() == "*":
+            raise LinewardenError(f"{feed}: a book is one key's, and '*' means many")
+        return self._topics(venue, venue.channel(venue.book_channel), (key,), options)[0]
+
+    def _await_book(self, followed: FollowedBook, wait: float) -> None:
+        deadline = time.monotonic() + wait
+        while not followed.view(1).synced:
+            if (left := deadline - time.monotonic()) <= 0:
+                raise Timeout(self._unsynced(followed, wait))
+            states = self._answers((followed.topic,), left)
+            if (ended := followed.ended) is not None:
+                self._check()  # a runtime that ends says so itself
+                raise StreamClosed(ended)
+            if states is not None and any(state.state == "rejected" for state in states.values()):
+                raise SubscribeError(_unconfirmed(states), followed.stream, states)
+            if states is not None:
+                followed.wait(max(0.0, min(deadline - time.monotonic(), LOOK_AGAIN)))
+
+    def _unsynced(self, followed: FollowedBook, wait: float) -> str:
+        topic = followed.topic
+        text = f"the book {topic} is not synced within {wait:g} s: {followed.view(1).reason}"
+        for name, line in self.status().lines().items():
+            for subscription in line.topics:
+                if subscription.topic == str(topic):
+                    return f"{text}; line {name} is {line.state}, the subscription {subscription.state.state}"
+        return f"{text}; no line bears its subscription"
+
+    def _with_refusal(self, view: BookView) -> BookView:
+        """A book that the venue refused says so, where the registry is quick to tell."""
+        future = self._roles.named("registry").ask(ReadStates((view.topic,)))
+        with contextlib.suppress(pykka.Timeout):
+            state = future.get(timeout=GLANCE).get(view.topic)
+            if state is not None and state.state == "rejected":
+                return msgspec.structs.replace(view, reason=f"rejected: {state.reason}")
+        return view
 
     def _await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float) -> None:
         """Wait until every topic is confirmed or rejected."""

@@ -18,10 +18,11 @@ import pytest
 from msgspec import Struct
 from rich.console import Console
 
-from actors.events import Gap, Lifecycle, Topic
+from actors.events import Gap, Lifecycle, Received, Topic
+from actors.rules.wording import amount
 from actors.settings import load
 from actors.simulators import SimulatedO2
-from actors.tape import Row, Tape, amount, told
+from actors.tape import Row, Tape, told
 from actors.venues import o2 as words
 from tests.test_cli import DEMO, child
 
@@ -185,10 +186,17 @@ def level(price: int, quantity: int) -> words.Level:
     return words.Level(price, quantity)
 
 
-def heard(*items: Any, several: bool = False) -> str:
-    row = Row("label", several)
+VENUE = words.O2("o2", words.O2Settings())
+
+
+def event(event: Any, channel: str = "depth", key: str = MARKET) -> Received[Any]:
+    return Received(Topic("o2", channel, key), 0, 2, event)
+
+
+def heard(*items: Any, channel: str = "depth") -> str:
+    row = Row("label", VENUE, channel)
     for item in items:
-        row.take(item)
+        row.take(item if isinstance(item, Gap | Received) else event(item, channel))
     return row.words()
 
 
@@ -203,17 +211,21 @@ def test_a_book_is_kept_from_its_changes() -> None:
     change = words.DepthChange(MARKET, (level(99, -5_000_000),), (level(100, 8),))
     assert heard(SNAPSHOT, change) == "bid 98 × 1 · ask 100 × 8"
     assert heard(SNAPSHOT, GAP, change) == "waiting for the whole book"
-    assert heard(SNAPSHOT, several=True) == "0xabab…abab bid 99 × 5M · ask 101 × 70"
+    other = event(SNAPSHOT, key="0x" + "cd" * 32)
+    assert heard(other, SNAPSHOT) == "0xabab…abab bid 99 × 5M · ask 101 × 70"
 
 
 def test_each_event_has_its_words() -> None:
-    assert heard(words.Trade(MARKET, "1", "sell", 12_000, 40)) == "40 bought at 12,000"
-    assert heard(words.Balance("0x1", ASSET, 0, 1_234_000)) == "0xcdcd…cdcd: 1.23M free, 0 locked"
-    assert heard(words.Nonce("0x1", 1_234)) == "1,234"
+    assert heard(words.Trade(MARKET, "1", "sell", 12_000, 40), channel="trades") == "40 bought at 12,000"
+    assert (
+        heard(words.Balance("0x1", ASSET, 0, 1_234_000), channel="balances")
+        == "0xcdcd…cdcd: 1.23M free, 0 locked"
+    )
+    assert heard(words.Nonce("0x1", 1_234), channel="nonce") == "1,234"
     order = words.Order("0x9", "0x1", MARKET, "open", "buy", "Spot", 40, 10, 12_000, 12_000)
-    assert heard(order) == "buy 10 of 40 at 12,000, open"
-    assert heard(Tick("a\nb")) == r"Tick(text='a\nb')"
-    assert len(heard(Tick("x" * 1_000))) == 120
+    assert heard(order, channel="orders") == "buy 10 of 40 at 12,000, open"
+    assert heard(Tick("a\nb"), channel="trades") == r"Tick(text='a\nb')"
+    assert len(heard(Tick("x" * 1_000), channel="trades")) == 120
 
 
 @pytest.mark.parametrize(
@@ -225,10 +237,10 @@ def test_an_amount_has_three_digits_or_so(number: int, short: str) -> None:
 
 
 def test_a_trend_is_drawn_from_its_lowest_to_its_highest() -> None:
-    row = Row("trades", False)
+    row = Row("trades", VENUE, "trades")
     drawn = ""
     for price in (10, 10, 17, 13):
-        row.take(words.Trade(MARKET, "1", "buy", price, 1))
+        row.take(event(words.Trade(MARKET, "1", "buy", price, 1), "trades"))
         drawn = row.trend()
     assert drawn == "▁█▄"
 
@@ -252,7 +264,7 @@ class Played:
         self._items = list(items)
         self.read = threading.Event()
 
-    def with_markers(self) -> Iterator[Any]:
+    def items(self) -> Iterator[Any]:
         yield from self._items
         self.read.set()
 
@@ -261,7 +273,8 @@ def test_a_loss_is_told_once_however_many_streams_heard_of_it() -> None:
     opened: list[tuple[str, Played]] = []
 
     def subscribe(feed: str, channel: str, *keys: str, **options: Any) -> Any:
-        stream = Played([LOST, Lifecycle("o2", "restored", 2, 1, "", 20), GAP, SNAPSHOT])
+        snapshot = Received(Topic("o2", channel, keys[0]), 0, 2, SNAPSHOT)
+        stream = Played([LOST, Lifecycle("o2", "restored", 2, 1, "", 20), GAP, snapshot])
         opened.append((channel, stream))
         return stream
 

@@ -11,7 +11,8 @@ from actors.events import Option, Options, Topic
 from actors.messages import Endpoint
 from actors.rules.exchange import Token
 from actors.rules.session import Session
-from actors.rules.venue import Channel, Venue, VenueSettings
+from actors.rules.venue import BookUpdate, Channel, Venue, VenueSettings
+from actors.rules.wording import amount, short
 from actors.venues.channel import ChannelOf
 from actors.venues.o2.messages import (
     Balance,
@@ -101,6 +102,7 @@ class O2(Venue):
     Settings: ClassVar[type[VenueSettings]] = O2Settings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     ping_interval: ClassVar[float] = PING_INTERVAL
+    book_channel: ClassVar[str] = str(DEPTH)
     limits: ClassVar[Mapping[str, str]] = {
         "identities": f"{IDENTITIES} in one channel of a connection; more open another connection",
         "books": "one depth and one depth_view a market and connection; another precision opens another",
@@ -131,6 +133,30 @@ class O2(Venue):
             number += 1
             line = f"{self.feed}/{number}"
         return line
+
+    def words(self, event: object) -> str:
+        match event:
+            case Trade():
+                done = "bought" if event.side == "sell" else "sold"  # the event's side is the maker's
+                return f"{amount(event.quantity)} {done} at {event.price:,}"
+            case Order():
+                done = f"{amount(event.quantity_fill)} of {amount(event.quantity)}"
+                return f"{event.side} {done} at {event.price:,}, {event.state}"
+            case Balance():
+                free, locked = amount(event.total_unlocked), amount(event.total_locked)
+                return f"{short(event.asset)}: {free} free, {locked} locked"
+            case Nonce():
+                return f"{event.nonce:,}"
+        return ""
+
+    def book_update(self, event: DepthSnapshot | DepthChange) -> BookUpdate:
+        return BookUpdate(
+            [(level.price, level.quantity) for level in event.bids],
+            [(level.price, level.quantity) for level in event.asks],
+            whole=isinstance(event, DepthSnapshot),
+            relative=True,  # O2 sends amounts to add; a snapshot's are the first of them
+            at_ns=event.seen_ns,
+        )
 
     def _identity(self, channel: Channel, key: str) -> str:
         kind, colon, id = key.strip().rpartition(":")

@@ -112,7 +112,6 @@ class DepthSession(TplusSession):
             out.append(Unrouted(1))
         else:
             self._keep(event, heard)
-            self._confirm(out)
 
     def _keep(self, change: m.BookFrame, heard: int | None) -> None:
         """In the buffer are only changes that follow on each other."""

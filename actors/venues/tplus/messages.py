@@ -33,7 +33,7 @@ class Message(Struct, frozen=True, gc=False):
                 structs.force_setattr(self, name, id)
         for name in decimals:
             value = getattr(self, name)
-            if value is not None and not -TOO_LARGE < value < TOO_LARGE:
+            if value is not None and not (value.is_finite() and abs(value) < TOO_LARGE):
                 raise ValueError(f"{name} is out of any range")
 
 
@@ -62,7 +62,9 @@ class Level(Struct, frozen=True, gc=False, array_like=True):
     quantity: Decimal
 
     def __post_init__(self) -> None:
-        if not (ZERO <= self.quantity < TOO_LARGE and ZERO <= self.price < TOO_LARGE):
+        price, quantity = self.price, self.quantity
+        finite = price.is_finite() and quantity.is_finite()  # others cannot be compared
+        if not (finite and ZERO <= quantity < TOO_LARGE and ZERO <= price < TOO_LARGE):
             raise ValueError("a level's price or quantity is negative or out of any range")
 
 

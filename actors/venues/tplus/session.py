@@ -107,13 +107,13 @@ class TplusSession(Session):
             heard = self._stream.decode(payload)
         except Exception:
             return False
+        if type(self._answer) is not Confirm:  # also by a list of nothing
+            self._confirm(out)
         for event in heard if isinstance(heard, list) else (heard,):
             self._hear(event, out)
         return True
 
     def _hear(self, event: Any, out: list[Effect]) -> None:
-        if type(self._answer) is not Confirm:
-            self._confirm(out)
         if type(event) is m.Timebar:
             event = msgspec.structs.replace(event, asset_id=self._topic.key)
         self._deliver(event, out)
@@ -202,7 +202,7 @@ class TplusSession(Session):
         """Whether it calls itself something, and bears nothing that our events have."""
         try:
             fields = msgspec.json.decode(piece, type=dict[str, msgspec.Raw])
-            return fields["type"][:1] == b'"' and not FIELDS.intersection(fields)
+            return bytes(fields["type"])[:1] == b'"' and not FIELDS.intersection(fields)
         except Exception:
             return False
 

@@ -29,6 +29,8 @@ Activity = Literal[
     "MarginCallUpdated",
 ]
 _OF_THE_BOOK = ("Canceled", "Removed", "Replaced", "Amended", "Triggered")
+_FILLED = ("filled_quantity", "filled_amount", "trading_fees_amount")
+_KEPT = 1000  # orders, and fills
 _CLOSING = ("Canceled", "Removed", "CreateFailed")
 
 
@@ -38,7 +40,7 @@ class Account:
     def __init__(self, user: str) -> None:
         self.user = user
         self.orders: dict[str, Row] = {}  # as pages show them, by id, oldest first
-        self.fills: list[Row] = []  # newest last
+        self.fills: dict[int, Row] = {}  # as last told, by number, newest last
         self.positions: dict[tuple[str, int], Row] = {}  # by asset and sub-account
         self._orders_made = 0
         self._nonces = 0
@@ -92,6 +94,7 @@ class Account:
         rest = {key: value for key, value in over.items() if key not in order}
         order |= fields
         self.orders[str(order["order_id"])] = _page_row(order, price, now)
+        _forget(self.orders)
         return {"user_order": order, "signature": [0] * 64, "book_timestamp_ns": now, **rest}
 
     def _order_id(self, *, new: bool = False) -> str:
@@ -119,7 +122,9 @@ class Account:
             "trading_fee": "0.01",
             **over,
         }
-        self.fills = [each for each in self.fills if each["trade_id"] != told["trade_id"]] + [told]
+        self.fills.pop(told["trade_id"], None)
+        self.fills[told["trade_id"]] = told
+        _forget(self.fills)
         return told
 
     def position(self, asset: str, price: str, over: Mapping[str, Any]) -> Row:
@@ -172,6 +177,12 @@ class Account:
             case "MarginCallUpdated":
                 fields = {"sub_account_index": 1, "called_venues": []}
         return {"user": self.user, **fields, "timestamp_ns": time.time_ns(), **over}
+
+
+def _forget(rows: dict[Any, Row]) -> None:
+    """Drops the oldest where there are too many."""
+    if len(rows) > _KEPT:
+        del rows[next(iter(rows))]
 
 
 def _extra(variant: OrderVariant, price: int, now: int) -> Row:
@@ -244,9 +255,6 @@ def _page_row(order: Row, price: int, now: int) -> Row:
         "is_auto_deleverage": False,
         "is_reduce_only": order["reduce_only"],
     }
-
-
-_FILLED = ("filled_quantity", "filled_amount", "trading_fees_amount")
 
 
 def _places(units: int, decimals: int) -> str:

@@ -602,7 +602,7 @@ class SimulatedTplus(Simulator):
             return
         listing = self.random.choice(list(self._listings.values()))
         users = self._listening()
-        if self._unsettled and self.random.random() < 0.3:
+        if self._unsettled and self.random.random() < 0.45:
             self._settle()
         elif users and self.random.random() < 0.25:
             self._act(self._account(self.random.choice(users)), listing)
@@ -830,7 +830,8 @@ class SimulatedTplus(Simulator):
         return _reply({"positions": rows, "total_positions": len(rows), **meta})
 
     def _fills_page(self, asset: str, user: str, query: Mapping[str, str]) -> Reply:
-        fills = [each for each in self._account(user).fills[::-1] if asset in ("", each["asset_id"])]
+        newest = reversed(self._account(user).fills.values())
+        fills = [each for each in newest if asset in ("", each["asset_id"])]
         rows, meta = _part(fills, query, 100)
         # Several fills may be one row of the history, so it has no numbers.
         rows = [{key: value for key, value in row.items() if key != "trade_id"} for row in rows]

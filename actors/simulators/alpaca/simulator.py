@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -711,7 +712,8 @@ class SimulatedAlpaca(Simulator):
     def _page(self, request: Request) -> Reply:
         match request.method, request.path.strip("/").split("/"):
             case "POST", ["v2", "orders"]:
-                order = {name: value for name, value in _decode(request.body).items() if value is not None}
+                asked = _decode(request.body)
+                order = {name: _amount(value) for name, value in asked.items() if value is not None}
                 self._listing(order["symbol"])
                 return page(self._say_update(self.account.update("new", order))["order"])
             case "DELETE", ["v2", "orders", id] if id in self.account.orders:
@@ -721,6 +723,12 @@ class SimulatedAlpaca(Simulator):
                 return self._pages.get(request.path, request.query)
             case _:
                 return complaint(404, "not found")
+
+
+def _amount(value: Any) -> Any:
+    """Amounts come as numbers, too, and go as texts: `5.0` as `5`."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{Decimal(str(value)).normalize():f}" if number else value
 
 
 def _timely(name: str, value: Any) -> Any:

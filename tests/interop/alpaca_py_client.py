@@ -53,7 +53,7 @@ def teller(stream):
     return handle
 
 
-def subscribe(url, http, key, secret):
+def hear_streams(url, http, key, secret):
     stocks = StockDataStream(key, secret, url_override=f"{url}v2/iex")
     stocks.subscribe_quotes(teller("quotes"), "AAPL")
     stocks.subscribe_trades(teller("trades"), "AAPL")
@@ -73,11 +73,12 @@ def subscribe(url, http, key, secret):
     news.subscribe_news(teller("news"), "*")
     account = TradingStream(key, secret, url_override=f"{url}stream")
     account.subscribe_trade_updates(teller("trade updates"))
-    for stream in (stocks, crypto, options, news, account):
-        threading.Thread(target=stream.run, daemon=True).start()
+    running = [threading.Thread(target=each.run) for each in (stocks, crypto, options, news, account)]
+    for each in running:
+        each.start()
 
 
-def ask(url, http, key, secret):
+def read_pages(url, http, key, secret):
     keys = {"api_key": key, "secret_key": secret, "url_override": http}
     stocks = StockHistoricalDataClient(**keys)
     named = {"symbol_or_symbols": ["AAPL"]}
@@ -110,6 +111,4 @@ def ask(url, http, key, secret):
 
 logging.getLogger("alpaca").addHandler(Log())
 logging.getLogger("alpaca").setLevel(logging.INFO)
-subscribe(*sys.argv[1:])
-for _ in sys.stdin:  # a line on stdin: now ask the pages
-    ask(*sys.argv[1:])
+{"streams": hear_streams, "pages": read_pages}[sys.argv[1]](*sys.argv[2:])

@@ -69,7 +69,7 @@ def test_actors_are_handed_what_is_upstairs(path: Path) -> None:
     assert [name for name in imports(path) if within(name, UPSTAIRS)] == []
 
 
-@pytest.mark.parametrize("path", files("simulators/*.py"), ids=ids)
+@pytest.mark.parametrize("path", files("simulators/**/*.py"), ids=ids)
 def test_simulators_are_the_other_end_and_share_no_rules(path: Path) -> None:
     allowed = {"actors.errors", "actors.simulators"}
     assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []

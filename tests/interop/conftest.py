@@ -56,6 +56,8 @@ def sdk_python() -> Callable[[str], Path]:
         if done.returncode:
             if any(word in done.stderr for word in _UNREACHABLE):
                 pytest.skip(f"{requirement}: the package index cannot be reached")
+            if f" {requirement.partition('==')[2]} Requires-Python" in done.stderr:  # ignored, says pip
+                pytest.skip(f"{requirement} is not for Python {sys.version_info[0]}.{sys.version_info[1]}")
             pytest.fail(f"{requirement} does not install:\n{done.stderr}")
         stamp.write_text(wanted)
         return python

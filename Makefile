@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help:  ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
-run: $(VENV)/run.stamp  ## One minute of a market that dies and comes back: no account, no network
+run: $(VENV)/run.stamp  ## One minute of markets that die and come back: no account, no network
 	@$(BIN)/linewarden run config/demo.toml --for $(or $(SECONDS),60) --tape --no-service --log-level error
 
 test: $(VENV)/dev.stamp  ## All tests but those of interop

@@ -46,9 +46,11 @@ class Tape:
         self._rows: list[Row] = []
         for feed in settings.feeds.values():
             venue = feed.build_venue()
+            whose = feed.name if len(settings.feeds) > 1 else ""
             for entry in feed.subscribe:
                 stream = subscribe(feed.name, entry.channel, *entry.keys, **entry.options)
-                row = Row(f"{entry.channel} {keys_words(entry.keys)}".strip(), venue, entry.channel)
+                words = (whose, entry.channel, keys_words(entry.keys))
+                row = Row(" ".join(filter(None, words)), venue, entry.channel)
                 self._rows.append(row)
                 name = f"tape/{feed.name}/{entry.channel}"
                 threading.Thread(target=self._read, args=(stream, row), name=name, daemon=True).start()

@@ -1,4 +1,4 @@
-"""JSON and msgpack, told apart by their first byte: no msgpack array or map begins with [ or {.
+"""JSON and msgpack, told apart by their first byte: an array or map of msgpack begins with no ASCII.
 
 So neither the kind of the frame nor what was negotiated has to be right: Alpaca's paper host sends
 JSON in binary frames.
@@ -20,7 +20,8 @@ from actors.venues.alpaca.stamps import from_extension
 
 Encoding = Literal["json", "msgpack"]
 
-_JSON = b"[{ \t\r\n"
+_PACKED = b"\x80"  # the first byte of msgpack that is no ASCII (msgpack specification, "Formats")
+_MAPS = {b"{", *(bytes([first]) for first in (*range(0x80, 0x90), 0xDE, 0xDF))}
 
 _json_many = msgspec.json.Decoder(list[Inbound] | Inbound).decode
 _msgpack_many = msgspec.msgpack.Decoder(list[Inbound] | Inbound).decode
@@ -35,7 +36,7 @@ def encode(message: Mapping[str, object], encoding: Encoding) -> str | bytes:
 
 def decode(payload: bytes) -> list[Inbound]:
     """Raises: Exception: something in it cannot be read."""
-    if payload[:1] in _JSON:
+    if payload[:1] < _PACKED:
         items = _json_many(payload)
         return items if isinstance(items, list) else [items]
     items = _msgpack_many(payload)
@@ -57,11 +58,11 @@ def elements(payload: bytes) -> list[bytes]:
 
 
 def named(payload: bytes) -> Named | None:
-    """Whom it concerns, as far as that can be told; None: not at all."""
+    """What it says of itself, as far as it can be read; None: it is no message."""
     try:
         return _read(payload, Named)  # type: ignore[no-any-return]
     except Exception:
-        return None
+        return Named() if payload[:1] in _MAPS else None
 
 
 def account_frame(payload: bytes) -> AccountFrame:
@@ -88,7 +89,7 @@ def trade_update(frame: AccountFrame) -> TradeUpdate:
 
 
 def _read(payload: bytes, kind: Any) -> Any:
-    if payload[:1] in _JSON:
+    if payload[:1] < _PACKED:
         return msgspec.json.decode(payload, type=kind)
     return msgspec.msgpack.decode(payload, type=kind)
 

@@ -25,7 +25,7 @@ NOT_AUTHENTICATED = "401"
 ALREADY_AUTHENTICATED = "403"
 
 ADVICE = {
-    "405": "the plan's number of symbols is used up; give up others, or change the plan",
+    "405": "the plan allows no more symbols: give up others, or change it",
     "410": "this stream does not offer the channel",
 }
 

@@ -47,6 +47,7 @@ from actors.venues.alpaca.messages import (
     Imbalance,
     Inbound,
     Luld,
+    Named,
     News,
     OrderBook,
     Pricing,
@@ -146,6 +147,8 @@ class AlpacaSession(Session):
             route = routes.get(kind)
             if route is None or kind is OrderBook or kind is News:
                 self._hear_special(item, out)
+                if self.state is State.ENDED:
+                    return
                 continue
             topics = route.get(item.symbol, route.all)  # type: ignore[union-attr]
             if not topics:
@@ -250,7 +253,8 @@ class AlpacaSession(Session):
         try:
             parts = elements(payload)
         except Exception:
-            self._put_aside(payload, error, out)
+            # It may have held anything.
+            self._put_aside(payload, error, self._concerned(Named()), out)
             return
         for part in parts:
             if self.state is State.ENDED:
@@ -258,17 +262,13 @@ class AlpacaSession(Session):
             try:
                 items = decode(part)
             except Exception as odd:
-                self._put_aside(part, odd, out)
+                found = named(part)
+                self._put_aside(part, odd, self._concerned(found) if found else (), out)
             else:
                 self._hear(items, out)
 
-    def _put_aside(self, part: bytes, error: Exception, out: Outcome) -> None:
-        """Those whom it may concern are told; a kind that nobody knows concerns nobody.
-
-        Alpaca adds kinds without notice: they are kept to be looked at, for none was asked for.
-        """
+    def _put_aside(self, part: bytes, error: Exception, concerned: Topics, out: Outcome) -> None:
         out.add(Quarantine(part, str(error) or type(error).__name__))
-        concerned = self._concerned(part)
         books = [topic for topic in concerned if topic.channel == BOOKS]
         others = tuple(topic for topic in concerned if topic.channel != BOOKS)
         if others:
@@ -277,11 +277,13 @@ class AlpacaSession(Session):
             if self._wanted.asked[topic].state is CONFIRMED:
                 self._add(self._wanted.heal(topic, self._now), out)
 
-    def _concerned(self, part: bytes) -> Topics:
-        found = named(part)
+    def _concerned(self, found: Named) -> Topics:
+        """Whose loss it may be: what it does not say may be anything.
+
+        Alpaca adds kinds without notice: one that nobody knows is kept to be looked at, and concerns
+        nobody, for none was asked for.
+        """
         up = [topic for topic, asked in self._wanted.asked.items() if asked.state is CONFIRMED]
-        if found is None:  # it may have held anything
-            return tuple(up)
         channel = _TAGS.get(found.kind) if isinstance(found.kind, str) else None
         if found.kind is not None and channel is None:
             return ()

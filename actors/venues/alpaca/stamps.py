@@ -18,7 +18,7 @@ from msgspec.msgpack import Ext
 if TYPE_CHECKING:
     Stamp: TypeAlias = str | int
 else:  # an Ext is what msgpack brings; the codec puts nanoseconds in its place
-    Stamp = Annotated[str, Meta(min_length=20, max_length=40)] | int | Ext
+    Stamp = Annotated[str, Meta(min_length=20, max_length=40)] | Ext
 
 SECOND = 1_000_000_000  # nanoseconds
 EXTENSION = -1  # msgpack's number for a timestamp

@@ -181,6 +181,8 @@ class Subscriptions:
             self._parts[:0] = parts
             return self._next(now)
         reason = f"{text} ({ADVICE[code]})" if code in ADVICE else text
+        if VERDICTS[code] is Verdict.LIMIT:
+            reason += f"; {sum(map(self._has, self._ours))} are subscribed to"
         items = set(flight.items)
         if VERDICTS[code] is Verdict.LIMIT:  # where one has no room, no other of the channel has
             channels = {channel for channel, _ in items}
@@ -221,6 +223,8 @@ class Subscriptions:
             if asked.state is WAITING and there:
                 asked.state = CONFIRMED
                 confirmed.append(asked.topic)
+                if self._has(asked.item):
+                    self._ours[asked.item] = None
             elif asked.state is WAITING and (asked.item in just_asked or self._has(asked.item)):
                 asked.state = REFUSED
                 unlisted.append(asked.topic)

@@ -30,7 +30,7 @@ from actors.messages import (
     TopicsPlaced,
     TopicsSettled,
 )
-from actors.rules.latest import Newest, Room, Shelf
+from actors.rules.latest import Kept, Newest, Room, Shelf
 from actors.rules.routes import Flow, Routes
 from actors.rules.venue import Venue
 from actors.stream import Inlet
@@ -168,6 +168,8 @@ class Dispatcher(Actor):
         targets: Iterable[Inlet] = ()
         room: Room | None = None
         shelf: Shelf | None = None
+        kind: type | None = None
+        keep: Callable[[Kept], None] | None = None
         routed, last = 0, None
         for pair in batch.pairs:
             topic, event = pair
@@ -178,8 +180,12 @@ class Dispatcher(Actor):
                 touched.extend(inlet for inlet in targets if not inlet.batch)
                 room = newest[topic]
                 shelf = None if room is None else room.shelf
+                keep = None
             if shelf is not None:
-                shelf[type(event)].append((event, at))
+                if keep is None or event.__class__ is not kind:
+                    kind = event.__class__
+                    keep = shelf[kind].append
+                keep((event, at))
             elif room is not None:
                 room.keep(event, at)
             if targets:

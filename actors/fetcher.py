@@ -25,7 +25,6 @@ from actors.messages import (
     KeeperStarted,
     LatestTold,
     Reason,
-    Retryable,
 )
 from actors.rules.exchange import Bucket
 from actors.rules.venue import Price, Venue
@@ -137,7 +136,7 @@ class Fetcher(Actor):
                 elif question.until < rest.until:
                     wait = rest.until - now
                     text = f"the venue may not be asked so often; again in {wait:.1f} s"
-                    self._tell(question.venue, question.symbol, HttpFailed(text, "budget"))
+                    self._decline(question, text, "budget")
 
     def _rest(self, venue: Venue, now: float) -> Rest | None:
         """Whether the venue's budget is spent, for how long; None: it allows one more, and it is counted."""
@@ -151,12 +150,12 @@ class Fetcher(Actor):
         return rest
 
     def _begin(self, question: Question) -> None:
-        question.hangup = Hangup()
         venue, symbol = question.id
         spec = self._feeds.get(venue.feed)
         if spec is None:
-            self._tell(venue, symbol, Retryable("its feed was removed from the config", "removed"))
+            self._decline(question, "its feed was removed from the config", "removed")
             return
+        question.hangup = Hangup()
         thread = threading.Thread(
             target=self._converse,
             args=(venue, symbol, spec.dial, question.hangup),
@@ -166,7 +165,13 @@ class Fetcher(Actor):
         try:
             thread.start()
         except RuntimeError:
-            self._tell(venue, symbol, Retryable("no thread can be started", "resources"))
+            self._decline(question, "no thread can be started to ask the venue", "resources")
+
+    def _decline(self, question: Question, text: str, code: str) -> None:
+        """Nobody asks the venue."""
+        del self._questions[question.id]
+        at = self._timers.clock.monotonic()
+        question.answer(LatestTold(*question.id, HttpFailed(text, code), at))
 
     def _converse(self, venue: Venue, symbol: str, dial: Dial, hangup: Hangup) -> None:
         """On a thread of its own, for as long as the conversation lasts."""
@@ -180,9 +185,6 @@ class Fetcher(Actor):
         except Exception as error:
             log.exception("%s: the answer about %s could not be read.", venue.feed, symbol)
             outcome = Crashed(f"its answer could not be read ({type(error).__name__})")
-        self._tell(venue, symbol, outcome)
-
-    def _tell(self, venue: Venue, symbol: str, outcome: Price | Reason | HttpFailed) -> None:
         at = self._timers.clock.monotonic()
         self._address.tell(LatestTold(venue, symbol, outcome, at))
 

@@ -61,6 +61,13 @@ class Frugal(Priced):
     latest_budget: ClassVar[Budget] = Budget(1, 60.0)
 
 
+class Slow(Priced):
+    """It may be asked five times a second, one at a time."""
+
+    name: ClassVar[str] = "slow"
+    latest_budget: ClassVar[Budget] = Budget(1, 0.2)
+
+
 class Page(Loopback):
     """The prices over HTTP: by key, its JSON, or the status that it is refused with."""
 
@@ -301,6 +308,15 @@ def test_the_venue_is_asked_no_oftener_than_it_allows(o2: SimulatedO2, page: Pag
         with pytest.raises(NotFresh, match="so often"):  # its successor knows
             desk.latest("o2", B)
     assert page.asked == [A]
+
+
+def test_a_question_waits_for_its_turn_where_its_asker_has_the_time(o2: SimulatedO2, page: Page) -> None:
+    page.prices |= {A: {"last": 5}, B: {"last": 6}}
+    with priced(o2, page, Slow) as desk:
+        assert desk.latest("o2", A, timeout=20.0).last == 5
+        assert desk.latest("o2", B, timeout=20.0).last == 6
+        assert desk.latest("o2", A, timeout=20.0).last == 5
+    assert page.asked == [A, B, A]
 
 
 # ── who dies meanwhile ──────────────────────────────────────────────────────────────────────────

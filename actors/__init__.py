@@ -11,6 +11,7 @@ from actors.errors import (
     ConfigError,
     ForkError,
     LinewardenError,
+    NotFresh,
     NotLive,
     RuntimeStopped,
     StreamClosed,
@@ -19,6 +20,7 @@ from actors.errors import (
 )
 from actors.events import Closed, Gap, Lifecycle, Marker, Received, SubscriptionState, Topic
 from actors.rules.book import BookView
+from actors.rules.latest import Latest
 from actors.runtime import Runtime, start
 from actors.status import Status
 from actors.stream import Stream
@@ -29,9 +31,11 @@ __all__ = [
     "ConfigError",
     "ForkError",
     "Gap",
+    "Latest",
     "Lifecycle",
     "LinewardenError",
     "Marker",
+    "NotFresh",
     "NotLive",
     "Received",
     "Runtime",

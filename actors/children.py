@@ -12,6 +12,7 @@ from actors.actor import DeadLetters, Inbox, refuse
 from actors.connection import Connection, Orders
 from actors.dispatcher import Dispatcher
 from actors.door import Door
+from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat, Rhythm
 from actors.messages import Fetched, KeeperStarted, LineStarted, SessionOpened, SocketOpened
 from actors.registry import Registry
@@ -54,6 +55,7 @@ class Children:
             "registry": ChildSpec(id="registry", start=self._start_registry),
             "dispatcher": ChildSpec(id="dispatcher", start=self._start_dispatcher),
             "heartbeat": ChildSpec(id="heartbeat", start=self._start_heartbeat),
+            "fetcher": ChildSpec(id="fetcher", start=self._start_fetcher),
         }  # in the order of their start
 
     def connection(self, line: LineRecord) -> ChildSpec:
@@ -96,9 +98,11 @@ class Children:
                 {line.name: (line.epoch, line.flow) for line in self._lines.values() if line.child}
             ),
             seen=self._books.seen,
+            newest=self._books.newest,
             registry=self._roles.named("registry"),
             connection=self._roles.connection,
             block_limit=lambda line: self._feeds[line.partition("/")[0]].block_limit,
+            venue=lambda line: self._feeds[line.partition("/")[0]].venue,
             timers=self._timers,
         )
         return Child(dispatcher.launch(), inbox)
@@ -120,6 +124,21 @@ class Children:
         )
         self._tell_of_sessions("heartbeat")
         return Child(heartbeat.launch(), inbox)
+
+    def _start_fetcher(self, incarnation: int) -> Child:
+        inbox = self._lease("fetcher")
+        fetcher = Fetcher(
+            "fetcher",
+            incarnation,
+            inbox,
+            self._supervisor,
+            self._dead_letters,
+            address=self._roles.named("fetcher"),
+            feeds=self._feeds,
+            buckets=self._books.buckets,
+            timers=self._timers,
+        )
+        return Child(fetcher.launch(), inbox)
 
     def _lease(self, role: str) -> Inbox:
         return self._roles.mailboxes[role].lease(KeeperStarted())

@@ -9,6 +9,7 @@ import pykka
 
 if TYPE_CHECKING:
     from actors.events import SubscriptionState, Topic
+    from actors.rules.latest import Tried
 
 
 class LinewardenError(Exception):
@@ -64,6 +65,14 @@ class NotLive(LinewardenError):
         self.reasons = dict(reasons)
         lines = "; ".join(f"{line}: {reason}" for line, reason in self.reasons.items())
         super().__init__(f"not live: {lines}")
+
+
+class NotFresh(LinewardenError):
+    """No price of this symbol is fresh enough. `tried`: what was looked at, and why it was not taken."""
+
+    def __init__(self, message: str, tried: Sequence[Tried] = ()) -> None:
+        self.tried = tuple(tried)
+        super().__init__(message)
 
 
 class ForkError(LinewardenError):

@@ -35,6 +35,7 @@ from actors.errors import (
     Timeout,
 )
 from actors.events import Option, Received, SubscriptionState, Topic
+from actors.latest import PriceDesk
 from actors.messages import (
     Attach,
     AwaitAnswers,
@@ -50,6 +51,7 @@ from actors.messages import (
 )
 from actors.metrics import Metrics, NoMetrics
 from actors.rules.book import BookView
+from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
 from actors.rules.venue import Channel
 from actors.settings import FeedSettings, Settings, load
@@ -144,6 +146,11 @@ class Runtime:
             chance=chance or random.Random(),  # jitter, no secret
             metrics=metrics or NoMetrics(),
             on_end=_weakly(self),
+        )
+        self._prices = PriceDesk(
+            self._supervisor._books.newest,
+            self._roles.named("fetcher"),
+            self._supervisor._clock,
         )
         # The proxy looks at every attribute, so it is made while nobody changes them.
         self._proxy: pykka.ActorProxy[Supervisor] = self._supervisor.actor_ref.proxy()
@@ -363,6 +370,25 @@ class Runtime:
             return cast(Status, self._proxy.status().get(timeout=CALL))
         except pykka.Timeout:
             raise Timeout(f"the supervisor did not answer within {CALL:g} s") from None
+
+    def latest(self, feed: str, key: str, *, max_age: float = 15.0, timeout: float = 2.0) -> Latest:
+        """The newest quote and trade of a symbol, those of them that are fresh; one is an answer, too.
+
+        It subscribes to nothing: it knows what config and streams subscribed to. Where that holds
+        nothing fresh, the venue is asked over HTTP, if it can be, for at most `timeout` seconds in
+        all (0: it is not asked), within the venue's budget; equal questions share an answer.
+
+        A part is fresh if both its ages, since its receipt and by the venue's own timestamp, are
+        `max_age` seconds at most. So last Friday's trade is not fresh because it was fetched now. A
+        venue that names no time is judged by the receipt alone. Any thread may call; each waits alone.
+
+        Raises:
+            NotFresh: nothing is; the sentence says what was tried and how old it was.
+            LinewardenError: the feed or the key is not known here, or its venue tells no prices.
+            RuntimeStopped: nobody is there to ask.
+        """
+        self._check()
+        return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout, self._check)
 
     def wait_live(self, target: str | None = None, timeout: float | None = None) -> None:
         """Wait until a feed or a line is live; None: every line.

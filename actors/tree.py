@@ -16,7 +16,9 @@ from actors.heartbeat import Watch
 from actors.messages import ChildExited, Reason
 from actors.metrics import LineMetrics, Metrics
 from actors.quarantine import Quarantine
+from actors.rules.exchange import Bucket
 from actors.rules.journal import Journal
+from actors.rules.latest import Newest
 from actors.rules.ledger import Ledger
 from actors.rules.liveness import Recent
 from actors.rules.restarts import RestartPolicy, Restarts
@@ -27,7 +29,7 @@ from actors.wire.connect import Dial, Hangup
 from actors.wire.timers import Timer
 
 COUNTED = ("bytes", "frames", "decoded", "unrouted", "duplicates", "quarantined")
-WORKERS = ("registry", "dispatcher", "heartbeat")  # in the order of their start
+WORKERS = ("registry", "dispatcher", "heartbeat", "fetcher")  # in the order of their start
 
 
 class FeedSpec(Struct, frozen=True, kw_only=True):
@@ -79,6 +81,8 @@ class Books:
         self.routes = Routes()
         self.seen: dict[Topic, float] = {}  # topic: monotonic seconds of its last event
         self.watches: dict[str, Watch] = {}
+        self.newest = Newest()
+        self.buckets: dict[str, Bucket] = {}  # by feed: how often its venue may be asked for prices
         self.jail = Quarantine()
 
     def lend_ledger(self, epochs: dict[str, int]) -> Ledger:

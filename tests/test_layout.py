@@ -13,8 +13,8 @@ import actors
 HOUSE = Path(actors.__file__).parent
 LIBRARIES_OF_THE_WORLD = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
 WORDS = {"actors.messages", "actors.events", "actors.errors", "actors.secret"}
-ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "actor")
-THEIRS = ("children", "tree", "census", "stream", "door", "metrics")  # what they share
+ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "fetcher", "actor")
+THEIRS = ("children", "tree", "census", "stream", "door", "latest", "book", "metrics")  # what they share
 UPSTAIRS = {"actors.venues", "actors.settings", "actors.runtime", "actors.cli", "actors.service"}
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from typing import ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from actors.errors import LinewardenError
 from actors.events import Option, Options, Topic
 from actors.messages import Endpoint
 from actors.rules.exchange import Token
 from actors.rules.session import Session
-from actors.rules.venue import BookUpdate, Channel, Venue, VenueSettings
+from actors.rules.venue import BookUpdate, Channel, Price, Venue, VenueSettings
 from actors.rules.wording import amount, short
 from actors.venues.channel import ChannelOf
 from actors.venues.o2.messages import (
@@ -19,6 +19,7 @@ from actors.venues.o2.messages import (
     DepthChange,
     DepthSnapshot,
     DepthView,
+    Level,
     Nonce,
     Order,
     Trade,
@@ -43,6 +44,7 @@ URLS: Mapping[Network, str] = {
 }
 
 PRECISIONS = tuple(str(10**level) for level in range(1, 10))
+FINEST = int(PRECISIONS[0])
 FREQUENCIES = ("100ms", "500ms", "1s", "3s")
 VALUES: Mapping[str, tuple[str, ...]] = {"precision": PRECISIONS, "frequency": FREQUENCIES}
 DEFAULTS: Mapping[str, str] = {"precision": "10", "frequency": "500ms"}
@@ -101,6 +103,7 @@ class O2(Venue):
     about: ClassVar[str] = "O2 Exchange (Fuel): books, trades, orders, balances"
     Settings: ClassVar[type[VenueSettings]] = O2Settings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
+    price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(DEPTH_VIEW)})
     ping_interval: ClassVar[float] = PING_INTERVAL
     book_channel: ClassVar[str] = str(DEPTH)
     limits: ClassVar[Mapping[str, str]] = {
@@ -158,6 +161,27 @@ class O2(Venue):
             at_ns=event.seen_ns,
         )
 
+    def price(self, event: Any) -> Price | None:
+        """A trade's price, or the best levels of a picture of the book; exact, in on-chain units."""
+        match event:
+            case Trade():
+                at_ns = event.seen_ns if event.timestamp_ms is None else event.timestamp_ms * 1_000_000
+                last, size = event.price, event.quantity
+                return Price(event.market, last=last, last_size=size, traded_ns=at_ns)
+            case DepthView(precision=int(precision)) if precision <= FINEST:
+                bid = max(event.bids, key=_price, default=None)
+                ask = min(event.asks, key=_price, default=None)
+                return Price(
+                    event.market,
+                    bid=None if bid is None else bid.price,
+                    bid_size=None if bid is None else bid.quantity,
+                    ask=None if ask is None else ask.price,
+                    ask_size=None if ask is None else ask.quantity,
+                    quoted_ns=event.seen_ns,
+                    quotes=True,
+                )
+        return None  # the levels of a coarser picture are rounded: nobody bids just that
+
     def _identity(self, channel: Channel, key: str) -> str:
         kind, colon, id = key.strip().rpartition(":")
         if colon and kind.lower() not in {"address", "contractid"}:
@@ -194,6 +218,10 @@ class O2(Venue):
                     f"not {value!r}{_nearest(value, VALUES[name])}."
                 )
         return tuple(sorted(chosen.items()))
+
+
+def _price(level: Level) -> int:
+    return level.price
 
 
 def _fits(topic: Topic, others: Collection[Topic]) -> bool:

@@ -145,7 +145,6 @@ class DepthSession(TplusSession):
         self._deliver(event, out)
 
     def _lost(self, out: list[Effect]) -> None:
-        self._heard = None
         if self._phase is Phase.LIVE:
             self._heal("quarantine", None, [], out)
         else:
@@ -253,12 +252,9 @@ class DepthSession(TplusSession):
     def _oldest(self) -> int | None:
         """The least number that a snapshot may have, so that nothing is missing behind it.
 
-        Where numbers may leave some out, only a snapshot that has a change of ours in it is surely
-        not older than the one before that.
+        Whether or not numbers leave some out: there is none between a number and its predecessor.
         """
-        if not self._buffer:
-            return self._heard
-        return self._buffer[0].sequence - self._strict
+        return self._buffer[0].sequence - 1 if self._buffer else self._heard
 
     def _stand(self, snapshot: m.BookFrame, out: list[Effect]) -> None:
         self._phase, self._attempts = Phase.LIVE, 0

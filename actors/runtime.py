@@ -53,7 +53,7 @@ from actors.metrics import Metrics, NoMetrics
 from actors.rules.book import BookView
 from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
-from actors.rules.venue import Channel
+from actors.rules.venue import BookUpdate, Channel
 from actors.settings import FeedSettings, Settings, load
 from actors.settings.plan import Plan, compare
 from actors.simulators import Simulator, embed
@@ -318,7 +318,7 @@ class Runtime:
         those of the venue's book channel.
 
         Raises:
-            Timeout: `wait` is over. The book goes on being followed, as it does after
+            Timeout: `wait` is over; what is missing is named, and the book is followed all the same.
             SubscribeError: `wait` was given, and the venue has rejected the subscription.
             StreamClosed: its feed was removed, or the book forgotten, while this call waited.
             LinewardenError: the feed, the key or an option is not known here, or the venue makes no
@@ -330,7 +330,7 @@ class Runtime:
             raise ValueError(f"a depth of {depth} shows no level; it is 1 at least")
         followed = self._followed(feed, key, options)
         if wait is not None:
-            self._await_book(followed, wait)
+            return self._await_book(followed, depth, wait)
         view = followed.view(depth)
         return view if view.synced else self._with_refusal(view)
 
@@ -598,10 +598,14 @@ class Runtime:
         # Where the venue can start a book anew, being late shall cost this book and not its line.
         policy: Policy | None = "drop_oldest" if channel.resyncable or not channel.deltas else None
         stream = self._open(topic.feed, topic.channel, (key,), options, policy, books.CAPACITY)
-        followed = FollowedBook(topic, stream, venue.book_update)
+        followed = FollowedBook(topic, stream, functools.partial(self._book_update, topic.feed))
         self._handlers[stream.id] = followed.thread
         followed.thread.start()
         return followed
+
+    def _book_update(self, feed: str, event: Any) -> BookUpdate | None:
+        spec = self._specs.get(feed)  # looked up, for a reload may have given the feed another venue
+        return None if spec is None else spec.venue.book_update(event)
 
     def _book_topic(self, feed: str, key: str, options: Mapping[str, Option]) -> Topic:
         venue = self._spec_of(feed).venue
@@ -614,9 +618,9 @@ class Runtime:
             raise LinewardenError(f"{feed}: a book is one key's, and '*' means many")
         return self._topics(venue, venue.channel(venue.book_channel), (key,), options)[0]
 
-    def _await_book(self, followed: FollowedBook, wait: float) -> None:
+    def _await_book(self, followed: FollowedBook, depth: int | None, wait: float) -> BookView:
         deadline = time.monotonic() + wait
-        while not followed.view(1).synced:
+        while not (view := followed.view(depth)).synced:
             if (left := deadline - time.monotonic()) <= 0:
                 raise Timeout(self._unsynced(followed, wait))
             states = self._answers((followed.topic,), left)
@@ -627,6 +631,7 @@ class Runtime:
                 raise SubscribeError(_unconfirmed(states), followed.stream, states)
             if states is not None:
                 followed.wait(max(0.0, min(deadline - time.monotonic(), LOOK_AGAIN)))
+        return view
 
     def _unsynced(self, followed: FollowedBook, wait: float) -> str:
         topic = followed.topic

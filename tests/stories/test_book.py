@@ -416,6 +416,14 @@ def forgotten(desk: Runtime, market: str) -> str:
     return "forgotten"
 
 
+def test_a_feed_that_a_reload_reconnects_keeps_its_book(o2: SimulatedO2, market: str) -> None:
+    with SimulatedO2(rate=0, seed=7) as elsewhere, desk_on(o2) as desk:
+        desk.book("o2", market, wait=5.0)
+        desk.reload(config(elsewhere.url))
+        until(desk, is_right(desk, elsewhere, market))
+        assert desk.book("o2", market).epoch == 2
+
+
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_is_told_what_to_do(desk: Runtime, market: str) -> None:

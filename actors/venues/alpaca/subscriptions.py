@@ -106,12 +106,15 @@ class Subscriptions:
         known = [asked for topic in topics if (asked := self.asked.get(topic)) and asked.state is CONFIRMED]
         for asked in known:
             asked.state = WAITING
-            self._renewing.add(asked.item)
+            if self._has(asked.item):
+                self._renewing.add(asked.item)
+            elif asked.own == BOOKS:  # it came by the `*`: by itself it brings a reset
+                self._covered.discard(asked.item)
         if known:
             seam = tuple(asked.topic for asked in known)
             others = tuple(each.topic for each in self._sharing(known))
             effects = [Missed(seam + others, why), Resent(seam + others)]
-        return [*effects, *self._next(now)]
+        return [*effects, *self._settle(()), *self._next(now)]
 
     def heal(self, topic: Topic, now: float) -> list[Effect]:
         """A change of this book was lost: it has to be reset.

@@ -663,6 +663,19 @@ def test_who_does_not_read_is_cut_off() -> None:
         assert alpaca.connections == 0
 
 
+def test_a_drop_in_the_middle_of_telling_everybody() -> None:
+    with SimulatedAlpaca(rate=0, connections=2) as alpaca:
+        with trader(alpaca) as first, trader(alpaca) as second:
+            for each in (first, second):
+                each.subscribe(quotes=["*"])
+            alpaca.arm("drop after=1")
+            alpaca.quote("AAPL")  # which reaches the first alone
+            assert alpaca.connections == alpaca.authorized == 0
+            assert second.hear_until_closed() == []
+        with trader(alpaca), trader(alpaca):
+            assert alpaca.authorized == 2
+
+
 def test_errors_at_any_time(simulated_alpaca: SimulatedAlpaca) -> None:
     with trader(simulated_alpaca) as each:
         simulated_alpaca.arm("error code=500")
@@ -892,6 +905,14 @@ def test_pages_that_are_refused(path: str, headers: dict[str, str], status: int)
             get(alpaca, path, headers)
         with raised.value as answer:
             assert (answer.code, list(json.load(answer))) == (status, ["message"])
+
+
+@pytest.mark.parametrize("body", [b"", b"[1]", b"{}", b'{"symbol":"x y"}'])
+def test_orders_that_cannot_be_meant(simulated_alpaca: SimulatedAlpaca, body: bytes) -> None:
+    with pytest.raises(HTTPError, match="400") as raised:
+        get(simulated_alpaca, "/v2/orders", data=body, method="POST")
+    raised.value.close()
+    assert not get(simulated_alpaca, "/v2/orders?status=all")
 
 
 def test_too_many_requests() -> None:

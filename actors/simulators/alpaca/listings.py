@@ -47,8 +47,8 @@ class Shape:
         return units / 100
 
     def size(self, quantity: int) -> float:
-        """Whole sizes are written without a point."""
-        return quantity if self.size_unit == 1 else round(quantity * self.size_unit, 9)
+        """Whole sizes are written without a point, and so is nothing."""
+        return quantity if self.size_unit == 1 or not quantity else round(quantity * self.size_unit, 9)
 
     def quantity(self, size: float) -> int:
         return round(size / self.size_unit)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
 
-from actors.simulators.alpaca.account import CLOSED, Account
+import msgspec
+
+from actors.simulators.alpaca.account import CLOSED, Account, Update
 from actors.simulators.alpaca.codec import Stamp, to_json
 from actors.simulators.alpaca.endpoints import kind_of
 from actors.simulators.alpaca.listings import Listing, Told
-from actors.simulators.peer import Reply
+from actors.simulators.peer import Reply, Request
 
 _CHANNELS = {"trades": "trades", "quotes": "quotes", "bars": "bars", "orderbooks": "orderbooks"}
 _HOUR = 3600 * 10**9  # ns
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Pages:
@@ -23,14 +29,36 @@ class Pages:
         articles: list[Told],
         account: Account,
         clock: Callable[[], Stamp],
+        say: Callable[[Update], Update],
     ) -> None:
         self._find = find
         self._articles = articles
         self._account = account
         self._clock = clock
+        self._say = say
 
-    def get(self, path: str, query: Mapping[str, str]) -> Reply:
-        """The page at this path; 404 where there is none."""
+    def answer(self, request: Request) -> Reply:
+        """A page, or what came of an order; 404 where there is none, 400 where it cannot be meant."""
+        try:
+            match request.method, request.path.strip("/").split("/"):
+                case "POST", ["v2", "orders"]:
+                    return self._place(_decode(request.body))
+                case "DELETE", ["v2", "orders", id] if id in self._account.orders:
+                    self._say(self._account.update("canceled", {"id": id}))
+                    return Reply(204)
+                case "GET", _:
+                    return self._get(request.path, request.query)
+                case _:
+                    return complaint(404, "not found")
+        except (ValueError, KeyError) as error:
+            return complaint(400, f"invalid request: {error}")
+
+    def _place(self, asked: Mapping[str, Any]) -> Reply:
+        order = {name: _amount(value) for name, value in asked.items() if value is not None}
+        self._find(order["symbol"])
+        return page(self._say(self._account.update("new", order))["order"])
+
+    def _get(self, path: str, query: Mapping[str, str]) -> Reply:
         match path.strip("/").split("/"):
             case ["v2", "stocks", *rest]:
                 return self._data(rest, query)
@@ -154,6 +182,12 @@ def page(body: object) -> Reply:
 
 def complaint(status: int, message: str, headers: Mapping[str, str] = {}) -> Reply:
     return Reply(status, to_json({"message": message}), headers)
+
+
+def _amount(value: Any) -> Any:
+    """Amounts come as numbers, too, and go as texts: `5.0` as `5`."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{Decimal(str(value)).normalize():f}" if number else value
 
 
 def _bare(told: Told) -> Told:

@@ -5,26 +5,25 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from actors.simulators.alpaca.account import Account, Update
+from actors.simulators.alpaca.audience import Audience
 from actors.simulators.alpaca.codec import Codec, Stamp, fragments, frame, read, to_json
 from actors.simulators.alpaca.endpoints import (
     BY_NAME,
     BY_PATH,
-    FOLLOWING_TRADES,
     Kind,
     Plan,
     kind_of,
     well_formed,
 )
-from actors.simulators.alpaca.lines import Keys, Line, Refused, error, keys_of
+from actors.simulators.alpaca.lines import Keys, Line, Refused, Subscriptions, error, keys_of
 from actors.simulators.alpaca.listings import KNOWN, Listing, Told, article
-from actors.simulators.alpaca.rest import Pages, complaint, page
+from actors.simulators.alpaca.rest import Pages, complaint
 from actors.simulators.faults import Fault, fault
 from actors.simulators.peer import Peer, Reply, Request
 from actors.simulators.server import Message, Simulator
@@ -115,11 +114,10 @@ class SimulatedAlpaca(Simulator):
         self.account = Account(seed, lambda: Stamp.at(time.time_ns(), self.digits, self.offset))
         self._listings = {symbol: self._list(symbol) for symbol in KNOWN}
         self._articles: list[Told] = []
-        self._pages = Pages(self._listing, self._articles, self.account, self._now)
+        self._pages = Pages(self._listing, self._articles, self.account, self._now, self._say_update)
         self._asked: deque[float] = deque()  # when the pages of the last minute were
-        self._lines: dict[Peer, Line] = {}
+        self._audience = Audience()
         self._holders: dict[tuple[str, str], set[Peer]] = {}  # of each endpoint's and key's slots
-        self._watching: dict[tuple[Kind, str, str], dict[Peer, None]] = {}  # by kind, channel, symbol
         self._watched: list[Listing] | None = None  # what moves; None: to be found out
         # what faults leave behind
         self._muted: set[str] = set()
@@ -148,14 +146,12 @@ class SimulatedAlpaca(Simulator):
     def authorized(self) -> int:
         """How many open connections are logged in."""
         with self._lock:
-            return sum(bool(line.key) for line in self._lines.values())
+            return sum(bool(line.key) for line in self._audience.lines.values())
 
     def subscribers(self, channel: str, symbol: str = "") -> int:
         """How many connections are subscribed to this very symbol, or to `*`. Of `trade_updates`: to it."""
         with self._lock:
-            followed = "trades" if channel in FOLLOWING_TRADES else channel
-            watching = (peers for key, peers in self._watching.items() if key[1:] == (followed, symbol))
-            return sum(map(len, watching))
+            return self._audience.count(channel, symbol)
 
     def steps(self, n: int = 1) -> None:
         """The market moves `n` times, at once."""
@@ -268,6 +264,8 @@ class SimulatedAlpaca(Simulator):
 
         def say(some: range) -> None:
             told = [listing.numbered_trade(number) for number in some]
+            for each in told:
+                listing.remember("trades", each)
             self._tell(listing.kind, "trades", [symbol], told)
 
         batches = (numbers[at : at + batch] for at in range(0, count, batch))
@@ -281,14 +279,14 @@ class SimulatedAlpaca(Simulator):
     def error(self, code: int = 500, message: str = "") -> None:
         """An error on every data stream; where nothing else is said, with the code's own words."""
         with self._lock:
-            for peer, line in self._data_lines():
+            for peer, line in self._audience.on_data():
                 self._write(peer, line, [error(code, message)])
 
     @fault
     def account_error(self, message: str = "internal server error", close: bool = True) -> None:
         """An error on every account stream and, with `close`, its end."""
         with self._lock:
-            for peer, line in self._account_lines():
+            for peer, line in self._audience.on_account():
                 self._write(peer, line, {"action": "error", "data": {"error_message": message}})
                 if close:
                     peer.close(1011)
@@ -306,7 +304,7 @@ class SimulatedAlpaca(Simulator):
         A quote of nulls, a kind that nobody knows, a number where an object should be, or an error.
         """
         with self._lock:
-            for peer, line in self._data_lines():
+            for peer, line in self._audience.on_data():
                 subscribed = [
                     (channel, symbol)
                     for channel in ("trades", "quotes", "news")
@@ -321,7 +319,7 @@ class SimulatedAlpaca(Simulator):
     def slow_client(self, told: bool = True) -> None:
         """Cuts every data stream off for reading too slowly, with a 407 first if it is to be told."""
         with self._lock:
-            for peer, line in self._data_lines():
+            for peer, line in self._audience.on_data():
                 if told:
                     self._write(peer, line, [error(407)])
                 peer.cut(reset=not told)
@@ -409,7 +407,7 @@ class SimulatedAlpaca(Simulator):
         assert peer.request is not None
         headers = peer.request.headers
         codec: Codec = "msgpack" if "msgpack" in headers.get("content-type", "") else "json"
-        line = self._lines[peer] = Line(BY_PATH[peer.request.path], codec)
+        line = self._audience.lines[peer] = Line(BY_PATH[peer.request.path], codec)
         if line.endpoint.kind == "account":
             return
         keys = keys_of(headers)
@@ -419,14 +417,15 @@ class SimulatedAlpaca(Simulator):
             self._lost_welcomes -= 1
         elif keys is None or self.greeting == "apart":
             self._write(peer, line, [connected])
-        if keys is not None:
+        if keys is not None and peer.open:  # a fault may have ended it meanwhile
             self._log_in(peer, line, keys, [connected] if self.greeting == "together" else [])
 
     def closed(self, peer: Peer) -> None:
-        line = self._lines.pop(peer, None)
+        line = self._audience.lines.get(peer)
         if line is None:
             return
         self._subscribe(peer, line, {})
+        del self._audience.lines[peer]
         if not line.key:
             return
         # Forum, 2022: a connection that broke off holds its slot for about 90 s.
@@ -436,7 +435,7 @@ class SimulatedAlpaca(Simulator):
             self.call_later(self.dead_session, lambda: self._free(peer, line))
 
     def received(self, peer: Peer, message: Message) -> None:
-        line = self._lines[peer]
+        line = self._audience.lines[peer]
         try:
             asked = read(message, line.codec)
         except ValueError:
@@ -511,7 +510,7 @@ class SimulatedAlpaca(Simulator):
     def _change(self, peer: Peer, line: Line, asked: dict[str, Any]) -> None:
         if asked["action"] == "subscribe" and self._lacking_acks:
             self._lacking_acks -= 1
-            last = [channel for channel in asked if channel != "action"][-1:]
+            last = [channel for channel, named in asked.items() if isinstance(named, list)][-1:]
             asked = asked | {channel: asked[channel][:-1] for channel in last}
         try:
             wanted = line.after(asked, self.plan, self.symbols, self.rejects)
@@ -531,14 +530,8 @@ class SimulatedAlpaca(Simulator):
                     self._write(peer, line, [self._fresh(line, channel, symbol)])
         self.announce()
 
-    def _subscribe(self, peer: Peer, line: Line, wanted: dict[str, dict[str, None]]) -> None:
-        for channel in {*line.subscriptions, *wanted}:
-            old, new = line.subscriptions.get(channel, {}), wanted.get(channel, {})
-            for symbol in old.keys() - new.keys():
-                self._watching[line.endpoint.kind, channel, symbol].pop(peer, None)
-            for symbol in new.keys() - old.keys():
-                self._watching.setdefault((line.endpoint.kind, channel, symbol), {})[peer] = None
-        line.subscriptions = wanted
+    def _subscribe(self, peer: Peer, line: Line, wanted: Subscriptions) -> None:
+        self._audience.subscribe(peer, line, wanted)
         self._watched = None
 
     # the account stream
@@ -588,8 +581,8 @@ class SimulatedAlpaca(Simulator):
         self._write(peer, line, {"stream": stream, "data": data})
 
     def _say_update(self, update: Update) -> Update:
-        for peer in list(self._watching.get(("account", "trade_updates", ""), ())):
-            self._tell_account(peer, self._lines[peer], "trade_updates", **update)
+        for peer, line in self._audience.of("account", "trade_updates", [""]):
+            self._tell_account(peer, line, "trade_updates", **update)
         told: Update = _decode(to_json(update))
         return told
 
@@ -597,7 +590,7 @@ class SimulatedAlpaca(Simulator):
 
     def step(self) -> None:
         dice = self.random.random()
-        if dice < 0.2 and self._watching.get(("account", "trade_updates", "")):
+        if dice < 0.2 and self._audience.count("trade_updates", ""):
             self._say_update(self.account.step())
         elif dice > 0.98:
             self.news(self.random.choice([each for each in self._listings if kind_of(each) == "stocks"]))
@@ -608,10 +601,8 @@ class SimulatedAlpaca(Simulator):
 
     def _find_watched(self) -> list[Listing]:
         if self._watched is None:
-            named = [
-                key for key, peers in self._watching.items() if peers and key[0] not in ("account", "news")
-            ]
-            found = [listing for kind, _, symbol in named for listing in self._named(kind, symbol)]
+            named = [each for each in self._audience.watched() if each[0] not in ("account", "news")]
+            found = [listing for each in named for listing in self._named(*each)]
             self._watched = list(dict.fromkeys(found))
         return self._watched
 
@@ -657,18 +648,13 @@ class SimulatedAlpaca(Simulator):
         return shown
 
     def _tell(self, kind: Kind, channel: str, symbols: Iterable[str], told: list[Told]) -> None:
-        followed = "trades" if channel in FOLLOWING_TRADES else channel
         if not self._muted.isdisjoint(symbols):
             return
-        peers: dict[Peer, None] = {}
-        for symbol in (*symbols, "*"):
-            peers |= self._watching.get((kind, followed, symbol), {})
         frames: dict[Codec, bytes] = {}
-        for peer in peers:
-            codec = self._lines[peer].codec
-            if codec not in frames:
-                frames[codec] = self._framed(frame(told, codec))
-            peer.tell(frames[codec])
+        for peer, line in self._audience.of(kind, channel, symbols):
+            if line.codec not in frames:
+                frames[line.codec] = self._framed(frame(told, line.codec))
+            peer.tell(frames[line.codec])
 
     def _write(self, peer: Peer, line: Line, told: object) -> None:
         binary = self.binary and line.endpoint.kind == "account"
@@ -679,12 +665,6 @@ class SimulatedAlpaca(Simulator):
             return whole
         self._fragments -= 1
         return fragments(whole, self._fragment_size)
-
-    def _data_lines(self) -> list[tuple[Peer, Line]]:
-        return [(peer, line) for peer, line in self._lines.items() if line.endpoint.kind != "account"]
-
-    def _account_lines(self) -> list[tuple[Peer, Line]]:
-        return [(peer, line) for peer, line in self._lines.items() if line.endpoint.kind == "account"]
 
     # pages
 
@@ -704,31 +684,7 @@ class SimulatedAlpaca(Simulator):
                 return complaint(401, "unauthorized.")
             if not self._accepts(keys):
                 return complaint(403, "forbidden.")
-        try:
-            return self._page(request)
-        except (ValueError, KeyError) as error:
-            return complaint(400, f"invalid request: {error}")
-
-    def _page(self, request: Request) -> Reply:
-        match request.method, request.path.strip("/").split("/"):
-            case "POST", ["v2", "orders"]:
-                asked = _decode(request.body)
-                order = {name: _amount(value) for name, value in asked.items() if value is not None}
-                self._listing(order["symbol"])
-                return page(self._say_update(self.account.update("new", order))["order"])
-            case "DELETE", ["v2", "orders", id] if id in self.account.orders:
-                self._say_update(self.account.update("canceled", {"id": id}))
-                return Reply(204)
-            case "GET", _:
-                return self._pages.get(request.path, request.query)
-            case _:
-                return complaint(404, "not found")
-
-
-def _amount(value: Any) -> Any:
-    """Amounts come as numbers, too, and go as texts: `5.0` as `5`."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return f"{Decimal(str(value)).normalize():f}" if number else value
+        return self._pages.answer(request)
 
 
 def _timely(name: str, value: Any) -> Any:

@@ -34,12 +34,15 @@ class SubscribeError(LinewardenError):
     `stream` is the open stream; `results` tells for each topic what is known of it.
     """
 
-    def __init__(
-        self, message: str, stream: object = None, results: Mapping[Topic, SubscriptionState] | None = None
-    ) -> None:
+    def __init__(self, stream: object, results: Mapping[Topic, SubscriptionState]) -> None:
         self.stream = stream
-        self.results = dict(results or {})
-        super().__init__(message)
+        self.results = dict(results)
+        missing = [
+            f"{topic}: {state.state}" + (f" ({state.reason})" if state.reason else "")
+            for topic, state in results.items()
+            if state.state != "confirmed"
+        ]
+        super().__init__("not confirmed: " + "; ".join(missing))
 
 
 class StreamClosed(LinewardenError):

@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 import msgspec
 import pykka
 
-from actors import book as books
 from actors import stream as streams
 from actors.actor import DeadLetters, Mailbox
-from actors.book import FollowedBook
+from actors.book import BookDesk
 from actors.door import Vault
 from actors.errors import (
     ForkError,
@@ -53,7 +52,7 @@ from actors.metrics import Metrics, NoMetrics
 from actors.rules.book import BookView
 from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
-from actors.rules.venue import BookUpdate, Channel
+from actors.rules.venue import Channel
 from actors.settings import FeedSettings, Settings, load
 from actors.settings.plan import Plan, compare
 from actors.simulators import Simulator, embed
@@ -74,7 +73,6 @@ log = logging.getLogger("actors.runtime")
 Event = TypeVar("Event")
 
 CALL = 5.0  # seconds: what any call waits for the actors at the most
-GLANCE = 0.1  # seconds: what a call that must not wait has for the actors
 LOOK_AGAIN = 1.0  # seconds: how often a call that waits for an actor makes sure of it
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 MARKET_CAPACITY = 10_000  # events
@@ -125,8 +123,7 @@ class Runtime:
         self._specs = {name: self._spec(feed) for name, feed in settings.feeds.items()}
         self._streams: dict[int, Stream[Any]] = {}
         self._handlers: dict[int, threading.Thread] = {}
-        self._books: dict[Topic, FollowedBook] = {}
-        self._opening_book = threading.RLock()
+        self._books = BookDesk(self)
         self._ids = itertools.count(1)
         self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
         self._ended: str | None = None  # why
@@ -326,13 +323,7 @@ class Runtime:
             RuntimeStopped: nobody is there to follow it.
         """
         self._check()
-        if depth is not None and depth < 1:
-            raise ValueError(f"a depth of {depth} shows no level; it is 1 at least")
-        followed = self._followed(feed, key, options)
-        if wait is not None:
-            return self._await_book(followed, depth, wait)
-        view = followed.view(depth)
-        return view if view.synced else self._with_refusal(view)
+        return self._books.view(feed, key, options, depth, wait)
 
     def forget_book(self, feed: str, key: str, **options: Option) -> None:
         """Follow this book no longer; one that is not followed is no mistake.
@@ -341,11 +332,7 @@ class Runtime:
             LinewardenError: as `book` does.
         """
         self._check()
-        topic = self._book_topic(feed, key, options)
-        with self._opening_book:
-            followed = self._books.pop(topic, None)
-        if followed is not None:
-            followed.stream.close()
+        self._books.forget(feed, key, options)
 
     # ── asking ──
 
@@ -581,76 +568,6 @@ class Runtime:
         self._handlers.pop(stream.id, None)
         stream.end("closed by its reader", quiet=True)
 
-    def _followed(self, feed: str, key: str, options: Mapping[str, Option]) -> FollowedBook:
-        topic = self._book_topic(feed, key, options)
-        followed = self._books.get(topic)
-        if followed is not None and followed.ended is None:
-            return followed
-        with self._opening_book:
-            followed = self._books.get(topic)
-            if followed is None or followed.ended is not None:  # it may have left with its feed
-                followed = self._books[topic] = self._follow(topic, key, options)
-            return followed
-
-    def _follow(self, topic: Topic, key: str, options: Mapping[str, Option]) -> FollowedBook:
-        venue = self._spec_of(topic.feed).venue
-        channel = venue.channel(topic.channel)
-        # Where the venue can start a book anew, being late shall cost this book and not its line.
-        policy: Policy | None = "drop_oldest" if channel.resyncable or not channel.deltas else None
-        stream = self._open(topic.feed, topic.channel, (key,), options, policy, books.CAPACITY)
-        followed = FollowedBook(topic, stream, functools.partial(self._book_update, topic.feed))
-        self._handlers[stream.id] = followed.thread
-        followed.thread.start()
-        return followed
-
-    def _book_update(self, feed: str, event: Any) -> BookUpdate | None:
-        spec = self._specs.get(feed)  # looked up, for a reload may have given the feed another venue
-        return None if spec is None else spec.venue.book_update(event)
-
-    def _book_topic(self, feed: str, key: str, options: Mapping[str, Option]) -> Topic:
-        venue = self._spec_of(feed).venue
-        if not venue.book_channel:
-            known = ", ".join(sorted(venue.channels))
-            raise LinewardenError(
-                f"{feed}: venue {venue.name!r} has no channel that makes an order book; it has: {known}"
-            )
-        if key.strip() == "*":
-            raise LinewardenError(f"{feed}: a book is one key's, and '*' means many")
-        return self._topics(venue, venue.channel(venue.book_channel), (key,), options)[0]
-
-    def _await_book(self, followed: FollowedBook, depth: int | None, wait: float) -> BookView:
-        deadline = time.monotonic() + wait
-        while not (view := followed.view(depth)).synced:
-            if (left := deadline - time.monotonic()) <= 0:
-                raise Timeout(self._unsynced(followed, wait))
-            states = self._answers((followed.topic,), left)
-            if (ended := followed.ended) is not None:
-                self._check()  # a runtime that ends says so itself
-                raise StreamClosed(ended)
-            if states is not None and any(state.state == "rejected" for state in states.values()):
-                raise SubscribeError(_unconfirmed(states), followed.stream, states)
-            if states is not None:
-                followed.wait(max(0.0, min(deadline - time.monotonic(), LOOK_AGAIN)))
-        return view
-
-    def _unsynced(self, followed: FollowedBook, wait: float) -> str:
-        topic = followed.topic
-        text = f"the book {topic} is not synced within {wait:g} s: {followed.view(1).reason}"
-        for name, line in self.status().lines().items():
-            for subscription in line.topics:
-                if subscription.topic == str(topic):
-                    return f"{text}; line {name} is {line.state}, the subscription {subscription.state.state}"
-        return f"{text}; no line bears its subscription"
-
-    def _with_refusal(self, view: BookView) -> BookView:
-        """A book that the venue refused says so, where the registry is quick to tell."""
-        future = self._roles.named("registry").ask(ReadStates((view.topic,)))
-        with contextlib.suppress(pykka.Timeout):
-            state = future.get(timeout=GLANCE).get(view.topic)
-            if state is not None and state.state == "rejected":
-                return msgspec.structs.replace(view, reason=f"rejected: {state.reason}")
-        return view
-
     def _await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float) -> None:
         """Wait until every topic is confirmed or rejected."""
         deadline = time.monotonic() + wait
@@ -661,7 +578,7 @@ class Runtime:
         if stream.closed:
             raise StreamClosed("closed by its reader")
         if any(state.state != "confirmed" for state in states.values()):
-            raise SubscribeError(_unconfirmed(states), stream, states)
+            raise SubscribeError(stream, states)
 
     def _answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState] | None:
         """The states of these topics once all are answered; None: that takes too long."""
@@ -790,15 +707,6 @@ def _terms(feed: str, channel: Channel, policy: Policy | None, capacity: int | N
     whole = channel.account or (channel.deltas and not channel.resyncable)
     default: Policy = "block" if whole else "drop_oldest"
     return policy or default, capacity or (ACCOUNT_CAPACITY if whole else MARKET_CAPACITY)
-
-
-def _unconfirmed(states: Mapping[Topic, SubscriptionState]) -> str:
-    parts = [
-        f"{topic}: {state.state}" + (f" ({state.reason})" if state.reason else "")
-        for topic, state in states.items()
-        if state.state != "confirmed"
-    ]
-    return "not confirmed: " + "; ".join(parts)
 
 
 def _handle(stream: Stream[Any], handler: Callable[[Any], object]) -> None:

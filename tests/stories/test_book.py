@@ -56,7 +56,7 @@ def reads(desk: Runtime, market: str, state: str) -> Callable[[Status], bool]:
 
 
 def followed(desk: Runtime) -> FollowedBook:
-    (only,) = desk._books.values()
+    (only,) = desk._books._books.values()
     return only
 
 

@@ -102,10 +102,9 @@ class Fetcher(Actor):
         match message:
             case AskLatest():
                 self._ask(message)
-            case LatestTold(venue=venue, symbol=symbol):
-                question = self._questions.pop((venue, symbol), None)
-                if question is not None:  # else it was a former keeper's
-                    question.answer(message)
+            case LatestTold(venue=venue, symbol=symbol, keeper=keeper):
+                if keeper == self.incarnation:
+                    self._questions.pop((venue, symbol)).answer(message)
             case BudgetDue(feed=feed, turn=turn):
                 if feed in self._resting and self._resting[feed].turn == turn:
                     del self._resting[feed]
@@ -171,7 +170,7 @@ class Fetcher(Actor):
         """Nobody asks the venue."""
         del self._questions[question.id]
         at = self._timers.clock.monotonic()
-        question.answer(LatestTold(*question.id, HttpFailed(text, code), at))
+        question.answer(LatestTold(*question.id, HttpFailed(text, code), at, self.incarnation))
 
     def _converse(self, venue: Venue, symbol: str, dial: Dial, hangup: Hangup) -> None:
         """On a thread of its own, for as long as the conversation lasts."""
@@ -186,7 +185,7 @@ class Fetcher(Actor):
             log.exception("%s: the answer about %s could not be read.", venue.feed, symbol)
             outcome = Crashed(f"its answer could not be read ({type(error).__name__})")
         at = self._timers.clock.monotonic()
-        self._address.tell(LatestTold(venue, symbol, outcome, at))
+        self._address.tell(LatestTold(venue, symbol, outcome, at, self.incarnation))
 
     def cleanup(self) -> None:
         """Nobody will hear the answers: whoever waits may ask the next one."""

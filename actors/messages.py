@@ -544,12 +544,16 @@ class AskLatest(Struct, frozen=True):
 
 
 class LatestTold(Struct, frozen=True):
-    """From a thread of the fetcher's: what came of this question."""
+    """From a thread of the fetcher's: what came of this question.
+
+    `keeper` is the incarnation that asked it: what is left of another one's conversations is no answer.
+    """
 
     venue: Venue
     symbol: str
     outcome: Price | Reason | HttpFailed
     at: float
+    keeper: int
 
 
 class BudgetDue(Struct, frozen=True):

@@ -1,0 +1,48 @@
+"""The SignalR hub protocol of ASP.NET Core, the client's side of it, for any venue that speaks it.
+
+`negotiate` is how a venue's `approach` finds its endpoint; `HubSession` is what its session is built
+on: a venue says which invocations a topic takes, and hears what the hub invokes. Not here, with a
+place for each: MessagePack is another codec (`messages.py`), and a stateful reconnect would be asked
+for at the negotiation and numbers messages in the codec.
+"""
+
+from actors.rules.signalr.calls import Call, Outcome, Refused, Returned, Unanswered
+from actors.rules.signalr.events import Events
+from actors.rules.signalr.messages import (
+    Close,
+    Codec,
+    Completion,
+    Heard,
+    Invocation,
+    JsonCodec,
+    Malformed,
+    Ping,
+    StreamItem,
+    Unknown,
+)
+from actors.rules.signalr.negotiate import negotiate
+from actors.rules.signalr.session import PING_INTERVAL, HubSession
+from actors.rules.signalr.subscriptions import Subscription
+
+__all__ = [
+    "PING_INTERVAL",
+    "Call",
+    "Close",
+    "Codec",
+    "Completion",
+    "Events",
+    "Heard",
+    "HubSession",
+    "Invocation",
+    "JsonCodec",
+    "Malformed",
+    "Outcome",
+    "Ping",
+    "Refused",
+    "Returned",
+    "StreamItem",
+    "Subscription",
+    "Unanswered",
+    "Unknown",
+    "negotiate",
+]

@@ -1,0 +1,164 @@
+"""What a hub says and hears, as SignalR's HubProtocol has it, and the JSON codec for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Raw, Struct
+
+from actors.rules.signalr.records import END, Records
+
+# ── what is heard ───────────────────────────────────────────────────────────────────────────────
+
+
+class Invocation(Struct, frozen=True, gc=False, tag=1, rename="camel"):
+    """The hub calls a target of ours; with an id it wants a completion."""
+
+    target: str
+    arguments: Raw  # an array; whoever knows the target decodes it
+    invocation_id: str | None = None
+
+
+class StreamItem(Struct, frozen=True, gc=False, tag=2, rename="camel"):
+    """An element of a stream that was asked for by a stream invocation; we send none."""
+
+    invocation_id: str
+    item: Raw
+
+
+class Completion(Struct, frozen=True, gc=False, tag=3, rename="camel"):
+    """What came of an invocation of ours. An empty error is none, for the official clients too."""
+
+    invocation_id: str
+    result: Raw = Raw(b"null")
+    error: str | None = None
+
+
+class Ping(Struct, frozen=True, gc=False, tag=6):
+    """A sign of life; nobody answers it."""
+
+
+class Close(Struct, frozen=True, gc=False, tag=7, rename="camel"):
+    """The hub ends the connection; of any type, for it ends whatever stands here."""
+
+    error: Any = None
+    allow_reconnect: Any = False
+
+
+Message = Invocation | StreamItem | Completion | Ping | Close
+
+
+class Unknown(Struct, frozen=True):
+    """A message of a type that concerns no subscriber, or that did not exist when this was written."""
+
+    type: int
+
+
+class Malformed(Struct, frozen=True):
+    """A record that is no message, and why."""
+
+    raw: bytes
+    error: str
+
+
+Heard = Message | Unknown | Malformed
+
+
+class Codec(Protocol):
+    """A hub protocol on one connection: it keeps what is left of a message that is not whole yet."""
+
+    name: str  # as the handshake has it
+    version: int
+    transfer_format: str  # "Text" or "Binary", as a negotiation has it
+
+    @property
+    def overflowed(self) -> bool:
+        """A message has grown too big; nothing more is taken."""
+
+    def feed(self, payload: bytes) -> list[Heard]:
+        """What a WebSocket message brings. Never raises."""
+
+    def invocation(self, id: str | None, target: str, arguments: Sequence[Any]) -> str | bytes:
+        """One call. Raises TypeError for arguments that this protocol cannot say."""
+
+    def failure(self, id: str, error: str) -> str | bytes:
+        """The completion of a call of the hub's, by an error."""
+
+    def ping(self) -> str | bytes:
+        """A sign of life."""
+
+
+# ── JSON ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Kind(Struct, frozen=True, gc=False):
+    type: int
+
+
+_decode = msgspec.json.Decoder(Message).decode
+_decode_kind = msgspec.json.Decoder(Kind).decode
+_encode = msgspec.json.Encoder().encode
+
+KNOWN = (1, 2, 3, 6, 7)
+NULL = b"null"
+
+
+class JsonCodec:
+    """Records of JSON. `maximum` is in bytes of one whose end has not come yet."""
+
+    name = "json"
+    version = 1
+    transfer_format = "Text"
+
+    def __init__(self, maximum: int) -> None:
+        self._records = Records(maximum)
+
+    @property
+    def overflowed(self) -> bool:
+        return self._records.overflowed
+
+    def feed(self, payload: bytes) -> list[Heard]:
+        records = self._records.feed(payload)
+        try:
+            return [_checked(record, _decode(record)) for record in records]
+        except Exception:
+            return [_read(record) for record in records]
+
+    def invocation(self, id: str | None, target: str, arguments: Sequence[Any]) -> str:
+        message: dict[str, Any] = {"type": 1}
+        if id is not None:
+            message["invocationId"] = id
+        return written(message | {"target": target, "arguments": arguments})
+
+    def failure(self, id: str, error: str) -> str:
+        return written({"type": 3, "invocationId": id, "error": error})
+
+    def ping(self) -> str:
+        return written({"type": 6})
+
+
+def written(message: dict[str, Any]) -> str:
+    """A record as text. Raises TypeError for what JSON cannot say."""
+    return (_encode(message) + END).decode()
+
+
+def _checked(record: bytes, message: Message) -> Heard:
+    """HubProtocol, "Completion": a result and an error exclude each other. A null is no result."""
+    if type(message) is Completion and message.error and bytes(message.result) != NULL:
+        return Malformed(record, "a completion has a result and an error")
+    return message
+
+
+def _read(record: bytes) -> Heard:
+    """One record of a message in which something is odd."""
+    try:
+        return _checked(record, _decode(record))
+    except Exception as error:
+        why = str(error) or type(error).__name__
+    try:
+        kind = _decode_kind(record).type
+    except Exception:
+        return Malformed(record, why)
+    return Malformed(record, why) if kind in KNOWN else Unknown(kind)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.simulators import SimulatedAlpaca, SimulatedO2, SimulatedTplus
+from actors.simulators import SimulatedAlpaca, SimulatedO2, SimulatedProjectX, SimulatedTplus
 
 
 @pytest.fixture
@@ -28,3 +28,10 @@ def simulated_tplus() -> Iterator[SimulatedTplus]:
     """tplus on loopback, in which nothing moves by itself: what a test makes it say is all there is."""
     with SimulatedTplus(rate=0) as tplus:
         yield tplus
+
+
+@pytest.fixture
+def simulated_projectx() -> Iterator[SimulatedProjectX]:
+    """ProjectX on loopback, in which nothing moves by itself: what a test makes it say is all there is."""
+    with SimulatedProjectX(rate=0, snapshots=False) as projectx:
+        yield projectx

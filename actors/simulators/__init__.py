@@ -10,6 +10,7 @@ from actors.errors import ConfigError
 from actors.simulators.alpaca import SimulatedAlpaca
 from actors.simulators.faults import Fault, nearest, read
 from actors.simulators.o2 import SimulatedO2
+from actors.simulators.projectx import SimulatedProjectX
 from actors.simulators.server import Simulator
 from actors.simulators.tplus import SimulatedTplus
 
@@ -18,6 +19,7 @@ __all__ = [
     "Fault",
     "SimulatedAlpaca",
     "SimulatedO2",
+    "SimulatedProjectX",
     "SimulatedTplus",
     "Simulator",
     "embed",
@@ -28,6 +30,7 @@ __all__ = [
 SIMULATORS: Mapping[str, type[Simulator]] = {
     "alpaca": SimulatedAlpaca,
     "o2": SimulatedO2,
+    "projectx": SimulatedProjectX,
     "tplus": SimulatedTplus,
 }
 

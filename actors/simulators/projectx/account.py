@@ -1,0 +1,169 @@
+"""An account at ProjectX: its orders, its positions, its half-turns, its balance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from actors.simulators.projectx.listing import Listing
+from actors.simulators.projectx.shapes import CHANGED, NEW, Action, Row
+
+# ProjectX, "OrderStatus", "OrderType", "OrderSide" and "PositionType".
+OPEN, FILLED, CANCELLED, PENDING, SUSPENDED = 1, 2, 3, 6, 8
+LIMIT, MARKET = 1, 2
+BID, ASK = 0, 1
+LONG, SHORT = 1, 2
+
+_FEES = Decimal("1.40")  # money, a contract and half-turn
+
+Numbers = Iterator[int]
+
+
+class Account:
+    """Rows are what the hub and the pages tell; they change with what happens."""
+
+    def __init__(self, id: int, name: str, *, numbers: Numbers, now: Callable[[], str]) -> None:
+        self.id = id
+        self.row: Row = {
+            "id": id,
+            "name": name,
+            "balance": Decimal("50000.00"),
+            "canTrade": True,
+            "isVisible": True,
+            "simulated": True,
+        }
+        self.orders: dict[int, Row] = {}
+        self.positions: dict[str, Row] = {}  # by contract
+        self.fills: list[Row] = []
+        self._numbers = numbers
+        self._now = now
+
+    @property
+    def open_orders(self) -> list[Row]:
+        """Open ones and pending ones: suspended children of brackets are in no list of open orders."""
+        return [row for row in self.orders.values() if row["status"] in (OPEN, PENDING)]
+
+    def change(self, over: Mapping[str, Any]) -> Action:
+        self.row |= over
+        return CHANGED, dict(self.row)
+
+    def order(self, listing: Listing, over: Mapping[str, Any]) -> Action:
+        """A new order or, where `over` has the id of one, what has become of it."""
+        now = self._now()
+        known = self.orders.get(over.get("id", 0))
+        if known is not None:
+            known |= {"updateTimestamp": now, **over}
+            return CHANGED, dict(known)
+        row = {
+            "id": over.get("id") or next(self._numbers),
+            "accountId": self.id,
+            "contractId": listing.id,
+            "symbolId": listing.symbol,
+            "creationTimestamp": now,
+            "updateTimestamp": now,
+            "status": OPEN,
+            "type": LIMIT,
+            "side": BID,
+            "size": 1,
+            "limitPrice": listing.last,
+            "stopPrice": None,
+            "fillVolume": 0,
+            "filledPrice": None,
+            "customTag": None,
+            **over,
+        }
+        self.orders[row["id"]] = row
+        return NEW, dict(row)
+
+    def position(self, listing: Listing, over: Mapping[str, Any]) -> Action:
+        """A position as it is to be. With `size=0` it is told once more, and then gone."""
+        known = self.positions.get(listing.id)
+        row = {
+            "id": next(self._numbers) if known is None else known["id"],
+            "accountId": self.id,
+            "contractId": listing.id,
+            "creationTimestamp": self._now(),
+            "type": LONG,
+            "size": 1,
+            "averagePrice": listing.last,
+            **(known or {}),
+            **over,
+        }
+        if row["size"]:
+            self.positions[listing.id] = row
+        else:
+            self.positions.pop(listing.id, None)
+        return (NEW if known is None else CHANGED), dict(row)
+
+    def half_turn(self, listing: Listing, over: Mapping[str, Any]) -> Action:
+        """One fill, which opens unless `over` says what it made."""
+        row = {
+            "id": next(self._numbers),
+            "accountId": self.id,
+            "contractId": listing.id,
+            "creationTimestamp": self._now(),
+            "price": listing.last,
+            "profitAndLoss": None,
+            "fees": _FEES * over.get("size", 1),
+            "side": BID,
+            "size": 1,
+            "voided": False,
+            "orderId": 0,
+            **over,
+        }
+        self.fills.append(row)
+        return NEW, dict(row)
+
+    # what a fill makes of it all
+
+    def fill(self, listing: Listing, order: Row, size: int, price: Decimal) -> Filled:
+        """An order is filled in part or whole: order, half-turn, position and balance change."""
+        done = order["fillVolume"] + size
+        status = FILLED if done >= order["size"] else OPEN
+        over = {"id": order["id"], "fillVolume": done, "filledPrice": price, "status": status}
+        told = self.order(listing, over)
+        before = self.positions.get(listing.id)
+        gain = _gain(listing, before, order["side"], size, price)
+        turn = {"price": price, "profitAndLoss": gain, "side": order["side"], "size": size}
+        half_turn = self.half_turn(listing, {**turn, "orderId": order["id"]})
+        position = self.position(listing, _after(before, order["side"], size, price))
+        balance = self.row["balance"] + (gain or 0) - half_turn[1]["fees"]
+        return told, half_turn, position, self.change({"balance": balance})
+
+
+Filled = tuple[Action, Action, Action, Action]  # order, half-turn, position, account
+
+
+def _signed(position: Row | None) -> int:
+    if position is None:
+        return 0
+    size: int = position["size"]
+    return size if position["type"] == LONG else -size
+
+
+def _gain(listing: Listing, before: Row | None, side: int, size: int, price: Decimal) -> Decimal | None:
+    """Money made by what of a fill closes; None where nothing does."""
+    held = _signed(before)
+    change = size if side == BID else -size
+    if before is None or held * change >= 0:
+        return None
+    closed = min(abs(held), size) * (1 if held > 0 else -1)
+    ticks = (price - Decimal(str(before["averagePrice"]))) / listing.terms.tick
+    return (ticks * listing.terms.tick_value * closed).quantize(Decimal("0.01"))
+
+
+def _after(before: Row | None, side: int, size: int, price: Decimal) -> Row:
+    """A position after a fill."""
+    held = _signed(before)
+    change = size if side == BID else -size
+    now = held + change
+    kind = LONG if now > 0 or (now == 0 and held > 0) else SHORT
+    if before is None or held * now <= 0:
+        average = price if now else before["averagePrice"] if before else price
+    elif abs(now) > abs(held):
+        paid = Decimal(str(before["averagePrice"])) * abs(held) + price * size
+        average = (paid / abs(now)).quantize(Decimal("0.000001"))
+    else:
+        average = before["averagePrice"]
+    return {"type": kind, "size": abs(now), "averagePrice": average}

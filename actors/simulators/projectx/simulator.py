@@ -1,0 +1,598 @@
+"""ProjectX on loopback: what its hubs push, what its pages answer, and how both may fail."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, ClassVar
+
+from actors.simulators.faults import Fault, fault
+from actors.simulators.market import Order, Step
+from actors.simulators.peer import Later, Reply, Request
+from actors.simulators.projectx.account import ASK, BID, MARKET, Account, Filled
+from actors.simulators.projectx.gate import Gate
+from actors.simulators.projectx.listing import BUY, SELL, Level, Listing
+from actors.simulators.projectx.pages import Pages, failure
+from actors.simulators.projectx.shapes import (
+    Action,
+    MarketShape,
+    Row,
+    UserShape,
+    market_arguments,
+    user_arguments,
+)
+from actors.simulators.signalr import Caller, HubError, Method, SimulatedHubs, records
+from actors.simulators.signalr.doorway import bearer
+
+MARKET_HUB = "market"
+CONTRACTS = ("CON.F.US.EP.Z26", "CON.F.US.ENQ.Z26", "CON.F.US.CLE.Z26")
+ACCOUNTS = (4242, 4243)
+
+_LOGOUT = "GatewayLogout"
+
+# ProjectX, "Real Time Data Overview": the words of the methods that subscribe, and what they make come.
+_OF_ACCOUNTS = {"orders": "Orders", "positions": "Positions", "user_trades": "Trades"}
+_OF_CONTRACTS = {"quotes": "Quotes", "trades": "Trades", "depth": "MarketDepth"}
+_EVENTS = {
+    "accounts": "GatewayUserAccount",
+    "orders": "GatewayUserOrder",
+    "positions": "GatewayUserPosition",
+    "user_trades": "GatewayUserTrade",
+    "quotes": "GatewayQuote",
+    "trades": "GatewayTrade",
+    "depth": "GatewayDepth",
+}
+
+
+class SimulatedProjectX(SimulatedHubs):
+    """ProjectX on loopback, both hubs and the REST on one port: a context manager.
+
+    `hub_url("user")` and `hub_url("market")` are the hubs, `http_url` is what the pages stand under.
+    Methods that push something have written it to every subscriber when they return, unless the
+    server packs its messages.
+    """
+
+    name: ClassVar[str] = "projectx"
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        rate: float = 10.0,
+        seed: int = 0,
+        market: bool = True,
+        faults: Iterable[str | Fault] = (),
+        contracts: Sequence[str] = CONTRACTS,
+        accounts: Sequence[int] = ACCOUNTS,
+        keys: Mapping[str, str] | None = None,
+        token_life: float = 86_400.0,
+        snapshots: bool = True,
+        strict: bool = True,
+        user_shape: UserShape = "object",
+        quote_shape: MarketShape = "object",
+        tape_shape: MarketShape = "list",
+        transports: str = "WebSockets,ServerSentEvents,LongPolling",
+        ping_interval: float = 15.0,
+        client_timeout: float = 30.0,
+        handshake_timeout: float = 15.0,
+        negotiated_life: float = 15.0,
+        packed: int = 1,
+        fragment: int = 0,
+        backlog: int = 1 << 20,
+        send_buffer: int = 0,
+    ) -> None:
+        """What to play; the arguments that are not told of here are those of every hub.
+
+        Args:
+            port: 0 picks a free one, which stays the same after stop() and start().
+            rate: market steps a second; 0: nothing moves until a method is called.
+            seed: the same seed makes the same market.
+            market: False: the books are empty and stay so, but for what methods do.
+            faults: armed at the first start, such as `"hub_close only_hub=market every=5"`.
+            contracts: which there are.
+            accounts: their ids.
+            keys: the API key of each user name; None: any name with any key may log in.
+            token_life: seconds.
+            snapshots: a subscription is followed by a whole quote, and by the whole book.
+            strict: subscriptions to unknown accounts and contracts are refused; False: they stay silent.
+            user_shape: how the user hub wraps what it tells.
+            quote_shape: how quotes are wrapped.
+            tape_shape: how market trades and depth are wrapped.
+            transports: what negotiation offers; only WebSockets is served.
+            ping_interval: seconds of its own silence after which a hub pings; 0: it never does.
+            client_timeout: seconds of a client's silence, counted once he has pinged.
+            handshake_timeout: seconds.
+            negotiated_life: seconds in which a negotiated id must be used.
+            packed: records a message, where so many come at once.
+            fragment: bytes a WebSocket frame; 0: only messages over 4 KiB are in two.
+            backlog: bytes that may wait for a slow reader before it is cut off.
+            send_buffer: bytes that the kernel may hold for a connection; 0: as it likes.
+
+        Raises:
+            ValueError: an id that no contract has.
+        """
+        self._gate = Gate(token_life, keys)
+        super().__init__(
+            {"/hubs/user": self._user_methods(), "/hubs/market": self._market_methods()},
+            port,
+            rate=rate,
+            seed=seed,
+            faults=faults,
+            tokens=self._gate.good,
+            transports=transports,
+            ping_interval=ping_interval,
+            client_timeout=client_timeout,
+            handshake_timeout=handshake_timeout,
+            negotiated_life=negotiated_life,
+            packed=packed,
+            fragment=fragment,
+            backlog=backlog,
+            send_buffer=send_buffer,
+        )
+        self._moving = market
+        self._snapshots = snapshots
+        self._strict = strict
+        self._user_shape: UserShape = user_shape
+        self._quote_shape: MarketShape = quote_shape
+        self._tape_shape: MarketShape = tape_shape
+        self._numbers = itertools.count(9_000_000_001)
+        self.listings = {each: self._list(each) for each in contracts}
+        self.accounts = {each: self._account_of(each) for each in accounts}
+        self._pages = Pages(self, self._gate)
+        self._refused_pages: list[tuple[str, Reply]] = []
+
+    # what a test sees
+
+    @property
+    def contracts(self) -> list[str]:
+        """The contracts' ids."""
+        return list(self.listings)
+
+    @property
+    def logins(self) -> int:
+        """How many logins by key there were."""
+        return self._gate.logins
+
+    @property
+    def renewals(self) -> int:
+        """How many tokens were made out of older ones."""
+        return self._gate.renewals
+
+    def token(self, life: float | None = None, user: str = "trader") -> str:
+        """A token without a login. `life`: seconds; 0 or less: it has expired already."""
+        with self._lock:
+            return self._gate.issue(user, life)
+
+    def subscribers(self, channel: str, key: str | int = "") -> int:
+        """How many connections hear a channel.
+
+        `accounts`; `orders`, `positions`, `user_trades` of an account; `quotes`, `trades`, `depth` of a
+        contract.
+        """
+        return self.members(f"{channel}/{key}")
+
+    def book(self, contract: str = "") -> tuple[dict[Decimal, int], dict[Decimal, int]]:
+        """Bids and asks as they are now, volume by price."""
+        with self._lock:
+            listing = self._listing(contract)
+            market = listing.market
+            bids, asks = (
+                {listing.price(at): volume for at, volume in side.items()}
+                for side in (market.bids, market.asks)
+            )
+            return bids, asks
+
+    # what a test does: the market hub
+
+    def steps(self, n: int = 1) -> None:
+        """The market moves `n` times, at once."""
+        with self._lock:
+            for _ in range(n):
+                self.step()
+
+    def quote(self, contract: str = "", *, shape: MarketShape | None = None, **changed: Any) -> Row:
+        """Tells what has changed in a quote, and only that; nothing given: all of it."""
+        with self._lock:
+            listing = self._listing(contract)
+            row = listing.change(changed) if changed else listing.quote()
+            self._say_market("quotes", listing, [row], shape or self._quote_shape)
+            return row
+
+    def trade(
+        self,
+        contract: str = "",
+        price: Decimal | float | str | None = None,
+        volume: int = 1,
+        side: int = BUY,
+        *,
+        shape: MarketShape | None = None,
+        **over: Any,
+    ) -> Row:
+        """A trade in the market; `over` replaces fields. Price: the last one, unless given.
+
+        Raises:
+            ValueError: the price is not on a tick.
+        """
+        with self._lock:
+            listing = self._listing(contract)
+            row = listing.trade(price, volume, side) | over
+            self._say_market("trades", listing, [row], shape or self._tape_shape)
+            return row
+
+    def depth(
+        self,
+        contract: str = "",
+        bids: Iterable[Level] = (),
+        asks: Iterable[Level] = (),
+        *,
+        reset: bool = False,
+        shape: MarketShape | None = None,
+    ) -> list[Row]:
+        """Sets levels to new volumes, 0 takes them away; `reset`: the book is emptied first.
+
+        Raises:
+            ValueError: a price is not on a tick.
+        """
+        with self._lock:
+            listing = self._listing(contract)
+            rows = [listing.clear()] if reset else []
+            rows += listing.set_levels(bids, asks)
+            self._say_market("depth", listing, rows, shape or self._tape_shape)
+            return rows
+
+    def tell_market(self, channel: str, contract: str, *rows: Row, shape: MarketShape | None = None) -> None:
+        """Tells these very rows on `quotes`, `trades` or `depth`, in one batch where the shape has any."""
+        with self._lock:
+            usual = self._quote_shape if channel == "quotes" else self._tape_shape
+            self._say_market(channel, self._listing(contract), rows, shape or usual)
+
+    def number_trades(
+        self, contract: str, count: int, per_second: float | None = None, *, background: bool = False
+    ) -> range:
+        """Trades with `volume` 1, 2, 3, ... in each contract, whether anybody listens or not.
+
+        Without a pace it goes as fast as its slowest reader. Returns the numbers; in the background
+        they are still to come.
+        """
+        with self._lock:
+            listing = self._listing(contract)
+            first = listing.market.traded + 1
+            listing.market.traded += count
+            numbers = range(first, first + count)
+
+        def say(number: int) -> None:
+            row = listing.trade() | {"volume": number}
+            self._say_market("trades", listing, [row], self._tape_shape)
+
+        self.feed((partial(say, number) for number in numbers), per_second, background)
+        return numbers
+
+    # what a test does: the user hub
+
+    def account(self, account: int = 0, *, shape: UserShape | None = None, **over: Any) -> Row:
+        """Changes an account, and tells it; the first one unless its id is given."""
+        with self._lock:
+            found = self._account(account)
+            return self._say_user("accounts", found, [found.change(over)], shape)
+
+    def order(
+        self, account: int = 0, contract: str = "", *, shape: UserShape | None = None, **over: Any
+    ) -> Row:
+        """A new order or, where `over` has the `id` of one, what has become of it. Only tells of it."""
+        with self._lock:
+            found = self._account(account)
+            known = found.orders.get(over.get("id", 0), {})
+            listing = self._listing(contract or known.get("contractId", ""))
+            return self._say_user("orders", found, [found.order(listing, over)], shape)
+
+    def position(
+        self, account: int = 0, contract: str = "", *, shape: UserShape | None = None, **over: Any
+    ) -> Row:
+        """Changes a position, and tells it; with `size=0` it is closed."""
+        with self._lock:
+            found = self._account(account)
+            told = found.position(self._listing(contract), over)
+            return self._say_user("positions", found, [told], shape)
+
+    def user_trade(
+        self, account: int = 0, contract: str = "", *, shape: UserShape | None = None, **over: Any
+    ) -> Row:
+        """A half-turn of an account, which changes nothing else: see `fill`."""
+        with self._lock:
+            found = self._account(account)
+            told = found.half_turn(self._listing(contract), over)
+            return self._say_user("user_trades", found, [told], shape)
+
+    def fill(
+        self, order: int, size: int | None = None, price: Decimal | float | str | None = None
+    ) -> tuple[Row, Row, Row, Row]:
+        """Fills an order by its id, whole or in part: tells order, half-turn, position and account.
+
+        Raises:
+            ValueError: there is no such order, or the price is not on a tick.
+        """
+        with self._lock:
+            account, row = self._order(order)
+            listing = self.listings[row["contractId"]]
+            at = listing.last if price is None else listing.price(listing.ticks(price))
+            left = row["size"] - row["fillVolume"]
+            filled = account.fill(listing, row, left if size is None else size, at)
+            self._say_filled(account, filled)
+            told, half_turn, position, balance = (row for _, row in filled)
+            return told, half_turn, position, balance
+
+    def tell_user(self, channel: str, account: int, *told: Action, shape: UserShape | None = None) -> None:
+        """Tells these very rows, each with its action: 0 new, 1 changed. Batches as the shape has them.
+
+        `accounts`, `orders`, `positions` or `user_trades`.
+        """
+        with self._lock:
+            self._say_user(channel, self._account(account), list(told), shape)
+
+    # faults
+
+    @fault
+    def expire_tokens(self, close: bool = False) -> None:
+        """No token is good any longer. `close`: the hubs say so, as they may at a token's end."""
+        with self._lock:
+            self._gate.expire()
+            if close:
+                self.hub_close(True, "Connection closed with an error.")
+
+    @fault
+    def gateway_logout(self, only_hub: str = "", close: bool = False) -> None:
+        """Says GatewayLogout, of which nothing more is known. `close`: and says Close."""
+        with self._lock:
+            self.say(records.invocation(_LOGOUT, []), only_hub)
+            if close:
+                self.hub_close(only_hub=only_hub)
+
+    @fault
+    def refuse_login(self, code: int = 3, n: int = 1, page: str = "loginKey") -> None:
+        """The next `n` logins fail under HTTP 200; page `validate`: the next `n` renewals."""
+        with self._lock:
+            field = "newToken" if page == "validate" else "token"
+            reply = failure(code, "Refused.", **{field: None})
+            self._refused_pages += [(f"/api/Auth/{page}", reply)] * n
+
+    @fault
+    def refuse_page(self, status: int = 503, n: int = 1, retry_after: float = 0.0, page: str = "") -> None:
+        """Answers the next `n` requests for a page with this status; any, unless `page` names one.
+
+        `page`: such as `Auth/loginKey`. `retry_after`: seconds; 0: not said.
+        """
+        headers = {"Retry-After": f"{retry_after:g}"} if retry_after else {}
+        with self._lock:
+            path = f"/api/{page}" if page else ""
+            self._refused_pages += [(path, Reply(status, b"", headers))] * n
+
+    @fault
+    def reset_depth(self, contract: str = "") -> None:
+        """A book is told anew: Reset, and then all of it."""
+        with self._lock:
+            listing = self._listing(contract)
+            self._say_market("depth", listing, listing.book(), self._tape_shape)
+
+    @fault
+    def unknown_values(self) -> None:
+        """Values of enumerations that nobody knows, in an order and in a book; and an event likewise."""
+        with self._lock:
+            self.order(status=99, type=98, side=97)
+            listing = self._listing("")
+            row = listing.set_levels([(listing.last, 1)], [])[0] | {"type": 99}
+            self._say_market("depth", listing, [row], self._tape_shape)
+            self.push(MARKET_HUB, "GatewayWeather", "sunny")
+
+    def heal(self) -> None:
+        """Ends all lasting faults, and those still to come. What was lost stays lost."""
+        with self._lock:
+            super().heal()
+            self._refused_pages.clear()
+
+    # the pages
+
+    def page(self, request: Request) -> Reply | Later:
+        for each in self._refused_pages:
+            path, reply = each
+            if path in ("", request.path):
+                self._refused_pages.remove(each)
+                return reply
+        return self._pages.answer(request, _header(request))
+
+    def place(self, account: Account, listing: Listing, asked: Row) -> Row:
+        """An order that somebody sent: it is filled at once, or it rests in the book."""
+        terms = ("type", "side", "size", "limitPrice", "stopPrice", "customTag")
+        over = {key: asked[key] for key in terms if asked.get(key) is not None}
+        over = {key: Decimal(str(value)) if key.endswith("Price") else value for key, value in over.items()}
+        action, row = account.order(listing, {"limitPrice": None, **over})
+        self._say_user("orders", account, [(action, row)])
+        at = self._crossed(listing, row)
+        if at is not None:
+            self._say_filled(account, account.fill(listing, account.orders[row["id"]], row["size"], at))
+        elif row["limitPrice"] is not None:
+            self._rest(account, listing, row)
+        return row
+
+    def change_order(self, account: Account, listing: Listing, over: Row) -> None:
+        """An order is changed or cancelled: it leaves the book, and comes back where it is still open."""
+        resting = listing.market.orders.get(str(over["id"]))
+        if resting is not None:
+            self._say_step(listing, listing.market.cancel(resting))
+        self._say_user("orders", account, [account.order(listing, over)])
+        if resting is not None and "status" not in over:
+            self._rest(account, listing, account.orders[over["id"]])
+
+    def _rest(self, account: Account, listing: Listing, row: Row) -> None:
+        order = Order(
+            id=str(row["id"]),
+            account=str(account.id),
+            market=listing.id,
+            side="buy" if row["side"] == BID else "sell",
+            price=listing.ticks(row["limitPrice"]),
+            quantity=row["size"] - row["fillVolume"],
+        )
+        self._say_step(listing, listing.market.place(order))
+
+    def _crossed(self, listing: Listing, row: Row) -> Decimal | None:
+        """The price at which an order is filled at once; None: it is not."""
+        market = listing.market
+        best = min(market.asks, default=None) if row["side"] == BID else max(market.bids, default=None)
+        if row["type"] == MARKET:
+            return listing.last if best is None else listing.price(best)
+        if best is None or row["limitPrice"] is None:
+            return None
+        limit = listing.ticks(row["limitPrice"])
+        crossed = limit >= best if row["side"] == BID else limit <= best
+        return listing.price(best) if crossed else None
+
+    # the hubs' methods
+
+    def _user_methods(self) -> dict[str, Method]:
+        found = {
+            "SubscribeAccounts": Method(lambda caller: self.join_group("accounts/", caller)),
+            "UnsubscribeAccounts": Method(lambda caller: self.leave_group("accounts/", caller)),
+        }
+        for channel, noun in _OF_ACCOUNTS.items():
+            found[f"Subscribe{noun}"] = Method(partial(self._follow_account, channel), (int,))
+            found[f"Unsubscribe{noun}"] = Method(partial(self._unfollow, channel), (int,))
+        return found
+
+    def _market_methods(self) -> dict[str, Method]:
+        found = {}
+        for channel, noun in _OF_CONTRACTS.items():
+            found[f"SubscribeContract{noun}"] = Method(partial(self._follow_contract, channel), (str,))
+            found[f"UnsubscribeContract{noun}"] = Method(partial(self._unfollow, channel), (str,))
+        return found
+
+    def _follow_account(self, channel: str, caller: Caller, account: int) -> None:
+        if (self._strict and account not in self.accounts) or self.rejects(str(account)):
+            raise HubError(f"Account {account} not found")
+        self.join_group(f"{channel}/{account}", caller)
+
+    def _follow_contract(self, channel: str, caller: Caller, contract: str) -> None:
+        if (self._strict and contract not in self.listings) or self.rejects(contract):
+            raise HubError(f"Contract {contract} not found")
+        self.join_group(f"{channel}/{contract}", caller)
+        if self._snapshots and contract in self.listings:
+            self._say_snapshot(channel, caller, self.listings[contract])
+
+    def _unfollow(self, channel: str, caller: Caller, key: str | int) -> None:
+        self.leave_group(f"{channel}/{key}", caller)
+
+    def _say_snapshot(self, channel: str, caller: Caller, listing: Listing) -> None:
+        """What is told first of all: it may come before the completion does, and here it does."""
+        if channel == "quotes":
+            told = market_arguments(self._quote_shape, listing.id, [listing.quote()])
+        elif channel == "depth":
+            told = market_arguments(self._tape_shape, listing.id, listing.book())
+        else:
+            return
+        for arguments in told:
+            self.tell_caller(caller, records.invocation(_EVENTS[channel], arguments))
+
+    # what is pushed
+
+    def _say_market(self, channel: str, listing: Listing, rows: Sequence[Row], shape: MarketShape) -> None:
+        if rows and self.members(f"{channel}/{listing.id}"):
+            for arguments in market_arguments(shape, listing.id, rows):
+                self.tell_group(f"{channel}/{listing.id}", _EVENTS[channel], arguments)
+
+    def _say_user(
+        self, channel: str, account: Account, told: Sequence[Action], shape: UserShape | None = None
+    ) -> Row:
+        key = "" if channel == "accounts" else account.id
+        for arguments in user_arguments(shape or self._user_shape, told):
+            self.tell_group(f"{channel}/{key}", _EVENTS[channel], arguments)
+        return told[-1][1]
+
+    def _say_filled(self, account: Account, filled: Filled) -> None:
+        channels = ("orders", "user_trades", "positions", "accounts")
+        for channel, told in zip(channels, filled, strict=True):
+            self._say_user(channel, account, [told])
+
+    # the market
+
+    def step(self) -> None:
+        if not (self._moving and self.listings):
+            return
+        listing = self.random.choice(list(self.listings.values()))
+        if self.accounts and self.random.random() < 0.1:
+            self._act(self.random.choice(list(self.accounts.values())), listing)
+        else:
+            self._say_step(listing, listing.market.step())
+
+    def _act(self, account: Account, listing: Listing) -> None:
+        """Somebody trades for an account: he places an order, or takes one back."""
+        orders = [row for row in account.open_orders if str(row["id"]) in self._resting(row)]
+        if len(orders) >= 3:
+            row = self.random.choice(orders)
+            self.change_order(account, self.listings[row["contractId"]], {"id": row["id"], "status": 3})
+            return
+        side = self.random.choice((BID, ASK))
+        price = listing.price(listing.market.quote_for("buy" if side == BID else "sell"))
+        asked = {"type": 1, "side": side, "size": self.random.randint(1, 5), "limitPrice": price}
+        if self.random.random() < 0.3:
+            asked |= {"type": MARKET, "limitPrice": None}
+        self.place(account, listing, asked)
+
+    def _resting(self, row: Row) -> Mapping[str, Order]:
+        return self.listings[row["contractId"]].market.orders
+
+    def _say_step(self, listing: Listing, step: Step) -> None:
+        """Tells what a step of the market changed, in the order in which it happened."""
+        if step.trade is not None:
+            side = SELL if step.trade.side == "buy" else BUY  # the aggressor's
+            row = listing.trade(listing.price(step.trade.price), step.trade.quantity, side)
+            self._say_market("trades", listing, [row], self._tape_shape)
+        for each in step.fills:
+            account = self.accounts[int(each.order.account)]
+            order = account.orders[int(each.order.id)]
+            at = listing.price(each.order.price)
+            self._say_filled(account, account.fill(listing, order, each.quantity, at))
+        self._say_market("depth", listing, listing.deltas(step), self._tape_shape)
+        changed = listing.moved()
+        if changed is not None:
+            self._say_market("quotes", listing, [changed], self._quote_shape)
+
+    # what there is
+
+    def _list(self, contract: str) -> Listing:
+        return Listing(contract, seed=self._seed, moving=self._moving, now=_now)
+
+    def _account_of(self, id: int) -> Account:
+        return Account(id, f"PRAC-V2-{id}", numbers=self._numbers, now=_now)
+
+    def _listing(self, contract: str) -> Listing:
+        """A contract, the first one where none is named. Raises ValueError where there is none."""
+        found = self.listings.get(contract or next(iter(self.listings)))
+        if found is None:
+            raise ValueError(f"there is no contract {contract!r}; there is {', '.join(self.listings)}")
+        return found
+
+    def _account(self, account: int) -> Account:
+        found = self.accounts.get(account or next(iter(self.accounts)))
+        if found is None:
+            raise ValueError(f"there is no account {account}; there is {', '.join(map(str, self.accounts))}")
+        return found
+
+    def _order(self, id: int) -> tuple[Account, Row]:
+        for account in self.accounts.values():
+            if id in account.orders:
+                return account, account.orders[id]
+        raise ValueError(f"there is no order {id}")
+
+
+def _header(request: Request) -> str:
+    """The token of a page, which shows it in the header alone."""
+    return "" if "access_token" in request.query else bearer(request)
+
+
+def _now() -> str:
+    """The venue's time: seven fractional digits, as .NET writes it."""
+    ns = time.time_ns()
+    second = datetime.fromtimestamp(ns // 10**9, UTC)
+    return f"{second:%Y-%m-%dT%H:%M:%S}.{ns % 10**9 // 100:07d}+00:00"

@@ -1,0 +1,13 @@
+"""The server side of SignalR's JSON hub protocol on loopback, for hubs of any kind.
+
+It behaves as ASP.NET Core 9 was seen to behave; where that and the specification differ, the server
+has the last word.
+"""
+
+from __future__ import annotations
+
+from actors.simulators.signalr.caller import Caller
+from actors.simulators.signalr.methods import HubError, Method
+from actors.simulators.signalr.server import SimulatedHubs
+
+__all__ = ["Caller", "HubError", "Method", "SimulatedHubs"]

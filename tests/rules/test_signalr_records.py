@@ -92,6 +92,12 @@ def test_a_record_without_an_end_overflows_and_nothing_more_is_taken() -> None:
     assert reader.feed(b"{}\x1e") == []
 
 
+def test_what_begins_behind_a_record_is_bounded_too() -> None:
+    reader = Records(4)
+    assert reader.feed(b"{}\x1e12345") == [b"{}"]
+    assert reader.overflowed
+
+
 def test_a_whole_record_may_be_larger_than_the_bound() -> None:
     assert Records(4).feed(b"123456789\x1e") == [b"123456789"]
 
@@ -140,7 +146,7 @@ def test_completions(text: str, result: bytes, error: str | None) -> None:
 
 def test_a_completion_with_a_result_and_an_error_breaks_the_protocol() -> None:
     text = '{"type":3,"invocationId":"1","error":"e","result":1}'
-    assert only(text) == Malformed(text.encode(), "a completion has a result and an error")
+    assert only(text) == Malformed(text.encode(), "a completion has a result and an error", 3)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from actors.rules.signalr.messages import (
     Unknown,
 )
 from actors.rules.signalr.negotiate import negotiate
-from actors.rules.signalr.session import PING_INTERVAL, HubSession
+from actors.rules.signalr.session import PING_INTERVAL, HubSession, Terms
 from actors.rules.signalr.subscriptions import Subscription
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Returned",
     "StreamItem",
     "Subscription",
+    "Terms",
     "Unanswered",
     "Unknown",
     "negotiate",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
@@ -49,6 +49,9 @@ class Close(Struct, frozen=True, gc=False, tag=7, rename="camel"):
 
 Message = Invocation | StreamItem | Completion | Ping | Close
 
+KNOWN: Final = (1, 2, 3, 6, 7)
+DATA: Final = (1, 2, None)  # None: nobody can tell
+
 
 class Unknown(Struct, frozen=True):
     """A message of a type that concerns no subscriber, or that did not exist when this was written."""
@@ -57,10 +60,15 @@ class Unknown(Struct, frozen=True):
 
 
 class Malformed(Struct, frozen=True):
-    """A record that is no message, and why."""
+    """A record that is no message, and why; `type` is the one that it claims to be of."""
 
     raw: bytes
     error: str
+    type: int | None = None
+
+    @property
+    def may_be_data(self) -> bool:
+        return self.type in DATA
 
 
 Heard = Message | Unknown | Malformed
@@ -101,8 +109,7 @@ _decode = msgspec.json.Decoder(Message).decode
 _decode_kind = msgspec.json.Decoder(Kind).decode
 _encode = msgspec.json.Encoder().encode
 
-KNOWN = (1, 2, 3, 6, 7)
-NULL = b"null"
+NULL: Final = b"null"
 
 
 class JsonCodec:
@@ -147,7 +154,7 @@ def written(message: dict[str, Any]) -> str:
 def _checked(record: bytes, message: Message) -> Heard:
     """HubProtocol, "Completion": a result and an error exclude each other. A null is no result."""
     if type(message) is Completion and message.error and bytes(message.result) != NULL:
-        return Malformed(record, "a completion has a result and an error")
+        return Malformed(record, "a completion has a result and an error", 3)
     return message
 
 
@@ -161,4 +168,4 @@ def _read(record: bytes) -> Heard:
         kind = _decode_kind(record).type
     except Exception:
         return Malformed(record, why)
-    return Malformed(record, why) if kind in KNOWN else Unknown(kind)
+    return Malformed(record, why, kind) if kind in KNOWN else Unknown(kind)

@@ -34,7 +34,7 @@ ADVICE: Final = {
     404: "Check the path of the hub in url, and that no proxy stands in the way.",
     405: "The URL takes no POST: check that it is a hub's, or skip the negotiation.",
 }
-_COOKIE = re.compile(r"\s*([!-+.-:<>-~-]+)=([ -+.-:<-~-]*)")  # RFC 6265, 4.1.1, and some that are used
+_COOKIE = re.compile(r"\s*([^\x00-\x20;,=\x7f]+)=([^\x00-\x1f;,\x7f]*)")
 _NEXT_COOKIE = re.compile(r",\s*(?=[^\s;,=]+=)")  # the comma in a date is followed by no `name=`
 
 

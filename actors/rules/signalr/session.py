@@ -199,7 +199,6 @@ class HubSession(Session):
         match self._handshake.feed(payload):
             case handshake.Accepted(rest=rest):
                 self._move("welcomed")
-                self._looked_at = self.now
                 out.add(*self.welcomed())
                 return rest
             case handshake.Denied(words=words):
@@ -225,7 +224,7 @@ class HubSession(Session):
             record = msgspec.json.encode(message)
             out.add(Quarantine(record, str(error) or type(error).__name__))
             self.spoiled(record, out)
-        if message.invocation_id:
+        if message.invocation_id and self.state is State.OPEN:
             out.add(*self._say(self._codec.failure(message.invocation_id, NO_RESULT)))
 
     def _hear(self, message: Heard, out: Events) -> None:
@@ -242,7 +241,8 @@ class HubSession(Session):
                 out.add(*self.end(_ending(message)))
             case Malformed(raw=raw, error=error):
                 out.add(Quarantine(raw, error))
-                self.spoiled(raw, out)
+                if message.may_be_data:
+                    self.spoiled(raw, out)
             case _:
                 out.unrouted += 1
 

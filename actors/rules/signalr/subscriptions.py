@@ -93,10 +93,9 @@ class Subscriptions:
 
     def again(self, topics: Iterable[Topic]) -> list[Effect]:
         """Make the hub start anew; whoever shares a subscription with these sees the same seam."""
-        held = [held for topic in topics for held in self._wanted.get(topic, ())]
-        seam = tuple(
-            dict.fromkeys([*(t for t in topics if t in self._wanted), *(t for h in held for t in h.topics)])
-        )
+        ours = [topic for topic in topics if topic in self._wanted]
+        shared = [topic for one in ours for held in self._wanted[one] for topic in held.topics]
+        seam = tuple(dict.fromkeys((*ours, *shared)))
         if not seam:
             return []
         return [Missed(seam, "unknown"), Resent(seam), *self.drop(seam), *self.want(seam)]

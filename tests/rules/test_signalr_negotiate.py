@@ -213,6 +213,14 @@ def test_a_redirect_to_nowhere(redirect: Mapping[str, Any]) -> None:
     assert reason.code == "negotiate_redirect"
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_redirect_from_the_clear_may_lead_anywhere(scheme: str) -> None:
+    hops = [said({"url": f"{scheme}://other/hub"}), said(OFFER)]
+    _, endpoint = carried_on(negotiate("http://h/hub"), *hops)
+    assert isinstance(endpoint, Endpoint)
+    assert endpoint.url.partition("?")[0] == f"{scheme.replace('http', 'ws')}://other/hub"
+
+
 def test_a_redirect_never_takes_the_token_into_the_clear() -> None:
     reason = outcome({"url": "http://h/hub"})
     assert isinstance(reason, Fatal)

@@ -449,6 +449,16 @@ def test_whatever_waits_is_told_that_the_connection_has_ended() -> None:
     assert told == [Unanswered(lost=True)]
 
 
+def test_subscriptions_that_wait_say_nothing_of_the_end() -> None:
+    session = subscribed(A)
+    session.unsubscribe([A], 0.0)
+    session.subscribe([B], 0.0)
+    assert session.pending == 2
+    (told,) = hear(session, message(7))
+    assert isinstance(told, End)
+    assert session.pending == 0
+
+
 def test_an_answer_in_time_and_one_too_late() -> None:
     session = welcomed(Terms(patience=5.0))
     told = outcomes(session, Call("First"))

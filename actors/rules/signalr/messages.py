@@ -94,6 +94,9 @@ class Codec(Protocol):
     def failure(self, id: str, error: str) -> str | bytes:
         """The completion of a call of the hub's, by an error."""
 
+    def record(self, invocation: Invocation) -> bytes:
+        """What was heard, nearly as it was heard: for people."""
+
     def ping(self) -> str | bytes:
         """A sign of life."""
 
@@ -141,6 +144,9 @@ class JsonCodec:
 
     def failure(self, id: str, error: str) -> str:
         return written({"type": 3, "invocationId": id, "error": error})
+
+    def record(self, invocation: Invocation) -> bytes:
+        return _encode(invocation)
 
     def ping(self) -> str:
         return written({"type": 6})

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import KeysView, Sequence
 
-import msgspec
 from msgspec import Raw, Struct
 
 from actors.events import Topic
@@ -221,7 +220,7 @@ class HubSession(Session):
         try:
             self.invoked(message.target, message.arguments, out)
         except Exception as error:  # nothing that a hub sends may end the connection
-            record = msgspec.json.encode(message)
+            record = self._codec.record(message)
             out.add(Quarantine(record, str(error) or type(error).__name__))
             self.spoiled(record, out)
         if message.invocation_id and self.state is State.OPEN:

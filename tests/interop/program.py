@@ -7,6 +7,7 @@ import os
 import queue
 import subprocess
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ import pytest
 class Program:
     """A process that says a JSON object a line, each with the `stream` that it is of."""
 
-    def __init__(self, python: Path, script: str, *arguments: str) -> None:
-        """Starts a script of this directory."""
+    def __init__(self, runs: Path, script: str, *arguments: str, options: Sequence[str] = ("-I",)) -> None:
+        """Starts a script of this directory under a Python, or under what takes other options."""
         self.told: dict[str, queue.Queue[dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [python, "-I", Path(__file__).with_name(script), *arguments],
+            [runs, *options, Path(__file__).with_name(script), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

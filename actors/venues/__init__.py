@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from actors.rules.venue import Venue
 from actors.venues.alpaca import Alpaca
 from actors.venues.o2 import O2
+from actors.venues.projectx import ProjectX
 from actors.venues.tplus import Tplus
 
-VENUES: Mapping[str, type[Venue]] = {"alpaca": Alpaca, "o2": O2, "tplus": Tplus}
+VENUES: Mapping[str, type[Venue]] = {"alpaca": Alpaca, "o2": O2, "projectx": ProjectX, "tplus": Tplus}

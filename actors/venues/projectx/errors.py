@@ -1,0 +1,111 @@
+"""What the gateway's refusals mean: an HTTP status, or an envelope that says so with status 200."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from actors.messages import Fatal, HttpAnswer, Reason, Retryable, Slow
+from actors.secret import REDACTED, Secret
+
+MAX_WORDS: Final = 300  # characters of the gateway's words that are passed on
+PASSING: Final = (408, 425)  # the 4xx that say nothing about us: a slow request, early data
+
+CHECK: Final = (
+    "Check user_name (the platform's, not an e-mail address) and api_key, or token; then restart the feed."
+)
+ADDRESS: Final = "Check platform, url and api_url of this feed; then restart the feed."
+
+# ProjectX, "LoginErrorCode": what each is called, and what somebody has to do about it.
+LOGIN_CODES: Final = {
+    1: ("UserNotFound", CHECK),
+    2: ("PasswordVerificationFailed", CHECK),
+    3: ("InvalidCredentials", CHECK),
+    4: ("AppNotFound", CHECK),
+    5: ("AppVerificationFailed", CHECK),
+    6: ("InvalidDevice", CHECK),
+    7: ("AgreementsNotSigned", "Sign the agreements at the platform; then restart the feed."),
+    9: ("ApiSubscriptionNotFound", "Subscribe to the API at the platform; then restart the feed."),
+    10: ("ApiKeyAuthenticationDisabled", "Have logins by API key allowed; then restart the feed."),
+}
+
+# Any token there may be: three parts of base64url, the first of which begins with `{"` in that form.
+_TOKEN = re.compile(r"eyJ[\w-]*\.[\w-]*(?:\.[\w-]*)?")
+
+
+class Envelope(Struct, frozen=True, rename="camel"):
+    """The part that all answers share. Its repr shows no token."""
+
+    success: bool | None = None
+    error_code: int | None = None
+    error_message: Any = None
+    token: str | None = None
+    new_token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Envelope(success={self.success}, error_code={self.error_code})"
+
+    @property
+    def is_good(self) -> bool | None:
+        """None: success and code contradict each other, or are not there."""
+        if self.success is None or self.success != (self.error_code in (0, None)):
+            return None
+        return self.success
+
+
+_decode = msgspec.json.Decoder(Envelope).decode
+
+
+def envelope_in(body: bytes) -> Envelope | None:
+    """None: it could not be read."""
+    try:
+        return _decode(body)
+    except Exception:
+        return None
+
+
+def words(value: Any, *secrets: Secret | None) -> str:
+    """What the gateway says, on one line of a bounded length, and without these secrets or a token."""
+    text = "" if value is None else str(value)
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret.reveal(), REDACTED)
+    text = _TOKEN.sub(REDACTED, text)
+    text = "".join(each if each.isprintable() else " " for each in text[: 4 * MAX_WORDS])
+    return " ".join(text.split())[:MAX_WORDS]
+
+
+def refused_by_status(answer: HttpAnswer, asked: str) -> Reason:
+    """What a status other than 200 means."""
+    status, code = answer.status, f"http_{answer.status}"
+    text = f"ProjectX answered {asked} with HTTP {status}"
+    wait = retry_after(answer)
+    if status == 429 or (status >= 500 and wait is not None):
+        return Slow(text, code, wait)
+    if 300 <= status < 500 and status not in PASSING:
+        return Fatal(text, code, CHECK if status in (400, 401, 403) else ADDRESS)
+    return Retryable(text, code)
+
+
+def refused_login(envelope: Envelope, *secrets: Secret | None) -> Reason:
+    """What an envelope without success means."""
+    said = words(envelope.error_message, *secrets)
+    said = f": {said}" if said else ""
+    number = envelope.error_code
+    if number in LOGIN_CODES:
+        name, advice = LOGIN_CODES[number]
+        return Fatal(f"ProjectX refused the login ({number} {name}{said})", f"projectx_{number}", advice)
+    # 8 is UnknownError, by its name; one that was added since may be anything.
+    return Slow(f"ProjectX refused the login ({number}{said})", f"projectx_{number}")
+
+
+def retry_after(answer: HttpAnswer) -> float | None:
+    """Seconds that the gateway wants to be left alone; None: it does not say in seconds."""
+    try:
+        seconds = float(answer.headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0.0 <= seconds < 86_400.0 else None

@@ -1,0 +1,232 @@
+"""What ProjectX offers: its channels, their keys, its addresses, and a line for each of its hubs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any, ClassVar, cast
+
+from actors.errors import LinewardenError
+from actors.events import Option, Topic
+from actors.messages import Endpoint
+from actors.rules.exchange import Budget, Conversation, Token
+from actors.rules.session import Session
+from actors.rules.signalr import PING_INTERVAL, negotiate
+from actors.rules.venue import BookUpdate, Channel, Pacing, Price, Venue, VenueSettings
+from actors.venues.channel import ChannelOf
+from actors.venues.projectx import messages as m
+from actors.venues.projectx.login import given, log_in, nobody, renew
+from actors.venues.projectx.platforms import Hub
+from actors.venues.projectx.session import MarketSession, UserSession
+from actors.venues.projectx.settings import ProjectXSettings
+from actors.venues.projectx.streams import STREAMS
+
+# `trades` is the market's, as at other venues; an account's own are another thing, with another name.
+ACCOUNTS: ChannelOf[m.Account] = ChannelOf("accounts")
+POSITIONS: ChannelOf[m.Position] = ChannelOf("positions")
+ORDERS: ChannelOf[m.Order] = ChannelOf("orders")
+ACCOUNT_TRADES: ChannelOf[m.AccountTrade] = ChannelOf("account_trades")
+QUOTES: ChannelOf[m.Quote] = ChannelOf("quotes")
+TRADES: ChannelOf[m.Trade] = ChannelOf("trades")
+DEPTH: ChannelOf[m.Depth | m.DepthReset] = ChannelOf("depth")
+
+USER: Hub = "user"
+MARKET: Hub = "market"
+
+_ACCOUNT = "account's id, a number as Account/search lists it"
+_CONTRACT = "contract's full id, such as CON.F.US.EP.Z26"
+# The gateway's ids are in upper case, and apart from their first word they are taken as they are.
+_CONTRACT_ID = re.compile(r"CON(\.[A-Z0-9_+-]+){2,}", re.ASCII)
+_ACCOUNT_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+def _channels() -> dict[str, Channel]:
+    every = (
+        Channel(str(ACCOUNTS), m.Account, "accounts: balance, and whether they may trade", account=True),
+        Channel(str(POSITIONS), m.Position, "an account's positions", key=_ACCOUNT, account=True),
+        Channel(str(ORDERS), m.Order, "the life of an account's orders", key=_ACCOUNT, account=True),
+        Channel(str(ACCOUNT_TRADES), m.AccountTrade, "an account's fills", key=_ACCOUNT, account=True),
+        Channel(str(QUOTES), m.Quote, "best bid and ask, the day's prices: whole each time", key=_CONTRACT),
+        Channel(str(TRADES), m.Trade, "prints of the market", key=_CONTRACT),
+        Channel(
+            str(DEPTH),
+            m.Depth | m.DepthReset,
+            "the book: changes, and where it begins anew",
+            key=_CONTRACT,
+            deltas=True,
+            resyncable=True,
+        ),
+    )
+    return {channel.name: channel for channel in every}
+
+
+class ProjectX(Venue):
+    """ProjectX, as TopstepX and other firms have it: a hub for accounts, a hub for the market.
+
+    Each hub is a line, `NAME/user` and `NAME/market`, and both are there from the start. Keys: an
+    account's id in decimal digits, a contract's id in upper case; `accounts` takes none, and tells of all
+    that the login may see.
+    """
+
+    name: ClassVar[str] = "projectx"
+    about: ClassVar[str] = "ProjectX (TopstepX): quotes, trades, depth; an account's orders, positions, fills"
+    Settings: ClassVar[type[VenueSettings]] = ProjectXSettings
+    channels: ClassVar[Mapping[str, Channel]] = _channels()
+    # The gateway names no limit for calls of its hubs.
+    pacing: ClassVar[Pacing] = Pacing(batch=20, interval=1.0)
+    ping_interval: ClassVar[float] = PING_INTERVAL
+    limits: ClassVar[Mapping[str, str]] = {
+        "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 20 calls a second",
+        "REST": "200 requests in 60 s, logins among them",
+        "token": "24 h, then it is renewed or got anew",
+    }
+    variables: ClassVar[Mapping[str, str]] = {
+        "PROJECT_X_USERNAME": "the platform's user name, for user_name",
+        "PROJECT_X_API_KEY": "the key, for api_key",
+    }
+    book_channel: ClassVar[str] = str(DEPTH)
+    price_channels: ClassVar[frozenset[str]] = frozenset({str(QUOTES), str(TRADES)})
+    # In any minute 12 logins, of the 200 requests that programs with the same key share.
+    login_budget: ClassVar[Budget] = Budget(10, 30.0)
+
+    def __init__(self, feed: str, settings: VenueSettings) -> None:
+        super().__init__(feed, settings)
+        self._own = own = cast(ProjectXSettings, settings)
+        self._places = own.places
+
+    # ── topics and lines ──
+
+    def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
+        known = self.channel(channel)
+        for name in options:
+            raise LinewardenError(f"{self.feed}: {known.name} has no option {name!r}; it takes none.")
+        return Topic(self.feed, known.name, self._key(known, key))
+
+    def first_lines(self) -> tuple[str, ...]:
+        return self._line(USER), self._line(MARKET)
+
+    def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
+        return self._line(STREAMS[topic.channel].hub)
+
+    def session(self, line: str) -> Session:
+        """Raises: ValueError: there is no such line."""
+        if self._hub(line) == USER:
+            return UserSession(self.feed)
+        return MarketSession(self.feed, self._own.depth_begins)
+
+    # ── the way in ──
+
+    def needs_token(self, line: str) -> bool:
+        return True
+
+    def login(self, now_ns: int) -> Conversation[Token]:
+        own = self._own
+        if own.token:
+            return given(own.token, now_ns)
+        if not own.api_key:
+            return nobody()
+        return log_in(self._places.rest, own.user_name.strip(), own.api_key)
+
+    def renew(self, token: Token, now_ns: int) -> Conversation[Token]:
+        """By the token while it lasts, or else by a login, where there is a key for one."""
+        return renew(self._places.rest, token, self.login(now_ns) if self._own.api_key else None)
+
+    def approach(self, line: str, token: Token | None = None) -> Conversation[Endpoint]:
+        """Asks the hub for a connection first, if the settings say so: anew at each connect."""
+        return self._approach(line, token, skip=self._own.skip_negotiation)
+
+    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+        """Where the hub is, without asking it first."""
+        try:
+            next(self._approach(line, token, skip=True))
+        except StopIteration as told:
+            return cast(Endpoint, told.value)
+        raise AssertionError("a negotiation that was to be skipped")
+
+    def _approach(self, line: str, token: Token | None, *, skip: bool) -> Conversation[Endpoint]:
+        url = self._places.user if self._hub(line) == USER else self._places.market
+        secret = token.value if token is not None else None
+        return negotiate(url, secret, place=self._own.token_in, skip=skip)
+
+    # ── what events say ──
+
+    def price(self, event: Any) -> Price | None:
+        """A quote's last price counts where the message told it: what was known before has no time."""
+        if type(event) is m.Trade:
+            return Price(event.contract_id, last=event.price, last_size=event.volume, traded_ns=event.at_ns)
+        if type(event) is not m.Quote:
+            return None
+        at_ns = event.updated_ns
+        last = event.last_price if "last_price" in event.changed else None
+        return Price(
+            event.contract_id,
+            bid=event.best_bid,
+            ask=event.best_ask,
+            last=last,
+            quoted_ns=at_ns,
+            traded_ns=at_ns if last is not None else None,
+        )
+
+    def book_update(self, event: Any) -> BookUpdate | None:
+        """The rule was observed by clients, and is not documented: bids and asks of any kind set their
+        level, a volume of 0 takes it away, a reset empties the book.
+        """
+        if type(event) is m.DepthReset:
+            # Of two words about one level the later one counts.
+            return BookUpdate(*self._sides(event.entries), whole=True, at_ns=event.at_ns)
+        if type(event) is m.Depth and (event.is_bid or event.is_ask):
+            return BookUpdate(*self._sides((event,)), at_ns=event.at_ns)
+        return None
+
+    def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:
+        """Orders and fills bear an id and say all there is to say of it, so an equal one is the same one.
+
+        No other channel has such a thing. Positions and accounts have an id, but no time of their change,
+        and may come back to what they were; the market's events have no number, and two of them may be
+        alike.
+        """
+        if type(event) is m.AccountTrade:
+            return event
+        if type(event) is m.Order and event.update_timestamp:
+            return event
+        return None
+
+    # ── details ──
+
+    def _line(self, hub: Hub) -> str:
+        return f"{self.feed}/{hub}"
+
+    def _hub(self, line: str) -> Hub:
+        for hub in (USER, MARKET):
+            if line == self._line(hub):
+                return hub
+        raise ValueError(f"{line} is no line of ProjectX: a line is one of its hubs, user or market")
+
+    def _sides(self, entries: tuple[m.Depth, ...]) -> tuple[list[Any], list[Any]]:
+        bids = {each.price: self._resting(each) for each in entries if each.is_bid}
+        asks = {each.price: self._resting(each) for each in entries if each.is_ask}
+        return list(bids.items()), list(asks.items())
+
+    def _resting(self, entry: m.Depth) -> Any:
+        volumes = entry.volume, entry.current_volume
+        first, second = volumes if self._own.depth_size == "volume" else volumes[::-1]
+        return second if first is None else first
+
+    def _key(self, channel: Channel, key: str) -> str:
+        key = key.strip()
+        stream = STREAMS[channel.name]
+        if not stream.keyed:
+            if key:
+                raise LinewardenError(
+                    f"{self.feed}: {channel.name} takes no key, and was given {key!r}; it is of all accounts."
+                )
+            return ""
+        if stream.hub == USER and _ACCOUNT_ID.fullmatch(key):
+            return str(int(key))
+        if stream.hub == MARKET and _CONTRACT_ID.fullmatch(key.upper()):
+            return key.upper()
+        given = repr(key) if key else "no key"
+        hint = " Contract/search lists the contracts of a product." if stream.hub == MARKET and key else ""
+        raise LinewardenError(
+            f"{self.feed}: {channel.name} takes a {channel.key}, and was given {given}.{hint}"
+        )

@@ -13,7 +13,7 @@ from tests.interop.installs import python_with
 from tests.interop.program import Program
 
 CONTRACT, ACCOUNT = "CON.F.US.EP.Z26", 4242
-CHANNELS = [
+CHANNELS: list[tuple[str, str | int]] = [
     ("accounts", ""),
     *((channel, ACCOUNT) for channel in ("orders", "positions", "user_trades")),
     *((channel, CONTRACT) for channel in ("quotes", "trades", "depth")),

@@ -16,8 +16,13 @@ from tests.interop.installs import modules_with
 from tests.interop.program import Program
 
 CONTRACT, ACCOUNT = "CON.F.US.EP.Z26", 4242
-MARKET = [[f"SubscribeContract{noun}", CONTRACT] for noun in ("Quotes", "Trades", "MarketDepth")]
-USER = [["SubscribeAccounts"], *([f"Subscribe{noun}", ACCOUNT] for noun in ("Orders", "Positions", "Trades"))]
+MARKET: list[list[Any]] = [
+    [f"SubscribeContract{noun}", CONTRACT] for noun in ("Quotes", "Trades", "MarketDepth")
+]
+USER: list[list[Any]] = [
+    ["SubscribeAccounts"],
+    *([f"Subscribe{noun}", ACCOUNT] for noun in ("Orders", "Positions", "Trades")),
+]
 
 
 @pytest.fixture(scope="module")

@@ -83,8 +83,9 @@ class Pages:
         return {}
 
     def _search_accounts(self, asked: Row, token: str) -> Row:
+        active = asked["onlyActiveAccounts"]
         every = [account.row for account in self._venue.accounts.values()]
-        return {"accounts": [row for row in every if row["canTrade"] or not asked["onlyActiveAccounts"]]}
+        return {"accounts": [row for row in every if row["canTrade"] or not active]}
 
     def _search_contracts(self, asked: Row, token: str) -> Row:
         wanted = str(asked["searchText"]).upper()

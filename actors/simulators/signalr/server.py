@@ -311,6 +311,20 @@ class SimulatedHubs(Simulator):
                 caller.peer.muted = True
 
     @fault
+    def deaf(self, new: bool = True, only_hub: str = "") -> None:
+        """Reads nothing and says nothing, and so does not notice when a client hangs up.
+
+        `new`: connections made later are deaf as well; not where one hub is named, for it is known too late.
+        """
+        if not only_hub:
+            super().deaf(new)
+            return
+        with self._lock:
+            for caller in self._in(only_hub):
+                caller.peer.deaf = True
+                caller.peer.watch()
+
+    @fault
     def garbage(self, kind: Garbage = "json") -> None:
         """Sends a record that does not decode: broken JSON, bytes that are no UTF-8, binary, ...
 

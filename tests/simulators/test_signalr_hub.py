@@ -439,6 +439,13 @@ def test_a_hub_may_be_out_of_order_while_the_other_serves(hubs: Chat) -> None:
     status, headers, _ = fetch("POST", f"{hubs.hub_url('one')}/negotiate?")
     assert (status, headers["retry-after"]) == (503, "2")
     assert refused(hubs.hub_url("one"))[0] == 503
+    with joined(hubs.hub_url("one")) as client:
+        assert still_there(client)
+    hubs.refuse(502, n=0, only_hub="one")
+    assert [refused(hubs.hub_url("one"))[0] for _ in range(3)] == [502] * 3
+    with joined(hubs.hub_url("two")) as client:
+        assert still_there(client)
+    hubs.heal()
     for hub in hubs.hubs:
         with joined(hubs.hub_url(hub)) as client:
             assert still_there(client)

@@ -42,11 +42,10 @@ class Host(Protocol):
 class Caller:
     """A connection to a hub. Everything here is done under the simulator's lock."""
 
-    def __init__(self, server: Host, peer: Peer, hub: str, id: str, user: str = "") -> None:
+    def __init__(self, server: Host, peer: Peer, hub: str, id: str) -> None:
         self.peer = peer
         self.hub = hub  # its name
         self.id = id  # the connection's, which is no secret
-        self.user = user  # the token that he came with
         self.greeted = False  # the handshake is done
         self.pinged = False  # he pinged: from now on his silence is counted
         self.lost = False  # said something of an unknown type: no invocation of his is heard any more

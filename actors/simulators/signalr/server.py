@@ -90,7 +90,7 @@ class SimulatedHubs(Simulator):
         self._groups: dict[str, dict[Caller, None]] = {}
         # what faults leave behind
         self._unauthorized: dict[tuple[str, str], int] = {}  # by hub and door
-        self._refused: dict[str, list[Reply]] = {}  # by hub
+        self._refused: dict[str, list[tuple[Reply, int]]] = {}  # by hub: what, and how often
         self._negotiations: list[Mapping[str, Any]] = []
         self._handshakes: dict[str, list[str]] = {}
         self._failures: dict[str, list[tuple[Failure, str]]] = {}  # by method, in lower case
@@ -184,12 +184,12 @@ class SimulatedHubs(Simulator):
     def refuse(self, status: int = 503, retry_after: float = 0.0, n: int = 1, only_hub: str = "") -> None:
         """Answers the next `n` negotiations or upgrades of each hub with this HTTP status.
 
-        `retry_after`: seconds; 0: not said.
+        `n`: 0: all, until heal(). `retry_after`: seconds; 0: not said.
         """
         headers = {"Retry-After": f"{retry_after:g}"} if retry_after else {}
         with self._lock:
             for hub in self._named(only_hub):
-                self._refused.setdefault(hub, []).extend([Reply(status, b"refused", headers)] * n)
+                self._refused.setdefault(hub, []).append((Reply(status, b"refused", headers), n or _FOREVER))
 
     @fault
     def redirect(self, url: str = "", token: str = "", n: int = 1) -> None:
@@ -390,7 +390,7 @@ class SimulatedHubs(Simulator):
 
     def _turned_away(self, hub: str, door: str, request: Request) -> Reply | None:
         if door and self._refused.get(hub):
-            return self._refused[hub].pop(0)
+            return self._refuse(hub)
         faulty = self._unauthorized.get((hub, door), 0)
         if faulty:
             self._unauthorized[hub, door] = faulty - 1
@@ -398,6 +398,12 @@ class SimulatedHubs(Simulator):
             challenge = 'Bearer error="invalid_token"' if bearer(request) else "Bearer"
             return Reply(401, b"", {"WWW-Authenticate": challenge})
         return None
+
+    def _refuse(self, hub: str) -> Reply:
+        reply, left = self._refused[hub].pop(0)
+        if left > 1:
+            self._refused[hub].insert(0, (reply, left - 1))
+        return reply
 
     def _hub_at(self, path: str) -> str | None:
         return self._paths.get(path.rstrip("/").lower())
@@ -420,7 +426,7 @@ class SimulatedHubs(Simulator):
         assert hub is not None
         ticket = self._tickets[peer] = self._doorway.admit(hub, peer.request)
         peer.muted = peer.muted or hub in self._silent
-        self._callers[peer] = Caller(self, peer, hub, ticket.id, bearer(peer.request))
+        self._callers[peer] = Caller(self, peer, hub, ticket.id)
 
     def closed(self, peer: Peer) -> None:
         caller = self._callers.pop(peer, None)

@@ -24,7 +24,7 @@ LARGEST = 30  # decimal digits before the point, or noughts after it: more is no
 def check(*numbers: Decimal | UnsetType | None) -> None:
     """Raises: ValueError: one of them is no number that anything can be reckoned with."""
     for number in numbers:
-        if isinstance(number, Decimal) and not (number.is_finite() and abs(number.adjusted()) <= LARGEST):
+        if type(number) is Decimal and not (number.is_finite() and abs(number.adjusted()) <= LARGEST):
             raise ValueError("a number that is not finite, or out of all bounds")
 
 

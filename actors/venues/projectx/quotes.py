@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import UNSET, structs
 
 from actors.events import Topic
@@ -23,7 +22,8 @@ class Quotes:
     def merge(self, topic: Topic, sparse: SparseQuote) -> Quote:
         """A null is an answer: there is no such price now."""
         known = self._known.get(topic)
-        told = {name: value for name in NAMES if (value := getattr(sparse, name)) is not UNSET}
+        pairs = zip(NAMES, structs.astuple(sparse), strict=True)
+        told = {name: value for name, value in pairs if value is not UNSET}
         quote = _whole(topic.key, known, told)
         self._known[topic] = quote
         return quote
@@ -37,4 +37,4 @@ def _whole(contract: str, known: Quote | None, told: dict[str, Any]) -> Quote:
         changed = tuple(name for name in told if name not in UNTOLD and told[name] is not None)
         return Quote(contract_id=contract, changed=changed, **told)
     changed = tuple(name for name in told if name not in UNTOLD and told[name] != getattr(known, name))
-    return msgspec.structs.replace(known, changed=changed, **told)
+    return structs.replace(known, changed=changed, **told)

@@ -10,7 +10,7 @@ from msgspec.structs import force_setattr
 
 from actors.events import Topic
 from actors.messages import Slow
-from actors.rules.session import Complain, Effect, Missed, Quarantine, Reject, State
+from actors.rules.session import Effect, Missed, Quarantine, Reject, State
 from actors.rules.signalr import Call, Events, HubSession, Subscription
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.errors import words
@@ -78,7 +78,7 @@ class GatewaySession(HubSession):
         said = words(bytes(arguments).decode("utf-8", "replace"))
         said = f": {said}" if said not in ("", "[]") else ""
         text = f"ProjectX logged this session out (GatewayLogout){said}"
-        out.add(Complain("gateway_logout", text), *self.end(Slow(text, "gateway_logout")))
+        out.add(*self.end(Slow(text, "gateway_logout")))
 
 
 class UserSession(GatewaySession):

@@ -33,8 +33,8 @@ DEPTH: ChannelOf[m.Depth | m.DepthReset] = ChannelOf("depth")
 USER: Hub = "user"
 MARKET: Hub = "market"
 
-_ACCOUNT = "account's id, a number as Account/search lists it"
-_CONTRACT = "contract's full id, such as CON.F.US.EP.Z26"
+_ACCOUNT = "id of an account, a number"
+_CONTRACT = "full id of a contract, such as CON.F.US.EP.Z26"
 # The gateway's ids are in upper case, and apart from their first word they are taken as they are.
 _CONTRACT_ID = re.compile(r"CON(\.[A-Z0-9_+-]+){2,}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -72,8 +72,7 @@ class ProjectX(Venue):
     about: ClassVar[str] = "ProjectX (TopstepX): quotes, trades, depth; an account's orders, positions, fills"
     Settings: ClassVar[type[VenueSettings]] = ProjectXSettings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
-    # The gateway names no limit for calls of its hubs.
-    pacing: ClassVar[Pacing] = Pacing(batch=20, interval=1.0)
+    pacing: ClassVar[Pacing] = Pacing(batch=5, interval=0.25)  # a guess: the gateway names no limit of calls
     ping_interval: ClassVar[float] = PING_INTERVAL
     limits: ClassVar[Mapping[str, str]] = {
         "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 20 calls a second",
@@ -226,7 +225,8 @@ class ProjectX(Venue):
         if stream.hub == MARKET and _CONTRACT_ID.fullmatch(key.upper()):
             return key.upper()
         given = repr(key) if key else "no key"
-        hint = " Contract/search lists the contracts of a product." if stream.hub == MARKET and key else ""
+        page = "Account/search lists accounts" if stream.hub == USER else "Contract/search lists contracts"
+        hint = f" ProjectX' {page}." if key else ""
         raise LinewardenError(
-            f"{self.feed}: {channel.name} takes a {channel.key}, and was given {given}.{hint}"
+            f"{self.feed}: {channel.name} takes the {channel.key}, and was given {given}.{hint}"
         )

@@ -427,7 +427,11 @@ def test_401_comes_as_often_as_asked_on_one_hub_alone(hubs: Chat) -> None:
     one, two = hubs.hub_url("one"), hubs.hub_url("two")
     assert [fetch("POST", f"{one}/negotiate?")[0] for _ in range(3)] == [401, 401, 200]
     assert negotiate(two)
+    hubs.unauthorized(n=2)
+    assert [refused(one)[0], fetch("POST", f"{one}/negotiate?")[0]] == [401, 401]
+    assert "connectionId" in negotiate(one)
     hubs.unauthorized(n=0, door="upgrade", only_hub="one")
+    assert negotiate(one)
     assert [refused(one)[0] for _ in range(3)] == [401] * 3
     hubs.heal()
     with joined(one) as client:

@@ -174,11 +174,13 @@ class SimulatedHubs(Simulator):
 
     @fault
     def unauthorized(self, n: int = 1, door: Door = "both", only_hub: str = "") -> None:
-        """Answers the next `n` negotiations or upgrades of a hub with 401; 0: all, until heal()."""
+        """Answers the next `n` who come to a hub with 401, whatever their token; 0: all, until heal().
+
+        `door`: at which they are turned away, when they negotiate or when they upgrade.
+        """
         with self._lock:
             for hub in self._named(only_hub):
-                for each in ("negotiate", "upgrade") if door == "both" else (door,):
-                    self._unauthorized[hub, each] = n or _FOREVER
+                self._unauthorized[hub, door] = n or _FOREVER
 
     @fault
     def refuse(self, status: int = 503, retry_after: float = 0.0, n: int = 1, only_hub: str = "") -> None:
@@ -391,13 +393,18 @@ class SimulatedHubs(Simulator):
     def _turned_away(self, hub: str, door: str, request: Request) -> Reply | None:
         if door and self._refused.get(hub):
             return self._refuse(hub)
-        faulty = self._unauthorized.get((hub, door), 0)
-        if faulty:
-            self._unauthorized[hub, door] = faulty - 1
-        if faulty or not self.authorized(request):
+        if (door and self._is_unauthorized(hub, door)) or not self.authorized(request):
             challenge = 'Bearer error="invalid_token"' if bearer(request) else "Bearer"
             return Reply(401, b"", {"WWW-Authenticate": challenge})
         return None
+
+    def _is_unauthorized(self, hub: str, door: str) -> bool:
+        for key in ((hub, door), (hub, "both")):
+            left = self._unauthorized.get(key, 0)
+            if left:
+                self._unauthorized[key] = left - 1
+                return True
+        return False
 
     def _refuse(self, hub: str) -> Reply:
         reply, left = self._refused[hub].pop(0)

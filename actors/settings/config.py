@@ -15,6 +15,7 @@ from actors.events import Option, Topic
 from actors.rules.restarts import RestartPolicy
 from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
 from actors.settings.addresses import host_and_port, is_clear, is_loopback, proxy_mistake, url_mistake
+from actors.settings.declared import read_venue
 from actors.settings.reading import Reader, RefusedError
 from actors.settings.tables import (
     FeedSettings,
@@ -25,6 +26,7 @@ from actors.settings.tables import (
     Settings,
     WantedTopics,
 )
+from actors.settings.toml import text_of
 from actors.settings.words import BARE, found, key_name, keys_of, nearest, suggested
 
 NOT_YET = {
@@ -36,6 +38,16 @@ PLAIN_KEYS = FEED_KEYS - {"venue", "pacing", "restart", "heartbeat", "subscribe"
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
 
 
+class OwnKeys:
+    """All keys that some feed may have. What their venues add is looked up when a key is not known."""
+
+    def __init__(self, venues: Mapping[str, type[Venue]]) -> None:
+        self._venues = venues
+
+    def __contains__(self, key: object) -> bool:
+        return key in FEED_KEYS or any(key in keys_of(kind.Settings) for kind in self._venues.values())
+
+
 class ConfigReader(Reader):
     """Reads one config into settings, or raises with every mistake in it."""
 
@@ -45,7 +57,7 @@ class ConfigReader(Reader):
         homes = {
             "[runtime]": keys_of(RuntimeSettings),
             "[service]": keys_of(ServiceSettings),
-            "[feeds.NAME]": FEED_KEYS.union(*(keys_of(kind.Settings) for kind in venues.values())),
+            "[feeds.NAME]": OwnKeys(venues),
             "[feeds.NAME.restart] or [defaults.restart]": keys_of(RestartPolicy),
             "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatSettings),
             "an entry of subscribe": ENTRY_KEYS,
@@ -144,11 +156,23 @@ class ConfigReader(Reader):
         if name in self._venues:
             return self._venues[name]
         if name.endswith(".toml") or "/" in name:
-            text = f"venues described by a table are not available yet; expected one of: {known}"
-        else:  # as it was written: a variable's value is not shown
-            text = f"there is no venue {str(table['venue'])!r}{suggested(name, self._venues)}"
+            return self._described(where, name, str(table["venue"]))
+        # As it was written: a variable's value is not shown.
+        text = f"there is no venue {str(table['venue'])!r}{suggested(name, self._venues)}"
         self.complain(where, "venue", text)
         return None
+
+    def _described(self, where: str, name: str, shown: str) -> type[Venue] | None:
+        """The venue of a table's own file."""
+        path = Path(self._directory, Path(name).expanduser())
+        try:
+            return read_venue(text_of(path, shown), shown)
+        except ConfigError as error:
+            if "\0" in name or not path.is_file():
+                self.complain(where, "venue", f"there is no file {shown!r} (from the config's directory)")
+            else:
+                self.problems += error.problems
+            return None
 
     def _own(self, where: str, table: Mapping[str, object], kind: type[Venue]) -> VenueSettings | None:
         """The venue's own keys of a feed's table."""

@@ -1,0 +1,84 @@
+"""What a consumer gets of a venue that a table describes, and how its payloads are read."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class Message(Struct, frozen=True, gc=False):
+    """One event, as the venue sent it: `data` is its JSON.
+
+    Numbers with a point or an exponent are `Decimal`, for a float would not be what the venue wrote;
+    whole numbers are `int`. What the venue wrote as text stays text.
+    """
+
+    channel: str
+    key: str
+    data: Any
+    kind: str = ""  # what the venue calls it ("snapshot", "update"), where the table says where that stands
+    at_ns: int | None = None  # the venue's time, wall clock
+
+
+# The whole message is decoded, once: what lies around `data` decides where it goes, and a venue's messages
+# are small. `Decimal` is called for numbers that are no integers only; most venues send prices as text.
+decode: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=Decimal).decode
+
+_WINDOW: Mapping[str, int] = {  # zlib's manual, inflateInit2: how the stream is wrapped
+    "gzip": 16 + zlib.MAX_WBITS,
+    "zlib": zlib.MAX_WBITS,
+    "deflate": -zlib.MAX_WBITS,
+}
+
+
+def inflate(payload: bytes, how: str, most: int) -> bytes:
+    """The payload of one message, inflated.
+
+    Raises:
+        ValueError: it is not of this compression, or is more than `most` bytes: a bomb is not unpacked.
+    """
+    machine = zlib.decompressobj(_WINDOW[how])
+    try:
+        text = machine.decompress(payload, most + 1)
+    except zlib.error as error:
+        raise ValueError(f"this is not {how}: {error}") from None
+    if len(text) > most:
+        raise ValueError(f"it inflates to more than {most} bytes")
+    # A sync flush ends a message of RFC 7692's kind; such a stream has no end of its own.
+    if machine.unused_data or not (machine.eof or text):
+        raise ValueError(f"this is not one message in {how}")
+    return text
+
+
+_UNITS: Mapping[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+UNITS = (*_UNITS, "rfc3339")
+
+
+def nanoseconds(value: Any, unit: str) -> int | None:
+    """A venue's time as wall-clock nanoseconds; None: it cannot be read as one."""
+    try:
+        if unit == "rfc3339":
+            return _rfc3339(value)
+        if type(value) is int:
+            return value * _UNITS[unit]
+        number = Decimal(value) if isinstance(value, str | Decimal) else None
+        return int(number * _UNITS[unit]) if number is not None and abs(number) < 10**20 else None
+    except (ArithmeticError, ValueError, TypeError, msgspec.ValidationError):
+        return None
+
+
+def _rfc3339(text: str) -> int:
+    import datetime
+
+    whole, point, rest = text.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))] if point else ""
+    zone = rest[len(digits) :]
+    moment = msgspec.convert(f"{whole}{zone}", datetime.datetime)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return int(moment.timestamp()) * 10**9 + int(f"{digits:0<9.9}")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from actors.errors import ConfigError
 from actors.rules.venue import Venue
 from actors.settings.config import ConfigReader
 from actors.settings.tables import (
@@ -24,6 +25,9 @@ from actors.settings.tables import (
 from actors.settings.toml import parsed, text_of
 from actors.settings.words import expected
 
+if TYPE_CHECKING:
+    from actors.venues.declared import Declared
+
 __all__ = [
     "FeedSettings",
     "HeartbeatSettings",
@@ -31,6 +35,7 @@ __all__ = [
     "ServiceSettings",
     "Settings",
     "WantedTopics",
+    "described",
     "expected",
     "known_venues",
     "load",
@@ -59,6 +64,28 @@ def load(
         return ConfigReader("<config>", Path(), environ, venues).settings(source)
     path, file = Path(source).expanduser(), str(source)
     return ConfigReader(file, path.parent, environ, venues).settings(parsed(text_of(path, file), file))
+
+
+def described(path: Path) -> type[Declared] | None:
+    """The venue that this file describes; None: it is a config, or no TOML.
+
+    Raises:
+        ConfigError: it is the table of a venue, and has mistakes.
+    """
+    file = str(path)
+    try:
+        text = text_of(path.expanduser(), file)
+        source = parsed(text, file)
+    except ConfigError:  # it is told when it is read as a config
+        return None
+    if source.keys() & {"runtime", "service", "defaults", "feeds"} or not source.keys() & {
+        "channels",
+        "events",
+    }:
+        return None
+    from actors.settings.declared import read_venue
+
+    return read_venue(text, file)
 
 
 def known_venues() -> Mapping[str, type[Venue]]:

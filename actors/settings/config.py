@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class ConfigReader(Reader):
     def __init__(
         self, file: str, directory: Path, environ: Mapping[str, str], venues: Mapping[str, type[Venue]]
     ) -> None:
-        homes = {
+        homes: dict[str, Container[str]] = {
             "[runtime]": keys_of(RuntimeSettings),
             "[service]": keys_of(ServiceSettings),
             "[feeds.NAME]": OwnKeys(venues),

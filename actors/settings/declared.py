@@ -18,7 +18,7 @@ from actors.settings.tables import FeedSettings, WantedTopics
 from actors.settings.toml import parsed
 from actors.venues.declared.path import Condition, Path
 from actors.venues.declared.protocol import MANY, Protocol
-from actors.venues.declared.table import ChannelTable, Place, Table
+from actors.venues.declared.table import ChannelTable, KeyTable, Place, Table
 from actors.venues.declared.template import MistakeError, Template, Text
 from actors.venues.declared.venue import Declared, venue_of
 
@@ -188,10 +188,10 @@ class TableReader(Reader):
             self._check_slots("[headers]", name, text.slots, own)
         options = {option for channel in table.channels.values() for option in channel.options}
         topic = {"channel", "key", "wire", *options} | own
-        for key, ask in (("subscribe", table.subscribe), ("unsubscribe", table.unsubscribe)):
+        for verb, ask in (("subscribe", table.subscribe), ("unsubscribe", table.unsubscribe)):
             if ask is not None:
-                self._check_slots(f"[{key}]", "send", ask.send.slots, topic | {MANY, "id"})
-                self._check_slots(f"[{key}]", "topic", ask.topic.slots, topic)
+                self._check_slots(f"[{verb}]", "send", ask.send.slots, topic | {MANY, "id"})
+                self._check_slots(f"[{verb}]", "topic", ask.topic.slots, topic)
         if table.login is not None:
             for number, frame in enumerate(table.login.send, 1):
                 self._check_slots(f"[login] send entry {number}", "", frame.slots, own | {"id"})
@@ -303,12 +303,12 @@ class TableReader(Reader):
                 if table.channels[name].key and "key" not in rule.places.tells(names):
                     text = "nothing tells the key of"
                     self.complain(place, "key", f"missing: {text} channel {name}; expected {Path.expected}")
-        url = str(table.url.render({f"${name}": _sample(key) for name, key in table.keys.items()}))
+        url = str(table.url.render({f"${name}": _stand_in(key) for name, key in table.keys.items()}))
         if mistake := url_mistake(url):
             self.complain("", "url", mistake)
 
 
-def _sample(key: Any) -> str:
+def _stand_in(key: KeyTable) -> str:
     if isinstance(key.values, dict):
         return str(next(iter(key.values.values()), "x"))
     return str(key.values[0]) if key.values else "x"

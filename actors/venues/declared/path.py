@@ -1,7 +1,7 @@
 """Where something stands in a message, and whether a message is one of a kind.
 
-A path is written as programs write it: `arg.channel`, `data[0].s`, `[-1]`, `channels[*].product_ids[*]`. A name
-with other characters than letters, digits, `_`, `-`, `$` and `@` stands in quotes: `"a.b".c`.
+A path is written as programs write it: `arg.channel`, `data[0].s`, `[-1]`, `channels[*].product_ids[*]`. A
+name with other characters than letters, digits, `_`, `-`, `$` and `@` stands in quotes: `"a.b".c`.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def getter(steps: Sequence[Step]) -> Getter:
             if type(node) is not (list if type(step) is int else dict):
                 return MISSING
             try:
-                node = node[step]
+                node = node[step]  # type: ignore[index]
             except (KeyError, IndexError):
                 return MISSING
         return node
@@ -129,27 +129,34 @@ def spot(path: Path, each: Path | None) -> Spot:
     return Spot(path.wildcards, getter(path.steps[len(head) :]), path)
 
 
-def elements(message: Any, each: Path) -> list[tuple[Any, ...]] | None:
-    """For each element: the nodes behind each wildcard on the way, from the whole message on.
+class Each:
+    """The elements of a list, or of lists in lists."""
 
-    None: somewhere on the way there is no list. Behind the last wildcard nothing follows.
-    """
-    found: list[tuple[Any, ...]] = [(message,)]
-    steps: list[Step] = []
-    for step in each.steps:
-        if step is not ALL:
-            steps.append(step)
-            continue
-        get = getter(steps)
-        steps = []
-        deeper = []
-        for nodes in found:
-            inner = get(nodes[-1])
-            if type(inner) is not list:
-                return None
-            deeper += [(*nodes, element) for element in inner]
-        found = deeper
-    return found
+    def __init__(self, path: Path) -> None:
+        self._ways: list[Getter] = []  # to each of the lists, from the element around it
+        steps: list[Step] = []
+        for step in path.steps:
+            if step is ALL:
+                self._ways.append(getter(steps))
+                steps = []
+            else:
+                steps.append(step)
+
+    def of(self, message: Any) -> list[tuple[Any, ...]] | None:
+        """For each element: the nodes behind each wildcard on the way, from the whole message on.
+
+        None: somewhere on the way there is no list.
+        """
+        found: list[tuple[Any, ...]] = [(message,)]
+        for way in self._ways:
+            deeper: list[tuple[Any, ...]] = []
+            for nodes in found:
+                inner = way(nodes[-1])
+                if type(inner) is not list:
+                    return None
+                deeper += [(*nodes, element) for element in inner]
+            found = deeper
+        return found
 
 
 # ── conditions ──────────────────────────────────────────────────────────────────────────────────
@@ -180,7 +187,7 @@ class Condition(Struct, frozen=True):
 
     def compiled(self) -> Callable[[Any], bool]:
         if self.text is not None:
-            return lambda message: False  # those are looked for before anything is decoded
+            return lambda _: False  # those are looked for before anything is decoded
         tests = [_test(getter(path.steps), wanted) for path, wanted in self.tests]
         if len(tests) == 1:
             return tests[0]

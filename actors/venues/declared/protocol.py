@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from actors.events import Topic
+from actors.secret import REDACTED
 from actors.venues.declared.path import MISSING, Path, Spot, getter, spot
 from actors.venues.declared.table import AckTable, AskTable, ErrorTable, EventTable, LoginTable, Table
 from actors.venues.declared.template import Template
@@ -73,6 +74,7 @@ class ErrorRule:
         self.ends = _codes(table.ends)
         self.benign = _codes(table.benign)
         self.retry_after = table.retry_after
+        self.whole = table.whole
         self.blames_oldest = table.blames == "oldest"
 
 
@@ -123,6 +125,9 @@ class Protocol:
         self.table = table
         self.feed = feed
         self.own = own
+        self._secrets = [
+            own[f"${name}"] for name, key in table.keys.items() if key.secret and own.get(f"${name}")
+        ]
         self.names = {name: Names(name, channel) for name, channel in table.channels.items()}
         self.events = [EventRule(each, self.names) for each in table.events]
         self.acks = [AckRule(each, self.names) for each in table.acks]
@@ -139,8 +144,19 @@ class Protocol:
         # What no message tells of a channel's topics: two topics that differ in it alone need two lines.
         self.silent = {name: self._silent(each) for name, each in self.names.items()}
 
+    def hide(self, words: str) -> str:
+        """The venue's words without the feed's secrets: some venues repeat what they were sent."""
+        for secret in self._secrets:
+            words = words.replace(secret, REDACTED)
+        return words
+
     def values(self, topic: Topic) -> dict[str, Any]:
         return self.names[topic.channel].values(topic)
+
+    def begins(self, channel: str) -> bool:
+        """Whether its events mean nothing before one that begins a count."""
+        table = self.names[channel].table
+        return table.resyncable and table.sequence is not None and table.sequence.start is not None
 
     def _silent(self, names: Names) -> frozenset[str]:
         silent: set[str] = set()
@@ -165,7 +181,7 @@ def _words(table: Table) -> dict[bytes, tuple[str, Template | None]]:
 
 
 def _getter(path: Path | None) -> Callable[[Any], Any]:
-    return getter(path.steps) if path is not None else lambda message: MISSING
+    return getter(path.steps) if path is not None else lambda _: MISSING
 
 
 def _codes(codes: Sequence[str | int]) -> frozenset[str]:

@@ -66,7 +66,7 @@ class Asked:
         self.topic = topic
         self.answer = answer
         self.number: int | None = None  # of its newest event
-        self.lost = False  # it was asked for anew, and waits for a message that begins a count
+        self.lost = False  # it waits for a message that begins a count; others are of an older subscription
         self.healed_at = float("-inf")
 
 
@@ -128,7 +128,6 @@ class DeclaredSession(Session):
         self._number = 0
         self._greeted = False
         self._now = 0.0
-        self._line_number: int | None = None
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────
 
@@ -190,14 +189,14 @@ class DeclaredSession(Session):
         return {**self._protocol.own, "id": self._number}
 
     def _enter(self, topic: Topic, answer: Answer = WAITING) -> Asked:
-        former = self._asked.get(topic)
-        if former is not None:
-            former.answer = answer
-            former.number = None
-            return former
-        asked = self._asked[topic] = Asked(topic, answer)
-        for _, index in (*self._events, *self._acks, *self._errors):
-            index.add(topic, asked)
+        asked = self._asked.get(topic)
+        if asked is None:
+            asked = self._asked[topic] = Asked(topic)
+            for _, index in (*self._events, *self._acks, *self._errors):
+                index.add(topic, asked)
+        asked.answer = answer
+        asked.number = None
+        asked.lost = not self._takes_all and self._protocol.begins(topic.channel)
         return asked
 
     def _leave(self, topic: Topic) -> bool:
@@ -281,12 +280,12 @@ class DeclaredSession(Session):
     ) -> None:
         topic = asked.topic
         numbers = rule.sequences.get(topic.channel) if rule.sequences else None
-        if asked.answer is not CONFIRMED:  # it comes, so it is there
-            asked.answer = CONFIRMED
-            out.add(Confirm((topic,)))
         if numbers is not None and not self._in_order(numbers, asked, nodes, out):
             out.unrouted += 1
             return
+        if asked.answer is not CONFIRMED:  # it comes, so it is there
+            asked.answer = CONFIRMED
+            out.add(Confirm((topic,)))
         kind = rule.kind.of(nodes) if rule.kind is not None else ""
         at = rule.time.of(nodes) if rule.time is not None else MISSING
         event = Message(
@@ -328,7 +327,7 @@ class DeclaredSession(Session):
         if numbers.start is not None and numbers.start(nodes[0]):
             asked.number, asked.lost = _whole(numbers.number.of(nodes)), False
             return True
-        if asked.lost:  # of the time before it was asked for anew
+        if asked.lost:
             return False
         number, former = _whole(numbers.number.of(nodes)), asked.number
         if number is None:
@@ -345,19 +344,23 @@ class DeclaredSession(Session):
         else:
             fine = number == former + 1
             missed = number - former - 1 if number > former else None
-        return fine or self._heal(numbers, asked, missed, out)
+        return fine or self._heal(asked, missed, out)
 
-    def _heal(self, numbers: Numbers, asked: Asked, missed: int | None, out: Outcome) -> bool:
-        """Events are missing: it is said, and a channel that can start anew is made to."""
+    def _heal(self, asked: Asked, missed: int | None, out: Outcome) -> bool:
+        """Events are missing: it is said, and a channel that can start anew is made to.
+
+        A venue whose numbers always jump is not to be asked at the speed of its events.
+        """
         topics = (asked.topic,)
         out.add(Missed(topics, "sequence", missed))
-        table = self._protocol.names[asked.topic.channel].table
-        if not table.resyncable or self._takes_all or self._now - asked.healed_at < REST:
+        if self._takes_all or not self._protocol.names[asked.topic.channel].table.resyncable:
             return True
-        out.add(*self.unsubscribe(topics, self._now), *self.subscribe(topics, self._now), Resent(topics))
-        again = self._asked[asked.topic]
-        again.healed_at = self._now
-        again.lost = numbers.start is not None
+        if self._now - asked.healed_at < REST:  # the registry's ack timeout asks again, in its time
+            self._enter(asked.topic)
+            out.add(Resent(topics))
+        else:
+            out.add(*self.unsubscribe(topics, self._now), *self.subscribe(topics, self._now), Resent(topics))
+            self._asked[asked.topic].healed_at = self._now
         return False
 
     # ── answers ──
@@ -384,7 +387,7 @@ class DeclaredSession(Session):
     def _hear_error(
         self, rule: ErrorRule, index: Index[Asked], message: Any, found: list[tuple[Any, ...]], out: Outcome
     ) -> None:
-        code, words = _text(rule.code(message)), _text(rule.text(message))
+        code, words = _text(rule.code(message)), self._protocol.hide(_text(rule.text(message)))
         text = " ".join(
             part for part in (f"{self._protocol.table.name} error {code}".rstrip() + ":", words) if part
         )
@@ -406,10 +409,15 @@ class DeclaredSession(Session):
             out.add(Complain(f"{self._protocol.table.name}_{code or 'error'}", text.rstrip(":")))
         elif named or len(blamed) == 1:
             self._refuse(blamed, text.rstrip(":"), rule.retry_after, out)
-        else:
-            assert request is not None
-            self._halve(request, blamed)
-        if request is not None and (blamed or not request.waiting()) and not (named and request.waiting()):
+        elif request is not None:
+            self._again(request, blamed[: len(blamed) // 2], blamed[len(blamed) // 2 :])
+        if request is None:
+            return
+        if rule.whole and named and (others := request.waiting()):
+            self._again(request, others)
+        elif named and request.waiting():
+            return  # the others have answers of their own
+        if blamed or not request.waiting():
             self._answered(request, out)
 
     def _ending(self, rule: ErrorRule, code: str, text: str) -> Reason | None:
@@ -420,10 +428,11 @@ class DeclaredSession(Session):
             return Slow(text, name)
         return Retryable(text, name) if code in rule.ends else None
 
-    def _halve(self, request: Request, blamed: list[Asked]) -> None:
-        rest = request.rest = request.rest if request.rest is not None else deque()
-        middle = len(blamed) // 2
-        rest.extendleft((blamed[middle:], blamed[:middle]))
+    def _again(self, request: Request, *parts: list[Asked]) -> None:
+        """These are asked for anew, one part after the other, before what is still to be asked for."""
+        if request.rest is None:
+            request.rest = deque()
+        request.rest.extendleft(reversed(parts))
 
     def _answered(self, request: Request, out: Outcome) -> None:
         self._requests.pop(str(request.id), None)
@@ -479,7 +488,7 @@ class DeclaredSession(Session):
                 out.add(*self._log_in())
                 return True
         elif login.refused is not None and login.refused(message):
-            code, words = _text(login.code(message)), _text(login.text(message))
+            code, words = _text(login.code(message)), self._protocol.hide(_text(login.text(message)))
             text = f"login refused ({' '.join((code, words)).strip() or 'no words'})"
             self._end(Fatal(text, f"{self._protocol.table.name}_{code or 'login'}", self._advice()), out)
             return True

@@ -39,7 +39,7 @@ class PacingTable(Part, frozen=True, kw_only=True):
 
 
 class KeyTable(Part, frozen=True, kw_only=True):
-    """`[keys.NAME]`: a key that a feed of this venue has in the config; `${NAME}` in url, headers and frames."""
+    """`[keys.NAME]`: a key that a feed of this venue has in the config; `${NAME}` in frames and the url."""
 
     about: str = ""
     values: Choices | None = None  # None: any text
@@ -127,6 +127,7 @@ class ErrorTable(Place, frozen=True, kw_only=True):
     ends: Codes = ()
     benign: Codes = ()  # what was asked for is there already
     retry_after: Seconds | None = None  # a refused topic may be asked for again
+    whole: bool = False  # the frame is refused as a whole: who is not at fault is asked for again
     blames: Literal["nobody", "oldest"] = "nobody"  # where it names neither id nor topic
 
 

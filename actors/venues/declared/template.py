@@ -1,8 +1,8 @@
 """Templates: text and JSON with places to fill, and the way back from a filled one.
 
-`{key}` takes a value, `{key|lower}` a changed one, `${api_key}` one of the feed's own keys in the config; `{{` and
-`}}` are the braces themselves. A text that is nothing but one place takes the value as it is: a number stays
-a number, a list a list.
+`{key}` takes a value, `{key|lower}` a changed one, `${api_key}` one of the feed's own keys in the config;
+`{{` and `}}` are the braces themselves. A text that is nothing but one place takes the value as it is: a
+number stays a number, a list a list.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from actors.events import Option, Topic
-from actors.venues.declared.path import MISSING, Spot, elements, spot
+from actors.venues.declared.path import MISSING, Each, Spot, spot
 from actors.venues.declared.table import ChannelTable, Place, Value
 from actors.venues.declared.template import Text
 
@@ -32,7 +32,7 @@ class Names:
             option: {str(w) for w in written.values()} for option, written in self.written.items() if written
         }
         self.shown_pattern = self.shown.pattern(allowed)
-        self._read = {
+        self._read: dict[str, dict[str, Option]] = {
             option: {str(wire): value for value, wire in written.items()}
             for option, written in self.written.items()
             if written
@@ -45,7 +45,7 @@ class Names:
             values["key"] = topic.key
         for option, value in topic.options:
             written = self.written.get(option)
-            values[option] = written.get(value, value) if written else value
+            values[option] = written.get(value, value) if written and isinstance(value, str | int) else value
         values["wire"] = self.wire.render(values)
         return values
 
@@ -74,7 +74,7 @@ class Names:
 
 def _written(values: tuple[Value, ...] | dict[str, Value] | None) -> dict[Value, Value]:
     if isinstance(values, dict):
-        return dict(values)
+        return {value: wire for value, wire in values.items()}  # noqa: C416 - the keys are a wider type
     return {value: value for value in values or ()}
 
 
@@ -83,7 +83,7 @@ class Places:
 
     def __init__(self, place: Place, names: Mapping[str, Names]) -> None:
         self.fits = place.when.compiled() if place.when is not None else _always
-        self.each = place.each
+        self.each = Each(place.each) if place.each is not None else None
         self.names = {place.channel: names[place.channel]} if place.channel else names
         self.channel = place.channel
         self.parts: list[tuple[str, Spot]] = []  # what a mark consists of
@@ -97,7 +97,7 @@ class Places:
         """What it consists of; None: it is no message of this kind."""
         if not self.fits(message):
             return None
-        return [(message,)] if self.each is None else elements(message, self.each)
+        return [(message,)] if self.each is None else self.each.of(message)
 
     def marks(self, nodes: Sequence[Any]) -> Marks:
         """What it shows of its topic. Options that it leaves out are MISSING, as other channels' are."""
@@ -105,10 +105,9 @@ class Places:
 
     def shows(self, marks: Marks) -> bool:
         """Whether it names a topic at all."""
-        for (name, _), mark in zip(self.parts, marks, strict=True):
-            if mark is MISSING and name == "wire":
-                return False
-        return bool(marks) or bool(self.channel)
+        if self.parts and self.parts[0][0] == "wire":
+            return marks[0] is not MISSING
+        return not marks or any(mark is not MISSING for mark in marks)
 
     def marks_of(self, topic: Topic) -> Marks | None:
         """What such a message shows of this topic; None: it never is of its channel."""
@@ -145,7 +144,7 @@ class Places:
             yield Topic(feed, names.name, spelled, tuple(sorted(options.items())))
 
 
-def _always(message: Any) -> bool:
+def _always(_: Any) -> bool:
     return True
 
 

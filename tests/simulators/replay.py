@@ -60,6 +60,10 @@ class Replay(Simulator):
     def greeting(self) -> Iterable[Any]:
         return ()
 
+    def opening(self, asked: Asked) -> Iterable[Any]:
+        """What follows the acknowledgement at once: a book's snapshot, say."""
+        return ()
+
     def other(self, asked: Asked) -> Any:
         """The answer to anything else: the venue's own heartbeat."""
         raise NotImplementedError(asked)
@@ -99,6 +103,9 @@ class Replay(Simulator):
         text = message if isinstance(message, str) else message.decode()
         return json.loads(text) if text[:1] in {"{", "["} else text
 
+    def kind(self, heard: Any) -> str:
+        return self.asked(heard).verb
+
     def received(self, peer: Peer, message: Message) -> None:
         asked = self.asked(self.decode(message))
         topics = self.subscribed[peer]
@@ -119,6 +126,7 @@ class Replay(Simulator):
             return
         self.subscribed[peer].update(dict.fromkeys(asked.topics))
         self._say(peer, self.confirmed(asked, peer))
+        self._say(peer, self.opening(asked))
 
     def _say(self, peer: Peer, messages: Iterable[Any]) -> None:
         for message in messages:
@@ -145,7 +153,8 @@ class BinanceReplay(Replay):
 
 
 class CoinbaseReplay(Replay):
-    """A topic is here `channel/product`. Its acknowledgement lists all that is subscribed to."""
+    """A topic is here `channel/product`. Its acknowledgement lists all that is subscribed to, and calls
+    `level2_batch` by a name that Coinbase's pages do not have."""
 
     name = "coinbase"
 
@@ -182,6 +191,11 @@ class CoinbaseReplay(Replay):
             {"name": channel, "product_ids": ids, "account_ids": None} for channel, ids in products.items()
         ]
         yield {"type": "subscriptions", "channels": listed}
+
+    def opening(self, asked: Asked) -> Iterator[Any]:
+        for message in self.messages:
+            if message["type"] == "snapshot" and self.topic_of(message) in asked.topics:
+                yield message
 
     def refused(self, asked: Asked, topic: str) -> Any:
         reason = f"{topic.partition('/')[2]} is not a valid product"

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Struct
 
 import actors
 from actors.errors import SubscribeError
 from actors.events import Gap, Lifecycle
-from actors.rules.session import TEXT, Deliver, Effect
+from actors.rules.session import TEXT, Deliver, Effect, End
 from actors.settings import known_venues
 from actors.simulators.peer import text_frame
 from actors.stream import Stream
@@ -362,3 +364,45 @@ def test_a_hole_in_okxs_numbers_is_a_gap_and_the_book_begins_anew() -> None:
         assert told[0].reason == "sequence"
         assert isinstance(told[1], Message)
         assert told[1].kind == "snapshot"
+
+
+# ── whatever comes ──────────────────────────────────────────────────────────────────────────────
+
+VENUES = {name: table(name) for name in TABLES}
+SAID = {
+    name: [
+        line[2:].encode()
+        for line in (SHAPES / f"{name}.txt").read_text().splitlines()
+        if line.startswith("< ") and line[2] in "{["
+    ]
+    for name in TABLES
+}
+ODD: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just([]) | st.just({})
+)
+
+
+def spoilt(node: Any, data: st.DataObject) -> Any:
+    """The same message with one node in it replaced."""
+    if not isinstance(node, dict | list) or not node or data.draw(st.integers(0, 3)) == 0:
+        return data.draw(ODD)
+    copy = node.copy()
+    at: Any = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+    copy[at] = spoilt(node[at], data)
+    return copy
+
+
+@given(st.sampled_from(TABLES), st.data())
+def test_a_message_that_is_not_as_documented_hurts_nobody(name: str, data: st.DataObject) -> None:
+    venue = VENUES[name]
+    session = venue.session(name)
+    session.opened(0.0)
+    case = next(case for case in CASES if case.table == name)
+    topics = [venue.topic(channel, key, {}) for channel, key in case.wanted]
+    session.subscribe(topics, 0.0)
+    message = spoilt(json.loads(data.draw(st.sampled_from(SAID[name]))), data)
+    effects = session.received([(TEXT, json.dumps(message).encode())], 0.0)
+    assert not any(isinstance(effect, End) for effect in effects)
+    for effect in effects:
+        if isinstance(effect, Deliver):
+            assert {topic for topic, _ in effect.pairs} <= set(topics)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -68,17 +69,15 @@ def nanoseconds(value: Any, unit: str) -> int | None:
             return value * _UNITS[unit]
         number = Decimal(value) if isinstance(value, str | Decimal) else None
         return int(number * _UNITS[unit]) if number is not None and abs(number) < 10**20 else None
-    except (ArithmeticError, ValueError, TypeError, msgspec.ValidationError):
+    except (ArithmeticError, AttributeError, ValueError, TypeError):
         return None
 
 
 def _rfc3339(text: str) -> int:
-    import datetime
-
-    whole, point, rest = text.partition(".")
-    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))] if point else ""
-    zone = rest[len(digits) :]
-    moment = msgspec.convert(f"{whole}{zone}", datetime.datetime)
+    """To the nanosecond, which is more than `datetime` holds."""
+    whole, _, rest = text.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    moment = datetime.fromisoformat(whole + rest[len(digits) :])
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
+        moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp()) * 10**9 + int(f"{digits:0<9.9}")

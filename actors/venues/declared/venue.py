@@ -35,7 +35,7 @@ class Declared(Venue):
             for name, key in self.table.keys.items()
             if (text := self._own(name, key)) is not None
         }
-        self._protocol = Protocol(self.table, feed, own)
+        self.protocol = Protocol(self.table, feed, own)
 
     def _own(self, name: str, key: KeyTable) -> str | None:
         value = getattr(self.settings, name)
@@ -45,7 +45,7 @@ class Declared(Venue):
 
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         name = self.channel(channel).name
-        names = self._protocol.names[name]
+        names = self.protocol.names[name]
         spelled = names.spelled(key)
         if bool(spelled) != bool(names.table.key):
             wants = f"wants a key ({names.table.key})" if names.table.key else "takes no keys"
@@ -84,7 +84,7 @@ class Declared(Venue):
         return known[str(value)]
 
     def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
-        table, own = self.table, self._protocol.own
+        table, own = self.table, self.protocol.own
         in_url = {
             f"${name}": own[f"${name}"] if key.values else quote(own[f"${name}"], safe="")
             for name, key in table.keys.items()
@@ -97,11 +97,11 @@ class Declared(Venue):
         )
 
     def session(self, line: str) -> Session:
-        return DeclaredSession(self._protocol)
+        return DeclaredSession(self.protocol)
 
     def listener(self) -> DeclaredSession:
         """A session that takes every topic that the table can make out, asked for or not."""
-        return DeclaredSession(self._protocol, takes_all=True)
+        return DeclaredSession(self.protocol, takes_all=True)
 
     def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
         """The first of `feed`, `feed/2`, … with room, and no topic that messages could not tell from it."""
@@ -118,7 +118,7 @@ class Declared(Venue):
         most = self.table.topics_per_line
         if most is not None and len(others) >= most:
             return False
-        silent = self._protocol.silent[topic.channel]
+        silent = self.protocol.silent[topic.channel]
         return not silent or not any(self._alike(topic, other, silent) for other in others)
 
     def _alike(self, one: Topic, other: Topic, silent: frozenset[str]) -> bool:

@@ -259,8 +259,7 @@ def test_a_secret_may_come_as_one() -> None:
         ),
         (
             {"feeds": {"a": {"venue": "my/venue.toml"}}},
-            "[feeds.a] venue: venues described by a table are not available yet; "
-            "expected one of: desk, open.",
+            "[feeds.a] venue: there is no file 'my/venue.toml' (from the config's directory).",
         ),
         (
             {"feeds": {"a/b": {"venue": "open"}}},

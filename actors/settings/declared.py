@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any, TypeVar, get_args, get_origin
 from weakref import WeakValueDictionary
@@ -76,78 +77,82 @@ class TableReader(Reader):
 
     def __init__(self, file: str) -> None:
         super().__init__(file, {}, {})
+        self._unsound: set[str] = set()  # parts with a mistake in them: what is left of one proves nothing
 
     def read(self, source: Mapping[str, Any]) -> Table:
         """Raises ConfigError with all that is wrong."""
-        fields = self._part("", source, Table)
+        table: Table = self._part("", source, Table)
+        self._check(table)
         if not self.problems:
-            table = Table(**fields)
-            self._check(table)
-            if not self.problems:
-                return table
-        raise ConfigError(self.problems)
+            self._check_whole(table)
+        if self.problems:
+            raise ConfigError(self.problems)
+        return table
 
-    # ── reading ─────────────────────────────────────────────────────────────────────────────────
+    # ── reading: what is wrong is told and left out, and the rest is looked at all the same ──────
 
-    def _part(self, where: str, raw: object, kind: type[Struct]) -> dict[str, Any]:
-        """One table as the fields of `kind`, with the tables inside it."""
+    def _part(self, where: str, raw: object, kind: type[Struct]) -> Any:
+        """One table, with the tables inside it.
+
+        Raises:
+            RefusedError: something is missing that cannot be made up.
+        """
+        before = len(self.problems)
         table = self.table(where, raw)
-        self.reject_unknown(where or "the table", table, words.keys_of(kind))
+        if where:
+            self.reject_unknown(where, table, words.keys_of(kind))
+        for key in [key for key in table if not where and key not in words.keys_of(kind)]:
+            self.complain(key, "", f"there is no such key{words.suggested(key, words.keys_of(kind))}")
         found: dict[str, Any] = {}
         for field in structs.fields(kind):
             key = field.name
-            if key not in table:
-                if field.required:
-                    self.complain(where, key, f"missing; expected {words.expected(field.type)}")
-                continue
             try:
-                found[key] = self._value(where, key, table[key], field.type)
+                if key in table:
+                    found[key] = self._value(where, key, table[key], field.type)
+                elif field.required:
+                    place = (where, key) if where else (key, "")
+                    self.complain(*place, f"missing; expected {words.expected(field.type)}")
             except RefusedError:
-                continue
-        return found
+                pass
+            if key not in found and field.required:
+                found[key] = _made_up(field.type)
+        if len(self.problems) > before:
+            self._unsound.add(where)
+        return kind(**found)
 
     def _value(self, where: str, key: str, raw: object, kind: Any) -> Any:
         plain = words.plain(kind)
         origin, arguments = get_origin(plain), get_args(plain)
         if _is_part(plain):
-            return self._inner(_within(where, key), raw, plain)
-        if origin is dict and (_is_part(arguments[1]) or arguments[1] in PARSED):
+            return self._part(_within(where, key), raw, plain)
+        place = (where, key) if where else (key, "")
+        if origin is dict and _is_read(arguments[1]):
             inside = _within(where, key)
-            return {
-                name: self._member(inside, name, each, arguments[1])
-                for name, each in self.table(inside, raw).items()
-            }
-        if origin is tuple and (_is_part(arguments[0]) or arguments[0] in PARSED):
+            members = self.table(inside, raw).items()
+            read = {name: self._member(inside, name, value, arguments[1]) for name, value in members}
+            return {name: value for name, value in read.items() if value is not None}
+        if origin is tuple and _is_read(arguments[0]):
             if not isinstance(raw, list):
-                self.complain(where, key, f"expected a list, found {words.found(raw)}")
+                self.complain(*place, f"expected a list, found {words.found(raw)}")
                 raise RefusedError
-            return tuple(self._entry(where, key, n, each, arguments[0]) for n, each in enumerate(raw, 1))
-        if plain in PARSED:
-            return self._parse(where, key, raw, plain)
-        return self.convert(where, key, raw, kind)
-
-    def _inner(self, where: str, raw: object, kind: type[Struct]) -> Any:
-        before = len(self.problems)
-        fields = self._part(where, raw, kind)
-        if len(self.problems) > before:
-            raise RefusedError
-        return kind(**fields)
+            entries = [self._entry(where, key, n, each, arguments[0]) for n, each in enumerate(raw, 1)]
+            return tuple(entry for entry in entries if entry is not None)
+        return self._parse(*place, raw, plain) if plain in PARSED else self.convert(*place, raw, kind)
 
     def _member(self, where: str, name: str, raw: object, kind: Any) -> Any:
-        """Of a table whose names are the author's own. A mistake in one does not hide those in the next."""
+        """Of a table whose names are the author's own; None: it is none."""
         try:
             if _is_part(kind):
-                return self._inner(_within(where, name), raw, kind)
+                return self._part(_within(where, name), raw, kind)
             return self._parse(where, name, raw, kind)
         except RefusedError:
             return None
 
     def _entry(self, where: str, key: str, number: int, raw: object, kind: Any) -> Any:
-        place = f"{where} {key}" if where else f"[[{key}]]"
+        list_of_tables = f"[[{key}]]" if _is_part(kind) else key
+        place = f"{where} {key} entry {number}" if where else f"{list_of_tables} entry {number}"
         try:
-            if _is_part(kind):
-                return self._inner(f"{place} entry {number}", raw, kind)
-            return self._parse(f"{place} entry {number}", "", raw, kind)
+            return self._part(place, raw, kind) if _is_part(kind) else self._parse(place, "", raw, kind)
         except RefusedError:
             return None
 
@@ -167,9 +172,9 @@ class TableReader(Reader):
     # ── what its parts make of each other ───────────────────────────────────────────────────────
 
     def _check(self, table: Table) -> None:
-        if not table.channels:
+        if not table.channels and "" not in self._unsound:
             self.complain("[channels]", "", "expected at least one channel")
-        if not table.events:
+        if not table.events and "" not in self._unsound:
             self.complain("[[events]]", "", "expected at least one entry: which messages bear events")
         for name, key in table.keys.items():
             where = _within("[keys]", name)
@@ -183,28 +188,27 @@ class TableReader(Reader):
         for name, channel in table.channels.items():
             self._check_channel(_within("[channels]", name), name, channel)
         own = {f"${name}" for name in table.keys}
-        self._check_slots("", "url", table.url.slots, own)
+        self._check_slots("url", "", table.url.slots, own)
         for name, text in table.headers.items():
             self._check_slots("[headers]", name, text.slots, own)
         options = {option for channel in table.channels.values() for option in channel.options}
         topic = {"channel", "key", "wire", *options} | own
         for verb, ask in (("subscribe", table.subscribe), ("unsubscribe", table.unsubscribe)):
             if ask is not None:
-                self._check_slots(f"[{verb}]", "send", ask.send.slots, topic | {MANY, "id"})
-                self._check_slots(f"[{verb}]", "topic", ask.topic.slots, topic)
+                self._check_frame(f"[{verb}] send", ask.send, topic | {MANY, "id"})
+                self._check_frame(f"[{verb}] topic", ask.topic, topic)
         if table.login is not None:
             for number, frame in enumerate(table.login.send, 1):
-                self._check_slots(f"[login] send entry {number}", "", frame.slots, own | {"id"})
+                self._check_frame(f"[login] send entry {number}", frame, own | {"id"})
         if table.ping is not None:
-            self._check_slots("[ping]", "send", table.ping.send.slots, own | {"id"})
+            self._check_frame("[ping] send", table.ping.send, own | {"id"})
         for number, reply in enumerate(table.replies, 1):
             for slot in sorted(reply.send.slots - own - {"id"}):
-                self._parse(f"[[replies]] entry {number}", "send", slot, Path)
+                with suppress(RefusedError):
+                    self._parse(f"[[replies]] entry {number}", "send", slot, Path)
         for kind, places in (("events", table.events), ("acks", table.acks), ("errors", table.errors)):
             for number, place in enumerate(places, 1):
                 self._check_place(f"[[{kind}]] entry {number}", table, place)
-        if not self.problems:
-            self._check_whole(table)
 
     def _check_channel(self, where: str, name: str, channel: ChannelTable) -> None:
         if not words.BARE.match(name):
@@ -225,8 +229,12 @@ class TableReader(Reader):
             elif told.values is not None and told.default is not None and told.default not in told.values:
                 hint = words.suggested(str(told.default), [str(each) for each in told.values])
                 self.complain(place, "default", f"it is none of its values{hint}")
-        if channel.resyncable and not channel.deltas:
+        if channel.resyncable and not channel.deltas and where not in self._unsound:
             self.complain(where, "resyncable", "only a channel of deltas starts anew; add deltas = true")
+
+    def _check_frame(self, where: str, frame: Template, known: set[str]) -> None:
+        for slot, inside in frame.places():
+            self._check_slots(f"{where}{inside}", "", {slot}, known)
 
     def _check_slots(self, where: str, key: str, slots: set[str], known: set[str]) -> None:
         for slot in sorted(slots - known):
@@ -247,6 +255,8 @@ class TableReader(Reader):
                     f"options.{option}",
                     f"no channel has such an option{words.suggested(option, known)}",
                 )
+        if where in self._unsound:
+            return
         if place.when is not None and place.when.text is not None:
             self.complain(
                 where, "when", f"expected {Condition.expected.partition(',')[0]}; a mere text says nothing"
@@ -305,7 +315,7 @@ class TableReader(Reader):
                     self.complain(place, "key", f"missing: {text} channel {name}; expected {Path.expected}")
         url = str(table.url.render({f"${name}": _stand_in(key) for name, key in table.keys.items()}))
         if mistake := url_mistake(url):
-            self.complain("", "url", mistake)
+            self.complain("url", "", mistake)
 
 
 def _stand_in(key: KeyTable) -> str:
@@ -316,6 +326,20 @@ def _stand_in(key: KeyTable) -> str:
 
 def _slot(name: str) -> str:
     return f"${{{name[1:]}}}" if name.startswith("$") else f"{{{name}}}"
+
+
+def _made_up(kind: Any) -> Any:
+    """Something in the place of what is missing, so that the rest can be looked at."""
+    plain = words.plain(kind)
+    if plain in (str, Text):
+        return "x" if plain is str else Text("wss://x", ("wss://x",))
+    if get_origin(plain) in (dict, tuple):
+        return get_origin(plain)()
+    raise RefusedError
+
+
+def _is_read(kind: Any) -> bool:
+    return _is_part(kind) or kind in PARSED
 
 
 def _is_part(kind: Any) -> bool:

@@ -380,8 +380,10 @@ class DeclaredSession(Session):
             self._refuse(
                 request.waiting(), "the venue does not list it among what is subscribed to", None, out
             )
-        if request is not None and not request.waiting():
-            self._answered(request, out)
+        done = [request] if request is not None else list(self._requests.values()) if named else []
+        for each in done:
+            if (each is request or each.asked) and not each.waiting():
+                self._answered(each, out)
         return True
 
     def _hear_error(
@@ -396,7 +398,7 @@ class DeclaredSession(Session):
             return
         request = self._request(rule.id(message))
         if request is None and rule.blames_oldest:
-            request = next(iter(self._requests.values()), None)
+            request = next((each for each in self._requests.values() if each.waiting()), None)
         waiting = request.waiting() if request is not None else self._waiting()
         named = self._named(rule.places, index, found) if rule.names_topics else []
         named = [each for each in named if each.answer is not REFUSED] or _spoken_of(

@@ -156,7 +156,11 @@ class Template(Struct, frozen=True):
 
     @property
     def slots(self) -> set[str]:
-        return set(_slots(self.node))
+        return {name for name, _ in self.places()}
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Each place to fill, and the path inside to where it stands."""
+        yield from _slots(self.node, "")
 
     def value(self, values: Mapping[str, Any]) -> Any:
         """What it comes to, not yet as a frame; MISSING if it has no value."""
@@ -187,12 +191,15 @@ def _node(raw: object, inside: str, depth: int = 0) -> Node:
     raise MistakeError("expected text, numbers, true, false, lists and tables", inside)
 
 
-def _slots(node: Node) -> Iterator[str]:
+def _slots(node: Node, inside: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, Text):
-        yield from node.slots
-    elif isinstance(node, dict | list):
-        for inner in node.values() if isinstance(node, dict) else node:
-            yield from _slots(inner)
+        yield from ((name, inside) for name in sorted(node.slots))
+    elif isinstance(node, dict):
+        for name, inner in node.items():
+            yield from _slots(inner, f"{inside}.{name}")
+    elif isinstance(node, list):
+        for number, inner in enumerate(node):
+            yield from _slots(inner, f"{inside}[{number}]")
 
 
 def _rendered(node: Node, values: Mapping[str, Any]) -> Any:

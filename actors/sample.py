@@ -101,10 +101,9 @@ def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> Tally:
 
 
 def _opened(file: Path) -> IO[bytes]:
-    opened = file.open("rb")
-    magic = opened.read(2)
-    opened.seek(0)
-    return gzip.GzipFile(fileobj=opened) if magic == b"\x1f\x8b" else opened  # type: ignore[return-value]
+    with file.open("rb") as opened:
+        magic = opened.read(2)
+    return gzip.open(file) if magic == b"\x1f\x8b" else file.open("rb")  # type: ignore[return-value]
 
 
 def _messages(lines: IO[bytes], tally: Tally) -> Iterator[bytes]:
@@ -180,6 +179,10 @@ def _shape(node: Any, depth: int) -> str:
 
 def _short(line: bytes) -> str:
     text = line[: WIDTH * 4].decode("utf-8", "replace")
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 
@@ -189,22 +192,17 @@ def tables(tally: Tally) -> Iterator[Table | str]:
     for channel, count in tally.events.most_common():
         holes = str(tally.holes[channel] or "")
         routed.add_row(channel, f"{count:,}", f"{len(tally.topics[channel]):,}", holes)
-    yield routed
+    if tally.events:
+        yield routed
     talk = plain_table("no events", "messages")
     for kind, count in tally.heard.most_common():
         talk.add_row(kind, f"{count:,}")
     if tally.heard:
         yield talk
-    shapes = plain_table("unrouted", "messages", "such as")
     for text, (count, first) in sorted(tally.shapes.items(), key=lambda each: -each[1][0])[:SHOWN]:
-        shapes.add_row(text if len(text) <= WIDTH else text[: WIDTH - 1] + "…", f"{count:,}", first)
-    if tally.shapes:
-        yield shapes
-    bad = plain_table("quarantined", "message")
+        yield f"unrouted, {count:,} × {_cut(text)}\n    {first}"
     for error, first in tally.quarantined:
-        bad.add_row(error, first)
-    if tally.quarantined:
-        yield bad
+        yield f"quarantined: {error}\n    {first}"
     if tally.ended:
         yield f"The connection would have ended: {tally.ended}"
     yield (

@@ -15,7 +15,6 @@ from actors.events import Option, Topic
 from actors.rules.restarts import RestartPolicy
 from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
 from actors.settings.addresses import host_and_port, is_clear, is_loopback, proxy_mistake, url_mistake
-from actors.settings.declared import read_venue
 from actors.settings.reading import Reader, RefusedError
 from actors.settings.tables import (
     FeedSettings,
@@ -164,6 +163,8 @@ class ConfigReader(Reader):
 
     def _described(self, where: str, name: str, shown: str) -> type[Venue] | None:
         """The venue of a table's own file."""
+        from actors.settings.declared import read_venue
+
         path = Path(self._directory, Path(name).expanduser())
         try:
             return read_venue(text_of(path, shown), shown)

@@ -16,8 +16,19 @@ from msgspec import Struct
 
 import actors
 from actors.errors import SubscribeError
-from actors.events import Gap, Lifecycle
-from actors.rules.session import TEXT, Deliver, Effect, End
+from actors.events import Gap, Lifecycle, Topic
+from actors.rules.session import (
+    TEXT,
+    Complain,
+    Deliver,
+    Effect,
+    End,
+    Missed,
+    Quarantine,
+    Session,
+    State,
+    Unrouted,
+)
 from actors.settings import known_venues
 from actors.simulators.peer import text_frame
 from actors.stream import Stream
@@ -117,11 +128,18 @@ def heard_in(capture: str) -> Iterator[bytes]:
             yield line.partition(": ")[2].encode()
 
 
-def effects_of(venue: Declared, payloads: Iterable[bytes]) -> tuple[Counter[str], list[Effect]]:
-    session = venue.listener()
-    session.opened(0.0)
-    effects = [effect for payload in payloads for effect in session.received([(TEXT, payload)], 0.0)]
-    return session.heard, effects
+def effects_of(session: Session, payloads: Iterable[bytes]) -> list[Effect]:
+    if session.state is State.OPENING:
+        session.opened(0.0)
+    return [effect for payload in payloads for effect in session.received([(TEXT, payload)], 0.0)]
+
+
+def delivered(effects: Iterable[Effect]) -> list[tuple[Topic, Any]]:
+    return [pair for effect in effects if isinstance(effect, Deliver) for pair in effect.pairs]
+
+
+def topics_of(effects: Iterable[Effect]) -> set[Topic]:
+    return {topic for topic, _ in delivered(effects)}
 
 
 @pytest.mark.parametrize(
@@ -145,11 +163,34 @@ def effects_of(venue: Declared, payloads: Iterable[bytes]) -> tuple[Counter[str]
 def test_nothing_of_a_capture_is_left_over(
     name: str, capture: str, heard: Mapping[str, int], events: Mapping[str, int]
 ) -> None:
-    counted, effects = effects_of(table(name), heard_in(capture))
-    assert counted == heard
-    pairs = [pair for effect in effects if isinstance(effect, Deliver) for pair in effect.pairs]
-    assert Counter(topic.channel for topic, _ in pairs) == events
+    listener = table(name).listener()
+    effects = effects_of(listener, heard_in(capture))
+    assert listener.heard == heard
+    assert Counter(topic.channel for topic, _ in delivered(effects)) == events
     assert {type(effect).__name__ for effect in effects} == {"Deliver", "Confirm"}
+
+
+@pytest.mark.parametrize(
+    ("name", "capture", "key_in"),
+    [
+        ("binance", "binance.txt", lambda data: data["s"]),
+        ("coinbase", "coinbase.txt", lambda data: data["product_id"]),
+        ("kraken_v1", "kraken_v1.txt", lambda data: data[-1]),
+    ],
+)
+def test_a_capture_goes_to_those_who_asked_for_it(
+    name: str, capture: str, key_in: Callable[[Any], str]
+) -> None:
+    """And to nobody else: each event under the symbol that stands in it."""
+    venue = table(name)
+    topics = topics_of(effects_of(venue.listener(), heard_in(capture)))
+    session = venue.session(name)
+    session.opened(0.0)
+    session.subscribe(sorted(topics), 0.0)
+    effects = effects_of(session, heard_in(capture))
+    assert topics_of(effects) == topics
+    assert all(key_in(event.data) == topic.key for topic, event in delivered(effects))
+    assert not any(isinstance(effect, Unrouted | Missed | Quarantine | Complain) for effect in effects)
 
 
 # ── on loopback ─────────────────────────────────────────────────────────────────────────────────

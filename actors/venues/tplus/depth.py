@@ -4,7 +4,7 @@ The stream sends changes only. So they are kept, the snapshot is fetched over HT
 already is dropped, and the rest follows. A hole that shows later is marked, and closed the same way.
 
 How a hole shows is a setting. `strict`: each number is its predecessor's plus one. `monotonic`: numbers
-only grow, and a change that never came cannot be seen.
+only grow; a change that never came cannot be seen, nor that a snapshot is older than the socket.
 """
 
 from __future__ import annotations

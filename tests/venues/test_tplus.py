@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import msgspec
@@ -203,7 +204,7 @@ def test_amounts_are_exact(digits: int, places: int, as_text: bool) -> None:
     assert isinstance(delivered, Deliver)
     [(_, event)] = delivered.pairs
     assert isinstance(event, Trade)
-    assert event.price * 10**places == digits
+    assert Fraction(event.price) == Fraction(digits, 10**places)
 
 
 BOMBS = {

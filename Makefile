@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check format clean
+.PHONY: help run test interop lint types check format clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -12,11 +12,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help:  ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
-run: $(VENV)/run.stamp  ## One minute of a market that dies and comes back: no account, no network
+run: $(VENV)/run.stamp  ## One minute of markets that die and come back: no account, no network
 	@$(BIN)/linewarden run config/demo.toml --for $(or $(SECONDS),60) --tape --no-service --log-level error
 
-test: $(VENV)/dev.stamp  ## All tests
+test: $(VENV)/dev.stamp  ## All tests but those of interop
 	$(BIN)/python -m pytest $(ARGS)
+
+interop: $(VENV)/dev.stamp  ## The venues' own SDKs against the simulators; their virtualenvs are in .venv-interop
+	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -25,7 +28,7 @@ lint: $(VENV)/dev.stamp  ## ruff: rules and format
 types: $(VENV)/dev.stamp  ## mypy --strict
 	$(BIN)/mypy
 
-check: lint types test  ## lint, types and test
+check: lint types test interop  ## lint, types, test and interop
 
 format: $(VENV)/dev.stamp  ## Bring the code into form
 	$(BIN)/ruff check --fix .

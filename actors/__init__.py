@@ -11,6 +11,7 @@ from actors.errors import (
     ConfigError,
     ForkError,
     LinewardenError,
+    NotFresh,
     NotLive,
     RuntimeStopped,
     StreamClosed,
@@ -18,18 +19,23 @@ from actors.errors import (
     Timeout,
 )
 from actors.events import Closed, Gap, Lifecycle, Marker, Received, SubscriptionState, Topic
+from actors.rules.book import BookView
+from actors.rules.latest import Latest
 from actors.runtime import Runtime, start
 from actors.status import Status
 from actors.stream import Stream
 
 __all__ = [
+    "BookView",
     "Closed",
     "ConfigError",
     "ForkError",
     "Gap",
+    "Latest",
     "Lifecycle",
     "LinewardenError",
     "Marker",
+    "NotFresh",
     "NotLive",
     "Received",
     "Runtime",

@@ -1,4 +1,4 @@
-"""What the five actors share; the one file that knows Pykka's life and death.
+"""What the six actors share; the one file that knows Pykka's life and death.
 
 Four things that bare Pykka does not do, and OTP does: mail is kept while a role changes hands,
 telling the dead hurts nobody, every death is reported once with its reason, and a keeper that was

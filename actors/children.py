@@ -11,8 +11,10 @@ from pykka._envelope import Envelope
 from actors.actor import DeadLetters, Inbox, refuse
 from actors.connection import Connection, Orders
 from actors.dispatcher import Dispatcher
+from actors.door import Door
+from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat, Rhythm
-from actors.messages import KeeperStarted, LineStarted, SessionOpened, SocketOpened
+from actors.messages import Fetched, KeeperStarted, LineStarted, SessionOpened, SocketOpened
 from actors.registry import Registry
 from actors.rules.restarts import Restart
 from actors.tree import Books, Child, FeedSpec, LineRecord, Roles
@@ -53,6 +55,7 @@ class Children:
             "registry": ChildSpec(id="registry", start=self._start_registry),
             "dispatcher": ChildSpec(id="dispatcher", start=self._start_dispatcher),
             "heartbeat": ChildSpec(id="heartbeat", start=self._start_heartbeat),
+            "fetcher": ChildSpec(id="fetcher", start=self._start_fetcher),
         }  # in the order of their start
 
     def connection(self, line: LineRecord) -> ChildSpec:
@@ -95,9 +98,11 @@ class Children:
                 {line.name: (line.epoch, line.flow) for line in self._lines.values() if line.child}
             ),
             seen=self._books.seen,
+            newest=self._books.newest,
             registry=self._roles.named("registry"),
             connection=self._roles.connection,
             block_limit=lambda line: self._feeds[line.partition("/")[0]].block_limit,
+            venue=lambda line: self._feeds[line.partition("/")[0]].venue,
             timers=self._timers,
         )
         return Child(dispatcher.launch(), inbox)
@@ -119,6 +124,21 @@ class Children:
         )
         self._tell_of_sessions("heartbeat")
         return Child(heartbeat.launch(), inbox)
+
+    def _start_fetcher(self, incarnation: int) -> Child:
+        inbox = self._lease("fetcher")
+        fetcher = Fetcher(
+            "fetcher",
+            incarnation,
+            inbox,
+            self._supervisor,
+            self._dead_letters,
+            address=self._roles.named("fetcher"),
+            feeds=self._feeds,
+            buckets=self._books.buckets,
+            timers=self._timers,
+        )
+        return Child(fetcher.launch(), inbox)
 
     def _lease(self, role: str) -> Inbox:
         return self._roles.mailboxes[role].lease(KeeperStarted())
@@ -158,13 +178,12 @@ class Children:
             orders=Orders(
                 line=line.name,
                 epoch=epoch,
-                endpoint=lambda: line.spec.venue.endpoint(line.name),
+                door=Door(line.spec.venue, line.name, line.spec.dial, line.hangup, line.spec.vault),
                 session=line.spec.venue.session(line.name),
-                dial=line.spec.dial,
                 max_message=line.spec.max_message,
-                hangup=line.hangup,
                 flow=line.flow,
                 gauges=line.gauges,
+                metrics=line.metrics,
                 jail=self._books.jail,
             ),
             registry=self._roles.named("registry"),
@@ -182,5 +201,7 @@ class Children:
     def _refuse(self, id: str, envelope: Envelope[Any]) -> None:
         if isinstance(envelope.message, SocketOpened):  # too late: its connection has been stopped
             envelope.message.socket.close()
+            return
+        if isinstance(envelope.message, Fetched):  # asked for by a session that is gone
             return
         refuse(envelope, None, id, self._dead_letters)

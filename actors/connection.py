@@ -11,19 +11,22 @@ import logging
 import socket
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from actors.actor import Actor, Address, DeadLetters
 from actors.dispatcher import FLOW, WINDOW
+from actors.door import Door
 from actors.events import Topic
 from actors.messages import (
     BytesReceived,
     EndConnection,
     EndIfSilent,
-    Endpoint,
     EventsReceived,
+    FetchDue,
+    Fetched,
+    HttpFailed,
     LineUpgraded,
     LoginOverdue,
     OpenSocket,
@@ -35,6 +38,7 @@ from actors.messages import (
     ResumeReading,
     ResyncTopics,
     Retryable,
+    SendMessage,
     SendPing,
     SendSubscriptions,
     SendUnsubscriptions,
@@ -50,6 +54,7 @@ from actors.messages import (
     TopicsSettled,
     VenueComplained,
 )
+from actors.metrics import LineMetrics
 from actors.quarantine import Quarantine as Jail
 from actors.rules.routes import Flow
 from actors.rules.session import (
@@ -61,6 +66,7 @@ from actors.rules.session import (
     Duplicates,
     Effect,
     End,
+    Fetch,
     Missed,
     Quarantine,
     Reject,
@@ -68,9 +74,11 @@ from actors.rules.session import (
     Send,
     Session,
     State,
+    TokenRefused,
     Unrouted,
 )
-from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
+from actors.wire.connect import ConnectFailed, Hangup
+from actors.wire.fetch import fetch
 from actors.wire.frames import (
     BINARY,
     CLOSE,
@@ -101,6 +109,9 @@ Hears = (
     | SocketOpened
     | SocketRefused
     | SocketLost
+    | FetchDue
+    | Fetched
+    | SendMessage
     | LoginOverdue
     | EndConnection
     | OpenSocket
@@ -120,6 +131,7 @@ class Gauges:
         self.heard_at = 0.0  # monotonic seconds of the last bytes
         self.heard_ns = 0  # the same by the wall clock
         self.data_at: float | None = None  # monotonic seconds of the first event
+        self.event_at = 0.0  # monotonic seconds of the last event
         self.unsent = 0  # bytes that the venue has not taken
         self.held_by: tuple[int, ...] = ()  # streams on whose behalf reading is paused
         self.upgraded_at = 0.0  # monotonic seconds
@@ -131,13 +143,12 @@ class Orders(Struct, frozen=True):
 
     line: str
     epoch: int
-    endpoint: Callable[[], Endpoint]
+    door: Door
     session: Session
-    dial: Dial
     max_message: int  # bytes
-    hangup: Hangup
     flow: Flow
     gauges: Gauges
+    metrics: LineMetrics
     jail: Jail
 
 
@@ -166,16 +177,19 @@ class Connection(Actor):
         self._line, self._epoch = orders.line, orders.epoch
         self._orders = orders
         self._session = orders.session
-        self._gauges, self._flow = orders.gauges, orders.flow
+        self._gauges, self._flow, self._metrics = orders.gauges, orders.flow, orders.metrics
+        self._door = orders.door
         self._frames = FrameReader(orders.max_message)
         self._socket: socket.socket | None = None
         self._holders: set[int] = set()  # on whose behalf the socket is not read
         self._sent = 0  # events told to the dispatcher
         self._login_timer: Timer | None = None
+        self._fetches: dict[str, Timer] = {}  # of the session's, that are to begin later
+        self._fetching: dict[str, Hangup] = {}  # that have begun
         self._beats: dict[int, float] = {}  # beat: when it was sent, monotonic seconds
         self.tell_self(OpenSocket())
 
-    def on_receive(self, message: Hears) -> None:
+    def on_receive(self, message: Hears) -> str | None:
         match message:
             case BytesReceived(data=data):
                 self._received(data)
@@ -195,6 +209,13 @@ class Connection(Actor):
                 self._hold(holder)
             case ResumeReading(on_behalf_of=holder):
                 self._let_go(holder)
+            case Fetched(ticket=ticket, outcome=outcome):
+                self._fetching.pop(ticket, None)
+                self._perform(self._session.fetched(ticket, outcome, self._now()))
+            case FetchDue():
+                self._start_fetch(message)
+            case SendMessage(payload=payload):
+                return self._send_for_user(payload)
             case SocketOpened(socket=sock):
                 self._opened(sock)
             case SocketRefused(reason=reason) | SocketLost(reason=reason):
@@ -207,6 +228,7 @@ class Connection(Actor):
                 self._start_opening()
             case _:
                 self.unknown(message)
+        return None
 
     # ── opening ──
 
@@ -219,9 +241,7 @@ class Connection(Actor):
     def _open(self) -> None:
         """On the opener's thread: whatever comes of it is told, nothing is raised."""
         try:
-            opened = SocketOpened(
-                open_socket(self._orders.endpoint(), self._orders.dial, self._orders.hangup)
-            )
+            opened = SocketOpened(self._door.open())
         except ConnectFailed as failed:
             self.tell_self(SocketRefused(failed.reason))
         except Exception as error:
@@ -237,17 +257,17 @@ class Connection(Actor):
         self._gauges.heard_ns = self._clock.wall_ns()
         self._wire.open(sock)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
-        patience = self._orders.dial.connect_timeout
+        patience = self._door.dial.connect_timeout
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
         self._perform(self._session.opened(self._now()))
 
-    def tell(self, message: LoginOverdue) -> None:
+    def tell(self, message: LoginOverdue | FetchDue) -> None:
         """A timer's way in."""
         self.tell_self(message)
 
     def _login_overdue(self) -> None:
         if self._session.state is State.LOGGING_IN:
-            seconds = self._orders.dial.connect_timeout
+            seconds = self._door.dial.connect_timeout
             text = f"the venue accepted the connection and did not answer the login within {seconds:g} s"
             self._close(1000, Retryable(text, "login_timeout"))
 
@@ -354,6 +374,7 @@ class Connection(Actor):
             case Quarantine(raw=raw, error=error):
                 self._gauges.decoded += 1
                 self._gauges.quarantined += 1
+                self._metrics.increment("quarantined_total")
                 self._orders.jail.add(self._line, raw, error, self._clock.wall_ns())
             case Unrouted(count=count):
                 self._gauges.decoded += count
@@ -365,13 +386,19 @@ class Connection(Actor):
                 self._supervisor.tell(VenueComplained(self._line, self._epoch, code, text))
             case Answered():
                 self._gauges.venue_answers += 1
+            case Fetch(ticket=ticket, request=request, after=after):
+                self._fetch_later(FetchDue(ticket, request), after)
+            case TokenRefused(text=text):
+                self._close(1000, self._door.token_refused(text))
             case End(reason=reason):
                 self._close(1000, reason)
 
     def _deliver(self, pairs: list[tuple[Topic, object]]) -> None:
         if self._gauges.data_at is None:
             self._gauges.data_at = self._gauges.heard_at
+        self._gauges.event_at = self._gauges.heard_at
         self._gauges.decoded += len(pairs)
+        self._metrics.increment("events_total", len(pairs))
         self._sent += len(pairs)
         self._dispatcher.tell(EventsReceived(self._line, self._epoch, pairs, self._gauges.heard_ns))
         if self._sent - self._flow.done > WINDOW:
@@ -381,7 +408,44 @@ class Connection(Actor):
             else:
                 self._flow.waiting = False
 
+    # ── asking over HTTP, for the session ──
+
+    def _fetch_later(self, due: FetchDue, after: float) -> None:
+        if after:
+            self._fetches[due.ticket] = self._timers.send_after(after, self, due)
+        else:
+            self._start_fetch(due)
+
+    def _start_fetch(self, due: FetchDue) -> None:
+        self._fetches.pop(due.ticket, None)
+        hangup = self._fetching[due.ticket] = Hangup()
+        thread = threading.Thread(
+            target=self._fetch, args=(due, hangup), name=f"{self.id}/fetch", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self.tell_self(
+                Fetched(due.ticket, HttpFailed(f"this machine gives no more threads: {error}", "resources"))
+            )
+
+    def _fetch(self, due: FetchDue, hangup: Hangup) -> None:
+        """On a thread of its own: whatever comes of it is told, nothing is raised."""
+        try:
+            outcome = fetch(due.request, self._door.dial, hangup)
+        except Exception as error:
+            where = {"line": self._line, "epoch": self._epoch}
+            log.exception("fetching failed in a way that nobody foresaw", extra=where)
+            outcome = HttpFailed(f"{type(error).__name__}: {error}", "fetching")
+        self.tell_self(Fetched(due.ticket, outcome))
+
     # ── sending ──
+
+    def _send_for_user(self, payload: str | bytes) -> str | None:
+        if self._session.state is not State.OPEN:
+            return "it is not connected and logged in"
+        self._send(payload)
+        return None
 
     def _send(self, payload: str | bytes) -> None:
         if isinstance(payload, str):
@@ -399,6 +463,8 @@ class Connection(Actor):
 
     def _send_ping(self, beat: int) -> None:
         self._beats = {beat: self._now()}
+        if self._gauges.event_at:
+            self._metrics.gauge("last_event_age_seconds", self._now() - self._gauges.event_at)
         self._send_frame(PING, struct.pack("!Q", beat))
 
     def _pong(self, payload: bytes) -> None:
@@ -406,6 +472,7 @@ class Connection(Actor):
         sent = self._beats.pop(beat, None)
         if sent is not None:
             rtt = self._gauges.heard_at - sent
+            self._metrics.observe("rtt_seconds", rtt)
             self._heartbeat.tell(PongReceived(self._line, self._epoch, beat, rtt))
 
     def _end_if_silent(self, overdue: EndIfSilent) -> None:
@@ -447,8 +514,12 @@ class Connection(Actor):
 
     def cleanup(self) -> None:
         self._forget_login_timer()
+        for timer in self._fetches.values():
+            timer.cancel()
+        for hangup in self._fetching.values():
+            hangup.pull()
         self._wire.forget()
-        self._orders.hangup.pull()
+        self._door.hangup.pull()
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.close()

@@ -30,7 +30,9 @@ from actors.messages import (
     TopicsPlaced,
     TopicsSettled,
 )
+from actors.rules.latest import Kept, Newest, Room, Shelf
 from actors.rules.routes import Flow, Routes
+from actors.rules.venue import Venue
 from actors.stream import Inlet
 from actors.wire.timers import Timers
 
@@ -61,7 +63,7 @@ class Hold(Struct, frozen=True):
 
 
 class Dispatcher(Actor):
-    """Routes, and the overflow policy of streams. What it keeps is lent to it: `routes`, `seen`."""
+    """Routes, and the overflow policy of streams. What it keeps is lent to it: `routes`, `seen`, `newest`."""
 
     def __init__(
         self,
@@ -74,18 +76,22 @@ class Dispatcher(Actor):
         address: Address,
         routes: Routes,
         seen: dict[Any, float],
+        newest: Newest,
         registry: Address,
         connection: Callable[[str], Address],
         block_limit: Callable[[str], float],
+        venue: Callable[[str], Venue],
         timers: Timers,
     ) -> None:
         super().__init__(id, incarnation, inbox, parent, dead_letters)
         self._address = address
         self._routes = routes
         self._seen = seen  # topic: monotonic seconds of its last event
+        self._newest = newest  # for whoever asks for a price
         self._registry = self.voice(registry)
         self._connections = connection
         self._block_limit = block_limit  # of a line, seconds
+        self._venue = venue  # of a line
         self._timers = timers
         self._holding: dict[tuple[int, str], Hold] = {}  # a stream and a line that it holds
         self._turn = incarnation << 32  # a former keeper's timers are still about, with turns of its own
@@ -117,8 +123,10 @@ class Dispatcher(Actor):
                 self._routes.lift(line, topics)
                 for topic in topics:
                     self._seen.pop(topic, None)
+                    self._newest.forget(topic)
             case LineStarted(line=line, epoch=epoch, flow=flow):
                 self._routes.line(line).flows = {epoch: flow}  # lives that never upgraded tell no end
+                self._newest.serve(self._venue(line))
             case LineChanged():
                 self._line_changed(message)
             case BlockOverdue(stream=stream_id, turn=turn):
@@ -152,18 +160,34 @@ class Dispatcher(Actor):
 
     def _sort(self, batch: EventsReceived) -> tuple[list[Inlet], int]:
         """The inlets that get a part of the batch, each with it; and how many events go anywhere."""
-        now = self._timers.clock.monotonic()
-        by_topic, seen = self._routes.by_topic, self._seen
+        clock = self._timers.clock
+        now = clock.monotonic()
+        at = now - max(0.0, (clock.wall_ns() - batch.received_ns) / 1e9)
+        by_topic, seen, newest = self._routes.by_topic, self._seen, self._newest
         touched: list[Inlet] = []
         targets: Iterable[Inlet] = ()
+        room: Room | None = None
+        shelf: Shelf | None = None
+        kind: type | None = None
+        keep: Callable[[Kept], None] | None = None
         routed, last = 0, None
         for pair in batch.pairs:
-            topic = pair[0]
+            topic, event = pair
             if topic is not last:  # topics come in runs: one look-up each
                 last = topic
                 seen[topic] = now
                 targets = by_topic.get(topic, ())
                 touched.extend(inlet for inlet in targets if not inlet.batch)
+                room = newest[topic]
+                shelf = None if room is None else room.shelf
+                keep = None
+            if shelf is not None:
+                if keep is None or event.__class__ is not kind:
+                    kind = event.__class__
+                    keep = shelf[kind].append
+                keep((event, at))
+            elif room is not None:
+                room.keep(event, at)
             if targets:
                 routed += 1
                 for inlet in targets:

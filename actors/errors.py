@@ -9,6 +9,7 @@ import pykka
 
 if TYPE_CHECKING:
     from actors.events import SubscriptionState, Topic
+    from actors.rules.latest import Tried
 
 
 class LinewardenError(Exception):
@@ -33,12 +34,15 @@ class SubscribeError(LinewardenError):
     `stream` is the open stream; `results` tells for each topic what is known of it.
     """
 
-    def __init__(
-        self, message: str, stream: object = None, results: Mapping[Topic, SubscriptionState] | None = None
-    ) -> None:
+    def __init__(self, stream: object, results: Mapping[Topic, SubscriptionState]) -> None:
         self.stream = stream
-        self.results = dict(results or {})
-        super().__init__(message)
+        self.results = dict(results)
+        missing = [
+            f"{topic}: {state.state}" + (f" ({state.reason})" if state.reason else "")
+            for topic, state in results.items()
+            if state.state != "confirmed"
+        ]
+        super().__init__("not confirmed: " + "; ".join(missing))
 
 
 class StreamClosed(LinewardenError):
@@ -64,6 +68,14 @@ class NotLive(LinewardenError):
         self.reasons = dict(reasons)
         lines = "; ".join(f"{line}: {reason}" for line, reason in self.reasons.items())
         super().__init__(f"not live: {lines}")
+
+
+class NotFresh(LinewardenError):
+    """No price of this symbol is fresh enough. `tried`: what was looked at, and why it was not taken."""
+
+    def __init__(self, message: str, tried: Sequence[Tried] = ()) -> None:
+        self.tried = tuple(tried)
+        super().__init__(message)
 
 
 class ForkError(LinewardenError):

@@ -17,6 +17,7 @@ from actors.events import GapReason, LifecycleState, SubscriptionState, Topic
 
 if TYPE_CHECKING:
     from actors.rules.routes import Flow
+    from actors.rules.venue import Price, Venue
     from actors.stream import Stream
 
 # ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
@@ -524,4 +525,39 @@ class BlockOverdue(Struct, frozen=True):
     """A timer's: this stream may have held its line for `block_limit`."""
 
     stream: int
+    turn: int
+
+
+# ── to the fetcher ──────────────────────────────────────────────────────────────────────────────
+
+
+class AskLatest(Struct, frozen=True):
+    """Runtime: ask the venue for the newest price of this symbol, over HTTP.
+
+    `done` is set to what came of it, or to None where the fetcher ended first: ask its successor.
+    """
+
+    venue: Venue
+    symbol: str
+    done: Future[LatestTold | None]
+    until: float  # monotonic seconds: after that nobody waits
+
+
+class LatestTold(Struct, frozen=True):
+    """From a thread of the fetcher's: what came of this question.
+
+    `keeper` is the incarnation that asked it: what is left of another one's conversations is no answer.
+    """
+
+    venue: Venue
+    symbol: str
+    outcome: Price | Reason | HttpFailed
+    at: float
+    keeper: int
+
+
+class BudgetDue(Struct, frozen=True):
+    """A timer's: this feed may be asked again. `turn`: an older one has been overtaken."""
+
+    feed: str
     turn: int

@@ -17,10 +17,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+import msgspec
 import pykka
 
 from actors import stream as streams
 from actors.actor import DeadLetters, Mailbox
+from actors.book import BookDesk
+from actors.door import Vault
 from actors.errors import (
     ForkError,
     LinewardenError,
@@ -31,6 +34,7 @@ from actors.errors import (
     Timeout,
 )
 from actors.events import Option, Received, SubscriptionState, Topic
+from actors.latest import PriceDesk
 from actors.messages import (
     Attach,
     AwaitAnswers,
@@ -38,11 +42,15 @@ from actors.messages import (
     Detach,
     KeeperStarted,
     ReadStates,
+    SendMessage,
     StopAll,
     StreamDrained,
     Subscribe,
     Unsubscribe,
 )
+from actors.metrics import Metrics, NoMetrics
+from actors.rules.book import BookView
+from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
 from actors.rules.venue import Channel
 from actors.settings import FeedSettings, Settings, load
@@ -71,16 +79,22 @@ MARKET_CAPACITY = 10_000  # events
 ACCOUNT_CAPACITY = 100_000
 
 
-def start(config: str | Path | Mapping[str, Any] | Settings, *, wait: float | None = None) -> Runtime:
+def start(
+    config: str | Path | Mapping[str, Any] | Settings,
+    *,
+    wait: float | None = None,
+    metrics: Metrics | None = None,
+) -> Runtime:
     """Start the actors of a config; returns at once, or when all lines are live.
 
-    `wait`: seconds to wait for that. Opens no port and installs no log handler.
+    `wait`: seconds to wait for that. `metrics` counts what happens (`actors.metrics`). Opens no port
+    and installs no log handler.
 
     Raises:
         ConfigError: the config has mistakes; every one of them is named.
         NotLive: `wait` is over, or a line has failed for good; the runtime has been stopped again.
     """
-    runtime = Runtime(load(config))
+    runtime = Runtime(load(config), metrics=metrics)
     if wait is not None:
         try:
             runtime.wait_live(timeout=wait)
@@ -94,14 +108,22 @@ class Runtime:
     """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
 
     def __init__(
-        self, settings: Settings, *, timers: Timers | None = None, chance: random.Random | None = None
+        self,
+        settings: Settings,
+        *,
+        timers: Timers | None = None,
+        chance: random.Random | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.settings = settings
+        self._timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
         self._pid = os.getpid()
         self._simulators: dict[str, Simulator] = {}  # by feed
+        self._specs: dict[str, FeedSpec] = {}
         self._specs = {name: self._spec(feed) for name, feed in settings.feeds.items()}
         self._streams: dict[int, Stream[Any]] = {}
         self._handlers: dict[int, threading.Thread] = {}
+        self._books = BookDesk(self)
         self._ids = itertools.count(1)
         self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
         self._ended: str | None = None  # why
@@ -116,10 +138,16 @@ class Runtime:
             name=settings.runtime.name,
             feeds=self._specs,
             roles=self._roles,
-            timers=timers or ThreadTimers(f"{settings.runtime.name}/timers"),
+            timers=self._timers,
             watchdog=settings.runtime.watchdog,
             chance=chance or random.Random(),  # jitter, no secret
+            metrics=metrics or NoMetrics(),
             on_end=_weakly(self),
+        )
+        self._prices = PriceDesk(
+            self._supervisor._books.newest,
+            self._roles.named("fetcher"),
+            self._supervisor._clock,
         )
         # The proxy looks at every attribute, so it is made while nobody changes them.
         self._proxy: pykka.ActorProxy[Supervisor] = self._supervisor.actor_ref.proxy()
@@ -243,9 +271,68 @@ class Runtime:
             self._await_answers(stream, stream._topics, wait)
         return stream
 
+    def send(self, feed: str, message: str | bytes | Mapping[str, Any], *, line: str | None = None) -> None:
+        """Send one message of your own, for what a venue's protocol does not foresee.
+
+        Text goes as a text message, bytes as a binary one, a mapping as JSON. `line` names one of
+        the feed's connections, where it has several. What the venue answers is routed as anything
+        else that it says; a subscription made in this way is nobody's, and is not made again after a loss.
+
+        Raises:
+            LinewardenError: the feed or line is not there, or it is not connected and logged in.
+        """
+        name = self._line(feed, line)
+        payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
+        try:
+            trouble = self._ask(f"connection/{name}", SendMessage(payload))
+        except pykka.ActorDeadError:
+            trouble = "it is not connected"
+        if trouble:
+            raise LinewardenError(f"{name}: nothing was sent, for {trouble}")
+
+    def _line(self, feed: str, line: str | None) -> str:
+        """That line of the feed, or its only one."""
+        self._spec_of(feed)
+        lines = tuple(self.status().feeds[feed].lines)
+        if line in lines or (line is None and len(lines) == 1):
+            return line or lines[0]
+        which = "say line=" if line is None else f"there is no {line!r}"
+        raise LinewardenError(f"feed {feed!r} has the lines {', '.join(lines) or '(none yet)'}: {which}")
+
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
         return streams.merge(*streams_)
+
+    # ── order books ──
+
+    def book(
+        self, feed: str, key: str, *, depth: int | None = None, wait: float | None = None, **options: Option
+    ) -> BookView:
+        """The order book of this key as it is now. The first call begins to follow it.
+
+        `depth`: levels a side at the most; None: all. `wait`: seconds that may be spent until it is
+        synced; without it the answer comes at once, and the first ones are `syncing`. `options` are
+        those of the venue's book channel.
+
+        Raises:
+            Timeout: `wait` is over; what is missing is named, and the book is followed all the same.
+            SubscribeError: `wait` was given, and the venue has rejected the subscription.
+            StreamClosed: its feed was removed, or the book forgotten, while this call waited.
+            LinewardenError: the feed, the key or an option is not known here, or the venue makes no
+                order books.
+            RuntimeStopped: nobody is there to follow it.
+        """
+        self._check()
+        return self._books.view(feed, key, options, depth, wait)
+
+    def forget_book(self, feed: str, key: str, **options: Option) -> None:
+        """Follow this book no longer; one that is not followed is no mistake.
+
+        Raises:
+            LinewardenError: as `book` does.
+        """
+        self._check()
+        self._books.forget(feed, key, options)
 
     # ── asking ──
 
@@ -270,6 +357,25 @@ class Runtime:
             return cast(Status, self._proxy.status().get(timeout=CALL))
         except pykka.Timeout:
             raise Timeout(f"the supervisor did not answer within {CALL:g} s") from None
+
+    def latest(self, feed: str, key: str, *, max_age: float = 15.0, timeout: float = 2.0) -> Latest:
+        """The newest quote and trade of a symbol, those of them that are fresh; one is an answer, too.
+
+        It subscribes to nothing: it knows what config and streams subscribed to. Where that holds
+        nothing fresh, the venue is asked over HTTP, if it can be, for at most `timeout` seconds in
+        all (0: it is not asked), within the venue's budget; equal questions share an answer.
+
+        A part is fresh if both its ages, since its receipt and by the venue's own timestamp, are
+        `max_age` seconds at most. So last Friday's trade is not fresh because it was fetched now. A
+        venue that names no time is judged by the receipt alone. Any thread may call; each waits alone.
+
+        Raises:
+            NotFresh: nothing is; the sentence says what was tried and how old it was.
+            LinewardenError: the feed or the key is not known here, or its venue tells no prices.
+            RuntimeStopped: nobody is there to ask.
+        """
+        self._check()
+        return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout, self._check)
 
     def wait_live(self, target: str | None = None, timeout: float | None = None) -> None:
         """Wait until a feed or a line is live; None: every line.
@@ -367,14 +473,16 @@ class Runtime:
             for topic in self._topics(venue, venue.channel(entry.channel), entry.keys, entry.options):
                 wanted[topic] = entry.stale_after
         beat = feed.heartbeat
+        dial = Dial(
+            connect_timeout=feed.connect_timeout,
+            proxy=feed.proxy,
+            ca_file=feed.ca_file,
+            insecure=feed.insecure,
+        )
         return FeedSpec(
             venue=venue,
-            dial=Dial(
-                connect_timeout=feed.connect_timeout,
-                proxy=feed.proxy,
-                ca_file=feed.ca_file,
-                insecure=feed.insecure,
-            ),
+            vault=self._vault(feed, venue, dial),
+            dial=dial,
             restart=feed.restart,
             pacing=feed.pacing,
             ack_timeout=feed.ack_timeout,
@@ -387,6 +495,13 @@ class Runtime:
             wanted=tuple(wanted),
             stale_after={topic: seconds for topic, seconds in wanted.items() if seconds},
         )
+
+    def _vault(self, feed: FeedSettings, venue: Venue, dial: Dial) -> Vault:
+        """A changed config keeps the feed's token, unless it is about the login or the way to it."""
+        former, old = self._specs.get(feed.name), self.settings.feeds.get(feed.name)
+        if former is not None and old is not None and old.own == feed.own and former.dial == dial:
+            return former.vault
+        return Vault(venue, dial, self._timers.clock)
 
     def _venue(self, feed: FeedSettings) -> Venue:
         """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
@@ -463,7 +578,7 @@ class Runtime:
         if stream.closed:
             raise StreamClosed("closed by its reader")
         if any(state.state != "confirmed" for state in states.values()):
-            raise SubscribeError(_unconfirmed(states), stream, states)
+            raise SubscribeError(stream, states)
 
     def _answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState] | None:
         """The states of these topics once all are answered; None: that takes too long."""
@@ -592,15 +707,6 @@ def _terms(feed: str, channel: Channel, policy: Policy | None, capacity: int | N
     whole = channel.account or (channel.deltas and not channel.resyncable)
     default: Policy = "block" if whole else "drop_oldest"
     return policy or default, capacity or (ACCOUNT_CAPACITY if whole else MARKET_CAPACITY)
-
-
-def _unconfirmed(states: Mapping[Topic, SubscriptionState]) -> str:
-    parts = [
-        f"{topic}: {state.state}" + (f" ({state.reason})" if state.reason else "")
-        for topic, state in states.items()
-        if state.state != "confirmed"
-    ]
-    return "not confirmed: " + "; ".join(parts)
 
 
 def _handle(stream: Stream[Any], handler: Callable[[Any], object]) -> None:

@@ -220,6 +220,16 @@ class Stream(Generic[Event]):
         """Whether the end is in the stream, delivered or not."""
         return self._end is not None
 
+    @property
+    def end_reason(self) -> str | None:
+        """Why it ended, delivered or not; None: it has not."""
+        return None if self._end is None else self._end.reason
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether changes were given up, and some topic has yet to start anew for the stream to go on."""
+        return isinstance(self._mailbox, Line) and bool(self._mailbox.cut)
+
     def __repr__(self) -> str:
         return (
             f"<Stream {self.id} {self.feed}/{self.channel}, {len(self._topics)} topics, {self.queued} queued>"

@@ -54,6 +54,7 @@ from actors.messages import (
     VenueComplained,
     WatchdogDue,
 )
+from actors.metrics import Metrics
 from actors.rules.journal import Ending, Split
 from actors.rules.restarts import Intensity, Park, Rest, Restarts, Retry, comes_back
 from actors.status import LineState, Status, cause_of
@@ -79,6 +80,7 @@ class Supervisor(Actor):
         timers: Timers,
         watchdog: float,
         chance: random.Random,
+        metrics: Metrics,
         on_end: Callable[[str, bool], None],
     ) -> None:
         super().__init__("supervisor", 1, inbox, None, dead_letters)
@@ -90,6 +92,7 @@ class Supervisor(Actor):
         self._address = roles.named("supervisor")
         self._watchdog = watchdog
         self._chance = chance
+        self._metrics = metrics
         self._on_end = on_end  # told why, and whether somebody wanted it
         self._workers: dict[str, Child] = {}
         self._incarnations = dict.fromkeys(WORKERS, 0)
@@ -245,6 +248,7 @@ class Supervisor(Actor):
         match report:
             case LineUpgraded():
                 line.upgraded = True
+                line.metrics.increment("line_connects_total")
                 self._progress(line, "logging_in")
                 line.journal.mark("upgraded", self._clock.monotonic())
             case SessionOpened():
@@ -322,7 +326,7 @@ class Supervisor(Actor):
     # ── feeds ──
 
     def _start_feed(self, feed: str, spec: FeedSpec) -> None:
-        lines = [self._add_line(name, feed) for name in spec.venue.first_lines()]
+        lines = [self._add_line(name, feed) for name in spec.venue.spread(spec.wanted)]
         self._want(spec.wanted, ())
         for line in lines:
             if line.child is None:
@@ -351,7 +355,7 @@ class Supervisor(Actor):
         """A new line; or one that is just being removed, and stays as what is wanted now."""
         line = self._lines.get(name)
         if line is None:
-            line = LineRecord(name, feed, self._feeds[feed], self._chance)
+            line = LineRecord(name, feed, self._feeds[feed], self._chance, self._metrics)
             line.epoch = self._epochs.get(name, 0)
             line.total = self._totals.get(name, line.total)
             self._lines[name] = line
@@ -397,6 +401,7 @@ class Supervisor(Actor):
             return
         self._cancel_retry(line)
         epoch = line.next_epoch()
+        line.metrics.increment("line_starts_total")
         line.state = "connecting"
         line.journal.mark("started", self._clock.monotonic())
         try:
@@ -413,7 +418,9 @@ class Supervisor(Actor):
         self._roles.connection(line.name).point(None)
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, line.epoch))
+        line.metrics.increment("line_stops_total", kind=cause_of(reason).kind)
         if not isinstance(reason, Stopped):
+            line.metrics.increment("line_errors_total", code=reason.code)
             line.reason = reason
             line.lost = True
             line.deaths += 1

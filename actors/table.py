@@ -14,10 +14,10 @@ from rich.text import Text
 from actors.events import Gap, Topic
 from actors.logs import printable
 from actors.rules.books import StreamStatus
+from actors.rules.wording import short
 from actors.status import LineStatus, Status, TopicStatus
 
 WINDOW = 3.0  # seconds over which events are counted
-KEY = 16  # characters of a key that are shown in full
 STATE = 23  # characters; a column that grows and shrinks makes the others jump
 OTHERS = 35  # characters beside state, line and topics
 WIDE = 110  # columns of a terminal that has room for the last gap beside the rest
@@ -197,10 +197,6 @@ def seconds_of(gap: Gap) -> str:
 
 def topic_words(topic: Topic) -> str:
     return " ".join(part for part in (topic.channel, short(topic.key)) if part)
-
-
-def short(key: str) -> str:
-    return key if len(key) <= KEY else f"{key[:6]}…{key[-4:]}"
 
 
 def cause(line: LineStatus) -> str:

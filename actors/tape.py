@@ -13,13 +13,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.events import Closed, Gap, Lifecycle
+from actors.events import Closed, Gap, Lifecycle, Marker, Received
 from actors.logs import printable
+from actors.rules.book import Book, BookView
+from actors.rules.venue import Number, Price, Venue
+from actors.rules.wording import at, price_words, short
 from actors.settings import Settings
 from actors.stream import Stream
-from actors.table import WIDE, seconds_of, short, topic_words
-from actors.venues import o2
-from actors.venues.o2.messages import Levels
+from actors.table import WIDE, seconds_of, topic_words
 
 ROWS, MARKERS = 12, 6  # shown on a terminal...
 ABOVE = 8  # ...with so many other lines
@@ -44,16 +45,19 @@ class Tape:
         self._due = 0.0
         self._rows: list[Row] = []
         for feed in settings.feeds.values():
+            venue = feed.build_venue()
+            whose = feed.name if len(settings.feeds) > 1 else ""
             for entry in feed.subscribe:
                 stream = subscribe(feed.name, entry.channel, *entry.keys, **entry.options)
-                row = Row(f"{entry.channel} {keys_words(entry.keys)}".strip(), len(entry.keys) > 1)
+                words = (whose, entry.channel, keys_words(entry.keys))
+                row = Row(" ".join(filter(None, words)), venue, entry.channel)
                 self._rows.append(row)
                 name = f"tape/{feed.name}/{entry.channel}"
                 threading.Thread(target=self._read, args=(stream, row), name=name, daemon=True).start()
         self._turns = deque(self._rows)
 
     def _read(self, stream: Stream[Any], row: Row) -> None:
-        for item in stream.with_markers():
+        for item in stream.items():
             with self._lock:
                 row.take(item)
                 if isinstance(item, Gap):
@@ -116,17 +120,19 @@ class Tape:
 class Row:
     """What one stream told last."""
 
-    def __init__(self, label: str, several: bool) -> None:
+    def __init__(self, label: str, venue: Venue, channel: str) -> None:
         self.label = label
         self.events = 0
         self.down = False
         self.fresh = False
-        self._several = several  # keys: each event is told with its own
-        self._newest: Any = None
+        self._venue = venue
+        self._is_book = channel == venue.book_channel
+        self._newest: Received[Any] | None = None
         self._books: dict[str, Book] = {}
-        self._prices: deque[int] = deque(maxlen=TREND)
+        self._keys: set[str] = set()
+        self._prices: deque[Number] = deque(maxlen=TREND)
 
-    def take(self, item: Any) -> None:
+    def take(self, item: Received[Any] | Marker) -> None:
         match item:
             case Lifecycle(state=state):
                 self.down = state not in {"connected", "restored"}
@@ -134,91 +140,79 @@ class Row:
                 self._books.pop(topic.key, None)
             case Closed():
                 self.down = True
-            case o2.DepthSnapshot() | o2.DepthView():
-                self._books[item.market] = Book(item.bids, item.asks)
-                self._hear(item)
-            case o2.DepthChange():
-                if (book := self._books.get(item.market)) is not None:
-                    book.change(item.bids, item.asks)
-                self._hear(item)
-            case _:
+            case Received():
                 self._hear(item)
 
-    def _hear(self, event: Any) -> None:
+    def _hear(self, heard: Received[Any]) -> None:
         self.events += 1
         self.fresh = True
-        self._newest = event
+        self._newest = heard
+        self._keys.add(heard.topic.key)
+        update = self._venue.book_update(heard.event) if self._is_book else None
+        if update is not None:
+            book = self._books.setdefault(heard.topic.key, Book(heard.topic))
+            book.apply(update, heard.received_ns, heard.epoch)
 
     def words(self) -> str:
         if self._newest is None:
             return "nothing yet"
-        event = self._newest
-        whose = getattr(event, "market", "") or getattr(event, "account", "")
-        prefix = f"{short(whose)} " if self._several and isinstance(whose, str) and whose else ""
-        match event:
-            case o2.DepthSnapshot() | o2.DepthChange() | o2.DepthView():
-                book = self._books.get(event.market)
-                words = "waiting for the whole book" if book is None else book.words()
-            case _:
-                words = event_words(event)
-        return printable(prefix + words)
+        key = self._newest.topic.key
+        prefix = f"{short(key)} " if len(self._keys) > 1 else ""
+        return printable(prefix + self._event_words(self._newest))
+
+    def _event_words(self, newest: Received[Any]) -> str:
+        if self._is_book:
+            return book_words(self._view(newest))
+        words = self._venue.words(newest.event)
+        if not words and (price := self._price(newest)) is not None:
+            words = price_words(price)
+        return words or field_words(newest.event)
+
+    def _price(self, heard: Received[Any]) -> Price | None:
+        known = heard.topic.channel in self._venue.price_channels
+        return self._venue.price(heard.event) if known else None
+
+    def _view(self, heard: Received[Any]) -> BookView | None:
+        book = self._books.get(heard.topic.key)
+        return book.view(1) if book is not None and book.synced else None
 
     def trend(self) -> str:
         """The way its price has gone, a character each time that it was looked at and another one."""
-        book = self._books.get(getattr(self._newest, "market", ""))
-        price = book.middle() if book is not None else None
-        if isinstance(self._newest, o2.Trade):
-            price = self._newest.price
+        price = self._one_price()
         if price is not None and (not self._prices or price != self._prices[-1]):
             self._prices.append(price)
         if len(self._prices) < 2:
             return ""
-        low, high = min(self._prices), max(self._prices)
-        return "".join(SPARKS[(price - low) * (len(SPARKS) - 1) // (high - low)] for price in self._prices)
+        low, high = min(map(float, self._prices)), max(map(float, self._prices))
+        steps = (len(SPARKS) - 1) / (high - low or 1.0)
+        return "".join(SPARKS[int((float(price) - low) * steps)] for price in self._prices)
+
+    def _one_price(self) -> Number | None:
+        """The last trade's, or else between bid and ask."""
+        if self._newest is None:
+            return None
+        view = self._view(self._newest) if self._is_book else None
+        if view is not None:
+            return _middle(view.bids[0][0], view.asks[0][0]) if view.bids and view.asks else None
+        price = self._price(self._newest) or Price("")
+        if price.last is not None:
+            return price.last
+        return None if price.bid is None or price.ask is None else _middle(price.bid, price.ask)
 
 
-class Book:
-    """Quantities by price."""
-
-    def __init__(self, bids: Levels, asks: Levels) -> None:
-        self._bids = {level.price: level.quantity for level in bids}
-        self._asks = {level.price: level.quantity for level in asks}
-
-    def change(self, bids: Levels, asks: Levels) -> None:
-        for side, levels in ((self._bids, bids), (self._asks, asks)):
-            for level in levels:
-                side[level.price] = side.get(level.price, 0) + level.quantity
-                if side[level.price] <= 0:
-                    del side[level.price]
-
-    def middle(self) -> int | None:
-        return (max(self._bids) + min(self._asks)) // 2 if self._bids and self._asks else None
-
-    def words(self) -> str:
-        bid = max(self._bids) if self._bids else None
-        ask = min(self._asks) if self._asks else None
-        parts = [
-            f"{side} {price:,} × {amount(levels[price])}"
-            for side, price, levels in (("bid", bid, self._bids), ("ask", ask, self._asks))
-            if price is not None
-        ]
-        return " · ".join(parts) or "the book is empty"
+def _middle(bid: Number, ask: Number) -> Number:
+    return (float(bid) + float(ask)) / 2
 
 
-def event_words(event: Any) -> str:
-    """One event, in a few words."""
-    match event:
-        case o2.Trade():
-            done = "bought" if event.side == "sell" else "sold"  # the event's side is the maker's
-            return f"{amount(event.quantity)} {done} at {event.price:,}"
-        case o2.Order():
-            done = f"{amount(event.quantity_fill)} of {amount(event.quantity)}"
-            return f"{event.side} {done} at {event.price:,}, {event.state}"
-        case o2.Balance():
-            free, locked = amount(event.total_unlocked), amount(event.total_locked)
-            return f"{short(event.asset)}: {free} free, {locked} locked"
-        case o2.Nonce():
-            return f"{event.nonce:,}"
+def book_words(view: BookView | None) -> str:
+    if view is None:
+        return "waiting for the whole book"
+    sides = (("bid", view.best_bid), ("ask", view.best_ask))
+    return " · ".join(at(*level, f"{side} ") for side, level in sides if level) or "the book is empty"
+
+
+def field_words(event: Any) -> str:
+    """Of an event for which nobody has words: as it is."""
     words = repr(event)
     return words if len(words) <= WORDS else words[: WORDS - 1] + "…"
 
@@ -260,14 +254,6 @@ def lifecycle_words(marker: Lifecycle) -> str:
 
 def keys_words(keys: tuple[str, ...]) -> str:
     return f"({len(keys)} keys)" if len(keys) > 1 else "".join(map(short, keys))
-
-
-def amount(number: int) -> str:
-    """Three digits or so: 80M, 5.54T."""
-    value, units = float(number), ["", "k", "M", "B", "T"]
-    while abs(value) >= 999.5 and len(units) > 1:
-        value, units = value / 1000, units[1:]
-    return (f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}") + units[0]
 
 
 def clock(at_ns: int) -> str:

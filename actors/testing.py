@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.simulators import SimulatedO2
+from actors.simulators import SimulatedAlpaca, SimulatedO2, SimulatedTplus
 
 
 @pytest.fixture
@@ -14,3 +14,17 @@ def simulated_o2() -> Iterator[SimulatedO2]:
     """O2 on loopback, in which nothing moves by itself: what a test makes it say is all there is."""
     with SimulatedO2(rate=0) as o2:
         yield o2
+
+
+@pytest.fixture
+def simulated_alpaca() -> Iterator[SimulatedAlpaca]:
+    """Alpaca on loopback, in which nothing moves by itself: what a test makes it say is all there is."""
+    with SimulatedAlpaca(rate=0) as alpaca:
+        yield alpaca
+
+
+@pytest.fixture
+def simulated_tplus() -> Iterator[SimulatedTplus]:
+    """tplus on loopback, in which nothing moves by itself: what a test makes it say is all there is."""
+    with SimulatedTplus(rate=0) as tplus:
+        yield tplus

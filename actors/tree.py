@@ -10,11 +10,15 @@ from msgspec import Struct
 
 from actors.actor import Actor, Address, DeadLetters, Inbox, Mailbox
 from actors.connection import Gauges
+from actors.door import Vault
 from actors.events import Topic
 from actors.heartbeat import Watch
 from actors.messages import ChildExited, Reason
+from actors.metrics import LineMetrics, Metrics
 from actors.quarantine import Quarantine
+from actors.rules.exchange import Bucket
 from actors.rules.journal import Journal
+from actors.rules.latest import Newest
 from actors.rules.ledger import Ledger
 from actors.rules.liveness import Recent
 from actors.rules.restarts import RestartPolicy, Restarts
@@ -25,13 +29,14 @@ from actors.wire.connect import Dial, Hangup
 from actors.wire.timers import Timer
 
 COUNTED = ("bytes", "frames", "decoded", "unrouted", "duplicates", "quarantined")
-WORKERS = ("registry", "dispatcher", "heartbeat")  # in the order of their start
+WORKERS = ("registry", "dispatcher", "heartbeat", "fetcher")  # in the order of their start
 
 
 class FeedSpec(Struct, frozen=True, kw_only=True):
     """One feed as it is wanted; seconds and bytes."""
 
     venue: Venue
+    vault: Vault
     dial: Dial = Dial()
     restart: RestartPolicy = RestartPolicy()
     pacing: Pacing | None = None  # None: the venue's own
@@ -76,6 +81,8 @@ class Books:
         self.routes = Routes()
         self.seen: dict[Topic, float] = {}  # topic: monotonic seconds of its last event
         self.watches: dict[str, Watch] = {}
+        self.newest = Newest()
+        self.buckets: dict[str, Bucket] = {}  # by feed: how often its venue may be asked for prices
         self.jail = Quarantine()
 
     def lend_ledger(self, epochs: dict[str, int]) -> Ledger:
@@ -114,8 +121,9 @@ class Child:
 class LineRecord:
     """One line: what it is, and where it stands."""
 
-    def __init__(self, name: str, feed: str, spec: FeedSpec, chance: random.Random) -> None:
+    def __init__(self, name: str, feed: str, spec: FeedSpec, chance: random.Random, metrics: Metrics) -> None:
         self.name, self.feed, self.spec = name, feed, spec
+        self.metrics = LineMetrics(metrics, feed, name)
         self.restarts = Restarts(spec.restart, chance)
         self.state: LineState = "stopped"
         self.epoch = 0

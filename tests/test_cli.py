@@ -260,7 +260,7 @@ def test_a_sample_is_of_the_topics_that_the_config_wants(
 
 
 def test_sim_refuses_what_it_cannot_play(linewarden: Invoke) -> None:
-    assert "there is o2" in linewarden("sim", "xyz").stderr
+    assert "there is alpaca, o2, tplus" in linewarden("sim", "xyz").stderr
     odd = linewarden("sim", "o2", "--fault", "drp")
     assert odd.exit_code == 2
     assert "did you mean 'drop'?" in odd.stderr

@@ -13,8 +13,8 @@ import actors
 HOUSE = Path(actors.__file__).parent
 LIBRARIES_OF_THE_WORLD = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
 WORDS = {"actors.messages", "actors.events", "actors.errors", "actors.secret"}
-ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "actor")
-THEIRS = ("children", "tree", "census", "stream")  # what they share
+ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "fetcher", "actor")
+THEIRS = ("children", "tree", "census", "stream", "door", "latest", "book", "metrics")  # what they share
 UPSTAIRS = {"actors.venues", "actors.settings", "actors.runtime", "actors.cli", "actors.service"}
 
 
@@ -69,7 +69,7 @@ def test_actors_are_handed_what_is_upstairs(path: Path) -> None:
     assert [name for name in imports(path) if within(name, UPSTAIRS)] == []
 
 
-@pytest.mark.parametrize("path", files("simulators/*.py"), ids=ids)
+@pytest.mark.parametrize("path", files("simulators/**/*.py"), ids=ids)
 def test_simulators_are_the_other_end_and_share_no_rules(path: Path) -> None:
     allowed = {"actors.errors", "actors.simulators"}
     assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []

@@ -210,7 +210,13 @@ def test_a_forked_child_is_told_so_and_can_start_its_own() -> None:
         import warnings
         warnings.simplefilter("ignore", DeprecationWarning)  # of a fork among threads, since 3.12
         if os.fork() == 0:
-            for call in (runtime.status, trades.get, lambda: runtime.subscribe("o2", "trades", "0x1")):
+            calls = (
+                runtime.status,
+                trades.get,
+                lambda: runtime.subscribe("o2", "trades", "0x1"),
+                lambda: runtime.latest("o2", "0x1"),
+            )
+            for call in calls:
                 try:
                     call()
                 except actors.ForkError as error:
@@ -225,7 +231,7 @@ def test_a_forked_child_is_told_so_and_can_start_its_own() -> None:
     ) as process:
         told, errors = process.communicate(timeout=40)
     assert (process.returncode, errors) == (0, "")
-    assert told == "ForkError: True\n" * 3 + "its own\n"
+    assert told == "ForkError: True\n" * 4 + "its own\n"
 
 
 def test_a_handler_that_raises_is_counted_and_goes_on(

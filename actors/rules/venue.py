@@ -168,6 +168,10 @@ class Venue(ABC):
                 placed[line].append(topic)
         return placed
 
+    def words(self, event: Any) -> str:
+        """One event in a few words for people; empty: its price, book or fields speak for it."""
+        return ""
+
     # ── what its events say, for `runtime.latest` and `runtime.book` ──
 
     def price(self, event: Any) -> Price | None:

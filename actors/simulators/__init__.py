@@ -7,13 +7,29 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from actors.errors import ConfigError
+from actors.simulators.alpaca import SimulatedAlpaca
 from actors.simulators.faults import Fault, nearest, read
 from actors.simulators.o2 import SimulatedO2
 from actors.simulators.server import Simulator
+from actors.simulators.tplus import SimulatedTplus
 
-__all__ = ["SIMULATORS", "Fault", "SimulatedO2", "Simulator", "embed", "from_url", "start"]
+__all__ = [
+    "SIMULATORS",
+    "Fault",
+    "SimulatedAlpaca",
+    "SimulatedO2",
+    "SimulatedTplus",
+    "Simulator",
+    "embed",
+    "from_url",
+    "start",
+]
 
-SIMULATORS: Mapping[str, type[Simulator]] = {"o2": SimulatedO2}
+SIMULATORS: Mapping[str, type[Simulator]] = {
+    "alpaca": SimulatedAlpaca,
+    "o2": SimulatedO2,
+    "tplus": SimulatedTplus,
+}
 
 
 def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) -> Simulator:

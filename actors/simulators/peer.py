@@ -24,7 +24,7 @@ from websockets.http11 import Request as Upgrade
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-_TEXT, _BINARY = 1, 2
+_TEXT, _BINARY, _PING = 1, 2, 9
 _HEAD_LIMIT = 65_536  # bytes of an HTTP request's head
 _FAREWELL = 1.0  # seconds a client has to answer a close frame
 # SO_LINGER: close() sends RST, as a process that was killed would.
@@ -63,6 +63,12 @@ class Reply(Struct, frozen=True):
         return f"HTTP/1.1 {self.status} {phrase}\r\n{head}\r\n".encode() + self.body
 
 
+class Later(Struct, frozen=True):
+    """An answer that is still to come: `promise` is handed what takes it, under the lock."""
+
+    promise: Callable[[Callable[[Reply], None]], None]
+
+
 def text_frame(payload: bytes) -> bytes:
     """A whole text message in one frame, once for all who get it."""
     return _frame(_TEXT, payload)
@@ -90,11 +96,12 @@ class Host(Protocol):
     def watch(self, sock: socket.socket, events: int, call: Callable[[int], None]) -> None: ...
     def unwatch(self, sock: socket.socket) -> None: ...
     def call_later(self, seconds: float, call: Callable[[], None]) -> None: ...
-    def serve(self, request: Request) -> Reply: ...
+    def serve(self, request: Request) -> Reply | Later: ...
     def refusal(self, request: Request) -> Reply | None: ...
     def join(self, peer: Peer) -> None: ...
     def hear(self, peer: Peer, payload: bytes, binary: bool) -> None: ...
     def pinged(self, peer: Peer) -> None: ...
+    def ponged(self, peer: Peer) -> None: ...
     def count(self) -> None: ...
     def announce(self) -> None: ...
     def left(self, peer: Peer) -> None: ...
@@ -115,6 +122,7 @@ class Peer:
         self._upgraded = False
         self._over = False  # says no more: closing, or closed
         self._gone = False  # the socket is closed
+        self._promised = False  # an answer to a page is still to come
         self._hang_up = False  # shut the writing side once the rest is out
         self._rest = bytearray()  # what the socket did not take
         self._parts: list[bytes] = []
@@ -125,6 +133,11 @@ class Peer:
     def open(self) -> bool:
         """Whether this is a WebSocket on which something can be said."""
         return self._upgraded and not self._over
+
+    @property
+    def parted(self) -> bool:
+        """Whether either side said goodbye: a connection that breaks off ends without."""
+        return self._protocol.close_rcvd is not None or self._protocol.close_sent is not None
 
     @property
     def backlog(self) -> int:
@@ -142,6 +155,11 @@ class Peer:
             return
         self._write(frame)
         self._server.count()
+
+    def ping(self) -> None:
+        """Asks whether the client is still there."""
+        if not (self._over or self.deaf):
+            self._write(_frame(_PING, b""))
 
     def close(self, code: int, reason: str = "") -> None:
         """Starts the closing handshake. Raises ValueError where `code` may not be sent."""
@@ -208,8 +226,10 @@ class Peer:
             self._leave()
 
     def _hear_frame(self, frame: Frame) -> None:
-        if frame.opcode in (Opcode.PING, Opcode.PONG):
+        if frame.opcode is Opcode.PING:
             self._server.pinged(self)
+        elif frame.opcode is Opcode.PONG:
+            self._server.ponged(self)
         elif frame.opcode is not Opcode.CLOSE:
             if frame.opcode is not Opcode.CONT:
                 self._opcode, self._parts = frame.opcode, []
@@ -281,7 +301,7 @@ class Peer:
 
     def _converse(self) -> None:
         """Answers the requests that are complete, up to one that becomes a WebSocket."""
-        while not (self._gone or self._upgraded or self._over):
+        while not (self._gone or self._upgraded or self._over or self._promised):
             head, end, rest = self._head.partition(b"\r\n\r\n")
             if not end:
                 if len(head) > _HEAD_LIMIT:
@@ -300,7 +320,21 @@ class Peer:
             if request.headers.get("upgrade", "").lower() == "websocket":
                 self._upgrade(request, head + end)
             else:
-                self._reply(self._server.serve(request), keep_alive)
+                self._serve(request, keep_alive)
+
+    def _serve(self, request: Request, keep_alive: bool) -> None:
+        answer = self._server.serve(request)
+        if isinstance(answer, Reply):
+            self._reply(answer, keep_alive)
+            return
+
+        def take(reply: Reply) -> None:
+            self._promised = False
+            self._reply(reply, keep_alive)
+            self._converse()  # with what was asked meanwhile
+
+        self._promised = True
+        answer.promise(take)
 
     def _reply(self, reply: Reply, keep_alive: bool) -> None:
         self._write(reply.serialize(keep_alive))

@@ -26,7 +26,7 @@ from websockets.frames import Close
 
 from actors.errors import Timeout
 from actors.simulators.faults import Fault, fault, parse
-from actors.simulators.peer import Peer, Reply, Request, binary_frame, text_frame
+from actors.simulators.peer import Later, Peer, Reply, Request, binary_frame, text_frame
 
 Message = str | bytes
 Garbage = Literal["json", "utf8", "binary", "opcode", "nesting", "length"]
@@ -93,6 +93,7 @@ class Simulator:
         self.lives = 0  # how many upgrades were ever accepted
         self.sent = 0  # messages
         self.pings = 0  # protocol pings heard
+        self.pongs = 0  # and the answers to ours
         self.requests: list[Request] = []  # plain HTTP, and upgrades
         self._seed = seed
         self._inactivity = inactivity
@@ -430,11 +431,19 @@ class Simulator:
         self.requests.append(request)
         if self._refusals:
             return self._refusals.pop(0)
-        if request.path != self.path:
+        if not self.serves(request.path):
             return Reply(404, b'{"error":"not found"}')
+        return self.objection(request)
+
+    def objection(self, request: Request) -> Reply | None:
+        """What the venue has against an upgrade at a path that it serves: a missing token, say."""
         return None
 
-    def answer(self, request: Request) -> Reply:
+    def serves(self, path: str) -> bool:
+        """Whether there is a WebSocket at this path."""
+        return path == self.path
+
+    def answer(self, request: Request) -> Reply | Later:
         """The answer to a plain HTTP request."""
         return Reply(404, b'{"error":"not found"}')
 
@@ -537,7 +546,13 @@ class Simulator:
             peer.heard_at = time.monotonic()
         self._changed.notify_all()
 
-    def serve(self, request: Request) -> Reply:
+    def ponged(self, peer: Peer) -> None:
+        self.pongs += 1
+        if self._pings_count:
+            peer.heard_at = time.monotonic()
+        self._changed.notify_all()
+
+    def serve(self, request: Request) -> Reply | Later:
         self.requests.append(request)
         self._changed.notify_all()
         return self.answer(request)

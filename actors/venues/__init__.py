@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.rules.venue import Venue
+from actors.venues.alpaca import Alpaca
 from actors.venues.o2 import O2
+from actors.venues.tplus import Tplus
 
-VENUES: Mapping[str, type[Venue]] = {"o2": O2}
+VENUES: Mapping[str, type[Venue]] = {"alpaca": Alpaca, "o2": O2, "tplus": Tplus}

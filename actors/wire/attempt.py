@@ -88,11 +88,12 @@ class Attempt:
 
     def hold(self, sock: socket.socket) -> None:
         """Own this socket, which the hangup may shut, and close the last one."""
-        self._close()
+        self.close()
         self._sock = sock
         self._hangup.hold(sock)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close what it owns; an attempt that failed does so by itself."""
         if self._sock is not None:
             self._hangup.let_go(self._sock)
             self._sock.close()
@@ -105,7 +106,7 @@ class Attempt:
     ) -> None:
         if error is None:
             return
-        self._close()
+        self.close()
         if isinstance(error, OSError):
             error = ConnectFailed(self.explain(error))
         if isinstance(error, ConnectFailed):

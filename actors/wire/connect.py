@@ -22,10 +22,10 @@ from actors.messages import Endpoint
 from actors.wire import tcp, tls
 from actors.wire.attempt import Attempt, ConnectFailed, Hangup
 from actors.wire.proxies import choose_proxy, tunnel
-from actors.wire.request import parse_endpoint
+from actors.wire.request import Request, parse_endpoint
 from actors.wire.upgrade import upgrade
 
-__all__ = ["ConnectFailed", "Dial", "Hangup", "open_socket"]
+__all__ = ["ConnectFailed", "Dial", "Hangup", "open_socket", "reach"]
 
 
 class Dial(Struct, frozen=True, kw_only=True):
@@ -61,15 +61,23 @@ def open_socket(endpoint: Endpoint, dial: Dial, hangup: Hangup) -> socket.socket
     """
     with Attempt(dial.connect_timeout, hangup) as attempt:
         request = parse_endpoint(endpoint)
-        target = request.target
-        attempt.peer = str(target)
-        # What is wrong with the settings is said before anybody is called.
-        proxy = choose_proxy(dial.proxy, request)
-        context = tls.trust(dial.ca_file, dial.insecure) if request.secure else None
-
-        sock = tunnel(attempt, proxy, target) if proxy else tcp.connect(attempt, target, str(target))
-        if context is not None:
-            sock = tls.wrap(attempt, sock, target.host, context)
+        sock = reach(attempt, request, dial)
         upgrade(attempt, sock, request)
         sock.setblocking(False)
         return sock
+
+
+def reach(attempt: Attempt, request: Request, dial: Dial) -> socket.socket:
+    """A connection to the request's target, on the feed's terms of proxy and TLS; the attempt owns it.
+
+    Raises:
+        ConnectFailed, OSError: the attempt makes one of them.
+    """
+    target = request.target
+    attempt.peer = str(target)
+    # What is wrong with the settings is said before anybody is called.
+    proxy = choose_proxy(dial.proxy, request)
+    context = tls.trust(dial.ca_file, dial.insecure) if request.secure else None
+
+    sock = tunnel(attempt, proxy, target) if proxy else tcp.connect(attempt, target, str(target))
+    return sock if context is None else tls.wrap(attempt, sock, target.host, context)

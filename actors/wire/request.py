@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -16,8 +16,11 @@ from actors.wire.attempt import ConnectFailed
 
 UNSAFE_URL: Final = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 _UNSAFE_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _OURS = re.compile(r"sec-websocket-.*|upgrade|connection|content-length|transfer-encoding", re.I)
+
+WEBSOCKET: Final = {"ws": 80, "wss": 443}  # a scheme and its usual port; at 443 it is TLS
+HTTP: Final = {"http": 80, "https": 443}
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -56,21 +59,21 @@ class Request(Struct, frozen=True):
             yield from value.split()
 
 
-def parse_endpoint(endpoint: Endpoint) -> Request:
+def parse_endpoint(endpoint: Endpoint, schemes: Mapping[str, int] = WEBSOCKET) -> Request:
     """Raises ConnectFailed with Fatal for what cannot be asked for, or must not be."""
     if UNSAFE_URL.search(endpoint.url):
         raise ConnectFailed(Fatal("the URL contains a line break or another blank", "header", "Correct url."))
     if flaw := flaw_in_headers(endpoint):
         raise ConnectFailed(Fatal(flaw, "header", "Correct the headers of this line."))
     try:
-        return parse_url(endpoint)
+        return parse_url(endpoint, schemes)
     except ValueError:  # UnicodeError too, for host names
-        text = "the URL of this line is not a ws:// or wss:// URL"
+        text = f"the URL of this line is not a {' or '.join(f'{scheme}://' for scheme in schemes)} URL"
         raise ConnectFailed(Fatal(text, "url", "Correct url.")) from None
 
 
 def flaw_in_headers(endpoint: Endpoint) -> str:
-    if not all(map(_TOKEN.fullmatch, (*dict(endpoint.headers), *endpoint.subprotocols))):
+    if not all(map(TOKEN.fullmatch, (*dict(endpoint.headers), *endpoint.subprotocols))):
         return "a header or subprotocol has a name that HTTP does not allow"
     for name, value in endpoint.headers:
         if _UNSAFE_VALUE.search(value):
@@ -80,13 +83,13 @@ def flaw_in_headers(endpoint: Endpoint) -> str:
     return ""
 
 
-def parse_url(endpoint: Endpoint) -> Request:
+def parse_url(endpoint: Endpoint, schemes: Mapping[str, int]) -> Request:
     """Raises ValueError."""
     url = urlsplit(endpoint.url)
-    if url.scheme not in ("ws", "wss") or not url.hostname:
+    if url.scheme not in schemes or not url.hostname:
         raise ValueError("scheme or host")
-    secure = url.scheme == "wss"
-    usual = 443 if secure else 80
+    usual = schemes[url.scheme]
+    secure = usual == 443
     target = Target(ascii_host(url.hostname), url.port or usual)
     named = {name.lower(): value for name, value in endpoint.headers}
     authority = bracketed(target.host) if target.port == usual else str(target)

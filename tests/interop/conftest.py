@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
+HERE = Path(__file__).parent
 _UNREACHABLE = ("NewConnectionError", "ConnectTimeout", "name resolution", "ProxyError", "Max retries")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by it
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is here: `make interop` runs it, and `make test` does not."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.interop)
+            item.add_marker(pytest.mark.timeout(300))  # the first run makes a virtualenv
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +30,7 @@ def sdk_python() -> Callable[[str], Path]:
 
     The virtualenvs are in $LINEWARDEN_INTEROP, or in .venv-interop beside pyproject.toml.
     """
-    root = Path(os.environ.get("LINEWARDEN_INTEROP") or Path(__file__).parents[2] / ".venv-interop")
+    root = Path(os.environ.get("LINEWARDEN_INTEROP") or HERE.parents[1] / ".venv-interop")
 
     def make(requirement: str) -> Path:
         home = root / requirement.partition("==")[0]
@@ -46,6 +56,8 @@ def sdk_python() -> Callable[[str], Path]:
         if done.returncode:
             if any(word in done.stderr for word in _UNREACHABLE):
                 pytest.skip(f"{requirement}: the package index cannot be reached")
+            if f" {requirement.partition('==')[2]} Requires-Python" in done.stderr:  # ignored, says pip
+                pytest.skip(f"{requirement} is not for Python {sys.version_info[0]}.{sys.version_info[1]}")
             pytest.fail(f"{requirement} does not install:\n{done.stderr}")
         stamp.write_text(wanted)
         return python

@@ -2,74 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import queue
-import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from actors.simulators import SimulatedO2
-
-pytestmark = pytest.mark.timeout(300)  # the first run makes a virtualenv
+from tests.interop.program import Program
 
 ALICE = "0x" + "a1" * 32
 SLOTS = ("orders", "balances", "nonce")
-
-
-class Program:
-    """The SDK's program in its own process, and what it told."""
-
-    def __init__(self, python: Path, *arguments: str) -> None:
-        script = Path(__file__).with_name("o2_sdk_client.py")
-        self.told: dict[str, queue.Queue[dict[str, Any]]] = {}
-        self._lock = threading.Lock()
-        self._process = subprocess.Popen(
-            [python, "-I", script, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "NO_PROXY": "127.0.0.1"},
-        )
-        self._readers = [
-            threading.Thread(target=each, daemon=True) for each in (self._read, self._read_errors)
-        ]
-        self._errors: list[str] = []
-        for reader in self._readers:
-            reader.start()
-
-    def hear(self, stream: str) -> dict[str, Any]:
-        try:
-            return self._queue(stream).get(timeout=20)
-        except queue.Empty:
-            pytest.fail(f"nothing came on {stream!r}; the program said: {''.join(self._errors)}")
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        for reader in self._readers:
-            reader.join()
-        for pipe in (self._process.stdout, self._process.stderr):
-            assert pipe is not None
-            pipe.close()
-
-    def _queue(self, stream: str) -> queue.Queue[dict[str, Any]]:
-        with self._lock:
-            return self.told.setdefault(stream, queue.Queue())
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            told = json.loads(line)
-            self._queue(told["stream"]).put(told)
-
-    def _read_errors(self) -> None:
-        assert self._process.stderr is not None
-        self._errors.extend(self._process.stderr)
 
 
 @pytest.fixture
@@ -80,7 +22,7 @@ def o2() -> Iterator[SimulatedO2]:
 
 @pytest.fixture
 def program(o2: SimulatedO2, sdk_python: Callable[[str], Path]) -> Iterator[Program]:
-    each = Program(sdk_python("o2-sdk==0.5.0"), o2.url, o2.http_url, o2.markets[0], ALICE)
+    each = Program(sdk_python("o2-sdk==0.5.0"), "o2_sdk_client.py", o2.url, o2.http_url, o2.markets[0], ALICE)
     try:
         yield each
     finally:

@@ -85,7 +85,7 @@ def test_a_url_starts_one() -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("sim://o3", ["no simulator 'o3'", "there is o2"]),
+        ("sim://o3", ["no simulator 'o3'", "there is ", "o2"]),
         ("sim://o2?rte=5", ["no 'rte'", "'rate'"]),
         ("sim://o2?rate=fast", ["rate takes a number, not 'fast'"]),
         ("sim://o2?fault=dorp", ["no fault 'dorp'"]),
@@ -114,5 +114,5 @@ def test_start_by_name() -> None:
         assert o2.running
     finally:
         o2.stop()
-    with pytest.raises(ConfigError, match="no simulator '02'; there is o2"):
+    with pytest.raises(ConfigError, match="no simulator '02'; there is .*o2"):
         start("02")

@@ -14,6 +14,7 @@ import actors
 from actors import Closed, Gap, Runtime, RuntimeStopped, StreamClosed
 from actors.connection import Connection
 from actors.dispatcher import Dispatcher
+from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat
 from actors.registry import Registry
 from actors.simulators import SimulatedO2
@@ -21,7 +22,7 @@ from actors.status import Status
 from actors.supervisor import Supervisor
 from tests.desk import desk_on, line_of, until
 
-MORTALS = (Registry, Dispatcher, Heartbeat, Connection)
+MORTALS = (Registry, Dispatcher, Heartbeat, Fetcher, Connection)
 POISON = ProxyCall(attr_path=("nothing_of_that_name",), args=(), kwargs={})
 
 
@@ -148,7 +149,7 @@ def test_actors_stopped_by_a_stranger_come_back(desk: Runtime, o2: SimulatedO2, 
     for kind in MORTALS:
         (reference,) = pykka.ActorRegistry.get_by_class(kind)
         reference.stop(timeout=5)
-    until(desk, lambda status: len(status.actors) == 4)
+    until(desk, lambda status: len(status.actors) == 5)
     until(desk, lambda status: status.lines()["o2"].epoch == 2)
     desk.wait_live(timeout=10)
     o2.trade(market, trade_id="5")
@@ -157,7 +158,7 @@ def test_actors_stopped_by_a_stranger_come_back(desk: Runtime, o2: SimulatedO2, 
 
 def test_nobody_is_left_behind(o2: SimulatedO2, baseline: Any) -> None:
     with desk_on(o2):
-        assert len(pykka.ActorRegistry.get_all()) == 5
+        assert len(pykka.ActorRegistry.get_all()) == 6
     assert not pykka.ActorRegistry.get_all()
     baseline.check()
     assert actors.start is not None

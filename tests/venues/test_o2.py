@@ -10,6 +10,7 @@ import pytest
 
 from actors.errors import LinewardenError
 from actors.events import Topic
+from actors.rules.venue import Price
 from actors.venues import VENUES, o2
 from actors.venues.channel import ChannelOf
 
@@ -139,3 +140,29 @@ def test_what_a_user_computes_with() -> None:
     assert (balance.available, balance.total) == (990, 1000)
     order = o2.Order("0x1", "0xaa", "0xbb", "open", "buy", "Spot", 10, 4, 2, 2)
     assert order.remaining == 6
+
+
+# ── what events say of prices ───────────────────────────────────────────────────────────────────
+
+
+def test_a_trade_tells_the_last_price_at_its_own_time() -> None:
+    trade = o2.Trade("0xaa", "1", "buy", 7, 5, timestamp_ms=1_790_000_001_222, seen_ns=9)
+    assert VENUE.price(trade) == Price("0xaa", last=7, last_size=5, traded_ns=1_790_000_001_222_000_000)
+    seen = VENUE.price(msgspec.structs.replace(trade, timestamp_ms=None))
+    assert seen is not None
+    assert seen.traded_ns == 9
+
+
+def test_a_picture_of_the_book_tells_its_best_levels() -> None:
+    bids, asks = (o2.Level(8, 1), o2.Level(9, 2)), (o2.Level(12, 3), o2.Level(11, 4))
+    view = o2.DepthView("0xaa", bids, asks, precision=10, seen_ns=5)
+    assert VENUE.price(view) == Price("0xaa", bid=9, bid_size=2, ask=11, ask_size=4, quoted_ns=5, quotes=True)
+    empty = VENUE.price(o2.DepthView("0xaa", (), asks, precision=10))
+    assert empty == Price("0xaa", ask=11, ask_size=4, quotes=True)
+
+
+def test_a_book_whose_levels_are_rounded_or_may_be_tells_no_price() -> None:
+    levels = (o2.Level(900, 1),)
+    assert VENUE.price(o2.DepthView("0xaa", levels, levels, precision=100)) is None
+    assert VENUE.price(o2.DepthView("0xaa", levels, levels)) is None
+    assert VENUE.price(o2.DepthChange("0xaa", levels, ())) is None

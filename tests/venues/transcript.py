@@ -3,8 +3,11 @@
     # a title: a new session
     * subscribe depth/0xaa          we ask of the session; also unsubscribe, resync, ping, wait SECONDS
     < {"action": ...}               the venue said it
-    > {"action": ...}               we say it
+    <b {"action": ...}              the same in a binary frame; <m in msgpack
+    > {"action": ...}               we say it, whether in JSON or in msgpack
     = confirmed depth/0xaa          any other effect
+
+    * opened                        before anything else: the WebSocket is up; else it is so already
 
 What follows a `*` or `<` is all that comes of it, in order. A line that ends with … may go on.
 """
@@ -19,8 +22,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from actors.events import Topic
+from actors.errors import LinewardenError
+from actors.events import Options, Topic
 from actors.rules.session import (
+    BINARY,
     TEXT,
     Announce,
     Answered,
@@ -59,14 +64,15 @@ class Player:
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
-        self._defaults = {name: venue.topic(name, "0x1", {}).options for name in venue.channels}
+        self._defaults = {name: _default_options(venue, name) for name in venue.channels}
 
     def play(self, transcript: Transcript) -> None:
         """Compares each answer of a new session with the one that is written."""
         session = self._venue.session(self._venue.feed)
-        session.opened(0.0)
         now = 0.0
         lines = list(transcript.lines)
+        if lines[0] != "* opened":
+            session.opened(now)
         while lines:
             line = lines.pop(0)
             wanted: list[str] = []
@@ -88,8 +94,15 @@ class Player:
         mark, _, text = line.partition(" ")
         if mark == "<":
             return session.received([(TEXT, text.encode())], now)
+        if mark == "<b":
+            return session.received([(BINARY, text.encode())], now)
+        if mark == "<m":
+            packed = msgspec.msgpack.encode(msgspec.json.decode(text))
+            return session.received([(BINARY, packed)], now)
         assert mark == "*", line
         verb, *words = shlex.split(text)
+        if verb == "opened":
+            return session.opened(now)
         if verb == "ping":
             return session.ping(now)
         ask = {"subscribe": session.subscribe, "unsubscribe": session.unsubscribe, "resync": session.resync}
@@ -98,7 +111,7 @@ class Player:
     def show(self, effect: Effect) -> Iterator[str]:
         match effect:
             case Send(payload=payload):
-                yield f"> {payload!s}"
+                yield f"> {payload if isinstance(payload, str) else _as_json(payload)}"
             case Deliver(pairs=pairs):
                 yield from (f"= {self._names([topic])} {told(event)}" for topic, event in pairs)
             case Confirm(topics=topics, assumed=assumed):
@@ -131,6 +144,18 @@ class Player:
         return str(topic).partition("/")[2]
 
 
+def _as_json(packed: bytes) -> str:
+    return msgspec.json.encode(msgspec.msgpack.decode(packed)).decode()
+
+
+def _default_options(venue: Venue, channel: str) -> Options:
+    """What a topic has of which no option is said; none, where it takes no such key."""
+    try:
+        return venue.topic(channel, "0x1", {}).options
+    except LinewardenError:
+        return ()
+
+
 def matched(told: list[str], wanted: list[str]) -> list[str]:
     """What was told, with the lines that the transcript cuts short cut short."""
     cuts = [want[:-1] if want.endswith("…") else None for want in wanted] + [None] * len(told)
@@ -147,7 +172,7 @@ def told(event: Any) -> str:
         value = getattr(event, field.name)
         if value == field.default:
             continue
-        if isinstance(value, tuple) and all(hasattr(level, "price") for level in value):
+        if isinstance(value, tuple) and all(hasattr(level, "quantity") for level in value):
             value = ",".join(f"{level.price}:{level.quantity}" for level in value) or "-"
         elif not isinstance(value, (str, int)):
             value = msgspec.json.encode(value).decode()

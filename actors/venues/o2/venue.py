@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from typing import ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from actors.errors import LinewardenError
 from actors.events import Option, Options, Topic
 from actors.messages import Endpoint
 from actors.rules.exchange import Token
 from actors.rules.session import Session
-from actors.rules.venue import Channel, Venue, VenueSettings
+from actors.rules.venue import BookUpdate, Channel, Price, Venue, VenueSettings
+from actors.rules.wording import amount, short
 from actors.venues.channel import ChannelOf
 from actors.venues.o2.messages import (
     Balance,
     DepthChange,
     DepthSnapshot,
     DepthView,
+    Level,
     Nonce,
     Order,
     Trade,
@@ -42,6 +44,7 @@ URLS: Mapping[Network, str] = {
 }
 
 PRECISIONS = tuple(str(10**level) for level in range(1, 10))
+FINEST = int(PRECISIONS[0])
 FREQUENCIES = ("100ms", "500ms", "1s", "3s")
 VALUES: Mapping[str, tuple[str, ...]] = {"precision": PRECISIONS, "frequency": FREQUENCIES}
 DEFAULTS: Mapping[str, str] = {"precision": "10", "frequency": "500ms"}
@@ -100,7 +103,9 @@ class O2(Venue):
     about: ClassVar[str] = "O2 Exchange (Fuel): books, trades, orders, balances"
     Settings: ClassVar[type[VenueSettings]] = O2Settings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
+    price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(DEPTH_VIEW)})
     ping_interval: ClassVar[float] = PING_INTERVAL
+    book_channel: ClassVar[str] = str(DEPTH)
     limits: ClassVar[Mapping[str, str]] = {
         "identities": f"{IDENTITIES} in one channel of a connection; more open another connection",
         "books": "one depth and one depth_view a market and connection; another precision opens another",
@@ -131,6 +136,51 @@ class O2(Venue):
             number += 1
             line = f"{self.feed}/{number}"
         return line
+
+    def words(self, event: object) -> str:
+        match event:
+            case Trade():
+                done = "bought" if event.side == "sell" else "sold"  # the event's side is the maker's
+                return f"{amount(event.quantity)} {done} at {event.price:,}"
+            case Order():
+                done = f"{amount(event.quantity_fill)} of {amount(event.quantity)}"
+                return f"{event.side} {done} at {event.price:,}, {event.state}"
+            case Balance():
+                free, locked = amount(event.total_unlocked), amount(event.total_locked)
+                return f"{short(event.asset)}: {free} free, {locked} locked"
+            case Nonce():
+                return f"{event.nonce:,}"
+        return ""
+
+    def book_update(self, event: DepthSnapshot | DepthChange) -> BookUpdate:
+        return BookUpdate(
+            [(level.price, level.quantity) for level in event.bids],
+            [(level.price, level.quantity) for level in event.asks],
+            whole=isinstance(event, DepthSnapshot),
+            relative=True,  # O2 sends amounts to add; a snapshot's are the first of them
+            at_ns=event.seen_ns,
+        )
+
+    def price(self, event: Any) -> Price | None:
+        """A trade's price, or the best levels of a picture of the book; exact, in on-chain units."""
+        match event:
+            case Trade():
+                at_ns = event.seen_ns if event.timestamp_ms is None else event.timestamp_ms * 1_000_000
+                last, size = event.price, event.quantity
+                return Price(event.market, last=last, last_size=size, traded_ns=at_ns)
+            case DepthView(precision=int(precision)) if precision <= FINEST:
+                bid = max(event.bids, key=_price, default=None)
+                ask = min(event.asks, key=_price, default=None)
+                return Price(
+                    event.market,
+                    bid=None if bid is None else bid.price,
+                    bid_size=None if bid is None else bid.quantity,
+                    ask=None if ask is None else ask.price,
+                    ask_size=None if ask is None else ask.quantity,
+                    quoted_ns=event.seen_ns,
+                    quotes=True,
+                )
+        return None  # the levels of a coarser picture are rounded: nobody bids just that
 
     def _identity(self, channel: Channel, key: str) -> str:
         kind, colon, id = key.strip().rpartition(":")
@@ -168,6 +218,10 @@ class O2(Venue):
                     f"not {value!r}{_nearest(value, VALUES[name])}."
                 )
         return tuple(sorted(chosen.items()))
+
+
+def _price(level: Level) -> int:
+    return level.price
 
 
 def _fits(topic: Topic, others: Collection[Topic]) -> bool:

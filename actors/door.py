@@ -1,0 +1,117 @@
+"""How a line gets in: its venue's endpoint, and the feed's token where the line has to show one.
+
+A login may be metered (tplus: 100 requests in half an hour for an address), so one token serves all
+lines of a feed for as long as it lives, whatever happens to their connections.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+from actors.messages import Fatal, HttpFailed, Reason, Retryable, Slow, Stopped
+from actors.rules.exchange import Bucket, Token
+from actors.rules.venue import Venue
+from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
+from actors.wire.fetch import converse
+from actors.wire.timers import Clock
+
+EARLY = 60.0  # seconds before its end from which a token is not shown any more
+TURNED_AWAY = ("http_401", "http_403")
+
+
+class Vault:
+    """A feed's token: one login for all who come at once. Any thread."""
+
+    def __init__(self, venue: Venue, dial: Dial, clock: Clock) -> None:
+        self._venue, self._dial, self._clock = venue, dial, clock
+        self._bucket = Bucket(venue.login_budget)
+        self._turn = threading.Lock()  # held while somebody logs in
+        self._kept: Token | None = None
+        self._failed: Reason | None = None  # what the last login came to, if to nothing
+        self._logins = 0
+
+    def token(self, refused: Token | None = None) -> tuple[Token, bool]:
+        """A token that is none of `refused`, and whether it was made just now. Waits for a login.
+
+        Raises:
+            ConnectFailed: there is none, and why.
+        """
+        seen = self._logins
+        with self._turn:
+            kept = self._kept
+            if kept is not None and kept != refused and not self._is_old(kept):
+                return kept, False
+            if self._failed is not None and self._logins != seen:  # of the login we waited for
+                raise ConnectFailed(self._failed)
+            return self._log_in(), True
+
+    def refuse(self, token: Token) -> None:
+        """The venue does not take it: nobody shows it again."""
+        with self._turn:
+            if self._kept == token:
+                self._kept = None
+
+    def _log_in(self) -> Token:
+        wait = self._bucket.take(self._clock.monotonic())
+        if wait:
+            text = f"too many logins in a row; the venue meters them, so the next one waits {wait:.0f} s"
+            raise ConnectFailed(Slow(text, "login_budget", wait))
+        self._kept = None
+        outcome = converse(self._venue.login(self._clock.wall_ns()), self._dial)
+        self._logins += 1
+        if isinstance(outcome, HttpFailed):
+            outcome = Retryable(f"the login failed: {outcome.text}", outcome.code)
+        if not isinstance(outcome, Token):
+            self._failed = outcome
+            raise ConnectFailed(outcome)
+        self._kept, self._failed = outcome, None
+        return outcome
+
+    def _is_old(self, token: Token) -> bool:
+        if token.expires_ns is None:
+            return False
+        return token.expires_ns - self._clock.wall_ns() < EARLY * 1e9
+
+
+class Door:
+    """One line's way in, in one of its lives."""
+
+    def __init__(self, venue: Venue, line: str, dial: Dial, hangup: Hangup, vault: Vault) -> None:
+        self.dial, self.hangup = dial, hangup
+        self._venue, self._line, self._vault = venue, line, vault
+        self._token: Token | None = None
+        self._is_new = False  # the token: a login made it for this very connection
+
+    def open(self) -> socket.socket:
+        """An upgraded socket. Blocks; a thread of its own calls it.
+
+        A token that the venue turns away at the door is replaced once, and shown once more.
+
+        Raises:
+            ConnectFailed: with the reason.
+        """
+        if not self._venue.needs_token(self._line):
+            return self._knock()
+        self._token, self._is_new = self._vault.token()
+        try:
+            return self._knock()
+        except ConnectFailed as failed:
+            if self._is_new or failed.reason.code not in TURNED_AWAY:
+                raise
+        self._token, _ = self._vault.token(refused=self._token)
+        self._is_new = True
+        return self._knock()
+
+    def token_refused(self, text: str) -> Reason:
+        """What it means that the venue, once inside, does not take the token."""
+        if self._token is None or self._is_new:
+            advice = f"Check the credentials of [feeds.{self._venue.feed}]."
+            return Fatal(text, "token_refused", advice)
+        self._vault.refuse(self._token)
+        return Retryable(f"{text}; the token was of an earlier login, a new one is made", "token_refused")
+
+    def _knock(self) -> socket.socket:
+        if self.hangup.pulled:
+            raise ConnectFailed(Stopped())
+        return open_socket(self._venue.endpoint(self._line, self._token), self.dial, self.hangup)

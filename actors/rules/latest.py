@@ -1,0 +1,309 @@
+"""The newest prices of each symbol: what is kept of every event, and what an answer is made of.
+
+An event is kept as it came, which costs the dispatcher an append; what it says of a price is asked of
+the venue when somebody wants to know.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+from actors.errors import LinewardenError
+from actors.events import Topic
+from actors.rules.venue import Number, Price, Venue
+
+LIMIT: Final = 4096  # symbols of one feed
+NEWEST: Final = 4  # events of one kind that are kept: venues do not always send them in order
+EVERY: Final = ("", "*")  # keys that are no symbol's: their events name it
+
+Source = Literal["stream", "rest"]
+Part = Literal["quote", "trade"]
+Kept = tuple[Any, float]  # an event, and the monotonic seconds of its receipt
+
+
+class Tried(Struct, frozen=True):
+    """Where a price was looked for and why what was there was not taken.
+
+    `age` is in seconds, the larger of both ages; None where nothing was there.
+    """
+
+    source: Source
+    part: Part | None  # None: the source as a whole
+    why: str
+    age: float | None = None
+
+
+class Latest(Struct, frozen=True, kw_only=True):
+    """The newest fresh price of a symbol: a quote, a trade, or both, from one source.
+
+    What is not known, or not fresh, is None; so is a side of the quote that the venue does not have,
+    and nothing is made up from the other one. Prices are as exact as the venue's events have them.
+
+    An age counts from our receipt, a venue age from the venue's own timestamp; seconds, None where that
+    is unknown. A venue's clock that is ahead of ours makes a venue age negative. `tried` tells what
+    was looked at besides and not taken.
+    """
+
+    feed: str
+    symbol: str
+    source: Source
+    bid: Number | None = None
+    bid_size: Number | None = None
+    ask: Number | None = None
+    ask_size: Number | None = None
+    last: Number | None = None
+    last_size: Number | None = None
+    quote_age: float | None = None
+    quote_venue_age: float | None = None
+    trade_age: float | None = None
+    trade_venue_age: float | None = None
+    tried: tuple[Tried, ...] = ()
+
+
+# ── what is kept ────────────────────────────────────────────────────────────────────────────────
+
+
+class Shelf(dict[type, "deque[Kept]"]):
+    """The newest events of one topic and symbol, by their type: no kind pushes out another.
+
+    shelf[type(event)].append((event, at))
+    """
+
+    def __missing__(self, kind: type) -> deque[Kept]:
+        events = self[kind] = deque(maxlen=NEWEST)
+        return events
+
+    def updated(self) -> float:
+        return max((events[-1][1] for events in self.values() if events), default=0.0)
+
+
+class Prices:
+    """The shelves of one feed's symbols; at most `limit`, those longest without an event go.
+
+    Written by one thread; any may read.
+    """
+
+    def __init__(self, venue: Venue, removed: Callable[[Topic], object], limit: int = LIMIT) -> None:
+        self.venue = venue
+        self._removed = removed  # told of each topic of which a shelf went
+        self._limit = limit
+        self._symbols: dict[str, dict[Topic, Shelf]] = {}
+
+    def are_of(self, venue: Venue) -> bool:
+        """Whether they come from where this venue's would."""
+        return type(venue) is type(self.venue) and venue.settings == self.venue.settings
+
+    def symbol(self, event: Any) -> str | None:
+        """Whose price this event tells, where it has no `symbol` of its own."""
+        try:
+            price = self.venue.price(event)
+        except Exception:  # nobody can say whose it is, so nobody will miss it
+            return None
+        return None if price is None else price.symbol
+
+    def shelf(self, topic: Topic, symbol: str) -> Shelf:
+        """Where the events of this topic and symbol lie."""
+        shelves = self._symbols.get(symbol)
+        if shelves is None:
+            self._make_room()
+            shelves = self._symbols[symbol] = {}
+        shelf = shelves.get(topic)
+        if shelf is None:
+            shelf = shelves[topic] = Shelf()
+        return shelf
+
+    def _make_room(self) -> None:
+        """An eighth at once: a look at all of them for each new symbol would be too dear."""
+        if len(self._symbols) < self._limit:
+            return
+
+        def updated(symbol: str) -> float:
+            return max(shelf.updated() for shelf in self._symbols[symbol].values())
+
+        for symbol in heapq.nsmallest(max(1, self._limit // 8), self._symbols, key=updated):
+            for topic in self._symbols.pop(symbol):
+                self._removed(topic)
+
+    def kept(self, symbol: str) -> Iterator[Kept]:
+        """All that is kept of a symbol, in no order. Any thread."""
+        for shelf in self._symbols.get(symbol, {}).copy().values():
+            for events in shelf.copy().values():
+                for place in range(-len(events), 0):  # an iterator would mind an append meanwhile
+                    yield events[place]
+
+    def __len__(self) -> int:
+        return len(self._symbols)
+
+
+class Room:
+    """One topic's place: the shelf of its symbol, or one for each symbol that its events name."""
+
+    def __init__(self, prices: Prices, topic: Topic) -> None:
+        self._prices, self._topic = prices, topic
+        self.shelf = None if topic.key in EVERY else prices.shelf(topic, topic.key)
+
+    def keep(self, event: Any, at: float) -> None:
+        """For a topic that is of no one symbol."""
+        symbol = getattr(event, "symbol", None) or self._prices.symbol(event)
+        if isinstance(symbol, str) and symbol:
+            self._prices.shelf(self._topic, symbol)[type(event)].append((event, at))
+
+
+class Newest(dict[Topic, Room | None]):
+    """The prices of all feeds, and by topic where its events go; None: they tell no prices.
+
+    It is the dispatcher's: lent to each keeper in turn, and written by its thread alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feeds: dict[str, Prices] = {}
+
+    def serve(self, venue: Venue) -> None:
+        """A life of this venue begins: what another one said under the same name is forgotten."""
+        prices = self.feeds.get(venue.feed)
+        if prices is not None and prices.are_of(venue):
+            return
+        self.feeds[venue.feed] = Prices(venue, self.forget)
+        for topic in [topic for topic in self if topic.feed == venue.feed]:
+            self.forget(topic)
+
+    def forget(self, topic: Topic) -> None:
+        """Nobody knows where its events go; what is kept of them stays."""
+        self.pop(topic, None)
+
+    def __missing__(self, topic: Topic) -> Room | None:
+        prices = self.feeds.get(topic.feed)
+        if prices is None or topic.channel not in prices.venue.price_channels:
+            room = None
+        else:
+            room = Room(prices, topic)
+        self[topic] = room
+        return room
+
+
+# ── what is answered ────────────────────────────────────────────────────────────────────────────
+
+
+class Found(Struct, frozen=True):
+    """One part of a price, from one event."""
+
+    price: Price
+    at: float  # monotonic seconds of its receipt
+    venue_ns: int | None
+
+    def ages(self, now: float, now_ns: int) -> tuple[float, float | None]:
+        """Seconds since receipt, and since the venue's time; None: it named none."""
+        venue_age = None if self.venue_ns is None else (now_ns - self.venue_ns) / 1e9
+        return max(0.0, now - self.at), venue_age
+
+    def age(self, now: float, now_ns: int) -> float:
+        """The larger of both."""
+        received, venue = self.ages(now, now_ns)
+        return received if venue is None else max(received, venue)
+
+    def older_than(self, other: Found) -> bool:
+        """By the venue's times where both have one, for events overtake each other; else by receipt."""
+        if self.venue_ns is not None and other.venue_ns is not None and self.venue_ns != other.venue_ns:
+            return self.venue_ns < other.venue_ns
+        return self.at <= other.at
+
+
+class Candidates:
+    """What one source has to say of a symbol: its newest quote and its newest trade."""
+
+    def __init__(self, source: Source) -> None:
+        self.source: Source = source
+        self.quote: Found | None = None
+        self.trade: Found | None = None
+        self.flaws: dict[str, None] = {}  # why events could not be read, each once
+
+    def read(self, kept: Iterable[Kept], venue: Venue) -> None:
+        """What these events say, in the venue's words; one that it cannot read is named and passed."""
+        for event, at in kept:
+            try:
+                price = venue.price(event)
+            except Exception as error:  # one odd event must not hide the others
+                self.flaws[f"a {type(event).__name__} could not be read ({type(error).__name__})"] = None
+            else:
+                if price is not None:
+                    self.add(price, at)
+
+    def add(self, price: Price, at: float) -> None:
+        if price.quotes or price.bid is not None or price.ask is not None:
+            self.quote = newer(self.quote, Found(price, at, price.quoted_ns))
+        if price.last is not None:
+            self.trade = newer(self.trade, Found(price, at, price.traded_ns))
+
+    def weigh(self, max_age: float, now: float, now_ns: int) -> tuple[dict[str, Any], list[Tried]]:
+        """The fields of a `Latest` that are fresh, and why others are not among them."""
+        fields: dict[str, Any] = {}
+        tried = [Tried(self.source, None, flaw) for flaw in self.flaws]
+        parts: tuple[tuple[Part, Found | None, Fields], ...] = (
+            ("quote", self.quote, sides),
+            ("trade", self.trade, last),
+        )
+        for part, found, tell in parts:
+            if found is None:
+                tried.append(Tried(self.source, part, "none"))
+                continue
+            age, told = found.age(now, now_ns), tell(found.price)
+            if told and age <= max_age:
+                fields |= told
+                fields[f"{part}_age"], fields[f"{part}_venue_age"] = found.ages(now, now_ns)
+            else:
+                tried.append(Tried(self.source, part, "too old" if told else "without a price", age))
+        return fields, tried
+
+
+Fields = Callable[[Price], dict[str, Any]]
+
+
+def newer(one: Found | None, other: Found) -> Found:
+    return other if one is None or one.older_than(other) else one
+
+
+def sides(price: Price) -> dict[str, Any]:
+    return one("bid", price.bid, price.bid_size) | one("ask", price.ask, price.ask_size)
+
+
+def last(price: Price) -> dict[str, Any]:
+    return one("last", price.last, price.last_size)
+
+
+def one(name: str, price: Number | None, size: Number | None) -> dict[str, Any]:
+    """A price with its size. Venues write 0 for a side that is not there; that is no price."""
+    if price is None or price == 0 or price != price:  # noqa: PLR0124 - NaN alone differs from itself
+        return {}
+    return {name: price, f"{name}_size": size}
+
+
+def in_words(tried: Iterable[Tried]) -> str:
+    """`stream: quote too old (31.2 s), trade none; rest: …`."""
+    by_source: dict[str, list[str]] = {}
+    for each in tried:
+        age = "" if each.age is None else f" ({each.age:.1f} s)"
+        part = "" if each.part is None else f"{each.part} "
+        by_source.setdefault(each.source, []).append(f"{part}{each.why}{age}")
+    return "; ".join(f"{source}: {', '.join(each)}" for source, each in by_source.items())
+
+
+def symbol_of(venue: Venue, key: str) -> str:
+    """The symbol that this key means, as the venue's topics have it.
+
+    Raises:
+        LinewardenError: it is not one symbol of this venue's, or no channel of it tells prices.
+    """
+    channels = [each for name, each in venue.channels.items() if name in venue.price_channels]
+    if not channels:
+        raise LinewardenError(f"{venue.feed}: venue {venue.name!r} has no channel that tells prices")
+    channel = next((each for each in channels if each.key), None)  # one without keys knows no spelling
+    symbol = venue.topic(channel.name, key, {}).key if channel else key.strip()
+    if symbol in EVERY:
+        raise LinewardenError(f"{venue.feed}: a price is of one symbol, not of {key!r}")
+    return symbol

@@ -1,0 +1,198 @@
+"""An account at Alpaca: its orders live, and each turn of their lives is a trade update.
+
+No socket and no clock: the time is told. Amounts are texts, as on the wire.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from actors.simulators.alpaca.codec import Stamp
+from actors.simulators.alpaca.endpoints import kind_of
+
+Update = dict[str, Any]  # the `data` of a message of the stream trade_updates
+Order = dict[str, Any]
+
+FILLS = ("fill", "partial_fill")
+_STATUS = {"fill": "filled", "partial_fill": "partially_filled"}  # the others are called like their event
+_ENDS = {
+    "fill": "filled_at",
+    "canceled": "canceled_at",
+    "expired": "expired_at",
+    "replaced": "replaced_at",
+    "rejected": "failed_at",
+}
+CLOSED = ("filled", "canceled", "expired", "replaced", "rejected")
+_CLASSES = {"crypto": "crypto", "options": "us_option"}
+_REMEMBERED = 500  # orders
+
+
+class Account:
+    """Orders by id, oldest first, and positions by symbol."""
+
+    def __init__(self, seed: int, clock: Callable[[], Stamp]) -> None:
+        self.orders: dict[str, Order] = {}
+        self.positions: dict[str, Decimal] = {}
+        self.last_fill: Update | None = None
+        self._clock = clock
+        self._random = random.Random(f"{seed}/account")
+        self.number = self._id()
+
+    def update(self, event: str, order: Mapping[str, Any], **over: Any) -> Update:
+        """One turn of an order's life: of the one that `order` names by its id, or of a new one.
+
+        `order` and `over` replace fields of the order and of the update, or add some.
+        """
+        known = self.orders.get(str(order.get("id", "")), {})
+        now = self._clock()
+        lives = {**(known or self._order(now)), **order}
+        told: Update = {"event": event, "timestamp": now.text}
+        if event in FILLS:
+            told |= self._fill(event, lives, over)
+        lives |= {"updated_at": now.text, "status": _STATUS.get(event, event)}
+        if event in _ENDS:
+            lives[_ENDS[event]] = now.text
+        lives |= {name: value for name, value in order.items() if name in ("status", "updated_at")}
+        self._keep(lives)
+        told |= {"order": lives, **over}
+        if event in FILLS:
+            self.last_fill = told
+        return told
+
+    def multi_leg(self, symbols: Iterable[str], **over: Any) -> Update:
+        """A fill of several option contracts at once: it has no execution id of its own."""
+        now = self._clock()
+        legs = [
+            {
+                **self._order(now),
+                "symbol": symbol,
+                "asset_class": "us_option",
+                "ratio_qty": "1",
+                "order_class": "mleg",
+                "status": "filled",
+                "filled_qty": "1",
+            }
+            for symbol in symbols
+        ]
+        empty = {"symbol": "", "asset_class": "", "asset_id": "", "side": ""}
+        order = {
+            **self._order(now),
+            **empty,
+            "order_class": "mleg",
+            "status": "filled",
+            "qty": "1",
+            "filled_qty": "1",
+            "legs": legs,
+        }
+        self._keep(order)
+        for leg in legs:
+            self._move(leg["symbol"], Decimal(1))
+        return {
+            "event": "fill",
+            "at": now.text,
+            "timestamp": now.text,
+            "event_id": f"01{self._random.getrandbits(120):030X}"[:26],
+            "price": "1.25",
+            "qty": "1",
+            "legs": [
+                {
+                    "execution_id": self._id(),
+                    "qty": "1",
+                    "price": "1.25",
+                    "order_id": leg["id"],
+                    "symbol": leg["symbol"],
+                    "timestamp": now.text,
+                }
+                for leg in legs
+            ],
+            "position_qtys": {leg["symbol"]: str(self.positions[leg["symbol"]]) for leg in legs},
+            "order": order,
+            **over,
+        }
+
+    def step(self) -> Update:
+        """An order is placed, filled in two parts, or taken back."""
+        working = [each for each in self.orders.values() if each["status"] not in CLOSED]
+        if not working or (len(working) < 3 and self._random.random() < 0.5):
+            return self.update("new", {"side": self._random.choice(("buy", "sell"))})
+        order = self._random.choice(working)
+        if order["status"] == "partially_filled":
+            return self.update("fill", {"id": order["id"]})
+        event = self._random.choice(("partial_fill", "partial_fill", "fill", "canceled"))
+        return self.update(event, {"id": order["id"]})
+
+    def _fill(self, event: str, lives: Order, over: Mapping[str, Any]) -> Update:
+        """What an execution says, and what it does to the order and to the position."""
+        wanted, filled = Decimal(lives["qty"] or 0), Decimal(lives["filled_qty"])
+        left = max(wanted - filled, Decimal(0))
+        quantity = Decimal(over.get("qty", left if event == "fill" else max(left // 2, Decimal(1))))
+        price = Decimal(over.get("price", lives["limit_price"] or "100.00"))
+        paid = Decimal(lives["filled_avg_price"] or 0) * filled + price * quantity
+        total = filled + quantity
+        lives["filled_qty"] = str(total)
+        lives["filled_avg_price"] = f"{paid / total if total else price:f}"
+        signed = quantity if lives["side"] == "buy" else -quantity
+        return {
+            "execution_id": self._id(),
+            "price": str(price),
+            "qty": str(quantity),
+            "position_qty": str(self._move(lives["symbol"], signed)),
+        }
+
+    def _move(self, symbol: str, quantity: Decimal) -> Decimal:
+        self.positions[symbol] = self.positions.get(symbol, Decimal(0)) + quantity
+        return self.positions[symbol]
+
+    def _keep(self, order: Order) -> None:
+        order["asset_class"] = _CLASSES.get(kind_of(order["symbol"]), "us_equity") if order["symbol"] else ""
+        self.orders[order["id"]] = order
+        while len(self.orders) > _REMEMBERED:
+            del self.orders[next(iter(self.orders))]
+
+    def _order(self, now: Stamp) -> Order:
+        """A new one: a limit order for 100 AAPL."""
+        nothing = (
+            "filled_at",
+            "expired_at",
+            "cancel_requested_at",
+            "canceled_at",
+            "failed_at",
+            "replaced_at",
+            "replaced_by",
+            "replaces",
+            "notional",
+            "filled_avg_price",
+            "stop_price",
+            "legs",
+            "trail_percent",
+            "trail_price",
+            "hwm",
+        )
+        return {
+            "id": self._id(),
+            "client_order_id": self._id(),
+            "created_at": now.text,
+            "updated_at": now.text,
+            "submitted_at": now.text,
+            **dict.fromkeys(nothing),
+            "asset_id": self._id(),
+            "symbol": "AAPL",
+            "asset_class": "us_equity",
+            "qty": "100",
+            "filled_qty": "0",
+            "order_class": "simple",
+            "order_type": "limit",
+            "type": "limit",
+            "side": "buy",
+            "time_in_force": "day",
+            "limit_price": "190.02",
+            "status": "new",
+            "extended_hours": False,
+        }
+
+    def _id(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))

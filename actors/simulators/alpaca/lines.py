@@ -1,0 +1,119 @@
+"""What Alpaca knows of one connection: its endpoint, who it is, and what it is subscribed to."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+from actors.simulators.alpaca.codec import Codec
+from actors.simulators.alpaca.endpoints import (
+    FOLLOWING_TRADES,
+    UNNAMED,
+    Endpoint,
+    Plan,
+    too_many,
+    well_formed,
+)
+
+Subscriptions = dict[str, dict[str, None]]  # symbols, in the order in which they came, by channel
+Keys = tuple[str, str]  # key and secret
+
+# Alpaca, "Errors": what each code says.
+ERRORS: Mapping[int, str] = {
+    400: "invalid syntax",
+    401: "not authenticated",
+    402: "auth failed",
+    403: "already authenticated",
+    404: "auth timeout",
+    405: "symbol limit exceeded",
+    406: "connection limit exceeded",
+    407: "slow client",
+    408: "v2 not enabled",
+    409: "insufficient subscription",
+    410: "invalid subscribe action for this feed",
+    411: "insufficient scope",
+    412: "option messages are only available in MsgPack format",
+    413: "star subscription is not allowed for option quotes",
+    500: "internal error",
+}
+
+
+class Refused(Exception):  # noqa: N818  (an answer, not an error of ours)
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(ERRORS[code])
+
+
+class Line(Struct, eq=False):
+    """One connection."""
+
+    endpoint: Endpoint
+    codec: Codec
+    key: str = ""  # whose it is, once it is logged in
+    tried: bool = False  # to log in
+    subscriptions: Subscriptions = field(default_factory=dict)
+
+    @property
+    def acknowledged(self) -> dict[str, Any]:
+        """The whole state, as each acknowledgement has it; the channels that it lacks are not named."""
+        has = {channel: list(self.subscriptions.get(channel, ())) for channel in self.endpoint.channels}
+        if not has.get(UNNAMED):
+            has.pop(UNNAMED, None)
+        if self.endpoint.kind == "stocks":
+            has |= dict.fromkeys(FOLLOWING_TRADES, has["trades"])
+        return {"T": "subscription", **has}
+
+    def after(
+        self, asked: Mapping[str, Any], plan: Plan, symbols: int, rejects: Callable[[str], bool]
+    ) -> Subscriptions:
+        """The subscriptions as they would be. Raises Refused; then nothing has changed."""
+        wanted = {channel: dict(symbols) for channel, symbols in self.subscriptions.items()}
+        adding = asked["action"] == "subscribe"
+        for channel, named in asked.items():
+            if channel == "action" or (channel in FOLLOWING_TRADES and self.endpoint.kind == "stocks"):
+                continue
+            self._check(channel, named, rejects)
+            listed = wanted.setdefault(channel, {})
+            for symbol in named:
+                if adding:
+                    listed[symbol] = None
+                else:
+                    listed.pop(symbol, None)
+        if adding and too_many(self.endpoint.kind, plan, symbols, wanted):
+            raise Refused(405)
+        return wanted
+
+    def _check(self, channel: str, named: Any, rejects: Callable[[str], bool]) -> None:
+        kind = self.endpoint.kind
+        if not isinstance(named, list):
+            raise Refused(400)
+        if named and (channel not in self.endpoint.channels or rejects(channel)):
+            raise Refused(410)
+        if kind == "options" and channel == "quotes" and "*" in named:
+            raise Refused(413)
+        for symbol in named:
+            if not isinstance(symbol, str) or not well_formed(kind, symbol) or rejects(symbol):
+                raise Refused(400)
+
+
+def error(code: int, message: str = "") -> dict[str, Any]:
+    return {"T": "error", "code": code, "msg": message or ERRORS.get(code, "unknown error")}
+
+
+def keys_of(headers: Mapping[str, str]) -> Keys | None:
+    """Who a request says it is from; None: it does not say."""
+    if "apca-api-key-id" in headers:
+        return headers["apca-api-key-id"], headers.get("apca-api-secret-key", "")
+    if "authorization" not in headers:
+        return None
+    # Alpaca's page of the Broker API leaves the word Basic out; whether it may be there is not known.
+    encoded = headers["authorization"].removeprefix("Basic ")
+    try:
+        key, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return key, secret

@@ -1,0 +1,202 @@
+"""Alpaca's pages: what is latest, what was, and what an account has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from actors.simulators.alpaca.account import CLOSED, Account, Update
+from actors.simulators.alpaca.codec import Stamp, to_json
+from actors.simulators.alpaca.endpoints import kind_of
+from actors.simulators.alpaca.listings import Listing, Told
+from actors.simulators.peer import Reply, Request
+
+_CHANNELS = {"trades": "trades", "quotes": "quotes", "bars": "bars", "orderbooks": "orderbooks"}
+_HOUR = 3600 * 10**9  # ns
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Pages:
+    """Plain HTTP. Everything is asked for when it is needed: nothing is kept here."""
+
+    def __init__(
+        self,
+        find: Callable[[str], Listing],
+        articles: list[Told],
+        account: Account,
+        clock: Callable[[], Stamp],
+        say: Callable[[Update], Update],
+    ) -> None:
+        self._find = find
+        self._articles = articles
+        self._account = account
+        self._clock = clock
+        self._say = say
+
+    def answer(self, request: Request) -> Reply:
+        """A page, or what came of an order; 404 where there is none, 400 where it cannot be meant."""
+        try:
+            match request.method, request.path.strip("/").split("/"):
+                case "POST", ["v2", "orders"]:
+                    return self._place(_decode(request.body))
+                case "DELETE", ["v2", "orders", id] if id in self._account.orders:
+                    self._say(self._account.update("canceled", {"id": id}))
+                    return Reply(204)
+                case "GET", _:
+                    return self._get(request.path, request.query)
+                case _:
+                    return complaint(404, "not found")
+        except (ValueError, KeyError) as error:
+            return complaint(400, f"invalid request: {error}")
+
+    def _place(self, asked: Mapping[str, Any]) -> Reply:
+        order = {name: _amount(value) for name, value in asked.items() if value is not None}
+        self._find(order["symbol"])
+        return page(self._say(self._account.update("new", order))["order"])
+
+    def _get(self, path: str, query: Mapping[str, str]) -> Reply:
+        match path.strip("/").split("/"):
+            case ["v2", "stocks", *rest]:
+                return self._data(rest, query)
+            case ["v1beta3", "crypto", _, "latest", *rest]:
+                return self._data([*rest, "latest"], query)
+            case ["v1beta3", "crypto", _, *rest] | ["v1beta1", "options", *rest]:
+                return self._data(rest, query, wrapped=True)
+            case ["v1beta1", "news"]:
+                return self._news(query)
+            case ["v2", "orders"]:
+                return self._orders(query)
+            case ["v2", "orders", id]:
+                found = self._account.orders.get(id)
+                return page(found) if found else complaint(404, f"order not found for {id}")
+            case ["v2", "positions"]:
+                return page([self._position(symbol) for symbol in self._account.positions])
+            case ["v2", "account"]:
+                return page(self._holder())
+            case ["v2", "clock"]:
+                return page(self._opening_hours())
+            case _:
+                return complaint(404, "not found")
+
+    def _data(self, rest: list[str], query: Mapping[str, str], wrapped: bool = False) -> Reply:
+        symbols = [each for each in query.get("symbols", "").split(",") if each]
+        match rest:
+            case [channel, "latest"] if channel in _CHANNELS:
+                return page({channel: {each: self._latest(each, channel) for each in symbols}})
+            case [symbol, channel, "latest"] if channel in _CHANNELS:
+                return page({"symbol": symbol, channel.removesuffix("s"): self._latest(symbol, channel)})
+            case ["snapshots"]:
+                found = {each: self._snapshot(each) for each in symbols}
+                return page({"snapshots": found} if wrapped else found)
+            case [symbol, "snapshot"]:
+                return page({"symbol": symbol, **self._snapshot(symbol)})
+            case [channel] if channel in _CHANNELS:
+                kept = {each: self._history(each, channel, query) for each in symbols}
+                return page({channel: kept, "next_page_token": None})
+            case _:
+                return complaint(404, "not found")
+
+    def _latest(self, symbol: str, channel: str) -> Told:
+        return _bare(self._find(symbol).last(channel))
+
+    def _snapshot(self, symbol: str) -> Told:
+        latest = {
+            "latestTrade": self._latest(symbol, "trades"),
+            "latestQuote": self._latest(symbol, "quotes"),
+        }
+        if kind_of(symbol) == "options":
+            return latest
+        bars = {"minuteBar": self._latest(symbol, "bars"), "dailyBar": self._latest(symbol, "dailyBars")}
+        return {**latest, **bars, "prevDailyBar": bars["dailyBar"]}
+
+    def _history(self, symbol: str, channel: str, query: Mapping[str, str]) -> list[Told]:
+        kept = [_bare(each) for each in self._find(symbol).history.get(channel, ())]
+        return _between(kept, "t", query, limit=1000)
+
+    def _news(self, query: Mapping[str, str]) -> Reply:
+        wanted = {each for each in query.get("symbols", "").split(",") if each}
+        named = [each for each in self._articles if not wanted or wanted.intersection(each["symbols"])]
+        found = [{**_bare(each), "images": []} for each in _between(named, "created_at", query, limit=0)]
+        return page({"news": found[::-1][: int(query.get("limit", 10))], "next_page_token": None})
+
+    def _orders(self, query: Mapping[str, str]) -> Reply:
+        status = query.get("status", "open")
+        found = [
+            each
+            for each in self._account.orders.values()
+            if status == "all" or (each["status"] in CLOSED) == (status == "closed")
+        ]
+        if query.get("direction", "desc") == "desc":
+            found.reverse()
+        return page(found[: int(query.get("limit", 50))])
+
+    def _position(self, symbol: str) -> Told:
+        quantity = self._account.positions[symbol]
+        price = self._find(symbol).last("trades")["p"]
+        worth = f"{float(quantity) * price:.2f}"
+        asset = {"options": "us_option", "crypto": "crypto"}.get(kind_of(symbol), "us_equity")
+        return {
+            "asset_id": self._account.number,
+            "symbol": symbol,
+            "exchange": "CRYPTO" if asset == "crypto" else "NASDAQ",
+            "asset_class": asset,
+            "qty": str(quantity),
+            "qty_available": str(quantity),
+            "side": "long" if quantity >= 0 else "short",
+            "avg_entry_price": str(price),
+            "cost_basis": worth,
+            "market_value": worth,
+            "current_price": str(price),
+        }
+
+    def _holder(self) -> Told:
+        money = dict.fromkeys(("cash", "equity", "buying_power", "portfolio_value"), "100000")
+        return {
+            "id": self._account.number,
+            "account_number": "PA0000000000",
+            "status": "ACTIVE",
+            "currency": "USD",
+            **money,
+            "trading_blocked": False,
+            "account_blocked": False,
+        }
+
+    def _opening_hours(self) -> Told:
+        now = self._clock()
+        closes = Stamp.at(now.ns + _HOUR)
+        return {
+            "timestamp": now.text,
+            "is_open": True,
+            "next_open": Stamp.at(now.ns + 18 * _HOUR).text,
+            "next_close": closes.text,
+        }
+
+
+def page(body: object) -> Reply:
+    return Reply(200, to_json(body))
+
+
+def complaint(status: int, message: str, headers: Mapping[str, str] = {}) -> Reply:
+    return Reply(status, to_json({"message": message}), headers)
+
+
+def _amount(value: Any) -> Any:
+    """Amounts come as numbers, too, and go as texts: `5.0` as `5`."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{Decimal(str(value)).normalize():f}" if number else value
+
+
+def _bare(told: Told) -> Told:
+    """A message as the pages have it: the symbol is its key there, and the kind is known."""
+    return {name: value for name, value in told.items() if name not in ("T", "S")}
+
+
+def _between(kept: list[Told], when: str, query: Mapping[str, str], limit: int) -> list[Told]:
+    start = Stamp.parse(query["start"]).ns if "start" in query else 0
+    end = Stamp.parse(query["end"]).ns if "end" in query else 1 << 64
+    found = [each for each in kept if start <= each[when].ns <= end]
+    return found[: int(query.get("limit", limit))] if limit else found

@@ -1,0 +1,261 @@
+"""One user of tplus: his orders, his fills, his positions, as they are told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from actors.simulators.tplus.listing import PRICE_DECIMALS, QUANTITY_DECIMALS, Row
+
+OrderVariant = Literal[
+    "Created",
+    "Canceled",
+    "Removed",
+    "Replaced",
+    "Amended",
+    "Triggered",
+    "CreateFailed",
+    "ReplaceFailed",
+    "AmendFailed",
+    "CancelFailed",
+    "Updated",
+]
+Activity = Literal[
+    "DepositLanded",
+    "WithdrawalCompleted",
+    "PositionCleared",
+    "SubAccountAssetTransferred",
+    "MarginCallUpdated",
+]
+_OF_THE_BOOK = ("Canceled", "Removed", "Replaced", "Amended", "Triggered")
+_FILLED = ("filled_quantity", "filled_amount", "trading_fees_amount")
+_KEPT = 1000  # orders, and fills
+_CLOSING = ("Canceled", "Removed", "CreateFailed")
+
+
+class Account:
+    """A user. Each method makes one message, and keeps what pages repeat of it."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.orders: dict[str, Row] = {}  # as pages show them, by id, oldest first
+        self.fills: dict[int, Row] = {}  # as last told, by number, newest last
+        self.positions: dict[tuple[str, int], Row] = {}  # by asset and sub-account
+        self._orders_made = 0
+        self._nonces = 0
+
+    @property
+    def open_orders(self) -> list[Row]:
+        return [row for row in self.orders.values() if row["status"] == "open"]
+
+    # orders
+
+    def order_event(self, variant: OrderVariant, asset: str, price: int, over: Mapping[str, Any]) -> Row:
+        """The fields of an order event, `over` replacing some. It is about the last order that was
+        made, unless `over` has its `order_id`; Created makes one."""
+        if variant == "Created":
+            return self._created(asset, price, over)
+        about = over.get("order_id", next(reversed(self.orders), self._order_id()))
+        known = self.orders.get(str(about), {})
+        now = time.time_ns()
+        told = {"order_id": about}
+        if variant != "Updated":
+            told["user_id"] = self.user
+        if variant in _OF_THE_BOOK:
+            told |= {"asset_id": known.get("base_asset", asset), "timestamp_ns": now}
+        told |= {**_extra(variant, price, now), **over}
+        if known and variant in _CLOSING:
+            done = told.get("reason") == "Completed"
+            known |= {"status": "closed" if done else "cancelled", "canceled": not done}
+        if known:
+            known["last_update_timestamp_ns"] = now
+        return told
+
+    def _created(self, asset: str, price: int, over: Mapping[str, Any]) -> Row:
+        now = time.time_ns()
+        limit = {"limit_price": price, "quantity": 750, "time_in_force": {"GTC": {"post_only": False}}}
+        order = {
+            "signer": self.user,
+            "order_id": self._order_id(new=True),
+            "base_asset": asset,
+            "book_price_decimals": PRICE_DECIMALS,
+            "book_quantity_decimals": QUANTITY_DECIMALS,
+            "details": {"Limit": limit},
+            "side": "Buy",
+            "trigger": None,
+            "creation_timestamp_ns": now,
+            "target": {"account": 0, "is_spot": True},
+            "reduce_only": False,
+            "max_trading_fees_rate": 50_000,
+            "protocol_version": 1,
+        }
+        fields = {key: value for key, value in over.items() if key in order}
+        rest = {key: value for key, value in over.items() if key not in order}
+        order |= fields
+        self.orders[str(order["order_id"])] = _page_row(order, price, now)
+        _forget(self.orders)
+        return {"user_order": order, "signature": [0] * 64, "book_timestamp_ns": now, **rest}
+
+    def _order_id(self, *, new: bool = False) -> str:
+        self._orders_made += new
+        return f"o-{self._orders_made}"
+
+    # fills and positions
+
+    def fill(self, trade: Mapping[str, Any], over: Mapping[str, Any]) -> Row:
+        """A trade as this user sees it."""
+        told = {
+            "asset_id": trade["asset_id"],
+            "trade_id": trade["trade_id"],
+            "order_id": next(reversed(self.orders), "o-0"),
+            "price": trade["price"],
+            "quantity": trade["quantity"],
+            "timestamp_ns": trade["timestamp_ns"],
+            "is_maker": True,
+            "is_buyer": True,
+            "status": "Confirmed",
+            "rollback_reason": None,
+            "is_liquidation": False,
+            "is_auto_deleverage": False,
+            "sub_account": 0,
+            "trading_fee": "0.01",
+            **over,
+        }
+        self.fills.pop(told["trade_id"], None)
+        self.fills[told["trade_id"]] = told
+        _forget(self.fills)
+        return told
+
+    def position(self, asset: str, price: str, over: Mapping[str, Any]) -> Row:
+        """The full picture of his positions after this one changed; a closed one is in it once more."""
+        row = {
+            "asset_id": asset,
+            "sub_account_index": 1,
+            "name": "Margin",
+            "side": "long",
+            "size": "0.75",
+            "entry_price": price,
+            "mark_price": price,
+            "unrealized_pnl": "0",
+            "margin": "15",
+            "leverage": "5",
+            "liquidation_price": None,
+            "base_credits": "0.75",
+            "base_liabilities": "0",
+            "quote_credits": "0",
+            "quote_liabilities": "76.125",
+            **over,
+        }
+        key = (row["asset_id"], row["sub_account_index"])
+        self.positions[key] = row
+        told = self.all_positions()
+        if row["side"] == "closed":
+            del self.positions[key]
+        return told
+
+    def all_positions(self) -> Row:
+        positions = list(self.positions.values())
+        return {"user_id": self.user, "positions": positions, "timestamp_ns": time.time_ns()}
+
+    # activity
+
+    def activity(self, variant: Activity, asset: str, over: Mapping[str, Any]) -> Row:
+        """The fields of an activity event."""
+        self._nonces += 1
+        amount = {"asset": asset, "amount": "1500000000000000000"}
+        fields: Row
+        match variant:
+            case "DepositLanded":
+                fields = {**amount, "chain_id": "00" + "00" * 6 + "a4b1", "deposit_nonce": self._nonces}
+            case "WithdrawalCompleted":
+                fields = {**amount, "chain_id": "00" + "00" * 6 + "a4b1", "withdrawal_nonce": self._nonces}
+            case "PositionCleared":
+                fields = {"sub_account_index": 1, "asset": asset}
+            case "SubAccountAssetTransferred":
+                fields = {"source_sub_account_index": 0, "target_sub_account_index": 1, **amount}
+            case "MarginCallUpdated":
+                fields = {"sub_account_index": 1, "called_venues": []}
+        return {"user": self.user, **fields, "timestamp_ns": time.time_ns(), **over}
+
+
+def _forget(rows: dict[Any, Row]) -> None:
+    """Drops the oldest where there are too many."""
+    if len(rows) > _KEPT:
+        del rows[next(iter(rows))]
+
+
+def _extra(variant: OrderVariant, price: int, now: int) -> Row:
+    """What a variant has beside the fields that most of them have."""
+    match variant:
+        case "Canceled":
+            return {"operator_pubkey": None, "reason": "Canceled by its owner"}
+        case "Removed":
+            return {
+                "reason": "Completed",
+                "filled_quantity": 750,
+                "confirmed_quantity": 500,
+                "filled_amount": 750 * price,
+                "confirmed_amount": 500 * price,
+                "book_quantity_decimals": QUANTITY_DECIMALS,
+            }
+        case "Replaced":
+            return {"new_quantity": 800, "new_price": price, "authorization_revision": 1}
+        case "Amended":
+            return {
+                "new_quantity": 500,
+                "remaining_quantity": 500,
+                "authorization_revision": 1,
+                "book_quantity_decimals": QUANTITY_DECIMALS,
+            }
+        case "Triggered":
+            return {"quantity": 750, "trigger_touched": True}
+        case "Updated":
+            filled = {"filled_quantity": 250, "remaining_quantity": 500}
+            return {"status": "PartiallyFilled", **filled, "update_timestamp_ns": now}
+        case "Created":
+            return {}
+        case _:
+            return {"reason": "Rejected by the risk engine"}
+
+
+def _page_row(order: Row, price: int, now: int) -> Row:
+    """An order as `/orders/user/...` has it: decimals, not book units."""
+    nothing = dict.fromkeys(
+        (
+            "amount",
+            "max_sellable_amount",
+            "max_sellable_quantity",
+            "good_until_timestamp_ns",
+            "trigger_above_price",
+            "trigger_below_price",
+            "trigger_touched",
+            "parent_id",
+            "trigger_enabled_quantity",
+        )
+    )
+    stages = [f"{stage}_{what}" for stage in ("confirmed", "pending") for what in _FILLED]
+    limit = order["details"].get("Limit", {})
+    return {
+        "order_id": order["order_id"],
+        "base_asset": order["base_asset"],
+        "side": order["side"],
+        "limit_price": _places(limit.get("limit_price", price), PRICE_DECIMALS),
+        "quantity": _places(limit.get("quantity", 0), QUANTITY_DECIMALS),
+        **nothing,
+        **dict.fromkeys(stages, "0"),
+        "timestamp_ns": now,
+        "in_flight": False,
+        "canceled": False,
+        "status": "open",
+        "last_update_timestamp_ns": now,
+        "is_immediate_or_cancel": False,
+        "is_fill_or_kill": False,
+        "is_liquidation": False,
+        "is_auto_deleverage": False,
+        "is_reduce_only": order["reduce_only"],
+    }
+
+
+def _places(units: int, decimals: int) -> str:
+    return f"{units // 10**decimals}.{units % 10**decimals:0{decimals}d}"

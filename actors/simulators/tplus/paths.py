@@ -1,0 +1,111 @@
+"""Which streams there are, and how their paths spell assets and users."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+Access = Literal["public", "private", "makers"]
+
+_ASSET = re.compile(r"[0-9]+|[0-9a-f]{64}@(?:[0-9a-f]{18}|[0-9a-f]{16})")  # older servers: 16
+_USER = re.compile(r"[0-9a-f]{64}")
+_PLACES: Mapping[str, re.Pattern[str]] = {"{asset}": _ASSET, "{user}": _USER}
+
+
+class Kind(Struct, frozen=True):
+    """A kind of stream: its path, what its welcome calls it, and who may open it."""
+
+    path: str
+    channel: str
+    access: Access = "public"
+
+
+class Stream(Struct, frozen=True):
+    """One stream, as it was opened. `path` is its one spelling."""
+
+    kind: Kind
+    path: str
+    asset: str = ""
+    user: str = ""
+
+
+ORDERS = "/orders"
+USER_TRADE_EVENTS = "/trades/user/events/{user}"
+USER_TRADES = "/trades/user/{user}"
+POSITIONS = "/positions/ws/{user}"
+ACTIVITY = "/account/events/{user}"
+INTENT = "/intent/ws"
+CONTROL = "/control"
+TRADES = "/trades"
+TRADES_OF = "/trades/{asset}"
+TRADE_EVENTS = "/trades/events"
+TRADE_EVENTS_OF = "/trades/events/{asset}"
+DEPTH = "/marketdepth/diff/{asset}"
+KLINES = "/klines/diff/{asset}"
+TICKER = "/ticker/ws/{asset}"
+TICKERS = "/tickers/ws"
+
+KINDS = (
+    Kind(ORDERS, "orders", "private"),
+    Kind(USER_TRADE_EVENTS, "user-trades", "private"),
+    Kind(USER_TRADES, "user-finalized-trades", "private"),
+    Kind(POSITIONS, "positions", "private"),
+    Kind(ACTIVITY, "account-events", "private"),
+    Kind("/account/stats/{user}", "account-stats", "private"),
+    Kind(INTENT, "intent", "makers"),
+    Kind(CONTROL, "control", "private"),
+    Kind(TRADES, "finalized-trades"),
+    Kind(TRADES_OF, "trades:[asset={asset}]"),
+    Kind(TRADE_EVENTS, "trades"),
+    Kind(TRADE_EVENTS_OF, "trades:[asset={asset}]"),
+    Kind(DEPTH, "marketdepth"),
+    Kind(KLINES, "klines"),
+    Kind(TICKER, "ticker"),
+    Kind(TICKERS, "tickers"),
+)
+
+
+def stream_at(path: str) -> Stream | None:
+    """The stream at this path; None: there is none."""
+    for kind in KINDS:
+        found = match(kind.path, path)
+        if found is not None:
+            asset, user = found.get("asset", ""), found.get("user", "")
+            return Stream(kind, kind.path.format(asset=asset, user=user), asset, user)
+    return None
+
+
+def match(template: str, path: str) -> dict[str, str] | None:
+    """What stands in the places of a template such as `/klines/{asset}`; None: another path."""
+    wanted, given = template.split("/"), unquote(path).split("/")
+    if len(wanted) != len(given):
+        return None
+    found = {}
+    for place, word in zip(wanted, given, strict=True):
+        if place in _PLACES:
+            found[place.strip("{}")] = word.lower()
+            if not _PLACES[place].fullmatch(word.lower()):
+                return None
+        elif place != word:
+            return None
+    return found
+
+
+def canonical_asset(text: str) -> str:
+    """An asset as paths and messages have it: an index, or 64 and 18 digits of hex without 0x."""
+    address, at, chain = text.strip().lower().partition("@")
+    if not at:
+        return text.strip()
+    return f"{address.removeprefix('0x').ljust(64, '0')}@{chain.removeprefix('0x')}"
+
+
+def is_asset(text: str) -> bool:
+    return _ASSET.fullmatch(text) is not None
+
+
+def is_user(text: str) -> bool:
+    return _USER.fullmatch(text) is not None

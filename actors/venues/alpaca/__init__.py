@@ -1,0 +1,83 @@
+"""Alpaca: its channels as typed constants, its events, its settings.
+
+`venue` is what it offers, `streams` where; `messages` and `orders` are its pages of the API docs, `stamps`
+its times, `codec` how they are read and written; `session` and `account` how to talk to market data and to
+an account, `subscriptions` what one connection has asked for, `errors` what Alpaca's codes mean, `latest`
+its prices over REST, `outcome` what a session answers.
+"""
+
+from actors.venues.alpaca.account import AccountSession
+from actors.venues.alpaca.messages import (
+    Bar,
+    CancelError,
+    Correction,
+    DailyBar,
+    Imbalance,
+    Level,
+    Luld,
+    News,
+    OrderBook,
+    Pricing,
+    Quote,
+    Status,
+    Trade,
+    UpdatedBar,
+)
+from actors.venues.alpaca.orders import Execution, Order, TradeUpdate
+from actors.venues.alpaca.session import AlpacaSession
+from actors.venues.alpaca.venue import (
+    BARS,
+    CANCEL_ERRORS,
+    CORRECTIONS,
+    DAILY_BARS,
+    IMBALANCES,
+    LULDS,
+    NEWS,
+    ORDERBOOKS,
+    PRICING,
+    QUOTES,
+    STATUSES,
+    TRADE_UPDATES,
+    TRADES,
+    UPDATED_BARS,
+    Alpaca,
+    AlpacaSettings,
+)
+
+__all__ = [
+    "BARS",
+    "CANCEL_ERRORS",
+    "CORRECTIONS",
+    "DAILY_BARS",
+    "IMBALANCES",
+    "LULDS",
+    "NEWS",
+    "ORDERBOOKS",
+    "PRICING",
+    "QUOTES",
+    "STATUSES",
+    "TRADES",
+    "TRADE_UPDATES",
+    "UPDATED_BARS",
+    "AccountSession",
+    "Alpaca",
+    "AlpacaSession",
+    "AlpacaSettings",
+    "Bar",
+    "CancelError",
+    "Correction",
+    "DailyBar",
+    "Execution",
+    "Imbalance",
+    "Level",
+    "Luld",
+    "News",
+    "Order",
+    "OrderBook",
+    "Pricing",
+    "Quote",
+    "Status",
+    "Trade",
+    "TradeUpdate",
+    "UpdatedBar",
+]

@@ -1,0 +1,108 @@
+"""JSON and msgpack, told apart by their first byte: an array or map of msgpack begins with no ASCII.
+
+So neither the kind of the frame nor what was negotiated has to be right: Alpaca's paper host sends
+JSON in binary frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.msgpack import Ext
+from msgspec.structs import force_setattr
+
+from actors.venues.alpaca.messages import TIMES, Inbound, Named
+from actors.venues.alpaca.orders import ORDER_TIMES, AccountFrame, Answer, Order, TradeUpdate
+from actors.venues.alpaca.stamps import from_extension
+
+Encoding = Literal["json", "msgpack"]
+
+_PACKED = b"\x80"  # the first byte of msgpack that is no ASCII (msgpack specification, "Formats")
+_MAPS = {b"{", *(bytes([first]) for first in (*range(0x80, 0x90), 0xDE, 0xDF))}
+
+_json_many = msgspec.json.Decoder(list[Inbound] | Inbound).decode
+_msgpack_many = msgspec.msgpack.Decoder(list[Inbound] | Inbound).decode
+
+
+def encode(message: Mapping[str, object], encoding: Encoding) -> str | bytes:
+    """One message, as it is sent."""
+    if encoding == "msgpack":
+        return msgspec.msgpack.encode(message)
+    return msgspec.json.encode(message).decode()
+
+
+def decode(payload: bytes) -> list[Inbound]:
+    """Raises: Exception: something in it cannot be read."""
+    if payload[:1] < _PACKED:
+        items = _json_many(payload)
+        return items if isinstance(items, list) else [items]
+    items = _msgpack_many(payload)
+    several = items if isinstance(items, list) else [items]
+    for item in several:
+        _settle(item, TIMES.get(type(item), ("timestamp",)))
+    return several
+
+
+def elements(payload: bytes) -> list[bytes]:
+    """What an array holds, unread; a lone object is an array of one.
+
+    Raises:
+        Exception: it is neither.
+    """
+    kind = list[msgspec.Raw] | dict[str, msgspec.Raw]
+    found = _read(payload, kind)
+    return [bytes(raw) for raw in found] if isinstance(found, list) else [payload]
+
+
+def named(payload: bytes) -> Named | None:
+    """What it says of itself, as far as it can be read; None: it is no message."""
+    try:
+        return _read(payload, Named)  # type: ignore[no-any-return]
+    except Exception:
+        return Named() if payload[:1] in _MAPS else None
+
+
+def account_frame(payload: bytes) -> AccountFrame:
+    """Raises: Exception: it cannot be read."""
+    return _read(payload, AccountFrame)  # type: ignore[no-any-return]
+
+
+def answer(frame: AccountFrame) -> Answer:
+    """What its data says; nothing, where it has none that can be read."""
+    try:
+        return _read(bytes(frame.data), Answer)  # type: ignore[no-any-return]
+    except Exception:
+        return Answer()
+
+
+def trade_update(frame: AccountFrame) -> TradeUpdate:
+    """Raises: Exception: it cannot be read."""
+    update: TradeUpdate = _read(bytes(frame.data), TradeUpdate)
+    _settle(update, ("timestamp", "at"))
+    for leg in update.legs or ():
+        _settle(leg, ("timestamp",))
+    _settle_order(update.order)
+    return update
+
+
+def _read(payload: bytes, kind: Any) -> Any:
+    if payload[:1] < _PACKED:
+        return msgspec.json.decode(payload, type=kind)
+    return msgspec.msgpack.decode(payload, type=kind)
+
+
+def _settle_order(order: Order) -> None:
+    _settle(order, ORDER_TIMES)
+    for leg in order.legs or ():
+        _settle_order(leg)
+
+
+def _settle(item: Struct, times: tuple[str, ...]) -> None:
+    """Nanoseconds in the place of msgpack's extension: nobody has seen the event yet."""
+    for name in times:
+        stamp = getattr(item, name)
+        if isinstance(stamp, Ext):
+            force_setattr(item, name, from_extension(stamp))

@@ -1,0 +1,119 @@
+"""The newest quote and trade of a symbol, as Alpaca's REST part tells them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote as escaped
+
+import msgspec
+from msgspec import Struct, structs
+
+from actors.messages import Fatal, HttpAnswer, HttpRequest, Reason, Retryable, Slow
+from actors.rules.exchange import Conversation
+from actors.rules.venue import Price
+from actors.venues.alpaca.errors import KEYS
+from actors.venues.alpaca.messages import Quote, Trade
+from actors.venues.alpaca.streams import Stream
+
+PATHS = {
+    "stocks": "/v2/stocks/{what}/latest?symbols={symbol}&feed={place}",
+    "options": "/v1beta1/options/{what}/latest?symbols={symbol}&feed={place}",
+    "crypto": "/v1beta3/crypto/{place}/latest/{what}?symbols={symbol}",
+}
+_WORDS = 200  # characters of an error that are told
+
+
+class Latest(Struct, frozen=True):
+    """Entries bear neither their kind nor their symbol; of no symbol that is known there is none."""
+
+    quotes: dict[str, dict[str, msgspec.Raw] | None] | None = None
+    trades: dict[str, dict[str, msgspec.Raw] | None] | None = None
+
+
+_decode = msgspec.json.Decoder(Latest).decode
+_decode_quote = msgspec.json.Decoder(Quote).decode
+_decode_trade = msgspec.json.Decoder(Trade).decode
+
+
+def price_of(event: Any) -> Price | None:
+    """What a quote or a trade says; a side at 0 is none."""
+    try:
+        at: int | None = event.ts_ns
+    except ValueError:
+        at = None
+    if isinstance(event, Quote):
+        bid, bid_size = _side(event.bid_price, event.bid_size)
+        ask, ask_size = _side(event.ask_price, event.ask_size)
+        return Price(
+            event.symbol,
+            bid=bid,
+            bid_size=bid_size,
+            ask=ask,
+            ask_size=ask_size,
+            quoted_ns=at,
+            quotes=True,
+        )
+    if isinstance(event, Trade) and event.price.is_finite() and event.price > 0:
+        return Price(event.symbol, last=event.price, last_size=event.size, traded_ns=at)
+    return None
+
+
+def ask_latest(
+    base: str, stream: Stream, symbol: str, headers: tuple[tuple[str, str], ...]
+) -> Conversation[Price]:
+    """Both, one after the other; a symbol that the venue does not know has no price."""
+    price = Price(symbol)
+    for what in ("quotes", "trades"):
+        path = PATHS[stream.kind].format(what=what, symbol=escaped(symbol, safe=""), place=stream.place)
+        answer = yield HttpRequest("GET", base + path, headers)
+        if answer.status in {400, 404, 422} and b"symbol" in answer.body.lower():
+            return price
+        if answer.status != 200:
+            return _refusal(answer)
+        try:
+            price = _with(price, _entry(answer.body, what, symbol))
+        except Exception as error:  # whatever came, it is no reason to raise
+            text = f"alpaca's latest {what} cannot be read: {str(error)[:_WORDS]}"
+            return Retryable(text, "alpaca_latest")
+    return price
+
+
+def _entry(body: bytes, what: str, symbol: str) -> Quote | Trade | None:
+    found = _decode(body)
+    entry = ((found.quotes if what == "quotes" else found.trades) or {}).get(symbol)
+    if entry is None:
+        return None
+    tag = "q" if what == "quotes" else "t"
+    whole = msgspec.json.encode({**entry, "T": tag, "S": symbol})
+    return _decode_quote(whole) if what == "quotes" else _decode_trade(whole)
+
+
+def _with(price: Price, event: Quote | Trade | None) -> Price:
+    said = price_of(event) if event is not None else None
+    if said is None:
+        return price
+    names = ("last", "last_size", "traded_ns")
+    if said.quotes:
+        names = ("bid", "bid_size", "ask", "ask_size", "quoted_ns", "quotes")  # type: ignore[assignment]
+    return structs.replace(price, **{name: getattr(said, name) for name in names})
+
+
+def _side(price: Decimal, size: int | Decimal) -> tuple[Decimal | None, int | Decimal | None]:
+    return (price, size) if price.is_finite() and price > 0 else (None, None)
+
+
+def _refusal(answer: HttpAnswer) -> Reason:
+    status, code = answer.status, f"http_{answer.status}"
+    text = f"alpaca's data server answers {status}"
+    if status in {401, 403}:
+        return Fatal(text, code, KEYS)
+    if status == 429:
+        return Slow(text, code, _seconds(answer.headers.get("retry-after", "")))
+    if status >= 500 or status == 408:
+        return Retryable(text, code)
+    return Fatal(text, code, "Check stream and data_url in this feed's table.")
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else None

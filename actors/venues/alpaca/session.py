@@ -1,0 +1,327 @@
+"""Alpaca's side of one market data connection: frames in, events and commands out.
+
+It goes by what a message is, never by its place: control messages may stand anywhere in an array, and
+whether `connected` and `authenticated` both come is not certain where the keys are in the handshake.
+An element that cannot be read is put aside alone, and those whom it may concern are told.
+
+Trades are not told apart by their ids: those are not unique across exchanges, and nothing is replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from actors.events import Topic
+from actors.messages import Retryable
+from actors.rules.session import (
+    Announce,
+    Complain,
+    Effect,
+    End,
+    Frame,
+    Missed,
+    Quarantine,
+    Send,
+    Session,
+    State,
+)
+from actors.secret import Secret
+from actors.venues.alpaca.codec import Encoding, decode, elements, encode, named
+from actors.venues.alpaca.errors import (
+    ALREADY_AUTHENTICATED,
+    NOT_AUTHENTICATED,
+    VERDICTS,
+    ending,
+    told,
+)
+from actors.venues.alpaca.messages import (
+    Acknowledgement,
+    Bar,
+    CancelError,
+    Correction,
+    DailyBar,
+    Failure,
+    Imbalance,
+    Inbound,
+    Luld,
+    Named,
+    News,
+    OrderBook,
+    Pricing,
+    Quote,
+    Status,
+    Success,
+    Trade,
+    UpdatedBar,
+)
+from actors.venues.alpaca.outcome import Outcome
+from actors.venues.alpaca.subscriptions import (
+    ALL,
+    BOOKS,
+    CONFIRMED,
+    WAITING,
+    Listed,
+    Subscriptions,
+)
+
+Login = Literal["message", "header"]
+Topics = tuple[Topic, ...]
+
+# By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.
+CHANNELS: Mapping[type[Struct], str] = {
+    Trade: "trades",
+    Quote: "quotes",
+    Bar: "bars",
+    UpdatedBar: "updated_bars",
+    DailyBar: "daily_bars",
+    Status: "statuses",
+    Luld: "lulds",
+    Imbalance: "imbalances",
+    Correction: "corrections",
+    CancelError: "cancel_errors",
+    OrderBook: "orderbooks",
+    Pricing: "pricing",
+    News: "news",
+}
+_TAGS = {kind.__struct_config__.tag: channel for kind, channel in CHANNELS.items()}
+_WORDS = 500  # characters of an error that are told
+
+
+class Routes(dict[str, Topics]):
+    """The confirmed topics of one channel that a symbol's events go to."""
+
+    def __init__(self, topics: Iterable[Topic] = ()) -> None:
+        every = {topic.key: (topic,) for topic in topics}
+        self.all: Topics = every.pop(ALL, ())
+        super().__init__({key: topic + self.all for key, topic in every.items()})
+
+
+class AlpacaSession(Session):
+    def __init__(
+        self, key: Secret, secret: Secret, *, login: Login = "message", encoding: Encoding = "json"
+    ) -> None:
+        super().__init__()
+        self._key, self._secret = key, secret
+        self._login, self._encoding = login, encoding
+        self._authenticating = False
+        self._logins_left = 1  # again, after a 401
+        self._wanted = Subscriptions(self._frame)
+        self._routes: dict[type[Any], Routes] = {kind: Routes() for kind in CHANNELS}
+        self._begun: set[tuple[Topic, str]] = set()  # books that have had their reset, by symbol
+        self._now = 0.0
+
+    def opened(self, now: float) -> list[Effect]:
+        self._move("upgraded")
+        return []  # the venue speaks first
+
+    def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        return self._routed(self._wanted.want(topics, now))
+
+    def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        return self._routed(self._wanted.unwant(topics, now))
+
+    def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        return self._routed(self._wanted.renew(topics, now))
+
+    def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
+        self._now = now
+        out = Outcome()
+        for _, payload in frames:
+            if self.state is State.ENDED:
+                break
+            try:
+                items = decode(payload)
+            except Exception as error:
+                self._hear_apart(payload, error, out)
+            else:
+                self._hear(items, out)
+        return out.effects()
+
+    def _hear(self, items: list[Inbound], out: Outcome) -> None:
+        routes = self._routes
+        for item in items:
+            kind = type(item)
+            route = routes.get(kind)
+            if route is None or kind is OrderBook or kind is News:
+                self._hear_special(item, out)
+                if self.state is State.ENDED:
+                    return
+                continue
+            topics = route.get(item.symbol, route.all)  # type: ignore[union-attr]
+            if not topics:
+                out.unrouted += 1
+            for topic in topics:
+                out.pairs.append((topic, item))
+
+    def _hear_special(self, item: Inbound, out: Outcome) -> None:
+        match item:
+            case OrderBook():
+                self._hear_book(item, out)
+            case News():
+                self._hear_news(item, out)
+            case Acknowledgement():
+                self._add(self._wanted.acknowledged(_listed(item), self._now), out)
+            case Success():
+                self._hear_success(item, out)
+            case Failure():
+                self._hear_failure(item, out)
+
+    def _hear_news(self, article: News, out: Outcome) -> None:
+        route = self._routes[News]
+        topics = dict.fromkeys(route.all)
+        for symbol in article.symbols or ():
+            topics.update(dict.fromkeys(route.get(symbol, ())))
+        out.pairs += [(topic, article) for topic in topics]
+        out.unrouted += not topics
+
+    def _hear_book(self, book: OrderBook, out: Outcome) -> None:
+        """A book begins with a reset: changes until then belong to an older subscription."""
+        if book.reset:
+            self._prove(book, out)
+        route = self._routes[OrderBook]
+        topics = route.get(book.symbol, route.all)
+        if book.reset:
+            self._begun.update((topic, book.symbol) for topic in topics)
+        begun = [topic for topic in topics if (topic, book.symbol) in self._begun]
+        out.pairs += [(topic, book) for topic in begun]
+        out.unrouted += not begun
+
+    def _prove(self, book: OrderBook, out: Outcome) -> None:
+        """A reset that overtakes its acknowledgement: nothing but a new subscription brings one."""
+        for key in (book.symbol, ALL):
+            asked = self._wanted.on(BOOKS, key)
+            if asked is not None and asked.state is WAITING and self._wanted.unanswered(asked.item):
+                self._add(self._wanted.prove(asked), out)
+
+    # ── control ──
+
+    def _hear_success(self, success: Success, out: Outcome) -> None:
+        match success.msg:
+            case "connected" if self._login == "header":
+                self._open(out)  # the handshake bore the keys; a refusal of them comes as an error
+            case "connected" if self.state is State.LOGGING_IN and not self._authenticating:
+                out.add(self._authenticate())
+            case "authenticated" if self.state is State.OPEN:
+                if self._authenticating:
+                    self._authenticating = False
+                    out.add(*self._wanted.repeat(self._now, answered=True))
+            case "authenticated":
+                self._open(out)
+
+    def _authenticate(self) -> Send:
+        self._authenticating = True
+        return self._frame({"action": "auth", "key": self._key.reveal(), "secret": self._secret.reveal()})
+
+    def _open(self, out: Outcome) -> None:
+        if self.state is State.LOGGING_IN:
+            self._authenticating = False
+            self._move("welcomed")
+            out.add(Announce())
+
+    def _hear_failure(self, failure: Failure, out: Outcome) -> None:
+        code = "" if failure.code is None else str(failure.code)[:20]
+        words = (failure.msg or "")[:_WORDS]
+        reason = ending(code, words)
+        if reason is not None:
+            self._end(reason, out)
+        elif code == ALREADY_AUTHENTICATED:
+            if self.state is State.OPEN and self._authenticating:
+                self._authenticating = False
+                out.add(*self._wanted.repeat(self._now, answered=True))
+            self._open(out)
+        elif code == NOT_AUTHENTICATED and self._logins_left:
+            self._logins_left -= 1
+            out.add(self._authenticate())
+        elif code == NOT_AUTHENTICATED or self.state is not State.OPEN:
+            self._end(Retryable(told(code, words), f"alpaca_{code or 'error'}"), out)
+        elif code in VERDICTS:
+            self._add(self._wanted.refused(code, words, self._now), out)
+        else:
+            out.add(Complain(f"alpaca_{code or 'error'}", told(code, words)))
+
+    def _end(self, reason: Any, out: Outcome) -> None:
+        self._move("ended")
+        out.add(End(reason))
+
+    # ── what cannot be read ──
+
+    def _hear_apart(self, payload: bytes, error: Exception, out: Outcome) -> None:
+        """msgspec refuses a whole array for one odd element: each is read by itself."""
+        try:
+            parts = elements(payload)
+        except Exception:
+            # It may have held anything.
+            self._put_aside(payload, error, self._concerned(Named()), out)
+            return
+        for part in parts:
+            if self.state is State.ENDED:
+                return
+            try:
+                items = decode(part)
+            except Exception as odd:
+                found = named(part)
+                self._put_aside(part, odd, self._concerned(found) if found else (), out)
+            else:
+                self._hear(items, out)
+
+    def _put_aside(self, part: bytes, error: Exception, concerned: Topics, out: Outcome) -> None:
+        out.add(Quarantine(part, str(error) or type(error).__name__))
+        books = [topic for topic in concerned if topic.channel == BOOKS]
+        others = tuple(topic for topic in concerned if topic.channel != BOOKS)
+        if others:
+            out.add(Missed(others, "quarantine"))
+        for topic in books:
+            if self._wanted.asked[topic].state is CONFIRMED:
+                self._add(self._wanted.heal(topic, self._now), out)
+
+    def _concerned(self, found: Named) -> Topics:
+        """Whose loss it may be: what it does not say may be anything.
+
+        Alpaca adds kinds without notice: one that nobody knows is kept to be looked at, and concerns
+        nobody, for none was asked for.
+        """
+        up = [topic for topic, asked in self._wanted.asked.items() if asked.state is CONFIRMED]
+        channel = _TAGS.get(found.kind) if isinstance(found.kind, str) else None
+        if found.kind is not None and channel is None:
+            return ()
+        symbols = found.symbols if isinstance(found.symbols, list) else [found.symbol]
+        known = {symbol for symbol in symbols if isinstance(symbol, str)}
+        return tuple(
+            topic
+            for topic in up
+            if (channel is None or topic.channel == channel) and (not known or topic.key in {ALL, *known})
+        )
+
+    # ── keeping routes in step with what is confirmed ──
+
+    def _add(self, effects: list[Effect], out: Outcome) -> None:
+        out.add(*self._routed(effects))
+
+    def _routed(self, effects: list[Effect]) -> list[Effect]:
+        confirmed: dict[str, list[Topic]] = {}
+        for topic, asked in self._wanted.asked.items():
+            if asked.state is CONFIRMED:
+                confirmed.setdefault(topic.channel, []).append(topic)
+        for kind, channel in CHANNELS.items():
+            self._routes[kind] = Routes(confirmed.get(channel, ()))
+        books = set(confirmed.get(BOOKS, ()))
+        self._begun = {begun for begun in self._begun if begun[0] in books}
+        if any(isinstance(effect, End) for effect in effects) and self.state is not State.ENDED:
+            self._move("ended")
+        return effects
+
+    def _frame(self, message: Mapping[str, object]) -> Send:
+        return Send(encode(message, self._encoding))
+
+
+def _listed(acknowledgement: Acknowledgement) -> Listed:
+    listed: dict[str, frozenset[str] | None] = {}
+    for name, wire in zip(
+        Acknowledgement.__struct_fields__, Acknowledgement.__struct_encode_fields__, strict=True
+    ):
+        symbols = getattr(acknowledgement, name)
+        listed[wire] = None if symbols is None else frozenset(symbol.strip().upper() for symbol in symbols)
+    return listed

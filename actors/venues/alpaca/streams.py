@@ -1,0 +1,115 @@
+"""Alpaca's endpoints: where each is, what it offers and what a symbol looks like there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+Name = Literal[
+    "iex",
+    "sip",
+    "delayed_sip",
+    "boats",
+    "overnight",
+    "test",
+    "crypto",
+    "crypto/us",
+    "crypto/us-1",
+    "crypto/eu-1",
+    "news",
+    "indicative",
+    "opra",
+    "account",
+]
+Kind = Literal["stocks", "crypto", "options", "news", "account"]
+
+TEST_SYMBOL = "FAKEPACA"  # the only one of the test stream: others are acknowledged, and silent
+
+# A channel of ours and its name on the wire, where they differ.
+WIRE: Mapping[str, str] = {
+    "updated_bars": "updatedBars",
+    "daily_bars": "dailyBars",
+    "cancel_errors": "cancelErrors",
+}
+# They cannot be asked for: who has the trades of a symbol has these.
+FOLLOWERS: Mapping[str, str] = {"corrections": "trades", "cancel_errors": "trades"}
+
+_BASIC = ("trades", "quotes", "bars")
+_STOCKS = (
+    *_BASIC,
+    "updated_bars",
+    "daily_bars",
+    "statuses",
+    "lulds",
+    "imbalances",
+    "corrections",
+    "cancel_errors",
+)
+_CRYPTO = (*_BASIC, "updated_bars", "daily_bars", "orderbooks", "pricing")
+
+
+class Stream(Struct, frozen=True):
+    """One endpoint; `place` is what its REST twin calls it: a feed, or a location."""
+
+    kind: Kind
+    path: str
+    channels: tuple[str, ...]
+    place: str = ""  # empty: no prices can be asked for over REST
+
+
+STREAMS: Mapping[str, Stream] = {
+    "iex": Stream("stocks", "/v2/iex", _STOCKS, "iex"),
+    "sip": Stream("stocks", "/v2/sip", _STOCKS, "sip"),
+    "delayed_sip": Stream("stocks", "/v2/delayed_sip", _STOCKS, "delayed_sip"),
+    "boats": Stream("stocks", "/v1beta1/boats", _STOCKS, "boats"),
+    "overnight": Stream("stocks", "/v1beta1/overnight", _STOCKS, "overnight"),
+    "test": Stream("stocks", "/v2/test", _BASIC),
+    "crypto": Stream("crypto", "/v1beta3/crypto/us", _CRYPTO, "us"),
+    "crypto/us": Stream("crypto", "/v1beta3/crypto/us", _CRYPTO, "us"),
+    "crypto/us-1": Stream("crypto", "/v1beta3/crypto/us-1", _CRYPTO, "us-1"),
+    "crypto/eu-1": Stream("crypto", "/v1beta3/crypto/eu-1", _CRYPTO, "eu-1"),
+    "news": Stream("news", "/v1beta1/news", ("news",)),
+    "indicative": Stream("options", "/v1beta1/indicative", ("trades", "quotes"), "indicative"),
+    "opra": Stream("options", "/v1beta1/opra", ("trades", "quotes"), "opra"),
+    "account": Stream("account", "/stream", ("trade_updates",)),
+}
+
+_PART = r"[A-Z0-9]+"
+_SYMBOLS: Mapping[Kind, tuple[re.Pattern[str], str]] = {
+    "stocks": (re.compile(rf"{_PART}(?:[./-]{_PART})*"), "a symbol such as AAPL"),
+    "crypto": (re.compile(rf"{_PART}(?:[/-]{_PART})+"), "a pair such as BTC/USD"),
+    "options": (re.compile(r"[A-Z0-9]{1,6}\d{6}[CP]\d{8}"), "a contract such as AAPL261218C00200000"),
+    "news": (re.compile(rf"{_PART}(?:[./-]{_PART})*"), "a symbol such as AAPL"),
+}
+_LONGEST = 32  # characters of a symbol
+
+
+def stream_of(url: str) -> str | None:
+    """The stream that this URL's path says; None: its path says nothing, or there is none."""
+    path = path_of(url)
+    return next((name for name, stream in STREAMS.items() if path.endswith(stream.path)), None)
+
+
+def path_of(url: str) -> str:
+    """The path of a URL without the slash at its end; empty: there is none, or it is no URL."""
+    try:
+        return urlsplit(url).path.rstrip("/")
+    except ValueError:
+        return ""
+
+
+def symbol(kind: Kind, text: str) -> str | None:
+    """A symbol as Alpaca spells it, `*` for all of them; None: there is no such symbol."""
+    text = text.strip().upper()
+    if text == "*":
+        return text
+    return text if len(text) <= _LONGEST and _SYMBOLS[kind][0].fullmatch(text) else None
+
+
+def example(kind: Kind) -> str:
+    """What a symbol looks like, for people."""
+    return _SYMBOLS[kind][1]

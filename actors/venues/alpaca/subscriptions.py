@@ -1,0 +1,353 @@
+"""What one connection wants of Alpaca, what Alpaca says that it has, and the changes between the two.
+
+Requests bear no number, so one change is in flight at a time; what is wanted meanwhile goes into the
+next. An acknowledgement lists all that the connection has, and what it lists is what is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Literal
+
+from msgspec import Struct
+
+from actors.events import GapReason, Topic
+from actors.messages import Retryable
+from actors.rules.session import Complain, Confirm, Effect, End, Missed, Reject, Resent, Send
+from actors.venues.alpaca.errors import ADVICE, VERDICTS, Verdict, told
+from actors.venues.alpaca.streams import FOLLOWERS, WIRE
+
+Item = tuple[str, str]  # a channel that can be asked for, on the wire, and a symbol
+Listed = Mapping[str, frozenset[str] | None]  # by channel on the wire; None: the endpoint omits it
+
+ALL = "*"
+BOOKS = "orderbooks"
+LARGEST = 16 * 1024  # bytes of one request; the venue's own bound is not known
+REFUSALS = 100  # of parts of one change, before the rest is given up as a whole
+LOST = 5.0  # seconds without an answer after which a change may be sent again
+REST = 1.0  # seconds between two resets of one book that the session asks for by itself
+
+
+class State(Enum):
+    WAITING = "waiting"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+
+
+WAITING, CONFIRMED, REFUSED = State
+
+
+class Asked:
+    """One topic as it is wanted on this connection."""
+
+    __slots__ = ("dropped", "healed_at", "item", "own", "state", "topic")
+
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+        self.own = WIRE.get(topic.channel, topic.channel)
+        self.item: Item = (FOLLOWERS.get(topic.channel, self.own), topic.key)
+        self.state = WAITING
+        self.dropped = False  # the venue has let go of it once, by itself
+        self.healed_at = float("-inf")  # monotonic seconds
+
+
+class Change(Struct):
+    verb: Literal["subscribe", "unsubscribe"]
+    items: tuple[Item, ...]
+    sent_at: float  # monotonic seconds
+    copies: int = 1
+
+
+class Subscriptions:
+    """Not thread-safe; `frame` makes a message of a change."""
+
+    def __init__(self, frame: Callable[[Mapping[str, object]], Send]) -> None:
+        self.asked: dict[Topic, Asked] = {}
+        self._frame = frame
+        self._listed: Listed = {}
+        self._ours: dict[Item, None] = {}  # asked for on this connection, and not given up
+        self._covered: set[Item] = set()  # asked for, and not listed by themselves: `*` may cover them
+        self._renewing: set[Item] = set()  # to be given up and asked for again
+        self._flight: Change | None = None
+        self._parts: list[tuple[Item, ...]] = []  # of a change that was refused as a whole
+        self._refusals = 0
+        self._stale = 0  # acknowledgements that may still come, of changes that were sent twice
+
+    # ── asking ──
+
+    def want(self, topics: Iterable[Topic], now: float) -> list[Effect]:
+        again = False
+        for topic in topics:
+            asked = self.asked.get(topic)
+            if asked is None or asked.state is not WAITING:
+                self._want(Asked(topic))
+            elif self._flight is not None and asked.item in self._flight.items:
+                again = now - self._flight.sent_at >= LOST
+        if again:
+            return self.repeat(now)
+        return [*self._settle(()), *self._next(now)]
+
+    def _want(self, asked: Asked) -> None:
+        self.asked[asked.topic] = asked
+        self._covered.discard(asked.item)
+        flying = self._flight is not None and asked.item in self._flight.items
+        if asked.own == BOOKS and (flying or self._has(asked.item)):
+            self._renewing.add(asked.item)  # a book begins with what a new subscription brings
+
+    def unwant(self, topics: Iterable[Topic], now: float) -> list[Effect]:
+        for topic in topics:
+            self.asked.pop(topic, None)
+        return self._next(now)
+
+    def renew(self, topics: Iterable[Topic], now: float, why: GapReason = "unknown") -> list[Effect]:
+        """From the start, with the seam marked; topics that the venue does not have are passed over."""
+        effects: list[Effect] = []
+        known = [asked for topic in topics if (asked := self.asked.get(topic)) and asked.state is CONFIRMED]
+        for asked in known:
+            asked.state = WAITING
+            if self._has(asked.item):
+                self._renewing.add(asked.item)
+            elif asked.own == BOOKS:  # it came by the `*`: by itself it brings a reset
+                self._covered.discard(asked.item)
+        if known:
+            seam = tuple(asked.topic for asked in known)
+            others = tuple(each.topic for each in self._sharing(known))
+            effects = [Missed(seam + others, why), Resent(seam + others)]
+        return [*effects, *self._settle(()), *self._next(now)]
+
+    def heal(self, topic: Topic, now: float) -> list[Effect]:
+        """A change of this book was lost: it has to be reset.
+
+        A venue whose every change is broken is not asked at the speed of its answers: within `REST`
+        of the last time the topic only waits, and whoever waits for its answer asks.
+        """
+        asked = self.asked[topic]
+        if now - asked.healed_at < REST:
+            self._renewing.add(asked.item)
+            asked.state = WAITING
+            return [Missed((topic,), "quarantine"), Resent((topic,))]
+        asked.healed_at = now
+        return self.renew([topic], now, "quarantine")
+
+    def repeat(self, now: float, *, answered: bool = False) -> list[Effect]:
+        """Send the change in flight once more; `answered`: no other answer to it is to come."""
+        if self._flight is None:
+            return []
+        self._flight.copies += not answered
+        self._flight.sent_at = now
+        return [self._send(self._flight)]
+
+    def _sharing(self, known: Sequence[Asked]) -> list[Asked]:
+        """Those that are renewed along, for they lie on the same item."""
+        others = [
+            asked
+            for asked in self.asked.values()
+            if asked.item in self._renewing and asked.state is CONFIRMED
+        ]
+        for asked in others:
+            asked.state = WAITING
+        return others
+
+    # ── what the venue answers ──
+
+    def acknowledged(self, listed: Listed, now: float) -> list[Effect]:
+        if self._stale and listed == self._listed:
+            self._stale -= 1  # the second answer to an earlier change: this one's is yet to come
+            return []
+        self._listed = listed
+        flight, self._flight = self._flight, None
+        effects: list[Effect] = []
+        items: tuple[Item, ...] = ()
+        if flight is not None:
+            self._stale += flight.copies - 1
+            if flight.verb == "subscribe":
+                items = flight.items
+            else:
+                effects += self._given_up(flight.items)
+        self._covered = {item for item in {*self._covered, *items} if not self._has(item)}
+        return [*effects, *self._settle(items), *self._next(now)]
+
+    def refused(self, code: str, words: str, now: float) -> list[Effect]:
+        """An error that concerns the change in flight; without one it concerns nobody."""
+        text = told(code, words)
+        flight, self._flight = self._flight, None
+        if flight is None:
+            return [Complain(f"alpaca_{code}", text)]
+        if flight.verb == "unsubscribe":
+            effects: list[Effect] = [Complain(f"alpaca_{code}", text)]
+            effects += self._kept(flight.items)
+            return [*effects, *self._next(now)]
+        self._refusals += 1
+        parts = _split(flight.items, VERDICTS[code]) if self._refusals <= REFUSALS else ()
+        if parts:
+            self._parts[:0] = parts
+            return self._next(now)
+        reason = f"{text} ({ADVICE[code]})" if code in ADVICE else text
+        if VERDICTS[code] is Verdict.LIMIT:
+            reason += f"; {sum(map(self._has, self._ours))} are subscribed to"
+        items = set(flight.items)
+        if VERDICTS[code] is Verdict.LIMIT:  # where one has no room, no other of the channel has
+            channels = {channel for channel, _ in items}
+            items |= {item for part in self._parts for item in part if item[0] in channels}
+        if self._refusals > REFUSALS:
+            items |= {item for part in self._parts for item in part}
+        return [*self._reject(items, reason), *self._next(now)]
+
+    def on(self, channel: str, key: str) -> Asked | None:
+        """What is asked of this channel for this key."""
+        return next(
+            (each for topic, each in self.asked.items() if topic.key == key and topic.channel == channel),
+            None,
+        )
+
+    def unanswered(self, item: Item) -> bool:
+        """Whether it was asked for, and the answer is on its way."""
+        flight = self._flight
+        return flight is not None and flight.verb == "subscribe" and item in flight.items
+
+    def prove(self, asked: Asked) -> list[Effect]:
+        """Data came that only a new subscription brings."""
+        asked.state = CONFIRMED
+        return [Confirm((asked.topic,))]
+
+    def _settle(self, items: Sequence[Item]) -> list[Effect]:
+        """What the list means for each topic; `items` have just been asked for."""
+        confirmed: list[Topic] = []
+        unlisted: list[Topic] = []
+        lost: list[Topic] = []
+        dropped: list[Topic] = []
+        flying = set(self._flight.items) if self._flight is not None else set()
+        just_asked = set(items)
+        for asked in self.asked.values():
+            if asked.item in flying or asked.item in self._renewing:
+                continue
+            there = self._lists(asked)
+            if asked.state is WAITING and there:
+                asked.state = CONFIRMED
+                confirmed.append(asked.topic)
+                if self._has(asked.item):
+                    self._ours[asked.item] = None
+            elif asked.state is WAITING and (asked.item in just_asked or self._has(asked.item)):
+                asked.state = REFUSED
+                unlisted.append(asked.topic)
+            elif asked.state is CONFIRMED and not there:
+                # Once may be a race with a change of ours; a venue that does it again means it.
+                asked.state = REFUSED if asked.dropped else WAITING
+                (dropped if asked.dropped else lost).append(asked.topic)
+                asked.dropped = True
+                self._covered.discard(asked.item)
+        effects: list[Effect] = []
+        if confirmed:
+            effects.append(Confirm(tuple(confirmed)))
+        if unlisted:
+            effects.append(Reject(tuple(unlisted), "the venue's acknowledgement does not list it"))
+        if lost or dropped:
+            effects.append(Missed((*lost, *dropped), "unknown"))
+        if lost:
+            effects.append(Resent(tuple(lost)))
+        if dropped:
+            effects.append(Reject(tuple(dropped), "the venue's acknowledgements no longer list it"))
+        return effects
+
+    def _reject(self, items: set[Item], reason: str) -> list[Effect]:
+        refused = [asked for asked in self.asked.values() if asked.item in items and asked.state is WAITING]
+        self._covered |= items  # who has it by a `*` keeps it
+        for asked in refused:
+            asked.state = REFUSED
+        for item in items:
+            self._ours.pop(item, None)
+        self._parts = [left for part in self._parts if (left := tuple(i for i in part if i not in items))]
+        return [Reject(tuple(asked.topic for asked in refused), reason)] if refused else []
+
+    def _given_up(self, items: Sequence[Item]) -> list[Effect]:
+        """An unsubscription was acknowledged."""
+        kept = [item for item in items if self._has(item)]
+        for item in items:
+            self._ours.pop(item, None)
+            self._renewing.discard(item)
+        if not kept:
+            return []
+        names = ", ".join(f"{channel} {symbol}" for channel, symbol in kept[:5])
+        return [Complain("alpaca_kept", f"alpaca still lists what was given up: {names}"), *self._kept(kept)]
+
+    def _kept(self, items: Sequence[Item]) -> list[Effect]:
+        """The venue did not let go of these. It is not asked again; what had to start anew cannot."""
+        anew = [asked for asked in self.asked.values() if asked.item in items and asked.state is WAITING]
+        for item in items:
+            self._ours.pop(item, None)
+            self._renewing.discard(item)
+        if not anew:
+            return []
+        return [End(Retryable("the venue does not let a subscription start anew", "alpaca_renew"))]
+
+    # ── the list ──
+
+    def _has(self, item: Item) -> bool:
+        return item[1] in (self._listed.get(item[0]) or ())
+
+    def _lists(self, asked: Asked) -> bool:
+        own = self._listed.get(asked.own)
+        listed = self._listed.get(asked.item[0]) if own is None else own
+        return listed is not None and (asked.topic.key in listed or ALL in listed)
+
+    # ── the next change ──
+
+    def _next(self, now: float) -> list[Effect]:
+        if self._flight is not None:
+            return []
+        needed = {asked.item: None for asked in self.asked.values() if asked.state is not REFUSED}
+        while self._parts:
+            part = tuple(item for item in self._parts.pop(0) if item in needed and not self._has(item))
+            if part:
+                return self._start("subscribe", part, now)
+        dropping = [
+            item for item in self._ours if self._has(item) and (item not in needed or item in self._renewing)
+        ]
+        if dropping:  # first, for it makes room under the plan's limit
+            return self._start("unsubscribe", dropping, now)
+        self._renewing.clear()
+        adding = [item for item in needed if not self._has(item) and item not in self._covered]
+        if not adding:
+            return []
+        self._refusals = 0
+        return self._start("subscribe", adding, now)
+
+    def _start(
+        self, verb: Literal["subscribe", "unsubscribe"], items: Sequence[Item], now: float
+    ) -> list[Effect]:
+        room = LARGEST
+        some = []
+        for item in items:
+            room -= len(item[1]) + len('"",')
+            if room < 0:
+                break  # the next change has the others
+            some.append(item)
+        self._flight = Change(verb, tuple(some), now)
+        if verb == "subscribe":
+            self._ours.update(dict.fromkeys(self._flight.items))
+        return [self._send(self._flight)]
+
+    def _send(self, change: Change) -> Send:
+        message: dict[str, object] = {"action": change.verb}
+        for channel, symbols in _by_channel(change.items).items():
+            message[channel] = [symbol for _, symbol in symbols]
+        return self._frame(message)
+
+
+def _by_channel(items: Iterable[Item]) -> dict[str, list[Item]]:
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item[0], []).append(item)
+    return groups
+
+
+def _split(items: Sequence[Item], verdict: Verdict) -> tuple[tuple[Item, ...], ...]:
+    """The parts to try apart: the channels, and then the halves; none: it is not to be parted."""
+    groups = _by_channel(items)
+    if len(groups) > 1:
+        return tuple(tuple(group) for group in groups.values())
+    if verdict is Verdict.CHANNEL or len(items) == 1:
+        return ()
+    middle = len(items) // 2
+    return (tuple(items[:middle]), tuple(items[middle:]))

@@ -1,0 +1,290 @@
+"""What Alpaca offers: its streams, their channels and symbols, its addresses.
+
+One feed is one endpoint. Alpaca lets an account have one connection to an endpoint, offers other channels
+at each, and counts symbols at each apart: so an endpoint is what a config names, what is live or is not,
+and what a plan's limit is about. Stocks, crypto and the account are three feeds:
+
+    [feeds.stocks]
+    venue = "alpaca"
+    stream = "iex"
+    key = "${ALPACA_API_KEY}"
+    secret = "${ALPACA_API_SECRET}"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any, ClassVar, cast
+from urllib.parse import urlsplit
+
+from actors.errors import LinewardenError
+from actors.events import Option, Topic
+from actors.messages import Endpoint
+from actors.rules.exchange import Budget, Conversation, Token
+from actors.rules.session import Session
+from actors.rules.venue import BookUpdate, Channel, Pacing, Price, Venue, VenueSettings
+from actors.secret import Secret
+from actors.venues.alpaca.account import AccountSession
+from actors.venues.alpaca.codec import Encoding
+from actors.venues.alpaca.latest import ask_latest, price_of
+from actors.venues.alpaca.messages import (
+    Bar,
+    CancelError,
+    Correction,
+    DailyBar,
+    Imbalance,
+    Luld,
+    News,
+    OrderBook,
+    Pricing,
+    Quote,
+    Status,
+    Trade,
+    UpdatedBar,
+)
+from actors.venues.alpaca.orders import TradeUpdate
+from actors.venues.alpaca.session import AlpacaSession, Login
+from actors.venues.alpaca.streams import (
+    STREAMS,
+    TEST_SYMBOL,
+    Name,
+    Stream,
+    example,
+    path_of,
+    stream_of,
+    symbol,
+)
+from actors.venues.channel import ChannelOf
+
+TRADES: ChannelOf[Trade] = ChannelOf("trades")
+QUOTES: ChannelOf[Quote] = ChannelOf("quotes")
+BARS: ChannelOf[Bar] = ChannelOf("bars")
+UPDATED_BARS: ChannelOf[UpdatedBar] = ChannelOf("updated_bars")
+DAILY_BARS: ChannelOf[DailyBar] = ChannelOf("daily_bars")
+STATUSES: ChannelOf[Status] = ChannelOf("statuses")
+LULDS: ChannelOf[Luld] = ChannelOf("lulds")
+IMBALANCES: ChannelOf[Imbalance] = ChannelOf("imbalances")
+CORRECTIONS: ChannelOf[Correction] = ChannelOf("corrections")
+CANCEL_ERRORS: ChannelOf[CancelError] = ChannelOf("cancel_errors")
+ORDERBOOKS: ChannelOf[OrderBook] = ChannelOf("orderbooks")
+PRICING: ChannelOf[Pricing] = ChannelOf("pricing")
+NEWS: ChannelOf[News] = ChannelOf("news")
+TRADE_UPDATES: ChannelOf[TradeUpdate] = ChannelOf("trade_updates")
+
+STREAM_HOST, STREAM_SANDBOX = "stream.data.alpaca.markets", "stream.data.sandbox.alpaca.markets"
+DATA_HOST, DATA_SANDBOX = "data.alpaca.markets", "data.sandbox.alpaca.markets"
+LIVE_HOST, PAPER_HOST = "api.alpaca.markets", "paper-api.alpaca.markets"
+
+_KEY = "symbol, or * for all"
+
+
+class AlpacaSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`stream` decides the protocol; where it is left out the path of `url` does, and else it is iex.
+
+    `encoding` is JSON unless it is said, but for options, which have msgpack alone: a JSON number is the
+    venue's own decimal text, where msgpack has a binary fraction, and it can be read where it is kept.
+    `login` by message is what Alpaca documents first; by header saves a round trip.
+    """
+
+    key: Secret
+    secret: Secret
+    stream: Name | None = None
+    sandbox: bool = False  # the broker sandbox's hosts, which know no others' keys
+    paper: bool = True  # of the account stream alone
+    encoding: Encoding | None = None
+    login: Login = "message"
+    data_url: str = ""  # of the REST part, for `latest`; empty: Alpaca's, or the simulator's
+
+    def __post_init__(self) -> None:
+        if self.stream is None and path_of(self.url) and stream_of(self.url) is None:
+            raise ValueError(
+                f"the path of url says nothing of the stream: add stream, one of {', '.join(STREAMS)}"
+            )
+        if self.kind == "options" and self.encoding == "json":
+            raise ValueError('options come in msgpack alone: leave encoding out, or set it to "msgpack"')
+        if self.kind == "account" and self.login == "header":
+            raise ValueError("the account stream logs in by message alone: leave login out")
+        if self.kind == "account" and self.sandbox:
+            raise ValueError("the account stream has no sandbox: leave sandbox out, and set paper")
+        if self.data_url and not self.data_url.startswith(("https://", "http://")):
+            raise ValueError("data_url is a URL that starts with https:// or http://")
+
+    @property
+    def name(self) -> str:
+        """The stream that is meant."""
+        return self.stream or stream_of(self.url) or "iex"
+
+    @property
+    def kind(self) -> str:
+        return STREAMS[self.name].kind
+
+    @property
+    def codec(self) -> Encoding:
+        return self.encoding or ("msgpack" if self.kind == "options" else "json")
+
+
+def _channels() -> dict[str, Channel]:
+    every = (
+        Channel(str(TRADES), Trade, "prints", key=_KEY),
+        Channel(str(QUOTES), Quote, "the best bid and ask", key=_KEY),
+        Channel(str(BARS), Bar, "minute bars", key=_KEY),
+        Channel(str(UPDATED_BARS), UpdatedBar, "minute bars once more, with late trades", key=_KEY),
+        Channel(str(DAILY_BARS), DailyBar, "the day's bar, each minute", key=_KEY),
+        Channel(str(STATUSES), Status, "stocks: halts and resumes", key=_KEY),
+        Channel(str(LULDS), Luld, "stocks: limit up and limit down", key=_KEY),
+        Channel(str(IMBALANCES), Imbalance, "stocks: order imbalances", key=_KEY),
+        Channel(str(CORRECTIONS), Correction, "stocks: corrected trades", key=_KEY),
+        Channel(str(CANCEL_ERRORS), CancelError, "stocks: cancelled trades", key=_KEY),
+        Channel(
+            str(ORDERBOOKS),
+            OrderBook,
+            "crypto: the book, whole at first, then what changed",
+            key="pair, or * for all",
+            deltas=True,
+            resyncable=True,
+        ),
+        Channel(str(PRICING), Pricing, "crypto perpetuals: index, mark, funding", key="pair, or * for all"),
+        Channel(str(NEWS), News, "news: articles", key="symbol, or * for all"),
+        Channel(str(TRADE_UPDATES), TradeUpdate, "account: the life of its orders", account=True),
+    )
+    return {channel.name: channel for channel in every}
+
+
+class Alpaca(Venue):
+    """Alpaca's market data and account streams; see the module for what one feed is.
+
+    Keys in their canonical form: symbols in upper case, `*` for all of a channel.
+    """
+
+    name: ClassVar[str] = "alpaca"
+    about: ClassVar[str] = "Alpaca: stocks, crypto, options, news; an account's orders"
+    Settings: ClassVar[type[VenueSettings]] = AlpacaSettings
+    channels: ClassVar[Mapping[str, Channel]] = _channels()
+    pacing: ClassVar[Pacing] = Pacing(batch=500)
+    limits: ClassVar[Mapping[str, str]] = {
+        "connections": "one to an endpoint on most plans; a dead one may hold the place for about 90 s",
+        "symbols": "Basic: 30 in trades and quotes of stocks, 200 option quotes; more by plan",
+        "login": "within 10 s of the connect",
+        "REST": "Basic: 200 requests a minute",
+    }
+    variables: ClassVar[Mapping[str, str]] = {
+        "ALPACA_API_KEY": "the key's id, for key",
+        "ALPACA_API_SECRET": "the key's secret, for secret",
+    }
+    book_channel: ClassVar[str] = str(ORDERBOOKS)
+    price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(QUOTES)})
+    latest_budget: ClassVar[Budget] = Budget(10, 0.7)  # of two requests each; Basic: 200 a minute
+
+    @property
+    def _own(self) -> AlpacaSettings:
+        return cast(AlpacaSettings, self.settings)
+
+    @property
+    def _stream(self) -> Stream:
+        return STREAMS[self._own.name]
+
+    def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
+        known = self.channel(channel)
+        if known.name not in self._stream.channels:
+            others = ", ".join(name for name, each in STREAMS.items() if known.name in each.channels)
+            raise LinewardenError(
+                f"{self.feed}: stream {self._own.name!r} has no {known.name}; streams that have: {others}. "
+                f"It has: {', '.join(self._stream.channels)}."
+            )
+        for name in options:
+            raise LinewardenError(f"{self.feed}: {known.name} has no option {name!r}; it takes none.")
+        return Topic(self.feed, known.name, self._symbol(known, key))
+
+    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+        own = self._own
+        headers: tuple[tuple[str, str], ...] = ()
+        if own.codec == "msgpack":
+            headers = (("Content-Type", "application/msgpack"),)
+        if own.login == "header":
+            headers += self._keys()
+        return Endpoint(self._url(), headers)
+
+    def session(self, line: str) -> Session:
+        own = self._own
+        if own.kind == "account":
+            return AccountSession(own.key, own.secret, encoding=own.codec)
+        return AlpacaSession(own.key, own.secret, login=own.login, encoding=own.codec)
+
+    def price(self, event: Any) -> Price | None:
+        return price_of(event) if isinstance(event, (Quote, Trade)) else None
+
+    def latest(self, key: str) -> Conversation[Price] | None:
+        stream = self._stream
+        found = symbol(stream.kind, key) if stream.place else None
+        if found is None or found == "*":
+            return None
+        return ask_latest(self._data_url(), stream, found, self._keys())
+
+    def book_update(self, event: Any) -> BookUpdate | None:
+        if not isinstance(event, OrderBook):
+            return None
+        try:
+            at_ns = event.ts_ns
+        except ValueError:
+            at_ns = None
+        bids = [(level.price, level.quantity) for level in event.bids]
+        asks = [(level.price, level.quantity) for level in event.asks]
+        return BookUpdate(bids, asks, whole=bool(event.reset), at_ns=at_ns)
+
+    # ── symbols ──
+
+    def _symbol(self, channel: Channel, key: str) -> str:
+        kind = self._stream.kind
+        if not channel.key:
+            if key:
+                raise LinewardenError(f"{self.feed}: {channel.name} takes no key, and was given {key!r}.")
+            return ""
+        found = symbol(kind, key)
+        if found is None:
+            given = repr(key) if key.strip() else "no key"
+            raise LinewardenError(
+                f"{self.feed}: {channel.name} takes {example(kind)}, or * for all, and was given {given}."
+            )
+        if found == "*" and kind == "options" and channel.name == "quotes":
+            raise LinewardenError(f"{self.feed}: Alpaca has no * for the quotes of options: name contracts.")
+        if self._own.name == "test" and found not in {TEST_SYMBOL, "*"}:
+            raise LinewardenError(
+                f"{self.feed}: the test stream has one symbol, {TEST_SYMBOL}; {found!r} stays silent."
+            )
+        return found
+
+    # ── addresses ──
+
+    def _url(self) -> str:
+        own = self._own
+        if own.url:
+            bare, mark, query = own.url.partition("?")
+            return own.url if path_of(own.url) else bare.rstrip("/") + self._stream.path + mark + query
+        if own.kind == "account":
+            host = PAPER_HOST if own.paper else LIVE_HOST
+        else:
+            host = STREAM_SANDBOX if own.sandbox else STREAM_HOST
+        return f"wss://{host}{self._stream.path}"
+
+    def _data_url(self) -> str:
+        own = self._own
+        if own.data_url:
+            return own.data_url.rstrip("/")
+        parts = urlsplit(own.url)
+        if _is_loopback(parts.hostname or ""):  # a simulator: it has a REST part at the same port
+            return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
+        return f"https://{DATA_SANDBOX if own.sandbox else DATA_HOST}"
+
+    def _keys(self) -> tuple[tuple[str, str], ...]:
+        own = self._own
+        return (("APCA-API-KEY-ID", own.key.reveal()), ("APCA-API-SECRET-KEY", own.secret.reveal()))
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

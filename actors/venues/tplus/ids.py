@@ -1,0 +1,33 @@
+"""Ids in one form: an asset's, a user's."""
+
+from __future__ import annotations
+
+import re
+
+USER_DIGITS = 64  # an Ed25519 public key
+ADDRESS_DIGITS = 64
+EVM_DIGITS = 40  # shorter ones are filled up with zeros at their end, as tplus' registry has them
+
+_ON_CHAIN = re.compile(
+    rf"(?:0x)?([0-9a-f]{{{ADDRESS_DIGITS}}}|[0-9a-f]{{{EVM_DIGITS}}})@(?:0x)?([0-9a-f]{{18}}|[0-9a-f]{{16}})"
+)
+_USER = re.compile(rf"(?:0x)?([0-9a-f]{{{USER_DIGITS}}})")
+
+
+def asset_id(text: str) -> str | None:
+    """An asset as we and the wire write it; None: it is none.
+
+    That is its index in the registry (`200`), or `<address>@<chain>` in lower case without `0x`: 64
+    hexadecimal digits, and the 18 of a chain's id (16 at older servers).
+    """
+    text = text.strip().lower()
+    if text.isascii() and text.isdecimal():
+        return text.lstrip("0") or "0"
+    found = _ON_CHAIN.fullmatch(text)
+    return f"{found[1].ljust(ADDRESS_DIGITS, '0')}@{found[2]}" if found else None
+
+
+def user_id(text: str) -> str | None:
+    """A public key in lower case without `0x`; None: it is none."""
+    found = _USER.fullmatch(text.strip().lower())
+    return found[1] if found else None

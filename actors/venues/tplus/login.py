@@ -1,0 +1,105 @@
+"""The login at tplus: a nonce, signed with the account's Ed25519 key, for a token of 24 hours.
+
+All sockets of a feed share the token: tplus counts nonces and logins, 100 in half an hour.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
+
+from actors.messages import Fatal, HttpAnswer, HttpRequest, Retryable
+from actors.rules.exchange import Conversation, Token
+from actors.secret import Secret
+from actors.venues.tplus.errors import failure_in, refusal
+
+TRIES = 2  # a nonce may have run out between its two requests
+JSON = (("Content-Type", "application/json"), ("Accept", "application/json"))
+
+
+class Nonce(Struct, frozen=True):
+    value: str
+    expiry_ns: int | None = None
+
+
+class Granted(Struct, frozen=True):
+    token: str
+    expiry_ns: int | None = None
+
+    def __repr__(self) -> str:
+        return "Granted(…)"
+
+
+_nonce = msgspec.json.Decoder(Nonce, strict=False).decode
+_granted = msgspec.json.Decoder(Granted, strict=False).decode
+
+
+def key_of(seed: Secret) -> Ed25519PrivateKey:
+    """Raises: ValueError: it is no seed of 32 bytes in hexadecimal; its words tell nothing of it."""
+    text = seed.reveal().strip().removeprefix("0x").removeprefix("0X")
+    try:
+        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text))
+    except ValueError:
+        pass
+    raise ValueError("an Ed25519 seed is 64 hexadecimal digits")
+
+
+def public_key(key: Ed25519PrivateKey) -> str:
+    return key.public_key().public_bytes_raw().hex()
+
+
+def login(http: str, user: str, key: Ed25519PrivateKey) -> Conversation[Token]:
+    """Ask for a nonce, sign it, and get a token for it."""
+    for last in range(TRIES):
+        answer = yield HttpRequest("GET", f"{http}/nonce/{user}", (("Accept", "application/json"),))
+        if answer.status != 200:
+            return refusal(answer, "a nonce")
+        nonce = _read_nonce(answer)
+        if nonce is None:
+            return _unreadable("a nonce")
+        answer = yield HttpRequest("POST", f"{http}/auth", JSON, signed(user, nonce, key))
+        if answer.status == 200:
+            return _token(answer)
+        if last or not failure_in(answer.body).has("NONCE_"):
+            break
+    return refusal(answer, "the login")
+
+
+def signed(user: str, nonce: str, key: Ed25519PrivateKey) -> bytes:
+    """The body of the login. What is signed is the nonce's text, not the bytes it may stand for.
+
+    An account that is controlled by another key has it in `additional_signers`.
+    """
+    signature = list(key.sign(nonce.strip().encode()))
+    own = public_key(key) == user
+    signer = {"signer": {"Ed25519": list(bytes.fromhex(public_key(key)))}, "signature": signature}
+    return msgspec.json.encode(
+        {
+            "user_id": user,
+            "nonce": nonce,
+            "signature": signature if own else [],
+            "additional_signers": [] if own else [signer],
+        }
+    )
+
+
+def _read_nonce(answer: HttpAnswer) -> str | None:
+    try:
+        return _nonce(answer.body).value.strip() or None
+    except Exception:
+        return None
+
+
+def _token(answer: HttpAnswer) -> Token | Retryable | Fatal:
+    try:
+        granted = _granted(answer.body)
+    except Exception:
+        return _unreadable("the login")
+    if not granted.token or not granted.token.isascii() or not granted.token.isprintable():
+        return _unreadable("the login")
+    return Token(Secret(granted.token), granted.expiry_ns)
+
+
+def _unreadable(what: str) -> Retryable:
+    return Retryable(f"tplus' answer to {what} could not be read", "tplus_login")

@@ -1,0 +1,230 @@
+"""One socket of tplus: a stream that begins with the upgrade.
+
+There is nothing to send. What confirms the topic is the welcome frame, or the first data where no
+welcome comes; what the registry has not asked for yet is kept until it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from actors.events import Topic
+from actors.messages import Fatal, Retryable
+from actors.rules.session import (
+    TEXT,
+    Complain,
+    Confirm,
+    Deliver,
+    Effect,
+    End,
+    Frame,
+    Missed,
+    Quarantine,
+    Reject,
+    Resent,
+    Session,
+    State,
+    TokenRefused,
+    Unrouted,
+)
+from actors.venues.tplus import messages as m
+from actors.venues.tplus.decoding import decode_control, documents
+from actors.venues.tplus.errors import KEY_ADVICE, is_unauthorized, passing, words
+from actors.venues.tplus.streams import Stream
+
+EARLY = 10_000  # events that may come before the registry has asked for their topic
+
+
+class TplusSession(Session):
+    """One stream's socket. `with_token`: it came with one, which the venue may refuse."""
+
+    def __init__(self, topic: Topic, stream: Stream, *, with_token: bool) -> None:
+        super().__init__()
+        self._topic = topic
+        self._stream = stream
+        self._with_token = with_token
+        self._answer: Confirm | Reject | None = None  # the venue's
+        self._wanted = False
+        self._early: list[Effect] | None = []  # until it is asked for: what belongs to the topic
+        self._now = 0.0
+
+    # ── what the registry wants ──
+
+    def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        if self._topic not in topics:
+            return []
+        self._wanted = True
+        early, self._early = self._early, None
+        answered: list[Effect] = [self._answer] if self._answer is not None else []
+        return answered + (early or [])
+
+    def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        """Nothing is said: the line ends when nobody wants its topic."""
+        if self._topic in topics:
+            self._wanted = False
+        return []
+
+    def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        """tplus cannot be made to repeat anything: the seam is marked, and the stream goes on."""
+        if self._topic not in topics:
+            return []
+        mine = (self._topic,)
+        answered: list[Effect] = [self._answer] if self._answer is not None else []
+        return [Missed(mine, "unknown"), Resent(mine), *answered]
+
+    # ── hearing ──
+
+    def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
+        self._now = now
+        out: list[Effect] = []
+        for opcode, payload in frames:
+            if self.state is State.ENDED:
+                break
+            if opcode != TEXT:
+                out.append(Quarantine(payload, "a binary frame; tplus sends text"))
+                self._lost(out)
+            elif not (self._is_control(payload, out) or self._is_data(payload, out)):
+                self._hear_pieces(payload, out)
+        return out
+
+    def _hear_pieces(self, payload: bytes, out: list[Effect]) -> None:
+        """A frame that is not one document, or in which something is odd."""
+        try:
+            pieces = list(documents(payload))
+        except Exception:  # nothing that a venue sends may end the connection
+            pieces = []
+        for piece in pieces or [payload]:
+            if self.state is State.ENDED:
+                return
+            if not (self._is_control(piece, out) or self._is_data(piece, out)):
+                self._puzzle(piece, out)
+
+    def _is_data(self, payload: bytes, out: list[Effect]) -> bool:
+        try:
+            heard = self._stream.decode(payload)
+        except Exception:
+            return False
+        if type(self._answer) is not Confirm:  # also by a list of nothing
+            self._confirm(out)
+        for event in heard if isinstance(heard, list) else (heard,):
+            self._hear(event, out)
+        return True
+
+    def _hear(self, event: Any, out: list[Effect]) -> None:
+        if type(event) is m.Timebar:
+            event = msgspec.structs.replace(event, asset_id=self._topic.key)
+        self._deliver(event, out)
+
+    def _deliver(self, event: Any, out: list[Effect]) -> None:
+        """To whoever asked for it; what nobody wants any more is counted."""
+        if self._wanted:
+            _deliver(self._topic, event, out)
+        elif self._early is None:
+            out.append(Unrouted(1))
+        else:
+            _deliver(self._topic, event, self._early)
+            if sum(len(each.pairs) for each in self._early if isinstance(each, Deliver)) > EARLY:
+                text = f"{EARLY} events came before anybody had asked for them"
+                self._end(End(Retryable(text, "early")), out)
+
+    def _confirm(self, out: list[Effect]) -> None:
+        self._answer = Confirm((self._topic,))
+        if self._wanted:
+            out.append(self._answer)
+
+    def _reject(self, why: str, out: list[Effect]) -> None:
+        self._answer = Reject((self._topic,), why)
+        if self._wanted:
+            out.append(self._answer)
+
+    def _end(self, effect: Effect, out: list[Effect]) -> None:
+        self._move("ended")
+        out.append(effect)
+
+    # ── what is no data ──
+
+    def _is_control(self, payload: bytes, out: list[Effect]) -> bool:
+        """Whether the connection spoke of itself, and not of the market."""
+        if b'"type"' not in payload and b'"error' not in payload:
+            return False
+        try:
+            control = decode_control(payload)
+        except Exception:
+            return False
+        if control.type == "subscriptions":
+            self._welcomed(control, out)
+        elif control.type == "error" or (control.type is None and control.error is not None):
+            self._failed(words(control.error or control.errors or control.message) or "no words", out)
+        else:
+            return control.type in ("ping", "pong")
+        return True
+
+    def _welcomed(self, control: m.Control, out: list[Effect]) -> None:
+        if control.errors:
+            self._failed(words(control.errors), out)
+        elif type(self._answer) is not Confirm:
+            self._confirm(out)
+
+    def _failed(self, said: str, out: list[Effect]) -> None:
+        """An error on the socket: the token's, one that passes, or the stream's."""
+        if is_unauthorized(said):
+            self._unauthorized(said, out)
+        elif (reason := passing(said)) is not None:
+            self._end(End(reason), out)
+        elif type(self._answer) is Confirm:  # the stream runs: it is about something else
+            out.append(Complain("tplus_error", f"tplus says: {said}"))
+        else:
+            self._reject(f"tplus says: {said}", out)
+
+    def _unauthorized(self, said: str, out: list[Effect]) -> None:
+        # It comes after a good upgrade, and no data follow, whether the socket is closed or not.
+        if self._with_token:
+            self._end(TokenRefused(f"tplus does not take the token of this connection: {said}"), out)
+        else:
+            self._end(End(Fatal(f"tplus wants a login for this stream: {said}", "login", KEY_ADVICE)), out)
+
+    def _puzzle(self, piece: bytes, out: list[Effect]) -> None:
+        out.append(Quarantine(piece, self._flaw(piece)))
+        if not self._is_alien(piece):
+            self._lost(out)
+
+    def _flaw(self, piece: bytes) -> str:
+        try:
+            self._stream.decode(piece)
+        except Exception as error:
+            return str(error) or type(error).__name__
+        return "unreadable"
+
+    def _is_alien(self, piece: bytes) -> bool:
+        """Whether it calls itself something, and bears nothing that our events have."""
+        try:
+            fields = msgspec.json.decode(piece, type=dict[str, msgspec.Raw])
+            return bytes(fields["type"])[:1] == b'"' and not FIELDS.intersection(fields)
+        except Exception:
+            return False
+
+    def _lost(self, out: list[Effect]) -> None:
+        """Something of the topic could not be read: whoever asked for it is told."""
+        missed = Missed((self._topic,), "quarantine")
+        if self._wanted:
+            out.append(missed)
+        elif self._early is not None:
+            self._early.append(missed)
+
+
+# One of these in a message makes it one of the market's or the account's, whatever it calls itself.
+FIELDS = frozenset(
+    {"asks", "bids", "sequence_number", "asset_id", "asset", "order_id", "trade_id", "user", "user_id"}
+    | {"price", "quantity", "open", "close", "positions", "timestamp_ns"}
+)
+
+
+def _deliver(topic: Topic, event: Any, out: list[Effect]) -> None:
+    """Events that follow each other go in one piece."""
+    if out and type(out[-1]) is Deliver:
+        out[-1].pairs.append((topic, event))
+    else:
+        out.append(Deliver([(topic, event)]))

@@ -1,0 +1,80 @@
+"""The streams of tplus: which path each has, what comes in it, and the name of its line.
+
+A socket bears one stream and nothing is asked for in it, so a topic is its line. A line is named
+`feed/stream` or `feed/stream-asset`, and that name is all there is to find its path by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from actors.events import Topic
+from actors.venues.tplus import decoding
+from actors.venues.tplus import messages as m
+from actors.venues.tplus.decoding import Decode
+
+
+class Stream(Struct, frozen=True):
+    """One kind of stream. `path` names {asset} or {user} where it has them."""
+
+    channel: str
+    path: str
+    decode: Decode
+    oms: bool = False  # of the order service, which wants a login; else of the market data service
+
+    @property
+    def keyed(self) -> bool:
+        return "{asset}" in self.path
+
+    @property
+    def of_user(self) -> bool:
+        return "{user}" in self.path
+
+
+def _streams() -> dict[str, Stream]:
+    fill, trade = decoding.typed(m.UserTrade), decoding.typed(m.Trade)
+    every = (
+        Stream("orders", "/orders", decoding.order_events, oms=True),
+        Stream("user_trades", "/trades/user/events/{user}", decoding.with_status(m.UserTrade), oms=True),
+        Stream("user_finalized_trades", "/trades/user/{user}", fill, oms=True),
+        Stream("positions", "/positions/ws/{user}", decoding.typed(m.PositionUpdate), oms=True),
+        Stream("account_events", "/account/events/{user}", decoding.account_events, oms=True),
+        Stream("account_stats", "/account/stats/{user}", decoding.account_stats, oms=True),
+        Stream("intent", "/intent/ws", decoding.typed(m.Intent), oms=True),
+        Stream("trades", "/trades", trade),
+        Stream("market_trades", "/trades/{asset}", trade),
+        Stream("trade_events", "/trades/events", decoding.with_status(m.Trade)),
+        Stream("market_trade_events", "/trades/events/{asset}", decoding.with_status(m.Trade)),
+        Stream("depth", "/marketdepth/diff/{asset}", decoding.decode_book),
+        Stream("klines", "/klines/diff/{asset}", decoding.typed(m.Timebar)),
+        Stream("ticker", "/ticker/ws/{asset}", decoding.typed(m.Ticker)),
+        Stream("tickers", "/tickers/ws", decoding.typed(m.Ticker)),
+    )
+    return {stream.channel: stream for stream in every}
+
+
+STREAMS: Mapping[str, Stream] = _streams()
+_BY_SLUG = {channel.replace("_", "-"): channel for channel in STREAMS}
+
+
+def line_of(topic: Topic) -> str:
+    """The line that is this topic's alone."""
+    slug = topic.channel.replace("_", "-")
+    return f"{topic.feed}/{slug}-{topic.key}" if topic.key else f"{topic.feed}/{slug}"
+
+
+def topic_of(line: str) -> Topic:
+    """The topic whose line it is.
+
+    Raises:
+        ValueError: no topic has such a line.
+    """
+    feed, _, rest = line.partition("/")
+    if rest in _BY_SLUG and not STREAMS[_BY_SLUG[rest]].keyed:
+        return Topic(feed, _BY_SLUG[rest])
+    slug, _, key = rest.rpartition("-")  # no key has a hyphen in it
+    if key and slug in _BY_SLUG and STREAMS[_BY_SLUG[slug]].keyed:
+        return Topic(feed, _BY_SLUG[slug], key)
+    raise ValueError(f"{line} is no line of tplus: a line is named after its stream and asset")

@@ -1,0 +1,292 @@
+"""What tplus offers: its channels, their keys, its addresses, and a line for each topic."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any, ClassVar, cast
+from urllib.parse import quote, urlsplit
+
+from actors.errors import LinewardenError
+from actors.events import Option, Topic
+from actors.messages import Endpoint, Fatal, HttpRequest, Retryable
+from actors.rules.exchange import Budget, Conversation, Token
+from actors.rules.session import Session
+from actors.rules.venue import BookUpdate, Channel, Price, Refusal, Venue, VenueSettings, origin
+from actors.secret import Secret
+from actors.venues.channel import ChannelOf
+from actors.venues.tplus import messages as m
+from actors.venues.tplus.decoding import typed
+from actors.venues.tplus.depth import DepthSession
+from actors.venues.tplus.errors import KEY_ADVICE, refusal
+from actors.venues.tplus.ids import asset_id, user_id
+from actors.venues.tplus.login import key_of, login, public_key
+from actors.venues.tplus.session import TplusSession
+from actors.venues.tplus.settings import MAX_LINES, Base, TplusSettings, services
+from actors.venues.tplus.streams import STREAMS, Stream, line_of, topic_of
+
+ORDERS: ChannelOf[m.OrderEvent] = ChannelOf("orders")
+USER_TRADES: ChannelOf[m.UserTrade | m.Unknown] = ChannelOf("user_trades")
+USER_FINALIZED_TRADES: ChannelOf[m.UserTrade] = ChannelOf("user_finalized_trades")
+POSITIONS: ChannelOf[m.PositionUpdate] = ChannelOf("positions")
+ACCOUNT_EVENTS: ChannelOf[m.AccountEvent] = ChannelOf("account_events")
+ACCOUNT_STATS: ChannelOf[m.AccountStats] = ChannelOf("account_stats")
+INTENT: ChannelOf[m.Intent] = ChannelOf("intent")
+TRADES: ChannelOf[m.Trade] = ChannelOf("trades")
+MARKET_TRADES: ChannelOf[m.Trade] = ChannelOf("market_trades")
+TRADE_EVENTS: ChannelOf[m.Trade | m.Unknown] = ChannelOf("trade_events")
+MARKET_TRADE_EVENTS: ChannelOf[m.Trade | m.Unknown] = ChannelOf("market_trade_events")
+DEPTH: ChannelOf[m.DepthSnapshot | m.DepthChange] = ChannelOf("depth")
+KLINES: ChannelOf[m.Timebar] = ChannelOf("klines")
+TICKER: ChannelOf[m.Ticker] = ChannelOf("ticker")
+TICKERS: ChannelOf[m.Ticker] = ChannelOf("tickers")
+
+SNAPSHOT_TIMEOUT = 5.0  # seconds
+_ASSET = "asset: its index (200), or address@chain in hexadecimal"
+_OLD = " (unconfirmed: of older servers)"
+
+_ticker = typed(m.Ticker)
+
+
+def _channels() -> dict[str, Channel]:
+    """Whether a stream begins with a welcome is not certain for each: silence counts as one.
+
+    Not so for a book, which the snapshot confirms.
+    """
+    every = (
+        (ORDERS, m.OrderEvent, "what happens to an account's orders; fills are user_trades"),
+        (USER_TRADES, m.UserTrade | m.Unknown, "an account's fills: pending, then confirmed or rolled back"),
+        (USER_FINALIZED_TRADES, m.UserTrade, "an account's fills, once they are confirmed"),
+        (POSITIONS, m.PositionUpdate, "an account's positions, all of them each time"),
+        (ACCOUNT_EVENTS, m.AccountEvent, "an account's deposits, withdrawals, transfers, margin calls"),
+        (ACCOUNT_STATS, m.AccountStats, "an account's statistics" + _OLD),
+        (INTENT, m.Intent, "what market makers mean to do; for market makers only"),
+        (TRADES, m.Trade, "public trades of all markets, finalised"),
+        (MARKET_TRADES, m.Trade, "public trades of one market, finalised" + _OLD),
+        (TRADE_EVENTS, m.Trade | m.Unknown, "public trades of all markets as they evolve" + _OLD),
+        (MARKET_TRADE_EVENTS, m.Trade | m.Unknown, "public trades of one market as they evolve" + _OLD),
+        (DEPTH, m.DepthSnapshot | m.DepthChange, "the book: a snapshot, then changes to it"),
+        (KLINES, m.Timebar, "bars; the newest is sent again while it is open"),
+        (TICKER, m.Ticker, "prices and statistics of one market"),
+        (TICKERS, m.Ticker, "the same of all markets, as they change"),
+    )
+    return {
+        str(name): Channel(
+            str(name),
+            event,
+            about,
+            key=_ASSET if STREAMS[name].keyed else "",
+            acknowledged=name == DEPTH,
+            deltas=name == DEPTH,
+            resyncable=name == DEPTH,
+            account=STREAMS[name].oms and name != INTENT,
+        )
+        for name, event, about in every
+    }
+
+
+class Tplus(Venue):
+    """tplus (T+): a socket for each stream, and so a line for each topic.
+
+    Keys in their canonical form, which is what the wire has: an asset is its index in the registry
+    (`200`) or `<64 hexadecimal digits>@<18, or 16 at older servers>`, in lower case without `0x`;
+    an address of 40 digits is filled up with zeros at its end. The account's channels take no key:
+    whose they are stands in the settings.
+    """
+
+    name: ClassVar[str] = "tplus"
+    about: ClassVar[str] = "tplus (T+): books, trades, bars, tickers; an account's orders, fills, positions"
+    Settings: ClassVar[type[VenueSettings]] = TplusSettings
+    channels: ClassVar[Mapping[str, Channel]] = _channels()
+    limits: ClassVar[Mapping[str, str]] = {
+        "topics": "one a connection",
+        "connections": f"tplus names no limit; ours is max_lines, {MAX_LINES} unless set",
+        "logins": "100 requests in 1800 s and address, two a login; a token serves 24 h",
+    }
+    variables: ClassVar[Mapping[str, str]] = {
+        "TPLUS_PRIVATE_KEY": "the account's Ed25519 seed, 64 hexadecimal digits",
+        "TPLUS_TOKEN": "in its place: a token that was got elsewhere; user is needed beside it",
+    }
+    book_channel: ClassVar[str] = "depth"
+    price_channels: ClassVar[frozenset[str]] = frozenset({"ticker", "tickers", "trades", "market_trades"})
+    # In any half hour 40 logins, which are 80 requests of the 100: others may log in from this address.
+    login_budget: ClassVar[Budget] = Budget(10, 60.0)
+
+    def __init__(self, feed: str, settings: VenueSettings) -> None:
+        """Raises: LinewardenError: the settings contradict each other, or a key is none."""
+        super().__init__(feed, settings)
+        self._own = own = cast(TplusSettings, settings)
+        self._oms, self._mds = self._services(own)
+        self._key = None
+        if own.private_key is not None and own.token is not None:
+            raise LinewardenError(f"{feed}: private_key and token are both given; one of them is enough.")
+        if own.private_key is not None:
+            try:
+                self._key = key_of(own.private_key)
+            except ValueError as error:
+                raise LinewardenError(f"{feed}: private_key is none: {error}.") from None
+        self._user = self._whose(own.user)
+        if own.token is not None and not self._user:
+            raise LinewardenError(f"{feed}: user is missing: a token is presented beside it.")
+
+    # ── topics and lines ──
+
+    def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
+        known = self.channel(channel)
+        if options:
+            raise LinewardenError(
+                f"{self.feed}: {known.name} takes no options, and was given {min(options)!r}."
+            )
+        stream = STREAMS[known.name]
+        if stream.oms and self._key is None and self._own.token is None:
+            raise LinewardenError(
+                f"{self.feed}: {known.name} needs a login. Add private_key = "
+                '"${TPLUS_PRIVATE_KEY}" to the feed, or user and token.'
+            )
+        if stream.keyed:
+            return Topic(self.feed, known.name, self._asset(known.name, key))
+        if key:
+            hint = " Whose it is stands in the feed's settings." if stream.oms else ""
+            near = get_close_matches(f"market_{known.name}", STREAMS, 1, 0.9)
+            hint = f" Did you mean {near[0]!r}?" if near else hint
+            raise LinewardenError(f"{self.feed}: {known.name} takes no key, and was given {key!r}.{hint}")
+        return Topic(self.feed, known.name)
+
+    def first_lines(self) -> tuple[str, ...]:
+        return ()
+
+    def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str | Refusal:
+        """A line of its own, while there may be one more."""
+        line, most = line_of(topic), self._own.max_lines
+        if line in placed or len(placed) < most:
+            return line
+        return Refusal(
+            f"{self.feed} has its {most} lines, and each stream of tplus takes one; raise max_lines of the "
+            "feed, or give up another topic"
+        )
+
+    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+        """Raises: ValueError: no topic has such a line."""
+        stream, path = self._path(line)
+        base = self._oms if stream.oms else self._mds
+        headers = [("Origin", base.origin)]
+        if stream.oms and token is not None:  # the market data service would not know it
+            headers += [("Authorization", f"Bearer {token.value.reveal()}"), ("User-Id", self._user)]
+        return Endpoint(f"{base.ws}{path}", tuple(headers))
+
+    def session(self, line: str) -> Session:
+        """Raises: ValueError: no topic has such a line."""
+        topic = topic_of(line)
+        stream = STREAMS[topic.channel]
+        if topic.channel == DEPTH:
+            request = self._get(f"/marketdepth/{topic.key}", SNAPSHOT_TIMEOUT)
+            return DepthSession(topic, stream, request, self._own.sequence)
+        return TplusSession(topic, stream, with_token=stream.oms)
+
+    # ── the login ──
+
+    def needs_token(self, line: str) -> bool:
+        return STREAMS[topic_of(line).channel].oms
+
+    def login(self, now_ns: int) -> Conversation[Token]:
+        """A given token is as good as a new one: where the venue refuses it, the line has failed."""
+        if self._key is None:
+            return _given(self._own.token)
+        return login(self._oms.http, self._user, self._key)
+
+    # ── what events say ──
+
+    def price(self, event: Any) -> Price | None:
+        if type(event) is m.Ticker:
+            return _of_ticker(event)
+        if type(event) is m.Trade and event.status == "Confirmed":
+            return Price(
+                event.asset_id, last=event.price, last_size=event.quantity, traded_ns=event.timestamp_ns
+            )
+        return None
+
+    def latest(self, key: str) -> Conversation[Price]:
+        """Raises: LinewardenError: the key is no asset."""
+        return _latest(self._get(f"/ticker/{self._asset('ticker', key)}", SNAPSHOT_TIMEOUT))
+
+    def book_update(self, event: Any) -> BookUpdate | None:
+        if type(event) is m.DepthChange or type(event) is m.DepthSnapshot:
+            return BookUpdate(
+                [(level.price, level.quantity) for level in event.bids],
+                [(level.price, level.quantity) for level in event.asks],
+                whole=type(event) is m.DepthSnapshot,
+                sequence=event.sequence,
+            )
+        return None
+
+    # ── details ──
+
+    def _services(self, own: TplusSettings) -> tuple[Base, Base]:
+        parts = urlsplit(own.market_url)
+        known = parts.scheme in ("ws", "wss", "http", "https") and parts.hostname and not parts.username
+        if own.market_url and not known:
+            raise LinewardenError(
+                f"{self.feed}: market_url is {origin(own.market_url)!r}; expected a URL that starts with "
+                "wss:// or ws://, without a user name."
+            )
+        return services(own)
+
+    def _whose(self, user: str) -> str:
+        if user:
+            id = user_id(user)
+            if id is None:
+                raise LinewardenError(f"{self.feed}: user is an account's public key, 64 hexadecimal digits.")
+            return id
+        return public_key(self._key) if self._key is not None else ""
+
+    def _asset(self, channel: str, key: str) -> str:
+        id = asset_id(key)
+        if id is None:
+            what = repr(key) if key else "no key"
+            raise LinewardenError(
+                f"{self.feed}: {channel} takes an {_ASSET} (64 digits @ 18 digits), and was given {what}. "
+                "tplus lists its markets at /markets."
+            )
+        return id
+
+    def _path(self, line: str) -> tuple[Stream, str]:
+        topic = topic_of(line)
+        stream = STREAMS[topic.channel]
+        return stream, stream.path.format(asset=quote(topic.key, safe="@"), user=self._user)
+
+    def _get(self, path: str, timeout: float) -> HttpRequest:
+        headers = (("Accept", "application/json"), ("Origin", self._mds.origin))
+        return HttpRequest("GET", f"{self._mds.http}{path}", headers, timeout=timeout)
+
+
+def _given(token: Secret | None) -> Conversation[Token]:
+    if token is None:
+        return Fatal("no login is set for this feed", "tplus_login", KEY_ADVICE)
+    return Token(token)
+    yield  # a conversation without a word
+
+
+def _latest(request: HttpRequest) -> Conversation[Price]:
+    answer = yield request
+    if answer.status != 200:
+        return refusal(answer, "the ticker")
+    try:
+        ticker = _ticker(answer.body)
+        return _of_ticker(ticker[0] if isinstance(ticker, list) else ticker)
+    except Exception:
+        return Retryable("tplus' ticker could not be read", "tplus_ticker")
+
+
+def _of_ticker(ticker: m.Ticker) -> Price:
+    bid, ask = ticker.best_bid, ticker.best_ask
+    return Price(
+        ticker.asset_id,
+        bid=bid.price if bid else None,
+        bid_size=bid.size if bid else None,
+        ask=ask.price if ask else None,
+        ask_size=ask.size if ask else None,
+        last=ticker.last_price,
+        quoted_ns=ticker.timestamp_ns,
+        traded_ns=ticker.timestamp_ns if ticker.last_price is not None else None,
+        quotes=True,
+    )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +53,7 @@ TABLES = sorted(path.stem for path in SHAPES.glob("*.txt"))
 
 def table(name: str, **keys: str) -> Declared:
     kind = known_venues()[name]
-    venue = kind(name, kind.Settings(**keys))
+    venue = kind(name, msgspec.convert(keys, kind.Settings))
     assert isinstance(venue, Declared)
     return venue
 

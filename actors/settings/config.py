@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import re
 from collections.abc import Container, Mapping
@@ -156,10 +157,25 @@ class ConfigReader(Reader):
             return self._venues[name]
         if name.endswith(".toml") or "/" in name:
             return self._described(where, name, str(table["venue"]))
+        if ":" in name:
+            return self._imported(where, name, str(table["venue"]))
         # As it was written: a variable's value is not shown.
         text = f"there is no venue {str(table['venue'])!r}{suggested(name, self._venues)}"
         self.complain(where, "venue", text)
         return None
+
+    def _imported(self, where: str, name: str, shown: str) -> type[Venue] | None:
+        """A venue of somebody's own, as `module:Class`."""
+        module, _, attribute = name.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            self.complain(where, "venue", f"{shown!r} cannot be imported ({type(error).__name__})")
+            return None
+        if not (isinstance(found, type) and issubclass(found, Venue)):
+            self.complain(where, "venue", f"{shown!r} is no subclass of actors.rules.venue.Venue")
+            return None
+        return found
 
     def _described(self, where: str, name: str, shown: str) -> type[Venue] | None:
         """The venue of a table's own file."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import socket
 import threading
 
+from msgspec import structs
+
 from actors.messages import Fatal, HttpFailed, Reason, Retryable, Slow, Stopped
 from actors.rules.exchange import Bucket, Token
 from actors.rules.venue import Venue
@@ -29,22 +31,30 @@ class Vault:
         self._turn = threading.Lock()  # held while somebody logs in
         self._kept: Token | None = None
         self._failed: Reason | None = None  # what the last login came to, if to nothing
+        self._failed_at = 0.0  # monotonic seconds
+        self._told: set[str] = set()  # lines that have heard of that failure
         self._logins = 0
 
-    def token(self, refused: Token | None = None) -> tuple[Token, bool]:
+    def token(self, line: str, hangup: Hangup, refused: Token | None = None) -> tuple[Token, bool]:
         """A token that is none of `refused`, and whether it was made just now. Waits for a login.
+
+        `hangup` ends a login that this call began; whoever waited for it then begins one himself.
 
         Raises:
             ConnectFailed: there is none, and why.
         """
         seen = self._logins
         with self._turn:
+            if hangup.pulled:
+                raise ConnectFailed(Stopped())
             kept = self._kept
             if kept is not None and kept != refused and not self._is_old(kept):
                 return kept, False
-            if self._failed is not None and self._logins != seen:  # of the login we waited for
-                raise ConnectFailed(self._failed)
-            return self._log_in(), True
+            failed = self._still_failed(line, waited=self._logins != seen)
+            if failed is None:
+                return self._log_in(line, hangup), True
+            self._told.add(line)
+            raise ConnectFailed(failed)
 
     def refuse(self, token: Token) -> None:
         """The venue does not take it: nobody shows it again."""
@@ -52,18 +62,31 @@ class Vault:
             if self._kept == token:
                 self._kept = None
 
-    def _log_in(self) -> Token:
+    def _still_failed(self, line: str, *, waited: bool) -> Reason | None:
+        """Why this line need not log in, as another one has just done; None: it has to."""
+        match self._failed:
+            case Fatal() as failed if line not in self._told:  # who comes again, somebody sent
+                return failed
+            case Slow(retry_after=float(asked)) as failed:
+                left = self._failed_at + asked - self._clock.monotonic()
+                return structs.replace(failed, retry_after=left) if left > 0 else None
+            case failed:
+                return failed if waited else None
+
+    def _log_in(self, line: str, hangup: Hangup) -> Token:
         wait = self._bucket.take(self._clock.monotonic())
         if wait:
             text = f"too many logins in a row; the venue meters them, so the next one waits {wait:.0f} s"
             raise ConnectFailed(Slow(text, "login_budget", wait))
         self._kept = None
-        outcome = converse(self._venue.login(self._clock.wall_ns()), self._dial)
+        outcome = converse(self._venue.login(self._clock.wall_ns()), self._dial, hangup)
+        if hangup.pulled:
+            raise ConnectFailed(Stopped())
         self._logins += 1
         if isinstance(outcome, HttpFailed):
             outcome = Retryable(f"the login failed: {outcome.text}", outcome.code)
         if not isinstance(outcome, Token):
-            self._failed = outcome
+            self._failed, self._failed_at, self._told = outcome, self._clock.monotonic(), {line}
             raise ConnectFailed(outcome)
         self._kept, self._failed = outcome, None
         return outcome
@@ -93,13 +116,13 @@ class Door:
         """
         if not self._venue.needs_token(self._line):
             return self._knock()
-        self._token, self._is_new = self._vault.token()
+        self._token, self._is_new = self._vault.token(self._line, self.hangup)
         try:
             return self._knock()
         except ConnectFailed as failed:
             if self._is_new or failed.reason.code not in TURNED_AWAY:
                 raise
-        self._token, _ = self._vault.token(refused=self._token)
+        self._token, _ = self._vault.token(self._line, self.hangup, self._token)
         self._is_new = True
         return self._knock()
 

@@ -34,8 +34,8 @@ TRADE_UPDATES = "trade_updates"
 FILLS = frozenset({"fill", "partial_fill"})
 REMEMBERED = 10_000  # at least; ids of executions
 ADVICE = (
-    "Check key, secret and paper in this feed's table: a key of a paper account starts with PK and "
-    "needs paper = true, one of a live account paper = false."
+    "Check key, secret and paper in this feed's table: paper = true wants keys of the paper account, "
+    "paper = false those of the live one."
 )
 _WORDS = 500  # characters of an error that are told
 

@@ -1,8 +1,8 @@
 """Defects of tpluspy 0.6.0 that we do not share, as far as a venue and its sessions can show it.
 
-With the runtime are shown: that a line comes back, tells of it, and is found silent (1); that a new
-token is made when a handshake refuses one (9), and none at a reconnect (10); that a slow reader's
-lag is told (15). Its order entry (13) has no counterpart here.
+What takes a runtime is in test_tplus_live.py: that a line comes back and tells of it (1), that a token
+is replaced once for all lines (9), and by no reconnect (10). A silent line (1) and a slow reader (15)
+are the same for every venue, and told in tests/stories. Order entry (13) has no counterpart here.
 """
 
 from __future__ import annotations

@@ -207,7 +207,7 @@ class DepthSession(TplusSession):
                 if wait is not None and wait > LAST_DELAY:
                     self._end(End(slow), out)
                 else:
-                    self._again(text, out, LAST_DELAY if wait is None else wait)
+                    self._again(text, out, wait or 0.0)
             case reason:
                 self._again(reason.text, out)
 

@@ -41,9 +41,12 @@ NEXT = {
 
 
 class Send(Struct, frozen=True):
-    """Send one frame: text for a `str`, binary for `bytes`."""
+    """Send one frame: text for a `str`, binary for `bytes`. Its repr shows nothing: it may be a login."""
 
     payload: str | bytes
+
+    def __repr__(self) -> str:
+        return f"Send({len(self.payload)} {'characters' if isinstance(self.payload, str) else 'bytes'})"
 
 
 class Announce(Struct, frozen=True):

@@ -294,9 +294,9 @@ def test_what_is_kept_is_bounded_and_what_is_dropped_must_be_in_the_snapshot() -
     session.subscribe([TOPIC], 0.0)
     hear(session, *(frame(number) for number in range(1, BUFFER + 11)))
     assert len(session._buffer) == 10
-    [again] = session.fetched("snapshot/2", HttpAnswer(200, frame(5)), 0.0)
+    [again] = session.fetched("snapshot/1", HttpAnswer(200, frame(5)), 0.0)
     assert isinstance(again, Fetch)
-    confirmed, *_ = session.fetched("snapshot/3", HttpAnswer(200, frame(BUFFER)), 0.0)
+    confirmed, *_ = session.fetched("snapshot/2", HttpAnswer(200, frame(BUFFER)), 0.0)
     assert confirmed == Confirm((TOPIC,))
 
 

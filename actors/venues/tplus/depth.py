@@ -39,7 +39,6 @@ Sequencing = Literal["strict", "monotonic"]
 BUFFER = 10_000  # changes kept while a snapshot is on its way
 ATTEMPTS = 6  # to get a snapshot, before the connection is given up
 FIRST_DELAY, LAST_DELAY = 0.25, 4.0  # seconds between two of them, doubling
-PATIENCE = 2.0  # seconds to wait for a welcome, which may not come where nothing is traded
 STALE = 5.0  # seconds in which changes may come that the snapshot has in it already
 CALM = 30.0  # seconds after which a hole is not one of a series
 LAST_REST = 8.0  # seconds before the next snapshot, in a long series of holes
@@ -48,6 +47,7 @@ MANY = 5  # holes in a series: they may be none
 
 class Phase(Enum):
     IDLE = "idle"  # nobody asked yet, or any more
+    WAITING = "waiting"  # for a sign that the stream runs
     FETCHING = "fetching"
     LIVE = "live"
     REFUSED = "refused"
@@ -62,6 +62,7 @@ class DepthSession(TplusSession):
         self._strict = sequencing == "strict"
         self._phase = Phase.IDLE
         self._signed = False  # the stream runs: a welcome came, or a change
+        self._asked = False
         self._buffer: list[m.BookFrame] = []
         self._heard: int | None = None  # the newest number on the stream
         self._sequence = 0  # the book's, while live
@@ -74,10 +75,15 @@ class DepthSession(TplusSession):
     # ── what the registry wants ──
 
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        """Asked a second time, it waits no longer for a sign: there may be no welcome, and no trading."""
         self._now = now
         out = super().subscribe(topics, now)
         if self._wanted and self._phase is Phase.IDLE:
-            self._fetch(out, 0.0 if self._signed else PATIENCE)
+            if self._signed or self._asked:
+                self._fetch(out, 0.0)
+            else:
+                self._phase = Phase.WAITING
+            self._asked = True
         return out
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
@@ -91,7 +97,7 @@ class DepthSession(TplusSession):
         out: list[Effect] = []
         if self._topic in topics and self._phase is Phase.LIVE:
             self._heal("unknown", None, [], out)
-        elif self._topic in topics and self._phase is Phase.FETCHING:
+        elif self._topic in topics and self._phase in (Phase.WAITING, Phase.FETCHING):
             out += [Missed((self._topic,), "unknown"), Resent((self._topic,))]
         return out
 
@@ -99,10 +105,9 @@ class DepthSession(TplusSession):
 
     def _confirm(self, out: list[Effect]) -> None:
         """The stream runs; what confirms a book is its snapshot."""
-        if not self._signed:
-            self._signed = True
-            if self._phase is Phase.FETCHING:  # in vain waited for: it was to go later
-                self._fetch(out, 0.0)
+        self._signed = True
+        if self._phase is Phase.WAITING:
+            self._fetch(out, 0.0)
 
     def _hear(self, event: m.BookFrame, out: list[Effect]) -> None:
         heard, self._heard = self._heard, event.sequence

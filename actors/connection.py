@@ -78,7 +78,6 @@ from actors.rules.session import (
     Unrouted,
 )
 from actors.wire.connect import ConnectFailed, Hangup
-from actors.wire.fetch import fetch
 from actors.wire.frames import (
     BINARY,
     CLOSE,
@@ -431,6 +430,8 @@ class Connection(Actor):
 
     def _fetch(self, due: FetchDue, hangup: Hangup) -> None:
         """On a thread of its own: whatever comes of it is told, nothing is raised."""
+        from actors.wire.fetch import fetch  # an HTTP client, where one is needed
+
         try:
             outcome = fetch(due.request, self._door.dial, hangup)
         except Exception as error:

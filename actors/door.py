@@ -15,7 +15,6 @@ from actors.messages import Fatal, HttpFailed, Reason, Retryable, Slow, Stopped
 from actors.rules.exchange import Bucket, Token
 from actors.rules.venue import Venue
 from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
-from actors.wire.fetch import converse
 from actors.wire.timers import Clock
 
 EARLY = 60.0  # seconds before its end from which a token is not shown any more
@@ -74,6 +73,8 @@ class Vault:
                 return failed if waited else None
 
     def _log_in(self, line: str, hangup: Hangup) -> Token:
+        from actors.wire.fetch import converse  # an HTTP client, where one is needed
+
         wait = self._bucket.take(self._clock.monotonic())
         if wait:
             text = f"too many logins in a row; the venue meters them, so the next one waits {wait:.0f} s"

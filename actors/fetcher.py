@@ -31,7 +31,6 @@ from actors.rules.venue import Price, Venue
 from actors.tree import FeedSpec
 from actors.wire.attempt import Hangup
 from actors.wire.connect import Dial
-from actors.wire.fetch import converse
 from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.fetcher")
@@ -174,6 +173,8 @@ class Fetcher(Actor):
 
     def _converse(self, venue: Venue, symbol: str, dial: Dial, hangup: Hangup) -> None:
         """On a thread of its own, for as long as the conversation lasts."""
+        from actors.wire.fetch import converse  # an HTTP client, where one is needed
+
         outcome: Price | Reason | HttpFailed
         try:
             conversation = venue.latest(symbol)

@@ -55,7 +55,6 @@ from actors.rules.mailbox import Policy
 from actors.rules.venue import Channel
 from actors.settings import FeedSettings, Settings, load
 from actors.settings.plan import Plan, compare
-from actors.simulators import Simulator, embed
 from actors.status import Status
 from actors.stream import Stream
 from actors.supervisor import Supervisor
@@ -67,6 +66,7 @@ from actors.wire.timers import ThreadTimers, Timers
 
 if TYPE_CHECKING:
     from actors.rules.venue import Venue
+    from actors.simulators import Simulator
 
 log = logging.getLogger("actors.runtime")
 
@@ -507,6 +507,8 @@ class Runtime:
         """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
         if not feed.own.url.startswith("sim:"):
             return feed.build_venue()
+        from actors.simulators import embed  # most programs talk to real venues
+
         simulator = self._simulators.get(feed.name)
         if simulator is None or self.settings.feeds[feed.name].own.url != feed.own.url:
             if simulator is not None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from actors.imports import Imported
 from actors.rules.venue import Venue
-from actors.venues.alpaca import Alpaca
-from actors.venues.o2 import O2
-from actors.venues.tplus import Tplus
 
-VENUES: Mapping[str, type[Venue]] = {"alpaca": Alpaca, "o2": O2, "tplus": Tplus}
+VENUES: Mapping[str, type[Venue]] = Imported(
+    {
+        "alpaca": "actors.venues.alpaca:Alpaca",
+        "o2": "actors.venues.o2:O2",
+        "tplus": "actors.venues.tplus:Tplus",
+    }
+)

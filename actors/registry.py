@@ -99,6 +99,7 @@ class Registry(Actor):
             case SessionOpened(line=line, epoch=epoch):
                 self._ledger.open(line, epoch)
                 self._send_next(line, epoch)
+                self._place_refused(line.partition("/")[0])  # a reload may have allowed for more lines
             case LineLost(line=line, epoch=epoch):
                 self._ledger.close(line, epoch)
                 self._told.pop((line, epoch), None)
@@ -152,6 +153,10 @@ class Registry(Actor):
                 self._send_next(line, epoch)
         self._tell_waiters()
 
+    def _place_refused(self, feed: str) -> None:
+        if refused := self._ledger.refused(feed):
+            self._place(refused)
+
     def _unwant(self, stream: int, topics: Sequence[Topic]) -> None:
         by_line: dict[str, list[Topic]] = {}
         for topic in topics:
@@ -166,8 +171,8 @@ class Registry(Actor):
                 self._weigh(line, epoch)
             if not self._ledger.topics(line):
                 self._supervisor.tell(LineUnneeded(line))
-        for feed in {topic.feed for topic in topics}:  # there may be room now for what was refused
-            self._place(self._ledger.refused(feed))
+        for feed in {topic.feed for topic in topics}:  # there may be room now
+            self._place_refused(feed)
 
     def _states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         states = {topic: self._ledger.state(topic) for topic in topics}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.rules.exchange import Bucket, Budget
@@ -17,6 +17,7 @@ pauses = st.lists(st.floats(0.0, 10_000.0) | st.just(0.0), max_size=60)
 starts = st.floats(0.0, 1e8)  # a machine may be up for three years
 
 
+@settings(deadline=None)
 @given(budgets, starts, pauses)
 def test_no_window_of_time_holds_more_than_the_budget_allows(
     budget: Budget, start: float, pauses: list[float]
@@ -32,6 +33,7 @@ def test_no_window_of_time_holds_more_than_the_budget_allows(
             assert last - first + 1 <= most * (1 + ROUNDING) + ROUNDING
 
 
+@settings(deadline=None)
 @given(budgets, starts, pauses)
 def test_whoever_waits_as_long_as_he_is_told_is_let_in(
     budget: Budget, start: float, pauses: list[float]
@@ -46,6 +48,7 @@ def test_whoever_waits_as_long_as_he_is_told_is_let_in(
             assert bucket.take(now) == 0.0
 
 
+@settings(deadline=None)
 @given(budgets, starts, st.integers(1, 100))
 def test_asking_in_vain_costs_nothing(budget: Budget, start: float, times: int) -> None:
     patient, pushing = Bucket(budget), Bucket(budget)
@@ -57,6 +60,7 @@ def test_asking_in_vain_costs_nothing(budget: Budget, start: float, times: int) 
     assert pushing.take(start) == patient.take(start)
 
 
+@settings(deadline=None)
 @given(budgets, starts)
 def test_at_first_and_after_a_long_rest_the_whole_burst_is_there(budget: Budget, start: float) -> None:
     bucket = Bucket(budget)

@@ -17,6 +17,7 @@ from actors.events import GapReason, LifecycleState, SubscriptionState, Topic
 
 if TYPE_CHECKING:
     from actors.rules.routes import Flow
+    from actors.wire.attempt import Hangup
     from actors.rules.venue import Price, Venue
     from actors.stream import Stream
 
@@ -121,9 +122,13 @@ class Report(Struct, frozen=True):
 
 
 class LineStarted(Report, frozen=True):
-    """Supervisor to dispatcher, before the connection runs: this epoch's data may come."""
+    """Supervisor to dispatcher, before the connection runs: this epoch's data may come.
+
+    A candidate's is held until it takes over: `LineCutOver`.
+    """
 
     flow: Flow
+    candidate: bool = False
 
 
 class LineUpgraded(Report, frozen=True):
@@ -153,6 +158,14 @@ class LineChanged(Report, frozen=True):
     reason: str
     since_ns: int  # the last sign of life, where something was lost
     at_ns: int
+
+
+class LineCutOver(Report, frozen=True):
+    """Supervisor to dispatcher: the candidate of this epoch takes over, and the one before it ends."""
+
+
+class CandidateDropped(Report, frozen=True):
+    """Supervisor to dispatcher: the candidate of this epoch does not take over; its data is nobody's."""
 
 
 class LineLost(Report, frozen=True):
@@ -392,6 +405,33 @@ class RetryDue(Struct, frozen=True):
 
 class StableDue(Report, frozen=True):
     """A timer's: this epoch may have been live for `stable_after`."""
+
+
+class RotateDue(Struct, frozen=True):
+    """A timer's: time to replace the connection of this line before the venue ends it."""
+
+    line: str
+    turn: int  # of the timer: an older one has been overtaken
+
+
+class RotationOverdue(Report, frozen=True):
+    """A timer's: the candidate of this epoch has had its time."""
+
+
+class HangUp(Struct, frozen=True):
+    """A timer's: a connection that was rotated out has had its time to say good-bye."""
+
+    hangup: Hangup
+
+
+class Rotate(Struct, frozen=True):
+    """Runtime: replace the connections of a feed or line, make before break.
+
+    `done` gets each line with why it was not replaced; empty: it was.
+    """
+
+    target: str
+    done: Future[dict[str, str]]
 
 
 class WatchdogDue(Struct, frozen=True):

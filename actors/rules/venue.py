@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -138,6 +138,10 @@ class Venue(ABC):
     def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
         """Where this line connects to; `token`: what `login` gave, where the line needs one."""
 
+    def approach(self, line: str, token: Token | None) -> Conversation[Endpoint] | None:
+        """What is asked over HTTP before each connect (SignalR's negotiate); None: `endpoint` says it all."""
+        return None
+
     def needs_token(self, line: str) -> bool:
         """Whether this line shows a token at its connect. All lines of a feed share one."""
         return False
@@ -150,6 +154,10 @@ class Venue(ABC):
     @abstractmethod
     def session(self, line: str) -> Session:
         """A new session for one life of this line."""
+
+    def renew(self, token: Token, now_ns: int) -> Conversation[Token] | None:
+        """How a token that is about to expire is exchanged for a new one; None: by a login."""
+        return None
 
     def first_lines(self) -> tuple[str, ...]:
         """The lines that are there from the start, wanted or not."""
@@ -180,6 +188,13 @@ class Venue(ABC):
 
     def latest(self, key: str) -> Conversation[Price] | None:
         """How the newest quote and trade are asked for over HTTP; None: they cannot be."""
+        return None
+
+    def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:
+        """What tells an event from others of its topic, while two connections both bear it.
+
+        None: nothing does, so some of its events may come twice when a connection is rotated.
+        """
         return None
 
     def book_update(self, event: Any) -> BookUpdate | None:

@@ -422,6 +422,17 @@ def test_where_a_frame_is_refused_as_a_whole_the_others_are_asked_for_again() ->
     assert hear(session, {"ok": True, "id": 2}) == [Confirm((a, c))]
 
 
+def test_an_error_that_speaks_of_a_channel_and_a_key_refuses_that_topic_only() -> None:
+    text = PIER + '[channels.quotes]\nabout = "quotes"\nkey = "market"\n'
+    made = venue(text)
+    session = made.session("pier")
+    assert isinstance(session, DeclaredSession)
+    topics = [made.topic(channel, key, {}) for channel in ("trades", "quotes") for key in ("A", "B")]
+    session.subscribe(topics, 0.0)
+    told = hear(session, {"ok": False, "id": 1, "text": "channel:quotes,id:B doesn't exist"})
+    assert told == [Reject((topics[3],), "pier error: channel:quotes,id:B doesn't exist")]
+
+
 def test_an_error_about_nobody_is_passed_on() -> None:
     session, _ = opened(PIER, "A")
     assert hear(session, {"ok": False, "code": 3, "text": "slow down"}) == [
@@ -524,6 +535,12 @@ def test_the_venues_ping_is_answered_with_what_it_holds() -> None:
         + '[[replies]]\nwhen = "PING"\nsend = "PONG"\n'
     )
     assert hear(session, {"ping": 1492420473027}, b"PING") == [Send('{"pong":1492420473027}'), Send("PONG")]
+
+
+def test_a_reply_repeats_the_number_that_it_answers() -> None:
+    reply = '[[replies]]\nwhen = { method = "heartbeat" }\nsend = { id = "{id}", method = "respond" }\n'
+    session, _ = opened(PIER + reply)
+    assert hear(session, {"id": 158, "method": "heartbeat"}) == [Send('{"id":158,"method":"respond"}')]
 
 
 def test_what_is_to_be_passed_over_is_passed_over() -> None:
@@ -677,6 +694,15 @@ def test_who_may_have_lost_something_is_told() -> None:
     hear(session, trade("AAA"), trade("BBB"))
     assert hear(session, b'{"ch":"trades","m":"AAA",')[1] == Missed((a,), "quarantine")
     assert hear(session, b"garbage")[1] == Missed((a, b), "quarantine")
+
+
+def test_a_book_whose_change_cannot_be_read_starts_anew() -> None:
+    session, (topic,) = opened(BOOK, "AAA")
+    hear(session, trade("AAA", type="full", n=1))
+    told = hear(session, b'{"ch":"trades","m":"AAA",', now=20.0)
+    assert told[1] == Missed((topic,), "quarantine")
+    assert [each["op"] for each in frames(told)] == ["unsub", "sub"]
+    assert told[-1] == Resent((topic,))
 
 
 def test_an_element_that_is_odd_puts_its_message_aside() -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 import msgspec
 
-from actors.events import Topic
+from actors.events import GapReason, Topic
 from actors.messages import Fatal, Reason, Retryable, Slow
 from actors.rules.session import (
     BINARY,
@@ -36,7 +36,7 @@ from actors.rules.session import (
     State,
     Unrouted,
 )
-from actors.venues.declared.messages import Message, decode, inflate, nanoseconds
+from actors.venues.declared.messages import Message, decode, inflate
 from actors.venues.declared.path import MISSING, Path, getter
 from actors.venues.declared.protocol import AckRule, Ask, ErrorRule, EventRule, Numbers, Protocol
 from actors.venues.declared.topics import Index, Marks, Places
@@ -259,9 +259,10 @@ class DeclaredSession(Session):
         """False: it is no such message after all, for nothing stands where its data should."""
         places = rule.places
         told = []
+        level, get = rule.data
         for nodes in found:
             marks = places.marks(nodes)
-            data = nodes[-1] if rule.data is None else rule.data.of(nodes)
+            data = get(nodes[level])
             if data is MISSING or not places.shows(marks):
                 if len(found) == 1:
                     return False
@@ -286,16 +287,14 @@ class DeclaredSession(Session):
         if asked.answer is not CONFIRMED:  # it comes, so it is there
             asked.answer = CONFIRMED
             out.add(Confirm((topic,)))
-        kind = rule.kind.of(nodes) if rule.kind is not None else ""
-        at = rule.time.of(nodes) if rule.time is not None else MISSING
-        event = Message(
-            topic.channel,
-            topic.key,
-            data,
-            kind if type(kind) is str else "",
-            None if at is MISSING else nanoseconds(at, rule.unit),
-        )
-        out.pairs.append((topic, event))
+        kind, at_ns = "", None
+        if rule.kind is not None:
+            kind = rule.kind.get(nodes[rule.kind.level])
+            if type(kind) is not str:
+                kind = ""
+        if rule.time is not None:
+            at_ns = rule.nanoseconds(rule.time.get(nodes[rule.time.level]))
+        out.pairs.append((topic, Message(topic.channel, topic.key, data, kind, at_ns)))
 
     def _hear_other(self, message: Any, out: Outcome) -> str:
         protocol = self._protocol
@@ -310,7 +309,7 @@ class DeclaredSession(Session):
                 return "error"
         for fits, send in protocol.replies:
             if fits(message):
-                out.add(Send(send.render(_Inside(message, self._fixed()))))
+                out.add(Send(send.render(_Inside(message, protocol.own))))
                 return "heartbeat"
         if protocol.pong is not None and protocol.pong(message):
             out.add(Answered())
@@ -344,15 +343,15 @@ class DeclaredSession(Session):
         else:
             fine = number == former + 1
             missed = number - former - 1 if number > former else None
-        return fine or self._heal(asked, missed, out)
+        return fine or self._heal(asked, "sequence", missed, out)
 
-    def _heal(self, asked: Asked, missed: int | None, out: Outcome) -> bool:
+    def _heal(self, asked: Asked, why: GapReason, missed: int | None, out: Outcome) -> bool:
         """Events are missing: it is said, and a channel that can start anew is made to.
 
         A venue whose numbers always jump is not to be asked at the speed of its events.
         """
         topics = (asked.topic,)
-        out.add(Missed(topics, "sequence", missed))
+        out.add(Missed(topics, why, missed))
         if self._takes_all or not self._protocol.names[asked.topic.channel].table.resyncable:
             return True
         if self._now - asked.healed_at < REST:  # the registry's ack timeout asks again, in its time
@@ -530,21 +529,21 @@ class DeclaredSession(Session):
         up = [each for each in self._asked.values() if each.answer is CONFIRMED]
         text = payload.lower()
         named = [each for each in up if each.topic.key and each.topic.key.lower().encode() in text]
-        if named or up:
-            out.add(Missed(tuple(each.topic for each in named or up), "quarantine"))
+        for each in named:
+            self._heal(each, "quarantine", None, out)
+        if up and not named:
+            out.add(Missed(tuple(each.topic for each in up), "quarantine"))
 
 
 class _Inside(dict[str, Any]):
-    """Values for a reply: those that are fixed, and what stands at a path of the message."""
+    """Values for a reply: the feed's own keys, and what stands at a path of the message."""
 
-    def __init__(self, message: Any, fixed: dict[str, Any]) -> None:
-        super().__init__(fixed)
+    def __init__(self, message: Any, own: Mapping[str, str]) -> None:
+        super().__init__(own)
         self._message = message
 
     def get(self, name: str, default: Any = None) -> Any:
-        if name in self:
-            return self[name]
-        return getter(Path.parse(name).steps)(self._message)
+        return self[name] if name in self else getter(Path.parse(name).steps)(self._message)
 
 
 def _agrees(places: Places, topic: Topic, marks: Marks) -> bool:
@@ -557,19 +556,20 @@ def _agrees(places: Places, topic: Topic, marks: Marks) -> bool:
 
 
 def _spoken_of(asked: list[Asked], words: str, protocol: Protocol) -> list[Asked]:
-    """Those whose wire name stands in the venue's words; else those whose key does."""
-    for name in ("wire", "key"):
-        found = []
-        for each in asked:
-            text = protocol.values(each.topic).get(name, "")
-            plain = name == "wire" and not each.topic.key
-            if text and (name == "key" or plain or each.topic.key.casefold() in str(text).casefold()):
-                edge = r"(?<![\w-])", r"(?![\w-])"
-                if re.search(edge[0] + re.escape(str(text)) + edge[1], words, re.IGNORECASE):
-                    found.append(each)
-        if found:
-            return found
-    return []
+    """Those whose key stands in the venue's words; of these, those whose wire name does as well, if any."""
+    named, exact = [], []
+    for each in asked:
+        wire = str(protocol.values(each.topic)["wire"])
+        if _stands_in(wire, words):
+            exact.append((each, each.topic.key.casefold() in wire.casefold()))
+        if each.topic.key and _stands_in(each.topic.key, words):
+            named.append(each)
+    whole = [each for each, tells_key in exact if tells_key]  # without a key, a name is all there is
+    return whole or [each for each, _ in exact if each in named] or named
+
+
+def _stands_in(name: str, words: str) -> bool:
+    return bool(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", words, re.IGNORECASE))
 
 
 def _whole(value: Any) -> int | None:

@@ -298,6 +298,9 @@ class TableReader(Reader):
             ask = table.subscribe
             if ask is not None and names.table.key and "key" not in _said(ask, names):
                 self.complain("[subscribe] topic", "", f"nothing tells the venue the key of channel {name}")
+            elif ask is not None and not names.table.key and _needs_key(ask):
+                advice = "put it into the wire of those channels that have one"
+                self.complain("[subscribe] topic", "", f"channel {name} has no {{key}}; {advice}")
             rules = [rule for rule in protocol.events if name in rule.places.names]
             if not rules:
                 self.complain(where, "", "no entry of events bears it")
@@ -326,6 +329,12 @@ def _said(ask: AskTable, names: Names) -> set[str]:
     """What a frame that subscribes says of a topic."""
     slots = ask.send.slots | (ask.topic.slots if MANY in ask.send.slots else set())
     return slots | (names.wire.slots if "wire" in slots else set())
+
+
+def _needs_key(ask: AskTable) -> bool:
+    """Whether of a topic without a key nothing would be left in a frame."""
+    is_text = isinstance(ask.topic.node, Text) and "key" in ask.topic.slots
+    return is_text and not ask.send.slots & {"wire", "channel"}
 
 
 def _stand_in(key: KeyTable) -> str:

@@ -187,6 +187,24 @@ def test_more_topics_than_a_line_takes_open_another() -> None:
     assert "2 on one connection" in made.limits["topics"]
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from([10, 20, 30])), max_size=12), st.integers(1, 3)
+)
+def test_topics_are_spread_as_they_are_placed_one_by_one(wanted: list[tuple[str, int]], most: int) -> None:
+    text = f"topics_per_line = {most}\n{PIER}" + '[channels.book]\nabout = "book"\nkey = "market"\n'
+    made = venue(text + "options.depth = { default = 10 }\n")
+    topics = [made.topic("book", key, {"depth": depth}) for key, depth in wanted]
+    placed: dict[str, list[Topic]] = {"pier": []}
+    for topic in topics:
+        line = made.place(topic, placed)
+        if topic not in placed.setdefault(line, []):
+            placed[line].append(topic)
+    assert made.spread(topics) == placed
+    for held in placed.values():
+        assert len(held) <= most
+        assert len({topic.key for topic in held}) == len(held)
+
+
 def test_a_frame_for_each_channel_with_a_list_of_keys() -> None:
     ask = """
 [subscribe]

@@ -388,7 +388,8 @@ class DeclaredSession(Session):
     def _hear_error(
         self, rule: ErrorRule, index: Index[Asked], message: Any, found: list[tuple[Any, ...]], out: Outcome
     ) -> None:
-        code, words = _text(rule.code(message)), self._protocol.hide(_text(rule.text(message)))
+        hide = self._protocol.hide
+        code, words = hide(_text(rule.code(message))), hide(_text(rule.text(message)))
         text = " ".join(
             part for part in (f"{self._protocol.table.name} error {code}".rstrip() + ":", words) if part
         )

@@ -300,7 +300,8 @@ class DeclaredSession(Session):
         protocol = self._protocol
         for ack, acked in self._acks:
             found = ack.places.elements(message)
-            if found is not None and self._hear_ack(ack, acked, message, found, out):
+            if found is not None:
+                self._hear_ack(ack, acked, message, found, out)
                 return "ack"
         for error, blamed in self._errors:
             found = error.places.elements(message)
@@ -366,34 +367,30 @@ class DeclaredSession(Session):
 
     def _hear_ack(
         self, rule: AckRule, index: Index[Asked], message: Any, found: list[tuple[Any, ...]], out: Outcome
-    ) -> bool:
-        named = self._named(rule.places, index, found) if rule.names_topics else []
-        request = self._request(rule.id(message))
-        if rule.listed or not (rule.names_topics or rule.id(message) is not MISSING):
-            request = request or next(iter(self._requests.values()), None)
+    ) -> None:
+        id = rule.id(message)
+        request = self._request(id)
+        if request is None and (rule.listed or not (rule.names_topics or id is not MISSING)):
+            request = next(iter(self._requests.values()), None)
         if rule.names_topics:
-            self._confirm(named, out)
+            self._confirm(self._named(rule.places, index, found), out)
         elif request is not None:
             self._confirm(request.waiting(), out)
         if rule.listed and request is not None:
             self._refuse(
                 request.waiting(), "the venue does not list it among what is subscribed to", None, out
             )
-        done = [request] if request is not None else list(self._requests.values()) if named else []
-        for each in done:
+        for each in [request] if request is not None else list(self._requests.values()):
             if (each is request or each.asked) and not each.waiting():
                 self._answered(each, out)
-        return True
 
     def _hear_error(
         self, rule: ErrorRule, index: Index[Asked], message: Any, found: list[tuple[Any, ...]], out: Outcome
     ) -> None:
-        hide = self._protocol.hide
+        hide, name = self._protocol.hide, self._protocol.table.name
         code, words = hide(_text(rule.code(message))), hide(_text(rule.text(message)))
-        text = " ".join(
-            part for part in (f"{self._protocol.table.name} error {code}".rstrip() + ":", words) if part
-        )
-        if (reason := self._ending(rule, code, text.rstrip(":"))) is not None:
+        text = f"{name} error {code}".rstrip() + (f": {words}" if words else "")
+        if (reason := self._ending(rule, code, text)) is not None:
             self._end(reason, out)
             return
         request = self._request(rule.id(message))
@@ -401,26 +398,24 @@ class DeclaredSession(Session):
             request = next((each for each in self._requests.values() if each.waiting()), None)
         waiting = request.waiting() if request is not None else self._waiting()
         named = self._named(rule.places, index, found) if rule.names_topics else []
-        named = [each for each in named if each.answer is not REFUSED] or _spoken_of(
-            waiting, words, self._protocol
-        )
+        named = [each for each in named if each.answer is not REFUSED]
+        named = named or _spoken_of(waiting, words, self._protocol)
         blamed = named or (waiting if request is not None else [])
-        if code in rule.benign:
+        if not blamed:
+            out.add(Complain(f"{name}_{code or 'error'}", text))
+        elif code in rule.benign:
             self._confirm(blamed, out)
-        elif not blamed:
-            out.add(Complain(f"{self._protocol.table.name}_{code or 'error'}", text.rstrip(":")))
         elif named or len(blamed) == 1:
-            self._refuse(blamed, text.rstrip(":"), rule.retry_after, out)
+            self._refuse(blamed, text, rule.retry_after, out)
         elif request is not None:
             self._again(request, blamed[: len(blamed) // 2], blamed[len(blamed) // 2 :])
-        if request is None:
-            return
-        if rule.whole and named and (others := request.waiting()):
-            self._again(request, others)
-        elif named and request.waiting():
-            return  # the others have answers of their own
-        if blamed or not request.waiting():
             self._answered(request, out)
+            return
+        if request is not None:
+            if rule.whole:
+                self._again(request, request.waiting())
+            if rule.whole or not request.waiting():  # else the others have answers of their own
+                self._answered(request, out)
 
     def _ending(self, rule: ErrorRule, code: str, text: str) -> Reason | None:
         name = f"{self._protocol.table.name}_{code}"

@@ -756,3 +756,68 @@ def test_nothing_that_a_venue_sends_is_raised(messages: list[Any]) -> None:
                 effects = session.received([(opcode, payload)], 0.0)
                 if session.state is State.OPEN:
                     assert len(effects) < 10
+
+
+# ── any course of things ────────────────────────────────────────────────────────────────────────
+
+BAD = {"C", "F"}
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["subscribe", "unsubscribe", "answer", "event"]), st.sets(st.sampled_from("ABCDEF"))
+    ),
+    max_size=25,
+)
+
+
+@given(steps)
+def test_every_topic_is_answered_for_and_events_come_only_to_those_confirmed(
+    course: list[tuple[str, set[str]]],
+) -> None:
+    made = venue(PIER)
+    session = made.session("pier")
+    assert isinstance(session, DeclaredSession)
+    session.opened(0.0)
+    unanswered: list[Any] = []  # frames that the venue has not answered: it refuses those with a bad key
+    wanted: set[Topic] = set()
+    confirmed: set[Topic] = set()
+    rejected: set[Topic] = set()
+
+    def take(effects: list[Effect]) -> None:
+        unanswered.extend(frames(effects))
+        for effect in effects:
+            match effect:
+                case Confirm(topics=topics):
+                    assert set(topics) <= wanted
+                    confirmed.update(topics)
+                case Reject(topics=topics):
+                    assert set(topics) <= wanted
+                    rejected.update(topics)
+                case Deliver(pairs=pairs):
+                    assert {topic for topic, _ in pairs} <= confirmed
+
+    def answer() -> None:
+        frame = unanswered.pop(0)
+        fine = frame["op"] == "unsub" or not any(arg.removeprefix("trades.") in BAD for arg in frame["args"])
+        take(hear(session, {"ok": fine, "id": frame["id"], "text": "bad request"}))
+
+    for verb, names in course:
+        topics = [made.topic("trades", name, {}) for name in sorted(names)]
+        if verb == "subscribe":
+            wanted.update(topics)
+            confirmed -= set(topics)
+            rejected -= set(topics)
+            take(session.subscribe(topics, 0.0))
+        elif verb == "unsubscribe":
+            wanted -= set(topics)
+            confirmed -= set(topics)
+            rejected -= set(topics)
+            take(session.unsubscribe(topics, 0.0))
+        elif verb == "answer" and unanswered:
+            answer()
+        elif verb == "event":
+            take(hear(session, *(trade(name) for name in sorted(names - BAD))))
+    while unanswered:
+        answer()
+    assert confirmed | rejected == wanted
+    assert {topic.key for topic in rejected} == {topic.key for topic in wanted} & BAD
+    assert {topic.key for topic in confirmed} & BAD == set()

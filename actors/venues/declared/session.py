@@ -80,6 +80,10 @@ class Request:
         self.asked = asked
         self.rest = rest  # what is asked for when this is answered: other parts of a frame that was refused
 
+    def is_only(self, blamed: list[Asked]) -> bool:
+        """Whether there is one at fault and it is this: not one that was refused or given up meanwhile."""
+        return len(blamed) == 1 and all(each.answer is not REFUSED for each in self.asked)
+
     def waiting(self) -> list[Asked]:
         return [each for each in self.asked if each.answer is WAITING]
 
@@ -405,9 +409,9 @@ class DeclaredSession(Session):
             out.add(Complain(f"{name}_{code or 'error'}", text))
         elif code in rule.benign:
             self._confirm(blamed, out)
-        elif named or len(blamed) == 1:
+        elif named or request is None or request.is_only(blamed):
             self._refuse(blamed, text, rule.retry_after, out)
-        elif request is not None:
+        else:
             self._again(request, blamed[: len(blamed) // 2], blamed[len(blamed) // 2 :])
             self._answered(request, out)
             return

@@ -35,6 +35,7 @@ from actors.rules.session import (
 )
 from actors.rules.venue import Venue
 from actors.table import plain_table
+from actors.venues.declared import Declared
 
 LONGEST = 16 * 1_048_576  # bytes of a line
 SHOWN = 5  # samples of each kind
@@ -79,14 +80,20 @@ class Tally:
 def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> Tally:
     """Plays the messages of a file to a new session of a venue's.
 
-    It asks for `topics`. Without any, a venue that a table describes takes every one that it can make out.
+    It asks for `topics`, of a venue in Python for those of their first line. Without any, a venue that a
+    table describes takes every one that it can make out.
 
     Raises:
         OSError, EOFError: the file cannot be read.
     """
     wanted = list(topics)
-    takes_all = getattr(venue, "listener", None) if not wanted else None
-    session: Session = takes_all() if takes_all is not None else venue.session(venue.feed)
+    session: Session
+    if isinstance(venue, Declared):
+        session = venue.session(venue.feed) if wanted else venue.listener()
+    else:
+        placed = [(name, held) for name, held in venue.spread(wanted).items() if held]
+        name, wanted = placed[0] if placed else (venue.feed, [])
+        session = venue.session(name)
     session.opened(0.0)
     if wanted:
         session.subscribe(wanted, 0.0)

@@ -145,6 +145,8 @@ variable = "PIER_KEY"
 [channels.trades]
 about = "public trades"
 key = "market"
+wire = "trades.{key}"
+shown = "trades"
 options.depth = { about = "levels", values = [1, 5], default = 5 }
 [channels.status]
 about = "how it is"
@@ -254,6 +256,18 @@ def test_a_sample_is_of_the_topics_that_the_config_wants(
     assert linewarden("check", config, "--sample", sample, "--feed", "b").exit_code == 0
     assert linewarden("check", config, "--sample", sample).exit_code == 2
     assert linewarden("check", config, "--sample", tmp_path / "none", "--feed", "a").exit_code == 1
+
+
+def test_a_sample_of_a_venue_in_python(tmp_path: Path) -> None:
+    sample, config = tmp_path / "sample", tmp_path / "desk.toml"
+    trade = (
+        '{"action":"subscribe_trades","market_id":"0xaa","trades":[{"trade_id":"1","side":"buy","price":"1",'
+    )
+    sample.write_text(trade + '"quantity":"2"}]}\n{"action":"odd"}\n')
+    config.write_text('[feeds.a]\nvenue = "o2"\nsubscribe = [{ channel = "trades", keys = ["0xaa"] }]\n')
+    told = CliRunner().invoke(cli.app, ["check", str(config), "--sample", str(sample)])
+    assert told.exit_code == 1
+    assert rows(told.stdout)[-1].startswith("2 messages: 1 events routed, 0 unrouted, 1 messages quarantined")
 
 
 # ── sim ─────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from rich.pretty import pretty_repr
 
+import actors
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Option, Topic
 from actors.messages import Endpoint
@@ -33,6 +36,7 @@ from actors.settings import (
 from actors.settings.plan import compare
 
 CANARY = "canary-5f1d"
+PACKAGE = Path(actors.__file__).parent
 
 
 class Level(Struct, frozen=True):
@@ -763,6 +767,25 @@ def test_tables_that_come_along_are_known_by_name_everywhere(
     assert load(source, {}).feeds["a"].kind is known["binance"]
     with pytest.raises(ConfigError, match="did you mean 'binance'"):
         load({"feeds": {"a": {"venue": "binnance"}}}, {})
+
+
+def test_tables_are_found_in_an_installed_package_even_a_zipped_one(tmp_path: Path) -> None:
+    package = tmp_path / "linewarden.zip"
+    with zipfile.ZipFile(package, "w") as archive:
+        for path in sorted(PACKAGE.rglob("*")):
+            if path.suffix in {".py", ".toml"}:
+                archive.write(path, path.relative_to(PACKAGE.parent))
+    code = "import actors, actors.settings as s; print(s.known_venues()['binance'].name, actors.__file__)"
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert told.split() == ["binance", str(package / "actors" / "__init__.py")]
 
 
 def test_importing_reads_no_table() -> None:

@@ -19,8 +19,9 @@ from actors.settings.tables import FeedSettings, WantedTopics
 from actors.settings.toml import parsed
 from actors.venues.declared.path import Condition, Path
 from actors.venues.declared.protocol import MANY, Protocol
-from actors.venues.declared.table import ChannelTable, KeyTable, Place, Table
+from actors.venues.declared.table import AskTable, ChannelTable, KeyTable, Place, Table
 from actors.venues.declared.template import MistakeError, Template, Text
+from actors.venues.declared.topics import Names
 from actors.venues.declared.venue import Declared, venue_of
 
 PARSED = (Path, Condition, Text, Template)
@@ -294,6 +295,12 @@ class TableReader(Reader):
             return
         for name, names in protocol.names.items():
             where = _within("[channels]", name)
+            ask = table.subscribe
+            if ask is not None and names.table.key and "key" not in _said(ask, names):
+                self.complain("[subscribe] topic", "", f"nothing tells the venue the key of channel {name}")
+            elif ask is not None and not names.table.key and _needs_key(ask):
+                advice = "put it into the wire of those channels that have one"
+                self.complain("[subscribe] topic", "", f"channel {name} has no {{key}}; {advice}")
             rules = [rule for rule in protocol.events if name in rule.places.names]
             if not rules:
                 self.complain(where, "", "no entry of events bears it")
@@ -316,6 +323,18 @@ class TableReader(Reader):
         url = str(table.url.render({f"${name}": _stand_in(key) for name, key in table.keys.items()}))
         if mistake := url_mistake(url):
             self.complain("url", "", mistake)
+
+
+def _said(ask: AskTable, names: Names) -> set[str]:
+    """What a frame that subscribes says of a topic."""
+    slots = ask.send.slots | (ask.topic.slots if MANY in ask.send.slots else set())
+    return slots | (names.wire.slots if "wire" in slots else set())
+
+
+def _needs_key(ask: AskTable) -> bool:
+    """Whether of a topic without a key nothing would be left in a frame."""
+    is_text = isinstance(ask.topic.node, Text) and "key" in ask.topic.slots
+    return is_text and not ask.send.slots & {"wire", "channel"}
 
 
 def _stand_in(key: KeyTable) -> str:

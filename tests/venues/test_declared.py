@@ -187,6 +187,24 @@ def test_more_topics_than_a_line_takes_open_another() -> None:
     assert "2 on one connection" in made.limits["topics"]
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from([10, 20, 30])), max_size=12), st.integers(1, 3)
+)
+def test_topics_are_spread_as_they_are_placed_one_by_one(wanted: list[tuple[str, int]], most: int) -> None:
+    text = f"topics_per_line = {most}\n{PIER}" + '[channels.book]\nabout = "book"\nkey = "market"\n'
+    made = venue(text + "options.depth = { default = 10 }\n")
+    topics = [made.topic("book", key, {"depth": depth}) for key, depth in wanted]
+    placed: dict[str, list[Topic]] = {"pier": []}
+    for topic in topics:
+        line = made.place(topic, placed)
+        if topic not in placed.setdefault(line, []):
+            placed[line].append(topic)
+    assert made.spread(topics) == placed
+    for held in placed.values():
+        assert len(held) <= most
+        assert len({topic.key for topic in held}) == len(held)
+
+
 def test_a_frame_for_each_channel_with_a_list_of_keys() -> None:
     ask = """
 [subscribe]
@@ -422,6 +440,17 @@ def test_where_a_frame_is_refused_as_a_whole_the_others_are_asked_for_again() ->
     assert hear(session, {"ok": True, "id": 2}) == [Confirm((a, c))]
 
 
+def test_an_error_that_speaks_of_a_channel_and_a_key_refuses_that_topic_only() -> None:
+    text = PIER + '[channels.quotes]\nabout = "quotes"\nkey = "market"\n'
+    made = venue(text)
+    session = made.session("pier")
+    assert isinstance(session, DeclaredSession)
+    topics = [made.topic(channel, key, {}) for channel in ("trades", "quotes") for key in ("A", "B")]
+    session.subscribe(topics, 0.0)
+    told = hear(session, {"ok": False, "id": 1, "text": "channel:quotes,id:B doesn't exist"})
+    assert told == [Reject((topics[3],), "pier error: channel:quotes,id:B doesn't exist")]
+
+
 def test_an_error_about_nobody_is_passed_on() -> None:
     session, _ = opened(PIER, "A")
     assert hear(session, {"ok": False, "code": 3, "text": "slow down"}) == [
@@ -524,6 +553,12 @@ def test_the_venues_ping_is_answered_with_what_it_holds() -> None:
         + '[[replies]]\nwhen = "PING"\nsend = "PONG"\n'
     )
     assert hear(session, {"ping": 1492420473027}, b"PING") == [Send('{"pong":1492420473027}'), Send("PONG")]
+
+
+def test_a_reply_repeats_the_number_that_it_answers() -> None:
+    reply = '[[replies]]\nwhen = { method = "heartbeat" }\nsend = { id = "{id}", method = "respond" }\n'
+    session, _ = opened(PIER + reply)
+    assert hear(session, {"id": 158, "method": "heartbeat"}) == [Send('{"id":158,"method":"respond"}')]
 
 
 def test_what_is_to_be_passed_over_is_passed_over() -> None:
@@ -679,6 +714,15 @@ def test_who_may_have_lost_something_is_told() -> None:
     assert hear(session, b"garbage")[1] == Missed((a, b), "quarantine")
 
 
+def test_a_book_whose_change_cannot_be_read_starts_anew() -> None:
+    session, (topic,) = opened(BOOK, "AAA")
+    hear(session, trade("AAA", type="full", n=1))
+    told = hear(session, b'{"ch":"trades","m":"AAA",', now=20.0)
+    assert told[1] == Missed((topic,), "quarantine")
+    assert [each["op"] for each in frames(told)] == ["unsub", "sub"]
+    assert told[-1] == Resent((topic,))
+
+
 def test_an_element_that_is_odd_puts_its_message_aside() -> None:
     rows = '[[events]]\nchannel = "trades"\neach = "rows[*]"\nkey = "rows[*].m"\ndata = "rows[*].d"\n'
     session, _ = opened(HEAD + TRADES + ASK + rows, "A")
@@ -712,3 +756,68 @@ def test_nothing_that_a_venue_sends_is_raised(messages: list[Any]) -> None:
                 effects = session.received([(opcode, payload)], 0.0)
                 if session.state is State.OPEN:
                     assert len(effects) < 10
+
+
+# ── any course of things ────────────────────────────────────────────────────────────────────────
+
+BAD = {"C", "F"}
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["subscribe", "unsubscribe", "answer", "event"]), st.sets(st.sampled_from("ABCDEF"))
+    ),
+    max_size=25,
+)
+
+
+@given(steps)
+def test_every_topic_is_answered_for_and_events_come_only_to_those_confirmed(
+    course: list[tuple[str, set[str]]],
+) -> None:
+    made = venue(PIER)
+    session = made.session("pier")
+    assert isinstance(session, DeclaredSession)
+    session.opened(0.0)
+    unanswered: list[Any] = []  # frames that the venue has not answered: it refuses those with a bad key
+    wanted: set[Topic] = set()
+    confirmed: set[Topic] = set()
+    rejected: set[Topic] = set()
+
+    def take(effects: list[Effect]) -> None:
+        unanswered.extend(frames(effects))
+        for effect in effects:
+            match effect:
+                case Confirm(topics=topics):
+                    assert set(topics) <= wanted
+                    confirmed.update(topics)
+                case Reject(topics=topics):
+                    assert set(topics) <= wanted
+                    rejected.update(topics)
+                case Deliver(pairs=pairs):
+                    assert {topic for topic, _ in pairs} <= confirmed
+
+    def answer() -> None:
+        frame = unanswered.pop(0)
+        fine = frame["op"] == "unsub" or not any(arg.removeprefix("trades.") in BAD for arg in frame["args"])
+        take(hear(session, {"ok": fine, "id": frame["id"], "text": "bad request"}))
+
+    for verb, names in course:
+        topics = [made.topic("trades", name, {}) for name in sorted(names)]
+        if verb == "subscribe":
+            wanted.update(topics)
+            confirmed -= set(topics)
+            rejected -= set(topics)
+            take(session.subscribe(topics, 0.0))
+        elif verb == "unsubscribe":
+            wanted -= set(topics)
+            confirmed -= set(topics)
+            rejected -= set(topics)
+            take(session.unsubscribe(topics, 0.0))
+        elif verb == "answer" and unanswered:
+            answer()
+        elif verb == "event":
+            take(hear(session, *(trade(name) for name in sorted(names - BAD))))
+    while unanswered:
+        answer()
+    assert confirmed | rejected == wanted
+    assert {topic.key for topic in rejected} == {topic.key for topic in wanted} & BAD
+    assert {topic.key for topic in confirmed} & BAD == set()

@@ -105,6 +105,16 @@ def mistakes(text: str) -> list[str]:
             'key = "m"\noptions = { dpth = "d" }',
             '[[events]] entry 1 "options.dpth": no channel has such an option;',
         ),
+        (
+            'topic = "{key}"',
+            'topic = "{wire}"',
+            "[subscribe] topic: nothing tells the venue the key of channel trades.",
+        ),
+        (
+            'params = { channel = "{wire}", ids = "{topics}", depth = "{depth}" } }\ntopic = "{key}"\n',
+            'params = "{topics}" }\ntopic = "{wire}.{key}"\n[channels.all]\nabout = "all"\n',
+            "[subscribe] topic: channel all has no {key}; put it into the wire of those channels",
+        ),
         ("interval = 20\n", "", "[ping] interval: missing; expected seconds, 0 or more and at most a day."),
         (
             'send = "ping"',

@@ -57,20 +57,24 @@ def inflate(payload: bytes, how: str, most: int) -> bytes:
 
 
 _UNITS: Mapping[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-UNITS = (*_UNITS, "rfc3339")
 
 
-def nanoseconds(value: Any, unit: str) -> int | None:
-    """A venue's time as wall-clock nanoseconds; None: it cannot be read as one."""
-    try:
-        if unit == "rfc3339":
-            return _rfc3339(value)
-        if type(value) is int:
-            return value * _UNITS[unit]
-        number = Decimal(value) if isinstance(value, str | Decimal) else None
-        return int(number * _UNITS[unit]) if number is not None and abs(number) < 10**20 else None
-    except (ArithmeticError, AttributeError, ValueError, TypeError):
-        return None
+def clock(unit: str) -> Callable[[Any], int | None]:
+    """A function from a venue's time to wall-clock nanoseconds; None: it cannot be read as one."""
+    factor = _UNITS.get(unit, 0)
+
+    def read(value: Any) -> int | None:
+        if type(value) is int and factor:
+            return value * factor
+        try:
+            if not factor:
+                return _rfc3339(value)
+            number = Decimal(value) if type(value) is str else value
+            return int(number * factor) if type(number) is Decimal and abs(number) < 10**20 else None
+        except (ArithmeticError, AttributeError, ValueError, TypeError):
+            return None
+
+    return read
 
 
 def _rfc3339(text: str) -> int:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
 from typing import Any, ClassVar, Final, Literal
 
 from msgspec import Struct
 
 
-class Nothing(Enum):
+class Nothing:
     """What stands where nothing stands; JSON's null is something else."""
 
-    MISSING = "missing"
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "MISSING"
 
 
-MISSING: Final = Nothing.MISSING
+MISSING: Final = Nothing()
 ALL: Final = None  # the step `[*]`
 Step = str | int | None
 

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from actors.events import Topic
 from actors.secret import REDACTED
-from actors.venues.declared.path import MISSING, Path, Spot, getter, spot
+from actors.venues.declared.messages import clock
+from actors.venues.declared.path import MISSING, Getter, Path, Spot, getter, spot
 from actors.venues.declared.table import AckTable, AskTable, ErrorTable, EventTable, LoginTable, Table
 from actors.venues.declared.template import Template
 from actors.venues.declared.topics import Names, Places
@@ -32,10 +33,13 @@ class EventRule:
 
     def __init__(self, table: EventTable, names: Mapping[str, Names]) -> None:
         self.places = Places(table, names)
-        self.data = spot(table.data, table.each) if table.data is not None else None
+        self.data: tuple[int, Getter] = (-1, getter(()))  # from which node, and how
+        if table.data is not None:
+            data = spot(table.data, table.each)
+            self.data = (data.level, data.get)
         self.kind = spot(table.kind, table.each) if table.kind is not None else None
         self.time = spot(table.time, table.each) if table.time is not None else None
-        self.unit = table.unit
+        self.nanoseconds = clock(table.unit)
         self.sequences = {
             name: _sequence(each, table.each)
             for name, each in self.places.names.items()

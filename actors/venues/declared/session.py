@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 import msgspec
 
-from actors.events import Topic
+from actors.events import GapReason, Topic
 from actors.messages import Fatal, Reason, Retryable, Slow
 from actors.rules.session import (
     BINARY,
@@ -36,7 +36,7 @@ from actors.rules.session import (
     State,
     Unrouted,
 )
-from actors.venues.declared.messages import Message, decode, inflate, nanoseconds
+from actors.venues.declared.messages import Message, decode, inflate
 from actors.venues.declared.path import MISSING, Path, getter
 from actors.venues.declared.protocol import AckRule, Ask, ErrorRule, EventRule, Numbers, Protocol
 from actors.venues.declared.topics import Index, Marks, Places
@@ -79,6 +79,10 @@ class Request:
         self.id = id
         self.asked = asked
         self.rest = rest  # what is asked for when this is answered: other parts of a frame that was refused
+
+    def is_only(self, blamed: list[Asked]) -> bool:
+        """Whether there is one at fault and it is this: not one that was refused or given up meanwhile."""
+        return len(blamed) == 1 and all(each.answer is not REFUSED for each in self.asked)
 
     def waiting(self) -> list[Asked]:
         return [each for each in self.asked if each.answer is WAITING]
@@ -259,9 +263,10 @@ class DeclaredSession(Session):
         """False: it is no such message after all, for nothing stands where its data should."""
         places = rule.places
         told = []
+        level, get = rule.data
         for nodes in found:
             marks = places.marks(nodes)
-            data = nodes[-1] if rule.data is None else rule.data.of(nodes)
+            data = get(nodes[level])
             if data is MISSING or not places.shows(marks):
                 if len(found) == 1:
                     return False
@@ -286,22 +291,21 @@ class DeclaredSession(Session):
         if asked.answer is not CONFIRMED:  # it comes, so it is there
             asked.answer = CONFIRMED
             out.add(Confirm((topic,)))
-        kind = rule.kind.of(nodes) if rule.kind is not None else ""
-        at = rule.time.of(nodes) if rule.time is not None else MISSING
-        event = Message(
-            topic.channel,
-            topic.key,
-            data,
-            kind if type(kind) is str else "",
-            None if at is MISSING else nanoseconds(at, rule.unit),
-        )
-        out.pairs.append((topic, event))
+        kind, at_ns = "", None
+        if rule.kind is not None:
+            kind = rule.kind.get(nodes[rule.kind.level])
+            if type(kind) is not str:
+                kind = ""
+        if rule.time is not None:
+            at_ns = rule.nanoseconds(rule.time.get(nodes[rule.time.level]))
+        out.pairs.append((topic, Message(topic.channel, topic.key, data, kind, at_ns)))
 
     def _hear_other(self, message: Any, out: Outcome) -> str:
         protocol = self._protocol
         for ack, acked in self._acks:
             found = ack.places.elements(message)
-            if found is not None and self._hear_ack(ack, acked, message, found, out):
+            if found is not None:
+                self._hear_ack(ack, acked, message, found, out)
                 return "ack"
         for error, blamed in self._errors:
             found = error.places.elements(message)
@@ -310,7 +314,7 @@ class DeclaredSession(Session):
                 return "error"
         for fits, send in protocol.replies:
             if fits(message):
-                out.add(Send(send.render(_Inside(message, self._fixed()))))
+                out.add(Send(send.render(_Inside(message, protocol.own))))
                 return "heartbeat"
         if protocol.pong is not None and protocol.pong(message):
             out.add(Answered())
@@ -344,15 +348,15 @@ class DeclaredSession(Session):
         else:
             fine = number == former + 1
             missed = number - former - 1 if number > former else None
-        return fine or self._heal(asked, missed, out)
+        return fine or self._heal(asked, "sequence", missed, out)
 
-    def _heal(self, asked: Asked, missed: int | None, out: Outcome) -> bool:
+    def _heal(self, asked: Asked, why: GapReason, missed: int | None, out: Outcome) -> bool:
         """Events are missing: it is said, and a channel that can start anew is made to.
 
         A venue whose numbers always jump is not to be asked at the speed of its events.
         """
         topics = (asked.topic,)
-        out.add(Missed(topics, "sequence", missed))
+        out.add(Missed(topics, why, missed))
         if self._takes_all or not self._protocol.names[asked.topic.channel].table.resyncable:
             return True
         if self._now - asked.healed_at < REST:  # the registry's ack timeout asks again, in its time
@@ -367,33 +371,30 @@ class DeclaredSession(Session):
 
     def _hear_ack(
         self, rule: AckRule, index: Index[Asked], message: Any, found: list[tuple[Any, ...]], out: Outcome
-    ) -> bool:
-        named = self._named(rule.places, index, found) if rule.names_topics else []
-        request = self._request(rule.id(message))
-        if rule.listed or not (rule.names_topics or rule.id(message) is not MISSING):
-            request = request or next(iter(self._requests.values()), None)
+    ) -> None:
+        id = rule.id(message)
+        request = self._request(id)
+        if request is None and (rule.listed or not (rule.names_topics or id is not MISSING)):
+            request = next(iter(self._requests.values()), None)
         if rule.names_topics:
-            self._confirm(named, out)
+            self._confirm(self._named(rule.places, index, found), out)
         elif request is not None:
             self._confirm(request.waiting(), out)
         if rule.listed and request is not None:
             self._refuse(
                 request.waiting(), "the venue does not list it among what is subscribed to", None, out
             )
-        done = [request] if request is not None else list(self._requests.values()) if named else []
-        for each in done:
+        for each in [request] if request is not None else list(self._requests.values()):
             if (each is request or each.asked) and not each.waiting():
                 self._answered(each, out)
-        return True
 
     def _hear_error(
         self, rule: ErrorRule, index: Index[Asked], message: Any, found: list[tuple[Any, ...]], out: Outcome
     ) -> None:
-        code, words = _text(rule.code(message)), self._protocol.hide(_text(rule.text(message)))
-        text = " ".join(
-            part for part in (f"{self._protocol.table.name} error {code}".rstrip() + ":", words) if part
-        )
-        if (reason := self._ending(rule, code, text.rstrip(":"))) is not None:
+        hide, name = self._protocol.hide, self._protocol.table.name
+        code, words = hide(_text(rule.code(message))), hide(_text(rule.text(message)))
+        text = f"{name} error {code}".rstrip() + (f": {words}" if words else "")
+        if (reason := self._ending(rule, code, text)) is not None:
             self._end(reason, out)
             return
         request = self._request(rule.id(message))
@@ -401,26 +402,24 @@ class DeclaredSession(Session):
             request = next((each for each in self._requests.values() if each.waiting()), None)
         waiting = request.waiting() if request is not None else self._waiting()
         named = self._named(rule.places, index, found) if rule.names_topics else []
-        named = [each for each in named if each.answer is not REFUSED] or _spoken_of(
-            waiting, words, self._protocol
-        )
+        named = [each for each in named if each.answer is not REFUSED]
+        named = named or _spoken_of(waiting, words, self._protocol)
         blamed = named or (waiting if request is not None else [])
-        if code in rule.benign:
+        if not blamed:
+            out.add(Complain(f"{name}_{code or 'error'}", text))
+        elif code in rule.benign:
             self._confirm(blamed, out)
-        elif not blamed:
-            out.add(Complain(f"{self._protocol.table.name}_{code or 'error'}", text.rstrip(":")))
-        elif named or len(blamed) == 1:
-            self._refuse(blamed, text.rstrip(":"), rule.retry_after, out)
-        elif request is not None:
+        elif named or request is None or request.is_only(blamed):
+            self._refuse(blamed, text, rule.retry_after, out)
+        else:
             self._again(request, blamed[: len(blamed) // 2], blamed[len(blamed) // 2 :])
-        if request is None:
-            return
-        if rule.whole and named and (others := request.waiting()):
-            self._again(request, others)
-        elif named and request.waiting():
-            return  # the others have answers of their own
-        if blamed or not request.waiting():
             self._answered(request, out)
+            return
+        if request is not None:
+            if rule.whole:
+                self._again(request, request.waiting())
+            if rule.whole or not request.waiting():  # else the others have answers of their own
+                self._answered(request, out)
 
     def _ending(self, rule: ErrorRule, code: str, text: str) -> Reason | None:
         name = f"{self._protocol.table.name}_{code}"
@@ -530,21 +529,21 @@ class DeclaredSession(Session):
         up = [each for each in self._asked.values() if each.answer is CONFIRMED]
         text = payload.lower()
         named = [each for each in up if each.topic.key and each.topic.key.lower().encode() in text]
-        if named or up:
-            out.add(Missed(tuple(each.topic for each in named or up), "quarantine"))
+        for each in named:
+            self._heal(each, "quarantine", None, out)
+        if up and not named:
+            out.add(Missed(tuple(each.topic for each in up), "quarantine"))
 
 
 class _Inside(dict[str, Any]):
-    """Values for a reply: those that are fixed, and what stands at a path of the message."""
+    """Values for a reply: the feed's own keys, and what stands at a path of the message."""
 
-    def __init__(self, message: Any, fixed: dict[str, Any]) -> None:
-        super().__init__(fixed)
+    def __init__(self, message: Any, own: Mapping[str, str]) -> None:
+        super().__init__(own)
         self._message = message
 
     def get(self, name: str, default: Any = None) -> Any:
-        if name in self:
-            return self[name]
-        return getter(Path.parse(name).steps)(self._message)
+        return self[name] if name in self else getter(Path.parse(name).steps)(self._message)
 
 
 def _agrees(places: Places, topic: Topic, marks: Marks) -> bool:
@@ -557,19 +556,20 @@ def _agrees(places: Places, topic: Topic, marks: Marks) -> bool:
 
 
 def _spoken_of(asked: list[Asked], words: str, protocol: Protocol) -> list[Asked]:
-    """Those whose wire name stands in the venue's words; else those whose key does."""
-    for name in ("wire", "key"):
-        found = []
-        for each in asked:
-            text = protocol.values(each.topic).get(name, "")
-            plain = name == "wire" and not each.topic.key
-            if text and (name == "key" or plain or each.topic.key.casefold() in str(text).casefold()):
-                edge = r"(?<![\w-])", r"(?![\w-])"
-                if re.search(edge[0] + re.escape(str(text)) + edge[1], words, re.IGNORECASE):
-                    found.append(each)
-        if found:
-            return found
-    return []
+    """Those whose key stands in the venue's words; of these, those whose wire name does as well, if any."""
+    named, exact = [], []
+    for each in asked:
+        wire = str(protocol.values(each.topic)["wire"])
+        if _stands_in(wire, words):
+            exact.append((each, each.topic.key.casefold() in wire.casefold()))
+        if each.topic.key and _stands_in(each.topic.key, words):
+            named.append(each)
+    whole = [each for each, tells_key in exact if tells_key]  # without a key, a name is all there is
+    return whole or [each for each, _ in exact if each in named] or named
+
+
+def _stands_in(name: str, words: str) -> bool:
+    return bool(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", words, re.IGNORECASE))
 
 
 def _whole(value: Any) -> int | None:

@@ -93,6 +93,9 @@ class Places:
             self.parts.append(("key", spot(place.key, place.each)))
         self.parts += [(option, spot(path, place.each)) for option, path in place.options.items()]
 
+        self._ways = tuple((part.level, part.get) for _, part in self.parts)
+        self._named = bool(self.parts) and self.parts[0][0] == "wire"
+
     def elements(self, message: Any) -> list[tuple[Any, ...]] | None:
         """What it consists of; None: it is no message of this kind."""
         if not self.fits(message):
@@ -101,11 +104,11 @@ class Places:
 
     def marks(self, nodes: Sequence[Any]) -> Marks:
         """What it shows of its topic. Options that it leaves out are MISSING, as other channels' are."""
-        return tuple([part.of(nodes) for _, part in self.parts])
+        return tuple([get(nodes[level]) for level, get in self._ways])
 
     def shows(self, marks: Marks) -> bool:
         """Whether it names a topic at all."""
-        if self.parts and self.parts[0][0] == "wire":
+        if self._named:
             return marks[0] is not MISSING
         return not marks or any(mark is not MISSING for mark in marks)
 
@@ -195,7 +198,5 @@ class Index(Generic[T]):
 
 def _folded(marks: Marks, caseless: bool) -> Marks:
     """Marks in which 1 is as good as "1", and, where keys are brought into one case, A as a."""
-    texts = [mark if mark is MISSING else str(mark) for mark in marks]
-    if caseless:
-        texts = [text if text is MISSING else text.casefold() for text in texts]
+    texts = [mark if mark is MISSING else str(mark).casefold() if caseless else str(mark) for mark in marks]
     return (caseless, *texts)

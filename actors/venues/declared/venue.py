@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
@@ -118,13 +119,31 @@ class Declared(Venue):
         most = self.table.topics_per_line
         if most is not None and len(others) >= most:
             return False
-        silent = self.protocol.silent[topic.channel]
-        return not silent or not any(self._alike(topic, other, silent) for other in others)
+        if not self.protocol.silent[topic.channel]:
+            return True
+        shown = self._shown(topic)
+        same = (other for other in others if (other.channel, other.key) == (topic.channel, topic.key))
+        return all(self._shown(other) != shown for other in same)
 
-    def _alike(self, one: Topic, other: Topic, silent: frozenset[str]) -> bool:
-        if (one.channel, one.key) != (other.channel, other.key):
-            return False
-        return not any(name not in silent for name, _ in set(one.options) ^ set(other.options))
+    def spread(self, topics: Iterable[Topic]) -> dict[str, list[Topic]]:
+        """As `place` does it one by one, but for thousands at once."""
+        placed: dict[str, list[Topic]] = {line: [] for line in self.first_lines()}
+        shown: dict[str, set[object]] = {}  # of the topics on each line
+        most = self.table.topics_per_line or math.inf
+        for topic in dict.fromkeys(topics):
+            mark = self._shown(topic)
+            line, number = self.feed, 1
+            while len(placed.get(line, ())) >= most or mark in shown.get(line, ()):
+                number += 1
+                line = f"{self.feed}/{number}"
+            placed.setdefault(line, []).append(topic)
+            shown.setdefault(line, set()).add(mark)
+        return placed
+
+    def _shown(self, topic: Topic) -> object:
+        """What the messages of a topic tell of it."""
+        silent = self.protocol.silent[topic.channel]
+        return topic.channel, topic.key, tuple(pair for pair in topic.options if pair[0] not in silent)
 
 
 def venue_of(table: Table) -> type[Declared]:

@@ -187,14 +187,17 @@ def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_l
     envelope.reply_to.set_exception((type(error), error, None))
 
 
+Pointed = tuple[Callable[[Envelope[Any]], None] | None, int]  # where to put letters, and for which life
+
+
 class Address:
     """A role's name, pointed at whoever plays it now. Any thread may tell or ask."""
 
     def __init__(self, role: str, dead_letters: DeadLetters) -> None:
         self.role = role
         self._dead_letters = dead_letters
-        self._target: tuple[Callable[[Envelope[Any]], None] | None, int] = (None, 0)
-        self._candidate = self._target
+        self._target: Pointed = (None, 0)
+        self._candidate: Pointed = (None, 0)
 
     def point(self, put: Callable[[Envelope[Any]], None] | None, life: int = 0) -> None:
         """`life` is the number of the one that is pointed at, where its lives are told apart."""

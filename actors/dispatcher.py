@@ -148,10 +148,12 @@ class Dispatcher(Actor):
         if book is None or flow is None:
             routes.line(batch.line).unrouted += len(batch.pairs)
             return
+        if book.candidate == batch.epoch:
+            book.held.append(batch)
+            return
+        if book.known:
+            batch = self._without_known(book, batch, flow)
         if book.candidate is not None:
-            if batch.epoch == book.candidate:
-                book.held.append(batch)
-                return
             self._remember(book, batch)
         self._hand_out(batch, book, flow)
 
@@ -274,30 +276,34 @@ class Dispatcher(Actor):
                 book.overlap.setdefault(topic, set()).add(key)
 
     def _cut_over(self, line: str, epoch: int) -> None:
-        """What the candidate brought so far is handed out, but for what the other one brought before."""
+        """What the candidate brought so far is handed out, and then what it brings."""
         book = self._routes.line(line)
         if epoch not in book.flows:
             return
         if book.candidate == epoch:
             book.cut_over()
+            self._forget_holds(line)
         while book.held:  # taken one by one: a keeper that dies of one leaves the others to the next
             held = book.held.popleft()
             if isinstance(held, EventsReceived):
-                self._hand_out(self._without_duplicates(book, held), book, book.flows[epoch])
+                self._route(held)
             else:
                 self._hear_of_topics(held)
-        book.overlap = {}
 
-    def _without_duplicates(self, book: LineBook, batch: EventsReceived) -> EventsReceived:
+    def _without_known(self, book: LineBook, batch: EventsReceived, flow: Flow) -> EventsReceived:
+        """But for what the former connection brought: a topic's first event beyond that ends it."""
         key_of = self._venue(batch.line).duplicate_key
-        pairs = [
-            (topic, event)
-            for topic, event in batch.pairs
-            if topic not in book.overlap or key_of(topic, event) not in book.overlap[topic]
-        ]
+        pairs = []
+        for topic, event in batch.pairs:
+            known = book.known.get(topic)
+            if known is not None:
+                if key_of(topic, event) in known:
+                    continue
+                del book.known[topic]
+            pairs.append((topic, event))
         dropped = len(batch.pairs) - len(pairs)
         book.duplicates += dropped
-        book.flows[batch.epoch].done += dropped
+        flow.done += dropped
         return structs.replace(batch, pairs=pairs)
 
     # ── full streams ──
@@ -338,9 +344,12 @@ class Dispatcher(Actor):
     def _line_changed(self, report: LineChanged) -> None:
         if report.state != "connected":
             # The next connection starts reading; whoever is still full will say so again.
-            for key in [key for key in self._holding if key[1] == report.line]:
-                del self._holding[key]
+            self._forget_holds(report.line)
         self._tell(self._routes.changed(report))
+
+    def _forget_holds(self, line: str) -> None:
+        for key in [key for key in self._holding if key[1] == line]:
+            del self._holding[key]
 
     def _tell(self, told: Iterable[tuple[Inlet, Marker]]) -> None:
         for inlet, marker in list(told):

@@ -11,7 +11,7 @@ import threading
 
 from msgspec import structs
 
-from actors.messages import Fatal, HttpFailed, Reason, Retryable, Slow, Stopped
+from actors.messages import Endpoint, Fatal, HttpFailed, Reason, Retryable, Slow, Stopped
 from actors.rules.exchange import Bucket, Token
 from actors.rules.venue import Venue
 from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
@@ -29,6 +29,7 @@ class Vault:
         self._bucket = Bucket(venue.login_budget)
         self._turn = threading.Lock()  # held while somebody logs in
         self._kept: Token | None = None
+        self._margin = EARLY  # seconds
         self._failed: Reason | None = None  # what the last login came to, if to nothing
         self._failed_at = 0.0  # monotonic seconds
         self._told: set[str] = set()  # lines that have heard of that failure
@@ -61,6 +62,42 @@ class Vault:
             if self._kept == token:
                 self._kept = None
 
+    def fresh_for(self) -> float | None:
+        """Seconds for which the token will still be shown; None: it has no end, or there is none."""
+        kept = self._kept
+        if kept is None or kept.expires_ns is None:
+            return None
+        return (kept.expires_ns - self._clock.wall_ns()) / 1e9 - self._margin
+
+    @property
+    def expires_in(self) -> float | None:
+        """Seconds of life that are left to the token; None: it has no end, or there is none."""
+        left = self.fresh_for()
+        return None if left is None else left + self._margin
+
+    def replace(self, given: Token | None, hangup: Hangup) -> Token | None:
+        """Keep this token from now on; None: make a new one. Answers the former, for `restore`.
+
+        Raises:
+            ConnectFailed: no token could be made; the former is kept.
+        """
+        with self._turn:
+            former = self._kept
+            if given is not None:
+                self._keep(given)
+                return former
+            try:
+                self._log_in("", hangup)
+            except ConnectFailed:
+                self._kept = former
+                raise
+            return former
+
+    def restore(self, former: Token | None) -> None:
+        """What took its place was of no use."""
+        with self._turn:
+            self._kept = former
+
     def _still_failed(self, line: str, *, waited: bool) -> Reason | None:
         """Why this line need not log in, as another one has just done; None: it has to."""
         match self._failed:
@@ -79,8 +116,12 @@ class Vault:
         if wait:
             text = f"too many logins in a row; the venue meters them, so the next one waits {wait:.0f} s"
             raise ConnectFailed(Slow(text, "login_budget", wait))
-        self._kept = None
-        outcome = converse(self._venue.login(self._clock.wall_ns()), self._dial, hangup)
+        now_ns = self._clock.wall_ns()
+        former, self._kept = self._kept, None
+        renewal = self._venue.renew(former, now_ns) if former is not None and _lives(former, now_ns) else None
+        outcome = None if renewal is None else converse(renewal, self._dial, hangup)
+        if not isinstance(outcome, Token):
+            outcome = converse(self._venue.login(now_ns), self._dial, hangup)
         if hangup.pulled:
             raise ConnectFailed(Stopped())
         self._logins += 1
@@ -89,13 +130,22 @@ class Vault:
         if not isinstance(outcome, Token):
             self._failed, self._failed_at, self._told = outcome, self._clock.monotonic(), {line}
             raise ConnectFailed(outcome)
-        self._kept, self._failed = outcome, None
+        self._failed = None
+        self._keep(outcome)
         return outcome
 
+    def _keep(self, token: Token) -> None:
+        self._kept = token
+        if token.expires_ns is not None:  # of a short life not all is given up
+            life = (token.expires_ns - self._clock.wall_ns()) / 1e9
+            self._margin = max(0.0, min(EARLY, life / 10))
+
     def _is_old(self, token: Token) -> bool:
-        if token.expires_ns is None:
-            return False
-        return token.expires_ns - self._clock.wall_ns() < EARLY * 1e9
+        return not _lives(token, self._clock.wall_ns() + int(self._margin * 1e9))
+
+
+def _lives(token: Token, now_ns: int) -> bool:
+    return token.expires_ns is None or now_ns < token.expires_ns
 
 
 class Door:
@@ -138,4 +188,17 @@ class Door:
     def _knock(self) -> socket.socket:
         if self.hangup.pulled:
             raise ConnectFailed(Stopped())
-        return open_socket(self._venue.endpoint(self._line, self._token), self.dial, self.hangup)
+        return open_socket(self._endpoint(), self.dial, self.hangup)
+
+    def _endpoint(self) -> Endpoint:
+        asking = self._venue.approach(self._line, self._token)
+        if asking is None:
+            return self._venue.endpoint(self._line, self._token)
+        from actors.wire.fetch import converse  # an HTTP client, where one is needed
+
+        outcome = converse(asking, self.dial, self.hangup)
+        if isinstance(outcome, HttpFailed):
+            outcome = Retryable(outcome.text, outcome.code)
+        if not isinstance(outcome, Endpoint):
+            raise ConnectFailed(outcome)
+        return outcome

@@ -17,9 +17,9 @@ from actors.events import GapReason, LifecycleState, SubscriptionState, Topic
 
 if TYPE_CHECKING:
     from actors.rules.routes import Flow
-    from actors.wire.attempt import Hangup
     from actors.rules.venue import Price, Venue
     from actors.stream import Stream
+    from actors.wire.attempt import Hangup
 
 # ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
 

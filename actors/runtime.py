@@ -28,6 +28,7 @@ from actors.errors import (
     ForkError,
     LinewardenError,
     NotLive,
+    RotationFailed,
     RuntimeStopped,
     StreamClosed,
     SubscribeError,
@@ -42,6 +43,7 @@ from actors.messages import (
     Detach,
     KeeperStarted,
     ReadStates,
+    Rotate,
     SendMessage,
     StopAll,
     StreamDrained,
@@ -60,7 +62,7 @@ from actors.stream import Stream
 from actors.supervisor import Supervisor
 from actors.tree import FeedSpec, Roles
 from actors.venues.channel import ChannelOf
-from actors.wire.connect import Dial
+from actors.wire.connect import ConnectFailed, Dial, Hangup
 from actors.wire.tcp import lookups
 from actors.wire.timers import ThreadTimers, Timers
 
@@ -299,6 +301,61 @@ class Runtime:
         which = "say line=" if line is None else f"there is no {line!r}"
         raise LinewardenError(f"feed {feed!r} has the lines {', '.join(lines) or '(none yet)'}: {which}")
 
+    def rotate(self, target: str, timeout: float = 30.0) -> None:
+        """Replace the connections of a feed or line, make before break: streams see no gap.
+
+        Each new connection logs in and has every subscription confirmed before the old one is closed;
+        if it cannot, the old one goes on. Where a venue's events have a key, what both brought comes
+        once; where not, some events may come twice (`linewarden venues NAME` tells).
+
+        Raises:
+            RotationFailed: some line was not live, or the venue did not take the new connection.
+            Timeout: that takes longer than `timeout` seconds; it goes on.
+            LinewardenError: there is no such feed or line.
+        """
+        self._check()
+        done: pykka.Future[dict[str, str]] = pykka.ThreadingFuture()
+        self._roles.named("supervisor").tell(Rotate(target, done))
+        try:
+            told = done.get(timeout=timeout)
+        except pykka.Timeout:
+            self._check()
+            raise Timeout(f"{target} was not rotated within {timeout:g} s; it goes on") from None
+        if failed := {line: why for line, why in told.items() if why}:
+            raise RotationFailed(failed)
+
+    def refresh_token(self, feed: str, token: str | None = None, timeout: float = 30.0) -> None:
+        """Give the lines of a feed another token: this one, or one that a new login makes.
+
+        Lines that are live are rotated; those that have failed for their token are tried again. If the
+        venue does not take it, the former token is kept, and the connections that showed it go on.
+
+        Raises:
+            RotationFailed: the venue did not take it.
+            LinewardenError: the feed is not there, shows no token, or no token could be made.
+            Timeout: that takes longer than `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        spec = self._spec_of(feed)
+        status = self.status().feeds[feed].lines
+        lines = [name for name in status if spec.venue.needs_token(name)]
+        if not lines:
+            raise LinewardenError(f"{feed}: none of its lines shows a token")
+        given = None if token is None else spec.venue.given_token(token)
+        try:
+            former = spec.vault.replace(given, Hangup())
+        except ConnectFailed as failed:
+            raise LinewardenError(f"{feed}: no new token: {failed.reason.text}") from None
+        for name in lines:
+            if status[name].state == "failed":
+                self._proxy.restart(name).get(timeout=CALL)
+        for name in [name for name in lines if status[name].live_for_s is not None]:
+            try:
+                self.rotate(name, _left(deadline))
+            except RotationFailed:
+                spec.vault.restore(former)
+                raise
+
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
         return streams.merge(*streams_)
@@ -487,6 +544,7 @@ class Runtime:
             pacing=feed.pacing,
             ack_timeout=feed.ack_timeout,
             block_limit=feed.block_limit,
+            rotate_every=feed.rotate_every,
             ping_interval=beat.ping_interval,
             pong_timeout=beat.pong_timeout,
             venue_ping_interval=beat.venue_ping_interval,

@@ -75,6 +75,7 @@ class LineStatus(Struct, frozen=True):
     held_by: tuple[int, ...]  # streams that are full and make the line wait
     url: str  # without its query
     insecure: bool
+    rotations: int = 0  # connections that took over from another without a gap
     complaint: str = ""  # the last error of the venue's that concerned no topic of ours
     journal: tuple[Ending, ...] = ()  # its last endings, oldest first
 
@@ -83,6 +84,7 @@ class FeedStatus(Struct, frozen=True):
     venue: str
     live: bool  # every line of it
     lines: dict[str, LineStatus]
+    token_expires_in_s: float | None = None  # where its lines show one that ends
 
 
 class ActorStatus(Struct, frozen=True):

@@ -327,10 +327,6 @@ def test_a_secret_may_come_as_one() -> None:
         ),
         (feed(compression="gzip"), '[feeds.a] compression: expected "none".'),
         (
-            feed(rotate_every=82800.0),
-            "[feeds.a] rotate_every: planned rotation of a connection is not available yet; leave it out.",
-        ),
-        (
             feed(ca_file="no.pem"),
             "[feeds.a] ca_file: there is no file 'no.pem' (from the config's directory).",
         ),

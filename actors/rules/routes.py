@@ -53,7 +53,8 @@ class LineBook:
         self.candidate: int | None = None  # the one of them whose data is held until it takes over...
         self.held: deque[Held] = deque()  # ...in its order
         self.overlap: dict[Topic, set[Hashable]] = {}  # what the present epoch brought since then
-        self.duplicates = 0  # what a candidate brought again
+        self.known: dict[Topic, set[Hashable]] = {}  # what the former epoch brought, and this one may too
+        self.duplicates = 0  # such events, brought again
         self.topics: set[Topic] = set()
         self.settled: set[Topic] = set()  # answered for in the current epoch
         self.up = False
@@ -73,6 +74,7 @@ class LineBook:
     def begin(self, epoch: int, flow: Flow) -> None:
         """A new life; lives that never upgraded tell no end."""
         self.flows = {epoch: flow}
+        self.known = {}
         self.drop_candidate()
 
     def begin_candidate(self, epoch: int, flow: Flow) -> None:
@@ -93,12 +95,14 @@ class LineBook:
         if self.candidate is not None:
             self.flows = {self.candidate: self.flows[self.candidate]}
             self.candidate = None
+            self.known, self.overlap = self.overlap, {}
 
     def copy(self) -> LineBook:
         copy = LineBook()
         copy.__dict__.update(self.__dict__)
         copy.flows, copy.blind = self.flows.copy(), self.blind.copy()
         copy.held = self.held.copy()
+        copy.known = {topic: keys.copy() for topic, keys in self.known.copy().items()}
         copy.overlap = {topic: keys.copy() for topic, keys in self.overlap.copy().items()}
         copy.blind_time = self.blind_time.copy()
         copy.topics, copy.settled = self.topics.copy(), self.settled.copy()

@@ -206,6 +206,13 @@ class Session(ABC):
         """The venue's own heartbeat, where it has one."""
         return []
 
+    def inherit(self, former: Session) -> None:
+        """This life is to take over from that one, while it goes on in another thread.
+
+        Where the venue repeats events at a subscription, what the former brought may be copied here.
+        """
+        return
+
     def fetched(self, ticket: str, outcome: HttpAnswer | HttpFailed, now: float) -> list[Effect]:
         """What came of a `Fetch`. Never raises for what a venue sent."""
         return []

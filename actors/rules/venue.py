@@ -16,6 +16,7 @@ from actors.events import Option, Topic
 from actors.messages import Endpoint
 from actors.rules.exchange import Budget, Conversation, Token
 from actors.rules.session import Session
+from actors.secret import Secret
 
 
 class Pacing(Struct, frozen=True):
@@ -154,6 +155,10 @@ class Venue(ABC):
     @abstractmethod
     def session(self, line: str) -> Session:
         """A new session for one life of this line."""
+
+    def given_token(self, text: str) -> Token:
+        """A token that somebody has, as the venue reads it: where it says so, with its end."""
+        return Token(Secret(text))
 
     def renew(self, token: Token, now_ns: int) -> Conversation[Token] | None:
         """How a token that is about to expire is exchanged for a new one; None: by a login."""

@@ -29,12 +29,9 @@ from actors.settings.tables import (
 from actors.settings.toml import text_of
 from actors.settings.words import BARE, found, key_name, keys_of, nearest, suggested
 
-NOT_YET = {
-    "rotate_every": "planned rotation of a connection is not available yet; leave it out",
-}
-FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"} | set(NOT_YET)
+FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"}
 # Those that are just converted; the others are read by rules of their own.
-PLAIN_KEYS = FEED_KEYS - {"venue", "pacing", "restart", "heartbeat", "subscribe", *NOT_YET}
+PLAIN_KEYS = FEED_KEYS - {"venue", "pacing", "restart", "heartbeat", "subscribe"}
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
 
 
@@ -219,9 +216,6 @@ class ConfigReader(Reader):
         if compression != "none":
             early = '"deflate" is not available yet; ' if compression == "deflate" else ""
             self.complain(where, "compression", f'{early}expected "none"')
-        for key, text in NOT_YET.items():
-            if key in table:
-                self.complain(where, key, text)
 
     def _reject_strange_keys(
         self, where: str, feed: str, table: Mapping[str, object], kind: type[Venue] | None

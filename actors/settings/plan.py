@@ -10,7 +10,7 @@ from msgspec import Struct
 from actors.settings.tables import FeedSettings, Settings, WantedTopics
 
 # What can be changed under a live connection; anything else is of the connection itself.
-SOFT = ("subscribe", "restart", "heartbeat", "pacing", "ack_timeout", "block_limit")
+SOFT = ("subscribe", "restart", "heartbeat", "pacing", "ack_timeout", "block_limit", "rotate_every")
 
 Kind = Literal["added", "removed", "reconnected", "adjusted", "next start"]
 

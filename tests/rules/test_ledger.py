@@ -380,7 +380,7 @@ def test_a_line_without_topics_is_settled_at_once() -> None:
 def test_lives_that_ended_unheard_are_forgotten() -> None:
     ledger = open_ledger(A)
     ledger.open(LINE, 2)
-    ledger.keep_only({LINE: 2})
+    ledger.keep_only({LINE: (2,)})
     assert ledger.open_epochs(LINE) == (2,)
 
 

@@ -155,6 +155,7 @@ def test_defect_8_every_way_to_ask_for_a_socket_is_within_the_limit(tplus: Simul
         with pytest.raises(actors.SubscribeError, match="max_lines"):
             desk.book("tplus", "201", wait=10.0)
         assert "max_lines" in desk.book("tplus", "202").reason
+        until(desk, all_at(1))
         assert tplus.connections == len(desk.status().lines()) == 3
 
 
@@ -166,6 +167,20 @@ def test_defect_9_a_token_that_ends_under_an_open_stream_is_replaced_when_it_is_
         assert set(states(desk.status()).values()) == {"live"}
         tplus.drop()
         until(desk, all_at(2))
+        assert tplus.auth_requests == 2 * A_LOGIN
+
+
+def test_defect_9_a_stream_that_says_so_when_its_token_ends_comes_back_with_a_new_one(
+    tplus: SimulatedTplus,
+) -> None:
+    with desk_on(tplus, **wants("orders", "positions")) as desk:
+        orders = desk.subscribe("tplus", venue.ORDERS, wait=5.0)
+        tplus.expire_tokens()
+        tplus.send_raw('{"type":"subscriptions","channels":[],"errors":"unauthorized"}')
+        until(desk, all_at(2))  # also the line for which that token was made: it was good once
+        tplus.order(USER, "Created")
+        assert isinstance(orders.get(timeout=5), venue.Created)
+        assert [gap.reason for gap in orders.gaps] == ["disconnect"]
         assert tplus.auth_requests == 2 * A_LOGIN
 
 

@@ -75,7 +75,7 @@ class LineStatus(Struct, frozen=True):
     held_by: tuple[int, ...]  # streams that are full and make the line wait
     url: str  # without its query
     insecure: bool
-    complaint: str = ""  # the last error of the venue's that concerned no topic of ours
+    complaint: str = ""  # the last error of the venue's, in this life, that concerned no topic of ours
     journal: tuple[Ending, ...] = ()  # its last endings, oldest first
 
 

@@ -376,8 +376,11 @@ def test_f_a_login_alone_does_not_make_the_next_wait_a_short_one(alpaca: Simulat
 
 
 def test_k_an_error_that_is_over_does_not_look_like_one(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
+    alpaca.error(499, "something new")
+    until(desk, lambda status: bool(status.lines()["iex"].complaint))
     alpaca.drop()
     until(desk, lambda status: status.lines()["iex"].counters.restored == 1)
+    assert line_of(desk, "iex").complaint == ""
     status = desk.status()
     assert (status.state, status.feeds["iex"].live, line_of(desk, "iex").state) == ("live", True, "live")
     until(desk, lambda status: status.lines()["iex"].attempt == 0)

@@ -223,8 +223,8 @@ def test_nothing_fresh_anywhere_is_said_with_every_age(desk: Runtime, alpaca: Si
     assert "trade too old (12" in said
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_page_that_is_refused_is_named_and_the_next_one_is_asked(
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_page_that_fails_is_named_and_the_next_one_is_asked(
     desk: Runtime, alpaca: SimulatedAlpaca, status: int
 ) -> None:
     alpaca.refuse_pages(status)
@@ -233,11 +233,27 @@ def test_a_page_that_is_refused_is_named_and_the_next_one_is_asked(
     assert desk.latest("iex", "AAPL", timeout=10.0).source == "rest"
 
 
+def test_after_429_the_pages_are_left_alone_for_as_long_as_they_say(
+    desk: Runtime, alpaca: SimulatedAlpaca
+) -> None:
+    alpaca.refuse_pages(429, retry_after=2)
+    with pytest.raises(NotFresh, match="alpaca's data server answers 429"):
+        desk.latest("iex", "AAPL", timeout=10.0)
+    before = len(pages(alpaca))
+    with pytest.raises(NotFresh, match=r"may not be asked so often; again in [12]\.\d s"):
+        desk.latest("iex", "MSFT", timeout=0.5)
+    assert len(pages(alpaca)) == before
+    assert desk.latest("iex", "MSFT", timeout=20.0).source == "rest"  # who has the time waits
+
+
 def test_too_many_requests_of_everybody_who_has_these_keys() -> None:
     with SimulatedAlpaca(rate=0, requests_per_minute=3) as alpaca, alpaca_desk(alpaca) as desk:
         assert desk.latest("iex", "AAPL", timeout=10.0).source == "rest"
         with pytest.raises(NotFresh, match="answers 429"):
             desk.latest("iex", "MSFT", timeout=10.0)
+        with pytest.raises(NotFresh, match=r"again in \d+\.\d s"):  # no time was named: for a while
+            desk.latest("iex", "SPY", timeout=1.0)
+        assert len(pages(alpaca)) == 4
         assert line_of(desk, "iex").state == "live"
 
 

@@ -344,6 +344,7 @@ class Connection(Actor):
                 break
             if isinstance(effect, Confirm):
                 settled += effect.topics
+                self._door.token_taken()
                 self._registry.tell(TopicsConfirmed(self._line, self._epoch, effect.topics, effect.assumed))
             elif isinstance(effect, Reject):
                 settled += effect.topics

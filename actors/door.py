@@ -18,6 +18,7 @@ from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
 from actors.wire.timers import Clock
 
 EARLY = 60.0  # seconds before its end from which a token is not shown any more
+LATE = 60.0  # seconds after which a refusal does not mean that a token was no good from the start
 TURNED_AWAY = ("http_401", "http_403")
 
 
@@ -25,11 +26,14 @@ class Vault:
     """A feed's token: one login for all who come at once. Any thread."""
 
     def __init__(self, venue: Venue, dial: Dial, clock: Clock) -> None:
-        self._venue, self._dial, self._clock = venue, dial, clock
+        self.clock = clock
+        self._venue, self._dial = venue, dial
         self._bucket = Bucket(venue.login_budget)
         self._turn = threading.Lock()  # held while somebody logs in
         self._kept: Token | None = None
+        self._on_trial: Token | None = None  # given by somebody, and not proved yet: nothing replaces it
         self._margin = EARLY  # seconds
+        self._refused: Token | None = None  # by the venue, once inside
         self._failed: Reason | None = None  # what the last login came to, if to nothing
         self._failed_at = 0.0  # monotonic seconds
         self._told: set[str] = set()  # lines that have heard of that failure
@@ -48,8 +52,8 @@ class Vault:
             if hangup.pulled:
                 raise ConnectFailed(Stopped())
             kept = self._kept
-            if kept is not None and kept != refused and not self._is_old(kept):
-                return kept, False
+            if kept is not None and kept not in (refused, self._refused) and not self._is_old(kept):
+                return kept, kept == self._on_trial
             failed = self._still_failed(line, waited=self._logins != seen)
             if failed is None:
                 return self._log_in(line, hangup), True
@@ -57,17 +61,15 @@ class Vault:
             raise ConnectFailed(failed)
 
     def refuse(self, token: Token) -> None:
-        """The venue does not take it: nobody shows it again."""
-        with self._turn:
-            if self._kept == token:
-                self._kept = None
+        """The venue does not take it: nobody shows it again. Never waits, as a login may."""
+        self._refused = token
 
     def fresh_for(self) -> float | None:
         """Seconds for which the token will still be shown; None: it has no end, or there is none."""
         kept = self._kept
         if kept is None or kept.expires_ns is None:
             return None
-        return (kept.expires_ns - self._clock.wall_ns()) / 1e9 - self._margin
+        return (kept.expires_ns - self.clock.wall_ns()) / 1e9 - self._margin
 
     @property
     def expires_in(self) -> float | None:
@@ -84,6 +86,7 @@ class Vault:
         with self._turn:
             former = self._kept
             if given is not None:
+                self._on_trial = given
                 self._keep(given)
                 return former
             try:
@@ -93,10 +96,14 @@ class Vault:
                 raise
             return former
 
+    def accept(self) -> None:
+        """The venue has taken what was given."""
+        self._on_trial = None
+
     def restore(self, former: Token | None) -> None:
         """What took its place was of no use."""
         with self._turn:
-            self._kept = former
+            self._kept, self._on_trial = former, None
 
     def _still_failed(self, line: str, *, waited: bool) -> Reason | None:
         """Why this line need not log in, as another one has just done; None: it has to."""
@@ -104,7 +111,7 @@ class Vault:
             case Fatal() as failed if line not in self._told:  # who comes again, somebody sent
                 return failed
             case Slow(retry_after=float(asked)) as failed:
-                left = self._failed_at + asked - self._clock.monotonic()
+                left = self._failed_at + asked - self.clock.monotonic()
                 return structs.replace(failed, retry_after=left) if left > 0 else None
             case failed:
                 return failed if waited else None
@@ -112,11 +119,11 @@ class Vault:
     def _log_in(self, line: str, hangup: Hangup) -> Token:
         from actors.wire.fetch import converse  # an HTTP client, where one is needed
 
-        wait = self._bucket.take(self._clock.monotonic())
+        wait = self._bucket.take(self.clock.monotonic())
         if wait:
             text = f"too many logins in a row; the venue meters them, so the next one waits {wait:.0f} s"
             raise ConnectFailed(Slow(text, "login_budget", wait))
-        now_ns = self._clock.wall_ns()
+        now_ns = self.clock.wall_ns()
         former, self._kept = self._kept, None
         renewal = self._venue.renew(former, now_ns) if former is not None and _lives(former, now_ns) else None
         outcome = None if renewal is None else converse(renewal, self._dial, hangup)
@@ -128,20 +135,20 @@ class Vault:
         if isinstance(outcome, HttpFailed):
             outcome = Retryable(f"the login failed: {outcome.text}", outcome.code)
         if not isinstance(outcome, Token):
-            self._failed, self._failed_at, self._told = outcome, self._clock.monotonic(), {line}
+            self._failed, self._failed_at, self._told = outcome, self.clock.monotonic(), {line}
             raise ConnectFailed(outcome)
-        self._failed = None
+        self._failed = self._refused = None
         self._keep(outcome)
         return outcome
 
     def _keep(self, token: Token) -> None:
         self._kept = token
         if token.expires_ns is not None:  # of a short life not all is given up
-            life = (token.expires_ns - self._clock.wall_ns()) / 1e9
+            life = (token.expires_ns - self.clock.wall_ns()) / 1e9
             self._margin = max(0.0, min(EARLY, life / 10))
 
     def _is_old(self, token: Token) -> bool:
-        return not _lives(token, self._clock.wall_ns() + int(self._margin * 1e9))
+        return not _lives(token, self.clock.wall_ns() + int(self._margin * 1e9))
 
 
 def _lives(token: Token, now_ns: int) -> bool:
@@ -155,7 +162,8 @@ class Door:
         self.dial, self.hangup = dial, hangup
         self._venue, self._line, self._vault = venue, line, vault
         self._token: Token | None = None
-        self._is_new = False  # the token: a login made it for this very connection
+        self._is_new = False  # a login made the token for this very connection, and nobody has taken it yet
+        self._shown_at = 0.0  # monotonic seconds
 
     def open(self) -> socket.socket:
         """An upgraded socket. Blocks; a thread of its own calls it.
@@ -177,17 +185,23 @@ class Door:
         self._is_new = True
         return self._knock()
 
+    def token_taken(self) -> None:
+        """Inside, the venue has confirmed a topic: from now on the token is one that was good once."""
+        self._is_new = False
+
     def token_refused(self, text: str) -> Reason:
         """What it means that the venue, once inside, does not take the token."""
-        if self._token is None or self._is_new:
+        held = self._vault.clock.monotonic() - self._shown_at  # where nothing is confirmed, time tells
+        if self._token is None or (self._is_new and held < LATE):
             advice = f"Check the credentials of [feeds.{self._venue.feed}]."
             return Fatal(text, "token_refused", advice)
         self._vault.refuse(self._token)
-        return Retryable(f"{text}; the token was of an earlier login, a new one is made", "token_refused")
+        return Retryable(f"{text}; it was good before, so a new one is made", "token_refused")
 
     def _knock(self) -> socket.socket:
         if self.hangup.pulled:
             raise ConnectFailed(Stopped())
+        self._shown_at = self._vault.clock.monotonic()
         return open_socket(self._endpoint(), self.dial, self.hangup)
 
     def _endpoint(self) -> Endpoint:

@@ -355,6 +355,7 @@ class Runtime:
             except RotationFailed:
                 spec.vault.restore(former)
                 raise
+        spec.vault.accept()
 
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""

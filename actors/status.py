@@ -76,7 +76,7 @@ class LineStatus(Struct, frozen=True):
     url: str  # without its query
     insecure: bool
     rotations: int = 0  # connections that took over from another without a gap
-    complaint: str = ""  # the last error of the venue's that concerned no topic of ours
+    complaint: str = ""  # the last error of the venue's, in this life, that concerned no topic of ours
     journal: tuple[Ending, ...] = ()  # its last endings, oldest first
 
 

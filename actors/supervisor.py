@@ -550,6 +550,7 @@ class Supervisor(Actor):
             line.live_at = self._clock.monotonic()
             line.journal.mark("live", line.live_at)
             line.told_failed = False
+            line.complaint = ""  # of a life that is over
             line.restored += line.lost
             line.lost = False
             self._log(line, logging.INFO, "live")

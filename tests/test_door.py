@@ -276,6 +276,24 @@ def test_a_login_ends_with_the_line_that_began_it_and_the_next_one_begins_its_ow
         assert told[1][1] is True
 
 
+def test_to_refuse_a_token_waits_for_no_login() -> None:
+    with SlowAtTheGate() as tplus:
+        vault = vault_of(tplus)
+        tplus.is_slow = False
+        token, _ = vault.token(FILLS, Hangup())
+        tplus.is_slow = True
+        told: list[tuple[Token, bool]] = []
+        other = threading.Thread(target=lambda: told.append(vault.token(ORDERS, Hangup(), token)))
+        other.start()
+        tplus.wait_for(lambda: tplus.waiting)
+        vault.refuse(token)  # a connection's own thread says so, and must not hang
+        assert other.is_alive()
+        tplus.let_in()
+        other.join(10)
+        ((new, _),) = told
+        assert vault.token(FILLS, Hangup()) == (new, False)
+
+
 def test_whoever_is_stopped_while_he_waits_for_a_login_begins_none() -> None:
     with SlowAtTheGate() as tplus:
         vault, hangup = vault_of(tplus), Hangup()
@@ -353,6 +371,20 @@ def test_what_a_refusal_inside_means_depends_on_the_age_of_the_token(tplus: Simu
     with door_of(tplus, vault) as door:
         door.open().close()
     assert tplus.auth_requests == 2 * A_LOGIN
+
+
+def test_a_token_that_was_good_once_or_for_a_while_is_replaced_though_it_was_new(clock: Ahead) -> None:
+    with SimulatedTplus(rate=0) as tplus:
+        vault = vault_of(tplus, clock)
+        with door_of(tplus, vault) as door:
+            door.open().close()
+            door.token_taken()
+            assert isinstance(door.token_refused("not taken any more"), Retryable)
+        with door_of(tplus, vault) as door:
+            door.open().close()
+            clock.seconds = 61.0
+            assert isinstance(door.token_refused("not taken any more"), Retryable)
+        assert tplus.auth_requests == 2 * A_LOGIN
 
 
 # ── secrets ─────────────────────────────────────────────────────────────────────────────────────

@@ -60,3 +60,9 @@ class Bucket:
                 return (1.0 - self._left) * budget.interval
             self._left -= 1.0
         return 0.0
+
+    def leave(self, now: float, seconds: float) -> None:
+        """The venue has had enough: for so many seconds nothing is allowed, and then one, and no burst."""
+        if self._budget.interval:
+            self.take(now)
+            self._left = min(self._left, 1.0 - seconds / self._budget.interval)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from actors.rules.exchange import Bucket, Budget
@@ -46,6 +46,24 @@ def test_whoever_waits_as_long_as_he_is_told_is_let_in(
         if wait:
             now += wait
             assert bucket.take(now) == 0.0
+
+
+@settings(deadline=None)
+@given(budgets, starts, pauses, st.floats(0.01, 10_000.0))
+def test_a_venue_that_has_had_enough_is_left_alone_for_so_long(
+    budget: Budget, start: float, pauses: list[float], seconds: float
+) -> None:
+    assume(seconds > budget.interval / 100)
+    bucket, now = Bucket(budget), start
+    for pause in pauses:
+        now += pause
+        bucket.take(now)
+    bucket.leave(now, seconds)
+    wait = bucket.take(now)
+    assert wait >= seconds * 0.99
+    assert wait <= max(seconds, budget.interval) * (1 + ROUNDING) + ROUNDING
+    assert bucket.take(now + wait) == 0.0
+    assert bucket.take(now + wait) > 0.0  # one, and no burst
 
 
 @settings(deadline=None)

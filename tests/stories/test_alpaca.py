@@ -22,9 +22,9 @@ from actors.simulators import SimulatedAlpaca
 from actors.status import Status
 from actors.stream import Stream
 from actors.venues import alpaca as venue
-from actors.venues.alpaca import Quote, TradeUpdate
+from actors.venues.alpaca import Quote, TradeUpdate, subscriptions
 from actors.venues.alpaca.streams import STREAMS
-from tests.desk import KEY, SECRET, alpaca_desk, at_epoch, line_of, until
+from tests.desk import KEY, SECRET, alpaca_config, alpaca_desk, at_epoch, line_of, until
 from tests.stories.books import settle
 
 DATA = ("iex", "sip", "test", "crypto", "news")
@@ -471,11 +471,56 @@ def test_an_account_stream_that_the_acknowledgement_lacks_is_not_confirmed(alpac
         desk.subscribe("account", "trade_updates", wait=10.0)
 
 
-def test_a_lost_acknowledgement_is_asked_for_again(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost answer is noticed within the story's `ack_timeout`."""
+    monkeypatch.setattr(subscriptions, "LOST", 0.5)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_lost_acknowledgement_is_asked_for_again_over_the_same_connection(
+    desk: Runtime, alpaca: SimulatedAlpaca
+) -> None:
     alpaca.lose_ack()
     quotes = desk.subscribe("iex", "quotes", "AAPL", wait=20.0)
     alpaca.quote("AAPL", bid=2.0)
     assert quotes.get(timeout=10).bid_price == 2
+    assert [said["action"] for said in alpaca.heard] == ["auth", "subscribe", "subscribe"]
+    assert line_of(desk, "iex").epoch == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_lost_answer_to_what_was_given_up_is_not_for_ever_in_the_way(
+    desk: Runtime, alpaca: SimulatedAlpaca
+) -> None:
+    quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+    alpaca.lose_ack()
+    quotes.remove("AAPL")
+    alpaca.wait_heard("unsubscribe")
+    desk.subscribe("iex", "quotes", "MSFT", wait=20.0)
+    assert (alpaca.subscribers("quotes", "AAPL"), alpaca.subscribers("quotes", "MSFT")) == (0, 1)
+    assert line_of(desk, "iex").epoch == 1
+
+
+def test_a_change_that_was_in_flight_at_a_loss_is_made_in_the_next_life(
+    desk: Runtime, alpaca: SimulatedAlpaca
+) -> None:
+    alpaca.delay_ack(30.0)
+    quotes = desk.subscribe("iex", "quotes", "AAPL")
+    alpaca.wait_heard("subscribe")
+    alpaca.heal()
+    alpaca.slow_client()
+    until(desk, at_epoch(2, "iex"))
+    desk.wait_live(timeout=10.0)
+    alpaca.quote("AAPL", bid=2.0)
+    assert quotes.get(timeout=10).bid_price == 2
+
+
+def test_a_change_of_keys_is_planned_by_its_name_alone(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
+    plan = desk.reload(alpaca_config(alpaca, secret="canary-of-tomorrow"))
+    assert [change.text for change in plan.changes] == ["feed iex is connected anew, for secret changed"]
+    assert "canary" not in repr(plan)
+    alpaca.wait_for(lambda: any(said.get("secret") == "canary-of-tomorrow" for said in alpaca.heard))
 
 
 def test_nothing_subscribed_is_a_quiet_line_that_is_live(desk: Runtime, alpaca: SimulatedAlpaca) -> None:

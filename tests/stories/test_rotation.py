@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import actors
 from actors import Closed, Gap, Lifecycle, RotationFailed, Runtime
-from actors.simulators import SimulatedO2
+from actors.simulators import SimulatedO2, SimulatedTplus
 from actors.venues import o2 as o2_events
 from tests.conftest import Baseline
 from tests.desk import at_epoch, desk_on, line_of, until
@@ -161,3 +162,49 @@ def test_it_is_rotated_as_often_as_the_config_wants(o2: SimulatedO2, market: str
         until(runtime, lambda status: status.lines()["o2"].rotations >= 3)
         assert not trades.gaps
         assert line_of(runtime).counters.restarts == 0
+
+
+# ── tokens ──────────────────────────────────────────────────────────────────────────────────────
+
+KEY = "17" * 32
+USER = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(KEY)).public_key().public_bytes_raw().hex()
+
+
+def user_desk(tplus: SimulatedTplus) -> dict[str, object]:
+    feed = {"venue": "tplus", "url": tplus.url, "private_key": KEY, "restart": {"initial": 0.05}}
+    return {"feeds": {"tplus": feed | {"subscribe": [{"channel": "user_trades"}, {"channel": "orders"}]}}}
+
+
+def test_a_token_that_is_about_to_end_is_replaced_under_live_lines() -> None:
+    with SimulatedTplus(rate=0, token_life=2.0) as tplus, actors.start(user_desk(tplus), wait=10.0) as desk:
+        fills = desk.subscribe("tplus", "user_trades", wait=10.0)
+        left = desk.status().feeds["tplus"].token_expires_in_s
+        assert left is not None
+        assert 0 < left <= 2.0
+        names = ("tplus/user-trades", "tplus/orders")
+        until(desk, lambda status: all(status.lines()[name].rotations for name in names))
+        tplus.user_trade(USER, trade_id=5)
+        assert fills.get(timeout=10.0).trade_id == 5
+        assert not fills.gaps
+        assert tplus.auth_requests == 4  # two logins of two requests each, for both lines
+
+
+def test_a_token_is_replaced_on_demand_and_a_wrong_one_changes_nothing() -> None:
+    with SimulatedTplus(rate=0) as tplus, actors.start(user_desk(tplus), wait=10.0) as desk:
+        fills = desk.subscribe("tplus", "user_trades", wait=10.0)
+        desk.refresh_token("tplus")
+        assert tplus.auth_requests == 4
+        with pytest.raises(RotationFailed) as failed:
+            desk.refresh_token("tplus", token="canary-5f1d")
+        assert "canary" not in str(failed.value)
+        tplus.user_trade(USER, trade_id=6)
+        assert fills.get(timeout=10.0).trade_id == 6
+        assert not fills.gaps
+        assert desk.status().state == "live"
+        with pytest.raises(actors.LinewardenError, match="no feed 'o2'"):
+            desk.refresh_token("o2")
+
+
+def test_a_feed_without_a_token_has_none_to_refresh(desk: Runtime) -> None:
+    with pytest.raises(actors.LinewardenError, match="none of its lines shows a token"):
+        desk.refresh_token("o2")

@@ -208,6 +208,17 @@ def test_a_storm_of_refusals_stays_within_the_budget_of_logins(
         assert tplus.auth_requests == 3 * A_LOGIN
 
 
+def test_a_stream_that_is_not_ours_to_see_costs_the_others_nothing() -> None:
+    with SimulatedTplus(rate=0, market_maker=False) as tplus, desk_on(tplus, **wants(*PRIVATE)) as desk:
+        desk.subscribe("tplus", venue.INTENT)
+        failed = until(desk, lambda status: states(status).get("tplus/intent") == "failed")
+        assert why(failed, "tplus/intent").code == "http_403"
+        assert [state for name, state in states(failed).items() if name != "tplus/intent"] == ["live"] * 4
+        tplus.drop()
+        until(desk, lambda status: sorted(states(status).values()) == ["failed", *["live"] * 4])
+        assert tplus.auth_requests == 2 * A_LOGIN
+
+
 def test_stop_does_not_wait_for_a_login_that_hangs(baseline: Baseline) -> None:
     with SlowAtTheGate() as tplus:
         with desk_on(tplus, live=False, **wants(*PRIVATE)) as desk:
@@ -270,6 +281,49 @@ def test_neither_key_nor_token_is_shown_anywhere(
     assert len(tokens) >= 2
     assert "ArithmeticError" in "".join(shown)
     assert not [text for text in shown for secret in (SEED, *tokens) if secret in text]
+
+
+# ── what is asked over HTTP ──
+
+
+def test_stop_does_not_wait_for_a_snapshot_that_hangs(baseline: Baseline, tplus: SimulatedTplus) -> None:
+    with desk_on(tplus) as desk:
+        tplus.hold_snapshot(n=2)
+        desk.book("tplus", "200")
+        desk.book("tplus", "201")
+        tplus.wait_for(lambda: tplus.held == 2)
+        assert desk.stop() == ()
+    tplus.stop()
+    baseline.check()
+
+
+def test_a_book_that_is_forgotten_while_its_snapshot_is_on_its_way_leaves_nothing(
+    desk: Runtime, tplus: SimulatedTplus, baseline: Baseline
+) -> None:
+    tplus.hold_snapshot()
+    desk.book("tplus", "200")
+    tplus.wait_for(lambda: tplus.held)
+    desk.forget_book("tplus", "200")
+    until(desk, lambda status: status.lines() == {})
+    tplus.wait_for(lambda: tplus.connections == 0)
+    baseline.check()
+    tplus.release_snapshots()
+    assert desk.book("tplus", "200", wait=10.0).epoch == 2
+
+
+def test_a_snapshot_that_a_past_life_asked_for_reaches_no_book(desk: Runtime, tplus: SimulatedTplus) -> None:
+    tplus.hold_snapshot(n=2)
+    depth = desk.subscribe("tplus", venue.DEPTH, "200")
+    tplus.wait_for(lambda: tplus.held)
+    tplus.drop()
+    tplus.wait_for(lambda: tplus.held == 2 or tplus.subscribers("/marketdepth/diff/200"))
+    tplus.wait_for(lambda: tplus.held)
+    tplus.depth_change("200", bids=[("1", "1")])
+    tplus.heal()
+    first = next(depth.with_meta())
+    assert isinstance(first.event, venue.DepthSnapshot)
+    assert first.epoch == 2
+    settle(desk)
 
 
 # ── books ───────────────────────────────────────────────────────────────────────────────────────

@@ -77,16 +77,16 @@ class Subscriptions:
     # ── asking ──
 
     def want(self, topics: Iterable[Topic], now: float) -> list[Effect]:
-        again = False
         for topic in topics:
             asked = self.asked.get(topic)
             if asked is None or asked.state is not WAITING:
                 self._want(Asked(topic))
-            elif self._flight is not None and asked.item in self._flight.items:
-                again = now - self._flight.sent_at >= LOST
-        if again:
-            return self.repeat(now)
-        return [*self._settle(()), *self._next(now)]
+        effects = self._settle(())
+        # Whoever waits for an answer gives the topic up and asks for it once more. A change whose answer
+        # was lost is in the way of all others, whatever it is about.
+        if self._flight is not None and now - self._flight.sent_at >= LOST:
+            return [*effects, *self.repeat(now)]
+        return [*effects, *self._next(now)]
 
     def _want(self, asked: Asked) -> None:
         self.asked[asked.topic] = asked

@@ -489,6 +489,7 @@ class Connection(Actor):
     def _hold(self, holder: int) -> None:
         if not self._holders:
             self._wire.watch(False)
+            self._session.paused(self._now())
             self._heartbeat.tell(ReadingPaused(self._line, self._epoch))
         self._holders.add(holder)
         self._gauges.held_by = tuple(self._holders - {FLOW})
@@ -500,6 +501,7 @@ class Connection(Actor):
         self._gauges.held_by = tuple(self._holders - {FLOW})
         if not self._holders:
             self._wire.watch(True)
+            self._session.resumed(self._now())
             self._heartbeat.tell(ReadingResumed(self._line, self._epoch))
 
     # ── ending ──

@@ -74,6 +74,7 @@ class Endpoint(Struct, frozen=True):
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()
+    passing: tuple[int, ...] = ()  # HTTP statuses that the next attempt may not meet, though they are 4xx
 
     def __repr__(self) -> str:
         return f"Endpoint({self.url.partition('?')[0]!r})"

@@ -206,6 +206,14 @@ class Session(ABC):
         """The venue's own heartbeat, where it has one."""
         return []
 
+    def paused(self, now: float) -> None:
+        """The socket is not read for a while: silence means nothing, and no answer can be seen."""
+        return
+
+    def resumed(self, now: float) -> None:
+        """The socket is read again."""
+        return
+
     def inherit(self, former: Session) -> None:
         """This life is to take over from that one, while it goes on in another thread.
 

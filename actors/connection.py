@@ -180,6 +180,7 @@ class Connection(Actor):
         self._door = orders.door
         self._frames = FrameReader(orders.max_message)
         self._socket: socket.socket | None = None
+        self._parted = False  # good-bye has been said
         self._holders: set[int] = set()  # on whose behalf the socket is not read
         self._sent = 0  # events told to the dispatcher
         self._login_timer: Timer | None = None
@@ -507,10 +508,15 @@ class Connection(Actor):
     # ── ending ──
 
     def _close(self, code: int, reason: Reason) -> None:
-        """Say good-bye if the peer takes it at once; nobody waits for its answer."""
-        if self._socket is not None and not self.actor_stopped.is_set():
-            self._wire.send(encode(CLOSE, close_payload(code)))
+        if not self.actor_stopped.is_set():
+            self._part(code)
         self.exit(reason)
+
+    def _part(self, code: int) -> None:
+        """Say good-bye, once, if the peer takes it at once; nobody waits for its answer."""
+        if self._socket is not None and not self._parted:
+            self._parted = True
+            self._wire.send(encode(CLOSE, close_payload(code)))
 
     def _forget_login_timer(self) -> None:
         if self._login_timer is not None:
@@ -522,6 +528,7 @@ class Connection(Actor):
             timer.cancel()
         for hangup in self._fetching.values():
             hangup.pull()
+        self._part(1001)  # a crash, too: a venue may count who is gone without a word for minutes
         self._wire.forget()
         self._door.hangup.pull()
         if self._socket is not None:

@@ -17,6 +17,7 @@ import pytest
 import actors
 from actors import BookView, Gap, Lifecycle, NotFresh, NotLive, Runtime, SubscribeError
 from actors import book as books
+from actors.connection import Connection
 from actors.errors import ConfigError, LinewardenError
 from actors.simulators import SimulatedAlpaca
 from actors.status import Status
@@ -26,6 +27,8 @@ from actors.venues.alpaca import Quote, TradeUpdate, subscriptions
 from actors.venues.alpaca.streams import STREAMS
 from tests.desk import KEY, SECRET, alpaca_config, alpaca_desk, at_epoch, line_of, until
 from tests.stories.books import settle
+from tests.stories.test_killed_actors import kill
+from tests.test_metrics import Recorder
 
 DATA = ("iex", "sip", "test", "crypto", "news")
 KEYS = {
@@ -330,6 +333,38 @@ def test_a_restart_and_a_pause_leave_no_dead_session_behind() -> None:
         desk.supervisor.resume("iex").get(timeout=5)
         desk.wait_live(timeout=10.0)
         assert not [code for _, code in endings(desk) if code == "alpaca_406"]
+
+
+def test_a_connection_of_ours_that_crashes_gives_its_slot_back() -> None:
+    with SimulatedAlpaca(rate=0, dead_session=60.0) as alpaca, alpaca_desk(alpaca) as desk:
+        quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+        kill(Connection)
+        until(desk, at_epoch(2, "iex"))
+        desk.wait_live(timeout=10.0)
+        alpaca.quote("AAPL", bid=2.0)
+        assert quotes.get(timeout=10).bid_price == 2
+        assert endings(desk) == [("crashed", "crashed")]
+
+
+def test_what_the_venue_did_to_a_line_is_counted(alpaca: SimulatedAlpaca) -> None:
+    seen = Recorder()
+    with actors.start(alpaca_config(alpaca), wait=10.0, metrics=seen) as desk:
+        quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+        alpaca.poison("scalar")
+        assert [quote.symbol for quote in islice(quotes, 2)] == ["AAPL", "AAPL"]
+        alpaca.error(407)
+        until(desk, at_epoch(2, "iex"))
+        desk.wait_live(timeout=10.0)
+    assert seen.counts == {
+        "linewarden_line_starts_total": 2,
+        "linewarden_line_connects_total": 2,
+        "linewarden_line_stops_total": 2,
+        "linewarden_line_errors_total": 1,
+        "linewarden_events_total": 2,
+        "linewarden_quarantined_total": 1,
+    }
+    labels = seen.labels["linewarden_line_errors_total"]
+    assert [dict(each) for each in labels] == [{"feed": "iex", "line": "iex", "code": "alpaca_407"}]
 
 
 def test_405_costs_the_symbols_that_have_no_room_alone() -> None:

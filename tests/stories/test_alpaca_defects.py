@@ -353,17 +353,17 @@ def test_d_a_server_that_is_not_alpaca_is_not_told_the_keys(alpaca: SimulatedAlp
         assert alpaca.heard == []
 
 
-def test_e_the_old_connection_is_gone_before_the_new_one_comes(
-    desk: Runtime, alpaca: SimulatedAlpaca
-) -> None:
-    for epoch in range(2, 6):
-        desk.supervisor.restart("iex").get(timeout=5)
-        until(desk, at_epoch(epoch, "iex"))
-        desk.wait_live(timeout=10.0)
-    assert "alpaca_406" not in {each.code for each in line_of(desk, "iex").journal}
-    assert desk.stop() == ()
-    with alpaca_desk(alpaca) as again:  # at once, on the same slot
-        assert line_of(again, "iex").journal == ()
+def test_e_the_old_connection_is_gone_before_the_new_one_comes() -> None:
+    with SimulatedAlpaca(rate=0, dead_session=DEAD_SESSION) as alpaca:
+        with alpaca_desk(alpaca) as desk:
+            for epoch in range(2, 6):
+                desk.supervisor.restart("iex").get(timeout=5)
+                until(desk, at_epoch(epoch, "iex"))
+                desk.wait_live(timeout=10.0)
+            assert "alpaca_406" not in {each.code for each in line_of(desk, "iex").journal}
+            assert desk.stop() == ()
+        with alpaca_desk(alpaca) as again:  # at once, in the same slot
+            assert line_of(again, "iex").journal == ()
 
 
 def test_f_a_login_alone_does_not_make_the_next_wait_a_short_one(alpaca: SimulatedAlpaca) -> None:

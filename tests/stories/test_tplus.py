@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -544,4 +545,48 @@ def test_a_view_is_always_one_of_the_venue_s_whatever_happens(desk: Runtime, tpl
         view = desk.book("tplus", "200")
         assert not view.synced or tuple(reversed(view.bids)) in expected
     until(desk, is_right(desk, tplus))
+    settle(desk)
+
+
+def followed_to(stream: Stream[Any], end: int) -> dict[Any, Any]:
+    """The bids as a reader of a depth stream has them at that number; no change may be missing."""
+    bids: dict[Any, Any] | None = None
+    at = 0
+    for each in stream.with_markers():
+        if isinstance(each, Gap):
+            bids = None
+        elif isinstance(each, venue.DepthSnapshot):
+            bids, at = {}, each.sequence - 1
+        if isinstance(each, venue.DepthSnapshot | venue.DepthChange):
+            assert bids is not None, "a change that follows on nothing"
+            assert each.sequence == at + 1
+            at = each.sequence
+            bids |= {level.price: level.quantity for level in each.bids}
+            if at == end:
+                break
+    return {price: quantity for price, quantity in (bids or {}).items() if quantity}
+
+
+def test_readers_that_come_to_a_moving_book_all_have_it_right(desk: Runtime, tplus: SimulatedTplus) -> None:
+    done = threading.Event()
+
+    def move() -> None:
+        number = 0
+        while not done.wait(0.001):
+            number += 1
+            change(tplus, number % 50 + 1, number % 7)
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    try:
+        streams = [depth_of(desk) for _ in range(3)]
+    finally:
+        done.set()
+        mover.join()
+    change(tplus, 99)
+    there = tplus.book("200")
+    for stream in streams:
+        assert followed_to(stream, there.sequence) == there.bids
+        assert {gap.reason for gap in stream.gaps} <= {"unknown"}  # of those who came later
+    assert streams[-1].gap_count == 0
     settle(desk)

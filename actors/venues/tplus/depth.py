@@ -96,7 +96,8 @@ class DepthSession(TplusSession):
         self._now = now
         out: list[Effect] = []
         if self._topic in topics and self._phase is Phase.LIVE:
-            self._heal("unknown", None, [], out)
+            self._begin_anew("unknown", None, [], out)
+            self._fetch(out, 0.0)
         elif self._topic in topics and self._phase in (Phase.WAITING, Phase.FETCHING):
             out += [Missed((self._topic,), "unknown"), Resent((self._topic,))]
         return out
@@ -157,11 +158,8 @@ class DepthSession(TplusSession):
             self._void = True
 
     def _heal(self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: list[Effect]) -> None:
-        """From here on the book is not the venue's: mark it, and put it together anew."""
-        mine = (self._topic,)
-        out += [Missed(mine, why, missed), Resent(mine)]
-        self._answer = None
-        self._buffer = kept
+        """A hole: in a long series of them the venue is asked for snapshots ever less often."""
+        self._begin_anew(why, missed, kept, out)
         if self._now - self._stood_at > CALM:
             self._holes = 0
         self._holes += 1
@@ -173,6 +171,15 @@ class DepthSession(TplusSession):
             out.append(Complain("tplus_sequence", text))
         rest = FIRST_DELAY * 2.0 ** (self._holes - 1) if self._holes > 1 else 0.0
         self._fetch(out, min(rest, LAST_REST))
+
+    def _begin_anew(
+        self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: list[Effect]
+    ) -> None:
+        """From here on the book is not the venue's: mark it, and put it together from a new snapshot."""
+        mine = (self._topic,)
+        out += [Missed(mine, why, missed), Resent(mine)]
+        self._answer = None
+        self._buffer = kept
 
     def _puzzle(self, piece: bytes, out: list[Effect]) -> None:
         try:

@@ -26,7 +26,9 @@ from actors.messages import (
     EventsReceived,
     FetchDue,
     Fetched,
+    HandOver,
     HttpFailed,
+    LineCutOver,
     LineUpgraded,
     LoginOverdue,
     OpenSocket,
@@ -47,6 +49,7 @@ from actors.messages import (
     SocketLost,
     SocketOpened,
     SocketRefused,
+    Stopped,
     TopicsConfirmed,
     TopicsMissed,
     TopicsRejected,
@@ -113,6 +116,7 @@ Hears = (
     | SendMessage
     | LoginOverdue
     | EndConnection
+    | HandOver
     | OpenSocket
 )
 
@@ -222,6 +226,9 @@ class Connection(Actor):
                 self.exit(reason)
             case EndConnection(reason=reason):
                 self._close(1000, reason)
+            case HandOver(epoch=epoch):
+                self._dispatcher.tell(LineCutOver(self._line, epoch))
+                self._close(1000, Stopped("another connection has taken over"))
             case LoginOverdue():
                 self._login_overdue()
             case OpenSocket():

@@ -342,6 +342,8 @@ class Dispatcher(Actor):
     # ── lines ──
 
     def _line_changed(self, report: LineChanged) -> None:
+        if self._routes.line(report.line).candidate == report.epoch:  # it took over, and that is on its way
+            self._cut_over(report.line, report.epoch)
         if report.state != "connected":
             # The next connection starts reading; whoever is still full will say so again.
             self._forget_holds(report.line)

@@ -162,7 +162,8 @@ class LineChanged(Report, frozen=True):
 
 
 class LineCutOver(Report, frozen=True):
-    """Supervisor to dispatcher: the candidate of this epoch takes over, and the one before it ends."""
+    """To dispatcher: the candidate of this epoch takes over. The connection before it says so, as its
+    last word; the supervisor says it again when that one has ended, for it may have died over it."""
 
 
 class CandidateDropped(Report, frozen=True):
@@ -365,6 +366,12 @@ class EndConnection(Struct, frozen=True):
     reason: Reason
 
 
+class HandOver(Struct, frozen=True):
+    """Another connection takes over: tell the dispatcher so behind all that you read, and end."""
+
+    epoch: int  # of the other
+
+
 class PauseReading(Struct, frozen=True):
     """`on_behalf_of`: the stream that is full."""
 
@@ -420,8 +427,10 @@ class RotationOverdue(Report, frozen=True):
 
 
 class HangUp(Struct, frozen=True):
-    """A timer's: a connection that was rotated out has had its time to say good-bye."""
+    """A timer's: the connection of this epoch was rotated out, and has had its time to say good-bye."""
 
+    line: str
+    epoch: int
     hangup: Hangup
 
 

@@ -14,6 +14,7 @@ from actors.children import Children
 from actors.messages import (
     CandidateDropped,
     EndConnection,
+    HandOver,
     HangUp,
     LineCutOver,
     LineLost,
@@ -45,7 +46,7 @@ class Rotations:
 
     def begin(self, line: LineRecord) -> str:
         """Start a candidate beside the line's connection; why that cannot be, or nothing."""
-        if line.candidate is not None:
+        if line.candidate is not None or line.handing_over is not None:
             return ""
         if not line.live:
             return f"it is {line.state}"
@@ -87,17 +88,23 @@ class Rotations:
             return False
         former, hangup = line.epoch, line.hangup
         address = self._roles.connection(line.name)
-        self._roles.named("dispatcher").tell(LineCutOver(line.name, candidate.epoch))
-        address.tell(EndConnection(Stopped("rotated out")), former)
+        address.tell(HandOver(candidate.epoch), former)
         address.promote()
         line.promote(candidate)
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, former))
         self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
-        self._timers.send_after(GOODBYE, self._supervisor, HangUp(hangup))
+        line.handing_over = former
+        self._timers.send_after(GOODBYE, self._supervisor, HangUp(line.name, former, hangup))
         self._log(line, logging.INFO, f"epoch {line.epoch} took over from epoch {former}")
-        self._answer(line, "")
         return True
+
+    def former_ended(self, line: LineRecord, epoch: int) -> None:
+        """The connection that was rotated out is gone: if it did not say its last word, it is said now."""
+        if line.handing_over == epoch:
+            line.handing_over = None
+            self._roles.named("dispatcher").tell(LineCutOver(line.name, line.epoch))
+            self._answer(line, "")
 
     def ended(self, line: LineRecord, reason: Reason) -> None:
         """The candidate's connection has ended by itself."""
@@ -106,6 +113,8 @@ class Rotations:
     def drop(self, line: LineRecord, why: str) -> None:
         """The candidate is not wanted any more, if there is one; the present connection goes on."""
         candidate, line.candidate = line.candidate, None
+        if line.handing_over is not None:
+            self.former_ended(line, line.handing_over)
         if candidate is None:
             return
         address = self._roles.connection(line.name)

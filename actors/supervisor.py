@@ -248,8 +248,10 @@ class Supervisor(Actor):
                 line = self._lines.get(name)
                 if line is not None and line.rotation_turn == turn and line.live:
                     self._begin_rotation(line)
-            case HangUp(hangup=hangup):
+            case HangUp(line=name, epoch=epoch, hangup=hangup):
                 hangup.pull()
+                if (line := self._lines.get(name)) is not None:
+                    self._rotations.former_ended(line, epoch)
             case StopAll():
                 self._begin_stop(message)
             case PhaseOverdue(phase=phase):
@@ -330,6 +332,8 @@ class Supervisor(Actor):
             elif line.candidate is not None and line.candidate.epoch == exited.incarnation:
                 self._rotations.ended(line, exited.reason)
                 self._plan_rotation(line, failed=True)
+            else:
+                self._rotations.former_ended(line, exited.incarnation)
             line.fold(exited.incarnation)
         elif exited.id in self._workers and self._workers[exited.id].is_it(exited):
             self._worker_ended(exited.id, exited.reason)

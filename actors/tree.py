@@ -167,6 +167,7 @@ class LineRecord:
         self.complaint = ""  # the last error of the venue's that concerned no topic
         self.child: Child | None = None
         self.candidate: Candidate | None = None  # while the line is being rotated
+        self.handing_over: int | None = None  # epoch of the connection that was rotated out, until it ends
         self.wants_rotation: list[Asked] = []  # who waits for the end of that
         self.rotations = 0  # connections that took over from another without a gap
         self.rotation: Timer | None = None  # when the next one is planned

@@ -506,6 +506,17 @@ def test_an_account_stream_that_the_acknowledgement_lacks_is_not_confirmed(alpac
         desk.subscribe("account", "trade_updates", wait=10.0)
 
 
+def test_a_lost_acknowledgement_of_an_account_is_asked_for_again_over_the_same_connection(
+    alpaca: SimulatedAlpaca,
+) -> None:
+    with alpaca_desk(alpaca, "account") as desk:
+        alpaca.lose_ack()
+        updates = desk.subscribe("account", "trade_updates", wait=20.0)
+        alpaca.trade_update("new")
+        assert updates.get(timeout=10).event == "new"
+        assert line_of(desk, "account").epoch == 1
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lost answer is noticed within the story's `ack_timeout`."""

@@ -38,6 +38,7 @@ from actors.rules.session import (
 )
 from actors.settings.declared import read_venue
 from actors.venues.declared import Declared, DeclaredSession, Message
+from tests.effort import effort
 from tests.venues.transcript import Player, Transcript
 
 DOCS = Path(__file__).parents[2] / "docs" / "venues.md"
@@ -449,6 +450,25 @@ def test_an_error_that_speaks_of_a_channel_and_a_key_refuses_that_topic_only() -
     session.subscribe(topics, 0.0)
     told = hear(session, {"ok": False, "id": 1, "text": "channel:quotes,id:B doesn't exist"})
     assert told == [Reject((topics[3],), "pier error: channel:quotes,id:B doesn't exist")]
+
+
+@pytest.mark.parametrize("said", ["too many requests", "no market Q7/USD"])
+def test_an_error_costs_little_where_many_wait_for_an_answer(said: str) -> None:
+    session, topics = opened(PIER, *(f"Q{number}/USD" for number in range(1000)))
+    lines = effort(lambda: hear(session, {"ok": False, "text": said}))
+    assert lines < 30 * len(topics)
+
+
+@pytest.mark.parametrize("key", ["A", "a", "A.B", "Ä/€", "A-B", "[a]", "ß"])
+@pytest.mark.parametrize(
+    ("said", "is_spoken_of"),
+    [("{}", True), ("({}) is none", True), ("no {}", True), ("{}x", False), ("x{}", False), ("x{} {}", True)]
+    + [("{}_2", False), ("-{}", False), ("no market", False), ("", False)],
+)
+def test_a_topic_is_spoken_of_by_its_whole_name(key: str, said: str, is_spoken_of: bool) -> None:
+    session, [topic] = opened(PIER, key)
+    [effect] = hear(session, {"ok": False, "text": said.format(key.upper(), key.lower())})
+    assert isinstance(effect, Reject if is_spoken_of else Complain)
 
 
 def test_an_error_about_nobody_is_passed_on() -> None:

@@ -129,10 +129,11 @@ def test_the_old_connections_death_in_the_middle_is_a_loss_like_any_other(
     o2: SimulatedO2, desk: Runtime, market: str
 ) -> None:
     trades = desk.subscribe("o2", "trades", market, wait=10.0)
-    o2.delay_ack(5.0)  # the new one waits for its answers
+    desk.subscribe("o2", "depth", market, wait=10.0)
+    o2.delay_ack(5.0)  # the new one waits for its snapshot
     rotating = threading.Thread(target=lambda: _rotate_in_vain(desk))
     rotating.start()
-    o2.wait_heard("subscribe_trades", 2)
+    o2.wait_heard("subscribe_depth", 2)
     o2.heal()
     o2.drop()
     rotating.join(20.0)

@@ -65,7 +65,8 @@ class DepthSession(TplusSession):
         self._asked = False
         self._buffer: list[m.BookFrame] = []
         self._heard: int | None = None  # the newest number on the stream
-        self._sequence = 0  # the book's, while live
+        self._unread = 0  # messages since then that may have been changes
+        self._sequence = 0  # the book's, as it last stood
         self._stood_at = 0.0  # when its snapshot came
         self._ticket = 0
         self._void = False  # what is on its way may be older than what has been heard since
@@ -111,7 +112,7 @@ class DepthSession(TplusSession):
             self._fetch(out, 0.0)
 
     def _hear(self, event: m.BookFrame, out: list[Effect]) -> None:
-        heard, self._heard = self._heard, event.sequence
+        heard, self._heard, self._unread = self._heard, event.sequence, 0
         if self._phase is Phase.LIVE:
             self._follow(event, heard, out)
         elif self._phase is Phase.REFUSED or (self._early is None and not self._wanted):
@@ -151,6 +152,7 @@ class DepthSession(TplusSession):
         self._deliver(event, out)
 
     def _lost(self, out: list[Effect]) -> None:
+        self._unread += 1
         if self._phase is Phase.LIVE:
             self._heal("quarantine", None, [], out)
         else:
@@ -256,17 +258,27 @@ class DepthSession(TplusSession):
             self._again("it could not be read", out)
         elif self._void:
             self._again("the stream broke off or began anew while it was on its way", out)
-        elif oldest is not None and snapshot.sequence < oldest:
+        elif oldest is None:
+            self._again("changes could not be read, and nobody knows whether it has them", out)
+        elif snapshot.sequence < oldest:
             self._again(f"it stands at {snapshot.sequence}, and {oldest} is needed", out)
         else:
             self._stand(snapshot, out)
 
     def _oldest(self) -> int | None:
-        """The least number that a snapshot may have, so that nothing is missing behind it.
+        """The least number that a snapshot may have, so that nothing is missing behind it; None: unknown.
 
-        Whether or not numbers leave some out: there is none between a number and its predecessor.
+        Whether or not numbers leave some out: there is none between a number and its predecessor, and
+        a change that could not be read has the number after the newest. Of several the last one's is
+        known only where numbers are strict. The next change makes up for all of it; where none comes,
+        or it was no change that could not be read, the connection is given up after a few attempts.
         """
-        return self._buffer[0].sequence - 1 if self._buffer else self._heard
+        if self._buffer:  # what could not be read came before
+            return self._buffer[0].sequence - 1
+        if self._unread > 1 and not self._strict:
+            return None
+        newest = self._sequence if self._heard is None else self._heard
+        return newest + self._unread
 
     def _stand(self, snapshot: m.BookFrame, out: list[Effect]) -> None:
         self._phase, self._attempts = Phase.LIVE, 0

@@ -41,8 +41,13 @@ def take(
     shown: dict[str, FeedStatus] = {}
     for feed, spec in feeds.items():
         mine = {line.name: _line(line, books, clock) for line in lines.values() if line.feed == feed}
+        refused = {
+            str(topic): state.reason
+            for topic in books.ledger.refused(feed)
+            if (state := books.ledger.state(topic)) is not None
+        }
         live = all(line.state == "live" for line in mine.values())
-        shown[feed] = FeedStatus(spec.venue.name, live, mine, spec.vault.expires_in)
+        shown[feed] = FeedStatus(spec.venue.name, live, mine, refused, spec.vault.expires_in)
     return Status(
         schema=1,
         name=name,

@@ -14,7 +14,7 @@ from actors.dispatcher import Dispatcher
 from actors.door import Door
 from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat, Rhythm
-from actors.messages import Fetched, KeeperStarted, LineStarted, SessionOpened, SocketOpened
+from actors.messages import Fetched, KeeperStarted, LineStarted, SessionOpened, SocketOpened, SocketRefused
 from actors.registry import Registry
 from actors.rules.restarts import Restart
 from actors.tree import Books, Candidate, Child, FeedSpec, LineRecord, Roles
@@ -216,6 +216,6 @@ class Children:
         if isinstance(envelope.message, SocketOpened):  # too late: its connection has been stopped
             envelope.message.socket.close()
             return
-        if isinstance(envelope.message, Fetched):  # asked for by a session that is gone
+        if isinstance(envelope.message, Fetched | SocketRefused):  # asked for by one that is gone
             return
         refuse(envelope, None, id, self._dead_letters)

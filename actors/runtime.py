@@ -295,7 +295,7 @@ class Runtime:
     def _line(self, feed: str, line: str | None) -> str:
         """That line of the feed, or its only one."""
         self._spec_of(feed)
-        lines = tuple(self.status().feeds[feed].lines)
+        lines = self._proxy.lines(feed).get(timeout=CALL)
         if line in lines or (line is None and len(lines) == 1):
             return line or lines[0]
         which = "say line=" if line is None else f"there is no {line!r}"
@@ -443,6 +443,7 @@ class Runtime:
             RuntimeStopped: the runtime ended meanwhile.
         """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
+        self._states(())  # once it answers, it has asked for the lines that what is wanted needs
         live = self._is_live(target, deadline)
         while live is None and time.monotonic() < deadline:  # asked anew: the runtime may have ended
             live = self._is_live(target, deadline)
@@ -620,6 +621,7 @@ class Runtime:
         with stream.changing:
             self._streams.pop(stream.id, None)
             self._unwant(stream, stream._topics)
+        self._handlers.pop(stream.id, None)
         stream.end(f"feed {stream.feed} was removed from the config", quiet=False)
 
     def _close(self, stream: Stream[Any]) -> None:

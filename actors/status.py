@@ -84,6 +84,7 @@ class FeedStatus(Struct, frozen=True):
     venue: str
     live: bool  # every line of it
     lines: dict[str, LineStatus]
+    refused: dict[str, str] = {}  # wanted topics that no line can take, and why
     token_expires_in_s: float | None = None  # where its lines show one that ends
 
 

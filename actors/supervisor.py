@@ -118,6 +118,9 @@ class Supervisor(Actor):
         self._phase_ids: set[tuple[str, int]] = set()
         self._leftovers: list[str] = []
         self._why = "stopped"
+        # Before anybody else can want anything: the registry places topics on the lines that are started.
+        for spec in self._feeds.values():
+            self._want(spec.wanted, ())
 
     # ── what users ask, through a proxy ──
 
@@ -203,8 +206,13 @@ class Supervisor(Actor):
                 self._adjust(line, spec, anew=feed in reconnect)
         for feed, spec in added.items():
             self._feeds[feed] = self._specs[feed] = spec
+            self._want(spec.wanted, ())
             self._start_feed(feed, spec)
         return "accepted"
+
+    def lines(self, feed: str) -> tuple[str, ...]:
+        """The names of this feed's lines."""
+        return tuple(line.name for line in self._lines_of(feed))
 
     def _lines_of(self, feed: str) -> list[LineRecord]:
         return [line for line in self._lines.values() if line.feed == feed]
@@ -361,9 +369,7 @@ class Supervisor(Actor):
     # ── feeds ──
 
     def _start_feed(self, feed: str, spec: FeedSpec) -> None:
-        lines = [self._add_line(name, feed) for name in spec.venue.spread(spec.wanted)]
-        self._want(spec.wanted, ())
-        for line in lines:
+        for line in [self._add_line(name, feed) for name in spec.venue.spread(spec.wanted)]:
             if line.child is None:
                 self._start_line(line)
 

@@ -130,7 +130,7 @@ class Ledger:
 
     def refused(self, feed: str) -> tuple[Topic, ...]:
         """What waits for room on the lines of this feed, in the order of wanting."""
-        return tuple(topic for topic in self._refused if topic.feed == feed)
+        return tuple(topic for topic in self._refused.copy() if topic.feed == feed)
 
     def unwant(self, stream: int, topic: Topic) -> str | None:
         """The line it lay on, if nobody wants it any more; None: somebody does."""
@@ -146,6 +146,8 @@ class Ledger:
         if line is None:
             return None
         self._on[line].pop(topic, None)
+        if not self._on[line]:
+            del self._on[line]
         for life in self._lives.get(line, {}).values():
             life.forget(topic)
         return line
@@ -163,10 +165,10 @@ class Ledger:
     def topics(self, line: str) -> tuple[Topic, ...]:
         return tuple(self._on.get(line, ()))
 
-    def placed(self, feed: str) -> dict[str, tuple[Topic, ...]]:
-        """The lines of a feed that have topics, with these."""
+    def placed(self, feed: str) -> dict[str, dict[Topic, None]]:
+        """The lines of a feed that have topics, with these in the order of wanting; a copy."""
         return {
-            line: tuple(topics)
+            line: topics.copy()
             for line, topics in self._on.items()
             if topics and line.partition("/")[0] == feed
         }

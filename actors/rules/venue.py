@@ -173,13 +173,13 @@ class Venue(ABC):
         return self.feed
 
     def spread(self, topics: Iterable[Topic]) -> dict[str, list[Topic]]:
-        """The lines that there are when just these are wanted, each with its topics."""
-        placed: dict[str, list[Topic]] = {line: [] for line in self.first_lines()}
+        """The lines that there are when just these are wanted, each with its topics in their order."""
+        placed: dict[str, dict[Topic, None]] = {line: {} for line in self.first_lines()}
         for topic in topics:
             line = self.place(topic, placed)
-            if not isinstance(line, Refusal) and topic not in placed.setdefault(line, []):
-                placed[line].append(topic)
-        return placed
+            if not isinstance(line, Refusal):
+                placed.setdefault(line, {})[topic] = None
+        return {line: list(topics) for line, topics in placed.items()}
 
     def words(self, event: Any) -> str:
         """One event in a few words for people; empty: its price, book or fields speak for it."""

@@ -377,3 +377,38 @@ def test_a_message_of_ones_own_goes_to_the_line_that_was_named(desk: Runtime, tp
     with pytest.raises(LinewardenError, match=f"{line(two)}: nothing was sent, for it is not connected"):
         desk.send("tplus", "lost", line=line(two))
     assert tplus.heard == [{"type": "ping"}, "for the second"]
+
+
+# ── what the config wants comes first ───────────────────────────────────────────────────────────
+
+
+def test_who_subscribes_at_once_takes_no_line_from_the_config(tplus: SimulatedTplus) -> None:
+    wanted = {"subscribe": [{"channel": "tickers"}]}
+    for _ in range(10):
+        with actors.start(config(tplus, max_lines=1, **wanted)) as desk:
+            desk.subscribe("tplus", "trades")
+            desk.wait_live(timeout=10.0)
+            assert states(desk.status()) == {"tplus/tickers": "live"}
+
+
+def test_live_after_a_reload_means_the_lines_of_the_new_config(tplus: SimulatedTplus) -> None:
+    one, two = ASSETS[:2]
+    with actors.start(config(tplus, **tickers(one)), wait=10.0) as desk:
+        for _ in range(5):
+            desk.reload(config(tplus, **tickers(one, two)))
+            desk.wait_live(timeout=10.0)
+            assert just(one, two)(desk.status())
+            desk.reload(config(tplus, **tickers(one)))
+            until(desk, just(one))
+
+
+def test_a_topic_that_no_line_can_take_is_shown_and_logged_once(
+    tplus: SimulatedTplus, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = ASSETS[:2]
+    with actors.start(config(tplus, max_lines=1, **tickers(one, two)), wait=10.0) as desk:
+        refused = desk.status().feeds["tplus"].refused
+        assert list(refused) == [f"tplus/ticker/{two}"]
+        assert "max_lines" in refused[f"tplus/ticker/{two}"]
+        told = [record for record in caplog.records if record.name == "actors.registry"]
+        assert len(told) == 1

@@ -187,17 +187,29 @@ def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_l
     envelope.reply_to.set_exception((type(error), error, None))
 
 
+Pointed = tuple[Callable[[Envelope[Any]], None] | None, int]  # where to put letters, and for which life
+
+
 class Address:
     """A role's name, pointed at whoever plays it now. Any thread may tell or ask."""
 
     def __init__(self, role: str, dead_letters: DeadLetters) -> None:
         self.role = role
         self._dead_letters = dead_letters
-        self._target: tuple[Callable[[Envelope[Any]], None] | None, int] = (None, 0)
+        self._target: Pointed = (None, 0)
+        self._candidate: Pointed = (None, 0)
 
     def point(self, put: Callable[[Envelope[Any]], None] | None, life: int = 0) -> None:
         """`life` is the number of the one that is pointed at, where its lives are told apart."""
         self._target = put, life
+
+    def point_candidate(self, put: Callable[[Envelope[Any]], None] | None, life: int = 0) -> None:
+        """Somebody who may take over: he hears what is meant for his life, and nothing else."""
+        self._candidate = put, life
+
+    def promote(self) -> None:
+        """The candidate plays the role from now on."""
+        self._target, self._candidate = self._candidate, (None, 0)
 
     def tell(self, message: Any, life: int | None = None) -> None:
         """Returns at once; what nobody is there to read becomes a dead letter.
@@ -206,7 +218,9 @@ class Address:
         """
         put, present = self._target
         if life is not None and life != present:
-            return
+            put, present = self._candidate
+            if life != present or put is None:
+                return
         if put is None:
             self._dead_letters.add(self.role, message, "nobody there")
         else:

@@ -41,8 +41,13 @@ def take(
     shown: dict[str, FeedStatus] = {}
     for feed, spec in feeds.items():
         mine = {line.name: _line(line, books, clock) for line in lines.values() if line.feed == feed}
+        refused = {
+            str(topic): state.reason
+            for topic in books.ledger.refused(feed)
+            if (state := books.ledger.state(topic)) is not None
+        }
         live = all(line.state == "live" for line in mine.values())
-        shown[feed] = FeedStatus(spec.venue.name, live, mine)
+        shown[feed] = FeedStatus(spec.venue.name, live, mine, refused, spec.vault.expires_in)
     return Status(
         schema=1,
         name=name,
@@ -84,6 +89,7 @@ def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
         topics=topics,
         counters=_counters(line, books.routes),
         last_gap=(books.routes.lines.get(line.name) or LineBook()).last_gap,
+        rotations=line.rotations,
         complaint=line.complaint,
         journal=line.journal.told(),
         held_by=line.gauges.held_by,
@@ -111,7 +117,7 @@ def _counters(line: LineRecord, routes: Routes) -> Counters:
     book = routes.lines.get(line.name) or LineBook()
     routed, unrouted, lost = book.routed, book.unrouted, book.lost
     decoded, quarantined = line.counted("decoded"), line.counted("quarantined")
-    unasked, duplicates = line.counted("unrouted"), line.counted("duplicates")
+    unasked, duplicates = line.counted("unrouted"), line.counted("duplicates") + book.duplicates
     return Counters(
         bytes=line.counted("bytes"),
         frames=line.counted("frames"),

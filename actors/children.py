@@ -14,10 +14,10 @@ from actors.dispatcher import Dispatcher
 from actors.door import Door
 from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat, Rhythm
-from actors.messages import Fetched, KeeperStarted, LineStarted, SessionOpened, SocketOpened
+from actors.messages import Fetched, KeeperStarted, LineStarted, SessionOpened, SocketOpened, SocketRefused
 from actors.registry import Registry
 from actors.rules.restarts import Restart
-from actors.tree import Books, Child, FeedSpec, LineRecord, Roles
+from actors.tree import Books, Candidate, Child, FeedSpec, LineRecord, Roles
 from actors.wire.inbox import SocketInbox
 from actors.wire.timers import Timers
 
@@ -61,13 +61,17 @@ class Children:
     def connection(self, line: LineRecord) -> ChildSpec:
         """A line's connection; when it comes back, and whether, is `rules/restarts.py`'s to say."""
         return ChildSpec(
-            id=f"connection/{line.name}", start=lambda epoch: self._start_connection(line, epoch)
+            id=f"connection/{line.name}", start=lambda epoch: self._start_connection(line, line, epoch)
         )
+
+    def candidate(self, line: LineRecord, candidate: Candidate) -> Child:
+        """A connection beside the present one; it hears only what is meant for its epoch."""
+        return self._start_connection(line, candidate, candidate.epoch)
 
     # ── the workers: mail and a copy of the book are lent to each keeper ──
 
     def _start_registry(self, incarnation: int) -> Child:
-        ledger = self._books.lend_ledger({line.name: line.epoch for line in self._lines.values()})
+        ledger = self._books.lend_ledger({line.name: line.epochs() for line in self._lines.values()})
         inbox = self._lease("registry")
         registry = Registry(
             "registry",
@@ -148,6 +152,9 @@ class Children:
         for line in self._lines.values():
             if line.session_open and line.child is not None:
                 self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
+            candidate = line.candidate
+            if candidate is not None and candidate.session_open and role == "registry":
+                self._roles.named(role).tell(SessionOpened(line.name, candidate.epoch))
 
     def _rhythm(self, name: str) -> Rhythm | None:
         """Called on the heartbeat's thread, with what is wanted of the line now; None: it is gone."""
@@ -165,9 +172,15 @@ class Children:
 
     # ── connections ──
 
-    def _start_connection(self, line: LineRecord, epoch: int) -> Child:
+    def _start_connection(self, line: LineRecord, life: LineRecord | Candidate, epoch: int) -> Child:
         id = f"connection/{line.name}"
-        self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, line.flow))
+        is_candidate = isinstance(life, Candidate)
+        self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, life.flow, is_candidate))
+        session = line.spec.venue.session(line.name)
+        if is_candidate and line.session is not None:
+            # Behind that message: from there on the dispatcher remembers what the present one brings.
+            session.inherit(line.session)
+        life.session = session
         inbox = SocketInbox(line.spec.send_buffer, lambda envelope: self._refuse(id, envelope))
         connection = Connection(
             id,
@@ -178,11 +191,11 @@ class Children:
             orders=Orders(
                 line=line.name,
                 epoch=epoch,
-                door=Door(line.spec.venue, line.name, line.spec.dial, line.hangup, line.spec.vault),
-                session=line.spec.venue.session(line.name),
+                door=Door(line.spec.venue, line.name, line.spec.dial, life.hangup, line.spec.vault),
+                session=session,
                 max_message=line.spec.max_message,
-                flow=line.flow,
-                gauges=line.gauges,
+                flow=life.flow,
+                gauges=life.gauges,
                 metrics=line.metrics,
                 jail=self._books.jail,
             ),
@@ -191,7 +204,8 @@ class Children:
             heartbeat=self._roles.named("heartbeat"),
             timers=self._timers,
         )
-        self._roles.connection(line.name).point(inbox.put, epoch)
+        address = self._roles.connection(line.name)
+        (address.point_candidate if is_candidate else address.point)(inbox.put, epoch)
         try:
             return Child(connection.launch(), inbox)
         except RuntimeError:  # no thread to be had
@@ -202,6 +216,6 @@ class Children:
         if isinstance(envelope.message, SocketOpened):  # too late: its connection has been stopped
             envelope.message.socket.close()
             return
-        if isinstance(envelope.message, Fetched):  # asked for by a session that is gone
+        if isinstance(envelope.message, Fetched | SocketRefused):  # asked for by one that is gone
             return
         refuse(envelope, None, id, self._dead_letters)

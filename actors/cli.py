@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from msgspec import NODEFAULT, structs
@@ -27,11 +28,13 @@ from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
 from actors.notify import Systemd
 from actors.reloading import Reloader
-from actors.rules.venue import Channel, Venue
-from actors.settings import FeedSettings, Settings, expected, load
+from actors.rules.venue import Channel, Venue, VenueSettings
+from actors.secret import Secret
+from actors.settings import FeedSettings, Settings, described, expected, known_venues, load
 from actors.status import Status
 from actors.table import StatusTable, console, plain_table, summary, troubles
 from actors.tape import Tape
+from actors.venues.declared import Declared
 
 if TYPE_CHECKING:
     from actors.runtime import Runtime
@@ -229,24 +232,86 @@ def _make_room(lines: int) -> None:
 
 
 @app.command()
-def check(config: Config) -> None:
-    """Validate CONFIG without connecting. Exits with 0 or 1."""
+def check(
+    config: Config,
+    sample: Annotated[
+        Path | None,
+        typer.Option("--sample", metavar="FILE", help="Play these captured messages, one a line, to a feed."),
+    ] = None,
+    feed: Annotated[
+        str, typer.Option("--feed", metavar="NAME", help="Which feed, if there are several.")
+    ] = "",
+) -> None:
+    """Validate CONFIG without connecting. Exits with 0 or 1.
+
+    CONFIG may also be a table that describes a venue. With --sample it shows how the messages of a file
+    (it may be gzipped) would be routed, and ends with 1 if some would not.
+    """
+    described = _described(config)
+    if described is not None:
+        if sample is not None:
+            raise typer.Exit(_play(described("sample", _stand_in(described)), (), sample))
+        console().print(_channels(described), "")
+        console().print(
+            f"{config}: no mistakes; venue {described.name}, {_count(len(described.channels), 'channel')}."
+        )
+        return
     settings = _settings(config)
+    if sample is not None:
+        chosen = _chosen(settings, feed)
+        wanted = [topic for topics in _placed(chosen).values() for topic in topics]
+        raise typer.Exit(_play(chosen.build_venue(), wanted, sample))
     problems = [problem for feed in settings.feeds.values() for problem in _simulator_problems(feed)]
     if problems:
         raise typer.Exit(_told(ConfigError(problems)))
     table = plain_table("feed", "venue", "url", "lines", "topics")
     lines = topics = 0
-    for feed in settings.feeds.values():
-        placed = _placed(feed)
+    for each in settings.feeds.values():
+        placed = _placed(each)
         wanted = [topic for line in placed.values() for topic in line]
         lines, topics = lines + len(placed), topics + len(wanted)
-        url = dict(feed.own.__rich_repr__())["url"] or "the venue's own"
-        table.add_row(feed.name, feed.venue, str(url), ", ".join(placed), _shown(wanted))
+        url = dict(each.own.__rich_repr__())["url"] or "the venue's own"
+        table.add_row(each.name, each.venue, str(url), ", ".join(placed), _shown(wanted))
     if settings.feeds:
         console().print(table)
     counts = [_count(len(settings.feeds), "feed"), _count(lines, "line"), _count(topics, "topic")]
     console().print(f"{config}: no mistakes; {', '.join(counts)}.")
+
+
+def _described(config: Path) -> type[Declared] | None:
+    """The venue, if this file is the table of one; its mistakes are told and end the command."""
+    try:
+        return described(config)
+    except ConfigError as error:
+        raise typer.Exit(_told(error)) from None
+
+
+def _stand_in(kind: type[Venue]) -> VenueSettings:
+    """Settings of a feed that is not there: what must be given is made up."""
+    made_up: dict[str, Any] = {
+        field.name: Secret("x") if field.type is Secret else next(iter(get_args(field.type)), "x")
+        for field in structs.fields(kind.Settings)
+        if field.required
+    }
+    return kind.Settings(**made_up)
+
+
+def _chosen(settings: Settings, name: str) -> FeedSettings:
+    if name or len(settings.feeds) != 1:
+        return settings.feeds[_known("--feed", name, settings.feeds)]
+    return next(iter(settings.feeds.values()))
+
+
+def _play(venue: Venue, wanted: Iterable[Topic], file: Path) -> int:
+    from actors.sample import play, tables
+
+    try:
+        tally = play(venue, file, wanted)
+    except (OSError, EOFError, zlib.error) as error:
+        return _complain(f"{file}: it cannot be read ({getattr(error, 'strerror', '') or error}).")
+    for part in tables(tally):
+        console().print(part, soft_wrap=isinstance(part, str))
+    return 0 if tally.understood else 1
 
 
 def _simulator_problems(feed: FeedSettings) -> tuple[str, ...]:
@@ -291,24 +356,32 @@ def _shown(topics: list[Topic]) -> str:
 @app.command()
 def venues(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Tell all about this one.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="Tell all about this one, or about a table such as tables/mine.toml.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """List the venues, or tell all about one.
 
     That is: its channels with their keys and options, its limits, its keys in a config.
     """
-    from actors.venues import VENUES
-
+    known = known_venues()
     shown = console()
     if name is None:
         table = plain_table("venue", "about", "channels")
-        for venue in VENUES.values():
+        for venue in known.values():
             table.add_row(venue.name, venue.about, ", ".join(venue.channels))
         shown.print(table)
         return
-    kind = VENUES[_known("NAME", name, VENUES)]
+    path = Path(name)
+    table_of = _described(path) if path.suffix == ".toml" else None
+    kind = table_of or known[_known("NAME", name, known)]
     shown.print(f"{kind.name}: {kind.about}\n")
+    if issubclass(kind, Declared):
+        shown.print(f"url: {kind.table.url.source}\n", soft_wrap=True)
     shown.print(_channels(kind), "")
     settings = plain_table("key in [feeds.NAME]", "expected", "default")
     for field in structs.fields(kind.Settings):

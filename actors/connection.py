@@ -26,7 +26,9 @@ from actors.messages import (
     EventsReceived,
     FetchDue,
     Fetched,
+    HandOver,
     HttpFailed,
+    LineCutOver,
     LineUpgraded,
     LoginOverdue,
     OpenSocket,
@@ -47,6 +49,7 @@ from actors.messages import (
     SocketLost,
     SocketOpened,
     SocketRefused,
+    Stopped,
     TopicsConfirmed,
     TopicsMissed,
     TopicsRejected,
@@ -78,7 +81,6 @@ from actors.rules.session import (
     Unrouted,
 )
 from actors.wire.connect import ConnectFailed, Hangup
-from actors.wire.fetch import fetch
 from actors.wire.frames import (
     BINARY,
     CLOSE,
@@ -114,6 +116,7 @@ Hears = (
     | SendMessage
     | LoginOverdue
     | EndConnection
+    | HandOver
     | OpenSocket
 )
 
@@ -181,6 +184,7 @@ class Connection(Actor):
         self._door = orders.door
         self._frames = FrameReader(orders.max_message)
         self._socket: socket.socket | None = None
+        self._parted = False  # good-bye has been said
         self._holders: set[int] = set()  # on whose behalf the socket is not read
         self._sent = 0  # events told to the dispatcher
         self._login_timer: Timer | None = None
@@ -222,6 +226,9 @@ class Connection(Actor):
                 self.exit(reason)
             case EndConnection(reason=reason):
                 self._close(1000, reason)
+            case HandOver(epoch=epoch):
+                self._dispatcher.tell(LineCutOver(self._line, epoch))
+                self._close(1000, Stopped("another connection has taken over"))
             case LoginOverdue():
                 self._login_overdue()
             case OpenSocket():
@@ -345,6 +352,7 @@ class Connection(Actor):
                 break
             if isinstance(effect, Confirm):
                 settled += effect.topics
+                self._door.token_taken()
                 self._registry.tell(TopicsConfirmed(self._line, self._epoch, effect.topics, effect.assumed))
             elif isinstance(effect, Reject):
                 settled += effect.topics
@@ -431,6 +439,8 @@ class Connection(Actor):
 
     def _fetch(self, due: FetchDue, hangup: Hangup) -> None:
         """On a thread of its own: whatever comes of it is told, nothing is raised."""
+        from actors.wire.fetch import fetch  # an HTTP client, where one is needed
+
         try:
             outcome = fetch(due.request, self._door.dial, hangup)
         except Exception as error:
@@ -487,6 +497,7 @@ class Connection(Actor):
     def _hold(self, holder: int) -> None:
         if not self._holders:
             self._wire.watch(False)
+            self._session.paused(self._now())
             self._heartbeat.tell(ReadingPaused(self._line, self._epoch))
         self._holders.add(holder)
         self._gauges.held_by = tuple(self._holders - {FLOW})
@@ -498,15 +509,21 @@ class Connection(Actor):
         self._gauges.held_by = tuple(self._holders - {FLOW})
         if not self._holders:
             self._wire.watch(True)
+            self._session.resumed(self._now())
             self._heartbeat.tell(ReadingResumed(self._line, self._epoch))
 
     # ── ending ──
 
     def _close(self, code: int, reason: Reason) -> None:
-        """Say good-bye if the peer takes it at once; nobody waits for its answer."""
-        if self._socket is not None and not self.actor_stopped.is_set():
-            self._wire.send(encode(CLOSE, close_payload(code)))
+        if not self.actor_stopped.is_set():
+            self._part(code)
         self.exit(reason)
+
+    def _part(self, code: int) -> None:
+        """Say good-bye, once, if the peer takes it at once; nobody waits for its answer."""
+        if self._socket is not None and not self._parted:
+            self._parted = True
+            self._wire.send(encode(CLOSE, close_payload(code)))
 
     def _forget_login_timer(self) -> None:
         if self._login_timer is not None:
@@ -518,6 +535,7 @@ class Connection(Actor):
             timer.cancel()
         for hangup in self._fetching.values():
             hangup.pull()
+        self._part(1001)  # a crash, too: a venue may count who is gone without a word for minutes
         self._wire.forget()
         self._door.hangup.pull()
         if self._socket is not None:

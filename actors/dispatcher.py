@@ -9,17 +9,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors.actor import Actor, Address, DeadLetters, Inbox
 from actors.events import Marker
 from actors.messages import (
     Attach,
     BlockOverdue,
+    CandidateDropped,
     Detach,
     EventsReceived,
     KeeperStarted,
     LineChanged,
+    LineCutOver,
     LineStarted,
     PauseReading,
     ResumeReading,
@@ -31,7 +33,7 @@ from actors.messages import (
     TopicsSettled,
 )
 from actors.rules.latest import Kept, Newest, Room, Shelf
-from actors.rules.routes import Flow, Routes
+from actors.rules.routes import Flow, LineBook, Routes
 from actors.rules.venue import Venue
 from actors.stream import Inlet
 from actors.wire.timers import Timers
@@ -50,6 +52,8 @@ Hears = (
     | TopicsLifted
     | LineStarted
     | LineChanged
+    | LineCutOver
+    | CandidateDropped
     | BlockOverdue
     | KeeperStarted
 )
@@ -100,15 +104,8 @@ class Dispatcher(Actor):
         match message:
             case EventsReceived():
                 self._route(message)
-            case TopicsSettled(line=line, epoch=epoch, topics=topics):
-                self._tell(self._routes.settle(line, epoch, topics, self._now_ns()))
-            case TopicsMissed(line=line, epoch=epoch):
-                if epoch in self._routes.line(line).flows:
-                    self._tell(
-                        self._routes.missed(
-                            message.topics, message.reason, message.missed, self._now_ns(), epoch
-                        )
-                    )
+            case TopicsSettled() | TopicsMissed():
+                self._hear_of_topics(message)
             case StreamDrained(stream=stream):
                 self._drained(stream)
             case Attach(stream=stream, topics=topics):
@@ -125,10 +122,16 @@ class Dispatcher(Actor):
                     self._seen.pop(topic, None)
                     self._newest.forget(topic)
             case LineStarted(line=line, epoch=epoch, flow=flow):
-                self._routes.line(line).flows = {epoch: flow}  # lives that never upgraded tell no end
+                book = self._routes.line(line)
+                (book.begin_candidate if message.candidate else book.begin)(epoch, flow)
                 self._newest.serve(self._venue(line))
             case LineChanged():
                 self._line_changed(message)
+            case LineCutOver(line=line, epoch=epoch):
+                self._cut_over(line, epoch)
+            case CandidateDropped(line=line, epoch=epoch):
+                if self._routes.line(line).candidate == epoch:
+                    self._routes.line(line).drop_candidate()
             case BlockOverdue(stream=stream_id, turn=turn):
                 self._block_overdue(stream_id, turn)
             case KeeperStarted():
@@ -145,6 +148,17 @@ class Dispatcher(Actor):
         if book is None or flow is None:
             routes.line(batch.line).unrouted += len(batch.pairs)
             return
+        if book.candidate == batch.epoch:
+            book.held.append(batch)
+            return
+        if book.known:
+            batch = self._without_known(book, batch, flow)
+        if book.candidate is not None:
+            self._remember(book, batch)
+        self._hand_out(batch, book, flow)
+
+    def _hand_out(self, batch: EventsReceived, book: LineBook, flow: Flow) -> None:
+        routes = self._routes
         routes.in_hand = batch
         touched, routed = self._sort(batch)
         arrival = next(routes.arrivals)
@@ -237,6 +251,61 @@ class Dispatcher(Actor):
     def _has_deltas(self, topic: Any) -> bool:
         return any(inlet.stream.deltas for inlet in self._routes.by_topic.get(topic, ()))
 
+    # ── a connection that takes over from another ──
+
+    def _hear_of_topics(self, report: TopicsSettled | TopicsMissed) -> None:
+        book = self._routes.line(report.line)
+        if report.epoch not in book.flows:
+            return
+        if report.epoch == book.candidate:
+            book.held.append(report)
+        elif isinstance(report, TopicsSettled):
+            self._tell(self._routes.settle(report.line, report.epoch, report.topics, self._now_ns()))
+        else:
+            told = self._routes.missed(
+                report.topics, report.reason, report.missed, self._now_ns(), report.epoch
+            )
+            self._tell(told)
+
+    def _remember(self, book: LineBook, batch: EventsReceived) -> None:
+        """What the present connection brings while another is about to take over from it."""
+        key_of = self._venue(batch.line).duplicate_key
+        for topic, event in batch.pairs:
+            key = key_of(topic, event)
+            if key is not None:
+                book.overlap.setdefault(topic, set()).add(key)
+
+    def _cut_over(self, line: str, epoch: int) -> None:
+        """What the candidate brought so far is handed out, and then what it brings."""
+        book = self._routes.line(line)
+        if epoch not in book.flows:
+            return
+        if book.candidate == epoch:
+            book.cut_over()
+            self._forget_holds(line)
+        while book.held:  # taken one by one: a keeper that dies of one leaves the others to the next
+            held = book.held.popleft()
+            if isinstance(held, EventsReceived):
+                self._route(held)
+            else:
+                self._hear_of_topics(held)
+
+    def _without_known(self, book: LineBook, batch: EventsReceived, flow: Flow) -> EventsReceived:
+        """But for what the former connection brought: a topic's first event beyond that ends it."""
+        key_of = self._venue(batch.line).duplicate_key
+        pairs = []
+        for topic, event in batch.pairs:
+            known = book.known.get(topic)
+            if known is not None:
+                if key_of(topic, event) in known:
+                    continue
+                del book.known[topic]
+            pairs.append((topic, event))
+        dropped = len(batch.pairs) - len(pairs)
+        book.duplicates += dropped
+        flow.done += dropped
+        return structs.replace(batch, pairs=pairs)
+
     # ── full streams ──
 
     def _hold(self, stream: int, line: str, epoch: int) -> None:
@@ -273,11 +342,16 @@ class Dispatcher(Actor):
     # ── lines ──
 
     def _line_changed(self, report: LineChanged) -> None:
+        if self._routes.line(report.line).candidate == report.epoch:  # it took over, and that is on its way
+            self._cut_over(report.line, report.epoch)
         if report.state != "connected":
             # The next connection starts reading; whoever is still full will say so again.
-            for key in [key for key in self._holding if key[1] == report.line]:
-                del self._holding[key]
+            self._forget_holds(report.line)
         self._tell(self._routes.changed(report))
+
+    def _forget_holds(self, line: str) -> None:
+        for key in [key for key in self._holding if key[1] == line]:
+            del self._holding[key]
 
     def _tell(self, told: Iterable[tuple[Inlet, Marker]]) -> None:
         for inlet, marker in list(told):

@@ -9,14 +9,16 @@ from __future__ import annotations
 import socket
 import threading
 
-from actors.messages import Fatal, HttpFailed, Reason, Retryable, Slow, Stopped
+from msgspec import structs
+
+from actors.messages import Endpoint, Fatal, HttpFailed, Reason, Retryable, Slow, Stopped
 from actors.rules.exchange import Bucket, Token
 from actors.rules.venue import Venue
 from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
-from actors.wire.fetch import converse
 from actors.wire.timers import Clock
 
 EARLY = 60.0  # seconds before its end from which a token is not shown any more
+LATE = 60.0  # seconds after which a refusal does not mean that a token was no good from the start
 TURNED_AWAY = ("http_401", "http_403")
 
 
@@ -24,54 +26,133 @@ class Vault:
     """A feed's token: one login for all who come at once. Any thread."""
 
     def __init__(self, venue: Venue, dial: Dial, clock: Clock) -> None:
-        self._venue, self._dial, self._clock = venue, dial, clock
+        self.clock = clock
+        self._venue, self._dial = venue, dial
         self._bucket = Bucket(venue.login_budget)
         self._turn = threading.Lock()  # held while somebody logs in
         self._kept: Token | None = None
+        self._on_trial: Token | None = None  # given by somebody, and not proved yet: nothing replaces it
+        self._margin = EARLY  # seconds
+        self._refused: Token | None = None  # by the venue, once inside
         self._failed: Reason | None = None  # what the last login came to, if to nothing
+        self._failed_at = 0.0  # monotonic seconds
+        self._told: set[str] = set()  # lines that have heard of that failure
         self._logins = 0
 
-    def token(self, refused: Token | None = None) -> tuple[Token, bool]:
+    def token(self, line: str, hangup: Hangup, refused: Token | None = None) -> tuple[Token, bool]:
         """A token that is none of `refused`, and whether it was made just now. Waits for a login.
+
+        `hangup` ends a login that this call began; whoever waited for it then begins one himself.
 
         Raises:
             ConnectFailed: there is none, and why.
         """
         seen = self._logins
         with self._turn:
+            if hangup.pulled:
+                raise ConnectFailed(Stopped())
             kept = self._kept
-            if kept is not None and kept != refused and not self._is_old(kept):
-                return kept, False
-            if self._failed is not None and self._logins != seen:  # of the login we waited for
-                raise ConnectFailed(self._failed)
-            return self._log_in(), True
+            if kept is not None and kept not in (refused, self._refused) and not self._is_old(kept):
+                return kept, kept == self._on_trial
+            failed = self._still_failed(line, waited=self._logins != seen)
+            if failed is None:
+                return self._log_in(line, hangup), True
+            self._told.add(line)
+            raise ConnectFailed(failed)
 
     def refuse(self, token: Token) -> None:
-        """The venue does not take it: nobody shows it again."""
-        with self._turn:
-            if self._kept == token:
-                self._kept = None
+        """The venue does not take it: nobody shows it again. Never waits, as a login may."""
+        self._refused = token
 
-    def _log_in(self) -> Token:
-        wait = self._bucket.take(self._clock.monotonic())
+    def fresh_for(self) -> float | None:
+        """Seconds for which the token will still be shown; None: it has no end, or there is none."""
+        kept = self._kept
+        if kept is None or kept.expires_ns is None:
+            return None
+        return (kept.expires_ns - self.clock.wall_ns()) / 1e9 - self._margin
+
+    @property
+    def expires_in(self) -> float | None:
+        """Seconds of life that are left to the token; None: it has no end, or there is none."""
+        left = self.fresh_for()
+        return None if left is None else left + self._margin
+
+    def replace(self, given: Token | None, hangup: Hangup) -> Token | None:
+        """Keep this token from now on; None: make a new one. Answers the former, for `restore`.
+
+        Raises:
+            ConnectFailed: no token could be made; the former is kept.
+        """
+        with self._turn:
+            former = self._kept
+            if given is not None:
+                self._on_trial = given
+                self._keep(given)
+                return former
+            try:
+                self._log_in("", hangup)
+            except ConnectFailed:
+                self._kept = former
+                raise
+            return former
+
+    def accept(self) -> None:
+        """The venue has taken what was given."""
+        self._on_trial = None
+
+    def restore(self, former: Token | None) -> None:
+        """What took its place was of no use."""
+        with self._turn:
+            self._kept, self._on_trial = former, None
+
+    def _still_failed(self, line: str, *, waited: bool) -> Reason | None:
+        """Why this line need not log in, as another one has just done; None: it has to."""
+        match self._failed:
+            case Fatal() as failed if line not in self._told:  # who comes again, somebody sent
+                return failed
+            case Slow(retry_after=float(asked)) as failed:
+                left = self._failed_at + asked - self.clock.monotonic()
+                return structs.replace(failed, retry_after=left) if left > 0 else None
+            case failed:
+                return failed if waited else None
+
+    def _log_in(self, line: str, hangup: Hangup) -> Token:
+        from actors.wire.fetch import converse  # an HTTP client, where one is needed
+
+        wait = self._bucket.take(self.clock.monotonic())
         if wait:
             text = f"too many logins in a row; the venue meters them, so the next one waits {wait:.0f} s"
             raise ConnectFailed(Slow(text, "login_budget", wait))
-        self._kept = None
-        outcome = converse(self._venue.login(self._clock.wall_ns()), self._dial)
+        now_ns = self.clock.wall_ns()
+        former, self._kept = self._kept, None
+        renewal = self._venue.renew(former, now_ns) if former is not None and _lives(former, now_ns) else None
+        outcome = None if renewal is None else converse(renewal, self._dial, hangup)
+        if not isinstance(outcome, Token):
+            outcome = converse(self._venue.login(now_ns), self._dial, hangup)
+        if hangup.pulled:
+            raise ConnectFailed(Stopped())
         self._logins += 1
         if isinstance(outcome, HttpFailed):
             outcome = Retryable(f"the login failed: {outcome.text}", outcome.code)
         if not isinstance(outcome, Token):
-            self._failed = outcome
+            self._failed, self._failed_at, self._told = outcome, self.clock.monotonic(), {line}
             raise ConnectFailed(outcome)
-        self._kept, self._failed = outcome, None
+        self._failed = self._refused = None
+        self._keep(outcome)
         return outcome
 
+    def _keep(self, token: Token) -> None:
+        self._kept = token
+        if token.expires_ns is not None:  # of a short life not all is given up
+            life = (token.expires_ns - self.clock.wall_ns()) / 1e9
+            self._margin = max(0.0, min(EARLY, life / 10))
+
     def _is_old(self, token: Token) -> bool:
-        if token.expires_ns is None:
-            return False
-        return token.expires_ns - self._clock.wall_ns() < EARLY * 1e9
+        return not _lives(token, self.clock.wall_ns() + int(self._margin * 1e9))
+
+
+def _lives(token: Token, now_ns: int) -> bool:
+    return token.expires_ns is None or now_ns < token.expires_ns
 
 
 class Door:
@@ -81,7 +162,8 @@ class Door:
         self.dial, self.hangup = dial, hangup
         self._venue, self._line, self._vault = venue, line, vault
         self._token: Token | None = None
-        self._is_new = False  # the token: a login made it for this very connection
+        self._is_new = False  # a login made the token for this very connection, and nobody has taken it yet
+        self._shown_at = 0.0  # monotonic seconds
 
     def open(self) -> socket.socket:
         """An upgraded socket. Blocks; a thread of its own calls it.
@@ -93,25 +175,44 @@ class Door:
         """
         if not self._venue.needs_token(self._line):
             return self._knock()
-        self._token, self._is_new = self._vault.token()
+        self._token, self._is_new = self._vault.token(self._line, self.hangup)
         try:
             return self._knock()
         except ConnectFailed as failed:
             if self._is_new or failed.reason.code not in TURNED_AWAY:
                 raise
-        self._token, _ = self._vault.token(refused=self._token)
+        self._token, _ = self._vault.token(self._line, self.hangup, self._token)
         self._is_new = True
         return self._knock()
 
+    def token_taken(self) -> None:
+        """Inside, the venue has confirmed a topic: from now on the token is one that was good once."""
+        self._is_new = False
+
     def token_refused(self, text: str) -> Reason:
         """What it means that the venue, once inside, does not take the token."""
-        if self._token is None or self._is_new:
+        held = self._vault.clock.monotonic() - self._shown_at  # where nothing is confirmed, time tells
+        if self._token is None or (self._is_new and held < LATE):
             advice = f"Check the credentials of [feeds.{self._venue.feed}]."
             return Fatal(text, "token_refused", advice)
         self._vault.refuse(self._token)
-        return Retryable(f"{text}; the token was of an earlier login, a new one is made", "token_refused")
+        return Retryable(f"{text}; it was good before, so a new one is made", "token_refused")
 
     def _knock(self) -> socket.socket:
         if self.hangup.pulled:
             raise ConnectFailed(Stopped())
-        return open_socket(self._venue.endpoint(self._line, self._token), self.dial, self.hangup)
+        self._shown_at = self._vault.clock.monotonic()
+        return open_socket(self._endpoint(), self.dial, self.hangup)
+
+    def _endpoint(self) -> Endpoint:
+        asking = self._venue.approach(self._line, self._token)
+        if asking is None:
+            return self._venue.endpoint(self._line, self._token)
+        from actors.wire.fetch import converse  # an HTTP client, where one is needed
+
+        outcome = converse(asking, self.dial, self.hangup)
+        if isinstance(outcome, HttpFailed):
+            outcome = Retryable(outcome.text, outcome.code)
+        if not isinstance(outcome, Endpoint):
+            raise ConnectFailed(outcome)
+        return outcome

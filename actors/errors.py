@@ -45,6 +45,17 @@ class SubscribeError(LinewardenError):
         super().__init__("not confirmed: " + "; ".join(missing))
 
 
+class RotationFailed(LinewardenError):
+    """Some line was not rotated: its connection is the one that it was, and goes on.
+
+    `lines` tells why, line by line.
+    """
+
+    def __init__(self, lines: Mapping[str, str]) -> None:
+        self.lines = dict(lines)
+        super().__init__("not rotated: " + "; ".join(f"{line}: {why}" for line, why in lines.items()))
+
+
 class StreamClosed(LinewardenError):
     """`Closed` was delivered: nothing follows it in this stream."""
 

@@ -25,19 +25,21 @@ from actors.messages import (
     KeeperStarted,
     LatestTold,
     Reason,
+    Slow,
 )
 from actors.rules.exchange import Bucket
 from actors.rules.venue import Price, Venue
 from actors.tree import FeedSpec
 from actors.wire.attempt import Hangup
 from actors.wire.connect import Dial
-from actors.wire.fetch import converse
 from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.fetcher")
 
 AT_ONCE: Final = 4  # conversations of one feed
 CONVERSATION: Final = 10.0  # seconds that one may take
+PATIENCE: Final = 10.0  # seconds for which a venue is left alone that wants to be, and names no time
+LONGEST: Final = 300.0  # seconds for which it is, whatever it names
 
 Hears = AskLatest | LatestTold | BudgetDue | KeeperStarted
 
@@ -105,6 +107,8 @@ class Fetcher(Actor):
             case LatestTold(venue=venue, symbol=symbol, keeper=keeper):
                 if keeper == self.incarnation:
                     self._questions.pop((venue, symbol)).answer(message)
+                    if isinstance(message.outcome, Slow):
+                        self._leave_alone(venue, message.outcome)
             case BudgetDue(feed=feed, turn=turn):
                 if feed in self._resting and self._resting[feed].turn == turn:
                     del self._resting[feed]
@@ -140,13 +144,18 @@ class Fetcher(Actor):
     def _rest(self, venue: Venue, now: float) -> Rest | None:
         """Whether the venue's budget is spent, for how long; None: it allows one more, and it is counted."""
         rest = self._resting.get(venue.feed)
-        if rest is None:
-            bucket = self._buckets.setdefault(venue.feed, Bucket(venue.latest_budget))
-            if wait := bucket.take(now):
-                self._turn += 1
-                rest = self._resting[venue.feed] = Rest(self._turn, now + wait)
-                self._timers.send_after(wait, self._address, BudgetDue(venue.feed, self._turn))
+        if rest is None and (wait := self._bucket(venue).take(now)):
+            self._turn += 1
+            rest = self._resting[venue.feed] = Rest(self._turn, now + wait)
+            self._timers.send_after(wait, self._address, BudgetDue(venue.feed, self._turn))
         return rest
+
+    def _leave_alone(self, venue: Venue, why: Slow) -> None:
+        seconds = PATIENCE if why.retry_after is None else min(why.retry_after, LONGEST)
+        self._bucket(venue).leave(self._timers.clock.monotonic(), seconds)
+
+    def _bucket(self, venue: Venue) -> Bucket:
+        return self._buckets.setdefault(venue.feed, Bucket(venue.latest_budget))
 
     def _begin(self, question: Question) -> None:
         venue, symbol = question.id
@@ -174,6 +183,8 @@ class Fetcher(Actor):
 
     def _converse(self, venue: Venue, symbol: str, dial: Dial, hangup: Hangup) -> None:
         """On a thread of its own, for as long as the conversation lasts."""
+        from actors.wire.fetch import converse  # an HTTP client, where one is needed
+
         outcome: Price | Reason | HttpFailed
         try:
             conversation = venue.latest(symbol)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from actors.rules.routes import Flow
     from actors.rules.venue import Price, Venue
     from actors.stream import Stream
+    from actors.wire.attempt import Hangup
 
 # ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
 
@@ -73,6 +74,7 @@ class Endpoint(Struct, frozen=True):
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()
+    passing: tuple[int, ...] = ()  # HTTP statuses that the next attempt may not meet, though they are 4xx
 
     def __repr__(self) -> str:
         return f"Endpoint({self.url.partition('?')[0]!r})"
@@ -121,9 +123,13 @@ class Report(Struct, frozen=True):
 
 
 class LineStarted(Report, frozen=True):
-    """Supervisor to dispatcher, before the connection runs: this epoch's data may come."""
+    """Supervisor to dispatcher, before the connection runs: this epoch's data may come.
+
+    A candidate's is held until it takes over: `LineCutOver`.
+    """
 
     flow: Flow
+    candidate: bool = False
 
 
 class LineUpgraded(Report, frozen=True):
@@ -153,6 +159,15 @@ class LineChanged(Report, frozen=True):
     reason: str
     since_ns: int  # the last sign of life, where something was lost
     at_ns: int
+
+
+class LineCutOver(Report, frozen=True):
+    """To dispatcher: the candidate of this epoch takes over. The connection before it says so, as its
+    last word; the supervisor says it again when that one has ended, for it may have died over it."""
+
+
+class CandidateDropped(Report, frozen=True):
+    """Supervisor to dispatcher: the candidate of this epoch does not take over; its data is nobody's."""
 
 
 class LineLost(Report, frozen=True):
@@ -351,6 +366,12 @@ class EndConnection(Struct, frozen=True):
     reason: Reason
 
 
+class HandOver(Struct, frozen=True):
+    """Another connection takes over: tell the dispatcher so behind all that you read, and end."""
+
+    epoch: int  # of the other
+
+
 class PauseReading(Struct, frozen=True):
     """`on_behalf_of`: the stream that is full."""
 
@@ -392,6 +413,35 @@ class RetryDue(Struct, frozen=True):
 
 class StableDue(Report, frozen=True):
     """A timer's: this epoch may have been live for `stable_after`."""
+
+
+class RotateDue(Struct, frozen=True):
+    """A timer's: time to replace the connection of this line before the venue ends it."""
+
+    line: str
+    turn: int  # of the timer: an older one has been overtaken
+
+
+class RotationOverdue(Report, frozen=True):
+    """A timer's: the candidate of this epoch has had its time."""
+
+
+class HangUp(Struct, frozen=True):
+    """A timer's: the connection of this epoch was rotated out, and has had its time to say good-bye."""
+
+    line: str
+    epoch: int
+    hangup: Hangup
+
+
+class Rotate(Struct, frozen=True):
+    """Runtime: replace the connections of a feed or line, make before break.
+
+    `done` gets each line with why it was not replaced; empty: it was.
+    """
+
+    target: str
+    done: Future[dict[str, str]]
 
 
 class WatchdogDue(Struct, frozen=True):

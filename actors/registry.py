@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from actors.actor import Actor, Address, DeadLetters, Inbox
@@ -37,6 +38,8 @@ from actors.rules.ledger import Ledger
 from actors.rules.venue import Pacing, Refusal
 from actors.tree import FeedSpec
 from actors.wire.timers import Timers
+
+log = logging.getLogger("actors.registry")
 
 Hears = (
     TopicsConfirmed
@@ -99,6 +102,7 @@ class Registry(Actor):
             case SessionOpened(line=line, epoch=epoch):
                 self._ledger.open(line, epoch)
                 self._send_next(line, epoch)
+                self._place_refused(line.partition("/")[0])  # a reload may have allowed for more lines
             case LineLost(line=line, epoch=epoch):
                 self._ledger.close(line, epoch)
                 self._told.pop((line, epoch), None)
@@ -135,22 +139,32 @@ class Registry(Actor):
 
     def _place(self, topics: Iterable[Topic]) -> None:
         by_line: dict[str, list[Topic]] = {}
+        by_feed: dict[str, dict[str, dict[Topic, None]]] = {}
         for topic in topics:
-            venue = self._feeds[topic.feed].venue
-            placed = self._ledger.placed(topic.feed)
-            line = venue.place(topic, placed)
+            placed = by_feed.setdefault(topic.feed, self._ledger.placed(topic.feed))
+            line = self._feeds[topic.feed].venue.place(topic, placed)
             if isinstance(line, Refusal):
-                self._ledger.refuse(topic, line.reason)
+                self._refuse(topic, line.reason)
                 continue
             if line not in placed:
                 self._supervisor.tell(LineNeeded(topic.feed, line))
             self._ledger.place(topic, line)
+            placed.setdefault(line, {})[topic] = None
             by_line.setdefault(line, []).append(topic)
         for line, placed_now in by_line.items():
             self._dispatcher.tell(TopicsPlaced(line, tuple(placed_now)))
             for epoch in self._ledger.open_epochs(line):
                 self._send_next(line, epoch)
         self._tell_waiters()
+
+    def _refuse(self, topic: Topic, reason: str) -> None:
+        if topic not in self._ledger.refused(topic.feed):
+            log.warning("%s: no line can take %s: %s", topic.feed, topic, reason)
+        self._ledger.refuse(topic, reason)
+
+    def _place_refused(self, feed: str) -> None:
+        if refused := self._ledger.refused(feed):
+            self._place(refused)
 
     def _unwant(self, stream: int, topics: Sequence[Topic]) -> None:
         by_line: dict[str, list[Topic]] = {}
@@ -166,8 +180,8 @@ class Registry(Actor):
                 self._weigh(line, epoch)
             if not self._ledger.topics(line):
                 self._supervisor.tell(LineUnneeded(line))
-        for feed in {topic.feed for topic in topics}:  # there may be room now for what was refused
-            self._place(self._ledger.refused(feed))
+        for feed in {topic.feed for topic in topics}:  # there may be room now
+            self._place_refused(feed)
 
     def _states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         states = {topic: self._ledger.state(topic) for topic in topics}
@@ -270,8 +284,12 @@ class Registry(Actor):
         return answered
 
     def _take_over(self) -> None:
-        """Ask again where a former keeper may have been interrupted: timers may have died with it."""
+        """Say and ask again where a former keeper may have been interrupted; its timers may be gone, too."""
         for line in self._ledger.lines():
+            if topics := self._ledger.topics(line):
+                self._dispatcher.tell(TopicsPlaced(line, topics))
+            else:
+                self._supervisor.tell(LineUnneeded(line))
             for epoch in self._ledger.open_epochs(line):
                 self._expect_answers(line, epoch, self._ledger.unanswered(line, epoch))
                 self._rest(line, epoch)  # the former one may have sent just now

@@ -28,6 +28,7 @@ from actors.errors import (
     ForkError,
     LinewardenError,
     NotLive,
+    RotationFailed,
     RuntimeStopped,
     StreamClosed,
     SubscribeError,
@@ -42,6 +43,7 @@ from actors.messages import (
     Detach,
     KeeperStarted,
     ReadStates,
+    Rotate,
     SendMessage,
     StopAll,
     StreamDrained,
@@ -55,18 +57,18 @@ from actors.rules.mailbox import Policy
 from actors.rules.venue import Channel
 from actors.settings import FeedSettings, Settings, load
 from actors.settings.plan import Plan, compare
-from actors.simulators import Simulator, embed
 from actors.status import Status
 from actors.stream import Stream
 from actors.supervisor import Supervisor
 from actors.tree import FeedSpec, Roles
 from actors.venues.channel import ChannelOf
-from actors.wire.connect import Dial
+from actors.wire.connect import ConnectFailed, Dial, Hangup
 from actors.wire.tcp import lookups
 from actors.wire.timers import ThreadTimers, Timers
 
 if TYPE_CHECKING:
     from actors.rules.venue import Venue
+    from actors.simulators import Simulator
 
 log = logging.getLogger("actors.runtime")
 
@@ -293,11 +295,67 @@ class Runtime:
     def _line(self, feed: str, line: str | None) -> str:
         """That line of the feed, or its only one."""
         self._spec_of(feed)
-        lines = tuple(self.status().feeds[feed].lines)
+        lines = self._proxy.lines(feed).get(timeout=CALL)
         if line in lines or (line is None and len(lines) == 1):
             return line or lines[0]
         which = "say line=" if line is None else f"there is no {line!r}"
         raise LinewardenError(f"feed {feed!r} has the lines {', '.join(lines) or '(none yet)'}: {which}")
+
+    def rotate(self, target: str, timeout: float = 30.0) -> None:
+        """Replace the connections of a feed or line, make before break: streams see no gap.
+
+        Each new connection logs in and has every subscription confirmed before the old one is closed;
+        if it cannot, the old one goes on. Where a venue's events have a key, what both brought comes
+        once; where not, some events may come twice (`linewarden venues NAME` tells).
+
+        Raises:
+            RotationFailed: some line was not live, or the venue did not take the new connection.
+            Timeout: that takes longer than `timeout` seconds; it goes on.
+            LinewardenError: there is no such feed or line.
+        """
+        self._check()
+        done: pykka.Future[dict[str, str]] = pykka.ThreadingFuture()
+        self._roles.named("supervisor").tell(Rotate(target, done))
+        try:
+            told = done.get(timeout=timeout)
+        except pykka.Timeout:
+            self._check()
+            raise Timeout(f"{target} was not rotated within {timeout:g} s; it goes on") from None
+        if failed := {line: why for line, why in told.items() if why}:
+            raise RotationFailed(failed)
+
+    def refresh_token(self, feed: str, token: str | None = None, timeout: float = 30.0) -> None:
+        """Give the lines of a feed another token: this one, or one that a new login makes.
+
+        Lines that are live are rotated; those that have failed for their token are tried again. If the
+        venue does not take it, the former token is kept, and the connections that showed it go on.
+
+        Raises:
+            RotationFailed: the venue did not take it.
+            LinewardenError: the feed is not there, shows no token, or no token could be made.
+            Timeout: that takes longer than `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        spec = self._spec_of(feed)
+        status = self.status().feeds[feed].lines
+        lines = [name for name in status if spec.venue.needs_token(name)]
+        if not lines:
+            raise LinewardenError(f"{feed}: none of its lines shows a token")
+        given = None if token is None else spec.venue.given_token(token)
+        try:
+            former = spec.vault.replace(given, Hangup())
+        except ConnectFailed as failed:
+            raise LinewardenError(f"{feed}: no new token: {failed.reason.text}") from None
+        for name in lines:
+            if status[name].state == "failed":
+                self._proxy.restart(name).get(timeout=CALL)
+        for name in [name for name in lines if status[name].live_for_s is not None]:
+            try:
+                self.rotate(name, _left(deadline))
+            except RotationFailed:
+                spec.vault.restore(former)
+                raise
+        spec.vault.accept()
 
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
@@ -385,6 +443,7 @@ class Runtime:
             RuntimeStopped: the runtime ended meanwhile.
         """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
+        self._states(())  # once it answers, it has asked for the lines that what is wanted needs
         live = self._is_live(target, deadline)
         while live is None and time.monotonic() < deadline:  # asked anew: the runtime may have ended
             live = self._is_live(target, deadline)
@@ -487,6 +546,7 @@ class Runtime:
             pacing=feed.pacing,
             ack_timeout=feed.ack_timeout,
             block_limit=feed.block_limit,
+            rotate_every=feed.rotate_every,
             ping_interval=beat.ping_interval,
             pong_timeout=beat.pong_timeout,
             venue_ping_interval=beat.venue_ping_interval,
@@ -507,6 +567,8 @@ class Runtime:
         """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
         if not feed.own.url.startswith("sim:"):
             return feed.build_venue()
+        from actors.simulators import embed  # most programs talk to real venues
+
         simulator = self._simulators.get(feed.name)
         if simulator is None or self.settings.feeds[feed.name].own.url != feed.own.url:
             if simulator is not None:
@@ -559,6 +621,7 @@ class Runtime:
         with stream.changing:
             self._streams.pop(stream.id, None)
             self._unwant(stream, stream._topics)
+        self._handlers.pop(stream.id, None)
         stream.end(f"feed {stream.feed} was removed from the config", quiet=False)
 
     def _close(self, stream: Stream[Any]) -> None:

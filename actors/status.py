@@ -75,7 +75,8 @@ class LineStatus(Struct, frozen=True):
     held_by: tuple[int, ...]  # streams that are full and make the line wait
     url: str  # without its query
     insecure: bool
-    complaint: str = ""  # the last error of the venue's that concerned no topic of ours
+    rotations: int = 0  # connections that took over from another without a gap
+    complaint: str = ""  # the last error of the venue's, in this life, that concerned no topic of ours
     journal: tuple[Ending, ...] = ()  # its last endings, oldest first
 
 
@@ -83,6 +84,8 @@ class FeedStatus(Struct, frozen=True):
     venue: str
     live: bool  # every line of it
     lines: dict[str, LineStatus]
+    refused: dict[str, str] = {}  # wanted topics that no line can take, and why
+    token_expires_in_s: float | None = None  # where its lines show one that ends
 
 
 class ActorStatus(Struct, frozen=True):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal
 
+from pykka import Future
 from pykka._envelope import Envelope
 
 from actors import census
@@ -31,6 +32,7 @@ from actors.messages import (
     Crashed,
     EndConnection,
     Fatal,
+    HangUp,
     KeeperStarted,
     LineChanged,
     LineLost,
@@ -44,6 +46,8 @@ from actors.messages import (
     Report,
     Retryable,
     RetryDue,
+    Rotate,
+    RotateDue,
     SessionOpened,
     StableDue,
     StopAll,
@@ -55,14 +59,17 @@ from actors.messages import (
     WatchdogDue,
 )
 from actors.metrics import Metrics
+from actors.rotation import Rotations
 from actors.rules.journal import Ending, Split
 from actors.rules.restarts import Intensity, Park, Rest, Restarts, Retry, comes_back
 from actors.status import LineState, Status, cause_of
-from actors.tree import WORKERS, Books, Child, FeedSpec, LineRecord, Roles
+from actors.tree import WORKERS, Asked, Books, Child, FeedSpec, LineRecord, Roles
 from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.supervisor")
 
+ROTATE_AGAIN = 60.0  # seconds after which a rotation that failed is tried again, at the latest
+SOON = 1.0  # seconds between two rotations for the sake of a token, at the least
 CONFIG = 0  # the stream number under which the config wants its topics
 
 
@@ -103,13 +110,17 @@ class Supervisor(Actor):
         self._totals: dict[str, Gauges] = {}  # what such lines have counted: the routes count on, too
         self._books = Books()
         self._children = Children(roles, self._books, self._specs, self._lines, timers, dead_letters)
+        self._rotations = Rotations(roles, self._books, self._children, timers)
         self._waiters: list[AwaitLive] = []
         self._stopping: StopAll | None = None
         self._deadline = 0.0
         self._phase = 0
-        self._phase_ids: set[str] = set()
+        self._phase_ids: set[tuple[str, int]] = set()
         self._leftovers: list[str] = []
         self._why = "stopped"
+        # Before anybody else can want anything: the registry places topics on the lines that are started.
+        for spec in self._feeds.values():
+            self._want(spec.wanted, ())
 
     # ── what users ask, through a proxy ──
 
@@ -149,6 +160,7 @@ class Supervisor(Actor):
             line.paused = True
             line.again = False
             line.state = "paused"  # at once: whoever asks next is not told of the life that is ending
+            self._rotations.drop(line, "the line is paused")
             self._cancel_retry(line)
             if line.child is not None:
                 line.pausing = True
@@ -194,8 +206,13 @@ class Supervisor(Actor):
                 self._adjust(line, spec, anew=feed in reconnect)
         for feed, spec in added.items():
             self._feeds[feed] = self._specs[feed] = spec
+            self._want(spec.wanted, ())
             self._start_feed(feed, spec)
         return "accepted"
+
+    def lines(self, feed: str) -> tuple[str, ...]:
+        """The names of this feed's lines."""
+        return tuple(line.name for line in self._lines_of(feed))
 
     def _lines_of(self, feed: str) -> list[LineRecord]:
         return [line for line in self._lines.values() if line.feed == feed]
@@ -213,9 +230,7 @@ class Supervisor(Actor):
 
     def on_receive(self, message: Any) -> Any:
         if isinstance(message, Report):
-            line = self._lines.get(message.line)
-            if line is not None and line.epoch == message.epoch and line.child is not None:
-                self._hear_of_line(line, message)
+            self._hear_report(message)
             return
         match message:
             case ChildExited():
@@ -235,6 +250,16 @@ class Supervisor(Actor):
             case AwaitLive():
                 self._waiters.append(message)
                 self._tell_waiters()
+            case Rotate(target=target, done=done):
+                self._rotate(target, done)
+            case RotateDue(line=name, turn=turn):
+                line = self._lines.get(name)
+                if line is not None and line.rotation_turn == turn and line.live:
+                    self._begin_rotation(line)
+            case HangUp(line=name, epoch=epoch, hangup=hangup):
+                hangup.pull()
+                if (line := self._lines.get(name)) is not None:
+                    self._rotations.former_ended(line, epoch)
             case StopAll():
                 self._begin_stop(message)
             case PhaseOverdue(phase=phase):
@@ -243,6 +268,19 @@ class Supervisor(Actor):
                 self._start_tree()
             case _:
                 self.unknown(message)
+
+    def _hear_report(self, report: Report) -> None:
+        line = self._lines.get(report.line)
+        if line is None:
+            return
+        candidate = line.candidate
+        if line.epoch == report.epoch and line.child is not None:
+            self._hear_of_line(line, report)
+        elif candidate is not None and candidate.epoch == report.epoch:
+            if self._rotations.hear(line, candidate, report):
+                self._plan_rotation(line)
+            elif line.candidate is None:  # it was dropped
+                self._plan_rotation(line, failed=True)
 
     def _hear_of_line(self, line: LineRecord, report: Report) -> None:
         match report:
@@ -299,11 +337,16 @@ class Supervisor(Actor):
         if line is not None:
             if line.child is not None and line.child.is_it(exited):
                 self._line_ended(line, exited.reason)
+            elif line.candidate is not None and line.candidate.epoch == exited.incarnation:
+                self._rotations.ended(line, exited.reason)
+                self._plan_rotation(line, failed=True)
+            else:
+                self._rotations.former_ended(line, exited.incarnation)
             line.fold(exited.incarnation)
         elif exited.id in self._workers and self._workers[exited.id].is_it(exited):
             self._worker_ended(exited.id, exited.reason)
         if self._stopping is not None:
-            self._phase_ids.discard(exited.id)
+            self._phase_ids.discard((exited.id, exited.incarnation))
             self._advance()
 
     def _worker_ended(self, role: str, reason: Reason) -> None:
@@ -326,9 +369,7 @@ class Supervisor(Actor):
     # ── feeds ──
 
     def _start_feed(self, feed: str, spec: FeedSpec) -> None:
-        lines = [self._add_line(name, feed) for name in spec.venue.spread(spec.wanted)]
-        self._want(spec.wanted, ())
-        for line in lines:
+        for line in [self._add_line(name, feed) for name in spec.venue.spread(spec.wanted)]:
             if line.child is None:
                 self._start_line(line)
 
@@ -356,7 +397,7 @@ class Supervisor(Actor):
         line = self._lines.get(name)
         if line is None:
             line = LineRecord(name, feed, self._feeds[feed], self._chance, self._metrics)
-            line.epoch = self._epochs.get(name, 0)
+            line.epoch = line.last_epoch = self._epochs.get(name, 0)
             line.total = self._totals.get(name, line.total)
             self._lines[name] = line
         if line.removed and line.child is not None:  # it is followed by a new life, not by the old one
@@ -368,7 +409,7 @@ class Supervisor(Actor):
         return line
 
     def _drop_line(self, line: LineRecord) -> None:
-        self._epochs[line.name] = line.epoch
+        self._epochs[line.name] = line.last_epoch
         self._totals[line.name] = line.total
         del self._lines[line.name]
 
@@ -390,6 +431,7 @@ class Supervisor(Actor):
         line.removed = True
         line.again = False
         line.state = "stopped"
+        self._rotations.drop(line, "nobody needs the line any more")
         self._cancel_retry(line)
         if line.child is not None:
             self._roles.connection(line.name).tell(EndConnection(Stopped("nobody needs this line")))
@@ -414,6 +456,7 @@ class Supervisor(Actor):
             self._line_ended(line, Retryable(f"this machine gives no more: {error}", "resources"))
 
     def _line_ended(self, line: LineRecord, reason: Reason) -> None:
+        self._rotations.drop(line, "the connection that it was to replace has ended")
         line.child = None
         self._roles.connection(line.name).point(None)
         for role in ("registry", "heartbeat"):
@@ -494,6 +537,7 @@ class Supervisor(Actor):
         else:
             line.again = True
             line.state = "connecting"
+            self._rotations.drop(line, why.text)
             self._roles.connection(line.name).tell(EndConnection(why))
 
     def _retry_in(self, line: LineRecord, seconds: float) -> None:
@@ -516,9 +560,11 @@ class Supervisor(Actor):
             line.live_at = self._clock.monotonic()
             line.journal.mark("live", line.live_at)
             line.told_failed = False
+            line.complaint = ""  # of a life that is over
             line.restored += line.lost
             line.lost = False
             self._log(line, logging.INFO, "live")
+            self._plan_rotation(line)
             stable_after = line.spec.restart.stable_after
             self._timers.send_after(stable_after, self._address, StableDue(line.name, line.epoch))
             self._tell_streams(line, "connected", Stopped(""))
@@ -546,6 +592,48 @@ class Supervisor(Actor):
     def _log(self, line: LineRecord, level: int, text: str) -> None:
         log.log(level, "%s: %s", line.name, text, extra={"line": line.name, "epoch": line.epoch})
 
+    # ── rotation ──
+
+    def _rotate(self, target: str, done: Future[dict[str, str]]) -> None:
+        try:
+            lines = self._targets(target)
+        except LinewardenError as error:
+            done.set_exception((type(error), error, None))
+            return
+        asked = Asked(done)
+        for line in lines:
+            asked.expect(line.name)
+        for line in lines:
+            why_not = self._rotations.begin(line)
+            if why_not:
+                asked.tell(line.name, why_not)
+            else:
+                line.wants_rotation.append(asked)
+        asked.answer()
+
+    def _begin_rotation(self, line: LineRecord) -> None:
+        if self._stopping is None and self._rotations.begin(line):
+            self._plan_rotation(line, failed=True)
+
+    def _plan_rotation(self, line: LineRecord, *, failed: bool = False) -> None:
+        """The next one: as the config wants it, and before the line's token ends."""
+        line.rotation_turn += 1
+        if line.rotation is not None:
+            line.rotation.cancel()
+        waits = [seconds for seconds in (line.spec.rotate_every, self._token_life(line)) if seconds]
+        if waits:
+            wait = min(*waits, ROTATE_AGAIN) if failed else min(waits)
+            due = RotateDue(line.name, line.rotation_turn)
+            line.rotation = self._timers.send_after(wait, self._address, due)
+
+    def _token_life(self, line: LineRecord) -> float:
+        """Seconds until a new token is to be shown; 0: there is none that ends."""
+        spec = line.spec
+        if not spec.venue.needs_token(line.name):
+            return 0.0
+        left = spec.vault.fresh_for()
+        return 0.0 if left is None else max(left, SOON)
+
     # ── who waits for lines to be live ──
 
     def _tell_waiters(self) -> None:
@@ -571,7 +659,8 @@ class Supervisor(Actor):
 
     def _present(self) -> list[Child]:
         lines = [line.child for line in self._lines.values() if line.child is not None]
-        return [*self._workers.values(), *lines]
+        candidates = [line.candidate.child for line in self._lines.values() if line.candidate is not None]
+        return [*self._workers.values(), *lines, *(child for child in candidates if child is not None)]
 
     def _answered(self, id: str, incarnation: int) -> None:
         for child in self._present():
@@ -599,6 +688,10 @@ class Supervisor(Actor):
             self._worker_ended(child.id, reason)
             return
         line = self._lines[child.id.partition("connection/")[2]]
+        if child is not line.child:
+            self._rotations.ended(line, reason)
+            self._plan_rotation(line, failed=True)
+            return
         line.hangup.pull()  # a venue has one slot an account: the old socket goes first
         child.inbox.put(Envelope(EndConnection(reason)))
         self._line_ended(line, reason)
@@ -613,6 +706,7 @@ class Supervisor(Actor):
         self._deadline = self._clock.monotonic() + stop.timeout
         for line in self._lines.values():
             self._cancel_retry(line)
+            self._rotations.drop(line, "the runtime stops")
             if line.child is not None:
                 self._roles.connection(line.name).tell(EndConnection(Stopped()))
         self._enter(0)
@@ -621,7 +715,7 @@ class Supervisor(Actor):
         """What is left of the budget is shared among the phases that are left."""
         self._phase = phase
         children = self._phase_children()
-        self._phase_ids = {child.id for child in children}
+        self._phase_ids = {(child.id, child.incarnation) for child in children}
         for child in children:
             if child.id in self._workers:
                 self._roles.mailboxes[child.id].stop_reader()
@@ -647,7 +741,7 @@ class Supervisor(Actor):
         if phase != self._phase:
             return
         for child in self._phase_children():
-            if child.id in self._phase_ids:
+            if (child.id, child.incarnation) in self._phase_ids:
                 self._leftovers.append(child.id)
                 log.error(
                     "%s did not end in time; it is left behind. Its stack:\n%s",
@@ -668,6 +762,7 @@ class Supervisor(Actor):
         error = RuntimeStopped(self._why)
         for line in self._lines.values():
             self._cancel_retry(line)
+            self._rotations.drop(line, "the runtime has ended")
             line.hangup.pull()
             if line.child is not None:
                 self._roles.connection(line.name).tell(EndConnection(Stopped()))

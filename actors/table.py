@@ -225,6 +225,11 @@ def oddities(status: Status) -> Iterator[str]:
         yield f"{_count(status.quarantine.count, 'message')} in quarantine"
     if status.dead_letters.count:
         yield _count(status.dead_letters.count, "dead letter")
+    for feed, known in status.feeds.items():
+        if known.refused:
+            first, why = next(iter(known.refused.items()))
+            more = f" and {len(known.refused) - 1} more" if len(known.refused) > 1 else ""
+            yield f"{feed}: no line takes {first}{more} ({why})"
     for actor in status.actors:
         # A connection that is to come back is its line's news, and that has a row.
         if actor.state == "wedged" or (actor.state != "running" and not actor.id.startswith("connection/")):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
+from pykka import Future
 
 from actors.actor import Actor, Address, DeadLetters, Inbox, Mailbox
 from actors.connection import Gauges
@@ -23,6 +24,7 @@ from actors.rules.ledger import Ledger
 from actors.rules.liveness import Recent
 from actors.rules.restarts import RestartPolicy, Restarts
 from actors.rules.routes import Flow, Routes
+from actors.rules.session import Session
 from actors.rules.venue import Pacing, Venue
 from actors.status import LineState
 from actors.wire.connect import Dial, Hangup
@@ -49,6 +51,7 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     max_message: int = 16 * 1_048_576
     wanted: tuple[Topic, ...] = ()
     stale_after: Mapping[Topic, float] = {}
+    rotate_every: float = 0.0
 
 
 class Roles:
@@ -85,8 +88,8 @@ class Books:
         self.buckets: dict[str, Bucket] = {}  # by feed: how often its venue may be asked for prices
         self.jail = Quarantine()
 
-    def lend_ledger(self, epochs: dict[str, int]) -> Ledger:
-        """`epochs`: every line's current one; lives of others have ended."""
+    def lend_ledger(self, epochs: Mapping[str, Collection[int]]) -> Ledger:
+        """`epochs`: every line's present ones; lives of others have ended."""
         self.ledger = self.ledger.copy()
         self.ledger.keep_only(epochs)
         return self.ledger
@@ -118,6 +121,38 @@ class Child:
         return self.id == exited.id and self.incarnation == exited.incarnation
 
 
+class Asked:
+    """Somebody who asked for rotations, and what came of them so far."""
+
+    def __init__(self, done: Future[dict[str, str]]) -> None:
+        self._done = done
+        self._waiting: set[str] = set()
+        self._told: dict[str, str] = {}
+
+    def expect(self, line: str) -> None:
+        self._waiting.add(line)
+
+    def tell(self, line: str, why_not: str) -> None:
+        self._waiting.discard(line)
+        self._told[line] = why_not
+
+    def answer(self) -> None:
+        """If nothing is waited for any more."""
+        if not self._waiting:
+            self._done.set(self._told)
+
+
+class Candidate:
+    """A connection that may take over from a line's present one, if the venue confirms as much to it."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.child: Child | None = None
+        self.session: Session | None = None
+        self.hangup, self.flow, self.gauges = Hangup(), Flow(), Gauges()
+        self.upgraded = self.session_open = self.settled = False
+
+
 class LineRecord:
     """One line: what it is, and where it stands."""
 
@@ -127,9 +162,17 @@ class LineRecord:
         self.restarts = Restarts(spec.restart, chance)
         self.state: LineState = "stopped"
         self.epoch = 0
+        self.last_epoch = 0  # of a candidate, where one was later than the present connection
         self.reason: Reason | None = None  # of the last ending
         self.complaint = ""  # the last error of the venue's that concerned no topic
         self.child: Child | None = None
+        self.candidate: Candidate | None = None  # while the line is being rotated
+        self.handing_over: int | None = None  # epoch of the connection that was rotated out, until it ends
+        self.wants_rotation: list[Asked] = []  # who waits for the end of that
+        self.rotations = 0  # connections that took over from another without a gap
+        self.rotation: Timer | None = None  # when the next one is planned
+        self.rotation_turn = 0  # of that timer
+        self.session: Session | None = None  # of the present connection, which is its thread's
         self.hangup = Hangup()
         self.flow = Flow()
         self.gauges = Gauges()
@@ -175,9 +218,28 @@ class LineRecord:
             for name in COUNTED:
                 setattr(self.total, name, getattr(self.total, name) + getattr(ended, name))
 
+    def epochs(self) -> tuple[int, ...]:
+        """Those whose messages are of interest."""
+        return (self.epoch,) if self.candidate is None else (self.epoch, self.candidate.epoch)
+
+    def begin_candidate(self) -> Candidate:
+        candidate = self.candidate = Candidate(self.last_epoch + 1)
+        self.last_epoch = candidate.epoch
+        self.counting[candidate.epoch] = candidate.gauges
+        return candidate
+
+    def promote(self, candidate: Candidate) -> None:
+        """The candidate is the line's connection from now on."""
+        self.candidate = None
+        self.epoch, self.child, self.session = candidate.epoch, candidate.child, candidate.session
+        self.hangup, self.flow, self.gauges = candidate.hangup, candidate.flow, candidate.gauges
+        self.upgraded = self.session_open = self.settled = True
+        self.stale = ()
+        self.rotations += 1
+
     def next_epoch(self) -> int:
         """A new life begins: fresh gauges, flow and hang-up."""
-        self.epoch += 1
+        self.epoch = self.last_epoch = self.last_epoch + 1
         self.gauges, self.flow, self.hangup = Gauges(), Flow(), Hangup()
         self.counting[self.epoch] = self.gauges
         self.upgraded = self.session_open = self.settled = self.again = False

@@ -1,4 +1,4 @@
-"""A runtime on a simulated O2, quick to come back: what the stories are told on."""
+"""A runtime on a simulated venue, quick to come back: what the stories are told on."""
 
 from __future__ import annotations
 
@@ -8,19 +8,43 @@ from contextlib import contextmanager
 from typing import Any
 
 import actors
-from actors.simulators import SimulatedO2
+from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import LineStatus, Status
 
 RESTART = {"initial": 0.05, "maximum": 0.2, "stable_after": 0.05, "max_restarts": 10_000}
 HEARTBEAT = {"ping_interval": 0.5, "pong_timeout": 0.5}
 
 
+KEY, SECRET = "PKCANARY0f00dfeed", "canary-cafe4711d00d"  # of an Alpaca account; to be shown nowhere
+
+
 def config(url: str, *, runtime: Mapping[str, Any] | None = None, **feed: Any) -> dict[str, Any]:
     """The config of one feed `o2` at this address; `feed` overrides its table's keys."""
-    table: dict[str, Any] = {"venue": "o2", "url": url, "ack_timeout": 1.0, "connect_timeout": 5.0}
+    return {"runtime": dict(runtime or {}), "feeds": {"o2": feed_at(url, **feed)}}
+
+
+def feed_at(url: str, *, venue: str = "o2", **feed: Any) -> dict[str, Any]:
+    """The table of one feed at this address."""
+    table: dict[str, Any] = {"venue": venue, "url": url, "ack_timeout": 1.0, "connect_timeout": 5.0}
     table["restart"] = RESTART | feed.pop("restart", {})
     table["heartbeat"] = HEARTBEAT | feed.pop("heartbeat", {})
-    return {"runtime": dict(runtime or {}), "feeds": {"o2": table | feed}}
+    return table | feed
+
+
+def alpaca_config(alpaca: SimulatedAlpaca, *streams: str, **feed: Any) -> dict[str, Any]:
+    """A feed for each of these streams, with its name; Alpaca is asked again soon where it wants patience."""
+    feed["restart"] = {"slow_initial": 0.05} | feed.get("restart", {})
+    keys = {"venue": "alpaca", "key": KEY, "secret": SECRET}
+    return {"feeds": {name: feed_at(alpaca.url_of(name), **keys | feed) for name in streams or ("iex",)}}
+
+
+@contextmanager
+def alpaca_desk(
+    alpaca: SimulatedAlpaca, *streams: str, live: bool = True, **feed: Any
+) -> Iterator[actors.Runtime]:
+    """A runtime on these streams of this simulator, live when the story begins."""
+    with actors.start(alpaca_config(alpaca, *streams, **feed), wait=10.0 if live else None) as runtime:
+        yield runtime
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -124,6 +125,149 @@ def test_venues_are_listed_and_told(linewarden: Invoke) -> None:
     unknown = linewarden("venues", "dask")
     assert unknown.exit_code == 2
     assert "did you mean 'desk'?" in unknown.stderr
+
+
+# ── tables ──────────────────────────────────────────────────────────────────────────────────────
+
+PIER = """
+name = "pier"
+about = "a pier"
+url = "wss://pier.example/${way}"
+topics_per_line = 7
+limits = { connections = "3 a minute" }
+[keys.way]
+values = ["in", "out"]
+default = "in"
+[keys.api_key]
+secret = true
+about = "its key"
+variable = "PIER_KEY"
+[channels.trades]
+about = "public trades"
+key = "market"
+wire = "trades.{key}"
+shown = "trades"
+options.depth = { about = "levels", values = [1, 5], default = 5 }
+[channels.status]
+about = "how it is"
+[subscribe]
+send = { sub = "{topics}" }
+[[events]]
+wire = "ch"
+key = "m"
+options.depth = "depth"
+[[acks]]
+when = { ok = true }
+[[replies]]
+when = "ping"
+send = "pong"
+"""
+MESSAGES = """wss://pier.example <-> 1633998511.159679
+wss://pier.example <- 1633998511.16: {"sub":["trades"]}
+1633998512.0633569: {"ok":true}
+1633998512.0633569: {"ch":"trades","m":"A","depth":5}
+{"ch":"trades","m":"B","depth":1}
+
+ping
+{"ch":"status"}
+"""
+
+
+@pytest.fixture
+def pier(tmp_path: Path) -> Path:
+    file = tmp_path / "pier.toml"
+    file.write_text(PIER)
+    return file
+
+
+def test_check_takes_a_table_itself(linewarden: Invoke, pier: Path) -> None:
+    told = linewarden("check", pier)
+    assert told.exit_code == 0
+    assert "trades public trades market depth: levels; one of 1, 5; by default 5" in rows(told.stdout)
+    assert rows(told.stdout)[-1].endswith("pier.toml: no mistakes; venue pier, 2 channels.")
+    pier.write_text(PIER.replace("default = 5", "default = 6").replace('wire = "ch"', 'wire = "ch["'))
+    told = linewarden("check", pier)
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert [line.removeprefix(f"{pier}: ").partition(":")[0] for line in told.stderr.splitlines()] == [
+        "[[events]] entry 1 wire",
+        "[channels.trades.options.depth] default",
+    ]
+
+
+def test_venues_tells_of_a_table(linewarden: Invoke, pier: Path) -> None:
+    told = rows(linewarden("venues", pier).stdout)
+    assert told[:2] == ["pier: a pier", "url: wss://pier.example/${way}"]
+    assert "status how it is" in told
+    assert 'way one of: "in", "out" in' in told
+    assert "api_key text required" in told
+    assert "connections 3 a minute" in told
+    assert "topics 7 on one connection; more open another" in told
+    assert "PIER_KEY its key" in told
+
+
+def test_venues_lists_the_tables_that_come_along(linewarden: Invoke) -> None:
+    listed = [row.split()[0] for row in rows(linewarden("venues").stdout)]
+    assert listed[2] == "desk"
+    assert "binance" in listed
+    assert linewarden("venues", "binance").exit_code == 0
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_sample_shows_how_it_would_be_routed(
+    linewarden: Invoke, pier: Path, tmp_path: Path, packed: bool
+) -> None:
+    sample = tmp_path / "sample"
+    sample.write_bytes(gzip.compress(MESSAGES.encode()) if packed else MESSAGES.encode())
+    told = linewarden("check", pier, "--sample", sample)
+    shown = rows(told.stdout)
+    assert {"trades 2 2", "status 1 1", "ack 1", "heartbeat 1"} <= set(shown)
+    assert shown[-1] == "5 messages: 3 events routed, 0 unrouted, 0 messages quarantined; 100.00% routed."
+    assert told.exit_code == 0
+
+
+def test_a_sample_with_what_the_table_does_not_know_is_1(
+    linewarden: Invoke, pier: Path, tmp_path: Path
+) -> None:
+    sample = tmp_path / "sample"
+    sample.write_bytes(
+        MESSAGES.encode() + b'{"type":"news","n":{"a":1},"l":[1]}\n{"type":"olds"}\n{nope\n\xff\xfe\n'
+    )
+    told = linewarden("check", pier, "--sample", sample)
+    text = " ".join(told.stdout.split())
+    assert told.exit_code == 1
+    assert all(word in text for word in ('{type: "news"', "n: {a: number}", "l: […]}", '{type: "olds"}'))
+    assert "JSON is malformed" in text
+    assert "9 messages: 3 events routed, 2 unrouted, 2 messages quarantined; 42.86% routed." in text
+
+
+def test_a_sample_is_of_the_topics_that_the_config_wants(
+    linewarden: Invoke, pier: Path, tmp_path: Path
+) -> None:
+    sample, config = tmp_path / "sample", tmp_path / "desk.toml"
+    sample.write_text(MESSAGES)
+    config.write_text(
+        '[feeds.a]\nvenue = "./pier.toml"\napi_key = "k"\n'
+        'subscribe = [{ channel = "trades", keys = ["A"] }]\n'
+        '[feeds.b]\nvenue = "./pier.toml"\napi_key = "k"\n'
+    )
+    told = linewarden("check", config, "--sample", sample, "--feed", "a")
+    assert told.exit_code == 1
+    assert "5 messages: 1 events routed, 2 unrouted" in told.stdout
+    assert linewarden("check", config, "--sample", sample, "--feed", "b").exit_code == 0
+    assert linewarden("check", config, "--sample", sample).exit_code == 2
+    assert linewarden("check", config, "--sample", tmp_path / "none", "--feed", "a").exit_code == 1
+
+
+def test_a_sample_of_a_venue_in_python(tmp_path: Path) -> None:
+    sample, config = tmp_path / "sample", tmp_path / "desk.toml"
+    trade = (
+        '{"action":"subscribe_trades","market_id":"0xaa","trades":[{"trade_id":"1","side":"buy","price":"1",'
+    )
+    sample.write_text(trade + '"quantity":"2"}]}\n{"action":"odd"}\n')
+    config.write_text('[feeds.a]\nvenue = "o2"\nsubscribe = [{ channel = "trades", keys = ["0xaa"] }]\n')
+    told = CliRunner().invoke(cli.app, ["check", str(config), "--sample", str(sample)])
+    assert told.exit_code == 1
+    assert rows(told.stdout)[-1].startswith("2 messages: 1 events routed, 0 unrouted, 1 messages quarantined")
 
 
 # ── sim ─────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ import actors
 
 HOUSE = Path(actors.__file__).parent
 LIBRARIES_OF_THE_WORLD = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
-WORDS = {"actors.messages", "actors.events", "actors.errors", "actors.secret"}
+WORDS = {"actors.messages", "actors.events", "actors.errors", "actors.secret", "actors.imports"}
 ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "fetcher", "actor")
 THEIRS = ("children", "tree", "census", "stream", "door", "latest", "book", "metrics")  # what they share
 UPSTAIRS = {"actors.venues", "actors.settings", "actors.runtime", "actors.cli", "actors.service"}

@@ -27,7 +27,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 MARKET = "0xbeef"
 ACCOUNT = "0xc0de"
-ENVIRONMENT = {"O2_MARKET": MARKET, "O2_TRADE_ACCOUNT": ACCOUNT}
+ENVIRONMENT = {
+    "O2_MARKET": MARKET,
+    "O2_TRADE_ACCOUNT": ACCOUNT,
+    "ALPACA_API_KEY": "K",
+    "ALPACA_API_SECRET": "S",
+    "TPLUS_PRIVATE_KEY": "17" * 32,
+}
 CONFIG = {"feeds": {"o2": {"venue": "o2", "url": "sim://o2?rate=50"}}}
 posix = pytest.mark.skipif(os.name == "nt", reason="no fork, and signals to a child differ there")
 

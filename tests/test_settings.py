@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from rich.pretty import pretty_repr
 
+import actors
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Option, Topic
 from actors.messages import Endpoint
@@ -25,10 +30,13 @@ from actors.settings import (
     ServiceSettings,
     Settings,
     WantedTopics,
+    known_venues,
     load,
 )
+from actors.settings.plan import compare
 
 CANARY = "canary-5f1d"
+PACKAGE = Path(actors.__file__).parent
 
 
 class Level(Struct, frozen=True):
@@ -259,8 +267,7 @@ def test_a_secret_may_come_as_one() -> None:
         ),
         (
             {"feeds": {"a": {"venue": "my/venue.toml"}}},
-            "[feeds.a] venue: venues described by a table are not available yet; "
-            "expected one of: desk, open.",
+            "[feeds.a] venue: there is no file 'my/venue.toml' (from the config's directory).",
         ),
         (
             {"feeds": {"a/b": {"venue": "open"}}},
@@ -319,10 +326,6 @@ def test_a_secret_may_come_as_one() -> None:
             '[feeds.a] compression: "deflate" is not available yet; expected "none".',
         ),
         (feed(compression="gzip"), '[feeds.a] compression: expected "none".'),
-        (
-            feed(rotate_every=82800.0),
-            "[feeds.a] rotate_every: planned rotation of a connection is not available yet; leave it out.",
-        ),
         (
             feed(ca_file="no.pem"),
             "[feeds.a] ca_file: there is no file 'no.pem' (from the config's directory).",
@@ -665,3 +668,125 @@ def test_a_config_that_contains_itself() -> None:
     config["feeds"]["a"]["key"] = config
     config["feeds"]["a"]["subscribe"] = [{"channel": "depth", "keys": ["A"], "precision": config}]
     assert mistakes(config)[0] == "[feeds.a] key: it is nested too deeply."
+
+
+# ── venues that tables describe ─────────────────────────────────────────────────────────────────
+
+TABLE = """
+name = "pier"
+about = "for tests"
+url = "wss://pier.example"
+[keys.api_key]
+secret = true
+[channels.trades]
+about = "trades"
+key = "market"
+options.depth = { values = [1, 5], default = 5 }
+[[events]]
+channel = "trades"
+key = "m"
+"""
+FEED = """
+[feeds.a]
+venue = "tables/pier.toml"
+api_key = "${PIER}"
+subscribe = [{ channel = "trades", keys = ["A"], depth = 5 }]
+"""
+
+
+@pytest.fixture
+def pier(tmp_path: Path) -> Path:
+    """A config that names a table beside it."""
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "pier.toml").write_text(TABLE)
+    config = tmp_path / "desk.toml"
+    config.write_text(FEED)
+    return config
+
+
+def test_a_table_is_found_from_the_configs_directory(
+    pier: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    feed = read(pier, PIER=CANARY).feeds["a"]
+    assert (feed.venue, feed.name) == ("pier", "a")
+    assert feed.build_venue().endpoint("a") == Endpoint("wss://pier.example")
+    assert CANARY not in repr(feed)
+
+
+def test_what_a_table_says_binds_its_feeds(pier: Path) -> None:
+    pier.write_text(FEED.replace("api_key", "api_kee").replace("depth = 5", "depht = 5"))
+    assert mistakes(pier, PIER=CANARY) == [
+        f"{pier}: [feeds.a] api_key: missing; expected text.",
+        f"{pier}: [feeds.a] api_kee: there is no such key; did you mean 'api_key'?",
+        f"{pier}: [feeds.a] subscribe entry 1 depht: channel trades has no such option; "
+        "did you mean 'depth'?",
+    ]
+
+
+def test_mistakes_of_a_table_are_told_with_the_configs(pier: Path) -> None:
+    table = pier.parent / "tables" / "pier.toml"
+    table.write_text(TABLE.replace("default = 5", "default = 6"))
+    pier.write_text(FEED + "[runtime]\nwatchdog = -1\n")
+    told = mistakes(pier, PIER=CANARY)
+    assert any(problem.startswith(f"{pier}: [runtime] watchdog: ") for problem in told)
+    assert (
+        "tables/pier.toml: [channels.trades.options.depth] default: it is none of its values; expected"
+        in "".join(told)
+    )
+
+
+def test_a_table_that_stayed_the_same_is_the_same_venue_and_a_changed_one_another(pier: Path) -> None:
+    before = read(pier, PIER=CANARY)
+    assert compare(before, read(pier, PIER=CANARY)).changes == ()
+    table = pier.parent / "tables" / "pier.toml"
+    table.write_text(TABLE.replace("wss://pier", "wss://quay"))
+    plan = compare(before, read(pier, PIER=CANARY))
+    assert [change.kind for change in plan.changes] == ["removed", "added"]
+
+
+def test_tables_that_come_along_are_known_by_name_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    known = known_venues()
+    assert {"o2", "binance", "coinbase", "kraken", "okx", "bybit"} <= set(known)
+    for name in known:
+        assert known[name].name == name
+        assert known[name] is known_venues()[name]
+    assert len(known) == len(list(known))
+    assert "nope" not in known
+    with pytest.raises(KeyError):
+        known["nope"]
+    wanted = [{"channel": "trades", "keys": ["BTCUSDT"]}]
+    source = {"feeds": {"a": {"venue": "binance", "subscribe": wanted}}}
+    assert load(source, {}).feeds["a"].kind is known["binance"]
+    with pytest.raises(ConfigError, match="did you mean 'binance'"):
+        load({"feeds": {"a": {"venue": "binnance"}}}, {})
+
+
+def test_tables_are_found_in_an_installed_package_even_a_zipped_one(tmp_path: Path) -> None:
+    package = tmp_path / "linewarden.zip"
+    with zipfile.ZipFile(package, "w") as archive:
+        for path in sorted(PACKAGE.rglob("*")):
+            if path.suffix in {".py", ".toml"}:
+                archive.write(path, path.relative_to(PACKAGE.parent))
+    code = "import actors, actors.settings as s; print(s.known_venues()['binance'].name, actors.__file__)"
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert told.split() == ["binance", str(package / "actors" / "__init__.py")]
+
+
+def test_importing_reads_no_table() -> None:
+    code = (
+        "import sys, actors, actors.venues\n"
+        "assert not [name for name in sys.modules if name.startswith('actors.venues.declared')]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

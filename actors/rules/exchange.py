@@ -23,6 +23,8 @@ from actors.secret import Secret
 
 T = TypeVar("T")
 
+ROUNDING = 1e-5  # of one: who waits as long as he was told finds floats a little short
+
 Conversation: TypeAlias = Generator[HttpRequest, HttpAnswer, T | Reason]
 
 
@@ -54,7 +56,13 @@ class Bucket:
         if budget.interval:
             self._left = min(budget.burst, self._left + max(0.0, now - self._at) / budget.interval)
             self._at = now
-            if self._left < 1.0:
+            if self._left < 1.0 - ROUNDING:
                 return (1.0 - self._left) * budget.interval
             self._left -= 1.0
         return 0.0
+
+    def leave(self, now: float, seconds: float) -> None:
+        """The venue has had enough: for so many seconds nothing is allowed, and then one, and no burst."""
+        if self._budget.interval:
+            self.take(now)
+            self._left = min(self._left, 1.0 - seconds / self._budget.interval)

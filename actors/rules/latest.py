@@ -98,6 +98,14 @@ class Prices:
         """Whether they come from where this venue's would."""
         return type(venue) is type(self.venue) and venue.settings == self.venue.settings
 
+    def symbol(self, event: Any) -> str | None:
+        """Whose price this event tells, where it has no `symbol` of its own."""
+        try:
+            price = self.venue.price(event)
+        except Exception:  # nobody can say whose it is, so nobody will miss it
+            return None
+        return None if price is None else price.symbol
+
     def shelf(self, topic: Topic, symbol: str) -> Shelf:
         """Where the events of this topic and symbol lie."""
         shelves = self._symbols.get(symbol)
@@ -141,7 +149,7 @@ class Room:
 
     def keep(self, event: Any, at: float) -> None:
         """For a topic that is of no one symbol."""
-        symbol = getattr(event, "symbol", None)
+        symbol = getattr(event, "symbol", None) or self._prices.symbol(event)
         if isinstance(symbol, str) and symbol:
             self._prices.shelf(self._topic, symbol)[type(event)].append((event, at))
 
@@ -291,10 +299,11 @@ def symbol_of(venue: Venue, key: str) -> str:
     Raises:
         LinewardenError: it is not one symbol of this venue's, or no channel of it tells prices.
     """
-    channel = next((name for name in venue.channels if name in venue.price_channels), None)
-    if channel is None:
+    channels = [each for name, each in venue.channels.items() if name in venue.price_channels]
+    if not channels:
         raise LinewardenError(f"{venue.feed}: venue {venue.name!r} has no channel that tells prices")
-    symbol = venue.topic(channel, key, {}).key
+    channel = next((each for each in channels if each.key), None)  # one without keys knows no spelling
+    symbol = venue.topic(channel.name, key, {}).key if channel else key.strip()
     if symbol in EVERY:
         raise LinewardenError(f"{venue.feed}: a price is of one symbol, not of {key!r}")
     return symbol

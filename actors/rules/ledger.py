@@ -8,7 +8,7 @@ is reported of an epoch that the ledger does not know is late and changes nothin
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -102,10 +102,10 @@ class Ledger:
         }
         return copy
 
-    def keep_only(self, epochs: dict[str, int]) -> None:
+    def keep_only(self, epochs: Mapping[str, Collection[int]]) -> None:
         """Forget the lives that have ended without the former keeper's hearing of it."""
         for line, lives in self._lives.items():
-            for epoch in [epoch for epoch in lives if epoch != epochs.get(line)]:
+            for epoch in [epoch for epoch in lives if epoch not in epochs.get(line, ())]:
                 del lives[epoch]
 
     # ── what is wanted ──
@@ -130,7 +130,7 @@ class Ledger:
 
     def refused(self, feed: str) -> tuple[Topic, ...]:
         """What waits for room on the lines of this feed, in the order of wanting."""
-        return tuple(topic for topic in self._refused if topic.feed == feed)
+        return tuple(topic for topic in self._refused.copy() if topic.feed == feed)
 
     def unwant(self, stream: int, topic: Topic) -> str | None:
         """The line it lay on, if nobody wants it any more; None: somebody does."""
@@ -146,6 +146,8 @@ class Ledger:
         if line is None:
             return None
         self._on[line].pop(topic, None)
+        if not self._on[line]:
+            del self._on[line]
         for life in self._lives.get(line, {}).values():
             life.forget(topic)
         return line
@@ -163,10 +165,10 @@ class Ledger:
     def topics(self, line: str) -> tuple[Topic, ...]:
         return tuple(self._on.get(line, ()))
 
-    def placed(self, feed: str) -> dict[str, tuple[Topic, ...]]:
-        """The lines of a feed that have topics, with these."""
+    def placed(self, feed: str) -> dict[str, dict[Topic, None]]:
+        """The lines of a feed that have topics, with these in the order of wanting; a copy."""
         return {
-            line: tuple(topics)
+            line: topics.copy()
             for line, topics in self._on.items()
             if topics and line.partition("/")[0] == feed
         }
@@ -292,7 +294,7 @@ class Ledger:
     # ── for people ──
 
     def state(self, topic: Topic) -> SubscriptionState | None:
-        """In the newest epoch of its line; `desired` where it has none; None: nobody wants it."""
+        """In the present epoch of its line; `desired` where it has none; None: nobody wants it."""
         if topic not in self._wants:
             return None
         if topic in self._refused:
@@ -300,7 +302,18 @@ class Ledger:
         lives = self._lives.get(self._lines.get(topic, ""), {})
         if not lives:
             return DESIRED
-        return lives[max(lives)].states.get(topic, DESIRED)
+        return lives[min(lives)].states.get(topic, DESIRED)  # a later one is a candidate's
+
+    def worse(self, line: str, epoch: int, present: int) -> tuple[Topic, ...]:
+        """What the venue confirmed in the present epoch, and refused in this one."""
+        life, other = self._life(line, epoch), self._life(line, present)
+        if life is None or other is None:
+            return ()
+        return tuple(
+            topic
+            for topic, state in life.states.copy().items()
+            if state.state == "rejected" and other.states.get(topic, DESIRED).state == "confirmed"
+        )
 
     def _life(self, line: str, epoch: int) -> Life | None:
         return self._lives.get(line, {}).get(epoch)

@@ -8,15 +8,19 @@ not hold back another's data.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.events import Gap, GapReason, Lifecycle, Topic
-from actors.messages import EventsReceived, LineChanged
+from actors.messages import EventsReceived, LineChanged, TopicsMissed, TopicsSettled
 from actors.rules.journal import BlindTime
 
 if TYPE_CHECKING:
     from actors.stream import Inlet, Stream
+
+
+Held = EventsReceived | TopicsSettled | TopicsMissed
 
 
 class Flow:
@@ -46,6 +50,11 @@ class LineBook:
 
     def __init__(self) -> None:
         self.flows: dict[int, Flow] = {}  # the epochs whose data is taken
+        self.candidate: int | None = None  # the one of them whose data is held until it takes over...
+        self.held: deque[Held] = deque()  # ...in its order
+        self.overlap: dict[Topic, set[Hashable]] = {}  # what the present epoch brought since then
+        self.known: dict[Topic, set[Hashable]] = {}  # what the former epoch brought, and this one may too
+        self.duplicates = 0  # such events, brought again
         self.topics: set[Topic] = set()
         self.settled: set[Topic] = set()  # answered for in the current epoch
         self.up = False
@@ -62,10 +71,39 @@ class LineBook:
         self.gaps += 1
         self.last_gap = gap
 
+    def begin(self, epoch: int, flow: Flow) -> None:
+        """A new life; lives that never upgraded tell no end."""
+        self.flows = {epoch: flow}
+        self.known = {}
+        self.drop_candidate()
+
+    def begin_candidate(self, epoch: int, flow: Flow) -> None:
+        self.drop_candidate()
+        self.flows[epoch] = flow
+        self.candidate = epoch
+
+    def drop_candidate(self) -> None:
+        """It does not take over: what it brought is nobody's."""
+        if self.candidate is not None:
+            self.flows.pop(self.candidate, None)
+        self.unrouted += sum(len(held.pairs) for held in self.held if isinstance(held, EventsReceived))
+        self.candidate = None
+        self.held, self.overlap = deque(), {}
+
+    def cut_over(self) -> None:
+        """The candidate's data is taken from now on, and no other's."""
+        if self.candidate is not None:
+            self.flows = {self.candidate: self.flows[self.candidate]}
+            self.candidate = None
+            self.known, self.overlap = self.overlap, {}
+
     def copy(self) -> LineBook:
         copy = LineBook()
         copy.__dict__.update(self.__dict__)
         copy.flows, copy.blind = self.flows.copy(), self.blind.copy()
+        copy.held = self.held.copy()
+        copy.known = {topic: keys.copy() for topic, keys in self.known.copy().items()}
+        copy.overlap = {topic: keys.copy() for topic, keys in self.overlap.copy().items()}
         copy.blind_time = self.blind_time.copy()
         copy.topics, copy.settled = self.topics.copy(), self.settled.copy()
         return copy

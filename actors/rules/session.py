@@ -41,9 +41,12 @@ NEXT = {
 
 
 class Send(Struct, frozen=True):
-    """Send one frame: text for a `str`, binary for `bytes`."""
+    """Send one frame: text for a `str`, binary for `bytes`. Its repr shows nothing: it may be a login."""
 
     payload: str | bytes
+
+    def __repr__(self) -> str:
+        return f"Send({len(self.payload)} {'characters' if isinstance(self.payload, str) else 'bytes'})"
 
 
 class Announce(Struct, frozen=True):
@@ -202,6 +205,21 @@ class Session(ABC):
     def ping(self, now: float) -> list[Effect]:
         """The venue's own heartbeat, where it has one."""
         return []
+
+    def paused(self, now: float) -> None:
+        """The socket is not read for a while: silence means nothing, and no answer can be seen."""
+        return
+
+    def resumed(self, now: float) -> None:
+        """The socket is read again."""
+        return
+
+    def inherit(self, former: Session) -> None:
+        """This life is to take over from that one, while it goes on in another thread.
+
+        Where the venue repeats events at a subscription, what the former brought may be copied here.
+        """
+        return
 
     def fetched(self, ticket: str, outcome: HttpAnswer | HttpFailed, now: float) -> list[Effect]:
         """What came of a `Fetch`. Never raises for what a venue sent."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from actors.events import Option, Topic
 from actors.messages import Endpoint
 from actors.rules.exchange import Budget, Conversation, Token
 from actors.rules.session import Session
+from actors.secret import Secret
 
 
 class Pacing(Struct, frozen=True):
@@ -138,6 +139,10 @@ class Venue(ABC):
     def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
         """Where this line connects to; `token`: what `login` gave, where the line needs one."""
 
+    def approach(self, line: str, token: Token | None) -> Conversation[Endpoint] | None:
+        """What is asked over HTTP before each connect (SignalR's negotiate); None: `endpoint` says it all."""
+        return None
+
     def needs_token(self, line: str) -> bool:
         """Whether this line shows a token at its connect. All lines of a feed share one."""
         return False
@@ -151,6 +156,14 @@ class Venue(ABC):
     def session(self, line: str) -> Session:
         """A new session for one life of this line."""
 
+    def given_token(self, text: str) -> Token:
+        """A token that somebody has, as the venue reads it: where it says so, with its end."""
+        return Token(Secret(text))
+
+    def renew(self, token: Token, now_ns: int) -> Conversation[Token] | None:
+        """How a token that is about to expire is exchanged for a new one; None: by a login."""
+        return None
+
     def first_lines(self) -> tuple[str, ...]:
         """The lines that are there from the start, wanted or not."""
         return (self.feed,)
@@ -160,13 +173,13 @@ class Venue(ABC):
         return self.feed
 
     def spread(self, topics: Iterable[Topic]) -> dict[str, list[Topic]]:
-        """The lines that there are when just these are wanted, each with its topics."""
-        placed: dict[str, list[Topic]] = {line: [] for line in self.first_lines()}
+        """The lines that there are when just these are wanted, each with its topics in their order."""
+        placed: dict[str, dict[Topic, None]] = {line: {} for line in self.first_lines()}
         for topic in topics:
             line = self.place(topic, placed)
-            if not isinstance(line, Refusal) and topic not in placed.setdefault(line, []):
-                placed[line].append(topic)
-        return placed
+            if not isinstance(line, Refusal):
+                placed.setdefault(line, {})[topic] = None
+        return {line: list(topics) for line, topics in placed.items()}
 
     def words(self, event: Any) -> str:
         """One event in a few words for people; empty: its price, book or fields speak for it."""
@@ -180,6 +193,13 @@ class Venue(ABC):
 
     def latest(self, key: str) -> Conversation[Price] | None:
         """How the newest quote and trade are asked for over HTTP; None: they cannot be."""
+        return None
+
+    def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:
+        """What tells an event from others of its topic, while two connections both bear it.
+
+        None: nothing does, so some of its events may come twice when a connection is rotated.
+        """
         return None
 
     def book_update(self, event: Any) -> BookUpdate | None:

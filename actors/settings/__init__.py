@@ -1,17 +1,15 @@
 """config/*.toml as frozen Structs; a mistake is named by file, table and key, and all at once.
 
 `tables` is what a config says, `config` reads one, table by table, `reading` key by key; `words` and
-`addresses` are how mistakes are told.
+`addresses` are how mistakes are told. `declared` reads the tables that describe venues.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.errors import ConfigError
 from actors.rules.venue import Venue
@@ -24,7 +22,11 @@ from actors.settings.tables import (
     Settings,
     WantedTopics,
 )
+from actors.settings.toml import parsed, text_of
 from actors.settings.words import expected
+
+if TYPE_CHECKING:
+    from actors.venues.declared import Declared
 
 __all__ = [
     "FeedSettings",
@@ -33,7 +35,9 @@ __all__ = [
     "ServiceSettings",
     "Settings",
     "WantedTopics",
+    "described",
     "expected",
+    "known_venues",
     "load",
 ]
 
@@ -47,7 +51,7 @@ def load(
     """The settings in a TOML file, or in a mapping of the same shape.
 
     `${NAME}` in a text takes the value of that variable in `environ`. Feeds may name any of
-    `venues`; None means those that are built in.
+    `venues`; None means those that come with the package.
 
     Raises:
         ConfigError: every mistake there is, a sentence each. None repeats a variable's value.
@@ -55,38 +59,38 @@ def load(
     if isinstance(source, Settings):
         return source
     if venues is None:
-        from actors.venues import VENUES
-
-        venues = VENUES
+        venues = known_venues()
     if isinstance(source, Mapping):
         return ConfigReader("<config>", Path(), environ, venues).settings(source)
-    path = Path(source).expanduser()
-    return ConfigReader(str(source), path.parent, environ, venues).settings(_parsed(path, str(source)))
+    path, file = Path(source).expanduser(), str(source)
+    return ConfigReader(file, path.parent, environ, venues).settings(parsed(text_of(path, file), file))
 
 
-def _parsed(path: Path, file: str) -> dict[str, Any]:
+def described(path: Path) -> type[Declared] | None:
+    """The venue that this file describes; None: it is a config, or no TOML.
+
+    Raises:
+        ConfigError: it is the table of a venue, and has mistakes.
+    """
+    file = str(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        return tomllib.loads(text)
-    except FileNotFoundError:
-        problem = f"{file}: there is no such file."
-    except OSError as error:
-        problem = f"{file}: it cannot be read ({error.strerror or error})."
-    except UnicodeDecodeError as error:
-        problem = f"{file}: it is not UTF-8 text (byte {error.start})."
-    except tomllib.TOMLDecodeError as error:
-        problem = _syntax(file, text, str(error))
-    except RecursionError:
-        problem = f"{file}: it is nested too deeply."
-    except ValueError as error:  # of a number with thousands of digits, or a path with a NUL
-        problem = f"{file}: it cannot be read ({error})."
-    raise ConfigError([problem])
+        text = text_of(path.expanduser(), file)
+        source = parsed(text, file)
+    except ConfigError:  # it is told when it is read as a config
+        return None
+    if source.keys() & {"runtime", "service", "defaults", "feeds"} or not source.keys() & {
+        "channels",
+        "events",
+    }:
+        return None
+    from actors.settings.declared import read_venue
+
+    return read_venue(text, file)
 
 
-def _syntax(file: str, text: str, error: str) -> str:
-    what, _, place = error.partition(" (at ")
-    numbers = re.findall(r"\d+", place)
-    if len(numbers) != 2:  # "at end of document"
-        lines = text.splitlines() or [""]
-        numbers = [str(len(lines)), str(len(lines[-1]) + 1)]
-    return f"{file}:{numbers[0]}:{numbers[1]}: this is not TOML: {what[:1].lower()}{what[1:]}."
+def known_venues() -> Mapping[str, type[Venue]]:
+    """The venues that a config may name: those that are built in, and those whose tables come along."""
+    from actors.settings.declared import Known
+    from actors.venues import VENUES
+
+    return Known(VENUES)

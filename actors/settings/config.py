@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,23 @@ from actors.settings.tables import (
     Settings,
     WantedTopics,
 )
+from actors.settings.toml import text_of
 from actors.settings.words import BARE, found, key_name, keys_of, nearest, suggested
 
-NOT_YET = {
-    "rotate_every": "planned rotation of a connection is not available yet; leave it out",
-}
-FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"} | set(NOT_YET)
+FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"}
 # Those that are just converted; the others are read by rules of their own.
-PLAIN_KEYS = FEED_KEYS - {"venue", "pacing", "restart", "heartbeat", "subscribe", *NOT_YET}
+PLAIN_KEYS = FEED_KEYS - {"venue", "pacing", "restart", "heartbeat", "subscribe"}
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
+
+
+class OwnKeys:
+    """All keys that some feed may have. What their venues add is looked up when a key is not known."""
+
+    def __init__(self, venues: Mapping[str, type[Venue]]) -> None:
+        self._venues = venues
+
+    def __contains__(self, key: object) -> bool:
+        return key in FEED_KEYS or any(key in keys_of(kind.Settings) for kind in self._venues.values())
 
 
 class ConfigReader(Reader):
@@ -42,10 +51,10 @@ class ConfigReader(Reader):
     def __init__(
         self, file: str, directory: Path, environ: Mapping[str, str], venues: Mapping[str, type[Venue]]
     ) -> None:
-        homes = {
+        homes: dict[str, Container[str]] = {
             "[runtime]": keys_of(RuntimeSettings),
             "[service]": keys_of(ServiceSettings),
-            "[feeds.NAME]": FEED_KEYS.union(*(keys_of(kind.Settings) for kind in venues.values())),
+            "[feeds.NAME]": OwnKeys(venues),
             "[feeds.NAME.restart] or [defaults.restart]": keys_of(RestartPolicy),
             "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatSettings),
             "an entry of subscribe": ENTRY_KEYS,
@@ -144,11 +153,40 @@ class ConfigReader(Reader):
         if name in self._venues:
             return self._venues[name]
         if name.endswith(".toml") or "/" in name:
-            text = f"venues described by a table are not available yet; expected one of: {known}"
-        else:  # as it was written: a variable's value is not shown
-            text = f"there is no venue {str(table['venue'])!r}{suggested(name, self._venues)}"
+            return self._described(where, name, str(table["venue"]))
+        if ":" in name:
+            return self._imported(where, name, str(table["venue"]))
+        # As it was written: a variable's value is not shown.
+        text = f"there is no venue {str(table['venue'])!r}{suggested(name, self._venues)}"
         self.complain(where, "venue", text)
         return None
+
+    def _imported(self, where: str, name: str, shown: str) -> type[Venue] | None:
+        """A venue of somebody's own, as `module:Class`."""
+        module, _, attribute = name.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            self.complain(where, "venue", f"{shown!r} cannot be imported ({type(error).__name__})")
+            return None
+        if not (isinstance(found, type) and issubclass(found, Venue)):
+            self.complain(where, "venue", f"{shown!r} is no subclass of actors.rules.venue.Venue")
+            return None
+        return found
+
+    def _described(self, where: str, name: str, shown: str) -> type[Venue] | None:
+        """The venue of a table's own file."""
+        from actors.settings.declared import read_venue
+
+        path = Path(self._directory, Path(name).expanduser())
+        try:
+            return read_venue(text_of(path, shown), shown)
+        except ConfigError as error:
+            if "\0" in name or not path.is_file():
+                self.complain(where, "venue", f"there is no file {shown!r} (from the config's directory)")
+            else:
+                self.problems += error.problems
+            return None
 
     def _own(self, where: str, table: Mapping[str, object], kind: type[Venue]) -> VenueSettings | None:
         """The venue's own keys of a feed's table."""
@@ -178,9 +216,6 @@ class ConfigReader(Reader):
         if compression != "none":
             early = '"deflate" is not available yet; ' if compression == "deflate" else ""
             self.complain(where, "compression", f'{early}expected "none"')
-        for key, text in NOT_YET.items():
-            if key in table:
-                self.complain(where, key, text)
 
     def _reject_strange_keys(
         self, where: str, feed: str, table: Mapping[str, object], kind: type[Venue] | None

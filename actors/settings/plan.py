@@ -10,7 +10,7 @@ from msgspec import Struct
 from actors.settings.tables import FeedSettings, Settings, WantedTopics
 
 # What can be changed under a live connection; anything else is of the connection itself.
-SOFT = ("subscribe", "restart", "heartbeat", "pacing", "ack_timeout", "block_limit")
+SOFT = ("subscribe", "restart", "heartbeat", "pacing", "ack_timeout", "block_limit", "rotate_every")
 
 Kind = Literal["added", "removed", "reconnected", "adjusted", "next start"]
 
@@ -62,7 +62,8 @@ def _feeds(old: Settings, new: Settings) -> Iterator[Change]:
 
 def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[Change]:
     keys = [key for key in old.__struct_fields__ if getattr(old, key) != getattr(new, key)]
-    hard = [("url" if key == "own" else key) for key in keys if key not in SOFT]
+    hard = [key for key in keys if key not in SOFT and key != "own"]
+    hard += [key for key in new.own.__struct_fields__ if getattr(old.own, key) != getattr(new.own, key)]
     soft = [key for key in keys if key in SOFT and key != "subscribe"]
     if hard:
         text = f"feed {name} is connected anew, for {_listed(hard)} changed"

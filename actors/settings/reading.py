@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
@@ -30,7 +30,7 @@ class RefusedError(Exception):
 class Reader:
     """Reads tables, and goes on after a mistake to find the next."""
 
-    def __init__(self, file: str, environ: Mapping[str, str], homes: Mapping[str, set[str]]) -> None:
+    def __init__(self, file: str, environ: Mapping[str, str], homes: Mapping[str, Container[str]]) -> None:
         self.file = file
         self.problems: list[str] = []
         self.warnings: list[str] = []

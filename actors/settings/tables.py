@@ -79,6 +79,7 @@ class FeedSettings(Table, frozen=True, kw_only=True):
     compression: str = "none"
     ack_timeout: Seconds = 10.0
     block_limit: Interval = 5.0
+    rotate_every: Interval = 0.0  # seconds after which a connection is replaced, make before break; 0: never
     send_buffer: Bytes = 1_048_576
     max_message: Bytes = 16 * 1_048_576
     pacing: Pacing | None = None  # None: as the venue wants it

@@ -29,6 +29,8 @@ def expected(kind: Any) -> str:
     """What a value of this type is, in words for people."""
     origin, arguments = get_origin(kind), get_args(kind)
     words = WORDS.get(kind) or str(getattr(kind, "__name__", kind))
+    if isinstance(said := getattr(kind, "expected", None), str):  # a type that says it itself
+        return said
     if origin is Annotated:
         described = [meta.description for meta in arguments[1:] if isinstance(meta, Meta)]
         words = next(filter(None, described), "") or expected(arguments[0])

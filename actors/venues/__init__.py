@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from actors.imports import Imported
 from actors.rules.venue import Venue
-from actors.venues.alpaca import Alpaca
-from actors.venues.o2 import O2
-from actors.venues.projectx import ProjectX
-from actors.venues.tplus import Tplus
 
-VENUES: Mapping[str, type[Venue]] = {"alpaca": Alpaca, "o2": O2, "projectx": ProjectX, "tplus": Tplus}
+VENUES: Mapping[str, type[Venue]] = Imported(
+    {
+        "alpaca": "actors.venues.alpaca:Alpaca",
+        "o2": "actors.venues.o2:O2",
+        "projectx": "actors.venues.projectx:ProjectX",
+        "tplus": "actors.venues.tplus:Tplus",
+    }
+)

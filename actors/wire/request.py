@@ -44,6 +44,7 @@ class Request(Struct, frozen=True):
     resource: str  # path and query
     headers: Headers
     subprotocols: tuple[str, ...]
+    passing: tuple[int, ...]
 
     def __repr__(self) -> str:
         return f"Request({self.target})"
@@ -101,6 +102,7 @@ def parse_url(endpoint: Endpoint, schemes: Mapping[str, int]) -> Request:
         resource=resource_of(url),
         headers=others if "authorization" in named else (*others, *login(url)),
         subprotocols=endpoint.subprotocols,
+        passing=endpoint.passing,
     )
 
 

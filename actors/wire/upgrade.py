@@ -78,7 +78,7 @@ class UpgradeTalk(Talk):
         answer = parse_answer(peer, self.hear_head())
         if answer.status != 101:
             quoted = quotable(self._hear_body(answer), answer, self._request)
-            raise ConnectFailed(judge_status(peer, answer, quoted))
+            raise ConnectFailed(judge_status(peer, answer, quoted, self._request.passing))
         if flaw := beyond_offer(answer, self._request):
             raise ConnectFailed(Fatal(f"{peer} {flaw}", "offer", "Check url and the venue's documentation."))
         return judged_head(answer)
@@ -144,8 +144,8 @@ def judged_head(answer: Answer) -> bytes:
 # ── a refusal ───────────────────────────────────────────────────────────────────────────────────
 
 
-def judge_status(peer: str, answer: Answer, quoted: str) -> Reason:
-    """What a status other than 101 means for the next attempt."""
+def judge_status(peer: str, answer: Answer, quoted: str, passing: tuple[int, ...] = ()) -> Reason:
+    """What a status other than 101 means for the next attempt; `passing`: the endpoint's own."""
     status, code = answer.status, f"http_{answer.status}"
     in_words = http.client.responses.get(status, "")  # HTTP's own, not the server's
     text = f"{peer} answered {f'{status} {in_words}'.strip()}{quoted}"
@@ -155,7 +155,7 @@ def judge_status(peer: str, answer: Answer, quoted: str) -> Reason:
     if 300 <= status < 400:
         elsewhere = f"{text} and points to {location(answer)}"
         return Fatal(elsewhere, code, "If you trust that address, put it into url.")
-    if 400 <= status < 500 and status not in PASSING:
+    if 400 <= status < 500 and status not in (*PASSING, *passing):
         return Fatal(text, code, ADVICE.get(status, "Check url and the venue's documentation."))
     return Retryable(text, code)
 

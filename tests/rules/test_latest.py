@@ -228,6 +228,22 @@ def test_the_symbol_is_the_topics_or_where_it_has_none_the_events(desk: Desk) ->
     assert len(desk.newest.feeds["b"]) == 3
 
 
+def test_an_event_without_a_symbol_of_its_own_is_whose_the_venue_says() -> None:
+    class Asset(Struct, frozen=True):
+        asset_id: str
+        price: float | None
+
+    class Exchange(Board):
+        def price(self, event: Any) -> Price | None:
+            assert event.price is not None
+            return Price(event.asset_id, last=event.price)
+
+    desk = Desk(Exchange("b", VenueSettings()))
+    desk.hear(topic("trades", ""), Asset("A", 5.0))
+    desk.hear(topic("trades", ""), Asset("A", None))  # it cannot be read, and harms nobody
+    assert desk.weigh()["last"] == 5.0
+
+
 def test_other_channels_and_feeds_tell_no_prices(desk: Desk) -> None:
     desk.hear(topic("news"), Quote("A", bid=1.0))
     desk.hear(Topic("other", "quotes", "A"), Quote("A", bid=1.0))
@@ -280,6 +296,20 @@ def test_one_thread_writes_while_others_read(desk: Desk) -> None:
 
 def test_a_key_is_brought_into_the_venues_form() -> None:
     assert symbol_of(BOARD, " a ") == "A"
+
+
+def test_a_channel_without_keys_is_not_asked_how_a_key_is_spelled() -> None:
+    class Tape(Board):
+        channels: ClassVar[Mapping[str, Channel]] = {
+            "trades": Channel("trades", Any, "all of them"),
+            "quotes": Channel("quotes", Any, "one by one", key="symbol"),
+        }
+
+        def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
+            assert channel == "quotes"
+            return super().topic(channel, key, options)
+
+    assert symbol_of(Tape("b", VenueSettings()), "a") == "A"
 
 
 def test_a_price_is_of_one_symbol() -> None:

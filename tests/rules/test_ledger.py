@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Literal
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -275,11 +275,11 @@ class AnyOrder(RuleBasedStateMachine):
                 assert ledger.settled(line, epoch) == (not life.in_state(DESIRED, SENT))
 
     @invariant()
-    def people_see_the_newest_epoch(self) -> None:
+    def people_see_the_present_epoch_and_no_candidates(self) -> None:
         for topic in TOPICS:
             lives = self.on(line_of(topic))
-            newest = lives[-1][1].states.get(topic) if lives else DESIRED
-            assert self.ledger.state(topic) == (newest if topic in self.wants else None)
+            present = lives[0][1].states.get(topic) if lives else DESIRED
+            assert self.ledger.state(topic) == (present if topic in self.wants else None)
 
     def teardown(self) -> None:
         """Let everything be sent, heard and answered: venue and book agree on what is wanted."""
@@ -380,5 +380,82 @@ def test_a_line_without_topics_is_settled_at_once() -> None:
 def test_lives_that_ended_unheard_are_forgotten() -> None:
     ledger = open_ledger(A)
     ledger.open(LINE, 2)
-    ledger.keep_only({LINE: 2})
+    ledger.keep_only({LINE: (2,)})
     assert ledger.open_epochs(LINE) == (2,)
+
+
+# ── what no line can take ──
+
+
+def test_a_refused_topic_is_rejected_with_its_reason_until_it_is_placed() -> None:
+    ledger = open_ledger()
+    assert ledger.want(1, A)
+    ledger.refuse(A, "no room")
+    assert ledger.state(A) == SubscriptionState("rejected", reason="no room")
+    assert (ledger.refused("o2"), ledger.line(A), ledger.topics(LINE)) == ((A,), None, ())
+    assert ledger.settled(LINE, 1)  # it is nothing to wait for
+    ledger.place(A, LINE)
+    assert ledger.refused("o2") == ()
+    assert ledger.state(A) == DESIRED
+    assert ledger.next_batch(LINE, 1, 10) == (A,)
+
+
+def test_who_else_wants_a_refused_topic_has_it_placed_or_refused_again() -> None:
+    ledger = open_ledger()
+    ledger.want(1, A)
+    ledger.refuse(A, "no room")
+    assert ledger.want(2, A)
+    ledger.refuse(A, "still no room")
+    assert ledger.unwant(1, A) is None
+    assert ledger.refused("o2") == (A,)  # the other wants it
+    assert ledger.unwant(2, A) is None
+    assert (ledger.refused("o2"), ledger.state(A), ledger.wanted()) == ((), None, ())
+
+
+def test_the_refused_wait_in_the_order_of_wanting_each_feed_by_itself() -> None:
+    ledger, other = open_ledger(), Topic("elsewhere", "depth", "0")
+    for topic in (B, other, A):
+        ledger.want(1, topic)
+        ledger.refuse(topic, "no room")
+    ledger.refuse(B, "still no room")  # tried again in vain: it keeps its place
+    assert ledger.refused("o2") == (B, A)
+    assert ledger.refused("elsewhere") == (other,)
+
+
+def test_a_new_keeper_knows_who_was_refused_and_a_former_one_changes_nothing() -> None:
+    former = open_ledger()
+    former.want(1, A)
+    former.refuse(A, "no room")
+    ledger = former.copy()
+    former.place(A, LINE)
+    assert ledger.refused("o2") == (A,)
+    assert ledger.placed("o2") == {}
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(("want", "unwant")), topics, st.integers(1, 2)), max_size=40))
+def test_whatever_is_wanted_lies_on_a_line_or_was_refused_and_nothing_else(
+    wishes: list[tuple[str, Topic, int]],
+) -> None:
+    """With room for two lines of one topic each; who was refused first is placed first."""
+    ledger = Ledger()
+
+    def place(topic: Topic) -> None:
+        placed = ledger.placed("o2")
+        if len(placed) < 2:
+            ledger.place(topic, f"o2/{topic.channel}-{topic.key}")
+        else:
+            ledger.refuse(topic, "no room")
+
+    for verb, topic, stream in wishes:
+        if verb == "want" and ledger.want(stream, topic):
+            place(topic)
+        elif verb == "unwant":
+            ledger.unwant(stream, topic)
+            for each in ledger.refused("o2"):
+                place(each)
+        refused = list(ledger.refused("o2"))
+        lying = [each for each in ledger.wanted() if ledger.line(each) is not None]
+        assert sorted(lying + refused) == sorted(ledger.wanted())
+        assert len(lying) == min(2, len(ledger.wanted()))
+        assert all(ledger.count(each) for each in ledger.wanted())

@@ -64,7 +64,7 @@ def test_a_delay_is_between_half_of_the_step_and_all_of_it(
     policy: RestartPolicy, chance: random.Random, tries: int
 ) -> None:
     for number, delay in enumerate(die_in_vain(Restarts(policy, chance), tries)):
-        step = min(policy.initial * policy.multiplier ** min(number, 60), policy.maximum)
+        step = min(policy.initial * policy.multiplier ** min(number, 64), policy.maximum)
         assert step * 0.5 <= delay <= step
 
 

@@ -13,12 +13,13 @@ import pytest
 import actors
 from actors import Runtime
 from actors.dispatcher import Dispatcher
+from actors.events import Topic
 from actors.heartbeat import Heartbeat
 from actors.registry import Registry
 from actors.rules.ledger import Ledger
 from actors.simulators import SimulatedO2
 from actors.status import ActorStatus, Status
-from actors.venues.o2 import O2Session
+from actors.venues.o2 import O2, O2Session
 from tests.desk import config, line_of, until
 from tests.stories.books import settle
 from tests.stories.test_killed_actors import after, kill
@@ -234,3 +235,29 @@ def test_a_heartbeat_that_is_replaced_beats_no_faster(
         o2.forget_heard()
         until(desk, lambda status: (status.lines()["o2"].live_for_s or 0.0) > begun + 2.0)
         assert o2.heard.count("PING") <= 11  # every 0.2 s
+
+
+def test_what_a_registry_had_placed_when_it_hung_is_told_by_the_next(
+    watched: Runtime, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = o2.markets[:2]
+    place, hung, released = O2.place, threading.Event(), threading.Event()
+
+    def hang(self: O2, topic: Topic, placed: Any) -> Any:
+        if topic.key == two and not hung.is_set():
+            hung.set()
+            released.wait(30.0)
+        return place(self, topic, placed)
+
+    monkeypatch.setattr(O2, "place", hang)
+    trades = watched.subscribe("o2", "trades", one, two)
+    assert hung.is_set()
+    watched.wait_live(timeout=20.0)
+    o2.drop()
+    o2.wait_heard("subscribe_trades", 4)
+    watched.wait_live(timeout=20.0)
+    o2.trade(one)
+    o2.trade(two)
+    assert {trades.get(timeout=10.0).market for _ in range(2)} == {one, two}
+    assert {gap.topic.key for gap in trades.gaps} == {one, two}
+    released.set()

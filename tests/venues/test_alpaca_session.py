@@ -370,6 +370,86 @@ def test_one_change_is_in_flight_and_in_the_end_both_sides_agree(
     assert all({(channel, key), (channel, "*")} & server.symbols for channel, key in needed)
 
 
+BOOKS = st.lists(st.sampled_from(["A/B", "C/D"]), min_size=1, max_size=2, unique=True)
+BOOK_STEPS = st.lists(
+    st.tuples(st.sampled_from(["subscribe", "unsubscribe", "resync", "spoil"]), BOOKS)
+    | st.just(("answer", [])),
+    max_size=25,
+)
+
+
+def book(symbol: str, **more: object) -> dict[str, object]:
+    return {"T": "o", "S": symbol, "t": T, "b": [], "a": [], **more}
+
+
+@given(BOOK_STEPS, st.booleans())
+def test_a_book_that_is_confirmed_has_had_its_reset_since_it_was_last_broken(
+    steps: list[tuple[str, list[str]]], early: bool
+) -> None:
+    session = CRYPTO.session("alpaca")
+    there: set[str] = set()
+    flying: list[str | bytes] = []
+    wanted: dict[Topic, str] = {}
+    now = 0.0
+
+    def carry_out(effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(payload=payload):
+                    assert not flying, "a second change in flight"
+                    flying.append(payload)
+                case Confirm(topics=several):
+                    wanted.update(dict.fromkeys(several, "confirmed"))
+                case Resent(topics=several):
+                    wanted.update(dict.fromkeys(several, "sent"))
+
+    def answer() -> list[object]:
+        request = msgspec.json.decode(flying.pop())
+        symbols = set(request["orderbooks"])
+        resets: list[object] = []
+        if request["action"] == "subscribe":
+            resets = [book(symbol, r=True) for symbol in sorted(symbols - there)]
+            there.update(symbols)
+        else:
+            there.difference_update(symbols)
+        listed = {"T": "subscription", "orderbooks": sorted(there)}
+        return [*resets, listed] if early else [listed, *resets]
+
+    def all_answered() -> None:
+        while flying:
+            carry_out(heard(session, answer()))
+
+    for verb, symbols in steps:
+        several = topics(*(f"orderbooks/{symbol}" for symbol in symbols), venue=CRYPTO)
+        now += 0.15
+        if verb == "answer":
+            if flying:
+                carry_out(heard(session, answer()))
+        elif verb == "spoil":
+            spoilt = msgspec.json.encode([book(symbol, b=[{}]) for symbol in symbols])
+            carry_out(session.received([(TEXT, spoilt)], now))
+        elif verb == "subscribe":
+            several = [topic for topic in several if wanted.get(topic) != "confirmed"]
+            wanted.update(dict.fromkeys(several, "sent"))
+            carry_out(session.subscribe(several, now))
+        elif verb == "unsubscribe":
+            for topic in several:
+                wanted.pop(topic, None)
+            carry_out(session.unsubscribe(several, now))
+        else:
+            carry_out(session.resync(several, now))
+    all_answered()
+    now += 60.0  # whoever waits for an answer asks again
+    carry_out(session.subscribe([topic for topic, state in wanted.items() if state == "sent"], now))
+    all_answered()
+    assert set(wanted.values()) <= {"confirmed"}
+    changes = [book(topic.key, b=[{"p": 1, "s": 1}]) for topic in wanted]
+    effects = heard(session, changes)
+    assert [topic for effect in effects if isinstance(effect, Deliver) for topic, _ in effect.pairs] == list(
+        wanted
+    )
+
+
 # ── the account ─────────────────────────────────────────────────────────────────────────────────
 
 AUTHORIZED = b'{"stream":"authorization","data":{"status":"authorized","action":"authenticate"}}'

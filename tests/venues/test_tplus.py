@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from actors.messages import HttpAnswer, HttpFailed
-from actors.rules.session import Effect, Fetch, Missed, Session, TokenRefused
+from actors.messages import HttpAnswer, HttpFailed, Retryable
+from actors.rules.session import (
+    BINARY,
+    TEXT,
+    Confirm,
+    Deliver,
+    Effect,
+    End,
+    Fetch,
+    Missed,
+    Quarantine,
+    Resent,
+    Session,
+    State,
+    TokenRefused,
+    Unrouted,
+)
 from actors.rules.venue import Venue
 from actors.secret import Secret
-from actors.venues.tplus import Tplus, TplusSettings
-from actors.venues.tplus.streams import topic_of
+from actors.venues.tplus import Tplus, TplusSettings, Trade
+from actors.venues.tplus.decoding import documents
+from actors.venues.tplus.session import EARLY
+from actors.venues.tplus.streams import STREAMS, line_of, topic_of
 from tests.venues.transcript import Player, Transcript, transcripts
 
 SEED = Secret("07" * 32)
@@ -89,3 +110,159 @@ class SocketPlayer(Player):
 )
 def test_tplus(transcript: Transcript) -> None:
     SocketPlayer().play(transcript)
+
+
+TRADES = VENUE.topic("trades", "", {})
+LINES = [line_of(VENUE.topic(name, "200" if STREAMS[name].keyed else "", {})) for name in STREAMS]
+
+
+def opened(line: str = "tplus/trades", *, wanted: bool = True) -> Session:
+    session = VENUE.session(line)
+    session.opened(0.0)
+    if wanted:
+        session.subscribe([topic_of(line)], 0.0)
+    return session
+
+
+def heard(session: Session, *payloads: bytes) -> list[Effect]:
+    return session.received([(TEXT, payload) for payload in payloads], 0.0)
+
+
+def trade(number: int) -> bytes:
+    return msgspec.json.encode(
+        {"asset_id": "200", "trade_id": number, "price": "1", "quantity": "1", "timestamp_ns": 1}
+    )
+
+
+def test_events_of_one_read_go_in_one_piece_and_a_burst_loses_nothing() -> None:
+    confirmed, burst = heard(opened(), *map(trade, range(5000)))
+    assert confirmed == Confirm((TRADES,))
+    assert isinstance(burst, Deliver)
+    assert [event.trade_id for _, event in burst.pairs] == list(range(5000))
+
+
+def test_what_nobody_asks_for_is_not_kept_for_ever() -> None:
+    session = opened(wanted=False)
+    [end] = heard(session, *map(trade, range(EARLY + 5)))
+    assert isinstance(end, End)
+    assert isinstance(end.reason, Retryable)
+    assert session.state is State.ENDED
+
+
+def test_a_binary_frame_is_put_aside_and_may_have_been_data() -> None:
+    session = opened()
+    quarantined, missed = session.received([(BINARY, trade(1))], 0.0)
+    assert quarantined == Quarantine(trade(1), "a binary frame; tplus sends text")
+    assert missed == Missed((TRADES,), "quarantine")
+
+
+def test_a_resync_marks_the_seam_and_confirms_again() -> None:
+    session = opened()
+    heard(session, b'{"type":"subscriptions","channels":[],"errors":null}')
+    assert session.resync([TRADES], 0.0) == [
+        Missed((TRADES,), "unknown"),
+        Resent((TRADES,)),
+        Confirm((TRADES,)),
+    ]
+
+
+def test_topics_of_other_lines_are_none_of_its_business() -> None:
+    session = opened(wanted=False)
+    other = VENUE.topic("depth", "200", {})
+    heard(session, b'{"type":"subscriptions","channels":[],"errors":null}')
+    assert session.subscribe([other], 0.0) == session.resync([other], 0.0) == []
+    assert session.subscribe([TRADES, other], 0.0) == [Confirm((TRADES,))]
+    assert session.unsubscribe([other], 0.0) == []
+    [delivered] = heard(session, trade(1))
+    assert isinstance(delivered, Deliver)
+
+
+def test_an_end_is_the_last_word() -> None:
+    session = opened("tplus/orders")
+    unauthorized = b'{"type":"subscriptions","channels":[],"errors":"unauthorized"}'
+    assert [type(effect) for effect in heard(session, unauthorized + unauthorized, unauthorized)] == [
+        TokenRefused
+    ]
+    assert heard(session, unauthorized) == []
+
+
+@given(st.lists(st.integers(0, 9), max_size=6), st.sampled_from(["", " ", "\n", "\r\n", "\x1e"]))
+def test_documents_in_one_frame_are_all_found(numbers: list[int], between: str) -> None:
+    frame = between.encode().join(map(trade, numbers))
+    assert list(documents(frame)) == [trade(number) for number in numbers]
+    assert list(documents(b"[" + b",".join(map(trade, numbers)) + b"]")) == [
+        trade(number) for number in numbers
+    ]
+
+
+@given(st.integers(0, 10**30), st.integers(0, 30), st.booleans())
+def test_amounts_are_exact(digits: int, places: int, as_text: bool) -> None:
+    amount = f"{digits}e-{places}"
+    text = f'"{amount}"' if as_text else amount
+    frame = trade(1).replace(b'"price":"1"', b'"price":' + text.encode())
+    _, delivered = heard(opened(), frame)
+    assert isinstance(delivered, Deliver)
+    [(_, event)] = delivered.pairs
+    assert isinstance(event, Trade)
+    assert Fraction(event.price) == Fraction(digits, 10**places)
+
+
+BOMBS = {
+    "nesting": b'{"a":' + b"[" * 100_000,
+    "nesting that closes": b"[" * 50_000 + b"]" * 50_000,
+    "bytes that are no text": b'{"asset_id":"\xff"}',
+    "a huge integer": b'{"trade_id":' + b"9" * 10_000 + b"}",
+    "a welcome of nesting": b'{"type":"subscriptions","errors":' + b"[" * 900 + b"]" * 900 + b"}",
+    "a huge error": b'{"type":"error","error":' + b"9" * 10_000 + b"}",
+    "null bytes": b"\x00" * 100,
+    "nothing": b"",
+    "space": b"   ",
+    "a text": b'"trades"',
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+def test_nothing_that_is_sent_raises_or_passes_unseen(line: str, bomb: bytes) -> None:
+    session = opened(line)
+    assert heard(session, bomb)
+    assert session.state is State.OPEN
+
+
+NAMES = (
+    "type",
+    "errors",
+    "error",
+    "asset_id",
+    "order_id",
+    "price",
+    "Created",
+    "Removed",
+    "Pending",
+    "details",
+)
+names = st.sampled_from(NAMES)
+values = (
+    st.none() | st.integers() | st.floats() | st.sampled_from(["1", "NaN", "200", "ping", "error", "Removed"])
+)
+likely = st.recursive(
+    values,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@given(
+    st.sampled_from(LINES),
+    st.lists(likely.map(msgspec.json.encode) | st.binary(max_size=50), max_size=5),
+    st.booleans(),
+)
+def test_no_frame_raises(line: str, payloads: list[bytes], wanted: bool) -> None:
+    session = opened(line, wanted=wanted)
+    effects = heard(session, *payloads)
+    if not wanted:  # nothing of the topic goes out before it is asked for
+        assert not any(isinstance(effect, Deliver | Confirm | Missed) for effect in effects)
+        effects += session.subscribe([topic_of(line)], 0.0)
+    confirmed = any(isinstance(effect, Confirm) for effect in effects) or not wanted
+    assert confirmed or not any(isinstance(effect, Deliver) for effect in effects)
+    assert all(effect.count > 0 for effect in effects if isinstance(effect, Unrouted))

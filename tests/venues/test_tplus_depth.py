@@ -101,12 +101,13 @@ class World:
         self.market = Market(sequence)
         self.now = 0.0
         self.wire: list[bytes] = []
-        self.garbled = False
         self.connect()
 
     def connect(self) -> None:
         self.session = opened(self.how)
         self.wire.clear()
+        self.since = (self.market.era, self.market.sequence)
+        self.knows_numbers = False
         self.ticket = ""  # of the newest question, until it is answered
         self.taken: tuple[int, bytes] | None = None  # a snapshot on its way, and its era
         self.book: Book | None = None  # as the reader has it; None: he was told that it is not the venue's
@@ -131,21 +132,25 @@ class World:
 
     def arrives_one(self, number: int) -> None:
         if self.wire:
+            self.knows_numbers = True
             self.arrives(self.wire.pop(0))
 
     def arrives_all(self, number: int) -> None:
         while self.wire:
-            self.arrives(self.wire.pop(0))
+            self.arrives_one(0)
 
     def comes_twice(self, number: int) -> None:
         if self.wire:
-            self.arrives(self.wire[0])
+            twice = self.wire[0]
             self.arrives_one(0)
+            self.arrives(twice)
 
     def is_garbled(self, number: int) -> None:
         if self.wire:
-            self.garbled = True
-            self.arrives(self.wire.pop(0)[: -1 - number % 20])
+            whole = self.wire.pop(0)
+            if not self.knows_numbers:  # nobody can say which it was
+                self.since = (self.market.era, msgspec.json.decode(whole)["sequence_number"])
+            self.arrives(whole[: -1 - number % 20])
 
     def is_lost(self, number: int) -> None:
         if self.wire and self.how == "strict":  # where numbers leave some out, nobody can see it
@@ -159,11 +164,15 @@ class World:
     # ── what happens over HTTP ──
 
     def takes_a_snapshot(self, number: int) -> None:
-        """From a cache, some changes old. Without strict numbers only what was heard shows that."""
+        """From a cache, some changes old. Without strict numbers only what was heard shows that.
+
+        So there it may not be older than the socket, or than what could not be read before any number.
+        """
         if self.ticket and self.taken is None:
             numbers = sorted(number for era, number in self.market.books if era == self.market.era)
-            back = 0 if self.how == "monotonic" and self.garbled else max(0, number % 6 - 2)
-            chosen = numbers[max(0, len(numbers) - 1 - back)]
+            if self.how == "monotonic" and self.since[0] == self.market.era:
+                numbers = [number for number in numbers if number >= self.since[1]]
+            chosen = numbers[max(0, len(numbers) - 1 - max(0, number % 6 - 2))]
             self.taken = (self.market.era, self.market.snapshot(chosen))
 
     def hands_it_over(self, number: int) -> None:
@@ -174,7 +183,7 @@ class World:
     def fails(self, number: int) -> None:
         if self.ticket:
             self.taken = None
-            self.answer([HttpFailed("late", "timeout"), HttpAnswer(503), HttpAnswer(200, b"[7]")][number % 3])
+            self.answer(FAILURES[number % 3])
 
     def answer(self, outcome: HttpAnswer | HttpFailed) -> None:
         ticket, self.ticket = self.ticket, ""
@@ -225,7 +234,7 @@ class World:
 
     def read(self, event: DepthSnapshot | DepthChange) -> None:
         if isinstance(event, DepthSnapshot):
-            self.book, self.era = {}, self.snapshot_era
+            self.book, self.era, self.knows_numbers = {}, self.snapshot_era, True
         assert self.book is not None, "a change that follows on nothing"
         for side, levels in (("asks", event.asks), ("bids", event.bids)):
             for level in levels:
@@ -245,6 +254,11 @@ class World:
 
 
 SIDES = ("asks", "bids")
+FAILURES: list[HttpAnswer | HttpFailed] = [
+    HttpFailed("late", "timeout"),
+    HttpAnswer(503),
+    HttpAnswer(200, b"[7]"),
+]
 WEIGHTS = {
     World.changes: 8,
     World.arrives_one: 6,
@@ -266,7 +280,7 @@ HAPPENINGS = [happening for happening, weight in WEIGHTS.items() for _ in range(
 
 
 @pytest.mark.parametrize("how", VENUES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(story=st.integers(20, 150).flatmap(lambda size: st.binary(min_size=2 * size, max_size=2 * size)))
 def test_a_book_is_the_venues_or_says_that_it_is_not(how: str, story: bytes) -> None:
     world = World(how, sequence=story[0] % 4)
@@ -283,9 +297,9 @@ def test_what_is_kept_is_bounded_and_what_is_dropped_must_be_in_the_snapshot() -
     session.subscribe([TOPIC], 0.0)
     hear(session, *(frame(number) for number in range(1, BUFFER + 11)))
     assert len(session._buffer) == 10
-    [again] = session.fetched("snapshot/2", HttpAnswer(200, frame(5)), 0.0)
+    [again] = session.fetched("snapshot/1", HttpAnswer(200, frame(5)), 0.0)
     assert isinstance(again, Fetch)
-    confirmed, *_ = session.fetched("snapshot/3", HttpAnswer(200, frame(BUFFER)), 0.0)
+    confirmed, *_ = session.fetched("snapshot/2", HttpAnswer(200, frame(BUFFER)), 0.0)
     assert confirmed == Confirm((TOPIC,))
 
 
@@ -326,6 +340,38 @@ def test_a_change_that_cannot_be_read_never_goes_unnoticed(payload: bytes) -> No
     assert hear(session, frame(7)) == []  # kept
     told = session.fetched("snapshot/2", HttpAnswer(200, frame(6)), 0.0)
     assert [type(effect) for effect in told] == [Confirm, Deliver]
+
+
+GARBLED = frame(6)[:-1]
+
+
+@pytest.mark.parametrize(("how", "garbled"), [("strict", 1), ("strict", 3), ("monotonic", 1)])
+@pytest.mark.parametrize("heard", [True, False], ids=["after a change", "after the snapshot alone"])
+def test_a_snapshot_without_the_change_that_could_not_be_read_is_too_old(
+    how: str, garbled: int, heard: bool
+) -> None:
+    session = opened(how)
+    session.subscribe([TOPIC], 0.0)
+    hear(session, frame(5) if heard else b'{"type":"subscriptions","channels":[]}')
+    session.fetched("snapshot/1", HttpAnswer(200, frame(5)), 0.0)
+    hear(session, *[GARBLED] * garbled)
+    for old in range(5, 5 + garbled):
+        [again] = session.fetched(f"snapshot/{old - 3}", HttpAnswer(200, frame(old)), 0.0)
+        assert isinstance(again, Fetch)
+    confirmed, *_ = session.fetched(again.ticket, HttpAnswer(200, frame(5 + garbled)), 0.0)
+    assert confirmed == Confirm((TOPIC,))
+
+
+def test_several_changes_of_unknown_numbers_are_in_no_snapshot_before_the_next_change() -> None:
+    session = live("monotonic")
+    hear(session, GARBLED, GARBLED)
+    [again] = session.fetched("snapshot/2", HttpAnswer(200, frame(6)), 0.0)
+    assert isinstance(again, Fetch)
+    assert hear(session, frame(9)) == []
+    [older] = session.fetched("snapshot/3", HttpAnswer(200, frame(7)), 0.0)
+    assert isinstance(older, Fetch)
+    effects = session.fetched("snapshot/4", HttpAnswer(200, frame(8)), 0.0)
+    assert [type(effect) for effect in effects] == [Confirm, Deliver]
 
 
 FIELDS = ("asks", "bids", "sequence_number", "type", "errors", "error", "channels", "asset_id", "side")

@@ -867,7 +867,7 @@ class SimulatedTplus(Simulator):
     ) -> Reply:
         if self._flat_errors:
             return Reply(status, _encode({"error": text}), headers)
-        again = status in (429, 503) if retryable is None else retryable
+        again = status == 429 or status >= 500 if retryable is None else retryable
         error = {"code": code, "message": text, "details": None, "retryable": again}
         return Reply(status, _encode({"error": error}), headers)
 

@@ -34,8 +34,8 @@ TRADE_UPDATES = "trade_updates"
 FILLS = frozenset({"fill", "partial_fill"})
 REMEMBERED = 10_000  # at least; ids of executions
 ADVICE = (
-    "Check key, secret and paper in this feed's table: a key of a paper account starts with PK and "
-    "needs paper = true, one of a live account paper = false."
+    "Check key, secret and paper in this feed's table: paper = true wants keys of the paper account, "
+    "paper = false those of the live one."
 )
 _WORDS = 500  # characters of an error that are told
 
@@ -63,7 +63,7 @@ class AccountSession(Session):
         self._key, self._secret, self._encoding = key, secret, encoding
         self._topic: Topic | None = None  # wanted
         self._confirmed = False
-        self._unanswered = 0  # listens that were sent
+        self._listens: list[bool] = []  # unanswered ones, oldest first: whether they ask for the stream
         self._seen = Executions()
 
     def opened(self, now: float) -> list[Effect]:
@@ -74,7 +74,7 @@ class AccountSession(Session):
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         for topic in topics:  # there is one channel, without keys
             if topic == self._topic and not self._confirmed:
-                self._unanswered = 0  # asked once more: no answer came
+                self._listens.clear()  # asked once more: no answer came
             self._topic, self._confirmed = topic, False
         return self._listen() if topics else []
 
@@ -132,18 +132,23 @@ class AccountSession(Session):
             self._end(Fatal(f"alpaca refuses the login: {words}", "alpaca_unauthorized", ADVICE), out)
 
     def _hear_listening(self, said: Answer, out: Outcome) -> None:
-        self._unanswered = max(0, self._unanswered - 1)
+        listed = isinstance(said.streams, list) and TRADE_UPDATES in said.streams
+        self._strike_off(listed)
         topic = self._topic
-        if topic is None:
+        if topic is None or self._listens:  # it answers an earlier list
             return
-        if isinstance(said.streams, list) and TRADE_UPDATES in said.streams:
-            if not self._unanswered:
-                self._confirm(topic, out)
-        elif not self._unanswered:  # else it answers an earlier list
-            if self._confirmed:
-                out.add(Missed((topic,), "unknown"))
-            self._topic, self._confirmed = None, False
-            out.add(Reject((topic,), "the venue's acknowledgement does not list it"))
+        if listed:
+            self._confirm(topic, out)
+            return
+        if self._confirmed:
+            out.add(Missed((topic,), "unknown"))
+        self._topic, self._confirmed = None, False
+        out.add(Reject((topic,), "the venue's acknowledgement does not list it"))
+
+    def _strike_off(self, listed: bool) -> None:
+        """An answer is that of the oldest listen that asked for just this; those before it were lost."""
+        oldest = self._listens.index(listed) if listed in self._listens else 0
+        del self._listens[: oldest + 1]
 
     def _confirm(self, topic: Topic, out: Outcome) -> None:
         if not self._confirmed:
@@ -157,7 +162,7 @@ class AccountSession(Session):
             out.add(Missed((self._topic,), "quarantine"))
 
     def _listen(self) -> list[Effect]:
-        self._unanswered += 1
+        self._listens.append(self._topic is not None)
         streams = [TRADE_UPDATES] if self._topic is not None else []
         return [self._frame({"action": "listen", "data": {"streams": streams}})]
 

@@ -38,7 +38,7 @@ def decode(payload: bytes) -> list[Inbound]:
     """Raises: Exception: something in it cannot be read."""
     if payload[:1] < _PACKED:
         items = _json_many(payload)
-        return items if isinstance(items, list) else [items]
+        return items if type(items) is list else [items]
     items = _msgpack_many(payload)
     several = items if isinstance(items, list) else [items]
     for item in several:

@@ -109,7 +109,8 @@ class AlpacaSession(Session):
         self._authenticating = False
         self._logins_left = 1  # again, after a 401
         self._wanted = Subscriptions(self._frame)
-        self._routes: dict[type[Any], Routes] = {kind: Routes() for kind in CHANNELS}
+        self._plain = {kind: Routes() for kind in CHANNELS if kind not in (OrderBook, News)}
+        self._books, self._news = Routes(), Routes()
         self._begun: set[tuple[Topic, str]] = set()  # books that have had their reset, by symbol
         self._now = 0.0
 
@@ -141,20 +142,20 @@ class AlpacaSession(Session):
         return out.effects()
 
     def _hear(self, items: list[Inbound], out: Outcome) -> None:
-        routes = self._routes
+        routes, pairs = self._plain, out.pairs
         for item in items:
-            kind = type(item)
-            route = routes.get(kind)
-            if route is None or kind is OrderBook or kind is News:
+            route = routes.get(type(item))
+            if route is None:
                 self._hear_special(item, out)
                 if self.state is State.ENDED:
                     return
+                pairs = out.pairs  # a new piece, where an effect stands between
                 continue
             topics = route.get(item.symbol, route.all)  # type: ignore[union-attr]
             if not topics:
                 out.unrouted += 1
             for topic in topics:
-                out.pairs.append((topic, item))
+                pairs.append((topic, item))
 
     def _hear_special(self, item: Inbound, out: Outcome) -> None:
         match item:
@@ -170,7 +171,7 @@ class AlpacaSession(Session):
                 self._hear_failure(item, out)
 
     def _hear_news(self, article: News, out: Outcome) -> None:
-        route = self._routes[News]
+        route = self._news
         topics = dict.fromkeys(route.all)
         for symbol in article.symbols or ():
             topics.update(dict.fromkeys(route.get(symbol, ())))
@@ -181,8 +182,7 @@ class AlpacaSession(Session):
         """A book begins with a reset: changes until then belong to an older subscription."""
         if book.reset:
             self._prove(book, out)
-        route = self._routes[OrderBook]
-        topics = route.get(book.symbol, route.all)
+        topics = self._books.get(book.symbol, self._books.all)
         if book.reset:
             self._begun.update((topic, book.symbol) for topic in topics)
         begun = [topic for topic in topics if (topic, book.symbol) in self._begun]
@@ -305,8 +305,10 @@ class AlpacaSession(Session):
         for topic, asked in self._wanted.asked.items():
             if asked.state is CONFIRMED:
                 confirmed.setdefault(topic.channel, []).append(topic)
-        for kind, channel in CHANNELS.items():
-            self._routes[kind] = Routes(confirmed.get(channel, ()))
+        for kind in self._plain:
+            self._plain[kind] = Routes(confirmed.get(CHANNELS[kind], ()))
+        self._news = Routes(confirmed.get("news", ()))
+        self._books = Routes(confirmed.get(BOOKS, ()))
         books = set(confirmed.get(BOOKS, ()))
         self._begun = {begun for begun in self._begun if begun[0] in books}
         if any(isinstance(effect, End) for effect in effects) and self.state is not State.ENDED:

@@ -29,13 +29,13 @@ LOST = 5.0  # seconds without an answer after which a change may be sent again
 REST = 1.0  # seconds between two resets of one book that the session asks for by itself
 
 
-class State(Enum):
+class Standing(Enum):
     WAITING = "waiting"
     CONFIRMED = "confirmed"
     REFUSED = "refused"
 
 
-WAITING, CONFIRMED, REFUSED = State
+WAITING, CONFIRMED, REFUSED = Standing
 
 
 class Asked:
@@ -77,22 +77,21 @@ class Subscriptions:
     # ── asking ──
 
     def want(self, topics: Iterable[Topic], now: float) -> list[Effect]:
-        again = False
         for topic in topics:
             asked = self.asked.get(topic)
             if asked is None or asked.state is not WAITING:
                 self._want(Asked(topic))
-            elif self._flight is not None and asked.item in self._flight.items:
-                again = now - self._flight.sent_at >= LOST
-        if again:
-            return self.repeat(now)
-        return [*self._settle(()), *self._next(now)]
+        effects = self._settle(())
+        # Whoever waits for an answer gives the topic up and asks for it once more. A change whose answer
+        # was lost is in the way of all others, whatever it is about.
+        if self._flight is not None and now - self._flight.sent_at >= LOST:
+            return [*effects, *self.repeat(now)]
+        return [*effects, *self._next(now)]
 
     def _want(self, asked: Asked) -> None:
         self.asked[asked.topic] = asked
         self._covered.discard(asked.item)
-        flying = self._flight is not None and asked.item in self._flight.items
-        if asked.own == BOOKS and (flying or self._has(asked.item)):
+        if asked.own == BOOKS and (self._has(asked.item) or self.unanswered(asked.item)):
             self._renewing.add(asked.item)  # a book begins with what a new subscription brings
 
     def unwant(self, topics: Iterable[Topic], now: float) -> list[Effect]:
@@ -105,11 +104,7 @@ class Subscriptions:
         effects: list[Effect] = []
         known = [asked for topic in topics if (asked := self.asked.get(topic)) and asked.state is CONFIRMED]
         for asked in known:
-            asked.state = WAITING
-            if self._has(asked.item):
-                self._renewing.add(asked.item)
-            elif asked.own == BOOKS:  # it came by the `*`: by itself it brings a reset
-                self._covered.discard(asked.item)
+            self._start_over(asked)
         if known:
             seam = tuple(asked.topic for asked in known)
             others = tuple(each.topic for each in self._sharing(known))
@@ -124,8 +119,7 @@ class Subscriptions:
         """
         asked = self.asked[topic]
         if now - asked.healed_at < REST:
-            self._renewing.add(asked.item)
-            asked.state = WAITING
+            self._start_over(asked)
             return [Missed((topic,), "quarantine"), Resent((topic,))]
         asked.healed_at = now
         return self.renew([topic], now, "quarantine")
@@ -137,6 +131,13 @@ class Subscriptions:
         self._flight.copies += not answered
         self._flight.sent_at = now
         return [self._send(self._flight)]
+
+    def _start_over(self, asked: Asked) -> None:
+        asked.state = WAITING
+        if self._has(asked.item):
+            self._renewing.add(asked.item)
+        elif asked.own == BOOKS:  # it came by the `*`: asked for by itself it brings a reset
+            self._covered.discard(asked.item)
 
     def _sharing(self, known: Sequence[Asked]) -> list[Asked]:
         """Those that are renewed along, for they lie on the same item."""
@@ -209,6 +210,7 @@ class Subscriptions:
     def prove(self, asked: Asked) -> list[Effect]:
         """Data came that only a new subscription brings."""
         asked.state = CONFIRMED
+        self._renewing.discard(asked.item)
         return [Confirm((asked.topic,))]
 
     def _settle(self, items: Sequence[Item]) -> list[Effect]:

@@ -110,6 +110,10 @@ class O2Session(Session):
         self._trades = self._asked.slots["trades"]
         self._now = 0.0
 
+    def inherit(self, former: Session) -> None:
+        if isinstance(former, O2Session):
+            self._asked.inherit(former._asked)
+
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         return self._asked.ask(topics)
 

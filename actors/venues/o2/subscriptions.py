@@ -53,6 +53,12 @@ class Recent:
         self._new.add(id)
         return True
 
+    def copy(self) -> Recent:
+        """Another thread may be at the original."""
+        copy = Recent(self._size)
+        copy._new, copy._old = self._new.copy(), self._old.copy()
+        return copy
+
 
 class Asked:
     """One topic as it was asked for on this connection.
@@ -81,7 +87,13 @@ class Subscriptions:
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {channel: {} for channel in (*BY_MARKET, *BY_IDENTITY)}
         self._precisions: dict[tuple[str, str], set[int | None]] = {}  # ever asked for, by channel and key
+        self._inherited: dict[str, Recent] = {}  # trades that a former connection brought, by market
         self._fences: deque[tuple[Asked, ...]] = deque()  # for each PING on its way: whom it vouches for
+
+    def inherit(self, former: Subscriptions) -> None:
+        """O2 repeats recent trades at each subscription: what another connection brought is known."""
+        asked = former.slots["trades"].copy()
+        self._inherited = {market: each.seen.copy() for market, each in asked.items()}
 
     # ── asking ──
 
@@ -148,6 +160,8 @@ class Subscriptions:
         slot = self.slots[topic.channel]
         former = slot.get(topic.key)
         asked = slot[topic.key] = Asked(topic, former)
+        if former is None and topic.channel == "trades":
+            asked.seen = self._inherited.pop(topic.key, asked.seen)
         self._precisions.setdefault((topic.channel, topic.key), set()).add(asked.precision)
         effects: list[Effect] = []
         if former is not None and former.answer is not REFUSED:

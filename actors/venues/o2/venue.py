@@ -152,6 +152,10 @@ class O2(Venue):
                 return f"{event.nonce:,}"
         return ""
 
+    def duplicate_key(self, topic: Topic, event: object) -> str | None:
+        """A trade bears an id; books begin anew with a snapshot, and the rest tells what is now."""
+        return event.trade_id if isinstance(event, Trade) else None
+
     def book_update(self, event: DepthSnapshot | DepthChange) -> BookUpdate:
         return BookUpdate(
             [(level.price, level.quantity) for level in event.bids],

@@ -32,7 +32,36 @@ decode_level = msgspec.json.Decoder(m.PriceLevelUpdate, strict=False).decode
 
 def typed(kind: type[T]) -> Callable[[bytes], T | list[T]]:
     """Reads one of these, or a list of them."""
-    return msgspec.json.Decoder(kind | list[kind], strict=False).decode  # type: ignore[valid-type]
+    one_or_many = kind | list[kind]  # type: ignore[valid-type]
+    strictly = msgspec.json.Decoder(one_or_many, strict=False).decode
+
+    def decode(payload: bytes) -> T | list[T]:
+        try:
+            return strictly(payload)  # type: ignore[no-any-return]
+        except msgspec.ValidationError:
+            return converted(_plainly(payload), one_or_many)  # type: ignore[no-any-return]
+
+    return decode
+
+
+def converted(value: Any, kind: Any) -> Any:
+    """As this kind; if need be with nulls left out and numbers for assets' ids as texts."""
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        return msgspec.convert(_mended(value), kind, strict=False)
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_mended(each) for each in value]
+    if isinstance(value, dict):
+        return {
+            name: str(each) if name in m.ASSETS and isinstance(each, int) else _mended(each)
+            for name, each in value.items()
+            if each is not None
+        }
+    return value
 
 
 def documents(payload: bytes) -> Iterator[bytes]:
@@ -121,7 +150,7 @@ def _order_event(value: Any) -> m.OrderEvent:
     event = tagged(value, ORDER_EVENTS)
     if "user_order" in event and event[_KIND] != "Unknown":
         event["user_order"] = _order(event["user_order"])
-    return msgspec.convert(event, m.OrderEvent, strict=False)  # type: ignore[no-any-return]
+    return converted(event, m.OrderEvent)  # type: ignore[no-any-return]
 
 
 def _order(value: Any) -> dict[str, Any]:
@@ -141,7 +170,7 @@ def account_events(payload: bytes) -> Any:
 
 
 def _account_event(value: Any) -> m.AccountEvent:
-    return msgspec.convert(tagged(value, ACCOUNT_EVENTS), m.AccountEvent, strict=False)  # type: ignore[no-any-return]
+    return converted(tagged(value, ACCOUNT_EVENTS), m.AccountEvent)  # type: ignore[no-any-return]
 
 
 def with_status(kind: type[m.Trade] | type[m.UserTrade]) -> Decode:
@@ -152,14 +181,17 @@ def with_status(kind: type[m.Trade] | type[m.UserTrade]) -> Decode:
         wrapped = tagged(value, STATUSES)
         if wrapped[_KIND] == "Unknown":
             return msgspec.convert(wrapped, m.Unknown)
-        trade = msgspec.convert(wrapped, kind, strict=False)
+        trade = converted(wrapped, kind)
         return structs.replace(trade, status=wrapped[_KIND])
 
     def decode(payload: bytes) -> Any:
         try:
             return bare(payload)
-        except msgspec.ValidationError:
-            return _each(_plainly(payload), one)
+        except msgspec.ValidationError as error:
+            try:
+                return _each(_plainly(payload), one)
+            except ValueError:  # it was no wrapped one: what was wrong with it as a bare one?
+                raise error from None
 
     return decode
 

@@ -4,7 +4,7 @@ The stream sends changes only. So they are kept, the snapshot is fetched over HT
 already is dropped, and the rest follows. A hole that shows later is marked, and closed the same way.
 
 How a hole shows is a setting. `strict`: each number is its predecessor's plus one. `monotonic`: numbers
-only grow, and a change that never came cannot be seen.
+only grow; a change that never came cannot be seen, nor that a snapshot is older than the socket.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ Sequencing = Literal["strict", "monotonic"]
 BUFFER = 10_000  # changes kept while a snapshot is on its way
 ATTEMPTS = 6  # to get a snapshot, before the connection is given up
 FIRST_DELAY, LAST_DELAY = 0.25, 4.0  # seconds between two of them, doubling
-PATIENCE = 2.0  # seconds to wait for a welcome, which may not come where nothing is traded
 STALE = 5.0  # seconds in which changes may come that the snapshot has in it already
 CALM = 30.0  # seconds after which a hole is not one of a series
 LAST_REST = 8.0  # seconds before the next snapshot, in a long series of holes
@@ -48,6 +47,7 @@ MANY = 5  # holes in a series: they may be none
 
 class Phase(Enum):
     IDLE = "idle"  # nobody asked yet, or any more
+    WAITING = "waiting"  # for a sign that the stream runs
     FETCHING = "fetching"
     LIVE = "live"
     REFUSED = "refused"
@@ -62,9 +62,11 @@ class DepthSession(TplusSession):
         self._strict = sequencing == "strict"
         self._phase = Phase.IDLE
         self._signed = False  # the stream runs: a welcome came, or a change
+        self._asked = False
         self._buffer: list[m.BookFrame] = []
         self._heard: int | None = None  # the newest number on the stream
-        self._sequence = 0  # the book's, while live
+        self._unread = 0  # messages since then that may have been changes
+        self._sequence = 0  # the book's, as it last stood
         self._stood_at = 0.0  # when its snapshot came
         self._ticket = 0
         self._void = False  # what is on its way may be older than what has been heard since
@@ -74,10 +76,15 @@ class DepthSession(TplusSession):
     # ── what the registry wants ──
 
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        """Asked a second time, it waits no longer for a sign: there may be no welcome, and no trading."""
         self._now = now
         out = super().subscribe(topics, now)
         if self._wanted and self._phase is Phase.IDLE:
-            self._fetch(out, 0.0 if self._signed else PATIENCE)
+            if self._signed or self._asked:
+                self._fetch(out, 0.0)
+            else:
+                self._phase = Phase.WAITING
+            self._asked = True
         return out
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
@@ -90,8 +97,9 @@ class DepthSession(TplusSession):
         self._now = now
         out: list[Effect] = []
         if self._topic in topics and self._phase is Phase.LIVE:
-            self._heal("unknown", None, [], out)
-        elif self._topic in topics and self._phase is Phase.FETCHING:
+            self._begin_anew("unknown", None, [], out)
+            self._fetch(out, 0.0)
+        elif self._topic in topics and self._phase in (Phase.WAITING, Phase.FETCHING):
             out += [Missed((self._topic,), "unknown"), Resent((self._topic,))]
         return out
 
@@ -99,13 +107,12 @@ class DepthSession(TplusSession):
 
     def _confirm(self, out: list[Effect]) -> None:
         """The stream runs; what confirms a book is its snapshot."""
-        if not self._signed:
-            self._signed = True
-            if self._phase is Phase.FETCHING:  # in vain waited for: it was to go later
-                self._fetch(out, 0.0)
+        self._signed = True
+        if self._phase is Phase.WAITING:
+            self._fetch(out, 0.0)
 
     def _hear(self, event: m.BookFrame, out: list[Effect]) -> None:
-        heard, self._heard = self._heard, event.sequence
+        heard, self._heard, self._unread = self._heard, event.sequence, 0
         if self._phase is Phase.LIVE:
             self._follow(event, heard, out)
         elif self._phase is Phase.REFUSED or (self._early is None and not self._wanted):
@@ -145,6 +152,7 @@ class DepthSession(TplusSession):
         self._deliver(event, out)
 
     def _lost(self, out: list[Effect]) -> None:
+        self._unread += 1
         if self._phase is Phase.LIVE:
             self._heal("quarantine", None, [], out)
         else:
@@ -152,11 +160,8 @@ class DepthSession(TplusSession):
             self._void = True
 
     def _heal(self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: list[Effect]) -> None:
-        """From here on the book is not the venue's: mark it, and put it together anew."""
-        mine = (self._topic,)
-        out += [Missed(mine, why, missed), Resent(mine)]
-        self._answer = None
-        self._buffer = kept
+        """A hole: in a long series of them the venue is asked for snapshots ever less often."""
+        self._begin_anew(why, missed, kept, out)
         if self._now - self._stood_at > CALM:
             self._holes = 0
         self._holes += 1
@@ -168,6 +173,15 @@ class DepthSession(TplusSession):
             out.append(Complain("tplus_sequence", text))
         rest = FIRST_DELAY * 2.0 ** (self._holes - 1) if self._holes > 1 else 0.0
         self._fetch(out, min(rest, LAST_REST))
+
+    def _begin_anew(
+        self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: list[Effect]
+    ) -> None:
+        """From here on the book is not the venue's: mark it, and put it together from a new snapshot."""
+        mine = (self._topic,)
+        out += [Missed(mine, why, missed), Resent(mine)]
+        self._answer = None
+        self._buffer = kept
 
     def _puzzle(self, piece: bytes, out: list[Effect]) -> None:
         try:
@@ -207,7 +221,7 @@ class DepthSession(TplusSession):
                 if wait is not None and wait > LAST_DELAY:
                     self._end(End(slow), out)
                 else:
-                    self._again(text, out, LAST_DELAY if wait is None else wait)
+                    self._again(text, out, wait or 0.0)
             case reason:
                 self._again(reason.text, out)
 
@@ -244,17 +258,27 @@ class DepthSession(TplusSession):
             self._again("it could not be read", out)
         elif self._void:
             self._again("the stream broke off or began anew while it was on its way", out)
-        elif oldest is not None and snapshot.sequence < oldest:
+        elif oldest is None:
+            self._again("changes could not be read, and nobody knows whether it has them", out)
+        elif snapshot.sequence < oldest:
             self._again(f"it stands at {snapshot.sequence}, and {oldest} is needed", out)
         else:
             self._stand(snapshot, out)
 
     def _oldest(self) -> int | None:
-        """The least number that a snapshot may have, so that nothing is missing behind it.
+        """The least number that a snapshot may have, so that nothing is missing behind it; None: unknown.
 
-        Whether or not numbers leave some out: there is none between a number and its predecessor.
+        Whether or not numbers leave some out: there is none between a number and its predecessor, and
+        a change that could not be read has the number after the newest. Of several the last one's is
+        known only where numbers are strict. The next change makes up for all of it; where none comes,
+        or it was no change that could not be read, the connection is given up after a few attempts.
         """
-        return self._buffer[0].sequence - 1 if self._buffer else self._heard
+        if self._buffer:  # what could not be read came before
+            return self._buffer[0].sequence - 1
+        if self._unread > 1 and not self._strict:
+            return None
+        newest = self._sequence if self._heard is None else self._heard
+        return newest + self._unread
 
     def _stand(self, snapshot: m.BookFrame, out: list[Effect]) -> None:
         self._phase, self._attempts = Phase.LIVE, 0

@@ -61,15 +61,24 @@ def failure_in(body: bytes) -> Failure:
     return Failure(text=words(error))
 
 
-def words(value: Any) -> str:
-    """What the venue says, as text of a bounded length."""
+def words(value: Any, depth: int = 0) -> str:
+    """What the venue says, as text of a bounded length, however it is put."""
     if value is None:
         return ""
     if isinstance(value, dict):
-        value = ": ".join(words(value[key]) for key in ("code", "message") if value.get(key)) or repr(value)
+        named = [value[key] for key in ("code", "message") if value.get(key)]
+        text = ": ".join(_words(named or list(value.values()), depth))
     elif isinstance(value, list):
-        value = ", ".join(words(each) for each in value[:5])
-    return " ".join(str(value).split())[:MAX_WORDS]
+        text = ", ".join(_words(value, depth))
+    elif isinstance(value, int) and abs(value) > 10**20:  # it could be too long for a text
+        text = "a very large number"
+    else:
+        text = str(value)
+    return " ".join(text.split())[:MAX_WORDS]
+
+
+def _words(values: list[Any], depth: int) -> list[str]:
+    return [words(value, depth + 1) for value in values[:5]] if depth < 3 else ["…"]
 
 
 def refusal(answer: HttpAnswer, asked: str) -> Reason:

@@ -24,7 +24,7 @@ SERVICES: Mapping[Network, tuple[str, str]] = {
 # ten markets with depth, trades, bars and ticker, and every stream of an account, are within this.
 MAX_LINES = 50
 
-_LABEL = re.compile(r"(?<![^.@/])oms(?=[.:-]|$)")
+_LABEL = re.compile(r"(?<![^.@/])oms(?=[.:-]|$)", re.IGNORECASE)
 
 Lines = Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000")]
 

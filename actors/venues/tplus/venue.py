@@ -119,15 +119,15 @@ class Tplus(Venue):
         self._oms, self._mds = self._services(own)
         self._key = None
         if own.private_key is not None and own.token is not None:
-            raise LinewardenError(f"{feed}: private_key and token are both given; one of them is enough.")
+            raise LinewardenError("private_key and token are both given; one of them is enough.")
         if own.private_key is not None:
             try:
                 self._key = key_of(own.private_key)
             except ValueError as error:
-                raise LinewardenError(f"{feed}: private_key is none: {error}.") from None
+                raise LinewardenError(f"private_key is none: {error}.") from None
         self._user = self._whose(own.user)
         if own.token is not None and not self._user:
-            raise LinewardenError(f"{feed}: user is missing: a token is presented beside it.")
+            raise LinewardenError("user is missing: a token is presented beside it.")
 
     # ── topics and lines ──
 
@@ -226,7 +226,7 @@ class Tplus(Venue):
         known = parts.scheme in ("ws", "wss", "http", "https") and parts.hostname and not parts.username
         if own.market_url and not known:
             raise LinewardenError(
-                f"{self.feed}: market_url is {origin(own.market_url)!r}; expected a URL that starts with "
+                f"market_url is {origin(own.market_url)!r}; expected a URL that starts with "
                 "wss:// or ws://, without a user name."
             )
         return services(own)
@@ -235,7 +235,7 @@ class Tplus(Venue):
         if user:
             id = user_id(user)
             if id is None:
-                raise LinewardenError(f"{self.feed}: user is an account's public key, 64 hexadecimal digits.")
+                raise LinewardenError("user is an account's public key, 64 hexadecimal digits.")
             return id
         return public_key(self._key) if self._key is not None else ""
 

@@ -1,0 +1,377 @@
+"""Venues that tables describe: a file as a class, with every mistake in it told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from importlib.resources import files
+from typing import Any, TypeVar, get_args, get_origin
+from weakref import WeakValueDictionary
+
+from msgspec import Struct, structs
+
+from actors.errors import ConfigError
+from actors.rules.venue import Venue
+from actors.settings import words
+from actors.settings.addresses import url_mistake
+from actors.settings.reading import Reader, RefusedError
+from actors.settings.tables import FeedSettings, WantedTopics
+from actors.settings.toml import parsed
+from actors.venues.declared.path import Condition, Path
+from actors.venues.declared.protocol import MANY, Protocol
+from actors.venues.declared.table import AskTable, ChannelTable, KeyTable, Place, Table
+from actors.venues.declared.template import MistakeError, Template, Text
+from actors.venues.declared.topics import Names
+from actors.venues.declared.venue import Declared, venue_of
+
+PARSED = (Path, Condition, Text, Template)
+FEED_KEYS = words.keys_of(FeedSettings) | {"url", "rotate_every"}  # what a key of a venue cannot be called
+ENTRY_KEYS = words.keys_of(WantedTopics)  # what an option cannot be called
+
+T = TypeVar("T")
+
+_made: WeakValueDictionary[str, type[Declared]] = WeakValueDictionary()
+
+
+def read_venue(text: str, file: str) -> type[Declared]:
+    """The venue of a table's text; the same text makes the same class. `file` is for people.
+
+    Raises:
+        ConfigError: every mistake there is, a sentence each.
+    """
+    made = _made.get(text)
+    if made is None:
+        made = _made[text] = venue_of(TableReader(file).read(parsed(text, file)))
+    return made
+
+
+class Known(Mapping[str, type[Venue]]):
+    """The venues that are built in, and those whose tables come with the package, read when asked for."""
+
+    def __init__(self, built_in: Mapping[str, type[Venue]]) -> None:
+        self._built_in = built_in
+        tables = files("actors.venues") / "tables"
+        self._tables = {
+            each.name.removesuffix(".toml"): each
+            for each in sorted(tables.iterdir() if tables.is_dir() else (), key=lambda each: each.name)
+            if each.name.endswith(".toml")
+        }
+
+    def __getitem__(self, name: str) -> type[Venue]:
+        if name in self._built_in:
+            return self._built_in[name]
+        return read_venue(self._tables[name].read_text("utf-8"), f"{name}.toml")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._built_in or name in self._tables
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._built_in
+        yield from (name for name in self._tables if name not in self._built_in)
+
+    def __len__(self) -> int:
+        return len(self._built_in.keys() | self._tables.keys())
+
+
+class TableReader(Reader):
+    """Reads one table, or raises with every mistake in it."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file, {}, {})
+        self._unsound: set[str] = set()  # parts with a mistake in them: what is left of one proves nothing
+
+    def read(self, source: Mapping[str, Any]) -> Table:
+        """Raises ConfigError with all that is wrong."""
+        table: Table = self._part("", source, Table)
+        self._check(table)
+        if not self.problems:
+            self._check_whole(table)
+        if self.problems:
+            raise ConfigError(self.problems)
+        return table
+
+    # ── reading: what is wrong is told and left out, and the rest is looked at all the same ──────
+
+    def _part(self, where: str, raw: object, kind: type[Struct]) -> Any:
+        """One table, with the tables inside it.
+
+        Raises:
+            RefusedError: something is missing that cannot be made up.
+        """
+        before = len(self.problems)
+        table = self.table(where, raw)
+        if where:
+            self.reject_unknown(where, table, words.keys_of(kind))
+        for key in [key for key in table if not where and key not in words.keys_of(kind)]:
+            self.complain(key, "", f"there is no such key{words.suggested(key, words.keys_of(kind))}")
+        found: dict[str, Any] = {}
+        for field in structs.fields(kind):
+            key = field.name
+            try:
+                if key in table:
+                    found[key] = self._value(where, key, table[key], field.type)
+                elif field.required:
+                    place = (where, key) if where else (key, "")
+                    self.complain(*place, f"missing; expected {words.expected(field.type)}")
+            except RefusedError:
+                pass
+            if key not in found and field.required:
+                found[key] = _made_up(field.type)
+        if len(self.problems) > before:
+            self._unsound.add(where)
+        return kind(**found)
+
+    def _value(self, where: str, key: str, raw: object, kind: Any) -> Any:
+        plain = words.plain(kind)
+        origin, arguments = get_origin(plain), get_args(plain)
+        if _is_part(plain):
+            return self._part(_within(where, key), raw, plain)
+        place = (where, key) if where else (key, "")
+        if origin is dict and _is_read(arguments[1]):
+            inside = _within(where, key)
+            members = self.table(inside, raw).items()
+            read = {name: self._member(inside, name, value, arguments[1]) for name, value in members}
+            return {name: value for name, value in read.items() if value is not None}
+        if origin is tuple and _is_read(arguments[0]):
+            if not isinstance(raw, list):
+                self.complain(*place, f"expected a list, found {words.found(raw)}")
+                raise RefusedError
+            entries = [self._entry(where, key, n, each, arguments[0]) for n, each in enumerate(raw, 1)]
+            return tuple(entry for entry in entries if entry is not None)
+        return self._parse(*place, raw, plain) if plain in PARSED else self.convert(*place, raw, kind)
+
+    def _member(self, where: str, name: str, raw: object, kind: Any) -> Any:
+        """Of a table whose names are the author's own; None: it is none."""
+        try:
+            if _is_part(kind):
+                return self._part(_within(where, name), raw, kind)
+            return self._parse(where, name, raw, kind)
+        except RefusedError:
+            return None
+
+    def _entry(self, where: str, key: str, number: int, raw: object, kind: Any) -> Any:
+        list_of_tables = f"[[{key}]]" if _is_part(kind) else key
+        place = f"{where} {key} entry {number}" if where else f"{list_of_tables} entry {number}"
+        try:
+            return self._part(place, raw, kind) if _is_part(kind) else self._parse(place, "", raw, kind)
+        except RefusedError:
+            return None
+
+    def _parse(self, where: str, key: str, raw: object, kind: Any) -> Any:
+        try:
+            return kind.parse(raw)
+        except MistakeError as error:
+            self.complain(f"{where} {key}{error.inside}".strip(), "", str(error))
+        except (ValueError, RecursionError) as error:
+            self.complain(where, key, str(error))
+        raise RefusedError
+
+    def expand(self, where: str, key: str, value: object, depth: int = 0) -> Any:
+        """A table's `${NAME}` are the feed's own keys: they are put in when a feed is there."""
+        return value
+
+    # ── what its parts make of each other ───────────────────────────────────────────────────────
+
+    def _check(self, table: Table) -> None:
+        if not table.channels and "" not in self._unsound:
+            self.complain("[channels]", "", "expected at least one channel")
+        if not table.events and "" not in self._unsound:
+            self.complain("[[events]]", "", "expected at least one entry: which messages bear events")
+        for name, key in table.keys.items():
+            where = _within("[keys]", name)
+            if name in FEED_KEYS or not name.isidentifier():
+                self.complain(
+                    where, "", "a venue's key cannot be called that: it is a feed's own, or no name"
+                )
+            if key.values is not None and key.default is not None and key.default not in map(str, key.values):
+                hint = words.suggested(key.default, [str(each) for each in key.values])
+                self.complain(where, "default", f"it is none of its values{hint}")
+        for name, channel in table.channels.items():
+            self._check_channel(_within("[channels]", name), name, channel)
+        own = {f"${name}" for name in table.keys}
+        self._check_slots("url", "", table.url.slots, own)
+        for name, text in table.headers.items():
+            self._check_slots("[headers]", name, text.slots, own)
+        options = {option for channel in table.channels.values() for option in channel.options}
+        topic = {"channel", "key", "wire", *options} | own
+        for verb, ask in (("subscribe", table.subscribe), ("unsubscribe", table.unsubscribe)):
+            if ask is not None:
+                self._check_frame(f"[{verb}] send", ask.send, topic | {MANY, "id"})
+                self._check_frame(f"[{verb}] topic", ask.topic, topic)
+        if table.login is not None:
+            for number, frame in enumerate(table.login.send, 1):
+                self._check_frame(f"[login] send entry {number}", frame, own | {"id"})
+        if table.ping is not None:
+            self._check_frame("[ping] send", table.ping.send, own | {"id"})
+        for number, reply in enumerate(table.replies, 1):
+            for slot in sorted(reply.send.slots - own - {"id"}):
+                with suppress(RefusedError):
+                    self._parse(f"[[replies]] entry {number}", "send", slot, Path)
+        for kind, places in (("events", table.events), ("acks", table.acks), ("errors", table.errors)):
+            for number, place in enumerate(places, 1):
+                self._check_place(f"[[{kind}]] entry {number}", table, place)
+
+    def _check_channel(self, where: str, name: str, channel: ChannelTable) -> None:
+        if not words.BARE.match(name):
+            self.complain(where, "", "expected a channel's name of letters, digits, - and _ only")
+        names = {"channel", *channel.options} | ({"key"} if channel.key else set())
+        for key in ("wire", "shown"):
+            text = getattr(channel, key)
+            if text is not None:
+                self._check_slots(where, key, text.slots, names | ({"wire"} if key == "shown" else set()))
+        for option, told in channel.options.items():
+            place = _within(where, f"options.{option}")
+            if option in ENTRY_KEYS | {"channel", "key", "wire", MANY, "id"} or not option.isidentifier():
+                self.complain(
+                    place, "", "an option cannot be called that: it means something else, or is no name"
+                )
+            if told.values is not None and not told.values:
+                self.complain(place, "values", "expected at least one value")
+            elif told.values is not None and told.default is not None and told.default not in told.values:
+                hint = words.suggested(str(told.default), [str(each) for each in told.values])
+                self.complain(place, "default", f"it is none of its values{hint}")
+        if channel.resyncable and not channel.deltas and where not in self._unsound:
+            self.complain(where, "resyncable", "only a channel of deltas starts anew; add deltas = true")
+
+    def _check_frame(self, where: str, frame: Template, known: set[str]) -> None:
+        for slot, inside in frame.places():
+            self._check_slots(f"{where}{inside}", "", {slot}, known)
+
+    def _check_slots(self, where: str, key: str, slots: set[str], known: set[str]) -> None:
+        for slot in sorted(slots - known):
+            near = words.nearest(slot, known)
+            shown = ", ".join(_slot(name) for name in sorted(known)) or "none"
+            hint = f"; did you mean {_slot(near)}?" if near else f"; there is: {shown}"
+            self.complain(where, key, f"nothing is known of {_slot(slot)}{hint}")
+
+    def _check_place(self, where: str, table: Table, place: Place) -> None:
+        if place.channel and place.channel not in table.channels:
+            hint = words.suggested(place.channel, table.channels)
+            self.complain(where, "channel", f"there is no channel {place.channel!r}{hint}")
+        for option in place.options:
+            known = {name for channel in table.channels.values() for name in channel.options}
+            if option not in known:
+                self.complain(
+                    where,
+                    f"options.{option}",
+                    f"no channel has such an option{words.suggested(option, known)}",
+                )
+        if where in self._unsound:
+            return
+        if place.when is not None and place.when.text is not None:
+            self.complain(
+                where, "when", f"expected {Condition.expected.partition(',')[0]}; a mere text says nothing"
+            )
+        for field in structs.fields(type(place)):
+            value = getattr(place, field.name)
+            paths = value.items() if field.name == "options" else [("", value)]
+            for option, path in paths:
+                if isinstance(path, Path) and path.wildcards and field.name != "each":
+                    self._check_wildcards(
+                        where, f"{field.name}.{option}".rstrip("."), path, place, field.name
+                    )
+        if place.each is not None and not place.each.wildcards:
+            self.complain(where, "each", "expected a path with [*], such as data[*]")
+
+    def _check_wildcards(self, where: str, key: str, path: Path, place: Place, field: str) -> None:
+        head = path.through_wildcards()
+        if field in {"id", "code", "text"}:
+            self.complain(where, key, "it is of the whole message, and takes no [*]")
+        elif place.each is None:
+            self.complain(
+                where,
+                key,
+                f'[*] means each of several; add each = "{path.text[: path.text.rindex("]") + 1]}"',
+            )
+        elif place.each.steps[: len(head)] != head:
+            self.complain(where, key, f"[*] is not where each ({place.each.text}) has it")
+
+    def _check_whole(self, table: Table) -> None:
+        """Whether every channel's events can be told by its topics, and told apart."""
+        try:
+            protocol = Protocol(table, "feed", {f"${name}": "x" for name in table.keys})
+        except ValueError as error:
+            self.complain("[[events]]", "", str(error))
+            return
+        for name, names in protocol.names.items():
+            where = _within("[channels]", name)
+            ask = table.subscribe
+            if ask is not None and names.table.key and "key" not in _said(ask, names):
+                self.complain("[subscribe] topic", "", f"nothing tells the venue the key of channel {name}")
+            elif ask is not None and not names.table.key and _needs_key(ask):
+                advice = "put it into the wire of those channels that have one"
+                self.complain("[subscribe] topic", "", f"channel {name} has no {{key}}; {advice}")
+            rules = [rule for rule in protocol.events if name in rule.places.names]
+            if not rules:
+                self.complain(where, "", "no entry of events bears it")
+            for number, rule in enumerate(protocol.events, 1):
+                if rule not in rules:
+                    continue
+                place = f"[[events]] entry {number}"
+                if (
+                    not rule.places.channel
+                    and len(table.channels) > 1
+                    and table.events[number - 1].wire is None
+                ):
+                    self.complain(
+                        place, "", "nothing tells the channel; add wire (where its name stands) or channel"
+                    )
+                    return
+                if table.channels[name].key and "key" not in rule.places.tells(names):
+                    text = "nothing tells the key of"
+                    self.complain(place, "key", f"missing: {text} channel {name}; expected {Path.expected}")
+        url = str(table.url.render({f"${name}": _stand_in(key) for name, key in table.keys.items()}))
+        if mistake := url_mistake(url):
+            self.complain("url", "", mistake)
+
+
+def _said(ask: AskTable, names: Names) -> set[str]:
+    """What a frame that subscribes says of a topic."""
+    slots = ask.send.slots | (ask.topic.slots if MANY in ask.send.slots else set())
+    return slots | (names.wire.slots if "wire" in slots else set())
+
+
+def _needs_key(ask: AskTable) -> bool:
+    """Whether of a topic without a key nothing would be left in a frame."""
+    is_text = isinstance(ask.topic.node, Text) and "key" in ask.topic.slots
+    return is_text and not ask.send.slots & {"wire", "channel"}
+
+
+def _stand_in(key: KeyTable) -> str:
+    if isinstance(key.values, dict):
+        return str(next(iter(key.values.values()), "x"))
+    return str(key.values[0]) if key.values else "x"
+
+
+def _slot(name: str) -> str:
+    return f"${{{name[1:]}}}" if name.startswith("$") else f"{{{name}}}"
+
+
+def _made_up(kind: Any) -> Any:
+    """Something in the place of what is missing, so that the rest can be looked at."""
+    plain = words.plain(kind)
+    if plain in (str, Text):
+        return "x" if plain is str else Text("wss://x", ("wss://x",))
+    if get_origin(plain) in (dict, tuple):
+        return get_origin(plain)()
+    raise RefusedError
+
+
+def _is_read(kind: Any) -> bool:
+    return _is_part(kind) or kind in PARSED
+
+
+def _is_part(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct) and kind not in PARSED
+
+
+def _within(where: str, key: str) -> str:
+    """`[channels.trades]` from `[channels]` and `trades`."""
+    name = (
+        ".".join(words.key_name(part) for part in key.split("."))
+        if where.endswith("]")
+        else words.key_name(key)
+    )
+    if not where:
+        return f"[{name}]"
+    return f"{where[:-1]}.{name}]" if where.endswith("]") else f"{where} {name}"

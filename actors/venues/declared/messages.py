@@ -1,0 +1,87 @@
+"""What a consumer gets of a venue that a table describes, and how its payloads are read."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class Message(Struct, frozen=True, gc=False):
+    """One event, as the venue sent it: `data` is its JSON.
+
+    Numbers with a point or an exponent are `Decimal`, for a float would not be what the venue wrote;
+    whole numbers are `int`. What the venue wrote as text stays text.
+    """
+
+    channel: str
+    key: str
+    data: Any
+    kind: str = ""  # what the venue calls it ("snapshot", "update"), where the table says where that stands
+    at_ns: int | None = None  # the venue's time, wall clock
+
+
+# The whole message is decoded, once: what lies around `data` decides where it goes, and a venue's messages
+# are small. `Decimal` is called for numbers that are no integers only; most venues send prices as text.
+decode: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=Decimal).decode
+
+_WINDOW: Mapping[str, int] = {  # zlib's manual, inflateInit2: how the stream is wrapped
+    "gzip": 16 + zlib.MAX_WBITS,
+    "zlib": zlib.MAX_WBITS,
+    "deflate": -zlib.MAX_WBITS,
+}
+
+
+def inflate(payload: bytes, how: str, most: int) -> bytes:
+    """The payload of one message, inflated.
+
+    Raises:
+        ValueError: it is not of this compression, or is more than `most` bytes: a bomb is not unpacked.
+    """
+    machine = zlib.decompressobj(_WINDOW[how])
+    try:
+        text = machine.decompress(payload, most + 1)
+    except zlib.error as error:
+        raise ValueError(f"this is not {how}: {error}") from None
+    if len(text) > most:
+        raise ValueError(f"it inflates to more than {most} bytes")
+    # A sync flush ends a message of RFC 7692's kind; such a stream has no end of its own.
+    if machine.unused_data or not (machine.eof or text):
+        raise ValueError(f"this is not one message in {how}")
+    return text
+
+
+_UNITS: Mapping[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+
+def clock(unit: str) -> Callable[[Any], int | None]:
+    """A function from a venue's time to wall-clock nanoseconds; None: it cannot be read as one."""
+    factor = _UNITS.get(unit, 0)
+
+    def read(value: Any) -> int | None:
+        if type(value) is int and factor:
+            return value * factor
+        try:
+            if not factor:
+                return _rfc3339(value)
+            number = Decimal(value) if type(value) is str else value
+            return int(number * factor) if type(number) is Decimal and abs(number) < 10**20 else None
+        except (ArithmeticError, AttributeError, ValueError, TypeError):
+            return None
+
+    return read
+
+
+def _rfc3339(text: str) -> int:
+    """To the nanosecond, which is more than `datetime` holds."""
+    whole, _, rest = text.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    moment = datetime.fromisoformat(whole + rest[len(digits) :])
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 10**9 + int(f"{digits:0<9.9}")

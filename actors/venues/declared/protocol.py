@@ -1,0 +1,192 @@
+"""A table with a feed's own keys put in: what its sessions go by. Immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from actors.events import Topic
+from actors.secret import REDACTED
+from actors.venues.declared.messages import clock
+from actors.venues.declared.path import MISSING, Getter, Path, Spot, getter, spot
+from actors.venues.declared.table import AckTable, AskTable, ErrorTable, EventTable, LoginTable, Table
+from actors.venues.declared.template import Template
+from actors.venues.declared.topics import Names, Places
+
+Test = Callable[[Any], bool]
+MANY = "topics"  # the place in a frame that takes a list of them
+
+
+class Numbers(Struct, frozen=True):
+    """Where one kind of message bears its channel's numbers."""
+
+    number: Spot
+    first: Spot | None
+    previous: Spot | None
+    start: Test | None
+
+
+class EventRule:
+    """One kind of message that bears events."""
+
+    def __init__(self, table: EventTable, names: Mapping[str, Names]) -> None:
+        self.places = Places(table, names)
+        self.data: tuple[int, Getter] = (-1, getter(()))  # from which node, and how
+        if table.data is not None:
+            data = spot(table.data, table.each)
+            self.data = (data.level, data.get)
+        self.kind = spot(table.kind, table.each) if table.kind is not None else None
+        self.time = spot(table.time, table.each) if table.time is not None else None
+        self.nanoseconds = clock(table.unit)
+        self.sequences = {
+            name: _sequence(each, table.each)
+            for name, each in self.places.names.items()
+            if each.table.sequence
+        }
+
+
+def _sequence(names: Names, each: Path | None) -> Numbers:
+    table = names.table.sequence
+    assert table is not None
+
+    def place(path: Path | None) -> Spot | None:
+        return None if path is None else spot(path, each)
+
+    start = table.start.compiled() if table.start is not None else None
+    return Numbers(spot(table.number, each), place(table.first), place(table.previous), start)
+
+
+class AckRule:
+    def __init__(self, table: AckTable, names: Mapping[str, Names]) -> None:
+        self.places = Places(table, names)
+        self.names_topics = bool(self.places.parts)
+        self.id = _getter(table.id)
+        self.listed = table.listed
+
+
+class ErrorRule:
+    def __init__(self, table: ErrorTable, names: Mapping[str, Names]) -> None:
+        self.places = Places(table, names)
+        self.names_topics = bool(self.places.parts)
+        self.id = _getter(table.id)
+        self.code = _getter(table.code)
+        self.text = _getter(table.text)
+        self.fatal = _codes(table.fatal)
+        self.slow = _codes(table.slow)
+        self.ends = _codes(table.ends)
+        self.benign = _codes(table.benign)
+        self.retry_after = table.retry_after
+        self.whole = table.whole
+        self.blames_oldest = table.blames == "oldest"
+
+
+class LoginRule:
+    def __init__(self, table: LoginTable) -> None:
+        self.table = table
+        self.greeting = table.greeting.compiled() if table.greeting is not None else None
+        self.answer = table.answer.compiled() if table.answer is not None else None
+        self.refused = table.refused.compiled() if table.refused is not None else None
+        self.code = _getter(table.code)
+        self.text = _getter(table.text)
+
+
+class Ask:
+    """How topics are asked for, or given up."""
+
+    def __init__(self, table: AskTable) -> None:
+        self.send = table.send
+        self.topic = table.topic
+        self.at_most = table.at_most
+        self._single = table.send.slots - {MANY, "id"}  # what a frame says once, for all its topics
+        self._many = MANY in table.send.slots
+
+    def groups(self, topics: Sequence[Topic], values: Callable[[Topic], dict[str, Any]]) -> list[list[Topic]]:
+        """The topics of each frame: those that agree in what a frame says once."""
+        groups: dict[object, list[Topic]] = {}
+        for topic in topics:
+            own = values(topic)
+            same = tuple(own.get(name, MISSING) for name in sorted(self._single))
+            groups.setdefault(same if self._many else topic, []).append(topic)
+        most = self.at_most
+        if most is None:
+            return list(groups.values())
+        return [group[at : at + most] for group in groups.values() for at in range(0, len(group), most)]
+
+    def frame(self, group: Sequence[dict[str, Any]], fixed: Mapping[str, Any]) -> str:
+        """One frame for topics of one group, each told by its values."""
+        topics = [
+            told for values in group if (told := self.topic.value({**fixed, **values})) not in (MISSING, "")
+        ]
+        return self.send.render({**fixed, **group[0], **({MANY: topics} if topics else {})})
+
+
+class Protocol:
+    """What a feed's sessions share. `own` are its keys: `$name` → value."""
+
+    def __init__(self, table: Table, feed: str, own: Mapping[str, str]) -> None:
+        self.table = table
+        self.feed = feed
+        self.own = own
+        self._secrets = [
+            own[f"${name}"] for name, key in table.keys.items() if key.secret and own.get(f"${name}")
+        ]
+        self.names = {name: Names(name, channel) for name, channel in table.channels.items()}
+        self.events = [EventRule(each, self.names) for each in table.events]
+        self.acks = [AckRule(each, self.names) for each in table.acks]
+        self.errors = [ErrorRule(each, self.names) for each in table.errors]
+        self.ignore = [each.compiled() for each in table.ignore]
+        self.replies = [(each.when.compiled(), each.send) for each in table.replies]
+        self.login = LoginRule(table.login) if table.login is not None else None
+        self.ask = Ask(table.subscribe) if table.subscribe is not None else None
+        self.give_up = Ask(table.unsubscribe) if table.unsubscribe is not None else None
+        self.pong = (
+            table.ping.answer.compiled() if table.ping is not None and table.ping.answer is not None else None
+        )
+        self.words = _words(table)
+        # What no message tells of a channel's topics: two topics that differ in it alone need two lines.
+        self.silent = {name: self._silent(each) for name, each in self.names.items()}
+
+    def hide(self, words: str) -> str:
+        """The venue's words without the feed's secrets: some venues repeat what they were sent."""
+        for secret in self._secrets:
+            words = words.replace(secret, REDACTED)
+        return words
+
+    def values(self, topic: Topic) -> dict[str, Any]:
+        return self.names[topic.channel].values(topic)
+
+    def begins(self, channel: str) -> bool:
+        """Whether its events mean nothing before one that begins a count."""
+        table = self.names[channel].table
+        return table.resyncable and table.sequence is not None and table.sequence.start is not None
+
+    def _silent(self, names: Names) -> frozenset[str]:
+        silent: set[str] = set()
+        for rule in self.events:
+            if names.name in rule.places.names:
+                silent |= set(names.table.options) - rule.places.tells(names)
+        return frozenset(silent)
+
+
+def _words(table: Table) -> dict[bytes, tuple[str, Template | None]]:
+    """Messages that are a mere text: what each is, and what is replied."""
+    words: dict[bytes, tuple[str, Template | None]] = {}
+    for condition in table.ignore:
+        if condition.text is not None:
+            words[condition.text.encode()] = ("ignored", None)
+    for reply in table.replies:
+        if reply.when.text is not None:
+            words[reply.when.text.encode()] = ("heartbeat", reply.send)
+    if table.ping is not None and table.ping.answer is not None and table.ping.answer.text is not None:
+        words[table.ping.answer.text.encode()] = ("pong", None)
+    return words
+
+
+def _getter(path: Path | None) -> Callable[[Any], Any]:
+    return getter(path.steps) if path is not None else lambda _: MISSING
+
+
+def _codes(codes: Sequence[str | int]) -> frozenset[str]:
+    return frozenset(map(str, codes))

@@ -1,0 +1,217 @@
+"""The class that a table becomes: a venue like those that are built in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote
+
+import msgspec
+
+from actors.errors import LinewardenError
+from actors.events import Option, Options, Topic
+from actors.messages import Endpoint
+from actors.rules.exchange import Token
+from actors.rules.session import Session
+from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
+from actors.secret import Secret
+from actors.venues.declared.messages import Message
+from actors.venues.declared.path import MISSING
+from actors.venues.declared.protocol import Protocol
+from actors.venues.declared.session import DeclaredSession
+from actors.venues.declared.table import ChannelTable, KeyTable, OptionTable, Table
+
+
+class Declared(Venue):
+    """A venue that a table describes. One table makes one class; its own text is its protocol."""
+
+    table: ClassVar[Table]
+
+    def __init__(self, feed: str, settings: VenueSettings) -> None:
+        super().__init__(feed, settings)
+        own = {
+            f"${name}": text
+            for name, key in self.table.keys.items()
+            if (text := self._own(name, key)) is not None
+        }
+        self.protocol = Protocol(self.table, feed, own)
+
+    def _own(self, name: str, key: KeyTable) -> str | None:
+        value = getattr(self.settings, name)
+        if isinstance(value, Secret):
+            value = value.reveal()
+        return str(key.values[value]) if isinstance(key.values, dict) else value
+
+    def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
+        name = self.channel(channel).name
+        names = self.protocol.names[name]
+        spelled = names.spelled(key)
+        if bool(spelled) != bool(names.table.key):
+            wants = f"wants a key ({names.table.key})" if names.table.key else "takes no keys"
+            raise LinewardenError(f"{self.feed}: {name} {wants}.")
+        topic = Topic(self.feed, name, spelled, self._options(name, names.table, options))
+        if names.wire.render(names.values(topic)) is MISSING:
+            wanted = sorted(names.wire.slots - {"key"} - dict(topic.options).keys())
+            raise LinewardenError(f"{self.feed}: {name} wants {' and '.join(wanted)}.")
+        return topic
+
+    def _options(self, name: str, channel: ChannelTable, given: Mapping[str, Option]) -> Options:
+        for option in given:
+            if option not in channel.options:
+                takes = ", ".join(channel.options) or "none"
+                near = _nearest(option, channel.options)
+                raise LinewardenError(
+                    f"{self.feed}: {name} has no option {option!r}{near}. It takes: {takes}."
+                )
+        chosen = {}
+        for option, table in channel.options.items():
+            value = given.get(option, table.default)
+            if value is not None:
+                chosen[option] = self._choice(name, option, table, value)
+        return tuple(sorted(chosen.items()))
+
+    def _choice(self, name: str, option: str, table: OptionTable, value: Option) -> Option:
+        """As the table writes it, so that 5 and "5" are one."""
+        if table.values is None:
+            return value
+        known = {str(each): each for each in table.values}
+        if str(value) not in known:
+            near = _nearest(str(value), known)
+            raise LinewardenError(
+                f"{self.feed}: {option} of {name} is one of {', '.join(known)}, not {str(value)!r}{near}."
+            )
+        return known[str(value)]
+
+    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+        table, own = self.table, self.protocol.own
+        in_url = {
+            f"${name}": own[f"${name}"] if key.values else quote(own[f"${name}"], safe="")
+            for name, key in table.keys.items()
+            if f"${name}" in own
+        }
+        headers = {name: text.render(own) for name, text in table.headers.items()}
+        url = self.settings.url or str(table.url.render(in_url))
+        return Endpoint(
+            url, tuple((name, str(text)) for name, text in headers.items() if text is not MISSING)
+        )
+
+    def session(self, line: str) -> Session:
+        return DeclaredSession(self.protocol)
+
+    def listener(self) -> DeclaredSession:
+        """A session that takes every topic that the table can make out, asked for or not."""
+        return DeclaredSession(self.protocol, takes_all=True)
+
+    def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
+        """The first of `feed`, `feed/2`, … with room, and no topic that messages could not tell from it."""
+        for line, topics in placed.items():
+            if topic in topics:
+                return line
+        line, number = self.feed, 1
+        while not self._fits(topic, placed.get(line, ())):
+            number += 1
+            line = f"{self.feed}/{number}"
+        return line
+
+    def _fits(self, topic: Topic, others: Collection[Topic]) -> bool:
+        most = self.table.topics_per_line
+        if most is not None and len(others) >= most:
+            return False
+        if not self.protocol.silent[topic.channel]:
+            return True
+        shown = self._shown(topic)
+        same = (other for other in others if (other.channel, other.key) == (topic.channel, topic.key))
+        return all(self._shown(other) != shown for other in same)
+
+    def spread(self, topics: Iterable[Topic]) -> dict[str, list[Topic]]:
+        """As `place` does it one by one, but for thousands at once."""
+        placed: dict[str, list[Topic]] = {line: [] for line in self.first_lines()}
+        shown: dict[str, set[object]] = {}  # of the topics on each line
+        most = self.table.topics_per_line or math.inf
+        for topic in dict.fromkeys(topics):
+            mark = self._shown(topic)
+            line, number = self.feed, 1
+            while len(placed.get(line, ())) >= most or mark in shown.get(line, ()):
+                number += 1
+                line = f"{self.feed}/{number}"
+            placed.setdefault(line, []).append(topic)
+            shown.setdefault(line, set()).add(mark)
+        return placed
+
+    def _shown(self, topic: Topic) -> object:
+        """What the messages of a topic tell of it."""
+        silent = self.protocol.silent[topic.channel]
+        return topic.channel, topic.key, tuple(pair for pair in topic.options if pair[0] not in silent)
+
+
+def venue_of(table: Table) -> type[Declared]:
+    """The class of this table's venue: a new one at each call."""
+    settings = msgspec.defstruct(
+        "TableSettings",
+        [_field(name, key) for name, key in table.keys.items()],
+        bases=(VenueSettings,),
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
+    members: dict[str, Any] = {
+        "__doc__": table.about,
+        "table": table,
+        "name": table.name,
+        "about": table.about,
+        "Settings": settings,
+        "channels": {name: _channel(name, channel) for name, channel in table.channels.items()},
+        "pacing": Pacing(table.pacing.batch, table.pacing.interval),
+        "ping_interval": table.ping.interval if table.ping is not None else 0.0,
+        "limits": _limits(table),
+        "variables": {key.variable: key.about for key in table.keys.values() if key.variable},
+    }
+    return type(f"Declared_{table.name.replace('-', '_')}", (Declared,), members)
+
+
+def _field(name: str, key: KeyTable) -> tuple[Any, ...]:
+    kind: Any = str
+    if key.secret:
+        kind = Secret
+    elif key.values is not None:
+        kind = Literal[tuple(map(str, key.values))]
+    if key.default is None:
+        return name, kind
+    return name, kind, Secret(key.default) if key.secret else key.default
+
+
+def _channel(name: str, table: ChannelTable) -> Channel:
+    return Channel(
+        name,
+        Message,
+        table.about,
+        key=table.key,
+        options={option: _told(each) for option, each in table.options.items()},
+        acknowledged=table.acknowledged,
+        deltas=table.deltas,
+        resyncable=table.resyncable,
+        account=table.account,
+    )
+
+
+def _told(option: OptionTable) -> str:
+    parts = [option.about] if option.about else []
+    if option.values is not None:
+        parts.append(f"one of {', '.join(map(str, option.values))}")
+    if option.default is not None:
+        parts.append(f"by default {option.default}")
+    return "; ".join(parts) or "any"
+
+
+def _limits(table: Table) -> dict[str, str]:
+    limits = dict(table.limits)
+    if table.topics_per_line is not None:
+        limits.setdefault("topics", f"{table.topics_per_line} on one connection; more open another")
+    return limits
+
+
+def _nearest(word: str, known: Collection[str]) -> str:
+    near = get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,211 @@
+"""Make before break: a connection is replaced, and no stream notices."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+import actors
+from actors import Closed, Gap, Lifecycle, RotationFailed, Runtime
+from actors.simulators import SimulatedO2, SimulatedTplus
+from actors.venues import o2 as o2_events
+from tests.conftest import Baseline
+from tests.desk import at_epoch, desk_on, line_of, until
+from tests.stories.books import settle
+
+ACCOUNT = "0x" + "c0" * 32
+
+
+def test_a_rotation_shows_no_gap_and_loses_nothing(o2: SimulatedO2, desk: Runtime, market: str) -> None:
+    trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    o2.number_trades(market, 3)
+    desk.rotate("o2", timeout=20.0)
+    o2.number_trades(market, 3)
+    until(desk, lambda status: status.streams[0].received >= 6)
+    trades.close()
+    *seen, closed = trades.with_markers()
+    assert isinstance(closed, Closed)
+    assert [item.trade_id for item in seen if isinstance(item, o2_events.Trade)] == list("123456")
+    markers = [item for item in seen if isinstance(item, Gap | Lifecycle)]
+    assert all(isinstance(marker, Lifecycle) and marker.state == "connected" for marker in markers)
+    line = line_of(desk)
+    assert (line.epoch, line.state, line.rotations, line.counters.restarts) == (2, "live", 1, 0)
+    o2.wait_for(lambda: o2.connections == 1)
+
+
+def numbered(stream: actors.Stream[object]) -> Iterator[int]:
+    for trade in stream:
+        yield int(trade.trade_id)  # type: ignore[attr-defined]
+
+
+def test_a_numbered_feed_is_whole_through_thirty_rotations(
+    o2: SimulatedO2, desk: Runtime, market: str
+) -> None:
+    trades = desk.subscribe("o2", "trades", market, wait=10.0, capacity=1_000_000)
+    ended = threading.Event()
+    told: list[range] = []
+
+    def talk() -> None:
+        while not ended.is_set():
+            told.append(o2.number_trades(market, 50, per_second=2_000))
+
+    talking = threading.Thread(target=talk)
+    talking.start()
+    try:
+        for _ in range(30):
+            desk.rotate("o2", timeout=20.0)
+    finally:
+        ended.set()
+        talking.join()
+    last = told[-1][-1]
+    heard = []
+    for number in numbered(trades):
+        heard.append(number)
+        if number == last:
+            break
+    assert heard == list(range(1, last + 1))
+    assert not trades.gaps
+    line = line_of(desk)
+    assert line.rotations == 30
+    assert line.epoch == 31
+    settle(desk)
+
+
+def test_a_book_goes_on_through_a_rotation(o2: SimulatedO2, desk: Runtime, market: str) -> None:
+    desk.book("o2", market, wait=10.0)
+    o2.steps(20)
+    desk.rotate("o2", timeout=20.0)
+    o2.steps(20)
+
+    def equal(_: object) -> bool:
+        view = desk.book("o2", market)
+        return (dict(view.bids), dict(view.asks)) == o2.book(market)
+
+    until(desk, equal)
+    assert desk.book("o2", market).epoch == 2
+
+
+def test_a_new_connection_that_fails_leaves_the_old_one_alone(
+    o2: SimulatedO2, desk: Runtime, market: str
+) -> None:
+    trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    o2.refuse(503)
+    with pytest.raises(RotationFailed, match="503"):
+        desk.rotate("o2", timeout=20.0)
+    o2.trade(market, trade_id="7")
+    assert trades.get(timeout=10.0).trade_id == "7"
+    assert (line_of(desk).epoch, line_of(desk).state) == (1, "live")
+    desk.rotate("o2", timeout=20.0)
+    o2.trade(market, trade_id="8")
+    assert trades.get(timeout=10.0).trade_id == "8"
+    assert not trades.gaps
+
+
+def test_a_new_connection_that_is_refused_a_subscription_is_given_up(
+    o2: SimulatedO2, desk: Runtime, market: str
+) -> None:
+    books = desk.subscribe("o2", "depth", market, wait=10.0)
+    o2.reject(market)
+    with pytest.raises(RotationFailed, match="refused"):
+        desk.rotate("o2", timeout=20.0)
+    books.get(timeout=10.0)  # the snapshot
+    o2.depth_change(market, buys=[(99, 5)])
+    assert [(level.price, level.quantity) for level in books.get(timeout=10.0).bids] == [(99, 5)]
+    assert line_of(desk).epoch == 1
+
+
+def test_a_line_that_is_down_is_not_rotated(o2: SimulatedO2, desk: Runtime) -> None:
+    desk.supervisor.pause("o2").get(timeout=5.0)
+    with pytest.raises(RotationFailed, match="it is paused"):
+        desk.rotate("o2")
+    with pytest.raises(actors.LinewardenError, match="no feed or line 'o3'"):
+        desk.rotate("o3")
+
+
+def test_the_old_connections_death_in_the_middle_is_a_loss_like_any_other(
+    o2: SimulatedO2, desk: Runtime, market: str
+) -> None:
+    trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    desk.subscribe("o2", "depth", market, wait=10.0)
+    o2.delay_ack(5.0)  # the new one waits for its snapshot
+    rotating = threading.Thread(target=lambda: _rotate_in_vain(desk))
+    rotating.start()
+    o2.wait_heard("subscribe_depth", 2)
+    o2.heal()
+    o2.drop()
+    rotating.join(20.0)
+    until(desk, at_epoch(3))
+    desk.wait_live(timeout=20.0)
+    o2.trade(market, trade_id="9")
+    assert trades.get(timeout=10.0).trade_id == "9"
+    assert [gap.reason for gap in trades.gaps] == ["disconnect"]
+
+
+def _rotate_in_vain(desk: Runtime) -> None:
+    with pytest.raises(RotationFailed):
+        desk.rotate("o2", timeout=20.0)
+
+
+def test_rotations_leave_nothing_behind(o2: SimulatedO2, market: str, baseline: Baseline) -> None:
+    with desk_on(o2) as runtime:
+        runtime.subscribe("o2", "trades", market, wait=10.0)
+        for _ in range(5):
+            runtime.rotate("o2", timeout=20.0)
+    baseline.check()
+
+
+def test_it_is_rotated_as_often_as_the_config_wants(o2: SimulatedO2, market: str) -> None:
+    with desk_on(o2, rotate_every=0.2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
+        until(runtime, lambda status: status.lines()["o2"].rotations >= 3)
+        assert not trades.gaps
+        assert line_of(runtime).counters.restarts == 0
+
+
+# ── tokens ──────────────────────────────────────────────────────────────────────────────────────
+
+KEY = "17" * 32
+USER = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(KEY)).public_key().public_bytes_raw().hex()
+
+
+def user_desk(tplus: SimulatedTplus) -> dict[str, object]:
+    feed = {"venue": "tplus", "url": tplus.url, "private_key": KEY, "restart": {"initial": 0.05}}
+    return {"feeds": {"tplus": feed | {"subscribe": [{"channel": "user_trades"}, {"channel": "orders"}]}}}
+
+
+def test_a_token_that_is_about_to_end_is_replaced_under_live_lines() -> None:
+    with SimulatedTplus(rate=0, token_life=2.0) as tplus, actors.start(user_desk(tplus), wait=10.0) as desk:
+        fills = desk.subscribe("tplus", "user_trades", wait=10.0)
+        left = desk.status().feeds["tplus"].token_expires_in_s
+        assert left is not None
+        assert 0 < left <= 2.0
+        names = ("tplus/user-trades", "tplus/orders")
+        until(desk, lambda status: all(status.lines()[name].rotations for name in names))
+        tplus.user_trade(USER, trade_id=5)
+        assert fills.get(timeout=10.0).trade_id == 5
+        assert not fills.gaps
+        assert tplus.auth_requests == 4  # two logins of two requests each, for both lines
+
+
+def test_a_token_is_replaced_on_demand_and_a_wrong_one_changes_nothing() -> None:
+    with SimulatedTplus(rate=0) as tplus, actors.start(user_desk(tplus), wait=10.0) as desk:
+        fills = desk.subscribe("tplus", "user_trades", wait=10.0)
+        desk.refresh_token("tplus")
+        assert tplus.auth_requests == 4
+        with pytest.raises(RotationFailed) as failed:
+            desk.refresh_token("tplus", token="canary-5f1d")
+        assert "canary" not in str(failed.value)
+        tplus.user_trade(USER, trade_id=6)
+        assert fills.get(timeout=10.0).trade_id == 6
+        assert not fills.gaps
+        assert desk.status().state == "live"
+        with pytest.raises(actors.LinewardenError, match="no feed 'o2'"):
+            desk.refresh_token("o2")
+
+
+def test_a_feed_without_a_token_has_none_to_refresh(desk: Runtime) -> None:
+    with pytest.raises(actors.LinewardenError, match="none of its lines shows a token"):
+        desk.refresh_token("o2")

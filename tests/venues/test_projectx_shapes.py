@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from actors.events import Topic
-from actors.rules.session import TEXT, Deliver, Effect, Missed, Quarantine, Session, Unrouted
+from actors.rules.session import TEXT, Confirm, Deliver, Effect, Missed, Quarantine, Session, Unrouted
 from actors.venues.projectx import Depth, DepthReset, ProjectX, ProjectXSettings, Quote, Trade
 from actors.venues.projectx.normalise import arguments_of, contract_of
 from actors.venues.projectx.streams import BY_TARGET, STREAMS
+from actors.venues.projectx.waiting import MOST
 
 VENUE = ProjectX("projectx", ProjectXSettings())
 CONTRACT = "CON.F.US.EP.Z26"
@@ -183,7 +184,9 @@ def test_the_first_list_of_a_subscription_may_count_as_the_book() -> None:
     assert (whole.assumed, len(whole.entries)) == (True, 2)
     assert len(delivered(hear(session, push("GatewayDepth", CONTRACT, rows)))) == 2
     session.resync([topic], 0.0)
-    (again,) = delivered(hear(session, push("GatewayDepth", CONTRACT, rows)))
+    hear(session, {"type": 3, "invocationId": "1"})
+    assert delivered(hear(session, push("GatewayDepth", CONTRACT, rows))) == []  # the hub has not answered
+    (again,) = delivered(hear(session, {"type": 3, "invocationId": "2"}))
     assert again.assumed
 
 
@@ -209,6 +212,19 @@ def test_a_quote_is_all_that_was_told_and_names_what_changed(told: list[dict[str
         assert type(event) is Quote
         assert {name: getattr(event, name) for name in known} == known
         assert set(event.changed) == {name for name in known if known[name] != before[name]}
+
+
+def test_who_is_never_answered_does_not_wait_for_ever() -> None:
+    topic = VENUE.topic("trades", CONTRACT, {})
+    session = VENUE.session("projectx/market")
+    session.opened(0.0)
+    hear(session, {})
+    session.subscribe([topic], 0.0)
+    prints = [push("GatewayTrade", CONTRACT, {"price": number}) for number in range(MOST)]
+    assert hear(session, *prints) == []
+    effects = hear(session, push("GatewayTrade", CONTRACT, {"price": MOST}))
+    assert effects[0] == Confirm((topic,), assumed=True)
+    assert [event.price for event in delivered(effects)] == list(range(MOST + 1))
 
 
 anything = st.recursive(
@@ -255,7 +271,8 @@ def test_nothing_that_comes_raises_and_what_was_not_understood_is_shown(
 )
 def test_what_is_no_price_is_put_aside(price: str) -> None:
     session = opened("market", [VENUE.topic("trades", CONTRACT, {})])
-    text = f'{{"type":1,"target":"GatewayTrade","arguments":["{CONTRACT}",[{{"price":{price}}},{{"price":2.50}}]]}}{RS}'
+    rows = f'[{{"price":{price}}},{{"price":2.50}}]'
+    text = f'{{"type":1,"target":"GatewayTrade","arguments":["{CONTRACT}",{rows}]}}{RS}'
     effects = session.received([(TEXT, text.encode())], 0.0)
     assert [type(each) for each in effects] == [Quarantine, Missed, Deliver]
     assert [str(event.price) for event in delivered(effects)] == ["2.50"]
@@ -263,6 +280,7 @@ def test_what_is_no_price_is_put_aside(price: str) -> None:
 
 def test_a_price_has_the_digits_that_the_wire_has() -> None:
     session = opened("market", [VENUE.topic("trades", CONTRACT, {})])
-    text = f'{{"arguments":["{CONTRACT}",{{"price":6801.2500000000000000001}}],"type":1,"target":"GatewayTrade"}}{RS}'
+    row = '{"price":6801.2500000000000000001}'
+    text = f'{{"arguments":["{CONTRACT}",{row}],"type":1,"target":"GatewayTrade"}}{RS}'
     (event,) = delivered(session.received([(TEXT, text.encode())], 0.0))
     assert str(event.price) == "6801.2500000000000000001"

@@ -2,10 +2,12 @@
 
 `venue` is what it offers, `platforms` where, `settings` what a config may say. `messages` are its events
 and `stamps` their times; `normalise` finds them in whatever shape they are pushed, `quotes` makes sparse
-ones whole, `streams` has the hubs' methods, `session` is one hub's connection. `login` is how a token is
-got, `errors` what the gateway's refusals mean.
+ones whole, `streams` has the hubs' methods. `session` is what both hubs' connections have in common, `user`
+and `market` what they have not, `waiting` what came too early. `login` is how a token is got, `errors` what
+the gateway's refusals mean.
 """
 
+from actors.venues.projectx.market import MarketSession
 from actors.venues.projectx.messages import (
     Account,
     AccountTrade,
@@ -22,8 +24,8 @@ from actors.venues.projectx.messages import (
     Trade,
     TradeType,
 )
-from actors.venues.projectx.session import MarketSession, UserSession
 from actors.venues.projectx.settings import ProjectXSettings
+from actors.venues.projectx.user import UserSession
 from actors.venues.projectx.venue import (
     ACCOUNT_TRADES,
     ACCOUNTS,

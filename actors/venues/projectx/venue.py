@@ -16,10 +16,11 @@ from actors.rules.venue import BookUpdate, Channel, Pacing, Price, Venue, VenueS
 from actors.venues.channel import ChannelOf
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.login import given, log_in, nobody, renew
+from actors.venues.projectx.market import MarketSession
 from actors.venues.projectx.platforms import Hub
-from actors.venues.projectx.session import MarketSession, UserSession
 from actors.venues.projectx.settings import ProjectXSettings
 from actors.venues.projectx.streams import STREAMS
+from actors.venues.projectx.user import UserSession
 
 # `trades` is the market's, as at other venues; an account's own are another thing, with another name.
 ACCOUNTS: ChannelOf[m.Account] = ChannelOf("accounts")

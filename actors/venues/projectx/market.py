@@ -1,0 +1,120 @@
+"""The hub of contracts. Quotes are made whole here; a book's reset takes its message along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal
+
+from msgspec import Raw
+from msgspec.structs import force_setattr
+
+from actors.events import Topic
+from actors.rules.session import Effect, State
+from actors.rules.signalr import Events
+from actors.venues.projectx.messages import DepthReset
+from actors.venues.projectx.normalise import contract_of
+from actors.venues.projectx.quotes import Quotes
+from actors.venues.projectx.session import GatewaySession
+from actors.venues.projectx.streams import Stream
+
+Begins = Literal["reset", "first_list"]
+
+REST: Final = 10.0  # seconds between two new beginnings of a topic that we want by ourselves
+AT_ONCE: Final = 10  # topics that begin anew in one second, with two calls each
+RENEWED: Final = ("quotes", "depth")  # what is built up from what came before
+
+
+class MarketSession(GatewaySession):
+    """One connection to the market hub. `begins`: with what a book does."""
+
+    hub = "market"
+
+    def __init__(self, feed: str, begins: Begins = "reset") -> None:
+        super().__init__(feed)
+        self._begins = begins
+        self._quotes = Quotes()
+        self._fresh: set[Topic] = set()  # books of which nothing has come yet
+        self._due: dict[Topic, float] = {}  # when these are to begin anew
+        self._begun: dict[Topic, float] = {}  # when we made them begin anew
+
+    # ── what the runtime wants ──
+
+    def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        self._expect(topic for topic in topics if topic not in self.wanted)
+        return super().subscribe(topics, now)
+
+    def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        begun = [topic for topic in topics if topic in self._waiting.answered]
+        effects = super().resync(topics, now)
+        self._expect(begun)
+        return effects
+
+    def ping(self, now: float) -> list[Effect]:
+        effects = super().ping(now)
+        late = [topic for topic, at in self._due.items() if at <= now]
+        due = [topic for topic in late if topic in self._waiting.answered][:AT_ONCE]
+        if not due or self.state is not State.OPEN:
+            return effects
+        self._begun |= dict.fromkeys(due, now)
+        return [*effects, *self.resync(due, now)]
+
+    # ── hearing ──
+
+    def hear_push(self, stream: Stream, arguments: list[Raw], out: Events) -> None:
+        topic = Topic(self._feed, stream.channel, contract_of(arguments))
+        every = stream.reader.find(arguments[1:])
+        if topic not in self.wanted:
+            out.unrouted += len(every)
+            return
+        read: list[Any] = []
+        for found in every:
+            try:
+                read.append(stream.read(found))
+            except Exception as error:
+                self.tell(topic, self._events(topic, read), out)
+                read = []
+                self.put_aside(found, error, (topic,), out)
+        self.tell(topic, self._events(topic, read), out)
+
+    def _events(self, topic: Topic, read: list[Any]) -> list[Any]:
+        """What is told of these, which came one behind the other in a message."""
+        if topic.channel == "quotes":
+            return [self._quotes.merge(topic, event) for event in read]
+        for event in read:
+            force_setattr(event, "contract_id", topic.key)  # before anybody has seen it
+        return self._book(topic, read) if topic.channel == "depth" and read else read
+
+    def _book(self, topic: Topic, read: list[Any]) -> list[Any]:
+        """A reset and all that follows it in one message are one event, so that nobody sees half a book."""
+        is_first = topic in self._fresh
+        self._fresh.discard(topic)
+        resets = [place for place, event in enumerate(read) if type(event) is DepthReset]
+        if not resets:
+            if is_first and self._begins == "first_list" and len(read) > 1:
+                return [DepthReset(contract_id=topic.key, entries=tuple(read), assumed=True)]
+            return read
+        told = read[: resets[0]]
+        for place, end in zip(resets, [*resets[1:], len(read)], strict=True):
+            force_setattr(read[place], "entries", tuple(read[place + 1 : end]))
+            told.append(read[place])
+        return told
+
+    # ── what is built up ──
+
+    def _expect(self, topics: Iterable[Topic]) -> None:
+        self._fresh.update(topic for topic in topics if topic.channel == "depth")
+
+    def distrust(self, topics: Iterable[Topic]) -> None:
+        """It begins anew: the hub tells the whole only to one who subscribes, as far as is known."""
+        for topic in topics:
+            if topic.channel in RENEWED:
+                self._quotes.forget(topic)
+                self._due.setdefault(topic, max(self.now, self._begun.get(topic, -REST) + REST))
+
+    def forget(self, topics: Iterable[Topic]) -> list[Effect]:
+        topics = tuple(topics)
+        for topic in topics:
+            self._quotes.forget(topic)
+            self._due.pop(topic, None)
+            self._fresh.discard(topic)
+        return super().forget(topics)

@@ -28,6 +28,8 @@ WEBSOCKET: Final = {"http": "ws", "https": "wss"}
 HTTP: Final = {"ws": "http", "wss": "https"}
 SECURE: Final = {"https", "wss"}
 PASSING: Final = (408, 425)  # the 4xx that say nothing about us: a slow request, early data
+# HTTP connections, "connection id": one that is over, or that another WebSocket is on. The next is a new one.
+STALE_ID: Final = (404, 409)
 ADVICE: Final = {
     401: "Check the credentials of this line.",
     403: "Check the credentials of this line and what its account may do.",
@@ -152,7 +154,7 @@ class Way:
         else:
             headers = self._with_bearer(headers)
         url = with_scheme(path, WEBSOCKET) + (f"?{query}" if query else "")
-        return Endpoint(url, self._with_cookies(headers))
+        return Endpoint(url, self._with_cookies(headers), passing=STALE_ID if id else ())
 
     def turn(self, url: str, token: str | None) -> Reason | None:
         """Follow a redirect; why not, where it must not be followed."""

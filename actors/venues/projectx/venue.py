@@ -13,9 +13,10 @@ from actors.rules.exchange import Budget, Conversation, Token
 from actors.rules.session import Session
 from actors.rules.signalr import PING_INTERVAL, negotiate
 from actors.rules.venue import BookUpdate, Channel, Pacing, Price, Venue, VenueSettings
+from actors.secret import Secret
 from actors.venues.channel import ChannelOf
 from actors.venues.projectx import messages as m
-from actors.venues.projectx.login import given, log_in, nobody, renew
+from actors.venues.projectx.login import expiry_ns, given, log_in, nobody, renew
 from actors.venues.projectx.market import MarketSession
 from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.settings import ProjectXSettings
@@ -126,6 +127,10 @@ class ProjectX(Venue):
         if not own.api_key:
             return nobody()
         return log_in(self._places.rest, own.user_name.strip(), own.api_key)
+
+    def given_token(self, text: str) -> Token:
+        text = text.strip()
+        return Token(Secret(text), expiry_ns(text))
 
     def renew(self, token: Token, now_ns: int) -> Conversation[Token]:
         """By the token while it lasts, or else by a login, where there is a key for one."""

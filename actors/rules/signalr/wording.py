@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
-MAX_WORDS = 300  # characters
+from actors.secret import REDACTED
+
+MAX_WORDS: Final = 300  # characters
+
+# Any token there may be: parts of base64url, the first of which begins with `{"` in that form (RFC 7519, 3);
+# and whatever stands where a hub's URL has it. A hub may say back what it was shown.
+TOKEN: Final = re.compile(r"eyJ[\w-]*\.[\w-]*(?:\.[\w-]*)?|(?<=access_token=)[^\s&\"']+")
 
 
 def said(words: Any) -> str:
-    """One line of a bounded length, whatever type it came in; `no words` where there are none."""
+    """One line of a bounded length and without a token, whatever type it came in; or `no words`."""
     text = "" if words is None else str(words)
-    text = "".join(each if each.isprintable() else " " for each in text[: 4 * MAX_WORDS])
+    text = TOKEN.sub(REDACTED, text[: 4 * MAX_WORDS])
+    text = "".join(each if each.isprintable() else " " for each in text)
     return " ".join(text.split())[:MAX_WORDS] or "no words"

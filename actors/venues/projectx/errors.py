@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from actors.messages import Fatal, HttpAnswer, Reason, Retryable, Slow
+from actors.rules.signalr.wording import TOKEN
 from actors.secret import REDACTED, Secret
 
 MAX_WORDS: Final = 300  # characters of the gateway's words that are passed on
@@ -31,9 +31,6 @@ LOGIN_CODES: Final = {
     9: ("ApiSubscriptionNotFound", "Subscribe to the API at the platform; then restart the feed."),
     10: ("ApiKeyAuthenticationDisabled", "Have logins by API key allowed; then restart the feed."),
 }
-
-# Any token there may be: three parts of base64url, the first of which begins with `{"` in that form.
-_TOKEN = re.compile(r"eyJ[\w-]*\.[\w-]*(?:\.[\w-]*)?")
 
 
 class Envelope(Struct, frozen=True, rename="camel"):
@@ -73,7 +70,7 @@ def words(value: Any, *secrets: Secret | None) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret.reveal(), REDACTED)
-    text = _TOKEN.sub(REDACTED, text)
+    text = TOKEN.sub(REDACTED, text)
     text = "".join(each if each.isprintable() else " " for each in text[: 4 * MAX_WORDS])
     return " ".join(text.split())[:MAX_WORDS]
 

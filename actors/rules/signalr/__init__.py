@@ -6,8 +6,8 @@ place for each: MessagePack is another codec (`messages.py`), and a stateful rec
 for at the negotiation and numbers messages in the codec.
 """
 
+from actors.rules.outcome import Outcome as Events
 from actors.rules.signalr.calls import Call, Outcome, Refused, Returned, Unanswered
-from actors.rules.signalr.events import Events
 from actors.rules.signalr.messages import (
     Close,
     Codec,

@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 from actors.events import Topic
 from actors.messages import Reason, Retryable, Slow
+from actors.rules.outcome import Outcome as Events
 from actors.rules.session import (
     Announce,
     Effect,
@@ -27,7 +28,6 @@ from actors.rules.session import (
 )
 from actors.rules.signalr import handshake
 from actors.rules.signalr.calls import Call, Calls, Then
-from actors.rules.signalr.events import Events
 from actors.rules.signalr.messages import (
     Close,
     Codec,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from actors.events import Topic
 from actors.messages import Fatal, Reason, Retryable
+from actors.rules.outcome import Outcome
 from actors.rules.session import (
     Announce,
     Confirm,
@@ -28,7 +29,6 @@ from actors.rules.session import (
 from actors.secret import Secret
 from actors.venues.alpaca.codec import Encoding, account_frame, answer, encode, trade_update
 from actors.venues.alpaca.orders import AccountFrame, Answer, TradeUpdate
-from actors.venues.alpaca.outcome import Outcome
 
 TRADE_UPDATES = "trade_updates"
 FILLS = frozenset({"fill", "partial_fill"})

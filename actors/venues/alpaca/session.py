@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from actors.events import Topic
 from actors.messages import Retryable
+from actors.rules.outcome import Outcome
 from actors.rules.session import (
     Announce,
     Complain,
@@ -57,7 +58,6 @@ from actors.venues.alpaca.messages import (
     Trade,
     UpdatedBar,
 )
-from actors.venues.alpaca.outcome import Outcome
 from actors.venues.alpaca.subscriptions import (
     ALL,
     BOOKS,

@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.events import Topic
+from actors.rules.outcome import Outcome
 from actors.rules.session import (
     TEXT,
     Answered,
     Complain,
     Confirm,
-    Deliver,
-    Duplicates,
     Effect,
     End,
     Frame,
@@ -28,7 +27,6 @@ from actors.rules.session import (
     Send,
     Session,
     State,
-    Unrouted,
 )
 from actors.venues.o2.errors import ALREADY, REFUSALS, ending, is_error
 from actors.venues.o2.messages import (
@@ -76,30 +74,6 @@ CHANNELS = {  # of the actions that bear data
 LONGEST_WORD = 8  # bytes: PING and PONG, and some space around them
 
 _ACTION = re.compile(rb'"action"\s*:\s*"(\w+)"')
-
-
-class Outcome:
-    """The effects of one read, in order; events that follow each other go in one piece."""
-
-    def __init__(self) -> None:
-        self.pairs: list[tuple[Topic, Any]] = []
-        self.unrouted = 0
-        self.duplicates = 0
-        self._effects: list[Effect] = []
-
-    def add(self, *effects: Effect) -> None:
-        if self.pairs:
-            self._effects.append(Deliver(self.pairs))
-            self.pairs = []
-        self._effects += effects
-
-    def effects(self) -> list[Effect]:
-        self.add()
-        if self.unrouted:
-            self._effects.append(Unrouted(self.unrouted))
-        if self.duplicates:
-            self._effects.append(Duplicates(self.duplicates))
-        return self._effects
 
 
 class O2Session(Session):

@@ -1,4 +1,4 @@
-"""The effects of one read."""
+"""What comes of one read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from actors.events import Topic
 from actors.rules.session import Deliver, Duplicates, Effect, Unrouted
 
 
-class Events:
+class Outcome:
     """Effects in order; events that follow each other go in one piece, counts come last."""
 
     def __init__(self) -> None:

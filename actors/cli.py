@@ -34,7 +34,7 @@ from actors.settings import FeedSettings, Settings, described, expected, known_v
 from actors.status import Status
 from actors.table import StatusTable, console, plain_table, summary, troubles
 from actors.tape import Tape
-from actors.venues.declared import Declared
+from actors.venues.declared import Described
 
 if TYPE_CHECKING:
     from actors.runtime import Runtime
@@ -278,7 +278,7 @@ def check(
     console().print(f"{config}: no mistakes; {', '.join(counts)}.")
 
 
-def _described(config: Path) -> type[Declared] | None:
+def _described(config: Path) -> type[Described] | None:
     """The venue, if this file is the table of one; its mistakes are told and end the command."""
     try:
         return described(config)
@@ -380,7 +380,7 @@ def venues(
     table_of = _described(path) if path.suffix == ".toml" else None
     kind = table_of or known[_known("NAME", name, known)]
     shown.print(f"{kind.name}: {kind.about}\n")
-    if issubclass(kind, Declared):
+    if issubclass(kind, Described):
         shown.print(f"url: {kind.table.url.source}\n", soft_wrap=True)
     shown.print(_channels(kind), "")
     settings = plain_table("key in [feeds.NAME]", "expected", "default")

@@ -35,7 +35,7 @@ from actors.rules.session import (
 )
 from actors.rules.venue import Venue
 from actors.table import plain_table
-from actors.venues.declared import Declared
+from actors.venues.declared import Described
 
 LONGEST = 16 * 1_048_576  # bytes of a line
 SHOWN = 5  # samples of each kind
@@ -88,8 +88,8 @@ def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> Tally:
     """
     wanted = list(topics)
     session: Session
-    if isinstance(venue, Declared):
-        session = venue.session(venue.feed) if wanted else venue.listener()
+    if isinstance(venue, Described):
+        session = venue.listener(takes_all=not wanted)
     else:
         placed = [(name, held) for name, held in venue.spread(wanted).items() if held]
         name, wanted = placed[0] if placed else (venue.feed, [])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.resources import files
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Generic, TypeVar, get_args, get_origin
 from weakref import WeakValueDictionary
 
 from msgspec import Struct, structs
@@ -18,22 +19,21 @@ from actors.settings.reading import Reader, RefusedError
 from actors.settings.tables import FeedSettings, WantedTopics
 from actors.settings.toml import parsed
 from actors.venues.declared.path import Condition, Path
-from actors.venues.declared.protocol import MANY, Protocol
-from actors.venues.declared.table import AskTable, ChannelTable, KeyTable, Place, Table
+from actors.venues.declared.protocol import MANY, Protocol, Vocabulary
+from actors.venues.declared.table import AskTable, ChannelTable, KeyTable, Outline, Place, Table
 from actors.venues.declared.template import MistakeError, Template, Text
 from actors.venues.declared.topics import Names
-from actors.venues.declared.venue import Declared, venue_of
+from actors.venues.declared.venue import Described, venue_of
 
-PARSED = (Path, Condition, Text, Template)
 FEED_KEYS = words.keys_of(FeedSettings) | {"url", "rotate_every"}  # what a key of a venue cannot be called
 ENTRY_KEYS = words.keys_of(WantedTopics)  # what an option cannot be called
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Outline)
 
-_made: WeakValueDictionary[str, type[Declared]] = WeakValueDictionary()
+_made: WeakValueDictionary[str, type[Described]] = WeakValueDictionary()
 
 
-def read_venue(text: str, file: str) -> type[Declared]:
+def read_venue(text: str, file: str) -> type[Described]:
     """The venue of a table's text; the same text makes the same class. `file` is for people.
 
     Raises:
@@ -41,8 +41,22 @@ def read_venue(text: str, file: str) -> type[Declared]:
     """
     made = _made.get(text)
     if made is None:
-        made = _made[text] = venue_of(TableReader(file).read(parsed(text, file)))
+        source = parsed(text, file)
+        made = _made[text] = (
+            _hub(source, file) if source.get("protocol") == "signalr" else _frames(source, file)
+        )
     return made
+
+
+def _frames(source: Mapping[str, Any], file: str) -> type[Described]:
+    return venue_of(TableReader(file).read(source))
+
+
+def _hub(source: Mapping[str, Any], file: str) -> type[Described]:
+    from actors.settings.hubs import HubReader  # with all of SignalR, where somebody needs it
+    from actors.venues.signalr import hub_of
+
+    return hub_of(HubReader(file).read(source))
 
 
 class Known(Mapping[str, type[Venue]]):
@@ -73,16 +87,33 @@ class Known(Mapping[str, type[Venue]]):
         return len(self._built_in.keys() | self._tables.keys())
 
 
-class TableReader(Reader):
-    """Reads one table, or raises with every mistake in it."""
+class OutlineReader(Reader, Generic[T]):
+    """Reads one table, or raises with every mistake in it. What it says of talk is its protocol's."""
+
+    kind: type[T]
 
     def __init__(self, file: str) -> None:
         super().__init__(file, {}, {})
         self._unsound: set[str] = set()  # parts with a mistake in them: what is left of one proves nothing
 
-    def read(self, source: Mapping[str, Any]) -> Table:
+    @abstractmethod
+    def check_talk(self, table: T, own: set[str]) -> None:
+        """What is said to the venue, and what else only this protocol has; `own`: the places of its keys."""
+
+    @abstractmethod
+    def check_said(self, table: T, names: Names) -> None:
+        """Whether a subscription says all there is to say of a topic of this channel."""
+
+    @abstractmethod
+    def protocol(self, table: T, own: Mapping[str, str]) -> Vocabulary:
+        """Raises: ValueError: paths do not fit each other."""
+
+    def url_mistake(self, url: str) -> str:
+        return url_mistake(url)
+
+    def read(self, source: Mapping[str, Any]) -> T:
         """Raises ConfigError with all that is wrong."""
-        table: Table = self._part("", source, Table)
+        table: T = self._part("", source, self.kind)
         self._check(table)
         if not self.problems:
             self._check_whole(table)
@@ -125,10 +156,10 @@ class TableReader(Reader):
         plain = words.plain(kind)
         origin, arguments = get_origin(plain), get_args(plain)
         if _is_part(plain):
-            return self._part(_within(where, key), raw, plain)
+            return self._part(within(where, key), raw, plain)
         place = (where, key) if where else (key, "")
         if origin is dict and _is_read(arguments[1]):
-            inside = _within(where, key)
+            inside = within(where, key)
             members = self.table(inside, raw).items()
             read = {name: self._member(inside, name, value, arguments[1]) for name, value in members}
             return {name: value for name, value in read.items() if value is not None}
@@ -138,13 +169,13 @@ class TableReader(Reader):
                 raise RefusedError
             entries = [self._entry(where, key, n, each, arguments[0]) for n, each in enumerate(raw, 1)]
             return tuple(entry for entry in entries if entry is not None)
-        return self._parse(*place, raw, plain) if plain in PARSED else self.convert(*place, raw, kind)
+        return self._parse(*place, raw, plain) if _is_parsed(plain) else self.convert(*place, raw, kind)
 
     def _member(self, where: str, name: str, raw: object, kind: Any) -> Any:
         """Of a table whose names are the author's own; None: it is none."""
         try:
             if _is_part(kind):
-                return self._part(_within(where, name), raw, kind)
+                return self._part(within(where, name), raw, kind)
             return self._parse(where, name, raw, kind)
         except RefusedError:
             return None
@@ -172,13 +203,13 @@ class TableReader(Reader):
 
     # ── what its parts make of each other ───────────────────────────────────────────────────────
 
-    def _check(self, table: Table) -> None:
+    def _check(self, table: T) -> None:
         if not table.channels and "" not in self._unsound:
             self.complain("[channels]", "", "expected at least one channel")
         if not table.events and "" not in self._unsound:
             self.complain("[[events]]", "", "expected at least one entry: which messages bear events")
         for name, key in table.keys.items():
-            where = _within("[keys]", name)
+            where = within("[keys]", name)
             if name in FEED_KEYS or not name.isidentifier():
                 self.complain(
                     where, "", "a venue's key cannot be called that: it is a feed's own, or no name"
@@ -187,29 +218,14 @@ class TableReader(Reader):
                 hint = words.suggested(key.default, [str(each) for each in key.values])
                 self.complain(where, "default", f"it is none of its values{hint}")
         for name, channel in table.channels.items():
-            self._check_channel(_within("[channels]", name), name, channel)
+            self._check_channel(within("[channels]", name), name, channel)
         own = {f"${name}" for name in table.keys}
-        self._check_slots("url", "", table.url.slots, own)
+        self.check_slots("url", "", table.url.slots, own)
         for name, text in table.headers.items():
-            self._check_slots("[headers]", name, text.slots, own)
-        options = {option for channel in table.channels.values() for option in channel.options}
-        topic = {"channel", "key", "wire", *options} | own
-        for verb, ask in (("subscribe", table.subscribe), ("unsubscribe", table.unsubscribe)):
-            if ask is not None:
-                self._check_frame(f"[{verb}] send", ask.send, topic | {MANY, "id"})
-                self._check_frame(f"[{verb}] topic", ask.topic, topic)
-        if table.login is not None:
-            for number, frame in enumerate(table.login.send, 1):
-                self._check_frame(f"[login] send entry {number}", frame, own | {"id"})
-        if table.ping is not None:
-            self._check_frame("[ping] send", table.ping.send, own | {"id"})
-        for number, reply in enumerate(table.replies, 1):
-            for slot in sorted(reply.send.slots - own - {"id"}):
-                with suppress(RefusedError):
-                    self._parse(f"[[replies]] entry {number}", "send", slot, Path)
-        for kind, places in (("events", table.events), ("acks", table.acks), ("errors", table.errors)):
-            for number, place in enumerate(places, 1):
-                self._check_place(f"[[{kind}]] entry {number}", table, place)
+            self.check_slots("[headers]", name, text.slots, own)
+        self.check_talk(table, own)
+        for number, place in enumerate(table.events, 1):
+            self.check_place(f"[[events]] entry {number}", table, place)
 
     def _check_channel(self, where: str, name: str, channel: ChannelTable) -> None:
         if not words.BARE.match(name):
@@ -218,9 +234,9 @@ class TableReader(Reader):
         for key in ("wire", "shown"):
             text = getattr(channel, key)
             if text is not None:
-                self._check_slots(where, key, text.slots, names | ({"wire"} if key == "shown" else set()))
+                self.check_slots(where, key, text.slots, names | ({"wire"} if key == "shown" else set()))
         for option, told in channel.options.items():
-            place = _within(where, f"options.{option}")
+            place = within(where, f"options.{option}")
             if option in ENTRY_KEYS | {"channel", "key", "wire", MANY, "id"} or not option.isidentifier():
                 self.complain(
                     place, "", "an option cannot be called that: it means something else, or is no name"
@@ -233,18 +249,18 @@ class TableReader(Reader):
         if channel.resyncable and not channel.deltas and where not in self._unsound:
             self.complain(where, "resyncable", "only a channel of deltas starts anew; add deltas = true")
 
-    def _check_frame(self, where: str, frame: Template, known: set[str]) -> None:
+    def check_frame(self, where: str, frame: Template, known: set[str]) -> None:
         for slot, inside in frame.places():
-            self._check_slots(f"{where}{inside}", "", {slot}, known)
+            self.check_slots(f"{where}{inside}", "", {slot}, known)
 
-    def _check_slots(self, where: str, key: str, slots: set[str], known: set[str]) -> None:
+    def check_slots(self, where: str, key: str, slots: set[str], known: set[str]) -> None:
         for slot in sorted(slots - known):
             near = words.nearest(slot, known)
             shown = ", ".join(_slot(name) for name in sorted(known)) or "none"
             hint = f"; did you mean {_slot(near)}?" if near else f"; there is: {shown}"
             self.complain(where, key, f"nothing is known of {_slot(slot)}{hint}")
 
-    def _check_place(self, where: str, table: Table, place: Place) -> None:
+    def check_place(self, where: str, table: Outline, place: Place) -> None:
         if place.channel and place.channel not in table.channels:
             hint = words.suggested(place.channel, table.channels)
             self.complain(where, "channel", f"there is no channel {place.channel!r}{hint}")
@@ -286,21 +302,16 @@ class TableReader(Reader):
         elif place.each.steps[: len(head)] != head:
             self.complain(where, key, f"[*] is not where each ({place.each.text}) has it")
 
-    def _check_whole(self, table: Table) -> None:
+    def _check_whole(self, table: T) -> None:
         """Whether every channel's events can be told by its topics, and told apart."""
         try:
-            protocol = Protocol(table, "feed", {f"${name}": "x" for name in table.keys})
+            protocol = self.protocol(table, {f"${name}": "x" for name in table.keys})
         except ValueError as error:
             self.complain("[[events]]", "", str(error))
             return
         for name, names in protocol.names.items():
-            where = _within("[channels]", name)
-            ask = table.subscribe
-            if ask is not None and names.table.key and "key" not in _said(ask, names):
-                self.complain("[subscribe] topic", "", f"nothing tells the venue the key of channel {name}")
-            elif ask is not None and not names.table.key and _needs_key(ask):
-                advice = "put it into the wire of those channels that have one"
-                self.complain("[subscribe] topic", "", f"channel {name} has no {{key}}; {advice}")
+            where = within("[channels]", name)
+            self.check_said(table, names)
             rules = [rule for rule in protocol.events if name in rule.places.names]
             if not rules:
                 self.complain(where, "", "no entry of events bears it")
@@ -321,8 +332,47 @@ class TableReader(Reader):
                     text = "nothing tells the key of"
                     self.complain(place, "key", f"missing: {text} channel {name}; expected {Path.expected}")
         url = str(table.url.render({f"${name}": _stand_in(key) for name, key in table.keys.items()}))
-        if mistake := url_mistake(url):
+        if mistake := self.url_mistake(url):
             self.complain("url", "", mistake)
+
+
+class TableReader(OutlineReader[Table]):
+    """Reads the table of a venue that is subscribed to by frames."""
+
+    kind = Table
+
+    def protocol(self, table: Table, own: Mapping[str, str]) -> Protocol:
+        return Protocol(table, "feed", own)
+
+    def check_talk(self, table: Table, own: set[str]) -> None:
+        options = {option for channel in table.channels.values() for option in channel.options}
+        topic = {"channel", "key", "wire", *options} | own
+        for verb, ask in (("subscribe", table.subscribe), ("unsubscribe", table.unsubscribe)):
+            if ask is not None:
+                self.check_frame(f"[{verb}] send", ask.send, topic | {MANY, "id"})
+                self.check_frame(f"[{verb}] topic", ask.topic, topic)
+        if table.login is not None:
+            for number, frame in enumerate(table.login.send, 1):
+                self.check_frame(f"[login] send entry {number}", frame, own | {"id"})
+        if table.ping is not None:
+            self.check_frame("[ping] send", table.ping.send, own | {"id"})
+        for number, reply in enumerate(table.replies, 1):
+            for slot in sorted(reply.send.slots - own - {"id"}):
+                with suppress(RefusedError):
+                    self._parse(f"[[replies]] entry {number}", "send", slot, Path)
+        for kind, places in (("acks", table.acks), ("errors", table.errors)):
+            for number, place in enumerate(places, 1):
+                self.check_place(f"[[{kind}]] entry {number}", table, place)
+
+    def check_said(self, table: Table, names: Names) -> None:
+        ask = table.subscribe
+        if ask is None:
+            return
+        if names.table.key and "key" not in _said(ask, names):
+            self.complain("[subscribe] topic", "", f"nothing tells the venue the key of channel {names.name}")
+        elif not names.table.key and _needs_key(ask):
+            advice = "put it into the wire of those channels that have one"
+            self.complain("[subscribe] topic", "", f"channel {names.name} has no {{key}}; {advice}")
 
 
 def _said(ask: AskTable, names: Names) -> set[str]:
@@ -358,14 +408,19 @@ def _made_up(kind: Any) -> Any:
 
 
 def _is_read(kind: Any) -> bool:
-    return _is_part(kind) or kind in PARSED
+    return _is_part(kind) or _is_parsed(kind)
+
+
+def _is_parsed(kind: Any) -> bool:
+    """Whether it is written in one of the small languages."""
+    return hasattr(kind, "parse")
 
 
 def _is_part(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Struct) and kind not in PARSED
+    return isinstance(kind, type) and issubclass(kind, Struct) and not _is_parsed(kind)
 
 
-def _within(where: str, key: str) -> str:
+def within(where: str, key: str) -> str:
     """`[channels.trades]` from `[channels]` and `trades`."""
     name = (
         ".".join(words.key_name(part) for part in key.split("."))

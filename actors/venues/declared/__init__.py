@@ -8,6 +8,6 @@ that it becomes. How a table is read, and its mistakes told, is in `actors.setti
 from actors.venues.declared.messages import Message
 from actors.venues.declared.session import DeclaredSession
 from actors.venues.declared.table import Table
-from actors.venues.declared.venue import Declared, venue_of
+from actors.venues.declared.venue import Declared, Described, venue_of
 
-__all__ = ["Declared", "DeclaredSession", "Message", "Table", "venue_of"]
+__all__ = ["Declared", "DeclaredSession", "Described", "Message", "Table", "venue_of"]

@@ -9,14 +9,38 @@ from msgspec import Struct
 
 from actors.events import Topic
 from actors.secret import REDACTED
-from actors.venues.declared.messages import clock
+from actors.venues.declared.messages import Message, clock
 from actors.venues.declared.path import MISSING, Getter, Path, Spot, getter, spot
-from actors.venues.declared.table import AckTable, AskTable, ErrorTable, EventTable, LoginTable, Table
+from actors.venues.declared.table import (
+    AckTable,
+    AskTable,
+    ErrorTable,
+    EventTable,
+    LoginTable,
+    Outline,
+    Table,
+)
 from actors.venues.declared.template import Template
-from actors.venues.declared.topics import Names, Places
+from actors.venues.declared.topics import Marks, Names, Places
 
 Test = Callable[[Any], bool]
 MANY = "topics"  # the place in a frame that takes a list of them
+
+
+class Count:
+    """How far the numbers of one topic have come on one connection."""
+
+    __slots__ = ("lost", "number")
+
+    def __init__(self) -> None:
+        self.number: int | None = None  # of the newest event
+        self.lost = False  # waits for a message that begins a count; others are of an older subscription
+
+
+class Hole(Struct, frozen=True):
+    """Before this event others are missing; None: nobody can say how many."""
+
+    missed: int | None
 
 
 class Numbers(Struct, frozen=True):
@@ -26,6 +50,26 @@ class Numbers(Struct, frozen=True):
     first: Spot | None
     previous: Spot | None
     start: Test | None
+
+    def follow(self, count: Count, nodes: Sequence[Any]) -> bool | Hole:
+        """Whether the event may be delivered, as far as its number tells, which is counted."""
+        if self.start is not None and self.start(nodes[0]):
+            count.number, count.lost = _whole(self.number.of(nodes)), False
+            return True
+        if count.lost:
+            return False
+        number, former = _whole(self.number.of(nodes)), count.number
+        if number is None:
+            return True
+        count.number = number
+        if former is None:
+            return True
+        if self.previous is not None:
+            return _whole(self.previous.of(nodes)) in (former, None) or Hole(None)
+        if self.first is not None:
+            first = _whole(self.first.of(nodes))
+            return first is None or first <= former + 1 <= number or Hole(None)
+        return number == former + 1 or Hole(number - former - 1 if number > former else None)
 
 
 class EventRule:
@@ -45,6 +89,35 @@ class EventRule:
             for name, each in self.places.names.items()
             if each.table.sequence
         }
+
+    def read(self, found: Sequence[Sequence[Any]]) -> list[tuple[Sequence[Any], Marks, Any]] | None:
+        """The nodes, the marks and the data of each event; None: it is no such message after all.
+
+        Raises:
+            ValueError: one of several is no event.
+        """
+        places, (level, get) = self.places, self.data
+        told = []
+        for nodes in found:
+            marks = places.marks(nodes)
+            data = get(nodes[level])
+            if data is MISSING or not places.shows(marks):
+                if len(found) == 1:
+                    return None
+                raise ValueError("one of its events says neither what it is nor holds data")
+            told.append((nodes, marks, data))
+        return told
+
+    def event(self, topic: Topic, nodes: Sequence[Any], data: Any) -> Message:
+        """What a consumer gets of it."""
+        kind, at_ns = "", None
+        if self.kind is not None:
+            kind = self.kind.of(nodes)
+            if type(kind) is not str:
+                kind = ""
+        if self.time is not None:
+            at_ns = self.nanoseconds(self.time.of(nodes))
+        return Message(topic.channel, topic.key, data, kind, at_ns)
 
 
 def _sequence(names: Names, each: Path | None) -> Numbers:
@@ -122,11 +195,10 @@ class Ask:
         return self.send.render({**fixed, **group[0], **({MANY: topics} if topics else {})})
 
 
-class Protocol:
-    """What a feed's sessions share. `own` are its keys: `$name` → value."""
+class Vocabulary:
+    """What a feed's sessions share, whatever their protocol. `own` are its keys: `$name` → value."""
 
-    def __init__(self, table: Table, feed: str, own: Mapping[str, str]) -> None:
-        self.table = table
+    def __init__(self, table: Outline, feed: str, own: Mapping[str, str]) -> None:
         self.feed = feed
         self.own = own
         self._secrets = [
@@ -134,17 +206,6 @@ class Protocol:
         ]
         self.names = {name: Names(name, channel) for name, channel in table.channels.items()}
         self.events = [EventRule(each, self.names) for each in table.events]
-        self.acks = [AckRule(each, self.names) for each in table.acks]
-        self.errors = [ErrorRule(each, self.names) for each in table.errors]
-        self.ignore = [each.compiled() for each in table.ignore]
-        self.replies = [(each.when.compiled(), each.send) for each in table.replies]
-        self.login = LoginRule(table.login) if table.login is not None else None
-        self.ask = Ask(table.subscribe) if table.subscribe is not None else None
-        self.give_up = Ask(table.unsubscribe) if table.unsubscribe is not None else None
-        self.pong = (
-            table.ping.answer.compiled() if table.ping is not None and table.ping.answer is not None else None
-        )
-        self.words = _words(table)
         # What no message tells of a channel's topics: two topics that differ in it alone need two lines.
         self.silent = {name: self._silent(each) for name, each in self.names.items()}
 
@@ -170,6 +231,25 @@ class Protocol:
         return frozenset(silent)
 
 
+class Protocol(Vocabulary):
+    """Of a venue that is subscribed to by frames."""
+
+    def __init__(self, table: Table, feed: str, own: Mapping[str, str]) -> None:
+        super().__init__(table, feed, own)
+        self.table = table
+        self.acks = [AckRule(each, self.names) for each in table.acks]
+        self.errors = [ErrorRule(each, self.names) for each in table.errors]
+        self.ignore = [each.compiled() for each in table.ignore]
+        self.replies = [(each.when.compiled(), each.send) for each in table.replies]
+        self.login = LoginRule(table.login) if table.login is not None else None
+        self.ask = Ask(table.subscribe) if table.subscribe is not None else None
+        self.give_up = Ask(table.unsubscribe) if table.unsubscribe is not None else None
+        self.pong = (
+            table.ping.answer.compiled() if table.ping is not None and table.ping.answer is not None else None
+        )
+        self.words = _words(table)
+
+
 def _words(table: Table) -> dict[bytes, tuple[str, Template | None]]:
     """Messages that are a mere text: what each is, and what is replied."""
     words: dict[bytes, tuple[str, Template | None]] = {}
@@ -190,3 +270,10 @@ def _getter(path: Path | None) -> Callable[[Any], Any]:
 
 def _codes(codes: Sequence[str | int]) -> frozenset[str]:
     return frozenset(map(str, codes))
+
+
+def _whole(value: Any) -> int | None:
+    """A number of a sequence; some venues write it as text."""
+    if type(value) is int:
+        return value
+    return int(value) if type(value) is str and value.isascii() and value.isdigit() else None

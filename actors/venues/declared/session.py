@@ -16,13 +16,13 @@ import msgspec
 
 from actors.events import GapReason, Topic
 from actors.messages import Fatal, Reason, Retryable, Slow
+from actors.rules.outcome import Outcome
 from actors.rules.session import (
     BINARY,
     Announce,
     Answered,
     Complain,
     Confirm,
-    Deliver,
     Effect,
     End,
     Frame,
@@ -33,11 +33,19 @@ from actors.rules.session import (
     Send,
     Session,
     State,
-    Unrouted,
 )
-from actors.venues.declared.messages import Message, decode, inflate
+from actors.venues.declared.messages import decode, inflate
 from actors.venues.declared.path import MISSING, Path, getter
-from actors.venues.declared.protocol import AckRule, Ask, ErrorRule, EventRule, Numbers, Protocol
+from actors.venues.declared.protocol import (
+    AckRule,
+    Ask,
+    Count,
+    ErrorRule,
+    EventRule,
+    Hole,
+    Numbers,
+    Protocol,
+)
 from actors.venues.declared.topics import Index, Marks, Places
 
 LONGEST_WORD = 64  # bytes of a message that is a mere text
@@ -59,14 +67,13 @@ WAITING, CONFIRMED, REFUSED = Answer
 class Asked:
     """A topic that was asked for, and how far it has come."""
 
-    __slots__ = ("answer", "healed_at", "key", "lost", "number", "topic", "wire")
+    __slots__ = ("answer", "count", "healed_at", "key", "topic", "wire")
 
     def __init__(self, topic: Topic, wire: str) -> None:
         self.topic = topic
         self.wire, self.key = wire.casefold(), topic.key.casefold()  # to be found in the venue's words
         self.answer = WAITING
-        self.number: int | None = None  # of its newest event
-        self.lost = False  # it waits for a message that begins a count; others are of an older subscription
+        self.count = Count()
         self.healed_at = float("-inf")
 
 
@@ -86,27 +93,6 @@ class Request:
 
     def waiting(self) -> list[Asked]:
         return [each for each in self.asked if each.answer is WAITING]
-
-
-class Outcome:
-    """The effects of one read, in order; events that follow each other go in one piece."""
-
-    def __init__(self) -> None:
-        self.pairs: list[tuple[Topic, Any]] = []
-        self.unrouted = 0
-        self._effects: list[Effect] = []
-
-    def add(self, *effects: Effect) -> None:
-        if self.pairs:
-            self._effects.append(Deliver(self.pairs))
-            self.pairs = []
-        self._effects += effects
-
-    def effects(self) -> list[Effect]:
-        self.add()
-        if self.unrouted:
-            self._effects.append(Unrouted(self.unrouted))
-        return self._effects
 
 
 class DeclaredSession(Session):
@@ -199,8 +185,8 @@ class DeclaredSession(Session):
             for _, index in (*self._events, *self._acks, *self._errors):
                 index.add(topic, asked)
         asked.answer = answer
-        asked.number = None
-        asked.lost = not self._takes_all and self._protocol.begins(topic.channel)
+        asked.count = Count()
+        asked.count.lost = not self._takes_all and self._protocol.begins(topic.channel)
         return asked
 
     def _leave(self, topic: Topic) -> bool:
@@ -261,19 +247,11 @@ class DeclaredSession(Session):
         self, rule: EventRule, index: Index[Asked], message: Any, found: list[tuple[Any, ...]], out: Outcome
     ) -> bool:
         """False: it is no such message after all, for nothing stands where its data should."""
-        places = rule.places
-        told = []
-        level, get = rule.data
-        for nodes in found:
-            marks = places.marks(nodes)
-            data = get(nodes[level])
-            if data is MISSING or not places.shows(marks):
-                if len(found) == 1:
-                    return False
-                raise ValueError("one of its events says neither what it is nor holds data")
-            told.append((nodes, marks, data))
+        told = rule.read(found)
+        if told is None:
+            return False
         for nodes, marks, data in told:
-            owners = index.find(marks) or (self._guess(places, marks) if self._takes_all else ())
+            owners = index.find(marks) or (self._guess(rule.places, marks) if self._takes_all else ())
             if not owners:
                 out.unrouted += 1
             for asked in owners:
@@ -281,7 +259,7 @@ class DeclaredSession(Session):
         return True
 
     def _hear_event(
-        self, rule: EventRule, asked: Asked, nodes: tuple[Any, ...], data: Any, out: Outcome
+        self, rule: EventRule, asked: Asked, nodes: Sequence[Any], data: Any, out: Outcome
     ) -> None:
         topic = asked.topic
         numbers = rule.sequences.get(topic.channel) if rule.sequences else None
@@ -291,14 +269,7 @@ class DeclaredSession(Session):
         if asked.answer is not CONFIRMED:  # it comes, so it is there
             asked.answer = CONFIRMED
             out.add(Confirm((topic,)))
-        kind, at_ns = "", None
-        if rule.kind is not None:
-            kind = rule.kind.get(nodes[rule.kind.level])
-            if type(kind) is not str:
-                kind = ""
-        if rule.time is not None:
-            at_ns = rule.nanoseconds(rule.time.get(nodes[rule.time.level]))
-        out.pairs.append((topic, Message(topic.channel, topic.key, data, kind, at_ns)))
+        out.pairs.append((topic, rule.event(topic, nodes, data)))
 
     def _hear_other(self, message: Any, out: Outcome) -> str:
         protocol = self._protocol
@@ -326,29 +297,12 @@ class DeclaredSession(Session):
 
     # ── numbers ──
 
-    def _in_order(self, numbers: Numbers, asked: Asked, nodes: tuple[Any, ...], out: Outcome) -> bool:
+    def _in_order(self, numbers: Numbers, asked: Asked, nodes: Sequence[Any], out: Outcome) -> bool:
         """Whether the event may be delivered; where others are missing before it, that is said first."""
-        if numbers.start is not None and numbers.start(nodes[0]):
-            asked.number, asked.lost = _whole(numbers.number.of(nodes)), False
-            return True
-        if asked.lost:
-            return False
-        number, former = _whole(numbers.number.of(nodes)), asked.number
-        if number is None:
-            return True
-        asked.number = number
-        if former is None:
-            return True
-        missed: int | None = None
-        if numbers.previous is not None:
-            fine = _whole(numbers.previous.of(nodes)) in (former, None)
-        elif numbers.first is not None:
-            first = _whole(numbers.first.of(nodes))
-            fine = first is None or first <= former + 1 <= number
-        else:
-            fine = number == former + 1
-            missed = number - former - 1 if number > former else None
-        return fine or self._heal(asked, "sequence", missed, out)
+        followed = numbers.follow(asked.count, nodes)
+        if isinstance(followed, Hole):
+            return self._heal(asked, "sequence", followed.missed, out)
+        return followed
 
     def _heal(self, asked: Asked, why: GapReason, missed: int | None, out: Outcome) -> bool:
         """Events are missing: it is said, and a channel that can start anew is made to.
@@ -586,13 +540,6 @@ def _stands_in(name: str, words: str) -> bool:
 def _goes_on(character: str) -> bool:
     """Whether a word goes on with it; nothing: it stands at an end."""
     return character.isalnum() or character in ("_", "-")
-
-
-def _whole(value: Any) -> int | None:
-    """A number of a sequence; some venues write it as text."""
-    if type(value) is int:
-        return value
-    return int(value) if type(value) is str and value.isascii() and value.isdigit() else None
 
 
 def _text(value: Any) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -165,24 +166,31 @@ class CloseTable(Part, frozen=True, kw_only=True):
     slow: tuple[int, ...] = ()
 
 
-class Table(Part, frozen=True, kw_only=True):
-    """A whole table."""
+class Outline(Part, frozen=True, kw_only=True):
+    """What every table says, whatever its protocol."""
 
     name: Name
     about: Words
+    protocol: Literal["frames", "signalr"] = "frames"
     url: Text
     headers: dict[str, Text] = {}
     limits: dict[str, str] = {}
     topics_per_line: Count | None = None  # None: as many as there are
-    compression: Compression = "none"
-    max_inflated: Bytes = 16 * 1_048_576
     pacing: PacingTable = PacingTable()
     keys: dict[str, KeyTable] = {}
+    channels: Mapping[str, ChannelTable]
+    events: tuple[EventTable, ...]
+
+
+class Table(Outline, frozen=True, kw_only=True):
+    """A whole table of a venue that is subscribed to by frames."""
+
     channels: dict[str, ChannelTable]
+    compression: Compression = "none"
+    max_inflated: Bytes = 16 * 1_048_576
     login: LoginTable | None = None
     subscribe: AskTable | None = None  # None: the venue sends all there is
     unsubscribe: AskTable | None = None
-    events: tuple[EventTable, ...]
     acks: tuple[AckTable, ...] = ()
     errors: tuple[ErrorTable, ...] = ()
     ignore: tuple[Condition, ...] = ()

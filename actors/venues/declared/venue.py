@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -19,24 +20,30 @@ from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
 from actors.secret import Secret
 from actors.venues.declared.messages import Message
 from actors.venues.declared.path import MISSING
-from actors.venues.declared.protocol import Protocol
+from actors.venues.declared.protocol import Protocol, Vocabulary
 from actors.venues.declared.session import DeclaredSession
-from actors.venues.declared.table import ChannelTable, KeyTable, OptionTable, Table
+from actors.venues.declared.table import ChannelTable, KeyTable, OptionTable, Outline, Table
+
+V = TypeVar("V", bound="Described")
 
 
-class Declared(Venue):
-    """A venue that a table describes. One table makes one class; its own text is its protocol."""
+class Described(Venue):
+    """A venue that a table describes, whatever its protocol. One table makes one class."""
 
-    table: ClassVar[Table]
+    table: ClassVar[Outline]
+    protocol: Vocabulary
 
-    def __init__(self, feed: str, settings: VenueSettings) -> None:
-        super().__init__(feed, settings)
-        own = {
+    @abstractmethod
+    def listener(self, *, takes_all: bool = True) -> Session:
+        """A session for captured messages; `takes_all`: every topic that can be made out is asked for."""
+
+    def own(self) -> dict[str, str]:
+        """The feed's own keys, as templates name them."""
+        return {
             f"${name}": text
             for name, key in self.table.keys.items()
             if (text := self._own(name, key)) is not None
         }
-        self.protocol = Protocol(self.table, feed, own)
 
     def _own(self, name: str, key: KeyTable) -> str | None:
         value = getattr(self.settings, name)
@@ -84,25 +91,23 @@ class Declared(Venue):
             )
         return known[str(value)]
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
-        table, own = self.table, self.protocol.own
+    def url(self) -> str:
+        """Where this feed's venue is."""
+        own = self.protocol.own
         in_url = {
             f"${name}": own[f"${name}"] if key.values else quote(own[f"${name}"], safe="")
-            for name, key in table.keys.items()
+            for name, key in self.table.keys.items()
             if f"${name}" in own
         }
-        headers = {name: text.render(own) for name, text in table.headers.items()}
-        url = self.settings.url or str(table.url.render(in_url))
-        return Endpoint(
-            url, tuple((name, str(text)) for name, text in headers.items() if text is not MISSING)
-        )
+        return self.settings.url or str(self.table.url.render(in_url))
 
-    def session(self, line: str) -> Session:
-        return DeclaredSession(self.protocol)
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """What the table puts into every request for a connection."""
+        headers = {name: text.render(self.protocol.own) for name, text in self.table.headers.items()}
+        return tuple((name, str(text)) for name, text in headers.items() if text is not MISSING)
 
-    def listener(self) -> DeclaredSession:
-        """A session that takes every topic that the table can make out, asked for or not."""
-        return DeclaredSession(self.protocol, takes_all=True)
+    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+        return Endpoint(self.url(), self.headers())
 
     def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
         """The first of `feed`, `feed/2`, … with room, and no topic that messages could not tell from it."""
@@ -146,8 +151,30 @@ class Declared(Venue):
         return topic.channel, topic.key, tuple(pair for pair in topic.options if pair[0] not in silent)
 
 
+class Declared(Described):
+    """A venue that is subscribed to by frames; the text of its table is its protocol."""
+
+    table: ClassVar[Table]
+
+    def __init__(self, feed: str, settings: VenueSettings) -> None:
+        super().__init__(feed, settings)
+        self.protocol: Protocol = Protocol(self.table, feed, self.own())
+
+    def session(self, line: str) -> Session:
+        return DeclaredSession(self.protocol)
+
+    def listener(self, *, takes_all: bool = True) -> DeclaredSession:
+        return DeclaredSession(self.protocol, takes_all=takes_all)
+
+
 def venue_of(table: Table) -> type[Declared]:
     """The class of this table's venue: a new one at each call."""
+    interval = table.ping.interval if table.ping is not None else 0.0
+    return class_of(table, Declared, interval)
+
+
+def class_of(table: Outline, base: type[V], ping_interval: float) -> type[V]:
+    """A new class for this table. `ping_interval`: seconds between the venue's own heartbeats, from us."""
     settings = msgspec.defstruct(
         "TableSettings",
         [_field(name, key) for name, key in table.keys.items()],
@@ -164,11 +191,11 @@ def venue_of(table: Table) -> type[Declared]:
         "Settings": settings,
         "channels": {name: _channel(name, channel) for name, channel in table.channels.items()},
         "pacing": Pacing(table.pacing.batch, table.pacing.interval),
-        "ping_interval": table.ping.interval if table.ping is not None else 0.0,
+        "ping_interval": ping_interval,
         "limits": _limits(table),
         "variables": {key.variable: key.about for key in table.keys.values() if key.variable},
     }
-    return type(f"Declared_{table.name.replace('-', '_')}", (Declared,), members)
+    return type(f"{base.__name__}_{table.name.replace('-', '_')}", (base,), members)
 
 
 def _field(name: str, key: KeyTable) -> tuple[Any, ...]:
@@ -205,7 +232,7 @@ def _told(option: OptionTable) -> str:
     return "; ".join(parts) or "any"
 
 
-def _limits(table: Table) -> dict[str, str]:
+def _limits(table: Outline) -> dict[str, str]:
     limits = dict(table.limits)
     if table.topics_per_line is not None:
         limits.setdefault("topics", f"{table.topics_per_line} on one connection; more open another")

@@ -1,0 +1,251 @@
+"""One connection to a hub that a table describes: what it pushes as events, topics as calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from msgspec import Raw, structs
+
+from actors.events import GapReason, Topic
+from actors.messages import Reason
+from actors.rules.session import (
+    Complain,
+    Confirm,
+    Effect,
+    End,
+    Frame,
+    Missed,
+    Reject,
+    Resent,
+    Session,
+    State,
+)
+from actors.rules.signalr import Call, Events, HubSession, Outcome, Subscription
+from actors.rules.signalr.calls import Then
+from actors.rules.signalr.records import END
+from actors.venues.declared.messages import decode
+from actors.venues.declared.protocol import Count, EventRule, Hole
+from actors.venues.declared.topics import Index, Marks, Places
+from actors.venues.signalr.protocol import HubProtocol
+
+GUESSED = 100_000  # topics that nobody asked for, where all are taken
+REST = 10.0  # seconds in which a topic is asked for anew only once, because of its numbers
+
+
+class Asked:
+    """A topic that was asked for, and how far it has come."""
+
+    __slots__ = ("confirmed", "count", "healed_at", "topic")
+
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+        self.confirmed = False
+        self.count = Count()
+        self.healed_at = float("-inf")
+
+
+class DescribedHubSession(HubSession):
+    """`takes_all`: every topic that the table can make out counts as asked for. `heard` counts what the
+    hub invoked, by what it was: event, ignored, unrouted."""
+
+    def __init__(self, protocol: HubProtocol, *, takes_all: bool = False) -> None:
+        super().__init__(protocol.terms)
+        self._protocol = protocol
+        self._takes_all = takes_all
+        self.heard: Counter[str] = Counter()
+        self._topics: dict[Topic, Asked] = {}
+        self._broken: dict[Topic, Asked] = {}  # began anew a moment ago, and wait to do so again
+        self._rules: dict[str, list[tuple[EventRule, Index[Asked]]]] = {
+            target: [(rule, Index(rule.places)) for rule in rules] for target, rules in protocol.rules.items()
+        }
+
+    # ── asking ──────────────────────────────────────────────────────────────────────────────────
+
+    def needs(self, topic: Topic) -> Sequence[Subscription]:
+        subscription = self._protocol.subscription(topic)
+        return (subscription,) if subscription is not None else ()
+
+    def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        for topic in topics:
+            self._enter(topic)
+        return self._noted(super().subscribe(topics, now))
+
+    def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        self._leave(topics)
+        return super().unsubscribe(topics, now)
+
+    def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        return self._noted(super().resync(topics, now))
+
+    def invoke(self, call: Call, then: Then | None = None) -> list[Effect]:
+        def answered(outcome: Outcome) -> list[Effect]:
+            return self._noted(then(outcome)) if then is not None else []
+
+        return super().invoke(call, answered)
+
+    def refused(self, topics: tuple[Topic, ...], call: Call, words: str) -> list[Effect]:
+        self._leave(topics)
+        return [Reject(topics, words, self._protocol.table.retry_after)]
+
+    def closed(self, code: int, words: str) -> Reason:
+        return super().closed(code, self._protocol.hide(words))
+
+    def _enter(self, topic: Topic) -> Asked:
+        asked = self._topics.get(topic)
+        if asked is None:
+            asked = self._topics[topic] = Asked(topic)
+            self._begin(asked)
+            for _, index in self._everywhere():
+                index.add(topic, asked)
+        return asked
+
+    def _begin(self, asked: Asked) -> None:
+        asked.confirmed = False
+        asked.count = Count()
+        asked.count.lost = not self._takes_all and self._protocol.begins(asked.topic.channel)
+
+    def _leave(self, topics: Sequence[Topic]) -> None:
+        for topic in topics:
+            self._broken.pop(topic, None)
+            asked = self._topics.pop(topic, None)
+            if asked is not None:
+                for _, index in self._everywhere():
+                    index.remove(topic, asked)
+
+    def _everywhere(self) -> list[tuple[EventRule, Index[Asked]]]:
+        return [pair for rules in self._rules.values() for pair in rules]
+
+    def _noted(self, effects: list[Effect]) -> list[Effect]:
+        """What the hub's answers come to is kept in mind."""
+        for effect in effects:
+            if isinstance(effect, Confirm):
+                for topic in effect.topics:
+                    if asked := self._topics.get(topic):
+                        asked.confirmed = True
+            elif isinstance(effect, Missed):  # of a topic that begins anew
+                for topic in effect.topics:
+                    if asked := self._topics.get(topic):
+                        self._begin(asked)
+        return effects
+
+    # ── hearing ─────────────────────────────────────────────────────────────────────────────────
+
+    def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
+        return [self._hidden(effect) for effect in super().received(frames, now)]
+
+    def invoked(self, target: str, arguments: Raw, out: Events) -> None:
+        rules = self._rules.get(target.lower())
+        if rules is None and target.lower() in self._protocol.ignored:
+            self.heard["ignored"] += 1
+            return
+        message = decode(bytes(arguments)) if rules else None
+        for rule, index in rules or ():
+            found = rule.places.elements(message)
+            told = rule.read(found) if found is not None else None
+            if told is not None:
+                self.heard["event"] += 1
+                for nodes, marks, data in told:
+                    self._hear_event(rule, index, nodes, marks, data, out)
+                return
+        self.heard["unrouted"] += 1
+        out.unrouted += 1
+
+    def _hear_event(
+        self,
+        rule: EventRule,
+        index: Index[Asked],
+        nodes: Sequence[object],
+        marks: Marks,
+        data: object,
+        out: Events,
+    ) -> None:
+        owners = index.find(marks) or (self._guess(rule.places, marks) if self._takes_all else ())
+        if not owners:
+            out.unrouted += 1
+        for asked in owners:
+            if not self._in_order(rule, asked, nodes, out):
+                out.unrouted += 1
+                continue
+            if not asked.confirmed:  # it comes, so it is there
+                asked.confirmed = True
+                out.add(Confirm((asked.topic,)))
+            out.pairs.append((asked.topic, rule.event(asked.topic, nodes, data)))
+
+    def _in_order(self, rule: EventRule, asked: Asked, nodes: Sequence[object], out: Events) -> bool:
+        """Whether the event may be delivered; where others are missing before it, that is said first."""
+        numbers = rule.sequences.get(asked.topic.channel)
+        followed = numbers.follow(asked.count, nodes) if numbers is not None else True
+        if isinstance(followed, Hole):
+            return self._heal(asked, "sequence", followed.missed, out)
+        return followed
+
+    def spoiled(self, record: bytes, out: Events) -> None:
+        """It may have been an event: of the topics that it names, or of any."""
+        text = record.lower()
+        up = [each for each in self._topics.values() if each.confirmed]
+        named = [each for each in up if each.topic.key and each.topic.key.lower().encode() in text]
+        for each in named or up:
+            self._heal(each, "quarantine", None, out)
+
+    def _heal(self, asked: Asked, why: GapReason, missed: int | None, out: Events) -> bool:
+        """Events are missing: it is said, and a channel that can start anew is made to.
+
+        A hub whose numbers always jump is not to be asked at the speed of its events.
+        """
+        topics = (asked.topic,)
+        if self._takes_all or not self._protocol.table.channels[asked.topic.channel].resyncable:
+            out.add(Missed(topics, why, missed))
+            return True
+        if self.now - asked.healed_at < REST:
+            out.add(*self._noted([Missed(topics, why, missed), Resent(topics)]))
+            self._broken[asked.topic] = asked
+            return False
+        asked.healed_at = self.now
+        for effect in self.resync(topics, self.now):
+            is_seam = isinstance(effect, Missed)
+            out.add(structs.replace(effect, reason=why, missed=missed) if is_seam else effect)
+        return False
+
+    def ping(self, now: float) -> list[Effect]:
+        """What was broken again too soon begins anew now."""
+        effects = super().ping(now)
+        rested = [each for each in self._broken.values() if now - each.healed_at >= REST]
+        if self.state is not State.OPEN or not rested:
+            return effects
+        for asked in rested:
+            del self._broken[asked.topic]
+            asked.healed_at = now
+        return effects + self.resync([asked.topic for asked in rested], now)
+
+    def _guess(self, places: Places, marks: Marks) -> Sequence[Asked]:
+        topics = list(places.guess(self._protocol.feed, marks)) if len(self._topics) < GUESSED else []
+        return [self._enter(topic) for topic in topics[:1]]
+
+    def _hidden(self, effect: Effect) -> Effect:
+        """Without the feed's secrets: a hub may repeat what it was sent."""
+        hide = self._protocol.hide
+        match effect:
+            case Reject(reason=reason):
+                return structs.replace(effect, reason=hide(reason))
+            case Complain(text=text):
+                return structs.replace(effect, text=hide(text))
+            case End(reason=reason):
+                return End(structs.replace(reason, text=hide(reason.text)))
+        return effect
+
+
+class HubListener(DescribedHubSession):
+    """Hears what was captured of a connection: handshake and separators may have been left out."""
+
+    def opened(self, now: float) -> list[Effect]:
+        return Session.opened(self, now)
+
+    def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
+        return super().received([(opcode, _ended(payload)) for opcode, payload in frames], now)
+
+
+def _ended(payload: bytes) -> bytes:
+    """The records of a captured message, each with its end, and without the answer to a handshake."""
+    records = (record.strip() for record in payload.split(END))
+    return b"".join(record + END for record in records if record not in (b"", b"{}"))

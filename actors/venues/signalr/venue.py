@@ -1,0 +1,86 @@
+"""The class that a hub's table becomes: a venue like those that are built in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, cast
+
+from actors.errors import LinewardenError
+from actors.events import Option, Topic
+from actors.messages import Endpoint, Fatal
+from actors.rules.exchange import Conversation, Token
+from actors.rules.session import Session
+from actors.rules.signalr import PING_INTERVAL, negotiate
+from actors.rules.venue import VenueSettings
+from actors.secret import Secret
+from actors.venues.declared.path import MISSING
+from actors.venues.declared.venue import Described, class_of
+from actors.venues.signalr.protocol import HubProtocol
+from actors.venues.signalr.session import DescribedHubSession, HubListener
+from actors.venues.signalr.table import HubTable
+
+
+class DescribedHub(Described):
+    """A SignalR hub: topics are calls of its methods, events what it invokes."""
+
+    table: ClassVar[HubTable]
+
+    def __init__(self, feed: str, settings: VenueSettings) -> None:
+        super().__init__(feed, settings)
+        self.protocol: HubProtocol = HubProtocol(self.table, feed, self.own())
+
+    def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
+        topic = super().topic(channel, key, options)
+        try:
+            self.protocol.subscription(topic)
+        except ValueError as error:
+            raise LinewardenError(f"{self.feed}: {topic} cannot be subscribed to: {error}.") from None
+        return topic
+
+    # ── the way in ──
+
+    def needs_token(self, line: str) -> bool:
+        return bool(self._token())
+
+    def login(self, now_ns: int) -> Conversation[Token]:
+        """The token that the feed has; nobody is asked for it."""
+        token = self._token()
+        if not (token.isascii() and token.isprintable()) or " " in token:
+            advice = f"Check the keys of [feeds.{self.feed}]."
+            return Fatal("the token of this feed has signs that no token has", "token", advice)
+        return Token(Secret(token))
+        yield  # a conversation without a word
+
+    def approach(self, line: str, token: Token | None = None) -> Conversation[Endpoint]:
+        """Asks the hub for a connection first, if the table says so: anew at each connect."""
+        return self._approach(token, skip=self.table.skip_negotiation)
+
+    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+        """Where the hub is, without asking it first."""
+        try:
+            next(self._approach(token, skip=True))
+        except StopIteration as told:
+            return cast(Endpoint, told.value)
+        raise AssertionError("a negotiation that was to be skipped")
+
+    def _approach(self, token: Token | None, *, skip: bool) -> Conversation[Endpoint]:
+        secret = token.value if token is not None else None
+        place = self.table.token_in
+        return negotiate(self.url(), secret, place=place, headers=self.headers(), skip=skip)
+
+    def _token(self) -> str:
+        text = self.table.token.render(self.protocol.own) if self.table.token is not None else MISSING
+        return "" if text is MISSING else str(text).strip()
+
+    # ── its sessions ──
+
+    def session(self, line: str) -> Session:
+        return DescribedHubSession(self.protocol)
+
+    def listener(self, *, takes_all: bool = True) -> Session:
+        return HubListener(self.protocol, takes_all=takes_all)
+
+
+def hub_of(table: HubTable) -> type[DescribedHub]:
+    """The class of this table's venue: a new one at each call."""
+    return class_of(table, DescribedHub, PING_INTERVAL)

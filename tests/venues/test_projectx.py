@@ -170,6 +170,11 @@ def test_every_platform_has_its_hosts() -> None:
     [
         ({"url": "wss://one/u1"}, "market_url is missing: the path of url does not tell where it is"),
         ({"market_url": "wss://one/m1"}, "url is missing"),
+        (
+            {"url": "wss://one/hubs/market"},
+            "url is the user hub's or a base, and its path is the market hub's",
+        ),
+        ({"market_url": "wss://one/hubs/user"}, "market_url is the market hub's or a base"),
         ({"market_url": "https://one/m1"}, "market_url is a URL that starts with wss:// or ws://"),
         ({"api_url": "wss://one"}, "api_url is a URL that starts with https:// or http://"),
         ({"user_name": "me"}, "user_name and api_key go together"),

@@ -67,6 +67,16 @@ def test_a_book_is_followed_by_every_way_in(how: dict[str, Any]) -> None:
         assert (view.best_bid, view.best_ask) == (None, (6802, 9))
 
 
+def test_a_book_is_whole_again_after_each_of_many_drops() -> None:
+    with SimulatedProjectX(rate=0) as px, desk(px) as runtime:
+        runtime.book("projectx", C, wait=10.0)
+        for epoch in range(2, 12):
+            px.drop()
+            until(runtime, lambda told, at=epoch: told.lines()["projectx/market"].epoch >= at)  # type: ignore[misc]
+            px.depth(C, bids=[(6800, epoch)])
+            until(runtime, lambda _: is_as(px, runtime.book("projectx", C)))
+
+
 def is_as(px: SimulatedProjectX, view: BookView) -> bool:
     return view.synced and (dict(view.bids), dict(view.asks)) == px.book(C)
 

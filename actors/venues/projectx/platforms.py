@@ -39,7 +39,7 @@ def places(url: str, market_url: str, api_url: str, platform: Platform) -> Place
     `url` may be the user hub's or a base, which is a URL without a path or with a slash at its end.
 
     Raises:
-        ValueError: a URL that is given does not tell where the other hub is.
+        ValueError: a URL that is given is the other hub's, or does not tell where that is.
     """
     if not url and not market_url:
         hubs, rest = HOSTS[platform]
@@ -51,8 +51,16 @@ def places(url: str, market_url: str, api_url: str, platform: Platform) -> Place
 
 
 def hub(url: str, which: Hub) -> str:
-    """The hub at a URL that may be a base."""
+    """The hub at a URL that may be a base.
+
+    Raises:
+        ValueError: it is the other hub's.
+    """
     parts = urlsplit(url)
+    other: Hub = "market" if which == "user" else "user"
+    if parts.path.lower().endswith(f"/hubs/{other}"):
+        key = "url" if which == "user" else "market_url"
+        raise ValueError(f"{key} is the {which} hub's or a base, and its path is the {other} hub's")
     if parts.path in ("", "/"):
         return _with_path(parts, f"/hubs/{which}")
     if parts.path.endswith("/"):

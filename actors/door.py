@@ -81,11 +81,13 @@ class Vault:
         """Keep this token from now on; None: make a new one. Answers the former, for `restore`.
 
         Raises:
-            ConnectFailed: no token could be made; the former is kept.
+            ConnectFailed: no token could be made, or this one has ended; the former is kept.
         """
         with self._turn:
             former = self._kept
             if given is not None:
+                if not _lives(given, self.clock.wall_ns()):
+                    raise ConnectFailed(Fatal("the token that was given has expired", "token_expired"))
                 self._on_trial = given
                 self._keep(given)
                 return former

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -152,9 +153,7 @@ def test_a_hub_is_not_ready_before_it_has_answered_every_subscription(px: Simula
 
 
 @pytest.mark.parametrize("hub", HUBS)
-def test_a_hub_that_is_gone_leaves_the_other_alone(
-    px: SimulatedProjectX, desk: Runtime, hub: str
-) -> None:
+def test_a_hub_that_is_gone_leaves_the_other_alone(px: SimulatedProjectX, desk: Runtime, hub: str) -> None:
     heard = streams(desk)
     px.refuse(n=0, only_hub=hub)
     px.drop(only_hub=hub)
@@ -450,9 +449,7 @@ FAULTS: dict[str, tuple[Callable[[SimulatedProjectX], Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_of_one_hub_is_named_and_made_good(
-    px: SimulatedProjectX, desk: Runtime, name: str
-) -> None:
+def test_a_fault_of_one_hub_is_named_and_made_good(px: SimulatedProjectX, desk: Runtime, name: str) -> None:
     fault, kind, code = FAULTS[name]
     heard = streams(desk)
     fault(px)
@@ -502,20 +499,21 @@ def test_messages_come_whole_however_they_are_cut(px: SimulatedProjectX, habit: 
         assert counters.routed == 501
 
 
-def test_thirty_drops_in_a_row_cost_thirty_gaps_and_one_login(px: SimulatedProjectX, desk: Runtime) -> None:
-    heard = streams(desk)
-    for epoch in range(2, 32):
-        px.drop()
-        until(desk, live_again(epoch))
+def test_thirty_drops_in_a_row_cost_thirty_gaps_and_one_login(px: SimulatedProjectX) -> None:
+    with desk_on(px, restart={"initial": 0.01, "maximum": 0.02}) as desk:
+        heard = streams(desk)
+        for epoch in range(2, 32):
+            px.drop()
+            until(desk, live_again(epoch))
+            for hub in HUBS:
+                number = tell(px, hub)
+                assert told(heard[hub].get(timeout=10)) == number
         for hub in HUBS:
-            number = tell(px, hub)
-            assert told(heard[hub].get(timeout=10)) == number
-    for hub in HUBS:
-        assert [gap.reason for gap in heard[hub].gaps] == ["disconnect"] * 30
-        assert line(desk, hub).counters.restored == 30
-    assert px.logins == 1
-    assert len(px.invocations("SubscribeOrders")) == 31
-    settle(desk)
+            assert [gap.reason for gap in heard[hub].gaps] == ["disconnect"] * 30
+            assert line(desk, hub).counters.restored == 30
+        assert px.logins == 1
+        assert len(px.invocations("SubscribeOrders")) == 31
+        settle(desk)
 
 
 def test_a_gateway_that_is_gone_for_four_seconds_is_waited_for(px: SimulatedProjectX, desk: Runtime) -> None:
@@ -545,7 +543,7 @@ def test_a_gateway_that_is_gone_for_four_seconds_is_waited_for(px: SimulatedProj
 class Clockwork:
     """A runtime whose time is moved by hand, on real sockets.
 
-    The hubs ping a hundred times a second of ours; between two steps each line that is up hears one.
+    The hubs ping hundreds of times in a second of ours; between two steps each line that is up hears one.
     """
 
     STEP = 3.0  # seconds; the hubs' pings may be missing for 30, a pong for 5
@@ -563,12 +561,16 @@ class Clockwork:
         while (left := until_then - self._timers.monotonic()) > 1e-9:
             self._timers.advance(min(left, self.STEP))
             before = self.frames(lines)
-            until(self.runtime, lambda _: all(a > b + 1 for a, b in zip(self.frames(lines), before, strict=True)))  # noqa: B023
+            until(self.runtime, partial(self._has_heard, lines, before))
+
+    def _has_heard(self, lines: tuple[str, ...], before: list[int], _: Status) -> bool:
+        pairs = zip(self.frames(lines), before, strict=True)
+        return all(now > then + 1 for now, then in pairs)  # the first may have been on its way
 
 
 @pytest.fixture
 def pinging() -> Iterator[SimulatedProjectX]:
-    with SimulatedProjectX(rate=0, ping_interval=0.01, client_timeout=600.0, token_life=1e9) as simulator:
+    with SimulatedProjectX(rate=0, ping_interval=0.004, client_timeout=600.0, token_life=1e9) as simulator:
         yield simulator
 
 
@@ -602,14 +604,14 @@ def test_a_market_that_freezes_for_90_seconds_is_seen_and_its_line_is_left_alone
         pinging.heal()
         number = tell(pinging, "market")
         assert told(heard["market"].get(timeout=10)) == number
-        clock.pass_by(60.0 / 2, *LINES)
+        clock.pass_by(30.0, *LINES)
         until(clock.runtime, lambda status: status.lines()[MARKET].health.score == 100)
         assert heard["market"].gap_count == 0
 
 
-def test_a_weekend_without_a_trade_is_no_illness(pinging: SimulatedProjectX) -> None:
+def test_three_minutes_without_a_trade_are_no_illness(pinging: SimulatedProjectX) -> None:
     with clockwork(pinging) as clock:
-        clock.pass_by(600.0, *LINES)
+        clock.pass_by(180.0, *LINES)
         status = clock.runtime.status()
         assert [(each.epoch, each.health.score) for each in status.lines().values()] == [(1, 100)] * 2
 
@@ -640,9 +642,9 @@ def test_a_hub_that_is_gone_for_ten_minutes_is_looked_for_all_the_time(pinging: 
             until(clock.runtime, lambda status: status.lines()[MARKET].state == "backoff")
             status = clock.runtime.status()
             waits.append(status.lines()[MARKET].next_attempt_s or 0.0)
-            attempt = status.lines()[MARKET].attempt
             clock.pass_by(waits[-1], USER)
-            until(clock.runtime, lambda status: status.lines()[MARKET].attempt > attempt)  # noqa: B023
+            tried = status.lines()[MARKET].attempt
+            until(clock.runtime, lambda status, tried=tried: status.lines()[MARKET].attempt > tried)  # type: ignore[misc]
         assert max(waits) <= 30.0
         assert len(waits) > 20
         status = clock.runtime.status()

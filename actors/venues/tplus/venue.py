@@ -189,7 +189,11 @@ class Tplus(Venue):
         return STREAMS[topic_of(line).channel].oms
 
     def login(self, now_ns: int) -> Conversation[Token]:
-        """A given token is as good as a new one: where the venue refuses it, the line has failed."""
+        """A given token is as good as a new one: where the venue refuses it, the line has failed.
+
+        A stream that the account may not have, such as `intent` for one that is no market maker, costs
+        one login more before its line fails: the handshake's 403 may be about the token as well.
+        """
         if self._key is None:
             return _given(self._own.token)
         return login(self._oms.http, self._user, self._key)

@@ -23,7 +23,7 @@ from actors.simulators import SimulatedAlpaca
 from actors.status import Status
 from actors.stream import Stream
 from actors.venues import alpaca as venue
-from actors.venues.alpaca import Quote, TradeUpdate, subscriptions
+from actors.venues.alpaca import Quote, TradeUpdate
 from actors.venues.alpaca.streams import STREAMS
 from tests.desk import KEY, SECRET, alpaca_config, alpaca_desk, at_epoch, line_of, until
 from tests.stories.books import settle
@@ -517,13 +517,6 @@ def test_a_lost_acknowledgement_of_an_account_is_asked_for_again_over_the_same_c
         assert line_of(desk, "account").epoch == 1
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lost answer is noticed within the story's `ack_timeout`."""
-    monkeypatch.setattr(subscriptions, "LOST", 0.5)
-
-
-@pytest.mark.usefixtures("impatient")
 def test_a_lost_acknowledgement_is_asked_for_again_over_the_same_connection(
     desk: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
@@ -535,7 +528,6 @@ def test_a_lost_acknowledgement_is_asked_for_again_over_the_same_connection(
     assert line_of(desk, "iex").epoch == 1
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_lost_answer_to_what_was_given_up_is_not_for_ever_in_the_way(
     desk: Runtime, alpaca: SimulatedAlpaca
 ) -> None:

@@ -119,13 +119,13 @@ class AlpacaSession(Session):
         return []  # the venue speaks first
 
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        return self._routed(self._wanted.want(topics, now))
+        return self._routed(self._wanted.want(topics))
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        return self._routed(self._wanted.unwant(topics, now))
+        return self._routed(self._wanted.unwant(topics))
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        return self._routed(self._wanted.renew(topics, now))
+        return self._routed(self._wanted.renew(topics))
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
@@ -164,7 +164,7 @@ class AlpacaSession(Session):
             case News():
                 self._hear_news(item, out)
             case Acknowledgement():
-                self._add(self._wanted.acknowledged(_listed(item), self._now), out)
+                self._add(self._wanted.acknowledged(_listed(item)), out)
             case Success():
                 self._hear_success(item, out)
             case Failure():
@@ -207,7 +207,7 @@ class AlpacaSession(Session):
             case "authenticated" if self.state is State.OPEN:
                 if self._authenticating:
                     self._authenticating = False
-                    out.add(*self._wanted.repeat(self._now, answered=True))
+                    out.add(*self._wanted.repeat(answered=True))
             case "authenticated":
                 self._open(out)
 
@@ -230,7 +230,7 @@ class AlpacaSession(Session):
         elif code == ALREADY_AUTHENTICATED:
             if self.state is State.OPEN and self._authenticating:
                 self._authenticating = False
-                out.add(*self._wanted.repeat(self._now, answered=True))
+                out.add(*self._wanted.repeat(answered=True))
             self._open(out)
         elif code == NOT_AUTHENTICATED and self._logins_left:
             self._logins_left -= 1
@@ -238,7 +238,7 @@ class AlpacaSession(Session):
         elif code == NOT_AUTHENTICATED or self.state is not State.OPEN:
             self._end(Retryable(told(code, words), f"alpaca_{code or 'error'}"), out)
         elif code in VERDICTS:
-            self._add(self._wanted.refused(code, words, self._now), out)
+            self._add(self._wanted.refused(code, words), out)
         else:
             out.add(Complain(f"alpaca_{code or 'error'}", told(code, words)))
 

@@ -25,7 +25,6 @@ ALL = "*"
 BOOKS = "orderbooks"
 LARGEST = 16 * 1024  # bytes of one request; the venue's own bound is not known
 REFUSALS = 100  # of parts of one change, before the rest is given up as a whole
-LOST = 5.0  # seconds without an answer after which a change may be sent again
 REST = 1.0  # seconds between two resets of one book that the session asks for by itself
 
 
@@ -55,7 +54,6 @@ class Asked:
 class Change(Struct):
     verb: Literal["subscribe", "unsubscribe"]
     items: tuple[Item, ...]
-    sent_at: float  # monotonic seconds
     copies: int = 1
 
 
@@ -72,21 +70,28 @@ class Subscriptions:
         self._flight: Change | None = None
         self._parts: list[tuple[Item, ...]] = []  # of a change that was refused as a whole
         self._refusals = 0
-        self._stale = 0  # acknowledgements that may still come, of changes that were sent twice
+        self._in_vain: set[Topic] = set()  # given up without an answer since this change was sent
+        self._stale = 0  # acknowledgements that may still come, of a change that was sent twice
+        self._stale_code = ""  # the same of refusals
 
     # ── asking ──
 
-    def want(self, topics: Iterable[Topic], now: float) -> list[Effect]:
+    def want(self, topics: Iterable[Topic]) -> list[Effect]:
+        """Whoever has waited too long gives the topic up and asks for it once more.
+
+        Then the change in flight may have lost its answer, and is in the way of all others, whatever it
+        is about: it is sent a second time, and not a third.
+        """
+        waited = False
         for topic in topics:
             asked = self.asked.get(topic)
+            waited = waited or topic in self._in_vain or (asked is not None and asked.state is WAITING)
             if asked is None or asked.state is not WAITING:
                 self._want(Asked(topic))
         effects = self._settle(())
-        # Whoever waits for an answer gives the topic up and asks for it once more. A change whose answer
-        # was lost is in the way of all others, whatever it is about.
-        if self._flight is not None and now - self._flight.sent_at >= LOST:
-            return [*effects, *self.repeat(now)]
-        return [*effects, *self._next(now)]
+        if waited and self._flight is not None and self._flight.copies == 1:
+            return [*effects, *self.repeat()]
+        return [*effects, *self._next()]
 
     def _want(self, asked: Asked) -> None:
         self.asked[asked.topic] = asked
@@ -94,12 +99,14 @@ class Subscriptions:
         if asked.own == BOOKS and (self._has(asked.item) or self.unanswered(asked.item)):
             self._renewing.add(asked.item)  # a book begins with what a new subscription brings
 
-    def unwant(self, topics: Iterable[Topic], now: float) -> list[Effect]:
+    def unwant(self, topics: Iterable[Topic]) -> list[Effect]:
         for topic in topics:
-            self.asked.pop(topic, None)
-        return self._next(now)
+            asked = self.asked.pop(topic, None)
+            if asked is not None and asked.state is WAITING:
+                self._in_vain.add(topic)
+        return self._next()
 
-    def renew(self, topics: Iterable[Topic], now: float, why: GapReason = "unknown") -> list[Effect]:
+    def renew(self, topics: Iterable[Topic], why: GapReason = "unknown") -> list[Effect]:
         """From the start, with the seam marked; topics that the venue does not have are passed over."""
         effects: list[Effect] = []
         known = [asked for topic in topics if (asked := self.asked.get(topic)) and asked.state is CONFIRMED]
@@ -109,7 +116,7 @@ class Subscriptions:
             seam = tuple(asked.topic for asked in known)
             others = tuple(each.topic for each in self._sharing(known))
             effects = [Missed(seam + others, why), Resent(seam + others)]
-        return [*effects, *self._settle(()), *self._next(now)]
+        return [*effects, *self._settle(()), *self._next()]
 
     def heal(self, topic: Topic, now: float) -> list[Effect]:
         """A change of this book was lost: it has to be reset.
@@ -122,14 +129,13 @@ class Subscriptions:
             self._start_over(asked)
             return [Missed((topic,), "quarantine"), Resent((topic,))]
         asked.healed_at = now
-        return self.renew([topic], now, "quarantine")
+        return self.renew([topic], "quarantine")
 
-    def repeat(self, now: float, *, answered: bool = False) -> list[Effect]:
+    def repeat(self, *, answered: bool = False) -> list[Effect]:
         """Send the change in flight once more; `answered`: no other answer to it is to come."""
         if self._flight is None:
             return []
         self._flight.copies += not answered
-        self._flight.sent_at = now
         return [self._send(self._flight)]
 
     def _start_over(self, asked: Asked) -> None:
@@ -152,38 +158,45 @@ class Subscriptions:
 
     # ── what the venue answers ──
 
-    def acknowledged(self, listed: Listed, now: float) -> list[Effect]:
+    def acknowledged(self, listed: Listed) -> list[Effect]:
         if self._stale and listed == self._listed:
             self._stale -= 1  # the second answer to an earlier change: this one's is yet to come
             return []
         self._listed = listed
-        flight, self._flight = self._flight, None
+        flight = self._land()
         effects: list[Effect] = []
         items: tuple[Item, ...] = ()
         if flight is not None:
-            self._stale += flight.copies - 1
+            self._stale = flight.copies - 1
             if flight.verb == "subscribe":
                 items = flight.items
             else:
                 effects += self._given_up(flight.items)
         self._covered = {item for item in {*self._covered, *items} if not self._has(item)}
-        return [*effects, *self._settle(items), *self._next(now)]
+        return [*effects, *self._settle(items), *self._next()]
 
-    def refused(self, code: str, words: str, now: float) -> list[Effect]:
+    def refused(self, code: str, words: str) -> list[Effect]:
         """An error that concerns the change in flight; without one it concerns nobody."""
+        if code == self._stale_code:
+            # It may be this change's all the same: then whoever waits asks again. The other way round
+            # topics would be refused for another's fault.
+            self._stale_code = ""
+            return []
         text = told(code, words)
-        flight, self._flight = self._flight, None
+        flight = self._land()
         if flight is None:
             return [Complain(f"alpaca_{code}", text)]
+        if flight.copies > 1:
+            self._stale_code = code
         if flight.verb == "unsubscribe":
             effects: list[Effect] = [Complain(f"alpaca_{code}", text)]
             effects += self._kept(flight.items)
-            return [*effects, *self._next(now)]
+            return [*effects, *self._next()]
         self._refusals += 1
         parts = _split(flight.items, VERDICTS[code]) if self._refusals <= REFUSALS else ()
         if parts:
             self._parts[:0] = parts
-            return self._next(now)
+            return self._next()
         reason = f"{text} ({ADVICE[code]})" if code in ADVICE else text
         if VERDICTS[code] is Verdict.LIMIT:
             reason += f"; {sum(map(self._has, self._ours))} are subscribed to"
@@ -193,7 +206,13 @@ class Subscriptions:
             items |= {item for part in self._parts for item in part if item[0] in channels}
         if self._refusals > REFUSALS:
             items |= {item for part in self._parts for item in part}
-        return [*self._reject(items, reason), *self._next(now)]
+        return [*self._reject(items, reason), *self._next()]
+
+    def _land(self) -> Change | None:
+        """The change in flight is answered; answers come in order, so earlier ones have come or are lost."""
+        flight, self._flight = self._flight, None
+        self._stale, self._stale_code = 0, ""
+        return flight
 
     def on(self, channel: str, key: str) -> Asked | None:
         """What is asked of this channel for this key."""
@@ -295,29 +314,27 @@ class Subscriptions:
 
     # ── the next change ──
 
-    def _next(self, now: float) -> list[Effect]:
+    def _next(self) -> list[Effect]:
         if self._flight is not None:
             return []
         needed = {asked.item: None for asked in self.asked.values() if asked.state is not REFUSED}
         while self._parts:
             part = tuple(item for item in self._parts.pop(0) if item in needed and not self._has(item))
             if part:
-                return self._start("subscribe", part, now)
+                return self._start("subscribe", part)
         dropping = [
             item for item in self._ours if self._has(item) and (item not in needed or item in self._renewing)
         ]
         if dropping:  # first, for it makes room under the plan's limit
-            return self._start("unsubscribe", dropping, now)
+            return self._start("unsubscribe", dropping)
         self._renewing.clear()
         adding = [item for item in needed if not self._has(item) and item not in self._covered]
         if not adding:
             return []
         self._refusals = 0
-        return self._start("subscribe", adding, now)
+        return self._start("subscribe", adding)
 
-    def _start(
-        self, verb: Literal["subscribe", "unsubscribe"], items: Sequence[Item], now: float
-    ) -> list[Effect]:
+    def _start(self, verb: Literal["subscribe", "unsubscribe"], items: Sequence[Item]) -> list[Effect]:
         room = LARGEST
         some = []
         for item in items:
@@ -325,7 +342,8 @@ class Subscriptions:
             if room < 0:
                 break  # the next change has the others
             some.append(item)
-        self._flight = Change(verb, tuple(some), now)
+        self._flight = Change(verb, tuple(some))
+        self._in_vain.clear()
         if verb == "subscribe":
             self._ours.update(dict.fromkeys(self._flight.items))
         return [self._send(self._flight)]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
+from functools import partial
 
 from msgspec import structs
 
 from actors.messages import Endpoint, Fatal, HttpFailed, Reason, Retryable, Slow, Stopped
-from actors.rules.exchange import Bucket, Token
+from actors.rules.exchange import Bucket, Conversation, Token
 from actors.rules.venue import Venue
 from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
 from actors.wire.timers import Clock
@@ -20,6 +22,8 @@ from actors.wire.timers import Clock
 EARLY = 60.0  # seconds before its end from which a token is not shown any more
 LATE = 60.0  # seconds after which a refusal does not mean that a token was no good from the start
 TURNED_AWAY = ("http_401", "http_403")
+
+Outcome = Token | Reason | HttpFailed  # of a login
 
 
 class Vault:
@@ -117,18 +121,18 @@ class Vault:
                 return failed if waited else None
 
     def _log_in(self, line: str, hangup: Hangup) -> Token:
-        from actors.wire.fetch import converse  # an HTTP client, where one is needed
+        from actors.wire.fetch import Tally, converse  # an HTTP client, where one is needed
 
         wait = self._bucket.take(self.clock.monotonic())
         if wait:
             text = f"too many logins in a row; the venue meters them, so the next one waits {wait:.0f} s"
-            raise ConnectFailed(Slow(text, "login_budget", wait))
-        now_ns = self.clock.wall_ns()
-        former, self._kept = self._kept, None
-        renewal = self._venue.renew(former, now_ns) if former is not None and _lives(former, now_ns) else None
-        outcome = None if renewal is None else converse(renewal, self._dial, hangup)
-        if not isinstance(outcome, Token):
-            outcome = converse(self._venue.login(now_ns), self._dial, hangup)
+            raise ConnectFailed(Slow(text, "login_budget", wait, exact=True))
+        tally = Tally()
+        try:
+            outcome = self._ask(partial(converse, dial=self._dial, hangup=hangup, tally=tally))
+        finally:
+            if not tally.sent:  # the way there was blocked, or nobody had to be asked
+                self._bucket.give_back()
         if hangup.pulled:
             raise ConnectFailed(Stopped())
         self._logins += 1
@@ -140,6 +144,15 @@ class Vault:
         self._failed = self._refused = None
         self._keep(outcome)
         return outcome
+
+    def _ask(self, converse: Callable[[Conversation[Token]], Outcome]) -> Outcome:
+        now_ns = self.clock.wall_ns()
+        former, self._kept = self._kept, None
+        if former is not None and _lives(former, now_ns):
+            renewal = self._venue.renew(former, now_ns)
+            if renewal is not None and isinstance(renewed := converse(renewal), Token):
+                return renewed
+        return converse(self._venue.login(now_ns))
 
     def _keep(self, token: Token) -> None:
         self._kept = token

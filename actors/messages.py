@@ -43,11 +43,16 @@ class Retryable(Struct, frozen=True):
 
 
 class Slow(Struct, frozen=True):
-    """The venue wants to be left alone for a while: `retry_after` seconds, where it says so."""
+    """The venue wants to be left alone for a while: `retry_after` seconds, where it says so.
+
+    `exact`: that is our own reckoning and no venue's complaint: neither more nor less, and none the
+    longer for the next time.
+    """
 
     text: str
     code: str
     retry_after: float | None = None
+    exact: bool = False
 
 
 class Fatal(Struct, frozen=True):

@@ -237,6 +237,28 @@ def test_a_login_that_nobody_answers_is_retried_later(tplus: SimulatedTplus) -> 
     assert vault.token(ORDERS, Hangup())[1]
 
 
+def test_logins_that_reach_nobody_spend_no_budget(tplus: SimulatedTplus) -> None:
+    vault = vault_of(tplus)
+    tplus.stop()
+    outage = [reason_of(asking(vault)) for _ in range(3 * Tplus.login_budget.burst)]
+    assert {(type(reason), reason.code) for reason in outage} == {(Retryable, "refused")}
+    tplus.start()
+    assert vault.token(ORDERS, Hangup())[1]
+
+
+def test_logins_that_the_venue_has_heard_of_spend_it_whatever_came_of_them(
+    tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tplus, "login_budget", Budget(3, 60.0))
+    vault = vault_of(tplus)
+    tplus.refuse_auth(500, n=3)
+    assert [type(reason_of(asking(vault))) for _ in range(3)] == [Retryable] * 3
+    spent = reason_of(asking(vault))
+    assert isinstance(spent, Slow)
+    assert (spent.code, spent.exact) == ("login_budget", True)
+    assert tplus.auth_requests == 3
+
+
 def test_a_storm_of_lost_tokens_stays_within_the_budget(
     tplus: SimulatedTplus, clock: Ahead, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,16 @@ OURS: Final = {"user-agent": "linewarden", "accept": "*/*", "accept-encoding": "
 CODES: Final = {"connect_timeout": "timeout", "handshake": "lost"}
 
 
-def fetch(request: HttpRequest, dial: Dial, hangup: Hangup | None = None) -> HttpAnswer | HttpFailed:
+class Tally:
+    """How many requests have left, or may have: whoever meters them has counted no more."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+
+def fetch(
+    request: HttpRequest, dial: Dial, hangup: Hangup | None = None, tally: Tally | None = None
+) -> HttpAnswer | HttpFailed:
     """What the venue answers, whatever its status; or why there is no answer. Never raises.
 
     Blocks the calling thread for at most `request.timeout` seconds, for all of it together, or until
@@ -43,7 +52,7 @@ def fetch(request: HttpRequest, dial: Dial, hangup: Hangup | None = None) -> Htt
     """
     try:
         with Attempt(request.timeout, hangup or Hangup()) as attempt:
-            answer = exchange(attempt, request, dial)
+            answer = exchange(attempt, request, dial, tally or Tally())
             attempt.close()
             return answer
     except ConnectFailed as failed:
@@ -57,6 +66,7 @@ def converse(
     hangup: Hangup | None = None,
     *,
     seconds: float = inf,
+    tally: Tally | None = None,
 ) -> T | HttpFailed:
     """Carry a venue's conversation on to its end: what came of it, or why an exchange failed.
 
@@ -69,7 +79,8 @@ def converse(
             request = next(conversation)
             while True:
                 left = max(0.0, until - time.monotonic())
-                answer = fetch(structs.replace(request, timeout=min(request.timeout, left)), dial, hangup)
+                within = structs.replace(request, timeout=min(request.timeout, left))
+                answer = fetch(within, dial, hangup, tally)
                 if isinstance(answer, HttpFailed):
                     return answer
                 request = conversation.send(answer)
@@ -78,7 +89,7 @@ def converse(
             return told
 
 
-def exchange(attempt: Attempt, request: HttpRequest, dial: Dial) -> HttpAnswer:
+def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, tally: Tally) -> HttpAnswer:
     """Raises ConnectFailed, or the OSError of which the attempt makes one."""
     parsed = parse_endpoint(Endpoint(request.url, request.headers), HTTP)
     order = written(request, parsed)
@@ -86,6 +97,7 @@ def exchange(attempt: Attempt, request: HttpRequest, dial: Dial) -> HttpAnswer:
     attempt.remaining()  # where no time is left, nobody is called
     wire = Wire(attempt, reach(attempt, parsed, dial))
     attempt.phase = "the HTTP exchange"
+    tally.sent += 1
     try:
         with httpcore.HTTP11Connection(order.url.origin, wire) as connection:
             answer = connection.handle_request(order)

@@ -22,7 +22,7 @@ from msgspec import structs
 from actors.messages import HttpAnswer, HttpFailed, HttpRequest
 from actors.wire.attempt import Hangup
 from actors.wire.connect import Dial
-from actors.wire.fetch import MAX_BODY, converse, fetch
+from actors.wire.fetch import MAX_BODY, Tally, converse, fetch
 from tests.wire.proxies import ConnectProxy, Conversation, Loopback, Socks5Proxy, read_exactly, read_head
 
 SECRET = "hunter2-very-secret"
@@ -427,6 +427,22 @@ def test_a_proxy_that_refuses_our_login_is_named_without_it() -> None:
         dial = Dial(proxy=f"http://me:{SECRET}@127.0.0.1:{proxy.port}")
         failed = failure(HttpRequest("GET", "http://venue.example/"), dial)
     assert failed == HttpFailed(f"the proxy 127.0.0.1:{proxy.port} refused our login", "proxy_407")
+
+
+def test_only_what_has_left_is_counted() -> None:
+    tally = Tally()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    fetch(HttpRequest("GET", f"http://127.0.0.1:{port}/"), Dial(), tally=tally)
+    fetch(HttpRequest("GET", "http://127.0.0.1:1/", (("Upgrade", "no"),)), Dial(), tally=tally)
+    with Server(OK) as server:
+        fetch(get(server, url=f"https://127.0.0.1:{server.port}/"), Dial(), tally=tally)
+        assert tally.sent == 0
+        converse(Talk(get(server), get(server)).begin(), Dial(), tally=tally)
+        assert tally.sent == 2
+    with Server(b"") as mute:  # it may have counted what it did not answer
+        fetch(get(mute), Dial(), tally=tally)
+    assert tally.sent == 3
 
 
 # ── conversations ───────────────────────────────────────────────────────────────────────────────

@@ -65,8 +65,12 @@ class Vault:
             raise ConnectFailed(failed)
 
     def refuse(self, token: Token) -> None:
-        """The venue does not take it: nobody shows it again. Never waits, as a login may."""
-        self._refused = token
+        """The venue does not take it: nobody shows it again. Never waits, as a login may.
+
+        One that has been replaced already is not worth a word: that it is late must not clear the newer one.
+        """
+        if token == self._kept:
+            self._refused = token
 
     def fresh_for(self) -> float | None:
         """Seconds for which the token will still be shown; None: it has no end, or there is none."""
@@ -141,7 +145,7 @@ class Vault:
         if not isinstance(outcome, Token):
             self._failed, self._failed_at, self._told = outcome, self.clock.monotonic(), {line}
             raise ConnectFailed(outcome)
-        self._failed = self._refused = None
+        self._failed = None
         self._keep(outcome)
         return outcome
 
@@ -155,7 +159,7 @@ class Vault:
         return converse(self._venue.login(now_ns))
 
     def _keep(self, token: Token) -> None:
-        self._kept = token
+        self._kept, self._refused = token, None
         if token.expires_ns is not None:  # of a short life not all is given up
             life = (token.expires_ns - self.clock.wall_ns()) / 1e9
             self._margin = max(0.0, min(EARLY, life / 10))
@@ -188,13 +192,17 @@ class Door:
         """
         if not self._venue.needs_token(self._line):
             return self._knock()
-        self._token, self._is_new = self._vault.token(self._line, self.hangup)
+        shown, self._is_new = self._vault.token(self._line, self.hangup)
+        self._token = shown
         try:
             return self._knock()
         except ConnectFailed as failed:
             if self._is_new or failed.reason.code not in TURNED_AWAY:
                 raise
-        self._token, _ = self._vault.token(self._line, self.hangup, self._token)
+            refusal = failed
+        self._token, _ = self._vault.token(self._line, self.hangup, shown)
+        if self._token == shown:  # it was given to us, and there is no other
+            raise refusal
         self._is_new = True
         return self._knock()
 

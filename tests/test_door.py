@@ -193,6 +193,54 @@ def test_a_refused_token_is_shown_to_nobody_again(tplus: SimulatedTplus) -> None
     assert tplus.auth_requests == 3 * A_LOGIN
 
 
+def test_a_late_refusal_of_an_older_token_does_not_make_the_newer_one_good_again(
+    tplus: SimulatedTplus,
+) -> None:
+    vault = vault_of(tplus)
+    first, _ = vault.token(ORDERS, Hangup())
+    vault.refuse(first)
+    second, _ = vault.token(ORDERS, Hangup())
+    vault.refuse(second)
+    vault.refuse(first)  # by a line that was slow to hear of it
+    third, is_new = vault.token(FILLS, Hangup())
+    assert is_new
+    assert third not in (first, second)
+
+
+# ── a token that somebody gave us ───────────────────────────────────────────────────────────────
+
+
+def given_by_somebody(tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch) -> Tplus:
+    """A venue with a token in its settings, and a budget that one login would spend."""
+    monkeypatch.setattr(Tplus, "login_budget", Budget(1, 3600.0))
+    user = venue_of(tplus)._user
+    return Tplus("tplus", TplusSettings(url=tplus.url, user=user, token=Secret("given")))
+
+
+def test_a_given_token_that_is_turned_away_is_shown_once_and_spends_nothing(
+    tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venue = given_by_somebody(tplus, monkeypatch)
+    vault = Vault(venue, Dial(), Ahead())
+    for connects in range(1, 4):
+        door = Door(venue, ORDERS, Dial(), Hangup(), vault)
+        reason = reason_of(door.open)
+        assert (type(reason), reason.code) == (Fatal, "http_401")
+        assert len(tplus.requests) == connects
+
+
+def test_a_given_token_that_lines_refuse_inside_again_and_again_spends_nothing(
+    tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = Vault(given_by_somebody(tplus, monkeypatch), Dial(), Ahead())
+    for line in (ORDERS, FILLS) * 3:
+        token, _ = vault.token(line, Hangup())
+        vault.refuse(token)
+    assert vault.token(ORDERS, Hangup()) == (token, True)
+    assert vault.token(FILLS, Hangup()) == (token, False)
+    assert tplus.requests == []
+
+
 # ── a venue that wants to be left alone, or does not know us ────────────────────────────────────
 
 

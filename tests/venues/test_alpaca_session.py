@@ -385,6 +385,31 @@ def test_one_change_is_in_flight_and_in_the_end_both_sides_agree(
     assert all({(channel, key), (channel, "*")} & server.symbols for channel, key in needed)
 
 
+def test_a_full_venue_is_asked_no_oftener_than_others_are_given_up() -> None:
+    session, server = STOCKS.session("alpaca"), Server(limit=10)
+    wanted = topics(*(f"quotes/S{number}" for number in range(200)))
+    states: dict[Topic, type[Effect]] = {}
+    sent = 0
+
+    def carry_out(effects: list[Effect]) -> None:
+        nonlocal sent
+        for effect in effects:
+            if isinstance(effect, Send):
+                sent += 1
+                carry_out(heard(session, [server.answer(effect.payload)]))
+            elif isinstance(effect, Confirm | Reject):
+                states.update(dict.fromkeys(effect.topics, type(effect)))
+
+    carry_out(session.subscribe(wanted, 0.0))
+    assert list(states.values()).count(Confirm) == 10
+    for given_up in range(190):
+        sent = 0
+        carry_out(session.unsubscribe([wanted[given_up]], 0.0))
+        assert sent <= 2
+        assert states[wanted[given_up + 10]] is Confirm
+    assert len(server.symbols) == 10
+
+
 BOOKS = st.lists(st.sampled_from(["A/B", "C/D"]), min_size=1, max_size=2, unique=True)
 BOOK_STEPS = st.lists(
     st.tuples(st.sampled_from(["subscribe", "unsubscribe", "resync", "spoil"]), BOOKS)

@@ -70,6 +70,7 @@ class Subscriptions:
         self._flight: Change | None = None
         self._parts: list[tuple[Item, ...]] = []  # of a change that was refused as a whole
         self._refusals = 0
+        self._crowded_out: dict[Topic, None] = {}  # refused for the plan's limit, those of longest ago first
         self._in_vain: set[Topic] = set()  # given up without an answer since this change was sent
         self._stale = 0  # acknowledgements that may still come, of a change that was sent twice
         self._stale_code = ""  # the same of refusals
@@ -83,7 +84,7 @@ class Subscriptions:
         is about: it is sent a second time, and not a third.
         """
         waited = False
-        for topic in topics:
+        for topic in dict.fromkeys(topics):
             asked = self.asked.get(topic)
             waited = waited or topic in self._in_vain or (asked is not None and asked.state is WAITING)
             if asked is None or asked.state is not WAITING:
@@ -95,6 +96,7 @@ class Subscriptions:
 
     def _want(self, asked: Asked) -> None:
         self.asked[asked.topic] = asked
+        self._crowded_out.pop(asked.topic, None)
         self._covered.discard(asked.item)
         if asked.own == BOOKS and (self._has(asked.item) or self.unanswered(asked.item)):
             self._renewing.add(asked.item)  # a book begins with what a new subscription brings
@@ -102,6 +104,7 @@ class Subscriptions:
     def unwant(self, topics: Iterable[Topic]) -> list[Effect]:
         for topic in topics:
             asked = self.asked.pop(topic, None)
+            self._crowded_out.pop(topic, None)
             if asked is not None and asked.state is WAITING:
                 self._in_vain.add(topic)
         return self._next()
@@ -206,7 +209,11 @@ class Subscriptions:
             items |= {item for part in self._parts for item in part if item[0] in channels}
         if self._refusals > REFUSALS:
             items |= {item for part in self._parts for item in part}
-        return [*self._reject(items, reason), *self._next()]
+        effects = self._reject(items, reason)
+        if VERDICTS[code] is Verdict.LIMIT:
+            for rejected in effects:
+                self._crowded_out.update(dict.fromkeys(rejected.topics))
+        return [*effects, *self._next()]
 
     def _land(self) -> Change | None:
         """The change in flight is answered; answers come in order, so earlier ones have come or are lost."""
@@ -271,7 +278,7 @@ class Subscriptions:
             effects.append(Reject(tuple(dropped), "the venue's acknowledgements no longer list it"))
         return effects
 
-    def _reject(self, items: set[Item], reason: str) -> list[Effect]:
+    def _reject(self, items: set[Item], reason: str) -> list[Reject]:
         refused = [asked for asked in self.asked.values() if asked.item in items and asked.state is WAITING]
         self._covered |= items  # who has it by a `*` keeps it
         for asked in refused:
@@ -284,13 +291,33 @@ class Subscriptions:
     def _given_up(self, items: Sequence[Item]) -> list[Effect]:
         """An unsubscription was acknowledged."""
         kept = [item for item in items if self._has(item)]
+        wanted = {asked.item for asked in self.asked.values() if asked.state is not REFUSED}
+        freed = sum(item not in wanted and item not in kept for item in items)
         for item in items:
             self._ours.pop(item, None)
             self._renewing.discard(item)
         if not kept:
-            return []
+            return self._fill(freed)
         names = ", ".join(f"{channel} {symbol}" for channel, symbol in kept[:5])
         return [Complain("alpaca_kept", f"alpaca still lists what was given up: {names}"), *self._kept(kept)]
+
+    def _fill(self, freed: int) -> list[Effect]:
+        """Each item that was given up lets one of each channel ask again that had no room.
+
+        No more than that, so that a venue that is full is not asked for ever. What a plan counts
+        together is not told, so what was given up may have been of any channel.
+        """
+        chosen: dict[str, set[Item]] = {}
+        again: list[Topic] = []
+        for topic in self._crowded_out if freed else ():
+            asked = self.asked[topic]
+            items = chosen.setdefault(asked.item[0], set())
+            if len(items) < freed or asked.item in items:
+                items.add(asked.item)
+                again.append(topic)
+        for topic in again:
+            self._want(Asked(topic))
+        return [Resent(tuple(again))] if again else []
 
     def _kept(self, items: Sequence[Item]) -> list[Effect]:
         """The venue did not let go of these. It is not asked again; what had to start anew cannot."""

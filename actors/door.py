@@ -141,7 +141,7 @@ class Vault:
             raise ConnectFailed(Stopped())
         self._logins += 1
         if isinstance(outcome, HttpFailed):
-            outcome = Retryable(f"the login failed: {outcome.text}", outcome.code)
+            outcome = outcome.reason("the login failed: ")
         if not isinstance(outcome, Token):
             self._failed, self._failed_at, self._told = outcome, self.clock.monotonic(), {line}
             raise ConnectFailed(outcome)
@@ -232,8 +232,10 @@ class Door:
         from actors.wire.fetch import converse  # an HTTP client, where one is needed
 
         outcome = converse(asking, self.dial, self.hangup)
+        if self.hangup.pulled:
+            raise ConnectFailed(Stopped())
         if isinstance(outcome, HttpFailed):
-            outcome = Retryable(outcome.text, outcome.code)
+            outcome = outcome.reason()
         if not isinstance(outcome, Endpoint):
             raise ConnectFailed(outcome)
         return outcome

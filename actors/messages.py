@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from pykka import Future
 
 from actors.events import GapReason, LifecycleState, SubscriptionState, Topic
@@ -117,6 +117,14 @@ class HttpFailed(Struct, frozen=True):
 
     text: str
     code: str
+    lasting: Slow | Fatal | None = None  # what it means, where it does not soon pass by itself
+
+    def reason(self, before: str = "") -> Reason:
+        """What it means for a line that cannot do without the answer; its text begins with `before`."""
+        text = before + self.text
+        if self.lasting is None:
+            return Retryable(text, self.code)
+        return structs.replace(self.lasting, text=text)
 
 
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from actors.door import Door, Vault
-from actors.messages import Fatal, HttpRequest, Reason, Retryable, Slow, Stopped
+from actors.messages import Endpoint, Fatal, HttpRequest, Reason, Retryable, Slow, Stopped
 from actors.rules.exchange import Budget, Conversation, Token
 from actors.secret import Secret
 from actors.simulators import SimulatedTplus
@@ -19,6 +23,7 @@ from actors.simulators.peer import Later, Reply, Request
 from actors.venues.tplus import Tplus, TplusSettings
 from actors.wire.connect import ConnectFailed, Dial, Hangup
 from actors.wire.timers import SystemClock
+from tests.wire.proxies import Loopback
 
 SEED = "c0ffee" * 10 + "4711"
 ORDERS, FILLS = "tplus/orders", "tplus/user-trades"
@@ -36,6 +41,14 @@ class Ahead(SystemClock):
 
     def wall_ns(self) -> int:
         return super().wall_ns() + round(self.seconds * 1e9)
+
+
+class Negotiating(Tplus):
+    """A venue that is asked over HTTP before each connect."""
+
+    def approach(self, line: str, token: Token | None) -> Conversation[Endpoint]:
+        yield HttpRequest("POST", f"{self._oms.http}/negotiate")
+        return self.endpoint(line, token)
 
 
 class SlowAtTheGate(SimulatedTplus):
@@ -283,6 +296,39 @@ def test_a_login_that_nobody_answers_is_retried_later(tplus: SimulatedTplus) -> 
     assert reason.text.startswith("the login failed: ")
     tplus.start()
     assert vault.token(ORDERS, Hangup())[1]
+
+
+@contextmanager
+def behind(certificate: trustme.LeafCert) -> Iterator[str]:
+    """The URL of a venue that has this certificate, and says nothing."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+
+    def shake_hands(sock: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(sock, server_side=True):
+            pass
+
+    with Loopback(shake_hands) as server:
+        yield f"wss://127.0.0.1:{server.port}"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_trusted", "kind", "code"),
+    [("elsewhere.example", True, Fatal, "hostname"), ("127.0.0.1", False, Slow, "certificate")],
+)
+def test_a_certificate_means_the_same_at_the_login_as_at_the_line(
+    tmp_path: Path, host: str, is_trusted: bool, kind: type[Reason], code: str
+) -> None:
+    ca, other = trustme.CA(), trustme.CA()
+    (ca if is_trusted else other).cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    dial = Dial(ca_file=str(tmp_path / "ca.pem"))
+    with behind(ca.issue_cert(host)) as url:
+        login = Vault(Tplus("tplus", TplusSettings(url=url, private_key=Secret(SEED))), dial, Ahead())
+        negotiating = Negotiating("tplus", TplusSettings(url=url))
+        approach = Door(negotiating, "tplus/tickers", dial, Hangup(), login)
+        for reason in (reason_of(asking(login)), reason_of(approach.open)):
+            assert (type(reason), reason.code) == (kind, code)
+        assert reason_of(asking(login)).text.startswith("the login failed: the certificate of 127.0.0.1:")
 
 
 def test_logins_that_reach_nobody_spend_no_budget(tplus: SimulatedTplus) -> None:

@@ -19,7 +19,7 @@ import httpcore
 import httpx
 from msgspec import structs
 
-from actors.messages import Endpoint, Fatal, HttpAnswer, HttpFailed, HttpRequest, Retryable
+from actors.messages import Endpoint, Fatal, HttpAnswer, HttpFailed, HttpRequest, Retryable, Slow
 from actors.wire.attempt import Attempt, ConnectFailed, Hangup
 from actors.wire.connect import Dial, reach
 from actors.wire.request import HTTP, TOKEN, Request, parse_endpoint
@@ -56,8 +56,9 @@ def fetch(
             attempt.close()
             return answer
     except ConnectFailed as failed:
-        code = failed.reason.code
-        return HttpFailed(failed.reason.text, CODES.get(code, code))
+        reason = failed.reason
+        lasting = reason if isinstance(reason, Slow | Fatal) else None
+        return HttpFailed(reason.text, CODES.get(reason.code, reason.code), lasting)
 
 
 def converse(

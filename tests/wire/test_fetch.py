@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from actors.messages import HttpAnswer, HttpFailed, HttpRequest
+from actors.messages import Fatal, HttpAnswer, HttpFailed, HttpRequest
 from actors.wire.attempt import Hangup
 from actors.wire.connect import Dial
 from actors.wire.fetch import MAX_BODY, Tally, converse, fetch
@@ -426,7 +426,9 @@ def test_a_proxy_that_refuses_our_login_is_named_without_it() -> None:
     with ConnectProxy(1, login="Basic other") as proxy:
         dial = Dial(proxy=f"http://me:{SECRET}@127.0.0.1:{proxy.port}")
         failed = failure(HttpRequest("GET", "http://venue.example/"), dial)
-    assert failed == HttpFailed(f"the proxy 127.0.0.1:{proxy.port} refused our login", "proxy_407")
+    assert failed.text == f"the proxy 127.0.0.1:{proxy.port} refused our login"
+    assert failed.code == "proxy_407"
+    assert isinstance(failed.reason(), Fatal)
 
 
 def test_only_what_has_left_is_counted() -> None:

@@ -386,7 +386,7 @@ def test_405_costs_the_symbols_that_have_no_room_alone() -> None:
         first, second = (
             topic.key for topic, state in caught.value.results.items() if state.state == "rejected"
         )
-        until(desk, lambda _: 1 == alpaca.subscribers("quotes", first) + alpaca.subscribers("quotes", second))
+        until(desk, lambda _: sum(alpaca.subscribers("quotes", each) for each in (first, second)) == 1)
         until(
             desk,
             lambda status: (

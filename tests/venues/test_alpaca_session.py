@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from actors.rules.session import (
 from actors.secret import Secret
 from actors.venues.alpaca import Alpaca, AlpacaSettings, Quote
 from actors.venues.alpaca.codec import decode
+from tests.effort import effort
 from tests.venues.transcript import Player, Transcript, transcripts
 
 
@@ -383,6 +385,58 @@ def test_one_change_is_in_flight_and_in_the_end_both_sides_agree(
     }
     assert server.symbols <= needed
     assert all({(channel, key), (channel, "*")} & server.symbols for channel, key in needed)
+
+
+def of_books(happens: Callable[[Session, Topic], object], books: int) -> int:
+    """What it costs where so many books are live, and a change is in flight."""
+    names = [f"orderbooks/S{number}/USD" for number in range(books)]
+    session = live(*names, venue=CRYPTO)
+    session.subscribe(topics("quotes/BTC/USD", venue=CRYPTO), 0.0)
+    [topic] = topics(names[0], venue=CRYPTO)
+    return effort(lambda: happens(session, topic))
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda session, topic: session.unsubscribe([topic], 0.0),
+        lambda session, topic: session.subscribe([topic], 0.0),
+        lambda session, topic: session.resync([topic], 0.0),
+        lambda session, topic: heard(session, [book(topic.key, b="x")]),
+        lambda session, topic: heard(session, [book(topic.key, r=True)]),
+    ],
+    ids=["given up", "asked for", "begun anew", "garbled", "reset"],
+)
+def test_what_happens_to_one_topic_costs_the_same_however_many_there_are(
+    happens: Callable[[Session, Topic], object],
+) -> None:
+    assert of_books(happens, 400) < 2 * of_books(happens, 4)
+
+
+ROUTE_STEPS = st.lists(
+    st.tuples(st.sampled_from(["subscribe", "unsubscribe"]), st.sampled_from(["A", "B", "*"])), max_size=20
+)
+
+
+@given(ROUTE_STEPS)
+def test_events_go_to_what_is_confirmed_after_any_changes(steps: list[tuple[str, str]]) -> None:
+    session, server = STOCKS.session("alpaca"), Server(limit=10)
+    wanted: set[str] = set()
+    for verb, key in steps:
+        effects = getattr(session, verb)(topics(f"quotes/{key}"), 0.0)
+        for _ in range(3):
+            for effect in [each for each in effects if isinstance(each, Send)]:
+                effects = heard(session, [server.answer(effect.payload)])
+        (wanted.add if verb == "subscribe" else wanted.discard)(key)
+        for symbol in "ABC":
+            pairs = [
+                pair
+                for each in heard(session, [quote(symbol)])
+                if isinstance(each, Deliver)
+                for pair in each.pairs
+            ]
+            assert {topic.key for topic, _ in pairs} == wanted & {symbol, "*"}
+            assert len(pairs) == len(wanted & {symbol, "*"})
 
 
 def test_a_full_venue_is_asked_no_oftener_than_others_are_given_up() -> None:

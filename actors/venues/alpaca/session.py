@@ -9,7 +9,7 @@ Trades are not told apart by their ids: those are not unique across exchanges, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -91,12 +91,31 @@ _WORDS = 500  # characters of an error that are told
 
 
 class Routes(dict[str, Topics]):
-    """The confirmed topics of one channel that a symbol's events go to."""
+    """The confirmed topics of one channel that a symbol's events go to.
 
-    def __init__(self, topics: Iterable[Topic] = ()) -> None:
-        every = {topic.key: (topic,) for topic in topics}
-        self.all: Topics = every.pop(ALL, ())
-        super().__init__({key: topic + self.all for key, topic in every.items()})
+    A topic costs no look at the others, unless it is the one of all symbols.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: Topics = ()
+
+    def add(self, topic: Topic) -> None:
+        if topic.key == ALL:
+            self._star((topic,))
+        else:
+            self[topic.key] = (topic, *self.all)
+
+    def remove(self, topic: Topic) -> None:
+        if topic.key == ALL:
+            self._star(())
+        else:
+            self.pop(topic.key, None)
+
+    def _star(self, star: Topics) -> None:
+        self.all = star
+        for key, topics in self.items():
+            self[key] = (topics[0], *star)
 
 
 class AlpacaSession(Session):
@@ -109,9 +128,12 @@ class AlpacaSession(Session):
         self._authenticating = False
         self._logins_left = 1  # again, after a 401
         self._wanted = Subscriptions(self._frame)
-        self._plain = {kind: Routes() for kind in CHANNELS if kind not in (OrderBook, News)}
-        self._books, self._news = Routes(), Routes()
-        self._begun: set[tuple[Topic, str]] = set()  # books that have had their reset, by symbol
+        self._routes = {channel: Routes() for channel in CHANNELS.values()}
+        self._books, self._news = self._routes[BOOKS], self._routes["news"]
+        self._plain = {
+            kind: self._routes[channel] for kind, channel in CHANNELS.items() if kind not in (OrderBook, News)
+        }
+        self._begun: dict[Topic, set[str]] = {}  # the symbols whose book has had its reset
         self._now = 0.0
 
     def opened(self, now: float) -> list[Effect]:
@@ -184,17 +206,18 @@ class AlpacaSession(Session):
             self._prove(book, out)
         topics = self._books.get(book.symbol, self._books.all)
         if book.reset:
-            self._begun.update((topic, book.symbol) for topic in topics)
-        begun = [topic for topic in topics if (topic, book.symbol) in self._begun]
+            for topic in topics:
+                self._begun.setdefault(topic, set()).add(book.symbol)
+        begun = [topic for topic in topics if book.symbol in self._begun.get(topic, ())]
         out.pairs += [(topic, book) for topic in begun]
         out.unrouted += not begun
 
     def _prove(self, book: OrderBook, out: Outcome) -> None:
         """A reset that overtakes its acknowledgement: nothing but a new subscription brings one."""
-        for key in (book.symbol, ALL):
-            asked = self._wanted.on(BOOKS, key)
-            if asked is not None and asked.state is WAITING and self._wanted.unanswered(asked.item):
-                self._add(self._wanted.prove(asked), out)
+        for item in ((BOOKS, book.symbol), (BOOKS, ALL)):
+            for asked in self._wanted.on(item):
+                if asked.state is WAITING and self._wanted.unanswered(item):
+                    self._add(self._wanted.prove(asked), out)
 
     # ── control ──
 
@@ -283,16 +306,19 @@ class AlpacaSession(Session):
         Alpaca adds kinds without notice: one that nobody knows is kept to be looked at, and concerns
         nobody, for none was asked for.
         """
-        up = [topic for topic, asked in self._wanted.asked.items() if asked.state is CONFIRMED]
         channel = _TAGS.get(found.kind) if isinstance(found.kind, str) else None
         if found.kind is not None and channel is None:
             return ()
         symbols = found.symbols if isinstance(found.symbols, list) else [found.symbol]
-        known = {symbol for symbol in symbols if isinstance(symbol, str)}
+        known = [symbol for symbol in symbols if isinstance(symbol, str)]
+        if known:
+            several = self._routes.values() if channel is None else [self._routes[channel]]
+            topics = (topic for routes in several for each in known for topic in routes.get(each, routes.all))
+            return tuple(dict.fromkeys(topics))
         return tuple(
             topic
-            for topic in up
-            if (channel is None or topic.channel == channel) and (not known or topic.key in {ALL, *known})
+            for topic, asked in self._wanted.asked.items()
+            if asked.state is CONFIRMED and (channel is None or topic.channel == channel)
         )
 
     # ── keeping routes in step with what is confirmed ──
@@ -301,16 +327,13 @@ class AlpacaSession(Session):
         out.add(*self._routed(effects))
 
     def _routed(self, effects: list[Effect]) -> list[Effect]:
-        confirmed: dict[str, list[Topic]] = {}
-        for topic, asked in self._wanted.asked.items():
-            if asked.state is CONFIRMED:
-                confirmed.setdefault(topic.channel, []).append(topic)
-        for kind in self._plain:
-            self._plain[kind] = Routes(confirmed.get(CHANNELS[kind], ()))
-        self._news = Routes(confirmed.get("news", ()))
-        self._books = Routes(confirmed.get(BOOKS, ()))
-        books = set(confirmed.get(BOOKS, ()))
-        self._begun = {begun for begun in self._begun if begun[0] in books}
+        for topic in self._wanted.moved():
+            asked = self._wanted.asked.get(topic)
+            if asked is not None and asked.state is CONFIRMED:
+                self._routes[topic.channel].add(topic)
+            else:
+                self._routes[topic.channel].remove(topic)
+                self._begun.pop(topic, None)
         if any(isinstance(effect, End) for effect in effects) and self.state is not State.ENDED:
             self._move("ended")
         return effects

@@ -46,7 +46,7 @@ class Asked:
         self.topic = topic
         self.own = WIRE.get(topic.channel, topic.channel)
         self.item: Item = (FOLLOWERS.get(topic.channel, self.own), topic.key)
-        self.state = WAITING
+        self.state = WAITING  # changed by `Subscriptions` alone
         self.dropped = False  # the venue has let go of it once, by itself
         self.healed_at = float("-inf")  # monotonic seconds
 
@@ -62,6 +62,8 @@ class Subscriptions:
 
     def __init__(self, frame: Callable[[Mapping[str, object]], Send]) -> None:
         self.asked: dict[Topic, Asked] = {}
+        self._on: dict[Item, dict[Topic, Asked]] = {}
+        self._moved: dict[Topic, None] = {}  # what has become of them is to be looked at
         self._frame = frame
         self._listed: Listed = {}
         self._ours: dict[Item, None] = {}  # asked for on this connection, and not given up
@@ -75,6 +77,11 @@ class Subscriptions:
         self._stale = 0  # acknowledgements that may still come, of a change that was sent twice
         self._stale_code = ""  # the same of refusals
 
+    def moved(self) -> Iterable[Topic]:
+        """Those whose standing has changed, or that are no longer asked for, since it was last asked."""
+        moved, self._moved = self._moved, {}
+        return moved
+
     # ── asking ──
 
     def want(self, topics: Iterable[Topic]) -> list[Effect]:
@@ -84,18 +91,20 @@ class Subscriptions:
         is about: it is sent a second time, and not a third.
         """
         waited = False
-        for topic in dict.fromkeys(topics):
+        several = dict.fromkeys(topics)
+        for topic in several:
             asked = self.asked.get(topic)
             waited = waited or topic in self._in_vain or (asked is not None and asked.state is WAITING)
             if asked is None or asked.state is not WAITING:
                 self._want(Asked(topic))
-        effects = self._settle(())
+        effects = self._settle([self.asked[topic] for topic in several])
         if waited and self._flight is not None and self._flight.copies == 1:
             return [*effects, *self.repeat()]
         return [*effects, *self._next()]
 
     def _want(self, asked: Asked) -> None:
-        self.asked[asked.topic] = asked
+        self.asked[asked.topic] = self._on.setdefault(asked.item, {})[asked.topic] = asked
+        self._moved[asked.topic] = None
         self._crowded_out.pop(asked.topic, None)
         self._covered.discard(asked.item)
         if asked.own == BOOKS and (self._has(asked.item) or self.unanswered(asked.item)):
@@ -104,10 +113,23 @@ class Subscriptions:
     def unwant(self, topics: Iterable[Topic]) -> list[Effect]:
         for topic in topics:
             asked = self.asked.pop(topic, None)
-            self._crowded_out.pop(topic, None)
-            if asked is not None and asked.state is WAITING:
-                self._in_vain.add(topic)
+            if asked is not None:
+                self._unwant(asked)
         return self._next()
+
+    def _unwant(self, asked: Asked) -> None:
+        self._moved[asked.topic] = None
+        self._crowded_out.pop(asked.topic, None)
+        if asked.state is WAITING:
+            self._in_vain.add(asked.topic)
+        others = self._on[asked.item]
+        del others[asked.topic]
+        if not others:
+            del self._on[asked.item]
+
+    def _set(self, asked: Asked, state: Standing) -> None:
+        asked.state = state
+        self._moved[asked.topic] = None
 
     def renew(self, topics: Iterable[Topic], why: GapReason = "unknown") -> list[Effect]:
         """From the start, with the seam marked; topics that the venue does not have are passed over."""
@@ -116,10 +138,10 @@ class Subscriptions:
         for asked in known:
             self._start_over(asked)
         if known:
+            known += self._sharing(known)
             seam = tuple(asked.topic for asked in known)
-            others = tuple(each.topic for each in self._sharing(known))
-            effects = [Missed(seam + others, why), Resent(seam + others)]
-        return [*effects, *self._settle(()), *self._next()]
+            effects = [Missed(seam, why), Resent(seam)]
+        return [*effects, *self._settle(known), *self._next()]
 
     def heal(self, topic: Topic, now: float) -> list[Effect]:
         """A change of this book was lost: it has to be reset.
@@ -142,7 +164,7 @@ class Subscriptions:
         return [self._send(self._flight)]
 
     def _start_over(self, asked: Asked) -> None:
-        asked.state = WAITING
+        self._set(asked, WAITING)
         if self._has(asked.item):
             self._renewing.add(asked.item)
         elif asked.own == BOOKS:  # it came by the `*`: asked for by itself it brings a reset
@@ -150,13 +172,10 @@ class Subscriptions:
 
     def _sharing(self, known: Sequence[Asked]) -> list[Asked]:
         """Those that are renewed along, for they lie on the same item."""
-        others = [
-            asked
-            for asked in self.asked.values()
-            if asked.item in self._renewing and asked.state is CONFIRMED
-        ]
+        items = dict.fromkeys(asked.item for asked in known if asked.item in self._renewing)
+        others = [asked for item in items for asked in self._on[item].values() if asked.state is CONFIRMED]
         for asked in others:
-            asked.state = WAITING
+            self._set(asked, WAITING)
         return others
 
     # ── what the venue answers ──
@@ -176,7 +195,7 @@ class Subscriptions:
             else:
                 effects += self._given_up(flight.items)
         self._covered = {item for item in {*self._covered, *items} if not self._has(item)}
-        return [*effects, *self._settle(items), *self._next()]
+        return [*effects, *self._settle(list(self.asked.values()), items), *self._next()]
 
     def refused(self, code: str, words: str) -> list[Effect]:
         """An error that concerns the change in flight; without one it concerns nobody."""
@@ -209,11 +228,11 @@ class Subscriptions:
             items |= {item for part in self._parts for item in part if item[0] in channels}
         if self._refusals > REFUSALS:
             items |= {item for part in self._parts for item in part}
-        effects = self._reject(items, reason)
+        rejects = self._reject(items, reason)
         if VERDICTS[code] is Verdict.LIMIT:
-            for rejected in effects:
-                self._crowded_out.update(dict.fromkeys(rejected.topics))
-        return [*effects, *self._next()]
+            for reject in rejects:
+                self._crowded_out.update(dict.fromkeys(reject.topics))
+        return [*rejects, *self._next()]
 
     def _land(self) -> Change | None:
         """The change in flight is answered; answers come in order, so earlier ones have come or are lost."""
@@ -221,12 +240,9 @@ class Subscriptions:
         self._stale, self._stale_code = 0, ""
         return flight
 
-    def on(self, channel: str, key: str) -> Asked | None:
-        """What is asked of this channel for this key."""
-        return next(
-            (each for topic, each in self.asked.items() if topic.key == key and topic.channel == channel),
-            None,
-        )
+    def on(self, item: Item) -> Iterable[Asked]:
+        """What is asked for that lies on this."""
+        return self._on.get(item, {}).values()
 
     def unanswered(self, item: Item) -> bool:
         """Whether it was asked for, and the answer is on its way."""
@@ -235,33 +251,33 @@ class Subscriptions:
 
     def prove(self, asked: Asked) -> list[Effect]:
         """Data came that only a new subscription brings."""
-        asked.state = CONFIRMED
+        self._set(asked, CONFIRMED)
         self._renewing.discard(asked.item)
         return [Confirm((asked.topic,))]
 
-    def _settle(self, items: Sequence[Item]) -> list[Effect]:
-        """What the list means for each topic; `items` have just been asked for."""
+    def _settle(self, several: Sequence[Asked], items: Sequence[Item] = ()) -> list[Effect]:
+        """What the list means for each of these; `items` have just been asked for."""
         confirmed: list[Topic] = []
         unlisted: list[Topic] = []
         lost: list[Topic] = []
         dropped: list[Topic] = []
         flying = set(self._flight.items) if self._flight is not None else set()
         just_asked = set(items)
-        for asked in self.asked.values():
+        for asked in several:
             if asked.item in flying or asked.item in self._renewing:
                 continue
             there = self._lists(asked)
             if asked.state is WAITING and there:
-                asked.state = CONFIRMED
+                self._set(asked, CONFIRMED)
                 confirmed.append(asked.topic)
                 if self._has(asked.item):
                     self._ours[asked.item] = None
             elif asked.state is WAITING and (asked.item in just_asked or self._has(asked.item)):
-                asked.state = REFUSED
+                self._set(asked, REFUSED)
                 unlisted.append(asked.topic)
             elif asked.state is CONFIRMED and not there:
                 # Once may be a race with a change of ours; a venue that does it again means it.
-                asked.state = REFUSED if asked.dropped else WAITING
+                self._set(asked, REFUSED if asked.dropped else WAITING)
                 (dropped if asked.dropped else lost).append(asked.topic)
                 asked.dropped = True
                 self._covered.discard(asked.item)
@@ -282,7 +298,7 @@ class Subscriptions:
         refused = [asked for asked in self.asked.values() if asked.item in items and asked.state is WAITING]
         self._covered |= items  # who has it by a `*` keeps it
         for asked in refused:
-            asked.state = REFUSED
+            self._set(asked, REFUSED)
         for item in items:
             self._ours.pop(item, None)
         self._parts = [left for part in self._parts if (left := tuple(i for i in part if i not in items))]
@@ -291,8 +307,9 @@ class Subscriptions:
     def _given_up(self, items: Sequence[Item]) -> list[Effect]:
         """An unsubscription was acknowledged."""
         kept = [item for item in items if self._has(item)]
-        wanted = {asked.item for asked in self.asked.values() if asked.state is not REFUSED}
-        freed = sum(item not in wanted and item not in kept for item in items)
+        freed = sum(
+            not self._has(item) and all(asked.state is REFUSED for asked in self.on(item)) for item in items
+        )
         for item in items:
             self._ours.pop(item, None)
             self._renewing.discard(item)
@@ -321,7 +338,7 @@ class Subscriptions:
 
     def _kept(self, items: Sequence[Item]) -> list[Effect]:
         """The venue did not let go of these. It is not asked again; what had to start anew cannot."""
-        anew = [asked for asked in self.asked.values() if asked.item in items and asked.state is WAITING]
+        anew = any(asked.state is WAITING for item in items for asked in self.on(item))
         for item in items:
             self._ours.pop(item, None)
             self._renewing.discard(item)

@@ -150,8 +150,8 @@ def test_an_accounts_orders_whatever_the_frames_are_called(binary: bool, encodin
         assert new.ts_ns is not None
 
 
-def test_whoever_logs_in_by_headers_is_welcomed_in_any_of_three_ways() -> None:
-    for greeting in ("apart", "together", "short"):
+def test_whoever_logs_in_by_headers_is_welcomed_in_any_of_four_ways() -> None:
+    for greeting in ("apart", "together", "short", "connected"):
         with (
             SimulatedAlpaca(rate=0, greeting=greeting) as alpaca,
             alpaca_desk(alpaca, login="header") as desk,
@@ -159,7 +159,7 @@ def test_whoever_logs_in_by_headers_is_welcomed_in_any_of_three_ways() -> None:
             quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
             alpaca.quote("AAPL", bid=1.0)
             assert quotes.get(timeout=10).bid_price == 1
-            assert [said for said in alpaca.heard if said.get("action") == "auth"] == []
+            assert line_of(desk, "iex").epoch == 1
 
 
 # ── keys ────────────────────────────────────────────────────────────────────────────────────────

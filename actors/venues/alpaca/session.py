@@ -2,6 +2,8 @@
 
 It goes by what a message is, never by its place: control messages may stand anywhere in an array, and
 whether `connected` and `authenticated` both come is not certain where the keys are in the handshake.
+So the login is done when the venue says that it is, and it is asked in any case: `authenticated`, or
+that we already are (403).
 An element that cannot be read is put aside alone, and those whom it may concern are told.
 
 Trades are not told apart by their ids: those are not unique across exchanges, and nothing is replayed.
@@ -10,7 +12,7 @@ Trades are not told apart by their ids: those are not unique across exchanges, a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
@@ -67,7 +69,6 @@ from actors.venues.alpaca.subscriptions import (
     Subscriptions,
 )
 
-Login = Literal["message", "header"]
 Topics = tuple[Topic, ...]
 
 # By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.
@@ -119,12 +120,10 @@ class Routes(dict[str, Topics]):
 
 
 class AlpacaSession(Session):
-    def __init__(
-        self, key: Secret, secret: Secret, *, login: Login = "message", encoding: Encoding = "json"
-    ) -> None:
+    def __init__(self, key: Secret, secret: Secret, *, encoding: Encoding = "json") -> None:
         super().__init__()
         self._key, self._secret = key, secret
-        self._login, self._encoding = login, encoding
+        self._encoding: Encoding = encoding
         self._authenticating = False
         self._logins_left = 1  # again, after a 401
         self._wanted = Subscriptions(self._frame)
@@ -223,8 +222,6 @@ class AlpacaSession(Session):
 
     def _hear_success(self, success: Success, out: Outcome) -> None:
         match success.msg:
-            case "connected" if self._login == "header":
-                self._open(out)  # the handshake bore the keys; a refusal of them comes as an error
             case "connected" if self.state is State.LOGGING_IN and not self._authenticating:
                 out.add(self._authenticate())
             case "authenticated" if self.state is State.OPEN:

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from pykka import Future
 
 from actors.events import GapReason, LifecycleState, SubscriptionState, Topic
+from actors.secret import Discreet, Shown, origin
 
 if TYPE_CHECKING:
     from actors.rules.routes import Flow
@@ -73,7 +74,7 @@ class Crashed(Struct, frozen=True):
 Reason = Stopped | Retryable | Slow | Fatal | Crashed
 
 
-class Endpoint(Struct, frozen=True):
+class Endpoint(Discreet, frozen=True):
     """Where to connect to, and what to say in the handshake. Its repr shows no secret."""
 
     url: str
@@ -81,11 +82,11 @@ class Endpoint(Struct, frozen=True):
     subprotocols: tuple[str, ...] = ()
     passing: tuple[int, ...] = ()  # HTTP statuses that the next attempt may not meet, though they are 4xx
 
-    def __repr__(self) -> str:
-        return f"Endpoint({self.url.partition('?')[0]!r})"
+    def shown(self) -> Shown:
+        yield "url", origin(self.url)
 
 
-class HttpRequest(Struct, frozen=True):
+class HttpRequest(Discreet, frozen=True):
     """One HTTP exchange that a venue wants, on the feed's own terms of TLS and proxy.
 
     `timeout` is in seconds, for all of it. Redirects are not followed. Its repr shows no secret.
@@ -97,19 +98,22 @@ class HttpRequest(Struct, frozen=True):
     body: bytes = b""
     timeout: float = 10.0
 
-    def __repr__(self) -> str:
-        return f"HttpRequest({self.method} {self.url.partition('?')[0]!r})"
+    def shown(self) -> Shown:
+        yield "method", self.method
+        yield "url", origin(self.url)
+        yield "timeout", self.timeout
 
 
-class HttpAnswer(Struct, frozen=True):
-    """What came back, whatever its status. Names of headers are in lower case."""
+class HttpAnswer(Discreet, frozen=True):
+    """What came back, whatever its status. Names of headers are in lower case. Its repr shows no secret."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = {}
 
-    def __repr__(self) -> str:
-        return f"HttpAnswer({self.status}, {len(self.body)} bytes)"
+    def shown(self) -> Shown:
+        yield "status", self.status
+        yield "size", len(self.body)
 
 
 class HttpFailed(Struct, frozen=True):
@@ -369,10 +373,13 @@ class Fetched(Struct, frozen=True):
     outcome: HttpAnswer | HttpFailed
 
 
-class SendMessage(Struct, frozen=True):
+class SendMessage(Discreet, frozen=True):
     """Asked by a user: one message of his own, as it is. Answers None, or why it was not sent."""
 
     payload: str | bytes
+
+    def shown(self) -> Shown:
+        yield "size", len(self.payload)
 
 
 class EndConnection(Struct, frozen=True):

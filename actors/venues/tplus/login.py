@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from actors.messages import Fatal, HttpAnswer, HttpRequest, Retryable
 from actors.rules.exchange import Conversation, Token
-from actors.secret import Secret
+from actors.secret import Discreet, Secret
 from actors.venues.tplus.errors import NONCE_CODES, failure_in, refusal
 
 TRIES = 2  # a nonce may have run out between its two requests
@@ -23,12 +23,9 @@ class Nonce(Struct, frozen=True):
     expiry_ns: int | None = None
 
 
-class Granted(Struct, frozen=True):
+class Granted(Discreet, frozen=True):
     token: str
     expiry_ns: int | None = None
-
-    def __repr__(self) -> str:
-        return "Granted(…)"
 
 
 _nonce = msgspec.json.Decoder(Nonce, strict=False).decode

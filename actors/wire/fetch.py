@@ -8,10 +8,12 @@ of the body, where both libraries have one for each read: a read gets only what 
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import time
 import zlib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextvars import ContextVar
 from math import inf
 from typing import Final, TypeVar
 
@@ -100,7 +102,7 @@ def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, tally: Tally) -
     attempt.phase = "the HTTP exchange"
     tally.sent += 1
     try:
-        with httpcore.HTTP11Connection(order.url.origin, wire) as connection:
+        with unlogged(), httpcore.HTTP11Connection(order.url.origin, wire) as connection:
             answer = connection.handle_request(order)
             headers = httpx.Headers(answer.headers)
             body = bounded(attempt.peer, answer.iter_stream())
@@ -111,6 +113,22 @@ def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, tally: Tally) -
     except httpcore.RemoteProtocolError:
         raise ConnectFailed(wire.flaw()) from None
     return HttpAnswer(answer.status, unpacked(attempt.peer, headers, body), dict(headers.items()))
+
+
+# At DEBUG httpcore logs the headers of every answer, with the cookies and tokens that are in them. A
+# program that has its log at DEBUG wants that of its own exchanges, perhaps, and never of ours.
+_ours = ContextVar("an exchange of ours is under way in this thread", default=False)
+logging.getLogger("httpcore.http11").addFilter(lambda _: not _ours.get())
+
+
+@contextlib.contextmanager
+def unlogged() -> Iterator[None]:
+    """Within it httpcore logs nothing; other threads, and what comes after, are not concerned."""
+    token = _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.reset(token)
 
 
 def written(request: HttpRequest, parsed: Request) -> httpcore.Request:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 from hypothesis import given, settings
@@ -429,6 +430,20 @@ def test_a_proxy_that_refuses_our_login_is_named_without_it() -> None:
     assert failed.text == f"the proxy 127.0.0.1:{proxy.port} refused our login"
     assert failed.code == "proxy_407"
     assert isinstance(failed.reason(), Fatal)
+
+
+def test_no_library_logs_what_we_send_and_hear_and_others_are_logged_as_they_wish(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=%b\r\nContent-Length: 2\r\n\r\nok" % SECRET.encode()
+    caplog.set_level(1)
+    with Server(answer) as server:
+        path, headers = f"/{SECRET}?key={SECRET}", (("Authorization", f"Bearer {SECRET}"),)
+        success(get(server, path, method="POST", body=SECRET.encode(), headers=headers))
+        assert SECRET not in caplog.text
+        assert not [record for record in caplog.records if record.name.startswith(("http", "h11"))]
+        httpx.get(f"http://127.0.0.1:{server.port}/")  # a user's own, in this very thread
+    assert "receive_response_headers.complete" in caplog.text
 
 
 def test_only_what_has_left_is_counted() -> None:

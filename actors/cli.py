@@ -410,6 +410,8 @@ def _notes(channel: Channel) -> Iterator[str]:
         yield "account"
     if not channel.acknowledged:
         yield "not acknowledged"
+    if channel.unique:
+        yield "unique"
 
 
 def _default(field: structs.FieldInfo) -> str:

@@ -27,6 +27,7 @@ from actors.messages import (
     FetchDue,
     Fetched,
     HandOver,
+    HttpAnswer,
     HttpFailed,
     LineCutOver,
     LineUpgraded,
@@ -439,9 +440,10 @@ class Connection(Actor):
 
     def _fetch(self, due: FetchDue, hangup: Hangup) -> None:
         """On a thread of its own: whatever comes of it is told, nothing is raised."""
-        from actors.wire.fetch import fetch  # an HTTP client, where one is needed
-
+        outcome: HttpAnswer | HttpFailed
         try:
+            from actors.wire.fetch import fetch  # an HTTP client, where one is needed
+
             outcome = fetch(due.request, self._door.dial, hangup)
         except Exception as error:
             where = {"line": self._line, "epoch": self._epoch}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
+from functools import partial
 
 from msgspec import structs
 
 from actors.messages import Endpoint, Fatal, HttpFailed, Reason, Retryable, Slow, Stopped
-from actors.rules.exchange import Bucket, Token
+from actors.rules.exchange import Bucket, Conversation, Token
 from actors.rules.venue import Venue
 from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
 from actors.wire.timers import Clock
@@ -20,6 +22,8 @@ from actors.wire.timers import Clock
 EARLY = 60.0  # seconds before its end from which a token is not shown any more
 LATE = 60.0  # seconds after which a refusal does not mean that a token was no good from the start
 TURNED_AWAY = ("http_401", "http_403")
+
+Outcome = Token | Reason | HttpFailed  # of a login
 
 
 class Vault:
@@ -61,8 +65,12 @@ class Vault:
             raise ConnectFailed(failed)
 
     def refuse(self, token: Token) -> None:
-        """The venue does not take it: nobody shows it again. Never waits, as a login may."""
-        self._refused = token
+        """The venue does not take it: nobody shows it again. Never waits, as a login may.
+
+        One that has been replaced already is not worth a word: that it is late must not clear the newer one.
+        """
+        if token == self._kept:
+            self._refused = token
 
     def fresh_for(self) -> float | None:
         """Seconds for which the token will still be shown; None: it has no end, or there is none."""
@@ -119,32 +127,41 @@ class Vault:
                 return failed if waited else None
 
     def _log_in(self, line: str, hangup: Hangup) -> Token:
-        from actors.wire.fetch import converse  # an HTTP client, where one is needed
+        from actors.wire.fetch import Tally, converse  # an HTTP client, where one is needed
 
         wait = self._bucket.take(self.clock.monotonic())
         if wait:
             text = f"too many logins in a row; the venue meters them, so the next one waits {wait:.0f} s"
-            raise ConnectFailed(Slow(text, "login_budget", wait))
-        now_ns = self.clock.wall_ns()
-        former, self._kept = self._kept, None
-        renewal = self._venue.renew(former, now_ns) if former is not None and _lives(former, now_ns) else None
-        outcome = None if renewal is None else converse(renewal, self._dial, hangup)
-        if not isinstance(outcome, Token):
-            outcome = converse(self._venue.login(now_ns), self._dial, hangup)
+            raise ConnectFailed(Slow(text, "login_budget", wait, exact=True))
+        tally = Tally()
+        try:
+            outcome = self._ask(partial(converse, dial=self._dial, hangup=hangup, tally=tally))
+        finally:
+            if not tally.sent:  # the way there was blocked, or nobody had to be asked
+                self._bucket.give_back()
         if hangup.pulled:
             raise ConnectFailed(Stopped())
         self._logins += 1
         if isinstance(outcome, HttpFailed):
-            outcome = Retryable(f"the login failed: {outcome.text}", outcome.code)
+            outcome = outcome.reason("the login failed: ")
         if not isinstance(outcome, Token):
             self._failed, self._failed_at, self._told = outcome, self.clock.monotonic(), {line}
             raise ConnectFailed(outcome)
-        self._failed = self._refused = None
+        self._failed = None
         self._keep(outcome)
         return outcome
 
+    def _ask(self, converse: Callable[[Conversation[Token]], Outcome]) -> Outcome:
+        now_ns = self.clock.wall_ns()
+        former, self._kept = self._kept, None
+        if former is not None and _lives(former, now_ns):
+            renewal = self._venue.renew(former, now_ns)
+            if renewal is not None and isinstance(renewed := converse(renewal), Token):
+                return renewed
+        return converse(self._venue.login(now_ns))
+
     def _keep(self, token: Token) -> None:
-        self._kept = token
+        self._kept, self._refused = token, None
         if token.expires_ns is not None:  # of a short life not all is given up
             life = (token.expires_ns - self.clock.wall_ns()) / 1e9
             self._margin = max(0.0, min(EARLY, life / 10))
@@ -177,13 +194,17 @@ class Door:
         """
         if not self._venue.needs_token(self._line):
             return self._knock()
-        self._token, self._is_new = self._vault.token(self._line, self.hangup)
+        shown, self._is_new = self._vault.token(self._line, self.hangup)
+        self._token = shown
         try:
             return self._knock()
         except ConnectFailed as failed:
             if self._is_new or failed.reason.code not in TURNED_AWAY:
                 raise
-        self._token, _ = self._vault.token(self._line, self.hangup, self._token)
+            refusal = failed
+        self._token, _ = self._vault.token(self._line, self.hangup, shown)
+        if self._token == shown:  # it was given to us, and there is no other
+            raise refusal
         self._is_new = True
         return self._knock()
 
@@ -213,8 +234,10 @@ class Door:
         from actors.wire.fetch import converse  # an HTTP client, where one is needed
 
         outcome = converse(asking, self.dial, self.hangup)
+        if self.hangup.pulled:
+            raise ConnectFailed(Stopped())
         if isinstance(outcome, HttpFailed):
-            outcome = Retryable(outcome.text, outcome.code)
+            outcome = outcome.reason()
         if not isinstance(outcome, Endpoint):
             raise ConnectFailed(outcome)
         return outcome

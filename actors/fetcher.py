@@ -182,19 +182,19 @@ class Fetcher(Actor):
         question.answer(LatestTold(*question.id, HttpFailed(text, code), at, self.incarnation))
 
     def _converse(self, venue: Venue, symbol: str, dial: Dial, hangup: Hangup) -> None:
-        """On a thread of its own, for as long as the conversation lasts."""
-        from actors.wire.fetch import converse  # an HTTP client, where one is needed
-
+        """On a thread of its own: whatever comes of it is told, or its place would never be free again."""
         outcome: Price | Reason | HttpFailed
         try:
+            from actors.wire.fetch import converse  # an HTTP client, where one is needed
+
             conversation = venue.latest(symbol)
             if conversation is None:
                 outcome = HttpFailed("the venue cannot be asked for it", "never")
             else:
                 outcome = converse(conversation, dial, hangup, seconds=CONVERSATION)
         except Exception as error:
-            log.exception("%s: the answer about %s could not be read.", venue.feed, symbol)
-            outcome = Crashed(f"its answer could not be read ({type(error).__name__})")
+            log.exception("%s: asking about %s failed in a way that nobody foresaw.", venue.feed, symbol)
+            outcome = Crashed(f"asking for it failed in a way that nobody foresaw ({type(error).__name__})")
         at = self._timers.clock.monotonic()
         self._address.tell(LatestTold(venue, symbol, outcome, at, self.incarnation))
 

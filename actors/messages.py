@@ -10,10 +10,11 @@ import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from pykka import Future
 
 from actors.events import GapReason, LifecycleState, SubscriptionState, Topic
+from actors.secret import Discreet, Shown, origin
 
 if TYPE_CHECKING:
     from actors.rules.routes import Flow
@@ -43,11 +44,16 @@ class Retryable(Struct, frozen=True):
 
 
 class Slow(Struct, frozen=True):
-    """The venue wants to be left alone for a while: `retry_after` seconds, where it says so."""
+    """The venue wants to be left alone for a while: `retry_after` seconds, where it says so.
+
+    `exact`: that is our own reckoning and no venue's complaint: neither more nor less, and none the
+    longer for the next time.
+    """
 
     text: str
     code: str
     retry_after: float | None = None
+    exact: bool = False
 
 
 class Fatal(Struct, frozen=True):
@@ -68,7 +74,7 @@ class Crashed(Struct, frozen=True):
 Reason = Stopped | Retryable | Slow | Fatal | Crashed
 
 
-class Endpoint(Struct, frozen=True):
+class Endpoint(Discreet, frozen=True):
     """Where to connect to, and what to say in the handshake. Its repr shows no secret."""
 
     url: str
@@ -76,11 +82,11 @@ class Endpoint(Struct, frozen=True):
     subprotocols: tuple[str, ...] = ()
     passing: tuple[int, ...] = ()  # HTTP statuses that the next attempt may not meet, though they are 4xx
 
-    def __repr__(self) -> str:
-        return f"Endpoint({self.url.partition('?')[0]!r})"
+    def shown(self) -> Shown:
+        yield "url", origin(self.url)
 
 
-class HttpRequest(Struct, frozen=True):
+class HttpRequest(Discreet, frozen=True):
     """One HTTP exchange that a venue wants, on the feed's own terms of TLS and proxy.
 
     `timeout` is in seconds, for all of it. Redirects are not followed. Its repr shows no secret.
@@ -92,19 +98,22 @@ class HttpRequest(Struct, frozen=True):
     body: bytes = b""
     timeout: float = 10.0
 
-    def __repr__(self) -> str:
-        return f"HttpRequest({self.method} {self.url.partition('?')[0]!r})"
+    def shown(self) -> Shown:
+        yield "method", self.method
+        yield "url", origin(self.url)
+        yield "timeout", self.timeout
 
 
-class HttpAnswer(Struct, frozen=True):
-    """What came back, whatever its status. Names of headers are in lower case."""
+class HttpAnswer(Discreet, frozen=True):
+    """What came back, whatever its status. Names of headers are in lower case. Its repr shows no secret."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = {}
 
-    def __repr__(self) -> str:
-        return f"HttpAnswer({self.status}, {len(self.body)} bytes)"
+    def shown(self) -> Shown:
+        yield "status", self.status
+        yield "size", len(self.body)
 
 
 class HttpFailed(Struct, frozen=True):
@@ -112,6 +121,14 @@ class HttpFailed(Struct, frozen=True):
 
     text: str
     code: str
+    lasting: Slow | Fatal | None = None  # what it means, where it does not soon pass by itself
+
+    def reason(self, before: str = "") -> Reason:
+        """What it means for a line that cannot do without the answer; its text begins with `before`."""
+        text = before + self.text
+        if self.lasting is None:
+            return Retryable(text, self.code)
+        return structs.replace(self.lasting, text=text)
 
 
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────
@@ -356,10 +373,13 @@ class Fetched(Struct, frozen=True):
     outcome: HttpAnswer | HttpFailed
 
 
-class SendMessage(Struct, frozen=True):
+class SendMessage(Discreet, frozen=True):
     """Asked by a user: one message of his own, as it is. Answers None, or why it was not sent."""
 
     payload: str | bytes
+
+    def shown(self) -> Shown:
+        yield "size", len(self.payload)
 
 
 class EndConnection(Struct, frozen=True):

@@ -306,7 +306,7 @@ class Runtime:
 
         Each new connection logs in and has every subscription confirmed before the old one is closed;
         if it cannot, the old one goes on. Where a venue's events have a key, what both brought comes
-        once; where not, some events may come twice (`linewarden venues NAME` tells).
+        once; where not, some events may come twice. `linewarden venues NAME` calls the former unique.
 
         Raises:
             RotationFailed: some line was not live, or the venue did not take the new connection.

@@ -1,11 +1,17 @@
-"""A value that may be used, but not shown."""
+"""What may be used, but not shown: a secret, and whatever has one somewhere in it."""
 
 from __future__ import annotations
 
 import hmac
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import Any, NoReturn, TypeAlias
+from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 REDACTED = "…"
+
+Shown: TypeAlias = Iterator[tuple[str, object]]  # names of fields, and what people see of them
 
 
 class Secret:
@@ -56,6 +62,34 @@ class Secret:
 
     def __getstate__(self) -> NoReturn:
         self.__reduce_ex__(None)
+
+
+class Discreet(Struct, frozen=True):
+    """A Struct that shows of itself what `shown` yields and no more: in its repr, and to rich.
+
+    A Struct has a `__rich_repr__` of its own with all that is in it, whatever its `__repr__` says.
+    """
+
+    def shown(self) -> Shown:
+        """Its fields as people may see them; none, where nobody says more."""
+        return iter(())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.shown())})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return list(self.shown())
+
+
+def origin(url: str) -> str:
+    """The part of a URL that tells no secret: no user, no path, no query."""
+    try:
+        parts = urlsplit(url)
+        if parts.hostname:
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
+    except ValueError:
+        pass
+    return "…" if url else ""
 
 
 def dec_hook(kind: type, value: Any) -> Any:

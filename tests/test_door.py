@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from actors.door import Door, Vault
-from actors.messages import Fatal, HttpRequest, Reason, Retryable, Slow, Stopped
+from actors.messages import Endpoint, Fatal, HttpRequest, Reason, Retryable, Slow, Stopped
 from actors.rules.exchange import Budget, Conversation, Token
 from actors.secret import Secret
 from actors.simulators import SimulatedTplus
@@ -19,6 +23,7 @@ from actors.simulators.peer import Later, Reply, Request
 from actors.venues.tplus import Tplus, TplusSettings
 from actors.wire.connect import ConnectFailed, Dial, Hangup
 from actors.wire.timers import SystemClock
+from tests.wire.proxies import Loopback
 
 SEED = "c0ffee" * 10 + "4711"
 ORDERS, FILLS = "tplus/orders", "tplus/user-trades"
@@ -36,6 +41,14 @@ class Ahead(SystemClock):
 
     def wall_ns(self) -> int:
         return super().wall_ns() + round(self.seconds * 1e9)
+
+
+class Negotiating(Tplus):
+    """A venue that is asked over HTTP before each connect."""
+
+    def approach(self, line: str, token: Token | None) -> Conversation[Endpoint]:
+        yield HttpRequest("POST", f"{self._oms.http}/negotiate")
+        return self.endpoint(line, token)
 
 
 class SlowAtTheGate(SimulatedTplus):
@@ -193,6 +206,54 @@ def test_a_refused_token_is_shown_to_nobody_again(tplus: SimulatedTplus) -> None
     assert tplus.auth_requests == 3 * A_LOGIN
 
 
+def test_a_late_refusal_of_an_older_token_does_not_make_the_newer_one_good_again(
+    tplus: SimulatedTplus,
+) -> None:
+    vault = vault_of(tplus)
+    first, _ = vault.token(ORDERS, Hangup())
+    vault.refuse(first)
+    second, _ = vault.token(ORDERS, Hangup())
+    vault.refuse(second)
+    vault.refuse(first)  # by a line that was slow to hear of it
+    third, is_new = vault.token(FILLS, Hangup())
+    assert is_new
+    assert third not in (first, second)
+
+
+# ── a token that somebody gave us ───────────────────────────────────────────────────────────────
+
+
+def given_by_somebody(tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch) -> Tplus:
+    """A venue with a token in its settings, and a budget that one login would spend."""
+    monkeypatch.setattr(Tplus, "login_budget", Budget(1, 3600.0))
+    user = venue_of(tplus)._user
+    return Tplus("tplus", TplusSettings(url=tplus.url, user=user, token=Secret("given")))
+
+
+def test_a_given_token_that_is_turned_away_is_shown_once_and_spends_nothing(
+    tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venue = given_by_somebody(tplus, monkeypatch)
+    vault = Vault(venue, Dial(), Ahead())
+    for connects in range(1, 4):
+        door = Door(venue, ORDERS, Dial(), Hangup(), vault)
+        reason = reason_of(door.open)
+        assert (type(reason), reason.code) == (Fatal, "http_401")
+        assert len(tplus.requests) == connects
+
+
+def test_a_given_token_that_lines_refuse_inside_again_and_again_spends_nothing(
+    tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = Vault(given_by_somebody(tplus, monkeypatch), Dial(), Ahead())
+    for line in (ORDERS, FILLS) * 3:
+        token, _ = vault.token(line, Hangup())
+        vault.refuse(token)
+    assert vault.token(ORDERS, Hangup()) == (token, True)
+    assert vault.token(FILLS, Hangup()) == (token, False)
+    assert tplus.requests == []
+
+
 # ── a venue that wants to be left alone, or does not know us ────────────────────────────────────
 
 
@@ -235,6 +296,61 @@ def test_a_login_that_nobody_answers_is_retried_later(tplus: SimulatedTplus) -> 
     assert reason.text.startswith("the login failed: ")
     tplus.start()
     assert vault.token(ORDERS, Hangup())[1]
+
+
+@contextmanager
+def behind(certificate: trustme.LeafCert) -> Iterator[str]:
+    """The URL of a venue that has this certificate, and says nothing."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+
+    def shake_hands(sock: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(sock, server_side=True):
+            pass
+
+    with Loopback(shake_hands) as server:
+        yield f"wss://127.0.0.1:{server.port}"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_trusted", "kind", "code"),
+    [("elsewhere.example", True, Fatal, "hostname"), ("127.0.0.1", False, Slow, "certificate")],
+)
+def test_a_certificate_means_the_same_at_the_login_as_at_the_line(
+    tmp_path: Path, host: str, is_trusted: bool, kind: type[Reason], code: str
+) -> None:
+    ca, other = trustme.CA(), trustme.CA()
+    (ca if is_trusted else other).cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    dial = Dial(ca_file=str(tmp_path / "ca.pem"))
+    with behind(ca.issue_cert(host)) as url:
+        login = Vault(Tplus("tplus", TplusSettings(url=url, private_key=Secret(SEED))), dial, Ahead())
+        negotiating = Negotiating("tplus", TplusSettings(url=url))
+        approach = Door(negotiating, "tplus/tickers", dial, Hangup(), login)
+        for reason in (reason_of(asking(login)), reason_of(approach.open)):
+            assert (type(reason), reason.code) == (kind, code)
+        assert reason_of(asking(login)).text.startswith("the login failed: the certificate of 127.0.0.1:")
+
+
+def test_logins_that_reach_nobody_spend_no_budget(tplus: SimulatedTplus) -> None:
+    vault = vault_of(tplus)
+    tplus.stop()
+    outage = [reason_of(asking(vault)) for _ in range(3 * Tplus.login_budget.burst)]
+    assert {(type(reason), reason.code) for reason in outage} == {(Retryable, "refused")}
+    tplus.start()
+    assert vault.token(ORDERS, Hangup())[1]
+
+
+def test_logins_that_the_venue_has_heard_of_spend_it_whatever_came_of_them(
+    tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tplus, "login_budget", Budget(3, 60.0))
+    vault = vault_of(tplus)
+    tplus.refuse_auth(500, n=3)
+    assert [type(reason_of(asking(vault))) for _ in range(3)] == [Retryable] * 3
+    spent = reason_of(asking(vault))
+    assert isinstance(spent, Slow)
+    assert (spent.code, spent.exact) == ("login_budget", True)
+    assert tplus.auth_requests == 3
 
 
 def test_a_storm_of_lost_tokens_stays_within_the_budget(

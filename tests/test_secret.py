@@ -4,13 +4,22 @@ import copy
 import json
 import pickle
 import traceback
+from collections.abc import Callable
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.pretty import pretty_repr
 
-from actors.secret import Secret, dec_hook, enc_hook
+from actors.messages import Endpoint, FetchDue, HttpAnswer, HttpRequest, SendMessage
+from actors.rules.exchange import Token
+from actors.rules.session import Fetch, Send
+from actors.secret import Discreet, Secret, dec_hook, enc_hook
+from actors.venues.tplus.login import Granted
+from actors.wire.connect import Dial
+from actors.wire.proxies import parse_proxy
+from actors.wire.request import parse_endpoint
 
 CANARY = "canary-5f1d"
 
@@ -99,3 +108,50 @@ def test_secrets_are_equal_as_their_texts_are(one: str, other: str) -> None:
     assert hash(Secret(one)) == hash(Secret(one))
     assert bool(Secret(one)) == bool(one)
     assert Secret(one) != one  # a comparison with plain text would not be in constant time
+
+
+# ── whatever has a secret somewhere in it ───────────────────────────────────────────────────────
+
+URL = f"wss://{CANARY}:{CANARY}@venue.example:8443/{CANARY}?key={CANARY}#{CANARY}"
+HEADERS = (("Authorization", f"Bearer {CANARY}"),)
+REQUEST = HttpRequest("POST", URL, HEADERS, CANARY.encode())
+
+
+class Forgetful(Discreet, frozen=True):
+    """Nobody said what may be seen of it."""
+
+    key: str
+
+
+BEARERS = [
+    Endpoint(URL, HEADERS),
+    REQUEST,
+    HttpAnswer(200, CANARY.encode(), {"set-cookie": CANARY}),
+    FetchDue("snapshot", REQUEST),
+    Fetch("snapshot", REQUEST, 0.0),
+    Send(CANARY),
+    SendMessage(CANARY.encode()),
+    parse_endpoint(Endpoint(URL, HEADERS)),
+    parse_proxy(f"socks5://{CANARY}:{CANARY}@proxy.example"),
+    Dial(proxy=f"socks5://{CANARY}:{CANARY}@proxy.example"),
+    Dial(proxy=f"{CANARY}:{CANARY}@proxy.example:1080"),
+    Granted(CANARY),
+    Token(Secret(CANARY)),
+    Forgetful(CANARY),
+]
+
+
+@pytest.mark.parametrize("bearer", BEARERS, ids=lambda bearer: type(bearer).__name__)
+@pytest.mark.parametrize("show", [repr, pretty_repr, str], ids=lambda show: show.__name__)
+def test_whatever_bears_a_secret_shows_none_of_it(show: Callable[[object], str], bearer: object) -> None:
+    for text in (show(bearer), show([bearer]), show({"it": bearer})):
+        assert "canary" not in text.lower()
+
+
+@pytest.mark.parametrize("show", [repr, pretty_repr])
+def test_what_is_no_secret_is_shown(show: Callable[[object], str]) -> None:
+    assert show(REQUEST) == "HttpRequest(method='POST', url='wss://venue.example:8443/…', timeout=10.0)"
+    assert show(HttpAnswer(503, b"busy")) == "HttpAnswer(status=503, size=4)"
+    assert show(parse_proxy("socks5://u:p@h")) == "ProxyServer(scheme='socks5', target='h:1080')"
+    assert "proxy='env'" in show(Dial(proxy="env"))
+    assert "proxy='http://h:1/…'" in show(Dial(proxy="http://u:p@h:1"))

@@ -61,6 +61,10 @@ class Bucket:
             self._left -= 1.0
         return 0.0
 
+    def give_back(self) -> None:
+        """The last one that was counted came to nothing: nobody was asked."""
+        self._left = min(float(self._budget.burst), self._left + 1.0)
+
     def leave(self, now: float, seconds: float) -> None:
         """The venue has had enough: for so many seconds nothing is allowed, and then one, and no burst."""
         if self._budget.interval:

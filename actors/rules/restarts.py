@@ -2,9 +2,10 @@
 
 The law, in one place. A lost line comes back after `d * uniform(0.5, 1)` seconds, `d` doubling
 from `initial` to `maximum`; the first try after a healthy life comes within `initial`. A slow reason
-waits as long as the venue asks, a fatal one until somebody acts. Lives that reached the venue and
-died young are counted: more than `max_restarts` of them within `period` park the line, and it is
-probed. Only a life that stayed live for `stable_after` makes all of that forgotten.
+waits as long as the venue asks, or exactly as long as we have reckoned ourselves; a fatal one until
+somebody acts. Lives that reached the venue and died young are counted: more than `max_restarts` of
+them within `period` park the line, and it is probed. Only a life that stayed live for `stable_after`
+makes all of that forgotten.
 """
 
 from __future__ import annotations
@@ -113,8 +114,9 @@ class wait_as_asked(wait_base):  # noqa: N801
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> float:
         doubled = self._policy.slow_initial * 2.0 ** min(retry_state.attempt_number - 1, 16)
-        asked = getattr(reason_of(retry_state), "retry_after", None) or 0.0
-        return max(asked, min(doubled, SLOW_MAXIMUM))
+        reason = reason_of(retry_state)
+        asked = getattr(reason, "retry_after", None) or 0.0
+        return asked if _is_exact(reason) else max(asked, min(doubled, SLOW_MAXIMUM))
 
 
 class stop_when_spent(stop_base):  # noqa: N801
@@ -141,6 +143,10 @@ def reason_of(retry_state: tenacity.RetryCallState) -> Reason:
     error = retry_state.outcome.exception()
     assert isinstance(error, Ended)
     return error.reason
+
+
+def _is_exact(reason: Reason) -> bool:
+    return isinstance(reason, Slow) and reason.exact
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -184,7 +190,8 @@ class Restarts:
         if reached and not first_after_health:
             self._spent.count(now)
         self.attempt += 1
-        self._slow_turns = self._slow_turns + 1 if isinstance(reason, Slow) else 0
+        if not _is_exact(reason):
+            self._slow_turns = self._slow_turns + 1 if isinstance(reason, Slow) else 0
         outcome = self._outcome(reason)
         if not self._law.retry(outcome):
             self.parked = True

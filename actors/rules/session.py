@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from actors.events import GapReason, Topic
 from actors.messages import HttpAnswer, HttpFailed, HttpRequest, Reason, Retryable
+from actors.secret import Discreet, Shown
 
 TEXT, BINARY = 1, 2  # RFC 6455 section 5.2
 Frame = tuple[int, bytes]  # opcode, payload; a text payload is valid UTF-8
@@ -40,13 +41,14 @@ NEXT = {
 # ── effects: what the connection is to do, in this order ────────────────────────────────────────
 
 
-class Send(Struct, frozen=True):
+class Send(Discreet, frozen=True):
     """Send one frame: text for a `str`, binary for `bytes`. Its repr shows nothing: it may be a login."""
 
     payload: str | bytes
 
-    def __repr__(self) -> str:
-        return f"Send({len(self.payload)} {'characters' if isinstance(self.payload, str) else 'bytes'})"
+    def shown(self) -> Shown:
+        yield "kind", "text" if isinstance(self.payload, str) else "binary"
+        yield "size", len(self.payload)
 
 
 class Announce(Struct, frozen=True):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -16,7 +15,7 @@ from actors.events import Option, Topic
 from actors.messages import Endpoint
 from actors.rules.exchange import Budget, Conversation, Token
 from actors.rules.session import Session
-from actors.secret import Secret
+from actors.secret import Discreet, Secret, Shown, origin
 
 
 class Pacing(Struct, frozen=True):
@@ -38,6 +37,7 @@ class Channel(Struct, frozen=True):
     deltas: bool = False  # an event is a change to what earlier ones built
     resyncable: bool = False  # the venue can be made to send such a channel from the start
     account: bool = False  # of an account: by default nothing of it is dropped
+    unique: bool = False  # `duplicate_key` tells its events apart: none comes twice by a rotation
 
 
 Number = Decimal | int | float  # as exact as the wire is
@@ -75,16 +75,12 @@ class Refusal(Struct, frozen=True):
     reason: str
 
 
-class VenueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class VenueSettings(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[feeds.NAME]` table that belong to its venue; venues add their own."""
 
     url: str = ""  # the WebSocket endpoint; empty: the venue's public one
 
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
-        return f"{type(self).__name__}({shown})"
-
-    def __rich_repr__(self) -> Iterator[tuple[str, object]]:  # type: ignore[override]
+    def shown(self) -> Shown:
         """What may be seen: URLs are cut short, for they may hold a token."""
         for name in self.__struct_fields__:
             value = getattr(self, name)
@@ -205,14 +201,3 @@ class Venue(ABC):
     def book_update(self, event: Any) -> BookUpdate | None:
         """What an event of the book channel does to the book; None: nothing."""
         return None
-
-
-def origin(url: str) -> str:
-    """The part of a URL that tells no secret: no user, no path, no query."""
-    try:
-        parts = urlsplit(url)
-        if parts.hostname:
-            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
-    except ValueError:
-        pass
-    return "…" if url else ""

@@ -9,8 +9,8 @@ from msgspec import Meta, Struct, structs
 
 from actors.events import Option
 from actors.rules.restarts import Interval, RestartPolicy, Seconds
-from actors.rules.venue import Pacing, Venue, VenueSettings, origin
-from actors.secret import Secret
+from actors.rules.venue import Pacing, Venue, VenueSettings
+from actors.secret import Secret, origin
 from actors.settings.addresses import PROXIES, host_and_port
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", description="letters, digits, - and _ only")]

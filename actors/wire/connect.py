@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import socket
 
-from msgspec import Struct
-
 from actors.messages import Endpoint
+from actors.secret import Discreet, Shown, origin
 from actors.wire import tcp, tls
 from actors.wire.attempt import Attempt, ConnectFailed, Hangup
 from actors.wire.proxies import choose_proxy, tunnel
@@ -28,7 +27,7 @@ from actors.wire.upgrade import upgrade
 __all__ = ["ConnectFailed", "Dial", "Hangup", "open_socket", "reach"]
 
 
-class Dial(Struct, frozen=True, kw_only=True):
+class Dial(Discreet, frozen=True, kw_only=True):
     """How to reach an endpoint. Its repr shows no secret.
 
     `connect_timeout` is in seconds, for DNS, TCP, proxy, TLS and upgrade together.
@@ -44,9 +43,11 @@ class Dial(Struct, frozen=True, kw_only=True):
     ca_file: str | None = None
     insecure: bool = False
 
-    def __repr__(self) -> str:
-        proxy = self.proxy.rpartition("@")[2]
-        return f"Dial({self.connect_timeout:g} s, proxy={proxy!r}, ca_file={self.ca_file!r})"
+    def shown(self) -> Shown:
+        yield "connect_timeout", self.connect_timeout
+        yield "proxy", self.proxy if self.proxy in ("none", "env") else origin(self.proxy)
+        yield "ca_file", self.ca_file
+        yield "insecure", self.insecure
 
 
 def open_socket(endpoint: Endpoint, dial: Dial, hangup: Hangup) -> socket.socket:

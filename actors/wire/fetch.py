@@ -8,10 +8,12 @@ of the body, where both libraries have one for each read: a read gets only what 
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import time
 import zlib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextvars import ContextVar
 from math import inf
 from typing import Final, TypeVar
 
@@ -19,7 +21,7 @@ import httpcore
 import httpx
 from msgspec import structs
 
-from actors.messages import Endpoint, Fatal, HttpAnswer, HttpFailed, HttpRequest, Retryable
+from actors.messages import Endpoint, Fatal, HttpAnswer, HttpFailed, HttpRequest, Retryable, Slow
 from actors.wire.attempt import Attempt, ConnectFailed, Hangup
 from actors.wire.connect import Dial, reach
 from actors.wire.request import HTTP, TOKEN, Request, parse_endpoint
@@ -32,7 +34,16 @@ OURS: Final = {"user-agent": "linewarden", "accept": "*/*", "accept-encoding": "
 CODES: Final = {"connect_timeout": "timeout", "handshake": "lost"}
 
 
-def fetch(request: HttpRequest, dial: Dial, hangup: Hangup | None = None) -> HttpAnswer | HttpFailed:
+class Tally:
+    """How many requests have left, or may have: whoever meters them has counted no more."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+
+def fetch(
+    request: HttpRequest, dial: Dial, hangup: Hangup | None = None, tally: Tally | None = None
+) -> HttpAnswer | HttpFailed:
     """What the venue answers, whatever its status; or why there is no answer. Never raises.
 
     Blocks the calling thread for at most `request.timeout` seconds, for all of it together, or until
@@ -43,12 +54,13 @@ def fetch(request: HttpRequest, dial: Dial, hangup: Hangup | None = None) -> Htt
     """
     try:
         with Attempt(request.timeout, hangup or Hangup()) as attempt:
-            answer = exchange(attempt, request, dial)
+            answer = exchange(attempt, request, dial, tally or Tally())
             attempt.close()
             return answer
     except ConnectFailed as failed:
-        code = failed.reason.code
-        return HttpFailed(failed.reason.text, CODES.get(code, code))
+        reason = failed.reason
+        lasting = reason if isinstance(reason, Slow | Fatal) else None
+        return HttpFailed(reason.text, CODES.get(reason.code, reason.code), lasting)
 
 
 def converse(
@@ -57,6 +69,7 @@ def converse(
     hangup: Hangup | None = None,
     *,
     seconds: float = inf,
+    tally: Tally | None = None,
 ) -> T | HttpFailed:
     """Carry a venue's conversation on to its end: what came of it, or why an exchange failed.
 
@@ -69,7 +82,8 @@ def converse(
             request = next(conversation)
             while True:
                 left = max(0.0, until - time.monotonic())
-                answer = fetch(structs.replace(request, timeout=min(request.timeout, left)), dial, hangup)
+                within = structs.replace(request, timeout=min(request.timeout, left))
+                answer = fetch(within, dial, hangup, tally)
                 if isinstance(answer, HttpFailed):
                     return answer
                 request = conversation.send(answer)
@@ -78,7 +92,7 @@ def converse(
             return told
 
 
-def exchange(attempt: Attempt, request: HttpRequest, dial: Dial) -> HttpAnswer:
+def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, tally: Tally) -> HttpAnswer:
     """Raises ConnectFailed, or the OSError of which the attempt makes one."""
     parsed = parse_endpoint(Endpoint(request.url, request.headers), HTTP)
     order = written(request, parsed)
@@ -86,8 +100,9 @@ def exchange(attempt: Attempt, request: HttpRequest, dial: Dial) -> HttpAnswer:
     attempt.remaining()  # where no time is left, nobody is called
     wire = Wire(attempt, reach(attempt, parsed, dial))
     attempt.phase = "the HTTP exchange"
+    tally.sent += 1
     try:
-        with httpcore.HTTP11Connection(order.url.origin, wire) as connection:
+        with unlogged(), httpcore.HTTP11Connection(order.url.origin, wire) as connection:
             answer = connection.handle_request(order)
             headers = httpx.Headers(answer.headers)
             body = bounded(attempt.peer, answer.iter_stream())
@@ -98,6 +113,22 @@ def exchange(attempt: Attempt, request: HttpRequest, dial: Dial) -> HttpAnswer:
     except httpcore.RemoteProtocolError:
         raise ConnectFailed(wire.flaw()) from None
     return HttpAnswer(answer.status, unpacked(attempt.peer, headers, body), dict(headers.items()))
+
+
+# At DEBUG httpcore logs the headers of every answer, with the cookies and tokens that are in them. A
+# program that has its log at DEBUG wants that of its own exchanges, perhaps, and never of ours.
+_ours = ContextVar("an exchange of ours is under way in this thread", default=False)
+logging.getLogger("httpcore.http11").addFilter(lambda _: not _ours.get())
+
+
+@contextlib.contextmanager
+def unlogged() -> Iterator[None]:
+    """Within it httpcore logs nothing; other threads, and what comes after, are not concerned."""
+    token = _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.reset(token)
 
 
 def written(request: HttpRequest, parsed: Request) -> httpcore.Request:

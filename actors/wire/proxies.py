@@ -9,11 +9,11 @@ from collections.abc import Container
 from typing import Any, Final, cast
 from urllib.parse import unquote, urlsplit
 
-from msgspec import Struct
 from python_socks import ProxyError, ProxyType
 from python_socks.sync import Proxy
 
 from actors.messages import Fatal, Reason, Retryable
+from actors.secret import Discreet, Shown
 from actors.wire.attempt import Attempt, ConnectFailed, Talk
 from actors.wire.request import UNSAFE_URL, Request, Target, ascii_host
 from actors.wire.tcp import connect, look_up
@@ -36,7 +36,7 @@ _URL_ADVICE: Final = "Check proxy: none, env, or a http://, socks4(a):// or sock
 _LOGIN_ADVICE: Final = "Check user and password in the proxy's URL."
 
 
-class ProxyServer(Struct, frozen=True):
+class ProxyServer(Discreet, frozen=True):
     """A proxy and how to speak to it. Its texts show no login."""
 
     scheme: str
@@ -51,7 +51,9 @@ class ProxyServer(Struct, frozen=True):
     def __str__(self) -> str:
         return f"the proxy {self.target}"
 
-    __repr__ = __str__
+    def shown(self) -> Shown:
+        yield "scheme", self.scheme
+        yield "target", str(self.target)
 
 
 # ── which ───────────────────────────────────────────────────────────────────────────────────────

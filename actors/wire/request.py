@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from msgspec import Struct
 
 from actors.messages import Endpoint, Fatal
+from actors.secret import Discreet, Shown
 from actors.wire.attempt import ConnectFailed
 
 UNSAFE_URL: Final = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
@@ -35,7 +36,7 @@ class Target(Struct, frozen=True):
         return f"{bracketed(self.host)}:{self.port}"
 
 
-class Request(Struct, frozen=True):
+class Request(Discreet, frozen=True):
     """What the endpoint comes to: nothing in it can break out of its header line."""
 
     target: Target
@@ -46,8 +47,9 @@ class Request(Struct, frozen=True):
     subprotocols: tuple[str, ...]
     passing: tuple[int, ...]
 
-    def __repr__(self) -> str:
-        return f"Request({self.target})"
+    def shown(self) -> Shown:
+        yield "target", str(self.target)
+        yield "secure", self.secure
 
     def secrets(self) -> Iterable[str]:
         """What a careless server might echo, and people should not see."""

@@ -79,6 +79,25 @@ def test_asking_in_vain_costs_nothing(budget: Budget, start: float, times: int) 
 
 
 @settings(deadline=None)
+@given(budgets, starts, st.lists(st.booleans(), max_size=40))
+def test_what_is_given_back_was_never_taken(budget: Budget, start: float, counts: list[bool]) -> None:
+    bucket, other = Bucket(budget), Bucket(budget)
+    for it_counts in counts:
+        allowed = bucket.take(start) == 0.0
+        if it_counts:
+            other.take(start)
+        elif allowed:
+            bucket.give_back()
+    assert bucket.take(start) == pytest.approx(other.take(start))
+
+
+def test_what_is_given_back_makes_no_burst_greater() -> None:
+    bucket = Bucket(Budget(2, 60.0))
+    bucket.give_back()
+    assert [bucket.take(1.0) == 0.0 for _ in range(3)] == [True, True, False]
+
+
+@settings(deadline=None)
 @given(budgets, starts)
 def test_at_first_and_after_a_long_rest_the_whole_burst_is_there(budget: Budget, start: float) -> None:
     bucket = Bucket(budget)

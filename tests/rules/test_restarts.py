@@ -239,6 +239,19 @@ def test_a_probe_waits_for_as_long_as_the_venue_asks() -> None:
     assert parked().ended(Slow("too many", "http_429", 900.0), reached=DOWN, now=60.0) == Park(900.0)
 
 
+OURS = Slow("too many logins in a row", "login_budget", 7.5, exact=True)
+
+
+def test_a_wait_that_we_reckoned_ourselves_is_taken_as_it_is_however_often() -> None:
+    assert die_in_vain(line(), 20, OURS) == [7.5] * 20
+
+
+def test_a_wait_of_ours_makes_no_wait_for_the_venue_longer_or_shorter() -> None:
+    restarts, slow = line(), Slow("too many", "http_429")
+    waits = [delay_of(restarts.ended(each, reached=DOWN, now=0.0)) for each in (OURS, slow, OURS, slow)]
+    assert waits == [7.5, 30.0, 7.5, 60.0]
+
+
 def test_a_stable_probe_ends_the_parking() -> None:
     restarts = parked()
     restarts.stable()

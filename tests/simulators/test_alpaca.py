@@ -138,6 +138,7 @@ def test_welcome_login_subscription_data(simulated_alpaca: SimulatedAlpaca, pack
         ("apart", [[CONNECTED], [AUTHENTICATED]]),
         ("together", [[CONNECTED, AUTHENTICATED]]),
         ("short", [[AUTHENTICATED]]),
+        ("connected", [[CONNECTED]]),
     ],
 )
 def test_who_logs_in_by_headers_need_not_say_it(headers: dict[str, str], greeting: Any, frames: Any) -> None:

@@ -114,5 +114,5 @@ def test_start_by_name() -> None:
         assert o2.running
     finally:
         o2.stop()
-    with pytest.raises(ConfigError, match="no simulator '02'; there is .*o2"):
+    with pytest.raises(ConfigError, match=r"no simulator '02'; there is .*o2"):
         start("02")

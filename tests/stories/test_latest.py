@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -224,12 +225,24 @@ def test_an_answer_that_cannot_be_read_harms_nobody(
     desk: Runtime, page: Page, caplog: pytest.LogCaptureFixture
 ) -> None:
     page.prices[A], page.prices[B] = {"surprise": 1}, {"last": 5}
-    with pytest.raises(NotFresh, match=r"rest: its answer could not be read \(TypeError\)"):
+    with pytest.raises(NotFresh, match=r"rest: asking for it failed .* \(TypeError\)"):
         desk.latest("o2", A)
-    assert f"the answer about {A} could not be read" in caplog.text
+    assert f"asking about {A} failed" in caplog.text
     assert desk.latest("o2", B).last == 5
     assert after("fetcher", 0)(desk.status())
     assert not after("fetcher", 1)(desk.status())
+
+
+def test_a_question_that_cannot_be_asked_gives_its_place_back(
+    desk: Runtime, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.prices[A] = {"last": 5}
+    with monkeypatch.context() as broken:
+        broken.setitem(sys.modules, "actors.wire.fetch", None)  # as in an installation that lost a file
+        for number in range(AT_ONCE):
+            with pytest.raises(NotFresh, match=r"rest: asking for it failed .* \(ModuleNotFoundError\)"):
+                desk.latest("o2", f"0x{number:064x}")
+    assert desk.latest("o2", A).last == 5
 
 
 def test_a_venue_that_does_not_answer_costs_the_timeout_and_no_more(desk: Runtime, page: Page) -> None:

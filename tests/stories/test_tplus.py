@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -489,6 +490,17 @@ def test_a_snapshot_that_is_not_to_be_had_now_is_asked_for_again(
     tplus.snapshot_error(503, n=1)
     assert desk.book("tplus", "200", wait=20.0).synced
     assert is_right(desk, tplus)(desk.status())
+
+
+def test_a_snapshot_that_cannot_even_be_asked_for_is_asked_for_again(
+    desk: Runtime, tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    change(tplus, 50)
+    with monkeypatch.context() as broken:
+        broken.setitem(sys.modules, "actors.wire.fetch", None)  # as in an installation that lost a file
+        desk.book("tplus", "200")
+        until(desk, lambda _: "fetching failed in a way that nobody foresaw" in caplog.text)
+    until(desk, is_right(desk, tplus))
 
 
 def test_a_snapshot_that_does_not_exist_refuses_the_book(desk: Runtime, tplus: SimulatedTplus) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from actors.rules.session import (
 from actors.secret import Secret
 from actors.venues.alpaca import Alpaca, AlpacaSettings, Quote
 from actors.venues.alpaca.codec import decode
+from tests.effort import effort
 from tests.venues.transcript import Player, Transcript, transcripts
 
 
@@ -289,6 +291,22 @@ def test_no_likely_frame_raises_and_nothing_comes_of_what_is_not_confirmed(
                     assert session.state is State.ENDED
 
 
+class Wire:
+    """What was sent and is not answered: one change, maybe once more, behind the former one's second copy."""
+
+    def __init__(self) -> None:
+        self.sent: list[str | bytes] = []
+        self._twice: str | bytes = ""
+
+    def send(self, payload: str | bytes) -> None:
+        if payload in self.sent[-1:]:
+            self._twice = payload
+        else:
+            assert self.sent in ([], [self._twice]), "a second change in flight"
+        self.sent.append(payload)
+        assert len(self.sent) <= 3
+
+
 class Server:
     """Alpaca, as far as subscriptions go: it answers one request at a time with all that there is."""
 
@@ -327,15 +345,14 @@ def test_one_change_is_in_flight_and_in_the_end_both_sides_agree(
     steps: list[tuple[str, list[str]]], limit: int
 ) -> None:
     session, server = STOCKS.session("alpaca"), Server(limit)
-    flying: list[str | bytes] = []
+    wire = Wire()
     states: dict[Topic, str] = {}
 
     def carry_out(effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send(payload=payload):
-                    assert not flying, "a second change in flight"
-                    flying.append(payload)
+                    wire.send(payload)
                 case Confirm(topics=several):
                     states.update(dict.fromkeys(several, "confirmed"))
                 case Reject(topics=several):
@@ -348,8 +365,8 @@ def test_one_change_is_in_flight_and_in_the_end_both_sides_agree(
     for verb, keys in [*steps, *[("answer", [])] * 200]:
         several = topics(*keys)
         if verb == "answer":
-            if flying:
-                carry_out(heard(session, [server.answer(flying.pop())]))
+            if wire.sent:
+                carry_out(heard(session, [server.answer(wire.sent.pop(0))]))
             continue
         if verb == "subscribe":
             several = [topic for topic in several if states.get(topic) != "confirmed"]
@@ -359,7 +376,7 @@ def test_one_change_is_in_flight_and_in_the_end_both_sides_agree(
                 states.pop(topic, None)
         carry_out(getattr(session, verb)(several, 0.0))
         states = {topic: state for topic, state in states.items() if state}
-    assert not flying, "it does not come to rest"
+    assert not wire.sent, "it does not come to rest"
     assert "sent" not in states.values()
     needed = {
         ("trades" if topic.channel == "corrections" else topic.channel, topic.key)
@@ -368,6 +385,83 @@ def test_one_change_is_in_flight_and_in_the_end_both_sides_agree(
     }
     assert server.symbols <= needed
     assert all({(channel, key), (channel, "*")} & server.symbols for channel, key in needed)
+
+
+def of_books(happens: Callable[[Session, Topic], object], books: int) -> int:
+    """What it costs where so many books are live, and a change is in flight."""
+    names = [f"orderbooks/S{number}/USD" for number in range(books)]
+    session = live(*names, venue=CRYPTO)
+    session.subscribe(topics("quotes/BTC/USD", venue=CRYPTO), 0.0)
+    [topic] = topics(names[0], venue=CRYPTO)
+    return effort(lambda: happens(session, topic))
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda session, topic: session.unsubscribe([topic], 0.0),
+        lambda session, topic: session.subscribe([topic], 0.0),
+        lambda session, topic: session.resync([topic], 0.0),
+        lambda session, topic: heard(session, [book(topic.key, b="x")]),
+        lambda session, topic: heard(session, [book(topic.key, r=True)]),
+    ],
+    ids=["given up", "asked for", "begun anew", "garbled", "reset"],
+)
+def test_what_happens_to_one_topic_costs_the_same_however_many_there_are(
+    happens: Callable[[Session, Topic], object],
+) -> None:
+    assert of_books(happens, 400) < 2 * of_books(happens, 4)
+
+
+ROUTE_STEPS = st.lists(
+    st.tuples(st.sampled_from(["subscribe", "unsubscribe"]), st.sampled_from(["A", "B", "*"])), max_size=20
+)
+
+
+@given(ROUTE_STEPS)
+def test_events_go_to_what_is_confirmed_after_any_changes(steps: list[tuple[str, str]]) -> None:
+    session, server = STOCKS.session("alpaca"), Server(limit=10)
+    wanted: set[str] = set()
+    for verb, key in steps:
+        effects = getattr(session, verb)(topics(f"quotes/{key}"), 0.0)
+        for _ in range(3):
+            for effect in [each for each in effects if isinstance(each, Send)]:
+                effects = heard(session, [server.answer(effect.payload)])
+        (wanted.add if verb == "subscribe" else wanted.discard)(key)
+        for symbol in "ABC":
+            pairs = [
+                pair
+                for each in heard(session, [quote(symbol)])
+                if isinstance(each, Deliver)
+                for pair in each.pairs
+            ]
+            assert {topic.key for topic, _ in pairs} == wanted & {symbol, "*"}
+            assert len(pairs) == len(wanted & {symbol, "*"})
+
+
+def test_a_full_venue_is_asked_no_oftener_than_others_are_given_up() -> None:
+    session, server = STOCKS.session("alpaca"), Server(limit=10)
+    wanted = topics(*(f"quotes/S{number}" for number in range(200)))
+    states: dict[Topic, type[Effect]] = {}
+    sent = 0
+
+    def carry_out(effects: list[Effect]) -> None:
+        nonlocal sent
+        for effect in effects:
+            if isinstance(effect, Send):
+                sent += 1
+                carry_out(heard(session, [server.answer(effect.payload)]))
+            elif isinstance(effect, Confirm | Reject):
+                states.update(dict.fromkeys(effect.topics, type(effect)))
+
+    carry_out(session.subscribe(wanted, 0.0))
+    assert list(states.values()).count(Confirm) == 10
+    for given_up in range(190):
+        sent = 0
+        carry_out(session.unsubscribe([wanted[given_up]], 0.0))
+        assert sent <= 2
+        assert states[wanted[given_up + 10]] is Confirm
+    assert len(server.symbols) == 10
 
 
 BOOKS = st.lists(st.sampled_from(["A/B", "C/D"]), min_size=1, max_size=2, unique=True)
@@ -388,7 +482,7 @@ def test_a_book_that_is_confirmed_has_had_its_reset_since_it_was_last_broken(
 ) -> None:
     session = CRYPTO.session("alpaca")
     there: set[str] = set()
-    flying: list[str | bytes] = []
+    wire = Wire()
     wanted: dict[Topic, str] = {}
     now = 0.0
 
@@ -396,15 +490,14 @@ def test_a_book_that_is_confirmed_has_had_its_reset_since_it_was_last_broken(
         for effect in effects:
             match effect:
                 case Send(payload=payload):
-                    assert not flying, "a second change in flight"
-                    flying.append(payload)
+                    wire.send(payload)
                 case Confirm(topics=several):
                     wanted.update(dict.fromkeys(several, "confirmed"))
                 case Resent(topics=several):
                     wanted.update(dict.fromkeys(several, "sent"))
 
     def answer() -> list[object]:
-        request = msgspec.json.decode(flying.pop())
+        request = msgspec.json.decode(wire.sent.pop(0))
         symbols = set(request["orderbooks"])
         resets: list[object] = []
         if request["action"] == "subscribe":
@@ -416,14 +509,14 @@ def test_a_book_that_is_confirmed_has_had_its_reset_since_it_was_last_broken(
         return [*resets, listed] if early else [listed, *resets]
 
     def all_answered() -> None:
-        while flying:
+        while wire.sent:
             carry_out(heard(session, answer()))
 
     for verb, symbols in steps:
         several = topics(*(f"orderbooks/{symbol}" for symbol in symbols), venue=CRYPTO)
         now += 0.15
         if verb == "answer":
-            if flying:
+            if wire.sent:
                 carry_out(heard(session, answer()))
         elif verb == "spoil":
             spoilt = msgspec.json.encode([book(symbol, b=[{}]) for symbol in symbols])

@@ -358,7 +358,7 @@ def test_a_snapshot_without_the_change_that_could_not_be_read_is_too_old(
     for old in range(5, 5 + garbled):
         [again] = session.fetched(f"snapshot/{old - 3}", HttpAnswer(200, frame(old)), 0.0)
         assert isinstance(again, Fetch)
-    confirmed, *_ = session.fetched(again.ticket, HttpAnswer(200, frame(5 + garbled)), 0.0)
+    confirmed, *_ = session.fetched(f"snapshot/{2 + garbled}", HttpAnswer(200, frame(5 + garbled)), 0.0)
     assert confirmed == Confirm((TOPIC,))
 
 

@@ -96,10 +96,17 @@ def test_a_nonce_that_ran_out_is_asked_for_once_more() -> None:
     asked, token = login(GOOD_NONCE, old, GOOD_NONCE, GOOD_TOKEN)
     assert [request.method for request in asked] == ["GET", "POST"] * 2
     assert isinstance(token, Token)
-    asked, reason = login(GOOD_NONCE, old, GOOD_NONCE, old)
+    asked, _ = login(GOOD_NONCE, old, GOOD_NONCE, old)
     assert len(asked) == 4
-    assert isinstance(reason, Fatal)
-    assert reason.code == "tplus_nonce_expired"
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+@pytest.mark.parametrize("code", ["NONCE_EXPIRED", "NONCE_NOT_FOUND"])
+def test_nonces_that_run_out_again_and_again_are_no_fault_of_the_key(code: str, status: int) -> None:
+    old = error(code, status, retryable=False)
+    _, reason = login(GOOD_NONCE, old, GOOD_NONCE, old)
+    assert isinstance(reason, Retryable)
+    assert reason.code == f"tplus_{code.lower()}"
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,17 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from actors.messages import HttpAnswer, HttpFailed, HttpRequest
+from actors.messages import Fatal, HttpAnswer, HttpFailed, HttpRequest
 from actors.wire.attempt import Hangup
 from actors.wire.connect import Dial
-from actors.wire.fetch import MAX_BODY, converse, fetch
+from actors.wire.fetch import MAX_BODY, Tally, converse, fetch
 from tests.wire.proxies import ConnectProxy, Conversation, Loopback, Socks5Proxy, read_exactly, read_head
 
 SECRET = "hunter2-very-secret"
@@ -426,7 +427,39 @@ def test_a_proxy_that_refuses_our_login_is_named_without_it() -> None:
     with ConnectProxy(1, login="Basic other") as proxy:
         dial = Dial(proxy=f"http://me:{SECRET}@127.0.0.1:{proxy.port}")
         failed = failure(HttpRequest("GET", "http://venue.example/"), dial)
-    assert failed == HttpFailed(f"the proxy 127.0.0.1:{proxy.port} refused our login", "proxy_407")
+    assert failed.text == f"the proxy 127.0.0.1:{proxy.port} refused our login"
+    assert failed.code == "proxy_407"
+    assert isinstance(failed.reason(), Fatal)
+
+
+def test_no_library_logs_what_we_send_and_hear_and_others_are_logged_as_they_wish(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=%b\r\nContent-Length: 2\r\n\r\nok" % SECRET.encode()
+    caplog.set_level(1)
+    with Server(answer) as server:
+        path, headers = f"/{SECRET}?key={SECRET}", (("Authorization", f"Bearer {SECRET}"),)
+        success(get(server, path, method="POST", body=SECRET.encode(), headers=headers))
+        assert SECRET not in caplog.text
+        assert not [record for record in caplog.records if record.name.startswith(("http", "h11"))]
+        httpx.get(f"http://127.0.0.1:{server.port}/")  # a user's own, in this very thread
+    assert "receive_response_headers.complete" in caplog.text
+
+
+def test_only_what_has_left_is_counted() -> None:
+    tally = Tally()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    fetch(HttpRequest("GET", f"http://127.0.0.1:{port}/"), Dial(), tally=tally)
+    fetch(HttpRequest("GET", "http://127.0.0.1:1/", (("Upgrade", "no"),)), Dial(), tally=tally)
+    with Server(OK) as server:
+        fetch(get(server, url=f"https://127.0.0.1:{server.port}/"), Dial(), tally=tally)
+        assert tally.sent == 0
+        converse(Talk(get(server), get(server)).begin(), Dial(), tally=tally)
+        assert tally.sent == 2
+    with Server(b"") as mute:  # it may have counted what it did not answer
+        fetch(get(mute), Dial(), tally=tally)
+    assert tally.sent == 3
 
 
 # ── conversations ───────────────────────────────────────────────────────────────────────────────

@@ -28,7 +28,8 @@ from actors.simulators.faults import Fault, fault
 from actors.simulators.peer import Peer, Reply, Request
 from actors.simulators.server import Message, Simulator
 
-Greeting = Literal["apart", "together", "short"]
+Greeting = Literal["apart", "together", "short", "connected"]
+AUTHENTICATED: Told = {"T": "success", "msg": "authenticated"}
 Poison = Literal["null", "unknown", "scalar", "error"]
 
 _ODD: Mapping[str, Any] = {
@@ -90,7 +91,8 @@ class SimulatedAlpaca(Simulator):
             keep_refused: a connection that was told 406 stays open and may try again.
             auth_timeout: seconds until a connection that does not log in is told 404 and closed.
             greeting: what who logs in by headers is told: `connected` and `authenticated` in two
-                frames, both in one, or only the latter.
+                frames (apart), both in one (together), only the latter (short), or only the former
+                (connected).
             binary: the account stream sends its JSON in binary frames, as the paper host does.
             digits: decimals of a timestamp's seconds; -1: as many as needed.
             offset: how the account stream's times end, such as `-04:00`.
@@ -415,10 +417,11 @@ class SimulatedAlpaca(Simulator):
         self.call_later(self.auth_timeout, lambda: self._expect_login(peer, line))
         if self._lost_welcomes:
             self._lost_welcomes -= 1
-        elif keys is None or self.greeting == "apart":
+        elif keys is None or self.greeting in ("apart", "connected"):
             self._write(peer, line, [connected])
         if keys is not None and peer.open:  # a fault may have ended it meanwhile
-            self._log_in(peer, line, keys, [connected] if self.greeting == "together" else [])
+            told = [] if self.greeting == "connected" else [AUTHENTICATED]
+            self._log_in(peer, line, keys, [connected, *told] if self.greeting == "together" else told)
 
     def closed(self, peer: Peer) -> None:
         line = self._audience.lines.get(peer)
@@ -473,7 +476,7 @@ class SimulatedAlpaca(Simulator):
     def _heard_on_data(self, peer: Peer, line: Line, asked: dict[str, Any]) -> None:
         match asked:
             case {"action": "auth", "key": str(key), "secret": str(secret)}:
-                self._log_in(peer, line, (key, secret), [])
+                self._log_in(peer, line, (key, secret), [AUTHENTICATED])
             case {"action": "subscribe" | "unsubscribe"} if not line.key:
                 self._write(peer, line, [error(401)])
             case {"action": "subscribe" | "unsubscribe"}:
@@ -499,7 +502,8 @@ class SimulatedAlpaca(Simulator):
         else:
             line.key = keys[0]
             holders.add(peer)
-            self._write(peer, line, [*greeting, {"T": "success", "msg": "authenticated"}])
+            if greeting:
+                self._write(peer, line, greeting)
             self.announce()
 
     def _refuse(self, peer: Peer, line: Line, code: int, close: bool = True) -> None:

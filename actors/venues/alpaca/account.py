@@ -121,15 +121,19 @@ class AccountSession(Session):
         out.pairs.append((topic, update))
 
     def _hear_authorization(self, said: Answer, out: Outcome) -> None:
+        """Only a refusal in so many words is about the keys: another answer may be a failing server's."""
+        words = _text(said.message) or _text(said.status) or "no words"
         if said.status == "authorized":
             if self.state is State.LOGGING_IN:
                 self._move("welcomed")
                 out.add(Announce())
         elif said.action == "listen" and self.state is State.OPEN:
             self._end(Retryable("alpaca forgot the login of the account stream", "alpaca_login"), out)
-        else:
-            words = _text(said.message) or _text(said.status) or "no words"
+        elif _text(said.status).strip().lower() == "unauthorized":
             self._end(Fatal(f"alpaca refuses the login: {words}", "alpaca_unauthorized", ADVICE), out)
+        else:
+            text = f"alpaca neither takes nor refuses the login of the account stream: {words}"
+            self._end(Retryable(text, "alpaca_login"), out)
 
     def _hear_listening(self, said: Answer, out: Outcome) -> None:
         listed = isinstance(said.streams, list) and TRADE_UPDATES in said.streams

@@ -2,6 +2,8 @@
 
 It goes by what a message is, never by its place: control messages may stand anywhere in an array, and
 whether `connected` and `authenticated` both come is not certain where the keys are in the handshake.
+So the login is done when the venue says that it is, and it is asked in any case: `authenticated`, or
+that we already are (403).
 An element that cannot be read is put aside alone, and those whom it may concern are told.
 
 Trades are not told apart by their ids: those are not unique across exchanges, and nothing is replayed.
@@ -9,8 +11,8 @@ Trades are not told apart by their ids: those are not unique across exchanges, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -67,7 +69,6 @@ from actors.venues.alpaca.subscriptions import (
     Subscriptions,
 )
 
-Login = Literal["message", "header"]
 Topics = tuple[Topic, ...]
 
 # By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.
@@ -91,27 +92,47 @@ _WORDS = 500  # characters of an error that are told
 
 
 class Routes(dict[str, Topics]):
-    """The confirmed topics of one channel that a symbol's events go to."""
+    """The confirmed topics of one channel that a symbol's events go to.
 
-    def __init__(self, topics: Iterable[Topic] = ()) -> None:
-        every = {topic.key: (topic,) for topic in topics}
-        self.all: Topics = every.pop(ALL, ())
-        super().__init__({key: topic + self.all for key, topic in every.items()})
+    A topic costs no look at the others, unless it is the one of all symbols.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: Topics = ()
+
+    def add(self, topic: Topic) -> None:
+        if topic.key == ALL:
+            self._star((topic,))
+        else:
+            self[topic.key] = (topic, *self.all)
+
+    def remove(self, topic: Topic) -> None:
+        if topic.key == ALL:
+            self._star(())
+        else:
+            self.pop(topic.key, None)
+
+    def _star(self, star: Topics) -> None:
+        self.all = star
+        for key, topics in self.items():
+            self[key] = (topics[0], *star)
 
 
 class AlpacaSession(Session):
-    def __init__(
-        self, key: Secret, secret: Secret, *, login: Login = "message", encoding: Encoding = "json"
-    ) -> None:
+    def __init__(self, key: Secret, secret: Secret, *, encoding: Encoding = "json") -> None:
         super().__init__()
         self._key, self._secret = key, secret
-        self._login, self._encoding = login, encoding
+        self._encoding: Encoding = encoding
         self._authenticating = False
         self._logins_left = 1  # again, after a 401
         self._wanted = Subscriptions(self._frame)
-        self._plain = {kind: Routes() for kind in CHANNELS if kind not in (OrderBook, News)}
-        self._books, self._news = Routes(), Routes()
-        self._begun: set[tuple[Topic, str]] = set()  # books that have had their reset, by symbol
+        self._routes = {channel: Routes() for channel in CHANNELS.values()}
+        self._books, self._news = self._routes[BOOKS], self._routes["news"]
+        self._plain = {
+            kind: self._routes[channel] for kind, channel in CHANNELS.items() if kind not in (OrderBook, News)
+        }
+        self._begun: dict[Topic, set[str]] = {}  # the symbols whose book has had its reset
         self._now = 0.0
 
     def opened(self, now: float) -> list[Effect]:
@@ -119,13 +140,13 @@ class AlpacaSession(Session):
         return []  # the venue speaks first
 
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        return self._routed(self._wanted.want(topics, now))
+        return self._routed(self._wanted.want(topics))
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        return self._routed(self._wanted.unwant(topics, now))
+        return self._routed(self._wanted.unwant(topics))
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        return self._routed(self._wanted.renew(topics, now))
+        return self._routed(self._wanted.renew(topics))
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
@@ -164,7 +185,7 @@ class AlpacaSession(Session):
             case News():
                 self._hear_news(item, out)
             case Acknowledgement():
-                self._add(self._wanted.acknowledged(_listed(item), self._now), out)
+                self._add(self._wanted.acknowledged(_listed(item)), out)
             case Success():
                 self._hear_success(item, out)
             case Failure():
@@ -184,30 +205,29 @@ class AlpacaSession(Session):
             self._prove(book, out)
         topics = self._books.get(book.symbol, self._books.all)
         if book.reset:
-            self._begun.update((topic, book.symbol) for topic in topics)
-        begun = [topic for topic in topics if (topic, book.symbol) in self._begun]
+            for topic in topics:
+                self._begun.setdefault(topic, set()).add(book.symbol)
+        begun = [topic for topic in topics if book.symbol in self._begun.get(topic, ())]
         out.pairs += [(topic, book) for topic in begun]
         out.unrouted += not begun
 
     def _prove(self, book: OrderBook, out: Outcome) -> None:
         """A reset that overtakes its acknowledgement: nothing but a new subscription brings one."""
-        for key in (book.symbol, ALL):
-            asked = self._wanted.on(BOOKS, key)
-            if asked is not None and asked.state is WAITING and self._wanted.unanswered(asked.item):
-                self._add(self._wanted.prove(asked), out)
+        for item in ((BOOKS, book.symbol), (BOOKS, ALL)):
+            for asked in self._wanted.on(item):
+                if asked.state is WAITING and self._wanted.unanswered(item):
+                    self._add(self._wanted.prove(asked), out)
 
     # ── control ──
 
     def _hear_success(self, success: Success, out: Outcome) -> None:
         match success.msg:
-            case "connected" if self._login == "header":
-                self._open(out)  # the handshake bore the keys; a refusal of them comes as an error
             case "connected" if self.state is State.LOGGING_IN and not self._authenticating:
                 out.add(self._authenticate())
             case "authenticated" if self.state is State.OPEN:
                 if self._authenticating:
                     self._authenticating = False
-                    out.add(*self._wanted.repeat(self._now, answered=True))
+                    out.add(*self._wanted.repeat(answered=True))
             case "authenticated":
                 self._open(out)
 
@@ -230,7 +250,7 @@ class AlpacaSession(Session):
         elif code == ALREADY_AUTHENTICATED:
             if self.state is State.OPEN and self._authenticating:
                 self._authenticating = False
-                out.add(*self._wanted.repeat(self._now, answered=True))
+                out.add(*self._wanted.repeat(answered=True))
             self._open(out)
         elif code == NOT_AUTHENTICATED and self._logins_left:
             self._logins_left -= 1
@@ -238,7 +258,7 @@ class AlpacaSession(Session):
         elif code == NOT_AUTHENTICATED or self.state is not State.OPEN:
             self._end(Retryable(told(code, words), f"alpaca_{code or 'error'}"), out)
         elif code in VERDICTS:
-            self._add(self._wanted.refused(code, words, self._now), out)
+            self._add(self._wanted.refused(code, words), out)
         else:
             out.add(Complain(f"alpaca_{code or 'error'}", told(code, words)))
 
@@ -283,16 +303,19 @@ class AlpacaSession(Session):
         Alpaca adds kinds without notice: one that nobody knows is kept to be looked at, and concerns
         nobody, for none was asked for.
         """
-        up = [topic for topic, asked in self._wanted.asked.items() if asked.state is CONFIRMED]
         channel = _TAGS.get(found.kind) if isinstance(found.kind, str) else None
         if found.kind is not None and channel is None:
             return ()
         symbols = found.symbols if isinstance(found.symbols, list) else [found.symbol]
-        known = {symbol for symbol in symbols if isinstance(symbol, str)}
+        known = [symbol for symbol in symbols if isinstance(symbol, str)]
+        if known:
+            several = self._routes.values() if channel is None else [self._routes[channel]]
+            topics = (topic for routes in several for each in known for topic in routes.get(each, routes.all))
+            return tuple(dict.fromkeys(topics))
         return tuple(
             topic
-            for topic in up
-            if (channel is None or topic.channel == channel) and (not known or topic.key in {ALL, *known})
+            for topic, asked in self._wanted.asked.items()
+            if asked.state is CONFIRMED and (channel is None or topic.channel == channel)
         )
 
     # ── keeping routes in step with what is confirmed ──
@@ -301,16 +324,13 @@ class AlpacaSession(Session):
         out.add(*self._routed(effects))
 
     def _routed(self, effects: list[Effect]) -> list[Effect]:
-        confirmed: dict[str, list[Topic]] = {}
-        for topic, asked in self._wanted.asked.items():
-            if asked.state is CONFIRMED:
-                confirmed.setdefault(topic.channel, []).append(topic)
-        for kind in self._plain:
-            self._plain[kind] = Routes(confirmed.get(CHANNELS[kind], ()))
-        self._news = Routes(confirmed.get("news", ()))
-        self._books = Routes(confirmed.get(BOOKS, ()))
-        books = set(confirmed.get(BOOKS, ()))
-        self._begun = {begun for begun in self._begun if begun[0] in books}
+        for topic in self._wanted.moved():
+            asked = self._wanted.asked.get(topic)
+            if asked is not None and asked.state is CONFIRMED:
+                self._routes[topic.channel].add(topic)
+            else:
+                self._routes[topic.channel].remove(topic)
+                self._begun.pop(topic, None)
         if any(isinstance(effect, End) for effect in effects) and self.state is not State.ENDED:
             self._move("ended")
         return effects

@@ -25,7 +25,6 @@ ALL = "*"
 BOOKS = "orderbooks"
 LARGEST = 16 * 1024  # bytes of one request; the venue's own bound is not known
 REFUSALS = 100  # of parts of one change, before the rest is given up as a whole
-LOST = 5.0  # seconds without an answer after which a change may be sent again
 REST = 1.0  # seconds between two resets of one book that the session asks for by itself
 
 
@@ -47,7 +46,7 @@ class Asked:
         self.topic = topic
         self.own = WIRE.get(topic.channel, topic.channel)
         self.item: Item = (FOLLOWERS.get(topic.channel, self.own), topic.key)
-        self.state = WAITING
+        self.state = WAITING  # changed by `Subscriptions` alone
         self.dropped = False  # the venue has let go of it once, by itself
         self.healed_at = float("-inf")  # monotonic seconds
 
@@ -55,7 +54,6 @@ class Asked:
 class Change(Struct):
     verb: Literal["subscribe", "unsubscribe"]
     items: tuple[Item, ...]
-    sent_at: float  # monotonic seconds
     copies: int = 1
 
 
@@ -64,6 +62,8 @@ class Subscriptions:
 
     def __init__(self, frame: Callable[[Mapping[str, object]], Send]) -> None:
         self.asked: dict[Topic, Asked] = {}
+        self._on: dict[Item, dict[Topic, Asked]] = {}
+        self._moved: dict[Topic, None] = {}  # what has become of them is to be looked at
         self._frame = frame
         self._listed: Listed = {}
         self._ours: dict[Item, None] = {}  # asked for on this connection, and not given up
@@ -72,44 +72,76 @@ class Subscriptions:
         self._flight: Change | None = None
         self._parts: list[tuple[Item, ...]] = []  # of a change that was refused as a whole
         self._refusals = 0
-        self._stale = 0  # acknowledgements that may still come, of changes that were sent twice
+        self._crowded_out: dict[Topic, None] = {}  # refused for the plan's limit, those of longest ago first
+        self._in_vain: set[Topic] = set()  # given up without an answer since this change was sent
+        self._stale = 0  # acknowledgements that may still come, of a change that was sent twice
+        self._stale_code = ""  # the same of refusals
+
+    def moved(self) -> Iterable[Topic]:
+        """Those whose standing has changed, or that are no longer asked for, since it was last asked."""
+        moved, self._moved = self._moved, {}
+        return moved
 
     # ── asking ──
 
-    def want(self, topics: Iterable[Topic], now: float) -> list[Effect]:
-        for topic in topics:
+    def want(self, topics: Iterable[Topic]) -> list[Effect]:
+        """Whoever has waited too long gives the topic up and asks for it once more.
+
+        Then the change in flight may have lost its answer, and is in the way of all others, whatever it
+        is about: it is sent a second time, and not a third.
+        """
+        waited = False
+        several = dict.fromkeys(topics)
+        for topic in several:
             asked = self.asked.get(topic)
+            waited = waited or topic in self._in_vain or (asked is not None and asked.state is WAITING)
             if asked is None or asked.state is not WAITING:
                 self._want(Asked(topic))
-        effects = self._settle(())
-        # Whoever waits for an answer gives the topic up and asks for it once more. A change whose answer
-        # was lost is in the way of all others, whatever it is about.
-        if self._flight is not None and now - self._flight.sent_at >= LOST:
-            return [*effects, *self.repeat(now)]
-        return [*effects, *self._next(now)]
+        effects = self._settle([self.asked[topic] for topic in several])
+        if waited and self._flight is not None and self._flight.copies == 1:
+            return [*effects, *self.repeat()]
+        return [*effects, *self._next()]
 
     def _want(self, asked: Asked) -> None:
-        self.asked[asked.topic] = asked
+        self.asked[asked.topic] = self._on.setdefault(asked.item, {})[asked.topic] = asked
+        self._moved[asked.topic] = None
+        self._crowded_out.pop(asked.topic, None)
         self._covered.discard(asked.item)
         if asked.own == BOOKS and (self._has(asked.item) or self.unanswered(asked.item)):
             self._renewing.add(asked.item)  # a book begins with what a new subscription brings
 
-    def unwant(self, topics: Iterable[Topic], now: float) -> list[Effect]:
+    def unwant(self, topics: Iterable[Topic]) -> list[Effect]:
         for topic in topics:
-            self.asked.pop(topic, None)
-        return self._next(now)
+            asked = self.asked.pop(topic, None)
+            if asked is not None:
+                self._unwant(asked)
+        return self._next()
 
-    def renew(self, topics: Iterable[Topic], now: float, why: GapReason = "unknown") -> list[Effect]:
+    def _unwant(self, asked: Asked) -> None:
+        self._moved[asked.topic] = None
+        self._crowded_out.pop(asked.topic, None)
+        if asked.state is WAITING:
+            self._in_vain.add(asked.topic)
+        others = self._on[asked.item]
+        del others[asked.topic]
+        if not others:
+            del self._on[asked.item]
+
+    def _set(self, asked: Asked, state: Standing) -> None:
+        asked.state = state
+        self._moved[asked.topic] = None
+
+    def renew(self, topics: Iterable[Topic], why: GapReason = "unknown") -> list[Effect]:
         """From the start, with the seam marked; topics that the venue does not have are passed over."""
         effects: list[Effect] = []
         known = [asked for topic in topics if (asked := self.asked.get(topic)) and asked.state is CONFIRMED]
         for asked in known:
             self._start_over(asked)
         if known:
+            known += self._sharing(known)
             seam = tuple(asked.topic for asked in known)
-            others = tuple(each.topic for each in self._sharing(known))
-            effects = [Missed(seam + others, why), Resent(seam + others)]
-        return [*effects, *self._settle(()), *self._next(now)]
+            effects = [Missed(seam, why), Resent(seam)]
+        return [*effects, *self._settle(known), *self._next()]
 
     def heal(self, topic: Topic, now: float) -> list[Effect]:
         """A change of this book was lost: it has to be reset.
@@ -122,18 +154,17 @@ class Subscriptions:
             self._start_over(asked)
             return [Missed((topic,), "quarantine"), Resent((topic,))]
         asked.healed_at = now
-        return self.renew([topic], now, "quarantine")
+        return self.renew([topic], "quarantine")
 
-    def repeat(self, now: float, *, answered: bool = False) -> list[Effect]:
+    def repeat(self, *, answered: bool = False) -> list[Effect]:
         """Send the change in flight once more; `answered`: no other answer to it is to come."""
         if self._flight is None:
             return []
         self._flight.copies += not answered
-        self._flight.sent_at = now
         return [self._send(self._flight)]
 
     def _start_over(self, asked: Asked) -> None:
-        asked.state = WAITING
+        self._set(asked, WAITING)
         if self._has(asked.item):
             self._renewing.add(asked.item)
         elif asked.own == BOOKS:  # it came by the `*`: asked for by itself it brings a reset
@@ -141,49 +172,53 @@ class Subscriptions:
 
     def _sharing(self, known: Sequence[Asked]) -> list[Asked]:
         """Those that are renewed along, for they lie on the same item."""
-        others = [
-            asked
-            for asked in self.asked.values()
-            if asked.item in self._renewing and asked.state is CONFIRMED
-        ]
+        items = dict.fromkeys(asked.item for asked in known if asked.item in self._renewing)
+        others = [asked for item in items for asked in self._on[item].values() if asked.state is CONFIRMED]
         for asked in others:
-            asked.state = WAITING
+            self._set(asked, WAITING)
         return others
 
     # ── what the venue answers ──
 
-    def acknowledged(self, listed: Listed, now: float) -> list[Effect]:
+    def acknowledged(self, listed: Listed) -> list[Effect]:
         if self._stale and listed == self._listed:
             self._stale -= 1  # the second answer to an earlier change: this one's is yet to come
             return []
         self._listed = listed
-        flight, self._flight = self._flight, None
+        flight = self._land()
         effects: list[Effect] = []
         items: tuple[Item, ...] = ()
         if flight is not None:
-            self._stale += flight.copies - 1
+            self._stale = flight.copies - 1
             if flight.verb == "subscribe":
                 items = flight.items
             else:
                 effects += self._given_up(flight.items)
         self._covered = {item for item in {*self._covered, *items} if not self._has(item)}
-        return [*effects, *self._settle(items), *self._next(now)]
+        return [*effects, *self._settle(list(self.asked.values()), items), *self._next()]
 
-    def refused(self, code: str, words: str, now: float) -> list[Effect]:
+    def refused(self, code: str, words: str) -> list[Effect]:
         """An error that concerns the change in flight; without one it concerns nobody."""
+        if code == self._stale_code:
+            # It may be this change's all the same: then whoever waits asks again. The other way round
+            # topics would be refused for another's fault.
+            self._stale_code = ""
+            return []
         text = told(code, words)
-        flight, self._flight = self._flight, None
+        flight = self._land()
         if flight is None:
             return [Complain(f"alpaca_{code}", text)]
+        if flight.copies > 1:
+            self._stale_code = code
         if flight.verb == "unsubscribe":
             effects: list[Effect] = [Complain(f"alpaca_{code}", text)]
             effects += self._kept(flight.items)
-            return [*effects, *self._next(now)]
+            return [*effects, *self._next()]
         self._refusals += 1
         parts = _split(flight.items, VERDICTS[code]) if self._refusals <= REFUSALS else ()
         if parts:
             self._parts[:0] = parts
-            return self._next(now)
+            return self._next()
         reason = f"{text} ({ADVICE[code]})" if code in ADVICE else text
         if VERDICTS[code] is Verdict.LIMIT:
             reason += f"; {sum(map(self._has, self._ours))} are subscribed to"
@@ -193,14 +228,21 @@ class Subscriptions:
             items |= {item for part in self._parts for item in part if item[0] in channels}
         if self._refusals > REFUSALS:
             items |= {item for part in self._parts for item in part}
-        return [*self._reject(items, reason), *self._next(now)]
+        rejects = self._reject(items, reason)
+        if VERDICTS[code] is Verdict.LIMIT:
+            for reject in rejects:
+                self._crowded_out.update(dict.fromkeys(reject.topics))
+        return [*rejects, *self._next()]
 
-    def on(self, channel: str, key: str) -> Asked | None:
-        """What is asked of this channel for this key."""
-        return next(
-            (each for topic, each in self.asked.items() if topic.key == key and topic.channel == channel),
-            None,
-        )
+    def _land(self) -> Change | None:
+        """The change in flight is answered; answers come in order, so earlier ones have come or are lost."""
+        flight, self._flight = self._flight, None
+        self._stale, self._stale_code = 0, ""
+        return flight
+
+    def on(self, item: Item) -> Iterable[Asked]:
+        """What is asked for that lies on this."""
+        return self._on.get(item, {}).values()
 
     def unanswered(self, item: Item) -> bool:
         """Whether it was asked for, and the answer is on its way."""
@@ -209,33 +251,33 @@ class Subscriptions:
 
     def prove(self, asked: Asked) -> list[Effect]:
         """Data came that only a new subscription brings."""
-        asked.state = CONFIRMED
+        self._set(asked, CONFIRMED)
         self._renewing.discard(asked.item)
         return [Confirm((asked.topic,))]
 
-    def _settle(self, items: Sequence[Item]) -> list[Effect]:
-        """What the list means for each topic; `items` have just been asked for."""
+    def _settle(self, several: Sequence[Asked], items: Sequence[Item] = ()) -> list[Effect]:
+        """What the list means for each of these; `items` have just been asked for."""
         confirmed: list[Topic] = []
         unlisted: list[Topic] = []
         lost: list[Topic] = []
         dropped: list[Topic] = []
         flying = set(self._flight.items) if self._flight is not None else set()
         just_asked = set(items)
-        for asked in self.asked.values():
+        for asked in several:
             if asked.item in flying or asked.item in self._renewing:
                 continue
             there = self._lists(asked)
             if asked.state is WAITING and there:
-                asked.state = CONFIRMED
+                self._set(asked, CONFIRMED)
                 confirmed.append(asked.topic)
                 if self._has(asked.item):
                     self._ours[asked.item] = None
             elif asked.state is WAITING and (asked.item in just_asked or self._has(asked.item)):
-                asked.state = REFUSED
+                self._set(asked, REFUSED)
                 unlisted.append(asked.topic)
             elif asked.state is CONFIRMED and not there:
                 # Once may be a race with a change of ours; a venue that does it again means it.
-                asked.state = REFUSED if asked.dropped else WAITING
+                self._set(asked, REFUSED if asked.dropped else WAITING)
                 (dropped if asked.dropped else lost).append(asked.topic)
                 asked.dropped = True
                 self._covered.discard(asked.item)
@@ -252,11 +294,11 @@ class Subscriptions:
             effects.append(Reject(tuple(dropped), "the venue's acknowledgements no longer list it"))
         return effects
 
-    def _reject(self, items: set[Item], reason: str) -> list[Effect]:
+    def _reject(self, items: set[Item], reason: str) -> list[Reject]:
         refused = [asked for asked in self.asked.values() if asked.item in items and asked.state is WAITING]
         self._covered |= items  # who has it by a `*` keeps it
         for asked in refused:
-            asked.state = REFUSED
+            self._set(asked, REFUSED)
         for item in items:
             self._ours.pop(item, None)
         self._parts = [left for part in self._parts if (left := tuple(i for i in part if i not in items))]
@@ -265,17 +307,38 @@ class Subscriptions:
     def _given_up(self, items: Sequence[Item]) -> list[Effect]:
         """An unsubscription was acknowledged."""
         kept = [item for item in items if self._has(item)]
+        freed = sum(
+            not self._has(item) and all(asked.state is REFUSED for asked in self.on(item)) for item in items
+        )
         for item in items:
             self._ours.pop(item, None)
             self._renewing.discard(item)
         if not kept:
-            return []
+            return self._fill(freed)
         names = ", ".join(f"{channel} {symbol}" for channel, symbol in kept[:5])
         return [Complain("alpaca_kept", f"alpaca still lists what was given up: {names}"), *self._kept(kept)]
 
+    def _fill(self, freed: int) -> list[Effect]:
+        """Each item that was given up lets one of each channel ask again that had no room.
+
+        No more than that, so that a venue that is full is not asked for ever. What a plan counts
+        together is not told, so what was given up may have been of any channel.
+        """
+        chosen: dict[str, set[Item]] = {}
+        again: list[Topic] = []
+        for topic in self._crowded_out if freed else ():
+            asked = self.asked[topic]
+            items = chosen.setdefault(asked.item[0], set())
+            if len(items) < freed or asked.item in items:
+                items.add(asked.item)
+                again.append(topic)
+        for topic in again:
+            self._want(Asked(topic))
+        return [Resent(tuple(again))] if again else []
+
     def _kept(self, items: Sequence[Item]) -> list[Effect]:
         """The venue did not let go of these. It is not asked again; what had to start anew cannot."""
-        anew = [asked for asked in self.asked.values() if asked.item in items and asked.state is WAITING]
+        anew = any(asked.state is WAITING for item in items for asked in self.on(item))
         for item in items:
             self._ours.pop(item, None)
             self._renewing.discard(item)
@@ -295,29 +358,27 @@ class Subscriptions:
 
     # ── the next change ──
 
-    def _next(self, now: float) -> list[Effect]:
+    def _next(self) -> list[Effect]:
         if self._flight is not None:
             return []
         needed = {asked.item: None for asked in self.asked.values() if asked.state is not REFUSED}
         while self._parts:
             part = tuple(item for item in self._parts.pop(0) if item in needed and not self._has(item))
             if part:
-                return self._start("subscribe", part, now)
+                return self._start("subscribe", part)
         dropping = [
             item for item in self._ours if self._has(item) and (item not in needed or item in self._renewing)
         ]
         if dropping:  # first, for it makes room under the plan's limit
-            return self._start("unsubscribe", dropping, now)
+            return self._start("unsubscribe", dropping)
         self._renewing.clear()
         adding = [item for item in needed if not self._has(item) and item not in self._covered]
         if not adding:
             return []
         self._refusals = 0
-        return self._start("subscribe", adding, now)
+        return self._start("subscribe", adding)
 
-    def _start(
-        self, verb: Literal["subscribe", "unsubscribe"], items: Sequence[Item], now: float
-    ) -> list[Effect]:
+    def _start(self, verb: Literal["subscribe", "unsubscribe"], items: Sequence[Item]) -> list[Effect]:
         room = LARGEST
         some = []
         for item in items:
@@ -325,7 +386,8 @@ class Subscriptions:
             if room < 0:
                 break  # the next change has the others
             some.append(item)
-        self._flight = Change(verb, tuple(some), now)
+        self._flight = Change(verb, tuple(some))
+        self._in_vain.clear()
         if verb == "subscribe":
             self._ours.update(dict.fromkeys(self._flight.items))
         return [self._send(self._flight)]

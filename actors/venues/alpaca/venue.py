@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 from urllib.parse import urlsplit
 
 from actors.errors import LinewardenError
@@ -44,7 +44,7 @@ from actors.venues.alpaca.messages import (
     UpdatedBar,
 )
 from actors.venues.alpaca.orders import TradeUpdate
-from actors.venues.alpaca.session import AlpacaSession, Login
+from actors.venues.alpaca.session import AlpacaSession
 from actors.venues.alpaca.streams import (
     STREAMS,
     TEST_SYMBOL,
@@ -84,7 +84,8 @@ class AlpacaSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_fi
 
     `encoding` is JSON unless it is said, but for options, which have msgpack alone: a JSON number is the
     venue's own decimal text, where msgpack has a binary fraction, and it can be read where it is kept.
-    `login` by message is what Alpaca documents first; by header saves a round trip.
+    `login` by message is what Alpaca documents first; by header, the handshake bears the keys as well.
+    `connected` is no proof that they were taken, so the message follows it either way.
     """
 
     key: Secret
@@ -93,7 +94,7 @@ class AlpacaSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_fi
     sandbox: bool = False  # the broker sandbox's hosts, which know no others' keys
     paper: bool = True  # of the account stream alone
     encoding: Encoding | None = None
-    login: Login = "message"
+    login: Literal["message", "header"] = "message"
     data_url: str = ""  # of the REST part, for `latest`; empty: Alpaca's, or the simulator's
 
     def __post_init__(self) -> None:
@@ -209,7 +210,7 @@ class Alpaca(Venue):
         own = self._own
         if own.kind == "account":
             return AccountSession(own.key, own.secret, encoding=own.codec)
-        return AlpacaSession(own.key, own.secret, login=own.login, encoding=own.codec)
+        return AlpacaSession(own.key, own.secret, encoding=own.codec)
 
     def price(self, event: Any) -> Price | None:
         return price_of(event) if isinstance(event, (Quote, Trade)) else None

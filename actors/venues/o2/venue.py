@@ -81,7 +81,7 @@ def _channels() -> dict[str, Channel]:
             key=_MARKET,
             options={"precision": _PRECISION, "frequency": _FREQUENCY},
         ),
-        Channel(str(TRADES), Trade, "public trades", key=_MARKET, acknowledged=False),
+        Channel(str(TRADES), Trade, "public trades", key=_MARKET, acknowledged=False, unique=True),
         Channel(str(ORDERS), Order, "an account's orders", key=_IDENTITY, acknowledged=False, account=True),
         Channel(
             str(BALANCES), Balance, "an account's balances", key=_IDENTITY, acknowledged=False, account=True

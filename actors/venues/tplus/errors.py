@@ -10,7 +10,8 @@ from msgspec import Struct
 from actors.messages import Fatal, HttpAnswer, Reason, Retryable, Slow
 
 MAX_WORDS = 300  # characters of an error that are passed on
-AUTH_CODES = ("UNAUTHORIZED", "INVALID_SIGNATURE", "SIGNER_", "NONCE_")
+AUTH_CODES = ("UNAUTHORIZED", "INVALID_SIGNATURE", "SIGNER_")
+NONCE_CODES = ("NONCE_",)  # another login has another nonce, and what bounds logins bounds these
 BUSY_CODES = ("RATE_LIMITED", "SERVER_BUSY")
 PASSING_CODES = ("INTERNAL_ERROR", "CE_COMMUNICATION_ERROR", "TIMEOUT")
 
@@ -90,7 +91,7 @@ def refusal(answer: HttpAnswer, asked: str) -> Reason:
     wait = retry_after(answer)
     if answer.status == 429 or failure.has(*BUSY_CODES) or wait is not None:
         return Slow(text, code, wait)
-    if failure.retryable is True:
+    if failure.retryable is True or failure.has(*NONCE_CODES):
         return Retryable(text, code)
     if answer.status in {401, 403} or failure.has(*AUTH_CODES):
         return Fatal(text, code, KEY_ADVICE)

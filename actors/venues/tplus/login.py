@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from actors.messages import Fatal, HttpAnswer, HttpRequest, Retryable
 from actors.rules.exchange import Conversation, Token
-from actors.secret import Secret
-from actors.venues.tplus.errors import failure_in, refusal
+from actors.secret import Discreet, Secret
+from actors.venues.tplus.errors import NONCE_CODES, failure_in, refusal
 
 TRIES = 2  # a nonce may have run out between its two requests
 JSON = (("Content-Type", "application/json"), ("Accept", "application/json"))
@@ -23,12 +23,9 @@ class Nonce(Struct, frozen=True):
     expiry_ns: int | None = None
 
 
-class Granted(Struct, frozen=True):
+class Granted(Discreet, frozen=True):
     token: str
     expiry_ns: int | None = None
-
-    def __repr__(self) -> str:
-        return "Granted(…)"
 
 
 _nonce = msgspec.json.Decoder(Nonce, strict=False).decode
@@ -61,7 +58,7 @@ def login(http: str, user: str, key: Ed25519PrivateKey) -> Conversation[Token]:
         answer = yield HttpRequest("POST", f"{http}/auth", JSON, signed(user, nonce, key))
         if answer.status == 200:
             return _token(answer)
-        if last or not failure_in(answer.body).has("NONCE_"):
+        if last or not failure_in(answer.body).has(*NONCE_CODES):
             break
     return refusal(answer, "the login")
 

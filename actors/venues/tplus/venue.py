@@ -12,8 +12,8 @@ from actors.events import Option, Topic
 from actors.messages import Endpoint, Fatal, HttpRequest, Retryable
 from actors.rules.exchange import Budget, Conversation, Token
 from actors.rules.session import Session
-from actors.rules.venue import BookUpdate, Channel, Price, Refusal, Venue, VenueSettings, origin
-from actors.secret import Secret
+from actors.rules.venue import BookUpdate, Channel, Price, Refusal, Venue, VenueSettings
+from actors.secret import Secret, origin
 from actors.venues.channel import ChannelOf
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import typed
@@ -48,6 +48,9 @@ _OLD = " (unconfirmed: of older servers)"
 _ticker = typed(m.Ticker)
 
 
+PUBLIC_TRADES = (TRADES, MARKET_TRADES, TRADE_EVENTS, MARKET_TRADE_EVENTS)
+
+
 def _channels() -> dict[str, Channel]:
     """Whether a stream begins with a welcome is not certain for each: silence counts as one.
 
@@ -80,6 +83,7 @@ def _channels() -> dict[str, Channel]:
             deltas=name == DEPTH,
             resyncable=name == DEPTH,
             account=STREAMS[name].oms and name != INTENT,
+            unique=name in (USER_TRADES, USER_FINALIZED_TRADES, *PUBLIC_TRADES),
         )
         for name, event, about in every
     }
@@ -189,7 +193,11 @@ class Tplus(Venue):
         return STREAMS[topic_of(line).channel].oms
 
     def login(self, now_ns: int) -> Conversation[Token]:
-        """A given token is as good as a new one: where the venue refuses it, the line has failed."""
+        """A given token is as good as a new one: where the venue refuses it, the line has failed.
+
+        A stream that the account may not have, such as `intent` for one that is no market maker, costs
+        one login more before its line fails: the handshake's 403 may be about the token as well.
+        """
         if self._key is None:
             return _given(self._own.token)
         return login(self._oms.http, self._user, self._key)
@@ -208,6 +216,12 @@ class Tplus(Venue):
     def latest(self, key: str) -> Conversation[Price]:
         """Raises: LinewardenError: the key is no asset."""
         return _latest(self._get(f"/ticker/{self._asset('ticker', key)}", SNAPSHOT_TIMEOUT))
+
+    def duplicate_key(self, topic: Topic, event: object) -> tuple[str, int, str] | None:
+        """A trade bears an id in its market, and comes again with it as its status changes."""
+        if isinstance(event, m.Trade | m.UserTrade) and event.trade_id is not None:
+            return event.asset_id, event.trade_id, event.status
+        return None
 
     def book_update(self, event: Any) -> BookUpdate | None:
         if type(event) is m.DepthChange or type(event) is m.DepthSnapshot:

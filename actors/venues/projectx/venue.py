@@ -46,8 +46,12 @@ def _channels() -> dict[str, Channel]:
     every = (
         Channel(str(ACCOUNTS), m.Account, "accounts: balance, and whether they may trade", account=True),
         Channel(str(POSITIONS), m.Position, "an account's positions", key=_ACCOUNT, account=True),
-        Channel(str(ORDERS), m.Order, "the life of an account's orders", key=_ACCOUNT, account=True),
-        Channel(str(ACCOUNT_TRADES), m.AccountTrade, "an account's fills", key=_ACCOUNT, account=True),
+        Channel(
+            str(ORDERS), m.Order, "the life of an account's orders", key=_ACCOUNT, account=True, unique=True
+        ),
+        Channel(
+            str(ACCOUNT_TRADES), m.AccountTrade, "an account's fills", key=_ACCOUNT, account=True, unique=True
+        ),
         Channel(str(QUOTES), m.Quote, "best bid and ask, the day's prices: whole each time", key=_CONTRACT),
         Channel(str(TRADES), m.Trade, "prints of the market", key=_CONTRACT),
         Channel(

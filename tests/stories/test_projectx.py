@@ -179,7 +179,7 @@ def test_every_shape_of_a_push_gives_the_same_events(px: SimulatedProjectX, desk
         with desk.subscribe("projectx", own, ALICE, wait=10.0) as stream:
             told: list[list[Any]] = []
             for shape in ("object", "action", "list", "several"):
-                px.tell_user(channel, int(ALICE), *rows, shape=shape)  # type: ignore[arg-type]
+                px.tell_user(channel, int(ALICE), *rows, shape=shape)
                 told.append([stream.get(timeout=10) for _ in rows])
             assert [[each.action for each in events] for events in told] == [[None] * 3] + [[0, 1, 1]] * 3
             plain = [[msgspec.structs.replace(each, action=None) for each in events] for events in told]
@@ -193,7 +193,7 @@ def test_every_shape_of_a_push_gives_the_same_events(px: SimulatedProjectX, desk
                 assert isinstance(stream.get(timeout=10), venue.DepthReset)
             told = []
             for form in ("object", "list", "nulls", "data", "data_list"):
-                px.tell_market(name, EP, *rows_, shape=form)  # type: ignore[arg-type]
+                px.tell_market(name, EP, *rows_, shape=form)
                 told.append([stream.get(timeout=10) for _ in rows_])
             assert {each.contract_id for each in told[0]} == {EP}
             assert told == told[:1] * 5
@@ -202,9 +202,9 @@ def test_every_shape_of_a_push_gives_the_same_events(px: SimulatedProjectX, desk
 
 def test_a_quote_is_whole_and_says_what_has_changed(px: SimulatedProjectX, desk: Runtime) -> None:
     quotes = desk.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
-    whole = quotes.get(timeout=10)
+    whole: Any = quotes.get(timeout=10)
     for form in ("object", "list", "nulls", "data", "data_list"):
-        px.quote(EP, bestAsk=whole.best_ask + len(form), shape=form)  # type: ignore[arg-type]
+        px.quote(EP, bestAsk=whole.best_ask + len(form), shape=form)
         quote = quotes.get(timeout=10)
         assert (quote.changed, quote.best_ask) == (("best_ask",), whole.best_ask + len(form))
         assert (quote.best_bid, quote.high, quote.volume) == (whole.best_bid, whole.high, whole.volume)
@@ -356,6 +356,35 @@ def test_an_expired_token_is_noticed_when_it_is_shown_and_made_anew(
 # ── what nobody may read ────────────────────────────────────────────────────────────────────────
 
 
+def echoes(px: SimulatedProjectX, token: str, mine: str, negotiations: int) -> Iterator[Callable[[], None]]:
+    """Ways to end both lines' connections, most of which say a token back."""
+
+    def log_out() -> None:
+        px.push("market", "GatewayLogout", {"token": token})
+        px.drop("user")
+
+    def refuse_hands() -> None:
+        px.handshake_error(f"who is {token}", only_hub="user")
+        px.drop()
+
+    def refuse_to_negotiate() -> None:
+        px.negotiate_error(f"{token} may not", n=negotiations)
+        px.drop()
+
+    def redirect() -> None:
+        px.redirect(token=mine, n=negotiations)
+        px.drop()
+
+    def be_out_of_order() -> None:
+        px.refuse(status=503, n=1)
+        px.drop()
+
+    yield lambda: px.hub_close(allow_reconnect=True, error=f"{token} is over")
+    yield lambda: px.hub_close(error=f"?access_token={quote(token)}")
+    yield from (log_out, refuse_hands, refuse_to_negotiate, redirect, be_out_of_order)
+    yield lambda: px.close(1008, token[:100])
+
+
 @pytest.mark.parametrize("skip", [True, False])
 def test_token_and_key_are_in_no_log_status_repr_or_error(
     px: SimulatedProjectX, skip: bool, caplog: pytest.LogCaptureFixture
@@ -374,19 +403,8 @@ def test_token_and_key_are_in_no_log_status_repr_or_error(
 
         look()
         token = max(tokens_shown(px))
-        epoch = 1
-        for fault in (
-            lambda: px.hub_close(allow_reconnect=True, error=f"{token} is over"),
-            lambda: px.hub_close(error=f"?access_token={quote(token)}"),
-            lambda: px.push("market", "GatewayLogout", {"token": token}) or px.drop("user"),
-            lambda: px.handshake_error(f"who is {token}", only_hub="user") or px.drop(),
-            lambda: px.negotiate_error(f"{token} may not", n=2 - 2 * skip) or px.drop(),
-            lambda: px.redirect(token=mine, n=2 - 2 * skip) or px.drop(),
-            lambda: px.refuse(status=503, n=1) or px.drop(),
-            lambda: px.close(1008, token[:100]),
-        ):
+        for epoch, fault in enumerate(echoes(px, token, mine, 0 if skip else 2), 2):
             fault()
-            epoch += 1
             until(desk, live_again(epoch))
             look()
         px.completion_error("SubscribeContractQuotes", text=f"not with {token}")
@@ -637,7 +655,7 @@ def test_a_hub_that_is_gone_for_ten_minutes_is_looked_for_all_the_time(pinging: 
         heard = streams(clock.runtime)
         pinging.refuse(n=0, only_hub="market")
         pinging.drop(only_hub="market")
-        waits = []
+        waits: list[float] = []
         while sum(waits) < 600.0:
             until(clock.runtime, lambda status: status.lines()[MARKET].state == "backoff")
             status = clock.runtime.status()

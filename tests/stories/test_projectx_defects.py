@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 import actors
-from actors import Lifecycle, NotLive, RotationFailed, Runtime
+from actors import Lifecycle, NotLive, RotationFailed, Runtime, Stream
 from actors.settings import load
 from actors.simulators.projectx import SimulatedProjectX
 from actors.simulators.projectx.gate import Gate
@@ -40,8 +41,8 @@ from tests.stories.test_projectx import (
     states,
     streams,
     tell,
-    told,
     tokens_shown,
+    told,
 )
 
 
@@ -305,7 +306,7 @@ def test_defect_15_a_wall_clock_that_jumps_changes_no_age_and_ends_nothing(px: S
 def test_defect_8_a_burst_for_a_reader_who_does_not_read_yet_is_there_when_he_does(
     px: SimulatedProjectX, desk: Runtime
 ) -> None:
-    depth = desk.subscribe("projectx", venue.DEPTH, EP, wait=10.0)
+    depth: Stream[Any] = desk.subscribe("projectx", "depth", EP, wait=10.0)
     depth.get(timeout=10)
     for price in ("6790.00", "6790.25", "6790.50"):
         px.depth(EP, bids=[(price, 7)])
@@ -320,15 +321,12 @@ def test_defect_9_and_10_a_batch_of_trades_has_each_of_them_with_its_contract(
     trades = desk.subscribe("projectx", venue.TRADES, EP, wait=10.0)
     fills = desk.subscribe("projectx", venue.ACCOUNT_TRADES, ALICE, wait=10.0)
     rows = [{"price": price, "volume": price} for price in (1, 2, 3)]
+    heard = [(EP, Decimal(price)) for price in (1, 2, 3)]
     px.tell_market("trades", EP, *rows, shape="nulls")
-    assert [(each.contract_id, each.price) for each in trades.get_many(3, timeout=10)] == [
-        (EP, 1),
-        (EP, 2),
-        (EP, 3),
-    ]
+    assert [(each.contract_id, each.price) for each in (trades.get(timeout=10) for _ in rows)] == heard
     wrapped = [(0, {"id": id, "accountId": int(ALICE)}) for id in (1, 2, 3)]
     for shape in ("list", "several"):
-        px.tell_user("user_trades", int(ALICE), *wrapped, shape=shape)  # type: ignore[arg-type]
+        px.tell_user("user_trades", int(ALICE), *wrapped, shape=shape)
         assert [fills.get(timeout=10).id for _ in wrapped] == [1, 2, 3]
 
 

@@ -30,8 +30,8 @@ from tests.stories.test_projectx import (
     live_again,
     streams,
     tell,
-    told,
     tokens_shown,
+    told,
 )
 
 FILLS = {"channel": "account_trades", "keys": [ALICE]}
@@ -105,12 +105,12 @@ def check_whole(
 
 
 def all_streams(desk: Runtime) -> tuple[Stream[Any], Stream[Any], Stream[Any]]:
-    big = {"capacity": 1_000_000, "wait": 10.0}
-    return (
-        desk.subscribe("projectx", venue.TRADES, EP, **big),  # type: ignore[arg-type]
-        desk.subscribe("projectx", venue.ORDERS, ALICE, **big),  # type: ignore[arg-type]
-        desk.subscribe("projectx", venue.ACCOUNT_TRADES, ALICE, **big),  # type: ignore[arg-type]
-    )
+    """Of trades, orders and fills, large enough for all that is told."""
+
+    def stream(channel: str, key: str) -> Stream[Any]:
+        return desk.subscribe("projectx", channel, key, capacity=1_000_000, wait=10.0)
+
+    return stream("trades", EP), stream("orders", ALICE), stream("account_trades", ALICE)
 
 
 # ── under a numbered feed ───────────────────────────────────────────────────────────────────────
@@ -165,7 +165,7 @@ def test_one_hub_is_rotated_alone(px: SimulatedProjectX, desk: Runtime) -> None:
 
 def test_quotes_and_books_stay_whole_through_rotations(px: SimulatedProjectX, desk: Runtime) -> None:
     quotes = desk.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
-    whole = quotes.get(timeout=10)
+    whole: Any = quotes.get(timeout=10)
     desk.book("projectx", EP, wait=10.0)
     for turn in range(1, 6):
         px.depth(EP, bids=[("6790.25", turn)], asks=[("6810.25", 2 * turn)])

@@ -32,6 +32,8 @@ ENVIRONMENT = {
     "O2_TRADE_ACCOUNT": ACCOUNT,
     "ALPACA_API_KEY": "K",
     "ALPACA_API_SECRET": "S",
+    "PROJECT_X_USERNAME": "trader",
+    "PROJECT_X_API_KEY": "K",
     "TPLUS_PRIVATE_KEY": "17" * 32,
 }
 CONFIG = {"feeds": {"o2": {"venue": "o2", "url": "sim://o2?rate=50"}}}

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
 DEMO_MARKET = "0x32d6c94ffb1a61890266ab17a4ed5fe10a5c4cf3115f5ec5add0cafcbd0e8f2e"
 TRADE = re.compile(r"(buy |sell) +[\d,]+ at [\d,]+")
+QUOTE = re.compile(r"quote  [\d.]+ / [\d.]+  \([a-z_, ]*\)")
+ORDER = re.compile(r"order  \d+ (buy|sell) \d+ CON\.F\.US\.[A-Z.\d]+: [a-z]+")
 
 
 def run(script: str, *arguments: str) -> list[str]:
@@ -92,6 +94,18 @@ def test_ask_the_supervisor() -> None:
         "right live life 2, health 100",
     ]
     assert told[-1].startswith("restart rigth: there is no feed or line 'rigth'; did you mean 'right'?")
+
+
+# ── quotes_and_orders ───────────────────────────────────────────────────────────────────────────
+
+
+def test_quotes_and_orders() -> None:
+    told = run("quotes_and_orders.py")
+    quotes = [line for line in told if QUOTE.fullmatch(line)]
+    orders = [line for line in told if ORDER.fullmatch(line)]
+    assert len(quotes) + len(orders) == len(told)
+    assert any(line.endswith(": filled") for line in orders)
+    assert told[-1] == quotes[-1]
 
 
 # ── flask_latest ────────────────────────────────────────────────────────────────────────────────

@@ -479,6 +479,18 @@ def test_a_fault_of_one_hub_is_named_and_made_good(px: SimulatedProjectX, desk: 
     assert line(desk, "user").epoch == 1
 
 
+def test_a_hub_that_takes_the_socket_and_says_nothing_is_not_waited_for_forever(
+    px: SimulatedProjectX,
+) -> None:
+    px.mute(new=True, only_hub="market")
+    with desk_on(px, live=False, connect_timeout=0.2) as desk:
+        status = until(desk, lambda status: status.lines()[MARKET].attempt >= 2)
+        assert reason_of(status, MARKET).code == "login_timeout"
+        assert states(status)[USER] == "live"
+        px.heal()
+        desk.wait_live(timeout=10.0)
+
+
 def test_what_is_subscribed_to_is_said_once_in_each_life(px: SimulatedProjectX, desk: Runtime) -> None:
     heard = streams(desk)
     again = [desk.subscribe("projectx", venue.TRADES, EP, wait=10.0) for _ in range(3)]
@@ -648,6 +660,25 @@ def test_a_hub_that_says_nothing_for_30_seconds_is_left_and_dialled_again(pingin
         number = tell(pinging, "market")
         assert told(heard["market"].get(timeout=10)) == number
         assert (heard["market"].gap_count, heard["user"].gap_count) == (1, 0)
+
+
+def test_a_call_that_is_never_answered_is_not_made_twice_on_one_connection(
+    pinging: SimulatedProjectX,
+) -> None:
+    with clockwork(pinging) as clock:
+        trades = clock.runtime.subscribe("projectx", venue.TRADES, EP, wait=10.0)
+        pinging.lose_ack()  # it was heard and acted upon, for all we know
+        depth = clock.runtime.subscribe("projectx", venue.DEPTH, EP)
+        clock.pass_by(1.0, *LINES)  # calls are paced
+        pinging.wait_heard("SubscribeContractMarketDepth")
+        clock.pass_by(21.0, USER)
+        until(clock.runtime, live_again(2, MARKET))
+        assert reason_of(clock.runtime.status(), MARKET).code == "invocation_timeout"
+        assert pinging.invocations("SubscribeContractMarketDepth") == [[EP]] * 2
+        assert isinstance(depth.get(timeout=10), venue.DepthReset)
+        number = tell(pinging, "market")
+        assert told(trades.get(timeout=10)) == number
+        assert line(clock.runtime, "user").epoch == 1
 
 
 def test_a_hub_that_is_gone_for_ten_minutes_is_looked_for_all_the_time(pinging: SimulatedProjectX) -> None:

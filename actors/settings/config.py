@@ -33,6 +33,7 @@ FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"}
 # Those that are just converted; the others are read by rules of their own.
 PLAIN_KEYS = FEED_KEYS - {"venue", "pacing", "restart", "heartbeat", "subscribe"}
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
+HUB = "signalr"  # the venue that a feed describes itself
 
 
 class OwnKeys:
@@ -150,6 +151,8 @@ class ConfigReader(Reader):
             name = self.convert(where, "venue", table["venue"], str)
         except RefusedError:
             return None
+        if name == HUB:
+            return self._hub(where, table)
         if name in self._venues:
             return self._venues[name]
         if name.endswith(".toml") or "/" in name:
@@ -187,6 +190,30 @@ class ConfigReader(Reader):
             else:
                 self.problems += error.problems
             return None
+
+    def _hub(self, where: str, table: Mapping[str, object]) -> type[Venue] | None:
+        """The venue of a hub that the feed describes itself."""
+        from actors.settings.declared import read_hub
+        from actors.venues.signalr import GIVEN
+
+        if "url" not in table:
+            self.complain(where, "url", "missing; expected the hub's address, such as wss://host/hubs/market")
+        if "hub" not in table:
+            text = "missing; expected a table with the hub's channels and events, see docs/venues.md"
+            self.complain(where, "hub", text)
+            return None
+        inside = f"{where.removesuffix(']')}.hub]"
+        described = self.table(inside, table["hub"])
+        for key in GIVEN.keys() & described.keys():
+            place = f"it belongs in {where}" if key in {"url", "token"} else f"{HUB} is all that it is called"
+            self.complain(inside, key, f"it has no place here; {place}")
+        try:
+            return read_hub(self.expand(inside, "", described), f"{self.file}: {inside}")
+        except ConfigError as error:
+            self.problems += error.problems
+        except RefusedError:
+            pass
+        return None
 
     def _own(self, where: str, table: Mapping[str, object], kind: type[Venue]) -> VenueSettings | None:
         """The venue's own keys of a feed's table."""

@@ -48,6 +48,22 @@ def read_venue(text: str, file: str) -> type[Described]:
     return made
 
 
+def read_hub(source: Mapping[str, Any], file: str) -> type[Described]:
+    """The venue of a feed that describes its hub itself; the same description makes the same class.
+
+    Raises:
+        ConfigError: every mistake there is, a sentence each.
+    """
+    from actors.settings.hubs import HubReader
+    from actors.venues.signalr import GIVEN, HubSettings, hub_of
+
+    known = f"{file} {source!r}"
+    made = _made.get(known)
+    if made is None:
+        made = _made[known] = hub_of(HubReader(file).read({**source, **GIVEN}), HubSettings)
+    return made
+
+
 def _frames(source: Mapping[str, Any], file: str) -> type[Described]:
     return venue_of(TableReader(file).read(source))
 

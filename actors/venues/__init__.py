@@ -12,6 +12,7 @@ VENUES: Mapping[str, type[Venue]] = Imported(
         "alpaca": "actors.venues.alpaca:Alpaca",
         "o2": "actors.venues.o2:O2",
         "projectx": "actors.venues.projectx:ProjectX",
+        "signalr": "actors.venues.signalr:SignalR",
         "tplus": "actors.venues.tplus:Tplus",
     }
 )

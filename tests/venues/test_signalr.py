@@ -31,7 +31,7 @@ from actors.rules.session import (
 )
 from actors.sample import play
 from actors.secret import Secret
-from actors.settings import load
+from actors.settings import FeedSettings, load
 from actors.settings.declared import read_venue
 from actors.venues.declared import Message
 from actors.venues.signalr import DescribedHub
@@ -106,6 +106,56 @@ def test_the_guides_feed_is_a_config(tmp_path: Path) -> None:
     settings = load(tmp_path / "desk.toml", {"QUAY_TOKEN": "t0ken-c4nary"})
     assert settings.feeds["quay"].venue == "quay"
     assert "t0ken-c4nary" not in repr(settings)
+
+
+# ── a hub in the config itself ──────────────────────────────────────────────────────────────────
+
+DESK = guide("the feed's own hub")
+TOKEN = {"QUAY_TOKEN": "t0ken-c4nary"}
+
+
+def desk_of(tmp_path: Path, text: str = DESK) -> FeedSettings:
+    (tmp_path / "desk.toml").write_text(text)
+    return load(tmp_path / "desk.toml", TOKEN).feeds["quay"]
+
+
+def test_a_feed_may_describe_its_hub_itself(tmp_path: Path) -> None:
+    feed = desk_of(tmp_path)
+    made = feed.build_venue()
+    assert isinstance(made, DescribedHub)
+    assert log_in(made) == Token(Secret("t0ken-c4nary"))
+    assert made.endpoint("quay") == Endpoint("wss://rtc.quay.example/hubs/market")
+    topic = made.topic("quotes", "ESZ6", {})
+    session = opened(made, topic)
+    assert [pair[0] for pair in events(hear(session, push("Quotes", "ESZ6", [{}])))] == [topic]
+    assert "t0ken" not in repr(feed)
+
+
+def test_a_reload_leaves_a_described_hub_alone_unless_it_changed(tmp_path: Path) -> None:
+    assert desk_of(tmp_path).kind is desk_of(tmp_path).kind
+    assert desk_of(tmp_path).kind is not desk_of(tmp_path, DESK.replace("header", "query")).kind
+
+
+def test_mistakes_in_a_described_hub_are_told_with_those_of_its_config(tmp_path: Path) -> None:
+    text = DESK.replace('"{key}"', '"{kye}"').replace('"Quotes"', "1").replace("token_in", "token")
+    with pytest.raises(ConfigError) as caught:
+        desk_of(tmp_path, text.replace('url = "', 'ulr = "'))
+    told = [problem.removeprefix(f"{tmp_path / 'desk.toml'}: ") for problem in caught.value.problems]
+    assert told == [
+        "[feeds.quay] url: missing; expected the hub's address, such as wss://host/hubs/market.",
+        "[feeds.quay.hub] token: it has no place here; it belongs in [feeds.quay].",
+        "[feeds.quay.hub]: [[events]] entry 1 target: expected text that is not empty, found 1.",
+        "[feeds.quay.hub]: [channels.quotes.subscribe] arguments[0]: nothing is known of {kye}; "
+        "did you mean {key}?",
+        "[feeds.quay.hub]: [channels.quotes.unsubscribe] arguments[0]: nothing is known of {kye}; "
+        "did you mean {key}?",
+        "[feeds.quay] ulr: there is no such key; did you mean 'url'?",
+    ]
+
+
+def test_a_feed_that_does_not_describe_its_hub_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\[feeds.quay\] hub: missing; expected a table with the hub's"):
+        desk_of(tmp_path, DESK.partition("[feeds.quay.hub]")[0])
 
 
 # ── the way in ──────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -242,3 +243,13 @@ def test_a_wrong_token_fails_the_line_and_is_shown_nowhere(
         assert reason is not None
         assert reason.code == "http_401"
         assert TOKEN not in caplog.text + repr(status)
+
+
+def test_a_hub_that_its_feed_describes_is_heard(quay: SimulatedQuay) -> None:
+    (described,) = re.findall(r"<!-- the feed's own hub -->\n```toml\n(.*?)```", GUIDE, re.DOTALL)
+    config = tomllib.loads(described.replace("${QUAY_TOKEN}", TOKEN))
+    config["feeds"]["quay"]["url"] = re.sub("^http", "ws", quay.hub_url("market"))
+    with actors.start(config, wait=10.0) as runtime:
+        quotes = runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
+        quay.quote(6801)
+        assert quotes.get(timeout=10.0).data["bid"] == 6801

@@ -173,12 +173,18 @@ def venue_of(table: Table) -> type[Declared]:
     return class_of(table, Declared, interval)
 
 
-def class_of(table: Outline, base: type[V], ping_interval: float) -> type[V]:
-    """A new class for this table. `ping_interval`: seconds between the venue's own heartbeats, from us."""
+def class_of(
+    table: Outline, base: type[V], ping_interval: float, keys: type[VenueSettings] = VenueSettings
+) -> type[V]:
+    """A new class for this table.
+
+    `ping_interval`: seconds between the venue's own heartbeats, from us. `keys`: what its feeds may say
+    beside the table's own keys.
+    """
     settings = msgspec.defstruct(
         "TableSettings",
         [_field(name, key) for name, key in table.keys.items()],
-        bases=(VenueSettings,),
+        bases=(keys,),
         frozen=True,
         kw_only=True,
         forbid_unknown_fields=True,

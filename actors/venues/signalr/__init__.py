@@ -1,4 +1,4 @@
-"""The venue that a config table with `protocol = "signalr"` describes: any hub of ASP.NET Core.
+"""The venue `signalr`: any hub of ASP.NET Core, described by a feed's own table or by one with a file.
 
 `table` is what such a table may say beside what all may, `protocol` what it comes to for one feed,
 `session` how to talk to the hub, `venue` the class that it becomes. What a table says of messages is read
@@ -7,6 +7,6 @@ as in `actors.venues.declared`; the hub protocol itself is `actors.rules.signalr
 
 from actors.venues.signalr.session import DescribedHubSession
 from actors.venues.signalr.table import HubTable
-from actors.venues.signalr.venue import DescribedHub, hub_of
+from actors.venues.signalr.venue import GIVEN, DescribedHub, HubSettings, SignalR, hub_of
 
-__all__ = ["DescribedHub", "DescribedHubSession", "HubTable", "hub_of"]
+__all__ = ["GIVEN", "DescribedHub", "DescribedHubSession", "HubSettings", "HubTable", "SignalR", "hub_of"]

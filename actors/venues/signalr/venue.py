@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, cast
+
+from msgspec import field
 
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
@@ -14,6 +16,8 @@ from actors.rules.signalr import PING_INTERVAL, negotiate
 from actors.rules.venue import VenueSettings
 from actors.secret import Secret
 from actors.venues.declared.path import MISSING
+from actors.venues.declared.table import KeyTable
+from actors.venues.declared.template import Text
 from actors.venues.declared.venue import Described, class_of
 from actors.venues.signalr.protocol import HubProtocol
 from actors.venues.signalr.session import DescribedHubSession, HubListener
@@ -81,6 +85,41 @@ class DescribedHub(Described):
         return HubListener(self.protocol, takes_all=takes_all)
 
 
-def hub_of(table: HubTable) -> type[DescribedHub]:
+class HubSettings(VenueSettings, frozen=True, kw_only=True):
+    """Of a feed that describes its hub itself."""
+
+    hub: dict[str, Any] = field(default_factory=dict)
+
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:  # type: ignore[override]
+        """Without the description: environment variables may stand in it."""
+        yield from (pair for pair in super().__rich_repr__() if pair[0] != "hub")
+
+
+def hub_of(table: HubTable, keys: type[VenueSettings] = VenueSettings) -> type[DescribedHub]:
     """The class of this table's venue: a new one at each call."""
-    return class_of(table, DescribedHub, PING_INTERVAL)
+    return class_of(table, DescribedHub, PING_INTERVAL, keys)
+
+
+# What a feed with `venue = "signalr"` need not say: the rest of the table is its own `hub`.
+GIVEN: Mapping[str, Any] = {
+    "name": "signalr",
+    "about": "any SignalR hub, described in the config",
+    "protocol": "signalr",
+    "url": "wss://HOST/HUB",  # stands for the feed's own
+    "token": "${token}",
+    "keys": {"token": {"about": "shown to the hub", "secret": True, "default": ""}},
+}
+
+SignalR = hub_of(
+    HubTable(
+        name=GIVEN["name"],
+        about=GIVEN["about"],
+        protocol="signalr",
+        url=Text.parse(GIVEN["url"]),
+        token=Text.parse(GIVEN["token"]),
+        keys={"token": KeyTable(**GIVEN["keys"]["token"])},
+        channels={},
+        events=(),
+    ),
+    HubSettings,
+)

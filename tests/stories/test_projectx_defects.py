@@ -111,6 +111,17 @@ def test_defect_3_and_18_a_token_that_is_refused_costs_one_try_and_the_old_one_g
     assert {each.query["access_token"] for each in px.requests[before + 1 :]} == {first}
 
 
+@pytest.mark.parametrize("text", ["", "two words", "a\r\nX-Injected: b", "tökén"])
+def test_defect_3_what_is_no_token_is_not_even_shown(px: SimulatedProjectX, desk: Runtime, text: str) -> None:
+    before = len(px.requests)
+    with pytest.raises(actors.LinewardenError, match="no token") as refused:
+        desk.refresh_token("projectx", token=text)
+    assert not text or text not in str(refused.value)
+    assert len(px.requests) == before
+    desk.rotate("projectx", timeout=20.0)  # and the one that is kept is still good
+    assert px.logins == 1
+
+
 def test_defect_17_a_start_that_failed_leaves_nothing_that_connects_later(
     px: SimulatedProjectX, baseline: Baseline
 ) -> None:

@@ -76,7 +76,7 @@ def log_in(rest: str, user_name: str, api_key: Secret) -> Conversation[Token]:
         return _unreadable()
     if not envelope.is_good:
         return refused_login(envelope, api_key)
-    return _token(envelope.token) or _unreadable()
+    return token_of(envelope.token) or _unreadable()
 
 
 def renew(rest: str, token: Token, otherwise: Conversation[Token] | None) -> Conversation[Token]:
@@ -90,7 +90,7 @@ def renew(rest: str, token: Token, otherwise: Conversation[Token] | None) -> Con
     if answer.status == 429:  # a login is metered by the same count
         return refused_by_status(answer, "the renewal of the token")
     envelope = envelope_in(answer.body) if answer.status == 200 else None
-    if envelope is not None and envelope.is_good and (renewed := _token(envelope.new_token)):
+    if envelope is not None and envelope.is_good and (renewed := token_of(envelope.new_token)):
         return renewed
     if otherwise is not None:
         return (yield from otherwise)
@@ -102,7 +102,7 @@ def renew(rest: str, token: Token, otherwise: Conversation[Token] | None) -> Con
     return _unreadable()
 
 
-def _token(text: str | None) -> Token | None:
+def token_of(text: str | None) -> Token | None:
     """None: it is nothing that could be shown."""
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         return None

@@ -13,10 +13,9 @@ from actors.rules.exchange import Budget, Conversation, Token
 from actors.rules.session import Session
 from actors.rules.signalr import PING_INTERVAL, negotiate
 from actors.rules.venue import BookUpdate, Channel, Pacing, Price, Venue, VenueSettings
-from actors.secret import Secret
 from actors.venues.channel import ChannelOf
 from actors.venues.projectx import messages as m
-from actors.venues.projectx.login import expiry_ns, given, log_in, nobody, renew
+from actors.venues.projectx.login import given, log_in, nobody, renew, token_of
 from actors.venues.projectx.market import MarketSession
 from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.settings import ProjectXSettings
@@ -133,8 +132,13 @@ class ProjectX(Venue):
         return log_in(self._places.rest, own.user_name.strip(), own.api_key)
 
     def given_token(self, text: str) -> Token:
-        text = text.strip()
-        return Token(Secret(text), expiry_ns(text))
+        """Raises: LinewardenError: it is none."""
+        token = token_of(text.strip())
+        if token is None:
+            raise LinewardenError(
+                f"{self.feed}: what was given is no token: empty, or with signs that none has"
+            )
+        return token
 
     def renew(self, token: Token, now_ns: int) -> Conversation[Token]:
         """By the token while it lasts, or else by a login, where there is a key for one."""

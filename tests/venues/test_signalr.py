@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
@@ -33,6 +36,7 @@ from actors.sample import play
 from actors.secret import Secret
 from actors.settings import FeedSettings, load
 from actors.settings.declared import read_venue
+from actors.settings.hubs import HubReader
 from actors.venues.declared import Message
 from actors.venues.signalr import DescribedHub
 from tests.venues.transcript import Player, Transcript
@@ -414,3 +418,57 @@ def test_what_is_never_subscribed_to_cannot_be_given_up() -> None:
     assert mistakes(text) == [
         "[channels.quotes] subscribe: missing: what is not subscribed to cannot be given up."
     ]
+
+
+raw = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.data(), raw)
+def test_whatever_stands_in_a_hubs_table_is_told_in_sentences(data: st.DataObject, value: Any) -> None:
+    source = tomllib.loads(QUAY)
+    node: Any = source
+    while True:  # somewhere in the table, something else
+        where = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else list(range(len(node)))))
+        deeper = node[where]
+        if not isinstance(deeper, dict | list) or not deeper or data.draw(st.booleans()):
+            break
+        node = deeper
+    node[where] = value
+    problems = ["quay.toml: none."]
+    try:
+        HubReader("quay.toml").read(source)
+    except ConfigError as error:
+        problems = list(error.problems)
+    assert problems
+    assert all(each.startswith("quay.toml: ") and each[-1] in ".?" for each in problems)
+
+
+arguments = st.lists(
+    st.sampled_from(["ESZ6", 5, [{"t": 1}], {"n": 1, "kind": "snapshot"}, None]) | raw, max_size=4
+)
+pushes = st.builds(
+    lambda target, given: {"type": 1, "target": target, "arguments": given},
+    st.sampled_from(["Quotes", "Book", "Notice", "Strange"]),
+    arguments,
+)
+
+
+@given(st.lists(pushes | st.integers(0, 4).map(done) | raw, max_size=8))
+def test_nothing_that_a_hub_pushes_is_raised_and_nothing_is_heard_unconfirmed(records: list[Any]) -> None:
+    made = hub()
+    topics = [made.topic("quotes", "ESZ6", {}), made.topic("book", "ESZ6", {}), made.topic("notices", "", {})]
+    session = opened(made, *topics)
+    confirmed = {topics[2]}  # at once: nothing is called for it
+    for record in records:
+        for effect in hear(session, record):
+            match effect:
+                case Confirm(topics=told):
+                    confirmed |= set(told)
+                case Missed(topics=told):
+                    assert confirmed >= set(told)
+                case Deliver(pairs=pairs):
+                    assert confirmed >= {topic for topic, _ in pairs}

@@ -56,7 +56,7 @@ class PushTable(EventTable, frozen=True, kw_only=True):
 class HubTable(Outline, frozen=True, kw_only=True):
     """A whole table with `protocol = "signalr"`."""
 
-    protocol: Literal["signalr"]
+    protocol: Literal["signalr"] = "signalr"
     channels: dict[str, HubChannelTable]
     events: tuple[PushTable, ...]
     token: Text | None = None

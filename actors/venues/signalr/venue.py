@@ -114,7 +114,6 @@ SignalR = hub_of(
     HubTable(
         name=GIVEN["name"],
         about=GIVEN["about"],
-        protocol="signalr",
         url=Text.parse(GIVEN["url"]),
         token=Text.parse(GIVEN["token"]),
         keys={"token": KeyTable(**GIVEN["keys"]["token"])},

@@ -327,12 +327,14 @@ def test_secrets_are_in_no_reason() -> None:
 
 def test_a_sample_is_routed_with_and_without_the_ends_of_its_records(tmp_path: Path) -> None:
     quote, book = json.dumps(push("Quotes", "ESZ6", [{}])), json.dumps(push("Book", "ESZ6", 50, {"n": 1}))
-    lines = ["{}" + RS, quote + RS + quote + RS, quote, book, '{"type":6}', json.dumps(push("Strange"))]
+    talk = ['{"type":6}', json.dumps(done(0)) + RS]
+    lines = ["{}" + RS, quote + RS + quote + RS, quote, book, *talk, json.dumps(push("Strange"))]
     file = tmp_path / "captured.jsonl"
     file.write_bytes("\n".join(lines).encode())
     made = hub()
     tally = play(made, file)
-    assert (tally.messages, tally.events, tally.unrouted, tally.bad) == (6, {"quotes": 3, "book": 1}, 1, 0)
+    assert (tally.messages, tally.events, tally.unrouted, tally.bad) == (7, {"quotes": 3, "book": 1}, 1, 0)
+    assert tally.heard == {"ping": 1, "completion": 1}
     assert tally.topics["book"] == {made.topic("book", "ESZ6", {"depth": 50})}
     assert play(made, file, [made.topic("quotes", "ESZ6", {})]).unrouted == 2
 

@@ -21,7 +21,16 @@ from actors.rules.session import (
     Session,
     State,
 )
-from actors.rules.signalr import Call, Events, HubSession, Outcome, Subscription
+from actors.rules.signalr import (
+    Call,
+    Completion,
+    Events,
+    Heard,
+    HubSession,
+    Outcome,
+    Ping,
+    Subscription,
+)
 from actors.rules.signalr.calls import Then
 from actors.rules.signalr.records import END
 from actors.venues.declared.messages import decode
@@ -243,6 +252,13 @@ class HubListener(DescribedHubSession):
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         return super().received([(opcode, _ended(payload)) for opcode, payload in frames], now)
+
+    def _hear(self, message: Heard, out: Events) -> None:
+        """Answers are to calls of the one that was captured."""
+        if isinstance(message, Completion | Ping):
+            self.heard[type(message).__name__.lower()] += 1
+        else:
+            super()._hear(message, out)
 
 
 def _ended(payload: bytes) -> bytes:

@@ -547,6 +547,14 @@ def test_a_refused_login_is_fatal_and_tells_no_secret() -> None:
     assert end == End(Fatal("login refused (2 … is unknown)", "pier_2", "Check api_key in [feeds.pier]."))
 
 
+def test_a_sentence_in_the_place_of_a_code_is_no_label_and_tells_no_secret() -> None:
+    session = venue(LOGIN, api_key="k-3141592").session("pier")
+    assert isinstance(session, DeclaredSession)
+    session.opened(0.0)
+    _, end = hear(session, {"hello": 1}, {"login": "no", "code": "k-3141592 is unknown"})
+    assert end == End(Fatal("login refused (… is unknown)", "pier_login", "Check api_key in [feeds.pier]."))
+
+
 # ── heartbeats ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -624,7 +632,7 @@ def test_a_bomb_is_not_unpacked(how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\x1f\x8b", b"{}", gzip.compress(b"{}") + b"x", gzip.compress(b"\xff\xfe")]
+    "payload", [b"", b"\x1f\x8b", b"{}", gzip.compress(b"{}", mtime=0) + b"x", gzip.compress(b"\xff\xfe")]
 )
 def test_what_is_not_compressed_is_put_aside(payload: bytes) -> None:
     session, _ = opened('compression = "gzip"\n' + PIER)

@@ -73,7 +73,7 @@ class Vault:
             self._refused = token
 
     def follow(self, venue: Venue, dial: Dial) -> None:
-        """The next login is this venue's, this way. It is of the same account: the token is kept. Never waits."""
+        """From now on log in at this venue, this way, as the same account: the token is kept. Never waits."""
         self._venue, self._dial = venue, dial
 
     def fresh_for(self) -> float | None:

@@ -99,6 +99,8 @@ from actors.wire.timers import Timer, Timers
 
 log = logging.getLogger("actors.connection")
 
+LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
+
 Hears = (
     BytesReceived
     | SendPing
@@ -188,6 +190,7 @@ class Connection(Actor):
         self._parted = False  # good-bye has been said
         self._holders: set[int] = set()  # on whose behalf the socket is not read
         self._sent = 0  # events told to the dispatcher
+        self._successor: int | None = None  # epoch of the connection that takes over
         self._login_timer: Timer | None = None
         self._fetches: dict[str, Timer] = {}  # of the session's, that are to begin later
         self._fetching: dict[str, Hangup] = {}  # that have begun
@@ -228,8 +231,8 @@ class Connection(Actor):
             case EndConnection(reason=reason):
                 self._close(1000, reason)
             case HandOver(epoch=epoch):
-                self._dispatcher.tell(LineCutOver(self._line, epoch))
-                self._close(1000, Stopped("another connection has taken over"))
+                self._successor = epoch
+                self._send_frame(PING, LAST_WORD)
             case LoginOverdue():
                 self._login_overdue()
             case OpenSocket():
@@ -324,7 +327,13 @@ class Connection(Actor):
         if data:
             self._hear(data)
 
+    def _hand_over(self) -> None:
+        """All has been read that the venue sent before its successor was subscribed: it answers in order."""
+        if self._successor is not None:
+            self._dispatcher.tell(LineCutOver(self._line, self._successor))
+
     def _closed_by_venue(self, payload: bytes) -> None:
+        self._hand_over()
         code, words = read_close(payload)
         self._close(code, self._session.closed(code, words))
 
@@ -480,6 +489,10 @@ class Connection(Actor):
         self._send_frame(PING, struct.pack("!Q", beat))
 
     def _pong(self, payload: bytes) -> None:
+        if payload == LAST_WORD and self._successor is not None:
+            self._hand_over()
+            self._close(1000, Stopped("another connection has taken over"))
+            return
         beat = int.from_bytes(payload, "big") if len(payload) == 8 else 0
         sent = self._beats.pop(beat, None)
         if sent is not None:

@@ -127,8 +127,8 @@ class Dispatcher(Actor):
                 self._newest.serve(self._venue(line))
             case LineChanged():
                 self._line_changed(message)
-            case LineCutOver(line=line, epoch=epoch):
-                self._cut_over(line, epoch)
+            case LineCutOver(line=line, epoch=epoch, late=late):
+                self._cut_over(line, epoch, late=late)
             case CandidateDropped(line=line, epoch=epoch):
                 if self._routes.line(line).candidate == epoch:
                     self._routes.line(line).drop_candidate()
@@ -275,7 +275,7 @@ class Dispatcher(Actor):
             if key is not None:
                 book.overlap.setdefault(topic, set()).add(key)
 
-    def _cut_over(self, line: str, epoch: int) -> None:
+    def _cut_over(self, line: str, epoch: int, *, late: bool = False) -> None:
         """What the candidate brought so far is handed out, and then what it brings."""
         book = self._routes.line(line)
         if epoch not in book.flows:
@@ -283,6 +283,8 @@ class Dispatcher(Actor):
         if book.candidate == epoch:
             book.cut_over()
             self._forget_holds(line)
+            if late:  # nobody knows what the former one has left unread
+                self._tell(self._routes.missed(book.settled, "unknown", None, self._now_ns(), epoch))
         while book.held:  # taken one by one: a keeper that dies of one leaves the others to the next
             held = book.held.popleft()
             if isinstance(held, EventsReceived):

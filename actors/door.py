@@ -72,6 +72,10 @@ class Vault:
         if token == self._kept:
             self._refused = token
 
+    def follow(self, venue: Venue, dial: Dial) -> None:
+        """From now on log in at this venue, this way, as the same account: the token is kept. Never waits."""
+        self._venue, self._dial = venue, dial
+
     def fresh_for(self) -> float | None:
         """Seconds for which the token will still be shown; None: it has no end, or there is none."""
         kept = self._kept

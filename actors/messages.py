@@ -180,7 +180,10 @@ class LineChanged(Report, frozen=True):
 
 class LineCutOver(Report, frozen=True):
     """To dispatcher: the candidate of this epoch takes over. The connection before it says so, as its
-    last word; the supervisor says it again when that one has ended, for it may have died over it."""
+    last word. The supervisor says it when that one has ended, for it may have died before it could:
+    where it is `late`, something between the two may be missing."""
+
+    late: bool = False
 
 
 class CandidateDropped(Report, frozen=True):
@@ -387,7 +390,7 @@ class EndConnection(Struct, frozen=True):
 
 
 class HandOver(Struct, frozen=True):
-    """Another connection takes over: tell the dispatcher so behind all that you read, and end."""
+    """Another connection takes over: read what the venue has sent until now, tell the dispatcher, and end."""
 
     epoch: int  # of the other
 

@@ -33,7 +33,7 @@ from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.rotation")
 
-GOODBYE = 2.0  # seconds that a connection which was rotated out has to say good-bye
+GOODBYE = 5.0  # seconds that a connection which is rotated out has to read what was sent to it
 
 
 class Rotations:
@@ -48,7 +48,7 @@ class Rotations:
         """Start a candidate beside the line's connection; why that cannot be, or nothing."""
         if line.candidate is not None or line.handing_over is not None:
             return ""
-        if not line.live:
+        if not line.session_open or line.state not in ("live", "subscribing"):
             return f"it is {line.state}"
         candidate = line.begin_candidate()
         try:
@@ -103,7 +103,7 @@ class Rotations:
         """The connection that was rotated out is gone: if it did not say its last word, it is said now."""
         if line.handing_over == epoch:
             line.handing_over = None
-            self._roles.named("dispatcher").tell(LineCutOver(line.name, line.epoch))
+            self._roles.named("dispatcher").tell(LineCutOver(line.name, line.epoch, late=True))
             self._answer(line, "")
 
     def ended(self, line: LineRecord, reason: Reason) -> None:

@@ -278,6 +278,7 @@ class Supervisor(Actor):
             self._hear_of_line(line, report)
         elif candidate is not None and candidate.epoch == report.epoch:
             if self._rotations.hear(line, candidate, report):
+                self._weigh(line)
                 self._plan_rotation(line)
             elif line.candidate is None:  # it was dropped
                 self._plan_rotation(line, failed=True)

@@ -220,6 +220,19 @@ def test_a_late_refusal_of_an_older_token_does_not_make_the_newer_one_good_again
     assert third not in (first, second)
 
 
+def test_a_vault_keeps_its_token_through_a_change_and_logs_in_by_the_new_settings(
+    tplus: SimulatedTplus,
+) -> None:
+    vault = vault_of(tplus)
+    first, _ = vault.token(ORDERS, Hangup())
+    with SimulatedTplus(rate=0) as moved:
+        vault.follow(venue_of(moved), Dial(connect_timeout=3.0))
+        assert vault.token(FILLS, Hangup()) == (first, False)
+        vault.refuse(first)
+        assert vault.token(FILLS, Hangup())[1]
+        assert (tplus.auth_requests, moved.auth_requests) == (A_LOGIN, A_LOGIN)
+
+
 # ── a token that somebody gave us ───────────────────────────────────────────────────────────────
 
 

@@ -108,8 +108,9 @@ def test_the_watchdog_hears_in_half_its_time_from_who_holds_a_status(
     assert listener.heard() == []
 
 
-@pytest.mark.parametrize(("process", "beats"), [(os.getpid(), 1), (os.getpid() + 1, 0)])
-def test_another_process_s_watchdog_is_not_fed(listener: Listener, process: int, beats: int) -> None:
+@pytest.mark.parametrize(("other", "beats"), [(0, 1), (1, 0)])
+def test_another_process_s_watchdog_is_not_fed(listener: Listener, other: int, beats: int) -> None:
+    process = os.getpid() + other
     environ = {"NOTIFY_SOCKET": listener.name, "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": str(process)}
     Systemd(environ).tell(status(o2=line()))
     assert sum("WATCHDOG=1" in message for message in listener.heard()) == beats

@@ -297,11 +297,12 @@ def symbol_of(venue: Venue, key: str) -> str:
     """The symbol that this key means, as the venue's topics have it.
 
     Raises:
-        LinewardenError: it is not one symbol of this venue's, or no channel of it tells prices.
+        LinewardenError: it is not one symbol of this venue's, or no channel of the feed tells prices.
     """
-    channels = [each for name, each in venue.channels.items() if name in venue.price_channels]
-    if not channels:
-        raise LinewardenError(f"{venue.feed}: venue {venue.name!r} has no channel that tells prices")
+    telling = [name for name in venue.channels if name in venue.price_channels and venue.offers(name)]
+    if not telling:
+        raise LinewardenError(f"{venue.feed}: none of its channels tells prices")
+    channels = [venue.channels[name] for name in telling]
     channel = next((each for each in channels if each.key), None)  # one without keys knows no spelling
     symbol = venue.topic(channel.name, key, {}).key if channel else key.strip()
     if symbol in EVERY:

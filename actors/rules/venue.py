@@ -123,6 +123,10 @@ class Venue(ABC):
                 f"{self.feed}: venue {self.name!r} has no channel {name!r}{hint} It has: {known}."
             ) from None
 
+    def offers(self, channel: str) -> bool:
+        """Whether this feed has the channel of that name: a venue's feeds may not all have the same."""
+        return channel in self.channels
+
     @abstractmethod
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         """The one topic that these words mean, in the venue's canonical form.

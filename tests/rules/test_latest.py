@@ -322,5 +322,5 @@ def test_a_venue_whose_channels_tell_no_prices_says_so() -> None:
     class Silent(Board):
         price_channels: ClassVar[frozenset[str]] = frozenset()
 
-    with pytest.raises(LinewardenError, match="b: venue 'board' has no channel that tells prices"):
+    with pytest.raises(LinewardenError, match="b: none of its channels tells prices"):
         symbol_of(Silent("b", VenueSettings()), "A")

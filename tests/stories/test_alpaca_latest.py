@@ -178,7 +178,7 @@ def test_what_has_no_pages_says_so(alpaca: SimulatedAlpaca) -> None:
     with alpaca_desk(alpaca, "test", "news") as desk:
         with pytest.raises(NotFresh, match="rest: the venue cannot be asked for it"):
             desk.latest("test", "FAKEPACA")
-        with pytest.raises(LinewardenError, match="stream 'news' has no trades"):
+        with pytest.raises(LinewardenError, match="news: none of its channels tells prices"):
             desk.latest("news", "AAPL")
 
 

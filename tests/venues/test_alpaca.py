@@ -14,6 +14,7 @@ from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
 from actors.messages import Fatal, HttpAnswer, HttpRequest, Reason, Retryable, Slow
 from actors.rules.exchange import Conversation
+from actors.rules.latest import symbol_of
 from actors.rules.venue import BookUpdate, Price
 from actors.secret import Secret
 from actors.settings import load
@@ -279,6 +280,17 @@ QUOTES = HttpAnswer(
 TRADES = HttpAnswer(
     200, b'{"trades":{"AAPL":{"c":["@"],"i":1,"p":10.02,"s":100,"t":"%b","x":"V","z":"C"}}}' % T.encode()
 )
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_stream_without_trades_and_quotes_tells_no_prices(stream: str) -> None:
+    key = {"crypto": "BTC/USD", "options": "AAPL261218C00200000"}.get(STREAMS[stream].kind, "AAPL")
+    key = "FAKEPACA" if stream == "test" else key
+    if stream in {"news", "account"}:
+        with pytest.raises(LinewardenError, match=r"^desk: none of its channels tells prices$"):
+            symbol_of(venue(stream=stream), key)
+    else:
+        assert symbol_of(venue(stream=stream), key.lower()) == key
 
 
 def test_the_latest_quote_and_trade_are_asked_for_one_after_the_other() -> None:

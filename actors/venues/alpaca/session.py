@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from actors.events import Topic
 from actors.messages import Retryable
+from actors.rules.codes import code_of
 from actors.rules.outcome import Outcome
 from actors.rules.session import (
     Announce,
@@ -256,11 +257,11 @@ class AlpacaSession(Session):
             self._logins_left -= 1
             out.add(self._authenticate())
         elif code == NOT_AUTHENTICATED or self.state is not State.OPEN:
-            self._end(Retryable(told(code, words), f"alpaca_{code or 'error'}"), out)
+            self._end(Retryable(told(code, words), code_of("alpaca", code)), out)
         elif code in VERDICTS:
             self._add(self._wanted.refused(code, words), out)
         else:
-            out.add(Complain(f"alpaca_{code or 'error'}", told(code, words)))
+            out.add(Complain(code_of("alpaca", code), told(code, words)))
 
     def _end(self, reason: Any, out: Outcome) -> None:
         self._move("ended")

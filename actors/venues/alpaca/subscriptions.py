@@ -313,10 +313,12 @@ class Subscriptions:
         for item in items:
             self._ours.pop(item, None)
             self._renewing.discard(item)
+        effects = self._fill(freed)
         if not kept:
-            return self._fill(freed)
+            return effects
         names = ", ".join(f"{channel} {symbol}" for channel, symbol in kept[:5])
-        return [Complain("alpaca_kept", f"alpaca still lists what was given up: {names}"), *self._kept(kept)]
+        effects.append(Complain("alpaca_kept", f"alpaca still lists what was given up: {names}"))
+        return [*effects, *self._kept(kept)]
 
     def _fill(self, freed: int) -> list[Effect]:
         """Each item that was given up lets one of each channel ask again that had no room.

@@ -185,9 +185,12 @@ class Alpaca(Venue):
     def _stream(self) -> Stream:
         return STREAMS[self._own.name]
 
+    def offers(self, channel: str) -> bool:
+        return channel in self._stream.channels
+
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         known = self.channel(channel)
-        if known.name not in self._stream.channels:
+        if not self.offers(known.name):
             others = ", ".join(name for name, each in STREAMS.items() if known.name in each.channels)
             raise LinewardenError(
                 f"{self.feed}: stream {self._own.name!r} has no {known.name}; streams that have: {others}. "

@@ -16,6 +16,7 @@ import msgspec
 
 from actors.events import GapReason, Topic
 from actors.messages import Fatal, Reason, Retryable, Slow
+from actors.rules.codes import code_of
 from actors.rules.outcome import Outcome
 from actors.rules.session import (
     BINARY,
@@ -360,7 +361,7 @@ class DeclaredSession(Session):
         named = named or _spoken_of(waiting, words)
         blamed = named or (waiting if request is not None else [])
         if not blamed:
-            out.add(Complain(f"{name}_{code or 'error'}", text))
+            out.add(Complain(code_of(name, code), text))
         elif code in rule.benign:
             self._confirm(blamed, out)
         elif named or request is None or request.is_only(blamed):
@@ -376,7 +377,7 @@ class DeclaredSession(Session):
                 self._answered(request, out)
 
     def _ending(self, rule: ErrorRule, code: str, text: str) -> Reason | None:
-        name = f"{self._protocol.table.name}_{code}"
+        name = code_of(self._protocol.table.name, code)
         if code in rule.fatal:
             return Fatal(text, name, self._advice())
         if code in rule.slow:
@@ -443,9 +444,11 @@ class DeclaredSession(Session):
                 out.add(*self._log_in())
                 return True
         elif login.refused is not None and login.refused(message):
-            code, words = _text(login.code(message)), self._protocol.hide(_text(login.text(message)))
+            hide = self._protocol.hide
+            code, words = hide(_text(login.code(message))), hide(_text(login.text(message)))
             text = f"login refused ({' '.join((code, words)).strip() or 'no words'})"
-            self._end(Fatal(text, f"{self._protocol.table.name}_{code or 'login'}", self._advice()), out)
+            name = code_of(self._protocol.table.name, code, "login")
+            self._end(Fatal(text, name, self._advice()), out)
             return True
         elif login.answer is not None and login.answer(message):
             self.heard["login"] += 1

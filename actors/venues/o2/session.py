@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.events import Topic
+from actors.rules.codes import code_of
 from actors.rules.outcome import Outcome
 from actors.rules.session import (
     TEXT,
@@ -373,7 +374,7 @@ class O2Session(Session):
             self._refuse(asked, text, REFUSALS.get(code), out)
         else:
             self._asked.doubt()
-            out.add(Complain(f"o2_{code or 'error'}", text))
+            out.add(Complain(code_of("o2", code), text))
 
     def _refuse(self, asked: list[Asked], text: str, retry_after: float | None, out: Outcome) -> None:
         topics = tuple(each.topic for each in asked)

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.messages import Fatal, HttpAnswer, Reason, Retryable, Slow
+from actors.rules.codes import code_of
 
 MAX_WORDS = 300  # characters of an error that are passed on
 AUTH_CODES = ("UNAUTHORIZED", "INVALID_SIGNATURE", "SIGNER_")
@@ -85,7 +86,7 @@ def _words(values: list[Any], depth: int) -> list[str]:
 def refusal(answer: HttpAnswer, asked: str) -> Reason:
     """Why an answer is not what was `asked` for. What the body says of trying again goes first."""
     failure = failure_in(answer.body)
-    code = f"tplus_{failure.code.lower()}" if failure.code else f"http_{answer.status}"
+    code = code_of("tplus", failure.code) if failure.code else f"http_{answer.status}"
     said = f" ({failure})" if failure.code or failure.text else ""
     text = f"tplus refused {asked}: HTTP {answer.status}{said}"
     wait = retry_after(answer)

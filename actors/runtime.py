@@ -52,6 +52,7 @@ from actors.messages import (
 )
 from actors.metrics import Metrics, NoMetrics
 from actors.rules.book import BookView
+from actors.rules.exchange import Token
 from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
 from actors.rules.venue import Channel
@@ -331,7 +332,7 @@ class Runtime:
         venue does not take it, the former token is kept, and the connections that showed it go on.
 
         Raises:
-            RotationFailed: the venue did not take it.
+            RotationFailed: the venue did not take it; why, line by line.
             LinewardenError: the feed is not there, shows no token, or no token could be made.
             Timeout: that takes longer than `timeout` seconds.
         """
@@ -342,20 +343,41 @@ class Runtime:
         if not lines:
             raise LinewardenError(f"{feed}: none of its lines shows a token")
         given = None if token is None else spec.venue.given_token(token)
+        former = self._replace_token(spec, given, timeout)
         try:
-            former = spec.vault.replace(given, Hangup())
-        except ConnectFailed as failed:
-            raise LinewardenError(f"{feed}: no new token: {failed.reason.text}") from None
-        for name in lines:
-            if status[name].state == "failed":
-                self._proxy.restart(name).get(timeout=CALL)
-        for name in [name for name in lines if status[name].live_for_s is not None]:
-            try:
-                self.rotate(name, _left(deadline))
-            except RotationFailed:
-                spec.vault.restore(former)
-                raise
+            for name in lines:
+                if status[name].state == "failed":
+                    self._try_again(name, deadline)
+                elif status[name].live_for_s is not None:
+                    self.rotate(name, _left(deadline))
+        except RotationFailed:
+            spec.vault.restore(former)
+            raise
         spec.vault.accept()
+
+    def _replace_token(self, spec: FeedSpec, given: Token | None, timeout: float) -> Token | None:
+        """The former one, once there is a new one."""
+        hangup = Hangup()
+        overdue = threading.Timer(timeout, hangup.pull)
+        overdue.daemon = True
+        overdue.start()
+        try:
+            return spec.vault.replace(given, hangup)
+        except ConnectFailed as failed:
+            feed = spec.venue.feed
+            if hangup.pulled:
+                raise Timeout(f"{feed}: no new token within {timeout:g} s") from None
+            raise LinewardenError(f"{feed}: no new token: {failed.reason.text}") from None
+        finally:
+            overdue.cancel()
+
+    def _try_again(self, line: str, deadline: float) -> None:
+        """A line that has failed, with another token."""
+        self._proxy.restart(line).get(timeout=CALL)
+        try:
+            self.wait_live(line, _left(deadline))
+        except NotLive as error:
+            raise RotationFailed(error.reasons) from None
 
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
@@ -495,6 +517,8 @@ class Runtime:
             reconnect=plan.feeds("reconnected"),
         ).get(timeout=CALL)
         self._specs, self.settings = kept | specs, new
+        for spec in specs.values():  # what was kept of a token is for the new settings to use
+            spec.vault.follow(spec.venue, spec.dial)
         for feed in [feed for feed in self._simulators if feed not in new.feeds]:
             self._simulators.pop(feed).stop()
         return plan
@@ -559,7 +583,7 @@ class Runtime:
     def _vault(self, feed: FeedSettings, venue: Venue, dial: Dial) -> Vault:
         """A changed config keeps the feed's token, unless it is about the login or the way to it."""
         former, old = self._specs.get(feed.name), self.settings.feeds.get(feed.name)
-        if former is not None and old is not None and old.own == feed.own and former.dial == dial:
+        if former is not None and old is not None and _login(old, former.dial) == _login(feed, dial):
             return former.vault
         return Vault(venue, dial, self._timers.clock)
 
@@ -791,6 +815,13 @@ def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:
             runtime._end(reason, wanted)
 
     return end
+
+
+def _login(feed: FeedSettings, dial: Dial) -> tuple[object, ...]:
+    """All that a feed's token depends on."""
+    names = feed.kind.login_settings
+    own = [getattr(feed.own, name) for name in feed.own.__struct_fields__ if names is None or name in names]
+    return feed.kind, own, dial.proxy, dial.ca_file, dial.insecure
 
 
 def _left(deadline: float) -> float:

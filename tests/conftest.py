@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from actors import Runtime
 from actors.simulators import SimulatedO2
 from tests.desk import desk_on
+
+settings.register_profile("no clock", deadline=None)  # machines are busy, and no test is about that
+settings.load_profile("no clock")
 
 
 @pytest.fixture

@@ -101,6 +101,7 @@ class Venue(ABC):
     book_channel: ClassVar[str] = ""  # whose events make an order book; empty: none
     price_channels: ClassVar[frozenset[str]] = frozenset()  # whose events tell prices
     login_budget: ClassVar[Budget] = Budget(10, 45.0)  # logins, where it has them
+    login_settings: ClassVar[frozenset[str] | None] = None  # keys that its token depends on; None: all
     latest_budget: ClassVar[Budget] = Budget(10, 0.5)  # conversations of `latest`
 
     def __init__(self, feed: str, settings: VenueSettings) -> None:

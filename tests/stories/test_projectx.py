@@ -15,9 +15,10 @@ import msgspec
 import pytest
 
 import actors
-from actors import Lifecycle, NotLive, Runtime, SubscribeError
+from actors import Lifecycle, NotLive, RotationFailed, Runtime, SubscribeError
 from actors.settings import load
 from actors.simulators.projectx import SimulatedProjectX
+from actors.simulators.projectx.gate import Gate
 from actors.status import Cause, LineStatus, Status
 from actors.venues import projectx as venue
 from actors.wire.timers import VirtualTimers
@@ -315,6 +316,9 @@ def test_a_wrong_key_fails_both_lines_at_once_and_a_token_mends_it() -> None:
             assert "api_key" in reason.advice
         with pytest.raises(actors.LinewardenError, match="no new token"):
             desk.refresh_token("projectx")
+        assert all_failed(desk.status())
+        with pytest.raises(RotationFailed, match="401"):
+            desk.refresh_token("projectx", token=Gate(60, None).issue("trader"))  # of another gateway
         assert all_failed(desk.status())
         desk.refresh_token("projectx", token=px.token(life=3_600))
         desk.wait_live(timeout=10.0)

@@ -31,6 +31,9 @@ PRIVATE = ("orders", "user_trades", "positions", "account_events")
 USER = venue.Tplus("tplus", venue.TplusSettings(private_key=Secret(SEED)))._user
 
 
+FILLS: dict[str, Any] = {"private_key": SEED, "subscribe": [{"channel": "user_trades"}]}
+
+
 def config(tplus: SimulatedTplus, **feed: Any) -> dict[str, Any]:
     """The config of one feed at this venue; `feed` adds to its table, or overrides it."""
     table: dict[str, Any] = {"venue": "tplus", "url": tplus.url, "ack_timeout": 30.0, "connect_timeout": 5.0}
@@ -602,3 +605,21 @@ def test_readers_that_come_to_a_moving_book_all_have_it_right(desk: Runtime, tpl
         assert {gap.reason for gap in stream.gaps} <= {"unknown"}  # of those who came later
     assert streams[-1].gap_count == 0
     settle(desk)
+
+
+def test_a_new_token_that_takes_too_long_is_given_up_in_time() -> None:
+    with SlowAtTheGate() as tplus:
+        tplus.is_slow = False
+        with actors.start(config(tplus, **FILLS), wait=10.0) as desk:
+            tplus.is_slow = True
+            with pytest.raises(actors.Timeout, match=r"no new token within 0\.2 s"):
+                desk.refresh_token("tplus", timeout=0.2)
+            assert desk.status().state == "live"  # with the token that it has
+
+
+def test_a_reload_that_is_not_about_the_login_keeps_the_token(tplus: SimulatedTplus) -> None:
+    with actors.start(config(tplus, **FILLS), wait=10.0) as desk:
+        desk.reload(config(tplus, max_lines=7, connect_timeout=4.0, **FILLS))
+        until(desk, lambda status: status.lines()["tplus/user-trades"].epoch == 2)
+        desk.wait_live(timeout=10.0)
+        assert tplus.auth_requests == 2

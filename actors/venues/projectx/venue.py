@@ -91,6 +91,9 @@ class ProjectX(Venue):
     book_channel: ClassVar[str] = str(DEPTH)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(QUOTES), str(TRADES)})
     # In any minute 12 logins, of the 200 requests that programs with the same key share.
+    login_settings: ClassVar[frozenset[str] | None] = frozenset(
+        {"url", "platform", "api_url", "user_name", "api_key", "token"}
+    )
     login_budget: ClassVar[Budget] = Budget(10, 30.0)
 
     def __init__(self, feed: str, settings: VenueSettings) -> None:

@@ -114,6 +114,9 @@ class Tplus(Venue):
     book_channel: ClassVar[str] = "depth"
     price_channels: ClassVar[frozenset[str]] = frozenset({"ticker", "tickers", "trades", "market_trades"})
     # In any half hour 40 logins, which are 80 requests of the 100: others may log in from this address.
+    login_settings: ClassVar[frozenset[str] | None] = frozenset(
+        {"url", "network", "user", "private_key", "token"}
+    )
     login_budget: ClassVar[Budget] = Budget(10, 60.0)
 
     def __init__(self, feed: str, settings: VenueSettings) -> None:

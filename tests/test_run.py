@@ -47,8 +47,9 @@ def test_the_demo_dies_comes_back_and_says_so() -> None:
     it = ran("run", DEMO, "--no-service", "--for", 12, "--tape")
     assert it.returncode == 0
     markets, _, summary = it.stdout.partition("demo ran for ")
-    assert "6 of 6 lines live at the end." in summary
-    for line in ("o2", "alpaca", "crypto", "tplus/depth-200", "tplus/trades", "tplus/user-trades"):
+    assert "8 of 8 lines live at the end." in summary
+    lines = ("o2", "alpaca", "crypto", "tplus/depth-200", "tplus/trades", "tplus/user-trades")
+    for line in (*lines, "projectx/user", "projectx/market"):
         lost, restored = markets.count(f" {line}: line lost: "), markets.count(f" {line}: restored")
         assert lost == restored >= 1
         how_often = {1: "once", 2: "twice"}[lost]

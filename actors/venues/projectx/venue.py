@@ -183,6 +183,14 @@ class ProjectX(Venue):
             traded_ns=at_ns if last is not None else None,
         )
 
+    def words(self, event: object) -> str:
+        if not isinstance(event, m.Order):
+            return ""
+        side = event.side.name.lower() if event.side is not None else "order"
+        price = "the market" if event.limit_price is None else f"{event.limit_price:,}"
+        status = event.status.name.lower() if event.status is not None else "unknown"
+        return f"{side} {event.fill_volume or 0} of {event.size or 0} at {price}, {status}"
+
     def book_update(self, event: Any) -> BookUpdate | None:
         """The rule was observed by clients, and is not documented: bids and asks of any kind set their
         level, a volume of 0 takes it away, a reset empties the book.

@@ -13,6 +13,7 @@ from actors.messages import Endpoint, Fatal, HttpRequest, Retryable
 from actors.rules.exchange import Budget, Conversation, Token
 from actors.rules.session import Session
 from actors.rules.venue import BookUpdate, Channel, Price, Refusal, Venue, VenueSettings
+from actors.rules.wording import amount
 from actors.secret import Secret, origin
 from actors.venues.channel import ChannelOf
 from actors.venues.tplus import messages as m
@@ -219,6 +220,12 @@ class Tplus(Venue):
     def latest(self, key: str) -> Conversation[Price]:
         """Raises: LinewardenError: the key is no asset."""
         return _latest(self._get(f"/ticker/{self._asset('ticker', key)}", SNAPSHOT_TIMEOUT))
+
+    def words(self, event: object) -> str:
+        if not isinstance(event, m.UserTrade):
+            return ""
+        done = "bought" if event.is_buyer else "sold"
+        return f"{event.asset_id}: {amount(event.quantity)} {done} at {event.price:,}, {event.status.lower()}"
 
     def duplicate_key(self, topic: Topic, event: object) -> tuple[str, int, str] | None:
         """A trade bears an id in its market, and comes again with it as its status changes."""

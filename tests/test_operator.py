@@ -312,6 +312,8 @@ def test_a_tail_that_nobody_reads_any_more_ends_quietly(run: Running, o2: Simula
 def test_a_tail_without_its_service_is_3(run: Running, o2: SimulatedO2) -> None:
     with tailing(run, "o2", "trades", o2.markets[1], "--markers") as (it, heard):
         o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)
+        o2.trade(o2.markets[1])
+        assert heard()["type"] == "Trade"  # the tail is there
         assert run.end()[0] == 0
         assert heard() == {"marker": "closed", "reason": "the service stops"}
         _, log = it.communicate(timeout=PATIENCE)

@@ -29,20 +29,27 @@ _UNREACHABLE = (
 def python_with(version: str, requirement: str) -> Path:
     """The Python of a virtualenv that has this requirement, made with `python3.12`, say.
 
-    Skips where that Python is not on the PATH.
+    Skips where that Python is neither on the PATH nor among pyenv's.
     """
     home = _ROOT / f"{requirement.partition('==')[0]}-{version}"
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if _has(home, requirement):
         return python
-    if not _runs(f"python{version}"):
+    made_with = next(filter(_runs, _pythons(version)), None)
+    if made_with is None:
         pytest.skip(f"{requirement} needs Python {version}, and there is no python{version} on the PATH")
     shutil.rmtree(home, ignore_errors=True)
-    _do([f"python{version}", "-m", "venv", str(home)], requirement)
+    _do([made_with, "-m", "venv", str(home)], requirement)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "15", requirement]
     _do(pip, requirement)
     _stamp(home, requirement)
     return python
+
+
+def _pythons(version: str) -> list[str]:
+    """The one on the PATH, which may be pyenv's shim of another; then those that pyenv keeps."""
+    kept = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    return [f"python{version}", *map(str, sorted(kept.glob(f"{version}.*/bin/python{version}")))]
 
 
 def modules_with(requirement: str) -> Path:

@@ -99,6 +99,7 @@ from actors.wire.timers import Timer, Timers
 
 log = logging.getLogger("actors.connection")
 
+HANDED_OVER = "handed_over"  # the reason's code of a connection that said its last word
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
 
 Hears = (
@@ -491,7 +492,7 @@ class Connection(Actor):
     def _pong(self, payload: bytes) -> None:
         if payload == LAST_WORD and self._successor is not None:
             self._hand_over()
-            self._close(1000, Stopped("another connection has taken over"))
+            self._close(1000, Stopped("another connection has taken over", HANDED_OVER))
             return
         beat = int.from_bytes(payload, "big") if len(payload) == 8 else 0
         sent = self._beats.pop(beat, None)

@@ -26,6 +26,7 @@ from actors.messages import (
     PauseReading,
     ResumeReading,
     ResyncTopics,
+    RotationOverdue,
     StreamDrained,
     TopicsLifted,
     TopicsMissed,
@@ -38,6 +39,7 @@ from actors.rules.venue import Venue
 from actors.stream import Inlet
 from actors.wire.timers import Timers
 
+HELD = 500_000  # events of a candidate, beyond which it is given up
 WINDOW = 20_000  # events on their way to the dispatcher, beyond which a connection stops reading
 FLOW = 0  # on whose behalf reading pauses when it is not a stream
 
@@ -92,6 +94,7 @@ class Dispatcher(Actor):
         self._routes = routes
         self._seen = seen  # topic: monotonic seconds of its last event
         self._newest = newest  # for whoever asks for a price
+        self._supervisor = self.voice(parent)
         self._registry = self.voice(registry)
         self._connections = connection
         self._block_limit = block_limit  # of a line, seconds
@@ -149,17 +152,27 @@ class Dispatcher(Actor):
             routes.line(batch.line).unrouted += len(batch.pairs)
             return
         if book.candidate == batch.epoch:
-            book.held.append(batch)
+            self._keep(batch, book, flow)
             return
+        routes.in_hand = batch
         if book.known:
             batch = self._without_known(book, batch, flow)
         if book.candidate is not None:
             self._remember(book, batch)
         self._hand_out(batch, book, flow)
 
+    def _keep(self, batch: EventsReceived, book: LineBook, flow: Flow) -> None:
+        """A candidate's: it is read on, for behind its events come the answers that it waits for."""
+        book.held.append(batch)
+        book.holding += len(batch.pairs)
+        flow.done += len(batch.pairs)
+        self._give_back(batch, flow)
+        if book.holding > HELD:
+            why = f"it brought more than {HELD:,} events before it was ready"
+            self._supervisor.tell(RotationOverdue(batch.line, batch.epoch, why))
+
     def _hand_out(self, batch: EventsReceived, book: LineBook, flow: Flow) -> None:
         routes = self._routes
-        routes.in_hand = batch
         touched, routed = self._sort(batch)
         arrival = next(routes.arrivals)
         for inlet in touched:
@@ -212,6 +225,9 @@ class Dispatcher(Actor):
         self._routes.in_hand = None
         self._routes.served.clear()
         flow.done += len(batch.pairs)
+        self._give_back(batch, flow)
+
+    def _give_back(self, batch: EventsReceived, flow: Flow) -> None:
         if flow.waiting:
             flow.waiting = False
             self._connection(batch.line).tell(ResumeReading(FLOW), batch.epoch)
@@ -225,6 +241,8 @@ class Dispatcher(Actor):
         if batch is None:
             return
         book = routes.line(batch.line)
+        if book.held and book.held[0] is batch:
+            book.held.popleft()
         book.lost += len(batch.pairs)
         now_ns = self._now_ns()
         lost = Counter(topic for topic, _ in batch.pairs)
@@ -281,16 +299,19 @@ class Dispatcher(Actor):
         if epoch not in book.flows:
             return
         if book.candidate == epoch:
-            book.cut_over()
+            self._routes.cut_over(line, self._now_ns())
             self._forget_holds(line)
             if late:  # nobody knows what the former one has left unread
                 self._tell(self._routes.missed(book.settled, "unknown", None, self._now_ns(), epoch))
-        while book.held:  # taken one by one: a keeper that dies of one leaves the others to the next
-            held = book.held.popleft()
+        while book.held:  # one by one: a keeper that dies of one leaves the others to the next
+            held = book.held[0]
             if isinstance(held, EventsReceived):
+                book.flows[epoch].done -= len(held.pairs)  # was given back when it was kept
                 self._route(held)
             else:
                 self._hear_of_topics(held)
+            book.held.popleft()
+        book.holding = 0
 
     def _without_known(self, book: LineBook, batch: EventsReceived, flow: Flow) -> EventsReceived:
         """But for what the former connection brought: a topic's first event beyond that ends it."""

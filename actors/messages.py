@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from actors.rules.routes import Flow
     from actors.rules.venue import Price, Venue
     from actors.stream import Stream
-    from actors.wire.attempt import Hangup
 
 # ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
 
@@ -446,15 +445,16 @@ class RotateDue(Struct, frozen=True):
 
 
 class RotationOverdue(Report, frozen=True):
-    """A timer's: the candidate of this epoch has had its time."""
+    """A timer's, or the dispatcher's: the candidate of this epoch has had its time, or brought too much."""
+
+    why: str = "it was not ready in time"
 
 
 class HangUp(Struct, frozen=True):
-    """A timer's: the connection of this epoch was rotated out, and has had its time to say good-bye."""
+    """A timer's: the connection of this epoch was rotated out, and has had its time to hand over."""
 
     line: str
     epoch: int
-    hangup: Hangup
 
 
 class Rotate(Struct, frozen=True):

@@ -255,9 +255,10 @@ class Registry(Actor):
                 by_line.setdefault(line, []).append(topic)
         for line, wanted in by_line.items():
             for epoch in self._ledger.open_epochs(line):
-                self._ledger.resent(line, epoch, wanted)
+                sent = self._ledger.sent(line, epoch, wanted)  # what is still to be sent starts anew anyway
+                self._ledger.resent(line, epoch, sent)
                 self._weigh(line, epoch)
-                self._connection(line).tell(ResyncTopics(tuple(wanted)), epoch)
+                self._connection(line).tell(ResyncTopics(sent), epoch)
 
     # ── whether a line is settled ──
 

@@ -9,8 +9,12 @@ dropped, and nothing has happened.
 from __future__ import annotations
 
 import logging
+import math
+
+from pykka._envelope import Envelope
 
 from actors.children import Children
+from actors.connection import HANDED_OVER
 from actors.messages import (
     CandidateDropped,
     EndConnection,
@@ -28,7 +32,7 @@ from actors.messages import (
     Stopped,
     VenueComplained,
 )
-from actors.tree import Books, Candidate, LineRecord, Roles
+from actors.tree import Books, Candidate, Former, LineRecord, Roles
 from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.rotation")
@@ -46,21 +50,29 @@ class Rotations:
 
     def begin(self, line: LineRecord) -> str:
         """Start a candidate beside the line's connection; why that cannot be, or nothing."""
-        if line.candidate is not None or line.handing_over is not None:
+        if line.candidate is not None or line.former is not None:
             return ""
         if not line.session_open or line.state not in ("live", "subscribing"):
             return f"it is {line.state}"
+        if line.gauges.held_by:
+            return "a full stream makes it wait"
         candidate = line.begin_candidate()
         try:
             candidate.child = self._children.candidate(line, candidate)
         except (OSError, RuntimeError) as error:  # no descriptor, no thread
             self.drop(line, f"this machine gives no more: {error}")
+            line.fold(candidate.epoch)
             return f"this machine gives no more: {error}"
-        spec = line.spec
-        patience = 2 * (spec.dial.connect_timeout + spec.ack_timeout)
         overdue = RotationOverdue(line.name, candidate.epoch)
-        self._timers.send_after(patience, self._supervisor, overdue)
+        self._timers.send_after(self._patience(line), self._supervisor, overdue)
         return ""
+
+    def _patience(self, line: LineRecord) -> float:
+        """Seconds: for the way in, for the answers, and for asking at the venue's pace."""
+        spec = line.spec
+        pacing = spec.pacing or spec.venue.pacing
+        batches = math.ceil(len(self._books.ledger.topics(line.name)) / pacing.batch)
+        return 2 * (spec.dial.connect_timeout + spec.ack_timeout) + batches * pacing.interval
 
     def hear(self, line: LineRecord, candidate: Candidate, report: Report) -> bool:
         """What the candidate has to say; whether it has taken over."""
@@ -74,8 +86,8 @@ class Rotations:
                 candidate.settled = True
             case LineUnsettled():
                 candidate.settled = False
-            case RotationOverdue():
-                self.drop(line, "it was not ready in time")
+            case RotationOverdue(why=why):
+                self.drop(line, why)
                 return False
             case VenueComplained(code=code, text=text):
                 log.warning("%s: the venue reports to the next connection %s: %s", line.name, code, text)
@@ -86,25 +98,51 @@ class Rotations:
         if worse:
             self.drop(line, f"the venue refused {worse[0]} to it")
             return False
-        former, hangup = line.epoch, line.hangup
+        assert line.child is not None
+        former = line.former = Former(line.epoch, line.child, line.hangup, line.gauges)
+        line.leaving[former.epoch] = former.child
         address = self._roles.connection(line.name)
-        address.tell(HandOver(candidate.epoch), former)
+        address.tell(HandOver(candidate.epoch), former.epoch)
         address.promote()
         line.promote(candidate)
         for role in ("registry", "heartbeat"):
-            self._roles.named(role).tell(LineLost(line.name, former))
+            self._roles.named(role).tell(LineLost(line.name, former.epoch))
         self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
-        line.handing_over = former
-        self._timers.send_after(GOODBYE, self._supervisor, HangUp(line.name, former, hangup))
-        self._log(line, logging.INFO, f"epoch {line.epoch} took over from epoch {former}")
+        self._hang_up_later(line, former.epoch)
+        self._log(line, logging.INFO, f"epoch {line.epoch} took over from epoch {former.epoch}")
         return True
 
-    def former_ended(self, line: LineRecord, epoch: int) -> None:
+    def _hang_up_later(self, line: LineRecord, epoch: int) -> None:
+        self._timers.send_after(GOODBYE, self._supervisor, HangUp(line.name, epoch))
+
+    def overdue(self, line: LineRecord, epoch: int) -> None:
+        """The connection that was rotated out has had its time, unless a full stream makes it wait."""
+        former = line.former
+        if former is None or former.epoch != epoch:
+            return
+        if former.gauges.held_by:
+            self._hang_up_later(line, epoch)
+        else:
+            self._dismiss(line)
+
+    def former_ended(self, line: LineRecord, epoch: int, reason: Reason) -> None:
         """The connection that was rotated out is gone: if it did not say its last word, it is said now."""
-        if line.handing_over == epoch:
-            line.handing_over = None
+        if line.former is None or line.former.epoch != epoch:
+            return
+        line.former = None
+        if reason.code != HANDED_OVER:
+            self._log(line, logging.WARNING, f"epoch {epoch} ended before it had read all: {reason.text}")
             self._roles.named("dispatcher").tell(LineCutOver(line.name, line.epoch, late=True))
-            self._answer(line, "")
+        self._answer(line, "")
+
+    def _dismiss(self, line: LineRecord) -> None:
+        """The former connection has to go, whatever it has left unread."""
+        former = line.former
+        if former is not None:
+            why = Stopped("it had no more time to hand over")
+            former.child.inbox.put(Envelope(EndConnection(why)))
+            former.hangup.pull()
+            self.former_ended(line, former.epoch, why)
 
     def ended(self, line: LineRecord, reason: Reason) -> None:
         """The candidate's connection has ended by itself."""
@@ -113,10 +151,11 @@ class Rotations:
     def drop(self, line: LineRecord, why: str) -> None:
         """The candidate is not wanted any more, if there is one; the present connection goes on."""
         candidate, line.candidate = line.candidate, None
-        if line.handing_over is not None:
-            self.former_ended(line, line.handing_over)
+        self._dismiss(line)
         if candidate is None:
             return
+        if candidate.child is not None:
+            line.leaving[candidate.epoch] = candidate.child
         address = self._roles.connection(line.name)
         address.tell(EndConnection(Stopped(why)), candidate.epoch)
         address.point_candidate(None)

@@ -254,12 +254,11 @@ class Supervisor(Actor):
                 self._rotate(target, done)
             case RotateDue(line=name, turn=turn):
                 line = self._lines.get(name)
-                if line is not None and line.rotation_turn == turn and line.live:
+                if line is not None and line.rotation_turn == turn:
                     self._begin_rotation(line)
-            case HangUp(line=name, epoch=epoch, hangup=hangup):
-                hangup.pull()
+            case HangUp(line=name, epoch=epoch):
                 if (line := self._lines.get(name)) is not None:
-                    self._rotations.former_ended(line, epoch)
+                    self._rotations.overdue(line, epoch)
             case StopAll():
                 self._begin_stop(message)
             case PhaseOverdue(phase=phase):
@@ -280,6 +279,7 @@ class Supervisor(Actor):
             if self._rotations.hear(line, candidate, report):
                 self._weigh(line)
                 self._plan_rotation(line)
+                self._plan_stable(line)
             elif line.candidate is None:  # it was dropped
                 self._plan_rotation(line, failed=True)
 
@@ -342,7 +342,8 @@ class Supervisor(Actor):
                 self._rotations.ended(line, exited.reason)
                 self._plan_rotation(line, failed=True)
             else:
-                self._rotations.former_ended(line, exited.incarnation)
+                self._rotations.former_ended(line, exited.incarnation, exited.reason)
+            line.leaving.pop(exited.incarnation, None)
             line.fold(exited.incarnation)
         elif exited.id in self._workers and self._workers[exited.id].is_it(exited):
             self._worker_ended(exited.id, exited.reason)
@@ -566,10 +567,15 @@ class Supervisor(Actor):
             line.lost = False
             self._log(line, logging.INFO, "live")
             self._plan_rotation(line)
-            stable_after = line.spec.restart.stable_after
-            self._timers.send_after(stable_after, self._address, StableDue(line.name, line.epoch))
+            self._plan_stable(line)
             self._tell_streams(line, "connected", Stopped(""))
         self._tell_waiters()
+
+    def _plan_stable(self, line: LineRecord) -> None:
+        """When it will have been live for long enough, by whichever of its connections."""
+        if line.live_at is not None:
+            left = line.live_at + line.spec.restart.stable_after - self._clock.monotonic()
+            self._timers.send_after(max(0.0, left), self._address, StableDue(line.name, line.epoch))
 
     def _progress(self, line: LineRecord, state: LineState) -> None:
         if not line.is_ending:  # what is left of such a life is no progress
@@ -690,6 +696,7 @@ class Supervisor(Actor):
             return
         line = self._lines[child.id.partition("connection/")[2]]
         if child is not line.child:
+            line.leaving[child.incarnation] = child
             self._rotations.ended(line, reason)
             self._plan_rotation(line, failed=True)
             return
@@ -726,7 +733,9 @@ class Supervisor(Actor):
 
     def _phase_children(self) -> list[Child]:
         if self._phase == 0:
-            return [line.child for line in self._lines.values() if line.child is not None]
+            lines = self._lines.values()
+            present = [line.child for line in lines if line.child is not None]
+            return [*present, *(child for line in lines for child in line.leaving.values())]
         role = WORKERS[-self._phase]
         return [self._workers[role]] if role in self._workers else []
 

@@ -142,6 +142,15 @@ class Asked:
             self._done.set(self._told)
 
 
+class Former(Struct, frozen=True):
+    """A connection that was rotated out, until it has read what was sent to it."""
+
+    epoch: int
+    child: Child
+    hangup: Hangup
+    gauges: Gauges
+
+
 class Candidate:
     """A connection that may take over from a line's present one, if the venue confirms as much to it."""
 
@@ -167,7 +176,8 @@ class LineRecord:
         self.complaint = ""  # the last error of the venue's that concerned no topic
         self.child: Child | None = None
         self.candidate: Candidate | None = None  # while the line is being rotated
-        self.handing_over: int | None = None  # epoch of the connection that was rotated out, until it ends
+        self.former: Former | None = None  # while it hands over
+        self.leaving: dict[int, Child] = {}  # epoch: told to end, and not ended yet
         self.wants_rotation: list[Asked] = []  # who waits for the end of that
         self.rotations = 0  # connections that took over from another without a gap
         self.rotation: Timer | None = None  # when the next one is planned

@@ -272,6 +272,11 @@ class Ledger:
         if (life := self._life(line, epoch)) is not None:
             life.ask(topics)
 
+    def sent(self, line: str, epoch: int, topics: Iterable[Topic]) -> tuple[Topic, ...]:
+        """Those of them that have been asked for in this life, answered or not."""
+        life = self._life(line, epoch)
+        return () if life is None else tuple(t for t in topics if life.states.get(t, DESIRED) != DESIRED)
+
     def settled(self, line: str, epoch: int) -> bool:
         """Whether every desired topic of this life is confirmed or rejected."""
         life = self._life(line, epoch)

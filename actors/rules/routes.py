@@ -52,6 +52,7 @@ class LineBook:
         self.flows: dict[int, Flow] = {}  # the epochs whose data is taken
         self.candidate: int | None = None  # the one of them whose data is held until it takes over...
         self.held: deque[Held] = deque()  # ...in its order
+        self.holding = 0  # events of it
         self.overlap: dict[Topic, set[Hashable]] = {}  # what the present epoch brought since then
         self.known: dict[Topic, set[Hashable]] = {}  # what the former epoch brought, and this one may too
         self.duplicates = 0  # such events, brought again
@@ -88,14 +89,19 @@ class LineBook:
             self.flows.pop(self.candidate, None)
         self.unrouted += sum(len(held.pairs) for held in self.held if isinstance(held, EventsReceived))
         self.candidate = None
-        self.held, self.overlap = deque(), {}
+        self.held, self.holding, self.overlap = deque(), 0, {}
 
-    def cut_over(self) -> None:
-        """The candidate's data is taken from now on, and no other's."""
-        if self.candidate is not None:
-            self.flows = {self.candidate: self.flows[self.candidate]}
-            self.candidate = None
-            self.known, self.overlap = self.overlap, {}
+    def cut_over(self) -> set[Topic]:
+        """The candidate's data is taken from now on, and no other's. What it was not answered for yet."""
+        if self.candidate is None:
+            return set()
+        self.flows = {self.candidate: self.flows[self.candidate]}
+        self.candidate = None
+        self.known, self.overlap = self.overlap, {}
+        answered = {topic for held in self.held if isinstance(held, TopicsSettled) for topic in held.topics}
+        unanswered = self.settled - answered
+        self.settled -= unanswered
+        return unanswered
 
     def copy(self) -> LineBook:
         copy = LineBook()
@@ -240,6 +246,14 @@ class Routes:
             )
             if report.state != "disconnected" or not told_before:
                 yield self.inlets[stream], word
+
+    def cut_over(self, line: str, now_ns: int) -> None:
+        """A candidate takes over. Topics that it has no answer for, as they were wanted late, are blind."""
+        book = self.line(line)
+        for topic in book.cut_over():
+            book.blind.setdefault(topic, now_ns)
+            for inlet in self.by_topic.get(topic, ()):
+                self.blind.setdefault((inlet.id, topic), now_ns)
 
     def settle(
         self, line: str, epoch: int, topics: Iterable[Topic], now_ns: int

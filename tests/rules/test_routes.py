@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from actors.events import Gap, Lifecycle, LifecycleState, Marker, SubscriptionState, Topic
-from actors.messages import LineChanged
+from actors.messages import LineChanged, TopicsSettled
 from actors.rules.mailbox import Policy, Waiting
 from actors.rules.routes import Flow, Routes
 from actors.stream import Inlet, Stream
@@ -442,3 +442,24 @@ def test_a_cut_topic_resumes_with_its_answer() -> None:
     assert inlet.cut() == ()
     assert told(stream) == ["overflow gap in A", "snapshot"]
     assert [gap.missed for gap in stream.gaps] == [3]
+
+
+# ── a connection that takes over ────────────────────────────────────────────────────────────────
+
+
+def test_what_a_candidate_has_no_answer_for_is_blind_until_it_has() -> None:
+    story = Story()
+    stream = story.stream(A, B)
+    story.placed(A, B)
+    story.up(A, B)
+    told(stream)
+    book = story.routes.line(LINE)
+    book.begin_candidate(2, Flow())
+    book.held.append(TopicsSettled(LINE, 2, (A,)))  # B was wanted too late for it
+    story.routes.cut_over(LINE, 100)
+    story.epoch = 2
+    story.settle(A)
+    assert told(stream) == []
+    story.settle(B)
+    assert told(stream) == ["disconnect gap in B"]
+    assert book.gaps == 1

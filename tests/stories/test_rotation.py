@@ -209,3 +209,66 @@ def test_a_token_is_replaced_on_demand_and_a_wrong_one_changes_nothing() -> None
 def test_a_feed_without_a_token_has_none_to_refresh(desk: Runtime) -> None:
     with pytest.raises(actors.LinewardenError, match="none of its lines shows a token"):
         desk.refresh_token("o2")
+
+
+# ── what may come between ───────────────────────────────────────────────────────────────────────
+
+
+def hands_over(desk: Runtime, o2: SimulatedO2) -> threading.Thread:
+    """A rotation whose old connection never answers, once the new one has taken over."""
+    o2.deaf(new=False)
+    rotating = threading.Thread(target=lambda: desk.rotate("o2", timeout=20.0))
+    rotating.start()
+    until(desk, at_epoch(2))
+    return rotating
+
+
+def test_a_stop_amid_a_hand_over_leaves_nothing_behind(baseline: Baseline) -> None:
+    with SimulatedO2(rate=0) as o2, desk_on(o2) as desk:
+        desk.subscribe("o2", "trades", o2.markets[0], wait=10.0)
+        rotating = hands_over(desk, o2)
+        assert desk.stop(5.0) == ()
+        rotating.join(20.0)
+    baseline.check()
+
+
+def test_a_pause_amid_a_hand_over_gives_both_connections_back(
+    o2: SimulatedO2, desk: Runtime, market: str
+) -> None:
+    desk.subscribe("o2", "trades", market, wait=10.0)
+    rotating = hands_over(desk, o2)
+    desk.supervisor.pause("o2").get(timeout=5.0)
+    until(desk, lambda status: not [each for each in status.actors if each.id == "connection/o2"])
+    rotating.join(20.0)
+    o2.heal()
+    o2.wait_for(lambda: o2.connections == 0)
+
+
+def test_a_line_that_a_full_stream_holds_is_not_rotated(o2: SimulatedO2, market: str) -> None:
+    with desk_on(o2, block_limit=60.0) as desk:
+        trades = desk.subscribe("o2", "trades", market, policy="block", capacity=5, wait=10.0)
+        o2.number_trades(market, 50)
+        until(desk, lambda status: bool(status.lines()["o2"].held_by))
+        with pytest.raises(RotationFailed, match="a full stream makes it wait"):
+            desk.rotate("o2", timeout=20.0)
+        assert [int(trades.get(timeout=10.0).trade_id) for _ in range(50)] == list(range(1, 51))
+        assert not trades.gaps
+
+
+def test_a_rotation_that_is_due_amid_a_subscription_is_made_up_for(o2: SimulatedO2, market: str) -> None:
+    with desk_on(o2, rotate_every=0.3, ack_timeout=5.0) as desk:
+        o2.delay_ack(0.8)
+        desk.subscribe("o2", "depth", market, wait=10.0)
+        o2.heal()
+        begun = line_of(desk).rotations
+        until(desk, lambda status: status.lines()["o2"].rotations >= begun + 3)
+
+
+def test_a_line_is_stable_by_whichever_connection(o2: SimulatedO2) -> None:
+    with desk_on(o2, restart={"stable_after": 1.0}) as desk:
+        o2.drop()
+        until(desk, at_epoch(2))
+        desk.wait_live(timeout=10.0)
+        assert line_of(desk).attempt == 1
+        desk.rotate("o2", timeout=20.0)
+        until(desk, lambda status: status.lines()["o2"].attempt == 0)

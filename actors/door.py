@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -26,6 +27,14 @@ TURNED_AWAY = ("http_401", "http_403")
 Outcome = Token | Reason | HttpFailed  # of a login
 
 
+class Held(NamedTuple):
+    """What a vault has."""
+
+    token: Token | None = None
+    margin: float = EARLY  # seconds before its end
+    refused: Token | None = None  # by the venue
+
+
 class Vault:
     """A feed's token: one login for all who come at once. Any thread."""
 
@@ -34,10 +43,11 @@ class Vault:
         self._venue, self._dial = venue, dial
         self._bucket = Bucket(venue.login_budget)
         self._turn = threading.Lock()  # held while somebody logs in
-        self._kept: Token | None = None
-        self._on_trial: Token | None = None  # given by somebody, and not proved yet: nothing replaces it
-        self._margin = EARLY  # seconds
-        self._refused: Token | None = None  # by the venue, once inside
+        self._changing = threading.Lock()  # held for a moment, as `_turn` is not
+        self._held = Held()
+        self._on_trial: Token | None = None  # given by somebody, and not proved; or proved to be no good
+        self._tried_by: frozenset[str] = frozenset()  # lines that are not live, for this very trial
+        self._renewed: Token | None = None  # the one whose renewal was asked for: once is enough
         self._failed: Reason | None = None  # what the last login came to, if to nothing
         self._failed_at = 0.0  # monotonic seconds
         self._told: set[str] = set()  # lines that have heard of that failure
@@ -55,8 +65,10 @@ class Vault:
         with self._turn:
             if hangup.pulled:
                 raise ConnectFailed(Stopped())
-            kept = self._kept
-            if kept is not None and kept not in (refused, self._refused) and not self._is_old(kept):
+            if refused is not None:
+                self.refuse(refused)
+            kept, margin, known_bad = self._held
+            if kept is not None and kept != known_bad and not self._is_old(kept, margin):
                 return kept, kept == self._on_trial
             failed = self._still_failed(line, waited=self._logins != seen)
             if failed is None:
@@ -69,8 +81,9 @@ class Vault:
 
         One that has been replaced already is not worth a word: that it is late must not clear the newer one.
         """
-        if token == self._kept:
-            self._refused = token
+        with self._changing:
+            if token == self._held.token:
+                self._held = self._held._replace(refused=token)
 
     def follow(self, venue: Venue, dial: Dial) -> None:
         """From now on log in at this venue, this way, as the same account: the token is kept. Never waits."""
@@ -78,46 +91,67 @@ class Vault:
 
     def fresh_for(self) -> float | None:
         """Seconds for which the token will still be shown; None: it has no end, or there is none."""
-        kept = self._kept
-        if kept is None or kept.expires_ns is None:
-            return None
-        return (kept.expires_ns - self.clock.wall_ns()) / 1e9 - self._margin
+        held = self._held
+        left = self._life(held)
+        return None if left is None else left - held.margin
 
     @property
     def expires_in(self) -> float | None:
         """Seconds of life that are left to the token; None: it has no end, or there is none."""
-        left = self.fresh_for()
-        return None if left is None else left + self._margin
+        return self._life(self._held)
 
-    def replace(self, given: Token | None, hangup: Hangup) -> Token | None:
-        """Keep this token from now on; None: make a new one. Answers the former, for `restore`.
+    def replace(
+        self, given: Token | None, hangup: Hangup, seconds: float, tried_by: Iterable[str] = ()
+    ) -> Held:
+        """Keep this token from now on; None: make a new one. Answers what was held, for `restore`.
+
+        A given one is on trial until `accept` or `restore`. The lines `tried_by` are not live and connect
+        for the sake of it: to them its refusal is final. At most `seconds` are spent on waiting for a
+        login of somebody else; then `hangup` is pulled.
 
         Raises:
             ConnectFailed: no token could be made, or this one has ended; the former is kept.
         """
-        with self._turn:
-            former = self._kept
-            if given is not None:
-                if not _lives(given, self.clock.wall_ns()):
-                    raise ConnectFailed(Fatal("the token that was given has expired", "token_expired"))
-                self._on_trial = given
-                self._keep(given)
-                return former
+        if not self._turn.acquire(timeout=seconds):
+            hangup.pull()
+            raise ConnectFailed(Stopped())
+        try:
+            former = self._held
             try:
-                self._log_in("", hangup)
-            except ConnectFailed:
-                self._kept = former
+                self._put(given, hangup, frozenset(tried_by))
+            except BaseException:
+                self.restore(former)
                 raise
             return former
+        finally:
+            self._turn.release()
+
+    def _put(self, given: Token | None, hangup: Hangup, tried_by: frozenset[str]) -> None:
+        if given is None:
+            self._log_in("", hangup)
+            return
+        if not _lives(given, self.clock.wall_ns()):
+            raise ConnectFailed(Fatal("the token that was given has expired", "token_expired"))
+        self._keep(given)
+        self._on_trial, self._tried_by = given, tried_by
 
     def accept(self) -> None:
-        """The venue has taken what was given."""
+        """The venue has taken what was given. Never waits."""
         self._on_trial = None
 
-    def restore(self, former: Token | None) -> None:
-        """What took its place was of no use."""
-        with self._turn:
-            self._kept, self._on_trial = former, None
+    def restore(self, former: Held) -> None:
+        """What took its place was of no use. Never waits, as a login may."""
+        with self._changing:
+            self._held, self._renewed = former, None
+            if self._on_trial == former.token:
+                self._on_trial = None
+
+    def doubts(self, token: Token | None, line: str) -> bool:
+        """Whether it says nothing of this line's credentials that the venue does not take this token.
+
+        It does not while the token is on trial, nor if the trial was over before the line had its answer.
+        """
+        return token is not None and token == self._on_trial and line not in self._tried_by
 
     def _still_failed(self, line: str, *, waited: bool) -> Reason | None:
         """Why this line need not log in, as another one has just done; None: it has to."""
@@ -157,21 +191,31 @@ class Vault:
 
     def _ask(self, converse: Callable[[Conversation[Token]], Outcome]) -> Outcome:
         now_ns = self.clock.wall_ns()
-        former, self._kept = self._kept, None
-        if former is not None and _lives(former, now_ns):
+        former = self._held.token  # kept until there is a successor: its end is still to be known
+        if former is not None and former != self._renewed and _lives(former, now_ns):
+            self._renewed = former
             renewal = self._venue.renew(former, now_ns)
             if renewal is not None and isinstance(renewed := converse(renewal), Token):
                 return renewed
         return converse(self._venue.login(now_ns))
 
     def _keep(self, token: Token) -> None:
-        self._kept, self._refused = token, None
+        margin = EARLY
         if token.expires_ns is not None:  # of a short life not all is given up
             life = (token.expires_ns - self.clock.wall_ns()) / 1e9
-            self._margin = max(0.0, min(EARLY, life / 10))
+            margin = max(0.0, min(EARLY, life / 10))
+        with self._changing:
+            self._held, self._renewed = Held(token, margin), None
+            if self._on_trial == token:  # a login says so as well: it is no trial any more
+                self._on_trial = None
 
-    def _is_old(self, token: Token) -> bool:
-        return not _lives(token, self.clock.wall_ns() + int(self._margin * 1e9))
+    def _life(self, held: Held) -> float | None:
+        if held.token is None or held.token.expires_ns is None:
+            return None
+        return (held.token.expires_ns - self.clock.wall_ns()) / 1e9
+
+    def _is_old(self, token: Token, margin: float) -> bool:
+        return not _lives(token, self.clock.wall_ns() + int(margin * 1e9))
 
 
 def _lives(token: Token, now_ns: int) -> bool:
@@ -220,6 +264,8 @@ class Door:
         """What it means that the venue, once inside, does not take the token."""
         held = self._vault.clock.monotonic() - self._shown_at  # where nothing is confirmed, time tells
         if self._token is None or (self._is_new and held < LATE):
+            if self._vault.doubts(self._token, self._line):
+                return _not_proved(text)
             advice = f"Check the credentials of [feeds.{self._venue.feed}]."
             return Fatal(text, "token_refused", advice)
         self._vault.refuse(self._token)
@@ -229,7 +275,12 @@ class Door:
         if self.hangup.pulled:
             raise ConnectFailed(Stopped())
         self._shown_at = self._vault.clock.monotonic()
-        return open_socket(self._endpoint(), self.dial, self.hangup)
+        try:
+            return open_socket(self._endpoint(), self.dial, self.hangup)
+        except ConnectFailed as failed:
+            if failed.reason.code in TURNED_AWAY and self._vault.doubts(self._token, self._line):
+                raise ConnectFailed(_not_proved(failed.reason.text)) from None
+            raise
 
     def _endpoint(self) -> Endpoint:
         asking = self._venue.approach(self._line, self._token)
@@ -245,3 +296,8 @@ class Door:
         if not isinstance(outcome, Endpoint):
             raise ConnectFailed(outcome)
         return outcome
+
+
+def _not_proved(text: str) -> Reason:
+    """Who is turned away with a token on trial tries again: after the verdict there may be a better one."""
+    return Retryable(f"a token that somebody gave is not taken: {text}", "token_on_trial")

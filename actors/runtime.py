@@ -23,7 +23,7 @@ import pykka
 from actors import stream as streams
 from actors.actor import DeadLetters, Mailbox
 from actors.book import BookDesk
-from actors.door import Vault
+from actors.door import Held, Vault
 from actors.errors import (
     ForkError,
     LinewardenError,
@@ -329,7 +329,8 @@ class Runtime:
         """Give the lines of a feed another token: this one, or one that a new login makes.
 
         Lines that are live are rotated; those that have failed for their token are tried again. If the
-        venue does not take it, the former token is kept, and the connections that showed it go on.
+        venue does not take it, or not in time, the former token is kept, and the connections that showed
+        it go on.
 
         Raises:
             RotationFailed: the venue did not take it; why, line by line.
@@ -343,31 +344,34 @@ class Runtime:
         if not lines:
             raise LinewardenError(f"{feed}: none of its lines shows a token")
         given = None if token is None else spec.venue.given_token(token)
-        former = self._replace_token(spec, given, timeout)
+        failed = [name for name in lines if status[name].state == "failed"]
+        former = self._replace_token(spec, given, _left(deadline), failed)
         try:
             for name in lines:
-                if status[name].state == "failed":
+                if name in failed:
                     self._try_again(name, deadline)
                 elif status[name].live_for_s is not None:
                     self.rotate(name, _left(deadline))
-        except RotationFailed:
+        except BaseException:  # out of time, interrupted, stopped: it is not proved
             spec.vault.restore(former)
             raise
         spec.vault.accept()
 
-    def _replace_token(self, spec: FeedSpec, given: Token | None, timeout: float) -> Token | None:
-        """The former one, once there is a new one."""
+    def _replace_token(
+        self, spec: FeedSpec, given: Token | None, timeout: float, failed: Sequence[str]
+    ) -> Held:
+        """What was held before, once there is a new one."""
         hangup = Hangup()
         overdue = threading.Timer(timeout, hangup.pull)
         overdue.daemon = True
         overdue.start()
         try:
-            return spec.vault.replace(given, hangup)
-        except ConnectFailed as failed:
+            return spec.vault.replace(given, hangup, timeout, failed)
+        except ConnectFailed as error:
             feed = spec.venue.feed
             if hangup.pulled:
-                raise Timeout(f"{feed}: no new token within {timeout:g} s") from None
-            raise LinewardenError(f"{feed}: no new token: {failed.reason.text}") from None
+                raise Timeout(f"{feed}: no new token within {round(timeout, 1):g} s") from None
+            raise LinewardenError(f"{feed}: no new token: {error.reason.text}") from None
         finally:
             overdue.cancel()
 

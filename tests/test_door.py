@@ -267,6 +267,135 @@ def test_a_given_token_that_lines_refuse_inside_again_and_again_spends_nothing(
     assert tplus.requests == []
 
 
+# ── a token on trial ────────────────────────────────────────────────────────────────────────────
+
+WRONG = Token(Secret("wrong"))
+
+
+def test_who_is_turned_away_with_a_token_on_trial_comes_back_after_the_verdict(tplus: SimulatedTplus) -> None:
+    vault = vault_of(tplus)
+    vault.token(ORDERS, Hangup())
+    former = vault.replace(WRONG, Hangup(), 5.0)
+    with door_of(tplus, vault) as door:
+        reason = reason_of(door.open)
+    assert (type(reason), reason.code) == (Retryable, "token_on_trial")
+    assert "401" in reason.text
+    vault.restore(former)
+    with door_of(tplus, vault) as door:
+        door.open().close()
+    assert tplus.auth_requests == A_LOGIN
+
+
+def test_who_hears_of_it_after_the_verdict_comes_back_as_well(tplus: SimulatedTplus) -> None:
+    vault = vault_of(tplus)
+    vault.token(ORDERS, Hangup())
+    former = vault.replace(WRONG, Hangup(), 5.0)
+    with door_of(tplus, vault) as door:
+        token, _ = vault.token(ORDERS, Hangup())
+        door._token, door._is_new = token, True
+        door._shown_at = vault.clock.monotonic()
+        assert door.token_refused("not taken").code == "token_on_trial"
+        vault.restore(former)
+        assert isinstance(door.token_refused("not taken"), Retryable)
+    assert vault.token(ORDERS, Hangup()) == (former.token, False)
+
+
+def test_a_failed_line_that_is_sent_with_a_token_on_trial_fails_again(tplus: SimulatedTplus) -> None:
+    vault = vault_of(tplus)
+    former = vault.replace(WRONG, Hangup(), 5.0, tried_by=[ORDERS])
+    with door_of(tplus, vault) as door:
+        assert isinstance(reason_of(door.open), Fatal)
+    with door_of(tplus, vault, FILLS) as door:
+        assert isinstance(reason_of(door.open), Retryable)
+    vault.restore(former)
+    assert former.token is None
+    assert vault.token(ORDERS, Hangup())[1]
+
+
+def test_a_token_that_was_accepted_and_is_refused_later_is_replaced(tplus: SimulatedTplus) -> None:
+    vault = vault_of(tplus)
+    vault.replace(WRONG, Hangup(), 5.0)
+    vault.accept()
+    with door_of(tplus, vault) as door:
+        door.open().close()
+    assert tplus.auth_requests == A_LOGIN
+
+
+def test_what_was_held_before_a_trial_comes_back_whole() -> None:
+    with SimulatedTplus(rate=0, token_life=86_400.0) as tplus:
+        vault = vault_of(tplus)
+        first, _ = vault.token(ORDERS, Hangup())
+        vault.refuse(first)
+        ends_ns = vault.clock.wall_ns() + 5 * 10**9
+        former = vault.replace(Token(Secret("short"), ends_ns), Hangup(), 5.0)
+        assert margin_of(vault) < 1.0
+        vault.restore(former)
+        assert margin_of(vault) == pytest.approx(60.0, abs=1.0)
+        assert vault.token(FILLS, Hangup())[1]  # that the former is no good is not forgotten
+
+
+def margin_of(vault: Vault) -> float:
+    left, shown = vault.expires_in, vault.fresh_for()
+    assert left is not None
+    assert shown is not None
+    return left - shown
+
+
+@pytest.mark.parametrize("given", [None, WRONG])
+def test_a_replacement_waits_for_a_login_of_somebody_else_as_long_as_it_is_told(given: Token | None) -> None:
+    with SlowAtTheGate() as tplus:
+        vault, hangup = vault_of(tplus), Hangup()
+        login = threading.Thread(target=asking(vault))
+        login.start()
+        tplus.wait_for(lambda: tplus.waiting)
+        assert isinstance(reason_of(lambda: vault.replace(given, hangup, 0.05)), Stopped)
+        assert hangup.pulled
+        tplus.let_in()
+        login.join(10)
+        assert not vault.token(ORDERS, Hangup())[1]  # of that login
+
+
+def test_a_verdict_waits_for_no_login() -> None:
+    with SlowAtTheGate() as tplus:
+        vault = vault_of(tplus)
+        former = vault.replace(WRONG, Hangup(), 5.0)
+        login = threading.Thread(target=asking(vault, FILLS, WRONG))
+        login.start()
+        tplus.wait_for(lambda: tplus.waiting)
+        verdict = threading.Thread(target=vault.restore, args=(former,), daemon=True)
+        verdict.start()
+        verdict.join(5)
+        assert not verdict.is_alive()
+        vault.accept()
+        tplus.let_in()
+        login.join(10)
+
+
+def test_the_end_of_a_token_is_known_until_there_is_another(clock: Ahead) -> None:
+    with SlowAtTheGate(token_life=600.0) as tplus:
+        tplus.is_slow = False
+        vault = vault_of(tplus, clock)
+        first, _ = vault.token(ORDERS, Hangup())
+        tplus.is_slow = True
+        login = threading.Thread(target=asking(vault, FILLS, first))
+        login.start()
+        tplus.wait_for(lambda: tplus.waiting)
+        assert vault.fresh_for() is not None
+        tplus.let_in()
+        login.join(10)
+        assert vault.token(ORDERS, Hangup())[0] != first
+
+
+def test_a_refused_token_is_not_shown_again_though_the_login_for_another_has_failed(
+    tplus: SimulatedTplus,
+) -> None:
+    vault = vault_of(tplus)
+    first, _ = vault.token(ORDERS, Hangup())
+    tplus.refuse_auth(500)
+    assert isinstance(reason_of(asking(vault, ORDERS, first)), Retryable)
+    assert vault.token(FILLS, Hangup())[1]
+
+
 # ── a venue that wants to be left alone, or does not know us ────────────────────────────────────
 
 

@@ -617,6 +617,49 @@ def test_a_new_token_that_takes_too_long_is_given_up_in_time() -> None:
             assert desk.status().state == "live"  # with the token that it has
 
 
+def test_a_refresh_does_not_wait_longer_than_told_for_a_login_of_somebody_else() -> None:
+    with SlowAtTheGate() as tplus, actors.start(config(tplus, **FILLS)) as desk:
+        tplus.wait_for(lambda: tplus.waiting)
+        with pytest.raises(actors.Timeout, match=r"no new token within 0\.2 s"):
+            desk.refresh_token("tplus", timeout=0.2)
+        tplus.let_in()
+        desk.wait_live(timeout=10.0)
+
+
+def test_a_token_that_was_not_proved_in_time_is_not_kept(tplus: SimulatedTplus) -> None:
+    with actors.start(config(tplus, **FILLS), wait=10.0) as desk:
+        tplus.deaf(new=True)
+        with pytest.raises(actors.Timeout):
+            desk.refresh_token("tplus", token="not-a-good-token", timeout=0.3)
+        tplus.heal()
+        tplus.drop()
+        until(desk, lambda status: status.lines()["tplus/user-trades"].epoch >= 2)
+        desk.wait_live(timeout=10.0)
+        assert tplus.auth_requests == A_LOGIN  # the former one is good
+
+
+def test_a_line_that_is_lost_while_a_wrong_token_is_on_trial_comes_back(
+    tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotate = Runtime.rotate
+
+    def after_a_loss(desk: Runtime, target: str, timeout: float) -> None:
+        tplus.drop()
+        until(desk, lambda status: "not taken" in tried(status))
+        rotate(desk, target, timeout)
+
+    def tried(status: Status) -> str:
+        reason = status.lines()["tplus/user-trades"].reason
+        return reason.text if reason else ""
+
+    monkeypatch.setattr(Runtime, "rotate", after_a_loss)
+    with actors.start(config(tplus, **FILLS), wait=10.0) as desk:
+        with pytest.raises(actors.RotationFailed):
+            desk.refresh_token("tplus", token="not-a-good-token")
+        desk.wait_live(timeout=10.0)
+        assert tplus.auth_requests == A_LOGIN
+
+
 def test_a_reload_that_is_not_about_the_login_keeps_the_token(tplus: SimulatedTplus) -> None:
     with actors.start(config(tplus, **FILLS), wait=10.0) as desk:
         desk.reload(config(tplus, max_lines=7, connect_timeout=4.0, **FILLS))

@@ -345,7 +345,7 @@ class Runtime:
             raise LinewardenError(f"{feed}: none of its lines shows a token")
         given = None if token is None else spec.venue.given_token(token)
         failed = [name for name in lines if status[name].state == "failed"]
-        former = self._replace_token(spec, given, _left(deadline), failed)
+        former = self._replace_token(spec, given, failed, timeout, deadline)
         try:
             for name in lines:
                 if name in failed:
@@ -358,19 +358,19 @@ class Runtime:
         spec.vault.accept()
 
     def _replace_token(
-        self, spec: FeedSpec, given: Token | None, timeout: float, failed: Sequence[str]
+        self, spec: FeedSpec, given: Token | None, failed: Sequence[str], timeout: float, deadline: float
     ) -> Held:
         """What was held before, once there is a new one."""
         hangup = Hangup()
-        overdue = threading.Timer(timeout, hangup.pull)
+        overdue = threading.Timer(_left(deadline), hangup.pull)
         overdue.daemon = True
         overdue.start()
         try:
-            return spec.vault.replace(given, hangup, timeout, failed)
+            return spec.vault.replace(given, hangup, _left(deadline), failed)
         except ConnectFailed as error:
             feed = spec.venue.feed
             if hangup.pulled:
-                raise Timeout(f"{feed}: no new token within {round(timeout, 1):g} s") from None
+                raise Timeout(f"{feed}: no new token within {timeout:g} s") from None
             raise LinewardenError(f"{feed}: no new token: {error.reason.text}") from None
         finally:
             overdue.cancel()

@@ -622,6 +622,7 @@ def test_a_refresh_does_not_wait_longer_than_told_for_a_login_of_somebody_else()
         tplus.wait_for(lambda: tplus.waiting)
         with pytest.raises(actors.Timeout, match=r"no new token within 0\.2 s"):
             desk.refresh_token("tplus", timeout=0.2)
+        assert desk.status().lines()["tplus/user-trades"].reason is None  # that login is still under way
         tplus.let_in()
         desk.wait_live(timeout=10.0)
 

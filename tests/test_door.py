@@ -396,6 +396,23 @@ def test_a_refused_token_is_not_shown_again_though_the_login_for_another_has_fai
     assert vault.token(FILLS, Hangup())[1]
 
 
+class Unrenewable(Tplus):
+    """Takes a request for each renewal that it does not grant."""
+
+    def renew(self, token: Token, now_ns: int) -> Conversation[Token]:
+        yield HttpRequest("GET", f"{self._oms.http}/renewal")
+        return Retryable("not now", "http_503")
+
+
+def test_a_renewal_that_came_to_nothing_is_asked_for_once(tplus: SimulatedTplus) -> None:
+    vault = Vault(Unrenewable("tplus", venue_of(tplus).settings), Dial(), Ahead())
+    first, _ = vault.token(ORDERS, Hangup())
+    tplus.refuse_auth(500)
+    assert isinstance(reason_of(asking(vault, ORDERS, first)), Retryable)
+    assert vault.token(ORDERS, Hangup())[1]
+    assert [each.path for each in tplus.requests].count("/renewal") == 1
+
+
 # ── a venue that wants to be left alone, or does not know us ────────────────────────────────────
 
 

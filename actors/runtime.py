@@ -23,7 +23,7 @@ import pykka
 from actors import stream as streams
 from actors.actor import DeadLetters, Mailbox
 from actors.book import BookDesk
-from actors.door import Held, Vault
+from actors.door import Vault
 from actors.errors import (
     ForkError,
     LinewardenError,
@@ -51,10 +51,11 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.metrics import Metrics, NoMetrics
+from actors.refreshing import refresh_token, seconds_left
 from actors.rules.book import BookView
-from actors.rules.exchange import Token
 from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
+from actors.rules.terms import terms_of
 from actors.rules.venue import Channel
 from actors.settings import FeedSettings, Settings, load
 from actors.settings.plan import Plan, compare
@@ -63,7 +64,7 @@ from actors.stream import Stream
 from actors.supervisor import Supervisor
 from actors.tree import FeedSpec, Roles
 from actors.venues.channel import ChannelOf
-from actors.wire.connect import ConnectFailed, Dial, Hangup
+from actors.wire.connect import Dial
 from actors.wire.tcp import lookups
 from actors.wire.timers import ThreadTimers, Timers
 
@@ -78,8 +79,6 @@ Event = TypeVar("Event")
 CALL = 5.0  # seconds: what any call waits for the actors at the most
 LOOK_AGAIN = 1.0  # seconds: how often a call that waits for an actor makes sure of it
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
-MARKET_CAPACITY = 10_000  # events
-ACCOUNT_CAPACITY = 100_000
 
 
 def start(
@@ -227,7 +226,7 @@ class Runtime:
         spec = self._spec_of(feed)
         declared = spec.venue.channel(channel)
         topics = self._topics(spec.venue, declared, keys, options)
-        policy, capacity = _terms(feed, declared, policy, capacity)
+        policy, capacity = terms_of(feed, declared, policy, capacity)
         stream: Stream[Any] = Stream(
             next(self._ids),
             _Desk(self, options),
@@ -337,51 +336,7 @@ class Runtime:
             LinewardenError: the feed is not there, shows no token, or no token could be made.
             Timeout: that takes longer than `timeout` seconds.
         """
-        deadline = time.monotonic() + timeout
-        spec = self._spec_of(feed)
-        status = self.status().feeds[feed].lines
-        lines = [name for name in status if spec.venue.needs_token(name)]
-        if not lines:
-            raise LinewardenError(f"{feed}: none of its lines shows a token")
-        given = None if token is None else spec.venue.given_token(token)
-        failed = [name for name in lines if status[name].state == "failed"]
-        former = self._replace_token(spec, given, failed, timeout, deadline)
-        try:
-            for name in lines:
-                if name in failed:
-                    self._try_again(name, deadline)
-                elif status[name].live_for_s is not None:
-                    self.rotate(name, _left(deadline))
-        except BaseException:  # out of time, interrupted, stopped: it is not proved
-            spec.vault.restore(former)
-            raise
-        spec.vault.accept()
-
-    def _replace_token(
-        self, spec: FeedSpec, given: Token | None, failed: Sequence[str], timeout: float, deadline: float
-    ) -> Held:
-        """What was held before, once there is a new one."""
-        hangup = Hangup()
-        overdue = threading.Timer(_left(deadline), hangup.pull)
-        overdue.daemon = True
-        overdue.start()
-        try:
-            return spec.vault.replace(given, hangup, _left(deadline), failed)
-        except ConnectFailed as error:
-            feed = spec.venue.feed
-            if hangup.pulled:
-                raise Timeout(f"{feed}: no new token within {timeout:g} s") from None
-            raise LinewardenError(f"{feed}: no new token: {error.reason.text}") from None
-        finally:
-            overdue.cancel()
-
-    def _try_again(self, line: str, deadline: float) -> None:
-        """A line that has failed, with another token."""
-        self._proxy.restart(line).get(timeout=CALL)
-        try:
-            self.wait_live(line, _left(deadline))
-        except NotLive as error:
-            raise RotationFailed(error.reasons) from None
+        refresh_token(self, feed, token, timeout)
 
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
@@ -716,11 +671,11 @@ class Runtime:
         done: pykka.Future[tuple[str, ...]] = pykka.ThreadingFuture()
         self._roles.named("supervisor").tell(StopAll(timeout, done))
         try:
-            left = done.get(timeout=_left(deadline))
+            left = done.get(timeout=seconds_left(deadline))
         except pykka.Timeout:
             left = ("supervisor",)
         self._end("stopped", True)
-        self._supervisor.thread.join(_left(deadline))
+        self._supervisor.thread.join(seconds_left(deadline))
         return left
 
     def _end(self, reason: str, wanted: bool) -> None:
@@ -738,7 +693,7 @@ class Runtime:
         me = threading.current_thread()
         threads = [thread for thread in (*self._handlers.values(), *lookups()) if thread is not me]
         for thread in threads:
-            thread.join(_left(deadline))
+            thread.join(seconds_left(deadline))
         return tuple(thread.name for thread in threads if thread.is_alive())
 
     def _check(self) -> None:
@@ -774,32 +729,6 @@ class _Desk:
         return self._runtime._topics(venue, venue.channel(stream.channel), keys, self._options)
 
 
-def _terms(feed: str, channel: Channel, policy: Policy | None, capacity: int | None) -> tuple[Policy, int]:
-    """The policy and capacity of a stream, where they suit the channel."""
-    if policy not in {None, "block", "drop_oldest", "drop_newest", "conflate"}:
-        raise LinewardenError(f"policy {policy!r} is none of block, drop_oldest, drop_newest and conflate")
-    if policy == "conflate" and channel.deltas:
-        raise LinewardenError(
-            f"{feed}: events of {channel.name!r} are changes to earlier ones, so the newest alone says "
-            "nothing: use policy 'block' or 'drop_oldest'"
-        )
-    if policy == "conflate" and channel.account:
-        raise LinewardenError(
-            f"{feed}: one key of {channel.name!r} has many values, and the newest event alone would hide "
-            "the others: use policy 'block'"
-        )
-    if policy in {"drop_oldest", "drop_newest"} and channel.deltas and not channel.resyncable:
-        raise LinewardenError(
-            f"{feed}: events of {channel.name!r} are changes to earlier ones, and the venue cannot be "
-            "made to start anew after a loss: use policy 'block'"
-        )
-    if capacity is not None and capacity < 1:
-        raise LinewardenError(f"a capacity of {capacity} holds no event; it is 1 at least")
-    whole = channel.account or (channel.deltas and not channel.resyncable)
-    default: Policy = "block" if whole else "drop_oldest"
-    return policy or default, capacity or (ACCOUNT_CAPACITY if whole else MARKET_CAPACITY)
-
-
 def _handle(stream: Stream[Any], handler: Callable[[Any], object]) -> None:
     """On the handler's own thread, until the stream ends."""
     with contextlib.suppress(LinewardenError):
@@ -826,10 +755,6 @@ def _login(feed: FeedSettings, dial: Dial) -> tuple[object, ...]:
     names = feed.kind.login_settings
     own = [getattr(feed.own, name) for name in feed.own.__struct_fields__ if names is None or name in names]
     return feed.kind, own, dial.proxy, dial.ca_file, dial.insecure
-
-
-def _left(deadline: float) -> float:
-    return max(0.0, deadline - time.monotonic())
 
 
 def _abandon(roles: Roles, simulators: Mapping[str, Simulator]) -> None:

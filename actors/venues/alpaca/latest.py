@@ -93,9 +93,9 @@ def _with(price: Price, event: Quote | Trade | None) -> Price:
     said = price_of(event) if event is not None else None
     if said is None:
         return price
-    names = ("last", "last_size", "traded_ns")
+    names: tuple[str, ...] = ("last", "last_size", "traded_ns")
     if said.quotes:
-        names = ("bid", "bid_size", "ask", "ask_size", "quoted_ns", "quotes")  # type: ignore[assignment]
+        names = ("bid", "bid_size", "ask", "ask_size", "quoted_ns", "quotes")
     return structs.replace(price, **{name: getattr(said, name) for name in names})
 
 

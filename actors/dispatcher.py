@@ -6,13 +6,14 @@ It never waits: a full stream that may not drop makes its line pause instead.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from operator import itemgetter
 from typing import Any
 
 from msgspec import Struct, structs
 
 from actors.actor import Actor, Address, DeadLetters, Inbox
-from actors.events import Marker
+from actors.events import Marker, Topic
 from actors.messages import (
     Attach,
     BlockOverdue,
@@ -33,7 +34,8 @@ from actors.messages import (
     TopicsPlaced,
     TopicsSettled,
 )
-from actors.rules.latest import Kept, Newest, Room, Shelf
+from actors.rules.latest import Newest
+from actors.rules.mailbox import Origin, Pair
 from actors.rules.routes import Flow, LineBook, Routes
 from actors.rules.venue import Venue
 from actors.stream import Inlet
@@ -42,6 +44,9 @@ from actors.wire.timers import Timers
 HELD = 500_000  # events of a candidate, beyond which it is given up
 WINDOW = 20_000  # events on their way to the dispatcher, beyond which a connection stops reading
 FLOW = 0  # on whose behalf reading pauses when it is not a stream
+
+Shares = Collection[tuple[Inlet, list[Pair]]]
+topic_of = itemgetter(0)
 
 Hears = (
     EventsReceived
@@ -172,54 +177,46 @@ class Dispatcher(Actor):
             self._supervisor.tell(RotationOverdue(batch.line, batch.epoch, why))
 
     def _hand_out(self, batch: EventsReceived, book: LineBook, flow: Flow) -> None:
-        routes = self._routes
-        touched, routed = self._sort(batch)
-        arrival = next(routes.arrivals)
-        for inlet in touched:
-            pairs, inlet.batch = inlet.batch, []
-            holds = inlet.put(pairs, batch.received_ns, batch.epoch, arrival)
+        routes, pairs = self._routes, batch.pairs
+        topics = set(map(topic_of, pairs))
+        self._note(pairs, topics, batch.received_ns)
+        shares, routed = self._shares(pairs, topics)
+        origin = Origin(batch.received_ns, batch.epoch, next(routes.arrivals))
+        for inlet, share in shares:
+            holds = inlet.put(share, origin)
             routes.served.add(inlet.id)
             if holds and (inlet.id, batch.line) not in self._holding:
                 self._hold(inlet.id, batch.line, batch.epoch)
         book.routed += routed
-        book.unrouted += len(batch.pairs) - routed
+        book.unrouted += len(pairs) - routed
         self._put_down(batch, flow)
 
-    def _sort(self, batch: EventsReceived) -> tuple[list[Inlet], int]:
-        """The inlets that get a part of the batch, each with it; and how many events go anywhere."""
+    def _note(self, pairs: list[Pair], topics: set[Topic], received_ns: int) -> None:
+        """When topics were heard last, and their newest prices."""
         clock = self._timers.clock
         now = clock.monotonic()
-        at = now - max(0.0, (clock.wall_ns() - batch.received_ns) / 1e9)
-        by_topic, seen, newest = self._routes.by_topic, self._seen, self._newest
-        touched: list[Inlet] = []
-        targets: Iterable[Inlet] = ()
-        room: Room | None = None
-        shelf: Shelf | None = None
-        kind: type | None = None
-        keep: Callable[[Kept], None] | None = None
-        routed, last = 0, None
-        for pair in batch.pairs:
-            topic, event = pair
-            if topic is not last:  # topics come in runs: one look-up each
-                last = topic
-                seen[topic] = now
-                targets = by_topic.get(topic, ())
-                touched.extend(inlet for inlet in targets if not inlet.batch)
-                room = newest[topic]
-                shelf = None if room is None else room.shelf
-                keep = None
-            if shelf is not None:
-                if keep is None or event.__class__ is not kind:
-                    kind = event.__class__
-                    keep = shelf[kind].append
-                keep((event, at))
-            elif room is not None:
-                room.keep(event, at)
-            if targets:
-                routed += 1
-                for inlet in targets:
-                    inlet.batch.append(pair)
-        return touched, routed
+        self._seen.update(dict.fromkeys(topics, now))
+        self._newest.keep(pairs, topics, now - max(0.0, (clock.wall_ns() - received_ns) / 1e9))
+
+    def _shares(self, pairs: list[Pair], topics: set[Topic]) -> tuple[Shares, int]:
+        """What each stream gets of these pairs, and how many of them go anywhere.
+
+        Mostly all go to the same streams: those get the list as it is.
+        """
+        by_topic = self._routes.by_topic
+        inlets = by_topic.get(pairs[0][0], []) if pairs else []
+        if all(by_topic.get(topic, []) == inlets for topic in topics):
+            return [(inlet, pairs) for inlet in inlets], len(pairs) if inlets else 0
+        shares: dict[Inlet, list[Pair]] = {}
+        parts = {  # by topic: the shares that its events go to
+            topic: [shares.setdefault(inlet, []) for inlet in by_topic.get(topic, ())] for topic in topics
+        }
+        routed = 0
+        for pair in pairs:
+            for share in (part := parts[pair[0]]):
+                share.append(pair)
+            routed += bool(part)
+        return shares.items(), routed
 
     def _put_down(self, batch: EventsReceived, flow: Flow) -> None:
         self._routes.in_hand = None

@@ -15,7 +15,7 @@ GapReason = Literal["disconnect", "overflow", "sequence", "dispatcher", "quarant
 LifecycleState = Literal["connected", "disconnected", "reconnecting", "restored", "failed", "paused"]
 
 
-class Topic(Struct, frozen=True, order=True, cache_hash=True):
+class Topic(Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """What can be subscribed to: a feed's channel, a key in it, and the options that matter.
 
     Topics are made by the feed's venue, which brings keys and options into one form, so that

@@ -7,34 +7,41 @@ goes nowhere.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, Protocol, TypeVar, cast
+from operator import itemgetter
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+from weakref import WeakSet
 
 from actors.errors import ForkError, StreamClosed, Timeout
 from actors.events import Closed, Gap, GapReason, Marker, Received, SubscriptionState, Topic
 from actors.rules.books import StreamStatus
-from actors.rules.mailbox import MARKERS, Conflater, Line, Mailbox, Pair, Policy, Waiting
+from actors.rules.mailbox import MARKERS, Conflater, Line, Mailbox, Origin, Pair, Policy
 
 Event = TypeVar("Event")
 
 # Ctrl-C does not end a lock's wait on Windows: there it is waited in slices.
 SLICE = 0.1 if sys.platform == "win32" else None
 KEPT_GAPS = 1_000
+event_of = itemgetter(1)  # of a pair
 
 
 class _Process:
     """A forked child's `here` is another: locks that a thread of the parent held stay locked there."""
 
     here = object()
+    streams: ClassVar[WeakSet[Stream[Any]]] = WeakSet()
 
 
 def _forked() -> None:
     _Process.here = object()
+    for stream in _Process.streams:
+        stream._mailbox.hand.clear()  # the parent's; without it, reading comes to where it is refused
 
 
 if hasattr(os, "register_at_fork"):
@@ -88,6 +95,7 @@ class Stream(Generic[Event]):
         self._quiet = False  # the end was asked for: iteration just stops
         self._passed: deque[Gap] = deque(maxlen=KEPT_GAPS)
         self._home = _Process.here
+        _Process.streams.add(self)
         self.changing = threading.RLock()  # held while its topics change
         self.handler_errors = 0  # how often a handler of `Runtime.on` raised
 
@@ -99,8 +107,13 @@ class Stream(Generic[Event]):
         Raises:
             StreamClosed: it ended, and neither `close()` nor the runtime's `stop()` asked for it.
         """
-        while (waiting := self._next_event(None)) is not None:
-            yield waiting.event
+        in_hand = map(event_of, iter(self._mailbox.hand.popleft, None))  # raises where the hand is empty
+        while True:
+            try:
+                yield from in_hand  # the hot loop: no line of Python for an event
+            except IndexError:
+                if not self._reach_event(None):
+                    return
 
     def get(self, timeout: float | None = None) -> Event:
         """The next event, waiting for it if none has come.
@@ -111,10 +124,13 @@ class Stream(Generic[Event]):
             Timeout: nothing came in time. The stream is unharmed.
             StreamClosed: `Closed` was delivered; nothing follows it.
         """
-        waiting = self._next_event(timeout)
-        if waiting is None:
-            raise StreamClosed(self._end.reason if self._end else "closed")
-        return cast(Event, waiting.event)
+        self._refuse_forked()
+        while True:
+            try:
+                return cast(Event, self._mailbox.hand.popleft()[1])
+            except IndexError:
+                if not self._reach_event(timeout):
+                    raise StreamClosed(self._end.reason if self._end else "closed") from None
 
     def get_many(self, maximum: int, timeout: float | None = None) -> list[Event]:
         """Up to `maximum` events: waits for the first like `get`, and takes what else is there.
@@ -126,30 +142,30 @@ class Stream(Generic[Event]):
         if maximum < 1:
             raise ValueError(f"maximum is {maximum}, and at least one event has to be asked for")
         events = [self.get(timeout)]
+        take = self._mailbox.hand.popleft
         while len(events) < maximum:
-            with self._ready:
-                waiting = self._take_event()
-            if waiting is None:
-                break
-            events.append(waiting.event)
+            try:
+                events.append(cast(Event, take()[1]))
+            except IndexError:
+                if not self._reach_at_once():
+                    break
         return events
 
     def with_markers(self) -> Iterator[Event | Marker]:
         """Events, and `Lifecycle`, `Gap` and `Closed` in their places. Ends after `Closed`."""
-        while not self._ended:
-            item = self._next()
-            yield cast("Event | Marker", item.event if isinstance(item, Waiting) else item)
+        for item in self._everything():
+            yield cast("Event | Marker", item[1] if type(item) is tuple else item)
 
     def with_meta(self) -> Iterator[Received[Event]]:
         """Events with their topic, time of receipt and epoch; ends like plain iteration."""
-        while (waiting := self._next_event(None)) is not None:
-            yield _received(waiting)
+        while self._reach_event(None):
+            with contextlib.suppress(IndexError):  # called back: it was the oldest of too many
+                yield self._received(self._mailbox.hand.popleft())
 
     def items(self) -> Iterator[Received[Event] | Marker]:
         """Everything in its order: events with where they came from, and markers. Ends after `Closed`."""
-        while not self._ended:
-            item = self._next()
-            yield _received(item) if isinstance(item, Waiting) else item
+        for item in self._everything():
+            yield self._received(item) if type(item) is tuple else cast(Marker, item)
 
     # ── changing ──
 
@@ -259,6 +275,7 @@ class Stream(Generic[Event]):
         """The books, for the status; taken at one moment."""
         with self._ready:
             box = self._mailbox
+            delivered, queued = box.books()
             return StreamStatus(
                 id=self.id,
                 feed=self.feed,
@@ -267,10 +284,10 @@ class Stream(Generic[Event]):
                 policy=self.policy,
                 capacity=self.capacity,
                 received=box.received,
-                delivered=box.delivered,
+                delivered=delivered,
                 dropped=box.dropped,
                 conflated=box.conflated,
-                queued=box.queued,
+                queued=queued,
                 gaps=box.gaps,
                 handler_errors=self.handler_errors,
             )
@@ -281,14 +298,29 @@ class Stream(Generic[Event]):
 
     # ── waiting and taking ──
 
-    def _next_event(self, timeout: float | None) -> Waiting | None:
-        """The next event; None: the stream has ended as somebody wanted."""
+    def _everything(self) -> Iterator[Pair | Marker]:
+        while not self._ended:
+            marker = self._next()
+            if marker is not None:
+                yield marker
+            else:
+                with contextlib.suppress(IndexError):  # called back: it was the oldest of too many
+                    yield self._mailbox.hand.popleft()
+
+    def _reach_event(self, timeout: float | None) -> bool:
+        """Wait for events in the reader's hand. False: the stream has ended, as somebody wanted."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._is_over():
-            item = self._next(deadline, timeout)
-            if isinstance(item, Waiting):
-                return item
-        return None
+        while not self._mailbox.hand and not self._is_over():
+            self._next(deadline, timeout)
+        return bool(self._mailbox.hand)
+
+    def _reach_at_once(self) -> bool:
+        """Whether there are events in the reader's hand now."""
+        with self._ready:
+            while not self._mailbox.hand:
+                if self._reach() is None:
+                    break
+        return bool(self._mailbox.hand)
 
     def _is_over(self) -> bool:
         """Whether `Closed` was delivered.
@@ -300,36 +332,38 @@ class Stream(Generic[Event]):
             raise StreamClosed(self._end.reason)
         return self._ended
 
-    def _next(self, deadline: float | None = None, timeout: float | None = None) -> Waiting | Marker:
+    def _next(self, deadline: float | None = None, timeout: float | None = None) -> Marker | None:
+        """Wait for what comes next: a marker, or None, and then it is in the reader's hand."""
         self._refuse_forked()
         with self._ready:
-            while (item := self._take()) is None:
+            while (marker := self._reach()) is None and not self._mailbox.hand:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     raise Timeout(f"no event on {self.feed}/{self.channel} within {timeout} s")
                 self._ready.wait(SLICE if left is None else min(left, SLICE or left))
-            return item
+            return marker
 
     def _refuse_forked(self) -> None:
         if self._home is not _Process.here:
             raise ForkError
 
-    def _take_event(self) -> Waiting | None:
-        while (item := self._take()) is not None:
-            if isinstance(item, Waiting):
-                return item
-        return None
-
-    def _take(self) -> Waiting | Marker | None:
-        item = self._mailbox.take()
+    def _reach(self) -> Marker | None:
+        """With the lock."""
+        if self._mailbox.hand:
+            return None
+        marker = self._mailbox.reach()
         if self._hungry and self._mailbox.roomy:
             self._hungry = False
             self._on_drained(self.id)
-        if isinstance(item, Gap):
-            self._passed.append(item)
-        elif isinstance(item, Closed):
+        if isinstance(marker, Gap):
+            self._passed.append(marker)
+        elif isinstance(marker, Closed):
             self._ended = True
-        return item
+        return marker
+
+    def _received(self, pair: Pair) -> Received[Event]:
+        origin = self._mailbox.origin
+        return Received(pair[0], origin.received_ns, origin.epoch, pair[1])
 
     def _wake(self) -> None:
         self._ready.notify_all()
@@ -340,25 +374,24 @@ class Stream(Generic[Event]):
 class Inlet:
     """The dispatcher's end of a stream. Each method answers at once; a fenced inlet does nothing."""
 
-    __slots__ = ("_stream", "batch", "id")
+    __slots__ = ("_stream", "id")
 
     def __init__(self, stream: Stream[Any]) -> None:
         self._stream = stream
         self.id = stream.id
-        self.batch: list[Pair] = []  # the dispatcher's scratch: what a batch holds for this stream
 
     @property
     def stream(self) -> Stream[Any]:
         return self._stream
 
-    def put(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> bool:
+    def put(self, pairs: list[Pair], origin: Origin) -> bool:
         """Whether the stream makes its line wait now; it says when it has room again."""
         stream = self._stream
         with stream._ready:
             if stream._inlet is not self:
                 return False
             mailbox = stream._mailbox
-            mailbox.put(pairs, received_ns, epoch, order)
+            mailbox.put(pairs, origin)
             stream._wake()
             if not isinstance(mailbox, Line):
                 return False
@@ -445,15 +478,11 @@ def _merged(streams: list[Stream[Any]], waker: threading.Event) -> Iterator[Rece
             continue
         _, first = min(waiting, key=lambda pair: pair[0])
         with first._ready:
-            item = first._take()
-        if isinstance(item, Waiting):
-            yield _received(item)
+            first._reach()
+        with contextlib.suppress(IndexError):  # it was a marker; or called back, as the oldest of too many
+            yield first._received(first._mailbox.hand.popleft())
 
 
 def _order(stream: Stream[Any]) -> int | None:
     with stream._ready:
         return stream._mailbox.peek_order()
-
-
-def _received(waiting: Waiting) -> Received[Any]:
-    return Received(waiting.topic, waiting.received_ns, waiting.epoch, waiting.event)

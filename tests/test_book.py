@@ -10,6 +10,7 @@ import pytest
 from actors.book import FollowedBook
 from actors.events import Gap, Lifecycle, LifecycleState, Marker, Topic
 from actors.rules.book import FIRST, BookView, Level
+from actors.rules.mailbox import Origin
 from actors.rules.venue import BookUpdate
 from tests.test_stream import make
 
@@ -41,7 +42,7 @@ class Desk:
         """What is seen once all of them were heard."""
         for item in (*items, NOTHING):
             if isinstance(item, BookUpdate):
-                self.inlet.put([(TOPIC, item)], 1_000, epoch, 1)
+                self.inlet.put([(TOPIC, item)], Origin(1_000, epoch, 1))
             else:
                 self.inlet.mark(item)
         for item in (*items, NOTHING):
@@ -106,7 +107,7 @@ def test_nobody_sees_an_update_that_is_half_done(desk: Desk) -> None:
         assert go.wait(10)
         yield (11, 2)
 
-    desk.inlet.put([(TOPIC, BookUpdate([(10, 2)], asks()))], 1_000, 1, 1)
+    desk.inlet.put([(TOPIC, BookUpdate([(10, 2)], asks()))], Origin(1_000, 1, 1))
     assert half.wait(10)
     views: list[BookView] = []
     reader = threading.Thread(target=lambda: views.append(desk.book.view()))
@@ -137,6 +138,6 @@ def test_a_stream_that_was_cut_is_not_trusted_before_it_says_so(desk: Desk) -> N
     desk.put(WHOLE)
     with desk.book._changed:  # the thread does not get on
         for _ in range(desk.book.stream.capacity + 2):  # one of them it has in hand
-            desk.inlet.put([(TOPIC, NEXT)], 1_000, 1, 1)
+            desk.inlet.put([(TOPIC, NEXT)], Origin(1_000, 1, 1))
         assert desk.inlet.cut() == (TOPIC,)
         assert desk.book.view().reason == "a gap in its events (overflow)"

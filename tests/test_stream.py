@@ -14,7 +14,7 @@ import pytest
 
 from actors.errors import ForkError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
-from actors.rules.mailbox import Policy
+from actors.rules.mailbox import Origin, Policy
 from actors.stream import KEPT_GAPS, Inlet, Stream, merge
 
 A, B = Topic("o2", "trades", "A"), Topic("o2", "trades", "B")
@@ -60,7 +60,7 @@ def drained(stream: Stream[int]) -> list[int]:
 
 
 def put(inlet: Inlet, *events: int, order: int = 1, topic: Topic = A) -> bool:
-    return inlet.put([(topic, event) for event in events], 1_000, 7, order)
+    return inlet.put([(topic, event) for event in events], Origin(1_000, 7, order))
 
 
 @pytest.fixture

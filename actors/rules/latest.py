@@ -6,9 +6,8 @@ the venue when somebody wants to know.
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -17,7 +16,7 @@ from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.rules.venue import Number, Price, Venue
 
-LIMIT: Final = 4096  # symbols of one feed
+LIMIT: Final = 16_384  # symbols of one feed: all stocks of a country
 NEWEST: Final = 4  # events of one kind that are kept: venues do not always send them in order
 EVERY: Final = ("", "*")  # keys that are no symbol's: their events name it
 
@@ -69,17 +68,17 @@ class Latest(Struct, frozen=True, kw_only=True):
 
 
 class Shelf(dict[type, "deque[Kept]"]):
-    """The newest events of one topic and symbol, by their type: no kind pushes out another.
+    """The newest events of one topic and symbol, by their type: no kind pushes out another."""
 
-    shelf[type(event)].append((event, at))
-    """
+    def keep(self, events: Sequence[Any], at: float) -> None:
+        if len(events) > NEWEST and len(set(map(type, events))) == 1:
+            events = events[-NEWEST:]  # all of one kind: the others would not be kept for long
+        for event in events:
+            self[type(event)].append((event, at))
 
     def __missing__(self, kind: type) -> deque[Kept]:
         events = self[kind] = deque(maxlen=NEWEST)
         return events
-
-    def updated(self) -> float:
-        return max((events[-1][1] for events in self.values() if events), default=0.0)
 
 
 class Prices:
@@ -92,7 +91,8 @@ class Prices:
         self.venue = venue
         self._removed = removed  # told of each topic of which a shelf went
         self._limit = limit
-        self._symbols: dict[str, dict[Topic, Shelf]] = {}
+        # By symbol, that longest without an event first.
+        self._symbols: OrderedDict[str, dict[Topic, Shelf]] = OrderedDict()
 
     def are_of(self, venue: Venue) -> bool:
         """Whether they come from where this venue's would."""
@@ -117,16 +117,15 @@ class Prices:
             shelf = shelves[topic] = Shelf()
         return shelf
 
+    def touch(self, symbol: str) -> None:
+        """It has an event now."""
+        if symbol in self._symbols:  # else it went for those of the same batch
+            self._symbols.move_to_end(symbol)
+
     def _make_room(self) -> None:
-        """An eighth at once: a look at all of them for each new symbol would be too dear."""
-        if len(self._symbols) < self._limit:
-            return
-
-        def updated(symbol: str) -> float:
-            return max(shelf.updated() for shelf in self._symbols[symbol].values())
-
-        for symbol in heapq.nsmallest(max(1, self._limit // 8), self._symbols, key=updated):
-            for topic in self._symbols.pop(symbol):
+        if len(self._symbols) >= self._limit:
+            _, shelves = self._symbols.popitem(last=False)
+            for topic in shelves:
                 self._removed(topic)
 
     def kept(self, symbol: str) -> Iterator[Kept]:
@@ -145,13 +144,18 @@ class Room:
 
     def __init__(self, prices: Prices, topic: Topic) -> None:
         self._prices, self._topic = prices, topic
-        self.shelf = None if topic.key in EVERY else prices.shelf(topic, topic.key)
+        self._shelf = None if topic.key in EVERY else prices.shelf(topic, topic.key)
 
-    def keep(self, event: Any, at: float) -> None:
-        """For a topic that is of no one symbol."""
-        symbol = getattr(event, "symbol", None) or self._prices.symbol(event)
-        if isinstance(symbol, str) and symbol:
-            self._prices.shelf(self._topic, symbol)[type(event)].append((event, at))
+    def keep(self, events: Sequence[Any], at: float) -> None:
+        if self._shelf is not None:
+            self._shelf.keep(events, at)
+            self._prices.touch(self._topic.key)
+            return
+        for event in events:
+            symbol = getattr(event, "symbol", None) or self._prices.symbol(event)
+            if isinstance(symbol, str) and symbol:
+                self._prices.shelf(self._topic, symbol).keep((event,), at)
+                self._prices.touch(symbol)
 
 
 class Newest(dict[Topic, Room | None]):
@@ -163,6 +167,19 @@ class Newest(dict[Topic, Room | None]):
     def __init__(self) -> None:
         super().__init__()
         self.feeds: dict[str, Prices] = {}
+
+    def keep(self, pairs: list[tuple[Topic, Any]], topics: set[Topic], at: float) -> None:
+        """The events of one batch, received at `at`, monotonic seconds; `topics` are all of its topics."""
+        rooms = {topic: room for topic in topics if (room := self[topic]) is not None}
+        if len(topics) == 1:
+            for room in rooms.values():
+                room.keep([event for _, event in pairs], at)
+        elif rooms:
+            groups: dict[Topic, list[Any]] = {topic: [] for topic in topics}
+            for topic, event in pairs:
+                groups[topic].append(event)
+            for topic, room in rooms.items():
+                room.keep(groups[topic], at)
 
     def serve(self, venue: Venue) -> None:
         """A life of this venue begins: what another one said under the same name is forgotten."""

@@ -7,6 +7,7 @@ for one thread at a time; the stream around them holds the lock.
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Iterable
@@ -18,17 +19,24 @@ from actors.events import Gap, GapReason, Lifecycle, Marker, Topic
 
 Policy = Literal["block", "drop_oldest", "drop_newest", "conflate"]
 Pair = tuple[Topic, Any]
+HANDFUL = 1_000  # events that a reader takes out at once, at most
 MARKERS = 2_000  # waiting markers beyond which old ones are merged; a stream adds some a topic
 
 
-class Waiting(Struct):
-    """One event on its way: what a consumer takes."""
+class Origin(Struct, frozen=True, gc=False):
+    """Where the events of one batch came from, and when."""
 
-    topic: Topic
     received_ns: int
     epoch: int
-    event: Any
     order: int  # of arrival, over all streams of a runtime
+
+
+class Waiting(Struct, frozen=True):
+    """The newest event of a topic, in its place among the others'."""
+
+    topic: Topic
+    event: Any
+    origin: Origin
 
 
 class Loss(Struct):
@@ -45,34 +53,57 @@ class Loss(Struct):
 
 
 class Run:
-    """The events of one batch, taken one by one from the left."""
+    """The events of one batch, taken from the left."""
 
-    __slots__ = ("at", "epoch", "order", "pairs", "received_ns")
+    __slots__ = ("at", "origin", "pairs")
 
-    def __init__(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> None:
-        self.pairs, self.at = pairs, 0
-        self.received_ns, self.epoch, self.order = received_ns, epoch, order
+    def __init__(self, pairs: list[Pair], origin: Origin) -> None:
+        self.pairs, self.at, self.origin = pairs, 0, origin
 
     def __len__(self) -> int:
         return len(self.pairs) - self.at
 
-    def take(self) -> Waiting:
-        topic, event = self.pairs[self.at]
-        self.at += 1
-        return Waiting(topic, self.received_ns, self.epoch, event, self.order)
+    def take(self, most: int) -> list[Pair]:
+        start, self.at = self.at, min(self.at + most, len(self.pairs))
+        return self.pairs if self.at - start == len(self.pairs) else self.pairs[start : self.at]
+
+
+NOWHERE = Origin(0, 0, 0)
 
 
 class Mailbox(ABC):
-    """Bounded; the books balance at any moment: received = delivered + dropped + conflated + queued."""
+    """Bounded; the books balance at any moment: received = delivered + dropped + conflated + queued.
+
+    A reader takes events by the handful: `reach` needs the lock, and what is in the `hand` then is taken
+    from its left without it. What is in the hand still counts as queued.
+    """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.received = self.delivered = self.dropped = self.conflated = self.queued = 0
+        self.received = self.dropped = self.conflated = 0
         self.gaps = 0  # markers of that kind, waiting or delivered
         self.marker_bound = MARKERS
+        self.hand: deque[Pair] = deque()
+        self.origin = NOWHERE  # of what is in the hand
+        self.handful = 1  # events that a reader may have in his hand
+        self._waiting = 0  # events that nobody has reached for
+        self._reached = 0  # events that somebody has
+
+    @property
+    def delivered(self) -> int:
+        return self._reached - len(self.hand)
+
+    @property
+    def queued(self) -> int:
+        return self._waiting + len(self.hand)
+
+    def books(self) -> tuple[int, int]:
+        """Delivered and queued, of one moment: a reader may be taking out of his hand."""
+        held = len(self.hand)
+        return self._reached - held, self._waiting + held
 
     @abstractmethod
-    def put(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> None:
+    def put(self, pairs: list[Pair], origin: Origin) -> None:
         """Events of one batch, in their order."""
 
     @abstractmethod
@@ -80,8 +111,11 @@ class Mailbox(ABC):
         """A marker, behind all events that came before it."""
 
     @abstractmethod
-    def take(self) -> Waiting | Marker | None:
-        """The next in order; None: nothing waits."""
+    def reach(self) -> Marker | None:
+        """Fill the empty hand with what comes next, or answer the marker that does.
+
+        An empty hand and None: nothing waits.
+        """
 
     @abstractmethod
     def peek_order(self) -> int | None:
@@ -101,7 +135,7 @@ class Mailbox(ABC):
 
     @property
     def roomy(self) -> bool:
-        return self.queued <= self.capacity // 2
+        return self._waiting <= self.capacity // 2
 
 
 class Line(Mailbox):
@@ -109,6 +143,7 @@ class Line(Mailbox):
 
     def __init__(self, capacity: int, policy: Policy, *, deltas: bool) -> None:
         super().__init__(capacity)
+        self.handful = max(1, min(HANDFUL, capacity // 16))  # a small part of what it may hold
         self._policy = policy
         self._deltas = deltas  # a delta without its predecessors is worth nothing: cut, do not pick
         self._front: deque[Marker] = deque()  # what stands before everything else
@@ -119,22 +154,23 @@ class Line(Mailbox):
         self.overflowing = False  # a blocking stream that has held its line for too long
         self._markers = 0
 
-    def put(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> None:
+    def put(self, pairs: list[Pair], origin: Origin) -> None:
         self.received += len(pairs)
         if self.cut:
-            self._drop([pair for pair in pairs if pair[0] in self.cut], received_ns, epoch)
+            self._drop([pair for pair in pairs if pair[0] in self.cut], origin)
             pairs = [pair for pair in pairs if pair[0] not in self.cut]
         over = self.queued + len(pairs) - self.capacity
         if over <= 0 or (self._policy == "block" and not self.overflowing):
-            self._add(pairs, received_ns, epoch, order)
+            self._add(pairs, origin)
         elif self._policy == "drop_oldest" and not self._deltas:
+            self._recall()
             over -= self._drop_oldest(over)
-            self._drop(pairs[:over], received_ns, epoch)  # a batch larger than the whole mailbox
-            self._add(pairs[over:], received_ns, epoch, order)
+            self._drop(pairs[:over], origin)  # a batch larger than the whole mailbox
+            self._add(pairs[over:], origin)
         else:
             room = max(len(pairs) - over, 0)
-            self._add(pairs[:room], received_ns, epoch, order)
-            self._drop(pairs[room:], received_ns, epoch)
+            self._add(pairs[:room], origin)
+            self._drop(pairs[room:], origin)
             if self._deltas:
                 self.cut.update(topic for topic, _ in pairs[room:])
 
@@ -145,7 +181,7 @@ class Line(Mailbox):
         else:
             self._append(marker)
 
-    def take(self) -> Waiting | Marker | None:
+    def reach(self) -> Marker | None:
         if not self._front and self._front_lost:
             self._settle_front()
         if self._front:
@@ -153,22 +189,24 @@ class Line(Mailbox):
             return self._front.popleft()
         if not self._items:
             self._settle_back(but=self.cut)
-        return self._take_item()
+        return self._reach_item()
 
     def peek_order(self) -> int | None:
+        if self.hand:
+            return self.origin.order
         if self._front or self._front_lost:
             return 0
         if not self._items:
             return 0 if self._back_lost.keys() - self.cut else None
         first = self._items[0]
-        return first.order if isinstance(first, Run) else 0
+        return first.origin.order if isinstance(first, Run) else 0
 
     def resume(self, topic: Topic) -> None:
         """The topic starts anew here: mark what was lost of it and take its events again."""
         self._settle_back(but=self.cut - {topic})
         self.cut.discard(topic)
 
-    def _take_item(self) -> Waiting | Marker | None:
+    def _reach_item(self) -> Marker | None:
         if not self._items:
             return None
         first = self._items[0]
@@ -176,22 +214,35 @@ class Line(Mailbox):
             self._markers -= 1
             self._items.popleft()
             return first
-        taken = first.take()
+        taken = first.take(self.handful)
         if not first:
             self._items.popleft()
-        self.queued -= 1
-        self.delivered += 1
-        return taken
+        self._waiting -= len(taken)
+        self._reached += len(taken)
+        self.origin = first.origin
+        self.hand.extend(taken)
+        return None
 
-    def _add(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> None:
+    def _recall(self) -> None:
+        """What is in the hand is the oldest there is: it waits again. The reader may be taking of it."""
+        pairs: list[Pair] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                pairs.append(self.hand.popleft())
+        if pairs:
+            self._items.appendleft(Run(pairs, self.origin))
+            self._waiting += len(pairs)
+            self._reached -= len(pairs)
+
+    def _add(self, pairs: list[Pair], origin: Origin) -> None:
         if pairs:
             self._settle_back(but=self.cut)
-            self._items.append(Run(pairs, received_ns, epoch, order))
-            self.queued += len(pairs)
+            self._items.append(Run(pairs, origin))
+            self._waiting += len(pairs)
 
-    def _drop(self, pairs: Iterable[Pair], received_ns: int, epoch: int) -> None:
+    def _drop(self, pairs: Iterable[Pair], origin: Origin) -> None:
         for topic, _ in pairs:
-            _count(self._back_lost, topic, received_ns, epoch)
+            _count(self._back_lost, topic, origin)
             self.dropped += 1
 
     def _drop_oldest(self, wanted: int) -> int:
@@ -204,15 +255,15 @@ class Line(Mailbox):
                 self._front.append(first)
                 self._items.popleft()
                 continue
-            while count > 0 and first:
-                waiting = first.take()
-                _count(self._front_lost, waiting.topic, waiting.received_ns, waiting.epoch)
-                count -= 1
+            lost = first.take(count)
+            for topic, _ in lost:
+                _count(self._front_lost, topic, first.origin)
+            count -= len(lost)
             if not first:
                 self._items.popleft()
         dropped = wanted - count
         self.dropped += dropped
-        self.queued -= dropped
+        self._waiting -= dropped
         return dropped
 
     def _settle_front(self) -> None:
@@ -241,7 +292,7 @@ class Line(Mailbox):
         for item in self._items:
             if isinstance(item, Run):
                 for topic, _ in item.pairs[item.at :]:
-                    _count(self._front_lost, topic, item.received_ns, item.epoch)
+                    _count(self._front_lost, topic, item.origin)
                 self.dropped += len(item)
         if self._deltas:
             self.cut.update(self._front_lost)
@@ -250,7 +301,7 @@ class Line(Mailbox):
         merged = merge(markers)
         self._front.clear()
         self._items = deque(merged)
-        self.queued = 0
+        self._waiting = 0
         self._markers = len(merged)
         self.gaps -= len(markers) - len(merged) - _lifecycles(markers) + _lifecycles(merged)
 
@@ -264,21 +315,22 @@ class Conflater(Mailbox):
         self._marks = 0  # how many markers have been put; keys of markers
         self._since: dict[Topic, int] = {}  # marks when the topic's event took its place
 
-    def put(self, pairs: list[Pair], received_ns: int, epoch: int, order: int) -> None:
+    def put(self, pairs: list[Pair], origin: Origin) -> None:
         self.received += len(pairs)
-        for topic, event in pairs:
-            waiting = Waiting(topic, received_ns, epoch, event, order)
+        newest = dict(pairs)
+        self.conflated += len(pairs) - len(newest)
+        for topic, event in newest.items():
             if topic not in self._items:
-                self.queued += 1
+                self._waiting += 1
             else:
                 self.conflated += 1
                 if self._since[topic] != self._marks:  # a marker came since: go behind it
                     del self._items[topic]
-            self._items[topic] = waiting
+            self._items[topic] = Waiting(topic, event, origin)
             self._since[topic] = self._marks
 
     def mark(self, marker: Marker) -> None:
-        if len(self._items) - self.queued >= self.marker_bound:
+        if len(self._items) - self._waiting >= self.marker_bound:
             self._merge()
         self._marks += 1
         if self._items:
@@ -301,21 +353,26 @@ class Conflater(Mailbox):
             self._items[event.topic] = event
             self._since[event.topic] = self._marks
 
-    def take(self) -> Waiting | Marker | None:
+    def reach(self) -> Marker | None:
         if not self._items:
             return None
         _, item = self._items.popitem(last=False)
-        if isinstance(item, Waiting):
-            del self._since[item.topic]
-            self.queued -= 1
-            self.delivered += 1
-        return item
+        if not isinstance(item, Waiting):
+            return item
+        del self._since[item.topic]
+        self._waiting -= 1
+        self._reached += 1
+        self.origin = item.origin
+        self.hand.append((item.topic, item.event))
+        return None
 
     def peek_order(self) -> int | None:
+        if self.hand:
+            return self.origin.order
         if not self._items:
             return None
         first = next(iter(self._items.values()))
-        return first.order if isinstance(first, Waiting) else 0
+        return first.origin.order if isinstance(first, Waiting) else 0
 
 
 def merge(markers: Iterable[Marker]) -> list[Marker]:
@@ -334,12 +391,12 @@ def _lifecycles(markers: Iterable[Marker]) -> int:
     return sum(not isinstance(marker, Gap) for marker in markers)
 
 
-def _count(losses: dict[Topic, Loss], topic: Topic, received_ns: int, epoch: int) -> None:
+def _count(losses: dict[Topic, Loss], topic: Topic, origin: Origin) -> None:
     loss = losses.get(topic)
     if loss is None:
-        losses[topic] = Loss(1, received_ns, received_ns, epoch)
+        losses[topic] = Loss(1, origin.received_ns, origin.received_ns, origin.epoch)
     else:
-        loss.grow(received_ns)
+        loss.grow(origin.received_ns)
 
 
 def _overflow(topic: Topic, loss: Loss) -> Gap:

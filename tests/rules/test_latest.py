@@ -80,13 +80,7 @@ class Desk:
         self.venue = venue
 
     def hear(self, where: Topic, event: Any, at: float = NOW) -> None:
-        room = self.newest[where]
-        if room is None:
-            return
-        if room.shelf is not None:
-            room.shelf[type(event)].append((event, at))
-        else:
-            room.keep(event, at)
+        self.newest.keep([(where, event)], {where}, at)
 
     def weigh(self, symbol: str = "A", *, max_age: float = 15.0, now: float = NOW) -> dict[str, Any]:
         return self.judge(symbol, max_age, now)[0]
@@ -170,13 +164,36 @@ def test_the_store_is_bounded_and_those_longest_without_an_event_go() -> None:
     removed: list[Topic] = []
     prices = Prices(BOARD, removed.append, limit=16)
     for number in range(16):
-        prices.shelf(topic("quotes", f"S{number}"), f"S{number}")[Quote].append(("q", float(number)))
-    prices.shelf(topic("trades", "S0"), "S0")[Print].append(("t", 99.0))  # the oldest, and just heard of
-    prices.shelf(topic("quotes", "NEW"), "NEW")[Quote].append(("q", 100.0))
-    assert len(prices) == 15  # an eighth went at once
-    assert removed == [topic("quotes", "S1"), topic("quotes", "S2")]
+        prices.shelf(topic("quotes", f"S{number}"), f"S{number}").keep(("q",), float(number))
+    prices.shelf(topic("trades", "S0"), "S0").keep(("t",), 99.0)  # the oldest, and just heard of
+    prices.touch("S0")
+    prices.shelf(topic("quotes", "NEW"), "NEW").keep(("q",), 100.0)
+    assert len(prices) == 16
+    assert removed == [topic("quotes", "S1")]
     assert list(prices.kept("S1")) == []
     assert len(list(prices.kept("S0"))) == 2
+
+
+def test_a_batch_of_more_symbols_than_there_is_room_for_stays_within_it() -> None:
+    desk = Desk()
+    topics = [topic("quotes", f"S{number}") for number in range(LIMIT + 1_000)]
+    pairs: list[tuple[Topic, Any]] = [(each, Quote(each.key, bid=1.0)) for each in topics for _ in range(2)]
+    desk.newest.keep(pairs, set(topics), NOW)
+    assert len(desk.newest.feeds["b"]) == LIMIT
+
+
+@given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.sampled_from([Quote, Print])), max_size=30))
+def test_a_batch_keeps_what_its_events_one_by_one_would(heard: list[tuple[str, Any]]) -> None:
+    pairs: list[tuple[Topic, Any]] = [
+        (topic("quotes", key), kind(key, float(number))) for number, (key, kind) in enumerate(heard)
+    ]
+    whole, single = Desk(), Desk()
+    whole.newest.keep(pairs, {each for each, _ in pairs}, NOW)
+    for pair in pairs:
+        single.newest.keep([pair], {pair[0]}, NOW)
+    for key in ("A", "B"):
+        kept = list(single.newest.feeds["b"].kept(key))
+        assert sorted(map(str, whole.newest.feeds["b"].kept(key))) == sorted(map(str, kept))
 
 
 def test_a_feed_with_more_symbols_than_there_is_room_for_stays_within_it() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.events import Closed, Gap, Lifecycle, Marker, Topic
-from actors.rules.mailbox import Conflater, Line, Mailbox, Pair, Policy, Waiting
+from actors.rules.mailbox import Conflater, Line, Mailbox, Origin, Pair, Policy
 
 A, B, C = TOPICS = tuple(Topic("o2", "trades", key) for key in "ABC")
 
@@ -49,7 +49,7 @@ class Witness:
             self.puts[topic] += 1
             pairs.append((topic, Event(topic, self.puts[topic], self.seq, self.starts[topic])))
         self.batches += 1
-        self.mailbox.put(pairs, 1_000 + self.batches, 1, self.batches)
+        self.mailbox.put(pairs, Origin(1_000 + self.batches, 1, self.batches))
 
     def mark(self) -> None:
         self.marks.append((self.seq, self.puts.copy()))
@@ -71,17 +71,18 @@ class Witness:
             self.mailbox.overflowing = on
 
     def take(self) -> bool:
-        order = self.mailbox.peek_order()
-        item = self.mailbox.take()
-        if isinstance(item, Waiting):
-            assert item.order == order
-            self.out.append(item.event)
-        elif item is not None:
+        order, hand = self.mailbox.peek_order(), self.mailbox.hand
+        marker = None if hand else self.mailbox.reach()
+        if marker is not None:
             assert order == 0
-            self.out.append(item)
+            self.out.append(marker)
+        elif hand:
+            assert self.mailbox.origin.order == order
+            self.out.append(hand.popleft()[1])
         else:
             assert order is None
-        return item is not None
+            return False
+        return True
 
     def drain(self) -> None:
         for topic in TOPICS:
@@ -164,44 +165,53 @@ def play(witness: Witness, steps: list[tuple[Any, ...]]) -> None:
 
 policies: st.SearchStrategy[Policy] = st.sampled_from(["block", "drop_oldest", "drop_newest"])
 capacities = st.integers(1, 10)
+handfuls = st.integers(1, 5)
+
+
+def line_of(capacity: int, policy: Policy, handful: int, *, deltas: bool) -> Line:
+    line = Line(capacity, policy, deltas=deltas)
+    line.handful = handful
+    return line
 
 
 @settings(max_examples=400)
-@given(policies, capacities, steps)
-def test_a_line_accounts_for_every_event(policy: Policy, capacity: int, steps: list[tuple[Any, ...]]) -> None:
-    witness = Witness(Line(capacity, policy, deltas=False))
+@given(policies, capacities, handfuls, steps)
+def test_a_line_accounts_for_every_event(
+    policy: Policy, capacity: int, handful: int, steps: list[tuple[Any, ...]]
+) -> None:
+    witness = Witness(line_of(capacity, policy, handful, deltas=False))
     play(witness, steps)
     witness.drain()
     witness.every_loss_is_marked_in_its_place()
 
 
 @settings(max_examples=400)
-@given(policies, capacities, steps)
+@given(policies, capacities, handfuls, steps)
 def test_a_line_of_deltas_accounts_for_every_event(
-    policy: Policy, capacity: int, steps: list[tuple[Any, ...]]
+    policy: Policy, capacity: int, handful: int, steps: list[tuple[Any, ...]]
 ) -> None:
-    witness = Witness(Line(capacity, policy, deltas=True))
+    witness = Witness(line_of(capacity, policy, handful, deltas=True))
     play(witness, [step for step in steps if step[0] != "lose"])
     witness.drain()
     witness.every_loss_is_marked_in_its_place()
     witness.deltas_are_cut_not_picked()
 
 
-@given(capacities, steps)
+@given(capacities, handfuls, steps)
 def test_a_blocking_line_gives_up_nothing_of_its_own_accord(
-    capacity: int, steps: list[tuple[Any, ...]]
+    capacity: int, handful: int, steps: list[tuple[Any, ...]]
 ) -> None:
-    mailbox = Line(capacity, "block", deltas=False)
+    mailbox = line_of(capacity, "block", handful, deltas=False)
     play(Witness(mailbox), [step for step in steps if step[0] not in {"lose", "overflow"}])
     assert mailbox.dropped == 0
 
 
 @settings(max_examples=400)
-@given(policies, st.booleans(), capacities, st.integers(1, 12), steps)
+@given(policies, st.booleans(), capacities, handfuls, st.integers(1, 12), steps)
 def test_a_line_that_nobody_reads_stays_small_and_true(
-    policy: Policy, deltas: bool, capacity: int, bound: int, steps: list[tuple[Any, ...]]
+    policy: Policy, deltas: bool, capacity: int, handful: int, bound: int, steps: list[tuple[Any, ...]]
 ) -> None:
-    mailbox = Line(capacity, policy, deltas=deltas)
+    mailbox = line_of(capacity, policy, handful, deltas=deltas)
     mailbox.marker_bound = bound
     witness = Witness(mailbox)
     play(witness, [step for step in steps if step[0] != "lose" or not deltas])
@@ -342,7 +352,7 @@ def test_beyond_a_hundred_tries_a_line_takes_one_place() -> None:
         for attempt in range(1, 5_001):
             mailbox.mark(Lifecycle("o2", "reconnecting", 1, attempt, "", 0))
         told = []
-        while isinstance(item := mailbox.take(), Lifecycle):
+        while isinstance(item := mailbox.reach(), Lifecycle):
             told.append(item.attempt)
         assert told == [*range(1, 100), 5_000]  # the last number says how many there were
 
@@ -353,6 +363,6 @@ def test_merged_gaps_tell_what_is_known_of_all_of_them() -> None:
     mailbox.mark(Gap(A, "overflow", 3, 10, 20, 1))
     mailbox.mark(Gap(A, "overflow", 4, 30, 40, 2))
     mailbox.mark(Gap(B, "disconnect", None, 30, 40, 2))
-    assert mailbox.take() == Gap(A, "overflow", 7, 10, 40, 2)
-    assert mailbox.take() == Gap(B, "disconnect", None, 30, 40, 2)
+    assert mailbox.reach() == Gap(A, "overflow", 7, 10, 40, 2)
+    assert mailbox.reach() == Gap(B, "disconnect", None, 30, 40, 2)
     assert mailbox.gaps == 2

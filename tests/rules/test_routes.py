@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.events import Gap, Lifecycle, LifecycleState, Marker, SubscriptionState, Topic
 from actors.messages import LineChanged, TopicsSettled
-from actors.rules.mailbox import Policy, Waiting
+from actors.rules.mailbox import Origin, Policy
 from actors.rules.routes import Flow, Routes
 from actors.stream import Inlet, Stream
 
@@ -67,7 +67,7 @@ class Story:
 
     def event(self, topic: Topic, event: str) -> None:
         for inlet in self.routes.by_topic.get(topic, ()):
-            inlet.put([(topic, event)], 1, self.epoch, 1)
+            inlet.put([(topic, event)], Origin(1, self.epoch, 1))
 
     def detach(self, stream: Stream[str], *topics: Topic) -> None:
         self.tell(self.routes.detach(stream.id, topics, next(self.now)))
@@ -83,10 +83,11 @@ def told(stream: Stream[str]) -> list[str]:
 
 
 def _told(stream: Stream[str]) -> Iterator[str]:
-    while (item := stream._take()) is not None:
+    hand = stream._mailbox.hand
+    while (item := stream._reach()) is not None or hand:
         match item:
-            case Waiting(event=event):
-                yield event
+            case None:
+                yield hand.popleft()[1]
             case Lifecycle(state=state):
                 yield state
             case Gap(topic=topic, reason=reason):
@@ -386,7 +387,7 @@ def test_fresh_inlets_fence_a_former_keeper() -> None:
     former = story.routes
     story.routes = former.copy()
     for inlet in former.by_topic[A]:  # it wakes up, and goes on with its batch
-        assert not inlet.put([(A, "ghost")], 1, 1, 1)
+        assert not inlet.put([(A, "ghost")], Origin(1, 1, 1))
         inlet.mark(Gap(A, "unknown", None, 0, 0, 1))
         inlet.lose(A, "dispatcher", 5, 0, 0, 1)
     story.event(A, "real")

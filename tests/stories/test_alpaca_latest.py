@@ -133,7 +133,7 @@ def test_j_a_quote_of_nulls_hides_nothing_and_ends_nothing(desk: Runtime, alpaca
 def test_a_star_brings_prices_of_whatever_comes_and_no_more_than_there_is_room_for(
     desk: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
-    quotes = desk.subscribe("iex", "quotes", "*", wait=10.0)
+    quotes = desk.subscribe("iex", "quotes", "*", capacity=LIMIT + 1_000, wait=10.0)
     count = LIMIT + 500
     one = alpaca.quote("AAPL", bid=10.0, ask=11.0)
     alpaca.send_raw(json.dumps([one | {"S": f"S{number}"} for number in range(count)]))

@@ -86,13 +86,13 @@ def test_a_batch_that_dies_with_the_dispatcher_is_a_gap(
     desk: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trades = desk.subscribe("o2", "trades", market, wait=5.0)
-    sort = Dispatcher._sort
+    shares = Dispatcher._shares
 
-    def fail_once(self: Dispatcher, batch: Any) -> Any:
-        monkeypatch.setattr(Dispatcher, "_sort", sort)
+    def fail_once(self: Dispatcher, pairs: Any, topics: Any) -> Any:
+        monkeypatch.setattr(Dispatcher, "_shares", shares)
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr(Dispatcher, "_sort", fail_once)
+    monkeypatch.setattr(Dispatcher, "_shares", fail_once)
     o2.trade(market, trade_id="1")
     items = trades.with_markers()
     gap = next(items)

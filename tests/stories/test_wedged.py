@@ -72,7 +72,7 @@ def nobody_is_wedged(status: Status) -> bool:
 
 HANGS = [
     ("registry", Registry, "_reject"),
-    ("dispatcher", Dispatcher, "_sort"),
+    ("dispatcher", Dispatcher, "_shares"),
     ("heartbeat", Heartbeat, "_beat"),
     ("connection/o2", O2Session, "received"),
 ]
@@ -199,7 +199,7 @@ def test_stop_is_answered_and_names_who_hangs(
     watched: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trades = watched.subscribe("o2", "trades", market, wait=5.0)
-    trap = Trap(monkeypatch, Dispatcher, "_sort")
+    trap = Trap(monkeypatch, Dispatcher, "_shares")
     o2.trade(market)
     assert trap.caught.wait(5)
     begun = time.monotonic()
@@ -214,7 +214,7 @@ def test_stop_names_those_who_were_replaced_too(
     watched: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched.subscribe("o2", "trades", market, wait=5.0)
-    trap = Trap(monkeypatch, Dispatcher, "_sort")
+    trap = Trap(monkeypatch, Dispatcher, "_shares")
     o2.trade(market)
     assert trap.caught.wait(5)
     until(watched, is_wedged("dispatcher"))

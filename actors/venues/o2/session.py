@@ -183,18 +183,28 @@ class O2Session(Session):
         out.pairs.append((asked.topic, picture))
 
     def _hear_trades(self, frame: TradesFrame, payload: bytes, out: Outcome) -> None:
+        trades, asked = frame.trades, self._trades.get(frame.market_id)
+        if not trades or asked is None or asked.answer is not CONFIRMED:
+            self._hear_odd_trades(frame, payload, out)
+        elif len(trades) == 1:  # as they mostly come
+            topic = asked.topic
+            trade = the_trade(trades[0], topic.key, frame)
+            if asked.seen.add(trade.trade_id):
+                out.pairs.append((topic, trade))
+            else:
+                out.duplicates += 1
+        else:
+            self._hear_prints(asked, [the_trade(entry, asked.topic.key, frame) for entry in trades], out)
+
+    def _hear_odd_trades(self, frame: TradesFrame, payload: bytes, out: Outcome) -> None:
         trades, id = frame.trades, frame.market_id
         if not trades:
             asked = self._asked.market("trades", id) if id else None
             self._hear_nothing(payload, [asked] if asked else [], out)
         elif id or len(self._trades) == 1:
-            asked = self._trades.get(id) or self._asked.market("trades", id)
+            asked = self._asked.market("trades", id)
             market = asked.topic.key if asked is not None else ""
-            if len(trades) == 1:  # as they mostly come
-                heard = [the_trade(trades[0], market, frame)]
-            else:
-                heard = [the_trade(entry, market, frame) for entry in trades]
-            self._hear_prints(asked, heard, out)
+            self._hear_prints(asked, [the_trade(entry, market, frame) for entry in trades], out)
         else:  # a market for each trade
             owners = [self._asked.market("trades", entry.market_id or "") for entry in trades]
             keys = [asked.topic.key if asked else "" for asked in owners]
@@ -206,8 +216,7 @@ class O2Session(Session):
         if asked is None:
             out.unrouted += len(trades)
             return
-        if asked.answer is not CONFIRMED:
-            self._prove([asked], out)
+        self._prove([asked], out)
         topic, is_new = asked.topic, asked.seen.add
         for trade in trades:
             if is_new(trade.trade_id):

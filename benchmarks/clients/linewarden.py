@@ -1,0 +1,65 @@
+"""A program on Linewarden as its users write one: it uses the public surface alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+from msgspec import Struct
+
+import actors
+from benchmarks.clients.tally import Tally, wanted
+
+
+class Subscription(Struct, frozen=True):
+    """What of a venue is subscribed to; `field` of its events bears the number."""
+
+    feed: dict[str, Any]
+    channel: str
+    field: str
+    last: Callable[[int], Any] = int
+
+
+def subscription(shape: str, address: dict[str, str]) -> Subscription:
+    match shape:
+        case "o2":
+            return Subscription({"venue": "o2", "url": address["url"]}, "trades", "trade_id", str)
+    raise ValueError(shape)
+
+
+def books(runtime: actors.Runtime, stream: actors.Stream[Any]) -> dict[str, Any]:
+    """What became of everything that came."""
+    (line,) = (each for each in runtime.status().lines().values() if each.counters.routed)
+    counters = line.counters
+    told = {name: getattr(counters, name) for name in ("decoded", "unrouted", "quarantined", "duplicates")}
+    told |= {name: getattr(stream, name) for name in ("received", "delivered", "dropped", "queued")}
+    return told | {"missed": sum(gap.missed or 0 for gap in stream.gaps)}
+
+
+def one_by_one(stream: actors.Stream[Any], mark: Callable[[Any], Any], saw: Callable[[Any], None]) -> None:
+    for event in stream:
+        saw(mark(event))
+
+
+def many(stream: actors.Stream[Any], mark: Callable[[Any], Any], saw: Callable[[Any], None]) -> None:
+    while True:
+        for event in stream.get_many(1_000):
+            saw(mark(event))
+
+
+READ = {"iteration": one_by_one, "get_many": many}
+
+
+def main() -> None:
+    asked = wanted()
+    read, terms = READ[asked.options.pop("read", "iteration")], asked.options
+    wants = subscription(asked.shape, asked.address)
+    with actors.start({"feeds": {"bench": wants.feed}}) as runtime:
+        stream = runtime.subscribe("bench", wants.channel, asked.address["key"], wait=10.0, **terms)
+        tally = Tally(wants.last(asked.last), asked.timed, lambda: books(runtime, stream))
+        tally.begin()
+        read(stream, attrgetter(wants.field), tally.saw)
+
+
+main()

@@ -1,0 +1,47 @@
+"""O2: one trade a message, its number in `trade_id`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import msgspec
+
+from actors.simulators import SimulatedO2
+from benchmarks.shapes.shape import Shape
+
+MARKET = "0x" + "5e" * 32
+
+
+class O2Trades(Shape):
+    name: ClassVar[str] = "o2"
+
+    def __init__(self) -> None:
+        self.venue = SimulatedO2(rate=0, inactivity=0)
+
+    def address(self) -> Mapping[str, str]:
+        return {"url": self.venue.url, "http": self.venue.http_url, "key": MARKET}
+
+    def listeners(self) -> int:
+        return self.venue.subscribers("trades", MARKET)
+
+    def payload(self, number: int) -> bytes:
+        at = 1_790_000_000_000 + number
+        price, quantity = 3_000_000_000_000 + number * 7_919 % 10**9, 10_000_000 + number % 1_000 * 10_000
+        trade = {
+            "trade_id": str(number),
+            "side": ("buy", "sell")[number % 2],
+            "total": str(price * quantity // 10**9),
+            "quantity": str(quantity),
+            "price": str(price),
+            "timestamp": at,
+        }
+        return msgspec.json.encode(
+            {
+                "action": "subscribe_trades",
+                "market_id": MARKET,
+                "trades": [trade],
+                "onchain_timestamp": str(at // 1_000),
+                "seen_timestamp": str(at * 1_000_000),
+            }
+        )

@@ -24,7 +24,7 @@ SIGNALRCORE = "signalrcore==1.0.2"
 TPLUSPY = "tpluspy==0.6.0"
 
 _ROOT = Path(os.environ.get("LINEWARDEN_INTEROP") or Path(__file__).parents[1] / ".venv-interop")
-_HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _UNREACHABLE = (
     "NewConnectionError",
     "ConnectTimeout",
@@ -42,7 +42,7 @@ class NotHereError(Exception):
     """This machine lacks what a program needs: a Python, node, or a package index. The sentence says which."""
 
 
-def python_with(*requirements: str, version: str = _HERE) -> Path:
+def python_with(*requirements: str, version: str = HERE) -> Path:
     """The Python of a virtualenv that has these, such as `o2-sdk==0.5.0`, made with Python `version`.
 
     Raises:
@@ -90,7 +90,7 @@ def modules_with(requirement: str) -> Path:
 
 def _pythons(version: str) -> list[str]:
     """Our own; the one on the PATH, which may be pyenv's shim of another; then those that pyenv keeps."""
-    if version == _HERE:
+    if version == HERE:
         return [sys.executable]
     kept = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     return [f"python{version}", *map(str, sorted(kept.glob(f"{version}.*/bin/python{version}")))]

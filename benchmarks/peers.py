@@ -9,9 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from benchmarks.installs import MSGSPEC, PICOWS, python_with
+from benchmarks import installs
 
-FAST = 300_000  # messages of a full blast, so that a run takes some seconds
+FAST, SLOW = 300_000, 60_000  # messages of a full blast, so that a run takes a second or some
+EVERY = ("o2", "alpaca", "tplus", "projectx")
+LOSSLESS = {"policy": "block", "capacity": 100_000}
 
 
 class Peer(Struct, frozen=True, kw_only=True):
@@ -21,33 +23,32 @@ class Peer(Struct, frozen=True, kw_only=True):
     client: str  # a module of benchmarks.clients
     hears: tuple[str, ...]
     packages: tuple[str, ...] = ()
-    version: str = ""  # of Python; empty: ours
+    python: str = installs.HERE  # version
     options: Mapping[str, Any] = {}
     messages: int = FAST
 
-    def python(self) -> Path:
+    def interpreter(self) -> Path:
         """Raises: NotHereError, RuntimeError: as `python_with` does."""
         if not self.packages:
             return Path(sys.executable)
-        return python_with(*self.packages, **({"version": self.version} if self.version else {}))
+        return installs.python_with(*self.packages, version=self.python)
 
 
-EVERY = ("o2",)
+def _sdk(name: str, client: str, hears: str, package: str, python: str = installs.HERE) -> Peer:
+    return Peer(
+        name=name, client=client, hears=(hears,), packages=(package,), python=python, messages=SLOW
+    )
+
 
 PEERS = (
-    Peer(
-        name="linewarden",
-        client="linewarden",
-        hears=EVERY,
-        options={"policy": "block", "capacity": 100_000},
-    ),
-    Peer(
-        name="linewarden, get_many",
-        client="linewarden",
-        hears=EVERY,
-        options={"policy": "block", "capacity": 100_000, "read": "get_many"},
-    ),
-    Peer(name="linewarden, drop_oldest", client="linewarden", hears=EVERY),
+    Peer(name="linewarden", client="linewarden", hears=(*EVERY, "alpaca-msgpack"), options=LOSSLESS),
+    Peer(name="linewarden.get_many", client="linewarden", hears=EVERY, options={**LOSSLESS, "read": "get_many"}),
+    Peer(name="linewarden.drop_oldest", client="linewarden", hears=EVERY),
+    _sdk("o2-sdk", "o2_sdk", "o2", installs.O2_SDK),
+    _sdk("alpaca-py", "alpaca_py", "alpaca-msgpack", installs.ALPACA_PY),
+    _sdk("tpluspy", "tpluspy", "tplus", installs.TPLUSPY),
+    _sdk("project-x-py", "project_x_py", "projectx", installs.PROJECT_X_PY, "3.12"),
+    _sdk("signalrcore", "signalr_core", "projectx", installs.SIGNALRCORE),
     Peer(name="websockets", client="raw_websockets", hears=EVERY),
-    Peer(name="picows", client="raw_picows", hears=EVERY, packages=(PICOWS, MSGSPEC)),
+    Peer(name="picows", client="raw_picows", hears=EVERY, packages=(installs.PICOWS, installs.MSGSPEC)),
 )

@@ -68,7 +68,7 @@ class RunFailedError(Exception):
 
 def run(server: Server, peer: Peer, shape: str, plan: Plan) -> Run:
     """Raises: RunFailedError, NotHereError."""
-    python = peer.python()
+    python = peer.interpreter()
     address = server.listen(plan)
     asked = {
         "shape": shape,

@@ -86,15 +86,15 @@ def _serve(name: str, pipe: Connection[Any, Any]) -> None:
         shape = SHAPES[name]()
         if plan.count not in built:
             built = {plan.count: Frames(shape, plan.count)}
-        with shape.simulator:
+        with shape.venue:
             pipe.send(shape.address())
             told = _send(shape, built[plan.count], plan)
             pipe.recv()  # the client has ended
             pipe.send(told)
 
 
-def _send(shape: Shape, frames: Frames, plan: Plan) -> Sent | str:
-    venue = shape.simulator
+def _send(shape: Shape[Any], frames: Frames, plan: Plan) -> Sent | str:
+    venue = shape.venue
     try:
         venue.wait_for(lambda: shape.listeners() == 1, PATIENCE)
     except TimeoutError as error:

@@ -18,7 +18,16 @@ def measure(shape: str, peers: Sequence[Peer], rounds: int, messages: int | None
     runs: dict[str, list[Run]] = {}
     table = Table(
         f"{shape}: as fast as it goes",
-        ("", "messages/s", "slowest", "fastest", "to linewarden", "µs CPU/message", "delivered", "silently lost"),
+        (
+            "",
+            "messages/s",
+            "slowest",
+            "fastest",
+            "to linewarden",
+            "µs CPU/message",
+            "delivered",
+            "silently lost",
+        ),
     )
     with Server(shape) as server:
         for peer, told in take_turns(server, peers, shape, plans, rounds):

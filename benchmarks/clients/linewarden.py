@@ -22,16 +22,25 @@ class Subscription(Struct, frozen=True):
 
 
 def subscription(shape: str, address: dict[str, str]) -> Subscription:
+    url = address["url"]
     match shape:
         case "o2":
-            return Subscription({"venue": "o2", "url": address["url"]}, "trades", "trade_id", str)
-    raise ValueError(shape)
+            return Subscription({"venue": "o2", "url": url}, "trades", "trade_id", str)
+        case "alpaca" | "alpaca-msgpack":
+            feed = {"venue": "alpaca", "url": url, "key": address["user"], "secret": address["secret"]}
+            feed["encoding"] = "msgpack" if shape.endswith("msgpack") else "json"
+            return Subscription(feed, "quotes", "bid_size")
+        case "tplus":
+            return Subscription({"venue": "tplus", "url": url}, "trades", "trade_id")
+        case "projectx":
+            feed = {"venue": "projectx", "url": url, "token": address["token"]}
+            return Subscription(feed, "quotes", "volume")
+    raise ValueError(f"there is no shape {shape!r}")
 
 
 def books(runtime: actors.Runtime, stream: actors.Stream[Any]) -> dict[str, Any]:
     """What became of everything that came."""
-    (line,) = (each for each in runtime.status().lines().values() if each.counters.routed)
-    counters = line.counters
+    counters = next(each.counters for each in runtime.status().lines().values() if each.counters.routed)
     told = {name: getattr(counters, name) for name in ("decoded", "unrouted", "quarantined", "duplicates")}
     told |= {name: getattr(stream, name) for name in ("received", "delivered", "dropped", "queued")}
     return told | {"missed": sum(gap.missed or 0 for gap in stream.gaps)}
@@ -55,8 +64,9 @@ def main() -> None:
     asked = wanted()
     read, terms = READ[asked.options.pop("read", "iteration")], asked.options
     wants = subscription(asked.shape, asked.address)
-    with actors.start({"feeds": {"bench": wants.feed}}) as runtime:
-        stream = runtime.subscribe("bench", wants.channel, asked.address["key"], wait=10.0, **terms)
+    keys = [asked.address["key"]] if "key" in asked.address else []
+    with actors.start({"feeds": {"bench": wants.feed}}, wait=10.0) as runtime:
+        stream = runtime.subscribe("bench", wants.channel, *keys, wait=10.0, **terms)
         tally = Tally(wants.last(asked.last), asked.timed, lambda: books(runtime, stream))
         tally.begin()
         read(stream, attrgetter(wants.field), tally.saw)

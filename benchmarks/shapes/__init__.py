@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from benchmarks.shapes.alpaca import AlpacaPackedQuotes, AlpacaQuotes
 from benchmarks.shapes.o2 import O2Trades
+from benchmarks.shapes.projectx import ProjectXQuotes
 from benchmarks.shapes.shape import Frames, Shape
+from benchmarks.shapes.tplus import TplusTrades
 
 __all__ = ["SHAPES", "Frames", "Shape"]
 
-SHAPES: Mapping[str, type[Shape]] = {each.name: each for each in (O2Trades,)}
+SHAPES: Mapping[str, Callable[[], Shape[Any]]] = {
+    each.name: each for each in (O2Trades, AlpacaQuotes, AlpacaPackedQuotes, TplusTrades, ProjectXQuotes)
+}

@@ -13,11 +13,11 @@ from benchmarks.shapes.shape import Shape
 MARKET = "0x" + "5e" * 32
 
 
-class O2Trades(Shape):
+class O2Trades(Shape[SimulatedO2]):
     name: ClassVar[str] = "o2"
 
     def __init__(self) -> None:
-        self.venue = SimulatedO2(rate=0, inactivity=0)
+        super().__init__(SimulatedO2(rate=0, inactivity=0))
 
     def address(self) -> Mapping[str, str]:
         return {"url": self.venue.url, "http": self.venue.http_url, "key": MARKET}
@@ -26,7 +26,7 @@ class O2Trades(Shape):
         return self.venue.subscribers("trades", MARKET)
 
     def payload(self, number: int) -> bytes:
-        at = 1_790_000_000_000 + number
+        at = 1_790_000_000_000 + number  # milliseconds
         price, quantity = 3_000_000_000_000 + number * 7_919 % 10**9, 10_000_000 + number % 1_000 * 10_000
         trade = {
             "trade_id": str(number),
@@ -36,12 +36,11 @@ class O2Trades(Shape):
             "price": str(price),
             "timestamp": at,
         }
-        return msgspec.json.encode(
-            {
-                "action": "subscribe_trades",
-                "market_id": MARKET,
-                "trades": [trade],
-                "onchain_timestamp": str(at // 1_000),
-                "seen_timestamp": str(at * 1_000_000),
-            }
-        )
+        told = {
+            "action": "subscribe_trades",
+            "market_id": MARKET,
+            "trades": [trade],
+            "onchain_timestamp": str(at // 1_000),
+            "seen_timestamp": str(at * 1_000_000),
+        }
+        return msgspec.json.encode(told)

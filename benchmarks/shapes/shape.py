@@ -5,21 +5,28 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from actors.simulators import Simulator
 from actors.simulators.peer import text_frame
 
+Venue = TypeVar("Venue", bound=Simulator)
 
-class Shape(ABC):
-    """One kind of message of one venue. Each bears a number that every client can read back."""
+
+class Shape(ABC, Generic[Venue]):
+    """One kind of message of one venue. Each bears a number that every client can read back.
+
+    `venue` is the simulator that plays the login and the subscriptions; its market stands still.
+    """
 
     name: ClassVar[str]
-    venue: Any  # its simulator; it plays the login and the subscriptions, and its market stands still
+
+    def __init__(self, venue: Venue) -> None:
+        self.venue = venue
 
     @abstractmethod
     def address(self) -> Mapping[str, str]:
-        """What a client has to know to subscribe. The simulator is running."""
+        """What a client has to know to subscribe. The venue is running."""
 
     @abstractmethod
     def listeners(self) -> int:
@@ -33,16 +40,11 @@ class Shape(ABC):
         """The same as a WebSocket frame."""
         return text_frame(self.payload(number))
 
-    @property
-    def simulator(self) -> Simulator:
-        found: Simulator = self.venue
-        return found
-
 
 class Frames:
-    """Frames one behind the other. They are numbered from 0 here, and bear their number plus 1."""
+    """The frames of the messages 1 to `count`, one behind the other; here they are counted from 0."""
 
-    def __init__(self, shape: Shape, count: int) -> None:
+    def __init__(self, shape: Shape[Any], count: int) -> None:
         frames = [shape.frame(number) for number in range(1, count + 1)]
         self._bytes = b"".join(frames)
         self._starts = array("Q", [0])
@@ -53,5 +55,5 @@ class Frames:
         return len(self._starts) - 1
 
     def between(self, since: int, until: int) -> bytes:
-        """These frames, ready to be sent; the last one is not among them."""
+        """These frames, ready to be sent; the one at `until` is not among them."""
         return self._bytes[self._starts[since] : self._starts[until]]

@@ -12,7 +12,8 @@ from msgspec import Struct
 from benchmarks import installs
 
 FAST, SLOW = 300_000, 60_000  # messages of a full blast, so that a run takes a second or some
-EVERY = ("o2", "alpaca", "tplus", "projectx")
+PROJECTX = ("projectx", "projectx-quotes")
+EVERY = ("o2", "alpaca", "tplus", *PROJECTX)
 LOSSLESS = {"policy": "block", "capacity": 100_000}
 
 
@@ -34,21 +35,19 @@ class Peer(Struct, frozen=True, kw_only=True):
         return installs.python_with(*self.packages, version=self.python)
 
 
-def _sdk(name: str, client: str, hears: str, package: str, python: str = installs.HERE) -> Peer:
-    return Peer(
-        name=name, client=client, hears=(hears,), packages=(package,), python=python, messages=SLOW
-    )
+def _sdk(name: str, client: str, hears: tuple[str, ...], package: str, python: str = installs.HERE) -> Peer:
+    return Peer(name=name, client=client, hears=hears, packages=(package,), python=python, messages=SLOW)
 
 
 PEERS = (
     Peer(name="linewarden", client="linewarden", hears=(*EVERY, "alpaca-msgpack"), options=LOSSLESS),
     Peer(name="linewarden.get_many", client="linewarden", hears=EVERY, options={**LOSSLESS, "read": "get_many"}),
     Peer(name="linewarden.drop_oldest", client="linewarden", hears=EVERY),
-    _sdk("o2-sdk", "o2_sdk", "o2", installs.O2_SDK),
-    _sdk("alpaca-py", "alpaca_py", "alpaca-msgpack", installs.ALPACA_PY),
-    _sdk("tpluspy", "tpluspy", "tplus", installs.TPLUSPY),
-    _sdk("project-x-py", "project_x_py", "projectx", installs.PROJECT_X_PY, "3.12"),
-    _sdk("signalrcore", "signalr_core", "projectx", installs.SIGNALRCORE),
+    _sdk("o2-sdk", "o2_sdk", ("o2",), installs.O2_SDK),
+    _sdk("alpaca-py", "alpaca_py", ("alpaca-msgpack",), installs.ALPACA_PY),
+    _sdk("tpluspy", "tpluspy", ("tplus",), installs.TPLUSPY),
+    _sdk("project-x-py", "project_x_py", PROJECTX, installs.PROJECT_X_PY, "3.12"),
+    _sdk("signalrcore", "signalr_core", PROJECTX, installs.SIGNALRCORE),
     Peer(name="websockets", client="raw_websockets", hears=EVERY),
     Peer(name="picows", client="raw_picows", hears=EVERY, packages=(installs.PICOWS, installs.MSGSPEC)),
 )

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from benchmarks.installs import NotHereError
 from benchmarks.peers import Peer
-from benchmarks.server import Plan, Sent, Server
+from benchmarks.server import Plan, Sender, Sent
 
 BOUND = 90.0  # seconds that a run may take
 _ROOT = Path(__file__).parents[1]
@@ -66,10 +66,10 @@ class RunFailedError(Exception):
     """A client did not come to its end; with its last words."""
 
 
-def run(server: Server, peer: Peer, shape: str, plan: Plan) -> Run:
+def run(sender: Sender, peer: Peer, shape: str, plan: Plan) -> Run:
     """Raises: RunFailedError, NotHereError."""
     python = peer.interpreter()
-    address = server.listen(plan)
+    address = sender.listen(plan)
     asked = {
         "shape": shape,
         "address": dict(address),
@@ -77,25 +77,32 @@ def run(server: Server, peer: Peer, shape: str, plan: Plan) -> Run:
         "timed": bool(plan.rate),
         "options": dict(peer.options),
     }
-    command = [str(python), "-E", "-s", "-m", f"benchmarks.clients.{peer.client}", json.dumps(asked)]
+    command = [str(python), "-E", "-s", "-m", f"benchmarks.clients.{peer.client}"]
     environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
     try:
         done = subprocess.run(
-            command, cwd=_ROOT, env=environment, capture_output=True, text=True, timeout=BOUND, check=False
+            command,
+            input=json.dumps(asked),
+            cwd=_ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=BOUND,
+            check=False,
         )
         words = done.stderr or done.stdout
     except subprocess.TimeoutExpired:
         words, done = f"it did not end within {BOUND:g} s", None
     try:
-        times = server.sent()
+        times = sender.sent()
         last = done.stdout.rstrip().rpartition("\n")[2] if done else ""
         return Run(plan.count, msgspec.json.decode(last, type=Told), times)
-    except (RuntimeError, msgspec.DecodeError) as error:
+    except (TimeoutError, msgspec.DecodeError) as error:
         raise RunFailedError(f"{peer.name}: {error}; it said: {words[-2_000:]}") from error
 
 
 def take_turns(
-    server: Server, peers: Sequence[Peer], shape: str, plans: Mapping[str, Plan], rounds: int
+    sender: Sender, peers: Sequence[Peer], shape: str, plans: Mapping[str, Plan], rounds: int
 ) -> Iterator[tuple[Peer, Run | Exception]]:
     """A B C, A B C, …: what disturbs the machine for a while disturbs all of them.
 
@@ -107,7 +114,7 @@ def take_turns(
             if peer.name in failed:
                 continue
             try:
-                yield peer, run(server, peer, shape, plans[peer.name])
+                yield peer, run(sender, peer, shape, plans[peer.name])
             except (RunFailedError, NotHereError, RuntimeError) as error:
                 failed.add(peer.name)
                 yield peer, error

@@ -8,12 +8,13 @@ client never delays the sender: each message counts as sent when it was due.
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any, Self, cast
+from multiprocessing.managers import BaseManager
+from typing import Any, cast
 
 from msgspec import Struct
 
@@ -21,86 +22,79 @@ from actors.simulators import Simulator
 from benchmarks.shapes import SHAPES, Frames, Shape
 
 SETTLE = 0.3  # seconds between the subscription and the first message: the client is at rest then
-PATIENCE = 30.0  # seconds that a client may take to subscribe
+PATIENCE = 60.0  # seconds that a client may take to subscribe
+SECOND = 1_000_000_000  # nanoseconds
 TICK_NS = 1_000_000  # messages are sent at most so often; what is due meanwhile goes together
 PIECE = 500  # messages that are handed over at once in a full blast
 AHEAD = 16 << 20  # bytes that wait for the client in a full blast
 UNBOUNDED = 1 << 30
-SECOND = 1_000_000_000  # nanoseconds
 
 
 class Plan(Struct, frozen=True):
-    """How many messages, and how many a second; 0: as fast as they are read."""
+    """How many messages, and how many a second; 0: as fast as they are read. Each connection gets all."""
 
     count: int
     rate: int = 0
+    connections: int = 1
 
 
 class Sent(Struct, frozen=True):
-    """When the first message was sent and, where they were paced, each of them: monotonic nanoseconds."""
+    """When the first message was sent and, where they were paced, each of them: monotonic nanoseconds.
+
+    That clock is the same for all processes of a machine.
+    """
 
     begun_ns: int
     at_ns: list[int]
 
 
-class Server:
-    """The sender of one shape, as the measuring process holds it: a context manager."""
+class Sender:
+    """One shape, message for message. What it offers is called from the measuring process."""
 
-    def __init__(self, shape: str) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(shape, theirs), daemon=True)
+    def __init__(self, shape: str, topics: int = 1) -> None:
+        self._make = partial(SHAPES[shape], topics)
+        self._built = Frames(self._make(), 0)
 
-    def __enter__(self) -> Self:
-        self._process.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.terminate()
-        self._process.join()
-
-    def listen(self, plan: Plan) -> Mapping[str, str]:
-        """Begin anew with this plan: where the client is to connect. Sends once it is subscribed."""
-        self._pipe.send(plan)
-        return cast("Mapping[str, str]", self._pipe.recv())
+    def listen(self, plan: Plan) -> Mapping[str, Any]:
+        """Begin anew with this plan: where the clients are to connect. Sends once all are subscribed."""
+        self._shape = self._make()
+        self._venue: Simulator = self._shape.venue
+        if len(self._built) != plan.count:
+            self._built = Frames(self._shape, plan.count)
+        self._told: Sent | Exception | None = None
+        self._venue.start()
+        self._thread = threading.Thread(target=self._send, args=(plan,))
+        self._thread.start()
+        return self._shape.address()
 
     def sent(self) -> Sent:
-        """What was sent to the client, which has ended.
+        """What was sent to the clients, which have ended.
 
         Raises:
-            RuntimeError: no client subscribed.
+            TimeoutError: they did not subscribe.
         """
-        self._pipe.send(None)
-        told: Sent | str = self._pipe.recv()
-        if isinstance(told, str):
-            raise RuntimeError(told)  # noqa: TRY004  (what the other process says went wrong)
-        return told
+        self._thread.join()
+        self._venue.stop()
+        if not isinstance(self._told, Sent):
+            raise TimeoutError(f"nobody subscribed within {PATIENCE:g} s")
+        return self._told
 
+    def drop(self) -> int:
+        """Reset every connection. Returns the time just before: monotonic nanoseconds."""
+        now = time.monotonic_ns()
+        self._venue.drop()
+        return now
 
-def _serve(name: str, pipe: Connection[Any, Any]) -> None:
-    built: dict[int, Frames] = {}
-    while True:
-        plan: Plan = pipe.recv()
-        shape = SHAPES[name]()
-        if plan.count not in built:
-            built = {plan.count: Frames(shape, plan.count)}
-        with shape.venue:
-            pipe.send(shape.address())
-            told = _send(shape, built[plan.count], plan)
-            pipe.recv()  # the client has ended
-            pipe.send(told)
-
-
-def _send(shape: Shape[Any], frames: Frames, plan: Plan) -> Sent | str:
-    venue = shape.venue
-    try:
-        venue.wait_for(lambda: shape.listeners() == 1, PATIENCE)
-    except TimeoutError as error:
-        return str(error)
-    time.sleep(SETTLE)
-    return _pace(venue, frames, plan.rate) if plan.rate else _blast(venue, frames)
+    def _send(self, plan: Plan) -> None:
+        try:
+            self._venue.wait_for(lambda: self._shape.listeners() == plan.connections, PATIENCE)
+        except TimeoutError:
+            return
+        time.sleep(SETTLE)
+        if plan.rate:
+            self._told = _pace(self._venue, self._built, plan.rate)
+        else:
+            self._told = _blast(self._venue, self._built)
 
 
 def _blast(venue: Simulator, frames: Frames) -> Sent:
@@ -127,3 +121,17 @@ def _pace(venue: Simulator, frames: Frames, rate: int) -> Sent:
         rest = begun + due * SECOND // rate - time.monotonic_ns()
         time.sleep(max(rest, TICK_NS) / SECOND)
     return Sent(begun, at_ns)
+
+
+class _Process(BaseManager):
+    """What makes a sender in another process, and calls it there."""
+
+
+_Process.register("sender", Sender)
+
+
+@contextmanager
+def sending(shape: str, topics: int = 1) -> Iterator[Sender]:
+    """A sender in a process of its own, for as long as the block lasts."""
+    with _Process(ctx=multiprocessing.get_context("spawn")) as process:
+        yield cast(Sender, cast(Any, process).sender(shape, topics))

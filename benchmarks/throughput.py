@@ -8,7 +8,7 @@ from statistics import median
 from benchmarks.peers import Peer
 from benchmarks.report import Table
 from benchmarks.run import Run, take_turns
-from benchmarks.server import Plan, Server
+from benchmarks.server import Plan, sending
 
 OURS = "linewarden"
 
@@ -29,8 +29,8 @@ def measure(shape: str, peers: Sequence[Peer], rounds: int, messages: int | None
             "silently lost",
         ),
     )
-    with Server(shape) as server:
-        for peer, told in take_turns(server, peers, shape, plans, rounds):
+    with sending(shape) as sender:
+        for peer, told in take_turns(sender, peers, shape, plans, rounds):
             if isinstance(told, Run):
                 runs.setdefault(peer.name, []).append(told)
             else:

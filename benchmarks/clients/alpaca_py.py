@@ -16,7 +16,7 @@ def main(asked):
         tally.saw(quote.bid_size)
 
     stocks = StockDataStream(address["user"], address["secret"], url_override=address["url"])
-    stocks.subscribe_quotes(handle, address["key"])
+    stocks.subscribe_quotes(handle, address["keys"][0])
     tally.begin()
     stocks.run()
 

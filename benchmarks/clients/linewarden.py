@@ -21,7 +21,7 @@ class Subscription(Struct, frozen=True):
     last: Callable[[int], Any] = int
 
 
-def subscription(shape: str, address: dict[str, str]) -> Subscription:
+def subscription(shape: str, address: dict[str, Any]) -> Subscription:
     url = address["url"]
     match shape:
         case "o2":
@@ -32,9 +32,9 @@ def subscription(shape: str, address: dict[str, str]) -> Subscription:
             return Subscription(feed, "quotes", "bid_size")
         case "tplus":
             return Subscription({"venue": "tplus", "url": url}, "trades", "trade_id")
-        case "projectx":
+        case "projectx" | "projectx-quotes":
             feed = {"venue": "projectx", "url": url, "token": address["token"]}
-            return Subscription(feed, "quotes", "volume")
+            return Subscription(feed, "quotes" if shape.endswith("quotes") else "trades", "volume")
     raise ValueError(f"there is no shape {shape!r}")
 
 
@@ -64,9 +64,8 @@ def main() -> None:
     asked = wanted()
     read, terms = READ[asked.options.pop("read", "iteration")], asked.options
     wants = subscription(asked.shape, asked.address)
-    keys = [asked.address["key"]] if "key" in asked.address else []
     with actors.start({"feeds": {"bench": wants.feed}}, wait=10.0) as runtime:
-        stream = runtime.subscribe("bench", wants.channel, *keys, wait=10.0, **terms)
+        stream = runtime.subscribe("bench", wants.channel, *asked.address["keys"], wait=10.0, **terms)
         tally = Tally(wants.last(asked.last), asked.timed, lambda: books(runtime, stream))
         tally.begin()
         read(stream, attrgetter(wants.field), tally.saw)

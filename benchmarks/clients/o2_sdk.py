@@ -19,7 +19,7 @@ async def main(asked):
     socket = await O2WebSocket(config).connect()
     tally = Tally(str(asked.last), asked.timed)
     tally.begin()
-    async for update in socket.stream_trades(address["key"]):
+    async for update in socket.stream_trades(address["keys"][0]):
         for trade in update.trades:
             tally.saw(trade.trade_id)
 

@@ -15,14 +15,19 @@ async def main(asked):
     address = asked.address
     tally = Tally(asked.last, asked.timed)
 
-    async def handle(told):
+    async def quote(told):
         tally.saw(told["data"]["volume"])
 
+    async def trade(told):
+        for each in told["data"]:
+            tally.saw(each["volume"])
+
     realtime = ProjectXRealtimeClient(address["token"], "4242", address["user"], address["market"])
-    await realtime.add_callback("quote_update", handle)
+    await realtime.add_callback("quote_update", quote)
+    await realtime.add_callback("market_trade", trade)
     await realtime.connect()
     tally.begin()
-    await realtime.subscribe_market_data([address["key"]])
+    await realtime.subscribe_market_data(address["keys"])
     await asyncio.Event().wait()
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct, field
 
-Address = Mapping[str, str]
+Address = Mapping[str, Any]
 Message = bytes | memoryview
 
 
@@ -53,7 +53,7 @@ def o2(address: Address) -> Dialogue:
     def marks(message: Message) -> list[str]:
         return [trade.trade_id for trade in decode(message).trades]
 
-    asks = {"action": "subscribe_trades", "market_id": address["key"]}
+    asks = {"action": "subscribe_trades", "market_id": address["keys"][0]}
     return Dialogue(address["url"], [json.dumps(asks)], 0, marks, str)
 
 
@@ -80,7 +80,7 @@ def alpaca(address: Address) -> Dialogue:
         return [each.bid_size for each in decode(message)]
 
     login = {"action": "auth", "key": address["user"], "secret": address["secret"]}
-    asks = {"action": "subscribe", "quotes": [address["key"]]}
+    asks = {"action": "subscribe", "quotes": [address["keys"][0]]}
     connected_authenticated_subscribed = 3
     return Dialogue(
         address["url"], [json.dumps(login), json.dumps(asks)], connected_authenticated_subscribed, marks
@@ -132,25 +132,52 @@ class ProjectXQuote(Struct, frozen=True, gc=False, rename="camel"):
     timestamp: str
 
 
+class ProjectXTrade(Struct, frozen=True, gc=False, rename="camel"):
+    symbol_id: str
+    price: Decimal
+    timestamp: str
+    type: int
+    volume: Decimal
+
+
 class GatewayQuote(Struct, frozen=True, gc=False, tag=1):
     target: str
     arguments: tuple[str, ProjectXQuote]
 
 
-def projectx(address: Address) -> Dialogue:
+class GatewayTrade(Struct, frozen=True, gc=False, tag=1):
+    target: str
+    arguments: tuple[str, list[ProjectXTrade]]
+
+
+def projectx_trades(address: Address) -> Dialogue:
+    decode = msgspec.json.Decoder(GatewayTrade).decode
+
+    def marks(message: Message) -> list[Decimal]:
+        heard = [decode(record) for record in bytes(message).split(b"\x1e") if record]
+        return [trade.volume for each in heard for trade in each.arguments[1]]
+
+    return hub(address, "SubscribeContractTrades", marks)
+
+
+def projectx_quotes(address: Address) -> Dialogue:
     decode = msgspec.json.Decoder(GatewayQuote).decode
 
     def marks(message: Message) -> list[Decimal]:
         return [decode(record).arguments[1].volume for record in bytes(message).split(b"\x1e") if record]
 
-    hub = address["market"].replace("http", "ws", 1)
+    return hub(address, "SubscribeContractQuotes", marks)
+
+
+def hub(address: Address, method: str, marks: Callable[[Message], list[Any]]) -> Dialogue:
+    url = address["market"].replace("http", "ws", 1)
     says = (
         {"protocol": "json", "version": 1},
-        {"type": 1, "invocationId": "1", "target": "SubscribeContractQuotes", "arguments": [address["key"]]},
+        {"type": 1, "invocationId": "1", "target": method, "arguments": [address["keys"][0]]},
     )
     welcome_and_completion = 2
     return Dialogue(
-        f"{hub}?access_token={quote(address['token'])}",
+        f"{url}?access_token={quote(address['token'])}",
         [json.dumps(each) + END for each in says],
         welcome_and_completion,
         marks,
@@ -161,5 +188,6 @@ DIALOGUES: Mapping[str, Callable[[Address], Dialogue]] = {
     "o2": o2,
     "alpaca": alpaca,
     "tplus": tplus,
-    "projectx": projectx,
+    "projectx": projectx_trades,
+    "projectx-quotes": projectx_quotes,
 }

@@ -15,11 +15,21 @@ def main(asked):
     tally = Tally(asked.last, asked.timed)
     options = {"access_token_factory": lambda: address["token"]}
     hub = HubConnectionBuilder().with_url(address["market"], options=options).build()
-    hub.on("GatewayQuote", lambda told: tally.saw(told[1]["volume"]))
+
+    def quote(told):
+        tally.saw(told[1]["volume"])
+
+    def trade(told):
+        for each in told[1]:
+            tally.saw(each["volume"])
 
     def subscribe():
         tally.begin()
-        hub.send("SubscribeContractQuotes", [address["key"]])
+        method = "SubscribeContractQuotes" if asked.shape.endswith("quotes") else "SubscribeContractTrades"
+        hub.send(method, address["keys"])
+
+    hub.on("GatewayQuote", quote)
+    hub.on("GatewayTrade", trade)
 
     hub.on_open(subscribe)
     hub.start()

@@ -23,17 +23,17 @@ LOOK = 0.05  # seconds: how exactly is known when the last came, where it is not
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be measured: the argument of a client. `last` is the number of the last message."""
+    """What is to be measured: a client hears it on its standard input. `last` is the number of the last message."""
 
     shape: str
-    address: dict[str, str]
+    address: dict[str, Any]
     last: int
     timed: bool
     options: dict[str, Any]
 
 
 def wanted() -> Wanted:
-    return Wanted(**json.loads(sys.argv[1]))
+    return Wanted(**json.load(sys.stdin))
 
 
 def nothing() -> dict[str, Any]:

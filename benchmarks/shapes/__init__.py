@@ -7,12 +7,14 @@ from typing import Any
 
 from benchmarks.shapes.alpaca import AlpacaPackedQuotes, AlpacaQuotes
 from benchmarks.shapes.o2 import O2Trades
-from benchmarks.shapes.projectx import ProjectXQuotes
+from benchmarks.shapes.projectx import ProjectXQuotes, ProjectXTrades
 from benchmarks.shapes.shape import Frames, Shape
 from benchmarks.shapes.tplus import TplusTrades
 
 __all__ = ["SHAPES", "Frames", "Shape"]
 
-SHAPES: Mapping[str, Callable[[], Shape[Any]]] = {
-    each.name: each for each in (O2Trades, AlpacaQuotes, AlpacaPackedQuotes, TplusTrades, ProjectXQuotes)
+# What makes each, with so many topics.
+SHAPES: Mapping[str, Callable[[int], Shape[Any]]] = {
+    each.name: each
+    for each in (O2Trades, AlpacaQuotes, AlpacaPackedQuotes, TplusTrades, ProjectXTrades, ProjectXQuotes)
 }

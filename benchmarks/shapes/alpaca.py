@@ -10,21 +10,22 @@ from actors.simulators.alpaca.codec import Stamp, to_json, to_msgpack
 from actors.simulators.peer import binary_frame
 from benchmarks.shapes.shape import Shape
 
-SYMBOL, KEY, SECRET = "AAPL", "PKBENCH", "bench"
+KEY, SECRET = "PKBENCH", "bench"
 OPENING_NS = 1_790_000_000_000_000_000
 
 
 class AlpacaQuotes(Shape[SimulatedAlpaca]):
     name: ClassVar[str] = "alpaca"
 
-    def __init__(self) -> None:
-        super().__init__(SimulatedAlpaca(rate=0))
+    def __init__(self, topics: int) -> None:
+        keys = ["AAPL", *(f"AA{number}" for number in range(2, topics + 1))]
+        super().__init__(SimulatedAlpaca(rate=0), keys)
 
-    def address(self) -> Mapping[str, str]:
-        return {"url": self.venue.url_of("iex"), "key": SYMBOL, "user": KEY, "secret": SECRET}
+    def address(self) -> Mapping[str, Any]:
+        return {"url": self.venue.url_of("iex"), "keys": self.keys, "user": KEY, "secret": SECRET}
 
-    def listeners(self) -> int:
-        return self.venue.subscribers("quotes", SYMBOL)
+    def subscribers(self, key: str) -> int:
+        return self.venue.subscribers("quotes", key)
 
     def payload(self, number: int) -> bytes:
         return to_json([self.quote(number)])
@@ -33,7 +34,7 @@ class AlpacaQuotes(Shape[SimulatedAlpaca]):
         cents = 19_000 + number * 7_919 % 1_000
         return {
             "T": "q",
-            "S": SYMBOL,
+            "S": self.key(number),
             "bx": "V",
             "bp": cents / 100,
             "bs": number,

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from actors.simulators import SimulatedO2
 from benchmarks.shapes.shape import Shape
 
-MARKET = "0x" + "5e" * 32
-
 
 class O2Trades(Shape[SimulatedO2]):
     name: ClassVar[str] = "o2"
 
-    def __init__(self) -> None:
-        super().__init__(SimulatedO2(rate=0, inactivity=0))
+    def __init__(self, topics: int) -> None:
+        keys = [f"0x{number:064x}" for number in range(1, topics + 1)]
+        super().__init__(SimulatedO2(rate=0, market=False, markets=keys, inactivity=0), keys)
 
-    def address(self) -> Mapping[str, str]:
-        return {"url": self.venue.url, "http": self.venue.http_url, "key": MARKET}
+    def address(self) -> Mapping[str, Any]:
+        return {"url": self.venue.url, "http": self.venue.http_url, "keys": self.keys}
 
-    def listeners(self) -> int:
-        return self.venue.subscribers("trades", MARKET)
+    def subscribers(self, key: str) -> int:
+        return self.venue.subscribers("trades", key)
 
     def payload(self, number: int) -> bytes:
         at = 1_790_000_000_000 + number  # milliseconds
@@ -38,7 +37,7 @@ class O2Trades(Shape[SimulatedO2]):
         }
         told = {
             "action": "subscribe_trades",
-            "market_id": MARKET,
+            "market_id": self.key(number),
             "trades": [trade],
             "onchain_timestamp": str(at // 1_000),
             "seen_timestamp": str(at * 1_000_000),

@@ -1,16 +1,15 @@
-"""ProjectX: one `GatewayQuote` a message, its number in `volume`."""
+"""ProjectX: one print or one quote a message, its number in `volume`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from actors.simulators import SimulatedProjectX
 from actors.simulators.signalr import records
 from benchmarks.shapes.shape import Shape
 
-CONTRACT = "CON.F.US.EP.Z26"
 TICK = Decimal("0.25")
 
 
@@ -23,22 +22,42 @@ class Gateway(SimulatedProjectX):
                 caller.peer.tell(frame)
 
 
-class ProjectXQuotes(Shape[Gateway]):
-    name: ClassVar[str] = "projectx"
+class OfMarket(Shape[Gateway]):
+    channel: ClassVar[str]
 
-    def __init__(self) -> None:
-        super().__init__(Gateway(rate=0, snapshots=False))
+    def __init__(self, topics: int) -> None:
+        keys = [f"CON.F.US.EP{number or ''}.Z26" for number in range(topics)]
+        super().__init__(Gateway(rate=0, market=False, snapshots=False, contracts=keys), keys)
 
-    def address(self) -> Mapping[str, str]:
+    def address(self) -> Mapping[str, Any]:
         hubs = {hub: self.venue.hub_url(hub) for hub in self.venue.hubs}
-        return {"url": self.venue.url, "key": CONTRACT, "token": self.venue.token(), **hubs}
+        return {"url": self.venue.url, "keys": self.keys, "token": self.venue.token(), **hubs}
 
-    def listeners(self) -> int:
-        return self.venue.subscribers("quotes", CONTRACT)
+    def subscribers(self, key: str) -> int:
+        return self.venue.subscribers(self.channel, key)
+
+
+class ProjectXTrades(OfMarket):
+    name: ClassVar[str] = "projectx"
+    channel: ClassVar[str] = "trades"
 
     def payload(self, number: int) -> bytes:
-        last = Decimal("6800.00") + number * 7_919 % 400 * TICK
-        at = f"2026-09-21T14:{number // 60_000 % 60:02}:{number // 1_000 % 60:02}.{number % 1_000:03}0000+00:00"
+        trade = {
+            "symbolId": "F.US.EP",
+            "price": _price(number),
+            "timestamp": _time(number),
+            "type": number % 2,
+            "volume": number,
+        }
+        return records.invocation("GatewayTrade", [self.key(number), [trade]])
+
+
+class ProjectXQuotes(OfMarket):
+    name: ClassVar[str] = "projectx-quotes"
+    channel: ClassVar[str] = "quotes"
+
+    def payload(self, number: int) -> bytes:
+        last, at = _price(number), _time(number)
         quote = {
             "symbol": "F.US.EP",
             "symbolName": "/ES",
@@ -54,4 +73,13 @@ class ProjectXQuotes(Shape[Gateway]):
             "lastUpdated": at,
             "timestamp": at,
         }
-        return records.invocation("GatewayQuote", [CONTRACT, quote])
+        return records.invocation("GatewayQuote", [self.key(number), quote])
+
+
+def _price(number: int) -> Decimal:
+    return Decimal("6800.00") + number * 7_919 % 400 * TICK
+
+
+def _time(number: int) -> str:
+    minute, second = divmod(number // 1_000, 60)
+    return f"2026-09-21T14:{minute % 60:02}:{second:02}.{number % 1_000:03}0000+00:00"

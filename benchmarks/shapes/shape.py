@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from actors.simulators import Simulator
@@ -16,21 +16,30 @@ Venue = TypeVar("Venue", bound=Simulator)
 class Shape(ABC, Generic[Venue]):
     """One kind of message of one venue. Each bears a number that every client can read back.
 
-    `venue` is the simulator that plays the login and the subscriptions; its market stands still.
+    `venue` is the simulator that plays the login and the subscriptions; its market stands still. The
+    messages go round among `keys`.
     """
 
     name: ClassVar[str]
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, keys: Sequence[str]) -> None:
         self.venue = venue
+        self.keys = keys
 
     @abstractmethod
-    def address(self) -> Mapping[str, str]:
-        """What a client has to know to subscribe. The venue is running."""
+    def address(self) -> Mapping[str, Any]:
+        """What a client has to know to subscribe, `keys` among it. The venue is running."""
 
     @abstractmethod
+    def subscribers(self, key: str) -> int:
+        """How many connections are subscribed to this key."""
+
     def listeners(self) -> int:
-        """How many connections are subscribed now."""
+        """How many connections are subscribed now; to the last key, who asks for them in their order."""
+        return self.subscribers(self.keys[-1])
+
+    def key(self, number: int) -> str:
+        return self.keys[number % len(self.keys)]
 
     @abstractmethod
     def payload(self, number: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -17,14 +17,14 @@ ASSET = "62622e77d1349face943c6e7d5c01c61465fe1dc000000000000000000000000@000000
 class TplusTrades(Shape[SimulatedTplus]):
     name: ClassVar[str] = "tplus"
 
-    def __init__(self) -> None:
-        super().__init__(SimulatedTplus(rate=0, ping_interval=0))
+    def __init__(self, topics: int) -> None:
+        super().__init__(SimulatedTplus(rate=0, ping_interval=0), [PATH] * topics)
 
-    def address(self) -> Mapping[str, str]:
-        return {"url": self.venue.url, "http": self.venue.http_url, "path": PATH}
+    def address(self) -> Mapping[str, Any]:
+        return {"url": self.venue.url, "http": self.venue.http_url, "keys": [], "path": PATH}
 
-    def listeners(self) -> int:
-        return self.venue.subscribers(PATH)
+    def subscribers(self, key: str) -> int:
+        return self.venue.subscribers(key)
 
     def payload(self, number: int) -> bytes:
         ticks = 10_000_000 + number * 7_919 % 100_000

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks import latency as delay
 from benchmarks import throughput as blast
 from benchmarks.peers import PEERS, Peer
 from benchmarks.report import show
@@ -34,6 +35,18 @@ def throughput(venue: Venues = "", peers: Peers = "", rounds: Rounds = 5, messag
     """Full blast: messages a second, CPU a message, and the share that was delivered."""
     for shape in [each for each in SHAPES if not venue or each in venue.split(",")]:
         show(blast.measure(shape, chosen(peers, shape), rounds, messages or None))
+
+
+@app.command()
+def latency(
+    venue: Venues = "",
+    peers: Peers = "",
+    rounds: Rounds = 2,
+    rate: Annotated[list[int], typer.Option(help="Messages a second.")] = list(delay.LENGTHS),  # noqa: B006
+) -> None:
+    """Steady rates: how long a message takes from the sender to the program's loop."""
+    for shape in [each for each in SHAPES if not venue or each in venue.split(",")]:
+        show(delay.measure(shape, chosen(peers, shape), rate, rounds))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ _UNREACHABLE = (
 
 
 class NotHereError(Exception):
-    """This machine lacks what a program needs: a Python, node, or a package index. The sentence says which."""
+    """This machine lacks what a program needs: a Python, node, a package index."""
 
 
 def python_with(*requirements: str, version: str = HERE) -> Path:

@@ -41,7 +41,9 @@ def _sdk(name: str, client: str, hears: tuple[str, ...], package: str, python: s
 
 PEERS = (
     Peer(name="linewarden", client="linewarden", hears=(*EVERY, "alpaca-msgpack"), options=LOSSLESS),
-    Peer(name="linewarden.get_many", client="linewarden", hears=EVERY, options={**LOSSLESS, "read": "get_many"}),
+    Peer(
+        name="linewarden.get_many", client="linewarden", hears=EVERY, options={**LOSSLESS, "read": "get_many"}
+    ),
     Peer(name="linewarden.drop_oldest", client="linewarden", hears=EVERY),
     _sdk("o2-sdk", "o2_sdk", ("o2",), installs.O2_SDK),
     _sdk("alpaca-py", "alpaca_py", ("alpaca-msgpack",), installs.ALPACA_PY),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
-from pathlib import Path
 
 import rich.table
 from msgspec import Struct
 from rich.console import Console
+
+WIDTH = 150  # columns, where there is no terminal to ask
 
 
 class Table(Struct):
@@ -24,6 +23,8 @@ class Table(Struct):
 
 def show(table: Table) -> None:
     console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
     shown = rich.table.Table(title=table.title, title_justify="left")
     for number, column in enumerate(table.columns):
         shown.add_column(column, justify="left" if number < table.words else "right")

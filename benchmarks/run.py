@@ -48,8 +48,8 @@ class Run(Struct, frozen=True):
 
     @property
     def cpu_us(self) -> float:
-        """Processor time a message seen, microseconds, of all the client's threads."""
-        return self.told.cpu_s * 1e6 / max(1, self.told.count)
+        """Processor time a message sent, microseconds, of all the client's threads."""
+        return self.told.cpu_s * 1e6 / self.sent
 
     @property
     def share(self) -> float:

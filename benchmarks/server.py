@@ -19,7 +19,7 @@ from typing import Any, cast
 from msgspec import Struct
 
 from actors.simulators import Simulator
-from benchmarks.shapes import SHAPES, Frames, Shape
+from benchmarks.shapes import SHAPES, Frames
 
 SETTLE = 0.3  # seconds between the subscription and the first message: the client is at rest then
 PATIENCE = 60.0  # seconds that a client may take to subscribe

@@ -23,7 +23,7 @@ LOOK = 0.05  # seconds: how exactly is known when the last came, where it is not
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be measured: a client hears it on its standard input. `last` is the number of the last message."""
+    """What is to be measured, heard on standard input. `last` is the number of the last message."""
 
     shape: str
     address: dict[str, Any]

@@ -1,18 +1,17 @@
-"""Other people's SDKs, unmodified, each in a virtualenv of its own that is kept between runs."""
+"""Other people's SDKs, unmodified: see benchmarks/installs.py, which keeps them between runs."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import venv
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks import installs
+
 HERE = Path(__file__).parent
-_UNREACHABLE = ("NewConnectionError", "ConnectTimeout", "name resolution", "ProxyError", "Max retries")
+
+Install = Callable[..., Path]
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by it
@@ -24,42 +23,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(300))  # the first run makes a virtualenv
 
 
-@pytest.fixture(scope="session")
-def sdk_python() -> Callable[[str], Path]:
-    """The Python of a virtualenv that has this requirement, such as `o2-sdk==0.5.0`.
+def or_skip(install: Install) -> Install:
+    """The same, where a machine that lacks something skips the test, and says what it is."""
 
-    The virtualenvs are in $LINEWARDEN_INTEROP, or in .venv-interop beside pyproject.toml.
-    """
-    root = Path(os.environ.get("LINEWARDEN_INTEROP") or HERE.parents[1] / ".venv-interop")
-
-    def make(requirement: str) -> Path:
-        home = root / requirement.partition("==")[0]
-        python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        stamp = home / "has.txt"
-        wanted = f"{requirement} on {sys.version_info[:2]}"
-        if stamp.exists() and stamp.read_text() == wanted:
-            return python
-        venv.create(home, with_pip=True, clear=True)
-        pip = [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--retries",
-            "1",
-            "--timeout",
-            "15",
-            requirement,
-        ]
-        done = subprocess.run(pip, capture_output=True, text=True, check=False)
-        if done.returncode:
-            if any(word in done.stderr for word in _UNREACHABLE):
-                pytest.skip(f"{requirement}: the package index cannot be reached")
-            if f" {requirement.partition('==')[2]} Requires-Python" in done.stderr:  # ignored, says pip
-                pytest.skip(f"{requirement} is not for Python {sys.version_info[0]}.{sys.version_info[1]}")
-            pytest.fail(f"{requirement} does not install:\n{done.stderr}")
-        stamp.write_text(wanted)
-        return python
+    def make(*requirements: str, **terms: str) -> Path:
+        try:
+            return install(*requirements, **terms)
+        except installs.NotHereError as error:
+            pytest.skip(str(error))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def sdk_python() -> Install:
+    """The Python of a virtualenv that has this requirement, such as `o2-sdk==0.5.0`."""
+    return or_skip(installs.python_with)
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Install:
+    """The node_modules that have this requirement."""
+    return or_skip(installs.modules_with)

@@ -12,6 +12,7 @@ import pytest
 
 import actors
 from actors.errors import SubscribeError
+from benchmarks.installs import AIOSIGNALR
 from tests.desk import HEARTBEAT, RESTART, until
 from tests.interop.program import Program
 
@@ -68,7 +69,7 @@ def quay(request: pytest.FixtureRequest, sdk_python: Callable[[str], Path]) -> I
 
     Its other defect, headers in MessagePack, concerns nobody who speaks JSON.
     """
-    program = Program(sdk_python("aiosignalr==0.1.1"), "aiosignalr_server.py", str(request.param), TOKEN)
+    program = Program(sdk_python(AIOSIGNALR), "aiosignalr_server.py", str(request.param), TOKEN)
     try:
         yield Quay(program)
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.simulators import SimulatedAlpaca
+from benchmarks.installs import ALPACA_PY
 from tests.interop.program import Program
 
 OPTION = "AAPL281215C00200000"
@@ -52,7 +53,7 @@ def start(alpaca: SimulatedAlpaca, sdk_python: Callable[[str], Path]) -> Iterato
     desks = []
 
     def make(what: str, secret: str) -> Desk:
-        python = sdk_python("alpaca-py==0.44.0")
+        python = sdk_python(ALPACA_PY)
         desks.append(Desk(python, "alpaca_py_client.py", what, alpaca.url, alpaca.http_url, "PK1", secret))
         return desks[-1]
 

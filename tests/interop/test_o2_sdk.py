@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.simulators import SimulatedO2
+from benchmarks.installs import O2_SDK
 from tests.interop.program import Program
 
 ALICE = "0x" + "a1" * 32
@@ -22,7 +23,7 @@ def o2() -> Iterator[SimulatedO2]:
 
 @pytest.fixture
 def program(o2: SimulatedO2, sdk_python: Callable[[str], Path]) -> Iterator[Program]:
-    each = Program(sdk_python("o2-sdk==0.5.0"), "o2_sdk_client.py", o2.url, o2.http_url, o2.markets[0], ALICE)
+    each = Program(sdk_python(O2_SDK), "o2_sdk_client.py", o2.url, o2.http_url, o2.markets[0], ALICE)
     try:
         yield each
     finally:

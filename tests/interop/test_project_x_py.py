@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.simulators import SimulatedProjectX
-from tests.interop.installs import python_with
+from benchmarks.installs import PROJECT_X_PY
 from tests.interop.program import Program
 
 CONTRACT, ACCOUNT = "CON.F.US.EP.Z26", 4242
@@ -18,11 +18,6 @@ CHANNELS: list[tuple[str, str | int]] = [
     *((channel, ACCOUNT) for channel in ("orders", "positions", "user_trades")),
     *((channel, CONTRACT) for channel in ("quotes", "trades", "depth")),
 ]
-
-
-@pytest.fixture(scope="module")
-def python() -> Path:
-    return python_with("3.12", "project-x-py==4.4.1")
 
 
 @pytest.fixture
@@ -35,11 +30,12 @@ Start = Callable[..., Program]
 
 
 @pytest.fixture
-def start(projectx: SimulatedProjectX, python: Path) -> Iterator[Start]:
+def start(projectx: SimulatedProjectX, sdk_python: Callable[..., Path]) -> Iterator[Start]:
     programs = []
 
     def make(key: str = "hush") -> Program:
         hubs = [projectx.hub_url("user"), projectx.hub_url("market")]
+        python = sdk_python(PROJECT_X_PY, version="3.12")
         programs.append(Program(python, "project_x_py_client.py", projectx.http_url, *hubs, CONTRACT, key))
         return programs[-1]
 

@@ -12,7 +12,7 @@ import pytest
 
 from actors.simulators import SimulatedProjectX
 from actors.simulators.projectx.shapes import market_arguments, user_arguments
-from tests.interop.installs import modules_with
+from benchmarks.installs import SIGNALR_JS
 from tests.interop.program import Program
 
 CONTRACT, ACCOUNT = "CON.F.US.EP.Z26", 4242
@@ -25,11 +25,6 @@ USER: list[list[Any]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def modules() -> Path:
-    return modules_with("@microsoft/signalr@10.0.11")
-
-
 @pytest.fixture
 def projectx() -> Iterator[SimulatedProjectX]:
     with SimulatedProjectX(rate=0, snapshots=False, ping_interval=0.1) as each:
@@ -40,11 +35,11 @@ Start = Callable[..., Program]
 
 
 @pytest.fixture
-def start(projectx: SimulatedProjectX, modules: Path) -> Iterator[Start]:
+def start(projectx: SimulatedProjectX, node_modules: Callable[..., Path]) -> Iterator[Start]:
     programs = []
 
     def make(hub: str, *methods: list[Any], how: str = "negotiated", token: str = "") -> Program:
-        arguments = [str(modules), projectx.hub_url(hub), token or projectx.token(), how]
+        arguments = [str(node_modules(SIGNALR_JS)), projectx.hub_url(hub), token or projectx.token(), how]
         said = map(json.dumps, methods)
         node = Path(str(shutil.which("node")))
         programs.append(Program(node, "signalr_js_client.js", *arguments, *said, options=()))

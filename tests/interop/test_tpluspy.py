@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from actors.simulators import SimulatedTplus
 from actors.simulators.tplus.account import Activity, OrderVariant
+from benchmarks.installs import TPLUSPY
 from tests.interop.program import Program
 
 SEED = "a1" * 32
@@ -37,7 +38,7 @@ def program(tplus: SimulatedTplus, asset: str, sdk_python: Callable[[str], Path]
     tplus.trade(asset)
     tplus.order(ALICE, "Created", asset)
     tplus.position(ALICE, asset)
-    each = Program(sdk_python("tpluspy==0.6.0"), "tpluspy_client.py", tplus.http_url, SEED, asset)
+    each = Program(sdk_python(TPLUSPY), "tpluspy_client.py", tplus.http_url, SEED, asset)
     try:
         tplus.wait_for(lambda: tplus.connections == len(PUBLIC + PRIVATE), timeout=30)
         yield each

@@ -1,0 +1,43 @@
+"""A listener on `picows` with a typed decode: the least that is known to be possible from Python."""
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import asyncio
+
+from picows import WSListener, WSMsgType, ws_connect
+
+from benchmarks.clients.raw import DIALOGUES, Dialogue
+from benchmarks.clients.tally import Tally, Wanted, wanted
+
+
+class Listener(WSListener):
+    def __init__(self, venue: Dialogue, tally: Tally) -> None:
+        self.venue, self.tally = venue, tally
+        self.saw, self.marks = tally.saw, venue.marks
+        self.left = venue.passed_over
+
+    def on_ws_connected(self, transport):
+        for message in self.venue.says:
+            transport.send(WSMsgType.TEXT, message.encode())
+        if not self.left:
+            self.tally.begin()
+
+    def on_ws_frame(self, transport, frame):
+        if self.left:
+            self.left -= 1
+            if not self.left:
+                self.tally.begin()
+            return
+        for mark in self.marks(frame.get_payload_as_memoryview()):
+            self.saw(mark)
+
+
+async def main(asked: Wanted) -> None:
+    venue = DIALOGUES[asked.shape](asked.address)
+    tally = Tally(venue.last(asked.last), asked.timed)
+    transport, _ = await ws_connect(lambda: Listener(venue, tally), venue.url)
+    await transport.wait_disconnected()
+
+
+asyncio.run(main(wanted()))

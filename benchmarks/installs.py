@@ -1,0 +1,123 @@
+"""Other people's programs as they were published: each in a virtualenv of its own, or in npm's node_modules.
+
+All of it is kept between runs, in $LINEWARDEN_INTEROP, or else in .venv-interop beside pyproject.toml. The
+tests of interop share it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# The versions that everything here is about.
+AIOSIGNALR = "aiosignalr==0.1.1"
+ALPACA_PY = "alpaca-py==0.44.0"
+MSGSPEC = "msgspec==0.22.0"
+O2_SDK = "o2-sdk==0.5.0"
+PICOWS = "picows==2.3.1"
+PROJECT_X_PY = "project-x-py==4.4.1"
+SIGNALR_JS = "@microsoft/signalr@10.0.11"
+SIGNALRCORE = "signalrcore==1.0.2"
+TPLUSPY = "tpluspy==0.6.0"
+
+_ROOT = Path(os.environ.get("LINEWARDEN_INTEROP") or Path(__file__).parents[1] / ".venv-interop")
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+_UNREACHABLE = (
+    "NewConnectionError",
+    "ConnectTimeout",
+    "name resolution",
+    "ProxyError",
+    "Max retries",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ETIMEDOUT",
+)
+
+
+class NotHereError(Exception):
+    """This machine lacks what a program needs: a Python, node, a package index."""
+
+
+def python_with(*requirements: str, version: str = HERE) -> Path:
+    """The Python of a virtualenv that has these, such as `o2-sdk==0.5.0`, made with Python `version`.
+
+    Raises:
+        NotHereError: there is no such Python, neither on the PATH nor among pyenv's; or the index cannot
+            be reached, or has them for other Pythons alone.
+        RuntimeError: they do not install.
+    """
+    name = requirements[0].partition("==")[0]
+    home = _ROOT / f"{name}-{version}"
+    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    wanted = " ".join(requirements)
+    if _has(home, wanted):
+        return python
+    made_with = next(filter(_runs, _pythons(version)), None)
+    if made_with is None:
+        raise NotHereError(f"{wanted} needs Python {version}, and there is no python{version} on the PATH")
+    shutil.rmtree(home, ignore_errors=True)
+    _do([made_with, "-m", "venv", str(home)], wanted)
+    quiet = ["--quiet", "--disable-pip-version-check", "--retries", "1", "--timeout", "15"]
+    _do([str(python), "-m", "pip", "install", *quiet, *requirements], wanted)
+    _stamp(home, wanted)
+    return python
+
+
+def modules_with(requirement: str) -> Path:
+    """The node_modules that have this requirement, such as `@microsoft/signalr@10.0.0`.
+
+    Raises:
+        NotHereError: there is no node or npm, or the registry cannot be reached.
+        RuntimeError: it does not install.
+    """
+    for program in ("node", "npm"):
+        if not _runs(program):
+            raise NotHereError(f"{requirement} needs node and npm, and there is no {program} on the PATH")
+    home = _ROOT / "npm" / requirement.strip("@").replace("/", "-")
+    if not _has(home, requirement):
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        (home / "package.json").write_text('{"private": true}')
+        quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1"]
+        _do([str(shutil.which("npm")), "install", "--prefix", str(home), *quiet, requirement], requirement)
+        _stamp(home, requirement)
+    return home / "node_modules"
+
+
+def _pythons(version: str) -> list[str]:
+    """Our own; the one on the PATH, which may be pyenv's shim of another; then those that pyenv keeps."""
+    if version == HERE:
+        return [sys.executable]
+    kept = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    return [f"python{version}", *map(str, sorted(kept.glob(f"{version}.*/bin/python{version}")))]
+
+
+def _has(home: Path, wanted: str) -> bool:
+    stamp = home / "has.txt"
+    return stamp.exists() and stamp.read_text() == wanted
+
+
+def _stamp(home: Path, wanted: str) -> None:
+    (home / "has.txt").write_text(wanted)
+
+
+def _runs(program: str) -> bool:
+    """Whether it is there and works: a version manager's shim may be there for a Python that is not."""
+    found = shutil.which(program)
+    if found is None:
+        return False
+    return subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0
+
+
+def _do(command: list[str], wanted: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        if any(word in done.stderr for word in _UNREACHABLE):
+            raise NotHereError(f"{wanted}: the package index cannot be reached")
+        if " Requires-Python" in done.stderr:  # versions that pip passed over, it says
+            raise NotHereError(f"{wanted} is not for this Python:\n{done.stderr}")
+        raise RuntimeError(f"{wanted} does not install:\n{done.stderr}")

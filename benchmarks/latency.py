@@ -1,0 +1,61 @@
+"""How long a message takes from the sender's clock to the program's loop, at a steady rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from benchmarks.peers import Peer
+from benchmarks.report import Table
+from benchmarks.run import Run, take_turns
+from benchmarks.server import SECOND, Plan, sending
+
+LENGTHS = {500: 5.0, 5_000: 3.0, 50_000: 2.0}  # seconds that each rate is held
+WARM_UP = SECOND // 2  # nanoseconds at the beginning that do not count
+PERCENTILES = (50.0, 99.0, 99.9)
+
+
+def measure(shape: str, peers: Sequence[Peer], rates: Sequence[int], rounds: int) -> Table:
+    columns = (
+        "program",
+        "messages/s",
+        *(f"p{each:g} µs" for each in PERCENTILES),
+        "delivered",
+        "silently lost",
+    )
+    table = Table(f"{shape}: latency at a steady rate", columns)
+    with sending(shape) as sender:
+        for rate in rates:
+            plan = Plan(int(rate * LENGTHS.get(rate, 3.0)), rate)
+            runs: dict[str, list[Run]] = {}
+            for peer, told in take_turns(sender, peers, shape, {peer.name: plan for peer in peers}, rounds):
+                if isinstance(told, Run):
+                    runs.setdefault(peer.name, []).append(told)
+                else:
+                    table.notes.append(f"- not here: {told}")
+            table.rows += [_row(name, rate, done) for name, done in runs.items()]
+    return table
+
+
+def _row(name: str, rate: int, done: Sequence[Run]) -> Sequence[str]:
+    sorted_ns = [latencies(each) for each in done]
+    return (
+        name,
+        f"{rate:,}",
+        *(f"{median(at(percent, each) for each in sorted_ns) / 1_000:,.0f}" for percent in PERCENTILES),
+        f"{median(each.share for each in done):.2%}",
+        f"{max(each.silent for each in done):,}",
+    )
+
+
+def latencies(run: Run) -> list[int]:
+    """Of the messages that were seen, without the first ones; nanoseconds, the shortest first."""
+    sent, told = run.times, run.told
+    since = sent.begun_ns + WARM_UP
+    pairs = ((sent.at_ns[number - 1], seen) for number, seen in zip(told.numbers, told.at_ns, strict=True))
+    return sorted(seen - at for at, seen in pairs if at >= since)
+
+
+def at(percent: float, ordered: Sequence[int]) -> int:
+    """The nearest rank: the smallest that so many percent do not exceed."""
+    return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]

@@ -1,0 +1,55 @@
+"""Who is measured: each a program of `clients/`, in the virtualenv that it needs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from benchmarks import installs
+
+FAST, SLOW = 300_000, 60_000  # messages of a full blast, so that a run takes a second or some
+PROJECTX = ("projectx", "projectx-quotes")
+EVERY = ("o2", "alpaca", "tplus", *PROJECTX)
+LOSSLESS = {"policy": "block", "capacity": 100_000}
+
+
+class Peer(Struct, frozen=True, kw_only=True):
+    """`hears`: the shapes that it can read. Without `packages` it runs in our own virtualenv."""
+
+    name: str
+    client: str  # a module of benchmarks.clients
+    hears: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    python: str = installs.HERE  # version
+    options: Mapping[str, Any] = {}
+    messages: int = FAST
+
+    def interpreter(self) -> Path:
+        """Raises: NotHereError, RuntimeError: as `python_with` does."""
+        if not self.packages:
+            return Path(sys.executable)
+        return installs.python_with(*self.packages, version=self.python)
+
+
+def _sdk(name: str, client: str, hears: tuple[str, ...], package: str, python: str = installs.HERE) -> Peer:
+    return Peer(name=name, client=client, hears=hears, packages=(package,), python=python, messages=SLOW)
+
+
+PEERS = (
+    Peer(name="linewarden", client="linewarden", hears=(*EVERY, "alpaca-msgpack"), options=LOSSLESS),
+    Peer(
+        name="linewarden.get_many", client="linewarden", hears=EVERY, options={**LOSSLESS, "read": "get_many"}
+    ),
+    Peer(name="linewarden.drop_oldest", client="linewarden", hears=EVERY),
+    _sdk("o2-sdk", "o2_sdk", ("o2",), installs.O2_SDK),
+    _sdk("alpaca-py", "alpaca_py", ("alpaca-msgpack",), installs.ALPACA_PY),
+    _sdk("tpluspy", "tpluspy", ("tplus",), installs.TPLUSPY),
+    _sdk("project-x-py", "project_x_py", PROJECTX, installs.PROJECT_X_PY, "3.12"),
+    _sdk("signalrcore", "signalr_core", PROJECTX, installs.SIGNALRCORE),
+    Peer(name="websockets", client="raw_websockets", hears=EVERY),
+    Peer(name="picows", client="raw_picows", hears=EVERY, packages=(installs.PICOWS, installs.MSGSPEC)),
+)

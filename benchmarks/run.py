@@ -1,0 +1,120 @@
+"""One run: a peer's program against the server, and what both counted. Runs of several peers take turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from benchmarks.installs import NotHereError
+from benchmarks.peers import Peer
+from benchmarks.server import Plan, Sender, Sent
+
+BOUND = 90.0  # seconds that a run may take
+_ROOT = Path(__file__).parents[1]
+
+
+class Told(Struct, frozen=True):
+    """What a client says at its end: see `clients/tally.py`."""
+
+    count: int
+    seen_ns: int
+    cpu_s: float
+    numbers: list[int]
+    at_ns: list[int]
+    more: dict[str, Any]
+
+
+class Run(Struct, frozen=True):
+    sent: int
+    told: Told
+    times: Sent
+
+    @property
+    def seconds(self) -> float:
+        """From the first message sent to the last one seen."""
+        return (self.told.seen_ns - self.times.begun_ns) / 1e9
+
+    @property
+    def rate(self) -> float:
+        """Messages seen a second."""
+        return self.told.count / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """Processor time a message sent, microseconds, of all the client's threads."""
+        return self.told.cpu_s * 1e6 / self.sent
+
+    @property
+    def share(self) -> float:
+        """Of all that was sent, what was seen."""
+        return self.told.count / self.sent
+
+    @property
+    def silent(self) -> int:
+        """Messages that were lost and that the client was not told of."""
+        return self.sent - self.told.count - int(self.told.more.get("dropped", 0))
+
+
+class RunFailedError(Exception):
+    """A client did not come to its end; with its last words."""
+
+
+def run(sender: Sender, peer: Peer, shape: str, plan: Plan) -> Run:
+    """Raises: RunFailedError, NotHereError."""
+    python = peer.interpreter()
+    address = sender.listen(plan)
+    asked = {
+        "shape": shape,
+        "address": dict(address),
+        "last": plan.count,
+        "timed": bool(plan.rate),
+        "options": dict(peer.options),
+    }
+    command = [str(python), "-E", "-s", "-m", f"benchmarks.clients.{peer.client}"]
+    environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(asked),
+            cwd=_ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=BOUND,
+            check=False,
+        )
+        words = done.stderr or done.stdout
+    except subprocess.TimeoutExpired:
+        words, done = f"it did not end within {BOUND:g} s", None
+    try:
+        times = sender.sent()
+        last = done.stdout.rstrip().rpartition("\n")[2] if done else ""
+        return Run(plan.count, msgspec.json.decode(last, type=Told), times)
+    except (TimeoutError, msgspec.DecodeError) as error:
+        raise RunFailedError(f"{peer.name}: {error}; it said: {words[-2_000:]}") from error
+
+
+def take_turns(
+    sender: Sender, peers: Sequence[Peer], shape: str, plans: Mapping[str, Plan], rounds: int
+) -> Iterator[tuple[Peer, Run | Exception]]:
+    """A B C, A B C, …: what disturbs the machine for a while disturbs all of them.
+
+    A peer that failed is told once, and left out from then on.
+    """
+    failed: set[str] = set()
+    for _ in range(rounds):
+        for peer in peers:
+            if peer.name in failed:
+                continue
+            try:
+                yield peer, run(sender, peer, shape, plans[peer.name])
+            except (RunFailedError, NotHereError, RuntimeError) as error:
+                failed.add(peer.name)
+                yield peer, error

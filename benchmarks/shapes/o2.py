@@ -1,0 +1,45 @@
+"""O2: one trade a message, its number in `trade_id`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from actors.simulators import SimulatedO2
+from benchmarks.shapes.shape import Shape
+
+
+class O2Trades(Shape[SimulatedO2]):
+    name: ClassVar[str] = "o2"
+
+    def __init__(self, topics: int) -> None:
+        keys = [f"0x{number:064x}" for number in range(1, topics + 1)]
+        super().__init__(SimulatedO2(rate=0, market=False, markets=keys, inactivity=0), keys)
+
+    def address(self) -> Mapping[str, Any]:
+        return {"url": self.venue.url, "http": self.venue.http_url, "keys": self.keys}
+
+    def subscribers(self, key: str) -> int:
+        return self.venue.subscribers("trades", key)
+
+    def payload(self, number: int) -> bytes:
+        at = 1_790_000_000_000 + number  # milliseconds
+        price, quantity = 3_000_000_000_000 + number * 7_919 % 10**9, 10_000_000 + number % 1_000 * 10_000
+        trade = {
+            "trade_id": str(number),
+            "side": ("buy", "sell")[number % 2],
+            "total": str(price * quantity // 10**9),
+            "quantity": str(quantity),
+            "price": str(price),
+            "timestamp": at,
+        }
+        told = {
+            "action": "subscribe_trades",
+            "market_id": self.key(number),
+            "trades": [trade],
+            "onchain_timestamp": str(at // 1_000),
+            "seen_timestamp": str(at * 1_000_000),
+        }
+        return msgspec.json.encode(told)

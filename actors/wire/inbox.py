@@ -19,7 +19,9 @@ from pykka._envelope import Envelope
 
 from actors.messages import BytesReceived, Retryable, SocketLost
 
-READ = 64 * 1024  # bytes: what one read may bring; a larger buffer costs an mmap a read
+# Bytes that one read may bring: a larger buffer costs an mmap a read, so it is only for who fills the other.
+READ, READ_MORE = 64 * 1024, 256 * 1024
+RECORD = 16 * 1024  # bytes: what a TLS record holds at most (RFC 8446, 5.1)
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -39,6 +41,8 @@ class SocketInbox:
         self._asleep = False
         self._socket: socket.socket | None = None
         self._watched = True
+        self._size = READ
+        self._held_back: OSError | None = None  # an error behind bytes that are heard first
         self._maybe_more = False  # the last read filled its buffer, or TLS may hold bytes back
         self._outgoing = bytearray()
         self._send_bound = send_bound
@@ -169,9 +173,10 @@ class SocketInbox:
         return None
 
     def _read(self) -> BytesReceived | SocketLost | None:
-        assert self._socket is not None
+        sock = self._socket
+        assert sock is not None
         try:
-            data = self._socket.recv(READ)
+            data = self._records(sock) if isinstance(sock, ssl.SSLSocket) else self._piece(sock)
         except WOULD_BLOCK:
             self._maybe_more = False
             return None
@@ -179,9 +184,35 @@ class SocketInbox:
             return self._lose(error.strerror or str(error))
         if not data:
             return self._lose("the venue closed the connection without a close frame", "eof")
-        # TLS keeps whole records back that no selector knows of: read on until it would block.
-        self._maybe_more = len(data) == READ or isinstance(self._socket, ssl.SSLSocket)
         return BytesReceived(data)
+
+    def _piece(self, sock: socket.socket) -> bytes:
+        data = sock.recv(self._size)
+        self._maybe_more = len(data) == self._size
+        self._size = READ_MORE if len(data) >= READ else READ
+        return data
+
+    def _records(self, sock: ssl.SSLSocket) -> bytes:
+        """TLS reads a record at a time, and keeps whole ones back that no selector knows of.
+
+        So they are read until it would block: many small ones are one message, as on a plain socket.
+        """
+        if self._held_back is not None:
+            raise self._held_back
+        pieces = [sock.recv(RECORD)]
+        size = len(pieces[0])
+        self._maybe_more = True
+        while pieces[-1] and size < READ:
+            try:
+                pieces.append(sock.recv(RECORD))
+            except WOULD_BLOCK:
+                self._maybe_more = False
+                break
+            except OSError as error:
+                self._held_back = error
+                break
+            size += len(pieces[-1])
+        return b"".join(pieces)
 
     def _flush(self) -> SocketLost | None:
         assert self._socket is not None

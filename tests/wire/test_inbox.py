@@ -206,7 +206,7 @@ def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: SocketInbox, peer:
 
 def test_a_peer_that_reads_nothing_is_given_up_on(inbox: SocketInbox, peer: socket.socket) -> None:
     lost = None
-    for _ in range(100):
+    for _ in range(40):
         lost = lost or inbox.send(b"x" * (BOUND // 4))
     assert lost is not None
     assert isinstance(lost.reason, Retryable)
@@ -340,23 +340,43 @@ def test_what_tls_read_ahead_in_the_handshake_is_heard(inbox: SocketInbox, tls_p
     assert hear(inbox) == BytesReceived(b"elcome")
 
 
+def test_many_small_records_are_one_message(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+    for number in range(40):
+        tls_peer.sendall(b"%02d" % number)
+    assert hear(inbox) == BytesReceived(b"".join(b"%02d" % number for number in range(40)))
+
+
 def test_letters_come_before_what_tls_holds_back(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
-    tls_peer.sendall(b"x" * 16_384)
-    tls_peer.sendall(b"y" * 16_384)
-    assert isinstance(hear(inbox), BytesReceived)
+    sent = b"x" * (2 * READ)
+    tls_peer.sendall(sent)
+    first = hear(inbox)
     tell(inbox, "ping")
+    assert isinstance(first, BytesReceived)
     assert hear(inbox) == "ping"
+    assert first.data + hear_bytes(inbox, len(sent) - len(first.data)) == sent
 
 
 def test_unwatched_tls_is_not_read_on(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
-    tls_peer.sendall(b"x" * 32_768)
+    sent = b"x" * (2 * READ)
+    tls_peer.sendall(sent)
     first = hear(inbox)
     assert isinstance(first, BytesReceived)
+    assert len(first.data) < len(sent)
     inbox.watch(False)
     tell(inbox, "alone")
     assert hear(inbox) == "alone"
     inbox.watch(True)
-    assert len(hear_bytes(inbox, 32_768 - len(first.data))) == 32_768 - len(first.data)
+    assert first.data + hear_bytes(inbox, len(sent) - len(first.data)) == sent
+
+
+def test_what_came_before_broken_tls_is_heard_before_the_loss(
+    inbox: SocketInbox, tls_peer: ssl.SSLSocket
+) -> None:
+    tls_peer.sendall(b"last words")
+    socket.socket.sendall(tls_peer, b"no record at all")  # past the cipher
+    assert hear(inbox) == BytesReceived(b"last words")
+    lost = hear_lost(inbox)
+    assert lost.code == "lost"
 
 
 def test_tls_sends_what_the_peer_did_not_take_at_first(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:

@@ -206,7 +206,7 @@ def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: SocketInbox, peer:
 
 def test_a_peer_that_reads_nothing_is_given_up_on(inbox: SocketInbox, peer: socket.socket) -> None:
     lost = None
-    for _ in range(40):
+    for _ in range(100):
         lost = lost or inbox.send(b"x" * (BOUND // 4))
     assert lost is not None
     assert isinstance(lost.reason, Retryable)

@@ -24,6 +24,7 @@ from rich.live import Live
 from rich.table import Table
 
 from actors import logs, operate
+from actors.cooldowns import usual_file
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
 from actors.notify import Systemd
@@ -119,9 +120,10 @@ def run(
 
 
 def _start(settings: Settings) -> Runtime:
-    from actors.runtime import start
+    from actors.runtime import Runtime
 
-    return start(settings)
+    # A service is started again by whoever watches it: what venues asked for is kept for the next one.
+    return Runtime(settings, cooldowns=usual_file(settings.runtime.name, os.environ))
 
 
 def _run(

@@ -46,13 +46,15 @@ class Slow(Struct, frozen=True):
     """The venue wants to be left alone for a while: `retry_after` seconds, where it says so.
 
     `exact`: that is our own reckoning and no venue's complaint: neither more nor less, and none the
-    longer for the next time.
+    longer for the next time. `shared`: it is about the account or the address, and not about this line
+    alone, also where the venue does not say for how long; with `retry_after` it always is.
     """
 
     text: str
     code: str
     retry_after: float | None = None
     exact: bool = False
+    shared: bool = False
 
 
 class Fatal(Struct, frozen=True):

@@ -23,6 +23,7 @@ import pykka
 from actors import stream as streams
 from actors.actor import DeadLetters, Mailbox
 from actors.book import BookDesk
+from actors.cooldowns import Cooldowns
 from actors.door import Vault
 from actors.errors import (
     ForkError,
@@ -116,6 +117,7 @@ class Runtime:
         timers: Timers | None = None,
         chance: random.Random | None = None,
         metrics: Metrics | None = None,
+        cooldowns: Path | None = None,  # the file for them where the config names none
     ) -> None:
         self.settings = settings
         self._timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
@@ -143,6 +145,7 @@ class Runtime:
             timers=self._timers,
             watchdog=settings.runtime.watchdog,
             chance=chance or random.Random(),  # jitter, no secret
+            cooldowns=Cooldowns(Path(kept) if (kept := settings.runtime.cooldowns) else cooldowns),
             metrics=metrics or NoMetrics(),
             on_end=_weakly(self),
         )
@@ -527,6 +530,7 @@ class Runtime:
             dial=dial,
             restart=feed.restart,
             pacing=feed.pacing,
+            connects=feed.connects,
             ack_timeout=feed.ack_timeout,
             block_limit=feed.block_limit,
             rotate_every=feed.rotate_every,

@@ -22,8 +22,10 @@ from actors import census
 from actors.actor import Actor, DeadLetters, Inbox
 from actors.children import Children
 from actors.connection import Gauges
+from actors.cooldowns import Cooldowns
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import LifecycleState, Topic
+from actors.gates import Gates
 from actors.messages import (
     AreYouThere,
     AwaitLive,
@@ -87,6 +89,7 @@ class Supervisor(Actor):
         timers: Timers,
         watchdog: float,
         chance: random.Random,
+        cooldowns: Cooldowns,
         metrics: Metrics,
         on_end: Callable[[str, bool], None],
     ) -> None:
@@ -99,6 +102,7 @@ class Supervisor(Actor):
         self._address = roles.named("supervisor")
         self._watchdog = watchdog
         self._chance = chance
+        self._gates = Gates(self._clock, chance, cooldowns)
         self._metrics = metrics
         self._on_end = on_end  # told why, and whether somebody wanted it
         self._workers: dict[str, Child] = {}
@@ -144,6 +148,7 @@ class Supervisor(Actor):
         """
         for line in self._targets(target):
             line.restarts.clear()
+            self._gates.open(line.spec)
             line.paused = line.told_failed = False
             self._start_anew(line, Stopped("restart asked for"))
         return "accepted"
@@ -444,6 +449,12 @@ class Supervisor(Actor):
         if self._stopping is not None:
             return
         self._cancel_retry(line)
+        seconds, why = self._gates.knock(line.name, line.spec)
+        if seconds:
+            line.state = "backoff"
+            self._retry_in(line, seconds)
+            self._log(line, logging.INFO, f"connects in {seconds:.2f} s: {why}")
+            return
         epoch = line.next_epoch()
         line.metrics.increment("line_starts_total")
         line.state = "connecting"
@@ -470,6 +481,7 @@ class Supervisor(Actor):
             line.lost = True
             line.deaths += 1
             line.recent_deaths.add(self._clock.monotonic())
+            self._gates.learn(line.spec, reason)
         verdict = line.restarts.ended(reason, reached=line.upgraded, now=self._clock.monotonic())
         self._enter_in_journal(line, reason)
         was_live, line.live_at = line.live_at is not None, None
@@ -611,7 +623,7 @@ class Supervisor(Actor):
         for line in lines:
             asked.expect(line.name)
         for line in lines:
-            why_not = self._rotations.begin(line)
+            why_not = self._try_rotation(line)
             if why_not:
                 asked.tell(line.name, why_not)
             else:
@@ -619,8 +631,13 @@ class Supervisor(Actor):
         asked.answer()
 
     def _begin_rotation(self, line: LineRecord) -> None:
-        if self._stopping is None and self._rotations.begin(line):
+        if self._stopping is None and self._try_rotation(line):
             self._plan_rotation(line, failed=True)
+
+    def _try_rotation(self, line: LineRecord) -> str:
+        """Why not; empty: it has begun."""
+        seconds, why = self._gates.knock(line.name, line.spec)
+        return f"it may connect in {seconds:.0f} s: {why}" if seconds else self._rotations.begin(line)
 
     def _plan_rotation(self, line: LineRecord, *, failed: bool = False) -> None:
         """The next one: as the config wants it, and before the line's token ends."""

@@ -17,7 +17,7 @@ from actors.heartbeat import Watch
 from actors.messages import ChildExited, Reason
 from actors.metrics import LineMetrics, Metrics
 from actors.quarantine import Quarantine
-from actors.rules.exchange import Bucket
+from actors.rules.exchange import Bucket, Budget
 from actors.rules.journal import Journal
 from actors.rules.latest import Newest
 from actors.rules.ledger import Ledger
@@ -42,6 +42,7 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     dial: Dial = Dial()
     restart: RestartPolicy = RestartPolicy()
     pacing: Pacing | None = None  # None: the venue's own
+    connects: Budget | None = None  # None: the venue's own
     ack_timeout: float = 10.0
     block_limit: float = 5.0
     ping_interval: float = 10.0

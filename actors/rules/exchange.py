@@ -61,6 +61,12 @@ class Bucket:
             self._left -= 1.0
         return 0.0
 
+    def reserve(self, now: float) -> float:
+        """Counts one at any rate: the seconds after which it is its turn."""
+        if wait := self.take(now):
+            self._left -= 1.0
+        return wait
+
     def give_back(self) -> None:
         """The last one that was counted came to nothing: nobody was asked."""
         self._left = min(float(self._budget.burst), self._left + 1.0)

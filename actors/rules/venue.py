@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -100,6 +102,7 @@ class Venue(ABC):
     variables: ClassVar[Mapping[str, str]] = {}  # for people: environment variables it is used with
     book_channel: ClassVar[str] = ""  # whose events make an order book; empty: none
     price_channels: ClassVar[frozenset[str]] = frozenset()  # whose events tell prices
+    connects: ClassVar[Budget] = Budget(1, 0.0)  # of all lines of one account; 0.0: no limit is known
     login_budget: ClassVar[Budget] = Budget(10, 45.0)  # logins, where it has them
     login_settings: ClassVar[frozenset[str] | None] = None  # keys that its token depends on; None: all
     latest_budget: ClassVar[Budget] = Budget(10, 0.5)  # conversations of `latest`
@@ -123,6 +126,14 @@ class Venue(ABC):
             raise LinewardenError(
                 f"{self.feed}: venue {self.name!r} has no channel {name!r}{hint} It has: {known}."
             ) from None
+
+    def account(self) -> str:
+        """Whom the venue takes its lines for; feeds of one account share what it meters. Tells no secret."""
+        settings = self.settings
+        values = (getattr(settings, name) for name in settings.__struct_fields__)
+        secrets = "\0".join(value.reveal() for value in values if isinstance(value, Secret))
+        digest = hashlib.sha256(secrets.encode()).hexdigest()[:16] if secrets else "public"
+        return f"{self.name}@{urlsplit(settings.url).netloc.rpartition('@')[2] or 'default'}/{digest}"
 
     def offers(self, channel: str) -> bool:
         """Whether this feed has the channel of that name: a venue's feeds may not all have the same."""

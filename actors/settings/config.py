@@ -13,11 +13,13 @@ from msgspec import structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
+from actors.rules.exchange import Budget
 from actors.rules.restarts import RestartPolicy
 from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
 from actors.settings.addresses import host_and_port, is_clear, is_loopback, proxy_mistake, url_mistake
 from actors.settings.reading import Reader, RefusedError
 from actors.settings.tables import (
+    ConnectsSettings,
     FeedSettings,
     HeartbeatSettings,
     PacingSettings,
@@ -31,7 +33,7 @@ from actors.settings.words import BARE, found, key_name, keys_of, nearest, sugge
 
 FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"}
 # Those that are just converted; the others are read by rules of their own.
-PLAIN_KEYS = FEED_KEYS - {"venue", "pacing", "restart", "heartbeat", "subscribe"}
+PLAIN_KEYS = FEED_KEYS - {"venue", "pacing", "connects", "restart", "heartbeat", "subscribe"}
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
 HUB = "signalr"  # the venue that a feed describes itself
 
@@ -60,6 +62,7 @@ class ConfigReader(Reader):
             "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatSettings),
             "an entry of subscribe": ENTRY_KEYS,
             "[feeds.NAME.pacing]": keys_of(PacingSettings),
+            "[feeds.NAME.connects]": keys_of(ConnectsSettings),
         }
         super().__init__(file, environ, homes)
         self._directory = directory
@@ -69,7 +72,7 @@ class ConfigReader(Reader):
         """Raises ConfigError with all that is wrong."""
         top = self.table("", source)
         self.reject_unknown("", top, {"runtime", "service", "defaults", "feeds"})
-        runtime = RuntimeSettings(**self.fields("[runtime]", top.get("runtime", {}), RuntimeSettings))
+        runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
         service = self._service(top.get("service", {}))
         defaults = self.table("[defaults]", top.get("defaults", {}))
         self.reject_unknown("[defaults]", defaults, {"restart", "heartbeat"})
@@ -136,11 +139,22 @@ class ConfigReader(Reader):
         if "pacing" in table:
             pacing = self.fields(f"{sub}.pacing]", table["pacing"], PacingSettings)
             fields["pacing"] = structs.replace(kind.pacing if kind else Pacing(), **pacing)
+        if "connects" in table:
+            connects = self.fields(f"{sub}.connects]", table["connects"], ConnectsSettings)
+            fields["connects"] = structs.replace(kind.connects if kind else Budget(1, 0.0), **connects)
         venue = self.quoting(where, "", lambda: kind(name, own)) if kind and own else None
         fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)
         if kind is None or own is None:
             return None
         return FeedSettings(name=name, venue=kind.name, kind=kind, own=own, **fields)
+
+    def _runtime(self, table: object) -> dict[str, Any]:
+        fields = self.fields("[runtime]", table, RuntimeSettings)
+        if fields.get("cooldowns"):
+            fields["cooldowns"] = str(
+                Path(self._directory, Path(fields["cooldowns"]).expanduser()).absolute()
+            )
+        return fields
 
     def _kind(self, where: str, table: Mapping[str, object]) -> type[Venue] | None:
         known = ", ".join(sorted(self._venues))

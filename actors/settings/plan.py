@@ -10,7 +10,16 @@ from msgspec import Struct
 from actors.settings.tables import FeedSettings, Settings, WantedTopics
 
 # What can be changed under a live connection; anything else is of the connection itself.
-SOFT = ("subscribe", "restart", "heartbeat", "pacing", "ack_timeout", "block_limit", "rotate_every")
+SOFT = (
+    "subscribe",
+    "restart",
+    "heartbeat",
+    "pacing",
+    "connects",
+    "ack_timeout",
+    "block_limit",
+    "rotate_every",
+)
 
 Kind = Literal["added", "removed", "reconnected", "adjusted", "next start"]
 

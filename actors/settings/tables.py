@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from actors.events import Option
+from actors.rules.exchange import Budget
 from actors.rules.restarts import Interval, RestartPolicy, Seconds
 from actors.rules.venue import Pacing, Venue, VenueSettings
 from actors.secret import Secret, origin
@@ -27,6 +28,7 @@ class RuntimeSettings(Table, frozen=True, kw_only=True):
 
     name: Name = "linewarden"
     watchdog: Interval = 10.0  # seconds without an answer through an actor's own mailbox; 0: off
+    cooldowns: str = ""  # a file that outlives the process; empty: none, but `linewarden run` has one
 
 
 class ServiceSettings(Table, frozen=True, kw_only=True):
@@ -53,6 +55,13 @@ class PacingSettings(Table, frozen=True, kw_only=True):
     """`[feeds.NAME.pacing]`, over what the venue wants."""
 
     batch: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")] = 100
+    interval: Interval = 0.0
+
+
+class ConnectsSettings(Table, frozen=True, kw_only=True):
+    """`[feeds.NAME.connects]`: how often the lines of one account may connect, over what the venue wants."""
+
+    burst: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")] = 1
     interval: Interval = 0.0
 
 
@@ -83,6 +92,7 @@ class FeedSettings(Table, frozen=True, kw_only=True):
     send_buffer: Bytes = 1_048_576
     max_message: Bytes = 16 * 1_048_576
     pacing: Pacing | None = None  # None: as the venue wants it
+    connects: Budget | None = None  # None: as the venue wants it
     restart: RestartPolicy = RestartPolicy()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     subscribe: tuple[WantedTopics, ...] = ()

@@ -151,7 +151,7 @@ def judge_status(peer: str, answer: Answer, quoted: str, passing: tuple[int, ...
     text = f"{peer} answered {f'{status} {in_words}'.strip()}{quoted}"
     retry_after = parse_retry_after(answer.headers.get("Retry-After", ""))
     if status == 429 or (status >= 500 and retry_after is not None):
-        return Slow(text, code, retry_after)
+        return Slow(text, code, retry_after, shared=True)
     if 300 <= status < 400:
         elsewhere = f"{text} and points to {location(answer)}"
         return Fatal(elsewhere, code, "If you trust that address, put it into url.")

@@ -144,7 +144,7 @@ def test_what_a_refusal_means(answer: HttpAnswer, reason: type) -> None:
 def test_the_venues_words_and_its_wish_are_passed_on() -> None:
     _, told = login(error("RATE_LIMITED", 429, retry_after="1800"))
     text = "tplus refused a nonce: HTTP 429 (RATE_LIMITED: because)"
-    assert told == Slow(text, "tplus_rate_limited", 1800.0)
+    assert told == Slow(text, "tplus_rate_limited", 1800.0, shared=True)
 
 
 def test_the_budget_stays_within_what_tplus_counts() -> None:

@@ -237,7 +237,7 @@ def refusal(answer: HttpAnswer, quoted: str) -> Reason:
     text = f"the hub answered {status} to the negotiation{quoted}"
     wait = retry_after(answer)
     if status == 429 or (status >= 500 and wait is not None):
-        return Slow(text, code, wait)
+        return Slow(text, code, wait, shared=True)
     if 300 <= status < 400:
         return Fatal(text, code, "Put the address that it points to into url, if you trust it.")
     if 400 <= status < 500 and status not in PASSING:

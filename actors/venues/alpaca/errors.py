@@ -55,7 +55,7 @@ def ending(code: str, words: str) -> Reason | None:
     if code in _FATAL:
         return Fatal(text, name, _FATAL[code])
     if code in _SLOW:
-        return Slow(text, name)
+        return Slow(text, name, shared=True)
     if code in _RETRYABLE:
         return Retryable(f"{text}: {_RETRYABLE[code]}", name)
     return None

@@ -381,7 +381,7 @@ class DeclaredSession(Session):
         if code in rule.fatal:
             return Fatal(text, name, self._advice())
         if code in rule.slow:
-            return Slow(text, name)
+            return Slow(text, name, shared=True)
         return Retryable(text, name) if code in rule.ends else None
 
     def _again(self, request: Request, *parts: list[Asked]) -> None:

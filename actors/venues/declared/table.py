@@ -39,6 +39,13 @@ class PacingTable(Part, frozen=True, kw_only=True):
     interval: Seconds = 0.0
 
 
+class ConnectsTable(Part, frozen=True, kw_only=True):
+    """`[connects]`: `burst` at once, then one in `interval` seconds, of all lines of an account."""
+
+    burst: Count = 1
+    interval: Seconds = 0.0
+
+
 class KeyTable(Part, frozen=True, kw_only=True):
     """`[keys.NAME]`: a key that a feed of this venue has in the config; `${NAME}` in frames and the url."""
 
@@ -177,6 +184,7 @@ class Outline(Part, frozen=True, kw_only=True):
     limits: dict[str, str] = {}
     topics_per_line: Count | None = None  # None: as many as there are
     pacing: PacingTable = PacingTable()
+    connects: ConnectsTable = ConnectsTable()
     keys: dict[str, KeyTable] = {}
     channels: Mapping[str, ChannelTable]
     events: tuple[EventTable, ...]

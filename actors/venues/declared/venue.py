@@ -14,7 +14,7 @@ import msgspec
 from actors.errors import LinewardenError
 from actors.events import Option, Options, Topic
 from actors.messages import Endpoint
-from actors.rules.exchange import Token
+from actors.rules.exchange import Budget, Token
 from actors.rules.session import Session
 from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
 from actors.secret import Secret
@@ -197,6 +197,7 @@ def class_of(
         "Settings": settings,
         "channels": {name: _channel(name, channel) for name, channel in table.channels.items()},
         "pacing": Pacing(table.pacing.batch, table.pacing.interval),
+        "connects": Budget(table.connects.burst, table.connects.interval),
         "ping_interval": ping_interval,
         "limits": _limits(table),
         "variables": {key.variable: key.about for key in table.keys.values() if key.variable},

@@ -27,7 +27,7 @@ def ending(code: str, text: str) -> Reason | None:
         case "1000":
             return Retryable(text, "o2_1000")
         case "1003":
-            return Slow(text, "o2_1003")
+            return Slow(text, "o2_1003", shared=True)
         case "1004":
             advice = "O2 does not serve this location: run it from where O2 may be used."
             return Fatal(text, "o2_1004", advice)

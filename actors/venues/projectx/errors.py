@@ -81,7 +81,7 @@ def refused_by_status(answer: HttpAnswer, asked: str) -> Reason:
     text = f"ProjectX answered {asked} with HTTP {status}"
     wait = retry_after(answer)
     if status == 429 or (status >= 500 and wait is not None):
-        return Slow(text, code, wait)
+        return Slow(text, code, wait, shared=True)
     if 300 <= status < 500 and status not in PASSING:
         return Fatal(text, code, CHECK if status in (400, 401, 403) else ADDRESS)
     return Retryable(text, code)

@@ -91,7 +91,7 @@ def refusal(answer: HttpAnswer, asked: str) -> Reason:
     text = f"tplus refused {asked}: HTTP {answer.status}{said}"
     wait = retry_after(answer)
     if answer.status == 429 or failure.has(*BUSY_CODES) or wait is not None:
-        return Slow(text, code, wait)
+        return Slow(text, code, wait, shared=True)
     if failure.retryable is True or failure.has(*NONCE_CODES):
         return Retryable(text, code)
     if answer.status in {401, 403} or failure.has(*AUTH_CODES):

@@ -1,0 +1,89 @@
+"""What a venue asks of an account holds for all of its lines, and for the next process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import actors
+from actors import Runtime
+from actors.simulators import SimulatedAlpaca
+from actors.status import Status
+from tests.desk import KEY, alpaca_config, alpaca_desk, line_of, until
+
+
+@pytest.fixture
+def alpaca() -> Iterator[SimulatedAlpaca]:
+    with SimulatedAlpaca(rate=0) as simulator:
+        yield simulator
+
+
+def told_to_stay_away(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
+    """The line `iex` is lost, and hears on its way back that the account has asked too often."""
+    alpaca.refuse(status=429, retry_after=60.0)
+    alpaca.drop()
+    until(desk, lambda status: _asked(status, "iex") > 50)
+
+
+def _asked(status: Status, line: str) -> float:
+    return status.lines()[line].next_attempt_s or 0.0
+
+
+def test_a_cool_down_of_one_line_holds_for_all_of_the_account(alpaca: SimulatedAlpaca) -> None:
+    with alpaca_desk(alpaca, "iex", "news") as desk:
+        desk.supervisor.pause("news").get(timeout=5)
+        until(desk, lambda status: status.lines()["news"].state == "paused" and alpaca.lives == 2)
+        told_to_stay_away(desk, alpaca)
+        lives = alpaca.lives
+        desk.supervisor.resume("news").get(timeout=5)
+        until(desk, lambda status: status.lines()["news"].state == "backoff")
+        assert 50 < _asked(desk.status(), "news") <= 61
+        assert alpaca.lives == lives, "it did not knock"
+
+
+def test_whoever_asks_for_a_restart_is_not_kept_waiting(alpaca: SimulatedAlpaca) -> None:
+    with alpaca_desk(alpaca, "iex") as desk:
+        told_to_stay_away(desk, alpaca)
+        desk.supervisor.restart("iex").get(timeout=5)
+        desk.wait_live(timeout=10)
+
+
+def test_a_restart_of_the_process_does_not_make_it_forget(alpaca: SimulatedAlpaca, tmp_path: Path) -> None:
+    path = tmp_path / "cooldowns.json"
+    config = alpaca_config(alpaca, "iex") | {"runtime": {"cooldowns": str(path)}}
+    with actors.start(config, wait=10.0) as desk:
+        told_to_stay_away(desk, alpaca)
+        for thread in threading.enumerate():
+            if thread.name == "cooldowns":
+                thread.join(10)
+    assert KEY not in path.read_text()
+    lives = alpaca.lives
+    with actors.start(config) as desk:
+        until(desk, lambda status: status.lines()["iex"].state == "backoff")
+        assert 50 < _asked(desk.status(), "iex") <= 61
+        assert alpaca.lives == lives, "it did not knock"
+        desk.supervisor.restart("iex").get(timeout=5)
+        desk.wait_live(timeout=10)
+    with actors.start(config, wait=10.0):
+        pass  # that was forgotten for good
+
+
+def test_lines_of_one_account_connect_at_the_venue_s_pace(alpaca: SimulatedAlpaca) -> None:
+    with alpaca_desk(alpaca, "iex", "news", live=False, connects={"burst": 1, "interval": 60.0}) as desk:
+        until(desk, lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"})
+        waiting = next(each for each in desk.status().lines().values() if each.state == "backoff")
+        assert 50 < (waiting.next_attempt_s or 0.0) <= 60
+        assert alpaca.lives == 1
+
+
+def test_who_waits_for_his_turn_may_be_paused_and_stopped(alpaca: SimulatedAlpaca) -> None:
+    with alpaca_desk(alpaca, "iex", "news", live=False, connects={"burst": 1, "interval": 60.0}) as desk:
+        until(desk, lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"})
+        for name in ("iex", "news"):
+            desk.supervisor.pause(name).get(timeout=5)
+        until(desk, lambda status: {each.state for each in status.lines().values()} == {"paused"})
+        desk.supervisor.resume("iex").get(timeout=5)
+        assert line_of(desk, "iex").state in ("connecting", "backoff")

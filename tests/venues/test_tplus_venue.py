@@ -232,7 +232,7 @@ def test_a_price_that_is_not_to_be_had_is_a_reason() -> None:
     _, reason = conversation(DESK.latest("200"), [HttpAnswer(404, b'{"error":"no such asset"}')])
     assert isinstance(reason, Fatal)
     _, reason = conversation(DESK.latest("200"), [HttpAnswer(429, b"", {"retry-after": "7"})])
-    assert reason == Slow("tplus refused the ticker: HTTP 429", "http_429", 7.0)
+    assert reason == Slow("tplus refused the ticker: HTTP 429", "http_429", 7.0, shared=True)
     _, reason = conversation(DESK.latest("200"), [HttpAnswer(200, b"[]")])
     assert getattr(reason, "code", "") == "tplus_ticker"
     with pytest.raises(LinewardenError, match="takes an asset"):

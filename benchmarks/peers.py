@@ -14,6 +14,7 @@ from benchmarks import installs
 FAST, SLOW = 300_000, 60_000  # messages of a full blast, so that a run takes a second or some
 PROJECTX = ("projectx", "projectx-quotes")
 EVERY = ("o2", "alpaca", "tplus", *PROJECTX)
+LINEWARDEN, WEBSOCKETS = "linewarden", "websockets"
 LOSSLESS = {"policy": "block", "capacity": 100_000}
 
 
@@ -40,7 +41,7 @@ def _sdk(name: str, client: str, hears: tuple[str, ...], package: str, python: s
 
 
 PEERS = (
-    Peer(name="linewarden", client="linewarden", hears=(*EVERY, "alpaca-msgpack"), options=LOSSLESS),
+    Peer(name=LINEWARDEN, client="linewarden", hears=(*EVERY, "alpaca-msgpack"), options=LOSSLESS),
     Peer(
         name="linewarden.get_many", client="linewarden", hears=EVERY, options={**LOSSLESS, "read": "get_many"}
     ),
@@ -50,6 +51,6 @@ PEERS = (
     _sdk("tpluspy", "tpluspy", ("tplus",), installs.TPLUSPY),
     _sdk("project-x-py", "project_x_py", PROJECTX, installs.PROJECT_X_PY, "3.12"),
     _sdk("signalrcore", "signalr_core", PROJECTX, installs.SIGNALRCORE),
-    Peer(name="websockets", client="raw_websockets", hears=EVERY),
+    Peer(name=WEBSOCKETS, client="raw_websockets", hears=EVERY),
     Peer(name="picows", client="raw_picows", hears=EVERY, packages=(installs.PICOWS, installs.MSGSPEC)),
 )

@@ -10,7 +10,7 @@ from benchmarks.report import Table
 from benchmarks.run import Run, losses, take_turns
 from benchmarks.server import SECOND, Plan, sending
 
-LENGTHS = {500: 5.0, 5_000: 3.0, 50_000: 2.0}  # seconds that each rate is held
+LENGTHS = {500: 4.0, 5_000: 2.5, 50_000: 2.0}  # seconds that each rate is held
 WARM_UP = SECOND // 2  # nanoseconds at the beginning that do not count
 PERCENTILES = (50.0, 99.0, 99.9)
 

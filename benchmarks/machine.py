@@ -26,7 +26,7 @@ def machine() -> list[str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     return [
         f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, load {os.getloadavg()[0]:.1f}",
-        f"{platform.system()} {platform.release()}, {platform.python_implementation()} {platform.python_version()}",
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         ", ".join(f"{name} {version(name)}" for name in OURS) + _commit(),
         ", ".join(each.replace("==", " ") for each in THEIRS),
     ]

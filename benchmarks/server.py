@@ -63,7 +63,7 @@ class Sender:
             self._built = Frames(self._shape, plan.count)
         self._told: Sent | Exception | None = None
         self._venue.start()
-        self._thread = threading.Thread(target=self._send, args=(plan,))
+        self._thread = threading.Thread(target=self._send, args=(plan,), daemon=True)
         self._thread.start()
         return self._shape.address()
 

@@ -24,6 +24,8 @@ Peers = Annotated[str, typer.Option("--peers", help="These programs, with commas
 Rounds = Annotated[int, typer.Option(min=1, help="How often all take turns; medians are shown.")]
 Messages = Annotated[int, typer.Option(min=0, help="Messages of a run; 0: as many as suit each program.")]
 Rates = Annotated[list[int], typer.Option("--rate", help="Messages a second; may be given several times.")]
+# Where there is an SDK to compare with: its latency is measured, too.
+COMPARED = ("o2", "alpaca", "alpaca-msgpack", "tplus", "projectx")
 RATES = tuple(delay.LENGTHS)
 
 
@@ -85,7 +87,7 @@ def _everything() -> Iterator[Table]:
     for shape in SHAPES:
         yield blast.measure(shape, chosen("", shape), 5)
     for shape in SHAPES:
-        if shape != "projectx-quotes":
+        if shape in COMPARED:
             yield delay.measure(shape, chosen("", shape), RATES, 2)
     yield return_.measure(return_.TOPICS, 5)
     yield from growing.measure(5)

@@ -13,7 +13,7 @@ from benchmarks import installs
 
 FAST, SLOW = 300_000, 60_000  # messages of a full blast, so that a run takes a second or some
 PROJECTX = ("projectx", "projectx-quotes")
-EVERY = ("o2", "alpaca", "tplus", *PROJECTX)
+EVERY = ("o2", "o2-tls", "alpaca", "tplus", *PROJECTX)
 LINEWARDEN, WEBSOCKETS = "linewarden", "websockets"
 LOSSLESS = {"policy": "block", "capacity": 100_000}
 

@@ -62,7 +62,7 @@ class Sender:
         if len(self._built) != plan.count:
             self._built = Frames(self._shape, plan.count)
         self._told: Sent | Exception | None = None
-        self._venue.start()
+        self._shape.start()
         self._thread = threading.Thread(target=self._send, args=(plan,), daemon=True)
         self._thread.start()
         return self._shape.address()
@@ -74,7 +74,7 @@ class Sender:
             TimeoutError: they did not subscribe.
         """
         self._thread.join()
-        self._venue.stop()
+        self._shape.stop()
         if not isinstance(self._told, Sent):
             raise TimeoutError(f"nobody subscribed within {PATIENCE:g} s")
         return self._told

@@ -49,7 +49,7 @@ def test_a_raw_loop_reads_every_message(shape: str) -> None:
     sender = Sender(shape)
     venue = DIALOGUES[shape](sender.listen(Plan(COUNT)))
     heard: list[Any] = []
-    with connect(venue.url, compression=None, proxy=None) as socket:
+    with connect(venue.url, compression=None, proxy=None, ssl=venue.tls) as socket:
         for message in venue.says:
             socket.send(message)
         for _ in range(venue.passed_over):
@@ -72,7 +72,7 @@ def test_messages_go_round_among_the_topics(shape: str) -> None:
 def test_paced_messages_are_sent_when_they_are_due() -> None:
     sender = Sender("o2")
     venue = DIALOGUES["o2"](sender.listen(Plan(100, rate=1_000)))
-    with connect(venue.url, compression=None, proxy=None) as socket:
+    with connect(venue.url, compression=None, proxy=None, ssl=venue.tls) as socket:
         for message in venue.says:
             socket.send(message)
         for _ in range(100):

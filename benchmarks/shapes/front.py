@@ -9,6 +9,7 @@ import tempfile
 import threading
 from asyncio import StreamReader, StreamWriter
 from pathlib import Path
+from typing import Any
 
 import trustme
 
@@ -20,6 +21,7 @@ class Front:
 
     def __init__(self, behind: int) -> None:
         self._behind = behind
+        self._relays: set[Any] = set()  # tasks
         self._directory = tempfile.TemporaryDirectory()
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority = trustme.CA()
@@ -43,8 +45,11 @@ class Front:
         self._listening.set()
         await self._over.wait()
         server.close()
+        if self._relays:  # whoever is behind has gone, so they end
+            await asyncio.wait(self._relays, timeout=1.0)
 
     async def _relay(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._relays.add(asyncio.current_task())
         behind = await asyncio.open_connection("127.0.0.1", self._behind, limit=PIECE)
         await asyncio.gather(_pass_on(reader, behind[1]), _pass_on(behind[0], writer))
 

@@ -8,11 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import growth as growing
-from benchmarks import latency as delay
-from benchmarks import quick as guard
-from benchmarks import recovery as return_
-from benchmarks import throughput as blast
+from benchmarks import growth, latency, memory, quick, recovery, startup, throughput
 from benchmarks.peers import PEERS, Peer
 from benchmarks.report import Table, show, write
 from benchmarks.shapes import SHAPES
@@ -21,12 +17,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Venues = Annotated[str, typer.Option("--venue", help="Of these, with commas; all if none is named.")]
 Peers = Annotated[str, typer.Option("--peers", help="These programs, with commas; all if none is named.")]
-Rounds = Annotated[int, typer.Option(min=1, help="How often all take turns; medians are shown.")]
+Rounds = Annotated[int, typer.Option(min=1, help="How often each is done; medians are shown.")]
 Messages = Annotated[int, typer.Option(min=0, help="Messages of a run; 0: as many as suit each program.")]
-Rates = Annotated[list[int], typer.Option("--rate", help="Messages a second; may be given several times.")]
-# Where there is an SDK to compare with: its latency is measured, too.
+Rates = Annotated[str, typer.Option("--rates", help="Messages a second, with commas.")]
+
+RATES = ",".join(map(str, latency.LENGTHS))
+# Where there is an SDK to compare with: latency is measured there, too.
 COMPARED = ("o2", "alpaca", "alpaca-msgpack", "tplus", "projectx")
-RATES = tuple(delay.LENGTHS)
 
 
 @app.callback()
@@ -34,35 +31,37 @@ def main() -> None:
     """What Linewarden's receive path costs, beside other people's, in the same run on the same machine."""
 
 
-@app.command()
-def throughput(venue: Venues = "", peers: Peers = "", rounds: Rounds = 5, messages: Messages = 0) -> None:
+@app.command("throughput")
+def show_throughput(
+    venue: Venues = "", peers: Peers = "", rounds: Rounds = 5, messages: Messages = 0
+) -> None:
     """Full blast: messages a second, CPU a message, and the share that was delivered."""
-    for shape in shapes(venue):
-        show(blast.measure(shape, chosen(peers, shape), rounds, messages or None))
+    for shape in _listed(venue) or SHAPES:
+        show(throughput.measure(shape, _chosen(peers, shape), rounds, messages or None))
 
 
-@app.command()
-def latency(venue: Venues = "", peers: Peers = "", rounds: Rounds = 2, rate: Rates = RATES) -> None:  # type: ignore[assignment]
+@app.command("latency")
+def show_latency(venue: Venues = "", peers: Peers = "", rounds: Rounds = 2, rates: Rates = RATES) -> None:
     """Steady rates: how long a message takes from the sender to the program's loop."""
-    for shape in shapes(venue):
-        show(delay.measure(shape, chosen(peers, shape), rate, rounds))
+    for shape in _listed(venue) or COMPARED:
+        show(latency.measure(shape, _chosen(peers, shape), list(map(int, _listed(rates))), rounds))
 
 
-@app.command()
-def recovery(drops: Annotated[int, typer.Option(min=1)] = 5) -> None:
+@app.command("recovery")
+def show_recovery(rounds: Rounds = 5) -> None:
     """From a dropped TCP connection to all subscriptions confirmed."""
-    show(return_.measure(return_.TOPICS, drops))
+    show(recovery.measure(recovery.TOPICS, rounds))
 
 
-@app.command()
-def growth(rounds: Rounds = 5) -> None:
+@app.command("growth")
+def show_growth(rounds: Rounds = 5) -> None:
     """What more topics, streams and lines cost, in events a second and in memory; and a start."""
-    for table in growing.measure(rounds):
+    for table in (growth.measure(), memory.measure(), startup.measure(rounds)):
         show(table)
 
 
-@app.command()
-def everything() -> None:
+@app.command("everything")
+def show_everything() -> None:
     """All of it, about 25 minutes; a file in benchmarks/results keeps the tables and tells the machine."""
     began, tables = time.monotonic(), []
     for table in _everything():
@@ -71,10 +70,10 @@ def everything() -> None:
     typer.echo(f"Written to {write(tables, 'make bench', began)}")
 
 
-@app.command()
-def quick() -> None:
+@app.command("quick")
+def guard() -> None:
     """The guard for CI, within a minute: exits with 1 if Linewarden is too slow for a raw loop, or loses."""
-    found = guard.look()
+    found = quick.look()
     for line in found.measured:
         typer.echo(line)
     for line in found.faults:
@@ -85,21 +84,22 @@ def quick() -> None:
 
 def _everything() -> Iterator[Table]:
     for shape in SHAPES:
-        yield blast.measure(shape, chosen("", shape), 5)
-    for shape in SHAPES:
-        if shape in COMPARED:
-            yield delay.measure(shape, chosen("", shape), RATES, 2)
-    yield return_.measure(return_.TOPICS, 5)
-    yield from growing.measure(5)
+        yield throughput.measure(shape, _chosen("", shape), 5)
+    for shape in COMPARED:
+        yield latency.measure(shape, _chosen("", shape), list(latency.LENGTHS), 2)
+    yield recovery.measure(recovery.TOPICS, 5)
+    yield growth.measure()
+    yield memory.measure()
+    yield startup.measure(5)
 
 
-def shapes(venue: str) -> Sequence[str]:
-    return [shape for shape in SHAPES if not venue or shape in venue.split(",")]
+def _listed(names: str) -> Sequence[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
-def chosen(names: str, shape: str) -> Sequence[Peer]:
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    return [peer for peer in PEERS if shape in peer.hears and (not wanted or peer.name in wanted)]
+def _chosen(names: str, shape: str) -> Sequence[Peer]:
+    wanted = _listed(names) or [peer.name for peer in PEERS]
+    return [peer for peer in PEERS if shape in peer.hears and peer.name in wanted]
 
 
 if __name__ == "__main__":

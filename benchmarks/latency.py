@@ -29,7 +29,7 @@ def measure(shape: str, peers: Sequence[Peer], rates: Sequence[int], rounds: int
                 if isinstance(told, Run):
                     runs.setdefault(peer.name, []).append(told)
                 else:
-                    table.notes.append(f"- {peer.name} is not here: {told}")
+                    table.notes.append(f"- {peer.name}: {told}")
             table.rows += [_row(name, rate, done) for name, done in runs.items()]
     return table
 

@@ -108,7 +108,7 @@ def run(sender: Sender, peer: Peer, shape: str, plan: Plan) -> Run:
         last = done.stdout.rstrip().rpartition("\n")[2] if done else ""
         return Run(plan.count, msgspec.json.decode(last, type=Told), times)
     except (TimeoutError, msgspec.DecodeError) as error:
-        raise RunFailedError(f"{peer.name}: {error}; it said: {words[-2_000:]}") from error
+        raise RunFailedError(f"it failed: {error}; it said: {words[-1_000:]}") from error
 
 
 def take_turns(

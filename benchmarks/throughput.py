@@ -33,7 +33,7 @@ def measure(shape: str, peers: Sequence[Peer], rounds: int, messages: int | None
             if isinstance(told, Run):
                 runs.setdefault(peer.name, []).append(told)
             else:
-                table.notes.append(f"- {peer.name} is not here: {told}")
+                table.notes.append(f"- {peer.name}: {told}")
     table.rows = [_row(name, done, runs) for name, done in runs.items()]
     return table
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -36,15 +36,15 @@ def show_throughput(
     venue: Venues = "", peers: Peers = "", rounds: Rounds = 5, messages: Messages = 0
 ) -> None:
     """Full blast: messages a second, CPU a message, and the share that was delivered."""
-    for shape in _listed(venue) or SHAPES:
+    for shape in _known(venue, SHAPES) or SHAPES:
         show(throughput.measure(shape, _chosen(peers, shape), rounds, messages or None))
 
 
 @app.command("latency")
 def show_latency(venue: Venues = "", peers: Peers = "", rounds: Rounds = 2, rates: Rates = RATES) -> None:
     """Steady rates: how long a message takes from the sender to the program's loop."""
-    for shape in _listed(venue) or COMPARED:
-        show(latency.measure(shape, _chosen(peers, shape), list(map(int, _listed(rates))), rounds))
+    for shape in _known(venue, SHAPES) or COMPARED:
+        show(latency.measure(shape, _chosen(peers, shape), [int(rate) for rate in rates.split(",")], rounds))
 
 
 @app.command("recovery")
@@ -93,12 +93,18 @@ def _everything() -> Iterator[Table]:
     yield startup.measure(5)
 
 
-def _listed(names: str) -> Sequence[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]
+def _known(names: str, known: Collection[str]) -> Sequence[str]:
+    """Raises: BadParameter: there is no such thing."""
+    listed = [name.strip() for name in names.split(",") if name.strip()]
+    for name in listed:
+        if name not in known:
+            raise typer.BadParameter(f"there is no {name!r}, but {', '.join(known)}")
+    return listed
 
 
 def _chosen(names: str, shape: str) -> Sequence[Peer]:
-    wanted = _listed(names) or [peer.name for peer in PEERS]
+    every = [peer.name for peer in PEERS]
+    wanted = _known(names, every) or every
     return [peer for peer in PEERS if shape in peer.hears and peer.name in wanted]
 
 

@@ -8,6 +8,7 @@ client never delays the sender: each message counts as sent when it was due.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -130,8 +131,22 @@ class _Process(BaseManager):
 _Process.register("sender", Sender)
 
 
+def _end_with_parent() -> None:
+    """A measuring process that is killed leaves no sender behind."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 @contextmanager
 def sending(shape: str, topics: int = 1) -> Iterator[Sender]:
     """A sender in a process of its own, for as long as the block lasts."""
-    with _Process(ctx=multiprocessing.get_context("spawn")) as process:
+    process = _Process(ctx=multiprocessing.get_context("spawn"))
+    process.start(_end_with_parent)
+    with process:
         yield cast(Sender, cast(Any, process).sender(shape, topics))

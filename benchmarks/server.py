@@ -2,7 +2,7 @@
 
 The venue's simulator answers whoever connects; once the client is subscribed its frames are written to
 that socket, a great many in one piece, or paced. What the client does not read yet waits here, so a slow
-client never delays the sender: each message counts as sent when it was due.
+client never delays the sender.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Sender:
         self._venue: Simulator = self._shape.venue
         if len(self._built) != plan.count:
             self._built = Frames(self._shape, plan.count)
-        self._told: Sent | Exception | None = None
+        self._told: Sent | None = None
         self._shape.start()
         self._thread = threading.Thread(target=self._send, args=(plan,), daemon=True)
         self._thread.start()
@@ -76,7 +76,7 @@ class Sender:
         """
         self._thread.join()
         self._shape.stop()
-        if not isinstance(self._told, Sent):
+        if self._told is None:
             raise TimeoutError(f"nobody subscribed within {PATIENCE:g} s")
         return self._told
 

@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop lint types check format clean
+.PHONY: help run test interop bench bench-quick lint types check format clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 help:  ## Show what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 13
 
 run: $(VENV)/run.stamp  ## One minute of markets that die and come back: no account, no network
 	@$(BIN)/linewarden run config/demo.toml --for $(or $(SECONDS),60) --tape --no-service --log-level error
@@ -21,6 +21,12 @@ test: $(VENV)/dev.stamp  ## All tests but those of interop
 interop: $(VENV)/dev.stamp  ## The venues' own SDKs against the simulators; their virtualenvs are in .venv-interop
 	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
 
+bench: $(VENV)/dev.stamp  ## All that is measured, beside the venues' SDKs: 25 minutes, and a file in benchmarks/results
+	$(BIN)/python -m benchmarks everything
+
+bench-quick: $(VENV)/dev.stamp  ## Half a minute: no slower than half of what was, beside a raw loop; nothing lost
+	$(BIN)/python -m benchmarks quick
+
 lint: $(VENV)/dev.stamp  ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -28,7 +34,7 @@ lint: $(VENV)/dev.stamp  ## ruff: rules and format
 types: $(VENV)/dev.stamp  ## mypy --strict
 	$(BIN)/mypy
 
-check: lint types test interop  ## lint, types, test and interop
+check: lint types test bench-quick interop  ## lint, types, test, bench-quick and interop
 
 format: $(VENV)/dev.stamp  ## Bring the code into form
 	$(BIN)/ruff check --fix .

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated
 
 import typer
 
-from benchmarks import latency as delay
-from benchmarks import throughput as blast
+from benchmarks import growth, latency, memory, quick, recovery, startup, throughput
 from benchmarks.peers import PEERS, Peer
-from benchmarks.report import show
+from benchmarks.report import Table, show, write
 from benchmarks.shapes import SHAPES
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-Venues = Annotated[str, typer.Option("--venue", help="Of these venues, with commas; all if none is named.")]
-Peers = Annotated[str, typer.Option("--peers", help="Of these programs, with commas; all if none is named.")]
-Rounds = Annotated[int, typer.Option(min=1, help="How often all take turns; medians are shown.")]
+Venues = Annotated[str, typer.Option("--venue", help="Of these, with commas; all if none is named.")]
+Peers = Annotated[str, typer.Option("--peers", help="These programs, with commas; all if none is named.")]
+Rounds = Annotated[int, typer.Option(min=1, help="How often each is done; medians are shown.")]
 Messages = Annotated[int, typer.Option(min=0, help="Messages of a run; 0: as many as suit each program.")]
+Rates = Annotated[str, typer.Option("--rates", help="Messages a second, with commas.")]
+
+RATES = ",".join(map(str, latency.LENGTHS))
+# Where there is an SDK to compare with: latency is measured there, too.
+COMPARED = ("o2", "alpaca", "alpaca-msgpack", "tplus", "projectx")
 
 
 @app.callback()
@@ -25,28 +31,81 @@ def main() -> None:
     """What Linewarden's receive path costs, beside other people's, in the same run on the same machine."""
 
 
-def chosen(names: str, shape: str) -> list[Peer]:
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    return [peer for peer in PEERS if shape in peer.hears and (not wanted or peer.name in wanted)]
-
-
-@app.command()
-def throughput(venue: Venues = "", peers: Peers = "", rounds: Rounds = 5, messages: Messages = 0) -> None:
-    """Full blast: messages a second, CPU a message, and the share that was delivered."""
-    for shape in [each for each in SHAPES if not venue or each in venue.split(",")]:
-        show(blast.measure(shape, chosen(peers, shape), rounds, messages or None))
-
-
-@app.command()
-def latency(
-    venue: Venues = "",
-    peers: Peers = "",
-    rounds: Rounds = 2,
-    rate: Annotated[list[int], typer.Option(help="Messages a second.")] = list(delay.LENGTHS),  # noqa: B006
+@app.command("throughput")
+def show_throughput(
+    venue: Venues = "", peers: Peers = "", rounds: Rounds = 5, messages: Messages = 0
 ) -> None:
+    """Full blast: messages a second, CPU a message, and the share that was delivered."""
+    for shape in _known(venue, SHAPES) or SHAPES:
+        show(throughput.measure(shape, _chosen(peers, shape), rounds, messages or None))
+
+
+@app.command("latency")
+def show_latency(venue: Venues = "", peers: Peers = "", rounds: Rounds = 2, rates: Rates = RATES) -> None:
     """Steady rates: how long a message takes from the sender to the program's loop."""
-    for shape in [each for each in SHAPES if not venue or each in venue.split(",")]:
-        show(delay.measure(shape, chosen(peers, shape), rate, rounds))
+    for shape in _known(venue, SHAPES) or COMPARED:
+        show(latency.measure(shape, _chosen(peers, shape), [int(rate) for rate in rates.split(",")], rounds))
+
+
+@app.command("recovery")
+def show_recovery(rounds: Rounds = 5) -> None:
+    """From a dropped TCP connection to all subscriptions confirmed."""
+    show(recovery.measure(recovery.TOPICS, rounds))
+
+
+@app.command("growth")
+def show_growth(rounds: Rounds = 5) -> None:
+    """What more topics, streams and lines cost, in events a second and in memory; and a start."""
+    for table in (growth.measure(), memory.measure(), startup.measure(rounds)):
+        show(table)
+
+
+@app.command("everything")
+def show_everything() -> None:
+    """All of it, about 25 minutes; a file in benchmarks/results keeps the tables and tells the machine."""
+    began, tables = time.monotonic(), []
+    for table in _everything():
+        show(table)
+        tables.append(table)
+    typer.echo(f"Written to {write(tables, 'make bench', began)}")
+
+
+@app.command("quick")
+def guard() -> None:
+    """The guard for CI, within a minute: exits with 1 if Linewarden is too slow for a raw loop, or loses."""
+    found = quick.look()
+    for line in found.measured:
+        typer.echo(line)
+    for line in found.faults:
+        typer.echo(line, err=True)
+    if found.faults:
+        raise typer.Exit(1)
+
+
+def _everything() -> Iterator[Table]:
+    for shape in SHAPES:
+        yield throughput.measure(shape, _chosen("", shape), 5)
+    for shape in COMPARED:
+        yield latency.measure(shape, _chosen("", shape), list(latency.LENGTHS), 2)
+    yield recovery.measure(recovery.TOPICS, 5)
+    yield growth.measure()
+    yield memory.measure()
+    yield startup.measure(5)
+
+
+def _known(names: str, known: Collection[str]) -> Sequence[str]:
+    """Raises: BadParameter: there is no such thing."""
+    listed = [name.strip() for name in names.split(",") if name.strip()]
+    for name in listed:
+        if name not in known:
+            raise typer.BadParameter(f"there is no {name!r}, but {', '.join(known)}")
+    return listed
+
+
+def _chosen(names: str, shape: str) -> Sequence[Peer]:
+    every = [peer.name for peer in PEERS]
+    wanted = _known(names, every) or every
+    return [peer for peer in PEERS if shape in peer.hears and peer.name in wanted]
 
 
 if __name__ == "__main__":

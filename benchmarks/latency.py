@@ -7,23 +7,20 @@ from statistics import median
 
 from benchmarks.peers import Peer
 from benchmarks.report import Table
-from benchmarks.run import Run, take_turns
+from benchmarks.run import Run, losses, take_turns
 from benchmarks.server import SECOND, Plan, sending
 
-LENGTHS = {500: 5.0, 5_000: 3.0, 50_000: 2.0}  # seconds that each rate is held
+LENGTHS = {500: 4.0, 5_000: 2.5, 50_000: 2.0}  # seconds that each rate is held
 WARM_UP = SECOND // 2  # nanoseconds at the beginning that do not count
 PERCENTILES = (50.0, 99.0, 99.9)
 
 
 def measure(shape: str, peers: Sequence[Peer], rates: Sequence[int], rounds: int) -> Table:
-    columns = (
-        "program",
-        "messages/s",
-        *(f"p{each:g} µs" for each in PERCENTILES),
-        "delivered",
-        "silently lost",
+    percentiles = [f"p{percent:g}" for percent in PERCENTILES]
+    table = Table(
+        f"{shape}: latency at a steady rate, medians of {rounds}, µs",
+        ("program", "messages/s", *percentiles, "delivered", "lost", "accounted for"),
     )
-    table = Table(f"{shape}: latency at a steady rate", columns)
     with sending(shape) as sender:
         for rate in rates:
             plan = Plan(int(rate * LENGTHS.get(rate, 3.0)), rate)
@@ -32,7 +29,7 @@ def measure(shape: str, peers: Sequence[Peer], rates: Sequence[int], rounds: int
                 if isinstance(told, Run):
                     runs.setdefault(peer.name, []).append(told)
                 else:
-                    table.notes.append(f"- not here: {told}")
+                    table.notes.append(f"- {peer.name}: {told}")
             table.rows += [_row(name, rate, done) for name, done in runs.items()]
     return table
 
@@ -44,7 +41,7 @@ def _row(name: str, rate: int, done: Sequence[Run]) -> Sequence[str]:
         f"{rate:,}",
         *(f"{median(at(percent, each) for each in sorted_ns) / 1_000:,.0f}" for percent in PERCENTILES),
         f"{median(each.share for each in done):.2%}",
-        f"{max(each.silent for each in done):,}",
+        *losses(done),
     )
 
 

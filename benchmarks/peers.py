@@ -11,9 +11,10 @@ from msgspec import Struct
 
 from benchmarks import installs
 
-FAST, SLOW = 300_000, 60_000  # messages of a full blast, so that a run takes a second or some
+FAST, SLOW = 200_000, 40_000  # messages of a full blast, so that a run takes a second or some
 PROJECTX = ("projectx", "projectx-quotes")
-EVERY = ("o2", "alpaca", "tplus", *PROJECTX)
+EVERY = ("o2", "o2-tls", "alpaca", "tplus", *PROJECTX)
+LINEWARDEN, WEBSOCKETS = "linewarden", "websockets"
 LOSSLESS = {"policy": "block", "capacity": 100_000}
 
 
@@ -40,9 +41,12 @@ def _sdk(name: str, client: str, hears: tuple[str, ...], package: str, python: s
 
 
 PEERS = (
-    Peer(name="linewarden", client="linewarden", hears=(*EVERY, "alpaca-msgpack"), options=LOSSLESS),
+    Peer(name=LINEWARDEN, client="linewarden", hears=(*EVERY, "alpaca-msgpack"), options=LOSSLESS),
     Peer(
-        name="linewarden.get_many", client="linewarden", hears=EVERY, options={**LOSSLESS, "read": "get_many"}
+        name="linewarden.get_many",
+        client="linewarden",
+        hears=("o2", "alpaca"),
+        options={**LOSSLESS, "read": "get_many"},
     ),
     Peer(name="linewarden.drop_oldest", client="linewarden", hears=EVERY),
     _sdk("o2-sdk", "o2_sdk", ("o2",), installs.O2_SDK),
@@ -50,6 +54,6 @@ PEERS = (
     _sdk("tpluspy", "tpluspy", ("tplus",), installs.TPLUSPY),
     _sdk("project-x-py", "project_x_py", PROJECTX, installs.PROJECT_X_PY, "3.12"),
     _sdk("signalrcore", "signalr_core", PROJECTX, installs.SIGNALRCORE),
-    Peer(name="websockets", client="raw_websockets", hears=EVERY),
+    Peer(name=WEBSOCKETS, client="raw_websockets", hears=EVERY),
     Peer(name="picows", client="raw_picows", hears=EVERY, packages=(installs.PICOWS, installs.MSGSPEC)),
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -21,9 +21,8 @@ SHAPES = ("o2", "alpaca", "projectx")
 TOPICS = (10, 1_000, 10_000)
 # Every life counts as healthy, so that each first retry is due at a time from 0 to `initial`.
 RESTART = {"initial": 0.25, "stable_after": 0.0}
-PACING = {
-    "interval": 0.0
-}  # O2 and Alpaca want no other; ProjectX does, for fear of limits that it does not name
+# O2 and Alpaca want no rest between batches; ProjectX is given one, for fear of limits that it does not name.
+PACING = {"interval": 0.0}
 
 
 class Recovery(Struct, frozen=True):
@@ -48,15 +47,17 @@ def measure(topics: Sequence[int], drops: int) -> Table:
     table = Table(f"Recovery: from a TCP reset to all confirmed, medians of {drops}, ms", columns)
     for shape in SHAPES:
         for count in topics:
-            with sending(shape, count) as sender:
-                done = alone(recover, sender, shape, drops)
-            medians = [f"{median(getattr(each, part) for each in done):,.1f}" for part in PARTS]
-            table.rows.append((shape, f"{count:,}", *medians))
+            table.add((shape, f"{count:,}"), partial(_medians, shape, count, drops))
     return table
 
 
+def _medians(shape: str, topics: int, drops: int) -> Sequence[str]:
+    with sending(shape, topics) as sender:
+        done = alone(recover, sender, shape, drops)
+    return [f"{median(getattr(each, part) for each in done):,.1f}" for part in PARTS]
+
+
 def recover(sender: Sender, shape: str, drops: int) -> list[Recovery]:
-    logging.disable(logging.WARNING)  # each drop is one
     address = sender.listen(Plan(0))
     wants = subscription(shape, address)
     feed = {**wants.feed, "restart": RESTART, "pacing": PACING}

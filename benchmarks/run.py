@@ -57,9 +57,19 @@ class Run(Struct, frozen=True):
         return self.told.count / self.sent
 
     @property
-    def silent(self) -> int:
-        """Messages that were lost and that the client was not told of."""
-        return self.sent - self.told.count - int(self.told.more.get("dropped", 0))
+    def lost(self) -> int:
+        return self.sent - self.told.count
+
+    @property
+    def accounted(self) -> int:
+        """How many of those the program was told that it lost."""
+        return int(self.told.more.get("dropped", 0))
+
+
+def losses(done: Sequence[Run]) -> Sequence[str]:
+    """Lost, and how many of them accounted for: in the run that lost most."""
+    worst = max(done, key=lambda run: run.lost)
+    return f"{worst.lost:,}", f"{worst.accounted:,}"
 
 
 class RunFailedError(Exception):
@@ -98,7 +108,7 @@ def run(sender: Sender, peer: Peer, shape: str, plan: Plan) -> Run:
         last = done.stdout.rstrip().rpartition("\n")[2] if done else ""
         return Run(plan.count, msgspec.json.decode(last, type=Told), times)
     except (TimeoutError, msgspec.DecodeError) as error:
-        raise RunFailedError(f"{peer.name}: {error}; it said: {words[-2_000:]}") from error
+        raise RunFailedError(f"it failed: {error}; it said: {words[-1_000:]}") from error
 
 
 def take_turns(

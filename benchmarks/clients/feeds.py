@@ -23,6 +23,9 @@ def subscription(shape: str, address: Mapping[str, Any]) -> Subscription:
     match shape:
         case "o2":
             return Subscription({"venue": "o2", "url": url}, "trades", "trade_id", str)
+        case "o2-tls":
+            feed = {"venue": "o2", "url": url, "ca_file": address["ca_file"]}
+            return Subscription(feed, "trades", "trade_id", str)
         case "alpaca" | "alpaca-msgpack":
             feed = {"venue": "alpaca", "url": url, "key": address["user"], "secret": address["secret"]}
             feed["encoding"] = "msgpack" if shape.endswith("msgpack") else "json"

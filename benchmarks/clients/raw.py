@@ -6,6 +6,7 @@ The types have the fields that Linewarden's events have, exact numbers among the
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
@@ -26,6 +27,7 @@ class Dialogue(Struct, frozen=True):
     passed_over: int  # messages before the first with data
     marks: Callable[[Message], list[Any]]
     last: Callable[[int], Any] = int  # a number as its events bear it
+    tls: ssl.SSLContext | None = None
 
 
 # ── O2 ──────────────────────────────────────────────────────────────────────────────────────────
@@ -55,6 +57,11 @@ def o2(address: Address) -> Dialogue:
 
     asks = {"action": "subscribe_trades", "market_id": address["keys"][0]}
     return Dialogue(address["url"], [json.dumps(asks)], 0, marks, str)
+
+
+def o2_by_tls(address: Address) -> Dialogue:
+    context = ssl.create_default_context(cafile=address["ca_file"])
+    return msgspec.structs.replace(o2(address), tls=context)
 
 
 # ── Alpaca ──────────────────────────────────────────────────────────────────────────────────────
@@ -186,6 +193,7 @@ def hub(address: Address, method: str, marks: Callable[[Message], list[Any]]) ->
 
 DIALOGUES: Mapping[str, Callable[[Address], Dialogue]] = {
     "o2": o2,
+    "o2-tls": o2_by_tls,
     "alpaca": alpaca,
     "tplus": tplus,
     "projectx": projectx_trades,

@@ -36,7 +36,7 @@ class Listener(WSListener):
 async def main(asked: Wanted) -> None:
     venue = DIALOGUES[asked.shape](asked.address)
     tally = Tally(venue.last(asked.last), asked.timed)
-    transport, _ = await ws_connect(lambda: Listener(venue, tally), venue.url)
+    transport, _ = await ws_connect(lambda: Listener(venue, tally), venue.url, ssl_context=venue.tls)
     await transport.wait_disconnected()
 
 

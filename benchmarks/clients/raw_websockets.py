@@ -14,7 +14,7 @@ async def main(asked: Wanted) -> None:
     venue = DIALOGUES[asked.shape](asked.address)
     tally = Tally(venue.last(asked.last), asked.timed)
     saw, marks = tally.saw, venue.marks
-    async with connect(venue.url, compression=None, proxy=None) as socket:
+    async with connect(venue.url, compression=None, proxy=None, ssl=venue.tls) as socket:
         for message in venue.says:
             await socket.send(message)
         for _ in range(venue.passed_over):

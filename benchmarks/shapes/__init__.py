@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.shapes.alpaca import AlpacaPackedQuotes, AlpacaQuotes
-from benchmarks.shapes.o2 import O2Trades
+from benchmarks.shapes.o2 import O2Trades, O2TradesByTls
 from benchmarks.shapes.projectx import ProjectXQuotes, ProjectXTrades
 from benchmarks.shapes.shape import Frames, Shape
 from benchmarks.shapes.tplus import TplusTrades
@@ -16,5 +16,13 @@ __all__ = ["SHAPES", "Frames", "Shape"]
 # What makes each, with so many topics.
 SHAPES: Mapping[str, Callable[[int], Shape[Any]]] = {
     each.name: each
-    for each in (O2Trades, AlpacaQuotes, AlpacaPackedQuotes, TplusTrades, ProjectXTrades, ProjectXQuotes)
+    for each in (
+        O2Trades,
+        O2TradesByTls,
+        AlpacaQuotes,
+        AlpacaPackedQuotes,
+        TplusTrades,
+        ProjectXTrades,
+        ProjectXQuotes,
+    )
 }

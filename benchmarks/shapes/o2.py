@@ -1,4 +1,4 @@
-"""O2: one trade a message, its number in `trade_id`."""
+"""O2: one trade a message, its number in `trade_id`; in clear, and by TLS as the venue has it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from actors.simulators import SimulatedO2
+from benchmarks.shapes.front import Front
 from benchmarks.shapes.shape import Shape
 
 
@@ -43,3 +44,19 @@ class O2Trades(Shape[SimulatedO2]):
             "seen_timestamp": str(at * 1_000_000),
         }
         return msgspec.json.encode(told)
+
+
+class O2TradesByTls(O2Trades):
+    name: ClassVar[str] = "o2-tls"
+
+    def start(self) -> None:
+        super().start()
+        self._front = Front(self.venue.port)
+
+    def stop(self) -> None:
+        super().stop()
+        self._front.stop()
+
+    def address(self) -> Mapping[str, Any]:
+        url = f"wss://localhost:{self._front.port}{self.venue.path}"
+        return {**super().address(), "url": url, "ca_file": self._front.ca_file}

@@ -26,9 +26,15 @@ class Shape(ABC, Generic[Venue]):
         self.venue = venue
         self.keys = keys
 
+    def start(self) -> None:
+        self.venue.start()
+
+    def stop(self) -> None:
+        self.venue.stop()
+
     @abstractmethod
     def address(self) -> Mapping[str, Any]:
-        """What a client has to know to subscribe, `keys` among it. The venue is running."""
+        """What a client has to know to subscribe, `keys` among it. It is started."""
 
     @abstractmethod
     def subscribers(self, key: str) -> int:

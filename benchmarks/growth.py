@@ -1,0 +1,96 @@
+"""What more topics, streams and lines cost in events a second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import actors
+from benchmarks.alone import alone
+from benchmarks.clients.feeds import subscription
+from benchmarks.report import Table
+from benchmarks.server import Plan, Sender, sending
+
+TOPICS = (1, 100, 10_000, 100_000)
+STREAMS = (1, 10, 100, 1_000)
+LINES = (1, 8, 64)
+EVENTS = 300_000  # deliveries of a run
+LIVE = 60.0  # seconds until everything is confirmed
+LOSSLESS: Any = {"policy": "block", "capacity": 100_000}
+
+
+def measure() -> Table:
+    table = Table("Growth: one process, as fast as it goes", ("more", "how many", "events/s"), words=1)
+    for topics in TOPICS:
+        table.add(("topics", f"{topics:,}"), partial(_rate, hear_topics, "alpaca", topics))
+    for streams in STREAMS:
+        table.add(("streams of one topic", f"{streams:,}"), partial(_rate, hear_streams, "o2", 1, streams))
+    for lines in LINES:
+        table.add(("lines", f"{lines:,}"), partial(_rate, hear_lines, "o2", 1, lines))
+    return table
+
+
+def _rate(hear: Callable[..., int], shape: str, topics: int, *given: int) -> Sequence[str]:
+    with sending(shape, topics) as sender:
+        seen_ns = alone(hear, sender, *given)
+        return (f"{EVENTS * 1e9 / (seen_ns - sender.sent().begun_ns):,.0f}",)
+
+
+def hear_topics(sender: Sender) -> int:
+    """When the last event of all topics was seen: monotonic nanoseconds."""
+    address = sender.listen(Plan(EVENTS))
+    wants = subscription("alpaca", address)
+    with actors.start({"feeds": {"bench": wants.feed}}, wait=LIVE) as runtime:
+        stream = runtime.subscribe("bench", wants.channel, *address["keys"], **LOSSLESS)
+        return _read(stream, EVENTS)
+
+
+def hear_streams(sender: Sender, streams: int) -> int:
+    """Of several streams of one topic the last is read, and the others keep what is put into them."""
+    count = EVENTS // streams
+    address = sender.listen(Plan(count))
+    with on_lines(address["url"]) as runtime:
+        every = [
+            runtime.subscribe("bench", "trades", *address["keys"], policy="block", capacity=count + 1)
+            for _ in range(streams)
+        ]
+        seen_ns = _read(every[-1], count)
+        assert all(stream.received == count for stream in every)
+        return seen_ns
+
+
+def hear_lines(sender: Sender, lines: int) -> int:
+    """Each line is read by a thread of its own."""
+    count = EVENTS // lines
+    address = sender.listen(Plan(count, connections=lines))
+    with on_lines(address["url"], lines) as runtime:
+        streams = [runtime.subscribe(feed, "trades", *address["keys"], **LOSSLESS) for feed in _feeds(lines)]
+        readers = [threading.Thread(target=_read, args=(stream, count)) for stream in streams]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        return time.monotonic_ns()
+
+
+def _read(stream: actors.Stream[Any], count: int) -> int:
+    for number, _ in enumerate(stream, 1):
+        if number == count:
+            break
+    return time.monotonic_ns()
+
+
+def _feeds(lines: int) -> Sequence[str]:
+    return ["bench", *(f"bench{number}" for number in range(2, lines + 1))]
+
+
+@contextmanager
+def on_lines(url: str, lines: int = 1) -> Iterator[actors.Runtime]:
+    """A runtime with so many live lines, each a feed of its own to the same venue."""
+    feeds = {name: {"venue": "o2", "url": url} for name in _feeds(lines)}
+    with actors.start({"feeds": feeds}, wait=LIVE) as runtime:
+        yield runtime

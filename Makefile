@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop lint types check format clean
+.PHONY: help run test interop conformance lint types check format clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,9 @@ test: $(VENV)/dev.stamp  ## All tests but those of interop
 
 interop: $(VENV)/dev.stamp  ## The venues' own SDKs against the simulators; their virtualenvs are in .venv-interop
 	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
+
+conformance: $(VENV)/dev.stamp  ## Autobahn's cases against the receive path, some ten minutes; CASES=9.*,12.1.* for some
+	CASES="$(or $(CASES),*)" $(BIN)/python -m pytest -m conformance tests/conformance $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff: rules and format
 	$(BIN)/ruff check .

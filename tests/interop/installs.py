@@ -46,6 +46,24 @@ def python_with(version: str, requirement: str) -> Path:
     return python
 
 
+def packages_with(version: str, requirements: Path) -> tuple[str, Path]:
+    """A Python of this version, and a folder of packages for it: for one that cannot make virtualenvs.
+
+    The file names all of them. Skips where that Python is neither on the PATH nor among pyenv's.
+    """
+    home, wanted = _ROOT / f"{requirements.parent.name}-{version}", requirements.read_text()
+    python = next(filter(_runs, _pythons(version)), None)
+    if python is None:
+        pytest.skip(f"this needs Python {version}, and there is no python{version} on the PATH or in pyenv")
+    if not _has(home, wanted):
+        shutil.rmtree(home, ignore_errors=True)
+        quiet = ["--quiet", "--retries", "1", "--timeout", "15", "--no-deps"]
+        pip = [python, "-m", "pip", "install", *quiet, "--target", str(home), "-r", str(requirements)]
+        _do(pip, requirements.parent.name)
+        _stamp(home, wanted)
+    return python, home
+
+
 def _pythons(version: str) -> list[str]:
     """The one on the PATH, which may be pyenv's shim of another; then those that pyenv keeps."""
     kept = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"

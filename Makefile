@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop bench bench-quick lint types check format clean
+.PHONY: help run test interop bench bench-quick conformance lint types check format clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -26,6 +26,9 @@ bench: $(VENV)/dev.stamp  ## All that is measured, beside the venues' SDKs: 25 m
 
 bench-quick: $(VENV)/dev.stamp  ## Half a minute: no slower than half of what was, beside a raw loop; nothing lost
 	$(BIN)/python -m benchmarks quick
+
+conformance: $(VENV)/dev.stamp  ## Autobahn's cases against the receive path, some ten minutes; CASES=9.*,12.1.* for some
+	CASES="$(or $(CASES),*)" $(BIN)/python -m pytest -m conformance tests/conformance $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff: rules and format
 	$(BIN)/ruff check .

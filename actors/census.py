@@ -95,6 +95,7 @@ def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
         held_by=line.gauges.held_by,
         url=line.spec.venue.endpoint(line.name).url.partition("?")[0],
         insecure=line.spec.dial.insecure,
+        compressed=line.gauges.compressed,
     )
 
 

@@ -82,6 +82,7 @@ from actors.rules.session import (
     Unrouted,
 )
 from actors.wire.connect import ConnectFailed, Hangup
+from actors.wire.deflate import Inflater
 from actors.wire.frames import (
     BINARY,
     CLOSE,
@@ -142,6 +143,7 @@ class Gauges:
         self.unsent = 0  # bytes that the venue has not taken
         self.held_by: tuple[int, ...] = ()  # streams on whose behalf reading is paused
         self.upgraded_at = 0.0  # monotonic seconds
+        self.compressed = False  # the venue may compress what it sends
         self.venue_answers = 0  # of the venue's own heartbeat
 
 
@@ -225,8 +227,8 @@ class Connection(Actor):
                 self._start_fetch(message)
             case SendMessage(payload=payload):
                 return self._send_for_user(payload)
-            case SocketOpened(socket=sock):
-                self._opened(sock)
+            case SocketOpened():
+                self._opened(message)
             case SocketRefused(reason=reason) | SocketLost(reason=reason):
                 self.exit(reason)
             case EndConnection(reason=reason):
@@ -253,7 +255,7 @@ class Connection(Actor):
     def _open(self) -> None:
         """On the opener's thread: whatever comes of it is told, nothing is raised."""
         try:
-            opened = SocketOpened(self._door.open())
+            opened = self._door.open()
         except ConnectFailed as failed:
             self.tell_self(SocketRefused(failed.reason))
         except Exception as error:
@@ -263,11 +265,14 @@ class Connection(Actor):
         else:
             self.tell_self(opened)
 
-    def _opened(self, sock: socket.socket) -> None:
-        self._socket = sock
+    def _opened(self, opened: SocketOpened) -> None:
+        self._socket = opened.socket
+        self._gauges.compressed = opened.compressed
+        if opened.compressed:
+            self._frames = FrameReader(self._orders.max_message, Inflater())
         self._gauges.upgraded_at = self._gauges.heard_at = self._now()
         self._gauges.heard_ns = self._clock.wall_ns()
-        self._wire.open(sock)
+        self._wire.open(opened.socket)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
         patience = self._door.dial.connect_timeout
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())

@@ -6,7 +6,6 @@ lines of a feed for as long as it lives, whatever happens to their connections.
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -14,7 +13,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from actors.messages import Endpoint, Fatal, HttpFailed, Reason, Retryable, Slow, Stopped
+from actors.messages import Endpoint, Fatal, HttpFailed, Reason, Retryable, Slow, SocketOpened, Stopped
 from actors.rules.exchange import Bucket, Conversation, Token
 from actors.rules.venue import Venue
 from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
@@ -232,7 +231,7 @@ class Door:
         self._is_new = False  # a login made the token for this very connection, and nobody has taken it yet
         self._shown_at = 0.0  # monotonic seconds
 
-    def open(self) -> socket.socket:
+    def open(self) -> SocketOpened:
         """An upgraded socket. Blocks; a thread of its own calls it.
 
         A token that the venue turns away at the door is replaced once, and shown once more.
@@ -271,7 +270,7 @@ class Door:
         self._vault.refuse(self._token)
         return Retryable(f"{text}; it was good before, so a new one is made", "token_refused")
 
-    def _knock(self) -> socket.socket:
+    def _knock(self) -> SocketOpened:
         if self.hangup.pulled:
             raise ConnectFailed(Stopped())
         self._shown_at = self._vault.clock.monotonic()

@@ -312,6 +312,7 @@ class SocketOpened(Struct, frozen=True):
     """From the opener's thread: the upgraded socket, ready to be read."""
 
     socket: socket.socket
+    compressed: bool = False  # the venue may send compressed messages: it took our offer
 
 
 class SocketRefused(Struct, frozen=True):

@@ -523,6 +523,7 @@ class Runtime:
             proxy=feed.proxy,
             ca_file=feed.ca_file,
             insecure=feed.insecure,
+            compression=feed.compression,
         )
         return FeedSpec(
             venue=venue,

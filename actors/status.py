@@ -75,6 +75,7 @@ class LineStatus(Struct, frozen=True):
     held_by: tuple[int, ...]  # streams that are full and make the line wait
     url: str  # without its query
     insecure: bool
+    compressed: bool = False  # the venue took the offer of compression, in this life
     rotations: int = 0  # connections that took over from another without a gap
     complaint: str = ""  # the last error of the venue's, in this life, that concerned no topic of ours
     journal: tuple[Ending, ...] = ()  # its last endings, oldest first

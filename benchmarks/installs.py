@@ -67,6 +67,28 @@ def python_with(*requirements: str, version: str = HERE) -> Path:
     return python
 
 
+def packages_with(version: str, requirements: Path) -> tuple[str, Path]:
+    """A Python of this version, and a folder of packages for it: for one that cannot make virtualenvs.
+
+    The file names all of them.
+
+    Raises:
+        NotHereError: there is no such Python, or the index cannot be reached.
+        RuntimeError: they do not install.
+    """
+    home, wanted = _ROOT / f"{requirements.parent.name}-{version}", requirements.read_text()
+    python = next(filter(_runs, _pythons(version)), None)
+    if python is None:
+        raise NotHereError(f"this needs Python {version}, and there is none on the PATH or in pyenv")
+    if not _has(home, wanted):
+        shutil.rmtree(home, ignore_errors=True)
+        quiet = ["--quiet", "--retries", "1", "--timeout", "15", "--no-deps"]
+        pip = [python, "-m", "pip", "install", *quiet, "--target", str(home), "-r", str(requirements)]
+        _do(pip, requirements.parent.name)
+        _stamp(home, wanted)
+    return python, home
+
+
 def modules_with(requirement: str) -> Path:
     """The node_modules that have this requirement, such as `@microsoft/signalr@10.0.0`.
 

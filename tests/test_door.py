@@ -282,7 +282,7 @@ def test_who_is_turned_away_with_a_token_on_trial_comes_back_after_the_verdict(t
     assert "401" in reason.text
     vault.restore(former)
     with door_of(tplus, vault) as door:
-        door.open().close()
+        door.open().socket.close()
     assert tplus.auth_requests == A_LOGIN
 
 
@@ -317,7 +317,7 @@ def test_a_token_that_was_accepted_and_is_refused_later_is_replaced(tplus: Simul
     vault.replace(WRONG, Hangup(), 5.0)
     vault.accept()
     with door_of(tplus, vault) as door:
-        door.open().close()
+        door.open().socket.close()
     assert tplus.auth_requests == A_LOGIN
 
 
@@ -599,7 +599,7 @@ def test_a_kept_token_that_is_turned_away_at_the_door_is_replaced_once(tplus: Si
     vault.token(FILLS, Hangup())
     tplus.expire_tokens()
     with door_of(tplus, vault) as door:
-        door.open().close()
+        door.open().socket.close()
     assert tplus.auth_requests == 2 * A_LOGIN
 
 
@@ -628,7 +628,7 @@ def test_another_refusal_at_the_door_costs_no_login(tplus: SimulatedTplus) -> No
 
 def test_a_line_of_public_data_shows_no_token(tplus: SimulatedTplus) -> None:
     with door_of(tplus, vault_of(tplus), "tplus/tickers") as door:
-        door.open().close()
+        door.open().socket.close()
     assert tplus.auth_requests == 0
     assert "authorization" not in tplus.requests[-1].headers
 
@@ -636,15 +636,15 @@ def test_a_line_of_public_data_shows_no_token(tplus: SimulatedTplus) -> None:
 def test_what_a_refusal_inside_means_depends_on_the_age_of_the_token(tplus: SimulatedTplus) -> None:
     vault = vault_of(tplus)
     with door_of(tplus, vault) as door:
-        door.open().close()
+        door.open().socket.close()
         fresh = door.token_refused("not taken")
     assert isinstance(fresh, Fatal)
     assert "[feeds.tplus]" in fresh.advice
     with door_of(tplus, vault) as door:
-        door.open().close()
+        door.open().socket.close()
         assert isinstance(door.token_refused("not taken"), Retryable)
     with door_of(tplus, vault) as door:
-        door.open().close()
+        door.open().socket.close()
     assert tplus.auth_requests == 2 * A_LOGIN
 
 
@@ -652,11 +652,11 @@ def test_a_token_that_was_good_once_or_for_a_while_is_replaced_though_it_was_new
     with SimulatedTplus(rate=0) as tplus:
         vault = vault_of(tplus, clock)
         with door_of(tplus, vault) as door:
-            door.open().close()
+            door.open().socket.close()
             door.token_taken()
             assert isinstance(door.token_refused("not taken any more"), Retryable)
         with door_of(tplus, vault) as door:
-            door.open().close()
+            door.open().socket.close()
             clock.seconds = 61.0
             assert isinstance(door.token_refused("not taken any more"), Retryable)
         assert tplus.auth_requests == 2 * A_LOGIN

@@ -322,10 +322,13 @@ def test_a_secret_may_come_as_one() -> None:
             "found text (numbers, true and false stand without quotes).",
         ),
         (
-            feed(compression="deflate"),
-            '[feeds.a] compression: "deflate" is not available yet; expected "none".',
+            feed(compression="gzip"),
+            '[feeds.a] compression: expected one of: "none", "deflate", found text.',
         ),
-        (feed(compression="gzip"), '[feeds.a] compression: expected "none".'),
+        (
+            feed(compression="deflat"),
+            '[feeds.a] compression: expected one of: "none", "deflate"; did you mean \'deflate\'?',
+        ),
         (
             feed(ca_file="no.pem"),
             "[feeds.a] ca_file: there is no file 'no.pem' (from the config's directory).",

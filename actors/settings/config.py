@@ -253,10 +253,6 @@ class ConfigReader(Reader):
                 self.complain(where, "ca_file", f"there is no file {raw!r} (from the config's directory)")
         if fields.get("insecure"):
             self.warn(where, "insecure", "certificates are not checked, so anybody may pose as the venue")
-        compression = fields.get("compression", "none")
-        if compression != "none":
-            early = '"deflate" is not available yet; ' if compression == "deflate" else ""
-            self.complain(where, "compression", f'{early}expected "none"')
 
     def _reject_strange_keys(
         self, where: str, feed: str, table: Mapping[str, object], kind: type[Venue] | None

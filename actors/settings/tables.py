@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
 
@@ -16,6 +16,7 @@ from actors.settings.addresses import PROXIES, host_and_port
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", description="letters, digits, - and _ only")]
 Bytes = Annotated[int, Meta(ge=1, le=1 << 30, description="a number of bytes from 1 to 1073741824")]
+Compression = Literal["none", "deflate"]
 Keys = Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["AAPL", "MSFT"]')]
 
 
@@ -85,7 +86,7 @@ class FeedSettings(Table, frozen=True, kw_only=True):
     proxy: str = "none"  # or "env", or a URL; it may hold a password
     ca_file: str | None = None  # an absolute path
     insecure: bool = False
-    compression: str = "none"
+    compression: Compression = "none"  # what is offered to the venue, for what it sends
     ack_timeout: Seconds = 10.0
     block_limit: Interval = 5.0
     rotate_every: Interval = 0.0  # seconds after which a connection is replaced, make before break; 0: never

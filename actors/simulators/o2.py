@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from actors.simulators.faults import Fault, fault
 from actors.simulators.market import Asset, Levels, Market, Move, Order, Side, Step, Trade, gathered, make_id
-from actors.simulators.peer import Peer, Reply, Request, text_frame
+from actors.simulators.peer import Compression, Peer, Reply, Request, text_frame
 from actors.simulators.server import Message, Simulator
 
 Identity = str | Mapping[str, str]  # an id alone is a contract's, as traders' are
@@ -148,6 +148,7 @@ class SimulatedO2(Simulator):
         nonce_form: NonceForm = "decimal",
         backlog: int = 1 << 20,
         send_buffer: int = 0,
+        compression: Compression = "none",
     ) -> None:
         """What to play.
 
@@ -167,6 +168,7 @@ class SimulatedO2(Simulator):
             nonce_form: how a nonce is written.
             backlog: bytes that may wait for a slow reader before it is cut off.
             send_buffer: bytes that the kernel may hold for a connection; 0: as it likes.
+            compression: deflate: messages are compressed for clients that offer permessage-deflate.
         """
         super().__init__(
             port,
@@ -177,6 +179,7 @@ class SimulatedO2(Simulator):
             pings_count=pings_count,
             backlog=backlog,
             send_buffer=send_buffer,
+            compression=compression,
         )
         self.snapshot_key = snapshot_key
         self.acknowledge_all = acknowledge_all

@@ -15,16 +15,20 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as Upgrade
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
+Compression = Literal["none", "deflate"]
+
 _TEXT, _BINARY, _PING = 1, 2, 9
+_HEADS = {126: 4, 127: 10}  # bytes before a payload whose length takes more than 7 bits
 _HEAD_LIMIT = 65_536  # bytes of an HTTP request's head
 _FAREWELL = 1.0  # seconds a client has to answer a close frame
 # SO_LINGER: close() sends RST, as a process that was killed would.
@@ -111,7 +115,7 @@ class Host(Protocol):
 class Peer:
     """One connection, as the server sees it. Everything here is done under the simulator's lock."""
 
-    def __init__(self, server: Host, sock: socket.socket) -> None:
+    def __init__(self, server: Host, sock: socket.socket, compression: Compression) -> None:
         self.request: Request | None = None  # of the upgrade
         self.heard_at = time.monotonic()
         self.muted = False
@@ -127,7 +131,8 @@ class Peer:
         self._rest = bytearray()  # what the socket did not take
         self._parts: list[bytes] = []
         self._opcode = Opcode.TEXT
-        self._protocol = ServerProtocol()
+        extensions = [ServerPerMessageDeflateFactory()] if compression == "deflate" else []
+        self._protocol = ServerProtocol(extensions=extensions)
 
     @property
     def open(self) -> bool:
@@ -153,8 +158,18 @@ class Peer:
         """Says something even when muted: PONG, say."""
         if self._over or self.deaf:
             return
-        self._write(frame)
+        self._write(self._compressed(frame))
         self._server.count()
+
+    def _compressed(self, frame: bytes) -> bytes:
+        """A message as this client agreed to have it; what is no whole one stays as it is."""
+        if not self._protocol.extensions:
+            return frame
+        opcode, payload = frame[0] & 0x0F, frame[_HEADS.get(frame[1], 2) :]
+        if opcode not in (_TEXT, _BINARY) or frame != _frame(opcode, payload):
+            return frame
+        message = Frame(Opcode(opcode), payload)
+        return message.serialize(mask=False, extensions=self._protocol.extensions)
 
     def ping(self) -> None:
         """Asks whether the client is still there."""

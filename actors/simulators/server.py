@@ -26,7 +26,7 @@ from websockets.frames import Close
 
 from actors.errors import Timeout
 from actors.simulators.faults import Fault, fault, parse
-from actors.simulators.peer import Later, Peer, Reply, Request, binary_frame, text_frame
+from actors.simulators.peer import Compression, Later, Peer, Reply, Request, binary_frame, text_frame
 
 Message = str | bytes
 Garbage = Literal["json", "utf8", "binary", "opcode", "nesting", "length"]
@@ -71,6 +71,7 @@ class Simulator:
         pings_count: bool = True,
         backlog: int = 1 << 20,
         send_buffer: int = 0,
+        compression: Compression = "none",
     ) -> None:
         """What to listen on, how fast the market moves, and how patient the venue is.
 
@@ -83,6 +84,7 @@ class Simulator:
             pings_count: whether protocol pings are a sign of life, too.
             backlog: bytes that may wait for a slow reader before it is cut off.
             send_buffer: bytes that the kernel may hold for a connection; 0: as it likes.
+            compression: deflate: messages are compressed for clients that offer permessage-deflate.
         """
         if not rate >= 0:
             raise ValueError(f"rate is steps a second, 0 or more, not {rate!r}")
@@ -99,6 +101,7 @@ class Simulator:
         self._inactivity = inactivity
         self._pings_count = pings_count
         self._send_buffer = send_buffer
+        self._compression = compression
         self._faults = [parse(each, type(self)) if isinstance(each, str) else each for each in faults]
         self._heard: list[Any] = []
         self._lock = threading.RLock()
@@ -662,7 +665,7 @@ class Simulator:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._send_buffer:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
-            peer = Peer(self, sock)
+            peer = Peer(self, sock, self._compression)
             peer.deaf = self._deaf_new
             self._peers[peer] = None
             peer.watch()

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import socket
 
-from actors.messages import Endpoint
+from actors.messages import Endpoint, SocketOpened
 from actors.secret import Discreet, Shown, origin
 from actors.wire import tcp, tls
 from actors.wire.attempt import Attempt, ConnectFailed, Hangup
+from actors.wire.deflate import OFFERS, Compression
 from actors.wire.proxies import choose_proxy, tunnel
 from actors.wire.request import Request, parse_endpoint
 from actors.wire.upgrade import upgrade
@@ -36,21 +37,24 @@ class Dial(Discreet, frozen=True, kw_only=True):
     proxy). Loopback targets are never proxied.
     `ca_file` holds CAs (PEM) that are trusted in addition to the system's.
     `insecure` verifies no certificate.
+    `compression` is offered to a WebSocket's server: "none" or "deflate".
     """
 
     connect_timeout: float = 10.0
     proxy: str = "none"
     ca_file: str | None = None
     insecure: bool = False
+    compression: Compression = "none"
 
     def shown(self) -> Shown:
         yield "connect_timeout", self.connect_timeout
         yield "proxy", self.proxy if self.proxy in ("none", "env") else origin(self.proxy)
         yield "ca_file", self.ca_file
         yield "insecure", self.insecure
+        yield "compression", self.compression
 
 
-def open_socket(endpoint: Endpoint, dial: Dial, hangup: Hangup) -> socket.socket:
+def open_socket(endpoint: Endpoint, dial: Dial, hangup: Hangup) -> SocketOpened:
     """An upgraded socket, plain or TLS, non-blocking, held by `hangup`: frames may be read.
 
     Blocks the calling thread for at most `dial.connect_timeout` seconds, or until `hangup` is
@@ -63,9 +67,9 @@ def open_socket(endpoint: Endpoint, dial: Dial, hangup: Hangup) -> socket.socket
     with Attempt(dial.connect_timeout, hangup) as attempt:
         request = parse_endpoint(endpoint)
         sock = reach(attempt, request, dial)
-        upgrade(attempt, sock, request)
+        compressed = upgrade(attempt, sock, request, OFFERS[dial.compression])
         sock.setblocking(False)
-        return sock
+        return SocketOpened(sock, compressed)
 
 
 def reach(attempt: Attempt, request: Request, dial: Dial) -> socket.socket:

@@ -12,14 +12,17 @@ from struct import Struct as Packed
 from msgspec import Struct
 from websocket import ABNF
 
+from actors.wire.deflate import InflateError, Inflater
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 OPCODES = {CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG}
 Frame = tuple[int, bytes]  # opcode and payload of a whole message, or of a control frame
 
-PROTOCOL_ERROR, NO_STATUS, NOT_UTF8, TOO_BIG = 1002, 1005, 1007, 1009
+PROTOCOL_ERROR, NO_STATUS, BAD_DATA, TOO_BIG = 1002, 1005, 1007, 1009
 CLOSE_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}  # section 7.4, IANA's registry
 
 FIN, RESERVED, OPCODE, MASKED, LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F  # section 5.2
+COMPRESSED = 0x40  # RFC 7692, section 6: RSV1, on the first frame of a message
 CONTROL_LIMIT = 125  # section 5.5
 LENGTH_SIZES = {126: 2, 127: 8}
 
@@ -45,16 +48,19 @@ class FrameReader:
     """The frames of one connection, from the bytes that its server sends. One thread at a time.
 
     `maximum` is in bytes of one message. `violation` is set when the server breaks the protocol;
-    `controls` tells whether the last feed returned any control frame.
+    `controls` tells whether the last feed returned any control frame. There is an `inflater` where the
+    server may compress messages.
     """
 
-    def __init__(self, maximum: int = 16 * 2**20) -> None:
+    def __init__(self, maximum: int = 16 * 2**20, inflater: Inflater | None = None) -> None:
         self.violation: Violation | None = None
         self.controls = False
         self._maximum = maximum
+        self._inflater = inflater
         self._ended = False  # by a violation or a close frame
         self._rest = b""  # an unfinished header, or an unfinished control frame: 126 bytes at most
         self._opcode = CONTINUATION  # of the message under way; this one: there is none
+        self._compressed = False  # that message is
         self._message = bytearray()  # what has come of it: grows in place, so that no read costs twice
         self._missing = 0  # bytes, of the frame under way
         self._final = False  # that frame is the message's last
@@ -74,7 +80,10 @@ class FrameReader:
             except ProtocolError as error:
                 self._break(Violation(error.code, str(error)))
             except UnicodeDecodeError as error:
-                self._break(Violation(NOT_UTF8, f"text that is not UTF-8: {error.reason}"))
+                self._break(Violation(BAD_DATA, f"text that is not UTF-8: {error.reason}"))
+            except InflateError as error:
+                # RFC 7692 leaves the code open. This one says that data is not of its message's kind.
+                self._break(Violation(BAD_DATA, f"compressed data that cannot be inflated: {error}"))
         return frames
 
     def _walk(self, data: bytes, frames: list[Frame]) -> None:
@@ -154,10 +163,8 @@ class FrameReader:
 
     def _check(self, first: int, second: int) -> None:
         opcode = first & OPCODE
-        # No extension is negotiated. With permessage-deflate RSV1 would be right on the first frame
-        # of a message; `_plain` leaves such a frame alone, and `_take` would inflate what it finishes.
-        if first & RESERVED:
-            raise ProtocolError("reserved bits are set, but no extension was negotiated")
+        if first & RESERVED and not self._may_be_compressed(first):
+            raise ProtocolError("reserved bits are set where no extension was negotiated that uses them")
         if opcode not in OPCODES:
             raise ProtocolError(f"a frame of the unknown opcode {opcode}")
         if second & MASKED:
@@ -171,28 +178,47 @@ class FrameReader:
             which = "a continuation of nothing" if opcode == CONTINUATION else "a message inside another"
             raise ProtocolError(which)
 
+    def _may_be_compressed(self, first: int) -> bool:
+        marked = first & RESERVED == COMPRESSED and first & OPCODE in (TEXT, BINARY)
+        return marked and self._inflater is not None
+
     def _begin(self, first: int, length: int) -> None:
         """A data frame was announced: refuse it before a byte of it is kept, or make ready for it."""
+        if self._opcode == CONTINUATION:
+            self._opcode = first & OPCODE
+            self._compressed = bool(first & COMPRESSED)
         size = len(self._message) + length
-        if size > self._maximum:
+        if size > self._maximum and not self._compressed:
             raise ProtocolError(f"a message of {size} bytes or more; {self._maximum} are allowed", TOO_BIG)
-        self._opcode = self._opcode or first & OPCODE
         self._missing = length
         self._final = bool(first & FIN)
 
     def _take(self, data: bytes, position: int, frames: list[Frame]) -> int:
         """Move what has come of the frame under way into its message; answer where that ended."""
         piece = data[position : position + self._missing]
-        self._message += piece
+        position += len(piece)
         self._missing -= len(piece)
         whole = self._final and not self._missing
+        if self._compressed:
+            piece = self._inflate(piece, whole)
+        self._message += piece
         if self._opcode == TEXT:
             self._check_text(piece, whole)
         if whole:
             frames.append((self._opcode, bytes(self._message)))
             self._opcode = CONTINUATION
             self._message = bytearray()
-        return position + len(piece)
+        return position
+
+    def _inflate(self, piece: bytes, whole: bool) -> bytes:
+        assert self._inflater is not None
+        room = self._maximum - len(self._message)
+        inflated = self._inflater.inflate(piece, room + 1)
+        if len(inflated) > room:  # only now is it known: what a frame's header announces is compressed
+            raise ProtocolError(f"a message of more than the {self._maximum} bytes that are allowed", TOO_BIG)
+        if whole:
+            self._inflater.end()
+        return inflated
 
     def _check_text(self, piece: bytes, whole: bool) -> None:
         """Fail at the first byte that no text can have there, not only at the message's end."""

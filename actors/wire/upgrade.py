@@ -22,6 +22,7 @@ from websocket import WebSocket, WebSocketException
 
 from actors.messages import Fatal, Reason, Retryable, Slow
 from actors.wire.attempt import Attempt, ConnectFailed, Talk
+from actors.wire.deflate import beyond_deflate
 from actors.wire.request import Request
 
 MAX_BODY: Final = 2 * 1024  # bytes of a refusal's body that are read at all
@@ -40,17 +41,22 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: [^\r\n]*)?\r?\n")
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def upgrade(attempt: Attempt, sock: socket.socket, request: Request) -> None:
-    """The HTTP exchange. Raises ConnectFailed."""
+def upgrade(attempt: Attempt, sock: socket.socket, request: Request, compression: str) -> bool:
+    """The HTTP exchange; whether the server took the offer of `compression`, "" if there is none.
+
+    Raises ConnectFailed.
+    """
     attempt.phase = "the WebSocket upgrade"
+    talk = UpgradeTalk(attempt, sock, request, compression)
+    extensions = [f"Sec-WebSocket-Extensions: {compression}"] if compression else []
     try:
         WebSocket(enable_multithread=False).connect(  # type: ignore[no-untyped-call]
             # Not the real host: its jar could hold cookies of that one, from another user of the
             # library in this process. The socket is connected, and Host is given below.
             f"ws://linewarden{request.resource}",
-            socket=UpgradeTalk(attempt, sock, request),
+            socket=talk,
             host=request.authority,
-            header=[f"{name}: {value}" for name, value in request.headers],
+            header=[*extensions, *(f"{name}: {value}" for name, value in request.headers)],
             subprotocols=list(request.subprotocols),
             suppress_origin=True,
             redirect_limit=0,
@@ -58,14 +64,16 @@ def upgrade(attempt: Attempt, sock: socket.socket, request: Request) -> None:
     except WebSocketException:
         text = f"{attempt.peer} answered the upgrade with headers that are no WebSocket's"
         raise ConnectFailed(Retryable(text, "handshake")) from None
+    return talk.compressed
 
 
 class UpgradeTalk(Talk):
     """The socket as websocket-client sees it; it hears only of an answer that may be accepted."""
 
-    def __init__(self, attempt: Attempt, sock: socket.socket, request: Request) -> None:
+    def __init__(self, attempt: Attempt, sock: socket.socket, request: Request, compression: str) -> None:
         super().__init__(attempt, sock)
-        self._request = request
+        self.compressed = False  # the server took the offer
+        self._request, self._compression = request, compression
         self._accepted: io.BytesIO | None = None
 
     def recv(self, size: int) -> bytes:
@@ -79,8 +87,9 @@ class UpgradeTalk(Talk):
         if answer.status != 101:
             quoted = quotable(self._hear_body(answer), answer, self._request)
             raise ConnectFailed(judge_status(peer, answer, quoted, self._request.passing))
-        if flaw := beyond_offer(answer, self._request):
+        if flaw := beyond_offer(answer, self._request, self._compression):
             raise ConnectFailed(Fatal(f"{peer} {flaw}", "offer", "Check url and the venue's documentation."))
+        self.compressed = bool(answer.extensions)
         return judged_head(answer)
 
     def _hear_body(self, answer: Answer) -> bytes:
@@ -108,6 +117,11 @@ class Answer(Struct, frozen=True):
         length = self.headers.get("Content-Length", "").strip()
         return int(length) if length.isdecimal() and len(length) < 20 else 0
 
+    @property
+    def extensions(self) -> str:
+        """Those that were switched on, on one line."""
+        return one_line(self.headers.get_all("Sec-WebSocket-Extensions", []))
+
 
 def parse_answer(peer: str, head: bytes) -> Answer:
     """Raises ConnectFailed for what is not HTTP."""
@@ -117,14 +131,16 @@ def parse_answer(peer: str, head: bytes) -> Answer:
     raise ConnectFailed(Retryable(f"{peer} did not answer in HTTP/1.1", "handshake"))
 
 
-def beyond_offer(answer: Answer, request: Request) -> str:
+def beyond_offer(answer: Answer, request: Request, compression: str) -> str:
     """In which way it is an upgrade to something that was not asked for; "" if it is not.
 
     An offer of subprotocols to which the server chooses none is refused as well, as browsers do
     (WHATWG WebSockets, 2.2), although RFC 6455 allows it: what the bytes mean would be unknown.
     """
-    if answer.headers.get("Sec-WebSocket-Extensions", "").strip():
+    if answer.extensions and not compression:
         return "switched on a WebSocket extension that was not offered"
+    if answer.extensions and (flaw := beyond_deflate(answer.extensions)):
+        return flaw
     chosen = [value.strip() for value in answer.headers.get_all("Sec-WebSocket-Protocol", [])]
     if chosen in ([[name] for name in request.subprotocols] or [[]]):
         return ""
@@ -135,10 +151,14 @@ def judged_head(answer: Answer) -> bytes:
     """The head without what websocket-client would keep: no cookie reaches its process-wide jar."""
     lines = [f"HTTP/1.1 {answer.status} Switching Protocols"]
     for name in JUDGED:
-        # Joined, for it knows only the last of several; split, for one may be folded.
         if values := answer.headers.get_all(name):
-            lines.append(f"{name}: {' '.join(', '.join(values).split())}")
+            lines.append(f"{name}: {one_line(values)}")
     return "\r\n".join((*lines, "", "")).encode()
+
+
+def one_line(values: list[str]) -> str:
+    """A header that may stand on several lines, and each of them be folded."""
+    return " ".join(", ".join(values).split())
 
 
 # ── a refusal ───────────────────────────────────────────────────────────────────────────────────

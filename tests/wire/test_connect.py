@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import trustme
 import websocket._handshake
 from websocket._cookiejar import SimpleCookieJar
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.sync.server import ServerConnection, serve
 
 from actors.messages import Endpoint, Fatal, Reason, Retryable, Slow, Stopped
@@ -97,7 +98,7 @@ def websockets_server(heard: Callable[[ServerConnection], None], **options: Any)
             connection.send("hello")
             connection.recv()
 
-    with serve(handler, "127.0.0.1", 0, compression=None, **options) as server:
+    with serve(handler, "127.0.0.1", 0, **{"compression": None} | options) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.socket.getsockname()[1]
@@ -185,7 +186,7 @@ def at(port: int, path: str = "/", **options: Any) -> Endpoint:
 
 def refusal(endpoint: Endpoint, dial: Dial | None = None) -> Reason:
     with pytest.raises(ConnectFailed) as caught:
-        open_socket(endpoint, dial or Dial(), Hangup()).close()
+        open_socket(endpoint, dial or Dial(), Hangup()).socket.close()
     assert SECRET not in caught.value.reason.text
     return caught.value.reason
 
@@ -203,7 +204,7 @@ def read_frame(sock: socket.socket) -> bytes:
 
 def opened(endpoint: Endpoint, dial: Dial | None = None) -> bytes:
     """Open, read what the server says first, close."""
-    with open_socket(endpoint, dial or Dial(), Hangup()) as sock:
+    with open_socket(endpoint, dial or Dial(), Hangup()).socket as sock:
         assert sock.gettimeout() == 0
         return read_frame(sock)
 
@@ -274,7 +275,7 @@ def test_the_first_frame_may_come_with_the_answer() -> None:
 
 
 def test_the_socket_options() -> None:
-    with websockets_server(ignore) as port, open_socket(at(port), Dial(), Hangup()) as sock:
+    with websockets_server(ignore) as port, open_socket(at(port), Dial(), Hangup()).socket as sock:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
@@ -482,6 +483,68 @@ def test_no_valid_upgrade_is_retryable(answer: bytes, code: str) -> None:
 def test_an_answer_outside_our_offer_is_fatal(offer: tuple[str, ...], answer: bytes) -> None:
     with Loopback(upgrading(answer)) as server:
         assert refused_as(at(server.port, subprotocols=offer)) == (Fatal, "offer")
+
+
+# ── compression ─────────────────────────────────────────────────────────────────────────────────
+
+
+def compressed(port: int, dial: Dial) -> bool:
+    opened = open_socket(at(port), dial, Hangup())
+    opened.socket.close()
+    return opened.compressed
+
+
+@pytest.mark.parametrize("ours", ["none", "deflate"])
+@pytest.mark.parametrize("theirs", [None, "deflate"])
+def test_compression_is_agreed_on_where_both_want_it(
+    ours: Literal["none", "deflate"], theirs: str | None
+) -> None:
+    with websockets_server(ignore, compression=theirs) as port:
+        assert compressed(port, Dial(compression=ours)) == (ours == theirs)
+
+
+@pytest.mark.parametrize("bits", [9, 12])
+def test_a_server_that_limits_windows_is_content_with_the_offer(bits: int) -> None:
+    strict = ServerPerMessageDeflateFactory(
+        server_max_window_bits=bits, client_max_window_bits=bits, require_client_max_window_bits=True
+    )
+    with websockets_server(ignore, extensions=[strict]) as port:
+        assert compressed(port, Dial(compression="deflate"))
+
+
+def test_what_is_offered() -> None:
+    heads: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def conversation(sock: socket.socket) -> None:
+        heads.put(head := read_head(sock))
+        sock.sendall(accepting(head) + b"\x81\x02ok")
+
+    with Loopback(conversation) as server:
+        opened(at(server.port), Dial(compression="deflate"))
+        offer = b"\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+        assert offer in heads.get()
+        opened(at(server.port))
+        assert b"Extensions" not in heads.get()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (b"Sec-WebSocket-Extensions: permessage-deflate", b"Sec-WebSocket-Extensions: permessage-deflate"),
+        (b"Sec-WebSocket-Extensions: permessage-deflate", b"Sec-WebSocket-Extensions: x-compress"),
+        (b"Sec-WebSocket-Extensions: permessage-deflate;\r\n server_max_window_bits=99",),
+        (b"Sec-WebSocket-Extensions: \xff",),
+    ],
+)
+def test_an_answer_beyond_the_offer_of_compression_is_fatal(answer: tuple[bytes, ...]) -> None:
+    with Loopback(upgrading(*answer)) as server:
+        assert refused_as(at(server.port), Dial(compression="deflate")) == (Fatal, "offer")
+
+
+def test_an_answer_on_two_lines_and_folded_is_read() -> None:
+    folded = b"Sec-WebSocket-Extensions: permessage-deflate;\r\n server_no_context_takeover"
+    with Loopback(upgrading(folded, b"Sec-WebSocket-Extensions: ", then=b"\x81\x02hi")) as server:
+        assert compressed(server.port, Dial(compression="deflate"))
 
 
 # ── requests that are not sent ──────────────────────────────────────────────────────────────────
@@ -703,7 +766,7 @@ def test_a_socket_behind_a_proxy_has_its_options_too() -> None:
     with (
         websockets_server(ignore) as port,
         ConnectProxy(port) as proxy,
-        open_socket(Endpoint(url="ws://far.example/"), through("http", proxy), Hangup()) as sock,
+        open_socket(Endpoint(url="ws://far.example/"), through("http", proxy), Hangup()).socket as sock,
     ):
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -897,7 +960,7 @@ def test_during_upgrade_tls_and_proxy(url: str, proxied: bool) -> None:
 def test_the_handle_ends_an_open_connection_too(ca: trustme.CA, ca_file: str) -> None:
     hangup = Hangup()
     with tls_server(ca.issue_cert("localhost")) as url:
-        with open_socket(Endpoint(url=url), Dial(ca_file=ca_file), hangup) as sock:
+        with open_socket(Endpoint(url=url), Dial(ca_file=ca_file), hangup).socket as sock:
             assert read_frame(sock) == b"hello"
             hangup.pull()
             hangup.pull()

@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop bench bench-quick conformance lint types check format clean
+.PHONY: help run test interop bench bench-quick conformance chaos soak lint types check format clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -17,6 +17,12 @@ run: $(VENV)/run.stamp  ## One minute of markets that die and come back: no acco
 
 test: $(VENV)/dev.stamp  ## All tests but those of interop
 	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
+
+chaos: $(VENV)/dev.stamp  ## Faults from SEEDS=1,2,3 or SEEDS=x20 over ROUNDS=50: do the books balance
+	$(BIN)/python -m pytest tests/stories/test_chaos.py -v --seeds $(or $(SEEDS),x10) --rounds $(or $(ROUNDS),30) $(ARGS)
+
+soak: $(VENV)/dev.stamp  ## All four venues for MINUTES=2 under faults from SEED=1: books, threads, memory
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),2) --seed $(or $(SEED),1) $(ARGS)
 
 interop: $(VENV)/dev.stamp  ## The venues' own SDKs against the simulators; their virtualenvs are in .venv-interop
 	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)

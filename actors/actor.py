@@ -198,6 +198,7 @@ class Address:
         self._dead_letters = dead_letters
         self._target: Pointed = (None, 0)
         self._candidate: Pointed = (None, 0)
+        self._former: Pointed = (None, 0)
 
     def point(self, put: Callable[[Envelope[Any]], None] | None, life: int = 0) -> None:
         """`life` is the number of the one that is pointed at, where its lives are told apart."""
@@ -208,8 +209,13 @@ class Address:
         self._candidate = put, life
 
     def promote(self) -> None:
-        """The candidate plays the role from now on."""
+        """The candidate plays the role from now on; who played it hears what is meant for his life."""
+        self._former = self._target
         self._target, self._candidate = self._candidate, (None, 0)
+
+    def forget_former(self) -> None:
+        """Who was taken over from is gone."""
+        self._former = None, 0
 
     def tell(self, message: Any, life: int | None = None) -> None:
         """Returns at once; what nobody is there to read becomes a dead letter.
@@ -218,8 +224,9 @@ class Address:
         """
         put, present = self._target
         if life is not None and life != present:
-            put, present = self._candidate
-            if life != present or put is None:
+            others = (self._candidate, self._former)
+            put = next((each for each, lived in others if lived == life), None)
+            if put is None:
                 return
         if put is None:
             self._dead_letters.add(self.role, message, "nobody there")

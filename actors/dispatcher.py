@@ -255,12 +255,15 @@ class Dispatcher(Actor):
         routes = self._routes
         if inlet.holds:
             for line in routes.lines_of(inlet.id):
-                for epoch in routes.line(line).flows:
-                    self._hold(inlet.id, line, epoch)
+                book = routes.line(line)
+                for epoch in book.flows:
+                    if epoch != book.candidate:  # what that brings comes to no stream yet
+                        self._hold(inlet.id, line, epoch)
         elif inlet.stream.queued < inlet.stream.capacity:
             if inlet.stream.policy == "block":
                 for line in routes.lines_of(inlet.id):
-                    self._connection(line).tell(ResumeReading(inlet.id))
+                    for epoch in routes.line(line).flows:
+                        self._connection(line).tell(ResumeReading(inlet.id), epoch)
             self._drained(inlet.id)
 
     def _has_deltas(self, topic: Any) -> bool:

@@ -130,6 +130,7 @@ class Rotations:
         if line.former is None or line.former.epoch != epoch:
             return
         line.former = None
+        self._roles.connection(line.name).forget_former()
         if reason.code != HANDED_OVER:
             self._log(line, logging.WARNING, f"epoch {epoch} ended before it had read all: {reason.text}")
             self._roles.named("dispatcher").tell(LineCutOver(line.name, line.epoch, late=True))

@@ -17,6 +17,20 @@ settings.register_profile("no clock", deadline=None)  # machines are busy, and n
 settings.load_profile("no clock")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("chaos", "faults from a seed")
+    group.addoption("--seeds", default="1,2,3", help="which seeds to play: 1,2,3; or how many: x20")
+    group.addoption("--rounds", type=int, default=4, help="rounds of each")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "rounds" in metafunc.fixturenames:
+        asked = str(metafunc.config.getoption("seeds"))
+        seeds = range(1, int(asked[1:]) + 1) if asked.startswith("x") else map(int, asked.split(","))
+        rounds = metafunc.config.getoption("rounds")
+        metafunc.parametrize(("seed", "rounds"), [(seed, rounds) for seed in seeds])
+
+
 @pytest.fixture
 def o2() -> Iterator[SimulatedO2]:
     """A venue on loopback where nothing moves by itself."""

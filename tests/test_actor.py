@@ -448,3 +448,16 @@ def test_a_socket_on_its_way_to_a_dead_connection_is_refused_not_leaked(theatre:
     assert closed == [ours]
     with theirs:
         assert theirs.recv(1) == b""
+
+
+def test_who_was_taken_over_from_hears_what_is_meant_for_his_life() -> None:
+    heard: dict[int, list[object]] = {1: [], 2: []}
+    address = Address("connection/o2", DeadLetters())
+    address.point(lambda envelope: heard[1].append(envelope.message), 1)
+    address.point_candidate(lambda envelope: heard[2].append(envelope.message), 2)
+    address.promote()
+    address.tell("read on", 1)
+    address.tell("for whoever plays it")
+    address.forget_former()
+    address.tell("too late", 1)
+    assert heard == {1: ["read on"], 2: ["for whoever plays it"]}

@@ -224,11 +224,15 @@ class Line(Mailbox):
         return None
 
     def _recall(self) -> None:
-        """What is in the hand is the oldest there is: it waits again. The reader may be taking of it."""
+        """What is in the hand is the oldest there is: it waits again. The reader may be taking of it.
+
+        He takes from the left. Taken back from the right, what is left for him stays older than the rest.
+        """
         pairs: list[Pair] = []
         with contextlib.suppress(IndexError):
             while True:
-                pairs.append(self.hand.popleft())
+                pairs.append(self.hand.pop())
+        pairs.reverse()
         if pairs:
             self._items.appendleft(Run(pairs, self.origin))
             self._waiting += len(pairs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import pytest
@@ -366,3 +367,42 @@ def test_merged_gaps_tell_what_is_known_of_all_of_them() -> None:
     assert mailbox.reach() == Gap(A, "overflow", 7, 10, 40, 2)
     assert mailbox.reach() == Gap(B, "disconnect", None, 30, 40, 2)
     assert mailbox.gaps == 2
+
+
+class Contested(deque[Pair]):
+    """A hand whose reader takes the next event after each that the mailbox takes back."""
+
+    def __init__(self, pairs: Iterable[Pair], read: list[int]) -> None:
+        super().__init__(pairs)
+        self._read = read
+
+    def popleft(self) -> Pair:
+        return self._let_read(super().popleft())
+
+    def pop(self) -> Pair:  # type: ignore[override]
+        return self._let_read(super().pop())
+
+    def _let_read(self, taken: Pair) -> Pair:
+        if self:
+            self._read.append(super().popleft()[1])
+        return taken
+
+
+def test_events_called_back_under_a_reader_s_hand_keep_their_order() -> None:
+    mailbox = Line(160, "drop_oldest", deltas=False)
+    mailbox.put([(A, number) for number in range(160)], Origin(1, 1, 1))
+    mailbox.reach()
+    assert len(mailbox.hand) == 10
+    read: list[int] = []
+    mailbox.hand = Contested(mailbox.hand, read)
+    mailbox.put([(A, 160), (A, 161)], Origin(2, 1, 2))
+    kept = mailbox.received - mailbox.dropped
+    mailbox.hand = deque()
+    lost = 0
+    while (item := mailbox.reach()) is not None or mailbox.hand:
+        if isinstance(item, Gap):
+            lost += item.missed or 0
+        read += [mailbox.hand.popleft()[1] for _ in range(len(mailbox.hand))]
+    assert read == sorted(set(read))
+    assert (len(read), len(read) + lost) == (kept, mailbox.received)
+    assert (mailbox.delivered, mailbox.dropped, mailbox.queued) == (kept, lost, 0)

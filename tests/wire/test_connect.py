@@ -637,13 +637,26 @@ def test_an_unreachable_address(monkeypatch: pytest.MonkeyPatch) -> None:
 def descriptors_left(spare: int) -> Iterator[None]:
     resource = pytest.importorskip("resource")
     _, hard = limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = os.dup(0)
-    os.close(highest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + spare, hard))
+    holes: list[int] = []  # numbers that tests before this one gave back: they would be spare, too
+    open_ones = [number for number in range(4_096) if _is_open(number)]
+    while (lowest := os.dup(0)) < max(open_ones):
+        holes.append(lowest)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + spare, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for number in holes:
+            os.close(number)
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def test_no_descriptor_left() -> None:

@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop lint types check format clean
+.PHONY: help run test interop outages lint types check format clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,10 @@ test: $(VENV)/dev.stamp  ## All tests but those of interop
 
 interop: $(VENV)/dev.stamp  ## The venues' own SDKs against the simulators; their virtualenvs are in .venv-interop
 	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
+
+outages: $(VENV)/dev.stamp  ## The outage grid: every way of being away, up to an hour, at every venue
+	$(BIN)/python -m pytest -m "outages or not outages" tests/stories/test_outages.py \
+		--numprocesses 3 --dist worksteal $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff: rules and format
 	$(BIN)/ruff check .

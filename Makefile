@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop bench bench-quick conformance chaos soak lint types check format clean
+.PHONY: help run test interop bench bench-quick conformance chaos soak lint types check format clean outages
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -35,6 +35,10 @@ bench-quick: $(VENV)/dev.stamp  ## Half a minute: no slower than half of what wa
 
 conformance: $(VENV)/dev.stamp  ## Autobahn's cases against the receive path, some ten minutes; CASES=9.*,12.1.* for some
 	CASES="$(or $(CASES),*)" $(BIN)/python -m pytest -m conformance tests/conformance $(ARGS)
+
+outages: $(VENV)/dev.stamp  ## The outage grid: every way of being away, up to an hour, at every venue
+	$(BIN)/python -m pytest -m "outages or not outages" tests/stories/test_outages.py \
+		--numprocesses 3 --dist worksteal $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff: rules and format
 	$(BIN)/ruff check .

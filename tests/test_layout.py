@@ -15,6 +15,20 @@ LIBRARIES_OF_THE_WORLD = {"socket", "threading", "time", "select", "selectors", 
 WORDS = {"actors.messages", "actors.events", "actors.errors", "actors.secret", "actors.imports"}
 ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "fetcher", "actor")
 THEIRS = ("children", "tree", "census", "stream", "door", "latest", "book", "metrics")  # what they share
+# Who may ask the machine for the time: the one clock, what blocks a caller's own thread or a short-lived
+# one that holds a real socket, and what stands outside a runtime.
+CLOCKS = (
+    "wire/timers.py",
+    *("stream.py", "runtime.py", "book.py", "latest.py", "refreshing.py"),  # a user's thread waits
+    *(
+        "wire/attempt.py",
+        "wire/fetch.py",
+        "wire/upgrade.py",
+    ),  # deadlines of blocking calls; a date in a header
+    *("cli.py", "operate.py", "tape.py", "folding.py", "notify.py", "service/server.py"),  # programs
+    "simulators/**/*.py",  # the other end has a clock of its own
+)
+ASKS = {"monotonic", "monotonic_ns", "time", "time_ns", "perf_counter", "perf_counter_ns", "sleep"}
 UPSTAIRS = {"actors.venues", "actors.settings", "actors.runtime", "actors.cli", "actors.service"}
 
 
@@ -79,3 +93,28 @@ def test_status_knows_what_it_shows() -> None:
     allowed = {*WORDS, "actors.rules", "actors.actor.DeadLetter", "actors.quarantine.Quarantined"}
     (path,) = files("status.py")
     assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []
+
+
+def asks_for_the_time(path: Path) -> list[str]:
+    """Where a file names one of the machine's clocks, or `sleep`."""
+    told = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Attribute(value=ast.Name(id="time"), attr=name) if name in ASKS:
+                told.append(f"line {node.lineno}: time.{name}")
+            case ast.Attribute(value=ast.Name(id="datetime"), attr="now" | "utcnow" | "today" as name):
+                told.append(f"line {node.lineno}: datetime.{name}")
+            case ast.ImportFrom(module="time", names=names) if ASKS & {alias.name for alias in names}:
+                told.append(f"line {node.lineno}: from time import")
+    return told
+
+
+@pytest.mark.parametrize("path", sorted({*files("**/*.py")} - {*files(*CLOCKS)}), ids=ids)
+def test_time_enters_by_the_timers_alone(path: Path) -> None:
+    assert asks_for_the_time(path) == []
+
+
+def test_every_exception_to_that_is_needed() -> None:
+    named = [path for room in CLOCKS if "*" not in room for path in files(room)]
+    assert [ids(path) for path in named if not asks_for_the_time(path)] == []
+    assert len(named) == len([room for room in CLOCKS if "*" not in room])

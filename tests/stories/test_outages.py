@@ -1,0 +1,287 @@
+"""The outage grid: each way of being away, for each length of time, at each venue.
+
+Whatever it was, the line is live again, or it is parked by the law and says why. The sockets are real, and
+time is moved by hand, so that an hour of trying passes in moments.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from msgspec import Struct
+
+from actors import Gap, Lifecycle, Stream
+from actors.simulators import (
+    SimulatedAlpaca,
+    SimulatedO2,
+    SimulatedProjectX,
+    SimulatedTplus,
+    Simulator,
+)
+from actors.status import LineStatus
+from tests.clockwork import Clockwork, clockwork
+from tests.desk import KEY, SECRET
+from tests.front import Front
+from tests.simulators.replay import BinanceReplay
+from tests.stories.books import settle
+from tests.test_door import SEED
+
+SHAPES = Path(__file__).parents[1] / "venues" / "tables"
+MARKET = SimulatedO2(rate=0).markets[0]
+EP, ACCOUNT = "CON.F.US.EP.Z26", "4242"
+HOUR = 3_600.0
+SHORT = (0.0, 0.1, 1.0, 4.0, 30.0)  # seconds, the clock's
+LONG = (300.0, HOUR)
+STABLE = 10.5  # seconds: a little more than `stable_after`
+LONGEST = {"retryable": 30.0, "slow": 300.0}  # seconds between two tries, by what the last one ended with
+PROBE = 60.0
+# A life that ends before the topic was confirmed is told, too; it leaves no gap of its own.
+LOST = r"(disconnected (reconnecting )*(failed )?(reconnecting )*)+restored Gap "
+
+
+class Case(Struct, frozen=True):
+    """A venue, a topic there, how to make it say something, and where newcomers can get stuck."""
+
+    simulator: Callable[[], Simulator]
+    keys: dict[str, Any]  # of the feed's table
+    topic: tuple[str, ...]
+    say: Callable[[Any], object]
+    places: dict[str, str]  # of the front, by what people call it
+    url: Callable[[Any], str] = lambda venue: str(venue.url)
+    forget: Callable[[Any], object] = id  # what was kept of a login
+
+
+CASES = {
+    "o2": Case(
+        lambda: SimulatedO2(rate=0),
+        {},
+        ("trades", MARKET),
+        lambda venue: venue.trade(MARKET),
+        {"mid-replay": "frame 1"},
+    ),
+    "alpaca": Case(
+        lambda: SimulatedAlpaca(rate=0),
+        {"key": KEY, "secret": SECRET},
+        ("quotes", "AAPL"),
+        lambda venue: venue.quote("AAPL"),
+        {"during auth": "frame 1", "mid-replay": "frame 2"},
+        url=lambda venue: str(venue.url_of("iex")),
+    ),
+    "tplus": Case(
+        lambda: SimulatedTplus(rate=0, market=False),
+        {
+            "private_key": SEED,
+            "subscribe": [{"channel": "orders"}, {"channel": "depth", "keys": ["200"]}],
+        },
+        ("trades",),
+        lambda venue: venue.trade("200"),
+        {"during auth": "POST", "mid-replay": "GET"},
+        forget=lambda venue: venue.expire_tokens(),
+    ),
+    "projectx": Case(
+        lambda: SimulatedProjectX(rate=0, token_life=1e9),
+        {
+            "user_name": "trader",
+            "api_key": "canary-9c1f70aa",
+            "subscribe": [{"channel": "orders", "keys": [ACCOUNT]}],
+        },
+        ("trades", EP),
+        lambda venue: venue.number_trades(EP, 1),
+        {"during auth": "POST", "half a hub's handshake": "frame 1", "mid-replay": "frame 2"},
+        forget=lambda venue: venue.expire_tokens(),
+    ),
+    "binance": Case(
+        lambda: BinanceReplay(SHAPES / "binance.txt"),
+        {},
+        ("trades", "BTCUSDT"),
+        lambda venue: venue.push(),
+        {"mid-replay": "frame 1"},
+    ),
+}
+EVERYWHERE = {
+    "refused": "refused",
+    "accepted then closed": "closed",
+    "TLS failure": "tls",
+    "HTTP 401": "http 401",
+    "HTTP 404": "http 404",
+    "HTTP 429": "http 429",
+    "HTTP 503": "http 503",
+    "half a handshake": "half",
+    "upgraded then closed": "upgraded",
+    "streaming": "streaming",
+}
+GRID = [(name, place) for name, case in CASES.items() for place in (*EVERYWHERE, *case.places)]
+
+
+@pytest.fixture(scope="module")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ca_file(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path: Path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    ca.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+class Stage:
+    """A venue, the front before it, a runtime, and one stream of it."""
+
+    def __init__(self, case: Case, venue: Simulator, front: Front, clock: Clockwork) -> None:
+        self.case, self.venue, self.front, self.clock = case, venue, front, clock
+        channel, *keys = case.topic
+        self.stream: Stream[Any] = clock.runtime.subscribe(self.name, channel, *keys)
+        self.items = self.stream.with_markers()
+        self.be_live()
+        self.hear()
+
+    @property
+    def name(self) -> str:
+        (name,) = self.clock.runtime.settings.feeds
+        return name
+
+    def be_live(self) -> None:
+        """At the latest after the longest wait that the law knows, and what paces a replay."""
+        for _ in range(200):
+            waits = [line.next_attempt_s for line in self.clock.lines().values()]
+            if all(line.state == "live" for line in self.clock.lines().values()) and self.is_confirmed:
+                return
+            self.clock.advance(min([wait for wait in waits if wait is not None], default=0.1) + 1e-6)
+        raise AssertionError(f"not live: {self.clock.lines()}")
+
+    @property
+    def is_confirmed(self) -> bool:
+        return all(state.state == "confirmed" for state in self.stream.topics.values())
+
+    @property
+    def epoch(self) -> int:
+        """Of the line on which the stream's topic lies."""
+        (topic,) = map(str, self.stream.topics)
+        lines = self.clock.lines().values()
+        (epoch,) = [line.epoch for line in lines if topic in {each.topic for each in line.topics}]
+        return epoch
+
+    def hear(self) -> list[Any]:
+        """The venue speaks; what the stream shows up to that event."""
+        self.case.say(self.venue)
+        told: list[Any] = []
+        for item in self.items:
+            told.append(item)
+            if not isinstance(item, Gap | Lifecycle):
+                return told
+        raise AssertionError(f"the stream has ended: {told}")
+
+    def outage(self, place: str, seconds: float) -> None:
+        """It begins while the line is live, and is over after so many seconds."""
+        self.case.forget(self.venue)
+        if place == "streaming":
+            self.lose(self.front.tear)
+            until = self.clock.now + seconds
+            while self.clock.now < until:
+                self.clock.advance(min(5.0, until - self.clock.now))
+                self.lose(self.front.tear)
+        else:
+            self.lose(partial(self.front.fail, place))
+            self.clock.advance(seconds)
+        self.front.heal()
+
+    def lose(self, cut: Callable[[], None]) -> None:
+        """Whoever was in has noticed when it returns; the clock stands still meanwhile."""
+        up = {name: line.epoch for name, line in self.clock.lines().items() if line.state == "live"}
+        cut()
+        self.clock.until(
+            lambda status: all(
+                line.state in {"backoff", "failed"} or line.epoch > up[name]
+                for name, line in status.lines().items()
+                if name in up
+            )
+        )
+
+
+@contextmanager
+def stage(name: str, ca: trustme.CA | None = None, ca_file: str = "") -> Iterator[Stage]:
+    case = CASES[name]
+    tls = None
+    if ca is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        ca.issue_cert("127.0.0.1").configure_cert(tls)
+    with case.simulator() as venue, Front(venue.port, tls) as front:
+        url = case.url(venue).replace(f":{venue.port}", f":{front.port}")
+        feed = {
+            "venue": name,
+            "url": url.replace("ws://", "wss://") if tls else url,
+            "heartbeat": {"ping_interval": 0.0, "venue_ping_interval": 0.0},
+            "pacing": {"batch": 100, "interval": 0.0},
+            **({"ca_file": ca_file} if tls else {}),
+            **case.keys,
+        }
+        with clockwork({"feeds": {name: feed}}, live=False) as clock:
+            yield Stage(case, venue, front, clock)
+
+
+def is_by_the_law(line: LineStatus) -> bool:
+    """Live, or on its way back within the time that the reason allows, or parked with its reason."""
+    if line.state in {"live", "subscribing"}:  # where a topic needs a snapshot, it may ask for it anew
+        return True
+    assert line.reason is not None
+    if line.state == "failed":
+        return (line.next_attempt_s is None) == (line.reason.kind == "fatal")
+    longest = LONGEST[line.reason.kind]
+    return line.state == "backoff" and 0.0 <= (line.next_attempt_s or 0.0) <= longest
+
+
+def come_back(scene: Stage) -> None:
+    """By itself; where the reason is fatal, when somebody acts, and not in an hour by itself."""
+    lines = scene.clock.lines()
+    assert {name: line.state for name, line in lines.items() if not is_by_the_law(line)} == {}
+    parked = [name for name, line in lines.items() if line.state == "failed" and line.next_attempt_s is None]
+    if parked:
+        scene.clock.advance(HOUR)
+        later = scene.clock.lines()
+        assert {name: later[name].epoch for name in parked} == {name: lines[name].epoch for name in parked}
+        for name, line in later.items():
+            if line.state == "failed":  # others too: lines that share a login share its refusal
+                assert line.reason is not None
+                assert line.reason.code in {"http_401", "http_404"}
+                scene.clock.runtime.supervisor.restart(name).get(timeout=5)
+    scene.be_live()
+
+
+def word(item: Any) -> str:
+    return item.state if isinstance(item, Lifecycle) else "Gap" if isinstance(item, Gap) else "event"
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [pytest.param(SHORT, id="seconds"), pytest.param(LONG, id="an hour", marks=pytest.mark.outages)],
+)
+@pytest.mark.parametrize(("name", "place"), GRID, ids=[f"{name}-{place}" for name, place in GRID])
+def test_after_an_outage_the_line_is_live_again_or_parked_with_its_reason(
+    name: str, place: str, lengths: tuple[float, ...], ca: trustme.CA, ca_file: str
+) -> None:
+    where = (EVERYWHERE | CASES[name].places)[place]
+    with stage(name, *((ca, ca_file) if where == "tls" else ())) as scene:
+        for length in lengths:
+            scene.outage(where, length)
+            come_back(scene)
+            told = scene.hear()
+            losses = "+" if where == "streaming" else ""
+            assert re.fullmatch(f"({LOST}){losses}event", " ".join(map(word, told))), told
+            gaps = [item for item in told if isinstance(item, Gap)]
+            assert {gap.reason for gap in gaps} == {"disconnect"}
+            assert gaps[-1].epoch == scene.epoch
+            if len(gaps) == 1 and where in EVERYWHERE.values():  # no line was spared
+                assert gaps[0].until_ns - gaps[0].since_ns >= length * 1e9 * (1 - 1e-6)
+            settle(scene.clock.runtime)
+            scene.clock.advance(STABLE)
+            assert {line.attempt for line in scene.clock.lines().values()} == {0}
+        assert scene.front.met or where in {"refused", "streaming"}  # somebody came by that place

@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop lint types check format clean
+.PHONY: help run test interop fuzz lint types audit check format clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -21,12 +21,21 @@ test: $(VENV)/dev.stamp  ## All tests but those of interop
 interop: $(VENV)/dev.stamp  ## The venues' own SDKs against the simulators; their virtualenvs are in .venv-interop
 	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
 
-lint: $(VENV)/dev.stamp  ## ruff: rules and format
+lint: $(VENV)/dev.stamp  ## ruff: rules and format; bandit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive actors examples
 
 types: $(VENV)/dev.stamp  ## mypy --strict
 	$(BIN)/mypy
+
+# pip-audit asks a service; where that cannot be reached it prints a traceback and no finding.
+audit: $(VENV)/dev.stamp  ## Known holes in what we depend on, by pip-audit; it needs its advisory service
+	@$(PIP) install pip-audit
+	@found="$$($(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off \
+		2>$(VENV)/audit.log)" && echo "No known vulnerabilities." || \
+		{ if [ -n "$$found" ]; then echo "$$found"; exit 1; fi; \
+		echo "pip-audit could not ask its advisory service: nothing is known. See $(VENV)/audit.log."; }
 
 check: lint types test interop  ## lint, types, test and interop
 

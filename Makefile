@@ -21,6 +21,12 @@ test: $(VENV)/dev.stamp  ## All tests but those of interop
 interop: $(VENV)/dev.stamp  ## The venues' own SDKs against the simulators; their virtualenvs are in .venv-interop
 	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
 
+# Each target for SECONDS; TARGETS="frames o2" for some of them. What is found is in .fuzz/.
+fuzz: $(VENV)/dev.stamp  ## Bytes from outside, by atheris: SECONDS for each target
+	@$(PIP) install atheris || { echo "atheris cannot be installed here: it has wheels for Linux and some Pythons only."; exit 1; }
+	@for target in $(or $(TARGETS),$$($(BIN)/python -c 'from tests.fuzz.targets import TARGETS; print(*TARGETS)')); do \
+		echo "$$target:"; $(BIN)/python -m tests.fuzz $$target $(or $(SECONDS),60) || exit 1; done
+
 lint: $(VENV)/dev.stamp  ## ruff: rules and format; bandit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,7 +50,7 @@ format: $(VENV)/dev.stamp  ## Bring the code into form
 	$(BIN)/ruff format .
 
 clean:  ## Remove what was set up
-	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 
 $(VENV)/python.stamp:
 	@test -n "$(PYTHON)" || { echo "Linewarden needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }

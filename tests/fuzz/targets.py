@@ -23,7 +23,19 @@ from actors.wire.frames import FrameReader
 BETWEEN = b"\n"  # messages of one input
 MAXIMUM = 1_000  # bytes of a message, for readers that have a bound
 SEED = Secret("c0ffee" * 10 + "4711")
-KEYS = ("", "A", "ESZ6", "A/B", "AAPL", "BTC/USD", "BTCUSDT", "200", "0x" + "ab" * 32, "4242", "CON.F.US.EP.Z26")
+KEYS = (
+    "",
+    "A",
+    "ESZ6",
+    "A/B",
+    "AAPL",
+    "BTC/USD",
+    "BTCUSDT",
+    "200",
+    "0x" + "ab" * 32,
+    "4242",
+    "CON.F.US.EP.Z26",
+)
 OWN: dict[str, dict[str, Any]] = {
     "alpaca": {"key": Secret("k"), "secret": Secret("s")},
     "projectx": {"user_name": "trader", "api_key": Secret("a")},

@@ -161,6 +161,7 @@ def parked(status: Status) -> bool:
     return all(line.state == "failed" or line.attempt > 1 for line in lines.values())
 
 
+@pytest.mark.timeout(180)  # six venues, and four processes
 def test_no_secret_of_any_venue_is_in_anything_that_people_see(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,7 +188,7 @@ def test_no_secret_of_any_venue_is_in_anything_that_people_see(
             seen.look("crashed", desk)
         desk.wait_live(timeout=20.0)
 
-        for command in (["status"], ["status", "--json"], ["journal"], ["quarantine", "--json"], ["letters"]):
+        for command in (["status"], ["journal"], ["quarantine", "--json"]):
             told = ran(*command, "--url", service.url, environ={"LINEWARDEN_TOKEN": DESK})
             assert told.returncode == 0, told.stderr
             seen.places[f"linewarden {' '.join(command)}"] = told.stdout + told.stderr

@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop bench bench-quick conformance chaos soak lint types check format clean outages
+.PHONY: help run test interop bench bench-quick conformance chaos soak lint types check format clean outages fuzz audit
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -41,20 +41,39 @@ outages: $(VENV)/dev.stamp  ## The outage grid: every way of being away, up to a
 		--numprocesses 3 --dist worksteal $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff: rules and format
+
+# Each target for SECONDS; TARGETS="frames o2" for some of them. What is found is in .fuzz/.
+fuzz: $(VENV)/dev.stamp  ## Bytes from outside, by atheris: SECONDS for each target
+	@$(PIP) install atheris || { echo "atheris cannot be installed here: it has wheels for Linux and some Pythons only."; exit 1; }
+	@for target in $(or $(TARGETS),$$($(BIN)/python -c 'from tests.fuzz.targets import TARGETS; print(*TARGETS)')); do \
+		echo "$$target:"; $(BIN)/python -m tests.fuzz $$target $(or $(SECONDS),60) || exit 1; done
+
+lint: $(VENV)/dev.stamp  ## ruff: rules and format; bandit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive actors examples
 
 types: $(VENV)/dev.stamp  ## mypy --strict
 	$(BIN)/mypy
 
 check: lint types test bench-quick interop  ## lint, types, test, bench-quick and interop
 
+# pip-audit asks a service; where that cannot be reached it prints a traceback and no finding.
+audit: $(VENV)/dev.stamp  ## Known holes in what we depend on, by pip-audit; it needs its advisory service
+	@$(PIP) install pip-audit
+	@found="$$($(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off \
+		2>$(VENV)/audit.log)" && echo "No known vulnerabilities." || \
+		{ if [ -n "$$found" ]; then echo "$$found"; exit 1; fi; \
+		echo "pip-audit could not ask its advisory service: nothing is known. See $(VENV)/audit.log."; }
+
+check: lint types test interop  ## lint, types, test and interop
+
 format: $(VENV)/dev.stamp  ## Bring the code into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## Remove what was set up
-	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 
 $(VENV)/python.stamp:
 	@test -n "$(PYTHON)" || { echo "Linewarden needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }

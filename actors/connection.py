@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from actors.actor import Actor, Address, DeadLetters
 from actors.dispatcher import FLOW, WINDOW
-from actors.door import Door
+from actors.door import Door, without_secrets
 from actors.events import Topic
 from actors.messages import (
     BytesReceived,
@@ -372,9 +372,8 @@ class Connection(Actor):
                 self._registry.tell(TopicsConfirmed(self._line, self._epoch, effect.topics, effect.assumed))
             elif isinstance(effect, Reject):
                 settled += effect.topics
-                rejected = TopicsRejected(
-                    self._line, self._epoch, effect.topics, effect.reason, effect.retry_after
-                )
+                why = self._door.blotter.strike(effect.reason)
+                rejected = TopicsRejected(self._line, self._epoch, effect.topics, why, effect.retry_after)
                 self._registry.tell(rejected)
         if settled:
             self._dispatcher.tell(TopicsSettled(self._line, self._epoch, tuple(settled)))
@@ -399,7 +398,7 @@ class Connection(Actor):
                 self._gauges.decoded += 1
                 self._gauges.quarantined += 1
                 self._metrics.increment("quarantined_total")
-                self._orders.jail.add(self._line, raw, error, self._clock.wall_ns())
+                self._orders.jail.add(self._line, raw, error, self._clock.wall_ns(), self._door.blotter)
             case Unrouted(count=count):
                 self._gauges.decoded += count
                 self._gauges.unrouted += count
@@ -407,7 +406,8 @@ class Connection(Actor):
                 self._gauges.decoded += count
                 self._gauges.duplicates += count
             case Complain(code=code, text=text):
-                self._supervisor.tell(VenueComplained(self._line, self._epoch, code, text))
+                told = self._door.blotter.strike(text)
+                self._supervisor.tell(VenueComplained(self._line, self._epoch, code, told))
             case Answered():
                 self._gauges.venue_answers += 1
             case Fetch(ticket=ticket, request=request, after=after):
@@ -538,7 +538,7 @@ class Connection(Actor):
     def _close(self, code: int, reason: Reason) -> None:
         if not self.actor_stopped.is_set():
             self._part(code)
-        self.exit(reason)
+        self.exit(without_secrets(reason, self._door.blotter))
 
     def _part(self, code: int) -> None:
         """Say good-bye, once, if the peer takes it at once; nobody waits for its answer."""

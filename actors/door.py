@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec import structs
 
+from actors.blotter import Blotter, in_the_path, secrets_in, shown_at_the_door
 from actors.messages import Endpoint, Fatal, HttpFailed, Reason, Retryable, Slow, SocketOpened, Stopped
 from actors.rules.exchange import Bucket, Conversation, Token
 from actors.rules.venue import Venue
@@ -23,6 +24,7 @@ EARLY = 60.0  # seconds before its end from which a token is not shown any more
 LATE = 60.0  # seconds after which a refusal does not mean that a token was no good from the start
 TURNED_AWAY = ("http_401", "http_403")
 
+R = TypeVar("R", Reason, HttpFailed, Reason | HttpFailed)
 Outcome = Token | Reason | HttpFailed  # of a login
 
 
@@ -39,7 +41,8 @@ class Vault:
 
     def __init__(self, venue: Venue, dial: Dial, clock: Clock) -> None:
         self.clock = clock
-        self._venue, self._dial = venue, dial
+        self.blotter = Blotter()
+        self.follow(venue, dial)
         self._bucket = Bucket(venue.login_budget)
         self._turn = threading.Lock()  # held while somebody logs in
         self._changing = threading.Lock()  # held for a moment, as `_turn` is not
@@ -87,6 +90,7 @@ class Vault:
     def follow(self, venue: Venue, dial: Dial) -> None:
         """From now on log in at this venue, this way, as the same account: the token is kept. Never waits."""
         self._venue, self._dial = venue, dial
+        self.blotter.learn((*in_the_path(venue.settings.url), *secrets_in(venue.settings)))
 
     def fresh_for(self) -> float | None:
         """Seconds for which the token will still be shown; None: it has no end, or there is none."""
@@ -182,6 +186,7 @@ class Vault:
         if isinstance(outcome, HttpFailed):
             outcome = outcome.reason("the login failed: ")
         if not isinstance(outcome, Token):
+            outcome = without_secrets(outcome, self.blotter)
             self._failed, self._failed_at, self._told = outcome, self.clock.monotonic(), {line}
             raise ConnectFailed(outcome)
         self._failed = None
@@ -199,6 +204,7 @@ class Vault:
         return converse(self._venue.login(now_ns))
 
     def _keep(self, token: Token) -> None:
+        self.blotter.learn(secrets_in(token))
         margin = EARLY
         if token.expires_ns is not None:  # of a short life not all is given up
             life = (token.expires_ns - self.clock.wall_ns()) / 1e9
@@ -226,6 +232,7 @@ class Door:
 
     def __init__(self, venue: Venue, line: str, dial: Dial, hangup: Hangup, vault: Vault) -> None:
         self.dial, self.hangup = dial, hangup
+        self.blotter = vault.blotter
         self._venue, self._line, self._vault = venue, line, vault
         self._token: Token | None = None
         self._is_new = False  # a login made the token for this very connection, and nobody has taken it yet
@@ -275,7 +282,9 @@ class Door:
             raise ConnectFailed(Stopped())
         self._shown_at = self._vault.clock.monotonic()
         try:
-            return open_socket(self._endpoint(), self.dial, self.hangup)
+            endpoint = self._endpoint()
+            self.blotter.learn((*shown_at_the_door(endpoint), *secrets_in(self._venue.settings)))
+            return open_socket(endpoint, self.dial, self.hangup)
         except ConnectFailed as failed:
             if failed.reason.code in TURNED_AWAY and self._vault.doubts(self._token, self._line):
                 raise ConnectFailed(_not_proved(failed.reason.text)) from None
@@ -293,8 +302,13 @@ class Door:
         if isinstance(outcome, HttpFailed):
             outcome = outcome.reason()
         if not isinstance(outcome, Endpoint):
-            raise ConnectFailed(outcome)
+            raise ConnectFailed(without_secrets(outcome, self.blotter))
         return outcome
+
+
+def without_secrets(reason: R, blotter: Blotter) -> R:
+    """A reason may quote the venue."""
+    return structs.replace(reason, text=blotter.strike(reason.text))
 
 
 def _not_proved(text: str) -> Reason:

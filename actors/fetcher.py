@@ -17,6 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from actors.actor import Actor, Address, DeadLetters, Inbox
+from actors.door import without_secrets
 from actors.messages import (
     AskLatest,
     BudgetDue,
@@ -31,7 +32,6 @@ from actors.rules.exchange import Bucket
 from actors.rules.venue import Price, Venue
 from actors.tree import FeedSpec
 from actors.wire.attempt import Hangup
-from actors.wire.connect import Dial
 from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.fetcher")
@@ -166,7 +166,7 @@ class Fetcher(Actor):
         question.hangup = Hangup()
         thread = threading.Thread(
             target=self._converse,
-            args=(venue, symbol, spec.dial, question.hangup),
+            args=(venue, symbol, spec, question.hangup),
             name=f"fetch/{venue.feed}",
             daemon=True,
         )
@@ -181,7 +181,7 @@ class Fetcher(Actor):
         at = self._timers.clock.monotonic()
         question.answer(LatestTold(*question.id, HttpFailed(text, code), at, self.incarnation))
 
-    def _converse(self, venue: Venue, symbol: str, dial: Dial, hangup: Hangup) -> None:
+    def _converse(self, venue: Venue, symbol: str, spec: FeedSpec, hangup: Hangup) -> None:
         """On a thread of its own: whatever comes of it is told, or its place would never be free again."""
         outcome: Price | Reason | HttpFailed
         try:
@@ -191,7 +191,9 @@ class Fetcher(Actor):
             if conversation is None:
                 outcome = HttpFailed("the venue cannot be asked for it", "never")
             else:
-                outcome = converse(conversation, dial, hangup, seconds=CONVERSATION)
+                outcome = converse(conversation, spec.dial, hangup, seconds=CONVERSATION)
+                if not isinstance(outcome, Price):
+                    outcome = without_secrets(outcome, spec.vault.blotter)
         except Exception as error:
             log.exception("%s: asking about %s failed in a way that nobody foresaw.", venue.feed, symbol)
             outcome = Crashed(f"asking for it failed in a way that nobody foresaw ({type(error).__name__})")

@@ -7,11 +7,14 @@ from threading import Lock
 
 from msgspec import Struct
 
-KEPT_BYTES = 4_096
+from actors.blotter import Blotter
+
+KEPT = 4_096  # characters of a message
+READ = 64 * 1_024  # bytes of it that are looked at: a secret across the cut is struck out whole
 
 
 class Quarantined(Struct, frozen=True):
-    """One message put aside. `raw` is its beginning, `size` its whole length in bytes."""
+    """One message put aside. `raw` is its beginning without our secrets, `size` its whole length in bytes."""
 
     line: str
     at_ns: int
@@ -28,11 +31,12 @@ class Quarantine:
         self._lock = Lock()
         self._newest: deque[Quarantined] = deque(maxlen=keep)
 
-    def add(self, line: str, raw: bytes, error: str, at_ns: int) -> None:
+    def add(self, line: str, raw: bytes, error: str, at_ns: int, blotter: Blotter) -> None:
+        """`blotter` knows the secrets of the line's feed: a venue may send back what it was sent."""
         with self._lock:
             self.count += 1
-        text = raw[:KEPT_BYTES].decode("utf-8", "backslashreplace")
-        self._newest.append(Quarantined(line, at_ns, error, len(raw), text))
+        text = blotter.strike(raw[:READ].decode("utf-8", "backslashreplace"), KEPT)
+        self._newest.append(Quarantined(line, at_ns, blotter.strike(error), len(raw), text))
 
     def newest(self) -> tuple[Quarantined, ...]:
         return tuple(self._newest)

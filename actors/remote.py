@@ -28,7 +28,7 @@ GOODBYE = 1.0  # seconds
 
 STRANGER = "what listens there is no service of Linewarden's"
 
-_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach what listens so
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach what listens so  # nosec
 _TOKEN = re.compile(r"[!-~]+")
 
 

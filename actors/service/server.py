@@ -41,7 +41,7 @@ PAUSE = 0.2  # seconds, when the machine gives no more, until it is asked again
 POLITE, FORCED = 0.4, 0.5  # seconds that stop() gives clients to end, and their threads after that
 
 _AGAIN = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ECONNABORTED}
-_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach what listens so
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach what listens so  # nosec
 
 
 class ServiceError(LinewardenError):
@@ -279,7 +279,7 @@ def _bind(host: str, port: int) -> socket.socket:
         with contextlib.suppress(OSError):  # IPv6 may be there and switched off
             return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
     family, _, _, _, address = socket.getaddrinfo(
-        host or "0.0.0.0",
+        host or "0.0.0.0",  # nosec B104
         port,
         type=socket.SOCK_STREAM,
         flags=socket.AI_PASSIVE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import logging
 import socket
 import ssl
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Final
 from actors.messages import Fatal, Reason, Slow
 from actors.wire.attempt import Attempt, ConnectFailed
 
+log = logging.getLogger("actors.wire")
+
 # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH in OpenSSL's x509_vfy.h
 WRONG_NAME: Final = (62, 64)
 
@@ -19,6 +22,10 @@ WRONG_NAME: Final = (62, 64)
 def wrap(attempt: Attempt, sock: socket.socket, host: str, context: ssl.SSLContext) -> ssl.SSLSocket:
     """TLS over this socket, which is of no more use; the attempt owns the new one instead."""
     attempt.phase = "the TLS handshake"
+    if context.verify_mode is ssl.CERT_NONE:
+        log.warning(
+            "%s: its certificate is not checked (insecure = true); anybody may pose as it.", attempt.peer
+        )
     sock.settimeout(attempt.remaining())
     wrapped = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
     attempt.hold(wrapped)

@@ -20,7 +20,7 @@ from actors import NotLive, Runtime
 from actors.errors import ConfigError
 from actors.simulators import SimulatedO2
 from actors.venues.o2 import O2Session
-from tests.desk import at_epoch, config, line_of, until
+from tests.desk import at_epoch, config, feed_at, line_of, until
 from tests.stories.books import settle
 from tests.wire.proxies import Loopback, connected, read_head
 
@@ -127,12 +127,48 @@ def test_a_certificate_for_another_host_is_fatal_with_advice(
         assert o2.lives == 0
 
 
-def test_insecure_is_said_in_status(o2: SimulatedO2, ca: trustme.CA) -> None:
+def test_insecure_is_said_in_status_and_at_each_connection_in_the_log(
+    o2: SimulatedO2, ca: trustme.CA, caplog: pytest.LogCaptureFixture
+) -> None:
     with (
         tls_before(o2, ca.issue_cert("elsewhere.example")) as url,
         actors.start(config(url, insecure=True), wait=10.0) as desk,
     ):
         assert line_of(desk).insecure
+        o2.drop()
+        until(desk, at_epoch(2))
+        desk.wait_live(timeout=10)
+    loud = [
+        record.getMessage() for record in caplog.records if "is not checked (insecure = true)" in record.msg
+    ]
+    assert len(loud) >= 2
+    assert all(words.startswith("localhost:") for words in loud)
+
+
+@pytest.mark.parametrize("name", ["PYTHONHTTPSVERIFY", "SSL_NO_VERIFY", "CURL_INSECURE"])
+def test_no_variable_of_the_environment_switches_the_check_off(
+    o2: SimulatedO2, ca: trustme.CA, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "0" if name.startswith("PYTHON") else "1")
+    with tls_before(o2, ca.issue_cert("localhost")) as url, actors.start(config(url)) as desk:
+        until(desk, lambda status: status.lines()["o2"].state == "backoff")
+        assert o2.lives == 0
+
+
+@pytest.mark.parametrize("table", ["runtime", "defaults", "service"])
+def test_insecure_is_said_of_one_feed_and_never_of_all(o2: SimulatedO2, table: str) -> None:
+    with pytest.raises(ConfigError, match="insecure"):
+        actors.start(config(o2.url) | {table: {"insecure": True}})
+
+
+def test_one_insecure_feed_leaves_the_others_checked(o2: SimulatedO2, ca: trustme.CA) -> None:
+    with tls_before(o2, ca.issue_cert("elsewhere.example")) as url:
+        feeds = {"careless": feed_at(url, insecure=True), "careful": feed_at(url)}
+        with actors.start({"feeds": feeds}) as desk:
+            desk.wait_live("careless", timeout=10)
+            until(desk, lambda status: status.lines()["careful"].state in ("backoff", "failed"))
+            assert not line_of(desk, "careful").insecure
+            assert o2.lives == 1
 
 
 # ── secrets ──
@@ -206,6 +242,23 @@ def test_a_careless_server_s_echo_is_blotted_out(caplog: pytest.LogCaptureFixtur
         with pytest.raises(NotLive, match="you asked for") as refused:
             desk.wait_live(timeout=10)
         shown = ["".join(traceback.format_exception(refused.value)), everything_shown(desk), logged(caplog)]
+    assert not [text for text in shown if CANARY in text]
+
+
+def test_what_a_venue_sends_back_is_put_aside_without_our_token(
+    o2: SimulatedO2, market: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with actors.start(config(f"{o2.url}?token={CANARY}"), wait=10.0) as desk:
+        o2.send_raw(f"who is {CANARY}?")
+        o2.close(4_000, f"not {CANARY}")
+        until(desk, at_epoch(2))
+        status = desk.status()
+        assert [kept.raw for kept in status.quarantine.newest] == ["who is …?"]
+        reason = line_of(desk).reason
+        assert reason is not None
+        assert "not …" in reason.text
+        shown = [everything_shown(desk), logged(caplog)]
     assert not [text for text in shown if CANARY in text]
 
 

@@ -1,0 +1,1 @@
+"""Fuzzing: what takes bytes from outside, and what must hold whatever they are. `make fuzz`."""

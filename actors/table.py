@@ -175,6 +175,8 @@ def topics(wanted: tuple[TopicStatus, ...]) -> str:
         parts.append(f"{rejected} rejected")
     if stale := sum(topic.stale for topic in wanted):
         parts.append(f"{stale} stale")
+    if quiet := sum(topic.freshness is not None and topic.freshness.state == "quiet" for topic in wanted):
+        parts.append(f"{quiet} quiet")
     return ", ".join(parts)
 
 

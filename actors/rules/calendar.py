@@ -64,15 +64,6 @@ class Calendar(Struct, frozen=True, cache_hash=True):
         """Market time between two moments: the seconds for which the market was open."""
         return sum(until - since for since, until in self.spans(since_ns, until_ns)) / SECOND
 
-    def after(self, at_ns: int, seconds: float) -> int:
-        """When so much market time will have passed; at the latest a month from `at_ns`."""
-        left, horizon = round(seconds * SECOND), at_ns + int(HORIZON.total_seconds()) * SECOND
-        for since, until in self.spans(at_ns, horizon):
-            if until - since >= left:
-                return since + left
-            left -= until - since
-        return horizon
-
     def opens_after(self, at_ns: int) -> datetime | None:
         """The next opening in the market's time; None: not within a month."""
         return _opens_after(self, at_ns // MINUTE)

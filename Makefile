@@ -66,8 +66,6 @@ audit: $(VENV)/dev.stamp  ## Known holes in what we depend on, by pip-audit; it 
 		{ if [ -n "$$found" ]; then echo "$$found"; exit 1; fi; \
 		echo "pip-audit could not ask its advisory service: nothing is known. See $(VENV)/audit.log."; }
 
-check: lint types test interop  ## lint, types, test and interop
-
 format: $(VENV)/dev.stamp  ## Bring the code into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

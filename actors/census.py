@@ -9,6 +9,7 @@ from actors.actor import DeadLetters
 from actors.events import Topic
 from actors.heartbeat import Watch
 from actors.rules.books import StreamStatus
+from actors.rules.freshness import Contract, Freshness, Heard, Signs, judge
 from actors.rules.journal import BlindTime
 from actors.rules.ledger import DESIRED
 from actors.rules.liveness import Health, HealthInputs, health
@@ -74,7 +75,7 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
 
 def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
     now, watch = clock.monotonic(), books.watches.get(line.name)
-    topics = tuple(_topic(topic, line, books, clock) for topic in books.ledger.topics(line.name))
+    topics = tuple(_topic(topic, line, books, watch, clock) for topic in books.ledger.topics(line.name))
     ages = [topic.age_s for topic in topics if topic.age_s is not None]
     return LineStatus(
         state=line.state,
@@ -85,7 +86,7 @@ def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
         live_for_s=None if line.live_at is None else now - line.live_at,
         rtt_ms=None if watch is None or watch.beats.rtt is None else watch.beats.rtt * 1000.0,
         data_age_s=min(ages, default=None),
-        health=_health(line, watch, now),
+        health=_health(line, watch, now, sum(topic.stale for topic in topics)),
         topics=topics,
         counters=_counters(line, books.routes),
         last_gap=(books.routes.lines.get(line.name) or LineBook()).last_gap,
@@ -99,18 +100,42 @@ def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
     )
 
 
-def _topic(topic: Topic, line: LineRecord, books: Books, clock: Clock) -> TopicStatus:
+def _topic(topic: Topic, line: LineRecord, books: Books, watch: Watch | None, clock: Clock) -> TopicStatus:
     at = books.seen.get(topic)
     book = books.routes.lines.get(line.name) or LineBook()
     blind = book.blind_time.get(topic) or BlindTime()
     blind_ns, today_ns = blind.with_open(book.blind.get(topic), clock.wall_ns())
+    found = freshness(topic, line, books, watch, clock) if watch is not None and line.session_open else None
     return TopicStatus(
         topic=str(topic),
         state=books.ledger.state(topic) or DESIRED,
         age_s=None if at is None else max(0.0, clock.monotonic() - at),
-        stale=topic in line.stale,
+        stale=found is not None and found.state == "stale",
         blind_s=blind_ns / 1e9,
         blind_today_s=today_ns / 1e9,
+        freshness=found,
+    )
+
+
+def freshness(topic: Topic, line: LineRecord, books: Books, watch: Watch, clock: Clock) -> Freshness:
+    """How a topic stands to its contract now, while its line is watched. Any thread."""
+    gauges, at = line.gauges, books.seen.get(topic)
+    event, received_ns = books.dated.get(topic, (None, 0))
+    try:
+        venue_ns = None if event is None else line.spec.venue.event_time_ns(event)
+    except Exception:  # a defect of the venue's: the event names no time that anybody can read
+        venue_ns = None
+    return judge(
+        watch.rhythm.contracts.get(topic, Contract()),
+        Heard(
+            now=clock.monotonic(),
+            now_ns=clock.wall_ns(),
+            since=watch.since,
+            at=None if at is None or at < gauges.upgraded_at else at,
+            signs=Signs(gauges.heard_at, gauges.message_at, gauges.acknowledged_at, gauges.event_at),
+            venue_ns=venue_ns,
+            received_ns=received_ns,
+        ),
     )
 
 
@@ -135,7 +160,7 @@ def _counters(line: LineRecord, routes: Routes) -> Counters:
     )
 
 
-def _health(line: LineRecord, watch: Watch | None, now: float) -> Health:
+def _health(line: LineRecord, watch: Watch | None, now: float, stale: int) -> Health:
     rtt = watch.beats.rtt if watch is not None else None
     return health(
         HealthInputs(
@@ -144,7 +169,7 @@ def _health(line: LineRecord, watch: Watch | None, now: float) -> Health:
             missed_pongs=0 if watch is None else watch.beats.missed,
             restarts=line.recent_deaths.count(now),
             quarantined=line.gauges.quarantined,
-            stale_topics=len(line.stale),
+            stale_topics=stale,
         )
     )
 

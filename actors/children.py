@@ -9,13 +9,16 @@ from msgspec import Struct
 from pykka._envelope import Envelope
 
 from actors.actor import DeadLetters, Inbox, refuse
+from actors.census import freshness
 from actors.connection import Connection, Orders
 from actors.dispatcher import Dispatcher
 from actors.door import Door
+from actors.events import Topic
 from actors.fetcher import Fetcher
-from actors.heartbeat import Heartbeat, Rhythm
+from actors.heartbeat import Heartbeat, Rhythm, Watch
 from actors.messages import Fetched, KeeperStarted, LineStarted, SessionOpened, SocketOpened, SocketRefused
 from actors.registry import Registry
+from actors.rules.freshness import Freshness
 from actors.rules.restarts import Restart
 from actors.tree import Books, Candidate, Child, FeedSpec, LineRecord, Roles
 from actors.wire.inbox import SocketInbox
@@ -102,6 +105,8 @@ class Children:
                 {line.name: (line.epoch, line.flow) for line in self._lines.values() if line.child}
             ),
             seen=self._books.seen,
+            dated=self._books.dated,
+            is_dated=lambda line: self._feeds[line.partition("/")[0]].dated,
             newest=self._books.newest,
             registry=self._roles.named("registry"),
             connection=self._roles.connection,
@@ -122,6 +127,7 @@ class Children:
             address=self._roles.named("heartbeat"),
             rhythm=self._rhythm,
             seen=self._books.seen,
+            judge=self._judge,
             connection=self._roles.connection,
             timers=self._timers,
             watches=self._books.new_watches(),
@@ -163,12 +169,19 @@ class Children:
             return None
         spec = line.spec
         own = spec.venue.ping_interval if spec.venue_ping_interval is None else spec.venue_ping_interval
-        stale_after = {
-            topic: seconds
-            for topic, seconds in spec.stale_after.items()
+        contracts = {
+            topic: contract
+            for topic, contract in spec.contracts.items()
             if self._books.ledger.line(topic) == name
         }
-        return Rhythm(spec.ping_interval, spec.pong_timeout, own, stale_after)
+        return Rhythm(spec.ping_interval, spec.pong_timeout, own, contracts)
+
+    def _judge(self, line: str, topic: Topic, watch: Watch) -> Freshness:
+        """Called on the heartbeat's thread, about a line of which it has a watch."""
+        record = self._lines.get(line)
+        if record is None:  # it has just gone
+            return Freshness("quiet")
+        return freshness(topic, record, self._books, watch, self._timers.clock)
 
     # ── connections ──
 

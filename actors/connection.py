@@ -138,6 +138,8 @@ class Gauges:
         self.quarantined = 0
         self.heard_at = 0.0  # monotonic seconds of the last bytes
         self.heard_ns = 0  # the same by the wall clock
+        self.message_at = 0.0  # monotonic seconds of the last data frames
+        self.acknowledged_at = 0.0  # monotonic seconds of the last answer to a subscription
         self.data_at: float | None = None  # monotonic seconds of the first event
         self.event_at = 0.0  # monotonic seconds of the last event
         self.unsent = 0  # bytes that the venue has not taken
@@ -308,6 +310,7 @@ class Connection(Actor):
 
     def _hear(self, frames: Sequence[Frame]) -> None:
         self._gauges.frames += len(frames)
+        self._gauges.message_at = self._gauges.heard_at
         self._perform(self._session.received(frames, self._gauges.heard_at))
 
     def _hear_with_controls(self, frames: list[Frame]) -> None:
@@ -368,6 +371,7 @@ class Connection(Actor):
                 break
             if isinstance(effect, Confirm):
                 settled += effect.topics
+                self._gauges.acknowledged_at = self._gauges.heard_at
                 self._door.token_taken()
                 self._registry.tell(TopicsConfirmed(self._line, self._epoch, effect.topics, effect.assumed))
             elif isinstance(effect, Reject):

@@ -74,7 +74,7 @@ class Hold(Struct, frozen=True):
 
 
 class Dispatcher(Actor):
-    """Routes, and the overflow policy of streams. What it keeps is lent to it: `routes`, `seen`, `newest`."""
+    """Routes, and the overflow policy of streams. What it keeps is lent to it: `routes`, `seen`, ..."""
 
     def __init__(
         self,
@@ -87,6 +87,8 @@ class Dispatcher(Actor):
         address: Address,
         routes: Routes,
         seen: dict[Any, float],
+        dated: dict[Any, tuple[object, int]],
+        is_dated: Callable[[str], frozenset[Topic]],
         newest: Newest,
         registry: Address,
         connection: Callable[[str], Address],
@@ -98,6 +100,8 @@ class Dispatcher(Actor):
         self._address = address
         self._routes = routes
         self._seen = seen  # topic: monotonic seconds of its last event
+        self._dated = dated  # topic: its newest event and its receipt, where the venue's time counts
+        self._is_dated = is_dated  # the topics for which it does, of a line's feed
         self._newest = newest  # for whoever asks for a price
         self._supervisor = self.voice(parent)
         self._registry = self.voice(registry)
@@ -128,6 +132,7 @@ class Dispatcher(Actor):
                 self._routes.lift(line, topics)
                 for topic in topics:
                     self._seen.pop(topic, None)
+                    self._dated.pop(topic, None)
                     self._newest.forget(topic)
             case LineStarted(line=line, epoch=epoch, flow=flow):
                 book = self._routes.line(line)
@@ -180,6 +185,9 @@ class Dispatcher(Actor):
         routes, pairs = self._routes, batch.pairs
         topics = set(map(topic_of, pairs))
         self._note(pairs, topics, batch.received_ns)
+        if dated := topics & self._is_dated(batch.line):
+            newest = dict(pairs)  # of each topic its last event
+            self._dated.update((topic, (newest[topic], batch.received_ns)) for topic in dated)
         shares, routed = self._shares(pairs, topics)
         origin = Origin(batch.received_ns, batch.epoch, next(routes.arrivals))
         for inlet, share in shares:

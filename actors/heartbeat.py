@@ -1,12 +1,11 @@
 """Asks "still there?" on a beat; an unanswered beat ends the connection.
 
-Besides the protocol's pings it sends the venue's own, and watches subscriptions that somebody gave
-a `stale_after`.
+Besides the protocol's pings it sends the venue's own, and watches subscriptions that have a contract.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -30,6 +29,7 @@ from actors.messages import (
     VenueBeatDue,
     WatchTimer,
 )
+from actors.rules.freshness import Contract, Freshness
 from actors.rules.liveness import Beats
 from actors.wire.timers import Timers
 
@@ -53,7 +53,7 @@ class Rhythm(Struct, frozen=True):
     ping_interval: float
     pong_timeout: float
     venue_ping_interval: float
-    stale_after: Mapping[Topic, float]  # topics whose silence means something
+    contracts: Mapping[Topic, Contract]  # of topics whose silence or lag means something
 
 
 class Watch:
@@ -62,7 +62,7 @@ class Watch:
     def __init__(self, number: int, epoch: int, since: float, rhythm: Rhythm) -> None:
         self.number, self.epoch, self.since, self.rhythm = number, epoch, since, rhythm
         self.beats = Beats(rhythm.ping_interval, rhythm.pong_timeout)
-        self.stale: tuple[Topic, ...] = ()
+        self.stale: dict[Topic, Freshness] = {}  # as it was told last
 
 
 class Heartbeat(Actor):
@@ -79,6 +79,7 @@ class Heartbeat(Actor):
         address: Address,
         rhythm: Callable[[str], Rhythm | None],
         seen: Mapping[Topic, float],
+        judge: Callable[[str, Topic, Watch], Freshness],
         connection: Callable[[str], Address],
         timers: Timers,
         watches: dict[str, Watch],
@@ -88,6 +89,7 @@ class Heartbeat(Actor):
         self._supervisor = self.voice(parent)
         self._rhythm = rhythm
         self._seen = seen
+        self._judge = judge
         self._connections = connection
         self._timers = timers
         self._watches = watches  # read by the supervisor, for status
@@ -143,8 +145,8 @@ class Heartbeat(Actor):
             self._after(rhythm.ping_interval, BeatDue(line, epoch, number))
         if rhythm.venue_ping_interval:
             self._after(rhythm.venue_ping_interval, VenueBeatDue(line, epoch, number))
-        if rhythm.stale_after:
-            self._after(min(rhythm.stale_after.values()), StaleDue(line, epoch, number))
+        if rhythm.contracts:
+            self._after(_pause(rhythm.contracts.values()), StaleDue(line, epoch, number))
 
     def _beat(self, watch: Watch, due: BeatDue) -> None:
         if watch.beats.may_beat:
@@ -155,21 +157,39 @@ class Heartbeat(Actor):
         self._after(watch.rhythm.ping_interval, due)
 
     def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:
-        """Silence counts from the last event, or from the login where there was none."""
-        now = self._timers.clock.monotonic()
-        ages = {
-            topic: (now - max(self._seen.get(topic, 0.0), watch.since), limit)
-            for topic, limit in watch.rhythm.stale_after.items()
+        """Tell who is stale, if that has changed; look again when the next may be."""
+        judged = {
+            topic: self._judge(due.line, topic, watch)
+            for topic, contract in watch.rhythm.contracts.items()
+            if contract.venue_stale_after or self._silence(watch, topic) >= contract.stale_after
         }
-        stale = tuple(topic for topic, (age, limit) in ages.items() if age >= limit)
-        if stale != watch.stale:
-            watch.stale = stale
+        stale = {topic: found for topic, found in judged.items() if found.state == "stale"}
+        if stale.keys() != watch.stale.keys():
             self._supervisor.tell(TopicsStale(due.line, due.epoch, stale))
-        next_look = min(limit - age if age < limit else limit / 2 for age, limit in ages.values())
-        self._after(max(next_look, 0.01), due)
+        watch.stale = stale
+        self._after(self._next_look(watch), due)
+
+    def _next_look(self, watch: Watch) -> float:
+        """Seconds until the next silence may be too long, or an event may have come that is too old."""
+        contracts, now_ns = watch.rhythm.contracts, self._timers.clock.wall_ns()
+        waits = [each.venue_stale_after / 2 for each in contracts.values() if each.venue_stale_after]
+        for topic, contract in contracts.items():
+            if contract.stale_after:
+                due = contract.due_in(self._silence(watch, topic), now_ns)
+                waits.append(due or contract.stale_after / 2)
+        return max(min(waits), _pause(contracts.values()) / 50, 0.01)
+
+    def _silence(self, watch: Watch, topic: Topic) -> float:
+        """From the last event, or from the login where there was none."""
+        return self._timers.clock.monotonic() - max(self._seen.get(topic, 0.0), watch.since)
 
     def _after(self, seconds: float, message: Report) -> None:
         self._timers.send_after(seconds, self._address, message)
 
     def _connection(self, line: str) -> Address:
         return self.voice(self._connections(line))
+
+
+def _pause(contracts: Iterable[Contract]) -> float:
+    """Until the first of them may be broken, seconds."""
+    return min(limit for each in contracts for limit in (each.stale_after, each.venue_stale_after) if limit)

@@ -17,6 +17,7 @@ from actors.events import GapReason, LifecycleState, SubscriptionState, Topic
 from actors.secret import Discreet, Shown, origin
 
 if TYPE_CHECKING:
+    from actors.rules.freshness import Freshness
     from actors.rules.routes import Flow
     from actors.rules.venue import Price, Venue
     from actors.stream import Stream
@@ -224,9 +225,9 @@ class TopicsLifted(Struct, frozen=True):
 
 
 class TopicsStale(Report, frozen=True):
-    """Heartbeat to supervisor: all topics of the line that are silent for too long; maybe none."""
+    """Heartbeat to supervisor: all topics of the line whose contract is broken, and how; maybe none."""
 
-    topics: tuple[Topic, ...]
+    topics: Mapping[Topic, Freshness]
 
 
 class TopicsSent(Report, frozen=True):
@@ -298,7 +299,7 @@ class VenueBeatDue(WatchTimer, frozen=True):
 
 
 class StaleDue(WatchTimer, frozen=True):
-    """Time to look which subscriptions are silent for too long."""
+    """Time to look which subscriptions are stale."""
 
 
 # ── to a connection ─────────────────────────────────────────────────────────────────────────────

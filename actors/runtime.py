@@ -54,6 +54,7 @@ from actors.messages import (
 from actors.metrics import Metrics, NoMetrics
 from actors.refreshing import refresh_token, seconds_left
 from actors.rules.book import BookView
+from actors.rules.freshness import Contract
 from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
 from actors.rules.terms import terms_of
@@ -513,10 +514,10 @@ class Runtime:
 
     def _spec(self, feed: FeedSettings) -> FeedSpec:
         venue = self._venue(feed)
-        wanted: dict[Topic, float] = {}
+        wanted: dict[Topic, Contract] = {}
         for entry in feed.subscribe:
             for topic in self._topics(venue, venue.channel(entry.channel), entry.keys, entry.options):
-                wanted[topic] = entry.stale_after
+                wanted[topic] = Contract(entry.stale_after, entry.venue_stale_after, entry.calendar)
         beat = feed.heartbeat
         dial = Dial(
             connect_timeout=feed.connect_timeout,
@@ -541,7 +542,8 @@ class Runtime:
             send_buffer=feed.send_buffer,
             max_message=feed.max_message,
             wanted=tuple(wanted),
-            stale_after={topic: seconds for topic, seconds in wanted.items() if seconds},
+            contracts={topic: each for topic, each in wanted.items() if each.promises},
+            dated=frozenset(topic for topic, each in wanted.items() if each.venue_stale_after),
         )
 
     def _vault(self, feed: FeedSettings, venue: Venue, dial: Dial) -> Vault:

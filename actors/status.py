@@ -11,6 +11,7 @@ from actors.events import Gap, SubscriptionState
 from actors.messages import Crashed, Fatal, Reason, Retryable, Slow
 from actors.quarantine import Quarantined
 from actors.rules.books import StreamStatus
+from actors.rules.freshness import Freshness
 from actors.rules.journal import Ending
 from actors.rules.liveness import Health
 
@@ -57,6 +58,7 @@ class TopicStatus(Struct, frozen=True):
     stale: bool
     blind_s: float = 0.0  # without data that could be trusted, since the start
     blind_today_s: float = 0.0  # the same, this UTC day
+    freshness: Freshness | None = None  # how it stands to its contract; None: its line is not up
 
 
 class LineStatus(Struct, frozen=True):

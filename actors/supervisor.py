@@ -62,6 +62,7 @@ from actors.messages import (
 )
 from actors.metrics import Metrics
 from actors.rotation import Rotations
+from actors.rules.freshness import Freshness
 from actors.rules.journal import Ending, Split
 from actors.rules.restarts import Intensity, Park, Rest, Restarts, Retry, comes_back
 from actors.status import LineState, Status, cause_of
@@ -593,13 +594,11 @@ class Supervisor(Actor):
         if not line.is_ending:  # what is left of such a life is no progress
             line.state = state
 
-    def _stale(self, line: LineRecord, topics: tuple[Topic, ...]) -> None:
-        for topic in topics:
+    def _stale(self, line: LineRecord, topics: Mapping[Topic, Freshness]) -> None:
+        for topic, found in topics.items():
             if topic not in line.stale:
-                silent = line.spec.stale_after[topic]
-                text = f"{topic} is stale: nothing for {silent:g} s, though the line is up"
-                self._log(line, logging.WARNING, text)
-        line.stale = topics
+                self._log(line, logging.WARNING, f"{topic} is stale: {found.text}")
+        line.stale = frozenset(topics)
 
     def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
         now_ns = self._clock.wall_ns()

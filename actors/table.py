@@ -175,6 +175,8 @@ def topics(wanted: tuple[TopicStatus, ...]) -> str:
         parts.append(f"{rejected} rejected")
     if stale := sum(topic.stale for topic in wanted):
         parts.append(f"{stale} stale")
+    if quiet := sum(topic.freshness is not None and topic.freshness.state == "quiet" for topic in wanted):
+        parts.append(f"{quiet} quiet")
     return ", ".join(parts)
 
 
@@ -230,6 +232,14 @@ def oddities(status: Status) -> Iterator[str]:
             first, why = next(iter(known.refused.items()))
             more = f" and {len(known.refused) - 1} more" if len(known.refused) > 1 else ""
             yield f"{feed}: no line takes {first}{more} ({why})"
+    for name, line in status.lines().items():
+        stale = {
+            topic.topic: topic.freshness.text for topic in line.topics if topic.freshness and topic.stale
+        }
+        if stale:
+            first, why = next(iter(stale.items()))
+            more = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
+            yield printable(f"{name}: {first}{more} stale ({why})")
     for actor in status.actors:
         # A connection that is to come back is its line's news, and that has a row.
         if actor.state == "wedged" or (actor.state != "running" and not actor.id.startswith("connection/")):

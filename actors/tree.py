@@ -18,6 +18,7 @@ from actors.messages import ChildExited, Reason
 from actors.metrics import LineMetrics, Metrics
 from actors.quarantine import Quarantine
 from actors.rules.exchange import Bucket, Budget
+from actors.rules.freshness import Contract
 from actors.rules.journal import Journal
 from actors.rules.latest import Newest
 from actors.rules.ledger import Ledger
@@ -51,8 +52,12 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     send_buffer: int = 1_048_576
     max_message: int = 16 * 1_048_576
     wanted: tuple[Topic, ...] = ()
-    stale_after: Mapping[Topic, float] = {}
+    contracts: Mapping[Topic, Contract] = {}
+    dated: frozenset[Topic] = frozenset()  # whose contract is about the venue's time, too
     rotate_every: float = 0.0
+
+
+Dated = tuple[object, int]  # an event, and our wall clock when it came
 
 
 class Roles:
@@ -84,6 +89,7 @@ class Books:
         self.ledger = Ledger()
         self.routes = Routes()
         self.seen: dict[Topic, float] = {}  # topic: monotonic seconds of its last event
+        self.dated: dict[Topic, Dated] = {}  # the newest event of topics whose venue's time counts
         self.watches: dict[str, Watch] = {}
         self.newest = Newest()
         self.buckets: dict[str, Bucket] = {}  # by feed: how often its venue may be asked for prices
@@ -201,7 +207,7 @@ class LineRecord:
         self.removed = False
         self.again = False  # start anew as soon as the present connection has ended
         self.told_failed = False
-        self.stale: tuple[Topic, ...] = ()
+        self.stale: frozenset[Topic] = frozenset()  # those that the log was told of
         self.lost = False  # it died, and was not live since
         self.restored = 0  # times it was live again after a death
         self.deaths = 0  # lives that ended without being asked to
@@ -245,7 +251,7 @@ class LineRecord:
         self.epoch, self.child, self.session = candidate.epoch, candidate.child, candidate.session
         self.hangup, self.flow, self.gauges = candidate.hangup, candidate.flow, candidate.gauges
         self.upgraded = self.session_open = self.settled = True
-        self.stale = ()
+        self.stale = frozenset()
         self.rotations += 1
 
     def next_epoch(self) -> int:
@@ -255,5 +261,5 @@ class LineRecord:
         self.counting[self.epoch] = self.gauges
         self.upgraded = self.session_open = self.settled = self.again = False
         self.live_at = None
-        self.stale = ()
+        self.stale = frozenset()
         return self.epoch

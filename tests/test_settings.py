@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +19,8 @@ import actors
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Option, Topic
 from actors.messages import Endpoint
+from actors.rules.calendar import Calendar, Closure
+from actors.rules.calendar import Session as Hours
 from actors.rules.exchange import Token
 from actors.rules.restarts import RestartPolicy
 from actors.rules.session import Session
@@ -194,7 +197,7 @@ def test_a_secret_may_come_as_one() -> None:
         ({"feed": {}}, "[feed]: there is no such table; did you mean 'feeds'?"),
         (
             {"xyz": {}},
-            "[xyz]: there is no such table; expected one of: defaults, feeds, runtime, service.",
+            "[xyz]: there is no such table; expected one of: calendars, defaults, feeds, runtime, service.",
         ),
         ({"runtime": 3}, "[runtime]: expected a table, found 3."),
         ({"feeds": {"a": [{}]}}, "[feeds.a]: expected a table, found a list."),
@@ -793,3 +796,89 @@ def test_importing_reads_no_table() -> None:
         "assert not [name for name in sys.modules if name.startswith('actors.venues.declared')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+# ── calendars, and what is promised of a subscription ──
+
+
+CALENDAR = {"zone": "America/New_York", "sessions": ["Mon-Fri 09:30-16:00"]}
+
+
+def watched(calendars: object, **entry: object) -> dict[str, Any]:
+    return {"calendars": calendars, **feed(subscribe=[{"channel": "depth", "keys": ["A"], **entry}])}
+
+
+def test_a_subscription_names_its_calendar() -> None:
+    config = watched({"us": CALENDAR | {"closed": ["2026-12-25"]}}, calendar="us", stale_after=60)
+    settings = read(config)
+    (wanted,) = settings.feeds["a"].subscribe
+    assert wanted.calendar == Calendar(
+        "us", "America/New_York", (Hours((0, 1, 2, 3, 4), 570, 960),), (Closure(date(2026, 12, 25)),)
+    )
+    assert settings.warnings == ()
+
+
+NO_ZONE = (
+    'there is no such time zone here; expected a name such as "America/New_York"'
+    " (a system without a time zone database needs the package tzdata)."
+)
+NO_SESSION = 'expected such as "Mon-Fri 09:30-16:00" or "Sun 17:00 - Fri 16:00".'
+NO_YEAR = "expected seconds, 0 or more and at most a year, found -1."
+SESSIONS = 'expected a list of texts, such as ["Mon-Fri 09:30-16:00"]'
+
+
+@pytest.mark.parametrize(
+    ("calendars", "entry", "problem"),
+    [
+        ({}, {"calendar": "us"}, "calendar: there is no such calendar; there is no [calendars.NAME]."),
+        ({"us": CALENDAR}, {"calendar": "usa"}, "calendar: there is no such calendar; did you mean 'us'?"),
+        ({"us": CALENDAR}, {"calendar": 1}, "calendar: expected text, found 1."),
+        ({"us": CALENDAR}, {"venue_stale_after": -1}, f"venue_stale_after: {NO_YEAR}"),
+    ],
+)
+def test_a_mistake_in_what_is_promised_is_told(
+    calendars: object, entry: dict[str, object], problem: str
+) -> None:
+    assert mistakes(watched(calendars, **entry)) == [f"[feeds.a] subscribe entry 1 {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"zone": "New York"}, f"zone: {NO_ZONE}"),
+        ({"zone": 1}, "zone: expected text, found 1."),
+        ({"sessions": []}, f"sessions: {SESSIONS}, found a list."),
+        ({"sessions": "Mon-Fri 09:30-16:00"}, f"sessions: {SESSIONS}, found text."),
+        ({"sessions": ["Mon-Fri"]}, f"sessions: {NO_SESSION}"),
+        (
+            {"sessions": ["Mon 09:30-16:00", "Tue 25:00-26:00"]},
+            "sessions: entry 2: there is no time 25:00; expected 00:00 to 24:00.",
+        ),
+        ({"closed": ["2026-02-30"]}, "closed: there is no day 2026-02-30."),
+        ({"holidays": []}, "holidays: there is no such key; expected one of: closed, sessions, zone."),
+    ],
+)
+def test_a_mistake_in_a_calendar_is_told_by_its_place(changed: dict[str, object], problem: str) -> None:
+    # Named in a subscription, too: that it cannot be read is told once.
+    config = watched({"us": CALENDAR | changed}, calendar="us", stale_after=60)
+    assert mistakes(config) == [f"[calendars.us] {problem}"]
+
+
+def test_a_calendar_that_changes_is_taken_over_with_its_sockets_open() -> None:
+    before, after = (
+        read(watched({"us": CALENDAR | {"closed": closed}}, calendar="us", stale_after=60))
+        for closed in ([], ["2026-12-25"])
+    )
+    assert [(change.where, change.kind) for change in compare(before, after).changes] == [
+        ("feeds.a", "adjusted")
+    ]
+
+
+def test_a_promise_that_means_nothing_is_warned_of() -> None:
+    config = watched({"us": CALENDAR}, calendar="us")
+    assert read(config).warnings == (
+        "<config>: [feeds.a] subscribe entry 1 calendar: "
+        "it counts nothing without stale_after or venue_stale_after.",
+    )
+    (warning,) = read(watched({}, venue_stale_after=5)).warnings
+    assert "venue_stale_after: events of venue " in warning

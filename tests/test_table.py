@@ -10,6 +10,7 @@ from rich.console import Console
 
 from actors.events import Gap, SubscriptionState, Topic
 from actors.rules.books import StreamStatus
+from actors.rules.freshness import Freshness
 from actors.rules.liveness import HealthInputs, health
 from actors.status import (
     Cause,
@@ -95,6 +96,20 @@ def test_a_row_tells_how_a_line_is() -> None:
         "b: lost: reset",
         "desk: live · 7 messages in quarantine",
     ]
+
+
+def test_what_is_stale_is_told_with_its_cause_and_what_is_quiet_is_counted() -> None:
+    why = Freshness("stale", "pongs", False, 61.0, "nothing for 61 s")
+    night = Freshness("quiet", "closed", False, 900.0, "us_equities is closed")
+    confirmed = topic("o2/trades/A", "confirmed", stale=True)
+    wanted = (
+        structs.replace(confirmed, freshness=why),
+        structs.replace(confirmed, topic="o2/trades/B", freshness=why),
+        structs.replace(confirmed, topic="o2/trades/C", stale=False, freshness=night),
+    )
+    rows = shown(StatusTable(), 1.0, a=line(topics=wanted))
+    assert "3/3, 2 stale, 1 quiet" in rows[2]
+    assert "a: o2/trades/A and 1 more stale (nothing for 61 s)" in " ".join(rows)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

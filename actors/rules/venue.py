@@ -203,6 +203,10 @@ class Venue(ABC):
         """What an event of a price channel says; None: nothing."""
         return None
 
+    def event_time_ns(self, event: Any) -> int | None:
+        """When the venue says that this event happened, wall clock; None: it does not say."""
+        return None
+
     def latest(self, key: str) -> Conversation[Price] | None:
         """How the newest quote and trade are asked for over HTTP; None: they cannot be."""
         return None

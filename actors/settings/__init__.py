@@ -78,7 +78,7 @@ def described(path: Path) -> type[Described] | None:
         source = parsed(text, file)
     except ConfigError:  # it is told when it is read as a config
         return None
-    if source.keys() & {"runtime", "service", "defaults", "feeds"} or not source.keys() & {
+    if source.keys() & {"runtime", "service", "defaults", "calendars", "feeds"} or not source.keys() & {
         "channels",
         "events",
     }:

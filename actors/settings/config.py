@@ -5,20 +5,22 @@ from __future__ import annotations
 import importlib
 import math
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
+from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
 from actors.rules.exchange import Budget
 from actors.rules.restarts import RestartPolicy
 from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
 from actors.settings.addresses import host_and_port, is_clear, is_loopback, proxy_mistake, url_mistake
 from actors.settings.reading import Reader, RefusedError
 from actors.settings.tables import (
+    CalendarSettings,
     ConnectsSettings,
     FeedSettings,
     HeartbeatSettings,
@@ -35,6 +37,8 @@ FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"}
 # Those that are just converted; the others are read by rules of their own.
 PLAIN_KEYS = FEED_KEYS - {"venue", "pacing", "connects", "restart", "heartbeat", "subscribe"}
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
+PLAIN_ENTRY_KEYS = ENTRY_KEYS - {"calendar"}
+T = TypeVar("T")
 HUB = "signalr"  # the venue that a feed describes itself
 
 
@@ -61,23 +65,27 @@ class ConfigReader(Reader):
             "[feeds.NAME.restart] or [defaults.restart]": keys_of(RestartPolicy),
             "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatSettings),
             "an entry of subscribe": ENTRY_KEYS,
+            "[calendars.NAME]": keys_of(CalendarSettings),
             "[feeds.NAME.pacing]": keys_of(PacingSettings),
             "[feeds.NAME.connects]": keys_of(ConnectsSettings),
         }
         super().__init__(file, environ, homes)
         self._directory = directory
         self._venues = venues
+        self._calendars: dict[str, Calendar | None] = {}  # None: it has mistakes, which are told
 
     def settings(self, source: Mapping[Any, Any]) -> Settings:
         """Raises ConfigError with all that is wrong."""
         top = self.table("", source)
-        self.reject_unknown("", top, {"runtime", "service", "defaults", "feeds"})
+        self.reject_unknown("", top, {"runtime", "service", "defaults", "calendars", "feeds"})
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
         service = self._service(top.get("service", {}))
         defaults = self.table("[defaults]", top.get("defaults", {}))
         self.reject_unknown("[defaults]", defaults, {"restart", "heartbeat"})
         restart = self._restart("[defaults.restart]", defaults.get("restart", {}), RestartPolicy())
         heartbeat = self.merged("[defaults.heartbeat]", defaults.get("heartbeat", {}), HeartbeatSettings())
+        for name, raw in self.table("[calendars]", top.get("calendars", {})).items():
+            self._calendars[name] = self._calendar(name, raw)
         feeds = {}
         for name, raw in self.table("[feeds]", top.get("feeds", {})).items():
             feed = self._feed(name, raw, restart, heartbeat)
@@ -115,6 +123,40 @@ class ConfigReader(Reader):
             relation = f"initial is {restart.initial:g} s, maximum {restart.maximum:g} s"
             self.complain(where, mine[0], f"expected maximum to be initial or more; {relation}")
         return restart
+
+    # ── a calendar ──────────────────────────────────────────────────────────────────────────────
+
+    def _calendar(self, name: str, raw: object) -> Calendar | None:
+        where, before = f"[calendars.{key_name(name)}]", len(self.problems)
+        fields = self.fields(where, raw, CalendarSettings)
+        zone = self._each(where, "zone", [fields.get("zone", "UTC")], read_zone)
+        sessions = self._each(where, "sessions", fields.get("sessions", ()), read_session)
+        closed = self._each(where, "closed", fields.get("closed", ()), read_closure)
+        if len(self.problems) > before:
+            return None
+        return Calendar(name, zone[0], sessions, closed)
+
+    def _each(self, where: str, key: str, texts: Collection[str], read: Callable[[str], T]) -> tuple[T, ...]:
+        """Each of these texts, read; what is wrong with one is told with its place."""
+        values = []
+        for number, text in enumerate(texts, 1):
+            try:
+                values.append(read(text))
+            except ValueError as error:
+                place = f"entry {number}: " if len(texts) > 1 else ""
+                self.complain(where, key, f"{place}{error}")
+        return tuple(values)
+
+    def _calendar_of(self, where: str, table: Mapping[str, object]) -> Calendar | None:
+        """That which an entry of `subscribe` names."""
+        try:
+            name = self.convert(where, "calendar", table["calendar"], str)
+        except RefusedError:
+            return None
+        if name not in self._calendars:
+            known = suggested(name, self._calendars) if self._calendars else "; there is no [calendars.NAME]"
+            self.complain(where, "calendar", f"there is no such calendar{known}")
+        return self._calendars.get(name)
 
     # ── a feed ──────────────────────────────────────────────────────────────────────────────────
 
@@ -292,7 +334,10 @@ class ConfigReader(Reader):
     def _wanted(
         self, where: str, table: dict[str, object], venue: Venue | type[Venue] | None
     ) -> WantedTopics | None:
-        fields = self.some_fields(where, table, WantedTopics, ENTRY_KEYS)
+        fields = self.some_fields(where, table, WantedTopics, PLAIN_ENTRY_KEYS)
+        if "calendar" in table:
+            fields["calendar"] = self._calendar_of(where, table)
+        self._check_contract(where, table, fields, venue)
         sound = "keys" in fields or "keys" not in table
         if not all(fields.get("keys", ())):
             self.complain(where, "keys", "expected texts that are not empty")
@@ -310,6 +355,21 @@ class ConfigReader(Reader):
                 except RefusedError:
                     sound = False
         return WantedTopics(options=options, **fields) if channel is not None and sound else None
+
+    def _check_contract(
+        self,
+        where: str,
+        table: Mapping[str, object],
+        fields: Mapping[str, Any],
+        venue: Venue | type[Venue] | None,
+    ) -> None:
+        """What is allowed and means nothing."""
+        dated = fields.get("venue_stale_after")
+        if "calendar" in table and not dated and not fields.get("stale_after"):
+            self.warn(where, "calendar", "it counts nothing without stale_after or venue_stale_after")
+        kind = type(venue) if isinstance(venue, Venue) else venue
+        if dated and kind is not None and kind.event_time_ns is Venue.event_time_ns:
+            self.warn(where, "venue_stale_after", f"events of venue {kind.name} name no time of the venue's")
 
     def _channel(
         self, where: str, table: Mapping[str, object], name: str | None, venue: Venue | type[Venue] | None

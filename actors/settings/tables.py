@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, structs
 
 from actors.events import Option
+from actors.rules.calendar import Calendar
 from actors.rules.exchange import Budget
 from actors.rules.restarts import Interval, RestartPolicy, Seconds
 from actors.rules.venue import Pacing, Venue, VenueSettings
@@ -17,6 +18,7 @@ from actors.settings.addresses import PROXIES, host_and_port
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", description="letters, digits, - and _ only")]
 Bytes = Annotated[int, Meta(ge=1, le=1 << 30, description="a number of bytes from 1 to 1073741824")]
 Compression = Literal["none", "deflate"]
+SESSIONS = 'a list of texts, such as ["Mon-Fri 09:30-16:00"]'
 Keys = Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["AAPL", "MSFT"]')]
 
 
@@ -66,12 +68,22 @@ class ConnectsSettings(Table, frozen=True, kw_only=True):
     interval: Interval = 0.0
 
 
+class CalendarSettings(Table, frozen=True, kw_only=True):
+    """`[calendars.NAME]`, as it is written."""
+
+    zone: str
+    sessions: Annotated[tuple[str, ...], Meta(min_length=1, description=SESSIONS)]
+    closed: Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["2026-12-25"]')] = ()
+
+
 class WantedTopics(Table, frozen=True, kw_only=True):
     """An entry of `subscribe`: wanted from the start, with or without a consumer."""
 
     channel: str
     keys: Keys = ()
     stale_after: Interval = 0.0  # 0: silence means nothing
+    venue_stale_after: Interval = 0.0  # 0: events may be as old as they are
+    calendar: Calendar | None = None  # a name in the config; both count while that market is open
     options: dict[str, Option] = {}  # the entry's other keys
 
 

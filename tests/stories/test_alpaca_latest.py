@@ -296,7 +296,8 @@ def test_what_expires_is_told_once_and_so_is_its_return(
         until(desk, lambda status: status.lines()["iex"].topics[0].stale)
         until(desk, lambda status: (status.lines()["iex"].topics[0].age_s or 0.0) > 0.5)
         told = [record.getMessage() for record in caplog.records if "is stale" in record.getMessage()]
-        assert told == ["iex: iex/quotes/AAPL is stale: nothing for 0.2 s, though the line is up"]
+        assert len(told) == 1
+        assert told[0].startswith("iex: iex/quotes/AAPL is stale: nothing for 0.")
 
 
 def test_l_the_age_of_the_last_message_is_gauged_without_anybody_asking(alpaca: SimulatedAlpaca) -> None:

@@ -39,6 +39,7 @@ from actors.venues.alpaca.messages import (
     OrderBook,
     Pricing,
     Quote,
+    Stamped,
     Status,
     Trade,
     UpdatedBar,
@@ -217,6 +218,15 @@ class Alpaca(Venue):
 
     def price(self, event: Any) -> Price | None:
         return price_of(event) if isinstance(event, (Quote, Trade)) else None
+
+    def event_time_ns(self, event: Any) -> int | None:
+        """A bar's time is its beginning, which says nothing of when it was made."""
+        if isinstance(event, Bar) or not isinstance(event, Stamped | News):
+            return None
+        try:
+            return event.ts_ns
+        except ValueError:
+            return None
 
     def latest(self, key: str) -> Conversation[Price] | None:
         stream = self._stream

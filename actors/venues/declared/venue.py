@@ -109,6 +109,9 @@ class Described(Venue):
     def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
         return Endpoint(self.url(), self.headers())
 
+    def event_time_ns(self, event: Any) -> int | None:
+        return event.at_ns if isinstance(event, Message) else None
+
     def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
         """The first of `feed`, `feed/2`, … with room, and no topic that messages could not tell from it."""
         for line, topics in placed.items():

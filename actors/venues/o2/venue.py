@@ -165,6 +165,12 @@ class O2(Venue):
             at_ns=event.seen_ns,
         )
 
+    def event_time_ns(self, event: Any) -> int | None:
+        """A trade's own time where it has one; else when the venue saw it."""
+        if isinstance(event, Trade) and event.timestamp_ms is not None:
+            return event.timestamp_ms * 1_000_000
+        return getattr(event, "seen_ns", None)
+
     def price(self, event: Any) -> Price | None:
         """A trade's price, or the best levels of a picture of the book; exact, in on-chain units."""
         match event:

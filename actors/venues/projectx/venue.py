@@ -166,6 +166,16 @@ class ProjectX(Venue):
 
     # ── what events say ──
 
+    def event_time_ns(self, event: Any) -> int | None:
+        match event:
+            case m.Trade() | m.Depth():
+                return event.at_ns
+            case m.Quote() | m.Order():
+                return event.updated_ns
+            case m.AccountTrade():
+                return event.created_ns
+        return None
+
     def price(self, event: Any) -> Price | None:
         """A quote's last price counts where the message told it: what was known before has no time."""
         if type(event) is m.Trade:

@@ -208,6 +208,10 @@ class Tplus(Venue):
 
     # ── what events say ──
 
+    def event_time_ns(self, event: Any) -> int | None:
+        at_ns: int | None = getattr(event, "timestamp_ns", None)
+        return at_ns
+
     def price(self, event: Any) -> Price | None:
         if type(event) is m.Ticker:
             return _of_ticker(event)

@@ -1,0 +1,141 @@
+"""Whether a subscription's data is live, quiet as expected, or stale: a contract for each.
+
+Two ages are judged apart. Silence counts from the last event's receipt: is anything coming? The lag is how
+old the newest event was by the venue's own time when it came: is what comes worth anything? Both count in
+market time where the contract has a calendar, so nights and holidays make nothing stale.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from actors.rules.calendar import HORIZON, SECOND, Calendar
+
+LONG: Final = 60.0  # seconds without an event that are worth telling where no contract says what is long
+
+LONGEST: Final = 400 * 86_400 * SECOND  # nanoseconds; more market time than that is not counted
+
+Company = Literal["nothing", "pongs", "acks", "heartbeats", "others"]
+Cause = Literal["", "venue_time", "closed", "not_due", "unwatched"] | Company
+
+
+class Contract(Struct, frozen=True):
+    """What a subscription promises; seconds. 0: it promises nothing of that kind."""
+
+    stale_after: float = 0.0  # without an event
+    venue_stale_after: float = 0.0  # between an event's time, by the venue, and its receipt
+    calendar: Calendar | None = None  # None: open at any time
+
+    @property
+    def promises(self) -> bool:
+        """It can be broken."""
+        return bool(self.stale_after or self.venue_stale_after)
+
+    def counted(self, since_ns: int, until_ns: int) -> float:
+        """The seconds between two moments that count."""
+        if self.calendar is None:
+            return (until_ns - since_ns) / SECOND
+        return self.calendar.open_seconds(max(since_ns, until_ns - LONGEST), until_ns)
+
+    def due_in(self, silence: float, now_ns: int) -> float:
+        """Seconds until a silence that has lasted so long may break it, and no later; 0: it has.
+
+        It may be too early, where the market closes meanwhile.
+        """
+        left = self.stale_after - self.counted(now_ns - round(silence * SECOND), now_ns)
+        if left <= 0 or self.calendar is None or self.calendar.is_open(now_ns):
+            return max(0.0, left)
+        opens = self.calendar.opens_after(now_ns)
+        return left + (HORIZON.total_seconds() if opens is None else opens.timestamp() - now_ns / SECOND)
+
+
+class Freshness(Struct, frozen=True):
+    """`age_s` is what `cause` speaks of: the lag with `venue_time`, else the silence. Seconds that count."""
+
+    state: Literal["live", "quiet", "stale"]
+    cause: Cause = ""  # of being quiet or stale; short and stable
+    from_birth: bool = False  # no event has come in this life of the line
+    age_s: float = 0.0
+    text: str = ""  # for people
+
+
+class Signs(Struct, frozen=True):
+    """The last signs of life of a line, in its present life; monotonic seconds, 0: none."""
+
+    bytes_at: float = 0.0  # anything at all, pongs among it
+    message_at: float = 0.0  # a message of the venue's
+    ack_at: float = 0.0  # one that answered a subscription
+    event_at: float = 0.0  # one with an event, of any topic
+
+    def since(self, moment: float, *, from_birth: bool) -> Company:
+        """What came after a topic's last event (or its line's login), other than its own events."""
+        if self.event_at > moment:
+            return "others"
+        if self.message_at > max(moment, self.ack_at):
+            return "heartbeats"
+        if self.ack_at and (from_birth or self.ack_at > moment):
+            return "acks"
+        return "pongs" if self.bytes_at > moment else "nothing"
+
+
+_BRINGS: dict[Company, str] = {
+    "nothing": "its line brings nothing at all",
+    "pongs": "its line brings nothing but pongs",
+    "acks": "its line brings nothing but answers to subscriptions",
+    "heartbeats": "its line brings heartbeats and no event",
+    "others": "its line brings other topics",
+}
+
+
+class Heard(Struct, frozen=True):
+    """What there is to judge one topic by, at one moment."""
+
+    now: float  # monotonic seconds
+    now_ns: int  # the same by the wall clock
+    since: float  # monotonic seconds of the login
+    at: float | None  # monotonic seconds of the last event; None: none in this life
+    signs: Signs
+    venue_ns: int | None = None  # the venue's time of the newest event; None: it named none
+    received_ns: int = 0  # our wall clock when that came
+
+
+def judge(contract: Contract, heard: Heard) -> Freshness:
+    """Stale by silence goes before stale by lag: where nothing comes, it is no use to say how old it is."""
+    from_birth = heard.at is None
+    silent_since = heard.since if heard.at is None else heard.at
+    passed = max(0.0, heard.now - silent_since)
+    limit = contract.stale_after
+    if limit and passed >= limit:
+        silence = contract.counted(heard.now_ns - round(passed * SECOND), heard.now_ns)
+        if silence >= limit:
+            company = heard.signs.since(silent_since, from_birth=from_birth)
+            nothing = "nothing since it was subscribed, for" if from_birth else "nothing for"
+            counted = " of market time" if contract.calendar else ""
+            text = f"{nothing} {_seconds(silence)}{counted}, though the line is up; {_BRINGS[company]}"
+            return Freshness("stale", company, from_birth, silence, text)
+    if contract.venue_stale_after and heard.venue_ns is not None:
+        lag = max(0.0, contract.counted(heard.venue_ns, heard.received_ns))
+        if lag >= contract.venue_stale_after:
+            text = f"the newest event was {_seconds(lag)} old by the venue's time when it came"
+            return Freshness("stale", "venue_time", from_birth, lag, text)
+    if not from_birth and passed < (limit or LONG):
+        return Freshness("live", age_s=passed)
+    return _quiet(contract, heard, passed, from_birth)
+
+
+def _quiet(contract: Contract, heard: Heard, passed: float, from_birth: bool) -> Freshness:
+    calendar = contract.calendar
+    if calendar is not None and not calendar.is_open(heard.now_ns):
+        opens = calendar.opens_after(heard.now_ns)
+        until = f" until {opens:%a %Y-%m-%d %H:%M %Z}" if opens else ""
+        return Freshness("quiet", "closed", from_birth, passed, f"{calendar.name} is closed{until}")
+    if contract.stale_after:
+        text = f"an event is due within {_seconds(contract.stale_after)}"
+        return Freshness("quiet", "not_due", from_birth, passed, text)
+    return Freshness("quiet", "unwatched", from_birth, passed, "no stale_after: silence means nothing")
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10.0 else f"{seconds:,.0f} s"

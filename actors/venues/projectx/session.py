@@ -53,7 +53,7 @@ class GatewaySession(HubSession):
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         """What is not answered for yet begins anew already: its first message must not be thrown away."""
-        answered = [topic for topic in topics if topic in self._waiting.answered]
+        answered = [topic for topic in topics if self._waiting.is_over(topic)]
         under_way = tuple(topic for topic in topics if topic in self.wanted and topic not in answered)
         effects = [*self.forget(answered), *self._waiting.behind(super().resync(answered, now))]
         return [*effects, Missed(under_way, "unknown"), Resent(under_way)] if under_way else effects
@@ -89,7 +89,7 @@ class GatewaySession(HubSession):
 
     def tell(self, topic: Topic, events: Sequence[Any], out: Events) -> None:
         """To whoever wants it; behind the hub's answer, where that has not come yet."""
-        if topic in self._waiting.answered:
+        if self._waiting.is_over(topic):
             out.pairs += [(topic, event) for event in events]
         elif topic not in self.wanted:
             out.unrouted += len(events)
@@ -101,7 +101,7 @@ class GatewaySession(HubSession):
         out.add(Quarantine(bytes(found.raw), str(error) or type(error).__name__))
         topics = tuple(topics)
         self.distrust(topics)
-        if missed := tuple(topic for topic in topics if topic in self._waiting.answered):
+        if missed := tuple(topic for topic in topics if self._waiting.is_over(topic)):
             out.add(Missed(missed, "quarantine"))
         for topic in topics:
             if topic not in missed:

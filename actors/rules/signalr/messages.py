@@ -155,13 +155,13 @@ class JsonCodec:
         return self._records.overflowed
 
     def feed(self, payload: bytes) -> list[Heard]:
-        return [self._read(record) for record in self._records.feed(payload)]
-
-    def _read(self, record: bytes) -> Heard:
-        try:
-            return self._usual(record)
-        except Exception:
-            return _unusual(record)
+        heard: list[Heard] = []
+        for record in self._records.feed(payload):
+            try:
+                heard.append(self._usual(record))
+            except Exception:
+                heard.append(_unusual(record))
+        return heard
 
     def invocation(self, id: str | None, target: str, arguments: Sequence[Any]) -> str:
         message: dict[str, Any] = {"type": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 from msgspec import Raw
@@ -15,7 +16,7 @@ from actors.venues.projectx.messages import DepthReset, DomType
 from actors.venues.projectx.normalise import contract_of
 from actors.venues.projectx.pushes import DepthPush, MarketPush, QuotePush, TradePush
 from actors.venues.projectx.quotes import Quotes
-from actors.venues.projectx.session import GatewaySession
+from actors.venues.projectx.session import GatewaySession, Pairs
 from actors.venues.projectx.streams import Stream
 
 Read = Sequence[Any]  # what came one behind the other in a message
@@ -35,10 +36,10 @@ class MarketSession(GatewaySession):
     def __init__(self, feed: str, begins: Begins = "reset") -> None:
         super().__init__(feed)
         self._begins = begins
-        self._events: dict[str, Callable[[Topic, Read], Read]] = {
-            "quotes": self._whole,
-            "trades": self._prints,
-            "depth": self._book,
+        self._tellers: dict[str, Callable[[Topic, Read, Pairs], None]] = {
+            "quotes": self._tell_quotes,
+            "trades": self._tell_prints,
+            "depth": self._tell_book,
         }
         self._quotes = Quotes()
         self._fresh: set[Topic] = set()  # books of which nothing has come yet
@@ -92,8 +93,7 @@ class MarketSession(GatewaySession):
         read = told if isinstance(told, list) else (told,)
         topic = self._waiting.answered[push.channel].get(contract)
         if topic is not None:
-            for event in self._events[push.channel](topic, read):
-                out.pairs.append((topic, event))
+            self._tellers[push.channel](topic, read, out.pairs)
             return
         topic = Topic(self._feed, push.channel, contract)
         if topic in self.wanted:
@@ -102,31 +102,44 @@ class MarketSession(GatewaySession):
             out.unrouted += len(read)
 
     def _tell(self, topic: Topic, read: Read, out: Events) -> None:
-        self.tell(topic, self._events[topic.channel](topic, read), out)
+        pairs: Pairs = []
+        self._tellers[topic.channel](topic, read, pairs)
+        self.tell(topic, pairs, out)
 
     # ── what is told of what was read ──
 
-    def _prints(self, topic: Topic, read: Read) -> Read:
-        for event in read:
-            force_setattr(event, "contract_id", topic.key)  # before anybody has seen it
-        return read
+    def _tell_prints(self, topic: Topic, read: Read, pairs: Pairs) -> None:
+        for event in _of(topic.key, read):
+            pairs.append((topic, event))
 
-    def _whole(self, topic: Topic, read: Read) -> Read:
-        return [self._quotes.merge(topic, sparse) for sparse in read]
+    def _tell_quotes(self, topic: Topic, read: Read, pairs: Pairs) -> None:
+        for sparse in read:
+            pairs.append((topic, self._quotes.merge(topic, sparse)))
 
-    def _book(self, topic: Topic, read: Read) -> Read:
+    def _tell_book(self, topic: Topic, read: Read, pairs: Pairs) -> None:
+        resets = [place for place, event in enumerate(read) if event.type is RESET]
+        if resets or topic in self._fresh:
+            self._tell_beginning(topic, read, resets, pairs)
+        else:
+            self._tell_prints(topic, read, pairs)
+
+    def _tell_beginning(self, topic: Topic, read: Read, resets: list[int], pairs: Pairs) -> None:
         """A reset and all that follows it in one message are one event, so that nobody sees half a book."""
-        resets = []
-        for place, event in enumerate(read):
-            if event.type is RESET:
-                resets.append(place)
-            else:
-                force_setattr(event, "contract_id", topic.key)
         if topic in self._fresh and read:
             self._fresh.remove(topic)
             if not resets and self._begins == "first_list" and len(read) > 1:
-                return [DepthReset(contract_id=topic.key, entries=tuple(read), assumed=True)]
-        return _put_together(topic.key, read, resets) if resets else read
+                book = DepthReset(contract_id=topic.key, entries=_of(topic.key, read), assumed=True)
+                pairs.append((topic, book))
+                return
+        self._tell_prints(topic, read[: resets[0]] if resets else read, pairs)
+        for place, end in pairwise([*resets, len(read)]):
+            book = DepthReset(
+                contract_id=topic.key,
+                symbol_id=read[place].symbol_id,
+                timestamp=read[place].timestamp,
+                entries=_of(topic.key, read[place + 1 : end]),
+            )
+            pairs.append((topic, book))
 
     # ── what is built up ──
 
@@ -149,14 +162,8 @@ class MarketSession(GatewaySession):
         return super().forget(topics)
 
 
-def _put_together(contract: str, read: Read, resets: list[int]) -> Read:
-    """These, each reset with what follows it."""
-    told = list(read[: resets[0]])
-    for place, end in zip(resets, [*resets[1:], len(read)], strict=True):
-        reset, entries = read[place], tuple(read[place + 1 : end])
-        told.append(
-            DepthReset(
-                contract_id=contract, symbol_id=reset.symbol_id, timestamp=reset.timestamp, entries=entries
-            )
-        )
-    return told
+def _of(contract: str, read: Read) -> Any:
+    """These, which are told to be of this contract before anybody has seen them."""
+    for event in read:
+        force_setattr(event, "contract_id", contract)
+    return tuple(read)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from msgspec import UNSET, structs
@@ -11,25 +10,27 @@ from actors.events import Topic
 from actors.venues.projectx.messages import Quote, SparseQuote
 
 NAMES = tuple(field.name for field in structs.fields(SparseQuote))
-PRICES = slice(NAMES.index("last_price"), NAMES.index("volume") + 1)  # the others are no change in themselves
-NOTHING = (None,) * len(NAMES)
+UNTOLD = frozenset(("symbol", "symbol_name", "last_updated", "timestamp"))  # no change in themselves
 
 
 class Quotes:
     """The quotes of one connection, by topic. What it forgets begins anew, with nothing known."""
 
     def __init__(self) -> None:
-        self._known: dict[Topic, Sequence[Any]] = {}
+        self._known: dict[Topic, list[Any]] = {}  # the fields of a quote, by their places
 
     def merge(self, topic: Topic, sparse: SparseQuote) -> Quote:
         """A null is an answer: there is no such price now."""
-        known = self._known.get(topic, NOTHING)
-        told = structs.astuple(sparse)
-        whole = [old if new is UNSET else new for old, new in zip(known, told, strict=True)]
-        self._known[topic] = whole
-        prices = zip(NAMES[PRICES], known[PRICES], whole[PRICES], strict=True)
-        changed = [name for name, old, new in prices if new is not old and new != old]
-        return Quote(topic.key, tuple(changed), *whole)
+        known = self._known.get(topic)
+        if known is None:
+            known = self._known[topic] = [None] * len(NAMES)
+        changed = []
+        for place, value in enumerate(structs.astuple(sparse)):
+            if value is not UNSET:
+                if value != known[place] and NAMES[place] not in UNTOLD:
+                    changed.append(NAMES[place])
+                known[place] = value
+        return Quote(topic.key, tuple(changed), *known)
 
     def forget(self, topic: Topic) -> None:
         self._known.pop(topic, None)

@@ -19,6 +19,8 @@ from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.streams import BY_TARGET, LOGOUT, STREAMS, Stream
 from actors.venues.projectx.waiting import Waiting
 
+Pairs = list[tuple[Topic, Any]]
+
 
 class GatewaySession(HubSession):
     """One hub's connection. What is pushed before its subscription is answered waits for the answer."""
@@ -87,14 +89,14 @@ class GatewaySession(HubSession):
 
     # ── for both ──
 
-    def tell(self, topic: Topic, events: Sequence[Any], out: Events) -> None:
-        """To whoever wants it; behind the hub's answer, where that has not come yet."""
+    def tell(self, topic: Topic, pairs: Pairs, out: Events) -> None:
+        """To whoever wants these of one topic; behind the hub's answer, where that has not come yet."""
         if self._waiting.is_over(topic):
-            out.pairs += [(topic, event) for event in events]
+            out.pairs += pairs
         elif topic not in self.wanted:
-            out.unrouted += len(events)
-        elif events:
-            out.add(*self._waiting.hold(topic, Deliver([(topic, event) for event in events])))
+            out.unrouted += len(pairs)
+        elif pairs:
+            out.add(*self._waiting.hold(topic, Deliver(pairs)))
 
     def put_aside(self, found: Found, error: Exception, topics: Iterable[Topic], out: Events) -> None:
         """It could not be read, and is missing in these topics."""

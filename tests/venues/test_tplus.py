@@ -10,8 +10,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from actors.messages import HttpAnswer, HttpFailed, Retryable
+from actors.messages import HttpAnswer, HttpFailed, HttpRequest, Retryable
 from actors.rules.session import (
     BINARY,
     TEXT,
@@ -30,9 +31,9 @@ from actors.rules.session import (
 )
 from actors.rules.venue import Venue
 from actors.secret import Secret
-from actors.venues.tplus import Tplus, TplusSettings, Trade
+from actors.venues.tplus import DepthSession, Tplus, TplusSettings, Trade
 from actors.venues.tplus.decoding import documents
-from actors.venues.tplus.session import EARLY
+from actors.venues.tplus.session import EARLY, TplusSession
 from actors.venues.tplus.streams import STREAMS, line_of, topic_of
 from tests.venues.transcript import Player, Transcript, transcripts
 
@@ -266,3 +267,60 @@ def test_no_frame_raises(line: str, payloads: list[bytes], wanted: bool) -> None
     confirmed = any(isinstance(effect, Confirm) for effect in effects) or not wanted
     assert confirmed or not any(isinstance(effect, Deliver) for effect in effects)
     assert all(effect.count > 0 for effect in effects if isinstance(effect, Unrouted))
+
+
+def without_a_plain_way(line: str) -> Session:
+    """Reads every message the long way round."""
+    topic = topic_of(line)
+    stream = structs.replace(STREAMS[topic.channel], kind=None)
+    if topic.channel == "depth":
+        return DepthSession(topic, stream, HttpRequest("GET", "https://tplus.test/"), "strict")
+    return TplusSession(topic, stream, with_token=stream.oms)
+
+
+def change(number: int) -> bytes:
+    return msgspec.json.encode({"asks": [["2", "1"]], "bids": [], "sequence_number": number})
+
+
+GOOD = {"tplus/trades": trade, "tplus/depth-200": change}
+ODD = (
+    b'{"type":"ping"}',
+    b'{"type":"subscriptions","channels":[],"errors":null}',
+    b'{"error":"slow down"}',
+    b'{"type":"heartbeat"}',
+    b'{"asset_id":200,"trade_id":1,"price":"1","quantity":"1","timestamp_ns":1,"order_id":null}',
+    b'{"asset_id":"200","trade_id":1,"price":"NaN","quantity":"1","timestamp_ns":1}',
+    b'{"asset_id":"200","trade_id":1,"price":"1e40","quantity":"1","timestamp_ns":1}',
+    b'{"asks":[["NaN","1"]],"bids":[],"sequence_number":1}',
+    b'{"asks":[],"bids":[["1","-1"]],"sequence_number":1}',
+    b'{"asks":[],"bids":[["1e40","1"]],"sequence_number":1}',
+    b'{"asset_id":"200","tra',
+    b"[]",
+    b"",
+)
+
+
+@given(st.sampled_from(sorted(GOOD)), st.data())
+def test_the_plain_way_and_the_long_one_come_to_the_same(line: str, data: st.DataObject) -> None:
+    good = st.integers(0, 9).map(GOOD[line])
+    piece = good | st.sampled_from(ODD)
+    row = st.lists(good, min_size=1, max_size=3).map(lambda pieces: b"[" + b",".join(pieces) + b"]")
+    payload = good | row | st.lists(piece, max_size=3).map(b"\n".join)
+    reads = data.draw(
+        st.lists(st.lists(st.tuples(st.sampled_from([TEXT, TEXT, BINARY]), payload)), max_size=4)
+    )
+    asked = data.draw(st.integers(0, 4))
+    told = []
+    for session in (VENUE.session(line), without_a_plain_way(line)):
+        effects = session.opened(0.0)
+        for number, frames in enumerate(reads):
+            if number == asked:
+                effects += session.subscribe([topic_of(line)], 0.0)
+                effects += session.fetched("snapshot/1", HttpAnswer(200, change(3)), 0.0)
+            effects += session.received(frames, 0.0)
+        told.append([_without_request(effect) for effect in effects])
+    assert told[0] == told[1]
+
+
+def _without_request(effect: Effect) -> Effect | tuple[str, float]:
+    return (effect.ticket, effect.after) if isinstance(effect, Fetch) else effect

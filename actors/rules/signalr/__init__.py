@@ -17,11 +17,12 @@ from actors.rules.signalr.messages import (
     JsonCodec,
     Malformed,
     Ping,
+    Push,
     StreamItem,
     Unknown,
 )
 from actors.rules.signalr.negotiate import negotiate
-from actors.rules.signalr.session import PING_INTERVAL, HubSession, Terms
+from actors.rules.signalr.session import PING_INTERVAL, Hearer, HubSession, Terms
 from actors.rules.signalr.subscriptions import Subscription
 
 __all__ = [
@@ -32,12 +33,14 @@ __all__ = [
     "Completion",
     "Events",
     "Heard",
+    "Hearer",
     "HubSession",
     "Invocation",
     "JsonCodec",
     "Malformed",
     "Outcome",
     "Ping",
+    "Push",
     "Refused",
     "Returned",
     "StreamItem",

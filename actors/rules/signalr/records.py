@@ -25,23 +25,25 @@ class Records:
         """The records that this message ends, without blank ones."""
         if self.overflowed:
             return []
-        if not self._rest and payload.endswith(END):  # as they nearly always come
-            return list(filter(None, payload.split(END)))
-        first, *others = payload.split(END)
-        self._rest += first
-        if not others:
-            self._bound()
-            return []
-        ended, self._rest = bytes(self._rest), bytearray(others.pop())
-        self._bound()
-        return list(filter(None, (ended, *others)))
+        records = payload.split(END)
+        rest = records.pop()
+        if rest or self._rest:
+            records = self._joined(records, rest)
+        return list(filter(None, records)) if b"" in records else records
+
+    def _joined(self, records: list[bytes], rest: bytes) -> list[bytes]:
+        """The first of them ends the record under way, and what is left begins another."""
+        if records:
+            self._rest += records[0]
+            records[0] = bytes(self._rest)
+            self._rest.clear()
+        self._rest += rest
+        if len(self._rest) > self._maximum:
+            self.overflowed = True
+            self._rest.clear()
+        return records
 
     def take_rest(self) -> bytes:
         """The record under way, which is somebody else's to go on with."""
         rest, self._rest = bytes(self._rest), bytearray()
         return rest
-
-    def _bound(self) -> None:
-        if len(self._rest) > self._maximum:
-            self.overflowed = True
-            self._rest.clear()

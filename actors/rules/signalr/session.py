@@ -7,7 +7,8 @@ was tried on a hub of ASP.NET Core 9.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import KeysView, Sequence
+from collections.abc import Callable, KeysView, Mapping, Sequence
+from typing import Any
 
 from msgspec import Raw, Struct
 
@@ -37,12 +38,14 @@ from actors.rules.signalr.messages import (
     JsonCodec,
     Malformed,
     Ping,
+    Push,
 )
 from actors.rules.signalr.subscriptions import Subscription, Subscriptions
 from actors.rules.signalr.wording import said
 
 PING_INTERVAL = 1.0  # seconds between two looks at the clock: what a venue has as its `ping_interval`
 POLICY = 1008  # RFC 6455, 7.4.1: the peer has a rule that we break
+Hearer = Callable[[Any, Events], None]
 NO_RESULT = "this client has no result to give"
 
 
@@ -66,7 +69,9 @@ class HubSession(Session):
         super().__init__()
         self.now = 0.0  # monotonic seconds, of whatever is told now
         self._terms = terms or Terms()
-        self._codec = codec or JsonCodec(self._terms.max_record)
+        pushes = self.pushes()
+        self._hearers: dict[type, Hearer] = {Invocation: self._hear_invocation, **pushes}
+        self._codec = codec or JsonCodec(self._terms.max_record, pushes)
         self._handshake = handshake.Handshake()
         self._calls = Calls(self._codec, self._terms.patience)
         self._asked = Subscriptions(self.needs, self.invoke, self.end, self.refused)
@@ -82,6 +87,10 @@ class HubSession(Session):
     @abstractmethod
     def invoked(self, target: str, arguments: Raw, out: Events) -> None:
         """The hub pushes this. What is raised here quarantines the message: do nothing before."""
+
+    def pushes(self) -> Mapping[type[Push], Hearer]:
+        """What the hub pushes most, as types, and who hears it; nothing may be raised there."""
+        return {}
 
     def refused(self, topics: tuple[Topic, ...], call: Call, words: str) -> list[Effect]:
         """The hub does not do what these topics need. Its words are no ground for decisions."""
@@ -180,15 +189,19 @@ class HubSession(Session):
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         """Text or binary: a hub may send either."""
         self.now = self._heard_at = now
-        out = Events()
+        out, opened = Events(), State.OPEN
+        feed, hearers, otherwise = self._codec.feed, self._hearers, self._hear
         for _, payload in frames:
-            rest = payload if self.state is State.OPEN else self._shake_hands(payload, out)
-            if self.state is not State.OPEN:
+            rest = payload if self.state is opened else self._shake_hands(payload, out)
+            if self.state is not opened:
                 continue
-            self._hear_all(self._codec.feed(rest), out)
-            if self._codec.overflowed:
-                text = f"the hub's message has more than {self._terms.max_record} bytes and no end"
-                out.add(*self.end(Retryable(text, "too_big")))
+            for message in feed(rest):
+                hearers.get(type(message), otherwise)(message, out)
+                if self.state is not opened:
+                    break
+        if self._codec.overflowed:  # it takes nothing more, so nothing was heard behind it
+            text = f"the hub's message has more than {self._terms.max_record} bytes and no end"
+            out.add(*self.end(Retryable(text, "too_big")))
         return out.effects()
 
     def _shake_hands(self, payload: bytes, out: Events) -> bytes:
@@ -206,15 +219,6 @@ class HubSession(Session):
                 text = f"what the hub answered to the handshake is no answer: {why}"
                 out.add(Quarantine(raw, why), *self.end(Retryable(text, "handshake")))
         return b""
-
-    def _hear_all(self, messages: Sequence[Heard], out: Events) -> None:
-        for message in messages:
-            if type(message) is Invocation:
-                self._hear_invocation(message, out)
-            else:
-                self._hear(message, out)
-            if self.state is State.ENDED:
-                return
 
     def _hear_invocation(self, message: Invocation, out: Events) -> None:
         try:

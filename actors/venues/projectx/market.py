@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 from msgspec import Raw
@@ -10,17 +11,20 @@ from msgspec.structs import force_setattr
 
 from actors.events import Topic
 from actors.rules.session import Effect, State
-from actors.rules.signalr import Events
-from actors.venues.projectx.messages import DepthReset
+from actors.rules.signalr import Events, Hearer, Push
+from actors.venues.projectx.messages import DepthReset, DomType
 from actors.venues.projectx.normalise import contract_of
+from actors.venues.projectx.pushes import DepthPush, MarketPush, QuotePush, TradePush
 from actors.venues.projectx.quotes import Quotes
-from actors.venues.projectx.session import GatewaySession
+from actors.venues.projectx.session import GatewaySession, Pairs
 from actors.venues.projectx.streams import Stream
 
+Read = Sequence[Any]  # what came one behind the other in a message
 Begins = Literal["reset", "first_list"]
 
 REST: Final = 10.0  # seconds between two new beginnings of a topic that we want by ourselves
 AT_ONCE: Final = 10  # topics that begin anew in one second, with two calls each
+RESET: Final = DomType.RESET
 RENEWED: Final = ("quotes", "depth")  # what is built up from what came before
 
 
@@ -32,6 +36,11 @@ class MarketSession(GatewaySession):
     def __init__(self, feed: str, begins: Begins = "reset") -> None:
         super().__init__(feed)
         self._begins = begins
+        self._tellers: dict[str, Callable[[Topic, Read, Pairs], None]] = {
+            "quotes": self._tell_quotes,
+            "trades": self._tell_prints,
+            "depth": self._tell_book,
+        }
         self._quotes = Quotes()
         self._fresh: set[Topic] = set()  # books of which nothing has come yet
         self._due: dict[Topic, float] = {}  # when these are to begin anew
@@ -44,7 +53,7 @@ class MarketSession(GatewaySession):
         return super().subscribe(topics, now)
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        begun = [topic for topic in topics if topic in self._waiting.answered]
+        begun = [topic for topic in topics if self._waiting.is_over(topic)]
         effects = super().resync(topics, now)
         self._expect(begun)
         return effects
@@ -52,7 +61,7 @@ class MarketSession(GatewaySession):
     def ping(self, now: float) -> list[Effect]:
         effects = super().ping(now)
         late = [topic for topic, at in self._due.items() if at <= now]
-        due = [topic for topic in late if topic in self._waiting.answered][:AT_ONCE]
+        due = [topic for topic in late if self._waiting.is_over(topic)][:AT_ONCE]
         if not due or self.state is not State.OPEN:
             return effects
         self._begun |= dict.fromkeys(due, now)
@@ -71,33 +80,66 @@ class MarketSession(GatewaySession):
             try:
                 read.append(stream.read(found))
             except Exception as error:
-                self.tell(topic, self._events(topic, read), out)
+                self._tell(topic, read, out)
                 read = []
                 self.put_aside(found, error, (topic,), out)
-        self.tell(topic, self._events(topic, read), out)
+        self._tell(topic, read, out)
 
-    def _events(self, topic: Topic, read: list[Any]) -> list[Any]:
-        """What is told of these, which came one behind the other in a message."""
-        if topic.channel == "quotes":
-            return [self._quotes.merge(topic, event) for event in read]
-        for event in read:
-            force_setattr(event, "contract_id", topic.key)  # before anybody has seen it
-        return self._book(topic, read) if topic.channel == "depth" and read else read
+    def pushes(self) -> Mapping[type[Push], Hearer]:
+        return dict.fromkeys((QuotePush, TradePush, DepthPush), self._hear_usual)
 
-    def _book(self, topic: Topic, read: list[Any]) -> list[Any]:
+    def _hear_usual(self, push: MarketPush, out: Events) -> None:
+        contract, told = push.arguments
+        read = told if isinstance(told, list) else (told,)
+        topic = self._waiting.answered[push.channel].get(contract)
+        if topic is not None:
+            self._tellers[push.channel](topic, read, out.pairs)
+            return
+        topic = Topic(self._feed, push.channel, contract)
+        if topic in self.wanted:
+            self._tell(topic, read, out)
+        else:
+            out.unrouted += len(read)
+
+    def _tell(self, topic: Topic, read: Read, out: Events) -> None:
+        pairs: Pairs = []
+        self._tellers[topic.channel](topic, read, pairs)
+        self.tell(topic, pairs, out)
+
+    # ── what is told of what was read ──
+
+    def _tell_prints(self, topic: Topic, read: Read, pairs: Pairs) -> None:
+        for event in _of(topic.key, read):
+            pairs.append((topic, event))
+
+    def _tell_quotes(self, topic: Topic, read: Read, pairs: Pairs) -> None:
+        for sparse in read:
+            pairs.append((topic, self._quotes.merge(topic, sparse)))
+
+    def _tell_book(self, topic: Topic, read: Read, pairs: Pairs) -> None:
+        resets = [place for place, event in enumerate(read) if event.type is RESET]
+        if resets or topic in self._fresh:
+            self._tell_beginning(topic, read, resets, pairs)
+        else:
+            self._tell_prints(topic, read, pairs)
+
+    def _tell_beginning(self, topic: Topic, read: Read, resets: list[int], pairs: Pairs) -> None:
         """A reset and all that follows it in one message are one event, so that nobody sees half a book."""
-        is_first = topic in self._fresh
-        self._fresh.discard(topic)
-        resets = [place for place, event in enumerate(read) if type(event) is DepthReset]
-        if not resets:
-            if is_first and self._begins == "first_list" and len(read) > 1:
-                return [DepthReset(contract_id=topic.key, entries=tuple(read), assumed=True)]
-            return read
-        told = read[: resets[0]]
-        for place, end in zip(resets, [*resets[1:], len(read)], strict=True):
-            force_setattr(read[place], "entries", tuple(read[place + 1 : end]))
-            told.append(read[place])
-        return told
+        if topic in self._fresh and read:
+            self._fresh.remove(topic)
+            if not resets and self._begins == "first_list" and len(read) > 1:
+                book = DepthReset(contract_id=topic.key, entries=_of(topic.key, read), assumed=True)
+                pairs.append((topic, book))
+                return
+        self._tell_prints(topic, read[: resets[0]] if resets else read, pairs)
+        for place, end in pairwise([*resets, len(read)]):
+            book = DepthReset(
+                contract_id=topic.key,
+                symbol_id=read[place].symbol_id,
+                timestamp=read[place].timestamp,
+                entries=_of(topic.key, read[place + 1 : end]),
+            )
+            pairs.append((topic, book))
 
     # ── what is built up ──
 
@@ -118,3 +160,10 @@ class MarketSession(GatewaySession):
             self._due.pop(topic, None)
             self._fresh.discard(topic)
         return super().forget(topics)
+
+
+def _of(contract: str, read: Read) -> Any:
+    """These, which are told to be of this contract before anybody has seen them."""
+    for event in read:
+        force_setattr(event, "contract_id", contract)
+    return tuple(read)

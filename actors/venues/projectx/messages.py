@@ -13,18 +13,19 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, TypeAlias
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from actors.venues.projectx.stamps import nanoseconds
 
 Exact: TypeAlias = Decimal | None
 LARGEST = 30  # decimal digits before the point, or noughts after it: more is no price
+SMALLEST = -LARGEST
 
 
-def check(*numbers: Decimal | UnsetType | None) -> None:
-    """Raises: ValueError: one of them is no number that anything can be reckoned with."""
-    for number in numbers:
-        if type(number) is Decimal and not (number.is_finite() and abs(number.adjusted()) <= LARGEST):
+def check(*values: object) -> None:
+    """Raises: ValueError: a decimal is among them that nothing can be reckoned with."""
+    for value in values:
+        if type(value) is Decimal and not (value.is_finite() and SMALLEST <= value.adjusted() <= LARGEST):
             raise ValueError("a number that is not finite, or out of all bounds")
 
 
@@ -222,7 +223,7 @@ class AccountTrade(Entity, frozen=True, gc=False, kw_only=True):
 
 
 class SparseQuote(Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
-    """A quote as it comes: what is not in it has not changed."""
+    """A quote as it comes: what is not in it has not changed. Its fields stand as in a `Quote`."""
 
     symbol: str | UnsetType | None = UNSET
     symbol_name: str | UnsetType | None = UNSET
@@ -239,11 +240,10 @@ class SparseQuote(Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     timestamp: str | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
-        check(self.last_price, self.best_bid, self.best_ask, self.change, self.change_percent)
-        check(self.open, self.high, self.low, self.volume)
+        check(*structs.astuple(self))
 
 
-class Quote(Struct, frozen=True, gc=False, kw_only=True):
+class Quote(Struct, frozen=True, gc=False):
     """All that is known of a contract's quote on this connection; None: nothing was said of it yet.
 
     `changed` names the fields that this message gave another value, or their first; of the times and
@@ -311,7 +311,7 @@ class Depth(OfMarket, frozen=True, gc=False, kw_only=True):
 
     def __post_init__(self) -> None:
         check(self.price, self.volume, self.current_volume)
-        if (self.is_bid or self.is_ask) and self.volume is None and self.current_volume is None:
+        if self.volume is None and self.current_volume is None and (self.is_bid or self.is_ask):
             raise ValueError("a level without a volume")
 
     @property

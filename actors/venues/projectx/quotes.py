@@ -17,24 +17,20 @@ class Quotes:
     """The quotes of one connection, by topic. What it forgets begins anew, with nothing known."""
 
     def __init__(self) -> None:
-        self._known: dict[Topic, Quote] = {}
+        self._known: dict[Topic, list[Any]] = {}  # the fields of a quote, by their places
 
     def merge(self, topic: Topic, sparse: SparseQuote) -> Quote:
         """A null is an answer: there is no such price now."""
         known = self._known.get(topic)
-        pairs = zip(NAMES, structs.astuple(sparse), strict=True)
-        told = {name: value for name, value in pairs if value is not UNSET}
-        quote = _whole(topic.key, known, told)
-        self._known[topic] = quote
-        return quote
+        if known is None:
+            known = self._known[topic] = [None] * len(NAMES)
+        changed = []
+        for place, value in enumerate(structs.astuple(sparse)):
+            if value is not UNSET:
+                if value != known[place] and NAMES[place] not in UNTOLD:
+                    changed.append(NAMES[place])
+                known[place] = value
+        return Quote(topic.key, tuple(changed), *known)
 
     def forget(self, topic: Topic) -> None:
         self._known.pop(topic, None)
-
-
-def _whole(contract: str, known: Quote | None, told: dict[str, Any]) -> Quote:
-    if known is None:
-        changed = tuple(name for name in told if name not in UNTOLD and told[name] is not None)
-        return Quote(contract_id=contract, changed=changed, **told)
-    changed = tuple(name for name in told if name not in UNTOLD and told[name] != getattr(known, name))
-    return structs.replace(known, changed=changed, **told)

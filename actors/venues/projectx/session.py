@@ -19,6 +19,8 @@ from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.streams import BY_TARGET, LOGOUT, STREAMS, Stream
 from actors.venues.projectx.waiting import Waiting
 
+Pairs = list[tuple[Topic, Any]]
+
 
 class GatewaySession(HubSession):
     """One hub's connection. What is pushed before its subscription is answered waits for the answer."""
@@ -53,7 +55,7 @@ class GatewaySession(HubSession):
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         """What is not answered for yet begins anew already: its first message must not be thrown away."""
-        answered = [topic for topic in topics if topic in self._waiting.answered]
+        answered = [topic for topic in topics if self._waiting.is_over(topic)]
         under_way = tuple(topic for topic in topics if topic in self.wanted and topic not in answered)
         effects = [*self.forget(answered), *self._waiting.behind(super().resync(answered, now))]
         return [*effects, Missed(under_way, "unknown"), Resent(under_way)] if under_way else effects
@@ -87,21 +89,21 @@ class GatewaySession(HubSession):
 
     # ── for both ──
 
-    def tell(self, topic: Topic, events: Sequence[Any], out: Events) -> None:
-        """To whoever wants it; behind the hub's answer, where that has not come yet."""
-        if topic in self._waiting.answered:
-            out.pairs += [(topic, event) for event in events]
+    def tell(self, topic: Topic, pairs: Pairs, out: Events) -> None:
+        """To whoever wants these of one topic; behind the hub's answer, where that has not come yet."""
+        if self._waiting.is_over(topic):
+            out.pairs += pairs
         elif topic not in self.wanted:
-            out.unrouted += len(events)
-        elif events:
-            out.add(*self._waiting.hold(topic, Deliver([(topic, event) for event in events])))
+            out.unrouted += len(pairs)
+        elif pairs:
+            out.add(*self._waiting.hold(topic, Deliver(pairs)))
 
     def put_aside(self, found: Found, error: Exception, topics: Iterable[Topic], out: Events) -> None:
         """It could not be read, and is missing in these topics."""
         out.add(Quarantine(bytes(found.raw), str(error) or type(error).__name__))
         topics = tuple(topics)
         self.distrust(topics)
-        if missed := tuple(topic for topic in topics if topic in self._waiting.answered):
+        if missed := tuple(topic for topic in topics if self._waiting.is_over(topic)):
             out.add(Missed(missed, "quarantine"))
         for topic in topics:
             if topic not in missed:

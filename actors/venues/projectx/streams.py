@@ -38,8 +38,6 @@ class DepthReader(Reader[m.Depth]):
             entry = self._cleared.read(found)
             if entry.type is not m.DomType.RESET:
                 raise
-        if entry.type is m.DomType.RESET:
-            return m.DepthReset(symbol_id=entry.symbol_id, timestamp=entry.timestamp)
         return entry
 
 

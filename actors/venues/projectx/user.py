@@ -27,7 +27,7 @@ class UserSession(GatewaySession):
                 self.put_aside(found, error, self._ours(stream), out)
             else:
                 force_setattr(event, "action", found.action)  # before anybody has seen it
-                self.tell(topic, (event,), out)
+                self.tell(topic, [(topic, event)], out)
 
     def _ours(self, stream: Stream) -> list[Topic]:
         return [topic for topic in self.wanted if topic.channel == stream.channel]

@@ -7,6 +7,7 @@ book that came before it would be taken for one from before the loss. So the ans
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -20,8 +21,12 @@ class Waiting:
     """The topics of one connection that are answered for, and what waits for the others to be."""
 
     def __init__(self) -> None:
-        self.answered: set[Topic] = set()
+        self.answered: defaultdict[str, dict[str, Topic]] = defaultdict(dict)  # by channel and key
         self._held: dict[Topic, list[Effect]] = {}
+
+    def is_over(self, topic: Topic) -> bool:
+        """Whether it is answered for."""
+        return topic.key in self.answered[topic.channel]
 
     def hold(self, topic: Topic, effect: Effect) -> list[Effect]:
         """What is to be done at once: nothing, unless there is too much of it."""
@@ -35,7 +40,8 @@ class Waiting:
         for effect in effects:
             told.append(effect)
             if isinstance(effect, Confirm):
-                self.answered.update(effect.topics)
+                for topic in effect.topics:
+                    self.answered[topic.channel][topic.key] = topic
                 told += [held for topic in effect.topics for held in self._held.pop(topic, ())]
         return told
 
@@ -43,7 +49,7 @@ class Waiting:
         """Nobody wants these any more, or they begin anew: what waited is nobody's."""
         nobodys = 0
         for topic in topics:
-            self.answered.discard(topic)
+            self.answered[topic.channel].pop(topic.key, None)
             held = self._held.pop(topic, ())
             nobodys += sum(len(each.pairs) for each in held if isinstance(each, Deliver))
         return [Unrouted(nobodys)] if nobodys else []

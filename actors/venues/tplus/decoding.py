@@ -22,24 +22,30 @@ Decode = Callable[[bytes], Any]  # one document: an event, or a list of events
 
 _KIND = "kind"
 _SPACE = re.compile(r"[\s\x1e]*")
-_plainly = msgspec.json.Decoder(float_hook=Decimal).decode
+_untyped = msgspec.json.Decoder(float_hook=Decimal).decode
 _pieces = msgspec.json.Decoder(list[msgspec.Raw]).decode
-# Not strict: "123" is read as the integer 123.
 decode_control = msgspec.json.Decoder(m.Control).decode
-decode_book = msgspec.json.Decoder(m.BookFrame | list[m.BookFrame], strict=False).decode
+
+
+def plain(kind: type[T]) -> Callable[[bytes], T | list[T]]:
+    """Reads one of these, or a list of them. Not strict: "123" is read as the integer 123."""
+    return msgspec.json.Decoder(kind | list[kind], strict=False).decode  # type: ignore[valid-type]
+
+
+decode_book = plain(m.BookFrame)
 decode_level = msgspec.json.Decoder(m.PriceLevelUpdate, strict=False).decode
 
 
 def typed(kind: type[T]) -> Callable[[bytes], T | list[T]]:
-    """Reads one of these, or a list of them."""
+    """Reads what `plain` does, and what must be mended before."""
     one_or_many = kind | list[kind]  # type: ignore[valid-type]
-    strictly = msgspec.json.Decoder(one_or_many, strict=False).decode
+    plainly = plain(kind)
 
     def decode(payload: bytes) -> T | list[T]:
         try:
-            return strictly(payload)  # type: ignore[no-any-return]
+            return plainly(payload)
         except msgspec.ValidationError:
-            return converted(_plainly(payload), one_or_many)  # type: ignore[no-any-return]
+            return converted(_untyped(payload), one_or_many)  # type: ignore[no-any-return]
 
     return decode
 
@@ -143,7 +149,7 @@ def _each(value: Any, read: Callable[[Any], Any]) -> Any:
 
 
 def order_events(payload: bytes) -> Any:
-    return _each(_plainly(payload), _order_event)
+    return _each(_untyped(payload), _order_event)
 
 
 def _order_event(value: Any) -> m.OrderEvent:
@@ -166,7 +172,7 @@ def _order(value: Any) -> dict[str, Any]:
 
 
 def account_events(payload: bytes) -> Any:
-    return _each(_plainly(payload), _account_event)
+    return _each(_untyped(payload), _account_event)
 
 
 def _account_event(value: Any) -> m.AccountEvent:
@@ -189,7 +195,7 @@ def with_status(kind: type[m.Trade] | type[m.UserTrade]) -> Decode:
             return bare(payload)
         except msgspec.ValidationError as error:
             try:
-                return _each(_plainly(payload), one)
+                return _each(_untyped(payload), one)
             except ValueError:  # it was no wrapped one: what was wrong with it as a bare one?
                 raise error from None
 
@@ -202,4 +208,4 @@ def account_stats(payload: bytes) -> Any:
             raise ValueError("statistics that are no object")  # noqa: TRY004  # as msgspec's
         return m.AccountStats(value)
 
-    return _each(_plainly(payload), one)
+    return _each(_untyped(payload), one)

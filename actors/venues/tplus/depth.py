@@ -15,10 +15,10 @@ from typing import Literal
 
 from actors.events import GapReason, Topic
 from actors.messages import Fatal, HttpAnswer, HttpFailed, HttpRequest, Retryable, Slow
+from actors.rules.outcome import Outcome
 from actors.rules.session import (
     Complain,
     Confirm,
-    Duplicates,
     Effect,
     End,
     Fetch,
@@ -26,7 +26,6 @@ from actors.rules.session import (
     Quarantine,
     Resent,
     State,
-    Unrouted,
 )
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import decode_book, decode_level
@@ -51,6 +50,9 @@ class Phase(Enum):
     FETCHING = "fetching"
     LIVE = "live"
     REFUSED = "refused"
+
+
+LIVE = Phase.LIVE
 
 
 class DepthSession(TplusSession):
@@ -78,14 +80,15 @@ class DepthSession(TplusSession):
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         """Asked a second time, it waits no longer for a sign: there may be no welcome, and no trading."""
         self._now = now
-        out = super().subscribe(topics, now)
+        out = Outcome()
+        out.add(*super().subscribe(topics, now))
         if self._wanted and self._phase is Phase.IDLE:
             if self._signed or self._asked:
                 self._fetch(out, 0.0)
             else:
                 self._phase = Phase.WAITING
             self._asked = True
-        return out
+        return out.effects()
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         super().unsubscribe(topics, now)
@@ -95,28 +98,31 @@ class DepthSession(TplusSession):
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         self._now = now
-        out: list[Effect] = []
+        out = Outcome()
         if self._topic in topics and self._phase is Phase.LIVE:
             self._begin_anew("unknown", None, [], out)
             self._fetch(out, 0.0)
         elif self._topic in topics and self._phase in (Phase.WAITING, Phase.FETCHING):
-            out += [Missed((self._topic,), "unknown"), Resent((self._topic,))]
-        return out
+            out.add(Missed((self._topic,), "unknown"), Resent((self._topic,)))
+        return out.effects()
 
     # ── the stream ──
 
-    def _confirm(self, out: list[Effect]) -> None:
+    def _confirm(self, out: Outcome) -> None:
         """The stream runs; what confirms a book is its snapshot."""
         self._signed = True
         if self._phase is Phase.WAITING:
             self._fetch(out, 0.0)
 
-    def _hear(self, event: m.BookFrame, out: list[Effect]) -> None:
+    def _hear(self, event: m.BookFrame, out: Outcome) -> None:
         heard, self._heard, self._unread = self._heard, event.sequence, 0
-        if self._phase is Phase.LIVE:
-            self._follow(event, heard, out)
+        if self._phase is LIVE:
+            if heard == self._sequence == event.sequence - 1:  # as nearly always
+                self._apply(event, out)
+            else:
+                self._follow(event, heard, out)
         elif self._phase is Phase.REFUSED or (self._early is None and not self._wanted):
-            out.append(Unrouted(1))
+            out.unrouted += 1
         else:
             self._keep(event, heard)
 
@@ -131,7 +137,7 @@ class DepthSession(TplusSession):
                 self._buffer.clear()
         self._buffer.append(change)
 
-    def _follow(self, change: m.BookFrame, heard: int | None, out: list[Effect]) -> None:
+    def _follow(self, change: m.BookFrame, heard: int | None, out: Outcome) -> None:
         number = change.sequence
         if heard is not None and number <= heard:
             self._heal("sequence", None, [change], out)
@@ -140,18 +146,18 @@ class DepthSession(TplusSession):
             if self._now - self._stood_at > STALE:
                 self._heal("sequence", None, [change], out)
             else:
-                out.append(Duplicates(1))
+                out.duplicates += 1
         elif self._strict and number != self._sequence + 1:
             self._heal("sequence", number - self._sequence - 1, [change], out)
         else:
             self._apply(change, out)
 
-    def _apply(self, change: m.BookFrame, out: list[Effect]) -> None:
+    def _apply(self, change: m.BookFrame, out: Outcome) -> None:
         self._sequence = change.sequence
         event = m.DepthChange(self._topic.key, change.bids, change.asks, change.sequence)
-        self._deliver(event, out)
+        out.pairs.append((self._topic, event))
 
-    def _lost(self, out: list[Effect]) -> None:
+    def _lost(self, out: Outcome) -> None:
         self._unread += 1
         if self._phase is Phase.LIVE:
             self._heal("quarantine", None, [], out)
@@ -159,7 +165,7 @@ class DepthSession(TplusSession):
             self._buffer.clear()
             self._void = True
 
-    def _heal(self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: list[Effect]) -> None:
+    def _heal(self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: Outcome) -> None:
         """A hole: in a long series of them the venue is asked for snapshots ever less often."""
         self._begin_anew(why, missed, kept, out)
         if self._now - self._stood_at > CALM:
@@ -170,50 +176,48 @@ class DepthSession(TplusSession):
                 f"{self._topic}: {MANY} holes in a row; if the venue's numbers do not grow by one, set "
                 'sequence = "monotonic" for this feed'
             )
-            out.append(Complain("tplus_sequence", text))
+            out.add(Complain("tplus_sequence", text))
         rest = FIRST_DELAY * 2.0 ** (self._holes - 1) if self._holes > 1 else 0.0
         self._fetch(out, min(rest, LAST_REST))
 
-    def _begin_anew(
-        self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: list[Effect]
-    ) -> None:
+    def _begin_anew(self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: Outcome) -> None:
         """From here on the book is not the venue's: mark it, and put it together from a new snapshot."""
         mine = (self._topic,)
-        out += [Missed(mine, why, missed), Resent(mine)]
+        out.add(Missed(mine, why, missed), Resent(mine))
         self._answer = None
         self._buffer = kept
 
-    def _puzzle(self, piece: bytes, out: list[Effect]) -> None:
+    def _puzzle(self, piece: bytes, out: Outcome) -> None:
         try:
             decode_level(piece)
         except Exception:
             super()._puzzle(piece, out)
         else:
-            out.append(Quarantine(piece, "one level without a sequence number"))
+            out.add(Quarantine(piece, "one level without a sequence number"))
             self._refuse("this server sends single levels without sequence numbers: no book can follow", out)
 
     # ── the snapshot ──
 
-    def _fetch(self, out: list[Effect], after: float) -> None:
+    def _fetch(self, out: Outcome, after: float) -> None:
         self._phase, self._void = Phase.FETCHING, False
         self._ticket += 1
-        out.append(Fetch(f"snapshot/{self._ticket}", self._request, after))
+        out.add(Fetch(f"snapshot/{self._ticket}", self._request, after))
 
     def fetched(self, ticket: str, outcome: HttpAnswer | HttpFailed, now: float) -> list[Effect]:
         self._now = now
-        out: list[Effect] = []
+        out = Outcome()
         current = ticket == f"snapshot/{self._ticket}" and self._phase is Phase.FETCHING
         if not current or self.state is State.ENDED:
-            return out
+            return []
         if isinstance(outcome, HttpFailed):
             self._again(outcome.text, out)
         elif outcome.status == 200:
             self._snapshot(outcome.body, out)
         else:
             self._refused(outcome, out)
-        return out
+        return out.effects()
 
-    def _refused(self, answer: HttpAnswer, out: list[Effect]) -> None:
+    def _refused(self, answer: HttpAnswer, out: Outcome) -> None:
         match refusal(answer, "the snapshot"):
             case Fatal(text=text):
                 self._refuse(text, out)
@@ -225,17 +229,17 @@ class DepthSession(TplusSession):
             case reason:
                 self._again(reason.text, out)
 
-    def _refuse(self, why: str, out: list[Effect]) -> None:
+    def _refuse(self, why: str, out: Outcome) -> None:
         if self._phase is Phase.LIVE:
-            out.append(Missed((self._topic,), "unknown"))
+            out.add(Missed((self._topic,), "unknown"))
         self._phase, self._buffer = Phase.REFUSED, []
         self._reject(why, out)
 
-    def _reject(self, why: str, out: list[Effect]) -> None:
+    def _reject(self, why: str, out: Outcome) -> None:
         self._phase = Phase.REFUSED
         super()._reject(why, out)
 
-    def _again(self, why: str, out: list[Effect], wait: float = 0.0) -> None:
+    def _again(self, why: str, out: Outcome, wait: float = 0.0) -> None:
         """Ask for another snapshot, a little later each time, and not for ever."""
         self._attempts += 1
         if self._attempts >= ATTEMPTS:
@@ -245,16 +249,16 @@ class DepthSession(TplusSession):
             delay = FIRST_DELAY * 2.0 ** (self._attempts - 1)
             self._fetch(out, max(wait, min(delay, LAST_DELAY)))
 
-    def _snapshot(self, body: bytes, out: list[Effect]) -> None:
+    def _snapshot(self, body: bytes, out: Outcome) -> None:
         try:
             snapshot = decode_book(body)
         except Exception as error:
-            out.append(Quarantine(body, f"a snapshot: {error}"))
+            out.add(Quarantine(body, f"a snapshot: {error}"))
             self._again("it could not be read", out)
             return
         oldest = self._oldest()
         if isinstance(snapshot, list):
-            out.append(Quarantine(body, "a snapshot: a list of books"))
+            out.add(Quarantine(body, "a snapshot: a list of books"))
             self._again("it could not be read", out)
         elif self._void:
             self._again("the stream broke off or began anew while it was on its way", out)
@@ -280,17 +284,15 @@ class DepthSession(TplusSession):
         newest = self._sequence if self._heard is None else self._heard
         return newest + self._unread
 
-    def _stand(self, snapshot: m.BookFrame, out: list[Effect]) -> None:
+    def _stand(self, snapshot: m.BookFrame, out: Outcome) -> None:
         self._phase, self._attempts = Phase.LIVE, 0
         self._sequence, self._stood_at = snapshot.sequence, self._now
         self._answer = Confirm((self._topic,))
-        out.append(self._answer)
+        out.add(self._answer)
         book = m.DepthSnapshot(self._topic.key, snapshot.bids, snapshot.asks, snapshot.sequence)
-        self._deliver(book, out)
+        out.pairs.append((self._topic, book))
         kept, self._buffer = self._buffer, []
         for change in kept:
             if change.sequence > snapshot.sequence:
                 self._apply(change, out)
-        stale = sum(change.sequence <= snapshot.sequence for change in kept)
-        if stale:
-            out.append(Duplicates(stale))
+        out.duplicates += sum(change.sequence <= snapshot.sequence for change in kept)

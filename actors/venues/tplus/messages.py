@@ -9,7 +9,7 @@ comes as `Unknown`. Unknown keys are passed over.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, get_args
 
@@ -18,6 +18,7 @@ from msgspec import Struct, field, structs
 from actors.venues.tplus.ids import asset_id
 
 TOO_LARGE = Decimal("1e40")  # no amount: it would only hurt whoever computes with it
+TOO_LOW = -TOO_LARGE
 ZERO = Decimal(0)
 ASSETS = frozenset({"asset_id", "asset", "base_asset"})
 
@@ -33,7 +34,7 @@ class Message(Struct, frozen=True, gc=False):
                 structs.force_setattr(self, name, id)
         for name in decimals:
             value = getattr(self, name)
-            if value is not None and not (value.is_finite() and abs(value) < TOO_LARGE):
+            if value is not None and not (value.is_finite() and TOO_LOW < value < TOO_LARGE):
                 raise ValueError(f"{name} is out of any range")
 
 
@@ -60,12 +61,6 @@ class Level(Struct, frozen=True, gc=False, array_like=True):
 
     price: Decimal
     quantity: Decimal
-
-    def __post_init__(self) -> None:
-        price, quantity = self.price, self.quantity
-        finite = price.is_finite() and quantity.is_finite()  # others cannot be compared
-        if not (finite and ZERO <= quantity < TOO_LARGE and ZERO <= price < TOO_LARGE):
-            raise ValueError("a level's price or quantity is negative or out of any range")
 
 
 Levels = tuple[Level, ...]
@@ -119,7 +114,11 @@ class Trade(Message, frozen=True, gc=False, kw_only=True):
     is_maker: bool | None = None  # older servers' name of buyer_is_maker
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        price, quantity = self.price, self.quantity
+        finite = price.is_finite() and quantity.is_finite()  # others cannot be compared
+        in_range = finite and TOO_LOW < price < TOO_LARGE and TOO_LOW < quantity < TOO_LARGE
+        if not (in_range and self.asset_id.isdecimal()):
+            super().__post_init__()  # the same of any message, field by field: this is the busiest
         if self.buyer_is_maker is None:
             structs.force_setattr(self, "buyer_is_maker", self.is_maker)
 
@@ -490,7 +489,7 @@ class Intent(Message, frozen=True, gc=False):
 
 
 class BookFrame(Struct, frozen=True, gc=False):
-    """A snapshot or a diff: they have one shape."""
+    """A snapshot or a diff: they have one shape. Its levels are checked here, all in one go."""
 
     asks: Levels
     bids: Levels
@@ -499,6 +498,18 @@ class BookFrame(Struct, frozen=True, gc=False):
     def __post_init__(self) -> None:
         if self.sequence < 0:
             raise ValueError("a sequence number is negative")
+        if not (_in_range(self.asks) and _in_range(self.bids)):
+            raise ValueError("a level's price or quantity is negative or out of any range")
+
+
+def _in_range(levels: Levels) -> bool:
+    try:
+        for level in levels:
+            if not (ZERO <= level.price < TOO_LARGE and ZERO <= level.quantity < TOO_LARGE):
+                return False
+    except InvalidOperation:  # what is no number cannot be compared
+        return False
+    return True
 
 
 class Control(Struct, frozen=True):

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from actors.events import Topic
 from actors.messages import Fatal, Retryable
+from actors.rules.outcome import Outcome
 from actors.rules.session import (
     TEXT,
     Complain,
     Confirm,
-    Deliver,
     Effect,
     End,
     Frame,
@@ -28,10 +29,9 @@ from actors.rules.session import (
     Session,
     State,
     TokenRefused,
-    Unrouted,
 )
 from actors.venues.tplus import messages as m
-from actors.venues.tplus.decoding import decode_control, documents
+from actors.venues.tplus.decoding import Decode, decode_control, documents
 from actors.venues.tplus.errors import KEY_ADVICE, is_unauthorized, passing, words
 from actors.venues.tplus.streams import Stream
 
@@ -45,10 +45,12 @@ class TplusSession(Session):
         super().__init__()
         self._topic = topic
         self._stream = stream
+        self._plainly = stream.plainly
         self._with_token = with_token
         self._answer: Confirm | Reject | None = None  # the venue's
         self._wanted = False
-        self._early: list[Effect] | None = []  # until it is asked for: what belongs to the topic
+        self._early: Outcome | None = Outcome()  # until it is asked for: what belongs to the topic
+        self._waiting = 0  # events in it
         self._now = 0.0
 
     # ── what the registry wants ──
@@ -59,7 +61,7 @@ class TplusSession(Session):
         self._wanted = True
         early, self._early = self._early, None
         answered: list[Effect] = [self._answer] if self._answer is not None else []
-        return answered + (early or [])
+        return answered + (early.effects() if early is not None else [])
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         """Nothing is said: the line ends when nobody wants its topic."""
@@ -79,18 +81,58 @@ class TplusSession(Session):
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
-        out: list[Effect] = []
+        out, ended = Outcome(), State.ENDED
         for opcode, payload in frames:
-            if self.state is State.ENDED:
+            if self.state is ended:
                 break
-            if opcode != TEXT:
-                out.append(Quarantine(payload, "a binary frame; tplus sends text"))
-                self._lost(out)
-            elif not (self._is_control(payload, out) or self._is_data(payload, out)):
-                self._hear_pieces(payload, out)
-        return out
+            if opcode != TEXT or not self._is_data(payload, self._plainly, out):
+                self._hear_odd(opcode, payload, out)
+        return out.effects()
 
-    def _hear_pieces(self, payload: bytes, out: list[Effect]) -> None:
+    def _is_data(self, piece: bytes, decode: Decode, out: Outcome) -> bool:
+        """Whether it could be read as an event or a list of them; those are heard then."""
+        try:
+            heard = decode(piece)
+        except Exception:  # nothing that a venue sends may end the connection
+            return False
+        if type(self._answer) is not Confirm:  # also by a list of nothing
+            self._confirm(out)
+        if type(heard) is list:
+            for event in heard:
+                self._hear(event, out)
+        else:
+            self._hear(heard, out)
+        return True
+
+    def _hear(self, event: Any, out: Outcome) -> None:
+        if type(event) is m.Timebar:
+            force_setattr(event, "asset_id", self._topic.key)  # before anybody has seen it
+        if self._wanted:
+            out.pairs.append((self._topic, event))
+        else:
+            self._hold(event, out)
+
+    def _hold(self, event: Any, out: Outcome) -> None:
+        """What nobody asked for yet waits; what nobody wants any more is counted."""
+        if self._early is None:
+            out.unrouted += 1
+            return
+        self._early.pairs.append((self._topic, event))
+        self._waiting += 1
+        if self._waiting > EARLY:
+            text = f"{EARLY} events came before anybody had asked for them"
+            self._end(End(Retryable(text, "early")), out)
+
+    # ── what is not as nearly all messages of the stream are ──
+
+    def _hear_odd(self, opcode: int, payload: bytes, out: Outcome) -> None:
+        if opcode != TEXT:
+            out.add(Quarantine(payload, "a binary frame; tplus sends text"))
+            self._lost(out)
+        elif not self._understands(payload, out):
+            self._hear_pieces(payload, out)
+
+    def _hear_pieces(self, payload: bytes, out: Outcome) -> None:
         """A frame that is not one document, or in which something is odd."""
         try:
             pieces = list(documents(payload))
@@ -99,54 +141,34 @@ class TplusSession(Session):
         for piece in pieces or [payload]:
             if self.state is State.ENDED:
                 return
-            if not (self._is_control(piece, out) or self._is_data(piece, out)):
+            if not self._understands(piece, out):
                 self._puzzle(piece, out)
 
-    def _is_data(self, payload: bytes, out: list[Effect]) -> bool:
-        try:
-            heard = self._stream.decode(payload)
-        except Exception:
-            return False
-        if type(self._answer) is not Confirm:  # also by a list of nothing
-            self._confirm(out)
-        for event in heard if isinstance(heard, list) else (heard,):
-            self._hear(event, out)
-        return True
+    def _understands(self, piece: bytes, out: Outcome) -> bool:
+        """What is plain data is data; else it may speak of the connection, which variants look like too."""
+        return (
+            self._is_data(piece, self._plainly, out)
+            or self._is_control(piece, out)
+            or self._is_data(piece, self._stream.decode, out)
+        )
 
-    def _hear(self, event: Any, out: list[Effect]) -> None:
-        if type(event) is m.Timebar:
-            event = msgspec.structs.replace(event, asset_id=self._topic.key)
-        self._deliver(event, out)
-
-    def _deliver(self, event: Any, out: list[Effect]) -> None:
-        """To whoever asked for it; what nobody wants any more is counted."""
-        if self._wanted:
-            _deliver(self._topic, event, out)
-        elif self._early is None:
-            out.append(Unrouted(1))
-        else:
-            _deliver(self._topic, event, self._early)
-            if sum(len(each.pairs) for each in self._early if isinstance(each, Deliver)) > EARLY:
-                text = f"{EARLY} events came before anybody had asked for them"
-                self._end(End(Retryable(text, "early")), out)
-
-    def _confirm(self, out: list[Effect]) -> None:
+    def _confirm(self, out: Outcome) -> None:
         self._answer = Confirm((self._topic,))
         if self._wanted:
-            out.append(self._answer)
+            out.add(self._answer)
 
-    def _reject(self, why: str, out: list[Effect]) -> None:
+    def _reject(self, why: str, out: Outcome) -> None:
         self._answer = Reject((self._topic,), why)
         if self._wanted:
-            out.append(self._answer)
+            out.add(self._answer)
 
-    def _end(self, effect: Effect, out: list[Effect]) -> None:
+    def _end(self, effect: Effect, out: Outcome) -> None:
         self._move("ended")
-        out.append(effect)
+        out.add(effect)
 
     # ── what is no data ──
 
-    def _is_control(self, payload: bytes, out: list[Effect]) -> bool:
+    def _is_control(self, payload: bytes, out: Outcome) -> bool:
         """Whether the connection spoke of itself, and not of the market."""
         if b'"type"' not in payload and b'"error' not in payload:
             return False
@@ -162,32 +184,32 @@ class TplusSession(Session):
             return control.type in ("ping", "pong")
         return True
 
-    def _welcomed(self, control: m.Control, out: list[Effect]) -> None:
+    def _welcomed(self, control: m.Control, out: Outcome) -> None:
         if control.errors:
             self._failed(words(control.errors), out)
         elif type(self._answer) is not Confirm:
             self._confirm(out)
 
-    def _failed(self, said: str, out: list[Effect]) -> None:
+    def _failed(self, said: str, out: Outcome) -> None:
         """An error on the socket: the token's, one that passes, or the stream's."""
         if is_unauthorized(said):
             self._unauthorized(said, out)
         elif (reason := passing(said)) is not None:
             self._end(End(reason), out)
         elif type(self._answer) is Confirm:  # the stream runs: it is about something else
-            out.append(Complain("tplus_error", f"tplus says: {said}"))
+            out.add(Complain("tplus_error", f"tplus says: {said}"))
         else:
             self._reject(f"tplus says: {said}", out)
 
-    def _unauthorized(self, said: str, out: list[Effect]) -> None:
+    def _unauthorized(self, said: str, out: Outcome) -> None:
         # It comes after a good upgrade, and no data follow, whether the socket is closed or not.
         if self._with_token:
             self._end(TokenRefused(f"tplus does not take the token of this connection: {said}"), out)
         else:
             self._end(End(Fatal(f"tplus wants a login for this stream: {said}", "login", KEY_ADVICE)), out)
 
-    def _puzzle(self, piece: bytes, out: list[Effect]) -> None:
-        out.append(Quarantine(piece, self._flaw(piece)))
+    def _puzzle(self, piece: bytes, out: Outcome) -> None:
+        out.add(Quarantine(piece, self._flaw(piece)))
         if not self._is_alien(piece):
             self._lost(out)
 
@@ -206,13 +228,13 @@ class TplusSession(Session):
         except Exception:
             return False
 
-    def _lost(self, out: list[Effect]) -> None:
+    def _lost(self, out: Outcome) -> None:
         """Something of the topic could not be read: whoever asked for it is told."""
         missed = Missed((self._topic,), "quarantine")
         if self._wanted:
-            out.append(missed)
+            out.add(missed)
         elif self._early is not None:
-            self._early.append(missed)
+            self._early.add(missed)
 
 
 # One of these in a message makes it one of the market's or the account's, whatever it calls itself.
@@ -220,11 +242,3 @@ FIELDS = frozenset(
     {"asks", "bids", "sequence_number", "asset_id", "asset", "order_id", "trade_id", "user", "user_id"}
     | {"price", "quantity", "open", "close", "positions", "timestamp_ns"}
 )
-
-
-def _deliver(topic: Topic, event: Any, out: list[Effect]) -> None:
-    """Events that follow each other go in one piece."""
-    if out and type(out[-1]) is Deliver:
-        out[-1].pairs.append((topic, event))
-    else:
-        out.append(Deliver([(topic, event)]))

@@ -7,6 +7,7 @@ A socket bears one stream and nothing is asked for in it, so a topic is its line
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -17,12 +18,21 @@ from actors.venues.tplus.decoding import Decode
 
 
 class Stream(Struct, frozen=True):
-    """One kind of stream. `path` names {asset} or {user} where it has them."""
+    """One kind of stream. `path` names {asset} or {user} where it has them, `decode` reads all that is known.
+
+    `kind` is what nearly all its messages are, and nothing else can be taken for; None: there is no such.
+    """
 
     channel: str
     path: str
     decode: Decode
+    kind: type[Any] | None = None
     oms: bool = False  # of the order service, which wants a login; else of the market data service
+
+    @property
+    def plainly(self) -> Decode:
+        """Reads what is of its kind, alone or in lists."""
+        return decoding.plain(self.kind) if self.kind is not None else _refuse
 
     @property
     def keyed(self) -> bool:
@@ -33,24 +43,28 @@ class Stream(Struct, frozen=True):
         return "{user}" in self.path
 
 
+def _refuse(_: bytes) -> Any:
+    raise ValueError("a stream of variants")
+
+
 def _streams() -> dict[str, Stream]:
-    fill, trade = decoding.typed(m.UserTrade), decoding.typed(m.Trade)
+    typed, with_status = decoding.typed, decoding.with_status
     every = (
         Stream("orders", "/orders", decoding.order_events, oms=True),
-        Stream("user_trades", "/trades/user/events/{user}", decoding.with_status(m.UserTrade), oms=True),
-        Stream("user_finalized_trades", "/trades/user/{user}", fill, oms=True),
-        Stream("positions", "/positions/ws/{user}", decoding.typed(m.PositionUpdate), oms=True),
+        Stream("user_trades", "/trades/user/events/{user}", with_status(m.UserTrade), m.UserTrade, oms=True),
+        Stream("user_finalized_trades", "/trades/user/{user}", typed(m.UserTrade), m.UserTrade, oms=True),
+        Stream("positions", "/positions/ws/{user}", typed(m.PositionUpdate), m.PositionUpdate, oms=True),
         Stream("account_events", "/account/events/{user}", decoding.account_events, oms=True),
         Stream("account_stats", "/account/stats/{user}", decoding.account_stats, oms=True),
-        Stream("intent", "/intent/ws", decoding.typed(m.Intent), oms=True),
-        Stream("trades", "/trades", trade),
-        Stream("market_trades", "/trades/{asset}", trade),
-        Stream("trade_events", "/trades/events", decoding.with_status(m.Trade)),
-        Stream("market_trade_events", "/trades/events/{asset}", decoding.with_status(m.Trade)),
-        Stream("depth", "/marketdepth/diff/{asset}", decoding.decode_book),
-        Stream("klines", "/klines/diff/{asset}", decoding.typed(m.Timebar)),
-        Stream("ticker", "/ticker/ws/{asset}", decoding.typed(m.Ticker)),
-        Stream("tickers", "/tickers/ws", decoding.typed(m.Ticker)),
+        Stream("intent", "/intent/ws", typed(m.Intent), m.Intent, oms=True),
+        Stream("trades", "/trades", typed(m.Trade), m.Trade),
+        Stream("market_trades", "/trades/{asset}", typed(m.Trade), m.Trade),
+        Stream("trade_events", "/trades/events", with_status(m.Trade), m.Trade),
+        Stream("market_trade_events", "/trades/events/{asset}", with_status(m.Trade), m.Trade),
+        Stream("depth", "/marketdepth/diff/{asset}", decoding.decode_book, m.BookFrame),
+        Stream("klines", "/klines/diff/{asset}", typed(m.Timebar), m.Timebar),
+        Stream("ticker", "/ticker/ws/{asset}", typed(m.Ticker), m.Ticker),
+        Stream("tickers", "/tickers/ws", typed(m.Ticker), m.Ticker),
     )
     return {stream.channel: stream for stream in every}
 

@@ -56,7 +56,9 @@ class SimulatedPier(Simulator):
         return str(heard["op"])
 
     def received(self, peer: Peer, message: Message) -> None:
-        self.acknowledge(peer, [text_frame(msgspec.json.encode({"ok": True, "id": self.decode(message)["id"]}))])
+        self.acknowledge(
+            peer, [text_frame(msgspec.json.encode({"ok": True, "id": self.decode(message)["id"]}))]
+        )
 
     def trade(self, number: int) -> None:
         self.send_frame(text_frame(msgspec.json.encode({"ch": "trades", "m": "ABC", "n": number})))

@@ -70,30 +70,28 @@ def test_a_reset_is_found_at_once_and_outlived(end: End, baseline: Baseline) -> 
 def test_a_half_open_connection_is_found_within_the_beat_and_its_deadline(
     end: End, way: str, baseline: Baseline
 ) -> None:
-    with FaultyProxy(end.url) as proxy:
-        with desk_at(end, url=proxy.url, heartbeat=BEAT) as desk:
-            stream = end.subscribe(desk)
-            end.say(1)
-            assert end.number(stream.get(timeout=5)) == 1
-            begun = time.monotonic()
-            HALF_OPEN[way](proxy)
-            until(desk, lambda status: status.lines()[end.line].reason is not None)
-            assert time.monotonic() - begun < 5 * DETECTION
-            comes_back(desk, end, proxy, stream)
-            assert line_of(desk, end.line).journal[-1].code == "pong_timeout"
+    with FaultyProxy(end.url) as proxy, desk_at(end, url=proxy.url, heartbeat=BEAT) as desk:
+        stream = end.subscribe(desk)
+        end.say(1)
+        assert end.number(stream.get(timeout=5)) == 1
+        begun = time.monotonic()
+        HALF_OPEN[way](proxy)
+        until(desk, lambda status: status.lines()[end.line].reason is not None)
+        assert time.monotonic() - begun < 5 * DETECTION
+        comes_back(desk, end, proxy, stream)
+        assert line_of(desk, end.line).journal[-1].code == "pong_timeout"
     baseline.check()
 
 
 def test_a_stall_in_the_middle_of_a_frame_is_found_in_the_same_time(end: End, baseline: Baseline) -> None:
-    with FaultyProxy(end.url) as proxy:
-        with desk_at(end, url=proxy.url, heartbeat=BEAT) as desk:
-            stream = end.subscribe(desk)
-            begun = time.monotonic()
-            proxy.hold("down", after=5)
-            end.say(1)  # its head, and a few bytes
-            until(desk, lambda status: status.lines()[end.line].reason is not None)
-            assert time.monotonic() - begun < 5 * DETECTION
-            comes_back(desk, end, proxy, stream)
+    with FaultyProxy(end.url) as proxy, desk_at(end, url=proxy.url, heartbeat=BEAT) as desk:
+        stream = end.subscribe(desk)
+        begun = time.monotonic()
+        proxy.hold("down", after=5)
+        end.say(1)  # its head, and a few bytes
+        until(desk, lambda status: status.lines()[end.line].reason is not None)
+        assert time.monotonic() - begun < 5 * DETECTION
+        comes_back(desk, end, proxy, stream)
     baseline.check()
 
 

@@ -51,6 +51,38 @@ class Trap:
         self.released.wait(30)
 
 
+class Knot:
+    """Two methods, each of which holds a lock and wants that of the other: ABBA, once, until it is cut."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *methods: tuple[type, str]) -> None:
+        self._cut = threading.Event()
+        self._both = threading.Barrier(2)
+        one, other = threading.Lock(), threading.Lock()
+        for (kind, name), mine, yours in zip(methods, (one, other), (other, one), strict=True):
+            monkeypatch.setattr(kind, name, self._tie(getattr(kind, name), mine, yours))
+
+    def cut(self) -> None:
+        self._cut.set()
+
+    def _tie(self, original: Any, mine: threading.Lock, yours: threading.Lock) -> Any:
+        first = iter([True])
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if next(first, False):
+                with mine:
+                    self._both.wait(10)
+                    self._wait_for_the_other(yours)
+            return original(*args, **kwargs)
+
+        return call
+
+    def _wait_for_the_other(self, lock: threading.Lock) -> None:
+        while not self._cut.is_set():
+            if lock.acquire(timeout=0.05):
+                lock.release()
+                return
+
+
 @pytest.fixture
 def watched(o2: SimulatedO2) -> Iterator[Runtime]:
     """A live desk that notices within a second when somebody hangs."""
@@ -132,6 +164,31 @@ def test_whoever_hangs_is_shown_replaced_and_harmless_when_it_wakes(
     if missing:
         (gap,) = trades.gaps
         assert gap.missed in {missing, None}  # a dispatcher knows what it lost; a cable does not
+
+
+def test_two_that_wait_for_each_other_are_both_shown_and_replaced(
+    watched: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trades = watched.subscribe("o2", "trades", market, wait=5.0)
+    knot = Knot(monkeypatch, (Registry, "_reject"), (Dispatcher, "_shares"))
+    bad = o2.markets[2]
+    o2.reject(bad)
+    begun = time.monotonic()
+    watched.subscribe("o2", "depth", bad)
+    o2.trade(market, trade_id="1")  # or the next: the first may die with the dispatcher that had it
+    status = until(watched, lambda status: is_wedged("registry")(status) and is_wedged("dispatcher")(status))
+    assert time.monotonic() - begun < 5 * (1.5 * WATCHDOG)
+    for id in ("registry", "dispatcher"):
+        (victim,) = wedged(status, id)
+        assert "_wait_for_the_other" in victim.stack
+        until(watched, after(id, victim.incarnation))
+    o2.trade(market, trade_id="2")
+    assert trades.get(timeout=5).trade_id == "2"
+    assert [gap.reason for gap in trades.gaps] == ["dispatcher"]
+    knot.cut()
+    until(watched, nobody_is_wedged)
+    assert line_of(watched).epoch == 1
+    settle(watched)
 
 
 def test_a_connection_that_hangs_before_it_is_logged_in(

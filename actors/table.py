@@ -175,7 +175,7 @@ def topics(wanted: tuple[TopicStatus, ...]) -> str:
         parts.append(f"{rejected} rejected")
     if stale := sum(topic.stale for topic in wanted):
         parts.append(f"{stale} stale")
-    if quiet := sum(topic.freshness is not None and topic.freshness.state == "quiet" for topic in wanted):
+    if quiet := sum(topic.freshness is not None and topic.freshness.cause == "closed" for topic in wanted):
         parts.append(f"{quiet} quiet")
     return ", ".join(parts)
 

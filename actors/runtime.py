@@ -266,13 +266,20 @@ class Runtime:
         """The same, with a function that is called for each event on a thread of its own.
 
         A handler that raises is logged with its topic and counted, and goes on with the next event.
+
+        Raises:
+            RuntimeError: this machine gives no more threads. Nothing was subscribed.
         """
         stream = self._open(feed, str(channel), keys, options, policy, capacity)
         thread = threading.Thread(
             target=_handle, args=(stream, handler), name=f"on/{feed}/{channel}", daemon=True
         )
         self._handlers[stream.id] = thread
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            stream.close()  # takes the thread, which cannot be joined, out of our hands too
+            raise
         if wait is not None:
             self._await_answers(stream, stream._topics, wait)
         return stream

@@ -11,12 +11,14 @@ from actors.simulators.alpaca import SimulatedAlpaca
 from actors.simulators.faults import Fault, nearest, read
 from actors.simulators.o2 import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
+from actors.simulators.proxy import FaultyProxy
 from actors.simulators.server import Simulator
 from actors.simulators.tplus import SimulatedTplus
 
 __all__ = [
     "SIMULATORS",
     "Fault",
+    "FaultyProxy",
     "SimulatedAlpaca",
     "SimulatedO2",
     "SimulatedProjectX",

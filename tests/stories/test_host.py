@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from typing import Any
 
@@ -162,6 +163,21 @@ def test_no_thread_left_is_a_backoff_and_no_end() -> None:
         """
     )
     assert told == "resources retryable\n['disconnect'] ()\n"
+
+
+def test_a_handler_for_which_there_is_no_thread_is_refused_and_leaves_nothing(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with desk_on(o2) as desk:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="start new thread"):
+                desk.on("o2", "trades", market, handler=print)
+        until(desk, lambda status: status.streams == ())
+        assert desk.stop() == ()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is always full is Linux's")  # noqa: PTH110

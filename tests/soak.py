@@ -30,7 +30,8 @@ FEEDS = ("o2", "alpaca", "tplus", "projectx")
 FAULTS = ("drop", "close", "flap", "refuse", "garbage", "mute", "restart", "rotate")
 CAPACITY = 20  # events a stream: little enough to overflow
 PAUSE = 1.0  # seconds between two faults, on average
-REST = 10.0  # seconds that everything may take to come back, and the books to balance
+RECOVERY = 15.0  # seconds that all lines may take to come back: a login that is lost is given up after 10
+REST = 5.0  # seconds within which the books must balance once
 THREADS = 0  # more at the end than after the first rest
 GROWTH = 1.0  # MiB a minute from the middle of the run on: beyond it, memory leaks
 LEEWAY = 16.0  # MiB: what an allocator may keep, however short the run
@@ -62,7 +63,7 @@ class Soak:
                 threading.Thread(target=read, args=(stream, slowness), daemon=True).start()
 
     def rest(self) -> None:
-        """Everything is live, what moves stands still, and the books balance: within `REST` seconds.
+        """Everything is live, what moves stands still, and the books balance: in bounded time.
 
         Raises:
             Broken: they do not.
@@ -71,7 +72,7 @@ class Soak:
         for venue in venues:
             venue.heal()
         try:
-            self.runtime.wait_live(timeout=REST)
+            self.runtime.wait_live(timeout=RECOVERY)
         except LinewardenError as error:
             raise Broken(f"a line is stuck: {error}") from error
         deadline = time.monotonic() + REST
@@ -94,7 +95,7 @@ class Soak:
                 self.runtime.supervisor.restart(feed).get(timeout=5)
             case "rotate":
                 with contextlib.suppress(LinewardenError):  # a line that is down is not rotated
-                    self.runtime.rotate(feed, timeout=5.0)
+                    self.runtime.rotate(feed, timeout=3.0)
             case "flap" | "refuse":
                 venue.arm(what)
                 venue.drop()

@@ -208,5 +208,6 @@ def _places(page: Path) -> set[str]:
 
 
 def test_the_page_knows_every_state() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| ", (ROOT / "docs/operating.md").read_text(), re.MULTILINE)
-    assert [row for row in rows if row in get_args(LineState)] == list(get_args(LineState))
+    tables = (ROOT / "docs/operating.md").read_text().split("\n\n")
+    states = next(table for table in tables if "| `backoff` |" in table)
+    assert re.findall(r"^\| `(\w+)` \| ", states, re.MULTILINE) == list(get_args(LineState))

@@ -35,6 +35,7 @@ def take(
     lines: Mapping[str, LineRecord],
     books: Books,
     children: Sequence[Child],
+    awaited: Mapping[str, int],  # workers for which there is no thread: the number of their next life
     dead_letters: DeadLetters,
     clock: Clock,
 ) -> Status:
@@ -55,7 +56,7 @@ def take(
         state=_state(list(shown.values())),
         feeds=shown,
         streams=_streams(books.routes),
-        actors=(*(_actor(child) for child in children), *_restarting(lines.values())),
+        actors=(*(_actor(child) for child in children), *_restarting(lines.values(), awaited)),
         dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
         quarantine=QuarantineStatus(books.jail.count, books.jail.newest()),
     )
@@ -179,8 +180,10 @@ def _streams(routes: Routes) -> tuple[StreamStatus, ...]:
     return tuple(stream.status() for stream in streams)
 
 
-def _restarting(lines: Iterable[LineRecord]) -> Iterator[ActorStatus]:
-    """Connections that have ended and whose successor waits for its time."""
+def _restarting(lines: Iterable[LineRecord], awaited: Mapping[str, int]) -> Iterator[ActorStatus]:
+    """Those that have ended and whose successor waits for its time, or for a thread."""
+    for role, incarnation in awaited.items():
+        yield ActorStatus(role, "restarting", incarnation, incarnation - 1)
     for line in lines:
         if line.child is None and line.retry_at is not None:
             yield ActorStatus(f"connection/{line.name}", "restarting", line.epoch, line.epoch - 1)

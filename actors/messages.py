@@ -437,6 +437,12 @@ class RetryDue(Struct, frozen=True):
     turn: int  # of the timer: an older one has been overtaken
 
 
+class WorkerDue(Struct, frozen=True):
+    """A timer's: there was no thread for this worker, and it is time to ask for one again."""
+
+    role: str
+
+
 class StableDue(Report, frozen=True):
     """A timer's: this epoch may have been live for `stable_after`."""
 

@@ -59,6 +59,7 @@ from actors.messages import (
     Unsubscribe,
     VenueComplained,
     WatchdogDue,
+    WorkerDue,
 )
 from actors.metrics import Metrics
 from actors.rotation import Rotations
@@ -72,6 +73,7 @@ from actors.wire.timers import Timers
 log = logging.getLogger("actors.supervisor")
 
 ROTATE_AGAIN = 60.0  # seconds after which a rotation that failed is tried again, at the latest
+THREAD_AGAIN = 1.0  # seconds after which a thread that there was not is asked for again
 SOON = 1.0  # seconds between two rotations for the sake of a token, at the least
 CONFIG = 0  # the stream number under which the config wants its topics
 
@@ -137,6 +139,7 @@ class Supervisor(Actor):
             self._lines,
             self._books,
             [*self._present(), *self._wedged],
+            self._awaited(),
             self._dead_letters,
             self._clock,
         )
@@ -247,6 +250,9 @@ class Supervisor(Actor):
                 line = self._lines.get(name)
                 if line is not None and line.turn == turn and line.child is None:
                     self._start_line(line)
+            case WorkerDue(role=role):
+                if role not in self._workers and self._stopping is None:
+                    self._start_worker(role)
             case WatchdogDue():
                 self._watch()
             case LineNeeded(feed=feed, line=name):
@@ -332,8 +338,21 @@ class Supervisor(Actor):
             self._timers.send_after(self._watchdog / 2, self._address, WatchdogDue())
 
     def _start_worker(self, role: str) -> None:
+        """Where the machine gives no thread, its mail waits for one: that ends nothing."""
         self._incarnations[role] += 1
-        self._workers[role] = self._children.workers[role].start(self._incarnations[role])
+        try:
+            self._workers[role] = self._children.workers[role].start(self._incarnations[role])
+        except RuntimeError as error:
+            log.warning("%s: no thread for it (%s); asked again in %g s.", role, error, THREAD_AGAIN)
+            self._timers.send_after(THREAD_AGAIN, self._address, WorkerDue(role))
+
+    def _awaited(self) -> dict[str, int]:
+        """Workers for which there is no thread, with the number of the life that was to begin."""
+        if self._stopping is not None:
+            return {}
+        return {
+            role: begun for role, begun in self._incarnations.items() if begun and role not in self._workers
+        }
 
     # ── who has ended ──
 

@@ -10,7 +10,9 @@ BEGIN = """
     import logging, os, sys, threading, time
     import actors
     from actors.simulators import SimulatedO2
+    from actors.dispatcher import Dispatcher
     from tests.desk import config, until
+    from tests.stories.test_killed_actors import kill
 
     logging.lastResort.setLevel(logging.ERROR)  # a line that is lost is no error
 

@@ -165,6 +165,28 @@ def test_no_thread_left_is_a_backoff_and_no_end() -> None:
     assert told == "resources retryable\n['disconnect'] ()\n"
 
 
+def test_no_thread_left_for_a_new_dispatcher_is_waited_out_and_its_mail_is_kept() -> None:
+    told = ran(
+        """
+        logging.disable(logging.CRITICAL)
+        start, asked = threading.Thread.start, threading.Event()
+
+        def refuse(thread):
+            asked.set()
+            raise RuntimeError("can't start new thread")
+
+        threading.Thread.start = refuse
+        kill(Dispatcher)
+        print(asked.wait(20))
+        until(runtime, lambda status: "restarting" in [each.state for each in status.actors])
+        o2.trade(market, trade_id="2")
+        threading.Thread.start = start
+        print(trades.get(timeout=20).trade_id, runtime.status().lines()["o2"].epoch, runtime.stop())
+        """
+    )
+    assert told == "True\n2 1 ()\n"
+
+
 def test_a_handler_for_which_there_is_no_thread_is_refused_and_leaves_nothing(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

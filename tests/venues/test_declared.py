@@ -7,6 +7,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from actors.rules.session import (
 )
 from actors.settings.declared import read_venue
 from actors.venues.declared import Declared, DeclaredSession, Message
+from actors.venues.declared.messages import clock
 from tests.effort import effort
 from tests.venues.transcript import Player, Transcript
 
@@ -854,3 +856,18 @@ def test_every_topic_is_answered_for_and_events_come_only_to_those_confirmed(
     assert confirmed | rejected == wanted
     assert {topic.key for topic in rejected} == {topic.key for topic in wanted} & BAD
     assert {topic.key for topic in confirmed} & BAD == set()
+
+
+@given(
+    st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1)),
+    st.from_regex(r"[0-9]{0,12}", fullmatch=True),
+    st.integers(-14 * 60, 14 * 60) | st.none(),
+)
+def test_a_written_time_is_read_to_the_nanosecond(at: datetime, digits: str, minutes: int | None) -> None:
+    offset = UTC if minutes is None else timezone(timedelta(minutes=minutes))
+    whole = at.replace(microsecond=0, tzinfo=offset)
+    fraction = f".{digits}" if digits else ""
+    text = whole.isoformat()
+    text = text[:19] + fraction + ("Z" if minutes is None else text[19:])
+    seconds = (whole - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
+    assert clock("rfc3339")(text) == seconds * 10**9 + int(f"{digits:0<9.9}")

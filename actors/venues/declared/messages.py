@@ -61,14 +61,14 @@ _UNITS: Mapping[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 def clock(unit: str) -> Callable[[Any], int | None]:
     """A function from a venue's time to wall-clock nanoseconds; None: it cannot be read as one."""
-    factor = _UNITS.get(unit, 0)
+    factor = _UNITS.get(unit)
+    if factor is None:
+        return _rfc3339
 
     def read(value: Any) -> int | None:
-        if type(value) is int and factor:
+        if type(value) is int:
             return value * factor
         try:
-            if not factor:
-                return _rfc3339(value)
             number = Decimal(value) if type(value) is str else value
             return int(number * factor) if type(number) is Decimal and abs(number) < 10**20 else None
         except (ArithmeticError, AttributeError, ValueError, TypeError):
@@ -77,11 +77,23 @@ def clock(unit: str) -> Callable[[Any], int | None]:
     return read
 
 
-def _rfc3339(text: str) -> int:
-    """To the nanosecond, which is more than `datetime` holds."""
-    whole, _, rest = text.partition(".")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECONDS = len("2026-01-05T10:00:00.123456Z")  # a longer text may have more digits than `datetime` holds
+
+
+def _rfc3339(text: Any) -> int | None:
+    """To the nanosecond. A time without an offset is taken for UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+        since = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)) - EPOCH
+        beyond = _beyond_microseconds(text) if len(text) > MICROSECONDS else 0
+    except (ArithmeticError, AttributeError, ValueError, TypeError):
+        return None
+    return ((since.days * 86_400 + since.seconds) * 10**6 + since.microseconds) * 1000 + beyond
+
+
+def _beyond_microseconds(text: str) -> int:
+    """The seventh to the ninth digit of a second."""
+    rest = text.partition(".")[2]
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-    moment = datetime.fromisoformat(whole + rest[len(digits) :])
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 10**9 + int(f"{digits:0<9.9}")
+    return int(digits[6:9].ljust(3, "0"))

@@ -149,6 +149,9 @@ class Each:
 
         None: somewhere on the way there is no list.
         """
+        if len(self._ways) == 1:
+            inner = self._ways[0](message)
+            return [(message, element) for element in inner] if type(inner) is list else None
         found: list[tuple[Any, ...]] = [(message,)]
         for way in self._ways:
             deeper: list[tuple[Any, ...]] = []
@@ -190,9 +193,12 @@ class Condition(Struct, frozen=True):
     def compiled(self) -> Callable[[Any], bool]:
         if self.text is not None:
             return lambda _: False  # those are looked for before anything is decoded
-        tests = [_test(getter(path.steps), wanted) for path, wanted in self.tests]
-        if len(tests) == 1:
-            return tests[0]
+        tests = [_test(path.steps, wanted) for path, wanted in self.tests]
+        match tests:
+            case [only]:
+                return only
+            case [first, second]:
+                return lambda message: first(message) and second(message)
         return lambda message: all(test(message) for test in tests)
 
 
@@ -225,13 +231,30 @@ def _expectation(text: str, value: object) -> Expectation:
     return frozenset(values)
 
 
-def _test(get: Getter, wanted: Expectation) -> Callable[[Any], bool]:
+def _test(steps: tuple[Step, ...], wanted: Expectation) -> Callable[[Any], bool]:
+    get = getter(steps)
     if wanted == "any":
-        return lambda message: (found := get(message)) is not MISSING and found is not None
+        return _is_there(steps, get)
     if wanted == "none":
         return lambda message: (found := get(message)) is MISSING or found is None
     kinds = {type(each) for each in wanted}  # 1 and true are equal to Python
-    only = next(iter(wanted)) if len(wanted) == 1 else None
-    if only is not None and type(only) is str:
+    if kinds != {str}:
+        return lambda message: type(found := get(message)) in kinds and found in wanted
+    if len(wanted) == 1:
+        (only,) = wanted
         return lambda message: bool(get(message) == only)
-    return lambda message: type(found := get(message)) in kinds and found in wanted
+    return lambda message: type(found := get(message)) is str and found in wanted
+
+
+def _is_there(steps: tuple[Step, ...], get: Getter) -> Callable[[Any], bool]:
+    """A test that is in nearly every table, for each message: without the getter where that is short."""
+    match steps:
+        case (str(name),):
+            return lambda message: type(message) is dict and message.get(name) is not None
+        case (str(first), str(second)):
+            return lambda message: (
+                type(message) is dict
+                and type(inner := message.get(first)) is dict
+                and inner.get(second) is not None
+            )
+    return lambda message: (found := get(message)) is not MISSING and found is not None

@@ -72,36 +72,49 @@ class Numbers(Struct, frozen=True):
         return number == former + 1 or Hole(number - former - 1 if number > former else None)
 
 
+Told = tuple[Sequence[Any], Marks, Any]  # of one event: the nodes on the way to it, its marks, its data
+
+
 class EventRule:
     """One kind of message that bears events."""
 
     def __init__(self, table: EventTable, names: Mapping[str, Names]) -> None:
         self.places = Places(table, names)
-        self.data: tuple[int, Getter] = (-1, getter(()))  # from which node, and how
-        if table.data is not None:
-            data = spot(table.data, table.each)
-            self.data = (data.level, data.get)
-        self.kind = spot(table.kind, table.each) if table.kind is not None else None
-        self.time = spot(table.time, table.each) if table.time is not None else None
-        self.nanoseconds = clock(table.unit)
+        self._data = _way(table.data, table.each) or (-1, getter(()))
+        self._kind = _way(table.kind, table.each)
+        self._time = _way(table.time, table.each)
+        self._nanoseconds = clock(table.unit)
         self.sequences = {
             name: _sequence(each, table.each)
             for name, each in self.places.names.items()
             if each.table.sequence
         }
 
-    def read(self, found: Sequence[Sequence[Any]]) -> list[tuple[Sequence[Any], Marks, Any]] | None:
-        """The nodes, the marks and the data of each event; None: it is no such message after all.
+    def read(self, message: Any) -> Sequence[Told] | None:
+        """The events in it; None: it is no such message.
 
         Raises:
             ValueError: one of several is no event.
         """
-        places, (level, get) = self.places, self.data
-        told = []
+        places, (_, get) = self.places, self._data
+        if not places.fits(message):
+            return None
+        if places.each is not None:
+            return self._read_each(places.each.of(message))
+        nodes = (message,)
+        marks, data = places.marks(nodes), get(message)
+        if data is MISSING or (MISSING in marks and not places.shows(marks)):
+            return None
+        return ((nodes, marks, data),)
+
+    def _read_each(self, found: Sequence[Sequence[Any]] | None) -> Sequence[Told] | None:
+        if found is None:
+            return None
+        places, (level, get) = self.places, self._data
+        told: list[Told] = []
         for nodes in found:
-            marks = places.marks(nodes)
-            data = get(nodes[level])
-            if data is MISSING or not places.shows(marks):
+            marks, data = places.marks(nodes), get(nodes[level])
+            if data is MISSING or (MISSING in marks and not places.shows(marks)):
                 if len(found) == 1:
                     return None
                 raise ValueError("one of its events says neither what it is nor holds data")
@@ -111,13 +124,23 @@ class EventRule:
     def event(self, topic: Topic, nodes: Sequence[Any], data: Any) -> Message:
         """What a consumer gets of it."""
         kind, at_ns = "", None
-        if self.kind is not None:
-            kind = self.kind.of(nodes)
+        if self._kind is not None:
+            level, get = self._kind
+            kind = get(nodes[level])
             if type(kind) is not str:
                 kind = ""
-        if self.time is not None:
-            at_ns = self.nanoseconds(self.time.of(nodes))
+        if self._time is not None:
+            level, get = self._time
+            at_ns = self._nanoseconds(get(nodes[level]))
         return Message(topic.channel, topic.key, data, kind, at_ns)
+
+
+def _way(path: Path | None, each: Path | None) -> tuple[int, Getter] | None:
+    """From which node, and how."""
+    if path is None:
+        return None
+    found = spot(path, each)
+    return found.level, found.get
 
 
 def _sequence(names: Names, each: Path | None) -> Numbers:

@@ -63,6 +63,7 @@ class Answer(Enum):
 
 
 WAITING, CONFIRMED, REFUSED = Answer
+LOGGING_IN = State.LOGGING_IN
 
 
 class Asked:
@@ -105,6 +106,7 @@ class DeclaredSession(Session):
         self._protocol = protocol
         self._takes_all = takes_all
         self.heard: Counter[str] = Counter()
+        self._told = 0  # messages of this read that bear events: a Counter is slow
         self._asked: dict[Topic, Asked] = {}
         self._events: list[tuple[EventRule, Index[Asked]]] = [
             (rule, Index(rule.places)) for rule in protocol.events
@@ -204,27 +206,24 @@ class DeclaredSession(Session):
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
-        table = self._protocol.table
-        out = Outcome()
+        out, ended = Outcome(), State.ENDED
+        table, words = self._protocol.table, self._protocol.words
         for opcode, payload in frames:
-            if self.state is State.ENDED:
+            if self.state is ended:
                 break
+            text = payload
             try:
-                text = payload
                 if opcode == BINARY and table.compression != "none":
                     text = inflate(payload, table.compression, table.max_inflated)
-                word = self._protocol.words.get(text) if len(text) <= LONGEST_WORD else None
-                if word is not None:
-                    self._hear_word(*word, out)
-                    continue
-                message = decode(text)
+                if len(text) <= LONGEST_WORD and text in words:
+                    self._hear_word(*words[text], out)
+                else:
+                    self._hear(decode(text), out)
             except Exception as error:  # whatever a venue sends: recursion, digits, exponents without end
-                self._put_aside(payload, error, out)
-                continue
-            try:
-                self._hear(message, text, out)
-            except Exception as error:
                 self._put_aside(text, error, out)
+        if self._told:
+            self.heard["event"] += self._told
+            self._told = 0
         return out.effects()
 
     def _hear_word(self, kind: str, reply: Any, out: Outcome) -> None:
@@ -234,36 +233,28 @@ class DeclaredSession(Session):
         elif kind == "pong":
             out.add(Answered())
 
-    def _hear(self, message: Any, text: bytes, out: Outcome) -> None:
-        if self.state is State.LOGGING_IN and self._hear_login(message, out):
+    def _hear(self, message: Any, out: Outcome) -> None:
+        if self.state is LOGGING_IN and self._hear_login(message, out):
             return
         for rule, index in self._events:
-            found = rule.places.elements(message)
-            if found is not None and self._hear_events(rule, index, message, found, out):
-                self.heard["event"] += 1
-                return
+            told = rule.read(message)
+            if told is None:
+                continue
+            for nodes, marks, data in told:
+                owners = index.find(marks) or (self._guess(rule.places, marks) if self._takes_all else ())
+                if not owners:
+                    out.unrouted += 1
+                for asked in owners:
+                    self._hear_event(rule, asked, nodes, data, out)
+            self._told += 1
+            return
         self.heard[self._hear_other(message, out)] += 1
-
-    def _hear_events(
-        self, rule: EventRule, index: Index[Asked], message: Any, found: list[tuple[Any, ...]], out: Outcome
-    ) -> bool:
-        """False: it is no such message after all, for nothing stands where its data should."""
-        told = rule.read(found)
-        if told is None:
-            return False
-        for nodes, marks, data in told:
-            owners = index.find(marks) or (self._guess(rule.places, marks) if self._takes_all else ())
-            if not owners:
-                out.unrouted += 1
-            for asked in owners:
-                self._hear_event(rule, asked, nodes, data, out)
-        return True
 
     def _hear_event(
         self, rule: EventRule, asked: Asked, nodes: Sequence[Any], data: Any, out: Outcome
     ) -> None:
         topic = asked.topic
-        numbers = rule.sequences.get(topic.channel) if rule.sequences else None
+        numbers = rule.sequences.get(topic.channel)
         if numbers is not None and not self._in_order(numbers, asked, nodes, out):
             out.unrouted += 1
             return
@@ -325,7 +316,7 @@ class DeclaredSession(Session):
     # ── answers ──
 
     def _hear_ack(
-        self, rule: AckRule, index: Index[Asked], message: Any, found: list[tuple[Any, ...]], out: Outcome
+        self, rule: AckRule, index: Index[Asked], message: Any, found: Sequence[Sequence[Any]], out: Outcome
     ) -> None:
         id = rule.id(message)
         request = self._request(id)
@@ -344,7 +335,12 @@ class DeclaredSession(Session):
                 self._answered(each, out)
 
     def _hear_error(
-        self, rule: ErrorRule, index: Index[Asked], message: Any, found: list[tuple[Any, ...]], out: Outcome
+        self,
+        rule: ErrorRule,
+        index: Index[Asked],
+        message: Any,
+        found: Sequence[Sequence[Any]],
+        out: Outcome,
     ) -> None:
         hide, name = self._protocol.hide, self._protocol.table.name
         code, words = hide(_text(rule.code(message))), hide(_text(rule.text(message)))
@@ -420,7 +416,7 @@ class DeclaredSession(Session):
     def _waiting(self) -> list[Asked]:
         return [each for each in self._asked.values() if each.answer is WAITING]
 
-    def _named(self, places: Places, index: Index[Asked], found: list[tuple[Any, ...]]) -> list[Asked]:
+    def _named(self, places: Places, index: Index[Asked], found: Sequence[Sequence[Any]]) -> list[Asked]:
         named: dict[Topic, Asked] = {}
         for nodes in found:
             marks = places.marks(nodes)

@@ -7,11 +7,11 @@ topic, is for messages that nobody asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from actors.events import Option, Topic
-from actors.venues.declared.path import MISSING, Each, Spot, spot
+from actors.venues.declared.path import MISSING, Each, Getter, Spot, spot
 from actors.venues.declared.table import ChannelTable, Place, Value
 from actors.venues.declared.template import Text
 
@@ -93,18 +93,14 @@ class Places:
             self.parts.append(("key", spot(place.key, place.each)))
         self.parts += [(option, spot(path, place.each)) for option, path in place.options.items()]
 
-        self._ways = tuple((part.level, part.get) for _, part in self.parts)
+        self.marks = _marks([(part.level, part.get) for _, part in self.parts])
         self._named = bool(self.parts) and self.parts[0][0] == "wire"
 
-    def elements(self, message: Any) -> list[tuple[Any, ...]] | None:
+    def elements(self, message: Any) -> Sequence[tuple[Any, ...]] | None:
         """What it consists of; None: it is no message of this kind."""
         if not self.fits(message):
             return None
-        return [(message,)] if self.each is None else self.each.of(message)
-
-    def marks(self, nodes: Sequence[Any]) -> Marks:
-        """What it shows of its topic. Options that it leaves out are MISSING, as other channels' are."""
-        return tuple([get(nodes[level]) for level, get in self._ways])
+        return ((message,),) if self.each is None else self.each.of(message)
 
     def shows(self, marks: Marks) -> bool:
         """Whether it names a topic at all."""
@@ -149,6 +145,16 @@ class Places:
 
 def _always(_: Any) -> bool:
     return True
+
+
+def _marks(ways: Sequence[tuple[int, Getter]]) -> Callable[[Sequence[Any]], Marks]:
+    """What nodes show of their topic. Options that they leave out are MISSING, as other channels' are."""
+    match ways:
+        case [(level, get)]:
+            return lambda nodes: (get(nodes[level]),)
+        case [(level, get), (other, find)]:
+            return lambda nodes: (get(nodes[level]), find(nodes[other]))
+    return lambda nodes: tuple([get(nodes[level]) for level, get in ways])
 
 
 ALIASES = 1000  # other spellings that an index remembers, beyond those of its topics

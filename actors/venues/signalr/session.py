@@ -150,8 +150,7 @@ class DescribedHubSession(HubSession):
             return
         message = decode(bytes(arguments)) if rules else None
         for rule, index in rules or ():
-            found = rule.places.elements(message)
-            told = rule.read(found) if found is not None else None
+            told = rule.read(message)
             if told is not None:
                 self.heard["event"] += 1
                 for nodes, marks, data in told:

@@ -61,13 +61,14 @@ def show_growth(rounds: Rounds = 5) -> None:
 
 
 @app.command("everything")
-def show_everything() -> None:
+def show_everything(rounds: Rounds = 5) -> None:
     """All of it, about 25 minutes; a file in benchmarks/results keeps the tables and tells the machine."""
     began, tables = time.monotonic(), []
-    for table in _everything():
+    for table in _everything(rounds):
         show(table)
         tables.append(table)
-    typer.echo(f"Written to {write(tables, 'make bench', began)}")
+    command = f"python -m benchmarks everything --rounds {rounds}"
+    typer.echo(f"Written to {write(tables, command, began)}")
 
 
 @app.command("quick")
@@ -82,15 +83,15 @@ def guard() -> None:
         raise typer.Exit(1)
 
 
-def _everything() -> Iterator[Table]:
+def _everything(rounds: int) -> Iterator[Table]:
     for shape in SHAPES:
-        yield throughput.measure(shape, _chosen("", shape), 5)
+        yield throughput.measure(shape, _chosen("", shape), rounds)
     for shape in COMPARED:
-        yield latency.measure(shape, _chosen("", shape), list(latency.LENGTHS), 2)
-    yield recovery.measure(recovery.TOPICS, 5)
+        yield latency.measure(shape, _chosen("", shape), list(latency.LENGTHS), min(rounds, 2))
+    yield recovery.measure(recovery.TOPICS, rounds)
     yield growth.measure()
     yield memory.measure()
-    yield startup.measure(5)
+    yield startup.measure(rounds)
 
 
 def _known(names: str, known: Collection[str]) -> Sequence[str]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+LIFE = 120.0  # seconds
 SILENCE = 2.0  # seconds without a message, after the first
 PATIENCE = 30.0  # seconds until the first
 LOOK = 0.05  # seconds: how exactly is known when the last came, where it is not the last of all
@@ -33,6 +34,10 @@ class Wanted:
 
 
 def wanted() -> Wanted:
+    """What this client is to do. It ends by itself after a while: who started it may be gone."""
+    end = threading.Timer(LIFE, os._exit, (1,))
+    end.daemon = True
+    end.start()
     return Wanted(**json.load(sys.stdin))
 
 

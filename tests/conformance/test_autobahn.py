@@ -21,7 +21,7 @@ import actors
 from benchmarks.installs import NotHereError, packages_with
 
 HERE = Path(__file__).parent
-CASES = os.environ.get("CASES", "*").split(",")  # such as 9.*,12.1.*
+CASES = os.environ.get("CASES", "*").split(",")  # patterns, as the suite takes them
 SHARES = 2  # the suite uses one core, and takes more of it than we do
 PATIENCE = 600.0  # seconds until the next verdict; the suite gives its longest cases 480
 

@@ -83,7 +83,7 @@ def begins_anew(clock: Clockwork, kind: type[Actor], end_it: Callable[[], object
     end_it()
     clock.until(lambda status: running(status).get(id, 0) > before[id])
     assert alive(clock) == {**before, id: before[id] + 1}
-    assert {each.state for each in clock.lines().values()} == {"live"}
+    clock.until(lambda status: {each.state for each in status.lines().values()} == {"live"})
 
 
 # ── restart type and kind of exit ───────────────────────────────────────────────────────────────

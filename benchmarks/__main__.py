@@ -87,7 +87,7 @@ def _everything(rounds: int) -> Iterator[Table]:
     for shape in SHAPES:
         yield throughput.measure(shape, _chosen("", shape), rounds)
     for shape in COMPARED:
-        yield latency.measure(shape, _chosen("", shape), list(latency.LENGTHS), min(rounds, 2))
+        yield latency.measure(shape, _chosen("", shape), list(latency.LENGTHS), (rounds + 1) // 3)
     yield recovery.measure(recovery.TOPICS, rounds)
     yield growth.measure()
     yield memory.measure()

@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop bench bench-quick conformance chaos soak lint types check format clean outages fuzz audit
+.PHONY: help run test interop bench bench-quick peers conformance chaos soak lint types check format clean outages fuzz audit
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,9 @@ bench: $(VENV)/dev.stamp  ## All that is measured, beside the venues' SDKs: 25 m
 
 bench-quick: $(VENV)/dev.stamp  ## Half a minute: no slower than half of what was, beside a raw loop; nothing lost
 	$(BIN)/python -m benchmarks quick
+
+peers: $(VENV)/dev.stamp  ## Four faults side by side with others' libraries: some seven minutes, into docs/peers.md
+	$(BIN)/python -m benchmarks reliability
 
 conformance: $(VENV)/dev.stamp  ## Autobahn's cases against the receive path, some ten minutes; CASES=9.*,12.1.* for some
 	CASES="$(or $(CASES),*)" $(BIN)/python -m pytest -m conformance tests/conformance $(ARGS)

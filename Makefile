@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop bench bench-quick conformance chaos soak lint types check format clean outages fuzz audit
+.PHONY: help run test interop bench bench-quick peers conformance chaos soak lint types check format clean outages fuzz audit
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -35,6 +35,9 @@ bench-quick: $(VENV)/dev.stamp  ## Half a minute: no slower than half of what wa
 
 conformance: $(VENV)/dev.stamp  ## Autobahn's cases against a whole runtime, for many minutes; CASES="9.*,12.1.*" for some
 	$(BIN)/python -m pytest -m conformance tests/conformance $(ARGS)
+
+peers: $(VENV)/dev.stamp  ## Four faults side by side with others' libraries: some seven minutes, into docs/peers.md
+	$(BIN)/python -m benchmarks reliability
 
 outages: $(VENV)/dev.stamp  ## The outage grid: every way of being away, up to an hour, at every venue
 	$(BIN)/python -m pytest -m "outages or not outages" tests/stories/test_outages.py \

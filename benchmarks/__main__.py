@@ -10,6 +10,7 @@ import typer
 
 from benchmarks import growth, latency, memory, quick, recovery, startup, throughput
 from benchmarks.peers import PEERS, Peer
+from benchmarks.reliability import page, run
 from benchmarks.report import Table, show, write
 from benchmarks.shapes import SHAPES
 
@@ -51,6 +52,15 @@ def show_latency(venue: Venues = "", peers: Peers = "", rounds: Rounds = 2, rate
 def show_recovery(rounds: Rounds = 5) -> None:
     """From a dropped TCP connection to all subscriptions confirmed."""
     show(recovery.measure(recovery.TOPICS, rounds))
+
+
+@app.command("reliability")
+def show_reliability() -> None:
+    """Four faults, and what becomes of programs on several libraries: seven minutes, and docs/peers.md."""
+    began = time.monotonic()
+    table = run.measure()
+    show(table)
+    typer.echo(f"Written to {page.write(table, began)}")
 
 
 @app.command("growth")

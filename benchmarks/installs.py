@@ -19,9 +19,11 @@ MSGSPEC = "msgspec==0.22.0"
 O2_SDK = "o2-sdk==0.5.0"
 PICOWS = "picows==2.3.1"
 PROJECT_X_PY = "project-x-py==4.4.1"
+PYSIGNALR = "pysignalr==1.3.3"
 SIGNALR_JS = "@microsoft/signalr@10.0.11"
 SIGNALRCORE = "signalrcore==1.0.2"
 TPLUSPY = "tpluspy==0.6.0"
+UBWA = "unicorn-binance-websocket-api==2.16.1"
 
 _ROOT = Path(os.environ.get("LINEWARDEN_INTEROP") or Path(__file__).parents[1] / ".venv-interop")
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -159,5 +159,5 @@ def test_the_command_tells_what_it_can_do() -> None:
     asked = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("throughput", "latency", "recovery", "growth", "everything", "quick"):
+    for command in ("throughput", "latency", "recovery", "growth", "everything", "quick", "reliability"):
         assert command in asked.stdout

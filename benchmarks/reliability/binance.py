@@ -1,0 +1,79 @@
+"""Binance's combined streams, as much as one client of trades needs: it connects, subscribes, and is told.
+
+Authority: developers.binance.com, "WebSocket Streams for Binance", "General WSS information" and "Live
+Subscribing/Unsubscribing to streams".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from actors.simulators.peer import Peer, text_frame
+from actors.simulators.server import Message, Simulator
+from benchmarks.shapes import Shape
+
+
+class SimulatedBinance(Simulator):
+    name: ClassVar[str] = "binance"
+    path: ClassVar[str] = "/stream"
+
+    def __init__(self) -> None:
+        super().__init__(rate=0)
+        self._streams: dict[Peer, set[str]] = {}
+
+    def serves(self, path: str) -> bool:
+        return path.split("/")[1] in ("stream", "ws")
+
+    def subscribers(self, stream: str) -> int:
+        with self._lock:
+            return sum(stream in wanted for wanted in self._streams.values())
+
+    def opened(self, peer: Peer) -> None:
+        assert peer.request is not None
+        named = peer.request.query.get("streams", "") or peer.request.path.partition("/ws/")[2]
+        self._streams[peer] = {each.lower() for each in named.split("/") if each}
+
+    def received(self, peer: Peer, message: Message) -> None:
+        said = msgspec.json.decode(message)
+        asked = {each.lower() for each in said.get("params", ())}
+        if said.get("method") == "SUBSCRIBE":
+            self._streams[peer] |= asked
+        elif said.get("method") == "UNSUBSCRIBE":
+            self._streams[peer] -= asked
+        peer.tell(text_frame(msgspec.json.encode({"result": None, "id": said.get("id")})))
+
+    def closed(self, peer: Peer) -> None:
+        self._streams.pop(peer, None)
+
+
+class BinanceTrades(Shape[SimulatedBinance]):
+    """Its number is the trade's id, `t`."""
+
+    name: ClassVar[str] = "binance"
+
+    def __init__(self) -> None:
+        super().__init__(SimulatedBinance(), ["btcusdt"])
+
+    def address(self) -> Mapping[str, Any]:
+        return {"url": f"ws://127.0.0.1:{self.venue.port}/", "keys": self.keys}
+
+    def subscribers(self, key: str) -> int:
+        return self.venue.subscribers(f"{key}@trade")
+
+    def payload(self, number: int) -> bytes:
+        at = 1_790_000_000_000 + number  # milliseconds
+        trade = {
+            "e": "trade",
+            "E": at,
+            "s": "BTCUSDT",
+            "t": number,
+            "p": "67000.10000000",
+            "q": "0.00100000",
+            "T": at,
+            "m": bool(number % 2),
+            "M": True,
+        }
+        return msgspec.json.encode({"stream": "btcusdt@trade", "data": trade})

@@ -1,0 +1,72 @@
+"""docs/peers.md: what happened, on which machine, by which command."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from benchmarks.machine import machine
+from benchmarks.reliability.peers import PEERS
+from benchmarks.report import Table, markdown
+
+PAGE = Path(__file__).parents[2] / "docs" / "peers.md"
+COMMAND = "python -m benchmarks reliability"
+
+HEAD = """\
+# Side by side: four faults
+
+What becomes of a program, with Linewarden and with libraries that others have published, in the same four
+trials. Each library is unmodified, in a virtualenv of its own, in a program that is written as its
+documentation shows (`benchmarks/reliability/clients/`). All talk to simulators on loopback, at 20 numbered
+events a second. This page is written by one run of
+
+    {command}
+
+on {date}, which took {minutes:.0f} minutes. All programs run at the same time, each through its trials in
+turn.
+
+{machine}
+
+"""
+
+TAIL = """\
+## How to read it
+
+- **An outage of 4 s**: the venue goes, and is back on the same port after four seconds; once every
+  connection is reset, once it gets a close frame (1001) as from a server that is shut down. The market goes
+  on meanwhile: what happens in that time is missing for everybody. The time is from the loss to the next
+  event; each program gets 25 s for it from the venue's return on.
+- **50 drops**: a TCP reset a second after data has come back; each way back may take 25 s, all of them 200
+  s.
+- **A mute feed**: the connection stands, pings are answered, no event comes, for 30 s.
+- **A handler that raises**: once, at its 20th event; whether there is another event within 10 s.
+- **told** is what the library told the program itself, by callback, event, status or the end of its loop,
+  in that order. "logged": a warning or worse in Python's logging; only who reads the log knows of it.
+
+What was chosen for them:
+
+- Linewarden counts a life as stable after 0.5 s here (`stable_after`; 10 s unless told otherwise), because
+  the drops come that fast. By its defaults it would wait longer each time, and after more than 20 such
+  lives within five minutes it would park the line and probe it once a minute. It notices a mute feed
+  because its config says `stale_after = 5.0` for the topic: without that, silence means nothing to it.
+- signalrcore has `with_automatic_reconnect`, with an interval of a second, sixty times; its program
+  subscribes again in `on_reconnect`. pysignalr has its defaults (ten retries); its program subscribes in
+  `on_open`, and its token goes by `headers`.
+- unicorn-binance-websocket-api gets the simulator's address as `websocket_base_uri`, an option of its own;
+  its status is asked for twice a second.
+- alpaca-py and o2-sdk have their defaults. o2-sdk has no handlers: what the program's own loop raises is
+  its own.
+"""
+
+
+def write(table: Table, began: float) -> Path:
+    """`began` is of the monotonic clock."""
+    versions = ", ".join(peer.name for peer in PEERS if peer.package)
+    head = HEAD.format(
+        command=COMMAND,
+        date=time.strftime("%Y-%m-%d"),
+        minutes=(time.monotonic() - began) / 60,
+        machine="\n".join(f"- {line}" for line in (*machine()[:3], versions)),
+    )
+    PAGE.write_text(f"{head}{markdown(table)}\n{TAIL}")
+    return PAGE

@@ -97,7 +97,8 @@ def _everything(rounds: int) -> Iterator[Table]:
     for shape in SHAPES:
         yield throughput.measure(shape, _chosen("", shape), rounds)
     for shape in COMPARED:
-        yield latency.measure(shape, _chosen("", shape), list(latency.LENGTHS), (rounds + 1) // 3)
+        peers = [peer for peer in _chosen("", shape) if peer.paced]
+        yield latency.measure(shape, peers, list(latency.LENGTHS), (rounds + 1) // 3)
     yield recovery.measure(recovery.TOPICS, rounds)
     yield growth.measure()
     yield memory.measure()

@@ -28,6 +28,7 @@ class Peer(Struct, frozen=True, kw_only=True):
     python: str = installs.HERE  # version
     options: Mapping[str, Any] = {}
     messages: int = FAST
+    paced: bool = True  # its latency is measured, too
 
     def interpreter(self) -> Path:
         """Raises: NotHereError, RuntimeError: as `python_with` does."""
@@ -47,8 +48,9 @@ PEERS = (
         client="linewarden",
         hears=("o2", "alpaca"),
         options={**LOSSLESS, "read": "get_many"},
+        paced=False,
     ),
-    Peer(name="linewarden.drop_oldest", client="linewarden", hears=EVERY),
+    Peer(name="linewarden.drop_oldest", client="linewarden", hears=EVERY, paced=False),
     _sdk("o2-sdk", "o2_sdk", ("o2",), installs.O2_SDK),
     _sdk("alpaca-py", "alpaca_py", ("alpaca-msgpack",), installs.ALPACA_PY),
     _sdk("tpluspy", "tpluspy", ("tplus",), installs.TPLUSPY),

@@ -1,10 +1,10 @@
 """ProjectX (TopstepX and other firms): its channels as typed constants, its events, its settings.
 
 `venue` is what it offers, `platforms` where, `settings` what a config may say. `messages` are its events
-and `stamps` their times; `normalise` finds them in whatever shape they are pushed, `quotes` makes sparse
-ones whole, `streams` has the hubs' methods. `session` is what both hubs' connections have in common, `user`
-and `market` what they have not, `waiting` what came too early. `login` is how a token is got, `errors` what
-the gateway's refusals mean.
+and `stamps` their times; `pushes` reads them in their usual shape, `normalise` finds them in whatever other,
+`quotes` makes sparse ones whole, `streams` has the hubs' methods. `session` is what both hubs' connections
+have in common, `user` and `market` what they have not, `waiting` what came too early. `login` is how a token
+is got, `errors` what the gateway's refusals mean.
 """
 
 from actors.venues.projectx.market import MarketSession

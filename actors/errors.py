@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from actors.rules.latest import Tried
 
 
+TOLD = 20  # topics that an error names; it knows all of them
+
+
 class LinewardenError(Exception):
     """The root of all errors that Linewarden raises on purpose."""
 
@@ -37,12 +40,13 @@ class SubscribeError(LinewardenError):
     def __init__(self, stream: object, results: Mapping[Topic, SubscriptionState]) -> None:
         self.stream = stream
         self.results = dict(results)
-        missing = [
+        missing = [(topic, state) for topic, state in results.items() if state.state != "confirmed"]
+        told = [
             f"{topic}: {state.state}" + (f" ({state.reason})" if state.reason else "")
-            for topic, state in results.items()
-            if state.state != "confirmed"
+            for topic, state in missing[:TOLD]
         ]
-        super().__init__("not confirmed: " + "; ".join(missing))
+        more = f"; and {len(missing) - TOLD:,} more" if len(missing) > TOLD else ""
+        super().__init__("not confirmed: " + "; ".join(told) + more)
 
 
 class RotationFailed(LinewardenError):

@@ -41,6 +41,8 @@ from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.registry")
 
+ANSWERED = ("confirmed", "rejected")
+
 Hears = (
     TopicsConfirmed
     | TopicsRejected
@@ -57,6 +59,17 @@ Hears = (
     | AwaitAnswers
     | KeeperStarted
 )
+
+
+class Waiter:
+    """Who waits for answers, and the topics that had none at the last look, the next one last.
+
+    One of them is looked at for each report, and not all.
+    """
+
+    def __init__(self, asked: AwaitAnswers) -> None:
+        self.asked = asked
+        self.waiting = [*asked.topics]
 
 
 class Registry(Actor):
@@ -86,7 +99,7 @@ class Registry(Actor):
         self._connections = connection
         self._timers = timers
         self._told: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
-        self._waiters: list[AwaitAnswers] = []
+        self._waiters: list[Waiter] = []
         self._pacing: set[tuple[str, int]] = set()  # lives with a ReplayNext on its way: they rest
 
     def on_receive(self, message: Hears) -> dict[Topic, SubscriptionState] | None:
@@ -124,7 +137,7 @@ class Registry(Actor):
             case ReadStates(topics=topics):
                 return self._states(topics)
             case AwaitAnswers():
-                self._waiters.append(message)
+                self._waiters.append(Waiter(message))
                 self._tell_waiters()
             case KeeperStarted():
                 self._take_over()
@@ -141,7 +154,9 @@ class Registry(Actor):
         by_line: dict[str, list[Topic]] = {}
         by_feed: dict[str, dict[str, dict[Topic, None]]] = {}
         for topic in topics:
-            placed = by_feed.setdefault(topic.feed, self._ledger.placed(topic.feed))
+            placed = by_feed.get(topic.feed)
+            if placed is None:
+                placed = by_feed[topic.feed] = self._ledger.placed(topic.feed)
             line = self._feeds[topic.feed].venue.place(topic, placed)
             if isinstance(line, Refusal):
                 self._refuse(topic, line.reason)
@@ -275,14 +290,24 @@ class Registry(Actor):
     def _tell_waiters(self) -> None:
         self._waiters = [waiter for waiter in self._waiters if not self._told_answers(waiter)]
 
-    def _told_answers(self, waiter: AwaitAnswers) -> bool:
-        if self._timers.clock.monotonic() > waiter.until:  # it waits no longer
+    def _told_answers(self, waiter: Waiter) -> bool:
+        asked = waiter.asked
+        if self._timers.clock.monotonic() > asked.until:  # it waits no longer
             return True
-        states = self._states(waiter.topics)
-        answered = all(state.state in {"confirmed", "rejected"} for state in states.values())
-        if answered:
-            waiter.done.set(states)
-        return answered
+        while waiter.waiting and self._is_answered(waiter.waiting[-1]):
+            waiter.waiting.pop()
+        if waiter.waiting:
+            return False
+        states = self._states(asked.topics)
+        if not all(state.state in ANSWERED for state in states.values()):  # some are asked once more
+            waiter.waiting = [*asked.topics]
+            return False
+        asked.done.set(states)
+        return True
+
+    def _is_answered(self, topic: Topic) -> bool:
+        state = self._ledger.state(topic)
+        return state is None or state.state in ANSWERED
 
     def _take_over(self) -> None:
         """Say and ask again where a former keeper may have been interrupted; its timers may be gone, too."""

@@ -609,7 +609,8 @@ class Runtime:
 
     def _unwant(self, stream: Stream[Any], topics: tuple[Topic, ...]) -> None:
         with stream.changing:
-            stream._set_topics(tuple(topic for topic in stream._topics if topic not in topics))
+            gone = set(topics)
+            stream._set_topics(tuple(topic for topic in stream._topics if topic not in gone))
             self._roles.named("registry").tell(Unsubscribe(stream.id, topics))
             self._roles.named("dispatcher").tell(Detach(stream.id, topics))
 

@@ -101,10 +101,9 @@ class Prices:
     def symbol(self, event: Any) -> str | None:
         """Whose price this event tells, where it has no `symbol` of its own."""
         try:
-            price = self.venue.price(event)
+            return self.venue.symbol(event)
         except Exception:  # nobody can say whose it is, so nobody will miss it
             return None
-        return None if price is None else price.symbol
 
     def shelf(self, topic: Topic, symbol: str) -> Shelf:
         """Where the events of this topic and symbol lie."""
@@ -151,10 +150,12 @@ class Room:
             self._shelf.keep(events, at)
             self._prices.touch(self._topic.key)
             return
+        groups: dict[Any, list[Any]] = {}
         for event in events:
-            symbol = getattr(event, "symbol", None) or self._prices.symbol(event)
+            groups.setdefault(getattr(event, "symbol", None) or self._prices.symbol(event), []).append(event)
+        for symbol, group in groups.items():
             if isinstance(symbol, str) and symbol:
-                self._prices.shelf(self._topic, symbol).keep((event,), at)
+                self._prices.shelf(self._topic, symbol).keep(group, at)
                 self._prices.touch(symbol)
 
 

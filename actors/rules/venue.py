@@ -207,6 +207,11 @@ class Venue(ABC):
         """When the venue says that this event happened, wall clock; None: it does not say."""
         return None
 
+    def symbol(self, event: Any) -> str | None:
+        """Whose price an event tells whose topic is of all symbols; None: it tells none."""
+        price = self.price(event)
+        return None if price is None else price.symbol
+
     def latest(self, key: str) -> Conversation[Price] | None:
         """How the newest quote and trade are asked for over HTTP; None: they cannot be."""
         return None

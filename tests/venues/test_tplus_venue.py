@@ -247,8 +247,13 @@ def test_a_trade_tells_a_price_once_it_is_final() -> None:
     assert DESK.price(trade) == Price(
         f"{ADDRESS}@{CHAIN}", last=Decimal(2), last_size=Decimal(3), traded_ns=9
     )
-    assert DESK.price(msgspec.structs.replace(trade, status="Rollbacked")) is None
-    assert DESK.price(tplus.Unknown("x")) is None
+    undone = msgspec.structs.replace(trade, status="Rollbacked")
+    assert DESK.price(undone) is DESK.price(tplus.Unknown("x")) is None
+    assert [DESK.symbol(event) for event in (trade, undone, tplus.Unknown("x"))] == [
+        f"{ADDRESS}@{CHAIN}",
+        None,
+        None,
+    ]
     assert DESK.price_channels <= set(DESK.channels)
 
 

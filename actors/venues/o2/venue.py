@@ -51,6 +51,7 @@ DEFAULTS: Mapping[str, str] = {"precision": "10", "frequency": "500ms"}
 
 ID_DIGITS = 64  # an id has 32 bytes
 IDENTITIES = 10  # in one subscription
+OPTIONAL = ("depth", "depth_view")  # channels of which a market has several topics
 PING_INTERVAL = 20.0  # seconds; O2 recommends 30, and closes after 60 without a message
 
 _PRECISION = f"which prices are one level: a power of ten, 10 (finest, the default) to {PRECISIONS[-1]}"
@@ -237,6 +238,8 @@ def _price(level: Level) -> int:
 def _fits(topic: Topic, others: Collection[Topic]) -> bool:
     if topic.channel in BY_IDENTITY:
         return sum(other.channel == topic.channel for other in others) < IDENTITIES
+    if topic.channel not in OPTIONAL:  # another one of its market would be itself
+        return True
     return not any(other.channel == topic.channel and other.key == topic.key for other in others)
 
 

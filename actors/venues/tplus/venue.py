@@ -221,6 +221,10 @@ class Tplus(Venue):
             )
         return None
 
+    def symbol(self, event: Any) -> str | None:
+        tells = type(event) is m.Ticker or (type(event) is m.Trade and event.status == "Confirmed")
+        return event.asset_id if tells else None
+
     def latest(self, key: str) -> Conversation[Price]:
         """Raises: LinewardenError: the key is no asset."""
         return _latest(self._get(f"/ticker/{self._asset('ticker', key)}", SNAPSHOT_TIMEOUT))

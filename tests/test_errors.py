@@ -1,0 +1,25 @@
+"""What errors say to people."""
+
+from __future__ import annotations
+
+from actors.errors import TOLD, SubscribeError
+from actors.events import SubscriptionState, Topic
+
+
+def test_an_error_about_many_topics_names_some_and_counts_the_rest() -> None:
+    topics = [Topic("o2", "trades", f"{number:05}") for number in range(10_000)]
+    states = dict.fromkeys(topics[:-1], SubscriptionState("sent"))
+    states[topics[-1]] = SubscriptionState("confirmed")
+    error = SubscribeError(None, states)
+    assert len(str(error)) < 1_000
+    assert str(error).startswith("not confirmed: o2/trades/00000: sent; o2/trades/00001: sent; ")
+    assert str(error).endswith(f"; and {9_999 - TOLD:,} more")
+    assert error.results == states
+
+
+def test_an_error_about_few_topics_names_all_with_the_venue_s_words() -> None:
+    one, two = Topic("o2", "trades", "a"), Topic("o2", "trades", "b")
+    error = SubscribeError(
+        None, {one: SubscriptionState("rejected", reason="paused"), two: SubscriptionState("sent")}
+    )
+    assert str(error) == "not confirmed: o2/trades/a: rejected (paused); o2/trades/b: sent"

@@ -33,7 +33,7 @@ bench: $(VENV)/dev.stamp  ## All that is measured, beside the venues' SDKs: 25 m
 bench-quick: $(VENV)/dev.stamp  ## Half a minute: no slower than half of what was, beside a raw loop; nothing lost
 	$(BIN)/python -m benchmarks quick
 
-peers: $(VENV)/dev.stamp  ## Four faults side by side with others' libraries: some seven minutes, into docs/peers.md
+peers: $(VENV)/dev.stamp  ## Four faults side by side with others' libraries: some six minutes, into docs/peers.md
 	$(BIN)/python -m benchmarks reliability
 
 conformance: $(VENV)/dev.stamp  ## Autobahn's cases against the receive path, some ten minutes; CASES=9.*,12.1.* for some

@@ -184,10 +184,7 @@ class Dispatcher(Actor):
     def _hand_out(self, batch: EventsReceived, book: LineBook, flow: Flow) -> None:
         routes, pairs = self._routes, batch.pairs
         topics = set(map(topic_of, pairs))
-        self._note(pairs, topics, batch.received_ns)
-        if dated := topics & self._is_dated(batch.line):
-            newest = dict(pairs)  # of each topic its last event
-            self._dated.update((topic, (newest[topic], batch.received_ns)) for topic in dated)
+        self._note(batch, topics)
         shares, routed = self._shares(pairs, topics)
         origin = Origin(batch.received_ns, batch.epoch, next(routes.arrivals))
         for inlet, share in shares:
@@ -199,12 +196,16 @@ class Dispatcher(Actor):
         book.unrouted += len(pairs) - routed
         self._put_down(batch, flow)
 
-    def _note(self, pairs: list[Pair], topics: set[Topic], received_ns: int) -> None:
-        """When topics were heard last, and their newest prices."""
+    def _note(self, batch: EventsReceived, topics: set[Topic]) -> None:
+        """When topics were heard last, what bears the venue's time, and the newest prices."""
         clock = self._timers.clock
         now = clock.monotonic()
         self._seen.update(dict.fromkeys(topics, now))
-        self._newest.keep(pairs, topics, now - max(0.0, (clock.wall_ns() - received_ns) / 1e9))
+        if dated := topics & self._is_dated(batch.line):
+            newest = dict(batch.pairs)  # of each topic its last event
+            self._dated.update((topic, (newest[topic], batch.received_ns)) for topic in dated)
+        age = max(0.0, (clock.wall_ns() - batch.received_ns) / 1e9)
+        self._newest.keep(batch.pairs, topics, now - age)
 
     def _shares(self, pairs: list[Pair], topics: set[Topic]) -> tuple[Shares, int]:
         """What each stream gets of these pairs, and how many of them go anywhere.

@@ -56,7 +56,7 @@ def show_recovery(rounds: Rounds = 5) -> None:
 
 @app.command("reliability")
 def show_reliability() -> None:
-    """Four faults, and what becomes of programs on several libraries: seven minutes, and docs/peers.md."""
+    """Four faults, and what becomes of programs on several libraries: six minutes, and docs/peers.md."""
     began = time.monotonic()
     table = run.measure()
     show(table)

@@ -27,20 +27,17 @@ soak: $(VENV)/dev.stamp  ## All four venues for MINUTES=2 under faults from SEED
 interop: $(VENV)/dev.stamp  ## The venues' own SDKs against the simulators; their virtualenvs are in .venv-interop
 	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
 
-bench: $(VENV)/dev.stamp  ## All that is measured, beside the venues' SDKs: 25 minutes, and a file in benchmarks/results
+bench: $(VENV)/dev.stamp  ## All that is measured, beside the venues' SDKs: 20 minutes, and a file in benchmarks/results
 	$(BIN)/python -m benchmarks everything
 
 bench-quick: $(VENV)/dev.stamp  ## Half a minute: no slower than half of what was, beside a raw loop; nothing lost
 	$(BIN)/python -m benchmarks quick
 
-<<<<<<< HEAD
 conformance: $(VENV)/dev.stamp  ## Autobahn's cases against a whole runtime, for many minutes; CASES="9.*,12.1.*" for some
 	$(BIN)/python -m pytest -m conformance tests/conformance $(ARGS)
 
-peers: $(VENV)/dev.stamp  ## Four faults side by side with others' libraries: some seven minutes, into docs/peers.md
-=======
+
 peers: $(VENV)/dev.stamp  ## Four faults side by side with others' libraries: some six minutes, into docs/peers.md
->>>>>>> peers
 	$(BIN)/python -m benchmarks reliability
 
 outages: $(VENV)/dev.stamp  ## The outage grid: every way of being away, up to an hour, at every venue

@@ -46,5 +46,5 @@ def ran(code: str, **feed: object) -> str:
     """What it printed; it ended well, within a minute, and said nothing on stderr."""
     with program(code, **feed) as process:
         told, errors = process.communicate(timeout=55)
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (0, ""), f"{process.returncode}, having said: {errors}"
     return told

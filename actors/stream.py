@@ -310,9 +310,11 @@ class Stream(Generic[Event]):
     def _reach_event(self, timeout: float | None) -> bool:
         """Wait for events in the reader's hand. False: the stream has ended, as somebody wanted."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._mailbox.hand and not self._is_over():
+        while not self._mailbox.hand:
+            if self._is_over():
+                return False
             self._next(deadline, timeout)
-        return bool(self._mailbox.hand)
+        return True  # but they may be called back before they are taken
 
     def _reach_at_once(self) -> bool:
         """Whether there are events in the reader's hand now."""

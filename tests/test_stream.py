@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
@@ -437,3 +438,43 @@ def _read_in_a_thread(stream: Stream[int]) -> str:
     thread.start()
     thread.join(10)
     return "".join(said) or "it hangs"
+
+
+# ── events that are called back ─────────────────────────────────────────────────────────────────
+
+
+class Called(deque[Any]):
+    """A reader's hand out of which its events are called back right after a look at them."""
+
+    def __init__(self, look: int, call_back: Callable[[], object]) -> None:
+        super().__init__()
+        self.look, self.call_back = look, call_back
+
+    def __bool__(self) -> bool:
+        full = len(self) > 0
+        self.look -= full
+        if full and self.look == 0:
+            self.call_back()
+        return full
+
+
+@pytest.mark.parametrize("look", range(1, 5))
+@pytest.mark.parametrize(
+    "read",
+    [iter, lambda stream: (each.event for each in stream.with_meta()), lambda stream: iter(stream.get, None)],
+    ids=["iteration", "with_meta", "get"],
+)
+def test_events_that_are_called_back_before_they_are_taken_do_not_end_the_reading(
+    look: int, read: Callable[[Stream[int]], Iterator[int]]
+) -> None:
+    stream, inlet = make("drop_oldest", 2)
+    stream._mailbox.hand = Called(look, lambda: put(inlet, 3))
+    put(inlet, 1, 2)
+    events = read(stream)
+    heard = [next(events)]
+    while heard[-1] < 2:
+        heard.append(next(events))
+    if stream.received == 3:
+        heard.append(next(events))
+    assert heard == list(range(heard[0], heard[-1] + 1))
+    assert stream.received == stream.delivered + stream.dropped

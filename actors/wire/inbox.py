@@ -21,6 +21,7 @@ from actors.messages import BytesReceived, Retryable, SocketLost
 
 # Bytes that one read may bring: a larger buffer costs an mmap a read, so it is only for who fills the other.
 READ, READ_MORE = 64 * 1024, 256 * 1024
+BACKLOG = 64 * 1024  # bytes that wait to be sent, beyond which no further sending is tried at once
 RECORD = 16 * 1024  # bytes: what a TLS record holds at most (RFC 8446, 5.1)
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -108,7 +109,8 @@ class SocketInbox:
         if self._socket is None:
             return None
         self._outgoing += data
-        lost = self._flush()
+        # Behind much that waits there is nothing to try: the selector says when there is room.
+        lost = self._flush() if len(self._outgoing) <= len(data) + BACKLOG else None
         if lost is None and len(self._outgoing) > self._send_bound:
             self.forget()
             return SocketLost(

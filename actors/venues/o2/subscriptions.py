@@ -106,8 +106,11 @@ class Subscriptions:
             else:
                 for topic in group:
                     effects += self._ask_market(topic)
-            if channel not in ACKNOWLEDGED:
-                unacknowledged += self.slots[channel].values()
+            slot = self.slots[channel]
+            if channel in BY_IDENTITY:
+                unacknowledged += slot.values()
+            elif channel not in ACKNOWLEDGED:  # those of before have fences of their own
+                unacknowledged += [slot[topic.key] for topic in group if topic.key in slot]
         return effects + self._fence(unacknowledged)
 
     def drop(self, topics: Iterable[Topic]) -> list[Effect]:

@@ -113,6 +113,7 @@ EVERYWHERE = {
     "HTTP 401": "http 401",
     "HTTP 404": "http 404",
     "HTTP 429": "http 429",
+    "HTTP 429 with Retry-After": "http 429 after 45",
     "HTTP 503": "http 503",
     "half a handshake": "half",
     "upgraded then closed": "upgraded",
@@ -190,7 +191,9 @@ class Stage:
                 self.clock.advance(min(5.0, until - self.clock.now))
                 self.lose(self.front.tear)
         else:
-            self.lose(partial(self.front.fail, place))
+            kind, _, seconds_wanted = place.partition(" after ")
+            self.front.retry_after = int(seconds_wanted or 0)
+            self.lose(partial(self.front.fail, kind))
             self.clock.advance(seconds)
         self.front.heal()
 
@@ -228,21 +231,23 @@ def stage(name: str, ca: trustme.CA | None = None, ca_file: str = "") -> Iterato
             yield Stage(case, venue, front, clock)
 
 
-def is_by_the_law(line: LineStatus) -> bool:
-    """Live, or on its way back within the time that the reason allows, or parked with its reason."""
+def is_by_the_law(line: LineStatus, longest: float) -> bool:
+    """Live, or on its way back within the time that the reasons allow, or parked with its reason."""
     if line.state in {"live", "subscribing"}:  # where a topic needs a snapshot, it may ask for it anew
         return True
     assert line.reason is not None
     if line.state == "failed":
         return (line.next_attempt_s is None) == (line.reason.kind == "fatal")
-    longest = LONGEST[line.reason.kind]
     return line.state == "backoff" and 0.0 <= (line.next_attempt_s or 0.0) <= longest
 
 
 def come_back(scene: Stage) -> None:
     """By itself; where the reason is fatal, when somebody acts, and not in an hour by itself."""
     lines = scene.clock.lines()
-    assert {name: line.state for name, line in lines.items() if not is_by_the_law(line)} == {}
+    # What a venue asks of one line holds for all of the account.
+    kinds = {line.reason.kind for line in lines.values() if line.reason is not None}
+    longest = max((LONGEST.get(kind, 0.0) for kind in kinds), default=0.0)
+    assert {name: line.state for name, line in lines.items() if not is_by_the_law(line, longest)} == {}
     parked = [name for name, line in lines.items() if line.state == "failed" and line.next_attempt_s is None]
     if parked:
         scene.clock.advance(HOUR)

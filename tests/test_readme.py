@@ -103,8 +103,9 @@ def run_as_test(code: str, directory: Path) -> None:
     file = directory / "test_mine.py"
     file.write_text(code, encoding="utf-8")
     command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
     ran = subprocess.run(
-        command, cwd=directory, capture_output=True, text=True, timeout=PATIENCE, check=False
+        command, cwd=directory, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1 passed" in ran.stdout

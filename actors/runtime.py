@@ -23,6 +23,7 @@ import pykka
 from actors import stream as streams
 from actors.actor import DeadLetters, Mailbox
 from actors.book import BookDesk
+from actors.calls import CALL, answer_of, ask
 from actors.cooldowns import Cooldowns
 from actors.door import Vault
 from actors.errors import (
@@ -68,7 +69,7 @@ from actors.tree import FeedSpec, Roles
 from actors.venues.channel import ChannelOf
 from actors.wire.connect import Dial
 from actors.wire.tcp import lookups
-from actors.wire.timers import ThreadTimers, Timers
+from actors.wire.timers import ThreadTimers, Timers, lock_timeout
 
 if TYPE_CHECKING:
     from actors.rules.venue import Venue
@@ -78,8 +79,6 @@ log = logging.getLogger("actors.runtime")
 
 Event = TypeVar("Event")
 
-CALL = 5.0  # seconds: what any call waits for the actors at the most
-LOOK_AGAIN = 1.0  # seconds: how often a call that waits for an actor makes sure of it
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 
 
@@ -325,12 +324,9 @@ class Runtime:
             LinewardenError: there is no such feed or line.
         """
         self._check()
-        done: pykka.Future[dict[str, str]] = pykka.ThreadingFuture()
-        self._roles.named("supervisor").tell(Rotate(target, done))
         try:
-            told = done.get(timeout=timeout)
+            told = answer_of(self._roles.named("supervisor").ask(Rotate(target)), timeout)
         except pykka.Timeout:
-            self._check()
             raise Timeout(f"{target} was not rotated within {timeout:g} s; it goes on") from None
         if failed := {line: why for line, why in told.items() if why}:
             raise RotationFailed(failed)
@@ -425,7 +421,7 @@ class Runtime:
             RuntimeStopped: nobody is there to ask.
         """
         self._check()
-        return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout, self._check)
+        return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout)
 
     def wait_live(self, target: str | None = None, timeout: float | None = None) -> None:
         """Wait until a feed or a line is live; None: every line.
@@ -434,25 +430,15 @@ class Runtime:
             NotLive: `timeout` seconds are over, or a line has failed for good; with the reasons.
             RuntimeStopped: the runtime ended meanwhile.
         """
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
         self._states(())  # once it answers, it has asked for the lines that what is wanted needs
-        live = self._is_live(target, deadline)
-        while live is None and time.monotonic() < deadline:  # asked anew: the runtime may have ended
-            live = self._is_live(target, deadline)
+        self._check()
+        question = self._roles.named("supervisor").ask(AwaitLive(target))
+        try:
+            live = answer_of(question, math.inf if timeout is None else timeout)
+        except pykka.Timeout:
+            live = False
         if not live:
             raise NotLive(self._not_live(target))
-
-    def _is_live(self, target: str | None, deadline: float) -> bool | None:
-        """True, or False: it never will be by itself; None: not yet."""
-        self._check()
-        seconds = max(0.0, min(deadline - time.monotonic(), LOOK_AGAIN))
-        done: pykka.Future[bool] = pykka.ThreadingFuture()
-        until = self._supervisor._clock.monotonic() + seconds
-        self._roles.named("supervisor").tell(AwaitLive(target, done, until))
-        try:
-            return done.get(timeout=seconds)
-        except pykka.Timeout:
-            return None
 
     def reload(self, config: str | Path | Mapping[str, Any] | Settings, *, plan_only: bool = False) -> Plan:
         """Bring the feeds in line with another config; what did not change keeps its sockets.
@@ -631,11 +617,7 @@ class Runtime:
 
     def _await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float) -> None:
         """Wait until every topic is confirmed or rejected."""
-        deadline = time.monotonic() + wait
-        states = self._answers(topics, wait)
-        while states is None and time.monotonic() < deadline:  # asked anew: a registry may have died
-            states = self._answers(topics, deadline - time.monotonic())
-        states = self._states(topics) if states is None else states
+        states = self._answers(topics, wait) or self._states(topics)
         if stream.closed:
             raise StreamClosed("closed by its reader")
         if any(state.state != "confirmed" for state in states.values()):
@@ -644,27 +626,18 @@ class Runtime:
     def _answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState] | None:
         """The states of these topics once all are answered; None: that takes too long."""
         self._check()
-        done: pykka.Future[dict[Topic, SubscriptionState]] = pykka.ThreadingFuture()
-        seconds = max(0.0, min(seconds, LOOK_AGAIN))
-        until = self._supervisor._clock.monotonic() + seconds
-        self._roles.named("registry").tell(AwaitAnswers(topics, done, until))
         try:
-            return done.get(timeout=seconds)
+            told = answer_of(self._roles.named("registry").ask(AwaitAnswers(topics)), seconds)
         except pykka.Timeout:
             return None
+        return cast("dict[Topic, SubscriptionState]", told)
 
     def _states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]:
         return cast("dict[Topic, SubscriptionState]", self._ask("registry", ReadStates(tuple(topics))))
 
     def _ask(self, role: str, message: Any) -> Any:
         self._check()
-        future = self._roles.named(role).ask(message)
-        try:
-            return future.get(timeout=CALL)
-        except pykka.Timeout:
-            raise Timeout(
-                f"the {role} did not answer within {CALL:g} s; runtime.status() shows why"
-            ) from None
+        return ask(self._roles.named(role), message)
 
     def _drained(self, stream: int) -> None:
         self._roles.named("dispatcher").tell(StreamDrained(stream))
@@ -683,14 +656,15 @@ class Runtime:
     def _stop_supervisor(self, timeout: float, deadline: float) -> tuple[str, ...]:
         if self._ended is not None:
             return ()
-        done: pykka.Future[tuple[str, ...]] = pykka.ThreadingFuture()
-        self._roles.named("supervisor").tell(StopAll(timeout, done))
+        left: tuple[str, ...]
         try:
-            left = done.get(timeout=seconds_left(deadline))
+            left = answer_of(self._roles.named("supervisor").ask(StopAll(timeout)), seconds_left(deadline))
         except pykka.Timeout:
             left = ("supervisor",)
+        except RuntimeStopped:  # it ended meanwhile
+            left = ()
         self._end("stopped", True)
-        self._supervisor.thread.join(seconds_left(deadline))
+        self._supervisor.thread.join(lock_timeout(seconds_left(deadline)))
         return left
 
     def _end(self, reason: str, wanted: bool) -> None:
@@ -708,7 +682,7 @@ class Runtime:
         me = threading.current_thread()
         threads = [thread for thread in (*self._handlers.values(), *lookups()) if thread is not me]
         for thread in threads:
-            thread.join(seconds_left(deadline))
+            thread.join(lock_timeout(seconds_left(deadline)))
         return tuple(thread.name for thread in threads if thread.is_alive())
 
     def _check(self) -> None:
@@ -774,7 +748,7 @@ def _login(feed: FeedSettings, dial: Dial) -> tuple[object, ...]:
 
 def _abandon(roles: Roles, simulators: Mapping[str, Simulator]) -> None:
     """From the garbage collector: tells, and waits for nobody."""
-    roles.named("supervisor").tell(StopAll(CALL, pykka.ThreadingFuture()))
+    roles.named("supervisor").tell(StopAll(CALL))
     for simulator in simulators.values():
         threading.Thread(target=simulator.stop, name="simulator/stop", daemon=True).start()
 

@@ -7,9 +7,8 @@ import threading
 from collections.abc import Collection, Mapping
 
 from msgspec import Struct
-from pykka import Future
 
-from actors.actor import Actor, Address, DeadLetters, Inbox, Mailbox
+from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply, Mailbox
 from actors.connection import Gauges
 from actors.door import Vault
 from actors.events import Topic
@@ -129,10 +128,10 @@ class Child:
 
 
 class Asked:
-    """Somebody who asked for rotations, and what came of them so far."""
+    """One question for rotations, and what came of them so far."""
 
-    def __init__(self, done: Future[dict[str, str]]) -> None:
-        self._done = done
+    def __init__(self, reply: KeptReply) -> None:
+        self._reply = reply
         self._waiting: set[str] = set()
         self._told: dict[str, str] = {}
 
@@ -146,7 +145,7 @@ class Asked:
     def answer(self) -> None:
         """If nothing is waited for any more."""
         if not self._waiting:
-            self._done.set(self._told)
+            self._reply.set(self._told)
 
 
 class Former(Struct, frozen=True):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from actors.rules.routes import Flow
     from actors.rules.venue import Price, Venue
     from actors.stream import Stream
+    from actors.tree import Specs
 
 # ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
 
@@ -483,6 +484,12 @@ class Rotate(Struct, frozen=True):
     """
 
     target: str
+
+
+class Reload(Idempotent, frozen=True):
+    """Asked: bring the feeds in line with these specs; an older generation changes nothing."""
+
+    specs: Specs
 
 
 class WatchdogDue(Struct, frozen=True):

@@ -197,6 +197,7 @@ class Registry(Actor):
                 self._supervisor.tell(LineUnneeded(line))
         for feed in {topic.feed for topic in topics}:  # there may be room now
             self._place_refused(feed)
+        self._tell_waiters()  # of these topics: they have no state any more
 
     def _states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         states = {topic: self._ledger.state(topic) for topic in topics}

@@ -76,8 +76,10 @@ class Stream(Generic[Event]):
         *,
         deltas: bool,
         on_drained: Callable[[int], None],
+        kind: object = None,
     ) -> None:
         self.id = id
+        self.kind = kind  # of venue
         self.feed, self.channel = feed, channel
         self.policy, self.capacity = policy, capacity
         self.deltas = deltas

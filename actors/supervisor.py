@@ -11,7 +11,7 @@ import random
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -44,6 +44,7 @@ from actors.messages import (
     LineUpgraded,
     PhaseOverdue,
     Reason,
+    Reload,
     Report,
     Retryable,
     RetryDue,
@@ -66,7 +67,7 @@ from actors.rules.freshness import Freshness
 from actors.rules.journal import Ending, Split
 from actors.rules.restarts import Intensity, Park, Rest, Restarts, Retry, comes_back
 from actors.status import LineState, Status, cause_of
-from actors.tree import WORKERS, Asked, Books, Child, FeedSpec, LineRecord, Roles
+from actors.tree import WORKERS, Asked, Books, Child, FeedSpec, LineRecord, Roles, Specs
 from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.supervisor")
@@ -86,7 +87,7 @@ class Supervisor(Actor):
         dead_letters: DeadLetters,
         *,
         name: str,
-        feeds: Mapping[str, FeedSpec],
+        specs: Specs,
         roles: Roles,
         timers: Timers,
         watchdog: float,
@@ -97,8 +98,7 @@ class Supervisor(Actor):
     ) -> None:
         super().__init__("supervisor", 1, inbox, None, dead_letters)
         self._name = name
-        self._feeds = dict(feeds)
-        self._specs = dict(feeds)  # those of removed feeds besides: their last messages are on the way
+        self._specs = dict(specs.feeds)  # with those of removed feeds: their last messages are on the way
         self._roles = roles
         self._timers, self._clock = timers, timers.clock
         self._address = roles.named("supervisor")
@@ -114,7 +114,7 @@ class Supervisor(Actor):
         self._lines: dict[str, LineRecord] = {}
         self._epochs: dict[str, int] = {}  # the last ones of lines that are gone: none is used twice
         self._totals: dict[str, Gauges] = {}  # what such lines have counted: the routes count on, too
-        self._books = Books()
+        self._books = Books(specs)
         self._children = Children(roles, self._books, self._specs, self._lines, timers, dead_letters)
         self._rotations = Rotations(roles, self._books, self._children, timers)
         self._waiters: list[tuple[AwaitLive, KeptReply]] = []
@@ -126,7 +126,7 @@ class Supervisor(Actor):
         self._leftovers: list[str] = []
         self._why = "stopped"
         # Before anybody else can want anything: the registry places topics on the lines that are started.
-        for spec in self._feeds.values():
+        for spec in specs.feeds.values():
             self._want(spec.wanted, ())
 
     # ── what users ask, through a proxy ──
@@ -190,39 +190,6 @@ class Supervisor(Actor):
                 self._start_anew(line, Stopped("resume asked for"))
         return "accepted"
 
-    def reconfigure(
-        self,
-        added: Mapping[str, FeedSpec],
-        removed: Sequence[str],
-        changed: Mapping[str, FeedSpec],
-        reconnect: Collection[str],
-    ) -> Literal["accepted"]:
-        """These feeds come and go, and those that stay are as told from now on.
-
-        Sockets stay open, but for the feeds in `reconnect`. A feed may be removed and added at once.
-        """
-        for feed in removed:
-            self._want((), self._feeds.pop(feed).wanted)
-            for line in self._lines_of(feed):
-                self._remove(line)
-        for feed, spec in changed.items():
-            former, self._feeds[feed], self._specs[feed] = self._feeds[feed], spec, spec
-            self._want(
-                [topic for topic in spec.wanted if topic not in former.wanted],
-                [topic for topic in former.wanted if topic not in spec.wanted],
-            )
-            for line in self._lines_of(feed):
-                self._adjust(line, spec, anew=feed in reconnect)
-        for feed, spec in added.items():
-            self._feeds[feed] = self._specs[feed] = spec
-            self._want(spec.wanted, ())
-            self._start_feed(feed, spec)
-        return "accepted"
-
-    def lines(self, feed: str) -> tuple[str, ...]:
-        """The names of this feed's lines."""
-        return tuple(line.name for line in self._lines_of(feed))
-
     def _lines_of(self, feed: str) -> list[LineRecord]:
         return [line for line in self._lines.values() if line.feed == feed]
 
@@ -271,6 +238,8 @@ class Supervisor(Actor):
             case HangUp(line=name, epoch=epoch):
                 if (line := self._lines.get(name)) is not None:
                     self._rotations.overdue(line, epoch)
+            case Reload(specs=specs):
+                self._reload(specs)
             case StopAll(timeout=timeout):
                 self._stoppers.append(self.keep_reply())
                 self._begin_stop(timeout)
@@ -395,6 +364,39 @@ class Supervisor(Actor):
         self.exit(Crashed(why))
 
     # ── feeds ──
+
+    @property
+    def _feeds(self) -> Mapping[str, FeedSpec]:
+        return self._books.specs.feeds
+
+    def _reload(self, specs: Specs) -> None:
+        """Bring the feeds in line with these specs; sockets stay open where their connection is as it was."""
+        former = self._books.specs
+        if specs.generation <= former.generation:
+            return
+        gone = [name for name, spec in former.feeds.items() if _is_another(spec, specs.feeds.get(name))]
+        for feed in gone:
+            self._want((), former.feeds[feed].wanted)
+            for line in self._lines_of(feed):
+                self._remove(line)
+        self._books.specs = specs
+        self._specs.update(specs.feeds)
+        for feed, spec in specs.feeds.items():
+            before = former.feeds.get(feed)
+            if before is None or feed in gone:
+                self._want(spec.wanted, ())
+                self._start_feed(feed, spec)
+            elif before is not spec:
+                self._change_feed(feed, before, spec)
+
+    def _change_feed(self, feed: str, before: FeedSpec, spec: FeedSpec) -> None:
+        self._want(
+            [topic for topic in spec.wanted if topic not in before.wanted],
+            [topic for topic in before.wanted if topic not in spec.wanted],
+        )
+        for line in self._lines_of(feed):
+            self._adjust(line, spec, anew=before.identity != spec.identity)
+        spec.vault.follow(spec.venue, spec.dial)  # what was kept of a token is for the new settings to use
 
     def _start_feed(self, feed: str, spec: FeedSpec) -> None:
         for line in [self._add_line(name, feed) for name in spec.venue.spread(spec.wanted)]:
@@ -815,6 +817,10 @@ class Supervisor(Actor):
         for stopper in self._stoppers:
             stopper.set((*self._leftovers, *(child.id for child in self._wedged)))
         own.close(error)
+
+
+def _is_another(before: FeedSpec, spec: FeedSpec | None) -> bool:
+    return spec is None or spec.kind is not before.kind
 
 
 def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> str:

@@ -18,9 +18,9 @@ from actors.connection import HANDED_OVER
 from actors.messages import (
     CandidateDropped,
     EndConnection,
+    FormerEnded,
     HandOver,
     HangUp,
-    LineCutOver,
     LineLost,
     LineSettled,
     LineUnsettled,
@@ -30,6 +30,7 @@ from actors.messages import (
     RotationOverdue,
     SessionOpened,
     Stopped,
+    TurnGranted,
     VenueComplained,
 )
 from actors.tree import Books, Candidate, Former, LineRecord, Roles
@@ -71,7 +72,7 @@ class Rotations:
         """Seconds: for the way in, for the answers, and for asking at the venue's pace."""
         spec = line.spec
         pacing = spec.pacing or spec.venue.pacing
-        batches = math.ceil(len(self._books.ledger.topics(line.name)) / pacing.batch)
+        batches = math.ceil(self._books.cells.count(line.name) / pacing.batch)
         return 2 * (spec.dial.connect_timeout + spec.ack_timeout) + batches * pacing.interval
 
     def hear(self, line: LineRecord, candidate: Candidate, report: Report) -> bool:
@@ -82,8 +83,8 @@ class Rotations:
             case SessionOpened():
                 candidate.session_open = True
                 self._roles.named("registry").tell(report)
-            case LineSettled():
-                candidate.settled = True
+            case LineSettled(worse=worse):
+                candidate.settled, candidate.worse = True, worse
             case LineUnsettled():
                 candidate.settled = False
             case RotationOverdue(why=why):
@@ -94,17 +95,17 @@ class Rotations:
         return candidate.session_open and candidate.settled and self._take_over(line, candidate)
 
     def _take_over(self, line: LineRecord, candidate: Candidate) -> bool:
-        worse = self._books.ledger.worse(line.name, candidate.epoch, line.epoch)
-        if worse:
-            self.drop(line, f"the venue refused {worse[0]} to it")
+        if candidate.worse:
+            self.drop(line, f"the venue refused {candidate.worse[0]} to it")
             return False
         assert line.child is not None
-        former = line.former = Former(line.epoch, line.child, line.hangup, line.gauges)
+        former = line.former = Former(line.epoch, line.child, line.hangup, line.right, line.gauges)
         line.leaving[former.epoch] = former.child
         address = self._roles.connection(line.name)
         address.tell(HandOver(candidate.epoch), former.epoch)
         address.promote()
         line.promote(candidate)
+        self._roles.named("dispatcher").tell(TurnGranted(line.name, line.epoch))
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, former.epoch))
         self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
@@ -133,7 +134,7 @@ class Rotations:
         self._roles.connection(line.name).forget_former()
         if reason.code != HANDED_OVER:
             self._log(line, logging.WARNING, f"epoch {epoch} ended before it had read all: {reason.text}")
-            self._roles.named("dispatcher").tell(LineCutOver(line.name, line.epoch, late=True))
+        self._roles.named("dispatcher").tell(FormerEnded(line.name, epoch))
         self._answer(line, "")
 
     def _dismiss(self, line: LineRecord) -> None:
@@ -141,6 +142,8 @@ class Rotations:
         former = line.former
         if former is not None:
             why = Stopped("it had no more time to hand over")
+            self._books.arrivals.revoke(former.right)
+            line.fold(former.epoch)
             former.child.inbox.put(Envelope(EndConnection(why)))
             former.hangup.pull()
             self.former_ended(line, former.epoch, why)
@@ -159,6 +162,7 @@ class Rotations:
             line.leaving[candidate.epoch] = candidate.child
         address = self._roles.connection(line.name)
         address.tell(EndConnection(Stopped(why)), candidate.epoch)
+        address.tell(CandidateDropped(line.name, candidate.epoch), line.epoch)
         address.point_candidate(None)
         candidate.hangup.pull()
         self._roles.named("registry").tell(LineLost(line.name, candidate.epoch))

@@ -113,7 +113,7 @@ class Supervisor(Actor):
         self._wedged: list[Child] = []  # given up on, and their threads are still there
         self._lines: dict[str, LineRecord] = {}
         self._epochs: dict[str, int] = {}  # the last ones of lines that are gone: none is used twice
-        self._totals: dict[str, Gauges] = {}  # what such lines have counted: the routes count on, too
+        self._totals: dict[str, tuple[Gauges, int]] = {}  # what such lines have counted, and lost
         self._books = Books(specs)
         self._children = Children(roles, self._books, self._specs, self._lines, timers, dead_letters)
         self._rotations = Rotations(roles, self._books, self._children, timers)
@@ -379,6 +379,7 @@ class Supervisor(Actor):
             self._want((), former.feeds[feed].wanted)
             for line in self._lines_of(feed):
                 self._remove(line)
+            self._books.cells.forget_lines(feed)
         self._books.specs = specs
         self._specs.update(specs.feeds)
         for feed, spec in specs.feeds.items():
@@ -428,7 +429,7 @@ class Supervisor(Actor):
         if line is None:
             line = LineRecord(name, feed, self._feeds[feed], self._chance, self._metrics)
             line.epoch = line.last_epoch = self._epochs.get(name, 0)
-            line.total = self._totals.get(name, line.total)
+            line.total, line.lost = self._totals.get(name, (line.total, 0))
             self._lines[name] = line
         if line.removed and line.child is not None:  # it is followed by a new life, not by the old one
             line.again = True
@@ -440,7 +441,7 @@ class Supervisor(Actor):
 
     def _drop_line(self, line: LineRecord) -> None:
         self._epochs[line.name] = line.last_epoch
-        self._totals[line.name] = line.total
+        self._totals[line.name] = line.total, line.lost
         del self._lines[line.name]
 
     def _need(self, feed: str, name: str) -> None:
@@ -453,7 +454,7 @@ class Supervisor(Actor):
 
     def _let_go(self, name: str) -> None:
         line = self._lines.get(name)
-        if line is None or name in line.spec.venue.first_lines() or self._books.ledger.topics(name):
+        if line is None or name in line.spec.venue.first_lines() or self._books.cells.has_topics(name):
             return
         self._remove(line)
 
@@ -501,7 +502,7 @@ class Supervisor(Actor):
         if not isinstance(reason, Stopped):
             line.metrics.increment("line_errors_total", code=reason.code)
             line.reason = reason
-            line.lost = True
+            line.is_lost = True
             line.deaths += 1
             line.recent_deaths.add(self._clock.monotonic())
             self._gates.learn(line.spec, reason)
@@ -598,12 +599,11 @@ class Supervisor(Actor):
             line.journal.mark("live", line.live_at)
             line.told_failed = False
             line.complaint = ""  # of a life that is over
-            line.restored += line.lost
-            line.lost = False
+            line.restored += line.is_lost
+            line.is_lost = False
             self._log(line, logging.INFO, "live")
             self._plan_rotation(line)
             self._plan_stable(line)
-            self._tell_streams(line, "connected", Stopped(""))
         self._tell_waiters()
 
     def _plan_stable(self, line: LineRecord) -> None:
@@ -626,7 +626,8 @@ class Supervisor(Actor):
         now_ns = self._clock.wall_ns()
         since_ns = min(line.gauges.heard_ns or now_ns, now_ns)
         attempt = line.restarts.attempt
-        report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns)
+        crashed = isinstance(reason, Crashed)
+        report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)
         self._roles.named("dispatcher").tell(report)
 
     def _log(self, line: LineRecord, level: int, text: str) -> None:
@@ -728,11 +729,16 @@ class Supervisor(Actor):
             return
         line = self._lines[child.id.partition("connection/")[2]]
         if child is not line.child:
+            if line.candidate is not None and line.candidate.child is child:
+                self._books.arrivals.revoke(line.candidate.right)
+                line.fold(line.candidate.epoch)
             line.leaving[child.incarnation] = child
             self._rotations.ended(line, reason)
             self._plan_rotation(line, failed=True)
             return
         line.hangup.pull()  # a venue has one slot an account: the old socket goes first
+        self._books.arrivals.revoke(line.right)
+        line.fold(line.epoch)
         child.inbox.put(Envelope(EndConnection(reason)))
         self._line_ended(line, reason)
 

@@ -93,6 +93,8 @@ class Children:
 
     def _start_registry(self, incarnation: int) -> Child:
         inbox = self._lease("registry")
+        if inbox.needs_copy:
+            self._books.ledger = self._books.ledger.copy()
         with inbox:
             self._books.ledger.keep_only({line.name: line.epochs() for line in self._lines.values()})
         registry = Registry(
@@ -121,7 +123,7 @@ class Children:
             inbox,
             self._supervisor,
             self._dead_letters,
-            routing=self._books.lend_routing(),
+            routing=self._books.lend_routing(copy=inbox.needs_copy),
             cells=self._books.cells,
             registry=self._roles.named("registry"),
             connection=self._roles.connection,

@@ -110,9 +110,11 @@ class Books:
         """The feeds that the config has now."""
         return self.specs.feeds.keys()
 
-    def lend_routing(self) -> Routing:
-        """The dispatcher before this one may speak no more."""
+    def lend_routing(self, *, copy: bool) -> Routing:
+        """The dispatcher before this one may speak no more; a `copy`, where it hangs over its own."""
         self.arrivals.revoke(self.routing.right)
+        if copy:
+            self.routing = self.routing.copy()
         self.routing.right = Right()
         return self.routing
 

@@ -75,8 +75,12 @@ class LineDelivery:
         for topic, since in spans.items():
             state.gap(Gap(topic, "disconnect", None, since, max(since, now_ns), self.epoch))
         state.settled.update(mine)
-        state.up = state.up or len(state.settled) >= len(routes)
+        self.judge()
         return spans
+
+    def judge(self) -> None:
+        """The line is up once every topic of it is answered for."""
+        self.state.up = self.state.up or len(self.state.settled) >= len(self.table.routes)
 
     def _settled(self, topics: list[Topic], now_ns: int) -> Iterator[Told]:
         streams: dict[int, list[Topic]] = {}

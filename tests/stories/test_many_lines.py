@@ -206,7 +206,7 @@ def test_a_refused_topic_that_is_given_up_waits_for_no_line(tplus: SimulatedTplu
     one, two, three = ASSETS[:3]
     with desk_on(tplus, max_lines=1, **tickers(one)) as desk:
         given_up = desk.subscribe("tplus", venue.TICKER, two)
-        desk.subscribe("tplus", venue.TICKER, three)
+        _stream = desk.subscribe("tplus", venue.TICKER, three)
         given_up.close()
         desk.reload(config(tplus, max_lines=1))
         until(desk, just(three))
@@ -277,7 +277,7 @@ def test_a_topic_that_comes_while_the_feed_is_paused_has_a_line_all_the_same(
     desk: Runtime, tplus: SimulatedTplus
 ) -> None:
     one, two = ASSETS[:2]
-    desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
+    _stream = desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
     desk.supervisor.pause("tplus").get(timeout=5)
     stream = desk.subscribe("tplus", venue.TICKER, two, wait=5.0)
     tplus.ticker(two)
@@ -362,10 +362,10 @@ def test_a_message_of_ones_own_goes_to_the_line_that_was_named(desk: Runtime, tp
     one, two = ASSETS[:2]
     with pytest.raises(LinewardenError, match=r"has the lines \(none yet\): say line="):
         desk.send("tplus", "too early")
-    desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
+    _stream = desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
     desk.send("tplus", {"type": "ping"})  # there is but one
     tplus.wait_for(lambda: tplus.heard == [{"type": "ping"}])
-    desk.subscribe("tplus", venue.TICKER, two, wait=5.0)
+    _stream2 = desk.subscribe("tplus", venue.TICKER, two, wait=5.0)
     desk.send("tplus", "for the second", line=line(two))
     tplus.wait_heard("for the second")
     with pytest.raises(LinewardenError, match=f"has the lines {line(one)}, {line(two)}: say line="):

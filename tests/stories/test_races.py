@@ -9,7 +9,7 @@ import pytest
 
 from actors import Lifecycle, LinewardenError, Runtime, RuntimeStopped, StreamClosed
 from actors.dispatcher import Dispatcher
-from actors.messages import TopicsSettled
+from actors.messages import TopicsRestored
 from actors.settings import load
 from actors.simulators import SimulatedO2
 from tests.desk import at_epoch, config, desk_on, until
@@ -111,7 +111,7 @@ def test_a_report_that_a_keeper_died_of_is_not_lost(
     receive = Dispatcher.on_receive
 
     def fail_once(self: Dispatcher, message: Any) -> None:
-        if isinstance(message, TopicsSettled):
+        if isinstance(message, TopicsRestored):
             monkeypatch.setattr(Dispatcher, "on_receive", receive)
             raise ZeroDivisionError("on purpose")
         receive(self, message)

@@ -65,7 +65,7 @@ class LineDelivery:
     def settle(self, topics: Iterable[Topic], now_ns: int) -> dict[Topic, int]:
         """These are answered for in this epoch: the streams are told. Since when each of them was blind."""
         state, routes = self.state, self.table.routes
-        mine = [topic for topic in topics if topic in routes]
+        mine = [topic for topic in dict.fromkeys(topics) if topic in routes]  # answers may come twice
         for inlet, item in self._settled(mine, now_ns):
             if isinstance(item, GapRun):
                 inlet.mark_gaps(self.right, item)

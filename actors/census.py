@@ -25,7 +25,7 @@ from actors.status import (
     TopicStatus,
     cause_of,
 )
-from actors.tree import Books, Child, FeedSpec, LineRecord
+from actors.supervision.state import Books, Child, FeedSpec, LineRecord
 from actors.wire.timers import Clock
 
 
@@ -79,7 +79,7 @@ def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
     topics = tuple(_topic(topic, line, books, watch, clock) for topic in books.ledger.topics(line.name))
     ages = [topic.age_s for topic in topics if topic.age_s is not None]
     return LineStatus(
-        state=line.state,
+        state=line.shown,
         reason=None if line.reason is None else cause_of(line.reason),
         epoch=line.epoch,
         attempt=line.restarts.attempt,
@@ -106,7 +106,7 @@ def _topic(topic: Topic, line: LineRecord, books: Books, watch: Watch | None, cl
     book = books.routes.lines.get(line.name) or LineBook()
     blind = book.blind_time.get(topic) or BlindTime()
     blind_ns, today_ns = blind.with_open(book.blind.get(topic), clock.wall_ns())
-    found = freshness(topic, line, books, watch, clock) if watch is not None and line.session_open else None
+    found = freshness(topic, line, books, watch, clock) if watch is not None and line.state.is_open else None
     return TopicStatus(
         topic=str(topic),
         state=books.ledger.state(topic) or DESIRED,
@@ -143,11 +143,14 @@ def freshness(topic: Topic, line: LineRecord, books: Books, watch: Watch, clock:
 def _counters(line: LineRecord, routes: Routes) -> Counters:
     book = routes.lines.get(line.name) or LineBook()
     routed, unrouted, lost = book.routed, book.unrouted, book.lost
-    decoded, quarantined = line.counted("decoded"), line.counted("quarantined")
-    unasked, duplicates = line.counted("unrouted"), line.counted("duplicates") + book.duplicates
+    decoded, quarantined = line.history.counted("decoded"), line.history.counted("quarantined")
+    unasked, duplicates = (
+        line.history.counted("unrouted"),
+        line.history.counted("duplicates") + book.duplicates,
+    )
     return Counters(
-        bytes=line.counted("bytes"),
-        frames=line.counted("frames"),
+        bytes=line.history.counted("bytes"),
+        frames=line.history.counted("frames"),
         decoded=decoded,
         routed=routed,
         unrouted=unrouted + unasked,

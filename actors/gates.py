@@ -8,7 +8,7 @@ import random
 from actors.cooldowns import Cooldown, Cooldowns
 from actors.messages import Reason
 from actors.rules.gate import Gate, wanted_rest
-from actors.tree import FeedSpec
+from actors.supervision.state import FeedSpec
 from actors.wire.timers import Clock
 
 log = logging.getLogger("actors.gates")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actors.rules.routes import Flow
     from actors.rules.venue import Price, Venue
     from actors.stream import Stream
-    from actors.tree import Specs
+    from actors.supervision.state import Specs
 
 # ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
 

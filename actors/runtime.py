@@ -63,8 +63,8 @@ from actors.settings import Settings, load
 from actors.settings.plan import Plan, compare
 from actors.status import Status
 from actors.stream import Stream
+from actors.supervision.state import FeedSpec, Roles, Specs
 from actors.supervisor import Supervisor
-from actors.tree import FeedSpec, Roles, Specs
 from actors.venues.channel import ChannelOf
 from actors.wire.tcp import lookups
 from actors.wire.timers import ThreadTimers, Timers, lock_timeout

@@ -104,7 +104,7 @@ class Action(Enum):
     TELL_RECONNECTING = auto()
     TELL_FAILED = auto()
     TELL_PAUSED = auto()
-    ANSWER_WAITERS = auto()  # who waits for lines to be live
+    ANSWER_WAITERS = auto()  # the questions whether lines are live
     DROP = auto()  # forget the record
 
 
@@ -303,7 +303,7 @@ class RotationEvent(Enum):
 class RotationAction(Enum):
     CHECK = auto()  # answered by FIT or UNFIT
     ASK_LIMITER = auto()  # answered by ADMITTED or DEFERRED
-    REFUSE = auto()  # the question: this rotation does not begin
+    REFUSE = auto()  # answer the questions with the reason why not
     START = auto()  # the candidate, and its deadline
     OPEN_SESSION = auto()  # tell the registry
     TAKE_OVER = auto()  # the candidate becomes the line's connection
@@ -312,7 +312,7 @@ class RotationAction(Enum):
     END_FORMER = auto()  # tell the former connection to end, and cut its socket
     MARK_LATE = auto()  # what the former connection left unread may be missing: log and `LineCutOver`
     FORGET_FORMER = auto()
-    ANSWER = auto()  # who waits for this rotation
+    CONFIRM = auto()  # answer the questions: it has been done
     PLAN = auto()  # the next one
     PLAN_AGAIN = auto()  # the same, soon
 
@@ -321,8 +321,8 @@ RotationStep: TypeAlias = tuple[RotationState, tuple[RotationAction, ...]]
 
 R, RE, RA = RotationState, RotationEvent, RotationAction
 
-_DROPPED = (RA.DROP_CANDIDATE, RA.ANSWER)
-_LEFT_LATE = (RA.FORGET_FORMER, RA.MARK_LATE, RA.ANSWER)
+_DROPPED = (RA.DROP_CANDIDATE, RA.REFUSE)
+_LEFT_LATE = (RA.MARK_LATE, RA.FORGET_FORMER, RA.CONFIRM)
 
 ROTATION: Mapping[tuple[RotationState, RotationEvent], RotationStep] = {
     # The limiter comes last: a rotation that is refused for another reason spends no connect.
@@ -344,7 +344,7 @@ ROTATION: Mapping[tuple[RotationState, RotationEvent], RotationStep] = {
     },
     # ── handing over ──
     (R.HANDING_OVER, RE.FORMER_HELD): (R.HANDING_OVER, (RA.AWAIT_FORMER,)),
-    (R.HANDING_OVER, RE.HANDED_OVER): (R.NONE, (RA.FORGET_FORMER, RA.ANSWER)),
+    (R.HANDING_OVER, RE.HANDED_OVER): (R.NONE, (RA.FORGET_FORMER, RA.CONFIRM)),
     (R.HANDING_OVER, RE.FORMER_LOST): (R.NONE, _LEFT_LATE),
     (R.HANDING_OVER, RE.FORMER_DUE): (R.NONE, (RA.END_FORMER, *_LEFT_LATE)),
     # ── in any state ──

@@ -443,6 +443,7 @@ class Rotating:
                 assert not self.has_other()
                 self.checking, self.asking = False, True
             case RA.REFUSE:
+                assert not self.has_other()
                 self.questions, self.refused = 0, self.refused + self.questions
                 self.checking = self.asking = False
             case RA.START:
@@ -470,7 +471,7 @@ class Rotating:
                 self.former = self.timer = False
             case RA.MARK_LATE:
                 self.late += 1
-            case RA.ANSWER:
+            case RA.CONFIRM:
                 assert not self.has_other()
                 self.questions, self.answered = 0, self.answered + self.questions
             case RA.PLAN:
@@ -502,8 +503,8 @@ ROTATION_WAYS: Mapping[RotationState, Sequence[RotationEvent]] = {
 NOTHING = ((0, 0, 0, 0, 0, 0), False, False)
 REFUSED = ((1, 0, 0, 0, 0, 0), False, False)
 BESIDE = ((0, 0, 0, 0, 0, 0), True, False)  # a candidate stands beside the present connection
-DROPPED = ((0, 1, 0, 0, 0, 0), False, False)
-DROPPED_SOON = ((0, 1, 0, 0, 0, 1), False, False)
+DROPPED = ((1, 0, 0, 0, 0, 0), False, False)
+DROPPED_SOON = ((1, 0, 0, 0, 0, 1), False, False)
 TAKEN_OVER = ((0, 0, 1, 0, 1, 0), False, True)
 WHOLE = ((0, 1, 1, 0, 1, 0), False, False)
 CUT_SHORT = ((0, 1, 1, 1, 1, 0), False, False)

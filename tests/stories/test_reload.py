@@ -14,7 +14,7 @@ from actors.settings import load
 from actors.settings.plan import compare
 from actors.simulators import SimulatedO2
 from actors.supervisor import Supervisor
-from actors.tree import Specs
+from actors.supervision.state import Specs
 from tests.desk import at_epoch, config, until
 
 

@@ -99,7 +99,7 @@ class Supervisor(Actor):
             roles=roles,
             books=self._books,
             children=self._children,
-            gates=Gates(self._clock, chance, cooldowns),
+            gates=Gates(self._clock, chance, cooldowns, lambda: self._feeds),
             timers=timers,
             chance=chance,
             metrics=metrics,

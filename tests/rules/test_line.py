@@ -344,6 +344,12 @@ def test_failed_is_told_once_for_all_probes_that_do_not_reach_the_venue() -> Non
     assert words(*PARKED, E.DUE, E.ADMITTED, E.UPGRADED, E.ENDED_PARK) == ["failed", "disconnected", "failed"]
 
 
+def test_failed_is_told_again_behind_another_word() -> None:
+    """A reload may allow for more restarts, and take that back."""
+    again = (E.DUE, E.ADMITTED)
+    assert words(*PARKED, *again, E.ENDED_RETRY, *again, E.ENDED_PARK) == ["failed", "reconnecting", "failed"]
+
+
 def test_failed_is_told_again_once_a_person_has_acted() -> None:
     assert words(*PARKED, E.RESTART, E.ADMITTED, E.ENDED_FAIL) == ["failed", "failed"]
     assert words(*PARKED, E.PAUSE, E.RESUME, E.ADMITTED, E.ENDED_FAIL) == ["failed", "paused", "failed"]

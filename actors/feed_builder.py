@@ -77,7 +77,6 @@ class FeedBuilder:
             max_message=feed.max_message,
             wanted=tuple(wanted),
             contracts={topic: each for topic, each in wanted.items() if each.promises},
-            dated=frozenset(topic for topic, each in wanted.items() if each.venue_stale_after),
         )
 
     def _vault(

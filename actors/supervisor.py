@@ -292,6 +292,7 @@ class Supervisor(Actor):
             self._want((), former.feeds[feed].wanted)
             for line in self._lines.of(feed):
                 self._lines.remove(line)
+            self._books.cells.forget_lines(feed)
         self._books.specs = specs
         self._specs.update(specs.feeds)
         for feed, spec in specs.feeds.items():

@@ -99,8 +99,7 @@ class Action(Enum):
     BEGIN_LIVE = auto()  # first in this life: journal, log, plans of rotation and of `stable_after`
     LOG_NEXT = auto()  # why the line is down, and what follows
     LOG_CLOSED = auto()
-    TELL_CONNECTED = auto()  # TELL_*: the streams of the line
-    TELL_DISCONNECTED = auto()
+    TELL_DISCONNECTED = auto()  # TELL_*: the streams of the line, while it has no connection
     TELL_RECONNECTING = auto()
     TELL_FAILED = auto()
     TELL_PAUSED = auto()
@@ -227,7 +226,7 @@ LIFE: Mapping[tuple[State, Event], Step] = {
     **_row([S.ASKING_PROBE], E.DEFERRED, S.PARKED, A.SET_TIMER, A.LOG_NEXT),
     **_row([S.CONNECTING, S.PROBING], E.UPGRADED, S.LOGGING_IN, A.NOTE_UPGRADE),
     **_row([S.LOGGING_IN], E.OPENED, S.SUBSCRIBING, A.OPEN_SESSION),
-    **_row([S.SUBSCRIBING], E.SETTLED, S.LIVE, A.BEGIN_LIVE, A.TELL_CONNECTED, A.ANSWER_WAITERS),
+    **_row([S.SUBSCRIBING], E.SETTLED, S.LIVE, A.BEGIN_LIVE, A.ANSWER_WAITERS),
     **_stays([S.SUBSCRIBING], E.UNSETTLED),
     # ── up ──
     **_row([S.LIVE], E.UNSETTLED, S.UNSETTLED),
@@ -310,8 +309,8 @@ class RotationAction(Enum):
     AWAIT_FORMER = auto()  # set the timer of its time to hand over
     DROP_CANDIDATE = auto()
     END_FORMER = auto()  # tell the former connection to end, and cut its socket
-    MARK_LATE = auto()  # what the former connection left unread may be missing: log and `LineCutOver`
-    FORGET_FORMER = auto()
+    LOG_LATE = auto()  # what the former connection left unread may be missing
+    FORGET_FORMER = auto()  # and tell the dispatcher that it is gone
     CONFIRM = auto()  # answer the questions: it has been done
     PLAN = auto()  # the next one
     PLAN_AGAIN = auto()  # the same, soon
@@ -322,7 +321,7 @@ RotationStep: TypeAlias = tuple[RotationState, tuple[RotationAction, ...]]
 R, RE, RA = RotationState, RotationEvent, RotationAction
 
 _DROPPED = (RA.DROP_CANDIDATE, RA.REFUSE)
-_LEFT_LATE = (RA.MARK_LATE, RA.FORGET_FORMER, RA.CONFIRM)
+_LEFT_LATE = (RA.LOG_LATE, RA.FORGET_FORMER, RA.CONFIRM)
 
 ROTATION: Mapping[tuple[RotationState, RotationEvent], RotationStep] = {
     # The limiter comes last: a rotation that is refused for another reason spends no connect.

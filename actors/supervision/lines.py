@@ -7,11 +7,13 @@ import random
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
+from pykka._envelope import Envelope
 
 from actors.events import LifecycleState, Topic
 from actors.gates import Gates
 from actors.messages import (
     ChildExited,
+    Crashed,
     EndConnection,
     Fatal,
     LineChanged,
@@ -106,7 +108,7 @@ class Lines:
     def release(self, name: str) -> None:
         """No topic lies on the line; it stays where its venue always has it, or where one lies by now."""
         line = self.records.get(name)
-        if line is None or name in line.spec.venue.first_lines() or self._books.ledger.topics(name):
+        if line is None or name in line.spec.venue.first_lines() or self._books.cells.has_topics(name):
             return
         self.remove(line)
 
@@ -160,7 +162,7 @@ class Lines:
         if line.epoch == report.epoch and line.child is not None:
             return self._hear_of(line, report)
         if line.candidate is not None and line.candidate.epoch == report.epoch:
-            self.rotations.hear(line, line.candidate, report)
+            self.rotations.hear(line, report)
         return True
 
     def _hear_of(self, line: LineRecord, report: Report) -> bool:
@@ -210,14 +212,15 @@ class Lines:
 
     def give_up(self, child: Child, reason: Reason) -> None:
         """That connection, or candidate, is wedged."""
-        name = child.id.partition("connection/")[2]
-        line = self.records[name]
+        line = self.records[child.id.partition("connection/")[2]]
         if child is line.child:
             line.hangup.pull()  # a venue has one slot an account: the old socket goes first
-            self._roles.connection(name).tell(EndConnection(reason))
+            self._books.arrivals.revoke(line.right)
+            line.history.fold(line.epoch)
+            child.inbox.put(Envelope(EndConnection(reason)))
             self._ended(line, reason)
         else:
-            self.rotations.ended(line, reason)
+            self.rotations.give_up(line, reason)
 
     def _ended(self, line: LineRecord, reason: Reason) -> None:
         """The line's connection has ended, or could not be started."""
@@ -279,8 +282,6 @@ class Lines:
                 self._log(line, occasion.level, occasion.text)
             case Do.LOG_CLOSED:
                 self._log(line, logging.INFO, "nobody needs it any more; closed")
-            case Do.TELL_CONNECTED:
-                self._tell_streams(line, "connected", Stopped(""))
             case Do.TELL_DISCONNECTED:
                 self._tell_streams(line, "disconnected", occasion.reason)
             case Do.TELL_RECONNECTING:
@@ -345,7 +346,8 @@ class Lines:
         now_ns = self._clock.wall_ns()
         since_ns = min(line.gauges.heard_ns or now_ns, now_ns)
         attempt = line.restarts.attempt
-        report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns)
+        crashed = isinstance(reason, Crashed)
+        report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)
         self._roles.named("dispatcher").tell(report)
 
     def _log(self, line: LineRecord, level: int, text: str) -> None:

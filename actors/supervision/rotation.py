@@ -19,9 +19,9 @@ from actors.gates import Gates
 from actors.messages import (
     CandidateDropped,
     EndConnection,
+    FormerEnded,
     HandOver,
     HangUp,
-    LineCutOver,
     LineLost,
     LineSettled,
     LineUnsettled,
@@ -32,6 +32,7 @@ from actors.messages import (
     RotationOverdue,
     SessionOpened,
     Stopped,
+    TurnGranted,
     VenueComplained,
 )
 from actors.rules.line import RotationAction as Do
@@ -40,7 +41,7 @@ from actors.supervision.children import Children
 from actors.supervision.state import Asked, Books, Candidate, Child, Former, LineRecord, Roles
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.rotation")
+log = logging.getLogger("actors.supervision.rotation")
 
 NO_MORE_TIME = "it had no more time to hand over"
 GOODBYE = 5.0  # seconds that a connection which is rotated out has to read what was sent to it
@@ -81,20 +82,17 @@ class Rotations:
             if line.rotating is RotationState.NONE:
                 self.plan(line, soon=True)
 
-    def hear(self, line: LineRecord, candidate: Candidate, report: Report) -> None:
+    def hear(self, line: LineRecord, report: Report) -> None:
         """A report of the candidate's epoch."""
         match report:
             case LineUpgraded():
                 self._handle(line, RotationEvent.UPGRADED)
             case SessionOpened():
                 self._handle(line, RotationEvent.OPENED)
-            case LineSettled():
-                worse = self._books.ledger.worse(line.name, candidate.epoch, line.epoch)
-                if worse:
-                    why = f"the venue refused {worse[0]} to it"
-                    self._handle(line, RotationEvent.SETTLED_WORSE, why)
-                else:
-                    self._handle(line, RotationEvent.SETTLED)
+            case LineSettled(worse=()):
+                self._handle(line, RotationEvent.SETTLED)
+            case LineSettled(worse=worse):
+                self._handle(line, RotationEvent.SETTLED_WORSE, f"the venue refused {worse[0]} to it")
             case LineUnsettled():
                 self._handle(line, RotationEvent.UNSETTLED)
             case RotationOverdue(why=why):
@@ -103,8 +101,16 @@ class Rotations:
                 log.warning("%s: the venue reports to the next connection %s: %s", line.name, code, text)
 
     def ended(self, line: LineRecord, reason: Reason) -> None:
-        """The candidate's connection has ended, or is given up."""
+        """The candidate's connection has ended."""
         self._handle(line, RotationEvent.ENDED, reason.text)
+
+    def give_up(self, line: LineRecord, reason: Reason) -> None:
+        """The candidate is wedged."""
+        candidate = line.candidate
+        assert candidate is not None
+        self._books.arrivals.revoke(candidate.right)
+        line.history.fold(candidate.epoch)
+        self.ended(line, reason)
 
     def line_left(self, line: LineRecord, why: str) -> None:
         """The present connection has ended, or is told to."""
@@ -155,11 +161,12 @@ class Rotations:
                 self._drop(line, why)
             case Do.END_FORMER:
                 self._end_former(line)
-            case Do.MARK_LATE:
-                self._mark_late(line, why)
+            case Do.LOG_LATE:
+                assert line.former is not None
+                text = f"epoch {line.former.epoch} ended before it had read all: {why or NO_MORE_TIME}"
+                self._log(line, logging.WARNING, text)
             case Do.FORGET_FORMER:
-                line.former = None
-                self._roles.connection(line.name).forget_former()
+                self._forget_former(line)
             case Do.REFUSE:
                 self._answer(line, why)
             case Do.CONFIRM:
@@ -199,19 +206,20 @@ class Rotations:
         """Seconds: for the way in, for the answers, and for asking at the venue's pace."""
         spec = line.spec
         pacing = spec.pacing or spec.venue.pacing
-        batches = math.ceil(len(self._books.ledger.topics(line.name)) / pacing.batch)
+        batches = math.ceil(self._books.cells.count(line.name) / pacing.batch)
         return 2 * (spec.dial.connect_timeout + spec.ack_timeout) + batches * pacing.interval
 
     def _take_over(self, line: LineRecord) -> None:
         candidate = line.candidate
         assert candidate is not None
         assert line.child is not None
-        former = line.former = Former(line.epoch, line.child, line.hangup, line.gauges)
+        former = line.former = Former(line.epoch, line.child, line.hangup, line.right, line.gauges)
         self._leaving[line.name, former.epoch] = former.child
         address = self._roles.connection(line.name)
         address.tell(HandOver(candidate.epoch), former.epoch)
         address.promote()
         line.promote(candidate)
+        self._roles.named("dispatcher").tell(TurnGranted(line.name, line.epoch))
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, former.epoch))
         self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
@@ -220,16 +228,18 @@ class Rotations:
 
     def _end_former(self, line: LineRecord) -> None:
         """It has to go, whatever it has left unread."""
-        assert line.former is not None
-        line.former.child.inbox.put(Envelope(EndConnection(Stopped(NO_MORE_TIME))))
-        line.former.hangup.pull()
+        former = line.former
+        assert former is not None
+        self._books.arrivals.revoke(former.right)
+        line.history.fold(former.epoch)
+        former.child.inbox.put(Envelope(EndConnection(Stopped(NO_MORE_TIME))))
+        former.hangup.pull()
 
-    def _mark_late(self, line: LineRecord, why: str) -> None:
-        """It did not say its last word: it is said now."""
-        assert line.former is not None
-        text = f"epoch {line.former.epoch} ended before it had read all: {why or NO_MORE_TIME}"
-        self._log(line, logging.WARNING, text)
-        self._roles.named("dispatcher").tell(LineCutOver(line.name, line.epoch, late=True))
+    def _forget_former(self, line: LineRecord) -> None:
+        former, line.former = line.former, None
+        assert former is not None
+        self._roles.connection(line.name).forget_former()
+        self._roles.named("dispatcher").tell(FormerEnded(line.name, former.epoch))
 
     def _drop(self, line: LineRecord, why: str) -> None:
         """The present connection goes on."""
@@ -239,6 +249,7 @@ class Rotations:
             self._leaving[line.name, candidate.epoch] = candidate.child
         address = self._roles.connection(line.name)
         address.tell(EndConnection(Stopped(why)), candidate.epoch)
+        address.tell(CandidateDropped(line.name, candidate.epoch), line.epoch)
         address.point_candidate(None)
         candidate.hangup.pull()
         self._roles.named("registry").tell(LineLost(line.name, candidate.epoch))

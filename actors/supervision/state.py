@@ -10,6 +10,10 @@ from msgspec import Struct
 
 from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply, Mailbox
 from actors.connection import Gauges
+from actors.delivery.arrivals import Arrivals, Right
+from actors.delivery.cells import Cells
+from actors.delivery.routing import Routing
+from actors.delivery.runs import RunBudget
 from actors.door import Vault
 from actors.events import Topic
 from actors.heartbeat import Watch
@@ -19,19 +23,17 @@ from actors.quarantine import Quarantine
 from actors.rules.exchange import Bucket, Budget
 from actors.rules.freshness import Contract
 from actors.rules.journal import Ending, Journal, Split
-from actors.rules.latest import Newest
 from actors.rules.ledger import Ledger
 from actors.rules.line import LineState, RotationState, State
 from actors.rules.liveness import Recent
 from actors.rules.restarts import RestartPolicy, Restarts
-from actors.rules.routes import Flow, Routes
-from actors.rules.session import Session
 from actors.rules.venue import Pacing, Venue
 from actors.status import cause_of
 from actors.wire.connect import Dial, Hangup
 from actors.wire.timers import Timer
 
-COUNTED = ("bytes", "frames", "decoded", "unrouted", "duplicates", "quarantined")
+OUTCOMES = ("routed", "unrouted", "duplicates", "quarantined")  # of what was decoded
+COUNTED = ("bytes", "frames", "decoded", *OUTCOMES)
 WORKERS = ("registry", "dispatcher", "heartbeat", "fetcher")  # in the order of their start
 
 
@@ -53,7 +55,6 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     max_message: int = 16 * 1_048_576
     wanted: tuple[Topic, ...] = ()
     contracts: Mapping[Topic, Contract] = {}
-    dated: frozenset[Topic] = frozenset()  # whose contract is about the venue's time, too
     rotate_every: float = 0.0
     kind: object = None  # of venue; a feed that gets another one is another feed
     identity: tuple[object, ...] = ()  # all that its connections depend on: a change connects anew
@@ -68,9 +69,6 @@ class Specs(Struct, frozen=True, kw_only=True):
     generation: int = 0
     feeds: Mapping[str, FeedSpec] = {}
     settings: object = None  # what the user said
-
-
-Dated = tuple[object, int]  # an event, and our wall clock when it came
 
 
 class Roles:
@@ -95,35 +93,32 @@ class Roles:
 
 
 class Books:
-    """What outlives its keepers. A keeper works on a copy, so what one that was given up on still
-    writes goes nowhere; the supervisor reads the newest copy, for status."""
+    """What outlives the actors that work on it. One keeper of a role at a time changes its part, under the
+    lease of the role; what any thread may look at is in the cells."""
 
     def __init__(self, specs: Specs) -> None:
         self.specs = specs  # as they are in force; replaced by the supervisor
+        self.cells = Cells()
+        self.arrivals = Arrivals()
+        self.run_budget = RunBudget()
         self.ledger = Ledger()
-        self.routes = Routes()
-        self.seen: dict[Topic, float] = {}  # topic: monotonic seconds of its last event
-        self.dated: dict[Topic, Dated] = {}  # the newest event of topics whose venue's time counts
+        self.routing = Routing()
         self.watches: dict[str, Watch] = {}
-        self.newest = Newest()
         self.buckets: dict[str, Bucket] = {}  # by feed: how often its venue may be asked for prices
         self.jail = Quarantine()
 
-    def lend_ledger(self, epochs: Mapping[str, Collection[int]]) -> Ledger:
-        """`epochs`: every line's present ones; lives of others have ended."""
-        self.ledger = self.ledger.copy()
-        self.ledger.keep_only(epochs)
-        return self.ledger
+    def present_feeds(self) -> Collection[str]:
+        """The feeds that the config has now."""
+        return self.specs.feeds.keys()
 
-    def lend_routes(self, lines: Mapping[str, tuple[int, Flow]]) -> Routes:
-        """`lines`: those with a connection, with its epoch and its flow."""
-        self.routes = self.routes.copy()
-        for line, (epoch, flow) in lines.items():
-            self.routes.line(line).flows[epoch] = flow
-        return self.routes
+    def lend_routing(self) -> Routing:
+        """The dispatcher before this one may speak no more."""
+        self.arrivals.revoke(self.routing.right)
+        self.routing.right = Right()
+        return self.routing
 
     def new_watches(self) -> dict[str, Watch]:
-        """The heartbeat keeps nothing: it is told of every life anew."""
+        """The heartbeat keeps nothing: it is told of every life again."""
         self.watches = {}
         return self.watches
 
@@ -166,6 +161,7 @@ class Former(Struct, frozen=True):
     epoch: int
     child: Child
     hangup: Hangup
+    right: Right
     gauges: Gauges
 
 
@@ -175,6 +171,7 @@ class LineHistory:
     def __init__(self) -> None:
         self.last_epoch = 0  # of a connection or a candidate
         self.total = Gauges()  # of the connections that have ended
+        self.lost = 0  # events that ended with a connection
         self.counting: dict[int, Gauges] = {}  # epoch: of those that have not
 
     def begin(self, gauges: Gauges) -> int:
@@ -189,21 +186,22 @@ class LineHistory:
         return sum(getattr(each, name) for each in gauges)
 
     def fold(self, epoch: int) -> None:
-        """That epoch's connection has ended: it will not count any more."""
+        """That epoch counts no more. What it decoded and did not bring anywhere is lost."""
         ended = self.counting.pop(epoch, None)
         if ended is not None:
-            for name in COUNTED:
-                setattr(self.total, name, getattr(self.total, name) + getattr(ended, name))
+            counts = {name: getattr(ended, name) for name in reversed(COUNTED)}  # outcomes first
+            for name, count in counts.items():
+                setattr(self.total, name, getattr(self.total, name) + count)
+            self.lost += counts["decoded"] - sum(counts[name] for name in OUTCOMES)
 
 
 class Candidate:
     """A connection that may take over from a line's present one, if the venue confirms as much to it."""
 
     def __init__(self, history: LineHistory) -> None:
-        self.hangup, self.flow, self.gauges = Hangup(), Flow(), Gauges()
+        self.hangup, self.right, self.gauges = Hangup(), Right(), Gauges()
         self.epoch = history.begin(self.gauges)
         self.child: Child | None = None
-        self.session: Session | None = None
 
 
 class LineRecord:
@@ -234,9 +232,8 @@ class LineRecord:
         self.rotations = 0  # connections that took over from another without a gap
         self.rotation: Timer | None = None  # when the next one is planned
         self.rotation_turn = 0  # of that timer
-        self.session: Session | None = None  # of the present connection, which is its thread's
         self.hangup = Hangup()
-        self.flow = Flow()
+        self.right = Right()  # of the present connection
         self.gauges = Gauges()
         self.live_at: float | None = None  # monotonic seconds: when this life was first live
         self.retry: Timer | None = None
@@ -265,14 +262,14 @@ class LineRecord:
     def promote(self, candidate: Candidate) -> None:
         """The candidate is the line's connection from now on."""
         self.candidate = None
-        self.epoch, self.child, self.session = candidate.epoch, candidate.child, candidate.session
-        self.hangup, self.flow, self.gauges = candidate.hangup, candidate.flow, candidate.gauges
+        self.epoch, self.child = candidate.epoch, candidate.child
+        self.hangup, self.right, self.gauges = candidate.hangup, candidate.right, candidate.gauges
         self.stale = frozenset()
         self.rotations += 1
 
     def begin_life(self) -> int:
-        """Fresh gauges, flow and hang-up; the epoch of the connection that is about to start."""
-        self.gauges, self.flow, self.hangup = Gauges(), Flow(), Hangup()
+        """Fresh gauges, a right to write and a hang-up of its own; the epoch of the next connection."""
+        self.gauges, self.right, self.hangup = Gauges(), Right(), Hangup()
         self.epoch = self.history.begin(self.gauges)
         self.live_at = None
         self.stale = frozenset()

@@ -17,7 +17,7 @@ from typing import Any
 
 from pykka._envelope import Envelope
 
-from actors.messages import BytesReceived, Retryable, SocketLost
+from actors.messages import BytesReceived, LookAgain, Retryable, SocketLost
 
 # Bytes that one read may bring: a larger buffer costs an mmap a read, so it is only for who fills the other.
 READ, READ_MORE = 64 * 1024, 256 * 1024
@@ -42,6 +42,7 @@ class SocketInbox:
         self._asleep = False
         self._socket: socket.socket | None = None
         self._watched = True
+        self._look_again: float | None = None  # seconds after which a wait is over without a letter
         self._size = READ
         self._held_back: OSError | None = None  # an error behind bytes that are heard first
         self._maybe_more = False  # the last read filled its buffer, or TLS may hold bytes back
@@ -99,6 +100,10 @@ class SocketInbox:
         self._maybe_more = isinstance(sock, ssl.SSLSocket)  # the handshake may have read ahead
         self._update()
 
+    def look_again_in(self, seconds: float | None) -> None:
+        """A wait of so many seconds ends with `LookAgain`; None: it lasts until something comes."""
+        self._look_again = seconds
+
     def watch(self, watched: bool) -> None:
         """Whether to read. Unwatched, the peer's window fills and it has to wait."""
         self._watched = watched
@@ -153,7 +158,7 @@ class SocketInbox:
         elif registered.events != wanted:
             self._selector.modify(self._socket, wanted)
 
-    def _hear(self) -> BytesReceived | SocketLost | None:
+    def _hear(self) -> BytesReceived | SocketLost | LookAgain | None:
         if self._maybe_more and self._watched and self._socket is not None:
             heard = self._read()
             if heard is not None:
@@ -162,8 +167,10 @@ class SocketInbox:
         if self._letters:  # put between the last look and the nap: nobody will wake us for it
             self._asleep = False
             return None
-        ready = self._selector.select()
+        ready = self._selector.select(self._look_again)
         self._asleep = False
+        if not ready and self._look_again is not None:
+            return LookAgain()
         for key, events in ready:
             if key.fileobj is self._wake_in:
                 with contextlib.suppress(*WOULD_BLOCK):

@@ -17,7 +17,7 @@ from actors.connection import Connection
 from actors.messages import LineSettled, LineUpgraded, Report
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.supervision.rotation import Rotations
-from actors.supervision.state import Candidate, LineRecord
+from actors.supervision.state import LineRecord
 from tests.clockwork import clockwork
 from tests.desk import alpaca_config, config, desk_on, line_of, until
 from tests.stories.books import settle
@@ -114,9 +114,9 @@ def test_the_counts_of_a_candidate_outlive_the_record_of_its_line(
     end = SlowEnd(monkeypatch, epoch=2)
     hear = Rotations.hear
 
-    def never_settled(self: Rotations, line: LineRecord, candidate: Candidate, report: Report) -> None:
+    def never_settled(self: Rotations, line: LineRecord, report: Report) -> None:
         if not isinstance(report, LineSettled):
-            hear(self, line, candidate, report)
+            hear(self, line, report)
 
     monkeypatch.setattr(Rotations, "hear", never_settled)
     with actors.start(with_other(o2), wait=10.0) as desk, released(end), ThreadPoolExecutor(1) as pool:

@@ -38,7 +38,7 @@ from actors.messages import (
 )
 from actors.rules.ledger import Ledger
 from actors.rules.venue import Pacing, Refusal
-from actors.tree import FeedSpec
+from actors.supervision.state import FeedSpec
 from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.registry")

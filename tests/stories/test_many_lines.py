@@ -55,11 +55,11 @@ def lives(desk: Runtime) -> dict[str, int]:
     return {name: each.epoch for name, each in desk.status().lines().items()}
 
 
-def refusal_of(call: Callable[[], object]) -> str:
+def refusal_of(call: Callable[[], object]) -> SubscribeError:
     with pytest.raises(SubscribeError) as refused:
         call()
     assert [state.state for state in refused.value.results.values()].count("rejected") == 1
-    return str(refused.value)
+    return refused.value  # it holds the stream, which is open all the same
 
 
 # ── as topics come and go ───────────────────────────────────────────────────────────────────────
@@ -185,7 +185,8 @@ def test_a_topic_beyond_the_limit_is_refused_with_a_sentence_and_gets_the_next_l
     one, two, three, four = ASSETS[:4]
     with desk_on(tplus, max_lines=2) as desk:
         first = desk.subscribe("tplus", venue.TICKER, one, two, wait=5.0)
-        said = refusal_of(lambda: desk.subscribe("tplus", venue.TICKER, three, wait=5.0))
+        refused = refusal_of(lambda: desk.subscribe("tplus", venue.TICKER, three, wait=5.0))
+        said = str(refused)
         assert f"tplus/ticker/{three}: rejected (tplus has its 2 lines" in said
         assert "raise max_lines of the feed, or give up another topic" in said
         waiting = desk.subscribe("tplus", venue.TICKER, two, four)

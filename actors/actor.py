@@ -21,8 +21,6 @@ from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, _ActorStop
 
 from actors.messages import (
-    AreYouThere,
-    ChildAnswered,
     ChildExited,
     Crashed,
     EventsReceived,
@@ -35,7 +33,7 @@ log = logging.getLogger("actors")
 
 Queue = queue.SimpleQueue[Envelope[Any]]
 
-NOT_AGAIN = (_ActorStop, AreYouThere, KeeperStarted, EventsReceived, ProxyCall)
+NOT_AGAIN = (_ActorStop, KeeperStarted, EventsReceived, ProxyCall)
 
 
 class DeadLetter(Struct, frozen=True):
@@ -73,7 +71,13 @@ def _name(message: object) -> str:
 
 
 class Inbox(Protocol):
-    """Pykka's inbox, and an end to it."""
+    """Pykka's inbox, an end to it, and what the watchdog judges its reader by. Any thread looks at that."""
+
+    serial: int  # raised by the reader with each letter that it has dealt with
+
+    @property
+    def busy(self) -> bool:
+        """A letter is in hand, or mail waits."""
 
     def put(self, envelope: Envelope[Any], /) -> None: ...
     def get(self) -> Envelope[Any]: ...
@@ -151,13 +155,19 @@ class Lease:
     def __init__(self, mailbox: Mailbox, letters: Queue) -> None:
         self.put = mailbox.put
         self._letters = letters
+        self.serial = 0  # see `Inbox`
         self.in_hand: Envelope[Any] | None = None  # the last letter taken; None: it was dealt with
         self.revoked = False  # the role has gone to another
 
     def get(self) -> Envelope[Any]:
+        self.serial += 1
         self.in_hand = None
         self.in_hand = envelope = self._letters.get()
         return envelope
+
+    @property
+    def busy(self) -> bool:
+        return self.in_hand is not None or not self._letters.empty()
 
     def empty(self) -> bool:
         return True  # the teardown of a keeper must not empty the mailbox of its role
@@ -177,7 +187,7 @@ def _drain(letters: Queue) -> Iterator[Envelope[Any]]:
 def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_letters: DeadLetters) -> None:
     """Answer a letter that nobody will read."""
     if envelope.reply_to is None:
-        if not isinstance(envelope.message, _ActorStop | AreYouThere):  # neither is a loss
+        if not isinstance(envelope.message, _ActorStop):  # that is no loss
             dead_letters.add(to, envelope.message, "nobody there")
         return
     if isinstance(envelope.message, _ActorStop):
@@ -405,10 +415,6 @@ class Actor(pykka.ThreadingActor):
                     self._parent.tell(ChildExited(self.id, self.incarnation, self._ending))
 
     def _handle_receive(self, message: Any) -> Any:
-        if type(message) is AreYouThere:
-            if self._parent is not None:
-                self._parent.tell(ChildAnswered(self.id, message.incarnation))
-            return None
         try:
             return super()._handle_receive(message)
         except Exception:

@@ -27,9 +27,7 @@ from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import LifecycleState, Topic
 from actors.gates import Gates
 from actors.messages import (
-    AreYouThere,
     AwaitLive,
-    ChildAnswered,
     ChildExited,
     Crashed,
     EndConnection,
@@ -66,6 +64,7 @@ from actors.rotation import Rotations
 from actors.rules.freshness import Freshness
 from actors.rules.journal import Ending, Split
 from actors.rules.restarts import Intensity, Park, Rest, Restarts, Retry, comes_back
+from actors.rules.watchdog import Watchdog
 from actors.status import LineState, Status, cause_of
 from actors.tree import WORKERS, Asked, Books, Child, FeedSpec, LineRecord, Roles
 from actors.wire.timers import Timers
@@ -103,7 +102,7 @@ class Supervisor(Actor):
         self._roles = roles
         self._timers, self._clock = timers, timers.clock
         self._address = roles.named("supervisor")
-        self._watchdog = watchdog
+        self._watchdog: Watchdog[Child] = Watchdog(watchdog)
         self._chance = chance
         self._gates = Gates(self._clock, chance, cooldowns)
         self._metrics = metrics
@@ -244,8 +243,6 @@ class Supervisor(Actor):
         match message:
             case ChildExited():
                 self._child_exited(message)
-            case ChildAnswered(id=id, incarnation=incarnation):
-                self._answered(id, incarnation)
             case RetryDue(line=name, turn=turn):
                 line = self._lines.get(name)
                 if line is not None and line.turn == turn and line.child is None:
@@ -334,8 +331,8 @@ class Supervisor(Actor):
             self._start_worker(role)
         for feed, spec in self._feeds.items():
             self._start_feed(feed, spec)
-        if self._watchdog:
-            self._timers.send_after(self._watchdog / 2, self._address, WatchdogDue())
+        if self._watchdog.timeout:
+            self._watch()
 
     def _start_worker(self, role: str) -> None:
         """Where the machine gives no thread, its mail waits for one: that ends nothing."""
@@ -704,28 +701,20 @@ class Supervisor(Actor):
         candidates = [line.candidate.child for line in self._lines.values() if line.candidate is not None]
         return [*self._workers.values(), *lines, *(child for child in candidates if child is not None)]
 
-    def _answered(self, id: str, incarnation: int) -> None:
-        for child in self._present():
-            if child.id == id and child.incarnation == incarnation:
-                child.asked_at = None
-
     def _watch(self) -> None:
-        now = self._clock.monotonic()
-        for child in self._present():
-            if child.asked_at is None:
-                child.asked_at = now
-                child.inbox.put(Envelope(AreYouThere(child.incarnation)))
-            elif now - child.asked_at >= self._watchdog:
-                self._replace_wedged(child)
-        self._timers.send_after(self._watchdog / 2, self._address, WatchdogDue())
+        """Plain reads of what other threads write: no lock, so a child that hangs with one is seen, too."""
+        shown = [(child, child.inbox.serial, child.inbox.busy) for child in self._present()]
+        for child in self._watchdog.look(shown, self._clock.monotonic()):
+            self._replace_wedged(child)
+        self._timers.send_after(self._watchdog.period, self._address, WatchdogDue())
 
     def _replace_wedged(self, child: Child) -> None:
         child.stack = stack_of(child.thread)
         self._wedged.append(child)
-        seconds = self._watchdog
-        text = "%s is wedged: no answer for %g s; it is replaced. Its stack:\n%s"
+        seconds = self._watchdog.timeout
+        text = "%s is wedged: no progress for %g s; it is replaced. Its stack:\n%s"
         log.error(text, child.id, seconds, child.stack)
-        reason = Retryable(f"its actor gave no answer for {seconds:g} s", "wedged")
+        reason = Retryable(f"its actor made no progress for {seconds:g} s", "wedged")
         if child.id in self._workers:
             self._worker_ended(child.id, reason)
             return

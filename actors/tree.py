@@ -121,7 +121,6 @@ class Child:
         self.id, self.incarnation = actor.id, actor.incarnation
         self.thread = actor.thread
         self.inbox = inbox
-        self.asked_at: float | None = None  # monotonic seconds of an unanswered AreYouThere
         self.stack = ""  # of its thread, once it is wedged
 
     def is_it(self, exited: ChildExited) -> bool:

@@ -40,6 +40,7 @@ class SocketInbox:
             end.setblocking(False)
         self._selector.register(self._wake_in, selectors.EVENT_READ)
         self._asleep = False
+        self.serial = 0  # turns of the reader: letters taken and reads of the socket
         self._socket: socket.socket | None = None
         self._watched = True
         self._size = READ
@@ -67,9 +68,15 @@ class SocketInbox:
     def empty(self) -> bool:
         return True  # what is unread at the end is for `close`, which refuses it letter by letter
 
+    @property
+    def busy(self) -> bool:
+        """A letter is in hand, or mail waits. Any thread."""
+        return not self._asleep or bool(self._letters)
+
     def get(self) -> Envelope[Any]:
         """The next letter, or what the socket had to say. Never raises: Pykka could not hear it."""
         while True:
+            self.serial += 1
             if self._letters:
                 return self._letters.popleft()
             try:

@@ -280,7 +280,7 @@ class Connection(Actor):
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
         self._perform(self._session.opened(self._now()))
 
-    def tell(self, message: LoginOverdue | FetchDue) -> None:
+    def tell(self, message: LoginOverdue | FetchDue | EndIfSilent) -> None:
         """A timer's way in."""
         self.tell_self(message)
 
@@ -511,8 +511,16 @@ class Connection(Actor):
             self._heartbeat.tell(PongReceived(self._line, self._epoch, beat, rtt))
 
     def _end_if_silent(self, overdue: EndIfSilent) -> None:
+        """Judges once the ping has had its time since it left, and all that came has been heard."""
         sent = self._beats.get(overdue.beat)
         if sent is None or self._gauges.heard_at > sent or self._holders:
+            return
+        left = sent + overdue.waited - self._now()
+        if left > 0:
+            self._timers.send_after(left, self, overdue)
+            return
+        if self._wire.unheard:
+            self.tell_self(overdue)
             return
         text = f"no pong and nothing else within {overdue.waited:g} s: half-open, or the venue hangs"
         self._close(1000, Retryable(text, "pong_timeout"))

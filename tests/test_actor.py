@@ -422,7 +422,7 @@ def test_an_inbox_shows_what_its_reader_does(theatre: Theatre, kind: str) -> Non
         pass
     while inbox.busy:  # until it waits again
         pass
-    assert inbox.serial == serial + 2
+    assert inbox.serial >= serial + 2
     worker.actor_ref.stop(timeout=10)
 
 

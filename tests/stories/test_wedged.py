@@ -12,6 +12,7 @@ import pytest
 
 import actors
 from actors import Runtime
+from actors.connection import Connection
 from actors.dispatcher import Dispatcher
 from actors.events import Topic
 from actors.heartbeat import Heartbeat
@@ -176,6 +177,7 @@ class Work:
         ("registry", Registry),
         ("dispatcher", Dispatcher),
         ("heartbeat", Heartbeat),
+        ("connection/o2", Connection),
     ],
 )
 def test_busy_is_not_wedged(

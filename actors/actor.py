@@ -20,6 +20,7 @@ from msgspec import Struct
 from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, _ActorStop
 
+from actors import log_queue
 from actors.messages import (
     ChildExited,
     Crashed,
@@ -29,7 +30,20 @@ from actors.messages import (
     Stopped,
 )
 
-log = logging.getLogger("actors")
+log = log_queue.logger("actors")
+_pykka_log = log_queue.logger("pykka")
+_here = threading.local()  # `_here.actor`: this thread is an actor of ours
+
+
+def _put_aside(record: logging.LogRecord) -> bool:
+    """Pykka logs in the actor's thread. That does not wait for handlers, either."""
+    if not getattr(_here, "actor", False):
+        return True
+    _pykka_log.handle(record)  # comes by again on the queue's thread
+    return False
+
+
+logging.getLogger("pykka").addFilter(_put_aside)
 
 Queue = queue.SimpleQueue[Envelope[Any]]
 
@@ -400,6 +414,7 @@ class Actor(pykka.ThreadingActor):
 
     def _actor_loop(self) -> None:
         """Whatever ends the loop, the death is reported from here, once, as the last act."""
+        _here.actor = True
         try:
             super()._actor_loop()
         except BaseException as error:

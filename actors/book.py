@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 from msgspec import structs
 
+from actors import log_queue
 from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
 from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, Topic
 from actors.messages import ReadStates
@@ -24,7 +24,7 @@ from actors.stream import Stream
 if TYPE_CHECKING:
     from actors.runtime import Runtime
 
-log = logging.getLogger("actors.book")
+log = log_queue.logger("actors.book")
 
 GLANCE = 0.1  # seconds: what a call that must not wait has for the actors
 LOOK_AGAIN = 1.0  # seconds: how often whoever waits for a book makes sure of it

@@ -7,7 +7,6 @@ reader thread; a short-lived thread opens the socket, since opening may block.
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
 import struct
 import threading
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from actors import log_queue
 from actors.actor import Actor, Address, DeadLetters
 from actors.dispatcher import FLOW, WINDOW
 from actors.door import Door, without_secrets
@@ -98,7 +98,7 @@ from actors.wire.frames import (
 from actors.wire.inbox import SocketInbox
 from actors.wire.timers import Timer, Timers
 
-log = logging.getLogger("actors.connection")
+log = log_queue.logger("actors.connection")
 
 HANDED_OVER = "handed_over"  # the reason's code of a connection that said its last word
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes

@@ -7,7 +7,6 @@ asked already shares its answer.
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import threading
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from actors import log_queue
 from actors.actor import Actor, Address, DeadLetters, Inbox
 from actors.door import without_secrets
 from actors.messages import (
@@ -34,7 +34,7 @@ from actors.tree import FeedSpec
 from actors.wire.attempt import Hangup
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.fetcher")
+log = log_queue.logger("actors.fetcher")
 
 AT_ONCE: Final = 4  # conversations of one feed
 CONVERSATION: Final = 10.0  # seconds that one may take

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import random
 
+from actors import log_queue
 from actors.cooldowns import Cooldown, Cooldowns
 from actors.messages import Reason
 from actors.rules.gate import Gate, wanted_rest
 from actors.tree import FeedSpec
 from actors.wire.timers import Clock
 
-log = logging.getLogger("actors.gates")
+log = log_queue.logger("actors.gates")
 
 
 class Gates:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from actors import log_queue
 from actors.actor import Actor, Address, DeadLetters, Inbox
 from actors.events import SubscriptionState, Topic
 from actors.messages import (
@@ -39,7 +39,7 @@ from actors.rules.venue import Pacing, Refusal
 from actors.tree import FeedSpec
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.registry")
+log = log_queue.logger("actors.registry")
 
 ANSWERED = ("confirmed", "rejected")
 

@@ -13,6 +13,7 @@ import math
 
 from pykka._envelope import Envelope
 
+from actors import log_queue
 from actors.children import Children
 from actors.connection import HANDED_OVER
 from actors.messages import (
@@ -35,7 +36,7 @@ from actors.messages import (
 from actors.tree import Books, Candidate, Former, LineRecord, Roles
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.rotation")
+log = log_queue.logger("actors.rotation")
 
 GOODBYE = 5.0  # seconds that a connection which is rotated out has to read what was sent to it
 

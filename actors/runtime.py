@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import functools
 import itertools
-import logging
 import math
 import os
 import random
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 import msgspec
 import pykka
 
+from actors import log_queue
 from actors import stream as streams
 from actors.actor import DeadLetters, Mailbox
 from actors.book import BookDesk
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from actors.rules.venue import Venue
     from actors.simulators import Simulator
 
-log = logging.getLogger("actors.runtime")
+log = log_queue.logger("actors.runtime")
 
 Event = TypeVar("Event")
 
@@ -496,8 +496,9 @@ class Runtime:
     def stop(self, timeout: float = 5.0) -> tuple[str, ...]:
         """End everything within `timeout` seconds; the second time it does nothing.
 
-        Streams get `Closed` and their iteration ends quietly. Answers the names of what did not
-        end: a handler that never returns, or a DNS look-up. From a handler it may be called too.
+        Streams get `Closed` and their iteration ends quietly, and what was logged is handled. Answers the
+        names of what did not end: a handler that never returns, a DNS look-up, or the thread of the log. From
+        a handler it may be called too.
         """
         if os.getpid() != self._pid:
             return ()
@@ -506,7 +507,8 @@ class Runtime:
         while self._simulators:
             self._simulators.popitem()[1].stop()
         atexit.unregister(self._at_exit)
-        return (*left, *self._join_threads(deadline))
+        left = (*left, *self._join_threads(deadline))
+        return left if log_queue.flush(seconds_left(deadline)) else (*left, log_queue.THREAD)
 
     def __enter__(self) -> Runtime:
         return self

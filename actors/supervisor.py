@@ -18,7 +18,7 @@ from typing import Any, Literal
 from pykka import Future
 from pykka._envelope import Envelope
 
-from actors import census
+from actors import census, log_queue
 from actors.actor import Actor, DeadLetters, Inbox
 from actors.children import Children
 from actors.connection import Gauges
@@ -69,7 +69,7 @@ from actors.status import LineState, Status, cause_of
 from actors.tree import WORKERS, Asked, Books, Child, FeedSpec, LineRecord, Roles
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.supervisor")
+log = log_queue.logger("actors.supervisor")
 
 ROTATE_AGAIN = 60.0  # seconds after which a rotation that failed is tried again, at the latest
 THREAD_AGAIN = 1.0  # seconds after which a thread that there was not is asked for again
@@ -296,7 +296,7 @@ class Supervisor(Actor):
         match report:
             case LineUpgraded():
                 line.upgraded = True
-                line.metrics.increment("line_connects_total")
+                line.metrics.increment_later("line_connects_total")
                 self._progress(line, "logging_in")
                 line.journal.mark("upgraded", self._clock.monotonic())
             case SessionOpened():
@@ -473,7 +473,7 @@ class Supervisor(Actor):
             self._log(line, logging.INFO, f"connects in {seconds:.2f} s: {why}")
             return
         epoch = line.next_epoch()
-        line.metrics.increment("line_starts_total")
+        line.metrics.increment_later("line_starts_total")
         line.state = "connecting"
         line.journal.mark("started", self._clock.monotonic())
         try:
@@ -491,9 +491,9 @@ class Supervisor(Actor):
         self._roles.connection(line.name).point(None)
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, line.epoch))
-        line.metrics.increment("line_stops_total", kind=cause_of(reason).kind)
+        line.metrics.increment_later("line_stops_total", kind=cause_of(reason).kind)
         if not isinstance(reason, Stopped):
-            line.metrics.increment("line_errors_total", code=reason.code)
+            line.metrics.increment_later("line_errors_total", code=reason.code)
             line.reason = reason
             line.lost = True
             line.deaths += 1

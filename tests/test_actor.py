@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import queue
 import socket
 import threading
@@ -14,6 +15,7 @@ import pykka
 import pytest
 from pykka._envelope import Envelope
 
+from actors import log_queue
 from actors.actor import Actor, Address, DeadLetters, Inbox, Lease, Mailbox, refuse
 from actors.errors import RuntimeStopped
 from actors.messages import ChildExited, Crashed, EndConnection, Retryable, Stopped
@@ -380,6 +382,28 @@ def test_a_failure_on_the_way_out_cleans_up_once(theatre: Theatre) -> None:
     assert theatre.report() == ChildExited("worker", 1, Crashed("ValueError: bug"))
     worker.thread.join(10)
     assert worker.cleanups == 1
+
+
+def test_a_log_handler_that_stands_still_delays_no_death(theatre: Theatre) -> None:
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.put((record.getMessage(), record.exc_text))
+            assert go.wait(20)
+
+    told: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+    go, handler = threading.Event(), Handler(level=logging.ERROR)
+    pykka_s = logging.getLogger("pykka")
+    pykka_s.addHandler(handler)
+    theatre.play()
+    theatre.tell(crash(ValueError("bug")))
+    assert theatre.report().reason == Crashed("ValueError: bug")
+    words, trace = told.get(timeout=10)
+    assert words.startswith("Unhandled exception in Worker")
+    assert trace is not None
+    assert trace.endswith("ValueError: bug")
+    go.set()
+    pykka_s.removeHandler(handler)
+    assert log_queue.flush(20)
 
 
 def test_a_cleanup_that_fails_hides_nothing(theatre: Theatre, caplog: pytest.LogCaptureFixture) -> None:

@@ -71,7 +71,7 @@ class LogQueue:
             has_thread = self._has_thread()
         if not has_thread:
             self._work(linger=0.0)
-        return done.wait(timeout)
+        return done.wait(None if timeout > threading.TIMEOUT_MAX else timeout)
 
     def _has_thread(self) -> bool:
         if self._thread is None:

@@ -159,7 +159,11 @@ class BookDesk:
         stream = self._runtime._open(topic.feed, topic.channel, (key,), options, policy, CAPACITY)
         followed = FollowedBook(topic, stream, functools.partial(self._update, topic.feed))
         self._runtime._handlers[stream.id] = followed.thread
-        followed.thread.start()
+        try:
+            followed.thread.start()
+        except RuntimeError:
+            stream.close()  # the thread, which cannot be joined, is forgotten with it
+            raise
         return followed
 
     def _update(self, feed: str, event: Any) -> BookUpdate | None:

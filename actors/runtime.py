@@ -66,7 +66,6 @@ from actors.stream import Stream
 from actors.supervisor import Supervisor
 from actors.tree import FeedSpec, Roles, Specs
 from actors.venues.channel import ChannelOf
-from actors.wire.tcp import lookups
 from actors.wire.timers import ThreadTimers, Timers, lock_timeout
 
 if TYPE_CHECKING:
@@ -368,6 +367,7 @@ class Runtime:
             StreamClosed: its feed was removed, or the book forgotten, while this call waited.
             LinewardenError: the feed, the key or an option is not known here, or the venue makes no
                 order books.
+            RuntimeError: this machine gives no more threads. Nothing was subscribed.
             RuntimeStopped: nobody is there to follow it.
         """
         self._check()
@@ -617,7 +617,8 @@ class Runtime:
     def _join_threads(self, deadline: float) -> tuple[str, ...]:
         """What may be left: a handler that does not return, or a DNS look-up."""
         me = threading.current_thread()
-        threads = [thread for thread in (*self._handlers.values(), *lookups()) if thread is not me]
+        running = [thread for thread in self._handlers.values() if thread.ident]  # another is just starting
+        threads = [thread for thread in (*running, *self._builder.lookups.running()) if thread is not me]
         for thread in threads:
             thread.join(lock_timeout(seconds_left(deadline)))
         return tuple(thread.name for thread in threads if thread.is_alive())

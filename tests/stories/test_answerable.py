@@ -148,6 +148,39 @@ def test_live(o2: SimulatedO2, baseline: Any) -> None:
     baseline.check()
 
 
+def test_a_stop_waits_for_its_own_look_ups_alone(o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, release = threading.Event(), threading.Event()
+    getaddrinfo = socket.getaddrinfo
+
+    def hang(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host != "hangs.example":
+            return getaddrinfo(host, *args, **kwargs)
+        asked.set()
+        assert release.wait(30)
+        raise socket.gaierror(socket.EAI_NONAME, "no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    with actors.start(config("ws://hangs.example:1")) as other, desk_on(o2) as desk:
+        assert asked.wait(10)
+        assert_stops(desk)
+        assert other.stop(timeout=0.1) == ("dns/hangs.example",)
+        release.set()
+
+
+def test_a_stop_while_a_handler_is_about_to_start(
+    desk: Runtime, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def stop_first(thread: threading.Thread) -> None:
+        if thread.name.startswith("on/"):
+            assert_stops(desk)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", stop_first)
+    assert desk.on("o2", "trades", market, handler=print).closed
+
+
 # ── what belongs to the program, and waits ──────────────────────────────────────────────────────
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import signal
@@ -23,7 +22,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
-from actors import logs, operate
+from actors import log_queue, logs, operate
 from actors.cooldowns import usual_file
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
@@ -40,7 +39,7 @@ from actors.venues.declared import Described
 if TYPE_CHECKING:
     from actors.runtime import Runtime
 
-log = logging.getLogger("actors.cli")
+log = log_queue.logger("actors.cli")
 
 REFRESH = 0.25  # seconds between two looks at the status
 SETTLE = 5.0  # seconds that a run with a summary waits at its end for lines to come back...

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
 from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, Topic
+from actors.feed_builder import topics_of
 from actors.messages import ReadStates
 from actors.rules.book import Book, BookView
 from actors.rules.mailbox import Policy
@@ -162,7 +163,8 @@ class BookDesk:
         return followed
 
     def _update(self, feed: str, event: Any) -> BookUpdate | None:
-        spec = self._runtime._specs.get(feed)  # looked up, for a reload may have given the feed another venue
+        # Looked up each time: a reload may have given the feed another venue.
+        spec = self._runtime._wanted.feeds.get(feed)
         return None if spec is None else spec.venue.book_update(event)
 
     def _topic(self, feed: str, key: str, options: Mapping[str, Option]) -> Topic:
@@ -174,7 +176,7 @@ class BookDesk:
             )
         if key.strip() == "*":
             raise LinewardenError(f"{feed}: a book is one key's, and '*' means many")
-        return self._runtime._topics(venue, venue.channel(venue.book_channel), (key,), options)[0]
+        return topics_of(venue, venue.channel(venue.book_channel), (key,), options)[0]
 
     def _await(self, followed: FollowedBook, depth: int | None, wait: float) -> BookView:
         deadline = time.monotonic() + wait

@@ -1,19 +1,21 @@
 """Words between actors, and the reasons for which one of them ends.
 
-Commands are VerbNoun and ask; reports are NounVerbed and tell what nobody can refuse. Times are
+Commands are VerbNoun and ask; reports are NounVerbed and state facts that cannot be refused. Times are
 monotonic seconds where they are called `at`, wall-clock nanoseconds where they end in `_ns`.
+
+A question is a message that was asked: its answer travels with its envelope. A letter whose type says
+`again` is idempotent: where a keeper of a role died of it, the next one reads it once more.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct, structs
-from pykka import Future
 
-from actors.events import GapReason, LifecycleState, SubscriptionState, Topic
+from actors.events import GapReason, LifecycleState, Topic
 from actors.secret import Discreet, Shown, origin
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from actors.rules.routes import Flow
     from actors.rules.venue import Price, Venue
     from actors.stream import Stream
+    from actors.tree import Specs
 
 # ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
 
@@ -136,7 +139,13 @@ class HttpFailed(Struct, frozen=True):
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────
 
 
-class Report(Struct, frozen=True):
+class Idempotent(Struct, frozen=True):
+    """Reading it twice does what reading it once does."""
+
+    again: ClassVar[bool] = True
+
+
+class Report(Idempotent, frozen=True):
     line: str
     epoch: int  # of the line
 
@@ -206,18 +215,19 @@ class VenueComplained(Report, frozen=True):
 class EventsReceived(Report, frozen=True):
     """Connection to dispatcher: the events of one read, in the venue's order."""
 
+    again: ClassVar[bool] = False  # some streams may have their part of it
     pairs: list[tuple[Topic, Any]]
     received_ns: int
 
 
-class TopicsPlaced(Struct, frozen=True):
+class TopicsPlaced(Idempotent, frozen=True):
     """Registry to dispatcher: these topics lie on this line from now on."""
 
     line: str
     topics: tuple[Topic, ...]
 
 
-class TopicsLifted(Struct, frozen=True):
+class TopicsLifted(Idempotent, frozen=True):
     """Registry to dispatcher: nobody wants these topics of this line any more."""
 
     line: str
@@ -342,7 +352,7 @@ class SendUnsubscriptions(Struct, frozen=True):
     topics: tuple[Topic, ...]
 
 
-class ResyncTopics(Struct, frozen=True):
+class ResyncTopics(Idempotent, frozen=True):
     """Make the venue send these topics from the start (a new snapshot)."""
 
     topics: tuple[Topic, ...]
@@ -468,45 +478,50 @@ class HangUp(Struct, frozen=True):
 
 
 class Rotate(Struct, frozen=True):
-    """Runtime: replace the connections of a feed or line, make before break.
+    """Asked: replace the connections of a feed or line, make before break.
 
-    `done` gets each line with why it was not replaced; empty: it was.
+    Answers `dict[str, str]`: each line with why it was not replaced; empty: it was.
     """
 
     target: str
-    done: Future[dict[str, str]]
+
+
+class Reload(Idempotent, frozen=True):
+    """Asked: bring the feeds in line with these specs; an older generation changes nothing."""
+
+    specs: Specs
 
 
 class WatchdogDue(Struct, frozen=True):
     """A timer's: see who has not answered."""
 
 
-class LineNeeded(Struct, frozen=True):
+class LineNeeded(Idempotent, frozen=True):
     """Registry: a topic lies on a line that is not there yet."""
 
     feed: str
     line: str
 
 
-class LineUnneeded(Struct, frozen=True):
+class LineUnneeded(Idempotent, frozen=True):
     """Registry: no topic lies on this line any more."""
 
     line: str
 
 
 class AwaitLive(Struct, frozen=True):
-    """Runtime: set `done` to True when these lines are live, to False when one never will be."""
+    """Asked: answers True when these lines are live, False when one never will be by itself."""
 
     target: str | None
-    done: Future[bool]
-    until: float  # monotonic seconds: after that nobody waits
 
 
 class StopAll(Struct, frozen=True):
-    """Runtime: end the tree within `timeout` seconds; `done` gets the names of what did not end."""
+    """Asked: end the tree within `timeout` seconds.
+
+    Answers `tuple[str, ...]`: the names of what did not end.
+    """
 
     timeout: float
-    done: Future[tuple[str, ...]]
 
 
 class PhaseOverdue(Struct, frozen=True):
@@ -531,32 +546,30 @@ class KeeperStarted(Struct, frozen=True):
 # ── to the registry ─────────────────────────────────────────────────────────────────────────────
 
 
-class Subscribe(Struct, frozen=True):
+class Subscribe(Idempotent, frozen=True):
     """Asked: answers nothing; `stream` wants these topics from now on."""
 
     stream: int
     topics: tuple[Topic, ...]
 
 
-class Unsubscribe(Struct, frozen=True):
+class Unsubscribe(Idempotent, frozen=True):
     """`stream` no longer wants these topics."""
 
     stream: int
     topics: tuple[Topic, ...]
 
 
-class ReadStates(Struct, frozen=True):
+class ReadStates(Idempotent, frozen=True):
     """Asked: answers `dict[Topic, SubscriptionState]`."""
 
     topics: tuple[Topic, ...]
 
 
-class AwaitAnswers(Struct, frozen=True):
-    """Runtime: set `done` to the states of these topics when all are confirmed or rejected."""
+class AwaitAnswers(Idempotent, frozen=True):
+    """Asked: answers `dict[Topic, SubscriptionState]` when all of these are confirmed or rejected."""
 
     topics: tuple[Topic, ...]
-    done: Future[dict[Topic, SubscriptionState]]
-    until: float  # monotonic seconds: after that nobody waits
 
 
 class ReplayNext(Report, frozen=True):
@@ -584,27 +597,27 @@ class AskAgain(Report, frozen=True):
 # ── to the dispatcher ───────────────────────────────────────────────────────────────────────────
 
 
-class Attach(Struct, frozen=True):
+class Attach(Idempotent, frozen=True):
     """Asked: `stream` gets the events of these topics from now on."""
 
     stream: Stream[Any]
     topics: tuple[Topic, ...]
 
 
-class Detach(Struct, frozen=True):
+class Detach(Idempotent, frozen=True):
     """`stream` gets no more events of these topics."""
 
     stream: int
     topics: tuple[Topic, ...]
 
 
-class StreamDrained(Struct, frozen=True):
+class StreamDrained(Idempotent, frozen=True):
     """From a consumer's thread: a stream that was full has room again."""
 
     stream: int
 
 
-class BlockOverdue(Struct, frozen=True):
+class BlockOverdue(Idempotent, frozen=True):
     """A timer's: this stream may have held its line for `block_limit`."""
 
     stream: int
@@ -614,16 +627,12 @@ class BlockOverdue(Struct, frozen=True):
 # ── to the fetcher ──────────────────────────────────────────────────────────────────────────────
 
 
-class AskLatest(Struct, frozen=True):
-    """Runtime: ask the venue for the newest price of this symbol, over HTTP.
-
-    `done` is set to what came of it, or to None where the fetcher ended first: ask its successor.
-    """
+class AskLatest(Idempotent, frozen=True):
+    """Asked: the newest price of this symbol, from the venue over HTTP. Answers `LatestTold`."""
 
     venue: Venue
     symbol: str
-    done: Future[LatestTold | None]
-    until: float  # monotonic seconds: after that nobody waits
+    until: float  # monotonic seconds: the asker waits no longer
 
 
 class LatestTold(Struct, frozen=True):
@@ -639,7 +648,7 @@ class LatestTold(Struct, frozen=True):
     keeper: int
 
 
-class BudgetDue(Struct, frozen=True):
+class BudgetDue(Idempotent, frozen=True):
     """A timer's: this feed may be asked again. `turn`: an older one has been overtaken."""
 
     feed: str

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from actors.calls import CALL
 from actors.door import Held
 from actors.errors import LinewardenError, NotLive, RotationFailed, Timeout
 from actors.rules.exchange import Token
@@ -15,8 +16,6 @@ from actors.wire.connect import ConnectFailed, Hangup
 
 if TYPE_CHECKING:
     from actors.runtime import Runtime
-
-CALL = 5.0  # seconds: what a call waits for the supervisor at the most
 
 
 def refresh_token(runtime: Runtime, feed: str, token: str | None, timeout: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from actors.actor import Actor, Address, DeadLetters, Inbox
+from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply
 from actors.events import SubscriptionState, Topic
 from actors.messages import (
     AckOverdue,
@@ -67,9 +67,9 @@ class Waiter:
     One of them is looked at for each report, and not all.
     """
 
-    def __init__(self, asked: AwaitAnswers) -> None:
-        self.asked = asked
-        self.waiting = [*asked.topics]
+    def __init__(self, topics: tuple[Topic, ...], reply: KeptReply) -> None:
+        self.topics, self.reply = topics, reply
+        self.waiting = [*topics]
 
 
 class Registry(Actor):
@@ -136,8 +136,8 @@ class Registry(Actor):
                 self._unwant(stream, topics)
             case ReadStates(topics=topics):
                 return self._states(topics)
-            case AwaitAnswers():
-                self._waiters.append(Waiter(message))
+            case AwaitAnswers(topics=topics):
+                self._waiters.append(Waiter(topics, self.keep_reply()))
                 self._tell_waiters()
             case KeeperStarted():
                 self._take_over()
@@ -197,6 +197,7 @@ class Registry(Actor):
                 self._supervisor.tell(LineUnneeded(line))
         for feed in {topic.feed for topic in topics}:  # there may be room now
             self._place_refused(feed)
+        self._tell_waiters()  # of these topics: they have no state any more
 
     def _states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         states = {topic: self._ledger.state(topic) for topic in topics}
@@ -291,18 +292,17 @@ class Registry(Actor):
         self._waiters = [waiter for waiter in self._waiters if not self._told_answers(waiter)]
 
     def _told_answers(self, waiter: Waiter) -> bool:
-        asked = waiter.asked
-        if self._timers.clock.monotonic() > asked.until:  # it waits no longer
+        if not waiter.reply.open:
             return True
         while waiter.waiting and self._is_answered(waiter.waiting[-1]):
             waiter.waiting.pop()
         if waiter.waiting:
             return False
-        states = self._states(asked.topics)
+        states = self._states(waiter.topics)
         if not all(state.state in ANSWERED for state in states.values()):  # some are asked once more
-            waiter.waiting = [*asked.topics]
+            waiter.waiting = [*waiter.topics]
             return False
-        asked.done.set(states)
+        waiter.reply.set(states)
         return True
 
     def _is_answered(self, topic: Topic) -> bool:

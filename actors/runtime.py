@@ -23,8 +23,8 @@ import pykka
 from actors import stream as streams
 from actors.actor import DeadLetters, Mailbox
 from actors.book import BookDesk
+from actors.calls import CALL, answer_of, ask
 from actors.cooldowns import Cooldowns
-from actors.door import Vault
 from actors.errors import (
     ForkError,
     LinewardenError,
@@ -36,6 +36,7 @@ from actors.errors import (
     Timeout,
 )
 from actors.events import Option, Received, SubscriptionState, Topic
+from actors.feed_builder import FeedBuilder, topics_of
 from actors.latest import PriceDesk
 from actors.messages import (
     Attach,
@@ -44,6 +45,7 @@ from actors.messages import (
     Detach,
     KeeperStarted,
     ReadStates,
+    Reload,
     Rotate,
     SendMessage,
     StopAll,
@@ -54,32 +56,26 @@ from actors.messages import (
 from actors.metrics import Metrics, NoMetrics
 from actors.refreshing import refresh_token, seconds_left
 from actors.rules.book import BookView
-from actors.rules.freshness import Contract
 from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
 from actors.rules.terms import terms_of
-from actors.rules.venue import Channel
-from actors.settings import FeedSettings, Settings, load
+from actors.settings import Settings, load
 from actors.settings.plan import Plan, compare
 from actors.status import Status
 from actors.stream import Stream
 from actors.supervisor import Supervisor
-from actors.tree import FeedSpec, Roles
+from actors.tree import FeedSpec, Roles, Specs
 from actors.venues.channel import ChannelOf
-from actors.wire.connect import Dial
 from actors.wire.tcp import lookups
-from actors.wire.timers import ThreadTimers, Timers
+from actors.wire.timers import ThreadTimers, Timers, lock_timeout
 
 if TYPE_CHECKING:
-    from actors.rules.venue import Venue
     from actors.simulators import Simulator
 
 log = logging.getLogger("actors.runtime")
 
 Event = TypeVar("Event")
 
-CALL = 5.0  # seconds: what any call waits for the actors at the most
-LOOK_AGAIN = 1.0  # seconds: how often a call that waits for an actor makes sure of it
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 
 
@@ -120,12 +116,11 @@ class Runtime:
         metrics: Metrics | None = None,
         cooldowns: Path | None = None,  # the file for them where the config names none
     ) -> None:
-        self.settings = settings
         self._timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
         self._pid = os.getpid()
-        self._simulators: dict[str, Simulator] = {}  # by feed
-        self._specs: dict[str, FeedSpec] = {}
-        self._specs = {name: self._spec(feed) for name, feed in settings.feeds.items()}
+        self._builder = FeedBuilder(self._timers.clock)
+        self._wanted = self._builder.build(settings, Specs())  # as the supervisor was told last
+        self._reloading = threading.RLock()  # held while a generation is built and told
         self._streams: dict[int, Stream[Any]] = {}
         self._handlers: dict[int, threading.Thread] = {}
         self._books = BookDesk(self)
@@ -141,7 +136,7 @@ class Runtime:
             mailbox.lease(KeeperStarted()),
             self._dead_letters,
             name=settings.runtime.name,
-            feeds=self._specs,
+            specs=self._wanted,
             roles=self._roles,
             timers=self._timers,
             watchdog=settings.runtime.watchdog,
@@ -160,9 +155,14 @@ class Runtime:
         self._supervisor.launch()
         # A runtime that nobody holds any more, nor a stream of it that was not closed, gives its
         # connections back: a venue may have one slot an account, and it must not sit in it.
-        weakref.finalize(self, _abandon, self._roles, self._simulators).atexit = False
+        weakref.finalize(self, _abandon, self._roles, self._builder.simulators).atexit = False
         self._at_exit = functools.partial(_stop_at_exit, weakref.ref(self))
         atexit.register(self._at_exit)
+
+    @property
+    def settings(self) -> Settings:
+        """The config as it is wanted now."""
+        return cast(Settings, self._wanted.settings)
 
     # ── subscribing ──
 
@@ -229,7 +229,7 @@ class Runtime:
         self._check()
         spec = self._spec_of(feed)
         declared = spec.venue.channel(channel)
-        topics = self._topics(spec.venue, declared, keys, options)
+        topics = topics_of(spec.venue, declared, keys, options)
         policy, capacity = terms_of(feed, declared, policy, capacity)
         stream: Stream[Any] = Stream(
             next(self._ids),
@@ -239,6 +239,7 @@ class Runtime:
             policy,
             capacity,
             deltas=declared.deltas,
+            kind=spec.kind,
             on_drained=self._drained,
         )
         with self._lock:
@@ -306,7 +307,7 @@ class Runtime:
     def _line(self, feed: str, line: str | None) -> str:
         """That line of the feed, or its only one."""
         self._spec_of(feed)
-        lines = self._proxy.lines(feed).get(timeout=CALL)
+        lines = tuple(self.status().feeds[feed].lines)
         if line in lines or (line is None and len(lines) == 1):
             return line or lines[0]
         which = "say line=" if line is None else f"there is no {line!r}"
@@ -325,12 +326,9 @@ class Runtime:
             LinewardenError: there is no such feed or line.
         """
         self._check()
-        done: pykka.Future[dict[str, str]] = pykka.ThreadingFuture()
-        self._roles.named("supervisor").tell(Rotate(target, done))
         try:
-            told = done.get(timeout=timeout)
+            told = answer_of(self._roles.named("supervisor").ask(Rotate(target)), timeout)
         except pykka.Timeout:
-            self._check()
             raise Timeout(f"{target} was not rotated within {timeout:g} s; it goes on") from None
         if failed := {line: why for line, why in told.items() if why}:
             raise RotationFailed(failed)
@@ -425,7 +423,7 @@ class Runtime:
             RuntimeStopped: nobody is there to ask.
         """
         self._check()
-        return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout, self._check)
+        return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout)
 
     def wait_live(self, target: str | None = None, timeout: float | None = None) -> None:
         """Wait until a feed or a line is live; None: every line.
@@ -434,25 +432,15 @@ class Runtime:
             NotLive: `timeout` seconds are over, or a line has failed for good; with the reasons.
             RuntimeStopped: the runtime ended meanwhile.
         """
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
         self._states(())  # once it answers, it has asked for the lines that what is wanted needs
-        live = self._is_live(target, deadline)
-        while live is None and time.monotonic() < deadline:  # asked anew: the runtime may have ended
-            live = self._is_live(target, deadline)
+        self._check()
+        question = self._roles.named("supervisor").ask(AwaitLive(target))
+        try:
+            live = answer_of(question, math.inf if timeout is None else timeout)
+        except pykka.Timeout:
+            live = False
         if not live:
             raise NotLive(self._not_live(target))
-
-    def _is_live(self, target: str | None, deadline: float) -> bool | None:
-        """True, or False: it never will be by itself; None: not yet."""
-        self._check()
-        seconds = max(0.0, min(deadline - time.monotonic(), LOOK_AGAIN))
-        done: pykka.Future[bool] = pykka.ThreadingFuture()
-        until = self._supervisor._clock.monotonic() + seconds
-        self._roles.named("supervisor").tell(AwaitLive(target, done, until))
-        try:
-            return done.get(timeout=seconds)
-        except pykka.Timeout:
-            return None
 
     def reload(self, config: str | Path | Mapping[str, Any] | Settings, *, plan_only: bool = False) -> Plan:
         """Bring the feeds in line with another config; what did not change keeps its sockets.
@@ -465,33 +453,32 @@ class Runtime:
         """
         self._check()
         new = load(config)
-        plan = compare(self.settings, new)
-        if plan_only or not plan.changes:
-            return plan
-        removed, added = plan.feeds("removed"), plan.feeds("added")
-        specs = {
-            name: self._spec(feed)
-            for name, feed in new.feeds.items()
-            if name in (*added, *plan.feeds("reconnected"), *plan.feeds("adjusted"))
-        }
-        kept = {name: spec for name, spec in self._specs.items() if name not in removed}
-        with self._lock:  # from here on nobody subscribes to what goes
-            self._specs = kept
-            leaving = [stream for stream in self._streams.values() if stream.feed in removed]
-        for stream in leaving:
-            self._leave(stream)
-        self._proxy.reconfigure(
-            added={name: spec for name, spec in specs.items() if name in added},
-            removed=removed,
-            changed={name: spec for name, spec in specs.items() if name not in added},
-            reconnect=plan.feeds("reconnected"),
-        ).get(timeout=CALL)
-        self._specs, self.settings = kept | specs, new
-        for spec in specs.values():  # what was kept of a token is for the new settings to use
-            spec.vault.follow(spec.venue, spec.dial)
-        for feed in [feed for feed in self._simulators if feed not in new.feeds]:
-            self._simulators.pop(feed).stop()
+        with self._reloading:
+            plan = compare(self.settings, new)
+            if plan_only or not plan.changes:
+                return plan
+            self._wanted = self._builder.build(new, self._wanted)
+            question = self._roles.named("supervisor").ask(Reload(self._wanted))
+            for stream in self._without_channel(self._wanted.feeds):
+                self._leave(stream)
+            self._builder.keep_only(new.feeds)
+        try:
+            answer_of(question, CALL)
+        except pykka.Timeout:
+            raise Timeout(f"the reload is not done within {CALL:g} s; it goes on") from None
         return plan
+
+    def _without_channel(self, feeds: Mapping[str, FeedSpec]) -> list[Stream[Any]]:
+        """The streams whose feed, venue or channel these specs no longer have."""
+        with self._lock:
+            streams = list(self._streams.values())
+        return [
+            stream
+            for stream in streams
+            if (spec := feeds.get(stream.feed)) is None
+            or spec.kind is not stream.kind
+            or not spec.venue.offers(stream.channel)
+        ]
 
     def stop(self, timeout: float = 5.0) -> tuple[str, ...]:
         """End everything within `timeout` seconds; the second time it does nothing.
@@ -503,8 +490,7 @@ class Runtime:
             return ()
         deadline = time.monotonic() + timeout + GRACE
         left = self._stop_supervisor(timeout, deadline)
-        while self._simulators:
-            self._simulators.popitem()[1].stop()
+        self._builder.keep_only({})
         atexit.unregister(self._at_exit)
         return (*left, *self._join_threads(deadline))
 
@@ -515,88 +501,23 @@ class Runtime:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<Runtime {self.settings.runtime.name}: {', '.join(self._specs)}>"
+        return f"<Runtime {self.settings.runtime.name}: {', '.join(self._wanted.feeds)}>"
 
     # ── how it is done ──
-
-    def _spec(self, feed: FeedSettings) -> FeedSpec:
-        venue = self._venue(feed)
-        wanted: dict[Topic, Contract] = {}
-        for entry in feed.subscribe:
-            for topic in self._topics(venue, venue.channel(entry.channel), entry.keys, entry.options):
-                wanted[topic] = Contract(entry.stale_after, entry.venue_stale_after, entry.calendar)
-        beat = feed.heartbeat
-        dial = Dial(
-            connect_timeout=feed.connect_timeout,
-            proxy=feed.proxy,
-            ca_file=feed.ca_file,
-            insecure=feed.insecure,
-            compression=feed.compression,
-        )
-        return FeedSpec(
-            venue=venue,
-            vault=self._vault(feed, venue, dial),
-            dial=dial,
-            restart=feed.restart,
-            pacing=feed.pacing,
-            connects=feed.connects,
-            ack_timeout=feed.ack_timeout,
-            block_limit=feed.block_limit,
-            rotate_every=feed.rotate_every,
-            ping_interval=beat.ping_interval,
-            pong_timeout=beat.pong_timeout,
-            venue_ping_interval=beat.venue_ping_interval,
-            send_buffer=feed.send_buffer,
-            max_message=feed.max_message,
-            wanted=tuple(wanted),
-            contracts={topic: each for topic, each in wanted.items() if each.promises},
-            dated=frozenset(topic for topic, each in wanted.items() if each.venue_stale_after),
-        )
-
-    def _vault(self, feed: FeedSettings, venue: Venue, dial: Dial) -> Vault:
-        """A changed config keeps the feed's token, unless it is about the login or the way to it."""
-        former, old = self._specs.get(feed.name), self.settings.feeds.get(feed.name)
-        if former is not None and old is not None and _login(old, former.dial) == _login(feed, dial):
-            return former.vault
-        return Vault(venue, dial, self._timers.clock)
-
-    def _venue(self, feed: FeedSettings) -> Venue:
-        """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
-        if not feed.own.url.startswith("sim:"):
-            return feed.build_venue()
-        from actors.simulators import embed  # most programs talk to real venues
-
-        simulator = self._simulators.get(feed.name)
-        if simulator is None or self.settings.feeds[feed.name].own.url != feed.own.url:
-            if simulator is not None:
-                simulator.stop()
-            simulator = self._simulators[feed.name] = embed(feed.own.url)
-        return feed.build_venue(simulator.url)
 
     def simulator(self, feed: str) -> Simulator:
         """The embedded simulator that this feed talks to."""
         self._spec_of(feed)
-        if feed not in self._simulators:
+        if feed not in self._builder.simulators:
             raise LinewardenError(f"feed {feed!r} talks to no embedded simulator; its url would be sim://...")
-        return self._simulators[feed]
+        return self._builder.simulators[feed]
 
     def _spec_of(self, feed: str) -> FeedSpec:
-        if feed not in self._specs:
-            known = ", ".join(self._specs) or "none"
+        feeds = self._wanted.feeds
+        if feed not in feeds:
+            known = ", ".join(feeds) or "none"
             raise LinewardenError(f"there is no feed {feed!r} in the config; there are: {known}")
-        return self._specs[feed]
-
-    def _topics(
-        self, venue: Venue, channel: Channel, keys: Sequence[str], options: Mapping[str, Option]
-    ) -> tuple[Topic, ...]:
-        if channel.key and not keys:
-            raise LinewardenError(
-                f"{venue.feed}: channel {channel.name!r} wants at least one key ({channel.key})"
-            )
-        if not channel.key and keys:
-            raise LinewardenError(f"{venue.feed}: channel {channel.name!r} takes no keys")
-        every = [venue.topic(channel.name, key, options) for key in (keys or ("",))]
-        return tuple(dict.fromkeys(every))
+        return feeds[feed]
 
     def _want(self, stream: Stream[Any], topics: tuple[Topic, ...]) -> None:
         """Routes first, so that a snapshot cannot come before somebody waits for it."""
@@ -631,11 +552,7 @@ class Runtime:
 
     def _await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float) -> None:
         """Wait until every topic is confirmed or rejected."""
-        deadline = time.monotonic() + wait
-        states = self._answers(topics, wait)
-        while states is None and time.monotonic() < deadline:  # asked anew: a registry may have died
-            states = self._answers(topics, deadline - time.monotonic())
-        states = self._states(topics) if states is None else states
+        states = self._answers(topics, wait) or self._states(topics)
         if stream.closed:
             raise StreamClosed("closed by its reader")
         if any(state.state != "confirmed" for state in states.values()):
@@ -644,27 +561,18 @@ class Runtime:
     def _answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState] | None:
         """The states of these topics once all are answered; None: that takes too long."""
         self._check()
-        done: pykka.Future[dict[Topic, SubscriptionState]] = pykka.ThreadingFuture()
-        seconds = max(0.0, min(seconds, LOOK_AGAIN))
-        until = self._supervisor._clock.monotonic() + seconds
-        self._roles.named("registry").tell(AwaitAnswers(topics, done, until))
         try:
-            return done.get(timeout=seconds)
+            told = answer_of(self._roles.named("registry").ask(AwaitAnswers(topics)), seconds)
         except pykka.Timeout:
             return None
+        return cast("dict[Topic, SubscriptionState]", told)
 
     def _states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]:
         return cast("dict[Topic, SubscriptionState]", self._ask("registry", ReadStates(tuple(topics))))
 
     def _ask(self, role: str, message: Any) -> Any:
         self._check()
-        future = self._roles.named(role).ask(message)
-        try:
-            return future.get(timeout=CALL)
-        except pykka.Timeout:
-            raise Timeout(
-                f"the {role} did not answer within {CALL:g} s; runtime.status() shows why"
-            ) from None
+        return ask(self._roles.named(role), message)
 
     def _drained(self, stream: int) -> None:
         self._roles.named("dispatcher").tell(StreamDrained(stream))
@@ -683,14 +591,15 @@ class Runtime:
     def _stop_supervisor(self, timeout: float, deadline: float) -> tuple[str, ...]:
         if self._ended is not None:
             return ()
-        done: pykka.Future[tuple[str, ...]] = pykka.ThreadingFuture()
-        self._roles.named("supervisor").tell(StopAll(timeout, done))
+        left: tuple[str, ...]
         try:
-            left = done.get(timeout=seconds_left(deadline))
+            left = answer_of(self._roles.named("supervisor").ask(StopAll(timeout)), seconds_left(deadline))
         except pykka.Timeout:
             left = ("supervisor",)
+        except RuntimeStopped:  # it ended meanwhile
+            left = ()
         self._end("stopped", True)
-        self._supervisor.thread.join(seconds_left(deadline))
+        self._supervisor.thread.join(lock_timeout(seconds_left(deadline)))
         return left
 
     def _end(self, reason: str, wanted: bool) -> None:
@@ -708,7 +617,7 @@ class Runtime:
         me = threading.current_thread()
         threads = [thread for thread in (*self._handlers.values(), *lookups()) if thread is not me]
         for thread in threads:
-            thread.join(seconds_left(deadline))
+            thread.join(lock_timeout(seconds_left(deadline)))
         return tuple(thread.name for thread in threads if thread.is_alive())
 
     def _check(self) -> None:
@@ -741,7 +650,7 @@ class _Desk:
 
     def _topics(self, stream: Stream[Any], keys: Sequence[str]) -> tuple[Topic, ...]:
         venue = self._runtime._spec_of(stream.feed).venue
-        return self._runtime._topics(venue, venue.channel(stream.channel), keys, self._options)
+        return topics_of(venue, venue.channel(stream.channel), keys, self._options)
 
 
 def _handle(stream: Stream[Any], handler: Callable[[Any], object]) -> None:
@@ -765,16 +674,9 @@ def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:
     return end
 
 
-def _login(feed: FeedSettings, dial: Dial) -> tuple[object, ...]:
-    """All that a feed's token depends on."""
-    names = feed.kind.login_settings
-    own = [getattr(feed.own, name) for name in feed.own.__struct_fields__ if names is None or name in names]
-    return feed.kind, own, dial.proxy, dial.ca_file, dial.insecure
-
-
 def _abandon(roles: Roles, simulators: Mapping[str, Simulator]) -> None:
     """From the garbage collector: tells, and waits for nobody."""
-    roles.named("supervisor").tell(StopAll(CALL, pykka.ThreadingFuture()))
+    roles.named("supervisor").tell(StopAll(CALL))
     for simulator in simulators.values():
         threading.Thread(target=simulator.stop, name="simulator/stop", daemon=True).start()
 

@@ -22,6 +22,7 @@ from actors.errors import ForkError, StreamClosed, Timeout
 from actors.events import Closed, Gap, GapReason, Marker, Received, SubscriptionState, Topic
 from actors.rules.books import StreamStatus
 from actors.rules.mailbox import MARKERS, Conflater, Line, Mailbox, Origin, Pair, Policy
+from actors.wire.timers import lock_timeout
 
 Event = TypeVar("Event")
 
@@ -75,8 +76,10 @@ class Stream(Generic[Event]):
         *,
         deltas: bool,
         on_drained: Callable[[int], None],
+        kind: object = None,
     ) -> None:
         self.id = id
+        self.kind = kind  # of venue
         self.feed, self.channel = feed, channel
         self.policy, self.capacity = policy, capacity
         self.deltas = deltas
@@ -342,7 +345,7 @@ class Stream(Generic[Event]):
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     raise Timeout(f"no event on {self.feed}/{self.channel} within {timeout} s")
-                self._ready.wait(SLICE if left is None else min(left, SLICE or left))
+                self._ready.wait(SLICE if left is None else lock_timeout(min(left, SLICE or left)))
             return marker
 
     def _refuse_forked(self) -> None:

@@ -11,15 +11,14 @@ import random
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from pykka import Future
 from pykka._envelope import Envelope
 
 from actors import census
-from actors.actor import Actor, DeadLetters, Inbox
+from actors.actor import Actor, DeadLetters, Inbox, KeptReply
 from actors.children import Children
 from actors.connection import Gauges
 from actors.cooldowns import Cooldowns
@@ -45,6 +44,7 @@ from actors.messages import (
     LineUpgraded,
     PhaseOverdue,
     Reason,
+    Reload,
     Report,
     Retryable,
     RetryDue,
@@ -67,7 +67,7 @@ from actors.rules.freshness import Freshness
 from actors.rules.journal import Ending, Split
 from actors.rules.restarts import Intensity, Park, Rest, Restarts, Retry, comes_back
 from actors.status import LineState, Status, cause_of
-from actors.tree import WORKERS, Asked, Books, Child, FeedSpec, LineRecord, Roles
+from actors.tree import WORKERS, Asked, Books, Child, FeedSpec, LineRecord, Roles, Specs
 from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.supervisor")
@@ -87,7 +87,7 @@ class Supervisor(Actor):
         dead_letters: DeadLetters,
         *,
         name: str,
-        feeds: Mapping[str, FeedSpec],
+        specs: Specs,
         roles: Roles,
         timers: Timers,
         watchdog: float,
@@ -98,8 +98,7 @@ class Supervisor(Actor):
     ) -> None:
         super().__init__("supervisor", 1, inbox, None, dead_letters)
         self._name = name
-        self._feeds = dict(feeds)
-        self._specs = dict(feeds)  # those of removed feeds besides: their last messages are on the way
+        self._specs = dict(specs.feeds)  # with those of removed feeds: their last messages are on the way
         self._roles = roles
         self._timers, self._clock = timers, timers.clock
         self._address = roles.named("supervisor")
@@ -115,18 +114,19 @@ class Supervisor(Actor):
         self._lines: dict[str, LineRecord] = {}
         self._epochs: dict[str, int] = {}  # the last ones of lines that are gone: none is used twice
         self._totals: dict[str, Gauges] = {}  # what such lines have counted: the routes count on, too
-        self._books = Books()
+        self._books = Books(specs)
         self._children = Children(roles, self._books, self._specs, self._lines, timers, dead_letters)
         self._rotations = Rotations(roles, self._books, self._children, timers)
-        self._waiters: list[AwaitLive] = []
-        self._stopping: StopAll | None = None
+        self._waiters: list[tuple[AwaitLive, KeptReply]] = []
+        self._stopping = False
+        self._stoppers: list[KeptReply] = []
         self._deadline = 0.0
         self._phase = 0
         self._phase_ids: set[tuple[str, int]] = set()
         self._leftovers: list[str] = []
         self._why = "stopped"
         # Before anybody else can want anything: the registry places topics on the lines that are started.
-        for spec in self._feeds.values():
+        for spec in specs.feeds.values():
             self._want(spec.wanted, ())
 
     # ── what users ask, through a proxy ──
@@ -190,39 +190,6 @@ class Supervisor(Actor):
                 self._start_anew(line, Stopped("resume asked for"))
         return "accepted"
 
-    def reconfigure(
-        self,
-        added: Mapping[str, FeedSpec],
-        removed: Sequence[str],
-        changed: Mapping[str, FeedSpec],
-        reconnect: Collection[str],
-    ) -> Literal["accepted"]:
-        """These feeds come and go, and those that stay are as told from now on.
-
-        Sockets stay open, but for the feeds in `reconnect`. A feed may be removed and added at once.
-        """
-        for feed in removed:
-            self._want((), self._feeds.pop(feed).wanted)
-            for line in self._lines_of(feed):
-                self._remove(line)
-        for feed, spec in changed.items():
-            former, self._feeds[feed], self._specs[feed] = self._feeds[feed], spec, spec
-            self._want(
-                [topic for topic in spec.wanted if topic not in former.wanted],
-                [topic for topic in former.wanted if topic not in spec.wanted],
-            )
-            for line in self._lines_of(feed):
-                self._adjust(line, spec, anew=feed in reconnect)
-        for feed, spec in added.items():
-            self._feeds[feed] = self._specs[feed] = spec
-            self._want(spec.wanted, ())
-            self._start_feed(feed, spec)
-        return "accepted"
-
-    def lines(self, feed: str) -> tuple[str, ...]:
-        """The names of this feed's lines."""
-        return tuple(line.name for line in self._lines_of(feed))
-
     def _lines_of(self, feed: str) -> list[LineRecord]:
         return [line for line in self._lines.values() if line.feed == feed]
 
@@ -251,7 +218,7 @@ class Supervisor(Actor):
                 if line is not None and line.turn == turn and line.child is None:
                     self._start_line(line)
             case WorkerDue(role=role):
-                if role not in self._workers and self._stopping is None:
+                if role not in self._workers and not self._stopping:
                     self._start_worker(role)
             case WatchdogDue():
                 self._watch()
@@ -260,10 +227,10 @@ class Supervisor(Actor):
             case LineUnneeded(line=name):
                 self._let_go(name)
             case AwaitLive():
-                self._waiters.append(message)
+                self._waiters.append((message, self.keep_reply()))
                 self._tell_waiters()
-            case Rotate(target=target, done=done):
-                self._rotate(target, done)
+            case Rotate(target=target):
+                self._rotate(target)
             case RotateDue(line=name, turn=turn):
                 line = self._lines.get(name)
                 if line is not None and line.rotation_turn == turn:
@@ -271,8 +238,11 @@ class Supervisor(Actor):
             case HangUp(line=name, epoch=epoch):
                 if (line := self._lines.get(name)) is not None:
                     self._rotations.overdue(line, epoch)
-            case StopAll():
-                self._begin_stop(message)
+            case Reload(specs=specs):
+                self._reload(specs)
+            case StopAll(timeout=timeout):
+                self._stoppers.append(self.keep_reply())
+                self._begin_stop(timeout)
             case PhaseOverdue(phase=phase):
                 self._phase_overdue(phase)
             case KeeperStarted():
@@ -348,7 +318,7 @@ class Supervisor(Actor):
 
     def _awaited(self) -> dict[str, int]:
         """Workers for which there is no thread, with the number of the life that was to begin."""
-        if self._stopping is not None:
+        if self._stopping:
             return {}
         return {
             role: begun for role, begun in self._incarnations.items() if begun and role not in self._workers
@@ -372,13 +342,13 @@ class Supervisor(Actor):
             line.fold(exited.incarnation)
         elif exited.id in self._workers and self._workers[exited.id].is_it(exited):
             self._worker_ended(exited.id, exited.reason)
-        if self._stopping is not None:
+        if self._stopping:
             self._phase_ids.discard((exited.id, exited.incarnation))
             self._advance()
 
     def _worker_ended(self, role: str, reason: Reason) -> None:
         del self._workers[role]
-        if self._stopping is not None:
+        if self._stopping:
             return
         if self._intensity[role].exceeded(self._clock.monotonic()):
             limit = self._intensity[role]
@@ -394,6 +364,39 @@ class Supervisor(Actor):
         self.exit(Crashed(why))
 
     # ── feeds ──
+
+    @property
+    def _feeds(self) -> Mapping[str, FeedSpec]:
+        return self._books.specs.feeds
+
+    def _reload(self, specs: Specs) -> None:
+        """Bring the feeds in line with these specs; sockets stay open where their connection is as it was."""
+        former = self._books.specs
+        if specs.generation <= former.generation:
+            return
+        gone = [name for name, spec in former.feeds.items() if _is_another(spec, specs.feeds.get(name))]
+        for feed in gone:
+            self._want((), former.feeds[feed].wanted)
+            for line in self._lines_of(feed):
+                self._remove(line)
+        self._books.specs = specs
+        self._specs.update(specs.feeds)
+        for feed, spec in specs.feeds.items():
+            before = former.feeds.get(feed)
+            if before is None or feed in gone:
+                self._want(spec.wanted, ())
+                self._start_feed(feed, spec)
+            elif before is not spec:
+                self._change_feed(feed, before, spec)
+
+    def _change_feed(self, feed: str, before: FeedSpec, spec: FeedSpec) -> None:
+        self._want(
+            [topic for topic in spec.wanted if topic not in before.wanted],
+            [topic for topic in before.wanted if topic not in spec.wanted],
+        )
+        for line in self._lines_of(feed):
+            self._adjust(line, spec, anew=before.identity != spec.identity)
+        spec.vault.follow(spec.venue, spec.dial)  # what was kept of a token is for the new settings to use
 
     def _start_feed(self, feed: str, spec: FeedSpec) -> None:
         for line in [self._add_line(name, feed) for name in spec.venue.spread(spec.wanted)]:
@@ -466,7 +469,7 @@ class Supervisor(Actor):
             self._drop_line(line)
 
     def _start_line(self, line: LineRecord) -> None:
-        if self._stopping is not None:
+        if self._stopping:
             return
         self._cancel_retry(line)
         seconds, why = self._gates.knock(line.name, line.spec)
@@ -513,7 +516,7 @@ class Supervisor(Actor):
         if line.removed:
             self._log(line, logging.INFO, "nobody needs it any more; closed")
             self._drop_line(line)
-        elif self._stopping is not None:
+        elif self._stopping:
             line.state = "stopped"
         elif line.again:
             self._start_line(line)
@@ -631,13 +634,9 @@ class Supervisor(Actor):
 
     # ── rotation ──
 
-    def _rotate(self, target: str, done: Future[dict[str, str]]) -> None:
-        try:
-            lines = self._targets(target)
-        except LinewardenError as error:
-            done.set_exception((type(error), error, None))
-            return
-        asked = Asked(done)
+    def _rotate(self, target: str) -> None:
+        lines = self._targets(target)
+        asked = Asked(self.keep_reply())
         for line in lines:
             asked.expect(line.name)
         for line in lines:
@@ -649,7 +648,7 @@ class Supervisor(Actor):
         asked.answer()
 
     def _begin_rotation(self, line: LineRecord) -> None:
-        if self._stopping is None and self._try_rotation(line):
+        if not self._stopping and self._try_rotation(line):
             self._plan_rotation(line, failed=True)
 
     def _try_rotation(self, line: LineRecord) -> str:
@@ -679,23 +678,21 @@ class Supervisor(Actor):
     # ── who waits for lines to be live ──
 
     def _tell_waiters(self) -> None:
-        self._waiters = [waiter for waiter in self._waiters if not self._told(waiter)]
+        self._waiters = [waiter for waiter in self._waiters if not self._is_answered(*waiter)]
 
-    def _told(self, waiter: AwaitLive) -> bool:
-        if self._clock.monotonic() > waiter.until:  # it waits no longer
+    def _is_answered(self, asked: AwaitLive, reply: KeptReply) -> bool:
+        if not reply.open:
             return True
         try:
-            lines = list(self._lines.values()) if waiter.target is None else self._targets(waiter.target)
+            lines = list(self._lines.values()) if asked.target is None else self._targets(asked.target)
         except LinewardenError as error:
-            waiter.done.set_exception((type(error), error, None))
+            reply.fail(error)
             return True
         if any(line.state == "failed" and line.retry_at is None for line in lines):
-            waiter.done.set(False)
-            return True
-        if all(line.live for line in lines):
-            waiter.done.set(True)
-            return True
-        return False
+            reply.set(False)
+        elif all(line.live for line in lines):
+            reply.set(True)
+        return not reply.open
 
     # ── the watchdog ──
 
@@ -741,12 +738,12 @@ class Supervisor(Actor):
 
     # ── the end ──
 
-    def _begin_stop(self, stop: StopAll) -> None:
-        if self._stopping is not None:
-            stop.done.set(())
+    def _begin_stop(self, timeout: float) -> None:
+        """Once: a later question is answered with the first one."""
+        if self._stopping:
             return
-        self._stopping = stop
-        self._deadline = self._clock.monotonic() + stop.timeout
+        self._stopping = True
+        self._deadline = self._clock.monotonic() + timeout
         for line in self._lines.values():
             self._cancel_retry(line)
             self._rotations.drop(line, "the runtime stops")
@@ -775,7 +772,7 @@ class Supervisor(Actor):
         return [self._workers[role]] if role in self._workers else []
 
     def _advance(self) -> None:
-        if self._phase_ids or self._stopping is None:
+        if self._phase_ids or not self._stopping:
             return
         if self._phase < len(WORKERS):
             self._enter(self._phase + 1)
@@ -799,9 +796,8 @@ class Supervisor(Actor):
         self._advance()
 
     def cleanup(self) -> None:
-        """However it ended: sockets are shut, streams get `Closed`, whoever asks gets an error."""
+        """However it ended: sockets are shut, streams get `Closed`, open questions fail."""
         ending = self._ending
-        wanted = self._stopping is not None
         if isinstance(ending, Crashed):
             self._why = ending.text
         error = RuntimeStopped(self._why)
@@ -812,14 +808,19 @@ class Supervisor(Actor):
             if line.child is not None:
                 self._roles.connection(line.name).tell(EndConnection(Stopped()))
             line.state = "stopped"
+        own = self._roles.mailboxes["supervisor"]
         for mailbox in self._roles.mailboxes.values():
-            mailbox.close(error)
+            if mailbox is not own:
+                mailbox.close(error)
         self._timers.stop()
-        self._on_end(self._why, wanted)
-        for waiter in self._waiters:
-            waiter.done.set_exception((RuntimeStopped, error, None))
-        if self._stopping is not None:
-            self._stopping.done.set((*self._leftovers, *(child.id for child in self._wedged)))
+        self._on_end(self._why, self._stopping)
+        for stopper in self._stoppers:
+            stopper.set((*self._leftovers, *(child.id for child in self._wedged)))
+        own.close(error)
+
+
+def _is_another(before: FeedSpec, spec: FeedSpec | None) -> bool:
+    return spec is None or spec.kind is not before.kind
 
 
 def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> str:

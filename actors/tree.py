@@ -7,9 +7,8 @@ import threading
 from collections.abc import Collection, Mapping
 
 from msgspec import Struct
-from pykka import Future
 
-from actors.actor import Actor, Address, DeadLetters, Inbox, Mailbox
+from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply, Mailbox
 from actors.connection import Gauges
 from actors.door import Vault
 from actors.events import Topic
@@ -55,6 +54,19 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     contracts: Mapping[Topic, Contract] = {}
     dated: frozenset[Topic] = frozenset()  # whose contract is about the venue's time, too
     rotate_every: float = 0.0
+    kind: object = None  # of venue; a feed that gets another one is another feed
+    identity: tuple[object, ...] = ()  # all that its connections depend on: a change connects anew
+
+
+class Specs(Struct, frozen=True, kw_only=True):
+    """What is wanted of a runtime, all at once: `generation` counts the configs it has had.
+
+    The supervisor owns the newest one and publishes it.
+    """
+
+    generation: int = 0
+    feeds: Mapping[str, FeedSpec] = {}
+    settings: object = None  # what the user said
 
 
 Dated = tuple[object, int]  # an event, and our wall clock when it came
@@ -85,7 +97,8 @@ class Books:
     """What outlives its keepers. A keeper works on a copy, so what one that was given up on still
     writes goes nowhere; the supervisor reads the newest copy, for status."""
 
-    def __init__(self) -> None:
+    def __init__(self, specs: Specs) -> None:
+        self.specs = specs  # as they are in force; replaced by the supervisor
         self.ledger = Ledger()
         self.routes = Routes()
         self.seen: dict[Topic, float] = {}  # topic: monotonic seconds of its last event
@@ -129,10 +142,10 @@ class Child:
 
 
 class Asked:
-    """Somebody who asked for rotations, and what came of them so far."""
+    """One question for rotations, and what came of them so far."""
 
-    def __init__(self, done: Future[dict[str, str]]) -> None:
-        self._done = done
+    def __init__(self, reply: KeptReply) -> None:
+        self._reply = reply
         self._waiting: set[str] = set()
         self._told: dict[str, str] = {}
 
@@ -146,7 +159,7 @@ class Asked:
     def answer(self) -> None:
         """If nothing is waited for any more."""
         if not self._waiting:
-            self._done.set(self._told)
+            self._reply.set(self._told)
 
 
 class Former(Struct, frozen=True):

@@ -15,8 +15,9 @@ import msgspec
 import pykka
 from msgspec import Struct
 
+from actors.calls import CALL
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
-from actors.runtime import CALL, Runtime
+from actors.runtime import Runtime
 from actors.service.answers import Answer, Asked, Refused, ReloadAnswer, the_switch
 from actors.service.tail import Tail, open_tail
 

@@ -212,7 +212,7 @@ def test_keys_are_shown_nowhere(login: str, caplog: pytest.LogCaptureFixture) ->
         alpaca.garbage()
         alpaca.error(402)
         until(desk, reason_is("alpaca_402"))
-        seen += [repr(desk._specs), msgspec.json.encode(desk.status()).decode()]
+        seen += [repr(desk._wanted), msgspec.json.encode(desk.status()).decode()]
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("websockets")]
     shown = "\n".join([*seen, *ours])  # what the venue's side logs is its own
     assert "402" in shown

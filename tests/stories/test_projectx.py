@@ -403,7 +403,7 @@ def test_token_and_key_are_in_no_log_status_repr_or_error(
         def look() -> None:
             status = desk.status()
             shown.append(repr(status) + msgspec.json.encode(status).decode())
-            shown.append(repr(desk) + repr(desk.settings) + repr(desk._specs) + repr(list(heard.values())))
+            shown.append(repr(desk) + repr(desk.settings) + repr(desk._wanted) + repr(list(heard.values())))
 
         look()
         token = max(tokens_shown(px))

@@ -73,10 +73,10 @@ def explore(
     """
     began, tried, places = time.monotonic(), 0, frozenset[str]()
     todo = [[Schedule(places, {})], *([] for _ in range(preemptions))]
-    with _controlled(watched):
+    with _controlled(watched) as workers:
         while tried < at_most and any(todo):
             spent = next(n for n, schedules in enumerate(todo) if schedules)
-            run = Run(scenario, todo[spent].pop())
+            run = Run(scenario, todo[spent].pop(), workers)
             tried += 1
             if tried % 500 == 0:
                 gc.collect()
@@ -102,20 +102,23 @@ def replay(scenario: Scenario, *watched: ModuleType, schedule: Schedule) -> None
     Raises:
         InterleavingError: it fails, as it did.
     """
-    with _controlled(watched):
-        run = Run(scenario, schedule)
+    with _controlled(watched) as workers:
+        run = Run(scenario, schedule, workers)
     if run.failure is not None:
         raise InterleavingError(run, 1) from run.failure
 
 
 @contextmanager
-def _controlled(watched: Sequence[ModuleType]) -> Iterator[None]:
+def _controlled(watched: Sequence[ModuleType]) -> Iterator[list[Worker]]:
+    workers: list[Worker] = []
     collecting = gc.isenabled()
     gc.disable()  # it may run finalisers in any thread
     try:
         with stand_ins.stand_ins(watched):
-            yield
+            yield workers
     finally:
+        for worker in workers:
+            worker.dismiss()
         if collecting:
             gc.enable()
 
@@ -123,7 +126,7 @@ def _controlled(watched: Sequence[ModuleType]) -> Iterator[None]:
 class Run:
     """One execution of a scenario under one schedule."""
 
-    def __init__(self, scenario: Scenario, schedule: Schedule) -> None:
+    def __init__(self, scenario: Scenario, schedule: Schedule, workers: list[Worker]) -> None:
         self.schedule = schedule
         self.places: set[str] = set()  # that it found
         self.failure: BaseException | None = None
@@ -134,14 +137,12 @@ class Run:
         self._choices = self._passed = 0
         self._last = max(schedule.turns, default=-1)
         functions, check = scenario()
-        self._tasks = [Task(self, number, function) for number, function in enumerate(functions)]
+        workers += [Worker() for _ in functions[len(workers) :]]
+        self._tasks = [Task(self, n, *each) for n, each in enumerate(zip(functions, workers, strict=True))]
+        self._next(None).worker.baton.release()
         for task in self._tasks:
-            task.thread.start()
-        self._next(None).baton.release()
-        for task in self._tasks:
-            task.thread.join(STUCK)
-            if task.thread.is_alive():
-                raise RuntimeError(f"{task.thread.name} waits for what the scheduler does not control")
+            if not task.worker.idle.acquire(timeout=STUCK):
+                raise RuntimeError(f"{task.name} waits for what the scheduler does not control")
         self.failure = next((task.error for task in self._tasks if task.error), self.failure)
         if self.failure is None:
             try:
@@ -157,9 +158,9 @@ class Run:
         following = self._next(task)
         if following is not task:
             task.place = _place()
-            self.switches.append(f"{task.thread.name} stops {task.place}, {following.thread.name} goes on")
-            following.baton.release()
-            task.baton.acquire()
+            self.switches.append(f"{task.name} stops {task.place}, {following.name} goes on")
+            following.worker.baton.release()
+            task.worker.baton.acquire()
             if self.over:
                 raise Abandoned
 
@@ -167,7 +168,7 @@ class Run:
         """A task has ended."""
         if not self.over and not all(task.done for task in self._tasks):
             with suppress(Abandoned):
-                self._next(None).baton.release()
+                self._next(None).worker.baton.release()
 
     def _next(self, current: Task | None) -> Task:
         waiting = [task for task in self._tasks if not task.done]
@@ -183,14 +184,14 @@ class Run:
             self.alternatives += [(choice, task.number, cost) for task in able if task is not default]
         chosen = self._tasks[self.schedule.turns.get(choice, default.number)]
         if chosen not in able:
-            self._fail(f"the schedule does not fit: {chosen.thread.name} cannot run at choice {choice}")
+            self._fail(f"the schedule does not fit: {chosen.name} cannot run at choice {choice}")
         return chosen
 
     def _let_time_pass(self, waiting: list[Task]) -> Task:
         """No task can go on: the first of the bounded waits is over."""
         bounded = [task for task in waiting if task.deadline is not None]
         if not bounded:
-            self._fail("deadlock: " + "; ".join(f"{task.thread.name} {task.place}" for task in waiting))
+            self._fail("deadlock: " + "; ".join(f"{task.name} {task.place}" for task in waiting))
         first = min(bounded, key=lambda task: task.deadline or 0.0)
         first.late = True
         for task in self._tasks:
@@ -200,8 +201,8 @@ class Run:
     def _fail(self, why: str) -> None:
         self.failure, self.over = AssertionError(why), True
         for task in self._tasks:
-            with suppress(RuntimeError):  # it has its baton
-                task.baton.release()
+            if not task.done and task is not here.turn:
+                task.worker.baton.release()
         raise Abandoned
 
 
@@ -224,22 +225,40 @@ class Variable:
         return self._written and len(self._users) > 1 and not self._locks
 
 
-class Task(Alone):
-    """One thread of a run. It goes on when its baton is released."""
+class Worker:
+    """A thread that carries out one task of each run. It goes on when its baton is released."""
 
-    def __init__(self, run: Run, number: int, function: Callable[[], object]) -> None:
-        super().__init__()
-        self.number = number
-        self._run = run
-        self.baton = threading.Lock()
+    def __init__(self) -> None:
+        self.baton, self.idle = threading.Lock(), threading.Lock()
         self.baton.acquire()
+        self.idle.acquire()
+        self.task: Task | None = None
+        threading.Thread(target=self._live, daemon=True).start()
+
+    def dismiss(self) -> None:
+        self.task = None
+        self.baton.release()
+
+    def _live(self) -> None:
+        while self.baton.acquire() and self.task is not None:
+            here.turn = self.task
+            self.task.live()
+            self.idle.release()
+
+
+class Task(Alone):
+    """One thread's part in a run."""
+
+    def __init__(self, run: Run, number: int, function: Callable[[], object], worker: Worker) -> None:
+        super().__init__()
+        self.name, self.number, self.worker = f"{number} {function.__name__}", number, worker
         self.ready: Callable[[], bool] | None = None  # what it waits for
         self.deadline: float | None = None
         self.late = self.done = False
         self.error: BaseException | None = None
         self.place = "at its beginning"
-        self._function = function
-        self.thread = threading.Thread(target=self._live, name=f"{number} {function.__name__}", daemon=True)
+        self._run, self._function = run, function
+        worker.task = self
 
     def touch(self, thing: object, name: str, label: str, write: bool) -> None:
         run = self._run
@@ -265,9 +284,7 @@ class Task(Alone):
         self.ready = self.deadline = None
         return not self.late
 
-    def _live(self) -> None:
-        here.turn = self
-        self.baton.acquire()
+    def live(self) -> None:
         try:
             if not self._run.over:
                 self._function()
@@ -275,9 +292,8 @@ class Task(Alone):
             pass
         except BaseException as error:  # the run reports it
             self.error = error
-        finally:
-            self.done = True
-            self._run.leave()
+        self.done = True
+        self._run.leave()
 
 
 def _place() -> str:

@@ -21,6 +21,7 @@ class Alone:
     """The turn of a thread that no scheduler controls, and what a scheduler has to offer."""
 
     now = 0.0
+    inside = False  # a method of a container, which is one step
 
     def __init__(self) -> None:
         self.held: set[Lock] = set()
@@ -50,7 +51,8 @@ class Shared:
         cls.label = cls.__name__
 
     def touch(self, write: bool) -> None:
-        here.turn.touch(self, "", self.label, write)
+        if not here.turn.inside:
+            here.turn.touch(self, "", self.label, write)
 
 
 # ── threading, queue, time ──
@@ -131,10 +133,11 @@ class Condition(Shared):
         return result
 
     def notify(self, n: int = 1) -> None:
+        assert self.lock.owner is here.turn, "notified without the lock"
         del self._asleep[:n]
 
     def notify_all(self) -> None:
-        self._asleep.clear()
+        self.notify(len(self._asleep))
 
 
 class Event(Shared):
@@ -233,8 +236,15 @@ def _shared(kind: Any) -> Any:
         plain, write = getattr(kind, name), name in WRITES
 
         def call(self: Any, *args: Any, **named: Any) -> Any:
+            turn = here.turn
+            if turn.inside:
+                return plain(self, *args, **named)
             self.touch(write)
-            return plain(self, *args, **named)
+            turn.inside = True
+            try:
+                return plain(self, *args, **named)
+            finally:
+                turn.inside = False
 
         return call
 

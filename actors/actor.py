@@ -287,9 +287,16 @@ class Lease:
         self.revoked = False  # the role has gone to another
 
     def get(self) -> Envelope[Any]:
-        self.in_hand = None
-        self.in_hand = envelope = self._letters.get()
+        with self._mailbox._lock:
+            self.in_hand = None
+        envelope = self._letters.get()
         reply = envelope.reply_to
+        with self._mailbox._lock:
+            if self.revoked:  # just now: the letter was neither in hand nor unread
+                if not isinstance(envelope.message, _ActorStop) and not isinstance(reply, Reply):
+                    self.put(envelope)  # questions have been handed on
+                return Envelope(_ActorStop())
+            self.in_hand = envelope
         self.given = envelope
         if isinstance(reply, Reply):  # Pykka sets it or fails it, and asks no more of a future
             self.given = Envelope(envelope.message, KeptReply(reply, self))  # type: ignore[arg-type]

@@ -91,7 +91,14 @@ def explore(
                     todo[spent + cost].append(Schedule(places, {**run.schedule.turns, choice: number}))
     log.info(
         "%s: %d schedules with up to %d preemptions at %d places, %d left, %.1f s",
-        *(scenario.__qualname__, tried, preemptions, len(places), sum(map(len, todo)), time.monotonic() - began),
+        *(
+            scenario.__qualname__,
+            tried,
+            preemptions,
+            len(places),
+            sum(map(len, todo)),
+            time.monotonic() - began,
+        ),
     )
     return tried
 

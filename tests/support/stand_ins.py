@@ -277,9 +277,21 @@ def _get(self: Any, name: str) -> Any:
     return object.__getattribute__(self, name)
 
 
+class Probe:
+    """Finds how many references there are to a container that nothing else holds."""
+
+    references = 0
+
+    def __setattr__(self, name: str, value: object) -> None:
+        Probe.references = sys.getrefcount(value)
+
+
+Probe().container = []
+
+
 def _set(self: Any, name: str, value: Any) -> None:
     label = f"{type(self).__name__}.{name}"
-    if type(value) in CONTAINERS and not value and not isinstance(value, deque):
+    if type(value) in (dict, list, set) and not value and sys.getrefcount(value) <= Probe.references:
         value = CONTAINERS[type(value)]()
     if isinstance(value, Shared):
         getattr(value, "lock", value).label = f"{label}.*"  # what it refers to; the label itself is the name

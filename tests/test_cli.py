@@ -3,12 +3,9 @@ from __future__ import annotations
 import gzip
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +17,15 @@ from actors.errors import RuntimeStopped
 from actors.rules.venue import Venue
 from actors.settings import Settings, load
 from actors.status import Status
+from tests.commands import DEMO, ENDING, PATIENCE, child, posix
 from tests.test_settings import Desk
 from tests.test_table import line, status
 
 Invoke = Any
-DEMO = Path(__file__).parent.parent / "config" / "demo.toml"
 COMMANDS = ("run", "check", "venues", "sim")
 ASKING = (
     "status", "tail", "journal", "quarantine", "letters", "restart", "pause", "resume", "reload",
 )  # fmt: skip
-posix = pytest.mark.skipif(os.name == "nt", reason="signals to a child differ there")
 
 
 @pytest.fixture
@@ -288,23 +284,13 @@ def test_sim_prints_its_url_and_ends_when_told(number: signal.Signals) -> None:
         assert it.stdout is not None
         assert it.stdout.readline().startswith("ws://127.0.0.1:")
         it.send_signal(number)
-        assert it.wait(timeout=5) == 0
+        assert it.wait(timeout=ENDING) == 0
 
 
 def test_the_module_is_the_command(tmp_path: Path) -> None:
     with child("--version") as it:
-        out, _ = it.communicate(timeout=30)
+        out, _ = it.communicate(timeout=PATIENCE)
         assert (out.split()[0], it.returncode) == ("linewarden", 0)
-
-
-@contextmanager
-def child(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "actors", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
-        try:
-            yield it
-        finally:
-            it.kill()  # does nothing to one that has ended
 
 
 # ── run ─────────────────────────────────────────────────────────────────────────────────────────

@@ -218,6 +218,10 @@ class Line(Mailbox):
     def full(self) -> bool:
         return self.queued - self._beyond >= self.capacity
 
+    @property
+    def roomy(self) -> bool:
+        return self._waiting - self._beyond <= self.capacity // 2
+
     def mark(self, marker: Marker) -> None:
         self._settle_back()
         if _repeats(marker, self._items[-1] if self._items else None):
@@ -281,7 +285,7 @@ class Line(Mailbox):
         marker = first.take() if isinstance(first, GapRun) else first
         if not isinstance(first, GapRun) or not first:
             markers.popleft()
-            self._markers -= 1
+        self._markers -= 1
         return marker
 
     def _without_cut(
@@ -357,7 +361,7 @@ class Line(Mailbox):
         if self._markers >= max(self.marker_bound, self._merge_at):
             self._merge()
         self._items.append(marker)
-        self._markers += 1
+        self._markers += _size(marker)
         self.gaps += _gaps(marker)
 
     def _merge(self) -> None:
@@ -375,16 +379,18 @@ class Line(Mailbox):
                 group.append(item)
         items += self._merged(group)
         self._items = items
-        self._markers = len(self._front) + sum(not isinstance(item, Run) for item in items)
+        self._markers = sum(_size(item) for item in (*self._front, *items) if not isinstance(item, Run))
         self._merge_at = 2 * self._markers
 
-    def _merged(self, markers: list[Marker | GapRun]) -> list[Marker]:
+    def _merged(self, markers: list[Marker | GapRun]) -> list[Marker | GapRun]:
+        if len(markers) < 2:
+            return markers
         every: list[Marker] = []
         for marker in markers:
             every += marker.expand() if isinstance(marker, GapRun) else [marker]
         fewer = merge(every)
         self.gaps -= sum(map(_gaps, every)) - sum(map(_gaps, fewer))
-        return fewer
+        return _packed(fewer)
 
 
 class Conflater(Mailbox):
@@ -471,6 +477,25 @@ def merge(markers: Iterable[Marker]) -> list[Marker]:
         else:
             last_words[marker.line if isinstance(marker, Lifecycle) else ""] = marker
     return [*gaps.values(), *last_words.values()]
+
+
+def _packed(markers: list[Marker]) -> list[Marker | GapRun]:
+    """The gaps that differ in their topics alone are one item again."""
+    runs: dict[tuple[GapReason, int, int], list[Gap]] = {}
+    packed: list[Marker | GapRun] = []
+    for marker in markers:
+        if isinstance(marker, Gap) and marker.missed is None:
+            runs.setdefault((marker.reason, marker.until_ns, marker.epoch), []).append(marker)
+        else:
+            packed.append(marker)
+    for (reason, until_ns, epoch), gaps in runs.items():
+        packed.insert(0, GapRun([(gap.topic, gap.since_ns) for gap in gaps], reason, until_ns, epoch))
+    return packed
+
+
+def _size(marker: Marker | GapRun) -> int:
+    """How many markers a reader makes of it."""
+    return len(marker) if isinstance(marker, GapRun) else 1
 
 
 def _gaps(marker: Marker | GapRun) -> int:

@@ -175,13 +175,6 @@ class AnyOrder(RuleBasedStateMachine):
                 for topic in sent:
                     life.send(topic, turn)
 
-    @rule(line=lines)
-    def a_new_keeper_says_again_what_was_asked_for(self, line: str) -> None:
-        for epoch, life in self.on(line):
-            asking = self.ledger.asking(line, epoch)
-            assert {topic: turn for turn, asked in asking.items() for topic in asked} == life.asking
-            assert all(turn <= self.ledger.turn(line, epoch) for turn in asking)
-
     @rule(line=lines, late=st.sets(topics))
     def ask_once_more(self, line: str, late: set[Topic]) -> None:
         for epoch, life in self.on(line):
@@ -302,8 +295,14 @@ class AnyOrder(RuleBasedStateMachine):
                 assert life.states.keys() == set(ledger.topics(line))
                 assert ledger.has_more(line, epoch) == bool(life.due)
                 assert set(ledger.unanswered(line, epoch)) == life.in_state(SENT)
-                waited_for = life.in_state(DESIRED, SENT) | life.asking.keys()
-                assert ledger.settled(line, epoch) == (not waited_for)
+                assert ledger.settled(line, epoch) == (not life.in_state(DESIRED, SENT))
+
+    @invariant()
+    def a_new_keeper_would_ask_for_what_is_asked_for(self) -> None:
+        for (line, epoch), life in self.lives.items():
+            asking = self.ledger.asking(line, epoch)
+            assert {topic: turn for turn, asked in asking.items() for topic in asked} == life.asking
+            assert all(turn <= self.ledger.turn(line, epoch) for turn in asking)
 
     @invariant()
     def people_see_the_present_epoch_and_no_candidates(self) -> None:

@@ -32,6 +32,8 @@ from actors.messages import (
 
 log = logging.getLogger("actors")
 
+STUCK = 0.2  # seconds that a keeper's change of its role's state may take, when it is replaced
+
 Queue = queue.SimpleQueue[Envelope[Any]]
 
 
@@ -214,7 +216,17 @@ class Mailbox:
         After `first` come the questions that a former keeper took and did not answer, then the letter
         that it had in hand, then unread mail.
         """
-        with self.state, self._lock:
+        is_stuck = not self.state.acquire(timeout=STUCK)
+        try:
+            return self._lease_anew(first, is_stuck=is_stuck)
+        finally:
+            if not is_stuck:
+                self.state.release()
+
+    def _lease_anew(self, first: Any, *, is_stuck: bool) -> Lease:
+        with self._lock:
+            if is_stuck:  # its keeper hangs in the middle of a change
+                self.state = threading.RLock()
             former, self._queue = self._queue, queue.SimpleQueue()
             self._queue.put(Envelope(first))
             unread = list(_drain(former))
@@ -224,7 +236,7 @@ class Mailbox:
             for envelope in unread:
                 self._queue.put(envelope)
             former.put(Envelope(_ActorStop()))
-            self._lease = Lease(self, self._queue)
+            self._lease = Lease(self, self._queue, self.state, needs_copy=is_stuck)
             return self._lease
 
     def _hand_on(self, in_hand: Envelope[Any] | None, unread: list[Envelope[Any]]) -> None:
@@ -278,10 +290,12 @@ class Mailbox:
 class Lease:
     """One keeper's reading of a mailbox. Once the role has gone to another it only says: stop."""
 
-    def __init__(self, mailbox: Mailbox, letters: Queue) -> None:
+    def __init__(self, mailbox: Mailbox, letters: Queue, state: threading.RLock, *, needs_copy: bool) -> None:
         self.put = mailbox.put
-        self._mailbox = mailbox
+        self._role = mailbox.role
         self._letters = letters
+        self._state = state
+        self.needs_copy = needs_copy  # a former keeper hangs over the role's state: a copy is to be used
         self.in_hand: Envelope[Any] | None = None  # the last letter taken; None: it was dealt with
         self.given: Envelope[Any] | None = None  # the same letter, as its reader has it
         self.revoked = False  # the role has gone to another
@@ -301,13 +315,20 @@ class Lease:
         Raises:
             LeaseLostError: the role has gone to another keeper.
         """
-        self._mailbox.state.acquire()
-        if self.revoked:
-            self._mailbox.state.release()
-            raise LeaseLostError(f"the {self._mailbox.role} has been replaced")
+        self._state.acquire()
+        try:
+            self.check()
+        except LeaseLostError:
+            self._state.release()
+            raise
 
     def __exit__(self, *_: object) -> None:
-        self._mailbox.state.release()
+        self._state.release()
+
+    def check(self) -> None:
+        """Raises LeaseLostError where the role has gone to another keeper."""
+        if self.revoked:
+            raise LeaseLostError(f"the {self._role} has been replaced")
 
     def empty(self) -> bool:
         return True  # the teardown of a keeper must not empty the mailbox of its role

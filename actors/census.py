@@ -23,7 +23,7 @@ from actors.status import (
     TopicStatus,
     cause_of,
 )
-from actors.tree import COUNTED, OUTCOMES, Books, Child, FeedSpec, LineRecord
+from actors.supervision.state import COUNTED, OUTCOMES, Books, Child, FeedSpec, LineRecord
 from actors.wire.timers import Clock
 
 
@@ -75,7 +75,7 @@ def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
     )
     ages = [topic.age_s for topic in topics if topic.age_s is not None]
     return LineStatus(
-        state=line.state,
+        state=line.shown,
         reason=None if line.reason is None else cause_of(line.reason),
         epoch=line.epoch,
         attempt=line.restarts.attempt,
@@ -102,7 +102,7 @@ def _topic(
 ) -> TopicStatus:
     at = books.cells.heard_at(topic)
     blind_ns, today_ns = cell.blind_time.with_open(cell.blind_since, clock.wall_ns())
-    found = freshness(topic, line, books, watch, clock) if watch is not None and line.session_open else None
+    found = freshness(topic, line, books, watch, clock) if watch is not None and line.state.is_open else None
     return TopicStatus(
         topic=str(topic),
         state=cell.subscription,
@@ -146,9 +146,9 @@ def _venue_time(line: LineRecord, event: object) -> int | None:
 
 
 def _counters(line: LineRecord, cells: Cells) -> Counters:
-    lost = line.lost
+    lost = line.history.lost
     counts = {
-        name: line.counted(name) for name in reversed(COUNTED)
+        name: line.history.counted(name) for name in reversed(COUNTED)
     }  # outcomes first: none is in flight twice
     outcomes = {name: counts[name] for name in OUTCOMES}
     return Counters(

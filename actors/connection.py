@@ -12,7 +12,7 @@ import math
 import socket
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -182,6 +182,24 @@ class Keeping(Enum):
     TURN = 2  # another connection delivers still
 
 
+class Asked:
+    """Subscriptions that the registry wants, by the numbers of their placements."""
+
+    def __init__(self, numbers: dict[Topic, int]) -> None:
+        self.numbers = numbers
+        self._unseen = list(numbers.items())  # not looked at, or without its route at the last look
+
+    def missing(self, routes: Mapping[Topic, Route]) -> Topic | None:
+        """Some topic whose route has not come; None: all are there."""
+        while self._unseen:
+            topic, number = self._unseen[-1]
+            route = routes.get(topic)
+            if topic in self.numbers and (route is None or route.number != number):
+                return topic
+            self._unseen.pop()
+        return None
+
+
 class Connection(Actor):
     """One line's connection in one epoch: owns its socket and session, and dies with them."""
 
@@ -220,7 +238,8 @@ class Connection(Actor):
         self._routes: TakeRoutes | None = None  # as they were sent first
         self._changes: list[ChangeRoute] = []  # of a candidate's routes since
         self._delivery: EpochDelivery | None = None  # while this is the holder
-        self._waiting: dict[Topic, tuple[int, int]] = {}  # asking and placement: their route has not come
+        self._askings: dict[int, Asked] = {}  # of which some route has not come
+        self._waiting: dict[Topic, int] = {}  # the asking of a topic whose route has not come
         self._last_asking = 0
         self._resent = 0  # the number of the last asking that the session made by itself
         self._legacy: Inherit | None = None
@@ -249,8 +268,7 @@ class Connection(Actor):
             case SendSubscriptions():
                 self._subscribe(message)
             case SendUnsubscriptions(topics=topics):
-                for topic in topics:
-                    self._waiting.pop(topic, None)
+                self._cancel_waiting(topics)
                 self._perform(self._session.unsubscribe(topics, self._now()))
             case ConfirmAssumed(topics=topics):
                 self._settle(topics)
@@ -647,29 +665,39 @@ class Connection(Actor):
             self._delivery.remove_route(topic, self._clock.wall_ns())
         else:
             self._delivery.set_route(topic, route, self._clock.wall_ns())
-        if route is not None and topic in self._waiting and self._waiting[topic][1] == route.number:
-            asking, _ = self._waiting.pop(topic)
-            self._send_subscriptions((topic,), asking)
+        if topic in self._waiting:
+            self._ask_when_routed(self._waiting[topic])
         if self._delivery is not None and self._delivery.wants_attention:
             self._update_reading()
 
     # ── asking the venue ──
 
     def _subscribe(self, message: SendSubscriptions) -> None:
-        """What has its route is asked for; the rest waits for it. Another registry may say it again."""
-        if message.asking <= self._last_asking:
-            return
-        self._last_asking = message.asking
+        """Another registry may say it again."""
+        if message.asking > self._last_asking:
+            self._last_asking = message.asking
+            self._askings[message.asking] = Asked(dict(message.numbers))
+            self._ask_when_routed(message.asking)
+
+    def _ask_when_routed(self, asking: int) -> None:
+        """All of an asking at once, when the last of its routes is there."""
         routes = {} if self._routes is None else self._routes.routes.routes
-        ready = []
-        for topic, number in message.numbers.items():
-            if (route := routes.get(topic)) is not None and route.number == number:
-                ready.append(topic)
-            else:
-                self._waiting[topic] = message.asking, number
-        self._send_subscriptions(tuple(ready), message.asking)
+        missing = self._askings[asking].missing(routes)
+        if missing is not None:
+            self._waiting[missing] = asking
+            return
+        asked = self._askings.pop(asking)
+        self._send_subscriptions(tuple(asked.numbers), asking)
+
+    def _cancel_waiting(self, topics: Sequence[Topic]) -> None:
+        for asking, asked in list(self._askings.items()):
+            for topic in topics:
+                if asked.numbers.pop(topic, None) is not None and self._waiting.pop(topic, None) is not None:
+                    self._ask_when_routed(asking)
 
     def _send_subscriptions(self, topics: tuple[Topic, ...], asking: int) -> None:
+        for topic in topics:
+            self._waiting.pop(topic, None)
         if not topics:
             return
         effects = self._session.subscribe(topics, self._now())

@@ -12,7 +12,7 @@ from actors.rules.freshness import Contract
 from actors.rules.venue import Channel, Venue
 from actors.settings import FeedSettings, Settings
 from actors.settings.plan import SOFT
-from actors.tree import FeedSpec, Specs
+from actors.supervision.state import FeedSpec, Specs
 from actors.wire.connect import Dial
 from actors.wire.timers import Clock
 

@@ -28,7 +28,7 @@ from actors.messages import (
 )
 from actors.rules.exchange import Bucket
 from actors.rules.venue import Price, Venue
-from actors.tree import FeedSpec
+from actors.supervision.state import FeedSpec
 from actors.wire.attempt import Hangup
 from actors.wire.timers import Timers
 

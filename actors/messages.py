@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actors.delivery.table import Route, RouteTable
     from actors.rules.freshness import Freshness
     from actors.rules.venue import Price, Venue
-    from actors.tree import Specs
+    from actors.supervision.state import Specs
 
 # ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
 

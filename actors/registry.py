@@ -38,7 +38,7 @@ from actors.messages import (
 )
 from actors.rules.ledger import Ledger
 from actors.rules.venue import Pacing, Refusal
-from actors.tree import FeedSpec
+from actors.supervision.state import FeedSpec
 from actors.wire.timers import Timers
 
 log = logging.getLogger("actors.registry")
@@ -143,6 +143,7 @@ class Registry(Actor):
 
     def _publish(self, topics: Iterable[Topic]) -> None:
         """How far these have come is there for all to see."""
+        self._lease.check()
         for topic in topics:
             cell, state = self._cells.get(topic), self._ledger.state(topic)
             if cell is not None and state is not None:
@@ -206,6 +207,7 @@ class Registry(Actor):
                 line = self._ledger.unwant(stream, topic)
                 if line is not None:
                     by_line.setdefault(line, []).append(topic)
+            self._lease.check()
             self._cells.remove([topic for topic in topics if not self._ledger.count(topic)])
         for line, lifted in by_line.items():
             for epoch in self._ledger.open_epochs(line):

@@ -53,8 +53,8 @@ from actors.settings.plan import Plan, compare
 from actors.status import Status
 from actors.stream import Stream
 from actors.streams import Streams, handle
+from actors.supervision.state import FeedSpec, Roles, Specs
 from actors.supervisor import Supervisor
-from actors.tree import FeedSpec, Roles, Specs
 from actors.venues.channel import ChannelOf
 from actors.wire.timers import ThreadTimers, Timers, lock_timeout
 

@@ -24,7 +24,7 @@ from actors.refreshing import seconds_left
 from actors.rules.mailbox import Policy
 from actors.rules.terms import terms_of
 from actors.stream import Stream
-from actors.tree import FeedSpec, Roles
+from actors.supervision.state import FeedSpec, Roles
 from actors.wire.tcp import lookups
 from actors.wire.timers import lock_timeout
 

@@ -19,10 +19,10 @@ import pytest
 
 import actors
 from actors import cli
+from actors.rules.line import LineState
 from actors.service.server import Service
 from actors.settings.tables import ServiceSettings
 from actors.simulators import SimulatedO2
-from actors.status import LineState
 from tests.desk import config
 from tests.test_cli import child
 

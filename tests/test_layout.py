@@ -14,7 +14,7 @@ HOUSE = Path(actors.__file__).parent
 LIBRARIES_OF_THE_WORLD = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
 WORDS = {"actors.messages", "actors.events", "actors.errors", "actors.secret", "actors.imports"}
 ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "fetcher", "actor")
-THEIRS = ("children", "tree", "census", "stream", "door", "latest", "book", "metrics")  # what they share
+THEIRS = ("supervision/*", "census", "stream", "door", "latest", "book", "metrics")  # what they share
 # Who may ask the machine for the time: the one clock, what blocks a caller's own thread or a short-lived
 # one that holds a real socket, and what stands outside a runtime.
 CLOCKS = (

@@ -48,6 +48,7 @@ class EpochDelivery:
         self._going: dict[Topic, Going] = {}  # where events go: all readers but those that are to join
         for topic, route in self._table.routes.items():
             self._going[topic] = self._joined(topic, route.inlets)
+        line.judge()
 
     @property
     def state(self) -> DeliveryState:
@@ -188,6 +189,7 @@ class EpochDelivery:
         self._going.pop(topic, None)
         self._part(topic, gone, now_ns)
         self._line.lifted(topic)
+        self._line.judge()
         self._runs.forget(topic)
         self.heard.forget(topic)
         self.resyncs.forget(topic)

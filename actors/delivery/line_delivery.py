@@ -65,7 +65,7 @@ class LineDelivery:
     def settle(self, topics: Iterable[Topic], now_ns: int) -> dict[Topic, int]:
         """These are answered for in this epoch: the streams are told. Since when each of them was blind."""
         state, routes = self.state, self.table.routes
-        mine = [topic for topic in topics if topic in routes]
+        mine = [topic for topic in dict.fromkeys(topics) if topic in routes]  # answers may come twice
         for inlet, item in self._settled(mine, now_ns):
             if isinstance(item, GapRun):
                 inlet.mark_gaps(self.right, item)
@@ -75,8 +75,12 @@ class LineDelivery:
         for topic, since in spans.items():
             state.gap(Gap(topic, "disconnect", None, since, max(since, now_ns), self.epoch))
         state.settled.update(mine)
-        state.up = state.up or len(state.settled) >= len(routes)
+        self.judge()
         return spans
+
+    def judge(self) -> None:
+        """The line is up once every topic of it is answered for."""
+        self.state.up = self.state.up or len(self.state.settled) >= len(self.table.routes)
 
     def _settled(self, topics: list[Topic], now_ns: int) -> Iterator[Told]:
         streams: dict[int, list[Topic]] = {}

@@ -20,6 +20,11 @@ class Reader:
         self.inlet = inlet
         self.topics: dict[Topic, None] = {}
 
+    def copy(self) -> Reader:
+        copy = Reader(self.inlet)
+        copy.topics = self.topics.copy()
+        return copy
+
 
 class LineRoutes:
     """One line, as far as streams go."""
@@ -37,6 +42,12 @@ class LineRoutes:
         self.was_given_up = False  # the last holder did not hand its state back: it may still write
         self.crashes = 0  # in a row
 
+    def copy(self) -> LineRoutes:
+        copy = LineRoutes()
+        copy.__dict__.update(self.__dict__)
+        copy.table, copy.state, copy.routed = self.table.copy(), self.state.copy(), self.routed.copy()
+        return copy
+
 
 class Routing:
     """One keeper at a time changes it, under the lease of its role."""
@@ -47,6 +58,18 @@ class Routing:
         self.by_topic: dict[Topic, dict[int, Inlet]] = {}
         self.line_of: dict[Topic, str] = {}
         self.lines: dict[str, LineRoutes] = {}
+
+    def copy(self) -> Routing:
+        """What another dispatcher goes on with, where a former one hangs over this. Any thread.
+
+        Each dict is copied in one step of the interpreter before it is walked.
+        """
+        copy = Routing()
+        copy.readers = {stream: reader.copy() for stream, reader in self.readers.copy().items()}
+        copy.by_topic = {topic: inlets.copy() for topic, inlets in self.by_topic.copy().items()}
+        copy.line_of = self.line_of.copy()
+        copy.lines = {name: line.copy() for name, line in self.lines.copy().items()}
+        return copy
 
     def line(self, name: str) -> LineRoutes:
         line = self.lines.get(name)

@@ -44,10 +44,10 @@ class DeliveryState:
         copy = DeliveryState()
         copy.__dict__.update(self.__dict__)
         copy.settled = self.settled.copy()
-        copy.outages = {stream: Outage(it.waiting, it.word) for stream, it in self.outages.items()}
+        copy.outages = {stream: Outage(it.waiting, it.word) for stream, it in self.outages.copy().items()}
         copy.blind = self.blind.copy()
-        copy.blind_streams = {stream: topics.copy() for stream, topics in self.blind_streams.items()}
-        copy.joining = {topic: streams.copy() for topic, streams in self.joining.items()}
+        copy.blind_streams = {stream: topics.copy() for stream, topics in self.blind_streams.copy().items()}
+        copy.joining = {topic: streams.copy() for topic, streams in self.joining.copy().items()}
         return copy
 
     def note_settled(self, topics: Iterable[Topic], routes: Container[Topic]) -> None:

@@ -34,7 +34,7 @@ class RouteTable:
         copy = RouteTable()
         copy.routes = self.routes.copy()
         copy.inlets = self.inlets.copy()
-        copy.topics = {stream: topics.copy() for stream, topics in self.topics.items()}
+        copy.topics = {stream: topics.copy() for stream, topics in self.topics.copy().items()}
         return copy
 
     def set(self, topic: Topic, route: Route) -> tuple[list[Inlet], list[Inlet]]:

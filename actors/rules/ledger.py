@@ -67,6 +67,14 @@ class Life:
         self.turns.pop(topic, None)
         self.unsettled.discard(topic)
 
+    def copy(self) -> Life:
+        copy = Life()
+        copy.states, copy.waiting = self.states.copy(), self.waiting.copy()
+        copy.asked, copy.asking = self.asked.copy(), self.asking.copy()
+        copy.turn, copy.turns = self.turn, self.turns.copy()
+        copy.unsettled = self.unsettled.copy()
+        return copy
+
 
 class Overdue(Struct, frozen=True):
     """What is to be done about topics that were not answered in time."""
@@ -87,6 +95,24 @@ class Ledger:
         self._feeds: dict[str, dict[str, dict[Topic, None]]] = {}  # feed: its lines that have topics
         self._lives: dict[str, dict[int, Life]] = {}
         self._refused: dict[Topic, str] = {}  # wanted, and no line can take them: why
+
+    def copy(self) -> Ledger:
+        """What another keeper goes on with, where a former one hangs over this. Any thread.
+
+        Each dict is copied in one step of the interpreter before it is walked.
+        """
+        copy = Ledger()
+        copy._wants = {topic: wants.copy() for topic, wants in self._wants.copy().items()}
+        copy._lines, copy._refused = self._lines.copy(), self._refused.copy()
+        copy._numbers, copy._placements = self._numbers.copy(), self._placements
+        copy._on = {line: topics.copy() for line, topics in self._on.copy().items()}
+        for line, topics in copy._on.items():
+            copy._feeds.setdefault(line.partition("/")[0], {})[line] = topics
+        copy._lives = {
+            line: {epoch: life.copy() for epoch, life in lives.copy().items()}
+            for line, lives in self._lives.copy().items()
+        }
+        return copy
 
     def keep_only(self, epochs: Mapping[str, Collection[int]]) -> None:
         """Forget the lives that have ended without the former keeper's hearing of it."""

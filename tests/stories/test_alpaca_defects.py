@@ -234,7 +234,7 @@ def test_13_a_dead_path_is_noticed_by_the_first_ping_that_is_not_answered(alpaca
     beat = load({"feeds": {"iex": {"venue": "alpaca", "key": "k", "secret": "s"}}}).feeds["iex"].heartbeat
     assert beat.ping_interval + beat.pong_timeout <= 30  # seconds
     with alpaca_desk(alpaca, heartbeat={"ping_interval": 0.05, "pong_timeout": 0.1}) as desk:
-        desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+        _stream = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
         alpaca.deaf()
         until(desk, refused("pong_timeout"))
 

@@ -120,7 +120,7 @@ def test_a_login_that_is_never_answered_is_given_up(o2: SimulatedO2) -> None:
 def test_mid_replay(o2: SimulatedO2, baseline: Any) -> None:
     o2.delay_ack(60.0)
     runtime = actors.start(config(o2.url, ack_timeout=60.0))
-    runtime.subscribe("o2", "depth", o2.markets[0])
+    _stream = runtime.subscribe("o2", "depth", o2.markets[0])
     until(runtime, lambda status: status.lines()["o2"].state == "subscribing")
     assert_answers(runtime)
     assert_stops(runtime)

@@ -32,8 +32,9 @@ from actors.messages import (
 )
 from actors.registry import Registry
 from actors.rules.freshness import Freshness
+from actors.rules.line import RotationState
 from actors.rules.restarts import Restart
-from actors.tree import Books, Candidate, Child, FeedSpec, LineRecord, Roles
+from actors.supervision.state import Books, Candidate, Child, FeedSpec, LineRecord, Roles
 from actors.wire.inbox import SocketInbox
 from actors.wire.timers import Timers
 
@@ -93,6 +94,8 @@ class Children:
 
     def _start_registry(self, incarnation: int) -> Child:
         inbox = self._lease("registry")
+        if inbox.needs_copy:
+            self._books.ledger = self._books.ledger.copy()
         with inbox:
             self._books.ledger.keep_only({line.name: line.epochs() for line in self._lines.values()})
         registry = Registry(
@@ -121,7 +124,7 @@ class Children:
             inbox,
             self._supervisor,
             self._dead_letters,
-            routing=self._books.lend_routing(),
+            routing=self._books.lend_routing(copy=inbox.needs_copy),
             cells=self._books.cells,
             registry=self._roles.named("registry"),
             connection=self._roles.connection,
@@ -169,10 +172,11 @@ class Children:
     def _tell_of_sessions(self, role: str) -> None:
         """What a former keeper may have had in hand when it died is told again; twice hurts nobody."""
         for line in self._lines.values():
-            if line.session_open and line.child is not None:
+            if line.state.is_open:
                 self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
             candidate = line.candidate
-            if candidate is not None and candidate.session_open and role == "registry":
+            is_open = line.rotating is RotationState.CANDIDATE_OPEN
+            if candidate is not None and is_open and role == "registry":
                 self._roles.named(role).tell(SessionOpened(line.name, candidate.epoch))
 
     def _rhythm(self, name: str) -> Rhythm | None:

@@ -149,6 +149,21 @@ class AnyOrder(RuleBasedStateMachine):
             self.ledger.close(line, epoch)
             self.past.append((line, epoch, self.lives.pop((line, epoch))))
 
+    @rule()
+    def a_new_keeper_takes_over(self) -> None:
+        former, self.ledger = self.ledger, self.ledger.copy()
+        for (line, epoch), life in self.lives.items():  # who does not know it yet, and goes on
+            asked = former.next_batch(line, epoch, 100)
+            former.send(line, epoch, asked, former.turn(line, epoch))
+            former.ask_once_more(line, epoch, [A, B])
+            former.confirm(line, epoch, life.states, assumed=False)
+            former.reject(line, epoch, [A, B], "no")
+            former.resent(line, epoch, [A, B], -100)
+            former.close(line, epoch)
+        for topic in list(self.wants):
+            former.unwant(0, topic)
+            former.want(9, topic)
+
     # ── asking ──
 
     @rule(line=lines, size=sizes)
@@ -509,6 +524,16 @@ def test_the_refused_wait_in_the_order_of_wanting_each_feed_by_itself() -> None:
     ledger.refuse(B, "still no room")  # tried again in vain: it keeps its place
     assert ledger.refused("o2") == (B, A)
     assert ledger.refused("elsewhere") == (other,)
+
+
+def test_a_new_keeper_knows_who_was_refused_and_a_former_one_changes_nothing() -> None:
+    former = open_ledger()
+    former.want(1, A)
+    former.refuse(A, "no room")
+    ledger = former.copy()
+    former.place(A, LINE)
+    assert ledger.refused("o2") == (A,)
+    assert ledger.placed("o2") == {}
 
 
 @settings(deadline=None)

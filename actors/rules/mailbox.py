@@ -183,6 +183,7 @@ class Line(Mailbox):
         self._back_lost: dict[Topic, Loss] = {}  # dropped behind the items
         self.cut: set[Topic] = set()  # topics whose deltas are of no use until they start anew
         self.overflowing = False  # a blocking stream that has held its line for too long
+        self._newest = 0  # order of arrival of what was put
         self._beyond = 0  # events that lie outside the capacity
         self._markers = 0
         self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
@@ -315,8 +316,26 @@ class Line(Mailbox):
         if pairs:
             if self._back_lost:
                 self._settle_back(but=self.cut)
-            self._items.append(Run(pairs, origin, indexes))
+            self._insert(Run(pairs, origin, indexes))
             self._waiting += len(pairs)
+
+    def _insert(self, run: Run) -> None:
+        """Two lines may fill one stream in another order than that of their arrival."""
+        order = run.origin.order
+        if order >= self._newest:
+            self._newest = order
+            self._items.append(run)
+            return
+        topics, at = {topic for topic, _ in run.pairs}, len(self._items)
+        for place in range(at - 1, -1, -1):
+            item = self._items[place]
+            if isinstance(item, Run):
+                if item.beyond or item.origin.order < order:
+                    break
+                at = place
+            elif _speaks_of(item, topics):
+                break
+        self._items.insert(at, run)
 
     def _drop(self, pairs: Iterable[Pair], origin: Origin) -> None:
         for topic, _ in pairs:
@@ -500,6 +519,13 @@ def _size(marker: Marker | GapRun) -> int:
 
 def _gaps(marker: Marker | GapRun) -> int:
     return len(marker) if isinstance(marker, GapRun) else isinstance(marker, Gap)
+
+
+def _speaks_of(marker: Marker | GapRun, topics: set[Topic]) -> bool:
+    """Whether it says of one of these that something is missing."""
+    if isinstance(marker, GapRun):
+        return any(topic in topics for topic, _ in marker.spans)
+    return isinstance(marker, Gap) and marker.topic in topics
 
 
 def _count(losses: dict[Topic, Loss], topic: Topic, origin: Origin) -> None:

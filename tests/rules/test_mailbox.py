@@ -6,6 +6,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -455,6 +456,36 @@ def test_a_run_lies_outside_the_capacity_and_behind_the_gap() -> None:
         *("A3", "A4", "A5", "A6", "A7"),
         *("A8", "B2"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [
+        ([], ["five", "six"]),
+        ([lifecycle(1), Gap(B, "sequence", 1, 0, 0, 1)], ["five", "six"]),
+        ([Gap(A, "sequence", 1, 0, 0, 1)], ["six", "five"]),  # it must not go before what it follows
+        ([GapRun([(B, 0), (A, 0)], "disconnect", 0, 1)], ["six", "five"]),
+    ],
+)
+def test_what_arrived_before_and_was_put_later_stands_where_it_arrived(
+    between: list[Marker | GapRun], expected: list[str]
+) -> None:
+    """Two lines fill one stream."""
+    mailbox = Line(10, "block", deltas=False)
+    mailbox.put([(B, "four")], Origin(4, 1, 4), (0,))
+    mailbox.put([(B, "six")], Origin(6, 1, 6), (0,))
+    for marker in between:
+        if isinstance(marker, GapRun):
+            mailbox.mark_gaps(GapRun(marker.spans, marker.reason, marker.until_ns, marker.epoch))
+        else:
+            mailbox.mark(marker)
+    mailbox.put([(A, "five")], Origin(5, 1, 5), (0,))
+    mailbox.put([(A, "seven")], Origin(7, 1, 7), (0,))
+    out = []
+    while mailbox.peek_order() is not None:
+        if mailbox.reach() is None:
+            out.append(mailbox.hand.popleft()[1])
+    assert out == ["four", *expected, "seven"]
 
 
 def test_the_events_of_a_run_keep_their_own_receipt() -> None:

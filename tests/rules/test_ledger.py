@@ -495,13 +495,19 @@ def test_lives_that_ended_unheard_are_forgotten() -> None:
     assert (ledger.open_epochs(LINE), ledger.open_epochs(LINES[1])) == ((2,), ())
 
 
+def send_next(ledger: Ledger, epoch: int) -> None:
+    """The next topics are asked for, and their frames leave."""
+    batch = ledger.next_batch(LINE, epoch, 10)
+    ledger.send(LINE, epoch, batch, ledger.turn(LINE, epoch))
+
+
 def test_the_askings_of_a_wish_that_was_taken_back_are_forgotten() -> None:
     ledger = open_ledger(A)
-    ledger.next_batch(LINE, 1, 10)
+    send_next(ledger, 1)
     ledger.unwant(1, A)
     ledger.want(1, A)
     ledger.place(A, LINE)
-    ledger.next_batch(LINE, 1, 10)
+    send_next(ledger, 1)
     assert ledger.overdue(LINE, 1, [A], ledger.turn(LINE, 1)) == Overdue(ask_again=(A,), give_up=())
 
 
@@ -527,12 +533,12 @@ def test_a_line_is_known_as_long_as_it_has_topics_or_has_had_a_life() -> None:
 def test_worse_is_what_a_candidate_is_refused_and_the_present_life_has() -> None:
     granted, assumed, refused, kept = TOPICS[:4]
     ledger = open_ledger(*TOPICS[:5])  # the last is not answered, here nor there
-    ledger.next_batch(LINE, 1, 10)
+    send_next(ledger, 1)
     ledger.confirm(LINE, 1, [granted, kept], assumed=False)
     ledger.confirm(LINE, 1, [assumed], assumed=True)
     ledger.reject(LINE, 1, [refused], "no")
     ledger.open(LINE, 2)
-    ledger.next_batch(LINE, 2, 10)
+    send_next(ledger, 2)
     ledger.reject(LINE, 2, [granted, assumed, refused], "no")
     ledger.confirm(LINE, 2, [kept], assumed=False)
     assert ledger.worse(LINE, 2, present=1) == (granted, assumed)
@@ -546,7 +552,7 @@ def test_a_candidate_s_topic_that_the_present_life_never_had_is_not_worse() -> N
     ledger.want(1, A)
     ledger.place(A, LINE)
     ledger.open(LINE, 2)
-    ledger.next_batch(LINE, 2, 10)
+    send_next(ledger, 2)
     ledger.reject(LINE, 2, [A], "no")
     ledger.open(LINE, 3)
     assert ledger.worse(LINE, 2, present=3) == ()

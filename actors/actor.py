@@ -20,22 +20,37 @@ from msgspec import Struct
 from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, _ActorStop
 
+from actors import log_queue
+from actors.errors import LinewardenError
 from actors.messages import (
-    AreYouThere,
-    ChildAnswered,
     ChildExited,
     Crashed,
-    EventsReceived,
-    KeeperStarted,
     Reason,
     Stopped,
 )
 
-log = logging.getLogger("actors")
+log = log_queue.logger("actors")
+_pykka_log = log_queue.logger("pykka")
+_here = threading.local()  # `_here.actor`: this thread is an actor of ours
+
+
+def _put_aside(record: logging.LogRecord) -> bool:
+    """Pykka logs in the actor's thread. That does not wait for handlers, either."""
+    if not getattr(_here, "actor", False):
+        return True
+    _pykka_log.handle(record)  # comes by again on the queue's thread
+    return False
+
+
+logging.getLogger("pykka").addFilter(_put_aside)
+
+STUCK = 0.2  # seconds that a keeper's change of its role's state may take, when it is replaced
 
 Queue = queue.SimpleQueue[Envelope[Any]]
 
-NOT_AGAIN = (_ActorStop, AreYouThere, KeeperStarted, EventsReceived, ProxyCall)
+
+class LeaseLostError(Exception):
+    """This keeper's role has gone to another: what it was about to change stays as it is."""
 
 
 class DeadLetter(Struct, frozen=True):
@@ -73,7 +88,13 @@ def _name(message: object) -> str:
 
 
 class Inbox(Protocol):
-    """Pykka's inbox, and an end to it."""
+    """Pykka's inbox, an end to it, and what the watchdog judges its reader by. Any thread looks at that."""
+
+    serial: int  # raised by the reader with each letter that it has dealt with
+
+    @property
+    def busy(self) -> bool:
+        """A letter is in hand, or mail waits."""
 
     def put(self, envelope: Envelope[Any], /) -> None: ...
     def get(self) -> Envelope[Any]: ...
@@ -82,8 +103,107 @@ class Inbox(Protocol):
         """From the actor's own thread, its last use of it."""
 
 
+class Reply(pykka.ThreadingFuture[Any]):
+    """The answer to one question. It is set once; whatever comes later is dropped.
+
+    A failure that is never read becomes a dead letter, where `notice_unread` says whose.
+    """
+
+    def __init__(self) -> None:  # Pykka makes some of its own, with no arguments
+        super().__init__()
+        self._once = threading.Lock()
+        self._done = False
+        self._forget: Callable[[Reply], object] | None = None
+        self._notice: Callable[[str], None] | None = None
+        self._unread = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether an answer is still waited for."""
+        return not self._done
+
+    def when_done(self, forget: Callable[[Reply], object]) -> None:
+        """`forget` is called when it is answered, failed or given up, in the thread that does so."""
+        self._forget = forget
+
+    def notice_unread(self, notice: Callable[[str], None]) -> None:
+        """`notice` is told of a failure that is never read."""
+        self._notice = notice
+
+    def set(self, value: Any = None) -> None:
+        if self._finish():
+            super().set(value)
+
+    def set_exception(self, exc_info: Any = None) -> None:
+        exc_info = exc_info or sys.exc_info()
+        if self._finish():
+            self._unread = f"failed with {type(exc_info[1]).__name__}, and the failure was not read"
+            super().set_exception(exc_info)
+
+    def fail(self, error: BaseException) -> None:
+        self.set_exception((type(error), error, None))
+
+    def abandon(self) -> None:
+        """The asker waits no longer: its deadline is over, or it has the answer."""
+        self._unread = ""
+        self._finish()
+
+    def get(self, *, timeout: float | None = None) -> Any:
+        try:
+            return super().get(timeout=timeout)
+        except pykka.Timeout:
+            raise
+        except BaseException:
+            self._unread = ""
+            raise
+
+    def _finish(self) -> bool:
+        """Whether this call is the one that ends it."""
+        with self._once:
+            done, self._done = self._done, True
+        if not done and self._forget is not None:
+            self._forget(self)
+        return not done
+
+    def __del__(self) -> None:
+        if self._unread and self._notice is not None:
+            self._notice(self._unread)
+
+
+class KeptReply:
+    """A reply as one keeper of a role holds it: dropped, once the role has gone to another keeper."""
+
+    __slots__ = ("_lease", "_reply")
+
+    def __init__(self, reply: Reply, lease: Lease | None = None) -> None:
+        self._reply, self._lease = reply, lease
+
+    @property
+    def open(self) -> bool:
+        """Whether an answer is still waited for."""
+        return self._reply.open
+
+    def set(self, value: Any = None) -> None:
+        if not self._is_revoked():
+            self._reply.set(value)
+
+    def set_exception(self, exc_info: Any = None) -> None:
+        exc_info = exc_info or sys.exc_info()
+        if not self._is_revoked():
+            self._reply.set_exception(exc_info)
+
+    def fail(self, error: BaseException) -> None:
+        self.set_exception((type(error), error, None))
+
+    def _is_revoked(self) -> bool:
+        return self._lease is not None and self._lease.revoked
+
+
 class Mailbox:
-    """A role's mail. It outlives the actors that read it: each reads through a `Lease`."""
+    """A role's mail. It outlives the actors that read it: each reads through a `Lease`.
+
+    Questions belong to the role: one that is not answered is kept here until it is, whoever reads it.
+    """
 
     def __init__(self, role: str, dead_letters: DeadLetters) -> None:
         self.role = role
@@ -92,72 +212,154 @@ class Mailbox:
         self._lock = threading.RLock()
         self._queue: Queue = queue.SimpleQueue()
         self._lease: Lease | None = None
-        self._again: Envelope[Any] | None = None  # was in a dead keeper's hand, and is read once more
+        self._questions: dict[Reply, Envelope[Any]] = {}  # not answered yet
+        self._again: list[Envelope[Any]] = []  # the last keeper's death was not these letters' first
         self._closed: BaseException | None = None
+        self.state = threading.RLock()  # of the role: held while a keeper changes it
 
     def put(self, envelope: Envelope[Any]) -> None:
-        """Any thread; never blocks. After `close` the sender's future fails at once."""
+        """Any thread; never blocks. After `close` a question fails at once."""
         with self._lock:
             if self._closed is None:
+                if isinstance(reply := envelope.reply_to, Reply):
+                    self._questions[reply] = envelope
+                    reply.when_done(self._forget)
                 self._queue.put(envelope)
                 return
         refuse(envelope, self._closed, self.role, self._dead_letters)
 
     def lease(self, first: Any) -> Lease:
-        """The right to read, taken from whoever had it: after `first`, unread mail comes."""
+        """The right to read, taken from the keeper that had it.
+
+        After `first` come the questions that a former keeper took and did not answer, then the letter
+        that it had in hand, then unread mail.
+        """
+        is_stuck = not self.state.acquire(timeout=STUCK)
+        try:
+            return self._lease_anew(first, is_stuck=is_stuck)
+        finally:
+            if not is_stuck:
+                self.state.release()
+
+    def _lease_anew(self, first: Any, *, is_stuck: bool) -> Lease:
         with self._lock:
+            if is_stuck:  # its keeper hangs in the middle of a change
+                self.state = threading.RLock()
             former, self._queue = self._queue, queue.SimpleQueue()
             self._queue.put(Envelope(first))
+            unread = list(_drain(former))
             if self._lease is not None:
                 self._lease.revoked = True
-                self._hand_on(self._lease.in_hand)
-            for envelope in _drain(former):
+                self._hand_on(self._lease.in_hand, unread)
+            for envelope in unread:
                 self._queue.put(envelope)
             former.put(Envelope(_ActorStop()))
-            self._lease = Lease(self, self._queue)
+            self._lease = Lease(self, self._queue, self.state, needs_copy=is_stuck)
             return self._lease
 
-    def _hand_on(self, envelope: Envelope[Any] | None) -> None:
-        """What a keeper had in hand when it died is read once more; what kills two is given up.
+    def _hand_on(self, in_hand: Envelope[Any] | None, unread: list[Envelope[Any]]) -> None:
+        """What a dead keeper took and did not finish is read again, if that is harmless.
 
-        A batch of events is not: streams may have their part of it already, and it is marked as lost.
+        A letter that two keepers died of is given up.
         """
-        former, self._again = self._again, None
-        if envelope is None or isinstance(envelope.message, NOT_AGAIN):
-            return
-        if envelope is former:
-            self._dead_letters.add(self.role, envelope.message, "two keepers died of it")
-            return
-        self._again = envelope
-        self._queue.put(envelope)
+        waiting = {id(envelope) for envelope in unread}
+        taken = [each for each in self._questions.copy().values() if id(each) not in waiting]
+        if in_hand is not None and in_hand.reply_to is None and not isinstance(in_hand.message, _ActorStop):
+            taken.append(in_hand)
+        former, self._again = self._again, []
+        for envelope in taken:
+            if envelope is in_hand and envelope in former:
+                self._give_up(envelope, "two keepers died of it")
+            elif not getattr(envelope.message, "again", False):
+                self._give_up(envelope, "")
+            else:
+                if envelope is in_hand:
+                    self._again.append(envelope)
+                self._queue.put(envelope)
+
+    def _give_up(self, envelope: Envelope[Any], why: str) -> None:
+        if isinstance(reply := envelope.reply_to, Reply):
+            text = f"the {self.role} failed while it carried this out; it is not known how far it came"
+            reply.fail(LinewardenError(text))
+        if why:
+            self._dead_letters.add(self.role, envelope.message, why)
+
+    def _forget(self, reply: Reply) -> None:
+        self._questions.pop(reply, None)
 
     def stop_reader(self) -> None:
         """Whoever reads this ends behind the mail there is."""
         self.put(Envelope(_ActorStop()))
 
     def close(self, error: BaseException) -> None:
-        """Nobody will read this again: every letter in it, and every later one, gets `error`."""
+        """The role ends: every question that is open, read or not, and every later one gets `error`."""
         with self._lock:
             self._closed = error
             unread = list(_drain(self._queue))
             self._queue.put(Envelope(_ActorStop()))
+            questions = list(self._questions.copy())
         for envelope in unread:
-            refuse(envelope, error, self.role, self._dead_letters)
+            if not isinstance(envelope.reply_to, Reply):
+                refuse(envelope, error, self.role, self._dead_letters)
+        for reply in questions:
+            reply.fail(error)
 
 
 class Lease:
     """One keeper's reading of a mailbox. Once the role has gone to another it only says: stop."""
 
-    def __init__(self, mailbox: Mailbox, letters: Queue) -> None:
+    def __init__(self, mailbox: Mailbox, letters: Queue, state: threading.RLock, *, needs_copy: bool) -> None:
         self.put = mailbox.put
+        self._mailbox = mailbox
         self._letters = letters
+        self._state = state
+        self.needs_copy = needs_copy  # a former keeper hangs over the role's state: a copy is to be used
+        self.serial = 0  # see `Inbox`
         self.in_hand: Envelope[Any] | None = None  # the last letter taken; None: it was dealt with
+        self.given: Envelope[Any] | None = None  # the same letter, as its reader has it
         self.revoked = False  # the role has gone to another
 
     def get(self) -> Envelope[Any]:
-        self.in_hand = None
-        self.in_hand = envelope = self._letters.get()
-        return envelope
+        self.serial += 1
+        with self._mailbox._lock:
+            self.in_hand = None
+        envelope = self._letters.get()
+        reply = envelope.reply_to
+        with self._mailbox._lock:
+            if self.revoked:  # just now: the letter was neither in hand nor unread
+                if not isinstance(envelope.message, _ActorStop) and not isinstance(reply, Reply):
+                    self.put(envelope)  # questions have been handed on
+                return Envelope(_ActorStop())
+            self.in_hand = envelope
+        self.given = envelope
+        if isinstance(reply, Reply):  # Pykka sets it or fails it, and asks no more of a future
+            self.given = Envelope(envelope.message, KeptReply(reply, self))  # type: ignore[arg-type]
+        return self.given
+
+    def __enter__(self) -> None:
+        """The role's state may be changed inside.
+
+        Raises:
+            LeaseLostError: the role has gone to another keeper.
+        """
+        self._state.acquire()
+        try:
+            self.check()
+        except LeaseLostError:
+            self._state.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._state.release()
+
+    def check(self) -> None:
+        """Raises LeaseLostError where the role has gone to another keeper."""
+        if self.revoked:
+            raise LeaseLostError(f"the {self._mailbox.role} has been replaced")
+
+    @property
+    def busy(self) -> bool:
+        return self.in_hand is not None or not self._letters.empty()
 
     def empty(self) -> bool:
         return True  # the teardown of a keeper must not empty the mailbox of its role
@@ -177,7 +379,7 @@ def _drain(letters: Queue) -> Iterator[Envelope[Any]]:
 def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_letters: DeadLetters) -> None:
     """Answer a letter that nobody will read."""
     if envelope.reply_to is None:
-        if not isinstance(envelope.message, _ActorStop | AreYouThere):  # neither is a loss
+        if not isinstance(envelope.message, _ActorStop):  # that is no loss
             dead_letters.add(to, envelope.message, "nobody there")
         return
     if isinstance(envelope.message, _ActorStop):
@@ -188,43 +390,45 @@ def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_l
 
 
 Pointed = tuple[Callable[[Envelope[Any]], None] | None, int]  # where to put letters, and for which life
+NOT_THERE: Pointed = (None, 0)
 
 
 class Address:
-    """A role's name, pointed at whoever plays it now. Any thread may tell or ask."""
+    """A role's name, pointed at whoever plays it now. Any thread may tell or ask; one thread points it."""
 
     def __init__(self, role: str, dead_letters: DeadLetters) -> None:
         self.role = role
         self._dead_letters = dead_letters
-        self._target: Pointed = (None, 0)
-        self._candidate: Pointed = (None, 0)
-        self._former: Pointed = (None, 0)
+        # The one that plays it, a candidate, the former one: one value, for a reader needs all of one moment.
+        self._lives: tuple[Pointed, Pointed, Pointed] = (NOT_THERE, NOT_THERE, NOT_THERE)
 
     def point(self, put: Callable[[Envelope[Any]], None] | None, life: int = 0) -> None:
         """`life` is the number of the one that is pointed at, where its lives are told apart."""
-        self._target = put, life
+        _, candidate, former = self._lives
+        self._lives = (put, life), candidate, former
 
     def point_candidate(self, put: Callable[[Envelope[Any]], None] | None, life: int = 0) -> None:
         """Somebody who may take over: he hears what is meant for his life, and nothing else."""
-        self._candidate = put, life
+        target, _, former = self._lives
+        self._lives = target, (put, life), former
 
     def promote(self) -> None:
         """The candidate plays the role from now on; who played it hears what is meant for his life."""
-        self._former = self._target
-        self._target, self._candidate = self._candidate, (None, 0)
+        target, candidate, _ = self._lives
+        self._lives = candidate, NOT_THERE, target
 
     def forget_former(self) -> None:
         """Who was taken over from is gone."""
-        self._former = None, 0
+        target, candidate, _ = self._lives
+        self._lives = target, candidate, NOT_THERE
 
     def tell(self, message: Any, life: int | None = None) -> None:
         """Returns at once; what nobody is there to read becomes a dead letter.
 
         What is meant for one `life` is not told to another: it is dropped, as a past epoch's report is.
         """
-        put, present = self._target
+        (put, present), *others = self._lives
         if life is not None and life != present:
-            others = (self._candidate, self._former)
             put = next((each for each, lived in others if lived == life), None)
             if put is None:
                 return
@@ -233,15 +437,16 @@ class Address:
         else:
             put(Envelope(message))
 
-    def ask(self, message: Any) -> pykka.Future[Any]:
-        future: pykka.Future[Any] = pykka.ThreadingFuture()
-        envelope = Envelope(message, reply_to=future)
-        put, _ = self._target
+    def ask(self, message: Any) -> Reply:
+        """A question; the asker abandons its reply when it waits no longer."""
+        reply = Reply()
+        envelope = Envelope(message, reply_to=reply)
+        put, _ = self._lives[0]
         if put is None:
             refuse(envelope, None, self.role, self._dead_letters)
         else:
             put(envelope)
-        return future
+        return reply
 
 
 class Voice(Address):
@@ -256,37 +461,6 @@ class Voice(Address):
             self._address.tell(message, life)
 
 
-class Answer(pykka.ThreadingFuture[Any]):
-    """A future that makes a dead letter of a failure that nobody read."""
-
-    def __init__(self) -> None:  # Pykka makes some of its own, with no arguments
-        super().__init__()
-        self._notice: Callable[[str], None] | None = None
-        self._unread = ""
-
-    def notice_unread(self, notice: Callable[[str], None]) -> None:
-        """`notice` is told of a failure that is never read."""
-        self._notice = notice
-
-    def set_exception(self, exc_info: Any = None) -> None:
-        error = (exc_info or sys.exc_info())[1]
-        self._unread = f"failed with {type(error).__name__}, and nobody read it"
-        super().set_exception(exc_info)
-
-    def get(self, *, timeout: float | None = None) -> Any:
-        try:
-            return super().get(timeout=timeout)
-        except pykka.Timeout:
-            raise
-        except BaseException:
-            self._unread = ""
-            raise
-
-    def __del__(self) -> None:
-        if self._unread and self._notice is not None:
-            self._notice(self._unread)
-
-
 class Reference(pykka.ActorRef["Actor"]):
     """Pykka's reference; what is told to the dead is answered by their inbox, not lost in a race."""
 
@@ -299,7 +473,7 @@ class Reference(pykka.ActorRef["Actor"]):
         self.actor_inbox.put(Envelope(message))
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
-        future = Answer()
+        future = Reply()
         future.notice_unread(lambda why: self._dead_letters.add(self._id, message, why))
         self.actor_inbox.put(Envelope(message, reply_to=future))
         return future.get(timeout=timeout) if block else future
@@ -337,6 +511,13 @@ class Actor(pykka.ThreadingActor):
 
     def tell_self(self, message: Any) -> None:
         self._inbox.put(Envelope(message))
+
+    def keep_reply(self) -> KeptReply:
+        """The reply to the letter in hand, for a handler that answers later; what it returns is not sent."""
+        envelope = self._inbox.given if isinstance(self._inbox, Lease) else None
+        assert envelope is not None
+        reply, envelope.reply_to = envelope.reply_to, None
+        return reply if isinstance(reply, KeptReply) else KeptReply(Reply())  # told: the answer goes nowhere
 
     def voice(self, address: Address) -> Address:
         """The way to tell that role something, for as long as this actor plays its own."""
@@ -390,6 +571,7 @@ class Actor(pykka.ThreadingActor):
 
     def _actor_loop(self) -> None:
         """Whatever ends the loop, the death is reported from here, once, as the last act."""
+        _here.actor = True
         try:
             super()._actor_loop()
         except BaseException as error:
@@ -405,12 +587,11 @@ class Actor(pykka.ThreadingActor):
                     self._parent.tell(ChildExited(self.id, self.incarnation, self._ending))
 
     def _handle_receive(self, message: Any) -> Any:
-        if type(message) is AreYouThere:
-            if self._parent is not None:
-                self._parent.tell(ChildAnswered(self.id, message.incarnation))
-            return None
         try:
             return super()._handle_receive(message)
+        except LeaseLostError as lost:
+            self.exit(Stopped(str(lost)))
+            return None
         except Exception:
             raise
         except BaseException as error:

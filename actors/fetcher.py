@@ -6,9 +6,6 @@ asked already shares its answer.
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import queue
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +13,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from actors.actor import Actor, Address, DeadLetters, Inbox
+from actors import log_queue
+from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply
 from actors.door import without_secrets
 from actors.messages import (
     AskLatest,
@@ -30,11 +28,11 @@ from actors.messages import (
 )
 from actors.rules.exchange import Bucket
 from actors.rules.venue import Price, Venue
-from actors.tree import FeedSpec
+from actors.supervision.state import FeedSpec
 from actors.wire.attempt import Hangup
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.fetcher")
+log = log_queue.logger("actors.fetcher")
 
 AT_ONCE: Final = 4  # conversations of one feed
 CONVERSATION: Final = 10.0  # seconds that one may take
@@ -49,7 +47,7 @@ class Question:
 
     def __init__(self, venue: Venue, symbol: str) -> None:
         self.venue, self.symbol = venue, symbol
-        self.askers: list[AskLatest] = []
+        self.askers: list[tuple[AskLatest, KeptReply]] = []
         self.hangup: Hangup | None = None
 
     @property
@@ -59,13 +57,12 @@ class Question:
 
     @property
     def until(self) -> float:
-        """Monotonic seconds: after that nobody waits."""
-        return max(asker.until for asker in self.askers)
+        """Monotonic seconds: after that every asker has given up."""
+        return max(asked.until for asked, _ in self.askers)
 
-    def answer(self, told: LatestTold | None) -> None:
-        for asker in self.askers:
-            with contextlib.suppress(queue.Full):  # answered by a former keeper that woke up
-                asker.done.set(told)
+    def answer(self, told: LatestTold) -> None:
+        for _, reply in self.askers:
+            reply.set(told)
 
 
 class Rest(Struct, frozen=True):
@@ -118,10 +115,10 @@ class Fetcher(Actor):
                 self.unknown(message)
         self._go_on()
 
-    def _ask(self, asker: AskLatest) -> None:
-        question = Question(asker.venue, asker.symbol)
+    def _ask(self, asked: AskLatest) -> None:
+        question = Question(asked.venue, asked.symbol)
         question = self._questions.setdefault(question.id, question)
-        question.askers.append(asker)
+        question.askers.append((asked, self.keep_reply()))
 
     def _go_on(self) -> None:
         """Begin whatever may be begun now."""
@@ -201,8 +198,7 @@ class Fetcher(Actor):
         self._address.tell(LatestTold(venue, symbol, outcome, at, self.incarnation))
 
     def cleanup(self) -> None:
-        """Nobody will hear the answers: whoever waits may ask the next one."""
+        """Ends the conversations. Their questions stay with the role: a successor asks again."""
         for question in self._questions.values():
             if question.hangup is not None:
                 question.hangup.pull()
-            question.answer(None)

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Callable
+from typing import cast
 
 import pykka
 from msgspec import structs
 
 from actors.actor import Address
+from actors.calls import answer_of
+from actors.delivery.cells import Cells
 from actors.errors import LinewardenError, NotFresh
 from actors.messages import AskLatest, LatestTold
-from actors.rules.latest import Candidates, Latest, Newest, Tried, in_words, symbol_of
+from actors.rules.latest import Candidates, Latest, Tried, in_words, symbol_of
 from actors.rules.venue import Price, Venue
 from actors.wire.timers import Clock
 
-LOOK_AGAIN = 1.0  # seconds: how often whoever waits for the fetcher makes sure of it
-
 
 class PriceDesk:
-    """Reads what the dispatcher keeps, and asks the fetcher. Any thread may ask, and waits on its own."""
+    """Reads what the lines keep, and asks the fetcher. Any thread may ask, and waits on its own."""
 
-    def __init__(self, newest: Newest, fetcher: Address, clock: Clock) -> None:
-        self._newest, self._fetcher = newest, fetcher
+    def __init__(self, cells: Cells, fetcher: Address, clock: Clock) -> None:
+        self._cells, self._fetcher = cells, fetcher
         self._clock = clock
 
-    def latest(
-        self, venue: Venue, key: str, max_age: float, timeout: float, check: Callable[[], None]
-    ) -> Latest:
-        """Raises NotFresh, LinewardenError for what cannot be asked, and what `check` does meanwhile."""
+    def latest(self, venue: Venue, key: str, max_age: float, timeout: float) -> Latest:
+        """Raises NotFresh, LinewardenError for what cannot be asked, RuntimeStopped."""
         if math.isnan(max_age) or math.isnan(timeout):
             raise LinewardenError(f"{venue.feed}: max_age and timeout are seconds, not nan")
         deadline = time.monotonic() + timeout
         symbol = symbol_of(venue, key)
         answer, tried = self._streamed(venue, symbol, max_age)
         if answer is None:
-            answer, asked = self._asked_for(venue, symbol, max_age, deadline, check)
+            answer, asked = self._asked_for(venue, symbol, max_age, deadline)
             tried += asked
             if answer is None:  # the stream may have brought something meanwhile
                 answer, again = self._streamed(venue, symbol, max_age)
@@ -49,17 +46,17 @@ class PriceDesk:
 
     def _streamed(self, venue: Venue, symbol: str, max_age: float) -> tuple[Latest | None, list[Tried]]:
         candidates = Candidates("stream")
-        prices = self._newest.feeds.get(venue.feed)
-        if prices is not None and prices.are_of(venue):
-            candidates.read(prices.kept(symbol), venue)
+        for heard in self._cells.heard_of(venue.feed):
+            if heard.prices.are_of(venue):
+                candidates.read(heard.prices.kept(symbol), venue)
         return self._judge(candidates, venue, symbol, max_age)
 
     def _asked_for(
-        self, venue: Venue, symbol: str, max_age: float, deadline: float, check: Callable[[], None]
+        self, venue: Venue, symbol: str, max_age: float, deadline: float
     ) -> tuple[Latest | None, list[Tried]]:
         if venue.latest(symbol) is None:
             return None, [Tried("rest", None, "the venue cannot be asked for it")]
-        told = self._ask(venue, symbol, deadline, check)
+        told = self._ask(venue, symbol, deadline)
         if told is None:
             return None, [Tried("rest", None, "no answer in time")]
         if not isinstance(told.outcome, Price):
@@ -68,19 +65,16 @@ class PriceDesk:
         candidates.add(told.outcome, told.at)
         return self._judge(candidates, venue, symbol, max_age)
 
-    def _ask(
-        self, venue: Venue, symbol: str, deadline: float, check: Callable[[], None]
-    ) -> LatestTold | None:
+    def _ask(self, venue: Venue, symbol: str, deadline: float) -> LatestTold | None:
         """What came of it; None: that takes too long."""
-        while (left := deadline - time.monotonic()) > 0:
-            done: pykka.Future[LatestTold | None] = pykka.ThreadingFuture()
-            self._fetcher.tell(AskLatest(venue, symbol, done, self._clock.monotonic() + left))
-            with contextlib.suppress(pykka.Timeout):
-                told = done.get(timeout=min(left, LOOK_AGAIN))
-                if told is not None:
-                    return told
-            check()  # and asked anew: a fetcher may have died of it
-        return None
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None
+        question = AskLatest(venue, symbol, self._clock.monotonic() + left)
+        try:
+            return cast(LatestTold, answer_of(self._fetcher.ask(question), left))
+        except pykka.Timeout:
+            return None
 
     def _judge(
         self, candidates: Candidates, venue: Venue, symbol: str, max_age: float

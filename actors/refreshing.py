@@ -7,16 +7,15 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from actors.calls import CALL
 from actors.door import Held
 from actors.errors import LinewardenError, NotLive, RotationFailed, Timeout
 from actors.rules.exchange import Token
-from actors.tree import FeedSpec
+from actors.supervision.state import FeedSpec
 from actors.wire.connect import ConnectFailed, Hangup
 
 if TYPE_CHECKING:
     from actors.runtime import Runtime
-
-CALL = 5.0  # seconds: what a call waits for the supervisor at the most
 
 
 def refresh_token(runtime: Runtime, feed: str, token: str | None, timeout: float) -> None:

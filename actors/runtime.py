@@ -3,83 +3,68 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
-import itertools
-import logging
 import math
 import os
 import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import msgspec
 import pykka
 
-from actors import stream as streams
+from actors import log_queue
 from actors.actor import DeadLetters, Mailbox
 from actors.book import BookDesk
+from actors.calls import CALL, answer_of, ask
 from actors.cooldowns import Cooldowns
-from actors.door import Vault
+from actors.delivery.merge import merge
 from actors.errors import (
     ForkError,
     LinewardenError,
     NotLive,
     RotationFailed,
     RuntimeStopped,
-    StreamClosed,
-    SubscribeError,
     Timeout,
 )
-from actors.events import Option, Received, SubscriptionState, Topic
+from actors.events import Option, Received
+from actors.feed_builder import FeedBuilder
 from actors.latest import PriceDesk
 from actors.messages import (
-    Attach,
     AwaitAnswers,
     AwaitLive,
-    Detach,
     KeeperStarted,
-    ReadStates,
+    Reload,
     Rotate,
     SendMessage,
     StopAll,
-    StreamDrained,
-    Subscribe,
-    Unsubscribe,
 )
 from actors.metrics import Metrics, NoMetrics
 from actors.refreshing import refresh_token, seconds_left
 from actors.rules.book import BookView
-from actors.rules.freshness import Contract
 from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
-from actors.rules.terms import terms_of
-from actors.rules.venue import Channel
-from actors.settings import FeedSettings, Settings, load
+from actors.settings import Settings, load
 from actors.settings.plan import Plan, compare
 from actors.status import Status
 from actors.stream import Stream
+from actors.streams import Streams, handle
+from actors.supervision.state import FeedSpec, Roles, Specs
 from actors.supervisor import Supervisor
-from actors.tree import FeedSpec, Roles
 from actors.venues.channel import ChannelOf
-from actors.wire.connect import Dial
-from actors.wire.tcp import lookups
-from actors.wire.timers import ThreadTimers, Timers
+from actors.wire.timers import ThreadTimers, Timers, lock_timeout
 
 if TYPE_CHECKING:
-    from actors.rules.venue import Venue
     from actors.simulators import Simulator
 
-log = logging.getLogger("actors.runtime")
+log = log_queue.logger("actors.runtime")
 
 Event = TypeVar("Event")
 
-CALL = 5.0  # seconds: what any call waits for the actors at the most
-LOOK_AGAIN = 1.0  # seconds: how often a call that waits for an actor makes sure of it
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 
 
@@ -120,17 +105,11 @@ class Runtime:
         metrics: Metrics | None = None,
         cooldowns: Path | None = None,  # the file for them where the config names none
     ) -> None:
-        self.settings = settings
         self._timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
         self._pid = os.getpid()
-        self._simulators: dict[str, Simulator] = {}  # by feed
-        self._specs: dict[str, FeedSpec] = {}
-        self._specs = {name: self._spec(feed) for name, feed in settings.feeds.items()}
-        self._streams: dict[int, Stream[Any]] = {}
-        self._handlers: dict[int, threading.Thread] = {}
-        self._books = BookDesk(self)
-        self._ids = itertools.count(1)
-        self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
+        self._builder = FeedBuilder(self._timers.clock)
+        self._wanted = self._builder.build(settings, Specs())  # as the supervisor was told last
+        self._reloading = threading.RLock()  # held while a generation is built and told
         self._ended: str | None = None  # why
         self._dead_letters = DeadLetters()
         self._roles = Roles(self._dead_letters)
@@ -141,7 +120,7 @@ class Runtime:
             mailbox.lease(KeeperStarted()),
             self._dead_letters,
             name=settings.runtime.name,
-            feeds=self._specs,
+            specs=self._wanted,
             roles=self._roles,
             timers=self._timers,
             watchdog=settings.runtime.watchdog,
@@ -151,18 +130,25 @@ class Runtime:
             on_end=_weakly(self),
         )
         self._prices = PriceDesk(
-            self._supervisor._books.newest,
+            self._supervisor._books.cells,
             self._roles.named("fetcher"),
             self._supervisor._clock,
         )
+        self._streams = Streams(self._roles, self._supervisor._books.cells, self._spec_of, self._check)
+        self._books = BookDesk(self, self._streams)
         # The proxy looks at every attribute, so it is made while nobody changes them.
         self._proxy: pykka.ActorProxy[Supervisor] = self._supervisor.actor_ref.proxy()
         self._supervisor.launch()
         # A runtime that nobody holds any more, nor a stream of it that was not closed, gives its
         # connections back: a venue may have one slot an account, and it must not sit in it.
-        weakref.finalize(self, _abandon, self._roles, self._simulators).atexit = False
+        weakref.finalize(self, _abandon, self._roles, self._builder.simulators).atexit = False
         self._at_exit = functools.partial(_stop_at_exit, weakref.ref(self))
         atexit.register(self._at_exit)
+
+    @property
+    def settings(self) -> Settings:
+        """The config as it is wanted now."""
+        return cast(Settings, self._wanted.settings)
 
     # ── subscribing ──
 
@@ -212,44 +198,9 @@ class Runtime:
             LinewardenError: the feed, the channel, a key or an option is not known here.
             RuntimeStopped: nobody is there to subscribe with.
         """
-        stream = self._open(feed, str(channel), keys, options, policy, capacity)
+        stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
         if wait is not None:
-            self._await_answers(stream, stream._topics, wait)
-        return stream
-
-    def _open(
-        self,
-        feed: str,
-        channel: str,
-        keys: Sequence[str],
-        options: Mapping[str, Option],
-        policy: Policy | None,
-        capacity: int | None,
-    ) -> Stream[Any]:
-        self._check()
-        spec = self._spec_of(feed)
-        declared = spec.venue.channel(channel)
-        topics = self._topics(spec.venue, declared, keys, options)
-        policy, capacity = terms_of(feed, declared, policy, capacity)
-        stream: Stream[Any] = Stream(
-            next(self._ids),
-            _Desk(self, options),
-            feed,
-            declared.name,
-            policy,
-            capacity,
-            deltas=declared.deltas,
-            on_drained=self._drained,
-        )
-        with self._lock:
-            self._check()
-            self._spec_of(feed)  # a reload may have removed it
-            self._streams[stream.id] = stream
-        try:
-            self._want(stream, topics)
-        except BaseException:
-            self._close(stream)  # half-subscribed is not subscribed
-            raise
+            self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
     def on(
@@ -270,18 +221,10 @@ class Runtime:
         Raises:
             RuntimeError: this machine gives no more threads. Nothing was subscribed.
         """
-        stream = self._open(feed, str(channel), keys, options, policy, capacity)
-        thread = threading.Thread(
-            target=_handle, args=(stream, handler), name=f"on/{feed}/{channel}", daemon=True
-        )
-        self._handlers[stream.id] = thread
-        try:
-            thread.start()
-        except RuntimeError:
-            stream.close()  # takes the thread, which cannot be joined, out of our hands too
-            raise
+        stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
+        self._streams.start_handler(stream, lambda: handle(stream, handler), f"on/{feed}/{channel}")
         if wait is not None:
-            self._await_answers(stream, stream._topics, wait)
+            self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
     def send(self, feed: str, message: str | bytes | Mapping[str, Any], *, line: str | None = None) -> None:
@@ -297,7 +240,7 @@ class Runtime:
         name = self._line(feed, line)
         payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
         try:
-            trouble = self._ask(f"connection/{name}", SendMessage(payload))
+            trouble = ask(self._roles.connection(name), SendMessage(payload))
         except pykka.ActorDeadError:
             trouble = "it is not connected"
         if trouble:
@@ -306,7 +249,7 @@ class Runtime:
     def _line(self, feed: str, line: str | None) -> str:
         """That line of the feed, or its only one."""
         self._spec_of(feed)
-        lines = self._proxy.lines(feed).get(timeout=CALL)
+        lines = tuple(self.status().feeds[feed].lines)
         if line in lines or (line is None and len(lines) == 1):
             return line or lines[0]
         which = "say line=" if line is None else f"there is no {line!r}"
@@ -325,12 +268,9 @@ class Runtime:
             LinewardenError: there is no such feed or line.
         """
         self._check()
-        done: pykka.Future[dict[str, str]] = pykka.ThreadingFuture()
-        self._roles.named("supervisor").tell(Rotate(target, done))
         try:
-            told = done.get(timeout=timeout)
+            told = answer_of(self._roles.named("supervisor").ask(Rotate(target)), timeout)
         except pykka.Timeout:
-            self._check()
             raise Timeout(f"{target} was not rotated within {timeout:g} s; it goes on") from None
         if failed := {line: why for line, why in told.items() if why}:
             raise RotationFailed(failed)
@@ -351,7 +291,7 @@ class Runtime:
 
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
-        return streams.merge(*streams_)
+        return merge(self._supervisor._books.arrivals, *streams_)
 
     # ── order books ──
 
@@ -370,6 +310,7 @@ class Runtime:
             StreamClosed: its feed was removed, or the book forgotten, while this call waited.
             LinewardenError: the feed, the key or an option is not known here, or the venue makes no
                 order books.
+            RuntimeError: this machine gives no more threads. Nothing was subscribed.
             RuntimeStopped: nobody is there to follow it.
         """
         self._check()
@@ -425,7 +366,7 @@ class Runtime:
             RuntimeStopped: nobody is there to ask.
         """
         self._check()
-        return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout, self._check)
+        return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout)
 
     def wait_live(self, target: str | None = None, timeout: float | None = None) -> None:
         """Wait until a feed or a line is live; None: every line.
@@ -434,25 +375,16 @@ class Runtime:
             NotLive: `timeout` seconds are over, or a line has failed for good; with the reasons.
             RuntimeStopped: the runtime ended meanwhile.
         """
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
-        self._states(())  # once it answers, it has asked for the lines that what is wanted needs
-        live = self._is_live(target, deadline)
-        while live is None and time.monotonic() < deadline:  # asked anew: the runtime may have ended
-            live = self._is_live(target, deadline)
+        self._check()
+        # Once the registry answers, it has asked for the lines that what is wanted needs.
+        ask(self._roles.named("registry"), AwaitAnswers(()))
+        question = self._roles.named("supervisor").ask(AwaitLive(target))
+        try:
+            live = answer_of(question, math.inf if timeout is None else timeout)
+        except pykka.Timeout:
+            live = False
         if not live:
             raise NotLive(self._not_live(target))
-
-    def _is_live(self, target: str | None, deadline: float) -> bool | None:
-        """True, or False: it never will be by itself; None: not yet."""
-        self._check()
-        seconds = max(0.0, min(deadline - time.monotonic(), LOOK_AGAIN))
-        done: pykka.Future[bool] = pykka.ThreadingFuture()
-        until = self._supervisor._clock.monotonic() + seconds
-        self._roles.named("supervisor").tell(AwaitLive(target, done, until))
-        try:
-            return done.get(timeout=seconds)
-        except pykka.Timeout:
-            return None
 
     def reload(self, config: str | Path | Mapping[str, Any] | Settings, *, plan_only: bool = False) -> Plan:
         """Bring the feeds in line with another config; what did not change keeps its sockets.
@@ -465,48 +397,35 @@ class Runtime:
         """
         self._check()
         new = load(config)
-        plan = compare(self.settings, new)
-        if plan_only or not plan.changes:
-            return plan
-        removed, added = plan.feeds("removed"), plan.feeds("added")
-        specs = {
-            name: self._spec(feed)
-            for name, feed in new.feeds.items()
-            if name in (*added, *plan.feeds("reconnected"), *plan.feeds("adjusted"))
-        }
-        kept = {name: spec for name, spec in self._specs.items() if name not in removed}
-        with self._lock:  # from here on nobody subscribes to what goes
-            self._specs = kept
-            leaving = [stream for stream in self._streams.values() if stream.feed in removed]
-        for stream in leaving:
-            self._leave(stream)
-        self._proxy.reconfigure(
-            added={name: spec for name, spec in specs.items() if name in added},
-            removed=removed,
-            changed={name: spec for name, spec in specs.items() if name not in added},
-            reconnect=plan.feeds("reconnected"),
-        ).get(timeout=CALL)
-        self._specs, self.settings = kept | specs, new
-        for spec in specs.values():  # what was kept of a token is for the new settings to use
-            spec.vault.follow(spec.venue, spec.dial)
-        for feed in [feed for feed in self._simulators if feed not in new.feeds]:
-            self._simulators.pop(feed).stop()
+        with self._reloading:
+            plan = compare(self.settings, new)
+            if plan_only or not plan.changes:
+                return plan
+            self._wanted = self._builder.build(new, self._wanted)
+            question = self._roles.named("supervisor").ask(Reload(self._wanted))
+            self._streams.leave(self._wanted.feeds)
+            self._builder.keep_only(new.feeds)
+        try:
+            answer_of(question, CALL)
+        except pykka.Timeout:
+            raise Timeout(f"the reload is not done within {CALL:g} s; it goes on") from None
         return plan
 
     def stop(self, timeout: float = 5.0) -> tuple[str, ...]:
         """End everything within `timeout` seconds; the second time it does nothing.
 
-        Streams get `Closed` and their iteration ends quietly. Answers the names of what did not
-        end: a handler that never returns, or a DNS look-up. From a handler it may be called too.
+        Streams get `Closed` and their iteration ends quietly, and what was logged is handled. Answers the
+        names of what did not end: a handler that never returns, a DNS look-up, or the thread of the log. From
+        a handler it may be called too.
         """
         if os.getpid() != self._pid:
             return ()
         deadline = time.monotonic() + timeout + GRACE
         left = self._stop_supervisor(timeout, deadline)
-        while self._simulators:
-            self._simulators.popitem()[1].stop()
+        self._builder.keep_only({})
         atexit.unregister(self._at_exit)
-        return (*left, *self._join_threads(deadline))
+        left = (*left, *self._streams.join(deadline, self._builder.lookups.running()))
+        return left if log_queue.flush(seconds_left(deadline)) else (*left, log_queue.THREAD)
 
     def __enter__(self) -> Runtime:
         return self
@@ -515,159 +434,23 @@ class Runtime:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<Runtime {self.settings.runtime.name}: {', '.join(self._specs)}>"
+        return f"<Runtime {self.settings.runtime.name}: {', '.join(self._wanted.feeds)}>"
 
     # ── how it is done ──
-
-    def _spec(self, feed: FeedSettings) -> FeedSpec:
-        venue = self._venue(feed)
-        wanted: dict[Topic, Contract] = {}
-        for entry in feed.subscribe:
-            for topic in self._topics(venue, venue.channel(entry.channel), entry.keys, entry.options):
-                wanted[topic] = Contract(entry.stale_after, entry.venue_stale_after, entry.calendar)
-        beat = feed.heartbeat
-        dial = Dial(
-            connect_timeout=feed.connect_timeout,
-            proxy=feed.proxy,
-            ca_file=feed.ca_file,
-            insecure=feed.insecure,
-            compression=feed.compression,
-        )
-        return FeedSpec(
-            venue=venue,
-            vault=self._vault(feed, venue, dial),
-            dial=dial,
-            restart=feed.restart,
-            pacing=feed.pacing,
-            connects=feed.connects,
-            ack_timeout=feed.ack_timeout,
-            block_limit=feed.block_limit,
-            rotate_every=feed.rotate_every,
-            ping_interval=beat.ping_interval,
-            pong_timeout=beat.pong_timeout,
-            venue_ping_interval=beat.venue_ping_interval,
-            send_buffer=feed.send_buffer,
-            max_message=feed.max_message,
-            wanted=tuple(wanted),
-            contracts={topic: each for topic, each in wanted.items() if each.promises},
-            dated=frozenset(topic for topic, each in wanted.items() if each.venue_stale_after),
-        )
-
-    def _vault(self, feed: FeedSettings, venue: Venue, dial: Dial) -> Vault:
-        """A changed config keeps the feed's token, unless it is about the login or the way to it."""
-        former, old = self._specs.get(feed.name), self.settings.feeds.get(feed.name)
-        if former is not None and old is not None and _login(old, former.dial) == _login(feed, dial):
-            return former.vault
-        return Vault(venue, dial, self._timers.clock)
-
-    def _venue(self, feed: FeedSettings) -> Venue:
-        """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
-        if not feed.own.url.startswith("sim:"):
-            return feed.build_venue()
-        from actors.simulators import embed  # most programs talk to real venues
-
-        simulator = self._simulators.get(feed.name)
-        if simulator is None or self.settings.feeds[feed.name].own.url != feed.own.url:
-            if simulator is not None:
-                simulator.stop()
-            simulator = self._simulators[feed.name] = embed(feed.own.url)
-        return feed.build_venue(simulator.url)
 
     def simulator(self, feed: str) -> Simulator:
         """The embedded simulator that this feed talks to."""
         self._spec_of(feed)
-        if feed not in self._simulators:
+        if feed not in self._builder.simulators:
             raise LinewardenError(f"feed {feed!r} talks to no embedded simulator; its url would be sim://...")
-        return self._simulators[feed]
+        return self._builder.simulators[feed]
 
     def _spec_of(self, feed: str) -> FeedSpec:
-        if feed not in self._specs:
-            known = ", ".join(self._specs) or "none"
+        feeds = self._wanted.feeds
+        if feed not in feeds:
+            known = ", ".join(feeds) or "none"
             raise LinewardenError(f"there is no feed {feed!r} in the config; there are: {known}")
-        return self._specs[feed]
-
-    def _topics(
-        self, venue: Venue, channel: Channel, keys: Sequence[str], options: Mapping[str, Option]
-    ) -> tuple[Topic, ...]:
-        if channel.key and not keys:
-            raise LinewardenError(
-                f"{venue.feed}: channel {channel.name!r} wants at least one key ({channel.key})"
-            )
-        if not channel.key and keys:
-            raise LinewardenError(f"{venue.feed}: channel {channel.name!r} takes no keys")
-        every = [venue.topic(channel.name, key, options) for key in (keys or ("",))]
-        return tuple(dict.fromkeys(every))
-
-    def _want(self, stream: Stream[Any], topics: tuple[Topic, ...]) -> None:
-        """Routes first, so that a snapshot cannot come before somebody waits for it."""
-        with stream.changing:
-            if stream.id not in self._streams:
-                raise StreamClosed("closed by its reader")
-            stream._set_topics(tuple(dict.fromkeys((*stream._topics, *topics))))
-            self._ask("dispatcher", Attach(stream, topics))
-            self._ask("registry", Subscribe(stream.id, topics))
-
-    def _unwant(self, stream: Stream[Any], topics: tuple[Topic, ...]) -> None:
-        with stream.changing:
-            gone = set(topics)
-            stream._set_topics(tuple(topic for topic in stream._topics if topic not in gone))
-            self._roles.named("registry").tell(Unsubscribe(stream.id, topics))
-            self._roles.named("dispatcher").tell(Detach(stream.id, topics))
-
-    def _leave(self, stream: Stream[Any]) -> None:
-        """Its feed is removed."""
-        with stream.changing:
-            self._streams.pop(stream.id, None)
-            self._unwant(stream, stream._topics)
-        self._handlers.pop(stream.id, None)
-        stream.end(f"feed {stream.feed} was removed from the config", quiet=False)
-
-    def _close(self, stream: Stream[Any]) -> None:
-        with stream.changing:
-            if self._streams.pop(stream.id, None) is not None:
-                self._unwant(stream, stream._topics)
-        self._handlers.pop(stream.id, None)
-        stream.end("closed by its reader", quiet=True)
-
-    def _await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float) -> None:
-        """Wait until every topic is confirmed or rejected."""
-        deadline = time.monotonic() + wait
-        states = self._answers(topics, wait)
-        while states is None and time.monotonic() < deadline:  # asked anew: a registry may have died
-            states = self._answers(topics, deadline - time.monotonic())
-        states = self._states(topics) if states is None else states
-        if stream.closed:
-            raise StreamClosed("closed by its reader")
-        if any(state.state != "confirmed" for state in states.values()):
-            raise SubscribeError(stream, states)
-
-    def _answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState] | None:
-        """The states of these topics once all are answered; None: that takes too long."""
-        self._check()
-        done: pykka.Future[dict[Topic, SubscriptionState]] = pykka.ThreadingFuture()
-        seconds = max(0.0, min(seconds, LOOK_AGAIN))
-        until = self._supervisor._clock.monotonic() + seconds
-        self._roles.named("registry").tell(AwaitAnswers(topics, done, until))
-        try:
-            return done.get(timeout=seconds)
-        except pykka.Timeout:
-            return None
-
-    def _states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]:
-        return cast("dict[Topic, SubscriptionState]", self._ask("registry", ReadStates(tuple(topics))))
-
-    def _ask(self, role: str, message: Any) -> Any:
-        self._check()
-        future = self._roles.named(role).ask(message)
-        try:
-            return future.get(timeout=CALL)
-        except pykka.Timeout:
-            raise Timeout(
-                f"the {role} did not answer within {CALL:g} s; runtime.status() shows why"
-            ) from None
-
-    def _drained(self, stream: int) -> None:
-        self._roles.named("dispatcher").tell(StreamDrained(stream))
+        return feeds[feed]
 
     def _not_live(self, target: str | None) -> dict[str, str]:
         status = self.status()
@@ -683,76 +466,28 @@ class Runtime:
     def _stop_supervisor(self, timeout: float, deadline: float) -> tuple[str, ...]:
         if self._ended is not None:
             return ()
-        done: pykka.Future[tuple[str, ...]] = pykka.ThreadingFuture()
-        self._roles.named("supervisor").tell(StopAll(timeout, done))
+        left: tuple[str, ...]
         try:
-            left = done.get(timeout=seconds_left(deadline))
+            left = answer_of(self._roles.named("supervisor").ask(StopAll(timeout)), seconds_left(deadline))
         except pykka.Timeout:
             left = ("supervisor",)
+        except RuntimeStopped:  # it ended meanwhile
+            left = ()
         self._end("stopped", True)
-        self._supervisor.thread.join(seconds_left(deadline))
+        self._supervisor.thread.join(lock_timeout(seconds_left(deadline)))
         return left
 
     def _end(self, reason: str, wanted: bool) -> None:
         """The supervisor has ended, or is given up: every stream gets `Closed`."""
-        with self._lock:
-            if self._ended is None:
-                self._ended = reason
-            ending = list(self._streams.values())
-            self._streams.clear()
-        for stream in ending:
-            stream.end(reason, quiet=wanted)
-
-    def _join_threads(self, deadline: float) -> tuple[str, ...]:
-        """What may be left: a handler that does not return, or a DNS look-up."""
-        me = threading.current_thread()
-        threads = [thread for thread in (*self._handlers.values(), *lookups()) if thread is not me]
-        for thread in threads:
-            thread.join(seconds_left(deadline))
-        return tuple(thread.name for thread in threads if thread.is_alive())
+        if self._ended is None:
+            self._ended = reason
+        self._streams.end(reason, quiet=wanted)
 
     def _check(self) -> None:
         if os.getpid() != self._pid:
             raise ForkError
         if self._ended is not None:
             raise RuntimeStopped(self._ended)
-
-
-class _Desk:
-    """What one stream needs of the runtime, with the options it was opened with."""
-
-    def __init__(self, runtime: Runtime, options: Mapping[str, Option]) -> None:
-        self._runtime, self._options = runtime, options
-
-    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
-        topics = self._topics(stream, keys)
-        self._runtime._want(stream, topics)
-        if wait is not None:
-            self._runtime._await_answers(stream, topics, wait)
-
-    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
-        self._runtime._unwant(stream, self._topics(stream, keys))
-
-    def close(self, stream: Stream[Any]) -> None:
-        self._runtime._close(stream)
-
-    def states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]:
-        return self._runtime._states(topics)
-
-    def _topics(self, stream: Stream[Any], keys: Sequence[str]) -> tuple[Topic, ...]:
-        venue = self._runtime._spec_of(stream.feed).venue
-        return self._runtime._topics(venue, venue.channel(stream.channel), keys, self._options)
-
-
-def _handle(stream: Stream[Any], handler: Callable[[Any], object]) -> None:
-    """On the handler's own thread, until the stream ends."""
-    with contextlib.suppress(LinewardenError):
-        for received in stream.with_meta():
-            try:
-                handler(received.event)
-            except Exception:
-                stream.handler_errors += 1
-                log.exception("The handler of %s failed; it goes on with the next event.", received.topic)
 
 
 def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:
@@ -765,16 +500,9 @@ def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:
     return end
 
 
-def _login(feed: FeedSettings, dial: Dial) -> tuple[object, ...]:
-    """All that a feed's token depends on."""
-    names = feed.kind.login_settings
-    own = [getattr(feed.own, name) for name in feed.own.__struct_fields__ if names is None or name in names]
-    return feed.kind, own, dial.proxy, dial.ca_file, dial.insecure
-
-
 def _abandon(roles: Roles, simulators: Mapping[str, Simulator]) -> None:
     """From the garbage collector: tells, and waits for nobody."""
-    roles.named("supervisor").tell(StopAll(CALL, pykka.ThreadingFuture()))
+    roles.named("supervisor").tell(StopAll(CALL))
     for simulator in simulators.values():
         threading.Thread(target=simulator.stop, name="simulator/stop", daemon=True).start()
 

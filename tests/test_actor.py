@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import logging
 import queue
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,9 +15,10 @@ import pykka
 import pytest
 from pykka._envelope import Envelope
 
-from actors.actor import Actor, Address, DeadLetters, Inbox, Lease, Mailbox, refuse
-from actors.errors import RuntimeStopped
-from actors.messages import AreYouThere, ChildAnswered, ChildExited, Crashed, Retryable, Stopped
+from actors import log_queue
+from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply, Lease, Mailbox, refuse
+from actors.errors import LinewardenError, RuntimeStopped
+from actors.messages import ChildExited, Crashed, EndConnection, Retryable, Stopped
 from actors.wire.inbox import SocketInbox
 
 STOPPED = RuntimeStopped("the test is over")
@@ -97,7 +99,9 @@ def theatre() -> Iterator[Theatre]:
 
 
 class Door:
-    """Keeps an actor in its handler until somebody opens."""
+    """Keeps an actor in its handler until it is opened."""
+
+    again = True
 
     def __init__(self) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
@@ -109,15 +113,18 @@ class Door:
         assert self.opened.wait(10)
 
 
-def crash(error: BaseException, times: int = 1) -> Callable[[Worker], None]:
-    """Kills so many keepers; who reads it after them lives."""
-    left = iter(range(times))
+class Crash:
+    """Kills so many keepers; the next one that reads it lives."""
 
-    def run(_: Worker) -> None:
-        if next(left, None) is not None:
-            raise error
+    again = True
 
-    return run
+    def __init__(self, error: BaseException, times: int = 1) -> None:
+        self.error, self.left = error, times
+
+    def __call__(self, _: Worker) -> None:
+        if self.left:
+            self.left -= 1
+            raise self.error
 
 
 # ── the mail of a role ──────────────────────────────────────────────────────────────────────────
@@ -125,7 +132,7 @@ def crash(error: BaseException, times: int = 1) -> Callable[[Worker], None]:
 
 def test_mail_is_kept_between_two_keepers(theatre: Theatre) -> None:
     theatre.play()
-    theatre.tell(crash(ValueError("bug")), "one", "two")
+    theatre.tell(Crash(ValueError("bug")), "one", "two")
     assert theatre.report().incarnation == 1
     theatre.tell("three")
     theatre.play()
@@ -137,7 +144,7 @@ def test_mail_is_kept_between_two_keepers(theatre: Theatre) -> None:
 def test_what_a_keeper_died_of_is_read_once_more(theatre: Theatre) -> None:
     theatre.play()
     for times, dead_letters in ((1, 0), (2, 1)):
-        theatre.tell(crash(ValueError("bug"), times))
+        theatre.tell(Crash(ValueError("bug"), times))
         for _ in range(times):
             theatre.report()
             theatre.play()
@@ -163,7 +170,7 @@ def test_a_revoked_keeper_gets_no_mail_and_ends(theatre: Theatre) -> None:
 
 def test_an_ask_waits_for_the_next_keeper(theatre: Theatre) -> None:
     theatre.play()
-    theatre.tell(crash(ValueError("bug")))
+    theatre.tell(Crash(ValueError("bug")))
     theatre.report()
     answer = theatre.address.ask("still there?")
     theatre.play()
@@ -185,7 +192,7 @@ def test_mail_order_is_kept_through_many_keepers(theatre: Theatre) -> None:
         for number in range(200):
             theatre.address.tell(f"{name} {number}")
             if number % 50 == 49:
-                theatre.address.tell(crash(ValueError("bug")))
+                theatre.address.tell(Crash(ValueError("bug")))
 
     writers = [threading.Thread(target=write, args=(name,)) for name in range(4)]
     theatre.play()
@@ -211,11 +218,11 @@ def test_mail_order_is_kept_through_many_keepers(theatre: Theatre) -> None:
 def test_telling_an_empty_role_raises_nothing_and_is_counted() -> None:
     dead_letters = DeadLetters(keep=2)
     nobody = Address("connection/o2", dead_letters)
-    for number in range(5):
-        nobody.tell(AreYouThere(number))
+    for _ in range(5):
+        nobody.tell(EndConnection(Stopped()))
     assert dead_letters.count == 5
     assert [(letter.to, letter.message, letter.why) for letter in dead_letters.newest()] == [
-        ("connection/o2", "AreYouThere", "nobody there")
+        ("connection/o2", "EndConnection", "nobody there")
     ] * 2
 
 
@@ -227,7 +234,7 @@ def test_asking_an_empty_role_fails_at_once() -> None:
 
 def test_telling_a_dead_actor_raises_nothing_and_is_counted(theatre: Theatre) -> None:
     worker = theatre.play(inbox=theatre.socket_inbox())
-    worker.actor_ref.tell(crash(ValueError("bug")))
+    worker.actor_ref.tell(Crash(ValueError("bug")))
     theatre.report()
     worker.actor_ref.tell("too late")
     assert theatre.why() == ["nobody there"]
@@ -240,7 +247,7 @@ def test_mail_that_dies_with_a_connection_is_counted(theatre: Theatre) -> None:
     worker, door = theatre.play(inbox=theatre.socket_inbox()), Door()
     worker.actor_ref.tell(door)
     assert door.reached.wait(10)
-    worker.actor_ref.tell(crash(ValueError("bug")))
+    worker.actor_ref.tell(Crash(ValueError("bug")))
     worker.actor_ref.tell("unread")
     answer = worker.actor_ref.ask("unread too", block=False)
     door.opened.set()
@@ -290,7 +297,7 @@ def test_an_unread_failing_call_becomes_a_dead_letter(theatre: Theatre) -> None:
     gc.collect()
     (letter,) = theatre.dead_letters.newest()
     assert (letter.to, letter.message) == ("worker", "method")
-    assert letter.why == "failed with ValueError, and nobody read it"
+    assert letter.why == "failed with ValueError, and the failure was not read"
 
 
 def test_a_failing_call_that_was_read_leaves_nothing(theatre: Theatre) -> None:
@@ -315,7 +322,7 @@ def test_a_call_that_went_well_needs_no_reader(theatre: Theatre) -> None:
 
 def test_an_exception_ends_the_actor_with_one_report(theatre: Theatre) -> None:
     worker = theatre.play()
-    theatre.tell(crash(ValueError("bug")))
+    theatre.tell(Crash(ValueError("bug")))
     assert theatre.report() == ChildExited("worker", 1, Crashed("ValueError: bug"))
     worker.thread.join(10)
     assert theatre.reports.empty()
@@ -326,7 +333,7 @@ def test_an_exception_ends_the_actor_with_one_report(theatre: Theatre) -> None:
 def test_an_exception_in_an_answer_is_the_askers(theatre: Theatre) -> None:
     theatre.play()
     with pytest.raises(ValueError, match="bug"):
-        theatre.address.ask(crash(ValueError("bug"))).get(timeout=10)
+        theatre.address.ask(Crash(ValueError("bug"))).get(timeout=10)
     assert theatre.address.ask("next").get(timeout=10) == "heard next"
 
 
@@ -337,7 +344,7 @@ def test_no_exception_of_one_actor_ends_another(theatre: Theatre, error: BaseExc
         stack.callback(other.mailbox.close, STOPPED)
         bystander = other.play()
         worker = theatre.play()
-        theatre.tell(crash(error))
+        theatre.tell(Crash(error))
         report = theatre.report()
         assert isinstance(report.reason, Crashed)
         assert type(error).__name__ in report.reason.text
@@ -350,7 +357,7 @@ def test_whoever_asked_for_it_gets_an_answer_and_the_actor_ends(
     theatre: Theatre, error: BaseException
 ) -> None:
     worker = theatre.play()
-    answer = theatre.address.ask(crash(error))
+    answer = theatre.address.ask(Crash(error))
     with pytest.raises(RuntimeError, match=type(error).__name__):
         answer.get(timeout=10)
     report = theatre.report()
@@ -382,12 +389,34 @@ def test_a_failure_on_the_way_out_cleans_up_once(theatre: Theatre) -> None:
     assert worker.cleanups == 1
 
 
+def test_a_log_handler_that_stands_still_delays_no_death(theatre: Theatre) -> None:
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.put((record.getMessage(), record.exc_text))
+            assert go.wait(20)
+
+    told: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+    go, handler = threading.Event(), Handler(level=logging.ERROR)
+    pykka_s = logging.getLogger("pykka")
+    pykka_s.addHandler(handler)
+    theatre.play()
+    theatre.tell(Crash(ValueError("bug")))
+    assert theatre.report().reason == Crashed("ValueError: bug")
+    words, trace = told.get(timeout=10)
+    assert words.startswith("Unhandled exception in Worker")
+    assert trace is not None
+    assert trace.endswith("ValueError: bug")
+    go.set()
+    pykka_s.removeHandler(handler)
+    assert log_queue.flush(20)
+
+
 def test_a_cleanup_that_fails_hides_nothing(theatre: Theatre, caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise OSError("the disk is gone")
 
     theatre.play().cleanup = fail  # type: ignore[method-assign]
-    theatre.tell(crash(ValueError("bug")))
+    theatre.tell(Crash(ValueError("bug")))
     assert theatre.report().reason == Crashed("ValueError: bug")
     assert "worker: its cleanup failed." in caplog.text
 
@@ -407,14 +436,34 @@ def test_an_inbox_that_fails_is_a_death_like_any_other(theatre: Theatre) -> None
     assert worker.cleanups == 1
 
 
-def test_an_actor_answers_for_itself_through_its_own_mail(theatre: Theatre) -> None:
-    door = Door()
-    theatre.play()
-    theatre.tell(door, AreYouThere(1))
+@pytest.mark.parametrize("kind", ["lease", "socket"])
+def test_an_inbox_shows_what_its_reader_does(theatre: Theatre, kind: str) -> None:
+    worker, door = theatre.play(inbox=None if kind == "lease" else theatre.socket_inbox()), Door()
+    inbox = worker._inbox
+    worker.actor_ref.tell(door)
     assert door.reached.wait(10)
-    assert theatre.reports.empty()  # a wedged actor says nothing
+    serial = inbox.serial
+    assert inbox.busy  # a letter is in hand
+    worker.actor_ref.tell("next")
+    assert inbox.serial == serial  # mail that comes is no progress
     door.opened.set()
-    assert theatre.report() == ChildAnswered("worker", 1)
+    while theatre.heard.get(timeout=10)[1] != "next":
+        pass
+    while inbox.busy:  # until it waits again
+        pass
+    assert inbox.serial >= serial + 2
+    worker.actor_ref.stop(timeout=10)
+
+
+def test_mail_that_waits_for_a_reader_makes_it_busy(theatre: Theatre) -> None:
+    lease, inbox = theatre.mailbox.lease("first"), theatre.socket_inbox()
+    lease.get()
+    lease.in_hand = None
+    assert not lease.busy
+    for each in (lease, inbox):
+        each.put(Envelope("unread"))
+        assert each.busy
+    inbox.close()
 
 
 def test_an_actor_that_gets_no_thread_is_not_registered(
@@ -461,3 +510,105 @@ def test_who_was_taken_over_from_hears_what_is_meant_for_his_life() -> None:
     address.forget_former()
     address.tell("too late", 1)
     assert heard == {1: ["read on"], 2: ["for whoever plays it"]}
+
+
+# ── questions belong to the role ────────────────────────────────────────────────────────────────
+
+
+class Later:
+    """A question whose keeper answers later."""
+
+    def __init__(self, *, again: bool) -> None:
+        self.again = again
+        self.kept: queue.SimpleQueue[KeptReply] = queue.SimpleQueue()
+
+    def __call__(self, worker: Worker) -> str:
+        self.kept.put(worker.keep_reply())
+        return "not sent"
+
+
+def test_a_kept_question_is_answered_later(theatre: Theatre) -> None:
+    theatre.play()
+    later = Later(again=True)
+    answer = theatre.address.ask(later)
+    kept = later.kept.get(timeout=10)
+    assert theatre.address.ask("meanwhile").get(timeout=10) == "heard meanwhile"
+    assert kept.open
+    kept.set("at last")
+    kept.set("and again")
+    assert answer.get(timeout=10) == "at last"
+    assert not kept.open
+
+
+def test_a_successor_reads_the_questions_of_its_role_first(theatre: Theatre) -> None:
+    theatre.play()
+    later = Later(again=True)
+    answer = theatre.address.ask(later)
+    former = later.kept.get(timeout=10)
+    theatre.tell(Crash(ValueError("bug")), "unread")
+    theatre.report()
+    theatre.play()
+    own = later.kept.get(timeout=10)
+    heard = [word for word in theatre.words(4) if word[1] != "cleanup"]
+    assert heard == [(1, "hello"), (2, "hello"), (2, "unread")]
+    former.set("of the past")
+    own.set("of the present")
+    assert answer.get(timeout=10) == "of the present"
+
+
+@pytest.mark.parametrize("question", [Later(again=False), Crash(ValueError("bug"), 0)])
+def test_an_answered_or_unrepeatable_question_is_not_read_again(theatre: Theatre, question: object) -> None:
+    theatre.play()
+    answer = theatre.address.ask(question)
+    theatre.address.ask("a later one").get(timeout=10)
+    theatre.tell(Crash(ValueError("bug")))
+    theatre.report()
+    theatre.play()
+    assert theatre.address.ask("next").get(timeout=10) == "heard next"
+    if isinstance(question, Later):
+        assert question.kept.qsize() == 1
+        with pytest.raises(LinewardenError, match="it is not known how far it came"):
+            answer.get(timeout=0)
+
+
+def test_a_question_that_was_given_up_is_forgotten(theatre: Theatre) -> None:
+    theatre.play()
+    later = Later(again=True)
+    answer = theatre.address.ask(later)
+    kept = later.kept.get(timeout=10)
+    answer.abandon()
+    assert not kept.open
+    theatre.tell(Crash(ValueError("bug")))
+    theatre.report()
+    theatre.play()
+    assert theatre.address.ask("next").get(timeout=10) == "heard next"
+    assert later.kept.empty()
+
+
+def test_close_fails_a_question_that_a_keeper_holds(theatre: Theatre) -> None:
+    theatre.play()
+    later = Later(again=True)
+    answer = theatre.address.ask(later)
+    later.kept.get(timeout=10)
+    theatre.mailbox.close(STOPPED)
+    with pytest.raises(RuntimeStopped, match="the test is over"):
+        answer.get(timeout=0)
+
+
+def test_a_keeper_that_was_replaced_changes_nothing(theatre: Theatre) -> None:
+    door, changed = Door(), threading.Event()
+    door.again = False
+
+    def change(worker: Worker) -> None:
+        door(worker)
+        assert isinstance(worker._inbox, Lease)
+        with worker._inbox:
+            changed.set()
+
+    theatre.play()
+    theatre.tell(change)
+    assert door.reached.wait(10)
+    theatre.play()
+    door.opened.set()
+    assert theatre.report() == ChildExited("worker", 1, Stopped("the worker has been replaced"))
+    assert not changed.is_set()

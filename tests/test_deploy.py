@@ -19,10 +19,10 @@ import pytest
 
 import actors
 from actors import cli
+from actors.rules.line import LineState
 from actors.service.server import Service
 from actors.settings.tables import ServiceSettings
 from actors.simulators import SimulatedO2
-from actors.status import LineState
 from tests.commands import ENDING, PATIENCE, child
 from tests.desk import config
 
@@ -78,7 +78,7 @@ def test_the_unit_gives_what_the_process_promises_to_use(unit: dict[str, list[st
     assert (unit["Type"], unit["NotifyAccess"]) == (["notify"], ["main"])
     assert "AF_UNIX" in unit["RestrictAddressFamilies"][0], "it tells systemd through one"
     assert unit["Restart"] == ["on-failure"]
-    assert float(unit["WatchdogSec"][0].removesuffix("s")) > 2 * actors.runtime.CALL
+    assert float(unit["WatchdogSec"][0].removesuffix("s")) > 2 * actors.calls.CALL
     assert float(unit["TimeoutStopSec"][0].removesuffix("s")) > 5.0
     assert int(unit["LimitNOFILE"][0]) >= cli.DESCRIPTORS + 1_000 * cli.DESCRIPTORS_A_LINE
 

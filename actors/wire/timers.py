@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-log = logging.getLogger("actors.timers")
+from actors import log_queue
+
+log = log_queue.logger("actors.timers")
 
 
 class Clock(Protocol):
@@ -70,6 +72,11 @@ class Entry:
             target.tell(message)
 
 
+def lock_timeout(seconds: float) -> float | None:
+    """The same time as a lock takes it: locks know neither infinity nor more than `threading.TIMEOUT_MAX`."""
+    return None if seconds > threading.TIMEOUT_MAX else max(0.0, seconds)
+
+
 Heap = list[tuple[float, int, Entry]]
 
 
@@ -113,10 +120,10 @@ class ThreadTimers:
     def _next(self) -> Entry | None:
         with self._changed:
             while not self._stopped:
-                wait = self._heap[0][0] - self.clock.monotonic() if self._heap else None
-                if wait is not None and wait <= 0:
+                wait = self._heap[0][0] - self.clock.monotonic() if self._heap else math.inf
+                if wait <= 0:
                     return heapq.heappop(self._heap)[2]
-                self._changed.wait(wait)
+                self._changed.wait(lock_timeout(wait))
         return None
 
 

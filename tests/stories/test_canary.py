@@ -133,7 +133,7 @@ class Seen:
     def look(self, when: str, desk: Runtime) -> None:
         status = desk.status()
         self.places[f"status, {when}"] = msgspec.json.encode(status).decode()
-        self.places[f"reprs, {when}"] = repr((status, desk, desk.settings, desk.supervisor, desk._specs))
+        self.places[f"reprs, {when}"] = repr((status, desk, desk.settings, desk.supervisor, desk._wanted))
 
     def fail(self, when: str, error: BaseException) -> None:
         told = traceback.TracebackException.from_exception(error, capture_locals=False)

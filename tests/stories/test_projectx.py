@@ -245,7 +245,7 @@ def test_a_completion_with_an_error_refuses_its_topic_and_no_other(
 def test_an_account_that_is_not_there_is_refused_by_its_number(desk: Runtime) -> None:
     with pytest.raises(SubscribeError, match="Account 999 not found"):
         desk.subscribe("projectx", venue.POSITIONS, "999", wait=10.0)
-    desk.subscribe("projectx", venue.POSITIONS, ALICE, wait=10.0)
+    _stream = desk.subscribe("projectx", venue.POSITIONS, ALICE, wait=10.0)
     assert line(desk, "user").state == "live"
 
 
@@ -403,7 +403,7 @@ def test_token_and_key_are_in_no_log_status_repr_or_error(
         def look() -> None:
             status = desk.status()
             shown.append(repr(status) + msgspec.json.encode(status).decode())
-            shown.append(repr(desk) + repr(desk.settings) + repr(desk._specs) + repr(list(heard.values())))
+            shown.append(repr(desk) + repr(desk.settings) + repr(desk._wanted) + repr(list(heard.values())))
 
         look()
         token = max(tokens_shown(px))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from typing import Any
 
 import pytest
 
+import actors
 from actors import Closed, ConfigError, LinewardenError, Runtime, StreamClosed
 from actors.settings import load
 from actors.settings.plan import compare
 from actors.simulators import SimulatedO2
+from actors.supervision.state import Specs
+from actors.supervisor import Supervisor
 from tests.desk import at_epoch, config, until
 
 
@@ -113,3 +118,50 @@ def test_what_needs_a_new_start_says_so(o2: SimulatedO2) -> None:
     old, new = load(config(o2.url)), load(config(o2.url, runtime={"name": "desk"}))
     (change,) = compare(old, new).changes
     assert change.kind == "next start"
+
+
+def test_reloads_from_many_threads_end_as_the_last_one_said(o2: SimulatedO2) -> None:
+    """Runtime and supervisor agree, whatever the order in which the threads came."""
+    configs = [two_feeds(o2), config(o2.url), two_feeds(o2, heartbeat={"ping_interval": 0.05})]
+    with actors.start(two_feeds(o2), wait=10.0) as desk:
+        failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+
+        def reload(first: int) -> None:
+            try:
+                for number in range(12):
+                    desk.reload(configs[(first + number) % 3])
+            except BaseException as error:
+                failures.put(error)
+                raise
+
+        threads = [threading.Thread(target=reload, args=(first,)) for first in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert failures.empty()
+        status = desk.status()
+        assert set(status.feeds) == set(desk.settings.feeds)
+        desk.reload(two_feeds(o2))
+        desk.wait_live(timeout=10.0)
+        assert set(desk.status().feeds) == {"o2", "other"}
+
+
+def test_a_reload_that_was_not_waited_for_is_carried_out_all_the_same(
+    o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with actors.start(two_feeds(o2), wait=10.0) as desk:
+        opened = threading.Event()
+        reload = Supervisor._reload
+
+        def slow(supervisor: Supervisor, specs: Specs) -> None:
+            assert opened.wait(30)
+            reload(supervisor, specs)
+
+        monkeypatch.setattr(Supervisor, "_reload", slow)
+        monkeypatch.setattr("actors.runtime.CALL", 0.0)
+        with pytest.raises(actors.Timeout, match="the reload is not done within 0 s; it goes on"):
+            desk.reload(config(o2.url))
+        monkeypatch.undo()
+        opened.set()
+        assert set(desk.status().feeds) == set(desk.settings.feeds) == {"o2"}

@@ -1,0 +1,130 @@
+"""From a feed's settings to its spec: the venue, the token, the topics, and a simulator to talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from actors.door import Vault
+from actors.errors import LinewardenError
+from actors.events import Option, Topic
+from actors.rules.freshness import Contract
+from actors.rules.venue import Channel, Venue
+from actors.settings import FeedSettings, Settings
+from actors.settings.plan import SOFT
+from actors.supervision.state import FeedSpec, Specs
+from actors.wire.connect import Dial
+from actors.wire.lookups import Lookups
+from actors.wire.timers import Clock
+
+if TYPE_CHECKING:
+    from actors.simulators import Simulator
+
+
+class FeedBuilder:
+    """Builds the specs of one runtime, and owns its embedded simulators. One thread at a time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.lookups = Lookups()
+        self.simulators: dict[str, Simulator] = {}  # by feed
+
+    def build(self, settings: Settings, former: Specs) -> Specs:
+        """The next generation; a feed that has not changed keeps its spec.
+
+        Raises:
+            LinewardenError: a venue refuses a key or an option of its feed.
+        """
+        feeds = {name: self._spec(feed, former) for name, feed in settings.feeds.items()}
+        return Specs(generation=former.generation + 1, settings=settings, feeds=feeds)
+
+    def keep_only(self, feeds: Mapping[str, object]) -> None:
+        """Stop the simulators of feeds that are gone."""
+        for feed in [feed for feed in self.simulators if feed not in feeds]:
+            self.simulators.pop(feed).stop()
+
+    def _spec(self, feed: FeedSettings, former: Specs) -> FeedSpec:
+        before = former.settings.feeds.get(feed.name) if isinstance(former.settings, Settings) else None
+        if before == feed and feed.name in former.feeds:
+            return former.feeds[feed.name]
+        venue = self._venue(feed, before)
+        wanted: dict[Topic, Contract] = {}
+        for entry in feed.subscribe:
+            for topic in topics_of(venue, venue.channel(entry.channel), entry.keys, entry.options):
+                wanted[topic] = Contract(entry.stale_after, entry.venue_stale_after, entry.calendar)
+        beat = feed.heartbeat
+        dial = Dial(
+            connect_timeout=feed.connect_timeout,
+            proxy=feed.proxy,
+            ca_file=feed.ca_file,
+            insecure=feed.insecure,
+            compression=feed.compression,
+            lookups=self.lookups,
+        )
+        return FeedSpec(
+            venue=venue,
+            vault=self._vault(feed, venue, dial, before, former.feeds.get(feed.name)),
+            kind=feed.kind,
+            identity=tuple(getattr(feed, key) for key in feed.__struct_fields__ if key not in SOFT),
+            dial=dial,
+            restart=feed.restart,
+            pacing=feed.pacing,
+            connects=feed.connects,
+            ack_timeout=feed.ack_timeout,
+            block_limit=feed.block_limit,
+            rotate_every=feed.rotate_every,
+            ping_interval=beat.ping_interval,
+            pong_timeout=beat.pong_timeout,
+            venue_ping_interval=beat.venue_ping_interval,
+            send_buffer=feed.send_buffer,
+            max_message=feed.max_message,
+            wanted=tuple(wanted),
+            contracts={topic: each for topic, each in wanted.items() if each.promises},
+        )
+
+    def _vault(
+        self, feed: FeedSettings, venue: Venue, dial: Dial, before: FeedSettings | None, spec: FeedSpec | None
+    ) -> Vault:
+        """A changed config keeps the feed's token, unless it is about the login or the way to it."""
+        if before is not None and spec is not None and _login(before, spec.dial) == _login(feed, dial):
+            return spec.vault
+        return Vault(venue, dial, self._clock)
+
+    def _venue(self, feed: FeedSettings, before: FeedSettings | None) -> Venue:
+        """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
+        if not feed.own.url.startswith("sim:"):
+            return feed.build_venue()
+        from actors.simulators import embed  # most programs talk to real venues
+
+        simulator = self.simulators.get(feed.name)
+        if simulator is None or before is None or before.own.url != feed.own.url:
+            if simulator is not None:
+                simulator.stop()
+            simulator = self.simulators[feed.name] = embed(feed.own.url)
+        return feed.build_venue(simulator.url)
+
+
+def topics_of(
+    venue: Venue, channel: Channel, keys: Sequence[str], options: Mapping[str, Option]
+) -> tuple[Topic, ...]:
+    """The topics that these keys mean, each once.
+
+    Raises:
+        LinewardenError: the channel takes keys and none was given, or the other way round, or the venue
+            knows a key or an option not.
+    """
+    if channel.key and not keys:
+        raise LinewardenError(
+            f"{venue.feed}: channel {channel.name!r} wants at least one key ({channel.key})"
+        )
+    if not channel.key and keys:
+        raise LinewardenError(f"{venue.feed}: channel {channel.name!r} takes no keys")
+    every = [venue.topic(channel.name, key, options) for key in (keys or ("",))]
+    return tuple(dict.fromkeys(every))
+
+
+def _login(feed: FeedSettings, dial: Dial) -> tuple[object, ...]:
+    """All that a feed's token depends on."""
+    names = feed.kind.login_settings
+    own = [getattr(feed.own, name) for name in feed.own.__struct_fields__ if names is None or name in names]
+    return feed.kind, own, dial.proxy, dial.ca_file, dial.insecure

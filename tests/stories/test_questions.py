@@ -1,0 +1,78 @@
+"""A question that was asked of an actor is answered or failed at once when the actor that answers ends."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+from collections.abc import Callable
+
+import pytest
+
+import actors
+from actors.errors import RuntimeStopped, Timeout
+from actors.simulators import SimulatedO2
+from tests.desk import config, desk_on, until
+
+MARKET = "0x32d6c94ffb1a61890266ab17a4ed5fe10a5c4cf3115f5ec5add0cafcbd0e8f2e"
+
+
+def in_thread(call: Callable[[], object]) -> queue.SimpleQueue[object]:
+    """What the call returned or raised, once it has."""
+    outcome: queue.SimpleQueue[object] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put(call())
+        except Exception as error:
+            outcome.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return outcome
+
+
+def test_stop_may_be_called_by_many_threads_at_once() -> None:
+    with SimulatedO2() as o2:
+        runtime = actors.start(config(o2.url), wait=10.0)
+        outcomes = [in_thread(lambda: runtime.stop(timeout=30.0)) for _ in range(4)]
+        assert [outcome.get(timeout=20.0) for outcome in outcomes] == [()] * 4
+
+
+def test_a_rotation_that_is_under_way_fails_when_the_runtime_stops() -> None:
+    with SimulatedO2() as o2, desk_on(o2) as runtime:
+        _stream = runtime.subscribe("o2", "trades", MARKET, wait=10.0)
+        o2.delay_ack(60.0)
+        outcome = in_thread(lambda: runtime.rotate("o2", timeout=60.0))
+        o2.wait_for(lambda: o2.connections == 2)
+        runtime.stop()
+        assert isinstance(outcome.get(timeout=20.0), RuntimeStopped | actors.RotationFailed)
+
+
+def test_who_waits_for_a_line_is_told_of_the_end() -> None:
+    with SimulatedO2() as o2:
+        runtime = actors.start(config(o2.url), wait=10.0)
+        runtime.supervisor.pause("o2").get(timeout=10.0)
+        until(runtime, lambda status: status.lines()["o2"].state == "paused")
+        outcome = in_thread(lambda: runtime.wait_live(timeout=math.inf))
+        until(runtime, lambda _: bool(runtime._supervisor._waiters))
+        runtime.stop()
+        assert isinstance(outcome.get(timeout=20.0), RuntimeStopped)
+
+
+def test_infinity_is_a_time_that_may_be_waited() -> None:
+    with SimulatedO2() as o2:
+        runtime = actors.start(config(o2.url), wait=math.inf)
+        stream = runtime.subscribe("o2", "trades", MARKET, wait=math.inf)
+        o2.trade(MARKET)
+        assert stream.get(timeout=math.inf)
+        runtime.rotate("o2", timeout=math.inf)
+        assert runtime.stop(timeout=math.inf) == ()
+
+
+def test_a_timeout_says_which_actor_did_not_answer() -> None:
+    with (
+        SimulatedO2() as o2,
+        desk_on(o2) as runtime,
+        pytest.raises(Timeout, match="o2 was not rotated within 0 s"),
+    ):
+        runtime.rotate("o2", timeout=0.0)

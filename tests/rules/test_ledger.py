@@ -589,6 +589,7 @@ def test_a_life_that_is_over_has_nothing_to_send_and_may_end_again() -> None:
     assert not ledger.has_more(LINE, 1)
     ledger.close(LINE, 1)
     ledger.close("o2/never-there", 1)
+    assert not ledger.settled("o2/never-there", 1)
     assert (ledger.open_epochs(LINE), ledger.topics(LINE)) == ((), (A,))
 
 

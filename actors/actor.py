@@ -20,17 +20,29 @@ from msgspec import Struct
 from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, _ActorStop
 
+from actors import log_queue
 from actors.errors import LinewardenError
 from actors.messages import (
-    AreYouThere,
-    ChildAnswered,
     ChildExited,
     Crashed,
     Reason,
     Stopped,
 )
 
-log = logging.getLogger("actors")
+log = log_queue.logger("actors")
+_pykka_log = log_queue.logger("pykka")
+_here = threading.local()  # `_here.actor`: this thread is an actor of ours
+
+
+def _put_aside(record: logging.LogRecord) -> bool:
+    """Pykka logs in the actor's thread. That does not wait for handlers, either."""
+    if not getattr(_here, "actor", False):
+        return True
+    _pykka_log.handle(record)  # comes by again on the queue's thread
+    return False
+
+
+logging.getLogger("pykka").addFilter(_put_aside)
 
 STUCK = 0.2  # seconds that a keeper's change of its role's state may take, when it is replaced
 
@@ -76,7 +88,13 @@ def _name(message: object) -> str:
 
 
 class Inbox(Protocol):
-    """Pykka's inbox, and an end to it."""
+    """Pykka's inbox, an end to it, and what the watchdog judges its reader by. Any thread looks at that."""
+
+    serial: int  # raised by the reader with each letter that it has dealt with
+
+    @property
+    def busy(self) -> bool:
+        """A letter is in hand, or mail waits."""
 
     def put(self, envelope: Envelope[Any], /) -> None: ...
     def get(self) -> Envelope[Any]: ...
@@ -292,18 +310,27 @@ class Lease:
 
     def __init__(self, mailbox: Mailbox, letters: Queue, state: threading.RLock, *, needs_copy: bool) -> None:
         self.put = mailbox.put
-        self._role = mailbox.role
+        self._mailbox = mailbox
         self._letters = letters
         self._state = state
         self.needs_copy = needs_copy  # a former keeper hangs over the role's state: a copy is to be used
+        self.serial = 0  # see `Inbox`
         self.in_hand: Envelope[Any] | None = None  # the last letter taken; None: it was dealt with
         self.given: Envelope[Any] | None = None  # the same letter, as its reader has it
         self.revoked = False  # the role has gone to another
 
     def get(self) -> Envelope[Any]:
-        self.in_hand = None
-        self.in_hand = envelope = self._letters.get()
+        self.serial += 1
+        with self._mailbox._lock:
+            self.in_hand = None
+        envelope = self._letters.get()
         reply = envelope.reply_to
+        with self._mailbox._lock:
+            if self.revoked:  # just now: the letter was neither in hand nor unread
+                if not isinstance(envelope.message, _ActorStop) and not isinstance(reply, Reply):
+                    self.put(envelope)  # questions have been handed on
+                return Envelope(_ActorStop())
+            self.in_hand = envelope
         self.given = envelope
         if isinstance(reply, Reply):  # Pykka sets it or fails it, and asks no more of a future
             self.given = Envelope(envelope.message, KeptReply(reply, self))  # type: ignore[arg-type]
@@ -328,7 +355,11 @@ class Lease:
     def check(self) -> None:
         """Raises LeaseLostError where the role has gone to another keeper."""
         if self.revoked:
-            raise LeaseLostError(f"the {self._role} has been replaced")
+            raise LeaseLostError(f"the {self._mailbox.role} has been replaced")
+
+    @property
+    def busy(self) -> bool:
+        return self.in_hand is not None or not self._letters.empty()
 
     def empty(self) -> bool:
         return True  # the teardown of a keeper must not empty the mailbox of its role
@@ -348,7 +379,7 @@ def _drain(letters: Queue) -> Iterator[Envelope[Any]]:
 def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_letters: DeadLetters) -> None:
     """Answer a letter that nobody will read."""
     if envelope.reply_to is None:
-        if not isinstance(envelope.message, _ActorStop | AreYouThere):  # neither is a loss
+        if not isinstance(envelope.message, _ActorStop):  # that is no loss
             dead_letters.add(to, envelope.message, "nobody there")
         return
     if isinstance(envelope.message, _ActorStop):
@@ -359,43 +390,45 @@ def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_l
 
 
 Pointed = tuple[Callable[[Envelope[Any]], None] | None, int]  # where to put letters, and for which life
+NOT_THERE: Pointed = (None, 0)
 
 
 class Address:
-    """A role's name, pointed at whoever plays it now. Any thread may tell or ask."""
+    """A role's name, pointed at whoever plays it now. Any thread may tell or ask; one thread points it."""
 
     def __init__(self, role: str, dead_letters: DeadLetters) -> None:
         self.role = role
         self._dead_letters = dead_letters
-        self._target: Pointed = (None, 0)
-        self._candidate: Pointed = (None, 0)
-        self._former: Pointed = (None, 0)
+        # The one that plays it, a candidate, the former one: one value, for a reader needs all of one moment.
+        self._lives: tuple[Pointed, Pointed, Pointed] = (NOT_THERE, NOT_THERE, NOT_THERE)
 
     def point(self, put: Callable[[Envelope[Any]], None] | None, life: int = 0) -> None:
         """`life` is the number of the one that is pointed at, where its lives are told apart."""
-        self._target = put, life
+        _, candidate, former = self._lives
+        self._lives = (put, life), candidate, former
 
     def point_candidate(self, put: Callable[[Envelope[Any]], None] | None, life: int = 0) -> None:
         """Somebody who may take over: he hears what is meant for his life, and nothing else."""
-        self._candidate = put, life
+        target, _, former = self._lives
+        self._lives = target, (put, life), former
 
     def promote(self) -> None:
         """The candidate plays the role from now on; who played it hears what is meant for his life."""
-        self._former = self._target
-        self._target, self._candidate = self._candidate, (None, 0)
+        target, candidate, _ = self._lives
+        self._lives = candidate, NOT_THERE, target
 
     def forget_former(self) -> None:
         """Who was taken over from is gone."""
-        self._former = None, 0
+        target, candidate, _ = self._lives
+        self._lives = target, candidate, NOT_THERE
 
     def tell(self, message: Any, life: int | None = None) -> None:
         """Returns at once; what nobody is there to read becomes a dead letter.
 
         What is meant for one `life` is not told to another: it is dropped, as a past epoch's report is.
         """
-        put, present = self._target
+        (put, present), *others = self._lives
         if life is not None and life != present:
-            others = (self._candidate, self._former)
             put = next((each for each, lived in others if lived == life), None)
             if put is None:
                 return
@@ -408,7 +441,7 @@ class Address:
         """A question; the asker abandons its reply when it waits no longer."""
         reply = Reply()
         envelope = Envelope(message, reply_to=reply)
-        put, _ = self._target
+        put, _ = self._lives[0]
         if put is None:
             refuse(envelope, None, self.role, self._dead_letters)
         else:
@@ -538,6 +571,7 @@ class Actor(pykka.ThreadingActor):
 
     def _actor_loop(self) -> None:
         """Whatever ends the loop, the death is reported from here, once, as the last act."""
+        _here.actor = True
         try:
             super()._actor_loop()
         except BaseException as error:
@@ -553,10 +587,6 @@ class Actor(pykka.ThreadingActor):
                     self._parent.tell(ChildExited(self.id, self.incarnation, self._ending))
 
     def _handle_receive(self, message: Any) -> Any:
-        if type(message) is AreYouThere:
-            if self._parent is not None:
-                self._parent.tell(ChildAnswered(self.id, message.incarnation))
-            return None
         try:
             return super()._handle_receive(message)
         except LeaseLostError as lost:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+from actors import log_queue
 from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
 from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, Topic
 from actors.feed_builder import topics_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actors.runtime import Runtime
     from actors.streams import Streams
 
-log = logging.getLogger("actors.book")
+log = log_queue.logger("actors.book")
 
 LOOK_AGAIN = 1.0  # seconds: how often whoever waits for a book makes sure of it
 
@@ -155,7 +155,7 @@ class BookDesk:
         policy: Policy | None = "drop_oldest" if channel.resyncable or not channel.deltas else None
         stream = self._streams.open(topic.feed, topic.channel, (key,), options, policy, CAPACITY)
         followed = FollowedBook(topic, stream, functools.partial(self._update, topic.feed))
-        self._streams.start_handler(stream, followed.follow, f"book/{topic.feed}")
+        self._streams.start_handler(stream, followed.follow, f"book/{topic}")
         return followed
 
     def _update(self, feed: str, event: Any) -> BookUpdate | None:

@@ -7,7 +7,6 @@ reader thread; a short-lived thread opens the socket, since opening may block.
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import socket
 import struct
@@ -18,6 +17,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from actors import log_queue
 from actors.actor import Actor, Address, DeadLetters
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.cells import Cells, Heard
@@ -119,7 +119,7 @@ from actors.wire.frames import (
 from actors.wire.inbox import SocketInbox
 from actors.wire.timers import Timer, Timers
 
-log = logging.getLogger("actors.connection")
+log = log_queue.logger("actors.connection")
 
 HANDED_OVER = "handed_over"  # the reason's code of a connection that said its last word
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
@@ -350,7 +350,7 @@ class Connection(Actor):
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
         self._perform(self._session.opened(self._now()))
 
-    def tell(self, message: LoginOverdue | FetchDue | LookAgain) -> None:
+    def tell(self, message: LoginOverdue | FetchDue | LookAgain | EndIfSilent) -> None:
         """A timer's way in."""
         self.tell_self(message)
 
@@ -811,8 +811,16 @@ class Connection(Actor):
             self._heartbeat.tell(PongReceived(self._line, self._epoch, beat, rtt))
 
     def _end_if_silent(self, overdue: EndIfSilent) -> None:
+        """Judges once the ping has had its time since it left, and all that came has been heard."""
         sent = self._beats.get(overdue.beat)
         if sent is None or self._gauges.heard_at > sent or not self._gauges.reading:
+            return
+        left = sent + overdue.waited - self._now()
+        if left > 0:
+            self._timers.send_after(left, self, overdue)
+            return
+        if self._wire.unheard:
+            self.tell_self(overdue)
             return
         text = f"no pong and nothing else within {overdue.waited:g} s: half-open, or the venue hangs"
         self._close(1000, Retryable(text, "pong_timeout"))

@@ -14,6 +14,7 @@ from actors.settings import FeedSettings, Settings
 from actors.settings.plan import SOFT
 from actors.supervision.state import FeedSpec, Specs
 from actors.wire.connect import Dial
+from actors.wire.lookups import Lookups
 from actors.wire.timers import Clock
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class FeedBuilder:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.lookups = Lookups()
         self.simulators: dict[str, Simulator] = {}  # by feed
 
     def build(self, settings: Settings, former: Specs) -> Specs:
@@ -57,6 +59,7 @@ class FeedBuilder:
             ca_file=feed.ca_file,
             insecure=feed.insecure,
             compression=feed.compression,
+            lookups=self.lookups,
         )
         return FeedSpec(
             venue=venue,

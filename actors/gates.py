@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable, Mapping
 
+from actors import log_queue
 from actors.cooldowns import Cooldown, Cooldowns
 from actors.messages import Reason
 from actors.rules.exchange import Budget
@@ -13,7 +13,7 @@ from actors.rules.gate import Gate, strictest, wanted_rest
 from actors.supervision.state import FeedSpec
 from actors.wire.timers import Clock
 
-log = logging.getLogger("actors.gates")
+log = log_queue.logger("actors.gates")
 
 
 class Gates:

@@ -505,13 +505,6 @@ class ChildExited(Struct, frozen=True):
     reason: Reason
 
 
-class ChildAnswered(Struct, frozen=True):
-    """A child heard `AreYouThere` through its own mailbox."""
-
-    id: str
-    incarnation: int
-
-
 class RetryDue(Struct, frozen=True):
     """A timer's: the backoff of this line, or the interval to its next probe, is over."""
 
@@ -603,12 +596,6 @@ class PhaseOverdue(Struct, frozen=True):
 
 
 # ── to any actor ────────────────────────────────────────────────────────────────────────────────
-
-
-class AreYouThere(Struct, frozen=True):
-    """Supervisor: answer through your mailbox."""
-
-    incarnation: int
 
 
 class KeeperStarted(Struct, frozen=True):

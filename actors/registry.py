@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from actors import log_queue
 from actors.actor import Actor, Address, DeadLetters, KeptReply, Lease
 from actors.delivery.cells import Cells
 from actors.events import SubscriptionState, Topic
@@ -41,7 +41,7 @@ from actors.rules.venue import Pacing, Refusal
 from actors.supervision.state import FeedSpec
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.registry")
+log = log_queue.logger("actors.registry")
 
 ANSWERED = ("confirmed", "rejected")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import logging
 import math
 import os
 import random
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 import msgspec
 import pykka
 
+from actors import log_queue
 from actors.actor import DeadLetters, Mailbox
 from actors.book import BookDesk
 from actors.calls import CALL, answer_of, ask
@@ -61,7 +61,7 @@ from actors.wire.timers import ThreadTimers, Timers, lock_timeout
 if TYPE_CHECKING:
     from actors.simulators import Simulator
 
-log = logging.getLogger("actors.runtime")
+log = log_queue.logger("actors.runtime")
 
 Event = TypeVar("Event")
 
@@ -310,6 +310,7 @@ class Runtime:
             StreamClosed: its feed was removed, or the book forgotten, while this call waited.
             LinewardenError: the feed, the key or an option is not known here, or the venue makes no
                 order books.
+            RuntimeError: this machine gives no more threads. Nothing was subscribed.
             RuntimeStopped: nobody is there to follow it.
         """
         self._check()
@@ -413,8 +414,9 @@ class Runtime:
     def stop(self, timeout: float = 5.0) -> tuple[str, ...]:
         """End everything within `timeout` seconds; the second time it does nothing.
 
-        Streams get `Closed` and their iteration ends quietly. Answers the names of what did not
-        end: a handler that never returns, or a DNS look-up. From a handler it may be called too.
+        Streams get `Closed` and their iteration ends quietly, and what was logged is handled. Answers the
+        names of what did not end: a handler that never returns, a DNS look-up, or the thread of the log. From
+        a handler it may be called too.
         """
         if os.getpid() != self._pid:
             return ()
@@ -422,7 +424,8 @@ class Runtime:
         left = self._stop_supervisor(timeout, deadline)
         self._builder.keep_only({})
         atexit.unregister(self._at_exit)
-        return (*left, *self._streams.join(deadline))
+        left = (*left, *self._streams.join(deadline, self._builder.lookups.running()))
+        return left if log_queue.flush(seconds_left(deadline)) else (*left, log_queue.THREAD)
 
     def __enter__(self) -> Runtime:
         return self

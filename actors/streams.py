@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, cast
 
 import pykka
 
+from actors import log_queue
 from actors.actor import Address
 from actors.calls import CALL, answer_of, ask
 from actors.delivery.cells import Cells
@@ -25,10 +25,9 @@ from actors.rules.mailbox import Policy
 from actors.rules.terms import terms_of
 from actors.stream import Stream
 from actors.supervision.state import FeedSpec, Roles
-from actors.wire.tcp import lookups
 from actors.wire.timers import lock_timeout
 
-log = logging.getLogger("actors.streams")
+log = log_queue.logger("actors.streams")
 
 
 class Streams:
@@ -184,10 +183,11 @@ class Streams:
             stream.close()  # the thread, which cannot be joined, is forgotten with it
             raise
 
-    def join(self, deadline: float) -> tuple[str, ...]:
-        """What may be left: a handler that does not return, or a DNS look-up."""
+    def join(self, deadline: float, others: Iterable[threading.Thread]) -> tuple[str, ...]:
+        """What may be left: a handler that does not return, or one of `others`."""
         me = threading.current_thread()
-        threads = [thread for thread in (*self._handlers.values(), *lookups()) if thread is not me]
+        running = [thread for thread in self._handlers.values() if thread.ident]  # another is just starting
+        threads = [thread for thread in (*running, *others) if thread is not me]
         for thread in threads:
             thread.join(lock_timeout(seconds_left(deadline)))
         return tuple(thread.name for thread in threads if thread.is_alive())

@@ -6,24 +6,19 @@ It decides by `rules/restarts.py` and carries out; it never waits for anybody, s
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from pykka._envelope import Envelope
-
-from actors import census
+from actors import census, log_queue
 from actors.actor import Actor, DeadLetters, Inbox, KeptReply
 from actors.cooldowns import Cooldowns
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import Topic
 from actors.gates import Gates
 from actors.messages import (
-    AreYouThere,
     AwaitLive,
-    ChildAnswered,
     ChildExited,
     Crashed,
     HangUp,
@@ -48,6 +43,7 @@ from actors.messages import (
 from actors.metrics import Metrics
 from actors.rules.line import State
 from actors.rules.restarts import Intensity, comes_back
+from actors.rules.watchdog import Watchdog
 from actors.status import Status
 from actors.supervision.children import Children
 from actors.supervision.lines import Lines
@@ -55,7 +51,7 @@ from actors.supervision.shutdown import Shutdown, stack_of
 from actors.supervision.state import WORKERS, Asked, Books, Child, FeedSpec, LineRecord, Roles, Specs
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.supervisor")
+log = log_queue.logger("actors.supervisor")
 
 THREAD_AGAIN = 1.0  # seconds after which a thread that there was not is asked for again
 CONFIG = 0  # the stream number under which the config wants its topics
@@ -85,7 +81,7 @@ class Supervisor(Actor):
         self._roles = roles
         self._timers, self._clock = timers, timers.clock
         self._address = roles.named("supervisor")
-        self._watchdog = watchdog
+        self._watchdog: Watchdog[Child] = Watchdog(watchdog)
         self._on_end = on_end  # told why, and whether somebody wanted it
         self._workers: dict[str, Child] = {}
         self._incarnations = dict.fromkeys(WORKERS, 0)
@@ -178,8 +174,6 @@ class Supervisor(Actor):
         match message:
             case ChildExited():
                 self._child_exited(message)
-            case ChildAnswered(id=id, incarnation=incarnation):
-                self._answered(id, incarnation)
             case RetryDue(line=name, turn=turn):
                 self._lines.due(name, turn)
             case WorkerDue(role=role):
@@ -229,8 +223,8 @@ class Supervisor(Actor):
             self._start_worker(role)
         for feed, spec in self._feeds.items():
             self._start_feed(feed, spec)
-        if self._watchdog:
-            self._timers.send_after(self._watchdog / 2, self._address, WatchdogDue())
+        if self._watchdog.timeout:
+            self._watch()
 
     def _start_worker(self, role: str) -> None:
         """Where the machine gives no thread, its mail waits for one: that ends nothing."""
@@ -348,28 +342,20 @@ class Supervisor(Actor):
     def _present(self) -> list[Child]:
         return [*self._workers.values(), *self._lines.present()]
 
-    def _answered(self, id: str, incarnation: int) -> None:
-        for child in self._present():
-            if child.id == id and child.incarnation == incarnation:
-                child.asked_at = None
-
     def _watch(self) -> None:
-        now = self._clock.monotonic()
-        for child in self._present():
-            if child.asked_at is None:
-                child.asked_at = now
-                child.inbox.put(Envelope(AreYouThere(child.incarnation)))
-            elif now - child.asked_at >= self._watchdog:
-                self._replace_wedged(child)
-        self._timers.send_after(self._watchdog / 2, self._address, WatchdogDue())
+        """Plain reads of what other threads write: no lock, so a child that hangs with one is seen, too."""
+        shown = [(child, child.inbox.serial, child.inbox.busy) for child in self._present()]
+        for child in self._watchdog.look(shown, self._clock.monotonic()):
+            self._replace_wedged(child)
+        self._timers.send_after(self._watchdog.period, self._address, WatchdogDue())
 
     def _replace_wedged(self, child: Child) -> None:
         child.stack = stack_of(child.thread)
         self._wedged.append(child)
-        seconds = self._watchdog
-        text = "%s is wedged: no answer for %g s; it is replaced. Its stack:\n%s"
+        seconds = self._watchdog.timeout
+        text = "%s is wedged: no progress for %g s; it is replaced. Its stack:\n%s"
         log.error(text, child.id, seconds, child.stack)
-        reason = Retryable(f"its actor gave no answer for {seconds:g} s", "wedged")
+        reason = Retryable(f"its actor made no progress for {seconds:g} s", "wedged")
         if child.id in self._workers:
             self._worker_ended(child.id, reason)
         else:

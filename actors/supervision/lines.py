@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 from pykka._envelope import Envelope
 
+from actors import log_queue
 from actors.events import LifecycleState, Topic
 from actors.gates import Gates
 from actors.messages import (
@@ -42,7 +43,7 @@ from actors.supervision.rotation import Rotations
 from actors.supervision.state import Books, Child, FeedSpec, LineHistory, LineRecord, Roles
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.supervisor")
+log = log_queue.logger("actors.supervisor")
 
 
 class Occasion(Struct, frozen=True):
@@ -267,7 +268,7 @@ class Lines:
             case Do.CANCEL_TIMER:
                 self._forget_timer(line)
             case Do.NOTE_UPGRADE:
-                line.metrics.increment("line_connects_total")
+                line.metrics.increment_later("line_connects_total")
                 line.journal.mark("upgraded", self._clock.monotonic())
             case Do.OPEN_SESSION:
                 line.journal.mark("opened", self._clock.monotonic())
@@ -306,7 +307,7 @@ class Lines:
 
     def _connect(self, line: LineRecord) -> None:
         epoch = line.begin_life()
-        line.metrics.increment("line_starts_total")
+        line.metrics.increment_later("line_starts_total")
         line.journal.mark("started", self._clock.monotonic())
         try:
             line.child = self._children.connection(line).start(epoch)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from pykka._envelope import Envelope
 
+from actors import log_queue
 from actors.connection import HANDED_OVER
 from actors.gates import Gates
 from actors.messages import (
@@ -41,7 +42,7 @@ from actors.supervision.children import Children
 from actors.supervision.state import Asked, Books, Candidate, Child, Former, LineRecord, Roles
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.supervision.rotation")
+log = log_queue.logger("actors.rotation")
 
 NO_MORE_TIME = "it had no more time to hand over"
 GOODBYE = 5.0  # seconds that a connection which is rotated out has to read what was sent to it

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
 
+from actors import log_queue
 from actors.messages import PhaseOverdue
 from actors.supervision.lines import Lines
 from actors.supervision.state import WORKERS, Child, Roles
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.supervisor")
+log = log_queue.logger("actors.supervisor")
 
 
 class Shutdown:

@@ -132,7 +132,6 @@ class Child:
         self.id, self.incarnation = actor.id, actor.incarnation
         self.thread = actor.thread
         self.inbox = inbox
-        self.asked_at: float | None = None  # monotonic seconds of an unanswered AreYouThere
         self.stack = ""  # of its thread, once it is wedged
 
     def is_it(self, exited: ChildExited) -> bool:
@@ -288,9 +287,9 @@ class LineRecord:
     def end_life(self, reason: Reason, now: float) -> None:
         """Its connection has ended: counts, and the reason where it was not asked to."""
         self.child = None
-        self.metrics.increment("line_stops_total", kind=cause_of(reason).kind)
+        self.metrics.increment_later("line_stops_total", kind=cause_of(reason).kind)
         if not isinstance(reason, Stopped):
-            self.metrics.increment("line_errors_total", code=reason.code)
+            self.metrics.increment_later("line_errors_total", code=reason.code)
             self.reason = reason
             self.deaths += 1
             self.recent_deaths.add(now)

@@ -123,6 +123,12 @@ class AnyOrder(RuleBasedStateMachine):
             for _, life in self.on(line_of(topic)):
                 life.forget(topic)
 
+    @precondition(lambda self: self.wants)
+    @rule(data=st.data())
+    def unwant_what_is_wanted(self, data: st.DataObject) -> None:
+        topic = data.draw(st.sampled_from(sorted(self.wants)))
+        self.unwant(data.draw(st.sampled_from(sorted(self.wants[topic]))), topic)
+
     # ── lives ──
 
     @rule(line=lines)
@@ -484,8 +490,72 @@ def test_a_line_without_topics_is_settled_at_once() -> None:
 def test_lives_that_ended_unheard_are_forgotten() -> None:
     ledger = open_ledger(A)
     ledger.open(LINE, 2)
+    ledger.open(LINES[1], 3)
     ledger.keep_only({LINE: (2,)})
-    assert ledger.open_epochs(LINE) == (2,)
+    assert (ledger.open_epochs(LINE), ledger.open_epochs(LINES[1])) == ((2,), ())
+
+
+def send_next(ledger: Ledger, epoch: int) -> None:
+    """The next topics are asked for, and their frames leave."""
+    batch = ledger.next_batch(LINE, epoch, 10)
+    ledger.send(LINE, epoch, batch, ledger.turn(LINE, epoch))
+
+
+def test_the_askings_of_a_wish_that_was_taken_back_are_forgotten() -> None:
+    ledger = open_ledger(A)
+    send_next(ledger, 1)
+    ledger.unwant(1, A)
+    ledger.want(1, A)
+    ledger.place(A, LINE)
+    send_next(ledger, 1)
+    assert ledger.overdue(LINE, 1, [A], ledger.turn(LINE, 1)) == Overdue(ask_again=(A,), give_up=())
+
+
+def test_the_lines_of_a_feed_are_those_with_topics_of_it() -> None:
+    ledger, elsewhere = open_ledger(A), Topic("elsewhere", "depth", "0")
+    for topic, line in ((B, "o2"), (elsewhere, "elsewhere/a")):
+        ledger.want(1, topic)
+        ledger.place(topic, line)
+    assert {line: tuple(topics) for line, topics in ledger.placed("o2").items()} == {LINE: (A,), "o2": (B,)}
+    ledger.unwant(1, A)
+    assert list(ledger.placed("o2")) == ["o2"]
+
+
+def test_a_line_is_known_as_long_as_it_has_topics_or_has_had_a_life() -> None:
+    ledger = open_ledger()
+    ledger.want(1, B)
+    ledger.place(B, LINES[1])
+    assert set(ledger.lines()) == set(LINES)
+    ledger.unwant(1, B)
+    assert ledger.lines() == (LINE,)
+
+
+def test_worse_is_what_a_candidate_is_refused_and_the_present_life_has() -> None:
+    granted, assumed, refused, kept = TOPICS[:4]
+    ledger = open_ledger(*TOPICS[:5])  # the last is not answered, here nor there
+    send_next(ledger, 1)
+    ledger.confirm(LINE, 1, [granted, kept], assumed=False)
+    ledger.confirm(LINE, 1, [assumed], assumed=True)
+    ledger.reject(LINE, 1, [refused], "no")
+    ledger.open(LINE, 2)
+    send_next(ledger, 2)
+    ledger.reject(LINE, 2, [granted, assumed, refused], "no")
+    ledger.confirm(LINE, 2, [kept], assumed=False)
+    assert ledger.worse(LINE, 2, present=1) == (granted, assumed)
+    assert ledger.worse(LINE, 1, present=2) == ()
+    assert ledger.worse(LINE, 2, present=3) == ledger.worse(LINE, 3, present=1) == ()
+
+
+def test_a_candidate_s_topic_that_the_present_life_never_had_is_not_worse() -> None:
+    ledger = open_ledger()
+    ledger.close(LINE, 1)
+    ledger.want(1, A)
+    ledger.place(A, LINE)
+    ledger.open(LINE, 2)
+    send_next(ledger, 2)
+    ledger.reject(LINE, 2, [A], "no")
+    ledger.open(LINE, 3)
+    assert ledger.worse(LINE, 2, present=3) == ()
 
 
 # ── what no line can take ──

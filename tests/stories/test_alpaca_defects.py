@@ -20,6 +20,7 @@ import pytest
 import actors
 from actors import Gap, Lifecycle, NotLive, Runtime, RuntimeStopped, SubscribeError
 from actors.messages import Slow
+from actors.registry import ANSWERED
 from actors.rules.restarts import RestartPolicy, Restarts, Retry
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca
@@ -339,7 +340,7 @@ def test_b_wrong_keys_hold_no_connection(alpaca: SimulatedAlpaca) -> None:
 def test_c_acknowledgements_and_errors_are_heard(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
     alpaca.reject("XYZ")
     quotes = desk.subscribe("iex", "quotes", "AAPL", "XYZ")
-    until(desk, lambda status: all(topic.state.state != "sent" for topic in status.lines()["iex"].topics))
+    until(desk, lambda status: all(topic.state.state in ANSWERED for topic in status.lines()["iex"].topics))
     states = {topic.topic: topic.state.state for topic in line_of(desk, "iex").topics}
     assert states == {"iex/quotes/AAPL": "confirmed", "iex/quotes/XYZ": "rejected"}
     quotes.close()

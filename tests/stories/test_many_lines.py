@@ -218,7 +218,7 @@ def test_what_the_config_wants_beyond_the_limit_is_refused_and_the_rest_is_live(
 ) -> None:
     with desk_on(tplus, max_lines=2, **tickers(*ASSETS[:3])) as desk:
         until(desk, just(*ASSETS[:2]))
-        said = refusal_of(lambda: desk.subscribe("tplus", venue.TICKER, ASSETS[2], wait=5.0))
+        said = str(refusal_of(lambda: desk.subscribe("tplus", venue.TICKER, ASSETS[2], wait=5.0)))
         assert "max_lines" in said
 
 

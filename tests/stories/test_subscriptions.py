@@ -58,8 +58,7 @@ def test_waiting_in_vain_raises_and_leaves_the_stream_open(o2: SimulatedO2, mark
         depth = late.value.stream
         assert isinstance(depth, Stream)
         assert isinstance(depth.get(timeout=5), DepthSnapshot)  # late, but there
-        (state,) = depth.topics.values()
-        assert state.state == "confirmed"
+        until(desk, lambda _: [state.state for state in depth.topics.values()] == ["confirmed"])
 
 
 def test_waiting_tells_each_topic_apart(desk: Runtime, o2: SimulatedO2) -> None:

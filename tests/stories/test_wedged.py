@@ -12,6 +12,7 @@ import pytest
 
 import actors
 from actors import Runtime
+from actors.connection import Connection
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.dispatcher import Dispatcher
 from actors.events import Topic
@@ -166,6 +167,38 @@ def test_whoever_hangs_is_shown_replaced_and_harmless_when_it_wakes(
     if missing:
         (gap,) = trades.gaps
         assert gap.reason == "disconnect"
+
+
+class Work:
+    """A letter that takes a fifth of the watchdog's time."""
+
+
+@pytest.mark.parametrize(
+    ("id", "kind"),
+    [
+        ("registry", Registry),
+        ("dispatcher", Dispatcher),
+        ("heartbeat", Heartbeat),
+        ("connection/o2", Connection),
+    ],
+)
+def test_busy_is_not_wedged(
+    id: str, kind: type[Any], watched: Runtime, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backlog of five times the watchdog's time, and every letter of it makes progress."""
+    original = kind.on_receive
+
+    def on_receive(actor: Any, message: Any) -> Any:
+        if not isinstance(message, Work):
+            return original(actor, message)
+        time.sleep(WATCHDOG / 5)  # it works
+        return actor.incarnation
+
+    monkeypatch.setattr(kind, "on_receive", on_receive)
+    answers = [watched._roles.named(id).ask(Work()) for _ in range(25)]
+    assert [answer.get(timeout=30) for answer in answers] == [1] * 25
+    assert nobody_is_wedged(watched.status())
+    assert line_of(watched).epoch == 1
 
 
 def test_two_that_wait_for_each_other_are_both_shown_and_replaced(

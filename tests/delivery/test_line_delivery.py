@@ -454,6 +454,24 @@ def test_what_left_while_the_state_was_away_is_waited_for_no_more() -> None:
     assert (told(both), told(other)) == ([], ["restored", "disconnect gap in B"])
 
 
+def test_another_connection_that_takes_over_waits_for_no_topic_that_was_left() -> None:
+    story = Story()
+    both, other = story.stream(A, B), story.stream(B)
+    story.place(A, B)
+    story.up(A, B)
+    story.change("disconnected")
+    story.start()
+    away = story.speaker().state.copy()
+    story.leave(both, B)
+    told(both)
+    told(other)
+    story.speaker().state = away  # it comes back, and goes to the candidate
+    story.speaker().reconcile()
+    story.start()
+    story.settle(A)
+    assert told(both) == ["restored", "disconnect gap in A"]
+
+
 def test_what_came_while_the_state_was_away_is_waited_for() -> None:
     story = Story()
     stream = story.stream(A)

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import queue
 import signal
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from actors.simulators import SimulatedO2
+from actors.simulators.o2 import PONG
+from actors.simulators.peer import Peer
+from actors.simulators.server import Message
 
 PIPES = 3  # calls at a time
 PROPERTIES = {"url", "markets", "lives", "connections", "heard"}
+
+
+class OrderlyO2(SimulatedO2):
+    """Acts on delayed subscriptions in their order, and answers a PING in its turn behind them.
+
+    Books are empty until a test puts something into them, and errors name the topic that they are about.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(rate=0, seed=seed, market=False, name_errors=True)
+        self._asked: dict[Peer, deque[Callable[[], None]]] = {}
+
+    def subscription_asked(self, peer: Peer, act: Callable[[], None]) -> None:
+        waiting = self._asked.setdefault(peer, deque())
+        waiting.append(act)
+        super().subscription_asked(peer, lambda: waiting.popleft()())
+
+    def received(self, peer: Peer, message: Message) -> None:
+        if message == "PING":
+            self.subscription_asked(peer, lambda: peer.answer(PONG))
+        else:
+            super().received(peer, message)
 
 
 class VenueProcess:
@@ -67,7 +95,7 @@ class VenueProcess:
 
 def serve(seed: int, pipes: list[Connection], program: int) -> None:
     """In the venue's process, until its pipes are closed."""
-    with SimulatedO2(rate=0, seed=seed, market=False, name_errors=True) as venue:
+    with OrderlyO2(seed) as venue:
         threads = [threading.Thread(target=_answer, args=(venue, pipe, program)) for pipe in pipes]
         for thread in threads:
             thread.start()
@@ -82,11 +110,8 @@ def _answer(venue: SimulatedO2, pipe: Connection, program: int) -> None:
         except EOFError:
             return
         try:
-            if name == "freeze":
-                answer: Any = _freeze(program, *args)
-            else:
-                found = getattr(venue, name)
-                answer = found(*args, **named) if callable(found) else found
+            found = functools.partial(_freeze, program) if name == "freeze" else getattr(venue, name)
+            answer = found(*args, **named) if callable(found) else found
         except Exception as error:
             answer = error
         pipe.send(answer)

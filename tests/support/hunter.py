@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import logging
 import random
 import sys
 import threading
@@ -42,7 +43,7 @@ from tests.support.venue_process import OrderlyO2, VenueProcess
 
 FIRST = 4  # rounds of a seed in which each scenario has its turn
 BOUND = 20.0  # seconds within which a line has to be live, and a stream has to bring what was sent
-MOMENT = 1.5  # seconds at most for a situation to come about; where it does not, the hunt goes on
+MOMENT = 1.0  # seconds at most for a situation to come about; where it does not, the hunt goes on
 WATCHDOG = 0.4  # seconds
 RETRIES = 10  # probes that a stream may answer with a gap
 EXTRA = 5_000  # the capacity of streams that come and go
@@ -50,6 +51,7 @@ BURST = 150  # trades of each market at once, at most
 LEFT, RIGHT, GUEST = FEEDS = ("left", "right", "guest")
 PATIENCE = {LEFT: 60.0, RIGHT: 0.1, GUEST: 60.0}  # seconds for which a full stream may hold a line
 ACCOUNTS = [f"0x{number:064x}" for number in range(1, 12)]  # one more than a connection of the venue takes
+LOGGERS = ("actors", "pykka")
 ON_PURPOSE = "killed on purpose"
 WORKERS = ("registry", "dispatcher", "heartbeat", "fetcher")
 
@@ -170,6 +172,19 @@ def _fail() -> None:
     raise ZeroDivisionError(ON_PURPOSE)
 
 
+class Tracebacks(logging.Handler):
+    """Errors that the log shows with a traceback, but for the deaths that were caused here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and ON_PURPOSE not in str(error):
+            self.seen.append(self.format(record))
+
+
 class Mark:
     """How far a stream was when the venue was asked for one more event."""
 
@@ -198,6 +213,9 @@ class Hunt:
         self._random = random.Random(seed)  # one for each play: how long another waited changes nothing
         self._quiet = False
         self._internals = Internals()
+        self._tracebacks = Tracebacks()
+        for name in LOGGERS:
+            logging.getLogger(name).addHandler(self._tracebacks)
         self._began = time.monotonic()
         self._steps: list[str] = []
         self._news = threading.Condition()
@@ -247,6 +265,8 @@ class Hunt:
             listener.gate.set()
             listener.hurry.set()
         self.runtime.stop()
+        for name in LOGGERS:
+            logging.getLogger(name).removeHandler(self._tracebacks)
         for pool in (*self._talkers.values(), self._callers):
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -281,7 +301,7 @@ class Hunt:
         """In the first rounds each in its turn, so that a few seeds come through them all."""
         every = [*SCENARIOS]
         turn = 2 * (FIRST * self.seed + number)
-        stops = [*STOPS][number % 2 :][:1] if isinstance(self.venues[LEFT], VenueProcess) else []
+        stops = [*STOPS] if isinstance(self.venues[LEFT], VenueProcess) else []
         if number < FIRST:
             return [*(every[each % len(every)] for each in (turn, turn + 1)), *stops]
         return [*random.Random(f"{self.seed}/{number}").choices(every, k=2), *stops]
@@ -573,8 +593,14 @@ class Hunt:
     def _is_held(self, feed: str) -> bool:
         return self._holders[feed].stream.id in self._line(feed).held_by
 
+    def _free(self, feed: str) -> None:
+        """The line is live, and no stream holds it."""
+        self._holders[feed].gate.set()
+        self._until(lambda: self._line(feed).state == "live" and not self._is_held(feed))
+
     def _hold(self, feed: str) -> bool:
         """A reader stands, and its stream is filled until the line is not read any more."""
+        self._until(lambda: self._line(feed).state == "live")
         self._shut(self._holders[feed])
         self._talk(feed, 2 * self._holders[feed].stream.capacity)
         return self._until(lambda: self._is_held(feed))
@@ -605,7 +631,7 @@ class Hunt:
     def _be_held_over_a_rotation(self) -> bool:
         """Whether a stream holds the connection while that which takes over has all its subscriptions."""
         venue, holder = self.venues[LEFT], self._holders[LEFT]
-        self._until(lambda: self._line(LEFT).state == "live")
+        self._free(LEFT)
         venue.delay_ack(0.3)
         lives = venue.lives
         self._rotate(LEFT)
@@ -678,6 +704,7 @@ class Hunt:
         venue = self.venues[LEFT]
         market = venue.markets[2]
         (listener,) = [each for each in self._listeners if each.channel is DEPTH and self._bad in each.keys]
+        self._free(LEFT)
         venue.delay_ack(0.3)
         asked = _subscriptions(venue, market)
         wholes = listener.wholes[market]
@@ -862,8 +889,9 @@ class Hunt:
             for listener in self._listeners:
                 listener.hurry.clear()
         self._demand_counters(deep)
-        if wrong := [each for listener in self._listeners for each in listener.wrong]:
-            raise self._failure("; ".join(wrong))
+        wrong = [each for listener in self._listeners for each in listener.wrong]
+        if wrong or self._tracebacks.seen:
+            raise self._failure("\n".join([*wrong, *self._tracebacks.seen]))
 
     def _finish_talks(self) -> None:
         for talks in self._talks.values():

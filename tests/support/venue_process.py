@@ -36,7 +36,11 @@ class OrderlyO2(SimulatedO2):
     def subscription_asked(self, peer: Peer, act: Callable[[], None]) -> None:
         waiting = self._asked.setdefault(peer, deque())
         waiting.append(act)
-        super().subscription_asked(peer, lambda: waiting.popleft()())
+
+        def act_first() -> None:
+            waiting.popleft()()
+
+        super().subscription_asked(peer, act_first)
 
     def received(self, peer: Peer, message: Message) -> None:
         if message == "PING":

@@ -1,0 +1,51 @@
+"""No stream falls silent, whatever dies, hangs, fills up or changes: the silence hunter, from seeds.
+
+`make chaos SEEDS=x20 ROUNDS=50` hunts longer. A failure names its seed and lists the steps that led to it.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import seeds_of
+from tests.support.hunter import STOPPED, Rare, Silence, hunt
+
+pytestmark = pytest.mark.timeout(0)  # as long as the rounds that were asked for
+
+
+def test_no_stream_falls_silent(pytestconfig: pytest.Config) -> None:
+    """And no rare state is missed: one that no seed comes through is not tested."""
+    seeds, rounds = seeds_of(pytestconfig), pytestconfig.getoption("rounds")
+    found: list[str] = []
+    reached: set[Rare] = set()
+    for seed in seeds:
+        try:
+            reached |= hunt(seed, rounds)
+        except Silence as silence:
+            found.append(str(silence))
+    assert not found, _told(found, seeds, rounds)
+    assert set(Rare) - STOPPED - reached == set()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="there is no SIGSTOP here")
+def test_no_stream_falls_silent_when_processes_are_stopped(pytestconfig: pytest.Config) -> None:
+    seeds, rounds = seeds_of(pytestconfig), pytestconfig.getoption("rounds")
+    found: list[str] = []
+    reached: set[str] = set()
+    for seed in seeds[:: len(seeds) // 3 + 1]:
+        command = [sys.executable, "-m", "tests.support.hunter", str(seed), str(max(1, rounds // 4))]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        if told.returncode:
+            found.append(told.stdout + told.stderr)
+        else:
+            reached.update(told.stdout.split())
+    assert not found, _told(found, seeds, rounds)
+    assert {state.name for state in STOPPED} <= reached
+
+
+def _told(found: list[str], seeds: list[int], rounds: int) -> str:
+    return "\n\n".join([f"with --rounds {rounds}, {len(found)} of the seeds {seeds} failed", *found])

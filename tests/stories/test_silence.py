@@ -38,7 +38,7 @@ def test_no_stream_falls_silent_when_processes_are_stopped(pytestconfig: pytest.
     reached: set[str] = set()
     for seed in seeds[:: len(seeds) // 3 + 1]:
         command = [sys.executable, "-m", "tests.support.hunter", str(seed), str(max(1, rounds // 4))]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60 * rounds)
         if told.returncode:
             found.append(told.stdout + told.stderr)
         else:

@@ -45,7 +45,6 @@ FIRST = 4  # rounds of a seed in which each scenario has its turn
 BOUND = 20.0  # seconds within which a line has to be live, and a stream has to bring what was sent
 MOMENT = 1.0  # seconds at most for a situation to come about; where it does not, the hunt goes on
 WATCHDOG = 0.4  # seconds
-RETRIES = 10  # probes that a stream may answer with a gap
 EXTRA = 5_000  # the capacity of streams that come and go
 BURST = 150  # trades of each market at once, at most
 LEFT, RIGHT, GUEST = FEEDS = ("left", "right", "guest")
@@ -723,26 +722,31 @@ class Hunt:
         self._hang_and_wake("registry", Rare.WOKE_REGISTRY)
 
     def _wedged_connection(self) -> None:
-        self._hang_and_wake("connection/left", Rare.WOKE_CONNECTION)
+        self._hang_and_wake("connection/guest", Rare.WOKE_CONNECTION)
 
     def _hang_and_wake(self, role: str, state: Rare) -> None:
-        """A thread hangs in the middle of something, is replaced, and goes on while the venue is sending."""
-        listener = self._books(LEFT)
-        self._talk(LEFT)
+        """A thread hangs in the middle of something, is replaced, and goes on while the venue is sending.
+
+        The guest's streams have room, and trades are not acknowledged: nothing is asked for on that line
+        that would end it for the want of an answer.
+        """
+        listener = next(
+            each for each in self._listeners if (each.stream.feed, each.channel) == (GUEST, TRADES)
+        )
+        self._talk(GUEST)
         wedge = self._wedge(role)
         if wedge is None:
             return
         for _ in range(4):
-            self._talk(LEFT)
+            self._talk(GUEST)
             self._toggle(listener)
         replaced = self._until(lambda: wedge.is_in(self.runtime.status()))
         for _ in range(4):
-            self._talk(LEFT)
+            self._talk(GUEST)
         self._noise()
-        whole = self._listeners[0].stream
-        until = whole.received + self._random.randint(0, 2 * BURST)
-        self._until(lambda: whole.received >= until, 0.2)
-        sending = not self._talks[LEFT][-1].done()
+        until = listener.stream.received + self._random.randint(0, 2 * BURST)
+        self._until(lambda: listener.stream.received >= until, 0.2)
+        sending = not self._talks[GUEST][-1].done()
         self._wake()
         if replaced and self._until(lambda: not wedge.is_in(self.runtime.status())):
             self._note(state)
@@ -874,20 +878,21 @@ class Hunt:
         self._finish_talks()
         for venue in self.venues.values():
             self._calm(venue)
+        for listener in (*self._listeners, *self._leaving):
+            listener.hurry.set()
+            if deep:
+                listener.gate.set()
         if deep:
             for feed in self._paused:
                 self.runtime.supervisor.resume(feed).get(timeout=BOUND)
             self._paused.clear()
-            for listener in (*self._listeners, *self._leaving):
-                listener.gate.set()
-                listener.hurry.set()
             self._finish_rotations()
         self._demand_lines()
         self._demand_events()
         if deep:
             self._demand_ends()
-            for listener in self._listeners:
-                listener.hurry.clear()
+        for listener in self._listeners:
+            listener.hurry.clear()
         self._demand_counters(deep)
         wrong = [each for listener in self._listeners for each in listener.wrong]
         if wrong or self._tracebacks.seen:
@@ -935,23 +940,23 @@ class Hunt:
             self._demand_event(listener, key, number, marks[listener])
 
     def _demand_event(self, listener: Listener, key: str, number: int, mark: Mark) -> None:
-        for _ in range(RETRIES):
-            verdicts: list[str] = []
+        deadline = time.monotonic() + BOUND
+        verdict = ""
 
-            def judge(number: int = number, mark: Mark = mark, verdicts: list[str] = verdicts) -> bool:
-                verdicts[:] = [mark.verdict(key, number) or self._explanation(listener, key)]
-                return bool(verdicts[0])
+        def judge() -> bool:
+            nonlocal verdict
+            verdict = mark.verdict(key, number) or self._explanation(listener, key)
+            return bool(verdict)
 
-            if not self._until(judge, BOUND):
-                text = f"{listener}: {number} of {key} has not come within {BOUND:g} s, and nothing says why"
-                raise self._failure(text)
-            if verdicts[0] != "gap":
-                if verdicts[0] != "here":
-                    self._step(f"explained: {listener}, {key[-4:]}: {verdicts[0]}")
+        while self._until(judge, deadline - time.monotonic()):
+            if verdict == "here":
                 return
-            mark = Mark(listener)
-            number = self._probe(listener, key)
-        raise self._failure(f"{listener}: {RETRIES} times in a row a gap came in the place of {key}")
+            if verdict != "gap":
+                self._step(f"explained: {listener}, {key[-4:]}: {verdict}")
+                return
+            mark, number = Mark(listener), self._probe(listener, key)
+        text = f"{number} of {key} has not come, and nothing says why; {BOUND:g} s have gone by"
+        raise self._failure(f"{listener}: {text}")
 
     def _explanation(self, listener: Listener, key: str) -> str:
         """The reason in the status, if it is one of the hunter's own making."""

@@ -20,6 +20,7 @@ from actors.simulators.peer import Peer
 from actors.simulators.server import Message
 
 PIPES = 3  # calls at a time
+ALIVE = 1.0  # seconds between two looks whether the program is there
 PROPERTIES = {"url", "markets", "lives", "connections", "heard"}
 
 
@@ -53,13 +54,13 @@ class VenueProcess:
     """Has the methods and properties of `SimulatedO2`; arguments and results travel through pipes."""
 
     def __init__(self, seed: int) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        pairs = [spawn.Pipe() for _ in range(PIPES)]
+        fork = multiprocessing.get_context("fork")  # this process has no threads yet
+        pairs = [fork.Pipe() for _ in range(PIPES)]
         self._pipes: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         for ours, _ in pairs:
             self._pipes.put(ours)
         theirs = [end for _, end in pairs]
-        self._process = spawn.Process(target=serve, args=(seed, theirs, os.getpid()), daemon=True)
+        self._process = fork.Process(target=serve, args=(seed, theirs, os.getpid()), daemon=True)
         self._process.start()
         for end in theirs:
             end.close()
@@ -98,7 +99,7 @@ class VenueProcess:
 
 
 def serve(seed: int, pipes: list[Connection], program: int) -> None:
-    """In the venue's process, until its pipes are closed."""
+    """In the venue's process, for as long as the program lives."""
     with OrderlyO2(seed) as venue:
         threads = [threading.Thread(target=_answer, args=(venue, pipe, program)) for pipe in pipes]
         for thread in threads:
@@ -109,10 +110,10 @@ def serve(seed: int, pipes: list[Connection], program: int) -> None:
 
 def _answer(venue: SimulatedO2, pipe: Connection, program: int) -> None:
     while True:
-        try:
-            name, args, named = pipe.recv()
-        except EOFError:
-            return
+        while not pipe.poll(ALIVE):
+            if os.getppid() != program:
+                return
+        name, args, named = pipe.recv()
         try:
             found = functools.partial(_freeze, program) if name == "freeze" else getattr(venue, name)
             answer = found(*args, **named) if callable(found) else found

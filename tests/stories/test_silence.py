@@ -12,7 +12,10 @@ import sys
 import pytest
 
 from tests.conftest import seeds_of
-from tests.support.hunter import STOPPED, Rare, Silence, comes_through, hunt
+from tests.support.field import Silence
+from tests.support.hunter import hunt
+from tests.support.rare import STOPPED, Rare
+from tests.support.scenarios import comes_through
 
 pytestmark = pytest.mark.timeout(0)  # as long as the rounds that were asked for
 

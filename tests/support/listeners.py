@@ -142,3 +142,22 @@ class Listener:
             self._holes.add(key)
         if gap.reason == "overflow" and self.channel is DEPTH:
             self._cut.add(key)
+
+
+class Mark:
+    """How far a stream was when the venue was asked for one more event."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._gaps = listener.gaps.copy()
+        self._received, self._gap_count = listener.stream.received, listener.stream.gap_count
+
+    def verdict(self, key: str, number: int) -> str:
+        """`here`, `gap`, or nothing yet. A stream whose reader stands has to count what comes."""
+        listener, stream = self._listener, self._listener.stream
+        stands = not listener.gate.is_set()
+        if listener.last.get(key, 0) >= number or (stands and stream.received > self._received):
+            return "here"
+        if listener.gaps[key] > self._gaps[key] or (stands and stream.gap_count > self._gap_count):
+            return "gap"
+        return ""

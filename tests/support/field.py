@@ -58,7 +58,7 @@ class Field:
         self.reached: set[Rare] = set()
         self.dice = random.Random(seed)  # one for each play: how long another waited changes nothing
         self.quiet = False
-        self._internals = Internals()
+        self.internals = Internals()
         self._tracebacks = Tracebacks()
         for name in LOGGERS:
             logging.getLogger(name).addHandler(self._tracebacks)
@@ -249,12 +249,12 @@ class Field:
         return max((actor.incarnation for actor in mine if actor.state == "running"), default=0)
 
     def kill(self, role: str, *, newest: bool = True, calls: int = 0) -> None:
-        found = self._internals.kill(role, newest=newest, calls=calls)
+        found = self.internals.kill(role, newest=newest, calls=calls)
         self.step(f"kill {role}{'' if newest else ' (the older)'} at call {calls}{'' if found else ': none'}")
 
     def wedge(self, role: str) -> Wedge | None:
         calls = self.dice.randint(1, 10)
-        wedge = self._internals.wedge(role, calls=calls)
+        wedge = self.internals.wedge(role, calls=calls)
         self.step(f"wedge {role} at call {calls}{'' if wedge else ': none'}")
         if wedge is not None:
             self._wedges.append(wedge)

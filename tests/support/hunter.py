@@ -100,6 +100,7 @@ class Hunt(Field):
     def _rest(self, *, deep: bool) -> None:
         """What lasts by itself is over. A deep rest ends what the hunter has made to last, too."""
         self.step("deep rest" if deep else "rest")
+        self.internals.disarm()
         self.wake()
         self.finish_talks()
         for venue in self.venues.values():

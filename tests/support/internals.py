@@ -49,6 +49,9 @@ class Internals:
     any two steps of a letter. 0: when it takes the letter that asks for it.
     """
 
+    def __init__(self) -> None:
+        self._turn = 0  # counts the calls of `disarm`
+
     @staticmethod
     @contextlib.contextmanager
     def deaths_without_end() -> Iterator[None]:
@@ -76,13 +79,18 @@ class Internals:
         mine.sort(key=lambda actor: actor.incarnation, reverse=newest)
         return mine[0] if mine else None
 
-    @staticmethod
-    def _do_within(actor: Any, calls: int, act: Callable[[], None]) -> bool:
+    def disarm(self) -> None:
+        """What has not happened yet does not happen any more."""
+        self._turn += 1
+
+    def _do_within(self, actor: Any, calls: int, act: Callable[[], None]) -> bool:
         """Counted by the interpreter's trace function, in that thread only; it needs no name of a method."""
-        left = itertools.count(calls, -1)
+        left, turn = itertools.count(calls, -1), self._turn
 
         def trace(frame: Any, event: str, _: object) -> None:
-            if frame.f_locals.get("self") is actor and next(left) <= 1:
+            if turn != self._turn:
+                sys.settrace(None)
+            elif frame.f_locals.get("self") is actor and next(left) <= 1:
                 sys.settrace(None)
                 act()
 

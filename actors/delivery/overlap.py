@@ -56,8 +56,10 @@ class Overlap:
         for topic, event in pairs:
             known = self._known.get(topic)
             if known is not None:
-                if self._key_of(topic, event) in known:
+                key = self._key_of(topic, event)
+                if key in known:
                     continue
-                del self._known[topic]
+                if key is not None:
+                    del self._known[topic]
             new.append((topic, event))
         return new

@@ -102,9 +102,9 @@ def placed(*topics: Topic, at: Mapping[str, Sequence[Topic]] | None = None) -> P
         for topic in lying:
             lines.add(topic, line, VENUE.bounds(topic))
     for topic in topics:
-        line = VENUE.place(topic, lines)
-        assert isinstance(line, str)
-        lines.add(topic, line, VENUE.bounds(topic))
+        found = VENUE.place(topic, lines)
+        assert isinstance(found, str)
+        lines.add(topic, found, VENUE.bounds(topic))
     return lines
 
 

@@ -53,7 +53,7 @@ class Asked:
 
 class Change(Struct):
     verb: Literal["subscribe", "unsubscribe"]
-    items: tuple[Item, ...]
+    items: dict[Item, None]  # in their order
     copies: int = 1
 
 

@@ -252,7 +252,7 @@ class Dispatcher(Actor):
                 return
             line.state, line.holder, line.was_given_up = message.state, None, False
             self._speaker(message.line, line).reconcile()
-            line.known, line.is_late = message.known, not message.complete
+            line.is_late = not message.complete
         self._give_turn(message.line)
 
     def _take_back(self, name: str, line: LineRoutes) -> None:
@@ -260,7 +260,7 @@ class Dispatcher(Actor):
         if line.holder is not None:
             line.state.end_epoch(line.holder)
             line.routed.discard(line.holder)
-            line.holder, line.known, line.is_late, line.was_given_up = None, {}, True, True
+            line.holder, line.is_late, line.was_given_up = None, True, True
             self._speaker(name, line).reconcile()
 
     def _distrusted(self, line: LineRoutes) -> DeliveryState:
@@ -292,15 +292,13 @@ class Dispatcher(Actor):
             line = self._routing.line(name)
             if line.turn is None or line.holder is not None:
                 return
-            line.epoch = line.holder = epoch = line.turn
+            line.epoch = epoch = line.turn
             line.turn = line.candidate = None
-            turn = TakeTurn(
-                line.state.copy(),
-                self._cells.take_over(name, copy=line.was_given_up),
-                line.known,
-                line.is_late,
-            )
-            line.known, line.is_late = {}, False
+            if epoch not in line.routed:  # it takes over early, and gets the state with the routes
+                return
+            line.holder = epoch
+            heard = self._cells.take_over(name, copy=line.was_given_up)
+            turn = TakeTurn(line.state.copy(), heard, line.is_late)
         self._connection(name).tell(turn, epoch)
 
     def _former_ended(self, name: str, epoch: int) -> None:

@@ -24,7 +24,11 @@ class KeptEvents(Struct, frozen=True):
     size: int  # bytes of the read that they came with
 
 
-KeptItem = KeptEvents | Confirm | Missed
+class Misread(Struct, frozen=True):
+    """At this place something could not be read: what is kept of deltas may lack it."""
+
+
+KeptItem = KeptEvents | Confirm | Missed | Misread
 
 
 class Kept:
@@ -51,6 +55,10 @@ class Kept:
             self._size += item.size
         elif isinstance(item, Confirm):
             self.answered.update(item.topics)
+
+    def forget(self, topic: Topic) -> None:
+        """It lies on this line no longer, or anew: it is not answered for."""
+        self.answered.discard(topic)
 
     def take(self) -> KeptItem:
         item = self._items.popleft()

@@ -120,8 +120,10 @@ class LineDelivery:
         for topic in topics:
             state.settled.discard(topic)
             state.blind.setdefault(topic, now_ns)
+            joining = state.joining.get(topic, ())
             for inlet in self.table.routes[topic].inlets:
-                state.blind_streams.setdefault(inlet.id, {}).setdefault(topic, now_ns)
+                if inlet.id not in joining:  # it has had nothing of it
+                    state.blind_streams.setdefault(inlet.id, {}).setdefault(topic, now_ns)
 
     def missed(self, topics: Iterable[Topic], reason: GapReason, count: int | None, now_ns: int) -> None:
         """At this place something of these topics is missing, for every stream that follows them."""

@@ -266,7 +266,6 @@ class LineRecord:
         self.epoch, self.child = candidate.epoch, candidate.child
         self.hangup, self.right, self.gauges = candidate.hangup, candidate.right, candidate.gauges
         self.stale = frozenset()
-        self.rotations += 1
 
     def begin_life(self) -> int:
         """Fresh gauges, a right to write and a hang-up of its own; the epoch of the next connection."""

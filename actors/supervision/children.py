@@ -18,8 +18,11 @@ from actors.events import Topic
 from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat, Rhythm, Watch
 from actors.messages import (
+    CandidateDropped,
     ChangeRoute,
+    EndConnection,
     Fetched,
+    HandOver,
     Inherit,
     KeeperStarted,
     LineStarted,
@@ -41,7 +44,17 @@ from actors.wire.timers import Timers
 
 # What a connection that is gone need not hear: it is no loss.
 EPHEMERAL = (
-    Fetched | SocketRefused | LookAgain | ChangeRoute | TakeRoutes | TakeTurn | Inherit | RotationBegun
+    Fetched
+    | SocketRefused
+    | LookAgain
+    | ChangeRoute
+    | TakeRoutes
+    | TakeTurn
+    | Inherit
+    | RotationBegun
+    | CandidateDropped
+    | HandOver
+    | EndConnection
 )
 
 

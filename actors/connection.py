@@ -636,7 +636,7 @@ class Connection(Actor):
             block_limit=orders.block_limit,
             wake=self._wake,
         )
-        self._known = None if orders.overlap is None else orders.overlap.known()
+        self._known = None if orders.overlap is None else orders.overlap.take()
         orders.cells.publish(self._line, orders.right, heard)
 
     def _wake(self) -> None:

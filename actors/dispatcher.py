@@ -208,7 +208,8 @@ class Dispatcher(Actor):
                 state,
                 None if state is None else self._cells.take_over(name, copy=line.was_given_up),
             )
-        self._connection(name).tell(message, epoch)
+            # Under the lease, as the holder changes: no keeper can be replaced between the two.
+            self._connection(name).tell(message, epoch)
 
     # ── lines ──
 
@@ -298,8 +299,8 @@ class Dispatcher(Actor):
                 return
             line.holder = epoch
             heard = self._cells.take_over(name, copy=line.was_given_up)
-            turn = TakeTurn(line.state.copy(), heard, line.is_late)
-        self._connection(name).tell(turn, epoch)
+            # Under the lease, as the holder changes: no keeper can be replaced between the two.
+            self._connection(name).tell(TakeTurn(line.state.copy(), heard, line.is_late), epoch)
 
     def _former_ended(self, name: str, epoch: int) -> None:
         with self._lease:

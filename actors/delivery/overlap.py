@@ -38,10 +38,13 @@ class Overlap:
         """Whether the rotation is to be given up for it."""
         return len(self._noted) > KEYS
 
-    def known(self) -> Known | None:
-        """What the successor is to pass over; None: nothing that could come twice."""
-        noted = list(self._noted)  # in one step: a thread that was given up may still add to it
-        return Known(self._key_of, noted) if noted else None
+    def take(self) -> Known | None:
+        """What the successor is to pass over; None: nothing that could come twice.
+
+        Copied in one step of the interpreter: a thread that was given up may still be adding.
+        """
+        noted, self._noted = self._noted, deque()
+        return Known(self._key_of, list(noted)) if noted else None
 
 
 class Known:

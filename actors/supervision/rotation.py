@@ -118,6 +118,8 @@ class Rotations:
 
     def line_left(self, line: LineRecord, why: str) -> None:
         """The present connection has ended, or is told to, and what the rotation has begun ends with it."""
+        if line.former is not None:  # what the present one kept came to no stream
+            line.missing_since_ns = line.former.gauges.heard_ns
         self._handle(line, RotationEvent.LINE_LEFT, why)
 
     def line_lost(self, line: LineRecord) -> None:

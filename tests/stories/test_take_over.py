@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice, pairwise
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from tests.desk import at_epoch, desk_on, line_of, until
 from tests.stories.books import settle
 from tests.stories.test_wedged import WATCHDOG, Trap, is_wedged, nobody_is_wedged
 
-PATIENT = {"ack_timeout": 3.0}
+PATIENT: dict[str, Any] = {"ack_timeout": 3.0}
 
 
 def record(desk: Runtime) -> LineRecord:
@@ -242,6 +243,44 @@ def test_a_present_connection_that_is_wedged_is_followed_by_its_candidate(
         assert said[6:] in ([7], [6, 7], [5, 6, 7])  # but for what the former one hung over
 
 
+STEPS = ("CANDIDATE", "CANDIDATE_REACHED", "CANDIDATE_OPEN", "HANDING_OVER")
+
+
+def test_a_numbered_feed_brings_nothing_twice_whenever_the_present_connection_dies(
+    o2: SimulatedO2, market: str
+) -> None:
+    with desk_on(o2) as desk:
+        trades = desk.subscribe("o2", "trades", market, wait=10.0, capacity=1_000_000)
+        ended, numbers = threading.Event(), list[range]()
+
+        def talk() -> None:
+            while not ended.is_set():
+                numbers.append(o2.number_trades(market, 50, per_second=2_000))
+
+        with ThreadPoolExecutor(1) as pool:
+            talking = pool.submit(talk)
+            for step in STEPS * 5:
+                present = record(desk).hangup
+                with rotating(desk) as rotation:
+                    until(desk, has_come_to(desk, step, rotation))
+                    present.pull()
+                    rotation.result(timeout=20)
+            ended.set()
+            talking.result(timeout=20)
+        until(desk, lambda _: newest(desk) == numbers[-1][-1])
+        settle(desk)
+        said = told(trades)
+        heard = [each for each in said if isinstance(each, int)]
+        assert heard == sorted(set(heard))
+        for before, after in pairwise(said):
+            if isinstance(before, int) and isinstance(after, int):
+                assert after == before + 1
+
+
+def has_come_to(desk: Runtime, step: str, rotation: Future[None]) -> Callable[[Status], bool]:
+    return lambda _: record(desk).rotating.name == step or rotation.done()
+
+
 # ── the candidate that took over dies as well ───────────────────────────────────────────────────
 
 
@@ -281,7 +320,8 @@ def test_a_line_that_is_paused_leaves_its_candidate(
             trap.released.set()
         until(desk, lambda status: not [each for each in status.actors if each.id == "connection/o2"])
         o2.wait_for(lambda: o2.connections == 0)
-        assert told(trades) == ["disconnected", "paused"]
+        words = [word.state for word in islice(trades.with_markers(), 2) if isinstance(word, Lifecycle)]
+        assert words == ["disconnected", "paused"]
 
 
 # ── handing over ────────────────────────────────────────────────────────────────────────────────
@@ -297,14 +337,18 @@ def test_a_candidate_that_dies_before_its_turn_brought_its_events_to_no_stream(
         with rotating(desk) as rotation:
             until(desk, at_epoch(2))
             before = line_of(desk).counters
+            former = record(desk).former
+            assert former is not None
             o2.number_trades(market, 5)
             until(desk, decoded(before.decoded + 5))
             lose_connection(desk)
             rotation.result(timeout=20)
         until(desk, live_by(3))
+        until(desk, lambda status: all(stream.gaps for stream in status.streams))
         counters = settle(desk).lines()["o2"].counters
         assert counters.unrouted >= before.unrouted + 5
         assert told(books) == ["disconnected", "reconnecting", "restored", "gap"]
+        assert [gap.since_ns for gap in books.gaps] == [former.gauges.heard_ns]  # since then they had nothing
         assert [each for each in told(trades) if isinstance(each, str)] == [
             "disconnected",
             "reconnecting",

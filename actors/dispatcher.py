@@ -100,9 +100,7 @@ class Dispatcher(Actor):
             case LineChanged():
                 self._line_changed(message)
             case TurnGranted(line=line, epoch=epoch):
-                with self._lease:
-                    self._routing.line(line).turn = epoch
-                self._give_turn(line)
+                self._grant_turn(line, epoch)
             case FormerEnded(line=line, epoch=epoch):
                 self._former_ended(line, epoch)
             case CandidateDropped(line=line, epoch=epoch):
@@ -287,20 +285,27 @@ class Dispatcher(Actor):
 
     # ── another connection takes over ──
 
+    def _grant_turn(self, name: str, epoch: int) -> None:
+        with self._lease:
+            line = self._routing.line(name)
+            if epoch != line.epoch:  # else a former keeper has given it
+                line.turn = epoch
+        self._give_turn(name)
+
     def _give_turn(self, name: str) -> None:
         """As soon as the former connection has left, and the supervisor has said so."""
         with self._lease:
             line = self._routing.line(name)
             if line.turn is None or line.holder is not None:
                 return
+            heard = self._cells.take_over(name, copy=line.was_given_up)
+            turn = TakeTurn(line.state.copy(), heard, line.is_late)
             line.epoch = epoch = line.turn
             line.turn = line.candidate = None
-            if epoch not in line.routed:  # it takes over early, and gets the state with the routes
-                return
-            line.holder = epoch
-            heard = self._cells.take_over(name, copy=line.was_given_up)
-            # Under the lease, as the holder changes: no keeper can be replaced between the two.
-            self._connection(name).tell(TakeTurn(line.state.copy(), heard, line.is_late), epoch)
+            if epoch in line.routed:  # else it takes over early, and gets the state with the routes
+                line.holder = epoch
+                # Under the lease, as the holder changes: no keeper can be replaced between the two.
+                self._connection(name).tell(turn, epoch)
 
     def _former_ended(self, name: str, epoch: int) -> None:
         with self._lease:

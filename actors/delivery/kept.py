@@ -49,6 +49,8 @@ class Kept:
         return self.count > EVENTS or self._size > BYTES
 
     def add(self, item: KeptItem) -> None:
+        if isinstance(item, Misread) and (not self._items or isinstance(self._items[-1], Misread)):
+            return  # nothing new that lacks it
         self._items.append(item)
         if isinstance(item, KeptEvents):
             self.count += len(item.pairs)

@@ -100,9 +100,7 @@ class Dispatcher(Actor):
             case LineChanged():
                 self._line_changed(message)
             case TurnGranted(line=line, epoch=epoch):
-                with self._lease:
-                    self._routing.line(line).turn = epoch
-                self._give_turn(line)
+                self._grant_turn(line, epoch)
             case FormerEnded(line=line, epoch=epoch):
                 self._former_ended(line, epoch)
             case CandidateDropped(line=line, epoch=epoch):
@@ -208,7 +206,8 @@ class Dispatcher(Actor):
                 state,
                 None if state is None else self._cells.take_over(name, copy=line.was_given_up),
             )
-        self._connection(name).tell(message, epoch)
+            # Under the lease, as the holder changes: no keeper can be replaced between the two.
+            self._connection(name).tell(message, epoch)
 
     # ── lines ──
 
@@ -252,7 +251,7 @@ class Dispatcher(Actor):
                 return
             line.state, line.holder, line.was_given_up = message.state, None, False
             self._speaker(message.line, line).reconcile()
-            line.known, line.is_late = message.known, not message.complete
+            line.is_late = not message.complete
         self._give_turn(message.line)
 
     def _take_back(self, name: str, line: LineRoutes) -> None:
@@ -260,7 +259,7 @@ class Dispatcher(Actor):
         if line.holder is not None:
             line.state.end_epoch(line.holder)
             line.routed.discard(line.holder)
-            line.holder, line.known, line.is_late, line.was_given_up = None, {}, True, True
+            line.holder, line.is_late, line.was_given_up = None, True, True
             self._speaker(name, line).reconcile()
 
     def _distrusted(self, line: LineRoutes) -> DeliveryState:
@@ -286,22 +285,27 @@ class Dispatcher(Actor):
 
     # ── another connection takes over ──
 
+    def _grant_turn(self, name: str, epoch: int) -> None:
+        with self._lease:
+            line = self._routing.line(name)
+            if epoch != line.epoch:  # else a former keeper has given it
+                line.turn = epoch
+        self._give_turn(name)
+
     def _give_turn(self, name: str) -> None:
         """As soon as the former connection has left, and the supervisor has said so."""
         with self._lease:
             line = self._routing.line(name)
             if line.turn is None or line.holder is not None:
                 return
-            line.epoch = line.holder = epoch = line.turn
+            heard = self._cells.take_over(name, copy=line.was_given_up)
+            turn = TakeTurn(line.state.copy(), heard, line.is_late)
+            line.epoch = epoch = line.turn
             line.turn = line.candidate = None
-            turn = TakeTurn(
-                line.state.copy(),
-                self._cells.take_over(name, copy=line.was_given_up),
-                line.known,
-                line.is_late,
-            )
-            line.known, line.is_late = {}, False
-        self._connection(name).tell(turn, epoch)
+            if epoch in line.routed:  # else it takes over early, and gets the state with the routes
+                line.holder = epoch
+                # Under the lease, as the holder changes: no keeper can be replaced between the two.
+                self._connection(name).tell(turn, epoch)
 
     def _former_ended(self, name: str, epoch: int) -> None:
         with self._lease:

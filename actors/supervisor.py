@@ -345,7 +345,8 @@ class Supervisor(Actor):
 
     def _watch(self) -> None:
         """Plain reads of what other threads write: no lock, so a child that hangs with one is seen, too."""
-        shown = [(child, child.inbox.serial, child.inbox.busy) for child in self._present()]
+        watched = (*self._present(), *self._lines.formers())
+        shown = [(child, child.inbox.serial, child.inbox.busy) for child in watched]
         for child in self._watchdog.look(shown, self._clock.monotonic()):
             self._replace_wedged(child)
         self._timers.send_after(self._watchdog.period, self._address, WatchdogDue())

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Iterable
 
 from actors.delivery.arrivals import Right
 from actors.delivery.inlet import Inlet
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Topic
-
-Known = Mapping[Topic, Collection[Hashable]]
 
 
 class Reader:
@@ -37,7 +35,6 @@ class LineRoutes:
         self.holder: int | None = None  # epoch of the connection that delivers; None: the dispatcher
         self.routed: set[int] = set()  # epochs that have the routes, and are told of changes
         self.turn: int | None = None  # epoch of a candidate that is to have its turn
-        self.known: Known = {}  # what the connection before it brought
         self.is_late = False  # something may be missing between the two
         self.was_given_up = False  # the last holder did not hand its state back: it may still write
         self.crashes = 0  # in a row

@@ -11,14 +11,18 @@ from pykka._envelope import Envelope
 from actors.actor import DeadLetters, Lease, refuse
 from actors.census import freshness
 from actors.connection import Connection, Orders
+from actors.delivery.overlap import Overlap
 from actors.dispatcher import Dispatcher
 from actors.door import Door
 from actors.events import Topic
 from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat, Rhythm, Watch
 from actors.messages import (
+    CandidateDropped,
     ChangeRoute,
+    EndConnection,
     Fetched,
+    HandOver,
     Inherit,
     KeeperStarted,
     LineStarted,
@@ -40,7 +44,17 @@ from actors.wire.timers import Timers
 
 # What a connection that is gone need not hear: it is no loss.
 EPHEMERAL = (
-    Fetched | SocketRefused | LookAgain | ChangeRoute | TakeRoutes | TakeTurn | Inherit | RotationBegun
+    Fetched
+    | SocketRefused
+    | LookAgain
+    | ChangeRoute
+    | TakeRoutes
+    | TakeTurn
+    | Inherit
+    | RotationBegun
+    | CandidateDropped
+    | HandOver
+    | EndConnection
 )
 
 
@@ -205,6 +219,7 @@ class Children:
     def _start_connection(self, line: LineRecord, life: LineRecord | Candidate, epoch: int) -> Child:
         id = f"connection/{line.name}"
         is_candidate = isinstance(life, Candidate)
+        overlap = Overlap(line.spec.venue.duplicate_key) if is_candidate else None
         self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, is_candidate))
         address, spec = self._roles.connection(line.name), line.spec
         inbox = SocketInbox(line.spec.send_buffer, lambda envelope: self._refuse(id, envelope))
@@ -217,7 +232,7 @@ class Children:
             orders=Orders(
                 line=line.name,
                 epoch=epoch,
-                candidate=is_candidate,
+                overlap=overlap,
                 venue=spec.venue,
                 door=Door(spec.venue, line.name, spec.dial, life.hangup, spec.vault),
                 session=spec.venue.session(line.name),
@@ -241,7 +256,8 @@ class Children:
         (address.point_candidate if is_candidate else address.point)(inbox.put, epoch)
         if is_candidate:
             # Before it runs: it inherits what the present one has brought until now, and notes what comes.
-            address.tell(RotationBegun(line.name, epoch), line.epoch)
+            assert overlap is not None
+            address.tell(RotationBegun(line.name, epoch, overlap), line.epoch)
         try:
             return Child(connection.launch(), inbox)
         except RuntimeError:  # no thread to be had

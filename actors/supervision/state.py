@@ -229,6 +229,7 @@ class LineRecord:
         self.child: Child | None = None
         self.candidate: Candidate | None = None  # while the line is being rotated
         self.former: Former | None = None  # while it hands over
+        self.missing_since_ns = 0  # the last sign of life of a former connection, where the next had no turn
         self.wants_rotation: list[Asked] = []  # the questions that wait for the end of that
         self.rotations = 0  # connections that took over from another without a gap
         self.rotation: Timer | None = None  # when the next one is planned
@@ -272,13 +273,12 @@ class LineRecord:
         self.epoch, self.child = candidate.epoch, candidate.child
         self.hangup, self.right, self.gauges = candidate.hangup, candidate.right, candidate.gauges
         self.stale = frozenset()
-        self.rotations += 1
 
     def begin_life(self) -> int:
         """Fresh gauges, a right to write and a hang-up of its own; the epoch of the next connection."""
         self.gauges, self.right, self.hangup = Gauges(), Right(), Hangup()
         self.epoch = self.history.begin(self.gauges)
-        self.live_at = None
+        self.live_at, self.missing_since_ns = None, 0
         self.stale = frozenset()
         return self.epoch
 

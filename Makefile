@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop bench bench-quick peers conformance chaos soak lint types check format clean outages fuzz audit
+.PHONY: help run test interop bench bench-quick peers conformance chaos soak lint types check format clean outages fuzz mutants audit
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -50,6 +50,11 @@ fuzz: $(VENV)/dev.stamp  ## Bytes from outside, by atheris: SECONDS for each tar
 	@for target in $(or $(TARGETS),$$($(BIN)/python -c 'from tests.fuzz.targets import TARGETS; print(*TARGETS)')); do \
 		echo "$$target:"; $(BIN)/python -m tests.fuzz $$target $(or $(SECONDS),60) || exit 1; done
 
+# For an hour or more, with one process. What no test noticed is in .mutants/survivors.txt.
+mutants: $(VENV)/dev.stamp  ## Changed rules, by mutmut: do tests/rules notice; FILES="restarts.py ledger.py" for some
+	@$(PIP) install 'mutmut==3.8.*'
+	$(BIN)/python -m tests.mutants $(FILES)
+
 lint: $(VENV)/dev.stamp  ## ruff: rules and format; bandit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -73,7 +78,7 @@ format: $(VENV)/dev.stamp  ## Bring the code into form
 	$(BIN)/ruff format .
 
 clean:  ## Remove what was set up
-	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .mutants
 
 $(VENV)/python.stamp:
 	@test -n "$(PYTHON)" || { echo "Linewarden needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }

@@ -20,17 +20,31 @@ from msgspec import Struct
 from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, _ActorStop
 
+from actors import log_queue
 from actors.errors import LinewardenError
 from actors.messages import (
-    AreYouThere,
-    ChildAnswered,
     ChildExited,
     Crashed,
     Reason,
     Stopped,
 )
 
-log = logging.getLogger("actors")
+log = log_queue.logger("actors")
+_pykka_log = log_queue.logger("pykka")
+_here = threading.local()  # `_here.actor`: this thread is an actor of ours
+
+
+def _put_aside(record: logging.LogRecord) -> bool:
+    """Pykka logs in the actor's thread. That does not wait for handlers, either."""
+    if not getattr(_here, "actor", False):
+        return True
+    _pykka_log.handle(record)  # comes by again on the queue's thread
+    return False
+
+
+logging.getLogger("pykka").addFilter(_put_aside)
+
+STUCK = 0.2  # seconds that a keeper's change of its role's state may take, when it is replaced
 
 Queue = queue.SimpleQueue[Envelope[Any]]
 
@@ -74,7 +88,13 @@ def _name(message: object) -> str:
 
 
 class Inbox(Protocol):
-    """Pykka's inbox, and an end to it."""
+    """Pykka's inbox, an end to it, and what the watchdog judges its reader by. Any thread looks at that."""
+
+    serial: int  # raised by the reader with each letter that it has dealt with
+
+    @property
+    def busy(self) -> bool:
+        """A letter is in hand, or mail waits."""
 
     def put(self, envelope: Envelope[Any], /) -> None: ...
     def get(self) -> Envelope[Any]: ...
@@ -214,7 +234,17 @@ class Mailbox:
         After `first` come the questions that a former keeper took and did not answer, then the letter
         that it had in hand, then unread mail.
         """
-        with self.state, self._lock:
+        is_stuck = not self.state.acquire(timeout=STUCK)
+        try:
+            return self._lease_anew(first, is_stuck=is_stuck)
+        finally:
+            if not is_stuck:
+                self.state.release()
+
+    def _lease_anew(self, first: Any, *, is_stuck: bool) -> Lease:
+        with self._lock:
+            if is_stuck:  # its keeper hangs in the middle of a change
+                self.state = threading.RLock()
             former, self._queue = self._queue, queue.SimpleQueue()
             self._queue.put(Envelope(first))
             unread = list(_drain(former))
@@ -224,7 +254,7 @@ class Mailbox:
             for envelope in unread:
                 self._queue.put(envelope)
             former.put(Envelope(_ActorStop()))
-            self._lease = Lease(self, self._queue)
+            self._lease = Lease(self, self._queue, self.state, needs_copy=is_stuck)
             return self._lease
 
     def _hand_on(self, in_hand: Envelope[Any] | None, unread: list[Envelope[Any]]) -> None:
@@ -278,15 +308,19 @@ class Mailbox:
 class Lease:
     """One keeper's reading of a mailbox. Once the role has gone to another it only says: stop."""
 
-    def __init__(self, mailbox: Mailbox, letters: Queue) -> None:
+    def __init__(self, mailbox: Mailbox, letters: Queue, state: threading.RLock, *, needs_copy: bool) -> None:
         self.put = mailbox.put
         self._mailbox = mailbox
         self._letters = letters
+        self._state = state
+        self.needs_copy = needs_copy  # a former keeper hangs over the role's state: a copy is to be used
+        self.serial = 0  # see `Inbox`
         self.in_hand: Envelope[Any] | None = None  # the last letter taken; None: it was dealt with
         self.given: Envelope[Any] | None = None  # the same letter, as its reader has it
         self.revoked = False  # the role has gone to another
 
     def get(self) -> Envelope[Any]:
+        self.serial += 1
         with self._mailbox._lock:
             self.in_hand = None
         envelope = self._letters.get()
@@ -308,13 +342,24 @@ class Lease:
         Raises:
             LeaseLostError: the role has gone to another keeper.
         """
-        self._mailbox.state.acquire()
-        if self.revoked:
-            self._mailbox.state.release()
-            raise LeaseLostError(f"the {self._mailbox.role} has been replaced")
+        self._state.acquire()
+        try:
+            self.check()
+        except LeaseLostError:
+            self._state.release()
+            raise
 
     def __exit__(self, *_: object) -> None:
-        self._mailbox.state.release()
+        self._state.release()
+
+    def check(self) -> None:
+        """Raises LeaseLostError where the role has gone to another keeper."""
+        if self.revoked:
+            raise LeaseLostError(f"the {self._mailbox.role} has been replaced")
+
+    @property
+    def busy(self) -> bool:
+        return self.in_hand is not None or not self._letters.empty()
 
     def empty(self) -> bool:
         return True  # the teardown of a keeper must not empty the mailbox of its role
@@ -334,7 +379,7 @@ def _drain(letters: Queue) -> Iterator[Envelope[Any]]:
 def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_letters: DeadLetters) -> None:
     """Answer a letter that nobody will read."""
     if envelope.reply_to is None:
-        if not isinstance(envelope.message, _ActorStop | AreYouThere):  # neither is a loss
+        if not isinstance(envelope.message, _ActorStop):  # that is no loss
             dead_letters.add(to, envelope.message, "nobody there")
         return
     if isinstance(envelope.message, _ActorStop):
@@ -526,6 +571,7 @@ class Actor(pykka.ThreadingActor):
 
     def _actor_loop(self) -> None:
         """Whatever ends the loop, the death is reported from here, once, as the last act."""
+        _here.actor = True
         try:
             super()._actor_loop()
         except BaseException as error:
@@ -541,10 +587,6 @@ class Actor(pykka.ThreadingActor):
                     self._parent.tell(ChildExited(self.id, self.incarnation, self._ending))
 
     def _handle_receive(self, message: Any) -> Any:
-        if type(message) is AreYouThere:
-            if self._parent is not None:
-                self._parent.tell(ChildAnswered(self.id, message.incarnation))
-            return None
         try:
             return super()._handle_receive(message)
         except LeaseLostError as lost:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import pykka
 from msgspec import structs
 
+from actors import log_queue
 from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
 from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, Topic
 from actors.feed_builder import topics_of
-from actors.messages import ReadStates
 from actors.rules.book import Book, BookView
 from actors.rules.mailbox import Policy
 from actors.rules.venue import BookUpdate
@@ -24,10 +21,10 @@ from actors.stream import Stream
 
 if TYPE_CHECKING:
     from actors.runtime import Runtime
+    from actors.streams import Streams
 
-log = logging.getLogger("actors.book")
+log = log_queue.logger("actors.book")
 
-GLANCE = 0.1  # seconds: what a call that must not wait has for the actors
 LOOK_AGAIN = 1.0  # seconds: how often whoever waits for a book makes sure of it
 
 CAPACITY = 50_000  # events that may wait for the thread: about half a second of its work
@@ -46,7 +43,6 @@ class FollowedBook:
         self._book = Book(topic)
         self._views: dict[int | None, BookView] = {}  # by depth, since the last update
         self._changed = threading.Condition()  # told when the book is synced, or at its end
-        self.thread = threading.Thread(target=self._follow, name=f"book/{topic}", daemon=True)
 
     def view(self, depth: int | None = None) -> BookView:
         """As it is now; the same object until something happens."""
@@ -67,7 +63,8 @@ class FollowedBook:
         """Why its stream has ended; None: it has not."""
         return self.stream.end_reason
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
+        """On its own thread, until the stream ends."""
         for item in self.stream.items():
             with self._changed:
                 self._views.clear()
@@ -88,7 +85,7 @@ class FollowedBook:
             self._changed.notify_all()
 
     def _fail(self, reason: str) -> None:
-        self.stream.handler_errors += 1
+        self.stream._inlet.handler_errors += 1
         if self._book.reason != reason:  # else every event of a venue that is misread fills the log
             log.exception("The book %s is lost until a whole one comes: %s.", self.topic, reason)
         self._book.lose(reason)
@@ -115,8 +112,8 @@ class FollowedBook:
 class BookDesk:
     """The books that a runtime follows: each from the first look at it. Any thread."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, runtime: Runtime, streams: Streams) -> None:
+        self._runtime, self._streams = runtime, streams
         self._books: dict[Topic, FollowedBook] = {}
         self._opening = threading.RLock()
 
@@ -156,10 +153,9 @@ class BookDesk:
         channel = venue.channel(topic.channel)
         # Where the venue can start a book anew, being late shall cost this book and not its line.
         policy: Policy | None = "drop_oldest" if channel.resyncable or not channel.deltas else None
-        stream = self._runtime._open(topic.feed, topic.channel, (key,), options, policy, CAPACITY)
+        stream = self._streams.open(topic.feed, topic.channel, (key,), options, policy, CAPACITY)
         followed = FollowedBook(topic, stream, functools.partial(self._update, topic.feed))
-        self._runtime._handlers[stream.id] = followed.thread
-        followed.thread.start()
+        self._streams.start_handler(stream, followed.follow, f"book/{topic.feed}")
         return followed
 
     def _update(self, feed: str, event: Any) -> BookUpdate | None:
@@ -183,7 +179,7 @@ class BookDesk:
         while not (view := followed.view(depth)).synced:
             if (left := deadline - time.monotonic()) <= 0:
                 raise Timeout(self._unsynced(followed, wait))
-            states = self._runtime._answers((followed.topic,), left)
+            states = self._streams.answers((followed.topic,), left)
             if (ended := followed.ended) is not None:
                 self._runtime._check()  # a runtime that ends says so itself
                 raise StreamClosed(ended)
@@ -203,10 +199,8 @@ class BookDesk:
         return f"{text}; no line bears its subscription"
 
     def _with_refusal(self, view: BookView) -> BookView:
-        """A book that the venue refused says so, where the registry is quick to tell."""
-        future = self._runtime._roles.named("registry").ask(ReadStates((view.topic,)))
-        with contextlib.suppress(pykka.Timeout):
-            state = future.get(timeout=GLANCE).get(view.topic)
-            if state is not None and state.state == "rejected":
-                return structs.replace(view, reason=f"rejected: {state.reason}")
+        """A book that the venue refused says so."""
+        state = self._streams.states((view.topic,)).get(view.topic)
+        if state is not None and state.state == "rejected":
+            return structs.replace(view, reason=f"rejected: {state.reason}")
         return view

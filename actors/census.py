@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from actors.actor import DeadLetters
+from actors.delivery.cells import Cell, Cells
 from actors.events import Topic
 from actors.heartbeat import Watch
 from actors.rules.books import StreamStatus
 from actors.rules.freshness import Contract, Freshness, Heard, Signs, judge
-from actors.rules.journal import BlindTime
-from actors.rules.ledger import DESIRED
 from actors.rules.liveness import Health, HealthInputs, health
-from actors.rules.routes import LineBook, Routes
 from actors.status import (
     ActorStatus,
     Counters,
@@ -25,7 +23,7 @@ from actors.status import (
     TopicStatus,
     cause_of,
 )
-from actors.tree import Books, Child, FeedSpec, LineRecord
+from actors.supervision.state import COUNTED, OUTCOMES, Books, Child, FeedSpec, LineRecord
 from actors.wire.timers import Clock
 
 
@@ -43,11 +41,7 @@ def take(
     shown: dict[str, FeedStatus] = {}
     for feed, spec in feeds.items():
         mine = {line.name: _line(line, books, clock) for line in lines.values() if line.feed == feed}
-        refused = {
-            str(topic): state.reason
-            for topic in books.ledger.refused(feed)
-            if (state := books.ledger.state(topic)) is not None
-        }
+        refused = {str(topic): cell.subscription.reason for topic, cell in books.cells.refused(feed)}
         live = all(line.state == "live" for line in mine.values())
         shown[feed] = FeedStatus(spec.venue.name, live, mine, refused, spec.vault.expires_in)
     return Status(
@@ -55,7 +49,7 @@ def take(
         name=name,
         state=_state(list(shown.values())),
         feeds=shown,
-        streams=_streams(books.routes),
+        streams=_streams(books),
         actors=(*(_actor(child) for child in children), *_restarting(lines.values(), awaited)),
         dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
         quarantine=QuarantineStatus(books.jail.count, books.jail.newest()),
@@ -76,10 +70,12 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
 
 def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
     now, watch = clock.monotonic(), books.watches.get(line.name)
-    topics = tuple(_topic(topic, line, books, watch, clock) for topic in books.ledger.topics(line.name))
+    topics = tuple(
+        _topic(topic, cell, line, books, watch, clock) for topic, cell in books.cells.topics_of(line.name)
+    )
     ages = [topic.age_s for topic in topics if topic.age_s is not None]
     return LineStatus(
-        state=line.state,
+        state=line.shown,
         reason=None if line.reason is None else cause_of(line.reason),
         epoch=line.epoch,
         attempt=line.restarts.attempt,
@@ -89,8 +85,8 @@ def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
         data_age_s=min(ages, default=None),
         health=_health(line, watch, now, sum(topic.stale for topic in topics)),
         topics=topics,
-        counters=_counters(line, books.routes),
-        last_gap=(books.routes.lines.get(line.name) or LineBook()).last_gap,
+        counters=_counters(line, books.cells),
+        last_gap=books.cells.gaps(line.name)[1],
         rotations=line.rotations,
         complaint=line.complaint,
         journal=line.journal.told(),
@@ -101,15 +97,15 @@ def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
     )
 
 
-def _topic(topic: Topic, line: LineRecord, books: Books, watch: Watch | None, clock: Clock) -> TopicStatus:
-    at = books.seen.get(topic)
-    book = books.routes.lines.get(line.name) or LineBook()
-    blind = book.blind_time.get(topic) or BlindTime()
-    blind_ns, today_ns = blind.with_open(book.blind.get(topic), clock.wall_ns())
-    found = freshness(topic, line, books, watch, clock) if watch is not None and line.session_open else None
+def _topic(
+    topic: Topic, cell: Cell, line: LineRecord, books: Books, watch: Watch | None, clock: Clock
+) -> TopicStatus:
+    at = books.cells.heard_at(topic)
+    blind_ns, today_ns = cell.blind_time.with_open(cell.blind_since, clock.wall_ns())
+    found = freshness(topic, line, books, watch, clock) if watch is not None and line.state.is_open else None
     return TopicStatus(
         topic=str(topic),
-        state=books.ledger.state(topic) or DESIRED,
+        state=cell.subscription,
         age_s=None if at is None else max(0.0, clock.monotonic() - at),
         stale=found is not None and found.state == "stale",
         blind_s=blind_ns / 1e9,
@@ -120,14 +116,16 @@ def _topic(topic: Topic, line: LineRecord, books: Books, watch: Watch | None, cl
 
 def freshness(topic: Topic, line: LineRecord, books: Books, watch: Watch, clock: Clock) -> Freshness:
     """How a topic stands to its contract now, while its line is watched. Any thread."""
-    gauges, at = line.gauges, books.seen.get(topic)
-    event, received_ns = books.dated.get(topic, (None, 0))
-    try:
-        venue_ns = None if event is None else line.spec.venue.event_time_ns(event)
-    except Exception:  # a defect of the venue's: the event names no time that anybody can read
-        venue_ns = None
+    gauges, contract = line.gauges, watch.rhythm.contracts.get(topic, Contract())
+    heard = books.cells.heard(line.name)
+    stamp = None if heard is None else heard.stamps.get(topic)
+    at, received_ns, venue_ns = None, 0, None
+    if heard is not None and stamp is not None:
+        at, received_ns = stamp.at, stamp.wall_ns
+        if contract.venue_stale_after:
+            venue_ns = _venue_time(line, heard.events.get(topic))
     return judge(
-        watch.rhythm.contracts.get(topic, Contract()),
+        contract,
         Heard(
             now=clock.monotonic(),
             now_ns=clock.wall_ns(),
@@ -140,24 +138,29 @@ def freshness(topic: Topic, line: LineRecord, books: Books, watch: Watch, clock:
     )
 
 
-def _counters(line: LineRecord, routes: Routes) -> Counters:
-    book = routes.lines.get(line.name) or LineBook()
-    routed, unrouted, lost = book.routed, book.unrouted, book.lost
-    decoded, quarantined = line.counted("decoded"), line.counted("quarantined")
-    unasked, duplicates = line.counted("unrouted"), line.counted("duplicates") + book.duplicates
+def _venue_time(line: LineRecord, event: object) -> int | None:
+    try:
+        return None if event is None else line.spec.venue.event_time_ns(event)
+    except Exception:  # a defect of the venue's: the event names no time that can be read
+        return None
+
+
+def _counters(line: LineRecord, cells: Cells) -> Counters:
+    lost = line.history.lost
+    counts = {
+        name: line.history.counted(name) for name in reversed(COUNTED)
+    }  # outcomes first: none is in flight twice
+    outcomes = {name: counts[name] for name in OUTCOMES}
     return Counters(
-        bytes=line.counted("bytes"),
-        frames=line.counted("frames"),
-        decoded=decoded,
-        routed=routed,
-        unrouted=unrouted + unasked,
-        quarantined=quarantined,
-        duplicates=duplicates,
+        bytes=counts["bytes"],
+        frames=counts["frames"],
+        decoded=counts["decoded"],
+        **outcomes,
         lost=lost,
-        in_flight=decoded - routed - unrouted - unasked - quarantined - duplicates - lost,
+        in_flight=counts["decoded"] - sum(outcomes.values()) - lost,
         restarts=line.deaths,
         restored=line.restored,
-        gaps=book.gaps,
+        gaps=cells.gaps(line.name)[0],
     )
 
 
@@ -175,9 +178,8 @@ def _health(line: LineRecord, watch: Watch | None, now: float, stale: int) -> He
     )
 
 
-def _streams(routes: Routes) -> tuple[StreamStatus, ...]:
-    streams = [inlet.stream for inlet in routes.inlets.copy().values()]
-    return tuple(stream.status() for stream in streams)
+def _streams(books: Books) -> tuple[StreamStatus, ...]:
+    return tuple(reader.inlet.status() for reader in books.routing.readers.copy().values())
 
 
 def _restarting(lines: Iterable[LineRecord], awaited: Mapping[str, int]) -> Iterator[ActorStatus]:

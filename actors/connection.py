@@ -7,40 +7,56 @@ reader thread; a short-lived thread opens the socket, since opening may block.
 from __future__ import annotations
 
 import contextlib
-import logging
+import math
 import socket
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from actors import log_queue
 from actors.actor import Actor, Address, DeadLetters
-from actors.dispatcher import FLOW, WINDOW
+from actors.delivery.arrivals import Arrivals, Right
+from actors.delivery.cells import Cells, Heard
+from actors.delivery.epoch_delivery import LOOK_AGAIN, EpochDelivery
+from actors.delivery.kept import Kept, KeptEvents, KeptItem
+from actors.delivery.line_delivery import LineDelivery
+from actors.delivery.overlap import Overlap
+from actors.delivery.runs import RunBudget, Runs
+from actors.delivery.state import DeliveryState
+from actors.delivery.table import Route
 from actors.door import Door, without_secrets
 from actors.events import Topic
 from actors.messages import (
+    AckOverdue,
     BytesReceived,
+    CandidateDropped,
+    ChangeRoute,
+    ConfirmAssumed,
+    DeliveryReturned,
     EndConnection,
     EndIfSilent,
-    EventsReceived,
     FetchDue,
     Fetched,
     HandOver,
     HttpAnswer,
     HttpFailed,
-    LineCutOver,
+    Inherit,
     LineUpgraded,
     LoginOverdue,
+    LookAgain,
     OpenSocket,
-    PauseReading,
     PongReceived,
     ReadingPaused,
     ReadingResumed,
     Reason,
-    ResumeReading,
-    ResyncTopics,
     Retryable,
+    RotationBegun,
+    RotationOverdue,
+    RoutesWanted,
     SendMessage,
     SendPing,
     SendSubscriptions,
@@ -51,16 +67,20 @@ from actors.messages import (
     SocketOpened,
     SocketRefused,
     Stopped,
+    TakeRoutes,
+    TakeTurn,
     TopicsConfirmed,
-    TopicsMissed,
     TopicsRejected,
+    TopicsResent,
+    TopicsRestored,
     TopicsSent,
-    TopicsSettled,
     VenueComplained,
 )
 from actors.metrics import LineMetrics
 from actors.quarantine import Quarantine as Jail
-from actors.rules.routes import Flow
+from actors.rules.acks import AckDeadlines
+from actors.rules.latest import Prices
+from actors.rules.mailbox import Pair
 from actors.rules.session import (
     Announce,
     Answered,
@@ -81,6 +101,7 @@ from actors.rules.session import (
     TokenRefused,
     Unrouted,
 )
+from actors.rules.venue import Venue
 from actors.wire.connect import ConnectFailed, Hangup
 from actors.wire.deflate import Inflater
 from actors.wire.frames import (
@@ -98,42 +119,25 @@ from actors.wire.frames import (
 from actors.wire.inbox import SocketInbox
 from actors.wire.timers import Timer, Timers
 
-log = logging.getLogger("actors.connection")
+log = log_queue.logger("actors.connection")
 
+RESENT = 0  # the number of an asking that the session made by itself
 HANDED_OVER = "handed_over"  # the reason's code of a connection that said its last word
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
 
-Hears = (
-    BytesReceived
-    | SendPing
-    | SendVenuePing
-    | EndIfSilent
-    | SendSubscriptions
-    | SendUnsubscriptions
-    | ResyncTopics
-    | PauseReading
-    | ResumeReading
-    | SocketOpened
-    | SocketRefused
-    | SocketLost
-    | FetchDue
-    | Fetched
-    | SendMessage
-    | LoginOverdue
-    | EndConnection
-    | HandOver
-    | OpenSocket
-)
-
 
 class Gauges:
-    """What one connection has counted. Its own thread writes, anybody reads."""
+    """What one connection has counted. Its own thread writes, any thread reads.
+
+    An outcome is counted after what it is the outcome of: who reads outcomes first never sees too many.
+    """
 
     def __init__(self) -> None:
         self.bytes = 0  # received
         self.frames = 0  # data frames received
         self.decoded = 0  # events, and messages that were none
-        self.unrouted = 0  # events that the session knew nobody had asked for
+        self.routed = 0  # events that reached at least one stream
+        self.unrouted = 0  # events that no stream took
         self.duplicates = 0
         self.quarantined = 0
         self.heard_at = 0.0  # monotonic seconds of the last bytes
@@ -143,7 +147,8 @@ class Gauges:
         self.data_at: float | None = None  # monotonic seconds of the first event
         self.event_at = 0.0  # monotonic seconds of the last event
         self.unsent = 0  # bytes that the venue has not taken
-        self.held_by: tuple[int, ...] = ()  # streams on whose behalf reading is paused
+        self.held_by: tuple[int, ...] = ()  # streams that ask the line to pause
+        self.reading = True  # whether the socket is read, if there is one
         self.upgraded_at = 0.0  # monotonic seconds
         self.compressed = False  # the venue may compress what it sends
         self.venue_answers = 0  # of the venue's own heartbeat
@@ -154,13 +159,46 @@ class Orders(Struct, frozen=True):
 
     line: str
     epoch: int
+    candidate: bool  # it may take over from another connection
+    venue: Venue
     door: Door
     session: Session
     max_message: int  # bytes
-    flow: Flow
+    ack_timeout: float
+    block_limit: float
+    right: Right
     gauges: Gauges
     metrics: LineMetrics
     jail: Jail
+    cells: Cells
+    arrivals: Arrivals
+    run_budget: RunBudget
+
+
+class Keeping(Enum):
+    """Why what comes for the streams is kept and not delivered yet."""
+
+    NOT = 0
+    LOGIN = 1  # the dispatcher has been asked for the routes
+    TURN = 2  # another connection delivers still
+
+
+class Asked:
+    """Subscriptions that the registry wants, by the numbers of their placements."""
+
+    def __init__(self, numbers: dict[Topic, int]) -> None:
+        self.numbers = numbers
+        self._unseen = list(numbers.items())  # not looked at, or without its route at the last look
+
+    def missing(self, routes: Mapping[Topic, Route]) -> Topic | None:
+        """Some topic whose route has not come; None: all are there."""
+        while self._unseen:
+            topic, number = self._unseen[-1]
+            route = routes.get(topic)
+            if topic in self.numbers and (route is None or route.number != number):
+                return topic
+            self._unseen.pop()
+        return None
 
 
 class Connection(Actor):
@@ -175,6 +213,7 @@ class Connection(Actor):
         dead_letters: DeadLetters,
         *,
         orders: Orders,
+        own_address: Address,
         registry: Address,
         dispatcher: Address,
         heartbeat: Address,
@@ -182,27 +221,41 @@ class Connection(Actor):
     ) -> None:
         super().__init__(id, incarnation, inbox, parent, dead_letters)
         self._wire = inbox
-        self._supervisor = parent
+        self._supervisor, self._own_address = parent, own_address
         self._registry, self._dispatcher, self._heartbeat = registry, dispatcher, heartbeat
         self._timers, self._clock = timers, timers.clock
         self._line, self._epoch = orders.line, orders.epoch
         self._orders = orders
         self._session = orders.session
-        self._gauges, self._flow, self._metrics = orders.gauges, orders.flow, orders.metrics
+        self._gauges, self._metrics = orders.gauges, orders.metrics
         self._door = orders.door
         self._frames = FrameReader(orders.max_message)
         self._socket: socket.socket | None = None
+        self._read_size = 0  # bytes of the last read
         self._parted = False  # good-bye has been said
-        self._holders: set[int] = set()  # on whose behalf the socket is not read
-        self._sent = 0  # events told to the dispatcher
+        self._acks = AckDeadlines(orders.ack_timeout)
+        self._keeping = Keeping.NOT
+        self._kept = Kept()  # for the streams, until they may have it
+        self._routes: TakeRoutes | None = None  # as they were sent first
+        self._changes: list[ChangeRoute] = []  # of a candidate's routes since
+        self._delivery: EpochDelivery | None = None  # while this is the holder
+        self._askings: dict[int, Asked] = {}  # of which some route has not come
+        self._waiting: dict[Topic, int] = {}  # the asking of a topic whose route has not come
+        self._last_asking = 0
+        self._legacy: Inherit | None = None
+        self._overlap: Overlap | None = None  # what came since a candidate began
+        self._known: Overlap | None = None  # what the former connection brought, and this one may too
         self._successor: int | None = None  # epoch of the connection that takes over
+        self._has_read_all = False  # that the venue sent before its successor was subscribed
         self._login_timer: Timer | None = None
+        self._look_timer: Timer | None = None
+        self._look_at = math.inf  # monotonic seconds
         self._fetches: dict[str, Timer] = {}  # of the session's, that are to begin later
         self._fetching: dict[str, Hangup] = {}  # that have begun
         self._beats: dict[int, float] = {}  # beat: when it was sent, monotonic seconds
         self.tell_self(OpenSocket())
 
-    def on_receive(self, message: Hears) -> str | None:
+    def on_receive(self, message: Any) -> str | None:
         match message:
             case BytesReceived(data=data):
                 self._received(data)
@@ -212,16 +265,15 @@ class Connection(Actor):
                 self._perform(self._session.ping(self._now()))
             case EndIfSilent():
                 self._end_if_silent(message)
-            case SendSubscriptions(topics=topics):
-                self._perform(self._session.subscribe(topics, self._now()))
+            case SendSubscriptions():
+                self._subscribe(message)
             case SendUnsubscriptions(topics=topics):
+                self._cancel_waiting(topics)
                 self._perform(self._session.unsubscribe(topics, self._now()))
-            case ResyncTopics(topics=topics):
-                self._perform(self._session.resync(topics, self._now()))
-            case PauseReading(on_behalf_of=holder):
-                self._hold(holder)
-            case ResumeReading(on_behalf_of=holder):
-                self._let_go(holder)
+            case ConfirmAssumed(topics=topics):
+                self._settle(topics)
+            case LookAgain():
+                self._look_again()
             case Fetched(ticket=ticket, outcome=outcome):
                 self._fetching.pop(ticket, None)
                 self._perform(self._session.fetched(ticket, outcome, self._now()))
@@ -238,13 +290,31 @@ class Connection(Actor):
             case HandOver(epoch=epoch):
                 self._successor = epoch
                 self._send_frame(PING, LAST_WORD)
+                self._update_reading()
             case LoginOverdue():
                 self._login_overdue()
             case OpenSocket():
                 self._start_opening()
             case _:
-                self.unknown(message)
+                self._on_delivery_letter(message)
         return None
+
+    def _on_delivery_letter(self, message: Any) -> None:
+        match message:
+            case ChangeRoute():
+                self._change_route(message)
+            case TakeRoutes():
+                self._take_routes(message)
+            case TakeTurn():
+                self._take_turn(message)
+            case Inherit():
+                self._inherit(message)
+            case RotationBegun(epoch=epoch):
+                self._begin_rotation(epoch)
+            case CandidateDropped():
+                self._overlap = self._successor = None
+            case _:
+                self.unknown(message)
 
     # ── opening ──
 
@@ -280,13 +350,17 @@ class Connection(Actor):
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
         self._perform(self._session.opened(self._now()))
 
-    def tell(self, message: LoginOverdue | FetchDue) -> None:
+    def tell(self, message: LoginOverdue | FetchDue | LookAgain | EndIfSilent) -> None:
         """A timer's way in."""
         self.tell_self(message)
 
     def _login_overdue(self) -> None:
-        if self._session.state is State.LOGGING_IN:
-            seconds = self._door.dial.connect_timeout
+        seconds = self._door.dial.connect_timeout
+        if self._keeping is Keeping.LOGIN:
+            self._close(
+                1000, Retryable(f"the routes of the line did not come within {seconds:g} s", "routes")
+            )
+        elif self._session.state is State.LOGGING_IN:
             text = f"the venue accepted the connection and did not answer the login within {seconds:g} s"
             self._close(1000, Retryable(text, "login_timeout"))
 
@@ -297,6 +371,7 @@ class Connection(Actor):
         gauges.bytes += len(data)
         gauges.heard_at = self._now()
         gauges.heard_ns = self._clock.wall_ns()
+        self._read_size = len(data)
         frames = self._frames.feed(data)
         if self._frames.controls:
             self._hear_with_controls(frames)
@@ -336,13 +411,8 @@ class Connection(Actor):
         if data:
             self._hear(data)
 
-    def _hand_over(self) -> None:
-        """All has been read that the venue sent before its successor was subscribed: it answers in order."""
-        if self._successor is not None:
-            self._dispatcher.tell(LineCutOver(self._line, self._successor))
-
     def _closed_by_venue(self, payload: bytes) -> None:
-        self._hand_over()
+        self._has_read_all = self._successor is not None
         code, words = read_close(payload)
         self._close(code, self._session.closed(code, words))
 
@@ -356,12 +426,12 @@ class Connection(Actor):
         settled = 0
         for number, effect in enumerate(effects):
             if number == settled:
-                settled = self._settle(effects, number)
+                settled = self._settle_ahead(effects, number)
             if self.actor_stopped.is_set():
                 return
             self._do(effect)
 
-    def _settle(self, effects: Sequence[Effect], start: int) -> int:
+    def _settle_ahead(self, effects: Sequence[Effect], start: int) -> int:
         """Tell what is confirmed or rejected from `start` to the next `Resent`; where to go on."""
         settled: list[Topic] = []
         end = start
@@ -380,27 +450,31 @@ class Connection(Actor):
                 rejected = TopicsRejected(self._line, self._epoch, effect.topics, why, effect.retry_after)
                 self._registry.tell(rejected)
         if settled:
-            self._dispatcher.tell(TopicsSettled(self._line, self._epoch, tuple(settled)))
+            self._settle(tuple(settled))
         return end
 
     def _do(self, effect: Effect) -> None:
         match effect:
             case Deliver(pairs=pairs):
-                self._deliver(pairs)
+                self._heard_events(pairs)
             case Confirm() | Reject():
                 pass  # told already
             case Send(payload=payload):
                 self._send(payload)
             case Announce():
-                self._forget_login_timer()
-                self._supervisor.tell(SessionOpened(self._line, self._epoch))
+                self._keep_until(Keeping.LOGIN)
+                self._dispatcher.tell(RoutesWanted(self._line, self._epoch))
             case Resent(topics=topics):
-                self._registry.tell(TopicsSent(self._line, self._epoch, topics))
-            case Missed(topics=topics, reason=reason, missed=missed):
-                self._dispatcher.tell(TopicsMissed(self._line, self._epoch, topics, reason, missed))
+                self._registry.tell(TopicsResent(self._line, self._epoch, topics))
+                self._acks.sent(topics, RESENT, self._now())
+                self._plan_look()
+            case Missed():
+                self._deliver_or_keep(effect)
             case Quarantine(raw=raw, error=error):
                 self._gauges.decoded += 1
                 self._gauges.quarantined += 1
+                if self._delivery is not None:
+                    self._delivery.misread()
                 self._metrics.increment("quarantined_total")
                 self._orders.jail.add(self._line, raw, error, self._clock.wall_ns(), self._door.blotter)
             case Unrouted(count=count):
@@ -421,20 +495,245 @@ class Connection(Actor):
             case End(reason=reason):
                 self._close(1000, reason)
 
-    def _deliver(self, pairs: list[tuple[Topic, object]]) -> None:
-        if self._gauges.data_at is None:
-            self._gauges.data_at = self._gauges.heard_at
-        self._gauges.event_at = self._gauges.heard_at
-        self._gauges.decoded += len(pairs)
+    def _heard_events(self, pairs: list[Pair]) -> None:
+        gauges = self._gauges
+        if gauges.data_at is None:
+            gauges.data_at = gauges.heard_at
+        gauges.event_at = gauges.heard_at
+        gauges.decoded += len(pairs)
         self._metrics.increment("events_total", len(pairs))
-        self._sent += len(pairs)
-        self._dispatcher.tell(EventsReceived(self._line, self._epoch, pairs, self._gauges.heard_ns))
-        if self._sent - self._flow.done > WINDOW:
-            self._flow.waiting = True
-            if self._sent - self._flow.done > WINDOW:  # looked at again: it may have just caught up
-                self._hold(FLOW)
+        if self._keeping is Keeping.NOT and not self._kept:
+            self._hand_out(pairs, gauges.heard_ns, gauges.heard_at, self._read_size)
+        else:
+            self._keep(KeptEvents(pairs, gauges.heard_ns, gauges.heard_at, self._read_size))
+
+    # ── delivering ──
+
+    def _hand_out(self, pairs: list[Pair], received_ns: int, at: float, size: int) -> None:
+        delivery = self._delivery
+        if delivery is None:  # before the login: no subscription can have asked for it
+            self._gauges.unrouted += len(pairs)
+            return
+        if self._known is not None:
+            pairs = self._without_known(pairs)
+            if not pairs:
+                return
+        if self._overlap is not None and not self._overlap.add(pairs):
+            self._drop_rotation("its present connection brings more than can be compared")
+        routed = delivery.hand_out(pairs, received_ns, at, size)
+        self._gauges.routed += routed
+        self._gauges.unrouted += len(pairs) - routed
+        if delivery.wants_attention:
+            self._update_reading()
+
+    def _without_known(self, pairs: list[Pair]) -> list[Pair]:
+        assert self._known is not None
+        new = self._known.without(pairs)
+        self._gauges.duplicates += len(pairs) - len(new)
+        if self._known.is_over:
+            self._known = None
+        return new
+
+    def _settle(self, topics: tuple[Topic, ...]) -> None:
+        self._deliver_or_keep(Confirm(topics))
+
+    def _deliver_or_keep(self, effect: Confirm | Missed) -> None:
+        if self._keeping is Keeping.NOT and not self._kept:
+            self._mark(effect)
+        else:
+            self._keep(effect)
+
+    def _mark(self, effect: Confirm | Missed) -> None:
+        """What the venue answered, and what it left out, as the streams are told of it."""
+        delivery, now_ns = self._delivery, self._clock.wall_ns()
+        if delivery is None:
+            return
+        if isinstance(effect, Missed):
+            delivery.missed(effect.topics, effect.reason, effect.missed, now_ns)
+        else:
+            blind = delivery.settle(effect.topics, now_ns)
+            report = TopicsRestored(self._line, self._epoch, effect.topics, blind, now_ns)
+            self._dispatcher.tell(report)
+        self._orders.cells.note_gaps(self._line, self._orders.right, *delivery.gaps)
+
+    # ── keeping what the streams may not have yet ──
+
+    def _keep_until(self, keeping: Keeping) -> None:
+        self._keeping = keeping
+        self._update_reading()
+
+    def _keep(self, item: KeptItem) -> None:
+        """A candidate is given up if it brings too much before all its topics are answered for."""
+        self._kept.add(item)
+        if self._kept.is_full and self._keeping is Keeping.TURN:
+            if not self._is_settled():
+                self._drop_rotation(f"it brought more than {self._kept.bound} before it was ready")
+            self._update_reading()
+
+    def _is_settled(self) -> bool:
+        return self._routes is not None and self._kept.answered >= self._routes.routes.routes.keys()
+
+    def _hand_out_kept(self) -> None:
+        """Piece by piece, for as long as no stream asks for a pause."""
+        delivery = self._delivery
+        while self._kept and delivery is not None and not delivery.paused_by:
+            item = self._kept.take()
+            if isinstance(item, KeptEvents):
+                self._hand_out(item.pairs, item.received_ns, item.at, item.size)
             else:
-                self._flow.waiting = False
+                self._mark(item)
+        self._update_reading()
+
+    # ── routes ──
+
+    def _take_routes(self, message: TakeRoutes) -> None:
+        """The first time they come the login is over; later they come from another dispatcher."""
+        if self._delivery is not None:
+            self._compare_routes(message)
+            return
+        self._routes = message
+        if message.state is not None:
+            self._become_holder(message.state, message.heard)
+        self._go_on_after_login()
+
+    def _go_on_after_login(self) -> None:
+        if self._keeping is not Keeping.LOGIN or self._routes is None:
+            return
+        if self._orders.candidate and self._delivery is None:
+            if self._legacy is None:
+                return
+            self._session.inherit(self._legacy.legacy)
+        self._forget_login_timer()
+        self._keeping = Keeping.TURN if self._delivery is None else Keeping.NOT
+        self._supervisor.tell(SessionOpened(self._line, self._epoch))
+        self._hand_out_kept()
+
+    def _inherit(self, message: Inherit) -> None:
+        self._legacy = message
+        self._go_on_after_login()
+
+    def _become_holder(self, state: DeliveryState, heard: Heard | None) -> None:
+        assert self._routes is not None
+        orders = self._orders
+        line = LineDelivery(self._line, self._epoch, orders.right, self._routes.routes, state)
+        state.begin_epoch(self._epoch)
+        if heard is None or not heard.prices.are_of(orders.venue):
+            heard = Heard(Prices(orders.venue))
+        self._delivery = EpochDelivery(
+            line,
+            venue=orders.venue,
+            arrivals=orders.arrivals,
+            heard=heard,
+            runs=Runs(orders.venue, orders.right, orders.run_budget),
+            block_limit=orders.block_limit,
+            wake=self._wake,
+        )
+        orders.cells.publish(self._line, orders.right, heard)
+
+    def _wake(self) -> None:
+        """From any thread: something that this connection waits for may be there."""
+        self.tell_self(LookAgain())
+
+    def _compare_routes(self, message: TakeRoutes) -> None:
+        """What a new dispatcher knows is what counts."""
+        assert self._routes is not None
+        assert self._delivery is not None
+        mine, theirs = self._routes.routes.routes, message.routes.routes
+        changes: dict[Topic, Route | None] = {topic: None for topic in mine if topic not in theirs}
+        changes |= {topic: route for topic, route in theirs.items() if mine.get(topic) != route}
+        self._routes = structs.replace(self._routes, keeper=message.keeper, version=message.version)
+        for topic, route in changes.items():
+            self._set_route(topic, route)
+
+    def _change_route(self, change: ChangeRoute) -> None:
+        routes = self._routes
+        if routes is None or (change.keeper, change.version) <= (routes.keeper, routes.version):
+            return
+        self._routes = structs.replace(routes, keeper=change.keeper, version=change.version)
+        self._set_route(change.topic, change.route)
+
+    def _set_route(self, topic: Topic, route: Route | None) -> None:
+        assert self._routes is not None
+        if self._delivery is None:
+            table = self._routes.routes
+            if route is None:
+                table.remove(topic)
+            else:
+                table.set(topic, route)
+        elif route is None:
+            self._delivery.remove_route(topic, self._clock.wall_ns())
+        else:
+            self._delivery.set_route(topic, route, self._clock.wall_ns())
+        if topic in self._waiting:
+            self._ask_when_routed(self._waiting[topic])
+        if self._delivery is not None and self._delivery.wants_attention:
+            self._update_reading()
+
+    # ── asking the venue ──
+
+    def _subscribe(self, message: SendSubscriptions) -> None:
+        """Another registry may say it again."""
+        if message.asking > self._last_asking:
+            self._last_asking = message.asking
+            self._askings[message.asking] = Asked(dict(message.numbers))
+            self._ask_when_routed(message.asking)
+
+    def _ask_when_routed(self, asking: int) -> None:
+        """All of an asking at once, when the last of its routes is there."""
+        routes = {} if self._routes is None else self._routes.routes.routes
+        missing = self._askings[asking].missing(routes)
+        if missing is not None:
+            self._waiting[missing] = asking
+            return
+        asked = self._askings.pop(asking)
+        self._send_subscriptions(tuple(asked.numbers), asking)
+
+    def _cancel_waiting(self, topics: Sequence[Topic]) -> None:
+        for asking, asked in list(self._askings.items()):
+            for topic in topics:
+                if asked.numbers.pop(topic, None) is not None and self._waiting.pop(topic, None) is not None:
+                    self._ask_when_routed(asking)
+
+    def _send_subscriptions(self, topics: tuple[Topic, ...], asking: int) -> None:
+        for topic in topics:
+            self._waiting.pop(topic, None)
+        if not topics:
+            return
+        effects = self._session.subscribe(topics, self._now())
+        self._registry.tell(TopicsSent(self._line, self._epoch, topics, asking))
+        self._acks.sent(topics, asking, self._now())
+        self._perform(effects)
+        self._plan_look()
+
+    def _tell_overdue(self) -> None:
+        for over in self._acks.overdue(self._now()):
+            self._registry.tell(AckOverdue(self._line, self._epoch, over.topics, over.number))
+
+    # ── another connection takes over ──
+
+    def _begin_rotation(self, epoch: int) -> None:
+        """From now on the keys of what comes are noted; the candidate gets what the session leaves."""
+        self._overlap = Overlap(self._orders.venue.duplicate_key)
+        self._own_address.tell(Inherit(self._session.legacy()), epoch)
+
+    def _drop_rotation(self, why: str) -> None:
+        epoch = self._epoch if self._keeping is Keeping.TURN else self._epoch + 1
+        self._overlap = None
+        self._supervisor.tell(RotationOverdue(self._line, epoch, why))
+
+    def _take_turn(self, turn: TakeTurn) -> None:
+        if self._delivery is not None or self._routes is None:
+            return
+        unanswered = (turn.state.settled & self._routes.routes.routes.keys()) - self._kept.answered
+        self._become_holder(turn.state, turn.heard)
+        assert self._delivery is not None
+        now_ns = self._clock.wall_ns()
+        self._delivery.interrupt(unanswered, now_ns)
+        if turn.late:
+            self._delivery.missed(self._delivery.settled, "unknown", None, now_ns)
+        self._known = Overlap.of(self._orders.venue.duplicate_key, turn.known)
+        self._keeping = Keeping.NOT
+        self._hand_out_kept()
 
     # ── asking over HTTP, for the session ──
 
@@ -500,7 +799,7 @@ class Connection(Actor):
 
     def _pong(self, payload: bytes) -> None:
         if payload == LAST_WORD and self._successor is not None:
-            self._hand_over()
+            self._has_read_all = True
             self._close(1000, Stopped("another connection has taken over", HANDED_OVER))
             return
         beat = int.from_bytes(payload, "big") if len(payload) == 8 else 0
@@ -511,31 +810,72 @@ class Connection(Actor):
             self._heartbeat.tell(PongReceived(self._line, self._epoch, beat, rtt))
 
     def _end_if_silent(self, overdue: EndIfSilent) -> None:
+        """Judges once the ping has had its time since it left, and all that came has been heard."""
         sent = self._beats.get(overdue.beat)
-        if sent is None or self._gauges.heard_at > sent or self._holders:
+        if sent is None or self._gauges.heard_at > sent or not self._gauges.reading:
+            return
+        left = sent + overdue.waited - self._now()
+        if left > 0:
+            self._timers.send_after(left, self, overdue)
+            return
+        if self._wire.unheard:
+            self.tell_self(overdue)
             return
         text = f"no pong and nothing else within {overdue.waited:g} s: half-open, or the venue hangs"
         self._close(1000, Retryable(text, "pong_timeout"))
 
-    # ── not reading: the back-pressure ──
+    # ── reading, or not: a level that is looked at again and again ──
 
-    def _hold(self, holder: int) -> None:
-        if not self._holders:
-            self._wire.watch(False)
-            self._session.paused(self._now())
-            self._heartbeat.tell(ReadingPaused(self._line, self._epoch))
-        self._holders.add(holder)
-        self._gauges.held_by = tuple(self._holders - {FLOW})
+    def _look_again(self) -> None:
+        if self._delivery is not None:
+            self._delivery.look_again(self._now())
+            if self._kept:
+                self._hand_out_kept()
+            if due := self._delivery.resyncs.take(self._now()):
+                self._perform(self._session.resync(due, self._now()))
+        self._update_reading()
+        self._tell_overdue()
+        self._plan_look()
 
-    def _let_go(self, holder: int) -> None:
-        if holder not in self._holders:
-            return
-        self._holders.discard(holder)
-        self._gauges.held_by = tuple(self._holders - {FLOW})
-        if not self._holders:
-            self._wire.watch(True)
-            self._session.resumed(self._now())
-            self._heartbeat.tell(ReadingResumed(self._line, self._epoch))
+    def _may_read(self) -> bool:
+        if self._keeping is Keeping.LOGIN:
+            return False
+        if self._keeping is Keeping.TURN:
+            return not self._kept.is_full
+        return not self._kept and (self._delivery is None or not self._delivery.paused_by)
+
+    def _update_reading(self) -> None:
+        gauges = self._gauges
+        gauges.held_by = () if self._delivery is None else self._delivery.paused_by
+        may_read = self._may_read()
+        if may_read != gauges.reading:
+            gauges.reading = may_read
+            self._wire.watch(may_read)
+            now = self._now()
+            if may_read:
+                self._session.resumed(now)
+                self._acks.resume(now)
+                self._heartbeat.tell(ReadingResumed(self._line, self._epoch))
+            else:
+                self._session.paused(now)
+                self._acks.pause(now)
+                self._heartbeat.tell(ReadingPaused(self._line, self._epoch))
+        self._plan_look()
+
+    def _plan_look(self) -> None:
+        """Look again when something is due, by the inbox's own timeout and by the runtime's time."""
+        seconds = math.inf if self._delivery is None else self._delivery.look_in(self._now())
+        if self._gauges.reading:
+            seconds = min(seconds, self._acks.next_in(self._now()))
+        self._wire.look_again_in(None if self._gauges.reading else LOOK_AGAIN)
+        due = self._now() + seconds
+        if due < self._look_at or self._look_at <= self._now():
+            self._look_at = due
+            if self._look_timer is not None:
+                self._look_timer.cancel()
+                self._look_timer = None
+            if seconds < math.inf:
+                self._look_timer = self._timers.send_after(seconds, self, LookAgain())
 
     # ── ending ──
 
@@ -554,8 +894,23 @@ class Connection(Actor):
         if self._login_timer is not None:
             self._login_timer.cancel()
 
+    def _return_delivery(self) -> None:
+        """The right to write is given up after the last put; then the state goes back."""
+        right, delivery = self._orders.right, self._delivery
+        self._orders.arrivals.give_up(right)
+        self._gauges.unrouted += self._kept.count  # it came to no stream
+        if delivery is None:
+            return
+        delivery.leave()
+        known = {} if self._overlap is None else self._overlap.keys()
+        report = DeliveryReturned(self._line, self._epoch, right, delivery.state, known, self._has_read_all)
+        self._dispatcher.tell(report)
+
     def cleanup(self) -> None:
+        self._return_delivery()
         self._forget_login_timer()
+        if self._look_timer is not None:
+            self._look_timer.cancel()
         for timer in self._fetches.values():
             timer.cancel()
         for hangup in self._fetching.values():

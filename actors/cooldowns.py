@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -11,7 +10,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-log = logging.getLogger("actors.cooldowns")
+from actors import log_queue
+
+log = log_queue.logger("actors.cooldowns")
 
 LONGEST_NS = 86_400 * 10**9  # a clock that was wrong must not keep anybody out for years
 
@@ -57,7 +58,10 @@ class Cooldowns:
         if self._path is None:
             return
         self._newest = cooldowns
-        threading.Thread(target=self._write, name="cooldowns", daemon=True).start()
+        try:
+            threading.Thread(target=self._write, name="cooldowns", daemon=True).start()
+        except RuntimeError as error:  # the machine gives no more threads
+            self._complain(error)
 
     def _write(self) -> None:
         assert self._path is not None
@@ -68,8 +72,8 @@ class Cooldowns:
                 beside.write_bytes(msgspec.json.encode(self._newest))
                 beside.replace(self._path)
             except OSError as error:
-                log.warning(
-                    "%s: cannot be written (%s); a restart of this process forgets what venues asked for",
-                    self._path,
-                    error,
-                )
+                self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        text = "%s: cannot be written (%s); a restart of this process forgets what venues asked for"
+        log.warning(text, self._path, error)

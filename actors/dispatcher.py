@@ -1,393 +1,342 @@
-"""From a decoded event to the streams that asked for its topic.
+"""Which stream wants which topic: it tells the connections, and speaks for a line that has none.
 
-It never waits: a full stream that may not drop makes its line pause instead.
+No event passes through it. It gives the routes of a line to each connection that has logged in, and the
+delivery state to the one that may deliver; it takes the state back when that connection ends.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable
-from operator import itemgetter
+import itertools
+from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct, structs
-
-from actors.actor import Actor, Address, DeadLetters, Inbox
-from actors.events import Marker, Topic
+from actors.actor import Actor, Address, DeadLetters, KeptReply, Lease
+from actors.delivery.cells import Cells
+from actors.delivery.line_delivery import LineDelivery
+from actors.delivery.routing import LineRoutes, Routing
+from actors.delivery.state import DeliveryState
+from actors.delivery.table import Route
+from actors.errors import LinewardenError
+from actors.events import Topic
 from actors.messages import (
-    Attach,
-    BlockOverdue,
     CandidateDropped,
-    Detach,
-    EventsReceived,
+    ChangeRoute,
+    DeliveryReturned,
+    FormerEnded,
     KeeperStarted,
+    LeaveTopics,
     LineChanged,
-    LineCutOver,
     LineStarted,
-    PauseReading,
-    ResumeReading,
-    ResyncTopics,
-    RotationOverdue,
-    StreamDrained,
+    OpenStream,
+    RoutesWanted,
+    Subscribe,
+    TakeRoutes,
+    TakeTurn,
     TopicsLifted,
-    TopicsMissed,
     TopicsPlaced,
-    TopicsSettled,
+    TopicsRestored,
+    TurnGranted,
+    Unsubscribe,
+    WantsPlaced,
 )
-from actors.rules.latest import Newest
-from actors.rules.mailbox import Origin, Pair
-from actors.rules.routes import Flow, LineBook, Routes
-from actors.rules.venue import Venue
-from actors.stream import Inlet
 from actors.wire.timers import Timers
 
-HELD = 500_000  # events of a candidate, beyond which it is given up
-WINDOW = 20_000  # events on their way to the dispatcher, beyond which a connection stops reading
-FLOW = 0  # on whose behalf reading pauses when it is not a stream
-
-Shares = Collection[tuple[Inlet, list[Pair]]]
-topic_of = itemgetter(0)
-
-Hears = (
-    EventsReceived
-    | TopicsSettled
-    | TopicsMissed
-    | StreamDrained
-    | Attach
-    | Detach
-    | TopicsPlaced
-    | TopicsLifted
-    | LineStarted
-    | LineChanged
-    | LineCutOver
-    | CandidateDropped
-    | BlockOverdue
-    | KeeperStarted
-)
-
-
-class Hold(Struct, frozen=True):
-    """A line that a full stream makes wait: which timer ends it, and in which of its lives."""
-
-    turn: int
-    epoch: int
+CRASHES = 2  # of a line in a row, after which its delivery state is trusted no longer
 
 
 class Dispatcher(Actor):
-    """Routes, and the overflow policy of streams. What it keeps is lent to it: `routes`, `seen`, ..."""
+    """Routes, and the words of lines that are down. What it keeps is lent to it: `routing`."""
 
     def __init__(
         self,
         id: str,
         incarnation: int,
-        inbox: Inbox,
+        inbox: Lease,
         parent: Address,
         dead_letters: DeadLetters,
         *,
-        address: Address,
-        routes: Routes,
-        seen: dict[Any, float],
-        dated: dict[Any, tuple[object, int]],
-        is_dated: Callable[[str], frozenset[Topic]],
-        newest: Newest,
+        routing: Routing,
+        cells: Cells,
         registry: Address,
         connection: Callable[[str], Address],
-        block_limit: Callable[[str], float],
-        venue: Callable[[str], Venue],
         timers: Timers,
     ) -> None:
         super().__init__(id, incarnation, inbox, parent, dead_letters)
-        self._address = address
-        self._routes = routes
-        self._seen = seen  # topic: monotonic seconds of its last event
-        self._dated = dated  # topic: its newest event and its receipt, where the venue's time counts
-        self._is_dated = is_dated  # the topics for which it does, of a line's feed
-        self._newest = newest  # for whoever asks for a price
-        self._supervisor = self.voice(parent)
+        self._lease = inbox
+        self._routing = routing
+        self._right = routing.right
+        self._cells = cells
         self._registry = self.voice(registry)
         self._connections = connection
-        self._block_limit = block_limit  # of a line, seconds
-        self._venue = venue  # of a line
         self._timers = timers
-        self._holding: dict[tuple[int, str], Hold] = {}  # a stream and a line that it holds
-        self._turn = incarnation << 32  # a former keeper's timers are still about, with turns of its own
+        self._versions = itertools.count(1)
+        self._askings = itertools.count((incarnation << 32) + 1)
+        self._asked: dict[int, tuple[OpenStream, KeptReply]] = {}  # by asking: the registry has not answered
 
-    def on_receive(self, message: Hears) -> None:
+    def on_receive(self, message: Any) -> None:
         match message:
-            case EventsReceived():
-                self._route(message)
-            case TopicsSettled() | TopicsMissed():
-                self._hear_of_topics(message)
-            case StreamDrained(stream=stream):
-                self._drained(stream)
-            case Attach(stream=stream, topics=topics):
-                self._resync(self._routes.attach(stream, topics))
-            case Detach(stream=stream_id, topics=topics):
-                self._tell(self._routes.detach(stream_id, topics, self._now_ns()))
-                if stream_id not in self._routes.inlets:
-                    self._let_go(stream_id)
-            case TopicsPlaced(line=line, topics=topics):
-                self._routes.place(line, topics)
+            case OpenStream():
+                self._open(message)
+            case LeaveTopics(stream=stream, topics=topics):
+                self._leave(stream, topics)
+            case TopicsPlaced(line=line, numbers=numbers):
+                with self._lease:
+                    for topic, number in numbers.items():
+                        self._place(line, topic, number)
             case TopicsLifted(line=line, topics=topics):
-                self._routes.lift(line, topics)
-                for topic in topics:
-                    self._seen.pop(topic, None)
-                    self._dated.pop(topic, None)
-                    self._newest.forget(topic)
-            case LineStarted(line=line, epoch=epoch, flow=flow):
-                book = self._routes.line(line)
-                (book.begin_candidate if message.candidate else book.begin)(epoch, flow)
-                self._newest.serve(self._venue(line))
+                with self._lease:
+                    for topic in topics:
+                        self._lift(line, topic)
+            case WantsPlaced():
+                self._wants_placed(message)
+            case TopicsRestored():
+                self._restored(message)
+            case LineStarted():
+                self._line_started(message)
+            case RoutesWanted(line=line, epoch=epoch):
+                self._send_routes(line, epoch)
+            case DeliveryReturned():
+                self._returned(message)
             case LineChanged():
                 self._line_changed(message)
-            case LineCutOver(line=line, epoch=epoch, late=late):
-                self._cut_over(line, epoch, late=late)
+            case TurnGranted(line=line, epoch=epoch):
+                with self._lease:
+                    self._routing.line(line).turn = epoch
+                self._give_turn(line)
+            case FormerEnded(line=line, epoch=epoch):
+                self._former_ended(line, epoch)
             case CandidateDropped(line=line, epoch=epoch):
-                if self._routes.line(line).candidate == epoch:
-                    self._routes.line(line).drop_candidate()
-            case BlockOverdue(stream=stream_id, turn=turn):
-                self._block_overdue(stream_id, turn)
+                self._candidate_dropped(line, epoch)
             case KeeperStarted():
                 self._take_over()
             case _:
                 self.unknown(message)
 
-    # ── events ──
+    # ── who wants what ──
 
-    def _route(self, batch: EventsReceived) -> None:
-        routes = self._routes
-        book = routes.lines.get(batch.line)
-        flow = book.flows.get(batch.epoch) if book is not None else None
-        if book is None or flow is None:
-            routes.line(batch.line).unrouted += len(batch.pairs)
+    def _open(self, message: OpenStream) -> None:
+        """The registry places the topics; then the asker gets its answer."""
+        with self._lease:
+            for topic in self._routing.want(message.inlet, message.topics):
+                self._reroute(topic)
+        asking = next(self._askings)
+        self._asked[asking] = message, self.keep_reply()
+        self._registry.tell(Subscribe(message.inlet.id, message.topics, asking))
+
+    def _wants_placed(self, message: WantsPlaced) -> None:
+        asked = self._asked.pop(message.asking, None)
+        if asked is None:
             return
-        if book.candidate == batch.epoch:
-            self._keep(batch, book, flow)
-            return
-        routes.in_hand = batch
-        if book.known:
-            batch = self._without_known(book, batch, flow)
-        if book.candidate is not None:
-            self._remember(book, batch)
-        self._hand_out(batch, book, flow)
-
-    def _keep(self, batch: EventsReceived, book: LineBook, flow: Flow) -> None:
-        """A candidate's: it is read on, for behind its events come the answers that it waits for."""
-        book.held.append(batch)
-        book.holding += len(batch.pairs)
-        flow.done += len(batch.pairs)
-        self._give_back(batch, flow)
-        if book.holding > HELD:
-            why = f"it brought more than {HELD:,} events before it was ready"
-            self._supervisor.tell(RotationOverdue(batch.line, batch.epoch, why))
-
-    def _hand_out(self, batch: EventsReceived, book: LineBook, flow: Flow) -> None:
-        routes, pairs = self._routes, batch.pairs
-        topics = set(map(topic_of, pairs))
-        self._note(batch, topics)
-        shares, routed = self._shares(pairs, topics)
-        origin = Origin(batch.received_ns, batch.epoch, next(routes.arrivals))
-        for inlet, share in shares:
-            holds = inlet.put(share, origin)
-            routes.served.add(inlet.id)
-            if holds and (inlet.id, batch.line) not in self._holding:
-                self._hold(inlet.id, batch.line, batch.epoch)
-        book.routed += routed
-        book.unrouted += len(pairs) - routed
-        self._put_down(batch, flow)
-
-    def _note(self, batch: EventsReceived, topics: set[Topic]) -> None:
-        """When topics were heard last, what bears the venue's time, and the newest prices."""
-        clock = self._timers.clock
-        now = clock.monotonic()
-        self._seen.update(dict.fromkeys(topics, now))
-        if dated := topics & self._is_dated(batch.line):
-            newest = dict(batch.pairs)  # of each topic its last event
-            self._dated.update((topic, (newest[topic], batch.received_ns)) for topic in dated)
-        age = max(0.0, (clock.wall_ns() - batch.received_ns) / 1e9)
-        self._newest.keep(batch.pairs, topics, now - age)
-
-    def _shares(self, pairs: list[Pair], topics: set[Topic]) -> tuple[Shares, int]:
-        """What each stream gets of these pairs, and how many of them go anywhere.
-
-        Mostly all go to the same streams: those get the list as it is.
-        """
-        by_topic = self._routes.by_topic
-        inlets = by_topic.get(pairs[0][0], []) if pairs else []
-        if all(by_topic.get(topic, []) == inlets for topic in topics):
-            return [(inlet, pairs) for inlet in inlets], len(pairs) if inlets else 0
-        shares: dict[Inlet, list[Pair]] = {}
-        parts = {  # by topic: the shares that its events go to
-            topic: [shares.setdefault(inlet, []) for inlet in by_topic.get(topic, ())] for topic in topics
-        }
-        routed = 0
-        for pair in pairs:
-            for share in (part := parts[pair[0]]):
-                share.append(pair)
-            routed += bool(part)
-        return shares.items(), routed
-
-    def _put_down(self, batch: EventsReceived, flow: Flow) -> None:
-        self._routes.in_hand = None
-        self._routes.served.clear()
-        flow.done += len(batch.pairs)
-        self._give_back(batch, flow)
-
-    def _give_back(self, batch: EventsReceived, flow: Flow) -> None:
-        if flow.waiting:
-            flow.waiting = False
-            self._connection(batch.line).tell(ResumeReading(FLOW), batch.epoch)
-
-    def _take_over(self) -> None:
-        """What a former keeper had in hand when it died is lost: counted, and marked in its place."""
-        routes = self._routes
-        for inlet in routes.inlets.values():
-            self._take_over_hold(inlet)
-        batch = routes.in_hand
-        if batch is None:
-            return
-        book = routes.line(batch.line)
-        if book.held and book.held[0] is batch:
-            book.held.popleft()
-        book.lost += len(batch.pairs)
-        now_ns = self._now_ns()
-        lost = Counter(topic for topic, _ in batch.pairs)
-        for topic, count in lost.items():
-            for inlet in routes.by_topic.get(topic, ()):
-                if inlet.id not in routes.served:
-                    inlet.lose(topic, "dispatcher", count, batch.received_ns, now_ns, batch.epoch)
-        self._resync([topic for topic in lost if self._has_deltas(topic)])
-        self._put_down(batch, book.flows.get(batch.epoch) or Flow())
-
-    def _take_over_hold(self, inlet: Inlet) -> None:
-        """Lines may wait for a stream on a former keeper's word; the stream may have said: room again."""
-        routes = self._routes
-        if inlet.holds:
-            for line in routes.lines_of(inlet.id):
-                book = routes.line(line)
-                for epoch in book.flows:
-                    if epoch != book.candidate:  # what that brings comes to no stream yet
-                        self._hold(inlet.id, line, epoch)
-        elif inlet.stream.queued < inlet.stream.capacity:
-            if inlet.stream.policy == "block":
-                for line in routes.lines_of(inlet.id):
-                    for epoch in routes.line(line).flows:
-                        self._connection(line).tell(ResumeReading(inlet.id), epoch)
-            self._drained(inlet.id)
-
-    def _has_deltas(self, topic: Any) -> bool:
-        return any(inlet.stream.deltas for inlet in self._routes.by_topic.get(topic, ()))
-
-    # ── a connection that takes over from another ──
-
-    def _hear_of_topics(self, report: TopicsSettled | TopicsMissed) -> None:
-        book = self._routes.line(report.line)
-        if report.epoch not in book.flows:
-            return
-        if report.epoch == book.candidate:
-            book.held.append(report)
-        elif isinstance(report, TopicsSettled):
-            self._tell(self._routes.settle(report.line, report.epoch, report.topics, self._now_ns()))
+        (opened, reply) = asked
+        if message.gone:
+            self._leave(opened.inlet.id, message.gone)
+            feed = message.gone[0].feed
+            reply.fail(LinewardenError(f"feed {feed!r} is no longer in the config"))
         else:
-            told = self._routes.missed(
-                report.topics, report.reason, report.missed, self._now_ns(), report.epoch
+            reply.set(None)
+
+    def _leave(self, stream: int, topics: tuple[Topic, ...] | None) -> None:
+        with self._lease:
+            gone = self._routing.unwant(stream, topics)
+            for topic in gone:
+                self._reroute(topic)
+        if gone:
+            self._registry.tell(Unsubscribe(stream, tuple(gone)))
+
+    # ── routes ──
+
+    def _place(self, name: str, topic: Topic, number: int) -> None:
+        former = self._routing.line_of.get(topic)
+        if former is not None and former != name:
+            self._lift(former, topic)
+        self._routing.line_of[topic] = name
+        self._set_route(name, topic, self._routing.route(topic, number))
+
+    def _reroute(self, topic: Topic) -> None:
+        """Other streams want it now; where it is not placed yet, its route comes with its placement."""
+        name = self._routing.line_of.get(topic)
+        if name is not None:
+            number = self._routing.line(name).table.routes[topic].number
+            self._set_route(name, topic, self._routing.route(topic, number))
+
+    def _set_route(self, name: str, topic: Topic, route: Route) -> None:
+        line = self._routing.line(name)
+        if line.table.routes.get(topic) == route:
+            return
+        come, gone = line.table.set(topic, route)
+        if line.holder is None:
+            speaker = self._speaker(name, line)
+            speaker.attached(topic, come)
+            speaker.detached(topic, gone, self._now_ns())
+            for inlet in gone:
+                inlet.forget(topic)
+        self._tell_change(name, line, topic, route)
+
+    def _lift(self, name: str, topic: Topic) -> None:
+        line = self._routing.line(name)
+        if topic not in line.table.routes:
+            return
+        gone = line.table.remove(topic)
+        if self._routing.line_of.get(topic) == name:
+            del self._routing.line_of[topic]
+        if line.holder is None:
+            speaker = self._speaker(name, line)
+            speaker.detached(topic, gone, self._now_ns())
+            speaker.lifted(topic)
+        self._tell_change(name, line, topic, None)
+
+    def _tell_change(self, name: str, line: LineRoutes, topic: Topic, route: Route | None) -> None:
+        for epoch in line.routed:
+            change = ChangeRoute(self.incarnation, next(self._versions), topic, route)
+            self._connection(name).tell(change, epoch)
+
+    def _send_routes(self, name: str, epoch: int) -> None:
+        """It has logged in. The present connection becomes the holder, a candidate waits for its turn."""
+        with self._lease:
+            line = self._routing.line(name)
+            if epoch not in (line.epoch, line.candidate):
+                return
+            state = None
+            if epoch == line.epoch and line.holder is None:
+                line.holder = epoch
+                state = line.state.copy()
+            line.routed.add(epoch)
+            message = TakeRoutes(
+                self.incarnation,
+                next(self._versions),
+                line.table.copy(),
+                state,
+                None if state is None else self._cells.take_over(name, copy=line.was_given_up),
             )
-            self._tell(told)
-
-    def _remember(self, book: LineBook, batch: EventsReceived) -> None:
-        """What the present connection brings while another is about to take over from it."""
-        key_of = self._venue(batch.line).duplicate_key
-        for topic, event in batch.pairs:
-            key = key_of(topic, event)
-            if key is not None:
-                book.overlap.setdefault(topic, set()).add(key)
-
-    def _cut_over(self, line: str, epoch: int, *, late: bool = False) -> None:
-        """What the candidate brought so far is handed out, and then what it brings."""
-        book = self._routes.line(line)
-        if epoch not in book.flows:
-            return
-        if book.candidate == epoch:
-            self._routes.cut_over(line, self._now_ns())
-            self._forget_holds(line)
-            if late:  # nobody knows what the former one has left unread
-                self._tell(self._routes.missed(book.settled, "unknown", None, self._now_ns(), epoch))
-        while book.held:  # one by one: a keeper that dies of one leaves the others to the next
-            held = book.held[0]
-            if isinstance(held, EventsReceived):
-                book.flows[epoch].done -= len(held.pairs)  # was given back when it was kept
-                self._route(held)
-            else:
-                self._hear_of_topics(held)
-            book.held.popleft()
-        book.holding = 0
-
-    def _without_known(self, book: LineBook, batch: EventsReceived, flow: Flow) -> EventsReceived:
-        """But for what the former connection brought: a topic's first event beyond that ends it."""
-        key_of = self._venue(batch.line).duplicate_key
-        pairs = []
-        for topic, event in batch.pairs:
-            known = book.known.get(topic)
-            if known is not None:
-                if key_of(topic, event) in known:
-                    continue
-                del book.known[topic]
-            pairs.append((topic, event))
-        dropped = len(batch.pairs) - len(pairs)
-        book.duplicates += dropped
-        flow.done += dropped
-        return structs.replace(batch, pairs=pairs)
-
-    # ── full streams ──
-
-    def _hold(self, stream: int, line: str, epoch: int) -> None:
-        """A full stream that may not drop makes its line wait, for `block_limit` at most."""
-        self._turn += 1
-        self._holding[stream, line] = Hold(self._turn, epoch)
-        self._connection(line).tell(PauseReading(stream), epoch)
-        self._timers.send_after(self._block_limit(line), self._address, BlockOverdue(stream, self._turn))
-
-    def _block_overdue(self, stream: int, turn: int) -> None:
-        if turn not in (held.turn for (holder, _), held in self._holding.items() if holder == stream):
-            return
-        if (inlet := self._routes.inlets.get(stream)) is not None:
-            inlet.overflow()
-        self._let_go(stream)
-
-    def _drained(self, stream: int) -> None:
-        self._let_go(stream)
-        inlet = self._routes.inlets.get(stream)
-        if inlet is not None:
-            inlet.drained()
-            self._resync(inlet.cut())
-
-    def _let_go(self, stream: int) -> None:
-        for holder, line in [key for key in self._holding if key[0] == stream]:
-            held = self._holding.pop((holder, line))
-            self._connection(line).tell(ResumeReading(stream), held.epoch)
-
-    def _resync(self, topics: Iterable[Any]) -> None:
-        topics = tuple(topics)
-        if topics:
-            self._registry.tell(ResyncTopics(topics))
+        self._connection(name).tell(message, epoch)
 
     # ── lines ──
 
+    def _line_started(self, message: LineStarted) -> None:
+        with self._lease:
+            line = self._routing.line(message.line)
+            if message.candidate:
+                line.candidate = message.epoch
+                return
+            self._take_back(message.line, line)
+            line.epoch, line.candidate, line.turn = message.epoch, None, None
+            line.routed.clear()
+
     def _line_changed(self, report: LineChanged) -> None:
-        if self._routes.line(report.line).candidate == report.epoch:  # it took over, and that is on its way
-            self._cut_over(report.line, report.epoch)
-        if report.state != "connected":
-            # The next connection starts reading; whoever is still full will say so again.
-            self._forget_holds(report.line)
-        self._tell(self._routes.changed(report))
+        """The line is down: its streams are told, unless another connection has taken it over meanwhile."""
+        with self._lease:
+            line = self._routing.line(report.line)
+            if report.epoch != line.epoch:
+                return
+            if line.holder == report.epoch:
+                self._take_back(report.line, line)
+            if report.state == "disconnected":
+                line.routed.discard(report.epoch)
+                line.crashes = line.crashes + 1 if report.crashed else 0
+                if line.crashes >= CRASHES:
+                    line.state = self._distrusted(line)
+            speaker = self._speaker(report.line, line)
+            blind = speaker.lose(report.state, report.attempt, report.reason, report.since_ns, report.at_ns)
+            for topic, since in blind.items():
+                if (cell := self._cells.get(topic)) is not None and cell.blind_since is None:
+                    cell.blind_since = since
 
-    def _forget_holds(self, line: str) -> None:
-        for key in [key for key in self._holding if key[1] == line]:
-            del self._holding[key]
+    def _returned(self, message: DeliveryReturned) -> None:
+        """The connection's last letter. One that was given up is not listened to."""
+        if message.right.revoked:
+            return
+        with self._lease:
+            line = self._routing.line(message.line)
+            line.routed.discard(message.epoch)
+            if line.holder != message.epoch:
+                return
+            line.state, line.holder, line.was_given_up = message.state, None, False
+            self._speaker(message.line, line).reconcile()
+            line.known, line.is_late = message.known, not message.complete
+        self._give_turn(message.line)
 
-    def _tell(self, told: Iterable[tuple[Inlet, Marker]]) -> None:
-        for inlet, marker in list(told):
-            inlet.mark(marker)
+    def _take_back(self, name: str, line: LineRoutes) -> None:
+        """The holder is gone and its last letter is missing: the copy counts."""
+        if line.holder is not None:
+            line.state.end_epoch(line.holder)
+            line.routed.discard(line.holder)
+            line.holder, line.known, line.is_late, line.was_given_up = None, {}, True, True
+            self._speaker(name, line).reconcile()
+
+    def _distrusted(self, line: LineRoutes) -> DeliveryState:
+        """Connections die of what they are handed: everything counts as interrupted."""
+        state = DeliveryState()
+        state.number, state.gaps = line.state.number, line.state.gaps
+        state.settled = set(line.table.routes)
+        line.crashes = 0
+        return state
+
+    def _restored(self, report: TopicsRestored) -> None:
+        """The copy follows, and the time of blindness is known."""
+        with self._lease:
+            line = self._routing.line(report.line)
+            if line.holder == report.epoch:
+                line.state.note_settled(report.topics, line.table.routes)
+            for topic in report.topics:
+                cell = self._cells.get(topic)
+                since = report.blind.get(topic)
+                if cell is not None and since is not None:
+                    cell.blind_time = cell.blind_time.plus(since, report.at_ns)
+                    cell.blind_since = None
+
+    # ── another connection takes over ──
+
+    def _give_turn(self, name: str) -> None:
+        """As soon as the former connection has left, and the supervisor has said so."""
+        with self._lease:
+            line = self._routing.line(name)
+            if line.turn is None or line.holder is not None:
+                return
+            line.epoch = line.holder = epoch = line.turn
+            line.turn = line.candidate = None
+            turn = TakeTurn(
+                line.state.copy(),
+                self._cells.take_over(name, copy=line.was_given_up),
+                line.known,
+                line.is_late,
+            )
+            line.known, line.is_late = {}, False
+        self._connection(name).tell(turn, epoch)
+
+    def _former_ended(self, name: str, epoch: int) -> None:
+        with self._lease:
+            line = self._routing.line(name)
+            if line.holder == epoch:
+                self._take_back(name, line)
+        self._give_turn(name)
+
+    def _candidate_dropped(self, name: str, epoch: int) -> None:
+        with self._lease:
+            line = self._routing.line(name)
+            line.routed.discard(epoch)
+            if line.candidate == epoch:
+                line.candidate = None
+            if line.turn == epoch:
+                line.turn = None
+
+    # ── after another dispatcher ──
+
+    def _take_over(self) -> None:
+        """What a former keeper may have left half told is told again."""
+        with self._lease:
+            routing = self._routing
+            for topic, name in routing.line_of.copy().items():
+                number = routing.line(name).table.routes[topic].number
+                routing.line(name).table.set(topic, routing.route(topic, number))
+            for name, line in routing.lines.items():
+                for epoch in line.routed:
+                    routes = TakeRoutes(self.incarnation, next(self._versions), line.table.copy(), None, None)
+                    self._connection(name).tell(routes, epoch)
+        for name in list(self._routing.lines):
+            self._give_turn(name)
+
+    def _speaker(self, name: str, line: LineRoutes) -> LineDelivery:
+        return LineDelivery(name, line.epoch, self._right, line.table, line.state)
 
     def _now_ns(self) -> int:
         return self._timers.clock.wall_ns()

@@ -12,8 +12,9 @@ from actors.rules.freshness import Contract
 from actors.rules.venue import Channel, Venue
 from actors.settings import FeedSettings, Settings
 from actors.settings.plan import SOFT
-from actors.tree import FeedSpec, Specs
+from actors.supervision.state import FeedSpec, Specs
 from actors.wire.connect import Dial
+from actors.wire.lookups import Lookups
 from actors.wire.timers import Clock
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class FeedBuilder:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.lookups = Lookups()
         self.simulators: dict[str, Simulator] = {}  # by feed
 
     def build(self, settings: Settings, former: Specs) -> Specs:
@@ -57,6 +59,7 @@ class FeedBuilder:
             ca_file=feed.ca_file,
             insecure=feed.insecure,
             compression=feed.compression,
+            lookups=self.lookups,
         )
         return FeedSpec(
             venue=venue,
@@ -77,7 +80,6 @@ class FeedBuilder:
             max_message=feed.max_message,
             wanted=tuple(wanted),
             contracts={topic: each for topic, each in wanted.items() if each.promises},
-            dated=frozenset(topic for topic, each in wanted.items() if each.venue_stale_after),
         )
 
     def _vault(

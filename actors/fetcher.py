@@ -6,7 +6,6 @@ asked already shares its answer.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from actors import log_queue
 from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply
 from actors.door import without_secrets
 from actors.messages import (
@@ -28,11 +28,11 @@ from actors.messages import (
 )
 from actors.rules.exchange import Bucket
 from actors.rules.venue import Price, Venue
-from actors.tree import FeedSpec
+from actors.supervision.state import FeedSpec
 from actors.wire.attempt import Hangup
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.fetcher")
+log = log_queue.logger("actors.fetcher")
 
 AT_ONCE: Final = 4  # conversations of one feed
 CONVERSATION: Final = 10.0  # seconds that one may take

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-import logging
 import random
+from collections.abc import Callable, Mapping
 
+from actors import log_queue
 from actors.cooldowns import Cooldown, Cooldowns
 from actors.messages import Reason
-from actors.rules.gate import Gate, wanted_rest
-from actors.tree import FeedSpec
+from actors.rules.exchange import Budget
+from actors.rules.gate import Gate, strictest, wanted_rest
+from actors.supervision.state import FeedSpec
 from actors.wire.timers import Clock
 
-log = logging.getLogger("actors.gates")
+log = log_queue.logger("actors.gates")
 
 
 class Gates:
-    """The supervisor's; one thread at a time."""
+    """The supervisor's; one thread at a time. `feeds`: those that are wanted now."""
 
-    def __init__(self, clock: Clock, chance: random.Random, cooldowns: Cooldowns) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        chance: random.Random,
+        cooldowns: Cooldowns,
+        feeds: Callable[[], Mapping[str, FeedSpec]],
+    ) -> None:
         self._clock = clock
         self._chance = chance
         self._cooldowns = cooldowns
         self._known = cooldowns.load(clock.wall_ns())  # by account
         self._gates: dict[str, Gate] = {}
+        self._feeds = feeds
+        self._reckoned: Mapping[str, FeedSpec] = {}  # the feeds from which...
+        self._budgets: dict[str, Budget] = {}  # ...these were reckoned, by account
 
     def knock(self, line: str, spec: FeedSpec) -> tuple[float, str]:
         """0.0: the line may connect now. Else the seconds after which it is to knock again, and why."""
-        gate, budget = self._of(spec), spec.connects or spec.venue.connects
+        gate, budget = self._of(spec), self._budget(spec)
         now = self._clock.monotonic()
         seconds = gate.knock(line, budget, now)
         if not seconds:
@@ -52,6 +63,17 @@ class Gates:
         if self._known.pop(spec.venue.account(), None) is not None:
             self._save()
 
+    def _budget(self, spec: FeedSpec) -> Budget:
+        """The strictest of all feeds of the account: the venue meters the account."""
+        feeds = self._feeds()
+        if feeds is not self._reckoned:
+            budgets: dict[str, list[Budget]] = {}
+            for each in feeds.values():
+                budgets.setdefault(each.venue.account(), []).append(_own(each))
+            self._reckoned = feeds
+            self._budgets = {account: strictest(found) for account, found in budgets.items()}
+        return self._budgets.get(spec.venue.account()) or _own(spec)
+
     def _of(self, spec: FeedSpec) -> Gate:
         account = spec.venue.account()
         gate = self._gates.get(account)
@@ -66,3 +88,7 @@ class Gates:
         now_ns = self._clock.wall_ns()
         self._known = {account: each for account, each in self._known.items() if each.until_ns > now_ns}
         self._cooldowns.save(dict(self._known))
+
+
+def _own(spec: FeedSpec) -> Budget:
+    return spec.connects or spec.venue.connects

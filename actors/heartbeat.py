@@ -78,7 +78,7 @@ class Heartbeat(Actor):
         *,
         address: Address,
         rhythm: Callable[[str], Rhythm | None],
-        seen: Mapping[Topic, float],
+        heard_at: Callable[[Topic], float | None],
         judge: Callable[[str, Topic, Watch], Freshness],
         connection: Callable[[str], Address],
         timers: Timers,
@@ -88,7 +88,7 @@ class Heartbeat(Actor):
         self._address = address
         self._supervisor = self.voice(parent)
         self._rhythm = rhythm
-        self._seen = seen
+        self._heard_at = heard_at
         self._judge = judge
         self._connections = connection
         self._timers = timers
@@ -181,7 +181,7 @@ class Heartbeat(Actor):
 
     def _silence(self, watch: Watch, topic: Topic) -> float:
         """From the last event, or from the login where there was none."""
-        return self._timers.clock.monotonic() - max(self._seen.get(topic, 0.0), watch.since)
+        return self._timers.clock.monotonic() - max(self._heard_at(topic) or 0.0, watch.since)
 
     def _after(self, seconds: float, message: Report) -> None:
         self._timers.send_after(seconds, self._address, message)

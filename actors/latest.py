@@ -11,18 +11,19 @@ from msgspec import structs
 
 from actors.actor import Address
 from actors.calls import answer_of
+from actors.delivery.cells import Cells
 from actors.errors import LinewardenError, NotFresh
 from actors.messages import AskLatest, LatestTold
-from actors.rules.latest import Candidates, Latest, Newest, Tried, in_words, symbol_of
+from actors.rules.latest import Candidates, Latest, Tried, in_words, symbol_of
 from actors.rules.venue import Price, Venue
 from actors.wire.timers import Clock
 
 
 class PriceDesk:
-    """Reads what the dispatcher keeps, and asks the fetcher. Any thread may ask, and waits on its own."""
+    """Reads what the lines keep, and asks the fetcher. Any thread may ask, and waits on its own."""
 
-    def __init__(self, newest: Newest, fetcher: Address, clock: Clock) -> None:
-        self._newest, self._fetcher = newest, fetcher
+    def __init__(self, cells: Cells, fetcher: Address, clock: Clock) -> None:
+        self._cells, self._fetcher = cells, fetcher
         self._clock = clock
 
     def latest(self, venue: Venue, key: str, max_age: float, timeout: float) -> Latest:
@@ -45,9 +46,9 @@ class PriceDesk:
 
     def _streamed(self, venue: Venue, symbol: str, max_age: float) -> tuple[Latest | None, list[Tried]]:
         candidates = Candidates("stream")
-        prices = self._newest.feeds.get(venue.feed)
-        if prices is not None and prices.are_of(venue):
-            candidates.read(prices.kept(symbol), venue)
+        for heard in self._cells.heard_of(venue.feed):
+            if heard.prices.are_of(venue):
+                candidates.read(heard.prices.kept(symbol), venue)
         return self._judge(candidates, venue, symbol, max_age)
 
     def _asked_for(

@@ -11,19 +11,24 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import Struct, structs
 
-from actors.events import GapReason, LifecycleState, Topic
+from actors.events import LifecycleState, Topic
 from actors.secret import Discreet, Shown, origin
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable
+
+    from actors.delivery.arrivals import Right
+    from actors.delivery.cells import Heard
+    from actors.delivery.inlet import Inlet
+    from actors.delivery.state import DeliveryState
+    from actors.delivery.table import Route, RouteTable
     from actors.rules.freshness import Freshness
-    from actors.rules.routes import Flow
     from actors.rules.venue import Price, Venue
-    from actors.stream import Stream
-    from actors.tree import Specs
+    from actors.supervision.state import Specs
 
 # ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
 
@@ -151,12 +156,11 @@ class Report(Idempotent, frozen=True):
 
 
 class LineStarted(Report, frozen=True):
-    """Supervisor to dispatcher, before the connection runs: this epoch's data may come.
+    """Supervisor to dispatcher, before the connection runs: this epoch may ask for the routes.
 
-    A candidate's is held until it takes over: `LineCutOver`.
+    A `candidate` gets the delivery state with its turn: `TurnGranted`.
     """
 
-    flow: Flow
     candidate: bool = False
 
 
@@ -172,7 +176,12 @@ class SessionOpened(Report, frozen=True):
 
 
 class LineSettled(Report, frozen=True):
-    """Registry to supervisor: every desired topic of the line is confirmed or rejected."""
+    """Registry to supervisor: every desired topic of the line is confirmed or rejected.
+
+    `worse`: those that the venue refused to this epoch, and confirmed to the one before it.
+    """
+
+    worse: tuple[Topic, ...] = ()
 
 
 class LineUnsettled(Report, frozen=True):
@@ -180,25 +189,30 @@ class LineUnsettled(Report, frozen=True):
 
 
 class LineChanged(Report, frozen=True):
-    """Supervisor to dispatcher: what the streams of this line are to be told of its life."""
+    """Supervisor to dispatcher: the line is down, and this is what its streams are to be told."""
 
     state: LifecycleState
     attempt: int
     reason: str
     since_ns: int  # the last sign of life, where something was lost
     at_ns: int
+    crashed: bool = False  # it ended by a defect of ours
 
 
-class LineCutOver(Report, frozen=True):
-    """To dispatcher: the candidate of this epoch takes over. The connection before it says so, as its
-    last word. The supervisor says it when that one has ended, for it may have died before it could:
-    where it is `late`, something between the two may be missing."""
+class RotationBegun(Report, frozen=True):
+    """Supervisor to the present connection: the candidate of this epoch may take over from it."""
 
-    late: bool = False
+
+class TurnGranted(Report, frozen=True):
+    """Supervisor to dispatcher: the candidate of this epoch takes over, as soon as the former has left."""
+
+
+class FormerEnded(Report, frozen=True):
+    """Supervisor to dispatcher: the connection of this epoch was to hand over, and is gone."""
 
 
 class CandidateDropped(Report, frozen=True):
-    """Supervisor to dispatcher: the candidate of this epoch does not take over; its data is nobody's."""
+    """Supervisor to dispatcher and present connection: the candidate of this epoch does not take over."""
 
 
 class LineLost(Report, frozen=True):
@@ -212,19 +226,46 @@ class VenueComplained(Report, frozen=True):
     text: str
 
 
-class EventsReceived(Report, frozen=True):
-    """Connection to dispatcher: the events of one read, in the venue's order."""
+class RoutesWanted(Report, frozen=True):
+    """Connection to dispatcher: logged in, and waits for its routes."""
 
-    again: ClassVar[bool] = False  # some streams may have their part of it
-    pairs: list[tuple[Topic, Any]]
-    received_ns: int
+
+class DeliveryReturned(Report, frozen=True):
+    """Connection to dispatcher, its last letter: the delivery state of its line.
+
+    `known`: by topic, the keys of the events that it brought since a rotation began. `complete`: it had
+    read all that the venue sent before its successor was subscribed.
+    """
+
+    right: Right
+    state: DeliveryState
+    known: Mapping[Topic, Collection[Hashable]]
+    complete: bool
+
+
+class TopicsRestored(Report, frozen=True):
+    """Connection to dispatcher: these are answered for; `blind`: since when some of them were not seen."""
+
+    topics: tuple[Topic, ...]
+    blind: Mapping[Topic, int]
+    at_ns: int
 
 
 class TopicsPlaced(Idempotent, frozen=True):
-    """Registry to dispatcher: these topics lie on this line from now on."""
+    """Registry to dispatcher: these topics lie on this line from now on, each by that placement."""
 
     line: str
-    topics: tuple[Topic, ...]
+    numbers: Mapping[Topic, int]
+
+
+class WantsPlaced(Idempotent, frozen=True):
+    """Registry to dispatcher: its asking number `asking` is answered.
+
+    `gone`: topics whose feed is no longer in the config.
+    """
+
+    asking: int
+    gone: tuple[Topic, ...] = ()
 
 
 class TopicsLifted(Idempotent, frozen=True):
@@ -241,6 +282,13 @@ class TopicsStale(Report, frozen=True):
 
 
 class TopicsSent(Report, frozen=True):
+    """Connection to registry: the frames of this asking have left, or the session needs none."""
+
+    topics: tuple[Topic, ...]
+    asking: int
+
+
+class TopicsResent(Report, frozen=True):
     """Connection to registry: the session sent these again by itself; they are unconfirmed."""
 
     topics: tuple[Topic, ...]
@@ -257,20 +305,6 @@ class TopicsRejected(Report, frozen=True):
     topics: tuple[Topic, ...]
     reason: str
     retry_after: float | None = None
-
-
-class TopicsSettled(Report, frozen=True):
-    """To dispatcher, before the first event: these topics are answered for in this epoch."""
-
-    topics: tuple[Topic, ...]
-
-
-class TopicsMissed(Report, frozen=True):
-    """To dispatcher: at this place events of these topics are, or may be, missing."""
-
-    topics: tuple[Topic, ...]
-    reason: GapReason
-    missed: int | None = None
 
 
 class PongReceived(Report, frozen=True):
@@ -345,15 +379,18 @@ class SocketLost(Struct, frozen=True):
 
 
 class SendSubscriptions(Struct, frozen=True):
-    topics: tuple[Topic, ...]
+    """Registry: ask the venue for these topics, each as soon as the route of its placement is there."""
+
+    numbers: Mapping[Topic, int]
+    asking: int
 
 
 class SendUnsubscriptions(Struct, frozen=True):
     topics: tuple[Topic, ...]
 
 
-class ResyncTopics(Idempotent, frozen=True):
-    """Make the venue send these topics from the start (a new snapshot)."""
+class ConfirmAssumed(Struct, frozen=True):
+    """Registry: the venue does not answer for these; its silence is taken for a confirmation."""
 
     topics: tuple[Topic, ...]
 
@@ -408,14 +445,45 @@ class HandOver(Struct, frozen=True):
     epoch: int  # of the other
 
 
-class PauseReading(Struct, frozen=True):
-    """`on_behalf_of`: the stream that is full."""
-
-    on_behalf_of: int
+class LookAgain(Struct, frozen=True):
+    """From its inbox, a timer or a consumer's thread: see whether to read on, and what is due."""
 
 
-class ResumeReading(Struct, frozen=True):
-    on_behalf_of: int
+class TakeRoutes(Struct, frozen=True):
+    """Dispatcher: the routes of the line, whole. `version` counts the changes of this dispatcher's.
+
+    `state` and `heard` make the connection the holder; a candidate gets them with its turn.
+    """
+
+    keeper: int  # incarnation of the dispatcher
+    version: int
+    routes: RouteTable
+    state: DeliveryState | None
+    heard: Heard | None
+
+
+class ChangeRoute(Struct, frozen=True):
+    """Dispatcher: where the events of this topic go from now on; None: it lies here no longer."""
+
+    keeper: int
+    version: int
+    topic: Topic
+    route: Route | None
+
+
+class TakeTurn(Struct, frozen=True):
+    """Dispatcher to a candidate: it is the line's connection. `late`: something before it may be missing."""
+
+    state: DeliveryState
+    heard: Heard | None
+    known: Mapping[Topic, Collection[Hashable]]
+    late: bool
+
+
+class Inherit(Struct, frozen=True):
+    """From the connection that a candidate may take over from: what its session leaves to the next."""
+
+    legacy: object
 
 
 class LoginOverdue(Struct, frozen=True):
@@ -431,13 +499,6 @@ class ChildExited(Struct, frozen=True):
     id: str
     incarnation: int
     reason: Reason
-
-
-class ChildAnswered(Struct, frozen=True):
-    """A child heard `AreYouThere` through its own mailbox."""
-
-    id: str
-    incarnation: int
 
 
 class RetryDue(Struct, frozen=True):
@@ -533,12 +594,6 @@ class PhaseOverdue(Struct, frozen=True):
 # ── to any actor ────────────────────────────────────────────────────────────────────────────────
 
 
-class AreYouThere(Struct, frozen=True):
-    """Supervisor: answer through your mailbox."""
-
-    incarnation: int
-
-
 class KeeperStarted(Struct, frozen=True):
     """An actor's first message to itself: pick up what was lent."""
 
@@ -547,22 +602,17 @@ class KeeperStarted(Struct, frozen=True):
 
 
 class Subscribe(Idempotent, frozen=True):
-    """Asked: answers nothing; `stream` wants these topics from now on."""
+    """`stream` wants these topics from now on. The dispatcher's askings have a number, and are answered."""
 
     stream: int
     topics: tuple[Topic, ...]
+    asking: int = 0
 
 
 class Unsubscribe(Idempotent, frozen=True):
     """`stream` no longer wants these topics."""
 
     stream: int
-    topics: tuple[Topic, ...]
-
-
-class ReadStates(Idempotent, frozen=True):
-    """Asked: answers `dict[Topic, SubscriptionState]`."""
-
     topics: tuple[Topic, ...]
 
 
@@ -582,7 +632,7 @@ class ReplayNext(Report, frozen=True):
 
 
 class AckOverdue(Report, frozen=True):
-    """A timer's: these topics may still be unanswered since asking number `turn`."""
+    """Connection to registry: these topics may still be unanswered since asking number `turn`."""
 
     topics: tuple[Topic, ...]
     turn: int
@@ -597,31 +647,21 @@ class AskAgain(Report, frozen=True):
 # ── to the dispatcher ───────────────────────────────────────────────────────────────────────────
 
 
-class Attach(Idempotent, frozen=True):
-    """Asked: `stream` gets the events of these topics from now on."""
+class OpenStream(Idempotent, frozen=True):
+    """Asked: this stream gets the events of these topics from now on; it may have others already.
 
-    stream: Stream[Any]
+    Answers nothing, when every topic lies on a line or none can take it.
+    """
+
+    inlet: Inlet
     topics: tuple[Topic, ...]
 
 
-class Detach(Idempotent, frozen=True):
-    """`stream` gets no more events of these topics."""
+class LeaveTopics(Idempotent, frozen=True):
+    """`stream` gets no more events of these topics; None: of none at all."""
 
     stream: int
-    topics: tuple[Topic, ...]
-
-
-class StreamDrained(Idempotent, frozen=True):
-    """From a consumer's thread: a stream that was full has room again."""
-
-    stream: int
-
-
-class BlockOverdue(Idempotent, frozen=True):
-    """A timer's: this stream may have held its line for `block_limit`."""
-
-    stream: int
-    turn: int
+    topics: tuple[Topic, ...] | None = None
 
 
 # ── to the fetcher ──────────────────────────────────────────────────────────────────────────────

@@ -1,8 +1,8 @@
 """What a program may count of a runtime: an interface, and a default that counts nothing.
 
 Give `start(config, metrics=…)` an object with these three methods, over whatever library you use.
-They are called on the runtime's own threads, so they must not wait for anything; one that raises is
-logged once and hurts nobody.
+They are called on the threads of lines and of the log (`actors.log_queue`). A method that waits makes that
+line, or the log, wait with it, and no other part of the runtime. What one raises is logged once a line.
 
 | name | kind | labels |
 | --- | --- | --- |
@@ -18,11 +18,14 @@ logged once and hurts nobody.
 
 from __future__ import annotations
 
-import logging
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
-log = logging.getLogger("actors.metrics")
+from actors import log_queue
+
+log = log_queue.logger("actors.metrics")
 
 
 class Metrics(Protocol):
@@ -57,10 +60,15 @@ class LineMetrics:
     def __init__(self, metrics: Metrics, feed: str, line: str) -> None:
         self._metrics = metrics
         self._labels = {"feed": feed, "line": line}
-        self._complained = False
+        self._first = threading.Lock()  # taken by the first failure, and kept
 
     def increment(self, name: str, value: int = 1, **labels: str) -> None:
         self._call(self._metrics.increment, name, value, labels)
+
+    def increment_later(self, name: str, **labels: str) -> None:
+        """The same, from an actor that must not wait for a program's object."""
+        if not isinstance(self._metrics, NoMetrics):
+            log_queue.call_later(partial(self._call, self._metrics.increment, name, 1, labels))
 
     def gauge(self, name: str, value: float) -> None:
         self._call(self._metrics.gauge, name, value, {})
@@ -72,6 +80,5 @@ class LineMetrics:
         try:
             method(f"linewarden_{name}", value, **self._labels, **labels)
         except Exception:
-            if not self._complained:
-                self._complained = True
+            if self._first.acquire(blocking=False):
                 log.exception("The metrics of %s failed; that is told once.", self._labels["line"])

@@ -6,7 +6,6 @@ that is not set, nothing happens.
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import socket
@@ -14,10 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from actors import log_queue
 from actors.logs import printable
 from actors.status import Status
 
-log = logging.getLogger("actors.notify")
+log = log_queue.logger("actors.notify")
 
 NAMED = 3  # lines that are not live, by name in the sentence
 LONGEST = 160  # characters that are told of one of them

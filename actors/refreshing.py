@@ -11,7 +11,7 @@ from actors.calls import CALL
 from actors.door import Held
 from actors.errors import LinewardenError, NotLive, RotationFailed, Timeout
 from actors.rules.exchange import Token
-from actors.tree import FeedSpec
+from actors.supervision.state import FeedSpec
 from actors.wire.connect import ConnectFailed, Hangup
 
 if TYPE_CHECKING:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply
+from actors import log_queue
+from actors.actor import Actor, Address, DeadLetters, KeptReply, Lease
+from actors.delivery.cells import Cells
 from actors.events import SubscriptionState, Topic
 from actors.messages import (
     AckOverdue,
     AskAgain,
     AwaitAnswers,
+    ConfirmAssumed,
     EndConnection,
     KeeperStarted,
     LineLost,
@@ -18,9 +21,7 @@ from actors.messages import (
     LineSettled,
     LineUnneeded,
     LineUnsettled,
-    ReadStates,
     ReplayNext,
-    ResyncTopics,
     Retryable,
     SendSubscriptions,
     SendUnsubscriptions,
@@ -30,35 +31,19 @@ from actors.messages import (
     TopicsLifted,
     TopicsPlaced,
     TopicsRejected,
+    TopicsResent,
     TopicsSent,
-    TopicsSettled,
     Unsubscribe,
+    WantsPlaced,
 )
 from actors.rules.ledger import Ledger
 from actors.rules.venue import Pacing, Refusal
-from actors.tree import FeedSpec
+from actors.supervision.state import FeedSpec
 from actors.wire.timers import Timers
 
-log = logging.getLogger("actors.registry")
+log = log_queue.logger("actors.registry")
 
 ANSWERED = ("confirmed", "rejected")
-
-Hears = (
-    TopicsConfirmed
-    | TopicsRejected
-    | TopicsSent
-    | SessionOpened
-    | LineLost
-    | ReplayNext
-    | AckOverdue
-    | AskAgain
-    | ResyncTopics
-    | Subscribe
-    | Unsubscribe
-    | ReadStates
-    | AwaitAnswers
-    | KeeperStarted
-)
 
 
 class Waiter:
@@ -79,21 +64,26 @@ class Registry(Actor):
         self,
         id: str,
         incarnation: int,
-        inbox: Inbox,
+        inbox: Lease,
         parent: Address,
         dead_letters: DeadLetters,
         *,
         address: Address,
         ledger: Ledger,
+        cells: Cells,
         feeds: Mapping[str, FeedSpec],
+        present: Callable[[], Collection[str]],
         dispatcher: Address,
         connection: Callable[[str], Address],
         timers: Timers,
     ) -> None:
         super().__init__(id, incarnation, inbox, parent, dead_letters)
         self._address = address
+        self._lease = inbox
         self._ledger = ledger
-        self._feeds = feeds
+        self._cells = cells
+        self._feeds = feeds  # with those that were removed
+        self._present = present  # the feeds that the config has now
         self._supervisor = self.voice(parent)
         self._dispatcher = self.voice(dispatcher)
         self._connections = connection
@@ -102,22 +92,31 @@ class Registry(Actor):
         self._waiters: list[Waiter] = []
         self._pacing: set[tuple[str, int]] = set()  # lives with a ReplayNext on its way: they rest
 
-    def on_receive(self, message: Hears) -> dict[Topic, SubscriptionState] | None:
+    def on_receive(self, message: Any) -> None:
         match message:
             case TopicsConfirmed(line=line, epoch=epoch):
-                self._ledger.confirm(line, epoch, message.topics, assumed=message.assumed)
+                with self._lease:
+                    changed = self._ledger.confirm(line, epoch, message.topics, assumed=message.assumed)
+                    self._publish(changed)
                 self._weigh(line, epoch)
             case TopicsRejected(line=line, epoch=epoch):
                 self._reject(message)
-            case TopicsSent(line=line, epoch=epoch, topics=topics):
-                self._expect_answers(line, epoch, self._ledger.resent(line, epoch, topics))
+            case TopicsSent(line=line, epoch=epoch, topics=topics, asking=asking):
+                with self._lease:
+                    self._publish(self._ledger.send(line, epoch, topics, asking))
+            case TopicsResent(line=line, epoch=epoch, topics=topics):
+                with self._lease:
+                    self._publish(self._ledger.resent(line, epoch, topics))
                 self._weigh(line, epoch)
             case SessionOpened(line=line, epoch=epoch):
-                self._ledger.open(line, epoch)
+                with self._lease:
+                    self._ledger.open(line, epoch)
                 self._send_next(line, epoch)
                 self._place_refused(line.partition("/")[0])  # a reload may have allowed for more lines
             case LineLost(line=line, epoch=epoch):
-                self._ledger.close(line, epoch)
+                with self._lease:
+                    self._ledger.close(line, epoch)
+                    self._publish(self._ledger.topics(line))
                 self._told.pop((line, epoch), None)
             case ReplayNext(line=line, epoch=epoch, keeper=keeper):
                 if keeper == self.incarnation:
@@ -126,16 +125,14 @@ class Registry(Actor):
             case AckOverdue():
                 self._overdue(message)
             case AskAgain(line=line, epoch=epoch, topics=topics):
-                self._ledger.ask_again(line, epoch, topics)
+                with self._lease:
+                    self._ledger.ask_again(line, epoch, topics)
+                    self._publish(topics)
                 self._send_next(line, epoch)
-            case ResyncTopics(topics=topics):
-                self._resync(topics)
-            case Subscribe(stream=stream, topics=topics):
-                self._want(stream, topics)
+            case Subscribe(stream=stream, topics=topics, asking=asking):
+                self._want(stream, topics, asking)
             case Unsubscribe(stream=stream, topics=topics):
                 self._unwant(stream, topics)
-            case ReadStates(topics=topics):
-                return self._states(topics)
             case AwaitAnswers(topics=topics):
                 self._waiters.append(Waiter(topics, self.keep_reply()))
                 self._tell_waiters()
@@ -143,31 +140,50 @@ class Registry(Actor):
                 self._take_over()
             case _:
                 self.unknown(message)
-        return None
+
+    def _publish(self, topics: Iterable[Topic]) -> None:
+        """How far these have come is there for all to see."""
+        self._lease.check()
+        for topic in topics:
+            cell, state = self._cells.get(topic), self._ledger.state(topic)
+            if cell is not None and state is not None:
+                cell.subscription = state
 
     # ── what is wanted ──
 
-    def _want(self, stream: int, topics: Iterable[Topic]) -> None:
-        self._place([topic for topic in topics if self._ledger.want(stream, topic)])
+    def _want(self, stream: int, topics: Sequence[Topic], asking: int) -> None:
+        """The topics of a feed that the config no longer has are refused."""
+        feeds = self._present()
+        gone = tuple(topic for topic in topics if topic.feed not in feeds)
+        with self._lease:
+            new = [topic for topic in topics if topic.feed in feeds and self._ledger.want(stream, topic)]
+        self._place(new)
+        if asking:
+            by_line: dict[str, list[Topic]] = {}
+            for topic in topics:
+                if (line := self._ledger.line(topic)) is not None:
+                    by_line.setdefault(line, []).append(topic)
+            for line, placed in by_line.items():  # also those that lay there already: it may not know
+                self._dispatcher.tell(TopicsPlaced(line, self._ledger.numbers(placed)))
+            self._dispatcher.tell(WantsPlaced(asking, gone))
 
     def _place(self, topics: Iterable[Topic]) -> None:
         by_line: dict[str, list[Topic]] = {}
-        by_feed: dict[str, dict[str, dict[Topic, None]]] = {}
         for topic in topics:
-            placed = by_feed.get(topic.feed)
-            if placed is None:
-                placed = by_feed[topic.feed] = self._ledger.placed(topic.feed)
+            placed = self._ledger.placed(topic.feed)
             line = self._feeds[topic.feed].venue.place(topic, placed)
             if isinstance(line, Refusal):
                 self._refuse(topic, line.reason)
                 continue
             if line not in placed:
                 self._supervisor.tell(LineNeeded(topic.feed, line))
-            self._ledger.place(topic, line)
-            placed.setdefault(line, {})[topic] = None
+            with self._lease:
+                self._ledger.place(topic, line)
+                self._cells.place((topic,), line)
             by_line.setdefault(line, []).append(topic)
         for line, placed_now in by_line.items():
-            self._dispatcher.tell(TopicsPlaced(line, tuple(placed_now)))
+            self._publish(placed_now)
+            self._dispatcher.tell(TopicsPlaced(line, self._ledger.numbers(placed_now)))
             for epoch in self._ledger.open_epochs(line):
                 self._send_next(line, epoch)
         self._tell_waiters()
@@ -175,7 +191,10 @@ class Registry(Actor):
     def _refuse(self, topic: Topic, reason: str) -> None:
         if topic not in self._ledger.refused(topic.feed):
             log.warning("%s: no line can take %s: %s", topic.feed, topic, reason)
-        self._ledger.refuse(topic, reason)
+        with self._lease:
+            self._ledger.refuse(topic, reason)
+            self._cells.place((topic,), None)
+            self._publish((topic,))
 
     def _place_refused(self, feed: str) -> None:
         if refused := self._ledger.refused(feed):
@@ -183,10 +202,13 @@ class Registry(Actor):
 
     def _unwant(self, stream: int, topics: Sequence[Topic]) -> None:
         by_line: dict[str, list[Topic]] = {}
-        for topic in topics:
-            line = self._ledger.unwant(stream, topic)
-            if line is not None:
-                by_line.setdefault(line, []).append(topic)
+        with self._lease:
+            for topic in topics:
+                line = self._ledger.unwant(stream, topic)
+                if line is not None:
+                    by_line.setdefault(line, []).append(topic)
+            self._lease.check()
+            self._cells.remove([topic for topic in topics if not self._ledger.count(topic)])
         for line, lifted in by_line.items():
             for epoch in self._ledger.open_epochs(line):
                 self._connection(line).tell(SendUnsubscriptions(tuple(lifted)), epoch)
@@ -208,10 +230,12 @@ class Registry(Actor):
     def _send_next(self, line: str, epoch: int) -> None:
         """The next batch, as the venue's pacing allows it; the rest follows by itself."""
         if (line, epoch) not in self._pacing:
-            batch = self._ledger.next_batch(line, epoch, self._pacing_of(line).batch)
+            with self._lease:
+                batch = self._ledger.next_batch(line, epoch, self._pacing_of(line).batch)
+                asking = self._ledger.turn(line, epoch)
             if batch:
-                self._connection(line).tell(SendSubscriptions(batch), epoch)
-                self._expect_answers(line, epoch, batch)
+                numbers = self._ledger.numbers(batch)
+                self._connection(line).tell(SendSubscriptions(numbers, asking), epoch)
                 self._rest(line, epoch)
         self._weigh(line, epoch)
 
@@ -226,13 +250,10 @@ class Registry(Actor):
         spec = self._spec(line)
         return spec.pacing or spec.venue.pacing
 
-    def _expect_answers(self, line: str, epoch: int, topics: tuple[Topic, ...]) -> None:
-        if topics:
-            overdue = AckOverdue(line, epoch, topics, self._ledger.turn(line, epoch))
-            self._timers.send_after(self._spec(line).ack_timeout, self._address, overdue)
-
     def _reject(self, report: TopicsRejected) -> None:
-        known = self._ledger.reject(report.line, report.epoch, report.topics, report.reason)
+        with self._lease:
+            known = self._ledger.reject(report.line, report.epoch, report.topics, report.reason)
+            self._publish(known)
         if known and report.retry_after is not None:
             again = AskAgain(report.line, report.epoch, known)
             self._timers.send_after(report.retry_after, self._address, again)
@@ -246,35 +267,23 @@ class Registry(Actor):
         if overdue.give_up:
             self._end(line, epoch, overdue.give_up)
             return
-        silent = [topic for topic in overdue.ask_again if not channels[topic.channel].acknowledged]
-        if changed := self._ledger.confirm(line, epoch, silent, assumed=True):
-            self._dispatcher.tell(TopicsSettled(line, epoch, changed))
-        again = tuple(topic for topic in overdue.ask_again if topic not in silent)
-        if again:
+        silent = tuple(t for t in overdue.ask_again if not channels[t.channel].acknowledged)
+        with self._lease:
+            changed = self._ledger.confirm(line, epoch, silent, assumed=True)
+            self._publish(changed)
+        if changed:
+            self._connection(line).tell(ConfirmAssumed(changed), epoch)
+        if again := tuple(topic for topic in overdue.ask_again if topic not in silent):
+            with self._lease:
+                asking = self._ledger.ask_once_more(line, epoch, again)
             self._connection(line).tell(SendUnsubscriptions(again), epoch)
-            self._connection(line).tell(SendSubscriptions(again), epoch)
-            self._ledger.asked_again(line, epoch, again)
-            self._expect_answers(line, epoch, again)
+            self._connection(line).tell(SendSubscriptions(self._ledger.numbers(again), asking), epoch)
         self._weigh(line, epoch)
 
     def _end(self, line: str, epoch: int, topics: tuple[Topic, ...]) -> None:
         more = f" and {len(topics) - 1} more" if len(topics) > 1 else ""
         text = f"the venue did not answer the subscription to {topics[0]}{more}, asked twice"
         self._connection(line).tell(EndConnection(Retryable(text, "ack_timeout")), epoch)
-
-    def _resync(self, topics: Iterable[Topic]) -> None:
-        """Start confirmed topics anew; what is being asked for already starts anew anyway."""
-        by_line: dict[str, list[Topic]] = {}
-        for topic in dict.fromkeys(topics):
-            line, state = self._ledger.line(topic), self._ledger.state(topic)
-            if line is not None and state is not None and state.state == "confirmed":
-                by_line.setdefault(line, []).append(topic)
-        for line, wanted in by_line.items():
-            for epoch in self._ledger.open_epochs(line):
-                sent = self._ledger.sent(line, epoch, wanted)  # what is still to be sent starts anew anyway
-                self._ledger.resent(line, epoch, sent)
-                self._weigh(line, epoch)
-                self._connection(line).tell(ResyncTopics(sent), epoch)
 
     # ── whether a line is settled ──
 
@@ -286,7 +295,12 @@ class Registry(Actor):
         settled = self._ledger.settled(line, epoch)
         if self._told.get((line, epoch)) != settled:
             self._told[line, epoch] = settled
-            self._supervisor.tell((LineSettled if settled else LineUnsettled)(line, epoch))
+            if settled:
+                present = min(self._ledger.open_epochs(line))
+                worse = () if present == epoch else self._ledger.worse(line, epoch, present)
+                self._supervisor.tell(LineSettled(line, epoch, worse))
+            else:
+                self._supervisor.tell(LineUnsettled(line, epoch))
 
     def _tell_waiters(self) -> None:
         self._waiters = [waiter for waiter in self._waiters if not self._told_answers(waiter)]
@@ -310,14 +324,17 @@ class Registry(Actor):
         return state is None or state.state in ANSWERED
 
     def _take_over(self) -> None:
-        """Say and ask again where a former keeper may have been interrupted; its timers may be gone, too."""
+        """Say and ask again where a former keeper may have been interrupted."""
         for line in self._ledger.lines():
             if topics := self._ledger.topics(line):
-                self._dispatcher.tell(TopicsPlaced(line, topics))
+                self._dispatcher.tell(TopicsPlaced(line, self._ledger.numbers(topics)))
             else:
                 self._supervisor.tell(LineUnneeded(line))
             for epoch in self._ledger.open_epochs(line):
-                self._expect_answers(line, epoch, self._ledger.unanswered(line, epoch))
+                asking = self._ledger.asking(line, epoch)
+                for number, asked in asking.items():  # the connection may not have heard of it
+                    message = SendSubscriptions(self._ledger.numbers(asked), number)
+                    self._connection(line).tell(message, epoch)
                 self._rest(line, epoch)  # the former one may have sent just now
                 self._weigh(line, epoch)
 

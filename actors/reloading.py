@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from actors import log_queue
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped
 from actors.notify import Systemd
 from actors.settings import Settings, load
@@ -18,7 +18,7 @@ from actors.settings import Settings, load
 if TYPE_CHECKING:
     from actors.runtime import Runtime
 
-log = logging.getLogger("actors.reloading")
+log = log_queue.logger("actors.reloading")
 
 
 class Reloaded(Struct, frozen=True):

@@ -3,76 +3,65 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
-import itertools
-import logging
 import math
 import os
 import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import msgspec
 import pykka
 
-from actors import stream as streams
+from actors import log_queue
 from actors.actor import DeadLetters, Mailbox
 from actors.book import BookDesk
 from actors.calls import CALL, answer_of, ask
 from actors.cooldowns import Cooldowns
+from actors.delivery.merge import merge
 from actors.errors import (
     ForkError,
     LinewardenError,
     NotLive,
     RotationFailed,
     RuntimeStopped,
-    StreamClosed,
-    SubscribeError,
     Timeout,
 )
-from actors.events import Option, Received, SubscriptionState, Topic
-from actors.feed_builder import FeedBuilder, topics_of
+from actors.events import Option, Received
+from actors.feed_builder import FeedBuilder
 from actors.latest import PriceDesk
 from actors.messages import (
-    Attach,
     AwaitAnswers,
     AwaitLive,
-    Detach,
     KeeperStarted,
-    ReadStates,
     Reload,
     Rotate,
     SendMessage,
     StopAll,
-    StreamDrained,
-    Subscribe,
-    Unsubscribe,
 )
 from actors.metrics import Metrics, NoMetrics
 from actors.refreshing import refresh_token, seconds_left
 from actors.rules.book import BookView
 from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
-from actors.rules.terms import terms_of
 from actors.settings import Settings, load
 from actors.settings.plan import Plan, compare
 from actors.status import Status
 from actors.stream import Stream
+from actors.streams import Streams, handle
+from actors.supervision.state import FeedSpec, Roles, Specs
 from actors.supervisor import Supervisor
-from actors.tree import FeedSpec, Roles, Specs
 from actors.venues.channel import ChannelOf
-from actors.wire.tcp import lookups
 from actors.wire.timers import ThreadTimers, Timers, lock_timeout
 
 if TYPE_CHECKING:
     from actors.simulators import Simulator
 
-log = logging.getLogger("actors.runtime")
+log = log_queue.logger("actors.runtime")
 
 Event = TypeVar("Event")
 
@@ -121,11 +110,6 @@ class Runtime:
         self._builder = FeedBuilder(self._timers.clock)
         self._wanted = self._builder.build(settings, Specs())  # as the supervisor was told last
         self._reloading = threading.RLock()  # held while a generation is built and told
-        self._streams: dict[int, Stream[Any]] = {}
-        self._handlers: dict[int, threading.Thread] = {}
-        self._books = BookDesk(self)
-        self._ids = itertools.count(1)
-        self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
         self._ended: str | None = None  # why
         self._dead_letters = DeadLetters()
         self._roles = Roles(self._dead_letters)
@@ -146,10 +130,12 @@ class Runtime:
             on_end=_weakly(self),
         )
         self._prices = PriceDesk(
-            self._supervisor._books.newest,
+            self._supervisor._books.cells,
             self._roles.named("fetcher"),
             self._supervisor._clock,
         )
+        self._streams = Streams(self._roles, self._supervisor._books.cells, self._spec_of, self._check)
+        self._books = BookDesk(self, self._streams)
         # The proxy looks at every attribute, so it is made while nobody changes them.
         self._proxy: pykka.ActorProxy[Supervisor] = self._supervisor.actor_ref.proxy()
         self._supervisor.launch()
@@ -212,45 +198,9 @@ class Runtime:
             LinewardenError: the feed, the channel, a key or an option is not known here.
             RuntimeStopped: nobody is there to subscribe with.
         """
-        stream = self._open(feed, str(channel), keys, options, policy, capacity)
+        stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
         if wait is not None:
-            self._await_answers(stream, stream._topics, wait)
-        return stream
-
-    def _open(
-        self,
-        feed: str,
-        channel: str,
-        keys: Sequence[str],
-        options: Mapping[str, Option],
-        policy: Policy | None,
-        capacity: int | None,
-    ) -> Stream[Any]:
-        self._check()
-        spec = self._spec_of(feed)
-        declared = spec.venue.channel(channel)
-        topics = topics_of(spec.venue, declared, keys, options)
-        policy, capacity = terms_of(feed, declared, policy, capacity)
-        stream: Stream[Any] = Stream(
-            next(self._ids),
-            _Desk(self, options),
-            feed,
-            declared.name,
-            policy,
-            capacity,
-            deltas=declared.deltas,
-            kind=spec.kind,
-            on_drained=self._drained,
-        )
-        with self._lock:
-            self._check()
-            self._spec_of(feed)  # a reload may have removed it
-            self._streams[stream.id] = stream
-        try:
-            self._want(stream, topics)
-        except BaseException:
-            self._close(stream)  # half-subscribed is not subscribed
-            raise
+            self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
     def on(
@@ -271,18 +221,10 @@ class Runtime:
         Raises:
             RuntimeError: this machine gives no more threads. Nothing was subscribed.
         """
-        stream = self._open(feed, str(channel), keys, options, policy, capacity)
-        thread = threading.Thread(
-            target=_handle, args=(stream, handler), name=f"on/{feed}/{channel}", daemon=True
-        )
-        self._handlers[stream.id] = thread
-        try:
-            thread.start()
-        except RuntimeError:
-            stream.close()  # takes the thread, which cannot be joined, out of our hands too
-            raise
+        stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
+        self._streams.start_handler(stream, lambda: handle(stream, handler), f"on/{feed}/{channel}")
         if wait is not None:
-            self._await_answers(stream, stream._topics, wait)
+            self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
     def send(self, feed: str, message: str | bytes | Mapping[str, Any], *, line: str | None = None) -> None:
@@ -298,7 +240,7 @@ class Runtime:
         name = self._line(feed, line)
         payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
         try:
-            trouble = self._ask(f"connection/{name}", SendMessage(payload))
+            trouble = ask(self._roles.connection(name), SendMessage(payload))
         except pykka.ActorDeadError:
             trouble = "it is not connected"
         if trouble:
@@ -349,7 +291,7 @@ class Runtime:
 
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
-        return streams.merge(*streams_)
+        return merge(self._supervisor._books.arrivals, *streams_)
 
     # ── order books ──
 
@@ -368,6 +310,7 @@ class Runtime:
             StreamClosed: its feed was removed, or the book forgotten, while this call waited.
             LinewardenError: the feed, the key or an option is not known here, or the venue makes no
                 order books.
+            RuntimeError: this machine gives no more threads. Nothing was subscribed.
             RuntimeStopped: nobody is there to follow it.
         """
         self._check()
@@ -432,8 +375,9 @@ class Runtime:
             NotLive: `timeout` seconds are over, or a line has failed for good; with the reasons.
             RuntimeStopped: the runtime ended meanwhile.
         """
-        self._states(())  # once it answers, it has asked for the lines that what is wanted needs
         self._check()
+        # Once the registry answers, it has asked for the lines that what is wanted needs.
+        ask(self._roles.named("registry"), AwaitAnswers(()))
         question = self._roles.named("supervisor").ask(AwaitLive(target))
         try:
             live = answer_of(question, math.inf if timeout is None else timeout)
@@ -459,8 +403,7 @@ class Runtime:
                 return plan
             self._wanted = self._builder.build(new, self._wanted)
             question = self._roles.named("supervisor").ask(Reload(self._wanted))
-            for stream in self._without_channel(self._wanted.feeds):
-                self._leave(stream)
+            self._streams.leave(self._wanted.feeds)
             self._builder.keep_only(new.feeds)
         try:
             answer_of(question, CALL)
@@ -468,23 +411,12 @@ class Runtime:
             raise Timeout(f"the reload is not done within {CALL:g} s; it goes on") from None
         return plan
 
-    def _without_channel(self, feeds: Mapping[str, FeedSpec]) -> list[Stream[Any]]:
-        """The streams whose feed, venue or channel these specs no longer have."""
-        with self._lock:
-            streams = list(self._streams.values())
-        return [
-            stream
-            for stream in streams
-            if (spec := feeds.get(stream.feed)) is None
-            or spec.kind is not stream.kind
-            or not spec.venue.offers(stream.channel)
-        ]
-
     def stop(self, timeout: float = 5.0) -> tuple[str, ...]:
         """End everything within `timeout` seconds; the second time it does nothing.
 
-        Streams get `Closed` and their iteration ends quietly. Answers the names of what did not
-        end: a handler that never returns, or a DNS look-up. From a handler it may be called too.
+        Streams get `Closed` and their iteration ends quietly, and what was logged is handled. Answers the
+        names of what did not end: a handler that never returns, a DNS look-up, or the thread of the log. From
+        a handler it may be called too.
         """
         if os.getpid() != self._pid:
             return ()
@@ -492,7 +424,8 @@ class Runtime:
         left = self._stop_supervisor(timeout, deadline)
         self._builder.keep_only({})
         atexit.unregister(self._at_exit)
-        return (*left, *self._join_threads(deadline))
+        left = (*left, *self._streams.join(deadline, self._builder.lookups.running()))
+        return left if log_queue.flush(seconds_left(deadline)) else (*left, log_queue.THREAD)
 
     def __enter__(self) -> Runtime:
         return self
@@ -518,64 +451,6 @@ class Runtime:
             known = ", ".join(feeds) or "none"
             raise LinewardenError(f"there is no feed {feed!r} in the config; there are: {known}")
         return feeds[feed]
-
-    def _want(self, stream: Stream[Any], topics: tuple[Topic, ...]) -> None:
-        """Routes first, so that a snapshot cannot come before somebody waits for it."""
-        with stream.changing:
-            if stream.id not in self._streams:
-                raise StreamClosed("closed by its reader")
-            stream._set_topics(tuple(dict.fromkeys((*stream._topics, *topics))))
-            self._ask("dispatcher", Attach(stream, topics))
-            self._ask("registry", Subscribe(stream.id, topics))
-
-    def _unwant(self, stream: Stream[Any], topics: tuple[Topic, ...]) -> None:
-        with stream.changing:
-            gone = set(topics)
-            stream._set_topics(tuple(topic for topic in stream._topics if topic not in gone))
-            self._roles.named("registry").tell(Unsubscribe(stream.id, topics))
-            self._roles.named("dispatcher").tell(Detach(stream.id, topics))
-
-    def _leave(self, stream: Stream[Any]) -> None:
-        """Its feed is removed."""
-        with stream.changing:
-            self._streams.pop(stream.id, None)
-            self._unwant(stream, stream._topics)
-        self._handlers.pop(stream.id, None)
-        stream.end(f"feed {stream.feed} was removed from the config", quiet=False)
-
-    def _close(self, stream: Stream[Any]) -> None:
-        with stream.changing:
-            if self._streams.pop(stream.id, None) is not None:
-                self._unwant(stream, stream._topics)
-        self._handlers.pop(stream.id, None)
-        stream.end("closed by its reader", quiet=True)
-
-    def _await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float) -> None:
-        """Wait until every topic is confirmed or rejected."""
-        states = self._answers(topics, wait) or self._states(topics)
-        if stream.closed:
-            raise StreamClosed("closed by its reader")
-        if any(state.state != "confirmed" for state in states.values()):
-            raise SubscribeError(stream, states)
-
-    def _answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState] | None:
-        """The states of these topics once all are answered; None: that takes too long."""
-        self._check()
-        try:
-            told = answer_of(self._roles.named("registry").ask(AwaitAnswers(topics)), seconds)
-        except pykka.Timeout:
-            return None
-        return cast("dict[Topic, SubscriptionState]", told)
-
-    def _states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]:
-        return cast("dict[Topic, SubscriptionState]", self._ask("registry", ReadStates(tuple(topics))))
-
-    def _ask(self, role: str, message: Any) -> Any:
-        self._check()
-        return ask(self._roles.named(role), message)
-
-    def _drained(self, stream: int) -> None:
-        self._roles.named("dispatcher").tell(StreamDrained(stream))
 
     def _not_live(self, target: str | None) -> dict[str, str]:
         status = self.status()
@@ -604,64 +479,15 @@ class Runtime:
 
     def _end(self, reason: str, wanted: bool) -> None:
         """The supervisor has ended, or is given up: every stream gets `Closed`."""
-        with self._lock:
-            if self._ended is None:
-                self._ended = reason
-            ending = list(self._streams.values())
-            self._streams.clear()
-        for stream in ending:
-            stream.end(reason, quiet=wanted)
-
-    def _join_threads(self, deadline: float) -> tuple[str, ...]:
-        """What may be left: a handler that does not return, or a DNS look-up."""
-        me = threading.current_thread()
-        threads = [thread for thread in (*self._handlers.values(), *lookups()) if thread is not me]
-        for thread in threads:
-            thread.join(lock_timeout(seconds_left(deadline)))
-        return tuple(thread.name for thread in threads if thread.is_alive())
+        if self._ended is None:
+            self._ended = reason
+        self._streams.end(reason, quiet=wanted)
 
     def _check(self) -> None:
         if os.getpid() != self._pid:
             raise ForkError
         if self._ended is not None:
             raise RuntimeStopped(self._ended)
-
-
-class _Desk:
-    """What one stream needs of the runtime, with the options it was opened with."""
-
-    def __init__(self, runtime: Runtime, options: Mapping[str, Option]) -> None:
-        self._runtime, self._options = runtime, options
-
-    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
-        topics = self._topics(stream, keys)
-        self._runtime._want(stream, topics)
-        if wait is not None:
-            self._runtime._await_answers(stream, topics, wait)
-
-    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
-        self._runtime._unwant(stream, self._topics(stream, keys))
-
-    def close(self, stream: Stream[Any]) -> None:
-        self._runtime._close(stream)
-
-    def states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]:
-        return self._runtime._states(topics)
-
-    def _topics(self, stream: Stream[Any], keys: Sequence[str]) -> tuple[Topic, ...]:
-        venue = self._runtime._spec_of(stream.feed).venue
-        return topics_of(venue, venue.channel(stream.channel), keys, self._options)
-
-
-def _handle(stream: Stream[Any], handler: Callable[[Any], object]) -> None:
-    """On the handler's own thread, until the stream ends."""
-    with contextlib.suppress(LinewardenError):
-        for received in stream.with_meta():
-            try:
-                handler(received.event)
-            except Exception:
-                stream.handler_errors += 1
-                log.exception("The handler of %s failed; it goes on with the next event.", received.topic)
 
 
 def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:

@@ -13,11 +13,9 @@ from actors.quarantine import Quarantined
 from actors.rules.books import StreamStatus
 from actors.rules.freshness import Freshness
 from actors.rules.journal import Ending
+from actors.rules.line import LineState
 from actors.rules.liveness import Health
 
-LineState = Literal[
-    "connecting", "logging_in", "subscribing", "live", "backoff", "paused", "failed", "stopped"
-]
 ActorState = Literal["running", "wedged", "restarting"]
 
 

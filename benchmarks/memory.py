@@ -46,7 +46,7 @@ def a_topic(sender: Sender) -> float:
     wants = subscription("alpaca", address)
     with actors.start({"feeds": {"bench": wants.feed}}, wait=LIVE) as runtime:
         before = _resident()
-        runtime.subscribe("bench", wants.channel, *address["keys"])
+        _stream = runtime.subscribe("bench", wants.channel, *address["keys"])
         runtime.wait_live(timeout=LIVE)
         grown = _resident() - before
     return grown / len(address["keys"])

@@ -5,11 +5,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from actors import Runtime
+from actors import Runtime, log_queue
 from actors.simulators import SimulatedO2
 from tests.desk import desk_on
 
@@ -29,6 +30,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         seeds = range(1, int(asked[1:]) + 1) if asked.startswith("x") else map(int, asked.split(","))
         rounds = metafunc.config.getoption("rounds")
         metafunc.parametrize(("seed", "rounds"), [(seed, rounds) for seed in seeds])
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """Pytest's own, which waits for the records that are on their way whenever it is looked at."""
+
+    def handler(self: pytest.LogCaptureFixture) -> Any:
+        assert log_queue.flush(20.0)
+        return own(self)
+
+    own = pytest.LogCaptureFixture.handler.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(pytest.LogCaptureFixture, "handler", property(handler))
+    assert log_queue.flush(20.0)  # of tests before this one
+    return caplog
 
 
 @pytest.fixture

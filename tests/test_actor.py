@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import queue
 import socket
 import threading
@@ -14,9 +15,10 @@ import pykka
 import pytest
 from pykka._envelope import Envelope
 
+from actors import log_queue
 from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply, Lease, Mailbox, refuse
 from actors.errors import LinewardenError, RuntimeStopped
-from actors.messages import AreYouThere, ChildAnswered, ChildExited, Crashed, Retryable, Stopped
+from actors.messages import ChildExited, Crashed, EndConnection, Retryable, Stopped
 from actors.wire.inbox import SocketInbox
 
 STOPPED = RuntimeStopped("the test is over")
@@ -216,11 +218,11 @@ def test_mail_order_is_kept_through_many_keepers(theatre: Theatre) -> None:
 def test_telling_an_empty_role_raises_nothing_and_is_counted() -> None:
     dead_letters = DeadLetters(keep=2)
     nobody = Address("connection/o2", dead_letters)
-    for number in range(5):
-        nobody.tell(AreYouThere(number))
+    for _ in range(5):
+        nobody.tell(EndConnection(Stopped()))
     assert dead_letters.count == 5
     assert [(letter.to, letter.message, letter.why) for letter in dead_letters.newest()] == [
-        ("connection/o2", "AreYouThere", "nobody there")
+        ("connection/o2", "EndConnection", "nobody there")
     ] * 2
 
 
@@ -387,6 +389,28 @@ def test_a_failure_on_the_way_out_cleans_up_once(theatre: Theatre) -> None:
     assert worker.cleanups == 1
 
 
+def test_a_log_handler_that_stands_still_delays_no_death(theatre: Theatre) -> None:
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.put((record.getMessage(), record.exc_text))
+            assert go.wait(20)
+
+    told: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+    go, handler = threading.Event(), Handler(level=logging.ERROR)
+    pykka_s = logging.getLogger("pykka")
+    pykka_s.addHandler(handler)
+    theatre.play()
+    theatre.tell(Crash(ValueError("bug")))
+    assert theatre.report().reason == Crashed("ValueError: bug")
+    words, trace = told.get(timeout=10)
+    assert words.startswith("Unhandled exception in Worker")
+    assert trace is not None
+    assert trace.endswith("ValueError: bug")
+    go.set()
+    pykka_s.removeHandler(handler)
+    assert log_queue.flush(20)
+
+
 def test_a_cleanup_that_fails_hides_nothing(theatre: Theatre, caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise OSError("the disk is gone")
@@ -412,14 +436,34 @@ def test_an_inbox_that_fails_is_a_death_like_any_other(theatre: Theatre) -> None
     assert worker.cleanups == 1
 
 
-def test_an_actor_answers_for_itself_through_its_own_mail(theatre: Theatre) -> None:
-    door = Door()
-    theatre.play()
-    theatre.tell(door, AreYouThere(1))
+@pytest.mark.parametrize("kind", ["lease", "socket"])
+def test_an_inbox_shows_what_its_reader_does(theatre: Theatre, kind: str) -> None:
+    worker, door = theatre.play(inbox=None if kind == "lease" else theatre.socket_inbox()), Door()
+    inbox = worker._inbox
+    worker.actor_ref.tell(door)
     assert door.reached.wait(10)
-    assert theatre.reports.empty()  # a wedged actor says nothing
+    serial = inbox.serial
+    assert inbox.busy  # a letter is in hand
+    worker.actor_ref.tell("next")
+    assert inbox.serial == serial  # mail that comes is no progress
     door.opened.set()
-    assert theatre.report() == ChildAnswered("worker", 1)
+    while theatre.heard.get(timeout=10)[1] != "next":
+        pass
+    while inbox.busy:  # until it waits again
+        pass
+    assert inbox.serial >= serial + 2
+    worker.actor_ref.stop(timeout=10)
+
+
+def test_mail_that_waits_for_a_reader_makes_it_busy(theatre: Theatre) -> None:
+    lease, inbox = theatre.mailbox.lease("first"), theatre.socket_inbox()
+    lease.get()
+    lease.in_hand = None
+    assert not lease.busy
+    for each in (lease, inbox):
+        each.put(Envelope("unread"))
+        assert each.busy
+    inbox.close()
 
 
 def test_an_actor_that_gets_no_thread_is_not_registered(

@@ -3,12 +3,9 @@ from __future__ import annotations
 import gzip
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +13,19 @@ import pytest
 from typer.testing import CliRunner
 
 from actors import cli
-from actors.errors import RuntimeStopped
+from actors.errors import RuntimeStopped, Timeout
 from actors.rules.venue import Venue
 from actors.settings import Settings, load
 from actors.status import Status
+from tests.commands import DEMO, ENDING, PATIENCE, child, posix
 from tests.test_settings import Desk
 from tests.test_table import line, status
 
 Invoke = Any
-DEMO = Path(__file__).parent.parent / "config" / "demo.toml"
 COMMANDS = ("run", "check", "venues", "sim")
 ASKING = (
     "status", "tail", "journal", "quarantine", "letters", "restart", "pause", "resume", "reload",
 )  # fmt: skip
-posix = pytest.mark.skipif(os.name == "nt", reason="signals to a child differ there")
 
 
 @pytest.fixture
@@ -288,23 +284,13 @@ def test_sim_prints_its_url_and_ends_when_told(number: signal.Signals) -> None:
         assert it.stdout is not None
         assert it.stdout.readline().startswith("ws://127.0.0.1:")
         it.send_signal(number)
-        assert it.wait(timeout=5) == 0
+        assert it.wait(timeout=ENDING) == 0
 
 
 def test_the_module_is_the_command(tmp_path: Path) -> None:
     with child("--version") as it:
-        out, _ = it.communicate(timeout=30)
+        out, _ = it.communicate(timeout=PATIENCE)
         assert (out.split()[0], it.returncode) == ("linewarden", 0)
-
-
-@contextmanager
-def child(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "actors", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
-        try:
-            yield it
-        finally:
-            it.kill()  # does nothing to one that has ended
 
 
 # ── run ─────────────────────────────────────────────────────────────────────────────────────────
@@ -318,10 +304,13 @@ class Fake:
         self.stopped: list[float] = []
         self.dies = False
         self.state = "live"
+        self.failures: list[Exception] = []  # of the next looks
 
     def status(self) -> Status:
         if self.dies:
             raise RuntimeStopped("the supervisor died")
+        if self.failures:
+            raise self.failures.pop(0)
         found = status(a=line(decoded=5, state=self.state))
         self.looked += 1
         return found
@@ -404,6 +393,30 @@ def test_the_configs_that_come_along_are_sound() -> None:
 def test_run_does_not_outlive_its_supervisor(linewarden: Invoke, config: Path, runtime: Fake) -> None:
     runtime.dies = True
     assert linewarden("run", config).exit_code == 1
+    assert len(runtime.stopped) == 1
+
+
+@pytest.mark.parametrize("error", [KeyError(12), Timeout("no answer within 5 s")], ids=repr)
+def test_a_look_that_fails_does_not_end_the_run(
+    linewarden: Invoke, config: Path, runtime: Fake, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime.failures = [error, error]  # the first ones, so there is nothing to show yet
+    told = linewarden("run", config, "--for", "0.1")
+    assert told.exit_code == 0
+    assert told.stdout.endswith("Every loss was restored.\n")
+    assert runtime.looked >= 1
+    records = [record for record in caplog.records if record.name == "actors.cli"]
+    assert [record.getMessage().startswith("No status") for record in records] == [True, True]
+
+
+def test_a_judged_run_is_judged_by_what_it_last_knew(
+    linewarden: Invoke, config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "SETTLE", 0.3)
+    runtime.failures = [ValueError("odd")] * 1_000
+    told = linewarden("run", config, "--for", "0.1")
+    assert told.exit_code == 1
+    assert told.stdout.endswith("No status could be taken; the log says why.\n")
     assert len(runtime.stopped) == 1
 
 

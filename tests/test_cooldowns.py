@@ -54,6 +54,18 @@ def test_a_file_that_cannot_be_written_is_told_and_harms_nobody(
     assert "cannot be written" in caplog.text
 
 
+def test_without_a_thread_it_is_told_and_harms_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        written(Cooldowns(tmp_path / "cooldowns.json"), a=LATER)
+    assert "cannot be written (can't start new thread)" in caplog.text
+
+
 def test_without_a_file_nothing_is_kept() -> None:
     cooldowns = Cooldowns(None)
     written(cooldowns, a=LATER)

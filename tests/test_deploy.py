@@ -19,12 +19,12 @@ import pytest
 
 import actors
 from actors import cli
+from actors.rules.line import LineState
 from actors.service.server import Service
 from actors.settings.tables import ServiceSettings
 from actors.simulators import SimulatedO2
-from actors.status import LineState
+from tests.commands import ENDING, PATIENCE, child
 from tests.desk import config
-from tests.test_cli import child
 
 ROOT = Path(actors.__file__).parents[1]
 DEPLOY = ROOT / "examples" / "deploy"
@@ -57,13 +57,13 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     unit = tmp_path / "linewarden.service"
     unit.write_text(text)
     command = ["systemd-analyze", "verify", "--man=no", str(unit)]
-    it = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    it = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     complaints = [row for row in it.stderr.splitlines() if "linewarden" in row]
     if it.returncode and not complaints:
         pytest.skip(f"systemd-analyze cannot work here: {it.stderr.strip()[:200]}")
     assert complaints == []
     unit.write_text(text.replace("Type=notify", "Type=notfy").replace("ProtectHome=", "ProtectHone="))
-    it = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    it = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert "notfy" in it.stderr, "what it says about nothing is worth something"
     assert "ProtectHone" in it.stderr
 
@@ -112,7 +112,7 @@ def test_the_watchdog_s_signal_leaves_every_stack_in_the_log(
         while "live" not in it.stderr.readline():  # it runs, and has nothing to do
             pass
         it.send_signal(signal.SIGABRT)
-        _, told = it.communicate(timeout=25)
+        _, told = it.communicate(timeout=ENDING)
     assert it.returncode == -signal.SIGABRT
     assert "Fatal Python error: Aborted" in told
     assert re.search(r"actors/cli\.py.* in _watch", told)
@@ -181,9 +181,9 @@ def test_the_health_check_asks_whether_the_process_lives(steps: list[tuple[str, 
     with actors.start(config(url)) as runtime, Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as it:
         here = [sys.executable, *(word.replace(str(PORT), str(it.port)) for word in command[1:])]
         environ = os.environ | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
-        healthy = subprocess.run(here, check=False, timeout=30, env=environ)
+        healthy = subprocess.run(here, check=False, timeout=PATIENCE, env=environ)
         assert healthy.returncode == 0  # though its one line is down
-    gone_too = subprocess.run(here, check=False, timeout=30, capture_output=True)
+    gone_too = subprocess.run(here, check=False, timeout=PATIENCE, capture_output=True)
     assert gone_too.returncode == 1
 
 

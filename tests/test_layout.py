@@ -12,9 +12,12 @@ import actors
 
 HOUSE = Path(actors.__file__).parent
 LIBRARIES_OF_THE_WORLD = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
-WORDS = {"actors.messages", "actors.events", "actors.errors", "actors.secret", "actors.imports"}
+WORDS = {
+    *("actors.messages", "actors.events", "actors.errors", "actors.secret", "actors.imports"),
+    "actors.log_queue",
+}
 ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "fetcher", "actor")
-THEIRS = ("children", "tree", "census", "stream", "door", "latest", "book", "metrics")  # what they share
+THEIRS = ("supervision/*", "census", "stream", "door", "latest", "book", "metrics")  # what they share
 # Who may ask the machine for the time: the one clock, what blocks a caller's own thread or a short-lived
 # one that holds a real socket, and what stands outside a runtime.
 CLOCKS = (

@@ -94,7 +94,7 @@ def test_round_trips_and_the_age_of_the_last_event_are_told_at_each_ping(
 ) -> None:
     seen = Recorder()
     with counted(o2, seen) as runtime:
-        runtime.subscribe("o2", "trades", market, wait=10.0)
+        _stream = runtime.subscribe("o2", "trades", market, wait=10.0)
         o2.trade(market)
         assert all(rtt >= 0 for rtt in seen.wait_for("linewarden_rtt_seconds"))
         assert all(age >= 0 for age in seen.wait_for("linewarden_last_event_age_seconds"))

@@ -17,7 +17,7 @@ import pytest
 from actors import Runtime, census
 from actors.notify import Systemd, sentence
 from actors.status import Cause, Status
-from tests.test_cli import DEMO, child
+from tests.commands import ENDING, PATIENCE, child
 from tests.test_table import line, status
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this platform has no AF_UNIX")
@@ -234,19 +234,23 @@ def test_a_supervisor_that_hangs_gives_no_sign_of_life(
     assert [message[-1] for message in listener.heard()] == ["WATCHDOG=1"]
 
 
-def test_run_says_ready_and_stopping(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_says_ready_and_stopping(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", listener.name)
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
-    with child("run", str(DEMO)) as it:
+    config = tmp_path / "desk.toml"
+    config.write_text('[service]\nlisten = "127.0.0.1:0"\n[feeds.o2]\nvenue = "o2"\nurl = "sim://o2"\n')
+    with child("run", config) as it:
         assert it.stderr is not None
         it.stderr.readline()  # it runs
         heard: list[list[str]] = []
-        deadline = time.monotonic() + 25.0
+        deadline = time.monotonic() + PATIENCE
         while sum("WATCHDOG=1" in words for words in heard) < 3 and time.monotonic() < deadline:
             heard += listener.heard()
             time.sleep(0.01)
         it.send_signal(signal.SIGTERM)
-        it.communicate(timeout=25)
+        it.communicate(timeout=ENDING)
     assert it.returncode == 0
     heard += listener.heard()
     assert "READY=1" in heard[0]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,33 +17,13 @@ from typing import Any
 
 import pytest
 
+from actors import Runtime, cli, operate
+from actors.service import Service
+from actors.settings.tables import ServiceSettings
 from actors.simulators import SimulatedO2
+from tests.commands import PATIENCE, asked, child, on_a_terminal, posix, ran
 
 CANARY = "canary-77c1"
-PATIENCE = 25.0  # seconds: for machines that are busy
-posix = pytest.mark.skipif(os.name == "nt", reason="signals to a child, and terminals, differ there")
-
-# No colours, no widths, no service of whoever runs the tests.
-BARE = {
-    name: value
-    for name, value in os.environ.items()
-    if name not in {"COLUMNS", "FORCE_COLOR", "LINEWARDEN_URL", "LINEWARDEN_TOKEN"}
-}
-
-
-def spawn(*arguments: object, environ: Mapping[str, str] = {}, **options: Any) -> subprocess.Popen[str]:
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    command = [sys.executable, "-m", "actors", *map(str, arguments)]
-    return subprocess.Popen(command, text=True, encoding="utf-8", env=BARE | dict(environ), **pipes | options)
-
-
-def ran(*arguments: object, environ: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
-    with spawn(*arguments, environ=environ) as it:
-        try:
-            out, log = it.communicate(timeout=PATIENCE)
-        finally:
-            it.kill()  # does nothing to one that has ended
-    return subprocess.CompletedProcess(it.args, it.returncode, out, log)
 
 
 class Running:
@@ -77,7 +55,7 @@ class Running:
             return [line for line in self.log if words in line][-1]
 
     def ask(self, *arguments: object, environ: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
-        return ran(*arguments, "--url", self.url, environ=environ)
+        return asked(*arguments, "--url", self.url, environ=environ)
 
     def status(self) -> Any:
         return json.loads(self.ask("status", "--json").stdout)
@@ -88,7 +66,7 @@ class Running:
         }
 
     def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The lines, once they are as wanted. Each look is a process, so this is no busy loop."""
+        """The lines, once they are as wanted. Each look asks the service, so this is no busy loop."""
         deadline = time.monotonic() + PATIENCE
         while not wanted(lines := self.lines()):
             assert time.monotonic() < deadline, lines
@@ -106,11 +84,8 @@ class Running:
 def running(
     config: Path, *arguments: object, environ: Mapping[str, str] = {}, **options: Any
 ) -> Iterator[Running]:
-    with spawn("run", config, *arguments, environ=environ, **options) as process:
-        try:
-            yield Running(process)
-        finally:
-            process.kill()
+    with child("run", config, *arguments, environ=environ, **options) as process:
+        yield Running(process)
 
 
 def written(file: Path, *feeds: str, service: str = 'listen = "127.0.0.1:0"') -> Path:
@@ -151,7 +126,7 @@ def nobody() -> str:
 
 
 def test_a_live_service_is_shown_and_is_0(run: Running) -> None:
-    told = run.ask("status")
+    told = ran("status", "--url", run.url)
     assert (told.returncode, told.stderr) == (0, "")
     head, rule, row, *rest = told.stdout.splitlines()
     assert " ".join(head.split()) == "line state for events topics rtt age restored gaps score reason"
@@ -161,7 +136,7 @@ def test_a_live_service_is_shown_and_is_0(run: Running) -> None:
     assert rest[-1] == "desk: live · 1 of 1 lines live"
     assert "\x1b" not in told.stdout
 
-    tree = run.ask("status", "--json")
+    tree = ran("status", "--json", "--url", run.url)
     assert tree.returncode == 0
     line = json.loads(tree.stdout)["feeds"]["o2"]["lines"]["o2"]
     assert (line["state"], line["epoch"]) == ("live", 1)
@@ -182,7 +157,9 @@ def test_a_feed_out_of_reach_is_1_and_the_service_answers_all_the_same(
         assert it.end()[0] == 0
 
 
-def test_nobody_there_is_3_and_says_where_it_was_looked_for(nobody: str, tmp_path: Path) -> None:
+def test_nobody_there_is_3_and_says_where_it_was_looked_for(
+    nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = written(tmp_path / "desk.toml", service=f'listen = "{nobody}"\ntoken = "{CANARY}"')
     ways: list[tuple[list[object], dict[str, str]]] = [
         (["--url", nobody, "-c", "elsewhere.toml"], {"LINEWARDEN_URL": "http://127.0.0.1:1"}),
@@ -190,14 +167,34 @@ def test_nobody_there_is_3_and_says_where_it_was_looked_for(nobody: str, tmp_pat
         (["-c", config], {}),
     ]
     (tmp_path / "elsewhere.toml").touch()
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     for arguments, environ in ways:
         for command in (["status"], ["status", "--watch"], ["tail", "o2", "trades", "m"], ["pause", "o2"]):
-            told = ran(*command, *arguments, environ=environ)
+            told = asked(*command, *arguments, environ=environ)
             assert (told.returncode, told.stdout) == (3, "")
             assert told.stderr.startswith(f"nobody answers at http://{nobody}: ")
             assert "Is linewarden run up?" in told.stderr
             assert len(told.stderr.splitlines()) == 1
+    assert ran("status", environ={"LINEWARDEN_URL": nobody}).returncode == 3
+
+
+ANSWERS = [
+    (["journal"], "No line has been lost.\n"),
+    (["quarantine"], "There is no message in quarantine.\n"),
+    (["letters", "--json"], '{"count":0,"newest":[]}\n'),
+    (["restart", "o2"], "restart o2: accepted\n"),
+    (["pause", "o2"], "pause o2: accepted\n"),
+    (["resume", "o2"], "resume o2: accepted\n"),
+]
+
+
+@pytest.mark.parametrize(("command", "printed"), ANSWERS)
+def test_a_process_that_asks_prints_the_answer_and_ends_with_0(
+    command: list[str], printed: str, desk: Runtime
+) -> None:
+    with Service(desk, ServiceSettings(listen="127.0.0.1:0")) as service:
+        told = ran(*command, "--url", service.url)
+    assert (told.returncode, told.stdout, told.stderr) == (0, printed, "")
 
 
 @posix
@@ -211,49 +208,11 @@ def test_watch_looks_again_until_ctrl_c(run: Running, o2: SimulatedO2, market: s
         screen.seen("nobody answers at")
         it.send_signal(signal.SIGINT)
         assert it.wait(PATIENCE) == 0
-    rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.text).replace("\r", "\n").splitlines()
+        seen = screen.whole()
+    rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen).replace("\r", "\n").splitlines()
     assert max(map(len, rows)) <= 80
-    assert "Traceback" not in screen.text
-    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", screen.text)  # no colour was wanted
-
-
-class Screen:
-    """What a terminal was given to show."""
-
-    def __init__(self, terminal: int) -> None:
-        self.text = ""
-        self._more = threading.Condition()
-        threading.Thread(target=self._read, args=(terminal,), daemon=True).start()
-
-    def _read(self, terminal: int) -> None:
-        with contextlib.suppress(OSError):  # as Linux tells that the other end is closed
-            while data := os.read(terminal, 65_536):
-                with self._more:
-                    self.text += data.decode()
-                    self._more.notify_all()
-
-    def seen(self, words: str, times: int = 1) -> None:
-        with self._more:
-            assert self._more.wait_for(lambda: self.text.count(words) >= times, PATIENCE), self.text[-2000:]
-
-
-@contextmanager
-def on_a_terminal(*arguments: object, **options: Any) -> Iterator[tuple[subprocess.Popen[str], Screen]]:
-    import pty
-    import termios
-
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (30, 80))
-    environ = {"TERM": "xterm", "NO_COLOR": "1"}
-    try:
-        with spawn(*arguments, environ=environ, stdout=theirs, stderr=theirs, **options) as it:
-            os.close(theirs)
-            try:
-                yield it, Screen(ours)
-            finally:
-                it.kill()
-    finally:
-        os.close(ours)
+    assert "Traceback" not in seen
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", seen)  # no colour was wanted
 
 
 # ── tail ────────────────────────────────────────────────────────────────────────────────────────
@@ -261,13 +220,10 @@ def on_a_terminal(*arguments: object, **options: Any) -> Iterator[tuple[subproce
 
 @contextmanager
 def tailing(run: Running, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], Callable[[], Any]]]:
-    with spawn("tail", *arguments, "--url", run.url) as it:
+    with child("tail", *arguments, "--url", run.url) as it:
         assert it.stdout is not None
         rows = it.stdout
-        try:
-            yield it, lambda: json.loads(rows.readline())
-        finally:
-            it.kill()
+        yield it, lambda: json.loads(rows.readline())
 
 
 @posix
@@ -394,7 +350,7 @@ def test_what_was_put_aside_can_be_looked_at(run: Running, o2: SimulatedO2) -> N
 
 
 def test_a_reload_leaves_alone_what_did_not_change(run: Running, config: Path, o2: SimulatedO2) -> None:
-    assert run.ask("reload").stdout == "The config says what it said before.\n"
+    assert ran("reload", "--url", run.url).stdout == "The config says what it said before.\n"
     before = config.read_text()
     config.write_text(before + feed("other", o2.url))
     plan = run.ask("reload", "--plan")
@@ -509,25 +465,36 @@ def test_a_token_is_required_and_shown_nowhere(
             outputs.append(right)
         # The config says where, and its token; the secrets of its feeds are not looked up.
         config.write_text(config.read_text().replace('venue = "o2"', 'venue = "o2"\nproxy = "${NOT_HERE}"'))
-        assert ran("status", "-c", config, environ={"DESK_TOKEN": CANARY}).returncode == 1  # it is paused
-        missing = ran("status", "-c", config)
+        paused = ran("status", "-c", config, environ={"DESK_TOKEN": CANARY})
+        assert paused.returncode == 1
+        missing = asked("status", "-c", config)
         assert missing.returncode == 1
         assert "DESK_TOKEN" in missing.stderr
         code, out = it.end()
         assert code == 0
         log = "".join(it.log)
-    for told in (*outputs, odd, missing):
+    for told in (*outputs, odd, paused, missing):
         assert CANARY not in told.stdout + told.stderr
     assert CANARY not in out + log
 
 
+@posix
 def test_a_judged_run_serves_too(config: Path) -> None:
-    with running(config, "--for", 3, "--tape") as it:
-        assert list(it.lines()) == ["o2"]
-        assert it.process.wait(PATIENCE) == 0
+    with running(config, "--for", 600, "--tape") as it:
+        it.until(lambda lines: list(lines) == ["o2"] and lines["o2"]["state"] == "live")
+        code, out = it.end()
+    assert code == 0
+    assert out.endswith("Every loss was restored.\n")
 
 
-def test_a_shell_completes_what_the_service_knows(run: Running) -> None:
+def test_a_shell_completes_what_the_service_knows(
+    run: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     words = {"COMP_WORDS": "linewarden restart o", "COMP_CWORD": "2"}
     environ = {"_LINEWARDEN_COMPLETE": "complete_bash", "LINEWARDEN_URL": run.url, **words}
-    assert ran(environ=environ).stdout.split() == ["o2"]
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(operate, "COMPLETE", PATIENCE)  # a person on a busy machine presses Tab again
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capfd.readouterr().out.split() == ["o2"]

@@ -21,6 +21,7 @@ import actors
 from actors import cli
 from actors.settings import load
 from actors.venues import o2
+from tests.commands import PATIENCE, posix
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,7 +38,6 @@ ENVIRONMENT = {
     "TPLUS_PRIVATE_KEY": "17" * 32,
 }
 CONFIG = {"feeds": {"o2": {"venue": "o2", "url": "sim://o2?rate=50"}}}
-posix = pytest.mark.skipif(os.name == "nt", reason="no fork, and signals to a child differ there")
 
 
 def blocks(language: str) -> list[Any]:
@@ -73,23 +73,29 @@ def names() -> Iterator[dict[str, Any]]:
         }
 
 
+class Printer:
+    """Stands for `print`. Loops of the README go on for as long as there are events: this ends them."""
+
+    ENOUGH = 20  # lines: nothing but such a loop prints so many
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self._names, self._thread, self._lines = names, threading.current_thread(), 0
+
+    def __call__(self, *words: object) -> None:
+        sys.stdout.write(" ".join(map(str, words)) + "\n")
+        self._lines += threading.current_thread() is self._thread  # a handler prints on its own
+        if self._lines == self.ENOUGH:
+            for each in [each for each in self._names.values() if isinstance(each, actors.Stream)]:
+                each.close()
+
+
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python(code: str, names: dict[str, Any], tmp_path: Path) -> None:
     if "pytest_plugins" in code:
         run_as_test(code, tmp_path)
         return
-
-    def end_loops() -> None:
-        for each in [each for each in names.values() if isinstance(each, actors.Stream)]:
-            each.close()
-
-    timer = threading.Timer(1.0, end_loops)  # loops of the README go on for as long as there are events
-    timer.start()
-    try:
-        exec(compile(code, "README.md", "exec"), names)
-    finally:
-        timer.cancel()
-        timer.join()
+    names["print"] = Printer(names)
+    exec(compile(code, "README.md", "exec"), names)
 
 
 def run_as_test(code: str, directory: Path) -> None:
@@ -97,7 +103,10 @@ def run_as_test(code: str, directory: Path) -> None:
     file = directory / "test_mine.py"
     file.write_text(code, encoding="utf-8")
     command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)]
-    ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=50, check=False)
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        command, cwd=directory, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1 passed" in ran.stdout
 
@@ -136,7 +145,7 @@ def check_command(arguments: list[str]) -> None:
             env=os.environ | ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
         assert ran.returncode == 0, ran.stderr
@@ -201,13 +210,13 @@ def test_ctrl_c_ends_a_loop_that_waits() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         process.send_signal(signal.SIGINT)
-        told, errors = process.communicate(timeout=20)
+        told, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, told, errors) == (0, "interrupted\n", "")
 
 
 def test_a_program_that_just_ends_is_stopped() -> None:
     with child("trades.get(timeout=10)") as process:
-        assert process.communicate(timeout=20) == ("", "")
+        assert process.communicate(timeout=PATIENCE) == ("", "")
     assert process.returncode == 0
 
 
@@ -237,7 +246,7 @@ def test_a_forked_child_is_told_so_and_can_start_its_own() -> None:
         trades.get(timeout=10)
         """
     ) as process:
-        told, errors = process.communicate(timeout=40)
+        told, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
     assert told == "ForkError: True\n" * 4 + "its own\n"
 

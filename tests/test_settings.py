@@ -37,6 +37,7 @@ from actors.settings import (
     load,
 )
 from actors.settings.plan import compare
+from tests.commands import PATIENCE
 
 CANARY = "canary-5f1d"
 PACKAGE = Path(actors.__file__).parent
@@ -781,7 +782,7 @@ def test_tables_are_found_in_an_installed_package_even_a_zipped_one(tmp_path: Pa
     told = subprocess.run(
         [sys.executable, "-c", code],
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(package)},
         capture_output=True,
@@ -795,7 +796,7 @@ def test_importing_reads_no_table() -> None:
         "import sys, actors, actors.venues\n"
         "assert not [name for name in sys.modules if name.startswith('actors.venues.declared')]"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
 # ── calendars, and what is promised of a subscription ──

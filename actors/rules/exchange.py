@@ -54,12 +54,24 @@ class Bucket:
         """0.0: go ahead, it is counted. Else the seconds after which it will be allowed."""
         budget = self._budget
         if budget.interval:
-            self._left = min(budget.burst, self._left + max(0.0, now - self._at) / budget.interval)
-            self._at = now
+            self._refill(now)
             if self._left < 1.0 - ROUNDING:
                 return (1.0 - self._left) * budget.interval
             self._left -= 1.0
         return 0.0
+
+    def adjust(self, budget: Budget, now: float) -> None:
+        """Another budget holds from now on; what was counted stays counted."""
+        if budget != self._budget:
+            if self._budget.interval:
+                self._refill(now)
+            self._left += budget.burst - self._budget.burst
+            self._budget, self._at = budget, now
+
+    def _refill(self, now: float) -> None:
+        budget = self._budget
+        self._left = min(budget.burst, self._left + max(0.0, now - self._at) / budget.interval)
+        self._at = now
 
     def reserve(self, now: float) -> float:
         """Counts one at any rate: the seconds after which it is its turn."""

@@ -106,6 +106,13 @@ class BlindTime:
             self._day, self._today_ns = day, 0
         self._today_ns += _within(day, since_ns, until_ns)
 
+    def plus(self, since_ns: int, until_ns: int) -> BlindTime:
+        """The same and one more interruption; a value of its own."""
+        more = BlindTime()
+        more.__dict__.update(self.__dict__)
+        more.add(since_ns, until_ns)
+        return more
+
     def today_ns(self, now_ns: int) -> int:
         return self._today_ns if now_ns // DAY_NS == self._day else 0
 

@@ -1,13 +1,13 @@
 """The newest prices of each symbol: what is kept of every event, and what an answer is made of.
 
-An event is kept as it came, which costs the dispatcher an append; what it says of a price is asked of
-the venue when somebody wants to know.
+An event is kept as it came, which costs its line an append; what it says of a price is asked of
+the venue when a program wants to know.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -76,27 +76,68 @@ class Shelf(dict[type, "deque[Kept]"]):
         for event in events:
             self[type(event)].append((event, at))
 
+    def copy(self) -> Shelf:
+        copy = Shelf()
+        for kind, events in dict(self).items():
+            copy[kind] = events.copy()
+        return copy
+
     def __missing__(self, kind: type) -> deque[Kept]:
         events = self[kind] = deque(maxlen=NEWEST)
         return events
 
 
 class Prices:
-    """The shelves of one feed's symbols; at most `limit`, those longest without an event go.
+    """The shelves of the symbols that one line tells of; at most `limit`, those longest without an event go.
 
     Written by one thread; any may read.
     """
 
-    def __init__(self, venue: Venue, removed: Callable[[Topic], object], limit: int = LIMIT) -> None:
+    def __init__(self, venue: Venue, limit: int = LIMIT) -> None:
         self.venue = venue
-        self._removed = removed  # told of each topic of which a shelf went
         self._limit = limit
         # By symbol, that longest without an event first.
         self._symbols: OrderedDict[str, dict[Topic, Shelf]] = OrderedDict()
+        self._rooms: dict[Topic, Room | None] = {}  # by topic where its events go; None: they tell no prices
 
     def are_of(self, venue: Venue) -> bool:
         """Whether they come from where this venue's would."""
         return type(venue) is type(self.venue) and venue.settings == self.venue.settings
+
+    def keep(self, pairs: list[tuple[Topic, Any]], topics: Collection[Topic], at: float) -> None:
+        """The events of one batch, received at `at`, monotonic seconds; `topics` are all of its topics."""
+        rooms = self._rooms
+        told = {
+            topic: room for topic in topics if (room := rooms.get(topic) or self._room(topic)) is not None
+        }
+        if not told:
+            return
+        if len(topics) == 1:
+            for room in told.values():
+                room.keep([event for _, event in pairs], at)
+            return
+        groups: dict[Topic, list[Any]] = {topic: [] for topic in topics}
+        for topic, event in pairs:
+            groups[topic].append(event)
+        for topic, room in told.items():
+            room.keep(groups[topic], at)
+
+    def forget(self, topic: Topic) -> None:
+        """The topic is wanted no longer; what is kept of it stays."""
+        self._rooms.pop(topic, None)
+
+    def copy(self) -> Prices:
+        copy = Prices(self.venue, self._limit)
+        for symbol, shelves in self._symbols.copy().items():
+            copy._symbols[symbol] = {topic: shelf.copy() for topic, shelf in shelves.copy().items()}
+        return copy
+
+    def _room(self, topic: Topic) -> Room | None:
+        if topic in self._rooms:
+            return self._rooms[topic]
+        room = Room(self, topic) if topic.channel in self.venue.price_channels else None
+        self._rooms[topic] = room
+        return room
 
     def symbol(self, event: Any) -> str | None:
         """Whose price this event tells, where it has no `symbol` of its own."""
@@ -125,12 +166,12 @@ class Prices:
         if len(self._symbols) >= self._limit:
             _, shelves = self._symbols.popitem(last=False)
             for topic in shelves:
-                self._removed(topic)
+                self._rooms.pop(topic, None)
 
     def kept(self, symbol: str) -> Iterator[Kept]:
         """All that is kept of a symbol, in no order. Any thread."""
         for shelf in self._symbols.get(symbol, {}).copy().values():
-            for events in shelf.copy().values():
+            for events in dict(shelf).values():
                 for place in range(-len(events), 0):  # an iterator would mind an append meanwhile
                     yield events[place]
 
@@ -157,52 +198,6 @@ class Room:
             if isinstance(symbol, str) and symbol:
                 self._prices.shelf(self._topic, symbol).keep(group, at)
                 self._prices.touch(symbol)
-
-
-class Newest(dict[Topic, Room | None]):
-    """The prices of all feeds, and by topic where its events go; None: they tell no prices.
-
-    It is the dispatcher's: lent to each keeper in turn, and written by its thread alone.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.feeds: dict[str, Prices] = {}
-
-    def keep(self, pairs: list[tuple[Topic, Any]], topics: set[Topic], at: float) -> None:
-        """The events of one batch, received at `at`, monotonic seconds; `topics` are all of its topics."""
-        rooms = {topic: room for topic in topics if (room := self[topic]) is not None}
-        if len(topics) == 1:
-            for room in rooms.values():
-                room.keep([event for _, event in pairs], at)
-        elif rooms:
-            groups: dict[Topic, list[Any]] = {topic: [] for topic in topics}
-            for topic, event in pairs:
-                groups[topic].append(event)
-            for topic, room in rooms.items():
-                room.keep(groups[topic], at)
-
-    def serve(self, venue: Venue) -> None:
-        """A life of this venue begins: what another one said under the same name is forgotten."""
-        prices = self.feeds.get(venue.feed)
-        if prices is not None and prices.are_of(venue):
-            return
-        self.feeds[venue.feed] = Prices(venue, self.forget)
-        for topic in [topic for topic in self if topic.feed == venue.feed]:
-            self.forget(topic)
-
-    def forget(self, topic: Topic) -> None:
-        """Nobody knows where its events go; what is kept of them stays."""
-        self.pop(topic, None)
-
-    def __missing__(self, topic: Topic) -> Room | None:
-        prices = self.feeds.get(topic.feed)
-        if prices is None or topic.channel not in prices.venue.price_channels:
-            room = None
-        else:
-            room = Room(prices, topic)
-        self[topic] = room
-        return room
 
 
 # ── what is answered ────────────────────────────────────────────────────────────────────────────

@@ -29,6 +29,7 @@ class Life:
         self.asked: dict[Topic, int] = {}  # how many times, since it was last answered
         self.turn = 0  # counts the askings of this life
         self.turns: dict[Topic, int] = {}  # in which of them a topic was last asked for
+        self.asking: dict[Topic, int] = {}  # asked for, and the frame has not left
         self.unsettled: set[Topic] = set()  # desired or sent
 
     def desire(self, topic: Topic) -> None:
@@ -36,15 +37,22 @@ class Life:
         self.waiting.append(topic)
         self.unsettled.add(topic)
 
-    def ask(self, topics: Iterable[Topic], times: int | None = None) -> int:
-        """They are asked for now; the number of this asking."""
+    def ask(self, topics: Iterable[Topic]) -> int:
+        """The connection is told to ask for them; the number of this asking."""
         self.turn += 1
+        for topic in topics:
+            self.asking[topic] = self.turn
+            self.unsettled.add(topic)
+        return self.turn
+
+    def send(self, topics: Iterable[Topic], turn: int, times: int | None = None) -> None:
+        """The frames of that asking have left."""
         for topic in topics:
             self.states[topic] = SENT
             self.unsettled.add(topic)
+            self.asking.pop(topic, None)
             self.asked[topic] = self.asked.get(topic, 0) + 1 if times is None else times
-            self.turns[topic] = self.turn
-        return self.turn
+            self.turns[topic] = turn
 
     def answer(self, topic: Topic, state: SubscriptionState) -> None:
         self.states[topic] = state
@@ -54,15 +62,15 @@ class Life:
 
     def forget(self, topic: Topic) -> None:
         self.states.pop(topic, None)  # in `waiting` it is passed over
+        self.asking.pop(topic, None)
         self.asked.pop(topic, None)
         self.turns.pop(topic, None)
         self.unsettled.discard(topic)
 
     def copy(self) -> Life:
         copy = Life()
-        copy.states = self.states.copy()
-        copy.waiting = self.waiting.copy()
-        copy.asked = self.asked.copy()
+        copy.states, copy.waiting = self.states.copy(), self.waiting.copy()
+        copy.asked, copy.asking = self.asked.copy(), self.asking.copy()
         copy.turn, copy.turns = self.turn, self.turns.copy()
         copy.unsettled = self.unsettled.copy()
         return copy
@@ -76,26 +84,30 @@ class Overdue(Struct, frozen=True):
 
 
 class Ledger:
-    """The registry's book. Not thread-safe: each keeper gets a copy of its own."""
+    """What the registry keeps. One keeper at a time changes it, under the lease of its role."""
 
     def __init__(self) -> None:
         self._wants: dict[Topic, set[int]] = {}  # topic: the streams that want it; 0 is the config
         self._lines: dict[Topic, str] = {}
+        self._numbers: dict[Topic, int] = {}  # of their placements
+        self._placements = 0
         self._on: dict[str, dict[Topic, None]] = {}  # line: its topics, in the order of wanting
+        self._feeds: dict[str, dict[str, dict[Topic, None]]] = {}  # feed: its lines that have topics
         self._lives: dict[str, dict[int, Life]] = {}
         self._refused: dict[Topic, str] = {}  # wanted, and no line can take them: why
 
     def copy(self) -> Ledger:
-        """What a new keeper is lent: what a former one still writes goes nowhere.
+        """What another keeper goes on with, where a former one hangs over this. Any thread.
 
-        Another thread may be at the original: every dict is copied in one step of the interpreter
-        before it is walked.
+        Each dict is copied in one step of the interpreter before it is walked.
         """
         copy = Ledger()
         copy._wants = {topic: wants.copy() for topic, wants in self._wants.copy().items()}
-        copy._lines = self._lines.copy()
-        copy._refused = self._refused.copy()
+        copy._lines, copy._refused = self._lines.copy(), self._refused.copy()
+        copy._numbers, copy._placements = self._numbers.copy(), self._placements
         copy._on = {line: topics.copy() for line, topics in self._on.copy().items()}
+        for line, topics in copy._on.items():
+            copy._feeds.setdefault(line.partition("/")[0], {})[line] = topics
         copy._lives = {
             line: {epoch: life.copy() for epoch, life in lives.copy().items()}
             for line, lives in self._lives.copy().items()
@@ -104,7 +116,7 @@ class Ledger:
 
     def keep_only(self, epochs: Mapping[str, Collection[int]]) -> None:
         """Forget the lives that have ended without the former keeper's hearing of it."""
-        for line, lives in self._lives.items():
+        for line, lives in list(self._lives.items()):
             for epoch in [epoch for epoch in lives if epoch not in epochs.get(line, ())]:
                 del lives[epoch]
 
@@ -120,7 +132,11 @@ class Ledger:
         """It lies on this line from now on; every open epoch of the line has it to send."""
         self._refused.pop(topic, None)
         self._lines[topic] = line
-        self._on.setdefault(line, {})[topic] = None
+        self._placements += 1
+        self._numbers[topic] = self._placements
+        topics = self._on.setdefault(line, {})
+        topics[topic] = None
+        self._feeds.setdefault(topic.feed, {})[line] = topics
         for life in self._lives.get(line, {}).values():
             life.desire(topic)
 
@@ -130,7 +146,7 @@ class Ledger:
 
     def refused(self, feed: str) -> tuple[Topic, ...]:
         """What waits for room on the lines of this feed, in the order of wanting."""
-        return tuple(topic for topic in self._refused.copy() if topic.feed == feed)
+        return tuple(topic for topic in self._refused if topic.feed == feed)
 
     def unwant(self, stream: int, topic: Topic) -> str | None:
         """The line it lay on, if nobody wants it any more; None: somebody does."""
@@ -146,8 +162,9 @@ class Ledger:
         if line is None:
             return None
         self._on[line].pop(topic, None)
+        self._numbers.pop(topic, None)
         if not self._on[line]:
-            del self._on[line]
+            del self._on[line], self._feeds[topic.feed][line]
         for life in self._lives.get(line, {}).values():
             life.forget(topic)
         return line
@@ -165,13 +182,13 @@ class Ledger:
     def topics(self, line: str) -> tuple[Topic, ...]:
         return tuple(self._on.get(line, ()))
 
-    def placed(self, feed: str) -> dict[str, dict[Topic, None]]:
-        """The lines of a feed that have topics, with these in the order of wanting; a copy."""
-        return {
-            line: topics.copy()
-            for line, topics in self._on.items()
-            if topics and line.partition("/")[0] == feed
-        }
+    def numbers(self, topics: Iterable[Topic]) -> dict[Topic, int]:
+        """The placements of those of them that lie on a line."""
+        return {topic: number for topic in topics if (number := self._numbers.get(topic)) is not None}
+
+    def placed(self, feed: str) -> Mapping[str, Collection[Topic]]:
+        """The lines of a feed that have topics, with these in the order of wanting, as they are now."""
+        return self._feeds.setdefault(feed, {})
 
     # ── a life of a line ──
 
@@ -188,21 +205,37 @@ class Ledger:
         self._lives.get(line, {}).pop(epoch, None)
 
     def next_batch(self, line: str, epoch: int, size: int) -> tuple[Topic, ...]:
-        """The next topics to send, in the order of wanting; now `sent`."""
+        """The next topics to ask for, in the order of wanting; `sent` is told when their frames have left."""
         life = self._life(line, epoch)
         if life is None:
             return ()
         batch: dict[Topic, None] = {}
         while life.waiting and len(batch) < size:
             topic = life.waiting.popleft()
-            if life.states.get(topic) == DESIRED:
+            if self._is_due(life, topic):
                 batch[topic] = None
         life.ask(batch)
         return tuple(batch)
 
+    def send(self, line: str, epoch: int, topics: Iterable[Topic], turn: int) -> tuple[Topic, ...]:
+        """The frames of that asking have left. Those that were still to be asked for by it."""
+        life = self._life(line, epoch)
+        if life is None:
+            return ()
+        sent = tuple(topic for topic in topics if life.asking.get(topic) == turn)
+        life.send(sent, turn)
+        return sent
+
     def has_more(self, line: str, epoch: int) -> bool:
         life = self._life(line, epoch)
-        return life is not None and any(life.states.get(topic) == DESIRED for topic in life.waiting)
+        if life is None:
+            return False
+        while life.waiting and not self._is_due(life, life.waiting[0]):
+            life.waiting.popleft()
+        return bool(life.waiting)
+
+    def _is_due(self, life: Life, topic: Topic) -> bool:
+        return life.states.get(topic) == DESIRED and topic not in life.asking
 
     def confirm(self, line: str, epoch: int, topics: Iterable[Topic], *, assumed: bool) -> tuple[Topic, ...]:
         """Those of them that this changed. An assumption never overrules an answer.
@@ -239,7 +272,7 @@ class Ledger:
         if life is None:
             return ()
         known = tuple(topic for topic in topics if topic in life.states)
-        life.ask(known, times=1)
+        life.send(known, life.turn, times=1)
         return known
 
     def ask_again(self, line: str, epoch: int, topics: Iterable[Topic]) -> None:
@@ -250,6 +283,13 @@ class Ledger:
         for topic in topics:
             if topic in life.states and life.states[topic].state == "rejected":
                 life.desire(topic)
+
+    def asking(self, line: str, epoch: int) -> dict[int, list[Topic]]:
+        """By asking: what was asked for, and its frames have not left as far as is known."""
+        life, by_turn = self._life(line, epoch), dict[int, list[Topic]]()
+        for topic, turn in life.asking.items() if life is not None else ():
+            by_turn.setdefault(turn, []).append(topic)
+        return by_turn
 
     def turn(self, line: str, epoch: int) -> int:
         """The number of the last asking in this life."""
@@ -267,15 +307,10 @@ class Ledger:
         give_up = tuple(topic for topic in unanswered if life.asked.get(topic, 0) > 1)
         return Overdue(tuple(topic for topic in unanswered if topic not in give_up), give_up)
 
-    def asked_again(self, line: str, epoch: int, topics: Iterable[Topic]) -> None:
-        """They were sent a second time."""
-        if (life := self._life(line, epoch)) is not None:
-            life.ask(topics)
-
-    def sent(self, line: str, epoch: int, topics: Iterable[Topic]) -> tuple[Topic, ...]:
-        """Those of them that have been asked for in this life, answered or not."""
+    def ask_once_more(self, line: str, epoch: int, topics: Iterable[Topic]) -> int:
+        """They are asked for a second time; the number of that asking."""
         life = self._life(line, epoch)
-        return () if life is None else tuple(t for t in topics if life.states.get(t, DESIRED) != DESIRED)
+        return 0 if life is None else life.ask(topics)
 
     def settled(self, line: str, epoch: int) -> bool:
         """Whether every desired topic of this life is confirmed or rejected."""
@@ -316,7 +351,7 @@ class Ledger:
             return ()
         return tuple(
             topic
-            for topic, state in life.states.copy().items()
+            for topic, state in life.states.items()
             if state.state == "rejected" and other.states.get(topic, DESIRED).state == "confirmed"
         )
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, cast
 
 from msgspec import Struct
 
@@ -31,12 +31,16 @@ class Origin(Struct, frozen=True, gc=False):
     order: int  # of arrival, over all streams of a runtime
 
 
+Place = tuple[int, int]  # an event among all of a runtime: the arrival of its batch, its index in that
+
+
 class Waiting(Struct, frozen=True):
     """The newest event of a topic, in its place among the others'."""
 
     topic: Topic
     event: Any
     origin: Origin
+    index: int
 
 
 class Loss(Struct):
@@ -53,12 +57,18 @@ class Loss(Struct):
 
 
 class Run:
-    """The events of one batch, taken from the left."""
+    """The events of one batch, taken from the left; `indexes` are their places in the batch.
 
-    __slots__ = ("at", "origin", "pairs")
+    A `beyond` run lies outside the capacity: it makes an order book whole, and nothing of it is dropped.
+    """
 
-    def __init__(self, pairs: list[Pair], origin: Origin) -> None:
-        self.pairs, self.at, self.origin = pairs, 0, origin
+    __slots__ = ("at", "beyond", "indexes", "origin", "pairs")
+
+    def __init__(
+        self, pairs: list[Pair], origin: Origin, indexes: Sequence[int], *, beyond: bool = False
+    ) -> None:
+        self.pairs, self.at, self.origin, self.indexes = pairs, 0, origin, indexes
+        self.beyond = beyond
 
     def __len__(self) -> int:
         return len(self.pairs) - self.at
@@ -68,7 +78,31 @@ class Run:
         return self.pairs if self.at - start == len(self.pairs) else self.pairs[start : self.at]
 
 
+class GapRun:
+    """The gaps of one outage: one item in a buffer, made into a `Gap` for each topic when it is read."""
+
+    __slots__ = ("at", "epoch", "reason", "spans", "until_ns")
+
+    def __init__(
+        self, spans: Sequence[tuple[Topic, int]], reason: GapReason, until_ns: int, epoch: int
+    ) -> None:
+        self.spans, self.reason, self.until_ns, self.epoch = spans, reason, until_ns, epoch
+        self.at = 0  # a span: a topic, and since when it was not seen
+
+    def __len__(self) -> int:
+        return len(self.spans) - self.at
+
+    def take(self) -> Gap:
+        topic, since_ns = self.spans[self.at]
+        self.at += 1
+        return Gap(topic, self.reason, None, since_ns, max(since_ns, self.until_ns), self.epoch)
+
+    def expand(self) -> list[Gap]:
+        return [self.take() for _ in range(len(self))]
+
+
 NOWHERE = Origin(0, 0, 0)
+FIRST: Place = (0, 0)  # of a marker
 
 
 class Mailbox(ABC):
@@ -84,7 +118,8 @@ class Mailbox(ABC):
         self.gaps = 0  # markers of that kind, waiting or delivered
         self.marker_bound = MARKERS
         self.hand: deque[Pair] = deque()
-        self.origin = NOWHERE  # of what is in the hand
+        self.origin = NOWHERE  # of what is in the hand...
+        self._hand_indexes: Sequence[int] = ()  # ...and the places of all that was put into it
         self.handful = 1  # events that a reader may have in his hand
         self._waiting = 0  # events that nobody has reached for
         self._reached = 0  # events that somebody has
@@ -103,12 +138,16 @@ class Mailbox(ABC):
         return self._reached - held, self._waiting + held
 
     @abstractmethod
-    def put(self, pairs: list[Pair], origin: Origin) -> None:
-        """Events of one batch, in their order."""
+    def put(self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]) -> None:
+        """Events of one batch, in their order; `indexes` are their places in it."""
 
     @abstractmethod
     def mark(self, marker: Marker) -> None:
         """A marker, behind all events that came before it."""
+
+    @abstractmethod
+    def mark_gaps(self, gaps: GapRun) -> None:
+        """The gaps of one outage, at one place."""
 
     @abstractmethod
     def reach(self) -> Marker | None:
@@ -118,20 +157,12 @@ class Mailbox(ABC):
         """
 
     @abstractmethod
-    def peek_order(self) -> int | None:
-        """The arrival number of the next; a marker's is that of what it stands before."""
-
-    def lose(
-        self, topic: Topic, reason: GapReason, count: int, since_ns: int, until_ns: int, epoch: int
-    ) -> None:
-        """Events meant for this mailbox that will never come: counted, and marked here."""
-        self.received += count
-        self.dropped += count
-        self.mark(Gap(topic, reason, count, since_ns, until_ns, epoch))
+    def peek_order(self) -> Place | None:
+        """The place of the next event; a marker comes before all events."""
 
     @property
-    def full(self) -> bool:
-        return self.queued >= self.capacity
+    def _hand_place(self) -> Place:
+        return self.origin.order, self._hand_indexes[-len(self.hand)]
 
     @property
     def roomy(self) -> bool:
@@ -146,33 +177,46 @@ class Line(Mailbox):
         self.handful = max(1, min(HANDFUL, capacity // 16))  # a small part of what it may hold
         self._policy = policy
         self._deltas = deltas  # a delta without its predecessors is worth nothing: cut, do not pick
-        self._front: deque[Marker] = deque()  # what stands before everything else
+        self._front: deque[Marker | GapRun] = deque()  # what stands before everything else
         self._front_lost: dict[Topic, Loss] = {}  # dropped between the front and the items
-        self._items: deque[Run | Marker] = deque()
+        self._items: deque[Run | Marker | GapRun] = deque()
         self._back_lost: dict[Topic, Loss] = {}  # dropped behind the items
         self.cut: set[Topic] = set()  # topics whose deltas are of no use until they start anew
         self.overflowing = False  # a blocking stream that has held its line for too long
+        self._beyond = 0  # events that lie outside the capacity
         self._markers = 0
+        self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
 
-    def put(self, pairs: list[Pair], origin: Origin) -> None:
+    def put(self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]) -> None:
         self.received += len(pairs)
         if self.cut:
-            self._drop([pair for pair in pairs if pair[0] in self.cut], origin)
-            pairs = [pair for pair in pairs if pair[0] not in self.cut]
-        over = self.queued + len(pairs) - self.capacity
+            pairs, indexes = self._without_cut(pairs, origin, indexes)
+        over = self.queued - self._beyond + len(pairs) - self.capacity
         if over <= 0 or (self._policy == "block" and not self.overflowing):
-            self._add(pairs, origin)
+            self._add(pairs, origin, indexes)
         elif self._policy == "drop_oldest" and not self._deltas:
             self._recall()
             over -= self._drop_oldest(over)
             self._drop(pairs[:over], origin)  # a batch larger than the whole mailbox
-            self._add(pairs[over:], origin)
+            self._add(pairs[over:], origin, indexes[over:])
         else:
             room = max(len(pairs) - over, 0)
-            self._add(pairs[:room], origin)
+            self._add(pairs[:room], origin, indexes)
             self._drop(pairs[room:], origin)
             if self._deltas:
                 self.cut.update(topic for topic, _ in pairs[room:])
+
+    def put_beyond(self, pairs: list[Pair], origin: Origin) -> None:
+        """Events that make a topic of deltas whole, outside the capacity."""
+        self.received += len(pairs)
+        self._beyond += len(pairs)
+        self._settle_back(but=self.cut)
+        self._items.append(Run(pairs, origin, range(len(pairs)), beyond=True))
+        self._waiting += len(pairs)
+
+    @property
+    def full(self) -> bool:
+        return self.queued - self._beyond >= self.capacity
 
     def mark(self, marker: Marker) -> None:
         self._settle_back()
@@ -181,40 +225,49 @@ class Line(Mailbox):
         else:
             self._append(marker)
 
+    def mark_gaps(self, gaps: GapRun) -> None:
+        self._settle_back()
+        self._append(gaps)
+
     def reach(self) -> Marker | None:
         if not self._front and self._front_lost:
             self._settle_front()
         if self._front:
-            self._markers -= 1
-            return self._front.popleft()
+            return self._take_marker(self._front)
         if not self._items:
             self._settle_back(but=self.cut)
         return self._reach_item()
 
-    def peek_order(self) -> int | None:
+    def peek_order(self) -> Place | None:
         if self.hand:
-            return self.origin.order
+            return self._hand_place
         if self._front or self._front_lost:
-            return 0
+            return FIRST
         if not self._items:
-            return 0 if self._back_lost.keys() - self.cut else None
+            return FIRST if self._back_lost.keys() - self.cut else None
         first = self._items[0]
-        return first.origin.order if isinstance(first, Run) else 0
+        return (first.origin.order, first.indexes[first.at]) if isinstance(first, Run) else FIRST
 
     def resume(self, topic: Topic) -> None:
         """The topic starts anew here: mark what was lost of it and take its events again."""
         self._settle_back(but=self.cut - {topic})
         self.cut.discard(topic)
 
+    def forget(self, topic: Topic) -> None:
+        """No more events of this topic will come: nothing has to start anew."""
+        if topic in self.cut:
+            self.resume(topic)
+
     def _reach_item(self) -> Marker | None:
         if not self._items:
             return None
         first = self._items[0]
         if not isinstance(first, Run):
-            self._markers -= 1
-            self._items.popleft()
-            return first
+            return self._take_marker(cast("deque[Marker | GapRun]", self._items))
         taken = first.take(self.handful)
+        self._hand_indexes = first.indexes[first.at - len(taken) : first.at]
+        if first.beyond:
+            self._beyond -= len(taken)
         if not first:
             self._items.popleft()
         self._waiting -= len(taken)
@@ -222,6 +275,22 @@ class Line(Mailbox):
         self.origin = first.origin
         self.hand.extend(taken)
         return None
+
+    def _take_marker(self, markers: deque[Marker | GapRun]) -> Marker:
+        first = markers[0]
+        marker = first.take() if isinstance(first, GapRun) else first
+        if not isinstance(first, GapRun) or not first:
+            markers.popleft()
+            self._markers -= 1
+        return marker
+
+    def _without_cut(
+        self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]
+    ) -> tuple[list[Pair], Sequence[int]]:
+        cut = self.cut
+        self._drop([pair for pair in pairs if pair[0] in cut], origin)
+        kept = [place for place, pair in enumerate(pairs) if pair[0] not in cut]
+        return [pairs[place] for place in kept], [indexes[place] for place in kept]
 
     def _recall(self) -> None:
         """What is in the hand is the oldest there is: it waits again. The reader may be taking of it.
@@ -234,14 +303,15 @@ class Line(Mailbox):
                 pairs.append(self.hand.pop())
         pairs.reverse()
         if pairs:
-            self._items.appendleft(Run(pairs, self.origin))
+            self._items.appendleft(Run(pairs, self.origin, self._hand_indexes[-len(pairs) :]))
             self._waiting += len(pairs)
             self._reached -= len(pairs)
 
-    def _add(self, pairs: list[Pair], origin: Origin) -> None:
+    def _add(self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]) -> None:
         if pairs:
-            self._settle_back(but=self.cut)
-            self._items.append(Run(pairs, origin))
+            if self._back_lost:
+                self._settle_back(but=self.cut)
+            self._items.append(Run(pairs, origin, indexes))
             self._waiting += len(pairs)
 
     def _drop(self, pairs: Iterable[Pair], origin: Origin) -> None:
@@ -283,31 +353,38 @@ class Line(Mailbox):
         for topic in [topic for topic in self._back_lost if topic not in but]:
             self._append(_overflow(topic, self._back_lost.pop(topic)))
 
-    def _append(self, marker: Marker) -> None:
-        if self._markers >= self.marker_bound:
+    def _append(self, marker: Marker | GapRun) -> None:
+        if self._markers >= max(self.marker_bound, self._merge_at):
             self._merge()
         self._items.append(marker)
         self._markers += 1
-        self.gaps += isinstance(marker, Gap)
+        self.gaps += _gaps(marker)
 
     def _merge(self) -> None:
-        """What waits is given up: the gaps that say so could not stand between events without end."""
+        """Markers that stand between the same two events become fewer; no event is touched."""
         self._settle_front()
+        self._front = deque(self._merged(list(self._front)))
+        items: deque[Run | Marker | GapRun] = deque()
+        group: list[Marker | GapRun] = []
         for item in self._items:
             if isinstance(item, Run):
-                for topic, _ in item.pairs[item.at :]:
-                    _count(self._front_lost, topic, item.origin)
-                self.dropped += len(item)
-        if self._deltas:
-            self.cut.update(self._front_lost)
-        self._settle_front()
-        markers = [*self._front, *(item for item in self._items if not isinstance(item, Run))]
-        merged = merge(markers)
-        self._front.clear()
-        self._items = deque(merged)
-        self._waiting = 0
-        self._markers = len(merged)
-        self.gaps -= len(markers) - len(merged) - _lifecycles(markers) + _lifecycles(merged)
+                items += self._merged(group)
+                items.append(item)
+                group = []
+            else:
+                group.append(item)
+        items += self._merged(group)
+        self._items = items
+        self._markers = len(self._front) + sum(not isinstance(item, Run) for item in items)
+        self._merge_at = 2 * self._markers
+
+    def _merged(self, markers: list[Marker | GapRun]) -> list[Marker]:
+        every: list[Marker] = []
+        for marker in markers:
+            every += marker.expand() if isinstance(marker, GapRun) else [marker]
+        fewer = merge(every)
+        self.gaps -= sum(map(_gaps, every)) - sum(map(_gaps, fewer))
+        return fewer
 
 
 class Conflater(Mailbox):
@@ -319,18 +396,18 @@ class Conflater(Mailbox):
         self._marks = 0  # how many markers have been put; keys of markers
         self._since: dict[Topic, int] = {}  # marks when the topic's event took its place
 
-    def put(self, pairs: list[Pair], origin: Origin) -> None:
+    def put(self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]) -> None:
         self.received += len(pairs)
-        newest = dict(pairs)
+        newest = {topic: (event, index) for (topic, event), index in zip(pairs, indexes, strict=True)}
         self.conflated += len(pairs) - len(newest)
-        for topic, event in newest.items():
+        for topic, (event, index) in newest.items():
             if topic not in self._items:
                 self._waiting += 1
             else:
                 self.conflated += 1
                 if self._since[topic] != self._marks:  # a marker came since: go behind it
                     del self._items[topic]
-            self._items[topic] = Waiting(topic, event, origin)
+            self._items[topic] = Waiting(topic, event, origin, index)
             self._since[topic] = self._marks
 
     def mark(self, marker: Marker) -> None:
@@ -344,11 +421,15 @@ class Conflater(Mailbox):
         self._items[self._marks] = marker
         self.gaps += isinstance(marker, Gap)
 
+    def mark_gaps(self, gaps: GapRun) -> None:
+        for gap in gaps.expand():
+            self.mark(gap)
+
     def _merge(self) -> None:
         markers = [item for item in self._items.values() if not isinstance(item, Waiting)]
         events = [item for item in self._items.values() if isinstance(item, Waiting)]
         merged = merge(markers)
-        self.gaps -= len(markers) - len(merged) - _lifecycles(markers) + _lifecycles(merged)
+        self.gaps -= sum(map(_gaps, markers)) - sum(map(_gaps, merged))
         self._items.clear()
         for marker in merged:
             self._marks += 1
@@ -367,20 +448,21 @@ class Conflater(Mailbox):
         self._waiting -= 1
         self._reached += 1
         self.origin = item.origin
+        self._hand_indexes = (item.index,)
         self.hand.append((item.topic, item.event))
         return None
 
-    def peek_order(self) -> int | None:
+    def peek_order(self) -> Place | None:
         if self.hand:
-            return self.origin.order
+            return self._hand_place
         if not self._items:
             return None
         first = next(iter(self._items.values()))
-        return first.origin.order if isinstance(first, Waiting) else 0
+        return (first.origin.order, first.index) if isinstance(first, Waiting) else FIRST
 
 
 def merge(markers: Iterable[Marker]) -> list[Marker]:
-    """Nobody has read for ages: one gap a topic and the last word on each line say it all."""
+    """One gap for each topic and the last word on each line say what they all say."""
     gaps: dict[Topic, Gap] = {}
     last_words: dict[str, Marker] = {}
     for marker in markers:
@@ -391,8 +473,8 @@ def merge(markers: Iterable[Marker]) -> list[Marker]:
     return [*gaps.values(), *last_words.values()]
 
 
-def _lifecycles(markers: Iterable[Marker]) -> int:
-    return sum(not isinstance(marker, Gap) for marker in markers)
+def _gaps(marker: Marker | GapRun) -> int:
+    return len(marker) if isinstance(marker, GapRun) else isinstance(marker, Gap)
 
 
 def _count(losses: dict[Topic, Loss], topic: Topic, origin: Origin) -> None:

@@ -216,11 +216,15 @@ class Session(ABC):
         """The socket is read again."""
         return
 
-    def inherit(self, former: Session) -> None:
-        """This life is to take over from that one, while it goes on in another thread.
+    def legacy(self) -> object:
+        """What the next life of this line needs to know of this one, which goes on; a value of its own.
 
-        Where the venue repeats events at a subscription, what the former brought may be copied here.
+        Where the venue repeats events at a subscription, what this life brought belongs here.
         """
+        return None
+
+    def inherit(self, legacy: object) -> None:
+        """This life is to take over from the one that left this."""
         return
 
     def fetched(self, ticket: str, outcome: HttpAnswer | HttpFailed, now: float) -> list[Effect]:

@@ -223,6 +223,10 @@ class Venue(ABC):
         """
         return None
 
+    def starts_anew(self, topic: Topic, event: Any) -> bool:
+        """Whether this event of a channel of deltas is whole: it needs none of those before it."""
+        return False
+
     def book_update(self, event: Any) -> BookUpdate | None:
         """What an event of the book channel does to the book; None: nothing."""
         return None

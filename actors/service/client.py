@@ -17,12 +17,13 @@ from websockets.protocol import CONNECTING, Event
 from websockets.server import ServerProtocol
 from websockets.sync.server import Server, ServerConnection
 
+from actors import log_queue
 from actors.service.answers import Answer, response
 
 if TYPE_CHECKING:
     from actors.service.tail import Tail
 
-log = logging.getLogger("actors.service")
+log = log_queue.logger("actors.service")
 
 MAX_HEAD = 32_768  # bytes of a request's line and headers; a single line: 8,192
 MAX_MESSAGE = 1_024  # bytes; a tail hears nothing that it understands

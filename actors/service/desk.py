@@ -5,7 +5,6 @@ A new page is a row in `routes` and a method beside the others.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -15,13 +14,14 @@ import msgspec
 import pykka
 from msgspec import Struct
 
+from actors import log_queue
 from actors.calls import CALL
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
 from actors.runtime import Runtime
 from actors.service.answers import Answer, Asked, Refused, ReloadAnswer, the_switch
 from actors.service.tail import Tail, open_tail
 
-log = logging.getLogger("actors.service")
+log = log_queue.logger("actors.service")
 
 LONGEST_TARGET = 200  # characters; the name of a line is shorter
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import selectors
 import socket
@@ -23,6 +22,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
+from actors import log_queue
 from actors.errors import LinewardenError
 from actors.runtime import Runtime
 from actors.secret import Secret
@@ -34,7 +34,7 @@ from actors.service.tail import Tail
 from actors.settings.addresses import is_loopback
 from actors.settings.tables import ServiceSettings
 
-log = logging.getLogger("actors.service")
+log = log_queue.logger("actors.service")
 
 SURPLUS = 16  # clients beyond the limit who are told so; further ones are hung up on
 PAUSE = 0.2  # seconds, when the machine gives no more, until it is asked again

@@ -30,7 +30,7 @@ class RuntimeSettings(Table, frozen=True, kw_only=True):
     """`[runtime]`."""
 
     name: Name = "linewarden"
-    watchdog: Interval = 10.0  # seconds without an answer through an actor's own mailbox; 0: off
+    watchdog: Interval = 10.0  # seconds without progress in an actor that has work to do; 0: off
     cooldowns: str = ""  # a file that outlives the process; empty: none, but `linewarden run` has one
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from actors.messages import Reason, Retryable, Stopped
+from actors.wire.lookups import Lookups
 
 MAX_HEAD: Final = 64 * 1024  # bytes of one HTTP answer's head
 TCP: Final = "the TCP connection"  # the phase in which a lost peer was never reached
@@ -67,7 +68,8 @@ class Attempt:
     Leaving its `with` by an error closes the socket and raises ConnectFailed with the reason.
     """
 
-    def __init__(self, seconds: float, hangup: Hangup) -> None:
+    def __init__(self, seconds: float, hangup: Hangup, lookups: Lookups) -> None:
+        self.lookups = lookups  # of the runtime
         self.phase = ""  # how far it has come, for people
         self.peer = ""  # whom it is dealing with, for people
         self._seconds = seconds

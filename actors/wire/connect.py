@@ -2,7 +2,7 @@
 
     request.py   what to ask for, checked
     proxies.py   which proxy, and the way through it
-    tcp.py       DNS, and the first address that answers
+    tcp.py       DNS (lookups.py), and the first address that answers
     tls.py       whom to trust
     upgrade.py   the HTTP exchange, by websocket-client, and what a refusal means
     attempt.py   what they share: the deadline, the socket and its hangup, the failure in words
@@ -21,6 +21,7 @@ from actors.secret import Discreet, Shown, origin
 from actors.wire import tcp, tls
 from actors.wire.attempt import Attempt, ConnectFailed, Hangup
 from actors.wire.deflate import OFFERS, Compression
+from actors.wire.lookups import Lookups
 from actors.wire.proxies import choose_proxy, tunnel
 from actors.wire.request import Request, parse_endpoint
 from actors.wire.upgrade import upgrade
@@ -38,6 +39,7 @@ class Dial(Discreet, frozen=True, kw_only=True):
     `ca_file` holds CAs (PEM) that are trusted in addition to the system's.
     `insecure` verifies no certificate.
     `compression` is offered to a WebSocket's server: "none" or "deflate".
+    `lookups` starts the DNS look-ups, and knows those that have not returned.
     """
 
     connect_timeout: float = 10.0
@@ -45,6 +47,7 @@ class Dial(Discreet, frozen=True, kw_only=True):
     ca_file: str | None = None
     insecure: bool = False
     compression: Compression = "none"
+    lookups: Lookups = Lookups()
 
     def shown(self) -> Shown:
         yield "connect_timeout", self.connect_timeout
@@ -64,7 +67,7 @@ def open_socket(endpoint: Endpoint, dial: Dial, hangup: Hangup) -> SocketOpened:
     Raises:
         ConnectFailed: with the reason; everything that was opened is closed again.
     """
-    with Attempt(dial.connect_timeout, hangup) as attempt:
+    with Attempt(dial.connect_timeout, hangup, dial.lookups) as attempt:
         request = parse_endpoint(endpoint)
         sock = reach(attempt, request, dial)
         compressed = upgrade(attempt, sock, request, OFFERS[dial.compression])

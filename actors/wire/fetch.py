@@ -53,7 +53,7 @@ def fetch(
     that was packed by gzip is unpacked. What is told of a failure names host and phase, no secret.
     """
     try:
-        with Attempt(request.timeout, hangup or Hangup()) as attempt:
+        with Attempt(request.timeout, hangup or Hangup(), dial.lookups) as attempt:
             answer = exchange(attempt, request, dial, tally or Tally())
             attempt.close()
             return answer

@@ -1,7 +1,9 @@
 """A mailbox that hears a socket too: bytes arrive as messages, as they do in an Erlang process.
 
 `{active, true}` is watching the socket, `{active, false}` is not watching it, which is the
-back-pressure. Letters are taken before bytes, so control messages are answered between two reads.
+back-pressure. It goes in rounds: one read of the socket, then the letters that lie there when it is
+done, then what was read. So a letter that was put before bytes arrived is taken before them, and
+neither letters nor bytes can keep the other waiting.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any
 
 from pykka._envelope import Envelope
 
-from actors.messages import BytesReceived, Retryable, SocketLost
+from actors.messages import BytesReceived, LookAgain, Retryable, SocketLost
 
 # Bytes that one read may bring: a larger buffer costs an mmap a read, so it is only for who fills the other.
 READ, READ_MORE = 64 * 1024, 256 * 1024
@@ -34,14 +36,18 @@ class SocketInbox:
         self._refuse = refuse
         self._lock = threading.RLock()  # between put and close only; a signal handler may put
         self._closed = False
+        self._left = 0  # letters of this round that have not been taken
+        self._heard: BytesReceived | SocketLost | LookAgain | None = None  # what this round's read brought
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
         self._selector.register(self._wake_in, selectors.EVENT_READ)
         self._asleep = False
+        self.serial = 0  # turns of the reader: letters taken and reads of the socket
         self._socket: socket.socket | None = None
         self._watched = True
+        self._look_again: float | None = None  # seconds after which a wait is over without a letter
         self._size = READ
         self._held_back: OSError | None = None  # an error behind bytes that are heard first
         self._maybe_more = False  # the last read filled its buffer, or TLS may hold bytes back
@@ -67,17 +73,26 @@ class SocketInbox:
     def empty(self) -> bool:
         return True  # what is unread at the end is for `close`, which refuses it letter by letter
 
+    @property
+    def busy(self) -> bool:
+        """A letter is in hand, or mail waits. Any thread."""
+        return not self._asleep or bool(self._letters)
+
     def get(self) -> Envelope[Any]:
         """The next letter, or what the socket had to say. Never raises: Pykka could not hear it."""
         while True:
-            if self._letters:
+            self.serial += 1
+            if self._left:
+                self._left -= 1
                 return self._letters.popleft()
-            try:
-                heard = self._hear()
-            except Exception as error:
-                heard = self._lose(f"{type(error).__name__}: {error}")
-            if heard is not None:
+            if self._heard is not None:
+                heard, self._heard = self._heard, None
                 return Envelope(heard)
+            try:
+                self._heard = self._hear()
+            except Exception as error:
+                self._heard = self._lose(f"{type(error).__name__}: {error}")
+            self._left = len(self._letters)
 
     def close(self) -> None:
         """The actor has ended: nothing is watched any more, unread letters are refused."""
@@ -98,6 +113,10 @@ class SocketInbox:
         self._socket = sock
         self._maybe_more = isinstance(sock, ssl.SSLSocket)  # the handshake may have read ahead
         self._update()
+
+    def look_again_in(self, seconds: float | None) -> None:
+        """A wait of so many seconds ends with `LookAgain`; None: it lasts until something comes."""
+        self._look_again = seconds
 
     def watch(self, watched: bool) -> None:
         """Whether to read. Unwatched, the peer's window fills and it has to wait."""
@@ -120,6 +139,14 @@ class SocketInbox:
                 )
             )
         return lost
+
+    @property
+    def unheard(self) -> bool:
+        """Whether bytes, or the end, of a socket that is watched wait to be heard in a later round."""
+        if self._heard is not None or self._maybe_more:
+            return True
+        ready = self._selector.select(0)
+        return any(events & selectors.EVENT_READ and key.fileobj is self._socket for key, events in ready)
 
     @property
     def unsent(self) -> int:
@@ -153,17 +180,19 @@ class SocketInbox:
         elif registered.events != wanted:
             self._selector.modify(self._socket, wanted)
 
-    def _hear(self) -> BytesReceived | SocketLost | None:
+    def _hear(self) -> BytesReceived | SocketLost | LookAgain | None:
         if self._maybe_more and self._watched and self._socket is not None:
+            if self._outgoing and (lost := self._flush()) is not None:
+                return lost
             heard = self._read()
             if heard is not None:
                 return heard
-        self._asleep = True
-        if self._letters:  # put between the last look and the nap: nobody will wake us for it
-            self._asleep = False
-            return None
-        ready = self._selector.select()
+        self._asleep = True  # before the look at the letters: later ones wake it
+        wait = 0 if self._letters else self._look_again
+        ready = self._selector.select(wait)
         self._asleep = False
+        if not ready and wait:
+            return LookAgain()
         for key, events in ready:
             if key.fileobj is self._wake_in:
                 with contextlib.suppress(*WOULD_BLOCK):

@@ -7,7 +7,6 @@ import errno
 import os
 import selectors
 import socket
-import threading
 from collections import deque
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -34,15 +33,6 @@ def connect(attempt: Attempt, target: Target, called: str) -> socket.socket:
     return winner
 
 
-LOOK_UP = "dns/"  # what the names of their threads begin with
-
-
-def lookups() -> tuple[threading.Thread, ...]:
-    """The look-ups of this process that have not returned. Nothing can end them."""
-    running = (thread for thread in threading.enumerate() if thread.ident)  # others are just starting
-    return tuple(thread for thread in running if thread.name.startswith(LOOK_UP))
-
-
 def look_up(attempt: Attempt, target: Target) -> Sequence[Address]:
     """getaddrinfo, which nothing can interrupt, on a thread whose answer is waited for."""
     attempt.phase, attempt.peer = "the DNS look-up", target.host
@@ -57,7 +47,7 @@ def look_up(attempt: Attempt, target: Target) -> Sequence[Address]:
                 answer.append(error)
 
     try:
-        threading.Thread(target=ask, name=f"{LOOK_UP}{target.host}", daemon=True).start()
+        attempt.lookups.start(target.host, ask)
     except RuntimeError:
         waiting.close()
         asking.close()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-log = logging.getLogger("actors.timers")
+from actors import log_queue
+
+log = log_queue.logger("actors.timers")
 
 
 class Clock(Protocol):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import errno
 import functools
-import logging
 import socket
 import ssl
 from pathlib import Path
 from typing import Final
 
+from actors import log_queue
 from actors.messages import Fatal, Reason, Slow
 from actors.wire.attempt import Attempt, ConnectFailed
 
-log = logging.getLogger("actors.wire")
+log = log_queue.logger("actors.wire")
 
 # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH in OpenSSL's x509_vfy.h
 WRONG_NAME: Final = (62, 64)

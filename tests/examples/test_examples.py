@@ -18,6 +18,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.commands import PATIENCE
+
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
 DEMO_MARKET = "0x32d6c94ffb1a61890266ab17a4ed5fe10a5c4cf3115f5ec5add0cafcbd0e8f2e"
@@ -33,7 +35,7 @@ def run(script: str, *arguments: str) -> list[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
@@ -61,7 +63,7 @@ def test_plain_script(arguments: tuple[str, ...]) -> None:
 
 def test_plain_script_says_how_it_is_used() -> None:
     command = [sys.executable, str(EXAMPLES / "plain_script.py"), "one-too-few"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ran.returncode == 1
     assert "python examples/plain_script.py CONFIG MARKET" in ran.stderr
 
@@ -134,14 +136,14 @@ def flask(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         lines = (re.search(r"Running on (http://[\d.:]+)", line) for line in process.stderr)
         yield process, next(found[1] for found in lines if found)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
 
-def ask(url: str, seconds: float = 20.0) -> Any:
+def ask(url: str, seconds: float = PATIENCE) -> Any:
     """The answer of a page, asked again while there is no server or no trade yet."""
     deadline = time.monotonic() + seconds
     while True:
@@ -189,7 +191,7 @@ def test_flask_latest_in_a_forked_worker() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, "")

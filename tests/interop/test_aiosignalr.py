@@ -119,7 +119,7 @@ def test_a_refusal_is_told_in_the_hubs_words(quay: Quay, desk: Desk) -> None:
     runtime = desk()
     with pytest.raises(SubscribeError, match="no such contract"):
         runtime.subscribe("quay", "quotes", "NOPE", wait=10.0)
-    runtime.subscribe("quay", "quotes", "NQZ6", wait=10.0)
+    _stream = runtime.subscribe("quay", "quotes", "NQZ6", wait=10.0)
 
 
 def test_a_method_that_the_hub_does_not_know_is_a_refusal(quay: Quay, desk: Desk) -> None:

@@ -122,3 +122,18 @@ def test_the_budgets_of_each_venue_give_something_back(venue: type[Venue]) -> No
     for budget in (venue.login_budget, venue.latest_budget):
         assert budget.burst >= 1
         assert budget.interval > 0.0
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(budgets, st.floats(0.0, 100.0)), min_size=1, max_size=40))
+def test_a_budget_that_changes_counts_what_was_taken(changes: list[tuple[Budget, float]]) -> None:
+    """At no moment are more allowed at once than the present budget says."""
+    bucket, now = Bucket(changes[0][0]), 0.0
+    for budget, pause in changes:
+        now += pause
+        bucket.adjust(budget, now)
+        taken = 0
+        while not bucket.take(now):
+            taken += 1
+        assert taken <= budget.burst
+        assert 0.0 < bucket.take(now) <= budget.interval * budget.burst * 25 + budget.interval

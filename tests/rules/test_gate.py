@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.messages import Crashed, Fatal, Reason, Retryable, Slow
 from actors.rules.exchange import Budget
-from actors.rules.gate import SPREAD, Gate, wanted_rest
+from actors.rules.gate import SPREAD, Gate, strictest, wanted_rest
 from actors.rules.restarts import RestartPolicy, Restarts, Retry
 
 UNBOUNDED = Budget(1, 0.0)
@@ -60,6 +60,28 @@ def test_each_line_has_its_turn_and_waits_for_no_more_than_it() -> None:
 def test_where_no_limit_is_known_nobody_waits() -> None:
     gate = Gate(random.Random(1))
     assert [gate.knock(line, UNBOUNDED, 0.0) for line in LINES] == [0.0] * 200
+
+
+@pytest.mark.parametrize(
+    ("budgets", "holds"),
+    [
+        ([Budget(5, 1.0), Budget(2, 60.0)], Budget(2, 60.0)),
+        ([Budget(2, 1.0), Budget(5, 60.0)], Budget(2, 60.0)),  # each of them is kept
+        ([Budget(5, 1.0), UNBOUNDED], Budget(5, 1.0)),
+        ([UNBOUNDED, UNBOUNDED], UNBOUNDED),
+    ],
+)
+def test_the_strictest_of_several_budgets(budgets: list[Budget], holds: Budget) -> None:
+    assert strictest(budgets) == holds
+
+
+def test_a_budget_that_changes_forgets_no_connect() -> None:
+    gate = Gate(random.Random(1))
+    assert [gate.knock(line, Budget(2, 60.0), 0.0) for line in "ab"] == [0.0, 0.0]
+    assert gate.knock("c", Budget(2, 61.0), 0.0) == 61.0
+    assert gate.knock("d", Budget(5, 61.0), 0.0) == 0.0  # two are left, and one of them is c's
+    assert gate.knock("e", Budget(5, 61.0), 0.0) == 0.0
+    assert gate.knock("f", Budget(5, 61.0), 0.0) == 61.0
 
 
 @given(st.integers(0, 10_000))

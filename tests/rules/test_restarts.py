@@ -159,6 +159,10 @@ def test_a_venue_that_names_its_time_gets_at_least_that(retry_after: float, turn
     assert waits[-1] == max(retry_after, min(30.0 * 2.0 ** (turns - 1), SLOW_MAXIMUM))
 
 
+def test_a_slow_reason_without_a_time_waits_as_the_policy_says_however_short() -> None:
+    assert die_in_vain(line(slow_initial=0.25), 2, Slow("too many", "http_429")) == [0.25, 0.5]
+
+
 def test_slow_turns_are_counted_in_a_row() -> None:
     restarts, slow = line(), Slow("too many", "http_429")
     assert die_in_vain(restarts, 2, slow) == [30.0, 60.0]
@@ -186,6 +190,12 @@ def test_young_deaths_further_apart_than_the_period_never_park() -> None:
     restarts = line(max_restarts=2, period=100.0)
     verdicts = [restarts.ended(LOST, reached=UP, now=now * 51.0) for now in range(50)]
     assert all(isinstance(verdict, Retry) for verdict in verdicts)
+
+
+def test_a_young_death_counts_until_the_period_is_over() -> None:
+    restarts = line(max_restarts=1, period=100.0)
+    assert isinstance(restarts.ended(LOST, reached=UP, now=0.0), Retry)
+    assert isinstance(restarts.ended(LOST, reached=UP, now=100.0), Park)
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 50.0), st.booleans()), max_size=60), st.integers(0, 5))
@@ -233,6 +243,17 @@ def test_a_failed_probe_parks_again_at_once(reached: bool) -> None:
     restarts = parked(probe_interval=60.0)
     probes = [restarts.ended(LOST, reached=reached, now=1e6 * turn) for turn in range(1, 20)]
     assert probes == [Park(60.0)] * 19
+
+
+def test_a_failed_probe_parks_again_when_the_young_deaths_lie_behind_the_period() -> None:
+    restarts = line(max_restarts=2, period=100.0)
+    assert isinstance(die_young(restarts, 3)[-1], Park)
+    assert restarts.parked
+    assert restarts.ended(LOST, reached=UP, now=1_000.0) == Park(60.0)
+
+
+def test_a_probe_comes_within_a_second_if_the_policy_says_so() -> None:
+    assert parked(probe_interval=0.5).ended(LOST, reached=DOWN, now=1.0) == Park(0.5)
 
 
 def test_a_probe_waits_for_as_long_as_the_venue_asks() -> None:
@@ -364,6 +385,11 @@ def test_intensity_counts_what_lies_within_the_period(pauses: list[float], limit
     for pause in pauses:
         assert intensity.exceeded(times[-1]) == (sum(t >= times[-1] - 60.0 for t in times) > limit)
         times.append(times[-1] + pause)
+
+
+def test_a_death_counts_until_the_minute_is_over() -> None:
+    intensity = Intensity(limit=1, period=60.0)
+    assert [intensity.exceeded(now) for now in (0.0, 60.0)] == [False, True]
 
 
 def test_deaths_a_minute_apart_go_on_for_ever() -> None:

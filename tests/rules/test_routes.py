@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from actors.rules.routes import Flow, Routes
+
 from actors.events import Gap, Lifecycle, LifecycleState, Marker, SubscriptionState, Topic
 from actors.messages import LineChanged, TopicsSettled
 from actors.rules.mailbox import Origin, Policy
-from actors.rules.routes import Flow, Routes
 from actors.stream import Inlet, Stream
 
 A, B, C = (Topic("o2", "trades", key) for key in "ABC")

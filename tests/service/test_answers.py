@@ -91,8 +91,10 @@ def test_pause_resume_and_restart(service: Service, desk: Runtime) -> None:
 
 @pytest.mark.parametrize("target", ["o2/2", "o2%2F2", "%6f2%2f2"])
 def test_a_line_is_named_with_its_slash(service: Service, desk: Runtime, market: str, target: str) -> None:
-    desk.subscribe("o2", "depth", market, precision="10")
-    desk.subscribe("o2", "depth", market, precision="100", wait=5.0)  # O2: one depth a market and connection
+    _stream = desk.subscribe("o2", "depth", market, precision="10")
+    _stream2 = desk.subscribe(
+        "o2", "depth", market, precision="100", wait=5.0
+    )  # O2: one depth a market and connection
     first = line_of(desk).epoch
     assert ask(service, f"/restart/{target}", "POST").status == 202
     until(desk, at_epoch(2, "o2/2"))

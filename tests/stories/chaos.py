@@ -14,6 +14,7 @@ import pykka
 
 from actors import Gap, Received, RotationFailed, Runtime, Stream, Topic
 from actors.connection import Connection
+from actors.delivery.epoch_delivery import EpochDelivery
 from actors.dispatcher import Dispatcher
 from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat
@@ -99,7 +100,7 @@ class Chaos:
             self.kill_connection,
             self.kill_registry,
             self.kill_dispatcher,
-            self.kill_dispatcher_with_a_batch,
+            self.fail_in_delivery,
             self.kill_heartbeat,
             self.kill_fetcher,
             self.resync,
@@ -164,17 +165,19 @@ class Chaos:
     def kill_dispatcher(self) -> None:
         self._replace(Dispatcher)
 
-    def kill_dispatcher_with_a_batch(self) -> None:
-        before = incarnation(self.runtime.status(), "dispatcher")
-        route = Dispatcher._shares
+    def fail_in_delivery(self) -> None:
+        """A defect in the middle of a batch: some streams have it, others have not."""
+        put = EpochDelivery._put
 
-        def fail_once(dispatcher: Dispatcher, pairs: Any, topics: Any) -> Any:
-            Dispatcher._shares = route  # type: ignore[method-assign]
+        def fail_once(delivery: EpochDelivery, *args: Any) -> Any:
+            EpochDelivery._put = put  # type: ignore[method-assign]
             raise ZeroDivisionError("on purpose")
 
-        Dispatcher._shares = fail_once  # type: ignore[method-assign,assignment]
-        self.talk()
-        until(self.runtime, after("dispatcher", before))
+        def fail() -> None:
+            EpochDelivery._put = fail_once  # type: ignore[method-assign]
+            self.talk()
+
+        self._lose_the_line(fail)
 
     def kill_heartbeat(self) -> None:
         self._replace(Heartbeat)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import textwrap
 
+from tests.commands import PATIENCE
+
 BEGIN = """
     import logging, os, sys, threading, time
     import actors
@@ -43,8 +45,8 @@ def program(code: str, **feed: object) -> subprocess.Popen[str]:
 
 
 def ran(code: str, **feed: object) -> str:
-    """What it printed; it ended well, within a minute, and said nothing on stderr."""
+    """What it printed; it ended well and said nothing on stderr."""
     with program(code, **feed) as process:
-        told, errors = process.communicate(timeout=55)
+        told, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, ""), f"{process.returncode}, having said: {errors}"
     return told

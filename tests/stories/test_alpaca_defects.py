@@ -20,6 +20,7 @@ import pytest
 import actors
 from actors import Gap, Lifecycle, NotLive, Runtime, RuntimeStopped, SubscribeError
 from actors.messages import Slow
+from actors.registry import ANSWERED
 from actors.rules.restarts import RestartPolicy, Restarts, Retry
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca
@@ -234,7 +235,7 @@ def test_13_a_dead_path_is_noticed_by_the_first_ping_that_is_not_answered(alpaca
     beat = load({"feeds": {"iex": {"venue": "alpaca", "key": "k", "secret": "s"}}}).feeds["iex"].heartbeat
     assert beat.ping_interval + beat.pong_timeout <= 30  # seconds
     with alpaca_desk(alpaca, heartbeat={"ping_interval": 0.05, "pong_timeout": 0.1}) as desk:
-        desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+        _stream = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
         alpaca.deaf()
         until(desk, refused("pong_timeout"))
 
@@ -339,7 +340,7 @@ def test_b_wrong_keys_hold_no_connection(alpaca: SimulatedAlpaca) -> None:
 def test_c_acknowledgements_and_errors_are_heard(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
     alpaca.reject("XYZ")
     quotes = desk.subscribe("iex", "quotes", "AAPL", "XYZ")
-    until(desk, lambda status: all(topic.state.state != "sent" for topic in status.lines()["iex"].topics))
+    until(desk, lambda status: all(topic.state.state in ANSWERED for topic in status.lines()["iex"].topics))
     states = {topic.topic: topic.state.state for topic in line_of(desk, "iex").topics}
     assert states == {"iex/quotes/AAPL": "confirmed", "iex/quotes/XYZ": "rejected"}
     quotes.close()

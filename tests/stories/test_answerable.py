@@ -6,22 +6,23 @@ real time they are judged at five times that.
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
 
 import actors
-from actors import Runtime
+from actors import Runtime, log_queue
 from actors.rules.session import Effect, Send, Session
 from actors.settings import load
 from actors.simulators import SimulatedO2
 from actors.venues.o2 import O2, O2Session
-from tests.desk import config, desk_on, until
+from tests.desk import at_epoch, config, desk_on, until
 
 STATUS, STOP = 5 * 0.1, 5 * 1.5
 
@@ -120,7 +121,7 @@ def test_a_login_that_is_never_answered_is_given_up(o2: SimulatedO2) -> None:
 def test_mid_replay(o2: SimulatedO2, baseline: Any) -> None:
     o2.delay_ack(60.0)
     runtime = actors.start(config(o2.url, ack_timeout=60.0))
-    runtime.subscribe("o2", "depth", o2.markets[0])
+    _stream = runtime.subscribe("o2", "depth", o2.markets[0])
     until(runtime, lambda status: status.lines()["o2"].state == "subscribing")
     assert_answers(runtime)
     assert_stops(runtime)
@@ -144,6 +145,125 @@ def test_live(o2: SimulatedO2, baseline: Any) -> None:
         assert_answers(desk, 200)
         assert_stops(desk)
         assert desk.stop() == ()  # the second time nothing happens
+    baseline.check()
+
+
+def test_a_stop_waits_for_its_own_look_ups_alone(o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, release = threading.Event(), threading.Event()
+    getaddrinfo = socket.getaddrinfo
+
+    def hang(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host != "hangs.example":
+            return getaddrinfo(host, *args, **kwargs)
+        asked.set()
+        assert release.wait(30)
+        raise socket.gaierror(socket.EAI_NONAME, "no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    with actors.start(config("ws://hangs.example:1")) as other, desk_on(o2) as desk:
+        assert asked.wait(10)
+        assert_stops(desk)
+        assert other.stop(timeout=0.1) == ("dns/hangs.example",)
+        release.set()
+
+
+def test_a_stop_while_a_handler_is_about_to_start(
+    desk: Runtime, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def stop_first(thread: threading.Thread) -> None:
+        if thread.name.startswith("on/"):
+            assert_stops(desk)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", stop_first)
+    assert desk.on("o2", "trades", market, handler=print).closed
+
+
+# ── what belongs to the program, and waits ──────────────────────────────────────────────────────
+
+
+@contextmanager
+def logged_to(emit: Callable[[logging.LogRecord], object]) -> Iterator[None]:
+    """A program's own handler of all that we log."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            emit(record)
+
+    ours, handler = logging.getLogger("actors"), Handler()
+    former = ours.level
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        ours.setLevel(former)
+        assert log_queue.flush(20)
+
+
+def goes_on(o2: SimulatedO2, desk: Runtime, times: int = 3) -> None:
+    """The line is lost and comes back; all the while the supervisor answers."""
+    for _ in range(times):
+        epoch = desk.status().lines()["o2"].epoch
+        o2.drop()
+        assert_answers(desk)
+        until(desk, at_epoch(epoch + 1))
+        desk.wait_live(timeout=10)
+
+
+def test_while_a_log_handler_stands_still(o2: SimulatedO2, baseline: Any) -> None:
+    """It writes into a pipe that is not read, say."""
+    caught, release = threading.Event(), threading.Event()
+
+    def stand_still(_: logging.LogRecord) -> None:
+        caught.set()
+        assert release.wait(30)
+
+    with logged_to(stand_still), desk_on(o2) as desk:
+        assert caught.wait(5)
+        goes_on(o2, desk)
+        begun = time.monotonic()
+        assert desk.stop(timeout=0.5) == (log_queue.THREAD,)
+        assert time.monotonic() - begun < STOP
+        release.set()
+    baseline.check()
+
+
+def test_while_a_log_handler_asks_the_runtime(o2: SimulatedO2, baseline: Any) -> None:
+    answers: list[str] = []
+    with desk_on(o2) as desk:
+        with logged_to(lambda _: answers.append(desk.status().lines()["o2"].state)):
+            goes_on(o2, desk)
+            assert log_queue.flush(20)
+            assert answers
+        assert_stops(desk)
+    baseline.check()
+
+
+def test_while_metrics_stand_still(o2: SimulatedO2, baseline: Any) -> None:
+    release = threading.Event()
+    counted: list[str] = []
+
+    class Metrics:
+        """Waits with what the supervisor counts; a line waits with its own thread."""
+
+        def increment(self, name: str, value: int = 1, /, **labels: str) -> None:
+            if name.startswith("linewarden_line"):
+                assert release.wait(30)
+                counted.append(name)
+
+        def gauge(self, name: str, value: float, /, **labels: str) -> None: ...
+        def observe(self, name: str, value: float, /, **labels: str) -> None: ...
+
+    with actors.start(config(o2.url), wait=10.0, metrics=Metrics()) as desk:
+        goes_on(o2, desk)
+        assert counted == []
+        release.set()
+        assert_stops(desk)
+        assert counted.count("linewarden_line_starts_total") == 4
     baseline.check()
 
 

@@ -424,6 +424,26 @@ def test_a_feed_that_a_reload_reconnects_keeps_its_book(o2: SimulatedO2, market:
         assert desk.book("o2", market).epoch == 2
 
 
+def test_a_book_for_which_there_is_no_thread_leaves_nothing_behind(
+    desk: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def no_more(thread: threading.Thread) -> None:
+        if thread.name.startswith("book/"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="new thread"):
+                desk.book("o2", market)
+    until(desk, lambda status: not status.streams and not status.lines()["o2"].topics)
+    assert desk.book("o2", market, wait=10).synced
+    assert desk.stop() == ()
+
+
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_is_told_what_to_do(desk: Runtime, market: str) -> None:

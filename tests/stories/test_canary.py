@@ -25,10 +25,10 @@ from actors.simulators import SimulatedAlpaca, SimulatedO2, SimulatedTplus
 from actors.simulators.projectx import SimulatedProjectX
 from actors.status import Status
 from actors.wire.frames import FrameReader
+from tests.commands import asked
 from tests.desk import HEARTBEAT, KEY, RESTART, SECRET, until
 from tests.stories.test_projectx import API_KEY, WANTED, tokens_shown
 from tests.test_door import SEED
-from tests.test_operator import ran
 from tests.venues.test_declared import LOGIN
 from tests.venues.test_signalr_live import TABLE, TOKEN, SimulatedQuay
 
@@ -161,7 +161,6 @@ def parked(status: Status) -> bool:
     return all(line.state == "failed" or line.attempt > 1 for line in lines.values())
 
 
-@pytest.mark.timeout(180)  # six venues, and four processes
 def test_no_secret_of_any_venue_is_in_anything_that_people_see(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +188,7 @@ def test_no_secret_of_any_venue_is_in_anything_that_people_see(
         desk.wait_live(timeout=20.0)
 
         for command in (["status"], ["journal"], ["quarantine", "--json"]):
-            told = ran(*command, "--url", service.url, environ={"LINEWARDEN_TOKEN": DESK})
+            told = asked(*command, "--url", service.url, environ={"LINEWARDEN_TOKEN": DESK})
             assert told.returncode == 0, told.stderr
             seen.places[f"linewarden {' '.join(command)}"] = told.stdout + told.stderr
 

@@ -46,7 +46,7 @@ def test_the_books_balance_and_every_hole_is_marked_whatever_happens(
         runtime.subscribe("o2", "trades", second, third, wait=5.0, policy="conflate"),
         runtime.subscribe("o2", "trades", third, wait=5.0, policy="block", capacity=200),
     ]
-    runtime.subscribe("o2", "depth", first, wait=5.0, capacity=50)  # of changes; nobody reads it
+    _stream = runtime.subscribe("o2", "depth", first, wait=5.0, capacity=50)  # of changes; nobody reads it
     readers = chaos.read(*streams)
     for number in range(rounds):
         chaos.round()

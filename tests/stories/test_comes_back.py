@@ -88,7 +88,6 @@ def test_a_server_gone_for_four_seconds(o2: SimulatedO2, market: str) -> None:
         assert [gap.reason for gap in trades.gaps] == ["disconnect"]
 
 
-@pytest.mark.timeout(120)
 def test_a_thousand_drops_in_one_life(o2: SimulatedO2, market: str) -> None:
     quick = {"initial": 0.001, "maximum": 0.01, "stable_after": 0.0, "max_restarts": 2_000}
     with desk_on(o2, restart=quick) as desk:

@@ -77,7 +77,7 @@ def test_a_venue_that_flaps_is_outlived(desk: Runtime, o2: SimulatedO2, market: 
 def test_a_venue_that_cannot_now_is_asked_again(
     status: int, desk: Runtime, o2: SimulatedO2, market: str
 ) -> None:
-    desk.subscribe("o2", "trades", market, wait=5.0)
+    _stream = desk.subscribe("o2", "trades", market, wait=5.0)
     o2.refuse(status=status, n=2)
     o2.drop()
     comes_back(desk, 4)
@@ -147,7 +147,7 @@ def test_a_deaf_venue_is_left(o2: SimulatedO2, market: str) -> None:
 
 def test_a_venue_deaf_to_newcomers_as_well_is_tried_until_it_hears(o2: SimulatedO2, market: str) -> None:
     with desk_on(o2, heartbeat=BEAT, connect_timeout=0.2) as desk:
-        desk.subscribe("o2", "trades", market, wait=5.0)
+        _stream = desk.subscribe("o2", "trades", market, wait=5.0)
         o2.deaf()
         until(desk, at_epoch(3))
         reason = line_of(desk).reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import textwrap
 import threading
 import time
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from actors import Gap
 from actors.simulators import SimulatedO2
 from actors.wire.timers import SystemClock
+from tests.commands import PATIENCE
 from tests.conftest import Baseline
 from tests.desk import at_epoch, desk_on, line_of, until
 from tests.stories.books import settle
@@ -47,7 +49,7 @@ def test_a_process_that_was_stopped_longer_than_its_beat_goes_on(o2: SimulatedO2
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
         time.sleep(1.5)  # time itself is the fault: several beats and deadlines go by
         process.send_signal(signal.SIGCONT)
-        told, errors = process.communicate("go on\n", timeout=50)
+        told, errors = process.communicate("go on\n", timeout=PATIENCE)
     assert (process.returncode, told, errors) == (0, "live True\n", "")
 
 
@@ -269,14 +271,18 @@ ENDS = {
 
 @pytest.mark.parametrize("way", ENDS)
 def test_a_program_that_just_ends_ends_well_and_soon(way: str) -> None:
-    begun = time.monotonic()
-    assert ran(ENDS[way]) == ""
-    assert time.monotonic() - begun < 5 * 5.0  # its start, and one second for the lines
+    with program(textwrap.dedent(ENDS[way]) + "\nprint('over', flush=True)") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "over\n"
+        begun = time.monotonic()
+        told, errors = process.communicate(timeout=PATIENCE)
+        assert time.monotonic() - begun < 5 * 2.0  # its own end, and one second for the lines
+    assert (process.returncode, told, errors) == (0, "", "")
 
 
 def test_a_program_that_ends_by_an_error_shows_its_own_and_no_other() -> None:
     with program("raise SystemError('mine')") as process:
-        told, errors = process.communicate(timeout=50)
+        told, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, told) == (1, "")
     assert errors.count("Traceback") == 1
     assert errors.endswith("SystemError: mine\n")

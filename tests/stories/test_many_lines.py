@@ -55,11 +55,11 @@ def lives(desk: Runtime) -> dict[str, int]:
     return {name: each.epoch for name, each in desk.status().lines().items()}
 
 
-def refusal_of(call: Callable[[], object]) -> str:
+def refusal_of(call: Callable[[], object]) -> SubscribeError:
     with pytest.raises(SubscribeError) as refused:
         call()
     assert [state.state for state in refused.value.results.values()].count("rejected") == 1
-    return str(refused.value)
+    return refused.value  # it holds the stream, which is open all the same
 
 
 # ── as topics come and go ───────────────────────────────────────────────────────────────────────
@@ -185,7 +185,8 @@ def test_a_topic_beyond_the_limit_is_refused_with_a_sentence_and_gets_the_next_l
     one, two, three, four = ASSETS[:4]
     with desk_on(tplus, max_lines=2) as desk:
         first = desk.subscribe("tplus", venue.TICKER, one, two, wait=5.0)
-        said = refusal_of(lambda: desk.subscribe("tplus", venue.TICKER, three, wait=5.0))
+        refused = refusal_of(lambda: desk.subscribe("tplus", venue.TICKER, three, wait=5.0))
+        said = str(refused)
         assert f"tplus/ticker/{three}: rejected (tplus has its 2 lines" in said
         assert "raise max_lines of the feed, or give up another topic" in said
         waiting = desk.subscribe("tplus", venue.TICKER, two, four)
@@ -206,7 +207,7 @@ def test_a_refused_topic_that_is_given_up_waits_for_no_line(tplus: SimulatedTplu
     one, two, three = ASSETS[:3]
     with desk_on(tplus, max_lines=1, **tickers(one)) as desk:
         given_up = desk.subscribe("tplus", venue.TICKER, two)
-        desk.subscribe("tplus", venue.TICKER, three)
+        _stream = desk.subscribe("tplus", venue.TICKER, three)
         given_up.close()
         desk.reload(config(tplus, max_lines=1))
         until(desk, just(three))
@@ -217,7 +218,7 @@ def test_what_the_config_wants_beyond_the_limit_is_refused_and_the_rest_is_live(
 ) -> None:
     with desk_on(tplus, max_lines=2, **tickers(*ASSETS[:3])) as desk:
         until(desk, just(*ASSETS[:2]))
-        said = refusal_of(lambda: desk.subscribe("tplus", venue.TICKER, ASSETS[2], wait=5.0))
+        said = str(refusal_of(lambda: desk.subscribe("tplus", venue.TICKER, ASSETS[2], wait=5.0)))
         assert "max_lines" in said
 
 
@@ -277,7 +278,7 @@ def test_a_topic_that_comes_while_the_feed_is_paused_has_a_line_all_the_same(
     desk: Runtime, tplus: SimulatedTplus
 ) -> None:
     one, two = ASSETS[:2]
-    desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
+    _stream = desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
     desk.supervisor.pause("tplus").get(timeout=5)
     stream = desk.subscribe("tplus", venue.TICKER, two, wait=5.0)
     tplus.ticker(two)
@@ -362,10 +363,10 @@ def test_a_message_of_ones_own_goes_to_the_line_that_was_named(desk: Runtime, tp
     one, two = ASSETS[:2]
     with pytest.raises(LinewardenError, match=r"has the lines \(none yet\): say line="):
         desk.send("tplus", "too early")
-    desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
+    _stream = desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
     desk.send("tplus", {"type": "ping"})  # there is but one
     tplus.wait_for(lambda: tplus.heard == [{"type": "ping"}])
-    desk.subscribe("tplus", venue.TICKER, two, wait=5.0)
+    _stream2 = desk.subscribe("tplus", venue.TICKER, two, wait=5.0)
     desk.send("tplus", "for the second", line=line(two))
     tplus.wait_heard("for the second")
     with pytest.raises(LinewardenError, match=f"has the lines {line(one)}, {line(two)}: say line="):

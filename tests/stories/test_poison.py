@@ -148,7 +148,7 @@ def test_a_handler_that_never_returns_hurts_no_other_stream(end: End, desk: Runt
 
 
 def test_poison_alone_makes_no_line_look_healthy(end: End, desk: Runtime) -> None:
-    end.subscribe(desk)
+    _stream = end.subscribe(desk)
     for _ in range(30):
         end.simulator.send_frame(text_frame(record(end, b'{"type": 1, "T": {}')))
     status = until(desk, lambda status: shown(end, status) >= 30)

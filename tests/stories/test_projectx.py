@@ -245,7 +245,7 @@ def test_a_completion_with_an_error_refuses_its_topic_and_no_other(
 def test_an_account_that_is_not_there_is_refused_by_its_number(desk: Runtime) -> None:
     with pytest.raises(SubscribeError, match="Account 999 not found"):
         desk.subscribe("projectx", venue.POSITIONS, "999", wait=10.0)
-    desk.subscribe("projectx", venue.POSITIONS, ALICE, wait=10.0)
+    _stream = desk.subscribe("projectx", venue.POSITIONS, ALICE, wait=10.0)
     assert line(desk, "user").state == "live"
 
 

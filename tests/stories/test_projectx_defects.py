@@ -349,7 +349,7 @@ def test_defect_16_who_subscribes_again_asks_the_hub_for_nothing(
     assert [told(each.get(timeout=10)) for each in every] == [number] * 5
     for each in every:
         each.close()
-    desk.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
+    _stream = desk.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
     assert px.invocations("SubscribeContractTrades") == [[EP]]
     assert px.invocations("UnsubscribeContractTrades") == []  # the config still wants it
 
@@ -377,7 +377,7 @@ def test_what_project_x_py_reports_has_its_counterpart(px: SimulatedProjectX) ->
             heard["market"].get(timeout=10)
         heard["user"].get(timeout=10)
         px.completion_error("SubscribeContractQuotes")
-        desk.subscribe("projectx", venue.QUOTES, EP)
+        _stream = desk.subscribe("projectx", venue.QUOTES, EP)
         px.drop(only_hub="market")
         until(desk, live_again(2, MARKET))
         until(desk, lambda status: all(each.rtt_ms for each in status.lines().values()))
@@ -412,7 +412,7 @@ def test_what_project_x_py_reports_has_its_counterpart(px: SimulatedProjectX) ->
         assert {each.state for each in status.actors} == {"running"}
         assert sum(each.restarts for each in status.actors if "connection/" not in each.id) == 0
         px.delay_ack(60.0)
-        desk.subscribe("projectx", venue.DEPTH, EP)
+        _stream2 = desk.subscribe("projectx", venue.DEPTH, EP)
         pending = until(
             desk, lambda status: "sent" in [each.state.state for each in status.lines()[MARKET].topics]
         )

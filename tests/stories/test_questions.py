@@ -40,7 +40,7 @@ def test_stop_may_be_called_by_many_threads_at_once() -> None:
 
 def test_a_rotation_that_is_under_way_fails_when_the_runtime_stops() -> None:
     with SimulatedO2() as o2, desk_on(o2) as runtime:
-        runtime.subscribe("o2", "trades", MARKET, wait=10.0)
+        _stream = runtime.subscribe("o2", "trades", MARKET, wait=10.0)
         o2.delay_ack(60.0)
         outcome = in_thread(lambda: runtime.rotate("o2", timeout=60.0))
         o2.wait_for(lambda: o2.connections == 2)

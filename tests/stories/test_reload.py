@@ -13,8 +13,8 @@ from actors import Closed, ConfigError, LinewardenError, Runtime, StreamClosed
 from actors.settings import load
 from actors.settings.plan import compare
 from actors.simulators import SimulatedO2
+from actors.supervision.state import Specs
 from actors.supervisor import Supervisor
-from actors.tree import Specs
 from tests.desk import at_epoch, config, until
 
 

@@ -129,7 +129,7 @@ def test_the_old_connections_death_in_the_middle_is_a_loss_like_any_other(
     o2: SimulatedO2, desk: Runtime, market: str
 ) -> None:
     trades = desk.subscribe("o2", "trades", market, wait=10.0)
-    desk.subscribe("o2", "depth", market, wait=10.0)
+    _stream = desk.subscribe("o2", "depth", market, wait=10.0)
     o2.delay_ack(5.0)  # the new one waits for its snapshot
     rotating = threading.Thread(target=lambda: _rotate_in_vain(desk))
     rotating.start()
@@ -151,7 +151,7 @@ def _rotate_in_vain(desk: Runtime) -> None:
 
 def test_rotations_leave_nothing_behind(o2: SimulatedO2, market: str, baseline: Baseline) -> None:
     with desk_on(o2) as runtime:
-        runtime.subscribe("o2", "trades", market, wait=10.0)
+        _stream = runtime.subscribe("o2", "trades", market, wait=10.0)
         for _ in range(5):
             runtime.rotate("o2", timeout=20.0)
     baseline.check()
@@ -225,7 +225,7 @@ def hands_over(desk: Runtime, o2: SimulatedO2) -> threading.Thread:
 
 def test_a_stop_amid_a_hand_over_leaves_nothing_behind(baseline: Baseline) -> None:
     with SimulatedO2(rate=0) as o2, desk_on(o2) as desk:
-        desk.subscribe("o2", "trades", o2.markets[0], wait=10.0)
+        _stream = desk.subscribe("o2", "trades", o2.markets[0], wait=10.0)
         rotating = hands_over(desk, o2)
         assert desk.stop(5.0) == ()
         rotating.join(20.0)
@@ -235,7 +235,7 @@ def test_a_stop_amid_a_hand_over_leaves_nothing_behind(baseline: Baseline) -> No
 def test_a_pause_amid_a_hand_over_gives_both_connections_back(
     o2: SimulatedO2, desk: Runtime, market: str
 ) -> None:
-    desk.subscribe("o2", "trades", market, wait=10.0)
+    _stream = desk.subscribe("o2", "trades", market, wait=10.0)
     rotating = hands_over(desk, o2)
     desk.supervisor.pause("o2").get(timeout=5.0)
     until(desk, lambda status: not [each for each in status.actors if each.id == "connection/o2"])
@@ -258,7 +258,7 @@ def test_a_line_that_a_full_stream_holds_is_not_rotated(o2: SimulatedO2, market:
 def test_a_rotation_that_is_due_amid_a_subscription_is_made_up_for(o2: SimulatedO2, market: str) -> None:
     with desk_on(o2, rotate_every=0.3, ack_timeout=5.0) as desk:
         o2.delay_ack(0.8)
-        desk.subscribe("o2", "depth", market, wait=10.0)
+        _stream = desk.subscribe("o2", "depth", market, wait=10.0)
         o2.heal()
         begun = line_of(desk).rotations
         until(desk, lambda status: status.lines()["o2"].rotations >= begun + 3)

@@ -215,7 +215,7 @@ def test_a_storm_of_refusals_stays_within_the_budget_of_logins(
 
 def test_a_stream_that_is_not_ours_to_see_costs_the_others_nothing() -> None:
     with SimulatedTplus(rate=0, market_maker=False) as tplus, desk_on(tplus, **wants(*PRIVATE)) as desk:
-        desk.subscribe("tplus", venue.INTENT)
+        _stream = desk.subscribe("tplus", venue.INTENT)
         failed = until(desk, lambda status: states(status).get("tplus/intent") == "failed")
         assert why(failed, "tplus/intent").code == "http_403"
         assert [state for name, state in states(failed).items() if name != "tplus/intent"] == ["live"] * 4

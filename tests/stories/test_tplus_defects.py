@@ -151,7 +151,7 @@ def test_defect_7_a_change_between_socket_and_snapshot_is_in_the_book(
 def test_defect_8_every_way_to_ask_for_a_socket_is_within_the_limit(tplus: SimulatedTplus) -> None:
     with desk_on(tplus, max_lines=3, **wants("orders")) as desk:
         desk.book("tplus", "200", wait=10.0)
-        desk.subscribe("tplus", venue.TICKER, *map(str, range(300, 340)))
+        _stream = desk.subscribe("tplus", venue.TICKER, *map(str, range(300, 340)))
         with pytest.raises(actors.SubscribeError, match="max_lines"):
             desk.book("tplus", "201", wait=10.0)
         assert "max_lines" in desk.book("tplus", "202").reason

@@ -85,7 +85,7 @@ def test_a_contract_that_the_hub_refuses_is_told_in_its_words() -> None:
     with SimulatedProjectX(rate=0) as px, desk(px) as runtime:
         with pytest.raises(SubscribeError, match=r"CON\.F\.US\.NO\.Z26 not found"):
             runtime.subscribe("projectx", "quotes", "CON.F.US.NO.Z26", wait=10.0)
-        runtime.subscribe("projectx", "quotes", C, wait=10.0)
+        _stream = runtime.subscribe("projectx", "quotes", C, wait=10.0)
 
 
 def test_a_logout_of_one_hub_leaves_the_other_and_everything_comes_back() -> None:

@@ -112,7 +112,7 @@ def test_a_call_that_fails_at_the_hub_is_a_refusal(quay: SimulatedQuay, tmp_path
     with desk(quay, tmp_path) as runtime:
         with pytest.raises(SubscribeError, match="SubscribeQuotes"):
             runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
-        runtime.subscribe("quay", "quotes", "NQZ6", wait=10.0)
+        _stream = runtime.subscribe("quay", "quotes", "NQZ6", wait=10.0)
 
 
 def test_a_book_with_a_hole_begins_anew(quay: SimulatedQuay, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_redirect_is_followed_with_the_token_that_it_gives(tmp_path: Path) -> 
     with SimulatedQuay(tokens=lambda token: token in {TOKEN, "another"}) as quay:
         quay.redirect(token="another")
         with desk(quay, tmp_path) as runtime:
-            runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
+            _stream = runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
             (upgrade,) = [each for each in quay.requests if each.path == "/hubs/market"]
             assert upgrade.query["access_token"] == "another"
 
@@ -188,7 +188,7 @@ def test_a_redirect_is_followed_with_the_token_that_it_gives(tmp_path: Path) -> 
 @pytest.mark.parametrize("extra", ["skip_negotiation = true", 'token_in = "header"'])
 def test_a_hub_is_found_by_every_way_in(quay: SimulatedQuay, tmp_path: Path, extra: str) -> None:
     with desk(quay, tmp_path, extra) as runtime:
-        runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
+        _stream = runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
         (upgrade,) = [each for each in quay.requests if each.path == "/hubs/market"]
         assert ("id" in upgrade.query) == ("skip" not in extra)
         assert ("access_token" in upgrade.query) == ("token_in" not in extra)

@@ -187,7 +187,7 @@ def test_a_capture_goes_to_those_who_asked_for_it(
     topics = topics_of(effects_of(venue.listener(), heard_in(capture)))
     session = venue.session(name)
     session.opened(0.0)
-    session.subscribe(sorted(topics), 0.0)
+    _stream = session.subscribe(sorted(topics), 0.0)
     effects = effects_of(session, heard_in(capture))
     assert topics_of(effects) == topics
     assert all(key_in(event.data) == topic.key for topic, event in delivered(effects))
@@ -441,7 +441,7 @@ def test_a_message_that_is_not_as_documented_hurts_nobody(name: str, data: st.Da
     session.opened(0.0)
     case = next(case for case in CASES if case.table == name)
     topics = [venue.topic(channel, key, {}) for channel, key in case.wanted]
-    session.subscribe(topics, 0.0)
+    _stream = session.subscribe(topics, 0.0)
     message = spoilt(json.loads(data.draw(st.sampled_from(SAID[name]))), data)
     effects = session.received([(TEXT, json.dumps(message).encode())], 0.0)
     assert not any(isinstance(effect, End) for effect in effects)

@@ -145,7 +145,7 @@ def test_defect_3_a_stream_that_is_denied_after_the_upgrade_fails(
     desk: Runtime, market: SimulatedTplus
 ) -> None:
     market.unauthorized(n=1000)  # whatever the token, and the socket stays open
-    desk.subscribe("tplus", tplus.ORDERS)
+    _stream = desk.subscribe("tplus", tplus.ORDERS)
     status = until(desk, lambda status: _state(status, "tplus/orders") == "failed")
     reason = status.lines()["tplus/orders"].reason
     assert reason is not None
@@ -155,7 +155,7 @@ def test_defect_3_a_stream_that_is_denied_after_the_upgrade_fails(
 
 def test_a_token_that_was_given_is_presented_and_never_renewed(market: SimulatedTplus) -> None:
     with desk_on(market, user=USER, token="tok-1") as desk:
-        desk.subscribe("tplus", tplus.ORDERS)
+        _stream = desk.subscribe("tplus", tplus.ORDERS)
         until(desk, lambda status: _state(status, "tplus/orders") == "failed")
         assert market.auth_requests == 0
 
@@ -164,7 +164,7 @@ def test_defect_9_an_expired_token_is_replaced_once_for_all_lines(
     desk: Runtime, market: SimulatedTplus
 ) -> None:
     fills = desk.subscribe("tplus", tplus.USER_TRADES, wait=10.0)
-    desk.subscribe("tplus", tplus.ORDERS, wait=10.0)
+    _stream = desk.subscribe("tplus", tplus.ORDERS, wait=10.0)
     market.expire_tokens(close=1008)
     for line in ("tplus/user-trades", "tplus/orders"):
         until(desk, at_epoch(2, line))
@@ -175,7 +175,7 @@ def test_defect_9_an_expired_token_is_replaced_once_for_all_lines(
 
 
 def test_defect_10_reconnects_ask_for_no_new_token(desk: Runtime, market: SimulatedTplus) -> None:
-    desk.subscribe("tplus", tplus.ORDERS, wait=10.0)
+    _stream = desk.subscribe("tplus", tplus.ORDERS, wait=10.0)
     for epoch in range(2, 7):
         market.close_stream("/orders", 1001)
         until(desk, at_epoch(epoch, "tplus/orders"))
@@ -185,7 +185,7 @@ def test_defect_10_reconnects_ask_for_no_new_token(desk: Runtime, market: Simula
 
 def test_defect_16_a_gateways_path_is_kept() -> None:
     with SimulatedTplus(rate=0, prefix="/gateway") as market, desk_on(market) as desk:
-        desk.subscribe("tplus", tplus.ORDERS, wait=10.0)
+        _stream = desk.subscribe("tplus", tplus.ORDERS, wait=10.0)
         assert desk.book("tplus", "200", wait=10.0).synced
 
 
@@ -245,6 +245,6 @@ def test_an_asset_that_does_not_exist_is_rejected(desk: Runtime, market: Simulat
 def test_the_newest_price_comes_from_the_stream_or_over_http(desk: Runtime, market: SimulatedTplus) -> None:
     asked = desk.latest("tplus", "200", max_age=60.0, timeout=5.0)
     assert asked.last is not None
-    desk.subscribe("tplus", tplus.TICKER, "200", wait=10.0)
+    _stream = desk.subscribe("tplus", tplus.TICKER, "200", wait=10.0)
     market.ticker("200", last_price="123.45")
     until(desk, lambda _: str(desk.latest("tplus", "200", max_age=60.0).last) == "123.45")

@@ -30,8 +30,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.sync.server import ServerConnection, serve
 
+from actors import log_queue
 from actors.messages import Endpoint, Fatal, Reason, Retryable, Slow, Stopped
 from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
+from actors.wire.lookups import Lookups
 from tests.wire.proxies import ConnectProxy, Loopback, Socks5Proxy, read_exactly, read_head
 
 SHORT = 0.4  # seconds: the deadline of attempts that must run into it
@@ -46,10 +48,15 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems treat 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """Set up first, so torn down last: descriptors and threads are back to where they were."""
-    before = descriptors(), threading.active_count()
+    before = descriptors(), threads()
     yield
     join_look_ups()
-    assert (descriptors(), threading.active_count()) == before
+    assert (descriptors(), threads()) == before
+
+
+def threads() -> int:
+    """All but that of the log, which ends by itself after a while."""
+    return sum(thread.name != log_queue.THREAD for thread in threading.enumerate())
 
 
 def join_look_ups() -> None:
@@ -696,6 +703,29 @@ def test_a_look_up_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, released = threading.Event(), threading.Event()
     with hanging_look_up(monkeypatch, asked, released):
         assert_timed_out(Endpoint(url="ws://slow.example/"), "DNS look-up")
+
+
+def test_a_look_up_is_known_to_those_of_its_runtime_until_it_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, released = threading.Event(), threading.Event()
+    dial, other = Dial(connect_timeout=0.2, lookups=Lookups()), Dial(lookups=Lookups())
+    with hanging_look_up(monkeypatch, asked, released):
+        with pytest.raises(ConnectFailed):
+            open_socket(Endpoint(url="ws://slow.example/"), dial, Hangup())
+        assert [thread.name for thread in dial.lookups.running()] == ["dns/slow.example"]
+        assert other.lookups.running() == ()
+    assert dial.lookups.running() == ()
+
+
+def test_a_look_up_without_a_thread_is_no_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    dial = Dial(lookups=Lookups())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(ConnectFailed, match="no thread can be started"):
+            open_socket(Endpoint(url="ws://slow.example/"), dial, Hangup())
+    assert dial.lookups._threads == set()
 
 
 @contextlib.contextmanager

@@ -129,6 +129,65 @@ def test_a_letter_is_heard_between_two_reads_of_a_flood(inbox: SocketInbox, peer
     assert len(hear_bytes(inbox, sent - len(first.data))) == sent - len(first.data)
 
 
+def test_letters_without_end_keep_no_bytes_waiting(inbox: SocketInbox, peer: socket.socket) -> None:
+    tell(inbox, "one", "two")
+    peer.sendall(b"quote")
+    heard = []
+    for _ in range(6):
+        heard.append(hear(inbox))
+        tell(inbox, "one more")
+    assert heard == ["one", "two", BytesReceived(b"quote"), *["one more"] * 3]
+    peer.sendall(b"trade")
+    assert BytesReceived(b"trade") in [hear(inbox) for _ in range(4)]
+
+
+def test_a_letter_that_came_before_the_bytes_is_heard_before_them(
+    inbox: SocketInbox, peer: socket.socket
+) -> None:
+    """A stream that was added before an event was sent gets it, however late the reader wakes."""
+
+    class Late(socket.socket):
+        def recv(self, *args: int) -> bytes:
+            tell(inbox, "added")
+            peer.sendall(b"event")
+            return super().recv(*args)
+
+    former = inbox._socket
+    assert former is not None
+    inbox.forget()
+    with Late(fileno=former.detach()) as late:
+        late.setblocking(False)
+        inbox.open(late)
+        peer.sendall(b"quote, ")
+        assert [hear(inbox), hear(inbox)] == ["added", BytesReceived(b"quote, event")]
+
+
+def test_it_is_known_whether_anything_waits_to_be_heard(inbox: SocketInbox, peer: socket.socket) -> None:
+    assert not inbox.unheard
+    peer.sendall(b"quote")
+    assert inbox.unheard
+    tell(inbox, "letter")
+    assert hear(inbox) == "letter"
+    assert inbox.unheard  # it has been read
+    assert hear(inbox) == BytesReceived(b"quote")
+    assert not inbox.unheard
+    peer.close()
+    assert inbox.unheard
+    assert hear_lost(inbox).code == "eof"
+    assert not inbox.unheard
+
+
+def test_a_flood_does_not_keep_what_is_unsent_waiting(inbox: SocketInbox, peer: socket.socket) -> None:
+    assert inbox.send(b"x" * (BOUND - 1)) is None
+    unsent = inbox.unsent
+    flood(peer)
+    hear(inbox)  # and there is more of it
+    peer.setblocking(True)
+    peer.recv(READ)
+    hear(inbox)
+    assert inbox.unsent < unsent
+
+
 def test_a_letter_of_another_thread_wakes_the_sleeper(inbox: SocketInbox, pool: ThreadPoolExecutor) -> None:
     for number in range(200):
         heard = hear_in_a_thread(pool, inbox)

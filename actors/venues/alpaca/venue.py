@@ -235,6 +235,9 @@ class Alpaca(Venue):
             return None
         return ask_latest(self._data_url(), stream, found, self._keys())
 
+    def starts_anew(self, topic: Topic, event: Any) -> bool:
+        return isinstance(event, OrderBook) and bool(event.reset)
+
     def book_update(self, event: Any) -> BookUpdate | None:
         if not isinstance(event, OrderBook):
             return None

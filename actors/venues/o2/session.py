@@ -85,9 +85,12 @@ class O2Session(Session):
         self._trades = self._asked.slots["trades"]
         self._now = 0.0
 
-    def inherit(self, former: Session) -> None:
-        if isinstance(former, O2Session):
-            self._asked.inherit(former._asked)
+    def legacy(self) -> object:
+        return self._asked.legacy()
+
+    def inherit(self, legacy: object) -> None:
+        if isinstance(legacy, dict):
+            self._asked.inherit(legacy)
 
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         return self._asked.ask(topics)

@@ -81,6 +81,9 @@ class Asked:
 Slot = dict[str, Asked]  # by key: a market, or an identity
 
 
+Seen = dict[str, Recent]  # trades that a connection brought, by market
+
+
 class Subscriptions:
     """Not thread-safe; methods that ask answer with the effects that do it."""
 
@@ -90,10 +93,12 @@ class Subscriptions:
         self._inherited: dict[str, Recent] = {}  # trades that a former connection brought, by market
         self._fences: deque[tuple[Asked, ...]] = deque()  # for each PING on its way: whom it vouches for
 
-    def inherit(self, former: Subscriptions) -> None:
-        """O2 repeats recent trades at each subscription: what another connection brought is known."""
-        asked = former.slots["trades"].copy()
-        self._inherited = {market: each.seen.copy() for market, each in asked.items()}
+    def legacy(self) -> Seen:
+        """O2 repeats recent trades at each subscription: what this connection brought is known."""
+        return {market: each.seen.copy() for market, each in self.slots["trades"].items()}
+
+    def inherit(self, seen: Seen) -> None:
+        self._inherited = seen
 
     # ── asking ──
 

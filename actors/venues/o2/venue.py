@@ -157,6 +157,9 @@ class O2(Venue):
         """A trade bears an id; books begin anew with a snapshot, and the rest tells what is now."""
         return event.trade_id if isinstance(event, Trade) else None
 
+    def starts_anew(self, topic: Topic, event: object) -> bool:
+        return type(event) is DepthSnapshot
+
     def book_update(self, event: DepthSnapshot | DepthChange) -> BookUpdate:
         return BookUpdate(
             [(level.price, level.quantity) for level in event.bids],

@@ -201,6 +201,9 @@ class ProjectX(Venue):
         status = event.status.name.lower() if event.status is not None else "unknown"
         return f"{side} {event.fill_volume or 0} of {event.size or 0} at {price}, {status}"
 
+    def starts_anew(self, topic: Topic, event: Any) -> bool:
+        return type(event) is m.DepthReset
+
     def book_update(self, event: Any) -> BookUpdate | None:
         """The rule was observed by clients, and is not documented: bids and asks of any kind set their
         level, a volume of 0 takes it away, a reset empties the book.

@@ -241,6 +241,9 @@ class Tplus(Venue):
             return event.asset_id, event.trade_id, event.status
         return None
 
+    def starts_anew(self, topic: Topic, event: Any) -> bool:
+        return type(event) is m.DepthSnapshot
+
     def book_update(self, event: Any) -> BookUpdate | None:
         if type(event) is m.DepthChange or type(event) is m.DepthSnapshot:
             return BookUpdate(

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from pykka._envelope import Envelope
 
-from actors.actor import DeadLetters, Inbox, refuse
+from actors.actor import DeadLetters, Lease, refuse
 from actors.census import freshness
 from actors.connection import Connection, Orders
 from actors.dispatcher import Dispatcher
@@ -16,13 +16,32 @@ from actors.door import Door
 from actors.events import Topic
 from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat, Rhythm, Watch
-from actors.messages import Fetched, KeeperStarted, LineStarted, SessionOpened, SocketOpened, SocketRefused
+from actors.messages import (
+    ChangeRoute,
+    Fetched,
+    Inherit,
+    KeeperStarted,
+    LineStarted,
+    LookAgain,
+    RotationBegun,
+    SessionOpened,
+    SocketOpened,
+    SocketRefused,
+    TakeRoutes,
+    TakeTurn,
+)
 from actors.registry import Registry
 from actors.rules.freshness import Freshness
+from actors.rules.line import RotationState
 from actors.rules.restarts import Restart
-from actors.tree import Books, Candidate, Child, FeedSpec, LineRecord, Roles
+from actors.supervision.state import Books, Candidate, Child, FeedSpec, LineRecord, Roles
 from actors.wire.inbox import SocketInbox
 from actors.wire.timers import Timers
+
+# What a connection that is gone need not hear: it is no loss.
+EPHEMERAL = (
+    Fetched | SocketRefused | LookAgain | ChangeRoute | TakeRoutes | TakeTurn | Inherit | RotationBegun
+)
 
 
 class ChildSpec(Struct, frozen=True, kw_only=True):
@@ -74,8 +93,11 @@ class Children:
     # ── the workers: mail and a copy of the book are lent to each keeper ──
 
     def _start_registry(self, incarnation: int) -> Child:
-        ledger = self._books.lend_ledger({line.name: line.epochs() for line in self._lines.values()})
         inbox = self._lease("registry")
+        if inbox.needs_copy:
+            self._books.ledger = self._books.ledger.copy()
+        with inbox:
+            self._books.ledger.keep_only({line.name: line.epochs() for line in self._lines.values()})
         registry = Registry(
             "registry",
             incarnation,
@@ -83,8 +105,10 @@ class Children:
             self._supervisor,
             self._dead_letters,
             address=self._roles.named("registry"),
-            ledger=ledger,
+            ledger=self._books.ledger,
+            cells=self._books.cells,
             feeds=self._feeds,
+            present=self._books.present_feeds,
             dispatcher=self._roles.named("dispatcher"),
             connection=self._roles.connection,
             timers=self._timers,
@@ -100,18 +124,10 @@ class Children:
             inbox,
             self._supervisor,
             self._dead_letters,
-            address=self._roles.named("dispatcher"),
-            routes=self._books.lend_routes(
-                {line.name: (line.epoch, line.flow) for line in self._lines.values() if line.child}
-            ),
-            seen=self._books.seen,
-            dated=self._books.dated,
-            is_dated=lambda line: self._feeds[line.partition("/")[0]].dated,
-            newest=self._books.newest,
+            routing=self._books.lend_routing(copy=inbox.needs_copy),
+            cells=self._books.cells,
             registry=self._roles.named("registry"),
             connection=self._roles.connection,
-            block_limit=lambda line: self._feeds[line.partition("/")[0]].block_limit,
-            venue=lambda line: self._feeds[line.partition("/")[0]].venue,
             timers=self._timers,
         )
         return Child(dispatcher.launch(), inbox)
@@ -126,7 +142,7 @@ class Children:
             self._dead_letters,
             address=self._roles.named("heartbeat"),
             rhythm=self._rhythm,
-            seen=self._books.seen,
+            heard_at=self._books.cells.heard_at,
             judge=self._judge,
             connection=self._roles.connection,
             timers=self._timers,
@@ -150,16 +166,17 @@ class Children:
         )
         return Child(fetcher.launch(), inbox)
 
-    def _lease(self, role: str) -> Inbox:
+    def _lease(self, role: str) -> Lease:
         return self._roles.mailboxes[role].lease(KeeperStarted())
 
     def _tell_of_sessions(self, role: str) -> None:
         """What a former keeper may have had in hand when it died is told again; twice hurts nobody."""
         for line in self._lines.values():
-            if line.session_open and line.child is not None:
+            if line.state.is_open:
                 self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
             candidate = line.candidate
-            if candidate is not None and candidate.session_open and role == "registry":
+            is_open = line.rotating is RotationState.CANDIDATE_OPEN
+            if candidate is not None and is_open and role == "registry":
                 self._roles.named(role).tell(SessionOpened(line.name, candidate.epoch))
 
     def _rhythm(self, name: str) -> Rhythm | None:
@@ -172,7 +189,7 @@ class Children:
         contracts = {
             topic: contract
             for topic, contract in spec.contracts.items()
-            if self._books.ledger.line(topic) == name
+            if (cell := self._books.cells.get(topic)) is not None and cell.line == name
         }
         return Rhythm(spec.ping_interval, spec.pong_timeout, own, contracts)
 
@@ -188,12 +205,8 @@ class Children:
     def _start_connection(self, line: LineRecord, life: LineRecord | Candidate, epoch: int) -> Child:
         id = f"connection/{line.name}"
         is_candidate = isinstance(life, Candidate)
-        self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, life.flow, is_candidate))
-        session = line.spec.venue.session(line.name)
-        if is_candidate and line.session is not None:
-            # Behind that message: from there on the dispatcher remembers what the present one brings.
-            session.inherit(line.session)
-        life.session = session
+        self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, is_candidate))
+        address, spec = self._roles.connection(line.name), line.spec
         inbox = SocketInbox(line.spec.send_buffer, lambda envelope: self._refuse(id, envelope))
         connection = Connection(
             id,
@@ -204,21 +217,31 @@ class Children:
             orders=Orders(
                 line=line.name,
                 epoch=epoch,
-                door=Door(line.spec.venue, line.name, line.spec.dial, life.hangup, line.spec.vault),
-                session=session,
-                max_message=line.spec.max_message,
-                flow=life.flow,
+                candidate=is_candidate,
+                venue=spec.venue,
+                door=Door(spec.venue, line.name, spec.dial, life.hangup, spec.vault),
+                session=spec.venue.session(line.name),
+                max_message=spec.max_message,
+                ack_timeout=spec.ack_timeout,
+                block_limit=spec.block_limit,
+                right=life.right,
                 gauges=life.gauges,
                 metrics=line.metrics,
                 jail=self._books.jail,
+                cells=self._books.cells,
+                arrivals=self._books.arrivals,
+                run_budget=self._books.run_budget,
             ),
+            own_address=address,
             registry=self._roles.named("registry"),
             dispatcher=self._roles.named("dispatcher"),
             heartbeat=self._roles.named("heartbeat"),
             timers=self._timers,
         )
-        address = self._roles.connection(line.name)
         (address.point_candidate if is_candidate else address.point)(inbox.put, epoch)
+        if is_candidate:
+            # Before it runs: it inherits what the present one has brought until now, and notes what comes.
+            address.tell(RotationBegun(line.name, epoch), line.epoch)
         try:
             return Child(connection.launch(), inbox)
         except RuntimeError:  # no thread to be had
@@ -229,6 +252,6 @@ class Children:
         if isinstance(envelope.message, SocketOpened):  # too late: its connection has been stopped
             envelope.message.socket.close()
             return
-        if isinstance(envelope.message, Fetched | SocketRefused):  # asked for by one that is gone
+        if isinstance(envelope.message, EPHEMERAL):
             return
         refuse(envelope, None, id, self._dead_letters)

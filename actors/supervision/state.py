@@ -10,27 +10,30 @@ from msgspec import Struct
 
 from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply, Mailbox
 from actors.connection import Gauges
+from actors.delivery.arrivals import Arrivals, Right
+from actors.delivery.cells import Cells
+from actors.delivery.routing import Routing
+from actors.delivery.runs import RunBudget
 from actors.door import Vault
 from actors.events import Topic
 from actors.heartbeat import Watch
-from actors.messages import ChildExited, Reason
+from actors.messages import ChildExited, Reason, Stopped
 from actors.metrics import LineMetrics, Metrics
 from actors.quarantine import Quarantine
 from actors.rules.exchange import Bucket, Budget
 from actors.rules.freshness import Contract
-from actors.rules.journal import Journal
-from actors.rules.latest import Newest
+from actors.rules.journal import Ending, Journal, Split
 from actors.rules.ledger import Ledger
+from actors.rules.line import LineState, RotationState, State
 from actors.rules.liveness import Recent
 from actors.rules.restarts import RestartPolicy, Restarts
-from actors.rules.routes import Flow, Routes
-from actors.rules.session import Session
 from actors.rules.venue import Pacing, Venue
-from actors.status import LineState
+from actors.status import cause_of
 from actors.wire.connect import Dial, Hangup
 from actors.wire.timers import Timer
 
-COUNTED = ("bytes", "frames", "decoded", "unrouted", "duplicates", "quarantined")
+OUTCOMES = ("routed", "unrouted", "duplicates", "quarantined")  # of what was decoded
+COUNTED = ("bytes", "frames", "decoded", *OUTCOMES)
 WORKERS = ("registry", "dispatcher", "heartbeat", "fetcher")  # in the order of their start
 
 
@@ -52,7 +55,6 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     max_message: int = 16 * 1_048_576
     wanted: tuple[Topic, ...] = ()
     contracts: Mapping[Topic, Contract] = {}
-    dated: frozenset[Topic] = frozenset()  # whose contract is about the venue's time, too
     rotate_every: float = 0.0
     kind: object = None  # of venue; a feed that gets another one is another feed
     identity: tuple[object, ...] = ()  # all that its connections depend on: a change connects anew
@@ -67,9 +69,6 @@ class Specs(Struct, frozen=True, kw_only=True):
     generation: int = 0
     feeds: Mapping[str, FeedSpec] = {}
     settings: object = None  # what the user said
-
-
-Dated = tuple[object, int]  # an event, and our wall clock when it came
 
 
 class Roles:
@@ -94,35 +93,34 @@ class Roles:
 
 
 class Books:
-    """What outlives its keepers. A keeper works on a copy, so what one that was given up on still
-    writes goes nowhere; the supervisor reads the newest copy, for status."""
+    """What outlives the actors that work on it. One keeper of a role at a time changes its part, under the
+    lease of the role; what any thread may look at is in the cells."""
 
     def __init__(self, specs: Specs) -> None:
         self.specs = specs  # as they are in force; replaced by the supervisor
+        self.cells = Cells()
+        self.arrivals = Arrivals()
+        self.run_budget = RunBudget()
         self.ledger = Ledger()
-        self.routes = Routes()
-        self.seen: dict[Topic, float] = {}  # topic: monotonic seconds of its last event
-        self.dated: dict[Topic, Dated] = {}  # the newest event of topics whose venue's time counts
+        self.routing = Routing()
         self.watches: dict[str, Watch] = {}
-        self.newest = Newest()
         self.buckets: dict[str, Bucket] = {}  # by feed: how often its venue may be asked for prices
         self.jail = Quarantine()
 
-    def lend_ledger(self, epochs: Mapping[str, Collection[int]]) -> Ledger:
-        """`epochs`: every line's present ones; lives of others have ended."""
-        self.ledger = self.ledger.copy()
-        self.ledger.keep_only(epochs)
-        return self.ledger
+    def present_feeds(self) -> Collection[str]:
+        """The feeds that the config has now."""
+        return self.specs.feeds.keys()
 
-    def lend_routes(self, lines: Mapping[str, tuple[int, Flow]]) -> Routes:
-        """`lines`: those with a connection, with its epoch and its flow."""
-        self.routes = self.routes.copy()
-        for line, (epoch, flow) in lines.items():
-            self.routes.line(line).flows[epoch] = flow
-        return self.routes
+    def lend_routing(self, *, copy: bool) -> Routing:
+        """The dispatcher before this one may speak no more; a `copy`, where it hangs over its own."""
+        self.arrivals.revoke(self.routing.right)
+        if copy:
+            self.routing = self.routing.copy()
+        self.routing.right = Right()
+        return self.routing
 
     def new_watches(self) -> dict[str, Watch]:
-        """The heartbeat keeps nothing: it is told of every life anew."""
+        """The heartbeat keeps nothing: it is told of every life again."""
         self.watches = {}
         return self.watches
 
@@ -134,7 +132,6 @@ class Child:
         self.id, self.incarnation = actor.id, actor.incarnation
         self.thread = actor.thread
         self.inbox = inbox
-        self.asked_at: float | None = None  # monotonic seconds of an unanswered AreYouThere
         self.stack = ""  # of its thread, once it is wedged
 
     def is_it(self, exited: ChildExited) -> bool:
@@ -144,13 +141,10 @@ class Child:
 class Asked:
     """One question for rotations, and what came of them so far."""
 
-    def __init__(self, reply: KeptReply) -> None:
+    def __init__(self, reply: KeptReply, lines: Collection[str]) -> None:
         self._reply = reply
-        self._waiting: set[str] = set()
+        self._waiting = set(lines)
         self._told: dict[str, str] = {}
-
-    def expect(self, line: str) -> None:
-        self._waiting.add(line)
 
     def tell(self, line: str, why_not: str) -> None:
         self._waiting.discard(line)
@@ -168,73 +162,24 @@ class Former(Struct, frozen=True):
     epoch: int
     child: Child
     hangup: Hangup
+    right: Right
     gauges: Gauges
 
 
-class Candidate:
-    """A connection that may take over from a line's present one, if the venue confirms as much to it."""
+class LineHistory:
+    """What outlives a line's record, by the line's name: no epoch is used twice, and no count is lost."""
 
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-        self.child: Child | None = None
-        self.session: Session | None = None
-        self.hangup, self.flow, self.gauges = Hangup(), Flow(), Gauges()
-        self.upgraded = self.session_open = self.settled = False
-
-
-class LineRecord:
-    """One line: what it is, and where it stands."""
-
-    def __init__(self, name: str, feed: str, spec: FeedSpec, chance: random.Random, metrics: Metrics) -> None:
-        self.name, self.feed, self.spec = name, feed, spec
-        self.metrics = LineMetrics(metrics, feed, name)
-        self.restarts = Restarts(spec.restart, chance)
-        self.state: LineState = "stopped"
-        self.epoch = 0
-        self.last_epoch = 0  # of a candidate, where one was later than the present connection
-        self.reason: Reason | None = None  # of the last ending
-        self.complaint = ""  # the last error of the venue's that concerned no topic
-        self.child: Child | None = None
-        self.candidate: Candidate | None = None  # while the line is being rotated
-        self.former: Former | None = None  # while it hands over
-        self.leaving: dict[int, Child] = {}  # epoch: told to end, and not ended yet
-        self.wants_rotation: list[Asked] = []  # who waits for the end of that
-        self.rotations = 0  # connections that took over from another without a gap
-        self.rotation: Timer | None = None  # when the next one is planned
-        self.rotation_turn = 0  # of that timer
-        self.session: Session | None = None  # of the present connection, which is its thread's
-        self.hangup = Hangup()
-        self.flow = Flow()
-        self.gauges = Gauges()
+    def __init__(self) -> None:
+        self.last_epoch = 0  # of a connection or a candidate
         self.total = Gauges()  # of the connections that have ended
+        self.lost = 0  # events that ended with a connection
         self.counting: dict[int, Gauges] = {}  # epoch: of those that have not
-        self.upgraded = False  # the venue accepted this epoch's WebSocket
-        self.session_open = False
-        self.settled = False
-        self.live_at: float | None = None  # monotonic seconds: when this epoch was first live
-        self.retry: Timer | None = None
-        self.retry_at: float | None = None
-        self.turn = 0  # of the retry timer
-        self.paused = False
-        self.pausing = False  # paused, and the connection has not ended yet
-        self.removed = False
-        self.again = False  # start anew as soon as the present connection has ended
-        self.told_failed = False
-        self.stale: frozenset[Topic] = frozenset()  # those that the log was told of
-        self.lost = False  # it died, and was not live since
-        self.restored = 0  # times it was live again after a death
-        self.deaths = 0  # lives that ended without being asked to
-        self.recent_deaths = Recent()
-        self.journal = Journal()
 
-    @property
-    def is_ending(self) -> bool:
-        """Its present connection has been told to go."""
-        return self.again or self.paused or self.removed
-
-    @property
-    def live(self) -> bool:
-        return self.state == "live"
+    def begin(self, gauges: Gauges) -> int:
+        """The epoch of a connection that is about to start."""
+        self.last_epoch += 1
+        self.counting[self.last_epoch] = gauges
+        return self.last_epoch
 
     def counted(self, name: str) -> int:
         """One gauge over all epochs."""
@@ -242,37 +187,126 @@ class LineRecord:
         return sum(getattr(each, name) for each in gauges)
 
     def fold(self, epoch: int) -> None:
-        """That epoch's connection has ended: it will not count any more."""
+        """That epoch counts no more. What it decoded and did not bring anywhere is lost."""
         ended = self.counting.pop(epoch, None)
         if ended is not None:
-            for name in COUNTED:
-                setattr(self.total, name, getattr(self.total, name) + getattr(ended, name))
+            counts = {name: getattr(ended, name) for name in reversed(COUNTED)}  # outcomes first
+            for name, count in counts.items():
+                setattr(self.total, name, getattr(self.total, name) + count)
+            self.lost += counts["decoded"] - sum(counts[name] for name in OUTCOMES)
+
+
+class Candidate:
+    """A connection that may take over from a line's present one, if the venue confirms as much to it."""
+
+    def __init__(self, history: LineHistory) -> None:
+        self.hangup, self.right, self.gauges = Hangup(), Right(), Gauges()
+        self.epoch = history.begin(self.gauges)
+        self.child: Child | None = None
+
+
+class LineRecord:
+    """One line: what it is, and where it stands."""
+
+    def __init__(
+        self,
+        name: str,
+        feed: str,
+        spec: FeedSpec,
+        chance: random.Random,
+        metrics: Metrics,
+        history: LineHistory,
+    ) -> None:
+        self.name, self.feed, self.spec = name, feed, spec
+        self.metrics = LineMetrics(metrics, feed, name)
+        self.history = history
+        self.restarts = Restarts(spec.restart, chance)
+        self.state = State.NEW  # `Lines` alone changes it
+        self.rotating = RotationState.NONE  # `Rotations` alone changes it
+        self.epoch = history.last_epoch
+        self.reason: Reason | None = None  # of the last ending
+        self.complaint = ""  # the last error of the venue's that concerned no topic
+        self.child: Child | None = None
+        self.candidate: Candidate | None = None  # while the line is being rotated
+        self.former: Former | None = None  # while it hands over
+        self.wants_rotation: list[Asked] = []  # the questions that wait for the end of that
+        self.rotations = 0  # connections that took over from another without a gap
+        self.rotation: Timer | None = None  # when the next one is planned
+        self.rotation_turn = 0  # of that timer
+        self.hangup = Hangup()
+        self.right = Right()  # of the present connection
+        self.gauges = Gauges()
+        self.live_at: float | None = None  # monotonic seconds: when this life was first live
+        self.retry: Timer | None = None
+        self.retry_at: float | None = None
+        self.turn = 0  # of the retry timer
+        self.stale: frozenset[Topic] = frozenset()  # those that the log was told of
+        self.restored = 0  # times it was live again after a death
+        self.deaths = 0  # lives that ended without being asked to
+        self.deaths_when_live = 0  # the same, when it was last live
+        self.recent_deaths = Recent()
+        self.journal = Journal()
+
+    @property
+    def shown(self) -> LineState:
+        """Its state, as status shows it."""
+        return self.state.shown
+
+    @property
+    def live(self) -> bool:
+        return self.state is State.LIVE
 
     def epochs(self) -> tuple[int, ...]:
         """Those whose messages are of interest."""
         return (self.epoch,) if self.candidate is None else (self.epoch, self.candidate.epoch)
 
-    def begin_candidate(self) -> Candidate:
-        candidate = self.candidate = Candidate(self.last_epoch + 1)
-        self.last_epoch = candidate.epoch
-        self.counting[candidate.epoch] = candidate.gauges
-        return candidate
-
     def promote(self, candidate: Candidate) -> None:
         """The candidate is the line's connection from now on."""
         self.candidate = None
-        self.epoch, self.child, self.session = candidate.epoch, candidate.child, candidate.session
-        self.hangup, self.flow, self.gauges = candidate.hangup, candidate.flow, candidate.gauges
-        self.upgraded = self.session_open = self.settled = True
+        self.epoch, self.child = candidate.epoch, candidate.child
+        self.hangup, self.right, self.gauges = candidate.hangup, candidate.right, candidate.gauges
         self.stale = frozenset()
         self.rotations += 1
 
-    def next_epoch(self) -> int:
-        """A new life begins: fresh gauges, flow and hang-up."""
-        self.epoch = self.last_epoch = self.last_epoch + 1
-        self.gauges, self.flow, self.hangup = Gauges(), Flow(), Hangup()
-        self.counting[self.epoch] = self.gauges
-        self.upgraded = self.session_open = self.settled = self.again = False
+    def begin_life(self) -> int:
+        """Fresh gauges, a right to write and a hang-up of its own; the epoch of the next connection."""
+        self.gauges, self.right, self.hangup = Gauges(), Right(), Hangup()
+        self.epoch = self.history.begin(self.gauges)
         self.live_at = None
         self.stale = frozenset()
         return self.epoch
+
+    def begin_live(self, now: float) -> None:
+        """Live for the first time in this life."""
+        self.live_at = now
+        self.journal.mark("live", now)
+        self.complaint = ""  # of a life that is over
+        self.restored += self.deaths > self.deaths_when_live
+        self.deaths_when_live = self.deaths
+
+    def end_life(self, reason: Reason, now: float) -> None:
+        """Its connection has ended: counts, and the reason where it was not asked to."""
+        self.child = None
+        self.metrics.increment_later("line_stops_total", kind=cause_of(reason).kind)
+        if not isinstance(reason, Stopped):
+            self.metrics.increment_later("line_errors_total", code=reason.code)
+            self.reason = reason
+            self.deaths += 1
+            self.recent_deaths.add(now)
+
+    def enter_in_journal(self, reason: Reason, now: float, now_ns: int) -> None:
+        """How this life ended; `restarts` has judged it."""
+        if self.gauges.data_at is not None:
+            self.journal.mark("data", self.gauges.data_at)
+        cause = cause_of(reason)
+        ending = Ending(
+            epoch=self.epoch,
+            at_ns=now_ns,
+            kind=cause.kind,
+            code=cause.code,
+            text=cause.text,
+            attempt=self.restarts.attempt,
+            lived_s=None if self.live_at is None else now - self.live_at,
+            split=Split(),
+        )
+        self.journal.ended(ending, self.gauges.heard_at or None, now)

@@ -1,0 +1,66 @@
+"""The order in which batches arrived, over all lines, and which of them are still being delivered."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Right:
+    """One writer's permission to put into streams: of one epoch of a line, or of one dispatcher.
+
+    The writer gives it up after its last put. The supervisor revokes it when it gives the writer up.
+    """
+
+    __slots__ = ("revoked", "valid")
+
+    def __init__(self) -> None:
+        self.valid = True
+        self.revoked = False  # taken away: what its writer still tells of the streams does not count
+
+
+class Arrivals:
+    """Numbers the batches of a runtime. A connection begins one and ends it; `merge` waits for lower ones."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition(threading.RLock())
+        self._last = 0
+        self._delivering: dict[Right, int] = {}  # each writer delivers one batch at a time
+        self._merging = 0  # how many iterators wait here, or may
+
+    def begin(self, right: Right) -> int:
+        """The number of a batch that is delivered from now on."""
+        with self.changed:
+            self._last += 1
+            self._delivering[right] = self._last
+            return self._last
+
+    def end(self, right: Right) -> None:
+        """Its buffers are filled, or its writer failed or was given up."""
+        with self.changed:
+            self._delivering.pop(right, None)
+            if self._merging:
+                self.changed.notify_all()
+
+    def give_up(self, right: Right) -> None:
+        """The writer's own last act: it puts nothing more."""
+        right.valid = False
+        self.end(right)
+
+    def revoke(self, right: Right) -> None:
+        """What this writer still puts goes nowhere, and no reader waits for it."""
+        right.revoked = True
+        self.give_up(right)
+
+    def is_complete(self, number: int) -> bool:
+        """Whether no batch up to this one is still being delivered. With the lock."""
+        return all(lower > number for lower in self._delivering.values())
+
+    def enter(self) -> None:
+        """A `merge` begins to read."""
+        with self.changed:
+            self._merging += 1
+
+    def leave(self) -> None:
+        """It reads no more."""
+        with self.changed:
+            self._merging -= 1

@@ -1,0 +1,173 @@
+"""What may be known of each topic without asking an actor.
+
+Each part has one writer, and each value is replaced, never changed: the registry writes the state of the
+subscription, the line's connection what it has heard, the dispatcher for how long the topic was blind.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from actors.delivery.arrivals import Right
+from actors.events import Gap, SubscriptionState, Topic
+from actors.rules.journal import BlindTime
+from actors.rules.latest import Prices
+from actors.rules.ledger import DESIRED
+from actors.rules.mailbox import Pair
+
+
+class Stamp(Struct, frozen=True, gc=False):
+    """When a batch came: monotonic seconds, and wall-clock nanoseconds."""
+
+    at: float
+    wall_ns: int
+
+
+class Cell:
+    """One topic that is wanted."""
+
+    __slots__ = ("blind_since", "blind_time", "line", "subscription")
+
+    def __init__(self) -> None:
+        self.line: str | None = None  # the registry's; None: no line can take it
+        self.subscription: SubscriptionState = DESIRED  # the registry's
+        self.blind_since: int | None = None  # the dispatcher's; wall-clock nanoseconds
+        self.blind_time = BlindTime()  # the dispatcher's; of interruptions that are over
+
+
+class Heard:
+    """What one epoch of a line has heard, with what it took over of the epoch before. One thread writes."""
+
+    def __init__(self, prices: Prices) -> None:
+        self.events: dict[Topic, Any] = {}  # the newest of each topic
+        self.stamps: dict[Topic, Stamp] = {}  # when it came
+        self.prices = prices
+
+    def keep(self, pairs: list[Pair], newest: dict[Topic, Any], stamp: Stamp) -> None:
+        """One batch. The event first: whoever reads between the two takes it for older than it is."""
+        self.events.update(newest)
+        self.stamps.update(dict.fromkeys(newest, stamp))
+        self.prices.keep(pairs, newest, stamp.at)
+
+    def forget(self, topic: Topic) -> None:
+        self.events.pop(topic, None)
+        self.stamps.pop(topic, None)
+        self.prices.forget(topic)
+
+    def copy(self) -> Heard:
+        copy = Heard(self.prices.copy())
+        copy.events, copy.stamps = self.events.copy(), self.stamps.copy()
+        return copy
+
+
+class Cells:
+    """The cells of all topics, and what each line has heard. Any thread may look; a look never waits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._cells: dict[Topic, Cell] = {}
+        self._lines: dict[str, dict[Topic, Cell]] = {}
+        self._refused: dict[str, dict[Topic, Cell]] = {}  # by feed: wanted, and on no line
+        self._heard: dict[str, Heard] = {}  # by line
+        self._gaps: dict[str, tuple[int, Gap | None]] = {}  # by line: how many, and the last one
+
+    # ── the registry's ──
+
+    def place(self, topics: Iterable[Topic], line: str | None) -> None:
+        """These are wanted, and lie on this line; None: on none."""
+        with self._lock:
+            for topic in topics:
+                cell = self._cells.setdefault(topic, Cell())
+                self._lift(topic, cell)
+                cell.line = line
+                if line is None:
+                    self._refused.setdefault(topic.feed, {})[topic] = cell
+                else:
+                    self._lines.setdefault(line, {})[topic] = cell
+
+    def remove(self, topics: Iterable[Topic]) -> None:
+        """These are wanted no longer."""
+        with self._lock:
+            for topic in topics:
+                cell = self._cells.pop(topic, None)
+                if cell is not None:
+                    self._lift(topic, cell)
+
+    def _lift(self, topic: Topic, cell: Cell) -> None:
+        groups, name = (self._refused, topic.feed) if cell.line is None else (self._lines, cell.line)
+        group = groups.get(name)
+        if group is not None:
+            group.pop(topic, None)
+            if not group:
+                del groups[name]
+
+    # ── a connection's ──
+
+    def publish(self, line: str, right: Right, heard: Heard) -> None:
+        """What this epoch hears is what the line has heard, from now on."""
+        with self._lock:
+            if right.valid:
+                self._heard[line] = heard
+
+    def note_gaps(self, line: str, right: Right, count: int, last: Gap | None) -> None:
+        with self._lock:
+            if right.valid:
+                self._gaps[line] = count, last
+
+    def forget_lines(self, feed: str) -> None:
+        """The feed was removed."""
+        with self._lock:
+            for line in [line for line in self._heard if line.partition("/")[0] == feed]:
+                del self._heard[line]
+
+    def take_over(self, line: str, *, copy: bool) -> Heard | None:
+        """What the next holder begins with; a `copy`, where a former one may still write to its own."""
+        with self._lock:
+            heard = self._heard.get(line)
+        return heard.copy() if heard is not None and copy else heard
+
+    # ── any thread's ──
+
+    def get(self, topic: Topic) -> Cell | None:
+        return self._cells.get(topic)
+
+    def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
+        """How far each of these has come; one that is not wanted has no state."""
+        cells = self._cells
+        return {topic: cell.subscription for topic in topics if (cell := cells.get(topic)) is not None}
+
+    def topics_of(self, line: str) -> Collection[tuple[Topic, Cell]]:
+        with self._lock:
+            return tuple(self._lines.get(line, {}).items())
+
+    def has_topics(self, line: str) -> bool:
+        return line in self._lines
+
+    def count(self, line: str) -> int:
+        return len(self._lines.get(line, ()))
+
+    def refused(self, feed: str) -> Collection[tuple[Topic, Cell]]:
+        with self._lock:
+            return tuple(self._refused.get(feed, {}).items())
+
+    def heard(self, line: str) -> Heard | None:
+        return self._heard.get(line)
+
+    def heard_of(self, feed: str) -> tuple[Heard, ...]:
+        """What the lines of this feed have heard."""
+        with self._lock:
+            return tuple(heard for line, heard in self._heard.items() if line.partition("/")[0] == feed)
+
+    def gaps(self, line: str) -> tuple[int, Gap | None]:
+        return self._gaps.get(line, (0, None))
+
+    def heard_at(self, topic: Topic) -> float | None:
+        """Monotonic seconds of its last event; None: there was none."""
+        cell = self._cells.get(topic)
+        heard = None if cell is None or cell.line is None else self._heard.get(cell.line)
+        stamp = None if heard is None else heard.stamps.get(topic)
+        return None if stamp is None else stamp.at

@@ -1,0 +1,285 @@
+"""How a connection delivers its line while it is the holder: on its own thread, straight into the streams."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from actors.delivery.arrivals import Arrivals, Right
+from actors.delivery.cells import Heard, Stamp
+from actors.delivery.inlet import Inlet, Put
+from actors.delivery.line_delivery import LineDelivery
+from actors.delivery.resyncs import Resyncs
+from actors.delivery.runs import Runs
+from actors.delivery.state import DeliveryState
+from actors.delivery.table import Route
+from actors.events import Gap, GapReason, Topic
+from actors.rules.mailbox import Origin, Pair
+from actors.rules.venue import Venue
+
+LOOK_AGAIN = 1.0  # seconds after which a line that pauses looks again by itself
+
+Going = tuple[Inlet, ...]
+
+
+class EpochDelivery:
+    """The routes of one epoch, and the streams that make it pause. One thread."""
+
+    def __init__(
+        self,
+        line: LineDelivery,
+        *,
+        venue: Venue,
+        arrivals: Arrivals,
+        heard: Heard,
+        runs: Runs,
+        block_limit: float,
+        wake: Callable[[], None],
+    ) -> None:
+        self._line, self._state, self._table = line, line.state, line.table
+        self._right: Right = line.right
+        self._arrivals, self._runs, self.heard = arrivals, runs, heard
+        self._block_limit, self._wake = block_limit, wake
+        self._deltas = {name for name, channel in venue.channels.items() if channel.deltas}
+        self._pausing: dict[Inlet, None] = {}  # streams that ask this line to pause
+        self._cut: dict[Inlet, None] = {}  # streams with topics that have to start anew
+        self.resyncs = Resyncs()
+        self._going: dict[Topic, Going] = {}  # where events go: all readers but those that are to join
+        for topic, route in self._table.routes.items():
+            self._going[topic] = self._joined(topic, route.inlets)
+        line.judge()
+
+    @property
+    def state(self) -> DeliveryState:
+        return self._state
+
+    @property
+    def gaps(self) -> tuple[int, Gap | None]:
+        """How many interruptions there were, and the last one."""
+        return self._state.gaps, self._state.last_gap
+
+    @property
+    def wants_attention(self) -> bool:
+        """Whether a stream asks for a pause, or has to start anew."""
+        return bool(self._pausing or self._cut or self.resyncs)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether every topic of the line is answered for."""
+        return len(self._state.settled) >= len(self._table.routes)
+
+    @property
+    def settled(self) -> set[Topic]:
+        return self._state.settled
+
+    # ── events ──
+
+    def hand_out(self, pairs: list[Pair], received_ns: int, now: float, size: int) -> int:
+        """The events of one batch to the streams that want them; how many of them reached a buffer.
+
+        `size`: bytes of the batch; `now`: monotonic seconds.
+        """
+        newest: dict[Topic, Any] = dict(pairs)
+        self.heard.keep(pairs, newest, Stamp(now, received_ns))
+        right = self._right
+        origin = Origin(received_ns, self._line.epoch, self._arrivals.begin(right))
+        try:
+            going = self._going
+            topics = list(newest)
+            started: Sequence[Topic] = ()
+            if self._deltas:
+                started = self._runs.keep(pairs, topics, origin, size)
+            first = going.get(topics[0], ())
+            if len(topics) == 1 or all(going.get(topic, ()) == first for topic in topics):
+                routed = len(pairs) if self._put(first, pairs, origin, range(len(pairs)), now) else 0
+            else:
+                routed = self._put_shares(pairs, topics, origin, now)
+            for topic in started:
+                self._join(topic)
+            return routed
+        finally:
+            self._arrivals.end(right)
+
+    def _put(
+        self, inlets: Going, pairs: list[Pair], origin: Origin, indexes: Sequence[int], now: float
+    ) -> bool:
+        """Whether at least one stream has taken them."""
+        taken = False
+        for inlet in inlets:
+            put = inlet.put(self._right, pairs, origin, indexes, now)
+            if put is not Put.REFUSED:
+                taken = True
+            if put is not Put.ACCEPTED:
+                self._note(inlet, put)
+        return taken
+
+    def _put_shares(self, pairs: list[Pair], topics: list[Topic], origin: Origin, now: float) -> int:
+        """Each stream gets its part."""
+        going = self._going
+        shares: dict[Going, tuple[list[Pair], list[int]]] = {}
+        parts = {topic: shares.setdefault(going.get(topic, ()), ([], [])) for topic in topics}
+        for index, pair in enumerate(pairs):
+            share, indexes = parts[pair[0]]
+            share.append(pair)
+            indexes.append(index)
+        routed = 0
+        if _are_apart(shares):
+            for inlets, (share, indexes) in shares.items():
+                if self._put(inlets, share, origin, indexes, now):
+                    routed += len(share)
+            return routed
+        # A stream that is in several groups gets all of its events at once, in their order.
+        taken: set[Inlet] = set()
+        for inlet in dict.fromkeys(inlet for inlets in shares for inlet in inlets):
+            mine = [index for index, pair in enumerate(pairs) if inlet in going.get(pair[0], ())]
+            if self._put((inlet,), [pairs[index] for index in mine], origin, mine, now):
+                taken.add(inlet)
+        return sum(len(share) for inlets, (share, _) in shares.items() if not taken.isdisjoint(inlets))
+
+    def _note(self, inlet: Inlet, put: Put) -> None:
+        waiting = self._pausing if put is Put.PAUSE else self._cut
+        if put is not Put.REFUSED and inlet not in waiting:
+            waiting[inlet] = None
+            inlet.wake_at_room(self._right, self._wake)
+
+    # ── words, gaps, answers ──
+
+    def settle(self, topics: Iterable[Topic], now_ns: int) -> dict[Topic, int]:
+        """These are answered for in this epoch. Since when each of them was blind."""
+        topics = tuple(topics)
+        for topic in topics:
+            if topic.channel in self._deltas and topic in self._table.routes:
+                self.resyncs.forget(topic)
+                for inlet in self._table.routes[topic].inlets:
+                    inlet.resume(self._right, topic)
+                self._let_in(topic, self._state.joining.pop(topic, set()))
+        return self._line.settle(topics, now_ns)
+
+    def missed(self, topics: Iterable[Topic], reason: GapReason, count: int | None, now_ns: int) -> None:
+        topics = tuple(topics)
+        for topic in topics:
+            self._runs.forget(topic)
+        self._line.missed(topics, reason, count, now_ns)
+
+    def interrupt(self, topics: Iterable[Topic], now_ns: int) -> None:
+        self._line.interrupt(topics, now_ns)
+
+    def misread(self) -> None:
+        """An event could not be read: what was kept of deltas may lack it."""
+        self._runs.forget_all()
+
+    # ── routes ──
+
+    def set_route(self, topic: Topic, route: Route, now_ns: int) -> None:
+        come, gone = self._table.set(topic, route)
+        self._line.attached(topic, come)
+        self._part(topic, gone, now_ns)
+        if topic.channel in self._deltas and topic in self._state.settled:
+            for inlet in come:
+                self._state.joining.setdefault(topic, set()).add(inlet.id)
+            self._going[topic] = self._joined(topic, route.inlets)
+            if come:
+                self._join(topic)
+        else:
+            self._going[topic] = self._joined(topic, route.inlets)
+
+    def remove_route(self, topic: Topic, now_ns: int) -> None:
+        gone = self._table.remove(topic)
+        self._going.pop(topic, None)
+        self._part(topic, gone, now_ns)
+        self._line.lifted(topic)
+        self._line.judge()
+        self._runs.forget(topic)
+        self.heard.forget(topic)
+        self.resyncs.forget(topic)
+
+    def _part(self, topic: Topic, gone: list[Inlet], now_ns: int) -> None:
+        if not gone:
+            return
+        self._line.detached(topic, gone, now_ns)
+        for inlet in gone:
+            inlet.forget(topic)
+            if inlet.id not in self._table.inlets:
+                self._pausing.pop(inlet, None)
+                self._cut.pop(inlet, None)
+                inlet.forget_line(self._right)
+
+    # ── newcomers to deltas, and readers that were cut ──
+
+    def _join(self, topic: Topic) -> None:
+        """Streams that wait for this topic to start anew get what makes it whole, if that is known."""
+        joining = self._state.joining.get(topic)
+        if not joining:
+            return
+        parts = self._runs.parts(topic)
+        if parts is None:
+            self.resyncs.want(topic)
+            return
+        del self._state.joining[topic]
+        self.resyncs.forget(topic)
+        for stream in joining:
+            if (inlet := self._table.inlets.get(stream)) is not None:
+                inlet.put_run(self._right, topic, parts)
+        self._let_in(topic, joining)
+
+    def _let_in(self, topic: Topic, joining: set[int]) -> None:
+        if joining:
+            self._going[topic] = self._joined(topic, self._table.routes[topic].inlets)
+
+    def _joined(self, topic: Topic, inlets: Going) -> Going:
+        joining = self._state.joining.get(topic)
+        return tuple(inlet for inlet in inlets if inlet.id not in joining) if joining else inlets
+
+    def _restart_cut(self, inlet: Inlet) -> None:
+        for topic in inlet.cut():
+            if topic not in self._table.wants(inlet.id):
+                continue
+            parts = self._runs.parts(topic)
+            if parts is not None:
+                inlet.put_run(self._right, topic, parts)
+            elif topic in self._state.settled:
+                self.resyncs.want(topic)
+
+    # ── back-pressure: a level, looked at again and again ──
+
+    @property
+    def paused_by(self) -> tuple[int, ...]:
+        """The streams that ask this line to pause."""
+        return tuple(inlet.id for inlet in self._pausing)
+
+    def look_again(self, now: float) -> None:
+        """See who still asks for a pause, and who has room to start anew."""
+        for inlet in list(self._pausing):
+            since = inlet.full_since
+            if since is not None and now - since >= self._block_limit:
+                inlet.overflow(self._right)
+            if not inlet.pauses:
+                del self._pausing[inlet]
+        for inlet in list(self._cut):
+            if inlet.is_roomy:
+                del self._cut[inlet]
+                self._restart_cut(inlet)
+
+    def look_in(self, now: float) -> float:
+        """Seconds until it is to look again; infinity: when it is woken."""
+        waits = [self.resyncs.next_in(now)]
+        for inlet in self._pausing:
+            since = inlet.full_since
+            left = 0.0 if since is None else since + self._block_limit - now
+            waits.append(max(0.0, min(LOOK_AGAIN, left)))
+        return min(waits, default=math.inf)
+
+    def leave(self) -> None:
+        """The epoch ends: no stream has to wake it."""
+        for inlet in (*self._pausing, *self._cut):
+            inlet.forget_line(self._right)
+        self._pausing.clear()
+        self._cut.clear()
+        self._runs.forget_all()
+
+
+def _are_apart(shares: Iterable[Going]) -> bool:
+    """Whether no stream is in two of these groups."""
+    every = [inlet for inlets in shares for inlet in inlets]
+    return len(every) == len(set(every))

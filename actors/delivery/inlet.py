@@ -1,0 +1,223 @@
+"""One stream's buffer with its lock: lines write through it on their own threads, one consumer reads it.
+
+A writer shows its right with each put. The lock guards bookkeeping alone: no code of a user or a venue
+runs under it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from actors.delivery.arrivals import Right
+from actors.events import Closed, Lifecycle, Marker, Topic
+from actors.rules.books import StreamStatus
+from actors.rules.mailbox import MARKERS, Conflater, GapRun, Line, Mailbox, Origin, Pair, Policy
+
+
+class Put(Enum):
+    """What became of a batch."""
+
+    REFUSED = 0  # the stream is closed, or the right is not valid
+    ACCEPTED = 1
+    PAUSE = 2  # accepted; the stream is full and asks its lines to pause
+    CUT = 3  # accepted in part; some topic of deltas is of no use until it starts anew
+
+
+class Inlet:
+    """The writers' side of one stream, and all that its reader shares with them."""
+
+    def __init__(
+        self, id: int, feed: str, channel: str, policy: Policy, capacity: int, *, deltas: bool
+    ) -> None:
+        self.id, self.feed, self.channel = id, feed, channel
+        self.policy, self.capacity, self.deltas = policy, capacity, deltas
+        self.ready = threading.Condition(threading.RLock())
+        self.box: Mailbox = (
+            Conflater(capacity) if policy == "conflate" else Line(capacity, policy, deltas=deltas)
+        )
+        self.wakers: tuple[threading.Event, ...] = ()  # of readers of several streams
+        self.end: Closed | None = None  # the last thing in the stream
+        self.quiet = False  # the end was asked for: iteration just stops
+        self.topics = 0  # how many it is subscribed to
+        self.handler_errors = 0  # how often a handler of `Runtime.on` raised
+        self.full_since: float | None = None  # monotonic seconds; it asks its lines to pause
+        self._waiting: dict[object, Callable[[], None]] = {}  # by line: what is called when there is room
+        self._words: dict[str, int] = {}  # by line: the number of the last word that was put
+
+    # ── for writers ──
+
+    def put(self, right: Right, pairs: list[Pair], origin: Origin, indexes: Sequence[int], now: float) -> Put:
+        """Events of one batch, in their order; `indexes` are their places in it."""
+        with self.ready:
+            if not right.valid or self.end is not None:
+                return Put.REFUSED
+            box = self.box
+            box.put(pairs, origin, indexes)
+            self.wake()
+            if type(box) is not Line:
+                return Put.ACCEPTED
+            if box.cut:
+                return Put.CUT
+            return Put.PAUSE if self._asks_to_pause(box, now) else Put.ACCEPTED
+
+    def put_run(self, right: Right, topic: Topic, runs: Sequence[tuple[list[Pair], Origin]]) -> bool:
+        """All that makes a topic of deltas whole, behind the gap of what was lost of it."""
+        with self.ready:
+            box = self.box
+            if not right.valid or self.end is not None or not isinstance(box, Line):
+                return False
+            box.resume(topic)
+            for pairs, origin in runs:
+                box.put_beyond(pairs, origin)
+            self.wake()
+            return True
+
+    def resume(self, right: Right, topic: Topic) -> None:
+        """The topic starts anew here with the next event."""
+        with self.ready:
+            if right.valid and self.end is None and isinstance(self.box, Line):
+                self.box.resume(topic)
+                self.wake()
+
+    def mark(self, right: Right, marker: Marker) -> None:
+        """A marker, behind all that was put before it."""
+        with self.ready:
+            if right.valid and self.end is None:
+                self.box.mark(marker)
+                self.wake()
+
+    def mark_gaps(self, right: Right, gaps: GapRun) -> None:
+        """The gaps of one outage."""
+        with self.ready:
+            if right.valid and self.end is None and gaps:
+                self.box.mark_gaps(gaps)
+                self.wake()
+
+    def say(self, right: Right, word: Lifecycle, number: int) -> None:
+        """A word of a line; one that is not newer than the last of that line is dropped."""
+        with self.ready:
+            if right.valid and self.end is None and number > self._words.get(word.line, 0):
+                self._words[word.line] = number
+                self.box.mark(word)
+                self.wake()
+
+    def _asks_to_pause(self, box: Line, now: float) -> bool:
+        """From full until half empty; with the lock."""
+        if self.policy != "block" or box.overflowing:
+            return False
+        if self.full_since is None and box.full:
+            self.full_since = now
+        return self.full_since is not None
+
+    # ── back-pressure: a level that any thread may look at ──
+
+    @property
+    def pauses(self) -> bool:
+        """Whether it asks its lines to pause."""
+        return self.full_since is not None
+
+    def wake_at_room(self, line: object, call: Callable[[], None]) -> None:
+        """Call this when there is room again, or at once if there is. It only puts a letter somewhere."""
+        with self.ready:
+            if not self._has_room():
+                self._waiting[line] = call
+                return
+        call()
+
+    def forget_line(self, line: object) -> None:
+        """That line waits no longer."""
+        with self.ready:
+            self._waiting.pop(line, None)
+
+    def overflow(self, right: Right) -> None:
+        """It has held its lines for too long: it gives up what it has no room for, until it is half empty."""
+        with self.ready:
+            if right.valid and isinstance(self.box, Line) and self.full_since is not None:
+                self.box.overflowing = True
+                self.full_since = None
+                self._call_waiting()
+
+    def notice_room(self) -> None:
+        """The reader has taken something; with the lock."""
+        if not self._waiting and self.full_since is None and not _overflows(self.box):
+            return
+        if self._has_room():
+            if isinstance(self.box, Line):
+                self.box.overflowing = False
+            self.full_since = None
+            self._call_waiting()
+
+    def _has_room(self) -> bool:
+        return self.end is not None or self.box.roomy
+
+    def _call_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for call in waiting.values():
+            call()
+
+    @property
+    def is_roomy(self) -> bool:
+        """Whether a topic that was cut may start anew here."""
+        with self.ready:
+            return self._has_room()
+
+    def cut(self) -> tuple[Topic, ...]:
+        """Topics whose deltas this stream cannot use until they start anew."""
+        with self.ready:
+            return tuple(self.box.cut) if isinstance(self.box, Line) else ()
+
+    def forget(self, topic: Topic) -> None:
+        """The stream no longer wants this topic: it need not start anew."""
+        with self.ready:
+            if isinstance(self.box, Line):
+                self.box.forget(topic)
+
+    # ── for the runtime ──
+
+    def set_topics(self, count: int) -> None:
+        self.topics = count
+        self.box.marker_bound = MARKERS + 4 * count
+
+    def close(self, reason: str, *, quiet: bool) -> None:
+        """Put `Closed` behind everything; later calls change nothing."""
+        with self.ready:
+            if self.end is None:
+                self.end = Closed(reason)
+                self.quiet = quiet
+                self.full_since = None
+                self.box.mark(self.end)
+                self._call_waiting()
+                self.wake()
+
+    def status(self) -> StreamStatus:
+        """The counters, taken at one moment."""
+        with self.ready:
+            box = self.box
+            delivered, queued = box.books()
+            return StreamStatus(
+                id=self.id,
+                feed=self.feed,
+                channel=self.channel,
+                topics=self.topics,
+                policy=self.policy,
+                capacity=self.capacity,
+                received=box.received,
+                delivered=delivered,
+                dropped=box.dropped,
+                conflated=box.conflated,
+                queued=queued,
+                gaps=box.gaps,
+                handler_errors=self.handler_errors,
+            )
+
+    def wake(self) -> None:
+        """The reader has something to look at; with the lock."""
+        self.ready.notify_all()
+        for waker in self.wakers:
+            waker.set()
+
+
+def _overflows(box: Mailbox) -> bool:
+    return isinstance(box, Line) and box.overflowing

@@ -1,0 +1,75 @@
+"""Several streams read as one, in the order in which their events arrived."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from actors.delivery.arrivals import Arrivals
+from actors.errors import StreamClosed
+from actors.events import Received
+from actors.rules.mailbox import Place
+from actors.stream import SLICE, Stream
+
+
+def merge(arrivals: Arrivals, *streams: Stream[Any]) -> Iterator[Received[Any]]:
+    """The events of several streams in the order of their arrival, as long as any of them lives.
+
+    Raises:
+        StreamClosed: some stream ended, and neither `close()` nor `stop()` asked for it. The events of
+            the others come first.
+    """
+    waker = threading.Event()
+    for stream in streams:
+        with stream._inlet.ready:
+            stream._inlet.wakers = (*stream._inlet.wakers, waker)
+    arrivals.enter()
+    try:
+        yield from _merged(arrivals, list(streams), waker)
+    finally:
+        arrivals.leave()
+        for stream in streams:
+            with stream._inlet.ready:
+                stream._inlet.wakers = tuple(other for other in stream._inlet.wakers if other is not waker)
+
+
+def _merged(
+    arrivals: Arrivals, streams: list[Stream[Any]], waker: threading.Event
+) -> Iterator[Received[Any]]:
+    ended: StreamClosed | None = None
+    while streams:
+        for stream in streams.copy():
+            try:
+                is_over = stream._is_over()
+            except StreamClosed as closed:
+                is_over, ended = True, closed
+            if is_over:
+                streams.remove(stream)
+        waker.clear()
+        found = _first(streams)
+        if found is None:
+            if streams:
+                streams[0]._refuse_forked()
+                waker.wait(SLICE)
+        elif _is_complete(arrivals, found[0]) and (found := _first(streams)) is not None:
+            place, first = found  # looked for again: one that came before it may have been put meanwhile
+            with contextlib.suppress(LookupError):  # it was a marker; or it was given up meanwhile
+                yield first._take_at(place)
+    if ended is not None:
+        raise ended
+
+
+def _first(streams: list[Stream[Any]]) -> tuple[Place, Stream[Any]] | None:
+    waiting = [(place, stream) for stream in streams if (place := stream._peek()) is not None]
+    return min(waiting, key=lambda pair: pair[0], default=None)
+
+
+def _is_complete(arrivals: Arrivals, place: Place) -> bool:
+    """Whether no stream may still get something that came before this. If not, waits until one did."""
+    with arrivals.changed:
+        if arrivals.is_complete(place[0]):
+            return True
+        arrivals.changed.wait(SLICE)
+        return False

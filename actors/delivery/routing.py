@@ -1,0 +1,107 @@
+"""Which stream wants which topic, and on which line it lies: what outlives dispatchers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Mapping
+
+from actors.delivery.arrivals import Right
+from actors.delivery.inlet import Inlet
+from actors.delivery.state import DeliveryState
+from actors.delivery.table import Route, RouteTable
+from actors.events import Topic
+
+Known = Mapping[Topic, Collection[Hashable]]
+
+
+class Reader:
+    """One stream and what it wants."""
+
+    def __init__(self, inlet: Inlet) -> None:
+        self.inlet = inlet
+        self.topics: dict[Topic, None] = {}
+
+    def copy(self) -> Reader:
+        copy = Reader(self.inlet)
+        copy.topics = self.topics.copy()
+        return copy
+
+
+class LineRoutes:
+    """One line, as far as streams go."""
+
+    def __init__(self) -> None:
+        self.table = RouteTable()
+        self.state = DeliveryState()  # while a connection is the holder: a copy, as it reports
+        self.epoch = 0  # of the present connection
+        self.candidate: int | None = None  # epoch of one that may take over
+        self.holder: int | None = None  # epoch of the connection that delivers; None: the dispatcher
+        self.routed: set[int] = set()  # epochs that have the routes, and are told of changes
+        self.turn: int | None = None  # epoch of a candidate that is to have its turn
+        self.known: Known = {}  # what the connection before it brought
+        self.is_late = False  # something may be missing between the two
+        self.was_given_up = False  # the last holder did not hand its state back: it may still write
+        self.crashes = 0  # in a row
+
+    def copy(self) -> LineRoutes:
+        copy = LineRoutes()
+        copy.__dict__.update(self.__dict__)
+        copy.table, copy.state, copy.routed = self.table.copy(), self.state.copy(), self.routed.copy()
+        return copy
+
+
+class Routing:
+    """One keeper at a time changes it, under the lease of its role."""
+
+    def __init__(self) -> None:
+        self.right = Right()  # of the present dispatcher
+        self.readers: dict[int, Reader] = {}
+        self.by_topic: dict[Topic, dict[int, Inlet]] = {}
+        self.line_of: dict[Topic, str] = {}
+        self.lines: dict[str, LineRoutes] = {}
+
+    def copy(self) -> Routing:
+        """What another dispatcher goes on with, where a former one hangs over this. Any thread.
+
+        Each dict is copied in one step of the interpreter before it is walked.
+        """
+        copy = Routing()
+        copy.readers = {stream: reader.copy() for stream, reader in self.readers.copy().items()}
+        copy.by_topic = {topic: inlets.copy() for topic, inlets in self.by_topic.copy().items()}
+        copy.line_of = self.line_of.copy()
+        copy.lines = {name: line.copy() for name, line in self.lines.copy().items()}
+        return copy
+
+    def line(self, name: str) -> LineRoutes:
+        line = self.lines.get(name)
+        if line is None:
+            line = self.lines[name] = LineRoutes()
+        return line
+
+    def want(self, inlet: Inlet, topics: Iterable[Topic]) -> list[Topic]:
+        """Those that this stream did not want before."""
+        reader = self.readers.setdefault(inlet.id, Reader(inlet))
+        new = [topic for topic in topics if topic not in reader.topics]
+        for topic in new:
+            reader.topics[topic] = None
+            self.by_topic.setdefault(topic, {})[inlet.id] = inlet
+        return new
+
+    def unwant(self, stream: int, topics: Iterable[Topic] | None) -> list[Topic]:
+        """Those that this stream wants no longer; None: all of its topics."""
+        reader = self.readers.get(stream)
+        if reader is None:
+            return []
+        gone = [topic for topic in (reader.topics if topics is None else topics) if topic in reader.topics]
+        for topic in gone:
+            del reader.topics[topic]
+            others = self.by_topic[topic]
+            del others[stream]
+            if not others:
+                del self.by_topic[topic]
+        if not reader.topics:
+            del self.readers[stream]
+        return gone
+
+    def route(self, topic: Topic, number: int) -> Route:
+        """Where its events go."""
+        return Route(number, tuple(self.by_topic.get(topic, {}).values()))

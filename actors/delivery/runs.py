@@ -1,0 +1,107 @@
+"""What makes a topic of deltas whole for a newcomer: its last whole event, and the changes since."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from actors.delivery.arrivals import Right
+from actors.events import Topic
+from actors.rules.mailbox import Origin, Pair
+from actors.rules.venue import Venue
+
+EVENTS: Final = 10_000  # of one topic
+BYTES: Final = 4 * 1_048_576  # of one topic, as they came
+RUNTIME_BYTES: Final = 256 * 1_048_576  # of all topics of a runtime
+BILL: Final = 65_536  # bytes after which a line says what it keeps
+
+Part = tuple[list[Pair], Origin]  # events of one batch
+
+
+class RunBudget:
+    """How much all lines of a runtime keep, in bytes. Any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[Right, int] = {}
+
+    def keeps(self, right: Right, size: int) -> bool:
+        """This line keeps so much from now on; whether all of them together may."""
+        with self._lock:
+            self._kept[right] = size
+            if not size:
+                del self._kept[right]
+            return sum(self._kept.values()) <= RUNTIME_BYTES
+
+
+class Run:
+    """Of one topic."""
+
+    __slots__ = ("count", "parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.count = self.size = 0
+
+
+class Runs:
+    """The runs of one line. One thread at a time."""
+
+    def __init__(self, venue: Venue, right: Right, budget: RunBudget) -> None:
+        self._venue, self._right, self._budget = venue, right, budget
+        self._runs: dict[Topic, Run] = {}
+        self._deltas = {name for name, channel in venue.channels.items() if channel.deltas}
+        self._size = self._billed = 0
+
+    def keep(self, pairs: list[Pair], topics: list[Topic], origin: Origin, size: int) -> list[Topic]:
+        """The events of one batch, `size` bytes of it. The topics that have started anew with it."""
+        started: list[Topic] = []
+        for topic in topics:
+            if topic.channel in self._deltas:
+                part = pairs if len(topics) == 1 else [pair for pair in pairs if pair[0] == topic]
+                if self._keep_part(topic, part, origin, size * len(part) // len(pairs)):
+                    started.append(topic)
+        if abs(self._size - self._billed) > BILL:
+            self._bill()
+        return started
+
+    def parts(self, topic: Topic) -> list[Part] | None:
+        """What makes this topic whole; None: that is not known, or is too much."""
+        run = self._runs.get(topic)
+        return None if run is None else run.parts
+
+    def forget(self, topic: Topic) -> None:
+        """What was kept of it does not lead to what comes next."""
+        run = self._runs.pop(topic, None)
+        if run is not None:
+            self._size -= run.size
+
+    def forget_all(self) -> None:
+        for topic in list(self._runs):
+            self.forget(topic)
+        self._bill()
+
+    def _keep_part(self, topic: Topic, pairs: list[Pair], origin: Origin, size: int) -> bool:
+        starts_anew = self._venue.starts_anew
+        whole = next((i for i in range(len(pairs) - 1, -1, -1) if starts_anew(topic, pairs[i][1])), None)
+        if whole is not None:
+            self.forget(topic)
+            self._runs[topic] = Run()
+            pairs = pairs[whole:] if whole else pairs
+        run = self._runs.get(topic)
+        if run is None:
+            return False
+        run.parts.append((pairs, origin))
+        run.count += len(pairs)
+        run.size += size
+        self._size += size
+        if run.count > EVENTS or run.size > BYTES:
+            self.forget(topic)
+        return whole is not None
+
+    def _bill(self) -> None:
+        self._billed = self._size
+        if not self._budget.keeps(self._right, self._size) and self._runs:
+            self.forget(max(self._runs, key=lambda topic: self._runs[topic].size))
+            self._billed = self._size
+            self._budget.keeps(self._right, self._size)

@@ -1,0 +1,83 @@
+"""What the streams of one line are owed: which of them wait for its return, and what they have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from typing import Literal
+
+from actors.events import Gap, Topic
+
+WORDS = 1 << 32  # the numbers of one epoch's words; the upper half is for those after its end
+
+Word = Literal["connected", "restored"]
+
+
+class Outage:
+    """What a stream waits for on one line before it is told that the line is back."""
+
+    __slots__ = ("waiting", "word")
+
+    def __init__(self, waiting: Iterable[Topic], word: Word) -> None:
+        self.waiting = set(waiting)
+        self.word: Word = word
+
+
+class DeliveryState:
+    """One holder at a time: the dispatcher while the line is down, else the line's connection.
+
+    It travels by letter, and its giver changes it no more.
+    """
+
+    def __init__(self) -> None:
+        self.up = False  # every topic of the line has been answered for since it was lost
+        self.attempt = 0
+        self.settled: set[Topic] = set()  # answered for in the present epoch
+        self.outages: dict[int, Outage] = {}  # by stream
+        self.blind: dict[Topic, int] = {}  # topics whose data is interrupted: since when, wall-clock ns
+        self.blind_streams: dict[int, dict[Topic, int]] = {}  # the same for each stream that followed them
+        self.joining: dict[Topic, set[int]] = {}  # streams that come in when the topic starts anew
+        self.number = 0  # of the last word of this line
+        self.gaps = 0  # interruptions of topics, whether or not a stream was told of them
+        self.last_gap: Gap | None = None
+
+    def copy(self) -> DeliveryState:
+        copy = DeliveryState()
+        copy.__dict__.update(self.__dict__)
+        copy.settled = self.settled.copy()
+        copy.outages = {stream: Outage(it.waiting, it.word) for stream, it in self.outages.copy().items()}
+        copy.blind = self.blind.copy()
+        copy.blind_streams = {stream: topics.copy() for stream, topics in self.blind_streams.copy().items()}
+        copy.joining = {topic: streams.copy() for topic, streams in self.joining.copy().items()}
+        return copy
+
+    def note_settled(self, topics: Iterable[Topic], routes: Container[Topic]) -> None:
+        """The holder has told the streams that these are answered for."""
+        mine = {topic for topic in topics if topic in routes}
+        self.settled |= mine
+        for topic in mine:
+            self.blind.pop(topic, None)
+        for stream, outage in list(self.outages.items()):
+            outage.waiting -= mine
+            if not outage.waiting:
+                del self.outages[stream]
+        for stream, blind in list(self.blind_streams.items()):
+            for topic in mine & blind.keys():
+                del blind[topic]
+            if not blind:
+                del self.blind_streams[stream]
+
+    def gap(self, gap: Gap) -> None:
+        self.gaps += 1
+        self.last_gap = gap
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Words of this epoch are newer than all of former ones."""
+        self.number = max(self.number, epoch * WORDS)
+
+    def end_epoch(self, epoch: int) -> None:
+        """It has ended without handing its state back: later words are newer than all of its own."""
+        self.number = max(self.number, epoch * WORDS + WORDS // 2)
+
+    def next_word(self) -> int:
+        self.number += 1
+        return self.number

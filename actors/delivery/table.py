@@ -1,0 +1,68 @@
+"""The routes of one line: to which streams each of its topics goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from actors.delivery.inlet import Inlet
+from actors.events import Topic
+
+Readers = Mapping[int, Inlet]  # by the stream's number
+
+
+class Route(Struct, frozen=True):
+    """Where the events of one topic go. `number` is that of its placement on this line."""
+
+    number: int
+    inlets: tuple[Inlet, ...] = ()
+
+
+NO_ROUTE = Route(0)
+
+
+class RouteTable:
+    """Not thread-safe: the dispatcher has one for each line, and each connection a copy of its own."""
+
+    def __init__(self) -> None:
+        self.routes: dict[Topic, Route] = {}
+        self.inlets: dict[int, Inlet] = {}  # every stream that some topic goes to
+        self.topics: dict[int, dict[Topic, None]] = {}  # by stream: its topics on this line
+
+    def copy(self) -> RouteTable:
+        copy = RouteTable()
+        copy.routes = self.routes.copy()
+        copy.inlets = self.inlets.copy()
+        copy.topics = {stream: topics.copy() for stream, topics in self.topics.copy().items()}
+        return copy
+
+    def set(self, topic: Topic, route: Route) -> tuple[list[Inlet], list[Inlet]]:
+        """The streams that this topic goes to from now on, and those that it goes to no longer."""
+        former = self.routes.get(topic, NO_ROUTE)
+        self.routes[topic] = route
+        return self._change(topic, former.inlets, route.inlets)
+
+    def remove(self, topic: Topic) -> list[Inlet]:
+        """The topic lies on this line no longer. The streams that it went to."""
+        former = self.routes.pop(topic, NO_ROUTE)
+        return self._change(topic, former.inlets, ())[1]
+
+    def wants(self, stream: int) -> Iterable[Topic]:
+        """The topics of this stream on this line."""
+        return self.topics.get(stream, ())
+
+    def _change(
+        self, topic: Topic, before: tuple[Inlet, ...], after: tuple[Inlet, ...]
+    ) -> tuple[list[Inlet], list[Inlet]]:
+        come = [inlet for inlet in after if inlet not in before]
+        gone = [inlet for inlet in before if inlet not in after]
+        for inlet in come:
+            self.inlets[inlet.id] = inlet
+            self.topics.setdefault(inlet.id, {})[topic] = None
+        for inlet in gone:
+            mine = self.topics[inlet.id]
+            mine.pop(topic, None)
+            if not mine:
+                del self.topics[inlet.id], self.inlets[inlet.id]
+        return come, gone

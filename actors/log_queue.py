@@ -1,0 +1,157 @@
+"""Log records, and calls of objects that belong to the program, on a thread that may wait.
+
+    log = log_queue.logger("actors.supervisor")
+    log.warning("%s: %s", line, text)
+
+The caller makes the record, if the ordinary logger of that name wants its level: time, thread and traceback
+are those of the call. The arguments must not change afterwards. The queue's thread gives the records, in
+their order, to the ordinary logger, with the filters and handlers of the program. So no actor waits for a
+handler that writes into a full pipe, or that asks the runtime. No handler is installed.
+
+A process has one queue and at most one such thread. The thread starts with the first record and ends after
+a second without work. A full queue drops what is new, counts it, and reports the count in a record.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+from functools import partial
+
+THREAD = "linewarden/log"
+BOUND = 10_000  # records and calls that wait
+LINGER = 1.0  # seconds without work after which the thread ends
+AT_EXIT = 1.0  # seconds for what waits when the program ends
+
+Job = Callable[[], object]
+
+
+class LogQueue:
+    """A bounded queue of jobs, and the thread that does them. Any thread may call, and signal handlers."""
+
+    def __init__(self, bound: int = BOUND, linger: float = LINGER) -> None:
+        self._bound, self._linger = bound, linger
+        self.dropped = 0  # jobs, ever
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with an empty queue; so does a forked child, which has no copy of the thread."""
+        self._lock = threading.RLock()  # for bookkeeping alone; signal handlers and finalisers re-enter it
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._missed = 0  # dropped, and not reported
+
+    def put(self, job: Job) -> None:
+        """Do this on the queue's thread; returns at once. A full queue drops it."""
+        with self._lock:
+            if self._jobs.qsize() >= self._bound:
+                self.dropped += 1
+                self._missed += 1
+                return
+            if self._missed:
+                self._jobs.put(self._report())
+            self._jobs.put(job)
+            self._has_thread()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until all that was put before is done; False: `timeout` seconds were not enough.
+
+        Returns at once on the queue's own thread. If the machine gives no thread, the caller does the work.
+        """
+        done = threading.Event()
+        with self._lock:
+            if self._thread is threading.current_thread() or (self._thread is None and self._jobs.empty()):
+                return True
+            self._jobs.put(done.set)
+            has_thread = self._has_thread()
+        if not has_thread:
+            self._work(linger=0.0)
+        return done.wait(None if timeout > threading.TIMEOUT_MAX else timeout)
+
+    def _has_thread(self) -> bool:
+        if self._thread is None:
+            thread = threading.Thread(target=self._work, args=(self._linger,), name=THREAD, daemon=True)
+            self._thread = thread  # before it runs: a signal handler that logs now must not start another
+            try:
+                thread.start()
+            except RuntimeError:  # the machine gives no more threads; the next record asks again
+                self._thread = None
+        return self._thread is not None
+
+    def _work(self, linger: float) -> None:
+        while (job := self._next(linger)) is not None:
+            try:
+                job()
+            except BaseException:  # of a handler or a filter; logging reports such on stderr, too
+                logging.Handler().handleError(logging.makeLogRecord({"msg": str(job)}))
+            del job  # a record may hold a traceback, and that its frames
+
+    def _next(self, linger: float) -> Job | None:
+        """The next job; None: there is none, and the next `put` starts another thread."""
+        with contextlib.suppress(queue.Empty):
+            return self._jobs.get(timeout=linger) if linger else self._jobs.get_nowait()
+        with self._lock:  # nothing is put now
+            with contextlib.suppress(queue.Empty):
+                return self._jobs.get_nowait()
+            if self._missed:
+                return self._report()
+            if self._thread is threading.current_thread():
+                self._thread = None
+        return None
+
+    def _report(self) -> Job:
+        missed, self._missed = self._missed, 0
+        text = "%d log records or metrics were dropped: what handles them is too slow."
+        return partial(_ordinary.warning, text, missed)
+
+
+class QueuedLogger(logging.Logger):
+    """Logs as the ordinary logger of this name does, on the queue's thread. Set levels on that one."""
+
+    def __init__(self, name: str, jobs: LogQueue) -> None:
+        super().__init__(name)
+        self._ordinary, self._jobs = logging.getLogger(name), jobs
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
+        return self._ordinary.isEnabledFor(level)
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802
+        return self._ordinary.getEffectiveLevel()
+
+    def handle(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            record.exc_text = _formatter.formatException(record.exc_info)
+        self._jobs.put(partial(self._ordinary.handle, record))
+
+
+_ordinary = logging.getLogger("actors.log_queue")
+_formatter = logging.Formatter()
+_queue = LogQueue()
+atexit.register(_queue.flush, AT_EXIT)  # before the end of logging, which was registered before
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_queue.reset)
+
+
+def logger(name: str) -> logging.Logger:
+    """Returns the logger of this name for an actor: it never waits for a handler."""
+    return QueuedLogger(name, _queue)
+
+
+def call_later(job: Job) -> None:
+    """Do this on the queue's thread, behind what was logged before. A full queue drops it."""
+    _queue.put(job)
+
+
+def flush(timeout: float) -> bool:
+    """Wait until what this process has logged so far is handled; False: it is not after `timeout` seconds."""
+    return _queue.flush(timeout)
+
+
+def dropped() -> int:
+    """Returns how many records and calls this process has dropped."""
+    return _queue.dropped

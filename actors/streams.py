@@ -1,0 +1,233 @@
+"""Opens, changes and closes streams for user threads."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import pykka
+
+from actors import log_queue
+from actors.actor import Address
+from actors.calls import CALL, answer_of, ask
+from actors.delivery.cells import Cells
+from actors.delivery.inlet import Inlet
+from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
+from actors.events import Option, SubscriptionState, Topic
+from actors.feed_builder import topics_of
+from actors.messages import AwaitAnswers, LeaveTopics, OpenStream
+from actors.refreshing import seconds_left
+from actors.rules.mailbox import Policy
+from actors.rules.terms import terms_of
+from actors.stream import Stream
+from actors.supervision.state import FeedSpec, Roles
+from actors.wire.timers import lock_timeout
+
+log = log_queue.logger("actors.streams")
+
+
+class Streams:
+    """The streams of one runtime, and the threads that handle their events. Any thread."""
+
+    def __init__(
+        self, roles: Roles, cells: Cells, spec_of: Callable[[str], FeedSpec], check: Callable[[], None]
+    ) -> None:
+        self._dispatcher, self._registry = roles.named("dispatcher"), roles.named("registry")
+        self._cells, self._spec_of, self._check = cells, spec_of, check
+        self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
+        self._ids = itertools.count(1)
+        self._streams: dict[int, weakref.ref[Stream[Any]]] = {}
+        self._inlets: dict[int, Inlet] = {}
+        self._handlers: dict[int, threading.Thread] = {}
+
+    # ── opening and changing ──
+
+    def open(
+        self,
+        feed: str,
+        channel: str,
+        keys: Sequence[str],
+        options: Mapping[str, Option],
+        policy: Policy | None,
+        capacity: int | None,
+    ) -> Stream[Any]:
+        """A new stream, wanted by the registry when this returns.
+
+        Raises:
+            LinewardenError: the feed, the channel, a key or an option is not known here.
+            RuntimeStopped: the runtime has ended.
+        """
+        self._check()
+        spec = self._spec_of(feed)
+        declared = spec.venue.channel(channel)
+        topics = topics_of(spec.venue, declared, keys, options)
+        policy, capacity = terms_of(feed, declared, policy, capacity)
+        inlet = Inlet(next(self._ids), feed, declared.name, policy, capacity, deltas=declared.deltas)
+        stream: Stream[Any] = Stream(inlet, _Control(self, options), spec.kind)
+        with self._lock:
+            self._check()
+            self._streams[inlet.id] = weakref.ref(stream)
+            self._inlets[inlet.id] = inlet
+        # A stream that is forgotten is left: what it wants would be asked for without end.
+        forget = weakref.finalize(stream, _forget, inlet.id, self._inlets, self._streams, self._dispatcher)
+        forget.atexit = False
+        try:
+            self.want(stream, topics)
+        except BaseException:
+            self.close(stream)  # half-subscribed is not subscribed
+            raise
+        return stream
+
+    def want(self, stream: Stream[Any], topics: Sequence[Topic]) -> None:
+        """Returns when each of these lies on a line, or none can take it."""
+        self._check()
+        with stream._changing:
+            if stream.id not in self._inlets:
+                raise StreamClosed("closed by its reader")
+            for topic in topics:
+                stream._topics[topic] = None
+            stream._inlet.set_topics(len(stream._topics))
+            question = self._dispatcher.ask(OpenStream(stream._inlet, tuple(topics)))
+        try:
+            answer_of(question, CALL)
+        except pykka.Timeout:
+            text = f"{stream.feed}/{stream.channel} was not placed within {CALL:g} s; it goes on"
+            raise Timeout(text) from None
+
+    def unwant(self, stream: Stream[Any], topics: Iterable[Topic]) -> None:
+        with stream._changing:
+            gone = [topic for topic in topics if stream._topics.pop(topic, topic) is None]
+            stream._inlet.set_topics(len(stream._topics))
+            self._dispatcher.tell(LeaveTopics(stream.id, tuple(gone)))
+
+    def close(self, stream: Stream[Any]) -> None:
+        self._close(stream._inlet, "closed by its reader", quiet=True)
+
+    def _close(self, inlet: Inlet, reason: str, *, quiet: bool) -> None:
+        with self._lock:
+            known = self._inlets.pop(inlet.id, None)
+            self._streams.pop(inlet.id, None)
+            self._handlers.pop(inlet.id, None)
+        inlet.close(reason, quiet=quiet)
+        if known is not None:
+            self._dispatcher.tell(LeaveTopics(inlet.id))
+
+    def leave(self, feeds: Mapping[str, FeedSpec]) -> None:
+        """The streams whose feed, venue or channel these specs no longer have are ended."""
+        with self._lock:
+            streams = [stream for reference in self._streams.values() if (stream := reference()) is not None]
+        for stream in streams:
+            spec = feeds.get(stream.feed)
+            if spec is None or spec.kind is not stream._kind or not spec.venue.offers(stream.channel):
+                reason = f"feed {stream.feed} was removed from the config"
+                self._close(stream._inlet, reason, quiet=False)
+
+    def end(self, reason: str, *, quiet: bool) -> None:
+        """The runtime has ended: every stream gets `Closed`."""
+        with self._lock:
+            ending = list(self._inlets.values())
+            self._inlets.clear()
+            self._streams.clear()
+        for inlet in ending:
+            inlet.close(reason, quiet=quiet)
+
+    # ── waiting for answers ──
+
+    def await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float) -> None:
+        """Wait until every topic is confirmed or rejected.
+
+        Raises:
+            SubscribeError: that takes longer than `wait` seconds, or some topic was rejected.
+        """
+        states = self.answers(topics, wait) or self.states(topics)
+        if stream.closed:
+            raise StreamClosed("closed by its reader")
+        if any(state.state != "confirmed" for state in states.values()):
+            raise SubscribeError(stream, states)
+
+    def answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState] | None:
+        """The states of these topics once all are answered; None: that takes too long."""
+        self._check()
+        try:
+            return cast("dict[Topic, SubscriptionState]", ask(self._registry, AwaitAnswers(topics), seconds))
+        except Timeout:
+            return None
+
+    def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
+        """How far each of these has come. Asks no actor."""
+        return self._cells.states(topics)
+
+    def topics(
+        self, stream: Stream[Any], keys: Sequence[str], options: Mapping[str, Option]
+    ) -> tuple[Topic, ...]:
+        venue = self._spec_of(stream.feed).venue
+        return topics_of(venue, venue.channel(stream.channel), keys, options)
+
+    # ── handlers ──
+
+    def start_handler(self, stream: Stream[Any], run: Callable[[], None], name: str) -> None:
+        """Run this on a thread of its own, until the stream ends.
+
+        Raises:
+            RuntimeError: this machine gives no more threads. The stream has been closed.
+        """
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self._handlers[stream.id] = thread
+        try:
+            thread.start()
+        except RuntimeError:
+            stream.close()  # the thread, which cannot be joined, is forgotten with it
+            raise
+
+    def join(self, deadline: float, others: Iterable[threading.Thread]) -> tuple[str, ...]:
+        """What may be left: a handler that does not return, or one of `others`."""
+        me = threading.current_thread()
+        running = [thread for thread in self._handlers.values() if thread.ident]  # another is just starting
+        threads = [thread for thread in (*running, *others) if thread is not me]
+        for thread in threads:
+            thread.join(lock_timeout(seconds_left(deadline)))
+        return tuple(thread.name for thread in threads if thread.is_alive())
+
+
+class _Control:
+    """What one stream needs of its runtime, with the options it was opened with."""
+
+    def __init__(self, owner: Streams, options: Mapping[str, Option]) -> None:
+        self._owner, self._options = owner, options
+
+    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
+        topics = self._owner.topics(stream, keys, self._options)
+        self._owner.want(stream, topics)
+        if wait is not None:
+            self._owner.await_answers(stream, topics, wait)
+
+    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
+        self._owner.unwant(stream, self._owner.topics(stream, keys, self._options))
+
+    def close(self, stream: Stream[Any]) -> None:
+        self._owner.close(stream)
+
+    def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
+        return self._owner.states(topics)
+
+
+def handle(stream: Stream[Any], handler: Callable[[Any], object]) -> None:
+    """On the handler's own thread, until the stream ends."""
+    with contextlib.suppress(LinewardenError):
+        for received in stream.with_meta():
+            try:
+                handler(received.event)
+            except Exception:
+                stream._inlet.handler_errors += 1
+                log.exception("The handler of %s failed; it goes on with the next event.", received.topic)
+
+
+def _forget(id: int, inlets: dict[int, Any], streams: dict[int, Any], dispatcher: Address) -> None:
+    """From the garbage collector: takes no lock that a thread may hold for long."""
+    streams.pop(id, None)
+    if inlets.pop(id, None) is not None:
+        dispatcher.tell(LeaveTopics(id))

@@ -1,0 +1,389 @@
+"""The lives of the lines: the hands of `rules/line.py: LIFE`, in the supervisor's thread."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+from pykka._envelope import Envelope
+
+from actors import log_queue
+from actors.events import LifecycleState, Topic
+from actors.gates import Gates
+from actors.messages import (
+    ChildExited,
+    Crashed,
+    EndConnection,
+    Fatal,
+    LineChanged,
+    LineLost,
+    LineSettled,
+    LineUnsettled,
+    LineUpgraded,
+    Reason,
+    Report,
+    Retryable,
+    RetryDue,
+    RotationOverdue,
+    SessionOpened,
+    StableDue,
+    Stopped,
+    TopicsStale,
+    VenueComplained,
+)
+from actors.metrics import Metrics
+from actors.rules.freshness import Freshness
+from actors.rules.line import Action as Do
+from actors.rules.line import Event, step
+from actors.rules.restarts import Park, Rest, Restarts, Retry, Verdict
+from actors.supervision.children import Children
+from actors.supervision.rotation import Rotations
+from actors.supervision.state import Books, Child, FeedSpec, LineHistory, LineRecord, Roles
+from actors.wire.timers import Timers
+
+log = log_queue.logger("actors.supervisor")
+
+
+class Occasion(Struct, frozen=True):
+    """What comes with an event, for its actions."""
+
+    reason: Reason = Stopped("")  # why the connection has ended, or is to
+    why: str = ""  # the same for a rotation that is dropped for it
+    seconds: float = 0.0  # for the timer
+    text: str = ""  # for the log
+    level: int = logging.INFO
+
+
+NOTHING = Occasion()
+
+
+class Lines:
+    """Every line there is, by name. One event at a time; what follows is carried out at once."""
+
+    def __init__(
+        self,
+        records: dict[str, LineRecord],
+        *,
+        roles: Roles,
+        books: Books,
+        children: Children,
+        gates: Gates,
+        timers: Timers,
+        chance: random.Random,
+        metrics: Metrics,
+        answer_waiters: Callable[[], None],
+    ) -> None:
+        self.records = records
+        self.leaving: dict[tuple[str, int], Child] = {}  # by line and epoch: told to end, not ended yet
+        self.rotations = Rotations(roles, books, children, gates, timers, self.leaving, self._took_over)
+        self._histories: dict[str, LineHistory] = {}  # of lines that are gone, too
+        self._roles, self._books = roles, books
+        self._children, self._gates = children, gates
+        self._timers, self._clock = timers, timers.clock
+        self._chance, self._metrics = chance, metrics
+        self._answer_waiters = answer_waiters
+        self._supervisor = roles.named("supervisor")
+        self._stopping = False
+
+    # ── what is wanted ──
+
+    def of(self, feed: str) -> list[LineRecord]:
+        return [line for line in self.records.values() if line.feed == feed]
+
+    def need(self, name: str, feed: str) -> None:
+        """The line is wanted: a new one; or one that is being removed, and is followed by a new life."""
+        if self._stopping:
+            return
+        spec = self._books.specs.feeds[feed]
+        line = self.records.get(name)
+        if line is None:
+            history = self._histories.setdefault(name, LineHistory())
+            line = LineRecord(name, feed, spec, self._chance, self._metrics, history)
+            self.records[name] = line
+        elif line.spec is not spec:
+            self.adjust(line, spec, anew=False)
+        self._handle(line, Event.NEEDED)
+
+    def release(self, name: str) -> None:
+        """No topic lies on the line; it stays where its venue always has it, or where one lies by now."""
+        line = self.records.get(name)
+        if line is None or name in line.spec.venue.first_lines() or self._books.cells.has_topics(name):
+            return
+        self.remove(line)
+
+    def remove(self, line: LineRecord) -> None:
+        why = "nobody needs the line any more"
+        self._handle(line, Event.REMOVE, Occasion(Stopped("nobody needs this line"), why))
+
+    def adjust(self, line: LineRecord, spec: FeedSpec, *, anew: bool) -> None:
+        """`anew`: the new spec holds for new connections only."""
+        if line.spec.restart != spec.restart:
+            line.restarts = Restarts(spec.restart, self._chance)
+        line.spec = spec
+        if anew:
+            self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
+        elif line.state.is_open:
+            # The heartbeat takes its new rhythm from the beginning of a life.
+            self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
+
+    def restart(self, line: LineRecord) -> None:
+        line.restarts.clear()
+        self._gates.open(line.spec)
+        self._handle(line, Event.RESTART, _asked("restart asked for"))
+
+    def pause(self, line: LineRecord) -> None:
+        self._handle(line, Event.PAUSE, Occasion(Stopped("paused"), "the line is paused"))
+
+    def resume(self, line: LineRecord) -> None:
+        self._handle(line, Event.RESUME)
+
+    def stop(self, why: str) -> None:
+        """The runtime ends: every connection is told to, and none starts."""
+        self._stopping = True
+        for line in self.records.values():
+            self._handle(line, Event.STOP, Occasion(Stopped(), why))
+
+    def present(self) -> list[Child]:
+        """The connections and candidates that are to make progress."""
+        lives = [life for line in self.records.values() for life in (line, line.candidate) if life]
+        return [life.child for life in lives if life.child is not None]
+
+    def not_ended(self) -> list[Child]:
+        return [*self.present(), *self.leaving.values()]
+
+    # ── what happens ──
+
+    def hear(self, report: Report) -> bool:
+        """A report of a line's epoch; whether it was understood. One of a past epoch is dropped."""
+        line = self.records.get(report.line)
+        if line is None:
+            return True
+        if line.epoch == report.epoch and line.child is not None:
+            return self._hear_of(line, report)
+        if line.candidate is not None and line.candidate.epoch == report.epoch:
+            self.rotations.hear(line, report)
+        return True
+
+    def _hear_of(self, line: LineRecord, report: Report) -> bool:
+        match report:
+            case LineUpgraded():
+                self._handle(line, Event.UPGRADED)
+            case SessionOpened():
+                self._handle(line, Event.OPENED)
+            case LineSettled():
+                self._handle(line, Event.SETTLED)
+            case LineUnsettled():
+                self._handle(line, Event.UNSETTLED)
+            case StableDue():
+                if line.live_at is not None:
+                    line.restarts.stable()
+            case VenueComplained(code=code, text=text):
+                line.complaint = text
+                self._log(line, logging.WARNING, f"the venue reports {code}: {text}; the line stays up")
+            case TopicsStale(topics=topics):
+                self._stale(line, topics)
+            case RotationOverdue():
+                pass  # it took over in time
+            case _:
+                return False
+        return True
+
+    def due(self, name: str, turn: int) -> None:
+        """The timer of a line's retry or probe, unless it was overtaken."""
+        line = self.records.get(name)
+        if line is not None and line.turn == turn:
+            self._forget_timer(line)
+            self._handle(line, Event.DUE)
+
+    def exited(self, exited: ChildExited, name: str) -> None:
+        """A connection of the line of that name has ended."""
+        epoch, line = exited.incarnation, self.records.get(name)
+        if line is not None:
+            if line.child is not None and line.child.is_it(exited):
+                self._ended(line, exited.reason)
+            elif line.candidate is not None and line.candidate.epoch == epoch:
+                self.rotations.ended(line, exited.reason)
+            elif line.former is not None and line.former.epoch == epoch:
+                self.rotations.former_ended(line, exited.reason)
+        self.leaving.pop((name, epoch), None)
+        if (history := self._histories.get(name)) is not None:
+            history.fold(epoch)
+
+    def give_up(self, child: Child, reason: Reason) -> None:
+        """That connection, or candidate, is wedged."""
+        line = self.records[child.id.partition("connection/")[2]]
+        if child is line.child:
+            line.hangup.pull()  # a venue has one slot an account: the old socket goes first
+            self._books.arrivals.revoke(line.right)
+            line.history.fold(line.epoch)
+            child.inbox.put(Envelope(EndConnection(reason)))
+            self._ended(line, reason)
+        else:
+            self.rotations.give_up(line, reason)
+
+    def _ended(self, line: LineRecord, reason: Reason) -> None:
+        """The line's connection has ended, or could not be started."""
+        now = self._clock.monotonic()
+        self.rotations.line_left(line, "the connection that it was to replace has ended")
+        line.end_life(reason, now)
+        self._roles.connection(line.name).point(None)
+        for role in ("registry", "heartbeat"):
+            self._roles.named(role).tell(LineLost(line.name, line.epoch))
+        self._gates.learn(line.spec, reason)
+        known = line.restarts.parked and line.live_at is None  # a parked line that failed again is no news
+        verdict = line.restarts.ended(reason, reached=line.state.is_reached, now=now)
+        line.enter_in_journal(reason, now, self._clock.wall_ns())
+        was_live, line.live_at = line.live_at is not None, None
+        self._handle(line, *_judged(line, verdict, reason, was_live=was_live, known=known))
+
+    def _took_over(self, line: LineRecord) -> None:
+        """The candidate is the line's connection: everything that is wanted is answered for."""
+        self._handle(line, Event.SETTLED)
+        self._plan_stable(line)
+
+    # ── what follows ──
+
+    def _handle(self, line: LineRecord, event: Event, occasion: Occasion = NOTHING) -> None:
+        found = step(line.state, event)
+        if found is None:
+            log.error("%s: defect: no row for %s in %s; ignored.", line.name, event.name, line.state.name)
+            return
+        line.state, actions = found
+        for action in actions:
+            self._do(line, action, occasion)
+
+    def _do(self, line: LineRecord, action: Do, occasion: Occasion) -> None:
+        match action:
+            case Do.ASK_LIMITER:
+                self._ask_limiter(line)
+            case Do.CONNECT:
+                self._connect(line)
+            case Do.END:
+                self.rotations.line_left(line, occasion.why)
+                self._roles.connection(line.name).tell(EndConnection(occasion.reason))
+            case Do.SET_TIMER:
+                self._set_timer(line, occasion.seconds)
+            case Do.CANCEL_TIMER:
+                self._forget_timer(line)
+            case Do.NOTE_UPGRADE:
+                line.metrics.increment_later("line_connects_total")
+                line.journal.mark("upgraded", self._clock.monotonic())
+            case Do.OPEN_SESSION:
+                line.journal.mark("opened", self._clock.monotonic())
+                for role in ("registry", "heartbeat"):  # from here, so that a past life cannot say it
+                    self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
+            case Do.BEGIN_LIVE:
+                line.begin_live(self._clock.monotonic())
+                self._log(line, logging.INFO, "live")
+                self.rotations.plan(line)
+                self._plan_stable(line)
+            case Do.LOG_NEXT:
+                self._log(line, occasion.level, occasion.text)
+            case Do.LOG_CLOSED:
+                self._log(line, logging.INFO, "nobody needs it any more; closed")
+            case Do.TELL_DISCONNECTED:
+                self._tell_streams(line, "disconnected", occasion.reason)
+            case Do.TELL_RECONNECTING:
+                self._tell_streams(line, "reconnecting", occasion.reason)
+            case Do.TELL_FAILED:
+                self._tell_streams(line, "failed", occasion.reason)
+            case Do.TELL_PAUSED:
+                self._log(line, logging.INFO, "paused")
+                self._tell_streams(line, "paused", Stopped("paused"))
+            case Do.ANSWER_WAITERS:
+                self._answer_waiters()
+            case Do.DROP:
+                del self.records[line.name]
+
+    def _ask_limiter(self, line: LineRecord) -> None:
+        seconds, why = self._gates.knock(line.name, line.spec)
+        if seconds:
+            text = f"connects in {seconds:.2f} s: {why}"
+            self._handle(line, Event.DEFERRED, Occasion(seconds=seconds, text=text))
+        else:
+            self._handle(line, Event.ADMITTED)
+
+    def _connect(self, line: LineRecord) -> None:
+        epoch = line.begin_life()
+        line.metrics.increment_later("line_starts_total")
+        line.journal.mark("started", self._clock.monotonic())
+        try:
+            line.child = self._children.connection(line).start(epoch)
+        except (OSError, RuntimeError) as error:  # no descriptor, no thread
+            line.history.fold(epoch)
+            reason: Reason = Retryable(f"this machine gives no more: {error}", "resources")
+            if "interpreter shutdown" in str(error):
+                reason = Stopped("the program ends")
+                self._handle(line, Event.STOP, Occasion(reason))
+            self._ended(line, reason)
+
+    def _set_timer(self, line: LineRecord, seconds: float) -> None:
+        line.turn += 1
+        line.retry_at = self._clock.monotonic() + seconds
+        line.retry = self._timers.send_after(seconds, self._supervisor, RetryDue(line.name, line.turn))
+
+    def _forget_timer(self, line: LineRecord) -> None:
+        line.turn += 1
+        line.retry_at = None
+        if line.retry is not None:
+            line.retry.cancel()
+            line.retry = None
+
+    def _plan_stable(self, line: LineRecord) -> None:
+        """When it will have been live for long enough, by whichever of its connections."""
+        if line.live_at is not None:
+            left = line.live_at + line.spec.restart.stable_after - self._clock.monotonic()
+            self._timers.send_after(max(0.0, left), self._supervisor, StableDue(line.name, line.epoch))
+
+    def _stale(self, line: LineRecord, topics: Mapping[Topic, Freshness]) -> None:
+        for topic, found in topics.items():
+            if topic not in line.stale:
+                self._log(line, logging.WARNING, f"{topic} is stale: {found.text}")
+        line.stale = frozenset(topics)
+
+    def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
+        now_ns = self._clock.wall_ns()
+        since_ns = min(line.gauges.heard_ns or now_ns, now_ns)
+        attempt = line.restarts.attempt
+        crashed = isinstance(reason, Crashed)
+        report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)
+        self._roles.named("dispatcher").tell(report)
+
+    def _log(self, line: LineRecord, level: int, text: str) -> None:
+        log.log(level, "%s: %s", line.name, text, extra={"line": line.name, "epoch": line.epoch})
+
+
+def _asked(why: str) -> Occasion:
+    return Occasion(Stopped(why), why)
+
+
+def _judged(
+    line: LineRecord, verdict: Verdict, reason: Reason, *, was_live: bool, known: bool
+) -> tuple[Event, Occasion]:
+    """The verdict on an ending, as an event."""
+    match verdict:
+        case Retry(delay=delay, attempt=attempt):
+            text = f"{reason.text}; try {attempt} in {delay:.2f} s"
+            level = logging.WARNING if was_live or attempt == 1 else logging.INFO
+            return Event.ENDED_RETRY, Occasion(reason, seconds=delay, text=text, level=level)
+        case Park(probe_after=probe_after):
+            text = f"{reason.text}; {_next_step(line, probe_after, reason)}"
+            level = logging.INFO if known else logging.ERROR
+            if probe_after is None:
+                return Event.ENDED_FAIL, Occasion(reason, text=text, level=level)
+            return Event.ENDED_PARK, Occasion(reason, seconds=probe_after, text=text, level=level)
+        case Rest():
+            return Event.ENDED_REST, Occasion(reason)
+
+
+def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> str:
+    """What happens to a parked line, and what a person can do."""
+    if isinstance(reason, Fatal):
+        advice = f"{reason.advice.rstrip('.')}, and" if reason.advice else "To try again"
+        return f"not retried. {advice} run: linewarden restart {line.name}"
+    law = line.spec.restart
+    spent = f"it died more than {law.max_restarts} times within {law.period:g} s and is parked"
+    probe = "" if probe_after is None else f"; next probe in {probe_after:g} s"
+    return f"{spent}{probe}. To try at once: linewarden restart {line.name}"

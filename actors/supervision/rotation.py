@@ -1,0 +1,291 @@
+"""Make before break: a new connection takes over from a line's present one, and no stream sees a gap.
+
+The candidate connects, logs in and has every subscription confirmed while the present connection
+goes on. What it brings is held by the dispatcher until it takes over; what both brought is handed out
+once, where the venue's events have a key. If anything goes wrong before that, the candidate is
+dropped, and nothing has happened. `rules/line.py: ROTATION` says what follows from what.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+
+from pykka._envelope import Envelope
+
+from actors import log_queue
+from actors.connection import HANDED_OVER
+from actors.gates import Gates
+from actors.messages import (
+    CandidateDropped,
+    EndConnection,
+    FormerEnded,
+    HandOver,
+    HangUp,
+    LineLost,
+    LineSettled,
+    LineUnsettled,
+    LineUpgraded,
+    Reason,
+    Report,
+    RotateDue,
+    RotationOverdue,
+    SessionOpened,
+    Stopped,
+    TurnGranted,
+    VenueComplained,
+)
+from actors.rules.line import RotationAction as Do
+from actors.rules.line import RotationEvent, RotationState, rotation_step
+from actors.supervision.children import Children
+from actors.supervision.state import Asked, Books, Candidate, Child, Former, LineRecord, Roles
+from actors.wire.timers import Timers
+
+log = log_queue.logger("actors.rotation")
+
+NO_MORE_TIME = "it had no more time to hand over"
+GOODBYE = 5.0  # seconds that a connection which is rotated out has to read what was sent to it
+ROTATE_AGAIN = 60.0  # seconds after which a rotation that failed is tried again, at the latest
+SOON = 1.0  # seconds between two rotations for the sake of a token, at the least
+
+
+class Rotations:
+    """The hands of the table of rotation, in the supervisor's thread."""
+
+    def __init__(
+        self,
+        roles: Roles,
+        books: Books,
+        children: Children,
+        gates: Gates,
+        timers: Timers,
+        leaving: dict[tuple[str, int], Child],
+        took_over: Callable[[LineRecord], None],
+    ) -> None:
+        self._roles, self._books, self._children, self._gates = roles, books, children, gates
+        self._timers = timers
+        self._supervisor = roles.named("supervisor")
+        self._leaving = leaving  # by line and epoch: told to end, and not ended yet
+        self._took_over = took_over  # called when a line has got its next connection
+
+    # ── what happens ──
+
+    def want(self, line: LineRecord, asked: Asked) -> None:
+        """A person asks; the answer comes when it is done, or is not to be."""
+        line.wants_rotation.append(asked)
+        self._handle(line, RotationEvent.WANTED)
+
+    def due(self, line: LineRecord, turn: int) -> None:
+        """The timer of a planned rotation, unless it was overtaken."""
+        if line.rotation_turn == turn:
+            self._handle(line, RotationEvent.WANTED)
+            if line.rotating is RotationState.NONE:
+                self.plan(line, soon=True)
+
+    def hear(self, line: LineRecord, report: Report) -> None:
+        """A report of the candidate's epoch."""
+        match report:
+            case LineUpgraded():
+                self._handle(line, RotationEvent.UPGRADED)
+            case SessionOpened():
+                self._handle(line, RotationEvent.OPENED)
+            case LineSettled(worse=()):
+                self._handle(line, RotationEvent.SETTLED)
+            case LineSettled(worse=worse):
+                self._handle(line, RotationEvent.SETTLED_WORSE, f"the venue refused {worse[0]} to it")
+            case LineUnsettled():
+                self._handle(line, RotationEvent.UNSETTLED)
+            case RotationOverdue(why=why):
+                self._handle(line, RotationEvent.OVERDUE, why)
+            case VenueComplained(code=code, text=text):
+                log.warning("%s: the venue reports to the next connection %s: %s", line.name, code, text)
+
+    def ended(self, line: LineRecord, reason: Reason) -> None:
+        """The candidate's connection has ended."""
+        self._handle(line, RotationEvent.ENDED, reason.text)
+
+    def give_up(self, line: LineRecord, reason: Reason) -> None:
+        """The candidate is wedged."""
+        candidate = line.candidate
+        assert candidate is not None
+        self._books.arrivals.revoke(candidate.right)
+        line.history.fold(candidate.epoch)
+        self.ended(line, reason)
+
+    def line_left(self, line: LineRecord, why: str) -> None:
+        """The present connection has ended, or is told to."""
+        self._handle(line, RotationEvent.LINE_LEFT, why)
+
+    def former_ended(self, line: LineRecord, reason: Reason) -> None:
+        """The connection that was rotated out is gone."""
+        done = reason.code == HANDED_OVER
+        self._handle(line, RotationEvent.HANDED_OVER if done else RotationEvent.FORMER_LOST, reason.text)
+
+    def former_due(self, line: LineRecord, epoch: int) -> None:
+        """The connection that was rotated out has had its time."""
+        former = line.former
+        if former is not None and former.epoch == epoch:
+            held = former.gauges.held_by
+            self._handle(line, RotationEvent.FORMER_HELD if held else RotationEvent.FORMER_DUE)
+
+    # ── what follows ──
+
+    def _handle(self, line: LineRecord, event: RotationEvent, why: str = "") -> None:
+        """`why` is for people: what went wrong, where something did."""
+        found = rotation_step(line.rotating, event)
+        if found is None:
+            text = "%s: defect: no row for %s in rotation %s; ignored."
+            log.error(text, line.name, event.name, line.rotating.name)
+            return
+        line.rotating, actions = found
+        for action in actions:
+            self._do(line, action, why)
+
+    def _do(self, line: LineRecord, action: Do, why: str) -> None:
+        match action:
+            case Do.CHECK:
+                self._check(line)
+            case Do.ASK_LIMITER:
+                self._ask_limiter(line)
+            case Do.START:
+                self._start(line)
+            case Do.OPEN_SESSION:
+                assert line.candidate is not None
+                self._roles.named("registry").tell(SessionOpened(line.name, line.candidate.epoch))
+            case Do.TAKE_OVER:
+                self._take_over(line)
+            case Do.AWAIT_FORMER:
+                assert line.former is not None
+                self._timers.send_after(GOODBYE, self._supervisor, HangUp(line.name, line.former.epoch))
+            case Do.DROP_CANDIDATE:
+                self._drop(line, why)
+            case Do.END_FORMER:
+                self._end_former(line)
+            case Do.LOG_LATE:
+                assert line.former is not None
+                text = f"epoch {line.former.epoch} ended before it had read all: {why or NO_MORE_TIME}"
+                self._log(line, logging.WARNING, text)
+            case Do.FORGET_FORMER:
+                self._forget_former(line)
+            case Do.REFUSE:
+                self._answer(line, why)
+            case Do.CONFIRM:
+                self._answer(line, "")
+            case Do.PLAN:
+                self.plan(line)
+            case Do.PLAN_AGAIN:
+                self.plan(line, soon=True)
+
+    def _check(self, line: LineRecord) -> None:
+        if not line.state.is_open:
+            self._handle(line, RotationEvent.UNFIT, f"it is {line.shown}")
+        elif line.gauges.held_by:
+            self._handle(line, RotationEvent.UNFIT, "a full stream makes it wait")
+        else:
+            self._handle(line, RotationEvent.FIT)
+
+    def _ask_limiter(self, line: LineRecord) -> None:
+        seconds, why = self._gates.knock(line.name, line.spec)
+        if seconds:
+            self._handle(line, RotationEvent.DEFERRED, f"it may connect in {seconds:.0f} s: {why}")
+        else:
+            self._handle(line, RotationEvent.ADMITTED)
+
+    def _start(self, line: LineRecord) -> None:
+        candidate = line.candidate = Candidate(line.history)
+        try:
+            candidate.child = self._children.candidate(line, candidate)
+        except (OSError, RuntimeError) as error:  # no descriptor, no thread
+            line.history.fold(candidate.epoch)
+            self._handle(line, RotationEvent.ENDED, f"this machine gives no more: {error}")
+            return
+        overdue = RotationOverdue(line.name, candidate.epoch)
+        self._timers.send_after(self._patience(line), self._supervisor, overdue)
+
+    def _patience(self, line: LineRecord) -> float:
+        """Seconds: for the way in, for the answers, and for asking at the venue's pace."""
+        spec = line.spec
+        pacing = spec.pacing or spec.venue.pacing
+        batches = math.ceil(self._books.cells.count(line.name) / pacing.batch)
+        return 2 * (spec.dial.connect_timeout + spec.ack_timeout) + batches * pacing.interval
+
+    def _take_over(self, line: LineRecord) -> None:
+        candidate = line.candidate
+        assert candidate is not None
+        assert line.child is not None
+        former = line.former = Former(line.epoch, line.child, line.hangup, line.right, line.gauges)
+        self._leaving[line.name, former.epoch] = former.child
+        address = self._roles.connection(line.name)
+        address.tell(HandOver(candidate.epoch), former.epoch)
+        address.promote()
+        line.promote(candidate)
+        self._roles.named("dispatcher").tell(TurnGranted(line.name, line.epoch))
+        for role in ("registry", "heartbeat"):
+            self._roles.named(role).tell(LineLost(line.name, former.epoch))
+        self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
+        self._log(line, logging.INFO, f"epoch {line.epoch} took over from epoch {former.epoch}")
+        self._took_over(line)
+
+    def _end_former(self, line: LineRecord) -> None:
+        """It has to go, whatever it has left unread."""
+        former = line.former
+        assert former is not None
+        self._books.arrivals.revoke(former.right)
+        line.history.fold(former.epoch)
+        former.child.inbox.put(Envelope(EndConnection(Stopped(NO_MORE_TIME))))
+        former.hangup.pull()
+
+    def _forget_former(self, line: LineRecord) -> None:
+        former, line.former = line.former, None
+        assert former is not None
+        self._roles.connection(line.name).forget_former()
+        self._roles.named("dispatcher").tell(FormerEnded(line.name, former.epoch))
+
+    def _drop(self, line: LineRecord, why: str) -> None:
+        """The present connection goes on."""
+        candidate, line.candidate = line.candidate, None
+        assert candidate is not None
+        if candidate.child is not None:
+            self._leaving[line.name, candidate.epoch] = candidate.child
+        address = self._roles.connection(line.name)
+        address.tell(EndConnection(Stopped(why)), candidate.epoch)
+        address.tell(CandidateDropped(line.name, candidate.epoch), line.epoch)
+        address.point_candidate(None)
+        candidate.hangup.pull()
+        self._roles.named("registry").tell(LineLost(line.name, candidate.epoch))
+        self._roles.named("dispatcher").tell(CandidateDropped(line.name, candidate.epoch))
+        self._log(line, logging.WARNING, f"not rotated: {why}; the present connection goes on")
+
+    def _answer(self, line: LineRecord, why_not: str) -> None:
+        asked, line.wants_rotation = line.wants_rotation, []
+        for each in asked:
+            each.tell(line.name, why_not)
+            each.answer()
+
+    # ── when ──
+
+    def plan(self, line: LineRecord, *, soon: bool = False) -> None:
+        """The next rotation: as the config wants it, and before the line's token ends.
+
+        `soon`: the last one failed.
+        """
+        line.rotation_turn += 1
+        if line.rotation is not None:
+            line.rotation.cancel()
+        waits = [seconds for seconds in (line.spec.rotate_every, self._token_life(line)) if seconds]
+        if waits:
+            wait = min(*waits, ROTATE_AGAIN) if soon else min(waits)
+            due = RotateDue(line.name, line.rotation_turn)
+            line.rotation = self._timers.send_after(wait, self._supervisor, due)
+
+    def _token_life(self, line: LineRecord) -> float:
+        """Seconds until a new token is to be shown; 0: there is none that ends."""
+        spec = line.spec
+        if not spec.venue.needs_token(line.name):
+            return 0.0
+        left = spec.vault.fresh_for()
+        return 0.0 if left is None else max(left, SOON)
+
+    def _log(self, line: LineRecord, level: int, text: str) -> None:
+        log.log(level, "%s: %s", line.name, text, extra={"line": line.name, "epoch": line.epoch})

@@ -1,0 +1,1 @@
+"""What no test notices: `make mutants` changes the rules line by line, and `tests/rules/` has to fail."""

@@ -1,0 +1,613 @@
+"""A line's life and its rotation: every row of both tables, against a reckoning that has no table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from actors.rules.line import (
+    LIFE,
+    ROTATION,
+    Action,
+    Event,
+    RotationAction,
+    RotationEvent,
+    RotationState,
+    State,
+    rotation_step,
+    step,
+)
+
+E, S = Event, State
+R, RE, RA = RotationState, RotationEvent, RotationAction
+
+VERDICTS = (E.ENDED_RETRY, E.ENDED_PARK, E.ENDED_FAIL, E.ENDED_REST)
+
+
+class Line:
+    """Carries out what the table says, and takes no nonsense."""
+
+    def __init__(self) -> None:
+        self.state = State.NEW
+        self.connection = self.told_to_end = self.timer = self.asking = self.dropped = False
+        self.said: list[str] = []  # the actions upon the last event
+
+    def hear(self, event: Event) -> None:
+        if event in VERDICTS:
+            self.connection = self.told_to_end = False
+        elif event is E.DUE:
+            self.timer = False
+        elif event in (E.ADMITTED, E.DEFERRED):
+            self.asking = False
+        found = step(self.state, event)
+        assert found is not None, f"{event} in {self.state}"
+        self.state, actions = found
+        self.said = []
+        for action in actions:
+            self.said.append(action.name.lower().replace("_", " "))
+            self._do(action)
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Action.ASK_LIMITER:
+                assert self.is_idle()
+                self.asking = True
+            case Action.CONNECT:
+                assert self.is_idle()
+                self.connection = True
+            case Action.END:
+                assert self.connection
+                assert not self.told_to_end
+                self.told_to_end = True
+            case Action.SET_TIMER:
+                assert self.is_idle()
+                self.timer = True
+            case Action.CANCEL_TIMER:
+                assert self.timer
+                self.timer = False
+            case Action.DROP:
+                assert self.is_idle()
+                self.dropped = True
+
+    def is_idle(self) -> bool:
+        return not (self.connection or self.timer or self.asking)
+
+    def facts(self) -> tuple[object, ...]:
+        flags = (self.connection, self.told_to_end, self.timer, self.asking, self.dropped)
+        return self.state.shown, *flags, self.said
+
+
+class Reckoning:
+    """The same life as facts: what is wanted, how far the connection has come, what the streams know."""
+
+    def __init__(self) -> None:
+        self.wish = "new"  # up, paused, gone, stopped
+        self.stage = ""  # of the connection: connecting, logging_in, subscribing, live
+        self.told_to_end = self.timer = self.asking = self.dropped = False
+        self.was_live = False  # in this life
+        self.owes_paused = False  # to the streams
+        self.knows_failed = False  # their last word is `failed`
+        self.said: list[str] = []
+
+    @property
+    def reached(self) -> bool:
+        return self.stage not in ("", "connecting")
+
+    def may_be(self, event: Event) -> bool:
+        """Whether it can happen at all."""
+        if self.asking:
+            return event in (E.ADMITTED, E.DEFERRED)
+        late = self.told_to_end and self.reached  # what was on its way
+        match event:
+            case E.ADMITTED | E.DEFERRED:
+                return False
+            case E.DUE:
+                return self.timer
+            case E.UPGRADED:
+                return self.stage == "connecting"
+            case E.OPENED:
+                return late or self.stage == "logging_in"
+            case E.SETTLED | E.UNSETTLED:
+                return late or self.stage in ("subscribing", "live")
+            case _ if event in VERDICTS:
+                return self.stage != ""
+            case _:
+                return not self.dropped and (event is E.NEEDED or self.wish != "new")
+
+    def hear(self, event: Event) -> None:
+        self.said = []
+        match event:
+            case E.ADMITTED:
+                self.asking, self.stage, self.was_live = False, "connecting", False
+                self.said.append("connect")
+            case E.DEFERRED:
+                self.asking = False
+                self._wait()
+            case E.DUE:
+                self.timer = False
+                self._ask()
+            case E.UPGRADED | E.OPENED | E.SETTLED | E.UNSETTLED:
+                self._progress(event)
+            case _ if event in VERDICTS:
+                self._ended(event)
+            case _:
+                self._wanted(event)
+
+    def _progress(self, event: Event) -> None:
+        if event is E.UPGRADED:
+            self.stage = "logging_in"
+            self.knows_failed = False  # its end is news
+        if self.told_to_end:
+            return
+        if event is E.UPGRADED:
+            self.said.append("note upgrade")
+        elif event is E.OPENED:
+            self.stage = "subscribing"
+            self.said.append("open session")
+        elif event is E.UNSETTLED:
+            self.stage = "subscribing"
+        elif self.stage != "live":
+            self.said += [] if self.was_live else ["begin live"]
+            self.said.append("answer waiters")
+            self.stage, self.was_live = "live", True
+
+    def _wanted(self, event: Event) -> None:
+        wishes = {
+            E.NEEDED: {"new": "up", "gone": "up"},
+            E.PAUSE: {"up": "paused"},
+            E.RESUME: {"paused": "up"},
+            E.RESTART: {"paused": "up", "up": "up"},
+            E.RECONFIGURE: {"up": "up"},
+            E.REMOVE: {"up": "gone", "paused": "gone"},
+            E.STOP: {"up": "stopped", "paused": "stopped", "gone": "stopped"},
+        }[event]
+        if self.wish not in wishes:
+            return
+        self.wish = wishes[self.wish]
+        if self.wish == "paused":
+            self.owes_paused = True
+        elif self.wish != "up":
+            self.owes_paused = False
+        if self.stage:
+            self.said += [] if self.told_to_end else ["end"]
+            self.told_to_end = True
+        else:
+            self.said += ["cancel timer"] if self.timer else []
+            self.timer = False
+            self._follow()
+
+    def _ended(self, verdict: Event) -> None:
+        if self.reached:
+            self.said.append("tell disconnected")
+        self.stage = ""
+        if self.told_to_end:
+            self.told_to_end = False
+            self.said += ["log closed"] if self.wish == "gone" else []
+            self._follow()
+        elif verdict is E.ENDED_REST:
+            self._ask()
+        elif verdict is E.ENDED_RETRY:
+            self.knows_failed = False
+            self._wait()
+            self.said.append("tell reconnecting")
+        else:
+            self._wait(timer=verdict is E.ENDED_PARK)
+            self.said += [*([] if self.knows_failed else ["tell failed"]), "answer waiters"]
+            self.knows_failed = True
+
+    def _follow(self) -> None:
+        """There is no connection, and no wait for one."""
+        self.knows_failed = False
+        if self.owes_paused:
+            self.owes_paused = False
+            self.said.append("tell paused")
+        if self.wish == "up":
+            self._ask()
+        elif self.wish == "gone":
+            self.dropped = True
+            self.said += ["drop", "answer waiters"]
+
+    def _ask(self) -> None:
+        self.asking = True
+        self.said.append("ask limiter")
+
+    def _wait(self, *, timer: bool = True) -> None:
+        self.timer = timer
+        self.said += [*(["set timer"] if timer else []), "log next"]
+
+    def _shown(self) -> str:
+        if self.wish == "paused":
+            return "paused"
+        if self.wish != "up":
+            return "stopped"
+        if self.told_to_end:
+            return "connecting"
+        if self.asking:
+            return "failed" if self.knows_failed else "connecting"
+        return self.stage or ("failed" if self.knows_failed else "backoff")
+
+    def facts(self) -> tuple[object, ...]:
+        flags = (self.stage != "", self.told_to_end, self.timer, self.asking, self.dropped)
+        return self._shown(), *flags, self.said
+
+
+# ── each row ────────────────────────────────────────────────────────────────────────────────────
+
+CONNECTING = (E.NEEDED, E.ADMITTED)
+LOGGING_IN = (*CONNECTING, E.UPGRADED)
+SUBSCRIBING = (*LOGGING_IN, E.OPENED)
+LIVE = (*SUBSCRIBING, E.SETTLED)
+PARKED = (*CONNECTING, E.ENDED_PARK)
+
+WAYS: Mapping[State, Sequence[Event]] = {
+    S.NEW: (),
+    S.ASKING: (E.NEEDED,),
+    S.CONNECTING: CONNECTING,
+    S.LOGGING_IN: LOGGING_IN,
+    S.SUBSCRIBING: SUBSCRIBING,
+    S.LIVE: LIVE,
+    S.UNSETTLED: (*LIVE, E.UNSETTLED),
+    S.BACKOFF: (*CONNECTING, E.ENDED_RETRY),
+    S.PARKED: PARKED,
+    S.ASKING_PROBE: (*PARKED, E.DUE),
+    S.PROBING: (*PARKED, E.DUE, E.ADMITTED),
+    S.FAILED: (*CONNECTING, E.ENDED_FAIL),
+    S.PAUSED: (*LIVE, E.PAUSE, E.ENDED_REST),
+    S.STOPPED: (*LIVE, E.STOP, E.ENDED_REST),
+    S.GONE: (*LIVE, E.REMOVE, E.ENDED_REST),
+    S.PAUSING: (*LIVE, E.PAUSE),
+    S.PAUSING_EARLY: (*CONNECTING, E.PAUSE),
+    S.RESUMING: (*LIVE, E.PAUSE, E.RESUME),
+    S.RESUMING_EARLY: (*CONNECTING, E.PAUSE, E.RESUME),
+    S.RESTARTING: (*LIVE, E.RESTART),
+    S.RESTARTING_EARLY: (*CONNECTING, E.RESTART),
+    S.REMOVING: (*LIVE, E.REMOVE),
+    S.REMOVING_EARLY: (*CONNECTING, E.REMOVE),
+    S.STOPPING: (*LIVE, E.STOP),
+    S.STOPPING_EARLY: (*CONNECTING, E.STOP),
+}
+
+
+def after(events: Sequence[Event]) -> tuple[Line, Reckoning]:
+    line, reckoning = Line(), Reckoning()
+    for event in events:
+        assert reckoning.may_be(event)
+        line.hear(event)
+        reckoning.hear(event)
+        assert line.facts() == reckoning.facts()
+    return line, reckoning
+
+
+@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
+def test_each_state_is_reached_on_its_way(state: State) -> None:
+    line, _ = after(WAYS[state])
+    assert line.state is state
+
+
+@pytest.mark.parametrize("event", Event, ids=lambda event: event.name)
+@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
+def test_each_row(state: State, event: Event) -> None:
+    """The table has a row for what can happen, and for nothing else; what follows agrees as well."""
+    line, reckoning = after(WAYS[state])
+    assert (step(state, event) is not None) == reckoning.may_be(event)
+    if reckoning.may_be(event):
+        for following in Event:
+            line, reckoning = after((*WAYS[state], event))
+            assert (step(line.state, following) is not None) == reckoning.may_be(following)
+            if reckoning.may_be(following):
+                after((*WAYS[state], event, following))
+
+
+def test_the_table_has_a_row_for_every_case() -> None:
+    assert len(LIFE) == 247
+    assert {state for state, _ in LIFE} == set(State) - {S.GONE}
+    assert {to for to, _ in LIFE.values()} == set(State) - {S.NEW}
+
+
+@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
+def test_what_a_state_says_of_the_connection(state: State) -> None:
+    line, reckoning = after(WAYS[state])
+    assert state.has_connection == line.connection
+    assert state.is_reached == reckoning.reached
+    assert state.is_open == (reckoning.stage in ("subscribing", "live") and not reckoning.told_to_end)
+
+
+# ── whole lives ─────────────────────────────────────────────────────────────────────────────────
+
+
+def words(*events: Event) -> list[str]:
+    """What the streams are told of such a life."""
+    line, told = Line(), []
+    for event in events:
+        line.hear(event)
+        told += [said.removeprefix("tell ") for said in line.said if said.startswith("tell ")]
+    return told
+
+
+def test_a_loss_is_told_and_so_is_each_try() -> None:
+    again = (E.DUE, E.ADMITTED)
+    back = (*again, E.ENDED_RETRY, *again, E.UPGRADED, E.OPENED, E.SETTLED)
+    assert words(*LIVE, E.ENDED_RETRY, *back) == ["disconnected", "reconnecting", "reconnecting"]
+
+
+def test_failed_is_told_once_for_all_probes_that_do_not_reach_the_venue() -> None:
+    probe = (E.DUE, E.DEFERRED, E.DUE, E.ADMITTED, E.ENDED_PARK)
+    assert words(*PARKED, *probe, *probe) == ["failed"]
+    assert words(*PARKED, E.DUE, E.ADMITTED, E.UPGRADED, E.ENDED_PARK) == ["failed", "disconnected", "failed"]
+
+
+def test_failed_is_told_again_behind_another_word() -> None:
+    """A reload may allow for more restarts, and take that back."""
+    again = (E.DUE, E.ADMITTED)
+    assert words(*PARKED, *again, E.ENDED_RETRY, *again, E.ENDED_PARK) == ["failed", "reconnecting", "failed"]
+
+
+def test_failed_is_told_again_once_a_person_has_acted() -> None:
+    assert words(*PARKED, E.RESTART, E.ADMITTED, E.ENDED_FAIL) == ["failed", "failed"]
+    assert words(*PARKED, E.PAUSE, E.RESUME, E.ADMITTED, E.ENDED_FAIL) == ["failed", "paused", "failed"]
+
+
+def test_a_pause_that_was_promised_is_told_also_where_it_was_undone() -> None:
+    undone = (E.PAUSE, E.RESUME, E.PAUSE, E.RESUME, E.ENDED_REST, E.ADMITTED, E.UPGRADED)
+    assert words(*LIVE, *undone, E.OPENED, E.SETTLED) == ["disconnected", "paused"]
+
+
+def test_an_upgrade_that_comes_late_is_told_as_a_loss() -> None:
+    assert words(*CONNECTING, E.PAUSE, E.UPGRADED, E.ENDED_REST) == ["disconnected", "paused"]
+    assert words(*CONNECTING, E.PAUSE, E.ENDED_REST) == ["paused"]
+
+
+def test_a_line_that_is_removed_and_needed_again_is_live_again() -> None:
+    """Also where it was paused before: a new wish has no memory of the old one."""
+    again = (E.ENDED_REST, E.ADMITTED, E.UPGRADED, E.OPENED, E.SETTLED)
+    line, _ = after((*LIVE, E.PAUSE, E.REMOVE, E.NEEDED, *again))
+    assert line.state is S.LIVE
+
+
+class Lives(RuleBasedStateMachine):
+    """Anything that can happen, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line, self.reckoning = Line(), Reckoning()
+
+    @initialize()
+    def begin(self) -> None:
+        self.hear(E.NEEDED)
+
+    @rule(choice=st.integers(0, 1_000))
+    def go_on(self, choice: int) -> None:
+        possible = [event for event in Event if self.reckoning.may_be(event)]
+        if possible:
+            self.hear(possible[choice % len(possible)])
+
+    def hear(self, event: Event) -> None:
+        self.line.hear(event)
+        self.reckoning.hear(event)
+
+    @invariant()
+    def table_and_reckoning_agree(self) -> None:
+        if self.line.state is not S.NEW:
+            assert self.line.facts() == self.reckoning.facts()
+
+    @invariant()
+    def a_line_that_is_wanted_cannot_fall_silent(self) -> None:
+        """It has a connection, a timer or a question to the limiter, or it waits for a person as FAILED."""
+        if self.reckoning.wish == "up" and self.line.state is not S.FAILED:
+            assert self.line.connection + self.line.timer + self.line.asking == 1
+
+    @invariant()
+    def what_is_not_wanted_does_not_connect(self) -> None:
+        if self.reckoning.wish in ("paused", "gone", "stopped"):
+            assert self.line.told_to_end or self.line.is_idle()
+            assert self.line.told_to_end == self.line.connection
+
+
+TestLives = Lives.TestCase
+
+# ── rotation ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Rotating:
+    """Carries out the table of rotation, with one question that waits for each wish."""
+
+    def __init__(self) -> None:
+        self.state = R.NONE
+        self.questions = self.refused = self.answered = 0
+        self.connects = self.taken_over = 0
+        self.candidate = self.open = self.former = self.timer = False
+        self.checking = self.asking = self.fit = False
+        self.late = self.plans = self.plans_soon = 0
+
+    def hear(self, event: RotationEvent) -> None:
+        self.questions += event is RE.WANTED
+        self.fit = event is RE.FIT
+        self.connects += event is RE.ADMITTED
+        if event in (RE.FORMER_DUE, RE.FORMER_HELD):
+            self.timer = False
+        found = rotation_step(self.state, event)
+        assert found is not None, f"{event} in {self.state}"
+        self.state, actions = found
+        for action in actions:
+            self._do(action, event)
+
+    def _do(self, action: RotationAction, event: RotationEvent) -> None:
+        match action:
+            case RA.CHECK:
+                assert not self.has_other()
+                self.checking = True
+            case RA.ASK_LIMITER:
+                assert self.fit
+                assert not self.has_other()
+                self.checking, self.asking = False, True
+            case RA.REFUSE:
+                assert not self.has_other()
+                self.questions, self.refused = 0, self.refused + self.questions
+                self.checking = self.asking = False
+            case RA.START:
+                assert event is RE.ADMITTED
+                self.candidate, self.asking = True, False
+            case RA.OPEN_SESSION:
+                assert self.candidate
+                self.open = True
+            case RA.TAKE_OVER:
+                assert self.candidate
+                assert self.open
+                self.candidate = self.open = False
+                self.former, self.taken_over = True, self.taken_over + 1
+            case RA.AWAIT_FORMER:
+                assert self.former
+                assert not self.timer
+                self.timer = True
+            case RA.DROP_CANDIDATE:
+                assert self.candidate
+                self.candidate = self.open = False
+            case RA.END_FORMER:
+                assert self.former
+            case RA.FORGET_FORMER:
+                assert self.former
+                self.former = self.timer = False
+            case RA.LOG_LATE:
+                self.late += 1
+            case RA.CONFIRM:
+                assert not self.has_other()
+                self.questions, self.answered = 0, self.answered + self.questions
+            case RA.PLAN:
+                self.plans += 1
+            case RA.PLAN_AGAIN:
+                self.plans_soon += 1
+
+    def has_other(self) -> bool:
+        return self.candidate or self.former
+
+    def facts(self) -> tuple[object, ...]:
+        """How often it was refused, answered, taken over, late, planned, planned soon; what there is."""
+        counts = (self.refused, self.answered, self.taken_over, self.late, self.plans, self.plans_soon)
+        return counts, self.candidate, self.former
+
+
+WANTED = (RE.WANTED, RE.FIT, RE.ADMITTED)
+OPENED = (*WANTED, RE.UPGRADED, RE.OPENED)
+OVER = (*OPENED, RE.SETTLED)
+ROTATION_WAYS: Mapping[RotationState, Sequence[RotationEvent]] = {
+    R.NONE: (),
+    R.CHECKING: (RE.WANTED,),
+    R.ASKING: (RE.WANTED, RE.FIT),
+    R.CANDIDATE: WANTED,
+    R.CANDIDATE_OPEN: OPENED,
+    R.HANDING_OVER: OVER,
+}
+# What comes of each row: see `Rotating.facts`.
+NOTHING = ((0, 0, 0, 0, 0, 0), False, False)
+REFUSED = ((1, 0, 0, 0, 0, 0), False, False)
+BESIDE = ((0, 0, 0, 0, 0, 0), True, False)  # a candidate stands beside the present connection
+DROPPED = ((1, 0, 0, 0, 0, 0), False, False)
+DROPPED_SOON = ((1, 0, 0, 0, 0, 1), False, False)
+TAKEN_OVER = ((0, 0, 1, 0, 1, 0), False, True)
+WHOLE = ((0, 1, 1, 0, 1, 0), False, False)
+CUT_SHORT = ((0, 1, 1, 1, 1, 0), False, False)
+ROTATION_ROWS: Mapping[tuple[RotationState, RotationEvent], tuple[RotationState, object]] = {
+    (R.NONE, RE.WANTED): (R.CHECKING, NOTHING),
+    (R.NONE, RE.LINE_LEFT): (R.NONE, NOTHING),
+    (R.CHECKING, RE.UNFIT): (R.NONE, REFUSED),
+    (R.CHECKING, RE.FIT): (R.ASKING, NOTHING),
+    (R.ASKING, RE.DEFERRED): (R.NONE, REFUSED),
+    (R.ASKING, RE.ADMITTED): (R.CANDIDATE, BESIDE),
+    (R.CANDIDATE, RE.WANTED): (R.CANDIDATE, BESIDE),
+    (R.CANDIDATE, RE.UPGRADED): (R.CANDIDATE, BESIDE),
+    (R.CANDIDATE, RE.OPENED): (R.CANDIDATE_OPEN, BESIDE),
+    (R.CANDIDATE, RE.OVERDUE): (R.NONE, DROPPED_SOON),
+    (R.CANDIDATE, RE.ENDED): (R.NONE, DROPPED_SOON),
+    (R.CANDIDATE, RE.LINE_LEFT): (R.NONE, DROPPED),
+    (R.CANDIDATE_OPEN, RE.WANTED): (R.CANDIDATE_OPEN, BESIDE),
+    (R.CANDIDATE_OPEN, RE.UNSETTLED): (R.CANDIDATE_OPEN, BESIDE),
+    (R.CANDIDATE_OPEN, RE.SETTLED): (R.HANDING_OVER, TAKEN_OVER),
+    (R.CANDIDATE_OPEN, RE.SETTLED_WORSE): (R.NONE, DROPPED_SOON),
+    (R.CANDIDATE_OPEN, RE.OVERDUE): (R.NONE, DROPPED_SOON),
+    (R.CANDIDATE_OPEN, RE.ENDED): (R.NONE, DROPPED_SOON),
+    (R.CANDIDATE_OPEN, RE.LINE_LEFT): (R.NONE, DROPPED),
+    (R.HANDING_OVER, RE.WANTED): (R.HANDING_OVER, TAKEN_OVER),
+    (R.HANDING_OVER, RE.FORMER_HELD): (R.HANDING_OVER, TAKEN_OVER),
+    (R.HANDING_OVER, RE.HANDED_OVER): (R.NONE, WHOLE),
+    (R.HANDING_OVER, RE.FORMER_LOST): (R.NONE, CUT_SHORT),
+    (R.HANDING_OVER, RE.FORMER_DUE): (R.NONE, CUT_SHORT),
+    (R.HANDING_OVER, RE.LINE_LEFT): (R.NONE, CUT_SHORT),
+}
+
+
+def test_every_row_of_rotation_has_its_case() -> None:
+    assert ROTATION.keys() == ROTATION_ROWS.keys()
+
+
+@pytest.mark.parametrize("row", ROTATION_ROWS, ids=lambda row: f"{row[0].name}-{row[1].name}")
+def test_each_row_of_rotation(row: tuple[RotationState, RotationEvent]) -> None:
+    state, event = row
+    rotating = Rotating()
+    for each in ROTATION_WAYS[state]:
+        rotating.hear(each)
+    assert rotating.state is state
+    joins = event is RE.WANTED and rotating.questions
+    rotating.hear(event)
+    assert (rotating.state, rotating.facts()) == ROTATION_ROWS[row]
+    assert rotating.timer == (rotating.state is R.HANDING_OVER)
+    assert rotating.checking == (rotating.state is R.CHECKING)
+    assert rotating.asking == (rotating.state is R.ASKING)
+    assert rotating.open == (rotating.state is R.CANDIDATE_OPEN)
+    assert rotating.questions == (joins + 1 if rotating.state is not R.NONE else 0)
+
+
+@pytest.mark.parametrize("ending", [RE.HANDED_OVER, RE.FORMER_LOST, RE.FORMER_DUE, RE.LINE_LEFT])
+def test_the_former_connection_is_told_to_end_only_where_it_has_not(ending: RotationEvent) -> None:
+    found = rotation_step(R.HANDING_OVER, ending)
+    assert found is not None
+    assert (RA.END_FORMER in found[1]) == (ending in (RE.FORMER_DUE, RE.LINE_LEFT))
+
+
+@pytest.mark.parametrize("refusal", [(RE.UNFIT,), (RE.FIT, RE.DEFERRED)])
+def test_a_rotation_that_is_refused_spends_no_connect(refusal: Sequence[RotationEvent]) -> None:
+    rotating = Rotating()
+    for event in (RE.WANTED, *refusal):
+        rotating.hear(event)
+    assert (rotating.connects, rotating.refused, rotating.state) == (0, 1, R.NONE)
+
+
+class Rotations(RuleBasedStateMachine):
+    """Anything that can happen to a line's rotations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rotating = Rotating()
+        self.wanted = 0
+
+    @rule(choice=st.integers(0, 1_000))
+    def go_on(self, choice: int) -> None:
+        possible = [event for state, event in ROTATION if state is self.rotating.state]
+        event = possible[choice % len(possible)]
+        self.wanted += event is RE.WANTED
+        self.rotating.hear(event)
+
+    @invariant()
+    def there_is_at_most_one_other_connection_and_the_state_says_which(self) -> None:
+        rotating = self.rotating
+        assert rotating.candidate == (rotating.state in (R.CANDIDATE, R.CANDIDATE_OPEN))
+        assert rotating.former == rotating.timer == (rotating.state is R.HANDING_OVER)
+        assert rotating.checking == (rotating.state is R.CHECKING)
+        assert rotating.asking == (rotating.state is R.ASKING)
+
+    @invariant()
+    def every_question_is_answered_once(self) -> None:
+        rotating = self.rotating
+        assert rotating.refused + rotating.answered + rotating.questions == self.wanted
+        if rotating.state is R.NONE:
+            assert not rotating.questions
+
+    @invariant()
+    def each_connect_that_was_spent_had_a_candidate(self) -> None:
+        rotating = self.rotating
+        assert rotating.connects >= rotating.taken_over + rotating.candidate
+
+
+TestRotations = Rotations.TestCase

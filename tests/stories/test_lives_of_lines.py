@@ -1,0 +1,185 @@
+"""A line between two wishes: told to end, and wanted again before it has ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import pytest
+
+import actors
+from actors import Lifecycle, RotationFailed
+from actors.connection import Connection
+from actors.messages import LineSettled, LineUpgraded, Report
+from actors.simulators import SimulatedAlpaca, SimulatedO2
+from actors.supervision.rotation import Rotations
+from actors.supervision.state import LineRecord
+from tests.clockwork import clockwork
+from tests.desk import alpaca_config, config, desk_on, line_of, until
+from tests.stories.books import settle
+
+HOUR = 3_600.0
+QUIET = {"ping_interval": 0.0, "venue_ping_interval": 0.0}
+
+
+class SlowEnd:
+    """The connection of one epoch takes its time to end."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+        self.began, self.released = threading.Event(), threading.Event()
+        cleanup = Connection.cleanup
+
+        def slow(connection: Connection) -> None:
+            cleanup(connection)
+            if connection.id == "connection/o2" and connection.incarnation == epoch:
+                self.began.set()
+                self.released.wait(30)
+
+        monkeypatch.setattr(Connection, "cleanup", slow)
+
+
+@contextmanager
+def released(end: SlowEnd) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        end.released.set()
+
+
+def with_other(o2: SimulatedO2) -> dict[str, Any]:
+    """Feeds `o2` and `other` on one venue."""
+    both = config(o2.url)
+    both["feeds"]["other"] = config(o2.url)["feeds"]["o2"]
+    return both
+
+
+def without(feed: str, table: dict[str, Any]) -> dict[str, Any]:
+    return {**table, "feeds": {name: each for name, each in table["feeds"].items() if name != feed}}
+
+
+def test_a_paused_line_that_is_removed_and_added_before_it_ended_is_live_again(
+    o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = SlowEnd(monkeypatch, epoch=1)
+    with actors.start(with_other(o2), wait=10.0) as desk, released(end):
+        desk.supervisor.pause("o2").get(timeout=5)
+        assert end.began.wait(10)
+        desk.reload(without("o2", with_other(o2)))
+        desk.reload(with_other(o2))
+        assert line_of(desk).state == "connecting"
+        end.released.set()
+        desk.wait_live("o2", timeout=10)
+        assert line_of(desk).epoch == 2
+
+
+def test_wishes_that_change_while_a_line_ends_leave_the_last_one(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = SlowEnd(monkeypatch, epoch=1)
+    with desk_on(o2) as desk, released(end):
+        trades = desk.subscribe("o2", "trades", market, wait=5.0)
+        for wish, shown in (
+            ("pause", "paused"),
+            ("resume", "connecting"),
+            ("restart", "connecting"),
+            ("pause", "paused"),
+            ("resume", "connecting"),
+        ):
+            getattr(desk.supervisor, wish)("o2").get(timeout=5)
+            assert line_of(desk).state == shown
+        assert end.began.wait(10)
+        end.released.set()
+        desk.wait_live(timeout=10)
+        words = [each.state for each in islice(trades.with_markers(), 3) if isinstance(each, Lifecycle)]
+        assert words == ["disconnected", "paused", "restored"]
+
+
+def test_a_line_is_not_waited_for_once_it_is_gone(o2: SimulatedO2) -> None:
+    with actors.start(with_other(o2), wait=10.0) as desk, ThreadPoolExecutor(1) as pool:
+        desk.supervisor.pause("other").get(timeout=5)
+        until(desk, lambda status: all(each.id != "connection/other" for each in status.actors))
+        waiting = pool.submit(desk.wait_live, timeout=30.0)
+        until(desk, lambda _: bool(desk._supervisor._waiters))
+        desk.reload(without("other", with_other(o2)))
+        waiting.result(timeout=10)
+
+
+def test_the_counts_of_a_candidate_outlive_the_record_of_its_line(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = SlowEnd(monkeypatch, epoch=2)
+    hear = Rotations.hear
+
+    def never_settled(self: Rotations, line: LineRecord, report: Report) -> None:
+        if not isinstance(report, LineSettled):
+            hear(self, line, report)
+
+    monkeypatch.setattr(Rotations, "hear", never_settled)
+    with actors.start(with_other(o2), wait=10.0) as desk, released(end), ThreadPoolExecutor(1) as pool:
+        trades = desk.subscribe("o2", "trades", market, wait=5.0)
+        rotating = pool.submit(desk.rotate, "o2", timeout=20.0)
+        o2.wait_heard("subscribe_trades", 2)
+        o2.number_trades(market, 100)
+        until(desk, lambda status: status.lines()["o2"].counters.decoded >= 200)
+        desk.reload(without("o2", with_other(o2)))
+        with pytest.raises(RotationFailed):
+            rotating.result(timeout=10)
+        assert end.began.wait(10)
+        until(desk, lambda status: "o2" not in status.lines())
+        assert trades.closed
+        desk.reload(with_other(o2))
+        end.released.set()
+        desk.wait_live("o2", timeout=10)
+        settle(desk)
+
+
+def test_an_event_without_a_row_is_logged_and_changes_nothing(
+    o2: SimulatedO2, caplog: pytest.LogCaptureFixture
+) -> None:
+    with desk_on(o2) as desk:
+        supervisor = desk._roles.named("supervisor")
+        supervisor.tell(LineUpgraded("o2", 1))
+        desk.wait_live(timeout=10)
+        assert "o2: defect: no row for UPGRADED in LIVE; ignored." in caplog.messages
+        desk.rotate("o2", timeout=20.0)
+        assert (line_of(desk).epoch, line_of(desk).state) == (2, "live")
+
+
+# ── the connect limiter ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_rotation_that_is_refused_spends_no_connect(o2: SimulatedO2) -> None:
+    with desk_on(o2, connects={"burst": 2, "interval": HOUR}) as desk:
+        desk.supervisor.pause("o2").get(timeout=5)
+        for _ in range(3):
+            with pytest.raises(RotationFailed, match="it is paused"):
+                desk.rotate("o2", timeout=10.0)
+        desk.supervisor.resume("o2").get(timeout=5)
+        desk.wait_live(timeout=10)
+        with pytest.raises(RotationFailed, match="it may connect in"):
+            desk.rotate("o2", timeout=10.0)
+
+
+@pytest.mark.parametrize("loose", ["iex", "news"])
+def test_the_strictest_budget_of_an_account_holds_for_all_of_its_feeds(loose: str) -> None:
+    with SimulatedAlpaca(rate=0) as alpaca:
+        table = alpaca_config(alpaca, "iex", "news", connects={"burst": 1, "interval": HOUR})
+        table["feeds"][loose]["connects"] = {"burst": 5, "interval": 1.0}
+        with actors.start(table) as desk:
+            until(
+                desk, lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"}
+            )
+            (waits,) = [each for each in desk.status().lines().values() if each.state == "backoff"]
+            assert HOUR - 60 < (waits.next_attempt_s or 0.0) <= HOUR
+            assert alpaca.lives == 1
+
+
+def test_a_rotation_that_succeeded_leaves_no_dead_letter(o2: SimulatedO2) -> None:
+    with clockwork(config(o2.url, heartbeat=QUIET)) as clock:
+        clock.runtime.rotate("o2", timeout=20.0)
+        clock.advance(HOUR)
+        assert clock.runtime.status().dead_letters.count == 0

@@ -53,10 +53,12 @@ def _merged(
             if streams:
                 streams[0]._refuse_forked()
                 waker.wait(SLICE)
-        elif _is_complete(arrivals, found[0]) and (found := _first(streams)) is not None:
-            place, first = found  # looked for again: one that came before it may have been put meanwhile
-            with contextlib.suppress(LookupError):  # it was a marker; or it was given up meanwhile
-                yield first._take_at(place)
+        elif _is_complete(arrivals, found[0]):
+            # Looked for again: one that came before it may have been put meanwhile, or a later one instead.
+            place, first = _first(streams) or found
+            if place <= found[0]:
+                with contextlib.suppress(LookupError):  # it was a marker; or it was given up meanwhile
+                    yield first._take_at(place)
     if ended is not None:
         raise ended
 

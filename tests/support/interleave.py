@@ -52,7 +52,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from tests.support import stand_ins
-from tests.support.stand_ins import Alone, Lock, here
+from tests.support.stand_ins import Alone, here
 
 log = logging.getLogger("tests.interleave")
 
@@ -237,20 +237,15 @@ class Run:
 class Variable:
     """What is known of an attribute, or of a container."""
 
-    def __init__(self, thing: object) -> None:
+    def __init__(self, thing: object, task: Task) -> None:
         self._thing = thing  # kept: its id is not given to another
-        self._users: set[Task] = set()
-        self._written = False
-        self._locks: set[Lock] = set()
+        self.users = {task}
+        self.written = False
+        self.locks = set(task.held)  # that all held who used it
 
-    def touch(self, task: Task, write: bool) -> bool:
+    def is_place(self) -> bool:
         """Whether two threads use it without a common lock, and one of them writes."""
-        if task in self._users and self._written >= write and self._locks <= task.held:  # as before
-            return False
-        self._locks = self._locks & task.held if self._users else set(task.held)
-        self._users.add(task)
-        self._written |= write
-        return self._written and len(self._users) > 1 and not self._locks
+        return self.written and len(self.users) > 1 and not self.locks
 
 
 class Worker:
@@ -290,15 +285,19 @@ class Task(Alone):
 
     def touch(self, thing: object, name: str, label: str, write: bool) -> None:
         run = self._run
-        if run.over:
-            return
         if label in run.schedule.places:
-            run.stop(self)
+            if not run.over:
+                run.stop(self)
             return
         variable = run.variables.get((id(thing), name))
         if variable is None:
-            variable = run.variables[id(thing), name] = Variable(thing)
-        if variable.touch(self, write):
+            variable = run.variables[id(thing), name] = Variable(thing, self)
+        elif self in variable.users and variable.locks <= self.held and variable.written >= write:
+            return  # nothing new
+        variable.users.add(self)
+        variable.locks &= self.held
+        variable.written |= write
+        if variable.is_place():
             run.places.add(label)
 
     def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:

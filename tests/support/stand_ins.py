@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import FrameType, MemberDescriptorType, ModuleType
-from typing import Any, cast
+from typing import Any
 
 from msgspec import Struct
 
@@ -252,7 +252,8 @@ def _label(cls: Any, name: str) -> str:
 
 
 def _get(self: Any, name: str) -> Any:
-    value, cls = object.__getattribute__(self, name), cast(Any, type(self))
+    value = object.__getattribute__(self, name)
+    cls: Any = type(self)
     if not (label := _label(cls, name)):
         return value
     changeable = isinstance(value, KINDS) and not isinstance(value, Shared)

@@ -36,7 +36,7 @@ from actors.messages import (
     Unsubscribe,
     WantsPlaced,
 )
-from actors.rules.ledger import Ledger
+from actors.rules.ledger import CONFIG, Ledger
 from actors.rules.venue import Pacing, Refusal
 from actors.supervision.state import FeedSpec
 from actors.wire.timers import Timers
@@ -204,18 +204,23 @@ class Registry(Actor):
 
     def _unwant(self, stream: int, topics: Sequence[Topic]) -> None:
         by_line: dict[str, list[Topic]] = {}
-        with self._lease:
-            for topic in topics:
-                line = self._ledger.unwant(stream, topic)
-                if line is not None:
-                    by_line.setdefault(line, []).append(topic)
-            self._lease.check()
-            gone = [topic for topic in topics if not self._ledger.count(topic)]
-            self._cells.remove(gone)
-        for line, lifted in by_line.items():
+        gone = [topic for topic in topics if self._ledger.is_last(stream, topic)]
+        for topic in gone:
+            if (line := self._ledger.line(topic)) is not None:
+                by_line.setdefault(line, []).append(topic)
+        for (
+            line,
+            lifted,
+        ) in by_line.items():  # told first: a keeper that dies is followed by one that tells again
             for epoch in self._ledger.open_epochs(line):
                 self._connection(line).tell(SendUnsubscriptions(tuple(lifted)), epoch)
             self._dispatcher.tell(TopicsLifted(line, tuple(lifted)))
+        with self._lease:
+            for topic in topics:
+                self._ledger.unwant(stream, topic)
+            self._lease.check()
+            self._cells.remove(gone)
+        for line in by_line:
             for epoch in self._ledger.open_epochs(line):
                 self._weigh(line, epoch)
             if not self._ledger.has_topics(line):
@@ -339,6 +344,10 @@ class Registry(Actor):
 
     def _take_over(self) -> None:
         """Say and ask again where a former keeper may have been interrupted."""
+        with self._lease:
+            lost, orphans = self._ledger.mend()
+        self._place(lost)
+        self._unwant(CONFIG, orphans)
         for line in self._ledger.lines():
             if topics := self._ledger.topics(line):
                 self._dispatcher.tell(TopicsPlaced(line, self._ledger.numbers(topics)))

@@ -41,6 +41,7 @@ from actors.messages import (
     WorkerDue,
 )
 from actors.metrics import Metrics
+from actors.rules.ledger import CONFIG
 from actors.rules.line import State
 from actors.rules.restarts import Intensity, comes_back
 from actors.rules.watchdog import Watchdog
@@ -54,7 +55,6 @@ from actors.wire.timers import Timers
 log = log_queue.logger("actors.supervisor")
 
 THREAD_AGAIN = 1.0  # seconds after which a thread that there was not is asked for again
-CONFIG = 0  # the stream number under which the config wants its topics
 
 
 class Supervisor(Actor):

@@ -30,6 +30,13 @@ class RouteTable:
         self.inlets: dict[int, Inlet] = {}  # every stream that some topic goes to
         self.topics: dict[int, dict[Topic, None]] = {}  # by stream: its topics on this line
 
+    @classmethod
+    def of(cls, routes: Mapping[Topic, Route]) -> RouteTable:
+        table = cls()
+        for topic, route in routes.items():
+            table.set(topic, route)
+        return table
+
     def copy(self) -> RouteTable:
         copy = RouteTable()
         copy.routes = self.routes.copy()

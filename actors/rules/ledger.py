@@ -15,6 +15,7 @@ from msgspec import Struct
 from actors.events import SubscriptionState, Topic
 from actors.rules.placement import Bounds, Placement
 
+CONFIG = 0  # the stream number under which the config wants its topics
 DESIRED = SubscriptionState("desired")
 SENT = SubscriptionState("sent")
 CONFIRMED = SubscriptionState("confirmed")
@@ -75,6 +76,20 @@ class Life:
         self.unsettled.discard(topic)
         self.rejected.pop(topic, None)
 
+    def mend(self, topics: Collection[Topic]) -> None:
+        """Of these, and of no others, each is asked for, answered, or waits to be asked for."""
+        for topic in [topic for topic in self.states if topic not in topics]:
+            self.forget(topic)
+        self.waiting.clear()
+        for topic in topics:
+            state = self.states.setdefault(topic, DESIRED).state
+            if state == "desired" and topic not in self.asking:
+                self.waiting.append(topic)
+            if state in {"desired", "sent"}:
+                self.unsettled.add(topic)
+            else:
+                self.unsettled.discard(topic)
+
     def copy(self) -> Life:
         copy = Life()
         copy.states, copy.waiting = self.states.copy(), self.waiting.copy()
@@ -118,6 +133,28 @@ class Ledger:
         }
         return copy
 
+    def mend(self) -> tuple[list[Topic], list[Topic]]:
+        """A former keeper may have stopped in the middle of a change: what follows from the rest is made again.
+
+        Returns the topics that are wanted and lie nowhere, and those that lie on a line and are not wanted.
+        """
+        for topic in [
+            topic for topic, wants in self._wants.items() if not wants and self.line(topic) is None
+        ]:
+            del self._wants[topic]
+        for line, lives in self._lives.items():
+            for life in lives.values():
+                life.mend(self.topics(line))
+        lost = [topic for topic in self._wants if self.line(topic) is None and not self.is_refused(topic)]
+        orphans = [
+            topic
+            for placed in self._placed.values()
+            for topics in placed.values()
+            for topic in topics
+            if not self._wants.setdefault(topic, set())
+        ]
+        return lost, orphans
+
     def keep_only(self, epochs: Mapping[str, Collection[int]]) -> None:
         """Forget the lives that have ended without the former keeper's hearing of it."""
         for line, lives in list(self._lives.items()):
@@ -160,6 +197,11 @@ class Ledger:
         if refused is not None and refused.pop(topic, None) is not None and not refused:
             del self._refused[topic.feed]
 
+    def is_last(self, stream: int, topic: Topic) -> bool:
+        """Whether no other stream wants it."""
+        wants = self._wants.get(topic)
+        return wants is not None and wants <= {stream}
+
     def unwant(self, stream: int, topic: Topic) -> str | None:
         """The line it lay on, if nobody wants it any more; None: somebody does."""
         wants = self._wants.get(topic)
@@ -168,14 +210,13 @@ class Ledger:
         wants.discard(stream)
         if wants:
             return None
-        del self._wants[topic]
         self._not_refused(topic)
-        line = self.placed(topic.feed).remove(topic)
-        if line is None:
-            return None
-        self._numbers.pop(topic, None)
-        for life in self._lives.get(line, {}).values():
+        line = self.line(topic)
+        for life in self._lives.get(line or "", {}).values():
             life.forget(topic)
+        self.placed(topic.feed).remove(topic)
+        self._numbers.pop(topic, None)
+        del self._wants[topic]  # last: a keeper that dies before is followed by one that does it again
         return line
 
     def wanted(self) -> tuple[Topic, ...]:

@@ -155,7 +155,7 @@ class BookDesk:
         policy: Policy | None = "drop_oldest" if channel.resyncable or not channel.deltas else None
         stream = self._streams.open(topic.feed, topic.channel, (key,), options, policy, CAPACITY)
         followed = FollowedBook(topic, stream, functools.partial(self._update, topic.feed))
-        self._streams.start_handler(stream, followed.follow, f"book/{topic.feed}")
+        self._streams.start_handler(stream, followed.follow, f"book/{topic}")
         return followed
 
     def _update(self, feed: str, event: Any) -> BookUpdate | None:

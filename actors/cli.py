@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from rich.table import Table
 
 from actors import log_queue, logs, operate
 from actors.cooldowns import usual_file
-from actors.errors import ConfigError, LinewardenError
+from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
 from actors.events import Topic
 from actors.notify import Systemd
 from actors.reloading import Reloader
@@ -48,6 +48,7 @@ DESCRIPTORS, DESCRIPTORS_A_LINE = 128, 4  # open files: for the rest, and for a 
 HANG_UP = [] if sys.platform == "win32" else [signal.SIGHUP]
 SLICE = 0.05  # seconds between two looks at whether to end
 STOP_WITHIN = 2.5  # seconds for all actors; the promise is 5 for the whole process, its service included
+LOG_WITHIN = 0.5  # seconds for the last log records
 
 app = typer.Typer(
     name="linewarden",
@@ -115,7 +116,15 @@ def run(
     logs.set_up(log_format, log_level)
     _make_room(_lines(settings))
     with _endings(*HANG_UP) as ending:
-        raise typer.Exit(_run(config, settings, seconds, tape, serve=not alone, ending=ending))
+        code, sentences = _run(config, settings, seconds, tape, serve=not alone, ending=ending)
+        if not log_queue.flush(
+            LOG_WITHIN
+        ):  # nothing reads stderr, and the end of `logging` would wait for it
+            os._exit(code)
+        shown = console()
+        for sentence in sentences:
+            shown.print(sentence, soft_wrap=not shown.is_terminal)
+    raise typer.Exit(code)
 
 
 def _start(settings: Settings) -> Runtime:
@@ -127,7 +136,8 @@ def _start(settings: Settings) -> Runtime:
 
 def _run(
     config: Path, settings: Settings, seconds: float | None, taped: bool, *, serve: bool, ending: Ending
-) -> int:
+) -> tuple[int, Sequence[str]]:
+    """Returns the exit code, and what is to be said at the end."""
     from actors.service import Service, ServiceError
     from actors.service.server import listen
 
@@ -140,9 +150,9 @@ def _run(
             listen(*settings.service.address).close()
         runtime = _start(settings)
     except ConfigError as error:
-        return _told(error)
+        return _told(error), ()
     except ServiceError as error:
-        return _complain(str(error))
+        return _complain(str(error)), ()
     reload = Reloader(runtime, config, systemd, lambda new: _make_room(_lines(new)))
     service = Service(runtime, settings.service, reload=reload)
     try:
@@ -151,22 +161,21 @@ def _run(
         tape = Tape(runtime.subscribe, settings) if taped else None
         status = _watch(runtime, ending, until, judged, tape, systemd, reload)
     except ServiceError as error:
-        return _complain(str(error))
+        return _complain(str(error)), ()
     except LinewardenError as error:  # the supervisor is gone: there is nothing left to watch
         log.critical("%s", error)
-        return 1
+        return 1, ()
     finally:
         systemd.stopping()
         service.stop()
         if left := runtime.stop(STOP_WITHIN):
             log.warning("These did not end in time: %s.", ", ".join(left))
         logs.tell_folded(rest=True)
+    if status is None:
+        return 1, ["No status could be taken; the log says why."]
     wrong = troubles(status) if judged else []
     good = ["Every loss was restored."] if judged and not wrong else []
-    shown = console()
-    for sentence in (*summary(status, time.monotonic() - begun), *wrong, *good):
-        shown.print(sentence, soft_wrap=not shown.is_terminal)
-    return 1 if wrong else 0
+    return 1 if wrong else 0, (*summary(status, time.monotonic() - begun), *wrong, *good)
 
 
 def _watch(
@@ -177,15 +186,20 @@ def _watch(
     tape: Tape | None,
     systemd: Systemd,
     reload: Reloader,
-) -> Status:
+) -> Status | None:
     """Shows the status until the end, on a terminal; elsewhere the log and the tape say all there is.
 
     A line may be down just when the end comes, and an event on its way: a judged run waits a little.
+    Returns the last status that could be taken.
+
+    Raises:
+        RuntimeStopped: there is nothing left to watch.
     """
     shown, table = console(), StatusTable()
     # Where stderr goes elsewhere, it is not the table's to draw.
     live = Live(console=shown, auto_refresh=False, redirect_stderr=sys.stderr.isatty())
     show = live if shown.is_terminal else None
+    status = found = None
     with show or nullcontext():
         due, over_at = time.monotonic(), math.inf
         while True:
@@ -195,11 +209,12 @@ def _watch(
             if ending.told or now >= until:
                 over_at = min(over_at, now)
             if now >= min(due, over_at):
-                status = runtime.status()  # also where nothing is shown: it tells whether there is a runtime
-                due = now + REFRESH
-                systemd.tell(status)
+                found = _look(runtime)  # also where nothing is shown: it tells whether there is a runtime
+                status, due = found or status, now + REFRESH
                 logs.tell_folded()
-                if show is not None:
+                if found is not None:
+                    systemd.tell(found)
+                if status is not None and show is not None:
                     parts = [table.render(status, now, shown.width)]
                     parts += [tape.render(shown.width, shown.height)] if tape is not None else []
                     show.update(Group(*parts), refresh=True)
@@ -207,9 +222,23 @@ def _watch(
                     for line in tape.lines(now):
                         print(line, flush=True)
             patience = (SETTLE_TOLD if ending.told else SETTLE) if judged else 0.0
-            if now >= over_at and (now >= over_at + patience or not troubles(status)):
+            settled = found is not None and not troubles(found)
+            if now >= over_at and (now >= over_at + patience or settled):
                 return status
             time.sleep(SLICE)
+
+
+def _look(runtime: Runtime) -> Status | None:
+    """None: the answer is slow, or something failed. The lines go on, and so does the run."""
+    try:
+        return runtime.status()
+    except RuntimeStopped:
+        raise
+    except Timeout as error:
+        log.warning("No status: %s. The run goes on.", error)
+    except Exception:
+        log.exception("No status could be taken. The run goes on.")
+    return None
 
 
 def _make_room(lines: int) -> None:

@@ -121,7 +121,6 @@ from actors.wire.timers import Timer, Timers
 
 log = log_queue.logger("actors.connection")
 
-RESENT = 0  # the number of an asking that the session made by itself
 HANDED_OVER = "handed_over"  # the reason's code of a connection that said its last word
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
 
@@ -242,6 +241,7 @@ class Connection(Actor):
         self._askings: dict[int, Asked] = {}  # of which some route has not come
         self._waiting: dict[Topic, int] = {}  # the asking of a topic whose route has not come
         self._last_asking = 0
+        self._resent = 0  # the number of the last asking that the session made by itself
         self._legacy: Inherit | None = None
         self._rotation: RotationBegun | None = None  # while there is a candidate beside this one
         self._given_up: int | None = None  # epoch of the candidate that is to be dropped, as was told
@@ -466,8 +466,9 @@ class Connection(Actor):
                 self._keep_until(Keeping.LOGIN)
                 self._dispatcher.tell(RoutesWanted(self._line, self._epoch))
             case Resent(topics=topics):
-                self._registry.tell(TopicsResent(self._line, self._epoch, topics))
-                self._acks.sent(topics, RESENT, self._now())
+                self._resent -= 1
+                self._registry.tell(TopicsResent(self._line, self._epoch, topics, self._resent))
+                self._acks.sent(topics, self._resent, self._now())
                 self._plan_look()
             case Missed():
                 self._deliver_or_keep(effect)

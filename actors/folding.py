@@ -85,6 +85,12 @@ class Folding(logging.Filter):
         self._tell(due, now, record)
         return passes
 
+    @property
+    def due(self) -> bool:
+        """Whether there is something for `tell_due` to tell."""
+        with self._lock:
+            return any(self._clock() - fold.since >= self._period for fold in self._folded.values())
+
     def tell_due(self) -> None:
         """Tell what was folded and whose minute is over."""
         with self._lock:

@@ -9,6 +9,7 @@ import sys
 import time
 from typing import Literal
 
+from actors import log_queue
 from actors.folding import Folding
 
 Format = Literal["text", "json"]
@@ -72,11 +73,14 @@ def set_up(form: Format = "text", level: Level = "info") -> None:
 
 
 def tell_folded(*, rest: bool = False) -> None:
-    """Write what was folded and is due: to be called now and then. `rest`: all there is, at the end."""
+    """Write what was folded and is due: to be called now and then. `rest`: all there is, at the end.
+
+    The log's thread writes it: what reads stderr may have stopped.
+    """
     for handler in logging.getLogger().handlers:
         for folding in handler.filters:
-            if isinstance(folding, Folding):
-                folding.tell_all() if rest else folding.tell_due()
+            if isinstance(folding, Folding) and (rest or folding.due):
+                log_queue.call_later(folding.tell_all if rest else folding.tell_due)
 
 
 def _source(record: logging.LogRecord) -> str:

@@ -294,9 +294,13 @@ class TopicsSent(Report, frozen=True):
 
 
 class TopicsResent(Report, frozen=True):
-    """Connection to registry: the session sent these again by itself; they are unconfirmed."""
+    """Connection to registry: the session sent these again by itself; they are unconfirmed.
+
+    `asking` is a number of the connection's own, below zero.
+    """
 
     topics: tuple[Topic, ...]
+    asking: int
 
 
 class TopicsConfirmed(Report, frozen=True):

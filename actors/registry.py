@@ -104,9 +104,9 @@ class Registry(Actor):
             case TopicsSent(line=line, epoch=epoch, topics=topics, asking=asking):
                 with self._lease:
                     self._publish(self._ledger.send(line, epoch, topics, asking))
-            case TopicsResent(line=line, epoch=epoch, topics=topics):
+            case TopicsResent(line=line, epoch=epoch, topics=topics, asking=asking):
                 with self._lease:
-                    self._publish(self._ledger.resent(line, epoch, topics))
+                    self._publish(self._ledger.resent(line, epoch, topics, asking))
                 self._weigh(line, epoch)
             case SessionOpened(line=line, epoch=epoch):
                 with self._lease:

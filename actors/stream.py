@@ -287,6 +287,7 @@ class Stream(Generic[Event]):
 
     def _peek(self) -> Place | None:
         """The place of the next event; a marker comes before all events. None: nothing waits."""
+        self._refuse_forked()
         with self._inlet.ready:
             return self._box.peek_order()
 
@@ -302,8 +303,13 @@ class Stream(Generic[Event]):
                 return self._received(self._box.hand.popleft())
         raise LookupError
 
+    @property
+    def _is_forked(self) -> bool:
+        """Whether this is another process than the one that made it."""
+        return self._home is not _Process.here
+
     def _refuse_forked(self) -> None:
-        if self._home is not _Process.here:
+        if self._is_forked:
             raise ForkError
 
     def _reach(self) -> Marker | None:

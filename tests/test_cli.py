@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from actors import cli
-from actors.errors import RuntimeStopped
+from actors.errors import RuntimeStopped, Timeout
 from actors.rules.venue import Venue
 from actors.settings import Settings, load
 from actors.status import Status
@@ -304,10 +304,13 @@ class Fake:
         self.stopped: list[float] = []
         self.dies = False
         self.state = "live"
+        self.failures: list[Exception] = []  # of the next looks
 
     def status(self) -> Status:
         if self.dies:
             raise RuntimeStopped("the supervisor died")
+        if self.failures:
+            raise self.failures.pop(0)
         found = status(a=line(decoded=5, state=self.state))
         self.looked += 1
         return found
@@ -390,6 +393,30 @@ def test_the_configs_that_come_along_are_sound() -> None:
 def test_run_does_not_outlive_its_supervisor(linewarden: Invoke, config: Path, runtime: Fake) -> None:
     runtime.dies = True
     assert linewarden("run", config).exit_code == 1
+    assert len(runtime.stopped) == 1
+
+
+@pytest.mark.parametrize("error", [KeyError(12), Timeout("no answer within 5 s")], ids=repr)
+def test_a_look_that_fails_does_not_end_the_run(
+    linewarden: Invoke, config: Path, runtime: Fake, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime.failures = [error, error]  # the first ones, so there is nothing to show yet
+    told = linewarden("run", config, "--for", "0.1")
+    assert told.exit_code == 0
+    assert told.stdout.endswith("Every loss was restored.\n")
+    assert runtime.looked >= 1
+    records = [record for record in caplog.records if record.name == "actors.cli"]
+    assert [record.getMessage().startswith("No status") for record in records] == [True, True]
+
+
+def test_a_judged_run_is_judged_by_what_it_last_knew(
+    linewarden: Invoke, config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "SETTLE", 0.3)
+    runtime.failures = [ValueError("odd")] * 1_000
+    told = linewarden("run", config, "--for", "0.1")
+    assert told.exit_code == 1
+    assert told.stdout.endswith("No status could be taken; the log says why.\n")
     assert len(runtime.stopped) == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import logs
+from actors import log_queue, logs
 from actors.folding import LONGEST, Folding, shape
 
 
@@ -271,6 +271,7 @@ def test_the_log_of_run_has_it(capsys: pytest.CaptureFixture[str], monkeypatch: 
         ours.info("o2: lost; try %d", attempt, extra={"line": "o2", "epoch": attempt})
     logs.tell_folded()
     logs.tell_folded(rest=True)
+    assert log_queue.flush(20)
     root.setLevel(before[0])
     ours.setLevel(before[1])
     told = [json.loads(row) for row in capsys.readouterr().err.splitlines()]

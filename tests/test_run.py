@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -90,6 +93,30 @@ def test_it_ends_when_told(number: signal.Signals, tape: tuple[str, ...]) -> Non
     assert it.returncode == 0
     assert "demo ran for " in out
     assert out.endswith("Every loss was restored.\n") == bool(tape)
+
+
+@posix
+def test_it_ends_when_told_though_nothing_reads_what_it_writes(tmp_path: Path) -> None:
+    """Stdout and stderr are one pipe, and the pipe is full: `linewarden run 2>&1 | less`, say."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"x" * 512)
+    os.set_blocking(theirs, True)
+    with SimulatedO2(rate=0) as venue:
+        config = tmp_path / "desk.toml"
+        config.write_text(f'[feeds.o2]\nvenue = "o2"\nurl = "{venue.url}"\nrestart = {{ initial = 0.05 }}\n')
+        command = [sys.executable, "-m", "actors", "run", str(config), "--no-service"]
+        with subprocess.Popen(command, stdout=theirs, stderr=theirs) as it:
+            venue.wait_for(lambda: venue.connections == 1, 30.0)
+            venue.drop()
+            venue.wait_for(lambda: venue.connections == 1 and venue.lives == 2, 30.0)
+            it.send_signal(signal.SIGTERM)
+            assert it.wait(timeout=ENDING) == 0
+        venue.wait_for(lambda: venue.connections == 0)
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_a_line_that_stays_down_is_1_and_says_why(tmp_path: Path) -> None:

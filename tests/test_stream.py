@@ -1,11 +1,11 @@
-"""A stream as its reader meets it: in threads, at its end, merged with others, after a fork."""
+"""A stream as its reader meets it: in threads, at its end, after a fork."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -13,10 +13,14 @@ from typing import Any
 import pykka
 import pytest
 
+from actors.delivery.arrivals import Arrivals
+from actors.delivery.inlet import Put
+from actors.delivery.merge import merge
 from actors.errors import ForkError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
 from actors.rules.mailbox import Origin, Policy
-from actors.stream import KEPT_GAPS, Inlet, Stream, merge
+from actors.stream import KEPT_GAPS, Stream
+from tests.delivery.streams import Writer, new_inlet
 
 A, B = Topic("o2", "trades", "A"), Topic("o2", "trades", "B")
 OVERFLOW = Gap(A, "overflow", 3, 1, 2, 1)
@@ -36,32 +40,29 @@ class Desk:
         self.asked.append(("narrow", tuple(keys)))
 
     def close(self, stream: Stream[Any]) -> None:
-        stream.end("close() was called", quiet=True)
+        end(stream, "close() was called", quiet=True)
 
-    def states(self, topics: Sequence[Topic]) -> dict[Topic, SubscriptionState]:
+    def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         return {topic: SubscriptionState("confirmed") for topic in topics}
 
 
-Made = tuple[Stream[int], Inlet]
+Made = tuple[Stream[int], Writer]
 
 
 def make(policy: Policy = "block", capacity: int = 100, *, id: int = 1, deltas: bool = False) -> Made:
-    drained: list[int] = []
-    stream = Stream[int](
-        id, Desk(), "o2", "trades", policy, capacity, deltas=deltas, on_drained=drained.append
-    )
-    stream.drained = drained  # type: ignore[attr-defined]
-    stream._set_topics((A, B))
-    return stream, stream.open_inlet()
+    """A stream without a runtime, and who writes into it."""
+    inlet = new_inlet(policy, capacity, id=id, deltas=deltas)
+    stream = Stream[int](inlet, Desk())
+    stream._topics = dict.fromkeys((A, B))
+    return stream, Writer(inlet)
 
 
-def drained(stream: Stream[int]) -> list[int]:
-    """How often it has said that it has room again."""
-    return stream.drained  # type: ignore[attr-defined, no-any-return]
+def end(stream: Stream[Any], reason: str, *, quiet: bool) -> None:
+    stream._inlet.close(reason, quiet=quiet)
 
 
-def put(inlet: Inlet, *events: int, order: int = 1, topic: Topic = A) -> bool:
-    return inlet.put([(topic, event) for event in events], Origin(1_000, 7, order))
+def put(writer: Writer, *events: int, order: int = 1, topic: Topic = A) -> Put:
+    return writer.put([(topic, event) for event in events], Origin(1_000, 7, order))
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def test_iteration_ends_quietly_after_close() -> None:
 def test_iteration_raises_when_nobody_asked_for_the_end() -> None:
     stream, inlet = make()
     put(inlet, 1)
-    stream.end("the supervisor died", quiet=False)
+    end(stream, "the supervisor died", quiet=False)
     events = iter(stream)
     assert next(events) == 1
     with pytest.raises(StreamClosed, match="the supervisor died"):
@@ -190,21 +191,21 @@ def test_closing_wakes_a_blocked_get(pool: ThreadPoolExecutor) -> None:
 def test_closed_is_the_last_thing_always() -> None:
     stream, inlet = make()
     put(inlet, 1)
-    stream.end("first", quiet=False)
-    stream.end("second", quiet=True)
+    end(stream, "first", quiet=False)
+    end(stream, "second", quiet=True)
     put(inlet, 2)
     inlet.mark(OVERFLOW)
-    put(stream.open_inlet(), 3)  # a new dispatcher that has not heard of the end
+    put(Writer(stream._inlet), 3)  # a new connection that has not heard of the end
     assert list(stream.with_markers()) == [1, Closed("first")]
     assert (stream.received, stream.queued, stream.gap_count) == (1, 0, 0)
 
 
 def test_closed_is_last_even_where_markers_are_merged() -> None:
     stream, inlet = make("conflate")
-    stream._mailbox.marker_bound = 1
+    stream._box.marker_bound = 1
     put(inlet, 1)
     inlet.mark(OVERFLOW)
-    stream.end("enough", quiet=True)
+    end(stream, "enough", quiet=True)
     assert list(stream.with_markers()) == [OVERFLOW, 1, Closed("enough")]
 
 
@@ -245,102 +246,53 @@ def test_what_a_stream_asks_of_its_runtime() -> None:
     stream, _ = make()
     stream.add("C", "D")
     stream.remove("A")
-    assert stream._desk.asked == [("widen", ("C", "D")), ("narrow", ("A",))]  # type: ignore[attr-defined]
+    assert stream._control.asked == [("widen", ("C", "D")), ("narrow", ("A",))]  # type: ignore[attr-defined]
     assert set(stream.topics) == {A, B}
     assert repr(stream) == "<Stream 1 o2/trades, 2 topics, 0 queued>"
-
-
-# ── several streams ─────────────────────────────────────────────────────────────────────────────
-
-
-def test_merge_gives_the_order_of_arrival() -> None:
-    (first, one), (second, two) = make(id=1), make(id=2)
-    put(two, 20, 21, order=1)
-    put(one, 10, order=2)
-    put(two, 22, order=3)
-    one.mark(OVERFLOW)
-    put(one, 11, order=4)
-    first.close()
-    second.close()
-    assert [received.event for received in merge(first, second)] == [20, 21, 10, 22, 11]
-    assert first.gaps == (OVERFLOW,)
-
-
-def test_merge_lives_as_long_as_any_of_its_streams(pool: ThreadPoolExecutor) -> None:
-    (first, one), (second, two) = make(id=1), make(id=2)
-    merged = merge(first, second)
-    put(one, 1)
-    assert next(merged).event == 1
-    first.close()
-    waiting = blocked(pool, second, lambda: [received.event for received in merged])
-    put(two, 2)
-    second.close()
-    assert waiting.result(10) == [2]
-    assert (first._wakers, second._wakers) == ((), ())
-
-
-def test_merge_passes_over_streams_that_are_over() -> None:
-    (first, _), (second, two) = make(id=1), make(id=2)
-    first.close()
-    assert list(first) == []
-    put(two, 2)
-    second.close()
-    assert [received.event for received in merge(first, second)] == [2]
-    assert list(merge(first, second)) == []
-    assert list(merge()) == []
-
-
-def test_merge_raises_for_an_end_that_nobody_asked_for() -> None:
-    (first, one), (second, _) = make(id=1), make(id=2)
-    put(one, 1)
-    second.end("the supervisor died", quiet=False)
-    merged = merge(first, second)
-    with pytest.raises(StreamClosed, match="the supervisor died"):
-        list(merged)
-    with pytest.raises(StreamClosed, match="the supervisor died"):
-        list(merge(second))
 
 
 # ── room ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_full_stream_says_so_and_says_when_it_has_room() -> None:
-    stream, inlet = make(capacity=4)
-    assert not put(inlet, 1, 2, 3)
-    assert put(inlet, 4)
-    assert [stream.get() for _ in range(2)] == [1, 2]
-    assert drained(stream) == [1]
+def test_reading_makes_room_for_the_lines_that_wait() -> None:
+    stream, writer = make(capacity=4)
+    calls: list[str] = []
+    assert put(writer, 1, 2, 3) is Put.ACCEPTED
+    assert put(writer, 4) is Put.PAUSE
+    writer.inlet.wake_at_room("o2", lambda: calls.append("room"))
+    assert stream.get() == 1
+    assert (calls, writer.inlet.pauses) == ([], True)
+    assert stream.get() == 2
+    assert (calls, writer.inlet.pauses) == (["room"], False)
     stream.get()
-    assert drained(stream) == [1]  # said once
+    assert calls == ["room"]  # said once
 
 
-def test_a_cut_stream_with_room_holds_no_line_and_asks_again() -> None:
-    stream, inlet = make("block", capacity=2, deltas=True)
-    inlet.overflow()
-    assert not put(inlet, 1, 2, 3)  # it has held its line for long enough
+def test_closing_a_full_stream_lets_its_lines_go_on() -> None:
+    stream, writer = make(capacity=1)
+    calls: list[str] = []
+    assert put(writer, 1) is Put.PAUSE
+    writer.inlet.wake_at_room("o2", lambda: calls.append("room"))
+    stream.close()
+    assert (calls, writer.inlet.pauses) == (["room"], False)
+    assert put(writer, 2) is Put.REFUSED
+
+
+def test_a_stream_that_was_cut_says_so_until_its_topic_starts_anew() -> None:
+    stream, writer = make("block", capacity=2, deltas=True)
+    put(writer, 1, 2)
+    writer.inlet.overflow(writer.right)
+    assert put(writer, 3, 4) is Put.CUT  # it has held its line for long enough
+    assert stream.is_cut
     assert stream.get_many(2) == [1, 2]
-    assert drained(stream) == [1]
-    inlet.drained()
-    assert not put(inlet, 4)  # of no use until the topic starts anew; and no reason to stop reading
+    assert put(writer, 5) is Put.CUT  # of no use until the topic starts anew; and no reason to stop reading
     with pytest.raises(Timeout):
         stream.get(timeout=0)
-    assert drained(stream) == [1, 1]
-    inlet.resume(A)
-    put(inlet, 5)
-    assert stream.get() == 5
-    assert [gap.missed for gap in stream.gaps] == [2]
-
-
-def test_a_cut_that_left_nothing_to_read_is_healed_too() -> None:
-    stream, inlet = make("drop_newest", deltas=True)
-    stream._mailbox.marker_bound = 1
-    put(inlet, 1)
-    inlet.mark(DOWN)
-    inlet.mark(DOWN)  # markers are merged: the delta is given up
-    put(inlet, 2)
-    with pytest.raises(Timeout):
-        stream.get(timeout=0)
-    assert drained(stream) == [1]
+    writer.inlet.resume(writer.right, A)
+    assert not stream.is_cut
+    put(writer, 6)
+    assert stream.get() == 6
+    assert [gap.missed for gap in stream.gaps] == [3]
 
 
 @pytest.mark.parametrize("policy", ["block", "drop_oldest", "drop_newest", "conflate"])
@@ -353,7 +305,7 @@ def test_the_books_balance_while_two_threads_are_at_it(policy: Policy, pool: Thr
             put(inlet, 2 * number, 2 * number + 1, order=number, topic=(A, B)[number % 2])
             if number % 100 == 0:
                 inlet.mark(DOWN)
-            it = stream.status()
+            it = stream._inlet.status()
             if it.received != it.delivered + it.dropped + it.conflated + it.queued:
                 unbalanced.append(it)
         stream.close()
@@ -404,7 +356,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doe
         lambda stream: stream.get_many(5),
         lambda stream: next(iter(stream)),
         lambda stream: next(stream.with_markers()),
-        lambda stream: next(merge(stream)),
+        lambda stream: next(merge(Arrivals(), stream)),
     ],
     ids=["get", "get_many", "iter", "with_markers", "merge"],
 )
@@ -420,7 +372,7 @@ def test_a_forked_child_is_told_what_to_do(read: Callable[[Stream[int]], object]
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_does_not_wait_for_a_lock_that_stayed_locked() -> None:
     stream, _ = make()
-    with stream._ready:  # the dispatcher is at it while somebody forks
+    with stream._inlet.ready:  # a line is at it while another thread forks
         said = in_a_child(lambda: _read_in_a_thread(stream))
     assert said == ForkError.__name__
 
@@ -468,7 +420,7 @@ def test_events_that_are_called_back_before_they_are_taken_do_not_end_the_readin
     look: int, read: Callable[[Stream[int]], Iterator[int]]
 ) -> None:
     stream, inlet = make("drop_oldest", 2)
-    stream._mailbox.hand = Called(look, lambda: put(inlet, 3))
+    stream._box.hand = Called(look, lambda: put(inlet, 3))
     put(inlet, 1, 2)
     events = read(stream)
     heard = [next(events)]

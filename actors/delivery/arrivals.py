@@ -31,7 +31,8 @@ class Arrivals:
         """The number of a batch that is delivered from now on."""
         with self.changed:
             self._last += 1
-            self._delivering[right] = self._last
+            if right.valid:  # what another writes goes nowhere
+                self._delivering[right] = self._last
             return self._last
 
     def end(self, right: Right) -> None:

@@ -58,9 +58,9 @@ class Inlet:
             self.wake()
             if type(box) is not Line:
                 return Put.ACCEPTED
-            if box.cut:
-                return Put.CUT
-            return Put.PAUSE if self._asks_to_pause(box, now) else Put.ACCEPTED
+            if self._asks_to_pause(box, now):
+                return Put.PAUSE
+            return Put.CUT if box.cut else Put.ACCEPTED
 
     def put_run(self, right: Right, topic: Topic, runs: Sequence[tuple[list[Pair], Origin]]) -> bool:
         """All that makes a topic of deltas whole, behind the gap of what was lost of it."""

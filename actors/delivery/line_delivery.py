@@ -43,10 +43,8 @@ class LineDelivery:
             if word != "disconnected" or not told_before:
                 inlet.say(self.right, told, number)
             self._interrupt(stream, since_ns)
-            if outage is None or settled:
-                is_back = bool(settled) or told_before or word == "disconnected"
-                waiting = self.table.wants(stream)
-                state.outages[stream] = Outage(waiting, "restored" if is_back else "connected")
+            is_back = bool(settled) or told_before or (outage is None and word == "disconnected")
+            state.outages[stream] = Outage(self.table.wants(stream), "restored" if is_back else "connected")
         blind = {topic: since_ns for topic in settled if topic not in state.blind}
         state.blind |= blind
         state.settled = set()
@@ -122,7 +120,7 @@ class LineDelivery:
             state.blind.setdefault(topic, now_ns)
             joining = state.joining.get(topic, ())
             for inlet in self.table.routes[topic].inlets:
-                if inlet.id not in joining:  # it has had nothing of it
+                if inlet.id not in joining:
                     state.blind_streams.setdefault(inlet.id, {}).setdefault(topic, now_ns)
 
     def missed(self, topics: Iterable[Topic], reason: GapReason, count: int | None, now_ns: int) -> None:
@@ -174,10 +172,13 @@ class LineDelivery:
         state, table = self.state, self.table
         state.settled &= table.routes.keys()
         state.outages = {stream: it for stream, it in state.outages.items() if stream in table.inlets}
-        for outage in state.outages.values():
-            outage.waiting &= table.routes.keys()
+        for stream, outage in state.outages.items():
+            outage.waiting &= table.topics[stream].keys()
         state.blind = _within(state.blind, table.routes)
-        state.joining = _within(state.joining, table.routes)
+        state.joining = {
+            topic: {stream for stream in streams if topic in table.wants(stream)}
+            for topic, streams in _within(state.joining, table.routes).items()
+        }
         state.blind_streams = {
             stream: mine
             for stream, topics in state.blind_streams.items()

@@ -23,16 +23,19 @@ def merge(arrivals: Arrivals, *streams: Stream[Any]) -> Iterator[Received[Any]]:
     """
     waker = threading.Event()
     for stream in streams:
+        stream._refuse_forked()
         with stream._inlet.ready:
             stream._inlet.wakers = (*stream._inlet.wakers, waker)
     arrivals.enter()
     try:
         yield from _merged(arrivals, list(streams), waker)
     finally:
-        arrivals.leave()
-        for stream in streams:
-            with stream._inlet.ready:
-                stream._inlet.wakers = tuple(other for other in stream._inlet.wakers if other is not waker)
+        if not any(stream._is_forked for stream in streams):  # else their locks may be held for ever
+            arrivals.leave()
+            for stream in streams:
+                with stream._inlet.ready:
+                    others = tuple(other for other in stream._inlet.wakers if other is not waker)
+                    stream._inlet.wakers = others
 
 
 def _merged(
@@ -51,12 +54,12 @@ def _merged(
         found = _first(streams)
         if found is None:
             if streams:
-                streams[0]._refuse_forked()
                 waker.wait(SLICE)
-        elif _is_complete(arrivals, found[0]) and (found := _first(streams)) is not None:
-            place, first = found  # looked for again: one that came before it may have been put meanwhile
-            with contextlib.suppress(LookupError):  # it was a marker; or it was given up meanwhile
-                yield first._take_at(place)
+        elif _is_complete(arrivals, found[0]):
+            again = _first(streams)  # one that came before it may have been put meanwhile
+            if again is not None and again[0] <= found[0]:  # else it was given up, and others may come first
+                with contextlib.suppress(LookupError):  # it was a marker; or it was given up meanwhile
+                    yield again[1]._take_at(again[0])
     if ended is not None:
         raise ended
 

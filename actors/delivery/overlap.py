@@ -67,8 +67,10 @@ class Known:
         for topic, event in pairs:
             known = self._keys.get(topic)
             if known is not None:
-                if self._key_of(topic, event) in known:
+                key = self._key_of(topic, event)
+                if key in known:
                     continue
-                del self._keys[topic]
+                if key is not None:
+                    del self._keys[topic]
             new.append((topic, event))
         return new

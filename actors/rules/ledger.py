@@ -266,13 +266,13 @@ class Ledger:
             life.answer(topic, SubscriptionState("rejected", reason=reason))
         return known
 
-    def resent(self, line: str, epoch: int, topics: Iterable[Topic]) -> tuple[Topic, ...]:
+    def resent(self, line: str, epoch: int, topics: Iterable[Topic], turn: int) -> tuple[Topic, ...]:
         """The session sent these again by itself: they wait for a new answer."""
         life = self._life(line, epoch)
         if life is None:
             return ()
         known = tuple(topic for topic in topics if topic in life.states)
-        life.send(known, life.turn, times=1)
+        life.send(known, turn, times=1)
         return known
 
     def ask_again(self, line: str, epoch: int, topics: Iterable[Topic]) -> None:
@@ -297,12 +297,12 @@ class Ledger:
         return life.turn if life is not None else 0
 
     def overdue(self, line: str, epoch: int, topics: Iterable[Topic], turn: int) -> Overdue:
-        """Those still unanswered since that asking; they may be asked for once more, not twice."""
+        """Those still unanswered that were last asked for then; once more they may be, not twice."""
         life = self._life(line, epoch)
         if life is None:
             return Overdue((), ())
         unanswered = [
-            topic for topic in topics if life.states.get(topic) == SENT and life.turns.get(topic, 0) <= turn
+            topic for topic in topics if life.states.get(topic) == SENT and life.turns.get(topic) == turn
         ]
         give_up = tuple(topic for topic in unanswered if life.asked.get(topic, 0) > 1)
         return Overdue(tuple(topic for topic in unanswered if topic not in give_up), give_up)

@@ -183,6 +183,7 @@ class Line(Mailbox):
         self._back_lost: dict[Topic, Loss] = {}  # dropped behind the items
         self.cut: set[Topic] = set()  # topics whose deltas are of no use until they start anew
         self.overflowing = False  # a blocking stream that has held its line for too long
+        self._newest = 0  # order of arrival of what was put
         self._beyond = 0  # events that lie outside the capacity
         self._markers = 0
         self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
@@ -217,6 +218,10 @@ class Line(Mailbox):
     @property
     def full(self) -> bool:
         return self.queued - self._beyond >= self.capacity
+
+    @property
+    def roomy(self) -> bool:
+        return self._waiting - self._beyond <= self.capacity // 2
 
     def mark(self, marker: Marker) -> None:
         self._settle_back()
@@ -281,7 +286,7 @@ class Line(Mailbox):
         marker = first.take() if isinstance(first, GapRun) else first
         if not isinstance(first, GapRun) or not first:
             markers.popleft()
-            self._markers -= 1
+        self._markers -= 1
         return marker
 
     def _without_cut(
@@ -311,8 +316,26 @@ class Line(Mailbox):
         if pairs:
             if self._back_lost:
                 self._settle_back(but=self.cut)
-            self._items.append(Run(pairs, origin, indexes))
+            self._insert(Run(pairs, origin, indexes))
             self._waiting += len(pairs)
+
+    def _insert(self, run: Run) -> None:
+        """Two lines may fill one stream in another order than that of their arrival."""
+        order = run.origin.order
+        if order >= self._newest:
+            self._newest = order
+            self._items.append(run)
+            return
+        topics, at = {topic for topic, _ in run.pairs}, len(self._items)
+        for place in range(at - 1, -1, -1):
+            item = self._items[place]
+            if isinstance(item, Run):
+                if item.beyond or item.origin.order < order:
+                    break
+                at = place
+            elif _speaks_of(item, topics):
+                break
+        self._items.insert(at, run)
 
     def _drop(self, pairs: Iterable[Pair], origin: Origin) -> None:
         for topic, _ in pairs:
@@ -357,7 +380,7 @@ class Line(Mailbox):
         if self._markers >= max(self.marker_bound, self._merge_at):
             self._merge()
         self._items.append(marker)
-        self._markers += 1
+        self._markers += _size(marker)
         self.gaps += _gaps(marker)
 
     def _merge(self) -> None:
@@ -375,16 +398,18 @@ class Line(Mailbox):
                 group.append(item)
         items += self._merged(group)
         self._items = items
-        self._markers = len(self._front) + sum(not isinstance(item, Run) for item in items)
+        self._markers = sum(_size(item) for item in (*self._front, *items) if not isinstance(item, Run))
         self._merge_at = 2 * self._markers
 
-    def _merged(self, markers: list[Marker | GapRun]) -> list[Marker]:
+    def _merged(self, markers: list[Marker | GapRun]) -> list[Marker | GapRun]:
+        if len(markers) < 2:
+            return markers
         every: list[Marker] = []
         for marker in markers:
             every += marker.expand() if isinstance(marker, GapRun) else [marker]
         fewer = merge(every)
         self.gaps -= sum(map(_gaps, every)) - sum(map(_gaps, fewer))
-        return fewer
+        return _packed(fewer)
 
 
 class Conflater(Mailbox):
@@ -473,8 +498,34 @@ def merge(markers: Iterable[Marker]) -> list[Marker]:
     return [*gaps.values(), *last_words.values()]
 
 
+def _packed(markers: list[Marker]) -> list[Marker | GapRun]:
+    """The gaps that differ in their topics alone are one item again."""
+    runs: dict[tuple[GapReason, int, int], list[Gap]] = {}
+    packed: list[Marker | GapRun] = []
+    for marker in markers:
+        if isinstance(marker, Gap) and marker.missed is None:
+            runs.setdefault((marker.reason, marker.until_ns, marker.epoch), []).append(marker)
+        else:
+            packed.append(marker)
+    for (reason, until_ns, epoch), gaps in runs.items():
+        packed.insert(0, GapRun([(gap.topic, gap.since_ns) for gap in gaps], reason, until_ns, epoch))
+    return packed
+
+
+def _size(marker: Marker | GapRun) -> int:
+    """How many markers a reader makes of it."""
+    return len(marker) if isinstance(marker, GapRun) else 1
+
+
 def _gaps(marker: Marker | GapRun) -> int:
     return len(marker) if isinstance(marker, GapRun) else isinstance(marker, Gap)
+
+
+def _speaks_of(marker: Marker | GapRun, topics: set[Topic]) -> bool:
+    """Whether it says of one of these that something is missing."""
+    if isinstance(marker, GapRun):
+        return any(topic in topics for topic, _ in marker.spans)
+    return isinstance(marker, Gap) and marker.topic in topics
 
 
 def _count(losses: dict[Topic, Loss], topic: Topic, origin: Origin) -> None:

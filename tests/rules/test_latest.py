@@ -15,7 +15,7 @@ from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.messages import Endpoint
 from actors.rules.exchange import Token
-from actors.rules.latest import LIMIT, NEWEST, Candidates, Newest, Prices, in_words, symbol_of
+from actors.rules.latest import LIMIT, NEWEST, Candidates, Prices, in_words, symbol_of
 from actors.rules.session import Session
 from actors.rules.venue import Channel, Price, Venue, VenueSettings
 
@@ -72,22 +72,21 @@ def topic(channel: str, key: str = "A") -> Topic:
 
 
 class Desk:
-    """Hears events as a dispatcher does, and weighs what is kept of a symbol."""
+    """Hears events as a connection does, and weighs what is kept of a symbol."""
 
     def __init__(self, venue: Venue = BOARD) -> None:
-        self.newest = Newest()
-        self.newest.serve(venue)
+        self.prices = Prices(venue)
         self.venue = venue
 
     def hear(self, where: Topic, event: Any, at: float = NOW) -> None:
-        self.newest.keep([(where, event)], {where}, at)
+        self.prices.keep([(where, event)], {where}, at)
 
     def weigh(self, symbol: str = "A", *, max_age: float = 15.0, now: float = NOW) -> dict[str, Any]:
         return self.judge(symbol, max_age, now)[0]
 
     def judge(self, symbol: str, max_age: float = 15.0, now: float = NOW) -> tuple[dict[str, Any], str]:
         candidates = Candidates("stream")
-        candidates.read(self.newest.feeds["b"].kept(symbol), self.venue)
+        candidates.read(self.prices.kept(symbol), self.venue)
         fields, tried = candidates.weigh(max_age, now, NOW_NS + round((now - NOW) * 1e9))
         return fields, in_words(tried)
 
@@ -161,25 +160,26 @@ def test_what_has_expired_says_so_and_how_old_it_is(desk: Desk) -> None:
 
 
 def test_the_store_is_bounded_and_those_longest_without_an_event_go() -> None:
-    removed: list[Topic] = []
-    prices = Prices(BOARD, removed.append, limit=16)
+    desk = Desk()
+    desk.prices = prices = Prices(BOARD, limit=16)
     for number in range(16):
-        prices.shelf(topic("quotes", f"S{number}"), f"S{number}").keep(("q",), float(number))
-    prices.shelf(topic("trades", "S0"), "S0").keep(("t",), 99.0)  # the oldest, and just heard of
-    prices.touch("S0")
-    prices.shelf(topic("quotes", "NEW"), "NEW").keep(("q",), 100.0)
+        desk.hear(topic("quotes", f"S{number}"), "q", float(number))
+    desk.hear(topic("trades", "S0"), "t", 99.0)  # the oldest, and just heard of
+    desk.hear(topic("quotes", "NEW"), "q", 100.0)
     assert len(prices) == 16
-    assert removed == [topic("quotes", "S1")]
     assert list(prices.kept("S1")) == []
-    assert len(list(prices.kept("S0"))) == 2
+    assert sorted(prices.kept("S0")) == [("q", 0.0), ("t", 99.0)]
+    desk.hear(topic("quotes", "S1"), "back", 101.0)  # its topic is still wanted
+    assert list(prices.kept("S1")) == [("back", 101.0)]
+    assert len(prices) == 16
 
 
 def test_a_batch_of_more_symbols_than_there_is_room_for_stays_within_it() -> None:
     desk = Desk()
     topics = [topic("quotes", f"S{number}") for number in range(LIMIT + 1_000)]
     pairs: list[tuple[Topic, Any]] = [(each, Quote(each.key, bid=1.0)) for each in topics for _ in range(2)]
-    desk.newest.keep(pairs, set(topics), NOW)
-    assert len(desk.newest.feeds["b"]) == LIMIT
+    desk.prices.keep(pairs, set(topics), NOW)
+    assert len(desk.prices) == LIMIT
 
 
 @given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.sampled_from([Quote, Print])), max_size=30))
@@ -188,12 +188,12 @@ def test_a_batch_keeps_what_its_events_one_by_one_would(heard: list[tuple[str, A
         (topic("quotes", key), kind(key, float(number))) for number, (key, kind) in enumerate(heard)
     ]
     whole, single = Desk(), Desk()
-    whole.newest.keep(pairs, {each for each, _ in pairs}, NOW)
+    whole.prices.keep(pairs, {each for each, _ in pairs}, NOW)
     for pair in pairs:
-        single.newest.keep([pair], {pair[0]}, NOW)
+        single.prices.keep([pair], {pair[0]}, NOW)
     for key in ("A", "B"):
-        kept = list(single.newest.feeds["b"].kept(key))
-        assert sorted(map(str, whole.newest.feeds["b"].kept(key))) == sorted(map(str, kept))
+        kept = list(single.prices.kept(key))
+        assert sorted(map(str, whole.prices.kept(key))) == sorted(map(str, kept))
 
 
 def test_a_feed_with_more_symbols_than_there_is_room_for_stays_within_it() -> None:
@@ -201,8 +201,8 @@ def test_a_feed_with_more_symbols_than_there_is_room_for_stays_within_it() -> No
     for number in range(LIMIT + 1_000):
         desk.hear(topic("quotes", f"S{number}"), Quote(f"S{number}", bid=1.0), NOW + number / 1e6)
         desk.hear(topic("trades", "*"), Print(f"T{number % 7}", 1.0), NOW + number / 1e6)
-    assert len(desk.newest.feeds["b"]) <= LIMIT
-    assert len(desk.newest) <= LIMIT + 1  # and the way to them
+    assert len(desk.prices) <= LIMIT
+    assert len(desk.prices._rooms) <= LIMIT + 1  # and the way to them
     assert "last" in desk.weigh("T3", now=NOW + 1)
     assert "bid" in desk.weigh(f"S{LIMIT + 999}", now=NOW + 1)
     assert desk.weigh("S0", now=NOW + 1) == {}
@@ -242,7 +242,7 @@ def test_the_symbol_is_the_topics_or_where_it_has_none_the_events(desk: Desk) ->
     desk.hear(topic("quotes", "C"), Quote("spelled otherwise", bid=3.0))
     desk.hear(topic("quotes", "*"), {"no": "symbol"})
     assert [desk.weigh(symbol).get("bid") for symbol in "ABCD"] == [1.0, 2.0, 3.0, None]
-    assert len(desk.newest.feeds["b"]) == 3
+    assert len(desk.prices) == 3
 
 
 def test_an_event_without_a_symbol_of_its_own_is_whose_the_venue_says() -> None:
@@ -261,28 +261,55 @@ def test_an_event_without_a_symbol_of_its_own_is_whose_the_venue_says() -> None:
     assert desk.weigh()["last"] == 5.0
 
 
-def test_other_channels_and_feeds_tell_no_prices(desk: Desk) -> None:
+def test_other_channels_tell_no_prices(desk: Desk) -> None:
     desk.hear(topic("news"), Quote("A", bid=1.0))
-    desk.hear(Topic("other", "quotes", "A"), Quote("A", bid=1.0))
     assert desk.weigh() == {}
-    assert len(desk.newest.feeds["b"]) == 0
+    assert len(desk.prices) == 0
 
 
 def test_what_is_not_wanted_any_more_is_still_known_until_it_is_old(desk: Desk) -> None:
     desk.hear(topic("quotes"), Quote("A", bid=1.0))
-    desk.newest.forget(topic("quotes"))
-    assert topic("quotes") not in desk.newest
+    desk.prices.forget(topic("quotes"))
+    assert desk.prices._rooms == {}
     assert desk.weigh()["bid"] == 1.0
 
 
-def test_another_venue_under_the_same_name_begins_with_nothing(desk: Desk) -> None:
+def test_another_venue_under_the_same_name_does_not_go_on_with_them(desk: Desk) -> None:
+    class Other(Board):
+        pass
+
+    assert desk.prices.are_of(Board("b", VenueSettings()))  # only the config's other tables have changed
+    assert not desk.prices.are_of(Board("b", VenueSettings(url="wss://sandbox.example")))
+    assert not desk.prices.are_of(Other("b", VenueSettings()))
+
+
+def test_a_copy_is_written_to_by_another_line_alone(desk: Desk) -> None:
+    """A former connection of the line may still write to the original."""
     desk.hear(topic("quotes"), Quote("A", bid=1.0))
-    desk.newest.serve(Board("b", VenueSettings()))  # only the config's other tables have changed
-    assert desk.weigh()["bid"] == 1.0
-    desk.newest.serve(Board("b", VenueSettings(url="wss://sandbox.example")))
-    assert desk.weigh() == {}
-    desk.hear(topic("quotes"), Quote("A", bid=2.0))
-    assert desk.weigh()["bid"] == 2.0
+    desk.hear(topic("trades"), Print("A", 1.5))
+    copy = Desk()
+    copy.prices = desk.prices.copy()
+    desk.hear(topic("quotes"), Quote("A", bid=2.0), NOW + 1)
+    desk.hear(topic("quotes", "B"), Quote("B", bid=2.0), NOW + 1)
+    copy.hear(topic("trades"), Print("A", 3.0), NOW + 1)
+    fields = copy.weigh(now=NOW + 1)
+    assert (fields["bid"], fields["last"]) == (1.0, 3.0)
+    assert copy.weigh("B", now=NOW + 1) == {}
+    fields = desk.weigh(now=NOW + 1)
+    assert (fields["bid"], fields["last"]) == (2.0, 1.5)
+
+
+def test_what_several_lines_tell_of_a_symbol_is_joined(desk: Desk) -> None:
+    """Its quotes lie on one line and its trades on another."""
+    other = Desk()
+    desk.hear(topic("quotes"), Quote("A", bid=9.0), NOW - 1)
+    other.hear(topic("trades"), Print("A", 10.0), NOW - 2)
+    other.hear(topic("all"), Quote("A", bid=8.0), NOW - 2)
+    candidates = Candidates("stream")
+    for each in (desk, other):
+        candidates.read(each.prices.kept("A"), BOARD)
+    fields, _ = candidates.weigh(15.0, NOW, NOW_NS)
+    assert (fields["bid"], fields["last"]) == (9.0, 10.0)
 
 
 def test_no_age_is_fresh_enough_for_a_limit_that_is_no_number(desk: Desk) -> None:

@@ -34,6 +34,10 @@ class Connection:
         self.states: dict[Topic, SubscriptionState] = {}  # as the book should have them
         self.due: set[Topic] = set()  # what there is a reason to send
         self.asked: dict[Topic, int] = {}
+        self.turns: dict[Topic, int] = {}  # the asking whose frame left last
+        self.resent = 0
+        self.to_send: deque[tuple[int, tuple[Topic, ...]]] = deque()  # askings whose frames have not left
+        self.asking: dict[Topic, int] = {}  # the asking that is on its way, where one is
         self.asks: deque[tuple[Literal["subscribe", "unsubscribe"], Topic]] = deque()
         self.answers: deque[tuple[Literal["granted", "refused"], Topic]] = deque()
         self.held: set[Topic] = set()  # the venue's own set
@@ -46,13 +50,25 @@ class Connection:
     def forget(self, topic: Topic) -> None:
         self.states.pop(topic, None)
         self.due.discard(topic)
+        self.asking.pop(topic, None)
         self.asked.pop(topic, None)
+        for turn, asked in list(self.to_send):  # a connection that waits for its route drops it
+            self.to_send.popleft()
+            self.to_send.append((turn, tuple(other for other in asked if other != topic)))
         self.asks.append(("unsubscribe", topic))
 
-    def send(self, topic: Topic) -> None:
+    def told(self, turn: int, topics: tuple[Topic, ...]) -> None:
+        """The registry tells the connection to ask for these."""
+        if topics:
+            self.to_send.append((turn, topics))
+            self.asking |= dict.fromkeys(topics, turn)
+
+    def send(self, topic: Topic, turn: int) -> None:
+        """Its frame has left."""
         self.states[topic] = SENT
+        self.turns[topic] = turn
+        self.asking.pop(topic, None)
         self.asked[topic] = self.asked.get(topic, 0) + 1
-        self.asks.append(("subscribe", topic))
 
     def answered(self, topic: Topic, state: SubscriptionState) -> None:
         self.asked.pop(topic, None)
@@ -107,6 +123,12 @@ class AnyOrder(RuleBasedStateMachine):
             for _, life in self.on(line_of(topic)):
                 life.forget(topic)
 
+    @precondition(lambda self: self.wants)
+    @rule(data=st.data())
+    def unwant_what_is_wanted(self, data: st.DataObject) -> None:
+        topic = data.draw(st.sampled_from(sorted(self.wants)))
+        self.unwant(data.draw(st.sampled_from(sorted(self.wants[topic]))), topic)
+
     # ── lives ──
 
     @rule(line=lines)
@@ -137,10 +159,12 @@ class AnyOrder(RuleBasedStateMachine):
     def a_new_keeper_takes_over(self) -> None:
         former, self.ledger = self.ledger, self.ledger.copy()
         for (line, epoch), life in self.lives.items():  # who does not know it yet, and goes on
-            former.next_batch(line, epoch, 100)
+            asked = former.next_batch(line, epoch, 100)
+            former.send(line, epoch, asked, former.turn(line, epoch))
+            former.ask_once_more(line, epoch, [A, B])
             former.confirm(line, epoch, life.states, assumed=False)
             former.reject(line, epoch, [A, B], "no")
-            former.resent(line, epoch, [A, B])
+            former.resent(line, epoch, [A, B], -100)
             former.close(line, epoch)
         for topic in list(self.wants):
             former.unwant(0, topic)
@@ -149,37 +173,55 @@ class AnyOrder(RuleBasedStateMachine):
     # ── asking ──
 
     @rule(line=lines, size=sizes)
-    def send(self, line: str, size: int) -> None:
+    def ask(self, line: str, size: int) -> None:
         for epoch, life in self.on(line):
             batch = self.ledger.next_batch(line, epoch, size)
             assert len(batch) <= size
             for topic in batch:
-                assert topic in life.due, "sent without a reason"
+                assert topic in life.due, "asked for without a reason"
                 life.due.discard(topic)
-                life.send(topic)
+            life.told(self.ledger.turn(line, epoch), batch)
+
+    @rule(line=lines, count=sizes)
+    def frames_leave(self, line: str, count: int) -> None:
+        """The connection has been told what to ask for, in this order, and reports it."""
+        for epoch, life in self.on(line):
+            for _ in range(min(count, len(life.to_send))):
+                turn, asked = life.to_send.popleft()
+                sent = self.ledger.send(line, epoch, asked, turn)
+                assert set(sent) == {topic for topic in asked if life.asking.get(topic) == turn}
+                assert self.ledger.send(line, epoch, asked, turn) == ()  # reported once more
+                for topic in asked:
+                    life.asks.append(("subscribe", topic))
+                for topic in sent:
+                    life.send(topic, turn)
 
     @rule(line=lines, late=st.sets(topics))
     def ask_once_more(self, line: str, late: set[Topic]) -> None:
         for epoch, life in self.on(line):
-            turn = self.ledger.turn(line, epoch)
-            overdue = self.ledger.overdue(line, epoch, sorted(late), turn)
-            silent = life.in_state(SENT) & late
-            assert set(overdue.give_up) == {topic for topic in silent if life.asked[topic] > 1}
-            assert set(overdue.ask_again) == silent - set(overdue.give_up)
-            self.ledger.asked_again(line, epoch, overdue.ask_again)
-            for topic in overdue.ask_again:
-                life.asks.append(("unsubscribe", topic))
-                life.send(topic)
+            for turn in sorted({life.turns[topic] for topic in life.in_state(SENT) & late}):
+                overdue = self.ledger.overdue(line, epoch, sorted(late), turn)
+                silent = {topic for topic in life.in_state(SENT) & late if life.turns[topic] == turn}
+                assert set(overdue.give_up) == {topic for topic in silent if life.asked[topic] > 1}
+                assert set(overdue.ask_again) == silent - set(overdue.give_up)
+                if overdue.ask_again:
+                    again = self.ledger.ask_once_more(line, epoch, overdue.ask_again)
+                    assert again == self.ledger.turn(line, epoch)
+                    for topic in overdue.ask_again:
+                        life.asks.append(("unsubscribe", topic))
+                    life.told(again, overdue.ask_again)
 
     @rule(line=lines, some=st.sets(topics))
     def the_session_sends_again(self, line: str, some: set[Topic]) -> None:
         for epoch, life in self.on(line):
-            known = self.ledger.resent(line, epoch, sorted(some))
+            life.resent -= 1
+            known = self.ledger.resent(line, epoch, sorted(some), life.resent)
             assert set(known) == some & life.states.keys()
             for topic in known:
                 life.due.discard(topic)
                 life.asks.append(("unsubscribe", topic))
-                life.send(topic)
+                life.asks.append(("subscribe", topic))
+                life.send(topic, life.resent)
                 life.asked[topic] = 1
 
     @rule(line=lines, some=st.sets(topics))
@@ -237,11 +279,13 @@ class AnyOrder(RuleBasedStateMachine):
         asked = sorted(life.states)  # `consistent` sees that none of it changed anything
         assert self.ledger.confirm(line, epoch, asked, assumed=False) == ()
         assert self.ledger.reject(line, epoch, asked, "late") == ()
-        assert self.ledger.resent(line, epoch, asked) == ()
+        assert self.ledger.resent(line, epoch, asked, -1) == ()
         assert self.ledger.overdue(line, epoch, asked, 1_000) == Overdue((), ())
         assert self.ledger.next_batch(line, epoch, 100) == ()
         self.ledger.ask_again(line, epoch, asked)
-        self.ledger.asked_again(line, epoch, asked)
+        assert self.ledger.send(line, epoch, asked, 1) == ()
+        assert self.ledger.asking(line, epoch) == {}
+        assert self.ledger.ask_once_more(line, epoch, asked) == self.ledger.turn(line, epoch) == 0
         assert not self.ledger.settled(line, epoch)
 
     def hear(self, line: str, epoch: int, life: Connection, word: str, topic: Topic) -> None:
@@ -270,9 +314,16 @@ class AnyOrder(RuleBasedStateMachine):
             assert set(ledger.topics(line)) == {topic for topic in self.wants if line_of(topic) == line}
             for epoch, life in self.on(line):
                 assert life.states.keys() == set(ledger.topics(line))
-                assert ledger.has_more(line, epoch) == bool(life.in_state(DESIRED))
+                assert ledger.has_more(line, epoch) == bool(life.due)
                 assert set(ledger.unanswered(line, epoch)) == life.in_state(SENT)
                 assert ledger.settled(line, epoch) == (not life.in_state(DESIRED, SENT))
+
+    @invariant()
+    def a_new_keeper_would_ask_for_what_is_asked_for(self) -> None:
+        for (line, epoch), life in self.lives.items():
+            asking = self.ledger.asking(line, epoch)
+            assert {topic: turn for turn, asked in asking.items() for topic in asked} == life.asking
+            assert all(turn <= self.ledger.turn(line, epoch) for turn in asking)
 
     @invariant()
     def people_see_the_present_epoch_and_no_candidates(self) -> None:
@@ -285,15 +336,17 @@ class AnyOrder(RuleBasedStateMachine):
         """Let everything be sent, heard and answered: venue and book agree on what is wanted."""
         for line in LINES:
             for _ in range(2):  # what has lost its answer is asked for once more
-                while any(life.due or life.asks or life.answers for _, life in self.on(line)):
-                    self.send(line, 3)
+                while any(life.due or life.to_send or life.asks or life.answers for _, life in self.on(line)):
+                    self.ask(line, 3)
+                    self.frames_leave(line, 3)
                     self.the_venue_hears(line, 3)
                     self.the_venue_answers(line, 3)
                 self.ask_once_more(line, set(TOPICS))
             for epoch, life in self.on(line):
                 if given_up := life.in_state(SENT):  # asked twice: such a line is restarted
-                    overdue = self.ledger.overdue(line, epoch, given_up, self.ledger.turn(line, epoch))
-                    assert set(overdue.give_up) == given_up
+                    for topic in given_up:
+                        overdue = self.ledger.overdue(line, epoch, [topic], life.turns[topic])
+                        assert overdue == Overdue((), (topic,))
                     continue
                 assert self.ledger.settled(line, epoch)
                 assert life.held == life.in_state(CONFIRMED, ASSUMED) - self.assumed_in_vain(life)
@@ -310,6 +363,13 @@ TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
+def send(ledger: Ledger, size: int = 10, epoch: int = 1) -> tuple[Topic, ...]:
+    """Ask for the next ones, and their frames leave."""
+    batch = ledger.next_batch(LINE, epoch, size)
+    assert ledger.send(LINE, epoch, batch, ledger.turn(LINE, epoch)) == batch
+    return batch
+
+
 def open_ledger(*wanted: Topic) -> Ledger:
     ledger = Ledger()
     for topic in wanted:
@@ -323,6 +383,8 @@ def test_a_subscription_is_desired_then_sent_then_confirmed() -> None:
     ledger = open_ledger(A)
     assert ledger.state(A) == DESIRED
     assert ledger.next_batch(LINE, 1, 10) == (A,)
+    assert ledger.state(A) == DESIRED  # until its frame has left
+    assert ledger.send(LINE, 1, [A], ledger.turn(LINE, 1)) == (A,)
     assert ledger.state(A) == SENT
     assert ledger.confirm(LINE, 1, [A], assumed=False) == (A,)
     assert ledger.state(A) == CONFIRMED
@@ -338,7 +400,7 @@ def test_batches_go_out_in_the_order_of_wanting() -> None:
 
 def test_an_answer_to_a_wish_taken_back_is_none_to_the_next_one() -> None:
     ledger = open_ledger(A)
-    ledger.next_batch(LINE, 1, 10)
+    send(ledger)
     ledger.unwant(1, A)  # the venue is told so; its answer to the first wish is on its way
     ledger.want(2, A)
     ledger.place(A, LINE)
@@ -349,7 +411,7 @@ def test_an_answer_to_a_wish_taken_back_is_none_to_the_next_one() -> None:
 
 def test_a_refusal_is_overruled_by_a_later_grant_and_not_by_silence() -> None:
     ledger = open_ledger(A)
-    ledger.next_batch(LINE, 1, 10)
+    send(ledger)
     ledger.reject(LINE, 1, [A], "no")
     assert ledger.confirm(LINE, 1, [A], assumed=True) == ()
     assert ledger.confirm(LINE, 1, [A], assumed=False) == (A,)
@@ -357,7 +419,7 @@ def test_a_refusal_is_overruled_by_a_later_grant_and_not_by_silence() -> None:
 
 def test_one_topic_unanswered_keeps_the_line_unsettled() -> None:
     ledger = open_ledger(A, B)
-    ledger.next_batch(LINE, 1, 10)
+    send(ledger)
     ledger.confirm(LINE, 1, [A], assumed=False)
     assert not ledger.settled(LINE, 1)
     ledger.unwant(1, B)
@@ -366,11 +428,59 @@ def test_one_topic_unanswered_keeps_the_line_unsettled() -> None:
 
 def test_a_deadline_of_an_earlier_asking_concerns_nobody() -> None:
     ledger = open_ledger(A)
-    ledger.next_batch(LINE, 1, 10)
+    send(ledger)
     turn = ledger.turn(LINE, 1)
-    ledger.resent(LINE, 1, [A])  # asked anew since
+    ledger.resent(LINE, 1, [A], -1)  # by the session itself, since
     assert ledger.overdue(LINE, 1, [A], turn) == Overdue((), ())
-    assert ledger.overdue(LINE, 1, [A], ledger.turn(LINE, 1)) == Overdue((A,), ())
+    assert ledger.overdue(LINE, 1, [A], -1) == Overdue((A,), ())
+    ledger.resent(LINE, 1, [A], -2)
+    assert ledger.overdue(LINE, 1, [A], -1) == Overdue((), ())
+
+
+def test_what_was_asked_for_and_has_not_left_is_not_asked_for_again() -> None:
+    ledger = open_ledger(A, B)
+    assert ledger.next_batch(LINE, 1, 1) == (A,)
+    turn = ledger.turn(LINE, 1)
+    assert ledger.next_batch(LINE, 1, 10) == (B,)
+    assert ledger.next_batch(LINE, 1, 10) == ()
+    assert ledger.asking(LINE, 1) == {turn: [A], turn + 1: [B]}
+    assert ledger.confirm(LINE, 1, [A], assumed=False) == ()  # nothing has been asked for
+    assert not ledger.settled(LINE, 1)
+
+
+def test_frames_of_an_asking_before_the_topic_was_wanted_anew_count_for_nothing() -> None:
+    ledger = open_ledger(A)
+    ledger.next_batch(LINE, 1, 10)
+    former = ledger.turn(LINE, 1)
+    ledger.unwant(1, A)
+    ledger.want(2, A)
+    ledger.place(A, LINE)
+    ledger.next_batch(LINE, 1, 10)
+    assert ledger.send(LINE, 1, [A], former) == ()
+    assert ledger.state(A) == DESIRED
+    assert ledger.send(LINE, 1, [A], ledger.turn(LINE, 1)) == (A,)
+
+
+def test_a_second_asking_counts_once_its_frame_has_left() -> None:
+    ledger = open_ledger(A)
+    send(ledger)
+    first = ledger.turn(LINE, 1)
+    again = ledger.ask_once_more(LINE, 1, [A])
+    assert ledger.overdue(LINE, 1, [A], first) == Overdue((A,), ())
+    ledger.send(LINE, 1, [A], again)
+    assert ledger.overdue(LINE, 1, [A], first) == Overdue((), ())
+    assert ledger.overdue(LINE, 1, [A], again) == Overdue((), (A,))
+
+
+def test_each_placement_has_a_number_of_its_own() -> None:
+    ledger = open_ledger(A, B)
+    first = ledger.numbers([A, B])
+    assert len(set(first.values())) == 2
+    ledger.unwant(1, A)
+    assert ledger.numbers([A, B]) == {B: first[B]}
+    ledger.want(1, A)
+    ledger.place(A, LINE)
+    assert ledger.numbers([A])[A] > max(first.values())
 
 
 def test_a_line_without_topics_is_settled_at_once() -> None:
@@ -380,8 +490,72 @@ def test_a_line_without_topics_is_settled_at_once() -> None:
 def test_lives_that_ended_unheard_are_forgotten() -> None:
     ledger = open_ledger(A)
     ledger.open(LINE, 2)
+    ledger.open(LINES[1], 3)
     ledger.keep_only({LINE: (2,)})
-    assert ledger.open_epochs(LINE) == (2,)
+    assert (ledger.open_epochs(LINE), ledger.open_epochs(LINES[1])) == ((2,), ())
+
+
+def send_next(ledger: Ledger, epoch: int) -> None:
+    """The next topics are asked for, and their frames leave."""
+    batch = ledger.next_batch(LINE, epoch, 10)
+    ledger.send(LINE, epoch, batch, ledger.turn(LINE, epoch))
+
+
+def test_the_askings_of_a_wish_that_was_taken_back_are_forgotten() -> None:
+    ledger = open_ledger(A)
+    send_next(ledger, 1)
+    ledger.unwant(1, A)
+    ledger.want(1, A)
+    ledger.place(A, LINE)
+    send_next(ledger, 1)
+    assert ledger.overdue(LINE, 1, [A], ledger.turn(LINE, 1)) == Overdue(ask_again=(A,), give_up=())
+
+
+def test_the_lines_of_a_feed_are_those_with_topics_of_it() -> None:
+    ledger, elsewhere = open_ledger(A), Topic("elsewhere", "depth", "0")
+    for topic, line in ((B, "o2"), (elsewhere, "elsewhere/a")):
+        ledger.want(1, topic)
+        ledger.place(topic, line)
+    assert {line: tuple(topics) for line, topics in ledger.placed("o2").items()} == {LINE: (A,), "o2": (B,)}
+    ledger.unwant(1, A)
+    assert list(ledger.placed("o2")) == ["o2"]
+
+
+def test_a_line_is_known_as_long_as_it_has_topics_or_has_had_a_life() -> None:
+    ledger = open_ledger()
+    ledger.want(1, B)
+    ledger.place(B, LINES[1])
+    assert set(ledger.lines()) == set(LINES)
+    ledger.unwant(1, B)
+    assert ledger.lines() == (LINE,)
+
+
+def test_worse_is_what_a_candidate_is_refused_and_the_present_life_has() -> None:
+    granted, assumed, refused, kept = TOPICS[:4]
+    ledger = open_ledger(*TOPICS[:5])  # the last is not answered, here nor there
+    send_next(ledger, 1)
+    ledger.confirm(LINE, 1, [granted, kept], assumed=False)
+    ledger.confirm(LINE, 1, [assumed], assumed=True)
+    ledger.reject(LINE, 1, [refused], "no")
+    ledger.open(LINE, 2)
+    send_next(ledger, 2)
+    ledger.reject(LINE, 2, [granted, assumed, refused], "no")
+    ledger.confirm(LINE, 2, [kept], assumed=False)
+    assert ledger.worse(LINE, 2, present=1) == (granted, assumed)
+    assert ledger.worse(LINE, 1, present=2) == ()
+    assert ledger.worse(LINE, 2, present=3) == ledger.worse(LINE, 3, present=1) == ()
+
+
+def test_a_candidate_s_topic_that_the_present_life_never_had_is_not_worse() -> None:
+    ledger = open_ledger()
+    ledger.close(LINE, 1)
+    ledger.want(1, A)
+    ledger.place(A, LINE)
+    ledger.open(LINE, 2)
+    send_next(ledger, 2)
+    ledger.reject(LINE, 2, [A], "no")
+    ledger.open(LINE, 3)
+    assert ledger.worse(LINE, 2, present=3) == ()
 
 
 # ── what no line can take ──

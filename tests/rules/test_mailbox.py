@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.events import Closed, Gap, Lifecycle, Marker, Topic
-from actors.rules.mailbox import Conflater, Line, Mailbox, Origin, Pair, Policy
+from actors.rules.mailbox import FIRST, Conflater, GapRun, Line, Mailbox, Origin, Pair, Place, Policy, Run
 
 A, B, C = TOPICS = tuple(Topic("o2", "trades", key) for key in "ABC")
 
@@ -23,10 +23,20 @@ class Event(NamedTuple):
     n: int
     seq: int
     start: int
+    place: Place
+    beyond: bool = False
 
 
 def lifecycle(number: int) -> Lifecycle:
     return Lifecycle("o2", "failed", 1, number, "", 0)
+
+
+class Mark(NamedTuple):
+    """One marker that was put: how many events came before it, and how many of each topic."""
+
+    seq: int
+    puts: Counter[Topic]
+    gap: Topic | None  # of a run of gaps; None: a word
 
 
 class Witness:
@@ -37,58 +47,89 @@ class Witness:
         self.puts: Counter[Topic] = Counter()
         self.seq = 0
         self.starts: Counter[Topic] = Counter()
-        self.marks: list[tuple[int, Counter[Topic]]] = []  # what had been put before each marker
+        self.marks: list[Mark] = []  # each has its number in it: a word as its attempt, a gap as `since_ns`
         self.batches = 0
+        self.beyond = 0  # events outside the capacity that have not been taken
         self.out: list[Event | Marker] = []
 
     # ── what may happen ──
 
     def put(self, topics: list[Topic]) -> None:
+        """The part of a batch that is meant for this mailbox: every second event of it."""
+        if topics:
+            indexes = range(1, 2 * len(topics), 2)
+            self.mailbox.put(self._batch(topics, indexes), self._origin, indexes)
+
+    def _batch(self, topics: list[Topic], indexes: range, *, beyond: bool = False) -> list[Pair]:
+        self.batches += 1
         pairs: list[Pair] = []
-        for topic in topics:
+        for topic, index in zip(topics, indexes, strict=True):
             self.seq += 1
             self.puts[topic] += 1
-            pairs.append((topic, Event(topic, self.puts[topic], self.seq, self.starts[topic])))
-        self.batches += 1
-        self.mailbox.put(pairs, Origin(1_000 + self.batches, 1, self.batches))
+            place = self.batches, index
+            event = Event(topic, self.puts[topic], self.seq, self.starts[topic], place, beyond)
+            pairs.append((topic, event))
+        return pairs
+
+    @property
+    def _origin(self) -> Origin:
+        return Origin(1_000 + self.batches, 1, self.batches)
 
     def mark(self) -> None:
-        self.marks.append((self.seq, self.puts.copy()))
+        self.marks.append(Mark(self.seq, self.puts.copy(), None))
         self.mailbox.mark(lifecycle(len(self.marks)))
 
-    def lose(self, topic: Topic, count: int) -> None:
-        """A batch that died with a dispatcher."""
-        self.seq += count
-        self.puts[topic] += count
-        self.mailbox.lose(topic, "dispatcher", count, 0, 0, 1)
+    def gaps(self, topics: list[Topic]) -> None:
+        """A line is back after an outage."""
+        spans = []
+        for topic in topics:
+            self.marks.append(Mark(self.seq, self.puts.copy(), topic))
+            spans.append((topic, len(self.marks)))
+        if spans:
+            self.mailbox.mark_gaps(GapRun(spans, "disconnect", 2_000 + len(self.marks), 1))
 
     def resume(self, topic: Topic) -> None:
         if isinstance(self.mailbox, Line):
             self.starts[topic] += 1
             self.mailbox.resume(topic)
 
+    def whole(self, topic: Topic, count: int) -> None:
+        """A reader that was cut, or a newcomer, gets what makes the topic whole."""
+        if isinstance(self.mailbox, Line) and self.mailbox._deltas:
+            self.resume(topic)
+            self.beyond += count
+            pairs = self._batch([topic] * count, range(count), beyond=True)
+            self.mailbox.put_beyond(pairs, self._origin)
+
     def overflow(self, on: bool) -> None:
         if isinstance(self.mailbox, Line):
             self.mailbox.overflowing = on
 
-    def take(self) -> bool:
-        order, hand = self.mailbox.peek_order(), self.mailbox.hand
-        marker = None if hand else self.mailbox.reach()
-        if marker is not None:
-            assert order == 0
-            self.out.append(marker)
+    def take(self) -> Event | Marker | None:
+        place, hand = self.mailbox.peek_order(), self.mailbox.hand
+        taken: Event | Marker | None = None if hand else self.mailbox.reach()
+        if taken is not None:
+            assert place == FIRST
         elif hand:
-            assert self.mailbox.origin.order == order
-            self.out.append(hand.popleft()[1])
+            event: Event = hand.popleft()[1]
+            assert event.place == place
+            assert event.place[0] == self.mailbox.origin.order
+            self.beyond -= event.beyond
+            taken = event
         else:
-            assert order is None
-            return False
-        return True
+            assert place is None
+            return None
+        self.out.append(taken)
+        return taken
+
+    def take_events(self, count: int) -> None:
+        while count and (taken := self.take()) is not None:
+            count -= isinstance(taken, Event)
 
     def drain(self) -> None:
         for topic in TOPICS:
             self.resume(topic)
-        while self.take():
+        while self.take() is not None:
             pass
 
     # ── what must be so ──
@@ -104,18 +145,20 @@ class Witness:
         seen: Counter[Topic] = Counter()
         last_marker = 0
         for item in self.out:
-            if isinstance(item, Gap):
+            if isinstance(item, Gap) and item.reason == "overflow":
                 assert item.missed is not None
                 assert item.since_ns <= item.until_ns
                 seen[item.topic] += item.missed
             elif isinstance(item, Event):
                 seen[item.topic] += 1
                 assert seen[item.topic] == item.n, "out of order, or lost without a word"
-                assert last_marker == 0 or item.seq > self.marks[last_marker - 1][0]
-            elif isinstance(item, Lifecycle):
+                assert last_marker == 0 or item.seq > self.marks[last_marker - 1].seq
+            elif isinstance(item, Lifecycle | Gap):
                 last_marker += 1
-                assert item.attempt == last_marker
-                assert seen == self.marks[last_marker - 1][1], "not where it was put"
+                mark = self.marks[last_marker - 1]
+                number, topic = (item.since_ns, item.topic) if isinstance(item, Gap) else (item.attempt, None)
+                assert (number, topic) == (last_marker, mark.gap)
+                assert seen == mark.puts, "not where it was put"
         assert seen == self.puts
         assert last_marker == len(self.marks)
         self.gaps_are_counted()
@@ -123,7 +166,8 @@ class Witness:
     def gaps_are_counted(self) -> None:
         gaps = [item for item in self.out if isinstance(item, Gap)]
         assert self.mailbox.gaps == len(gaps)
-        assert sum(gap.missed or 0 for gap in gaps) == self.mailbox.dropped
+        if all(gap.reason == "overflow" for gap in gaps):
+            assert sum(gap.missed or 0 for gap in gaps) == self.mailbox.dropped
 
     def deltas_are_cut_not_picked(self) -> None:
         """Of each start of a topic there is a beginning, without a hole."""
@@ -138,10 +182,11 @@ class Witness:
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.lists(st.sampled_from(TOPICS), max_size=8)),
-        st.tuples(st.just("take"), st.integers(1, 6)),
+        st.tuples(st.just("take_events"), st.integers(1, 6)),
         st.tuples(st.just("mark")),
-        st.tuples(st.just("lose"), st.sampled_from(TOPICS), st.integers(1, 3)),
+        st.tuples(st.just("gaps"), st.lists(st.sampled_from(TOPICS), max_size=3, unique=True)),
         st.tuples(st.just("resume"), st.sampled_from(TOPICS)),
+        st.tuples(st.just("whole"), st.sampled_from(TOPICS), st.integers(1, 6)),
         st.tuples(st.just("overflow"), st.booleans()),
     ),
     max_size=40,
@@ -152,16 +197,11 @@ def play(witness: Witness, steps: list[tuple[Any, ...]]) -> None:
     mailbox = witness.mailbox
     for verb, *words in steps:
         queued = mailbox.queued
-        match verb:
-            case "take":
-                for _ in range(words[0]):
-                    witness.take()
-            case _:
-                getattr(witness, verb)(*words)
+        getattr(witness, verb)(*words)
         witness.books_balance()
         gives_up = isinstance(mailbox, Line) and (mailbox._policy != "block" or mailbox.overflowing)
         if gives_up:
-            assert mailbox.queued <= max(mailbox.capacity, queued)
+            assert mailbox.queued <= max(mailbox.capacity + witness.beyond, queued)
 
 
 policies: st.SearchStrategy[Policy] = st.sampled_from(["block", "drop_oldest", "drop_newest"])
@@ -192,7 +232,7 @@ def test_a_line_of_deltas_accounts_for_every_event(
     policy: Policy, capacity: int, handful: int, steps: list[tuple[Any, ...]]
 ) -> None:
     witness = Witness(line_of(capacity, policy, handful, deltas=True))
-    play(witness, [step for step in steps if step[0] != "lose"])
+    play(witness, steps)
     witness.drain()
     witness.every_loss_is_marked_in_its_place()
     witness.deltas_are_cut_not_picked()
@@ -203,42 +243,68 @@ def test_a_blocking_line_gives_up_nothing_of_its_own_accord(
     capacity: int, handful: int, steps: list[tuple[Any, ...]]
 ) -> None:
     mailbox = line_of(capacity, "block", handful, deltas=False)
-    play(Witness(mailbox), [step for step in steps if step[0] not in {"lose", "overflow"}])
+    play(Witness(mailbox), [step for step in steps if step[0] != "overflow"])
     assert mailbox.dropped == 0
+
+
+class Between(NamedTuple):
+    """What the markers between two events say, whether or not some of them were merged."""
+
+    event: Event | None  # behind them; None: nothing is
+    missed: dict[Topic, int | None]
+    spans: dict[Topic, tuple[int, int]]
+    last_word: int
+
+
+def told(out: list[Event | Marker]) -> list[Between]:
+    between: list[Between] = []
+    missed, spans, word = dict[Topic, int | None](), dict[Topic, tuple[int, int]](), 0
+    for item in (*out, None):
+        if isinstance(item, Gap):
+            former = missed.get(item.topic, 0)
+            missed[item.topic] = None if former is None or item.missed is None else former + item.missed
+            since, until = spans.get(item.topic, (item.since_ns, item.until_ns))
+            spans[item.topic] = min(since, item.since_ns), max(until, item.until_ns)
+        elif isinstance(item, Lifecycle):
+            word = item.attempt
+        elif item is None or isinstance(item, Event):
+            between.append(Between(item, missed, spans, word))
+            missed, spans, word = {}, {}, 0
+    return between
 
 
 @settings(max_examples=400)
 @given(policies, st.booleans(), capacities, handfuls, st.integers(1, 12), steps)
-def test_a_line_that_nobody_reads_stays_small_and_true(
+def test_markers_between_the_same_two_events_merge_and_no_event_is_touched(
     policy: Policy, deltas: bool, capacity: int, handful: int, bound: int, steps: list[tuple[Any, ...]]
 ) -> None:
-    mailbox = line_of(capacity, policy, handful, deltas=deltas)
-    mailbox.marker_bound = bound
-    witness = Witness(mailbox)
-    play(witness, [step for step in steps if step[0] != "lose" or not deltas])
-    assert mailbox._markers == _waiting_markers(mailbox) <= bound + capacity + len(TOPICS) + 2
-    witness.drain()
-    mailbox.mark(Closed("the end"))
-    witness.drain()
-    assert witness.out[-1] == Closed("the end")
-    witness.books_balance()
-    witness.gaps_are_counted()
-    accounted = Counter[Topic]()
-    newest = Counter[Topic]()
-    for item in witness.out:
-        if isinstance(item, Gap):
-            accounted[item.topic] += item.missed or 0
-        elif isinstance(item, Event):
-            accounted[item.topic] += 1
-            assert item.n > newest[item.topic]
-            newest[item.topic] = item.n
-    assert accounted == witness.puts
-    if deltas:
-        witness.deltas_are_cut_not_picked()
+    """Held against the same mailbox without a bound."""
+    witness = Witness(line_of(capacity, policy, handful, deltas=deltas))
+    twin = Witness(line_of(capacity, policy, handful, deltas=deltas))
+    witness.mailbox.marker_bound = bound
+    for step in steps:
+        play(witness, [step])
+        play(twin, [step])
+        assert stays_small(witness.mailbox)
+    for each in (witness, twin):
+        each.drain()
+        each.mailbox.mark(Closed("the end"))
+        each.drain()
+        each.books_balance()
+        each.gaps_are_counted()
+        assert each.out[-1] == Closed("the end")
+    assert told(witness.out) == told(twin.out)
 
 
-def _waiting_markers(mailbox: Line) -> int:
-    return sum(isinstance(item, Marker) for item in (*mailbox._front, *mailbox._items))
+def stays_small(mailbox: Mailbox) -> bool:
+    """At most twice what it is after a merge, and what the last put added."""
+    assert isinstance(mailbox, Line)
+    items = [*mailbox._front, *mailbox._items]
+    markers = sum(len(item) if isinstance(item, GapRun) else not isinstance(item, Run) for item in items)
+    assert mailbox._markers == markers
+    places = sum(isinstance(item, Run) for item in items) + 2
+    most = max(mailbox.marker_bound, mailbox._merge_at, 2 * places * (len(TOPICS) + 1))
+    return markers <= most + len(TOPICS)
 
 
 # ── the newest of each topic ────────────────────────────────────────────────────────────────────
@@ -265,13 +331,16 @@ def test_a_conflater_keeps_the_newest_in_its_place(steps: list[tuple[Any, ...]],
         if isinstance(item, Event):
             assert item.n > newest[item.topic]
             newest[item.topic] = item.n
-            later = [number for number, (seq, _) in enumerate(witness.marks, 1) if seq >= item.seq]
+            later = [number for number, mark in enumerate(witness.marks, 1) if mark.seq >= item.seq]
             first_later = later[0] if later else len(witness.marks) + 1
             assert markers_seen >= first_later - 1, "before a marker it came after"
             assert bound < 10_000 or markers_seen == first_later - 1, "behind a marker it came before"
-        elif isinstance(item, Lifecycle):
-            assert item.attempt > markers_seen
-            markers_seen = item.attempt
+        elif isinstance(item, Lifecycle | Gap):
+            number = item.attempt if isinstance(item, Lifecycle) else item.since_ns
+            assert bound < 10_000 or number == markers_seen + 1
+            if bound < 10_000 and isinstance(item, Gap):
+                number = item.until_ns - 2_000  # of the newest of those that were merged
+            markers_seen = max(number, markers_seen)
 
 
 def test_what_is_replaced_keeps_its_turn() -> None:
@@ -324,28 +393,137 @@ def test_a_batch_larger_than_the_mailbox_keeps_its_end() -> None:
     assert tale(Line(2, "drop_oldest", deltas=False), [A, A, A, A, A]) == [("A", 3), "A4", "A5"]
 
 
-@pytest.mark.parametrize("policy", ["block", "drop_oldest", "drop_newest"])
-def test_a_merge_gives_up_deltas_as_an_overflow_does(policy: Policy) -> None:
-    mailbox = Line(10, policy, deltas=True)
-    mailbox.marker_bound = 2
+def test_a_flapping_line_costs_a_stream_that_nobody_reads_no_event() -> None:
+    """700 losses, five orders between two of them."""
+    mailbox, events = Line(100_000, "block", deltas=False), 0
+    for life in range(700):
+        mailbox.put([(A, events + each) for each in range(5)], Origin(life, life, life), range(5))
+        events += 5
+        for marker in flap(life):
+            mailbox.mark(marker)
+    assert (mailbox.received, mailbox.queued, mailbox.dropped, mailbox.gaps) == (3_500, 3_500, 0, 700)
+    for life in range(700):
+        assert mailbox.reach() is None
+        assert [mailbox.hand.popleft() for _ in range(5)] == [(A, 5 * life + each) for each in range(5)]
+        markers = []
+        while mailbox.peek_order() == FIRST:
+            markers.append(mailbox.reach())
+        assert set(flap(life)[1:]) <= set(markers) <= set(flap(life))  # merged, the newest word is left
+        assert len(markers) == (2 if life < 600 else len(set(markers)))
+    assert mailbox.reach() is None
+
+
+def flap(life: int) -> list[Marker]:
+    down = Lifecycle("o2", "disconnected", life, 1, "", life)
+    up = Lifecycle("o2", "restored", life, 1, "", life)
+    return [down, up, Gap(A, "disconnect", None, life, life, life)]
+
+
+def test_outages_without_an_event_between_them_stay_one_gap_for_each_topic() -> None:
+    """Not one of them for each outage: nobody reads, and the line flaps."""
+    mailbox = Line(10, "block", deltas=False)
+    mailbox.marker_bound = 50
+    topics = [Topic("o2", "trades", str(number)) for number in range(20)]
+    for life in range(1, 201):
+        mailbox.mark(Lifecycle("o2", "disconnected", life, 1, "", life))
+        mailbox.mark_gaps(GapRun([(topic, 10 * life) for topic in topics], "disconnect", 10 * life + 5, life))
+        assert mailbox._markers <= 100
+    out: list[Marker] = []
+    while (marker := mailbox.reach()) is not None:
+        out.append(marker)
+    gaps = [marker for marker in out if isinstance(marker, Gap)]
+    assert len(gaps) == mailbox.gaps <= 100
+    for topic in topics:
+        mine = [gap for gap in gaps if gap.topic == topic]
+        assert (min(gap.since_ns for gap in mine), max(gap.until_ns for gap in mine)) == (10, 2_005)
+    assert [marker.epoch for marker in out if isinstance(marker, Lifecycle)][-1] == 200
+
+
+def test_a_run_lies_outside_the_capacity_and_behind_the_gap() -> None:
+    mailbox = Line(2, "drop_newest", deltas=True)
     witness = Witness(mailbox)
-    witness.put([A])
-    for _ in range(3):
-        witness.mark()  # nobody reads
-    assert mailbox.cut == {A}
-    witness.put([A])
+    witness.put([A, B, A])
+    assert (mailbox.cut, mailbox.full) == ({A}, True)
+    witness.take_events(2)
+    witness.whole(A, 5)
+    assert not mailbox.full
+    assert mailbox.roomy
+    witness.put([A, B])
+    assert mailbox.dropped == 1
     witness.drain()
-    assert not any(isinstance(item, Event) for item in witness.out)
+    assert [_short(item) for item in witness.out] == [
+        *("A1", "B1", ("A", 1)),
+        *("A3", "A4", "A5", "A6", "A7"),
+        *("A8", "B2"),
+    ]
 
 
-def test_a_merge_never_gives_up_the_topic_that_starts_anew() -> None:
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [
+        ([], ["five", "six"]),
+        ([lifecycle(1), Gap(B, "sequence", 1, 0, 0, 1)], ["five", "six"]),
+        ([Gap(A, "sequence", 1, 0, 0, 1)], ["six", "five"]),  # it must not go before what it follows
+        ([GapRun([(B, 0), (A, 0)], "disconnect", 0, 1)], ["six", "five"]),
+    ],
+)
+def test_what_arrived_before_and_was_put_later_stands_where_it_arrived(
+    between: list[Marker | GapRun], expected: list[str]
+) -> None:
+    """Two lines fill one stream."""
+    mailbox = Line(10, "block", deltas=False)
+    mailbox.put([(B, "four")], Origin(4, 1, 4), (0,))
+    mailbox.put([(B, "six")], Origin(6, 1, 6), (0,))
+    for marker in between:
+        if isinstance(marker, GapRun):
+            mailbox.mark_gaps(GapRun(marker.spans, marker.reason, marker.until_ns, marker.epoch))
+        else:
+            mailbox.mark(marker)
+    mailbox.put([(A, "five")], Origin(5, 1, 5), (0,))
+    mailbox.put([(A, "seven")], Origin(7, 1, 7), (0,))
+    out = []
+    while mailbox.peek_order() is not None:
+        if mailbox.reach() is None:
+            out.append(mailbox.hand.popleft()[1])
+    assert out == ["four", *expected, "seven"]
+
+
+def test_the_events_of_a_run_keep_their_own_receipt() -> None:
+    mailbox = Line(10, "block", deltas=True)
+    old, new = Origin(5, 1, 3), Origin(9, 2, 8)
+    mailbox.put_beyond([(A, "whole")], old)
+    mailbox.put([(A, "change")], new, (4,))
+    places, origins = [], []
+    for _ in range(2):
+        places.append(mailbox.peek_order())
+        assert mailbox.reach() is None
+        mailbox.hand.popleft()
+        origins.append(mailbox.origin)
+    assert (places, origins) == ([(3, 0), (8, 4)], [old, new])
+
+
+def test_what_is_no_longer_wanted_is_not_cut() -> None:
     mailbox = Line(1, "drop_newest", deltas=True)
-    mailbox.marker_bound = 1
     witness = Witness(mailbox)
-    witness.mark()
-    witness.put([A, A])
-    witness.resume(A)
-    assert mailbox.cut == set()
+    witness.put([A, A, B])
+    assert mailbox.cut == {A, B}
+    mailbox.forget(A)
+    assert mailbox.cut == {B}
+    assert mailbox.peek_order() == (1, 1)
+    while witness.take() is not None:
+        pass
+    assert [_short(item) for item in witness.out] == ["A1", ("A", 1)]
+
+
+def test_a_run_of_gaps_is_read_one_by_one() -> None:
+    for mailbox in (Line(1, "block", deltas=False), Conflater(1)):
+        mailbox.mark_gaps(GapRun([(A, 5), (B, 30)], "disconnect", 20, 2))
+        assert mailbox.gaps == 2
+        assert mailbox.reach() == Gap(A, "disconnect", None, 5, 20, 2)
+        assert mailbox.peek_order() == FIRST
+        assert mailbox.reach() == Gap(B, "disconnect", None, 30, 30, 2)  # it ends no earlier than it began
+        assert mailbox.peek_order() is None
+        assert mailbox.reach() is None
 
 
 def test_beyond_a_hundred_tries_a_line_takes_one_place() -> None:
@@ -390,12 +568,14 @@ class Contested(deque[Pair]):
 
 def test_events_called_back_under_a_reader_s_hand_keep_their_order() -> None:
     mailbox = Line(160, "drop_oldest", deltas=False)
-    mailbox.put([(A, number) for number in range(160)], Origin(1, 1, 1))
+    mailbox.put([(A, number) for number in range(160)], Origin(1, 1, 1), range(160))
     mailbox.reach()
     assert len(mailbox.hand) == 10
+    assert mailbox.peek_order() == (1, 0)
     read: list[int] = []
     mailbox.hand = Contested(mailbox.hand, read)
-    mailbox.put([(A, 160), (A, 161)], Origin(2, 1, 2))
+    mailbox.put([(A, 160), (A, 161)], Origin(2, 1, 2), range(2))
+    assert mailbox.peek_order() is not None
     kept = mailbox.received - mailbox.dropped
     mailbox.hand = deque()
     lost = 0

@@ -174,7 +174,7 @@ class Chaos:
             raise ZeroDivisionError("on purpose")
 
         def fail() -> None:
-            EpochDelivery._put = fail_once  # type: ignore[method-assign]
+            EpochDelivery._put = fail_once  # type: ignore[method-assign,assignment]
             self.talk()
 
         self._lose_the_line(fail)

@@ -60,6 +60,13 @@ def followed(desk: Runtime) -> FollowedBook:
     return only
 
 
+def thread_of(desk: Runtime) -> threading.Thread:
+    """The thread that follows the one book."""
+    name = f"book/{followed(desk).topic}"
+    (only,) = [thread for thread in threading.enumerate() if thread.name == name]
+    return only
+
+
 # ── a book that is right ────────────────────────────────────────────────────────────────────────
 
 
@@ -346,7 +353,7 @@ def test_a_book_that_is_forgotten_is_given_up_at_the_venue_and_can_be_followed_a
     desk: Runtime, o2: SimulatedO2, market: str
 ) -> None:
     desk.book("o2", market, wait=5.0)
-    thread = followed(desk).thread
+    thread = thread_of(desk)
     desk.forget_book("o2", market)
     desk.forget_book("o2", market)  # no mistake
     thread.join(10)
@@ -401,7 +408,7 @@ def test_who_waits_for_a_book_of_a_runtime_that_stops_is_told(o2: SimulatedO2, m
 def test_a_book_leaves_with_its_feed_and_comes_back_with_it(o2: SimulatedO2, market: str) -> None:
     with Runtime(load(two_feeds(o2))) as desk:
         desk.book("other", market, wait=10.0)
-        thread = followed(desk).thread
+        thread = thread_of(desk)
         desk.reload(config(o2.url))
         thread.join(10)
         assert not thread.is_alive()

@@ -1,0 +1,73 @@
+"""Streams without a runtime, and those who write into them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from actors.delivery.arrivals import Right
+from actors.delivery.inlet import Inlet, Put
+from actors.events import Gap, Lifecycle, Marker, Topic
+from actors.rules.mailbox import Origin, Pair, Policy
+
+A, B, C = TOPICS = tuple(Topic("o2", "trades", key) for key in "ABC")
+LINE = "o2"
+
+
+class Writer:
+    """Puts into one stream as a connection does, with a right of its own."""
+
+    def __init__(self, inlet: Inlet, right: Right | None = None) -> None:
+        self.inlet = inlet
+        self.right = right or Right()
+
+    def put(
+        self, pairs: list[Pair], origin: Origin, indexes: Sequence[int] | None = None, now: float = 0.0
+    ) -> Put:
+        return self.inlet.put(
+            self.right, pairs, origin, range(len(pairs)) if indexes is None else indexes, now
+        )
+
+    def mark(self, marker: Marker) -> None:
+        self.inlet.mark(self.right, marker)
+
+
+def new_inlet(
+    policy: Policy = "block", capacity: int = 100, *, id: int = 1, deltas: bool = False, topics: int = 2
+) -> Inlet:
+    inlet = Inlet(id, "o2", "trades", policy, capacity, deltas=deltas)
+    inlet.set_topics(topics)
+    return inlet
+
+
+def read(inlet: Inlet) -> Iterator[Pair | Marker]:
+    """All that waits in a stream: events with their topics, and markers."""
+    hand = inlet.box.hand
+    while True:
+        with inlet.ready:
+            if not hand:
+                marker = inlet.box.reach()
+                inlet.notice_room()
+                if marker is not None:
+                    yield marker
+                    continue
+                if not hand:
+                    return
+            yield hand.popleft()
+
+
+def told(inlet: Inlet) -> list[str]:
+    """All that waits in a stream, in a word each."""
+    return [word(item) for item in read(inlet)]
+
+
+def word(item: Pair | Marker) -> str:
+    """One of these."""
+    match item:
+        case Lifecycle(state=state):
+            return state
+        case Gap(topic=topic, reason=reason):
+            return f"{reason} gap in {topic.key}"
+        case (_, str(event)):
+            return event
+        case _:
+            return "closed"

@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop bench bench-quick peers conformance chaos soak lint types check format clean outages fuzz mutants audit
+.PHONY: help run test interop bench bench-quick bench-against peers conformance chaos soak lint types check format clean outages fuzz mutants audit
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,9 @@ bench: $(VENV)/dev.stamp  ## All that is measured, beside the venues' SDKs: 20 m
 
 bench-quick: $(VENV)/dev.stamp  ## Half a minute: no slower than half of what was, beside a raw loop; nothing lost
 	$(BIN)/python -m benchmarks quick
+
+bench-against: $(VENV)/dev.stamp  ## Beside COMMIT, in alternating ROUNDS=7; SHAPES="o2,alpaca" for some: 2 minutes each
+	$(BIN)/python -m benchmarks against $(COMMIT) --rounds $(or $(ROUNDS),7) $(if $(SHAPES),--shapes $(SHAPES))
 
 conformance: $(VENV)/dev.stamp  ## Autobahn's cases against a whole runtime, for many minutes; CASES="9.*,12.1.*" for some
 	$(BIN)/python -m pytest -m conformance tests/conformance $(ARGS)

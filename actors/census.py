@@ -90,7 +90,7 @@ def _line(line: LineRecord, books: Books, clock: Clock) -> LineStatus:
         rotations=line.rotations,
         complaint=line.complaint,
         journal=line.journal.told(),
-        held_by=line.gauges.held_by,
+        held_by=line.held_by,
         url=line.spec.venue.endpoint(line.name).url.partition("?")[0],
         insecure=line.spec.dial.insecure,
         compressed=line.gauges.compressed,

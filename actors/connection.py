@@ -11,7 +11,7 @@ import math
 import socket
 import struct
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -189,15 +189,15 @@ class Asked:
         self.numbers = numbers
         self._unseen = list(numbers.items())  # not looked at, or without its route at the last look
 
-    def missing(self, routes: Mapping[Topic, Route]) -> Topic | None:
-        """Some topic whose route has not come; None: all are there."""
+    def is_routed(self, routes: Mapping[Topic, Route]) -> bool:
+        """Whether all of their routes have come."""
         while self._unseen:
             topic, number = self._unseen[-1]
             route = routes.get(topic)
             if topic in self.numbers and (route is None or route.number != number):
-                return topic
+                return False
             self._unseen.pop()
-        return None
+        return True
 
 
 class Connection(Actor):
@@ -239,7 +239,7 @@ class Connection(Actor):
         self._changes: list[ChangeRoute] = []  # of a candidate's routes since
         self._delivery: EpochDelivery | None = None  # while this is the holder
         self._askings: dict[int, Asked] = {}  # of which some route has not come
-        self._waiting: dict[Topic, int] = {}  # the asking of a topic whose route has not come
+        self._waiting: dict[Topic, int] = {}  # topics of these askings: which one
         self._last_asking = 0
         self._resent = 0  # the number of the last asking that the session made by itself
         self._legacy: Inherit | None = None
@@ -688,24 +688,27 @@ class Connection(Actor):
         """Another registry may say it again."""
         if message.asking > self._last_asking:
             self._last_asking = message.asking
+            self._cancel_waiting(message.numbers)  # the newest asking counts
             self._askings[message.asking] = Asked(dict(message.numbers))
+            self._waiting.update(dict.fromkeys(message.numbers, message.asking))
             self._ask_when_routed(message.asking)
 
     def _ask_when_routed(self, asking: int) -> None:
         """All of an asking at once, when the last of its routes is there."""
         routes = {} if self._routes is None else self._routes.routes.routes
-        missing = self._askings[asking].missing(routes)
-        if missing is not None:
-            self._waiting[missing] = asking
-            return
-        asked = self._askings.pop(asking)
-        self._send_subscriptions(tuple(asked.numbers), asking)
+        if self._askings[asking].is_routed(routes):
+            asked = self._askings.pop(asking)
+            self._send_subscriptions(tuple(asked.numbers), asking)
 
-    def _cancel_waiting(self, topics: Sequence[Topic]) -> None:
-        for asking, asked in list(self._askings.items()):
-            for topic in topics:
-                if asked.numbers.pop(topic, None) is not None and self._waiting.pop(topic, None) is not None:
-                    self._ask_when_routed(asking)
+    def _cancel_waiting(self, topics: Iterable[Topic]) -> None:
+        askings: dict[int, None] = {}
+        for topic in topics:
+            asking = self._waiting.pop(topic, None)
+            if asking is not None:
+                del self._askings[asking].numbers[topic]
+                askings[asking] = None
+        for asking in askings:
+            self._ask_when_routed(asking)
 
     def _send_subscriptions(self, topics: tuple[Topic, ...], asking: int) -> None:
         for topic in topics:

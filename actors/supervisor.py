@@ -298,9 +298,10 @@ class Supervisor(Actor):
                 self._change_feed(feed, before, spec)
 
     def _change_feed(self, feed: str, before: FeedSpec, spec: FeedSpec) -> None:
+        former, present = set(before.wanted), set(spec.wanted)
         self._want(
-            [topic for topic in spec.wanted if topic not in before.wanted],
-            [topic for topic in before.wanted if topic not in spec.wanted],
+            [topic for topic in spec.wanted if topic not in former],
+            [topic for topic in before.wanted if topic not in present],
         )
         for line in self._lines.of(feed):
             self._lines.adjust(line, spec, anew=before.identity != spec.identity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from actors.delivery.arrivals import Right
@@ -53,17 +54,27 @@ class Runs:
         self._deltas = {name for name, channel in venue.channels.items() if channel.deltas}
         self._size = self._billed = 0
 
-    def keep(self, pairs: list[Pair], topics: list[Topic], origin: Origin, size: int) -> list[Topic]:
+    def keep(self, pairs: list[Pair], topics: Collection[Topic], origin: Origin, size: int) -> list[Topic]:
         """The events of one batch, `size` bytes of it. The topics that have started anew with it."""
-        started: list[Topic] = []
-        for topic in topics:
-            if topic.channel in self._deltas:
-                part = pairs if len(topics) == 1 else [pair for pair in pairs if pair[0] == topic]
-                if self._keep_part(topic, part, origin, size * len(part) // len(pairs)):
-                    started.append(topic)
+        started = [
+            topic
+            for topic, part in self._by_topic(pairs, topics).items()
+            if self._keep_part(topic, part, origin, size * len(part) // len(pairs))
+        ]
         if abs(self._size - self._billed) > BILL:
             self._bill()
         return started
+
+    def _by_topic(self, pairs: list[Pair], topics: Collection[Topic]) -> Mapping[Topic, list[Pair]]:
+        """Those of them that are deltas."""
+        mine: dict[Topic, list[Pair]] = {topic: [] for topic in topics if topic.channel in self._deltas}
+        if len(topics) == 1:
+            return dict.fromkeys(mine, pairs)
+        if mine:
+            for pair in pairs:
+                if pair[0] in mine:
+                    mine[pair[0]].append(pair)
+        return mine
 
     def parts(self, topic: Topic) -> list[Part] | None:
         """What makes this topic whole; None: that is not known, or is too much."""
@@ -82,8 +93,7 @@ class Runs:
         self._bill()
 
     def _keep_part(self, topic: Topic, pairs: list[Pair], origin: Origin, size: int) -> bool:
-        starts_anew = self._venue.starts_anew
-        whole = next((i for i in range(len(pairs) - 1, -1, -1) if starts_anew(topic, pairs[i][1])), None)
+        whole = self._last_whole(topic, pairs)
         if whole is not None:
             self.forget(topic)
             self._runs[topic] = Run()
@@ -98,6 +108,15 @@ class Runs:
         if run.count > EVENTS or run.size > BYTES:
             self.forget(topic)
         return whole is not None
+
+    def _last_whole(self, topic: Topic, pairs: list[Pair]) -> int | None:
+        starts_anew = self._venue.starts_anew
+        place = len(pairs)
+        for _, event in reversed(pairs):
+            place -= 1
+            if starts_anew(topic, event):
+                return place
+        return None
 
     def _bill(self) -> None:
         self._billed = self._size

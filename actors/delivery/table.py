@@ -55,8 +55,9 @@ class RouteTable:
     def _change(
         self, topic: Topic, before: tuple[Inlet, ...], after: tuple[Inlet, ...]
     ) -> tuple[list[Inlet], list[Inlet]]:
-        come = [inlet for inlet in after if inlet not in before]
-        gone = [inlet for inlet in before if inlet not in after]
+        former, present = set(before), set(after)
+        come = [inlet for inlet in after if inlet not in former]
+        gone = [inlet for inlet in before if inlet not in present]
         for inlet in come:
             self.inlets[inlet.id] = inlet
             self.topics.setdefault(inlet.id, {})[topic] = None

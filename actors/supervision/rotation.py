@@ -198,7 +198,7 @@ class Rotations:
     def _check(self, line: LineRecord) -> None:
         if not line.state.is_open:
             self._handle(line, RotationEvent.UNFIT, f"it is {line.shown}")
-        elif line.gauges.held_by:
+        elif line.held_by:
             self._handle(line, RotationEvent.UNFIT, "a full stream makes it wait")
         else:
             self._handle(line, RotationEvent.FIT)

@@ -257,6 +257,12 @@ class LineRecord:
     def live(self) -> bool:
         return self.state is State.LIVE
 
+    @property
+    def held_by(self) -> tuple[int, ...]:
+        """The streams that make the line pause, also those that hold a connection which is to hand over."""
+        former = () if self.former is None else self.former.gauges.held_by
+        return tuple(dict.fromkeys((*self.gauges.held_by, *former)))
+
     def epochs(self) -> tuple[int, ...]:
         """Those whose messages are of interest."""
         return (self.epoch,) if self.candidate is None else (self.epoch, self.candidate.epoch)

@@ -34,15 +34,23 @@ def by_hand() -> Iterator[None]:
     gc.enable()
 
 
-USES: dict[str, Use] = {
-    "nothing": lambda runtime, market: None,
-    "a stream": lambda runtime, market: runtime.subscribe("o2", "trades", market, wait=10.0),
-    "a closed stream": lambda runtime, market: runtime.subscribe("o2", "trades", market, wait=10.0).close(),
-    "an iterator": lambda runtime, market: iter(runtime.subscribe("o2", "trades", market).with_markers()),
-}
+def nothing(_runtime: Runtime, _market: str) -> None:
+    """A runtime that is only started."""
 
 
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def a_stream(runtime: Runtime, market: str) -> object:
+    return runtime.subscribe("o2", "trades", market, wait=10.0)
+
+
+def a_closed_stream(runtime: Runtime, market: str) -> None:
+    runtime.subscribe("o2", "trades", market, wait=10.0).close()
+
+
+def an_iterator(runtime: Runtime, market: str) -> object:
+    return iter(runtime.subscribe("o2", "trades", market).with_markers())
+
+
+@pytest.mark.parametrize("use", [nothing, a_stream, a_closed_stream, an_iterator])
 def test_a_runtime_that_is_forgotten_gives_its_connection_back(
     use: Use, o2: SimulatedO2, market: str
 ) -> None:
@@ -63,7 +71,7 @@ def test_a_stream_in_use_keeps_its_runtime(o2: SimulatedO2, market: str) -> None
 def test_a_handler_keeps_its_runtime(o2: SimulatedO2, market: str) -> None:
     heard = threading.Event()
     runtime = actors.start(config(o2.url), wait=10.0)
-    runtime.on("o2", "trades", market, handler=lambda trade: heard.set(), wait=10.0)
+    runtime.on("o2", "trades", market, handler=lambda _: heard.set(), wait=10.0)
     reference = weakref.ref(runtime)
     del runtime
     gc.collect()

@@ -208,10 +208,8 @@ class Registry(Actor):
         for topic in gone:
             if (line := self._ledger.line(topic)) is not None:
                 by_line.setdefault(line, []).append(topic)
-        for (
-            line,
-            lifted,
-        ) in by_line.items():  # told first: a keeper that dies is followed by one that tells again
+        # Told first, and then noted: a keeper that dies is followed by one that tells it again.
+        for line, lifted in by_line.items():
             for epoch in self._ledger.open_epochs(line):
                 self._connection(line).tell(SendUnsubscriptions(tuple(lifted)), epoch)
             self._dispatcher.tell(TopicsLifted(line, tuple(lifted)))

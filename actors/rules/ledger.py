@@ -134,7 +134,7 @@ class Ledger:
         return copy
 
     def mend(self) -> tuple[list[Topic], list[Topic]]:
-        """A former keeper may have stopped in the middle of a change: what follows from the rest is made again.
+        """A former keeper may have stopped in the middle of a change: what depends on the rest is rebuilt.
 
         Returns the topics that are wanted and lie nowhere, and those that lie on a line and are not wanted.
         """

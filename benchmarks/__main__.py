@@ -77,8 +77,8 @@ def show_reliability() -> None:
 
 @app.command("growth")
 def show_growth(rounds: Rounds = 5) -> None:
-    """What more topics, streams and lines cost, in events a second and in memory; and a start."""
-    for table in (growth.measure(), memory.measure(), startup.measure(rounds)):
+    """What more topics, streams and lines cost, in events a second, in memory and to add; and a start."""
+    for table in (growth.measure(), growth.measure_adding(), memory.measure(), startup.measure(rounds)):
         show(table)
 
 
@@ -113,6 +113,7 @@ def _everything(rounds: int) -> Iterator[Table]:
         yield latency.measure(shape, peers, list(latency.LENGTHS), (rounds + 1) // 3)
     yield recovery.measure(recovery.TOPICS, rounds)
     yield growth.measure()
+    yield growth.measure_adding()
     yield memory.measure()
     yield startup.measure(rounds)
 

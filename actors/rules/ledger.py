@@ -7,7 +7,7 @@ is reported of an epoch that the ledger does not know is late and changes nothin
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
@@ -115,7 +115,8 @@ class Ledger:
         self._numbers: dict[Topic, int] = {}  # of their placements
         self._placements = 0
         self._lives: dict[str, dict[int, Life]] = {}
-        self._refused: dict[str, dict[Topic, str]] = {}  # feed: wanted, and no line can take them: why
+        # Feed: wanted, and no line can take them: why. A dict is slow to find its first after many have left.
+        self._refused: dict[str, OrderedDict[Topic, str]] = {}
 
     def copy(self) -> Ledger:
         """What another keeper goes on with, where a former one hangs over this. Any thread.
@@ -180,7 +181,7 @@ class Ledger:
 
     def refuse(self, topic: Topic, reason: str) -> None:
         """No line can take it now."""
-        self._refused.setdefault(topic.feed, {})[topic] = reason
+        self._refused.setdefault(topic.feed, OrderedDict())[topic] = reason
 
     def refused(self, feed: str) -> tuple[Topic, ...]:
         """What waits for room on the lines of this feed, in the order of wanting."""

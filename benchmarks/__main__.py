@@ -51,7 +51,9 @@ def show_latency(venue: Venues = "", peers: Peers = "", rounds: Rounds = 2, rate
 @app.command("against")
 def show_against(
     commit: Annotated[str, typer.Argument(help="What it is compared with.")],
-    shapes: Annotated[str, typer.Option("--shapes", help="Of these, with commas; all if none is named.")] = "",
+    shapes: Annotated[
+        str, typer.Option("--shapes", help="Of these, with commas; all if none is named.")
+    ] = "",
     rounds: Rounds = 7,
 ) -> None:
     """Beside a former commit, in alternating rounds: 2 minutes per shape."""

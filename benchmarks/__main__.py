@@ -51,7 +51,9 @@ def show_latency(venue: Venues = "", peers: Peers = "", rounds: Rounds = 2, rate
 @app.command("against")
 def show_against(
     commit: Annotated[str, typer.Argument(help="What it is compared with.")],
-    shapes: Annotated[str, typer.Option("--shapes", help="Of these, with commas; all if none.")] = "",
+    shapes: Annotated[
+        str, typer.Option("--shapes", help="Of these, with commas; all if none is named.")
+    ] = "",
     rounds: Rounds = 7,
 ) -> None:
     """Beside a former commit, in alternating rounds: 2 minutes per shape."""
@@ -77,8 +79,8 @@ def show_reliability() -> None:
 
 @app.command("growth")
 def show_growth(rounds: Rounds = 5) -> None:
-    """What more topics, streams and lines cost, in events a second, in memory and to add; and a start."""
-    for table in (growth.measure(), growth.measure_adding(), memory.measure(), startup.measure(rounds)):
+    """What more topics, streams and lines cost, in events a second and in memory; and a start."""
+    for table in (growth.measure(), memory.measure(), startup.measure(rounds)):
         show(table)
 
 
@@ -113,7 +115,6 @@ def _everything(rounds: int) -> Iterator[Table]:
         yield latency.measure(shape, peers, list(latency.LENGTHS), (rounds + 1) // 3)
     yield recovery.measure(recovery.TOPICS, rounds)
     yield growth.measure()
-    yield growth.measure_adding()
     yield memory.measure()
     yield startup.measure(rounds)
 

@@ -45,10 +45,7 @@ def _sdk(name: str, client: str, hears: tuple[str, ...], package: str, python: s
 
 PEERS = (
     Peer(
-        name=LINEWARDEN,
-        client="linewarden",
-        hears=(*EVERY, "alpaca-msgpack", "o2-depth"),
-        options=LOSSLESS,
+        name=LINEWARDEN, client="linewarden", hears=(*EVERY, "alpaca-msgpack", "o2-depth"), options=LOSSLESS
     ),
     Peer(
         name="linewarden.get_many",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Final
 
 from actors.delivery.arrivals import Right
@@ -56,25 +56,16 @@ class Runs:
 
     def keep(self, pairs: list[Pair], topics: Collection[Topic], origin: Origin, size: int) -> list[Topic]:
         """The events of one batch, `size` bytes of it. The topics that have started anew with it."""
-        started = [
-            topic
-            for topic, part in self._by_topic(pairs, topics).items()
-            if self._keep_part(topic, part, origin, size * len(part) // len(pairs))
-        ]
+        started: list[Topic] = []
+        deltas = [topic for topic in topics if topic.channel in self._deltas]
+        if deltas:
+            parts = {deltas[0]: pairs} if len(topics) == 1 else _by_topic(pairs)
+            for topic in deltas:
+                if self._keep_part(topic, parts[topic], origin, size * len(parts[topic]) // len(pairs)):
+                    started.append(topic)
         if abs(self._size - self._billed) > BILL:
             self._bill()
         return started
-
-    def _by_topic(self, pairs: list[Pair], topics: Collection[Topic]) -> Mapping[Topic, list[Pair]]:
-        """Those of them that are deltas."""
-        mine: dict[Topic, list[Pair]] = {topic: [] for topic in topics if topic.channel in self._deltas}
-        if len(topics) == 1:
-            return dict.fromkeys(mine, pairs)
-        if mine:
-            for pair in pairs:
-                if pair[0] in mine:
-                    mine[pair[0]].append(pair)
-        return mine
 
     def parts(self, topic: Topic) -> list[Part] | None:
         """What makes this topic whole; None: that is not known, or is too much."""
@@ -124,3 +115,10 @@ class Runs:
             self.forget(max(self._runs, key=lambda topic: self._runs[topic].size))
             self._billed = self._size
             self._budget.keeps(self._right, self._size)
+
+
+def _by_topic(pairs: list[Pair]) -> dict[Topic, list[Pair]]:
+    groups: dict[Topic, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair[0], []).append(pair)
+    return groups

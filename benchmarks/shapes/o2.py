@@ -1,4 +1,4 @@
-"""O2: one trade, or one change of a book, for each message; its number in `trade_id`; in clear and by TLS."""
+"""O2: one trade per message, its number in `trade_id`, in clear and by TLS; and changes of order books."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ WHOLE = 1_000  # messages from one whole book to the next
 
 
 class O2Depth(O2Trades):
-    """Changes of order books, numbered in `seen_timestamp`; the first and every 1,000th is a whole book."""
+    """One change per message, its number in `seen_timestamp`; every 1,000th of a market is a whole book."""
 
     name: ClassVar[str] = "o2-depth"
 

@@ -107,7 +107,7 @@ class Inlet:
         """From full until half empty; with the lock."""
         if self.policy != "block" or box.overflowing:
             return False
-        if self.full_since is None and box.full:
+        if self.full_since is None and box.full and not box.roomy:  # a buffer of two may be both
             self.full_since = now
         return self.full_since is not None
 

@@ -253,7 +253,7 @@ class EpochDelivery:
         for inlet in list(self._pausing):
             since = inlet.full_since
             if since is not None and now - since >= self._block_limit:
-                inlet.overflow(self._right)
+                inlet.overflow(self._right, since)
             if not inlet.pauses:
                 del self._pausing[inlet]
         for inlet in list(self._cut):

@@ -260,6 +260,8 @@ class EpochDelivery:
             if inlet.is_roomy:
                 del self._cut[inlet]
                 self._restart_cut(inlet)
+        for inlet in (*self._pausing, *self._cut):  # another line may have filled what this one was woken for
+            inlet.wake_at_room(self._right, self._wake)
 
     def look_in(self, now: float) -> float:
         """Seconds until it is to look again; infinity: when it is woken."""

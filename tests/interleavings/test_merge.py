@@ -6,6 +6,7 @@ two preemptions; for all of them that takes a minute.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -52,18 +53,16 @@ def test_two_threads_fill_two_streams() -> None:
         merged: list[Any] = []
 
         def one() -> None:
-            lines[0].deliver((into_first, "a"))
-            end(into_first)
+            lines[0].deliver((into_first, "a"), (into_second, "b"))
 
         def other() -> None:
-            lines[1].deliver((into_second, "b"))
-            end(into_second)
+            lines[1].deliver((into_second, "c"), (into_first, "d"))
 
         def reader() -> None:
-            merged.extend(received.event for received in merge(arrivals, first, second))
+            merged.extend(received.event for received in islice(merge(arrivals, first, second), 4))
 
         def check() -> None:
-            assert len(merged) == 2
+            assert len(merged) == 4
             assert merged == sorted(merged)
 
         return [one, other, reader], check

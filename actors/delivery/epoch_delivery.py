@@ -252,13 +252,15 @@ class EpochDelivery:
         for inlet in list(self._pausing):
             since = inlet.full_since
             if since is not None and now - since >= self._block_limit:
-                inlet.overflow(self._right)
+                inlet.overflow(self._right, since)
             if not inlet.pauses:
                 del self._pausing[inlet]
         for inlet in list(self._cut):
             if inlet.is_roomy:
                 del self._cut[inlet]
                 self._restart_cut(inlet)
+        for inlet in (*self._pausing, *self._cut):  # another line may have filled what this one was woken for
+            inlet.wake_at_room(self._right, self._wake)
 
     def look_in(self, now: float) -> float:
         """Seconds until it is to look again; infinity: when it is woken."""

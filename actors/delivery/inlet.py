@@ -132,10 +132,14 @@ class Inlet:
         with self.ready:
             self._waiting.pop(line, None)
 
-    def overflow(self, right: Right) -> None:
-        """It has held its lines for too long: it gives up what it has no room for, until it is half empty."""
+    def overflow(self, right: Right, since: float | None) -> None:
+        """It has held its lines for too long: it gives up what it has no room for, until it is half empty.
+
+        `since`: when it became full. Nothing happens if it has had room after that.
+        """
         with self.ready:
-            if right.valid and isinstance(self.box, Line) and self.full_since is not None:
+            is_held = self.full_since is not None and self.full_since == since
+            if right.valid and isinstance(self.box, Line) and is_held:
                 self.box.overflowing = True
                 self.full_since = None
                 self._call_waiting()

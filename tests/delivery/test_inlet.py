@@ -131,7 +131,7 @@ def test_a_full_stream_with_a_topic_that_was_cut_asks_for_a_pause_all_the_same()
     inlet = new_inlet("block", 2, deltas=True)
     writer = Writer(inlet)
     assert put(writer, "B1", "B2") is Put.PAUSE
-    inlet.overflow(writer.right)
+    inlet.overflow(writer.right, inlet.full_since)
     assert put(writer, "A1") is Put.CUT
     told(inlet)
     assert put(writer, "B3") is Put.CUT
@@ -169,7 +169,7 @@ def test_an_overflow_is_over_when_it_is_half_empty() -> None:
     inlet = new_inlet("block", 4)
     writer = Writer(inlet)
     put(writer, "A1", "A2", "A3", "A4")
-    inlet.overflow(writer.right)
+    inlet.overflow(writer.right, inlet.full_since)
     assert not inlet.pauses
     assert put(writer, "A5") is Put.ACCEPTED
     items = read(inlet)
@@ -244,7 +244,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def held_for_too_long(self) -> None:
         was_full = self.full_since is not None
-        self.inlet.overflow(self.writers["one"].right)
+        self.inlet.overflow(self.writers["one"].right, self.inlet.full_since)
         if was_full:
             self.overflowing, self.full_since = True, None
 

@@ -242,7 +242,7 @@ def test_a_stream_that_is_full_asks_for_no_pause_once_it_cannot_fill(way: str) -
             if way == "close":
                 made.close()
             else:
-                inlet.overflow(Writer().right)
+                inlet.overflow(Writer().right, inlet.full_since)
 
         def check() -> None:
             assert not inlet.pauses

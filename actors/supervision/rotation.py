@@ -141,6 +141,7 @@ class Rotations:
         line.rotating, actions = found
         for action in actions:
             self._do(line, action, why)
+            self._books.show(line)  # before another action, which may answer a question
 
     def _do(self, line: LineRecord, action: Do, why: str) -> None:
         match action:

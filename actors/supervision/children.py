@@ -33,7 +33,7 @@ from actors.registry import Registry
 from actors.rules.freshness import Freshness
 from actors.rules.line import RotationState
 from actors.rules.restarts import Restart
-from actors.supervision.snapshot import freshness
+from actors.supervision.snapshot import look_at
 from actors.supervision.state import Books, Candidate, Child, FeedSpec, LineRecord, Roles
 from actors.wire.inbox import SocketInbox
 from actors.wire.timers import Timers
@@ -198,7 +198,8 @@ class Children:
         line = self._books.lines.get(name)
         if line is None:  # it has just gone
             return Freshness("quiet")
-        return freshness(topic, line, self._books.cells, watched, self._timers.clock)
+        look = look_at(line, self._books.cells, watched, self._timers.clock)
+        return look.freshness(topic) or Freshness("quiet")
 
     # ── connections ──
 

@@ -13,11 +13,12 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from actors.actor import DeadLetters
-from actors.delivery.cells import Cell, Cells
+from actors.delivery.cells import Cell, Cells, Heard
 from actors.delivery.inlet import Inlet
 from actors.events import Topic
 from actors.heartbeat import Watched
-from actors.rules.freshness import Contract, Freshness, Heard, Signs, judge
+from actors.rules.freshness import Contract, Freshness, Signs, judge
+from actors.rules.freshness import Heard as Evidence
 from actors.rules.line import State
 from actors.rules.liveness import Health, HealthInputs, health
 from actors.status import (
@@ -34,7 +35,8 @@ from actors.supervision.state import OUTCOMES, Books, FeedSpec, LineView
 from actors.wire.timers import Clock
 
 SHARED = 0.1  # seconds for which a status is shared, where nothing happens
-PATIENCE = 1.0  # seconds that a look waits for another thread's; then it builds one for itself
+PATIENCE = 5.0  # seconds that a look waits for another thread that builds; then the last one has to do
+NO_CONTRACT = Contract()
 
 
 class Taken(Struct, frozen=True):
@@ -74,7 +76,7 @@ class SharedStatus:
         if taken is not None and self._holds(taken):
             return taken.status
         if not self._building.acquire(timeout=PATIENCE):
-            return self._take()
+            return self._take() if taken is None else taken.status
         try:
             taken = self._taken
             # One that was begun after this look shows all that this look is to show.
@@ -182,12 +184,10 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
 
 
 def _line(line: LineView, books: Books, clock: Clock) -> LineStatus:
-    now, cells = clock.monotonic(), books.cells
-    watched = books.watches.get(line.name)
-    gauges, rtt = line.gauges, None if watched is None else watched.rtt
-    topics = tuple(
-        _topic(topic, cell, line, cells, watched, clock) for topic, cell in cells.topics_of(line.name)
-    )
+    cells, watched, gauges = books.cells, books.watches.get(line.name), line.gauges
+    look = look_at(line, cells, watched if line.state.is_open else None, clock)
+    topics = tuple(look.topic(topic, cell) for topic, cell in cells.topics_of(line.name))
+    now, rtt = look.now, None if watched is None else watched.rtt
     return LineStatus(
         state=line.state.shown,
         reason=None if line.reason is None else cause_of(line.reason),
@@ -218,47 +218,61 @@ def _url(line: LineView) -> str:
         return ""
 
 
-def _topic(
-    topic: Topic, cell: Cell, line: LineView, cells: Cells, watched: Watched | None, clock: Clock
-) -> TopicStatus:
-    at = cells.heard_at(topic)
-    blind_ns, today_ns = cell.blind_time.with_open(cell.blind_since, clock.wall_ns())
-    found = (
-        freshness(topic, line, cells, watched, clock) if watched is not None and line.state.is_open else None
-    )
-    return TopicStatus(
-        topic=str(topic),
-        state=cell.subscription,
-        age_s=None if at is None else max(0.0, clock.monotonic() - at),
-        stale=found is not None and found.state == "stale",
-        blind_s=blind_ns / 1e9,
-        blind_today_s=today_ns / 1e9,
-        freshness=found,
-    )
+class LineLook(Struct, frozen=True):
+    """All by which the topics of one line are judged, at one moment."""
+
+    line: LineView
+    watched: Watched | None  # None: it is not up
+    heard: Heard | None
+    signs: Signs
+    now: float  # monotonic seconds
+    now_ns: int
+
+    def topic(self, topic: Topic, cell: Cell) -> TopicStatus:
+        stamp = None if self.heard is None else self.heard.stamps.get(topic)
+        blind_ns, today_ns = cell.blind_time.with_open(cell.blind_since, self.now_ns)
+        found = self.freshness(topic)
+        return TopicStatus(
+            topic=str(topic),
+            state=cell.subscription,
+            age_s=None if stamp is None else max(0.0, self.now - stamp.at),
+            stale=found is not None and found.state == "stale",
+            blind_s=blind_ns / 1e9,
+            blind_today_s=today_ns / 1e9,
+            freshness=found,
+        )
+
+    def freshness(self, topic: Topic) -> Freshness | None:
+        """How a topic stands to its contract; None: its line is not up."""
+        watched, heard = self.watched, self.heard
+        if watched is None:
+            return None
+        contract = watched.contracts.get(topic, NO_CONTRACT)
+        stamp = None if heard is None else heard.stamps.get(topic)
+        at, received_ns, venue_ns = None, 0, None
+        if heard is not None and stamp is not None:
+            at, received_ns = stamp.at, stamp.wall_ns
+            if contract.venue_stale_after:
+                venue_ns = _venue_time(self.line, heard.events.get(topic))
+        return judge(
+            contract,
+            Evidence(
+                now=self.now,
+                now_ns=self.now_ns,
+                since=watched.since,
+                at=None if at is None or at < self.line.gauges.upgraded_at else at,
+                signs=self.signs,
+                venue_ns=venue_ns,
+                received_ns=received_ns,
+            ),
+        )
 
 
-def freshness(topic: Topic, line: LineView, cells: Cells, watched: Watched, clock: Clock) -> Freshness:
-    """How a topic stands to its contract now, while its line is watched. Any thread."""
-    gauges, contract = line.gauges, watched.contracts.get(topic, Contract())
-    heard = cells.heard(line.name)
-    stamp = None if heard is None else heard.stamps.get(topic)
-    at, received_ns, venue_ns = None, 0, None
-    if heard is not None and stamp is not None:
-        at, received_ns = stamp.at, stamp.wall_ns
-        if contract.venue_stale_after:
-            venue_ns = _venue_time(line, heard.events.get(topic))
-    return judge(
-        contract,
-        Heard(
-            now=clock.monotonic(),
-            now_ns=clock.wall_ns(),
-            since=watched.since,
-            at=None if at is None or at < gauges.upgraded_at else at,
-            signs=Signs(gauges.heard_at, gauges.message_at, gauges.acknowledged_at, gauges.event_at),
-            venue_ns=venue_ns,
-            received_ns=received_ns,
-        ),
-    )
+def look_at(line: LineView, cells: Cells, watched: Watched | None, clock: Clock) -> LineLook:
+    """A line now, while it is watched. Any thread."""
+    gauges = line.gauges
+    signs = Signs(gauges.heard_at, gauges.message_at, gauges.acknowledged_at, gauges.event_at)
+    return LineLook(line, watched, cells.heard(line.name), signs, clock.monotonic(), clock.wall_ns())
 
 
 def _venue_time(line: LineView, event: object) -> int | None:

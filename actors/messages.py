@@ -546,6 +546,24 @@ class HangUp(Struct, frozen=True):
     epoch: int
 
 
+class RestartLines(Struct, frozen=True):
+    """Asked: clear failures and attempts of a feed or line, and connect it anew. Answers `"accepted"`."""
+
+    target: str
+
+
+class PauseLines(Struct, frozen=True):
+    """Asked: close the sockets of a feed or line. Answers `"accepted"`."""
+
+    target: str
+
+
+class ResumeLines(Struct, frozen=True):
+    """Asked: undo a pause. Answers `"accepted"`."""
+
+    target: str
+
+
 class Rotate(Struct, frozen=True):
     """Asked: replace the connections of a feed or line, make before break.
 

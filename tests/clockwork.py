@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from actors import Runtime
+from actors import Runtime, RuntimeStopped
+from actors.calls import ask
+from actors.messages import Reload
 from actors.settings import load
 from actors.status import LineStatus, Status
 from actors.wire.timers import VirtualTimers
@@ -35,6 +37,10 @@ class Clockwork:
         self._settle()
 
     def lines(self) -> Mapping[str, LineStatus]:
+        """As they are when the supervisor has read its mail: no status of a moment ago is shared."""
+        with suppress(RuntimeStopped):
+            ask(self.runtime._roles.named("supervisor"), Reload(self.runtime._wanted))  # changes nothing
+        self.runtime._shared.note_change()
         return self.runtime.status().lines()
 
     def line(self) -> LineStatus:

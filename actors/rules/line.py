@@ -133,7 +133,7 @@ ENDED = (E.ENDED_RETRY, E.ENDED_PARK, E.ENDED_FAIL, E.ENDED_REST)
 WISHES = (E.NEEDED, E.PAUSE, E.RESUME, E.RESTART, E.RECONFIGURE, E.REMOVE, E.STOP)
 
 _SHOWN: Mapping[State, LineState] = {
-    S.NEW: "stopped",
+    S.NEW: "connecting",
     S.ASKING: "connecting",
     S.CONNECTING: "connecting",
     S.LOGGING_IN: "logging_in",

@@ -9,14 +9,13 @@ from msgspec import Struct
 from pykka._envelope import Envelope
 
 from actors.actor import DeadLetters, Lease, refuse
-from actors.census import freshness
 from actors.connection import Connection, Orders
 from actors.delivery.overlap import Overlap
 from actors.dispatcher import Dispatcher
 from actors.door import Door
 from actors.events import Topic
 from actors.fetcher import Fetcher
-from actors.heartbeat import Heartbeat, Rhythm, Watch
+from actors.heartbeat import Heartbeat, Rhythm, Watched
 from actors.messages import (
     CandidateDropped,
     ChangeRoute,
@@ -38,6 +37,7 @@ from actors.registry import Registry
 from actors.rules.freshness import Freshness
 from actors.rules.line import RotationState
 from actors.rules.restarts import Restart
+from actors.supervision.snapshot import look_at
 from actors.supervision.state import Books, Candidate, Child, FeedSpec, LineRecord, Roles
 from actors.wire.inbox import SocketInbox
 from actors.wire.timers import Timers
@@ -160,7 +160,7 @@ class Children:
             judge=self._judge,
             connection=self._roles.connection,
             timers=self._timers,
-            watches=self._books.new_watches(),
+            shown=self._books.new_watches(),
         )
         self._tell_of_sessions("heartbeat")
         return Child(heartbeat.launch(), inbox)
@@ -195,7 +195,7 @@ class Children:
 
     def _rhythm(self, name: str) -> Rhythm | None:
         """Called on the heartbeat's thread, with what is wanted of the line now; None: it is gone."""
-        line = self._lines.get(name)
+        line = self._books.lines.get(name)
         if line is None:
             return None
         spec = line.spec
@@ -207,12 +207,13 @@ class Children:
         }
         return Rhythm(spec.ping_interval, spec.pong_timeout, own, contracts)
 
-    def _judge(self, line: str, topic: Topic, watch: Watch) -> Freshness:
-        """Called on the heartbeat's thread, about a line of which it has a watch."""
-        record = self._lines.get(line)
-        if record is None:  # it has just gone
+    def _judge(self, name: str, topic: Topic, watched: Watched) -> Freshness:
+        """Called on the heartbeat's thread, about a line that it watches."""
+        line = self._books.lines.get(name)
+        if line is None:  # it has just gone
             return Freshness("quiet")
-        return freshness(topic, record, self._books, watch, self._timers.clock)
+        look = look_at(line, self._books.cells, watched, self._timers.clock)
+        return look.freshness(topic) or Freshness("quiet")
 
     # ── connections ──
 

@@ -122,6 +122,7 @@ class Lines:
         if line.spec.restart != spec.restart:
             line.restarts = Restarts(spec.restart, self._chance)
         line.spec = spec
+        self._books.show(line)  # the heartbeat reads the spec there
         if anew:
             self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
         elif line.state.is_open:
@@ -183,8 +184,10 @@ class Lines:
             case StableDue():
                 if line.live_at is not None:
                     line.restarts.stable()
+                    self._books.show(line)
             case VenueComplained(code=code, text=text):
                 line.complaint = text
+                self._books.show(line, news=False)
                 self._log(line, logging.WARNING, f"the venue reports {code}: {text}; the line stays up")
             case TopicsStale(topics=topics):
                 self._stale(line, topics)
@@ -214,6 +217,8 @@ class Lines:
         self.leaving.pop((name, epoch), None)
         if (history := self._histories.get(name)) is not None:
             history.fold(epoch)
+            if line is not None:
+                self._books.show(line)
 
     def give_up(self, child: Child, reason: Reason) -> None:
         """That connection, candidate or former connection is wedged, unless it was let go just now."""
@@ -262,8 +267,10 @@ class Lines:
             log.error("%s: defect: no row for %s in %s; ignored.", line.name, event.name, line.state.name)
             return
         line.state, actions = found
+        self._books.show(line)
         for action in actions:
             self._do(line, action, occasion)
+            self._books.show(line)  # before another action, which may answer a question
 
     def _do(self, line: LineRecord, action: Do, occasion: Occasion) -> None:
         match action:
@@ -357,6 +364,7 @@ class Lines:
             if topic not in line.stale:
                 self._log(line, logging.WARNING, f"{topic} is stale: {found.text}")
         line.stale = frozenset(topics)
+        self._books.note_change()
 
     def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
         now_ns = self._clock.wall_ns()

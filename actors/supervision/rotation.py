@@ -155,6 +155,7 @@ class Rotations:
         line.rotating, actions = found
         for action in actions:
             self._do(line, action, why)
+            self._books.show(line)  # before another action, which may answer a question
 
     def _do(self, line: LineRecord, action: Do, why: str) -> None:
         match action:
@@ -198,7 +199,7 @@ class Rotations:
     def _check(self, line: LineRecord) -> None:
         if not line.state.is_open:
             self._handle(line, RotationEvent.UNFIT, f"it is {line.shown}")
-        elif line.held_by:
+        elif line.gauges.held_by:
             self._handle(line, RotationEvent.UNFIT, "a full stream makes it wait")
         else:
             self._handle(line, RotationEvent.FIT)

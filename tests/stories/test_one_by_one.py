@@ -21,7 +21,7 @@ from actors.rules.venue import Refusal, Venue
 from actors.settings.declared import read_venue
 from actors.simulators import SimulatedO2
 from actors.venues import VENUES
-from tests.delivery.streams import new_inlet
+from tests.delivery.streams import new_inlet, unwant
 from tests.desk import desk_on
 from tests.effort import effort, efforts
 
@@ -49,7 +49,7 @@ data = "d"
 """
 
 
-class Noted(Topic):
+class Noted(Topic, frozen=True):
     """A topic each hash and comparison of which is a line of Python."""
 
     def __hash__(self) -> int:
@@ -202,7 +202,7 @@ def test_each_is_routed_answered_and_lifted_without_a_look_at_the_others(streams
 
         def remove_all() -> None:
             for topic, inlet in zip(topics, inlets, strict=True):
-                deliverer.routing.unwant(inlet.id, [topic])
+                unwant(deliverer.routing, inlet.id, [topic])
                 deliverer.route(topic)
                 gone = deliverer.line.table.remove(topic)
                 deliverer.holder.detached(topic, gone, 5)

@@ -137,12 +137,12 @@ def test_the_present_connection_dies_before_the_candidate_is_settled(o2: Simulat
         with rotating(desk) as rotation:
             o2.wait_heard("subscribe_trades", 2)
             until(desk, lambda _: record(desk).rotating.name == "CANDIDATE_OPEN")
-            both = decoded(record(desk).history.counted("decoded") + 6)
+            both = decoded(record(desk).history.tally.counts()["decoded"] + 6)
             o2.number_trades(market, 3)  # both bring them
             until(desk, both)
             o2.mute(new=False)
             list(o2._peers)[-1].muted = False  # the candidate alone
-            before = record(desk).history.counted("decoded")
+            before = record(desk).history.tally.counts()["decoded"]
             o2.number_trades(market, 3)
             until(desk, decoded(before + 3))
             lose_connection(desk)

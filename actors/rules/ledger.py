@@ -359,8 +359,8 @@ class Ledger:
         """In the present epoch of its line; `desired` where it has none; None: nobody wants it."""
         if topic not in self._wants:
             return None
-        if (reason := self._refused.get(topic.feed, {}).get(topic)) is not None:
-            return SubscriptionState("rejected", reason=reason)
+        if self.is_refused(topic):
+            return SubscriptionState("rejected", reason=self._refused[topic.feed][topic])
         lives = self._lives.get(self.line(topic) or "", {})
         if not lives:
             return DESIRED

@@ -49,7 +49,7 @@ data = "d"
 """
 
 
-class Noted(Topic):
+class Noted(Topic, frozen=True):
     """A topic each hash and comparison of which is a line of Python."""
 
     def __hash__(self) -> int:

@@ -14,7 +14,7 @@ from actors.messages import Reload
 from actors.settings import load
 from actors.status import LineStatus, Status
 from actors.wire.timers import VirtualTimers
-from tests.desk import until
+from tests.desk import fresh, until
 
 # Seconds of ours for a line to move by itself. One that subscribes may be waiting for the clock, too.
 PATIENCE = {"connecting": 10.0, "logging_in": 10.0, "subscribing": 0.05}
@@ -40,8 +40,7 @@ class Clockwork:
         """As they are when the supervisor has read its mail: no status of a moment ago is shared."""
         with suppress(RuntimeStopped):
             ask(self.runtime._roles.named("supervisor"), Reload(self.runtime._wanted))  # changes nothing
-        self.runtime._shared.note_change()
-        return self.runtime.status().lines()
+        return fresh(self.runtime).lines()
 
     def line(self) -> LineStatus:
         """The one line there is."""

@@ -16,7 +16,7 @@ from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthChange, DepthSnapshot, Trade
-from tests.desk import desk_on, line_of, until
+from tests.desk import desk_on, fresh, line_of, until
 from tests.stories.books import Book, balanced, decoded, settle
 from tests.stories.test_killed_actors import after, kill
 
@@ -72,7 +72,7 @@ def test_drop_oldest_keeps_the_newest_behind_its_gaps(desk: Runtime, o2: Simulat
     assert {(gap.reason, gap.topic.key) for gap in gaps if isinstance(gap, Gap)} == {("overflow", market)}
     assert sum(gap.missed or 0 for gap in gaps if isinstance(gap, Gap)) == 40
     assert seen[len(gaps) :] == list(range(41, 51))
-    assert balanced(desk.status())
+    assert balanced(fresh(desk))
 
 
 def test_drop_newest_keeps_the_oldest_before_its_gap(desk: Runtime, o2: SimulatedO2, market: str) -> None:
@@ -89,7 +89,7 @@ def test_drop_newest_keeps_the_oldest_before_its_gap(desk: Runtime, o2: Simulate
     assert (gap.reason, gap.missed) == ("overflow", 40)
     assert isinstance(trade, Trade)
     assert trade.trade_id == "51"
-    assert balanced(desk.status())
+    assert balanced(fresh(desk))
 
 
 def test_conflate_keeps_the_newest_of_each_key_without_a_gap(desk: Runtime, o2: SimulatedO2) -> None:
@@ -100,7 +100,7 @@ def test_conflate_keeps_the_newest_of_each_key_without_a_gap(desk: Runtime, o2: 
     newest = [(trade.market, trade.trade_id) for trade in islice(trades, len(o2.markets))]
     assert sorted(newest) == sorted((market, "20") for market in o2.markets)
     assert (trades.conflated, trades.dropped, trades.gap_count) == (19 * len(o2.markets), 0, 0)
-    assert balanced(desk.status())
+    assert balanced(fresh(desk))
 
 
 @pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest", "conflate", "block"])

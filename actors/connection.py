@@ -438,6 +438,8 @@ class Connection(Actor):
         end = start
         for effect in effects[start:]:
             end += 1
+            if type(effect) is Deliver:  # as nearly all are
+                continue
             if isinstance(effect, Resent):
                 break
             if isinstance(effect, Confirm):

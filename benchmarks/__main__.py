@@ -55,11 +55,13 @@ def show_against(
         str, typer.Option("--shapes", help="Of these, with commas; all if none is named.")
     ] = "",
     rounds: Rounds = 7,
+    rates: Rates = against.RATES,
 ) -> None:
-    """Beside a former commit, in alternating rounds: 2 minutes per shape."""
+    """Beside a former commit, in alternating rounds: 2 minutes per shape; latency at `rates`, "": none."""
+    paced = [int(rate) for rate in rates.split(",") if rate]
     with against.tree_of(commit) as root:
         for shape in _known(shapes, SHAPES) or SHAPES:
-            show(against.measure(shape, against.peers(commit, root), rounds))
+            show(against.measure(shape, against.peers(commit, root), rounds, paced))
 
 
 @app.command("recovery")

@@ -21,11 +21,14 @@ from benchmarks.run import Run, losses, take_turns
 from benchmarks.server import Plan, Sender, sending
 from benchmarks.throughput import ratio
 
-RATES = (500, 5_000)  # messages a second at which latency is measured
+RATES = "500,5000"  # messages per second at which latency is measured
 COLUMNS = ("program", "messages/s", "ratio", "µs CPU", "ratio", "lost")
-PACED = tuple(f"{what} at {rate:,}/s" for rate in RATES for what in ("p50 µs", "µs CPU"))
 
 Runs = Mapping[str, Sequence[Run]]
+
+
+class NoSuchCommitError(Exception):
+    """With git's words."""
 
 
 @contextmanager
@@ -33,12 +36,14 @@ def tree_of(commit: str) -> Iterator[Path]:
     """A folder with the package `actors` as it was at this commit, and with today's client programs.
 
     Raises:
-        CalledProcessError: git knows no such commit.
+        NoSuchCommitError: git does not know it.
     """
     archive = ["git", "-C", str(ROOT), "archive", commit, "actors"]
-    packed = subprocess.run(archive, check=True, capture_output=True).stdout
+    packed = subprocess.run(archive, check=False, capture_output=True)
+    if packed.returncode != 0:
+        raise NoSuchCommitError(f"{commit}: {packed.stderr.decode().strip()}")
     with TemporaryDirectory(prefix="linewarden-") as name:
-        with tarfile.open(fileobj=io.BytesIO(packed)) as files:
+        with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as files:
             files.extractall(name, filter="data")
         passed_over = shutil.ignore_patterns("results", "__pycache__")
         shutil.copytree(ROOT / "benchmarks", Path(name, "benchmarks"), ignore=passed_over)
@@ -51,14 +56,15 @@ def peers(commit: str, root: Path) -> tuple[Peer, Peer]:
     return ours, msgspec.structs.replace(ours, name=commit, root=root)
 
 
-def measure(shape: str, both: Sequence[Peer], rounds: int) -> Table:
+def measure(shape: str, both: Sequence[Peer], rounds: int, rates: Sequence[int]) -> Table:
     """Raises: RunFailedError: a program did not come to its end."""
-    table = Table(f"{shape}: beside {both[-1].name}, medians of {rounds} rounds", (*COLUMNS, *PACED))
+    paced_columns = (f"{what} at {rate:,}/s" for rate in rates for what in ("p50 µs", "µs CPU"))
+    table = Table(f"{shape}: beside {both[-1].name}, medians of {rounds} rounds", (*COLUMNS, *paced_columns))
     with sending(shape) as sender:
         fast = _runs(sender, both, shape, Plan(both[0].messages), rounds)
         paced = [
-            _runs(sender, both, shape, Plan(int(rate * LENGTHS[rate]), rate), (rounds + 1) // 3)
-            for rate in RATES
+            _runs(sender, both, shape, Plan(int(rate * LENGTHS.get(rate, 3.0)), rate), (rounds + 1) // 3)
+            for rate in rates
         ]
     table.rows = [_row(peer.name, fast, paced, both[-1].name) for peer in both]
     return table

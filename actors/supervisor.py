@@ -331,7 +331,6 @@ class Supervisor(Actor):
     def _replace_wedged(self, child: Child) -> None:
         child.stack = stack_of(child.thread)
         self._wedged.append(child)
-        self._show_actors()
         seconds = self._watchdog.timeout
         text = "%s is wedged: no progress for %g s; it is replaced. Its stack:\n%s"
         log.error(text, child.id, seconds, child.stack)
@@ -340,6 +339,7 @@ class Supervisor(Actor):
             self._worker_ended(child.id, reason)
         else:
             self._lines.give_up(child, reason)
+        self._show_actors()
 
     # ── the end ──
 

@@ -333,7 +333,7 @@ def test_a_reader_that_falls_behind_on_a_book_costs_the_others_nothing(o2: Simul
                 book.hear(quick.get(timeout=5))
             desk.subscribe("o2", venue.DEPTH, market, wait=5.0).close()  # a newcomer, too
         settle(desk)
-        assert slow.gap_count == 3
+        assert slow.gap_count >= 3
         assert quick.gap_count == 0
         assert len(o2.wait_heard("subscribe_depth")) == 1
 

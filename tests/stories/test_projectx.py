@@ -238,7 +238,7 @@ def test_a_completion_with_an_error_refuses_its_topic_and_no_other(
     assert ("not entitled" in answer.reason) is (kind == "hub")
     topics = {each.topic: each.state.state for each in line(desk, "market").topics}
     assert sorted(topics.values()) == ["confirmed", "confirmed", "rejected"]
-    assert states(desk.status()) == dict.fromkeys(LINES, "live")
+    until(desk, lambda status: states(status) == dict.fromkeys(LINES, "live"))
     assert line(desk, "market").epoch == 1
 
 
@@ -246,7 +246,7 @@ def test_an_account_that_is_not_there_is_refused_by_its_number(desk: Runtime) ->
     with pytest.raises(SubscribeError, match="Account 999 not found"):
         desk.subscribe("projectx", venue.POSITIONS, "999", wait=10.0)
     _stream = desk.subscribe("projectx", venue.POSITIONS, ALICE, wait=10.0)
-    assert line(desk, "user").state == "live"
+    until(desk, lambda status: states(status) == dict.fromkeys(LINES, "live"))
 
 
 # ── logouts, tokens ─────────────────────────────────────────────────────────────────────────────

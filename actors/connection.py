@@ -20,6 +20,7 @@ from msgspec import Struct, structs
 from actors import log_queue
 from actors.actor import Actor, Address, DeadLetters
 from actors.delivery.arrivals import Arrivals, Right
+from actors.delivery.askings import Askings, Ready
 from actors.delivery.cells import Cells, Heard
 from actors.delivery.epoch_delivery import LOOK_AGAIN, EpochDelivery
 from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
@@ -42,8 +43,6 @@ from actors.messages import (
     FetchDue,
     Fetched,
     HandOver,
-    HttpAnswer,
-    HttpFailed,
     Inherit,
     LineUpgraded,
     LoginOverdue,
@@ -102,8 +101,9 @@ from actors.rules.session import (
     Unrouted,
 )
 from actors.rules.venue import Venue
-from actors.wire.connect import ConnectFailed, Hangup
+from actors.wire.connect import ConnectFailed
 from actors.wire.deflate import Inflater
+from actors.wire.exchanges import Exchanges
 from actors.wire.frames import (
     BINARY,
     CLOSE,
@@ -182,24 +182,6 @@ class Keeping(Enum):
     TURN = 2  # another connection delivers still
 
 
-class Asked:
-    """Subscriptions that the registry wants, by the numbers of their placements."""
-
-    def __init__(self, numbers: dict[Topic, int]) -> None:
-        self.numbers = numbers
-        self._unseen = list(numbers.items())  # not looked at, or without its route at the last look
-
-    def is_routed(self, routes: Mapping[Topic, Route]) -> bool:
-        """Whether all of their routes have come."""
-        while self._unseen:
-            topic, number = self._unseen[-1]
-            route = routes.get(topic)
-            if topic in self.numbers and (route is None or route.number != number):
-                return False
-            self._unseen.pop()
-        return True
-
-
 class Connection(Actor):
     """One line's connection in one epoch: owns its socket and session, and dies with them."""
 
@@ -236,11 +218,8 @@ class Connection(Actor):
         self._keeping = Keeping.NOT
         self._kept = Kept()  # for the streams, until they may have it
         self._routes: TakeRoutes | None = None  # as they were sent first
-        self._changes: list[ChangeRoute] = []  # of a candidate's routes since
         self._delivery: EpochDelivery | None = None  # while this is the holder
-        self._askings: dict[int, Asked] = {}  # of which some route has not come
-        self._waiting: dict[Topic, int] = {}  # topics of these askings: which one
-        self._last_asking = 0
+        self._askings = Askings()
         self._resent = 0  # the number of the last asking that the session made by itself
         self._legacy: Inherit | None = None
         self._rotation: RotationBegun | None = None  # while there is a candidate beside this one
@@ -251,8 +230,7 @@ class Connection(Actor):
         self._login_timer: Timer | None = None
         self._look_timer: Timer | None = None
         self._look_at = math.inf  # monotonic seconds
-        self._fetches: dict[str, Timer] = {}  # of the session's, that are to begin later
-        self._fetching: dict[str, Hangup] = {}  # that have begun
+        self._exchanges = Exchanges(id, self, orders.door.dial, timers)
         self._beats: dict[int, float] = {}  # beat: when it was sent, monotonic seconds
         self.tell_self(OpenSocket())
 
@@ -266,20 +244,20 @@ class Connection(Actor):
                 self._perform(self._session.ping(self._now()))
             case EndIfSilent():
                 self._end_if_silent(message)
-            case SendSubscriptions():
-                self._subscribe(message)
+            case SendSubscriptions(asking=asking, numbers=numbers):
+                self._send_subscriptions(self._askings.add(asking, numbers, self._present_routes))
             case SendUnsubscriptions(topics=topics):
-                self._cancel_waiting(topics)
+                self._send_subscriptions(self._askings.cancel(topics, self._present_routes))
                 self._perform(self._session.unsubscribe(topics, self._now()))
             case ConfirmAssumed(topics=topics):
                 self._settle(topics)
             case LookAgain():
                 self._look_again()
             case Fetched(ticket=ticket, outcome=outcome):
-                self._fetching.pop(ticket, None)
+                self._exchanges.ended(ticket)
                 self._perform(self._session.fetched(ticket, outcome, self._now()))
             case FetchDue():
-                self._start_fetch(message)
+                self._exchanges.begin(message)
             case SendMessage(payload=payload):
                 return self._send_for_user(payload)
             case SocketOpened():
@@ -351,8 +329,8 @@ class Connection(Actor):
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
         self._perform(self._session.opened(self._now()))
 
-    def tell(self, message: LoginOverdue | FetchDue | LookAgain | EndIfSilent) -> None:
-        """A timer's way in."""
+    def tell(self, message: LoginOverdue | FetchDue | Fetched | LookAgain | EndIfSilent) -> None:
+        """The way in for timers and threads."""
         self.tell_self(message)
 
     def _login_overdue(self) -> None:
@@ -492,7 +470,7 @@ class Connection(Actor):
             case Answered():
                 self._gauges.venue_answers += 1
             case Fetch(ticket=ticket, request=request, after=after):
-                self._fetch_later(FetchDue(ticket, request), after)
+                self._exchanges.plan(FetchDue(ticket, request), after)
             case TokenRefused(text=text):
                 self._close(1000, self._door.token_refused(text))
             case End(reason=reason):
@@ -679,49 +657,24 @@ class Connection(Actor):
             self._delivery.remove_route(topic, self._clock.wall_ns())
         else:
             self._delivery.set_route(topic, route, self._clock.wall_ns())
-        if topic in self._waiting:
-            self._ask_when_routed(self._waiting[topic])
+        self._send_subscriptions(self._askings.routed(topic, self._present_routes))
         if self._delivery is not None and self._delivery.wants_attention:
             self._update_reading()
 
     # ── asking the venue ──
 
-    def _subscribe(self, message: SendSubscriptions) -> None:
-        """Another registry may say it again."""
-        if message.asking > self._last_asking:
-            self._last_asking = message.asking
-            self._cancel_waiting(message.numbers)  # the newest asking counts
-            self._askings[message.asking] = Asked(dict(message.numbers))
-            self._waiting.update(dict.fromkeys(message.numbers, message.asking))
-            self._ask_when_routed(message.asking)
+    @property
+    def _present_routes(self) -> Mapping[Topic, Route]:
+        return {} if self._routes is None else self._routes.routes.routes
 
-    def _ask_when_routed(self, asking: int) -> None:
-        """All of an asking at once, when the last of its routes is there."""
-        routes = {} if self._routes is None else self._routes.routes.routes
-        if self._askings[asking].is_routed(routes):
-            asked = self._askings.pop(asking)
-            self._send_subscriptions(tuple(asked.numbers), asking)
-
-    def _cancel_waiting(self, topics: Iterable[Topic]) -> None:
-        askings: dict[int, None] = {}
-        for topic in topics:
-            asking = self._waiting.pop(topic, None)
-            if asking is not None:
-                del self._askings[asking].numbers[topic]
-                askings[asking] = None
-        for asking in askings:
-            self._ask_when_routed(asking)
-
-    def _send_subscriptions(self, topics: tuple[Topic, ...], asking: int) -> None:
-        for topic in topics:
-            self._waiting.pop(topic, None)
-        if not topics:
-            return
-        effects = self._session.subscribe(topics, self._now())
-        self._registry.tell(TopicsSent(self._line, self._epoch, topics, asking))
-        self._acks.sent(topics, asking, self._now())
-        self._perform(effects)
-        self._plan_look()
+    def _send_subscriptions(self, ready: Iterable[Ready]) -> None:
+        """These have their routes: the venue is asked for them, asking by asking."""
+        for asking, topics in ready:
+            effects = self._session.subscribe(topics, self._now())
+            self._registry.tell(TopicsSent(self._line, self._epoch, topics, asking))
+            self._acks.sent(topics, asking, self._now())
+            self._perform(effects)
+            self._plan_look()
 
     def _tell_overdue(self) -> None:
         for over in self._acks.overdue(self._now()):
@@ -757,40 +710,6 @@ class Connection(Actor):
         else:
             self._keeping = Keeping.NOT
             self._hand_out_kept()
-
-    # ── asking over HTTP, for the session ──
-
-    def _fetch_later(self, due: FetchDue, after: float) -> None:
-        if after:
-            self._fetches[due.ticket] = self._timers.send_after(after, self, due)
-        else:
-            self._start_fetch(due)
-
-    def _start_fetch(self, due: FetchDue) -> None:
-        self._fetches.pop(due.ticket, None)
-        hangup = self._fetching[due.ticket] = Hangup()
-        thread = threading.Thread(
-            target=self._fetch, args=(due, hangup), name=f"{self.id}/fetch", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError as error:
-            self.tell_self(
-                Fetched(due.ticket, HttpFailed(f"this machine gives no more threads: {error}", "resources"))
-            )
-
-    def _fetch(self, due: FetchDue, hangup: Hangup) -> None:
-        """On a thread of its own: whatever comes of it is told, nothing is raised."""
-        outcome: HttpAnswer | HttpFailed
-        try:
-            from actors.wire.fetch import fetch  # an HTTP client, where one is needed
-
-            outcome = fetch(due.request, self._door.dial, hangup)
-        except Exception as error:
-            where = {"line": self._line, "epoch": self._epoch}
-            log.exception("fetching failed in a way that nobody foresaw", extra=where)
-            outcome = HttpFailed(f"{type(error).__name__}: {error}", "fetching")
-        self.tell_self(Fetched(due.ticket, outcome))
 
     # ── sending ──
 
@@ -933,10 +852,7 @@ class Connection(Actor):
         self._forget_login_timer()
         if self._look_timer is not None:
             self._look_timer.cancel()
-        for timer in self._fetches.values():
-            timer.cancel()
-        for hangup in self._fetching.values():
-            hangup.pull()
+        self._exchanges.end_all()
         self._part(1001)  # a crash, too: a venue may count who is gone without a word for minutes
         self._wire.forget()
         self._door.hangup.pull()

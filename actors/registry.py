@@ -288,10 +288,12 @@ class Registry(Actor):
     # ── whether a line is settled ──
 
     def _weigh(self, line: str, epoch: int) -> None:
-        """Tell the supervisor when a life becomes settled, or ceases to be."""
+        """Tell the supervisor when a life becomes settled, or ceases to be; after it those who wait."""
+        if epoch in self._ledger.open_epochs(line):
+            self._tell_supervisor(line, epoch)
         self._tell_waiters()
-        if epoch not in self._ledger.open_epochs(line):
-            return
+
+    def _tell_supervisor(self, line: str, epoch: int) -> None:
         settled = self._ledger.settled(line, epoch)
         if self._told.get((line, epoch)) != settled:
             self._told[line, epoch] = settled

@@ -27,6 +27,7 @@ from actors.messages import (
     LineUnneeded,
     PauseLines,
     PhaseOverdue,
+    ReadMail,
     Reason,
     Reload,
     Report,
@@ -152,6 +153,8 @@ class Supervisor(Actor):
             case AwaitLive():
                 self._waiters.append((message, self.keep_reply()))
                 self._answer_waiters()
+            case ReadMail():
+                pass
             case RestartLines(target=target):
                 self._each(target, self._lines.restart)
             case PauseLines(target=target):
@@ -329,7 +332,6 @@ class Supervisor(Actor):
     def _replace_wedged(self, child: Child) -> None:
         child.stack = stack_of(child.thread)
         self._wedged.append(child)
-        self._show_actors()
         seconds = self._watchdog.timeout
         text = "%s is wedged: no progress for %g s; it is replaced. Its stack:\n%s"
         log.error(text, child.id, seconds, child.stack)
@@ -338,6 +340,7 @@ class Supervisor(Actor):
             self._worker_ended(child.id, reason)
         else:
             self._lines.give_up(child, reason)
+            self._show_actors()
 
     # ── the end ──
 

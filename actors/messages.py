@@ -546,6 +546,10 @@ class HangUp(Struct, frozen=True):
     epoch: int
 
 
+class ReadMail(Idempotent, frozen=True):
+    """Asked: answers None, when what was told before has been dealt with."""
+
+
 class RestartLines(Struct, frozen=True):
     """Asked: clear failures and attempts of a feed or line, and connect it anew. Answers `"accepted"`."""
 

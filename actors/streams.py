@@ -16,11 +16,11 @@ from actors.actor import Address
 from actors.calls import CALL, answer_of, ask
 from actors.delivery.cells import Cells
 from actors.delivery.inlet import Inlet
-from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
+from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, SubscribeError, Timeout
 from actors.events import Option, SubscriptionState, Topic
 from actors.feed_builder import topics_of
 from actors.forks import Home
-from actors.messages import AwaitAnswers, LeaveTopics, OpenStream
+from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
 from actors.refreshing import seconds_left
 from actors.rules.mailbox import Policy
 from actors.rules.terms import terms_of
@@ -29,6 +29,8 @@ from actors.supervision.state import FeedSpec, Roles
 from actors.wire.timers import lock_timeout
 
 log = log_queue.logger("actors.streams")
+
+SHOWN = 0.5  # seconds that a call waits until the status shows what came of it
 
 
 class Streams:
@@ -44,6 +46,7 @@ class Streams:
         note_change: Callable[[], None],
     ) -> None:
         self._dispatcher, self._registry = roles.named("dispatcher"), roles.named("registry")
+        self._supervisor = roles.named("supervisor")
         self._cells, self._home = cells, home
         self._spec_of, self._check, self._note_change = spec_of, check, note_change
         self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
@@ -160,6 +163,8 @@ class Streams:
             SubscribeError: that takes longer than `wait` seconds, or some topic was rejected.
         """
         states = self.answers(topics, wait) or self.states(topics)
+        with contextlib.suppress(Timeout, RuntimeStopped):  # the line is shown as live, if it is
+            ask(self._supervisor, ReadMail(), SHOWN)
         self._note_change()
         if stream.closed:
             raise StreamClosed("closed by its reader")

@@ -27,6 +27,7 @@ from actors.messages import (
     LineUnneeded,
     PauseLines,
     PhaseOverdue,
+    ReadMail,
     Reason,
     Reload,
     Report,
@@ -152,6 +153,8 @@ class Supervisor(Actor):
             case AwaitLive():
                 self._waiters.append((message, self.keep_reply()))
                 self._answer_waiters()
+            case ReadMail():
+                pass
             case RestartLines(target=target):
                 self._each(target, self._lines.restart)
             case PauseLines(target=target):

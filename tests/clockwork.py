@@ -10,7 +10,7 @@ from typing import Any
 
 from actors import Runtime, RuntimeStopped
 from actors.calls import ask
-from actors.messages import Reload
+from actors.messages import ReadMail
 from actors.settings import load
 from actors.status import LineStatus, Status
 from actors.wire.timers import VirtualTimers
@@ -39,7 +39,7 @@ class Clockwork:
     def lines(self) -> Mapping[str, LineStatus]:
         """As they are when the supervisor has read its mail: no status of a moment ago is shared."""
         with suppress(RuntimeStopped):
-            ask(self.runtime._roles.named("supervisor"), Reload(self.runtime._wanted))  # changes nothing
+            ask(self.runtime._roles.named("supervisor"), ReadMail())
         return fresh(self.runtime).lines()
 
     def line(self) -> LineStatus:

@@ -495,19 +495,13 @@ def test_lives_that_ended_unheard_are_forgotten() -> None:
     assert (ledger.open_epochs(LINE), ledger.open_epochs(LINES[1])) == ((2,), ())
 
 
-def send_next(ledger: Ledger, epoch: int) -> None:
-    """The next topics are asked for, and their frames leave."""
-    batch = ledger.next_batch(LINE, epoch, 10)
-    ledger.send(LINE, epoch, batch, ledger.turn(LINE, epoch))
-
-
 def test_the_askings_of_a_wish_that_was_taken_back_are_forgotten() -> None:
     ledger = open_ledger(A)
-    send_next(ledger, 1)
+    send(ledger)
     ledger.unwant(1, A)
     ledger.want(1, A)
     ledger.place(A, LINE)
-    send_next(ledger, 1)
+    send(ledger)
     assert ledger.overdue(LINE, 1, [A], ledger.turn(LINE, 1)) == Overdue(ask_again=(A,), give_up=())
 
 
@@ -533,12 +527,12 @@ def test_a_line_is_known_as_long_as_it_has_topics_or_has_had_a_life() -> None:
 def test_worse_is_what_a_candidate_is_refused_and_the_present_life_has() -> None:
     granted, assumed, refused, kept = TOPICS[:4]
     ledger = open_ledger(*TOPICS[:5])  # the last is not answered, here nor there
-    send_next(ledger, 1)
+    send(ledger)
     ledger.confirm(LINE, 1, [granted, kept], assumed=False)
     ledger.confirm(LINE, 1, [assumed], assumed=True)
     ledger.reject(LINE, 1, [refused], "no")
     ledger.open(LINE, 2)
-    send_next(ledger, 2)
+    send(ledger, epoch=2)
     ledger.reject(LINE, 2, [granted, assumed, refused], "no")
     ledger.confirm(LINE, 2, [kept], assumed=False)
     assert ledger.worse(LINE, 2, present=1) == (granted, assumed)
@@ -546,16 +540,28 @@ def test_worse_is_what_a_candidate_is_refused_and_the_present_life_has() -> None
     assert ledger.worse(LINE, 2, present=3) == ledger.worse(LINE, 3, present=1) == ()
 
 
-def test_a_candidate_s_topic_that_the_present_life_never_had_is_not_worse() -> None:
-    ledger = open_ledger()
+def test_only_what_was_refused_is_asked_for_again_when_the_while_is_over() -> None:
+    ledger = open_ledger(*TOPICS[:3])
+    send(ledger)
+    refused, granted, silent = TOPICS[:3]
+    ledger.reject(LINE, 1, [refused], "not now")
+    ledger.confirm(LINE, 1, [granted], assumed=False)
+    ledger.ask_again(LINE, 2, TOPICS)  # of a life that is over
+    assert not ledger.has_more(LINE, 1)
+    ledger.ask_again(LINE, 1, TOPICS)
+    assert (ledger.state(refused), ledger.state(granted), ledger.state(silent)) == (DESIRED, CONFIRMED, SENT)
+    assert not ledger.settled(LINE, 1)
+    assert send(ledger) == (refused,)
+    assert ledger.overdue(LINE, 1, [refused], ledger.turn(LINE, 1)) == Overdue((refused,), ())
+
+
+def test_a_life_that_is_over_has_nothing_to_send_and_may_end_again() -> None:
+    ledger = open_ledger(A)
     ledger.close(LINE, 1)
-    ledger.want(1, A)
-    ledger.place(A, LINE)
-    ledger.open(LINE, 2)
-    send_next(ledger, 2)
-    ledger.reject(LINE, 2, [A], "no")
-    ledger.open(LINE, 3)
-    assert ledger.worse(LINE, 2, present=3) == ()
+    assert not ledger.has_more(LINE, 1)
+    ledger.close(LINE, 1)
+    ledger.close("o2/never-there", 1)
+    assert (ledger.open_epochs(LINE), ledger.topics(LINE)) == ((), (A,))
 
 
 # ── what no line can take ──

@@ -237,20 +237,20 @@ class Run:
 class Variable:
     """What is known of an attribute, or of a container."""
 
+    __slots__ = ("locks", "thing", "users", "written")
+
     def __init__(self, thing: object) -> None:
-        self._thing = thing  # kept: its id is not given to another
-        self._users: set[Task] = set()
-        self._written = False
-        self._locks: set[Lock] = set()
+        self.thing = thing  # kept: its id is not given to another
+        self.users: set[Task] = set()
+        self.written = False
+        self.locks: set[Lock] = set()
 
     def touch(self, task: Task, write: bool) -> bool:
         """Whether two threads use it without a common lock, and one of them writes."""
-        if task in self._users and self._written >= write and self._locks <= task.held:  # as before
-            return False
-        self._locks = self._locks & task.held if self._users else set(task.held)
-        self._users.add(task)
-        self._written |= write
-        return self._written and len(self._users) > 1 and not self._locks
+        self.locks = self.locks & task.held if self.users else set(task.held)
+        self.users.add(task)
+        self.written |= write
+        return self.written and len(self.users) > 1 and not self.locks
 
 
 class Worker:
@@ -285,21 +285,25 @@ class Task(Alone):
         self.late = self.done = False
         self.error: BaseException | None = None
         self.place = "at its beginning"
-        self._run, self._function = run, function
+        self._run, self._function, self._places = run, function, run.schedule.places
         worker.task = self
 
-    def touch(self, thing: object, name: str, label: str, write: bool) -> None:
+    def touch(self, thing: object, name: str, label: str, write: bool) -> bool:
         run = self._run
         if run.over:
-            return
-        if label in run.schedule.places:
+            return False
+        if label in self._places:
             run.stop(self)
-            return
-        variable = run.variables.get((id(thing), name))
+            return True
+        key = id(thing), name
+        variable = run.variables.get(key)
         if variable is None:
-            variable = run.variables[id(thing), name] = Variable(thing)
+            variable = run.variables[key] = Variable(thing)
+        elif self in variable.users and variable.written >= write and variable.locks <= self.held:
+            return False  # as before
         if variable.touch(self, write):
             run.places.add(label)
+        return False
 
     def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         if self._run.over:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import FrameType, MemberDescriptorType, ModuleType
-from typing import Any, cast
+from typing import Any
 
 from msgspec import Struct
 
@@ -26,8 +26,12 @@ class Alone:
     def __init__(self) -> None:
         self.held: set[Lock] = set()
 
-    def touch(self, thing: object, name: str, label: str, write: bool) -> None:
-        """The thread is about to read or write this. The label is the same in each run."""
+    def touch(self, thing: object, name: str, label: str, write: bool) -> bool:
+        """The thread is about to read or write this. The label is the same in each run.
+
+        Whether others may have changed it meanwhile.
+        """
+        return False
 
     def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         """Return once it is ready. False: `timeout` seconds were over before."""
@@ -251,13 +255,23 @@ def _label(cls: Any, name: str) -> str:
     return f"{cls.__name__}.{name}" if is_data and not name.startswith("__") else ""
 
 
+@cache
+def _changes(kind: Any) -> bool:
+    """Whether it is a container that tells nothing of itself."""
+    return issubclass(kind, KINDS) and not issubclass(kind, Shared)
+
+
+_plain_get = object.__getattribute__
+
+
 def _get(self: Any, name: str) -> Any:
-    value, cls = object.__getattribute__(self, name), cast(Any, type(self))
-    if not (label := _label(cls, name)):
-        return value
-    changeable = isinstance(value, KINDS) and not isinstance(value, Shared)
-    here.turn.touch(self, name, label, write=changeable)
-    return object.__getattribute__(self, name)
+    value = _plain_get(self, name)
+    cls: Any = type(self)
+    kind: Any = type(value)
+    label = _label(cls, name)
+    if label and here.turn.touch(self, name, label, _changes(kind)):
+        return _plain_get(self, name)
+    return value
 
 
 class Probe:

@@ -11,7 +11,7 @@ import math
 import socket
 import struct
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -22,9 +22,9 @@ from actors.actor import Actor, Address, DeadLetters
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.cells import Cells, Heard
 from actors.delivery.epoch_delivery import LOOK_AGAIN, EpochDelivery
-from actors.delivery.kept import Kept, KeptEvents, KeptItem
+from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
 from actors.delivery.line_delivery import LineDelivery
-from actors.delivery.overlap import Overlap
+from actors.delivery.overlap import Known, Overlap
 from actors.delivery.runs import RunBudget, Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
@@ -158,7 +158,7 @@ class Orders(Struct, frozen=True):
 
     line: str
     epoch: int
-    candidate: bool  # it may take over from another connection
+    overlap: Overlap | None  # of a candidate: what the connection brings that it may take over from
     venue: Venue
     door: Door
     session: Session
@@ -189,15 +189,15 @@ class Asked:
         self.numbers = numbers
         self._unseen = list(numbers.items())  # not looked at, or without its route at the last look
 
-    def missing(self, routes: Mapping[Topic, Route]) -> Topic | None:
-        """Some topic whose route has not come; None: all are there."""
+    def is_routed(self, routes: Mapping[Topic, Route]) -> bool:
+        """Whether all of their routes have come."""
         while self._unseen:
             topic, number = self._unseen[-1]
             route = routes.get(topic)
             if topic in self.numbers and (route is None or route.number != number):
-                return topic
+                return False
             self._unseen.pop()
-        return None
+        return True
 
 
 class Connection(Actor):
@@ -230,7 +230,7 @@ class Connection(Actor):
         self._door = orders.door
         self._frames = FrameReader(orders.max_message)
         self._socket: socket.socket | None = None
-        self._read_size = 0  # bytes of the last read
+        self._read_size = 0  # bytes of the last read that no batch was charged with
         self._parted = False  # good-bye has been said
         self._acks = AckDeadlines(orders.ack_timeout)
         self._keeping = Keeping.NOT
@@ -239,12 +239,13 @@ class Connection(Actor):
         self._changes: list[ChangeRoute] = []  # of a candidate's routes since
         self._delivery: EpochDelivery | None = None  # while this is the holder
         self._askings: dict[int, Asked] = {}  # of which some route has not come
-        self._waiting: dict[Topic, int] = {}  # the asking of a topic whose route has not come
+        self._waiting: dict[Topic, int] = {}  # topics of these askings: which one
         self._last_asking = 0
         self._resent = 0  # the number of the last asking that the session made by itself
         self._legacy: Inherit | None = None
-        self._overlap: Overlap | None = None  # what came since a candidate began
-        self._known: Overlap | None = None  # what the former connection brought, and this one may too
+        self._rotation: RotationBegun | None = None  # while there is a candidate beside this one
+        self._given_up: int | None = None  # epoch of the candidate that is to be dropped, as was told
+        self._known: Known | None = None  # what the former connection brought, and this one may too
         self._successor: int | None = None  # epoch of the connection that takes over
         self._has_read_all = False  # that the venue sent before its successor was subscribed
         self._login_timer: Timer | None = None
@@ -309,10 +310,10 @@ class Connection(Actor):
                 self._take_turn(message)
             case Inherit():
                 self._inherit(message)
-            case RotationBegun(epoch=epoch):
-                self._begin_rotation(epoch)
+            case RotationBegun():
+                self._begin_rotation(message)
             case CandidateDropped():
-                self._overlap = self._successor = None
+                self._rotation = None
             case _:
                 self.unknown(message)
 
@@ -437,6 +438,8 @@ class Connection(Actor):
         end = start
         for effect in effects[start:]:
             end += 1
+            if type(effect) is Deliver:  # as nearly all are
+                continue
             if isinstance(effect, Resent):
                 break
             if isinstance(effect, Confirm):
@@ -474,8 +477,7 @@ class Connection(Actor):
             case Quarantine(raw=raw, error=error):
                 self._gauges.decoded += 1
                 self._gauges.quarantined += 1
-                if self._delivery is not None:
-                    self._delivery.misread()
+                self._deliver_or_keep(Misread())
                 self._metrics.increment("quarantined_total")
                 self._orders.jail.add(self._line, raw, error, self._clock.wall_ns(), self._door.blotter)
             case Unrouted(count=count):
@@ -503,10 +505,11 @@ class Connection(Actor):
         gauges.event_at = gauges.heard_at
         gauges.decoded += len(pairs)
         self._metrics.increment("events_total", len(pairs))
+        size, self._read_size = self._read_size, 0  # once, where a read brings several batches
         if self._keeping is Keeping.NOT and not self._kept:
-            self._hand_out(pairs, gauges.heard_ns, gauges.heard_at, self._read_size)
+            self._hand_out(pairs, gauges.heard_ns, gauges.heard_at, size)
         else:
-            self._keep(KeptEvents(pairs, gauges.heard_ns, gauges.heard_at, self._read_size))
+            self._keep(KeptEvents(pairs, gauges.heard_ns, gauges.heard_at, size))
 
     # ── delivering ──
 
@@ -519,8 +522,10 @@ class Connection(Actor):
             pairs = self._without_known(pairs)
             if not pairs:
                 return
-        if self._overlap is not None and not self._overlap.add(pairs):
-            self._drop_rotation("its present connection brings more than can be compared")
+        if (rotation := self._rotation) is not None:
+            rotation.overlap.add(pairs)
+            if rotation.overlap.is_full:
+                self._give_up_rotation(rotation.epoch, "its present connection brings more than is compared")
         routed = delivery.hand_out(pairs, received_ns, at, size)
         self._gauges.routed += routed
         self._gauges.unrouted += len(pairs) - routed
@@ -538,23 +543,27 @@ class Connection(Actor):
     def _settle(self, topics: tuple[Topic, ...]) -> None:
         self._deliver_or_keep(Confirm(topics))
 
-    def _deliver_or_keep(self, effect: Confirm | Missed) -> None:
+    def _deliver_or_keep(self, effect: Confirm | Missed | Misread) -> None:
         if self._keeping is Keeping.NOT and not self._kept:
             self._mark(effect)
         else:
             self._keep(effect)
 
-    def _mark(self, effect: Confirm | Missed) -> None:
+    def _mark(self, effect: Confirm | Missed | Misread) -> None:
         """What the venue answered, and what it left out, as the streams are told of it."""
         delivery, now_ns = self._delivery, self._clock.wall_ns()
         if delivery is None:
             return
-        if isinstance(effect, Missed):
-            delivery.missed(effect.topics, effect.reason, effect.missed, now_ns)
-        else:
-            blind = delivery.settle(effect.topics, now_ns)
-            report = TopicsRestored(self._line, self._epoch, effect.topics, blind, now_ns)
-            self._dispatcher.tell(report)
+        match effect:
+            case Missed(topics=topics, reason=reason, missed=missed):
+                delivery.missed(topics, reason, missed, now_ns)
+            case Misread():
+                delivery.misread()
+                return
+            case Confirm(topics=topics):
+                blind = delivery.settle(topics, now_ns)
+                report = TopicsRestored(self._line, self._epoch, topics, blind, now_ns)
+                self._dispatcher.tell(report)
         self._orders.cells.note_gaps(self._line, self._orders.right, *delivery.gaps)
 
     # ── keeping what the streams may not have yet ──
@@ -568,7 +577,8 @@ class Connection(Actor):
         self._kept.add(item)
         if self._kept.is_full and self._keeping is Keeping.TURN:
             if not self._is_settled():
-                self._drop_rotation(f"it brought more than {self._kept.bound} before it was ready")
+                text = f"it brought more than {self._kept.bound} before it was ready"
+                self._give_up_rotation(self._epoch, text)
             self._update_reading()
 
     def _is_settled(self) -> bool:
@@ -600,10 +610,10 @@ class Connection(Actor):
     def _go_on_after_login(self) -> None:
         if self._keeping is not Keeping.LOGIN or self._routes is None:
             return
-        if self._orders.candidate and self._delivery is None:
-            if self._legacy is None:
-                return
+        if self._legacy is not None:
             self._session.inherit(self._legacy.legacy)
+        elif self._orders.overlap is not None and self._delivery is None:
+            return  # the other connection lives, and has not left it yet
         self._forget_login_timer()
         self._keeping = Keeping.TURN if self._delivery is None else Keeping.NOT
         self._supervisor.tell(SessionOpened(self._line, self._epoch))
@@ -629,6 +639,7 @@ class Connection(Actor):
             block_limit=orders.block_limit,
             wake=self._wake,
         )
+        self._known = None if orders.overlap is None else orders.overlap.take()
         orders.cells.publish(self._line, orders.right, heard)
 
     def _wake(self) -> None:
@@ -657,6 +668,9 @@ class Connection(Actor):
         assert self._routes is not None
         if self._delivery is None:
             table = self._routes.routes
+            former = table.routes.get(topic)
+            if route is None or former is None or route.number != former.number:
+                self._kept.forget(topic)
             if route is None:
                 table.remove(topic)
             else:
@@ -676,24 +690,27 @@ class Connection(Actor):
         """Another registry may say it again."""
         if message.asking > self._last_asking:
             self._last_asking = message.asking
+            self._cancel_waiting(message.numbers)  # the newest asking counts
             self._askings[message.asking] = Asked(dict(message.numbers))
+            self._waiting.update(dict.fromkeys(message.numbers, message.asking))
             self._ask_when_routed(message.asking)
 
     def _ask_when_routed(self, asking: int) -> None:
         """All of an asking at once, when the last of its routes is there."""
         routes = {} if self._routes is None else self._routes.routes.routes
-        missing = self._askings[asking].missing(routes)
-        if missing is not None:
-            self._waiting[missing] = asking
-            return
-        asked = self._askings.pop(asking)
-        self._send_subscriptions(tuple(asked.numbers), asking)
+        if self._askings[asking].is_routed(routes):
+            asked = self._askings.pop(asking)
+            self._send_subscriptions(tuple(asked.numbers), asking)
 
-    def _cancel_waiting(self, topics: Sequence[Topic]) -> None:
-        for asking, asked in list(self._askings.items()):
-            for topic in topics:
-                if asked.numbers.pop(topic, None) is not None and self._waiting.pop(topic, None) is not None:
-                    self._ask_when_routed(asking)
+    def _cancel_waiting(self, topics: Iterable[Topic]) -> None:
+        askings: dict[int, None] = {}
+        for topic in topics:
+            asking = self._waiting.pop(topic, None)
+            if asking is not None:
+                del self._askings[asking].numbers[topic]
+                askings[asking] = None
+        for asking in askings:
+            self._ask_when_routed(asking)
 
     def _send_subscriptions(self, topics: tuple[Topic, ...], asking: int) -> None:
         for topic in topics:
@@ -712,29 +729,34 @@ class Connection(Actor):
 
     # ── another connection takes over ──
 
-    def _begin_rotation(self, epoch: int) -> None:
+    def _begin_rotation(self, rotation: RotationBegun) -> None:
         """From now on the keys of what comes are noted; the candidate gets what the session leaves."""
-        self._overlap = Overlap(self._orders.venue.duplicate_key)
-        self._own_address.tell(Inherit(self._session.legacy()), epoch)
+        self._rotation = rotation
+        self._own_address.tell(Inherit(self._session.legacy()), rotation.epoch)
 
-    def _drop_rotation(self, why: str) -> None:
-        epoch = self._epoch if self._keeping is Keeping.TURN else self._epoch + 1
-        self._overlap = None
-        self._supervisor.tell(RotationOverdue(self._line, epoch, why))
+    def _give_up_rotation(self, candidate: int, why: str) -> None:
+        """Told once. Keys are noted until the answer comes: the candidate may take over meanwhile."""
+        if self._given_up != candidate:
+            self._given_up = candidate
+            self._supervisor.tell(RotationOverdue(self._line, candidate, why))
 
     def _take_turn(self, turn: TakeTurn) -> None:
         if self._delivery is not None or self._routes is None:
             return
         unanswered = (turn.state.settled & self._routes.routes.routes.keys()) - self._kept.answered
         self._become_holder(turn.state, turn.heard)
-        assert self._delivery is not None
-        now_ns = self._clock.wall_ns()
-        self._delivery.interrupt(unanswered, now_ns)
+        delivery = self._delivery
+        assert delivery is not None
+        delivery.interrupt(unanswered, self._clock.wall_ns())
         if turn.late:
-            self._delivery.missed(self._delivery.settled, "unknown", None, now_ns)
-        self._known = Overlap.of(self._orders.venue.duplicate_key, turn.known)
-        self._keeping = Keeping.NOT
-        self._hand_out_kept()
+            self._mark(Missed(tuple(delivery.settled), "unknown"))
+        if answered := self._kept.answered - delivery.settled:  # what is kept of these lies behind their gap
+            self._mark(Confirm(tuple(answered)))
+        if self._keeping is Keeping.LOGIN:
+            self._go_on_after_login()
+        else:
+            self._keeping = Keeping.NOT
+            self._hand_out_kept()
 
     # ── asking over HTTP, for the session ──
 
@@ -899,12 +921,11 @@ class Connection(Actor):
         """The right to write is given up after the last put; then the state goes back."""
         right, delivery = self._orders.right, self._delivery
         self._orders.arrivals.give_up(right)
-        self._gauges.unrouted += self._kept.count  # it came to no stream
         if delivery is None:
+            self._gauges.unrouted += self._kept.count  # no stream was to have it; a holder's is lost
             return
         delivery.leave()
-        known = {} if self._overlap is None else self._overlap.keys()
-        report = DeliveryReturned(self._line, self._epoch, right, delivery.state, known, self._has_read_all)
+        report = DeliveryReturned(self._line, self._epoch, right, delivery.state, self._has_read_all)
         self._dispatcher.tell(report)
 
     def cleanup(self) -> None:

@@ -54,8 +54,14 @@ def desk_on(simulator: SimulatedO2, *, live: bool = True, **feed: Any) -> Iterat
         yield runtime
 
 
+def fresh(runtime: actors.Runtime) -> Status:
+    """The status of this moment, and not one that is shared for a while: for counts that were just made."""
+    runtime._shared.note_change()
+    return runtime.status()
+
+
 def line_of(runtime: actors.Runtime, name: str = "o2") -> LineStatus:
-    return runtime.status().lines()[name]
+    return fresh(runtime).lines()[name]
 
 
 def at_epoch(epoch: int, line: str = "o2") -> Callable[[Status], bool]:
@@ -64,9 +70,10 @@ def at_epoch(epoch: int, line: str = "o2") -> Callable[[Status], bool]:
 
 
 def until(runtime: actors.Runtime, wanted: Callable[[Status], bool], seconds: float = 20.0) -> Status:
-    """The first status that is as wanted. Each look asks the supervisor, so this is no busy loop."""
+    """The first status that is as wanted."""
     deadline = time.monotonic() + seconds
-    while not wanted(status := runtime.status()):
+    while not wanted(status := fresh(runtime)):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s; the last status was {status}")
+        time.sleep(0.005)
     return status

@@ -17,12 +17,19 @@ WORDS = {
     "actors.log_queue",
 }
 ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "fetcher", "actor")
-THEIRS = ("supervision/*", "census", "stream", "door", "latest", "book", "metrics")  # what they share
+THEIRS = ("supervision/*", "stream", "door", "latest", "book", "metrics")  # what they share
 # Who may ask the machine for the time: the one clock, what blocks a caller's own thread or a short-lived
 # one that holds a real socket, and what stands outside a runtime.
 CLOCKS = (
     "wire/timers.py",
-    *("stream.py", "runtime.py", "book.py", "latest.py", "refreshing.py"),  # a user's thread waits
+    *(
+        "stream.py",
+        "runtime.py",
+        "book.py",
+        "latest.py",
+        "refreshing.py",
+        "supervision/snapshot.py",
+    ),  # a user's thread waits
     *(
         "wire/attempt.py",
         "wire/fetch.py",

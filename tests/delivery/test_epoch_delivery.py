@@ -24,7 +24,7 @@ from actors.delivery.table import RouteTable
 from actors.events import Gap, Topic
 from actors.rules.latest import Prices
 from actors.rules.mailbox import Pair, Policy
-from tests.delivery.streams import A, B, C, new_inlet, read, told
+from tests.delivery.streams import A, B, C, new_inlet, read, told, unwant
 from tests.delivery.venue import STUB
 
 X, Y = (Topic("o2", "depth", key) for key in "XY")
@@ -68,7 +68,7 @@ class Line:
             self.delivery.set_route(topic, self.routing.route(topic, 1), next(self.now_ns))
 
     def leave(self, inlet: Inlet, *topics: Topic) -> None:
-        for topic in self.routing.unwant(inlet.id, topics):
+        for topic in unwant(self.routing, inlet.id, topics):
             self.delivery.set_route(topic, self.routing.route(topic, 1), next(self.now_ns))
 
     def settle(self, *topics: Topic) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.delivery import kept
-from actors.delivery.kept import Kept, KeptEvents
+from actors.delivery.kept import Kept, KeptEvents, Misread
 from actors.rules.session import Confirm, Missed
 from tests.delivery.streams import A, B, C
 
@@ -31,6 +31,22 @@ def test_what_was_answered_for_is_known_also_when_it_has_been_taken() -> None:
     store.add(Confirm((C,)))
     store.take()
     assert store.answered == {A, B, C}
+
+
+def test_a_topic_that_was_forgotten_is_not_answered_for() -> None:
+    store = Kept()
+    store.add(Confirm((A, B)))
+    store.forget(A)
+    store.forget(C)
+    assert store.answered == {B}
+
+
+def test_a_flood_of_what_could_not_be_read_is_one_item_between_others() -> None:
+    store, first, last = Kept(), events(1), events(1)
+    for item in (Misread(), first, Misread(), Misread(), last):
+        store.add(item)
+    assert [store.take() for _ in range(3)] == [first, Misread(), last]
+    assert not store
 
 
 @pytest.mark.parametrize(("bound", "value"), [("EVENTS", 5), ("BYTES", 500)])

@@ -16,7 +16,7 @@ from actors.delivery.routing import Routing
 from actors.delivery.state import DeliveryState
 from actors.events import Gap, Lifecycle, LifecycleState, Topic
 from actors.rules.mailbox import Origin
-from tests.delivery.streams import LINE, TOPICS, A, B, C, new_inlet, read, told, word
+from tests.delivery.streams import LINE, TOPICS, A, B, C, new_inlet, read, told, unwant, word
 
 
 class Story:
@@ -48,7 +48,7 @@ class Story:
                 self.route(topic)
 
     def leave(self, inlet: Inlet, *topics: Topic) -> None:
-        for topic in self.routing.unwant(inlet.id, topics):
+        for topic in unwant(self.routing, inlet.id, topics):
             if topic in self.routing.line_of:
                 self.route(topic)
 

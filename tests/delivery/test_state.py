@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from actors.delivery.state import DeliveryState, Outage
+from actors.delivery.table import Route
 from actors.events import Gap
-from tests.delivery.streams import A, B, C
+from tests.delivery.streams import A, B, C, new_inlet
 
 
 def owing() -> DeliveryState:
@@ -40,14 +41,15 @@ def test_a_copy_is_changed_by_its_holder_alone() -> None:
 
 
 def test_the_dispatchers_copy_follows_what_the_holder_reports() -> None:
-    state = owing()
-    state.note_settled([B], {A, B, C})
+    state, first, second = owing(), new_inlet(id=1), new_inlet(id=2)
+    routes = {A: Route(1), B: Route(2, (first, second)), C: Route(3, (first,))}
+    state.note_settled([B], routes)
     assert state.settled == {A, B}
     assert (state.blind, state.blind_streams) == ({C: 6}, {1: {C: 6}})
     assert {stream: outage.waiting for stream, outage in state.outages.items()} == {1: {C}}
-    state.note_settled([C], {A, B})  # lifted meanwhile
+    state.note_settled([C], {A: routes[A], B: routes[B]})  # lifted meanwhile
     assert (state.settled, set(state.outages)) == ({A, B}, {1})
-    state.note_settled([C], {A, B, C})
+    state.note_settled([C], routes)
     assert (state.outages, state.blind_streams, state.blind) == ({}, {}, {})
 
 

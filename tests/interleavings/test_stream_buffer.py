@@ -31,14 +31,6 @@ def iterating(made: Stream[int]) -> Iterable[object]:
     return made
 
 
-def getting(made: Stream[int]) -> Iterable[object]:
-    while True:
-        try:
-            yield made.get()
-        except StreamClosed:
-            return
-
-
 def getting_many(made: Stream[int]) -> Iterable[object]:
     while True:
         try:
@@ -55,7 +47,7 @@ def with_markers(made: Stream[int]) -> Iterable[object]:
     return made.with_markers()
 
 
-@pytest.mark.parametrize("read", [iterating, getting, getting_many, with_meta, with_markers])
+@pytest.mark.parametrize("read", [iterating, getting_many, with_meta, with_markers])
 def test_an_overflow_takes_back_what_the_reader_holds(
     read: Callable[[Stream[int]], Iterable[object]],
 ) -> None:
@@ -90,8 +82,8 @@ def test_an_overflow_takes_back_what_the_reader_holds(
     explore(overflowing, *WATCHED)
 
 
-@pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
-def test_the_books_balance_at_any_moment(policy: Policy) -> None:
+@pytest.mark.parametrize(("policy", "preemptions"), [("drop_oldest", 2), ("conflate", 1)])
+def test_the_books_balance_at_any_moment(policy: Policy, preemptions: int) -> None:
     def looking() -> Built:
         made, inlet, line = full(3, policy=policy)
 
@@ -108,7 +100,7 @@ def test_the_books_balance_at_any_moment(policy: Policy) -> None:
 
         return [reader, writer, looker], lambda: None
 
-    explore(looking, *WATCHED)
+    explore(looking, *WATCHED, preemptions=preemptions)
 
 
 def test_what_was_received_before_the_end_is_delivered() -> None:

@@ -52,7 +52,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from tests.support import stand_ins
-from tests.support.stand_ins import Alone, Lock, here
+from tests.support.stand_ins import Alone, here
 
 log = logging.getLogger("tests.interleave")
 
@@ -237,19 +237,14 @@ class Run:
 class Variable:
     """What is known of an attribute, or of a container."""
 
-    __slots__ = ("locks", "thing", "users", "written")
-
-    def __init__(self, thing: object) -> None:
-        self.thing = thing  # kept: its id is not given to another
-        self.users: set[Task] = set()
+    def __init__(self, thing: object, task: Task) -> None:
+        self._thing = thing  # kept: its id is not given to another
+        self.users = {task}
         self.written = False
-        self.locks: set[Lock] = set()
+        self.locks = set(task.held)  # that all held who used it
 
-    def touch(self, task: Task, write: bool) -> bool:
+    def is_place(self) -> bool:
         """Whether two threads use it without a common lock, and one of them writes."""
-        self.locks = self.locks & task.held if self.users else set(task.held)
-        self.users.add(task)
-        self.written |= write
         return self.written and len(self.users) > 1 and not self.locks
 
 
@@ -285,25 +280,25 @@ class Task(Alone):
         self.late = self.done = False
         self.error: BaseException | None = None
         self.place = "at its beginning"
-        self._run, self._function, self._places = run, function, run.schedule.places
+        self._run, self._function = run, function
         worker.task = self
 
-    def touch(self, thing: object, name: str, label: str, write: bool) -> bool:
+    def touch(self, thing: object, name: str, label: str, write: bool) -> None:
         run = self._run
-        if run.over:
-            return False
-        if label in self._places:
-            run.stop(self)
-            return True
-        key = id(thing), name
-        variable = run.variables.get(key)
+        if label in run.schedule.places:
+            if not run.over:
+                run.stop(self)
+            return
+        variable = run.variables.get((id(thing), name))
         if variable is None:
-            variable = run.variables[key] = Variable(thing)
-        elif self in variable.users and variable.written >= write and variable.locks <= self.held:
-            return False  # as before
-        if variable.touch(self, write):
+            variable = run.variables[id(thing), name] = Variable(thing, self)
+        elif self in variable.users and variable.locks <= self.held and variable.written >= write:
+            return  # nothing new
+        variable.users.add(self)
+        variable.locks &= self.held
+        variable.written |= write
+        if variable.is_place():
             run.places.add(label)
-        return False
 
     def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         if self._run.over:

@@ -26,12 +26,8 @@ class Alone:
     def __init__(self) -> None:
         self.held: set[Lock] = set()
 
-    def touch(self, thing: object, name: str, label: str, write: bool) -> bool:
-        """The thread is about to read or write this. The label is the same in each run.
-
-        Whether others may have changed it meanwhile.
-        """
-        return False
+    def touch(self, thing: object, name: str, label: str, write: bool) -> None:
+        """The thread is about to read or write this. The label is the same in each run."""
 
     def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         """Return once it is ready. False: `timeout` seconds were over before."""
@@ -255,23 +251,14 @@ def _label(cls: Any, name: str) -> str:
     return f"{cls.__name__}.{name}" if is_data and not name.startswith("__") else ""
 
 
-@cache
-def _changes(kind: Any) -> bool:
-    """Whether it is a container that tells nothing of itself."""
-    return issubclass(kind, KINDS) and not issubclass(kind, Shared)
-
-
-_plain_get = object.__getattribute__
-
-
 def _get(self: Any, name: str) -> Any:
-    value = _plain_get(self, name)
+    value = object.__getattribute__(self, name)
     cls: Any = type(self)
-    kind: Any = type(value)
-    label = _label(cls, name)
-    if label and here.turn.touch(self, name, label, _changes(kind)):
-        return _plain_get(self, name)
-    return value
+    if not (label := _label(cls, name)):
+        return value
+    changeable = isinstance(value, KINDS) and not isinstance(value, Shared)
+    here.turn.touch(self, name, label, write=changeable)
+    return object.__getattribute__(self, name)
 
 
 class Probe:

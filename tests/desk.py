@@ -59,7 +59,7 @@ def desk_on(simulator: SimulatedO2, *, live: bool = True, **feed: Any) -> Iterat
 
 
 def fresh(runtime: actors.Runtime) -> Status:
-    """The status of this moment, and not a shared one: for what was just counted, or told to the supervisor."""
+    """The status of this moment, not a shared one: for what was just counted, or told to the supervisor."""
     with suppress(RuntimeStopped, Timeout):
         ask(runtime._roles.named("supervisor"), ReadMail(), HANGS)
     runtime._shared.note_change()

@@ -1,4 +1,4 @@
-"""What the supervisor answers when asked: one typed tree behind every face that shows it."""
+"""All that is known of a runtime at one moment: one typed tree behind every face that shows it."""
 
 from __future__ import annotations
 

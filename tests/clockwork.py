@@ -5,12 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
-from actors import Runtime, RuntimeStopped
-from actors.calls import ask
-from actors.messages import ReadMail
+from actors import Runtime
 from actors.settings import load
 from actors.status import LineStatus, Status
 from actors.wire.timers import VirtualTimers
@@ -37,9 +35,6 @@ class Clockwork:
         self._settle()
 
     def lines(self) -> Mapping[str, LineStatus]:
-        """As they are when the supervisor has read its mail: no status of a moment ago is shared."""
-        with suppress(RuntimeStopped):
-            ask(self.runtime._roles.named("supervisor"), ReadMail())
         return fresh(self.runtime).lines()
 
     def line(self) -> LineStatus:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import actors
+from actors import RuntimeStopped, Timeout
+from actors.calls import ask
+from actors.messages import ReadMail
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import LineStatus, Status
 
 RESTART = {"initial": 0.05, "maximum": 0.2, "stable_after": 0.05, "max_restarts": 10_000}
+HANGS = 0.5  # seconds after which a supervisor that does not answer is waited for no longer
 HEARTBEAT = {"ping_interval": 0.5, "pong_timeout": 0.5}
 
 
@@ -55,7 +59,9 @@ def desk_on(simulator: SimulatedO2, *, live: bool = True, **feed: Any) -> Iterat
 
 
 def fresh(runtime: actors.Runtime) -> Status:
-    """The status of this moment, and not one that is shared for a while: for counts that were just made."""
+    """The status of this moment, not a shared one: for what was just counted, or told to the supervisor."""
+    with suppress(RuntimeStopped, Timeout):
+        ask(runtime._roles.named("supervisor"), ReadMail(), HANGS)
     runtime._shared.note_change()
     return runtime.status()
 

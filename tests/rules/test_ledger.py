@@ -21,6 +21,7 @@ LINE = LINES[0]
 topics = st.sampled_from(TOPICS)
 lines = st.sampled_from(LINES)
 sizes = st.integers(1, 5)
+several = st.one_of(st.builds(set, st.just(TOPICS)), st.sets(topics))  # all of them, as often as not
 
 
 def line_of(topic: Topic) -> str:
@@ -90,7 +91,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.refused: set[Topic] = set()  # what the venue refuses at present
         self.epoch = 0
 
-    @initialize(line=lines, wanted=st.sets(topics))
+    @initialize(line=lines, wanted=several)
     def begin(self, line: str, wanted: set[Topic]) -> None:
         for topic in sorted(wanted):
             self.want(0, topic)
@@ -196,7 +197,7 @@ class AnyOrder(RuleBasedStateMachine):
                 for topic in sent:
                     life.send(topic, turn)
 
-    @rule(line=lines, late=st.sets(topics))
+    @rule(line=lines, late=several)
     def ask_once_more(self, line: str, late: set[Topic]) -> None:
         for epoch, life in self.on(line):
             for turn in sorted({life.turns[topic] for topic in life.in_state(SENT) & late}):
@@ -211,7 +212,7 @@ class AnyOrder(RuleBasedStateMachine):
                         life.asks.append(("unsubscribe", topic))
                     life.told(again, overdue.ask_again)
 
-    @rule(line=lines, some=st.sets(topics))
+    @rule(line=lines, some=several)
     def the_session_sends_again(self, line: str, some: set[Topic]) -> None:
         for epoch, life in self.on(line):
             life.resent -= 1
@@ -224,7 +225,7 @@ class AnyOrder(RuleBasedStateMachine):
                 life.send(topic, life.resent)
                 life.asked[topic] = 1
 
-    @rule(line=lines, some=st.sets(topics))
+    @rule(line=lines, some=several)
     def ask_the_refused_again(self, line: str, some: set[Topic]) -> None:
         for epoch, life in self.on(line):
             self.ledger.ask_again(line, epoch, sorted(some))
@@ -233,9 +234,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     # ── the venue ──
 
-    @rule(topic=topics)
-    def the_venue_changes_its_mind(self, topic: Topic) -> None:
-        self.refused ^= {topic}
+    @rule(some=several)
+    def the_venue_changes_its_mind(self, some: set[Topic]) -> None:
+        self.refused ^= some
 
     @rule(line=lines, count=sizes)
     def the_venue_hears(self, line: str, count: int) -> None:
@@ -263,7 +264,7 @@ class AnyOrder(RuleBasedStateMachine):
             if life.answers:
                 life.answers.popleft()
 
-    @rule(line=lines, some=st.sets(topics))
+    @rule(line=lines, some=several)
     def silence_is_taken_for_consent(self, line: str, some: set[Topic]) -> None:
         for epoch, life in self.on(line):
             changed = self.ledger.confirm(line, epoch, sorted(some), assumed=True)
@@ -417,6 +418,23 @@ def test_a_refusal_is_overruled_by_a_later_grant_and_not_by_silence() -> None:
     assert ledger.confirm(LINE, 1, [A], assumed=False) == (A,)
 
 
+def test_silence_is_taken_for_consent_once_and_is_told_apart_from_an_answer() -> None:
+    ledger = open_ledger(A)
+    send(ledger)
+    assert ledger.confirm(LINE, 1, [A], assumed=True) == (A,)
+    assert ledger.state(A) == ASSUMED
+    assert ledger.confirm(LINE, 1, [A], assumed=True) == ()
+    assert ledger.confirm(LINE, 1, [A], assumed=False) == (A,)
+    assert ledger.state(A) == CONFIRMED
+
+
+def test_a_refusal_has_the_venue_s_reason_and_concerns_what_lies_on_the_line() -> None:
+    ledger = open_ledger(A)
+    send(ledger)
+    assert ledger.reject(LINE, 1, [B, A], "no such market") == (A,)
+    assert ledger.state(A) == SubscriptionState("rejected", reason="no such market")
+
+
 def test_one_topic_unanswered_keeps_the_line_unsettled() -> None:
     ledger = open_ledger(A, B)
     send(ledger)
@@ -513,6 +531,16 @@ def test_the_lines_of_a_feed_are_those_with_topics_of_it() -> None:
     assert {line: tuple(topics) for line, topics in ledger.placed("o2").items()} == {LINE: (A,), "o2": (B,)}
     ledger.unwant(1, A)
     assert list(ledger.placed("o2")) == ["o2"]
+
+
+def test_a_new_keeper_s_lines_of_a_feed_are_its_own() -> None:
+    former = open_ledger(A)
+    former.want(1, B)
+    former.place(B, "o2")
+    ledger = former.copy()
+    ledger.unwant(1, A)
+    assert {line: tuple(topics) for line, topics in ledger.placed("o2").items()} == {"o2": (B,)}
+    assert {line: tuple(topics) for line, topics in former.placed("o2").items()} == {LINE: (A,), "o2": (B,)}
 
 
 def test_a_line_is_known_as_long_as_it_has_topics_or_has_had_a_life() -> None:

@@ -58,12 +58,14 @@ class Hours:
     def topic(self, name: str) -> TopicStatus:
         return next(
             topic
-            for line in self.runtime.status().lines().values()
+            for line in fresh(self.runtime).lines().values()
             for topic in line.topics
             if topic.topic == name
         )
 
     def freshness(self, name: str) -> Freshness:
+        """The heartbeat may hear of the login a moment after the line is live."""
+        until(self.runtime, lambda _: self.topic(name).freshness is not None)
         found = self.topic(name).freshness
         assert found is not None
         return found

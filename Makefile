@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop bench bench-quick peers conformance chaos soak lint types check format clean outages fuzz mutants audit
+.PHONY: help run test interop bench bench-quick bench-against peers conformance chaos soak lint types check format clean outages fuzz mutants audit
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -18,8 +18,8 @@ run: $(VENV)/run.stamp  ## One minute of markets that die and come back: no acco
 test: $(VENV)/dev.stamp  ## All tests but those that have a target of their own
 	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
 
-chaos: $(VENV)/dev.stamp  ## Faults from SEEDS=1,2,3 or SEEDS=x20 over ROUNDS=50: do the books balance
-	$(BIN)/python -m pytest tests/stories/test_chaos.py -v --seeds $(or $(SEEDS),x10) --rounds $(or $(ROUNDS),30) $(ARGS)
+chaos: $(VENV)/dev.stamp  ## Faults from SEEDS=1,2,3 or SEEDS=x20 over ROUNDS=50: do counters reconcile, is no stream silent
+	$(BIN)/python -m pytest tests/stories/test_chaos.py tests/stories/test_silence_hunter.py -v --seeds $(or $(SEEDS),x10) --rounds $(or $(ROUNDS),30) $(ARGS)
 
 soak: $(VENV)/dev.stamp  ## All four venues for MINUTES=2 under faults from SEED=1: books, threads, memory
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),2) --seed $(or $(SEED),1) $(ARGS)
@@ -32,6 +32,9 @@ bench: $(VENV)/dev.stamp  ## All that is measured, beside the venues' SDKs: 20 m
 
 bench-quick: $(VENV)/dev.stamp  ## Half a minute: no slower than half of what was, beside a raw loop; nothing lost
 	$(BIN)/python -m benchmarks quick
+
+bench-against: $(VENV)/dev.stamp  ## Beside COMMIT, in alternating ROUNDS=7; SHAPES="o2,alpaca" for some: 2 minutes each
+	$(BIN)/python -m benchmarks against $(COMMIT) --rounds $(or $(ROUNDS),7) $(if $(SHAPES),--shapes $(SHAPES))
 
 conformance: $(VENV)/dev.stamp  ## Autobahn's cases against a whole runtime, for many minutes; CASES="9.*,12.1.*" for some
 	$(BIN)/python -m pytest -m conformance tests/conformance $(ARGS)

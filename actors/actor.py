@@ -136,8 +136,7 @@ class Reply(pykka.ThreadingFuture[Any]):
 
     def set_exception(self, exc_info: Any = None) -> None:
         exc_info = exc_info or sys.exc_info()
-        if self._finish():
-            self._unread = f"failed with {type(exc_info[1]).__name__}, and the failure was not read"
+        if self._finish(f"failed with {type(exc_info[1]).__name__}, and the failure was not read"):
             super().set_exception(exc_info)
 
     def fail(self, error: BaseException) -> None:
@@ -145,8 +144,8 @@ class Reply(pykka.ThreadingFuture[Any]):
 
     def abandon(self) -> None:
         """The asker waits no longer: its deadline is over, or it has the answer."""
-        self._unread = ""
         self._finish()
+        self._unread = ""
 
     def get(self, *, timeout: float | None = None) -> Any:
         try:
@@ -157,10 +156,12 @@ class Reply(pykka.ThreadingFuture[Any]):
             self._unread = ""
             raise
 
-    def _finish(self) -> bool:
-        """Whether this call is the one that ends it."""
+    def _finish(self, unread: str = "") -> bool:
+        """Whether this call is the one that ends it; `unread` is noted with that."""
         with self._once:
             done, self._done = self._done, True
+            if not done:
+                self._unread = unread
         if not done and self._forget is not None:
             self._forget(self)
         return not done

@@ -95,7 +95,7 @@ def _written(char: str) -> str:
     in_json = "".join(f"\\\\u{unit:04x}" for unit in _units(char))
     in_url = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "surrogatepass"))
     bare, short = re.escape(char), re.escape(json.dumps(char)[1:-1])
-    return rf"(?:\\?{bare}|{short}|(?i:{in_json}|{in_url}))"
+    return rf"(?:(?i:{in_json}|{in_url})|{short}|\\?{bare})"  # longest first: `%` is the beginning of `%25`
 
 
 def _units(char: str) -> Iterator[int]:

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from actors import log_queue, logs, operate
 from actors.cooldowns import usual_file
-from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
+from actors.errors import ConfigError, LinewardenError, RuntimeStopped
 from actors.events import Topic
 from actors.notify import Systemd
 from actors.reloading import Reloader
@@ -213,7 +213,7 @@ def _watch(
                 status, due = found or status, now + REFRESH
                 logs.tell_folded()
                 if found is not None:
-                    systemd.tell(found)
+                    systemd.tell(found, alive=runtime._moves())
                 if status is not None and show is not None:
                     parts = [table.render(status, now, shown.width)]
                     parts += [tape.render(shown.width, shown.height)] if tape is not None else []
@@ -229,16 +229,19 @@ def _watch(
 
 
 def _look(runtime: Runtime) -> Status | None:
-    """None: the answer is slow, or something failed. The lines go on, and so does the run."""
+    """None: something failed. The lines go on, and so does the run.
+
+    Raises:
+        RuntimeStopped: the runtime has ended.
+    """
     try:
-        return runtime.status()
-    except RuntimeStopped:
-        raise
-    except Timeout as error:
-        log.warning("No status: %s. The run goes on.", error)
+        status = runtime.status()
     except Exception:
         log.exception("No status could be taken. The run goes on.")
-    return None
+        return None
+    if status.state == "stopped":
+        raise RuntimeStopped(runtime.end_reason or "stopped")
+    return status
 
 
 def _make_room(lines: int) -> None:

@@ -11,7 +11,7 @@ import math
 import socket
 import struct
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -20,11 +20,12 @@ from msgspec import Struct, structs
 from actors import log_queue
 from actors.actor import Actor, Address, DeadLetters
 from actors.delivery.arrivals import Arrivals, Right
+from actors.delivery.askings import Askings, Ready
 from actors.delivery.cells import Cells, Heard
 from actors.delivery.epoch_delivery import LOOK_AGAIN, EpochDelivery
-from actors.delivery.kept import Kept, KeptEvents, KeptItem
+from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
 from actors.delivery.line_delivery import LineDelivery
-from actors.delivery.overlap import Overlap
+from actors.delivery.overlap import Known, Overlap
 from actors.delivery.runs import RunBudget, Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
@@ -42,8 +43,6 @@ from actors.messages import (
     FetchDue,
     Fetched,
     HandOver,
-    HttpAnswer,
-    HttpFailed,
     Inherit,
     LineUpgraded,
     LoginOverdue,
@@ -102,8 +101,9 @@ from actors.rules.session import (
     Unrouted,
 )
 from actors.rules.venue import Venue
-from actors.wire.connect import ConnectFailed, Hangup
+from actors.wire.connect import ConnectFailed
 from actors.wire.deflate import Inflater
+from actors.wire.exchanges import Exchanges
 from actors.wire.frames import (
     BINARY,
     CLOSE,
@@ -158,7 +158,7 @@ class Orders(Struct, frozen=True):
 
     line: str
     epoch: int
-    candidate: bool  # it may take over from another connection
+    overlap: Overlap | None  # of a candidate: what the connection brings that it may take over from
     venue: Venue
     door: Door
     session: Session
@@ -180,24 +180,6 @@ class Keeping(Enum):
     NOT = 0
     LOGIN = 1  # the dispatcher has been asked for the routes
     TURN = 2  # another connection delivers still
-
-
-class Asked:
-    """Subscriptions that the registry wants, by the numbers of their placements."""
-
-    def __init__(self, numbers: dict[Topic, int]) -> None:
-        self.numbers = numbers
-        self._unseen = list(numbers.items())  # not looked at, or without its route at the last look
-
-    def missing(self, routes: Mapping[Topic, Route]) -> Topic | None:
-        """Some topic whose route has not come; None: all are there."""
-        while self._unseen:
-            topic, number = self._unseen[-1]
-            route = routes.get(topic)
-            if topic in self.numbers and (route is None or route.number != number):
-                return topic
-            self._unseen.pop()
-        return None
 
 
 class Connection(Actor):
@@ -230,28 +212,25 @@ class Connection(Actor):
         self._door = orders.door
         self._frames = FrameReader(orders.max_message)
         self._socket: socket.socket | None = None
-        self._read_size = 0  # bytes of the last read
+        self._read_size = 0  # bytes of the last read that no batch was charged with
         self._parted = False  # good-bye has been said
         self._acks = AckDeadlines(orders.ack_timeout)
         self._keeping = Keeping.NOT
         self._kept = Kept()  # for the streams, until they may have it
         self._routes: TakeRoutes | None = None  # as they were sent first
-        self._changes: list[ChangeRoute] = []  # of a candidate's routes since
         self._delivery: EpochDelivery | None = None  # while this is the holder
-        self._askings: dict[int, Asked] = {}  # of which some route has not come
-        self._waiting: dict[Topic, int] = {}  # the asking of a topic whose route has not come
-        self._last_asking = 0
+        self._askings = Askings()
         self._resent = 0  # the number of the last asking that the session made by itself
         self._legacy: Inherit | None = None
-        self._overlap: Overlap | None = None  # what came since a candidate began
-        self._known: Overlap | None = None  # what the former connection brought, and this one may too
+        self._rotation: RotationBegun | None = None  # while there is a candidate beside this one
+        self._given_up: int | None = None  # epoch of the candidate that is to be dropped, as was told
+        self._known: Known | None = None  # what the former connection brought, and this one may too
         self._successor: int | None = None  # epoch of the connection that takes over
         self._has_read_all = False  # that the venue sent before its successor was subscribed
         self._login_timer: Timer | None = None
         self._look_timer: Timer | None = None
         self._look_at = math.inf  # monotonic seconds
-        self._fetches: dict[str, Timer] = {}  # of the session's, that are to begin later
-        self._fetching: dict[str, Hangup] = {}  # that have begun
+        self._exchanges = Exchanges(id, self, orders.door.dial, timers)
         self._beats: dict[int, float] = {}  # beat: when it was sent, monotonic seconds
         self.tell_self(OpenSocket())
 
@@ -265,20 +244,20 @@ class Connection(Actor):
                 self._perform(self._session.ping(self._now()))
             case EndIfSilent():
                 self._end_if_silent(message)
-            case SendSubscriptions():
-                self._subscribe(message)
+            case SendSubscriptions(asking=asking, numbers=numbers):
+                self._send_subscriptions(self._askings.add(asking, numbers, self._present_routes))
             case SendUnsubscriptions(topics=topics):
-                self._cancel_waiting(topics)
+                self._send_subscriptions(self._askings.cancel(topics, self._present_routes))
                 self._perform(self._session.unsubscribe(topics, self._now()))
             case ConfirmAssumed(topics=topics):
                 self._settle(topics)
             case LookAgain():
                 self._look_again()
             case Fetched(ticket=ticket, outcome=outcome):
-                self._fetching.pop(ticket, None)
+                self._exchanges.ended(ticket)
                 self._perform(self._session.fetched(ticket, outcome, self._now()))
             case FetchDue():
-                self._start_fetch(message)
+                self._exchanges.begin(message)
             case SendMessage(payload=payload):
                 return self._send_for_user(payload)
             case SocketOpened():
@@ -309,10 +288,10 @@ class Connection(Actor):
                 self._take_turn(message)
             case Inherit():
                 self._inherit(message)
-            case RotationBegun(epoch=epoch):
-                self._begin_rotation(epoch)
+            case RotationBegun():
+                self._begin_rotation(message)
             case CandidateDropped():
-                self._overlap = self._successor = None
+                self._rotation = None
             case _:
                 self.unknown(message)
 
@@ -350,8 +329,8 @@ class Connection(Actor):
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
         self._perform(self._session.opened(self._now()))
 
-    def tell(self, message: LoginOverdue | FetchDue | LookAgain | EndIfSilent) -> None:
-        """A timer's way in."""
+    def tell(self, message: LoginOverdue | FetchDue | Fetched | LookAgain | EndIfSilent) -> None:
+        """The way in for timers and threads."""
         self.tell_self(message)
 
     def _login_overdue(self) -> None:
@@ -437,6 +416,8 @@ class Connection(Actor):
         end = start
         for effect in effects[start:]:
             end += 1
+            if type(effect) is Deliver:  # as nearly all are
+                continue
             if isinstance(effect, Resent):
                 break
             if isinstance(effect, Confirm):
@@ -474,8 +455,7 @@ class Connection(Actor):
             case Quarantine(raw=raw, error=error):
                 self._gauges.decoded += 1
                 self._gauges.quarantined += 1
-                if self._delivery is not None:
-                    self._delivery.misread()
+                self._deliver_or_keep(Misread())
                 self._metrics.increment("quarantined_total")
                 self._orders.jail.add(self._line, raw, error, self._clock.wall_ns(), self._door.blotter)
             case Unrouted(count=count):
@@ -490,7 +470,7 @@ class Connection(Actor):
             case Answered():
                 self._gauges.venue_answers += 1
             case Fetch(ticket=ticket, request=request, after=after):
-                self._fetch_later(FetchDue(ticket, request), after)
+                self._exchanges.plan(FetchDue(ticket, request), after)
             case TokenRefused(text=text):
                 self._close(1000, self._door.token_refused(text))
             case End(reason=reason):
@@ -503,10 +483,11 @@ class Connection(Actor):
         gauges.event_at = gauges.heard_at
         gauges.decoded += len(pairs)
         self._metrics.increment("events_total", len(pairs))
+        size, self._read_size = self._read_size, 0  # once, where a read brings several batches
         if self._keeping is Keeping.NOT and not self._kept:
-            self._hand_out(pairs, gauges.heard_ns, gauges.heard_at, self._read_size)
+            self._hand_out(pairs, gauges.heard_ns, gauges.heard_at, size)
         else:
-            self._keep(KeptEvents(pairs, gauges.heard_ns, gauges.heard_at, self._read_size))
+            self._keep(KeptEvents(pairs, gauges.heard_ns, gauges.heard_at, size))
 
     # ── delivering ──
 
@@ -519,8 +500,10 @@ class Connection(Actor):
             pairs = self._without_known(pairs)
             if not pairs:
                 return
-        if self._overlap is not None and not self._overlap.add(pairs):
-            self._drop_rotation("its present connection brings more than can be compared")
+        if (rotation := self._rotation) is not None:
+            rotation.overlap.add(pairs)
+            if rotation.overlap.is_full:
+                self._give_up_rotation(rotation.epoch, "its present connection brings more than is compared")
         routed = delivery.hand_out(pairs, received_ns, at, size)
         self._gauges.routed += routed
         self._gauges.unrouted += len(pairs) - routed
@@ -538,23 +521,27 @@ class Connection(Actor):
     def _settle(self, topics: tuple[Topic, ...]) -> None:
         self._deliver_or_keep(Confirm(topics))
 
-    def _deliver_or_keep(self, effect: Confirm | Missed) -> None:
+    def _deliver_or_keep(self, effect: Confirm | Missed | Misread) -> None:
         if self._keeping is Keeping.NOT and not self._kept:
             self._mark(effect)
         else:
             self._keep(effect)
 
-    def _mark(self, effect: Confirm | Missed) -> None:
+    def _mark(self, effect: Confirm | Missed | Misread) -> None:
         """What the venue answered, and what it left out, as the streams are told of it."""
         delivery, now_ns = self._delivery, self._clock.wall_ns()
         if delivery is None:
             return
-        if isinstance(effect, Missed):
-            delivery.missed(effect.topics, effect.reason, effect.missed, now_ns)
-        else:
-            blind = delivery.settle(effect.topics, now_ns)
-            report = TopicsRestored(self._line, self._epoch, effect.topics, blind, now_ns)
-            self._dispatcher.tell(report)
+        match effect:
+            case Missed(topics=topics, reason=reason, missed=missed):
+                delivery.missed(topics, reason, missed, now_ns)
+            case Misread():
+                delivery.misread()
+                return
+            case Confirm(topics=topics):
+                blind = delivery.settle(topics, now_ns)
+                report = TopicsRestored(self._line, self._epoch, topics, blind, now_ns)
+                self._dispatcher.tell(report)
         self._orders.cells.note_gaps(self._line, self._orders.right, *delivery.gaps)
 
     # ── keeping what the streams may not have yet ──
@@ -568,7 +555,8 @@ class Connection(Actor):
         self._kept.add(item)
         if self._kept.is_full and self._keeping is Keeping.TURN:
             if not self._is_settled():
-                self._drop_rotation(f"it brought more than {self._kept.bound} before it was ready")
+                text = f"it brought more than {self._kept.bound} before it was ready"
+                self._give_up_rotation(self._epoch, text)
             self._update_reading()
 
     def _is_settled(self) -> bool:
@@ -600,10 +588,10 @@ class Connection(Actor):
     def _go_on_after_login(self) -> None:
         if self._keeping is not Keeping.LOGIN or self._routes is None:
             return
-        if self._orders.candidate and self._delivery is None:
-            if self._legacy is None:
-                return
+        if self._legacy is not None:
             self._session.inherit(self._legacy.legacy)
+        elif self._orders.overlap is not None and self._delivery is None:
+            return  # the other connection lives, and has not left it yet
         self._forget_login_timer()
         self._keeping = Keeping.TURN if self._delivery is None else Keeping.NOT
         self._supervisor.tell(SessionOpened(self._line, self._epoch))
@@ -629,6 +617,7 @@ class Connection(Actor):
             block_limit=orders.block_limit,
             wake=self._wake,
         )
+        self._known = None if orders.overlap is None else orders.overlap.take()
         orders.cells.publish(self._line, orders.right, heard)
 
     def _wake(self) -> None:
@@ -657,6 +646,9 @@ class Connection(Actor):
         assert self._routes is not None
         if self._delivery is None:
             table = self._routes.routes
+            former = table.routes.get(topic)
+            if route is None or former is None or route.number != former.number:
+                self._kept.forget(topic)
             if route is None:
                 table.remove(topic)
             else:
@@ -665,46 +657,24 @@ class Connection(Actor):
             self._delivery.remove_route(topic, self._clock.wall_ns())
         else:
             self._delivery.set_route(topic, route, self._clock.wall_ns())
-        if topic in self._waiting:
-            self._ask_when_routed(self._waiting[topic])
+        self._send_subscriptions(self._askings.routed(topic, self._present_routes))
         if self._delivery is not None and self._delivery.wants_attention:
             self._update_reading()
 
     # ── asking the venue ──
 
-    def _subscribe(self, message: SendSubscriptions) -> None:
-        """Another registry may say it again."""
-        if message.asking > self._last_asking:
-            self._last_asking = message.asking
-            self._askings[message.asking] = Asked(dict(message.numbers))
-            self._ask_when_routed(message.asking)
+    @property
+    def _present_routes(self) -> Mapping[Topic, Route]:
+        return {} if self._routes is None else self._routes.routes.routes
 
-    def _ask_when_routed(self, asking: int) -> None:
-        """All of an asking at once, when the last of its routes is there."""
-        routes = {} if self._routes is None else self._routes.routes.routes
-        missing = self._askings[asking].missing(routes)
-        if missing is not None:
-            self._waiting[missing] = asking
-            return
-        asked = self._askings.pop(asking)
-        self._send_subscriptions(tuple(asked.numbers), asking)
-
-    def _cancel_waiting(self, topics: Sequence[Topic]) -> None:
-        for asking, asked in list(self._askings.items()):
-            for topic in topics:
-                if asked.numbers.pop(topic, None) is not None and self._waiting.pop(topic, None) is not None:
-                    self._ask_when_routed(asking)
-
-    def _send_subscriptions(self, topics: tuple[Topic, ...], asking: int) -> None:
-        for topic in topics:
-            self._waiting.pop(topic, None)
-        if not topics:
-            return
-        effects = self._session.subscribe(topics, self._now())
-        self._registry.tell(TopicsSent(self._line, self._epoch, topics, asking))
-        self._acks.sent(topics, asking, self._now())
-        self._perform(effects)
-        self._plan_look()
+    def _send_subscriptions(self, ready: Iterable[Ready]) -> None:
+        """These have their routes: the venue is asked for them, asking by asking."""
+        for asking, topics in ready:
+            effects = self._session.subscribe(topics, self._now())
+            self._registry.tell(TopicsSent(self._line, self._epoch, topics, asking))
+            self._acks.sent(topics, asking, self._now())
+            self._perform(effects)
+            self._plan_look()
 
     def _tell_overdue(self) -> None:
         for over in self._acks.overdue(self._now()):
@@ -712,63 +682,34 @@ class Connection(Actor):
 
     # ── another connection takes over ──
 
-    def _begin_rotation(self, epoch: int) -> None:
+    def _begin_rotation(self, rotation: RotationBegun) -> None:
         """From now on the keys of what comes are noted; the candidate gets what the session leaves."""
-        self._overlap = Overlap(self._orders.venue.duplicate_key)
-        self._own_address.tell(Inherit(self._session.legacy()), epoch)
+        self._rotation = rotation
+        self._own_address.tell(Inherit(self._session.legacy()), rotation.epoch)
 
-    def _drop_rotation(self, why: str) -> None:
-        epoch = self._epoch if self._keeping is Keeping.TURN else self._epoch + 1
-        self._overlap = None
-        self._supervisor.tell(RotationOverdue(self._line, epoch, why))
+    def _give_up_rotation(self, candidate: int, why: str) -> None:
+        """Told once. Keys are noted until the answer comes: the candidate may take over meanwhile."""
+        if self._given_up != candidate:
+            self._given_up = candidate
+            self._supervisor.tell(RotationOverdue(self._line, candidate, why))
 
     def _take_turn(self, turn: TakeTurn) -> None:
         if self._delivery is not None or self._routes is None:
             return
         unanswered = (turn.state.settled & self._routes.routes.routes.keys()) - self._kept.answered
         self._become_holder(turn.state, turn.heard)
-        assert self._delivery is not None
-        now_ns = self._clock.wall_ns()
-        self._delivery.interrupt(unanswered, now_ns)
+        delivery = self._delivery
+        assert delivery is not None
+        delivery.interrupt(unanswered, self._clock.wall_ns())
         if turn.late:
-            self._delivery.missed(self._delivery.settled, "unknown", None, now_ns)
-        self._known = Overlap.of(self._orders.venue.duplicate_key, turn.known)
-        self._keeping = Keeping.NOT
-        self._hand_out_kept()
-
-    # ── asking over HTTP, for the session ──
-
-    def _fetch_later(self, due: FetchDue, after: float) -> None:
-        if after:
-            self._fetches[due.ticket] = self._timers.send_after(after, self, due)
+            self._mark(Missed(tuple(delivery.settled), "unknown"))
+        if answered := self._kept.answered - delivery.settled:  # what is kept of these lies behind their gap
+            self._mark(Confirm(tuple(answered)))
+        if self._keeping is Keeping.LOGIN:
+            self._go_on_after_login()
         else:
-            self._start_fetch(due)
-
-    def _start_fetch(self, due: FetchDue) -> None:
-        self._fetches.pop(due.ticket, None)
-        hangup = self._fetching[due.ticket] = Hangup()
-        thread = threading.Thread(
-            target=self._fetch, args=(due, hangup), name=f"{self.id}/fetch", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError as error:
-            self.tell_self(
-                Fetched(due.ticket, HttpFailed(f"this machine gives no more threads: {error}", "resources"))
-            )
-
-    def _fetch(self, due: FetchDue, hangup: Hangup) -> None:
-        """On a thread of its own: whatever comes of it is told, nothing is raised."""
-        outcome: HttpAnswer | HttpFailed
-        try:
-            from actors.wire.fetch import fetch  # an HTTP client, where one is needed
-
-            outcome = fetch(due.request, self._door.dial, hangup)
-        except Exception as error:
-            where = {"line": self._line, "epoch": self._epoch}
-            log.exception("fetching failed in a way that nobody foresaw", extra=where)
-            outcome = HttpFailed(f"{type(error).__name__}: {error}", "fetching")
-        self.tell_self(Fetched(due.ticket, outcome))
+            self._keeping = Keeping.NOT
+            self._hand_out_kept()
 
     # ── sending ──
 
@@ -899,12 +840,11 @@ class Connection(Actor):
         """The right to write is given up after the last put; then the state goes back."""
         right, delivery = self._orders.right, self._delivery
         self._orders.arrivals.give_up(right)
-        self._gauges.unrouted += self._kept.count  # it came to no stream
         if delivery is None:
+            self._gauges.unrouted += self._kept.count  # no stream was to have it; a holder's is lost
             return
         delivery.leave()
-        known = {} if self._overlap is None else self._overlap.keys()
-        report = DeliveryReturned(self._line, self._epoch, right, delivery.state, known, self._has_read_all)
+        report = DeliveryReturned(self._line, self._epoch, right, delivery.state, self._has_read_all)
         self._dispatcher.tell(report)
 
     def cleanup(self) -> None:
@@ -912,10 +852,7 @@ class Connection(Actor):
         self._forget_login_timer()
         if self._look_timer is not None:
             self._look_timer.cancel()
-        for timer in self._fetches.values():
-            timer.cancel()
-        for hangup in self._fetching.values():
-            hangup.pull()
+        self._exchanges.end_all()
         self._part(1001)  # a crash, too: a venue may count who is gone without a word for minutes
         self._wire.forget()
         self._door.hangup.pull()

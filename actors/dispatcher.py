@@ -100,9 +100,7 @@ class Dispatcher(Actor):
             case LineChanged():
                 self._line_changed(message)
             case TurnGranted(line=line, epoch=epoch):
-                with self._lease:
-                    self._routing.line(line).turn = epoch
-                self._give_turn(line)
+                self._grant_turn(line, epoch)
             case FormerEnded(line=line, epoch=epoch):
                 self._former_ended(line, epoch)
             case CandidateDropped(line=line, epoch=epoch):
@@ -137,11 +135,13 @@ class Dispatcher(Actor):
 
     def _leave(self, stream: int, topics: tuple[Topic, ...] | None) -> None:
         with self._lease:
-            gone = self._routing.unwant(stream, topics)
+            gone = self._routing.wanted(stream, topics)
             for topic in gone:
+                self._routing.leave(stream, topic)
                 self._reroute(topic)
-        if gone:
-            self._registry.tell(Unsubscribe(stream, tuple(gone)))
+            if gone:
+                self._registry.tell(Unsubscribe(stream, tuple(gone)))
+            self._routing.forget(stream, gone)
 
     # ── routes ──
 
@@ -196,11 +196,8 @@ class Dispatcher(Actor):
             line = self._routing.line(name)
             if epoch not in (line.epoch, line.candidate):
                 return
-            state = None
-            if epoch == line.epoch and line.holder is None:
-                line.holder = epoch
-                state = line.state.copy()
-            line.routed.add(epoch)
+            becomes_holder = epoch == line.epoch and line.holder is None
+            state = line.state.copy() if becomes_holder else None
             message = TakeRoutes(
                 self.incarnation,
                 next(self._versions),
@@ -208,7 +205,12 @@ class Dispatcher(Actor):
                 state,
                 None if state is None else self._cells.take_over(name, copy=line.was_given_up),
             )
-        self._connection(name).tell(message, epoch)
+            # Told first, and then noted: a keeper that dies between the two is followed by one that tells
+            # it again, and the connection takes it once.
+            self._connection(name).tell(message, epoch)
+            line.routed.add(epoch)
+            if becomes_holder:
+                line.holder = epoch
 
     # ── lines ──
 
@@ -248,11 +250,10 @@ class Dispatcher(Actor):
         with self._lease:
             line = self._routing.line(message.line)
             line.routed.discard(message.epoch)
-            if line.holder != message.epoch:
-                return
-            line.state, line.holder, line.was_given_up = message.state, None, False
-            self._speaker(message.line, line).reconcile()
-            line.known, line.is_late = message.known, not message.complete
+            if line.holder == message.epoch:
+                line.state, line.was_given_up = message.state, False
+                self._speaker(message.line, line).reconcile()
+                line.is_late, line.holder = not message.complete, None
         self._give_turn(message.line)
 
     def _take_back(self, name: str, line: LineRoutes) -> None:
@@ -260,7 +261,7 @@ class Dispatcher(Actor):
         if line.holder is not None:
             line.state.end_epoch(line.holder)
             line.routed.discard(line.holder)
-            line.holder, line.known, line.is_late, line.was_given_up = None, {}, True, True
+            line.holder, line.is_late, line.was_given_up = None, True, True
             self._speaker(name, line).reconcile()
 
     def _distrusted(self, line: LineRoutes) -> DeliveryState:
@@ -286,22 +287,27 @@ class Dispatcher(Actor):
 
     # ── another connection takes over ──
 
+    def _grant_turn(self, name: str, epoch: int) -> None:
+        with self._lease:
+            line = self._routing.line(name)
+            if epoch != line.epoch:  # else a former keeper has given it
+                line.turn = epoch
+        self._give_turn(name)
+
     def _give_turn(self, name: str) -> None:
         """As soon as the former connection has left, and the supervisor has said so."""
         with self._lease:
             line = self._routing.line(name)
             if line.turn is None or line.holder is not None:
                 return
-            line.epoch = line.holder = epoch = line.turn
+            heard = self._cells.take_over(name, copy=line.was_given_up)
+            turn = TakeTurn(line.state.copy(), heard, line.is_late)
+            epoch = line.turn
+            if epoch in line.routed:  # else it takes over early, and gets the state with the routes
+                self._connection(name).tell(turn, epoch)  # and then it is noted, as above
+                line.holder = epoch
+            line.epoch = epoch
             line.turn = line.candidate = None
-            turn = TakeTurn(
-                line.state.copy(),
-                self._cells.take_over(name, copy=line.was_given_up),
-                line.known,
-                line.is_late,
-            )
-            line.known, line.is_late = {}, False
-        self._connection(name).tell(turn, epoch)
 
     def _former_ended(self, name: str, epoch: int) -> None:
         with self._lease:
@@ -324,11 +330,10 @@ class Dispatcher(Actor):
     def _take_over(self) -> None:
         """What a former keeper may have left half told is told again."""
         with self._lease:
-            routing = self._routing
-            for topic, name in routing.line_of.copy().items():
-                number = routing.line(name).table.routes[topic].number
-                routing.line(name).table.set(topic, routing.route(topic, number))
-            for name, line in routing.lines.items():
+            self._routing.mend()
+            for name, line in self._routing.lines.items():
+                if line.holder is None:
+                    self._speaker(name, line).reconcile()
                 for epoch in line.routed:
                     routes = TakeRoutes(self.incarnation, next(self._versions), line.table.copy(), None, None)
                     self._connection(name).tell(routes, epoch)

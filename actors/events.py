@@ -11,7 +11,7 @@ Option = str | int | float | bool
 Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal options are equal
 
 Desire = Literal["desired", "sent", "confirmed", "rejected"]
-GapReason = Literal["disconnect", "overflow", "sequence", "dispatcher", "quarantine", "unknown"]
+GapReason = Literal["disconnect", "overflow", "sequence", "quarantine", "unknown"]
 LifecycleState = Literal["connected", "disconnected", "reconnecting", "restored", "failed", "paused"]
 
 

@@ -56,6 +56,15 @@ class Rhythm(Struct, frozen=True):
     contracts: Mapping[Topic, Contract]  # of topics whose silence or lag means something
 
 
+class Watched(Struct, frozen=True):
+    """One life of one line as any thread may see it; the heartbeat replaces it with each change."""
+
+    since: float  # monotonic seconds of the login
+    contracts: Mapping[Topic, Contract]
+    rtt: float | None = None  # seconds, of the last ping
+    missed: int = 0  # pings in a row without an answer
+
+
 class Watch:
     """One life of one line; `number` tells it from others of the same life."""
 
@@ -63,6 +72,9 @@ class Watch:
         self.number, self.epoch, self.since, self.rhythm = number, epoch, since, rhythm
         self.beats = Beats(rhythm.ping_interval, rhythm.pong_timeout)
         self.stale: dict[Topic, Freshness] = {}  # as it was told last
+
+    def shown(self) -> Watched:
+        return Watched(self.since, self.rhythm.contracts, self.beats.rtt, self.beats.missed)
 
 
 class Heartbeat(Actor):
@@ -79,10 +91,10 @@ class Heartbeat(Actor):
         address: Address,
         rhythm: Callable[[str], Rhythm | None],
         heard_at: Callable[[Topic], float | None],
-        judge: Callable[[str, Topic, Watch], Freshness],
+        judge: Callable[[str, Topic, Watched], Freshness],
         connection: Callable[[str], Address],
         timers: Timers,
-        watches: dict[str, Watch],
+        shown: dict[str, Watched],
     ) -> None:
         super().__init__(id, incarnation, inbox, parent, dead_letters)
         self._address = address
@@ -92,7 +104,8 @@ class Heartbeat(Actor):
         self._judge = judge
         self._connections = connection
         self._timers = timers
-        self._watches = watches  # read by the supervisor, for status
+        self._watches: dict[str, Watch] = {}
+        self._shown = shown  # by line, for all to see
         self._number = incarnation << 32  # of the last watch: no former keeper had it
 
     def on_receive(self, message: Hears) -> None:
@@ -115,8 +128,10 @@ class Heartbeat(Actor):
                 self._beat(watch, message)
             case PongReceived(beat=beat, rtt=rtt):
                 watch.beats.pong(beat, rtt)
+                self._shown[message.line] = watch.shown()
             case PongOverdue(beat=beat):
                 if watch.beats.overdue(beat):
+                    self._shown[message.line] = watch.shown()
                     overdue = EndIfSilent(beat, watch.rhythm.pong_timeout)
                     self._connection(message.line).tell(overdue, watch.epoch)
             case VenueBeatDue():
@@ -130,6 +145,7 @@ class Heartbeat(Actor):
                 watch.beats.thaw()
             case LineLost():
                 del self._watches[message.line]
+                self._shown.pop(message.line, None)
             case _:
                 self.unknown(message)
 
@@ -140,7 +156,8 @@ class Heartbeat(Actor):
             return
         self._number += 1
         number = self._number
-        self._watches[line] = Watch(number, epoch, self._timers.clock.monotonic(), rhythm)
+        watch = Watch(number, epoch, self._timers.clock.monotonic(), rhythm)
+        self._watches[line], self._shown[line] = watch, watch.shown()
         if rhythm.ping_interval:
             self._after(rhythm.ping_interval, BeatDue(line, epoch, number))
         if rhythm.venue_ping_interval:
@@ -158,8 +175,9 @@ class Heartbeat(Actor):
 
     def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:
         """Tell who is stale, if that has changed; look again when the next may be."""
+        shown = watch.shown()
         judged = {
-            topic: self._judge(due.line, topic, watch)
+            topic: self._judge(due.line, topic, shown)
             for topic, contract in watch.rhythm.contracts.items()
             if contract.venue_stale_after or self._silence(watch, topic) >= contract.stale_after
         }

@@ -19,11 +19,10 @@ from actors.events import LifecycleState, Topic
 from actors.secret import Discreet, Shown, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable
-
     from actors.delivery.arrivals import Right
     from actors.delivery.cells import Heard
     from actors.delivery.inlet import Inlet
+    from actors.delivery.overlap import Overlap
     from actors.delivery.state import DeliveryState
     from actors.delivery.table import Route, RouteTable
     from actors.rules.freshness import Freshness
@@ -200,11 +199,19 @@ class LineChanged(Report, frozen=True):
 
 
 class RotationBegun(Report, frozen=True):
-    """Supervisor to the present connection: the candidate of this epoch may take over from it."""
+    """Supervisor to the present connection: the candidate of this epoch may take over from it.
+
+    What it brings from now on it notes in `overlap`, which the candidate has as well.
+    """
+
+    overlap: Overlap
 
 
 class TurnGranted(Report, frozen=True):
-    """Supervisor to dispatcher: the candidate of this epoch takes over, as soon as the former has left."""
+    """Supervisor to dispatcher: the candidate of this epoch takes over, as soon as the former has left.
+
+    One that has not asked for the routes yet gets the delivery state with them.
+    """
 
 
 class FormerEnded(Report, frozen=True):
@@ -233,13 +240,11 @@ class RoutesWanted(Report, frozen=True):
 class DeliveryReturned(Report, frozen=True):
     """Connection to dispatcher, its last letter: the delivery state of its line.
 
-    `known`: by topic, the keys of the events that it brought since a rotation began. `complete`: it had
-    read all that the venue sent before its successor was subscribed.
+    `complete`: it had read all that the venue sent before its successor was subscribed.
     """
 
     right: Right
     state: DeliveryState
-    known: Mapping[Topic, Collection[Hashable]]
     complete: bool
 
 
@@ -480,7 +485,6 @@ class TakeTurn(Struct, frozen=True):
 
     state: DeliveryState
     heard: Heard | None
-    known: Mapping[Topic, Collection[Hashable]]
     late: bool
 
 
@@ -540,6 +544,28 @@ class HangUp(Struct, frozen=True):
 
     line: str
     epoch: int
+
+
+class ReadMail(Idempotent, frozen=True):
+    """Asked: answers None, when what was told before has been dealt with."""
+
+
+class RestartLines(Struct, frozen=True):
+    """Asked: clear failures and attempts of a feed or line, and connect it anew. Answers `"accepted"`."""
+
+    target: str
+
+
+class PauseLines(Struct, frozen=True):
+    """Asked: close the sockets of a feed or line. Answers `"accepted"`."""
+
+    target: str
+
+
+class ResumeLines(Struct, frozen=True):
+    """Asked: undo a pause. Answers `"accepted"`."""
+
+    target: str
 
 
 class Rotate(Struct, frozen=True):

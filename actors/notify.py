@@ -28,8 +28,8 @@ PATIENCE = 1.0  # seconds that a message may wait for systemd to read; it is tri
 class Systemd:
     """Called from the loop that takes statuses anyway: it has no thread of its own.
 
-    Whoever calls `tell` holds an answer of the supervisor's. So WATCHDOG=1 needs no question of its own:
-    a supervisor that hangs, or a loop that does, sends none, and systemd restarts the process.
+    WATCHDOG=1 is sent by a loop that runs, while the supervisor is alive. So where one of them hangs, none is
+    sent, and systemd restarts the process.
     `clock` is monotonic seconds, CLOCK_MONOTONIC's.
     """
 
@@ -44,13 +44,13 @@ class Systemd:
         self._sentence, self._said_at = "", -math.inf
         self._failed = False
 
-    def tell(self, status: Status) -> None:
-        """A status has just been answered. Sends what is new or due, mostly nothing."""
+    def tell(self, status: Status, *, alive: bool = True) -> None:
+        """Sends what is new or due, mostly nothing. `alive`: the supervisor makes progress."""
         if self._address is None:
             return
         now, said = self._clock(), sentence(status)
         speaks = said != self._sentence and now >= self._said_at + PAUSE
-        beats = now >= self._beat_at
+        beats = alive and now >= self._beat_at
         words = ["READY=1"] * (not self._ready) + [f"STATUS={said}"] * speaks + ["WATCHDOG=1"] * beats
         if not words or not self._send(*words):
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from threading import Lock
+from threading import RLock
 
 from msgspec import Struct
 
@@ -28,15 +28,17 @@ class Quarantine:
 
     def __init__(self, keep: int = 50) -> None:
         self.count = 0
-        self._lock = Lock()
+        self._lock = RLock()  # the garbage collector may look in the middle of an `add`
         self._newest: deque[Quarantined] = deque(maxlen=keep)
 
     def add(self, line: str, raw: bytes, error: str, at_ns: int, blotter: Blotter) -> None:
         """`blotter` knows the secrets of the line's feed: a venue may send back what it was sent."""
+        text = blotter.strike(raw[:READ].decode("utf-8", "backslashreplace"), KEPT)
+        put_aside = Quarantined(line, at_ns, blotter.strike(error), len(raw), text)
         with self._lock:
             self.count += 1
-        text = blotter.strike(raw[:READ].decode("utf-8", "backslashreplace"), KEPT)
-        self._newest.append(Quarantined(line, at_ns, blotter.strike(error), len(raw), text))
+            self._newest.append(put_aside)
 
     def newest(self) -> tuple[Quarantined, ...]:
-        return tuple(self._newest)
+        with self._lock:
+            return tuple(self._newest)

@@ -22,18 +22,18 @@ def refresh_token(runtime: Runtime, feed: str, token: str | None, timeout: float
     """On the caller's thread. Whatever goes wrong, the former token is back in its place."""
     deadline = time.monotonic() + timeout
     spec = runtime._spec_of(feed)
-    status = runtime.status().feeds[feed].lines
-    lines = [name for name in status if spec.venue.needs_token(name)]
+    known = runtime._lines_of(feed)
+    lines = [name for name in known if spec.venue.needs_token(name)]
     if not lines:
         raise LinewardenError(f"{feed}: none of its lines shows a token")
     given = None if token is None else spec.venue.given_token(token)
-    failed = [name for name in lines if status[name].state == "failed"]
+    failed = [name for name in lines if known[name].state.shown == "failed"]
     former = _replace(spec, given, failed, timeout, deadline)
     try:
         for name in lines:
             if name in failed:
                 _try_again(runtime, name, deadline)
-            elif status[name].live_for_s is not None:
+            elif known[name].live_at is not None:
                 runtime.rotate(name, seconds_left(deadline))
     except BaseException:  # out of time, interrupted, stopped: it is not proved
         spec.vault.restore(former)
@@ -62,7 +62,7 @@ def _replace(
 
 def _try_again(runtime: Runtime, line: str, deadline: float) -> None:
     """A line that has failed, with another token."""
-    runtime._proxy.restart(line).get(timeout=CALL)
+    runtime.supervisor.restart(line).get(timeout=CALL)
     try:
         runtime.wait_live(line, seconds_left(deadline))
     except NotLive as error:

@@ -36,7 +36,7 @@ from actors.messages import (
     Unsubscribe,
     WantsPlaced,
 )
-from actors.rules.ledger import Ledger
+from actors.rules.ledger import CONFIG, Ledger
 from actors.rules.venue import Pacing, Refusal
 from actors.supervision.state import FeedSpec
 from actors.wire.timers import Timers
@@ -47,10 +47,7 @@ ANSWERED = ("confirmed", "rejected")
 
 
 class Waiter:
-    """Who waits for answers, and the topics that had none at the last look, the next one last.
-
-    One of them is looked at for each report, and not all.
-    """
+    """Who waits for answers, and the topics that had none at the last look, the next one last."""
 
     def __init__(self, topics: tuple[Topic, ...], reply: KeptReply) -> None:
         self.topics, self.reply = topics, reply
@@ -89,7 +86,8 @@ class Registry(Actor):
         self._connections = connection
         self._timers = timers
         self._told: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
-        self._waiters: list[Waiter] = []
+        self._waiters: dict[Topic, list[Waiter]] = {}  # by the one topic whose answer each waits for next
+        self._changed: list[Topic] = []  # some wait for these, and look again at the end of this letter
         self._pacing: set[tuple[str, int]] = set()  # lives with a ReplayNext on its way: they rest
 
     def on_receive(self, message: Any) -> None:
@@ -134,12 +132,12 @@ class Registry(Actor):
             case Unsubscribe(stream=stream, topics=topics):
                 self._unwant(stream, topics)
             case AwaitAnswers(topics=topics):
-                self._waiters.append(Waiter(topics, self.keep_reply()))
-                self._tell_waiters()
+                self._wait_on(Waiter(topics, self.keep_reply()))
             case KeeperStarted():
                 self._take_over()
             case _:
                 self.unknown(message)
+        self._tell_waiters()
 
     def _publish(self, topics: Iterable[Topic]) -> None:
         """How far these have come is there for all to see."""
@@ -148,6 +146,7 @@ class Registry(Actor):
             cell, state = self._cells.get(topic), self._ledger.state(topic)
             if cell is not None and state is not None:
                 cell.subscription = state
+            self._note_change(topic)
 
     # ── what is wanted ──
 
@@ -171,14 +170,15 @@ class Registry(Actor):
         by_line: dict[str, list[Topic]] = {}
         for topic in topics:
             placed = self._ledger.placed(topic.feed)
-            line = self._feeds[topic.feed].venue.place(topic, placed)
+            venue = self._feeds[topic.feed].venue
+            line = venue.place(topic, placed)
             if isinstance(line, Refusal):
                 self._refuse(topic, line.reason)
                 continue
             if line not in placed:
                 self._supervisor.tell(LineNeeded(topic.feed, line))
             with self._lease:
-                self._ledger.place(topic, line)
+                self._ledger.place(topic, line, venue.bounds(topic))
                 self._cells.place((topic,), line)
             by_line.setdefault(line, []).append(topic)
         for line, placed_now in by_line.items():
@@ -186,10 +186,9 @@ class Registry(Actor):
             self._dispatcher.tell(TopicsPlaced(line, self._ledger.numbers(placed_now)))
             for epoch in self._ledger.open_epochs(line):
                 self._send_next(line, epoch)
-        self._tell_waiters()
 
     def _refuse(self, topic: Topic, reason: str) -> None:
-        if topic not in self._ledger.refused(topic.feed):
+        if not self._ledger.is_refused(topic):
             log.warning("%s: no line can take %s: %s", topic.feed, topic, reason)
         with self._lease:
             self._ledger.refuse(topic, reason)
@@ -197,29 +196,37 @@ class Registry(Actor):
             self._publish((topic,))
 
     def _place_refused(self, feed: str) -> None:
-        if refused := self._ledger.refused(feed):
-            self._place(refused)
+        """In the order of wanting, until there is no room again."""
+        former: Topic | None = None
+        while (topic := self._ledger.first_refused(feed)) not in (None, former):
+            self._place((topic,))
+            former = topic
 
     def _unwant(self, stream: int, topics: Sequence[Topic]) -> None:
         by_line: dict[str, list[Topic]] = {}
-        with self._lease:
-            for topic in topics:
-                line = self._ledger.unwant(stream, topic)
-                if line is not None:
-                    by_line.setdefault(line, []).append(topic)
-            self._lease.check()
-            self._cells.remove([topic for topic in topics if not self._ledger.count(topic)])
+        gone = [topic for topic in topics if self._ledger.is_last(stream, topic)]
+        for topic in gone:
+            if (line := self._ledger.line(topic)) is not None:
+                by_line.setdefault(line, []).append(topic)
+        # Told first, and then noted: a keeper that dies is followed by one that tells it again.
         for line, lifted in by_line.items():
             for epoch in self._ledger.open_epochs(line):
                 self._connection(line).tell(SendUnsubscriptions(tuple(lifted)), epoch)
             self._dispatcher.tell(TopicsLifted(line, tuple(lifted)))
+        with self._lease:
+            for topic in topics:
+                self._ledger.unwant(stream, topic)
+            self._lease.check()
+            self._cells.remove(gone)
+        for line in by_line:
             for epoch in self._ledger.open_epochs(line):
                 self._weigh(line, epoch)
-            if not self._ledger.topics(line):
+            if not self._ledger.has_topics(line):
                 self._supervisor.tell(LineUnneeded(line))
-        for feed in {topic.feed for topic in topics}:  # there may be room now
-            self._place_refused(feed)
-        self._tell_waiters()  # of these topics: they have no state any more
+        for feed in {topic.feed for lifted in by_line.values() for topic in lifted}:
+            self._place_refused(feed)  # there may be room now
+        for topic in gone:  # they have no state any more
+            self._note_change(topic)
 
     def _states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         states = {topic: self._ledger.state(topic) for topic in topics}
@@ -268,12 +275,13 @@ class Registry(Actor):
             self._end(line, epoch, overdue.give_up)
             return
         silent = tuple(t for t in overdue.ask_again if not channels[t.channel].acknowledged)
+        again = tuple(t for t in overdue.ask_again if channels[t.channel].acknowledged)
         with self._lease:
             changed = self._ledger.confirm(line, epoch, silent, assumed=True)
             self._publish(changed)
         if changed:
             self._connection(line).tell(ConfirmAssumed(changed), epoch)
-        if again := tuple(topic for topic in overdue.ask_again if topic not in silent):
+        if again:
             with self._lease:
                 asking = self._ledger.ask_once_more(line, epoch, again)
             self._connection(line).tell(SendUnsubscriptions(again), epoch)
@@ -289,7 +297,6 @@ class Registry(Actor):
 
     def _weigh(self, line: str, epoch: int) -> None:
         """Tell the supervisor when a life becomes settled, or ceases to be."""
-        self._tell_waiters()
         if epoch not in self._ledger.open_epochs(line):
             return
         settled = self._ledger.settled(line, epoch)
@@ -302,22 +309,32 @@ class Registry(Actor):
             else:
                 self._supervisor.tell(LineUnsettled(line, epoch))
 
-    def _tell_waiters(self) -> None:
-        self._waiters = [waiter for waiter in self._waiters if not self._told_answers(waiter)]
+    # ── who waits for answers ──
 
-    def _told_answers(self, waiter: Waiter) -> bool:
+    def _note_change(self, topic: Topic) -> None:
+        """The state of this topic may have changed."""
+        if topic in self._waiters:
+            self._changed.append(topic)
+
+    def _tell_waiters(self) -> None:
+        while self._changed:
+            for waiter in self._waiters.pop(self._changed.pop(), ()):
+                self._wait_on(waiter)
+
+    def _wait_on(self, waiter: Waiter) -> None:
+        """Until its next topic without an answer has one; where all have, it is told."""
         if not waiter.reply.open:
-            return True
+            return
         while waiter.waiting and self._is_answered(waiter.waiting[-1]):
             waiter.waiting.pop()
-        if waiter.waiting:
-            return False
-        states = self._states(waiter.topics)
-        if not all(state.state in ANSWERED for state in states.values()):  # some are asked once more
-            waiter.waiting = [*waiter.topics]
-            return False
-        waiter.reply.set(states)
-        return True
+        if not waiter.waiting:
+            states = self._states(waiter.topics)
+            waiter.waiting = [topic for topic, state in states.items() if state.state not in ANSWERED]
+            if not waiter.waiting:
+                waiter.reply.set(states)
+                return
+        others = self._waiters.get(waiter.waiting[-1], ())  # some have given up meanwhile
+        self._waiters[waiter.waiting[-1]] = [*(each for each in others if each.reply.open), waiter]
 
     def _is_answered(self, topic: Topic) -> bool:
         state = self._ledger.state(topic)
@@ -325,6 +342,10 @@ class Registry(Actor):
 
     def _take_over(self) -> None:
         """Say and ask again where a former keeper may have been interrupted."""
+        with self._lease:
+            lost, orphans = self._ledger.mend()
+        self._place(lost)
+        self._unwant(CONFIG, orphans)
         for line in self._ledger.lines():
             if topics := self._ledger.topics(line):
                 self._dispatcher.tell(TopicsPlaced(line, self._ledger.numbers(topics)))

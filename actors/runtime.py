@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import functools
 import math
-import os
 import random
 import threading
 import time
@@ -18,13 +17,12 @@ import msgspec
 import pykka
 
 from actors import log_queue
-from actors.actor import DeadLetters, Mailbox
+from actors.actor import DeadLetters, Mailbox, Reply
 from actors.book import BookDesk
 from actors.calls import CALL, answer_of, ask
 from actors.cooldowns import Cooldowns
 from actors.delivery.merge import merge
 from actors.errors import (
-    ForkError,
     LinewardenError,
     NotLive,
     RotationFailed,
@@ -33,6 +31,7 @@ from actors.errors import (
 )
 from actors.events import Option, Received
 from actors.feed_builder import FeedBuilder
+from actors.forks import Home
 from actors.latest import PriceDesk
 from actors.messages import (
     AwaitAnswers,
@@ -53,7 +52,9 @@ from actors.settings.plan import Plan, compare
 from actors.status import Status
 from actors.stream import Stream
 from actors.streams import Streams, handle
-from actors.supervision.state import FeedSpec, Roles, Specs
+from actors.supervision.proxy import Command, SupervisorProxy
+from actors.supervision.snapshot import SharedStatus
+from actors.supervision.state import FeedSpec, LineView, Roles, Specs
 from actors.supervisor import Supervisor
 from actors.venues.channel import ChannelOf
 from actors.wire.timers import ThreadTimers, Timers, lock_timeout
@@ -106,7 +107,7 @@ class Runtime:
         cooldowns: Path | None = None,  # the file for them where the config names none
     ) -> None:
         self._timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
-        self._pid = os.getpid()
+        self._home = Home()
         self._builder = FeedBuilder(self._timers.clock)
         self._wanted = self._builder.build(settings, Specs())  # as the supervisor was told last
         self._reloading = threading.RLock()  # held while a generation is built and told
@@ -116,10 +117,11 @@ class Runtime:
         mailbox = Mailbox("supervisor", self._dead_letters)
         self._roles.mailboxes["supervisor"] = mailbox
         self._roles.named("supervisor").point(mailbox.put)
+        self._inbox = mailbox.lease(KeeperStarted())
+        self._serial = -1  # of its last letter, as it was looked at last
         self._supervisor = Supervisor(
-            mailbox.lease(KeeperStarted()),
+            self._inbox,
             self._dead_letters,
-            name=settings.runtime.name,
             specs=self._wanted,
             roles=self._roles,
             timers=self._timers,
@@ -129,25 +131,28 @@ class Runtime:
             metrics=metrics or NoMetrics(),
             on_end=_weakly(self),
         )
-        self._prices = PriceDesk(
-            self._supervisor._books.cells,
-            self._roles.named("fetcher"),
-            self._supervisor._clock,
+        shared = self._shared = self._supervisor._books
+        clock = self._timers.clock
+        self._prices = PriceDesk(shared.cells, self._roles.named("fetcher"), clock)
+        self._streams = Streams(
+            self._roles, shared.cells, self._home, self._spec_of, self._check, shared.note_change
         )
-        self._streams = Streams(self._roles, self._supervisor._books.cells, self._spec_of, self._check)
         self._books = BookDesk(self, self._streams)
-        # The proxy looks at every attribute, so it is made while nobody changes them.
-        self._proxy: pykka.ActorProxy[Supervisor] = self._supervisor.actor_ref.proxy()
+        self._status = SharedStatus(
+            settings.runtime.name, shared, self._streams.inlets, self._dead_letters, clock
+        )
         self._supervisor.launch()
         # A runtime that nobody holds any more, nor a stream of it that was not closed, gives its
         # connections back: a venue may have one slot an account, and it must not sit in it.
-        weakref.finalize(self, _abandon, self._roles, self._builder.simulators).atexit = False
+        left = self._home, self._roles, self._builder.simulators
+        weakref.finalize(self, _abandon, *left).atexit = False
         self._at_exit = functools.partial(_stop_at_exit, weakref.ref(self))
         atexit.register(self._at_exit)
 
     @property
     def settings(self) -> Settings:
         """The config as it is wanted now."""
+        self._home.check()
         return cast(Settings, self._wanted.settings)
 
     # ── subscribing ──
@@ -237,6 +242,7 @@ class Runtime:
         Raises:
             LinewardenError: the feed or line is not there, or it is not connected and logged in.
         """
+        self._check()
         name = self._line(feed, line)
         payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
         try:
@@ -248,12 +254,15 @@ class Runtime:
 
     def _line(self, feed: str, line: str | None) -> str:
         """That line of the feed, or its only one."""
-        self._spec_of(feed)
-        lines = tuple(self.status().feeds[feed].lines)
+        lines = tuple(self._lines_of(feed))
         if line in lines or (line is None and len(lines) == 1):
             return line or lines[0]
         which = "say line=" if line is None else f"there is no {line!r}"
         raise LinewardenError(f"feed {feed!r} has the lines {', '.join(lines) or '(none yet)'}: {which}")
+
+    def _lines_of(self, feed: str) -> Mapping[str, LineView]:
+        self._spec_of(feed)
+        return {name: line for name, line in self._shared.lines.copy().items() if line.feed == feed}
 
     def rotate(self, target: str, timeout: float = 30.0) -> None:
         """Replace the connections of a feed or line, make before break: streams see no gap.
@@ -272,6 +281,8 @@ class Runtime:
             told = answer_of(self._roles.named("supervisor").ask(Rotate(target)), timeout)
         except pykka.Timeout:
             raise Timeout(f"{target} was not rotated within {timeout:g} s; it goes on") from None
+        finally:
+            self._shared.note_change()
         if failed := {line: why for line, why in told.items() if why}:
             raise RotationFailed(failed)
 
@@ -287,11 +298,16 @@ class Runtime:
             LinewardenError: the feed is not there, shows no token, or no token could be made.
             Timeout: that takes longer than `timeout` seconds.
         """
-        refresh_token(self, feed, token, timeout)
+        self._check()
+        try:
+            refresh_token(self, feed, token, timeout)
+        finally:
+            self._shared.note_change()
 
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
-        return merge(self._supervisor._books.arrivals, *streams_)
+        self._home.check()
+        return merge(self._shared.arrivals, *streams_)
 
     # ── order books ──
 
@@ -328,26 +344,28 @@ class Runtime:
     # ── asking ──
 
     @property
-    def supervisor(self) -> pykka.ActorProxy[Supervisor]:
+    def supervisor(self) -> SupervisorProxy:
         """The supervisor's proxy: `status()`, `restart(t)`, `pause(t)`, `resume(t)` give futures.
 
-        Raises:
-            RuntimeStopped: it has ended.
+        After the end every future fails with `RuntimeStopped`, but for that of `status()`.
         """
-        self._check()
-        return self._proxy
+        self._home.check()
+        return SupervisorProxy(self.status, self._command)
 
     def status(self) -> Status:
-        """All that is known now.
+        """All that is known now. After the end: what was known then, with the state `stopped`.
 
-        Raises:
-            RuntimeStopped: nobody is there to answer.
+        It waits for no actor. All who look within 0.1 s share one value, unless a call or a line has
+        changed something meanwhile. In a forked child it raises `ForkError`, and nothing else anywhere.
         """
-        self._check()
-        try:
-            return cast(Status, self._proxy.status().get(timeout=CALL))
-        except pykka.Timeout:
-            raise Timeout(f"the supervisor did not answer within {CALL:g} s") from None
+        self._home.check()
+        return self._status.look()
+
+    @property
+    def end_reason(self) -> str | None:
+        """Why it has ended; None: it has not."""
+        self._home.check()
+        return self._ended
 
     def latest(self, feed: str, key: str, *, max_age: float = 15.0, timeout: float = 2.0) -> Latest:
         """The newest quote and trade of a symbol, those of them that are fresh; one is an answer, too.
@@ -409,6 +427,8 @@ class Runtime:
             answer_of(question, CALL)
         except pykka.Timeout:
             raise Timeout(f"the reload is not done within {CALL:g} s; it goes on") from None
+        finally:
+            self._shared.note_change()
         return plan
 
     def stop(self, timeout: float = 5.0) -> tuple[str, ...]:
@@ -418,8 +438,7 @@ class Runtime:
         names of what did not end: a handler that never returns, a DNS look-up, or the thread of the log. From
         a handler it may be called too.
         """
-        if os.getpid() != self._pid:
-            return ()
+        self._home.check()
         deadline = time.monotonic() + timeout + GRACE
         left = self._stop_supervisor(timeout, deadline)
         self._builder.keep_only({})
@@ -431,7 +450,8 @@ class Runtime:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        if not self._home.is_left:  # a forked child that ends stops nothing of its parent's
+            self.stop()
 
     def __repr__(self) -> str:
         return f"<Runtime {self.settings.runtime.name}: {', '.join(self._wanted.feeds)}>"
@@ -440,6 +460,7 @@ class Runtime:
 
     def simulator(self, feed: str) -> Simulator:
         """The embedded simulator that this feed talks to."""
+        self._home.check()
         self._spec_of(feed)
         if feed not in self._builder.simulators:
             raise LinewardenError(f"feed {feed!r} talks to no embedded simulator; its url would be sim://...")
@@ -451,6 +472,22 @@ class Runtime:
             known = ", ".join(feeds) or "none"
             raise LinewardenError(f"there is no feed {feed!r} in the config; there are: {known}")
         return feeds[feed]
+
+    def _command(self, command: Command) -> Reply:
+        self._home.check()
+        if self._ended is not None:  # also where the supervisor was given up, and still has its mailbox
+            reply = Reply()
+            reply.fail(RuntimeStopped(self._ended))
+            return reply
+        reply = self._roles.named("supervisor").ask(command)
+        reply.notice_unread(lambda why: self._dead_letters.add("supervisor", command, why))
+        return reply
+
+    def _moves(self) -> bool:
+        """Whether the supervisor has dealt with a letter since the last call, or has none in hand."""
+        inbox, former = self._inbox, self._serial
+        self._serial = inbox.serial
+        return not inbox.busy or self._serial != former
 
     def _not_live(self, target: str | None) -> dict[str, str]:
         status = self.status()
@@ -481,11 +518,11 @@ class Runtime:
         """The supervisor has ended, or is given up: every stream gets `Closed`."""
         if self._ended is None:
             self._ended = reason
+        self._status.end()
         self._streams.end(reason, quiet=wanted)
 
     def _check(self) -> None:
-        if os.getpid() != self._pid:
-            raise ForkError
+        self._home.check()
         if self._ended is not None:
             raise RuntimeStopped(self._ended)
 
@@ -500,13 +537,15 @@ def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:
     return end
 
 
-def _abandon(roles: Roles, simulators: Mapping[str, Simulator]) -> None:
+def _abandon(home: Home, roles: Roles, simulators: Mapping[str, Simulator]) -> None:
     """From the garbage collector: tells, and waits for nobody."""
+    if home.is_left:
+        return
     roles.named("supervisor").tell(StopAll(CALL))
     for simulator in simulators.values():
         threading.Thread(target=simulator.stop, name="simulator/stop", daemon=True).start()
 
 
 def _stop_at_exit(reference: weakref.ref[Runtime]) -> None:
-    if (runtime := reference()) is not None:
+    if (runtime := reference()) is not None and not runtime._home.is_left:
         runtime.stop(1.0)

@@ -1,4 +1,4 @@
-"""What the supervisor answers when asked: one typed tree behind every face that shows it."""
+"""All that is known of a runtime at one moment: one typed tree behind every face that shows it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Counters(Struct, frozen=True):
     unrouted: int  # nobody asked for them, or their epoch was over
     quarantined: int
     duplicates: int
-    lost: int  # died with a dispatcher; there is a Gap for them
+    lost: int  # decoded by a connection that ended before they reached a stream; a Gap covers them
     in_flight: int
     restarts: int  # lives that ended without being asked to
     restored: int  # times the line was live again after one of them

@@ -13,12 +13,13 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 from weakref import WeakSet
 
 from actors.delivery.inlet import Inlet
-from actors.errors import ForkError, StreamClosed, Timeout
+from actors.errors import StreamClosed, Timeout
 from actors.events import Closed, Gap, Marker, Received, SubscriptionState, Topic
+from actors.forks import Home
 from actors.rules.mailbox import Pair, Place
 from actors.wire.timers import lock_timeout
 
@@ -30,16 +31,11 @@ KEPT_GAPS = 1_000
 event_of = itemgetter(1)  # of a pair
 
 
-class _Process:
-    """A forked child's `here` is another: locks that a thread of the parent held stay locked there."""
-
-    here = object()
-    streams: ClassVar[WeakSet[Stream[Any]]] = WeakSet()
+_streams: WeakSet[Stream[Any]] = WeakSet()  # of this process
 
 
 def _forked() -> None:
-    _Process.here = object()
-    for stream in _Process.streams:
+    for stream in _streams:
         stream._box.hand.clear()  # the parent's; without it, reading comes to where it is refused
 
 
@@ -74,8 +70,8 @@ class Stream(Generic[Event]):
         self._changing = threading.RLock()  # held while its topics change
         self._ended = False  # the end was delivered
         self._passed: deque[Gap] = deque(maxlen=KEPT_GAPS)
-        self._home = _Process.here
-        _Process.streams.add(self)
+        self._home = Home()
+        _streams.add(self)
 
     # ── reading ──
 
@@ -102,7 +98,7 @@ class Stream(Generic[Event]):
             Timeout: nothing came in time. The stream is unharmed.
             StreamClosed: `Closed` was delivered; nothing follows it.
         """
-        self._refuse_forked()
+        self._home.check()
         while True:
             try:
                 return cast(Event, self._box.hand.popleft()[1])
@@ -117,6 +113,7 @@ class Stream(Generic[Event]):
             Timeout: not one came in time.
             StreamClosed: `Closed` was delivered; nothing follows it.
         """
+        self._home.check()
         if maximum < 1:
             raise ValueError(f"maximum is {maximum}, and at least one event has to be asked for")
         events = [self.get(timeout)]
@@ -153,91 +150,103 @@ class Stream(Generic[Event]):
         Raises:
             SubscribeError: `wait` seconds were given, and not every new topic was confirmed.
         """
+        self._home.check()
         self._control.widen(self, keys, wait)
 
     def remove(self, *keys: str) -> None:
         """Want these keys no longer; what is queued of them is still delivered."""
+        self._home.check()
         self._control.narrow(self, keys)
 
     def close(self) -> None:
         """End the stream. What waits in it can still be read; `Closed` is the last of it."""
+        self._home.check()
         self._control.close(self)
 
     def __enter__(self) -> Stream[Event]:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        if not self._home.is_left:  # a forked child that ends closes nothing of its parent's
+            self.close()
 
     # ── looking ──
 
     @property
     def topics(self) -> dict[Topic, SubscriptionState]:
         """What the stream is subscribed to, and how far each topic has come."""
-        return self._control.states(self._topics)
+        self._home.check()
+        return self._control.states(self._topics.copy())
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """The newest gaps (1,000 at most) that reading has passed over or shown."""
-        return tuple(self._passed)
+        with self._own.ready:
+            return tuple(self._passed)
 
     @property
     def gap_count(self) -> int:
         """All gaps put into this stream so far."""
-        return self._box.gaps
+        return self._own.box.gaps
 
     @property
     def received(self) -> int:
         """Events that were meant for this stream."""
-        return self._box.received
+        return self._own.box.received
 
     @property
     def delivered(self) -> int:
-        return self._box.delivered
+        return self._own.box.delivered
 
     @property
     def dropped(self) -> int:
         """Events given up for lack of room; each is in a `Gap`."""
-        return self._box.dropped
+        return self._own.box.dropped
 
     @property
     def conflated(self) -> int:
         """Events that a newer one of their topic took the place of."""
-        return self._box.conflated
+        return self._own.box.conflated
 
     @property
     def queued(self) -> int:
-        return self._box.queued
+        return self._own.box.queued
 
     @property
     def closed(self) -> bool:
         """Whether the end is in the stream, delivered or not."""
-        return self._inlet.end is not None
+        return self._own.end is not None
 
     @property
     def end_reason(self) -> str | None:
         """Why it ended, delivered or not; None: it has not."""
-        end = self._inlet.end
+        end = self._own.end
         return None if end is None else end.reason
 
     @property
     def handler_errors(self) -> int:
         """How often a handler of `Runtime.on` raised."""
-        return self._inlet.handler_errors
+        return self._own.handler_errors
 
     @property
     def is_cut(self) -> bool:
         """Whether changes were given up, and some topic has yet to start anew for the stream to go on."""
-        return bool(self._inlet.cut())
+        return bool(self._own.cut())
 
     def __repr__(self) -> str:
-        return (
-            f"<Stream {self.id} {self.feed}/{self.channel}, {len(self._topics)} topics, {self.queued} queued>"
-        )
+        counts = f"{len(self._topics)} topics, {self._box.queued} queued"
+        return f"<Stream {self.id} {self.feed}/{self.channel}, {counts}>"
+
+    @property
+    def _own(self) -> Inlet:
+        """Raises ForkError in a forked child, whose copy is another's."""
+        self._home.check()
+        return self._inlet
 
     # ── waiting and taking ──
 
     def _everything(self) -> Iterator[Pair | Marker]:
+        self._home.check()
         while not self._ended:
             marker = self._next()
             if marker is not None:
@@ -250,6 +259,7 @@ class Stream(Generic[Event]):
         """Wait for events in the reader's hand. False: the stream has ended, as somebody wanted."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._box.hand:
+            self._home.check()
             if self._is_over():
                 return False
             self._next(deadline, timeout)
@@ -276,7 +286,7 @@ class Stream(Generic[Event]):
 
     def _next(self, deadline: float | None = None, timeout: float | None = None) -> Marker | None:
         """Wait for what comes next: a marker, or None, and then it is in the reader's hand."""
-        self._refuse_forked()
+        self._home.check()
         with self._inlet.ready:
             while (marker := self._reach()) is None and not self._box.hand:
                 left = None if deadline is None else deadline - time.monotonic()
@@ -287,7 +297,7 @@ class Stream(Generic[Event]):
 
     def _peek(self) -> Place | None:
         """The place of the next event; a marker comes before all events. None: nothing waits."""
-        self._refuse_forked()
+        self._home.check()
         with self._inlet.ready:
             return self._box.peek_order()
 
@@ -302,15 +312,6 @@ class Stream(Generic[Event]):
                 self._reach()
                 return self._received(self._box.hand.popleft())
         raise LookupError
-
-    @property
-    def _is_forked(self) -> bool:
-        """Whether this is another process than the one that made it."""
-        return self._home is not _Process.here
-
-    def _refuse_forked(self) -> None:
-        if self._is_forked:
-            raise ForkError
 
     def _reach(self) -> Marker | None:
         """With the lock."""

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import pykka
@@ -16,10 +16,11 @@ from actors.actor import Address
 from actors.calls import CALL, answer_of, ask
 from actors.delivery.cells import Cells
 from actors.delivery.inlet import Inlet
-from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
+from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, SubscribeError, Timeout
 from actors.events import Option, SubscriptionState, Topic
 from actors.feed_builder import topics_of
-from actors.messages import AwaitAnswers, LeaveTopics, OpenStream
+from actors.forks import Home
+from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
 from actors.refreshing import seconds_left
 from actors.rules.mailbox import Policy
 from actors.rules.terms import terms_of
@@ -29,15 +30,25 @@ from actors.wire.timers import lock_timeout
 
 log = log_queue.logger("actors.streams")
 
+SHOWN = 0.5  # seconds that a call waits until the status shows what came of it
+
 
 class Streams:
     """The streams of one runtime, and the threads that handle their events. Any thread."""
 
     def __init__(
-        self, roles: Roles, cells: Cells, spec_of: Callable[[str], FeedSpec], check: Callable[[], None]
+        self,
+        roles: Roles,
+        cells: Cells,
+        home: Home,
+        spec_of: Callable[[str], FeedSpec],
+        check: Callable[[], None],
+        note_change: Callable[[], None],
     ) -> None:
         self._dispatcher, self._registry = roles.named("dispatcher"), roles.named("registry")
-        self._cells, self._spec_of, self._check = cells, spec_of, check
+        self._supervisor = roles.named("supervisor")
+        self._cells, self._home = cells, home
+        self._spec_of, self._check, self._note_change = spec_of, check, note_change
         self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
         self._ids = itertools.count(1)
         self._streams: dict[int, weakref.ref[Stream[Any]]] = {}
@@ -73,8 +84,8 @@ class Streams:
             self._streams[inlet.id] = weakref.ref(stream)
             self._inlets[inlet.id] = inlet
         # A stream that is forgotten is left: what it wants would be asked for without end.
-        forget = weakref.finalize(stream, _forget, inlet.id, self._inlets, self._streams, self._dispatcher)
-        forget.atexit = False
+        left = self._inlets, self._streams, self._dispatcher, self._note_change
+        weakref.finalize(stream, _forget, self._home, inlet.id, *left).atexit = False
         try:
             self.want(stream, topics)
         except BaseException:
@@ -97,12 +108,15 @@ class Streams:
         except pykka.Timeout:
             text = f"{stream.feed}/{stream.channel} was not placed within {CALL:g} s; it goes on"
             raise Timeout(text) from None
+        finally:
+            self._note_change()
 
     def unwant(self, stream: Stream[Any], topics: Iterable[Topic]) -> None:
         with stream._changing:
             gone = [topic for topic in topics if stream._topics.pop(topic, topic) is None]
             stream._inlet.set_topics(len(stream._topics))
             self._dispatcher.tell(LeaveTopics(stream.id, tuple(gone)))
+        self._note_change()
 
     def close(self, stream: Stream[Any]) -> None:
         self._close(stream._inlet, "closed by its reader", quiet=True)
@@ -115,6 +129,7 @@ class Streams:
         inlet.close(reason, quiet=quiet)
         if known is not None:
             self._dispatcher.tell(LeaveTopics(inlet.id))
+        self._note_change()
 
     def leave(self, feeds: Mapping[str, FeedSpec]) -> None:
         """The streams whose feed, venue or channel these specs no longer have are ended."""
@@ -125,6 +140,10 @@ class Streams:
             if spec is None or spec.kind is not stream._kind or not spec.venue.offers(stream.channel):
                 reason = f"feed {stream.feed} was removed from the config"
                 self._close(stream._inlet, reason, quiet=False)
+
+    def inlets(self) -> Collection[Inlet]:
+        """Of the streams that are open."""
+        return self._inlets.copy().values()
 
     def end(self, reason: str, *, quiet: bool) -> None:
         """The runtime has ended: every stream gets `Closed`."""
@@ -144,6 +163,9 @@ class Streams:
             SubscribeError: that takes longer than `wait` seconds, or some topic was rejected.
         """
         states = self.answers(topics, wait) or self.states(topics)
+        with contextlib.suppress(Timeout, RuntimeStopped):  # the line is shown as live, if it is
+            ask(self._supervisor, ReadMail(), SHOWN)
+        self._note_change()
         if stream.closed:
             raise StreamClosed("closed by its reader")
         if any(state.state != "confirmed" for state in states.values()):
@@ -226,8 +248,18 @@ def handle(stream: Stream[Any], handler: Callable[[Any], object]) -> None:
                 log.exception("The handler of %s failed; it goes on with the next event.", received.topic)
 
 
-def _forget(id: int, inlets: dict[int, Any], streams: dict[int, Any], dispatcher: Address) -> None:
+def _forget(
+    home: Home,
+    id: int,
+    inlets: dict[int, Inlet],
+    streams: dict[int, Any],
+    dispatcher: Address,
+    note_change: Callable[[], None],
+) -> None:
     """From the garbage collector: takes no lock that a thread may hold for long."""
+    if home.is_left:
+        return
     streams.pop(id, None)
     if inlets.pop(id, None) is not None:
         dispatcher.tell(LeaveTopics(id))
+        note_change()

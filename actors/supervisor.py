@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any
 
-from actors import census, log_queue
+from actors import log_queue
 from actors.actor import Actor, DeadLetters, Inbox, KeptReply
 from actors.cooldowns import Cooldowns
 from actors.errors import LinewardenError, RuntimeStopped
@@ -25,10 +25,14 @@ from actors.messages import (
     KeeperStarted,
     LineNeeded,
     LineUnneeded,
+    PauseLines,
     PhaseOverdue,
+    ReadMail,
     Reason,
     Reload,
     Report,
+    RestartLines,
+    ResumeLines,
     Retryable,
     RetryDue,
     Rotate,
@@ -41,10 +45,11 @@ from actors.messages import (
     WorkerDue,
 )
 from actors.metrics import Metrics
+from actors.rules.ledger import CONFIG
 from actors.rules.line import State
 from actors.rules.restarts import Intensity, comes_back
 from actors.rules.watchdog import Watchdog
-from actors.status import Status
+from actors.status import ActorStatus
 from actors.supervision.children import Children
 from actors.supervision.lines import Lines
 from actors.supervision.shutdown import Shutdown, stack_of
@@ -54,18 +59,16 @@ from actors.wire.timers import Timers
 log = log_queue.logger("actors.supervisor")
 
 THREAD_AGAIN = 1.0  # seconds after which a thread that there was not is asked for again
-CONFIG = 0  # the stream number under which the config wants its topics
 
 
 class Supervisor(Actor):
-    """The root of the tree. Its public methods are what `runtime.supervisor` offers, as futures."""
+    """The root of the tree. What any thread may see of it, it publishes in its `Books`."""
 
     def __init__(
         self,
         inbox: Inbox,
         dead_letters: DeadLetters,
         *,
-        name: str,
         specs: Specs,
         roles: Roles,
         timers: Timers,
@@ -76,7 +79,6 @@ class Supervisor(Actor):
         on_end: Callable[[str, bool], None],
     ) -> None:
         super().__init__("supervisor", 1, inbox, None, dead_letters)
-        self._name = name
         self._specs = dict(specs.feeds)  # with those of removed feeds: their last messages are on the way
         self._roles = roles
         self._timers, self._clock = timers, timers.clock
@@ -109,50 +111,12 @@ class Supervisor(Actor):
         for spec in specs.feeds.values():
             self._want(spec.wanted, ())
 
-    # ── what users ask, through a proxy ──
+    # ── what people ask ──
 
-    def status(self) -> Status:
-        """All that is known now. Asks nobody, so it answers whatever the children do."""
-        return census.take(
-            self._name,
-            self._feeds,
-            self._lines.records,
-            self._books,
-            [*self._present(), *self._wedged],
-            self._awaited(),
-            self._dead_letters,
-            self._clock,
-        )
-
-    def restart(self, target: str) -> Literal["accepted"]:
-        """Clear failures and attempts of a feed or line, and connect it anew.
-
-        Raises:
-            LinewardenError: there is no such feed or line.
-        """
+    def _each(self, target: str, act: Callable[[LineRecord], None]) -> None:
         for line in self._targets(target):
-            self._lines.restart(line)
-        return "accepted"
-
-    def pause(self, target: str) -> Literal["accepted"]:
-        """Close the sockets of a feed or line; what is wanted of it stays wanted.
-
-        Raises:
-            LinewardenError: there is no such feed or line.
-        """
-        for line in self._targets(target):
-            self._lines.pause(line)
-        return "accepted"
-
-    def resume(self, target: str) -> Literal["accepted"]:
-        """Undo a pause.
-
-        Raises:
-            LinewardenError: there is no such feed or line.
-        """
-        for line in self._targets(target):
-            self._lines.resume(line)
-        return "accepted"
+            act(line)
+        self.keep_reply().set("accepted")
 
     def _targets(self, target: str) -> list[LineRecord]:
         lines = self._lines.records
@@ -166,7 +130,7 @@ class Supervisor(Actor):
 
     # ── mail ──
 
-    def on_receive(self, message: Any) -> Any:
+    def on_receive(self, message: Any) -> None:
         if isinstance(message, Report):
             if not self._lines.hear(message):
                 self.unknown(message)
@@ -189,6 +153,14 @@ class Supervisor(Actor):
             case AwaitLive():
                 self._waiters.append((message, self.keep_reply()))
                 self._answer_waiters()
+            case ReadMail():
+                pass
+            case RestartLines(target=target):
+                self._each(target, self._lines.restart)
+            case PauseLines(target=target):
+                self._each(target, self._lines.pause)
+            case ResumeLines(target=target):
+                self._each(target, self._lines.resume)
             case Rotate(target=target):
                 self._rotate(target)
             case RotateDue(line=name, turn=turn):
@@ -221,8 +193,8 @@ class Supervisor(Actor):
     def _start_tree(self) -> None:
         for role in self._children.workers:
             self._start_worker(role)
-        for feed, spec in self._feeds.items():
-            self._start_feed(feed, spec)
+        for line in self._books.lines.copy().values():
+            self._lines.need(line.name, line.feed)
         if self._watchdog.timeout:
             self._watch()
 
@@ -234,19 +206,25 @@ class Supervisor(Actor):
         except RuntimeError as error:
             log.warning("%s: no thread for it (%s); asked again in %g s.", role, error, THREAD_AGAIN)
             self._timers.send_after(THREAD_AGAIN, self._address, WorkerDue(role))
+        self._show_actors()
 
-    def _awaited(self) -> dict[str, int]:
-        """Workers for which there is no thread, with the number of the life that was to begin."""
-        if self._shutdown.begun:
-            return {}
-        return {
-            role: begun for role, begun in self._incarnations.items() if begun and role not in self._workers
-        }
+    def _show_actors(self) -> None:
+        """For status: the workers, those that are wedged, and those for which there is no thread."""
+        children = (*self._workers.values(), *self._wedged)
+        awaited = (
+            ActorStatus(role, "restarting", begun, begun - 1)
+            for role, begun in self._incarnations.items()
+            if begun and role not in self._workers and not self._shutdown.begun
+        )
+        self._books.actors = (*(child.status() for child in children), *awaited)
+        self._books.note_change()
 
     # ── who has ended ──
 
     def _child_exited(self, exited: ChildExited) -> None:
-        self._wedged = [child for child in self._wedged if not child.is_it(exited)]
+        if any(child.is_it(exited) for child in self._wedged):
+            self._wedged = [child for child in self._wedged if not child.is_it(exited)]
+            self._show_actors()
         if name := exited.id.partition("connection/")[2]:
             self._lines.exited(exited, name)
         elif exited.id in self._workers and self._workers[exited.id].is_it(exited):
@@ -255,6 +233,7 @@ class Supervisor(Actor):
 
     def _worker_ended(self, role: str, reason: Reason) -> None:
         del self._workers[role]
+        self._show_actors()
         if self._shutdown.begun:
             return
         if self._intensity[role].exceeded(self._clock.monotonic()):
@@ -296,11 +275,13 @@ class Supervisor(Actor):
                 self._start_feed(feed, spec)
             elif before is not spec:
                 self._change_feed(feed, before, spec)
+        self._books.note_change()
 
     def _change_feed(self, feed: str, before: FeedSpec, spec: FeedSpec) -> None:
+        former, present = set(before.wanted), set(spec.wanted)
         self._want(
-            [topic for topic in spec.wanted if topic not in before.wanted],
-            [topic for topic in before.wanted if topic not in spec.wanted],
+            [topic for topic in spec.wanted if topic not in former],
+            [topic for topic in before.wanted if topic not in present],
         )
         for line in self._lines.of(feed):
             self._lines.adjust(line, spec, anew=before.identity != spec.identity)
@@ -344,7 +325,8 @@ class Supervisor(Actor):
 
     def _watch(self) -> None:
         """Plain reads of what other threads write: no lock, so a child that hangs with one is seen, too."""
-        shown = [(child, child.inbox.serial, child.inbox.busy) for child in self._present()]
+        watched = (*self._present(), *self._lines.formers())
+        shown = [(child, child.inbox.serial, child.inbox.busy) for child in watched]
         for child in self._watchdog.look(shown, self._clock.monotonic()):
             self._replace_wedged(child)
         self._timers.send_after(self._watchdog.period, self._address, WatchdogDue())
@@ -360,6 +342,7 @@ class Supervisor(Actor):
             self._worker_ended(child.id, reason)
         else:
             self._lines.give_up(child, reason)
+        self._show_actors()
 
     # ── the end ──
 
@@ -372,12 +355,12 @@ class Supervisor(Actor):
         self._lines.stop("the runtime has ended")
         for line in self._lines.records.values():
             line.hangup.pull()
+        self._on_end(self._why, self._shutdown.begun)  # first: who is refused below finds it ended
         own = self._roles.mailboxes["supervisor"]
         for mailbox in self._roles.mailboxes.values():
             if mailbox is not own:
                 mailbox.close(error)
         self._timers.stop()
-        self._on_end(self._why, self._shutdown.begun)
         for stopper in self._stoppers:
             stopper.set((*self._shutdown.leftovers, *(child.id for child in self._wedged)))
         own.close(error)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import growth, latency, memory, quick, recovery, startup, throughput
+from benchmarks import against, growth, latency, memory, quick, recovery, startup, throughput
 from benchmarks.peers import PEERS, Peer
 from benchmarks.reliability import page, run
 from benchmarks.report import Table, show, write
@@ -46,6 +46,22 @@ def show_latency(venue: Venues = "", peers: Peers = "", rounds: Rounds = 2, rate
     """Steady rates: how long a message takes from the sender to the program's loop."""
     for shape in _known(venue, SHAPES) or COMPARED:
         show(latency.measure(shape, _chosen(peers, shape), [int(rate) for rate in rates.split(",")], rounds))
+
+
+@app.command("against")
+def show_against(
+    commit: Annotated[str, typer.Argument(help="What it is compared with.")],
+    shapes: Annotated[
+        str, typer.Option("--shapes", help="Of these, with commas; all if none is named.")
+    ] = "",
+    rounds: Rounds = 7,
+    rates: Rates = against.RATES,
+) -> None:
+    """Beside a former commit, in alternating rounds: 2 minutes per shape; latency at `rates`, "": none."""
+    paced = [int(rate) for rate in rates.split(",") if rate]
+    with against.tree_of(commit) as root:
+        for shape in _known(shapes, SHAPES) or SHAPES:
+            show(against.measure(shape, against.peers(commit, root), rounds, paced))
 
 
 @app.command("recovery")

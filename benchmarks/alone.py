@@ -23,16 +23,23 @@ def alone(function: Callable[Given, Answer], *given: Given.args, **named: Given.
     """What a function of some module answers, in a process of its own.
 
     Raises:
-        FailedAloneError: there is no answer; with the reason.
+        FailedAloneError: there is no answer within `BOUND`; with the reason.
     """
+    return alone_within(BOUND, function, *given, **named)
+
+
+def alone_within(
+    seconds: float, function: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs
+) -> Answer:
+    """The same with another bound."""
     context = multiprocessing.get_context("spawn")
     ear, mouth = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(mouth, function, given, named))
     process.start()
     mouth.close()
     try:
-        if not ear.poll(BOUND):
-            raise FailedAloneError(f"{function.__name__} took longer than {BOUND:g} s")
+        if not ear.poll(seconds):
+            raise FailedAloneError(f"{function.__name__} took longer than {seconds:g} s")
         told, answer = ear.recv()
     except EOFError:
         raise FailedAloneError(f"{function.__name__} died without a word") from None

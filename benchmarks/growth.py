@@ -1,16 +1,16 @@
-"""What more topics, streams and lines cost in events a second."""
+"""What more topics, streams and lines cost in events a second, and what it costs to add a topic."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import actors
-from benchmarks.alone import alone
+from benchmarks.alone import alone, alone_within
 from benchmarks.clients.feeds import subscription
 from benchmarks.report import Table
 from benchmarks.server import Plan, Sender, sending
@@ -18,6 +18,8 @@ from benchmarks.server import Plan, Sender, sending
 TOPICS = (1, 100, 10_000, 100_000)
 STREAMS = (1, 10, 100, 1_000)
 LINES = (1, 8, 64)
+ADDED = (10_000, 100_000)
+ADDING = 300.0  # seconds that adding them may take
 EVENTS = 300_000  # deliveries of a run
 LIVE = 60.0  # seconds until everything is confirmed
 LOSSLESS: Any = {"policy": "block", "capacity": 100_000}
@@ -32,6 +34,36 @@ def measure() -> Table:
     for lines in LINES:
         table.add(("lines", f"{lines:,}"), partial(_rate, hear_lines, "o2", 1, lines))
     return table
+
+
+def measure_adding() -> Table:
+    table = Table("Topics added one by one to a live stream", ("topics", "s a topic, of the last tenth", "s"))
+    for topics in ADDED:
+        table.add((f"{topics:,}",), partial(_added, topics))
+    return table
+
+
+def _added(topics: int) -> Sequence[str]:
+    with sending("o2", topics) as sender:
+        last_tenth, whole = alone_within(ADDING, add_one_by_one, sender.listen(Plan(0)))
+    return f"{last_tenth / (topics // 10):.6f}", f"{whole:.1f}"
+
+
+def add_one_by_one(address: Mapping[str, Any]) -> tuple[float, float]:
+    """Seconds that the last tenth took, and seconds from the first until the venue has answered all."""
+    keys = address["keys"]
+    before = len(keys) - len(keys) // 10
+    with on_lines(address["url"]) as runtime:
+        began = time.monotonic()
+        stream = runtime.subscribe("bench", "trades", keys[0])
+        for key in keys[1:before]:
+            stream.add(key)
+        nearly = time.monotonic()
+        for key in keys[before:]:
+            stream.add(key)
+        added = time.monotonic()
+        stream.add(keys[-1], wait=ADDING)
+        return added - nearly, time.monotonic() - began
 
 
 def _rate(hear: Callable[..., int], shape: str, topics: int, *given: int) -> Sequence[str]:

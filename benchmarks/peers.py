@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from benchmarks import installs
 
+ROOT = Path(__file__).parents[1]
 FAST, SLOW = 200_000, 40_000  # messages of a full blast, so that a run takes a second or some
 PROJECTX = ("projectx", "projectx-quotes")
 EVERY = ("o2", "o2-tls", "alpaca", "tplus", *PROJECTX)
@@ -29,6 +30,7 @@ class Peer(Struct, frozen=True, kw_only=True):
     options: Mapping[str, Any] = {}
     messages: int = FAST
     paced: bool = True  # its latency is measured, too
+    root: Path = ROOT  # of the tree that its program is in
 
     def interpreter(self) -> Path:
         """Raises: NotHereError, RuntimeError: as `python_with` does."""
@@ -42,7 +44,9 @@ def _sdk(name: str, client: str, hears: tuple[str, ...], package: str, python: s
 
 
 PEERS = (
-    Peer(name=LINEWARDEN, client="linewarden", hears=(*EVERY, "alpaca-msgpack"), options=LOSSLESS),
+    Peer(
+        name=LINEWARDEN, client="linewarden", hears=(*EVERY, "alpaca-msgpack", "o2-depth"), options=LOSSLESS
+    ),
     Peer(
         name="linewarden.get_many",
         client="linewarden",

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +16,6 @@ from benchmarks.peers import Peer
 from benchmarks.server import Plan, Sender, Sent
 
 BOUND = 90.0  # seconds that a run may take
-_ROOT = Path(__file__).parents[1]
 
 
 class Told(Struct, frozen=True):
@@ -93,7 +91,7 @@ def run(sender: Sender, peer: Peer, shape: str, plan: Plan) -> Run:
         done = subprocess.run(
             command,
             input=json.dumps(asked),
-            cwd=_ROOT,
+            cwd=peer.root,
             env=environment,
             capture_output=True,
             text=True,

@@ -10,7 +10,6 @@ ends once a loss was made good.
 
 import sys
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import actors
@@ -28,10 +27,12 @@ def read(config: str | Mapping[str, Any], market: str) -> None:
     """Print trades and markers until a trade follows a gap."""
     with actors.start(config, wait=10.0) as runtime:
         trades = runtime.subscribe("o2", o2.TRADES, market, wait=10.0)
-        for before, item in pairwise(trades.with_markers()):
+        is_behind_a_gap = False
+        for item in trades.with_markers():
             print(line_about(item))
-            if isinstance(before, actors.Gap) and isinstance(item, o2.Trade):
+            if is_behind_a_gap and isinstance(item, o2.Trade):
                 break
+            is_behind_a_gap = isinstance(item, actors.Gap)
 
 
 def line_about(item: o2.Trade | Marker) -> str:

@@ -12,7 +12,7 @@ from actors import Runtime
 from actors.settings import load
 from actors.status import LineStatus, Status
 from actors.wire.timers import VirtualTimers
-from tests.desk import until
+from tests.desk import fresh, until
 
 # Seconds of ours for a line to move by itself. One that subscribes may be waiting for the clock, too.
 PATIENCE = {"connecting": 10.0, "logging_in": 10.0, "subscribing": 0.05}
@@ -35,7 +35,7 @@ class Clockwork:
         self._settle()
 
     def lines(self) -> Mapping[str, LineStatus]:
-        return self.runtime.status().lines()
+        return fresh(self.runtime).lines()
 
     def line(self) -> LineStatus:
         """The one line there is."""

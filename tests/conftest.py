@@ -27,10 +27,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "rounds" in metafunc.fixturenames:
-        asked = str(metafunc.config.getoption("seeds"))
-        seeds = range(1, int(asked[1:]) + 1) if asked.startswith("x") else map(int, asked.split(","))
         rounds = metafunc.config.getoption("rounds")
-        metafunc.parametrize(("seed", "rounds"), [(seed, rounds) for seed in seeds])
+        metafunc.parametrize(("seed", "rounds"), [(seed, rounds) for seed in seeds_of(metafunc.config)])
+
+
+def seeds_of(config: pytest.Config) -> list[int]:
+    asked = str(config.getoption("seeds"))
+    return [*(range(1, int(asked[1:]) + 1) if asked.startswith("x") else map(int, asked.split(",")))]
 
 
 @pytest.fixture

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import actors
+from actors import RuntimeStopped, Timeout
+from actors.calls import ask
+from actors.messages import ReadMail
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import LineStatus, Status
 
 RESTART = {"initial": 0.05, "maximum": 0.2, "stable_after": 0.05, "max_restarts": 10_000}
+HANGS = 0.5  # seconds after which a supervisor that does not answer is waited for no longer
 HEARTBEAT = {"ping_interval": 0.5, "pong_timeout": 0.5}
 
 
@@ -54,8 +58,16 @@ def desk_on(simulator: SimulatedO2, *, live: bool = True, **feed: Any) -> Iterat
         yield runtime
 
 
+def fresh(runtime: actors.Runtime) -> Status:
+    """The status of this moment, not a shared one: for what was just counted, or told to the supervisor."""
+    with suppress(RuntimeStopped, Timeout):
+        ask(runtime._roles.named("supervisor"), ReadMail(), HANGS)
+    runtime._shared.note_change()
+    return runtime.status()
+
+
 def line_of(runtime: actors.Runtime, name: str = "o2") -> LineStatus:
-    return runtime.status().lines()[name]
+    return fresh(runtime).lines()[name]
 
 
 def at_epoch(epoch: int, line: str = "o2") -> Callable[[Status], bool]:
@@ -64,9 +76,10 @@ def at_epoch(epoch: int, line: str = "o2") -> Callable[[Status], bool]:
 
 
 def until(runtime: actors.Runtime, wanted: Callable[[Status], bool], seconds: float = 20.0) -> Status:
-    """The first status that is as wanted. Each look asks the supervisor, so this is no busy loop."""
+    """The first status that is as wanted."""
     deadline = time.monotonic() + seconds
-    while not wanted(status := runtime.status()):
+    while not wanted(status := fresh(runtime)):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s; the last status was {status}")
+        time.sleep(0.005)
     return status

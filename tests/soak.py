@@ -22,7 +22,7 @@ from actors import LinewardenError, Runtime, Stream
 from actors.rules.mailbox import Policy
 from actors.settings import load
 from actors.simulators import Simulator
-from tests.desk import RESTART
+from tests.desk import RESTART, fresh
 from tests.stories.books import balanced
 
 POLICIES: tuple[Policy, ...] = ("block", "drop_oldest", "drop_newest", "conflate")
@@ -76,7 +76,7 @@ class Soak:
         except LinewardenError as error:
             raise Broken(f"a line is stuck: {error}") from error
         deadline = time.monotonic() + REST
-        while not balanced(status := self.runtime.status()):  # between two steps of the markets
+        while not balanced(status := fresh(self.runtime)):  # between two steps of the markets
             if time.monotonic() > deadline:
                 lines = {name: line.counters for name, line in status.lines().items()}
                 raise Broken(f"the books do not balance: {lines}, {status.streams}")
@@ -127,7 +127,7 @@ class Soak:
         return self.memory[-1][1] - self.memory[len(self.memory) // 2][1]
 
     def report(self, minutes: float, seed: int, broken: str) -> str:
-        counters = [line.counters for line in self.runtime.status().lines().values()]
+        counters = [line.counters for line in fresh(self.runtime).lines().values()]
         rows: Mapping[str, object] = {
             "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             "command": f"make soak MINUTES={minutes:g} SEED={seed}",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,12 +16,13 @@ from hypothesis import strategies as st
 from websockets.sync.client import connect
 
 import actors
-from benchmarks import quick
+from benchmarks import against, quick
 from benchmarks.alone import FailedAloneError, alone
 from benchmarks.clients.feeds import subscription
 from benchmarks.clients.raw import DIALOGUES
 from benchmarks.installs import NotHereError, python_with
 from benchmarks.latency import WARM_UP, at, latencies
+from benchmarks.peers import ROOT
 from benchmarks.report import Table, markdown
 from benchmarks.run import Run, Told, losses
 from benchmarks.server import SECOND, Plan, Sender, Sent
@@ -36,11 +38,13 @@ def test_our_sessions_read_every_message(shape: str) -> None:
     wants = subscription(shape, address)
     with actors.start({"feeds": {"bench": wants.feed}}, wait=10.0) as runtime:
         stream = runtime.subscribe("bench", wants.channel, *address["keys"], wait=10.0)
+        for _ in range(wants.passed_over):
+            stream.get(timeout=10.0)
         heard = [attrgetter(wants.field)(stream.get(timeout=10.0)) for _ in range(COUNT)]
         counters = [line.counters for line in runtime.status().lines().values()]
     sender.sent()
     assert heard == [wants.last(number) for number in range(1, COUNT + 1)]
-    assert sum(each.decoded for each in counters) == COUNT
+    assert sum(each.decoded for each in counters) == COUNT + wants.passed_over
     assert sum(each.unrouted + each.quarantined + each.duplicates for each in counters) == 0
 
 
@@ -60,7 +64,7 @@ def test_a_raw_loop_reads_every_message(shape: str) -> None:
     assert heard == [venue.last(number) for number in range(1, COUNT + 1)]
 
 
-@pytest.mark.parametrize("shape", ["o2", "alpaca", "projectx"])
+@pytest.mark.parametrize("shape", ["o2", "o2-depth", "alpaca", "projectx"])
 def test_messages_go_round_among_the_topics(shape: str) -> None:
     made = SHAPES[shape](3)
     for number in range(1, 7):
@@ -150,6 +154,26 @@ def test_a_row_that_fails_leaves_the_others_in_place() -> None:
     ]
 
 
+def test_a_former_commit_is_measured_with_its_own_package_and_todays_programs() -> None:
+    with against.tree_of("HEAD") as root:
+        asked = [
+            sys.executable,
+            "-c",
+            "import actors, benchmarks; print(actors.__file__, benchmarks.__file__)",
+        ]
+        told = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=True)
+        ours, former = against.peers("HEAD", root)
+        assert all(Path(file).is_relative_to(root) for file in told.stdout.split())
+        assert (ours.client, ours.options, ours.root) == (former.client, former.options, ROOT)
+        assert former.root == root
+    assert not root.exists()
+
+
+def test_a_commit_that_is_not_there_is_told() -> None:
+    with pytest.raises(against.NoSuchCommitError, match="no-such-commit"), against.tree_of("no-such-commit"):
+        pass
+
+
 def test_a_python_that_is_not_there_is_told() -> None:
     with pytest.raises(NotHereError, match=r"Python 2\.0"):
         python_with("nothing==0", version="2.0")
@@ -159,5 +183,14 @@ def test_the_command_tells_what_it_can_do() -> None:
     asked = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("throughput", "latency", "recovery", "growth", "everything", "quick", "reliability"):
+    for command in (
+        "throughput",
+        "latency",
+        "recovery",
+        "growth",
+        "everything",
+        "quick",
+        "reliability",
+        "against",
+    ):
         assert command in asked.stdout

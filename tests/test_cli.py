@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from typer.testing import CliRunner
 
 from actors import cli
-from actors.errors import RuntimeStopped, Timeout
+from actors.errors import Timeout
 from actors.rules.venue import Venue
 from actors.settings import Settings, load
 from actors.status import Status
@@ -307,13 +308,18 @@ class Fake:
         self.failures: list[Exception] = []  # of the next looks
 
     def status(self) -> Status:
-        if self.dies:
-            raise RuntimeStopped("the supervisor died")
         if self.failures:
             raise self.failures.pop(0)
         found = status(a=line(decoded=5, state=self.state))
         self.looked += 1
-        return found
+        return structs.replace(found, state="stopped") if self.dies else found
+
+    @property
+    def end_reason(self) -> str | None:
+        return "the supervisor died" if self.dies else None
+
+    def _moves(self) -> bool:
+        return True
 
     def stop(self, timeout: float) -> tuple[str, ...]:
         self.stopped.append(timeout)

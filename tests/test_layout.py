@@ -17,12 +17,19 @@ WORDS = {
     "actors.log_queue",
 }
 ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "fetcher", "actor")
-THEIRS = ("supervision/*", "census", "stream", "door", "latest", "book", "metrics")  # what they share
+THEIRS = ("supervision/*", "stream", "door", "latest", "book", "metrics")  # what they share
 # Who may ask the machine for the time: the one clock, what blocks a caller's own thread or a short-lived
 # one that holds a real socket, and what stands outside a runtime.
 CLOCKS = (
     "wire/timers.py",
-    *("stream.py", "runtime.py", "book.py", "latest.py", "refreshing.py"),  # a user's thread waits
+    *(
+        "stream.py",
+        "runtime.py",
+        "book.py",
+        "latest.py",
+        "refreshing.py",
+        "supervision/snapshot.py",
+    ),  # a user's thread waits
     *(
         "wire/attempt.py",
         "wire/fetch.py",
@@ -79,6 +86,32 @@ def test_rules_and_venues_meet_neither_threads_nor_sockets_nor_clocks(path: Path
 def test_the_wire_knows_words_alone(path: Path) -> None:
     allowed = WORDS | {"actors.wire"}
     assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []
+
+
+@pytest.mark.parametrize("path", files("delivery/*.py"), ids=ids)
+def test_delivery_meets_locks_and_neither_actors_nor_sockets_nor_clocks(path: Path) -> None:
+    """`merge` alone reads streams, and stands above them."""
+    allowed = {"actors.events", "actors.errors", "actors.rules", "actors.delivery"}
+    forbidden = {"actors.delivery.merge"}
+    if path.name == "merge.py":
+        allowed, forbidden = allowed | {"actors.stream"}, set()
+    assert [name for name in imports(path) if within(name, LIBRARIES_OF_THE_WORLD - {"threading"})] == []
+    assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []
+    assert [name for name in imports(path) if within(name, forbidden)] == []
+
+
+def test_the_modules_of_delivery_are_a_staircase() -> None:
+    """None of its modules imports itself by way of others."""
+    below = {
+        f"actors.delivery.{path.stem}": {
+            ".".join(name.split(".")[:3]) for name in imports(path) if within(name, {"actors.delivery"})
+        }
+        for path in files("delivery/*.py")
+    }
+    while lowest := [room for room, rooms in below.items() if not rooms & below.keys()]:
+        for room in lowest:
+            del below[room]
+    assert below == {}
 
 
 @pytest.mark.parametrize("path", files(*(f"{name}.py" for name in ACTORS + THEIRS)), ids=ids)

@@ -9,14 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pykka
 import pytest
 
-from actors import Runtime, census
+from actors import Runtime
 from actors.notify import Systemd, sentence
-from actors.status import Cause, Status
+from actors.status import Cause
+from actors.supervision.state import LineRecord
 from tests.commands import ENDING, PATIENCE, child
 from tests.test_table import line, status
 
@@ -218,20 +217,24 @@ def test_a_real_runtime_s_status(desk: Runtime, systemd: Systemd, listener: List
 def test_a_supervisor_that_hangs_gives_no_sign_of_life(
     desk: Runtime, systemd: Systemd, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The loop as `run` has it: a status, then a word to systemd."""
-    go_on, take = threading.Event(), census.take
+    """The loop as `run` has it: a status, then a word to systemd. The status needs no supervisor."""
+    hangs, go_on = threading.Event(), threading.Event()
 
-    def hang(*arguments: Any) -> Status:
-        go_on.wait(30)
-        return take(*arguments)
+    def hang(target: str) -> list[LineRecord]:
+        hangs.set()
+        assert go_on.wait(30)
+        return []
 
-    monkeypatch.setattr(census, "take", hang)
-    with pytest.raises(pykka.Timeout):
-        systemd.tell(desk.supervisor.status().get(timeout=0.2))
-    assert listener.heard() == []
+    monkeypatch.setattr(desk._supervisor, "_targets", hang)
+    answer = desk.supervisor.restart("o2")
+    assert hangs.wait(10)
+    desk._moves()  # the last letter before this one was dealt with
+    systemd.tell(desk.status(), alive=desk._moves())
+    assert listener.heard() == [["READY=1", "STATUS=1 of 1 line live"]]
     go_on.set()
-    systemd.tell(desk.status())
-    assert [message[-1] for message in listener.heard()] == ["WATCHDOG=1"]
+    assert answer.get(timeout=10) == "accepted"
+    systemd.tell(desk.status(), alive=desk._moves())
+    assert listener.heard() == [["WATCHDOG=1"]]
 
 
 def test_run_says_ready_and_stopping(

@@ -281,7 +281,7 @@ def test_closing_a_full_stream_lets_its_lines_go_on() -> None:
 def test_a_stream_that_was_cut_says_so_until_its_topic_starts_anew() -> None:
     stream, writer = make("block", capacity=2, deltas=True)
     put(writer, 1, 2)
-    writer.inlet.overflow(writer.right)
+    writer.inlet.overflow(writer.right, writer.inlet.full_since)
     assert put(writer, 3, 4) is Put.CUT  # it has held its line for long enough
     assert stream.is_cut
     assert stream.get_many(2) == [1, 2]

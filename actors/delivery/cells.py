@@ -144,6 +144,11 @@ class Cells:
         with self._lock:
             return tuple(self._lines.get(line, {}).items())
 
+    def lines(self) -> Collection[str]:
+        """Those on which some topic lies."""
+        with self._lock:
+            return tuple(self._lines)
+
     def has_topics(self, line: str) -> bool:
         return line in self._lines
 

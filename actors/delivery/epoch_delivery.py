@@ -85,16 +85,15 @@ class EpochDelivery:
         right = self._right
         origin = Origin(received_ns, self._line.epoch, self._arrivals.begin(right))
         try:
-            going = self._going
-            topics = list(newest)
             started: Sequence[Topic] = ()
             if self._deltas:
-                started = self._runs.keep(pairs, topics, origin, size)
-            first = going.get(topics[0], ())
-            if len(topics) == 1 or all(going.get(topic, ()) == first for topic in topics):
-                routed = len(pairs) if self._put(first, pairs, origin, range(len(pairs)), now) else 0
+                started = self._runs.keep(pairs, newest, origin, size)
+            readers = list(map(self._going.get, newest))
+            if readers.count(readers[0]) == len(readers):  # mostly all go to the same streams
+                inlets = readers[0] or ()
+                routed = len(pairs) if self._put(inlets, pairs, origin, range(len(pairs)), now) else 0
             else:
-                routed = self._put_shares(pairs, topics, origin, now)
+                routed = self._put_shares(pairs, newest, origin, now)
             for topic in started:
                 self._join(topic)
             return routed
@@ -114,7 +113,7 @@ class EpochDelivery:
                 self._note(inlet, put)
         return taken
 
-    def _put_shares(self, pairs: list[Pair], topics: list[Topic], origin: Origin, now: float) -> int:
+    def _put_shares(self, pairs: list[Pair], topics: Iterable[Topic], origin: Origin, now: float) -> int:
         """Each stream gets its part."""
         going = self._going
         shares: dict[Going, tuple[list[Pair], list[int]]] = {}
@@ -253,13 +252,15 @@ class EpochDelivery:
         for inlet in list(self._pausing):
             since = inlet.full_since
             if since is not None and now - since >= self._block_limit:
-                inlet.overflow(self._right)
+                inlet.overflow(self._right, since)
             if not inlet.pauses:
                 del self._pausing[inlet]
         for inlet in list(self._cut):
             if inlet.is_roomy:
                 del self._cut[inlet]
                 self._restart_cut(inlet)
+        for inlet in (*self._pausing, *self._cut):  # another line may have filled what this one was woken for
+            inlet.wake_at_room(self._right, self._wake)
 
     def look_in(self, now: float) -> float:
         """Seconds until it is to look again; infinity: when it is woken."""

@@ -33,7 +33,8 @@ class Inlet:
     ) -> None:
         self.id, self.feed, self.channel = id, feed, channel
         self.policy, self.capacity, self.deltas = policy, capacity, deltas
-        self.ready = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self.ready = threading.Condition(self._lock)
         self.box: Mailbox = (
             Conflater(capacity) if policy == "conflate" else Line(capacity, policy, deltas=deltas)
         )
@@ -50,7 +51,7 @@ class Inlet:
 
     def put(self, right: Right, pairs: list[Pair], origin: Origin, indexes: Sequence[int], now: float) -> Put:
         """Events of one batch, in their order; `indexes` are their places in it."""
-        with self.ready:
+        with self._lock:  # that of `ready`: entered directly, it costs a third
             if not right.valid or self.end is not None:
                 return Put.REFUSED
             box = self.box
@@ -58,9 +59,9 @@ class Inlet:
             self.wake()
             if type(box) is not Line:
                 return Put.ACCEPTED
-            if box.cut:
-                return Put.CUT
-            return Put.PAUSE if self._asks_to_pause(box, now) else Put.ACCEPTED
+            if self._asks_to_pause(box, now):
+                return Put.PAUSE
+            return Put.CUT if box.cut else Put.ACCEPTED
 
     def put_run(self, right: Right, topic: Topic, runs: Sequence[tuple[list[Pair], Origin]]) -> bool:
         """All that makes a topic of deltas whole, behind the gap of what was lost of it."""
@@ -107,7 +108,7 @@ class Inlet:
         """From full until half empty; with the lock."""
         if self.policy != "block" or box.overflowing:
             return False
-        if self.full_since is None and box.full:
+        if self.full_since is None and box.full and not box.roomy:  # a buffer of two may be both
             self.full_since = now
         return self.full_since is not None
 
@@ -131,10 +132,14 @@ class Inlet:
         with self.ready:
             self._waiting.pop(line, None)
 
-    def overflow(self, right: Right) -> None:
-        """It has held its lines for too long: it gives up what it has no room for, until it is half empty."""
+    def overflow(self, right: Right, since: float | None) -> None:
+        """It has held its lines for too long: it gives up what it has no room for, until it is half empty.
+
+        `since`: when it became full. Nothing happens if it has had room after that.
+        """
         with self.ready:
-            if right.valid and isinstance(self.box, Line) and self.full_since is not None:
+            is_held = self.full_since is not None and self.full_since == since
+            if right.valid and isinstance(self.box, Line) and is_held:
                 self.box.overflowing = True
                 self.full_since = None
                 self._call_waiting()

@@ -24,7 +24,11 @@ class KeptEvents(Struct, frozen=True):
     size: int  # bytes of the read that they came with
 
 
-KeptItem = KeptEvents | Confirm | Missed
+class Misread(Struct, frozen=True):
+    """At this place something could not be read: what is kept of deltas may lack it."""
+
+
+KeptItem = KeptEvents | Confirm | Missed | Misread
 
 
 class Kept:
@@ -45,12 +49,18 @@ class Kept:
         return self.count > EVENTS or self._size > BYTES
 
     def add(self, item: KeptItem) -> None:
+        if isinstance(item, Misread) and (not self._items or isinstance(self._items[-1], Misread)):
+            return  # nothing new that lacks it
         self._items.append(item)
         if isinstance(item, KeptEvents):
             self.count += len(item.pairs)
             self._size += item.size
         elif isinstance(item, Confirm):
             self.answered.update(item.topics)
+
+    def forget(self, topic: Topic) -> None:
+        """It lies on this line no longer, or anew: it is not answered for."""
+        self.answered.discard(topic)
 
     def take(self) -> KeptItem:
         item = self._items.popleft()

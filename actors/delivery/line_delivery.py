@@ -120,7 +120,7 @@ class LineDelivery:
             state.blind.setdefault(topic, now_ns)
             joining = state.joining.get(topic, ())
             for inlet in self.table.routes[topic].inlets:
-                if inlet.id not in joining:
+                if inlet.id not in joining:  # it has had nothing of it
                     state.blind_streams.setdefault(inlet.id, {}).setdefault(topic, now_ns)
 
     def missed(self, topics: Iterable[Topic], reason: GapReason, count: int | None, now_ns: int) -> None:

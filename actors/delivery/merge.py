@@ -23,14 +23,14 @@ def merge(arrivals: Arrivals, *streams: Stream[Any]) -> Iterator[Received[Any]]:
     """
     waker = threading.Event()
     for stream in streams:
-        stream._refuse_forked()
+        stream._home.check()
         with stream._inlet.ready:
             stream._inlet.wakers = (*stream._inlet.wakers, waker)
     arrivals.enter()
     try:
         yield from _merged(arrivals, list(streams), waker)
     finally:
-        if not any(stream._is_forked for stream in streams):  # else their locks may be held for ever
+        if not any(stream._home.is_left for stream in streams):  # else their locks may be held for ever
             arrivals.leave()
             for stream in streams:
                 with stream._inlet.ready:

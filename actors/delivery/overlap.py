@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable
 from typing import Any, Final
 
 from actors.events import Topic
@@ -15,49 +15,62 @@ KeyOf = Callable[[Topic, Any], Hashable | None]
 
 
 class Overlap:
-    """The keys of one connection's events since a rotation began. One thread."""
+    """The keys of the present connection's events since a rotation began.
+
+    The present connection writes it, however it ends. Its successor reads it once, when the other may put
+    nothing more into a stream.
+    """
 
     def __init__(self, key_of: KeyOf) -> None:
         self._key_of = key_of
         self._noted: deque[tuple[Topic, Hashable]] = deque()
-        self._known: dict[Topic, Collection[Hashable]] = {}
 
-    @classmethod
-    def of(cls, key_of: KeyOf, known: Mapping[Topic, Collection[Hashable]]) -> Overlap | None:
-        """What the former connection has brought; None: nothing that could come twice."""
-        overlap = cls(key_of)
-        overlap._known = dict(known)
-        return overlap if known else None
-
-    def add(self, pairs: list[Pair]) -> bool:
-        """Whether there is room for their keys."""
+    def add(self, pairs: list[Pair]) -> None:
+        """Before they are put: what is cut off in the middle of that is missing, and does not come twice."""
         key_of, noted = self._key_of, self._noted
         for topic, event in pairs:
             key = key_of(topic, event)
             if key is not None:
                 noted.append((topic, key))
-        return len(noted) <= KEYS
 
-    def keys(self) -> dict[Topic, set[Hashable]]:
-        """What was noted, by topic."""
-        known: dict[Topic, set[Hashable]] = {}
-        for topic, key in self._noted:
-            known.setdefault(topic, set()).add(key)
-        return known
+    @property
+    def is_full(self) -> bool:
+        """Whether the rotation is to be given up for it."""
+        return len(self._noted) > KEYS
+
+    def take(self) -> Known | None:
+        """What the successor is to pass over; None: nothing that could come twice.
+
+        Copied in one step of the interpreter: a thread that was given up may still be adding.
+        """
+        noted, self._noted = self._noted, deque()
+        return Known(self._key_of, list(noted)) if noted else None
+
+
+class Known:
+    """What the former connection has brought, as its successor compares with it. One thread."""
+
+    def __init__(self, key_of: KeyOf, noted: Collection[tuple[Topic, Hashable]]) -> None:
+        self._key_of = key_of
+        self._keys: dict[Topic, set[Hashable]] = {}
+        for topic, key in noted:
+            self._keys.setdefault(topic, set()).add(key)
 
     @property
     def is_over(self) -> bool:
         """Whether every topic has gone beyond what the former connection brought."""
-        return not self._known
+        return not self._keys
 
     def without(self, pairs: list[Pair]) -> list[Pair]:
         """But for what the former connection brought: a topic's first event beyond that ends it."""
         new = []
         for topic, event in pairs:
-            known = self._known.get(topic)
+            known = self._keys.get(topic)
             if known is not None:
-                if self._key_of(topic, event) in known:
+                key = self._key_of(topic, event)
+                if key in known:
                     continue
-                del self._known[topic]
+                if key is not None:
+                    del self._keys[topic]
             new.append((topic, event))
         return new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from heapq import heappop, heappush
 from typing import Final
 
 from msgspec import Struct
@@ -22,14 +23,20 @@ class Resyncs:
     """A resync costs every reader of the topic a gap: one for all that wait, at most once per back-off."""
 
     def __init__(self) -> None:
-        self._wanted: dict[Topic, None] = {}
+        self._wanted: dict[Topic, int] = {}  # with the number of the wish
+        self._due: list[tuple[float, int, Topic]] = []  # a heap; a wish that was taken back stays in it
+        self._wishes = 0
         self._pauses: dict[Topic, _Pause] = {}
 
     def __bool__(self) -> bool:
         return bool(self._wanted)
 
     def want(self, topic: Topic) -> None:
-        self._wanted[topic] = None
+        if topic not in self._wanted:
+            pause = self._pauses.get(topic)
+            self._wishes += 1
+            self._wanted[topic] = self._wishes
+            heappush(self._due, (-math.inf if pause is None else pause.until, self._wishes, topic))
 
     def forget(self, topic: Topic) -> None:
         """It has started anew by itself, or is wanted no longer."""
@@ -37,20 +44,23 @@ class Resyncs:
 
     def take(self, now: float) -> tuple[Topic, ...]:
         """Those that may be resynced now."""
-        due = tuple(topic for topic in self._wanted if self._due(topic) <= now)
-        for topic in due:
+        due: list[Topic] = []
+        while self._next_due() <= now:
+            topic = heappop(self._due)[2]
             del self._wanted[topic]
+            due.append(topic)
             former = self._pauses.get(topic)
             wait = FIRST_WAIT
             if former is not None and now < former.until + former.wait:
                 wait = min(2 * former.wait, LONGEST_WAIT)
             self._pauses[topic] = _Pause(now + wait, wait)
-        return due
+        return tuple(due)
 
     def next_in(self, now: float) -> float:
         """Seconds until the next one is due; infinity: none is wanted."""
-        return min((max(0.0, self._due(topic) - now) for topic in self._wanted), default=math.inf)
+        return max(0.0, self._next_due() - now)
 
-    def _due(self, topic: Topic) -> float:
-        pause = self._pauses.get(topic)
-        return -math.inf if pause is None else pause.until
+    def _next_due(self) -> float:
+        while self._due and self._wanted.get(self._due[0][2]) != self._due[0][1]:
+            heappop(self._due)
+        return self._due[0][0] if self._due else math.inf

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Iterable
 
 from actors.delivery.arrivals import Right
 from actors.delivery.inlet import Inlet
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Topic
-
-Known = Mapping[Topic, Collection[Hashable]]
 
 
 class Reader:
@@ -37,7 +35,6 @@ class LineRoutes:
         self.holder: int | None = None  # epoch of the connection that delivers; None: the dispatcher
         self.routed: set[int] = set()  # epochs that have the routes, and are told of changes
         self.turn: int | None = None  # epoch of a candidate that is to have its turn
-        self.known: Known = {}  # what the connection before it brought
         self.is_late = False  # something may be missing between the two
         self.was_given_up = False  # the last holder did not hand its state back: it may still write
         self.crashes = 0  # in a row
@@ -82,25 +79,49 @@ class Routing:
         reader = self.readers.setdefault(inlet.id, Reader(inlet))
         new = [topic for topic in topics if topic not in reader.topics]
         for topic in new:
-            reader.topics[topic] = None
             self.by_topic.setdefault(topic, {})[inlet.id] = inlet
+            reader.topics[topic] = None
         return new
 
-    def unwant(self, stream: int, topics: Iterable[Topic] | None) -> list[Topic]:
-        """Those that this stream wants no longer; None: all of its topics."""
+    def wanted(self, stream: int, topics: Iterable[Topic] | None) -> list[Topic]:
+        """Those of them that this stream wants; None: all of its topics."""
         reader = self.readers.get(stream)
         if reader is None:
             return []
-        gone = [topic for topic in (reader.topics if topics is None else topics) if topic in reader.topics]
-        for topic in gone:
-            del reader.topics[topic]
-            others = self.by_topic[topic]
-            del others[stream]
-            if not others:
-                del self.by_topic[topic]
-        if not reader.topics:
-            del self.readers[stream]
-        return gone
+        return [topic for topic in (reader.topics if topics is None else topics) if topic in reader.topics]
+
+    def leave(self, stream: int, topic: Topic) -> None:
+        """The stream gets no more of it."""
+        others = self.by_topic.get(topic, {})
+        others.pop(stream, None)
+        if not others:
+            self.by_topic.pop(topic, None)
+
+    def forget(self, stream: int, topics: Iterable[Topic]) -> None:
+        """The stream wants these no longer, and the registry has been told."""
+        reader = self.readers.get(stream)
+        if reader is not None:
+            for topic in topics:
+                reader.topics.pop(topic, None)
+            if not reader.topics:
+                del self.readers[stream]
+
+    def mend(self) -> None:
+        """A former keeper may have stopped in the middle of a change: what depends on the rest is rebuilt."""
+        self.by_topic.clear()
+        for stream, reader in self.readers.items():
+            for topic in reader.topics:
+                self.by_topic.setdefault(topic, {})[stream] = reader.inlet
+        for topic, name in list(self.line_of.items()):
+            if topic not in self.line(name).table.routes:
+                del self.line_of[topic]
+        for name, line in self.lines.items():
+            routes = {
+                topic: self.route(topic, route.number)
+                for topic, route in line.table.routes.items()
+                if self.line_of.get(topic) == name
+            }
+            line.table = RouteTable.of(routes)
 
     def route(self, topic: Topic, number: int) -> Route:
         """Where its events go."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from typing import Final
 
 from actors.delivery.arrivals import Right
@@ -53,13 +54,14 @@ class Runs:
         self._deltas = {name for name, channel in venue.channels.items() if channel.deltas}
         self._size = self._billed = 0
 
-    def keep(self, pairs: list[Pair], topics: list[Topic], origin: Origin, size: int) -> list[Topic]:
+    def keep(self, pairs: list[Pair], topics: Collection[Topic], origin: Origin, size: int) -> list[Topic]:
         """The events of one batch, `size` bytes of it. The topics that have started anew with it."""
         started: list[Topic] = []
-        for topic in topics:
-            if topic.channel in self._deltas:
-                part = pairs if len(topics) == 1 else [pair for pair in pairs if pair[0] == topic]
-                if self._keep_part(topic, part, origin, size * len(part) // len(pairs)):
+        deltas = [topic for topic in topics if topic.channel in self._deltas]
+        if deltas:
+            parts = {deltas[0]: pairs} if len(topics) == 1 else _by_topic(pairs)
+            for topic in deltas:
+                if self._keep_part(topic, parts[topic], origin, size * len(parts[topic]) // len(pairs)):
                     started.append(topic)
         if abs(self._size - self._billed) > BILL:
             self._bill()
@@ -82,8 +84,7 @@ class Runs:
         self._bill()
 
     def _keep_part(self, topic: Topic, pairs: list[Pair], origin: Origin, size: int) -> bool:
-        starts_anew = self._venue.starts_anew
-        whole = next((i for i in range(len(pairs) - 1, -1, -1) if starts_anew(topic, pairs[i][1])), None)
+        whole = self._last_whole(topic, pairs)
         if whole is not None:
             self.forget(topic)
             self._runs[topic] = Run()
@@ -99,9 +100,25 @@ class Runs:
             self.forget(topic)
         return whole is not None
 
+    def _last_whole(self, topic: Topic, pairs: list[Pair]) -> int | None:
+        starts_anew = self._venue.starts_anew
+        place = len(pairs)
+        for _, event in reversed(pairs):
+            place -= 1
+            if starts_anew(topic, event):
+                return place
+        return None
+
     def _bill(self) -> None:
         self._billed = self._size
         if not self._budget.keeps(self._right, self._size) and self._runs:
             self.forget(max(self._runs, key=lambda topic: self._runs[topic].size))
             self._billed = self._size
             self._budget.keeps(self._right, self._size)
+
+
+def _by_topic(pairs: list[Pair]) -> dict[Topic, list[Pair]]:
+    groups: dict[Topic, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair[0], []).append(pair)
+    return groups

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from actors.delivery.table import Route
 from actors.events import Gap, Topic
 
 WORDS = 1 << 32  # the numbers of one epoch's words; the upper half is for those after its end
@@ -50,21 +51,26 @@ class DeliveryState:
         copy.joining = {topic: streams.copy() for topic, streams in self.joining.copy().items()}
         return copy
 
-    def note_settled(self, topics: Iterable[Topic], routes: Container[Topic]) -> None:
-        """The holder has told the streams that these are answered for."""
-        mine = {topic for topic in topics if topic in routes}
-        self.settled |= mine
-        for topic in mine:
+    def note_settled(self, topics: Iterable[Topic], routes: Mapping[Topic, Route]) -> None:
+        """The holder has told the streams of these that they are answered for."""
+        for topic in topics:
+            route = routes.get(topic)
+            if route is None:
+                continue
+            self.settled.add(topic)
             self.blind.pop(topic, None)
-        for stream, outage in list(self.outages.items()):
-            outage.waiting -= mine
+            for inlet in route.inlets:
+                self._note_seen(inlet.id, topic)
+
+    def _note_seen(self, stream: int, topic: Topic) -> None:
+        outage = self.outages.get(stream)
+        if outage is not None:
+            outage.waiting.discard(topic)
             if not outage.waiting:
                 del self.outages[stream]
-        for stream, blind in list(self.blind_streams.items()):
-            for topic in mine & blind.keys():
-                del blind[topic]
-            if not blind:
-                del self.blind_streams[stream]
+        blind = self.blind_streams.get(stream)
+        if blind is not None and blind.pop(topic, None) is not None and not blind:
+            del self.blind_streams[stream]
 
     def gap(self, gap: Gap) -> None:
         self.gaps += 1

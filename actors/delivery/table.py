@@ -30,6 +30,13 @@ class RouteTable:
         self.inlets: dict[int, Inlet] = {}  # every stream that some topic goes to
         self.topics: dict[int, dict[Topic, None]] = {}  # by stream: its topics on this line
 
+    @classmethod
+    def of(cls, routes: Mapping[Topic, Route]) -> RouteTable:
+        table = cls()
+        for topic, route in routes.items():
+            table.set(topic, route)
+        return table
+
     def copy(self) -> RouteTable:
         copy = RouteTable()
         copy.routes = self.routes.copy()
@@ -55,8 +62,9 @@ class RouteTable:
     def _change(
         self, topic: Topic, before: tuple[Inlet, ...], after: tuple[Inlet, ...]
     ) -> tuple[list[Inlet], list[Inlet]]:
-        come = [inlet for inlet in after if inlet not in before]
-        gone = [inlet for inlet in before if inlet not in after]
+        former, present = set(before), set(after)
+        come = [inlet for inlet in after if inlet not in former]
+        gone = [inlet for inlet in before if inlet not in present]
         for inlet in come:
             self.inlets[inlet.id] = inlet
             self.topics.setdefault(inlet.id, {})[topic] = None

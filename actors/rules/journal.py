@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import pairwise
 
 from msgspec import Struct
@@ -72,23 +71,27 @@ class Recovery:
 
 
 class Journal:
-    """One line's. Not thread-safe."""
+    """One line's. One thread writes; any thread may read what it tells."""
 
     def __init__(self, keep: int = KEPT) -> None:
-        self._recoveries: deque[Recovery] = deque(maxlen=keep)
+        self._keep = keep
+        self._last: Recovery | None = None
+        self._told: tuple[Ending, ...] = ()
 
     def ended(self, ending: Ending, heard_at: float | None, ended_at: float) -> None:
         """`heard_at`: the last sign of life, where there was one."""
-        self._recoveries.append(Recovery(ending, heard_at, ended_at))
+        self._last = Recovery(ending, heard_at, ended_at)
+        self._told = (*self._told, self._last.told())[-self._keep :]
 
     def mark(self, step: str, at: float) -> None:
         """A step of the way back from the last ending, the first time it is taken."""
-        if self._recoveries:
-            self._recoveries[-1].mark(step, at)
+        if self._last is not None:
+            self._last.mark(step, at)
+            self._told = (*self._told[:-1], self._last.told())
 
     def told(self) -> tuple[Ending, ...]:
-        """Oldest first."""
-        return tuple(recovery.told() for recovery in self._recoveries)
+        """Oldest first; a value that does not change."""
+        return self._told
 
 
 class BlindTime:

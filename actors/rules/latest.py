@@ -71,8 +71,6 @@ class Shelf(dict[type, "deque[Kept]"]):
     """The newest events of one topic and symbol, by their type: no kind pushes out another."""
 
     def keep(self, events: Sequence[Any], at: float) -> None:
-        if len(events) > NEWEST and len(set(map(type, events))) == 1:
-            events = events[-NEWEST:]  # all of one kind: the others would not be kept for long
         for event in events:
             self[type(event)].append((event, at))
 
@@ -98,7 +96,7 @@ class Prices:
         self._limit = limit
         # By symbol, that longest without an event first.
         self._symbols: OrderedDict[str, dict[Topic, Shelf]] = OrderedDict()
-        self._rooms: dict[Topic, Room | None] = {}  # by topic where its events go; None: they tell no prices
+        self._rooms = Rooms(self)
 
     def are_of(self, venue: Venue) -> bool:
         """Whether they come from where this venue's would."""
@@ -107,14 +105,14 @@ class Prices:
     def keep(self, pairs: list[tuple[Topic, Any]], topics: Collection[Topic], at: float) -> None:
         """The events of one batch, received at `at`, monotonic seconds; `topics` are all of its topics."""
         rooms = self._rooms
-        told = {
-            topic: room for topic in topics if (room := rooms.get(topic) or self._room(topic)) is not None
-        }
-        if not told:
-            return
         if len(topics) == 1:
-            for room in told.values():
-                room.keep([event for _, event in pairs], at)
+            room = rooms[pairs[0][0]]
+            if room is not None:
+                kept = pairs[-NEWEST:] if room.one_kind else pairs
+                room.keep([event for _, event in kept], at)
+            return
+        told = {topic: room for topic in topics if (room := rooms[topic]) is not None}
+        if not told:
             return
         groups: dict[Topic, list[Any]] = {topic: [] for topic in topics}
         for topic, event in pairs:
@@ -131,13 +129,6 @@ class Prices:
         for symbol, shelves in self._symbols.copy().items():
             copy._symbols[symbol] = {topic: shelf.copy() for topic, shelf in shelves.copy().items()}
         return copy
-
-    def _room(self, topic: Topic) -> Room | None:
-        if topic in self._rooms:
-            return self._rooms[topic]
-        room = Room(self, topic) if topic.channel in self.venue.price_channels else None
-        self._rooms[topic] = room
-        return room
 
     def symbol(self, event: Any) -> str | None:
         """Whose price this event tells, where it has no `symbol` of its own."""
@@ -179,16 +170,31 @@ class Prices:
         return len(self._symbols)
 
 
+class Rooms(dict[Topic, "Room | None"]):
+    """By topic where its events go; None: they tell no prices."""
+
+    def __init__(self, prices: Prices) -> None:
+        self._prices = prices
+
+    def __missing__(self, topic: Topic) -> Room | None:
+        tells = topic.channel in self._prices.venue.price_channels
+        room = self[topic] = Room(self._prices, topic) if tells else None
+        return room
+
+
 class Room:
     """One topic's place: the shelf of its symbol, or one for each symbol that its events name."""
 
     def __init__(self, prices: Prices, topic: Topic) -> None:
         self._prices, self._topic = prices, topic
         self._shelf = None if topic.key in EVERY else prices.shelf(topic, topic.key)
+        event = prices.venue.channels[topic.channel].event
+        # Only the newest of a batch are kept then, whatever the others are.
+        self.one_kind = self._shelf is not None and isinstance(event, type(Struct))
 
     def keep(self, events: Sequence[Any], at: float) -> None:
         if self._shelf is not None:
-            self._shelf.keep(events, at)
+            self._shelf.keep(events[-NEWEST:] if self.one_kind else events, at)
             self._prices.touch(self._topic.key)
             return
         groups: dict[Any, list[Any]] = {}

@@ -7,13 +7,15 @@ is reported of an epoch that the ledger does not know is late and changes nothin
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
 from actors.events import SubscriptionState, Topic
+from actors.rules.placement import Bounds, Placement
 
+CONFIG = 0  # the stream number under which the config wants its topics
 DESIRED = SubscriptionState("desired")
 SENT = SubscriptionState("sent")
 CONFIRMED = SubscriptionState("confirmed")
@@ -31,11 +33,13 @@ class Life:
         self.turns: dict[Topic, int] = {}  # in which of them a topic was last asked for
         self.asking: dict[Topic, int] = {}  # asked for, and the frame has not left
         self.unsettled: set[Topic] = set()  # desired or sent
+        self.rejected: dict[Topic, None] = {}
 
     def desire(self, topic: Topic) -> None:
         self.states[topic] = DESIRED
         self.waiting.append(topic)
         self.unsettled.add(topic)
+        self.rejected.pop(topic, None)
 
     def ask(self, topics: Iterable[Topic]) -> int:
         """The connection is told to ask for them; the number of this asking."""
@@ -50,12 +54,16 @@ class Life:
         for topic in topics:
             self.states[topic] = SENT
             self.unsettled.add(topic)
+            self.rejected.pop(topic, None)
             self.asking.pop(topic, None)
             self.asked[topic] = self.asked.get(topic, 0) + 1 if times is None else times
             self.turns[topic] = turn
 
     def answer(self, topic: Topic, state: SubscriptionState) -> None:
         self.states[topic] = state
+        self.rejected.pop(topic, None)
+        if state.state == "rejected":
+            self.rejected[topic] = None
         self.unsettled.discard(topic)
         self.asked.pop(topic, None)
         self.turns.pop(topic, None)
@@ -66,13 +74,28 @@ class Life:
         self.asked.pop(topic, None)
         self.turns.pop(topic, None)
         self.unsettled.discard(topic)
+        self.rejected.pop(topic, None)
+
+    def mend(self, topics: Collection[Topic]) -> None:
+        """Of these, and of no others, each is asked for, answered, or waits to be asked for."""
+        for topic in [topic for topic in self.states if topic not in topics]:
+            self.forget(topic)
+        self.waiting.clear()
+        for topic in topics:
+            state = self.states.setdefault(topic, DESIRED).state
+            if state == "desired" and topic not in self.asking:
+                self.waiting.append(topic)
+            if state in {"desired", "sent"}:
+                self.unsettled.add(topic)
+            else:
+                self.unsettled.discard(topic)
 
     def copy(self) -> Life:
         copy = Life()
         copy.states, copy.waiting = self.states.copy(), self.waiting.copy()
         copy.asked, copy.asking = self.asked.copy(), self.asking.copy()
         copy.turn, copy.turns = self.turn, self.turns.copy()
-        copy.unsettled = self.unsettled.copy()
+        copy.unsettled, copy.rejected = self.unsettled.copy(), self.rejected.copy()
         return copy
 
 
@@ -88,13 +111,12 @@ class Ledger:
 
     def __init__(self) -> None:
         self._wants: dict[Topic, set[int]] = {}  # topic: the streams that want it; 0 is the config
-        self._lines: dict[Topic, str] = {}
+        self._placed: dict[str, Placement] = {}  # feed: its lines that have topics
         self._numbers: dict[Topic, int] = {}  # of their placements
         self._placements = 0
-        self._on: dict[str, dict[Topic, None]] = {}  # line: its topics, in the order of wanting
-        self._feeds: dict[str, dict[str, dict[Topic, None]]] = {}  # feed: its lines that have topics
         self._lives: dict[str, dict[int, Life]] = {}
-        self._refused: dict[Topic, str] = {}  # wanted, and no line can take them: why
+        # Feed: wanted, and no line can take them: why. A dict is slow to find its first after many have left.
+        self._refused: dict[str, OrderedDict[Topic, str]] = {}
 
     def copy(self) -> Ledger:
         """What another keeper goes on with, where a former one hangs over this. Any thread.
@@ -103,16 +125,36 @@ class Ledger:
         """
         copy = Ledger()
         copy._wants = {topic: wants.copy() for topic, wants in self._wants.copy().items()}
-        copy._lines, copy._refused = self._lines.copy(), self._refused.copy()
+        copy._placed = {feed: placed.copy() for feed, placed in self._placed.copy().items()}
+        copy._refused = {feed: refused.copy() for feed, refused in self._refused.copy().items()}
         copy._numbers, copy._placements = self._numbers.copy(), self._placements
-        copy._on = {line: topics.copy() for line, topics in self._on.copy().items()}
-        for line, topics in copy._on.items():
-            copy._feeds.setdefault(line.partition("/")[0], {})[line] = topics
         copy._lives = {
             line: {epoch: life.copy() for epoch, life in lives.copy().items()}
             for line, lives in self._lives.copy().items()
         }
         return copy
+
+    def mend(self) -> tuple[list[Topic], list[Topic]]:
+        """A former keeper may have stopped in the middle of a change: what depends on the rest is rebuilt.
+
+        Returns the topics that are wanted and lie nowhere, and those that lie on a line and are not wanted.
+        """
+        for topic in [
+            topic for topic, wants in self._wants.items() if not wants and self.line(topic) is None
+        ]:
+            del self._wants[topic]
+        for line, lives in self._lives.items():
+            for life in lives.values():
+                life.mend(self.topics(line))
+        lost = [topic for topic in self._wants if self.line(topic) is None and not self.is_refused(topic)]
+        orphans = [
+            topic
+            for placed in self._placed.values()
+            for topics in placed.values()
+            for topic in topics
+            if not self._wants.setdefault(topic, set())
+        ]
+        return lost, orphans
 
     def keep_only(self, epochs: Mapping[str, Collection[int]]) -> None:
         """Forget the lives that have ended without the former keeper's hearing of it."""
@@ -126,27 +168,40 @@ class Ledger:
         """Whether nobody wanted it before: then it has to be placed."""
         wants = self._wants.setdefault(topic, set())
         wants.add(stream)
-        return topic not in self._lines
+        return self.line(topic) is None
 
-    def place(self, topic: Topic, line: str) -> None:
+    def place(self, topic: Topic, line: str, bounds: Bounds = ()) -> None:
         """It lies on this line from now on; every open epoch of the line has it to send."""
-        self._refused.pop(topic, None)
-        self._lines[topic] = line
         self._placements += 1
         self._numbers[topic] = self._placements
-        topics = self._on.setdefault(line, {})
-        topics[topic] = None
-        self._feeds.setdefault(topic.feed, {})[line] = topics
         for life in self._lives.get(line, {}).values():
             life.desire(topic)
+        self.placed(topic.feed).add(topic, line, bounds)
+        self._not_refused(topic)
 
     def refuse(self, topic: Topic, reason: str) -> None:
         """No line can take it now."""
-        self._refused[topic] = reason
+        self._refused.setdefault(topic.feed, OrderedDict())[topic] = reason
 
     def refused(self, feed: str) -> tuple[Topic, ...]:
         """What waits for room on the lines of this feed, in the order of wanting."""
-        return tuple(topic for topic in self._refused if topic.feed == feed)
+        return tuple(self._refused.get(feed, ()))
+
+    def first_refused(self, feed: str) -> Topic | None:
+        return next(iter(self._refused.get(feed, ())), None)
+
+    def is_refused(self, topic: Topic) -> bool:
+        return topic in self._refused.get(topic.feed, ())
+
+    def _not_refused(self, topic: Topic) -> None:
+        refused = self._refused.get(topic.feed)
+        if refused is not None and refused.pop(topic, None) is not None and not refused:
+            del self._refused[topic.feed]
+
+    def is_last(self, stream: int, topic: Topic) -> bool:
+        """Whether no other stream wants it."""
+        wants = self._wants.get(topic)
+        return wants is not None and wants <= {stream}
 
     def unwant(self, stream: int, topic: Topic) -> str | None:
         """The line it lay on, if nobody wants it any more; None: somebody does."""
@@ -156,17 +211,13 @@ class Ledger:
         wants.discard(stream)
         if wants:
             return None
-        del self._wants[topic]
-        self._refused.pop(topic, None)
-        line = self._lines.pop(topic, None)
-        if line is None:
-            return None
-        self._on[line].pop(topic, None)
-        self._numbers.pop(topic, None)
-        if not self._on[line]:
-            del self._on[line], self._feeds[topic.feed][line]
-        for life in self._lives.get(line, {}).values():
+        self._not_refused(topic)
+        line = self.line(topic)
+        for life in self._lives.get(line or "", {}).values():
             life.forget(topic)
+        self.placed(topic.feed).remove(topic)
+        self._numbers.pop(topic, None)
+        del self._wants[topic]  # last: a keeper that dies before is followed by one that does it again
         return line
 
     def wanted(self) -> tuple[Topic, ...]:
@@ -177,18 +228,28 @@ class Ledger:
         return len(self._wants.get(topic, ()))
 
     def line(self, topic: Topic) -> str | None:
-        return self._lines.get(topic)
+        return self.placed(topic.feed).line_of(topic)
 
     def topics(self, line: str) -> tuple[Topic, ...]:
-        return tuple(self._on.get(line, ()))
+        return tuple(self._on(line))
+
+    def has_topics(self, line: str) -> bool:
+        return bool(self._on(line))
+
+    def _on(self, line: str) -> Collection[Topic]:
+        """The topics of a line, in the order of wanting."""
+        return self.placed(line.partition("/")[0]).get(line, ())
 
     def numbers(self, topics: Iterable[Topic]) -> dict[Topic, int]:
         """The placements of those of them that lie on a line."""
         return {topic: number for topic in topics if (number := self._numbers.get(topic)) is not None}
 
-    def placed(self, feed: str) -> Mapping[str, Collection[Topic]]:
+    def placed(self, feed: str) -> Placement:
         """The lines of a feed that have topics, with these in the order of wanting, as they are now."""
-        return self._feeds.setdefault(feed, {})
+        placed = self._placed.get(feed)
+        if placed is None:
+            placed = self._placed[feed] = Placement(feed)
+        return placed
 
     # ── a life of a line ──
 
@@ -198,7 +259,7 @@ class Ledger:
         if epoch in lives:
             return
         life = lives[epoch] = Life()
-        for topic in self._on.get(line, ()):
+        for topic in self._on(line):
             life.desire(topic)
 
     def close(self, line: str, epoch: int) -> None:
@@ -301,11 +362,12 @@ class Ledger:
         life = self._life(line, epoch)
         if life is None:
             return Overdue((), ())
-        unanswered = [
-            topic for topic in topics if life.states.get(topic) == SENT and life.turns.get(topic) == turn
-        ]
-        give_up = tuple(topic for topic in unanswered if life.asked.get(topic, 0) > 1)
-        return Overdue(tuple(topic for topic in unanswered if topic not in give_up), give_up)
+        ask_again: list[Topic] = []
+        give_up: list[Topic] = []
+        for topic in topics:
+            if life.states.get(topic) == SENT and life.turns.get(topic) == turn:
+                (give_up if life.asked.get(topic, 0) > 1 else ask_again).append(topic)
+        return Overdue(tuple(ask_again), tuple(give_up))
 
     def ask_once_more(self, line: str, epoch: int, topics: Iterable[Topic]) -> int:
         """They are asked for a second time; the number of that asking."""
@@ -326,7 +388,8 @@ class Ledger:
 
     def lines(self) -> tuple[str, ...]:
         """Every line that has or had topics, or lives."""
-        return tuple(dict.fromkeys((*self._on, *self._lives)))
+        having = (line for placed in self._placed.values() for line in placed)
+        return tuple(dict.fromkeys((*having, *self._lives)))
 
     def open_epochs(self, line: str) -> tuple[int, ...]:
         return tuple(self._lives.get(line, ()))
@@ -337,9 +400,9 @@ class Ledger:
         """In the present epoch of its line; `desired` where it has none; None: nobody wants it."""
         if topic not in self._wants:
             return None
-        if topic in self._refused:
-            return SubscriptionState("rejected", reason=self._refused[topic])
-        lives = self._lives.get(self._lines.get(topic, ""), {})
+        if self.is_refused(topic):
+            return SubscriptionState("rejected", reason=self._refused[topic.feed][topic])
+        lives = self._lives.get(self.line(topic) or "", {})
         if not lives:
             return DESIRED
         return lives[min(lives)].states.get(topic, DESIRED)  # a later one is a candidate's
@@ -349,11 +412,8 @@ class Ledger:
         life, other = self._life(line, epoch), self._life(line, present)
         if life is None or other is None:
             return ()
-        return tuple(
-            topic
-            for topic, state in life.states.items()
-            if state.state == "rejected" and other.states.get(topic, DESIRED).state == "confirmed"
-        )
+        states = other.states
+        return tuple(topic for topic in life.rejected if states.get(topic, DESIRED).state == "confirmed")
 
     def _life(self, line: str, epoch: int) -> Life | None:
         return self._lives.get(line, {}).get(epoch)

@@ -79,6 +79,10 @@ class Event(Enum):
     ENDED_PARK = auto()  # failed, and probed
     ENDED_FAIL = auto()  # failed, and not probed
     ENDED_REST = auto()  # stopped, which the supervisor may or may not have asked for
+    # It has ended, and its candidate, as far as that has come, is the line's connection from now on.
+    FOLLOWED_CONNECTING = auto()
+    FOLLOWED_LOGGING_IN = auto()
+    FOLLOWED_SUBSCRIBING = auto()
     # What a person, the registry or a reload wants.
     PAUSE = auto()
     RESUME = auto()
@@ -91,6 +95,7 @@ class Event(Enum):
 class Action(Enum):
     ASK_LIMITER = auto()  # answered by ADMITTED or DEFERRED
     CONNECT = auto()  # start the connection of the next epoch
+    PROMOTE = auto()  # the candidate is the line's connection
     END = auto()  # tell the present connection to end, and drop its candidate
     SET_TIMER = auto()  # to the seconds that come with the event
     CANCEL_TIMER = auto()
@@ -128,7 +133,7 @@ ENDED = (E.ENDED_RETRY, E.ENDED_PARK, E.ENDED_FAIL, E.ENDED_REST)
 WISHES = (E.NEEDED, E.PAUSE, E.RESUME, E.RESTART, E.RECONFIGURE, E.REMOVE, E.STOP)
 
 _SHOWN: Mapping[State, LineState] = {
-    S.NEW: "stopped",
+    S.NEW: "connecting",
     S.ASKING: "connecting",
     S.CONNECTING: "connecting",
     S.LOGGING_IN: "logging_in",
@@ -171,6 +176,16 @@ def _ended(state: State) -> Rows:
         (state, E.ENDED_FAIL): (S.FAILED, (*told, A.LOG_NEXT, *failed, A.ANSWER_WAITERS)),
         # Stopped, and not by the supervisor: the line is wanted all the same.
         (state, E.ENDED_REST): (S.ASKING_PROBE if probing else S.ASKING, (*told, A.ASK_LIMITER)),
+    }
+
+
+def _followed(state: State) -> Rows:
+    """It has ended, and its candidate goes on: the streams learn that it is down, and wait for no timer."""
+    lost = (A.TELL_DISCONNECTED, A.LOG_NEXT, A.PROMOTE)
+    return {
+        (state, E.FOLLOWED_CONNECTING): (S.CONNECTING, lost),
+        (state, E.FOLLOWED_LOGGING_IN): (S.LOGGING_IN, (*lost, A.NOTE_UPGRADE)),
+        (state, E.FOLLOWED_SUBSCRIBING): (S.SUBSCRIBING, (*lost, A.NOTE_UPGRADE, A.OPEN_SESSION)),
     }
 
 
@@ -241,6 +256,7 @@ LIFE: Mapping[tuple[State, Event], Step] = {
     **_stays(EARLY.values(), E.OPENED, E.SETTLED, E.UNSETTLED),  # they were on their way
     # ── ended ──
     **{key: step for state in RUNNING for key, step in _ended(state).items()},
+    **{key: step for state in OPEN for key, step in _followed(state).items()},  # no other has a candidate
     # ── down ──
     **_row([S.BACKOFF], E.DUE, S.ASKING, A.ASK_LIMITER),
     **_row([S.PARKED], E.DUE, S.ASKING_PROBE, A.ASK_LIMITER),
@@ -274,9 +290,11 @@ class RotationState(Enum):
     NONE = auto()
     CHECKING = auto()  # whether the line can be rotated now; resolved in the same turn
     ASKING = auto()  # the connect limiter is being asked, last; resolved in the same turn
-    CANDIDATE = auto()  # connects and logs in beside the present connection
+    CANDIDATE = auto()  # connects beside the present connection
+    CANDIDATE_REACHED = auto()  # the venue accepted its WebSocket
     CANDIDATE_OPEN = auto()  # logged in; its topics wait for their answers
     HANDING_OVER = auto()  # the candidate is the line's connection; the former one reads to its end
+    FOLLOWING = auto()  # the candidate is the line's connection, for the former one is lost; not live yet
 
 
 class RotationEvent(Enum):
@@ -292,10 +310,12 @@ class RotationEvent(Enum):
     UNSETTLED = auto()
     OVERDUE = auto()  # the candidate had its time, or brought too much
     ENDED = auto()  # the candidate did, or did not come to be
-    LINE_LEFT = auto()  # the present connection has ended, or is told to
+    LINE_LEFT = auto()  # the present connection has ended, or is told to, and the candidate ends with it
+    LINE_LOST = auto()  # the present connection has ended, and the candidate goes on
+    LIVE = auto()  # the line is, for the first time in the life of its present connection
     HANDED_OVER = auto()  # the former connection has ended, and had read all
     FORMER_LOST = auto()  # it has ended before it had
-    FORMER_DUE = auto()  # it had its time
+    FORMER_DUE = auto()  # it had its time, or is wedged
     FORMER_HELD = auto()  # it had its time; a full stream holds it
 
 
@@ -305,7 +325,8 @@ class RotationAction(Enum):
     REFUSE = auto()  # answer the questions with the reason why not
     START = auto()  # the candidate, and its deadline
     OPEN_SESSION = auto()  # tell the registry
-    TAKE_OVER = auto()  # the candidate becomes the line's connection
+    TAKE_OVER = auto()  # the candidate becomes the line's connection, once the former has read all
+    FOLLOW = auto()  # the candidate becomes the line's connection at once
     AWAIT_FORMER = auto()  # set the timer of its time to hand over
     DROP_CANDIDATE = auto()
     END_FORMER = auto()  # tell the former connection to end, and cut its socket
@@ -320,6 +341,7 @@ RotationStep: TypeAlias = tuple[RotationState, tuple[RotationAction, ...]]
 
 R, RE, RA = RotationState, RotationEvent, RotationAction
 
+CANDIDATES = (R.CANDIDATE, R.CANDIDATE_REACHED, R.CANDIDATE_OPEN)
 _DROPPED = (RA.DROP_CANDIDATE, RA.REFUSE)
 _LEFT_LATE = (RA.LOG_LATE, RA.FORGET_FORMER, RA.CONFIRM)
 
@@ -331,30 +353,51 @@ ROTATION: Mapping[tuple[RotationState, RotationEvent], RotationStep] = {
     (R.ASKING, RE.DEFERRED): (R.NONE, (RA.REFUSE,)),
     (R.ASKING, RE.ADMITTED): (R.CANDIDATE, (RA.START,)),
     # ── a candidate: whatever goes wrong, the present connection goes on ──
-    (R.CANDIDATE, RE.UPGRADED): (R.CANDIDATE, ()),
-    (R.CANDIDATE, RE.OPENED): (R.CANDIDATE_OPEN, (RA.OPEN_SESSION,)),
+    (R.CANDIDATE, RE.UPGRADED): (R.CANDIDATE_REACHED, ()),
+    (R.CANDIDATE_REACHED, RE.OPENED): (R.CANDIDATE_OPEN, (RA.OPEN_SESSION,)),
     (R.CANDIDATE_OPEN, RE.UNSETTLED): (R.CANDIDATE_OPEN, ()),
     (R.CANDIDATE_OPEN, RE.SETTLED): (R.HANDING_OVER, (RA.TAKE_OVER, RA.AWAIT_FORMER, RA.PLAN)),
     (R.CANDIDATE_OPEN, RE.SETTLED_WORSE): (R.NONE, (*_DROPPED, RA.PLAN_AGAIN)),
     **{
         (state, event): (R.NONE, (*_DROPPED, RA.PLAN_AGAIN))
-        for state in (R.CANDIDATE, R.CANDIDATE_OPEN)
+        for state in CANDIDATES
         for event in (RE.OVERDUE, RE.ENDED)
     },
+    **{(state, RE.LINE_LEFT): (R.NONE, _DROPPED) for state in CANDIDATES},
+    **{(state, RE.LINE_LOST): (R.FOLLOWING, (RA.FOLLOW,)) for state in CANDIDATES},
+    **{(state, RE.LIVE): (state, ()) for state in CANDIDATES},
     # ── handing over ──
     (R.HANDING_OVER, RE.FORMER_HELD): (R.HANDING_OVER, (RA.AWAIT_FORMER,)),
     (R.HANDING_OVER, RE.HANDED_OVER): (R.NONE, (RA.FORGET_FORMER, RA.CONFIRM)),
     (R.HANDING_OVER, RE.FORMER_LOST): (R.NONE, _LEFT_LATE),
     (R.HANDING_OVER, RE.FORMER_DUE): (R.NONE, (RA.END_FORMER, *_LEFT_LATE)),
-    # ── in any state ──
+    (R.HANDING_OVER, RE.LINE_LEFT): (R.NONE, (RA.END_FORMER, *_LEFT_LATE)),
+    (R.HANDING_OVER, RE.LIVE): (R.HANDING_OVER, ()),
+    # ── the former connection is lost: whether it is done shows when the line is live ──
+    (R.FOLLOWING, RE.LIVE): (R.NONE, (RA.CONFIRM,)),
+    (R.FOLLOWING, RE.LINE_LEFT): (R.NONE, (RA.REFUSE,)),
+    # ── what changes nothing ──
     **{
-        (state, RE.WANTED): (state, ()) for state in (R.CANDIDATE, R.CANDIDATE_OPEN, R.HANDING_OVER)
+        (state, RE.WANTED): (state, ()) for state in (*CANDIDATES, R.HANDING_OVER, R.FOLLOWING)
     },  # it waits for the one that has begun
     (R.NONE, RE.LINE_LEFT): (R.NONE, ()),
-    (R.CANDIDATE, RE.LINE_LEFT): (R.NONE, _DROPPED),
-    (R.CANDIDATE_OPEN, RE.LINE_LEFT): (R.NONE, _DROPPED),
-    (R.HANDING_OVER, RE.LINE_LEFT): (R.NONE, (RA.END_FORMER, *_LEFT_LATE)),
+    (R.NONE, RE.LIVE): (R.NONE, ()),
 }
+
+# The present connection ends by itself beside such a candidate.
+_FOLLOWS: Mapping[RotationState, Event] = {
+    R.CANDIDATE: E.FOLLOWED_CONNECTING,
+    R.CANDIDATE_REACHED: E.FOLLOWED_LOGGING_IN,
+    R.CANDIDATE_OPEN: E.FOLLOWED_SUBSCRIBING,
+}
+
+
+def follows(rotating: RotationState, ended: Event) -> Event | None:
+    """The event by which the candidate takes over at once; None: there is none, or it ends as well.
+
+    What is not retried, or was asked for, is no weather: the candidate would meet the same.
+    """
+    return _FOLLOWS.get(rotating) if ended in (E.ENDED_RETRY, E.ENDED_PARK) else None
 
 
 def rotation_step(state: RotationState, event: RotationEvent) -> RotationStep | None:

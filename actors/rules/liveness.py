@@ -6,7 +6,7 @@ heard since it was sent: a venue that sends data is there, whether it answers pi
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
 
 from msgspec import Struct
 
@@ -90,16 +90,16 @@ def health(inputs: HealthInputs) -> Health:
 
 
 class Recent:
-    """How many of something happened within a while."""
+    """How many of something happened within a while, 1,000 at most. One thread adds, any thread counts."""
 
     def __init__(self, period: float = 600.0) -> None:
         self._period = period
-        self._at: deque[float] = deque(maxlen=1000)
+        self._at: tuple[float, ...] = ()
 
     def add(self, now: float) -> None:
-        self._at.append(now)
+        recent = self._at[bisect_left(self._at, now - self._period) :]
+        self._at = (*recent, now)[-1000:]
 
     def count(self, now: float) -> int:
-        while self._at and self._at[0] < now - self._period:
-            self._at.popleft()
-        return len(self._at)
+        at = self._at
+        return len(at) - bisect_left(at, now - self._period)

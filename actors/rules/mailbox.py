@@ -184,7 +184,8 @@ class Line(Mailbox):
         self.cut: set[Topic] = set()  # topics whose deltas are of no use until they start anew
         self.overflowing = False  # a blocking stream that has held its line for too long
         self._newest = 0  # order of arrival of what was put
-        self._beyond = 0  # events that lie outside the capacity
+        self._beyond = 0  # waiting events that lie outside the capacity
+        self._hand_beyond = False  # so does what is in the hand
         self._markers = 0
         self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
 
@@ -192,7 +193,7 @@ class Line(Mailbox):
         self.received += len(pairs)
         if self.cut:
             pairs, indexes = self._without_cut(pairs, origin, indexes)
-        over = self.queued - self._beyond + len(pairs) - self.capacity
+        over = self._held + len(pairs) - self.capacity
         if over <= 0 or (self._policy == "block" and not self.overflowing):
             self._add(pairs, origin, indexes)
         elif self._policy == "drop_oldest" and not self._deltas:
@@ -217,7 +218,12 @@ class Line(Mailbox):
 
     @property
     def full(self) -> bool:
-        return self.queued - self._beyond >= self.capacity
+        return self._held >= self.capacity
+
+    @property
+    def _held(self) -> int:
+        """How many events count towards the capacity."""
+        return self._waiting - self._beyond + (0 if self._hand_beyond else len(self.hand))
 
     @property
     def roomy(self) -> bool:
@@ -271,6 +277,7 @@ class Line(Mailbox):
             return self._take_marker(cast("deque[Marker | GapRun]", self._items))
         taken = first.take(self.handful)
         self._hand_indexes = first.indexes[first.at - len(taken) : first.at]
+        self._hand_beyond = first.beyond
         if first.beyond:
             self._beyond -= len(taken)
         if not first:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.messages import Endpoint
 from actors.rules.exchange import Budget, Conversation, Token
+from actors.rules.placement import Bounds, Placement
 from actors.rules.session import Session
 from actors.secret import Discreet, Secret, Shown, origin
 
@@ -72,7 +73,11 @@ class BookUpdate(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """A topic that no line can take now, and why; it is tried again when others are given up."""
+    """A topic that no line can take now, and why.
+
+    The refused topics of a feed wait in the order of wanting. When another topic is given up, the first
+    is tried again, and the next one only after it has found its place.
+    """
 
     reason: str
 
@@ -180,17 +185,24 @@ class Venue(ABC):
         """The lines that are there from the start, wanted or not."""
         return (self.feed,)
 
-    def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str | Refusal:
-        """The line on which this topic lies; `placed` holds those there are, with their topics."""
-        return self.feed
+    def bounds(self, topic: Topic) -> Bounds:
+        """What limits which other topics lie on the line of this one; never another answer for one topic."""
+        return ()
+
+    def place(self, topic: Topic, placed: Placement) -> str | Refusal:
+        """The line on which this topic lies: where it is already, or the first one with room.
+
+        `placed` holds the lines that have topics. Called for each topic that is added: it looks at no other.
+        """
+        return placed.line_of(topic) or placed.first_line(self.bounds(topic))
 
     def spread(self, topics: Iterable[Topic]) -> dict[str, list[Topic]]:
         """The lines that there are when just these are wanted, each with its topics in their order."""
-        placed: dict[str, dict[Topic, None]] = {line: {} for line in self.first_lines()}
+        placed = Placement(self.feed, self.first_lines())
         for topic in topics:
             line = self.place(topic, placed)
             if not isinstance(line, Refusal):
-                placed.setdefault(line, {})[topic] = None
+                placed.add(topic, line, self.bounds(topic))
         return {line: list(topics) for line, topics in placed.items()}
 
     def words(self, event: Any) -> str:

@@ -9,16 +9,19 @@ from msgspec import Struct
 from pykka._envelope import Envelope
 
 from actors.actor import DeadLetters, Lease, refuse
-from actors.census import freshness
 from actors.connection import Connection, Orders
+from actors.delivery.overlap import Overlap
 from actors.dispatcher import Dispatcher
 from actors.door import Door
 from actors.events import Topic
 from actors.fetcher import Fetcher
-from actors.heartbeat import Heartbeat, Rhythm, Watch
+from actors.heartbeat import Heartbeat, Rhythm, Watched
 from actors.messages import (
+    CandidateDropped,
     ChangeRoute,
+    EndConnection,
     Fetched,
+    HandOver,
     Inherit,
     KeeperStarted,
     LineStarted,
@@ -34,13 +37,24 @@ from actors.registry import Registry
 from actors.rules.freshness import Freshness
 from actors.rules.line import RotationState
 from actors.rules.restarts import Restart
+from actors.supervision.snapshot import look_at
 from actors.supervision.state import Books, Candidate, Child, FeedSpec, LineRecord, Roles
 from actors.wire.inbox import SocketInbox
 from actors.wire.timers import Timers
 
 # What a connection that is gone need not hear: it is no loss.
 EPHEMERAL = (
-    Fetched | SocketRefused | LookAgain | ChangeRoute | TakeRoutes | TakeTurn | Inherit | RotationBegun
+    Fetched
+    | SocketRefused
+    | LookAgain
+    | ChangeRoute
+    | TakeRoutes
+    | TakeTurn
+    | Inherit
+    | RotationBegun
+    | CandidateDropped
+    | HandOver
+    | EndConnection
 )
 
 
@@ -146,7 +160,7 @@ class Children:
             judge=self._judge,
             connection=self._roles.connection,
             timers=self._timers,
-            watches=self._books.new_watches(),
+            shown=self._books.new_watches(),
         )
         self._tell_of_sessions("heartbeat")
         return Child(heartbeat.launch(), inbox)
@@ -181,7 +195,7 @@ class Children:
 
     def _rhythm(self, name: str) -> Rhythm | None:
         """Called on the heartbeat's thread, with what is wanted of the line now; None: it is gone."""
-        line = self._lines.get(name)
+        line = self._books.lines.get(name)
         if line is None:
             return None
         spec = line.spec
@@ -193,18 +207,20 @@ class Children:
         }
         return Rhythm(spec.ping_interval, spec.pong_timeout, own, contracts)
 
-    def _judge(self, line: str, topic: Topic, watch: Watch) -> Freshness:
-        """Called on the heartbeat's thread, about a line of which it has a watch."""
-        record = self._lines.get(line)
-        if record is None:  # it has just gone
+    def _judge(self, name: str, topic: Topic, watched: Watched) -> Freshness:
+        """Called on the heartbeat's thread, about a line that it watches."""
+        line = self._books.lines.get(name)
+        if line is None:  # it has just gone
             return Freshness("quiet")
-        return freshness(topic, record, self._books, watch, self._timers.clock)
+        look = look_at(line, self._books.cells, watched, self._timers.clock)
+        return look.freshness(topic) or Freshness("quiet")
 
     # ── connections ──
 
     def _start_connection(self, line: LineRecord, life: LineRecord | Candidate, epoch: int) -> Child:
         id = f"connection/{line.name}"
         is_candidate = isinstance(life, Candidate)
+        overlap = Overlap(line.spec.venue.duplicate_key) if is_candidate else None
         self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, is_candidate))
         address, spec = self._roles.connection(line.name), line.spec
         inbox = SocketInbox(line.spec.send_buffer, lambda envelope: self._refuse(id, envelope))
@@ -217,7 +233,7 @@ class Children:
             orders=Orders(
                 line=line.name,
                 epoch=epoch,
-                candidate=is_candidate,
+                overlap=overlap,
                 venue=spec.venue,
                 door=Door(spec.venue, line.name, spec.dial, life.hangup, spec.vault),
                 session=spec.venue.session(line.name),
@@ -241,7 +257,8 @@ class Children:
         (address.point_candidate if is_candidate else address.point)(inbox.put, epoch)
         if is_candidate:
             # Before it runs: it inherits what the present one has brought until now, and notes what comes.
-            address.tell(RotationBegun(line.name, epoch), line.epoch)
+            assert overlap is not None
+            address.tell(RotationBegun(line.name, epoch, overlap), line.epoch)
         try:
             return Child(connection.launch(), inbox)
         except RuntimeError:  # no thread to be had

@@ -6,7 +6,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from pykka._envelope import Envelope
 
 from actors import log_queue
@@ -36,7 +36,7 @@ from actors.messages import (
 from actors.metrics import Metrics
 from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
-from actors.rules.line import Event, step
+from actors.rules.line import Event, follows, step
 from actors.rules.restarts import Park, Rest, Restarts, Retry, Verdict
 from actors.supervision.children import Children
 from actors.supervision.rotation import Rotations
@@ -122,6 +122,7 @@ class Lines:
         if line.spec.restart != spec.restart:
             line.restarts = Restarts(spec.restart, self._chance)
         line.spec = spec
+        self._books.show(line)  # the heartbeat reads the spec there
         if anew:
             self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
         elif line.state.is_open:
@@ -149,6 +150,10 @@ class Lines:
         """The connections and candidates that are to make progress."""
         lives = [life for line in self.records.values() for life in (line, line.candidate) if life]
         return [life.child for life in lives if life.child is not None]
+
+    def formers(self) -> list[Child]:
+        """The connections that hand over: they are to make progress, too."""
+        return [line.former.child for line in self.records.values() if line.former is not None]
 
     def not_ended(self) -> list[Child]:
         return [*self.present(), *self.leaving.values()]
@@ -179,13 +184,15 @@ class Lines:
             case StableDue():
                 if line.live_at is not None:
                     line.restarts.stable()
+                    self._books.show(line)
             case VenueComplained(code=code, text=text):
                 line.complaint = text
+                self._books.show(line, news=False)
                 self._log(line, logging.WARNING, f"the venue reports {code}: {text}; the line stays up")
             case TopicsStale(topics=topics):
                 self._stale(line, topics)
             case RotationOverdue():
-                pass  # it took over in time
+                pass  # it has taken over
             case _:
                 return False
         return True
@@ -210,10 +217,14 @@ class Lines:
         self.leaving.pop((name, epoch), None)
         if (history := self._histories.get(name)) is not None:
             history.fold(epoch)
+            if line is not None:
+                self._books.show(line)
 
     def give_up(self, child: Child, reason: Reason) -> None:
-        """That connection, or candidate, is wedged."""
-        line = self.records[child.id.partition("connection/")[2]]
+        """That connection, candidate or former connection is wedged, unless it was let go just now."""
+        line = self.records.get(child.id.partition("connection/")[2])
+        if line is None:
+            return
         if child is line.child:
             line.hangup.pull()  # a venue has one slot an account: the old socket goes first
             self._books.arrivals.revoke(line.right)
@@ -221,12 +232,11 @@ class Lines:
             child.inbox.put(Envelope(EndConnection(reason)))
             self._ended(line, reason)
         else:
-            self.rotations.give_up(line, reason)
+            self.rotations.give_up(line, child, reason)
 
     def _ended(self, line: LineRecord, reason: Reason) -> None:
         """The line's connection has ended, or could not be started."""
         now = self._clock.monotonic()
-        self.rotations.line_left(line, "the connection that it was to replace has ended")
         line.end_life(reason, now)
         self._roles.connection(line.name).point(None)
         for role in ("registry", "heartbeat"):
@@ -236,7 +246,13 @@ class Lines:
         verdict = line.restarts.ended(reason, reached=line.state.is_reached, now=now)
         line.enter_in_journal(reason, now, self._clock.wall_ns())
         was_live, line.live_at = line.live_at is not None, None
-        self._handle(line, *_judged(line, verdict, reason, was_live=was_live, known=known))
+        event, occasion = _judged(line, verdict, reason, was_live=was_live, known=known)
+        if (followed := follows(line.rotating, event)) is None:
+            self.rotations.line_left(line, f"the line's connection has ended: {reason.text}")
+        else:
+            text = f"{reason.text}; the connection that was to replace it takes over at once"
+            event, occasion = followed, structs.replace(occasion, text=text)
+        self._handle(line, event, occasion)
 
     def _took_over(self, line: LineRecord) -> None:
         """The candidate is the line's connection: everything that is wanted is answered for."""
@@ -251,8 +267,10 @@ class Lines:
             log.error("%s: defect: no row for %s in %s; ignored.", line.name, event.name, line.state.name)
             return
         line.state, actions = found
+        self._books.show(line)
         for action in actions:
             self._do(line, action, occasion)
+            self._books.show(line)  # before another action, which may answer a question
 
     def _do(self, line: LineRecord, action: Do, occasion: Occasion) -> None:
         match action:
@@ -263,6 +281,10 @@ class Lines:
             case Do.END:
                 self.rotations.line_left(line, occasion.why)
                 self._roles.connection(line.name).tell(EndConnection(occasion.reason))
+            case Do.PROMOTE:
+                self.rotations.line_lost(line)
+                line.metrics.increment_later("line_starts_total")
+                line.journal.mark("started", self._clock.monotonic())
             case Do.SET_TIMER:
                 self._set_timer(line, occasion.seconds)
             case Do.CANCEL_TIMER:
@@ -277,7 +299,7 @@ class Lines:
             case Do.BEGIN_LIVE:
                 line.begin_live(self._clock.monotonic())
                 self._log(line, logging.INFO, "live")
-                self.rotations.plan(line)
+                self.rotations.live(line)
                 self._plan_stable(line)
             case Do.LOG_NEXT:
                 self._log(line, occasion.level, occasion.text)
@@ -342,10 +364,11 @@ class Lines:
             if topic not in line.stale:
                 self._log(line, logging.WARNING, f"{topic} is stale: {found.text}")
         line.stale = frozenset(topics)
+        self._books.note_change()
 
     def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
         now_ns = self._clock.wall_ns()
-        since_ns = min(line.gauges.heard_ns or now_ns, now_ns)
+        since_ns = min(line.gauges.heard_ns or now_ns, line.missing_since_ns or now_ns, now_ns)
         attempt = line.restarts.attempt
         crashed = isinstance(reason, Crashed)
         report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)

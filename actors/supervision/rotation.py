@@ -1,9 +1,10 @@
 """Make before break: a new connection takes over from a line's present one, and no stream sees a gap.
 
 The candidate connects, logs in and has every subscription confirmed while the present connection
-goes on. What it brings is held by the dispatcher until it takes over; what both brought is handed out
-once, where the venue's events have a key. If anything goes wrong before that, the candidate is
-dropped, and nothing has happened. `rules/line.py: ROTATION` says what follows from what.
+goes on. It keeps what it brings until it takes over; what both brought is handed out once, where the
+venue's events have a key. If anything goes wrong with the candidate before that, it is dropped, and
+nothing has happened. If the present connection is lost before that, the candidate takes over at once.
+`rules/line.py: ROTATION` says what follows from what.
 """
 
 from __future__ import annotations
@@ -105,17 +106,30 @@ class Rotations:
         """The candidate's connection has ended."""
         self._handle(line, RotationEvent.ENDED, reason.text)
 
-    def give_up(self, line: LineRecord, reason: Reason) -> None:
-        """The candidate is wedged."""
-        candidate = line.candidate
-        assert candidate is not None
-        self._books.arrivals.revoke(candidate.right)
-        line.history.fold(candidate.epoch)
-        self.ended(line, reason)
+    def give_up(self, line: LineRecord, child: Child, reason: Reason) -> None:
+        """The candidate, or the connection that hands over, is wedged."""
+        candidate, former = line.candidate, line.former
+        if candidate is not None and candidate.child is child:
+            self._books.arrivals.revoke(candidate.right)
+            line.history.fold(candidate.epoch)
+            self.ended(line, reason)
+        elif former is not None and former.child is child:
+            self._handle(line, RotationEvent.FORMER_DUE, reason.text)
 
     def line_left(self, line: LineRecord, why: str) -> None:
-        """The present connection has ended, or is told to."""
+        """The present connection has ended, or is told to, and what the rotation has begun ends with it."""
+        if line.former is not None:  # what the present one kept came to no stream
+            line.missing_since_ns = line.former.gauges.heard_ns
         self._handle(line, RotationEvent.LINE_LEFT, why)
+
+    def line_lost(self, line: LineRecord) -> None:
+        """The present connection has ended, and its candidate goes on."""
+        self._handle(line, RotationEvent.LINE_LOST)
+
+    def live(self, line: LineRecord) -> None:
+        """The line is, for the first time in the life of its present connection."""
+        self._handle(line, RotationEvent.LIVE)
+        self.plan(line)
 
     def former_ended(self, line: LineRecord, reason: Reason) -> None:
         """The connection that was rotated out is gone."""
@@ -141,6 +155,7 @@ class Rotations:
         line.rotating, actions = found
         for action in actions:
             self._do(line, action, why)
+            self._books.show(line)  # before another action, which may answer a question
 
     def _do(self, line: LineRecord, action: Do, why: str) -> None:
         match action:
@@ -155,6 +170,10 @@ class Rotations:
                 self._roles.named("registry").tell(SessionOpened(line.name, line.candidate.epoch))
             case Do.TAKE_OVER:
                 self._take_over(line)
+            case Do.FOLLOW:
+                self._roles.connection(line.name).promote()
+                self._roles.connection(line.name).forget_former()
+                self._promote(line)
             case Do.AWAIT_FORMER:
                 assert line.former is not None
                 self._timers.send_after(GOODBYE, self._supervisor, HangUp(line.name, line.former.epoch))
@@ -219,13 +238,18 @@ class Rotations:
         address = self._roles.connection(line.name)
         address.tell(HandOver(candidate.epoch), former.epoch)
         address.promote()
-        line.promote(candidate)
-        self._roles.named("dispatcher").tell(TurnGranted(line.name, line.epoch))
+        self._promote(line)
+        line.rotations += 1
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, former.epoch))
         self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
         self._log(line, logging.INFO, f"epoch {line.epoch} took over from epoch {former.epoch}")
         self._took_over(line)
+
+    def _promote(self, line: LineRecord) -> None:
+        assert line.candidate is not None
+        line.promote(line.candidate)
+        self._roles.named("dispatcher").tell(TurnGranted(line.name, line.epoch))
 
     def _end_former(self, line: LineRecord) -> None:
         """It has to go, whatever it has left unread."""

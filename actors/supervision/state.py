@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Collection, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field, structs
 
 from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply, Mailbox
 from actors.connection import Gauges
@@ -16,7 +16,7 @@ from actors.delivery.routing import Routing
 from actors.delivery.runs import RunBudget
 from actors.door import Vault
 from actors.events import Topic
-from actors.heartbeat import Watch
+from actors.heartbeat import Watched
 from actors.messages import ChildExited, Reason, Stopped
 from actors.metrics import LineMetrics, Metrics
 from actors.quarantine import Quarantine
@@ -28,7 +28,7 @@ from actors.rules.line import LineState, RotationState, State
 from actors.rules.liveness import Recent
 from actors.rules.restarts import RestartPolicy, Restarts
 from actors.rules.venue import Pacing, Venue
-from actors.status import cause_of
+from actors.status import ActorStatus, cause_of
 from actors.wire.connect import Dial, Hangup
 from actors.wire.timers import Timer
 
@@ -103,9 +103,30 @@ class Books:
         self.run_budget = RunBudget()
         self.ledger = Ledger()
         self.routing = Routing()
-        self.watches: dict[str, Watch] = {}
+        self.watches: dict[str, Watched] = {}  # by line; the heartbeat's
         self.buckets: dict[str, Bucket] = {}  # by feed: how often its venue may be asked for prices
         self.jail = Quarantine()
+        # By name, as the supervisor shows them; before it begins, those that it begins with.
+        self.lines = {
+            name: LineView(name=name, feed=feed, spec=spec)
+            for feed, spec in specs.feeds.items()
+            for name in spec.venue.spread(spec.wanted)
+        }
+        self.actors: tuple[ActorStatus, ...] = ()  # all but connections, as the supervisor shows them
+        self.change: object = None  # replaced with each change that the next status is to show
+
+    def show(self, line: LineRecord, *, news: bool = True) -> None:
+        """Replace what any thread may see of this line. `news`: the next status is to show it."""
+        if line.state is State.GONE:
+            self.lines.pop(line.name, None)
+        else:
+            self.lines[line.name] = line.view()
+        if news:
+            self.note_change()
+
+    def note_change(self) -> None:
+        """The next status is made anew. Any thread."""
+        self.change = object()
 
     def present_feeds(self) -> Collection[str]:
         """The feeds that the config has now."""
@@ -119,7 +140,7 @@ class Books:
         self.routing.right = Right()
         return self.routing
 
-    def new_watches(self) -> dict[str, Watch]:
+    def new_watches(self) -> dict[str, Watched]:
         """The heartbeat keeps nothing: it is told of every life again."""
         self.watches = {}
         return self.watches
@@ -133,6 +154,15 @@ class Child:
         self.thread = actor.thread
         self.inbox = inbox
         self.stack = ""  # of its thread, once it is wedged
+
+    def status(self) -> ActorStatus:
+        return ActorStatus(
+            self.id,
+            "wedged" if self.stack else "running",
+            self.incarnation,
+            self.incarnation - 1,
+            self.stack,
+        )
 
     def is_it(self, exited: ChildExited) -> bool:
         return self.id == exited.id and self.incarnation == exited.incarnation
@@ -166,34 +196,79 @@ class Former(Struct, frozen=True):
     gauges: Gauges
 
 
+class Tally(Struct, frozen=True):
+    """What a line has counted: the sums of the connections that have ended, and where the others count."""
+
+    ended: Mapping[str, int] = {}
+    lost: int = 0  # events that ended with a connection
+    counting: Mapping[int, Gauges] = {}  # by epoch
+
+    def counts(self) -> dict[str, int]:
+        """Over all epochs, now. Outcomes first: no event is counted as an outcome alone."""
+        return {
+            name: self.ended.get(name, 0) + sum(getattr(each, name) for each in self.counting.values())
+            for name in reversed(COUNTED)
+        }
+
+
 class LineHistory:
     """What outlives a line's record, by the line's name: no epoch is used twice, and no count is lost."""
 
     def __init__(self) -> None:
         self.last_epoch = 0  # of a connection or a candidate
-        self.total = Gauges()  # of the connections that have ended
-        self.lost = 0  # events that ended with a connection
-        self.counting: dict[int, Gauges] = {}  # epoch: of those that have not
+        self.tally = Tally()
 
     def begin(self, gauges: Gauges) -> int:
         """The epoch of a connection that is about to start."""
         self.last_epoch += 1
-        self.counting[self.last_epoch] = gauges
+        counting = {**self.tally.counting, self.last_epoch: gauges}
+        self.tally = structs.replace(self.tally, counting=counting)
         return self.last_epoch
-
-    def counted(self, name: str) -> int:
-        """One gauge over all epochs."""
-        gauges = (self.total, *self.counting.copy().values())
-        return sum(getattr(each, name) for each in gauges)
 
     def fold(self, epoch: int) -> None:
         """That epoch counts no more. What it decoded and did not bring anywhere is lost."""
-        ended = self.counting.pop(epoch, None)
-        if ended is not None:
-            counts = {name: getattr(ended, name) for name in reversed(COUNTED)}  # outcomes first
-            for name, count in counts.items():
-                setattr(self.total, name, getattr(self.total, name) + count)
-            self.lost += counts["decoded"] - sum(counts[name] for name in OUTCOMES)
+        counting = dict(self.tally.counting)
+        gauges = counting.pop(epoch, None)
+        if gauges is None:
+            return
+        counts = Tally(counting={epoch: gauges}).counts()
+        ended = {name: self.tally.ended.get(name, 0) + count for name, count in counts.items()}
+        lost = counts["decoded"] - sum(counts[name] for name in OUTCOMES)
+        self.tally = Tally(ended, self.tally.lost + lost, counting)
+
+
+class LineView(Struct, frozen=True):
+    """A line as any thread may see it; the supervisor replaces it with each change.
+
+    What counts on goes on in it: gauges are written by the connection alone. With its defaults it shows a
+    line that is about to be started.
+    """
+
+    name: str
+    feed: str
+    spec: FeedSpec
+    state: State = State.NEW
+    epoch: int = 0
+    reason: Reason | None = None
+    complaint: str = ""
+    attempt: int = 0
+    retry_at: float | None = None
+    live_at: float | None = None
+    rotations: int = 0
+    restored: int = 0
+    deaths: int = 0
+    recent_deaths: Recent = field(default_factory=Recent)
+    journal: tuple[Ending, ...] = ()
+    tally: Tally = Tally()
+    gauges: Gauges = field(default_factory=Gauges)
+    former: Gauges | None = None  # of a connection that is to hand over
+    actors: tuple[ActorStatus, ...] = ()  # its connection and its candidate, or one that waits for its time
+
+    @property
+    def held_by(self) -> tuple[int, ...]:
+        """The streams that make the line pause, or a connection which is to hand over."""
+        former = () if self.former is None else self.former.held_by
+        return tuple(dict.fromkeys((*self.gauges.held_by, *former)))
 
 
 class Candidate:
@@ -229,6 +304,7 @@ class LineRecord:
         self.child: Child | None = None
         self.candidate: Candidate | None = None  # while the line is being rotated
         self.former: Former | None = None  # while it hands over
+        self.missing_since_ns = 0  # the last sign of life of a former connection, where the next had no turn
         self.wants_rotation: list[Asked] = []  # the questions that wait for the end of that
         self.rotations = 0  # connections that took over from another without a gap
         self.rotation: Timer | None = None  # when the next one is planned
@@ -256,6 +332,35 @@ class LineRecord:
     def live(self) -> bool:
         return self.state is State.LIVE
 
+    def view(self) -> LineView:
+        return LineView(
+            name=self.name,
+            feed=self.feed,
+            spec=self.spec,
+            state=self.state,
+            epoch=self.epoch,
+            reason=self.reason,
+            complaint=self.complaint,
+            attempt=self.restarts.attempt,
+            retry_at=self.retry_at,
+            live_at=self.live_at,
+            rotations=self.rotations,
+            restored=self.restored,
+            deaths=self.deaths,
+            recent_deaths=self.recent_deaths,
+            journal=self.journal.told(),
+            tally=self.history.tally,
+            gauges=self.gauges,
+            former=None if self.former is None else self.former.gauges,
+            actors=self._actors(),
+        )
+
+    def _actors(self) -> tuple[ActorStatus, ...]:
+        if self.child is None and self.retry_at is not None:
+            return (ActorStatus(f"connection/{self.name}", "restarting", self.epoch, self.epoch - 1),)
+        children = (self.child, None if self.candidate is None else self.candidate.child)
+        return tuple(child.status() for child in children if child is not None)
+
     def epochs(self) -> tuple[int, ...]:
         """Those whose messages are of interest."""
         return (self.epoch,) if self.candidate is None else (self.epoch, self.candidate.epoch)
@@ -266,13 +371,12 @@ class LineRecord:
         self.epoch, self.child = candidate.epoch, candidate.child
         self.hangup, self.right, self.gauges = candidate.hangup, candidate.right, candidate.gauges
         self.stale = frozenset()
-        self.rotations += 1
 
     def begin_life(self) -> int:
         """Fresh gauges, a right to write and a hang-up of its own; the epoch of the next connection."""
         self.gauges, self.right, self.hangup = Gauges(), Right(), Hangup()
         self.epoch = self.history.begin(self.gauges)
-        self.live_at = None
+        self.live_at, self.missing_since_ns = None, 0
         self.stale = frozenset()
         return self.epoch
 

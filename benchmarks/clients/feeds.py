@@ -15,6 +15,7 @@ class Subscription(Struct, frozen=True):
     channel: str
     field: str
     last: Callable[[int], Any] = int
+    passed_over: int = 0  # events of each topic before the first that bears a number
 
 
 def subscription(shape: str, address: Mapping[str, Any]) -> Subscription:
@@ -23,6 +24,8 @@ def subscription(shape: str, address: Mapping[str, Any]) -> Subscription:
     match shape:
         case "o2":
             return Subscription({"venue": "o2", "url": url}, "trades", "trade_id", str)
+        case "o2-depth":
+            return Subscription({"venue": "o2", "url": url}, "depth", "seen_ns", passed_over=1)
         case "o2-tls":
             feed = {"venue": "o2", "url": url, "ca_file": address["ca_file"]}
             return Subscription(feed, "trades", "trade_id", str)

@@ -39,6 +39,8 @@ def main() -> None:
     wants = subscription(asked.shape, asked.address)
     with actors.start({"feeds": {"bench": wants.feed}}, wait=10.0) as runtime:
         stream = runtime.subscribe("bench", wants.channel, *asked.address["keys"], wait=10.0, **terms)
+        for _ in range(wants.passed_over * len(asked.address["keys"])):
+            stream.get(timeout=10.0)
         tally = Tally(wants.last(asked.last), asked.timed, lambda: books(runtime, stream))
         tally.begin()
         read(stream, attrgetter(wants.field), tally.saw)

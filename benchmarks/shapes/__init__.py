@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.shapes.alpaca import AlpacaPackedQuotes, AlpacaQuotes
-from benchmarks.shapes.o2 import O2Trades, O2TradesByTls
+from benchmarks.shapes.o2 import O2Depth, O2Trades, O2TradesByTls
 from benchmarks.shapes.projectx import ProjectXQuotes, ProjectXTrades
 from benchmarks.shapes.shape import Frames, Shape
 from benchmarks.shapes.tplus import TplusTrades
@@ -19,6 +19,7 @@ SHAPES: Mapping[str, Callable[[int], Shape[Any]]] = {
     for each in (
         O2Trades,
         O2TradesByTls,
+        O2Depth,
         AlpacaQuotes,
         AlpacaPackedQuotes,
         TplusTrades,

@@ -1,4 +1,4 @@
-"""O2: one trade a message, its number in `trade_id`; in clear, and by TLS as the venue has it."""
+"""O2: one trade per message, its number in `trade_id`, in clear and by TLS; and changes of order books."""
 
 from __future__ import annotations
 
@@ -42,6 +42,36 @@ class O2Trades(Shape[SimulatedO2]):
             "trades": [trade],
             "onchain_timestamp": str(at // 1_000),
             "seen_timestamp": str(at * 1_000_000),
+        }
+        return msgspec.json.encode(told)
+
+
+WHOLE = 1_000  # messages from one whole book to the next
+
+
+class O2Depth(O2Trades):
+    """One change per message, its number in `seen_timestamp`; every 1,000th of a market is a whole book."""
+
+    name: ClassVar[str] = "o2-depth"
+
+    def subscribers(self, key: str) -> int:
+        return self.venue.subscribers("depth", key)
+
+    def payload(self, number: int) -> bytes:
+        price, quantity = 3_000_000_000_000 + number * 7_919 % 10**9, 10_000_000 + number % 1_000 * 10_000
+        levels = {
+            "buys": [{"price": str(price), "quantity": str(quantity)}],
+            "sells": [{"price": str(price + 10_000), "quantity": str(-quantity)}],
+        }
+        whole = (number - 1) // len(self.keys) % WHOLE == 0
+        kind = {"action": "subscribe_depth", "orders": levels}
+        if not whole:
+            kind = {"action": "subscribe_depth_update", "changes": levels}
+        told = {
+            **kind,
+            "market_id": self.key(number),
+            "onchain_timestamp": str(1_790_000_000 + number // 1_000),
+            "seen_timestamp": str(number),
         }
         return msgspec.json.encode(told)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from actors.delivery.arrivals import Right
 from actors.delivery.inlet import Inlet, Put
+from actors.delivery.routing import Routing
 from actors.events import Gap, Lifecycle, Marker, Topic
 from actors.rules.mailbox import Origin, Pair, Policy
 
@@ -71,3 +72,12 @@ def word(item: Pair | Marker) -> str:
             return event
         case _:
             return "closed"
+
+
+def unwant(routing: Routing, stream: int, topics: Iterable[Topic] | None) -> list[Topic]:
+    """Those that this stream wants no longer, as the dispatcher takes them out."""
+    gone = routing.wanted(stream, topics)
+    for topic in gone:
+        routing.leave(stream, topic)
+    routing.forget(stream, gone)
+    return gone

@@ -16,7 +16,7 @@ from actors.delivery.routing import Routing
 from actors.delivery.state import DeliveryState
 from actors.events import Gap, Lifecycle, LifecycleState, Topic
 from actors.rules.mailbox import Origin
-from tests.delivery.streams import LINE, TOPICS, A, B, C, new_inlet, read, told, word
+from tests.delivery.streams import LINE, TOPICS, A, B, C, new_inlet, read, told, unwant, word
 
 
 class Story:
@@ -48,7 +48,7 @@ class Story:
                 self.route(topic)
 
     def leave(self, inlet: Inlet, *topics: Topic) -> None:
-        for topic in self.routing.unwant(inlet.id, topics):
+        for topic in unwant(self.routing, inlet.id, topics):
             if topic in self.routing.line_of:
                 self.route(topic)
 
@@ -452,6 +452,24 @@ def test_what_left_while_the_state_was_away_is_waited_for_no_more() -> None:
     assert told(other) == []
     story.settle(B)
     assert (told(both), told(other)) == ([], ["restored", "disconnect gap in B"])
+
+
+def test_another_connection_that_takes_over_waits_for_no_topic_that_was_left() -> None:
+    story = Story()
+    both, other = story.stream(A, B), story.stream(B)
+    story.place(A, B)
+    story.up(A, B)
+    story.change("disconnected")
+    story.start()
+    away = story.speaker().state.copy()
+    story.leave(both, B)
+    told(both)
+    told(other)
+    story.speaker().state = away  # it comes back, and goes to the candidate
+    story.speaker().reconcile()
+    story.start()
+    story.settle(A)
+    assert told(both) == ["restored", "disconnect gap in A"]
 
 
 def test_what_came_while_the_state_was_away_is_waited_for() -> None:

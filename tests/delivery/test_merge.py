@@ -135,10 +135,10 @@ class Reading:
         assert self._waiting.wait(10)
 
 
-def test_what_was_given_up_meanwhile_does_not_let_a_later_event_pass() -> None:
-    """Between two looks the next event was dropped, while a batch before the one behind it is on its way."""
+def test_what_was_replaced_meanwhile_does_not_let_a_later_event_pass() -> None:
+    """Between two looks a newer event took the place of the next one; a batch between them is on its way."""
     arrivals, slow = Arrivals(), Right()
-    (first, one), (second, two) = make("drop_oldest", 1, id=1), make(id=2)
+    (first, one), (second, two) = make("conflate", id=1), make(id=2)
     put(one, 1, order=arrivals.begin(one.right))
     arrivals.end(one.right)
     is_complete = arrivals.is_complete

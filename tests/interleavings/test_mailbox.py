@@ -225,6 +225,25 @@ def test_an_abandoned_question_is_forgotten() -> None:
     explore(abandoning, *WATCHED)
 
 
+def test_a_failure_that_meets_an_abandoned_question_is_no_dead_letter() -> None:
+    def abandoning() -> Built:
+        reply = Reply()
+
+        def asker() -> None:
+            reply.abandon()
+
+        def keeper() -> None:
+            reply.fail(LinewardenError())
+
+        def check() -> None:
+            assert not reply.open
+            assert not reply._unread
+
+        return [asker, keeper], check
+
+    explore(abandoning, *WATCHED)
+
+
 def test_each_life_of_a_role_hears_what_is_meant_for_it() -> None:
     def promoting() -> Built:
         address = Address("role", DeadLetters())

@@ -1,4 +1,4 @@
-"""One consumer's buffer: its reader, the thread that fills it, and those who end it or look at it."""
+"""One consumer's buffer: its reader, the lines that fill it, and other threads that end it or look at it."""
 
 from __future__ import annotations
 
@@ -7,36 +7,28 @@ from typing import Any
 
 import pytest
 
-from actors import Gap, StreamClosed, stream
+from actors import Gap, StreamClosed
+from actors.delivery.inlet import Inlet, Put
 from actors.events import Closed
-from actors.rules import mailbox
-from actors.rules.mailbox import Line
+from actors.rules.mailbox import Line, Policy
 from actors.stream import Stream
+from tests.interleavings.pieces import WATCHED, Writer, end, make
 from tests.stories.books import stream_balances
 from tests.support.interleave import Built, explore
-from tests.test_stream import drained, make, put
-
-WATCHED = (stream, mailbox)
 
 
-def full(capacity: int, *, policy: mailbox.Policy = "drop_oldest", handful: int = 2) -> Any:
+def full(
+    capacity: int, *, policy: Policy = "drop_oldest", handful: int = 2
+) -> tuple[Stream[Any], Inlet, Writer]:
     """A stream with the events 1 to capacity, whose reader takes so many at once."""
-    made, inlet = make(policy, capacity)
-    made._mailbox.handful = handful
-    put(inlet, *range(1, capacity + 1))
-    return made, inlet
+    made, inlet = make(policy, capacity, handful=handful)
+    line = Writer()
+    line.put(inlet, *range(1, capacity + 1))
+    return made, inlet, line
 
 
 def iterating(made: Stream[int]) -> Iterable[object]:
     return made
-
-
-def getting(made: Stream[int]) -> Iterable[object]:
-    while True:
-        try:
-            yield made.get()
-        except StreamClosed:
-            return
 
 
 def getting_many(made: Stream[int]) -> Iterable[object]:
@@ -55,22 +47,22 @@ def with_markers(made: Stream[int]) -> Iterable[object]:
     return made.with_markers()
 
 
-@pytest.mark.parametrize("read", [iterating, getting, getting_many, with_meta, with_markers])
+@pytest.mark.parametrize("read", [iterating, getting_many, with_meta, with_markers])
 def test_an_overflow_takes_back_what_the_reader_holds(
     read: Callable[[Stream[int]], Iterable[object]],
 ) -> None:
     """Each event is delivered once and in its order, or counted in a gap that stands in its place."""
 
     def overflowing() -> Built:
-        made, inlet = full(4, handful=3)
+        made, inlet, line = full(4, handful=3)
         got: list[object] = []
 
         def reader() -> None:
             got.extend(read(made))
 
         def writer() -> None:
-            put(inlet, 5, 6)
-            made.end("over", quiet=True)
+            line.put(inlet, 5, 6)
+            end(inlet)
 
         def check() -> None:
             position, events = 0, 0
@@ -90,37 +82,38 @@ def test_an_overflow_takes_back_what_the_reader_holds(
     explore(overflowing, *WATCHED)
 
 
-@pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
-def test_the_books_balance_at_any_moment(policy: mailbox.Policy) -> None:
+@pytest.mark.parametrize(("policy", "preemptions"), [("drop_oldest", 2), ("conflate", 1)])
+def test_the_books_balance_at_any_moment(policy: Policy, preemptions: int) -> None:
     def looking() -> Built:
-        made, inlet = full(3, policy=policy)
+        made, inlet, line = full(3, policy=policy)
 
         def reader() -> None:
             made.get()
 
         def writer() -> None:
-            put(inlet, 4)
+            line.put(inlet, 4)
 
         def looker() -> None:
-            status = made.status()
+            status = inlet.status()
             assert stream_balances(status)
             assert min(status.delivered, status.queued, status.dropped) >= 0
 
         return [reader, writer, looker], lambda: None
 
-    explore(looking, *WATCHED)
+    explore(looking, *WATCHED, preemptions=preemptions)
 
 
 def test_what_was_received_before_the_end_is_delivered() -> None:
     def ending() -> Built:
         made, inlet = make()
+        line = Writer()
         got: list[object] = []
 
         def reader() -> None:
             got.extend(made.with_markers())
 
         def writer() -> None:
-            put(inlet, 1, 2)
+            line.put(inlet, 1, 2)
 
         def closer() -> None:
             made.close()
@@ -137,17 +130,17 @@ def test_what_was_received_before_the_end_is_delivered() -> None:
 
 def test_one_of_two_reasons_ends_a_stream() -> None:
     def ending_twice() -> Built:
-        made, _ = make()
+        made, inlet = make()
         got: list[object] = []
 
         def reader() -> None:
             got.extend(made.with_markers())
 
         def one() -> None:
-            made.end("one", quiet=True)
+            inlet.close("one", quiet=True)
 
         def other() -> None:
-            made.end("other", quiet=True)
+            inlet.close("other", quiet=True)
 
         def check() -> None:
             assert got == [Closed(made.end_reason or "")]
@@ -157,97 +150,146 @@ def test_one_of_two_reasons_ends_a_stream() -> None:
     explore(ending_twice, *WATCHED)
 
 
-def test_a_fenced_writer_writes_nothing_more() -> None:
-    def fencing() -> Built:
-        made, former = make()
+def test_a_right_that_is_revoked_is_good_for_nothing_more() -> None:
+    """What a writer puts after the revocation goes nowhere, and each put says what became of it."""
 
-        def old() -> None:
-            put(former, 1)
-            put(former, 2)
+    def revoking() -> Built:
+        made, inlet = make()
+        former, following = Writer(), Writer()
+        puts: list[Put] = []
+        seen: list[int] = []
 
-        def new() -> None:
-            inlet = made.open_inlet()
-            put(inlet, 10)
-            put(inlet, 11)
+        def writer() -> None:
+            puts.extend(former.put(inlet, event) for event in (1, 2))
+
+        def supervisor() -> None:
+            former.arrivals.revoke(former.right)
+            with inlet.ready:  # a put that had begun is over
+                seen.append(made.received)
+            following.put(inlet, 10)
 
         def check() -> None:
-            made.end("over", quiet=True)
-            got = list(made)
-            assert got in ([10, 11], [1, 10, 11], [1, 2, 10, 11])
-            assert made.received == len(got)
+            end(inlet)
+            assert list(made) == [*[1, 2][: seen[0]], 10]
+            assert puts.count(Put.ACCEPTED) == seen[0]
 
-        return [old, new], check
+        return [writer, supervisor], check
 
-    explore(fencing, *WATCHED)
+    explore(revoking, *WATCHED)
 
 
-def test_nothing_is_written_behind_the_end_through_a_new_inlet() -> None:
-    def reopening() -> Built:
-        made, _ = make()
+def test_nothing_is_written_behind_the_end() -> None:
+    def closing() -> Built:
+        made, inlet = make()
+        line = Writer()
+        puts: list[Put] = []
 
         def closer() -> None:
             made.close()
 
-        def new() -> None:
-            put(made.open_inlet(), 1)
+        def writer() -> None:
+            puts.append(line.put(inlet, 1))
 
         def check() -> None:
             *events, last = made.with_markers()
             assert isinstance(last, Closed)
-            assert events == [1][: made.received]
+            assert events == [1] * puts.count(Put.ACCEPTED)
 
-        return [closer, new], check
+        return [closer, writer], check
 
-    explore(reopening, *WATCHED)
+    explore(closing, *WATCHED)
 
 
-def test_a_writer_that_is_held_learns_of_the_room() -> None:
-    def holding() -> Built:
-        made, inlet = full(2, policy="block", handful=1)
-        held: list[bool] = []
+# ── back-pressure ──
+
+
+@pytest.mark.parametrize("capacity", [2, 4])
+def test_a_line_that_pauses_is_woken_by_a_reader(capacity: int) -> None:
+    def pausing() -> Built:
+        made, inlet, line = full(capacity, policy="block", handful=1)
+        woken: list[str] = []
+        paused: list[str] = []
 
         def writer() -> None:
-            held.append(put(inlet, 3))
+            if line.put(inlet, capacity + 1) is Put.PAUSE:
+                paused.append("line")
+                inlet.wake_at_room("line", lambda: woken.append("line"))
 
         def reader() -> None:
-            for _ in range(3):
-                made.get()
+            made.get_many(capacity // 2 + 1)
 
         def check() -> None:
-            assert drained(made) or held == [False]
+            assert woken == paused
+            assert not inlet.pauses
 
         return [writer, reader], check
 
-    explore(holding, *WATCHED)
+    explore(pausing, *WATCHED)
 
 
-def test_a_stream_that_overflows_lets_its_line_go_on() -> None:
-    def overflowing() -> Built:
-        made, inlet = full(2, policy="block", handful=1)
+@pytest.mark.parametrize("way", ["close", "overflow"])
+def test_a_stream_that_is_full_asks_for_no_pause_once_it_cannot_fill(way: str) -> None:
+    """It has ended, or gives up events from now on. A line that pauses looks at this again by itself."""
+
+    def pausing() -> Built:
+        made, inlet, line = full(2, policy="block")
 
         def writer() -> None:
-            put(inlet, 3)
-            put(inlet, 4)
+            line.put(inlet, 3)
+            inlet.wake_at_room("line", lambda: None)
 
-        def keeper() -> None:
-            inlet.overflow()
+        def other() -> None:
+            if way == "close":
+                made.close()
+            else:
+                inlet.overflow(Writer().right, inlet.full_since)
 
         def check() -> None:
-            made.end("over", quiet=True)
-            got = list(made)
-            assert got == [1, 2, 3, 4][: len(got)]
-            assert made.dropped == 4 - len(got) == sum(gap.missed or 0 for gap in made.gaps)
+            assert not inlet.pauses
 
-        return [writer, keeper], check
+        return [writer, other], check
 
-    explore(overflowing, *WATCHED)
+    explore(pausing, *WATCHED)
+
+
+def test_two_lines_that_pause_are_woken_both() -> None:
+    def pausing() -> Built:
+        made, inlet, line = full(2, policy="block", handful=1)
+        woken: list[str] = []
+
+        def pause(name: str) -> None:
+            if line.put(inlet, 3) is Put.PAUSE:
+                inlet.wake_at_room(name, lambda: woken.append(name))
+            else:
+                woken.append(name)
+
+        def one() -> None:
+            pause("one")
+
+        def other() -> None:
+            pause("other")
+
+        def reader() -> None:
+            for _ in range(4):
+                made.get()
+
+        def check() -> None:
+            assert sorted(woken) == ["one", "other"]
+
+        return [one, other, reader], check
+
+    explore(pausing, *WATCHED, preemptions=1)
+
+
+# ── deltas ──
 
 
 def test_a_cut_topic_starts_anew_for_a_reader_that_reads_on() -> None:
     def resuming() -> Built:
         made, inlet = make("drop_oldest", 2, deltas=True)
-        put(inlet, 1, 2)
-        put(inlet, 3)  # no room: the topic is cut
+        line = Writer()
+        line.put(inlet, 1, 2)
+        line.put(inlet, 3)  # no room: the topic is cut
         got: list[object] = []
 
         def reader() -> None:
@@ -255,12 +297,12 @@ def test_a_cut_topic_starts_anew_for_a_reader_that_reads_on() -> None:
 
         def writer() -> None:
             for topic in inlet.cut():
-                inlet.resume(topic)
-            put(inlet, 4)
-            made.end("over", quiet=True)
+                inlet.resume(line.right, topic)
+            line.put(inlet, 4)
+            end(inlet)
 
         def check() -> None:
-            assert isinstance(made._mailbox, Line)
+            assert isinstance(inlet.box, Line)
             events = [item for item in got if isinstance(item, int)]
             gaps = [item for item in got if isinstance(item, Gap)]
             assert events[:2] == [1, 2]

@@ -83,6 +83,13 @@ class Changes:
 def mutants() -> Iterator[tuple[str, str, str]]:
     """The name of a table, what became of a change, and the change."""
     found = Changes()
-    options = ["-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants", "--hypothesis-seed=0", "--timeout=0"]
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--hypothesis-profile=mutants",
+        "--hypothesis-seed=0",
+        "--timeout=0",
+    ]
     pytest.main([*options, TESTS], plugins=[found])
     return iter(found.found)

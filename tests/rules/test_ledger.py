@@ -21,7 +21,8 @@ LINE = LINES[0]
 topics = st.sampled_from(TOPICS)
 lines = st.sampled_from(LINES)
 sizes = st.integers(1, 5)
-several = st.one_of(st.builds(set, st.just(TOPICS)), st.sets(topics))  # all of them, as often as not
+# All of them, as often as not.
+several: st.SearchStrategy[set[Topic]] = st.one_of(st.builds(set, st.just(TOPICS)), st.sets(topics))
 
 
 def line_of(topic: Topic) -> str:

@@ -17,6 +17,7 @@ from actors.rules.line import (
     RotationEvent,
     RotationState,
     State,
+    follows,
     rotation_step,
     step,
 )
@@ -25,6 +26,11 @@ E, S = Event, State
 R, RE, RA = RotationState, RotationEvent, RotationAction
 
 VERDICTS = (E.ENDED_RETRY, E.ENDED_PARK, E.ENDED_FAIL, E.ENDED_REST)
+FOLLOWED = {  # its candidate goes on from there
+    E.FOLLOWED_CONNECTING: "connecting",
+    E.FOLLOWED_LOGGING_IN: "logging_in",
+    E.FOLLOWED_SUBSCRIBING: "subscribing",
+}
 
 
 class Line:
@@ -36,7 +42,7 @@ class Line:
         self.said: list[str] = []  # the actions upon the last event
 
     def hear(self, event: Event) -> None:
-        if event in VERDICTS:
+        if event in VERDICTS or event in FOLLOWED:
             self.connection = self.told_to_end = False
         elif event is E.DUE:
             self.timer = False
@@ -55,7 +61,7 @@ class Line:
             case Action.ASK_LIMITER:
                 assert self.is_idle()
                 self.asking = True
-            case Action.CONNECT:
+            case Action.CONNECT | Action.PROMOTE:
                 assert self.is_idle()
                 self.connection = True
             case Action.END:
@@ -114,6 +120,8 @@ class Reckoning:
                 return late or self.stage in ("subscribing", "live")
             case _ if event in VERDICTS:
                 return self.stage != ""
+            case _ if event in FOLLOWED:
+                return self.stage in ("subscribing", "live") and not self.told_to_end
             case _:
                 return not self.dropped and (event is E.NEEDED or self.wish != "new")
 
@@ -133,6 +141,8 @@ class Reckoning:
                 self._progress(event)
             case _ if event in VERDICTS:
                 self._ended(event)
+            case _ if event in FOLLOWED:
+                self._followed(FOLLOWED[event])
             case _:
                 self._wanted(event)
 
@@ -197,6 +207,13 @@ class Reckoning:
             self._wait(timer=verdict is E.ENDED_PARK)
             self.said += [*([] if self.knows_failed else ["tell failed"]), "answer waiters"]
             self.knows_failed = True
+
+    def _followed(self, stage: str) -> None:
+        """By a connection that has come so far already: each step that it has taken is told at once."""
+        self.stage, self.was_live = stage, False
+        self.said += ["tell disconnected", "log next", "promote"]
+        self.said += ["note upgrade"] if stage != "connecting" else []
+        self.said += ["open session"] if stage == "subscribing" else []
 
     def _follow(self) -> None:
         """There is no connection, and no wait for one."""
@@ -302,7 +319,7 @@ def test_each_row(state: State, event: Event) -> None:
 
 
 def test_the_table_has_a_row_for_every_case() -> None:
-    assert len(LIFE) == 247
+    assert len(LIFE) == 256
     assert {state for state, _ in LIFE} == set(State) - {S.GONE}
     assert {to for to, _ in LIFE.values()} == set(State) - {S.NEW}
 
@@ -348,6 +365,23 @@ def test_failed_is_told_again_behind_another_word() -> None:
 def test_failed_is_told_again_once_a_person_has_acted() -> None:
     assert words(*PARKED, E.RESTART, E.ADMITTED, E.ENDED_FAIL) == ["failed", "failed"]
     assert words(*PARKED, E.PAUSE, E.RESUME, E.ADMITTED, E.ENDED_FAIL) == ["failed", "paused", "failed"]
+
+
+@pytest.mark.parametrize("followed", FOLLOWED, ids=lambda event: event.name)
+def test_a_loss_that_a_candidate_makes_up_for_is_told_and_no_try_is(followed: Event) -> None:
+    rest = {"connecting": (E.UPGRADED, E.OPENED), "logging_in": (E.OPENED,)}.get(FOLLOWED[followed], ())
+    assert words(*LIVE, followed, *rest, E.SETTLED) == ["disconnected"]
+    line, _ = after((*LIVE, followed, *rest, E.SETTLED))
+    assert line.state is S.LIVE
+    assert line.said == ["begin live", "answer waiters"]
+
+
+@pytest.mark.parametrize("followed", FOLLOWED, ids=lambda event: event.name)
+def test_a_candidate_that_took_over_and_is_lost_as_well_is_tried_again(followed: Event) -> None:
+    told = words(*LIVE, followed, E.ENDED_RETRY)
+    assert [word for word in told if word != "disconnected"] == ["reconnecting"]
+    line, _ = after((*LIVE, followed, E.ENDED_RETRY))
+    assert line.state is S.BACKOFF
 
 
 def test_a_pause_that_was_promised_is_told_also_where_it_was_undone() -> None:
@@ -417,10 +451,11 @@ class Rotating:
     def __init__(self) -> None:
         self.state = R.NONE
         self.questions = self.refused = self.answered = 0
-        self.connects = self.taken_over = 0
+        self.connects = self.taken_over = self.followed = 0
         self.candidate = self.open = self.former = self.timer = False
         self.checking = self.asking = self.fit = False
         self.late = self.plans = self.plans_soon = 0
+        self.following = False  # the candidate is the line's connection, and not live yet
 
     def hear(self, event: RotationEvent) -> None:
         self.questions += event is RE.WANTED
@@ -446,7 +481,7 @@ class Rotating:
             case RA.REFUSE:
                 assert not self.has_other()
                 self.questions, self.refused = 0, self.refused + self.questions
-                self.checking = self.asking = False
+                self.checking = self.asking = self.following = False
             case RA.START:
                 assert event is RE.ADMITTED
                 self.candidate, self.asking = True, False
@@ -458,6 +493,11 @@ class Rotating:
                 assert self.open
                 self.candidate = self.open = False
                 self.former, self.taken_over = True, self.taken_over + 1
+            case RA.FOLLOW:
+                assert event is RE.LINE_LOST
+                assert self.candidate
+                self.candidate = self.open = False
+                self.following, self.followed = True, self.followed + 1
             case RA.AWAIT_FORMER:
                 assert self.former
                 assert not self.timer
@@ -475,6 +515,7 @@ class Rotating:
             case RA.CONFIRM:
                 assert not self.has_other()
                 self.questions, self.answered = 0, self.answered + self.questions
+                self.following = False
             case RA.PLAN:
                 self.plans += 1
             case RA.PLAN_AGAIN:
@@ -486,7 +527,7 @@ class Rotating:
     def facts(self) -> tuple[object, ...]:
         """How often it was refused, answered, taken over, late, planned, planned soon; what there is."""
         counts = (self.refused, self.answered, self.taken_over, self.late, self.plans, self.plans_soon)
-        return counts, self.candidate, self.former
+        return (*counts, self.followed) if self.followed else counts, self.candidate, self.former
 
 
 WANTED = (RE.WANTED, RE.FIT, RE.ADMITTED)
@@ -497,8 +538,10 @@ ROTATION_WAYS: Mapping[RotationState, Sequence[RotationEvent]] = {
     R.CHECKING: (RE.WANTED,),
     R.ASKING: (RE.WANTED, RE.FIT),
     R.CANDIDATE: WANTED,
+    R.CANDIDATE_REACHED: (*WANTED, RE.UPGRADED),
     R.CANDIDATE_OPEN: OPENED,
     R.HANDING_OVER: OVER,
+    R.FOLLOWING: (*OPENED, RE.LINE_LOST),
 }
 # What comes of each row: see `Rotating.facts`.
 NOTHING = ((0, 0, 0, 0, 0, 0), False, False)
@@ -509,19 +552,31 @@ DROPPED_SOON = ((1, 0, 0, 0, 0, 1), False, False)
 TAKEN_OVER = ((0, 0, 1, 0, 1, 0), False, True)
 WHOLE = ((0, 1, 1, 0, 1, 0), False, False)
 CUT_SHORT = ((0, 1, 1, 1, 1, 0), False, False)
+FOLLOWS = ((0, 0, 0, 0, 0, 0, 1), False, False)  # and once followed
+FOLLOWED_LIVE = ((0, 1, 0, 0, 0, 0, 1), False, False)
+FOLLOWED_IN_VAIN = ((1, 0, 0, 0, 0, 0, 1), False, False)
 ROTATION_ROWS: Mapping[tuple[RotationState, RotationEvent], tuple[RotationState, object]] = {
     (R.NONE, RE.WANTED): (R.CHECKING, NOTHING),
     (R.NONE, RE.LINE_LEFT): (R.NONE, NOTHING),
+    (R.NONE, RE.LIVE): (R.NONE, NOTHING),
     (R.CHECKING, RE.UNFIT): (R.NONE, REFUSED),
     (R.CHECKING, RE.FIT): (R.ASKING, NOTHING),
     (R.ASKING, RE.DEFERRED): (R.NONE, REFUSED),
     (R.ASKING, RE.ADMITTED): (R.CANDIDATE, BESIDE),
     (R.CANDIDATE, RE.WANTED): (R.CANDIDATE, BESIDE),
-    (R.CANDIDATE, RE.UPGRADED): (R.CANDIDATE, BESIDE),
-    (R.CANDIDATE, RE.OPENED): (R.CANDIDATE_OPEN, BESIDE),
+    (R.CANDIDATE, RE.UPGRADED): (R.CANDIDATE_REACHED, BESIDE),
     (R.CANDIDATE, RE.OVERDUE): (R.NONE, DROPPED_SOON),
     (R.CANDIDATE, RE.ENDED): (R.NONE, DROPPED_SOON),
     (R.CANDIDATE, RE.LINE_LEFT): (R.NONE, DROPPED),
+    (R.CANDIDATE, RE.LINE_LOST): (R.FOLLOWING, FOLLOWS),
+    (R.CANDIDATE, RE.LIVE): (R.CANDIDATE, BESIDE),
+    (R.CANDIDATE_REACHED, RE.WANTED): (R.CANDIDATE_REACHED, BESIDE),
+    (R.CANDIDATE_REACHED, RE.OPENED): (R.CANDIDATE_OPEN, BESIDE),
+    (R.CANDIDATE_REACHED, RE.OVERDUE): (R.NONE, DROPPED_SOON),
+    (R.CANDIDATE_REACHED, RE.ENDED): (R.NONE, DROPPED_SOON),
+    (R.CANDIDATE_REACHED, RE.LINE_LEFT): (R.NONE, DROPPED),
+    (R.CANDIDATE_REACHED, RE.LINE_LOST): (R.FOLLOWING, FOLLOWS),
+    (R.CANDIDATE_REACHED, RE.LIVE): (R.CANDIDATE_REACHED, BESIDE),
     (R.CANDIDATE_OPEN, RE.WANTED): (R.CANDIDATE_OPEN, BESIDE),
     (R.CANDIDATE_OPEN, RE.UNSETTLED): (R.CANDIDATE_OPEN, BESIDE),
     (R.CANDIDATE_OPEN, RE.SETTLED): (R.HANDING_OVER, TAKEN_OVER),
@@ -529,12 +584,18 @@ ROTATION_ROWS: Mapping[tuple[RotationState, RotationEvent], tuple[RotationState,
     (R.CANDIDATE_OPEN, RE.OVERDUE): (R.NONE, DROPPED_SOON),
     (R.CANDIDATE_OPEN, RE.ENDED): (R.NONE, DROPPED_SOON),
     (R.CANDIDATE_OPEN, RE.LINE_LEFT): (R.NONE, DROPPED),
+    (R.CANDIDATE_OPEN, RE.LINE_LOST): (R.FOLLOWING, FOLLOWS),
+    (R.CANDIDATE_OPEN, RE.LIVE): (R.CANDIDATE_OPEN, BESIDE),
     (R.HANDING_OVER, RE.WANTED): (R.HANDING_OVER, TAKEN_OVER),
     (R.HANDING_OVER, RE.FORMER_HELD): (R.HANDING_OVER, TAKEN_OVER),
     (R.HANDING_OVER, RE.HANDED_OVER): (R.NONE, WHOLE),
     (R.HANDING_OVER, RE.FORMER_LOST): (R.NONE, CUT_SHORT),
     (R.HANDING_OVER, RE.FORMER_DUE): (R.NONE, CUT_SHORT),
     (R.HANDING_OVER, RE.LINE_LEFT): (R.NONE, CUT_SHORT),
+    (R.HANDING_OVER, RE.LIVE): (R.HANDING_OVER, TAKEN_OVER),
+    (R.FOLLOWING, RE.WANTED): (R.FOLLOWING, FOLLOWS),
+    (R.FOLLOWING, RE.LIVE): (R.NONE, FOLLOWED_LIVE),
+    (R.FOLLOWING, RE.LINE_LEFT): (R.NONE, FOLLOWED_IN_VAIN),
 }
 
 
@@ -556,6 +617,7 @@ def test_each_row_of_rotation(row: tuple[RotationState, RotationEvent]) -> None:
     assert rotating.checking == (rotating.state is R.CHECKING)
     assert rotating.asking == (rotating.state is R.ASKING)
     assert rotating.open == (rotating.state is R.CANDIDATE_OPEN)
+    assert rotating.following == (rotating.state is R.FOLLOWING)
     assert rotating.questions == (joins + 1 if rotating.state is not R.NONE else 0)
 
 
@@ -572,6 +634,99 @@ def test_a_rotation_that_is_refused_spends_no_connect(refusal: Sequence[Rotation
     for event in (RE.WANTED, *refusal):
         rotating.hear(event)
     assert (rotating.connects, rotating.refused, rotating.state) == (0, 1, R.NONE)
+
+
+CANDIDATES = {  # and what a line is by it, where it takes over at once
+    R.CANDIDATE: E.FOLLOWED_CONNECTING,
+    R.CANDIDATE_REACHED: E.FOLLOWED_LOGGING_IN,
+    R.CANDIDATE_OPEN: E.FOLLOWED_SUBSCRIBING,
+}
+
+
+@pytest.mark.parametrize("ended", Event, ids=lambda event: event.name)
+@pytest.mark.parametrize("rotating", RotationState, ids=lambda state: state.name)
+def test_weather_alone_leaves_the_line_to_its_candidate(rotating: RotationState, ended: Event) -> None:
+    weather = ended in (E.ENDED_RETRY, E.ENDED_PARK)
+    assert follows(rotating, ended) == (CANDIDATES.get(rotating) if weather else None)
+    assert (rotation_step(rotating, RE.LINE_LOST) is not None) == (rotating in CANDIDATES)
+
+
+class LineWithRotations(RuleBasedStateMachine):
+    """Both tables together, as the supervisor joins them: no event is without its row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line, self.reckoning, self.rotating = Line(), Reckoning(), Rotating()
+        self.wanted = 0
+
+    @initialize()
+    def begin(self) -> None:
+        for event in LIVE:
+            self.hear(event)
+
+    @rule(choice=st.integers(0, 1_000))
+    def the_line_goes_on(self, choice: int) -> None:
+        possible = [event for event in Event if event not in FOLLOWED and self.reckoning.may_be(event)]
+        if possible:
+            self.hear(possible[choice % len(possible)])
+
+    @rule(choice=st.integers(0, 1_000))
+    def the_rotation_goes_on(self, choice: int) -> None:
+        of_the_line = (RE.LINE_LEFT, RE.LINE_LOST, RE.LIVE)
+        state = self.rotating.state
+        possible = [event for each, event in ROTATION if each is state and event not in of_the_line]
+        self.hear_of_rotation(possible[choice % len(possible)])
+        if self.rotating.asking:
+            self.rotating.hear((RE.ADMITTED, RE.DEFERRED)[choice % 2])
+
+    @rule()
+    def the_connection_is_lost(self) -> None:
+        if self.reckoning.may_be(E.ENDED_RETRY):
+            self.hear(E.ENDED_RETRY)
+
+    def hear(self, event: Event) -> None:
+        if event in VERDICTS:
+            followed = follows(self.rotating.state, event)
+            if followed is None:
+                self.rotating.hear(RE.LINE_LEFT)
+            event = followed or event
+        self.line.hear(event)
+        self.reckoning.hear(event)
+        for said in self.line.said:
+            if said in RELAYED:
+                self.rotating.hear(RELAYED[said])
+
+    def hear_of_rotation(self, event: RotationEvent) -> None:
+        taken_over = self.rotating.taken_over
+        self.wanted += event is RE.WANTED
+        self.rotating.hear(event)
+        if event is RE.WANTED and self.rotating.checking:
+            self.rotating.hear(RE.FIT if self.line.state.is_open else RE.UNFIT)
+        if self.rotating.taken_over > taken_over:
+            self.hear(E.SETTLED)
+
+    @invariant()
+    def table_and_reckoning_agree(self) -> None:
+        if self.line.state is not S.NEW:
+            assert self.line.facts() == self.reckoning.facts()
+
+    @invariant()
+    def a_candidate_or_former_stands_beside_a_connection_that_is_to_stay(self) -> None:
+        if self.rotating.has_other():
+            assert self.line.state.is_open
+        if self.rotating.following:
+            assert self.line.state in (S.CONNECTING, S.LOGGING_IN, S.SUBSCRIBING)
+
+    @invariant()
+    def every_question_is_answered_once(self) -> None:
+        rotating = self.rotating
+        assert rotating.refused + rotating.answered + rotating.questions == self.wanted
+        if rotating.state is R.NONE:
+            assert not rotating.questions
+
+
+RELAYED = {"promote": RE.LINE_LOST, "begin live": RE.LIVE, "end": RE.LINE_LEFT}
+TestLineWithRotations = LineWithRotations.TestCase
 
 
 class Rotations(RuleBasedStateMachine):
@@ -592,7 +747,8 @@ class Rotations(RuleBasedStateMachine):
     @invariant()
     def there_is_at_most_one_other_connection_and_the_state_says_which(self) -> None:
         rotating = self.rotating
-        assert rotating.candidate == (rotating.state in (R.CANDIDATE, R.CANDIDATE_OPEN))
+        assert rotating.candidate == (rotating.state in CANDIDATES)
+        assert rotating.following == (rotating.state is R.FOLLOWING)
         assert rotating.former == rotating.timer == (rotating.state is R.HANDING_OVER)
         assert rotating.checking == (rotating.state is R.CHECKING)
         assert rotating.asking == (rotating.state is R.ASKING)
@@ -607,7 +763,7 @@ class Rotations(RuleBasedStateMachine):
     @invariant()
     def each_connect_that_was_spent_had_a_candidate(self) -> None:
         rotating = self.rotating
-        assert rotating.connects >= rotating.taken_over + rotating.candidate
+        assert rotating.connects >= rotating.taken_over + rotating.followed + rotating.candidate
 
 
 TestRotations = Rotations.TestCase

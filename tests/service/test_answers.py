@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
-import pykka
 import pytest
 
 from actors import Runtime
@@ -19,6 +18,7 @@ from actors.service import ReloadAnswer, Service
 from actors.service.answers import to_json
 from actors.settings.plan import Change, Plan
 from actors.status import Status
+from actors.supervision.state import LineRecord
 from tests.desk import at_epoch, config, line_of, until
 from tests.service.conftest import HERE
 from tests.service.visitor import Told, ask, raw, rest
@@ -162,23 +162,35 @@ def test_a_tail_without_an_upgrade_is_told_so(service: Service) -> None:
 
 def test_a_stopped_runtime_is_told_of(service: Service, desk: Runtime) -> None:
     desk.stop()
-    for path, method in (("/status", "GET"), ("/restart/o2", "POST")):
-        told = ask(service, path, method)
-        assert (told.status, told.error) == (503, "the runtime has stopped: stopped")
-    assert ask(service, "/readyz").body["live"] is False
+    told = ask(service, "/restart/o2", "POST")
+    assert (told.status, told.error) == (503, "the runtime has stopped: stopped")
+    assert ask(service, "/status").body["state"] == "stopped"
+    ready = ask(service, "/readyz")
+    assert (ready.status, ready.body["live"], ready.body["not_live"]) == (503, False, {"o2": "stopped"})
 
 
 def test_a_supervisor_that_does_not_answer_is_told_of(
     service: Service, desk: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def status() -> Status:
-        raise pykka.Timeout
+    """What people look at needs no answer of it."""
+    begun, go_on = threading.Event(), threading.Event()
+    targets, asked = desk._supervisor._targets, desk._supervisor
 
-    monkeypatch.setattr(desk, "status", status)
-    for path in ("/status", "/readyz"):
-        told = ask(service, path)
-        assert (told.status, told.error) == (503, "the supervisor did not answer within 5 s")
-    assert ask(service, "/healthz").status == 200
+    def hang(target: str) -> list[LineRecord]:
+        begun.set()
+        go_on.wait(30)
+        return targets(target)
+
+    monkeypatch.setattr(asked, "_targets", hang)
+    monkeypatch.setattr("actors.service.desk.CALL", 0.1)
+    try:
+        told = ask(service, "/pause/o2", "POST")
+        assert (told.status, told.error) == (503, "the supervisor did not answer within 0.1 s")
+        assert begun.is_set()
+        for path in ("/status", "/readyz", "/healthz"):
+            assert ask(service, path).status == 200
+    finally:
+        go_on.set()
 
 
 @pytest.mark.parametrize(

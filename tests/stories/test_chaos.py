@@ -12,7 +12,7 @@ import pytest
 
 from actors.rules.restarts import Intensity
 from actors.simulators import SimulatedO2
-from tests.desk import desk_on
+from tests.desk import desk_on, fresh
 from tests.stories.books import balanced
 from tests.stories.chaos import Chaos
 
@@ -69,5 +69,6 @@ def test_the_books_balance_and_every_hole_is_marked_whatever_happens(
         assert reader.marked == stream.dropped, where
     told = {topic.key: count for topic, count in readers[0].outages.items() if count}
     assert told == {market: chaos.outages for market in markets if chaos.outages}, where
-    assert whole.dropped <= runtime.status().lines()["o2"].counters.lost, where
-    assert balanced(runtime.status())
+    status = fresh(runtime)
+    assert whole.dropped <= status.lines()["o2"].counters.lost, where
+    assert balanced(status)

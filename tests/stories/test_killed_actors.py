@@ -123,7 +123,8 @@ def test_a_worker_that_dies_too_often_ends_the_runtime(desk: Runtime, market: st
     assert ended.wait(10)
     reader.join()
     with pytest.raises(RuntimeStopped, match="heartbeat died"):
-        desk.status()
+        desk.wait_live()
+    assert desk.status().state == "stopped"
 
 
 def test_when_the_supervisor_dies_everything_ends_in_order(
@@ -136,7 +137,8 @@ def test_when_the_supervisor_dies_everything_ends_in_order(
         items = list(trades.with_markers())
         assert isinstance(items[-1], Closed)
         with pytest.raises(RuntimeStopped):
-            proxy.status().get(timeout=5)
+            proxy.resume("o2").get(timeout=5)
+        assert proxy.status().get(timeout=5).state == "stopped"
         with pytest.raises(RuntimeStopped):
             desk.subscribe("o2", "trades", market)
         with pytest.raises(StreamClosed):

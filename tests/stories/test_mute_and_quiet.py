@@ -19,7 +19,7 @@ from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import TopicStatus
 from actors.wire.timers import VirtualTimers
-from tests.desk import alpaca_config, config, until
+from tests.desk import alpaca_config, config, fresh, until
 
 HOUR = 3600.0
 EQUITIES = {
@@ -48,7 +48,7 @@ class Hours:
         self.timers.advance(seconds)
 
     def _bytes(self) -> dict[str, int]:
-        return {name: line.counters.bytes for name, line in self.runtime.status().lines().items()}
+        return {name: line.counters.bytes for name, line in fresh(self.runtime).lines().items()}
 
     def _hear_pongs(self, before: dict[str, int]) -> None:
         patience = time.monotonic() + 0.5  # of ten steps without one the line would die
@@ -58,12 +58,14 @@ class Hours:
     def topic(self, name: str) -> TopicStatus:
         return next(
             topic
-            for line in self.runtime.status().lines().values()
+            for line in fresh(self.runtime).lines().values()
             for topic in line.topics
             if topic.topic == name
         )
 
     def freshness(self, name: str) -> Freshness:
+        """The heartbeat may hear of the login a moment after the line is live."""
+        until(self.runtime, lambda _: self.topic(name).freshness is not None)
         found = self.topic(name).freshness
         assert found is not None
         return found
@@ -118,7 +120,7 @@ def test_mute_from_birth_but_for_the_answer_is_told_as_answers_only(
         (alarm,) = alarms(caplog)
         assert alarm.startswith(f"iex: {AAPL} is stale: nothing since it was subscribed, for 6")
         assert alarm.endswith("its line brings nothing but answers to subscriptions")
-        line = clock.runtime.status().lines()["iex"]
+        line = fresh(clock.runtime).lines()["iex"]
         assert (line.state, line.epoch, line.health.score) == ("live", 1, 50)
 
 
@@ -139,7 +141,7 @@ def test_one_that_falls_mute_but_for_pongs_is_told_as_pongs_only(alpaca: Simulat
         alpaca.trade("AAPL")
         assert trades.get(timeout=10)
         assert clock.wait_for(AAPL, "live").cause == ""
-        assert clock.runtime.status().lines()["iex"].epoch == 1
+        assert fresh(clock.runtime).lines()["iex"].epoch == 1
 
 
 def test_one_whose_line_brings_nothing_at_all_is_told_so(alpaca: SimulatedAlpaca) -> None:
@@ -173,7 +175,7 @@ def test_a_venue_that_only_answers_its_own_heartbeat_is_told_as_heartbeats_only(
     name = f"o2/trades/{market}"
     with hours(config(o2.url, subscribe=wanted, heartbeat=beat)) as clock:
         for _ in range(4):
-            frames = clock.runtime.status().lines()["o2"].counters.frames
+            frames = fresh(clock.runtime).lines()["o2"].counters.frames
             clock.jump(20.0)
             until(clock.runtime, lambda status, f=frames: status.lines()["o2"].counters.frames > f)  # type: ignore[misc]
         found = clock.wait_for(name, "stale")
@@ -225,7 +227,7 @@ def test_a_market_that_is_closed_for_the_night_is_quiet_and_mute_once_it_is_open
         found = clock.freshness(AAPL)
         assert (found.state, found.cause) == ("quiet", "closed")
         assert found.text == "us_equities is closed until Tue 2026-09-22 09:30 EDT"
-        line = clock.runtime.status().lines()["iex"]
+        line = fresh(clock.runtime).lines()["iex"]
         assert (line.state, line.epoch, line.counters.restarts) == ("live", 1, 0)
         assert line.health.score == 100
         clock.pass_by(1.5 * HOUR)  # it is 09:30
@@ -244,7 +246,7 @@ def test_an_account_without_orders_is_quiet_for_sixteen_hours(
     table = alpaca_config(alpaca, "account", heartbeat=BEAT, subscribe=[{"channel": "trade_updates"}])
     with hours(table) as clock:
         clock.pass_by(16 * HOUR)
-        status = clock.runtime.status()
+        status = fresh(clock.runtime)
         line = status.lines()["account"]
         assert (line.state, line.epoch, line.health.score) == ("live", 1, 100)
         found = line.topics[0].freshness
@@ -264,7 +266,7 @@ def test_an_asset_that_trades_once_an_hour_is_live_by_its_own_contract(
             assert clock.wait_for(AAPL, "live")
             clock.pass_by(HOUR)
             assert clock.freshness(AAPL).state == "live"
-        line = clock.runtime.status().lines()["iex"]
+        line = fresh(clock.runtime).lines()["iex"]
         assert (line.epoch, line.health.score, trades.gap_count) == (1, 100, 0)
         assert alarms(caplog) == []
         clock.pass_by(0.2 * HOUR)

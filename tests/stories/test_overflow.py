@@ -15,8 +15,8 @@ from actors.rules.mailbox import Policy
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.venues import o2 as venue
-from actors.venues.o2 import DepthSnapshot, Trade
-from tests.desk import desk_on, line_of, until
+from actors.venues.o2 import DepthChange, DepthSnapshot, Trade
+from tests.desk import desk_on, fresh, line_of, until
 from tests.stories.books import Book, balanced, decoded, settle
 from tests.stories.test_killed_actors import after, kill
 
@@ -72,7 +72,7 @@ def test_drop_oldest_keeps_the_newest_behind_its_gaps(desk: Runtime, o2: Simulat
     assert {(gap.reason, gap.topic.key) for gap in gaps if isinstance(gap, Gap)} == {("overflow", market)}
     assert sum(gap.missed or 0 for gap in gaps if isinstance(gap, Gap)) == 40
     assert seen[len(gaps) :] == list(range(41, 51))
-    assert balanced(desk.status())
+    assert balanced(fresh(desk))
 
 
 def test_drop_newest_keeps_the_oldest_before_its_gap(desk: Runtime, o2: SimulatedO2, market: str) -> None:
@@ -89,7 +89,7 @@ def test_drop_newest_keeps_the_oldest_before_its_gap(desk: Runtime, o2: Simulate
     assert (gap.reason, gap.missed) == ("overflow", 40)
     assert isinstance(trade, Trade)
     assert trade.trade_id == "51"
-    assert balanced(desk.status())
+    assert balanced(fresh(desk))
 
 
 def test_conflate_keeps_the_newest_of_each_key_without_a_gap(desk: Runtime, o2: SimulatedO2) -> None:
@@ -100,7 +100,7 @@ def test_conflate_keeps_the_newest_of_each_key_without_a_gap(desk: Runtime, o2: 
     newest = [(trade.market, trade.trade_id) for trade in islice(trades, len(o2.markets))]
     assert sorted(newest) == sorted((market, "20") for market in o2.markets)
     assert (trades.conflated, trades.dropped, trades.gap_count) == (19 * len(o2.markets), 0, 0)
-    assert balanced(desk.status())
+    assert balanced(fresh(desk))
 
 
 @pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest", "conflate", "block"])
@@ -295,3 +295,61 @@ def test_conflating_changes_is_refused_with_the_way_out(desk: Runtime, market: s
     view = desk.subscribe("o2", "depth_view", market, policy="conflate", wait=5.0)  # whole pictures may
     view.close()
     until(desk, lambda status: status.streams == ())
+
+
+def test_a_topic_that_a_cut_reader_gives_up_is_not_resynced(o2: SimulatedO2) -> None:
+    first, second = o2.markets[:2]
+    with desk_on(o2) as desk:
+        calm = desk.subscribe("o2", venue.DEPTH, first, wait=5.0)
+        slow = desk.subscribe("o2", venue.DEPTH, first, second, wait=5.0, policy="drop_oldest", capacity=4)
+        for number in range(20):
+            o2.depth_change(first, buys=[(1_000 + number, 1)])
+        until(desk, lambda _: slow.is_cut)
+        slow.remove(first)
+        until(desk, lambda _: not slow.is_cut)
+        for number in range(10):
+            o2.depth_change(second, buys=[(1_000 + number, 1)])
+            while not isinstance(slow.get(timeout=5.0), DepthChange):
+                pass  # what was queued of the first, and snapshots
+        settle(desk)
+        asked = [frame for frame in o2.wait_heard("subscribe_depth") if frame["market_id"] == first]
+        assert len(asked) == 1
+        assert calm.gap_count == 0
+
+
+def test_a_reader_that_falls_behind_on_a_book_costs_the_others_nothing(o2: SimulatedO2, market: str) -> None:
+    with desk_on(o2) as desk:
+        quick = desk.subscribe("o2", venue.DEPTH, market, wait=5.0)
+        slow = desk.subscribe("o2", venue.DEPTH, market, wait=5.0, policy="drop_oldest", capacity=10)
+        book = Book()
+        for round in range(3):
+            for _ in range(30):
+                o2.depth_change(market, buys=[(1_000 + 10 * round, 5)])
+            until(desk, lambda _: slow.is_cut)
+            anew = read_past_a_gap(slow.with_markers())
+            while anew.sides != o2.book(market):
+                anew.hear(slow.get(timeout=5))
+            while book.sides != o2.book(market):
+                book.hear(quick.get(timeout=5))
+            desk.subscribe("o2", venue.DEPTH, market, wait=5.0).close()  # a newcomer, too
+        settle(desk)
+        assert slow.gap_count >= 3
+        assert quick.gap_count == 0
+        assert len(o2.wait_heard("subscribe_depth")) == 1
+
+
+def test_an_answer_that_a_paused_line_cannot_read_is_not_missed(o2: SimulatedO2, market: str) -> None:
+    """Deadlines of answers stand still while the line is not read."""
+    with desk_on(o2, block_limit=60.0, ack_timeout=0.2) as desk:
+        slow = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
+        o2.number_trades(market, 10)
+        until(desk, held_by(slow))
+        added = desk.subscribe("o2", venue.DEPTH, market)
+        o2.wait_heard("subscribe_depth")
+        begun = line_of(desk).live_for_s or 0.0
+        until(desk, lambda status: (status.lines()["o2"].live_for_s or 0.0) > begun + 5 * 0.2)
+        for _ in range(10):
+            slow.get(timeout=5)
+        assert isinstance(added.get(timeout=5), DepthSnapshot)
+        assert line_of(desk).epoch == 1
+        assert len(o2.wait_heard("subscribe_depth")) == 1

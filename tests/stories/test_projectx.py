@@ -22,7 +22,7 @@ from actors.simulators.projectx.gate import Gate
 from actors.status import Cause, LineStatus, Status
 from actors.venues import projectx as venue
 from actors.wire.timers import VirtualTimers
-from tests.desk import HEARTBEAT, RESTART, until
+from tests.desk import HEARTBEAT, RESTART, fresh, until
 from tests.stories.books import settle
 
 USER, MARKET = "projectx/user", "projectx/market"
@@ -238,7 +238,7 @@ def test_a_completion_with_an_error_refuses_its_topic_and_no_other(
     assert ("not entitled" in answer.reason) is (kind == "hub")
     topics = {each.topic: each.state.state for each in line(desk, "market").topics}
     assert sorted(topics.values()) == ["confirmed", "confirmed", "rejected"]
-    assert states(desk.status()) == dict.fromkeys(LINES, "live")
+    until(desk, lambda status: states(status) == dict.fromkeys(LINES, "live"))
     assert line(desk, "market").epoch == 1
 
 
@@ -246,7 +246,7 @@ def test_an_account_that_is_not_there_is_refused_by_its_number(desk: Runtime) ->
     with pytest.raises(SubscribeError, match="Account 999 not found"):
         desk.subscribe("projectx", venue.POSITIONS, "999", wait=10.0)
     _stream = desk.subscribe("projectx", venue.POSITIONS, ALICE, wait=10.0)
-    assert line(desk, "user").state == "live"
+    until(desk, lambda status: states(status) == dict.fromkeys(LINES, "live"))
 
 
 # ── logouts, tokens ─────────────────────────────────────────────────────────────────────────────
@@ -586,7 +586,7 @@ class Clockwork:
         self.runtime, self._timers = runtime, timers
 
     def frames(self, lines: tuple[str, ...]) -> list[int]:
-        told = self.runtime.status().lines()
+        told = fresh(self.runtime).lines()
         return [told[name].counters.frames for name in lines]
 
     def pass_by(self, seconds: float, *lines: str) -> None:
@@ -627,7 +627,7 @@ def test_a_market_that_freezes_for_90_seconds_is_seen_and_its_line_is_left_alone
         heard = streams(clock.runtime)
         pinging.frozen("market")
         clock.pass_by(45.0, *LINES)
-        status = clock.runtime.status()
+        status = fresh(clock.runtime)
         assert [each.health.score for each in status.lines().values()] == [100, 100]  # quiet, for all we know
         clock.pass_by(45.0, *LINES)
         status = until(clock.runtime, lambda status: status.lines()[MARKET].health.score <= 50)
@@ -646,7 +646,7 @@ def test_a_market_that_freezes_for_90_seconds_is_seen_and_its_line_is_left_alone
 def test_three_minutes_without_a_trade_are_no_illness(pinging: SimulatedProjectX) -> None:
     with clockwork(pinging) as clock:
         clock.pass_by(180.0, *LINES)
-        status = clock.runtime.status()
+        status = fresh(clock.runtime)
         assert [(each.epoch, each.health.score) for each in status.lines().values()] == [(1, 100)] * 2
 
 
@@ -658,7 +658,7 @@ def test_a_hub_that_says_nothing_for_30_seconds_is_left_and_dialled_again(pingin
         assert line(clock.runtime, "market").state == "live"
         clock.pass_by(9.0, USER)
         until(clock.runtime, lambda status: status.lines()[MARKET].reason is not None)
-        assert reason_of(clock.runtime.status(), MARKET).code == "server_timeout"
+        assert reason_of(fresh(clock.runtime), MARKET).code == "server_timeout"
         clock.pass_by(1.0, USER)
         until(clock.runtime, live_again(2, MARKET))
         number = tell(pinging, "market")
@@ -677,7 +677,7 @@ def test_a_call_that_is_never_answered_is_not_made_twice_on_one_connection(
         pinging.wait_heard("SubscribeContractMarketDepth")
         clock.pass_by(21.0, USER)
         until(clock.runtime, live_again(2, MARKET))
-        assert reason_of(clock.runtime.status(), MARKET).code == "invocation_timeout"
+        assert reason_of(fresh(clock.runtime), MARKET).code == "invocation_timeout"
         assert pinging.invocations("SubscribeContractMarketDepth") == [[EP]] * 2
         assert isinstance(depth.get(timeout=10), venue.DepthReset)
         number = tell(pinging, "market")
@@ -693,14 +693,14 @@ def test_a_hub_that_is_gone_for_ten_minutes_is_looked_for_all_the_time(pinging: 
         waits: list[float] = []
         while sum(waits) < 600.0:
             until(clock.runtime, lambda status: status.lines()[MARKET].state == "backoff")
-            status = clock.runtime.status()
+            status = fresh(clock.runtime)
             waits.append(status.lines()[MARKET].next_attempt_s or 0.0)
             clock.pass_by(waits[-1], USER)
             tried = status.lines()[MARKET].attempt
             until(clock.runtime, lambda status, tried=tried: status.lines()[MARKET].attempt > tried)  # type: ignore[misc]
         assert max(waits) <= 30.0
         assert len(waits) > 20
-        status = clock.runtime.status()
+        status = fresh(clock.runtime)
         assert status.lines()[MARKET].health.score == 0
         assert (status.lines()[USER].epoch, status.lines()[USER].health.score) == (1, 100)
         pinging.heal()

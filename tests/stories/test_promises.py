@@ -17,7 +17,7 @@ from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.supervisor import Supervisor
 from actors.venues.o2 import Trade
-from tests.desk import at_epoch, desk_on, line_of, until
+from tests.desk import at_epoch, desk_on, fresh, line_of, until
 from tests.stories.books import balanced, decoded, settle
 from tests.stories.test_killed_actors import after, kill
 
@@ -285,4 +285,4 @@ def test_the_books_balance_after_all_of_it(o2: SimulatedO2) -> None:
             assert stream.queued == 0
             told = sum(gap.missed or 0 for gap in stream.gaps if gap.missed is not None)
             assert told == stream.dropped  # every event that was given up stands in a marker
-        assert balanced(desk.status())
+        assert balanced(fresh(desk))

@@ -164,4 +164,4 @@ def test_a_reload_that_was_not_waited_for_is_carried_out_all_the_same(
             desk.reload(config(o2.url))
         monkeypatch.undo()
         opened.set()
-        assert set(desk.status().feeds) == set(desk.settings.feeds) == {"o2"}
+        until(desk, lambda status: set(status.feeds) == set(desk.settings.feeds) == {"o2"})

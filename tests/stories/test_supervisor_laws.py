@@ -199,7 +199,8 @@ def test_one_for_one_escalation(clock: Clockwork, market: str, kind: type[Actor]
     with pytest.raises(StreamClosed, match=why):
         trades.get(timeout=10)
     with pytest.raises(RuntimeStopped, match=why):
-        clock.runtime.status()
+        clock.runtime.wait_live()
+    assert clock.runtime.status().state == "stopped"
 
 
 def test_deaths_further_apart_than_the_period(clock: Clockwork) -> None:

@@ -502,7 +502,7 @@ def test_a_snapshot_that_cannot_even_be_asked_for_is_asked_for_again(
     with monkeypatch.context() as broken:
         broken.setitem(sys.modules, "actors.wire.fetch", None)  # as in an installation that lost a file
         desk.book("tplus", "200")
-        until(desk, lambda _: "fetching failed in a way that nobody foresaw" in caplog.text)
+        until(desk, lambda _: "an HTTP exchange failed with an unexpected error" in caplog.text)
     until(desk, is_right(desk, tplus))
 
 

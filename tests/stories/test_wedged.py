@@ -279,7 +279,8 @@ def test_the_books_are_those_of_the_new_keeper(
     gone.close()
     assert trap.caught.wait(5)
     until(watched, is_wedged("registry"))
-    before = {topic.topic for topic in line_of(watched).topics}
+    before = {f"o2/trades/{market}"}
+    until(watched, lambda status: {topic.topic for topic in status.lines()["o2"].topics} == before)
     trap.released.set()
     until(watched, nobody_is_wedged)
     assert {topic.topic for topic in line_of(watched).topics} == before

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from types import MemberDescriptorType, ModuleType
-from typing import Any, cast
+from types import FrameType, MemberDescriptorType, ModuleType
+from typing import Any
 
 from msgspec import Struct
 
@@ -202,23 +202,6 @@ WRITES = (
 )
 
 
-class View:
-    """The values or items of a dict, of which others may take away while they are looked at."""
-
-    def __init__(self, shared: Any, view: Any) -> None:
-        self._shared, self._view = shared, view
-
-    def __iter__(self) -> Iterator[Any]:
-        return _stepwise(self._shared, iter(self._view))
-
-    def __reversed__(self) -> Iterator[Any]:
-        return _stepwise(self._shared, reversed(self._view))
-
-    def __len__(self) -> int:
-        self._shared.touch(write=False)
-        return len(self._view)
-
-
 def _stepwise(shared: Any, items: Iterator[Any]) -> Iterator[Any]:
     while True:
         shared.touch(write=False)
@@ -230,7 +213,7 @@ def _stepwise(shared: Any, items: Iterator[Any]) -> Iterator[Any]:
 
 
 def _shared(kind: Any) -> Any:
-    """A container that tells of each access."""
+    """A container that tells of each access, and of each step of an iteration."""
 
     def method(name: str) -> Callable[..., Any]:
         plain, write = getattr(kind, name), name in WRITES
@@ -251,8 +234,8 @@ def _shared(kind: Any) -> Any:
     methods = {name: method(name) for name in (*READS, *WRITES) if hasattr(kind, name)}
     methods["__iter__"] = lambda self: _stepwise(self, kind.__iter__(self))
     if issubclass(kind, dict):
-        methods["values"] = lambda self: View(self, dict.values(self))
-        methods["items"] = lambda self: View(self, dict.items(self))
+        methods["values"] = lambda self: _stepwise(self, iter(dict.values(self)))
+        methods["items"] = lambda self: _stepwise(self, iter(dict.items(self)))
     return type(kind.__name__, (kind, Shared), methods)
 
 
@@ -269,7 +252,8 @@ def _label(cls: Any, name: str) -> str:
 
 
 def _get(self: Any, name: str) -> Any:
-    value, cls = object.__getattribute__(self, name), cast(Any, type(self))
+    value = object.__getattribute__(self, name)
+    cls: Any = type(self)
     if not (label := _label(cls, name)):
         return value
     changeable = isinstance(value, KINDS) and not isinstance(value, Shared)
@@ -295,9 +279,15 @@ def _set(self: Any, name: str, value: Any) -> None:
         value = CONTAINERS[type(value)]()
     if isinstance(value, Shared):
         getattr(value, "lock", value).label = f"{label}.*"  # what it refers to; the label itself is the name
-    if sys._getframe(1).f_code.co_name != "__init__":  # there, no other thread has it yet
+    if not _is_new(self, sys._getframe(1)):
         here.turn.touch(self, name, label, write=True)
     object.__setattr__(self, name, value)
+
+
+def _is_new(thing: object, frame: FrameType) -> bool:
+    """Whether this is its `__init__`: no other thread has it yet."""
+    code = frame.f_code
+    return code.co_name == "__init__" and frame.f_locals.get(code.co_varnames[0]) is thing
 
 
 class StandIn(ModuleType):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.messages import Endpoint, Fatal, Retryable, Slow
+from actors.rules.placement import Placement
 from actors.rules.session import (
     BINARY,
     TEXT,
@@ -199,12 +200,12 @@ def test_topics_are_spread_as_they_are_placed_one_by_one(wanted: list[tuple[str,
     text = f"topics_per_line = {most}\n{PIER}" + '[channels.book]\nabout = "book"\nkey = "market"\n'
     made = venue(text + "options.depth = { default = 10 }\n")
     topics = [made.topic("book", key, {"depth": depth}) for key, depth in wanted]
-    placed: dict[str, list[Topic]] = {"pier": []}
+    placed = Placement("pier", ["pier"])
     for topic in topics:
         line = made.place(topic, placed)
-        if topic not in placed.setdefault(line, []):
-            placed[line].append(topic)
-    assert made.spread(topics) == placed
+        assert isinstance(line, str)
+        placed.add(topic, line, made.bounds(topic))
+    assert made.spread(topics) == {line: list(held) for line, held in placed.items()}
     for held in placed.values():
         assert len(held) <= most
         assert len({topic.key for topic in held}) == len(held)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_type, get_type_hints
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 
 from actors.errors import LinewardenError
 from actors.events import Topic
+from actors.rules.placement import Placement
 from actors.rules.venue import Price
 from actors.venues import VENUES, o2
 from actors.venues.channel import ChannelOf
@@ -94,17 +96,26 @@ def test_the_endpoint_is_the_networks_or_the_one_that_is_given() -> None:
         url(network="testnett")
 
 
-def placed(*topics: Topic) -> dict[str, list[Topic]]:
-    lines: dict[str, list[Topic]] = {}
+def placed(*topics: Topic, at: Mapping[str, Sequence[Topic]] | None = None) -> Placement:
+    lines = Placement("desk")
+    for line, lying in (at or {}).items():
+        for topic in lying:
+            lines.add(topic, line, VENUE.bounds(topic))
     for topic in topics:
-        lines.setdefault(VENUE.place(topic, lines), []).append(topic)
+        found = VENUE.place(topic, lines)
+        assert isinstance(found, str)
+        lines.add(topic, found, VENUE.bounds(topic))
     return lines
+
+
+def shown(lines: Placement) -> dict[str, list[Topic]]:
+    return {line: list(topics) for line, topics in lines.items()}
 
 
 def test_another_precision_of_a_market_lies_on_another_line() -> None:
     fine, coarse, coarser = (VENUE.topic("depth", "aa", {"precision": 10**n}) for n in (1, 2, 3))
     view, other = VENUE.topic("depth_view", "aa", {}), VENUE.topic("depth", "bb", {"precision": 100})
-    assert placed(fine, coarse, view, other, coarser) == {
+    assert shown(placed(fine, coarse, view, other, coarser)) == {
         "desk": [fine, view, other],
         "desk/2": [coarse],
         "desk/3": [coarser],
@@ -115,12 +126,12 @@ def test_ten_identities_lie_on_a_line() -> None:
     orders = [VENUE.topic("orders", f"{number:x}", {}) for number in range(23)]
     balances = [VENUE.topic("balances", f"{number:x}", {}) for number in range(3)]
     lines = placed(*orders, *balances)
-    assert lines == {"desk": orders[:10] + balances, "desk/2": orders[10:20], "desk/3": orders[20:]}
+    assert shown(lines) == {"desk": orders[:10] + balances, "desk/2": orders[10:20], "desk/3": orders[20:]}
 
 
 def test_a_topic_stays_where_it_is_and_gaps_are_filled() -> None:
     orders = [VENUE.topic("orders", f"{number:x}", {}) for number in range(12)]
-    lines = {"desk/2": orders[:10], "desk": orders[10:11]}
+    lines = placed(at={"desk/2": orders[:10], "desk": orders[10:11]})
     assert VENUE.place(orders[3], lines) == "desk/2"
     assert VENUE.place(orders[11], lines) == "desk"
 

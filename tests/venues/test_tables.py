@@ -187,7 +187,7 @@ def test_a_capture_goes_to_those_who_asked_for_it(
     topics = topics_of(effects_of(venue.listener(), heard_in(capture)))
     session = venue.session(name)
     session.opened(0.0)
-    _stream = session.subscribe(sorted(topics), 0.0)
+    session.subscribe(sorted(topics), 0.0)
     effects = effects_of(session, heard_in(capture))
     assert topics_of(effects) == topics
     assert all(key_in(event.data) == topic.key for topic, event in delivered(effects))
@@ -383,7 +383,7 @@ def test_a_drop_brings_every_subscription_back(case: Case) -> None:
 def test_what_a_venue_says_beside_its_data_is_no_event() -> None:
     """Kraken's heartbeats and its greeting are recognised, and no data."""
     with desk_on(KRAKEN) as (runtime, venue):
-        stream = subscribed(runtime, KRAKEN)[0]
+        stream, *_others = subscribed(runtime, KRAKEN)
         for _ in range(3):
             venue.send_frame(text_frame(b'{"channel":"heartbeat"}'))
         venue.push()
@@ -441,7 +441,7 @@ def test_a_message_that_is_not_as_documented_hurts_nobody(name: str, data: st.Da
     session.opened(0.0)
     case = next(case for case in CASES if case.table == name)
     topics = [venue.topic(channel, key, {}) for channel, key in case.wanted]
-    _stream = session.subscribe(topics, 0.0)
+    session.subscribe(topics, 0.0)
     message = spoilt(json.loads(data.draw(st.sampled_from(SAID[name]))), data)
     effects = session.received([(TEXT, json.dumps(message).encode())], 0.0)
     assert not any(isinstance(effect, End) for effect in effects)

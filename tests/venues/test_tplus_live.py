@@ -104,8 +104,9 @@ def test_a_line_goes_with_its_topic(desk: Runtime, market: SimulatedTplus) -> No
 def test_no_more_lines_than_may_be(market: SimulatedTplus) -> None:
     with desk_on(market, max_lines=1) as desk:
         first = desk.subscribe("tplus", tplus.TICKER, "200", wait=10.0)
-        with pytest.raises(SubscribeError, match="max_lines"):
+        with pytest.raises(SubscribeError, match="max_lines") as refused:
             desk.subscribe("tplus", tplus.TICKER, "201", wait=10.0)
+        assert refused.value.stream
         assert set(desk.status().lines()) == {"tplus/ticker-200"}
         first.close()  # now there is room
         until(desk, lambda _: market.subscribers("/ticker/ws/201") == 1)

@@ -6,7 +6,7 @@ next. An acknowledgement lists all that the connection has, and what it lists is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Literal
 
@@ -53,7 +53,7 @@ class Asked:
 
 class Change(Struct):
     verb: Literal["subscribe", "unsubscribe"]
-    items: tuple[Item, ...]
+    items: dict[Item, None]  # in their order
     copies: int = 1
 
 
@@ -187,7 +187,7 @@ class Subscriptions:
         self._listed = listed
         flight = self._land()
         effects: list[Effect] = []
-        items: tuple[Item, ...] = ()
+        items: Collection[Item] = ()
         if flight is not None:
             self._stale = flight.copies - 1
             if flight.verb == "subscribe":
@@ -215,7 +215,7 @@ class Subscriptions:
             effects += self._kept(flight.items)
             return [*effects, *self._next()]
         self._refusals += 1
-        parts = _split(flight.items, VERDICTS[code]) if self._refusals <= REFUSALS else ()
+        parts = _split(tuple(flight.items), VERDICTS[code]) if self._refusals <= REFUSALS else ()
         if parts:
             self._parts[:0] = parts
             return self._next()
@@ -255,13 +255,13 @@ class Subscriptions:
         self._renewing.discard(asked.item)
         return [Confirm((asked.topic,))]
 
-    def _settle(self, several: Sequence[Asked], items: Sequence[Item] = ()) -> list[Effect]:
+    def _settle(self, several: Sequence[Asked], items: Collection[Item] = ()) -> list[Effect]:
         """What the list means for each of these; `items` have just been asked for."""
         confirmed: list[Topic] = []
         unlisted: list[Topic] = []
         lost: list[Topic] = []
         dropped: list[Topic] = []
-        flying = set(self._flight.items) if self._flight is not None else set()
+        flying: Collection[Item] = self._flight.items if self._flight is not None else ()
         just_asked = set(items)
         for asked in several:
             if asked.item in flying or asked.item in self._renewing:
@@ -304,7 +304,7 @@ class Subscriptions:
         self._parts = [left for part in self._parts if (left := tuple(i for i in part if i not in items))]
         return [Reject(tuple(asked.topic for asked in refused), reason)] if refused else []
 
-    def _given_up(self, items: Sequence[Item]) -> list[Effect]:
+    def _given_up(self, items: Collection[Item]) -> list[Effect]:
         """An unsubscription was acknowledged."""
         kept = [item for item in items if self._has(item)]
         freed = sum(
@@ -338,7 +338,7 @@ class Subscriptions:
             self._want(Asked(topic))
         return [Resent(tuple(again))] if again else []
 
-    def _kept(self, items: Sequence[Item]) -> list[Effect]:
+    def _kept(self, items: Collection[Item]) -> list[Effect]:
         """The venue did not let go of these. It is not asked again; what had to start anew cannot."""
         anew = any(asked.state is WAITING for item in items for asked in self.on(item))
         for item in items:
@@ -382,16 +382,16 @@ class Subscriptions:
 
     def _start(self, verb: Literal["subscribe", "unsubscribe"], items: Sequence[Item]) -> list[Effect]:
         room = LARGEST
-        some = []
+        some: dict[Item, None] = {}
         for item in items:
             room -= len(item[1]) + len('"",')
             if room < 0:
                 break  # the next change has the others
-            some.append(item)
-        self._flight = Change(verb, tuple(some))
+            some[item] = None
+        self._flight = Change(verb, some)
         self._in_vain.clear()
         if verb == "subscribe":
-            self._ours.update(dict.fromkeys(self._flight.items))
+            self._ours.update(self._flight.items)
         return [self._send(self._flight)]
 
     def _send(self, change: Change) -> Send:

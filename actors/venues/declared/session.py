@@ -69,7 +69,7 @@ LOGGING_IN = State.LOGGING_IN
 class Asked:
     """A topic that was asked for, and how far it has come."""
 
-    __slots__ = ("answer", "count", "healed_at", "key", "topic", "wire")
+    __slots__ = ("answer", "count", "healed_at", "key", "request", "topic", "wire")
 
     def __init__(self, topic: Topic, wire: str) -> None:
         self.topic = topic
@@ -77,6 +77,7 @@ class Asked:
         self.answer = WAITING
         self.count = Count()
         self.healed_at = float("-inf")
+        self.request: Request | None = None  # the last one that asked for it
 
 
 class Request:
@@ -172,7 +173,9 @@ class DeclaredSession(Session):
     ) -> Send:
         fixed = self._fixed()
         frame = ask.frame([self._protocol.values(topic) for topic in group], fixed)
-        self._requests[str(fixed["id"])] = Request(fixed["id"], asked, rest)
+        request = self._requests[str(fixed["id"])] = Request(fixed["id"], asked, rest)
+        for each in asked:
+            each.request = request
         if len(self._requests) > UNANSWERED:
             del self._requests[next(iter(self._requests))]
         return Send(frame)
@@ -322,16 +325,17 @@ class DeclaredSession(Session):
         request = self._request(id)
         if request is None and (rule.listed or not (rule.names_topics or id is not MISSING)):
             request = next(iter(self._requests.values()), None)
+        named = self._named(rule.places, index, found) if rule.names_topics else []
         if rule.names_topics:
-            self._confirm(self._named(rule.places, index, found), out)
+            self._confirm(named, out)
         elif request is not None:
             self._confirm(request.waiting(), out)
         if rule.listed and request is not None:
             self._refuse(
                 request.waiting(), "the venue does not list it among what is subscribed to", None, out
             )
-        for each in [request] if request is not None else list(self._requests.values()):
-            if (each is request or each.asked) and not each.waiting():
+        for each in [request] if request is not None else dict.fromkeys(one.request for one in named):
+            if each is not None and not each.waiting():
                 self._answered(each, out)
 
     def _hear_error(
@@ -387,7 +391,8 @@ class DeclaredSession(Session):
         request.rest.extendleft(reversed(parts))
 
     def _answered(self, request: Request, out: Outcome) -> None:
-        self._requests.pop(str(request.id), None)
+        if self._requests.pop(str(request.id), None) is None:
+            return  # it was answered before
         while request.rest:
             part = [each for each in request.rest.popleft() if each.answer is WAITING]
             if part:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from actors.errors import LinewardenError
 from actors.events import Option, Options, Topic
 from actors.messages import Endpoint
 from actors.rules.exchange import Budget, Token
+from actors.rules.placement import Bound, Bounds
 from actors.rules.session import Session
 from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
 from actors.secret import Secret
@@ -112,41 +112,11 @@ class Described(Venue):
     def event_time_ns(self, event: Any) -> int | None:
         return event.at_ns if isinstance(event, Message) else None
 
-    def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
-        """The first of `feed`, `feed/2`, … with room, and no topic that messages could not tell from it."""
-        for line, topics in placed.items():
-            if topic in topics:
-                return line
-        line, number = self.feed, 1
-        while not self._fits(topic, placed.get(line, ())):
-            number += 1
-            line = f"{self.feed}/{number}"
-        return line
-
-    def _fits(self, topic: Topic, others: Collection[Topic]) -> bool:
+    def bounds(self, topic: Topic) -> Bounds:
+        """What the table says of a line's size; and no topic that messages could not tell from this one."""
         most = self.table.topics_per_line
-        if most is not None and len(others) >= most:
-            return False
-        if not self.protocol.silent[topic.channel]:
-            return True
-        shown = self._shown(topic)
-        same = (other for other in others if (other.channel, other.key) == (topic.channel, topic.key))
-        return all(self._shown(other) != shown for other in same)
-
-    def spread(self, topics: Iterable[Topic]) -> dict[str, list[Topic]]:
-        """As `place` does it one by one, but for thousands at once."""
-        placed: dict[str, list[Topic]] = {line: [] for line in self.first_lines()}
-        shown: dict[str, set[object]] = {}  # of the topics on each line
-        most = self.table.topics_per_line or math.inf
-        for topic in dict.fromkeys(topics):
-            mark = self._shown(topic)
-            line, number = self.feed, 1
-            while len(placed.get(line, ())) >= most or mark in shown.get(line, ()):
-                number += 1
-                line = f"{self.feed}/{number}"
-            placed.setdefault(line, []).append(topic)
-            shown.setdefault(line, set()).add(mark)
-        return placed
+        size = (Bound("", most),) if most is not None else ()
+        return (*size, Bound(self._shown(topic), 1)) if self.protocol.silent[topic.channel] else size
 
     def _shown(self, topic: Topic) -> object:
         """What the messages of a topic tell of it."""

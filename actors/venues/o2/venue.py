@@ -10,6 +10,7 @@ from actors.errors import LinewardenError
 from actors.events import Option, Options, Topic
 from actors.messages import Endpoint
 from actors.rules.exchange import Token
+from actors.rules.placement import Bound, Bounds
 from actors.rules.session import Session
 from actors.rules.venue import BookUpdate, Channel, Price, Venue, VenueSettings
 from actors.rules.wording import amount, short
@@ -127,16 +128,12 @@ class O2(Venue):
     def session(self, line: str) -> Session:
         return O2Session()
 
-    def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
-        """The first of `feed`, `feed/2`, `feed/3`, … where O2's limits leave room for it."""
-        for line, topics in placed.items():
-            if topic in topics:
-                return line
-        line, number = self.feed, 1
-        while not _fits(topic, placed.get(line, ())):
-            number += 1
-            line = f"{self.feed}/{number}"
-        return line
+    def bounds(self, topic: Topic) -> Bounds:
+        if topic.channel in BY_IDENTITY:
+            return (Bound(topic.channel, IDENTITIES),)
+        if topic.channel in OPTIONAL:
+            return (Bound((topic.channel, topic.key), 1),)
+        return ()  # another one of its market would be itself
 
     def words(self, event: object) -> str:
         match event:
@@ -236,14 +233,6 @@ class O2(Venue):
 
 def _price(level: Level) -> int:
     return level.price
-
-
-def _fits(topic: Topic, others: Collection[Topic]) -> bool:
-    if topic.channel in BY_IDENTITY:
-        return sum(other.channel == topic.channel for other in others) < IDENTITIES
-    if topic.channel not in OPTIONAL:  # another one of its market would be itself
-        return True
-    return not any(other.channel == topic.channel and other.key == topic.key for other in others)
 
 
 def _nearest(word: str, known: Collection[str]) -> str:

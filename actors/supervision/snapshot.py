@@ -1,0 +1,312 @@
+"""The status: one value that all who look share, put together from what actors publish.
+
+No actor is asked. The caller's thread builds it: there is no thread to be had, to wait for or to lose.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Literal
+
+from msgspec import Struct, structs
+
+from actors.actor import DeadLetters
+from actors.delivery.cells import Cell, Cells, Heard
+from actors.delivery.inlet import Inlet
+from actors.events import Topic
+from actors.heartbeat import Watched
+from actors.rules.freshness import Contract, Freshness, Signs, judge
+from actors.rules.freshness import Heard as Evidence
+from actors.rules.line import State
+from actors.rules.liveness import Health, HealthInputs, health
+from actors.status import (
+    Counters,
+    DeadLettersStatus,
+    FeedStatus,
+    LineStatus,
+    QuarantineStatus,
+    Status,
+    TopicStatus,
+    cause_of,
+)
+from actors.supervision.state import OUTCOMES, Books, FeedSpec, LineView
+from actors.wire.timers import Clock
+
+SHARED = 0.1  # seconds for which a status is shared, where nothing happens
+PATIENCE = 5.0  # seconds that a look waits for another thread that builds; then the last one has to do
+NO_CONTRACT = Contract()
+
+
+class Taken(Struct, frozen=True):
+    """A status, and what tells whether another is due."""
+
+    status: Status
+    number: int  # of the build
+    change: object  # the last one before it
+    at: float  # monotonic seconds of this machine, at its end
+    own_at: float  # the same by the runtime's clock, whose time may be moved by hand
+
+
+class SharedStatus:
+    """Builds a status at most once in 0.1 s, and once after each change. Any thread may look."""
+
+    def __init__(
+        self,
+        name: str,
+        books: Books,
+        inlets: Callable[[], Collection[Inlet]],  # of the streams that are open
+        dead_letters: DeadLetters,
+        clock: Clock,
+    ) -> None:
+        self._name, self._books, self._inlets = name, books, inlets
+        self._dead_letters, self._clock = dead_letters, clock
+        # Re-entrant: a signal handler, or the garbage collector, may look in the middle of a look.
+        self._building = threading.RLock()
+        self._begun = 0  # builds
+        self._taken: Taken | None = None
+        self._last: Status | None = None  # once the runtime has ended
+
+    def look(self) -> Status:
+        """All that is known now. After the end: all that was known then."""
+        if self._last is not None:
+            return self._last
+        taken, begun = self._taken, self._begun
+        if taken is not None and self._holds(taken):
+            return taken.status
+        if not self._building.acquire(timeout=PATIENCE):
+            return self._take() if taken is None else taken.status
+        try:
+            taken = self._taken
+            # One that was begun after this look shows all that this look is to show.
+            if taken is None or not (taken.number > begun or self._holds(taken)):
+                taken = self._taken = self._build()
+            return self._last or taken.status
+        finally:
+            self._building.release()
+
+    def end(self) -> None:
+        """The runtime has ended: the last status is the one of this moment."""
+        if self._last is None:
+            self._last = self._take(ended=True)
+
+    def _holds(self, taken: Taken) -> bool:
+        return (
+            taken.change is self._books.change
+            and time.monotonic() - taken.at < SHARED
+            and self._clock.monotonic() - taken.own_at < SHARED
+        )
+
+    def _build(self) -> Taken:
+        self._begun += 1
+        number, change = self._begun, self._books.change
+        status = self._take()
+        return Taken(status, number, change, time.monotonic(), self._clock.monotonic())
+
+    def _take(self, *, ended: bool = False) -> Status:
+        return take(self._name, self._books, self._inlets(), self._dead_letters, self._clock, ended=ended)
+
+
+def take(
+    name: str,
+    books: Books,
+    inlets: Iterable[Inlet],
+    dead_letters: DeadLetters,
+    clock: Clock,
+    *,
+    ended: bool = False,
+) -> Status:
+    """The whole tree at this moment. Any thread; it reads values that are replaced, never changed.
+
+    `ended`: the tree is no more, whatever its actors have published last.
+    """
+    specs, lines = books.specs.feeds, _lines(books)
+    actors = () if ended else books.actors
+    if ended:
+        lines = {feed: list(map(_ended, mine)) for feed, mine in lines.items()}
+    feeds = {
+        feed: _feed(spec, lines.get(feed, []), books, clock, ended=ended) for feed, spec in specs.items()
+    }
+    return Status(
+        schema=1,
+        name=name,
+        state="stopped" if ended else _state(list(feeds.values())),
+        feeds=feeds,
+        streams=tuple(inlet.status() for inlet in inlets),
+        actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
+        dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
+        quarantine=QuarantineStatus(books.jail.count, books.jail.newest()),
+    )
+
+
+def _lines(books: Books) -> dict[str, list[LineView]]:
+    """By feed. A line that the supervisor has not heard of is there as soon as a topic lies on it."""
+    specs, lines = books.specs.feeds, books.lines.copy()
+    for name in books.cells.lines():
+        spec = specs.get(feed := name.partition("/")[0])
+        if name not in lines and spec is not None:
+            lines[name] = LineView(name=name, feed=feed, spec=spec)
+    by_feed: dict[str, list[LineView]] = {}
+    for line in lines.values():
+        by_feed.setdefault(line.feed, []).append(line)
+    return by_feed
+
+
+def _ended(line: LineView) -> LineView:
+    return structs.replace(line, state=State.STOPPED, retry_at=None, live_at=None, actors=())
+
+
+def _feed(
+    spec: FeedSpec, lines: Sequence[LineView], books: Books, clock: Clock, *, ended: bool
+) -> FeedStatus:
+    shown = {line.name: _line(line, books, clock) for line in lines}
+    refused = books.cells.refused(spec.venue.feed)
+    return FeedStatus(
+        venue=spec.venue.name,
+        live=not ended and all(line.state == "live" for line in shown.values()),
+        lines=shown,
+        refused={str(topic): cell.subscription.reason for topic, cell in refused},
+        token_expires_in_s=spec.vault.expires_in,
+    )
+
+
+def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded"]:
+    if all(feed.live for feed in feeds):
+        return "live"
+    never = all(
+        line.epoch <= 1 and line.reason is None and line.state != "paused"
+        for feed in feeds
+        for line in feed.lines.values()
+        if line.state != "live"
+    )
+    return "starting" if never else "degraded"
+
+
+def _line(line: LineView, books: Books, clock: Clock) -> LineStatus:
+    cells, watched, gauges = books.cells, books.watches.get(line.name), line.gauges
+    look = look_at(line, cells, watched if line.state.is_open else None, clock)
+    topics = tuple(look.topic(topic, cell) for topic, cell in cells.topics_of(line.name))
+    now, rtt = look.now, None if watched is None else watched.rtt
+    return LineStatus(
+        state=line.state.shown,
+        reason=None if line.reason is None else cause_of(line.reason),
+        epoch=line.epoch,
+        attempt=line.attempt,
+        next_attempt_s=None if line.retry_at is None else max(0.0, line.retry_at - now),
+        live_for_s=None if line.live_at is None else now - line.live_at,
+        rtt_ms=None if rtt is None else rtt * 1000.0,
+        data_age_s=min((topic.age_s for topic in topics if topic.age_s is not None), default=None),
+        health=_health(line, watched, now, sum(topic.stale for topic in topics)),
+        topics=topics,
+        counters=_counters(line, cells),
+        last_gap=cells.gaps(line.name)[1],
+        rotations=line.rotations,
+        complaint=line.complaint,
+        journal=line.journal,
+        held_by=line.held_by,
+        url=_url(line),
+        insecure=line.spec.dial.insecure,
+        compressed=gauges.compressed,
+    )
+
+
+def _url(line: LineView) -> str:
+    try:
+        return line.spec.venue.endpoint(line.name).url.partition("?")[0]
+    except Exception:  # a defect of the venue's: its connection meets it, too, and says so
+        return ""
+
+
+class LineLook(Struct, frozen=True):
+    """All by which the topics of one line are judged, at one moment."""
+
+    line: LineView
+    watched: Watched | None  # None: it is not up
+    heard: Heard | None
+    signs: Signs
+    now: float  # monotonic seconds
+    now_ns: int
+
+    def topic(self, topic: Topic, cell: Cell) -> TopicStatus:
+        stamp = None if self.heard is None else self.heard.stamps.get(topic)
+        blind_ns, today_ns = cell.blind_time.with_open(cell.blind_since, self.now_ns)
+        found = self.freshness(topic)
+        return TopicStatus(
+            topic=str(topic),
+            state=cell.subscription,
+            age_s=None if stamp is None else max(0.0, self.now - stamp.at),
+            stale=found is not None and found.state == "stale",
+            blind_s=blind_ns / 1e9,
+            blind_today_s=today_ns / 1e9,
+            freshness=found,
+        )
+
+    def freshness(self, topic: Topic) -> Freshness | None:
+        """How a topic stands to its contract; None: its line is not up."""
+        watched, heard = self.watched, self.heard
+        if watched is None:
+            return None
+        contract = watched.contracts.get(topic, NO_CONTRACT)
+        stamp = None if heard is None else heard.stamps.get(topic)
+        at, received_ns, venue_ns = None, 0, None
+        if heard is not None and stamp is not None:
+            at, received_ns = stamp.at, stamp.wall_ns
+            if contract.venue_stale_after:
+                venue_ns = _venue_time(self.line, heard.events.get(topic))
+        return judge(
+            contract,
+            Evidence(
+                now=self.now,
+                now_ns=self.now_ns,
+                since=watched.since,
+                at=None if at is None or at < self.line.gauges.upgraded_at else at,
+                signs=self.signs,
+                venue_ns=venue_ns,
+                received_ns=received_ns,
+            ),
+        )
+
+
+def look_at(line: LineView, cells: Cells, watched: Watched | None, clock: Clock) -> LineLook:
+    """A line now, while it is watched. Any thread."""
+    gauges = line.gauges
+    signs = Signs(gauges.heard_at, gauges.message_at, gauges.acknowledged_at, gauges.event_at)
+    return LineLook(line, watched, cells.heard(line.name), signs, clock.monotonic(), clock.wall_ns())
+
+
+def _venue_time(line: LineView, event: object) -> int | None:
+    try:
+        return None if event is None else line.spec.venue.event_time_ns(event)
+    except Exception:  # a defect of the venue's: the event names no time that can be read
+        return None
+
+
+def _counters(line: LineView, cells: Cells) -> Counters:
+    counts, lost = line.tally.counts(), line.tally.lost
+    outcomes = {name: counts[name] for name in OUTCOMES}
+    return Counters(
+        bytes=counts["bytes"],
+        frames=counts["frames"],
+        decoded=counts["decoded"],
+        **outcomes,
+        lost=lost,
+        in_flight=counts["decoded"] - sum(outcomes.values()) - lost,
+        restarts=line.deaths,
+        restored=line.restored,
+        gaps=cells.gaps(line.name)[0],
+    )
+
+
+def _health(line: LineView, watched: Watched | None, now: float, stale: int) -> Health:
+    rtt = None if watched is None else watched.rtt
+    return health(
+        HealthInputs(
+            live=line.state is State.LIVE,
+            rtt_ms=None if rtt is None else rtt * 1000.0,
+            missed_pongs=0 if watched is None else watched.missed,
+            restarts=line.recent_deaths.count(now),
+            quarantined=line.gauges.quarantined,
+            stale_topics=stale,
+        )
+    )

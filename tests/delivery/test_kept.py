@@ -1,0 +1,66 @@
+"""What a connection keeps for the streams until they may have it."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.delivery import kept
+from actors.delivery.kept import Kept, KeptEvents, Misread
+from actors.rules.session import Confirm, Missed
+from tests.delivery.streams import A, B, C
+
+
+def events(count: int, size: int = 100) -> KeptEvents:
+    return KeptEvents([(A, number) for number in range(count)], 1, 1.0, size)
+
+
+def test_it_comes_out_in_its_order() -> None:
+    store, items = Kept(), [events(2), Confirm((A, B)), Missed((A,), "sequence", 3), events(1)]
+    assert not store
+    for item in items:
+        store.add(item)  # type: ignore[arg-type]
+    assert store
+    assert store.count == 3
+    assert [store.take() for _ in items] == items
+    assert (bool(store), store.count) == (False, 0)
+
+
+def test_what_was_answered_for_is_known_also_when_it_has_been_taken() -> None:
+    store = Kept()
+    store.add(Confirm((A, B)))
+    store.add(Confirm((C,)))
+    store.take()
+    assert store.answered == {A, B, C}
+
+
+def test_a_topic_that_was_forgotten_is_not_answered_for() -> None:
+    store = Kept()
+    store.add(Confirm((A, B)))
+    store.forget(A)
+    store.forget(C)
+    assert store.answered == {B}
+
+
+def test_a_flood_of_what_could_not_be_read_is_one_item_between_others() -> None:
+    store, first, last = Kept(), events(1), events(1)
+    for item in (Misread(), first, Misread(), Misread(), last):
+        store.add(item)
+    assert [store.take() for _ in range(3)] == [first, Misread(), last]
+    assert not store
+
+
+@pytest.mark.parametrize(("bound", "value"), [("EVENTS", 5), ("BYTES", 500)])
+def test_it_is_full_beyond_its_bound_and_until_some_of_it_is_taken(
+    bound: str, value: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, bound, value)
+    store = Kept()
+    for _ in range(5):
+        store.add(events(1))
+    assert not store.is_full
+    store.add(Confirm((A,)))
+    assert not store.is_full
+    store.add(events(1))
+    assert store.is_full
+    store.take()
+    assert not store.is_full

@@ -1,0 +1,128 @@
+"""What no name holds any more gives back what it had, whichever thread the garbage collector runs in."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import actors
+from actors import Runtime
+from actors.dispatcher import Dispatcher
+from actors.messages import OpenStream
+from actors.simulators import SimulatedO2
+from tests.desk import config, desk_on, until
+
+Use = Callable[[Runtime, str], object]
+
+
+def collected(reference: weakref.ref[Any]) -> bool:
+    gc.collect()
+    return reference() is None
+
+
+@pytest.fixture
+def by_hand() -> Iterator[None]:
+    """The collector runs when a test says so."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def nothing(_runtime: Runtime, _market: str) -> None:
+    """A runtime that is only started."""
+
+
+def a_stream(runtime: Runtime, market: str) -> object:
+    return runtime.subscribe("o2", "trades", market, wait=10.0)
+
+
+def a_closed_stream(runtime: Runtime, market: str) -> None:
+    runtime.subscribe("o2", "trades", market, wait=10.0).close()
+
+
+def an_iterator(runtime: Runtime, market: str) -> object:
+    return iter(runtime.subscribe("o2", "trades", market).with_markers())
+
+
+@pytest.mark.parametrize("use", [nothing, a_stream, a_closed_stream, an_iterator])
+def test_a_runtime_that_is_forgotten_gives_its_connection_back(
+    use: Use, o2: SimulatedO2, market: str
+) -> None:
+    runtime = actors.start(config(o2.url), wait=10.0)
+    use(runtime, market)
+    reference = weakref.ref(runtime)
+    del runtime
+    o2.wait_for(lambda: collected(reference) and o2.connections == 0, timeout=20.0)
+
+
+def test_a_stream_in_use_keeps_its_runtime(o2: SimulatedO2, market: str) -> None:
+    stream = actors.start(config(o2.url), wait=10.0).subscribe("o2", "trades", market, wait=10.0)
+    gc.collect()
+    o2.trade(market, trade_id="1")
+    assert stream.get(timeout=10.0).trade_id == "1"
+
+
+def test_a_handler_keeps_its_runtime(o2: SimulatedO2, market: str) -> None:
+    heard = threading.Event()
+    runtime = actors.start(config(o2.url), wait=10.0)
+    runtime.on("o2", "trades", market, handler=lambda _: heard.set(), wait=10.0)
+    reference = weakref.ref(runtime)
+    del runtime
+    gc.collect()
+    o2.trade(market)
+    assert heard.wait(10.0)
+    kept = reference()
+    assert kept is not None
+    kept.stop()
+
+
+def test_a_stream_that_is_forgotten_is_given_up_at_the_venue(
+    desk: Runtime, o2: SimulatedO2, market: str
+) -> None:
+    stream = desk.subscribe("o2", "trades", market, wait=10.0)
+    assert o2.subscribers("trades", market) == 1
+    del stream
+    gc.collect()
+    o2.wait_heard("unsubscribe_trades")
+    until(desk, lambda status: status.streams == ())
+
+
+def test_a_stream_that_closes_in_a_finaliser_holds_nothing_up(
+    by_hand: None, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector runs in the dispatcher's thread, while another thread adds a topic to that stream."""
+    first, second = o2.markets[:2]
+
+    class Holder:
+        def __init__(self, stream: actors.Stream[Any]) -> None:
+            self.stream, self.me = stream, self  # a cycle: only the collector finds it
+
+        def __del__(self) -> None:
+            self.stream.close()
+
+    receive = Dispatcher.on_receive
+
+    def on_receive(dispatcher: Dispatcher, message: Any) -> None:
+        if isinstance(message, OpenStream):
+            gc.collect()
+        receive(dispatcher, message)
+
+    with desk_on(o2) as desk:
+        closing = desk.subscribe("o2", "trades", first, wait=10.0)
+        other = desk.subscribe("o2", "trades", first, wait=10.0)
+        Holder(closing)
+        monkeypatch.setattr(Dispatcher, "on_receive", on_receive)
+        adding = threading.Thread(target=closing.add, args=(second,))
+        adding.start()
+        o2.trade(first, trade_id="1")
+        assert other.get(timeout=5.0).trade_id == "1"
+        adding.join(5 * 1.0)
+        assert not adding.is_alive()
+        assert closing.closed
+        until(desk, lambda status: [stream.id for stream in status.streams] == [other.id])

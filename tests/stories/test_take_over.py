@@ -1,0 +1,458 @@
+"""A rotation that is overtaken: the present connection, the candidate or the one that hands over is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice, pairwise
+from typing import Any
+
+import pytest
+
+from actors import Gap, Lifecycle, RotationFailed, Runtime, Stream
+from actors.connection import LAST_WORD, Connection
+from actors.delivery import kept, overlap
+from actors.delivery.epoch_delivery import EpochDelivery
+from actors.door import Door
+from actors.messages import LineSettled, Report
+from actors.simulators import SimulatedO2
+from actors.status import Status
+from actors.supervision import rotation
+from actors.supervision.rotation import Rotations
+from actors.supervision.state import LineRecord
+from tests.desk import at_epoch, desk_on, line_of, until
+from tests.stories.books import settle
+from tests.stories.test_wedged import WATCHDOG, Trap, is_wedged, nobody_is_wedged
+
+PATIENT: dict[str, Any] = {"ack_timeout": 3.0}
+
+
+def record(desk: Runtime) -> LineRecord:
+    return desk._supervisor._lines.records["o2"]
+
+
+def lose_connection(desk: Runtime) -> None:
+    """The present one of the line; a candidate stays."""
+    record(desk).hangup.pull()
+
+
+@contextmanager
+def rotating(desk: Runtime) -> Iterator[Future[None]]:
+    """What comes of a rotation that goes on meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(desk.rotate, "o2", timeout=20.0)
+
+
+def decoded(count: int) -> Callable[[Status], bool]:
+    return lambda status: status.lines()["o2"].counters.decoded >= count
+
+
+def told(stream: Stream[Any]) -> list[str | int]:
+    """All that lies in a stream: words, `gap`, and the numbers of trades."""
+    stream.close()
+    said: list[str | int] = []
+    for item in stream.with_markers():
+        if isinstance(item, Lifecycle):
+            said.append(item.state)
+        elif isinstance(item, Gap):
+            said.append("gap")
+        elif hasattr(item, "trade_id"):
+            said.append(int(item.trade_id))
+    return said
+
+
+def newest(desk: Runtime) -> int:
+    """The number of the last trade that a stream was given."""
+    heard = desk._supervisor._books.cells.heard("o2")
+    assert heard is not None
+    return max(
+        (int(event.trade_id) for event in heard.events.values() if hasattr(event, "trade_id")), default=0
+    )
+
+
+def live_by(epoch: int) -> Callable[[Status], bool]:
+    def wanted(status: Status) -> bool:
+        line = status.lines()["o2"]
+        return line.epoch == epoch and line.state == "live"
+
+    return wanted
+
+
+def check_took_over(desk: Runtime) -> None:
+    """By the second connection, without a timer."""
+    line = line_of(desk)
+    assert (line.epoch, line.state, line.rotations, line.counters.restarts) == (2, "live", 0, 1)
+    settle(desk)
+
+
+# ── the present connection dies first ───────────────────────────────────────────────────────────
+
+
+def test_the_present_connection_dies_while_the_candidate_connects(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk_on(o2, restart={"initial": 60.0, "maximum": 60.0, "stable_after": 60.0}) as desk:
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        trap = Trap(monkeypatch, Door, "open")
+        with rotating(desk) as rotation:
+            assert trap.caught.wait(10)
+            lose_connection(desk)
+            until(desk, lambda status: status.lines()["o2"].state == "connecting")
+            assert not rotation.done()
+            trap.released.set()
+            rotation.result(timeout=20)
+        o2.number_trades(market, 3)
+        until(desk, lambda status: status.streams[0].received >= 3)
+        check_took_over(desk)
+        assert told(trades) == ["disconnected", "restored", "gap", 1, 2, 3]
+
+
+def test_the_present_connection_dies_while_the_candidate_logs_in(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its routes, and waits for what the other session leaves."""
+    with desk_on(o2) as desk:
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        monkeypatch.setattr(Connection, "_begin_rotation", lambda *_: None)
+        with rotating(desk) as rotation:
+            until(desk, lambda _: record(desk).rotating.name == "CANDIDATE_REACHED")
+            lose_connection(desk)
+            rotation.result(timeout=20)
+        o2.number_trades(market, 3)
+        until(desk, lambda status: status.streams[0].received >= 3)
+        check_took_over(desk)
+        assert told(trades) == ["disconnected", "restored", "gap", 1, 2, 3]
+
+
+def test_the_present_connection_dies_before_the_candidate_is_settled(o2: SimulatedO2, market: str) -> None:
+    """Each topic has its gap when it is answered for, and what was kept lies behind it."""
+    with desk_on(o2, **PATIENT) as desk:
+        books = desk.subscribe("o2", "depth", market, wait=10.0)
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        o2.number_trades(market, 3)
+        until(desk, decoded(4))
+        o2.lose_ack(1)  # of the candidate's depth
+        with rotating(desk) as rotation:
+            o2.wait_heard("subscribe_trades", 2)
+            until(desk, lambda _: record(desk).rotating.name == "CANDIDATE_OPEN")
+            both = decoded(record(desk).history.tally.counts()["decoded"] + 6)
+            o2.number_trades(market, 3)  # both bring them
+            until(desk, both)
+            o2.mute(new=False)
+            list(o2._peers)[-1].muted = False  # the candidate alone
+            before = record(desk).history.tally.counts()["decoded"]
+            o2.number_trades(market, 3)
+            until(desk, decoded(before + 3))
+            lose_connection(desk)
+            until(desk, lambda status: status.lines()["o2"].state == "subscribing")
+            assert not rotation.done()
+            rotation.result(timeout=20)
+        until(desk, live_by(2))
+        o2.number_trades(market, 1)
+        until(desk, lambda status: status.streams[1].received >= 10)
+        check_took_over(desk)
+        assert told(books) == ["disconnected", "restored", "gap"]
+        said = told(trades)
+        assert said == [1, 2, 3, 4, 5, 6, "disconnected", "restored", "gap", 7, 8, 9, 10]
+
+
+def test_the_present_connection_dies_when_the_candidate_has_just_settled(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor learns of the death first."""
+    hear, settled = Rotations.hear, list[Report]()
+
+    def late(self: Rotations, line: LineRecord, report: Report) -> None:
+        settled.append(report) if isinstance(report, LineSettled) else hear(self, line, report)
+
+    monkeypatch.setattr(Rotations, "hear", late)
+    with desk_on(o2) as desk:
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        with rotating(desk) as rotation:
+            until(desk, lambda _: bool(settled))
+            o2.number_trades(market, 3)
+            until(desk, decoded(6))
+            lose_connection(desk)
+            until(desk, at_epoch(2))
+            assert not rotation.done()
+            desk._roles.named("supervisor").tell(settled[0])
+            rotation.result(timeout=20)
+        o2.number_trades(market, 1)
+        until(desk, lambda status: status.streams[0].received >= 4)
+        check_took_over(desk)
+        assert told(trades) == [1, 2, 3, "disconnected", "restored", "gap", 4]
+
+
+def test_the_present_connection_dies_in_the_very_moment_of_the_hand_over(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor learns of the death last."""
+    with desk_on(o2) as desk:
+        books = desk.subscribe("o2", "depth", market, wait=10.0)
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        trap = Trap(monkeypatch, Rotations, "_take_over")
+        present = record(desk).child
+        assert present is not None
+        with rotating(desk) as rotation:
+            assert trap.caught.wait(10)
+            lose_connection(desk)
+            present.thread.join(10)
+            trap.released.set()
+            rotation.result(timeout=20)
+        o2.number_trades(market, 3)
+        until(desk, lambda status: status.streams[1].received >= 3)
+        line = line_of(desk)
+        assert (line.epoch, line.state, line.rotations, line.counters.restarts) == (2, "live", 1, 0)
+        settle(desk)
+        assert told(books) == ["gap"]
+        assert told(trades) == ["gap", 1, 2, 3]
+        assert desk.status().dead_letters.count == 0
+
+
+def test_a_present_connection_that_is_wedged_is_followed_by_its_candidate(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it brought and was not cut off from comes once, although it hands nothing back."""
+    with desk_on(o2, runtime={"watchdog": WATCHDOG}, **PATIENT) as desk:
+        _books = desk.subscribe("o2", "depth", market, wait=10.0)
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        o2.lose_ack(1)
+        with rotating(desk) as rotation:
+            o2.wait_heard("subscribe_trades", 2)
+            until(desk, lambda _: record(desk).rotating.name == "CANDIDATE_OPEN")
+            until(desk, lambda _: o2.subscribers("trades", market) == 2)
+            o2.number_trades(market, 3)
+            until(desk, lambda status: status.streams[1].received >= 3)
+            trap = Trap(monkeypatch, EpochDelivery, "hand_out")
+            o2.number_trades(market, 3)
+            assert trap.caught.wait(10)
+            until(desk, is_wedged("connection/o2"))
+            until(desk, at_epoch(2))
+            rotation.result(timeout=20)
+        until(desk, live_by(2))
+        trap.released.set()
+        assert trap.over.wait(10)
+        until(desk, nobody_is_wedged)
+        o2.number_trades(market, 1)
+        until(desk, lambda _: newest(desk) == 7)
+        settle(desk)
+        said = told(trades)
+        assert said[:6] == [1, 2, 3, "disconnected", "restored", "gap"]
+        assert said[6:] in ([7], [6, 7], [5, 6, 7])  # but for what the former one hung over
+
+
+STEPS = ("CANDIDATE", "CANDIDATE_REACHED", "CANDIDATE_OPEN", "HANDING_OVER")
+
+
+def test_a_numbered_feed_brings_nothing_twice_whenever_the_present_connection_dies(
+    o2: SimulatedO2, market: str
+) -> None:
+    with desk_on(o2) as desk:
+        trades = desk.subscribe("o2", "trades", market, wait=10.0, capacity=1_000_000)
+        ended, numbers = threading.Event(), list[range]()
+
+        def talk() -> None:
+            while not ended.is_set():
+                numbers.append(o2.number_trades(market, 50, per_second=2_000))
+
+        with ThreadPoolExecutor(1) as pool:
+            talking = pool.submit(talk)
+            for step in STEPS * 5:
+                present = record(desk).hangup
+                with rotating(desk) as rotation:
+                    until(desk, has_come_to(desk, step, rotation))
+                    present.pull()
+                    rotation.result(timeout=20)
+            ended.set()
+            talking.result(timeout=20)
+        until(desk, lambda _: newest(desk) == numbers[-1][-1])
+        settle(desk)
+        said = told(trades)
+        heard = [each for each in said if isinstance(each, int)]
+        assert heard == sorted(set(heard))
+        for before, after in pairwise(said):
+            if isinstance(before, int) and isinstance(after, int):
+                assert after == before + 1
+
+
+def has_come_to(desk: Runtime, step: str, rotation: Future[None]) -> Callable[[Status], bool]:
+    return lambda _: record(desk).rotating.name == step or rotation.done()
+
+
+# ── the candidate that took over dies as well ───────────────────────────────────────────────────
+
+
+def test_a_candidate_that_took_over_and_dies_is_no_rotation(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk_on(o2) as desk:
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        trap = Trap(monkeypatch, Door, "open")
+        with rotating(desk) as rotation:
+            assert trap.caught.wait(10)
+            lose_connection(desk)
+            until(desk, at_epoch(2))
+            o2.refuse(503)
+            trap.released.set()
+            with pytest.raises(RotationFailed, match="503"):
+                rotation.result(timeout=20)
+        until(desk, live_by(3))
+        o2.number_trades(market, 1)
+        until(desk, lambda status: status.streams[0].received >= 1)
+        settle(desk)
+        said = told(trades)
+        assert said == ["disconnected", "reconnecting", "restored", "gap", 1]
+
+
+def test_a_line_that_is_paused_leaves_its_candidate(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk_on(o2) as desk:
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        trap = Trap(monkeypatch, Door, "open")
+        with rotating(desk) as rotation:
+            assert trap.caught.wait(10)
+            desk.supervisor.pause("o2").get(timeout=5)
+            with pytest.raises(RotationFailed, match="paused"):
+                rotation.result(timeout=20)
+            trap.released.set()
+        until(desk, lambda status: not [each for each in status.actors if each.id == "connection/o2"])
+        o2.wait_for(lambda: o2.connections == 0)
+        words = [word.state for word in islice(trades.with_markers(), 2) if isinstance(word, Lifecycle)]
+        assert words == ["disconnected", "paused"]
+
+
+# ── handing over ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_candidate_that_dies_before_its_turn_brought_its_events_to_no_stream(
+    o2: SimulatedO2, market: str
+) -> None:
+    with desk_on(o2) as desk:
+        books = desk.subscribe("o2", "depth", market, wait=10.0)
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        o2.deaf(new=False)  # the present one never says its last word
+        with rotating(desk) as rotation:
+            until(desk, at_epoch(2))
+            before = line_of(desk).counters
+            former = record(desk).former
+            assert former is not None
+            o2.number_trades(market, 5)
+            until(desk, decoded(before.decoded + 5))
+            lose_connection(desk)
+            rotation.result(timeout=20)
+        until(desk, live_by(3))
+        until(desk, lambda status: all(stream.gaps for stream in status.streams))
+        counters = settle(desk).lines()["o2"].counters
+        assert counters.unrouted >= before.unrouted + 5
+        assert told(books) == ["disconnected", "reconnecting", "restored", "gap"]
+        assert [gap.since_ns for gap in books.gaps] == [former.gauges.heard_ns]  # since then they had nothing
+        assert [each for each in told(trades) if isinstance(each, str)] == [
+            "disconnected",
+            "reconnecting",
+            "restored",
+            "gap",
+        ]
+
+
+def test_a_former_connection_that_is_wedged_is_given_up(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the watchdog, and long before its time to hand over has passed."""
+    monkeypatch.setattr(rotation, "GOODBYE", 600.0)
+    pong, caught, released, over = Connection._pong, *(threading.Event() for _ in range(3))
+
+    def hang(self: Connection, payload: bytes) -> None:
+        if payload == LAST_WORD:
+            caught.set()
+            released.wait(30)
+        pong(self, payload)
+        over.set()
+
+    monkeypatch.setattr(Connection, "_pong", hang)
+    with desk_on(o2, runtime={"watchdog": WATCHDOG}) as desk:
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        o2.number_trades(market, 3)
+        until(desk, lambda status: status.streams[0].received >= 3)
+        with rotating(desk) as rotated:
+            assert caught.wait(10)
+            o2.number_trades(market, 3)
+            rotated.result(timeout=20)
+            assert is_wedged("connection/o2")(desk.status())
+        until(desk, lambda status: status.streams[0].received >= 6)
+        released.set()
+        assert over.wait(10)
+        until(desk, nobody_is_wedged)
+        settle(desk)
+        assert (line_of(desk).epoch, line_of(desk).counters.restarts) == (2, 0)
+        assert told(trades) == [1, 2, 3, "gap", 4, 5, 6]
+
+
+# ── bounds ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_candidate_that_brings_too_much_before_it_is_settled_is_dropped(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "EVENTS", 20)
+    with desk_on(o2, **PATIENT) as desk:
+        _books = desk.subscribe("o2", "depth", market, wait=10.0)
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        o2.lose_ack(1)
+        with rotating(desk) as rotation:
+            until(desk, lambda _: o2.subscribers("trades", market) == 2)
+            o2.number_trades(market, 100)
+            with pytest.raises(RotationFailed, match="before it was ready"):
+                rotation.result(timeout=20)
+        until(desk, lambda status: status.streams[1].received >= 100)
+        settle(desk)
+        assert (line_of(desk).epoch, line_of(desk).state) == (1, "live")
+        assert told(trades) == [*range(1, 101)]
+
+
+def test_a_candidate_that_brings_too_much_before_its_turn_reads_no_further(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "EVENTS", 20)
+    monkeypatch.setattr(rotation, "GOODBYE", 600.0)
+    quiet = {"ping_interval": 0.0, "venue_ping_interval": 0.0}
+    with desk_on(o2, heartbeat=quiet) as desk:
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        o2.deaf(new=False)
+        with rotating(desk) as rotated:
+            until(desk, at_epoch(2))
+            o2.number_trades(market, 100)
+            until(desk, lambda _: not record(desk).gauges.reading)
+            o2.number_trades(market, 100)
+            assert not rotated.done()
+            o2.heal()
+            rotated.result(timeout=20)
+        until(desk, lambda status: status.streams[0].received >= 200)
+        settle(desk)
+        assert told(trades) == [*range(1, 201)]
+
+
+def test_a_present_connection_that_brings_more_than_is_compared_stays(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the candidate's epoch is not the next one."""
+    monkeypatch.setattr(overlap, "KEYS", 20)
+    with desk_on(o2, **PATIENT) as desk:
+        _books = desk.subscribe("o2", "depth", market, wait=10.0)
+        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+        o2.refuse(503)
+        with pytest.raises(RotationFailed, match="503"):
+            desk.rotate("o2", timeout=20.0)
+        o2.lose_ack(1)
+        with rotating(desk) as rotation:
+            until(desk, lambda _: o2.subscribers("trades", market) == 2)
+            o2.number_trades(market, 100)
+            with pytest.raises(RotationFailed, match="more than is compared"):
+                rotation.result(timeout=20)
+        until(desk, lambda status: status.streams[1].received >= 100)
+        settle(desk)
+        assert (line_of(desk).epoch, line_of(desk).state) == (1, "live")
+        assert told(trades) == [*range(1, 101)]
+        assert desk.status().dead_letters.count == 0

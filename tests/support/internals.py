@@ -1,0 +1,108 @@
+"""All that the silence hunter needs to know of the package's inside."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import pykka
+from pykka.messages import ProxyCall
+
+from actors.rules.restarts import Intensity
+from actors.status import Status
+
+WORKERS = ("registry", "dispatcher", "heartbeat", "fetcher")
+ON_PURPOSE = "killed on purpose"
+
+
+class Wedge:
+    """A thread that hangs, or will at one of its next steps."""
+
+    def __init__(self, role: str, incarnation: int) -> None:
+        self.role, self.incarnation = role, incarnation
+        self.caught, self.released = threading.Event(), threading.Event()
+
+    def hang(self) -> None:
+        self.caught.set()
+        self.released.wait(30)
+
+    def is_in(self, status: Status) -> bool:
+        """Whether that status shows it."""
+        return any(
+            (actor.id, actor.incarnation, actor.state) == (self.role, self.incarnation, "wedged")
+            for actor in status.actors
+        )
+
+
+class Internals:
+    """All that the hunter does to a runtime, and no public name offers: actors die, hang and wake.
+
+    A role is an actor's id as status shows it: `registry`, `connection/left`. Where two actors have one
+    id, `newest` picks a candidate, and not `newest` the connection that it is to replace. `calls` says where
+    it happens: at the so-manieth call from now on of a method of the actor's own, in its thread, so between
+    any two steps of a letter. 0: when it takes the letter that asks for it.
+    """
+
+    def __init__(self) -> None:
+        self._turn = 0  # counts the calls of `disarm`
+
+    @staticmethod
+    @contextlib.contextmanager
+    def deaths_without_end() -> Iterator[None]:
+        """More than five deaths of one worker in a minute do not end the runtime."""
+        with mock.patch("actors.supervisor.Intensity", functools.partial(Intensity, 1_000_000)):
+            yield
+
+    def kill(self, role: str, *, newest: bool = True, calls: int = 0) -> bool:
+        """Whether there is such an actor."""
+        actor = self._actor(role, newest)
+        return actor is not None and self._do_within(actor, calls, _fail)
+
+    def wedge(self, role: str, *, newest: bool = True, calls: int = 1) -> Wedge | None:
+        actor = self._actor(role, newest)
+        if actor is None:
+            return None
+        wedge = Wedge(role, actor.incarnation)
+        self._do_within(actor, calls, wedge.hang)
+        return wedge
+
+    @staticmethod
+    def _actor(role: str, newest: bool) -> Any:
+        every: list[Any] = [reference._actor_weakref() for reference in pykka.ActorRegistry.get_all()]
+        mine = [actor for actor in every if actor is not None and actor.id == role]
+        mine.sort(key=lambda actor: actor.incarnation, reverse=newest)
+        return mine[0] if mine else None
+
+    def disarm(self) -> None:
+        """What has not happened yet does not happen any more."""
+        self._turn += 1
+
+    def _do_within(self, actor: Any, calls: int, act: Callable[[], None]) -> bool:
+        """Counted by the interpreter's trace function, in that thread only; it needs no name of a method."""
+        left, turn = itertools.count(calls, -1), self._turn
+
+        def trace(frame: Any, event: str, _: object) -> None:
+            if turn != self._turn:
+                sys.settrace(None)
+            elif frame.f_locals.get("self") is actor and next(left) <= 1:
+                sys.settrace(None)
+                act()
+
+        actor.do = _do
+        what = act if calls == 0 else functools.partial(sys.settrace, trace)
+        actor.actor_ref.tell(ProxyCall(attr_path=("do",), args=(what,), kwargs={}))
+        return True
+
+
+def _do(what: Callable[[], None]) -> None:
+    what()
+
+
+def _fail() -> None:
+    raise ZeroDivisionError(ON_PURPOSE)

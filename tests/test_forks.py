@@ -1,0 +1,170 @@
+"""A forked child has a runtime's data and none of its threads: a call is refused before it takes a lock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+import pytest
+
+from actors import ForkError, Runtime, Stream
+from actors.runtime import _abandon, _stop_at_exit
+from actors.simulators import SimulatedO2
+from actors.streams import _forget
+from tests.test_stream import in_a_child, needs_fork
+
+pytestmark = [needs_fork, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
+
+RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
+    "book": lambda desk, _: desk.book("o2", "0x1"),
+    "end_reason": lambda desk, _: desk.end_reason,
+    "forget_book": lambda desk, _: desk.forget_book("o2", "0x1"),
+    "latest": lambda desk, _: desk.latest("o2", "0x1"),
+    "merge": lambda desk, stream: desk.merge(stream),
+    "on": lambda desk, _: desk.on("o2", "trades", "0x1", handler=print),
+    "refresh_token": lambda desk, _: desk.refresh_token("o2"),
+    "reload": lambda desk, _: desk.reload({"feeds": {}}),
+    "rotate": lambda desk, _: desk.rotate("o2"),
+    "send": lambda desk, _: desk.send("o2", "text"),
+    "settings": lambda desk, _: desk.settings,
+    "simulator": lambda desk, _: desk.simulator("o2"),
+    "status": lambda desk, _: desk.status(),
+    "stop": lambda desk, _: desk.stop(),
+    "subscribe": lambda desk, _: desk.subscribe("o2", "trades", "0x1"),
+    "supervisor": lambda desk, _: desk.supervisor,
+    "wait_live": lambda desk, _: desk.wait_live(),
+}
+READING = ("get", "get_many", "items", "with_markers", "with_meta")
+CHANGING = ("add", "close", "remove")
+LOOKING = (
+    *("closed", "conflated", "delivered", "dropped", "end_reason", "gap_count", "gaps", "handler_errors"),
+    *("is_cut", "queued", "received", "topics"),
+)
+DATA = {"capacity", "channel", "feed", "id", "policy"}  # of each stream
+STREAM: dict[str, Callable[[Stream[Any]], object]] = {
+    "get": lambda stream: stream.get(),
+    "get_many": lambda stream: stream.get_many(0),
+    "items": lambda stream: next(stream.items()),
+    "with_markers": lambda stream: next(stream.with_markers()),
+    "with_meta": lambda stream: next(stream.with_meta()),
+    "add": lambda stream: stream.add("0x2"),
+    "close": lambda stream: stream.close(),
+    "remove": lambda stream: stream.remove("0x1"),
+    **{name: attrgetter(name) for name in LOOKING},
+}
+
+
+def public(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+@pytest.fixture
+def trades(desk: Runtime, market: str) -> Stream[Any]:
+    return desk.subscribe("o2", "trades", market, wait=10.0)
+
+
+@contextmanager
+def held(desk: Runtime, stream: Stream[Any]) -> Iterator[None]:
+    """Another thread is at it with every lock that there is, while this one forks."""
+    roles = desk._roles
+    locks: list[Any] = [desk._streams._lock, desk._reloading, desk._status._building, desk._books._opening]
+    locks += [desk._dead_letters._lock, roles._lock, desk._shared.cells._lock]
+    locks += [stream._inlet.ready, stream._changing]
+    locks += [mailbox._lock for mailbox in roles.mailboxes.values()]
+    taken, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(lock)
+            taken.set()
+            assert go_on.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert taken.wait(10)
+    try:
+        yield
+    finally:
+        go_on.set()
+        thread.join()
+
+
+def refused(calls: Mapping[str, Callable[[], object]]) -> str:
+    """Those of these calls that raise ForkError; the child dies where one hangs."""
+    found = []
+    signal.alarm(20)
+    for name, call in calls.items():
+        try:
+            call()
+        except ForkError:
+            found.append(name)
+        except Exception as error:
+            found.append(f"{name}: {error!r}")
+    return " ".join(found)
+
+
+def test_every_call_of_a_runtime_is_refused(desk: Runtime, trades: Stream[Any]) -> None:
+    assert set(RUNTIME) == public(Runtime)
+    calls = {name: partial(call, desk, trades) for name, call in RUNTIME.items()}
+    with held(desk, trades):
+        told = in_a_child(lambda: refused(calls))
+    assert told == " ".join(RUNTIME)
+
+
+def test_every_call_of_a_stream_is_refused(desk: Runtime, trades: Stream[Any]) -> None:
+    assert set(STREAM) == public(Stream) == {*READING, *CHANGING, *LOOKING}
+    assert public(type(trades)) | DATA == {name for name in dir(trades) if not name.startswith("_")}
+    calls = {name: partial(call, trades) for name, call in STREAM.items()}
+    calls["iter"] = partial(next, iter(trades))
+    with held(desk, trades):
+        told = in_a_child(lambda: refused(calls))
+    assert told == " ".join(calls)
+
+
+def test_every_call_of_a_stream_that_has_ended_is_refused(trades: Stream[Any]) -> None:
+    trades.close()
+    list(trades)
+    calls = {name: partial(call, trades) for name, call in STREAM.items()}
+    calls["iter"] = partial(next, iter(trades))
+    assert in_a_child(lambda: refused(calls)) == " ".join(calls)
+
+
+def test_every_call_of_the_proxy_is_refused(desk: Runtime, trades: Stream[Any]) -> None:
+    proxy = desk.supervisor
+    calls = {name: partial(getattr(proxy, name), "o2") for name in ("pause", "restart", "resume")}
+    calls["status"] = partial(proxy.status)
+    with held(desk, trades):
+        assert in_a_child(lambda: refused(calls)) == " ".join(calls)
+
+
+def test_finalisers_do_nothing_in_a_child(desk: Runtime, trades: Stream[Any], o2: SimulatedO2) -> None:
+    """What is collected there, or left as a context manager, or ends with the program."""
+    asked: list[object] = []
+
+    class Told:
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            raise AssertionError(name)
+
+    def end() -> str:
+        signal.alarm(20)
+        nothing: Any = Told()
+        _abandon(desk._home, nothing, nothing)
+        _forget(desk._home, trades.id, nothing, nothing, nothing, nothing)
+        _stop_at_exit(lambda: desk)  # type: ignore[arg-type]
+        with desk, trades:
+            pass
+        return f"{asked} {os.getpid() != parent}"
+
+    parent = os.getpid()
+    with held(desk, trades):
+        assert in_a_child(end) == "[] True"
+    assert desk.status().state == "live"
+    assert o2.connections == 1

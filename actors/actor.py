@@ -203,7 +203,7 @@ class KeptReply:
 class Mailbox:
     """A role's mail. It outlives the actors that read it: each reads through a `Lease`.
 
-    Questions belong to the role: one that is not answered is kept here until it is, whoever reads it.
+    Questions belong to the role: the mailbox keeps each one until a keeper has answered it.
     """
 
     def __init__(self, role: str, dead_letters: DeadLetters) -> None:
@@ -395,7 +395,7 @@ NOT_THERE: Pointed = (None, 0)
 
 
 class Address:
-    """A role's name, pointed at whoever plays it now. Any thread may tell or ask; one thread points it."""
+    """A role's name, pointed at the actor that plays it now. Any thread may tell or ask; one thread points it."""
 
     def __init__(self, role: str, dead_letters: DeadLetters) -> None:
         self.role = role

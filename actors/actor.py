@@ -395,7 +395,7 @@ NOT_THERE: Pointed = (None, 0)
 
 
 class Address:
-    """A role's name, pointed at the actor that plays it now. Any thread may tell or ask; one thread points it."""
+    """A role's name, pointed at the actor that plays it. Any thread may tell or ask; one thread points it."""
 
     def __init__(self, role: str, dead_letters: DeadLetters) -> None:
         self.role = role

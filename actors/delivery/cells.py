@@ -48,7 +48,7 @@ class Heard:
         self.prices = prices
 
     def keep(self, pairs: list[Pair], newest: dict[Topic, Any], stamp: Stamp) -> None:
-        """One batch. The event comes first: a thread that reads between the two takes it for older than it is."""
+        """One batch. The event comes first: a thread that looks between the two takes it for older."""
         self.events.update(newest)
         self.stamps.update(dict.fromkeys(newest, stamp))
         self.prices.keep(pairs, newest, stamp.at)

@@ -17,6 +17,8 @@ from tests.support.hunter import hunt
 from tests.support.rare import STOPPED, Rare
 from tests.support.scenarios import comes_through
 
+MORE = 6  # seeds that are tried for rare states that the given ones did not reach
+
 pytestmark = pytest.mark.timeout(0)  # as long as the rounds that were asked for
 
 
@@ -25,13 +27,16 @@ def test_no_stream_falls_silent(pytestconfig: pytest.Config) -> None:
     seeds, rounds = seeds_of(pytestconfig), pytestconfig.getoption("rounds")
     found: list[str] = []
     reached: set[Rare] = set()
-    for seed in seeds:
+    more = range(max(seeds) + 1, max(seeds) + 1 + MORE) if comes_through(seeds, rounds) else ()
+    for seed in (*seeds, *more):
+        if seed in more and set(Rare) - STOPPED <= reached:
+            break  # a busy machine may let the moment of a state pass: then further seeds are tried
         try:
             reached |= hunt(seed, rounds)
         except Silence as silence:
             found.append(str(silence))
     _report(found, seeds, rounds)
-    if comes_through(seeds, rounds):
+    if more:
         assert set(Rare) - STOPPED - reached == set()
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from actors.events import Closed, Gap, Lifecycle, Marker, Topic
 from actors.rules.mailbox import FIRST, Conflater, GapRun, Line, Mailbox, Origin, Pair, Place, Policy, Run
+from tests.effort import effort
 
 A, B, C = TOPICS = tuple(Topic("o2", "trades", key) for key in "ABC")
 
@@ -580,6 +581,53 @@ def test_merged_gaps_tell_what_is_known_of_all_of_them() -> None:
     assert mailbox.reach() == Gap(A, "overflow", 7, 10, 40, 2)
     assert mailbox.reach() == Gap(B, "disconnect", None, 30, 40, 2)
     assert mailbox.gaps == 2
+
+
+def merging(*markers: Marker) -> list[Marker]:
+    """What is read of these, if the next one is one too many."""
+    mailbox = Line(10, "block", deltas=False)
+    mailbox.marker_bound = len(markers)
+    for marker in markers:
+        mailbox.mark(marker)
+    mailbox.put([(A, "event")], Origin(1, 1, 1), (0,))
+    mailbox.mark(lifecycle(9))
+    out: list[Marker] = []
+    while (marker := mailbox.reach()) is not None:
+        out.append(marker)
+    return out
+
+
+def test_two_gaps_of_a_topic_are_merged_and_a_word_follows_them() -> None:
+    assert merging(Gap(A, "sequence", 1, 0, 5, 1), Gap(A, "sequence", 2, 5, 9, 1)) == [
+        Gap(A, "sequence", 3, 0, 9, 1)
+    ]
+    unknown = Gap(A, "disconnect", None, 0, 5, 1)
+    assert merging(lifecycle(1), unknown, lifecycle(2)) == [unknown, lifecycle(2)]
+
+
+def test_markers_that_cannot_be_merged_cost_as_much_each_however_many_wait() -> None:
+    def fill(count: int) -> int:
+        mailbox = Line(10 * count, "block", deltas=False)
+        mailbox.marker_bound = 10
+
+        def flap() -> None:
+            for number in range(count):
+                mailbox.put([(A, number)], Origin(number, 1, number), (0,))
+                mailbox.mark(lifecycle(number))
+
+        return effort(flap)
+
+    assert fill(2_000) < 3 * fill(1_000)  # 4 times, if each were merged with all before it
+
+
+def test_events_that_are_called_back_from_the_hand_keep_their_places() -> None:
+    mailbox = line_of(6, "drop_oldest", 4, deltas=False)
+    mailbox.put([(A, number) for number in range(6)], Origin(1, 1, 5), range(10, 16))
+    assert mailbox.reach() is None
+    mailbox.hand.popleft()  # three are left in it
+    mailbox.put([(A, number) for number in (6, 7)], Origin(2, 1, 6), range(2))
+    assert mailbox.reach() == Gap(A, "overflow", 1, 1, 1, 1)
+    assert mailbox.peek_order() == (5, 12)
 
 
 class Contested(deque[Pair]):

@@ -592,8 +592,8 @@ def merging(*markers: Marker) -> list[Marker]:
     mailbox.put([(A, "event")], Origin(1, 1, 1), (0,))
     mailbox.mark(lifecycle(9))
     out: list[Marker] = []
-    while (marker := mailbox.reach()) is not None:
-        out.append(marker)
+    while (read := mailbox.reach()) is not None:
+        out.append(read)
     return out
 
 

@@ -176,8 +176,8 @@ class Ledger:
         self._numbers[topic] = self._placements
         for life in self._lives.get(line, {}).values():
             life.desire(topic)
+        self._not_refused(topic)  # first: a keeper that dies behind it is followed by one that finds it lost
         self.placed(topic.feed).add(topic, line, bounds)
-        self._not_refused(topic)
 
     def refuse(self, topic: Topic, reason: str) -> None:
         """No line can take it now."""

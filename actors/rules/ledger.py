@@ -139,6 +139,7 @@ class Ledger:
 
         Returns the topics that are wanted and lie nowhere, and those that lie on a line and are not wanted.
         """
+        self._placed = {feed: placed.copy() for feed, placed in self._placed.items()}
         for topic in [
             topic for topic, wants in self._wants.items() if not wants and self.line(topic) is None
         ]:

@@ -530,8 +530,11 @@ def test_the_lines_of_a_feed_are_those_with_topics_of_it() -> None:
         ledger.want(1, topic)
         ledger.place(topic, line)
     assert {line: tuple(topics) for line, topics in ledger.placed("o2").items()} == {LINE: (A,), "o2": (B,)}
+    assert ledger.topics("o2") == (B,)
+    assert (ledger.has_topics("o2"), ledger.has_topics("o2/b")) == (True, False)
     ledger.unwant(1, A)
     assert list(ledger.placed("o2")) == ["o2"]
+    assert not ledger.has_topics(LINE)
 
 
 def test_a_new_keeper_s_lines_of_a_feed_are_its_own() -> None:
@@ -594,6 +597,47 @@ def test_a_life_that_is_over_has_nothing_to_send_and_may_end_again() -> None:
     assert (ledger.open_epochs(LINE), ledger.topics(LINE)) == ((), (A,))
 
 
+def worse_after(*changes: str) -> tuple[Topic, ...]:
+    """Of one topic that the present life has and the candidate was refused, and then this happened."""
+    ledger = open_ledger(A)
+    send(ledger)
+    ledger.confirm(LINE, 1, [A], assumed=False)
+    ledger.open(LINE, 2)
+    send(ledger, epoch=2)
+    ledger.reject(LINE, 2, [A], "no")
+    for change in changes:
+        match change:
+            case "granted":
+                ledger.confirm(LINE, 2, [A], assumed=False)
+            case "asked again":
+                ledger.ask_again(LINE, 2, [A])
+            case "sent again":
+                ledger.resent(LINE, 2, [A], -1)
+            case "unwanted and wanted":
+                ledger.unwant(1, A)
+                ledger.want(1, A)
+                ledger.place(A, LINE)
+                send(ledger)
+                ledger.confirm(LINE, 1, [A], assumed=False)
+    return ledger.worse(LINE, 2, present=1)
+
+
+def test_a_candidate_that_was_refused_a_topic_for_a_while_is_not_worse_for_ever() -> None:
+    assert worse_after() == (A,)
+    for change in ("granted", "asked again", "sent again", "unwanted and wanted"):
+        assert worse_after(change) == ()
+
+
+def test_the_last_that_wants_a_topic_is_known() -> None:
+    ledger = Ledger()
+    assert not ledger.is_last(1, A)
+    ledger.want(1, A)
+    assert ledger.is_last(1, A)
+    assert not ledger.is_last(2, A)
+    ledger.want(2, A)
+    assert not ledger.is_last(1, A)
+
+
 # ── what no line can take ──
 
 
@@ -630,6 +674,8 @@ def test_the_refused_wait_in_the_order_of_wanting_each_feed_by_itself() -> None:
     ledger.refuse(B, "still no room")  # tried again in vain: it keeps its place
     assert ledger.refused("o2") == (B, A)
     assert ledger.refused("elsewhere") == (other,)
+    assert (ledger.first_refused("o2"), ledger.first_refused("elsewhere")) == (B, other)
+    assert ledger.first_refused("nowhere") is None
 
 
 def test_a_new_keeper_knows_who_was_refused_and_a_former_one_changes_nothing() -> None:

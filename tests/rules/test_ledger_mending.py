@@ -11,6 +11,7 @@ import pytest
 
 from actors.events import Topic
 from actors.rules import ledger as ledger_module
+from actors.rules import placement
 from actors.rules.ledger import CONFIG, CONFIRMED, DESIRED, SENT, Ledger
 
 LINE = "o2/a"
@@ -68,6 +69,9 @@ CHANGES: dict[str, Callable[[Ledger], object]] = {
 }
 
 
+FILES = (ledger_module.__file__, placement.__file__)
+
+
 class KilledError(Exception):
     """As Python raises in a thread that is asked to end: at any line."""
 
@@ -78,7 +82,7 @@ def die(change: Callable[[Ledger], object], ledger: Ledger, line: int) -> bool:
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal left
-        if frame.f_code.co_filename == ledger_module.__file__ and event == "line":
+        if frame.f_code.co_filename in FILES and event == "line":
             left -= 1
             if left < 0:
                 raise KilledError

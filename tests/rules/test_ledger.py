@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.events import SubscriptionState, Topic
 from actors.rules.ledger import ASSUMED, CONFIRMED, DESIRED, SENT, Ledger, Overdue
+from actors.rules.placement import Bound
 
 LINES = ("o2/a", "o2/b")
 TOPICS = tuple(Topic("o2", channel, str(n)) for n in range(4) for channel in ("depth", "trades"))
@@ -664,6 +665,25 @@ def test_who_else_wants_a_refused_topic_has_it_placed_or_refused_again() -> None
     assert ledger.refused("o2") == (A,)  # the other wants it
     assert ledger.unwant(2, A) is None
     assert (ledger.refused("o2"), ledger.state(A), ledger.wanted()) == ((), None, ())
+
+
+def test_a_topic_that_is_placed_leaves_the_others_refused() -> None:
+    ledger = open_ledger()
+    for topic in (A, B):
+        ledger.want(1, topic)
+        ledger.refuse(topic, "no room")
+    ledger.place(A, LINE)
+    assert (ledger.refused("o2"), ledger.is_refused(A), ledger.is_refused(B)) == ((B,), False, True)
+
+
+def test_a_placed_topic_takes_room_under_its_bounds() -> None:
+    ledger, bounds = open_ledger(), (Bound("trades", 1),)
+    assert ledger.placed("o2").first_line(bounds) == "o2"
+    ledger.want(1, A)
+    ledger.place(A, "o2", bounds)
+    assert ledger.placed("o2").first_line(bounds) == "o2/2"
+    ledger.unwant(1, A)
+    assert ledger.placed("o2").first_line(bounds) == "o2"
 
 
 def test_the_refused_wait_in_the_order_of_wanting_each_feed_by_itself() -> None:

@@ -605,6 +605,13 @@ def test_two_gaps_of_a_topic_are_merged_and_a_word_follows_them() -> None:
     assert merging(lifecycle(1), unknown, lifecycle(2)) == [unknown, lifecycle(2)]
 
 
+def test_what_is_merged_says_what_each_said() -> None:
+    other, end = Lifecycle("o2/2", "failed", 1, 2, "", 0), Closed("the end")
+    assert merging(lifecycle(1), other, end, lifecycle(3)) == [lifecycle(3), other, end]
+    hole, loss = Gap(A, "sequence", 1, 0, 5, 1), Gap(A, "overflow", 2, 5, 9, 1)
+    assert merging(hole, loss) == [Gap(A, "unknown", 3, 0, 9, 1)]
+
+
 def test_markers_that_cannot_be_merged_cost_as_much_each_however_many_wait() -> None:
     def fill(count: int) -> int:
         mailbox = Line(10 * count, "block", deltas=False)
@@ -618,6 +625,51 @@ def test_markers_that_cannot_be_merged_cost_as_much_each_however_many_wait() -> 
         return effort(flap)
 
     assert fill(2_000) < 3 * fill(1_000)  # 4 times, if each were merged with all before it
+
+
+def test_events_that_just_fit_leave_the_hand_alone() -> None:
+    mailbox = line_of(4, "drop_oldest", 2, deltas=False)
+    witness = Witness(mailbox)
+    witness.put([A, A, A])
+    assert mailbox.reach() is None
+    witness.put([B])
+    assert (len(mailbox.hand), mailbox.queued, mailbox.dropped) == (2, 4, 0)
+
+
+def test_runs_beyond_the_capacity_count_for_nothing_where_they_wait_and_in_the_hand() -> None:
+    mailbox = line_of(2, "drop_newest", 4, deltas=True)
+    witness = Witness(mailbox)
+    witness.whole(A, 2)
+    witness.whole(B, 3)
+    witness.put([C])
+    assert not mailbox.full
+    assert mailbox.reach() is None
+    assert len(mailbox.hand) == 2
+    witness.put([C])
+    assert (mailbox.full, mailbox.dropped, mailbox.queued) == (True, 0, 7)
+
+
+def test_a_loss_behind_the_last_event_is_told_once_that_has_been_read() -> None:
+    mailbox = line_of(1, "drop_newest", 1, deltas=False)
+    witness = Witness(mailbox)
+    witness.put([A])
+    assert mailbox.reach() is None
+    witness.put([A])  # the first is still in the hand
+    witness.drain()
+    assert [_short(item) for item in witness.out] == ["A1", ("A", 1)]
+
+
+def test_a_loss_goes_on_growing_while_older_markers_are_read() -> None:
+    mailbox = line_of(2, "drop_oldest", 1, deltas=False)
+    witness = Witness(mailbox)
+    witness.put([A])
+    witness.mark()
+    for _ in range(3):
+        witness.put([A])  # the first is lost before the marker, the second behind it
+    witness.take()
+    witness.put([A])
+    witness.drain()
+    assert [_short(item) for item in witness.out] == [("A", 1), "marker", ("A", 2), "A4", "A5"]
 
 
 def test_events_that_are_called_back_from_the_hand_keep_their_places() -> None:

@@ -9,7 +9,8 @@ from msgspec import Struct
 from pykka._envelope import Envelope
 
 from actors.actor import DeadLetters, Lease, refuse
-from actors.connection import Connection, Orders
+from actors.connection import Connection, ConnectionArgs
+from actors.delivery.connection_delivery import DeliveryArgs
 from actors.delivery.overlap import Overlap
 from actors.dispatcher import Dispatcher
 from actors.door import Door
@@ -230,23 +231,25 @@ class Children:
             inbox,
             self._supervisor,
             self._dead_letters,
-            orders=Orders(
-                line=line.name,
-                epoch=epoch,
-                overlap=overlap,
-                venue=spec.venue,
+            args=ConnectionArgs(
+                delivery=DeliveryArgs(
+                    line=line.name,
+                    epoch=epoch,
+                    overlap=overlap,
+                    venue=spec.venue,
+                    block_limit=spec.block_limit,
+                    right=life.right,
+                    counters=life.counters,
+                    cells=self._books.cells,
+                    arrivals=self._books.arrivals,
+                    run_budget=self._books.run_budget,
+                ),
                 door=Door(spec.venue, line.name, spec.dial, life.hangup, spec.vault),
                 session=spec.venue.session(line.name),
                 max_message=spec.max_message,
                 ack_timeout=spec.ack_timeout,
-                block_limit=spec.block_limit,
-                right=life.right,
-                gauges=life.gauges,
                 metrics=line.metrics,
                 jail=self._books.jail,
-                cells=self._books.cells,
-                arrivals=self._books.arrivals,
-                run_budget=self._books.run_budget,
             ),
             own_address=address,
             registry=self._roles.named("registry"),

@@ -368,7 +368,7 @@ class Lines:
 
     def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
         now_ns = self._clock.wall_ns()
-        since_ns = min(line.gauges.heard_ns or now_ns, line.missing_since_ns or now_ns, now_ns)
+        since_ns = min(line.counters.heard_ns or now_ns, line.missing_since_ns or now_ns, now_ns)
         attempt = line.restarts.attempt
         crashed = isinstance(reason, Crashed)
         report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)

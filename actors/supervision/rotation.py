@@ -119,7 +119,7 @@ class Rotations:
     def line_left(self, line: LineRecord, why: str) -> None:
         """The present connection has ended, or is told to, and what the rotation has begun ends with it."""
         if line.former is not None:  # what the present one kept came to no stream
-            line.missing_since_ns = line.former.gauges.heard_ns
+            line.missing_since_ns = line.former.counters.heard_ns
         self._handle(line, RotationEvent.LINE_LEFT, why)
 
     def line_lost(self, line: LineRecord) -> None:
@@ -140,7 +140,7 @@ class Rotations:
         """The connection that was rotated out has had its time."""
         former = line.former
         if former is not None and former.epoch == epoch:
-            held = former.gauges.held_by
+            held = former.counters.held_by
             self._handle(line, RotationEvent.FORMER_HELD if held else RotationEvent.FORMER_DUE)
 
     # ── what follows ──
@@ -199,7 +199,7 @@ class Rotations:
     def _check(self, line: LineRecord) -> None:
         if not line.state.is_open:
             self._handle(line, RotationEvent.UNFIT, f"it is {line.shown}")
-        elif line.gauges.held_by:
+        elif line.counters.held_by:
             self._handle(line, RotationEvent.UNFIT, "a full stream makes it wait")
         else:
             self._handle(line, RotationEvent.FIT)
@@ -233,7 +233,7 @@ class Rotations:
         candidate = line.candidate
         assert candidate is not None
         assert line.child is not None
-        former = line.former = Former(line.epoch, line.child, line.hangup, line.right, line.gauges)
+        former = line.former = Former(line.epoch, line.child, line.hangup, line.right, line.counters)
         self._leaving[line.name, former.epoch] = former.child
         address = self._roles.connection(line.name)
         address.tell(HandOver(candidate.epoch), former.epoch)

@@ -184,7 +184,7 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
 
 
 def _line(line: LineView, books: Books, clock: Clock) -> LineStatus:
-    cells, watched, gauges = books.cells, books.watches.get(line.name), line.gauges
+    cells, watched, counters = books.cells, books.watches.get(line.name), line.counters
     look = look_at(line, cells, watched if line.state.is_open else None, clock)
     topics = tuple(look.topic(topic, cell) for topic, cell in cells.topics_of(line.name))
     now, rtt = look.now, None if watched is None else watched.rtt
@@ -207,7 +207,7 @@ def _line(line: LineView, books: Books, clock: Clock) -> LineStatus:
         held_by=line.held_by,
         url=_url(line),
         insecure=line.spec.dial.insecure,
-        compressed=gauges.compressed,
+        compressed=counters.compressed,
     )
 
 
@@ -260,7 +260,7 @@ class LineLook(Struct, frozen=True):
                 now=self.now,
                 now_ns=self.now_ns,
                 since=watched.since,
-                at=None if at is None or at < self.line.gauges.upgraded_at else at,
+                at=None if at is None or at < self.line.counters.upgraded_at else at,
                 signs=self.signs,
                 venue_ns=venue_ns,
                 received_ns=received_ns,
@@ -270,8 +270,8 @@ class LineLook(Struct, frozen=True):
 
 def look_at(line: LineView, cells: Cells, watched: Watched | None, clock: Clock) -> LineLook:
     """A line now, while it is watched. Any thread."""
-    gauges = line.gauges
-    signs = Signs(gauges.heard_at, gauges.message_at, gauges.acknowledged_at, gauges.event_at)
+    counters = line.counters
+    signs = Signs(counters.heard_at, counters.message_at, counters.acknowledged_at, counters.event_at)
     return LineLook(line, watched, cells.heard(line.name), signs, clock.monotonic(), clock.wall_ns())
 
 
@@ -306,7 +306,7 @@ def _health(line: LineView, watched: Watched | None, now: float, stale: int) -> 
             rtt_ms=None if rtt is None else rtt * 1000.0,
             missed_pongs=0 if watched is None else watched.missed,
             restarts=line.recent_deaths.count(now),
-            quarantined=line.gauges.quarantined,
+            quarantined=line.counters.quarantined,
             stale_topics=stale,
         )
     )

@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping
 from msgspec import Struct, field, structs
 
 from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply, Mailbox
-from actors.connection import Gauges
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.cells import Cells
 from actors.delivery.routing import Routing
@@ -20,6 +19,7 @@ from actors.heartbeat import Watched
 from actors.messages import ChildExited, Reason, Stopped
 from actors.metrics import LineMetrics, Metrics
 from actors.quarantine import Quarantine
+from actors.rules.counters import LineCounters
 from actors.rules.exchange import Bucket, Budget
 from actors.rules.freshness import Contract
 from actors.rules.journal import Ending, Journal, Split
@@ -193,7 +193,7 @@ class Former(Struct, frozen=True):
     child: Child
     hangup: Hangup
     right: Right
-    gauges: Gauges
+    counters: LineCounters
 
 
 class Tally(Struct, frozen=True):
@@ -201,7 +201,7 @@ class Tally(Struct, frozen=True):
 
     ended: Mapping[str, int] = {}
     lost: int = 0  # events that ended with a connection
-    counting: Mapping[int, Gauges] = {}  # by epoch
+    counting: Mapping[int, LineCounters] = {}  # by epoch
 
     def counts(self) -> dict[str, int]:
         """Over all epochs, now. Outcomes first: no event is counted as an outcome alone."""
@@ -218,20 +218,20 @@ class LineHistory:
         self.last_epoch = 0  # of a connection or a candidate
         self.tally = Tally()
 
-    def begin(self, gauges: Gauges) -> int:
+    def begin(self, counters: LineCounters) -> int:
         """The epoch of a connection that is about to start."""
         self.last_epoch += 1
-        counting = {**self.tally.counting, self.last_epoch: gauges}
+        counting = {**self.tally.counting, self.last_epoch: counters}
         self.tally = structs.replace(self.tally, counting=counting)
         return self.last_epoch
 
     def fold(self, epoch: int) -> None:
         """That epoch counts no more. What it decoded and did not bring anywhere is lost."""
         counting = dict(self.tally.counting)
-        gauges = counting.pop(epoch, None)
-        if gauges is None:
+        counters = counting.pop(epoch, None)
+        if counters is None:
             return
-        counts = Tally(counting={epoch: gauges}).counts()
+        counts = Tally(counting={epoch: counters}).counts()
         ended = {name: self.tally.ended.get(name, 0) + count for name, count in counts.items()}
         lost = counts["decoded"] - sum(counts[name] for name in OUTCOMES)
         self.tally = Tally(ended, self.tally.lost + lost, counting)
@@ -240,7 +240,7 @@ class LineHistory:
 class LineView(Struct, frozen=True):
     """A line as any thread may see it; the supervisor replaces it with each change.
 
-    What counts on goes on in it: gauges are written by the connection alone. With its defaults it shows a
+    What counts on goes on in it: counters are written by the connection alone. With its defaults it shows a
     line that is about to be started.
     """
 
@@ -260,23 +260,23 @@ class LineView(Struct, frozen=True):
     recent_deaths: Recent = field(default_factory=Recent)
     journal: tuple[Ending, ...] = ()
     tally: Tally = Tally()
-    gauges: Gauges = field(default_factory=Gauges)
-    former: Gauges | None = None  # of a connection that is to hand over
+    counters: LineCounters = field(default_factory=LineCounters)
+    former: LineCounters | None = None  # of a connection that is to hand over
     actors: tuple[ActorStatus, ...] = ()  # its connection and its candidate, or one that waits for its time
 
     @property
     def held_by(self) -> tuple[int, ...]:
         """The streams that make the line pause, or a connection which is to hand over."""
         former = () if self.former is None else self.former.held_by
-        return tuple(dict.fromkeys((*self.gauges.held_by, *former)))
+        return tuple(dict.fromkeys((*self.counters.held_by, *former)))
 
 
 class Candidate:
     """A connection that may take over from a line's present one, if the venue confirms as much to it."""
 
     def __init__(self, history: LineHistory) -> None:
-        self.hangup, self.right, self.gauges = Hangup(), Right(), Gauges()
-        self.epoch = history.begin(self.gauges)
+        self.hangup, self.right, self.counters = Hangup(), Right(), LineCounters()
+        self.epoch = history.begin(self.counters)
         self.child: Child | None = None
 
 
@@ -311,7 +311,7 @@ class LineRecord:
         self.rotation_turn = 0  # of that timer
         self.hangup = Hangup()
         self.right = Right()  # of the present connection
-        self.gauges = Gauges()
+        self.counters = LineCounters()
         self.live_at: float | None = None  # monotonic seconds: when this life was first live
         self.retry: Timer | None = None
         self.retry_at: float | None = None
@@ -350,8 +350,8 @@ class LineRecord:
             recent_deaths=self.recent_deaths,
             journal=self.journal.told(),
             tally=self.history.tally,
-            gauges=self.gauges,
-            former=None if self.former is None else self.former.gauges,
+            counters=self.counters,
+            former=None if self.former is None else self.former.counters,
             actors=self._actors(),
         )
 
@@ -369,13 +369,13 @@ class LineRecord:
         """The candidate is the line's connection from now on."""
         self.candidate = None
         self.epoch, self.child = candidate.epoch, candidate.child
-        self.hangup, self.right, self.gauges = candidate.hangup, candidate.right, candidate.gauges
+        self.hangup, self.right, self.counters = candidate.hangup, candidate.right, candidate.counters
         self.stale = frozenset()
 
     def begin_life(self) -> int:
-        """Fresh gauges, a right to write and a hang-up of its own; the epoch of the next connection."""
-        self.gauges, self.right, self.hangup = Gauges(), Right(), Hangup()
-        self.epoch = self.history.begin(self.gauges)
+        """Fresh counters, a right to write and a hang-up of its own; the epoch of the next connection."""
+        self.counters, self.right, self.hangup = LineCounters(), Right(), Hangup()
+        self.epoch = self.history.begin(self.counters)
         self.live_at, self.missing_since_ns = None, 0
         self.stale = frozenset()
         return self.epoch
@@ -400,8 +400,8 @@ class LineRecord:
 
     def enter_in_journal(self, reason: Reason, now: float, now_ns: int) -> None:
         """How this life ended; `restarts` has judged it."""
-        if self.gauges.data_at is not None:
-            self.journal.mark("data", self.gauges.data_at)
+        if self.counters.data_at is not None:
+            self.journal.mark("data", self.counters.data_at)
         cause = cause_of(reason)
         ending = Ending(
             epoch=self.epoch,
@@ -413,4 +413,4 @@ class LineRecord:
             lived_s=None if self.live_at is None else now - self.live_at,
             split=Split(),
         )
-        self.journal.ended(ending, self.gauges.heard_at or None, now)
+        self.journal.ended(ending, self.counters.heard_at or None, now)

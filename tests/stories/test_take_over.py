@@ -348,7 +348,9 @@ def test_a_candidate_that_dies_before_its_turn_brought_its_events_to_no_stream(
         counters = settle(desk).lines()["o2"].counters
         assert counters.unrouted >= before.unrouted + 5
         assert told(books) == ["disconnected", "reconnecting", "restored", "gap"]
-        assert [gap.since_ns for gap in books.gaps] == [former.gauges.heard_ns]  # since then they had nothing
+        assert [gap.since_ns for gap in books.gaps] == [
+            former.counters.heard_ns
+        ]  # since then they had nothing
         assert [each for each in told(trades) if isinstance(each, str)] == [
             "disconnected",
             "reconnecting",
@@ -424,7 +426,7 @@ def test_a_candidate_that_brings_too_much_before_its_turn_reads_no_further(
         with rotating(desk) as rotated:
             until(desk, at_epoch(2))
             o2.number_trades(market, 100)
-            until(desk, lambda _: not record(desk).gauges.reading)
+            until(desk, lambda _: not record(desk).counters.reading)
             o2.number_trades(market, 100)
             assert not rotated.done()
             o2.heal()

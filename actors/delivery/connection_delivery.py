@@ -1,0 +1,314 @@
+"""What one connection brings for the streams of its line, from its login to its end.
+
+It is kept until the connection has its routes and its turn, and is delivered after that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Protocol
+
+from msgspec import Struct
+
+from actors.delivery.arrivals import Arrivals, Right
+from actors.delivery.cells import Cells, Heard
+from actors.delivery.epoch_delivery import EpochDelivery
+from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
+from actors.delivery.line_delivery import LineDelivery
+from actors.delivery.overlap import Known, Overlap
+from actors.delivery.runs import RunBudget, Runs
+from actors.delivery.state import DeliveryState
+from actors.delivery.table import Route, RouteTable
+from actors.events import Topic
+from actors.rules.counters import LineCounters
+from actors.rules.latest import Prices
+from actors.rules.mailbox import Pair
+from actors.rules.session import Confirm, Missed
+from actors.rules.venue import Venue
+
+
+class DeliveryArgs(Struct, frozen=True):
+    """All that the delivery of one epoch is given."""
+
+    line: str
+    epoch: int
+    overlap: Overlap | None  # of a candidate: what the connection brings that it may take over from
+    venue: Venue
+    block_limit: float  # seconds
+    right: Right
+    counters: LineCounters
+    cells: Cells
+    arrivals: Arrivals
+    run_budget: RunBudget
+
+
+class Hands(Protocol):
+    """What the connection does for its delivery, on its own thread but for `wake`."""
+
+    def wake(self) -> None:
+        """From any thread: something that the delivery waits for may be there."""
+
+    def update_reading(self) -> None:
+        """Whether the socket may be read has changed, or a topic waits to start anew."""
+
+    def tell_restored(self, topics: tuple[Topic, ...], blind: Mapping[Topic, int], now_ns: int) -> None:
+        """The streams were told that these are answered for. `blind`: since when they were not."""
+
+    def give_up_rotation(self, candidate: int, why: str) -> None:
+        """The candidate of this epoch is to be dropped."""
+
+
+class Keeping(Enum):
+    """Why what comes for the streams is kept and not delivered yet."""
+
+    NOT = 0
+    ROUTES = 1  # the login is done, and the dispatcher has been asked for the routes
+    TURN = 2  # another connection delivers still
+
+
+class ConnectionDelivery:
+    """Keeps what comes, in order, until this epoch is the holder; then delivers it. One thread."""
+
+    def __init__(self, args: DeliveryArgs, hands: Hands, wall_ns: Callable[[], int]) -> None:
+        self._args, self._hands, self._wall_ns = args, hands, wall_ns
+        self._counters = args.counters
+        self._keeping = Keeping.NOT
+        self._kept = Kept()
+        self._table: RouteTable | None = None
+        self._epoch: EpochDelivery | None = None  # while this is the holder
+        self._candidate: int | None = None  # epoch of the candidate beside this one
+        self._overlap: Overlap | None = None  # where what comes is noted for that candidate
+        self._known: Known | None = None  # what the former connection brought, and this one may too
+
+    # ── its place in the line's life ──
+
+    def await_routes(self) -> None:
+        """The session has logged in."""
+        self._keeping = Keeping.ROUTES
+        self._hands.update_reading()
+
+    @property
+    def awaits_routes(self) -> bool:
+        return self._keeping is Keeping.ROUTES
+
+    def may_open(self, *, inherited: bool) -> bool:
+        """Whether the login is over, and the routes and what the former session leaves are there."""
+        if self._keeping is not Keeping.ROUTES or self._table is None:
+            return False
+        return inherited or self._args.overlap is None or self._epoch is not None
+
+    def open(self) -> None:
+        """The session is open: what comes is delivered, or kept until this epoch has its turn."""
+        self._keeping = Keeping.TURN if self._epoch is None else Keeping.NOT
+        self._hand_out_kept()
+
+    def _hold(self, table: RouteTable, state: DeliveryState, heard: Heard | None) -> EpochDelivery:
+        """Become the holder of the line's delivery state."""
+        args = self._args
+        line = LineDelivery(args.line, args.epoch, args.right, table, state)
+        state.begin_epoch(args.epoch)
+        if heard is None or not heard.prices.are_of(args.venue):
+            heard = Heard(Prices(args.venue))
+        epoch = self._epoch = EpochDelivery(
+            line,
+            venue=args.venue,
+            arrivals=args.arrivals,
+            heard=heard,
+            runs=Runs(args.venue, args.right, args.run_budget),
+            block_limit=args.block_limit,
+            wake=self._hands.wake,
+        )
+        self._known = None if args.overlap is None else args.overlap.take()
+        args.cells.publish(args.line, args.right, heard)
+        return epoch
+
+    def take_turn(self, state: DeliveryState, heard: Heard | None, *, late: bool) -> None:
+        """The former connection delivers no more. `late`: it left something unread."""
+        if self._epoch is not None or self._table is None:
+            return
+        unanswered = (state.settled & self._table.routes.keys()) - self._kept.answered
+        epoch = self._hold(self._table, state, heard)
+        epoch.interrupt(unanswered, self._wall_ns())
+        if late:
+            self._mark(Missed(tuple(epoch.settled), "unknown"))
+        if answered := self._kept.answered - epoch.settled:  # what is kept of these lies behind their gap
+            self._mark(Confirm(tuple(answered)))
+        if self._keeping is Keeping.TURN:
+            self.open()
+
+    def leave(self) -> DeliveryState | None:
+        """The epoch ends: it puts nothing more. The state, if this was the holder."""
+        self._args.arrivals.give_up(self._args.right)
+        if self._epoch is None:
+            self._counters.unrouted += self._kept.count  # no stream was to have it; a holder's is lost
+            return None
+        self._epoch.leave()
+        return self._epoch.state
+
+    # ── what the venue sends ──
+
+    def bring_events(self, pairs: list[Pair], received_ns: int, at: float, size: int) -> None:
+        """One batch. `at`: monotonic seconds of its receipt; `size`: bytes of the read it came with."""
+        if self._keeping is Keeping.NOT and not self._kept:
+            self._hand_out(pairs, received_ns, at, size)
+        else:
+            self._keep(KeptEvents(pairs, received_ns, at, size))
+
+    def bring(self, item: Confirm | Missed | Misread) -> None:
+        """What the venue answered, what it left out, and what could not be read."""
+        if self._keeping is Keeping.NOT and not self._kept:
+            self._mark(item)
+        else:
+            self._keep(item)
+
+    def _keep(self, item: KeptItem) -> None:
+        """A candidate is given up if it brings too much before all its topics are answered for."""
+        self._kept.add(item)
+        if self._kept.is_full and self._keeping is Keeping.TURN:
+            if not self._is_settled():
+                text = f"it brought more than {self._kept.bound} before it was ready"
+                self._hands.give_up_rotation(self._args.epoch, text)
+            self._hands.update_reading()
+
+    def _is_settled(self) -> bool:
+        return self._kept.answered >= self.routes.keys()
+
+    def _hand_out_kept(self) -> None:
+        """Piece by piece, for as long as no stream asks for a pause."""
+        epoch = self._epoch
+        while self._kept and epoch is not None and not epoch.paused_by:
+            item = self._kept.take()
+            if isinstance(item, KeptEvents):
+                self._hand_out(item.pairs, item.received_ns, item.at, item.size)
+            else:
+                self._mark(item)
+        self._hands.update_reading()
+
+    def _hand_out(self, pairs: list[Pair], received_ns: int, at: float, size: int) -> None:
+        epoch, counters = self._epoch, self._counters
+        if epoch is None:  # before the login: no subscription can have asked for it
+            counters.unrouted += len(pairs)
+            return
+        if self._known is not None:
+            pairs = self._without_known(pairs)
+            if not pairs:
+                return
+        if self._overlap is not None:
+            self._note(pairs, self._overlap)
+        routed = epoch.hand_out(pairs, received_ns, at, size)
+        counters.routed += routed
+        counters.unrouted += len(pairs) - routed
+        if epoch.wants_attention:
+            self._hands.update_reading()
+
+    def _mark(self, item: Confirm | Missed | Misread) -> None:
+        epoch, now_ns = self._epoch, self._wall_ns()
+        if epoch is None:
+            return
+        match item:
+            case Missed(topics=topics, reason=reason, missed=missed):
+                epoch.missed(topics, reason, missed, now_ns)
+            case Misread():
+                epoch.misread()
+                return
+            case Confirm(topics=topics):
+                self._hands.tell_restored(topics, epoch.settle(topics, now_ns), now_ns)
+        self._args.cells.note_gaps(self._args.line, self._args.right, *epoch.gaps)
+
+    # ── what two connections of the line both bring ──
+
+    def begin_rotation(self, candidate: int, overlap: Overlap) -> None:
+        """Note the keys of what comes from now on, for the candidate of this epoch."""
+        self._candidate, self._overlap = candidate, overlap
+
+    def end_rotation(self) -> None:
+        self._candidate = self._overlap = None
+
+    def _note(self, pairs: list[Pair], overlap: Overlap) -> None:
+        overlap.add(pairs)
+        if overlap.is_full and self._candidate is not None:
+            text = "its present connection brings more than is compared"
+            self._hands.give_up_rotation(self._candidate, text)
+
+    def _without_known(self, pairs: list[Pair]) -> list[Pair]:
+        assert self._known is not None
+        new = self._known.without(pairs)
+        self._counters.duplicates += len(pairs) - len(new)
+        if self._known.is_over:
+            self._known = None
+        return new
+
+    # ── routes ──
+
+    @property
+    def routes(self) -> Mapping[Topic, Route]:
+        return {} if self._table is None else self._table.routes
+
+    def take_routes(self, table: RouteTable, state: DeliveryState | None, heard: Heard | None) -> None:
+        """The whole table, for the first time; with the state, unless another connection delivers still."""
+        self._table = table
+        if state is not None:
+            self._hold(table, state, heard)
+
+    def differences(self, routes: Mapping[Topic, Route]) -> dict[Topic, Route | None]:
+        """What is to change so that these are the routes; None: the topic lies on this line no longer."""
+        mine = self.routes
+        changes: dict[Topic, Route | None] = {topic: None for topic in mine if topic not in routes}
+        return changes | {topic: route for topic, route in routes.items() if mine.get(topic) != route}
+
+    def set_route(self, topic: Topic, route: Route | None) -> None:
+        """None: the topic lies on this line no longer."""
+        if self._epoch is None:
+            self._set_ahead(topic, route)
+        elif route is None:
+            self._epoch.remove_route(topic, self._wall_ns())
+        else:
+            self._epoch.set_route(topic, route, self._wall_ns())
+
+    def _set_ahead(self, topic: Topic, route: Route | None) -> None:
+        """Another connection delivers still. A new placement is not answered for."""
+        table = self._table
+        assert table is not None
+        former = table.routes.get(topic)
+        if route is None or former is None or route.number != former.number:
+            self._kept.forget(topic)
+        if route is None:
+            table.remove(topic)
+        else:
+            table.set(topic, route)
+
+    # ── reading, or not ──
+
+    @property
+    def may_read(self) -> bool:
+        match self._keeping:
+            case Keeping.ROUTES:
+                return False
+            case Keeping.TURN:
+                return not self._kept.is_full
+            case Keeping.NOT:
+                return not self._kept and not self.paused_by
+
+    @property
+    def paused_by(self) -> tuple[int, ...]:
+        """The streams that ask the line to pause."""
+        return () if self._epoch is None else self._epoch.paused_by
+
+    @property
+    def wants_attention(self) -> bool:
+        return self._epoch is not None and self._epoch.wants_attention
+
+    def look_again(self, now: float) -> tuple[Topic, ...]:
+        """See who still asks for a pause. The topics that the venue is to start anew now."""
+        if self._epoch is None:
+            return ()
+        self._epoch.look_again(now)
+        if self._kept:
+            self._hand_out_kept()
+        return self._epoch.resyncs.take(now)
+
+    def look_in(self, now: float) -> float:
+        """Seconds until it is to look again; infinity: when it is woken."""
+        return math.inf if self._epoch is None else self._epoch.look_in(now)

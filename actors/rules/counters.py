@@ -1,0 +1,31 @@
+"""What one connection counts, and when it last heard of what."""
+
+from __future__ import annotations
+
+
+class LineCounters:
+    """What one connection has counted. Its own thread writes, any thread reads.
+
+    An outcome is counted after what it is the outcome of: who reads outcomes first never sees too many.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = 0  # received
+        self.frames = 0  # data frames received
+        self.decoded = 0  # events, and messages that were none
+        self.routed = 0  # events that reached at least one stream
+        self.unrouted = 0  # events that no stream took
+        self.duplicates = 0
+        self.quarantined = 0
+        self.heard_at = 0.0  # monotonic seconds of the last bytes
+        self.heard_ns = 0  # the same by the wall clock
+        self.message_at = 0.0  # monotonic seconds of the last data frames
+        self.acknowledged_at = 0.0  # monotonic seconds of the last answer to a subscription
+        self.data_at: float | None = None  # monotonic seconds of the first event
+        self.event_at = 0.0  # monotonic seconds of the last event
+        self.unsent = 0  # bytes that the venue has not taken
+        self.held_by: tuple[int, ...] = ()  # streams that ask the line to pause
+        self.reading = True  # whether the socket is read, if there is one
+        self.upgraded_at = 0.0  # monotonic seconds
+        self.compressed = False  # the venue may compress what it sends
+        self.venue_answers = 0  # of the venue's own heartbeat

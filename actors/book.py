@@ -181,7 +181,7 @@ class BookDesk:
                 raise Timeout(self._unsynced(followed, wait))
             states = self._streams.answers((followed.topic,), left)
             if (ended := followed.ended) is not None:
-                self._runtime._check()  # a runtime that ends says so itself
+                self._runtime._tree.check()  # a runtime that ends says so itself
                 raise StreamClosed(ended)
             if states is not None and any(state.state == "rejected" for state in states.values()):
                 raise SubscribeError(followed.stream, states)

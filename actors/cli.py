@@ -213,7 +213,7 @@ def _watch(
                 status, due = found or status, now + REFRESH
                 logs.tell_folded()
                 if found is not None:
-                    systemd.tell(found, alive=runtime._moves())
+                    systemd.tell(found, alive=runtime._tree.moves())
                 if status is not None and show is not None:
                     parts = [table.render(status, now, shown.width)]
                     parts += [tape.render(shown.width, shown.height)] if tape is not None else []

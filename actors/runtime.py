@@ -17,7 +17,6 @@ import msgspec
 import pykka
 
 from actors import log_queue
-from actors.actor import DeadLetters, Mailbox, Reply
 from actors.book import BookDesk
 from actors.calls import CALL, answer_of, ask
 from actors.cooldowns import Cooldowns
@@ -26,7 +25,6 @@ from actors.errors import (
     LinewardenError,
     NotLive,
     RotationFailed,
-    RuntimeStopped,
     Timeout,
 )
 from actors.events import Option, Received
@@ -36,7 +34,6 @@ from actors.latest import PriceDesk
 from actors.messages import (
     AwaitAnswers,
     AwaitLive,
-    KeeperStarted,
     Reload,
     Rotate,
     SendMessage,
@@ -52,12 +49,12 @@ from actors.settings.plan import Plan, compare
 from actors.status import Status
 from actors.stream import Stream
 from actors.streams import Streams, handle
-from actors.supervision.proxy import Command, SupervisorProxy
+from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.snapshot import SharedStatus
 from actors.supervision.state import FeedSpec, LineView, Roles, Specs
-from actors.supervisor import Supervisor
+from actors.supervision.tree import Tree
 from actors.venues.channel import ChannelOf
-from actors.wire.timers import ThreadTimers, Timers, lock_timeout
+from actors.wire.timers import ThreadTimers, Timers
 
 if TYPE_CHECKING:
     from actors.simulators import Simulator
@@ -106,45 +103,31 @@ class Runtime:
         metrics: Metrics | None = None,
         cooldowns: Path | None = None,  # the file for them where the config names none
     ) -> None:
-        self._timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
-        self._home = Home()
-        self._builder = FeedBuilder(self._timers.clock)
+        timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
+        clock = timers.clock
+        self._builder = FeedBuilder(clock)
         self._wanted = self._builder.build(settings, Specs())  # as the supervisor was told last
         self._reloading = threading.RLock()  # held while a generation is built and told
-        self._ended: str | None = None  # why
-        self._dead_letters = DeadLetters()
-        self._roles = Roles(self._dead_letters)
-        mailbox = Mailbox("supervisor", self._dead_letters)
-        self._roles.mailboxes["supervisor"] = mailbox
-        self._roles.named("supervisor").point(mailbox.put)
-        self._inbox = mailbox.lease(KeeperStarted())
-        self._serial = -1  # of its last letter, as it was looked at last
-        self._supervisor = Supervisor(
-            self._inbox,
-            self._dead_letters,
-            specs=self._wanted,
-            roles=self._roles,
-            timers=self._timers,
+        tree = self._tree = Tree(
+            self._wanted,
+            timers=timers,
             watchdog=settings.runtime.watchdog,
             chance=chance or random.Random(),  # jitter, no secret
             cooldowns=Cooldowns(Path(kept) if (kept := settings.runtime.cooldowns) else cooldowns),
             metrics=metrics or NoMetrics(),
             on_end=_weakly(self),
         )
-        shared = self._shared = self._supervisor._books
-        clock = self._timers.clock
-        self._prices = PriceDesk(shared.cells, self._roles.named("fetcher"), clock)
-        self._streams = Streams(
-            self._roles, shared.cells, self._home, self._spec_of, self._check, shared.note_change
-        )
+        self._roles, self._shared = tree.roles, tree.books
+        self._prices = PriceDesk(tree.books.cells, tree.roles.named("fetcher"), clock)
+        self._streams = Streams(tree, self._spec_of)
         self._books = BookDesk(self, self._streams)
         self._status = SharedStatus(
-            settings.runtime.name, shared, self._streams.inlets, self._dead_letters, clock
+            settings.runtime.name, self._shared, self._streams.inlets, tree.dead_letters, clock
         )
-        self._supervisor.launch()
+        tree.launch()
         # A runtime that nobody holds any more, nor a stream of it that was not closed, gives its
         # connections back: a venue may have one slot an account, and it must not sit in it.
-        left = self._home, self._roles, self._builder.simulators
+        left = tree.home, tree.roles, self._builder.simulators
         weakref.finalize(self, _abandon, *left).atexit = False
         self._at_exit = functools.partial(_stop_at_exit, weakref.ref(self))
         atexit.register(self._at_exit)
@@ -152,7 +135,7 @@ class Runtime:
     @property
     def settings(self) -> Settings:
         """The config as it is wanted now."""
-        self._home.check()
+        self._tree.home.check()
         return cast(Settings, self._wanted.settings)
 
     # ── subscribing ──
@@ -242,7 +225,7 @@ class Runtime:
         Raises:
             LinewardenError: the feed or line is not there, or it is not connected and logged in.
         """
-        self._check()
+        self._tree.check()
         name = self._line(feed, line)
         payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
         try:
@@ -276,9 +259,9 @@ class Runtime:
             Timeout: that takes longer than `timeout` seconds; it goes on.
             LinewardenError: there is no such feed or line.
         """
-        self._check()
+        self._tree.check()
         try:
-            told = answer_of(self._roles.named("supervisor").ask(Rotate(target)), timeout)
+            told = answer_of(self._tree.ask(Rotate(target)), timeout)
         except pykka.Timeout:
             raise Timeout(f"{target} was not rotated within {timeout:g} s; it goes on") from None
         finally:
@@ -298,7 +281,7 @@ class Runtime:
             LinewardenError: the feed is not there, shows no token, or no token could be made.
             Timeout: that takes longer than `timeout` seconds.
         """
-        self._check()
+        self._tree.check()
         try:
             refresh_token(self, feed, token, timeout)
         finally:
@@ -306,7 +289,7 @@ class Runtime:
 
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
-        self._home.check()
+        self._tree.home.check()
         return merge(self._shared.arrivals, *streams_)
 
     # ── order books ──
@@ -329,7 +312,7 @@ class Runtime:
             RuntimeError: this machine gives no more threads. Nothing was subscribed.
             RuntimeStopped: nobody is there to follow it.
         """
-        self._check()
+        self._tree.check()
         return self._books.view(feed, key, options, depth, wait)
 
     def forget_book(self, feed: str, key: str, **options: Option) -> None:
@@ -338,7 +321,7 @@ class Runtime:
         Raises:
             LinewardenError: as `book` does.
         """
-        self._check()
+        self._tree.check()
         self._books.forget(feed, key, options)
 
     # ── asking ──
@@ -349,8 +332,8 @@ class Runtime:
 
         After the end every future fails with `RuntimeStopped`, but for that of `status()`.
         """
-        self._home.check()
-        return SupervisorProxy(self.status, self._command)
+        self._tree.home.check()
+        return SupervisorProxy(self.status, self._tree.command)
 
     def status(self) -> Status:
         """All that is known now. After the end: what was known then, with the state `stopped`.
@@ -358,14 +341,14 @@ class Runtime:
         It waits for no actor. All who look within 0.1 s share one value, unless a call or a line has
         changed something meanwhile. In a forked child it raises `ForkError`, and nothing else anywhere.
         """
-        self._home.check()
+        self._tree.home.check()
         return self._status.look()
 
     @property
     def end_reason(self) -> str | None:
         """Why it has ended; None: it has not."""
-        self._home.check()
-        return self._ended
+        self._tree.home.check()
+        return self._tree.ended
 
     def latest(self, feed: str, key: str, *, max_age: float = 15.0, timeout: float = 2.0) -> Latest:
         """The newest quote and trade of a symbol, those of them that are fresh; one is an answer, too.
@@ -383,7 +366,7 @@ class Runtime:
             LinewardenError: the feed or the key is not known here, or its venue tells no prices.
             RuntimeStopped: nobody is there to ask.
         """
-        self._check()
+        self._tree.check()
         return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout)
 
     def wait_live(self, target: str | None = None, timeout: float | None = None) -> None:
@@ -393,10 +376,10 @@ class Runtime:
             NotLive: `timeout` seconds are over, or a line has failed for good; with the reasons.
             RuntimeStopped: the runtime ended meanwhile.
         """
-        self._check()
+        self._tree.check()
         # Once the registry answers, it has asked for the lines that what is wanted needs.
         ask(self._roles.named("registry"), AwaitAnswers(()))
-        question = self._roles.named("supervisor").ask(AwaitLive(target))
+        question = self._tree.ask(AwaitLive(target))
         try:
             live = answer_of(question, math.inf if timeout is None else timeout)
         except pykka.Timeout:
@@ -413,14 +396,14 @@ class Runtime:
             ConfigError: the config has mistakes; nothing has changed.
             RuntimeStopped: nobody is there to reload.
         """
-        self._check()
+        self._tree.check()
         new = load(config)
         with self._reloading:
             plan = compare(self.settings, new)
             if plan_only or not plan.changes:
                 return plan
             self._wanted = self._builder.build(new, self._wanted)
-            question = self._roles.named("supervisor").ask(Reload(self._wanted))
+            question = self._tree.ask(Reload(self._wanted))
             self._streams.leave(self._wanted.feeds)
             self._builder.keep_only(new.feeds)
         try:
@@ -438,9 +421,9 @@ class Runtime:
         names of what did not end: a handler that never returns, a DNS look-up, or the thread of the log. From
         a handler it may be called too.
         """
-        self._home.check()
+        self._tree.home.check()
         deadline = time.monotonic() + timeout + GRACE
-        left = self._stop_supervisor(timeout, deadline)
+        left = self._tree.stop(timeout, deadline)
         self._builder.keep_only({})
         atexit.unregister(self._at_exit)
         left = (*left, *self._streams.join(deadline, self._builder.lookups.running()))
@@ -450,7 +433,7 @@ class Runtime:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._home.is_left:  # a forked child that ends stops nothing of its parent's
+        if not self._tree.home.is_left:  # a forked child that ends stops nothing of its parent's
             self.stop()
 
     def __repr__(self) -> str:
@@ -460,7 +443,7 @@ class Runtime:
 
     def simulator(self, feed: str) -> Simulator:
         """The embedded simulator that this feed talks to."""
-        self._home.check()
+        self._tree.home.check()
         self._spec_of(feed)
         if feed not in self._builder.simulators:
             raise LinewardenError(f"feed {feed!r} talks to no embedded simulator; its url would be sim://...")
@@ -473,22 +456,6 @@ class Runtime:
             raise LinewardenError(f"there is no feed {feed!r} in the config; there are: {known}")
         return feeds[feed]
 
-    def _command(self, command: Command) -> Reply:
-        self._home.check()
-        if self._ended is not None:  # also where the supervisor was given up, and still has its mailbox
-            reply = Reply()
-            reply.fail(RuntimeStopped(self._ended))
-            return reply
-        reply = self._roles.named("supervisor").ask(command)
-        reply.notice_unread(lambda why: self._dead_letters.add("supervisor", command, why))
-        return reply
-
-    def _moves(self) -> bool:
-        """Whether the supervisor has dealt with a letter since the last call, or has none in hand."""
-        inbox, former = self._inbox, self._serial
-        self._serial = inbox.serial
-        return not inbox.busy or self._serial != former
-
     def _not_live(self, target: str | None) -> dict[str, str]:
         status = self.status()
         return {
@@ -500,31 +467,10 @@ class Runtime:
             if line.state != "live" and target in {None, feed, name}
         }
 
-    def _stop_supervisor(self, timeout: float, deadline: float) -> tuple[str, ...]:
-        if self._ended is not None:
-            return ()
-        left: tuple[str, ...]
-        try:
-            left = answer_of(self._roles.named("supervisor").ask(StopAll(timeout)), seconds_left(deadline))
-        except pykka.Timeout:
-            left = ("supervisor",)
-        except RuntimeStopped:  # it ended meanwhile
-            left = ()
-        self._end("stopped", True)
-        self._supervisor.thread.join(lock_timeout(seconds_left(deadline)))
-        return left
-
     def _end(self, reason: str, wanted: bool) -> None:
         """The supervisor has ended, or is given up: every stream gets `Closed`."""
-        if self._ended is None:
-            self._ended = reason
         self._status.end()
         self._streams.end(reason, quiet=wanted)
-
-    def _check(self) -> None:
-        self._home.check()
-        if self._ended is not None:
-            raise RuntimeStopped(self._ended)
 
 
 def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:
@@ -547,5 +493,5 @@ def _abandon(home: Home, roles: Roles, simulators: Mapping[str, Simulator]) -> N
 
 
 def _stop_at_exit(reference: weakref.ref[Runtime]) -> None:
-    if (runtime := reference()) is not None and not runtime._home.is_left:
+    if (runtime := reference()) is not None and not runtime._tree.home.is_left:
         runtime.stop(1.0)

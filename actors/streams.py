@@ -14,7 +14,6 @@ import pykka
 from actors import log_queue
 from actors.actor import Address
 from actors.calls import CALL, answer_of, ask
-from actors.delivery.cells import Cells
 from actors.delivery.inlet import Inlet
 from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, SubscribeError, Timeout
 from actors.events import Option, SubscriptionState, Topic
@@ -25,7 +24,8 @@ from actors.refreshing import seconds_left
 from actors.rules.mailbox import Policy
 from actors.rules.terms import terms_of
 from actors.stream import Stream
-from actors.supervision.state import FeedSpec, Roles
+from actors.supervision.state import FeedSpec
+from actors.supervision.tree import Tree
 from actors.wire.timers import lock_timeout
 
 log = log_queue.logger("actors.streams")
@@ -36,19 +36,12 @@ SHOWN = 0.5  # seconds that a call waits until the status shows what came of it
 class Streams:
     """The streams of one runtime, and the threads that handle their events. Any thread."""
 
-    def __init__(
-        self,
-        roles: Roles,
-        cells: Cells,
-        home: Home,
-        spec_of: Callable[[str], FeedSpec],
-        check: Callable[[], None],
-        note_change: Callable[[], None],
-    ) -> None:
+    def __init__(self, tree: Tree, spec_of: Callable[[str], FeedSpec]) -> None:
+        roles = tree.roles
         self._dispatcher, self._registry = roles.named("dispatcher"), roles.named("registry")
         self._supervisor = roles.named("supervisor")
-        self._cells, self._home = cells, home
-        self._spec_of, self._check, self._note_change = spec_of, check, note_change
+        self._cells, self._home = tree.books.cells, tree.home
+        self._spec_of, self._check, self._note_change = spec_of, tree.check, tree.books.note_change
         self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
         self._ids = itertools.count(1)
         self._streams: dict[int, weakref.ref[Stream[Any]]] = {}

@@ -74,7 +74,7 @@ def held(desk: Runtime, stream: Stream[Any]) -> Iterator[None]:
     """Another thread is at it with every lock that there is, while this one forks."""
     roles = desk._roles
     locks: list[Any] = [desk._streams._lock, desk._reloading, desk._status._building, desk._books._opening]
-    locks += [desk._dead_letters._lock, roles._lock, desk._shared.cells._lock]
+    locks += [desk._tree.dead_letters._lock, roles._lock, desk._shared.cells._lock]
     locks += [stream._inlet.ready, stream._changing]
     locks += [mailbox._lock for mailbox in roles.mailboxes.values()]
     taken, go_on = threading.Event(), threading.Event()
@@ -156,8 +156,8 @@ def test_finalisers_do_nothing_in_a_child(desk: Runtime, trades: Stream[Any], o2
     def end() -> str:
         signal.alarm(20)
         nothing: Any = Told()
-        _abandon(desk._home, nothing, nothing)
-        _forget(desk._home, trades.id, nothing, nothing, nothing, nothing)
+        _abandon(desk._tree.home, nothing, nothing)
+        _forget(desk._tree.home, trades.id, nothing, nothing, nothing, nothing)
         _stop_at_exit(lambda: desk)  # type: ignore[arg-type]
         with desk, trades:
             pass

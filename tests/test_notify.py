@@ -225,15 +225,15 @@ def test_a_supervisor_that_hangs_gives_no_sign_of_life(
         assert go_on.wait(30)
         return []
 
-    monkeypatch.setattr(desk._supervisor, "_targets", hang)
+    monkeypatch.setattr(desk._tree._supervisor, "_targets", hang)
     answer = desk.supervisor.restart("o2")
     assert hangs.wait(10)
-    desk._moves()  # the last letter before this one was dealt with
-    systemd.tell(desk.status(), alive=desk._moves())
+    desk._tree.moves()  # the last letter before this one was dealt with
+    systemd.tell(desk.status(), alive=desk._tree.moves())
     assert listener.heard() == [["READY=1", "STATUS=1 of 1 line live"]]
     go_on.set()
     assert answer.get(timeout=10) == "accepted"
-    systemd.tell(desk.status(), alive=desk._moves())
+    systemd.tell(desk.status(), alive=desk._tree.moves())
     assert listener.heard() == [["WATCHDOG=1"]]
 
 

@@ -174,7 +174,7 @@ def test_a_supervisor_that_does_not_answer_is_told_of(
 ) -> None:
     """What people look at needs no answer of it."""
     begun, go_on = threading.Event(), threading.Event()
-    targets, asked = desk._supervisor._targets, desk._supervisor
+    targets, asked = desk._tree._supervisor._targets, desk._tree._supervisor
 
     def hang(target: str) -> list[LineRecord]:
         begun.set()

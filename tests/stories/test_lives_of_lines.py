@@ -103,7 +103,7 @@ def test_a_line_is_not_waited_for_once_it_is_gone(o2: SimulatedO2) -> None:
         desk.supervisor.pause("other").get(timeout=5)
         until(desk, lambda status: all(each.id != "connection/other" for each in status.actors))
         waiting = pool.submit(desk.wait_live, timeout=30.0)
-        until(desk, lambda _: bool(desk._supervisor._waiters))
+        until(desk, lambda _: bool(desk._tree._supervisor._waiters))
         desk.reload(without("other", with_other(o2)))
         waiting.result(timeout=10)
 

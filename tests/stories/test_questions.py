@@ -54,7 +54,7 @@ def test_who_waits_for_a_line_is_told_of_the_end() -> None:
         runtime.supervisor.pause("o2").get(timeout=10.0)
         until(runtime, lambda status: status.lines()["o2"].state == "paused")
         outcome = in_thread(lambda: runtime.wait_live(timeout=math.inf))
-        until(runtime, lambda _: bool(runtime._supervisor._waiters))
+        until(runtime, lambda _: bool(runtime._tree._supervisor._waiters))
         runtime.stop()
         assert isinstance(outcome.get(timeout=20.0), RuntimeStopped)
 

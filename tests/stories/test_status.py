@@ -134,7 +134,7 @@ def test_a_supervisor_that_hangs_keeps_no_look(desk: Runtime, monkeypatch: pytes
         assert go_on.wait(30)
         return []
 
-    monkeypatch.setattr(desk._supervisor, "_targets", hang)
+    monkeypatch.setattr(desk._tree._supervisor, "_targets", hang)
     answer = desk.supervisor.restart("o2")
     assert hangs.wait(10)
     desk._shared.note_change()
@@ -266,7 +266,7 @@ def test_who_learns_of_the_end_sees_it_in_the_status(desk: Runtime, market: str)
 def test_the_proxy_has_four_methods_and_nothing_else_of_the_supervisor(desk: Runtime) -> None:
     proxy = desk.supervisor
     assert dir(proxy) == FOUR
-    others = {name for name in dir(desk._supervisor) if not name.startswith("__")} - set(FOUR)
+    others = {name for name in dir(desk._tree._supervisor) if not name.startswith("__")} - set(FOUR)
     assert [name for name in others if hasattr(proxy, name)] == []
     with pytest.raises(AttributeError):
         proxy.stopping = True  # type: ignore[attr-defined]

@@ -30,7 +30,7 @@ PATIENT: dict[str, Any] = {"ack_timeout": 3.0}
 
 
 def record(desk: Runtime) -> LineRecord:
-    return desk._supervisor._lines.records["o2"]
+    return desk._tree._supervisor._lines.records["o2"]
 
 
 def lose_connection(desk: Runtime) -> None:
@@ -65,7 +65,7 @@ def told(stream: Stream[Any]) -> list[str | int]:
 
 def newest(desk: Runtime) -> int:
     """The number of the last trade that a stream was given."""
-    heard = desk._supervisor._books.cells.heard("o2")
+    heard = desk._tree._supervisor.books.cells.heard("o2")
     assert heard is not None
     return max(
         (int(event.trade_id) for event in heard.events.values() if hasattr(event, "trade_id")), default=0

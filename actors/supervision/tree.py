@@ -1,0 +1,112 @@
+"""The actors of one runtime, as user threads reach them: by their supervisor, until it has ended."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pykka
+
+from actors.actor import DeadLetters, Mailbox, Reply
+from actors.calls import answer_of
+from actors.cooldowns import Cooldowns
+from actors.errors import RuntimeStopped
+from actors.forks import Home
+from actors.messages import KeeperStarted, StopAll
+from actors.metrics import Metrics
+from actors.refreshing import seconds_left
+from actors.supervision.proxy import Command
+from actors.supervision.state import Roles, Specs
+from actors.supervisor import Supervisor
+from actors.wire.timers import Timers, lock_timeout
+
+
+class Tree:
+    """Starts the supervisor, asks it and ends it. Any thread; in a forked child it raises `ForkError`."""
+
+    def __init__(
+        self,
+        specs: Specs,
+        *,
+        timers: Timers,
+        watchdog: float,
+        chance: random.Random,
+        cooldowns: Cooldowns,
+        metrics: Metrics,
+        on_end: Callable[[str, bool], None],
+    ) -> None:
+        self.home = Home()
+        self.ended: str | None = None  # why
+        self.dead_letters = DeadLetters()
+        self.roles = Roles(self.dead_letters)
+        self._on_end = on_end  # told why, and whether that was wanted
+        mailbox = Mailbox("supervisor", self.dead_letters)
+        self.roles.mailboxes["supervisor"] = mailbox
+        self._address = self.roles.named("supervisor")
+        self._address.point(mailbox.put)
+        self._inbox = mailbox.lease(KeeperStarted())
+        self._serial = -1  # of its last letter, as it was looked at last
+        self._supervisor = Supervisor(
+            self._inbox,
+            self.dead_letters,
+            specs=specs,
+            roles=self.roles,
+            timers=timers,
+            watchdog=watchdog,
+            chance=chance,
+            cooldowns=cooldowns,
+            metrics=metrics,
+            on_end=self._end,
+        )
+        self.books = self._supervisor.books
+
+    def launch(self) -> None:
+        self._supervisor.launch()
+
+    def check(self) -> None:
+        """Raises RuntimeStopped once it has ended."""
+        self.home.check()
+        if self.ended is not None:
+            raise RuntimeStopped(self.ended)
+
+    def ask(self, message: Any) -> Reply:
+        return self._address.ask(message)
+
+    def command(self, command: Command) -> Reply:
+        """Ask what a caller need not wait for; what comes of it unread is a dead letter."""
+        self.home.check()
+        if self.ended is not None:  # also where the supervisor was given up, and still has its mailbox
+            reply = Reply()
+            reply.fail(RuntimeStopped(self.ended))
+            return reply
+        reply = self.ask(command)
+        reply.notice_unread(lambda why: self.dead_letters.add("supervisor", command, why))
+        return reply
+
+    def moves(self) -> bool:
+        """Whether the supervisor has dealt with a letter since the last call, or has none in hand."""
+        inbox, former = self._inbox, self._serial
+        self._serial = inbox.serial
+        return not inbox.busy or self._serial != former
+
+    def stop(self, timeout: float, deadline: float) -> tuple[str, ...]:
+        """End every actor within `timeout` seconds. What has not ended by the deadline, by name."""
+        if self.ended is not None:
+            return ()
+        left: tuple[str, ...]
+        try:
+            left = answer_of(self.ask(StopAll(timeout)), seconds_left(deadline))
+        except pykka.Timeout:
+            left = ("supervisor",)
+        except RuntimeStopped:  # it ended meanwhile
+            left = ()
+        self._end("stopped", True)
+        self._supervisor.thread.join(lock_timeout(seconds_left(deadline)))
+        return left
+
+    def _end(self, reason: str, wanted: bool) -> None:
+        """The supervisor has ended, or is given up."""
+        if self.ended is None:
+            self.ended = reason
+        self._on_end(reason, wanted)

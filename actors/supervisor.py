@@ -46,7 +46,6 @@ from actors.messages import (
 )
 from actors.metrics import Metrics
 from actors.rules.ledger import CONFIG
-from actors.rules.line import State
 from actors.rules.restarts import Intensity, comes_back
 from actors.rules.watchdog import Watchdog
 from actors.status import ActorStatus
@@ -306,17 +305,16 @@ class Supervisor(Actor):
     def _is_answered(self, asked: AwaitLive, reply: KeptReply) -> bool:
         if not reply.open:
             return True
+        target = asked.target
         try:
-            target = asked.target
-            lines = list(self._lines.records.values()) if target is None else self._targets(target)
+            if not (target is None or target in self._feeds or target in self._lines.records):
+                self._targets(target)
         except LinewardenError as error:
             reply.fail(error)
             return True
-        if any(line.state is State.FAILED for line in lines):
-            reply.set(False)
-        elif all(line.live for line in lines):
-            reply.set(True)
-        return not reply.open
+        if (live := self._lines.standing.are_live(target)) is not None:
+            reply.set(live)
+        return live is not None
 
     # ── the watchdog ──
 

@@ -40,6 +40,7 @@ from actors.rules.line import Event, follows, step
 from actors.rules.restarts import Park, Rest, Restarts, Retry, Verdict
 from actors.supervision.children import Children
 from actors.supervision.rotation import Rotations
+from actors.supervision.standing import Standing
 from actors.supervision.state import Books, Child, FeedSpec, LineHistory, LineRecord, Roles
 from actors.wire.timers import Timers
 
@@ -86,6 +87,7 @@ class Lines:
         self._answer_waiters = answer_waiters
         self._supervisor = roles.named("supervisor")
         self._stopping = False
+        self.standing = Standing()
 
     # ── what is wanted ──
 
@@ -267,6 +269,7 @@ class Lines:
             log.error("%s: defect: no row for %s in %s; ignored.", line.name, event.name, line.state.name)
             return
         line.state, actions = found
+        self.standing.note(line)
         self._books.show(line)
         for action in actions:
             self._do(line, action, occasion)
@@ -318,6 +321,7 @@ class Lines:
                 self._answer_waiters()
             case Do.DROP:
                 del self.records[line.name]
+                self.standing.forget(line)
 
     def _ask_limiter(self, line: LineRecord) -> None:
         seconds, why = self._gates.knock(line.name, line.spec)

@@ -42,6 +42,7 @@ class EpochDelivery:
         self._arrivals, self._runs, self.heard = arrivals, runs, heard
         self._block_limit, self._wake = block_limit, wake
         self._deltas = {name for name, channel in venue.channels.items() if channel.deltas}
+        self._resyncable = {name for name, channel in venue.channels.items() if channel.resyncable}
         self._pausing: dict[Inlet, None] = {}  # streams that ask this line to pause
         self._cut: dict[Inlet, None] = {}  # streams with topics that have to start anew
         self.resyncs = Resyncs()
@@ -207,18 +208,21 @@ class EpochDelivery:
     # ── newcomers to deltas, and readers that were cut ──
 
     def _join(self, topic: Topic) -> None:
-        """Streams that wait for this topic to start anew get what makes it whole, if that is known."""
+        """Streams that wait for this topic to start anew get what makes it whole, if that is known.
+
+        Where that is not known and the venue cannot be made to send it, they get the changes alone.
+        """
         joining = self._state.joining.get(topic)
         if not joining:
             return
         parts = self._runs.parts(topic)
-        if parts is None:
+        if parts is None and topic.channel in self._resyncable:
             self.resyncs.want(topic)
             return
         del self._state.joining[topic]
         self.resyncs.forget(topic)
         for stream in joining:
-            if (inlet := self._table.inlets.get(stream)) is not None:
+            if parts is not None and (inlet := self._table.inlets.get(stream)) is not None:
                 inlet.put_run(self._right, topic, parts)
         self._let_in(topic, joining)
 
@@ -237,6 +241,8 @@ class EpochDelivery:
             parts = self._runs.parts(topic)
             if parts is not None:
                 inlet.put_run(self._right, topic, parts)
+            elif topic.channel not in self._resyncable:  # its changes go on behind the gap
+                inlet.resume(self._right, topic)
             elif topic in self._state.settled:
                 self.resyncs.want(topic)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from operator import itemgetter
 from typing import Final
 
 from actors.delivery.arrivals import Right
@@ -15,6 +16,8 @@ EVENTS: Final = 10_000  # of one topic
 BYTES: Final = 4 * 1_048_576  # of one topic, as they came
 RUNTIME_BYTES: Final = 256 * 1_048_576  # of all topics of a runtime
 BILL: Final = 65_536  # bytes after which a line says what it keeps
+
+_event = itemgetter(1)  # of a pair
 
 Part = tuple[list[Pair], Origin]  # events of one batch
 
@@ -51,16 +54,17 @@ class Runs:
     def __init__(self, venue: Venue, right: Right, budget: RunBudget) -> None:
         self._venue, self._right, self._budget = venue, right, budget
         self._runs: dict[Topic, Run] = {}
-        self._deltas = {name for name, channel in venue.channels.items() if channel.deltas}
+        # By channel: the types of events that may start a topic anew.
+        self._whole = {name: frozenset(channel.whole) for name, channel in venue.channels.items() if channel.whole}
         self._size = self._billed = 0
 
     def keep(self, pairs: list[Pair], topics: Collection[Topic], origin: Origin, size: int) -> list[Topic]:
         """The events of one batch, `size` bytes of it. The topics that have started anew with it."""
         started: list[Topic] = []
-        deltas = [topic for topic in topics if topic.channel in self._deltas]
-        if deltas:
-            parts = {deltas[0]: pairs} if len(topics) == 1 else _by_topic(pairs)
-            for topic in deltas:
+        kept = [topic for topic in topics if topic.channel in self._whole]
+        if kept:
+            parts = {kept[0]: pairs} if len(topics) == 1 else _by_topic(pairs)
+            for topic in kept:
                 if self._keep_part(topic, parts[topic], origin, size * len(parts[topic]) // len(pairs)):
                     started.append(topic)
         if abs(self._size - self._billed) > BILL:
@@ -101,11 +105,12 @@ class Runs:
         return whole is not None
 
     def _last_whole(self, topic: Topic, pairs: list[Pair]) -> int | None:
-        starts_anew = self._venue.starts_anew
-        place = len(pairs)
-        for _, event in reversed(pairs):
-            place -= 1
-            if starts_anew(topic, event):
+        types = self._whole[topic.channel]
+        if types.isdisjoint(map(type, map(_event, pairs))):  # as mostly
+            return None
+        for place in range(len(pairs) - 1, -1, -1):
+            event = pairs[place][1]
+            if type(event) in types and self._venue.starts_anew(topic, event):
                 return place
         return None
 

@@ -38,6 +38,7 @@ class Channel(Struct, frozen=True):
     options: Mapping[str, str] = {}  # name: what it is, with the values it takes
     acknowledged: bool = True  # the venue answers every subscription for certain
     deltas: bool = False  # an event is a change to what earlier ones built
+    whole: tuple[type, ...] = ()  # of deltas: the types of the events that may need none of those before
     resyncable: bool = False  # the venue can be made to send such a channel from the start
     account: bool = False  # of an account: by default nothing of it is dropped
     unique: bool = False  # `duplicate_key` tells its events apart: none comes twice by a rotation
@@ -236,8 +237,8 @@ class Venue(ABC):
         return None
 
     def starts_anew(self, topic: Topic, event: Any) -> bool:
-        """Whether this event of a channel of deltas is whole: it needs none of those before it."""
-        return False
+        """Whether this event, of a type that its channel calls whole, needs none of those before it."""
+        return True
 
     def book_update(self, event: Any) -> BookUpdate | None:
         """What an event of the book channel does to the book; None: nothing."""

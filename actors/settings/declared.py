@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
 from typing import Any, Generic, TypeVar, get_args, get_origin
@@ -20,7 +20,7 @@ from actors.settings.tables import FeedSettings, WantedTopics
 from actors.settings.toml import parsed
 from actors.venues.declared.path import Condition, Path
 from actors.venues.declared.protocol import MANY, Protocol, Vocabulary
-from actors.venues.declared.table import AskTable, ChannelTable, KeyTable, Outline, Place, Table
+from actors.venues.declared.table import AskTable, ChannelTable, EventTable, KeyTable, Outline, Place, Table
 from actors.venues.declared.template import MistakeError, Template, Text
 from actors.venues.declared.topics import Names
 from actors.venues.declared.venue import Described, venue_of
@@ -234,7 +234,7 @@ class OutlineReader(Reader, Generic[T]):
                 hint = words.suggested(key.default, [str(each) for each in key.values])
                 self.complain(where, "default", f"it is none of its values{hint}")
         for name, channel in table.channels.items():
-            self._check_channel(within("[channels]", name), name, channel)
+            self._check_channel(within("[channels]", name), name, channel, table.events)
         own = {f"${name}" for name in table.keys}
         self.check_slots("url", "", table.url.slots, own)
         for name, text in table.headers.items():
@@ -243,7 +243,9 @@ class OutlineReader(Reader, Generic[T]):
         for number, place in enumerate(table.events, 1):
             self.check_place(f"[[events]] entry {number}", table, place)
 
-    def _check_channel(self, where: str, name: str, channel: ChannelTable) -> None:
+    def _check_channel(
+        self, where: str, name: str, channel: ChannelTable, events: Sequence[EventTable]
+    ) -> None:
         if not words.BARE.match(name):
             self.complain(where, "", "expected a channel's name of letters, digits, - and _ only")
         names = {"channel", *channel.options} | ({"key"} if channel.key else set())
@@ -264,6 +266,14 @@ class OutlineReader(Reader, Generic[T]):
                 self.complain(place, "default", f"it is none of its values{hint}")
         if channel.resyncable and not channel.deltas and where not in self._unsound:
             self.complain(where, "resyncable", "only a channel of deltas starts anew; add deltas = true")
+        if channel.whole and where not in self._unsound:
+            self._check_whole(where, name, channel, events)
+
+    def _check_whole(self, where: str, name: str, channel: ChannelTable, events: Sequence[EventTable]) -> None:
+        if not channel.deltas:
+            self.complain(where, "whole", "only a channel of deltas starts anew; add deltas = true")
+        elif not any(event.kind for event in events if event.channel in {"", name}):
+            self.complain(where, "whole", "no entry of [[events]] says where the kind of its events stands")
 
     def check_frame(self, where: str, frame: Template, known: set[str]) -> None:
         for slot, inside in frame.places():

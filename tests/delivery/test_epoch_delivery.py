@@ -28,6 +28,7 @@ from tests.delivery.streams import A, B, C, new_inlet, read, told, unwant
 from tests.delivery.venue import STUB
 
 X, Y = (Topic("o2", "depth", key) for key in "XY")
+CHANGES = Topic("o2", "changes", "X")  # the venue can neither send them whole nor start them anew
 BLOCK_LIMIT = 30.0
 
 
@@ -213,6 +214,17 @@ def test_who_waits_comes_in_when_the_topic_starts_anew_by_itself() -> None:
     assert line.resync(0.0) == ()
 
 
+def test_changes_that_never_start_anew_reach_a_newcomer_at_once_and_cost_others_nothing() -> None:
+    line = Line()
+    first = line.stream(CHANGES, deltas=True)
+    line.settle(CHANGES)
+    line.put((CHANGES, "+1"))
+    second = line.stream(CHANGES, deltas=True)
+    line.put((CHANGES, "+2"))
+    assert (told(first), told(second)) == (["+1", "+2"], ["+2"])
+    assert line.resync(0.0) == ()
+
+
 def test_what_could_not_be_read_is_in_no_run() -> None:
     line = Line()
     line.stream(X)
@@ -287,6 +299,20 @@ def test_a_reader_that_was_cut_gets_the_gap_and_the_run_once_it_has_room() -> No
     assert told(slow) == ["+2", "+3", "overflow gap in X", *whole]
     assert told(first) == whole
     assert not line.delivery.wants_attention
+
+
+def test_a_cut_topic_that_never_starts_anew_goes_on_behind_its_gap() -> None:
+    line = Line()
+    other = line.stream(CHANGES, deltas=True)
+    slow = line.stream(CHANGES, policy="drop_newest", capacity=2, deltas=True)
+    line.settle(CHANGES)
+    line.put(*((CHANGES, f"+{number}") for number in range(1, 4)))
+    assert told(slow) == ["+1", "+2"]
+    line.delivery.look_again(0.0)
+    line.put((CHANGES, "+4"))
+    assert told(slow) == ["overflow gap in X", "+4"]
+    assert told(other) == ["+1", "+2", "+3", "+4"]
+    assert line.resync(0.0) == ()
 
 
 def test_a_cut_topic_without_a_run_resumes_with_its_answer() -> None:

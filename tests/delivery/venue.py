@@ -19,7 +19,8 @@ class Stub(Venue):
     about: ClassVar[str] = "for tests"
     channels: ClassVar[Mapping[str, Channel]] = {
         "trades": Channel("trades", str, "trades", key="symbol"),
-        "depth": Channel("depth", str, "books", key="symbol", deltas=True, resyncable=True),
+        "depth": Channel("depth", str, "books", key="symbol", deltas=True, whole=(str,), resyncable=True),
+        "changes": Channel("changes", str, "books that begin nowhere", key="symbol", deltas=True),
     }
 
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:

@@ -144,6 +144,7 @@ def _channels() -> dict[str, Channel]:
             "crypto: the book, whole at first, then what changed",
             key="pair, or * for all",
             deltas=True,
+            whole=(OrderBook,),
             resyncable=True,
         ),
         Channel(str(PRICING), Pricing, "crypto perpetuals: index, mark, funding", key="pair, or * for all"),
@@ -236,7 +237,7 @@ class Alpaca(Venue):
         return ask_latest(self._data_url(), stream, found, self._keys())
 
     def starts_anew(self, topic: Topic, event: Any) -> bool:
-        return isinstance(event, OrderBook) and bool(event.reset)
+        return bool(event.reset)
 
     def book_update(self, event: Any) -> BookUpdate | None:
         if not isinstance(event, OrderBook):

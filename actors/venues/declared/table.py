@@ -84,6 +84,7 @@ class ChannelTable(Part, frozen=True, kw_only=True):
     options: dict[str, OptionTable] = {}
     acknowledged: bool = True
     deltas: bool = False
+    whole: tuple[str, ...] = ()  # kinds of events that start it anew
     resyncable: bool = False
     account: bool = False
     sequence: SequenceTable | None = None

@@ -37,6 +37,9 @@ class Described(Venue):
     def listener(self, *, takes_all: bool = True) -> Session:
         """A session for captured messages; `takes_all`: every topic that can be made out is asked for."""
 
+    def starts_anew(self, topic: Topic, event: Message) -> bool:
+        return event.kind in self.table.channels[topic.channel].whole
+
     def own(self) -> dict[str, str]:
         """The feed's own keys, as templates name them."""
         return {
@@ -198,6 +201,7 @@ def _channel(name: str, table: ChannelTable) -> Channel:
         options={option: _told(each) for option, each in table.options.items()},
         acknowledged=table.acknowledged,
         deltas=table.deltas,
+        whole=(Message,) if table.whole else (),
         resyncable=table.resyncable,
         account=table.account,
     )

@@ -74,6 +74,7 @@ def _channels() -> dict[str, Channel]:
             key=_MARKET,
             options={"precision": _PRECISION},
             deltas=True,
+            whole=(DepthSnapshot,),
             resyncable=True,
         ),
         Channel(
@@ -153,9 +154,6 @@ class O2(Venue):
     def duplicate_key(self, topic: Topic, event: object) -> str | None:
         """A trade bears an id; books begin anew with a snapshot, and the rest tells what is now."""
         return event.trade_id if isinstance(event, Trade) else None
-
-    def starts_anew(self, topic: Topic, event: object) -> bool:
-        return type(event) is DepthSnapshot
 
     def book_update(self, event: DepthSnapshot | DepthChange) -> BookUpdate:
         return BookUpdate(

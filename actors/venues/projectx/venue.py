@@ -59,6 +59,7 @@ def _channels() -> dict[str, Channel]:
             "the book: changes, and where it begins anew",
             key=_CONTRACT,
             deltas=True,
+            whole=(m.DepthReset,),
             resyncable=True,
         ),
     )
@@ -200,9 +201,6 @@ class ProjectX(Venue):
         price = "the market" if event.limit_price is None else f"{event.limit_price:,}"
         status = event.status.name.lower() if event.status is not None else "unknown"
         return f"{side} {event.fill_volume or 0} of {event.size or 0} at {price}, {status}"
-
-    def starts_anew(self, topic: Topic, event: Any) -> bool:
-        return type(event) is m.DepthReset
 
     def book_update(self, event: Any) -> BookUpdate | None:
         """The rule was observed by clients, and is not documented: bids and asks of any kind set their

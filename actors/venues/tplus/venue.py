@@ -82,6 +82,7 @@ def _channels() -> dict[str, Channel]:
             key=_ASSET if STREAMS[name].keyed else "",
             acknowledged=name == DEPTH,
             deltas=name == DEPTH,
+            whole=(m.DepthSnapshot,) if name == DEPTH else (),
             resyncable=name == DEPTH,
             account=STREAMS[name].oms and name != INTENT,
             unique=name in (USER_TRADES, USER_FINALIZED_TRADES, *PUBLIC_TRADES),
@@ -240,9 +241,6 @@ class Tplus(Venue):
         if isinstance(event, m.Trade | m.UserTrade) and event.trade_id is not None:
             return event.asset_id, event.trade_id, event.status
         return None
-
-    def starts_anew(self, topic: Topic, event: Any) -> bool:
-        return type(event) is m.DepthSnapshot
 
     def book_update(self, event: Any) -> BookUpdate | None:
         if type(event) is m.DepthChange or type(event) is m.DepthSnapshot:

@@ -55,7 +55,7 @@ class Runs:
         self._venue, self._right, self._budget = venue, right, budget
         self._runs: dict[Topic, Run] = {}
         # By channel: the types of events that may start a topic anew.
-        self._whole = {name: frozenset(channel.whole) for name, channel in venue.channels.items() if channel.whole}
+        self._whole = {name: frozenset(its.whole) for name, its in venue.channels.items() if its.whole}
         self._size = self._billed = 0
 
     def keep(self, pairs: list[Pair], topics: Collection[Topic], origin: Origin, size: int) -> list[Topic]:

@@ -267,9 +267,11 @@ class OutlineReader(Reader, Generic[T]):
         if channel.resyncable and not channel.deltas and where not in self._unsound:
             self.complain(where, "resyncable", "only a channel of deltas starts anew; add deltas = true")
         if channel.whole and where not in self._unsound:
-            self._check_whole(where, name, channel, events)
+            self._check_starts(where, name, channel, events)
 
-    def _check_whole(self, where: str, name: str, channel: ChannelTable, events: Sequence[EventTable]) -> None:
+    def _check_starts(
+        self, where: str, name: str, channel: ChannelTable, events: Sequence[EventTable]
+    ) -> None:
         if not channel.deltas:
             self.complain(where, "whole", "only a channel of deltas starts anew; add deltas = true")
         elif not any(event.kind for event in events if event.channel in {"", name}):

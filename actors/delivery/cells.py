@@ -121,8 +121,9 @@ class Cells:
     def forget_lines(self, feed: str) -> None:
         """The feed was removed."""
         with self._lock:
-            for line in [line for line in self._heard if line.partition("/")[0] == feed]:
-                del self._heard[line]
+            for table in (self._heard, self._gaps):
+                for line in [line for line in table if line.partition("/")[0] == feed]:
+                    del table[line]
 
     def take_over(self, line: str, *, copy: bool) -> Heard | None:
         """What the next holder begins with; a `copy`, where a former one may still write to its own."""

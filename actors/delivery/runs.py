@@ -30,11 +30,13 @@ class RunBudget:
         self._kept: dict[Right, int] = {}
 
     def keeps(self, right: Right, size: int) -> bool:
-        """This line keeps so much from now on; whether all of them together may."""
+        """This line keeps so much from now on; whether all of them together may.
+
+        A line that was given up counts no more: its thread may hang, and never say that it keeps nothing.
+        """
         with self._lock:
             self._kept[right] = size
-            if not size:
-                del self._kept[right]
+            self._kept = {each: kept for each, kept in self._kept.items() if kept and each.valid}
             return sum(self._kept.values()) <= RUNTIME_BYTES
 
 

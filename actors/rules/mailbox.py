@@ -458,17 +458,22 @@ class Conflater(Mailbox):
             self.mark(gap)
 
     def _merge(self) -> None:
-        markers = [item for item in self._items.values() if not isinstance(item, Waiting)]
-        events = [item for item in self._items.values() if isinstance(item, Waiting)]
-        merged = merge(markers)
-        self.gaps -= sum(map(_gaps, markers)) - sum(map(_gaps, merged))
-        self._items.clear()
-        for marker in merged:
-            self._marks += 1
-            self._items[self._marks] = marker
-        for event in events:  # the newest of each topic: what the gaps before it led to
-            self._items[event.topic] = event
-            self._since[event.topic] = self._marks
+        """A topic's gaps before its event become one, and those behind it; of a line the last word stays.
+
+        So at most two gaps of each topic are left, and no gap changes sides with an event of its topic.
+        """
+        kept: dict[Topic | int, Waiting | Marker] = {}
+        later: dict[object, int] = {}  # by what a marker is about: the one that stays
+        for key, item in reversed(self._items.items()):
+            if isinstance(item, Waiting):
+                kept[key] = item
+            elif isinstance(item, Gap):
+                place = later.setdefault((item.topic, item.topic in kept), key)
+                kept[place] = item if place == key else _joined(item, cast(Gap, kept[place]))
+                self.gaps -= place != key
+            elif later.setdefault(_line_of(item), key) == key:
+                kept[key] = item
+        self._items = OrderedDict(reversed(kept.items()))
 
     def reach(self) -> Marker | None:
         if not self._items:
@@ -501,7 +506,7 @@ def merge(markers: Iterable[Marker]) -> list[Marker]:
         if isinstance(marker, Gap):
             gaps[marker.topic] = _joined(gaps.get(marker.topic), marker)
         else:
-            last_words[marker.line if isinstance(marker, Lifecycle) else ""] = marker
+            last_words[_line_of(marker)] = marker
     return [*gaps.values(), *last_words.values()]
 
 
@@ -545,6 +550,11 @@ def _count(losses: dict[Topic, Loss], topic: Topic, origin: Origin) -> None:
 
 def _overflow(topic: Topic, loss: Loss) -> Gap:
     return Gap(topic, "overflow", loss.missed, loss.since_ns, loss.until_ns, loss.epoch)
+
+
+def _line_of(marker: Marker) -> str:
+    """Whose word it is; empty: that of no line."""
+    return marker.line if isinstance(marker, Lifecycle) else ""
 
 
 def _joined(former: Gap | None, later: Gap) -> Gap:

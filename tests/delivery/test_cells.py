@@ -121,9 +121,11 @@ def test_what_the_lines_of_one_feed_have_heard_goes_with_the_feed() -> None:
     lines = {name: heard() for name in ("o2", "o2/b", "o2b")}
     for name, it in lines.items():
         cells.publish(name, right, it)
+        cells.note_gaps(name, right, 1, None)
     assert cells.heard_of("o2") == (lines["o2"], lines["o2/b"])
     cells.forget_lines("o2")
     assert [cells.heard(name) for name in lines] == [None, None, lines["o2b"]]
+    assert [cells.gaps(name)[0] for name in lines] == [0, 0, 1]
 
 
 def test_the_newest_event_of_each_topic_is_kept_with_its_stamp() -> None:

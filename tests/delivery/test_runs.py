@@ -95,6 +95,19 @@ def test_all_lines_together_keep_no_more_than_the_budget(monkeypatch: pytest.Mon
     assert kept(two, Z) == ["whole"]
 
 
+def test_a_line_that_was_given_up_leaves_its_share_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "RUNTIME_BYTES", 1_000)
+    monkeypatch.setattr(runs, "BILL", 0)
+    budget, right = RunBudget(), Right()
+    hung, other = Runs(STUB, right, budget), new_runs(budget)
+    keep(hung, (X, "whole"), size=900)
+    keep(other, (Y, "whole"), size=900)
+    assert kept(other, Y) is None
+    right.valid = False  # its thread hangs, and gives nothing back
+    keep(other, (Y, "whole"), size=900)
+    assert kept(other, Y) == ["whole"]
+
+
 def test_a_line_that_ends_leaves_its_share_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "BILL", 0)
     budget = RunBudget()

@@ -38,6 +38,7 @@ class Mark(NamedTuple):
     seq: int
     puts: Counter[Topic]
     gap: Topic | None  # of a run of gaps; None: a word
+    last: int = 0  # the number of the last gap of the run, which all of them bear in `until_ns`
 
 
 class Witness:
@@ -83,8 +84,9 @@ class Witness:
     def gaps(self, topics: list[Topic]) -> None:
         """A line is back after an outage."""
         spans = []
+        last = len(self.marks) + len(topics)
         for topic in topics:
-            self.marks.append(Mark(self.seq, self.puts.copy(), topic))
+            self.marks.append(Mark(self.seq, self.puts.copy(), topic, last))
             spans.append((topic, len(self.marks)))
         if spans:
             self.mailbox.mark_gaps(GapRun(spans, "disconnect", 2_000 + len(self.marks), 1))
@@ -321,28 +323,36 @@ def test_a_conflater_keeps_the_newest_in_its_place(steps: list[tuple[Any, ...]],
     for step in steps:
         play(witness, [step])
         assert mailbox.queued <= len(TOPICS)
-        assert len(mailbox._items) - mailbox.queued <= bound + len(TOPICS) + 1
+        fewest = 2 * len(TOPICS) + 1  # two gaps of each topic, and a word of one line
+        assert len(mailbox._items) - mailbox.queued <= max(bound, fewest) + 1
     witness.mailbox.mark(Closed("the end"))
     witness.drain()
     assert witness.out[-1] == Closed("the end")
     witness.books_balance()
     witness.gaps_are_counted()
     newest: Counter[Topic] = Counter()
-    markers_seen = 0
+    markers_seen = word_seen = 0
+    gaps_seen: Counter[Topic] = Counter()  # by topic: the number of the newest
     for item in witness.out:
         if isinstance(item, Event):
             assert item.n > newest[item.topic]
             newest[item.topic] = item.n
-            later = [number for number, mark in enumerate(witness.marks, 1) if mark.seq >= item.seq]
-            first_later = later[0] if later else len(witness.marks) + 1
-            assert markers_seen >= first_later - 1, "before a marker it came after"
-            assert bound < 10_000 or markers_seen == first_later - 1, "behind a marker it came before"
-        elif isinstance(item, Lifecycle | Gap):
-            number = item.attempt if isinstance(item, Lifecycle) else item.since_ns
-            assert bound < 10_000 or number == markers_seen + 1
-            if bound < 10_000 and isinstance(item, Gap):
-                number = item.until_ns - 2_000  # of the newest of those that were merged
-            markers_seen = max(number, markers_seen)
+            before = [(number, mark) for number, mark in enumerate(witness.marks, 1) if mark.seq < item.seq]
+            own = [mark.last for _, mark in before if mark.gap == item.topic]
+            assert gaps_seen[item.topic] == max(own, default=0), "on the other side of a gap of its topic"
+            words = [number for number, mark in before if mark.gap is None]
+            assert word_seen <= max(words, default=0), "behind a word it came before"
+            assert bound < 10_000 or markers_seen == len(before), "not where it was put"
+        elif isinstance(item, Gap):
+            assert bound < 10_000 or item.since_ns == markers_seen + 1
+            markers_seen = item.since_ns
+            gaps_seen[item.topic] = item.until_ns - 2_000  # of the newest of those that were merged
+        elif isinstance(item, Lifecycle):
+            assert bound < 10_000 or item.attempt == markers_seen + 1
+            assert item.attempt > word_seen
+            markers_seen = word_seen = item.attempt
+    words = [number for number, mark in enumerate(witness.marks, 1) if mark.gap is None]
+    assert word_seen == max(words, default=0)
 
 
 def test_what_is_replaced_keeps_its_turn() -> None:
@@ -370,7 +380,7 @@ def test_markers_among_events_are_merged_by_their_own_number() -> None:
     witness.mark()
     witness.put([A])
     witness.drain()
-    assert [_short(item) for item in witness.out] == ["marker", "B1", "C1", "marker", "A2"]
+    assert [_short(item) for item in witness.out] == ["B1", "C1", "marker", "marker", "A2"]
 
 
 def test_a_conflated_event_has_its_place_until_it_is_taken_from_the_hand() -> None:

@@ -463,7 +463,7 @@ class Conflater(Mailbox):
         So at most two gaps of each topic are left, and no gap changes sides with an event of its topic.
         """
         kept: dict[Topic | int, Waiting | Marker] = {}
-        later: dict[object, int] = {}  # by what a marker is about: the one that stays
+        later: dict[object, Topic | int] = {}  # by what a marker is about: the one that stays
         for key, item in reversed(self._items.items()):
             if isinstance(item, Waiting):
                 kept[key] = item

@@ -306,6 +306,7 @@ class Fake:
         self.dies = False
         self.state = "live"
         self.failures: list[Exception] = []  # of the next looks
+        self._tree = self
 
     def status(self) -> Status:
         if self.failures:
@@ -318,7 +319,7 @@ class Fake:
     def end_reason(self) -> str | None:
         return "the supervisor died" if self.dies else None
 
-    def _moves(self) -> bool:
+    def moves(self) -> bool:
         return True
 
     def stop(self, timeout: float) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ runs under it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -25,6 +26,28 @@ class Put(Enum):
     CUT = 3  # accepted in part; some topic of deltas is of no use until it starts anew
 
 
+class Waker:
+    """Wakes the reader of several streams.
+
+    A writer sets it with the lock of a stream, and must not wait there for a reader that a signal handler has
+    interrupted. So each step is one call of a plain lock, which is free while the waker is set.
+    """
+
+    __slots__ = ("_unset",)
+
+    def __init__(self) -> None:
+        self._unset = threading.Lock()
+        self._unset.acquire()
+
+    def set(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it is set already
+            self._unset.release()
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait until it is set, and unset it. False: so many seconds were over first."""
+        return self._unset.acquire(timeout=-1.0 if seconds is None else seconds)
+
+
 class Inlet:
     """The writers' side of one stream, and all that its reader shares with them."""
 
@@ -38,7 +61,7 @@ class Inlet:
         self.box: Mailbox = (
             Conflater(capacity) if policy == "conflate" else Line(capacity, policy, deltas=deltas)
         )
-        self.wakers: tuple[threading.Event, ...] = ()  # of readers of several streams
+        self.wakers: tuple[Waker, ...] = ()  # of readers of several streams
         self.end: Closed | None = None  # the last thing in the stream
         self.quiet = False  # the end was asked for: iteration just stops
         self.topics = 0  # how many it is subscribed to

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 from actors.delivery.arrivals import Arrivals
+from actors.delivery.inlet import Waker
 from actors.errors import StreamClosed
 from actors.events import Received
 from actors.rules.mailbox import Place
@@ -21,7 +21,7 @@ def merge(arrivals: Arrivals, *streams: Stream[Any]) -> Iterator[Received[Any]]:
         StreamClosed: some stream ended, and neither `close()` nor `stop()` asked for it. The events of
             the others come first.
     """
-    waker = threading.Event()
+    waker = Waker()
     for stream in streams:
         stream._home.check()
         with stream._inlet.ready:
@@ -38,9 +38,7 @@ def merge(arrivals: Arrivals, *streams: Stream[Any]) -> Iterator[Received[Any]]:
                     stream._inlet.wakers = others
 
 
-def _merged(
-    arrivals: Arrivals, streams: list[Stream[Any]], waker: threading.Event
-) -> Iterator[Received[Any]]:
+def _merged(arrivals: Arrivals, streams: list[Stream[Any]], waker: Waker) -> Iterator[Received[Any]]:
     ended: StreamClosed | None = None
     while streams:
         for stream in streams.copy():
@@ -50,7 +48,6 @@ def _merged(
                 is_over, ended = True, closed
             if is_over:
                 streams.remove(stream)
-        waker.clear()
         found = _first(streams)
         if found is None:
             if streams:

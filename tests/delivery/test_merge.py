@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -212,3 +213,28 @@ def test_two_lines_and_three_streams_merge_in_the_order_of_arrival(
     assert len(merged) + dropped == len(numbered)
     if policy == "block":
         assert merged == sorted(numbered)
+
+
+def test_a_reader_that_is_interrupted_lets_writers_go_on(pool: ThreadPoolExecutor) -> None:
+    """As by a signal handler, which may stop the runtime: at each line that has not locked the stream."""
+    (first, one), (second, _) = make(id=1), make(id=2)
+    lines = 0
+
+    def interrupt(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines
+        if event == "line" and not first._inlet._lock._is_owned():  # type: ignore[attr-defined]
+            lines += 1
+            pool.submit(put, one, lines, order=lines).result(10)
+        return interrupt
+
+    put(one, 0, order=0)
+    pool.submit(int).result()  # its thread is there
+    former = sys.gettrace()
+    sys.settrace(interrupt)
+    try:
+        merged = merge(Arrivals(), first, second)
+        seen = [next(merged).event for _ in range(4)]
+    finally:
+        sys.settrace(former)
+    assert seen == [0, 1, 2, 3]
+    assert lines > 30

@@ -175,14 +175,13 @@ class EpochDelivery:
         come, gone = self._table.set(topic, route)
         self._line.attached(topic, come)
         self._part(topic, gone, now_ns)
-        if topic.channel in self._deltas and topic in self._state.settled:
-            for inlet in come:
-                self._state.joining.setdefault(topic, set()).add(inlet.id)
+        joins = bool(come) and topic.channel in self._deltas and topic in self._state.settled
+        if joins:
+            self._state.joining.setdefault(topic, set()).update(inlet.id for inlet in come)
+        if gone or not joins:
             self._going[topic] = self._joined(topic, route.inlets)
-            if come:
-                self._join(topic)
-        else:
-            self._going[topic] = self._joined(topic, route.inlets)
+        if joins:
+            self._join(topic)
 
     def remove_route(self, topic: Topic, now_ns: int) -> None:
         gone = self._table.remove(topic)

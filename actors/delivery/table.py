@@ -62,9 +62,7 @@ class RouteTable:
     def _change(
         self, topic: Topic, before: tuple[Inlet, ...], after: tuple[Inlet, ...]
     ) -> tuple[list[Inlet], list[Inlet]]:
-        former, present = set(before), set(after)
-        come = [inlet for inlet in after if inlet not in former]
-        gone = [inlet for inlet in before if inlet not in present]
+        come, gone = _differences(before, after)
         for inlet in come:
             self.inlets[inlet.id] = inlet
             self.topics.setdefault(inlet.id, {})[topic] = None
@@ -74,3 +72,26 @@ class RouteTable:
             if not mine:
                 del self.topics[inlet.id], self.inlets[inlet.id]
         return come, gone
+
+
+def _differences(before: tuple[Inlet, ...], after: tuple[Inlet, ...]) -> tuple[list[Inlet], list[Inlet]]:
+    """Who has come and who has gone. Mostly that is one of many: what both begin and end with is left out."""
+    start = _common(before, after)
+    before, after = before[start:], after[start:]
+    end = _common(before[::-1], after[::-1])
+    before, after = before[: len(before) - end], after[: len(after) - end]
+    former, present = set(before), set(after)
+    come = [inlet for inlet in after if inlet not in former]
+    return come, [inlet for inlet in before if inlet not in present]
+
+
+def _common(one: tuple[Inlet, ...], other: tuple[Inlet, ...]) -> int:
+    """How many both begin with. The interpreter compares slices: a loop over thousands costs far more."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -216,6 +216,29 @@ def test_each_is_routed_answered_and_lifted_without_a_look_at_the_others(streams
     assert_linear(work(FEW), work(MANY))
 
 
+def test_each_stream_of_one_topic_comes_and_goes_without_a_look_at_the_others() -> None:
+    def work(count: int) -> tuple[int, ...]:
+        topic = noted(Topic("o2", "depth", "1"))
+        inlets = [new_inlet(id=id) for id in range(1, count + 1)]
+        deliverer = Deliverer()
+
+        def add_all() -> None:
+            for inlet in inlets:
+                deliverer.routing.want(inlet, [topic])
+                deliverer.route(topic)
+
+        def remove_all() -> None:
+            for inlet in inlets[::2] + inlets[::-2]:
+                unwant(deliverer.routing, inlet.id, [topic])
+                deliverer.route(topic)
+
+        done = effort(add_all), effort(remove_all)
+        assert not deliverer.line.table.inlets
+        return done
+
+    assert_linear(work(FEW), work(MANY))
+
+
 # ── a whole runtime ─────────────────────────────────────────────────────────────────────────────
 
 

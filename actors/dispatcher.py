@@ -16,7 +16,7 @@ from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.routing import LineRoutes, Routing
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
-from actors.errors import LinewardenError
+from actors.errors import LinewardenError, StreamClosed
 from actors.events import Topic
 from actors.messages import (
     CandidateDropped,
@@ -113,7 +113,13 @@ class Dispatcher(Actor):
     # ── who wants what ──
 
     def _open(self, message: OpenStream) -> None:
-        """The registry places the topics; then the asker gets its answer."""
+        """The registry places the topics; then the asker gets its answer.
+
+        A stream that was closed meanwhile may have been left before this: it wants nothing any more.
+        """
+        if (end := message.inlet.end) is not None:
+            self.keep_reply().fail(StreamClosed(end.reason))
+            return
         with self._lease:
             for topic in self._routing.want(message.inlet, message.topics):
                 self._reroute(topic)

@@ -92,6 +92,25 @@ def test_a_closed_stream_takes_no_more_keys(desk: Runtime, o2: SimulatedO2) -> N
     until(desk, lambda status: status.lines()["o2"].topics == ())
 
 
+def test_a_key_that_is_added_while_its_stream_closes_stays_with_nobody(
+    desk: Runtime, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread closes it when `add` has just seen it open: the dispatcher hears of that first."""
+    first, second = o2.markets[:2]
+    trades = desk.subscribe("o2", "trades", first, wait=5.0)
+    set_topics = trades._inlet.set_topics
+
+    def close_first(count: int) -> None:
+        trades.close()
+        set_topics(count)
+
+    monkeypatch.setattr(trades._inlet, "set_topics", close_first)
+    with pytest.raises(StreamClosed):
+        trades.add(second)
+    desk.subscribe("o2", "trades", first, wait=5.0).close()  # what was asked before has been dealt with
+    until(desk, lambda status: status.lines()["o2"].topics == ())
+
+
 def test_a_report_that_a_keeper_died_of_is_not_lost(
     desk: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ runs under it.
 
 from __future__ import annotations
 
-import contextlib
+import queue
 import threading
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -30,22 +30,25 @@ class Waker:
     """Wakes the reader of several streams.
 
     A writer sets it with the lock of a stream, and must not wait there for a reader that a signal handler has
-    interrupted. So each step is one call of a plain lock, which is free while the waker is set.
+    interrupted: a queue of the interpreter's own never lets it wait.
     """
 
-    __slots__ = ("_unset",)
+    __slots__ = ("_set",)
 
     def __init__(self) -> None:
-        self._unset = threading.Lock()
-        self._unset.acquire()
+        self._set: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def set(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it is set already
-            self._unset.release()
+        if self._set.empty():
+            self._set.put(None)
 
     def wait(self, seconds: float | None) -> bool:
         """Wait until it is set, and unset it. False: so many seconds were over first."""
-        return self._unset.acquire(timeout=-1.0 if seconds is None else seconds)
+        try:
+            self._set.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        return True
 
 
 class Inlet:

@@ -113,16 +113,16 @@ class Dispatcher(Actor):
     # ── who wants what ──
 
     def _open(self, message: OpenStream) -> None:
-        """The registry places the topics; then the asker gets its answer.
+        """The registry places the topics, and their routes follow; then the asker gets its answer.
 
+        Not before: where the last stream has just left a topic, its present placement is about to end.
         A stream that was closed meanwhile may have been left before this: it wants nothing any more.
         """
         if (end := message.inlet.end) is not None:
             self.keep_reply().fail(StreamClosed(end.reason))
             return
         with self._lease:
-            for topic in self._routing.want(message.inlet, message.topics):
-                self._reroute(topic)
+            self._routing.want(message.inlet, message.topics)
         asking = next(self._askings)
         self._asked[asking] = message, self.keep_reply()
         self._registry.tell(Subscribe(message.inlet.id, message.topics, asking))

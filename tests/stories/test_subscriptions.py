@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 import actors
 from actors import Runtime, Stream, SubscribeError
 from actors.errors import ConfigError, LinewardenError
+from actors.messages import Unsubscribe
 from actors.registry import Registry
 from actors.simulators import SimulatedO2
 from actors.status import Status
@@ -315,3 +318,34 @@ def test_the_same_mistakes_in_a_config_are_found_before_anything_runs(o2: Simula
         actors.start(config(o2.url, subscribe=wanted))
     assert len(made.value.problems) == 2
     assert o2.lives == 0
+
+
+def test_a_topic_that_is_opened_anew_at_once_brings_nothing_of_its_former_placement(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came between the two would be missing in the new stream, and no marker would say so."""
+    receive, held, going_on = Registry.on_receive, threading.Event(), threading.Event()
+
+    def on_receive(registry: Registry, message: Any) -> None:
+        if isinstance(message, Unsubscribe):
+            held.set()
+            going_on.wait(30)
+        receive(registry, message)
+
+    with desk_on(o2) as desk:
+        former = desk.subscribe("o2", "trades", market, wait=5.0)
+        monkeypatch.setattr(Registry, "on_receive", on_receive)
+        former.close()
+        assert held.wait(10)
+        with ThreadPoolExecutor() as pool:
+            opening = pool.submit(desk.subscribe, "o2", "trades", market)
+            readers = desk._shared.routing.readers
+            o2.wait_for(lambda: readers.keys() == {former.id + 1})  # the dispatcher has heard of it
+            o2.number_trades(market, 1)
+            until(desk, lambda status: status.lines()["o2"].counters.unrouted == 1)
+            going_on.set()
+            trades = opening.result(10)
+        assert trades.received == 0
+        o2.wait_for(lambda: trades.topics[next(iter(trades.topics))].state == "confirmed")
+        o2.number_trades(market, 1)
+        assert trades.get(timeout=10).trade_id == "2"

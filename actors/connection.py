@@ -452,6 +452,9 @@ class Connection(Actor):
             self._set_route(change.topic, change.route)
 
     def _set_route(self, topic: Topic, route: Route | None) -> None:
+        """While it hands over, a new placement is its successor's: what comes here was asked for before."""
+        if self._successor is not None and not self._delivery.has_placement(topic, route):
+            route = None
         self._delivery.set_route(topic, route)
         self._send_subscriptions(self._askings.routed(topic, self._delivery.routes))
         if self._delivery.wants_attention:

@@ -179,11 +179,12 @@ class ConnectionDelivery:
         """Piece by piece, for as long as no stream asks for a pause."""
         epoch = self._epoch
         while self._kept and epoch is not None and not epoch.paused_by:
-            item = self._kept.take()
-            if isinstance(item, KeptEvents):
-                self._hand_out(item.pairs, item.received_ns, item.at, item.size)
-            else:
+            item, left_out = self._kept.take()
+            self._counters.unrouted += left_out
+            if not isinstance(item, KeptEvents):
                 self._mark(item)
+            elif item.pairs:
+                self._hand_out(item.pairs, item.received_ns, item.at, item.size)
         self._hands.update_reading()
 
     def _hand_out(self, pairs: list[Pair], received_ns: int, at: float, size: int) -> None:
@@ -258,8 +259,15 @@ class ConnectionDelivery:
         changes: dict[Topic, Route | None] = {topic: None for topic in mine if topic not in routes}
         return changes | {topic: route for topic, route in routes.items() if mine.get(topic) != route}
 
+    def has_placement(self, topic: Topic, route: Route | None) -> bool:
+        """Whether this route is of the placement that is known here."""
+        known = self.routes.get(topic)
+        return known is not None and route is not None and known.number == route.number
+
     def set_route(self, topic: Topic, route: Route | None) -> None:
         """None: the topic lies on this line no longer."""
+        if not self.has_placement(topic, route):
+            self._kept.forget(topic)
         if self._epoch is None:
             self._set_ahead(topic, route)
         elif route is None:
@@ -271,9 +279,6 @@ class ConnectionDelivery:
         """Another connection delivers still. A new placement is not answered for."""
         table = self._table
         assert table is not None
-        former = table.routes.get(topic)
-        if route is None or former is None or route.number != former.number:
-            self._kept.forget(topic)
         if route is None:
             table.remove(topic)
         else:

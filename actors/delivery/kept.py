@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors.events import Topic
 from actors.rules.mailbox import Pair
@@ -40,6 +40,8 @@ class Kept:
         self._items: deque[KeptItem] = deque()
         self.count = self._size = 0  # events, bytes
         self.answered: set[Topic] = set()  # topics that were answered for
+        self._added = 0  # items so far
+        self._left: dict[Topic, int] = {}  # what was kept of these until then is for no reader any more
 
     def __bool__(self) -> bool:
         return bool(self._items)
@@ -52,6 +54,7 @@ class Kept:
         if isinstance(item, Misread) and (not self._items or isinstance(self._items[-1], Misread)):
             return  # nothing new that lacks it
         self._items.append(item)
+        self._added += 1
         if isinstance(item, KeptEvents):
             self.count += len(item.pairs)
             self._size += item.size
@@ -59,12 +62,27 @@ class Kept:
             self.answered.update(item.topics)
 
     def forget(self, topic: Topic) -> None:
-        """It lies on this line no longer, or anew: it is not answered for."""
+        """It lies here no longer, or anew: it is not answered for, and what is kept of it is left out."""
         self.answered.discard(topic)
+        if self._items:
+            self._left[topic] = self._added
 
-    def take(self) -> KeptItem:
+    def take(self) -> tuple[KeptItem, int]:
+        """The first item, and how many of its events are left out."""
         item = self._items.popleft()
+        number = self._added - len(self._items)
+        left_out = 0
         if isinstance(item, KeptEvents):
             self.count -= len(item.pairs)
             self._size -= item.size
-        return item
+        if self._left:
+            if isinstance(item, KeptEvents):
+                pairs = [pair for pair in item.pairs if self._left.get(pair[0], 0) < number]
+                left_out = len(item.pairs) - len(pairs)
+                item = structs.replace(item, pairs=pairs)
+            elif not isinstance(item, Misread):
+                topics = tuple(topic for topic in item.topics if self._left.get(topic, 0) < number)
+                item = structs.replace(item, topics=topics)
+        if not self._items:
+            self._left.clear()
+        return item, left_out

@@ -21,7 +21,7 @@ def test_it_comes_out_in_its_order() -> None:
         store.add(item)  # type: ignore[arg-type]
     assert store
     assert store.count == 3
-    assert [store.take() for _ in items] == items
+    assert [store.take() for _ in items] == [(item, 0) for item in items]
     assert (bool(store), store.count) == (False, 0)
 
 
@@ -41,11 +41,28 @@ def test_a_topic_that_was_forgotten_is_not_answered_for() -> None:
     assert store.answered == {B}
 
 
+def test_what_was_kept_of_a_forgotten_topic_is_left_out_and_what_comes_after_is_not() -> None:
+    store = Kept()
+    both = KeptEvents([(A, 1), (B, 2), (A, 3)], 1, 1.0, 100)
+    before = [both, Confirm((A, B)), Missed((A,), "unknown"), Misread(), events(2)]
+    for item in (*before, both, Confirm((A,))):
+        if item is both and store:
+            store.forget(A)
+        store.add(item)  # type: ignore[arg-type]
+    only_b = KeptEvents([(B, 2)], 1, 1.0, 100)
+    nothing = KeptEvents([], 1, 1.0, 100)
+    left_out = [(only_b, 2), (Confirm((B,)), 0), (Missed((), "unknown"), 0), (Misread(), 0), (nothing, 2)]
+    assert [store.take() for _ in range(7)] == [*left_out, (both, 0), (Confirm((A,)), 0)]
+    assert (bool(store), store.count) == (False, 0)
+    store.add(events(1))
+    assert store.take() == (events(1), 0)
+
+
 def test_a_flood_of_what_could_not_be_read_is_one_item_between_others() -> None:
     store, first, last = Kept(), events(1), events(1)
     for item in (Misread(), first, Misread(), Misread(), last):
         store.add(item)
-    assert [store.take() for _ in range(3)] == [first, Misread(), last]
+    assert [store.take()[0] for _ in range(3)] == [first, Misread(), last]
     assert not store
 
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import actors
 from actors import Closed, Gap, Lifecycle, RotationFailed, Runtime
+from actors.connection import LAST_WORD, Connection
 from actors.simulators import SimulatedO2, SimulatedTplus
 from actors.venues import o2 as o2_events
 from tests.conftest import Baseline
@@ -272,3 +273,28 @@ def test_a_line_is_stable_by_whichever_connection(o2: SimulatedO2) -> None:
         assert line_of(desk).attempt == 1
         desk.rotate("o2", timeout=20.0)
         until(desk, lambda status: status.lines()["o2"].attempt == 0)
+
+
+def test_a_topic_that_is_wanted_anew_while_a_line_is_handed_over_begins_with_its_snapshot(
+    o2: SimulatedO2, desk: Runtime, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The former connection still has the earlier subscription: its changes are no use to the new stream."""
+    pong = Connection._pong
+
+    def unanswered(connection: Connection, payload: bytes) -> None:
+        if payload != LAST_WORD:
+            pong(connection, payload)
+
+    monkeypatch.setattr(Connection, "_pong", unanswered)
+    monkeypatch.setattr("actors.supervision.rotation.GOODBYE", 2.0)
+    former = desk.subscribe("o2", "depth", market, wait=10.0)
+    rotating = threading.Thread(target=desk.rotate, args=("o2",))
+    rotating.start()
+    until(desk, at_epoch(2))
+    former.close()
+    books = desk.subscribe("o2", "depth", market)
+    o2.wait_for(lambda: o2.subscribers("depth", market) == 2)  # each connection has one
+    o2.depth_change(market, buys=[(99, 5)])
+    assert isinstance(books.get(timeout=20.0), o2_events.DepthSnapshot)
+    rotating.join()
+    settle(desk)

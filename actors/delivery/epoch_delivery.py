@@ -191,7 +191,7 @@ class EpochDelivery:
         self._line.judge()
         self._runs.forget(topic)
         self.heard.forget(topic)
-        self.resyncs.forget(topic)
+        self.resyncs.drop(topic)
 
     def _part(self, topic: Topic, gone: list[Inlet], now_ns: int) -> None:
         if not gone:

@@ -42,6 +42,11 @@ class Resyncs:
         """It has started anew by itself, or is wanted no longer."""
         self._wanted.pop(topic, None)
 
+    def drop(self, topic: Topic) -> None:
+        """It lies on this line no longer."""
+        self.forget(topic)
+        self._pauses.pop(topic, None)
+
     def take(self, now: float) -> tuple[Topic, ...]:
         """Those that may be resynced now."""
         due: list[Topic] = []

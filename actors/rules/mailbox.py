@@ -427,6 +427,7 @@ class Conflater(Mailbox):
         self._items: OrderedDict[Topic | int, Waiting | Marker] = OrderedDict()
         self._marks = 0  # how many markers have been put; keys of markers
         self._since: dict[Topic, int] = {}  # marks when the topic's event took its place
+        self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
 
     def put(self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]) -> None:
         self.received += len(pairs)
@@ -443,7 +444,7 @@ class Conflater(Mailbox):
             self._since[topic] = self._marks
 
     def mark(self, marker: Marker) -> None:
-        if len(self._items) - self._waiting >= self.marker_bound:
+        if len(self._items) - self._waiting >= max(self.marker_bound, self._merge_at):
             self._merge()
         self._marks += 1
         if self._items:
@@ -474,6 +475,7 @@ class Conflater(Mailbox):
             elif later.setdefault(_line_of(item), key) == key:
                 kept[key] = item
         self._items = OrderedDict(reversed(kept.items()))
+        self._merge_at = 2 * (len(self._items) - self._waiting)
 
     def reach(self) -> Marker | None:
         if not self._items:

@@ -51,6 +51,18 @@ def test_a_topic_that_was_left_alone_begins_anew() -> None:
     assert resyncs.next_in(now) == FIRST_WAIT
 
 
+def test_a_topic_that_has_gone_leaves_nothing_behind() -> None:
+    resyncs = Resyncs()
+    resyncs.want(A)
+    resyncs.take(0.0)
+    resyncs.want(A)
+    resyncs.drop(A)
+    assert (bool(resyncs), resyncs.next_in(0.0)) == (False, math.inf)
+    assert not resyncs._pauses
+    resyncs.want(A)
+    assert resyncs.take(0.0) == (A,)
+
+
 def test_one_topic_does_not_wait_for_another() -> None:
     resyncs = Resyncs()
     resyncs.want(A)

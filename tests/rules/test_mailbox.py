@@ -637,6 +637,23 @@ def test_markers_that_cannot_be_merged_cost_as_much_each_however_many_wait() -> 
     assert fill(2_000) < 3 * fill(1_000)  # 4 times, if each were merged with all before it
 
 
+def test_the_same_of_topics_that_a_conflating_stream_has_given_up() -> None:
+    """Their gaps wait, and the bound is that of the few topics that are left."""
+
+    def fill(count: int) -> int:
+        mailbox = Conflater(10)
+        mailbox.marker_bound = 10
+        topics = [Topic("o2", "trades", str(number)) for number in range(count)]
+
+        def lose() -> None:
+            for topic in topics:
+                mailbox.mark(Gap(topic, "disconnect", None, 1, 2, 1))
+
+        return effort(lose)
+
+    assert fill(2_000) < 3 * fill(1_000)
+
+
 def test_events_that_just_fit_leave_the_hand_alone() -> None:
     mailbox = line_of(4, "drop_oldest", 2, deltas=False)
     witness = Witness(mailbox)

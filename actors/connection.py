@@ -622,7 +622,12 @@ class Connection(Actor):
             self._dispatcher.tell(report)
 
     def cleanup(self) -> None:
-        self._return_delivery()
+        try:
+            self._return_delivery()
+        finally:  # the socket goes in any case: a venue may have one slot an account
+            self._let_go()
+
+    def _let_go(self) -> None:
         self._forget_login_timer()
         if self._look_timer is not None:
             self._look_timer.cancel()

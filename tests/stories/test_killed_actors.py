@@ -13,6 +13,7 @@ from pykka.messages import ProxyCall
 import actors
 from actors import Closed, Gap, Runtime, RuntimeStopped, StreamClosed
 from actors.connection import Connection
+from actors.delivery.connection_delivery import ConnectionDelivery
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.dispatcher import Dispatcher
 from actors.fetcher import Fetcher
@@ -21,7 +22,7 @@ from actors.registry import Registry
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.supervisor import Supervisor
-from tests.desk import desk_on, line_of, until
+from tests.desk import at_epoch, desk_on, line_of, until
 
 MORTALS = (Registry, Dispatcher, Heartbeat, Fetcher, Connection)
 POISON = ProxyCall(attr_path=("nothing_of_that_name",), args=(), kwargs={})
@@ -166,3 +167,24 @@ def test_nobody_is_left_behind(o2: SimulatedO2, baseline: Any) -> None:
     assert not pykka.ActorRegistry.get_all()
     baseline.check()
     assert actors.start is not None
+
+
+def test_a_connection_that_fails_as_it_leaves_its_streams_gives_its_socket_back(
+    desk: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    former = [reference._actor_weakref() for reference in pykka.ActorRegistry.get_by_class(Connection)]
+
+    def fail(_: ConnectionDelivery) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ConnectionDelivery, "leave", fail)
+        kill(Connection)
+        until(desk, at_epoch(2))
+    desk.wait_live(timeout=10)
+    o2.wait_for(lambda: o2.connections == 1)
+    assert former  # they are held: the garbage collector has closed nothing
+    o2.trade(market, trade_id="1")
+    assert trades.get(timeout=10).trade_id == "1"
+    assert [gap.reason for gap in trades.gaps] == ["disconnect"]

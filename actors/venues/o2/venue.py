@@ -216,7 +216,7 @@ class O2(Venue):
             if name not in channel.options:
                 takes = ", ".join(channel.options) or "none"
                 raise LinewardenError(
-                    f"{self.feed}: {channel.name} has no option {name!r}{_nearest(name, channel.options)}. "
+                    f"{self.feed}: {channel.name} has no option {name!r}{_nearest(name, channel.options)} "
                     f"It takes: {takes}."
                 )
         chosen = {name: str(options.get(name, DEFAULTS[name])) for name in channel.options}
@@ -224,7 +224,7 @@ class O2(Venue):
             if value not in VALUES[name]:
                 raise LinewardenError(
                     f"{self.feed}: {name} of {channel.name} is one of {', '.join(VALUES[name])}, "
-                    f"not {value!r}{_nearest(value, VALUES[name])}."
+                    f"not {value!r}{_nearest(value, VALUES[name])}"
                 )
         return tuple(sorted(chosen.items()))
 
@@ -234,5 +234,6 @@ def _price(level: Level) -> int:
 
 
 def _nearest(word: str, known: Collection[str]) -> str:
+    """The end of a sentence."""
     near = get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {near[0]!r}?" if near else "."

@@ -32,6 +32,7 @@ from actors.messages import (
     SocketOpened,
     SocketRefused,
     TakeRoutes,
+    TakeTimeouts,
     TakeTurn,
 )
 from actors.registry import Registry
@@ -50,6 +51,7 @@ EPHEMERAL = (
     | LookAgain
     | ChangeRoute
     | TakeRoutes
+    | TakeTimeouts
     | TakeTurn
     | Inherit
     | RotationBegun

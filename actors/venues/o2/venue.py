@@ -13,7 +13,7 @@ from actors.rules.exchange import Token
 from actors.rules.placement import Bound, Bounds
 from actors.rules.session import Session
 from actors.rules.venue import BookUpdate, Channel, Price, Venue, VenueSettings
-from actors.rules.wording import amount, short
+from actors.rules.wording import amount, price_words, short
 from actors.venues.channel import ChannelOf
 from actors.venues.o2.messages import (
     Balance,
@@ -149,6 +149,8 @@ class O2(Venue):
                 return f"{short(event.asset)}: {free} free, {locked} locked"
             case Nonce():
                 return f"{event.nonce:,}"
+            case DepthView():
+                return price_words(_best(event)) or "the book is empty"
         return ""
 
     def duplicate_key(self, topic: Topic, event: object) -> str | None:
@@ -178,17 +180,7 @@ class O2(Venue):
                 last, size = event.price, event.quantity
                 return Price(event.market, last=last, last_size=size, traded_ns=at_ns)
             case DepthView(precision=int(precision)) if precision <= FINEST:
-                bid = max(event.bids, key=_price, default=None)
-                ask = min(event.asks, key=_price, default=None)
-                return Price(
-                    event.market,
-                    bid=None if bid is None else bid.price,
-                    bid_size=None if bid is None else bid.quantity,
-                    ask=None if ask is None else ask.price,
-                    ask_size=None if ask is None else ask.quantity,
-                    quoted_ns=event.seen_ns,
-                    quotes=True,
-                )
+                return _best(event)
         return None  # the levels of a coarser picture are rounded: nobody bids just that
 
     def _identity(self, channel: Channel, key: str) -> str:
@@ -227,6 +219,20 @@ class O2(Venue):
                     f"not {value!r}{_nearest(value, VALUES[name])}"
                 )
         return tuple(sorted(chosen.items()))
+
+
+def _best(view: DepthView) -> Price:
+    bid = max(view.bids, key=_price, default=None)
+    ask = min(view.asks, key=_price, default=None)
+    return Price(
+        view.market,
+        bid=None if bid is None else bid.price,
+        bid_size=None if bid is None else bid.quantity,
+        ask=None if ask is None else ask.price,
+        ask_size=None if ask is None else ask.quantity,
+        quoted_ns=view.seen_ns,
+        quotes=True,
+    )
 
 
 def _price(level: Level) -> int:

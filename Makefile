@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 help:  ## Show what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 13
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
 
 run: $(VENV)/run.stamp  ## One minute of markets that die and come back: no account, no network
 	@$(BIN)/linewarden run config/demo.toml --for $(or $(SECONDS),60) --tape --no-service --log-level error
@@ -27,7 +27,7 @@ soak: $(VENV)/dev.stamp  ## All four venues for MINUTES=2 under faults from SEED
 interop: $(VENV)/dev.stamp  ## The venues' own SDKs against the simulators; their virtualenvs are in .venv-interop
 	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
 
-bench: $(VENV)/dev.stamp  ## All that is measured, beside the venues' SDKs: 20 minutes, and a file in benchmarks/results
+bench: $(VENV)/dev.stamp  ## All that is measured, beside the venues' SDKs: 25 minutes, and a file in benchmarks/results
 	$(BIN)/python -m benchmarks everything
 
 bench-quick: $(VENV)/dev.stamp  ## Half a minute: no slower than half of what was, beside a raw loop; nothing lost
@@ -38,7 +38,6 @@ bench-against: $(VENV)/dev.stamp  ## Beside COMMIT, in alternating ROUNDS=7; SHA
 
 conformance: $(VENV)/dev.stamp  ## Autobahn's cases against a whole runtime, for many minutes; CASES="9.*,12.1.*" for some
 	$(BIN)/python -m pytest -m conformance tests/conformance $(ARGS)
-
 
 peers: $(VENV)/dev.stamp  ## Four faults side by side with others' libraries: some six minutes, into docs/peers.md
 	$(BIN)/python -m benchmarks reliability

@@ -330,8 +330,13 @@ def _stand_in(kind: type[Venue]) -> VenueSettings:
 
 
 def _chosen(settings: Settings, name: str) -> FeedSettings:
-    if name or len(settings.feeds) != 1:
+    if name:
         return settings.feeds[_known("--feed", name, settings.feeds)]
+    if len(settings.feeds) != 1:
+        known = ", ".join(settings.feeds) or "none"
+        raise typer.BadParameter(
+            f"say which feed the messages are of; there is {known}.", param_hint="--feed"
+        )
     return next(iter(settings.feeds.values()))
 
 

@@ -61,6 +61,7 @@ from actors.messages import (
     SocketRefused,
     Stopped,
     TakeRoutes,
+    TakeTimeouts,
     TakeTurn,
     TopicsConfirmed,
     TopicsRejected,
@@ -238,6 +239,10 @@ class Connection(Actor):
                 self._own_address.tell(Inherit(self._session.legacy()), candidate)
             case CandidateDropped():
                 self._delivery.end_rotation()
+            case TakeTimeouts(ack_timeout=ack_timeout, block_limit=block_limit):
+                self._acks.timeout = ack_timeout
+                self._delivery.take_block_limit(block_limit)
+                self._look_again()
             case _:
                 self.unknown(message)
 

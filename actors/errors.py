@@ -82,7 +82,7 @@ class NotLive(LinewardenError):
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self.reasons = dict(reasons)
         lines = "; ".join(f"{line}: {reason}" for line, reason in self.reasons.items())
-        super().__init__(f"not live: {lines}")
+        super().__init__(f"not live: {lines}" if lines else "the runtime did not answer in time")
 
 
 class NotFresh(LinewardenError):

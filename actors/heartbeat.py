@@ -54,6 +54,7 @@ class Rhythm(Struct, frozen=True):
     pong_timeout: float
     venue_ping_interval: float
     contracts: Mapping[Topic, Contract]  # of topics whose silence or lag means something
+    reading: bool = True  # whether the line is read now: a full stream may hold it
 
 
 class Watched(Struct, frozen=True):
@@ -157,6 +158,8 @@ class Heartbeat(Actor):
         self._number += 1
         number = self._number
         watch = Watch(number, epoch, self._timers.clock.monotonic(), rhythm)
+        if not rhythm.reading:  # as it told another heartbeat, or before its config changed
+            watch.beats.freeze()
         self._watches[line], self._shown[line] = watch, watch.shown()
         if rhythm.ping_interval:
             self._after(rhythm.ping_interval, BeatDue(line, epoch, number))

@@ -488,6 +488,13 @@ class TakeTurn(Struct, frozen=True):
     late: bool
 
 
+class TakeTimeouts(Struct, frozen=True):
+    """Supervisor to connection: the config of its feed has changed; these hold from now on. Seconds."""
+
+    ack_timeout: float
+    block_limit: float
+
+
 class Inherit(Struct, frozen=True):
     """From the connection that a candidate may take over from: what its session leaves to the next."""
 

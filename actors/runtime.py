@@ -46,7 +46,7 @@ from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
 from actors.settings import Settings, load
 from actors.settings.plan import Plan, compare
-from actors.status import Status
+from actors.status import LineStatus, Status
 from actors.stream import Stream
 from actors.streams import Streams, handle
 from actors.supervision.proxy import SupervisorProxy
@@ -459,9 +459,7 @@ class Runtime:
     def _not_live(self, target: str | None) -> dict[str, str]:
         status = self.status()
         return {
-            name: f"{line.state}: {line.reason.text}"
-            if line.reason and line.state != "paused"
-            else line.state
+            name: _why_not_live(line)
             for feed, book in status.feeds.items()
             for name, line in book.lines.items()
             if line.state != "live" and target in {None, feed, name}
@@ -471,6 +469,13 @@ class Runtime:
         """The supervisor has ended, or is given up: every stream gets `Closed`."""
         self._status.end()
         self._streams.end(reason, quiet=wanted)
+
+
+def _why_not_live(line: LineStatus) -> str:
+    if line.reason is None or line.state == "paused":
+        return line.state
+    advice = f" ({line.reason.advice})" if line.state == "failed" and line.reason.advice else ""
+    return f"{line.state}: {line.reason.text}{advice}"
 
 
 def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:

@@ -161,7 +161,8 @@ def _times(number: int) -> str:
 
 def state(line: LineStatus) -> str:
     if line.state == "backoff" and line.next_attempt_s is not None:
-        return f"backoff, try {line.attempt} in {line.next_attempt_s:.1f} s"
+        seconds = line.next_attempt_s
+        return f"backoff, try {line.attempt} in {seconds:.{0 if seconds >= 9.95 else 1}f} s"
     if line.held_by:
         return f"{line.state}, held by a full stream"
     return line.state

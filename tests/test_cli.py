@@ -251,7 +251,9 @@ def test_a_sample_is_of_the_topics_that_the_config_wants(
     assert told.exit_code == 1
     assert "5 messages: 1 events routed, 2 unrouted" in told.stdout
     assert linewarden("check", config, "--sample", sample, "--feed", "b").exit_code == 0
-    assert linewarden("check", config, "--sample", sample).exit_code == 2
+    unsaid = linewarden("check", config, "--sample", sample)
+    assert unsaid.exit_code == 2
+    assert "say which feed the messages are of; there is a, b." in " ".join(unsaid.stderr.split())
     assert linewarden("check", config, "--sample", tmp_path / "none", "--feed", "a").exit_code == 1
 
 

@@ -870,8 +870,8 @@ def test_a_calendar_that_changes_is_taken_over_with_its_sockets_open() -> None:
         read(watched({"us": CALENDAR | {"closed": closed}}, calendar="us", stale_after=60))
         for closed in ([], ["2026-12-25"])
     )
-    assert [(change.where, change.kind) for change in compare(before, after).changes] == [
-        ("feeds.a", "adjusted")
+    assert [(change.where, change.kind, change.text) for change in compare(before, after).changes] == [
+        ("feeds.a", "adjusted", "feed a takes over when its topics are stale; sockets stay open")
     ]
 
 

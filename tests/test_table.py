@@ -98,6 +98,14 @@ def test_a_row_tells_how_a_line_is() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(9.94, "try 8 in 9.9 s"), (9.96, "try 8 in 10 s"), (19.53, "try 8 in 20 s")]
+)
+def test_a_long_wait_for_the_next_try_fits_into_its_column(seconds: float, words: str) -> None:
+    lost = line("backoff", attempt=8, next_attempt_s=seconds)
+    assert f"o2 backoff, {words} 0" in shown(StatusTable(), 1.0, o2=lost)[2]
+
+
 def test_what_is_stale_is_told_with_its_cause_and_what_is_quiet_is_counted() -> None:
     why = Freshness("stale", "pongs", False, 61.0, "nothing for 61 s")
     night = Freshness("quiet", "closed", False, 900.0, "us_equities is closed")

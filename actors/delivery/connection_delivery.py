@@ -74,6 +74,7 @@ class ConnectionDelivery:
     def __init__(self, args: DeliveryArgs, hands: Hands, wall_ns: Callable[[], int]) -> None:
         self._args, self._hands, self._wall_ns = args, hands, wall_ns
         self._counters = args.counters
+        self._block_limit = args.block_limit
         self._keeping = Keeping.NOT
         self._kept = Kept()
         self._table: RouteTable | None = None
@@ -117,7 +118,7 @@ class ConnectionDelivery:
             arrivals=args.arrivals,
             heard=heard,
             runs=Runs(args.venue, args.right, args.run_budget),
-            block_limit=args.block_limit,
+            block_limit=self._block_limit,
             wake=self._hands.wake,
         )
         self._known = None if args.overlap is None else args.overlap.take()
@@ -304,6 +305,12 @@ class ConnectionDelivery:
     @property
     def wants_attention(self) -> bool:
         return self._epoch is not None and self._epoch.wants_attention
+
+    def take_block_limit(self, seconds: float) -> None:
+        """How long a full stream may make the line pause, from now on."""
+        self._block_limit = seconds
+        if self._epoch is not None:
+            self._epoch.block_limit = seconds
 
     def look_again(self, now: float) -> tuple[Topic, ...]:
         """See who still asks for a pause. The topics that the venue is to start anew now."""

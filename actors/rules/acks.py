@@ -23,14 +23,14 @@ class AckDeadlines:
     """Of one connection; `now` is monotonic seconds."""
 
     def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
+        self.timeout = timeout  # of askings that leave from now on
         self._askings: deque[Asking] = deque()
         self._paused_at: float | None = None
         self._paused_for = 0.0
 
     def sent(self, topics: Iterable[Topic], number: int, now: float) -> None:
         """Their frames have left now."""
-        self._askings.append(Asking(tuple(topics), number, self._reading(now) + self._timeout))
+        self._askings.append(Asking(tuple(topics), number, self._reading(now) + self.timeout))
 
     def pause(self, now: float) -> None:
         """The line is not read: no answer can be seen."""

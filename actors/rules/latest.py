@@ -16,7 +16,7 @@ from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.rules.venue import Number, Price, Venue
 
-LIMIT: Final = 16_384  # symbols of one feed: all stocks of a country
+LIMIT: Final = 16_384  # symbols of one line: all stocks of a country
 NEWEST: Final = 4  # events of one kind that are kept: venues do not always send them in order
 EVERY: Final = ("", "*")  # keys that are no symbol's: their events name it
 

@@ -226,7 +226,9 @@ class ConfigReader(Reader):
         try:
             found = getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError, ValueError) as error:
-            self.complain(where, "venue", f"{shown!r} cannot be imported ({type(error).__name__})")
+            advice = "; install it, or put its directory into PYTHONPATH"
+            hint = advice if isinstance(error, ModuleNotFoundError) else ""
+            self.complain(where, "venue", f"{shown!r} cannot be imported ({type(error).__name__}){hint}")
             return None
         if not (isinstance(found, type) and issubclass(found, Venue)):
             self.complain(where, "venue", f"{shown!r} is no subclass of actors.rules.venue.Venue")

@@ -84,6 +84,8 @@ def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[Change]:
     if "subscribe" in keys:
         more, less = _difference(old.subscribe, new.subscribe)
         text = f"feed {name} wants {more} more and {less} fewer topics; sockets stay open"
+        if not more and not less:
+            text = f"feed {name} takes over when its topics are stale; sockets stay open"
         yield Change(f"feeds.{name}", "adjusted", text)
 
 

@@ -100,7 +100,9 @@ def read(
     problems = []
     for key, value in pairs:
         if key not in types:
-            problems.append(f"{where}: no {key!r} here{nearest(key, types)} It {_takes(function, extra)}.")
+            near = get_close_matches(key, types, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            problems.append(f"{where}: no {key!r} here{hint} It {_takes(function, extra)}.")
         elif key in arguments:
             problems.append(f"{where}: {key} is given twice.")
         else:

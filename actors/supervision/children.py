@@ -32,6 +32,7 @@ from actors.messages import (
     SocketOpened,
     SocketRefused,
     TakeRoutes,
+    TakeTimeouts,
     TakeTurn,
 )
 from actors.registry import Registry
@@ -50,6 +51,7 @@ EPHEMERAL = (
     | LookAgain
     | ChangeRoute
     | TakeRoutes
+    | TakeTimeouts
     | TakeTurn
     | Inherit
     | RotationBegun
@@ -206,7 +208,7 @@ class Children:
             for topic, contract in spec.contracts.items()
             if (cell := self._books.cells.get(topic)) is not None and cell.line == name
         }
-        return Rhythm(spec.ping_interval, spec.pong_timeout, own, contracts)
+        return Rhythm(spec.ping_interval, spec.pong_timeout, own, contracts, line.counters.reading)
 
     def _judge(self, name: str, topic: Topic, watched: Watched) -> Freshness:
         """Called on the heartbeat's thread, about a line that it watches."""

@@ -30,6 +30,7 @@ from actors.messages import (
     SessionOpened,
     StableDue,
     Stopped,
+    TakeTimeouts,
     TopicsStale,
     VenueComplained,
 )
@@ -123,11 +124,18 @@ class Lines:
         """`anew`: the new spec holds for new connections only."""
         if line.spec.restart != spec.restart:
             line.restarts = Restarts(spec.restart, self._chance)
-        line.spec = spec
+        former, line.spec = line.spec, spec
         self._books.show(line)  # the heartbeat reads the spec there
         if anew:
             self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
-        elif line.state.is_open:
+            return
+        if line.child is not None:
+            for epoch in line.epochs():
+                timeouts = TakeTimeouts(spec.ack_timeout, spec.block_limit)
+                self._roles.connection(line.name).tell(timeouts, epoch)
+        if line.live_at is not None and former.rotate_every != spec.rotate_every:
+            self.rotations.plan(line)
+        if line.state.is_open:
             # The heartbeat takes its new rhythm from the beginning of a life.
             self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
 

@@ -89,6 +89,10 @@ def test_a_url_starts_one() -> None:
         ("sim://o2?rte=5", ["no 'rte'", "'rate'"]),
         ("sim://o2?rate=fast", ["rate takes a number, not 'fast'"]),
         ("sim://o2?fault=dorp", ["no fault 'dorp'"]),
+        (
+            "sim://o2?fault=refuse+times%3D2",
+            ["no 'times' here. It takes status, retry_after, n, after, every."],
+        ),
         ("sim://o2?faults=drop", ["no 'faults'"]),
         ("sim://o2:high", ["Port"]),
         ("sim://o2?rate=-1", ["rate is steps a second"]),

@@ -231,7 +231,7 @@ def test_402_is_not_tried_again_and_says_what_to_do(login: str) -> None:
             alpaca, live=False, login=login, subscribe=[{"channel": "quotes", "keys": ["AAPL"]}]
         ) as desk,
     ):
-        with pytest.raises(NotLive, match="auth failed"):
+        with pytest.raises(NotLive, match=r"auth failed.*key and secret"):
             desk.wait_live(timeout=10.0)
         line = line_of(desk, "iex")
         assert line.reason is not None

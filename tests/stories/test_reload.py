@@ -114,6 +114,51 @@ def test_another_law_is_taken_over_under_a_live_line(o2: SimulatedO2) -> None:
         assert (waiting.lines()["other"].next_attempt_s or 0) > 10
 
 
+def test_how_long_a_full_stream_may_hold_a_live_line_is_taken_over(o2: SimulatedO2, market: str) -> None:
+    with Runtime(load(two_feeds(o2, block_limit=1000.0))) as desk:
+        slow = desk.subscribe("other", "trades", market, wait=10.0, policy="block", capacity=10)
+        o2.number_trades(market, 10)
+        until(desk, lambda status: status.lines()["other"].held_by == (slow.id,))
+        assert desk.reload(two_feeds(o2, block_limit=0.2)).feeds("adjusted") == ("other",)
+        until(desk, lambda status: status.lines()["other"].held_by == ())
+        assert epochs(desk) == {"o2": 1, "other": 1}
+
+
+def test_a_line_that_a_full_stream_holds_misses_no_pong_after_a_reload(o2: SimulatedO2, market: str) -> None:
+    beats = {"heartbeat": {"ping_interval": 0.05, "pong_timeout": 0.05}}
+    former, present = (two_feeds(o2, block_limit=1000.0, **changes) for changes in ({}, beats))
+    present["feeds"]["o2"] |= beats
+    with Runtime(load(former)) as desk:
+        slow = desk.subscribe("other", "trades", market, wait=10.0, policy="block", capacity=10)
+        o2.number_trades(market, 10)
+        until(desk, lambda status: status.lines()["other"].held_by == (slow.id,))
+        desk.reload(present)
+        pings = o2.pings
+        o2.wait_for(lambda: o2.pings >= pings + 10)
+        assert desk.status().lines()["other"].health.inputs.missed_pongs == 0
+        assert len(slow.get_many(10, timeout=5.0)) == 10  # it is read again, and its beat goes on
+        until(desk, lambda status: status.lines()["other"].rtt_ms is not None)
+
+
+def test_how_long_an_answer_may_take_is_taken_over_under_a_live_line(o2: SimulatedO2, market: str) -> None:
+    with Runtime(load(two_feeds(o2, ack_timeout=1000.0))) as desk:
+        desk.wait_live("other", timeout=10.0)
+        desk.reload(two_feeds(o2, ack_timeout=0.2))
+        o2.lose_ack()
+        trades = desk.subscribe("other", "trades", market, wait=10.0)
+        assert [state.assumed for state in trades.topics.values()] == [True]
+        assert epochs(desk) == {"o2": 1, "other": 1}
+
+
+def test_a_live_line_is_rotated_as_often_as_another_config_wants(o2: SimulatedO2) -> None:
+    with Runtime(load(two_feeds(o2))) as desk:
+        desk.wait_live(timeout=10.0)
+        assert desk.reload(two_feeds(o2, rotate_every=0.2)).feeds("adjusted") == ("other",)
+        until(desk, lambda status: status.lines()["other"].rotations >= 2)
+        desk.reload(two_feeds(o2))
+        assert desk.status().lines()["other"].counters.restarts == 0
+
+
 def test_what_needs_a_new_start_says_so(o2: SimulatedO2) -> None:
     old, new = load(config(o2.url)), load(config(o2.url, runtime={"name": "desk"}))
     (change,) = compare(old, new).changes

@@ -288,7 +288,9 @@ def test_mistakes_are_answered_in_sentences(desk: Runtime, o2: SimulatedO2, mark
         "venue 'o2' has no channel 'xyzzy'. It has: balances, ": opening(desk, market, channel="xyzzy"),
         "channel 'depth' wants at least one key (market id, 0x…)": opening(desk),
         "and was given 'FUEL/USDC'. O2 lists its markets' ids at /v1/markets.": opening(desk, "FUEL/USDC"),
-        "depth has no option 'precison'; did you mean 'precision'?": opening(desk, market, precison="10"),
+        "depth has no option 'precison'; did you mean 'precision'? It takes: precision.": opening(
+            desk, market, precison="10"
+        ),
         "precision of depth is one of 10, 100,": opening(desk, market, precision=11),
         "trades has no option 'precision'. It takes: none.": opening(
             desk, market, channel="trades", precision="10"

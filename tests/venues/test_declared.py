@@ -150,7 +150,12 @@ def test_keys_and_options_are_brought_into_one_form() -> None:
     [
         ("trade", "A", {}, "did you mean 'trades'?"),
         ("trades", " ", {}, "trades wants a key (market, such as BTC-EUR)"),
-        ("candles", "A", {"intervall": "1m"}, "no option 'intervall'; did you mean 'interval'?"),
+        (
+            "candles",
+            "A",
+            {"intervall": "1m"},
+            "no option 'intervall'; did you mean 'interval'? It takes: interval.",
+        ),
         ("candles", "A", {"interval": "2h"}, "interval of candles is one of 1m, 1h, not '2h'"),
     ],
 )

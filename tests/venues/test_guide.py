@@ -128,7 +128,11 @@ def test_a_refused_symbol_and_a_wrong_key_are_told(ticks: ModuleType, venue: Sim
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("no_such_module:Ticks", "'no_such_module:Ticks' cannot be imported (ModuleNotFoundError)"),
+        (
+            "no_such_module:Ticks",
+            "'no_such_module:Ticks' cannot be imported (ModuleNotFoundError); install it, or put its "
+            "directory into PYTHONPATH.",
+        ),
         (f"{MODULE}:Tocks", "cannot be imported (AttributeError)"),
         (f"{MODULE}:Tick", "is no subclass of actors.rules.venue.Venue"),
         (":", "cannot be imported (ValueError)"),

@@ -177,3 +177,10 @@ def test_a_book_whose_levels_are_rounded_or_may_be_tells_no_price() -> None:
     assert VENUE.price(o2.DepthView("0xaa", levels, levels, precision=100)) is None
     assert VENUE.price(o2.DepthView("0xaa", levels, levels)) is None
     assert VENUE.price(o2.DepthChange("0xaa", levels, ())) is None
+
+
+def test_a_picture_of_a_book_is_told_by_its_best_levels_at_any_precision() -> None:
+    bids, asks = (o2.Level(99, 5_000_000), o2.Level(98, 1)), (o2.Level(102, 3), o2.Level(101, 70))
+    view = o2.DepthView("0xaa", bids, asks, precision=1_000)
+    assert VENUE.words(view) == "bid 99 × 5M · ask 101 × 70"
+    assert VENUE.words(o2.DepthView("0xaa", (), ())) == "the book is empty"

@@ -73,7 +73,7 @@ class Described(Venue):
                 takes = ", ".join(channel.options) or "none"
                 near = _nearest(option, channel.options)
                 raise LinewardenError(
-                    f"{self.feed}: {name} has no option {option!r}{near}. It takes: {takes}."
+                    f"{self.feed}: {name} has no option {option!r}{near} It takes: {takes}."
                 )
         chosen = {}
         for option, table in channel.options.items():
@@ -90,7 +90,7 @@ class Described(Venue):
         if str(value) not in known:
             near = _nearest(str(value), known)
             raise LinewardenError(
-                f"{self.feed}: {option} of {name} is one of {', '.join(known)}, not {str(value)!r}{near}."
+                f"{self.feed}: {option} of {name} is one of {', '.join(known)}, not {str(value)!r}{near}"
             )
         return known[str(value)]
 
@@ -224,5 +224,6 @@ def _limits(table: Outline) -> dict[str, str]:
 
 
 def _nearest(word: str, known: Collection[str]) -> str:
+    """The end of a sentence."""
     near = get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {near[0]!r}?" if near else "."

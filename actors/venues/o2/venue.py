@@ -13,7 +13,7 @@ from actors.rules.exchange import Token
 from actors.rules.placement import Bound, Bounds
 from actors.rules.session import Session
 from actors.rules.venue import BookUpdate, Channel, Price, Venue, VenueSettings
-from actors.rules.wording import amount, short
+from actors.rules.wording import amount, price_words, short
 from actors.venues.channel import ChannelOf
 from actors.venues.o2.messages import (
     Balance,
@@ -149,6 +149,8 @@ class O2(Venue):
                 return f"{short(event.asset)}: {free} free, {locked} locked"
             case Nonce():
                 return f"{event.nonce:,}"
+            case DepthView():
+                return price_words(_best(event)) or "the book is empty"
         return ""
 
     def duplicate_key(self, topic: Topic, event: object) -> str | None:
@@ -178,17 +180,7 @@ class O2(Venue):
                 last, size = event.price, event.quantity
                 return Price(event.market, last=last, last_size=size, traded_ns=at_ns)
             case DepthView(precision=int(precision)) if precision <= FINEST:
-                bid = max(event.bids, key=_price, default=None)
-                ask = min(event.asks, key=_price, default=None)
-                return Price(
-                    event.market,
-                    bid=None if bid is None else bid.price,
-                    bid_size=None if bid is None else bid.quantity,
-                    ask=None if ask is None else ask.price,
-                    ask_size=None if ask is None else ask.quantity,
-                    quoted_ns=event.seen_ns,
-                    quotes=True,
-                )
+                return _best(event)
         return None  # the levels of a coarser picture are rounded: nobody bids just that
 
     def _identity(self, channel: Channel, key: str) -> str:
@@ -216,7 +208,7 @@ class O2(Venue):
             if name not in channel.options:
                 takes = ", ".join(channel.options) or "none"
                 raise LinewardenError(
-                    f"{self.feed}: {channel.name} has no option {name!r}{_nearest(name, channel.options)}. "
+                    f"{self.feed}: {channel.name} has no option {name!r}{_nearest(name, channel.options)} "
                     f"It takes: {takes}."
                 )
         chosen = {name: str(options.get(name, DEFAULTS[name])) for name in channel.options}
@@ -224,9 +216,23 @@ class O2(Venue):
             if value not in VALUES[name]:
                 raise LinewardenError(
                     f"{self.feed}: {name} of {channel.name} is one of {', '.join(VALUES[name])}, "
-                    f"not {value!r}{_nearest(value, VALUES[name])}."
+                    f"not {value!r}{_nearest(value, VALUES[name])}"
                 )
         return tuple(sorted(chosen.items()))
+
+
+def _best(view: DepthView) -> Price:
+    bid = max(view.bids, key=_price, default=None)
+    ask = min(view.asks, key=_price, default=None)
+    return Price(
+        view.market,
+        bid=None if bid is None else bid.price,
+        bid_size=None if bid is None else bid.quantity,
+        ask=None if ask is None else ask.price,
+        ask_size=None if ask is None else ask.quantity,
+        quoted_ns=view.seen_ns,
+        quotes=True,
+    )
 
 
 def _price(level: Level) -> int:
@@ -234,5 +240,6 @@ def _price(level: Level) -> int:
 
 
 def _nearest(word: str, known: Collection[str]) -> str:
+    """The end of a sentence."""
     near = get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {near[0]!r}?" if near else "."

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from typing import Literal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.events import SubscriptionState, Topic
-from actors.rules.ledger import ASSUMED, CONFIRMED, DESIRED, SENT, Ledger, Overdue
-from actors.rules.placement import Bound
+from actors.rules.ledger import ASSUMED, CONFIRMED, DESIRED, SENT, Ledger, Life, Overdue
+from actors.rules.placement import Bound, Placement
 
 LINES = ("o2/a", "o2/b")
 TOPICS = tuple(Topic("o2", channel, str(n)) for n in range(4) for channel in ("depth", "trades"))
@@ -637,6 +639,38 @@ def test_the_last_that_wants_a_topic_is_known() -> None:
     assert not ledger.is_last(2, A)
     ledger.want(2, A)
     assert not ledger.is_last(1, A)
+
+
+def holds(thing: object, topic: Topic) -> bool:
+    """Whether the topic lies anywhere in this."""
+    match thing:
+        case Topic():
+            return thing == topic
+        case dict():
+            return any(holds(each, topic) for each in (*thing, *thing.values()))
+        case Placement() | Ledger() | Life():
+            return holds(vars(thing), topic)
+        case Collection() if not isinstance(thing, str):
+            return any(holds(each, topic) for each in thing)
+        case _:
+            return False
+
+
+@pytest.mark.parametrize("answer", ["granted", "assumed", "refused", "none"])
+def test_a_ledger_keeps_nothing_of_a_topic_that_no_stream_wants(answer: str) -> None:
+    ledger = open_ledger(A, B)
+    send(ledger)
+    match answer:
+        case "granted":
+            ledger.confirm(LINE, 1, [A], assumed=False)
+        case "assumed":
+            ledger.confirm(LINE, 1, [A], assumed=True)
+        case "refused":
+            ledger.reject(LINE, 1, [A], "no")
+    assert holds(ledger, A)
+    ledger.unwant(1, A)
+    assert not holds(ledger, A)
+    assert holds(ledger, B)
 
 
 # ── what no line can take ──

@@ -165,3 +165,19 @@ def test_a_wish_without_a_stream_is_dropped_and_one_that_lies_on_a_line_is_named
     assert NEW not in ledger.wanted()
     assert ledger.unwant(CONFIG, GRANTED) == LINE
     assert ledger.count(GRANTED) == 0
+
+
+def test_a_topic_on_a_line_without_a_wish_is_named_and_leaves_its_line() -> None:
+    ledger = half_way()
+    ledger.place(NEW, LINE)  # the former keeper went on while this was copied: the wish is not in the copy
+    assert ledger.mend() == ([], [NEW])
+    assert ledger.unwant(CONFIG, NEW) == LINE
+    assert NEW not in ledger.topics(LINE)
+    assert ledger.mend() == ([], [])
+
+
+def test_a_new_keeper_asks_first_for_the_topics_that_wait_and_then_for_the_refused_ones() -> None:
+    ledger = half_way()
+    ledger.mend()
+    ledger.ask_again(LINE, 1, [REJECTED])
+    assert ledger.next_batch(LINE, 1, 10) == (WAITING, REJECTED)

@@ -369,18 +369,29 @@ def test_what_is_replaced_keeps_its_turn() -> None:
     ]
 
 
-def test_markers_among_events_are_merged_by_their_own_number() -> None:
+@pytest.mark.parametrize(("put", "read"), [(3, [1, 2, 3]), (4, [3, 4])])
+def test_markers_among_events_are_merged_by_their_own_number(put: int, read: list[int]) -> None:
+    """Three may wait; the events that wait beside them do not count."""
     mailbox = Conflater(10)
-    mailbox.marker_bound = 2
+    mailbox.marker_bound = 3
     witness = Witness(mailbox)
     witness.put([A, B, C])
-    witness.mark()
-    witness.mark()
-    assert mailbox.peek_order() == (1, 1)  # events wait, and two markers are not too many
-    witness.mark()
+    for _ in range(put):
+        witness.mark()
+    assert mailbox.peek_order() == (1, 1)
     witness.put([A])
     witness.drain()
-    assert [_short(item) for item in witness.out] == ["B1", "C1", "marker", "marker", "A2"]
+    assert [item.attempt for item in witness.out if isinstance(item, Lifecycle)] == read
+    assert [_short(item) for item in witness.out] == ["B1", "C1", *(["marker"] * len(read)), "A2"]
+
+
+def test_merged_markers_of_a_conflater_keep_the_last_word_of_each_line() -> None:
+    mailbox = Conflater(1)
+    mailbox.marker_bound = 4
+    other, end = Lifecycle("o2/2", "failed", 1, 2, "", 0), Closed("the end")
+    for marker in (lifecycle(1), other, end, lifecycle(3), lifecycle(4)):
+        mailbox.mark(marker)
+    assert [mailbox.reach() for _ in range(5)] == [other, end, lifecycle(3), lifecycle(4), None]
 
 
 def test_a_conflated_event_has_its_place_until_it_is_taken_from_the_hand() -> None:

@@ -49,18 +49,22 @@ class AnyOrder(RuleBasedStateMachine):
     def add(self, topic: Topic, line: str) -> None:
         """Wherever it lay, and whether or not there is room."""
         if topic not in self.model.get(line, []):
-            self.remove(topic)
+            self.forget(topic)
             self.model.setdefault(line, []).append(topic)
         self.placement.add(topic, line, bounds_of(topic))
 
     @rule(topic=topics)
     def remove(self, topic: Topic) -> None:
+        assert self.placement.remove(topic) == self.forget(topic)
+
+    def forget(self, topic: Topic) -> str | None:
+        """The line on which the model had it."""
         line = next((line for line, topics in self.model.items() if topic in topics), None)
-        assert self.placement.remove(topic) == line
         if line is not None:
             self.model[line].remove(topic)
             if not self.model[line]:
                 del self.model[line]
+        return line
 
     @rule(topic=topics)
     def a_copy_goes_on(self, topic: Topic) -> None:
@@ -84,3 +88,39 @@ def test_lines_that_are_always_there_may_be_empty() -> None:
     placement = Placement("pier", ["pier", "pier/user"])
     assert {line: list(topics) for line, topics in placement.items()} == {"pier": [], "pier/user": []}
     assert placement.first_line(()) == "pier"
+
+
+A, B = (Topic("pier", "alone", key) for key in "AB")
+ALONE = (Bound("alone", 1),)
+
+
+def test_a_topic_that_is_placed_on_another_line_makes_room_on_the_former_one() -> None:
+    placement = Placement("pier")
+    placement.add(A, "pier", ALONE)
+    placement.add(A, "pier/2", ALONE)
+    assert (placement.line_of(A), list(placement)) == ("pier/2", ["pier/2"])
+    assert placement.first_line(ALONE) == "pier"
+    placement.add(B, "pier", ALONE)
+    assert placement.first_line(ALONE) == "pier/3"
+
+
+def test_a_topic_that_is_placed_twice_takes_room_once() -> None:
+    placement, pair = Placement("pier"), (Bound("pair", 2),)
+    placement.add(A, "pier", pair)
+    placement.add(A, "pier", pair)
+    assert placement.first_line(pair) == "pier"
+
+
+def test_a_line_that_is_none_of_the_numbered_ones_takes_no_room_from_them() -> None:
+    placement = Placement("pier")
+    placement.add(A, "pier", ALONE)
+    placement.add(B, "pier/user/2", ALONE)
+    assert placement.first_line(ALONE) == "pier/2"
+
+
+def test_a_placement_keeps_nothing_of_topics_that_have_left() -> None:
+    placement = Placement("pier")
+    for topic, line in ((A, "pier"), (B, "pier/2")):
+        placement.add(topic, line, ALONE)
+        placement.remove(topic)
+    assert vars(placement) == vars(Placement("pier"))

@@ -1,0 +1,18 @@
+"""What a connection has counted before it has read anything."""
+
+from __future__ import annotations
+
+from actors.rules.counters import LineCounters
+
+COUNTS = ("bytes", "frames", "decoded", "routed", "unrouted", "duplicates", "quarantined", "unsent")
+TIMES = ("heard_at", "heard_ns", "message_at", "acknowledged_at", "event_at", "upgraded_at")
+
+
+def test_a_new_connection_reads_and_has_counted_nothing() -> None:
+    assert vars(LineCounters()) == {
+        **dict.fromkeys((*COUNTS, *TIMES, "venue_answers"), 0),
+        "data_at": None,
+        "held_by": (),
+        "reading": True,
+        "compressed": False,
+    }

@@ -238,7 +238,7 @@ def hunt(seed: int, rounds: int) -> set[Rare]:
         Silence: with the steps that led to it.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(Internals.deaths_without_end())
+        stack.enter_context(Internals.at_work())
         venues = {feed: stack.enter_context(OrderlyO2(seed)) for feed in FEEDS}
         return _hunt(seed, rounds, venues)
 
@@ -256,7 +256,7 @@ def main(seed: int, rounds: int) -> int:
     """Two venues in processes of their own. Prints what was reached, or the failure."""
     processes = {feed: VenueProcess(seed) for feed in (LEFT, RIGHT)}
     try:
-        with Internals.deaths_without_end(), OrderlyO2(seed) as guest:
+        with Internals.at_work(), OrderlyO2(seed) as guest:
             reached = _hunt(seed, rounds, {**processes, GUEST: guest})
     except Silence as failure:
         sys.stdout.write(f"{failure}\n")

@@ -138,7 +138,7 @@ class Hunt(Field):
 
     def _demand_lines(self) -> None:
         def late() -> list[str]:
-            lines = self.runtime.status().lines()
+            lines = self.status().lines()
             wanted = {LEFT, RIGHT, "left/2", GUEST}
             missing = [f"{name} is not there" for name in wanted - lines.keys()]
             return missing + [
@@ -189,7 +189,7 @@ class Hunt(Field):
         """The reason in the status, if it is one of the hunter's own making."""
         feed = listener.stream.feed
         prefix = f"{feed}/{listener.channel.name}/{key}"
-        for name, line in self.runtime.status().lines().items():
+        for name, line in self.status().lines().items():
             states = [each.state.state for each in line.topics if each.topic.partition("?")[0] == prefix]
             if not states:
                 continue
@@ -213,11 +213,11 @@ class Hunt(Field):
         """Streams at every rest; lines where none is held and nothing is being handed over."""
 
         def reconciled() -> bool:
-            status = self.runtime.status()
+            status = self.status()
             return balanced(status) if deep else all(map(stream_balances, status.streams))
 
         if not self.until(reconciled, BOUND):
-            status = self.runtime.status()
+            status = self.status()
             lines = {name: line.counters for name, line in status.lines().items()}
             raise self.failure(f"the counters do not reconcile: {lines}, {status.streams}")
 

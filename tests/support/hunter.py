@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors import LinewardenError
+from actors.status import LineStatus
 from tests.stories.books import balanced, stream_balances
 from tests.support.field import ACCOUNTS, BOUND, FEEDS, GUEST, LEFT, RIGHT, Field, Silence
 from tests.support.internals import Internals
@@ -116,7 +117,7 @@ class Hunt(Field):
             for feed in [*self.paused]:
                 self.resume(feed)
             self._finish_rotations()
-        self._demand_lines()
+        self._demand_lines(deep)
         self._demand_events()
         if deep:
             self._demand_ends()
@@ -136,7 +137,9 @@ class Hunt(Field):
                     raise self.failure(f"a rotation was not answered within {BOUND:g} s") from None
         self.rotations.clear()
 
-    def _demand_lines(self) -> None:
+    def _demand_lines(self, deep: bool) -> None:
+        """Each line is live or paused; if not deep, a held one may have answers that it does not read."""
+
         def late() -> list[str]:
             lines = self.status().lines()
             wanted = {LEFT, RIGHT, "left/2", GUEST}
@@ -145,6 +148,7 @@ class Hunt(Field):
                 f"{name} is {line.state}: {line.reason}"
                 for name, line in lines.items()
                 if line.state != ("paused" if name.partition("/")[0] in self.paused else "live")
+                and (deep or line.state != "subscribing" or not self._is_held(line))
             ]
 
         if not self.until(lambda: not late(), BOUND):
@@ -196,7 +200,7 @@ class Hunt(Field):
             if feed in self.paused and line.state == "paused":
                 self.note(Rare.PAUSED)
                 return f"{name} is paused"
-            if line.held_by and self._standing().issuperset(line.held_by):
+            if self._is_held(line):
                 self.note(Rare.HELD)
                 return f"{name} is held by {line.held_by}"
             if key == self.bad and states == ["rejected"]:
@@ -204,10 +208,11 @@ class Hunt(Field):
                 return f"{prefix} is rejected"
         return ""
 
-    def _standing(self) -> set[int]:
-        """The streams that may hold a line, as their readers stand."""
+    def _is_held(self, line: LineStatus) -> bool:
+        """Whether streams hold it, all of which have readers that stand."""
         blocking = [each.stream for each in self.listeners if not each.gate.is_set()]
-        return {stream.id for stream in blocking if stream.policy == "block"}
+        standing = {stream.id for stream in blocking if stream.policy == "block"}
+        return bool(line.held_by) and standing.issuperset(line.held_by)
 
     def _demand_counters(self, deep: bool) -> None:
         """Streams at every rest; lines where none is held and nothing is being handed over."""

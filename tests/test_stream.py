@@ -206,7 +206,7 @@ def test_closed_is_last_even_where_markers_are_merged() -> None:
     put(inlet, 1)
     inlet.mark(OVERFLOW)
     end(stream, "enough", quiet=True)
-    assert list(stream.with_markers()) == [OVERFLOW, 1, Closed("enough")]
+    assert list(stream.with_markers()) == [1, OVERFLOW, Closed("enough")]
 
 
 # ── markers and origins ─────────────────────────────────────────────────────────────────────────

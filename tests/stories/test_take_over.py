@@ -16,7 +16,7 @@ from actors.connection import LAST_WORD, Connection
 from actors.delivery import kept, overlap
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.door import Door
-from actors.messages import LineSettled, Report
+from actors.messages import LineSettled, Report, RotationBegun
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.supervision import rotation
@@ -115,7 +115,12 @@ def test_the_present_connection_dies_while_the_candidate_logs_in(
     """It has its routes, and waits for what the other session leaves."""
     with desk_on(o2) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=10.0)
-        monkeypatch.setattr(Connection, "_begin_rotation", lambda *_: None)
+        receive = Connection.on_receive
+
+        def leave_nothing(connection: Connection, message: Any) -> Any:
+            return None if isinstance(message, RotationBegun) else receive(connection, message)
+
+        monkeypatch.setattr(Connection, "on_receive", leave_nothing)
         with rotating(desk) as rotation:
             until(desk, lambda _: record(desk).rotating.name == "CANDIDATE_REACHED")
             lose_connection(desk)

@@ -265,10 +265,10 @@ class Connection(Actor):
             log.exception("opening failed in a way that nobody foresaw", extra=where)
             self.tell_self(SocketRefused(Retryable(f"{type(error).__name__}: {error}", "opening")))
         else:
+            self._socket = opened.socket  # noted first: a death over the letter closes it, too
             self.tell_self(opened)
 
     def _opened(self, opened: SocketOpened) -> None:
-        self._socket = opened.socket
         self._counters.compressed = opened.compressed
         if opened.compressed:
             self._frames = FrameReader(self._args.max_message, Inflater())

@@ -55,10 +55,12 @@ class LineDelivery:
         state = self.state
         if not state.settled:
             return
-        blind = state.blind_streams.setdefault(stream, {})
+        blind = state.blind_streams.get(stream, {})
         for topic in self.table.wants(stream):
             if topic in state.settled and stream not in state.joining.get(topic, ()):
                 blind.setdefault(topic, since_ns)
+        if blind:
+            state.blind_streams[stream] = blind
 
     def settle(self, topics: Iterable[Topic], now_ns: int) -> dict[Topic, int]:
         """These are answered for in this epoch: the streams are told. Since when each of them was blind."""

@@ -147,6 +147,17 @@ def test_a_loss_is_told_in_its_order() -> None:
     assert disconnected.reason == "why"
 
 
+def test_a_stream_that_had_nothing_of_its_line_is_not_blind_when_the_line_goes() -> None:
+    story = Story()
+    other, late = story.stream(B), story.stream(A)
+    story.place(A, B)
+    story.up(B)
+    story.change("disconnected")
+    assert story.speaker().state.blind_streams.keys() == {other.id}
+    story.leave(late, A)
+    assert story.speaker().state.blind_streams.keys() == {other.id}
+
+
 def test_restored_waits_for_every_topic_of_the_stream() -> None:
     story = Story()
     both, one = story.stream(A, B), story.stream(A)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from actors.delivery.epoch_delivery import EpochDelivery
 from actors.dispatcher import Dispatcher
 from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat
+from actors.messages import SocketOpened
 from actors.registry import Registry
 from actors.simulators import SimulatedO2
 from actors.status import Status
@@ -106,6 +108,24 @@ def test_a_defect_in_delivery_costs_one_line_one_restart_and_one_gap(
     assert line.epoch == 2
     assert trades.gap_count == 1
     assert (line.counters.lost, line.counters.in_flight) == (1, 0)
+
+
+def test_a_connection_that_dies_of_its_socket_closes_it(
+    desk: Runtime, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive, sockets = Connection.on_receive, list[socket.socket]()
+
+    def fail_once(connection: Connection, message: Any) -> Any:
+        if isinstance(message, SocketOpened) and not sockets:
+            sockets.append(message.socket)
+            raise ZeroDivisionError("on purpose")
+        return receive(connection, message)
+
+    monkeypatch.setattr(Connection, "on_receive", fail_once)
+    o2.drop()
+    until(desk, lambda _: bool(sockets))
+    until(desk, lambda status: status.lines()["o2"].state == "live")
+    assert [sock.fileno() for sock in sockets] == [-1]
 
 
 def test_a_worker_that_dies_too_often_ends_the_runtime(desk: Runtime, market: str) -> None:

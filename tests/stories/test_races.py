@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors import Lifecycle, LinewardenError, Runtime, RuntimeStopped, StreamClosed
+from actors import Gap, Lifecycle, LinewardenError, Runtime, RuntimeStopped, StreamClosed
 from actors.dispatcher import Dispatcher
 from actors.messages import TopicsRestored
 from actors.settings import load
@@ -130,4 +130,5 @@ def test_a_report_that_a_keeper_died_of_is_not_lost(
     while "restored" not in states:
         item = next(items)
         states += [item.state] if isinstance(item, Lifecycle) else []
+    assert isinstance(next(items), Gap)  # put behind the word, not together with it
     assert trades.gap_count == 1

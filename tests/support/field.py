@@ -16,7 +16,7 @@ from actors import Runtime
 from actors.rules.mailbox import Policy
 from actors.settings import load
 from actors.status import LineStatus, Status
-from tests.desk import feed_at
+from tests.desk import feed_at, fresh
 from tests.support.internals import ON_PURPOSE, Internals, Wedge
 from tests.support.listeners import DEPTH, ORDERS, STEP, TRADES, Channel, Listener
 from tests.support.rare import Rare
@@ -222,6 +222,10 @@ class Field:
 
     # ── the means of the scenarios ──
 
+    def status(self) -> Status:
+        """Of this moment. One that is shared would tell of a hold that is over."""
+        return fresh(self.runtime)
+
     def _config(self, has_guest: bool) -> dict[str, Any]:
         feeds = {feed: feed_at(self.venues[feed].url, block_limit=PATIENCE[feed]) for feed in FEEDS}
         if self._more:
@@ -232,7 +236,7 @@ class Field:
         return {"runtime": {"watchdog": WATCHDOG}, "feeds": feeds}
 
     def line(self, name: str) -> LineStatus:
-        return self.runtime.status().lines()[name]
+        return self.status().lines()[name]
 
     def until(self, wanted: Callable[[], object], seconds: float = MOMENT) -> bool:
         """Whether it came about in time."""
@@ -245,7 +249,7 @@ class Field:
         return True
 
     def incarnation(self, role: str) -> int:
-        mine = [actor for actor in self.runtime.status().actors if actor.id == role]
+        mine = [actor for actor in self.status().actors if actor.id == role]
         return max((actor.incarnation for actor in mine if actor.state == "running"), default=0)
 
     def kill(self, role: str, *, newest: bool = True, calls: int = 0) -> None:
@@ -285,7 +289,7 @@ class Field:
         """A reader stands, and its stream is filled until the line is not read any more."""
         self.until(lambda: self.line(feed).state == "live")
         self.shut(self.holders[feed])
-        self.talk(feed, 2 * self.holders[feed].stream.capacity)
+        self.talk(feed, 2 * (self.holders[feed].stream.capacity + 1))  # one event is in the reader's hand
         return self.until(lambda: self.is_held(feed))
 
     def reopen_holder(self, feed: str) -> None:

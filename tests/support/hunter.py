@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors import LinewardenError
+from actors.status import LineStatus
 from tests.stories.books import balanced, stream_balances
 from tests.support.field import ACCOUNTS, BOUND, FEEDS, GUEST, LEFT, RIGHT, Field, Silence
 from tests.support.internals import Internals
@@ -116,7 +117,7 @@ class Hunt(Field):
             for feed in [*self.paused]:
                 self.resume(feed)
             self._finish_rotations()
-        self._demand_lines()
+        self._demand_lines(deep)
         self._demand_events()
         if deep:
             self._demand_ends()
@@ -136,15 +137,18 @@ class Hunt(Field):
                     raise self.failure(f"a rotation was not answered within {BOUND:g} s") from None
         self.rotations.clear()
 
-    def _demand_lines(self) -> None:
+    def _demand_lines(self, deep: bool) -> None:
+        """Each line is live or paused; if not deep, a held one may have answers that it does not read."""
+
         def late() -> list[str]:
-            lines = self.runtime.status().lines()
+            lines = self.status().lines()
             wanted = {LEFT, RIGHT, "left/2", GUEST}
             missing = [f"{name} is not there" for name in wanted - lines.keys()]
             return missing + [
                 f"{name} is {line.state}: {line.reason}"
                 for name, line in lines.items()
                 if line.state != ("paused" if name.partition("/")[0] in self.paused else "live")
+                and (deep or line.state != "subscribing" or not self._is_held(line))
             ]
 
         if not self.until(lambda: not late(), BOUND):
@@ -189,14 +193,14 @@ class Hunt(Field):
         """The reason in the status, if it is one of the hunter's own making."""
         feed = listener.stream.feed
         prefix = f"{feed}/{listener.channel.name}/{key}"
-        for name, line in self.runtime.status().lines().items():
+        for name, line in self.status().lines().items():
             states = [each.state.state for each in line.topics if each.topic.partition("?")[0] == prefix]
             if not states:
                 continue
             if feed in self.paused and line.state == "paused":
                 self.note(Rare.PAUSED)
                 return f"{name} is paused"
-            if line.held_by and self._standing().issuperset(line.held_by):
+            if self._is_held(line):
                 self.note(Rare.HELD)
                 return f"{name} is held by {line.held_by}"
             if key == self.bad and states == ["rejected"]:
@@ -204,20 +208,21 @@ class Hunt(Field):
                 return f"{prefix} is rejected"
         return ""
 
-    def _standing(self) -> set[int]:
-        """The streams that may hold a line, as their readers stand."""
+    def _is_held(self, line: LineStatus) -> bool:
+        """Whether streams hold it, all of which have readers that stand."""
         blocking = [each.stream for each in self.listeners if not each.gate.is_set()]
-        return {stream.id for stream in blocking if stream.policy == "block"}
+        standing = {stream.id for stream in blocking if stream.policy == "block"}
+        return bool(line.held_by) and standing.issuperset(line.held_by)
 
     def _demand_counters(self, deep: bool) -> None:
         """Streams at every rest; lines where none is held and nothing is being handed over."""
 
         def reconciled() -> bool:
-            status = self.runtime.status()
+            status = self.status()
             return balanced(status) if deep else all(map(stream_balances, status.streams))
 
         if not self.until(reconciled, BOUND):
-            status = self.runtime.status()
+            status = self.status()
             lines = {name: line.counters for name, line in status.lines().items()}
             raise self.failure(f"the counters do not reconcile: {lines}, {status.streams}")
 
@@ -238,7 +243,7 @@ def hunt(seed: int, rounds: int) -> set[Rare]:
         Silence: with the steps that led to it.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(Internals.deaths_without_end())
+        stack.enter_context(Internals.at_work())
         venues = {feed: stack.enter_context(OrderlyO2(seed)) for feed in FEEDS}
         return _hunt(seed, rounds, venues)
 
@@ -256,7 +261,7 @@ def main(seed: int, rounds: int) -> int:
     """Two venues in processes of their own. Prints what was reached, or the failure."""
     processes = {feed: VenueProcess(seed) for feed in (LEFT, RIGHT)}
     try:
-        with Internals.deaths_without_end(), OrderlyO2(seed) as guest:
+        with Internals.at_work(), OrderlyO2(seed) as guest:
             reached = _hunt(seed, rounds, {**processes, GUEST: guest})
     except Silence as failure:
         sys.stdout.write(f"{failure}\n")

@@ -244,7 +244,7 @@ def hang_and_wake(field: Field, role: str, state: Rare) -> None:
     for _ in range(4):
         field.talk(GUEST)
         field.toggle(listener)
-    replaced = field.until(lambda: wedge.is_in(field.runtime.status()))
+    replaced = field.until(lambda: wedge.is_in(field.status()))
     for _ in range(4):
         field.talk(GUEST)
     noise(field)
@@ -252,7 +252,7 @@ def hang_and_wake(field: Field, role: str, state: Rare) -> None:
     field.until(lambda: listener.stream.received >= until, 0.2)
     sending = not field.talks[GUEST][-1].done()
     field.wake()
-    if replaced and field.until(lambda: not wedge.is_in(field.runtime.status())):
+    if replaced and field.until(lambda: not wedge.is_in(field.status())):
         field.note(state)
         if sending:
             field.note(Rare.WOKE_IN_BURST)

@@ -316,12 +316,18 @@ def test_text_comes_out_exactly_if_it_is_text(head: bytes, tail: bytes, places: 
 # ── any bytes ───────────────────────────────────────────────────────────────────────────────────
 
 
+def code_of(reader: FrameReader) -> int | None:
+    return None if reader.violation is None else reader.violation.code
+
+
 @given(st.binary(max_size=200), cuts)
+@example(b"\x9a\x00\x01", [4])  # no UTF-8, and a block that does not end
 def test_noise_never_raises_and_is_read_alike_however_it_is_cut(noise: bytes, places: list[int]) -> None:
     for sent in (noise, raw(0xC1, noise[:125]) + noise[125:]):
         whole, parts = reader(), reader()
         assert whole.feed(sent) == read(parts, pieces(sent, places))
-        assert whole.violation == parts.violation
+        # A message may have two faults, and the cuts decide which of them is found first.
+        assert code_of(whole) == code_of(parts)
 
 
 @given(messages, st.integers(0, 10_000), st.integers(1, 255))

@@ -277,7 +277,7 @@ class ConnectionDelivery:
             self._epoch.set_route(topic, route, self._wall_ns())
 
     def _set_ahead(self, topic: Topic, route: Route | None) -> None:
-        """Another connection delivers still. A new placement is not answered for."""
+        """Another connection delivers still, so the table alone changes."""
         table = self._table
         assert table is not None
         if route is None:

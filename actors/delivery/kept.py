@@ -41,7 +41,7 @@ class Kept:
         self.count = self._size = 0  # events, bytes
         self.answered: set[Topic] = set()  # topics that were answered for
         self._added = 0  # items so far
-        self._left: dict[Topic, int] = {}  # what was kept of these until then is for no reader any more
+        self._left: dict[Topic, int] = {}  # topics that were forgotten: how many items there were then
 
     def __bool__(self) -> bool:
         return bool(self._items)
@@ -62,7 +62,7 @@ class Kept:
             self.answered.update(item.topics)
 
     def forget(self, topic: Topic) -> None:
-        """It lies here no longer, or anew: it is not answered for, and what is kept of it is left out."""
+        """The topic leaves this line, or gets a new placement: `take` leaves out what is kept of it."""
         self.answered.discard(topic)
         if self._items:
             self._left[topic] = self._added

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
 from actors.rules.venue import Number, Price
 
 KEY = 16  # characters of a key that are shown in full
@@ -13,6 +16,12 @@ def amount(number: Number) -> str:
     while abs(value) >= 999.5 and len(units) > 1:
         value, units = value / 1000, units[1:]
     return (f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}") + units[0]
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """The end of a sentence about a word that is not among those known."""
+    near = get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else "."
 
 
 def short(key: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.delivery import kept
-from actors.delivery.kept import Kept, KeptEvents, Misread
+from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
 from actors.rules.session import Confirm, Missed
 from tests.delivery.streams import A, B, C
 
@@ -15,10 +15,11 @@ def events(count: int, size: int = 100) -> KeptEvents:
 
 
 def test_it_comes_out_in_its_order() -> None:
-    store, items = Kept(), [events(2), Confirm((A, B)), Missed((A,), "sequence", 3), events(1)]
+    store = Kept()
+    items: list[KeptItem] = [events(2), Confirm((A, B)), Missed((A,), "sequence", 3), events(1)]
     assert not store
     for item in items:
-        store.add(item)  # type: ignore[arg-type]
+        store.add(item)
     assert store
     assert store.count == 3
     assert [store.take() for _ in items] == [(item, 0) for item in items]
@@ -44,11 +45,11 @@ def test_a_topic_that_was_forgotten_is_not_answered_for() -> None:
 def test_what_was_kept_of_a_forgotten_topic_is_left_out_and_what_comes_after_is_not() -> None:
     store = Kept()
     both = KeptEvents([(A, 1), (B, 2), (A, 3)], 1, 1.0, 100)
-    before = [both, Confirm((A, B)), Missed((A,), "unknown"), Misread(), events(2)]
+    before: list[KeptItem] = [both, Confirm((A, B)), Missed((A,), "unknown"), Misread(), events(2)]
     for item in (*before, both, Confirm((A,))):
         if item is both and store:
             store.forget(A)
-        store.add(item)  # type: ignore[arg-type]
+        store.add(item)
     only_b = KeptEvents([(B, 2)], 1, 1.0, 100)
     nothing = KeptEvents([], 1, 1.0, 100)
     left_out = [(only_b, 2), (Confirm((B,)), 0), (Missed((), "unknown"), 0), (Misread(), 0), (nothing, 2)]

@@ -79,7 +79,8 @@ def test_a_half_open_connection_is_found_within_the_beat_and_its_deadline(
         until(desk, lambda status: status.lines()[end.line].reason is not None)
         assert time.monotonic() - begun < 5 * DETECTION
         comes_back(desk, end, proxy, stream)
-        assert line_of(desk, end.line).journal[-1].code == "pong_timeout"
+        # Later endings are refusals: a venue of one connection may still count the one that hangs.
+        assert line_of(desk, end.line).journal[0].code == "pong_timeout"
     baseline.check()
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from actors.rules.exchange import Budget, Token
 from actors.rules.placement import Bound, Bounds
 from actors.rules.session import Session
 from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
+from actors.rules.wording import suggestion
 from actors.secret import Secret
 from actors.venues.declared.messages import Message
 from actors.venues.declared.path import MISSING
@@ -71,7 +71,7 @@ class Described(Venue):
         for option in given:
             if option not in channel.options:
                 takes = ", ".join(channel.options) or "none"
-                near = _nearest(option, channel.options)
+                near = suggestion(option, channel.options)
                 raise LinewardenError(
                     f"{self.feed}: {name} has no option {option!r}{near} It takes: {takes}."
                 )
@@ -88,7 +88,7 @@ class Described(Venue):
             return value
         known = {str(each): each for each in table.values}
         if str(value) not in known:
-            near = _nearest(str(value), known)
+            near = suggestion(str(value), known)
             raise LinewardenError(
                 f"{self.feed}: {option} of {name} is one of {', '.join(known)}, not {str(value)!r}{near}"
             )
@@ -221,9 +221,3 @@ def _limits(table: Outline) -> dict[str, str]:
     if table.topics_per_line is not None:
         limits.setdefault("topics", f"{table.topics_per_line} on one connection; more open another")
     return limits
-
-
-def _nearest(word: str, known: Collection[str]) -> str:
-    """The end of a sentence."""
-    near = get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else "."

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, cast
 
 from actors.errors import LinewardenError
@@ -13,7 +12,7 @@ from actors.rules.exchange import Token
 from actors.rules.placement import Bound, Bounds
 from actors.rules.session import Session
 from actors.rules.venue import BookUpdate, Channel, Price, Venue, VenueSettings
-from actors.rules.wording import amount, price_words, short
+from actors.rules.wording import amount, price_words, short, suggestion
 from actors.venues.channel import ChannelOf
 from actors.venues.o2.messages import (
     Balance,
@@ -188,7 +187,7 @@ class O2(Venue):
         if colon and kind.lower() not in {"address", "contractid"}:
             raise LinewardenError(
                 f"{self.feed}: {channel.name} takes a {_IDENTITY}; {key!r} begins with {kind!r}"
-                + _nearest(kind, ("Address", "ContractId"))
+                + suggestion(kind, ("Address", "ContractId"))
             )
         return identity_key(f"{kind}{colon}{self._hex(channel, id, key)}")
 
@@ -208,7 +207,7 @@ class O2(Venue):
             if name not in channel.options:
                 takes = ", ".join(channel.options) or "none"
                 raise LinewardenError(
-                    f"{self.feed}: {channel.name} has no option {name!r}{_nearest(name, channel.options)} "
+                    f"{self.feed}: {channel.name} has no option {name!r}{suggestion(name, channel.options)} "
                     f"It takes: {takes}."
                 )
         chosen = {name: str(options.get(name, DEFAULTS[name])) for name in channel.options}
@@ -216,7 +215,7 @@ class O2(Venue):
             if value not in VALUES[name]:
                 raise LinewardenError(
                     f"{self.feed}: {name} of {channel.name} is one of {', '.join(VALUES[name])}, "
-                    f"not {value!r}{_nearest(value, VALUES[name])}"
+                    f"not {value!r}{suggestion(value, VALUES[name])}"
                 )
         return tuple(sorted(chosen.items()))
 
@@ -237,9 +236,3 @@ def _best(view: DepthView) -> Price:
 
 def _price(level: Level) -> int:
     return level.price
-
-
-def _nearest(word: str, known: Collection[str]) -> str:
-    """The end of a sentence."""
-    near = get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else "."

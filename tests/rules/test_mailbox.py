@@ -323,8 +323,8 @@ def test_a_conflater_keeps_the_newest_in_its_place(steps: list[tuple[Any, ...]],
     for step in steps:
         play(witness, [step])
         assert mailbox.queued <= len(TOPICS)
-        fewest = 2 * len(TOPICS) + 1  # two gaps of each topic, and a word of one line
-        assert len(mailbox._items) - mailbox.queued <= max(bound, fewest) + 1
+        after_a_merge = 2 * len(TOPICS) + 1  # two gaps of each topic, and a word of one line
+        assert len(mailbox._items) - mailbox.queued <= max(bound, 2 * after_a_merge)
     witness.mailbox.mark(Closed("the end"))
     witness.drain()
     assert witness.out[-1] == Closed("the end")

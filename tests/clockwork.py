@@ -54,6 +54,7 @@ class Clockwork:
                 before, since = here, time.monotonic()
             if not patience or time.monotonic() > since + patience:
                 return
+            time.sleep(0.002)
 
 
 @contextmanager

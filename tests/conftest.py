@@ -85,6 +85,7 @@ class Baseline:
                     f"left behind: {left}, descriptors {self.descriptors} > {_descriptors()}"
                 )
             gc.collect()
+            time.sleep(0.02)
 
 
 @pytest.fixture

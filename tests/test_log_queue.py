@@ -13,7 +13,6 @@ from collections.abc import Iterator
 import pytest
 
 from actors.log_queue import THREAD, LogQueue, QueuedLogger
-from tests.conftest import Baseline
 
 NAME = "actors.test_log_queue"
 
@@ -60,11 +59,18 @@ def handler(ordinary: logging.Logger) -> Iterator[Handler]:
 
 
 @pytest.fixture
-def jobs(baseline: Baseline) -> Iterator[LogQueue]:
+def jobs() -> Iterator[LogQueue]:
     jobs = LogQueue(linger=0.05)
     yield jobs
     assert jobs.flush(20)
-    baseline.check()  # its thread has ended
+    wait_for_the_end_of_its_thread()
+
+
+def wait_for_the_end_of_its_thread() -> None:
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            thread.join(5.0)
+            assert not thread.is_alive()
 
 
 @pytest.fixture
@@ -238,11 +244,11 @@ def test_a_handler_may_flush_and_log(log: QueuedLogger, jobs: LogQueue, handler:
 
 
 def test_the_thread_ends_when_there_is_nothing_to_do_and_begins_again(
-    log: QueuedLogger, jobs: LogQueue, handler: Handler, baseline: Baseline
+    log: QueuedLogger, jobs: LogQueue, handler: Handler
 ) -> None:
     for number in range(3):
         log.info("%d", number)
-        baseline.check()
+        wait_for_the_end_of_its_thread()
         assert len(handler.records) == number + 1
 
 

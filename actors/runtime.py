@@ -46,7 +46,7 @@ from actors.rules.latest import Latest
 from actors.rules.mailbox import Policy
 from actors.settings import Settings, load
 from actors.settings.plan import Plan, compare
-from actors.status import LineStatus, Status
+from actors.status import Status, why_not_live
 from actors.stream import Stream
 from actors.streams import Streams, handle
 from actors.supervision.proxy import SupervisorProxy
@@ -385,7 +385,7 @@ class Runtime:
         except pykka.Timeout:
             live = False
         if not live:
-            raise NotLive(self._not_live(target))
+            raise NotLive(why_not_live(self.status(), target))
 
     def reload(self, config: str | Path | Mapping[str, Any] | Settings, *, plan_only: bool = False) -> Plan:
         """Bring the feeds in line with another config; what did not change keeps its sockets.
@@ -456,26 +456,10 @@ class Runtime:
             raise LinewardenError(f"there is no feed {feed!r} in the config; there are: {known}")
         return feeds[feed]
 
-    def _not_live(self, target: str | None) -> dict[str, str]:
-        status = self.status()
-        return {
-            name: _why_not_live(line)
-            for feed, book in status.feeds.items()
-            for name, line in book.lines.items()
-            if line.state != "live" and target in {None, feed, name}
-        }
-
     def _end(self, reason: str, wanted: bool) -> None:
         """The supervisor has ended, or is given up: every stream gets `Closed`."""
         self._status.end()
         self._streams.end(reason, quiet=wanted)
-
-
-def _why_not_live(line: LineStatus) -> str:
-    if line.reason is None or line.state == "paused":
-        return line.state
-    advice = f" ({line.reason.advice})" if line.state == "failed" and line.reason.advice else ""
-    return f"{line.state}: {line.reason.text}{advice}"
 
 
 def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:

@@ -127,3 +127,20 @@ def cause_of(reason: Reason) -> Cause:
     kinds = {Retryable: "retryable", Slow: "slow", Fatal: "fatal", Crashed: "crashed"}
     advice = reason.advice if isinstance(reason, Fatal) else ""
     return Cause(kinds.get(type(reason), "stopped"), reason.code, reason.text, advice)
+
+
+def why_not_live(status: Status, target: str | None) -> dict[str, str]:
+    """What each line that is not live waits for; `target`: of this feed or line only."""
+    return {
+        name: _why(line)
+        for feed, found in status.feeds.items()
+        for name, line in found.lines.items()
+        if line.state != "live" and target in {None, feed, name}
+    }
+
+
+def _why(line: LineStatus) -> str:
+    if line.reason is None or line.state == "paused":
+        return line.state
+    advice = f" ({line.reason.advice})" if line.state == "failed" and line.reason.advice else ""
+    return f"{line.state}: {line.reason.text}{advice}"

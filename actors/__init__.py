@@ -20,8 +20,8 @@ from actors.errors import (
     Timeout,
 )
 from actors.events import Closed, Gap, Lifecycle, Marker, Received, SubscriptionState, Topic
-from actors.rules.book import BookView
-from actors.rules.latest import Latest
+from actors.rules.latest_price import Latest
+from actors.rules.order_book import BookView
 from actors.runtime import Runtime, start
 from actors.status import Status
 from actors.stream import Stream

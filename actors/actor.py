@@ -11,23 +11,18 @@ import logging
 import queue
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Protocol, Self
 
 import pykka
-from msgspec import Struct
 from pykka._envelope import Envelope
-from pykka.messages import ProxyCall, _ActorStop
+from pykka.messages import _ActorStop
 
 from actors import log_queue
+from actors.diagnostics import DeadLetters
 from actors.errors import LinewardenError
-from actors.messages import (
-    ChildExited,
-    Crashed,
-    Reason,
-    Stopped,
-)
+from actors.messages import ChildExited
+from actors.reasons import Crashed, Reason, Stopped
 
 log = log_queue.logger("actors")
 _pykka_log = log_queue.logger("pykka")
@@ -51,40 +46,6 @@ Queue = queue.SimpleQueue[Envelope[Any]]
 
 class LeaseLostError(Exception):
     """This keeper's role has gone to another: what it was about to change stays as it is."""
-
-
-class DeadLetter(Struct, frozen=True):
-    """A message that nobody took, or a failure that nobody read. Only types are kept: no secrets."""
-
-    to: str
-    message: str
-    why: str
-
-
-class DeadLetters:
-    """Counted, and the newest kept to look at. Any thread."""
-
-    def __init__(self, keep: int = 50) -> None:
-        self.count = 0
-        self._newest: deque[DeadLetter] = deque(maxlen=keep)
-        self._lock = threading.RLock()  # the garbage collector may add one in the middle of another
-
-    def add(self, to: str, message: object, why: str) -> None:
-        with self._lock:
-            self.count += 1
-            self._newest.append(DeadLetter(to, _name(message), why))
-
-    def newest(self) -> tuple[DeadLetter, ...]:
-        with self._lock:
-            return tuple(self._newest)
-
-
-def _name(message: object) -> str:
-    if isinstance(message, str):
-        return message
-    if isinstance(message, ProxyCall):
-        return ".".join(message.attr_path)
-    return type(message).__name__
 
 
 class Inbox(Protocol):

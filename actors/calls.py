@@ -8,7 +8,7 @@ import pykka
 
 from actors.actor import Address, Reply
 from actors.errors import Timeout
-from actors.wire.timers import lock_timeout
+from actors.timers import lock_timeout
 
 CALL = 5.0  # seconds that a call waits for an actor, where the user names no time
 

@@ -17,17 +17,19 @@ from typing import Any
 from msgspec import Struct
 
 from actors import log_queue
-from actors.actor import Actor, Address, DeadLetters
+from actors.actor import Actor, Address
 from actors.delivery.askings import Askings, Ready
 from actors.delivery.connection_delivery import ConnectionDelivery, DeliveryArgs
 from actors.delivery.epoch_delivery import LOOK_AGAIN
 from actors.delivery.kept import Misread
 from actors.delivery.table import Route
-from actors.door import Door, without_secrets
+from actors.diagnostics import DeadLetters
+from actors.diagnostics import Quarantine as Jail
 from actors.events import Topic
+from actors.login.connector import Door
+from actors.login.redaction import without_secrets
 from actors.messages import (
     AckOverdue,
-    BytesReceived,
     CandidateDropped,
     ChangeRoute,
     ConfirmAssumed,
@@ -45,8 +47,6 @@ from actors.messages import (
     PongReceived,
     ReadingPaused,
     ReadingResumed,
-    Reason,
-    Retryable,
     RotationBegun,
     RotationOverdue,
     RoutesWanted,
@@ -56,10 +56,6 @@ from actors.messages import (
     SendUnsubscriptions,
     SendVenuePing,
     SessionOpened,
-    SocketLost,
-    SocketOpened,
-    SocketRefused,
-    Stopped,
     TakeRoutes,
     TakeTimeouts,
     TakeTurn,
@@ -71,10 +67,7 @@ from actors.messages import (
     VenueComplained,
 )
 from actors.metrics import LineMetrics
-from actors.quarantine import Quarantine as Jail
-from actors.rules.acks import AckDeadlines
-from actors.rules.mailbox import Pair
-from actors.rules.session import (
+from actors.protocol.session import (
     Announce,
     Answered,
     Complain,
@@ -94,7 +87,11 @@ from actors.rules.session import (
     TokenRefused,
     Unrouted,
 )
-from actors.wire.connect import ConnectFailed
+from actors.reasons import HANDED_OVER, Reason, Retryable, Stopped
+from actors.rules.acks import AckDeadlines
+from actors.rules.stream_buffer import Pair
+from actors.timers import Timer, Timers
+from actors.wire.connect import ConnectFailed, SocketOpened, SocketRefused
 from actors.wire.deflate import Inflater
 from actors.wire.exchanges import Exchanges
 from actors.wire.frames import (
@@ -109,12 +106,10 @@ from actors.wire.frames import (
     encode,
     read_close,
 )
-from actors.wire.inbox import SocketInbox
-from actors.wire.timers import Timer, Timers
+from actors.wire.socket_inbox import BytesReceived, SocketInbox, SocketLost
 
 log = log_queue.logger("actors.connection")
 
-HANDED_OVER = "handed_over"  # the reason's code of a connection that said its last word
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
 
 

@@ -10,12 +10,13 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from actors.actor import Actor, Address, DeadLetters, KeptReply, Lease
+from actors.actor import Actor, Address, KeptReply, Lease
 from actors.delivery.cells import Cells
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.routing import LineRoutes, Routing
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
+from actors.diagnostics import DeadLetters
 from actors.errors import LinewardenError, StreamClosed
 from actors.events import Topic
 from actors.messages import (
@@ -39,7 +40,7 @@ from actors.messages import (
     Unsubscribe,
     WantsPlaced,
 )
-from actors.wire.timers import Timers
+from actors.timers import Timers
 
 CRASHES = 2  # of a line in a row, after which its delivery state is trusted no longer
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pykka
 
 if TYPE_CHECKING:
-    from actors.events import SubscriptionState, Topic
-    from actors.rules.latest import Tried
+    from actors.events import SubscriptionState, Topic, Tried
 
 
 TOLD = 20  # topics that an error names; it knows all of them

@@ -87,3 +87,19 @@ class Received(Struct, Generic[Event], frozen=True):
     received_ns: int
     epoch: int
     event: Event
+
+
+Source = Literal["stream", "rest"]
+Part = Literal["quote", "trade"]
+
+
+class Tried(Struct, frozen=True):
+    """Where a price was looked for and why what was there was not taken.
+
+    `age` is in seconds, the larger of both ages; None where nothing was there.
+    """
+
+    source: Source
+    part: Part | None  # None: the source as a whole
+    why: str
+    age: float | None = None

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from actors.door import Vault
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
+from actors.feed_spec import FeedSpec, Specs
+from actors.login.token_store import Vault
+from actors.protocol.venue import Channel, Venue
 from actors.rules.freshness import Contract
-from actors.rules.venue import Channel, Venue
 from actors.settings import FeedSettings, Settings
-from actors.settings.plan import SOFT
-from actors.supervision.state import FeedSpec, Specs
+from actors.settings.diff import SOFT
+from actors.timers import Clock
 from actors.wire.connect import Dial
 from actors.wire.lookups import Lookups
-from actors.wire.timers import Clock
 
 if TYPE_CHECKING:
     from actors.simulators import Simulator

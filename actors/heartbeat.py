@@ -5,11 +5,10 @@ Besides the protocol's pings it sends the venue's own, and watches subscriptions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from msgspec import Struct
-
-from actors.actor import Actor, Address, DeadLetters, Inbox
+from actors.actor import Actor, Address, Inbox
+from actors.diagnostics import DeadLetters
 from actors.events import Topic
 from actors.messages import (
     BeatDue,
@@ -30,8 +29,8 @@ from actors.messages import (
     WatchTimer,
 )
 from actors.rules.freshness import Contract, Freshness
-from actors.rules.liveness import Beats
-from actors.wire.timers import Timers
+from actors.rules.liveness import Rhythm, Watch, Watched
+from actors.timers import Timers
 
 Hears = (
     PongReceived
@@ -45,37 +44,6 @@ Hears = (
     | LineLost
     | KeeperStarted
 )
-
-
-class Rhythm(Struct, frozen=True):
-    """How a feed's lines are watched; seconds. 0 turns a beat off."""
-
-    ping_interval: float
-    pong_timeout: float
-    venue_ping_interval: float
-    contracts: Mapping[Topic, Contract]  # of topics whose silence or lag means something
-    reading: bool = True  # whether the line is read now: a full stream may hold it
-
-
-class Watched(Struct, frozen=True):
-    """One life of one line as any thread may see it; the heartbeat replaces it with each change."""
-
-    since: float  # monotonic seconds of the login
-    contracts: Mapping[Topic, Contract]
-    rtt: float | None = None  # seconds, of the last ping
-    missed: int = 0  # pings in a row without an answer
-
-
-class Watch:
-    """One life of one line; `number` tells it from others of the same life."""
-
-    def __init__(self, number: int, epoch: int, since: float, rhythm: Rhythm) -> None:
-        self.number, self.epoch, self.since, self.rhythm = number, epoch, since, rhythm
-        self.beats = Beats(rhythm.ping_interval, rhythm.pong_timeout)
-        self.stale: dict[Topic, Freshness] = {}  # as it was told last
-
-    def shown(self) -> Watched:
-        return Watched(self.since, self.rhythm.contracts, self.beats.rtt, self.beats.missed)
 
 
 class Heartbeat(Actor):

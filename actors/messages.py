@@ -9,14 +9,15 @@ A question is a message that was asked: its answer travels with its envelope. A 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from actors.events import LifecycleState, Topic
-from actors.secret import Discreet, Shown, origin
+from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
+from actors.reasons import Reason
+from actors.secret import Discreet, Shown
 
 if TYPE_CHECKING:
     from actors.delivery.arrivals import Right
@@ -25,119 +26,11 @@ if TYPE_CHECKING:
     from actors.delivery.overlap import Overlap
     from actors.delivery.state import DeliveryState
     from actors.delivery.table import Route, RouteTable
+    from actors.feed_spec import Specs
+    from actors.protocol.venue import Price, Venue
     from actors.rules.freshness import Freshness
-    from actors.rules.venue import Price, Venue
-    from actors.supervision.state import Specs
 
 # ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
-
-
-class Stopped(Struct, frozen=True):
-    """It was asked to: OTP's `normal` and `shutdown`."""
-
-    text: str = "stopped"
-    code: str = "stopped"
-
-
-class Retryable(Struct, frozen=True):
-    """The network or the venue failed in a way that passes: try again after the backoff.
-
-    `code` is short and stable (`lost`, `pong_timeout`, `http_503`, `close_1006`); `text` is for
-    people and names no secret.
-    """
-
-    text: str
-    code: str = "lost"
-
-
-class Slow(Struct, frozen=True):
-    """The venue wants to be left alone for a while: `retry_after` seconds, where it says so.
-
-    `exact`: that is our own reckoning and no venue's complaint: neither more nor less, and none the
-    longer for the next time. `shared`: it is about the account or the address, and not about this line
-    alone, also where the venue does not say for how long; with `retry_after` it always is.
-    """
-
-    text: str
-    code: str
-    retry_after: float | None = None
-    exact: bool = False
-    shared: bool = False
-
-
-class Fatal(Struct, frozen=True):
-    """Trying again cannot help and may hurt: nothing happens until somebody acts on `advice`."""
-
-    text: str
-    code: str
-    advice: str = ""
-
-
-class Crashed(Struct, frozen=True):
-    """A defect of ours: an exception nobody expected. The traceback is in the log."""
-
-    text: str
-    code: str = "crashed"
-
-
-Reason = Stopped | Retryable | Slow | Fatal | Crashed
-
-
-class Endpoint(Discreet, frozen=True):
-    """Where to connect to, and what to say in the handshake. Its repr shows no secret."""
-
-    url: str
-    headers: tuple[tuple[str, str], ...] = ()
-    subprotocols: tuple[str, ...] = ()
-    passing: tuple[int, ...] = ()  # HTTP statuses that the next attempt may not meet, though they are 4xx
-
-    def shown(self) -> Shown:
-        yield "url", origin(self.url)
-
-
-class HttpRequest(Discreet, frozen=True):
-    """One HTTP exchange that a venue wants, on the feed's own terms of TLS and proxy.
-
-    `timeout` is in seconds, for all of it. Redirects are not followed. Its repr shows no secret.
-    """
-
-    method: str
-    url: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-    timeout: float = 10.0
-
-    def shown(self) -> Shown:
-        yield "method", self.method
-        yield "url", origin(self.url)
-        yield "timeout", self.timeout
-
-
-class HttpAnswer(Discreet, frozen=True):
-    """What came back, whatever its status. Names of headers are in lower case. Its repr shows no secret."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = {}
-
-    def shown(self) -> Shown:
-        yield "status", self.status
-        yield "size", len(self.body)
-
-
-class HttpFailed(Struct, frozen=True):
-    """Nobody answered, or not in time; `code` is short and stable, as a reason's."""
-
-    text: str
-    code: str
-    lasting: Slow | Fatal | None = None  # what it means, where it does not soon pass by itself
-
-    def reason(self, before: str = "") -> Reason:
-        """What it means for a line that cannot do without the answer; its text begins with `before`."""
-        text = before + self.text
-        if self.lasting is None:
-            return Retryable(text, self.code)
-        return structs.replace(self.lasting, text=text)
 
 
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────
@@ -360,31 +253,6 @@ class StaleDue(WatchTimer, frozen=True):
 
 class OpenSocket(Struct, frozen=True):
     """Its first message, to itself."""
-
-
-class SocketOpened(Struct, frozen=True):
-    """From the opener's thread: the upgraded socket, ready to be read."""
-
-    socket: socket.socket
-    compressed: bool = False  # the venue may send compressed messages: it took our offer
-
-
-class SocketRefused(Struct, frozen=True):
-    """From the opener's thread: there is no connection, and why."""
-
-    reason: Reason
-
-
-class BytesReceived(Struct, frozen=True):
-    """From its own inbox."""
-
-    data: bytes
-
-
-class SocketLost(Struct, frozen=True):
-    """From its own inbox: the peer is gone, or the send buffer is over its bound."""
-
-    reason: Reason
 
 
 class SendSubscriptions(Struct, frozen=True):

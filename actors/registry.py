@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from actors import log_queue
-from actors.actor import Actor, Address, DeadLetters, KeptReply, Lease
+from actors.actor import Actor, Address, KeptReply, Lease
 from actors.delivery.cells import Cells
+from actors.diagnostics import DeadLetters
 from actors.events import SubscriptionState, Topic
+from actors.feed_spec import FeedSpec
 from actors.messages import (
     AckOverdue,
     AskAgain,
@@ -22,7 +24,6 @@ from actors.messages import (
     LineUnneeded,
     LineUnsettled,
     ReplayNext,
-    Retryable,
     SendSubscriptions,
     SendUnsubscriptions,
     SessionOpened,
@@ -36,10 +37,11 @@ from actors.messages import (
     Unsubscribe,
     WantsPlaced,
 )
+from actors.protocol.limits import Pacing
+from actors.protocol.venue import Refusal
+from actors.reasons import Retryable
 from actors.rules.ledger import CONFIG, Ledger
-from actors.rules.venue import Pacing, Refusal
-from actors.supervision.state import FeedSpec
-from actors.wire.timers import Timers
+from actors.timers import Timers
 
 log = log_queue.logger("actors.registry")
 

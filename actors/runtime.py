@@ -17,9 +17,7 @@ import msgspec
 import pykka
 
 from actors import log_queue
-from actors.book import BookDesk
 from actors.calls import CALL, answer_of, ask
-from actors.cooldowns import Cooldowns
 from actors.delivery.merge import merge
 from actors.errors import (
     LinewardenError,
@@ -29,8 +27,9 @@ from actors.errors import (
 )
 from actors.events import Option, Received
 from actors.feed_builder import FeedBuilder
-from actors.forks import Home
-from actors.latest import PriceDesk
+from actors.feed_spec import FeedSpec, Specs
+from actors.market.latest_prices import PriceDesk
+from actors.market.order_books import BookDesk
 from actors.messages import (
     AwaitAnswers,
     AwaitLive,
@@ -40,21 +39,23 @@ from actors.messages import (
     StopAll,
 )
 from actors.metrics import Metrics, NoMetrics
-from actors.refreshing import refresh_token, seconds_left
-from actors.rules.book import BookView
-from actors.rules.latest import Latest
-from actors.rules.mailbox import Policy
+from actors.protocol.channel import ChannelOf
+from actors.rules.latest_price import Latest
+from actors.rules.order_book import BookView
+from actors.rules.stream_buffer import Policy
 from actors.settings import Settings, load
-from actors.settings.plan import Plan, compare
+from actors.settings.diff import Plan, compare
 from actors.status import Status, why_not_live
 from actors.stream import Stream
 from actors.streams import Streams, handle
+from actors.supervision.cooldown_file import Cooldowns
+from actors.supervision.forks import Home
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.snapshot import SharedStatus
-from actors.supervision.state import FeedSpec, LineView, Roles, Specs
+from actors.supervision.state import LineView, Roles
+from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
-from actors.venues.channel import ChannelOf
-from actors.wire.timers import ThreadTimers, Timers
+from actors.timers import ThreadTimers, Timers, seconds_left
 
 if TYPE_CHECKING:
     from actors.simulators import Simulator

@@ -6,10 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from actors.actor import DeadLetter
+from actors.diagnostics import DeadLetter, Quarantined
 from actors.events import Gap, SubscriptionState
-from actors.messages import Crashed, Fatal, Reason, Retryable, Slow
-from actors.quarantine import Quarantined
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow
 from actors.rules.books import StreamStatus
 from actors.rules.freshness import Freshness
 from actors.rules.journal import Ending

@@ -19,9 +19,9 @@ from weakref import WeakSet
 from actors.delivery.inlet import Inlet
 from actors.errors import StreamClosed, Timeout
 from actors.events import Closed, Gap, Marker, Received, SubscriptionState, Topic
-from actors.forks import Home
-from actors.rules.mailbox import Pair, Place
-from actors.wire.timers import lock_timeout
+from actors.rules.stream_buffer import Pair, Place
+from actors.supervision.forks import Home
+from actors.timers import lock_timeout
 
 Event = TypeVar("Event")
 

@@ -18,15 +18,14 @@ from actors.delivery.inlet import Inlet
 from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, SubscribeError, Timeout
 from actors.events import Option, SubscriptionState, Topic
 from actors.feed_builder import topics_of
-from actors.forks import Home
+from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
-from actors.refreshing import seconds_left
-from actors.rules.mailbox import Policy
-from actors.rules.terms import terms_of
+from actors.rules.stream_buffer import Policy
+from actors.rules.stream_policy import terms_of
 from actors.stream import Stream
-from actors.supervision.state import FeedSpec
+from actors.supervision.forks import Home
 from actors.supervision.tree import Tree
-from actors.wire.timers import lock_timeout
+from actors.timers import lock_timeout, seconds_left
 
 log = log_queue.logger("actors.streams")
 

@@ -12,15 +12,14 @@ from difflib import get_close_matches
 from typing import Any
 
 from actors import log_queue
-from actors.actor import Actor, DeadLetters, Inbox, KeptReply
-from actors.cooldowns import Cooldowns
+from actors.actor import Actor, Inbox, KeptReply
+from actors.diagnostics import DeadLetters, stack_of
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import Topic
-from actors.gates import Gates
+from actors.feed_spec import FeedSpec, Specs
 from actors.messages import (
     AwaitLive,
     ChildExited,
-    Crashed,
     HangUp,
     KeeperStarted,
     LineNeeded,
@@ -28,32 +27,32 @@ from actors.messages import (
     PauseLines,
     PhaseOverdue,
     ReadMail,
-    Reason,
     Reload,
     Report,
     RestartLines,
     ResumeLines,
-    Retryable,
     RetryDue,
     Rotate,
     RotateDue,
     StopAll,
-    Stopped,
     Subscribe,
     Unsubscribe,
     WatchdogDue,
     WorkerDue,
 )
 from actors.metrics import Metrics
+from actors.reasons import Crashed, Reason, Retryable, Stopped
 from actors.rules.ledger import CONFIG
 from actors.rules.restarts import Intensity, comes_back
 from actors.rules.watchdog import Watchdog
 from actors.status import ActorStatus
 from actors.supervision.children import Children
+from actors.supervision.connect_limits import Gates
+from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.lines import Lines
-from actors.supervision.shutdown import Shutdown, stack_of
-from actors.supervision.state import WORKERS, Asked, Books, Child, FeedSpec, LineRecord, Roles, Specs
-from actors.wire.timers import Timers
+from actors.supervision.shutdown import Shutdown
+from actors.supervision.state import WORKERS, Asked, Books, Child, LineRecord, Roles
+from actors.timers import Timers
 
 log = log_queue.logger("actors.supervisor")
 

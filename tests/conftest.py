@@ -12,7 +12,7 @@ from hypothesis import Phase, settings
 
 from actors import Runtime, log_queue
 from actors.simulators import SimulatedO2
-from tests.desk import desk_on
+from tests.support.runtimes import desk_on
 
 settings.register_profile("no clock", deadline=None)  # machines are busy, and no test is about that
 settings.register_profile("mutants", deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])

@@ -19,11 +19,11 @@ from typing import Any
 
 import actors
 from actors import LinewardenError, Runtime, Stream
-from actors.rules.mailbox import Policy
+from actors.rules.stream_buffer import Policy
 from actors.settings import load
 from actors.simulators import Simulator
-from tests.desk import RESTART, fresh
-from tests.stories.books import balanced
+from tests.support.books import balanced
+from tests.support.runtimes import RESTART, fresh
 
 POLICIES: tuple[Policy, ...] = ("block", "drop_oldest", "drop_newest", "conflate")
 FEEDS = ("o2", "alpaca", "tplus", "projectx")

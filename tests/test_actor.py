@@ -16,10 +16,12 @@ import pytest
 from pykka._envelope import Envelope
 
 from actors import log_queue
-from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply, Lease, Mailbox, refuse
+from actors.actor import Actor, Address, Inbox, KeptReply, Lease, Mailbox, refuse
+from actors.diagnostics import DeadLetters
 from actors.errors import LinewardenError, RuntimeStopped
-from actors.messages import ChildExited, Crashed, EndConnection, Retryable, Stopped
-from actors.wire.inbox import SocketInbox
+from actors.messages import ChildExited, EndConnection
+from actors.reasons import Crashed, Retryable, Stopped
+from actors.wire.socket_inbox import SocketInbox
 
 STOPPED = RuntimeStopped("the test is over")
 

@@ -21,10 +21,10 @@ import actors
 from actors import cli
 from actors.rules.line import LineState
 from actors.service.server import Service
-from actors.settings.tables import ServiceSettings
+from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
 from tests.commands import ENDING, PATIENCE, child
-from tests.desk import config
+from tests.support.runtimes import config
 
 ROOT = Path(actors.__file__).parents[1]
 DEPLOY = ROOT / "examples" / "deploy"

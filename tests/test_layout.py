@@ -13,7 +13,7 @@ import actors
 HOUSE = Path(actors.__file__).parent
 LIBRARIES_OF_THE_WORLD = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
 WORDS = {
-    *("actors.messages", "actors.events", "actors.errors", "actors.secret", "actors.imports"),
+    *("actors.messages", "actors.events", "actors.errors", "actors.secret", "actors.lazy"),
     "actors.log_queue",
 }
 ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "fetcher", "actor")
@@ -126,7 +126,7 @@ def test_simulators_are_the_other_end_and_share_no_rules(path: Path) -> None:
 
 
 def test_status_knows_what_it_shows() -> None:
-    allowed = {*WORDS, "actors.rules", "actors.actor.DeadLetter", "actors.quarantine.Quarantined"}
+    allowed = {*WORDS, "actors.rules", "actors.actor.DeadLetter", "actors.diagnostics.Quarantined"}
     (path,) = files("status.py")
     assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []
 

@@ -12,7 +12,7 @@ import pytest
 
 import actors
 from actors.simulators import SimulatedO2
-from tests.desk import at_epoch, config, until
+from tests.support.runtimes import at_epoch, config, until
 
 LINE = {"feed": "o2", "line": "o2"}
 

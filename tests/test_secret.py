@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.pretty import pretty_repr
 
-from actors.messages import Endpoint, FetchDue, HttpAnswer, HttpRequest, SendMessage
-from actors.rules.exchange import Token
-from actors.rules.session import Fetch, Send
+from actors.http_types import Endpoint, HttpAnswer, HttpRequest
+from actors.messages import FetchDue, SendMessage
+from actors.protocol.conversation import Token
+from actors.protocol.session import Fetch, Send
 from actors.secret import Discreet, Secret, dec_hook, enc_hook
 from actors.venues.tplus.login import Granted
 from actors.wire.connect import Dial

@@ -18,13 +18,14 @@ from rich.pretty import pretty_repr
 import actors
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Option, Topic
-from actors.messages import Endpoint
+from actors.http_types import Endpoint
+from actors.protocol.conversation import Token
+from actors.protocol.limits import Pacing
+from actors.protocol.session import Session
+from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, Closure
 from actors.rules.calendar import Session as Hours
-from actors.rules.exchange import Token
 from actors.rules.restarts import RestartPolicy
-from actors.rules.session import Session
-from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
 from actors.secret import Secret
 from actors.settings import (
     FeedSettings,
@@ -36,7 +37,7 @@ from actors.settings import (
     known_venues,
     load,
 )
-from actors.settings.plan import compare
+from actors.settings.diff import compare
 from tests.commands import PATIENCE
 
 CANARY = "canary-5f1d"
@@ -794,7 +795,7 @@ def test_tables_are_found_in_an_installed_package_even_a_zipped_one(tmp_path: Pa
 def test_importing_reads_no_table() -> None:
     code = (
         "import sys, actors, actors.venues\n"
-        "assert not [name for name in sys.modules if name.startswith('actors.venues.declared')]"
+        "assert not [name for name in sys.modules if name.startswith('actors.venues.declarative')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 

@@ -18,7 +18,7 @@ from actors.delivery.inlet import Put
 from actors.delivery.merge import merge
 from actors.errors import ForkError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
-from actors.rules.mailbox import Origin, Policy
+from actors.rules.stream_buffer import Origin, Policy
 from actors.stream import KEPT_GAPS, Stream
 from tests.delivery.streams import Writer, new_inlet
 

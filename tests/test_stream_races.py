@@ -13,10 +13,10 @@ import pytest
 
 from actors import Gap, StreamClosed, Timeout, Topic
 from actors.events import Lifecycle
-from actors.rules.mailbox import GapRun, Origin, Pair, Policy
+from actors.rules.stream_buffer import GapRun, Origin, Pair, Policy
 from actors.stream import Stream
 from tests.delivery.streams import Writer
-from tests.stories.books import stream_balances
+from tests.support.books import stream_balances
 from tests.test_stream import end, make
 
 TOPICS = tuple(Topic("o2", "trades", key) for key in "ABC")

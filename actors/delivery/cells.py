@@ -15,9 +15,9 @@ from msgspec import Struct
 from actors.delivery.arrivals import Right
 from actors.events import Gap, SubscriptionState, Topic
 from actors.rules.journal import BlindTime
-from actors.rules.latest import Prices
+from actors.rules.latest_price import Prices
 from actors.rules.ledger import DESIRED
-from actors.rules.mailbox import Pair
+from actors.rules.stream_buffer import Pair
 
 
 class Stamp(Struct, frozen=True, gc=False):

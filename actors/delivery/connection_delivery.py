@@ -22,11 +22,11 @@ from actors.delivery.runs import RunBudget, Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Topic
+from actors.protocol.session import Confirm, Missed
+from actors.protocol.venue import Venue
 from actors.rules.counters import LineCounters
-from actors.rules.latest import Prices
-from actors.rules.mailbox import Pair
-from actors.rules.session import Confirm, Missed
-from actors.rules.venue import Venue
+from actors.rules.latest_price import Prices
+from actors.rules.stream_buffer import Pair
 
 
 class DeliveryArgs(Struct, frozen=True):

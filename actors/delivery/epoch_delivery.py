@@ -15,8 +15,8 @@ from actors.delivery.runs import Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
 from actors.events import Gap, GapReason, Topic
-from actors.rules.mailbox import Origin, Pair
-from actors.rules.venue import Venue
+from actors.protocol.venue import Venue
+from actors.rules.stream_buffer import Origin, Pair
 
 LOOK_AGAIN = 1.0  # seconds after which a line that pauses looks again by itself
 

@@ -14,7 +14,7 @@ from enum import Enum
 from actors.delivery.arrivals import Right
 from actors.events import Closed, Lifecycle, Marker, Topic
 from actors.rules.books import StreamStatus
-from actors.rules.mailbox import MARKERS, Conflater, GapRun, Line, Mailbox, Origin, Pair, Policy
+from actors.rules.stream_buffer import MARKERS, Conflater, GapRun, Line, Mailbox, Origin, Pair, Policy
 
 
 class Put(Enum):

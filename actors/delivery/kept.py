@@ -8,8 +8,8 @@ from typing import Final
 from msgspec import Struct, structs
 
 from actors.events import Topic
-from actors.rules.mailbox import Pair
-from actors.rules.session import Confirm, Missed
+from actors.protocol.session import Confirm, Missed
+from actors.rules.stream_buffer import Pair
 
 EVENTS: Final = 500_000
 BYTES: Final = 64 * 1_048_576

@@ -15,7 +15,7 @@ from actors.delivery.inlet import Inlet
 from actors.delivery.state import DeliveryState, Outage
 from actors.delivery.table import RouteTable
 from actors.events import Gap, GapReason, Lifecycle, LifecycleState, Topic
-from actors.rules.mailbox import GapRun
+from actors.rules.stream_buffer import GapRun
 
 Told = tuple[Inlet, Lifecycle | GapRun]
 

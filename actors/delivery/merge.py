@@ -10,7 +10,7 @@ from actors.delivery.arrivals import Arrivals
 from actors.delivery.inlet import Waker
 from actors.errors import StreamClosed
 from actors.events import Received
-from actors.rules.mailbox import Place
+from actors.rules.stream_buffer import Place
 from actors.stream import SLICE, Stream
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Hashable
 from typing import Any, Final
 
 from actors.events import Topic
-from actors.rules.mailbox import Pair
+from actors.rules.stream_buffer import Pair
 
 KEYS: Final = 1_000_000  # beyond which a rotation is given up
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from actors.delivery.arrivals import Right
 from actors.events import Topic
-from actors.rules.mailbox import Origin, Pair
-from actors.rules.venue import Venue
+from actors.protocol.venue import Venue
+from actors.rules.stream_buffer import Origin, Pair
 
 EVENTS: Final = 10_000  # of one topic
 BYTES: Final = 4 * 1_048_576  # of one topic, as they came

@@ -7,8 +7,12 @@ heard since it was sent: a venue that sends data is there, whether it answers pi
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 
 from msgspec import Struct
+
+from actors.events import Topic
+from actors.rules.freshness import Contract, Freshness
 
 
 class Beats:
@@ -103,3 +107,34 @@ class Recent:
     def count(self, now: float) -> int:
         at = self._at
         return len(at) - bisect_left(at, now - self._period)
+
+
+class Rhythm(Struct, frozen=True):
+    """How a feed's lines are watched; seconds. 0 turns a beat off."""
+
+    ping_interval: float
+    pong_timeout: float
+    venue_ping_interval: float
+    contracts: Mapping[Topic, Contract]  # of topics whose silence or lag means something
+    reading: bool = True  # whether the line is read now: a full stream may hold it
+
+
+class Watched(Struct, frozen=True):
+    """One life of one line as any thread may see it; the heartbeat replaces it with each change."""
+
+    since: float  # monotonic seconds of the login
+    contracts: Mapping[Topic, Contract]
+    rtt: float | None = None  # seconds, of the last ping
+    missed: int = 0  # pings in a row without an answer
+
+
+class Watch:
+    """One life of one line; `number` tells it from others of the same life."""
+
+    def __init__(self, number: int, epoch: int, since: float, rhythm: Rhythm) -> None:
+        self.number, self.epoch, self.since, self.rhythm = number, epoch, since, rhythm
+        self.beats = Beats(rhythm.ping_interval, rhythm.pong_timeout)
+        self.stale: dict[Topic, Freshness] = {}  # as it was told last
+
+    def shown(self) -> Watched:
+        return Watched(self.since, self.rhythm.contracts, self.beats.rtt, self.beats.missed)

@@ -20,7 +20,7 @@ from msgspec import Meta, Struct
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
-from actors.messages import Crashed, Reason, Retryable, Slow, Stopped
+from actors.reasons import Crashed, Reason, Retryable, Slow, Stopped
 
 SLOW_MAXIMUM = 300.0  # seconds: what a slow reason's own backoff doubles to
 

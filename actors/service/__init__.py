@@ -3,8 +3,8 @@
 `Service` is the door. Nothing below it imports it.
 """
 
-from actors.service.answers import ReloadAnswer
-from actors.service.client import Limits
+from actors.service.connection import Limits
+from actors.service.responses import ReloadAnswer
 from actors.service.server import Service, ServiceError
 
 __all__ = ["Limits", "ReloadAnswer", "Service", "ServiceError"]

@@ -26,13 +26,13 @@ from actors import log_queue
 from actors.errors import LinewardenError
 from actors.runtime import Runtime
 from actors.secret import Secret
-from actors.service.answers import Answer, Asked, Refused, ReloadAnswer, response, the_query
-from actors.service.client import Client, Limits
-from actors.service.desk import Desk
-from actors.service.guard import Guard
+from actors.service.access import Guard
+from actors.service.connection import Client, Limits
+from actors.service.responses import Answer, Asked, Refused, ReloadAnswer, response, the_query
+from actors.service.routes import Desk
 from actors.service.tail import Tail
 from actors.settings.addresses import is_loopback
-from actors.settings.tables import ServiceSettings
+from actors.settings.schema import ServiceSettings
 
 log = log_queue.logger("actors.service")
 

@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from actors.errors import SubscribeError
 from actors.events import Closed, Gap, Marker, Received, Topic
-from actors.rules.mailbox import Policy
+from actors.rules.stream_buffer import Policy
 from actors.runtime import Runtime
-from actors.service.answers import Refused, the_switch, to_json
+from actors.service.responses import Refused, the_switch, to_json
 from actors.stream import Stream
 
 CAPACITY, MOST = 10_000, 100_000  # events that may wait for a tail

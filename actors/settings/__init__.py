@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.errors import ConfigError
-from actors.rules.venue import Venue
+from actors.protocol.venue import Venue
 from actors.settings.config import ConfigReader
-from actors.settings.tables import (
+from actors.settings.schema import (
     FeedSettings,
     HeartbeatSettings,
     RuntimeSettings,
@@ -22,11 +22,11 @@ from actors.settings.tables import (
     Settings,
     WantedTopics,
 )
-from actors.settings.toml import parsed, text_of
-from actors.settings.words import expected
+from actors.settings.toml_file import parsed, text_of
+from actors.settings.wording import expected
 
 if TYPE_CHECKING:
-    from actors.venues.declared import Described
+    from actors.venues.declarative import Described
 
 __all__ = [
     "FeedSettings",
@@ -83,14 +83,14 @@ def described(path: Path) -> type[Described] | None:
         "events",
     }:
         return None
-    from actors.settings.declared import read_venue
+    from actors.settings.venue_tables import read_venue
 
     return read_venue(text, file)
 
 
 def known_venues() -> Mapping[str, type[Venue]]:
     """The venues that a config may name: those that are built in, and those whose tables come along."""
-    from actors.settings.declared import Known
+    from actors.settings.venue_tables import Known
     from actors.venues import VENUES
 
     return Known(VENUES)

@@ -13,13 +13,12 @@ from msgspec import structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
+from actors.protocol.limits import Budget, Pacing
+from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
-from actors.rules.exchange import Budget
 from actors.rules.restarts import RestartPolicy
-from actors.rules.venue import Channel, Pacing, Venue, VenueSettings
 from actors.settings.addresses import host_and_port, is_clear, is_loopback, proxy_mistake, url_mistake
-from actors.settings.reading import Reader, RefusedError
-from actors.settings.tables import (
+from actors.settings.schema import (
     CalendarSettings,
     ConnectsSettings,
     FeedSettings,
@@ -30,8 +29,9 @@ from actors.settings.tables import (
     Settings,
     WantedTopics,
 )
-from actors.settings.toml import text_of
-from actors.settings.words import BARE, found, key_name, keys_of, nearest, suggested
+from actors.settings.table_reader import Reader, RefusedError
+from actors.settings.toml_file import text_of
+from actors.settings.wording import BARE, found, key_name, keys_of, nearest, suggested
 
 FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"}
 # Those that are just converted; the others are read by rules of their own.
@@ -231,13 +231,13 @@ class ConfigReader(Reader):
             self.complain(where, "venue", f"{shown!r} cannot be imported ({type(error).__name__}){hint}")
             return None
         if not (isinstance(found, type) and issubclass(found, Venue)):
-            self.complain(where, "venue", f"{shown!r} is no subclass of actors.rules.venue.Venue")
+            self.complain(where, "venue", f"{shown!r} is no subclass of actors.protocol.venue.Venue")
             return None
         return found
 
     def _described(self, where: str, name: str, shown: str) -> type[Venue] | None:
         """The venue of a table's own file."""
-        from actors.settings.declared import read_venue
+        from actors.settings.venue_tables import read_venue
 
         path = Path(self._directory, Path(name).expanduser())
         try:
@@ -251,7 +251,7 @@ class ConfigReader(Reader):
 
     def _hub(self, where: str, table: Mapping[str, object]) -> type[Venue] | None:
         """The venue of a hub that the feed describes itself."""
-        from actors.settings.declared import read_hub
+        from actors.settings.venue_tables import read_hub
         from actors.venues.signalr import GIVEN
 
         if "url" not in table:

@@ -8,11 +8,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from actors.errors import ConfigError
 from actors.simulators.alpaca import SimulatedAlpaca
-from actors.simulators.faults import Fault, nearest, read
-from actors.simulators.o2 import SimulatedO2
+from actors.simulators.base.faults import Fault, nearest, read
+from actors.simulators.base.server import Simulator
+from actors.simulators.faulty_proxy import FaultyProxy
+from actors.simulators.o2.simulator import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
-from actors.simulators.proxy import FaultyProxy
-from actors.simulators.server import Simulator
 from actors.simulators.tplus import SimulatedTplus
 
 __all__ = [

@@ -8,15 +8,16 @@ from typing import Any
 from msgspec import Struct
 from pykka._envelope import Envelope
 
-from actors.actor import DeadLetters, Lease, refuse
+from actors.actor import Lease, refuse
 from actors.connection import Connection, ConnectionArgs
 from actors.delivery.connection_delivery import DeliveryArgs
 from actors.delivery.overlap import Overlap
+from actors.diagnostics import DeadLetters
 from actors.dispatcher import Dispatcher
-from actors.door import Door
 from actors.events import Topic
-from actors.fetcher import Fetcher
-from actors.heartbeat import Heartbeat, Rhythm, Watched
+from actors.feed_spec import FeedSpec
+from actors.heartbeat import Heartbeat
+from actors.login.connector import Door
 from actors.messages import (
     CandidateDropped,
     ChangeRoute,
@@ -29,20 +30,21 @@ from actors.messages import (
     LookAgain,
     RotationBegun,
     SessionOpened,
-    SocketOpened,
-    SocketRefused,
     TakeRoutes,
     TakeTimeouts,
     TakeTurn,
 )
 from actors.registry import Registry
+from actors.requester import Fetcher
 from actors.rules.freshness import Freshness
 from actors.rules.line import RotationState
+from actors.rules.liveness import Rhythm, Watched
 from actors.rules.restarts import Restart
 from actors.supervision.snapshot import look_at
-from actors.supervision.state import Books, Candidate, Child, FeedSpec, LineRecord, Roles
-from actors.wire.inbox import SocketInbox
-from actors.wire.timers import Timers
+from actors.supervision.state import Books, Candidate, Child, LineRecord, Roles
+from actors.timers import Timers
+from actors.wire.connect import SocketOpened, SocketRefused
+from actors.wire.socket_inbox import SocketInbox
 
 # What a connection that is gone need not hear: it is no loss.
 EPHEMERAL = (

@@ -11,39 +11,36 @@ from pykka._envelope import Envelope
 
 from actors import log_queue
 from actors.events import LifecycleState, Topic
-from actors.gates import Gates
+from actors.feed_spec import FeedSpec
 from actors.messages import (
     ChildExited,
-    Crashed,
     EndConnection,
-    Fatal,
     LineChanged,
     LineLost,
     LineSettled,
     LineUnsettled,
     LineUpgraded,
-    Reason,
     Report,
-    Retryable,
     RetryDue,
     RotationOverdue,
     SessionOpened,
     StableDue,
-    Stopped,
     TakeTimeouts,
     TopicsStale,
     VenueComplained,
 )
 from actors.metrics import Metrics
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Stopped
 from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
 from actors.rules.restarts import Park, Rest, Restarts, Retry, Verdict
 from actors.supervision.children import Children
+from actors.supervision.connect_limits import Gates
 from actors.supervision.rotation import Rotations
 from actors.supervision.standing import Standing
-from actors.supervision.state import Books, Child, FeedSpec, LineHistory, LineRecord, Roles
-from actors.wire.timers import Timers
+from actors.supervision.state import Books, Child, LineHistory, LineRecord, Roles
+from actors.timers import Timers
 
 log = log_queue.logger("actors.supervisor")
 

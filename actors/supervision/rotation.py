@@ -16,8 +16,6 @@ from collections.abc import Callable
 from pykka._envelope import Envelope
 
 from actors import log_queue
-from actors.connection import HANDED_OVER
-from actors.gates import Gates
 from actors.messages import (
     CandidateDropped,
     EndConnection,
@@ -28,20 +26,20 @@ from actors.messages import (
     LineSettled,
     LineUnsettled,
     LineUpgraded,
-    Reason,
     Report,
     RotateDue,
     RotationOverdue,
     SessionOpened,
-    Stopped,
     TurnGranted,
     VenueComplained,
 )
+from actors.reasons import HANDED_OVER, Reason, Stopped
 from actors.rules.line import RotationAction as Do
 from actors.rules.line import RotationEvent, RotationState, rotation_step
 from actors.supervision.children import Children
+from actors.supervision.connect_limits import Gates
 from actors.supervision.state import Asked, Books, Candidate, Child, Former, LineRecord, Roles
-from actors.wire.timers import Timers
+from actors.timers import Timers
 
 log = log_queue.logger("actors.rotation")
 

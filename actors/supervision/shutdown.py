@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-import traceback
 from collections.abc import Callable, Mapping
 
 from actors import log_queue
+from actors.diagnostics import stack_of
 from actors.messages import PhaseOverdue
 from actors.supervision.lines import Lines
 from actors.supervision.state import WORKERS, Child, Roles
-from actors.wire.timers import Timers
+from actors.timers import Timers
 
 log = log_queue.logger("actors.supervisor")
 
@@ -90,11 +88,3 @@ class Shutdown:
             self._enter(self._phase + 1)
         else:
             self._done()
-
-
-def stack_of(thread: threading.Thread) -> str:
-    """Where a thread stands now, as a traceback shows it."""
-    frame = sys._current_frames().get(thread.ident or 0)
-    if frame is None:
-        return "(its thread has ended)"
-    return "".join(traceback.format_stack(frame)).rstrip()

@@ -12,15 +12,15 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from actors.actor import DeadLetters
 from actors.delivery.cells import Cell, Cells, Heard
 from actors.delivery.inlet import Inlet
+from actors.diagnostics import DeadLetters
 from actors.events import Topic
-from actors.heartbeat import Watched
+from actors.feed_spec import FeedSpec
 from actors.rules.freshness import Contract, Freshness, Signs, judge
 from actors.rules.freshness import Heard as Evidence
 from actors.rules.line import State
-from actors.rules.liveness import Health, HealthInputs, health
+from actors.rules.liveness import Health, HealthInputs, Watched, health
 from actors.status import (
     Counters,
     DeadLettersStatus,
@@ -31,8 +31,8 @@ from actors.status import (
     TopicStatus,
     cause_of,
 )
-from actors.supervision.state import OUTCOMES, Books, FeedSpec, LineView
-from actors.wire.timers import Clock
+from actors.supervision.state import OUTCOMES, Books, LineView
+from actors.timers import Clock
 
 SHARED = 0.1  # seconds for which a status is shared, where nothing happens
 PATIENCE = 5.0  # seconds that a look waits for another thread that builds; then the last one has to do

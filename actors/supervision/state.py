@@ -8,67 +8,31 @@ from collections.abc import Collection, Mapping
 
 from msgspec import Struct, field, structs
 
-from actors.actor import Actor, Address, DeadLetters, Inbox, KeptReply, Mailbox
+from actors.actor import Actor, Address, Inbox, KeptReply, Mailbox
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.cells import Cells
 from actors.delivery.routing import Routing
 from actors.delivery.runs import RunBudget
-from actors.door import Vault
+from actors.diagnostics import DeadLetters, Quarantine
 from actors.events import Topic
-from actors.heartbeat import Watched
-from actors.messages import ChildExited, Reason, Stopped
+from actors.feed_spec import FeedSpec, Specs
+from actors.messages import ChildExited
 from actors.metrics import LineMetrics, Metrics
-from actors.quarantine import Quarantine
+from actors.protocol.limits import Bucket
+from actors.reasons import Reason, Stopped
 from actors.rules.counters import LineCounters
-from actors.rules.exchange import Bucket, Budget
-from actors.rules.freshness import Contract
 from actors.rules.journal import Ending, Journal, Split
 from actors.rules.ledger import Ledger
 from actors.rules.line import LineState, RotationState, State
-from actors.rules.liveness import Recent
-from actors.rules.restarts import RestartPolicy, Restarts
-from actors.rules.venue import Pacing, Venue
+from actors.rules.liveness import Recent, Watched
+from actors.rules.restarts import Restarts
 from actors.status import ActorStatus, cause_of
-from actors.wire.connect import Dial, Hangup
-from actors.wire.timers import Timer
+from actors.timers import Timer
+from actors.wire.connect import Hangup
 
 OUTCOMES = ("routed", "unrouted", "duplicates", "quarantined")  # of what was decoded
 COUNTED = ("bytes", "frames", "decoded", *OUTCOMES)
 WORKERS = ("registry", "dispatcher", "heartbeat", "fetcher")  # in the order of their start
-
-
-class FeedSpec(Struct, frozen=True, kw_only=True):
-    """One feed as it is wanted; seconds and bytes."""
-
-    venue: Venue
-    vault: Vault
-    dial: Dial = Dial()
-    restart: RestartPolicy = RestartPolicy()
-    pacing: Pacing | None = None  # None: the venue's own
-    connects: Budget | None = None  # None: the venue's own
-    ack_timeout: float = 10.0
-    block_limit: float = 5.0
-    ping_interval: float = 10.0
-    pong_timeout: float = 5.0
-    venue_ping_interval: float | None = None  # None: the venue's own
-    send_buffer: int = 1_048_576
-    max_message: int = 16 * 1_048_576
-    wanted: tuple[Topic, ...] = ()
-    contracts: Mapping[Topic, Contract] = {}
-    rotate_every: float = 0.0
-    kind: object = None  # of venue; a feed that gets another one is another feed
-    identity: tuple[object, ...] = ()  # all that its connections depend on: a change connects anew
-
-
-class Specs(Struct, frozen=True, kw_only=True):
-    """What is wanted of a runtime, all at once: `generation` counts the configs it has had.
-
-    The supervisor owns the newest one and publishes it.
-    """
-
-    generation: int = 0
-    feeds: Mapping[str, FeedSpec] = {}
-    settings: object = None  # what the user said
 
 
 class Roles:

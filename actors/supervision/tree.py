@@ -8,18 +8,19 @@ from typing import Any
 
 import pykka
 
-from actors.actor import DeadLetters, Mailbox, Reply
+from actors.actor import Mailbox, Reply
 from actors.calls import answer_of
-from actors.cooldowns import Cooldowns
+from actors.diagnostics import DeadLetters
 from actors.errors import RuntimeStopped
-from actors.forks import Home
+from actors.feed_spec import Specs
 from actors.messages import KeeperStarted, StopAll
 from actors.metrics import Metrics
-from actors.refreshing import seconds_left
+from actors.supervision.cooldown_file import Cooldowns
+from actors.supervision.forks import Home
 from actors.supervision.proxy import Command
-from actors.supervision.state import Roles, Specs
+from actors.supervision.state import Roles
 from actors.supervisor import Supervisor
-from actors.wire.timers import Timers, lock_timeout
+from actors.timers import Timers, lock_timeout, seconds_left
 
 
 class Tree:

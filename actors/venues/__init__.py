@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from actors.imports import Imported
-from actors.rules.venue import Venue
+from actors.lazy import Imported
+from actors.protocol.venue import Venue
 
 VENUES: Mapping[str, type[Venue]] = Imported(
     {

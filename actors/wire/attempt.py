@@ -11,7 +11,7 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-from actors.messages import Reason, Retryable, Stopped
+from actors.reasons import Reason, Retryable, Stopped
 from actors.wire.lookups import Lookups
 
 MAX_HEAD: Final = 64 * 1024  # bytes of one HTTP answer's head

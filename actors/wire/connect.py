@@ -16,7 +16,10 @@ from __future__ import annotations
 
 import socket
 
-from actors.messages import Endpoint, SocketOpened
+from msgspec import Struct
+
+from actors.http_types import Endpoint
+from actors.reasons import Reason
 from actors.secret import Discreet, Shown, origin
 from actors.wire import tcp, tls
 from actors.wire.attempt import Attempt, ConnectFailed, Hangup
@@ -89,3 +92,16 @@ def reach(attempt: Attempt, request: Request, dial: Dial) -> socket.socket:
 
     sock = tunnel(attempt, proxy, target) if proxy else tcp.connect(attempt, target, str(target))
     return sock if context is None else tls.wrap(attempt, sock, target.host, context)
+
+
+class SocketOpened(Struct, frozen=True):
+    """From the opener's thread: the upgraded socket, ready to be read."""
+
+    socket: socket.socket
+    compressed: bool = False  # the venue may send compressed messages: it took our offer
+
+
+class SocketRefused(Struct, frozen=True):
+    """From the opener's thread: there is no connection, and why."""
+
+    reason: Reason

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 
 from actors import log_queue
-from actors.messages import FetchDue, Fetched, HttpAnswer, HttpFailed
+from actors.http_types import HttpAnswer, HttpFailed
+from actors.messages import FetchDue, Fetched
+from actors.timers import Tellable, Timer, Timers
 from actors.wire.attempt import Hangup
 from actors.wire.connect import Dial
-from actors.wire.timers import Tellable, Timer, Timers
 
 log = log_queue.logger("actors.connection")
 
@@ -54,7 +55,7 @@ class Exchanges:
         """On a thread of its own: whatever comes of it is told, nothing is raised."""
         outcome: HttpAnswer | HttpFailed
         try:
-            from actors.wire.fetch import fetch  # an HTTP client, where one is needed
+            from actors.wire.http_client import fetch  # an HTTP client, where one is needed
 
             outcome = fetch(due.request, self._dial, hangup)
         except Exception as error:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from python_socks import ProxyError, ProxyType
 from python_socks.sync import Proxy
 
-from actors.messages import Fatal, Reason, Retryable
+from actors.reasons import Fatal, Reason, Retryable
 from actors.secret import Discreet, Shown
 from actors.wire.attempt import Attempt, ConnectFailed, Talk
 from actors.wire.request import UNSAFE_URL, Request, Target, ascii_host

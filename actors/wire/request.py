@@ -11,7 +11,8 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from msgspec import Struct
 
-from actors.messages import Endpoint, Fatal
+from actors.http_types import Endpoint
+from actors.reasons import Fatal
 from actors.secret import Discreet, Shown
 from actors.wire.attempt import ConnectFailed
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any, Final
 
-from actors.messages import Stopped
+from actors.reasons import Stopped
 from actors.wire.attempt import TCP, Attempt, ConnectFailed
 from actors.wire.request import Target
 

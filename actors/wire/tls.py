@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from actors import log_queue
-from actors.messages import Fatal, Reason, Slow
+from actors.reasons import Fatal, Reason, Slow
 from actors.wire.attempt import Attempt, ConnectFailed
 
 log = log_queue.logger("actors.wire")

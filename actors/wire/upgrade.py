@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 from websocket import WebSocket, WebSocketException
 
-from actors.messages import Fatal, Reason, Retryable, Slow
+from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.wire.attempt import Attempt, ConnectFailed, Talk
 from actors.wire.deflate import beyond_deflate
 from actors.wire.request import Request

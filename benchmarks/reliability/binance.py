@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from actors.simulators.peer import Peer, text_frame
-from actors.simulators.server import Message, Simulator
+from actors.simulators.base.client import Peer, text_frame
+from actors.simulators.base.server import Message, Simulator
 from benchmarks.shapes import Shape
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from actors.simulators import SimulatedAlpaca
 from actors.simulators.alpaca.codec import Stamp, to_json, to_msgpack
-from actors.simulators.peer import binary_frame
+from actors.simulators.base.client import binary_frame
 from benchmarks.shapes.shape import Shape
 
 KEY, SECRET = "PKBENCH", "bench"

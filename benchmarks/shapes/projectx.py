@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from actors.simulators import SimulatedProjectX
-from actors.simulators.signalr import records
+from actors.simulators.signalr import framing
 from benchmarks.shapes.shape import Shape
 
 TICK = Decimal("0.25")
@@ -49,7 +49,7 @@ class ProjectXTrades(OfMarket):
             "type": number % 2,
             "volume": number,
         }
-        return records.invocation("GatewayTrade", [self.key(number), [trade]])
+        return framing.invocation("GatewayTrade", [self.key(number), [trade]])
 
 
 class ProjectXQuotes(OfMarket):
@@ -73,7 +73,7 @@ class ProjectXQuotes(OfMarket):
             "lastUpdated": at,
             "timestamp": at,
         }
-        return records.invocation("GatewayQuote", [self.key(number), quote])
+        return framing.invocation("GatewayQuote", [self.key(number), quote])
 
 
 def _price(number: int) -> Decimal:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from actors.simulators import Simulator
-from actors.simulators.peer import text_frame
+from actors.simulators.base.client import text_frame
 
 Venue = TypeVar("Venue", bound=Simulator)
 

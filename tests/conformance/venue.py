@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
-from actors.messages import Endpoint
-from actors.rules.exchange import Conversation, Token
-from actors.rules.session import TEXT, Effect, Frame, Send, Session
-from actors.rules.venue import Channel, Venue, VenueSettings
+from actors.http_types import Endpoint
+from actors.protocol.conversation import Conversation, Token
+from actors.protocol.session import TEXT, Effect, Frame, Send, Session
+from actors.protocol.venue import Channel, Venue, VenueSettings
 
 
 class Echo(Session):

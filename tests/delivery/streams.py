@@ -8,7 +8,7 @@ from actors.delivery.arrivals import Right
 from actors.delivery.inlet import Inlet, Put
 from actors.delivery.routing import Routing
 from actors.events import Gap, Lifecycle, Marker, Topic
-from actors.rules.mailbox import Origin, Pair, Policy
+from actors.rules.stream_buffer import Origin, Pair, Policy
 
 A, B, C = TOPICS = tuple(Topic("o2", "trades", key) for key in "ABC")
 LINE = "o2"

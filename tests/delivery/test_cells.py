@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from actors.delivery.arrivals import Right
 from actors.delivery.cells import Cells, Heard, Stamp
 from actors.events import Gap, Topic
-from actors.rules.latest import Prices
+from actors.rules.latest_price import Prices
 from actors.rules.ledger import CONFIRMED, DESIRED
 from tests.delivery.streams import TOPICS, A, B, C
 from tests.delivery.venue import STUB

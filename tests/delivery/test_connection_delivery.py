@@ -12,8 +12,8 @@ from actors.delivery.runs import RunBudget
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Topic
+from actors.protocol.session import Confirm
 from actors.rules.counters import LineCounters
-from actors.rules.session import Confirm
 from tests.delivery.streams import new_inlet, told
 from tests.delivery.venue import STUB
 

@@ -22,8 +22,8 @@ from actors.delivery.runs import RunBudget, Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import RouteTable
 from actors.events import Gap, Topic
-from actors.rules.latest import Prices
-from actors.rules.mailbox import Pair, Policy
+from actors.rules.latest_price import Prices
+from actors.rules.stream_buffer import Pair, Policy
 from tests.delivery.streams import A, B, C, new_inlet, read, told, unwant
 from tests.delivery.venue import STUB
 

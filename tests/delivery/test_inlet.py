@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.delivery.inlet import Inlet, Put, Waker
 from actors.events import Closed, Gap, Lifecycle, LifecycleState
-from actors.rules.mailbox import MARKERS, GapRun, Origin, Policy
+from actors.rules.stream_buffer import MARKERS, GapRun, Origin, Policy
 from tests.delivery.streams import A, B, Writer, new_inlet, read, told
 
 ORIGIN = Origin(1_000, 1, 1)

@@ -6,7 +6,7 @@ import pytest
 
 from actors.delivery import kept
 from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
-from actors.rules.session import Confirm, Missed
+from actors.protocol.session import Confirm, Missed
 from tests.delivery.streams import A, B, C
 
 

@@ -15,7 +15,7 @@ from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.routing import Routing
 from actors.delivery.state import DeliveryState
 from actors.events import Gap, Lifecycle, LifecycleState, Topic
-from actors.rules.mailbox import Origin
+from actors.rules.stream_buffer import Origin
 from tests.delivery.streams import LINE, TOPICS, A, B, C, new_inlet, read, told, unwant, word
 
 

@@ -18,7 +18,7 @@ from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.merge import merge
 from actors.errors import StreamClosed
 from actors.events import Gap, Topic
-from actors.rules.mailbox import Origin, Policy
+from actors.rules.stream_buffer import Origin, Policy
 from actors.stream import Stream
 from tests.delivery.streams import A, B, C, Writer
 from tests.test_stream import blocked, end, make, put

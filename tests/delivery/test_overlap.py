@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.delivery import overlap
 from actors.delivery.overlap import Known, Overlap
 from actors.events import Topic
-from actors.rules.mailbox import Pair
+from actors.rules.stream_buffer import Pair
 from tests.delivery.streams import TOPICS, A, B
 
 

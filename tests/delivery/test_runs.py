@@ -10,7 +10,7 @@ from actors.delivery import runs
 from actors.delivery.arrivals import Right
 from actors.delivery.runs import RunBudget, Runs
 from actors.events import Topic
-from actors.rules.mailbox import Origin, Pair
+from actors.rules.stream_buffer import Origin, Pair
 from tests.delivery.venue import STUB
 
 X, Y, Z = (Topic("o2", "depth", key) for key in "XYZ")

@@ -6,10 +6,10 @@ from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
 from actors.events import Option, Topic
-from actors.messages import Endpoint
-from actors.rules.exchange import Token
-from actors.rules.session import Session
-from actors.rules.venue import Channel, Venue, VenueSettings
+from actors.http_types import Endpoint
+from actors.protocol.conversation import Token
+from actors.protocol.session import Session
+from actors.protocol.venue import Channel, Venue, VenueSettings
 
 
 class Stub(Venue):

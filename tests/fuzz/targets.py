@@ -11,13 +11,13 @@ from typing import Any
 
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
-from actors.messages import HttpAnswer
-from actors.rules.session import BINARY, TEXT, Deliver, Effect, Fetch, Session, State
-from actors.rules.signalr.records import Records
-from actors.rules.venue import Venue
+from actors.http_types import HttpAnswer
+from actors.protocol.session import BINARY, TEXT, Deliver, Effect, Fetch, Session, State
+from actors.protocol.signalr.framing import Records
+from actors.protocol.venue import Venue
 from actors.secret import Secret
 from actors.settings import known_venues, load
-from actors.settings.declared import read_venue
+from actors.settings.venue_tables import read_venue
 from actors.wire.frames import FrameReader
 
 BETWEEN = b"\n"  # messages of one input

@@ -10,11 +10,11 @@ from actors.delivery import arrivals, inlet, merge
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.inlet import Inlet, Put
 from actors.events import SubscriptionState, Topic
-from actors.rules import mailbox
-from actors.rules.mailbox import Origin, Policy
+from actors.rules import stream_buffer
+from actors.rules.stream_buffer import Origin, Policy
 from actors.stream import Stream
 
-WATCHED = (arrivals, inlet, mailbox, merge, stream)
+WATCHED = (arrivals, inlet, stream_buffer, merge, stream)
 A = Topic("o2", "trades", "A")
 
 
@@ -70,6 +70,6 @@ class Writer:
         for place, (into, name) in enumerate(events):
             shares.setdefault(into, []).append(Event(number, place, name))
         for into, share in shares.items():
-            pairs: list[mailbox.Pair] = [(A, event) for event in share]
+            pairs: list[stream_buffer.Pair] = [(A, event) for event in share]
             into.put(self.right, pairs, Origin(1, 1, number), [event.place for event in share], now=0.0)
         self.arrivals.end(self.right)

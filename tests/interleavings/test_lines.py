@@ -20,8 +20,8 @@ from actors.delivery.runs import RunBudget, Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Lifecycle, Topic
-from actors.rules.latest import Prices
-from actors.rules.mailbox import Line, Origin, Pair
+from actors.rules.latest_price import Prices
+from actors.rules.stream_buffer import Line, Origin, Pair
 from tests.delivery.venue import STUB
 from tests.interleavings.pieces import WATCHED, A, Writer, end, make
 from tests.support.interleave import Built, explore

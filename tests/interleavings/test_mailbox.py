@@ -13,7 +13,8 @@ from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
 from actors import actor
-from actors.actor import Address, DeadLetters, Lease, LeaseLostError, Mailbox, Reply
+from actors.actor import Address, Lease, LeaseLostError, Mailbox, Reply
+from actors.diagnostics import DeadLetters
 from actors.errors import LinewardenError
 from tests.support.interleave import Built, explore
 

@@ -14,7 +14,7 @@ import pytest
 from actors.delivery.arrivals import Arrivals
 from actors.delivery.merge import merge
 from actors.errors import StreamClosed
-from actors.rules.mailbox import Policy
+from actors.rules.stream_buffer import Policy
 from tests.interleavings.pieces import WATCHED, Event, Writer, end, make
 from tests.support.interleave import Built, explore
 

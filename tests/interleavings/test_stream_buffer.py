@@ -10,10 +10,10 @@ import pytest
 from actors import Gap, StreamClosed
 from actors.delivery.inlet import Inlet, Put
 from actors.events import Closed
-from actors.rules.mailbox import Line, Policy
+from actors.rules.stream_buffer import Line, Policy
 from actors.stream import Stream
 from tests.interleavings.pieces import WATCHED, Writer, end, make
-from tests.stories.books import stream_balances
+from tests.support.books import stream_balances
 from tests.support.interleave import Built, explore
 
 

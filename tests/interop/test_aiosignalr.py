@@ -13,8 +13,8 @@ import pytest
 import actors
 from actors.errors import SubscribeError
 from benchmarks.installs import AIOSIGNALR
-from tests.desk import HEARTBEAT, RESTART, until
 from tests.interop.program import Program
+from tests.support.runtimes import HEARTBEAT, RESTART, until
 
 TOKEN = "t0ken-c4nary"
 TABLE = """

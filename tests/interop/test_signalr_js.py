@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from actors.simulators import SimulatedProjectX
-from actors.simulators.projectx.shapes import market_arguments, user_arguments
+from actors.simulators.projectx.payloads import market_arguments, user_arguments
 from benchmarks.installs import SIGNALR_JS
 from tests.interop.program import Program
 

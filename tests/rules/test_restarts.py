@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Crashed, Fatal, Reason, Retryable, Slow, Stopped
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped
 from actors.rules.restarts import (
     SLOW_MAXIMUM,
     Intensity,

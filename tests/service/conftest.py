@@ -7,7 +7,7 @@ import pytest
 from actors import Runtime
 from actors.secret import Secret
 from actors.service import Service
-from actors.settings.tables import ServiceSettings
+from actors.settings.schema import ServiceSettings
 from tests.service.visitor import TOKEN
 
 HERE = ServiceSettings(listen="127.0.0.1:0")

@@ -17,12 +17,12 @@ from websockets.exceptions import ConnectionClosed
 from actors import Runtime
 from actors.errors import LinewardenError
 from actors.service import Limits, Service, ServiceError, server
-from actors.settings.tables import ServiceSettings
+from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
-from tests.desk import desk_on, line_of, until
 from tests.service.conftest import HERE
 from tests.service.test_tail import IDENTITY, streams
 from tests.service.visitor import Told, ask, raw, rest, tail, tail_path
+from tests.support.runtimes import desk_on, line_of, until
 
 STOP = 5 * 1.0  # the documented bound of stop() is a second; judged at five times that
 

@@ -12,9 +12,9 @@ from actors.runtime import start
 from actors.service import Service
 from actors.simulators import SimulatedO2
 from actors.status import Status
-from tests.desk import config, line_of, until
 from tests.service.conftest import HERE
 from tests.service.visitor import hear, tail, tail_path
+from tests.support.runtimes import config, line_of, until
 
 IDENTITY = "0x" + "a1" * 32
 

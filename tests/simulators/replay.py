@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from actors.simulators.peer import Peer, Reply, Request, text_frame
-from actors.simulators.server import Message, Simulator
+from actors.simulators.base.client import Peer, Reply, Request, text_frame
+from actors.simulators.base.server import Message, Simulator
 
 
 class Asked(Struct, frozen=True):

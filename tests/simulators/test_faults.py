@@ -6,7 +6,7 @@ import pytest
 
 from actors.errors import ConfigError
 from actors.simulators import SimulatedO2, embed, from_url, start
-from actors.simulators.faults import Fault, faults_of, parse
+from actors.simulators.base.faults import Fault, faults_of, parse
 
 
 @pytest.mark.parametrize(

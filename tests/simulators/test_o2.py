@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 from websockets.exceptions import ConnectionClosed
 
 from actors.simulators import SimulatedO2
-from actors.simulators.market import Levels
+from actors.simulators.base.random_market import Levels
 from tests.simulators.plain_client import ALICE, BOB, Client, client
 
 pytest_plugins = ["actors.testing"]

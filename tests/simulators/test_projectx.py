@@ -14,12 +14,12 @@ from hypothesis import strategies as some
 
 from actors.errors import ConfigError
 from actors.simulators import SimulatedProjectX, embed, from_url
-from actors.simulators.faults import faults_of
+from actors.simulators.base.faults import faults_of
+from actors.simulators.base.server import Simulator
 from actors.simulators.projectx.account import ASK, BID, Account
-from actors.simulators.projectx.gate import Gate, claims_of
-from actors.simulators.projectx.listing import Listing
-from actors.simulators.projectx.shapes import market_arguments, user_arguments
-from actors.simulators.server import Simulator
+from actors.simulators.projectx.auth import Gate, claims_of
+from actors.simulators.projectx.instruments import Listing
+from actors.simulators.projectx.payloads import market_arguments, user_arguments
 from actors.simulators.signalr import SimulatedHubs
 from tests.simulators.hub_client import HubClient, dialled, fetch, joined, negotiate, refused
 

@@ -14,9 +14,9 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from actors.errors import ConfigError
-from actors.simulators.faults import faults_of
+from actors.simulators.base.faults import faults_of
 from actors.simulators.signalr import Caller, HubError, Method, SimulatedHubs
-from actors.simulators.signalr.records import LIMIT, Broken, Records, frames
+from actors.simulators.signalr.framing import LIMIT, Broken, Records, frames
 from tests.simulators.hub_client import (
     HELLO,
     RS,

@@ -19,10 +19,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from actors.simulators import SimulatedTplus, from_url
-from actors.simulators.faults import faults_of
-from actors.simulators.server import Simulator
+from actors.simulators.base.faults import faults_of
+from actors.simulators.base.server import Simulator
 from actors.simulators.tplus import paths
-from actors.simulators.tplus.listing import Level, spell, whole
+from actors.simulators.tplus.instruments import Level, spell, whole
 from tests.simulators.plain_client import Client
 
 pytest_plugins = ["actors.testing"]

@@ -16,18 +16,18 @@ import pytest
 
 import actors
 from actors import BookView, Gap, Lifecycle, NotFresh, NotLive, Runtime, SubscribeError
-from actors import book as books
 from actors.connection import Connection
 from actors.errors import ConfigError, LinewardenError
+from actors.market import order_books as books
 from actors.simulators import SimulatedAlpaca
 from actors.status import Status
 from actors.stream import Stream
 from actors.venues import alpaca as venue
 from actors.venues.alpaca import Quote, TradeUpdate
-from actors.venues.alpaca.streams import STREAMS
-from tests.desk import KEY, SECRET, alpaca_config, alpaca_desk, at_epoch, line_of, until
-from tests.stories.books import settle
+from actors.venues.alpaca.endpoints import STREAMS
 from tests.stories.test_killed_actors import kill
+from tests.support.books import settle
+from tests.support.runtimes import KEY, SECRET, alpaca_config, alpaca_desk, at_epoch, line_of, until
 from tests.test_metrics import Recorder
 
 DATA = ("iex", "sip", "test", "crypto", "news")

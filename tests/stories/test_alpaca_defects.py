@@ -19,15 +19,15 @@ import pytest
 
 import actors
 from actors import Gap, Lifecycle, NotLive, Runtime, SubscribeError
-from actors.messages import Slow
+from actors.reasons import Slow
 from actors.registry import ANSWERED
 from actors.rules.restarts import RestartPolicy, Restarts, Retry
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca
 from actors.venues.alpaca import Trade, TradeUpdate
-from actors.wire.inbox import SocketInbox
-from tests.desk import alpaca_config, alpaca_desk, at_epoch, line_of, until
-from tests.stories.books import settle
+from actors.wire.socket_inbox import SocketInbox
+from tests.support.books import settle
+from tests.support.runtimes import alpaca_config, alpaca_desk, at_epoch, line_of, until
 
 DEAD_SESSION = 90.0  # seconds for which Alpaca may count a connection that broke off
 

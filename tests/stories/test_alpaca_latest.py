@@ -13,11 +13,11 @@ import pytest
 import actors
 from actors import Latest, NotFresh, Runtime
 from actors.errors import LinewardenError
-from actors.rules.exchange import Budget
-from actors.rules.latest import LIMIT
+from actors.protocol.limits import Budget
+from actors.rules.latest_price import LIMIT
 from actors.simulators import SimulatedAlpaca
 from actors.venues.alpaca import Alpaca
-from tests.desk import KEY, SECRET, alpaca_config, alpaca_desk, line_of, until
+from tests.support.runtimes import KEY, SECRET, alpaca_config, alpaca_desk, line_of, until
 from tests.test_metrics import Recorder
 
 MINUTE = 60 * 1_000_000_000  # ns

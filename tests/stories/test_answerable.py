@@ -18,11 +18,11 @@ import pytest
 
 import actors
 from actors import Runtime, log_queue
-from actors.rules.session import Effect, Send, Session
+from actors.protocol.session import Effect, Send, Session
 from actors.settings import load
 from actors.simulators import SimulatedO2
 from actors.venues.o2 import O2, O2Session
-from tests.desk import at_epoch, config, desk_on, until
+from tests.support.runtimes import at_epoch, config, desk_on, until
 
 STATUS, STOP = 5 * 0.1, 5 * 1.5
 

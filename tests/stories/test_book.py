@@ -19,18 +19,18 @@ from actors import (
     SubscribeError,
     Timeout,
 )
-from actors import book as books
-from actors.book import FollowedBook
 from actors.dispatcher import Dispatcher
+from actors.market import order_books as books
+from actors.market.order_books import FollowedBook
 from actors.settings import load
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.venues.o2 import O2
 from tests.conftest import Baseline
-from tests.desk import config, desk_on, line_of, until
-from tests.stories.books import Levels, balanced, settle
 from tests.stories.test_killed_actors import after, kill
 from tests.stories.test_reload import two_feeds
+from tests.support.books import Levels, balanced, settle
+from tests.support.runtimes import config, desk_on, line_of, until
 from tests.test_stream import in_a_child, needs_fork
 
 
@@ -223,7 +223,7 @@ def test_an_event_that_cannot_be_applied_empties_it_until_the_next_snapshot(
     view = desk.book("o2", market)
     assert view.reason == "an event could not be applied (ZeroDivisionError: on purpose)"
     assert view.bids == ()
-    assert len([record for record in caplog.records if record.name == "actors.book"]) == 1
+    assert len([record for record in caplog.records if record.name == "actors.market.order_books"]) == 1
 
     book._read = read
     o2.depth_change(market, buys=[(1_000, 5)])  # no snapshot: it is of no use

@@ -20,16 +20,16 @@ import actors
 from actors import NotLive, Runtime
 from actors.secret import Secret
 from actors.service import Service
-from actors.settings.tables import ServiceSettings
+from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedAlpaca, SimulatedO2, SimulatedTplus
 from actors.simulators.projectx import SimulatedProjectX
 from actors.status import Status
 from actors.wire.frames import FrameReader
 from tests.commands import asked
-from tests.desk import HEARTBEAT, KEY, RESTART, SECRET, until
+from tests.login.test_connector import SEED
 from tests.stories.test_projectx import API_KEY, WANTED, tokens_shown
-from tests.test_door import SEED
-from tests.venues.test_declared import LOGIN
+from tests.support.runtimes import HEARTBEAT, KEY, RESTART, SECRET, until
+from tests.venues.test_declarative import LOGIN
 from tests.venues.test_signalr_live import TABLE, TOKEN, SimulatedQuay
 
 QUERY = "canary-of-the-query-00f1"

@@ -12,9 +12,9 @@ import pytest
 
 from actors.rules.restarts import Intensity
 from actors.simulators import SimulatedO2
-from tests.desk import desk_on, fresh
-from tests.stories.books import balanced
-from tests.stories.chaos import Chaos
+from tests.support.books import balanced
+from tests.support.chaos import Chaos
+from tests.support.runtimes import desk_on, fresh
 
 pytestmark = pytest.mark.timeout(0)  # as long as the rounds that were asked for
 

@@ -10,7 +10,7 @@ import pytest
 from actors import Gap, Lifecycle, NotLive, Runtime
 from actors.simulators import SimulatedO2
 from actors.venues.o2 import Trade
-from tests.desk import at_epoch, desk_on, line_of, until
+from tests.support.runtimes import at_epoch, desk_on, line_of, until
 
 
 def told(items: Any, count: int) -> list[Any]:

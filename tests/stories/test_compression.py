@@ -21,9 +21,9 @@ from websockets.sync.server import ServerConnection, serve
 import actors
 from actors import Runtime, Stream
 from actors.simulators import SimulatedO2
-from actors.venues.declared import Message
-from tests.desk import at_epoch, config, desk_on, line_of, until
-from tests.stories.books import settle
+from actors.venues.declarative import Message
+from tests.support.books import settle
+from tests.support.runtimes import at_epoch, config, desk_on, line_of, until
 
 TABLE = """
 name = "pier"

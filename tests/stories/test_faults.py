@@ -13,8 +13,8 @@ from actors.simulators import SimulatedO2
 from actors.status import Status, TopicStatus
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthSnapshot
-from tests.desk import at_epoch, config, desk_on, line_of, until
-from tests.stories.books import Book, settle
+from tests.support.books import Book, settle
+from tests.support.runtimes import at_epoch, config, desk_on, line_of, until
 
 BEAT = {"ping_interval": 0.1, "pong_timeout": 0.1}
 

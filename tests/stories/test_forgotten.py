@@ -16,7 +16,7 @@ from actors import Runtime
 from actors.dispatcher import Dispatcher
 from actors.messages import OpenStream
 from actors.simulators import SimulatedO2
-from tests.desk import config, desk_on, until
+from tests.support.runtimes import config, desk_on, until
 
 Use = Callable[[Runtime, str], object]
 

@@ -12,7 +12,7 @@ import actors
 from actors import Runtime
 from actors.simulators import SimulatedAlpaca
 from actors.status import Status
-from tests.desk import KEY, alpaca_config, alpaca_desk, line_of, until
+from tests.support.runtimes import KEY, alpaca_config, alpaca_desk, line_of, until
 
 
 @pytest.fixture

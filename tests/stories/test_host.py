@@ -14,12 +14,12 @@ import pytest
 
 from actors import Gap
 from actors.simulators import SimulatedO2
-from actors.wire.timers import SystemClock
+from actors.timers import SystemClock
 from tests.commands import PATIENCE
 from tests.conftest import Baseline
-from tests.desk import at_epoch, desk_on, line_of, until
-from tests.stories.books import settle
-from tests.stories.host import program, ran
+from tests.support.books import settle
+from tests.support.host import program, ran
+from tests.support.runtimes import at_epoch, desk_on, line_of, until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals, limits and forks are of another kind there")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from actors.door import EARLY
+from actors.login.token_store import EARLY
 from actors.rules.restarts import RestartPolicy
 from actors.simulators import SimulatedO2, SimulatedTplus
 from actors.venues.tplus import Tplus
-from tests.clockwork import Clockwork, clockwork
-from tests.front import Front
-from tests.test_door import A_LOGIN, SEED
+from tests.login.test_connector import A_LOGIN, SEED
+from tests.support.failing_relay import Front
+from tests.support.virtual_time import Clockwork, clockwork
 
 HOUR = 3_600.0
 QUIET = {"ping_interval": 0.0, "venue_ping_interval": 0.0}

@@ -17,14 +17,14 @@ from actors.connection import Connection
 from actors.delivery.connection_delivery import ConnectionDelivery
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.dispatcher import Dispatcher
-from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat
-from actors.messages import SocketOpened
 from actors.registry import Registry
+from actors.requester import Fetcher
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.supervisor import Supervisor
-from tests.desk import at_epoch, desk_on, line_of, until
+from actors.wire.connect import SocketOpened
+from tests.support.runtimes import at_epoch, desk_on, line_of, until
 
 MORTALS = (Registry, Dispatcher, Heartbeat, Fetcher, Connection)
 POISON = ProxyCall(attr_path=("nothing_of_that_name",), args=(), kwargs={})

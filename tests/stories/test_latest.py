@@ -18,17 +18,19 @@ import actors
 from actors import Latest, NotFresh, Runtime, RuntimeStopped
 from actors.dispatcher import Dispatcher
 from actors.errors import LinewardenError
-from actors.fetcher import AT_ONCE, Fetcher
-from actors.messages import HttpRequest, Retryable
-from actors.rules.exchange import Budget, Conversation
-from actors.rules.venue import Price, VenueSettings
+from actors.http_types import HttpRequest
+from actors.protocol.conversation import Conversation
+from actors.protocol.limits import Budget
+from actors.protocol.venue import Price, VenueSettings
+from actors.reasons import Retryable
+from actors.requester import AT_ONCE, Fetcher
 from actors.settings import load
 from actors.simulators import SimulatedO2
 from actors.venues.o2 import O2
 from actors.venues.o2.venue import O2Settings
-from tests.desk import config, line_of, until
 from tests.stories.test_killed_actors import after, kill
 from tests.stories.test_wedged import WATCHDOG, Trap, is_wedged
+from tests.support.runtimes import config, line_of, until
 from tests.wire.proxies import Loopback, read_head
 
 A, B = "0x" + "a" * 64, "0x" + "b" * 64
@@ -238,7 +240,7 @@ def test_a_question_that_cannot_be_asked_gives_its_place_back(
 ) -> None:
     page.prices[A] = {"last": 5}
     with monkeypatch.context() as broken:
-        broken.setitem(sys.modules, "actors.wire.fetch", None)  # as in an installation that lost a file
+        broken.setitem(sys.modules, "actors.wire.http_client", None)  # as in an installation that lost a file
         for number in range(AT_ONCE):
             with pytest.raises(NotFresh, match=r"rest: asking for it failed .* \(ModuleNotFoundError\)"):
                 desk.latest("o2", f"0x{number:064x}")

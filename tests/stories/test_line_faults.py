@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from actors import Runtime
-from actors.simulators.proxy import FaultyProxy
+from actors.simulators.faulty_proxy import FaultyProxy
 from tests.conftest import Baseline
-from tests.desk import at_epoch, line_of, until
-from tests.stories.books import settle
-from tests.stories.ends import VENUES, End, desk_at, end_of
+from tests.support.books import settle
+from tests.support.runtimes import at_epoch, line_of, until
+from tests.support.venue_cases import VENUES, End, desk_at, end_of
 
 BEAT = {"ping_interval": 0.2, "pong_timeout": 0.2}
 DETECTION = 0.2 + 0.2  # seconds: what the heartbeat promises for a half-open connection

@@ -18,9 +18,9 @@ from actors.messages import LineSettled, LineUpgraded, Report
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.supervision.rotation import Rotations
 from actors.supervision.state import LineRecord
-from tests.clockwork import clockwork
-from tests.desk import alpaca_config, config, desk_on, line_of, until
-from tests.stories.books import settle
+from tests.support.books import settle
+from tests.support.runtimes import alpaca_config, config, desk_on, line_of, until
+from tests.support.virtual_time import clockwork
 
 HOUR = 3_600.0
 QUIET = {"ping_interval": 0.0, "venue_ping_interval": 0.0}

@@ -17,10 +17,10 @@ from actors.simulators import SimulatedTplus
 from actors.status import Status
 from actors.venues import tplus as venue
 from tests.conftest import Baseline
-from tests.desk import until
-from tests.stories.books import settle
 from tests.stories.test_killed_actors import after, kill
 from tests.stories.test_tplus import config, desk_on, states
+from tests.support.books import settle
+from tests.support.runtimes import until
 
 ASSETS = tuple(map(str, range(100, 112)))
 

@@ -18,8 +18,8 @@ from actors.rules.freshness import Freshness
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import TopicStatus
-from actors.wire.timers import VirtualTimers
-from tests.desk import alpaca_config, config, fresh, until
+from actors.timers import VirtualTimers
+from tests.support.runtimes import alpaca_config, config, fresh, until
 
 HOUR = 3600.0
 EQUITIES = {

@@ -16,14 +16,14 @@ from actors.delivery.arrivals import Right
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.routing import LineRoutes, Routing
 from actors.events import Option, Topic
+from actors.protocol.venue import Refusal, Venue
 from actors.rules.ledger import Ledger
-from actors.rules.venue import Refusal, Venue
-from actors.settings.declared import read_venue
+from actors.settings.venue_tables import read_venue
 from actors.simulators import SimulatedO2
 from actors.venues import VENUES
 from tests.delivery.streams import new_inlet, unwant
-from tests.desk import desk_on
-from tests.effort import effort, efforts
+from tests.support.line_count import effort, efforts
+from tests.support.runtimes import desk_on
 
 FEW, MANY = 1_000, 2_000
 LINEAR = 2.2  # times the work for twice the topics, at most

@@ -27,12 +27,12 @@ from actors.simulators import (
     Simulator,
 )
 from actors.status import LineStatus
-from tests.clockwork import Clockwork, clockwork
-from tests.desk import KEY, SECRET
-from tests.front import Front
+from tests.login.test_connector import SEED
 from tests.simulators.replay import BinanceReplay
-from tests.stories.books import settle
-from tests.test_door import SEED
+from tests.support.books import settle
+from tests.support.failing_relay import Front
+from tests.support.runtimes import KEY, SECRET
+from tests.support.virtual_time import Clockwork, clockwork
 
 SHAPES = Path(__file__).parents[1] / "venues" / "tables"
 MARKET = SimulatedO2(rate=0).markets[0]

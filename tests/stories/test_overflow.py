@@ -11,14 +11,14 @@ import pytest
 from actors import Gap, Runtime, Stream
 from actors.dispatcher import Dispatcher
 from actors.errors import LinewardenError
-from actors.rules.mailbox import Policy
+from actors.rules.stream_buffer import Policy
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthChange, DepthSnapshot, Trade
-from tests.desk import desk_on, fresh, line_of, until
-from tests.stories.books import Book, balanced, decoded, settle
 from tests.stories.test_killed_actors import after, kill
+from tests.support.books import Book, balanced, decoded, settle
+from tests.support.runtimes import desk_on, fresh, line_of, until
 
 
 def numbers(items: Iterator[Any], last: int) -> list[int | Gap]:

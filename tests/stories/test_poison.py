@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from actors import Runtime, Stream
-from actors.simulators.peer import binary_frame, text_frame
+from actors.simulators.base.client import binary_frame, text_frame
 from actors.status import Status
-from tests.desk import at_epoch, line_of, until
-from tests.stories.books import settle
-from tests.stories.ends import VENUES, End, desk_at, end_of
+from tests.support.books import settle
+from tests.support.runtimes import at_epoch, line_of, until
+from tests.support.venue_cases import VENUES, End, desk_at, end_of
 
 MIB = 1 << 20
 RECORD = b"\x1e"  # ends each record of a SignalR hub

@@ -18,12 +18,12 @@ import actors
 from actors import Lifecycle, NotLive, RotationFailed, Runtime, SubscribeError
 from actors.settings import load
 from actors.simulators.projectx import SimulatedProjectX
-from actors.simulators.projectx.gate import Gate
+from actors.simulators.projectx.auth import Gate
 from actors.status import Cause, LineStatus, Status
+from actors.timers import VirtualTimers
 from actors.venues import projectx as venue
-from actors.wire.timers import VirtualTimers
-from tests.desk import HEARTBEAT, RESTART, fresh, until
-from tests.stories.books import settle
+from tests.support.books import settle
+from tests.support.runtimes import HEARTBEAT, RESTART, fresh, until
 
 USER, MARKET = "projectx/user", "projectx/market"
 LINES = (USER, MARKET)

@@ -17,12 +17,10 @@ import actors
 from actors import Lifecycle, NotLive, RotationFailed, Runtime, Stream
 from actors.settings import load
 from actors.simulators.projectx import SimulatedProjectX
-from actors.simulators.projectx.gate import Gate
+from actors.simulators.projectx.auth import Gate
+from actors.timers import VirtualTimers
 from actors.venues import projectx as venue
-from actors.wire.timers import VirtualTimers
 from tests.conftest import Baseline
-from tests.desk import until
-from tests.stories.books import settle
 from tests.stories.test_projectx import (
     ALICE,
     EP,
@@ -44,6 +42,8 @@ from tests.stories.test_projectx import (
     tokens_shown,
     told,
 )
+from tests.support.books import settle
+from tests.support.runtimes import until
 
 
 @pytest.fixture

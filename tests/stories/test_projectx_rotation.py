@@ -15,8 +15,6 @@ from actors import Closed, Gap, Lifecycle, RotationFailed, Runtime, Stream
 from actors.simulators.projectx import SimulatedProjectX
 from actors.venues import projectx as venue
 from tests.conftest import Baseline
-from tests.desk import until
-from tests.stories.books import settle
 from tests.stories.test_projectx import (
     ALICE,
     EP,
@@ -33,6 +31,8 @@ from tests.stories.test_projectx import (
     tokens_shown,
     told,
 )
+from tests.support.books import settle
+from tests.support.runtimes import until
 
 FILLS = {"channel": "account_trades", "keys": [ALICE]}
 

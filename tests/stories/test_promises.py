@@ -17,9 +17,9 @@ from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.supervisor import Supervisor
 from actors.venues.o2 import Trade
-from tests.desk import at_epoch, desk_on, fresh, line_of, until
-from tests.stories.books import balanced, decoded, settle
 from tests.stories.test_killed_actors import after, kill
+from tests.support.books import balanced, decoded, settle
+from tests.support.runtimes import at_epoch, desk_on, fresh, line_of, until
 
 # ── order ──
 

@@ -8,11 +8,11 @@ import pytest
 
 from actors import Gap, Runtime
 from actors.simulators import SimulatedO2
-from actors.simulators.server import Garbage
+from actors.simulators.base.server import Garbage
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthSnapshot, Trade
-from tests.desk import at_epoch, desk_on, line_of, until
-from tests.stories.books import Book, settle
+from tests.support.books import Book, settle
+from tests.support.runtimes import at_epoch, desk_on, line_of, until
 
 BROKEN: dict[Garbage, int] = {"utf8": 1007, "opcode": 1002, "length": 1002}  # the close codes they earn
 

@@ -12,7 +12,7 @@ import pytest
 import actors
 from actors.errors import RuntimeStopped, Timeout
 from actors.simulators import SimulatedO2
-from tests.desk import config, desk_on, until
+from tests.support.runtimes import config, desk_on, until
 
 MARKET = "0x32d6c94ffb1a61890266ab17a4ed5fe10a5c4cf3115f5ec5add0cafcbd0e8f2e"
 

@@ -12,7 +12,7 @@ from actors.dispatcher import Dispatcher
 from actors.messages import TopicsRestored
 from actors.settings import load
 from actors.simulators import SimulatedO2
-from tests.desk import at_epoch, config, desk_on, until
+from tests.support.runtimes import at_epoch, config, desk_on, until
 
 
 def test_the_venue_s_reason_outweighs_its_close_frame(o2: SimulatedO2) -> None:

@@ -10,12 +10,12 @@ import pytest
 
 import actors
 from actors import Closed, ConfigError, LinewardenError, Runtime, StreamClosed
+from actors.feed_spec import Specs
 from actors.settings import load
-from actors.settings.plan import compare
+from actors.settings.diff import compare
 from actors.simulators import SimulatedO2
-from actors.supervision.state import Specs
 from actors.supervisor import Supervisor
-from tests.desk import at_epoch, config, until
+from tests.support.runtimes import at_epoch, config, until
 
 
 def two_feeds(o2: SimulatedO2, **changes: Any) -> dict[str, Any]:

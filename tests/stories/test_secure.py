@@ -20,8 +20,8 @@ from actors import NotLive, Runtime
 from actors.errors import ConfigError
 from actors.simulators import SimulatedO2
 from actors.venues.o2 import O2Session
-from tests.desk import at_epoch, config, feed_at, line_of, until
-from tests.stories.books import settle
+from tests.support.books import settle
+from tests.support.runtimes import at_epoch, config, feed_at, line_of, until
 from tests.wire.proxies import Loopback, connected, read_head
 
 CANARY = "canary-f00dfeedcafe4711"

@@ -13,7 +13,7 @@ from actors import Runtime
 from actors.connection import Connection
 from actors.messages import EndIfSilent, SendPing
 from actors.simulators import SimulatedO2
-from tests.desk import at_epoch, desk_on, line_of, until
+from tests.support.runtimes import at_epoch, desk_on, line_of, until
 
 BEAT = 1 << 40  # none of the heartbeat's own
 OFF = {"ping_interval": 0.0}

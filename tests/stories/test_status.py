@@ -19,10 +19,10 @@ from actors.status import Status
 from actors.supervision import snapshot
 from actors.supervisor import Supervisor
 from actors.venues import tplus as venue
-from tests.desk import config, desk_on, feed_at, until
 from tests.stories.test_killed_actors import kill
 from tests.stories.test_many_lines import ASSETS
 from tests.stories.test_tplus import config as tplus_config
+from tests.support.runtimes import config, desk_on, feed_at, until
 
 FOUR = ["pause", "restart", "resume", "status"]
 KEYS = [hex(0x1000 + number) for number in range(40)]

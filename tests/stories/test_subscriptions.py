@@ -19,9 +19,9 @@ from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthSnapshot
-from tests.desk import config, desk_on, line_of, until
-from tests.stories.books import Book, decoded, settle
 from tests.stories.test_killed_actors import after, kill
+from tests.support.books import Book, decoded, settle
+from tests.support.runtimes import config, desk_on, line_of, until
 
 ACCOUNTS = [f"0x{number:064x}" for number in range(1, 12)]  # one more than a connection takes
 

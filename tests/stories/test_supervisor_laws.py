@@ -18,18 +18,19 @@ from actors.actor import Actor
 from actors.connection import Connection
 from actors.dispatcher import Dispatcher
 from actors.errors import ConfigError
-from actors.fetcher import Fetcher
 from actors.heartbeat import Heartbeat
-from actors.messages import ChildExited, Crashed, EndConnection, Fatal, Reason, Retryable, Slow
+from actors.messages import ChildExited, EndConnection
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow
 from actors.registry import Registry
+from actors.requester import Fetcher
 from actors.simulators import SimulatedO2
 from actors.status import LineStatus, Status
 from actors.supervisor import Supervisor
-from tests.clockwork import Clockwork, clockwork
 from tests.conftest import Baseline
-from tests.desk import config
 from tests.stories.test_killed_actors import POISON, kill
 from tests.stories.test_wedged import Trap
+from tests.support.runtimes import config
+from tests.support.virtual_time import Clockwork, clockwork
 
 HOUR = 3_600.0
 WORKERS: tuple[type[Actor], ...] = (Registry, Dispatcher, Heartbeat, Fetcher)

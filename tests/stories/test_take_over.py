@@ -15,16 +15,16 @@ from actors import Gap, Lifecycle, RotationFailed, Runtime, Stream
 from actors.connection import LAST_WORD, Connection
 from actors.delivery import kept, overlap
 from actors.delivery.epoch_delivery import EpochDelivery
-from actors.door import Door
+from actors.login.connector import Door
 from actors.messages import LineSettled, Report, RotationBegun
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.supervision import rotation
 from actors.supervision.rotation import Rotations
 from actors.supervision.state import LineRecord
-from tests.desk import at_epoch, desk_on, line_of, until
-from tests.stories.books import settle
 from tests.stories.test_wedged import WATCHDOG, Trap, is_wedged, nobody_is_wedged
+from tests.support.books import settle
+from tests.support.runtimes import at_epoch, desk_on, line_of, until
 
 PATIENT: dict[str, Any] = {"ack_timeout": 3.0}
 

@@ -16,16 +16,16 @@ import pytest
 
 import actors
 from actors import Closed, Gap, Lifecycle, NotLive, Runtime, Stream
-from actors.rules.exchange import Budget
+from actors.protocol.limits import Budget
 from actors.secret import Secret
 from actors.simulators import SimulatedTplus
 from actors.status import Cause, Status
 from actors.venues import tplus as venue
 from actors.venues.tplus import Tplus, TplusSession
 from tests.conftest import Baseline
-from tests.desk import HEARTBEAT, RESTART, until
-from tests.stories.books import settle
-from tests.test_door import A_LOGIN, SEED, SlowAtTheGate
+from tests.login.test_connector import A_LOGIN, SEED, SlowAtTheGate
+from tests.support.books import settle
+from tests.support.runtimes import HEARTBEAT, RESTART, until
 
 PRIVATE = ("orders", "user_trades", "positions", "account_events")
 USER = venue.Tplus("tplus", venue.TplusSettings(private_key=Secret(SEED)))._user
@@ -500,7 +500,7 @@ def test_a_snapshot_that_cannot_even_be_asked_for_is_asked_for_again(
 ) -> None:
     change(tplus, 50)
     with monkeypatch.context() as broken:
-        broken.setitem(sys.modules, "actors.wire.fetch", None)  # as in an installation that lost a file
+        broken.setitem(sys.modules, "actors.wire.http_client", None)  # as in an installation that lost a file
         desk.book("tplus", "200")
         until(desk, lambda _: "an HTTP exchange failed with an unexpected error" in caplog.text)
     until(desk, is_right(desk, tplus))

@@ -17,11 +17,11 @@ from actors import Gap, Lifecycle, LinewardenError, Runtime, Timeout
 from actors.registry import Registry
 from actors.simulators import SimulatedTplus
 from actors.venues import tplus as venue
-from tests.desk import until
-from tests.stories.books import balanced, settle
+from tests.login.test_connector import A_LOGIN
 from tests.stories.test_killed_actors import after, kill
 from tests.stories.test_tplus import USER, all_at, config, desk_on, is_right, states, wants
-from tests.test_door import A_LOGIN
+from tests.support.books import balanced, settle
+from tests.support.runtimes import until
 
 OTHER_SEED = "0b" * 32
 

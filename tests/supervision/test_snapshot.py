@@ -8,13 +8,14 @@ from collections.abc import Callable, Collection
 
 import pytest
 
-from actors.actor import DeadLetters
 from actors.delivery.inlet import Inlet
+from actors.diagnostics import DeadLetters
+from actors.feed_spec import Specs
 from actors.status import Status
 from actors.supervision import snapshot
 from actors.supervision.snapshot import SharedStatus
-from actors.supervision.state import Books, Specs
-from actors.wire.timers import VirtualTimers
+from actors.supervision.state import Books
+from actors.timers import VirtualTimers
 
 LONG = 3_600.0
 

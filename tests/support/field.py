@@ -13,13 +13,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from actors import Runtime
-from actors.rules.mailbox import Policy
+from actors.rules.stream_buffer import Policy
 from actors.settings import load
 from actors.status import LineStatus, Status
-from tests.desk import feed_at, fresh
 from tests.support.internals import ON_PURPOSE, Internals, Wedge
 from tests.support.listeners import DEPTH, ORDERS, STEP, TRADES, Channel, Listener
 from tests.support.rare import Rare
+from tests.support.runtimes import feed_at, fresh
 
 BOUND = 15.0  # seconds: five times what the config below allows for a loss, a way back and two answers
 MOMENT = 1.0  # seconds at most for a situation to come about; where it does not, the hunt goes on

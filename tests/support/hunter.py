@@ -23,7 +23,7 @@ from typing import Any
 
 from actors import LinewardenError
 from actors.status import LineStatus
-from tests.stories.books import balanced, stream_balances
+from tests.support.books import balanced, stream_balances
 from tests.support.field import ACCOUNTS, BOUND, FEEDS, GUEST, LEFT, RIGHT, Field, Silence
 from tests.support.internals import Internals
 from tests.support.listeners import DEPTH, ORDERS, TRADES, VIEW, Listener, Mark

@@ -15,7 +15,7 @@
 
         return [reader, writer], check
 
-    explore(scenario, actors.stream, actors.rules.mailbox)
+    explore(scenario, actors.stream, actors.rules.stream_buffer)
 
 One thread runs at a time. It can lose its turn before each access to what the threads share: a lock, a
 condition, an event, a queue, a container, an attribute of an object of the watched modules. A preemption

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from actors import RotationFailed
-from actors.rules.mailbox import Policy
+from actors.rules.stream_buffer import Policy
 from tests.support.field import BOUND, BURST, FEEDS, GUEST, LEFT, MOMENT, RIGHT, Field
 from tests.support.internals import WORKERS
 from tests.support.listeners import DEPTH, ORDERS, TRADES, VIEW

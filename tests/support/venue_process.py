@@ -15,9 +15,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from actors.simulators import SimulatedO2
-from actors.simulators.o2 import PONG
-from actors.simulators.peer import Peer
-from actors.simulators.server import Message
+from actors.simulators.base.client import Peer
+from actors.simulators.base.server import Message
+from actors.simulators.o2.simulator import PONG
 
 PIPES = 3  # calls at a time
 ALIVE = 1.0  # seconds between two looks whether the program is there

@@ -12,16 +12,17 @@ import pytest
 
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
-from actors.messages import Fatal, HttpAnswer, HttpRequest, Reason, Retryable, Slow
-from actors.rules.exchange import Conversation
-from actors.rules.latest import symbol_of
-from actors.rules.venue import BookUpdate, Price
+from actors.http_types import HttpAnswer, HttpRequest
+from actors.protocol.channel import ChannelOf
+from actors.protocol.conversation import Conversation
+from actors.protocol.venue import BookUpdate, Price
+from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.rules.latest_price import symbol_of
 from actors.secret import Secret
 from actors.settings import load
 from actors.venues import VENUES, alpaca
 from actors.venues.alpaca import Alpaca, AlpacaSettings, Level, OrderBook, Quote, Trade
-from actors.venues.alpaca.streams import STREAMS
-from actors.venues.channel import ChannelOf
+from actors.venues.alpaca.endpoints import STREAMS
 
 KEYS = (("APCA-API-KEY-ID", "K"), ("APCA-API-SECRET-KEY", "S"))
 

@@ -14,8 +14,7 @@ import msgspec
 import pytest
 
 from actors.events import Topic
-from actors.messages import Fatal, Slow
-from actors.rules.session import (
+from actors.protocol.session import (
     BINARY,
     TEXT,
     Announce,
@@ -32,6 +31,7 @@ from actors.rules.session import (
     State,
     Unrouted,
 )
+from actors.reasons import Fatal, Slow
 from actors.secret import Secret
 from actors.venues.alpaca import Alpaca, AlpacaSettings, CancelError, Correction, Luld, Quote, Trade
 

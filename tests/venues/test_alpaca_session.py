@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.events import Topic
-from actors.rules.session import (
+from actors.protocol.session import (
     BINARY,
     TEXT,
     Announce,
@@ -33,7 +33,7 @@ from actors.rules.session import (
 from actors.secret import Secret
 from actors.venues.alpaca import Alpaca, AlpacaSettings, Quote
 from actors.venues.alpaca.codec import decode
-from tests.effort import effort
+from tests.support.line_count import effort
 from tests.venues.transcript import Player, Transcript, transcripts
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from actors.rules.venue import Venue
+from actors.protocol.venue import Venue
 from actors.settings import known_venues
 from actors.venues import VENUES
 from actors.venues.alpaca import messages as alpaca
-from actors.venues.declared.messages import Message
+from actors.venues.declarative.messages import Message
 from actors.venues.o2 import messages as o2
 from actors.venues.projectx import messages as projectx
 from actors.venues.tplus import messages as tplus

@@ -16,8 +16,8 @@ import actors
 from actors.errors import ConfigError
 from actors.settings import load
 from actors.simulators import Simulator
-from actors.simulators.peer import Peer, text_frame
-from actors.simulators.server import Message
+from actors.simulators.base.client import Peer, text_frame
+from actors.simulators.base.server import Message
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "venues.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"^```python\n(.*?)^```$", GUIDE.partition("## A venue in Python")[2], re.DOTALL | re.M)
@@ -134,7 +134,7 @@ def test_a_refused_symbol_and_a_wrong_key_are_told(ticks: ModuleType, venue: Sim
             "directory into PYTHONPATH.",
         ),
         (f"{MODULE}:Tocks", "cannot be imported (AttributeError)"),
-        (f"{MODULE}:Tick", "is no subclass of actors.rules.venue.Venue"),
+        (f"{MODULE}:Tick", "is no subclass of actors.protocol.venue.Venue"),
         (":", "cannot be imported (ValueError)"),
     ],
 )

@@ -11,10 +11,10 @@ import pytest
 
 from actors.errors import LinewardenError
 from actors.events import Topic
+from actors.protocol.channel import ChannelOf
+from actors.protocol.venue import Price
 from actors.rules.placement import Placement
-from actors.rules.venue import Price
 from actors.venues import VENUES, o2
-from actors.venues.channel import ChannelOf
 
 VENUE = o2.O2("desk", o2.O2Settings())
 ID = "ab" * 32

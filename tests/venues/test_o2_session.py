@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Fatal
-from actors.rules.session import (
+from actors.protocol.session import (
     BINARY,
     TEXT,
     Confirm,
@@ -25,6 +24,7 @@ from actors.rules.session import (
     State,
     Unrouted,
 )
+from actors.reasons import Fatal
 from actors.venues.o2 import O2, DepthChange, DepthSnapshot, Level, O2Settings, Trade
 from tests.venues.transcript import Player, Transcript, transcripts
 

@@ -11,15 +11,15 @@ import pytest
 
 from actors.errors import LinewardenError
 from actors.events import Topic
-from actors.rules.book import Book
-from actors.rules.exchange import Token
-from actors.rules.venue import Price
+from actors.protocol.channel import ChannelOf
+from actors.protocol.conversation import Token
+from actors.protocol.venue import Price
+from actors.rules.order_book import Book
 from actors.secret import Secret
 from actors.venues import VENUES, projectx
-from actors.venues.channel import ChannelOf
 from actors.venues.projectx import Depth, DepthReset, DomType, ProjectX, ProjectXSettings
 from actors.venues.projectx.platforms import HOSTS, Platform
-from actors.venues.projectx.stamps import nanoseconds
+from actors.venues.projectx.timestamps import nanoseconds
 
 VENUE = ProjectX("projectx", ProjectXSettings())
 CONTRACT = "CON.F.US.EP.Z26"

@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 from actors.events import Topic
-from actors.messages import Retryable, Slow
-from actors.rules.exchange import Token
-from actors.rules.session import (
+from actors.protocol.conversation import Token
+from actors.protocol.session import (
     TEXT,
     Announce,
     Answered,
@@ -31,6 +30,7 @@ from actors.rules.session import (
     Session,
     State,
 )
+from actors.reasons import Retryable, Slow
 from actors.secret import Secret
 from actors.venues.projectx import ProjectX, ProjectXSettings, Quote, Trade
 

@@ -10,10 +10,10 @@ import pytest
 
 import actors
 from actors.errors import SubscribeError
-from actors.rules.book import BookView
+from actors.rules.order_book import BookView
 from actors.simulators.projectx import SimulatedProjectX
 from actors.venues import projectx
-from tests.desk import HEARTBEAT, RESTART, until
+from tests.support.runtimes import HEARTBEAT, RESTART, until
 
 C = "CON.F.US.EP.Z26"
 SHAPES = [("object", "object"), ("action", "list"), ("list", "nulls"), ("several", "data_list")]

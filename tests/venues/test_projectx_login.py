@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Fatal, HttpAnswer, HttpRequest, Reason, Retryable, Slow
-from actors.rules.exchange import Conversation, Token
+from actors.http_types import HttpAnswer, HttpRequest
+from actors.protocol.conversation import Conversation, Token
+from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.secret import Secret
 from actors.venues.projectx import ProjectX, ProjectXSettings
 from actors.venues.projectx.login import expiry_ns

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.rules.session import TEXT, Effect, Send, Session
+from actors.protocol.session import TEXT, Effect, Send, Session
 from actors.venues.projectx import ProjectX, ProjectXSettings
 from tests.venues.transcript import Player, Transcript, matched, transcripts
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from actors.events import Topic
-from actors.rules.session import TEXT, Confirm, Deliver, Effect, Missed, Quarantine, Session, Unrouted
-from actors.rules.signalr import Hearer, Push
+from actors.protocol.session import TEXT, Confirm, Deliver, Effect, Missed, Quarantine, Session, Unrouted
+from actors.protocol.signalr import Hearer, Push
 from actors.venues.projectx import Depth, DepthReset, ProjectX, ProjectXSettings, Quote, Trade
-from actors.venues.projectx.market import Begins, MarketSession
+from actors.venues.projectx.hub_methods import BY_TARGET, STREAMS
+from actors.venues.projectx.market_session import Begins, MarketSession
 from actors.venues.projectx.normalise import arguments_of, contract_of
-from actors.venues.projectx.streams import BY_TARGET, STREAMS
-from actors.venues.projectx.waiting import MOST
+from actors.venues.projectx.pending import MOST
 
 VENUE = ProjectX("projectx", ProjectXSettings())
 CONTRACT = "CON.F.US.EP.Z26"

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.cli.replay import play
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
-from actors.messages import Endpoint, Fatal, HttpRequest
-from actors.rules.exchange import Token
-from actors.rules.session import (
+from actors.http_types import Endpoint, HttpRequest
+from actors.protocol.conversation import Token
+from actors.protocol.session import (
     TEXT,
     Complain,
     Confirm,
@@ -32,12 +33,12 @@ from actors.rules.session import (
     Session,
     Unrouted,
 )
-from actors.sample import play
+from actors.reasons import Fatal
 from actors.secret import Secret
 from actors.settings import FeedSettings, load
-from actors.settings.declared import read_venue
-from actors.settings.hubs import HubReader
-from actors.venues.declared import Message
+from actors.settings.hub_tables import HubReader
+from actors.settings.venue_tables import read_venue
+from actors.venues.declarative import Message
 from actors.venues.signalr import DescribedHub
 from tests.venues.transcript import Player, Transcript
 

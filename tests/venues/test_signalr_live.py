@@ -15,7 +15,7 @@ import actors
 from actors.errors import SubscribeError
 from actors.simulators.signalr import Caller, HubError, Method, SimulatedHubs
 from actors.status import LineStatus
-from tests.desk import HEARTBEAT, RESTART, until
+from tests.support.runtimes import HEARTBEAT, RESTART, until
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "venues.md").read_text(encoding="utf-8")
 TABLE = GUIDE.partition("<!-- the hub -->\n```toml\n")[2].partition("```")[0]

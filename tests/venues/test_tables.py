@@ -18,7 +18,7 @@ from msgspec import Struct
 import actors
 from actors.errors import SubscribeError
 from actors.events import Gap, Lifecycle, Topic
-from actors.rules.session import (
+from actors.protocol.session import (
     TEXT,
     Complain,
     Deliver,
@@ -31,10 +31,9 @@ from actors.rules.session import (
     Unrouted,
 )
 from actors.settings import known_venues
-from actors.simulators.peer import text_frame
+from actors.simulators.base.client import text_frame
 from actors.stream import Stream
-from actors.venues.declared import Declared, Message
-from tests.desk import HEARTBEAT, RESTART, at_epoch, line_of, until
+from actors.venues.declarative import Declared, Message
 from tests.simulators.replay import (
     BinanceReplay,
     BybitReplay,
@@ -44,6 +43,7 @@ from tests.simulators.replay import (
     OkxReplay,
     Replay,
 )
+from tests.support.runtimes import HEARTBEAT, RESTART, at_epoch, line_of, until
 from tests.venues.transcript import Player, Transcript, transcripts
 
 SHAPES = Path(__file__).parent / "tables"

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from actors.messages import HttpAnswer, HttpFailed, HttpRequest, Retryable
-from actors.rules.session import (
+from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
+from actors.protocol.session import (
     BINARY,
     TEXT,
     Confirm,
@@ -29,12 +29,13 @@ from actors.rules.session import (
     TokenRefused,
     Unrouted,
 )
-from actors.rules.venue import Venue
+from actors.protocol.venue import Venue
+from actors.reasons import Retryable
 from actors.secret import Secret
 from actors.venues.tplus import DepthSession, Tplus, TplusSettings, Trade
 from actors.venues.tplus.decoding import documents
+from actors.venues.tplus.paths import STREAMS, line_of, topic_of
 from actors.venues.tplus.session import EARLY, TplusSession
-from actors.venues.tplus.streams import STREAMS, line_of, topic_of
 from tests.venues.transcript import Player, Transcript, transcripts
 
 SEED = Secret("07" * 32)

@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from actors.events import Topic
-from actors.messages import HttpAnswer, Retryable
-from actors.rules.exchange import Token
-from actors.rules.session import (
+from actors.http_types import HttpAnswer
+from actors.protocol.conversation import Token
+from actors.protocol.session import (
     TEXT,
     Confirm,
     Deliver,
@@ -29,10 +29,11 @@ from actors.rules.session import (
     State,
     TokenRefused,
 )
-from actors.rules.venue import Refusal
+from actors.protocol.venue import Refusal
+from actors.reasons import Retryable
 from actors.secret import Secret
 from actors.venues.tplus import DepthSnapshot, Timebar, Tplus, TplusSettings
-from actors.venues.tplus.streams import STREAMS, line_of, topic_of
+from actors.venues.tplus.paths import STREAMS, line_of, topic_of
 from tests.venues.test_tplus_login import OTHER, SEED, USER
 
 VENUE = Tplus("tplus", TplusSettings(private_key=Secret(SEED)))

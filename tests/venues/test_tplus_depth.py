@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.messages import HttpAnswer, HttpFailed
-from actors.rules.session import (
+from actors.http_types import HttpAnswer, HttpFailed
+from actors.protocol.session import (
     TEXT,
     Confirm,
     Deliver,
@@ -26,7 +26,7 @@ from actors.rules.session import (
     Unrouted,
 )
 from actors.venues.tplus import DepthChange, DepthSession, DepthSnapshot, Tplus, TplusSettings
-from actors.venues.tplus.depth import ATTEMPTS, BUFFER, STALE
+from actors.venues.tplus.depth_session import ATTEMPTS, BUFFER, STALE
 
 VENUES = {
     how: Tplus("tplus", msgspec.convert({"sequence": how}, TplusSettings)) for how in ("strict", "monotonic")

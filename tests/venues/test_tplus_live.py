@@ -13,7 +13,7 @@ from actors import Gap, Runtime, SubscribeError
 from actors.simulators import SimulatedTplus
 from actors.status import Status
 from actors.venues import tplus
-from tests.desk import HEARTBEAT, RESTART, at_epoch, until
+from tests.support.runtimes import HEARTBEAT, RESTART, at_epoch, until
 from tests.venues.test_tplus_login import SEED, USER
 
 LOGIN_REQUESTS = 2  # a nonce, and the token for it

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Fatal, HttpAnswer, HttpRequest, Retryable, Slow
-from actors.rules.exchange import Conversation, T, Token
+from actors.http_types import HttpAnswer, HttpRequest
+from actors.protocol.conversation import Conversation, T, Token
+from actors.reasons import Fatal, Retryable, Slow
 from actors.secret import Secret
 from actors.venues.tplus import Tplus, TplusSettings
 

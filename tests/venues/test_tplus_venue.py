@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from actors.errors import LinewardenError
 from actors.events import Topic
-from actors.messages import Fatal, HttpAnswer, Slow
-from actors.rules.exchange import Token
-from actors.rules.venue import BookUpdate, Price, Refusal
+from actors.http_types import HttpAnswer
+from actors.protocol.channel import ChannelOf
+from actors.protocol.conversation import Token
+from actors.protocol.venue import BookUpdate, Price, Refusal
+from actors.reasons import Fatal, Slow
 from actors.secret import Secret, dec_hook
 from actors.venues import VENUES, tplus
-from actors.venues.channel import ChannelOf
-from actors.venues.tplus.streams import STREAMS, line_of, topic_of
+from actors.venues.tplus.paths import STREAMS, line_of, topic_of
 from tests.venues.test_tplus_login import SEED, USER, conversation
 
 ADDRESS, CHAIN = "ab" * 32, "00000000000000a4b1"

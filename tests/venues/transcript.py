@@ -24,7 +24,7 @@ from msgspec import Struct, structs
 
 from actors.errors import LinewardenError
 from actors.events import Options, Topic
-from actors.rules.session import (
+from actors.protocol.session import (
     BINARY,
     TEXT,
     Announce,
@@ -43,7 +43,7 @@ from actors.rules.session import (
     Session,
     Unrouted,
 )
-from actors.rules.venue import Venue
+from actors.protocol.venue import Venue
 
 
 class Transcript(Struct, frozen=True):

@@ -31,7 +31,8 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 from websockets.sync.server import ServerConnection, serve
 
 from actors import log_queue
-from actors.messages import Endpoint, Fatal, Reason, Retryable, Slow, Stopped
+from actors.http_types import Endpoint
+from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped
 from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
 from actors.wire.lookups import Lookups
 from tests.wire.proxies import ConnectProxy, Loopback, Socks5Proxy, read_exactly, read_head

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from actors.simulators.alpaca.connections import Line, Subscriptions
 from actors.simulators.alpaca.endpoints import FOLLOWING_TRADES, Kind
-from actors.simulators.alpaca.lines import Line, Subscriptions
-from actors.simulators.peer import Peer
+from actors.simulators.base.client import Peer
 
 Listeners = list[tuple[Peer, Line]]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from actors.simulators.peer import binary_frame, text_frame
+from actors.simulators.base.client import binary_frame, text_frame
 
 Codec = Literal["json", "msgpack"]
 

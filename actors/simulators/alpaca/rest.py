@@ -11,8 +11,8 @@ import msgspec
 from actors.simulators.alpaca.account import CLOSED, Account, Update
 from actors.simulators.alpaca.codec import Stamp, to_json
 from actors.simulators.alpaca.endpoints import kind_of
-from actors.simulators.alpaca.listings import Listing, Told
-from actors.simulators.peer import Reply, Request
+from actors.simulators.alpaca.instruments import Listing, Told
+from actors.simulators.base.client import Reply, Request
 
 _CHANNELS = {"trades": "trades", "quotes": "quotes", "bars": "bars", "orderbooks": "orderbooks"}
 _HOUR = 3600 * 10**9  # ns

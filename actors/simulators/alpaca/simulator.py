@@ -13,6 +13,7 @@ import msgspec
 from actors.simulators.alpaca.account import Account, Update
 from actors.simulators.alpaca.audience import Audience
 from actors.simulators.alpaca.codec import Codec, Stamp, fragments, frame, read, to_json
+from actors.simulators.alpaca.connections import Keys, Line, Refused, Subscriptions, error, keys_of
 from actors.simulators.alpaca.endpoints import (
     BY_NAME,
     BY_PATH,
@@ -21,12 +22,11 @@ from actors.simulators.alpaca.endpoints import (
     kind_of,
     well_formed,
 )
-from actors.simulators.alpaca.lines import Keys, Line, Refused, Subscriptions, error, keys_of
-from actors.simulators.alpaca.listings import KNOWN, Listing, Told, article
+from actors.simulators.alpaca.instruments import KNOWN, Listing, Told, article
 from actors.simulators.alpaca.rest import Pages, complaint
-from actors.simulators.faults import Fault, fault
-from actors.simulators.peer import Peer, Reply, Request
-from actors.simulators.server import Message, Simulator
+from actors.simulators.base.client import Peer, Reply, Request
+from actors.simulators.base.faults import Fault, fault
+from actors.simulators.base.server import Message, Simulator
 
 Greeting = Literal["apart", "together", "short", "connected"]
 AUTHENTICATED: Told = {"T": "success", "msg": "authenticated"}

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from actors.simulators.projectx.listing import Listing
-from actors.simulators.projectx.shapes import CHANGED, NEW, Action, Row
+from actors.simulators.projectx.instruments import Listing
+from actors.simulators.projectx.payloads import CHANGED, NEW, Action, Row
 
 # ProjectX, "OrderStatus", "OrderType", "OrderSide" and "PositionType".
 OPEN, FILLED, CANCELLED, PENDING, SUSPENDED = 1, 2, 3, 6, 8

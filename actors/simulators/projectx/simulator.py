@@ -10,14 +10,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar
 
-from actors.simulators.faults import Fault, fault
-from actors.simulators.market import Order, Step
-from actors.simulators.peer import Later, Reply, Request
+from actors.simulators.base.client import Later, Reply, Request
+from actors.simulators.base.faults import Fault, fault
+from actors.simulators.base.random_market import Order, Step
 from actors.simulators.projectx.account import ASK, BID, MARKET, Account, Filled
-from actors.simulators.projectx.gate import Gate
-from actors.simulators.projectx.listing import BUY, SELL, Level, Listing
-from actors.simulators.projectx.pages import Pages, failure
-from actors.simulators.projectx.shapes import (
+from actors.simulators.projectx.auth import Gate
+from actors.simulators.projectx.instruments import BUY, SELL, Level, Listing
+from actors.simulators.projectx.payloads import (
     Action,
     MarketShape,
     Row,
@@ -25,8 +24,9 @@ from actors.simulators.projectx.shapes import (
     market_arguments,
     user_arguments,
 )
-from actors.simulators.signalr import Caller, HubError, Method, SimulatedHubs, records
-from actors.simulators.signalr.doorway import bearer
+from actors.simulators.projectx.rest import Pages, failure
+from actors.simulators.signalr import Caller, HubError, Method, SimulatedHubs, framing
+from actors.simulators.signalr.negotiate import bearer
 
 MARKET_HUB = "market"
 CONTRACTS = ("CON.F.US.EP.Z26", "CON.F.US.ENQ.Z26", "CON.F.US.CLE.Z26")
@@ -347,7 +347,7 @@ class SimulatedProjectX(SimulatedHubs):
     def gateway_logout(self, only_hub: str = "", close: bool = False) -> None:
         """Says GatewayLogout, of which nothing more is known. `close`: and says Close."""
         with self._lock:
-            self.say(records.invocation(_LOGOUT, []), only_hub)
+            self.say(framing.invocation(_LOGOUT, []), only_hub)
             if close:
                 self.hub_close(only_hub=only_hub)
 
@@ -492,7 +492,7 @@ class SimulatedProjectX(SimulatedHubs):
         else:
             return
         for arguments in told:
-            self.tell_caller(caller, records.invocation(_EVENTS[channel], arguments))
+            self.tell_caller(caller, framing.invocation(_EVENTS[channel], arguments))
 
     # what is pushed
 

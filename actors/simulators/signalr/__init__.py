@@ -6,8 +6,8 @@ has the last word.
 
 from __future__ import annotations
 
-from actors.simulators.signalr.caller import Caller
-from actors.simulators.signalr.methods import HubError, Method
+from actors.simulators.signalr.hub_client import Caller
+from actors.simulators.signalr.hub_methods import HubError, Method
 from actors.simulators.signalr.server import SimulatedHubs
 
 __all__ = ["Caller", "HubError", "Method", "SimulatedHubs"]

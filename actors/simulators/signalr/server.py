@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from actors.simulators.faults import Fault, fault
-from actors.simulators.peer import Later, Peer, Reply, Request
-from actors.simulators.server import Garbage, Message, Simulator
-from actors.simulators.signalr import methods, records
-from actors.simulators.signalr.caller import Caller, Habits
-from actors.simulators.signalr.doorway import Doorway, Ticket, bearer, json, text
-from actors.simulators.signalr.methods import Method
+from actors.simulators.base.client import Later, Peer, Reply, Request
+from actors.simulators.base.faults import Fault, fault
+from actors.simulators.base.server import Garbage, Message, Simulator
+from actors.simulators.signalr import framing, hub_methods
+from actors.simulators.signalr.hub_client import Caller, Habits
+from actors.simulators.signalr.hub_methods import Method
+from actors.simulators.signalr.negotiate import Doorway, Ticket, bearer, json, text
 
 Failure = Literal["hub", "server", "binding", "unknown", "forbidden"]
 Door = Literal["both", "negotiate", "upgrade"]
@@ -21,9 +21,9 @@ Door = Literal["both", "negotiate", "upgrade"]
 _NEGOTIATE = "/negotiate"
 _FOREVER = 1 << 62
 _GARBAGE: Mapping[str, bytes] = {
-    "json": b'{"type":1,"target":"Broken","arguments":[' + records.RS,
-    "utf8": b'{"type":1,"target":"\xff\xfe","arguments":[]}' + records.RS,
-    "nesting": b"[" * 100_000 + records.RS,
+    "json": b'{"type":1,"target":"Broken","arguments":[' + framing.RS,
+    "utf8": b'{"type":1,"target":"\xff\xfe","arguments":[]}' + framing.RS,
+    "nesting": b"[" * 100_000 + framing.RS,
 }
 
 
@@ -134,14 +134,14 @@ class SimulatedHubs(Simulator):
             return str(heard)
         if "type" not in heard:
             return "handshake" if "protocol" in heard else ""
-        kinds = {records.A_PING: "ping", records.COMPLETION: "completion", records.CLOSE: "close"}
+        kinds = {framing.A_PING: "ping", framing.COMPLETION: "completion", framing.CLOSE: "close"}
         return kinds.get(heard["type"], str(heard.get("target", "")))
 
     # what a test does
 
     def push(self, hub: str, target: str, *arguments: object, id: str = "") -> None:
         """Invokes a method of every client of a hub; with an `id`, the server wants a completion."""
-        self.say(records.invocation(target, arguments, id), hub)
+        self.say(framing.invocation(target, arguments, id), hub)
 
     def say(self, record: bytes, only_hub: str = "") -> None:
         """Tells every client this record, whatever it is."""
@@ -161,7 +161,7 @@ class SimulatedHubs(Simulator):
         """Invokes a method of each client in a group."""
         members = self._groups.get(group)
         if members:
-            record = records.invocation(target, list(arguments))
+            record = framing.invocation(target, list(arguments))
             for caller in list(members):
                 self.tell_caller(caller, record)
 
@@ -333,15 +333,15 @@ class SimulatedHubs(Simulator):
         `opcode` and `length` break the WebSocket protocol itself.
         """
         if kind in _GARBAGE:
-            self.send_frame(records.frames(_GARBAGE[kind]))
+            self.send_frame(framing.frames(_GARBAGE[kind]))
         else:
             super().garbage(kind)
 
     @fault
     def huge(self, size: int = 2 << 20) -> None:
         """Sends one record of `size` bytes: a well-formed push of a method that nobody knows."""
-        empty = records.invocation("Padding", [""])
-        self.say(records.invocation("Padding", ["x" * (size - len(empty))]))
+        empty = framing.invocation("Padding", [""])
+        self.say(framing.invocation("Padding", ["x" * (size - len(empty))]))
 
     def heal(self) -> None:
         """Ends all lasting faults, and those still to come. What was lost stays lost."""
@@ -460,7 +460,7 @@ class SimulatedHubs(Simulator):
         """Why a handshake fails; nothing: it does not."""
         if self._handshakes.get(hub):
             return self._handshakes[hub].pop(0)
-        return records.handshake_error(said)
+        return framing.handshake_error(said)
 
     def greeted(self, caller: Caller) -> None:
         """A client has shaken hands."""
@@ -468,13 +468,13 @@ class SimulatedHubs(Simulator):
     def invoked(self, caller: Caller, message: dict[str, Any]) -> None:
         target, arguments = message.get("target"), message.get("arguments")
         if not isinstance(target, str) or not isinstance(arguments, list):
-            raise records.Broken
+            raise framing.Broken
         id = message.get("invocationId") or ""
 
         def act() -> None:
             error, result = self._outcome(caller, target, arguments, message["type"])
             if id:  # without one, nothing comes back, not even of a failure
-                self._complete(caller, records.completion(id, result, error))
+                self._complete(caller, framing.completion(id, result, error))
             self.announce()
 
         self.subscription_asked(caller.peer, act)
@@ -483,11 +483,11 @@ class SimulatedHubs(Simulator):
         self, caller: Caller, target: str, arguments: list[Any], kind: int
     ) -> tuple[str | None, object]:
         error = self._failure(target)
-        if error is None and kind == records.STREAM_INVOCATION:
-            error = methods.not_streaming(target)
+        if error is None and kind == framing.STREAM_INVOCATION:
+            error = hub_methods.not_streaming(target)
         if error is not None:
             return error, None
-        outcome = methods.invoke(self._methods[caller.hub], caller, target, arguments)
+        outcome = hub_methods.invoke(self._methods[caller.hub], caller, target, arguments)
         return outcome.error, outcome.result
 
     def _complete(self, caller: Caller, record: bytes) -> None:
@@ -507,12 +507,12 @@ class SimulatedHubs(Simulator):
 def _worded(kind: Failure, target: str, why: str) -> str:
     match kind:
         case "hub":
-            return methods.failed(target, why)
+            return hub_methods.failed(target, why)
         case "server":
-            return methods.failed(target)
+            return hub_methods.failed(target)
         case "binding":
-            return methods.unbound(target)
+            return hub_methods.unbound(target)
         case "unknown":
-            return f"{methods.unbound(target)} HubException: Method does not exist."
+            return f"{hub_methods.unbound(target)} HubException: Method does not exist."
         case "forbidden":
-            return methods.forbidden(target)
+            return hub_methods.forbidden(target)

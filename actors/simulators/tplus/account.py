@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from actors.simulators.tplus.listing import PRICE_DECIMALS, QUANTITY_DECIMALS, Row
+from actors.simulators.tplus.instruments import PRICE_DECIMALS, QUANTITY_DECIMALS, Row
 
 OrderVariant = Literal[
     "Created",

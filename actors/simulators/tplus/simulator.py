@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from actors.simulators.faults import Fault, fault
-from actors.simulators.market import Step
-from actors.simulators.peer import Later, Peer, Reply, Request, text_frame
-from actors.simulators.server import Message, Simulator
+from actors.simulators.base.client import Later, Peer, Reply, Request, text_frame
+from actors.simulators.base.faults import Fault, fault
+from actors.simulators.base.random_market import Step
+from actors.simulators.base.server import Message, Simulator
 from actors.simulators.tplus import paths
 from actors.simulators.tplus.account import Account, Activity, OrderVariant
-from actors.simulators.tplus.gate import Gate, Refused
-from actors.simulators.tplus.listing import PRICE_DECIMALS, Level, Listing, Picture, Row, spell
+from actors.simulators.tplus.auth import Gate, Refused
+from actors.simulators.tplus.instruments import PRICE_DECIMALS, Level, Listing, Picture, Row, spell
 from actors.simulators.tplus.paths import Stream, match, stream_at
 
 Denial = Literal["refuse", "stay", "close"]

@@ -6,7 +6,8 @@ an account, `subscriptions` what one connection has asked for, `errors` what Alp
 its prices over REST, `outcome` what a session answers.
 """
 
-from actors.venues.alpaca.account import AccountSession
+from actors.venues.alpaca.account_messages import Execution, Order, TradeUpdate
+from actors.venues.alpaca.account_session import AccountSession
 from actors.venues.alpaca.messages import (
     Bar,
     CancelError,
@@ -23,7 +24,6 @@ from actors.venues.alpaca.messages import (
     Trade,
     UpdatedBar,
 )
-from actors.venues.alpaca.orders import Execution, Order, TradeUpdate
 from actors.venues.alpaca.session import AlpacaSession
 from actors.venues.alpaca.venue import (
     BARS,

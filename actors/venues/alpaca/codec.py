@@ -14,9 +14,9 @@ from msgspec import Struct
 from msgspec.msgpack import Ext
 from msgspec.structs import force_setattr
 
+from actors.venues.alpaca.account_messages import ORDER_TIMES, AccountFrame, Answer, Order, TradeUpdate
 from actors.venues.alpaca.messages import TIMES, Inbound, Named
-from actors.venues.alpaca.orders import ORDER_TIMES, AccountFrame, Answer, Order, TradeUpdate
-from actors.venues.alpaca.stamps import from_extension
+from actors.venues.alpaca.timestamps import from_extension
 
 T = TypeVar("T")
 

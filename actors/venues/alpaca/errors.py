@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from actors.messages import Fatal, Reason, Retryable, Slow
+from actors.reasons import Fatal, Reason, Retryable, Slow
 
 
 class Verdict(Enum):

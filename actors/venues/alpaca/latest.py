@@ -9,12 +9,13 @@ from urllib.parse import quote as escaped
 import msgspec
 from msgspec import Struct, structs
 
-from actors.messages import Fatal, HttpAnswer, HttpRequest, Reason, Retryable, Slow
-from actors.rules.exchange import Conversation
-from actors.rules.venue import Price
+from actors.http_types import HttpAnswer, HttpRequest
+from actors.protocol.conversation import Conversation
+from actors.protocol.venue import Price
+from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.venues.alpaca.endpoints import Stream
 from actors.venues.alpaca.errors import KEYS
 from actors.venues.alpaca.messages import Quote, Trade
-from actors.venues.alpaca.streams import Stream
 
 PATHS = {
     "stocks": "/v2/stocks/{what}/latest?symbols={symbol}&feed={place}",

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
-from actors.venues.alpaca.stamps import Stamp, nanoseconds
+from actors.venues.alpaca.timestamps import Stamp, nanoseconds
 
 Size: TypeAlias = int | Decimal
 Codes: TypeAlias = tuple[str, ...] | str | None  # a list; one text where it is an option's

@@ -17,10 +17,9 @@ from typing import Any
 from msgspec import Struct
 
 from actors.events import Topic
-from actors.messages import Retryable
-from actors.rules.codes import code_of
-from actors.rules.outcome import Outcome
-from actors.rules.session import (
+from actors.protocol.batch import Outcome
+from actors.protocol.error_codes import code_of
+from actors.protocol.session import (
     Announce,
     Complain,
     Effect,
@@ -32,6 +31,7 @@ from actors.rules.session import (
     Session,
     State,
 )
+from actors.reasons import Retryable
 from actors.secret import Secret
 from actors.venues.alpaca.codec import Encoding, decode, elements, encode, named
 from actors.venues.alpaca.errors import (

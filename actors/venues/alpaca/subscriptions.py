@@ -13,10 +13,10 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.events import GapReason, Topic
-from actors.messages import Retryable
-from actors.rules.session import Complain, Confirm, Effect, End, Missed, Reject, Resent, Send
+from actors.protocol.session import Complain, Confirm, Effect, End, Missed, Reject, Resent, Send
+from actors.reasons import Retryable
+from actors.venues.alpaca.endpoints import FOLLOWERS, WIRE
 from actors.venues.alpaca.errors import ADVICE, VERDICTS, Verdict, told
-from actors.venues.alpaca.streams import FOLLOWERS, WIRE
 
 Item = tuple[str, str]  # a channel that can be asked for, on the wire, and a symbol
 Listed = Mapping[str, frozenset[str] | None]  # by channel on the wire; None: the endpoint omits it

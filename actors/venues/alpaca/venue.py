@@ -20,13 +20,26 @@ from urllib.parse import urlsplit
 
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
-from actors.messages import Endpoint
-from actors.rules.exchange import Budget, Conversation, Token
-from actors.rules.session import Session
-from actors.rules.venue import BookUpdate, Channel, Pacing, Price, Venue, VenueSettings
+from actors.http_types import Endpoint
+from actors.protocol.channel import ChannelOf
+from actors.protocol.conversation import Conversation, Token
+from actors.protocol.limits import Budget, Pacing
+from actors.protocol.session import Session
+from actors.protocol.venue import BookUpdate, Channel, Price, Venue, VenueSettings
 from actors.secret import Secret
-from actors.venues.alpaca.account import AccountSession
+from actors.venues.alpaca.account_messages import TradeUpdate
+from actors.venues.alpaca.account_session import AccountSession
 from actors.venues.alpaca.codec import Encoding
+from actors.venues.alpaca.endpoints import (
+    STREAMS,
+    TEST_SYMBOL,
+    Name,
+    Stream,
+    example,
+    path_of,
+    stream_of,
+    symbol,
+)
 from actors.venues.alpaca.latest import ask_latest, price_of
 from actors.venues.alpaca.messages import (
     Bar,
@@ -44,19 +57,7 @@ from actors.venues.alpaca.messages import (
     Trade,
     UpdatedBar,
 )
-from actors.venues.alpaca.orders import TradeUpdate
 from actors.venues.alpaca.session import AlpacaSession
-from actors.venues.alpaca.streams import (
-    STREAMS,
-    TEST_SYMBOL,
-    Name,
-    Stream,
-    example,
-    path_of,
-    stream_of,
-    symbol,
-)
-from actors.venues.channel import ChannelOf
 
 TRADES: ChannelOf[Trade] = ChannelOf("trades")
 QUOTES: ChannelOf[Quote] = ChannelOf("quotes")

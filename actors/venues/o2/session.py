@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.events import Topic
-from actors.rules.codes import code_of
-from actors.rules.outcome import Outcome
-from actors.rules.session import (
+from actors.protocol.batch import Outcome
+from actors.protocol.error_codes import code_of
+from actors.protocol.session import (
     TEXT,
     Answered,
     Complain,
@@ -30,6 +30,7 @@ from actors.rules.session import (
     State,
 )
 from actors.venues.o2.errors import ALREADY, REFUSALS, ending, is_error
+from actors.venues.o2.lenient import pieces, with_named_levels
 from actors.venues.o2.messages import (
     BalancesFrame,
     ChangeFrame,
@@ -57,7 +58,6 @@ from actors.venues.o2.messages import (
     the_order,
     the_trade,
 )
-from actors.venues.o2.repair import pieces, with_named_levels
 from actors.venues.o2.subscriptions import ASSUMED, BY_IDENTITY, CONFIRMED, REFUSED, Asked, Subscriptions
 
 CHANNELS = {  # of the actions that bear data

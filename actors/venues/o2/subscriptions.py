@@ -14,7 +14,7 @@ from enum import Enum
 import msgspec
 
 from actors.events import GapReason, Topic
-from actors.rules.session import Effect, Missed, Resent, Send
+from actors.protocol.session import Effect, Missed, Resent, Send
 from actors.venues.o2.messages import normal_id
 
 BY_MARKET = ("depth", "depth_view", "trades")

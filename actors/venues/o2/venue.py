@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Literal, cast
 
 from actors.errors import LinewardenError
 from actors.events import Option, Options, Topic
-from actors.messages import Endpoint
-from actors.rules.exchange import Token
+from actors.http_types import Endpoint
+from actors.protocol.channel import ChannelOf
+from actors.protocol.conversation import Token
+from actors.protocol.formatting import amount, price_words, short, suggestion
+from actors.protocol.session import Session
+from actors.protocol.venue import BookUpdate, Channel, Price, Venue, VenueSettings
 from actors.rules.placement import Bound, Bounds
-from actors.rules.session import Session
-from actors.rules.venue import BookUpdate, Channel, Price, Venue, VenueSettings
-from actors.rules.wording import amount, price_words, short, suggestion
-from actors.venues.channel import ChannelOf
 from actors.venues.o2.messages import (
     Balance,
     DepthChange,

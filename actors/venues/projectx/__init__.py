@@ -7,7 +7,7 @@ have in common, `user` and `market` what they have not, `waiting` what came too 
 is got, `errors` what the gateway's refusals mean.
 """
 
-from actors.venues.projectx.market import MarketSession
+from actors.venues.projectx.market_session import MarketSession
 from actors.venues.projectx.messages import (
     Account,
     AccountTrade,
@@ -25,7 +25,7 @@ from actors.venues.projectx.messages import (
     TradeType,
 )
 from actors.venues.projectx.settings import ProjectXSettings
-from actors.venues.projectx.user import UserSession
+from actors.venues.projectx.user_session import UserSession
 from actors.venues.projectx.venue import (
     ACCOUNT_TRADES,
     ACCOUNTS,

@@ -7,8 +7,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.messages import Fatal, HttpAnswer, Reason, Retryable, Slow
-from actors.rules.signalr.wording import TOKEN
+from actors.http_types import HttpAnswer
+from actors.protocol.signalr.formatting import TOKEN
+from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.secret import REDACTED, Secret
 
 MAX_WORDS: Final = 300  # characters of the gateway's words that are passed on

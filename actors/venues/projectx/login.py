@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.messages import Fatal, HttpRequest, Retryable
-from actors.rules.exchange import Conversation, Token
+from actors.http_types import HttpRequest
+from actors.protocol.conversation import Conversation, Token
+from actors.reasons import Fatal, Retryable
 from actors.secret import Secret
 from actors.venues.projectx.errors import envelope_in, refused_by_status, refused_login
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from actors.venues.projectx.stamps import nanoseconds
+from actors.venues.projectx.timestamps import nanoseconds
 
 Exact: TypeAlias = Decimal | None
 LARGEST = 30  # decimal digits before the point, or noughts after it: more is no price

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from actors.rules.signalr import Push
+from actors.protocol.signalr import Push
 from actors.venues.projectx.messages import Depth, SparseQuote, Trade
 
 NOTHING = SparseQuote()

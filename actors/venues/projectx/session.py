@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 from msgspec import Raw
 
 from actors.events import Topic
-from actors.messages import Slow
-from actors.rules.session import Deliver, Effect, Missed, Quarantine, Reject, Resent
-from actors.rules.signalr import Call, Events, HubSession, Outcome, Subscription
-from actors.rules.signalr.calls import Then
+from actors.protocol.session import Deliver, Effect, Missed, Quarantine, Reject, Resent
+from actors.protocol.signalr import Call, Events, HubSession, Outcome, Subscription
+from actors.protocol.signalr.calls import Then
+from actors.reasons import Slow
 from actors.venues.projectx.errors import words
+from actors.venues.projectx.hub_methods import BY_TARGET, LOGOUT, STREAMS, Stream
 from actors.venues.projectx.normalise import Found, arguments_of
+from actors.venues.projectx.pending import Waiting
 from actors.venues.projectx.platforms import Hub
-from actors.venues.projectx.streams import BY_TARGET, LOGOUT, STREAMS, Stream
-from actors.venues.projectx.waiting import Waiting
 
 Pairs = list[tuple[Topic, Any]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from actors.rules.venue import VenueSettings
+from actors.protocol.venue import VenueSettings
 from actors.secret import Secret
 from actors.venues.projectx.platforms import Places, Platform, places
 

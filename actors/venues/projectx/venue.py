@@ -8,19 +8,20 @@ from typing import Any, ClassVar, cast
 
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
-from actors.messages import Endpoint
-from actors.rules.exchange import Budget, Conversation, Token
-from actors.rules.session import Session
-from actors.rules.signalr import PING_INTERVAL, negotiate
-from actors.rules.venue import BookUpdate, Channel, Pacing, Price, Venue, VenueSettings
-from actors.venues.channel import ChannelOf
+from actors.http_types import Endpoint
+from actors.protocol.channel import ChannelOf
+from actors.protocol.conversation import Conversation, Token
+from actors.protocol.limits import Budget, Pacing
+from actors.protocol.session import Session
+from actors.protocol.signalr import PING_INTERVAL, negotiate
+from actors.protocol.venue import BookUpdate, Channel, Price, Venue, VenueSettings
 from actors.venues.projectx import messages as m
+from actors.venues.projectx.hub_methods import STREAMS
 from actors.venues.projectx.login import given, log_in, nobody, renew, token_of
-from actors.venues.projectx.market import MarketSession
+from actors.venues.projectx.market_session import MarketSession
 from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.settings import ProjectXSettings
-from actors.venues.projectx.streams import STREAMS
-from actors.venues.projectx.user import UserSession
+from actors.venues.projectx.user_session import UserSession
 
 # `trades` is the market's, as at other venues; an account's own are another thing, with another name.
 ACCOUNTS: ChannelOf[m.Account] = ChannelOf("accounts")

@@ -2,7 +2,7 @@
 
 `table` is what such a table may say beside what all may, `protocol` what it comes to for one feed,
 `session` how to talk to the hub, `venue` the class that it becomes. What a table says of messages is read
-as in `actors.venues.declared`; the hub protocol itself is `actors.rules.signalr`.
+as in `actors.venues.declarative`; the hub protocol itself is `actors.protocol.signalr`.
 """
 
 from actors.venues.signalr.session import DescribedHubSession

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.events import Topic
-from actors.rules.signalr import Call, Subscription, Terms
-from actors.venues.declared.path import MISSING
-from actors.venues.declared.protocol import EventRule, Vocabulary
+from actors.protocol.signalr import Call, Subscription, Terms
+from actors.venues.declarative.path import MISSING
+from actors.venues.declarative.protocol import EventRule, Vocabulary
 from actors.venues.signalr.table import CallTable, HubTable
 
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from msgspec import Raw, structs
 
 from actors.events import GapReason, Topic
-from actors.messages import Reason
-from actors.rules.session import (
+from actors.protocol.session import (
     Complain,
     Confirm,
     Effect,
@@ -21,7 +20,7 @@ from actors.rules.session import (
     Session,
     State,
 )
-from actors.rules.signalr import (
+from actors.protocol.signalr import (
     Call,
     Completion,
     Events,
@@ -31,11 +30,12 @@ from actors.rules.signalr import (
     Ping,
     Subscription,
 )
-from actors.rules.signalr.calls import Then
-from actors.rules.signalr.records import END
-from actors.venues.declared.messages import decode
-from actors.venues.declared.protocol import Count, EventRule, Hole
-from actors.venues.declared.topics import Index, Marks, Places
+from actors.protocol.signalr.calls import Then
+from actors.protocol.signalr.framing import END
+from actors.reasons import Reason
+from actors.venues.declarative.messages import decode
+from actors.venues.declarative.protocol import Count, EventRule, Hole
+from actors.venues.declarative.topics import Index, Marks, Places
 from actors.venues.signalr.protocol import HubProtocol
 
 GUESSED = 100_000  # topics that nobody asked for, where all are taken

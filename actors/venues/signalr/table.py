@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from actors.venues.declared.path import MISSING
-from actors.venues.declared.table import ChannelTable, EventTable, Outline, Part, Seconds, Words
-from actors.venues.declared.template import MistakeError, Template, Text
+from actors.venues.declarative.path import MISSING
+from actors.venues.declarative.table import ChannelTable, EventTable, Outline, Part, Seconds, Words
+from actors.venues.declarative.template import MistakeError, Template, Text
 
 Silence = Annotated[float, Meta(gt=0, le=86_400, description="seconds, more than 0 and at most a day")]
 

@@ -9,16 +9,17 @@ from msgspec import field
 
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
-from actors.messages import Endpoint, Fatal
-from actors.rules.exchange import Conversation, Token
-from actors.rules.session import Session
-from actors.rules.signalr import PING_INTERVAL, negotiate
-from actors.rules.venue import VenueSettings
+from actors.http_types import Endpoint
+from actors.protocol.conversation import Conversation, Token
+from actors.protocol.session import Session
+from actors.protocol.signalr import PING_INTERVAL, negotiate
+from actors.protocol.venue import VenueSettings
+from actors.reasons import Fatal
 from actors.secret import Secret
-from actors.venues.declared.path import MISSING
-from actors.venues.declared.table import KeyTable
-from actors.venues.declared.template import Text
-from actors.venues.declared.venue import Described, class_of
+from actors.venues.declarative.path import MISSING
+from actors.venues.declarative.table import KeyTable
+from actors.venues.declarative.template import Text
+from actors.venues.declarative.venue import Described, class_of
 from actors.venues.signalr.protocol import HubProtocol
 from actors.venues.signalr.session import DescribedHubSession, HubListener
 from actors.venues.signalr.table import HubTable

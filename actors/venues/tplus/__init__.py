@@ -5,7 +5,7 @@ line, `session` one socket, `depth` a book's socket, `login` how a token is got,
 errors mean, `settings` what a config may say, `venue` what it offers.
 """
 
-from actors.venues.tplus.depth import DepthSession
+from actors.venues.tplus.depth_session import DepthSession
 from actors.venues.tplus.messages import (
     GTC,
     GTD,

@@ -9,8 +9,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from actors.messages import Fatal, HttpAnswer, HttpRequest, Retryable
-from actors.rules.exchange import Conversation, Token
+from actors.http_types import HttpAnswer, HttpRequest
+from actors.protocol.conversation import Conversation, Token
+from actors.reasons import Fatal, Retryable
 from actors.secret import Discreet, Secret
 from actors.venues.tplus.errors import NONCE_CODES, failure_in, refusal
 

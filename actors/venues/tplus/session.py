@@ -13,9 +13,8 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from actors.events import Topic
-from actors.messages import Fatal, Retryable
-from actors.rules.outcome import Outcome
-from actors.rules.session import (
+from actors.protocol.batch import Outcome
+from actors.protocol.session import (
     TEXT,
     Complain,
     Confirm,
@@ -30,10 +29,11 @@ from actors.rules.session import (
     State,
     TokenRefused,
 )
+from actors.reasons import Fatal, Retryable
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import Decode, decode_control, documents
 from actors.venues.tplus.errors import KEY_ADVICE, is_unauthorized, passing, words
-from actors.venues.tplus.streams import Stream
+from actors.venues.tplus.paths import Stream
 
 EARLY = 10_000  # events that may come before the registry has asked for their topic
 

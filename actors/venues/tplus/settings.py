@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from actors.rules.venue import VenueSettings
+from actors.protocol.venue import VenueSettings
 from actors.secret import Secret
-from actors.venues.tplus.depth import Sequencing
+from actors.venues.tplus.depth_session import Sequencing
 
 Network = Literal["production", "development", "local"]
 # The order service and the market data service of each.

@@ -9,22 +9,24 @@ from urllib.parse import quote, urlsplit
 
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
-from actors.messages import Endpoint, Fatal, HttpRequest, Retryable
-from actors.rules.exchange import Budget, Conversation, Token
-from actors.rules.session import Session
-from actors.rules.venue import BookUpdate, Channel, Price, Refusal, Venue, VenueSettings
-from actors.rules.wording import amount
+from actors.http_types import Endpoint, HttpRequest
+from actors.protocol.channel import ChannelOf
+from actors.protocol.conversation import Conversation, Token
+from actors.protocol.formatting import amount
+from actors.protocol.limits import Budget
+from actors.protocol.session import Session
+from actors.protocol.venue import BookUpdate, Channel, Price, Refusal, Venue, VenueSettings
+from actors.reasons import Fatal, Retryable
 from actors.secret import Secret, origin
-from actors.venues.channel import ChannelOf
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import typed
-from actors.venues.tplus.depth import DepthSession
+from actors.venues.tplus.depth_session import DepthSession
 from actors.venues.tplus.errors import KEY_ADVICE, refusal
 from actors.venues.tplus.ids import asset_id, user_id
 from actors.venues.tplus.login import key_of, login, public_key
+from actors.venues.tplus.paths import STREAMS, Stream, line_of, topic_of
 from actors.venues.tplus.session import TplusSession
 from actors.venues.tplus.settings import MAX_LINES, Base, TplusSettings, services
-from actors.venues.tplus.streams import STREAMS, Stream, line_of, topic_of
 
 ORDERS: ChannelOf[m.OrderEvent] = ChannelOf("orders")
 USER_TRADES: ChannelOf[m.UserTrade | m.Unknown] = ChannelOf("user_trades")

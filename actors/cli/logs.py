@@ -1,0 +1,104 @@
+"""What `linewarden run` writes: a line a record, for people or for machines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from typing import Literal
+
+from actors import log_queue
+from actors.cli.log_folding import Folding
+
+Format = Literal["text", "json"]
+Level = Literal["debug", "info", "warning", "error"]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-10-03T09:30:00.125Z INFO    o2#3  what happened`; #3 is the line's epoch."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        # What a venue sent may be quoted in a message: it does not get to forge a line of ours.
+        message = printable(record.getMessage())
+        message = message.removeprefix(f"{getattr(record, 'line', '')}: ")  # it stands before it already
+        parts = [_time(record), f"{record.levelname:<7}", _source(record), message]
+        text = " ".join(part for part in parts if part)
+        error = _traceback(self, record)
+        return "\n    ".join([text, *error.splitlines()]) if error else text
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a record; `line` and `epoch` are always there, null where a record has none."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        written = {
+            "at": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "line": getattr(record, "line", None),
+            "epoch": getattr(record, "epoch", None),
+            "message": record.getMessage(),
+        }
+        if error := _traceback(self, record):
+            written["error"] = error
+        return json.dumps(written, ensure_ascii=False, default=str)
+
+
+class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """To `sys.stderr` as it is at that moment, so that a live table can stand beside the log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def printable(text: str) -> str:
+    """The text in one line, with nothing in it that a terminal would obey."""
+    return _CONTROL.sub(lambda match: repr(match.group())[1:-1], text)
+
+
+def set_up(form: Format = "text", level: Level = "info") -> None:
+    """Make this process write its log to stderr. Only the command does; a library must not."""
+    handler = StderrHandler()
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(Folding(handler.handle))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)  # of other libraries
+    logging.getLogger("actors").setLevel(level.upper())
+
+
+def tell_folded(*, rest: bool = False) -> None:
+    """Write what was folded and is due: to be called now and then. `rest`: all there is, at the end.
+
+    The log's thread writes it: what reads stderr may have stopped.
+    """
+    for handler in logging.getLogger().handlers:
+        for folding in handler.filters:
+            if isinstance(folding, Folding) and (rest or folding.due):
+                log_queue.call_later(folding.tell_all if rest else folding.tell_due)
+
+
+def _source(record: logging.LogRecord) -> str:
+    line, epoch = getattr(record, "line", None), getattr(record, "epoch", None)
+    if line is None:
+        return ""
+    return f"{line}" if epoch is None else f"{line}#{epoch}"
+
+
+def _time(record: logging.LogRecord) -> str:
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{seconds}.{int(record.msecs):03d}Z"
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    parts = []
+    if record.exc_info:
+        parts.append(formatter.formatException(record.exc_info))
+    if record.stack_info:
+        parts.append(formatter.formatStack(record.stack_info))
+    return "\n".join(parts)

@@ -1,0 +1,218 @@
+"""A file of captured messages, as a feed's session takes it: what is routed, and what is not.
+
+One message a line, also gzipped. In front of a message may stand the time of its receipt and a colon, as in
+captures of cryptofeed; their lines of what was sent (`wss://… <- time: …`) are passed over.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+from rich.table import Table
+
+from actors.cli.run_view import plain_table
+from actors.events import Topic
+from actors.protocol.session import (
+    TEXT,
+    Answered,
+    Complain,
+    Confirm,
+    Deliver,
+    Duplicates,
+    End,
+    Missed,
+    Quarantine,
+    Reject,
+    Session,
+    Unrouted,
+)
+from actors.protocol.venue import Venue
+from actors.venues.declarative import Described
+
+LONGEST = 16 * 1_048_576  # bytes of a line
+SHOWN = 5  # samples of each kind
+WIDTH = 100  # characters of a sample
+
+_RECEIVED = re.compile(rb"\d{9,}(?:\.\d+)?: ?")
+_SENT = re.compile(rb"wss?://\S+ <-")
+
+
+class Tally:
+    """What came of a file."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self.passed_over = 0  # lines of what was sent
+        self.events: Counter[str] = Counter()  # by channel
+        self.topics: dict[str, set[Topic]] = {}
+        self.heard: Counter[str] = Counter()  # messages that bear no events, by what they are
+        self.holes: Counter[str] = Counter()  # places where a sequence has one, by channel
+        self.unrouted = 0  # events
+        self.duplicates = 0
+        self.shapes: dict[str, list[Any]] = {}  # of messages with something unrouted: how many, and the first
+        self.quarantined: list[tuple[str, str]] = []  # the error, the message
+        self.bad = 0  # messages in the quarantine
+        self.ended = ""  # why the session would have ended the connection
+
+    @property
+    def routed(self) -> int:
+        return self.events.total()
+
+    @property
+    def understood(self) -> bool:
+        return bool(self.messages) and not (self.unrouted or self.bad or self.ended)
+
+    @property
+    def share(self) -> float:
+        """Of all events, and of the messages that may have borne some."""
+        total = self.routed + self.duplicates + self.unrouted + self.bad
+        return (self.routed + self.duplicates) / total if total else 0.0
+
+
+def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> Tally:
+    """Plays the messages of a file to a new session of a venue's.
+
+    It asks for `topics`, of a venue in Python for those of their first line. Without any, a venue that a
+    table describes takes every one that it can make out.
+
+    Raises:
+        OSError, EOFError: the file cannot be read.
+    """
+    wanted = list(topics)
+    session: Session
+    if isinstance(venue, Described):
+        session = venue.listener(takes_all=not wanted)
+    else:
+        placed = [(name, held) for name, held in venue.spread(wanted).items() if held]
+        name, wanted = placed[0] if placed else (venue.feed, [])
+        session = venue.session(name)
+    session.opened(0.0)
+    if wanted:
+        session.subscribe(wanted, 0.0)
+    tally = Tally()
+    with closing(_opened(file)) as lines:
+        for line in _messages(lines, tally):
+            tally.messages += 1
+            _judge(session, line, tally)
+            if tally.ended:
+                break
+    return tally
+
+
+def _opened(file: Path) -> IO[bytes]:
+    with file.open("rb") as opened:
+        magic = opened.read(2)
+    return gzip.open(file) if magic == b"\x1f\x8b" else file.open("rb")  # type: ignore[return-value]
+
+
+def _messages(lines: IO[bytes], tally: Tally) -> Iterator[bytes]:
+    while line := lines.readline(LONGEST):
+        line = line.strip()
+        if _SENT.match(line):
+            tally.passed_over += 1
+        elif line:
+            received = _RECEIVED.match(line)
+            yield line[received.end() :] if received else line
+
+
+def _judge(session: Session, line: bytes, tally: Tally) -> None:
+    before = Counter(getattr(session, "heard", ()))
+    for effect in session.received([(TEXT, line)], 0.0):
+        match effect:
+            case Deliver(pairs=pairs):
+                for topic, _ in pairs:
+                    tally.events[topic.channel] += 1
+                    tally.topics.setdefault(topic.channel, set()).add(topic)
+            case Unrouted(count=count):
+                tally.unrouted += count
+                tally.shapes.setdefault(shape(line), [0, _short(line)])[0] += 1
+            case Duplicates(count=count):
+                tally.duplicates += count
+            case Missed(topics=topics, reason="sequence"):
+                tally.holes.update(topic.channel for topic in topics)
+            case Quarantine(error=error):
+                tally.bad += 1
+                if len(tally.quarantined) < SHOWN:
+                    tally.quarantined.append((error, _short(line)))
+            case End(reason=reason):
+                tally.ended = reason.text
+            case Confirm() | Reject() | Complain() | Answered() if not before and not hasattr(
+                session, "heard"
+            ):
+                tally.heard[type(effect).__name__.lower()] += 1
+    heard = Counter(getattr(session, "heard", ())) - before
+    tally.heard.update({kind: count for kind, count in heard.items() if kind not in NO_MERE_TALK})
+
+
+NO_MERE_TALK = {"event", "unrouted", "undecodable"}
+
+
+def shape(line: bytes) -> str:
+    """What a message looks like: its names, and the short texts that tell what kind it is."""
+    try:
+        return _shape(msgspec.json.decode(line), 2)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return "no JSON"
+
+
+def _shape(node: Any, depth: int) -> str:
+    match node:
+        case dict() if depth:
+            return (
+                "{" + ", ".join(f"{name}: {_shape(inner, depth - 1)}" for name, inner in node.items()) + "}"
+            )
+        case list() if depth and len(node) > 1 and not isinstance(node[0], list | dict):
+            return "[" + ", ".join(_shape(inner, depth - 1) for inner in node[:6]) + "]"
+        case dict():
+            return "{…}"
+        case list():
+            return "[…]"
+        case str() if depth == 1 and node.replace("_", "").isalpha() and len(node) <= 24:
+            return json.dumps(node)
+        case str():
+            return "text"
+        case None | bool():
+            return json.dumps(node)
+    return "number"
+
+
+def _short(line: bytes) -> str:
+    text = line[: WIDTH * 4].decode("utf-8", "replace")
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+
+
+def tables(tally: Tally) -> Iterator[Table | str]:
+    """What to show of it."""
+    routed = plain_table("channel", "events", "topics", "holes")
+    for channel, count in tally.events.most_common():
+        holes = str(tally.holes[channel] or "")
+        routed.add_row(channel, f"{count:,}", f"{len(tally.topics[channel]):,}", holes)
+    if tally.events:
+        yield routed
+    talk = plain_table("no events", "messages")
+    for kind, count in tally.heard.most_common():
+        talk.add_row(kind, f"{count:,}")
+    if tally.heard:
+        yield talk
+    for text, (count, first) in sorted(tally.shapes.items(), key=lambda each: -each[1][0])[:SHOWN]:
+        yield f"unrouted, {count:,} × {_cut(text)}\n    {first}"
+    for error, first in tally.quarantined:
+        yield f"quarantined: {error}\n    {first}"
+    if tally.ended:
+        yield f"The connection would have ended: {tally.ended}"
+    yield (
+        f"{tally.messages:,} messages: {tally.routed:,} events routed, {tally.unrouted:,} unrouted, "
+        f"{tally.bad:,} messages quarantined; {tally.share:.2%} routed."
+    )

@@ -1,0 +1,234 @@
+"""A running service, asked from another process: where it is, and what it answers."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Generator, Sequence
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from actors.cli.logs import printable
+from actors.errors import ConfigError, LinewardenError
+from actors.secret import Secret
+from actors.settings import ServiceSettings
+from actors.settings.config import ConfigReader
+from actors.status import Status
+
+DEFAULT = "http://127.0.0.1:9700"
+ANSWER = 10.0  # seconds; the service itself waits 5 for its actors
+SLICE = 0.5  # seconds of one wait of a tail: on Windows nothing interrupts a wait
+PING, PONG = 20.0, 60.0  # seconds: how a tail notices that its service is gone without a word
+GOODBYE = 1.0  # seconds
+
+STRANGER = "what listens there is no service of Linewarden's"
+
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach what listens so  # nosec
+_TOKEN = re.compile(r"[!-~]+")
+
+
+class UnreachableError(LinewardenError):
+    """Nobody is there, or it cannot answer now. The message names the address and what to do."""
+
+
+class DeclinedError(LinewardenError):
+    """The service says no, and why."""
+
+
+class Remote:
+    """A service at an address. Nothing is connected until something is asked."""
+
+    def __init__(self, url: str, token: Secret | None = None, *, timeout: float = ANSWER) -> None:
+        """Raises ValueError where `url` is no address; the message does not repeat it."""
+        url = url if "://" in url else f"http://{url}"
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(f"expected an address such as {DEFAULT}")
+        if "@" in parts.netloc:
+            raise ValueError("a token does not belong into the address: LINEWARDEN_TOKEN holds it")
+        self._host, self._port = parts.hostname, parts.port  # the port's property checks it
+        self._secure = parts.scheme == "https"
+        self._path = parts.path.rstrip("/")
+        self._token = token
+        self._timeout = timeout
+        self.url = f"{parts.scheme}://{parts.netloc}{self._path}"
+
+    def status(self) -> Status:
+        return read_status(self.get("/status"), self.url)
+
+    def get(self, path: str) -> bytes:
+        return self._ask("GET", path)
+
+    def post(self, path: str) -> bytes:
+        return self._ask("POST", path)
+
+    def _ask(self, method: str, path: str) -> bytes:
+        """The body of a good answer.
+
+        Raises:
+            DeclinedError: the service does not want to; in its words.
+            UnreachableError: no service answers.
+        """
+        kind = HTTPSConnection if self._secure else HTTPConnection
+        connection = kind(self._host, self._port, timeout=self._timeout)
+        try:
+            connection.request(method, self._path + path, headers=self._headers())
+            answer = connection.getresponse()
+            body = answer.read()
+        except TimeoutError:
+            raise self._unreachable(f"no answer within {self._timeout:g} s") from None
+        except OSError as error:
+            raise self._unreachable(error.strerror or str(error)) from None
+        except HTTPException:
+            raise self._unreachable(STRANGER) from None
+        finally:
+            connection.close()
+        if answer.status >= 300:
+            raise self._refusal(answer.status, body)
+        return body
+
+    def tail(
+        self,
+        feed: str,
+        channel: str,
+        keys: Sequence[str],
+        options: Sequence[tuple[str, str]],
+        *,
+        markers: bool,
+    ) -> Generator[str, None, None]:
+        """The frames of a tail as they come, a JSON object each. It has no end of its own.
+
+        Raises:
+            DeclinedError: the service or the venue does not want to.
+            UnreachableError: no service answers, or it does no longer.
+        """
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+        from websockets.sync.client import connect
+
+        query = [("feed", feed), ("channel", channel), *(("key", key) for key in keys), *options]
+        query += [("markers", "1")] * markers
+        try:
+            connection = connect(
+                f"{self.url.replace('http', 'ws', 1)}/tail?{urlencode(query)}",
+                additional_headers=self._headers(),
+                proxy=None,
+                compression=None,
+                open_timeout=self._timeout,
+                ping_interval=PING,
+                ping_timeout=PONG,
+                close_timeout=GOODBYE,
+                max_size=None,
+            )
+        except InvalidStatus as error:
+            raise self._refusal(error.response.status_code, error.response.body or b"") from None
+        except TimeoutError:
+            raise self._unreachable(f"no answer within {self._timeout:g} s") from None
+        except OSError as error:
+            raise self._unreachable(error.strerror or str(error)) from None
+        except (InvalidHandshake, InvalidMessage):
+            raise self._unreachable(STRANGER) from None
+        with connection:
+            while True:
+                try:
+                    yield str(connection.recv(timeout=SLICE))
+                except TimeoutError:
+                    continue
+                except ConnectionClosed as error:
+                    why = printable(error.rcvd.reason if error.rcvd else "") or "the connection was lost"
+                    raise UnreachableError(
+                        f"the tail of {feed}/{channel} at {self.url} has ended: {why}."
+                    ) from None
+
+    def _headers(self) -> dict[str, str]:
+        if self._token is None:
+            return {}
+        if not _TOKEN.fullmatch(self._token.reveal()):  # the library's own error would show it
+            raise DeclinedError("the token in LINEWARDEN_TOKEN is not printable ASCII without spaces.")
+        return {"Authorization": f"Bearer {self._token.reveal()}"}
+
+    def _unreachable(self, why: str) -> UnreachableError:
+        return UnreachableError(
+            f"nobody answers at {self.url}: {why}. Is linewarden run up? If it is elsewhere, "
+            "say where: --url, LINEWARDEN_URL or -c CONFIG."
+        )
+
+    def _refusal(self, status: int, body: bytes | bytearray) -> LinewardenError:
+        if status == 401:
+            if self._token is None:
+                return DeclinedError(
+                    f"{self.url} wants its token: set LINEWARDEN_TOKEN, or name its config with -c."
+                )
+            return DeclinedError(f"{self.url} refuses the token: it is not the one in its config.")
+        try:
+            said = msgspec.json.decode(body, type=_Error)
+        except msgspec.MsgspecError:
+            return self._unreachable(f"{STRANGER} (it answers {status})")
+        sentences = said.problems or (said.error,)
+        words = "\n".join(printable(sentence) for sentence in sentences)
+        if status == 503:
+            return UnreachableError(f"{self.url} cannot answer: {words}")
+        return DeclinedError(words)
+
+
+class _Error(Struct):
+    error: str
+    problems: tuple[str, ...] = ()
+
+
+def read_status(body: bytes, url: str) -> Status:
+    """Raises: UnreachableError: it is not in the words of this version."""
+    try:
+        return msgspec.json.decode(body, type=Status)
+    except msgspec.MsgspecError:
+        raise UnreachableError(
+            f"what {url} answers is not in the words of this version of Linewarden; "
+            "--json shows it as it is, if it is one of another version."
+        ) from None
+
+
+def found(url: str | None, config: Path | None, *, timeout: float = ANSWER) -> Remote:
+    """The service at `url`, or the one of this config, or the one at the usual place.
+
+    The token is that of LINEWARDEN_TOKEN, or the config's.
+
+    Raises:
+        ConfigError: [service] of the config has mistakes.
+        UnreachableError: the config does not say where.
+        ValueError: `url` is none.
+    """
+    service = read_service(config) if config is not None else ServiceSettings()
+    token = Secret(os.environ.get("LINEWARDEN_TOKEN", ""))
+    if not url and config is not None:
+        host, port = service.address
+        if port == 0:
+            raise UnreachableError(
+                f"{config} lets the system choose the port (listen ends with :0); "
+                "the log of linewarden run says which: give it with --url."
+            )
+        host = _EVERYWHERE.get(host, host)
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return Remote(url or DEFAULT, token or service.token, timeout=timeout)
+
+
+def read_service(config: Path) -> ServiceSettings:
+    """[service] alone, so that whoever asks need not have the feeds' secrets in their environment.
+
+    Raises:
+        ConfigError: the file cannot be read, or this table of it has mistakes.
+    """
+    try:
+        table = tomllib.loads(config.expanduser().read_bytes().decode("utf-8-sig")).get("service", {})
+    except OSError as error:
+        raise ConfigError([f"{config}: it cannot be read ({error.strerror or error})."]) from None
+    except ValueError:
+        raise ConfigError([f"{config}: this is not TOML; linewarden check {config} says where."]) from None
+    return ConfigReader(str(config), config.parent, os.environ, {}).settings({"service": table}).service
+
+
+def in_path(target: str) -> str:
+    return quote(target, safe="/")

@@ -1,0 +1,71 @@
+"""Where a venue is reached, and requests to it over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
+
+from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.secret import Discreet, Shown, origin
+
+if TYPE_CHECKING:
+    pass
+
+
+class Endpoint(Discreet, frozen=True):
+    """Where to connect to, and what to say in the handshake. Its repr shows no secret."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    subprotocols: tuple[str, ...] = ()
+    passing: tuple[int, ...] = ()  # HTTP statuses that the next attempt may not meet, though they are 4xx
+
+    def shown(self) -> Shown:
+        yield "url", origin(self.url)
+
+
+class HttpRequest(Discreet, frozen=True):
+    """One HTTP exchange that a venue wants, on the feed's own terms of TLS and proxy.
+
+    `timeout` is in seconds, for all of it. Redirects are not followed. Its repr shows no secret.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    timeout: float = 10.0
+
+    def shown(self) -> Shown:
+        yield "method", self.method
+        yield "url", origin(self.url)
+        yield "timeout", self.timeout
+
+
+class HttpAnswer(Discreet, frozen=True):
+    """What came back, whatever its status. Names of headers are in lower case. Its repr shows no secret."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+
+    def shown(self) -> Shown:
+        yield "status", self.status
+        yield "size", len(self.body)
+
+
+class HttpFailed(Struct, frozen=True):
+    """Nobody answered, or not in time; `code` is short and stable, as a reason's."""
+
+    text: str
+    code: str
+    lasting: Slow | Fatal | None = None  # what it means, where it does not soon pass by itself
+
+    def reason(self, before: str = "") -> Reason:
+        """What it means for a line that cannot do without the answer; its text begins with `before`."""
+        text = before + self.text
+        if self.lasting is None:
+            return Retryable(text, self.code)
+        return structs.replace(self.lasting, text=text)

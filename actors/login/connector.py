@@ -1,0 +1,94 @@
+"""How a line gets in: its venue's endpoint, and the feed's token where the line has to show one.
+
+A login may be metered (tplus: 100 requests in half an hour for an address), so one token serves all
+lines of a feed for as long as it lives, whatever happens to their connections.
+"""
+
+from __future__ import annotations
+
+from actors.http_types import Endpoint, HttpFailed
+from actors.login.redaction import secrets_in, shown_at_the_door, without_secrets
+from actors.login.token_store import LATE, TURNED_AWAY, Vault, _not_proved
+from actors.protocol.conversation import Token
+from actors.protocol.venue import Venue
+from actors.reasons import Fatal, Reason, Retryable, Stopped
+from actors.wire.connect import ConnectFailed, Dial, Hangup, SocketOpened, open_socket
+
+
+class Door:
+    """One line's way in, in one of its lives."""
+
+    def __init__(self, venue: Venue, line: str, dial: Dial, hangup: Hangup, vault: Vault) -> None:
+        self.dial, self.hangup = dial, hangup
+        self.blotter = vault.blotter
+        self._venue, self._line, self._vault = venue, line, vault
+        self._token: Token | None = None
+        self._is_new = False  # a login made the token for this very connection, and nobody has taken it yet
+        self._shown_at = 0.0  # monotonic seconds
+
+    def open(self) -> SocketOpened:
+        """An upgraded socket. Blocks; a thread of its own calls it.
+
+        A token that the venue turns away at the door is replaced once, and shown once more.
+
+        Raises:
+            ConnectFailed: with the reason.
+        """
+        if not self._venue.needs_token(self._line):
+            return self._knock()
+        shown, self._is_new = self._vault.token(self._line, self.hangup)
+        self._token = shown
+        try:
+            return self._knock()
+        except ConnectFailed as failed:
+            if self._is_new or failed.reason.code not in TURNED_AWAY:
+                raise
+            refusal = failed
+        self._token, _ = self._vault.token(self._line, self.hangup, shown)
+        if self._token == shown:  # it was given to us, and there is no other
+            raise refusal
+        self._is_new = True
+        return self._knock()
+
+    def token_taken(self) -> None:
+        """Inside, the venue has confirmed a topic: from now on the token is one that was good once."""
+        self._is_new = False
+
+    def token_refused(self, text: str) -> Reason:
+        """What it means that the venue, once inside, does not take the token."""
+        held = self._vault.clock.monotonic() - self._shown_at  # where nothing is confirmed, time tells
+        if self._token is None or (self._is_new and held < LATE):
+            if self._vault.doubts(self._token, self._line):
+                return _not_proved(text)
+            advice = f"Check the credentials of [feeds.{self._venue.feed}]."
+            return Fatal(text, "token_refused", advice)
+        self._vault.refuse(self._token)
+        return Retryable(f"{text}; it was good before, so a new one is made", "token_refused")
+
+    def _knock(self) -> SocketOpened:
+        if self.hangup.pulled:
+            raise ConnectFailed(Stopped())
+        self._shown_at = self._vault.clock.monotonic()
+        try:
+            endpoint = self._endpoint()
+            self.blotter.learn((*shown_at_the_door(endpoint), *secrets_in(self._venue.settings)))
+            return open_socket(endpoint, self.dial, self.hangup)
+        except ConnectFailed as failed:
+            if failed.reason.code in TURNED_AWAY and self._vault.doubts(self._token, self._line):
+                raise ConnectFailed(_not_proved(failed.reason.text)) from None
+            raise
+
+    def _endpoint(self) -> Endpoint:
+        asking = self._venue.approach(self._line, self._token)
+        if asking is None:
+            return self._venue.endpoint(self._line, self._token)
+        from actors.wire.http_client import converse  # an HTTP client, where one is needed
+
+        outcome = converse(asking, self.dial, self.hangup)
+        if self.hangup.pulled:
+            raise ConnectFailed(Stopped())
+        if isinstance(outcome, HttpFailed):
+            outcome = outcome.reason()
+        if not isinstance(outcome, Endpoint):
+            raise ConnectFailed(without_secrets(outcome, self.blotter))
+        return outcome

@@ -1,0 +1,88 @@
+"""How `runtime.latest` is answered: by what the stream brought, else by the venue over HTTP."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import cast
+
+import pykka
+from msgspec import structs
+
+from actors.actor import Address
+from actors.calls import answer_of
+from actors.delivery.cells import Cells
+from actors.errors import LinewardenError, NotFresh
+from actors.events import Tried
+from actors.messages import AskLatest, LatestTold
+from actors.protocol.venue import Price, Venue
+from actors.rules.latest_price import Candidates, Latest, in_words, symbol_of
+from actors.timers import Clock
+
+
+class PriceDesk:
+    """Reads what the lines keep, and asks the fetcher. Any thread may ask, and waits on its own."""
+
+    def __init__(self, cells: Cells, fetcher: Address, clock: Clock) -> None:
+        self._cells, self._fetcher = cells, fetcher
+        self._clock = clock
+
+    def latest(self, venue: Venue, key: str, max_age: float, timeout: float) -> Latest:
+        """Raises NotFresh, LinewardenError for what cannot be asked, RuntimeStopped."""
+        if math.isnan(max_age) or math.isnan(timeout):
+            raise LinewardenError(f"{venue.feed}: max_age and timeout are seconds, not nan")
+        deadline = time.monotonic() + timeout
+        symbol = symbol_of(venue, key)
+        answer, tried = self._streamed(venue, symbol, max_age)
+        if answer is None:
+            answer, asked = self._asked_for(venue, symbol, max_age, deadline)
+            tried += asked
+            if answer is None:  # the stream may have brought something meanwhile
+                answer, again = self._streamed(venue, symbol, max_age)
+                tried = [*again, *asked]
+        if answer is None:
+            sentence = f"{venue.feed}: no price of {symbol} from the last {max_age:g} s. {in_words(tried)}."
+            raise NotFresh(sentence, tried)
+        return structs.replace(answer, tried=tuple(tried))
+
+    def _streamed(self, venue: Venue, symbol: str, max_age: float) -> tuple[Latest | None, list[Tried]]:
+        candidates = Candidates("stream")
+        for heard in self._cells.heard_of(venue.feed):
+            if heard.prices.are_of(venue):
+                candidates.read(heard.prices.kept(symbol), venue)
+        return self._judge(candidates, venue, symbol, max_age)
+
+    def _asked_for(
+        self, venue: Venue, symbol: str, max_age: float, deadline: float
+    ) -> tuple[Latest | None, list[Tried]]:
+        if venue.latest(symbol) is None:
+            return None, [Tried("rest", None, "the venue cannot be asked for it")]
+        told = self._ask(venue, symbol, deadline)
+        if told is None:
+            return None, [Tried("rest", None, "no answer in time")]
+        if not isinstance(told.outcome, Price):
+            return None, [Tried("rest", None, told.outcome.text)]
+        candidates = Candidates("rest")
+        candidates.add(told.outcome, told.at)
+        return self._judge(candidates, venue, symbol, max_age)
+
+    def _ask(self, venue: Venue, symbol: str, deadline: float) -> LatestTold | None:
+        """What came of it; None: that takes too long."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None
+        question = AskLatest(venue, symbol, self._clock.monotonic() + left)
+        try:
+            return cast(LatestTold, answer_of(self._fetcher.ask(question), left))
+        except pykka.Timeout:
+            return None
+
+    def _judge(
+        self, candidates: Candidates, venue: Venue, symbol: str, max_age: float
+    ) -> tuple[Latest | None, list[Tried]]:
+        """What of it is fresh now; None: nothing."""
+        now, now_ns = self._clock.monotonic(), self._clock.wall_ns()
+        fields, tried = candidates.weigh(max_age, now, now_ns)
+        if not fields:
+            return None, tried
+        return Latest(feed=venue.feed, symbol=symbol, source=candidates.source, **fields), tried

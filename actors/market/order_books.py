@@ -1,0 +1,206 @@
+"""Order books that are followed: one stream, one thread for each, and a view for whoever asks."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
+
+from actors import log_queue
+from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
+from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, Topic
+from actors.feed_builder import topics_of
+from actors.protocol.venue import BookUpdate
+from actors.rules.order_book import Book, BookView
+from actors.rules.stream_buffer import Policy
+from actors.stream import Stream
+
+if TYPE_CHECKING:
+    from actors.runtime import Runtime
+    from actors.streams import Streams
+
+log = log_queue.logger("actors.market.order_books")
+
+LOOK_AGAIN = 1.0  # seconds: how often whoever waits for a book makes sure of it
+
+CAPACITY = 50_000  # events that may wait for the thread: about half a second of its work
+
+
+class FollowedBook:
+    """Keeps a book in line with its stream, on a thread of its own. Any thread may look.
+
+    It ends with its stream.
+    """
+
+    def __init__(self, topic: Topic, stream: Stream[Any], read: Callable[[Any], BookUpdate | None]) -> None:
+        self.topic = topic
+        self.stream = stream
+        self._read = read
+        self._book = Book(topic)
+        self._views: dict[int | None, BookView] = {}  # by depth, since the last update
+        self._changed = threading.Condition()  # told when the book is synced, or at its end
+
+    def view(self, depth: int | None = None) -> BookView:
+        """As it is now; the same object until something happens."""
+        with self._changed:
+            self._distrust_a_cut()
+            view = self._views.get(depth)
+            if view is None:
+                view = self._views[depth] = self._book.view(depth)
+            return view
+
+    def wait(self, seconds: float) -> None:
+        """Until it is synced or has ended, for so many seconds at the most."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._book.synced or self.ended is not None, seconds)
+
+    @property
+    def ended(self) -> str | None:
+        """Why its stream has ended; None: it has not."""
+        return self.stream.end_reason
+
+    def follow(self) -> None:
+        """On its own thread, until the stream ends."""
+        for item in self.stream.items():
+            with self._changed:
+                self._views.clear()
+                if isinstance(item, Received):
+                    self._update(item)
+                else:
+                    self._mark(item)
+
+    def _update(self, received: Received[Any]) -> None:
+        was_synced = self._book.synced
+        try:
+            update = self._read(received.event)
+            if update is not None:
+                self._book.apply(update, received.received_ns, received.epoch)
+        except Exception as error:
+            self._fail(f"an event could not be applied ({type(error).__name__}: {error})")
+        if self._book.synced and not was_synced:
+            self._changed.notify_all()
+
+    def _fail(self, reason: str) -> None:
+        self.stream._inlet.handler_errors += 1
+        if self._book.reason != reason:  # else every event of a venue that is misread fills the log
+            log.exception("The book %s is lost until a whole one comes: %s.", self.topic, reason)
+        self._book.lose(reason)
+
+    def _mark(self, marker: Marker) -> None:
+        match marker:
+            case Lifecycle(state="connected" | "restored"):
+                pass  # a whole book follows, or the gap that says that it will
+            case Lifecycle(line=line, state=state, reason=reason):
+                self._book.lose(f"{line} is {state}" + (f": {reason}" if reason else ""))
+            case Gap(reason=reason):
+                self._book.lose(f"a gap in its events ({reason})")
+            case Closed(reason=reason):
+                self._book.lose(reason)
+                self._changed.notify_all()
+
+    def _distrust_a_cut(self) -> None:
+        """A stream that overflowed shows its gap when its topic starts anew, which may take a while."""
+        if self._book.synced and self.stream.is_cut:
+            self._views.clear()
+            self._book.lose("a gap in its events (overflow)")
+
+
+class BookDesk:
+    """The books that a runtime follows: each from the first look at it. Any thread."""
+
+    def __init__(self, runtime: Runtime, streams: Streams) -> None:
+        self._runtime, self._streams = runtime, streams
+        self._books: dict[Topic, FollowedBook] = {}
+        self._opening = threading.RLock()
+
+    def view(
+        self, feed: str, key: str, options: Mapping[str, Option], depth: int | None, wait: float | None
+    ) -> BookView:
+        """What `Runtime.book` answers."""
+        if depth is not None and depth < 1:
+            raise ValueError(f"a depth of {depth} shows no level; it is 1 at least")
+        followed = self._followed(feed, key, options)
+        if wait is not None:
+            return self._await(followed, depth, wait)
+        view = followed.view(depth)
+        return view if view.synced else self._with_refusal(view)
+
+    def forget(self, feed: str, key: str, options: Mapping[str, Option]) -> None:
+        """What `Runtime.forget_book` does."""
+        topic = self._topic(feed, key, options)
+        with self._opening:
+            followed = self._books.pop(topic, None)
+        if followed is not None:
+            followed.stream.close()
+
+    def _followed(self, feed: str, key: str, options: Mapping[str, Option]) -> FollowedBook:
+        topic = self._topic(feed, key, options)
+        followed = self._books.get(topic)
+        if followed is not None and followed.ended is None:
+            return followed
+        with self._opening:
+            followed = self._books.get(topic)
+            if followed is None or followed.ended is not None:  # it may have left with its feed
+                followed = self._books[topic] = self._follow(topic, key, options)
+            return followed
+
+    def _follow(self, topic: Topic, key: str, options: Mapping[str, Option]) -> FollowedBook:
+        venue = self._runtime._spec_of(topic.feed).venue
+        channel = venue.channel(topic.channel)
+        # Where the venue can start a book anew, being late shall cost this book and not its line.
+        policy: Policy | None = "drop_oldest" if channel.resyncable or not channel.deltas else None
+        stream = self._streams.open(topic.feed, topic.channel, (key,), options, policy, CAPACITY)
+        followed = FollowedBook(topic, stream, functools.partial(self._update, topic.feed))
+        self._streams.start_handler(stream, followed.follow, f"book/{topic}")
+        return followed
+
+    def _update(self, feed: str, event: Any) -> BookUpdate | None:
+        # Looked up each time: a reload may have given the feed another venue.
+        spec = self._runtime._wanted.feeds.get(feed)
+        return None if spec is None else spec.venue.book_update(event)
+
+    def _topic(self, feed: str, key: str, options: Mapping[str, Option]) -> Topic:
+        venue = self._runtime._spec_of(feed).venue
+        if not venue.book_channel:
+            known = ", ".join(sorted(venue.channels))
+            raise LinewardenError(
+                f"{feed}: venue {venue.name!r} has no channel that makes an order book; it has: {known}"
+            )
+        if key.strip() == "*":
+            raise LinewardenError(f"{feed}: a book is one key's, and '*' means many")
+        return topics_of(venue, venue.channel(venue.book_channel), (key,), options)[0]
+
+    def _await(self, followed: FollowedBook, depth: int | None, wait: float) -> BookView:
+        deadline = time.monotonic() + wait
+        while not (view := followed.view(depth)).synced:
+            if (left := deadline - time.monotonic()) <= 0:
+                raise Timeout(self._unsynced(followed, wait))
+            states = self._streams.answers((followed.topic,), left)
+            if (ended := followed.ended) is not None:
+                self._runtime._tree.check()  # a runtime that ends says so itself
+                raise StreamClosed(ended)
+            if states is not None and any(state.state == "rejected" for state in states.values()):
+                raise SubscribeError(followed.stream, states)
+            if states is not None:
+                followed.wait(max(0.0, min(deadline - time.monotonic(), LOOK_AGAIN)))
+        return view
+
+    def _unsynced(self, followed: FollowedBook, wait: float) -> str:
+        topic = followed.topic
+        text = f"the book {topic} is not synced within {wait:g} s: {followed.view(1).reason}"
+        for name, line in self._runtime.status().lines().items():
+            for subscription in line.topics:
+                if subscription.topic == str(topic):
+                    return f"{text}; line {name} is {line.state}, the subscription {subscription.state.state}"
+        return f"{text}; no line bears its subscription"
+
+    def _with_refusal(self, view: BookView) -> BookView:
+        """A book that the venue refused says so."""
+        state = self._streams.states((view.topic,)).get(view.topic)
+        if state is not None and state.state == "rejected":
+            return structs.replace(view, reason=f"rejected: {state.reason}")
+        return view

@@ -1,0 +1,52 @@
+"""The SignalR hub protocol of ASP.NET Core, the client's side of it, for any venue that speaks it.
+
+`negotiate` is how a venue's `approach` finds its endpoint; `HubSession` is what its session is built
+on: a venue says which invocations a topic takes, and hears what the hub invokes. Not here, with a
+place for each: MessagePack is another codec (`messages.py`), and a stateful reconnect would be asked
+for at the negotiation and numbers messages in the codec.
+"""
+
+from actors.protocol.batch import Outcome as Events
+from actors.protocol.signalr.calls import Call, Outcome, Refused, Returned, Unanswered
+from actors.protocol.signalr.messages import (
+    Close,
+    Codec,
+    Completion,
+    Heard,
+    Invocation,
+    JsonCodec,
+    Malformed,
+    Ping,
+    Push,
+    StreamItem,
+    Unknown,
+)
+from actors.protocol.signalr.negotiate import negotiate
+from actors.protocol.signalr.session import PING_INTERVAL, Hearer, HubSession, Terms
+from actors.protocol.signalr.subscriptions import Subscription
+
+__all__ = [
+    "PING_INTERVAL",
+    "Call",
+    "Close",
+    "Codec",
+    "Completion",
+    "Events",
+    "Heard",
+    "Hearer",
+    "HubSession",
+    "Invocation",
+    "JsonCodec",
+    "Malformed",
+    "Outcome",
+    "Ping",
+    "Push",
+    "Refused",
+    "Returned",
+    "StreamItem",
+    "Subscription",
+    "Terms",
+    "Unanswered",
+    "Unknown",
+    "negotiate",
+]

@@ -1,0 +1,73 @@
+"""The handshake of a hub: which protocol is to be spoken. Always JSON, whatever that protocol is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from actors.protocol.signalr.formatting import said
+from actors.protocol.signalr.framing import END
+from actors.protocol.signalr.messages import Codec, written
+
+MAXIMUM = 64 * 1024  # bytes of an answer
+
+
+class Accepted(Struct, frozen=True):
+    """The protocol is spoken from here on; `rest` is what stood behind the answer."""
+
+    rest: bytes
+
+
+class Denied(Struct, frozen=True):
+    """The hub refuses the protocol, in its own words."""
+
+    words: str
+
+
+class Broken(Struct, frozen=True):
+    """What came is no answer, and why."""
+
+    raw: bytes
+    why: str
+
+
+class Answer(Struct, frozen=True):
+    error: Any = None
+    type: Any = UNSET
+
+
+_decode = msgspec.json.Decoder(Answer).decode
+
+
+def request(codec: Codec) -> str:
+    """The first message of a connection."""
+    return written({"protocol": codec.name, "version": codec.version})
+
+
+class Handshake:
+    """Waits for the answer, which may come in pieces and with messages right behind it."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+
+    def feed(self, payload: bytes) -> Accepted | Denied | Broken | None:
+        """None: the answer is not whole yet. Blank records before it are passed over."""
+        self._begun = (self._begun + payload).lstrip(END)
+        record, end, rest = self._begun.partition(END)
+        if len(record) > MAXIMUM:
+            return Broken(record[:MAXIMUM], f"the answer has more than {MAXIMUM} bytes")
+        return judge(record, rest) if end else None
+
+
+def judge(record: bytes, rest: bytes) -> Accepted | Denied | Broken:
+    try:
+        answer = _decode(record)
+    except Exception as error:
+        return Broken(record, str(error) or type(error).__name__)
+    if answer.type is not UNSET:  # HubProtocol, "Handshake": that would be a message
+        return Broken(record, "a message came before the answer to the handshake")
+    if answer.error is not None:
+        return Denied(said(answer.error))
+    return Accepted(rest)

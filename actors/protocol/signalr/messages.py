@@ -1,0 +1,196 @@
+"""What a hub says and hears, as SignalR's HubProtocol has it, and the JSON codec for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, Final, Literal, Protocol
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+from actors.protocol.signalr.framing import END, Records
+
+# ── what is heard ───────────────────────────────────────────────────────────────────────────────
+
+
+class Invocation(Struct, frozen=True, gc=False, tag=1, rename="camel"):
+    """The hub calls a target of ours; with an id it wants a completion."""
+
+    target: str
+    arguments: Raw  # an array; whoever knows the target decodes it
+    invocation_id: str | None = None
+
+
+class StreamItem(Struct, frozen=True, gc=False, tag=2, rename="camel"):
+    """An element of a stream that was asked for by a stream invocation; we send none."""
+
+    invocation_id: str
+    item: Raw
+
+
+NULL: Final = b"null"
+
+
+class Completion(Struct, frozen=True, gc=False, tag=3, rename="camel"):
+    """What came of an invocation of ours. An empty error is none, for the official clients too."""
+
+    invocation_id: str
+    result: Raw = Raw(b"null")
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        """HubProtocol, "Completion": a result and an error exclude each other. A null is no result."""
+        if self.error and bytes(self.result) != NULL:
+            raise ValueError("a completion has a result and an error")
+
+
+class Ping(Struct, frozen=True, gc=False, tag=6):
+    """A sign of life; nobody answers it."""
+
+
+class Close(Struct, frozen=True, gc=False, tag=7, rename="camel"):
+    """The hub ends the connection; of any type, for it ends whatever stands here."""
+
+    error: Any = None
+    allow_reconnect: Any = False
+
+
+class Push(Struct, frozen=True, gc=False, kw_only=True, tag_field="target"):
+    """An invocation that is read in one go with its arguments: a venue's own type, with a target as its tag.
+
+    It saves the hub's most frequent messages the way by a `Raw`. What is otherwise in any way is an
+    `Invocation` like any other, and so is one that wants an answer.
+    """
+
+    type: Literal[1]
+    invocation_id: None = field(default=None, name="invocationId")
+
+
+Message = Invocation | StreamItem | Completion | Ping | Close
+
+KNOWN: Final = (1, 2, 3, 6, 7)
+DATA: Final = (1, 2, None)  # None: nobody can tell
+
+
+class Unknown(Struct, frozen=True):
+    """A message of a type that concerns no subscriber, or that did not exist when this was written."""
+
+    type: int
+
+
+class Malformed(Struct, frozen=True):
+    """A record that is no message, and why; `type` is the one that it claims to be of."""
+
+    raw: bytes
+    error: str
+    type: int | None = None
+
+    @property
+    def may_be_data(self) -> bool:
+        return self.type in DATA
+
+
+Heard = Message | Push | Unknown | Malformed
+
+
+class Codec(Protocol):
+    """A hub protocol on one connection: it keeps what is left of a message that is not whole yet."""
+
+    name: str  # as the handshake has it
+    version: int
+    transfer_format: str  # "Text" or "Binary", as a negotiation has it
+
+    @property
+    def overflowed(self) -> bool:
+        """A message has grown too big; nothing more is taken."""
+
+    def feed(self, payload: bytes) -> list[Heard]:
+        """What a WebSocket message brings. Never raises."""
+
+    def invocation(self, id: str | None, target: str, arguments: Sequence[Any]) -> str | bytes:
+        """One call. Raises TypeError for arguments that this protocol cannot say."""
+
+    def failure(self, id: str, error: str) -> str | bytes:
+        """The completion of a call of the hub's, by an error."""
+
+    def record(self, invocation: Invocation) -> bytes:
+        """What was heard, nearly as it was heard: for people."""
+
+    def ping(self) -> str | bytes:
+        """A sign of life."""
+
+
+# ── JSON ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Kind(Struct, frozen=True, gc=False):
+    type: int
+
+
+_decode: Callable[[bytes], Message] = msgspec.json.Decoder(Message).decode
+_decode_kind = msgspec.json.Decoder(Kind).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class JsonCodec:
+    """Records of JSON. `maximum` is in bytes of one whose end has not come yet.
+
+    `pushes` are types of `Push`, which are looked for first.
+    """
+
+    name = "json"
+    version = 1
+    transfer_format = "Text"
+
+    def __init__(self, maximum: int, pushes: Iterable[type[Push]] = ()) -> None:
+        self._records = Records(maximum)
+        self._usual: Callable[[bytes], Heard] = _decode
+        if types := tuple(pushes):  # not strict: "123" is read as the integer 123
+            self._usual = msgspec.json.Decoder(reduce(or_, types), strict=False).decode
+
+    @property
+    def overflowed(self) -> bool:
+        return self._records.overflowed
+
+    def feed(self, payload: bytes) -> list[Heard]:
+        heard: list[Heard] = []
+        for record in self._records.feed(payload):
+            try:
+                heard.append(self._usual(record))
+            except Exception:
+                heard.append(_unusual(record))
+        return heard
+
+    def invocation(self, id: str | None, target: str, arguments: Sequence[Any]) -> str:
+        message: dict[str, Any] = {"type": 1}
+        if id is not None:
+            message["invocationId"] = id
+        return written(message | {"target": target, "arguments": arguments})
+
+    def failure(self, id: str, error: str) -> str:
+        return written({"type": 3, "invocationId": id, "error": error})
+
+    def record(self, invocation: Invocation) -> bytes:
+        return _encode(invocation)
+
+    def ping(self) -> str:
+        return written({"type": 6})
+
+
+def written(message: dict[str, Any]) -> str:
+    """A record as text. Raises TypeError for what JSON cannot say."""
+    return (_encode(message) + END).decode()
+
+
+def _unusual(record: bytes) -> Heard:
+    try:
+        return _decode(record)
+    except Exception as error:
+        why = str(error) or type(error).__name__
+    try:
+        kind = _decode_kind(record).type
+    except Exception:
+        return Malformed(record, why)
+    return Malformed(record, why, kind) if kind in KNOWN else Unknown(kind)

@@ -1,0 +1,64 @@
+"""Why an actor ended, in OTP's sense; and how an attempt to connect, to log in or to ask failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    pass
+
+
+class Stopped(Struct, frozen=True):
+    """It was asked to: OTP's `normal` and `shutdown`."""
+
+    text: str = "stopped"
+    code: str = "stopped"
+
+
+class Retryable(Struct, frozen=True):
+    """The network or the venue failed in a way that passes: try again after the backoff.
+
+    `code` is short and stable (`lost`, `pong_timeout`, `http_503`, `close_1006`); `text` is for
+    people and names no secret.
+    """
+
+    text: str
+    code: str = "lost"
+
+
+class Slow(Struct, frozen=True):
+    """The venue wants to be left alone for a while: `retry_after` seconds, where it says so.
+
+    `exact`: that is our own reckoning and no venue's complaint: neither more nor less, and none the
+    longer for the next time. `shared`: it is about the account or the address, and not about this line
+    alone, also where the venue does not say for how long; with `retry_after` it always is.
+    """
+
+    text: str
+    code: str
+    retry_after: float | None = None
+    exact: bool = False
+    shared: bool = False
+
+
+class Fatal(Struct, frozen=True):
+    """Trying again cannot help and may hurt: nothing happens until somebody acts on `advice`."""
+
+    text: str
+    code: str
+    advice: str = ""
+
+
+class Crashed(Struct, frozen=True):
+    """A defect of ours: an exception nobody expected. The traceback is in the log."""
+
+    text: str
+    code: str = "crashed"
+
+
+Reason = Stopped | Retryable | Slow | Fatal | Crashed
+
+
+HANDED_OVER = "handed_over"  # the reason's code of a connection that said its last word

@@ -1,0 +1,79 @@
+"""When the lines of one account may connect: a venue meters accounts and addresses, not lines."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+from actors.protocol.limits import ROUNDING, Bucket, Budget
+from actors.reasons import Reason, Slow
+
+SPREAD = 1.0  # seconds within which those come that have waited for the same end
+
+
+class Gate:
+    """What is left of the venue's budget of connects, and until when it wants to see nobody.
+
+    One thread at a time; `now` is monotonic seconds.
+    """
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._bucket: Bucket | None = None
+        self._turns: dict[str, float] = {}  # lines that wait for their turn: monotonic seconds
+        self.closed_until = float("-inf")
+        self.why = ""
+
+    def knock(self, line: str, budget: Budget, now: float) -> float:
+        """0.0: connect now, it is counted. Else the seconds after which this line is to knock again.
+
+        `budget` is the account's, and the same for all of its lines until a reload changes it.
+        """
+        left = self.closed_until - now
+        if left > 0:
+            return left + self._chance.uniform(0.0, SPREAD)
+        turn = self._turns.pop(line, None)
+        if turn is None:
+            turn = now + self._bucket_for(budget, now).reserve(now)
+        if turn > now + ROUNDING:
+            self._turns[line] = turn
+            return turn - now
+        return 0.0
+
+    def _bucket_for(self, budget: Budget, now: float) -> Bucket:
+        if self._bucket is None:
+            self._bucket = Bucket(budget)
+        self._bucket.adjust(budget, now)
+        return self._bucket
+
+    def close(self, until: float, why: str) -> bool:
+        """The venue wants to see nobody until then; whether that is later than was known."""
+        if until <= self.closed_until:
+            return False
+        self.closed_until, self.why = until, why
+        return True
+
+    def open(self) -> None:
+        """Somebody acts: what the venue wanted is forgotten."""
+        self.closed_until, self.why = float("-inf"), ""
+
+
+def strictest(budgets: Iterable[Budget]) -> Budget:
+    """One that keeps within each of these; an interval of 0 is no limit."""
+    limits = [budget for budget in budgets if budget.interval]
+    if not limits:
+        return Budget(1, 0.0)
+    return Budget(min(each.burst for each in limits), max(each.interval for each in limits))
+
+
+def wanted_rest(reason: Reason, otherwise: float) -> float:
+    """Seconds for which the venue wants to see no line of this account; 0: it is about this line alone.
+
+    `otherwise` is for a venue that does not say for how long. Not the line's own wait, which doubles: a line
+    that is refused for ever must not keep all others out.
+    """
+    if not isinstance(reason, Slow) or reason.exact:
+        return 0.0
+    if reason.retry_after is not None:
+        return reason.retry_after
+    return otherwise if reason.shared else 0.0

@@ -1,0 +1,315 @@
+"""The newest prices of each symbol: what is kept of every event, and what an answer is made of.
+
+An event is kept as it came, which costs its line an append; what it says of a price is asked of
+the venue when a program wants to know.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from actors.errors import LinewardenError
+from actors.events import Part, Source, Topic, Tried
+from actors.protocol.venue import Number, Price, Venue
+
+LIMIT: Final = 16_384  # symbols of one line: all stocks of a country
+NEWEST: Final = 4  # events of one kind that are kept: venues do not always send them in order
+EVERY: Final = ("", "*")  # keys that are no symbol's: their events name it
+
+Kept = tuple[Any, float]  # an event, and the monotonic seconds of its receipt
+
+
+class Latest(Struct, frozen=True, kw_only=True):
+    """The newest fresh price of a symbol: a quote, a trade, or both, from one source.
+
+    What is not known, or not fresh, is None; so is a side of the quote that the venue does not have,
+    and nothing is made up from the other one. Prices are as exact as the venue's events have them.
+
+    An age counts from our receipt, a venue age from the venue's own timestamp; seconds, None where that
+    is unknown. A venue's clock that is ahead of ours makes a venue age negative. `tried` tells what
+    was looked at besides and not taken.
+    """
+
+    feed: str
+    symbol: str
+    source: Source
+    bid: Number | None = None
+    bid_size: Number | None = None
+    ask: Number | None = None
+    ask_size: Number | None = None
+    last: Number | None = None
+    last_size: Number | None = None
+    quote_age: float | None = None
+    quote_venue_age: float | None = None
+    trade_age: float | None = None
+    trade_venue_age: float | None = None
+    tried: tuple[Tried, ...] = ()
+
+
+# ── what is kept ────────────────────────────────────────────────────────────────────────────────
+
+
+class Shelf(dict[type, "deque[Kept]"]):
+    """The newest events of one topic and symbol, by their type: no kind pushes out another."""
+
+    def keep(self, events: Sequence[Any], at: float) -> None:
+        for event in events:
+            self[type(event)].append((event, at))
+
+    def copy(self) -> Shelf:
+        copy = Shelf()
+        for kind, events in dict(self).items():
+            copy[kind] = events.copy()
+        return copy
+
+    def __missing__(self, kind: type) -> deque[Kept]:
+        events = self[kind] = deque(maxlen=NEWEST)
+        return events
+
+
+class Prices:
+    """The shelves of the symbols that one line tells of; at most `limit`, those longest without an event go.
+
+    Written by one thread; any may read.
+    """
+
+    def __init__(self, venue: Venue, limit: int = LIMIT) -> None:
+        self.venue = venue
+        self._limit = limit
+        # By symbol, that longest without an event first.
+        self._symbols: OrderedDict[str, dict[Topic, Shelf]] = OrderedDict()
+        self._rooms = Rooms(self)
+
+    def are_of(self, venue: Venue) -> bool:
+        """Whether they come from where this venue's would."""
+        return type(venue) is type(self.venue) and venue.settings == self.venue.settings
+
+    def keep(self, pairs: list[tuple[Topic, Any]], topics: Collection[Topic], at: float) -> None:
+        """The events of one batch, received at `at`, monotonic seconds; `topics` are all of its topics."""
+        rooms = self._rooms
+        if len(topics) == 1:
+            room = rooms[pairs[0][0]]
+            if room is not None:
+                kept = pairs[-NEWEST:] if room.one_kind else pairs
+                room.keep([event for _, event in kept], at)
+            return
+        told = {topic: room for topic in topics if (room := rooms[topic]) is not None}
+        if not told:
+            return
+        groups: dict[Topic, list[Any]] = {topic: [] for topic in topics}
+        for topic, event in pairs:
+            groups[topic].append(event)
+        for topic, room in told.items():
+            room.keep(groups[topic], at)
+
+    def forget(self, topic: Topic) -> None:
+        """The topic is wanted no longer; what is kept of it stays."""
+        self._rooms.pop(topic, None)
+
+    def copy(self) -> Prices:
+        copy = Prices(self.venue, self._limit)
+        for symbol, shelves in self._symbols.copy().items():
+            copy._symbols[symbol] = {topic: shelf.copy() for topic, shelf in shelves.copy().items()}
+        return copy
+
+    def symbol(self, event: Any) -> str | None:
+        """Whose price this event tells, where it has no `symbol` of its own."""
+        try:
+            return self.venue.symbol(event)
+        except Exception:  # nobody can say whose it is, so nobody will miss it
+            return None
+
+    def shelf(self, topic: Topic, symbol: str) -> Shelf:
+        """Where the events of this topic and symbol lie."""
+        shelves = self._symbols.get(symbol)
+        if shelves is None:
+            self._make_room()
+            shelves = self._symbols[symbol] = {}
+        shelf = shelves.get(topic)
+        if shelf is None:
+            shelf = shelves[topic] = Shelf()
+        return shelf
+
+    def touch(self, symbol: str) -> None:
+        """It has an event now."""
+        if symbol in self._symbols:  # else it went for those of the same batch
+            self._symbols.move_to_end(symbol)
+
+    def _make_room(self) -> None:
+        if len(self._symbols) >= self._limit:
+            _, shelves = self._symbols.popitem(last=False)
+            for topic in shelves:
+                self._rooms.pop(topic, None)
+
+    def kept(self, symbol: str) -> Iterator[Kept]:
+        """All that is kept of a symbol, in no order. Any thread."""
+        for shelf in self._symbols.get(symbol, {}).copy().values():
+            for events in dict(shelf).values():
+                for place in range(-len(events), 0):  # an iterator would mind an append meanwhile
+                    yield events[place]
+
+    def __len__(self) -> int:
+        return len(self._symbols)
+
+
+class Rooms(dict[Topic, "Room | None"]):
+    """By topic where its events go; None: they tell no prices."""
+
+    def __init__(self, prices: Prices) -> None:
+        self._prices = prices
+
+    def __missing__(self, topic: Topic) -> Room | None:
+        tells = topic.channel in self._prices.venue.price_channels
+        room = self[topic] = Room(self._prices, topic) if tells else None
+        return room
+
+
+class Room:
+    """One topic's place: the shelf of its symbol, or one for each symbol that its events name."""
+
+    def __init__(self, prices: Prices, topic: Topic) -> None:
+        self._prices, self._topic = prices, topic
+        self._shelf = None if topic.key in EVERY else prices.shelf(topic, topic.key)
+        event = prices.venue.channels[topic.channel].event
+        # Only the newest of a batch are kept then, whatever the others are.
+        self.one_kind = self._shelf is not None and isinstance(event, type(Struct))
+
+    def keep(self, events: Sequence[Any], at: float) -> None:
+        if self._shelf is not None:
+            self._shelf.keep(events[-NEWEST:] if self.one_kind else events, at)
+            self._prices.touch(self._topic.key)
+            return
+        groups: dict[Any, list[Any]] = {}
+        for event in events:
+            groups.setdefault(getattr(event, "symbol", None) or self._prices.symbol(event), []).append(event)
+        for symbol, group in groups.items():
+            if isinstance(symbol, str) and symbol:
+                self._prices.shelf(self._topic, symbol).keep(group, at)
+                self._prices.touch(symbol)
+
+
+# ── what is answered ────────────────────────────────────────────────────────────────────────────
+
+
+class Found(Struct, frozen=True):
+    """One part of a price, from one event."""
+
+    price: Price
+    at: float  # monotonic seconds of its receipt
+    venue_ns: int | None
+
+    def ages(self, now: float, now_ns: int) -> tuple[float, float | None]:
+        """Seconds since receipt, and since the venue's time; None: it named none."""
+        venue_age = None if self.venue_ns is None else (now_ns - self.venue_ns) / 1e9
+        return max(0.0, now - self.at), venue_age
+
+    def age(self, now: float, now_ns: int) -> float:
+        """The larger of both."""
+        received, venue = self.ages(now, now_ns)
+        return received if venue is None else max(received, venue)
+
+    def older_than(self, other: Found) -> bool:
+        """By the venue's times where both have one, for events overtake each other; else by receipt."""
+        if self.venue_ns is not None and other.venue_ns is not None and self.venue_ns != other.venue_ns:
+            return self.venue_ns < other.venue_ns
+        return self.at <= other.at
+
+
+class Candidates:
+    """What one source has to say of a symbol: its newest quote and its newest trade."""
+
+    def __init__(self, source: Source) -> None:
+        self.source: Source = source
+        self.quote: Found | None = None
+        self.trade: Found | None = None
+        self.flaws: dict[str, None] = {}  # why events could not be read, each once
+
+    def read(self, kept: Iterable[Kept], venue: Venue) -> None:
+        """What these events say, in the venue's words; one that it cannot read is named and passed."""
+        for event, at in kept:
+            try:
+                price = venue.price(event)
+            except Exception as error:  # one odd event must not hide the others
+                self.flaws[f"a {type(event).__name__} could not be read ({type(error).__name__})"] = None
+            else:
+                if price is not None:
+                    self.add(price, at)
+
+    def add(self, price: Price, at: float) -> None:
+        if price.quotes or price.bid is not None or price.ask is not None:
+            self.quote = newer(self.quote, Found(price, at, price.quoted_ns))
+        if price.last is not None:
+            self.trade = newer(self.trade, Found(price, at, price.traded_ns))
+
+    def weigh(self, max_age: float, now: float, now_ns: int) -> tuple[dict[str, Any], list[Tried]]:
+        """The fields of a `Latest` that are fresh, and why others are not among them."""
+        fields: dict[str, Any] = {}
+        tried = [Tried(self.source, None, flaw) for flaw in self.flaws]
+        parts: tuple[tuple[Part, Found | None, Fields], ...] = (
+            ("quote", self.quote, sides),
+            ("trade", self.trade, last),
+        )
+        for part, found, tell in parts:
+            if found is None:
+                tried.append(Tried(self.source, part, "none"))
+                continue
+            age, told = found.age(now, now_ns), tell(found.price)
+            if told and age <= max_age:
+                fields |= told
+                fields[f"{part}_age"], fields[f"{part}_venue_age"] = found.ages(now, now_ns)
+            else:
+                tried.append(Tried(self.source, part, "too old" if told else "without a price", age))
+        return fields, tried
+
+
+Fields = Callable[[Price], dict[str, Any]]
+
+
+def newer(one: Found | None, other: Found) -> Found:
+    return other if one is None or one.older_than(other) else one
+
+
+def sides(price: Price) -> dict[str, Any]:
+    return one("bid", price.bid, price.bid_size) | one("ask", price.ask, price.ask_size)
+
+
+def last(price: Price) -> dict[str, Any]:
+    return one("last", price.last, price.last_size)
+
+
+def one(name: str, price: Number | None, size: Number | None) -> dict[str, Any]:
+    """A price with its size. Venues write 0 for a side that is not there; that is no price."""
+    if price is None or price == 0 or price != price:  # noqa: PLR0124 - NaN alone differs from itself
+        return {}
+    return {name: price, f"{name}_size": size}
+
+
+def in_words(tried: Iterable[Tried]) -> str:
+    """`stream: quote too old (31.2 s), trade none; rest: …`."""
+    by_source: dict[str, list[str]] = {}
+    for each in tried:
+        age = "" if each.age is None else f" ({each.age:.1f} s)"
+        part = "" if each.part is None else f"{each.part} "
+        by_source.setdefault(each.source, []).append(f"{part}{each.why}{age}")
+    return "; ".join(f"{source}: {', '.join(each)}" for source, each in by_source.items())
+
+
+def symbol_of(venue: Venue, key: str) -> str:
+    """The symbol that this key means, as the venue's topics have it.
+
+    Raises:
+        LinewardenError: it is not one symbol of this venue's, or no channel of the feed tells prices.
+    """
+    telling = [name for name in venue.channels if name in venue.price_channels and venue.offers(name)]
+    if not telling:
+        raise LinewardenError(f"{venue.feed}: none of its channels tells prices")
+    channels = [venue.channels[name] for name in telling]
+    channel = next((each for each in channels if each.key), None)  # one without keys knows no spelling
+    symbol = venue.topic(channel.name, key, {}).key if channel else key.strip()
+    if symbol in EVERY:
+        raise LinewardenError(f"{venue.feed}: a price is of one symbol, not of {key!r}")
+    return symbol

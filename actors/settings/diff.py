@@ -1,0 +1,106 @@
+"""What a changed config changes: which feeds come and go, and which keep their sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from actors.settings.schema import FeedSettings, Settings, WantedTopics
+
+# What can be changed under a live connection; anything else is of the connection itself.
+SOFT = (
+    "subscribe",
+    "restart",
+    "heartbeat",
+    "pacing",
+    "connects",
+    "ack_timeout",
+    "block_limit",
+    "rotate_every",
+)
+
+Kind = Literal["added", "removed", "reconnected", "adjusted", "next start"]
+
+
+class Change(Struct, frozen=True):
+    """One thing that a reload does; `text` says it to people and shows no value."""
+
+    where: str  # the table
+    kind: Kind
+    text: str
+
+
+class Plan(Struct, frozen=True):
+    changes: tuple[Change, ...]
+
+    def feeds(self, kind: Kind) -> tuple[str, ...]:
+        """The feeds to which this happens."""
+        names = (change.where.removeprefix("feeds.") for change in self.changes if change.kind == kind)
+        return tuple(dict.fromkeys(names))
+
+
+def compare(old: Settings, new: Settings) -> Plan:
+    """What it takes to come from `old` to `new`."""
+    return Plan((*_tables(old, new), *_feeds(old, new)))
+
+
+def _tables(old: Settings, new: Settings) -> Iterator[Change]:
+    for name in ("runtime", "service"):
+        if getattr(old, name) != getattr(new, name):
+            yield Change(name, "next start", f"[{name}] has changed; that takes effect at the next start")
+
+
+def _feeds(old: Settings, new: Settings) -> Iterator[Change]:
+    for name in old.feeds:
+        if name not in new.feeds:
+            text = f"feed {name} is removed: its connections and streams are closed"
+            yield Change(f"feeds.{name}", "removed", text)
+    for name, feed in new.feeds.items():
+        former = old.feeds.get(name)
+        if former is None:
+            yield Change(f"feeds.{name}", "added", f"feed {name} is added")
+        elif former.kind is not feed.kind:
+            text = f"feed {name} gets another venue: what there was of it is closed"
+            yield Change(f"feeds.{name}", "removed", text)
+            yield Change(f"feeds.{name}", "added", f"feed {name} is added with venue {feed.venue}")
+        else:
+            yield from _feed(name, former, feed)
+
+
+def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[Change]:
+    keys = [key for key in old.__struct_fields__ if getattr(old, key) != getattr(new, key)]
+    hard = [key for key in keys if key not in SOFT and key != "own"]
+    hard += [key for key in new.own.__struct_fields__ if getattr(old.own, key) != getattr(new.own, key)]
+    soft = [key for key in keys if key in SOFT and key != "subscribe"]
+    if hard:
+        text = f"feed {name} is connected anew, for {_listed(hard)} changed"
+        yield Change(f"feeds.{name}", "reconnected", text)
+    if soft:
+        yield Change(
+            f"feeds.{name}", "adjusted", f"feed {name} takes over {_listed(soft)}; sockets stay open"
+        )
+    if "subscribe" in keys:
+        more, less = _difference(old.subscribe, new.subscribe)
+        text = f"feed {name} wants {more} more and {less} fewer topics; sockets stay open"
+        if not more and not less:
+            text = f"feed {name} takes over when its topics are stale; sockets stay open"
+        yield Change(f"feeds.{name}", "adjusted", text)
+
+
+def _difference(old: tuple[WantedTopics, ...], new: tuple[WantedTopics, ...]) -> tuple[int, int]:
+    before, after = _topics(old), _topics(new)
+    return len(after - before), len(before - after)
+
+
+def _topics(entries: tuple[WantedTopics, ...]) -> set[tuple[object, ...]]:
+    return {
+        (entry.channel, key, *sorted(entry.options.items()))
+        for entry in entries
+        for key in entry.keys or ("",)
+    }
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

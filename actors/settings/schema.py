@@ -1,0 +1,137 @@
+"""What a config says: each of its tables as a frozen Struct, complete with its defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, structs
+
+from actors.events import Option
+from actors.protocol.limits import Budget, Pacing
+from actors.protocol.venue import Venue, VenueSettings
+from actors.rules.calendar import Calendar
+from actors.rules.restarts import Interval, RestartPolicy, Seconds
+from actors.secret import Secret, origin
+from actors.settings.addresses import PROXIES, host_and_port
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", description="letters, digits, - and _ only")]
+Bytes = Annotated[int, Meta(ge=1, le=1 << 30, description="a number of bytes from 1 to 1073741824")]
+Compression = Literal["none", "deflate"]
+SESSIONS = 'a list of texts, such as ["Mon-Fri 09:30-16:00"]'
+Keys = Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["AAPL", "MSFT"]')]
+
+
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the config, complete: what it leaves out has its default."""
+
+
+class RuntimeSettings(Table, frozen=True, kw_only=True):
+    """`[runtime]`."""
+
+    name: Name = "linewarden"
+    watchdog: Interval = 10.0  # seconds without progress in an actor that has work to do; 0: off
+    cooldowns: str = ""  # a file that outlives the process; empty: none, but `linewarden run` has one
+
+
+class ServiceSettings(Table, frozen=True, kw_only=True):
+    """`[service]`: only `linewarden run` listens."""
+
+    listen: str = "127.0.0.1:9700"
+    token: Secret | None = None  # beyond loopback there must be one
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, as a socket takes them. An empty host means every interface."""
+        return host_and_port(self.listen)
+
+
+class HeartbeatSettings(Table, frozen=True, kw_only=True):
+    """`[defaults.heartbeat]` and `[feeds.NAME.heartbeat]`."""
+
+    ping_interval: Interval = 10.0  # 0: no pings
+    pong_timeout: Seconds = 5.0
+    venue_ping_interval: Interval | None = None  # 0: none of the venue's pings; None: as the venue wants it
+
+
+class PacingSettings(Table, frozen=True, kw_only=True):
+    """`[feeds.NAME.pacing]`, over what the venue wants."""
+
+    batch: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")] = 100
+    interval: Interval = 0.0
+
+
+class ConnectsSettings(Table, frozen=True, kw_only=True):
+    """`[feeds.NAME.connects]`: how often the lines of one account may connect, over what the venue wants."""
+
+    burst: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")] = 1
+    interval: Interval = 0.0
+
+
+class CalendarSettings(Table, frozen=True, kw_only=True):
+    """`[calendars.NAME]`, as it is written."""
+
+    zone: str
+    sessions: Annotated[tuple[str, ...], Meta(min_length=1, description=SESSIONS)]
+    closed: Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["2026-12-25"]')] = ()
+
+
+class WantedTopics(Table, frozen=True, kw_only=True):
+    """An entry of `subscribe`: wanted from the start, with or without a consumer."""
+
+    channel: str
+    keys: Keys = ()
+    stale_after: Interval = 0.0  # 0: silence means nothing
+    venue_stale_after: Interval = 0.0  # 0: events may be as old as they are
+    calendar: Calendar | None = None  # a name in the config; both count while that market is open
+    options: dict[str, Option] = {}  # the entry's other keys
+
+
+class FeedSettings(Table, frozen=True, kw_only=True):
+    """`[feeds.NAME]`: a venue, how to reach it, and what is wanted of it."""
+
+    name: str
+    venue: str
+    kind: type[Venue]
+    own: VenueSettings
+    connect_timeout: Seconds = 10.0
+    proxy: str = "none"  # or "env", or a URL; it may hold a password
+    ca_file: str | None = None  # an absolute path
+    insecure: bool = False
+    compression: Compression = "none"  # what is offered to the venue, for what it sends
+    ack_timeout: Seconds = 10.0
+    block_limit: Interval = 5.0
+    rotate_every: Interval = 0.0  # seconds after which a connection is replaced, make before break; 0: never
+    send_buffer: Bytes = 1_048_576
+    max_message: Bytes = 16 * 1_048_576
+    pacing: Pacing | None = None  # None: as the venue wants it
+    connects: Budget | None = None  # None: as the venue wants it
+    restart: RestartPolicy = RestartPolicy()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
+    subscribe: tuple[WantedTopics, ...] = ()
+
+    def build_venue(self, url: str = "") -> Venue:
+        """The venue of this feed, at another `url` if one is given. Pure: nothing is connected."""
+        return self.kind(self.name, structs.replace(self.own, url=url) if url else self.own)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"FeedSettings({shown})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:  # type: ignore[override]
+        """What may be seen: a proxy's URL is cut short, for it may hold a password."""
+        for name in self.__struct_fields__:
+            if name == "proxy":
+                yield name, self.proxy if self.proxy in PROXIES else origin(self.proxy)
+            elif name != "kind":
+                yield name, getattr(self, name)
+
+
+class Settings(Table, frozen=True, kw_only=True):
+    """A whole config without a mistake in it."""
+
+    runtime: RuntimeSettings = RuntimeSettings()
+    service: ServiceSettings = ServiceSettings()
+    feeds: dict[str, FeedSettings] = {}
+    file: str = "<config>"
+    warnings: tuple[str, ...] = ()  # sentences: allowed, but somebody should look at it

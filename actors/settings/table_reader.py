@@ -1,0 +1,200 @@
+"""A table of the config read key by key: a mistake is kept as a sentence, and reading goes on."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
+
+import msgspec
+from msgspec import structs
+
+from actors.errors import ConfigError, LinewardenError
+from actors.secret import dec_hook
+from actors.settings import wording
+
+DEPTH = 32  # of tables in tables
+
+_VARIABLE = re.compile(r"\$\$\{|\$\{([^{}]*)\}?")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+T = TypeVar("T")
+
+
+class RefusedError(Exception):
+    """This value has been complained of; there is nothing to go on with."""
+
+
+class Reader:
+    """Reads tables, and goes on after a mistake to find the next."""
+
+    def __init__(self, file: str, environ: Mapping[str, str], homes: Mapping[str, Container[str]]) -> None:
+        self.file = file
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self._environ = environ
+        self._homes = homes  # where a key that stands in the wrong place belongs
+        self._hidden: set[str] = set()  # values that no sentence may repeat
+
+    # ── tables ──────────────────────────────────────────────────────────────────────────────────
+
+    def table(self, where: str, raw: object) -> dict[str, object]:
+        if not isinstance(raw, Mapping):
+            self.complain(where, "", f"expected a table, found {wording.found(raw)}")
+            return {}
+        for key in raw:
+            if not isinstance(key, str):
+                self.complain(where, "", f"expected text as the name of a key, found {wording.found(key)}")
+        return {key: value for key, value in raw.items() if isinstance(key, str)}
+
+    def fields(self, where: str, raw: object, kind: type) -> dict[str, Any]:
+        """A table that holds the keys of `kind` and no others, converted."""
+        table = self.table(where, raw)
+        keys = wording.keys_of(kind)
+        self.reject_unknown(where, table, keys)
+        return self.some_fields(where, table, kind, keys)
+
+    def some_fields(
+        self, where: str, table: Mapping[str, object], kind: type, keys: Collection[str]
+    ) -> dict[str, Any]:
+        """These of the keys that `kind` declares, converted; what else is in the table is not judged."""
+        found = {}
+        for field in structs.fields(kind):
+            key = field.encode_name
+            if key in keys and key in table:
+                try:
+                    found[field.name] = self.convert(where, key, table[key], field.type)
+                except RefusedError:
+                    continue
+            elif key in keys and field.required:
+                self.complain(where, key, f"missing; expected {wording.expected(field.type)}")
+        return found
+
+    def merged(self, where: str, raw: object, base: T) -> T:
+        """`base`, with what the table says in its place."""
+        return structs.replace(base, **self.fields(where, raw, type(base)))  # type: ignore[type-var]
+
+    def reject_unknown(
+        self, where: str, table: Iterable[str], known: Collection[str], feed: str = "NAME"
+    ) -> None:
+        what = "table" if where in {"", "[defaults]"} else "key"
+        for key in table:
+            if key not in known:
+                hint = self.home(key, feed) or wording.suggested(key, known)
+                self.complain(where, key, f"there is no such {what}{hint}")
+
+    def home(self, key: str, feed: str = "NAME") -> str:
+        for home, keys in self._homes.items():
+            if key in keys:
+                return f"; it belongs in {home.replace('NAME', wording.key_name(feed))}"
+        return ""
+
+    # ── values ──────────────────────────────────────────────────────────────────────────────────
+
+    def convert(self, where: str, key: str, raw: object, kind: Any) -> Any:
+        """The value as `kind`. What is wrong is told in our own words, which repeat no text."""
+        value = self.expand(where, key, raw)
+        if wording.holds_secret(kind):
+            if isinstance(value, str):
+                self._hide(value)
+            if value == "":
+                self.complain(where, key, "expected text that is not empty")
+                raise RefusedError
+        try:
+            converted = msgspec.convert(value, kind, dec_hook=dec_hook)
+            if not isinstance(converted, float) or math.isfinite(converted):
+                return converted
+        except (msgspec.ValidationError, RecursionError, ArithmeticError, NotImplementedError):
+            pass
+        plain = wording.plain(kind)
+        near = wording.nearest(value, map(str, get_args(plain))) if isinstance(value, str) else ""
+        hint = f"; did you mean {near!r}?" if near else ""
+        same = isinstance(value, str) and plain is str
+        found = "" if near or same else f", found {wording.found(raw, kind)}"
+        self.complain(where, key, f"expected {wording.expected(kind)}{found}{hint}")
+        raise RefusedError
+
+    def expand(self, where: str, key: str, value: object, depth: int = 0) -> Any:
+        """The value with every `${NAME}` in its texts replaced."""
+        if depth > DEPTH:
+            self.complain(where, key, "it is nested too deeply")
+            raise RefusedError
+        if isinstance(value, str):
+            return self._expand_text(where, key, value)
+        if isinstance(value, Mapping):
+            return {name: self.expand(where, key, inner, depth + 1) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.expand(where, key, inner, depth + 1) for inner in value]
+        return value
+
+    def _expand_text(self, where: str, key: str, text: str) -> str:
+        before = len(self.problems)
+
+        def replace(match: re.Match[str]) -> str:
+            if match.group() == "$${":
+                return "${"
+            name = match.group(1)
+            if not match.group().endswith("}") or not _VARIABLE_NAME.match(name):
+                form = "${NAME}, with a name of letters, digits and _ (or $${ for the two characters)"
+                self.complain(where, key, f"expected {form}")
+                return ""
+            value = self._environ.get(name)
+            if value is None:
+                near = get_close_matches(name, self._environ, 1, 0.8)
+                hint = f"; did you mean ${{{near[0]}}}?" if near else ""
+                self.complain(where, key, f"the environment variable {name} is not set{hint}")
+                return ""
+            self._hide(value)
+            return value
+
+        expanded = _VARIABLE.sub(replace, text)
+        if len(self.problems) > before:
+            raise RefusedError
+        return expanded
+
+    def says_variable(self, value: object, depth: int = 0) -> bool:
+        if isinstance(value, str):
+            return "${" in value.replace("$${", "")
+        if isinstance(value, Mapping):
+            value = list(value.values())
+        if not isinstance(value, list | tuple):
+            return False
+        return depth > DEPTH or any(self.says_variable(inner, depth + 1) for inner in value)
+
+    # ── mistakes ────────────────────────────────────────────────────────────────────────────────
+
+    def complain(self, where: str, key: str, text: str) -> None:
+        self.problems.append(wording.sentence(self.file, where, key, text))
+
+    def warn(self, where: str, key: str, text: str) -> None:
+        self.warnings.append(wording.sentence(self.file, where, key, text))
+
+    def quoting(
+        self, where: str, key: str, call: Callable[[], T], *, withheld: bool = False, feed: str = ""
+    ) -> T | None:
+        """What the venue's own check answers, or its objection as a problem of ours."""
+        try:
+            return call()
+        except ConfigError as error:
+            texts = list(error.problems)
+        except (LinewardenError, ValueError) as error:
+            texts = [str(error)]
+        except Exception as error:  # a defect of the venue's, shown where it shows
+            texts = [f"the venue could not read it: {type(error).__name__}: {error}"]
+        for text in texts:
+            told = " ".join(text.split()).removeprefix(f"{feed}: ").rstrip(".")
+            if withheld or self._repeats_hidden(told):
+                told = "the venue refuses it (its words are left out: they repeat a hidden value)"
+            self.complain(where, key, told or "the venue refuses it")
+        return None
+
+    def _hide(self, value: str) -> None:
+        self._hidden |= {form.casefold() for form in (value, value.strip(), repr(value)[1:-1]) if form}
+
+    def _repeats_hidden(self, told: str) -> bool:
+        """Whether it holds a hidden value: a short one as a word, a long one anywhere."""
+        told = told.casefold()
+        parts = set(re.split(r"\W+", told))
+        return any(hidden in told and (len(hidden) > 5 or hidden in parts) for hidden in self._hidden)

@@ -1,0 +1,299 @@
+"""What Alpaca tells of a symbol, as its messages have it, from an order book that walks at random.
+
+No socket and no clock: the time is told. A message is a dict with its T and, news excepted, its S.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from actors.simulators.alpaca.codec import Stamp
+from actors.simulators.alpaca.endpoints import Kind, kind_of
+from actors.simulators.base.random_market import Asset, Market, Move, Trade
+
+Told = dict[str, Any]
+News = tuple[str, Told]  # a channel, and a message for it
+Clock = Callable[[], Stamp]
+
+_MINUTE = 60 * 10**9  # ns
+_DAY = 1440 * _MINUTE
+_REMEMBERED = 1000  # messages of a kind, for the history pages
+
+# what is known from the start: a symbol and its first price, in units
+KNOWN: Mapping[str, int] = {
+    "AAPL": 19_000,
+    "MSFT": 41_500,
+    "SPY": 52_000,
+    "FAKEPACA": 13_388,
+    "BTC/USD": 7_000_050,
+    "ETH/USD": 350_025,
+    "AAPL281215C00200000": 1_250,
+    "SPY281215P00500000": 2_305,
+}
+
+
+class Shape:
+    """How prices and sizes of a kind of symbol are written."""
+
+    def __init__(self, tick: int, lot: int, size_unit: float) -> None:
+        self.tick = tick  # cents
+        self.lot = lot
+        self.size_unit = size_unit  # what a quantity of 1 is on the wire
+
+    def price(self, units: int) -> float:
+        return units / 100
+
+    def size(self, quantity: int) -> float:
+        """Whole sizes are written without a point, and so is nothing."""
+        return quantity if self.size_unit == 1 or not quantity else round(quantity * self.size_unit, 9)
+
+    def quantity(self, size: float) -> int:
+        return round(size / self.size_unit)
+
+
+_STOCK = Shape(tick=1, lot=1, size_unit=1)
+_CRYPTO = Shape(tick=50, lot=100, size_unit=0.0001)
+_OPTION = Shape(tick=5, lot=1, size_unit=1)
+SHAPES: Mapping[Kind, Shape] = {"stocks": _STOCK, "test": _STOCK, "crypto": _CRYPTO, "options": _OPTION}
+
+
+class Listing:
+    """One symbol: its book, the last that was told of it, and the bars that grow."""
+
+    def __init__(self, symbol: str, seed: int, clock: Clock) -> None:
+        self.symbol = symbol
+        self.kind = kind_of(symbol)
+        self.shape = SHAPES[self.kind]
+        self.history: dict[str, deque[Told]] = {}  # by channel
+        self._clock = clock
+        self._random = random.Random(f"{seed}/{symbol}")
+        asset = Asset(symbol, symbol, 0)
+        price = KNOWN.get(symbol) or self._random.randint(20, 400) * 100
+        self.market = Market(
+            symbol,
+            asset,
+            asset,
+            price=price,
+            tick=self.shape.tick,
+            lot=self.shape.lot,
+            seed=seed,
+            moving=True,
+        )
+        self._bars: dict[int, tuple[int, Told]] = {_MINUTE: (0, {}), _DAY: (0, {})}  # by length in ns
+
+    # messages, one of each kind
+
+    def quote(self, bid: float | None = None, ask: float | None = None) -> Told:
+        """The top of the book, or these prices; 0: that side is missing."""
+        bids, asks = self.market.bids, self.market.asks
+        best_bid, best_ask = max(bids, default=0), min(asks, default=0)
+        bid = self.shape.price(best_bid) if bid is None else bid
+        ask = self.shape.price(best_ask) if ask is None else ask
+        told: Told = {
+            "bp": bid,
+            "bs": self.shape.size(bids.get(best_bid, 1)) if bid else 0,
+            "ap": ask,
+            "as": self.shape.size(asks.get(best_ask, 1)) if ask else 0,
+        }
+        match self.kind:
+            case "options":
+                told |= {"bx": "C", "ax": "C", "c": "A"}
+            case "stocks" | "test":
+                told |= {"bx": "V" if bid else "", "ax": "V" if ask else "", "c": ["R"]}
+        return self._told("q", **told)
+
+    def trade(self, price: float | None = None, size: float | None = None) -> Told:
+        return self.numbered_trade(self.market.number(), price, size)
+
+    def numbered_trade(self, number: int, price: float | None = None, size: float | None = None) -> Told:
+        """A trade with this id. Those of options have none."""
+        told: Told = {
+            "p": self.shape.price(self.market.last) if price is None else price,
+            "s": self.shape.size(self.shape.lot) if size is None else size,
+        }
+        match self.kind:
+            case "options":
+                told |= {"x": "C", "c": "a"}
+            case "crypto":
+                told |= {"i": number, "tks": self._random.choice("BS")}
+            case _:
+                told |= {"i": number, "x": "V", "c": ["@"]}
+        return self._told("t", **told)
+
+    def bar(self, tag: str = "b") -> Told:
+        """The minute's or, with the tag `d`, the day's so far."""
+        price = self.shape.price(self.market.last)
+        length = _DAY if tag == "d" else _MINUTE
+        now = self._clock().ns
+        slot, grown = self._bars[length]
+        # A minute without trades has a bar all the same: crypto's are made of quotes, too.
+        still = {"o": price, "h": price, "l": price, "c": price, "v": 0, "n": 0, "vw": price}
+        prices = grown if slot == now // length else still
+        start = Stamp.at(now - now % length)
+        return {"T": tag, "S": self.symbol, **prices, "t": start}
+
+    def book(self) -> Told:
+        """All of it: a reset."""
+        bids, asks = self.market.bids.items(), self.market.asks.items()
+        return self._book(sorted(bids, reverse=True), sorted(asks)) | {"r": True}
+
+    def set_levels(self, bids: Mapping[float, float], asks: Mapping[float, float]) -> Told:
+        """Levels that are what is told of them from now on; a size of 0 removes one."""
+        for levels, sides in ((self.market.bids, bids), (self.market.asks, asks)):
+            for price, size in sides.items():
+                levels[round(price * 100)] = self.shape.quantity(size)
+                if not size:
+                    del levels[round(price * 100)]
+        return self._told("o", b=_written(bids), a=_written(asks))
+
+    def status(self, code: str = "T", message: str = "Trading Resumption", reason: str = "") -> Told:
+        return self._told("s", sc=code, sm=message, rc=reason, rm="")
+
+    def luld(self) -> Told:
+        price = self.shape.price(self.market.last)
+        return self._told("l", u=round(price * 1.1, 2), d=round(price * 0.9, 2), i="B")
+
+    def imbalance(self) -> Told:
+        return self._told("i", p=self.shape.price(self.market.last))
+
+    def correction(self) -> Told:
+        """The last trade was another: a cent less, with the next id."""
+        old = self.last("trades")
+        new = {"ci": self.market.number(), "cp": round(old["p"] - 0.01, 2), "cs": old["s"], "cc": old["c"]}
+        return self._told("c", x=old["x"], oi=old["i"], op=old["p"], os=old["s"], oc=old["c"], **new)
+
+    def cancel_error(self) -> Told:
+        """The last trade never was."""
+        old = self.last("trades")
+        return self._told("x", i=old["i"], x=old["x"], p=old["p"], s=old["s"], a="C")
+
+    # what goes on
+
+    def step(self) -> list[News]:
+        """The market moves once: what there is to tell of it."""
+        top = self._top()
+        step = self.market.step()
+        heard: list[News] = []
+        if self.kind == "crypto" and (step.buys or step.sells):
+            bids, asks = self.market.bids, self.market.asks
+            changed = self._book(
+                [(price, bids.get(price, 0)) for price in dict(step.buys)],
+                [(price, asks.get(price, 0)) for price in dict(step.sells)],
+            )
+            heard.append(("orderbooks", changed))
+        if top != self._top():
+            heard.append(("quotes", self.quote()))
+        if step.trade:
+            heard.append(("trades", self._traded(step.trade)))
+            heard += self._aftermath()
+        return heard
+
+    def remember(self, channel: str, told: Told) -> None:
+        """This was told: REST answers with it, too."""
+        self.history.setdefault(channel, deque(maxlen=_REMEMBERED)).append(told)
+        if channel == "trades" and isinstance(told["t"], Stamp):
+            price, size, now = told["p"], told["s"], told["t"].ns
+            for length, grown in self._bars.items():
+                slot = now // length
+                bar = grown[1] if grown[0] == slot else {}
+                self._bars[length] = (slot, _grown(bar, price, size))
+
+    def last(self, channel: str) -> Told:
+        """The last that was told on that channel or, where that is nothing, what would be."""
+        if told := self.history.get(channel):
+            return told[-1]
+        make: Mapping[str, Callable[[], Told]] = {
+            "quotes": self.quote,
+            "trades": self.trade,
+            "bars": self.bar,
+            "dailyBars": lambda: self.bar("d"),
+            "orderbooks": self.book,
+        }
+        told_now = make[channel]()
+        if channel == "trades":
+            self.remember(channel, told_now)
+        return told_now
+
+    def _traded(self, trade: Trade) -> Told:
+        return self.numbered_trade(
+            trade.number, self.shape.price(trade.price), self.shape.size(trade.quantity)
+        )
+
+    def _aftermath(self) -> list[News]:
+        """What sometimes follows a trade."""
+        dice = self._random.random()
+        if self.kind == "options" or dice > 0.3:
+            return []
+        if dice > 0.1 or self.kind == "test":
+            return [("bars", self.bar())]
+        if dice > 0.05:
+            return [("updatedBars", self.bar("u")), ("dailyBars", self.bar("d"))]
+        if self.kind == "crypto":
+            return []
+        rare: list[News] = [
+            ("lulds", self.luld()),
+            ("statuses", self.status()),
+            ("corrections", self.correction()),
+            ("cancelErrors", self.cancel_error()),
+            ("imbalances", self.imbalance()),
+        ]
+        return [self._random.choice(rare)]
+
+    def _top(self) -> tuple[object, ...]:
+        bids, asks = self.market.bids, self.market.asks
+        bid, ask = max(bids, default=0), min(asks, default=0)
+        return bid, bids.get(bid), ask, asks.get(ask)
+
+    def _book(self, bids: Iterable[Move], asks: Iterable[Move]) -> Told:
+        def written(levels: Iterable[Move]) -> list[dict[str, float]]:
+            return [{"p": self.shape.price(price), "s": self.shape.size(size)} for price, size in levels]
+
+        return self._told("o", b=written(bids), a=written(asks))
+
+    def _told(self, tag: str, **fields: Any) -> Told:
+        told = {"T": tag, "S": self.symbol, **fields, "t": self._clock()}
+        if self.kind in ("stocks", "test") and tag in "tqslicx":
+            told["z"] = "C"
+        return told
+
+
+def article(number: int, now: Stamp, symbols: Iterable[str]) -> Told:
+    """A piece of news."""
+    named = list(symbols)
+    return {
+        "T": "n",
+        "id": number,
+        "headline": f"{' and '.join(named) or 'The market'}: headline {number}",
+        "summary": "",
+        "author": "A. Reporter",
+        "created_at": now,
+        "updated_at": now,
+        "url": f"https://news.example/{number}",
+        "content": f"<p>Number {number}.</p>",
+        "symbols": named,
+        "source": "example",
+    }
+
+
+def _written(levels: Mapping[float, float]) -> list[dict[str, float]]:
+    return [{"p": price, "s": size} for price, size in levels.items()]
+
+
+def _grown(bar: Told, price: float, size: float) -> Told:
+    """The bar with one more trade in it."""
+    if not bar:
+        return {"o": price, "h": price, "l": price, "c": price, "v": size, "n": 1, "vw": price}
+    volume = bar["v"] + size
+    mean = (bar["vw"] * bar["v"] + price * size) / volume if volume else price
+    return {
+        **bar,
+        "h": max(bar["h"], price),
+        "l": min(bar["l"], price),
+        "c": price,
+        "v": round(volume, 9),
+        "n": bar["n"] + 1,
+        "vw": round(mean, 6),
+    }

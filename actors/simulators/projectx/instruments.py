@@ -1,0 +1,200 @@
+"""What ProjectX knows of one contract: its terms, its book, its quote and what was traded."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+from actors.simulators.base.random_market import Asset, Levels, Market, Step
+from actors.simulators.projectx.payloads import Row
+
+Level = tuple[Decimal | float | str, int]  # price, and volume: 0 takes it away
+
+# ProjectX, "DomType" and "TradeLogType".
+ASK, BID, RESET = 1, 2, 6
+BUY, SELL = 0, 1
+
+_ID = re.compile(r"CON\.F\.US\.(?P<product>[A-Z0-9]{1,8})\.(?P<month>[FGHJKMNQUVXZ])(?P<year>\d{2})")
+_KEPT = 1000  # trades
+
+
+class Terms(Struct, frozen=True):
+    """A product: `price` is where it starts, `tick_value` is money."""
+
+    root: str  # of the contract's name
+    description: str
+    tick: Decimal
+    tick_value: Decimal
+    price: Decimal
+
+
+_TERMS = {
+    "EP": Terms("ES", "E-mini S&P 500", Decimal("0.25"), Decimal("12.5"), Decimal("6801.25")),
+    "ENQ": Terms("NQ", "E-mini NASDAQ-100", Decimal("0.25"), Decimal("5.0"), Decimal("24730.50")),
+    "MES": Terms("MES", "Micro E-mini S&P 500", Decimal("0.25"), Decimal("1.25"), Decimal("6801.25")),
+    "CLE": Terms("CL", "Crude Light", Decimal("0.01"), Decimal("10.0"), Decimal("61.37")),
+    "GCE": Terms("GC", "Gold (Globex)", Decimal("0.10"), Decimal("10.0"), Decimal("4012.30")),
+}
+_UNKNOWN = Terms("", "", Decimal("0.01"), Decimal("1.0"), Decimal("100.00"))
+
+
+class Listing:
+    """One contract. Rows are what the hub tells of it; prices are decimals that keep their zeros."""
+
+    def __init__(self, id: str, *, seed: int, moving: bool, now: Callable[[], str]) -> None:
+        """`now`: the venue's time, as it writes it. Raises ValueError where `id` is no contract's."""
+        found = _ID.fullmatch(id)
+        if found is None:
+            raise ValueError(f"{id!r} is no contract; one is CON.F.US.EP.Z26")
+        product = found["product"]
+        self.id = id
+        self.symbol = f"F.US.{product}"
+        self.terms = _TERMS.get(product, _UNKNOWN)
+        self.name = f"{self.terms.root or product}{found['month']}{found['year'][1]}"
+        self.volume = 0
+        self.trades: deque[Row] = deque(maxlen=_KEPT)
+        self._now = now
+        ticks = int(self.terms.price / self.terms.tick)
+        asset = Asset(product, id, 0)
+        self.market = Market(id, asset, asset, price=ticks, tick=1, lot=1, seed=seed, moving=moving)
+        self._opened = self._high = self._low = ticks
+        self._quote = self._picture()  # all of it, as it was told last
+
+    # the page
+
+    def page(self) -> Row:
+        terms = self.terms
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": f"{terms.description}: {self.name}",
+            "tickSize": terms.tick,
+            "tickValue": terms.tick_value,
+            "activeContract": True,
+            "symbolId": self.symbol,
+        }
+
+    # prices
+
+    def price(self, ticks: int) -> Decimal:
+        return ticks * self.terms.tick
+
+    def ticks(self, price: Decimal | float | str) -> int:
+        """Raises ValueError where the price is not on a tick."""
+        ticks = Decimal(str(price)) / self.terms.tick
+        if ticks != int(ticks):
+            raise ValueError(f"{price} is not a multiple of {self.id}'s tick, {self.terms.tick}")
+        return int(ticks)
+
+    @property
+    def last(self) -> Decimal:
+        return self.price(self.market.last)
+
+    # the quote
+
+    def quote(self) -> Row:
+        """All of it."""
+        now = self._now()
+        return {"symbol": self.symbol, "symbolName": "", **self._quote, "lastUpdated": now, "timestamp": now}
+
+    def change(self, changed: Mapping[str, Any]) -> Row:
+        """What is told of a change: only that, and what it is about."""
+        self._quote |= changed
+        return {"symbol": self.symbol, **changed, "lastUpdated": self._now()}
+
+    def moved(self) -> Row | None:
+        """What has changed in the quote by itself since it was told; None: nothing has."""
+        changed = {key: value for key, value in self._picture().items() if value != self._quote.get(key)}
+        return self.change(changed) if changed else None
+
+    def _picture(self) -> Row:
+        market = self.market
+        last = market.last
+        self._high, self._low = max(self._high, last), min(self._low, last)
+        return {
+            "lastPrice": self.price(last),
+            "bestBid": self.price(max(market.bids, default=last - 1)),
+            "bestAsk": self.price(min(market.asks, default=last + 1)),
+            "change": self.price(last - self._opened),
+            "changePercent": (Decimal(last - self._opened) / self._opened).quantize(Decimal("0.0001")),
+            "open": self.price(self._opened),
+            "high": self.price(self._high),
+            "low": self.price(self._low),
+            "volume": self.volume,
+        }
+
+    # trades
+
+    def trade(self, price: Decimal | float | str | None = None, volume: int = 1, side: int = BUY) -> Row:
+        """A trade that happened now."""
+        if price is not None:
+            self.market.last = self.ticks(price)
+        self.volume += volume
+        row = {
+            "symbolId": self.symbol,
+            "price": self.last,
+            "timestamp": self._now(),
+            "type": side,
+            "volume": volume,
+        }
+        self.trades.append(row)
+        return row
+
+    # the book
+
+    def set_levels(self, bids: Iterable[Level], asks: Iterable[Level]) -> list[Row]:
+        """Sets levels to new volumes, and tells them."""
+        rows = []
+        for kind, levels, changes in ((BID, self.market.bids, bids), (ASK, self.market.asks, asks)):
+            for price, volume in changes:
+                _put(levels, self.ticks(price), volume)
+                rows.append(self._level(kind, self.ticks(price), volume))
+        return rows
+
+    def clear(self) -> Row:
+        """Empties the book, and tells it."""
+        self.market.bids.clear()
+        self.market.asks.clear()
+        return self._reset()
+
+    def deltas(self, step: Step) -> list[Row]:
+        """The levels that a step changed, as they are now."""
+        sides = ((BID, self.market.bids, step.buys), (ASK, self.market.asks, step.sells))
+        return [
+            self._level(kind, price, levels.get(price, 0))
+            for kind, levels, moves in sides
+            for price in dict(moves)
+        ]
+
+    def book(self) -> list[Row]:
+        """The whole book, after a reset."""
+        reset = self._reset()
+        bids = [self._level(BID, *each) for each in sorted(self.market.bids.items(), reverse=True)]
+        asks = [self._level(ASK, *each) for each in sorted(self.market.asks.items())]
+        return [reset, *bids, *asks]
+
+    def _reset(self) -> Row:
+        return {"timestamp": self._now(), "type": RESET, "price": 0, "volume": 0, "currentVolume": 0}
+
+    def _level(self, kind: int, ticks: int, volume: int) -> Row:
+        # Which of the two volumes is what rests there is contradicted among clients: here both are.
+        price = self.price(ticks)
+        return {
+            "timestamp": self._now(),
+            "type": kind,
+            "price": price,
+            "volume": volume,
+            "currentVolume": volume,
+        }
+
+
+def _put(levels: Levels, price: int, volume: int) -> None:
+    if volume > 0:
+        levels[price] = volume
+    else:
+        levels.pop(price, None)

@@ -1,0 +1,190 @@
+"""One client of a hub, as the server sees him: handshake, records, the two silences."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from actors.simulators.base.client import Peer
+from actors.simulators.signalr import framing
+from actors.simulators.signalr.framing import Broken, Records
+
+_LINGER = 0.01  # seconds that a record may wait for others to go with it
+
+
+class Habits(Struct):
+    """How a server behaves: seconds where nothing else is said."""
+
+    ping_interval: float = 15.0  # it says something at least so often; 0: only when it has something to say
+    client_timeout: float = 30.0  # silence that it allows a client, after his first ping
+    handshake_timeout: float = 15.0
+    negotiated_life: float = 15.0  # of an id that nobody connects with
+    packed: int = 1  # records a message
+    fragment: int = 0  # bytes a frame; 0: as Kestrel does it
+    split: bool = False  # each message is two, cut in the middle of a record
+
+
+class Host(Protocol):
+    """What a caller needs of his server."""
+
+    habits: Habits
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> None: ...
+    def greeting(self, hub: str, said: bytes) -> str: ...
+    def greeted(self, caller: Caller) -> None: ...
+    def note(self, message: Any) -> None: ...
+    def invoked(self, caller: Caller, message: dict[str, Any]) -> None: ...
+
+
+class Caller:
+    """A connection to a hub. Everything here is done under the simulator's lock."""
+
+    def __init__(self, server: Host, peer: Peer, hub: str, id: str) -> None:
+        self.peer = peer
+        self.hub = hub  # its name
+        self.id = id  # the connection's, which is no secret
+        self.greeted = False  # the handshake is done
+        self.pinged = False  # he pinged: from now on his silence is counted
+        self.lost = False  # said something of an unknown type: no invocation of his is heard any more
+        self._server = server
+        self._records = Records()
+        self._said_at = self._heard_at = time.monotonic()
+        self._pack: list[bytes] = []
+        server.call_later(server.habits.handshake_timeout, self._miss_handshake)
+
+    # what he says
+
+    def hear(self, payload: bytes) -> None:
+        self._heard_at = time.monotonic()
+        try:
+            for record in self._records.feed(payload):
+                if not self.peer.open:
+                    return
+                if self.greeted:
+                    self._hear(record)
+                else:
+                    self._greet(record)
+        except Broken:
+            if self.greeted:
+                self.end(framing.CLOSED_WITH_ERROR, allow_reconnect=True)
+            else:
+                self._turn_away(framing.UNREADABLE_HANDSHAKE)
+
+    def _greet(self, record: bytes) -> None:
+        self._server.note(_shown(record))
+        error = self._server.greeting(self.hub, record)
+        if error:
+            self._turn_away(error)
+            return
+        self.greeted = True
+        self._greet_back()
+        if self._server.habits.ping_interval:
+            self._watch_own_silence()
+        self._server.greeted(self)
+
+    def _greet_back(self) -> None:
+        if self._server.habits.packed > 1:
+            self._put(framing.WELCOME + framing.PING)  # both in one message: a busy server does that
+        else:
+            self._put(framing.WELCOME)
+
+    def _hear(self, record: bytes) -> None:
+        if not record:
+            return
+        message = framing.read(record)
+        self._server.note(message)
+        match message.get("type"):
+            case framing.INVOCATION | framing.STREAM_INVOCATION:
+                if not self.lost:
+                    self._server.invoked(self, message)
+            case framing.A_PING:
+                self._hear_ping()
+            case framing.CLOSE:
+                self.end()
+            case framing.STREAM_ITEM | framing.COMPLETION | framing.CANCEL | framing.ACK | framing.SEQUENCE:
+                pass
+            case int():
+                self.lost = True  # ASP.NET Core 9: it lives on, pings and all, and answers no more
+            case _:
+                raise Broken
+
+    def _hear_ping(self) -> None:
+        if not self.pinged:
+            self.pinged = True
+            self._watch_his_silence()
+
+    # what he is told
+
+    def say(self, record: bytes) -> None:
+        """Tells him a record, alone or with others in one message, as is this server's habit."""
+        if not (self.greeted and self.peer.open):
+            return
+        self._said_at = time.monotonic()
+        if self._server.habits.packed <= 1 and not self._pack:
+            self._put(record)
+            return
+        if not self._pack:
+            self._server.call_later(_LINGER, self.flush)
+        self._pack.append(record)
+        if len(self._pack) >= self._server.habits.packed:
+            self.flush()
+
+    def flush(self) -> None:
+        """Tells him what waits for company."""
+        if self._pack:
+            pack, self._pack = b"".join(self._pack), []
+            self._put(pack)
+
+    def end(self, error: str = "", *, allow_reconnect: bool = False) -> None:
+        """Says Close, and closes."""
+        if self.greeted:
+            self.flush()
+            self._put(framing.close(error, allow_reconnect))
+        self.peer.close(1000)
+
+    def _turn_away(self, error: str) -> None:
+        self._put(framing.record({"error": error}))
+        self.peer.close(1000)
+
+    def _put(self, payload: bytes) -> None:
+        habits = self._server.habits
+        middle = len(payload) // 2 if habits.split and self.greeted else 0
+        for part in (payload[:middle], payload[middle:]):
+            if part:
+                self.peer.tell(framing.frames(part, habits.fragment))
+
+    # the clock
+
+    def _miss_handshake(self) -> None:
+        if not self.greeted and self.peer.open:
+            self._turn_away("Handshake was canceled.")
+
+    def _watch_own_silence(self) -> None:
+        if not self.peer.open:
+            return
+        interval = self._server.habits.ping_interval
+        if time.monotonic() >= self._said_at + interval:
+            self.say(framing.PING)
+        self._server.call_later(
+            max(self._said_at + interval - time.monotonic(), 0.001), self._watch_own_silence
+        )
+
+    def _watch_his_silence(self) -> None:
+        if not self.peer.open:
+            return
+        left = self._heard_at + self._server.habits.client_timeout - time.monotonic()
+        if left <= 0:
+            self.end(framing.CLOSED_WITH_ERROR, allow_reconnect=True)
+        else:
+            self._server.call_later(left, self._watch_his_silence)
+
+
+def _shown(record: bytes) -> Any:
+    """A first record as it stands in `heard`: whatever it is."""
+    try:
+        return framing.read(record)
+    except Broken:
+        return record.decode(errors="replace")

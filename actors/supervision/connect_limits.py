@@ -1,0 +1,94 @@
+"""The gates that lines go through to connect: one for each venue and credential, whatever feeds it has."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+from actors import log_queue
+from actors.feed_spec import FeedSpec
+from actors.protocol.limits import Budget
+from actors.reasons import Reason
+from actors.rules.connect_limit import Gate, strictest, wanted_rest
+from actors.supervision.cooldown_file import Cooldown, Cooldowns
+from actors.timers import Clock
+
+log = log_queue.logger("actors.supervision.connect_limits")
+
+
+class Gates:
+    """The supervisor's; one thread at a time. `feeds`: those that are wanted now."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        chance: random.Random,
+        cooldowns: Cooldowns,
+        feeds: Callable[[], Mapping[str, FeedSpec]],
+    ) -> None:
+        self._clock = clock
+        self._chance = chance
+        self._cooldowns = cooldowns
+        self._known = cooldowns.load(clock.wall_ns())  # by account
+        self._gates: dict[str, Gate] = {}
+        self._feeds = feeds
+        self._reckoned: Mapping[str, FeedSpec] = {}  # the feeds from which...
+        self._budgets: dict[str, Budget] = {}  # ...these were reckoned, by account
+
+    def knock(self, line: str, spec: FeedSpec) -> tuple[float, str]:
+        """0.0: the line may connect now. Else the seconds after which it is to knock again, and why."""
+        gate, budget = self._of(spec), self._budget(spec)
+        now = self._clock.monotonic()
+        seconds = gate.knock(line, budget, now)
+        if not seconds:
+            return 0.0, ""
+        if now < gate.closed_until:
+            return seconds, gate.why
+        return seconds, f"{budget.burst} connects at once, then one in {budget.interval:g} s"
+
+    def learn(self, spec: FeedSpec, reason: Reason) -> None:
+        """A line has ended so: what its venue wants, all lines of the account do."""
+        seconds = wanted_rest(reason, spec.restart.slow_initial)
+        if not seconds:
+            return
+        account = spec.venue.account()
+        if self._of(spec).close(self._clock.monotonic() + seconds, reason.text):
+            log.warning("%s: no line of this account connects for %.0f s: %s", account, seconds, reason.text)
+            self._known[account] = Cooldown(self._clock.wall_ns() + int(seconds * 1e9), reason.text)
+            self._save()
+
+    def open(self, spec: FeedSpec) -> None:
+        """Somebody acts on this feed: its venue is asked again, whatever it wanted."""
+        self._of(spec).open()
+        if self._known.pop(spec.venue.account(), None) is not None:
+            self._save()
+
+    def _budget(self, spec: FeedSpec) -> Budget:
+        """The strictest of all feeds of the account: the venue meters the account."""
+        feeds = self._feeds()
+        if feeds is not self._reckoned:
+            budgets: dict[str, list[Budget]] = {}
+            for each in feeds.values():
+                budgets.setdefault(each.venue.account(), []).append(_own(each))
+            self._reckoned = feeds
+            self._budgets = {account: strictest(found) for account, found in budgets.items()}
+        return self._budgets.get(spec.venue.account()) or _own(spec)
+
+    def _of(self, spec: FeedSpec) -> Gate:
+        account = spec.venue.account()
+        gate = self._gates.get(account)
+        if gate is None:
+            gate = self._gates[account] = Gate(self._chance)
+            if (known := self._known.get(account)) is not None:
+                left = (known.until_ns - self._clock.wall_ns()) / 1e9
+                gate.close(self._clock.monotonic() + left, known.why)
+        return gate
+
+    def _save(self) -> None:
+        now_ns = self._clock.wall_ns()
+        self._known = {account: each for account, each in self._known.items() if each.until_ns > now_ns}
+        self._cooldowns.save(dict(self._known))
+
+
+def _own(spec: FeedSpec) -> Budget:
+    return spec.connects or spec.venue.connects

@@ -1,0 +1,79 @@
+"""What venues have asked for, kept in a file: a restart of the process does not make anybody forget it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from actors import log_queue
+
+log = log_queue.logger("actors.supervision.cooldown_file")
+
+LONGEST_NS = 86_400 * 10**9  # a clock that was wrong must not keep anybody out for years
+
+
+def usual_file(name: str, environ: Mapping[str, str]) -> Path:
+    """Where a service of this name keeps them: what systemd gave it, or the user's own place (XDG)."""
+    given = environ.get("STATE_DIRECTORY", "").partition(":")[0]  # systemd.exec(5): several, with colons
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or "/", ".local", "state")
+    return Path(given or Path(environ.get("XDG_STATE_HOME") or home, "linewarden"), f"cooldowns-{name}.json")
+
+
+class Cooldown(Struct, frozen=True):
+    """Until when a venue wants to see no line of an account; wall-clock nanoseconds. `why` is for people."""
+
+    until_ns: int
+    why: str
+
+
+class Cooldowns:
+    """The file of one runtime; None: nothing is kept. Read once; written on a thread of its own.
+
+    Accounts stand in it as the venue's name, its host and a digest: no secret can be had from it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._turn = threading.Lock()  # held while the file is written
+        self._newest: Mapping[str, Cooldown] = {}
+
+    def load(self, now_ns: int) -> dict[str, Cooldown]:
+        """Those that are not over, by account. A file that cannot be read is as good as none."""
+        if self._path is None or not self._path.exists():
+            return {}
+        try:
+            kept = msgspec.json.decode(self._path.read_bytes(), type=dict[str, Cooldown])
+        except (OSError, msgspec.MsgspecError) as error:
+            log.warning("%s: cannot be read (%s); cool-downs of before are forgotten", self._path, error)
+            return {}
+        return {key: each for key, each in kept.items() if now_ns < each.until_ns < now_ns + LONGEST_NS}
+
+    def save(self, cooldowns: Mapping[str, Cooldown]) -> None:
+        """Keep these. Returns at once: no disk is waited for."""
+        if self._path is None:
+            return
+        self._newest = cooldowns
+        try:
+            threading.Thread(target=self._write, name="cooldowns", daemon=True).start()
+        except RuntimeError as error:  # the machine gives no more threads
+            self._complain(error)
+
+    def _write(self) -> None:
+        assert self._path is not None
+        with self._turn:
+            beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                beside.write_bytes(msgspec.json.encode(self._newest))
+                beside.replace(self._path)
+            except OSError as error:
+                self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        text = "%s: cannot be written (%s); a restart of this process forgets what venues asked for"
+        log.warning(text, self._path, error)

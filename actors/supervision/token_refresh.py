@@ -1,0 +1,70 @@
+"""Another token for lines that are live or have failed: `Runtime.refresh_token`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from actors.calls import CALL
+from actors.errors import LinewardenError, NotLive, RotationFailed, Timeout
+from actors.feed_spec import FeedSpec
+from actors.login.token_store import Held
+from actors.protocol.conversation import Token
+from actors.timers import seconds_left
+from actors.wire.connect import ConnectFailed, Hangup
+
+if TYPE_CHECKING:
+    from actors.runtime import Runtime
+
+
+def refresh_token(runtime: Runtime, feed: str, token: str | None, timeout: float) -> None:
+    """On the caller's thread. Whatever goes wrong, the former token is back in its place."""
+    deadline = time.monotonic() + timeout
+    spec = runtime._spec_of(feed)
+    known = runtime._lines_of(feed)
+    lines = [name for name in known if spec.venue.needs_token(name)]
+    if not lines:
+        raise LinewardenError(f"{feed}: none of its lines shows a token")
+    given = None if token is None else spec.venue.given_token(token)
+    failed = [name for name in lines if known[name].state.shown == "failed"]
+    former = _replace(spec, given, failed, timeout, deadline)
+    try:
+        for name in lines:
+            if name in failed:
+                _try_again(runtime, name, deadline)
+            elif known[name].live_at is not None:
+                runtime.rotate(name, seconds_left(deadline))
+    except BaseException:  # out of time, interrupted, stopped: it is not proved
+        spec.vault.restore(former)
+        raise
+    spec.vault.accept()
+
+
+def _replace(
+    spec: FeedSpec, given: Token | None, failed: Sequence[str], timeout: float, deadline: float
+) -> Held:
+    """What was held before, once there is a new one."""
+    hangup = Hangup()
+    overdue = threading.Timer(seconds_left(deadline), hangup.pull)
+    overdue.daemon = True
+    overdue.start()
+    try:
+        return spec.vault.replace(given, hangup, seconds_left(deadline), failed)
+    except ConnectFailed as error:
+        feed = spec.venue.feed
+        if hangup.pulled:
+            raise Timeout(f"{feed}: no new token within {timeout:g} s") from None
+        raise LinewardenError(f"{feed}: no new token: {error.reason.text}") from None
+    finally:
+        overdue.cancel()
+
+
+def _try_again(runtime: Runtime, line: str, deadline: float) -> None:
+    """A line that has failed, with another token."""
+    runtime.supervisor.restart(line).get(timeout=CALL)
+    try:
+        runtime.wait_live(line, seconds_left(deadline))
+    except NotLive as error:
+        raise RotationFailed(error.reasons) from None

@@ -1,0 +1,185 @@
+"""send_after: the only way time enters an actor."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from actors import log_queue
+
+log = log_queue.logger("actors.timers")
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float:
+        """Seconds that never go back; only differences mean anything."""
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since 1970, for people and markers; it may jump."""
+
+
+class Tellable(Protocol):
+    def tell(self, message: Any) -> None:
+        """Put the message into a mailbox; returns at once and never raises."""
+
+
+class Timer(Protocol):
+    def cancel(self) -> None:
+        """The message will not be sent, unless it has been already. Any thread, any number of times."""
+
+
+class Timers(Protocol):
+    @property
+    def clock(self) -> Clock: ...
+
+    def send_after(self, seconds: float, target: Tellable, message: Any) -> Timer:
+        """Tell `message` to `target` in so many seconds. Any thread."""
+
+    def stop(self) -> None:
+        """Forget every timer; later ones are never sent."""
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall_ns(self) -> int:
+        return time.time_ns()
+
+
+class Entry:
+    """One message on its way through time."""
+
+    __slots__ = ("message", "target")
+
+    def __init__(self, target: Tellable, message: Any) -> None:
+        self.target: Tellable | None = target
+        self.message = message
+
+    def cancel(self) -> None:
+        self.target = self.message = None
+
+    def send(self) -> None:
+        message, target = self.message, self.target  # `cancel` writes them in the other order
+        if target is not None:
+            target.tell(message)
+
+
+def lock_timeout(seconds: float) -> float | None:
+    """The same time as a lock takes it: locks know neither infinity nor more than `threading.TIMEOUT_MAX`."""
+    return None if seconds > threading.TIMEOUT_MAX else max(0.0, seconds)
+
+
+Heap = list[tuple[float, int, Entry]]
+
+
+class ThreadTimers:
+    """Timers on one daemon thread, for all actors of a runtime."""
+
+    def __init__(self, name: str = "timers") -> None:
+        self.clock: Clock = SystemClock()
+        self._heap: Heap = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def send_after(self, seconds: float, target: Tellable, message: Any) -> Entry:
+        entry = Entry(target, message)
+        with self._changed:
+            due = self.clock.monotonic() + max(0.0, seconds)
+            if not self._stopped:
+                heapq.heappush(self._heap, (due, next(self._order), entry))
+                if self._heap[0][2] is entry:
+                    self._changed.notify()
+        return entry
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._heap.clear()
+            self._changed.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(1.0)  # it never waits for anybody: this is a moment
+
+    def _run(self) -> None:
+        while (entry := self._next()) is not None:
+            try:
+                entry.send()
+            except Exception:
+                log.exception("A timer's message could not be sent; the other timers go on.")
+
+    def _next(self) -> Entry | None:
+        with self._changed:
+            while not self._stopped:
+                wait = self._heap[0][0] - self.clock.monotonic() if self._heap else math.inf
+                if wait <= 0:
+                    return heapq.heappop(self._heap)[2]
+                self._changed.wait(lock_timeout(wait))
+        return None
+
+
+class VirtualTimers:
+    """Timers whose time is moved by hand: hours pass in milliseconds, in the caller's thread."""
+
+    def __init__(self, settle: Callable[[], None] = lambda: None) -> None:
+        self.clock: Clock = self
+        self._now = 1_000.0
+        self._wall_ns = 1_790_000_000_000_000_000
+        self._heap: Heap = []
+        self._order = itertools.count()
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._settle = settle  # returns when nobody has anything left to do at this moment
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def wall_ns(self) -> int:
+        return self._wall_ns
+
+    def send_after(self, seconds: float, target: Tellable, message: Any) -> Entry:
+        entry = Entry(target, message)
+        with self._lock:
+            if not self._stopped:
+                heapq.heappush(self._heap, (self._now + max(0.0, seconds), next(self._order), entry))
+        return entry
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            self._heap.clear()
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass, timer by timer."""
+        until = self._now + seconds
+        self._settle()
+        while (due := self._pop(until)) is not None:
+            due.send()
+            self._settle()
+        self._move(until)
+
+    def _pop(self, until: float) -> Entry | None:
+        with self._lock:
+            if not self._heap or self._heap[0][0] > until:
+                return None
+            due, _, entry = heapq.heappop(self._heap)
+        self._move(max(due, self._now))
+        return entry
+
+    def _move(self, now: float) -> None:
+        self._wall_ns += round((now - self._now) * 1e9)
+        self._now = now
+
+
+def seconds_left(deadline: float) -> float:
+    """By the machine's monotonic clock."""
+    return max(0.0, deadline - time.monotonic())

@@ -1,0 +1,182 @@
+"""Alpaca's account stream: `trade_updates`, the life of an account's orders.
+
+Here the client speaks first, messages are objects, and `listen` replaces the whole list. Nothing is
+replayed and there is no snapshot: after a `Gap` orders and positions have to be read over REST, once
+the topic is confirmed, and merged by the order's `id` and `updated_at`. Within one connection's life a
+fill comes once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from actors.events import Topic
+from actors.protocol.batch import Outcome
+from actors.protocol.session import (
+    Announce,
+    Confirm,
+    Effect,
+    End,
+    Frame,
+    Missed,
+    Quarantine,
+    Reject,
+    Send,
+    Session,
+    State,
+)
+from actors.reasons import Fatal, Reason, Retryable
+from actors.secret import Secret
+from actors.venues.alpaca.account_messages import AccountFrame, Answer, TradeUpdate
+from actors.venues.alpaca.codec import Encoding, account_frame, answer, encode, trade_update
+
+TRADE_UPDATES = "trade_updates"
+FILLS = frozenset({"fill", "partial_fill"})
+REMEMBERED = 10_000  # at least; ids of executions
+ADVICE = (
+    "Check key, secret and paper in this feed's table: paper = true wants keys of the paper account, "
+    "paper = false those of the live one."
+)
+_WORDS = 500  # characters of an error that are told
+
+
+class Executions:
+    """A bounded memory of ids: a new generation begins when the last one is full."""
+
+    def __init__(self) -> None:
+        self._new: set[str] = set()
+        self._old: set[str] = set()
+
+    def add(self, id: str) -> bool:
+        """Whether it was not there."""
+        if id in self._new or id in self._old:
+            return False
+        if len(self._new) >= REMEMBERED:
+            self._old, self._new = self._new, set()
+        self._new.add(id)
+        return True
+
+
+class AccountSession(Session):
+    def __init__(self, key: Secret, secret: Secret, *, encoding: Encoding = "json") -> None:
+        super().__init__()
+        self._key, self._secret, self._encoding = key, secret, encoding
+        self._topic: Topic | None = None  # wanted
+        self._confirmed = False
+        self._listens: list[bool] = []  # unanswered ones, oldest first: whether they ask for the stream
+        self._seen = Executions()
+
+    def opened(self, now: float) -> list[Effect]:
+        self._move("upgraded")
+        keys = {"key": self._key.reveal(), "secret": self._secret.reveal()}
+        return [self._frame({"action": "auth", **keys})]
+
+    def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        for topic in topics:  # there is one channel, without keys
+            if topic == self._topic and not self._confirmed:
+                self._listens.clear()  # asked once more: no answer came
+            self._topic, self._confirmed = topic, False
+        return self._listen() if topics else []
+
+    def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        if self._topic is None or self._topic not in topics:
+            return []
+        self._topic, self._confirmed = None, False
+        return self._listen()
+
+    def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
+        out = Outcome()
+        for _, payload in frames:
+            if self.state is State.ENDED:
+                break
+            try:
+                self._hear(account_frame(payload), payload, out)
+            except Exception as error:
+                self._put_aside(payload, error, out)
+        return out.effects()
+
+    def _hear(self, frame: AccountFrame, payload: bytes, out: Outcome) -> None:
+        match frame.stream or frame.action:
+            case "trade_updates":
+                self._hear_update(trade_update(frame), out)
+            case "authorization":
+                self._hear_authorization(answer(frame), out)
+            case "listening":
+                self._hear_listening(answer(frame), out)
+            case "error":
+                words = _text(answer(frame).error_message) or "no words"
+                self._end(Retryable(f"alpaca ends the account stream: {words}", "alpaca_error"), out)
+            case _:  # not asked for: it is kept to be looked at
+                out.add(Quarantine(payload, "a message that is no trade update and no answer"))
+
+    def _hear_update(self, update: TradeUpdate, out: Outcome) -> None:
+        topic = self._topic
+        if topic is None:
+            out.unrouted += 1
+            return
+        self._confirm(topic, out)  # nothing of an account is passed over for its answer's being late
+        if update.event in FILLS and update.execution_id and not self._seen.add(update.execution_id):
+            out.duplicates += 1
+            return
+        out.pairs.append((topic, update))
+
+    def _hear_authorization(self, said: Answer, out: Outcome) -> None:
+        """Only a refusal in so many words is about the keys: another answer may be a failing server's."""
+        words = _text(said.message) or _text(said.status) or "no words"
+        if said.status == "authorized":
+            if self.state is State.LOGGING_IN:
+                self._move("welcomed")
+                out.add(Announce())
+        elif said.action == "listen" and self.state is State.OPEN:
+            self._end(Retryable("alpaca forgot the login of the account stream", "alpaca_login"), out)
+        elif _text(said.status).strip().lower() == "unauthorized":
+            self._end(Fatal(f"alpaca refuses the login: {words}", "alpaca_unauthorized", ADVICE), out)
+        else:
+            text = f"alpaca neither takes nor refuses the login of the account stream: {words}"
+            self._end(Retryable(text, "alpaca_login"), out)
+
+    def _hear_listening(self, said: Answer, out: Outcome) -> None:
+        listed = isinstance(said.streams, list) and TRADE_UPDATES in said.streams
+        self._strike_off(listed)
+        topic = self._topic
+        if topic is None or self._listens:  # it answers an earlier list
+            return
+        if listed:
+            self._confirm(topic, out)
+            return
+        if self._confirmed:
+            out.add(Missed((topic,), "unknown"))
+        self._topic, self._confirmed = None, False
+        out.add(Reject((topic,), "the venue's acknowledgement does not list it"))
+
+    def _strike_off(self, listed: bool) -> None:
+        """An answer is that of the oldest listen that asked for just this; those before it were lost."""
+        oldest = self._listens.index(listed) if listed in self._listens else 0
+        del self._listens[: oldest + 1]
+
+    def _confirm(self, topic: Topic, out: Outcome) -> None:
+        if not self._confirmed:
+            self._confirmed = True
+            out.add(Confirm((topic,)))
+
+    def _put_aside(self, payload: bytes, error: Exception, out: Outcome) -> None:
+        """An update that cannot be read, or something that may have been one."""
+        out.add(Quarantine(payload, str(error) or type(error).__name__))
+        if self._topic is not None and self._confirmed:
+            out.add(Missed((self._topic,), "quarantine"))
+
+    def _listen(self) -> list[Effect]:
+        self._listens.append(self._topic is not None)
+        streams = [TRADE_UPDATES] if self._topic is not None else []
+        return [self._frame({"action": "listen", "data": {"streams": streams}})]
+
+    def _end(self, reason: Reason, out: Outcome) -> None:
+        self._move("ended")
+        out.add(End(reason))
+
+    def _frame(self, message: Mapping[str, object]) -> Send:
+        return Send(encode(message, self._encoding))
+
+
+def _text(said: object) -> str:
+    return said[:_WORDS] if isinstance(said, str) else ""

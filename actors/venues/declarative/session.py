@@ -1,0 +1,554 @@
+"""One connection to a venue that a table describes: frames in, events and commands out.
+
+What asks is kept until it is answered, by its number and in its order. A frame for several topics that is
+refused without a word about which of them is at fault is asked again in halves, one after the other, so
+that one bad symbol does not take the others down.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from actors.events import GapReason, Topic
+from actors.protocol.batch import Outcome
+from actors.protocol.error_codes import code_of
+from actors.protocol.session import (
+    BINARY,
+    Announce,
+    Answered,
+    Complain,
+    Confirm,
+    Effect,
+    End,
+    Frame,
+    Missed,
+    Quarantine,
+    Reject,
+    Resent,
+    Send,
+    Session,
+    State,
+)
+from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.venues.declarative.messages import decode, inflate
+from actors.venues.declarative.path import MISSING, Path, getter
+from actors.venues.declarative.protocol import (
+    AckRule,
+    Ask,
+    Count,
+    ErrorRule,
+    EventRule,
+    Hole,
+    Numbers,
+    Protocol,
+)
+from actors.venues.declarative.topics import Index, Marks, Places
+
+LONGEST_WORD = 64  # bytes of a message that is a mere text
+MAX_WORDS = 500  # characters of an error
+UNANSWERED = 1000  # requests that are waited for; where a venue answers none, older ones are forgotten
+GUESSED = 100_000  # topics that nobody asked for, where all are taken
+REST = 10.0  # seconds in which a topic is asked for anew only once, because of its numbers
+
+
+class Answer(Enum):
+    WAITING = "waiting"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+
+
+WAITING, CONFIRMED, REFUSED = Answer
+LOGGING_IN = State.LOGGING_IN
+
+
+class Asked:
+    """A topic that was asked for, and how far it has come."""
+
+    __slots__ = ("answer", "count", "healed_at", "key", "request", "topic", "wire")
+
+    def __init__(self, topic: Topic, wire: str) -> None:
+        self.topic = topic
+        self.wire, self.key = wire.casefold(), topic.key.casefold()  # to be found in the venue's words
+        self.answer = WAITING
+        self.count = Count()
+        self.healed_at = float("-inf")
+        self.request: Request | None = None  # the last one that asked for it
+
+
+class Request:
+    """A frame that waits for its answer; of one that gives up topics, `asked` is empty."""
+
+    __slots__ = ("asked", "id", "rest")
+
+    def __init__(self, id: int, asked: list[Asked], rest: deque[list[Asked]] | None = None) -> None:
+        self.id = id
+        self.asked = asked
+        self.rest = rest  # what is asked for when this is answered: other parts of a frame that was refused
+
+    def is_only(self, blamed: list[Asked]) -> bool:
+        """Whether there is one at fault and it is this: not one that was refused or given up meanwhile."""
+        return len(blamed) == 1 and all(each.answer is not REFUSED for each in self.asked)
+
+    def waiting(self) -> list[Asked]:
+        return [each for each in self.asked if each.answer is WAITING]
+
+
+class DeclaredSession(Session):
+    """`takes_all`: every topic that the table can make out counts as asked for. `heard` counts messages
+    by what they were: event, ack, error, pong, heartbeat, ignored, login, unrouted, undecodable."""
+
+    def __init__(self, protocol: Protocol, *, takes_all: bool = False) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self._takes_all = takes_all
+        self.heard: Counter[str] = Counter()
+        self._told = 0  # messages of this read that bear events: a Counter is slow
+        self._asked: dict[Topic, Asked] = {}
+        self._events: list[tuple[EventRule, Index[Asked]]] = [
+            (rule, Index(rule.places)) for rule in protocol.events
+        ]
+        self._acks: list[tuple[AckRule, Index[Asked]]] = [
+            (rule, Index(rule.places)) for rule in protocol.acks
+        ]
+        self._errors: list[tuple[ErrorRule, Index[Asked]]] = [
+            (rule, Index(rule.places)) for rule in protocol.errors
+        ]
+        self._requests: dict[str, Request] = {}  # by id, oldest first
+        self._number = 0
+        self._greeted = False
+        self._now = 0.0
+
+    # ── asking ──────────────────────────────────────────────────────────────────────────────────
+
+    def opened(self, now: float) -> list[Effect]:
+        login = self._protocol.login
+        if login is None:
+            return super().opened(now)
+        self._move("upgraded")
+        return [] if login.greeting is not None else self._log_in()
+
+    def _log_in(self) -> list[Effect]:
+        login = self._protocol.login
+        assert login is not None
+        self._greeted = True
+        frames: list[Effect] = [Send(each.render(self._fixed())) for each in login.table.send]
+        if login.answer is None and login.table.answer is None:
+            self._move("welcomed")
+            frames.append(Announce())
+        return frames
+
+    def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        asked = [self._enter(topic) for topic in dict.fromkeys(topics)]
+        ask = self._protocol.ask
+        if ask is None:  # the venue sends all there is
+            for each in asked:
+                each.answer = CONFIRMED
+            return [Confirm(tuple(topics), assumed=True)] if topics else []
+        return self._ask(asked)
+
+    def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        held = [topic for topic in dict.fromkeys(topics) if self._leave(topic)]
+        give_up = self._protocol.give_up
+        if give_up is None:
+            return []
+        return [self._send(give_up, group, []) for group in give_up.groups(held, self._protocol.values)]
+
+    def ping(self, now: float) -> list[Effect]:
+        ping = self._protocol.table.ping
+        return [Send(ping.send.render(self._fixed()))] if ping is not None else []
+
+    def _ask(self, asked: Sequence[Asked], rest: deque[list[Asked]] | None = None) -> list[Effect]:
+        ask = self._protocol.ask
+        assert ask is not None
+        groups = ask.groups([each.topic for each in asked], self._protocol.values)
+        return [self._send(ask, group, [self._asked[topic] for topic in group], rest) for group in groups]
+
+    def _send(
+        self, ask: Ask, group: Sequence[Topic], asked: list[Asked], rest: deque[list[Asked]] | None = None
+    ) -> Send:
+        fixed = self._fixed()
+        frame = ask.frame([self._protocol.values(topic) for topic in group], fixed)
+        request = self._requests[str(fixed["id"])] = Request(fixed["id"], asked, rest)
+        for each in asked:
+            each.request = request
+        if len(self._requests) > UNANSWERED:
+            del self._requests[next(iter(self._requests))]
+        return Send(frame)
+
+    def _fixed(self) -> dict[str, Any]:
+        self._number += 1
+        return {**self._protocol.own, "id": self._number}
+
+    def _enter(self, topic: Topic, answer: Answer = WAITING) -> Asked:
+        asked = self._asked.get(topic)
+        if asked is None:
+            asked = self._asked[topic] = Asked(topic, str(self._protocol.values(topic)["wire"]))
+            for _, index in (*self._events, *self._acks, *self._errors):
+                index.add(topic, asked)
+        asked.answer = answer
+        asked.count = Count()
+        asked.count.lost = not self._takes_all and self._protocol.begins(topic.channel)
+        return asked
+
+    def _leave(self, topic: Topic) -> bool:
+        asked = self._asked.pop(topic, None)
+        if asked is None:
+            return False
+        was_up = asked.answer is not REFUSED
+        asked.answer = REFUSED  # where it still waits, nobody waits for it
+        for _, index in (*self._events, *self._acks, *self._errors):
+            index.remove(topic, asked)
+        return was_up
+
+    # ── hearing ─────────────────────────────────────────────────────────────────────────────────
+
+    def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
+        self._now = now
+        out, ended = Outcome(), State.ENDED
+        table, words = self._protocol.table, self._protocol.words
+        for opcode, payload in frames:
+            if self.state is ended:
+                break
+            text = payload
+            try:
+                if opcode == BINARY and table.compression != "none":
+                    text = inflate(payload, table.compression, table.max_inflated)
+                if len(text) <= LONGEST_WORD and text in words:
+                    self._hear_word(*words[text], out)
+                else:
+                    self._hear(decode(text), out)
+            except Exception as error:  # whatever a venue sends: recursion, digits, exponents without end
+                self._put_aside(text, error, out)
+        if self._told:
+            self.heard["event"] += self._told
+            self._told = 0
+        return out.effects()
+
+    def _hear_word(self, kind: str, reply: Any, out: Outcome) -> None:
+        self.heard[kind] += 1
+        if reply is not None:
+            out.add(Send(reply.render(self._fixed())))
+        elif kind == "pong":
+            out.add(Answered())
+
+    def _hear(self, message: Any, out: Outcome) -> None:
+        if self.state is LOGGING_IN and self._hear_login(message, out):
+            return
+        for rule, index in self._events:
+            told = rule.read(message)
+            if told is None:
+                continue
+            for nodes, marks, data in told:
+                owners = index.find(marks) or (self._guess(rule.places, marks) if self._takes_all else ())
+                if not owners:
+                    out.unrouted += 1
+                for asked in owners:
+                    self._hear_event(rule, asked, nodes, data, out)
+            self._told += 1
+            return
+        self.heard[self._hear_other(message, out)] += 1
+
+    def _hear_event(
+        self, rule: EventRule, asked: Asked, nodes: Sequence[Any], data: Any, out: Outcome
+    ) -> None:
+        topic = asked.topic
+        numbers = rule.sequences.get(topic.channel)
+        if numbers is not None and not self._in_order(numbers, asked, nodes, out):
+            out.unrouted += 1
+            return
+        if asked.answer is not CONFIRMED:  # it comes, so it is there
+            asked.answer = CONFIRMED
+            out.add(Confirm((topic,)))
+        out.pairs.append((topic, rule.event(topic, nodes, data)))
+
+    def _hear_other(self, message: Any, out: Outcome) -> str:
+        protocol = self._protocol
+        for ack, acked in self._acks:
+            found = ack.places.elements(message)
+            if found is not None:
+                self._hear_ack(ack, acked, message, found, out)
+                return "ack"
+        for error, blamed in self._errors:
+            found = error.places.elements(message)
+            if found is not None:
+                self._hear_error(error, blamed, message, found, out)
+                return "error"
+        for fits, send in protocol.replies:
+            if fits(message):
+                out.add(Send(send.render(_Inside(message, protocol.own))))
+                return "heartbeat"
+        if protocol.pong is not None and protocol.pong(message):
+            out.add(Answered())
+            return "pong"
+        if any(fits(message) for fits in protocol.ignore):
+            return "ignored"
+        out.unrouted += 1
+        return "unrouted"
+
+    # ── numbers ──
+
+    def _in_order(self, numbers: Numbers, asked: Asked, nodes: Sequence[Any], out: Outcome) -> bool:
+        """Whether the event may be delivered; where others are missing before it, that is said first."""
+        followed = numbers.follow(asked.count, nodes)
+        if isinstance(followed, Hole):
+            return self._heal(asked, "sequence", followed.missed, out)
+        return followed
+
+    def _heal(self, asked: Asked, why: GapReason, missed: int | None, out: Outcome) -> bool:
+        """Events are missing: it is said, and a channel that can start anew is made to.
+
+        A venue whose numbers always jump is not to be asked at the speed of its events.
+        """
+        topics = (asked.topic,)
+        out.add(Missed(topics, why, missed))
+        if self._takes_all or not self._protocol.names[asked.topic.channel].table.resyncable:
+            return True
+        if self._now - asked.healed_at < REST:  # the registry's ack timeout asks again, in its time
+            self._enter(asked.topic)
+            out.add(Resent(topics))
+        else:
+            out.add(*self.unsubscribe(topics, self._now), *self.subscribe(topics, self._now), Resent(topics))
+            self._asked[asked.topic].healed_at = self._now
+        return False
+
+    # ── answers ──
+
+    def _hear_ack(
+        self, rule: AckRule, index: Index[Asked], message: Any, found: Sequence[Sequence[Any]], out: Outcome
+    ) -> None:
+        id = rule.id(message)
+        request = self._request(id)
+        if request is None and (rule.listed or not (rule.names_topics or id is not MISSING)):
+            request = next(iter(self._requests.values()), None)
+        named = self._named(rule.places, index, found) if rule.names_topics else []
+        if rule.names_topics:
+            self._confirm(named, out)
+        elif request is not None:
+            self._confirm(request.waiting(), out)
+        if rule.listed and request is not None:
+            self._refuse(
+                request.waiting(), "the venue does not list it among what is subscribed to", None, out
+            )
+        for each in [request] if request is not None else dict.fromkeys(one.request for one in named):
+            if each is not None and not each.waiting():
+                self._answered(each, out)
+
+    def _hear_error(
+        self,
+        rule: ErrorRule,
+        index: Index[Asked],
+        message: Any,
+        found: Sequence[Sequence[Any]],
+        out: Outcome,
+    ) -> None:
+        hide, name = self._protocol.hide, self._protocol.table.name
+        code, words = hide(_text(rule.code(message))), hide(_text(rule.text(message)))
+        text = f"{name} error {code}".rstrip() + (f": {words}" if words else "")
+        if (reason := self._ending(rule, code, text)) is not None:
+            self._end(reason, out)
+            return
+        request = self._request(rule.id(message))
+        if request is None and rule.blames_oldest:
+            request = next((each for each in self._requests.values() if each.waiting()), None)
+        waiting = request.waiting() if request is not None else self._waiting()
+        named = self._named(rule.places, index, found) if rule.names_topics else []
+        named = [each for each in named if each.answer is not REFUSED]
+        named = named or _spoken_of(waiting, words)
+        blamed = named or (waiting if request is not None else [])
+        if not blamed:
+            out.add(Complain(code_of(name, code), text))
+        elif code in rule.benign:
+            self._confirm(blamed, out)
+        elif named or request is None or request.is_only(blamed):
+            self._refuse(blamed, text, rule.retry_after, out)
+        else:
+            self._again(request, blamed[: len(blamed) // 2], blamed[len(blamed) // 2 :])
+            self._answered(request, out)
+            return
+        if request is not None:
+            if rule.whole:
+                self._again(request, request.waiting())
+            if rule.whole or not request.waiting():  # else the others have answers of their own
+                self._answered(request, out)
+
+    def _ending(self, rule: ErrorRule, code: str, text: str) -> Reason | None:
+        name = code_of(self._protocol.table.name, code)
+        if code in rule.fatal:
+            return Fatal(text, name, self._advice())
+        if code in rule.slow:
+            return Slow(text, name, shared=True)
+        return Retryable(text, name) if code in rule.ends else None
+
+    def _again(self, request: Request, *parts: list[Asked]) -> None:
+        """These are asked for anew, one part after the other, before what is still to be asked for."""
+        if request.rest is None:
+            request.rest = deque()
+        request.rest.extendleft(reversed(parts))
+
+    def _answered(self, request: Request, out: Outcome) -> None:
+        if self._requests.pop(str(request.id), None) is None:
+            return  # it was answered before
+        while request.rest:
+            part = [each for each in request.rest.popleft() if each.answer is WAITING]
+            if part:
+                out.add(*self._ask(part, request.rest))
+                return
+
+    def _confirm(self, asked: Sequence[Asked], out: Outcome) -> None:
+        new = [each for each in asked if each.answer is not CONFIRMED]
+        for each in new:
+            each.answer = CONFIRMED
+        if new:
+            out.add(Confirm(tuple(each.topic for each in new)))
+
+    def _refuse(self, asked: list[Asked], reason: str, retry_after: float | None, out: Outcome) -> None:
+        was_up = tuple(each.topic for each in asked if each.answer is CONFIRMED)
+        for each in asked:
+            each.answer = REFUSED
+        if was_up:
+            out.add(Missed(was_up, "unknown"))
+        if asked:
+            out.add(Reject(tuple(each.topic for each in asked), reason, retry_after))
+
+    def _request(self, id: Any) -> Request | None:
+        return self._requests.get(str(id)) if isinstance(id, str | int) else None
+
+    def _waiting(self) -> list[Asked]:
+        return [each for each in self._asked.values() if each.answer is WAITING]
+
+    def _named(self, places: Places, index: Index[Asked], found: Sequence[Sequence[Any]]) -> list[Asked]:
+        named: dict[Topic, Asked] = {}
+        for nodes in found:
+            marks = places.marks(nodes)
+            owners = index.find(marks) or (self._guess(places, marks) if self._takes_all else ())
+            owners = owners or [each for each in self._asked.values() if _agrees(places, each.topic, marks)]
+            named |= {each.topic: each for each in owners}
+        return list(named.values())
+
+    def _guess(self, places: Places, marks: Marks) -> Sequence[Asked]:
+        topics = list(places.guess(self._protocol.feed, marks)) if len(self._asked) < GUESSED else []
+        return [self._asked.get(topic) or self._enter(topic) for topic in topics[:1]]
+
+    # ── logging in ──
+
+    def _hear_login(self, message: Any, out: Outcome) -> bool:
+        login = self._protocol.login
+        assert login is not None
+        if not self._greeted and login.greeting is not None:
+            if login.greeting(message):
+                self.heard["login"] += 1
+                out.add(*self._log_in())
+                return True
+        elif login.refused is not None and login.refused(message):
+            hide = self._protocol.hide
+            code, words = hide(_text(login.code(message))), hide(_text(login.text(message)))
+            text = f"login refused ({' '.join((code, words)).strip() or 'no words'})"
+            name = code_of(self._protocol.table.name, code, "login")
+            self._end(Fatal(text, name, self._advice()), out)
+            return True
+        elif login.answer is not None and login.answer(message):
+            self.heard["login"] += 1
+            self._move("welcomed")
+            out.add(Announce())
+            return True
+        return False
+
+    def _advice(self) -> str:
+        login = self._protocol.login
+        if login is not None and login.table.advice:
+            return login.table.advice
+        keys = ", ".join(self._protocol.table.keys)
+        return f"Check {keys} in [feeds.{self._protocol.feed}]." if keys else ""
+
+    def _end(self, reason: Reason, out: Outcome) -> None:
+        if self.state is not State.ENDED:
+            self._move("ended")
+        out.add(End(reason))
+
+    def closed(self, code: int, words: str) -> Reason:
+        close = self._protocol.table.close
+        said = f": {words}" if words else ""
+        text = f"the venue closed the connection ({code}{said})"
+        if code in close.fatal:
+            return Fatal(text, f"close_{code}", self._advice())
+        return Slow(text, f"close_{code}") if code in close.slow else super().closed(code, words)
+
+    # ── what cannot be read ──
+
+    def _put_aside(self, payload: bytes, error: Exception, out: Outcome) -> None:
+        """It may have been an event: of the topics that it names, or of any."""
+        self.heard["undecodable"] += 1
+        out.add(Quarantine(payload, str(error) or type(error).__name__))
+        up = [each for each in self._asked.values() if each.answer is CONFIRMED]
+        text = payload.lower()
+        named = [each for each in up if each.topic.key and each.topic.key.lower().encode() in text]
+        for each in named:
+            self._heal(each, "quarantine", None, out)
+        if up and not named:
+            out.add(Missed(tuple(each.topic for each in up), "quarantine"))
+
+
+class _Inside(dict[str, Any]):
+    """Values for a reply: the feed's own keys, and what stands at a path of the message."""
+
+    def __init__(self, message: Any, own: Mapping[str, str]) -> None:
+        super().__init__(own)
+        self._message = message
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else getter(Path.parse(name).steps)(self._message)
+
+
+def _agrees(places: Places, topic: Topic, marks: Marks) -> bool:
+    """Whether a topic is not at odds with what a message shows: it may show less than a topic has."""
+    own = places.marks_of(topic)
+    if own is None:
+        return False
+    pairs = [(mine, shown) for mine, shown in zip(own, marks, strict=True) if MISSING not in (mine, shown)]
+    return bool(pairs) and all(str(mine) == str(shown) for mine, shown in pairs)
+
+
+def _spoken_of(asked: list[Asked], words: str) -> list[Asked]:
+    """Those whose key stands in the venue's words; of these, those whose wire name does as well, if any."""
+    named, exact = [], []
+    words = words.casefold()
+    for each in asked:
+        if _stands_in(each.wire, words):
+            exact.append(each)
+        if _stands_in(each.key, words):
+            named.append(each)
+    whole = [each for each in exact if each.key in each.wire]  # without a key, a name is all there is
+    return whole or [each for each in exact if each in named] or named
+
+
+def _stands_in(name: str, words: str) -> bool:
+    """Whether it stands there as a word of its own.
+
+    Thousands may wait for an answer when an error comes, and few are spoken of: a pattern for each
+    of them would keep the connection busy for a tenth of a second.
+    """
+    at = words.find(name) if name else -1
+    while at >= 0:
+        end = at + len(name)
+        if not (_goes_on(words[at - 1 : at]) or _goes_on(words[end : end + 1])):
+            return True
+        at = words.find(name, at + 1)
+    return False
+
+
+def _goes_on(character: str) -> bool:
+    """Whether a word goes on with it; nothing: it stands at an end."""
+    return character.isalnum() or character in ("_", "-")
+
+
+def _text(value: Any) -> str:
+    if value is MISSING or value is None:
+        return ""
+    return (value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode())[
+        :MAX_WORDS
+    ]

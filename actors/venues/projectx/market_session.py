@@ -1,0 +1,169 @@
+"""The hub of contracts. Quotes are made whole here; a book's reset takes its message along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final, Literal
+
+from msgspec import Raw
+from msgspec.structs import force_setattr
+
+from actors.events import Topic
+from actors.protocol.session import Effect, State
+from actors.protocol.signalr import Events, Hearer, Push
+from actors.venues.projectx.hub_methods import Stream
+from actors.venues.projectx.messages import DepthReset, DomType
+from actors.venues.projectx.normalise import contract_of
+from actors.venues.projectx.pushes import DepthPush, MarketPush, QuotePush, TradePush
+from actors.venues.projectx.quote_merge import Quotes
+from actors.venues.projectx.session import GatewaySession, Pairs
+
+Read = Sequence[Any]  # what came one behind the other in a message
+Begins = Literal["reset", "first_list"]
+
+REST: Final = 10.0  # seconds between two new beginnings of a topic that we want by ourselves
+AT_ONCE: Final = 10  # topics that begin anew in one second, with two calls each
+RESET: Final = DomType.RESET
+RENEWED: Final = ("quotes", "depth")  # what is built up from what came before
+
+
+class MarketSession(GatewaySession):
+    """One connection to the market hub. `begins`: with what a book does."""
+
+    hub = "market"
+
+    def __init__(self, feed: str, begins: Begins = "reset") -> None:
+        super().__init__(feed)
+        self._begins = begins
+        self._tellers: dict[str, Callable[[Topic, Read, Pairs], None]] = {
+            "quotes": self._tell_quotes,
+            "trades": self._tell_prints,
+            "depth": self._tell_book,
+        }
+        self._quotes = Quotes()
+        self._fresh: set[Topic] = set()  # books of which nothing has come yet
+        self._due: dict[Topic, float] = {}  # when these are to begin anew
+        self._begun: dict[Topic, float] = {}  # when we made them begin anew
+
+    # ── what the runtime wants ──
+
+    def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        self._expect(topic for topic in topics if topic not in self.wanted)
+        return super().subscribe(topics, now)
+
+    def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        begun = [topic for topic in topics if self._waiting.is_over(topic)]
+        effects = super().resync(topics, now)
+        self._expect(begun)
+        return effects
+
+    def ping(self, now: float) -> list[Effect]:
+        effects = super().ping(now)
+        late = [topic for topic, at in self._due.items() if at <= now]
+        due = [topic for topic in late if self._waiting.is_over(topic)][:AT_ONCE]
+        if not due or self.state is not State.OPEN:
+            return effects
+        self._begun |= dict.fromkeys(due, now)
+        return [*effects, *self.resync(due, now)]
+
+    # ── hearing ──
+
+    def hear_push(self, stream: Stream, arguments: list[Raw], out: Events) -> None:
+        topic = Topic(self._feed, stream.channel, contract_of(arguments))
+        every = stream.reader.find(arguments[1:])
+        if topic not in self.wanted:
+            out.unrouted += len(every)
+            return
+        read: list[Any] = []
+        for found in every:
+            try:
+                read.append(stream.read(found))
+            except Exception as error:
+                self._tell(topic, read, out)
+                read = []
+                self.put_aside(found, error, (topic,), out)
+        self._tell(topic, read, out)
+
+    def pushes(self) -> Mapping[type[Push], Hearer]:
+        return dict.fromkeys((QuotePush, TradePush, DepthPush), self._hear_usual)
+
+    def _hear_usual(self, push: MarketPush, out: Events) -> None:
+        contract, told = push.arguments
+        read = told if isinstance(told, list) else (told,)
+        topic = self._waiting.answered[push.channel].get(contract)
+        if topic is not None:
+            self._tellers[push.channel](topic, read, out.pairs)
+            return
+        topic = Topic(self._feed, push.channel, contract)
+        if topic in self.wanted:
+            self._tell(topic, read, out)
+        else:
+            out.unrouted += len(read)
+
+    def _tell(self, topic: Topic, read: Read, out: Events) -> None:
+        pairs: Pairs = []
+        self._tellers[topic.channel](topic, read, pairs)
+        self.tell(topic, pairs, out)
+
+    # ── what is told of what was read ──
+
+    def _tell_prints(self, topic: Topic, read: Read, pairs: Pairs) -> None:
+        for event in _of(topic.key, read):
+            pairs.append((topic, event))
+
+    def _tell_quotes(self, topic: Topic, read: Read, pairs: Pairs) -> None:
+        for sparse in read:
+            pairs.append((topic, self._quotes.merge(topic, sparse)))
+
+    def _tell_book(self, topic: Topic, read: Read, pairs: Pairs) -> None:
+        resets = [place for place, event in enumerate(read) if event.type is RESET]
+        if resets or topic in self._fresh:
+            self._tell_beginning(topic, read, resets, pairs)
+        else:
+            self._tell_prints(topic, read, pairs)
+
+    def _tell_beginning(self, topic: Topic, read: Read, resets: list[int], pairs: Pairs) -> None:
+        """A reset and all that follows it in one message are one event, so that nobody sees half a book."""
+        if topic in self._fresh and read:
+            self._fresh.remove(topic)
+            if not resets and self._begins == "first_list" and len(read) > 1:
+                book = DepthReset(contract_id=topic.key, entries=_of(topic.key, read), assumed=True)
+                pairs.append((topic, book))
+                return
+        self._tell_prints(topic, read[: resets[0]] if resets else read, pairs)
+        for place, end in pairwise([*resets, len(read)]):
+            book = DepthReset(
+                contract_id=topic.key,
+                symbol_id=read[place].symbol_id,
+                timestamp=read[place].timestamp,
+                entries=_of(topic.key, read[place + 1 : end]),
+            )
+            pairs.append((topic, book))
+
+    # ── what is built up ──
+
+    def _expect(self, topics: Iterable[Topic]) -> None:
+        self._fresh.update(topic for topic in topics if topic.channel == "depth")
+
+    def distrust(self, topics: Iterable[Topic]) -> None:
+        """It begins anew: the hub tells the whole only to one who subscribes, as far as is known."""
+        for topic in topics:
+            if topic.channel in RENEWED:
+                self._quotes.forget(topic)
+                self._due.setdefault(topic, max(self.now, self._begun.get(topic, -REST) + REST))
+
+    def forget(self, topics: Iterable[Topic]) -> list[Effect]:
+        topics = tuple(topics)
+        for topic in topics:
+            self._quotes.forget(topic)
+            self._due.pop(topic, None)
+            self._fresh.discard(topic)
+        return super().forget(topics)
+
+
+def _of(contract: str, read: Read) -> Any:
+    """These, which are told to be of this contract before anybody has seen them."""
+    for event in read:
+        force_setattr(event, "contract_id", contract)
+    return tuple(read)

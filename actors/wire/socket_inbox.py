@@ -1,0 +1,277 @@
+"""A mailbox that hears a socket too: bytes arrive as messages, as they do in an Erlang process.
+
+`{active, true}` is watching the socket, `{active, false}` is not watching it, which is the
+back-pressure. It goes in rounds: one read of the socket, then the letters that lie there when it is
+done, then what was read. So a letter that was put before bytes arrived is taken before them, and
+neither letters nor bytes can keep the other waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from pykka._envelope import Envelope
+
+from actors.messages import LookAgain
+from actors.reasons import Reason, Retryable
+
+# Bytes that one read may bring: a larger buffer costs an mmap a read, so it is only for who fills the other.
+READ, READ_MORE = 64 * 1024, 256 * 1024
+BACKLOG = 64 * 1024  # bytes that wait to be sent, beyond which no further sending is tried at once
+RECORD = 16 * 1024  # bytes: what a TLS record holds at most (RFC 8446, 5.1)
+WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class SocketInbox:
+    """One actor's mail and its socket. Any thread puts; the actor's own does all the rest."""
+
+    def __init__(self, send_bound: int, refuse: Callable[[Envelope[Any]], None]) -> None:
+        self._letters: deque[Envelope[Any]] = deque()
+        self._refuse = refuse
+        self._lock = threading.RLock()  # between put and close only; a signal handler may put
+        self._closed = False
+        self._left = 0  # letters of this round that have not been taken
+        self._heard: BytesReceived | SocketLost | LookAgain | None = None  # what this round's read brought
+        self._selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = socket.socketpair()
+        for end in (self._wake_in, self._wake_out):
+            end.setblocking(False)
+        self._selector.register(self._wake_in, selectors.EVENT_READ)
+        self._asleep = False
+        self.serial = 0  # turns of the reader: letters taken and reads of the socket
+        self._socket: socket.socket | None = None
+        self._watched = True
+        self._look_again: float | None = None  # seconds after which a wait is over without a letter
+        self._size = READ
+        self._held_back: OSError | None = None  # an error behind bytes that are heard first
+        self._maybe_more = False  # the last read filled its buffer, or TLS may hold bytes back
+        self._outgoing = bytearray()
+        self._send_bound = send_bound
+
+    # ── mail ──
+
+    def put(self, envelope: Envelope[Any]) -> None:
+        with self._lock:
+            if not self._closed:
+                self._letters.append(envelope)
+                if self._asleep:
+                    self._wake()
+                return
+        self._refuse(envelope)
+
+    def _wake(self) -> None:
+        self._asleep = False
+        with contextlib.suppress(*WOULD_BLOCK):  # full: it is awake already
+            self._wake_out.send(b"\0")
+
+    def empty(self) -> bool:
+        return True  # what is unread at the end is for `close`, which refuses it letter by letter
+
+    @property
+    def busy(self) -> bool:
+        """A letter is in hand, or mail waits. Any thread."""
+        return not self._asleep or bool(self._letters)
+
+    def get(self) -> Envelope[Any]:
+        """The next letter, or what the socket had to say. Never raises: Pykka could not hear it."""
+        while True:
+            self.serial += 1
+            if self._left:
+                self._left -= 1
+                return self._letters.popleft()
+            if self._heard is not None:
+                heard, self._heard = self._heard, None
+                return Envelope(heard)
+            try:
+                self._heard = self._hear()
+            except Exception as error:
+                self._heard = self._lose(f"{type(error).__name__}: {error}")
+            self._left = len(self._letters)
+
+    def close(self) -> None:
+        """The actor has ended: nothing is watched any more, unread letters are refused."""
+        with self._lock:
+            self._closed = True
+            unread = list(self._letters)
+            self._letters.clear()
+        for envelope in unread:
+            self._refuse(envelope)
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
+
+    # ── the socket ──
+
+    def open(self, sock: socket.socket) -> None:
+        """Hear this non-blocking socket from now on."""
+        self._socket = sock
+        self._maybe_more = isinstance(sock, ssl.SSLSocket)  # the handshake may have read ahead
+        self._update()
+
+    def look_again_in(self, seconds: float | None) -> None:
+        """A wait of so many seconds ends with `LookAgain`; None: it lasts until something comes."""
+        self._look_again = seconds
+
+    def watch(self, watched: bool) -> None:
+        """Whether to read. Unwatched, the peer's window fills and it has to wait."""
+        self._watched = watched
+        self._update()
+
+    def send(self, data: bytes) -> SocketLost | None:
+        """Send without blocking; what the peer does not take yet is kept, up to the bound."""
+        if self._socket is None:
+            return None
+        self._outgoing += data
+        # Behind much that waits there is nothing to try: the selector says when there is room.
+        lost = self._flush() if len(self._outgoing) <= len(data) + BACKLOG else None
+        if lost is None and len(self._outgoing) > self._send_bound:
+            self.forget()
+            return SocketLost(
+                Retryable(
+                    f"the venue reads too slowly: over {self._send_bound} bytes wait to be sent",
+                    "send_buffer",
+                )
+            )
+        return lost
+
+    @property
+    def unheard(self) -> bool:
+        """Whether bytes, or the end, of a socket that is watched wait to be heard in a later round."""
+        if self._heard is not None or self._maybe_more:
+            return True
+        ready = self._selector.select(0)
+        return any(events & selectors.EVENT_READ and key.fileobj is self._socket for key, events in ready)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return len(self._outgoing)
+
+    def forget(self) -> None:
+        """Stop hearing the socket; closing it is its owner's."""
+        if self._socket is not None:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(self._socket)
+        self._socket = None
+        self._maybe_more = False
+
+    def _interest(self) -> int:
+        reading = selectors.EVENT_READ if self._watched else 0
+        writing = selectors.EVENT_WRITE if self._outgoing else 0
+        return reading | writing
+
+    def _update(self) -> None:
+        """Bring the selector in line; a socket nothing is wanted of is not in it at all."""
+        if self._socket is None:
+            return
+        registered = self._selector.get_map().get(self._socket)
+        wanted = self._interest()
+        if registered is None:
+            if wanted:
+                self._selector.register(self._socket, wanted)
+        elif not wanted:
+            self._selector.unregister(self._socket)
+        elif registered.events != wanted:
+            self._selector.modify(self._socket, wanted)
+
+    def _hear(self) -> BytesReceived | SocketLost | LookAgain | None:
+        if self._maybe_more and self._watched and self._socket is not None:
+            if self._outgoing and (lost := self._flush()) is not None:
+                return lost
+            heard = self._read()
+            if heard is not None:
+                return heard
+        self._asleep = True  # before the look at the letters: later ones wake it
+        wait = 0 if self._letters else self._look_again
+        ready = self._selector.select(wait)
+        self._asleep = False
+        if not ready and wait:
+            return LookAgain()
+        for key, events in ready:
+            if key.fileobj is self._wake_in:
+                with contextlib.suppress(*WOULD_BLOCK):
+                    self._wake_in.recv(4096)
+            elif events & selectors.EVENT_WRITE and (lost := self._flush()) is not None:
+                return lost
+            elif events & selectors.EVENT_READ and (heard := self._read()) is not None:
+                return heard
+        return None
+
+    def _read(self) -> BytesReceived | SocketLost | None:
+        sock = self._socket
+        assert sock is not None
+        try:
+            data = self._records(sock) if isinstance(sock, ssl.SSLSocket) else self._piece(sock)
+        except WOULD_BLOCK:
+            self._maybe_more = False
+            return None
+        except OSError as error:
+            return self._lose(error.strerror or str(error))
+        if not data:
+            return self._lose("the venue closed the connection without a close frame", "eof")
+        return BytesReceived(data)
+
+    def _piece(self, sock: socket.socket) -> bytes:
+        data = sock.recv(self._size)
+        self._maybe_more = len(data) == self._size
+        self._size = READ_MORE if len(data) >= READ else READ
+        return data
+
+    def _records(self, sock: ssl.SSLSocket) -> bytes:
+        """TLS reads a record at a time, and keeps whole ones back that no selector knows of.
+
+        So they are read until it would block: many small ones are one message, as on a plain socket.
+        """
+        if self._held_back is not None:
+            raise self._held_back
+        pieces = [sock.recv(RECORD)]
+        size = len(pieces[0])
+        self._maybe_more = True
+        while pieces[-1] and size < READ:
+            try:
+                pieces.append(sock.recv(RECORD))
+            except WOULD_BLOCK:
+                self._maybe_more = False
+                break
+            except OSError as error:
+                self._held_back = error
+                break
+            size += len(pieces[-1])
+        return b"".join(pieces)
+
+    def _flush(self) -> SocketLost | None:
+        assert self._socket is not None
+        try:
+            while self._outgoing:
+                sent = self._socket.send(self._outgoing)
+                del self._outgoing[:sent]
+        except WOULD_BLOCK:
+            pass
+        except OSError as error:
+            return self._lose(error.strerror or str(error))
+        self._update()
+        return None
+
+    def _lose(self, text: str, code: str = "lost") -> SocketLost:
+        self.forget()
+        return SocketLost(Retryable(text, code))
+
+
+class BytesReceived(Struct, frozen=True):
+    """From its own inbox."""
+
+    data: bytes
+
+
+class SocketLost(Struct, frozen=True):
+    """From its own inbox: the peer is gone, or the send buffer is over its bound."""
+
+    reason: Reason

@@ -1,0 +1,501 @@
+"""Two terminals: `linewarden run` in one process, and whoever asks it in another."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors import Runtime, cli
+from actors.cli import service_commands
+from actors.service import Service
+from actors.settings.schema import ServiceSettings
+from actors.simulators import SimulatedO2
+from tests.commands import PATIENCE, asked, child, on_a_terminal, posix, ran
+
+CANARY = "canary-77c1"
+
+
+class Running:
+    """`linewarden run` in a process of its own, and its log as it grows."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.log: list[str] = []
+        self._more = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = self.logged("Answers at ").split()[-1]
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._more:
+                self.log.append(line)
+                self._more.notify_all()
+
+    def logged(self, words: str, times: int = 1) -> str:
+        """The line of the log with these words in it, once it is there so many times."""
+
+        def enough() -> bool:
+            return sum(words in line for line in self.log) >= times
+
+        with self._more:
+            assert self._more.wait_for(enough, PATIENCE), f"no {words!r} in {''.join(self.log)}"
+            return [line for line in self.log if words in line][-1]
+
+    def ask(self, *arguments: object, environ: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
+        return asked(*arguments, "--url", self.url, environ=environ)
+
+    def status(self) -> Any:
+        return json.loads(self.ask("status", "--json").stdout)
+
+    def lines(self) -> dict[str, Any]:
+        return {
+            name: line for feed in self.status()["feeds"].values() for name, line in feed["lines"].items()
+        }
+
+    def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The lines, once they are as wanted. Each look asks the service, so this is no busy loop."""
+        deadline = time.monotonic() + PATIENCE
+        while not wanted(lines := self.lines()):
+            assert time.monotonic() < deadline, lines
+        return lines
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code and what it printed."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.stdout is not None
+        out = self.process.stdout.read()
+        return self.process.wait(PATIENCE), out
+
+
+@contextmanager
+def running(
+    config: Path, *arguments: object, environ: Mapping[str, str] = {}, **options: Any
+) -> Iterator[Running]:
+    with child("run", config, *arguments, environ=environ, **options) as process:
+        yield Running(process)
+
+
+def written(file: Path, *feeds: str, service: str = 'listen = "127.0.0.1:0"') -> Path:
+    """A config, quick to come back."""
+    quick = "[defaults.restart]\ninitial = 0.05\nmaximum = 0.2\nstable_after = 0.05\nmax_restarts = 10000\n"
+    file.write_text(f'[runtime]\nname = "desk"\n[service]\n{service}\n{quick}' + "".join(feeds))
+    return file
+
+
+def feed(name: str, url: str, subscribe: str = "") -> str:
+    return f'[feeds.{name}]\nvenue = "o2"\nurl = "{url}"\nsubscribe = [{subscribe}]\n'
+
+
+def trades(market: str) -> str:
+    return f'{{ channel = "trades", keys = ["{market}"] }}'
+
+
+@pytest.fixture
+def config(tmp_path: Path, o2: SimulatedO2, market: str) -> Path:
+    return written(tmp_path / "desk.toml", feed("o2", o2.url, trades(market)))
+
+
+@pytest.fixture
+def run(config: Path, o2: SimulatedO2) -> Iterator[Running]:
+    with running(config) as it:
+        it.logged("live")
+        yield it
+
+
+@pytest.fixture
+def nobody() -> str:
+    """An address where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+# ── status ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_live_service_is_shown_and_is_0(run: Running) -> None:
+    told = ran("status", "--url", run.url)
+    assert (told.returncode, told.stderr) == (0, "")
+    head, rule, row, *rest = told.stdout.splitlines()
+    assert " ".join(head.split()) == "line state for events topics rtt age restored gaps score reason"
+    assert set(rule) == {"─"}
+    assert row.split()[:2] == ["o2", "live"]
+    assert "1/1" in row.split()
+    assert rest[-1] == "desk: live · 1 of 1 lines live"
+    assert "\x1b" not in told.stdout
+
+    tree = ran("status", "--json", "--url", run.url)
+    assert tree.returncode == 0
+    line = json.loads(tree.stdout)["feeds"]["o2"]["lines"]["o2"]
+    assert (line["state"], line["epoch"]) == ("live", 1)
+
+
+def test_a_feed_out_of_reach_is_1_and_the_service_answers_all_the_same(
+    tmp_path: Path, o2: SimulatedO2
+) -> None:
+    with SimulatedO2() as gone:
+        url = gone.url
+    with running(written(tmp_path / "desk.toml", feed("o2", o2.url), feed("far", url))) as it:
+        it.until(lambda lines: lines["o2"]["state"] == "live" and lines["far"]["reason"] is not None)
+        told = it.ask("status")
+        assert told.returncode == 1
+        assert re.search(r"^far +(backoff, try \d+|connecting) .*refused", told.stdout, re.MULTILINE)
+        assert told.stdout.endswith("desk: degraded · 1 of 2 lines live\n")
+        assert it.ask("status", "--json").returncode == 1
+        assert it.end()[0] == 0
+
+
+def test_nobody_there_is_3_and_says_where_it_was_looked_for(
+    nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = written(tmp_path / "desk.toml", service=f'listen = "{nobody}"\ntoken = "{CANARY}"')
+    ways: list[tuple[list[object], dict[str, str]]] = [
+        (["--url", nobody, "-c", "elsewhere.toml"], {"LINEWARDEN_URL": "http://127.0.0.1:1"}),
+        ([], {"LINEWARDEN_URL": f"http://{nobody}"}),
+        (["-c", config], {}),
+    ]
+    (tmp_path / "elsewhere.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    for arguments, environ in ways:
+        for command in (["status"], ["status", "--watch"], ["tail", "o2", "trades", "m"], ["pause", "o2"]):
+            told = asked(*command, *arguments, environ=environ)
+            assert (told.returncode, told.stdout) == (3, "")
+            assert told.stderr.startswith(f"nobody answers at http://{nobody}: ")
+            assert "Is linewarden run up?" in told.stderr
+            assert len(told.stderr.splitlines()) == 1
+    assert ran("status", environ={"LINEWARDEN_URL": nobody}).returncode == 3
+
+
+ANSWERS = [
+    (["journal"], "No line has been lost.\n"),
+    (["quarantine"], "There is no message in quarantine.\n"),
+    (["letters", "--json"], '{"count":0,"newest":[]}\n'),
+    (["restart", "o2"], "restart o2: accepted\n"),
+    (["pause", "o2"], "pause o2: accepted\n"),
+    (["resume", "o2"], "resume o2: accepted\n"),
+]
+
+
+@pytest.mark.parametrize(("command", "printed"), ANSWERS)
+def test_a_process_that_asks_prints_the_answer_and_ends_with_0(
+    command: list[str], printed: str, desk: Runtime
+) -> None:
+    with Service(desk, ServiceSettings(listen="127.0.0.1:0")) as service:
+        told = ran(*command, "--url", service.url)
+    assert (told.returncode, told.stdout, told.stderr) == (0, printed, "")
+
+
+@posix
+def test_watch_looks_again_until_ctrl_c(run: Running, o2: SimulatedO2, market: str) -> None:
+    with on_a_terminal("status", "--watch", "--url", run.url) as (it, screen):
+        screen.seen("events/s")
+        screen.seen("1 of 1 lines live", times=2)
+        run.ask("pause", "o2")
+        screen.seen("0 of 1 lines live")
+        run.process.kill()  # whoever watches goes on looking
+        screen.seen("nobody answers at")
+        it.send_signal(signal.SIGINT)
+        assert it.wait(PATIENCE) == 0
+        seen = screen.whole()
+    rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen).replace("\r", "\n").splitlines()
+    assert max(map(len, rows)) <= 80
+    assert "Traceback" not in seen
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", seen)  # no colour was wanted
+
+
+# ── tail ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def tailing(run: Running, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], Callable[[], Any]]]:
+    with child("tail", *arguments, "--url", run.url) as it:
+        assert it.stdout is not None
+        rows = it.stdout
+        yield it, lambda: json.loads(rows.readline())
+
+
+@posix
+def test_a_tail_shows_a_drop_in_its_place(run: Running, o2: SimulatedO2) -> None:
+    market = o2.markets[1]
+    with tailing(run, "o2", "trades", market, "--markers") as (it, heard):
+        o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)
+        o2.trade(market, trade_id="1")
+        event = heard()
+        assert (event["type"], event["epoch"], event["event"]["trade_id"]) == ("Trade", 1, "1")
+        o2.drop()
+        o2.wait_for(lambda: o2.lives == 2 and o2.subscribers("trades", market), timeout=PATIENCE)
+        o2.trade(market, trade_id="2")
+        markers = [heard() for _ in range(4)]
+        assert [marker.get("state", marker["marker"]) for marker in markers] == [
+            "disconnected",
+            "reconnecting",
+            "restored",
+            "gap",
+        ]
+        assert heard()["event"]["trade_id"] == "2"
+        it.send_signal(signal.SIGINT)
+        out, log = it.communicate(timeout=PATIENCE)
+        assert (it.returncode, out, log) == (0, "", "")
+
+
+def test_a_tail_that_nobody_reads_any_more_ends_quietly(run: Running, o2: SimulatedO2) -> None:
+    market = o2.markets[1]
+    with tailing(run, "o2", "trades", market) as (it, heard):
+        o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)
+        o2.trade(market)
+        assert heard()["type"] == "Trade"
+        assert it.stdout is not None
+        it.stdout.close()
+        o2.trade(market)
+        assert it.wait(PATIENCE) == 0
+        assert it.stderr is not None
+        assert it.stderr.read() == ""
+
+
+@posix
+def test_a_tail_without_its_service_is_3(run: Running, o2: SimulatedO2) -> None:
+    with tailing(run, "o2", "trades", o2.markets[1], "--markers") as (it, heard):
+        o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)
+        o2.trade(o2.markets[1])
+        assert heard()["type"] == "Trade"  # the tail is there
+        assert run.end()[0] == 0
+        assert heard() == {"marker": "closed", "reason": "the service stops"}
+        _, log = it.communicate(timeout=PATIENCE)
+    assert it.returncode == 3
+    assert log == f"the tail of o2/trades at {run.url} has ended: the service stops.\n"
+
+
+def test_a_tail_of_nothing_is_1_or_2(run: Running) -> None:
+    for arguments in (["o3", "trades", "m"], ["o2", "trade", "m"], ["o2", "trades"]):
+        told = run.ask("tail", *arguments)
+        assert (told.returncode, told.stdout) == (1, "")
+        assert len(told.stderr.splitlines()) == 1
+    assert run.ask("tail", "o2", "depth", "m", "--option", "precision").returncode == 2
+
+
+def test_a_tail_passes_options_on(run: Running, o2: SimulatedO2, market: str) -> None:
+    with tailing(run, "o2", "depth", market, "--option", "precision=100") as (_, heard):
+        assert heard()["topic"].endswith("?precision=100")
+
+
+# ── acting ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_restart_pause_resume(run: Running) -> None:
+    for command, wanted in (("pause", "paused"), ("resume", "live"), ("restart", "live")):
+        epoch = run.lines()["o2"]["epoch"]
+        told = run.ask(command, "o2")
+        assert (told.returncode, told.stdout) == (0, f"{command} o2: accepted\n")
+        run.until(
+            lambda lines, s=wanted, e=epoch: (
+                lines["o2"]["state"] == s  # type: ignore[misc]
+                and (s == "paused" or lines["o2"]["epoch"] > e)
+            )
+        )
+    unknown = run.ask("restart", "o22")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "did you mean 'o2'?" in unknown.stderr
+
+
+def test_the_journal_tells_of_each_ending(run: Running, o2: SimulatedO2, market: str) -> None:
+    assert run.ask("journal").stdout == "No line has been lost.\n"
+    o2.drop()
+    o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)
+    o2.trade(market)
+    run.until(lambda lines: bool(lines["o2"]["journal"]) and lines["o2"]["state"] == "live")
+    told = run.ask("journal", "o2")
+    assert told.returncode == 0
+    head, _, row, *_ = told.stdout.splitlines()
+    columns = (
+        "when line epoch kind code try lived detect wait connect login subscribe first data what happened"
+    )
+    assert " ".join(head.split()) == columns
+    assert re.search(r"^\d\d-\d\d \d\d:\d\d:\d\d +o2 +1 +retryable +\w+ +1 ", row)
+    assert len(row.split()) > 12
+    assert re.search(r"^subscription +blind today +since the start$", told.stdout, re.MULTILINE)
+    assert re.search(rf"^o2/trades/{market} +\S+ \w+ +\S+ \w+$", told.stdout, re.MULTILINE)
+    (ending,) = json.loads(run.ask("journal", "--json").stdout)["o2"]
+    assert ending["kind"] == "retryable"
+    unknown = run.ask("journal", "o22")
+    assert (unknown.returncode, unknown.stderr) == (1, "there is no line 'o22'; did you mean 'o2'?\n")
+
+
+def test_what_was_put_aside_can_be_looked_at(run: Running, o2: SimulatedO2) -> None:
+    assert run.ask("quarantine").stdout == "There is no message in quarantine.\n"
+    o2.send_raw("no \x1b[2J JSON")
+    deadline = time.monotonic() + PATIENCE
+    while "1 message." not in (told := run.ask("quarantine").stdout):
+        assert time.monotonic() < deadline, told
+    assert r"no \x1b[2J JSON" in told
+    assert json.loads(run.ask("quarantine", "--json").stdout)["count"] == 1
+    letters = json.loads(run.ask("letters", "--json").stdout)
+    assert (
+        run.ask("letters").stdout.splitlines()[-1].startswith("There is no" if not letters["count"] else "")
+    )
+
+
+# ── reload ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_reload_leaves_alone_what_did_not_change(run: Running, config: Path, o2: SimulatedO2) -> None:
+    assert ran("reload", "--url", run.url).stdout == "The config says what it said before.\n"
+    before = config.read_text()
+    config.write_text(before + feed("other", o2.url))
+    plan = run.ask("reload", "--plan")
+    assert (plan.returncode, plan.stdout) == (0, "would be: feed other is added\n")
+    assert list(run.lines()) == ["o2"]
+    assert run.ask("reload").stdout == "feed other is added\n"
+    lines = run.until(lambda lines: lines.get("other", {}).get("state") == "live")
+    assert lines["o2"]["epoch"] == 1
+    assert "INFO" in run.logged("Reloaded: feed other is added")
+
+    config.write_text(before.replace("keys", "kyes") + feed("third", o2.url))
+    for arguments in ([], ["--plan"]):
+        wrong = run.ask("reload", *arguments)
+        assert (wrong.returncode, wrong.stdout) == (1, "")
+        assert "did you mean 'keys'?" in wrong.stderr
+        assert wrong.stderr.endswith("Nothing has changed.\n")
+    run.logged("did you mean 'keys'?")
+    assert {name: line["epoch"] for name, line in run.lines().items()} == {"o2": 1, "other": 1}
+
+
+@posix
+def test_sighup_is_a_reload(run: Running, config: Path, o2: SimulatedO2) -> None:
+    config.write_text(config.read_text() + feed("other", o2.url))
+    run.process.send_signal(signal.SIGHUP)
+    run.logged("Reloaded: feed other is added")
+    assert run.until(lambda lines: "other" in lines)["o2"]["epoch"] == 1
+    config.write_text("[runtme]\n")
+    run.process.send_signal(signal.SIGHUP)
+    run.logged("did you mean 'runtime'?")
+    run.logged("is not taken over: nothing has changed.")
+    assert list(run.lines()) == ["o2", "other"]
+    assert run.end()[0] == 0
+
+
+@posix
+def test_on_a_terminal_too_as_long_as_that_is_there(config: Path, o2: SimulatedO2) -> None:
+    with on_a_terminal("run", config) as (it, screen):
+        screen.seen("Answers at ")
+        it.send_signal(signal.SIGHUP)
+        screen.seen("Reloaded: ")
+        it.send_signal(signal.SIGTERM)
+        assert it.wait(PATIENCE) == 0
+
+
+@posix
+def test_a_terminal_that_is_gone_takes_the_process_along(config: Path, o2: SimulatedO2) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    with running(config, stdin=theirs, stdout=subprocess.DEVNULL) as it:
+        os.close(theirs)
+        os.close(ours)
+        it.process.send_signal(signal.SIGHUP)
+        assert it.process.wait(PATIENCE) == -signal.SIGHUP
+        assert "Reloaded" not in "".join(it.log)
+
+
+# ── the port, and who may ask ───────────────────────────────────────────────────────────────────
+
+
+def test_a_taken_port_is_a_sentence_and_no_venue_is_bothered(
+    run: Running, tmp_path: Path, o2: SimulatedO2
+) -> None:
+    address = run.url.removeprefix("http://")
+    second = written(tmp_path / "second.toml", feed("o2", o2.url), service=f'listen = "{address}"')
+    before = o2.lives
+    told = ran("run", second)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith(f"{address} is taken: ")
+    assert len(told.stderr.splitlines()) == 1
+    assert o2.lives == before
+    alone = ran("run", second, "--no-service", "--for", 0.5)
+    assert alone.returncode == 0
+    assert "Answers at" not in alone.stderr
+
+
+@posix
+def test_what_was_killed_starts_again_at_the_same_port(config: Path, nobody: str) -> None:
+    config.write_text(config.read_text().replace("127.0.0.1:0", nobody))
+    for _ in range(2):
+        with running(config) as it:
+            assert it.url == f"http://{nobody}"
+            it.until(lambda lines: lines["o2"]["state"] == "live")
+            it.process.send_signal(signal.SIGKILL)
+            it.process.wait(PATIENCE)
+
+
+def test_a_token_is_required_and_shown_nowhere(
+    tmp_path: Path, o2: SimulatedO2, market: str, nobody: str
+) -> None:
+    config = written(
+        tmp_path / "desk.toml",
+        feed("o2", o2.url, trades(market)),
+        service=f'listen = "{nobody}"\ntoken = "${{DESK_TOKEN}}"',
+    )
+    outputs = []
+    with running(config, "--log-level", "debug", environ={"DESK_TOKEN": CANARY}) as it:
+        it.logged("o2#1 live")
+        for command in (["status"], ["status", "--json"], ["tail", "o2", "trades", market], ["reload"]):
+            without = it.ask(*command)
+            assert (without.returncode, without.stdout) == (1, "")
+            assert "wants its token: set LINEWARDEN_TOKEN" in without.stderr
+            wrong = it.ask(*command, environ={"LINEWARDEN_TOKEN": f"{CANARY}-2"})
+            assert (wrong.returncode, wrong.stdout) == (1, "")
+            assert "refuses the token" in wrong.stderr
+            outputs += [without, wrong]
+        odd = it.ask("status", environ={"LINEWARDEN_TOKEN": f"{CANARY}\n"})
+        assert (odd.returncode, odd.stdout) == (1, "")
+        for command in (["status"], ["status", "--json"], ["journal"], ["pause", "o2"], ["reload"]):
+            right = it.ask(*command, environ={"LINEWARDEN_TOKEN": CANARY})
+            assert right.returncode == 0, right.stderr
+            outputs.append(right)
+        # The config says where, and its token; the secrets of its feeds are not looked up.
+        config.write_text(config.read_text().replace('venue = "o2"', 'venue = "o2"\nproxy = "${NOT_HERE}"'))
+        paused = ran("status", "-c", config, environ={"DESK_TOKEN": CANARY})
+        assert paused.returncode == 1
+        missing = asked("status", "-c", config)
+        assert missing.returncode == 1
+        assert "DESK_TOKEN" in missing.stderr
+        code, out = it.end()
+        assert code == 0
+        log = "".join(it.log)
+    for told in (*outputs, odd, paused, missing):
+        assert CANARY not in told.stdout + told.stderr
+    assert CANARY not in out + log
+
+
+@posix
+def test_a_judged_run_serves_too(config: Path) -> None:
+    with running(config, "--for", 600, "--tape") as it:
+        it.until(lambda lines: list(lines) == ["o2"] and lines["o2"]["state"] == "live")
+        code, out = it.end()
+    assert code == 0
+    assert out.endswith("Every loss was restored.\n")
+
+
+def test_a_shell_completes_what_the_service_knows(
+    run: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = {"COMP_WORDS": "linewarden restart o", "COMP_CWORD": "2"}
+    environ = {"_LINEWARDEN_COMPLETE": "complete_bash", "LINEWARDEN_URL": run.url, **words}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(service_commands, "COMPLETE", PATIENCE)  # a busy machine, and Tab pressed again
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capfd.readouterr().out.split() == ["o2"]

@@ -1,0 +1,465 @@
+"""A mailbox that hears a socket: letters and bytes, over real socket pairs."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pykka
+import pytest
+import trustme
+from pykka._envelope import Envelope
+
+from actors.actor import refuse
+from actors.diagnostics import DeadLetters
+from actors.reasons import Retryable
+from actors.wire.socket_inbox import READ, BytesReceived, SocketInbox, SocketLost
+from tests.conftest import Baseline
+
+BOUND = 1 << 20
+
+
+class Refused:
+    """What nobody will read, in its order."""
+
+    def __init__(self) -> None:
+        self.dead_letters = DeadLetters()
+        self.messages: list[object] = []
+
+    def __call__(self, envelope: Envelope[object]) -> None:
+        self.messages.append(envelope.message)
+        refuse(envelope, None, "connection/o2", self.dead_letters)
+
+
+@pytest.fixture
+def refused() -> Refused:
+    return Refused()
+
+
+@pytest.fixture
+def inbox(refused: Refused, baseline: Baseline) -> Iterator[SocketInbox]:
+    inbox = SocketInbox(BOUND, refused)
+    yield inbox
+    inbox.close()
+
+
+@pytest.fixture
+def peer(inbox: SocketInbox) -> Iterator[socket.socket]:
+    """The venue's end; the inbox hears the other."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.settimeout(10)
+    inbox.open(ours)
+    with ours, theirs:
+        yield theirs
+
+
+def tell(inbox: SocketInbox, *messages: object) -> None:
+    for message in messages:
+        inbox.put(Envelope(message))
+
+
+def hear(inbox: SocketInbox) -> object:
+    return inbox.get().message
+
+
+def hear_lost(inbox: SocketInbox) -> Retryable:
+    lost = hear(inbox)
+    assert isinstance(lost, SocketLost)
+    assert isinstance(lost.reason, Retryable)
+    return lost.reason
+
+
+def hear_bytes(inbox: SocketInbox, count: int) -> bytes:
+    """So many bytes, in however many messages."""
+    heard = b""
+    while len(heard) < count:
+        message = hear(inbox)
+        assert isinstance(message, BytesReceived)
+        heard += message.data
+    return heard
+
+
+def hear_in_a_thread(pool: ThreadPoolExecutor, inbox: SocketInbox) -> Callable[[], object]:
+    """The actor's own thread, waiting for whatever comes first."""
+    future = pool.submit(hear, inbox)
+    return lambda: future.result(10)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+def flood(peer: socket.socket) -> int:
+    """Send until the other end's window is full; how many bytes."""
+    peer.setblocking(False)
+    sent = 0
+    while True:
+        try:
+            sent += peer.send(b"x" * READ)
+        except BlockingIOError:
+            return sent
+
+
+# ── letters and bytes ───────────────────────────────────────────────────────────────────────────
+
+
+def test_bytes_arrive_as_messages(inbox: SocketInbox, peer: socket.socket) -> None:
+    peer.sendall(b"quote")
+    assert hear(inbox) == BytesReceived(b"quote")
+
+
+def test_letters_come_before_bytes(inbox: SocketInbox, peer: socket.socket) -> None:
+    peer.sendall(b"quote")
+    tell(inbox, "stop", "now")
+    assert [hear(inbox) for _ in range(3)] == ["stop", "now", BytesReceived(b"quote")]
+
+
+def test_a_letter_is_heard_between_two_reads_of_a_flood(inbox: SocketInbox, peer: socket.socket) -> None:
+    sent = flood(peer)
+    first = hear(inbox)
+    tell(inbox, "ping")
+    assert isinstance(first, BytesReceived)
+    assert hear(inbox) == "ping"
+    assert len(hear_bytes(inbox, sent - len(first.data))) == sent - len(first.data)
+
+
+def test_letters_without_end_keep_no_bytes_waiting(inbox: SocketInbox, peer: socket.socket) -> None:
+    tell(inbox, "one", "two")
+    peer.sendall(b"quote")
+    heard = []
+    for _ in range(6):
+        heard.append(hear(inbox))
+        tell(inbox, "one more")
+    assert heard == ["one", "two", BytesReceived(b"quote"), *["one more"] * 3]
+    peer.sendall(b"trade")
+    assert BytesReceived(b"trade") in [hear(inbox) for _ in range(4)]
+
+
+def test_a_letter_that_came_before_the_bytes_is_heard_before_them(
+    inbox: SocketInbox, peer: socket.socket
+) -> None:
+    """A stream that was added before an event was sent gets it, however late the reader wakes."""
+
+    class Late(socket.socket):
+        def recv(self, *args: int) -> bytes:
+            tell(inbox, "added")
+            peer.sendall(b"event")
+            return super().recv(*args)
+
+    former = inbox._socket
+    assert former is not None
+    inbox.forget()
+    with Late(fileno=former.detach()) as late:
+        late.setblocking(False)
+        inbox.open(late)
+        peer.sendall(b"quote, ")
+        assert [hear(inbox), hear(inbox)] == ["added", BytesReceived(b"quote, event")]
+
+
+def test_it_is_known_whether_anything_waits_to_be_heard(inbox: SocketInbox, peer: socket.socket) -> None:
+    assert not inbox.unheard
+    peer.sendall(b"quote")
+    assert inbox.unheard
+    tell(inbox, "letter")
+    assert hear(inbox) == "letter"
+    assert inbox.unheard  # it has been read
+    assert hear(inbox) == BytesReceived(b"quote")
+    assert not inbox.unheard
+    peer.close()
+    assert inbox.unheard
+    assert hear_lost(inbox).code == "eof"
+    assert not inbox.unheard
+
+
+def test_a_flood_does_not_keep_what_is_unsent_waiting(inbox: SocketInbox, peer: socket.socket) -> None:
+    assert inbox.send(b"x" * (BOUND - 1)) is None
+    unsent = inbox.unsent
+    flood(peer)
+    hear(inbox)  # and there is more of it
+    peer.setblocking(True)
+    peer.recv(READ)
+    hear(inbox)
+    assert inbox.unsent < unsent
+
+
+def test_a_letter_of_another_thread_wakes_the_sleeper(inbox: SocketInbox, pool: ThreadPoolExecutor) -> None:
+    for number in range(200):
+        heard = hear_in_a_thread(pool, inbox)
+        tell(inbox, number)  # before it sleeps, while it falls asleep, or after
+        assert heard() == number
+
+
+def test_bytes_wake_the_sleeper(inbox: SocketInbox, peer: socket.socket, pool: ThreadPoolExecutor) -> None:
+    heard = hear_in_a_thread(pool, inbox)
+    peer.sendall(b"quote")
+    assert heard() == BytesReceived(b"quote")
+
+
+def test_letters_of_many_threads_all_come_each_in_its_order(inbox: SocketInbox) -> None:
+    def write(name: int) -> None:
+        tell(inbox, *((name, number) for number in range(500)))
+
+    writers = [threading.Thread(target=write, args=(name,)) for name in range(4)]
+    for writer in writers:
+        writer.start()
+    heard = [hear(inbox) for _ in range(2_000)]
+    for writer in writers:
+        writer.join()
+    for name in range(4):
+        assert [letter for letter in heard if letter[0] == name] == [  # type: ignore[index]
+            (name, number) for number in range(500)
+        ]
+
+
+# ── back-pressure ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_unwatched_socket_is_not_read(inbox: SocketInbox, peer: socket.socket) -> None:
+    inbox.watch(False)
+    peer.sendall(b"quote")
+    peer.shutdown(socket.SHUT_WR)
+    tell(inbox, "first")
+    assert hear(inbox) == "first"
+    tell(inbox, "second")
+    assert hear(inbox) == "second"  # neither the bytes nor the end were heard
+    inbox.watch(True)
+    assert hear(inbox) == BytesReceived(b"quote")
+    assert hear_lost(inbox).code == "eof"
+
+
+def test_unwatched_the_peer_has_to_wait(inbox: SocketInbox, peer: socket.socket) -> None:
+    inbox.watch(False)
+    sent = flood(peer)
+    inbox.watch(True)
+    assert len(hear_bytes(inbox, sent)) == sent
+
+
+def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: SocketInbox, peer: socket.socket) -> None:
+    data = b"x" * (BOUND - 1)
+    assert inbox.send(data) is None
+    assert inbox.unsent > 0
+    inbox.watch(False)
+    received = bytearray()
+
+    def read() -> None:
+        while len(received) < len(data):
+            received.extend(peer.recv(READ))
+        tell(inbox, "all read")
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert hear(inbox) == "all read"
+    reader.join()
+    assert received == data
+    assert inbox.unsent == 0
+
+
+# ── what is lost ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_peer_that_reads_nothing_is_given_up_on(inbox: SocketInbox, peer: socket.socket) -> None:
+    lost = None
+    for _ in range(100):
+        lost = lost or inbox.send(b"x" * (BOUND // 4))
+    assert lost is not None
+    assert isinstance(lost.reason, Retryable)
+    assert lost.reason.code == "send_buffer"
+    assert inbox.send(b"more") is None  # there is nobody any more
+    tell(inbox, "letters go on")
+    assert hear(inbox) == "letters go on"
+
+
+def test_the_end_of_the_peer_is_a_loss(inbox: SocketInbox, peer: socket.socket) -> None:
+    peer.sendall(b"last words")
+    peer.close()
+    assert hear(inbox) == BytesReceived(b"last words")
+    assert hear_lost(inbox).code == "eof"
+
+
+@pytest.fixture
+def tcp_peer(inbox: SocketInbox) -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    ours.setblocking(False)
+    inbox.open(ours)
+    with ours, theirs:
+        yield theirs
+
+
+def reset(sock: socket.socket) -> None:
+    """Close without the courtesy of a FIN: TCP's RST."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def test_a_reset_is_a_loss(inbox: SocketInbox, tcp_peer: socket.socket) -> None:
+    reset(tcp_peer)
+    reason = hear_lost(inbox)
+    assert reason.code == "lost"
+    assert "reset" in reason.text.lower()
+
+
+def test_sending_into_a_reset_is_a_loss(inbox: SocketInbox, tcp_peer: socket.socket) -> None:
+    reset(tcp_peer)
+    lost = None
+    for _ in range(1_000):
+        lost = lost or inbox.send(b"anybody there?")
+    assert isinstance(lost, SocketLost)
+    tell(inbox, "told once")
+    assert hear(inbox) == "told once"
+
+
+# ── the end ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_close_refuses_unread_letters(inbox: SocketInbox, refused: Refused) -> None:
+    answer: pykka.Future[object] = pykka.ThreadingFuture()
+    tell(inbox, "told")
+    inbox.put(Envelope("asked", reply_to=answer))
+    inbox.close()
+    tell(inbox, "too late")
+    assert refused.messages == ["told", "asked", "too late"]
+    assert refused.dead_letters.count == 2
+    with pytest.raises(pykka.ActorDeadError):
+        answer.get(timeout=0)
+
+
+def test_pykka_s_teardown_leaves_unread_letters_to_close(inbox: SocketInbox, refused: Refused) -> None:
+    tell(inbox, "told")
+    assert inbox.empty()  # else Pykka takes it out and throws it away without a word
+    inbox.close()
+    assert refused.messages == ["told"]
+
+
+def test_descriptors_are_back_after_the_end(baseline: Baseline, refused: Refused) -> None:
+    for _ in range(20):
+        inbox = SocketInbox(BOUND, refused)
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        inbox.open(ours)
+        theirs.sendall(b"quote")
+        hear(inbox)
+        inbox.forget()
+        inbox.close()
+        ours.close()
+        theirs.close()
+    baseline.check()
+
+
+# ── TLS ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def tls_peer(inbox: SocketInbox) -> Iterator[ssl.SSLSocket]:
+    """The venue's end of a TLS connection."""
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    plain, far = socket.socketpair()
+    plain.settimeout(10)
+    far.settimeout(10)
+    with ThreadPoolExecutor() as pool:
+        accepting = pool.submit(server.wrap_socket, far, server_side=True)
+        ours = client.wrap_socket(plain, server_hostname="localhost")
+        theirs = accepting.result(10)
+    ours.setblocking(False)
+    with ours, theirs:
+        inbox.open(ours)
+        yield theirs
+
+
+def test_what_tls_holds_back_is_heard_without_another_byte(
+    inbox: SocketInbox, tls_peer: ssl.SSLSocket
+) -> None:
+    records = [bytes([number]) * 16_384 for number in range(3)]
+    for record in records:  # a read gives one record at most
+        tls_peer.sendall(record)
+    assert hear_bytes(inbox, 3 * 16_384) == b"".join(records)
+
+
+def test_what_tls_read_ahead_in_the_handshake_is_heard(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+    ours = inbox._socket
+    assert isinstance(ours, ssl.SSLSocket)
+    tls_peer.sendall(b"welcome")
+    ours.setblocking(True)
+    assert ours.recv(1) == b"w"  # as a handshake that reads byte by byte
+    ours.setblocking(False)
+    assert ours.pending() == 6
+    inbox.forget()
+    inbox.open(ours)
+    assert hear(inbox) == BytesReceived(b"elcome")
+
+
+def test_many_small_records_are_one_message(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+    for number in range(40):
+        tls_peer.sendall(b"%02d" % number)
+    assert hear(inbox) == BytesReceived(b"".join(b"%02d" % number for number in range(40)))
+
+
+def test_letters_come_before_what_tls_holds_back(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+    sent = b"x" * (2 * READ)
+    tls_peer.sendall(sent)
+    first = hear(inbox)
+    tell(inbox, "ping")
+    assert isinstance(first, BytesReceived)
+    assert hear(inbox) == "ping"
+    assert first.data + hear_bytes(inbox, len(sent) - len(first.data)) == sent
+
+
+def test_unwatched_tls_is_not_read_on(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+    sent = b"x" * (2 * READ)
+    tls_peer.sendall(sent)
+    first = hear(inbox)
+    assert isinstance(first, BytesReceived)
+    assert len(first.data) < len(sent)
+    inbox.watch(False)
+    tell(inbox, "alone")
+    assert hear(inbox) == "alone"
+    inbox.watch(True)
+    assert first.data + hear_bytes(inbox, len(sent) - len(first.data)) == sent
+
+
+def test_what_came_before_broken_tls_is_heard_before_the_loss(
+    inbox: SocketInbox, tls_peer: ssl.SSLSocket
+) -> None:
+    tls_peer.sendall(b"last words")
+    socket.socket.sendall(tls_peer, b"no record at all")  # past the cipher
+    assert hear(inbox) == BytesReceived(b"last words")
+    lost = hear_lost(inbox)
+    assert lost.code == "lost"
+
+
+def test_tls_sends_what_the_peer_did_not_take_at_first(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+    pieces = [bytes([number]) * 100_000 for number in range(10)]
+    for piece in pieces:  # the buffer grows between two tries of one record
+        assert inbox.send(piece) is None
+    assert inbox.unsent > 0
+    received = bytearray()
+
+    def read() -> None:
+        while len(received) < 1_000_000:
+            received.extend(tls_peer.recv(READ))
+        tell(inbox, "all read")
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert hear(inbox) == "all read"
+    reader.join()
+    assert received == b"".join(pieces)
+
+
+def test_tls_that_just_ends_is_a_loss(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+    tls_peer.sendall(b"last words")
+    socket.socket.shutdown(tls_peer, socket.SHUT_RDWR)
+    assert hear(inbox) == BytesReceived(b"last words")
+    assert isinstance(hear(inbox), SocketLost)

@@ -121,7 +121,7 @@ class Runtime:
         self._roles, self._shared = tree.roles, tree.books
         self._prices = PriceDesk(tree.books.cells, tree.roles.named("fetcher"), clock)
         self._streams = Streams(tree, self._spec_of)
-        self._books = BookDesk(self, self._streams)
+        self._books = BookDesk(self._streams, self.status)
         self._status = SharedStatus(
             settings.runtime.name, self._shared, self._streams.inlets, tree.dead_letters, clock
         )
@@ -284,7 +284,7 @@ class Runtime:
         """
         self._tree.check()
         try:
-            refresh_token(self, feed, token, timeout)
+            refresh_token(self, self._spec_of(feed), self._lines_of(feed), token, timeout)
         finally:
             self._shared.note_change()
 

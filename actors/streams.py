@@ -40,7 +40,7 @@ class Streams:
         self._dispatcher, self._registry = roles.named("dispatcher"), roles.named("registry")
         self._supervisor = roles.named("supervisor")
         self._cells, self._home = tree.books.cells, tree.home
-        self._spec_of, self._check, self._note_change = spec_of, tree.check, tree.books.note_change
+        self.spec_of, self.check, self._note_change = spec_of, tree.check, tree.books.note_change
         self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
         self._ids = itertools.count(1)
         self._streams: dict[int, weakref.ref[Stream[Any]]] = {}
@@ -64,15 +64,15 @@ class Streams:
             LinewardenError: the feed, the channel, a key or an option is not known here.
             RuntimeStopped: the runtime has ended.
         """
-        self._check()
-        spec = self._spec_of(feed)
+        self.check()
+        spec = self.spec_of(feed)
         declared = spec.venue.channel(channel)
         topics = topics_of(spec.venue, declared, keys, options)
         policy, capacity = terms_of(feed, declared, policy, capacity)
         inlet = Inlet(next(self._ids), feed, declared.name, policy, capacity, deltas=declared.deltas)
         stream: Stream[Any] = Stream(inlet, _Control(self, options), spec.kind)
         with self._lock:
-            self._check()
+            self.check()
             self._streams[inlet.id] = weakref.ref(stream)
             self._inlets[inlet.id] = inlet
         # A stream that is forgotten is left: what it wants would be asked for without end.
@@ -87,7 +87,7 @@ class Streams:
 
     def want(self, stream: Stream[Any], topics: Sequence[Topic]) -> None:
         """Returns when each of these lies on a line, or none can take it."""
-        self._check()
+        self.check()
         with stream._changing:
             if stream.id not in self._inlets:
                 raise StreamClosed("closed by its reader")
@@ -165,7 +165,7 @@ class Streams:
 
     def answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState] | None:
         """The states of these topics once all are answered; None: that takes too long."""
-        self._check()
+        self.check()
         try:
             return cast("dict[Topic, SubscriptionState]", ask(self._registry, AwaitAnswers(topics), seconds))
         except Timeout:
@@ -178,7 +178,7 @@ class Streams:
     def topics(
         self, stream: Stream[Any], keys: Sequence[str], options: Mapping[str, Option]
     ) -> tuple[Topic, ...]:
-        venue = self._spec_of(stream.feed).venue
+        venue = self.spec_of(stream.feed).venue
         return topics_of(venue, venue.channel(stream.channel), keys, options)
 
     # ── handlers ──

@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import structs
 
@@ -17,11 +17,9 @@ from actors.feed_builder import topics_of
 from actors.protocol.venue import BookUpdate
 from actors.rules.order_book import Book, BookView
 from actors.rules.stream_buffer import Policy
+from actors.status import Status
 from actors.stream import Stream
-
-if TYPE_CHECKING:
-    from actors.runtime import Runtime
-    from actors.streams import Streams
+from actors.streams import Streams
 
 log = log_queue.logger("actors.market.order_books")
 
@@ -112,8 +110,8 @@ class FollowedBook:
 class BookDesk:
     """The books that a runtime follows: each from the first look at it. Any thread."""
 
-    def __init__(self, runtime: Runtime, streams: Streams) -> None:
-        self._runtime, self._streams = runtime, streams
+    def __init__(self, streams: Streams, status: Callable[[], Status]) -> None:
+        self._streams, self._status = streams, status
         self._books: dict[Topic, FollowedBook] = {}
         self._opening = threading.RLock()
 
@@ -149,7 +147,7 @@ class BookDesk:
             return followed
 
     def _follow(self, topic: Topic, key: str, options: Mapping[str, Option]) -> FollowedBook:
-        venue = self._runtime._spec_of(topic.feed).venue
+        venue = self._streams.spec_of(topic.feed).venue
         channel = venue.channel(topic.channel)
         # Where the venue can start a book anew, being late shall cost this book and not its line.
         policy: Policy | None = "drop_oldest" if channel.resyncable or not channel.deltas else None
@@ -160,11 +158,14 @@ class BookDesk:
 
     def _update(self, feed: str, event: Any) -> BookUpdate | None:
         # Looked up each time: a reload may have given the feed another venue.
-        spec = self._runtime._wanted.feeds.get(feed)
-        return None if spec is None else spec.venue.book_update(event)
+        try:
+            venue = self._streams.spec_of(feed).venue
+        except LinewardenError:  # a reload has removed the feed; its streams end
+            return None
+        return venue.book_update(event)
 
     def _topic(self, feed: str, key: str, options: Mapping[str, Option]) -> Topic:
-        venue = self._runtime._spec_of(feed).venue
+        venue = self._streams.spec_of(feed).venue
         if not venue.book_channel:
             known = ", ".join(sorted(venue.channels))
             raise LinewardenError(
@@ -181,7 +182,7 @@ class BookDesk:
                 raise Timeout(self._unsynced(followed, wait))
             states = self._streams.answers((followed.topic,), left)
             if (ended := followed.ended) is not None:
-                self._runtime._tree.check()  # a runtime that ends says so itself
+                self._streams.check()  # a runtime that ends says so itself
                 raise StreamClosed(ended)
             if states is not None and any(state.state == "rejected" for state in states.values()):
                 raise SubscribeError(followed.stream, states)
@@ -192,7 +193,7 @@ class BookDesk:
     def _unsynced(self, followed: FollowedBook, wait: float) -> str:
         topic = followed.topic
         text = f"the book {topic} is not synced within {wait:g} s: {followed.view(1).reason}"
-        for name, line in self._runtime.status().lines().items():
+        for name, line in self._status().lines().items():
             for subscription in line.topics:
                 if subscription.topic == str(topic):
                     return f"{text}; line {name} is {line.state}, the subscription {subscription.state.state}"

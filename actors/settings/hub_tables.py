@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.settings.addresses import url_mistake
-from actors.settings.venue_tables import OutlineReader, within
+from actors.settings.outline_reader import OutlineReader, within
 from actors.venues.declarative.topics import Names
 from actors.venues.signalr.protocol import HubProtocol
 from actors.venues.signalr.table import HubChannelTable, HubTable

@@ -4,38 +4,52 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from actors.calls import CALL
 from actors.errors import LinewardenError, NotLive, RotationFailed, Timeout
 from actors.feed_spec import FeedSpec
 from actors.login.token_store import Held
 from actors.protocol.conversation import Token
+from actors.supervision.proxy import SupervisorProxy
+from actors.supervision.state import LineView
 from actors.timers import seconds_left
 from actors.wire.connect import ConnectFailed, Hangup
 
-if TYPE_CHECKING:
-    from actors.runtime import Runtime
+
+class Operations(Protocol):
+    """The operations on lines that a refresh is made of: those of `Runtime`."""
+
+    @property
+    def supervisor(self) -> SupervisorProxy: ...
+
+    def rotate(self, target: str, timeout: float = ...) -> None: ...
+
+    def wait_live(self, target: str | None = ..., timeout: float | None = ...) -> None: ...
 
 
-def refresh_token(runtime: Runtime, feed: str, token: str | None, timeout: float) -> None:
+def refresh_token(
+    operations: Operations,
+    spec: FeedSpec,
+    known: Mapping[str, LineView],
+    token: str | None,
+    timeout: float,
+) -> None:
     """On the caller's thread. Whatever goes wrong, the former token is back in its place."""
     deadline = time.monotonic() + timeout
-    spec = runtime._spec_of(feed)
-    known = runtime._lines_of(feed)
     lines = [name for name in known if spec.venue.needs_token(name)]
     if not lines:
-        raise LinewardenError(f"{feed}: none of its lines shows a token")
+        raise LinewardenError(f"{spec.venue.feed}: none of its lines shows a token")
     given = None if token is None else spec.venue.given_token(token)
     failed = [name for name in lines if known[name].state.shown == "failed"]
     former = _replace(spec, given, failed, timeout, deadline)
     try:
         for name in lines:
             if name in failed:
-                _try_again(runtime, name, deadline)
+                _try_again(operations, name, deadline)
             elif known[name].live_at is not None:
-                runtime.rotate(name, seconds_left(deadline))
+                operations.rotate(name, seconds_left(deadline))
     except BaseException:  # out of time, interrupted, stopped: it is not proved
         spec.vault.restore(former)
         raise
@@ -61,10 +75,10 @@ def _replace(
         overdue.cancel()
 
 
-def _try_again(runtime: Runtime, line: str, deadline: float) -> None:
+def _try_again(operations: Operations, line: str, deadline: float) -> None:
     """A line that has failed, with another token."""
-    runtime.supervisor.restart(line).get(timeout=CALL)
+    operations.supervisor.restart(line).get(timeout=CALL)
     try:
-        runtime.wait_live(line, seconds_left(deadline))
+        operations.wait_live(line, seconds_left(deadline))
     except NotLive as error:
         raise RotationFailed(error.reasons) from None

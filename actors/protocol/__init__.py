@@ -1,0 +1,103 @@
+"""All that a venue is written with: its class and settings, its sessions, and the values that they exchange.
+
+`docs/venues.md` shows how; hubs that speak SignalR find more in `actors.protocol.signalr`.
+"""
+
+from __future__ import annotations
+
+from actors.errors import LinewardenError
+from actors.events import GapReason, Option, Options, Topic
+from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
+from actors.lazy import Imported
+from actors.protocol.batch import Outcome
+from actors.protocol.channel import ChannelOf
+from actors.protocol.conversation import Conversation, Token
+from actors.protocol.error_codes import code_of
+from actors.protocol.formatting import amount, price_words, short, suggestion
+from actors.protocol.limits import Budget, Pacing
+from actors.protocol.placement import Bound, Bounds
+from actors.protocol.session import (
+    BINARY,
+    TEXT,
+    Announce,
+    Answered,
+    Complain,
+    Confirm,
+    Deliver,
+    Effect,
+    End,
+    Fetch,
+    Frame,
+    Missed,
+    Quarantine,
+    Reject,
+    Resent,
+    Send,
+    Session,
+    State,
+    TokenRefused,
+    Unrouted,
+)
+from actors.protocol.venue import BookUpdate, Channel, Price, Refusal, Venue, VenueSettings
+from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.secret import REDACTED, Discreet, Secret, origin
+
+__all__ = (
+    "BINARY",
+    "REDACTED",
+    "TEXT",
+    "Announce",
+    "Answered",
+    "BookUpdate",
+    "Bound",
+    "Bounds",
+    "Budget",
+    "Channel",
+    "ChannelOf",
+    "Complain",
+    "Confirm",
+    "Conversation",
+    "Deliver",
+    "Discreet",
+    "Effect",
+    "End",
+    "Endpoint",
+    "Fatal",
+    "Fetch",
+    "Frame",
+    "GapReason",
+    "HttpAnswer",
+    "HttpFailed",
+    "HttpRequest",
+    "Imported",
+    "LinewardenError",
+    "Missed",
+    "Option",
+    "Options",
+    "Outcome",
+    "Pacing",
+    "Price",
+    "Quarantine",
+    "Reason",
+    "Refusal",
+    "Reject",
+    "Resent",
+    "Retryable",
+    "Secret",
+    "Send",
+    "Session",
+    "Slow",
+    "State",
+    "Token",
+    "TokenRefused",
+    "Topic",
+    "Unrouted",
+    "Venue",
+    "VenueSettings",
+    "amount",
+    "code_of",
+    "origin",
+    "price_words",
+    "short",
+    "suggestion",
+)

@@ -17,8 +17,8 @@ from actors.events import Option, Topic
 from actors.http_types import Endpoint
 from actors.protocol.conversation import Conversation, Token
 from actors.protocol.limits import Budget, Pacing
+from actors.protocol.placement import Bounds, Placement
 from actors.protocol.session import Session
-from actors.rules.placement import Bounds, Placement
 from actors.secret import Discreet, Secret, Shown, origin
 
 

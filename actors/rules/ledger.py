@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from msgspec import Struct
 
 from actors.events import SubscriptionState, Topic
-from actors.rules.placement import Bounds, Placement
+from actors.protocol.placement import Bounds, Placement
 
 CONFIG = 0  # the stream number under which the config wants its topics
 DESIRED = SubscriptionState("desired")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from actors.lazy import Imported
-from actors.protocol.venue import Venue
+from actors.protocol import Imported, Venue
 
 VENUES: Mapping[str, type[Venue]] = Imported(
     {

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.events import SubscriptionState, Topic
+from actors.protocol.placement import Bound, Placement
 from actors.rules.ledger import ASSUMED, CONFIRMED, DESIRED, SENT, Ledger, Life, Overdue
-from actors.rules.placement import Bound, Placement
 
 LINES = ("o2/a", "o2/b")
 TOPICS = tuple(Topic("o2", channel, str(n)) for n in range(4) for channel in ("depth", "trades"))

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from actors.events import Topic
+from actors.protocol import placement
 from actors.rules import ledger as ledger_module
-from actors.rules import placement
 from actors.rules.ledger import CONFIG, CONFIRMED, DESIRED, SENT, Ledger
 
 LINE = "o2/a"

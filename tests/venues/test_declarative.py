@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.http_types import Endpoint
+from actors.protocol.placement import Placement
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -38,7 +39,6 @@ from actors.protocol.session import (
     Unrouted,
 )
 from actors.reasons import Fatal, Retryable, Slow
-from actors.rules.placement import Placement
 from actors.settings.venue_tables import read_venue
 from actors.venues.declarative import Declared, DeclaredSession, Message
 from actors.venues.declarative.messages import clock

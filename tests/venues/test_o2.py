@@ -12,8 +12,8 @@ import pytest
 from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.protocol.channel import ChannelOf
+from actors.protocol.placement import Placement
 from actors.protocol.venue import Price
-from actors.rules.placement import Placement
 from actors.venues import VENUES, o2
 
 VENUE = o2.O2("desk", o2.O2Settings())

@@ -10,23 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from actors.events import Topic
-from actors.protocol.batch import Outcome
-from actors.protocol.session import (
+from actors.protocol import (
     Announce,
     Confirm,
     Effect,
     End,
+    Fatal,
     Frame,
     Missed,
+    Outcome,
     Quarantine,
+    Reason,
     Reject,
+    Retryable,
+    Secret,
     Send,
     Session,
     State,
+    Topic,
 )
-from actors.reasons import Fatal, Reason, Retryable
-from actors.secret import Secret
 from actors.venues.alpaca.account_messages import AccountFrame, Answer, TradeUpdate
 from actors.venues.alpaca.codec import Encoding, account_frame, answer, encode, trade_update
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.protocol import Fatal, Reason, Retryable, Slow
 
 
 class Verdict(Enum):

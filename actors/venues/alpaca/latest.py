@@ -9,10 +9,7 @@ from urllib.parse import quote as escaped
 import msgspec
 from msgspec import Struct, structs
 
-from actors.http_types import HttpAnswer, HttpRequest
-from actors.protocol.conversation import Conversation
-from actors.protocol.venue import Price
-from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.protocol import Conversation, Fatal, HttpAnswer, HttpRequest, Price, Reason, Retryable, Slow
 from actors.venues.alpaca.endpoints import Stream
 from actors.venues.alpaca.errors import KEYS
 from actors.venues.alpaca.messages import Quote, Trade

@@ -16,23 +16,23 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.events import Topic
-from actors.protocol.batch import Outcome
-from actors.protocol.error_codes import code_of
-from actors.protocol.session import (
+from actors.protocol import (
     Announce,
     Complain,
     Effect,
     End,
     Frame,
     Missed,
+    Outcome,
     Quarantine,
+    Retryable,
+    Secret,
     Send,
     Session,
     State,
+    Topic,
+    code_of,
 )
-from actors.reasons import Retryable
-from actors.secret import Secret
 from actors.venues.alpaca.codec import Encoding, decode, elements, encode, named
 from actors.venues.alpaca.errors import (
     ALREADY_AUTHENTICATED,

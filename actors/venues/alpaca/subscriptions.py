@@ -12,9 +12,19 @@ from typing import Literal
 
 from msgspec import Struct
 
-from actors.events import GapReason, Topic
-from actors.protocol.session import Complain, Confirm, Effect, End, Missed, Reject, Resent, Send
-from actors.reasons import Retryable
+from actors.protocol import (
+    Complain,
+    Confirm,
+    Effect,
+    End,
+    GapReason,
+    Missed,
+    Reject,
+    Resent,
+    Retryable,
+    Send,
+    Topic,
+)
 from actors.venues.alpaca.endpoints import FOLLOWERS, WIRE
 from actors.venues.alpaca.errors import ADVICE, VERDICTS, Verdict, told
 

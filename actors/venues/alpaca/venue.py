@@ -18,15 +18,24 @@ from ipaddress import ip_address
 from typing import Any, ClassVar, Literal, cast
 from urllib.parse import urlsplit
 
-from actors.errors import LinewardenError
-from actors.events import Option, Topic
-from actors.http_types import Endpoint
-from actors.protocol.channel import ChannelOf
-from actors.protocol.conversation import Conversation, Token
-from actors.protocol.limits import Budget, Pacing
-from actors.protocol.session import Session
-from actors.protocol.venue import BookUpdate, Channel, Price, Venue, VenueSettings
-from actors.secret import Secret
+from actors.protocol import (
+    BookUpdate,
+    Budget,
+    Channel,
+    ChannelOf,
+    Conversation,
+    Endpoint,
+    LinewardenError,
+    Option,
+    Pacing,
+    Price,
+    Secret,
+    Session,
+    Token,
+    Topic,
+    Venue,
+    VenueSettings,
+)
 from actors.venues.alpaca.account_messages import TradeUpdate
 from actors.venues.alpaca.account_session import AccountSession
 from actors.venues.alpaca.codec import Encoding

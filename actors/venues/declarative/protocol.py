@@ -7,8 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.events import Topic
-from actors.secret import REDACTED
+from actors.protocol import REDACTED, Topic
 from actors.venues.declarative.messages import Message, clock
 from actors.venues.declarative.path import MISSING, Getter, Path, Spot, getter, spot
 from actors.venues.declarative.table import (

@@ -14,10 +14,7 @@ from typing import Any
 
 import msgspec
 
-from actors.events import GapReason, Topic
-from actors.protocol.batch import Outcome
-from actors.protocol.error_codes import code_of
-from actors.protocol.session import (
+from actors.protocol import (
     BINARY,
     Announce,
     Answered,
@@ -25,16 +22,23 @@ from actors.protocol.session import (
     Confirm,
     Effect,
     End,
+    Fatal,
     Frame,
+    GapReason,
     Missed,
+    Outcome,
     Quarantine,
+    Reason,
     Reject,
     Resent,
+    Retryable,
     Send,
     Session,
+    Slow,
     State,
+    Topic,
+    code_of,
 )
-from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.venues.declarative.messages import decode, inflate
 from actors.venues.declarative.path import MISSING, Path, getter
 from actors.venues.declarative.protocol import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from actors.events import Option, Topic
+from actors.protocol import Option, Topic
 from actors.venues.declarative.path import MISSING, Each, Getter, Spot, spot
 from actors.venues.declarative.table import ChannelTable, Place, Value
 from actors.venues.declarative.template import Text

@@ -9,16 +9,24 @@ from urllib.parse import quote
 
 import msgspec
 
-from actors.errors import LinewardenError
-from actors.events import Option, Options, Topic
-from actors.http_types import Endpoint
-from actors.protocol.conversation import Token
-from actors.protocol.formatting import suggestion
-from actors.protocol.limits import Budget, Pacing
-from actors.protocol.session import Session
-from actors.protocol.venue import Channel, Venue, VenueSettings
-from actors.rules.placement import Bound, Bounds
-from actors.secret import Secret
+from actors.protocol import (
+    Bound,
+    Bounds,
+    Budget,
+    Channel,
+    Endpoint,
+    LinewardenError,
+    Option,
+    Options,
+    Pacing,
+    Secret,
+    Session,
+    Token,
+    Topic,
+    Venue,
+    VenueSettings,
+    suggestion,
+)
 from actors.venues.declarative.messages import Message
 from actors.venues.declarative.path import MISSING
 from actors.venues.declarative.protocol import Protocol, Vocabulary

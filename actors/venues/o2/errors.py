@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.protocol import Fatal, Reason, Retryable, Slow
 from actors.venues.o2.messages import Failure
 
 # What refuses a subscription, and after how many seconds it may be asked for again. All others

@@ -11,10 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actors.events import Topic
-from actors.protocol.batch import Outcome
-from actors.protocol.error_codes import code_of
-from actors.protocol.session import (
+from actors.protocol import (
     TEXT,
     Answered,
     Complain,
@@ -23,11 +20,14 @@ from actors.protocol.session import (
     End,
     Frame,
     Missed,
+    Outcome,
     Quarantine,
     Reject,
     Send,
     Session,
     State,
+    Topic,
+    code_of,
 )
 from actors.venues.o2.errors import ALREADY, REFUSALS, ending, is_error
 from actors.venues.o2.lenient import pieces, with_named_levels

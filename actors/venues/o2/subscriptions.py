@@ -13,8 +13,7 @@ from enum import Enum
 
 import msgspec
 
-from actors.events import GapReason, Topic
-from actors.protocol.session import Effect, Missed, Resent, Send
+from actors.protocol import Effect, GapReason, Missed, Resent, Send, Topic
 from actors.venues.o2.messages import normal_id
 
 BY_MARKET = ("depth", "depth_view", "trades")

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, cast
 
-from actors.errors import LinewardenError
-from actors.events import Option, Options, Topic
-from actors.http_types import Endpoint
-from actors.protocol.channel import ChannelOf
-from actors.protocol.conversation import Token
-from actors.protocol.formatting import amount, price_words, short, suggestion
-from actors.protocol.session import Session
-from actors.protocol.venue import BookUpdate, Channel, Price, Venue, VenueSettings
-from actors.rules.placement import Bound, Bounds
+from actors.protocol import (
+    BookUpdate,
+    Bound,
+    Bounds,
+    Channel,
+    ChannelOf,
+    Endpoint,
+    LinewardenError,
+    Option,
+    Options,
+    Price,
+    Session,
+    Token,
+    Topic,
+    Venue,
+    VenueSettings,
+    amount,
+    price_words,
+    short,
+    suggestion,
+)
 from actors.venues.o2.messages import (
     Balance,
     DepthChange,

@@ -7,10 +7,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.http_types import HttpAnswer
+from actors.protocol import REDACTED, Fatal, HttpAnswer, Reason, Retryable, Secret, Slow
 from actors.protocol.signalr.formatting import TOKEN
-from actors.reasons import Fatal, Reason, Retryable, Slow
-from actors.secret import REDACTED, Secret
 
 MAX_WORDS: Final = 300  # characters of the gateway's words that are passed on
 PASSING: Final = (408, 425)  # the 4xx that say nothing about us: a slow request, early data

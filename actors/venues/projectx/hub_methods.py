@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct, ValidationError
 
-from actors.events import Topic
+from actors.protocol import Topic
 from actors.protocol.signalr import Call, Subscription
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.normalise import Found, Reader

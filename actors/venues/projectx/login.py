@@ -12,10 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.http_types import HttpRequest
-from actors.protocol.conversation import Conversation, Token
-from actors.reasons import Fatal, Retryable
-from actors.secret import Secret
+from actors.protocol import Conversation, Fatal, HttpRequest, Retryable, Secret, Token
 from actors.venues.projectx.errors import envelope_in, refused_by_status, refused_login
 
 SECOND = 1_000_000_000  # nanoseconds

@@ -9,8 +9,7 @@ from typing import Any, Final, Literal
 from msgspec import Raw
 from msgspec.structs import force_setattr
 
-from actors.events import Topic
-from actors.protocol.session import Effect, State
+from actors.protocol import Effect, State, Topic
 from actors.protocol.signalr import Events, Hearer, Push
 from actors.venues.projectx.hub_methods import Stream
 from actors.venues.projectx.messages import DepthReset, DomType

@@ -11,8 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from actors.events import Topic
-from actors.protocol.session import Confirm, Deliver, Effect, Unrouted
+from actors.protocol import Confirm, Deliver, Effect, Topic, Unrouted
 
 MOST: Final = 10_000  # messages of one topic; then the hub's answer is taken for granted
 

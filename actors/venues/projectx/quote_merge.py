@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import UNSET, structs
 
-from actors.events import Topic
+from actors.protocol import Topic
 from actors.venues.projectx.messages import Quote, SparseQuote
 
 NAMES = tuple(field.name for field in structs.fields(SparseQuote))

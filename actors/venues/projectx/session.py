@@ -8,11 +8,9 @@ from typing import Any, ClassVar
 
 from msgspec import Raw
 
-from actors.events import Topic
-from actors.protocol.session import Deliver, Effect, Missed, Quarantine, Reject, Resent
+from actors.protocol import Deliver, Effect, Missed, Quarantine, Reject, Resent, Slow, Topic
 from actors.protocol.signalr import Call, Events, HubSession, Outcome, Subscription
 from actors.protocol.signalr.calls import Then
-from actors.reasons import Slow
 from actors.venues.projectx.errors import words
 from actors.venues.projectx.hub_methods import BY_TARGET, LOGOUT, STREAMS, Stream
 from actors.venues.projectx.normalise import Found, arguments_of

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from actors.protocol.venue import VenueSettings
-from actors.secret import Secret
+from actors.protocol import Secret, VenueSettings
 from actors.venues.projectx.platforms import Places, Platform, places
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Raw
 from msgspec.structs import force_setattr
 
-from actors.events import Topic
+from actors.protocol import Topic
 from actors.protocol.signalr import Events
 from actors.venues.projectx.hub_methods import Stream
 from actors.venues.projectx.session import GatewaySession

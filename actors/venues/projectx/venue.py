@@ -6,15 +6,24 @@ import re
 from collections.abc import Collection, Hashable, Mapping
 from typing import Any, ClassVar, cast
 
-from actors.errors import LinewardenError
-from actors.events import Option, Topic
-from actors.http_types import Endpoint
-from actors.protocol.channel import ChannelOf
-from actors.protocol.conversation import Conversation, Token
-from actors.protocol.limits import Budget, Pacing
-from actors.protocol.session import Session
+from actors.protocol import (
+    BookUpdate,
+    Budget,
+    Channel,
+    ChannelOf,
+    Conversation,
+    Endpoint,
+    LinewardenError,
+    Option,
+    Pacing,
+    Price,
+    Session,
+    Token,
+    Topic,
+    Venue,
+    VenueSettings,
+)
 from actors.protocol.signalr import PING_INTERVAL, negotiate
-from actors.protocol.venue import BookUpdate, Channel, Price, Venue, VenueSettings
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.hub_methods import STREAMS
 from actors.venues.projectx.login import given, log_in, nobody, renew, token_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from actors.events import Topic
+from actors.protocol import Topic
 from actors.protocol.signalr import Call, Subscription, Terms
 from actors.venues.declarative.path import MISSING
 from actors.venues.declarative.protocol import EventRule, Vocabulary

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 
 from msgspec import Raw, structs
 
-from actors.events import GapReason, Topic
-from actors.protocol.session import (
+from actors.protocol import (
     Complain,
     Confirm,
     Effect,
     End,
     Frame,
+    GapReason,
     Missed,
+    Reason,
     Reject,
     Resent,
     Session,
     State,
+    Topic,
 )
 from actors.protocol.signalr import (
     Call,
@@ -32,7 +34,6 @@ from actors.protocol.signalr import (
 )
 from actors.protocol.signalr.calls import Then
 from actors.protocol.signalr.framing import END
-from actors.reasons import Reason
 from actors.venues.declarative.messages import decode
 from actors.venues.declarative.protocol import Count, EventRule, Hole
 from actors.venues.declarative.topics import Index, Marks, Places

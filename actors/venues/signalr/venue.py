@@ -7,15 +7,19 @@ from typing import Any, ClassVar, cast
 
 from msgspec import field
 
-from actors.errors import LinewardenError
-from actors.events import Option, Topic
-from actors.http_types import Endpoint
-from actors.protocol.conversation import Conversation, Token
-from actors.protocol.session import Session
+from actors.protocol import (
+    Conversation,
+    Endpoint,
+    Fatal,
+    LinewardenError,
+    Option,
+    Secret,
+    Session,
+    Token,
+    Topic,
+    VenueSettings,
+)
 from actors.protocol.signalr import PING_INTERVAL, negotiate
-from actors.protocol.venue import VenueSettings
-from actors.reasons import Fatal
-from actors.secret import Secret
 from actors.venues.declarative.path import MISSING
 from actors.venues.declarative.table import KeyTable
 from actors.venues.declarative.template import Text

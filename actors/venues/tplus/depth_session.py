@@ -13,21 +13,26 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Literal
 
-from actors.events import GapReason, Topic
-from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
-from actors.protocol.batch import Outcome
-from actors.protocol.session import (
+from actors.protocol import (
     Complain,
     Confirm,
     Effect,
     End,
+    Fatal,
     Fetch,
+    GapReason,
+    HttpAnswer,
+    HttpFailed,
+    HttpRequest,
     Missed,
+    Outcome,
     Quarantine,
     Resent,
+    Retryable,
+    Slow,
     State,
+    Topic,
 )
-from actors.reasons import Fatal, Retryable, Slow
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import decode_book, decode_level
 from actors.venues.tplus.errors import refusal

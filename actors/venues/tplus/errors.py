@@ -7,9 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.http_types import HttpAnswer
-from actors.protocol.error_codes import code_of
-from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.protocol import Fatal, HttpAnswer, Reason, Retryable, Slow, code_of
 
 MAX_WORDS = 300  # characters of an error that are passed on
 AUTH_CODES = ("UNAUTHORIZED", "INVALID_SIGNATURE", "SIGNER_")

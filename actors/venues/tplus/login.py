@@ -9,10 +9,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from actors.http_types import HttpAnswer, HttpRequest
-from actors.protocol.conversation import Conversation, Token
-from actors.reasons import Fatal, Retryable
-from actors.secret import Discreet, Secret
+from actors.protocol import Conversation, Discreet, Fatal, HttpAnswer, HttpRequest, Retryable, Secret, Token
 from actors.venues.tplus.errors import NONCE_CODES, failure_in, refusal
 
 TRIES = 2  # a nonce may have run out between its two requests

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.events import Topic
+from actors.protocol import Topic
 from actors.venues.tplus import decoding
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import Decode

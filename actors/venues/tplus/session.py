@@ -12,24 +12,25 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr
 
-from actors.events import Topic
-from actors.protocol.batch import Outcome
-from actors.protocol.session import (
+from actors.protocol import (
     TEXT,
     Complain,
     Confirm,
     Effect,
     End,
+    Fatal,
     Frame,
     Missed,
+    Outcome,
     Quarantine,
     Reject,
     Resent,
+    Retryable,
     Session,
     State,
     TokenRefused,
+    Topic,
 )
-from actors.reasons import Fatal, Retryable
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import Decode, decode_control, documents
 from actors.venues.tplus.errors import KEY_ADVICE, is_unauthorized, passing, words

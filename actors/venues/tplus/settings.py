@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from actors.protocol.venue import VenueSettings
-from actors.secret import Secret
+from actors.protocol import Secret, VenueSettings
 from actors.venues.tplus.depth_session import Sequencing
 
 Network = Literal["production", "development", "local"]

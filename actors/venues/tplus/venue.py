@@ -7,17 +7,29 @@ from difflib import get_close_matches
 from typing import Any, ClassVar, cast
 from urllib.parse import quote, urlsplit
 
-from actors.errors import LinewardenError
-from actors.events import Option, Topic
-from actors.http_types import Endpoint, HttpRequest
-from actors.protocol.channel import ChannelOf
-from actors.protocol.conversation import Conversation, Token
-from actors.protocol.formatting import amount
-from actors.protocol.limits import Budget
-from actors.protocol.session import Session
-from actors.protocol.venue import BookUpdate, Channel, Price, Refusal, Venue, VenueSettings
-from actors.reasons import Fatal, Retryable
-from actors.secret import Secret, origin
+from actors.protocol import (
+    BookUpdate,
+    Budget,
+    Channel,
+    ChannelOf,
+    Conversation,
+    Endpoint,
+    Fatal,
+    HttpRequest,
+    LinewardenError,
+    Option,
+    Price,
+    Refusal,
+    Retryable,
+    Secret,
+    Session,
+    Token,
+    Topic,
+    Venue,
+    VenueSettings,
+    amount,
+    origin,
+)
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import typed
 from actors.venues.tplus.depth_session import DepthSession

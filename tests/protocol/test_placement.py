@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.events import Topic
-from actors.rules.placement import Bound, Bounds, Placement
+from actors.protocol.placement import Bound, Bounds, Placement
 
 TOPICS = tuple(Topic("pier", channel, key) for channel in ("free", "few", "alone", "both") for key in "ABCDE")
 

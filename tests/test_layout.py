@@ -1,156 +1,161 @@
-"""The staircase that imports go down, one way: see `docs/architecture.md`."""
+"""The layout of the package: which module may import which, and where the clock is read.
+
+`docs/architecture.md` shows the rooms.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import actors
 
-HOUSE = Path(actors.__file__).parent
-LIBRARIES_OF_THE_WORLD = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
-WORDS = {
-    *("actors.messages", "actors.events", "actors.errors", "actors.secret", "actors.lazy"),
-    "actors.log_queue",
+PACKAGE = Path(actors.__file__).parent
+MOST_AT_THE_TOP = 28
+
+MACHINE = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
+GROUND = {"errors", "events", "reasons", "http_types", "secret", "lazy", "log_queue"}
+ACTORS = {"supervisor", "connection", "heartbeat", "registry", "dispatcher", "requester"}
+ABOVE_ACTORS = {"venues", "settings", "runtime", "cli", "service", "simulators"}
+
+# The modules and rooms that the modules of a room may import, beside those of the room itself.
+ROOMS: dict[str, set[str]] = {
+    "protocol": {"errors", "events", "reasons", "http_types", "secret", "lazy"},
+    "venues": {"protocol"},
+    "rules": {"errors", "events", "reasons", "protocol"},
+    "timers": {"log_queue"},
+    "wire": GROUND | {"timers", "messages"},
+    "login": GROUND | {"timers", "protocol", "wire"},
+    "delivery": {"errors", "events", "protocol", "rules"},
+    "delivery/merge": {"errors", "events", "rules", "stream"},
+    "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
+    "status": GROUND | {"diagnostics", "rules"},
+    "simulators": {"errors"},
 }
-ACTORS = ("supervisor", "connection", "heartbeat", "registry", "dispatcher", "fetcher", "actor")
-THEIRS = ("supervision/*", "stream", "door", "latest", "book", "metrics")  # what they share
-# Who may ask the machine for the time: the one clock, what blocks a caller's own thread or a short-lived
-# one that holds a real socket, and what stands outside a runtime.
-CLOCKS = (
-    "wire/timers.py",
-    *(
-        "stream.py",
-        "runtime.py",
-        "book.py",
-        "latest.py",
-        "refreshing.py",
-        "supervision/snapshot.py",
-    ),  # a user's thread waits
-    *(
-        "wire/attempt.py",
-        "wire/fetch.py",
-        "wire/upgrade.py",
-    ),  # deadlines of blocking calls; a date in a header
-    *("cli.py", "operate.py", "tape.py", "folding.py", "notify.py", "service/server.py"),  # programs
-    "simulators/**/*.py",  # the other end has a clock of its own
-)
-ASKS = {"monotonic", "monotonic_ns", "time", "time_ns", "perf_counter", "perf_counter_ns", "sleep"}
-UPSTAIRS = {"actors.venues", "actors.settings", "actors.runtime", "actors.cli", "actors.service"}
 
 
-def imports(path: Path) -> Iterator[str]:
-    """What a file imports when it runs, wherever in it; what is for the type checker alone is not."""
-    todo: list[ast.AST] = [ast.parse(path.read_text())]
-    while todo:
-        node = todo.pop()
+def module(path: Path) -> str:
+    """`delivery/cells` of `actors/delivery/cells.py`; a package has the name of its folder."""
+    inside = path.relative_to(PACKAGE).with_suffix("")
+    return str(inside.parent if inside.name == "__init__" and inside.parent.name else inside)
+
+
+MODULES = {module(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@cache
+def names_imported(name: str) -> frozenset[str]:
+    """Dotted names that a module imports, wherever in it, those for the type checker among them."""
+    return frozenset(_names_imported(MODULES[name]))
+
+
+def _names_imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            todo += node.orelse
-        else:
-            todo += ast.iter_child_nodes(node)
 
 
-def within(name: str, rooms: set[str]) -> bool:
-    return any(f"{name}.".startswith(f"{room}.") for room in rooms)
+def modules_imported(name: str) -> set[str]:
+    inside = {each for each in names_imported(name) if each.split(".")[0] == "actors"}
+    return {_module_of(each) for each in inside} - {name}
 
 
-def files(*rooms: str) -> list[Path]:
-    return [path for room in rooms for path in sorted(HOUSE.glob(room))]
+def _module_of(dotted: str) -> str:
+    parts = dotted.split(".")[1:]
+    while parts and "/".join(parts) not in MODULES:
+        parts.pop()
+    return "/".join(parts) or "__init__"
 
 
-def ids(path: Path) -> str:
-    return str(path.relative_to(HOUSE))
+def room(name: str) -> str:
+    return name.split("/", maxsplit=1)[0]
 
 
-@pytest.mark.parametrize("path", files("messages.py", "events.py", "errors.py"), ids=ids)
-def test_words_know_only_words(path: Path) -> None:
-    assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, WORDS)] == []
+def is_in(name: str, rooms: set[str]) -> bool:
+    return name in rooms or room(name) in rooms
 
 
-@pytest.mark.parametrize("path", files("rules/**/*.py", "venues/**/*.py"), ids=ids)
-def test_rules_and_venues_meet_neither_threads_nor_sockets_nor_clocks(path: Path) -> None:
-    allowed = WORDS | {"actors.rules"} | ({"actors.venues"} if "venues" in path.parts else set())
-    assert [name for name in imports(path) if within(name, LIBRARIES_OF_THE_WORLD)] == []
-    assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []
+def ruled() -> Iterator[tuple[str, set[str]]]:
+    for name in MODULES:
+        if (found := name if name in ROOMS else room(name)) in ROOMS:
+            yield name, ROOMS[found] | {room(name)}
 
 
-@pytest.mark.parametrize("path", files("wire/*.py"), ids=ids)
-def test_the_wire_knows_words_alone(path: Path) -> None:
-    allowed = WORDS | {"actors.wire"}
-    assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []
+def test_no_import_leads_back_to_its_module() -> None:
+    try:
+        TopologicalSorter({name: modules_imported(name) for name in MODULES}).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
-@pytest.mark.parametrize("path", files("delivery/*.py"), ids=ids)
-def test_delivery_meets_locks_and_neither_actors_nor_sockets_nor_clocks(path: Path) -> None:
-    """`merge` alone reads streams, and stands above them."""
-    allowed = {"actors.events", "actors.errors", "actors.rules", "actors.delivery"}
-    forbidden = {"actors.delivery.merge"}
-    if path.name == "merge.py":
-        allowed, forbidden = allowed | {"actors.stream"}, set()
-    assert [name for name in imports(path) if within(name, LIBRARIES_OF_THE_WORLD - {"threading"})] == []
-    assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []
-    assert [name for name in imports(path) if within(name, forbidden)] == []
+@pytest.mark.parametrize(("name", "allowed"), list(ruled()), ids=[name for name, _ in ruled()])
+def test_a_room_imports_what_lies_below_it(name: str, allowed: set[str]) -> None:
+    assert {each for each in modules_imported(name) if not is_in(each, allowed)} == set()
 
 
-def test_the_modules_of_delivery_are_a_staircase() -> None:
-    """None of its modules imports itself by way of others."""
-    below = {
-        f"actors.delivery.{path.stem}": {
-            ".".join(name.split(".")[:3]) for name in imports(path) if within(name, {"actors.delivery"})
-        }
-        for path in files("delivery/*.py")
-    }
-    while lowest := [room for room, rooms in below.items() if not rooms & below.keys()]:
-        for room in lowest:
-            del below[room]
-    assert below == {}
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name) in {"rules", "protocol", "venues"}])
+def test_rules_protocol_and_venues_meet_neither_threads_nor_sockets_nor_clocks(name: str) -> None:
+    assert {each for each in names_imported(name) if each.split(".")[0] in MACHINE} == set()
 
 
-@pytest.mark.parametrize("path", files(*(f"{name}.py" for name in ACTORS + THEIRS)), ids=ids)
-def test_actors_are_handed_what_is_upstairs(path: Path) -> None:
-    assert [name for name in imports(path) if within(name, UPSTAIRS)] == []
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name) == "delivery"])
+def test_delivery_meets_locks_and_neither_actors_nor_sockets_nor_clocks(name: str) -> None:
+    machine = MACHINE - {"threading"}
+    assert {each for each in names_imported(name) if each.split(".")[0] in machine} == set()
 
 
-@pytest.mark.parametrize("path", files("simulators/**/*.py"), ids=ids)
-def test_simulators_are_the_other_end_and_share_no_rules(path: Path) -> None:
-    allowed = {"actors.errors", "actors.simulators"}
-    assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []
+@pytest.mark.parametrize("name", sorted(ACTORS))
+def test_an_actor_imports_no_other_and_nothing_above_actors(name: str) -> None:
+    others = ACTORS - {name} | ABOVE_ACTORS
+    assert {each for each in modules_imported(name) if is_in(each, others)} == set()
 
 
-def test_status_knows_what_it_shows() -> None:
-    allowed = {*WORDS, "actors.rules", "actors.actor.DeadLetter", "actors.diagnostics.Quarantined"}
-    (path,) = files("status.py")
-    assert [name for name in imports(path) if within(name, {"actors"}) and not within(name, allowed)] == []
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name) == "supervision"])
+def test_supervision_is_handed_what_is_above_actors(name: str) -> None:
+    assert {each for each in modules_imported(name) if is_in(each, ABOVE_ACTORS)} == set()
 
 
-def asks_for_the_time(path: Path) -> list[str]:
-    """Where a file names one of the machine's clocks, or `sleep`."""
+def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= MOST_AT_THE_TOP
+
+
+# ── the clock ──
+
+READS = {"monotonic", "monotonic_ns", "time", "time_ns", "perf_counter", "perf_counter_ns", "sleep"}
+# Modules that read a clock of the machine, or sleep. All others are told the time by `timers`.
+CLOCKS = {
+    "timers",
+    # They block a user's own thread.
+    *("stream", "runtime", "market/order_books", "market/latest_prices", "supervision/token_refresh"),
+    "supervision/snapshot",
+    # Deadlines of blocking calls on short-lived threads, and a date in a header.
+    *("wire/attempt", "wire/http_client", "wire/upgrade"),
+    # Programs.
+    *("cli", "cli/service_commands", "cli/stream_view", "cli/log_folding", "cli/systemd", "service/server"),
+}
+
+
+def reads_of_the_clock(name: str) -> list[str]:
     told = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8"))):
         match node:
-            case ast.Attribute(value=ast.Name(id="time"), attr=name) if name in ASKS:
-                told.append(f"line {node.lineno}: time.{name}")
-            case ast.Attribute(value=ast.Name(id="datetime"), attr="now" | "utcnow" | "today" as name):
-                told.append(f"line {node.lineno}: datetime.{name}")
-            case ast.ImportFrom(module="time", names=names) if ASKS & {alias.name for alias in names}:
+            case ast.Attribute(value=ast.Name(id="time"), attr=attribute) if attribute in READS:
+                told.append(f"line {node.lineno}: time.{attribute}")
+            case ast.Attribute(value=ast.Name(id="datetime"), attr="now" | "utcnow" | "today" as attribute):
+                told.append(f"line {node.lineno}: datetime.{attribute}")
+            case ast.ImportFrom(module="time", names=names) if READS & {alias.name for alias in names}:
                 told.append(f"line {node.lineno}: from time import")
     return told
 
 
-@pytest.mark.parametrize("path", sorted({*files("**/*.py")} - {*files(*CLOCKS)}), ids=ids)
-def test_time_enters_by_the_timers_alone(path: Path) -> None:
-    assert asks_for_the_time(path) == []
-
-
-def test_every_exception_to_that_is_needed() -> None:
-    named = [path for room in CLOCKS if "*" not in room for path in files(room)]
-    assert [ids(path) for path in named if not asks_for_the_time(path)] == []
-    assert len(named) == len([room for room in CLOCKS if "*" not in room])
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name) != "simulators"])
+def test_the_clock_is_read_where_it_is_said(name: str) -> None:
+    assert bool(reads_of_the_clock(name)) == (name in CLOCKS), reads_of_the_clock(name)

@@ -53,7 +53,7 @@ fuzz: $(VENV)/dev.stamp  ## Bytes from outside, by atheris: SECONDS for each tar
 		echo "$$target:"; $(BIN)/python -m tests.fuzz $$target $(or $(SECONDS),60) || exit 1; done
 
 # For an hour or more, with one process. What no test noticed is in .mutants/survivors.txt.
-mutants: $(VENV)/dev.stamp  ## Changed rules, by mutmut: do tests/rules notice; FILES="restarts.py ledger.py" for some
+mutants: $(VENV)/dev.stamp  ## Changed rules, by mutmut: do their tests notice; FILES="rules/line.py" for some
 	@$(PIP) install 'mutmut==3.8.*'
 	$(BIN)/python -m tests.mutants $(FILES)
 

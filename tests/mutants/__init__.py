@@ -1,1 +1,1 @@
-"""What no test notices: `make mutants` changes the rules line by line, and `tests/rules/` has to fail."""
+"""Mutation tests: `make mutants` changes the rules line by line; a change that no test notices needs a test."""

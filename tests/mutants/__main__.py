@@ -1,4 +1,5 @@
-"""`python -m tests.mutants [FILE ...]`: mutmut changes these files of `actors/rules/`; without a name, all.
+"""`python -m tests.mutants [FILE ...]`: mutmut changes these files, such as
+`rules/line.py`; without a name, all of `actors/rules/` and `actors/protocol/`.
 
 mutmut's settings are in `pyproject.toml`. It works in `.mutants/`, on a copy of the code and its tests, and
 `.mutants/survivors.txt` lists each change that no test noticed. `explained.toml` gives the reason for the
@@ -23,7 +24,8 @@ from tests.mutants import tables
 
 ROOT = Path(__file__).parent.parent.parent
 HERE = ROOT / ".mutants"
-RULES = ROOT / "actors" / "rules"
+PACKAGE = ROOT / "actors"
+ROOMS = ("rules", "protocol")
 COPIED = ("actors", "tests")
 NOTICED = ("killed", "timeout")
 ANY = "*"  # in `explained.toml`: every change of that function
@@ -39,7 +41,7 @@ class Mutant(Struct, frozen=True):
     @property
     def file(self) -> str:
         module = self.name.rpartition(".")[0]
-        return f"{module.removeprefix('actors.rules.').replace('.', '/')}.py"
+        return f"{module.removeprefix('actors.').replace('.', '/')}.py"
 
     @property
     def function(self) -> str:
@@ -59,7 +61,7 @@ def copy(files: list[str]) -> None:
     for name in COPIED:
         shutil.copytree(ROOT / name, HERE / name, ignore=shutil.ignore_patterns("__pycache__"))
     settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    wanted = ", ".join(f'"actors/rules/{file}"' for file in files)
+    wanted = ", ".join(f'"actors/{file}"' for file in files)
     settings, found = re.subn(
         r"^only_mutate = .*$", f"only_mutate = [{wanted}]", settings, flags=re.MULTILINE
     )
@@ -108,10 +110,10 @@ def report(files: list[str]) -> bool:
             used.add(place)
     (HERE / "survivors.txt").write_text("\n".join(told[False] + told[True]), encoding="utf-8")
     statuses = (*NOTICED, "explained", "survived")
-    print("", "file".ljust(24) + "".join(each.rjust(12) for each in ("changes", *statuses)), sep="\n")
+    print("", "file".ljust(32) + "".join(each.rjust(12) for each in ("changes", *statuses)), sep="\n")
     for file in files:
         row = [counts[file, status] for status in statuses]
-        print(file.ljust(24) + "".join(f"{number:12}" for number in (sum(row), *row)))
+        print(file.ljust(32) + "".join(f"{number:12}" for number in (sum(row), *row)))
     for file, function, change in sorted(reasons.keys() - used):
         if file in files:
             print(f"{file}: no change of {function} that survived has this explanation: {change}")
@@ -126,5 +128,10 @@ def main(files: list[str]) -> int:
     return 0 if report(files) else 1
 
 
-every = [str(path.relative_to(RULES)) for path in sorted(RULES.rglob("*.py")) if path.name != "__init__.py"]
+every = [
+    str(path.relative_to(PACKAGE))
+    for room in ROOMS
+    for path in sorted((PACKAGE / room).rglob("*.py"))
+    if path.name != "__init__.py"
+]
 sys.exit(main(sys.argv[1:] or every))

@@ -14,7 +14,7 @@ from _pytest.runner import runtestprotocol
 
 from actors.rules import line
 
-FILE, TESTS = "line.py", "tests/rules/test_line.py"
+FILE, TESTS = "rules/line.py", "tests/rules/test_line.py"
 TABLES = {
     "LIFE": (line.LIFE, line.State, line.Event),
     "ROTATION": (line.ROTATION, line.RotationState, line.RotationEvent),

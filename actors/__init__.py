@@ -11,16 +11,16 @@ from actors.errors import (
     ConfigError,
     ForkError,
     LinewardenError,
-    NotFresh,
-    NotLive,
+    NotLiveError,
     RotationFailed,
     RuntimeStopped,
+    StalePriceError,
     StreamClosed,
     SubscribeError,
     Timeout,
 )
 from actors.events import Closed, Gap, Lifecycle, Marker, Received, SubscriptionState, Topic
-from actors.rules.latest_price import Latest
+from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.runtime import Runtime, start
 from actors.status import Status
@@ -32,16 +32,16 @@ __all__ = [
     "ConfigError",
     "ForkError",
     "Gap",
-    "Latest",
+    "LatestPrice",
     "Lifecycle",
     "LinewardenError",
     "Marker",
-    "NotFresh",
-    "NotLive",
+    "NotLiveError",
     "Received",
     "RotationFailed",
     "Runtime",
     "RuntimeStopped",
+    "StalePriceError",
     "Status",
     "Stream",
     "StreamClosed",

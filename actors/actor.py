@@ -411,7 +411,7 @@ class Address:
         return reply
 
 
-class Voice(Address):
+class FencedAddress(Address):
     """An address as a keeper uses it: what it says once its role has gone to another is not heard."""
 
     def __init__(self, address: Address, lease: Lease) -> None:
@@ -423,7 +423,7 @@ class Voice(Address):
             self._address.tell(message, life)
 
 
-class Reference(pykka.ActorRef["Actor"]):
+class Ref(pykka.ActorRef["Actor"]):
     """Pykka's reference; what is told to the dead is answered by their inbox, not lost in a race."""
 
     def __init__(self, actor: Actor) -> None:
@@ -467,7 +467,7 @@ class Actor(pykka.ThreadingActor):
         self._ending: Reason = Stopped()
         self._cleaned = False
         self._thread = threading.Thread(target=self._actor_loop, name=id, daemon=True)
-        self._actor_ref = Reference(self)
+        self._actor_ref = Ref(self)
 
     # ── for subclasses ──
 
@@ -481,9 +481,9 @@ class Actor(pykka.ThreadingActor):
         reply, envelope.reply_to = envelope.reply_to, None
         return reply if isinstance(reply, KeptReply) else KeptReply(Reply())  # told: the answer goes nowhere
 
-    def voice(self, address: Address) -> Address:
+    def fenced_address(self, address: Address) -> Address:
         """The way to tell that role something, for as long as this actor plays its own."""
-        return Voice(address, self._inbox) if isinstance(self._inbox, Lease) else address
+        return FencedAddress(address, self._inbox) if isinstance(self._inbox, Lease) else address
 
     # ── for the supervisor ──
 

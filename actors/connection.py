@@ -26,7 +26,7 @@ from actors.delivery.table import Route
 from actors.diagnostics import DeadLetters
 from actors.diagnostics import Quarantine as Jail
 from actors.events import Topic
-from actors.login.connector import Door
+from actors.login.connector import Connector
 from actors.login.redaction import without_secrets
 from actors.messages import (
     AckOverdue,
@@ -117,7 +117,7 @@ class ConnectionArgs(Struct, frozen=True):
     """All that a connection is given for its life."""
 
     delivery: DeliveryArgs
-    door: Door
+    connector: Connector
     session: Session
     max_message: int  # bytes
     ack_timeout: float  # seconds
@@ -152,7 +152,7 @@ class Connection(Actor):
         self._line, self._epoch = args.delivery.line, args.delivery.epoch
         self._session = args.session
         self._counters, self._metrics = args.delivery.counters, args.metrics
-        self._door = args.door
+        self._connector = args.connector
         self._frames = FrameReader(args.max_message)
         self._socket: socket.socket | None = None
         self._read_size = 0  # bytes of the last read that no batch was charged with
@@ -169,7 +169,7 @@ class Connection(Actor):
         self._login_timer: Timer | None = None
         self._look_timer: Timer | None = None
         self._look_at = math.inf  # monotonic seconds
-        self._exchanges = Exchanges(id, self, args.door.dial, timers)
+        self._exchanges = Exchanges(id, self, args.connector.dial, timers)
         self._beats: dict[int, float] = {}  # beat: when it was sent, monotonic seconds
         self.tell_self(OpenSocket())
 
@@ -252,7 +252,7 @@ class Connection(Actor):
     def _open(self) -> None:
         """On the opener's thread: whatever comes of it is told, nothing is raised."""
         try:
-            opened = self._door.open()
+            opened = self._connector.open()
         except ConnectFailed as failed:
             self.tell_self(SocketRefused(failed.reason))
         except Exception as error:
@@ -271,7 +271,7 @@ class Connection(Actor):
         self._counters.heard_ns = self._clock.wall_ns()
         self._wire.open(opened.socket)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
-        patience = self._door.dial.connect_timeout
+        patience = self._connector.dial.connect_timeout
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
         self._perform(self._session.opened(self._now()))
 
@@ -280,7 +280,7 @@ class Connection(Actor):
         self.tell_self(message)
 
     def _login_overdue(self) -> None:
-        seconds = self._door.dial.connect_timeout
+        seconds = self._connector.dial.connect_timeout
         if self._delivery.awaits_routes:
             self._close(
                 1000, Retryable(f"the routes of the line did not come within {seconds:g} s", "routes")
@@ -369,11 +369,11 @@ class Connection(Actor):
             if isinstance(effect, Confirm):
                 settled += effect.topics
                 self._counters.acknowledged_at = self._counters.heard_at
-                self._door.token_taken()
+                self._connector.token_taken()
                 self._registry.tell(TopicsConfirmed(self._line, self._epoch, effect.topics, effect.assumed))
             elif isinstance(effect, Reject):
                 settled += effect.topics
-                why = self._door.blotter.strike(effect.reason)
+                why = self._connector.redactor.redact(effect.reason)
                 rejected = TopicsRejected(self._line, self._epoch, effect.topics, why, effect.retry_after)
                 self._registry.tell(rejected)
         if settled:
@@ -403,7 +403,7 @@ class Connection(Actor):
                 self._counters.quarantined += 1
                 self._delivery.bring(Misread())
                 self._metrics.increment("quarantined_total")
-                self._args.jail.add(self._line, raw, error, self._clock.wall_ns(), self._door.blotter)
+                self._args.jail.add(self._line, raw, error, self._clock.wall_ns(), self._connector.redactor)
             case Unrouted(count=count):
                 self._counters.decoded += count
                 self._counters.unrouted += count
@@ -411,14 +411,14 @@ class Connection(Actor):
                 self._counters.decoded += count
                 self._counters.duplicates += count
             case Complain(code=code, text=text):
-                told = self._door.blotter.strike(text)
+                told = self._connector.redactor.redact(text)
                 self._supervisor.tell(VenueComplained(self._line, self._epoch, code, told))
             case Answered():
                 self._counters.venue_answers += 1
             case Fetch(ticket=ticket, request=request, after=after):
                 self._exchanges.plan(FetchDue(ticket, request), after)
             case TokenRefused(text=text):
-                self._close(1000, self._door.token_refused(text))
+                self._close(1000, self._connector.token_refused(text))
             case End(reason=reason):
                 self._close(1000, reason)
 
@@ -601,7 +601,7 @@ class Connection(Actor):
     def _close(self, code: int, reason: Reason) -> None:
         if not self.actor_stopped.is_set():
             self._part(code)
-        self.exit(without_secrets(reason, self._door.blotter))
+        self.exit(without_secrets(reason, self._connector.redactor))
 
     def _part(self, code: int) -> None:
         """Say good-bye, once, if the peer takes it at once; nobody waits for its answer."""
@@ -634,7 +634,7 @@ class Connection(Actor):
         self._exchanges.end_all()
         self._part(1001)  # a crash, too: a venue may count who is gone without a word for minutes
         self._wire.forget()
-        self._door.hangup.pull()
+        self._connector.connect_cancel.cancel()
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.close()

@@ -11,7 +11,7 @@ from threading import RLock
 from msgspec import Struct
 from pykka.messages import ProxyCall
 
-from actors.login.redaction import Blotter
+from actors.login.redaction import Redactor
 
 KEPT = 4_096  # characters of a message
 READ = 64 * 1_024  # bytes of it that are looked at: a secret across the cut is struck out whole
@@ -35,10 +35,10 @@ class Quarantine:
         self._lock = RLock()  # the garbage collector may look in the middle of an `add`
         self._newest: deque[Quarantined] = deque(maxlen=keep)
 
-    def add(self, line: str, raw: bytes, error: str, at_ns: int, blotter: Blotter) -> None:
-        """`blotter` knows the secrets of the line's feed: a venue may send back what it was sent."""
-        text = blotter.strike(raw[:READ].decode("utf-8", "backslashreplace"), KEPT)
-        put_aside = Quarantined(line, at_ns, blotter.strike(error), len(raw), text)
+    def add(self, line: str, raw: bytes, error: str, at_ns: int, redactor: Redactor) -> None:
+        """`redactor` knows the secrets of the line's feed: a venue may send back what it was sent."""
+        text = redactor.redact(raw[:READ].decode("utf-8", "backslashreplace"), KEPT)
+        put_aside = Quarantined(line, at_ns, redactor.redact(error), len(raw), text)
         with self._lock:
             self.count += 1
             self._newest.append(put_aside)

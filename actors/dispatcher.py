@@ -24,11 +24,11 @@ from actors.messages import (
     ChangeRoute,
     DeliveryReturned,
     FormerEnded,
-    KeeperStarted,
     LeaveTopics,
     LineChanged,
     LineStarted,
     OpenStream,
+    RoleStarted,
     RoutesWanted,
     Subscribe,
     TakeRoutes,
@@ -67,7 +67,7 @@ class Dispatcher(Actor):
         self._routing = routing
         self._right = routing.right
         self._cells = cells
-        self._registry = self.voice(registry)
+        self._registry = self.fenced_address(registry)
         self._connections = connection
         self._timers = timers
         self._versions = itertools.count(1)
@@ -106,7 +106,7 @@ class Dispatcher(Actor):
                 self._former_ended(line, epoch)
             case CandidateDropped(line=line, epoch=epoch):
                 self._candidate_dropped(line, epoch)
-            case KeeperStarted():
+            case RoleStarted():
                 self._take_over()
             case _:
                 self.unknown(message)
@@ -354,4 +354,4 @@ class Dispatcher(Actor):
         return self._timers.clock.wall_ns()
 
     def _connection(self, line: str) -> Address:
-        return self.voice(self._connections(line))
+        return self.fenced_address(self._connections(line))

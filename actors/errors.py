@@ -75,7 +75,7 @@ class RuntimeStopped(LinewardenError):
         super().__init__(f"the runtime has stopped: {reason}")
 
 
-class NotLive(LinewardenError):
+class NotLiveError(LinewardenError):
     """Lines that are not live yet, each with its reason in `reasons`. They go on trying."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
@@ -84,7 +84,7 @@ class NotLive(LinewardenError):
         super().__init__(f"not live: {lines}" if lines else "the runtime did not answer in time")
 
 
-class NotFresh(LinewardenError):
+class StalePriceError(LinewardenError):
     """No price of this symbol is fresh enough. `tried`: what was looked at, and why it was not taken."""
 
     def __init__(self, message: str, tried: Sequence[Tried] = ()) -> None:

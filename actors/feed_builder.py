@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.feed_spec import FeedSpec, Specs
-from actors.login.token_store import Vault
+from actors.login.token_store import TokenStore
 from actors.protocol.venue import Channel, Venue
-from actors.rules.freshness import Contract
+from actors.rules.freshness import FreshnessPolicy
 from actors.settings import FeedSettings, Settings
 from actors.settings.diff import SOFT
 from actors.timers import Clock
@@ -48,10 +48,10 @@ class FeedBuilder:
         if before == feed and feed.name in former.feeds:
             return former.feeds[feed.name]
         venue = self._venue(feed, before)
-        wanted: dict[Topic, Contract] = {}
+        wanted: dict[Topic, FreshnessPolicy] = {}
         for entry in feed.subscribe:
             for topic in topics_of(venue, venue.channel(entry.channel), entry.keys, entry.options):
-                wanted[topic] = Contract(entry.stale_after, entry.venue_stale_after, entry.calendar)
+                wanted[topic] = FreshnessPolicy(entry.stale_after, entry.venue_stale_after, entry.calendar)
         beat = feed.heartbeat
         dial = Dial(
             connect_timeout=feed.connect_timeout,
@@ -63,7 +63,7 @@ class FeedBuilder:
         )
         return FeedSpec(
             venue=venue,
-            vault=self._vault(feed, venue, dial, before, former.feeds.get(feed.name)),
+            token_store=self._vault(feed, venue, dial, before, former.feeds.get(feed.name)),
             kind=feed.kind,
             identity=tuple(getattr(feed, key) for key in feed.__struct_fields__ if key not in SOFT),
             dial=dial,
@@ -84,11 +84,11 @@ class FeedBuilder:
 
     def _vault(
         self, feed: FeedSettings, venue: Venue, dial: Dial, before: FeedSettings | None, spec: FeedSpec | None
-    ) -> Vault:
+    ) -> TokenStore:
         """A changed config keeps the feed's token, unless it is about the login or the way to it."""
         if before is not None and spec is not None and _login(before, spec.dial) == _login(feed, dial):
-            return spec.vault
-        return Vault(venue, dial, self._clock)
+            return spec.token_store
+        return TokenStore(venue, dial, self._clock)
 
     def _venue(self, feed: FeedSettings, before: FeedSettings | None) -> Venue:
         """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""

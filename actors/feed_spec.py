@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from actors.events import Topic
-from actors.login.token_store import Vault
-from actors.protocol.limits import Budget, Pacing
+from actors.login.token_store import TokenStore
+from actors.protocol.limits import Pacing, RateLimit
 from actors.protocol.venue import Venue
-from actors.rules.freshness import Contract
+from actors.rules.freshness import FreshnessPolicy
 from actors.rules.restarts import RestartPolicy
 from actors.wire.connect import Dial
 
@@ -19,11 +19,11 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     """One feed as it is wanted; seconds and bytes."""
 
     venue: Venue
-    vault: Vault
+    token_store: TokenStore
     dial: Dial = Dial()
     restart: RestartPolicy = RestartPolicy()
     pacing: Pacing | None = None  # None: the venue's own
-    connects: Budget | None = None  # None: the venue's own
+    connects: RateLimit | None = None  # None: the venue's own
     ack_timeout: float = 10.0
     block_limit: float = 5.0
     ping_interval: float = 10.0
@@ -32,7 +32,7 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     send_buffer: int = 1_048_576
     max_message: int = 16 * 1_048_576
     wanted: tuple[Topic, ...] = ()
-    contracts: Mapping[Topic, Contract] = {}
+    contracts: Mapping[Topic, FreshnessPolicy] = {}
     rotate_every: float = 0.0
     kind: object = None  # of venue; a feed that gets another one is another feed
     identity: tuple[object, ...] = ()  # all that its connections depend on: a change connects anew

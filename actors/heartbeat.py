@@ -13,13 +13,13 @@ from actors.events import Topic
 from actors.messages import (
     BeatDue,
     EndIfSilent,
-    KeeperStarted,
     LineLost,
     PongOverdue,
     PongReceived,
     ReadingPaused,
     ReadingResumed,
     Report,
+    RoleStarted,
     SendPing,
     SendVenuePing,
     SessionOpened,
@@ -28,7 +28,7 @@ from actors.messages import (
     VenueBeatDue,
     WatchTimer,
 )
-from actors.rules.freshness import Contract, Freshness
+from actors.rules.freshness import Freshness, FreshnessPolicy
 from actors.rules.liveness import Rhythm, Watch, Watched
 from actors.timers import Timers
 
@@ -42,7 +42,7 @@ Hears = (
     | ReadingResumed
     | SessionOpened
     | LineLost
-    | KeeperStarted
+    | RoleStarted
 )
 
 
@@ -67,7 +67,7 @@ class Heartbeat(Actor):
     ) -> None:
         super().__init__(id, incarnation, inbox, parent, dead_letters)
         self._address = address
-        self._supervisor = self.voice(parent)
+        self._supervisor = self.fenced_address(parent)
         self._rhythm = rhythm
         self._heard_at = heard_at
         self._judge = judge
@@ -80,7 +80,7 @@ class Heartbeat(Actor):
     def on_receive(self, message: Hears) -> None:
         if isinstance(message, SessionOpened):
             self._begin(message)
-        elif isinstance(message, KeeperStarted):
+        elif isinstance(message, RoleStarted):
             pass  # the supervisor tells it of every life there is
         elif isinstance(message, Report):
             watch = self._watches.get(message.line)
@@ -176,9 +176,9 @@ class Heartbeat(Actor):
         self._timers.send_after(seconds, self._address, message)
 
     def _connection(self, line: str) -> Address:
-        return self.voice(self._connections(line))
+        return self.fenced_address(self._connections(line))
 
 
-def _pause(contracts: Iterable[Contract]) -> float:
+def _pause(contracts: Iterable[FreshnessPolicy]) -> float:
     """Until the first of them may be broken, seconds."""
     return min(limit for each in contracts for limit in (each.stale_after, each.venue_stale_after) if limit)

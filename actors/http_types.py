@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from actors.reasons import Fatal, Reason, Retryable, Slow
-from actors.secret import Discreet, Shown, origin
+from actors.secret import RedactedStruct, Shown, origin
 
 if TYPE_CHECKING:
     pass
 
 
-class Endpoint(Discreet, frozen=True):
+class Endpoint(RedactedStruct, frozen=True):
     """Where to connect to, and what to say in the handshake. Its repr shows no secret."""
 
     url: str
@@ -26,7 +26,7 @@ class Endpoint(Discreet, frozen=True):
         yield "url", origin(self.url)
 
 
-class HttpRequest(Discreet, frozen=True):
+class HttpRequest(RedactedStruct, frozen=True):
     """One HTTP exchange that a venue wants, on the feed's own terms of TLS and proxy.
 
     `timeout` is in seconds, for all of it. Redirects are not followed. Its repr shows no secret.
@@ -44,7 +44,7 @@ class HttpRequest(Discreet, frozen=True):
         yield "timeout", self.timeout
 
 
-class HttpAnswer(Discreet, frozen=True):
+class HttpAnswer(RedactedStruct, frozen=True):
     """What came back, whatever its status. Names of headers are in lower case. Its repr shows no secret."""
 
     status: int

@@ -17,7 +17,7 @@ from msgspec import Struct
 from actors.events import LifecycleState, Topic
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.reasons import Reason
-from actors.secret import Discreet, Shown
+from actors.secret import RedactedStruct, Shown
 
 if TYPE_CHECKING:
     from actors.delivery.arrivals import Right
@@ -297,13 +297,13 @@ class FetchDue(Struct, frozen=True):
 
 
 class Fetched(Struct, frozen=True):
-    """From a fetcher's thread: what came of the session's exchange `ticket`."""
+    """From a requester's thread: what came of the session's exchange `ticket`."""
 
     ticket: str
     outcome: HttpAnswer | HttpFailed
 
 
-class SendMessage(Discreet, frozen=True):
+class SendMessage(RedactedStruct, frozen=True):
     """Asked by a user: one message of his own, as it is. Answers None, or why it was not sent."""
 
     payload: str | bytes
@@ -499,7 +499,7 @@ class PhaseOverdue(Struct, frozen=True):
 # ── to any actor ────────────────────────────────────────────────────────────────────────────────
 
 
-class KeeperStarted(Struct, frozen=True):
+class RoleStarted(Struct, frozen=True):
     """An actor's first message to itself: pick up what was lent."""
 
 
@@ -569,7 +569,7 @@ class LeaveTopics(Idempotent, frozen=True):
     topics: tuple[Topic, ...] | None = None
 
 
-# ── to the fetcher ──────────────────────────────────────────────────────────────────────────────
+# ── to the requester ──────────────────────────────────────────────────────────────────────────────
 
 
 class AskLatest(Idempotent, frozen=True):
@@ -581,7 +581,7 @@ class AskLatest(Idempotent, frozen=True):
 
 
 class LatestTold(Struct, frozen=True):
-    """From a thread of the fetcher's: what came of this question.
+    """From a thread of the requester's: what came of this question.
 
     `keeper` is the incarnation that asked it: what is left of another one's conversations is no answer.
     """

@@ -17,13 +17,13 @@ from actors.messages import (
     AwaitAnswers,
     ConfirmAssumed,
     EndConnection,
-    KeeperStarted,
     LineLost,
     LineNeeded,
     LineSettled,
     LineUnneeded,
     LineUnsettled,
     ReplayNext,
+    RoleStarted,
     SendSubscriptions,
     SendUnsubscriptions,
     SessionOpened,
@@ -83,8 +83,8 @@ class Registry(Actor):
         self._cells = cells
         self._feeds = feeds  # with those that were removed
         self._present = present  # the feeds that the config has now
-        self._supervisor = self.voice(parent)
-        self._dispatcher = self.voice(dispatcher)
+        self._supervisor = self.fenced_address(parent)
+        self._dispatcher = self.fenced_address(dispatcher)
         self._connections = connection
         self._timers = timers
         self._told: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
@@ -135,7 +135,7 @@ class Registry(Actor):
                 self._unwant(stream, topics)
             case AwaitAnswers(topics=topics):
                 self._wait_on(Waiter(topics, self.keep_reply()))
-            case KeeperStarted():
+            case RoleStarted():
                 self._take_over()
             case _:
                 self.unknown(message)
@@ -365,4 +365,4 @@ class Registry(Actor):
         return self._feeds[line.partition("/")[0]]
 
     def _connection(self, line: str) -> Address:
-        return self.voice(self._connections(line))
+        return self.fenced_address(self._connections(line))

@@ -19,12 +19,12 @@ from actors.diagnostics import DeadLetters
 from actors.feed_spec import FeedSpec
 from actors.http_types import HttpFailed
 from actors.login.redaction import without_secrets
-from actors.messages import AskLatest, BudgetDue, KeeperStarted, LatestTold
-from actors.protocol.limits import Bucket
+from actors.messages import AskLatest, BudgetDue, LatestTold, RoleStarted
+from actors.protocol.limits import TokenBucket
 from actors.protocol.venue import Price, Venue
 from actors.reasons import Crashed, Reason, Slow
 from actors.timers import Timers
-from actors.wire.attempt import Hangup
+from actors.wire.attempt import ConnectCancel
 
 log = log_queue.logger("actors.requester")
 
@@ -33,16 +33,16 @@ CONVERSATION: Final = 10.0  # seconds that one may take
 PATIENCE: Final = 10.0  # seconds for which a venue is left alone that wants to be, and names no time
 LONGEST: Final = 300.0  # seconds for which it is, whatever it names
 
-Hears = AskLatest | LatestTold | BudgetDue | KeeperStarted
+Hears = AskLatest | LatestTold | BudgetDue | RoleStarted
 
 
 class Question:
-    """What is asked of a venue, by whom; `hangup` ends the conversation about it, once there is one."""
+    """A question to a venue, and its askers. `connect_cancel` ends the conversation, once there is one."""
 
     def __init__(self, venue: Venue, symbol: str) -> None:
         self.venue, self.symbol = venue, symbol
         self.askers: list[tuple[AskLatest, KeptReply]] = []
-        self.hangup: Hangup | None = None
+        self.connect_cancel: ConnectCancel | None = None
 
     @property
     def id(self) -> tuple[Venue, str]:
@@ -59,14 +59,14 @@ class Question:
             reply.set(told)
 
 
-class Rest(Struct, frozen=True):
+class Cooldown(Struct, frozen=True):
     """A budget is spent: the turn of the timer that will say when it is not, and its time."""
 
     turn: int
     until: float  # monotonic seconds
 
 
-class Fetcher(Actor):
+class Requester(Actor):
     """Carries on `venue.latest` conversations, within the venue's budget, some at once."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Fetcher(Actor):
         *,
         address: Address,
         feeds: Mapping[str, FeedSpec],
-        buckets: dict[str, Bucket],
+        buckets: dict[str, TokenBucket],
         timers: Timers,
     ) -> None:
         super().__init__(id, incarnation, inbox, parent, dead_letters)
@@ -88,7 +88,7 @@ class Fetcher(Actor):
         self._buckets = buckets  # by feed; lent, so that who dies often asks no oftener
         self._timers = timers
         self._questions: dict[tuple[Venue, str], Question] = {}  # in the order of their asking
-        self._resting: dict[str, Rest] = {}  # feeds whose budget is spent
+        self._resting: dict[str, Cooldown] = {}  # feeds whose budget is spent
         self._turn = incarnation << 32  # a former keeper's timers are still about
 
     def on_receive(self, message: Hears) -> None:
@@ -103,7 +103,7 @@ class Fetcher(Actor):
             case BudgetDue(feed=feed, turn=turn):
                 if feed in self._resting and self._resting[feed].turn == turn:
                     del self._resting[feed]
-            case KeeperStarted():
+            case RoleStarted():
                 pass
             case _:
                 self.unknown(message)
@@ -117,8 +117,8 @@ class Fetcher(Actor):
     def _go_on(self) -> None:
         """Begin whatever may be begun now."""
         now = self._timers.clock.monotonic()
-        begun = Counter(each.venue.feed for each in self._questions.values() if each.hangup)
-        for question in [each for each in self._questions.values() if each.hangup is None]:
+        begun = Counter(each.venue.feed for each in self._questions.values() if each.connect_cancel)
+        for question in [each for each in self._questions.values() if each.connect_cancel is None]:
             feed = question.venue.feed
             if question.until < now:
                 del self._questions[question.id]
@@ -132,12 +132,12 @@ class Fetcher(Actor):
                     text = f"the venue may not be asked so often; again in {wait:.1f} s"
                     self._decline(question, text, "budget")
 
-    def _rest(self, venue: Venue, now: float) -> Rest | None:
+    def _rest(self, venue: Venue, now: float) -> Cooldown | None:
         """Whether the venue's budget is spent, for how long; None: it allows one more, and it is counted."""
         rest = self._resting.get(venue.feed)
         if rest is None and (wait := self._bucket(venue).take(now)):
             self._turn += 1
-            rest = self._resting[venue.feed] = Rest(self._turn, now + wait)
+            rest = self._resting[venue.feed] = Cooldown(self._turn, now + wait)
             self._timers.send_after(wait, self._address, BudgetDue(venue.feed, self._turn))
         return rest
 
@@ -145,8 +145,8 @@ class Fetcher(Actor):
         seconds = PATIENCE if why.retry_after is None else min(why.retry_after, LONGEST)
         self._bucket(venue).leave(self._timers.clock.monotonic(), seconds)
 
-    def _bucket(self, venue: Venue) -> Bucket:
-        return self._buckets.setdefault(venue.feed, Bucket(venue.latest_budget))
+    def _bucket(self, venue: Venue) -> TokenBucket:
+        return self._buckets.setdefault(venue.feed, TokenBucket(venue.latest_budget))
 
     def _begin(self, question: Question) -> None:
         venue, symbol = question.id
@@ -154,10 +154,10 @@ class Fetcher(Actor):
         if spec is None:
             self._decline(question, "its feed was removed from the config", "removed")
             return
-        question.hangup = Hangup()
+        question.connect_cancel = ConnectCancel()
         thread = threading.Thread(
             target=self._converse,
-            args=(venue, symbol, spec, question.hangup),
+            args=(venue, symbol, spec, question.connect_cancel),
             name=f"fetch/{venue.feed}",
             daemon=True,
         )
@@ -172,7 +172,7 @@ class Fetcher(Actor):
         at = self._timers.clock.monotonic()
         question.answer(LatestTold(*question.id, HttpFailed(text, code), at, self.incarnation))
 
-    def _converse(self, venue: Venue, symbol: str, spec: FeedSpec, hangup: Hangup) -> None:
+    def _converse(self, venue: Venue, symbol: str, spec: FeedSpec, connect_cancel: ConnectCancel) -> None:
         """On a thread of its own: whatever comes of it is told, or its place would never be free again."""
         outcome: Price | Reason | HttpFailed
         try:
@@ -182,9 +182,9 @@ class Fetcher(Actor):
             if conversation is None:
                 outcome = HttpFailed("the venue cannot be asked for it", "never")
             else:
-                outcome = converse(conversation, spec.dial, hangup, seconds=CONVERSATION)
+                outcome = converse(conversation, spec.dial, connect_cancel, seconds=CONVERSATION)
                 if not isinstance(outcome, Price):
-                    outcome = without_secrets(outcome, spec.vault.blotter)
+                    outcome = without_secrets(outcome, spec.token_store.redactor)
         except Exception as error:
             log.exception("%s: asking about %s failed in a way that nobody foresaw.", venue.feed, symbol)
             outcome = Crashed(f"asking for it failed in a way that nobody foresaw ({type(error).__name__})")
@@ -194,5 +194,5 @@ class Fetcher(Actor):
     def cleanup(self) -> None:
         """Ends the conversations. Their questions stay with the role: a successor asks again."""
         for question in self._questions.values():
-            if question.hangup is not None:
-                question.hangup.pull()
+            if question.connect_cancel is not None:
+                question.connect_cancel.cancel()

@@ -21,15 +21,15 @@ from actors.calls import CALL, answer_of, ask
 from actors.delivery.merge import merge
 from actors.errors import (
     LinewardenError,
-    NotLive,
+    NotLiveError,
     RotationFailed,
     Timeout,
 )
 from actors.events import Option, Received
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
-from actors.market.latest_prices import PriceDesk
-from actors.market.order_books import BookDesk
+from actors.market.latest_prices import LatestPrices
+from actors.market.order_books import OrderBooks
 from actors.messages import (
     AwaitAnswers,
     AwaitLive,
@@ -39,8 +39,8 @@ from actors.messages import (
     StopAll,
 )
 from actors.metrics import Metrics, NoMetrics
-from actors.protocol.channel import ChannelOf
-from actors.rules.latest_price import Latest
+from actors.protocol.channel import TypedChannel
+from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.rules.stream_buffer import Policy
 from actors.settings import Settings, load
@@ -80,7 +80,7 @@ def start(
 
     Raises:
         ConfigError: the config has mistakes; every one of them is named.
-        NotLive: `wait` is over, or a line has failed for good; the runtime has been stopped again.
+        NotLiveError: `wait` is over, or a line has failed for good; the runtime has been stopped again.
     """
     runtime = Runtime(load(config), metrics=metrics)
     if wait is not None:
@@ -119,9 +119,9 @@ class Runtime:
             on_end=_weakly(self),
         )
         self._roles, self._shared = tree.roles, tree.books
-        self._prices = PriceDesk(tree.books.cells, tree.roles.named("fetcher"), clock)
+        self._prices = LatestPrices(tree.books.cells, tree.roles.named("requester"), clock)
         self._streams = Streams(tree, self._spec_of)
-        self._books = BookDesk(self._streams, self.status)
+        self._books = OrderBooks(self._streams, self.status)
         self._status = SharedStatus(
             settings.runtime.name, self._shared, self._streams.inlets, tree.dead_letters, clock
         )
@@ -145,7 +145,7 @@ class Runtime:
     def subscribe(
         self,
         feed: str,
-        channel: ChannelOf[Event],
+        channel: TypedChannel[Event],
         *keys: str,
         policy: Policy | None = None,
         capacity: int | None = None,
@@ -351,7 +351,7 @@ class Runtime:
         self._tree.home.check()
         return self._tree.ended
 
-    def latest(self, feed: str, key: str, *, max_age: float = 15.0, timeout: float = 2.0) -> Latest:
+    def latest(self, feed: str, key: str, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
         """The newest quote and trade of a symbol, those of them that are fresh; one is an answer, too.
 
         It subscribes to nothing: it knows what config and streams subscribed to. Where that holds
@@ -374,7 +374,7 @@ class Runtime:
         """Wait until a feed or a line is live; None: every line.
 
         Raises:
-            NotLive: `timeout` seconds are over, or a line has failed for good; with the reasons.
+            NotLiveError: `timeout` seconds are over, or a line has failed for good; with the reasons.
             RuntimeStopped: the runtime ended meanwhile.
         """
         self._tree.check()
@@ -386,7 +386,7 @@ class Runtime:
         except pykka.Timeout:
             live = False
         if not live:
-            raise NotLive(why_not_live(self.status(), target))
+            raise NotLiveError(why_not_live(self.status(), target))
 
     def reload(self, config: str | Path | Mapping[str, Any] | Settings, *, plan_only: bool = False) -> Plan:
         """Bring the feeds in line with another config; what did not change keeps its sockets.

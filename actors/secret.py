@@ -64,7 +64,7 @@ class Secret:
         self.__reduce_ex__(None)
 
 
-class Discreet(Struct, frozen=True):
+class RedactedStruct(Struct, frozen=True):
     """A Struct that shows of itself what `shown` yields and no more: in its repr, and to rich.
 
     A Struct has a `__rich_repr__` of its own with all that is in it, whatever its `__repr__` says.

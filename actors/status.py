@@ -11,7 +11,7 @@ from actors.events import Gap, SubscriptionState
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow
 from actors.rules.books import StreamStatus
 from actors.rules.freshness import Freshness
-from actors.rules.journal import Ending
+from actors.rules.journal import LineExit
 from actors.rules.line import LineState
 from actors.rules.liveness import Health
 
@@ -77,7 +77,7 @@ class LineStatus(Struct, frozen=True):
     compressed: bool = False  # the venue took the offer of compression, in this life
     rotations: int = 0  # connections that took over from another without a gap
     complaint: str = ""  # the last error of the venue's, in this life, that concerned no topic of ours
-    journal: tuple[Ending, ...] = ()  # its last endings, oldest first
+    journal: tuple[LineExit, ...] = ()  # its last endings, oldest first
 
 
 class FeedStatus(Struct, frozen=True):

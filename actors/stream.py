@@ -63,7 +63,7 @@ class Stream(Generic[Event]):
         self.id, self.feed, self.channel = inlet.id, inlet.feed, inlet.channel
         self.policy, self.capacity = inlet.policy, inlet.capacity
         self._inlet = inlet
-        self._box = inlet.box
+        self._box = inlet.buffer
         self._control = control
         self._kind = kind  # of venue
         self._topics: dict[Topic, None] = {}
@@ -187,30 +187,30 @@ class Stream(Generic[Event]):
     @property
     def gap_count(self) -> int:
         """All gaps put into this stream so far."""
-        return self._own.box.gaps
+        return self._own.buffer.gaps
 
     @property
     def received(self) -> int:
         """Events that were meant for this stream."""
-        return self._own.box.received
+        return self._own.buffer.received
 
     @property
     def delivered(self) -> int:
-        return self._own.box.delivered
+        return self._own.buffer.delivered
 
     @property
     def dropped(self) -> int:
         """Events given up for lack of room; each is in a `Gap`."""
-        return self._own.box.dropped
+        return self._own.buffer.dropped
 
     @property
     def conflated(self) -> int:
         """Events that a newer one of their topic took the place of."""
-        return self._own.box.conflated
+        return self._own.buffer.conflated
 
     @property
     def queued(self) -> int:
-        return self._own.box.queued
+        return self._own.buffer.queued
 
     @property
     def closed(self) -> bool:

@@ -70,7 +70,7 @@ class Streams:
         topics = topics_of(spec.venue, declared, keys, options)
         policy, capacity = terms_of(feed, declared, policy, capacity)
         inlet = Inlet(next(self._ids), feed, declared.name, policy, capacity, deltas=declared.deltas)
-        stream: Stream[Any] = Stream(inlet, _Control(self, options), spec.kind)
+        stream: Stream[Any] = Stream(inlet, _StreamControl(self, options), spec.kind)
         with self._lock:
             self.check()
             self._streams[inlet.id] = weakref.ref(stream)
@@ -207,7 +207,7 @@ class Streams:
         return tuple(thread.name for thread in threads if thread.is_alive())
 
 
-class _Control:
+class _StreamControl:
     """What one stream needs of its runtime, with the options it was opened with."""
 
     def __init__(self, owner: Streams, options: Mapping[str, Option]) -> None:

@@ -21,7 +21,6 @@ from actors.messages import (
     AwaitLive,
     ChildExited,
     HangUp,
-    KeeperStarted,
     LineNeeded,
     LineUnneeded,
     PauseLines,
@@ -32,6 +31,7 @@ from actors.messages import (
     RestartLines,
     ResumeLines,
     RetryDue,
+    RoleStarted,
     Rotate,
     RotateDue,
     StopAll,
@@ -47,11 +47,11 @@ from actors.rules.restarts import Intensity, comes_back
 from actors.rules.watchdog import Watchdog
 from actors.status import ActorStatus
 from actors.supervision.children import Children
-from actors.supervision.connect_limits import Gates
+from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.lines import Lines
 from actors.supervision.shutdown import Shutdown
-from actors.supervision.state import WORKERS, Asked, Books, Child, LineRecord, Roles
+from actors.supervision.state import WORKERS, Child, LineRecord, Roles, RotationRequest, SharedState
 from actors.timers import Timers
 
 log = log_queue.logger("actors.supervisor")
@@ -60,7 +60,7 @@ THREAD_AGAIN = 1.0  # seconds after which a thread that there was not is asked f
 
 
 class Supervisor(Actor):
-    """The root of the tree. What any thread may see of it, it publishes in its `Books`."""
+    """The root of the tree. What any thread may see of it, it publishes in its `SharedState`."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Supervisor(Actor):
         self._incarnations = dict.fromkeys(WORKERS, 0)
         self._intensity = {role: Intensity() for role in WORKERS}
         self._wedged: list[Child] = []  # given up on, and their threads are still there
-        self.books = Books(specs)
+        self.books = SharedState(specs)
         records: dict[str, LineRecord] = {}
         self._children = Children(roles, self.books, self._specs, records, timers, dead_letters)
         self._lines = Lines(
@@ -95,7 +95,7 @@ class Supervisor(Actor):
             roles=roles,
             books=self.books,
             children=self._children,
-            gates=Gates(self._clock, chance, cooldowns, lambda: self._feeds),
+            limiters=ConnectLimiters(self._clock, chance, cooldowns, lambda: self._feeds),
             timers=timers,
             chance=chance,
             metrics=metrics,
@@ -174,14 +174,14 @@ class Supervisor(Actor):
                 self._shutdown.begin(timeout)
             case PhaseOverdue(phase=phase):
                 self._shutdown.overdue(phase)
-            case KeeperStarted():
+            case RoleStarted():
                 self._start_tree()
             case _:
                 self.unknown(message)
 
     def _rotate(self, target: str) -> None:
         lines = self._targets(target)
-        asked = Asked(self.keep_reply(), [line.name for line in lines])
+        asked = RotationRequest(self.keep_reply(), [line.name for line in lines])
         for line in lines:
             self._lines.rotations.want(line, asked)
         asked.answer()
@@ -220,12 +220,12 @@ class Supervisor(Actor):
     # ── who has ended ──
 
     def _child_exited(self, exited: ChildExited) -> None:
-        if any(child.is_it(exited) for child in self._wedged):
-            self._wedged = [child for child in self._wedged if not child.is_it(exited)]
+        if any(child.matches(exited) for child in self._wedged):
+            self._wedged = [child for child in self._wedged if not child.matches(exited)]
             self._show_actors()
         if name := exited.id.partition("connection/")[2]:
             self._lines.exited(exited, name)
-        elif exited.id in self._workers and self._workers[exited.id].is_it(exited):
+        elif exited.id in self._workers and self._workers[exited.id].matches(exited):
             self._worker_ended(exited.id, exited.reason)
         self._shutdown.exited(exited.id, exited.incarnation)
 
@@ -283,7 +283,9 @@ class Supervisor(Actor):
         )
         for line in self._lines.of(feed):
             self._lines.adjust(line, spec, anew=before.identity != spec.identity)
-        spec.vault.follow(spec.venue, spec.dial)  # what was kept of a token is for the new settings to use
+        spec.token_store.follow(
+            spec.venue, spec.dial
+        )  # what was kept of a token is for the new settings to use
 
     def _start_feed(self, feed: str, spec: FeedSpec) -> None:
         for name in spec.venue.spread(spec.wanted):
@@ -351,7 +353,7 @@ class Supervisor(Actor):
         error = RuntimeStopped(self._why)
         self._lines.stop("the runtime has ended")
         for line in self._lines.records.values():
-            line.hangup.pull()
+            line.connect_cancel.cancel()
         self._on_end(self._why, self._shutdown.begun)  # first: who is refused below finds it ended
         own = self._roles.mailboxes["supervisor"]
         for mailbox in self._roles.mailboxes.values():

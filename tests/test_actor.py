@@ -158,14 +158,14 @@ def test_what_a_keeper_died_of_is_read_once_more(theatre: Theatre) -> None:
 
 
 def test_a_revoked_keeper_gets_no_mail_and_ends(theatre: Theatre) -> None:
-    door = Door()
+    connector = Door()
     theatre.play()
-    theatre.tell(door, "one", "two")
-    assert door.reached.wait(10)  # wedged
+    theatre.tell(connector, "one", "two")
+    assert connector.reached.wait(10)  # wedged
     theatre.play()
     theatre.tell("three")
     assert theatre.words(5) == [(1, "hello"), (2, "hello"), (2, "one"), (2, "two"), (2, "three")]
-    door.opened.set()
+    connector.opened.set()
     assert theatre.report() == ChildExited("worker", 1, Stopped())
     assert theatre.words(1) == [(1, "cleanup")]
 
@@ -246,13 +246,13 @@ def test_telling_a_dead_actor_raises_nothing_and_is_counted(theatre: Theatre) ->
 
 
 def test_mail_that_dies_with_a_connection_is_counted(theatre: Theatre) -> None:
-    worker, door = theatre.play(inbox=theatre.socket_inbox()), Door()
-    worker.actor_ref.tell(door)
-    assert door.reached.wait(10)
+    worker, connector = theatre.play(inbox=theatre.socket_inbox()), Door()
+    worker.actor_ref.tell(connector)
+    assert connector.reached.wait(10)
     worker.actor_ref.tell(Crash(ValueError("bug")))
     worker.actor_ref.tell("unread")
     answer = worker.actor_ref.ask("unread too", block=False)
-    door.opened.set()
+    connector.opened.set()
     theatre.report()
     assert theatre.why() == ["nobody there"]
     with pytest.raises(pykka.ActorDeadError):
@@ -440,15 +440,15 @@ def test_an_inbox_that_fails_is_a_death_like_any_other(theatre: Theatre) -> None
 
 @pytest.mark.parametrize("kind", ["lease", "socket"])
 def test_an_inbox_shows_what_its_reader_does(theatre: Theatre, kind: str) -> None:
-    worker, door = theatre.play(inbox=None if kind == "lease" else theatre.socket_inbox()), Door()
+    worker, connector = theatre.play(inbox=None if kind == "lease" else theatre.socket_inbox()), Door()
     inbox = worker._inbox
-    worker.actor_ref.tell(door)
-    assert door.reached.wait(10)
+    worker.actor_ref.tell(connector)
+    assert connector.reached.wait(10)
     serial = inbox.serial
     assert inbox.busy  # a letter is in hand
     worker.actor_ref.tell("next")
     assert inbox.serial == serial  # mail that comes is no progress
-    door.opened.set()
+    connector.opened.set()
     while theatre.heard.get(timeout=10)[1] != "next":
         pass
     while inbox.busy:  # until it waits again
@@ -488,13 +488,13 @@ def test_a_socket_on_its_way_to_a_dead_connection_is_refused_not_leaked(theatre:
         closed.append(envelope.message)
         envelope.message.close()
 
-    worker, door = theatre.play(inbox=SocketInbox(1 << 20, refuse_it)), Door()
-    worker.actor_ref.tell(door)
-    assert door.reached.wait(10)
+    worker, connector = theatre.play(inbox=SocketInbox(1 << 20, refuse_it)), Door()
+    worker.actor_ref.tell(connector)
+    assert connector.reached.wait(10)
     worker.actor_ref.tell(lambda it: it.exit(Stopped()))
     ours, theirs = socket.socketpair()
     worker.actor_ref.tell(ours)
-    door.opened.set()
+    connector.opened.set()
     theatre.report()
     assert closed == [ours]
     with theirs:
@@ -598,19 +598,19 @@ def test_close_fails_a_question_that_a_keeper_holds(theatre: Theatre) -> None:
 
 
 def test_a_keeper_that_was_replaced_changes_nothing(theatre: Theatre) -> None:
-    door, changed = Door(), threading.Event()
-    door.again = False
+    connector, changed = Door(), threading.Event()
+    connector.again = False
 
     def change(worker: Worker) -> None:
-        door(worker)
+        connector(worker)
         assert isinstance(worker._inbox, Lease)
         with worker._inbox:
             changed.set()
 
     theatre.play()
     theatre.tell(change)
-    assert door.reached.wait(10)
+    assert connector.reached.wait(10)
     theatre.play()
-    door.opened.set()
+    connector.opened.set()
     assert theatre.report() == ChildExited("worker", 1, Stopped("the worker has been replaced"))
     assert not changed.is_set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.errors import TOLD, NotLive, SubscribeError
+from actors.errors import TOLD, NotLiveError, SubscribeError
 from actors.events import SubscriptionState, Topic
 
 
@@ -26,5 +26,8 @@ def test_an_error_about_few_topics_names_all_with_the_venue_s_words() -> None:
 
 
 def test_an_error_about_lines_names_each_or_says_that_no_answer_came() -> None:
-    assert str(NotLive({"a": "connecting", "b": "failed: 404"})) == "not live: a: connecting; b: failed: 404"
-    assert str(NotLive({})) == "the runtime did not answer in time"
+    assert (
+        str(NotLiveError({"a": "connecting", "b": "failed: 404"}))
+        == "not live: a: connecting; b: failed: 404"
+    )
+    assert str(NotLiveError({})) == "the runtime did not answer in time"

@@ -123,6 +123,11 @@ def test_supervision_is_handed_what_is_above_actors(name: str) -> None:
     assert {each for each in modules_imported(name) if is_in(each, ABOVE_ACTORS)} == set()
 
 
+def test_the_command_alone_imports_the_service() -> None:
+    importing = {name for name in MODULES if any(room(each) == "service" for each in modules_imported(name))}
+    assert {room(name) for name in importing} == {"cli", "service"}
+
+
 def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_AT_THE_TOP
 

@@ -16,7 +16,7 @@ from actors.http_types import Endpoint, HttpAnswer, HttpRequest
 from actors.messages import FetchDue, SendMessage
 from actors.protocol.conversation import Token
 from actors.protocol.session import Fetch, Send
-from actors.secret import Discreet, Secret, dec_hook, enc_hook
+from actors.secret import RedactedStruct, Secret, dec_hook, enc_hook
 from actors.venues.tplus.login import Granted
 from actors.wire.connect import Dial
 from actors.wire.proxies import parse_proxy
@@ -118,7 +118,7 @@ HEADERS = (("Authorization", f"Bearer {CANARY}"),)
 REQUEST = HttpRequest("POST", URL, HEADERS, CANARY.encode())
 
 
-class Forgetful(Discreet, frozen=True):
+class Forgetful(RedactedStruct, frozen=True):
     """Nobody said what may be seen of it."""
 
     key: str

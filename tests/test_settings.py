@@ -23,8 +23,7 @@ from actors.protocol.conversation import Token
 from actors.protocol.limits import Pacing
 from actors.protocol.session import Session
 from actors.protocol.venue import Channel, Venue, VenueSettings
-from actors.rules.calendar import Calendar, Closure
-from actors.rules.calendar import Session as Hours
+from actors.rules.calendar import Calendar, Closure, TradingHours
 from actors.rules.restarts import RestartPolicy
 from actors.secret import Secret
 from actors.settings import (
@@ -815,7 +814,7 @@ def test_a_subscription_names_its_calendar() -> None:
     settings = read(config)
     (wanted,) = settings.feeds["a"].subscribe
     assert wanted.calendar == Calendar(
-        "us", "America/New_York", (Hours((0, 1, 2, 3, 4), 570, 960),), (Closure(date(2026, 12, 25)),)
+        "us", "America/New_York", (TradingHours((0, 1, 2, 3, 4), 570, 960),), (Closure(date(2026, 12, 25)),)
     )
     assert settings.warnings == ()
 

@@ -24,7 +24,7 @@ from tests.delivery.streams import Writer, new_inlet
 
 A, B = Topic("o2", "trades", "A"), Topic("o2", "trades", "B")
 OVERFLOW = Gap(A, "overflow", 3, 1, 2, 1)
-DOWN = Lifecycle("o2", "disconnected", 1, 0, "pulled", 5)
+DOWN = Lifecycle("o2", "disconnected", 1, 0, "cancelled", 5)
 
 
 class Desk:

@@ -35,7 +35,7 @@ from actors.secret import Secret
 from actors.settings import FeedSettings, Settings, described, expected, known_venues, load
 from actors.status import Status
 from actors.supervision.cooldown_file import usual_file
-from actors.venues.declarative import Described
+from actors.venues.declarative import DeclarativeVenue
 
 if TYPE_CHECKING:
     from actors.runtime import Runtime
@@ -312,7 +312,7 @@ def check(
     console().print(f"{config}: no mistakes; {', '.join(counts)}.")
 
 
-def _described(config: Path) -> type[Described] | None:
+def _described(config: Path) -> type[DeclarativeVenue] | None:
     """The venue, if this file is the table of one; its mistakes are told and end the command."""
     try:
         return described(config)
@@ -419,7 +419,7 @@ def venues(
     table_of = _described(path) if path.suffix == ".toml" else None
     kind = table_of or known[_known("NAME", name, known)]
     shown.print(f"{kind.name}: {kind.about}\n")
-    if issubclass(kind, Described):
+    if issubclass(kind, DeclarativeVenue):
         shown.print(f"url: {kind.table.url.source}\n", soft_wrap=True)
     shown.print(_channels(kind), "")
     settings = plain_table("key in [feeds.NAME]", "expected", "default")

@@ -35,7 +35,7 @@ from actors.protocol.session import (
     Unrouted,
 )
 from actors.protocol.venue import Venue
-from actors.venues.declarative import Described
+from actors.venues.declarative import DeclarativeVenue
 
 LONGEST = 16 * 1_048_576  # bytes of a line
 SHOWN = 5  # samples of each kind
@@ -88,7 +88,7 @@ def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> Tally:
     """
     wanted = list(topics)
     session: Session
-    if isinstance(venue, Described):
+    if isinstance(venue, DeclarativeVenue):
         session = venue.listener(takes_all=not wanted)
     else:
         placed = [(name, held) for name, held in venue.spread(wanted).items() if held]

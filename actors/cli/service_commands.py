@@ -25,7 +25,7 @@ from actors.cli import status_view
 from actors.cli.run_view import console
 from actors.cli.service_client import DeclinedError, Remote, UnreachableError, found, in_path, read_status
 from actors.errors import ConfigError
-from actors.rules.journal import Ending
+from actors.rules.journal import LineExit
 from actors.status import Status
 
 LOOK = 1.0  # seconds between two looks of --watch
@@ -183,7 +183,7 @@ def journal(
     long each subscription was without data that could be trusted.
     """
     with _asking(url, config) as remote:
-        every = msgspec.json.decode(remote.get("/journal"), type=dict[str, tuple[Ending, ...]])
+        every = msgspec.json.decode(remote.get("/journal"), type=dict[str, tuple[LineExit, ...]])
         if line is not None:
             wanted = {name for name in every if name == line or name.startswith(f"{line}/")}
             if not wanted:

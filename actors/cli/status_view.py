@@ -13,7 +13,7 @@ from actors.cli.logs import printable
 from actors.cli.run_view import COLOURS, STATE, Rates, cause, oddities, plain_table, state, topics
 from actors.diagnostics import DeadLetter
 from actors.rules.books import StreamStatus
-from actors.rules.journal import KEPT, Ending, Split
+from actors.rules.journal import KEPT, LineExit, RecoveryTimes
 from actors.status import FeedStatus, LineStatus, QuarantineStatus, Status
 
 # Columns of a terminal: from here on with round trip, data age and losses, and with the reason.
@@ -163,7 +163,7 @@ def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
 # ── the journal ─────────────────────────────────────────────────────────────────────────────────
 
 
-def journal(endings: Mapping[str, Sequence[Ending]], width: int) -> RenderableType:
+def journal(endings: Mapping[str, Sequence[LineExit]], width: int) -> RenderableType:
     """Every ending of these lines, oldest first; times of the day are local."""
     every = [(name, ending) for name, told in endings.items() for ending in told]
     every.sort(key=lambda pair: pair[1].at_ns)
@@ -206,7 +206,7 @@ def blind_times(lines: Mapping[str, LineStatus]) -> RenderableType:
     return Group(Text(), table)
 
 
-def _told(name: str, ending: Ending) -> Iterator[Text]:
+def _told(name: str, ending: LineExit) -> Iterator[Text]:
     """The same in two rows, where a table has no room."""
     where = f"{moment(ending.at_ns)}  {name}#{ending.epoch}  {ending.kind} {ending.code}: {ending.text}"
     yield Text(printable(where))
@@ -219,7 +219,7 @@ def _heading(step: str) -> str:
     return step.replace("_", " ")
 
 
-def _ms(split: Split, step: str) -> str:
+def _ms(split: RecoveryTimes, step: str) -> str:
     milliseconds: float | None = getattr(split, step)
     if milliseconds is None:
         return ""

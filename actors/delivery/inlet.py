@@ -14,7 +14,16 @@ from enum import Enum
 from actors.delivery.arrivals import Right
 from actors.events import Closed, Lifecycle, Marker, Topic
 from actors.rules.books import StreamStatus
-from actors.rules.stream_buffer import MARKERS, Conflater, GapRun, Line, Mailbox, Origin, Pair, Policy
+from actors.rules.stream_buffer import (
+    MARKERS,
+    ConflatingBuffer,
+    FifoBuffer,
+    GapRun,
+    Origin,
+    Pair,
+    Policy,
+    StreamBuffer,
+)
 
 
 class Put(Enum):
@@ -61,8 +70,10 @@ class Inlet:
         self.policy, self.capacity, self.deltas = policy, capacity, deltas
         self._lock = threading.RLock()
         self.ready = threading.Condition(self._lock)
-        self.box: Mailbox = (
-            Conflater(capacity) if policy == "conflate" else Line(capacity, policy, deltas=deltas)
+        self.buffer: StreamBuffer = (
+            ConflatingBuffer(capacity)
+            if policy == "conflate"
+            else FifoBuffer(capacity, policy, deltas=deltas)
         )
         self.wakers: tuple[Waker, ...] = ()  # of readers of several streams
         self.end: Closed | None = None  # the last thing in the stream
@@ -80,46 +91,46 @@ class Inlet:
         with self._lock:  # that of `ready`: entered directly, it costs a third
             if not right.valid or self.end is not None:
                 return Put.REFUSED
-            box = self.box
-            box.put(pairs, origin, indexes)
+            buffer = self.buffer
+            buffer.put(pairs, origin, indexes)
             self.wake()
-            if type(box) is not Line:
+            if type(buffer) is not FifoBuffer:
                 return Put.ACCEPTED
-            if self._asks_to_pause(box, now):
+            if self._asks_to_pause(buffer, now):
                 return Put.PAUSE
-            return Put.CUT if box.cut else Put.ACCEPTED
+            return Put.CUT if buffer.cut else Put.ACCEPTED
 
     def put_run(self, right: Right, topic: Topic, runs: Sequence[tuple[list[Pair], Origin]]) -> bool:
         """All that makes a topic of deltas whole, behind the gap of what was lost of it."""
         with self.ready:
-            box = self.box
-            if not right.valid or self.end is not None or not isinstance(box, Line):
+            buffer = self.buffer
+            if not right.valid or self.end is not None or not isinstance(buffer, FifoBuffer):
                 return False
-            box.resume(topic)
+            buffer.resume(topic)
             for pairs, origin in runs:
-                box.put_beyond(pairs, origin)
+                buffer.put_beyond(pairs, origin)
             self.wake()
             return True
 
     def resume(self, right: Right, topic: Topic) -> None:
         """The topic starts anew here with the next event."""
         with self.ready:
-            if right.valid and self.end is None and isinstance(self.box, Line):
-                self.box.resume(topic)
+            if right.valid and self.end is None and isinstance(self.buffer, FifoBuffer):
+                self.buffer.resume(topic)
                 self.wake()
 
     def mark(self, right: Right, marker: Marker) -> None:
         """A marker, behind all that was put before it."""
         with self.ready:
             if right.valid and self.end is None:
-                self.box.mark(marker)
+                self.buffer.mark(marker)
                 self.wake()
 
     def mark_gaps(self, right: Right, gaps: GapRun) -> None:
         """The gaps of one outage."""
         with self.ready:
             if right.valid and self.end is None and gaps:
-                self.box.mark_gaps(gaps)
+                self.buffer.mark_gaps(gaps)
                 self.wake()
 
     def say(self, right: Right, word: Lifecycle, number: int) -> None:
@@ -127,14 +138,14 @@ class Inlet:
         with self.ready:
             if right.valid and self.end is None and number > self._words.get(word.line, 0):
                 self._words[word.line] = number
-                self.box.mark(word)
+                self.buffer.mark(word)
                 self.wake()
 
-    def _asks_to_pause(self, box: Line, now: float) -> bool:
+    def _asks_to_pause(self, buffer: FifoBuffer, now: float) -> bool:
         """From full until half empty; with the lock."""
-        if self.policy != "block" or box.overflowing:
+        if self.policy != "block" or buffer.overflowing:
             return False
-        if self.full_since is None and box.full and not box.roomy:  # a buffer of two may be both
+        if self.full_since is None and buffer.full and not buffer.roomy:  # a buffer of two may be both
             self.full_since = now
         return self.full_since is not None
 
@@ -165,23 +176,23 @@ class Inlet:
         """
         with self.ready:
             is_held = self.full_since is not None and self.full_since == since
-            if right.valid and isinstance(self.box, Line) and is_held:
-                self.box.overflowing = True
+            if right.valid and isinstance(self.buffer, FifoBuffer) and is_held:
+                self.buffer.overflowing = True
                 self.full_since = None
                 self._call_waiting()
 
     def notice_room(self) -> None:
         """The reader has taken something; with the lock."""
-        if not self._waiting and self.full_since is None and not _overflows(self.box):
+        if not self._waiting and self.full_since is None and not _overflows(self.buffer):
             return
         if self._has_room():
-            if isinstance(self.box, Line):
-                self.box.overflowing = False
+            if isinstance(self.buffer, FifoBuffer):
+                self.buffer.overflowing = False
             self.full_since = None
             self._call_waiting()
 
     def _has_room(self) -> bool:
-        return self.end is not None or self.box.roomy
+        return self.end is not None or self.buffer.roomy
 
     def _call_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}
@@ -197,19 +208,19 @@ class Inlet:
     def cut(self) -> tuple[Topic, ...]:
         """Topics whose deltas this stream cannot use until they start anew."""
         with self.ready:
-            return tuple(self.box.cut) if isinstance(self.box, Line) else ()
+            return tuple(self.buffer.cut) if isinstance(self.buffer, FifoBuffer) else ()
 
     def forget(self, topic: Topic) -> None:
         """The stream no longer wants this topic: it need not start anew."""
         with self.ready:
-            if isinstance(self.box, Line):
-                self.box.forget(topic)
+            if isinstance(self.buffer, FifoBuffer):
+                self.buffer.forget(topic)
 
     # ── for the runtime ──
 
     def set_topics(self, count: int) -> None:
         self.topics = count
-        self.box.marker_bound = MARKERS + 4 * count
+        self.buffer.marker_bound = MARKERS + 4 * count
 
     def close(self, reason: str, *, quiet: bool) -> None:
         """Put `Closed` behind everything; later calls change nothing."""
@@ -218,15 +229,15 @@ class Inlet:
                 self.end = Closed(reason)
                 self.quiet = quiet
                 self.full_since = None
-                self.box.mark(self.end)
+                self.buffer.mark(self.end)
                 self._call_waiting()
                 self.wake()
 
     def status(self) -> StreamStatus:
         """The counters, taken at one moment."""
         with self.ready:
-            box = self.box
-            delivered, queued = box.books()
+            buffer = self.buffer
+            delivered, queued = buffer.books()
             return StreamStatus(
                 id=self.id,
                 feed=self.feed,
@@ -234,12 +245,12 @@ class Inlet:
                 topics=self.topics,
                 policy=self.policy,
                 capacity=self.capacity,
-                received=box.received,
+                received=buffer.received,
                 delivered=delivered,
-                dropped=box.dropped,
-                conflated=box.conflated,
+                dropped=buffer.dropped,
+                conflated=buffer.conflated,
                 queued=queued,
-                gaps=box.gaps,
+                gaps=buffer.gaps,
                 handler_errors=self.handler_errors,
             )
 
@@ -250,5 +261,5 @@ class Inlet:
             waker.set()
 
 
-def _overflows(box: Mailbox) -> bool:
-    return isinstance(box, Line) and box.overflowing
+def _overflows(buffer: StreamBuffer) -> bool:
+    return isinstance(buffer, FifoBuffer) and buffer.overflowing

@@ -7,21 +7,23 @@ lines of a feed for as long as it lives, whatever happens to their connections.
 from __future__ import annotations
 
 from actors.http_types import Endpoint, HttpFailed
-from actors.login.redaction import secrets_in, shown_at_the_door, without_secrets
-from actors.login.token_store import LATE, TURNED_AWAY, Vault, _not_proved
+from actors.login.redaction import secrets_in, secrets_shown, without_secrets
+from actors.login.token_store import LATE, TURNED_AWAY, TokenStore, _not_proved
 from actors.protocol.conversation import Token
 from actors.protocol.venue import Venue
 from actors.reasons import Fatal, Reason, Retryable, Stopped
-from actors.wire.connect import ConnectFailed, Dial, Hangup, SocketOpened, open_socket
+from actors.wire.connect import ConnectCancel, ConnectFailed, Dial, SocketOpened, open_socket
 
 
-class Door:
+class Connector:
     """One line's way in, in one of its lives."""
 
-    def __init__(self, venue: Venue, line: str, dial: Dial, hangup: Hangup, vault: Vault) -> None:
-        self.dial, self.hangup = dial, hangup
-        self.blotter = vault.blotter
-        self._venue, self._line, self._vault = venue, line, vault
+    def __init__(
+        self, venue: Venue, line: str, dial: Dial, connect_cancel: ConnectCancel, token_store: TokenStore
+    ) -> None:
+        self.dial, self.connect_cancel = dial, connect_cancel
+        self.redactor = token_store.redactor
+        self._venue, self._line, self._vault = venue, line, token_store
         self._token: Token | None = None
         self._is_new = False  # a login made the token for this very connection, and nobody has taken it yet
         self._shown_at = 0.0  # monotonic seconds
@@ -29,14 +31,14 @@ class Door:
     def open(self) -> SocketOpened:
         """An upgraded socket. Blocks; a thread of its own calls it.
 
-        A token that the venue turns away at the door is replaced once, and shown once more.
+        A token that the venue turns away at the connector is replaced once, and shown once more.
 
         Raises:
             ConnectFailed: with the reason.
         """
         if not self._venue.needs_token(self._line):
             return self._knock()
-        shown, self._is_new = self._vault.token(self._line, self.hangup)
+        shown, self._is_new = self._vault.token(self._line, self.connect_cancel)
         self._token = shown
         try:
             return self._knock()
@@ -44,7 +46,7 @@ class Door:
             if self._is_new or failed.reason.code not in TURNED_AWAY:
                 raise
             refusal = failed
-        self._token, _ = self._vault.token(self._line, self.hangup, shown)
+        self._token, _ = self._vault.token(self._line, self.connect_cancel, shown)
         if self._token == shown:  # it was given to us, and there is no other
             raise refusal
         self._is_new = True
@@ -66,13 +68,13 @@ class Door:
         return Retryable(f"{text}; it was good before, so a new one is made", "token_refused")
 
     def _knock(self) -> SocketOpened:
-        if self.hangup.pulled:
+        if self.connect_cancel.cancelled:
             raise ConnectFailed(Stopped())
         self._shown_at = self._vault.clock.monotonic()
         try:
             endpoint = self._endpoint()
-            self.blotter.learn((*shown_at_the_door(endpoint), *secrets_in(self._venue.settings)))
-            return open_socket(endpoint, self.dial, self.hangup)
+            self.redactor.add_secrets((*secrets_shown(endpoint), *secrets_in(self._venue.settings)))
+            return open_socket(endpoint, self.dial, self.connect_cancel)
         except ConnectFailed as failed:
             if failed.reason.code in TURNED_AWAY and self._vault.doubts(self._token, self._line):
                 raise ConnectFailed(_not_proved(failed.reason.text)) from None
@@ -84,11 +86,11 @@ class Door:
             return self._venue.endpoint(self._line, self._token)
         from actors.wire.http_client import converse  # an HTTP client, where one is needed
 
-        outcome = converse(asking, self.dial, self.hangup)
-        if self.hangup.pulled:
+        outcome = converse(asking, self.dial, self.connect_cancel)
+        if self.connect_cancel.cancelled:
             raise ConnectFailed(Stopped())
         if isinstance(outcome, HttpFailed):
             outcome = outcome.reason()
         if not isinstance(outcome, Endpoint):
-            raise ConnectFailed(without_secrets(outcome, self.blotter))
+            raise ConnectFailed(without_secrets(outcome, self.redactor))
         return outcome

@@ -24,7 +24,7 @@ LIKE_A_TOKEN: Final = 16  # characters of a URL's part or a header's word that m
 KEPT: Final = 64  # secrets, the newest: a token goes out of date, and each connect may bring one
 
 
-class Blotter:
+class Redactor:
     """The secrets of one feed, struck out of what it is given. Any thread."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Blotter:
         self._pattern: re.Pattern[str] | None = None
         self._lock = Lock()
 
-    def learn(self, secrets: Iterable[str]) -> None:
+    def add_secrets(self, secrets: Iterable[str]) -> None:
         """From now on these are struck out, too; of all that it was ever told it keeps the newest."""
         told = tuple(dict.fromkeys(secret for secret in secrets if len(secret) >= SHORTEST))
         with self._lock:
@@ -41,7 +41,7 @@ class Blotter:
                 self._pattern = _pattern(known)
             self._known = known
 
-    def strike(self, text: str, length: int | None = None) -> str:
+    def redact(self, text: str, length: int | None = None) -> str:
         """`text`, of which at most `length` characters are read for it, with each secret as `…`.
 
         A secret is known as it is, in JSON and in a URL. No cut goes through one.
@@ -70,7 +70,7 @@ def secrets_in(value: object) -> Iterator[str]:
                 yield from secrets_in(each)
 
 
-def shown_at_the_door(endpoint: Endpoint) -> Iterator[str]:
+def secrets_shown(endpoint: Endpoint) -> Iterator[str]:
     """What of the handshake may be a secret: values of the query and of headers."""
     _, _, query = endpoint.url.partition("?")
     values = [pair.partition("=")[2] or pair for pair in query.split("&")]
@@ -108,6 +108,6 @@ def _units(char: str) -> Iterator[int]:
 R = TypeVar("R", Reason, HttpFailed, Reason | HttpFailed)
 
 
-def without_secrets(reason: R, blotter: Blotter) -> R:
+def without_secrets(reason: R, redactor: Redactor) -> R:
     """A reason may quote the venue."""
-    return structs.replace(reason, text=blotter.strike(reason.text))
+    return structs.replace(reason, text=redactor.redact(reason.text))

@@ -10,39 +10,39 @@ from typing import NamedTuple
 from msgspec import structs
 
 from actors.http_types import HttpFailed
-from actors.login.redaction import Blotter, in_the_path, secrets_in, without_secrets
+from actors.login.redaction import Redactor, in_the_path, secrets_in, without_secrets
 from actors.protocol.conversation import Conversation, Token
-from actors.protocol.limits import Bucket
+from actors.protocol.limits import TokenBucket
 from actors.protocol.venue import Venue
 from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped
 from actors.timers import Clock
-from actors.wire.connect import ConnectFailed, Dial, Hangup
+from actors.wire.connect import ConnectCancel, ConnectFailed, Dial
 
 EARLY = 60.0  # seconds before its end from which a token is not shown any more
 LATE = 60.0  # seconds after which a refusal does not mean that a token was no good from the start
 TURNED_AWAY = ("http_401", "http_403")
-Outcome = Token | Reason | HttpFailed  # of a login
+LoginOutcome = Token | Reason | HttpFailed  # of a login
 
 
-class Held(NamedTuple):
-    """What a vault has."""
+class StoredToken(NamedTuple):
+    """What a token_store has."""
 
     token: Token | None = None
     margin: float = EARLY  # seconds before its end
     refused: Token | None = None  # by the venue
 
 
-class Vault:
+class TokenStore:
     """A feed's token: one login for all who come at once. Any thread."""
 
     def __init__(self, venue: Venue, dial: Dial, clock: Clock) -> None:
         self.clock = clock
-        self.blotter = Blotter()
+        self.redactor = Redactor()
         self.follow(venue, dial)
-        self._bucket = Bucket(venue.login_budget)
+        self._bucket = TokenBucket(venue.login_budget)
         self._turn = threading.Lock()  # held while somebody logs in
         self._changing = threading.Lock()  # held for a moment, as `_turn` is not
-        self._held = Held()
+        self._held = StoredToken()
         self._on_trial: Token | None = None  # given by somebody, and not proved; or proved to be no good
         self._tried_by: frozenset[str] = frozenset()  # lines that are not live, for this very trial
         self._renewed: Token | None = None  # the one whose renewal was asked for: once is enough
@@ -51,17 +51,19 @@ class Vault:
         self._told: set[str] = set()  # lines that have heard of that failure
         self._logins = 0
 
-    def token(self, line: str, hangup: Hangup, refused: Token | None = None) -> tuple[Token, bool]:
+    def token(
+        self, line: str, connect_cancel: ConnectCancel, refused: Token | None = None
+    ) -> tuple[Token, bool]:
         """A token that is none of `refused`, and whether it was made just now. Waits for a login.
 
-        `hangup` ends a login that this call began; whoever waited for it then begins one himself.
+        `connect_cancel` ends a login that this call began; whoever waited for it then begins one himself.
 
         Raises:
             ConnectFailed: there is none, and why.
         """
         seen = self._logins
         with self._turn:
-            if hangup.pulled:
+            if connect_cancel.cancelled:
                 raise ConnectFailed(Stopped())
             if refused is not None:
                 self.refuse(refused)
@@ -70,7 +72,7 @@ class Vault:
                 return kept, kept == self._on_trial
             failed = self._still_failed(line, waited=self._logins != seen)
             if failed is None:
-                return self._log_in(line, hangup), True
+                return self._log_in(line, connect_cancel), True
             self._told.add(line)
             raise ConnectFailed(failed)
 
@@ -86,7 +88,7 @@ class Vault:
     def follow(self, venue: Venue, dial: Dial) -> None:
         """From now on log in at this venue, this way, as the same account: the token is kept. Never waits."""
         self._venue, self._dial = venue, dial
-        self.blotter.learn((*in_the_path(venue.settings.url), *secrets_in(venue.settings)))
+        self.redactor.add_secrets((*in_the_path(venue.settings.url), *secrets_in(venue.settings)))
 
     def fresh_for(self) -> float | None:
         """Seconds for which the token will still be shown; None: it has no end, or there is none."""
@@ -100,24 +102,24 @@ class Vault:
         return self._life(self._held)
 
     def replace(
-        self, given: Token | None, hangup: Hangup, seconds: float, tried_by: Iterable[str] = ()
-    ) -> Held:
+        self, given: Token | None, connect_cancel: ConnectCancel, seconds: float, tried_by: Iterable[str] = ()
+    ) -> StoredToken:
         """Keep this token from now on; None: make a new one. Answers what was held, for `restore`.
 
         A given one is on trial until `accept` or `restore`. The lines `tried_by` are not live and connect
         for the sake of it: to them its refusal is final. At most `seconds` are spent on waiting for a
-        login of somebody else; then `hangup` is pulled.
+        login of somebody else; then `connect_cancel` is cancelled.
 
         Raises:
             ConnectFailed: no token could be made, or this one has ended; the former is kept.
         """
         if not self._turn.acquire(timeout=seconds):
-            hangup.pull()
+            connect_cancel.cancel()
             raise ConnectFailed(Stopped())
         try:
             former = self._held
             try:
-                self._put(given, hangup, frozenset(tried_by))
+                self._put(given, connect_cancel, frozenset(tried_by))
             except BaseException:
                 self.restore(former)
                 raise
@@ -125,9 +127,9 @@ class Vault:
         finally:
             self._turn.release()
 
-    def _put(self, given: Token | None, hangup: Hangup, tried_by: frozenset[str]) -> None:
+    def _put(self, given: Token | None, connect_cancel: ConnectCancel, tried_by: frozenset[str]) -> None:
         if given is None:
-            self._log_in("", hangup)
+            self._log_in("", connect_cancel)
             return
         if not _lives(given, self.clock.wall_ns()):
             raise ConnectFailed(Fatal("the token that was given has expired", "token_expired"))
@@ -138,7 +140,7 @@ class Vault:
         """The venue has taken what was given. Never waits."""
         self._on_trial = None
 
-    def restore(self, former: Held) -> None:
+    def restore(self, former: StoredToken) -> None:
         """What took its place was of no use. Never waits, as a login may."""
         with self._changing:
             self._held, self._renewed = former, None
@@ -163,7 +165,7 @@ class Vault:
             case failed:
                 return failed if waited else None
 
-    def _log_in(self, line: str, hangup: Hangup) -> Token:
+    def _log_in(self, line: str, connect_cancel: ConnectCancel) -> Token:
         from actors.wire.http_client import Tally, converse  # an HTTP client, where one is needed
 
         wait = self._bucket.take(self.clock.monotonic())
@@ -172,24 +174,26 @@ class Vault:
             raise ConnectFailed(Slow(text, "login_budget", wait, exact=True))
         tally = Tally()
         try:
-            outcome = self._ask(partial(converse, dial=self._dial, hangup=hangup, tally=tally))
+            outcome = self._ask(
+                partial(converse, dial=self._dial, connect_cancel=connect_cancel, tally=tally)
+            )
         finally:
             if not tally.sent:  # the way there was blocked, or nobody had to be asked
                 self._bucket.give_back()
-        if hangup.pulled:
+        if connect_cancel.cancelled:
             raise ConnectFailed(Stopped())
         self._logins += 1
         if isinstance(outcome, HttpFailed):
             outcome = outcome.reason("the login failed: ")
         if not isinstance(outcome, Token):
-            outcome = without_secrets(outcome, self.blotter)
+            outcome = without_secrets(outcome, self.redactor)
             self._failed, self._failed_at, self._told = outcome, self.clock.monotonic(), {line}
             raise ConnectFailed(outcome)
         self._failed = None
         self._keep(outcome)
         return outcome
 
-    def _ask(self, converse: Callable[[Conversation[Token]], Outcome]) -> Outcome:
+    def _ask(self, converse: Callable[[Conversation[Token]], LoginOutcome]) -> LoginOutcome:
         now_ns = self.clock.wall_ns()
         former = self._held.token  # kept until there is a successor: its end is still to be known
         if former is not None and former != self._renewed and _lives(former, now_ns):
@@ -200,17 +204,17 @@ class Vault:
         return converse(self._venue.login(now_ns))
 
     def _keep(self, token: Token) -> None:
-        self.blotter.learn(secrets_in(token))
+        self.redactor.add_secrets(secrets_in(token))
         margin = EARLY
         if token.expires_ns is not None:  # of a short life not all is given up
             life = (token.expires_ns - self.clock.wall_ns()) / 1e9
             margin = max(0.0, min(EARLY, life / 10))
         with self._changing:
-            self._held, self._renewed = Held(token, margin), None
+            self._held, self._renewed = StoredToken(token, margin), None
             if self._on_trial == token:  # a login says so as well: it is no trial any more
                 self._on_trial = None
 
-    def _life(self, held: Held) -> float | None:
+    def _life(self, held: StoredToken) -> float | None:
         if held.token is None or held.token.expires_ns is None:
             return None
         return (held.token.expires_ns - self.clock.wall_ns()) / 1e9

@@ -12,23 +12,23 @@ from msgspec import structs
 from actors.actor import Address
 from actors.calls import answer_of
 from actors.delivery.cells import Cells
-from actors.errors import LinewardenError, NotFresh
+from actors.errors import LinewardenError, StalePriceError
 from actors.events import Tried
 from actors.messages import AskLatest, LatestTold
 from actors.protocol.venue import Price, Venue
-from actors.rules.latest_price import Candidates, Latest, in_words, symbol_of
+from actors.rules.latest_price import Candidates, LatestPrice, in_words, symbol_of
 from actors.timers import Clock
 
 
-class PriceDesk:
-    """Reads what the lines keep, and asks the fetcher. Any thread may ask, and waits on its own."""
+class LatestPrices:
+    """Reads what the lines keep, and asks the requester. Any thread may ask, and waits on its own."""
 
-    def __init__(self, cells: Cells, fetcher: Address, clock: Clock) -> None:
-        self._cells, self._fetcher = cells, fetcher
+    def __init__(self, cells: Cells, requester: Address, clock: Clock) -> None:
+        self._cells, self._fetcher = cells, requester
         self._clock = clock
 
-    def latest(self, venue: Venue, key: str, max_age: float, timeout: float) -> Latest:
-        """Raises NotFresh, LinewardenError for what cannot be asked, RuntimeStopped."""
+    def latest(self, venue: Venue, key: str, max_age: float, timeout: float) -> LatestPrice:
+        """Raises StalePriceError, LinewardenError for what cannot be asked, RuntimeStopped."""
         if math.isnan(max_age) or math.isnan(timeout):
             raise LinewardenError(f"{venue.feed}: max_age and timeout are seconds, not nan")
         deadline = time.monotonic() + timeout
@@ -42,10 +42,10 @@ class PriceDesk:
                 tried = [*again, *asked]
         if answer is None:
             sentence = f"{venue.feed}: no price of {symbol} from the last {max_age:g} s. {in_words(tried)}."
-            raise NotFresh(sentence, tried)
+            raise StalePriceError(sentence, tried)
         return structs.replace(answer, tried=tuple(tried))
 
-    def _streamed(self, venue: Venue, symbol: str, max_age: float) -> tuple[Latest | None, list[Tried]]:
+    def _streamed(self, venue: Venue, symbol: str, max_age: float) -> tuple[LatestPrice | None, list[Tried]]:
         candidates = Candidates("stream")
         for heard in self._cells.heard_of(venue.feed):
             if heard.prices.are_of(venue):
@@ -54,7 +54,7 @@ class PriceDesk:
 
     def _asked_for(
         self, venue: Venue, symbol: str, max_age: float, deadline: float
-    ) -> tuple[Latest | None, list[Tried]]:
+    ) -> tuple[LatestPrice | None, list[Tried]]:
         if venue.latest(symbol) is None:
             return None, [Tried("rest", None, "the venue cannot be asked for it")]
         told = self._ask(venue, symbol, deadline)
@@ -79,10 +79,10 @@ class PriceDesk:
 
     def _judge(
         self, candidates: Candidates, venue: Venue, symbol: str, max_age: float
-    ) -> tuple[Latest | None, list[Tried]]:
+    ) -> tuple[LatestPrice | None, list[Tried]]:
         """What of it is fresh now; None: nothing."""
         now, now_ns = self._clock.monotonic(), self._clock.wall_ns()
         fields, tried = candidates.weigh(max_age, now, now_ns)
         if not fields:
             return None, tried
-        return Latest(feed=venue.feed, symbol=symbol, source=candidates.source, **fields), tried
+        return LatestPrice(feed=venue.feed, symbol=symbol, source=candidates.source, **fields), tried

@@ -107,7 +107,7 @@ class FollowedBook:
             self._book.lose("a gap in its events (overflow)")
 
 
-class BookDesk:
+class OrderBooks:
     """The books that a runtime follows: each from the first look at it. Any thread."""
 
     def __init__(self, streams: Streams, status: Callable[[], Status]) -> None:

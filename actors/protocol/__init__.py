@@ -9,12 +9,12 @@ from actors.errors import LinewardenError
 from actors.events import GapReason, Option, Options, Topic
 from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.lazy import Imported
-from actors.protocol.batch import Outcome
-from actors.protocol.channel import ChannelOf
+from actors.protocol.batch import EffectBatch
+from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation, Token
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
-from actors.protocol.limits import Budget, Pacing
+from actors.protocol.limits import Pacing, RateLimit
 from actors.protocol.placement import Bound, Bounds
 from actors.protocol.session import (
     BINARY,
@@ -40,7 +40,7 @@ from actors.protocol.session import (
 )
 from actors.protocol.venue import BookUpdate, Channel, Price, Refusal, Venue, VenueSettings
 from actors.reasons import Fatal, Reason, Retryable, Slow
-from actors.secret import REDACTED, Discreet, Secret, origin
+from actors.secret import REDACTED, RedactedStruct, Secret, origin
 
 __all__ = (
     "BINARY",
@@ -51,15 +51,13 @@ __all__ = (
     "BookUpdate",
     "Bound",
     "Bounds",
-    "Budget",
     "Channel",
-    "ChannelOf",
     "Complain",
     "Confirm",
     "Conversation",
     "Deliver",
-    "Discreet",
     "Effect",
+    "EffectBatch",
     "End",
     "Endpoint",
     "Fatal",
@@ -74,11 +72,12 @@ __all__ = (
     "Missed",
     "Option",
     "Options",
-    "Outcome",
     "Pacing",
     "Price",
     "Quarantine",
+    "RateLimit",
     "Reason",
+    "RedactedStruct",
     "Refusal",
     "Reject",
     "Resent",
@@ -91,6 +90,7 @@ __all__ = (
     "Token",
     "TokenRefused",
     "Topic",
+    "TypedChannel",
     "Unrouted",
     "Venue",
     "VenueSettings",

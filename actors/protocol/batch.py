@@ -8,7 +8,7 @@ from actors.events import Topic
 from actors.protocol.session import Deliver, Duplicates, Effect, Unrouted
 
 
-class Outcome:
+class EffectBatch:
     """Effects in order; events that follow each other go in one piece, counts come last."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import Generic
 from actors.events import Event
 
 
-class ChannelOf(str, Generic[Event]):
+class TypedChannel(str, Generic[Event]):
     """A channel's name that carries the type of its events.
 
     It is a plain string at run time, so `subscribe("o2", o2.TRADES, …)` and

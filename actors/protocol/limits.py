@@ -7,17 +7,17 @@ from msgspec import Struct
 ROUNDING = 1e-5  # of one: who waits as long as he was told finds floats a little short
 
 
-class Budget(Struct, frozen=True):
+class RateLimit(Struct, frozen=True):
     """How often something may be asked: `burst` times at once, and then once in `interval` seconds."""
 
     burst: int
     interval: float
 
 
-class Bucket:
+class TokenBucket:
     """Holds to a budget. One thread at a time; `now` is monotonic seconds."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: RateLimit) -> None:
         self._budget = budget
         self._left = float(budget.burst)
         self._at = 0.0
@@ -32,7 +32,7 @@ class Bucket:
             self._left -= 1.0
         return 0.0
 
-    def adjust(self, budget: Budget, now: float) -> None:
+    def adjust(self, budget: RateLimit, now: float) -> None:
         """Another budget holds from now on; what was counted stays counted."""
         if budget != self._budget:
             if self._budget.interval:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from actors.events import GapReason, Topic
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.reasons import Reason, Retryable
-from actors.secret import Discreet, Shown
+from actors.secret import RedactedStruct, Shown
 
 TEXT, BINARY = 1, 2  # RFC 6455 section 5.2
 Frame = tuple[int, bytes]  # opcode, payload; a text payload is valid UTF-8
@@ -42,7 +42,7 @@ NEXT = {
 # ── effects: what the connection is to do, in this order ────────────────────────────────────────
 
 
-class Send(Discreet, frozen=True):
+class Send(RedactedStruct, frozen=True):
     """Send one frame: text for a `str`, binary for `bytes`. Its repr shows nothing: it may be a login."""
 
     payload: str | bytes

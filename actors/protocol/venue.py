@@ -16,10 +16,10 @@ from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
 from actors.protocol.conversation import Conversation, Token
-from actors.protocol.limits import Budget, Pacing
+from actors.protocol.limits import Pacing, RateLimit
 from actors.protocol.placement import Bounds, Placement
 from actors.protocol.session import Session
-from actors.secret import Discreet, Secret, Shown, origin
+from actors.secret import RedactedStruct, Secret, Shown, origin
 
 
 class Channel(Struct, frozen=True):
@@ -77,7 +77,7 @@ class Refusal(Struct, frozen=True):
     reason: str
 
 
-class VenueSettings(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class VenueSettings(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of a `[feeds.NAME]` table that belong to its venue; venues add their own."""
 
     url: str = ""  # the WebSocket endpoint; empty: the venue's public one
@@ -102,10 +102,10 @@ class Venue(ABC):
     variables: ClassVar[Mapping[str, str]] = {}  # for people: environment variables it is used with
     book_channel: ClassVar[str] = ""  # whose events make an order book; empty: none
     price_channels: ClassVar[frozenset[str]] = frozenset()  # whose events tell prices
-    connects: ClassVar[Budget] = Budget(1, 0.0)  # of all lines of one account; 0.0: no limit is known
-    login_budget: ClassVar[Budget] = Budget(10, 45.0)  # logins, where it has them
+    connects: ClassVar[RateLimit] = RateLimit(1, 0.0)  # of all lines of one account; 0.0: no limit is known
+    login_budget: ClassVar[RateLimit] = RateLimit(10, 45.0)  # logins, where it has them
     login_settings: ClassVar[frozenset[str] | None] = None  # keys that its token depends on; None: all
-    latest_budget: ClassVar[Budget] = Budget(10, 0.5)  # conversations of `latest`
+    latest_budget: ClassVar[RateLimit] = RateLimit(10, 0.5)  # conversations of `latest`
 
     def __init__(self, feed: str, settings: VenueSettings) -> None:
         self.feed = feed

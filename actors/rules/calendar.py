@@ -33,7 +33,7 @@ _CLOSED = re.compile(rf"(\d{{4}}-\d\d-\d\d)(?:\s+{_TIME}\s*-\s*{_TIME})?")
 Span = tuple[int, int]  # wall-clock nanoseconds: from, until
 
 
-class Session(Struct, frozen=True):
+class TradingHours(Struct, frozen=True):
     """Opens on these days of the week (Monday is 0); minutes from midnight, `closes` maybe days later."""
 
     days: tuple[int, ...]
@@ -54,7 +54,7 @@ class Calendar(Struct, frozen=True, cache_hash=True):
 
     name: str
     zone: str  # as the IANA database calls it
-    sessions: tuple[Session, ...]
+    sessions: tuple[TradingHours, ...]
     closed: tuple[Closure, ...] = ()
 
     def is_open(self, at_ns: int) -> bool:
@@ -140,7 +140,7 @@ def _joined(spans: list[Span]) -> Iterator[Span]:
 # ── as they are written ─────────────────────────────────────────────────────────────────────────
 
 
-def read_session(text: str) -> Session:
+def read_session(text: str) -> TradingHours:
     """`Mon-Fri 09:30-16:00`, on each of these days; one that ends no later than it begins ends the day after.
 
     `Sun 17:00 - Fri 16:00` is one long session.
@@ -164,7 +164,7 @@ def read_session(text: str) -> Session:
         raise ValueError('expected such as "Mon-Fri 09:30-16:00" or "Sun 17:00 - Fri 16:00"')
     if opens == DAY:
         raise ValueError("expected a session to open at 23:59 or before; 24:00 is an end")
-    return Session(days, opens, closes)
+    return TradingHours(days, opens, closes)
 
 
 def read_closure(text: str) -> Closure:

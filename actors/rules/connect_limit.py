@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from actors.protocol.limits import ROUNDING, Bucket, Budget
+from actors.protocol.limits import ROUNDING, RateLimit, TokenBucket
 from actors.reasons import Reason, Slow
 
 SPREAD = 1.0  # seconds within which those come that have waited for the same end
 
 
-class Gate:
+class ConnectLimiter:
     """What is left of the venue's budget of connects, and until when it wants to see nobody.
 
     One thread at a time; `now` is monotonic seconds.
@@ -19,13 +19,13 @@ class Gate:
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
-        self._bucket: Bucket | None = None
+        self._bucket: TokenBucket | None = None
         self._turns: dict[str, float] = {}  # lines that wait for their turn: monotonic seconds
         self.closed_until = float("-inf")
         self.why = ""
 
-    def knock(self, line: str, budget: Budget, now: float) -> float:
-        """0.0: connect now, it is counted. Else the seconds after which this line is to knock again.
+    def try_acquire(self, line: str, budget: RateLimit, now: float) -> float:
+        """0.0: connect now, it is counted. Else the seconds after which this line is to try_acquire again.
 
         `budget` is the account's, and the same for all of its lines until a reload changes it.
         """
@@ -40,9 +40,9 @@ class Gate:
             return turn - now
         return 0.0
 
-    def _bucket_for(self, budget: Budget, now: float) -> Bucket:
+    def _bucket_for(self, budget: RateLimit, now: float) -> TokenBucket:
         if self._bucket is None:
-            self._bucket = Bucket(budget)
+            self._bucket = TokenBucket(budget)
         self._bucket.adjust(budget, now)
         return self._bucket
 
@@ -58,12 +58,12 @@ class Gate:
         self.closed_until, self.why = float("-inf"), ""
 
 
-def strictest(budgets: Iterable[Budget]) -> Budget:
+def strictest(budgets: Iterable[RateLimit]) -> RateLimit:
     """One that keeps within each of these; an interval of 0 is no limit."""
     limits = [budget for budget in budgets if budget.interval]
     if not limits:
-        return Budget(1, 0.0)
-    return Budget(min(each.burst for each in limits), max(each.interval for each in limits))
+        return RateLimit(1, 0.0)
+    return RateLimit(min(each.burst for each in limits), max(each.interval for each in limits))
 
 
 def wanted_rest(reason: Reason, otherwise: float) -> float:

@@ -21,7 +21,7 @@ Company = Literal["nothing", "pongs", "acks", "heartbeats", "others"]
 Cause = Literal["", "venue_time", "closed", "not_due", "unwatched"] | Company
 
 
-class Contract(Struct, frozen=True):
+class FreshnessPolicy(Struct, frozen=True):
     """What a subscription promises; seconds. 0: it promises nothing of that kind."""
 
     stale_after: float = 0.0  # without an event
@@ -101,7 +101,7 @@ class Heard(Struct, frozen=True):
     received_ns: int = 0  # our wall clock when that came
 
 
-def judge(contract: Contract, heard: Heard) -> Freshness:
+def judge(contract: FreshnessPolicy, heard: Heard) -> Freshness:
     """Stale by silence goes before stale by lag: where nothing comes, it is no use to say how old it is."""
     from_birth = heard.at is None
     silent_since = heard.since if heard.at is None else heard.at
@@ -125,7 +125,7 @@ def judge(contract: Contract, heard: Heard) -> Freshness:
     return _quiet(contract, heard, passed, from_birth)
 
 
-def _quiet(contract: Contract, heard: Heard, passed: float, from_birth: bool) -> Freshness:
+def _quiet(contract: FreshnessPolicy, heard: Heard, passed: float, from_birth: bool) -> Freshness:
     calendar = contract.calendar
     if calendar is not None and not calendar.is_open(heard.now_ns):
         opens = calendar.opens_after(heard.now_ns)

@@ -11,7 +11,7 @@ KEPT = 20  # endings a line
 DAY_NS = 86_400 * 1_000_000_000
 
 
-class Split(Struct, frozen=True):
+class RecoveryTimes(Struct, frozen=True):
     """The way back, in milliseconds. None: it did not get that far.
 
     detect: from the last sign of life to the ending; wait: until a new connection was begun; connect:
@@ -27,7 +27,7 @@ class Split(Struct, frozen=True):
     first_data: float | None = None
 
 
-class Ending(Struct, frozen=True):
+class LineExit(Struct, frozen=True):
     """One life that ended. `at_ns` is wall-clock nanoseconds; `lived_s` counts from being live."""
 
     epoch: int
@@ -37,15 +37,15 @@ class Ending(Struct, frozen=True):
     text: str
     attempt: int
     lived_s: float | None
-    split: Split
+    split: RecoveryTimes
 
 
-class Recovery:
+class RecoveryRecord:
     """One ending and the marks on the way back from it, in monotonic seconds."""
 
     STEPS = ("started", "upgraded", "opened", "live", "data")
 
-    def __init__(self, ending: Ending, heard_at: float | None, ended_at: float) -> None:
+    def __init__(self, ending: LineExit, heard_at: float | None, ended_at: float) -> None:
         self._ending = ending
         self._heard_at = heard_at
         self._ended_at = ended_at
@@ -54,11 +54,11 @@ class Recovery:
     def mark(self, step: str, at: float) -> None:
         self._marks.setdefault(step, at)
 
-    def told(self) -> Ending:
+    def told(self) -> LineExit:
         marks = [self._ended_at, *(self._marks.get(step) for step in self.STEPS)]
         way = [_ms(since, until) for since, until in pairwise(marks)]
         ending = self._ending
-        return Ending(
+        return LineExit(
             ending.epoch,
             ending.at_ns,
             ending.kind,
@@ -66,7 +66,7 @@ class Recovery:
             ending.text,
             ending.attempt,
             ending.lived_s,
-            Split(_ms(self._heard_at, self._ended_at), *way),
+            RecoveryTimes(_ms(self._heard_at, self._ended_at), *way),
         )
 
 
@@ -75,12 +75,12 @@ class Journal:
 
     def __init__(self, keep: int = KEPT) -> None:
         self._keep = keep
-        self._last: Recovery | None = None
-        self._told: tuple[Ending, ...] = ()
+        self._last: RecoveryRecord | None = None
+        self._told: tuple[LineExit, ...] = ()
 
-    def ended(self, ending: Ending, heard_at: float | None, ended_at: float) -> None:
+    def ended(self, ending: LineExit, heard_at: float | None, ended_at: float) -> None:
         """`heard_at`: the last sign of life, where there was one."""
-        self._last = Recovery(ending, heard_at, ended_at)
+        self._last = RecoveryRecord(ending, heard_at, ended_at)
         self._told = (*self._told, self._last.told())[-self._keep :]
 
     def mark(self, step: str, at: float) -> None:
@@ -89,7 +89,7 @@ class Journal:
             self._last.mark(step, at)
             self._told = (*self._told[:-1], self._last.told())
 
-    def told(self) -> tuple[Ending, ...]:
+    def told(self) -> tuple[LineExit, ...]:
         """Oldest first; a value that does not change."""
         return self._told
 

@@ -23,7 +23,7 @@ EVERY: Final = ("", "*")  # keys that are no symbol's: their events name it
 Kept = tuple[Any, float]  # an event, and the monotonic seconds of its receipt
 
 
-class Latest(Struct, frozen=True, kw_only=True):
+class LatestPrice(Struct, frozen=True, kw_only=True):
     """The newest fresh price of a symbol: a quote, a trade, or both, from one source.
 
     What is not known, or not fresh, is None; so is a side of the quote that the venue does not have,
@@ -246,7 +246,7 @@ class Candidates:
             self.trade = newer(self.trade, Found(price, at, price.traded_ns))
 
     def weigh(self, max_age: float, now: float, now_ns: int) -> tuple[dict[str, Any], list[Tried]]:
-        """The fields of a `Latest` that are fresh, and why others are not among them."""
+        """The fields of a `LatestPrice` that are fresh, and why others are not among them."""
         fields: dict[str, Any] = {}
         tried = [Tried(self.source, None, flaw) for flaw in self.flaws]
         parts: tuple[tuple[Part, Found | None, Fields], ...] = (

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from actors.events import Topic
-from actors.rules.freshness import Contract, Freshness
+from actors.rules.freshness import Freshness, FreshnessPolicy
 
 
 class Beats:
@@ -93,7 +93,7 @@ def health(inputs: HealthInputs) -> Health:
     return Health(min(score, 50) if inputs.stale_topics else score, inputs)
 
 
-class Recent:
+class RecentRoundTrips:
     """How many of something happened within a while, 1,000 at most. One thread adds, any thread counts."""
 
     def __init__(self, period: float = 600.0) -> None:
@@ -115,7 +115,7 @@ class Rhythm(Struct, frozen=True):
     ping_interval: float
     pong_timeout: float
     venue_ping_interval: float
-    contracts: Mapping[Topic, Contract]  # of topics whose silence or lag means something
+    contracts: Mapping[Topic, FreshnessPolicy]  # of topics whose silence or lag means something
     reading: bool = True  # whether the line is read now: a full stream may hold it
 
 
@@ -123,7 +123,7 @@ class Watched(Struct, frozen=True):
     """One life of one line as any thread may see it; the heartbeat replaces it with each change."""
 
     since: float  # monotonic seconds of the login
-    contracts: Mapping[Topic, Contract]
+    contracts: Mapping[Topic, FreshnessPolicy]
     rtt: float | None = None  # seconds, of the last ping
     missed: int = 0  # pings in a row without an answer
 

@@ -79,11 +79,11 @@ class Park(Struct, frozen=True):
     probe_after: float | None
 
 
-class Rest(Struct, frozen=True):
+class RestDelay(Struct, frozen=True):
     """The line was stopped on purpose."""
 
 
-Verdict = Retry | Park | Rest
+Verdict = Retry | Park | RestDelay
 
 
 class Ended(Exception):  # noqa: N818 - tenacity wants outcomes to be exceptions; this one is a fact
@@ -186,7 +186,7 @@ class Restarts:
         """A life ended; `reached`: the venue had accepted its WebSocket."""
         first_after_health, self._healthy = self._healthy, False
         if isinstance(reason, Stopped):
-            return Rest()
+            return RestDelay()
         if reached and not first_after_health:
             self._spent.count(now)
         self.attempt += 1

@@ -1,7 +1,7 @@
 """What waits in a stream, and what a full one gives up: counted, and marked where it is missing.
 
-Two kinds. A `Line` of events keeps their order and gives up the oldest, the newest, or nothing (and
-then asks for less). A `Conflater` keeps the newest event of each topic. Both are plain structures
+Two kinds. A `FifoBuffer` of events keeps their order and gives up the oldest, the newest, or nothing (and
+then asks for less). A `ConflatingBuffer` keeps the newest event of each topic. Both are plain structures
 for one thread at a time; the stream around them holds the lock.
 """
 
@@ -105,7 +105,7 @@ NOWHERE = Origin(0, 0, 0)
 FIRST: Place = (0, 0)  # of a marker
 
 
-class Mailbox(ABC):
+class StreamBuffer(ABC):
     """Bounded; the books balance at any moment: received = delivered + dropped + conflated + queued.
 
     A reader takes events by the handful: `reach` needs the lock, and what is in the `hand` then is taken
@@ -169,7 +169,7 @@ class Mailbox(ABC):
         return self._waiting <= self.capacity // 2
 
 
-class Line(Mailbox):
+class FifoBuffer(StreamBuffer):
     """First in, first out."""
 
     def __init__(self, capacity: int, policy: Policy, *, deltas: bool) -> None:
@@ -419,7 +419,7 @@ class Line(Mailbox):
         return _packed(fewer)
 
 
-class Conflater(Mailbox):
+class ConflatingBuffer(StreamBuffer):
     """The newest event of each topic; nothing is dropped, older ones are replaced."""
 
     def __init__(self, capacity: int) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from websockets.datastructures import Headers
 
 from actors.secret import Secret
-from actors.service.responses import Refused
+from actors.service.responses import RequestRefused
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -26,22 +26,22 @@ class Guard:
         self._token = token
 
     def admit(self, headers: Headers) -> None:
-        """Raises: Refused: a browser's page from elsewhere asks, or someone who pretends to be here."""
+        """Raises: RequestRefused: a page of another origin asks, or the `Host` header is not this one."""
         hosts = headers.get_all("Host")
         host = hosts[0] if len(hosts) == 1 else ""
         if len(hosts) > 1 or (self._loopback and _place(host) not in self._own):
-            raise Refused(403, "the Host header is not the address of this service")
+            raise RequestRefused(403, "the Host header is not the address of this service")
         for origin in headers.get_all("Origin"):
             scheme, _, rest = origin.partition("://")
             place = _place(rest, scheme.lower())
             own = self._own if self._loopback else {_place(host, scheme.lower())}
             if not place or place not in own:
-                raise Refused(403, "a page of another origin may not ask this service")
+                raise RequestRefused(403, "a page of another origin may not ask this service")
 
     def recognise(self, headers: Headers) -> None:
-        """Raises: Refused: there is a token, and the request does not bear it."""
+        """Raises: RequestRefused: there is a token, and the request does not bear it."""
         if not self.knows(headers):
-            raise Refused(
+            raise RequestRefused(
                 401,
                 "this service wants its token: Authorization: Bearer ...",
                 ("WWW-Authenticate", 'Bearer realm="linewarden"'),

@@ -18,7 +18,7 @@ from websockets.server import ServerProtocol
 from websockets.sync.server import Server, ServerConnection
 
 from actors import log_queue
-from actors.service.responses import Answer, response
+from actors.service.responses import ServiceResponse, response
 
 if TYPE_CHECKING:
     from actors.service.tail import Tail
@@ -69,7 +69,7 @@ class Protocol(ServerProtocol):
             super().receive_data(self._head[:end])
 
     def reject(self, status: HTTPStatus | int, text: str) -> Response:
-        return response(Answer(int(status), {"error": text.strip()}))
+        return response(ServiceResponse(int(status), {"error": text.strip()}))
 
     def send_eof(self) -> None:
         if isinstance(self.handshake_exc, InvalidMessage) and self._asked:

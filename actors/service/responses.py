@@ -18,7 +18,7 @@ from actors.secret import REDACTED, Secret
 ReloadAnswer: TypeAlias = Struct  # what a reload says of itself, such as a plan; it is sent as JSON
 
 
-class Asked(Struct, frozen=True):
+class ServiceRequest(Struct, frozen=True):
     """One request. `argument` is the rest of a path such as `/restart/o2`, decoded."""
 
     method: str
@@ -29,17 +29,17 @@ class Asked(Struct, frozen=True):
     argument: str = ""
 
 
-class Answer(Struct, frozen=True):
+class ServiceResponse(Struct, frozen=True):
     status: int
     body: Any
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Refused(Exception):  # noqa: N818 - it travels to the one place that answers, and no further
+class RequestRefused(Exception):  # noqa: N818 - it travels to the one place that answers, and no further
     """A request that is not carried out, with the sentence that says why."""
 
     def __init__(self, status: int, sentence: str, *headers: tuple[str, str], **more: Any) -> None:
-        self.answer = Answer(status, {"error": sentence, **more}, headers)
+        self.answer = ServiceResponse(status, {"error": sentence, **more}, headers)
         super().__init__(sentence)
 
 
@@ -47,12 +47,12 @@ def the_query(text: str) -> tuple[tuple[str, str], ...]:
     try:
         return tuple(parse_qsl(text, keep_blank_values=True, errors="strict"))
     except ValueError:
-        raise Refused(400, "the query is not percent-encoded UTF-8") from None
+        raise RequestRefused(400, "the query is not percent-encoded UTF-8") from None
 
 
 def the_switch(value: str, name: str) -> bool:
     if value not in {"0", "1"}:
-        raise Refused(400, f"{name}={value[:20]} is neither {name}=1 nor {name}=0")
+        raise RequestRefused(400, f"{name}={value[:20]} is neither {name}=1 nor {name}=0")
     return value == "1"
 
 
@@ -64,7 +64,7 @@ def to_json(value: Any) -> bytes:
     return _encode(value)
 
 
-def response(answer: Answer, *, head: bool = False) -> Response:
+def response(answer: ServiceResponse, *, head: bool = False) -> Response:
     """For the wire. Every connection bears one request; `head`: the length alone, not the body."""
     body = to_json(answer.body)
     headers = Headers(

@@ -18,7 +18,7 @@ from actors import log_queue
 from actors.calls import CALL
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
 from actors.runtime import Runtime
-from actors.service.responses import Answer, Asked, Refused, ReloadAnswer, the_switch
+from actors.service.responses import ReloadAnswer, RequestRefused, ServiceRequest, ServiceResponse, the_switch
 from actors.service.tail import Tail, open_tail
 
 log = log_queue.logger("actors.service")
@@ -31,7 +31,7 @@ class Route(Struct, frozen=True):
 
     method: str  # GET is HEAD, too
     path: str
-    answer: Callable[[Asked], Answer | Tail]
+    answer: Callable[[ServiceRequest], ServiceResponse | Tail]
     argument: str = ""  # what people call it
     open: bool = False  # asked without a token
 
@@ -42,7 +42,7 @@ class Route(Struct, frozen=True):
         return path.startswith(self.path) and path != self.path if self.argument else path == self.path
 
 
-class Desk:
+class ServiceRoutes:
     """The runtime as others may ask it. Any thread may call."""
 
     def __init__(self, runtime: Runtime, reload: Callable[[bool], ReloadAnswer] | None) -> None:
@@ -63,104 +63,108 @@ class Desk:
         )
 
     def route(self, method: str, path: str) -> Route:
-        """Raises: Refused: nothing is there (404), or not by that method (405)."""
+        """Raises: RequestRefused: nothing is there (404), or not by that method (405)."""
         there = [route for route in self.routes if route.leads_to(path)]
         wanted = "GET" if method == "HEAD" else method
         for route in there:
             if route.method == wanted:
                 return route
         if not there:
-            raise Refused(404, _nothing_at(path, self.routes))
+            raise RequestRefused(404, _nothing_at(path, self.routes))
         allowed = ", ".join(route.method.replace("GET", "GET, HEAD") for route in there)
-        raise Refused(405, f"this is asked by {allowed}", ("Allow", allowed))
+        raise RequestRefused(405, f"this is asked by {allowed}", ("Allow", allowed))
 
     def is_open(self, path: str) -> bool:
         """Whether this is told to everybody."""
         return any(route.open and route.leads_to(path) for route in self.routes)
 
-    def answer(self, route: Route, asked: Asked) -> Answer | Tail:
+    def answer(self, route: Route, asked: ServiceRequest) -> ServiceResponse | Tail:
         """Whatever happens is an answer. No traceback leaves this process."""
         rest = asked.path.removeprefix(route.path)
         asked = msgspec.structs.replace(asked, argument=unquote(rest))
         try:
             return route.answer(asked)
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         except ConfigError as error:
-            return Answer(400, {"error": str(error), "problems": error.problems})
+            return ServiceResponse(400, {"error": str(error), "problems": error.problems})
         except (RuntimeStopped, Timeout) as error:
-            return Answer(503, {"error": str(error)})
+            return ServiceResponse(503, {"error": str(error)})
         except (pykka.Timeout, pykka.ActorDeadError):
-            return Answer(503, {"error": f"the supervisor did not answer within {CALL:g} s"})
+            return ServiceResponse(503, {"error": f"the supervisor did not answer within {CALL:g} s"})
         except LinewardenError as error:
-            return Answer(400, {"error": str(error)})
+            return ServiceResponse(400, {"error": str(error)})
         except Exception:
             log.exception("%s could not be answered.", route)
-            return Answer(500, {"error": "something failed while this was answered; the log says what"})
+            return ServiceResponse(
+                500, {"error": "something failed while this was answered; the log says what"}
+            )
 
     # ── what is asked ──
 
-    def status(self, asked: Asked) -> Answer:
-        return Answer(200, self._runtime.status())
+    def status(self, asked: ServiceRequest) -> ServiceResponse:
+        return ServiceResponse(200, self._runtime.status())
 
-    def healthz(self, asked: Asked) -> Answer:
+    def healthz(self, asked: ServiceRequest) -> ServiceResponse:
         """Whether the process lives; asks no actor, and tells nothing else."""
-        return Answer(200, {"ok": True})
+        return ServiceResponse(200, {"ok": True})
 
-    def readyz(self, asked: Asked) -> Answer:
+    def readyz(self, asked: ServiceRequest) -> ServiceResponse:
         """Whether every feed is live; and what is not, for those who bear the token."""
         status = self._runtime.status()
         if status.state == "live":
-            return Answer(200, {"live": True})
+            return ServiceResponse(200, {"live": True})
         if not asked.known:
-            return Answer(503, {"live": False})
+            return ServiceResponse(503, {"live": False})
         not_live = {
             name: f"{line.state}: {line.reason.text}" if line.reason else line.state
             for name, line in status.lines().items()
             if line.state != "live"
         }
-        return Answer(503, {"live": False, "not_live": not_live})
+        return ServiceResponse(503, {"live": False, "not_live": not_live})
 
-    def command(self, asked: Asked) -> Answer:
+    def command(self, asked: ServiceRequest) -> ServiceResponse:
         """restart, pause or resume: the supervisor's methods of those names."""
         name, target = asked.path.split("/")[1], asked.argument
         if len(target) > LONGEST_TARGET:
-            raise Refused(404, f"no feed or line has a name of more than {LONGEST_TARGET} characters")
+            raise RequestRefused(404, f"no feed or line has a name of more than {LONGEST_TARGET} characters")
         try:
-            return Answer(202, {"answer": getattr(self._runtime.supervisor, name)(target).get(timeout=CALL)})
+            return ServiceResponse(
+                202, {"answer": getattr(self._runtime.supervisor, name)(target).get(timeout=CALL)}
+            )
         except (RuntimeStopped, Timeout):
             raise
         except LinewardenError as error:
-            raise Refused(404, str(error)) from None
+            raise RequestRefused(404, str(error)) from None
 
-    def reload(self, asked: Asked) -> Answer:
+    def reload(self, asked: ServiceRequest) -> ServiceResponse:
         """`?plan=1`: say what would change, and change nothing."""
         if self._reload is None:
-            raise Refused(404, "this service has no config that it could read again")
+            raise RequestRefused(404, "this service has no config that it could read again")
         unknown = [name for name, _ in asked.query if name != "plan"]
         if unknown:
-            raise Refused(400, f"a reload takes plan=1 and nothing else, not {unknown[0][:40]!r}")
+            raise RequestRefused(400, f"a reload takes plan=1 and nothing else, not {unknown[0][:40]!r}")
         plan = the_switch(dict(asked.query).get("plan", "0"), "plan")
         if not self._reloading.acquire(blocking=False):
-            raise Refused(409, "another reload is under way; ask again when it is done")
+            raise RequestRefused(409, "another reload is under way; ask again when it is done")
         try:
-            return Answer(200, self._reload(plan))
+            return ServiceResponse(200, self._reload(plan))
         finally:
             self._reloading.release()
 
-    def journal(self, asked: Asked) -> Answer:
+    def journal(self, asked: ServiceRequest) -> ServiceResponse:
         """The last endings of every line, or of one, oldest first."""
         lines = self._runtime.status().lines()
         if asked.argument and asked.argument not in lines:
             near = get_close_matches(asked.argument[:LONGEST_TARGET], lines, 1)
             hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise Refused(404, f"there is no line {asked.argument[:LONGEST_TARGET]!r}{hint}")
+            raise RequestRefused(404, f"there is no line {asked.argument[:LONGEST_TARGET]!r}{hint}")
         wanted = [asked.argument] if asked.argument else list(lines)
-        return Answer(200, {name: lines[name].journal for name in wanted})
+        return ServiceResponse(200, {name: lines[name].journal for name in wanted})
 
-    def tail(self, asked: Asked) -> Tail:
+    def tail(self, asked: ServiceRequest) -> Tail:
         if not asked.upgrade:
-            raise Refused(426, "/tail is a WebSocket: ask with an upgrade", ("Upgrade", "websocket"))
+            raise RequestRefused(426, "/tail is a WebSocket: ask with an upgrade", ("Upgrade", "websocket"))
         return open_tail(self._runtime, asked.query)
 
 

@@ -28,8 +28,15 @@ from actors.runtime import Runtime
 from actors.secret import Secret
 from actors.service.access import Guard
 from actors.service.connection import Client, Limits
-from actors.service.responses import Answer, Asked, Refused, ReloadAnswer, response, the_query
-from actors.service.routes import Desk
+from actors.service.responses import (
+    ReloadAnswer,
+    RequestRefused,
+    ServiceRequest,
+    ServiceResponse,
+    response,
+    the_query,
+)
+from actors.service.routes import ServiceRoutes
 from actors.service.tail import Tail
 from actors.settings.addresses import is_loopback
 from actors.settings.schema import ServiceSettings
@@ -74,7 +81,7 @@ class Service:
         self._host, self.port = settings.address
         self._token = settings.token
         self._limits = limits or Limits()
-        self._desk = Desk(runtime, reload)
+        self._desk = ServiceRoutes(runtime, reload)
         self._lock = threading.Lock()
         self._visits: dict[threading.Thread, _Visit] = {}
         self._running = False
@@ -221,7 +228,7 @@ class Service:
         client = cast(Client, connection)
         try:
             answer = self._judge(client, request)
-        except Refused as refused:
+        except RequestRefused as refused:
             answer = refused.answer
         path = request.path.partition("?")[0]
         if isinstance(answer, Tail):
@@ -231,17 +238,17 @@ class Service:
         log.debug("%s %r: %d", request.method, path, answer.status)
         return response(answer, head=request.method == "HEAD")
 
-    def _judge(self, client: Client, request: Request) -> Answer | Tail:
+    def _judge(self, client: Client, request: Request) -> ServiceResponse | Tail:
         if client.surplus:
-            raise Refused(503, "too many clients at once; try again", ("Retry-After", "1"))
+            raise RequestRefused(503, "too many clients at once; try again", ("Retry-After", "1"))
         if self._stopping.is_set():
-            raise Refused(503, "the service stops")
+            raise RequestRefused(503, "the service stops")
         path, _, query = request.path.partition("?")
         self._guard.admit(request.headers)
         known = self._guard.knows(request.headers)
         if not (known or self._desk.is_open(path)):
             self._guard.recognise(request.headers)
-        asked = Asked(request.method, path, the_query(query), _wants_upgrade(request.headers), known)
+        asked = ServiceRequest(request.method, path, the_query(query), _wants_upgrade(request.headers), known)
         return self._desk.answer(self._desk.route(request.method, path), asked)
 
     # ── ending ──

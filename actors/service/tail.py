@@ -17,7 +17,7 @@ from actors.errors import SubscribeError
 from actors.events import Closed, Gap, Marker, Received, Topic
 from actors.rules.stream_buffer import Policy
 from actors.runtime import Runtime
-from actors.service.responses import Refused, the_switch, to_json
+from actors.service.responses import RequestRefused, the_switch, to_json
 from actors.stream import Stream
 
 CAPACITY, MOST = 10_000, 100_000  # events that may wait for a tail
@@ -83,20 +83,20 @@ def open_tail(runtime: Runtime, query: Sequence[tuple[str, str]]) -> Tail:
     The policy is `drop_oldest` by default, on account channels too: a tail never holds a line.
 
     Raises:
-        Refused: a word is missing or not known, or the venue rejects a key; nothing is subscribed.
+        RequestRefused: a word is missing or not known, or the venue rejects a key; nothing is subscribed.
         RuntimeStopped: nobody is there to subscribe with.
     """
     words = dict(query)
     for name in _ONCE:
         if sum(name == other for other, _ in query) > 1:
-            raise Refused(400, f"a tail has one {name}; {name}= stands there more than once")
+            raise RequestRefused(400, f"a tail has one {name}; {name}= stands there more than once")
     for name in ("feed", "channel"):
         if not words.get(name):
-            raise Refused(400, "a tail wants feed=... and channel=..., and key=... for each key")
+            raise RequestRefused(400, "a tail wants feed=... and channel=..., and key=... for each key")
     options = {name: value for name, value in query if name not in _ONCE and name != "key"}
     for name in _NEVER:
         if name in options:
-            raise Refused(400, f"a tail has no option {name!r}")
+            raise RequestRefused(400, f"a tail has no option {name!r}")
     markers = the_switch(words.get("markers", "0"), "markers")
     keys = [value for name, value in query if name == "key"]
     capacity = _capacity(words.get("capacity", str(CAPACITY)))
@@ -123,24 +123,24 @@ def _unless_rejected(error: SubscribeError) -> Stream[Any]:
     if rejected:
         error.stream.close()
         told = "; ".join(f"{topic}: {reason}" for topic, reason in rejected.items())
-        raise Refused(400, f"the venue rejects this: {told}")
+        raise RequestRefused(400, f"the venue rejects this: {told}")
     return error.stream
 
 
 def _capacity(text: str) -> int:
     capacity = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(MOST)) else 0
     if not 1 <= capacity <= MOST:
-        raise Refused(400, f"capacity is a number of events from 1 to {MOST}")
+        raise RequestRefused(400, f"capacity is a number of events from 1 to {MOST}")
     return capacity
 
 
 def _policy(text: str) -> Policy:
     if text == "block":
-        raise Refused(400, "a tail may not block: it would hold the line of all others")
+        raise RequestRefused(400, "a tail may not block: it would hold the line of all others")
     for policy in get_args(Policy):
         if policy == text:
             return policy  # type: ignore[no-any-return]
-    raise Refused(400, f"policy is drop_oldest, drop_newest or conflate, not {text[:40]!r}")
+    raise RequestRefused(400, f"policy is drop_oldest, drop_newest or conflate, not {text[:40]!r}")
 
 
 def _told(marker: Marker) -> dict[str, Any]:

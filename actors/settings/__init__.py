@@ -26,7 +26,7 @@ from actors.settings.toml_file import parsed, text_of
 from actors.settings.wording import expected
 
 if TYPE_CHECKING:
-    from actors.venues.declarative import Described
+    from actors.venues.declarative import DeclarativeVenue
 
 __all__ = [
     "FeedSettings",
@@ -66,7 +66,7 @@ def load(
     return ConfigReader(file, path.parent, environ, venues).settings(parsed(text_of(path, file), file))
 
 
-def described(path: Path) -> type[Described] | None:
+def described(path: Path) -> type[DeclarativeVenue] | None:
     """The venue that this file describes; None: it is a config, or no TOML.
 
     Raises:

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
-from actors.protocol.limits import Budget, Pacing
+from actors.protocol.limits import Pacing, RateLimit
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
 from actors.rules.restarts import RestartPolicy
@@ -183,7 +183,7 @@ class ConfigReader(Reader):
             fields["pacing"] = structs.replace(kind.pacing if kind else Pacing(), **pacing)
         if "connects" in table:
             connects = self.fields(f"{sub}.connects]", table["connects"], ConnectsSettings)
-            fields["connects"] = structs.replace(kind.connects if kind else Budget(1, 0.0), **connects)
+            fields["connects"] = structs.replace(kind.connects if kind else RateLimit(1, 0.0), **connects)
         venue = self.quoting(where, "", lambda: kind(name, own)) if kind and own else None
         fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)
         if kind is None or own is None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.settings.addresses import url_mistake
-from actors.settings.outline_reader import OutlineReader, within
+from actors.settings.venue_table_reader import VenueTableReader, within
 from actors.venues.declarative.topics import Names
 from actors.venues.signalr.protocol import HubProtocol
 from actors.venues.signalr.table import HubChannelTable, HubTable
 
 
-class HubReader(OutlineReader[HubTable]):
+class HubReader(VenueTableReader[HubTable]):
     """Reads the table of a hub."""
 
     kind = HubTable

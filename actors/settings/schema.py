@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, structs
 
 from actors.events import Option
-from actors.protocol.limits import Budget, Pacing
+from actors.protocol.limits import Pacing, RateLimit
 from actors.protocol.venue import Venue, VenueSettings
 from actors.rules.calendar import Calendar
 from actors.rules.restarts import Interval, RestartPolicy, Seconds
@@ -105,7 +105,7 @@ class FeedSettings(Table, frozen=True, kw_only=True):
     send_buffer: Bytes = 1_048_576
     max_message: Bytes = 16 * 1_048_576
     pacing: Pacing | None = None  # None: as the venue wants it
-    connects: Budget | None = None  # None: as the venue wants it
+    connects: RateLimit | None = None  # None: as the venue wants it
     restart: RestartPolicy = RestartPolicy()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     subscribe: tuple[WantedTopics, ...] = ()

@@ -9,9 +9,9 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from actors.protocol.venue import Venue
-from actors.settings.outline_reader import OutlineReader
 from actors.settings.table_reader import RefusedError
 from actors.settings.toml_file import parsed
+from actors.settings.venue_table_reader import VenueTableReader
 from actors.venues.declarative.path import Path
 from actors.venues.declarative.protocol import MANY, Protocol
 from actors.venues.declarative.table import (
@@ -20,12 +20,12 @@ from actors.venues.declarative.table import (
 )
 from actors.venues.declarative.template import Text
 from actors.venues.declarative.topics import Names
-from actors.venues.declarative.venue import Described, venue_of
+from actors.venues.declarative.venue import DeclarativeVenue, venue_of
 
-_made: WeakValueDictionary[str, type[Described]] = WeakValueDictionary()
+_made: WeakValueDictionary[str, type[DeclarativeVenue]] = WeakValueDictionary()
 
 
-def read_venue(text: str, file: str) -> type[Described]:
+def read_venue(text: str, file: str) -> type[DeclarativeVenue]:
     """The venue of a table's text; the same text makes the same class. `file` is for people.
 
     Raises:
@@ -40,7 +40,7 @@ def read_venue(text: str, file: str) -> type[Described]:
     return made
 
 
-def read_hub(source: Mapping[str, Any], file: str) -> type[Described]:
+def read_hub(source: Mapping[str, Any], file: str) -> type[DeclarativeVenue]:
     """The venue of a feed that describes its hub itself; the same description makes the same class.
 
     Raises:
@@ -56,11 +56,11 @@ def read_hub(source: Mapping[str, Any], file: str) -> type[Described]:
     return made
 
 
-def _frames(source: Mapping[str, Any], file: str) -> type[Described]:
+def _frames(source: Mapping[str, Any], file: str) -> type[DeclarativeVenue]:
     return venue_of(TableReader(file).read(source))
 
 
-def _hub(source: Mapping[str, Any], file: str) -> type[Described]:
+def _hub(source: Mapping[str, Any], file: str) -> type[DeclarativeVenue]:
     from actors.settings.hub_tables import HubReader  # with all of SignalR, where somebody needs it
     from actors.venues.signalr import hub_of
 
@@ -95,7 +95,7 @@ class Known(Mapping[str, type[Venue]]):
         return len(self._built_in.keys() | self._tables.keys())
 
 
-class TableReader(OutlineReader[Table]):
+class TableReader(VenueTableReader[Table]):
     """Reads the table of a venue that is subscribed to by frames."""
 
     kind = Table

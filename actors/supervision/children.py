@@ -17,7 +17,7 @@ from actors.dispatcher import Dispatcher
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
 from actors.heartbeat import Heartbeat
-from actors.login.connector import Door
+from actors.login.connector import Connector
 from actors.messages import (
     CandidateDropped,
     ChangeRoute,
@@ -25,9 +25,9 @@ from actors.messages import (
     Fetched,
     HandOver,
     Inherit,
-    KeeperStarted,
     LineStarted,
     LookAgain,
+    RoleStarted,
     RotationBegun,
     SessionOpened,
     TakeRoutes,
@@ -35,13 +35,13 @@ from actors.messages import (
     TakeTurn,
 )
 from actors.registry import Registry
-from actors.requester import Fetcher
+from actors.requester import Requester
 from actors.rules.freshness import Freshness
 from actors.rules.line import RotationState
 from actors.rules.liveness import Rhythm, Watched
 from actors.rules.restarts import Restart
 from actors.supervision.snapshot import look_at
-from actors.supervision.state import Books, Candidate, Child, LineRecord, Roles
+from actors.supervision.state import Candidate, Child, LineRecord, Roles, SharedState
 from actors.timers import Timers
 from actors.wire.connect import SocketOpened, SocketRefused
 from actors.wire.socket_inbox import SocketInbox
@@ -82,7 +82,7 @@ class Children:
     def __init__(
         self,
         roles: Roles,
-        books: Books,
+        books: SharedState,
         feeds: Mapping[str, FeedSpec],
         lines: Mapping[str, LineRecord],
         timers: Timers,
@@ -96,7 +96,7 @@ class Children:
             "registry": ChildSpec(id="registry", start=self._start_registry),
             "dispatcher": ChildSpec(id="dispatcher", start=self._start_dispatcher),
             "heartbeat": ChildSpec(id="heartbeat", start=self._start_heartbeat),
-            "fetcher": ChildSpec(id="fetcher", start=self._start_fetcher),
+            "requester": ChildSpec(id="requester", start=self._start_fetcher),
         }  # in the order of their start
 
     def connection(self, line: LineRecord) -> ChildSpec:
@@ -171,22 +171,22 @@ class Children:
         return Child(heartbeat.launch(), inbox)
 
     def _start_fetcher(self, incarnation: int) -> Child:
-        inbox = self._lease("fetcher")
-        fetcher = Fetcher(
-            "fetcher",
+        inbox = self._lease("requester")
+        requester = Requester(
+            "requester",
             incarnation,
             inbox,
             self._supervisor,
             self._dead_letters,
-            address=self._roles.named("fetcher"),
+            address=self._roles.named("requester"),
             feeds=self._feeds,
             buckets=self._books.buckets,
             timers=self._timers,
         )
-        return Child(fetcher.launch(), inbox)
+        return Child(requester.launch(), inbox)
 
     def _lease(self, role: str) -> Lease:
-        return self._roles.mailboxes[role].lease(KeeperStarted())
+        return self._roles.mailboxes[role].lease(RoleStarted())
 
     def _tell_of_sessions(self, role: str) -> None:
         """What a former keeper may have had in hand when it died is told again; twice hurts nobody."""
@@ -248,7 +248,7 @@ class Children:
                     arrivals=self._books.arrivals,
                     run_budget=self._books.run_budget,
                 ),
-                door=Door(spec.venue, line.name, spec.dial, life.hangup, spec.vault),
+                connector=Connector(spec.venue, line.name, spec.dial, life.connect_cancel, spec.token_store),
                 session=spec.venue.session(line.name),
                 max_message=spec.max_message,
                 ack_timeout=spec.ack_timeout,

@@ -1,4 +1,4 @@
-"""The gates that lines go through to connect: one for each venue and credential, whatever feeds it has."""
+"""The limiters that lines go through to connect: one for each venue and credential, whatever feeds it has."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 
 from actors import log_queue
 from actors.feed_spec import FeedSpec
-from actors.protocol.limits import Budget
+from actors.protocol.limits import RateLimit
 from actors.reasons import Reason
-from actors.rules.connect_limit import Gate, strictest, wanted_rest
+from actors.rules.connect_limit import ConnectLimiter, strictest, wanted_rest
 from actors.supervision.cooldown_file import Cooldown, Cooldowns
 from actors.timers import Clock
 
 log = log_queue.logger("actors.supervision.connect_limits")
 
 
-class Gates:
+class ConnectLimiters:
     """The supervisor's; one thread at a time. `feeds`: those that are wanted now."""
 
     def __init__(
@@ -30,23 +30,23 @@ class Gates:
         self._chance = chance
         self._cooldowns = cooldowns
         self._known = cooldowns.load(clock.wall_ns())  # by account
-        self._gates: dict[str, Gate] = {}
+        self._limiters: dict[str, ConnectLimiter] = {}
         self._feeds = feeds
         self._reckoned: Mapping[str, FeedSpec] = {}  # the feeds from which...
-        self._budgets: dict[str, Budget] = {}  # ...these were reckoned, by account
+        self._budgets: dict[str, RateLimit] = {}  # ...these were reckoned, by account
 
-    def knock(self, line: str, spec: FeedSpec) -> tuple[float, str]:
-        """0.0: the line may connect now. Else the seconds after which it is to knock again, and why."""
-        gate, budget = self._of(spec), self._budget(spec)
+    def try_acquire(self, line: str, spec: FeedSpec) -> tuple[float, str]:
+        """0.0: the line may connect now. Else the seconds after which it is to try_acquire again, and why."""
+        limiter, budget = self._of(spec), self._budget(spec)
         now = self._clock.monotonic()
-        seconds = gate.knock(line, budget, now)
+        seconds = limiter.try_acquire(line, budget, now)
         if not seconds:
             return 0.0, ""
-        if now < gate.closed_until:
-            return seconds, gate.why
+        if now < limiter.closed_until:
+            return seconds, limiter.why
         return seconds, f"{budget.burst} connects at once, then one in {budget.interval:g} s"
 
-    def learn(self, spec: FeedSpec, reason: Reason) -> None:
+    def note_refusal(self, spec: FeedSpec, reason: Reason) -> None:
         """A line has ended so: what its venue wants, all lines of the account do."""
         seconds = wanted_rest(reason, spec.restart.slow_initial)
         if not seconds:
@@ -63,26 +63,26 @@ class Gates:
         if self._known.pop(spec.venue.account(), None) is not None:
             self._save()
 
-    def _budget(self, spec: FeedSpec) -> Budget:
+    def _budget(self, spec: FeedSpec) -> RateLimit:
         """The strictest of all feeds of the account: the venue meters the account."""
         feeds = self._feeds()
         if feeds is not self._reckoned:
-            budgets: dict[str, list[Budget]] = {}
+            budgets: dict[str, list[RateLimit]] = {}
             for each in feeds.values():
                 budgets.setdefault(each.venue.account(), []).append(_own(each))
             self._reckoned = feeds
             self._budgets = {account: strictest(found) for account, found in budgets.items()}
         return self._budgets.get(spec.venue.account()) or _own(spec)
 
-    def _of(self, spec: FeedSpec) -> Gate:
+    def _of(self, spec: FeedSpec) -> ConnectLimiter:
         account = spec.venue.account()
-        gate = self._gates.get(account)
-        if gate is None:
-            gate = self._gates[account] = Gate(self._chance)
+        limiter = self._limiters.get(account)
+        if limiter is None:
+            limiter = self._limiters[account] = ConnectLimiter(self._chance)
             if (known := self._known.get(account)) is not None:
                 left = (known.until_ns - self._clock.wall_ns()) / 1e9
-                gate.close(self._clock.monotonic() + left, known.why)
-        return gate
+                limiter.close(self._clock.monotonic() + left, known.why)
+        return limiter
 
     def _save(self) -> None:
         now_ns = self._clock.wall_ns()
@@ -90,5 +90,5 @@ class Gates:
         self._cooldowns.save(dict(self._known))
 
 
-def _own(spec: FeedSpec) -> Budget:
+def _own(spec: FeedSpec) -> RateLimit:
     return spec.connects or spec.venue.connects

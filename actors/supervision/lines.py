@@ -34,12 +34,12 @@ from actors.reasons import Crashed, Fatal, Reason, Retryable, Stopped
 from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
-from actors.rules.restarts import Park, Rest, Restarts, Retry, Verdict
+from actors.rules.restarts import Park, Restarts, RestDelay, Retry, Verdict
 from actors.supervision.children import Children
-from actors.supervision.connect_limits import Gates
+from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.rotation import Rotations
 from actors.supervision.standing import Standing
-from actors.supervision.state import Books, Child, LineHistory, LineRecord, Roles
+from actors.supervision.state import Child, LineHistory, LineRecord, Roles, SharedState
 from actors.timers import Timers
 
 log = log_queue.logger("actors.supervisor")
@@ -66,9 +66,9 @@ class Lines:
         records: dict[str, LineRecord],
         *,
         roles: Roles,
-        books: Books,
+        books: SharedState,
         children: Children,
-        gates: Gates,
+        limiters: ConnectLimiters,
         timers: Timers,
         chance: random.Random,
         metrics: Metrics,
@@ -76,10 +76,10 @@ class Lines:
     ) -> None:
         self.records = records
         self.leaving: dict[tuple[str, int], Child] = {}  # by line and epoch: told to end, not ended yet
-        self.rotations = Rotations(roles, books, children, gates, timers, self.leaving, self._took_over)
+        self.rotations = Rotations(roles, books, children, limiters, timers, self.leaving, self._took_over)
         self._histories: dict[str, LineHistory] = {}  # of lines that are gone, too
         self._roles, self._books = roles, books
-        self._children, self._gates = children, gates
+        self._children, self._limiters = children, limiters
         self._timers, self._clock = timers, timers.clock
         self._chance, self._metrics = chance, metrics
         self._answer_waiters = answer_waiters
@@ -138,7 +138,7 @@ class Lines:
 
     def restart(self, line: LineRecord) -> None:
         line.restarts.clear()
-        self._gates.open(line.spec)
+        self._limiters.open(line.spec)
         self._handle(line, Event.RESTART, _asked("restart asked for"))
 
     def pause(self, line: LineRecord) -> None:
@@ -215,7 +215,7 @@ class Lines:
         """A connection of the line of that name has ended."""
         epoch, line = exited.incarnation, self.records.get(name)
         if line is not None:
-            if line.child is not None and line.child.is_it(exited):
+            if line.child is not None and line.child.matches(exited):
                 self._ended(line, exited.reason)
             elif line.candidate is not None and line.candidate.epoch == epoch:
                 self.rotations.ended(line, exited.reason)
@@ -233,7 +233,7 @@ class Lines:
         if line is None:
             return
         if child is line.child:
-            line.hangup.pull()  # a venue has one slot an account: the old socket goes first
+            line.connect_cancel.cancel()  # a venue has one slot an account: the old socket goes first
             self._books.arrivals.revoke(line.right)
             line.history.fold(line.epoch)
             child.inbox.put(Envelope(EndConnection(reason)))
@@ -248,7 +248,7 @@ class Lines:
         self._roles.connection(line.name).point(None)
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, line.epoch))
-        self._gates.learn(line.spec, reason)
+        self._limiters.note_refusal(line.spec, reason)
         known = line.restarts.parked and line.live_at is None  # a parked line that failed again is no news
         verdict = line.restarts.ended(reason, reached=line.state.is_reached, now=now)
         line.enter_in_journal(reason, now, self._clock.wall_ns())
@@ -329,7 +329,7 @@ class Lines:
                 self.standing.forget(line)
 
     def _ask_limiter(self, line: LineRecord) -> None:
-        seconds, why = self._gates.knock(line.name, line.spec)
+        seconds, why = self._limiters.try_acquire(line.name, line.spec)
         if seconds:
             text = f"connects in {seconds:.2f} s: {why}"
             self._handle(line, Event.DEFERRED, Occasion(seconds=seconds, text=text))
@@ -406,7 +406,7 @@ def _judged(
             if probe_after is None:
                 return Event.ENDED_FAIL, Occasion(reason, text=text, level=level)
             return Event.ENDED_PARK, Occasion(reason, seconds=probe_after, text=text, level=level)
-        case Rest():
+        case RestDelay():
             return Event.ENDED_REST, Occasion(reason)
 
 

@@ -37,8 +37,8 @@ from actors.reasons import HANDED_OVER, Reason, Stopped
 from actors.rules.line import RotationAction as Do
 from actors.rules.line import RotationEvent, RotationState, rotation_step
 from actors.supervision.children import Children
-from actors.supervision.connect_limits import Gates
-from actors.supervision.state import Asked, Books, Candidate, Child, Former, LineRecord, Roles
+from actors.supervision.connect_limits import ConnectLimiters
+from actors.supervision.state import Candidate, Child, Former, LineRecord, Roles, RotationRequest, SharedState
 from actors.timers import Timers
 
 log = log_queue.logger("actors.rotation")
@@ -55,14 +55,14 @@ class Rotations:
     def __init__(
         self,
         roles: Roles,
-        books: Books,
+        books: SharedState,
         children: Children,
-        gates: Gates,
+        limiters: ConnectLimiters,
         timers: Timers,
         leaving: dict[tuple[str, int], Child],
         took_over: Callable[[LineRecord], None],
     ) -> None:
-        self._roles, self._books, self._children, self._gates = roles, books, children, gates
+        self._roles, self._books, self._children, self._limiters = roles, books, children, limiters
         self._timers = timers
         self._supervisor = roles.named("supervisor")
         self._leaving = leaving  # by line and epoch: told to end, and not ended yet
@@ -70,7 +70,7 @@ class Rotations:
 
     # ── what happens ──
 
-    def want(self, line: LineRecord, asked: Asked) -> None:
+    def want(self, line: LineRecord, asked: RotationRequest) -> None:
         """A person asks; the answer comes when it is done, or is not to be."""
         line.wants_rotation.append(asked)
         self._handle(line, RotationEvent.WANTED)
@@ -203,7 +203,7 @@ class Rotations:
             self._handle(line, RotationEvent.FIT)
 
     def _ask_limiter(self, line: LineRecord) -> None:
-        seconds, why = self._gates.knock(line.name, line.spec)
+        seconds, why = self._limiters.try_acquire(line.name, line.spec)
         if seconds:
             self._handle(line, RotationEvent.DEFERRED, f"it may connect in {seconds:.0f} s: {why}")
         else:
@@ -231,7 +231,7 @@ class Rotations:
         candidate = line.candidate
         assert candidate is not None
         assert line.child is not None
-        former = line.former = Former(line.epoch, line.child, line.hangup, line.right, line.counters)
+        former = line.former = Former(line.epoch, line.child, line.connect_cancel, line.right, line.counters)
         self._leaving[line.name, former.epoch] = former.child
         address = self._roles.connection(line.name)
         address.tell(HandOver(candidate.epoch), former.epoch)
@@ -256,7 +256,7 @@ class Rotations:
         self._books.arrivals.revoke(former.right)
         line.history.fold(former.epoch)
         former.child.inbox.put(Envelope(EndConnection(Stopped(NO_MORE_TIME))))
-        former.hangup.pull()
+        former.connect_cancel.cancel()
 
     def _forget_former(self, line: LineRecord) -> None:
         former, line.former = line.former, None
@@ -274,7 +274,7 @@ class Rotations:
         address.tell(EndConnection(Stopped(why)), candidate.epoch)
         address.tell(CandidateDropped(line.name, candidate.epoch), line.epoch)
         address.point_candidate(None)
-        candidate.hangup.pull()
+        candidate.connect_cancel.cancel()
         self._roles.named("registry").tell(LineLost(line.name, candidate.epoch))
         self._roles.named("dispatcher").tell(CandidateDropped(line.name, candidate.epoch))
         self._log(line, logging.WARNING, f"not rotated: {why}; the present connection goes on")
@@ -306,7 +306,7 @@ class Rotations:
         spec = line.spec
         if not spec.venue.needs_token(line.name):
             return 0.0
-        left = spec.vault.fresh_for()
+        left = spec.token_store.fresh_for()
         return 0.0 if left is None else max(left, SOON)
 
     def _log(self, line: LineRecord, level: int, text: str) -> None:

@@ -17,7 +17,7 @@ from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
-from actors.rules.freshness import Contract, Freshness, Signs, judge
+from actors.rules.freshness import Freshness, FreshnessPolicy, Signs, judge
 from actors.rules.freshness import Heard as Evidence
 from actors.rules.line import State
 from actors.rules.liveness import Health, HealthInputs, Watched, health
@@ -31,12 +31,12 @@ from actors.status import (
     TopicStatus,
     cause_of,
 )
-from actors.supervision.state import OUTCOMES, Books, LineView
+from actors.supervision.state import OUTCOMES, LineView, SharedState
 from actors.timers import Clock
 
 SHARED = 0.1  # seconds for which a status is shared, where nothing happens
 PATIENCE = 5.0  # seconds that a look waits for another thread that builds; then the last one has to do
-NO_CONTRACT = Contract()
+NO_CONTRACT = FreshnessPolicy()
 
 
 class Taken(Struct, frozen=True):
@@ -55,7 +55,7 @@ class SharedStatus:
     def __init__(
         self,
         name: str,
-        books: Books,
+        books: SharedState,
         inlets: Callable[[], Collection[Inlet]],  # of the streams that are open
         dead_letters: DeadLetters,
         clock: Clock,
@@ -110,7 +110,7 @@ class SharedStatus:
 
 def take(
     name: str,
-    books: Books,
+    books: SharedState,
     inlets: Iterable[Inlet],
     dead_letters: DeadLetters,
     clock: Clock,
@@ -140,7 +140,7 @@ def take(
     )
 
 
-def _lines(books: Books) -> dict[str, list[LineView]]:
+def _lines(books: SharedState) -> dict[str, list[LineView]]:
     """By feed. A line that the supervisor has not heard of is there as soon as a topic lies on it."""
     specs, lines = books.specs.feeds, books.lines.copy()
     for name in books.cells.lines():
@@ -158,7 +158,7 @@ def _ended(line: LineView) -> LineView:
 
 
 def _feed(
-    spec: FeedSpec, lines: Sequence[LineView], books: Books, clock: Clock, *, ended: bool
+    spec: FeedSpec, lines: Sequence[LineView], books: SharedState, clock: Clock, *, ended: bool
 ) -> FeedStatus:
     shown = {line.name: _line(line, books, clock) for line in lines}
     refused = books.cells.refused(spec.venue.feed)
@@ -167,7 +167,7 @@ def _feed(
         live=not ended and all(line.state == "live" for line in shown.values()),
         lines=shown,
         refused={str(topic): cell.subscription.reason for topic, cell in refused},
-        token_expires_in_s=spec.vault.expires_in,
+        token_expires_in_s=spec.token_store.expires_in,
     )
 
 
@@ -183,7 +183,7 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
     return "starting" if never else "degraded"
 
 
-def _line(line: LineView, books: Books, clock: Clock) -> LineStatus:
+def _line(line: LineView, books: SharedState, clock: Clock) -> LineStatus:
     cells, watched, counters = books.cells, books.watches.get(line.name), line.counters
     look = look_at(line, cells, watched if line.state.is_open else None, clock)
     topics = tuple(look.topic(topic, cell) for topic, cell in cells.topics_of(line.name))

@@ -18,21 +18,21 @@ from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
 from actors.messages import ChildExited
 from actors.metrics import LineMetrics, Metrics
-from actors.protocol.limits import Bucket
+from actors.protocol.limits import TokenBucket
 from actors.reasons import Reason, Stopped
 from actors.rules.counters import LineCounters
-from actors.rules.journal import Ending, Journal, Split
+from actors.rules.journal import Journal, LineExit, RecoveryTimes
 from actors.rules.ledger import Ledger
 from actors.rules.line import LineState, RotationState, State
-from actors.rules.liveness import Recent, Watched
+from actors.rules.liveness import RecentRoundTrips, Watched
 from actors.rules.restarts import Restarts
 from actors.status import ActorStatus, cause_of
 from actors.timers import Timer
-from actors.wire.connect import Hangup
+from actors.wire.connect import ConnectCancel
 
 OUTCOMES = ("routed", "unrouted", "duplicates", "quarantined")  # of what was decoded
 COUNTED = ("bytes", "frames", "decoded", *OUTCOMES)
-WORKERS = ("registry", "dispatcher", "heartbeat", "fetcher")  # in the order of their start
+WORKERS = ("registry", "dispatcher", "heartbeat", "requester")  # in the order of their start
 
 
 class Roles:
@@ -56,7 +56,7 @@ class Roles:
         return self.named(f"connection/{line}")
 
 
-class Books:
+class SharedState:
     """What outlives the actors that work on it. One keeper of a role at a time changes its part, under the
     lease of the role; what any thread may look at is in the cells."""
 
@@ -68,7 +68,7 @@ class Books:
         self.ledger = Ledger()
         self.routing = Routing()
         self.watches: dict[str, Watched] = {}  # by line; the heartbeat's
-        self.buckets: dict[str, Bucket] = {}  # by feed: how often its venue may be asked for prices
+        self.buckets: dict[str, TokenBucket] = {}  # by feed: how often its venue may be asked for prices
         self.jail = Quarantine()
         # By name, as the supervisor shows them; before it begins, those that it begins with.
         self.lines = {
@@ -128,11 +128,11 @@ class Child:
             self.stack,
         )
 
-    def is_it(self, exited: ChildExited) -> bool:
+    def matches(self, exited: ChildExited) -> bool:
         return self.id == exited.id and self.incarnation == exited.incarnation
 
 
-class Asked:
+class RotationRequest:
     """One question for rotations, and what came of them so far."""
 
     def __init__(self, reply: KeptReply, lines: Collection[str]) -> None:
@@ -155,7 +155,7 @@ class Former(Struct, frozen=True):
 
     epoch: int
     child: Child
-    hangup: Hangup
+    connect_cancel: ConnectCancel
     right: Right
     counters: LineCounters
 
@@ -221,8 +221,8 @@ class LineView(Struct, frozen=True):
     rotations: int = 0
     restored: int = 0
     deaths: int = 0
-    recent_deaths: Recent = field(default_factory=Recent)
-    journal: tuple[Ending, ...] = ()
+    recent_deaths: RecentRoundTrips = field(default_factory=RecentRoundTrips)
+    journal: tuple[LineExit, ...] = ()
     tally: Tally = Tally()
     counters: LineCounters = field(default_factory=LineCounters)
     former: LineCounters | None = None  # of a connection that is to hand over
@@ -239,7 +239,7 @@ class Candidate:
     """A connection that may take over from a line's present one, if the venue confirms as much to it."""
 
     def __init__(self, history: LineHistory) -> None:
-        self.hangup, self.right, self.counters = Hangup(), Right(), LineCounters()
+        self.connect_cancel, self.right, self.counters = ConnectCancel(), Right(), LineCounters()
         self.epoch = history.begin(self.counters)
         self.child: Child | None = None
 
@@ -269,11 +269,11 @@ class LineRecord:
         self.candidate: Candidate | None = None  # while the line is being rotated
         self.former: Former | None = None  # while it hands over
         self.missing_since_ns = 0  # the last sign of life of a former connection, where the next had no turn
-        self.wants_rotation: list[Asked] = []  # the questions that wait for the end of that
+        self.wants_rotation: list[RotationRequest] = []  # the questions that wait for the end of that
         self.rotations = 0  # connections that took over from another without a gap
         self.rotation: Timer | None = None  # when the next one is planned
         self.rotation_turn = 0  # of that timer
-        self.hangup = Hangup()
+        self.connect_cancel = ConnectCancel()
         self.right = Right()  # of the present connection
         self.counters = LineCounters()
         self.live_at: float | None = None  # monotonic seconds: when this life was first live
@@ -284,7 +284,7 @@ class LineRecord:
         self.restored = 0  # times it was live again after a death
         self.deaths = 0  # lives that ended without being asked to
         self.deaths_when_live = 0  # the same, when it was last live
-        self.recent_deaths = Recent()
+        self.recent_deaths = RecentRoundTrips()
         self.journal = Journal()
 
     @property
@@ -333,12 +333,16 @@ class LineRecord:
         """The candidate is the line's connection from now on."""
         self.candidate = None
         self.epoch, self.child = candidate.epoch, candidate.child
-        self.hangup, self.right, self.counters = candidate.hangup, candidate.right, candidate.counters
+        self.connect_cancel, self.right, self.counters = (
+            candidate.connect_cancel,
+            candidate.right,
+            candidate.counters,
+        )
         self.stale = frozenset()
 
     def begin_life(self) -> int:
         """Fresh counters, a right to write and a hang-up of its own; the epoch of the next connection."""
-        self.counters, self.right, self.hangup = LineCounters(), Right(), Hangup()
+        self.counters, self.right, self.connect_cancel = LineCounters(), Right(), ConnectCancel()
         self.epoch = self.history.begin(self.counters)
         self.live_at, self.missing_since_ns = None, 0
         self.stale = frozenset()
@@ -367,7 +371,7 @@ class LineRecord:
         if self.counters.data_at is not None:
             self.journal.mark("data", self.counters.data_at)
         cause = cause_of(reason)
-        ending = Ending(
+        ending = LineExit(
             epoch=self.epoch,
             at_ns=now_ns,
             kind=cause.kind,
@@ -375,6 +379,6 @@ class LineRecord:
             text=cause.text,
             attempt=self.restarts.attempt,
             lived_s=None if self.live_at is None else now - self.live_at,
-            split=Split(),
+            split=RecoveryTimes(),
         )
         self.journal.ended(ending, self.counters.heard_at or None, now)

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from actors.calls import CALL
-from actors.errors import LinewardenError, NotLive, RotationFailed, Timeout
+from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.feed_spec import FeedSpec
-from actors.login.token_store import Held
+from actors.login.token_store import StoredToken
 from actors.protocol.conversation import Token
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.state import LineView
 from actors.timers import seconds_left
-from actors.wire.connect import ConnectFailed, Hangup
+from actors.wire.connect import ConnectCancel, ConnectFailed
 
 
 class Operations(Protocol):
@@ -51,24 +51,24 @@ def refresh_token(
             elif known[name].live_at is not None:
                 operations.rotate(name, seconds_left(deadline))
     except BaseException:  # out of time, interrupted, stopped: it is not proved
-        spec.vault.restore(former)
+        spec.token_store.restore(former)
         raise
-    spec.vault.accept()
+    spec.token_store.accept()
 
 
 def _replace(
     spec: FeedSpec, given: Token | None, failed: Sequence[str], timeout: float, deadline: float
-) -> Held:
+) -> StoredToken:
     """What was held before, once there is a new one."""
-    hangup = Hangup()
-    overdue = threading.Timer(seconds_left(deadline), hangup.pull)
+    connect_cancel = ConnectCancel()
+    overdue = threading.Timer(seconds_left(deadline), connect_cancel.cancel)
     overdue.daemon = True
     overdue.start()
     try:
-        return spec.vault.replace(given, hangup, seconds_left(deadline), failed)
+        return spec.token_store.replace(given, connect_cancel, seconds_left(deadline), failed)
     except ConnectFailed as error:
         feed = spec.venue.feed
-        if hangup.pulled:
+        if connect_cancel.cancelled:
             raise Timeout(f"{feed}: no new token within {timeout:g} s") from None
         raise LinewardenError(f"{feed}: no new token: {error.reason.text}") from None
     finally:
@@ -80,5 +80,5 @@ def _try_again(operations: Operations, line: str, deadline: float) -> None:
     operations.supervisor.restart(line).get(timeout=CALL)
     try:
         operations.wait_live(line, seconds_left(deadline))
-    except NotLive as error:
+    except NotLiveError as error:
         raise RotationFailed(error.reasons) from None

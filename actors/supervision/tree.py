@@ -13,7 +13,7 @@ from actors.calls import answer_of
 from actors.diagnostics import DeadLetters
 from actors.errors import RuntimeStopped
 from actors.feed_spec import Specs
-from actors.messages import KeeperStarted, StopAll
+from actors.messages import RoleStarted, StopAll
 from actors.metrics import Metrics
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.forks import Home
@@ -46,7 +46,7 @@ class Tree:
         self.roles.mailboxes["supervisor"] = mailbox
         self._address = self.roles.named("supervisor")
         self._address.point(mailbox.put)
-        self._inbox = mailbox.lease(KeeperStarted())
+        self._inbox = mailbox.lease(RoleStarted())
         self._serial = -1  # of its last letter, as it was looked at last
         self._supervisor = Supervisor(
             self._inbox,

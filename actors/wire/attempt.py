@@ -26,22 +26,22 @@ class ConnectFailed(Exception):  # noqa: N818 - a report, told with its reason
         super().__init__(reason.text)
 
 
-class Hangup:
+class ConnectCancel:
     """A handle by which another thread ends a connection's socket, whatever it is doing."""
 
     def __init__(self) -> None:
-        self.pulled = False
+        self.cancelled = False
         self._held: socket.socket | None = None
         self._lock = threading.Lock()
 
     def hold(self, sock: socket.socket) -> None:
-        """From now on this socket is the one that `pull` shuts. The caller still owns it.
+        """From now on this socket is the one that `cancel` shuts. The caller still owns it.
 
         Raises:
-            ConnectFailed: it was pulled already; the caller closes the socket.
+            ConnectFailed: it was cancelled already; the caller closes the socket.
         """
         with self._lock:
-            if self.pulled:
+            if self.cancelled:
                 raise ConnectFailed(Stopped())
             self._held = sock
 
@@ -51,10 +51,10 @@ class Hangup:
             if self._held is sock:
                 self._held = None
 
-    def pull(self) -> None:
+    def cancel(self) -> None:
         """Shut the socket for good. Any thread, any number of times; never raises or waits."""
         with self._lock:
-            self.pulled = True
+            self.cancelled = True
             if self._held is not None:
                 # SSLSocket.shutdown would unhook the TLS layer first, and a reader in another
                 # thread would take ciphertext for data.
@@ -68,13 +68,13 @@ class Attempt:
     Leaving its `with` by an error closes the socket and raises ConnectFailed with the reason.
     """
 
-    def __init__(self, seconds: float, hangup: Hangup, lookups: Lookups) -> None:
+    def __init__(self, seconds: float, connect_cancel: ConnectCancel, lookups: Lookups) -> None:
         self.lookups = lookups  # of the runtime
         self.phase = ""  # how far it has come, for people
         self.peer = ""  # whom it is dealing with, for people
         self._seconds = seconds
         self._until = time.monotonic() + seconds
-        self._hangup = hangup
+        self._connect_cancel = connect_cancel
         self._sock: socket.socket | None = None
 
     def remaining(self) -> float:
@@ -89,15 +89,15 @@ class Attempt:
         self._until = min(self._until, time.monotonic() + seconds)
 
     def hold(self, sock: socket.socket) -> None:
-        """Own this socket, which the hangup may shut, and close the last one."""
+        """Own this socket, which the connect_cancel may shut, and close the last one."""
         self.close()
         self._sock = sock
-        self._hangup.hold(sock)
+        self._connect_cancel.hold(sock)
 
     def close(self) -> None:
         """Close what it owns; an attempt that failed does so by itself."""
         if self._sock is not None:
-            self._hangup.let_go(self._sock)
+            self._connect_cancel.let_go(self._sock)
             self._sock.close()
 
     def __enter__(self) -> Self:
@@ -113,7 +113,7 @@ class Attempt:
             error = ConnectFailed(self.explain(error))
         if isinstance(error, ConnectFailed):
             # `from None`: what the libraries say may quote headers and answers.
-            raise ConnectFailed(Stopped() if self._hangup.pulled else error.reason) from None
+            raise ConnectFailed(Stopped() if self._connect_cancel.cancelled else error.reason) from None
 
     def explain(self, error: OSError) -> Reason:
         """What a failed call on the network means, in this phase and with this peer."""

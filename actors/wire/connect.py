@@ -5,11 +5,11 @@
     tcp.py       DNS (lookups.py), and the first address that answers
     tls.py       whom to trust
     upgrade.py   the HTTP exchange, by websocket-client, and what a refusal means
-    attempt.py   what they share: the deadline, the socket and its hangup, the failure in words
+    attempt.py   what they share: the deadline, the socket and its connect_cancel, the failure in words
 
 One deadline covers all of it. It holds against a peer that drips, because every single call on
 the socket gets only the time that is left; so no second thread has to watch. Another thread ends
-the attempt through its `Hangup`.
+the attempt through its `ConnectCancel`.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from msgspec import Struct
 
 from actors.http_types import Endpoint
 from actors.reasons import Reason
-from actors.secret import Discreet, Shown, origin
+from actors.secret import RedactedStruct, Shown, origin
 from actors.wire import tcp, tls
-from actors.wire.attempt import Attempt, ConnectFailed, Hangup
+from actors.wire.attempt import Attempt, ConnectCancel, ConnectFailed
 from actors.wire.deflate import OFFERS, Compression
 from actors.wire.lookups import Lookups
 from actors.wire.proxies import choose_proxy, tunnel
 from actors.wire.request import Request, parse_endpoint
 from actors.wire.upgrade import upgrade
 
-__all__ = ["ConnectFailed", "Dial", "Hangup", "open_socket", "reach"]
+__all__ = ["ConnectCancel", "ConnectFailed", "Dial", "open_socket", "reach"]
 
 
-class Dial(Discreet, frozen=True, kw_only=True):
+class Dial(RedactedStruct, frozen=True, kw_only=True):
     """How to reach an endpoint. Its repr shows no secret.
 
     `connect_timeout` is in seconds, for DNS, TCP, proxy, TLS and upgrade together.
@@ -60,17 +60,17 @@ class Dial(Discreet, frozen=True, kw_only=True):
         yield "compression", self.compression
 
 
-def open_socket(endpoint: Endpoint, dial: Dial, hangup: Hangup) -> SocketOpened:
-    """An upgraded socket, plain or TLS, non-blocking, held by `hangup`: frames may be read.
+def open_socket(endpoint: Endpoint, dial: Dial, connect_cancel: ConnectCancel) -> SocketOpened:
+    """An upgraded socket, plain or TLS, non-blocking, held by `connect_cancel`: frames may be read.
 
-    Blocks the calling thread for at most `dial.connect_timeout` seconds, or until `hangup` is
-    pulled. A DNS look-up cannot be interrupted: one that never returns keeps a daemon thread.
+    Blocks the calling thread for at most `dial.connect_timeout` seconds, or until `connect_cancel` is
+    cancelled. A DNS look-up cannot be interrupted: one that never returns keeps a daemon thread.
     Under TLS bytes may be pending already: read until it would block before the first wait.
 
     Raises:
         ConnectFailed: with the reason; everything that was opened is closed again.
     """
-    with Attempt(dial.connect_timeout, hangup, dial.lookups) as attempt:
+    with Attempt(dial.connect_timeout, connect_cancel, dial.lookups) as attempt:
         request = parse_endpoint(endpoint)
         sock = reach(attempt, request, dial)
         compressed = upgrade(attempt, sock, request, OFFERS[dial.compression])

@@ -8,7 +8,7 @@ from actors import log_queue
 from actors.http_types import HttpAnswer, HttpFailed
 from actors.messages import FetchDue, Fetched
 from actors.timers import Tellable, Timer, Timers
-from actors.wire.attempt import Hangup
+from actors.wire.attempt import ConnectCancel
 from actors.wire.connect import Dial
 
 log = log_queue.logger("actors.connection")
@@ -20,7 +20,7 @@ class Exchanges:
     def __init__(self, name: str, owner: Tellable, dial: Dial, timers: Timers) -> None:
         self._name, self._owner, self._dial, self._timers = name, owner, dial, timers
         self._planned: dict[str, Timer] = {}  # by ticket
-        self._begun: dict[str, Hangup] = {}
+        self._begun: dict[str, ConnectCancel] = {}
 
     def plan(self, due: FetchDue, after: float) -> None:
         """Begin it in so many seconds, or now."""
@@ -31,10 +31,10 @@ class Exchanges:
 
     def begin(self, due: FetchDue) -> None:
         self._planned.pop(due.ticket, None)
-        hangup = self._begun[due.ticket] = Hangup()
+        connect_cancel = self._begun[due.ticket] = ConnectCancel()
         try:
             threading.Thread(
-                target=self._exchange, args=(due, hangup), name=f"{self._name}/fetch", daemon=True
+                target=self._exchange, args=(due, connect_cancel), name=f"{self._name}/fetch", daemon=True
             ).start()
         except RuntimeError as error:
             failed = HttpFailed(f"this machine gives no more threads: {error}", "resources")
@@ -48,16 +48,16 @@ class Exchanges:
         """The connection ends."""
         for timer in self._planned.values():
             timer.cancel()
-        for hangup in self._begun.values():
-            hangup.pull()
+        for connect_cancel in self._begun.values():
+            connect_cancel.cancel()
 
-    def _exchange(self, due: FetchDue, hangup: Hangup) -> None:
+    def _exchange(self, due: FetchDue, connect_cancel: ConnectCancel) -> None:
         """On a thread of its own: whatever comes of it is told, nothing is raised."""
         outcome: HttpAnswer | HttpFailed
         try:
             from actors.wire.http_client import fetch  # an HTTP client, where one is needed
 
-            outcome = fetch(due.request, self._dial, hangup)
+            outcome = fetch(due.request, self._dial, connect_cancel)
         except Exception as error:
             log.exception("%s: an HTTP exchange failed with an unexpected error.", self._name)
             outcome = HttpFailed(f"{type(error).__name__}: {error}", "fetching")

@@ -23,7 +23,7 @@ from msgspec import structs
 
 from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.reasons import Fatal, Retryable, Slow
-from actors.wire.attempt import Attempt, ConnectFailed, Hangup
+from actors.wire.attempt import Attempt, ConnectCancel, ConnectFailed
 from actors.wire.connect import Dial, reach
 from actors.wire.request import HTTP, TOKEN, Request, parse_endpoint
 
@@ -43,18 +43,18 @@ class Tally:
 
 
 def fetch(
-    request: HttpRequest, dial: Dial, hangup: Hangup | None = None, tally: Tally | None = None
+    request: HttpRequest, dial: Dial, connect_cancel: ConnectCancel | None = None, tally: Tally | None = None
 ) -> HttpAnswer | HttpFailed:
     """What the venue answers, whatever its status; or why there is no answer. Never raises.
 
     Blocks the calling thread for at most `request.timeout` seconds, for all of it together, or until
-    another thread pulls `hangup` (code `stopped`). A DNS look-up cannot be interrupted: one that never
+    `connect_cancel` is called (code `stopped`). A DNS look-up cannot be interrupted: one that never
     returns keeps a daemon thread. Redirects are not followed, cookies not kept, and the environment
     is asked for a proxy only where `dial.proxy` says so. A body of more than 4 MiB is a failure; one
     that was packed by gzip is unpacked. What is told of a failure names host and phase, no secret.
     """
     try:
-        with Attempt(request.timeout, hangup or Hangup(), dial.lookups) as attempt:
+        with Attempt(request.timeout, connect_cancel or ConnectCancel(), dial.lookups) as attempt:
             answer = exchange(attempt, request, dial, tally or Tally())
             attempt.close()
             return answer
@@ -67,7 +67,7 @@ def fetch(
 def converse(
     conversation: Generator[HttpRequest, HttpAnswer, T],
     dial: Dial,
-    hangup: Hangup | None = None,
+    connect_cancel: ConnectCancel | None = None,
     *,
     seconds: float = inf,
     tally: Tally | None = None,
@@ -84,7 +84,7 @@ def converse(
             while True:
                 left = max(0.0, until - time.monotonic())
                 within = structs.replace(request, timeout=min(request.timeout, left))
-                answer = fetch(within, dial, hangup, tally)
+                answer = fetch(within, dial, connect_cancel, tally)
                 if isinstance(answer, HttpFailed):
                     return answer
                 request = conversation.send(answer)

@@ -13,7 +13,7 @@ from python_socks import ProxyError, ProxyType
 from python_socks.sync import Proxy
 
 from actors.reasons import Fatal, Reason, Retryable
-from actors.secret import Discreet, Shown
+from actors.secret import RedactedStruct, Shown
 from actors.wire.attempt import Attempt, ConnectFailed, Talk
 from actors.wire.request import UNSAFE_URL, Request, Target, ascii_host
 from actors.wire.tcp import connect, look_up
@@ -36,7 +36,7 @@ _URL_ADVICE: Final = "Check proxy: none, env, or a http://, socks4(a):// or sock
 _LOGIN_ADVICE: Final = "Check user and password in the proxy's URL."
 
 
-class ProxyServer(Discreet, frozen=True):
+class ProxyServer(RedactedStruct, frozen=True):
     """A proxy and how to speak to it. Its texts show no login."""
 
     scheme: str

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from actors.http_types import Endpoint
 from actors.reasons import Fatal
-from actors.secret import Discreet, Shown
+from actors.secret import RedactedStruct, Shown
 from actors.wire.attempt import ConnectFailed
 
 UNSAFE_URL: Final = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
@@ -37,7 +37,7 @@ class Target(Struct, frozen=True):
         return f"{bracketed(self.host)}:{self.port}"
 
 
-class Request(Discreet, frozen=True):
+class Request(RedactedStruct, frozen=True):
     """What the endpoint comes to: nothing in it can break out of its header line."""
 
     target: Target

@@ -40,7 +40,7 @@ def look_up(attempt: Attempt, target: Target) -> Sequence[Address]:
     waiting, asking = socket.socketpair()
 
     def ask() -> None:
-        with asking:  # closing it ends the wait, as does the hangup
+        with asking:  # closing it ends the wait, as does the connect_cancel
             try:
                 answer.append(socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM))
             except OSError as error:

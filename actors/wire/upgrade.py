@@ -92,7 +92,7 @@ class UpgradeTalk(Talk):
         self.compressed = bool(answer.extensions)
         return judged_head(answer)
 
-    def _hear_body(self, answer: Answer) -> bytes:
+    def _hear_body(self, answer: UpgradeResponse) -> bytes:
         """What there is of it, within bounds: it is only for people to read."""
         body, wanted = bytearray(), min(answer.length, MAX_BODY)
         self.attempt.hurry(BODY_PATIENCE)
@@ -105,7 +105,7 @@ class UpgradeTalk(Talk):
 # ── the answer ──────────────────────────────────────────────────────────────────────────────────
 
 
-class Answer(Struct, frozen=True):
+class UpgradeResponse(Struct, frozen=True):
     """An HTTP answer's head."""
 
     status: int
@@ -123,15 +123,15 @@ class Answer(Struct, frozen=True):
         return one_line(self.headers.get_all("Sec-WebSocket-Extensions", []))
 
 
-def parse_answer(peer: str, head: bytes) -> Answer:
+def parse_answer(peer: str, head: bytes) -> UpgradeResponse:
     """Raises ConnectFailed for what is not HTTP."""
     if line := _STATUS_LINE.match(head):
         with contextlib.suppress(http.client.HTTPException):
-            return Answer(int(line[1]), http.client.parse_headers(io.BytesIO(head[line.end() :])))
+            return UpgradeResponse(int(line[1]), http.client.parse_headers(io.BytesIO(head[line.end() :])))
     raise ConnectFailed(Retryable(f"{peer} did not answer in HTTP/1.1", "handshake"))
 
 
-def beyond_offer(answer: Answer, request: Request, compression: str) -> str:
+def beyond_offer(answer: UpgradeResponse, request: Request, compression: str) -> str:
     """In which way it is an upgrade to something that was not asked for; "" if it is not.
 
     An offer of subprotocols to which the server chooses none is refused as well, as browsers do
@@ -147,7 +147,7 @@ def beyond_offer(answer: Answer, request: Request, compression: str) -> str:
     return "chose a subprotocol that was not offered" if chosen else "chose none of the subprotocols offered"
 
 
-def judged_head(answer: Answer) -> bytes:
+def judged_head(answer: UpgradeResponse) -> bytes:
     """The head without what websocket-client would keep: no cookie reaches its process-wide jar."""
     lines = [f"HTTP/1.1 {answer.status} Switching Protocols"]
     for name in JUDGED:
@@ -164,7 +164,7 @@ def one_line(values: list[str]) -> str:
 # ── a refusal ───────────────────────────────────────────────────────────────────────────────────
 
 
-def judge_status(peer: str, answer: Answer, quoted: str, passing: tuple[int, ...] = ()) -> Reason:
+def judge_status(peer: str, answer: UpgradeResponse, quoted: str, passing: tuple[int, ...] = ()) -> Reason:
     """What a status other than 101 means for the next attempt; `passing`: the endpoint's own."""
     status, code = answer.status, f"http_{answer.status}"
     in_words = http.client.responses.get(status, "")  # HTTP's own, not the server's
@@ -180,7 +180,7 @@ def judge_status(peer: str, answer: Answer, quoted: str, passing: tuple[int, ...
     return Retryable(text, code)
 
 
-def location(answer: Answer) -> str:
+def location(answer: UpgradeResponse) -> str:
     """The host that a redirect names; its path and query may hold what is nobody's business."""
     try:
         host = urlsplit(answer.headers.get("Location", "")).hostname or ""
@@ -200,7 +200,7 @@ def parse_retry_after(value: str) -> float | None:
     return max(0.0, moment - time.time())
 
 
-def quotable(body: bytes, answer: Answer, request: Request) -> str:
+def quotable(body: bytes, answer: UpgradeResponse, request: Request) -> str:
     """As much of a refusal's body as people can use: no page, nothing that we sent."""
     kind = answer.headers.get_content_type()
     if kind == "text/html" or not (kind.startswith("text/") or kind.endswith("json")):

@@ -13,13 +13,13 @@ from actors.cli.status_view import Board, span
 from actors.diagnostics import DeadLetter
 from actors.events import SubscriptionState
 from actors.rules.books import StreamStatus
-from actors.rules.journal import Ending, Split
+from actors.rules.journal import LineExit, RecoveryTimes
 from actors.status import ActorStatus, Cause, FeedStatus, QuarantineStatus, Status, TopicStatus
 from tests.cli.test_run_view import line, status, topic
 
 NOW = 1_790_000_000.0
-SPLIT = Split(detect=1_000.4, wait=80.25, connect=3.0, login=0.0, subscribe=5.0)
-ENDING = Ending(3, int((NOW - 12) * 1e9), "retryable", "lost", "reset by\x1b[2J peer", 1, 4.9, SPLIT)
+SPLIT = RecoveryTimes(detect=1_000.4, wait=80.25, connect=3.0, login=0.0, subscribe=5.0)
+ENDING = LineExit(3, int((NOW - 12) * 1e9), "retryable", "lost", "reset by\x1b[2J peer", 1, 4.9, SPLIT)
 LOST = line(
     "backoff", attempt=2, next_attempt_s=1.5, reason=Cause("retryable", "lost", "reset"), journal=(ENDING,)
 )
@@ -70,7 +70,7 @@ def test_an_outage_began_with_the_last_life_not_with_the_last_try() -> None:
     tries = [structs.replace(ENDING, at_ns=int((NOW - ago) * 1e9), lived_s=None) for ago in (300, 40, 2)]
     lost = structs.replace(ENDING, at_ns=int((NOW - 65) * 1e9))
 
-    def shown(*journal: Ending) -> str:
+    def shown(*journal: LineExit) -> str:
         return rows(status(o2=structs.replace(LOST, live_for_s=None, journal=journal)))[2]
 
     assert " 1.5 s 1 m " in shown(tries[0], lost, *tries[1:])

@@ -42,11 +42,11 @@ def new_inlet(
 
 def read(inlet: Inlet) -> Iterator[Pair | Marker]:
     """All that waits in a stream: events with their topics, and markers."""
-    hand = inlet.box.hand
+    hand = inlet.buffer.hand
     while True:
         with inlet.ready:
             if not hand:
-                marker = inlet.box.reach()
+                marker = inlet.buffer.reach()
                 inlet.notice_room()
                 if marker is not None:
                     yield marker

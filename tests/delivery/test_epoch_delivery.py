@@ -103,10 +103,10 @@ def test_each_stream_gets_its_events_in_their_order_and_places() -> None:
 
 def places(inlet: Inlet) -> list[Any]:
     found = []
-    while (place := inlet.box.peek_order()) is not None:
+    while (place := inlet.buffer.peek_order()) is not None:
         found.append(place)
-        assert inlet.box.hand or inlet.box.reach() is None
-        inlet.box.hand.popleft()
+        assert inlet.buffer.hand or inlet.buffer.reach() is None
+        inlet.buffer.hand.popleft()
     return found
 
 
@@ -152,7 +152,7 @@ def test_a_failing_buffer_does_not_leave_the_batch_open(monkeypatch: pytest.Monk
     def fail(*_: object) -> None:
         raise ValueError("bug")
 
-    monkeypatch.setattr(inlet.box, "put", fail)
+    monkeypatch.setattr(inlet.buffer, "put", fail)
     with pytest.raises(ValueError, match="bug"):
         line.put((A, "1"))
     assert line.arrivals.is_complete(1)

@@ -93,7 +93,7 @@ def test_more_topics_have_more_markers() -> None:
     inlet = new_inlet()
     inlet.set_topics(1_000)
     assert inlet.status().topics == 1_000
-    assert inlet.box.marker_bound >= MARKERS + 1_000
+    assert inlet.buffer.marker_bound >= MARKERS + 1_000
 
 
 # ── deltas ──────────────────────────────────────────────────────────────────────────────────────

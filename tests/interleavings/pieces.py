@@ -42,7 +42,7 @@ def make(
 ) -> tuple[Stream[Any], Inlet]:
     """`handful`: how many events a reader takes at once, at most."""
     made = Inlet(1, "o2", "trades", policy, capacity, deltas=deltas)
-    made.box.handful = handful or made.box.handful
+    made.buffer.handful = handful or made.buffer.handful
     return Stream[Any](made, Control()), made
 
 

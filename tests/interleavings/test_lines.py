@@ -21,7 +21,7 @@ from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Lifecycle, Topic
 from actors.rules.latest_price import Prices
-from actors.rules.stream_buffer import Line, Origin, Pair
+from actors.rules.stream_buffer import FifoBuffer, Origin, Pair
 from tests.delivery.venue import STUB
 from tests.interleavings.pieces import WATCHED, A, Writer, end, make
 from tests.support.interleave import Built, explore
@@ -176,8 +176,8 @@ def test_the_limit_of_a_full_stream_counts_from_its_becoming_full() -> None:
             fresh.append(inlet.full_since == LIMIT)
 
         def check() -> None:
-            assert isinstance(inlet.box, Line)
-            assert not (fresh[0] and inlet.box.overflowing)
+            assert isinstance(inlet.buffer, FifoBuffer)
+            assert not (fresh[0] and inlet.buffer.overflowing)
 
         return [line, reader, writer], check
 

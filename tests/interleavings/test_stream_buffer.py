@@ -10,7 +10,7 @@ import pytest
 from actors import Gap, StreamClosed
 from actors.delivery.inlet import Inlet, Put
 from actors.events import Closed
-from actors.rules.stream_buffer import Line, Policy
+from actors.rules.stream_buffer import FifoBuffer, Policy
 from actors.stream import Stream
 from tests.interleavings.pieces import WATCHED, Writer, end, make
 from tests.support.books import stream_balances
@@ -302,7 +302,7 @@ def test_a_cut_topic_starts_anew_for_a_reader_that_reads_on() -> None:
             end(inlet)
 
         def check() -> None:
-            assert isinstance(inlet.box, Line)
+            assert isinstance(inlet.buffer, FifoBuffer)
             events = [item for item in got if isinstance(item, int)]
             gaps = [item for item in got if isinstance(item, Gap)]
             assert events[:2] == [1, 2]

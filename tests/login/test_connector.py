@@ -15,17 +15,17 @@ import pytest
 import trustme
 
 from actors.http_types import Endpoint, HttpRequest
-from actors.login.connector import Door
-from actors.login.token_store import Vault
+from actors.login.connector import Connector
+from actors.login.token_store import TokenStore
 from actors.protocol.conversation import Conversation, Token
-from actors.protocol.limits import Budget
+from actors.protocol.limits import RateLimit
 from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped
 from actors.secret import Secret
 from actors.simulators import SimulatedTplus
 from actors.simulators.base.client import Later, Reply, Request
 from actors.timers import SystemClock
 from actors.venues.tplus import Tplus, TplusSettings
-from actors.wire.connect import ConnectFailed, Dial, Hangup
+from actors.wire.connect import ConnectCancel, ConnectFailed, Dial
 from tests.wire.proxies import Loopback
 
 SEED = "c0ffee" * 10 + "4711"
@@ -99,8 +99,8 @@ def venue_of(tplus: SimulatedTplus) -> Tplus:
     return Tplus("tplus", TplusSettings(url=tplus.url, private_key=Secret(SEED)))
 
 
-def vault_of(tplus: SimulatedTplus, clock: Ahead | None = None) -> Vault:
-    return Vault(venue_of(tplus), Dial(), clock or Ahead())
+def vault_of(tplus: SimulatedTplus, clock: Ahead | None = None) -> TokenStore:
+    return TokenStore(venue_of(tplus), Dial(), clock or Ahead())
 
 
 def reason_of(call: Callable[[], object]) -> Reason:
@@ -109,15 +109,15 @@ def reason_of(call: Callable[[], object]) -> Reason:
     return failed.value.reason
 
 
-def asking(vault: Vault, line: str = ORDERS, refused: Token | None = None) -> Callable[[], object]:
-    return lambda: vault.token(line, Hangup(), refused)
+def asking(token_store: TokenStore, line: str = ORDERS, refused: Token | None = None) -> Callable[[], object]:
+    return lambda: token_store.token(line, ConnectCancel(), refused)
 
 
 @contextmanager
-def door_of(tplus: SimulatedTplus, vault: Vault, line: str = ORDERS) -> Iterator[Door]:
-    door = Door(venue_of(tplus), line, Dial(), Hangup(), vault)
-    yield door
-    door.hangup.pull()
+def door_of(tplus: SimulatedTplus, token_store: TokenStore, line: str = ORDERS) -> Iterator[Connector]:
+    connector = Connector(venue_of(tplus), line, Dial(), ConnectCancel(), token_store)
+    yield connector
+    connector.connect_cancel.cancel()
 
 
 def at_once(call: Callable[[], Any], times: int) -> list[Any]:
@@ -144,8 +144,8 @@ def at_once(call: Callable[[], Any], times: int) -> list[Any]:
 
 
 def test_all_who_come_at_once_get_the_token_of_one_login(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
-    given = at_once(lambda: vault.token(ORDERS, Hangup()), 8)
+    token_store = vault_of(tplus)
+    given = at_once(lambda: token_store.token(ORDERS, ConnectCancel()), 8)
     assert len({token for token, _ in given}) == 1
     assert [is_new for _, is_new in given].count(True) == 1
     assert tplus.auth_requests == A_LOGIN
@@ -167,11 +167,13 @@ class Turnstile:
 
 def test_a_login_that_fails_fails_for_all_who_waited_for_it() -> None:
     with SlowAtTheGate(flat_errors=True) as tplus:
-        vault = vault_of(tplus)
+        token_store = vault_of(tplus)
         turnstile: Any = Turnstile()
-        vault._turn = turnstile
+        token_store._turn = turnstile
         told: list[Reason] = []
-        threads = [threading.Thread(target=lambda: told.append(reason_of(asking(vault)))) for _ in range(5)]
+        threads = [
+            threading.Thread(target=lambda: told.append(reason_of(asking(token_store)))) for _ in range(5)
+        ]
         for thread in threads:
             thread.start()
             assert turnstile.came.acquire(timeout=5)
@@ -186,39 +188,39 @@ def test_a_login_that_fails_fails_for_all_who_waited_for_it() -> None:
 
 def test_a_token_is_kept_until_a_minute_before_its_end(clock: Ahead) -> None:
     with SimulatedTplus(rate=0, token_life=600.0) as tplus:
-        vault = vault_of(tplus, clock)
-        first, _ = vault.token(ORDERS, Hangup())
+        token_store = vault_of(tplus, clock)
+        first, _ = token_store.token(ORDERS, ConnectCancel())
         clock.seconds = 530.0
-        assert vault.token(FILLS, Hangup()) == (first, False)
+        assert token_store.token(FILLS, ConnectCancel()) == (first, False)
         clock.seconds = 541.0
-        second, is_new = vault.token(FILLS, Hangup())
+        second, is_new = token_store.token(FILLS, ConnectCancel())
         assert is_new
         assert second != first
         assert tplus.auth_requests == 2 * A_LOGIN
 
 
 def test_a_refused_token_is_shown_to_nobody_again(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
-    first, _ = vault.token(ORDERS, Hangup())
-    second, is_new = vault.token(ORDERS, Hangup(), first)
+    token_store = vault_of(tplus)
+    first, _ = token_store.token(ORDERS, ConnectCancel())
+    second, is_new = token_store.token(ORDERS, ConnectCancel(), first)
     assert is_new
-    vault.refuse(first)  # late: it has been replaced already
-    assert vault.token(FILLS, Hangup(), first) == (second, False)
-    vault.refuse(second)
-    assert vault.token(FILLS, Hangup())[1]
+    token_store.refuse(first)  # late: it has been replaced already
+    assert token_store.token(FILLS, ConnectCancel(), first) == (second, False)
+    token_store.refuse(second)
+    assert token_store.token(FILLS, ConnectCancel())[1]
     assert tplus.auth_requests == 3 * A_LOGIN
 
 
 def test_a_late_refusal_of_an_older_token_does_not_make_the_newer_one_good_again(
     tplus: SimulatedTplus,
 ) -> None:
-    vault = vault_of(tplus)
-    first, _ = vault.token(ORDERS, Hangup())
-    vault.refuse(first)
-    second, _ = vault.token(ORDERS, Hangup())
-    vault.refuse(second)
-    vault.refuse(first)  # by a line that was slow to hear of it
-    third, is_new = vault.token(FILLS, Hangup())
+    token_store = vault_of(tplus)
+    first, _ = token_store.token(ORDERS, ConnectCancel())
+    token_store.refuse(first)
+    second, _ = token_store.token(ORDERS, ConnectCancel())
+    token_store.refuse(second)
+    token_store.refuse(first)  # by a line that was slow to hear of it
+    third, is_new = token_store.token(FILLS, ConnectCancel())
     assert is_new
     assert third not in (first, second)
 
@@ -226,13 +228,13 @@ def test_a_late_refusal_of_an_older_token_does_not_make_the_newer_one_good_again
 def test_a_vault_keeps_its_token_through_a_change_and_logs_in_by_the_new_settings(
     tplus: SimulatedTplus,
 ) -> None:
-    vault = vault_of(tplus)
-    first, _ = vault.token(ORDERS, Hangup())
+    token_store = vault_of(tplus)
+    first, _ = token_store.token(ORDERS, ConnectCancel())
     with SimulatedTplus(rate=0) as moved:
-        vault.follow(venue_of(moved), Dial(connect_timeout=3.0))
-        assert vault.token(FILLS, Hangup()) == (first, False)
-        vault.refuse(first)
-        assert vault.token(FILLS, Hangup())[1]
+        token_store.follow(venue_of(moved), Dial(connect_timeout=3.0))
+        assert token_store.token(FILLS, ConnectCancel()) == (first, False)
+        token_store.refuse(first)
+        assert token_store.token(FILLS, ConnectCancel())[1]
         assert (tplus.auth_requests, moved.auth_requests) == (A_LOGIN, A_LOGIN)
 
 
@@ -241,7 +243,7 @@ def test_a_vault_keeps_its_token_through_a_change_and_logs_in_by_the_new_setting
 
 def given_by_somebody(tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch) -> Tplus:
     """A venue with a token in its settings, and a budget that one login would spend."""
-    monkeypatch.setattr(Tplus, "login_budget", Budget(1, 3600.0))
+    monkeypatch.setattr(Tplus, "login_budget", RateLimit(1, 3600.0))
     user = venue_of(tplus)._user
     return Tplus("tplus", TplusSettings(url=tplus.url, user=user, token=Secret("given")))
 
@@ -250,10 +252,10 @@ def test_a_given_token_that_is_turned_away_is_shown_once_and_spends_nothing(
     tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     venue = given_by_somebody(tplus, monkeypatch)
-    vault = Vault(venue, Dial(), Ahead())
+    token_store = TokenStore(venue, Dial(), Ahead())
     for connects in range(1, 4):
-        door = Door(venue, ORDERS, Dial(), Hangup(), vault)
-        reason = reason_of(door.open)
+        connector = Connector(venue, ORDERS, Dial(), ConnectCancel(), token_store)
+        reason = reason_of(connector.open)
         assert (type(reason), reason.code) == (Fatal, "http_401")
         assert len(tplus.requests) == connects
 
@@ -261,12 +263,12 @@ def test_a_given_token_that_is_turned_away_is_shown_once_and_spends_nothing(
 def test_a_given_token_that_lines_refuse_inside_again_and_again_spends_nothing(
     tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vault = Vault(given_by_somebody(tplus, monkeypatch), Dial(), Ahead())
+    token_store = TokenStore(given_by_somebody(tplus, monkeypatch), Dial(), Ahead())
     for line in (ORDERS, FILLS) * 3:
-        token, _ = vault.token(line, Hangup())
-        vault.refuse(token)
-    assert vault.token(ORDERS, Hangup()) == (token, True)
-    assert vault.token(FILLS, Hangup()) == (token, False)
+        token, _ = token_store.token(line, ConnectCancel())
+        token_store.refuse(token)
+    assert token_store.token(ORDERS, ConnectCancel()) == (token, True)
+    assert token_store.token(FILLS, ConnectCancel()) == (token, False)
     assert tplus.requests == []
 
 
@@ -276,69 +278,69 @@ WRONG = Token(Secret("wrong"))
 
 
 def test_who_is_turned_away_with_a_token_on_trial_comes_back_after_the_verdict(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
-    vault.token(ORDERS, Hangup())
-    former = vault.replace(WRONG, Hangup(), 5.0)
-    with door_of(tplus, vault) as door:
-        reason = reason_of(door.open)
+    token_store = vault_of(tplus)
+    token_store.token(ORDERS, ConnectCancel())
+    former = token_store.replace(WRONG, ConnectCancel(), 5.0)
+    with door_of(tplus, token_store) as connector:
+        reason = reason_of(connector.open)
     assert (type(reason), reason.code) == (Retryable, "token_on_trial")
     assert "401" in reason.text
-    vault.restore(former)
-    with door_of(tplus, vault) as door:
-        door.open().socket.close()
+    token_store.restore(former)
+    with door_of(tplus, token_store) as connector:
+        connector.open().socket.close()
     assert tplus.auth_requests == A_LOGIN
 
 
 def test_who_hears_of_it_after_the_verdict_comes_back_as_well(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
-    vault.token(ORDERS, Hangup())
-    former = vault.replace(WRONG, Hangup(), 5.0)
-    with door_of(tplus, vault) as door:
-        token, _ = vault.token(ORDERS, Hangup())
-        door._token, door._is_new = token, True
-        door._shown_at = vault.clock.monotonic()
-        assert door.token_refused("not taken").code == "token_on_trial"
-        vault.restore(former)
-        assert isinstance(door.token_refused("not taken"), Retryable)
-    assert vault.token(ORDERS, Hangup()) == (former.token, False)
+    token_store = vault_of(tplus)
+    token_store.token(ORDERS, ConnectCancel())
+    former = token_store.replace(WRONG, ConnectCancel(), 5.0)
+    with door_of(tplus, token_store) as connector:
+        token, _ = token_store.token(ORDERS, ConnectCancel())
+        connector._token, connector._is_new = token, True
+        connector._shown_at = token_store.clock.monotonic()
+        assert connector.token_refused("not taken").code == "token_on_trial"
+        token_store.restore(former)
+        assert isinstance(connector.token_refused("not taken"), Retryable)
+    assert token_store.token(ORDERS, ConnectCancel()) == (former.token, False)
 
 
 def test_a_failed_line_that_is_sent_with_a_token_on_trial_fails_again(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
-    former = vault.replace(WRONG, Hangup(), 5.0, tried_by=[ORDERS])
-    with door_of(tplus, vault) as door:
-        assert isinstance(reason_of(door.open), Fatal)
-    with door_of(tplus, vault, FILLS) as door:
-        assert isinstance(reason_of(door.open), Retryable)
-    vault.restore(former)
+    token_store = vault_of(tplus)
+    former = token_store.replace(WRONG, ConnectCancel(), 5.0, tried_by=[ORDERS])
+    with door_of(tplus, token_store) as connector:
+        assert isinstance(reason_of(connector.open), Fatal)
+    with door_of(tplus, token_store, FILLS) as connector:
+        assert isinstance(reason_of(connector.open), Retryable)
+    token_store.restore(former)
     assert former.token is None
-    assert vault.token(ORDERS, Hangup())[1]
+    assert token_store.token(ORDERS, ConnectCancel())[1]
 
 
 def test_a_token_that_was_accepted_and_is_refused_later_is_replaced(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
-    vault.replace(WRONG, Hangup(), 5.0)
-    vault.accept()
-    with door_of(tplus, vault) as door:
-        door.open().socket.close()
+    token_store = vault_of(tplus)
+    token_store.replace(WRONG, ConnectCancel(), 5.0)
+    token_store.accept()
+    with door_of(tplus, token_store) as connector:
+        connector.open().socket.close()
     assert tplus.auth_requests == A_LOGIN
 
 
 def test_what_was_held_before_a_trial_comes_back_whole() -> None:
     with SimulatedTplus(rate=0, token_life=86_400.0) as tplus:
-        vault = vault_of(tplus)
-        first, _ = vault.token(ORDERS, Hangup())
-        vault.refuse(first)
-        ends_ns = vault.clock.wall_ns() + 5 * 10**9
-        former = vault.replace(Token(Secret("short"), ends_ns), Hangup(), 5.0)
-        assert margin_of(vault) < 1.0
-        vault.restore(former)
-        assert margin_of(vault) == pytest.approx(60.0, abs=1.0)
-        assert vault.token(FILLS, Hangup())[1]  # that the former is no good is not forgotten
+        token_store = vault_of(tplus)
+        first, _ = token_store.token(ORDERS, ConnectCancel())
+        token_store.refuse(first)
+        ends_ns = token_store.clock.wall_ns() + 5 * 10**9
+        former = token_store.replace(Token(Secret("short"), ends_ns), ConnectCancel(), 5.0)
+        assert margin_of(token_store) < 1.0
+        token_store.restore(former)
+        assert margin_of(token_store) == pytest.approx(60.0, abs=1.0)
+        assert token_store.token(FILLS, ConnectCancel())[1]  # that the former is no good is not forgotten
 
 
-def margin_of(vault: Vault) -> float:
-    left, shown = vault.expires_in, vault.fresh_for()
+def margin_of(token_store: TokenStore) -> float:
+    left, shown = token_store.expires_in, token_store.fresh_for()
     assert left is not None
     assert shown is not None
     return left - shown
@@ -347,29 +349,29 @@ def margin_of(vault: Vault) -> float:
 @pytest.mark.parametrize("given", [None, WRONG])
 def test_a_replacement_waits_for_a_login_of_somebody_else_as_long_as_it_is_told(given: Token | None) -> None:
     with SlowAtTheGate() as tplus:
-        vault, hangup = vault_of(tplus), Hangup()
-        login = threading.Thread(target=asking(vault))
+        token_store, connect_cancel = vault_of(tplus), ConnectCancel()
+        login = threading.Thread(target=asking(token_store))
         login.start()
         tplus.wait_for(lambda: tplus.waiting)
-        assert isinstance(reason_of(lambda: vault.replace(given, hangup, 0.05)), Stopped)
-        assert hangup.pulled
+        assert isinstance(reason_of(lambda: token_store.replace(given, connect_cancel, 0.05)), Stopped)
+        assert connect_cancel.cancelled
         tplus.let_in()
         login.join(10)
-        assert not vault.token(ORDERS, Hangup())[1]  # of that login
+        assert not token_store.token(ORDERS, ConnectCancel())[1]  # of that login
 
 
 def test_a_verdict_waits_for_no_login() -> None:
     with SlowAtTheGate() as tplus:
-        vault = vault_of(tplus)
-        former = vault.replace(WRONG, Hangup(), 5.0)
-        login = threading.Thread(target=asking(vault, FILLS, WRONG))
+        token_store = vault_of(tplus)
+        former = token_store.replace(WRONG, ConnectCancel(), 5.0)
+        login = threading.Thread(target=asking(token_store, FILLS, WRONG))
         login.start()
         tplus.wait_for(lambda: tplus.waiting)
-        verdict = threading.Thread(target=vault.restore, args=(former,), daemon=True)
+        verdict = threading.Thread(target=token_store.restore, args=(former,), daemon=True)
         verdict.start()
         verdict.join(5)
         assert not verdict.is_alive()
-        vault.accept()
+        token_store.accept()
         tplus.let_in()
         login.join(10)
 
@@ -377,26 +379,26 @@ def test_a_verdict_waits_for_no_login() -> None:
 def test_the_end_of_a_token_is_known_until_there_is_another(clock: Ahead) -> None:
     with SlowAtTheGate(token_life=600.0) as tplus:
         tplus.is_slow = False
-        vault = vault_of(tplus, clock)
-        first, _ = vault.token(ORDERS, Hangup())
+        token_store = vault_of(tplus, clock)
+        first, _ = token_store.token(ORDERS, ConnectCancel())
         tplus.is_slow = True
-        login = threading.Thread(target=asking(vault, FILLS, first))
+        login = threading.Thread(target=asking(token_store, FILLS, first))
         login.start()
         tplus.wait_for(lambda: tplus.waiting)
-        assert vault.fresh_for() is not None
+        assert token_store.fresh_for() is not None
         tplus.let_in()
         login.join(10)
-        assert vault.token(ORDERS, Hangup())[0] != first
+        assert token_store.token(ORDERS, ConnectCancel())[0] != first
 
 
 def test_a_refused_token_is_not_shown_again_though_the_login_for_another_has_failed(
     tplus: SimulatedTplus,
 ) -> None:
-    vault = vault_of(tplus)
-    first, _ = vault.token(ORDERS, Hangup())
+    token_store = vault_of(tplus)
+    first, _ = token_store.token(ORDERS, ConnectCancel())
     tplus.refuse_auth(500)
-    assert isinstance(reason_of(asking(vault, ORDERS, first)), Retryable)
-    assert vault.token(FILLS, Hangup())[1]
+    assert isinstance(reason_of(asking(token_store, ORDERS, first)), Retryable)
+    assert token_store.token(FILLS, ConnectCancel())[1]
 
 
 class Unrenewable(Tplus):
@@ -408,11 +410,11 @@ class Unrenewable(Tplus):
 
 
 def test_a_renewal_that_came_to_nothing_is_asked_for_once(tplus: SimulatedTplus) -> None:
-    vault = Vault(Unrenewable("tplus", venue_of(tplus).settings), Dial(), Ahead())
-    first, _ = vault.token(ORDERS, Hangup())
+    token_store = TokenStore(Unrenewable("tplus", venue_of(tplus).settings), Dial(), Ahead())
+    first, _ = token_store.token(ORDERS, ConnectCancel())
     tplus.refuse_auth(500)
-    assert isinstance(reason_of(asking(vault, ORDERS, first)), Retryable)
-    assert vault.token(ORDERS, Hangup())[1]
+    assert isinstance(reason_of(asking(token_store, ORDERS, first)), Retryable)
+    assert token_store.token(ORDERS, ConnectCancel())[1]
     assert [each.path for each in tplus.requests].count("/renewal") == 1
 
 
@@ -422,42 +424,42 @@ def test_a_renewal_that_came_to_nothing_is_asked_for_once(tplus: SimulatedTplus)
 def test_a_metered_login_is_not_tried_again_by_anybody_before_its_time(
     tplus: SimulatedTplus, clock: Ahead
 ) -> None:
-    vault = vault_of(tplus, clock)
+    token_store = vault_of(tplus, clock)
     tplus.refuse_auth(429, retry_after=90)
-    first = reason_of(asking(vault))
+    first = reason_of(asking(token_store))
     assert isinstance(first, Slow)
     assert first.retry_after == 90
     clock.seconds = 60.0
-    second = reason_of(asking(vault, FILLS))
+    second = reason_of(asking(token_store, FILLS))
     assert isinstance(second, Slow)
     assert second.retry_after == pytest.approx(30, abs=5)
     assert tplus.auth_requests == 1
     clock.seconds = 91.0
-    assert vault.token(FILLS, Hangup())[1]
+    assert token_store.token(FILLS, ConnectCancel())[1]
 
 
 def test_bad_credentials_are_tried_once_for_all_lines_and_again_when_somebody_acted(
     tplus: SimulatedTplus,
 ) -> None:
-    vault = vault_of(tplus)
+    token_store = vault_of(tplus)
     tplus.refuse_auth(401)
-    assert isinstance(reason_of(asking(vault, ORDERS)), Fatal)
-    refused = reason_of(asking(vault, FILLS))  # a line that starts later
+    assert isinstance(reason_of(asking(token_store, ORDERS)), Fatal)
+    refused = reason_of(asking(token_store, FILLS))  # a line that starts later
     assert isinstance(refused, Fatal)
     assert "private_key" in refused.advice
     assert tplus.auth_requests == 1
-    assert vault.token(FILLS, Hangup())[1]  # it was restarted
-    assert vault.token(ORDERS, Hangup())[1] is False
+    assert token_store.token(FILLS, ConnectCancel())[1]  # it was restarted
+    assert token_store.token(ORDERS, ConnectCancel())[1] is False
 
 
 def test_a_login_that_nobody_answers_is_retried_later(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
+    token_store = vault_of(tplus)
     tplus.stop()
-    reason = reason_of(asking(vault))
+    reason = reason_of(asking(token_store))
     assert isinstance(reason, Retryable)
     assert reason.text.startswith("the login failed: ")
     tplus.start()
-    assert vault.token(ORDERS, Hangup())[1]
+    assert token_store.token(ORDERS, ConnectCancel())[1]
 
 
 @contextmanager
@@ -485,31 +487,31 @@ def test_a_certificate_means_the_same_at_the_login_as_at_the_line(
     (ca if is_trusted else other).cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     dial = Dial(ca_file=str(tmp_path / "ca.pem"))
     with behind(ca.issue_cert(host)) as url:
-        login = Vault(Tplus("tplus", TplusSettings(url=url, private_key=Secret(SEED))), dial, Ahead())
+        login = TokenStore(Tplus("tplus", TplusSettings(url=url, private_key=Secret(SEED))), dial, Ahead())
         negotiating = Negotiating("tplus", TplusSettings(url=url))
-        approach = Door(negotiating, "tplus/tickers", dial, Hangup(), login)
+        approach = Connector(negotiating, "tplus/tickers", dial, ConnectCancel(), login)
         for reason in (reason_of(asking(login)), reason_of(approach.open)):
             assert (type(reason), reason.code) == (kind, code)
         assert reason_of(asking(login)).text.startswith("the login failed: the certificate of 127.0.0.1:")
 
 
 def test_logins_that_reach_nobody_spend_no_budget(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
+    token_store = vault_of(tplus)
     tplus.stop()
-    outage = [reason_of(asking(vault)) for _ in range(3 * Tplus.login_budget.burst)]
+    outage = [reason_of(asking(token_store)) for _ in range(3 * Tplus.login_budget.burst)]
     assert {(type(reason), reason.code) for reason in outage} == {(Retryable, "refused")}
     tplus.start()
-    assert vault.token(ORDERS, Hangup())[1]
+    assert token_store.token(ORDERS, ConnectCancel())[1]
 
 
 def test_logins_that_the_venue_has_heard_of_spend_it_whatever_came_of_them(
     tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tplus, "login_budget", Budget(3, 60.0))
-    vault = vault_of(tplus)
+    monkeypatch.setattr(Tplus, "login_budget", RateLimit(3, 60.0))
+    token_store = vault_of(tplus)
     tplus.refuse_auth(500, n=3)
-    assert [type(reason_of(asking(vault))) for _ in range(3)] == [Retryable] * 3
-    spent = reason_of(asking(vault))
+    assert [type(reason_of(asking(token_store))) for _ in range(3)] == [Retryable] * 3
+    spent = reason_of(asking(token_store))
     assert isinstance(spent, Slow)
     assert (spent.code, spent.exact) == ("login_budget", True)
     assert tplus.auth_requests == 3
@@ -518,19 +520,19 @@ def test_logins_that_the_venue_has_heard_of_spend_it_whatever_came_of_them(
 def test_a_storm_of_lost_tokens_stays_within_the_budget(
     tplus: SimulatedTplus, clock: Ahead, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tplus, "login_budget", Budget(3, 60.0))
-    vault = vault_of(tplus, clock)
+    monkeypatch.setattr(Tplus, "login_budget", RateLimit(3, 60.0))
+    token_store = vault_of(tplus, clock)
     token: Token | None = None
     for _ in range(3):
-        token, is_new = vault.token(ORDERS, Hangup(), token)
+        token, is_new = token_store.token(ORDERS, ConnectCancel(), token)
         assert is_new
-    turned_away = at_once(asking(vault, ORDERS, token), 8)
+    turned_away = at_once(asking(token_store, ORDERS, token), 8)
     assert [type(reason) for reason in turned_away] == [Slow] * 8
     assert {reason.code for reason in turned_away} == {"login_budget"}
     assert all(0 < reason.retry_after <= 60.0 for reason in turned_away)
     assert tplus.auth_requests == 3 * A_LOGIN
     clock.seconds = 60.0
-    assert vault.token(ORDERS, Hangup(), token)[1]
+    assert token_store.token(ORDERS, ConnectCancel(), token)[1]
 
 
 # ── a login that hangs ──────────────────────────────────────────────────────────────────────────
@@ -538,14 +540,16 @@ def test_a_storm_of_lost_tokens_stays_within_the_budget(
 
 def test_a_login_ends_with_the_line_that_began_it_and_the_next_one_begins_its_own() -> None:
     with SlowAtTheGate() as tplus:
-        vault, hangup = vault_of(tplus), Hangup()
+        token_store, connect_cancel = vault_of(tplus), ConnectCancel()
         told: list[Any] = []
-        first = threading.Thread(target=lambda: told.append(reason_of(lambda: vault.token(ORDERS, hangup))))
+        first = threading.Thread(
+            target=lambda: told.append(reason_of(lambda: token_store.token(ORDERS, connect_cancel)))
+        )
         first.start()
         tplus.wait_for(lambda: tplus.waiting)
-        second = threading.Thread(target=lambda: told.append(vault.token(FILLS, Hangup())))
+        second = threading.Thread(target=lambda: told.append(token_store.token(FILLS, ConnectCancel())))
         second.start()
-        hangup.pull()
+        connect_cancel.cancel()
         first.join(10)
         assert told == [Stopped()]
         tplus.wait_for(lambda: len(tplus.waiting) == 2)
@@ -556,112 +560,114 @@ def test_a_login_ends_with_the_line_that_began_it_and_the_next_one_begins_its_ow
 
 def test_to_refuse_a_token_waits_for_no_login() -> None:
     with SlowAtTheGate() as tplus:
-        vault = vault_of(tplus)
+        token_store = vault_of(tplus)
         tplus.is_slow = False
-        token, _ = vault.token(FILLS, Hangup())
+        token, _ = token_store.token(FILLS, ConnectCancel())
         tplus.is_slow = True
         told: list[tuple[Token, bool]] = []
-        other = threading.Thread(target=lambda: told.append(vault.token(ORDERS, Hangup(), token)))
+        other = threading.Thread(
+            target=lambda: told.append(token_store.token(ORDERS, ConnectCancel(), token))
+        )
         other.start()
         tplus.wait_for(lambda: tplus.waiting)
-        vault.refuse(token)  # a connection's own thread says so, and must not hang
+        token_store.refuse(token)  # a connection's own thread says so, and must not hang
         assert other.is_alive()
         tplus.let_in()
         other.join(10)
         ((new, _),) = told
-        assert vault.token(FILLS, Hangup()) == (new, False)
+        assert token_store.token(FILLS, ConnectCancel()) == (new, False)
 
 
 def test_whoever_is_stopped_while_he_waits_for_a_login_begins_none() -> None:
     with SlowAtTheGate() as tplus:
-        vault, hangup = vault_of(tplus), Hangup()
+        token_store, connect_cancel = vault_of(tplus), ConnectCancel()
         turnstile: Any = Turnstile()
-        vault._turn = turnstile
+        token_store._turn = turnstile
         told: list[Reason] = []
 
         def come(line: str) -> None:
-            told.append(reason_of(lambda: vault.token(line, hangup)))
+            told.append(reason_of(lambda: token_store.token(line, connect_cancel)))
 
         threads = [threading.Thread(target=come, args=(line,)) for line in (ORDERS, FILLS)]
         for thread in threads:
             thread.start()
             assert turnstile.came.acquire(timeout=5)
         tplus.wait_for(lambda: tplus.waiting)
-        hangup.pull()
+        connect_cancel.cancel()
         for thread in threads:
             thread.join(10)
         assert told == [Stopped(), Stopped()]
         assert len(tplus.waiting) == 1
 
 
-# ── at the door ─────────────────────────────────────────────────────────────────────────────────
+# ── at the connector ─────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_kept_token_that_is_turned_away_at_the_door_is_replaced_once(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
-    vault.token(FILLS, Hangup())
+    token_store = vault_of(tplus)
+    token_store.token(FILLS, ConnectCancel())
     tplus.expire_tokens()
-    with door_of(tplus, vault) as door:
-        door.open().socket.close()
+    with door_of(tplus, token_store) as connector:
+        connector.open().socket.close()
     assert tplus.auth_requests == 2 * A_LOGIN
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_new_token_that_is_turned_away_ends_it(tplus: SimulatedTplus, status: int) -> None:
-    vault = vault_of(tplus)
+    token_store = vault_of(tplus)
     tplus.refuse(status, n=10)
-    with door_of(tplus, vault) as door:
-        reason = reason_of(door.open)
+    with door_of(tplus, token_store) as connector:
+        reason = reason_of(connector.open)
     assert isinstance(reason, Fatal)
     assert tplus.auth_requests == A_LOGIN
-    with door_of(tplus, vault) as door:  # a kept one: it is replaced, and that is that
-        assert isinstance(reason_of(door.open), Fatal)
+    with door_of(tplus, token_store) as connector:  # a kept one: it is replaced, and that is that
+        assert isinstance(reason_of(connector.open), Fatal)
     assert tplus.auth_requests == 2 * A_LOGIN
     assert len([each for each in tplus.requests if each.path == "/orders"]) == 3
 
 
 def test_another_refusal_at_the_door_costs_no_login(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
-    vault.token(FILLS, Hangup())
+    token_store = vault_of(tplus)
+    token_store.token(FILLS, ConnectCancel())
     tplus.refuse(503)
-    with door_of(tplus, vault) as door:
-        assert isinstance(reason_of(door.open), Retryable)
+    with door_of(tplus, token_store) as connector:
+        assert isinstance(reason_of(connector.open), Retryable)
     assert tplus.auth_requests == A_LOGIN
 
 
 def test_a_line_of_public_data_shows_no_token(tplus: SimulatedTplus) -> None:
-    with door_of(tplus, vault_of(tplus), "tplus/tickers") as door:
-        door.open().socket.close()
+    with door_of(tplus, vault_of(tplus), "tplus/tickers") as connector:
+        connector.open().socket.close()
     assert tplus.auth_requests == 0
     assert "authorization" not in tplus.requests[-1].headers
 
 
 def test_what_a_refusal_inside_means_depends_on_the_age_of_the_token(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
-    with door_of(tplus, vault) as door:
-        door.open().socket.close()
-        fresh = door.token_refused("not taken")
+    token_store = vault_of(tplus)
+    with door_of(tplus, token_store) as connector:
+        connector.open().socket.close()
+        fresh = connector.token_refused("not taken")
     assert isinstance(fresh, Fatal)
     assert "[feeds.tplus]" in fresh.advice
-    with door_of(tplus, vault) as door:
-        door.open().socket.close()
-        assert isinstance(door.token_refused("not taken"), Retryable)
-    with door_of(tplus, vault) as door:
-        door.open().socket.close()
+    with door_of(tplus, token_store) as connector:
+        connector.open().socket.close()
+        assert isinstance(connector.token_refused("not taken"), Retryable)
+    with door_of(tplus, token_store) as connector:
+        connector.open().socket.close()
     assert tplus.auth_requests == 2 * A_LOGIN
 
 
 def test_a_token_that_was_good_once_or_for_a_while_is_replaced_though_it_was_new(clock: Ahead) -> None:
     with SimulatedTplus(rate=0) as tplus:
-        vault = vault_of(tplus, clock)
-        with door_of(tplus, vault) as door:
-            door.open().socket.close()
-            door.token_taken()
-            assert isinstance(door.token_refused("not taken any more"), Retryable)
-        with door_of(tplus, vault) as door:
-            door.open().socket.close()
+        token_store = vault_of(tplus, clock)
+        with door_of(tplus, token_store) as connector:
+            connector.open().socket.close()
+            connector.token_taken()
+            assert isinstance(connector.token_refused("not taken any more"), Retryable)
+        with door_of(tplus, token_store) as connector:
+            connector.open().socket.close()
             clock.seconds = 61.0
-            assert isinstance(door.token_refused("not taken any more"), Retryable)
+            assert isinstance(connector.token_refused("not taken any more"), Retryable)
         assert tplus.auth_requests == 2 * A_LOGIN
 
 
@@ -677,16 +683,22 @@ class Talkative(Tplus):
 
 
 def test_no_failure_of_a_login_tells_a_secret(tplus: SimulatedTplus) -> None:
-    vault = vault_of(tplus)
-    token, _ = vault.token(ORDERS, Hangup())
-    shown = [repr(token), str(token), repr(vault), repr(venue_of(tplus)), repr(venue_of(tplus).settings)]
+    token_store = vault_of(tplus)
+    token, _ = token_store.token(ORDERS, ConnectCancel())
+    shown = [
+        repr(token),
+        str(token),
+        repr(token_store),
+        repr(venue_of(tplus)),
+        repr(venue_of(tplus).settings),
+    ]
     tplus.refuse(401, n=2)
-    with door_of(tplus, vault) as door, pytest.raises(ConnectFailed) as failed:
-        door.open()
-    shown += ["".join(traceback.format_exception(failed.value)), repr(failed.value.reason), repr(door)]
-    broken = Vault(Talkative("tplus", venue_of(tplus).settings), Dial(), Ahead())
+    with door_of(tplus, token_store) as connector, pytest.raises(ConnectFailed) as failed:
+        connector.open()
+    shown += ["".join(traceback.format_exception(failed.value)), repr(failed.value.reason), repr(connector)]
+    broken = TokenStore(Talkative("tplus", venue_of(tplus).settings), Dial(), Ahead())
     with pytest.raises(ZeroDivisionError) as raised:
-        broken.token(ORDERS, Hangup())
+        broken.token(ORDERS, ConnectCancel())
     shown += ["".join(traceback.format_exception(raised.value))]
-    secrets = (SEED, token.value.reveal(), vault.token(ORDERS, Hangup())[0].value.reveal())
+    secrets = (SEED, token.value.reveal(), token_store.token(ORDERS, ConnectCancel())[0].value.reveal())
     assert not [text for text in shown if any(secret in text for secret in secrets)]

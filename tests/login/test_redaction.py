@@ -13,7 +13,7 @@ from msgspec import Struct
 from actors.diagnostics import KEPT as KEPT_OF_A_MESSAGE
 from actors.diagnostics import READ, Quarantine
 from actors.http_types import Endpoint
-from actors.login.redaction import KEPT, SHORTEST, Blotter, in_the_path, secrets_in, shown_at_the_door
+from actors.login.redaction import KEPT, SHORTEST, Redactor, in_the_path, secrets_in, secrets_shown
 from actors.secret import Secret
 
 KEY = "c4n+ary/of=ours"
@@ -21,10 +21,10 @@ KEY = "c4n+ary/of=ours"
 secrets = st.text(st.characters(codec="utf-8"), min_size=SHORTEST, max_size=40).filter(str.strip)
 
 
-def knowing(*secrets: str) -> Blotter:
-    blotter = Blotter()
-    blotter.learn(secrets)
-    return blotter
+def knowing(*secrets: str) -> Redactor:
+    redactor = Redactor()
+    redactor.add_secrets(secrets)
+    return redactor
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ def knowing(*secrets: str) -> Blotter:
     [KEY, "c4n%2Bary%2Fof%3Dours", "c4n%2bary%2fof%3dours", r"c4n\u002Bary\/of\u003dours", quote_plus(KEY)],
 )
 def test_a_secret_is_known_in_a_url_and_in_json(written: str) -> None:
-    assert knowing(KEY).strike(f'{{"key":"{written}"}}') == '{"key":"…"}'
+    assert knowing(KEY).redact(f'{{"key":"{written}"}}') == '{"key":"…"}'
 
 
 @given(secrets, st.text(), st.text())
 def test_no_secret_is_left_whatever_stands_around_it(secret: str, before: str, after: str) -> None:
-    struck = knowing(secret).strike(f"{before}{secret}{after}")
+    struck = knowing(secret).redact(f"{before}{secret}{after}")
     assert secret not in struck.replace("…", "\0" * 50) or "…" in secret
 
 
@@ -49,38 +49,38 @@ def test_every_usual_way_of_writing_one_is_struck(secret: str) -> None:
         json.dumps(secret, ensure_ascii=False),
         f'"{quote(secret, safe="")}"',
     ):
-        assert knowing(secret).strike(written) == '"…"'
+        assert knowing(secret).redact(written) == '"…"'
 
 
 @given(secrets, st.integers(0, 60), st.integers(0, 60))
 def test_no_cut_goes_through_a_secret(secret: str, before: int, length: int) -> None:
     text = "\0" * before + secret + "\1" * 60
-    told = knowing(secret).strike(text, length)
+    told = knowing(secret).redact(text, length)
     assert told.replace("\0", "").replace("\1", "") in ("", "…") or {"\0", "\1"} & set(secret)
     assert len(told) <= max(length, before + 1)
 
 
 @given(st.text(), st.integers(0, 50))
 def test_what_holds_no_secret_stays_as_it_is(text: str, length: int) -> None:
-    assert Blotter().strike(text) == text
-    assert Blotter().strike(text, length) == text[:length]
-    assert knowing("no" * 40).strike(text) == text
+    assert Redactor().redact(text) == text
+    assert Redactor().redact(text, length) == text[:length]
+    assert knowing("no" * 40).redact(text) == text
 
 
 def test_a_word_of_three_letters_is_no_secret() -> None:
-    assert knowing("abc", "").strike("abcdef") == "abcdef"
+    assert knowing("abc", "").redact("abcdef") == "abcdef"
 
 
 def test_of_secrets_that_begin_alike_the_longer_one_goes_whole() -> None:
-    assert knowing("token-1", "token-12345").strike("token-12345 token-1") == "… …"
+    assert knowing("token-1", "token-12345").redact("token-12345 token-1") == "… …"
 
 
 def test_the_newest_secrets_are_known_and_one_that_is_told_again_is_new() -> None:
-    blotter = knowing("the-account-key")
+    redactor = knowing("the-account-key")
     for number in range(2 * KEPT):
-        blotter.learn(["the-account-key", f"token-{number:04}"])
+        redactor.add_secrets(["the-account-key", f"token-{number:04}"])
     newest = f"token-{2 * KEPT - 1:04}"
-    assert blotter.strike(f"the-account-key {newest} token-0000") == "… … token-0000"
+    assert redactor.redact(f"the-account-key {newest} token-0000") == "… … token-0000"
 
 
 def test_secrets_are_found_wherever_they_lie() -> None:
@@ -98,8 +98,8 @@ def test_of_an_endpoint_only_what_is_long_enough_for_a_token_is_taken_for_one() 
     endpoint = Endpoint(
         f"wss://v.example/trades?feed=iex&access_token={token}", (("Authorization", f"Bearer {ticket}"),)
     )
-    assert list(shown_at_the_door(endpoint)) == [token, ticket]
-    assert list(shown_at_the_door(Endpoint("wss://v.example/ws"))) == []
+    assert list(secrets_shown(endpoint)) == [token, ticket]
+    assert list(secrets_shown(Endpoint("wss://v.example/ws"))) == []
     assert list(in_the_path(f"wss://venue.example.org/ws/{listen}?x=y")) == [listen]
 
 

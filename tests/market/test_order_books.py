@@ -80,7 +80,7 @@ def test_a_gap_empties_the_book_until_a_whole_one_comes(desk: Desk) -> None:
 def test_a_line_that_is_down_empties_the_book(state: LifecycleState, desk: Desk) -> None:
     assert desk.put(WHOLE).synced
     assert desk.put(word(state)).reason == f"o2 is {state}"
-    assert desk.put(word(state, "pulled")).reason == f"o2 is {state}: pulled"
+    assert desk.put(word(state, "cancelled")).reason == f"o2 is {state}: cancelled"
 
 
 @pytest.mark.parametrize("state", ["connected", "restored"])

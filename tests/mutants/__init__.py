@@ -1,1 +1,1 @@
-"""Mutation tests: `make mutants` changes the rules line by line; a change that no test notices needs a test."""
+"""Mutation tests: `make mutants` changes the rules line by line. Each change has to make a test fail."""

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from actors.protocol.limits import Bucket, Budget
+from actors.protocol.limits import RateLimit, TokenBucket
 from actors.protocol.venue import Venue
 from actors.venues import VENUES
 
 ROUNDING = 1e-4  # for sums of floats
 
-budgets = st.builds(Budget, st.integers(1, 20), st.floats(0.01, 3_600.0))
+budgets = st.builds(RateLimit, st.integers(1, 20), st.floats(0.01, 3_600.0))
 pauses = st.lists(st.floats(0.0, 10_000.0) | st.just(0.0), max_size=60)
 starts = st.floats(0.0, 1e8)  # a machine may be up for three years
 
@@ -20,9 +20,9 @@ starts = st.floats(0.0, 1e8)  # a machine may be up for three years
 @settings(deadline=None)
 @given(budgets, starts, pauses)
 def test_no_window_of_time_holds_more_than_the_budget_allows(
-    budget: Budget, start: float, pauses: list[float]
+    budget: RateLimit, start: float, pauses: list[float]
 ) -> None:
-    bucket, now, allowed = Bucket(budget), start, list[float]()
+    bucket, now, allowed = TokenBucket(budget), start, list[float]()
     for pause in pauses:
         now += pause
         if not bucket.take(now):
@@ -36,9 +36,9 @@ def test_no_window_of_time_holds_more_than_the_budget_allows(
 @settings(deadline=None)
 @given(budgets, starts, pauses)
 def test_whoever_waits_as_long_as_he_is_told_is_let_in(
-    budget: Budget, start: float, pauses: list[float]
+    budget: RateLimit, start: float, pauses: list[float]
 ) -> None:
-    bucket, now = Bucket(budget), start
+    bucket, now = TokenBucket(budget), start
     for pause in pauses:
         now += pause
         wait = bucket.take(now)
@@ -51,10 +51,10 @@ def test_whoever_waits_as_long_as_he_is_told_is_let_in(
 @settings(deadline=None)
 @given(budgets, starts, pauses, st.floats(0.01, 10_000.0))
 def test_a_venue_that_has_had_enough_is_left_alone_for_so_long(
-    budget: Budget, start: float, pauses: list[float], seconds: float
+    budget: RateLimit, start: float, pauses: list[float], seconds: float
 ) -> None:
     assume(seconds > budget.interval / 100)
-    bucket, now = Bucket(budget), start
+    bucket, now = TokenBucket(budget), start
     for pause in pauses:
         now += pause
         bucket.take(now)
@@ -68,8 +68,8 @@ def test_a_venue_that_has_had_enough_is_left_alone_for_so_long(
 
 @settings(deadline=None)
 @given(budgets, starts, st.integers(1, 100))
-def test_asking_in_vain_costs_nothing(budget: Budget, start: float, times: int) -> None:
-    patient, pushing = Bucket(budget), Bucket(budget)
+def test_asking_in_vain_costs_nothing(budget: RateLimit, start: float, times: int) -> None:
+    patient, pushing = TokenBucket(budget), TokenBucket(budget)
     for bucket in (patient, pushing):
         for _ in range(budget.burst):
             assert bucket.take(start) == 0.0
@@ -80,8 +80,8 @@ def test_asking_in_vain_costs_nothing(budget: Budget, start: float, times: int) 
 
 @settings(deadline=None)
 @given(budgets, starts, st.lists(st.booleans(), max_size=40))
-def test_what_is_given_back_was_never_taken(budget: Budget, start: float, counts: list[bool]) -> None:
-    bucket, other = Bucket(budget), Bucket(budget)
+def test_what_is_given_back_was_never_taken(budget: RateLimit, start: float, counts: list[bool]) -> None:
+    bucket, other = TokenBucket(budget), TokenBucket(budget)
     for it_counts in counts:
         allowed = bucket.take(start) == 0.0
         if it_counts:
@@ -92,27 +92,27 @@ def test_what_is_given_back_was_never_taken(budget: Budget, start: float, counts
 
 
 def test_what_is_given_back_makes_no_burst_greater() -> None:
-    bucket = Bucket(Budget(2, 60.0))
+    bucket = TokenBucket(RateLimit(2, 60.0))
     bucket.give_back()
     assert [bucket.take(1.0) == 0.0 for _ in range(3)] == [True, True, False]
 
 
 @settings(deadline=None)
 @given(budgets, starts)
-def test_at_first_and_after_a_long_rest_the_whole_burst_is_there(budget: Budget, start: float) -> None:
-    bucket = Bucket(budget)
+def test_at_first_and_after_a_long_rest_the_whole_burst_is_there(budget: RateLimit, start: float) -> None:
+    bucket = TokenBucket(budget)
     for now in (start, start + 2 * budget.burst * budget.interval):
         assert [bucket.take(now) for _ in range(budget.burst)] == [0.0] * budget.burst
         assert bucket.take(now) > 0.0
 
 
 def test_without_an_interval_there_is_no_limit() -> None:
-    bucket = Bucket(Budget(0, 0.0))
+    bucket = TokenBucket(RateLimit(0, 0.0))
     assert [bucket.take(1.0) for _ in range(100)] == [0.0] * 100
 
 
 def test_tplus_counts_two_requests_for_a_login_and_a_hundred_in_half_an_hour() -> None:
-    bucket = Bucket(VENUES["tplus"].login_budget)
+    bucket = TokenBucket(VENUES["tplus"].login_budget)
     logins = sum(bucket.take(float(second)) == 0.0 for second in range(1800))
     assert 10 <= logins <= 40
 
@@ -126,9 +126,9 @@ def test_the_budgets_of_each_venue_give_something_back(venue: type[Venue]) -> No
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(budgets, st.floats(0.0, 100.0)), min_size=1, max_size=40))
-def test_a_budget_that_changes_counts_what_was_taken(changes: list[tuple[Budget, float]]) -> None:
+def test_a_budget_that_changes_counts_what_was_taken(changes: list[tuple[RateLimit, float]]) -> None:
     """At no moment are more allowed at once than the present budget says."""
-    bucket, now = Bucket(changes[0][0]), 0.0
+    bucket, now = TokenBucket(changes[0][0]), 0.0
     for budget, pause in changes:
         now += pause
         bucket.adjust(budget, now)

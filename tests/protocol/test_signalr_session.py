@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from msgspec import Raw
 
 from actors.events import Topic
+from actors.protocol.batch import EffectBatch
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -35,10 +36,9 @@ from actors.protocol.session import (
 from actors.protocol.signalr import (
     PING_INTERVAL,
     Call,
-    Events,
+    CallOutcome,
+    CallRefused,
     HubSession,
-    Outcome,
-    Refused,
     Returned,
     Subscription,
     Terms,
@@ -74,7 +74,7 @@ class Desk(HubSession):
         keys = topic.key.split(":")
         return [Subscription(Call("Subscribe", (key,)), Call("Unsubscribe", (key,))) for key in keys]
 
-    def invoked(self, target: str, arguments: Raw, out: Events) -> None:
+    def invoked(self, target: str, arguments: Raw, out: EffectBatch) -> None:
         key, price = _decode(arguments)
         topic = Topic("desk", "quotes", key)
         if topic in self.wanted:
@@ -405,11 +405,11 @@ def test_completions_that_nobody_waits_for_are_counted() -> None:
 # ── invocations of a venue's own ────────────────────────────────────────────────────────────────
 
 
-def outcomes(session: Desk, *calls: Call) -> list[Outcome]:
+def outcomes(session: Desk, *calls: Call) -> list[CallOutcome]:
     """Invokes them; what they come to is put here."""
-    told: list[Outcome] = []
+    told: list[CallOutcome] = []
 
-    def then(outcome: Outcome) -> list[Effect]:
+    def then(outcome: CallOutcome) -> list[Effect]:
         told.append(outcome)
         return []
 
@@ -423,7 +423,7 @@ def test_errors_are_told_by_id() -> None:
     told = outcomes(session, Call("First"), Call("Second"))
     hear(session, completion(1, error="boom\r\n\x00 " + "x" * 1000), completion(0, result={"a": 1}))
     refused, returned = told
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, CallRefused)
     assert refused.words.startswith("boom xxx")
     assert len(refused.words) == 300
     assert isinstance(returned, Returned)
@@ -564,7 +564,7 @@ def test_nothing_that_a_hub_sends_raises(said: list[bytes], topics: list[Topic],
 class Leaver(Desk):
     """A venue whose hub says by a push that it is over."""
 
-    def invoked(self, target: str, arguments: Raw, out: Events) -> None:
+    def invoked(self, target: str, arguments: Raw, out: EffectBatch) -> None:
         out.add(*self.end(Slow("logged out", "logout")))
 
 

@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.protocol.limits import Budget
+from actors.protocol.limits import RateLimit
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow
-from actors.rules.connect_limit import SPREAD, Gate, strictest, wanted_rest
+from actors.rules.connect_limit import SPREAD, ConnectLimiter, strictest, wanted_rest
 from actors.rules.restarts import RestartPolicy, Restarts, Retry
 
-UNBOUNDED = Budget(1, 0.0)
+UNBOUNDED = RateLimit(1, 0.0)
 LINES = [f"tplus/{number}" for number in range(200)]
 
 
-def connects(gate: Gate, budget: Budget, knocks: dict[str, float]) -> list[float]:
+def connects(limiter: ConnectLimiter, budget: RateLimit, knocks: dict[str, float]) -> list[float]:
     """When each line connects, in order: it knocks at its time, and again when it was told to."""
     at: list[float] = []
     while knocks:
         line = min(knocks, key=lambda each: (knocks[each], each))
         now = knocks[line]
-        wait = gate.knock(line, budget, now)
+        wait = limiter.try_acquire(line, budget, now)
         if wait:
             knocks[line] = now + wait
         else:
@@ -41,8 +41,8 @@ def connects(gate: Gate, budget: Budget, knocks: dict[str, float]) -> list[float
 def test_in_no_span_of_time_are_there_more_than_the_budget(
     burst: int, interval: float, knocks: list[float]
 ) -> None:
-    gate = Gate(random.Random(1))
-    at = connects(gate, Budget(burst, interval), {f"line/{n}": when for n, when in enumerate(knocks)})
+    limiter = ConnectLimiter(random.Random(1))
+    at = connects(limiter, RateLimit(burst, interval), {f"line/{n}": when for n, when in enumerate(knocks)})
     assert len(at) == len(knocks), "every line connects in the end"
     for first, begun in enumerate(at):
         for last in range(first, len(at)):
@@ -50,45 +50,45 @@ def test_in_no_span_of_time_are_there_more_than_the_budget(
 
 
 def test_each_line_has_its_turn_and_waits_for_no_more_than_it() -> None:
-    gate = Gate(random.Random(1))
-    budget = Budget(2, 1.0)
-    assert [gate.knock(line, budget, 100.0) for line in "abcde"] == [0.0, 0.0, 1.0, 2.0, 3.0]
-    assert gate.knock("d", budget, 101.0) == 1.0  # too early: its turn stays where it was
-    assert gate.knock("c", budget, 101.0) == 0.0
+    limiter = ConnectLimiter(random.Random(1))
+    budget = RateLimit(2, 1.0)
+    assert [limiter.try_acquire(line, budget, 100.0) for line in "abcde"] == [0.0, 0.0, 1.0, 2.0, 3.0]
+    assert limiter.try_acquire("d", budget, 101.0) == 1.0  # too early: its turn stays where it was
+    assert limiter.try_acquire("c", budget, 101.0) == 0.0
 
 
 def test_where_no_limit_is_known_nobody_waits() -> None:
-    gate = Gate(random.Random(1))
-    assert [gate.knock(line, UNBOUNDED, 0.0) for line in LINES] == [0.0] * 200
+    limiter = ConnectLimiter(random.Random(1))
+    assert [limiter.try_acquire(line, UNBOUNDED, 0.0) for line in LINES] == [0.0] * 200
 
 
 @pytest.mark.parametrize(
     ("budgets", "holds"),
     [
-        ([Budget(5, 1.0), Budget(2, 60.0)], Budget(2, 60.0)),
-        ([Budget(2, 1.0), Budget(5, 60.0)], Budget(2, 60.0)),  # each of them is kept
-        ([Budget(5, 1.0), UNBOUNDED], Budget(5, 1.0)),
+        ([RateLimit(5, 1.0), RateLimit(2, 60.0)], RateLimit(2, 60.0)),
+        ([RateLimit(2, 1.0), RateLimit(5, 60.0)], RateLimit(2, 60.0)),  # each of them is kept
+        ([RateLimit(5, 1.0), UNBOUNDED], RateLimit(5, 1.0)),
         ([UNBOUNDED, UNBOUNDED], UNBOUNDED),
     ],
 )
-def test_the_strictest_of_several_budgets(budgets: list[Budget], holds: Budget) -> None:
+def test_the_strictest_of_several_budgets(budgets: list[RateLimit], holds: RateLimit) -> None:
     assert strictest(budgets) == holds
 
 
 def test_a_budget_that_changes_forgets_no_connect() -> None:
-    gate = Gate(random.Random(1))
-    assert [gate.knock(line, Budget(2, 60.0), 0.0) for line in "ab"] == [0.0, 0.0]
-    assert gate.knock("c", Budget(2, 61.0), 0.0) == 61.0
-    assert gate.knock("d", Budget(5, 61.0), 0.0) == 0.0  # two are left, and one of them is c's
-    assert gate.knock("e", Budget(5, 61.0), 0.0) == 0.0
-    assert gate.knock("f", Budget(5, 61.0), 0.0) == 61.0
+    limiter = ConnectLimiter(random.Random(1))
+    assert [limiter.try_acquire(line, RateLimit(2, 60.0), 0.0) for line in "ab"] == [0.0, 0.0]
+    assert limiter.try_acquire("c", RateLimit(2, 61.0), 0.0) == 61.0
+    assert limiter.try_acquire("d", RateLimit(5, 61.0), 0.0) == 0.0  # two are left, and one of them is c's
+    assert limiter.try_acquire("e", RateLimit(5, 61.0), 0.0) == 0.0
+    assert limiter.try_acquire("f", RateLimit(5, 61.0), 0.0) == 61.0
 
 
 @given(st.integers(0, 10_000))
 def test_who_waited_for_the_same_end_does_not_come_at_the_same_moment(seed: int) -> None:
-    gate = Gate(random.Random(seed))
-    assert gate.close(130.0, "429")
-    at = connects(gate, UNBOUNDED, dict.fromkeys(LINES, 100.0))
+    limiter = ConnectLimiter(random.Random(seed))
+    assert limiter.close(130.0, "429")
+    at = connects(limiter, UNBOUNDED, dict.fromkeys(LINES, 100.0))
     assert len(at) == 200
     assert at[0] > 130.0
     assert at[-1] <= 130.0 + SPREAD
@@ -97,13 +97,13 @@ def test_who_waited_for_the_same_end_does_not_come_at_the_same_moment(seed: int)
 
 
 def test_an_earlier_end_does_not_replace_a_later_one_and_somebody_may_open() -> None:
-    gate = Gate(random.Random(1))
-    assert gate.close(130.0, "an hour's limit")
-    assert not gate.close(110.0, "a minute's limit")
-    assert gate.why == "an hour's limit"
-    assert gate.knock("a", UNBOUNDED, 120.0) >= 10.0
-    gate.open()
-    assert gate.knock("a", UNBOUNDED, 120.0) == 0.0
+    limiter = ConnectLimiter(random.Random(1))
+    assert limiter.close(130.0, "an hour's limit")
+    assert not limiter.close(110.0, "a minute's limit")
+    assert limiter.why == "an hour's limit"
+    assert limiter.try_acquire("a", UNBOUNDED, 120.0) >= 10.0
+    limiter.open()
+    assert limiter.try_acquire("a", UNBOUNDED, 120.0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_herd_stays_under_the_venue_s_cap(seed: int) -> None:
         verdict = law.ended(Retryable("server restart"), reached=True, now=0.0)
         assert isinstance(verdict, Retry)
         knocks[line] = verdict.delay
-    at = connects(Gate(chance), Budget(20, 4.0), knocks)
+    at = connects(ConnectLimiter(chance), RateLimit(20, 4.0), knocks)
     assert len(at) == 200
     for begin in range(0, 800, 7):
         assert sum(begin <= when < begin + 60 for when in at) <= 20 + 60 / 4 + 1

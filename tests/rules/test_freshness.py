@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.rules.calendar import SECOND, Calendar, read_session
-from actors.rules.freshness import Cause, Contract, Heard, Signs, judge
+from actors.rules.freshness import Cause, FreshnessPolicy, Heard, Signs, judge
 
 EQUITIES = Calendar("us_equities", "America/New_York", (read_session("Mon-Fri 09:30-16:00"),))
 
@@ -40,7 +40,7 @@ def heard(at: float | None, **others: Any) -> Heard:
     ],
 )
 def test_one_that_is_mute_from_birth_is_told_with_what_came_instead(signs: Signs, cause: Cause) -> None:
-    found = judge(Contract(stale_after=60.0), heard(None, signs=signs))
+    found = judge(FreshnessPolicy(stale_after=60.0), heard(None, signs=signs))
     assert (found.state, found.cause, found.from_birth, found.age_s) == ("stale", cause, True, 900.0)
     assert found.text.startswith("nothing since it was subscribed, for 900 s, though the line is up; ")
 
@@ -56,36 +56,36 @@ def test_one_that_is_mute_from_birth_is_told_with_what_came_instead(signs: Signs
     ],
 )
 def test_one_that_has_fallen_silent_is_told_with_what_came_since(signs: Signs, cause: Cause) -> None:
-    found = judge(Contract(stale_after=60.0), heard(900.0, signs=signs))
+    found = judge(FreshnessPolicy(stale_after=60.0), heard(900.0, signs=signs))
     assert (found.state, found.cause, found.from_birth, found.age_s) == ("stale", cause, False, 100.0)
 
 
 def test_old_data_is_stale_though_it_has_just_come() -> None:
     now_ns = new_york("2026-03-09 12:00")
-    contract = Contract(stale_after=60.0, venue_stale_after=5.0)
+    contract = FreshnessPolicy(stale_after=60.0, venue_stale_after=5.0)
     late = heard(999.0, venue_ns=now_ns - 8 * SECOND, received_ns=now_ns - SECOND)
     found = judge(contract, late)
     assert (found.state, found.cause, found.age_s) == ("stale", "venue_time", 7.0)
-    assert judge(Contract(stale_after=60.0), late).state == "live"  # nobody asked how old it is
+    assert judge(FreshnessPolicy(stale_after=60.0), late).state == "live"  # nobody asked how old it is
 
 
 def test_a_silence_makes_no_lag() -> None:
     now_ns = new_york("2026-03-09 12:00")
     long_ago = heard(100.0, venue_ns=now_ns - 901 * SECOND, received_ns=now_ns - 900 * SECOND)
-    assert judge(Contract(venue_stale_after=5.0), long_ago).state == "quiet"
-    assert judge(Contract(stale_after=60.0, venue_stale_after=5.0), long_ago).cause == "nothing"
+    assert judge(FreshnessPolicy(venue_stale_after=5.0), long_ago).state == "quiet"
+    assert judge(FreshnessPolicy(stale_after=60.0, venue_stale_after=5.0), long_ago).cause == "nothing"
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3600])
 def test_a_venue_whose_clock_is_ahead_is_not_late(ahead: int) -> None:
     now_ns = new_york("2026-03-09 12:00")
     early = heard(999.0, venue_ns=now_ns + ahead * SECOND, received_ns=now_ns)
-    assert judge(Contract(60.0, 5.0), early).state == "live"
-    assert judge(Contract(60.0, 5.0, EQUITIES), early).state == "live"
+    assert judge(FreshnessPolicy(60.0, 5.0), early).state == "live"
+    assert judge(FreshnessPolicy(60.0, 5.0, EQUITIES), early).state == "live"
 
 
 def test_the_night_and_the_weekend_count_for_nothing() -> None:
-    contract = Contract(stale_after=60.0, venue_stale_after=5.0, calendar=EQUITIES)
+    contract = FreshnessPolicy(stale_after=60.0, venue_stale_after=5.0, calendar=EQUITIES)
     friday, monday = new_york("2026-03-06 15:59:50"), new_york("2026-03-09 09:30:00")
     night = (monday - friday) / SECOND
     closed = judge(contract, heard(0.0, now=night - 1, now_ns=monday - SECOND))
@@ -102,26 +102,26 @@ def test_the_night_and_the_weekend_count_for_nothing() -> None:
 
 
 def test_where_nothing_is_promised_silence_is_quiet_and_never_stale() -> None:
-    assert judge(Contract(), heard(999.0)).state == "live"
+    assert judge(FreshnessPolicy(), heard(999.0)).state == "live"
     for at in (None, 0.0):
-        found = judge(Contract(), heard(at))
+        found = judge(FreshnessPolicy(), heard(at))
         assert (found.state, found.cause) == ("quiet", "unwatched")
 
 
 def test_a_time_from_the_beginning_of_all_times_is_only_old() -> None:
-    contract = Contract(venue_stale_after=5.0, calendar=EQUITIES)
+    contract = FreshnessPolicy(venue_stale_after=5.0, calendar=EQUITIES)
     found = judge(contract, heard(999.0, venue_ns=0, received_ns=new_york("2026-03-09 12:00")))
     assert (found.state, found.cause) == ("stale", "venue_time")
 
 
 @given(
-    st.builds(Contract, st.floats(0, 1e6), st.floats(0, 1e6), st.sampled_from([None, EQUITIES])),
+    st.builds(FreshnessPolicy, st.floats(0, 1e6), st.floats(0, 1e6), st.sampled_from([None, EQUITIES])),
     st.none() | st.floats(100.0, 1000.0),
     st.builds(Signs, *[st.floats(0.0, 1000.0)] * 4),
     st.none() | st.integers(0, 2 * 10**18),
 )
 def test_stale_is_only_what_broke_its_contract(
-    contract: Contract, at: float | None, signs: Signs, venue_ns: int | None
+    contract: FreshnessPolicy, at: float | None, signs: Signs, venue_ns: int | None
 ) -> None:
     moment = heard(at, signs=signs, venue_ns=venue_ns, received_ns=new_york("2026-03-09 11:59"))
     found = judge(contract, moment)
@@ -144,7 +144,7 @@ def test_stale_is_only_what_broke_its_contract(
 def test_no_contract_is_broken_before_it_is_due(
     limit: float, calendar: Calendar | None, now_ns: int, silence: float
 ) -> None:
-    contract = Contract(stale_after=limit, calendar=calendar)
+    contract = FreshnessPolicy(stale_after=limit, calendar=calendar)
     due = contract.due_in(silence, now_ns)
     lasted = round(silence * SECOND)
     if due == 0.0:

@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.rules.journal import DAY_NS, BlindTime, Ending, Journal, Split
+from actors.rules.journal import DAY_NS, BlindTime, Journal, LineExit, RecoveryTimes
 
-ENDING = Ending(1, 0, "retryable", "lost", "Connection reset by peer", 1, 60.0, Split())
+ENDING = LineExit(1, 0, "retryable", "lost", "Connection reset by peer", 1, 60.0, RecoveryTimes())
 
 
 def test_the_way_back_is_split_where_the_time_went() -> None:
@@ -16,7 +16,9 @@ def test_the_way_back_is_split_where_the_time_went() -> None:
         journal.mark(step, at)
     journal.mark("live", 99.0)  # only the first time counts
     (told,) = journal.told()
-    assert told.split == Split(detect=500, wait=200, connect=100, login=50, subscribe=50, first_data=None)
+    assert told.split == RecoveryTimes(
+        detect=500, wait=200, connect=100, login=50, subscribe=50, first_data=None
+    )
 
 
 def test_a_try_that_failed_has_an_ending_of_its_own() -> None:
@@ -26,7 +28,7 @@ def test_a_try_that_failed_has_an_ending_of_its_own() -> None:
         journal.mark("started", number + 0.5)
     told = journal.told()
     assert len(told) == 2
-    assert told[0].split == Split(wait=500.0)
+    assert told[0].split == RecoveryTimes(wait=500.0)
 
 
 def test_blind_time_of_today_begins_at_midnight() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors.rules.liveness import Beats, HealthInputs, Recent, health
+from actors.rules.liveness import Beats, HealthInputs, RecentRoundTrips, health
 
 WELL = HealthInputs(live=True, rtt_ms=20.0, missed_pongs=0, restarts=0, quarantined=0, stale_topics=0)
 
@@ -133,7 +133,7 @@ def test_nothing_bad_ever_improves_a_score(inputs: HealthInputs, fault: str) -> 
 
 @given(st.lists(st.floats(0.0, 100.0), max_size=50))
 def test_recent_counts_what_is_not_older_than_its_period(pauses: list[float]) -> None:
-    recent, now, times = Recent(period=60.0), 0.0, []
+    recent, now, times = RecentRoundTrips(period=60.0), 0.0, []
     for pause in pauses:
         now += pause
         recent.add(now)

@@ -15,10 +15,10 @@ from actors.rules.restarts import (
     SLOW_MAXIMUM,
     Intensity,
     Park,
-    Rest,
     Restart,
     RestartPolicy,
     Restarts,
+    RestDelay,
     Retry,
     Verdict,
     comes_back,
@@ -141,7 +141,7 @@ def test_only_a_stable_life_resets_the_attempts() -> None:
 def test_a_healthy_life_that_was_stopped_lends_its_health_to_nobody() -> None:
     restarts = line(max_restarts=0)
     restarts.stable()
-    assert restarts.ended(Stopped("paused"), reached=UP, now=0.0) == Rest()
+    assert restarts.ended(Stopped("paused"), reached=UP, now=0.0) == RestDelay()
     assert isinstance(restarts.ended(LOST, reached=UP, now=1.0), Park)  # this one did die young
 
 
@@ -303,7 +303,7 @@ def test_a_probe_that_meets_a_fatal_reason_is_the_last() -> None:
 
 def test_stopped_rests_and_costs_nothing() -> None:
     restarts = line(max_restarts=0)
-    assert {restarts.ended(Stopped(), reached=UP, now=0.0) for _ in range(50)} == {Rest()}
+    assert {restarts.ended(Stopped(), reached=UP, now=0.0) for _ in range(50)} == {RestDelay()}
     assert (restarts.attempt, restarts.parked) == (0, False)
 
 

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from actors.events import Closed, Gap, Lifecycle, Marker, Topic
 from actors.rules.stream_buffer import (
     FIRST,
-    Conflater,
+    ConflatingBuffer,
+    FifoBuffer,
     GapRun,
-    Line,
-    Mailbox,
     Origin,
     Pair,
     Place,
     Policy,
     Run,
+    StreamBuffer,
 )
 from tests.support.line_count import effort
 
@@ -55,7 +55,7 @@ class Mark(NamedTuple):
 class Witness:
     """Puts into a mailbox and takes out of it, and knows what must have become of every event."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: StreamBuffer) -> None:
         self.mailbox = mailbox
         self.puts: Counter[Topic] = Counter()
         self.seq = 0
@@ -103,20 +103,20 @@ class Witness:
             self.mailbox.mark_gaps(GapRun(spans, "disconnect", 2_000 + len(self.marks), 1))
 
     def resume(self, topic: Topic) -> None:
-        if isinstance(self.mailbox, Line):
+        if isinstance(self.mailbox, FifoBuffer):
             self.starts[topic] += 1
             self.mailbox.resume(topic)
 
     def whole(self, topic: Topic, count: int) -> None:
         """A reader that was cut, or a newcomer, gets what makes the topic whole."""
-        if isinstance(self.mailbox, Line) and self.mailbox._deltas:
+        if isinstance(self.mailbox, FifoBuffer) and self.mailbox._deltas:
             self.resume(topic)
             self.beyond += count
             pairs = self._batch([topic] * count, range(count), beyond=True)
             self.mailbox.put_beyond(pairs, self._origin)
 
     def overflow(self, on: bool) -> None:
-        if isinstance(self.mailbox, Line):
+        if isinstance(self.mailbox, FifoBuffer):
             self.mailbox.overflowing = on
 
     def take(self) -> Event | Marker | None:
@@ -214,7 +214,7 @@ def play(witness: Witness, steps: list[tuple[Any, ...]]) -> None:
         before = mailbox.queued - witness.beyond
         getattr(witness, verb)(*words)
         witness.books_balance()
-        gives_up = isinstance(mailbox, Line) and (mailbox._policy != "block" or mailbox.overflowing)
+        gives_up = isinstance(mailbox, FifoBuffer) and (mailbox._policy != "block" or mailbox.overflowing)
         if gives_up:
             assert mailbox.queued - witness.beyond <= max(mailbox.capacity, before)
 
@@ -224,8 +224,8 @@ capacities = st.integers(1, 10)
 handfuls = st.integers(1, 5)
 
 
-def line_of(capacity: int, policy: Policy, handful: int, *, deltas: bool) -> Line:
-    line = Line(capacity, policy, deltas=deltas)
+def line_of(capacity: int, policy: Policy, handful: int, *, deltas: bool) -> FifoBuffer:
+    line = FifoBuffer(capacity, policy, deltas=deltas)
     line.handful = handful
     return line
 
@@ -311,9 +311,9 @@ def test_markers_between_the_same_two_events_merge_and_no_event_is_touched(
     assert told(witness.out) == told(twin.out)
 
 
-def stays_small(mailbox: Mailbox) -> bool:
+def stays_small(mailbox: StreamBuffer) -> bool:
     """At most twice what it is after a merge, and what the last put added."""
-    assert isinstance(mailbox, Line)
+    assert isinstance(mailbox, FifoBuffer)
     items = [*mailbox._front, *mailbox._items]
     markers = sum(len(item) if isinstance(item, GapRun) else not isinstance(item, Run) for item in items)
     assert mailbox._markers == markers
@@ -328,7 +328,7 @@ def stays_small(mailbox: Mailbox) -> bool:
 @settings(max_examples=400)
 @given(steps, st.sampled_from([10_000, 1, 3]))
 def test_a_conflater_keeps_the_newest_in_its_place(steps: list[tuple[Any, ...]], bound: int) -> None:
-    mailbox = Conflater(10)
+    mailbox = ConflatingBuffer(10)
     mailbox.marker_bound = bound
     witness = Witness(mailbox)
     for step in steps:
@@ -367,7 +367,7 @@ def test_a_conflater_keeps_the_newest_in_its_place(steps: list[tuple[Any, ...]],
 
 
 def test_what_is_replaced_keeps_its_turn() -> None:
-    witness = Witness(Conflater(10))
+    witness = Witness(ConflatingBuffer(10))
     witness.put([A, B])
     for _ in range(100):
         witness.put([A])
@@ -383,7 +383,7 @@ def test_what_is_replaced_keeps_its_turn() -> None:
 @pytest.mark.parametrize(("put", "read"), [(3, [1, 2, 3]), (4, [3, 4])])
 def test_markers_among_events_are_merged_by_their_own_number(put: int, read: list[int]) -> None:
     """Three may wait; the events that wait beside them do not count."""
-    mailbox = Conflater(10)
+    mailbox = ConflatingBuffer(10)
     mailbox.marker_bound = 3
     witness = Witness(mailbox)
     witness.put([A, B, C])
@@ -397,7 +397,7 @@ def test_markers_among_events_are_merged_by_their_own_number(put: int, read: lis
 
 
 def test_merged_markers_of_a_conflater_keep_the_last_word_of_each_line() -> None:
-    mailbox = Conflater(1)
+    mailbox = ConflatingBuffer(1)
     mailbox.marker_bound = 4
     other, end = Lifecycle("o2/2", "failed", 1, 2, "", 0), Closed("the end")
     for marker in (lifecycle(1), other, end, lifecycle(3), lifecycle(4)):
@@ -406,7 +406,7 @@ def test_merged_markers_of_a_conflater_keep_the_last_word_of_each_line() -> None
 
 
 def test_a_conflated_event_has_its_place_until_it_is_taken_from_the_hand() -> None:
-    mailbox = Conflater(10)
+    mailbox = ConflatingBuffer(10)
     mailbox.put([(A, "event")], Origin(1, 1, 3), (7,))
     assert mailbox.peek_order() == (3, 7)
     assert mailbox.reach() is None
@@ -416,7 +416,7 @@ def test_a_conflated_event_has_its_place_until_it_is_taken_from_the_hand() -> No
 
 
 def test_a_conflater_is_roomy_while_half_of_it_is_free() -> None:
-    witness = Witness(Conflater(4))
+    witness = Witness(ConflatingBuffer(4))
     witness.put([A, B])
     assert witness.mailbox.roomy
     witness.put([C])
@@ -426,7 +426,7 @@ def test_a_conflater_is_roomy_while_half_of_it_is_free() -> None:
 # ── stories of single losses ────────────────────────────────────────────────────────────────────
 
 
-def tale(mailbox: Mailbox, *batches: list[Topic], marks_after: int = -1) -> list[object]:
+def tale(mailbox: StreamBuffer, *batches: list[Topic], marks_after: int = -1) -> list[object]:
     witness = Witness(mailbox)
     for number, batch in enumerate(batches):
         witness.put(batch)
@@ -443,25 +443,35 @@ def _short(item: Event | Marker) -> object:
 
 
 def test_drop_oldest_shows_the_gap_first() -> None:
-    assert tale(Line(2, "drop_oldest", deltas=False), [A, B], [A, B]) == [("A", 1), ("B", 1), "A2", "B2"]
+    assert tale(FifoBuffer(2, "drop_oldest", deltas=False), [A, B], [A, B]) == [
+        ("A", 1),
+        ("B", 1),
+        "A2",
+        "B2",
+    ]
 
 
 def test_drop_newest_shows_the_gap_last() -> None:
-    assert tale(Line(2, "drop_newest", deltas=False), [A, B], [A, B]) == ["A1", "B1", ("A", 1), ("B", 1)]
+    assert tale(FifoBuffer(2, "drop_newest", deltas=False), [A, B], [A, B]) == [
+        "A1",
+        "B1",
+        ("A", 1),
+        ("B", 1),
+    ]
 
 
 def test_a_marker_stays_between_two_gaps() -> None:
-    told = tale(Line(1, "drop_oldest", deltas=False), [A], [A], [A], marks_after=0)
+    told = tale(FifoBuffer(1, "drop_oldest", deltas=False), [A], [A], [A], marks_after=0)
     assert told == [("A", 1), "marker", ("A", 1), "A3"]
 
 
 def test_a_batch_larger_than_the_mailbox_keeps_its_end() -> None:
-    assert tale(Line(2, "drop_oldest", deltas=False), [A, A, A, A, A]) == [("A", 3), "A4", "A5"]
+    assert tale(FifoBuffer(2, "drop_oldest", deltas=False), [A, A, A, A, A]) == [("A", 3), "A4", "A5"]
 
 
 def test_a_flapping_line_costs_a_stream_that_nobody_reads_no_event() -> None:
     """700 losses, five orders between two of them."""
-    mailbox, events = Line(100_000, "block", deltas=False), 0
+    mailbox, events = FifoBuffer(100_000, "block", deltas=False), 0
     for life in range(700):
         mailbox.put([(A, events + each) for each in range(5)], Origin(life, life, life), range(5))
         events += 5
@@ -487,7 +497,7 @@ def flap(life: int) -> list[Marker]:
 
 def test_outages_without_an_event_between_them_stay_one_gap_for_each_topic() -> None:
     """Not one of them for each outage: nobody reads, and the line flaps."""
-    mailbox = Line(10, "block", deltas=False)
+    mailbox = FifoBuffer(10, "block", deltas=False)
     mailbox.marker_bound = 50
     topics = [Topic("o2", "trades", str(number)) for number in range(20)]
     for life in range(1, 201):
@@ -506,7 +516,7 @@ def test_outages_without_an_event_between_them_stay_one_gap_for_each_topic() -> 
 
 
 def test_a_run_lies_outside_the_capacity_and_behind_the_gap() -> None:
-    mailbox = Line(2, "drop_newest", deltas=True)
+    mailbox = FifoBuffer(2, "drop_newest", deltas=True)
     witness = Witness(mailbox)
     witness.put([A, B, A])
     assert (mailbox.cut, mailbox.full) == ({A}, True)
@@ -539,7 +549,7 @@ def test_what_arrived_before_and_was_put_later_stands_where_it_arrived(
     between: list[Marker | GapRun], expected: list[str]
 ) -> None:
     """Two lines fill one stream."""
-    mailbox = Line(10, "block", deltas=False)
+    mailbox = FifoBuffer(10, "block", deltas=False)
     mailbox.put([(B, "four")], Origin(4, 1, 4), (0,))
     mailbox.put([(B, "six")], Origin(6, 1, 6), (0,))
     for marker in between:
@@ -557,7 +567,7 @@ def test_what_arrived_before_and_was_put_later_stands_where_it_arrived(
 
 
 def test_the_events_of_a_run_keep_their_own_receipt() -> None:
-    mailbox = Line(10, "block", deltas=True)
+    mailbox = FifoBuffer(10, "block", deltas=True)
     old, new = Origin(5, 1, 3), Origin(9, 2, 8)
     mailbox.put_beyond([(A, "whole")], old)
     mailbox.put([(A, "change")], new, (4,))
@@ -571,7 +581,7 @@ def test_the_events_of_a_run_keep_their_own_receipt() -> None:
 
 
 def test_what_is_no_longer_wanted_is_not_cut() -> None:
-    mailbox = Line(1, "drop_newest", deltas=True)
+    mailbox = FifoBuffer(1, "drop_newest", deltas=True)
     witness = Witness(mailbox)
     witness.put([A, A, B])
     assert mailbox.cut == {A, B}
@@ -584,7 +594,7 @@ def test_what_is_no_longer_wanted_is_not_cut() -> None:
 
 
 def test_a_run_of_gaps_is_read_one_by_one() -> None:
-    for mailbox in (Line(1, "block", deltas=False), Conflater(1)):
+    for mailbox in (FifoBuffer(1, "block", deltas=False), ConflatingBuffer(1)):
         mailbox.mark_gaps(GapRun([(A, 5), (B, 30)], "disconnect", 20, 2))
         assert mailbox.gaps == 2
         assert mailbox.reach() == Gap(A, "disconnect", None, 5, 20, 2)
@@ -595,7 +605,7 @@ def test_a_run_of_gaps_is_read_one_by_one() -> None:
 
 
 def test_beyond_a_hundred_tries_a_line_takes_one_place() -> None:
-    for mailbox in (Line(1, "block", deltas=False), Conflater(1)):
+    for mailbox in (FifoBuffer(1, "block", deltas=False), ConflatingBuffer(1)):
         for attempt in range(1, 5_001):
             mailbox.mark(Lifecycle("o2", "reconnecting", 1, attempt, "", 0))
         told = []
@@ -605,7 +615,7 @@ def test_beyond_a_hundred_tries_a_line_takes_one_place() -> None:
 
 
 def test_merged_gaps_tell_what_is_known_of_all_of_them() -> None:
-    mailbox = Conflater(1)
+    mailbox = ConflatingBuffer(1)
     mailbox.marker_bound = 2
     mailbox.mark(Gap(A, "overflow", 3, 10, 20, 1))
     mailbox.mark(Gap(A, "overflow", 4, 30, 40, 2))
@@ -617,7 +627,7 @@ def test_merged_gaps_tell_what_is_known_of_all_of_them() -> None:
 
 def merging(*markers: Marker) -> list[Marker]:
     """What is read of these, if the next one is one too many."""
-    mailbox = Line(10, "block", deltas=False)
+    mailbox = FifoBuffer(10, "block", deltas=False)
     mailbox.marker_bound = len(markers)
     for marker in markers:
         mailbox.mark(marker)
@@ -646,7 +656,7 @@ def test_what_is_merged_says_what_each_said() -> None:
 
 def test_markers_that_cannot_be_merged_cost_as_much_each_however_many_wait() -> None:
     def fill(count: int) -> int:
-        mailbox = Line(10 * count, "block", deltas=False)
+        mailbox = FifoBuffer(10 * count, "block", deltas=False)
         mailbox.marker_bound = 10
 
         def flap() -> None:
@@ -663,7 +673,7 @@ def test_the_same_of_topics_that_a_conflating_stream_has_given_up() -> None:
     """Their gaps wait, and the bound is that of the few topics that are left."""
 
     def fill(count: int) -> int:
-        mailbox = Conflater(10)
+        mailbox = ConflatingBuffer(10)
         mailbox.marker_bound = 10
         topics = [Topic("o2", "trades", str(number)) for number in range(count)]
 
@@ -751,7 +761,7 @@ class Contested(deque[Pair]):
 
 
 def test_events_called_back_under_a_reader_s_hand_keep_their_order() -> None:
-    mailbox = Line(160, "drop_oldest", deltas=False)
+    mailbox = FifoBuffer(160, "drop_oldest", deltas=False)
     mailbox.put([(A, number) for number in range(160)], Origin(1, 1, 1), range(160))
     mailbox.reach()
     assert len(mailbox.hand) == 10

@@ -12,7 +12,7 @@ from actors import Runtime
 from actors.secret import Secret
 from actors.service import Service, ServiceError
 from actors.service.access import Guard
-from actors.service.responses import Refused
+from actors.service.responses import RequestRefused
 from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
 from tests.service.visitor import BEARER, TOKEN, ask, hear, raw, rest, tail, tail_path
@@ -169,7 +169,7 @@ def test_beyond_loopback_its_own_page_is_the_one_with_the_same_host() -> None:
     def admitted(**headers: str) -> bool:
         try:
             guard.admit(Headers(**headers))
-        except Refused:
+        except RequestRefused:
             return False
         return True
 

@@ -22,7 +22,6 @@ from actors.supervision.state import LineRecord
 from tests.service.conftest import HERE
 from tests.service.visitor import Told, ask, raw, rest
 from tests.support.runtimes import at_epoch, config, line_of, until
-from tests.test_layout import HOUSE, imports, within
 
 
 def assert_well_said(told: Told) -> None:
@@ -294,9 +293,3 @@ def test_what_json_does_not_know_is_shown_as_text() -> None:
 
 
 # ── where it stands in the house ──
-
-
-def test_nothing_below_knows_the_service() -> None:
-    above = {HOUSE / "cli.py", HOUSE / "__main__.py", *(HOUSE / "service").glob("*.py")}
-    below = [path for path in HOUSE.rglob("*.py") if path not in above]
-    assert [path for path in below for name in imports(path) if within(name, {"actors.service"})] == []

@@ -17,7 +17,7 @@ from actors.simulators import SimulatedProjectX, embed, from_url
 from actors.simulators.base.faults import faults_of
 from actors.simulators.base.server import Simulator
 from actors.simulators.projectx.account import ASK, BID, Account
-from actors.simulators.projectx.auth import Gate, claims_of
+from actors.simulators.projectx.auth import TokenGate, claims_of
 from actors.simulators.projectx.instruments import Listing
 from actors.simulators.projectx.payloads import market_arguments, user_arguments
 from actors.simulators.signalr import SimulatedHubs
@@ -132,7 +132,7 @@ def test_a_token_is_made_new_and_the_old_one_lives_on(simulated_projectx: Simula
 
 @pytest.mark.parametrize("wrong", ["", "guess", "a.b.c", "expired", "forged"])
 def test_what_is_no_good_token_opens_nothing(simulated_projectx: SimulatedProjectX, wrong: str) -> None:
-    made = {"expired": simulated_projectx.token(life=-1), "forged": Gate(60, None).issue("trader")}
+    made = {"expired": simulated_projectx.token(life=-1), "forged": TokenGate(60, None).issue("trader")}
     token = made.get(wrong, wrong)
     url = simulated_projectx.hub_url("market")
     assert refused(url, access_token=token)[0] == 401

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 import actors
-from actors import BookView, Gap, Lifecycle, NotFresh, NotLive, Runtime, SubscribeError
+from actors import BookView, Gap, Lifecycle, NotLiveError, Runtime, StalePriceError, SubscribeError
 from actors.connection import Connection
 from actors.errors import ConfigError, LinewardenError
 from actors.market import order_books as books
@@ -199,7 +199,7 @@ def test_keys_are_shown_nowhere(login: str, caplog: pytest.LogCaptureFixture) ->
         with alpaca_desk(alpaca, "iex", "crypto", "account", live=False, login="message") as desk:
             until(desk, lambda status: all(line.state == "failed" for line in status.lines().values()))
             for call in (desk.wait_live, lambda: desk.latest("iex", "AAPL")):
-                with pytest.raises((NotLive, NotFresh)) as caught:
+                with pytest.raises((NotLiveError, StalePriceError)) as caught:
                     call()
                 seen += [repr(caught.value), *traceback.format_exception(caught.value)]
             seen += [repr(desk), repr(desk.settings), repr(desk.status())]
@@ -231,7 +231,7 @@ def test_402_is_not_tried_again_and_says_what_to_do(login: str) -> None:
             alpaca, live=False, login=login, subscribe=[{"channel": "quotes", "keys": ["AAPL"]}]
         ) as desk,
     ):
-        with pytest.raises(NotLive, match=r"auth failed.*key and secret"):
+        with pytest.raises(NotLiveError, match=r"auth failed.*key and secret"):
             desk.wait_live(timeout=10.0)
         line = line_of(desk, "iex")
         assert line.reason is not None
@@ -313,7 +313,7 @@ def test_a_dead_session_holds_the_slot_and_is_waited_out(keep_refused: bool) -> 
         alpaca_desk(alpaca) as desk,
     ):
         quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
-        alpaca.drop()  # a pulled cable: Alpaca goes on to count that connection
+        alpaca.drop()  # a cancelled cable: Alpaca goes on to count that connection
         until(desk, reason_is("alpaca_406"))
         desk.wait_live(timeout=20.0)
         alpaca.quote("AAPL", bid=2.0)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import actors
-from actors import Gap, Lifecycle, NotLive, Runtime, SubscribeError
+from actors import Gap, Lifecycle, NotLiveError, Runtime, SubscribeError
 from actors.reasons import Slow
 from actors.registry import ANSWERED
 from actors.rules.restarts import RestartPolicy, Restarts, Retry
@@ -55,7 +55,7 @@ def refused(code: str) -> Any:
 @pytest.mark.parametrize("stream", ["iex", "account"])
 def test_1_wrong_keys_are_tried_once(stream: str) -> None:
     with SimulatedAlpaca(rate=0, keys={}) as alpaca:
-        with pytest.raises(NotLive):
+        with pytest.raises(NotLiveError):
             actors.start(alpaca_config(alpaca, stream), wait=10.0)
         assert alpaca.lives == 1
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import actors
-from actors import Latest, NotFresh, Runtime
+from actors import LatestPrice, Runtime, StalePriceError
 from actors.errors import LinewardenError
-from actors.protocol.limits import Budget
+from actors.protocol.limits import RateLimit
 from actors.rules.latest_price import LIMIT
 from actors.simulators import SimulatedAlpaca
 from actors.venues.alpaca import Alpaca
@@ -51,7 +51,7 @@ def quoted(desk: Runtime, alpaca: SimulatedAlpaca, **quote: Any) -> None:
         quotes.get(timeout=10)
 
 
-def tried(answer: Latest | NotFresh) -> list[tuple[str, str | None, str]]:
+def tried(answer: LatestPrice | StalePriceError) -> list[tuple[str, str | None, str]]:
     return [(each.source, each.part, each.why) for each in answer.tried]
 
 
@@ -106,13 +106,13 @@ def test_i_a_quote_of_one_side_is_one_side(desk: Runtime, alpaca: SimulatedAlpac
 
 def test_a_quote_without_any_side_is_no_price(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
     quoted(desk, alpaca, bid=0, ask=0)
-    with pytest.raises(NotFresh, match="stream: quote without a price"):
+    with pytest.raises(StalePriceError, match="stream: quote without a price"):
         desk.latest("iex", "AAPL", timeout=0)
 
 
 def test_g_the_age_is_that_of_the_venues_own_time(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
     quoted(desk, alpaca, bid=10.0, ask=11.0, t=ago(MINUTE))
-    with pytest.raises(NotFresh, match=r"stream: quote too old \(60\.\d s\), trade none"):
+    with pytest.raises(StalePriceError, match=r"stream: quote too old \(60\.\d s\), trade none"):
         desk.latest("iex", "AAPL", timeout=0)
     price = desk.latest("iex", "AAPL", max_age=3600, timeout=0)
     assert price.quote_venue_age == pytest.approx(60, abs=10)
@@ -176,7 +176,7 @@ def test_crypto_and_options_have_pages_too(alpaca: SimulatedAlpaca, stream: str,
 
 def test_what_has_no_pages_says_so(alpaca: SimulatedAlpaca) -> None:
     with alpaca_desk(alpaca, "test", "news") as desk:
-        with pytest.raises(NotFresh, match="rest: the venue cannot be asked for it"):
+        with pytest.raises(StalePriceError, match="rest: the venue cannot be asked for it"):
             desk.latest("test", "FAKEPACA")
         with pytest.raises(LinewardenError, match="news: none of its channels tells prices"):
             desk.latest("news", "AAPL")
@@ -212,7 +212,7 @@ def test_nothing_fresh_anywhere_is_said_with_every_age(desk: Runtime, alpaca: Si
     alpaca.mute_symbol("AAPL")
     alpaca.quote("AAPL", bid=3.0, ask=4.0, t=ago(MINUTE // 2))
     alpaca.trade("AAPL", price=3.5, t=ago(2 * MINUTE))
-    with pytest.raises(NotFresh) as caught:
+    with pytest.raises(StalePriceError) as caught:
         desk.latest("iex", "AAPL", timeout=10.0)
     assert [each.source for each in caught.value.tried] == ["stream", "stream", "rest", "rest"]
     ages = [each.age for each in caught.value.tried]
@@ -228,7 +228,7 @@ def test_a_page_that_fails_is_named_and_the_next_one_is_asked(
     desk: Runtime, alpaca: SimulatedAlpaca, status: int
 ) -> None:
     alpaca.refuse_pages(status)
-    with pytest.raises(NotFresh, match=rf"rest: alpaca's data server answers {status}\.$"):
+    with pytest.raises(StalePriceError, match=rf"rest: alpaca's data server answers {status}\.$"):
         desk.latest("iex", "AAPL", timeout=10.0)
     assert desk.latest("iex", "AAPL", timeout=10.0).source == "rest"
 
@@ -237,10 +237,10 @@ def test_after_429_the_pages_are_left_alone_for_as_long_as_they_say(
     desk: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
     alpaca.refuse_pages(429, retry_after=2)
-    with pytest.raises(NotFresh, match="alpaca's data server answers 429"):
+    with pytest.raises(StalePriceError, match="alpaca's data server answers 429"):
         desk.latest("iex", "AAPL", timeout=10.0)
     before = len(pages(alpaca))
-    with pytest.raises(NotFresh, match=r"may not be asked so often; again in [12]\.\d s"):
+    with pytest.raises(StalePriceError, match=r"may not be asked so often; again in [12]\.\d s"):
         desk.latest("iex", "MSFT", timeout=0.5)
     assert len(pages(alpaca)) == before
     assert desk.latest("iex", "MSFT", timeout=20.0).source == "rest"  # who has the time waits
@@ -249,9 +249,9 @@ def test_after_429_the_pages_are_left_alone_for_as_long_as_they_say(
 def test_too_many_requests_of_everybody_who_has_these_keys() -> None:
     with SimulatedAlpaca(rate=0, requests_per_minute=3) as alpaca, alpaca_desk(alpaca) as desk:
         assert desk.latest("iex", "AAPL", timeout=10.0).source == "rest"
-        with pytest.raises(NotFresh, match="answers 429"):
+        with pytest.raises(StalePriceError, match="answers 429"):
             desk.latest("iex", "MSFT", timeout=10.0)
-        with pytest.raises(NotFresh, match=r"again in \d+\.\d s"):  # no time was named: for a while
+        with pytest.raises(StalePriceError, match=r"again in \d+\.\d s"):  # no time was named: for a while
             desk.latest("iex", "SPY", timeout=1.0)
         assert len(pages(alpaca)) == 4
         assert line_of(desk, "iex").state == "live"
@@ -265,7 +265,7 @@ def test_pages_that_do_not_answer_cost_the_timeout_and_harm_no_stream(
         table = alpaca_config(alpaca, data_url=f"http://127.0.0.1:{silent.port}")
         desk.reload(table)
         desk.wait_live(timeout=10.0)
-        with pytest.raises(NotFresh, match="rest: no answer in time"):
+        with pytest.raises(StalePriceError, match="rest: no answer in time"):
             desk.latest("iex", "AAPL", timeout=0.2)
         quoted(desk, alpaca, bid=5.0, ask=6.0)
         assert desk.latest("iex", "AAPL", timeout=0.2).bid == 5
@@ -276,10 +276,12 @@ def test_the_pages_are_asked_no_oftener_than_the_plan_allows(
 ) -> None:
     budget = Alpaca.latest_budget
     assert 60 / budget.interval * 2 + 2 * budget.burst <= 200  # requests a minute of the Basic plan
-    monkeypatch.setattr(Alpaca, "latest_budget", Budget(1, 60.0))
+    monkeypatch.setattr(Alpaca, "latest_budget", RateLimit(1, 60.0))
     with alpaca_desk(alpaca) as desk:
         assert desk.latest("iex", "AAPL", timeout=10.0).source == "rest"
-        with pytest.raises(NotFresh, match=r"rest: the venue may not be asked so often; again in \d+\.\d s"):
+        with pytest.raises(
+            StalePriceError, match=r"rest: the venue may not be asked so often; again in \d+\.\d s"
+        ):
             desk.latest("iex", "MSFT", timeout=1.0)
     assert len(pages(alpaca)) == 2
 

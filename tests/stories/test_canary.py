@@ -17,7 +17,7 @@ import pytest
 from websockets.sync.server import ServerConnection, serve
 
 import actors
-from actors import NotLive, Runtime
+from actors import NotLiveError, Runtime
 from actors.secret import Secret
 from actors.service import Service
 from actors.settings.schema import ServiceSettings
@@ -195,7 +195,7 @@ def test_no_secret_of_any_venue_is_in_anything_that_people_see(
         venues.refuse()
         venues.drop()
         until(desk, parked)
-        with pytest.raises(NotLive) as refused:
+        with pytest.raises(NotLiveError) as refused:
             desk.wait_live(timeout=0.1)
         seen.fail("refused", refused.value)
         seen.look("refused", desk)

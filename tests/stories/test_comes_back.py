@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors import Gap, Lifecycle, NotLive, Runtime
+from actors import Gap, Lifecycle, NotLiveError, Runtime
 from actors.simulators import SimulatedO2
 from actors.venues.o2 import Trade
 from tests.support.runtimes import at_epoch, desk_on, line_of, until
@@ -25,7 +25,7 @@ def test_a_drop_shows_as_a_gap_and_the_trades_go_on(desk: Runtime, o2: Simulated
     first = next(items)
     assert isinstance(first, Trade)
 
-    o2.drop()  # a pulled cable: no close frame
+    o2.drop()  # a cancelled cable: no close frame
     o2.wait_heard("subscribe_trades", 2)
     o2.trade(market, trade_id="2")
     assert told(items, 5) == ["disconnected", "reconnecting", "restored", Gap, Trade]
@@ -152,7 +152,7 @@ def test_a_parked_line_without_probes_waits_for_a_person(o2: SimulatedO2) -> Non
         o2.drop()
         parked = until(desk, lambda status: status.lines()["o2"].state == "failed")
         assert parked.lines()["o2"].next_attempt_s is None
-        with pytest.raises(NotLive, match="o2: failed"):
+        with pytest.raises(NotLiveError, match="o2: failed"):
             desk.wait_live(timeout=5)
         assert desk.supervisor.restart("o2").get(timeout=5) == "accepted"
         desk.wait_live(timeout=10)
@@ -163,7 +163,7 @@ def test_a_parked_line_without_probes_waits_for_a_person(o2: SimulatedO2) -> Non
 def test_a_refusal_for_good_stops_at_once_and_says_what_to_do(o2: SimulatedO2, status: int) -> None:
     o2.refuse(status=status, n=1_000)
     with desk_on(o2, live=False) as desk:
-        with pytest.raises(NotLive):
+        with pytest.raises(NotLiveError):
             desk.wait_live(timeout=10)
         line = line_of(desk)
         assert line.state == "failed"
@@ -210,7 +210,7 @@ def test_a_pause_shows_at_once(desk: Runtime) -> None:
     for _ in range(10):
         desk.supervisor.pause("o2").get(timeout=5)
         assert line_of(desk).state == "paused"
-        with pytest.raises(NotLive, match=r"o2: paused$"):
+        with pytest.raises(NotLiveError, match=r"o2: paused$"):
             desk.wait_live(timeout=0.01)
         desk.supervisor.resume("o2").get(timeout=5)
         desk.wait_live(timeout=10)

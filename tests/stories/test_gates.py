@@ -41,7 +41,7 @@ def test_a_cool_down_of_one_line_holds_for_all_of_the_account(alpaca: SimulatedA
         desk.supervisor.resume("news").get(timeout=5)
         until(desk, lambda status: status.lines()["news"].state == "backoff")
         assert 50 < _asked(desk.status(), "news") <= 61
-        assert alpaca.lives == lives, "it did not knock"
+        assert alpaca.lives == lives, "it did not try_acquire"
 
 
 def test_whoever_asks_for_a_restart_is_not_kept_waiting(alpaca: SimulatedAlpaca) -> None:
@@ -64,7 +64,7 @@ def test_a_restart_of_the_process_does_not_make_it_forget(alpaca: SimulatedAlpac
     with actors.start(config) as desk:
         until(desk, lambda status: status.lines()["iex"].state == "backoff")
         assert 50 < _asked(desk.status(), "iex") <= 61
-        assert alpaca.lives == lives, "it did not knock"
+        assert alpaca.lives == lives, "it did not try_acquire"
         desk.supervisor.restart("iex").get(timeout=5)
         desk.wait_live(timeout=10)
     with actors.start(config, wait=10.0):

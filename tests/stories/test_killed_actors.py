@@ -19,14 +19,14 @@ from actors.delivery.epoch_delivery import EpochDelivery
 from actors.dispatcher import Dispatcher
 from actors.heartbeat import Heartbeat
 from actors.registry import Registry
-from actors.requester import Fetcher
+from actors.requester import Requester
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.supervisor import Supervisor
 from actors.wire.connect import SocketOpened
 from tests.support.runtimes import at_epoch, desk_on, line_of, until
 
-MORTALS = (Registry, Dispatcher, Heartbeat, Fetcher, Connection)
+MORTALS = (Registry, Dispatcher, Heartbeat, Requester, Connection)
 POISON = ProxyCall(attr_path=("nothing_of_that_name",), args=(), kwargs={})
 
 

@@ -1,4 +1,4 @@
-"""`runtime.latest`: the newest price by the stream, else by the venue's HTTP door; each says which."""
+"""`runtime.latest`: the newest price by the stream, else by the venue's HTTP connector; each says which."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from typing import Any, ClassVar, cast
 import pytest
 
 import actors
-from actors import Latest, NotFresh, Runtime, RuntimeStopped
+from actors import LatestPrice, Runtime, RuntimeStopped, StalePriceError
 from actors.dispatcher import Dispatcher
 from actors.errors import LinewardenError
 from actors.http_types import HttpRequest
 from actors.protocol.conversation import Conversation
-from actors.protocol.limits import Budget
+from actors.protocol.limits import RateLimit
 from actors.protocol.venue import Price, VenueSettings
 from actors.reasons import Retryable
-from actors.requester import AT_ONCE, Fetcher
+from actors.requester import AT_ONCE, Requester
 from actors.settings import load
 from actors.simulators import SimulatedO2
 from actors.venues.o2 import O2
@@ -45,7 +45,7 @@ class Priced(O2):
 
     name: ClassVar[str] = "priced"
     Settings: ClassVar[type[VenueSettings]] = Settings
-    latest_budget: ClassVar[Budget] = Budget(100, 0.001)
+    latest_budget: ClassVar[RateLimit] = RateLimit(100, 0.001)
 
     def latest(self, key: str) -> Conversation[Price] | None:
         return self._ask(key)
@@ -61,14 +61,14 @@ class Frugal(Priced):
     """It may be asked once in a minute."""
 
     name: ClassVar[str] = "frugal"
-    latest_budget: ClassVar[Budget] = Budget(1, 60.0)
+    latest_budget: ClassVar[RateLimit] = RateLimit(1, 60.0)
 
 
 class Slow(Priced):
     """It may be asked five times a second, one at a time."""
 
     name: ClassVar[str] = "slow"
-    latest_budget: ClassVar[Budget] = Budget(1, 0.2)
+    latest_budget: ClassVar[RateLimit] = RateLimit(1, 0.2)
 
 
 class Page(Loopback):
@@ -125,13 +125,13 @@ def desk(o2: SimulatedO2, page: Page) -> Iterator[Runtime]:
         yield runtime
 
 
-def streamed(runtime: Runtime, key: str) -> Latest:
+def streamed(runtime: Runtime, key: str) -> LatestPrice:
     """What the stream says, as soon as it says something."""
     deadline = time.monotonic() + 10
     while True:
         try:
             return runtime.latest("o2", key, timeout=0)
-        except NotFresh:
+        except StalePriceError:
             if time.monotonic() > deadline:
                 raise
 
@@ -165,7 +165,7 @@ def test_it_subscribes_to_nothing_and_sees_what_the_config_wants(
         assert (price.bid, price.ask, price.last) == (max(bids), min(asks), None)
         assert (price.bid_size, price.ask_size) == (bids[max(bids)], asks[min(asks)])
         o2.forget_heard()
-        with pytest.raises(NotFresh):
+        with pytest.raises(StalePriceError):
             desk.latest("o2", A)
         assert [topic.topic for topic in line_of(desk).topics] == [
             f"o2/depth_view/{market}?frequency=500ms&precision=10"
@@ -185,7 +185,7 @@ def test_a_dispatcher_that_dies_forgets_no_price(desk: Runtime, o2: SimulatedO2,
     assert desk.latest("o2", market).last == 78
 
 
-# ── from the venue's HTTP door ──────────────────────────────────────────────────────────────────
+# ── from the venue's HTTP connector ──────────────────────────────────────────────────────────────────
 
 
 def test_where_the_stream_knows_nothing_the_venue_is_asked(desk: Runtime, page: Page) -> None:
@@ -204,7 +204,7 @@ def test_where_the_stream_knows_nothing_the_venue_is_asked(desk: Runtime, page: 
 def test_an_answer_of_last_friday_is_not_fresh_because_it_was_fetched_now(desk: Runtime, page: Page) -> None:
     friday = time.time_ns() - 3 * 86_400 * 1_000_000_000
     page.prices[A] = {"bid": 9, "last": 10, "quoted_ns": friday, "traded_ns": friday}
-    with pytest.raises(NotFresh) as caught:
+    with pytest.raises(StalePriceError) as caught:
         desk.latest("o2", A)
     told = str(caught.value)
     assert told.startswith(
@@ -219,7 +219,7 @@ def test_an_answer_of_last_friday_is_not_fresh_because_it_was_fetched_now(desk: 
 
 def test_why_the_venue_told_nothing_is_in_the_sentence(desk: Runtime, page: Page) -> None:
     page.prices[A] = 503
-    with pytest.raises(NotFresh, match=r"trade none; rest: the page of prices answered 503\.$"):
+    with pytest.raises(StalePriceError, match=r"trade none; rest: the page of prices answered 503\.$"):
         desk.latest("o2", A)
 
 
@@ -227,12 +227,12 @@ def test_an_answer_that_cannot_be_read_harms_nobody(
     desk: Runtime, page: Page, caplog: pytest.LogCaptureFixture
 ) -> None:
     page.prices[A], page.prices[B] = {"surprise": 1}, {"last": 5}
-    with pytest.raises(NotFresh, match=r"rest: asking for it failed .* \(TypeError\)"):
+    with pytest.raises(StalePriceError, match=r"rest: asking for it failed .* \(TypeError\)"):
         desk.latest("o2", A)
     assert f"asking about {A} failed" in caplog.text
     assert desk.latest("o2", B).last == 5
-    assert after("fetcher", 0)(desk.status())
-    assert not after("fetcher", 1)(desk.status())
+    assert after("requester", 0)(desk.status())
+    assert not after("requester", 1)(desk.status())
 
 
 def test_a_question_that_cannot_be_asked_gives_its_place_back(
@@ -242,17 +242,19 @@ def test_a_question_that_cannot_be_asked_gives_its_place_back(
     with monkeypatch.context() as broken:
         broken.setitem(sys.modules, "actors.wire.http_client", None)  # as in an installation that lost a file
         for number in range(AT_ONCE):
-            with pytest.raises(NotFresh, match=r"rest: asking for it failed .* \(ModuleNotFoundError\)"):
+            with pytest.raises(
+                StalePriceError, match=r"rest: asking for it failed .* \(ModuleNotFoundError\)"
+            ):
                 desk.latest("o2", f"0x{number:064x}")
     assert desk.latest("o2", A).last == 5
 
 
 def test_a_venue_that_does_not_answer_costs_the_timeout_and_no_more(desk: Runtime, page: Page) -> None:
     page.may_answer.clear()
-    with pytest.raises(NotFresh, match="rest: no answer in time"):
+    with pytest.raises(StalePriceError, match="rest: no answer in time"):
         desk.latest("o2", A, timeout=0.2)
     assert page.asked == [A]
-    with pytest.raises(NotFresh):
+    with pytest.raises(StalePriceError):
         desk.latest("o2", B, timeout=0)  # it is not asked at all
     assert page.asked == [A]
 
@@ -274,15 +276,15 @@ def test_what_the_stream_brings_meanwhile_is_taken(
 
 
 def asked(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
-    """Released for each question that has reached the fetcher."""
+    """Released for each question that has reached the requester."""
     arrived = threading.Semaphore(0)
-    ask = Fetcher._ask
+    ask = Requester._ask
 
-    def told(self: Fetcher, asker: Any) -> None:
+    def told(self: Requester, asker: Any) -> None:
         ask(self, asker)
         arrived.release()
 
-    monkeypatch.setattr(Fetcher, "_ask", told)
+    monkeypatch.setattr(Requester, "_ask", told)
     return arrived
 
 
@@ -316,11 +318,13 @@ def test_the_venue_is_asked_no_oftener_than_it_allows(o2: SimulatedO2, page: Pag
     page.prices |= {A: {"last": 5}, B: {"last": 6}}
     with priced(o2, page, Frugal) as desk:
         assert desk.latest("o2", A).last == 5
-        with pytest.raises(NotFresh, match=r"rest: the venue may not be asked so often; again in \d+\.\d s"):
+        with pytest.raises(
+            StalePriceError, match=r"rest: the venue may not be asked so often; again in \d+\.\d s"
+        ):
             desk.latest("o2", B)
-        kill(Fetcher)
-        until(desk, after("fetcher", 1))
-        with pytest.raises(NotFresh, match="so often"):  # its successor knows
+        kill(Requester)
+        until(desk, after("requester", 1))
+        with pytest.raises(StalePriceError, match="so often"):  # its successor knows
             desk.latest("o2", B)
     assert page.asked == [A]
 
@@ -343,7 +347,7 @@ def test_a_fetcher_that_dies_over_a_question_leaves_it_to_the_next(desk: Runtime
     with ThreadPoolExecutor() as pool:
         asking = pool.submit(desk.latest, "o2", A, timeout=20.0)
         assert page.heard.acquire(timeout=10)
-        kill(Fetcher)
+        kill(Requester)
         assert page.heard.acquire(timeout=10)
         page.may_answer.set()
         assert asking.result(timeout=10).last == 5
@@ -354,15 +358,15 @@ def test_a_fetcher_that_hangs_costs_the_timeout_and_is_replaced(
     o2: SimulatedO2, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page.prices[A] = {"last": 5}
-    trap = Trap(monkeypatch, Fetcher, "_begin")
+    trap = Trap(monkeypatch, Requester, "_begin")
     table = config(
         o2.url, runtime={"watchdog": WATCHDOG}, venue="priced", rest=f"http://127.0.0.1:{page.port}"
     )
     with actors.start(load(table, venues={"priced": Priced}), wait=10.0) as desk:
-        with pytest.raises(NotFresh, match="no answer in time"):
+        with pytest.raises(StalePriceError, match="no answer in time"):
             desk.latest("o2", A, timeout=0.1)
         assert trap.caught.is_set()
-        until(desk, is_wedged("fetcher"))
+        until(desk, is_wedged("requester"))
         assert desk.latest("o2", A, timeout=10.0).last == 5
         trap.released.set()
         assert trap.over.wait(5)
@@ -396,6 +400,6 @@ def test_what_is_not_known_is_said_so(desk: Runtime) -> None:
 def test_a_venue_without_an_http_door_says_so(o2: SimulatedO2) -> None:
     with (
         actors.start(config(o2.url), wait=10.0) as desk,
-        pytest.raises(NotFresh, match="rest: the venue cannot be asked for it"),
+        pytest.raises(StalePriceError, match="rest: the venue cannot be asked for it"),
     ):
         desk.latest("o2", A)

@@ -168,7 +168,7 @@ def test_one_line_that_is_down_keeps_the_feed_from_being_live(tplus: SimulatedTp
     with actors.start(
         config(tplus, restart={"initial": 60.0, "maximum": 60.0}, **tickers(*ASSETS[:3]))
     ) as desk:
-        with pytest.raises(actors.NotLive, match=r"tplus/ticker-1.*503") as error:
+        with pytest.raises(actors.NotLiveError, match=r"tplus/ticker-1.*503") as error:
             desk.wait_live("tplus", timeout=1.0)
         assert len(error.value.reasons) == 1
         status = desk.status()

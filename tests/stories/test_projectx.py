@@ -15,10 +15,10 @@ import msgspec
 import pytest
 
 import actors
-from actors import Lifecycle, NotLive, RotationFailed, Runtime, SubscribeError
+from actors import Lifecycle, NotLiveError, RotationFailed, Runtime, SubscribeError
 from actors.settings import load
 from actors.simulators.projectx import SimulatedProjectX
-from actors.simulators.projectx.auth import Gate
+from actors.simulators.projectx.auth import TokenGate
 from actors.status import Cause, LineStatus, Status
 from actors.timers import VirtualTimers
 from actors.venues import projectx as venue
@@ -305,7 +305,7 @@ def test_one_401_costs_a_login_and_no_line(px: SimulatedProjectX, skip: bool) ->
 
 def test_a_wrong_key_fails_both_lines_at_once_and_a_token_mends_it() -> None:
     with SimulatedProjectX(rate=0, keys={"trader": "another"}) as px, desk_on(px, live=False) as desk:
-        with pytest.raises(NotLive, match="InvalidCredentials"):
+        with pytest.raises(NotLiveError, match="InvalidCredentials"):
             desk.wait_live(timeout=10.0)
         status = until(desk, all_failed)
         assert asked(px, "loginKey") == 1  # for both
@@ -318,7 +318,7 @@ def test_a_wrong_key_fails_both_lines_at_once_and_a_token_mends_it() -> None:
             desk.refresh_token("projectx")
         assert all_failed(desk.status())
         with pytest.raises(RotationFailed, match="401"):
-            desk.refresh_token("projectx", token=Gate(60, None).issue("trader"))  # of another gateway
+            desk.refresh_token("projectx", token=TokenGate(60, None).issue("trader"))  # of another gateway
         assert all_failed(desk.status())
         desk.refresh_token("projectx", token=px.token(life=3_600))
         desk.wait_live(timeout=10.0)
@@ -420,7 +420,7 @@ def test_token_and_key_are_in_no_log_status_repr_or_error(
         px.drop()
         until(desk, all_failed)
         look()
-        with pytest.raises(NotLive) as not_live:
+        with pytest.raises(NotLiveError) as not_live:
             desk.wait_live(timeout=10.0)
         for each in (refused, turned_away, not_live):
             shown.append("".join(traceback.format_exception(each.value)) + repr(each.value))

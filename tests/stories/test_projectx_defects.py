@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 import actors
-from actors import Lifecycle, NotLive, RotationFailed, Runtime, Stream
+from actors import Lifecycle, NotLiveError, RotationFailed, Runtime, Stream
 from actors.settings import load
 from actors.simulators.projectx import SimulatedProjectX
-from actors.simulators.projectx.auth import Gate
+from actors.simulators.projectx.auth import TokenGate
 from actors.timers import VirtualTimers
 from actors.venues import projectx as venue
 from tests.conftest import Baseline
@@ -67,7 +67,7 @@ def test_defect_1_to_disconnect_and_connect_again_is_ready_when_it_is_and_not_be
     for epoch in range(2, 5):
         desk.supervisor.pause("projectx").get(timeout=5)
         assert states(desk.status()) == dict.fromkeys(LINES, "paused")
-        with pytest.raises(NotLive):
+        with pytest.raises(NotLiveError):
             desk.wait_live(timeout=0)
         px.wait_for(lambda: px.connections == 0)
         desk.supervisor.resume("projectx").get(timeout=5)
@@ -96,7 +96,7 @@ def test_defect_3_and_18_a_token_that_is_refused_costs_one_try_and_the_old_one_g
     (first,) = tokens_shown(px)
     before = len(px.requests)
     with pytest.raises(RotationFailed, match="401"):
-        desk.refresh_token("projectx", token=Gate(60, None).issue("trader"))  # of another gateway
+        desk.refresh_token("projectx", token=TokenGate(60, None).issue("trader"))  # of another gateway
     with pytest.raises(actors.LinewardenError, match="has expired"):
         desk.refresh_token("projectx", token=px.token(life=-1))
     assert len(px.requests) == before + 1  # one upgrade, and no second recovery behind it
@@ -126,7 +126,7 @@ def test_defect_17_a_start_that_failed_leaves_nothing_that_connects_later(
     px: SimulatedProjectX, baseline: Baseline
 ) -> None:
     px.refuse(n=0, only_hub="market")
-    with pytest.raises(NotLive, match="projectx/market"):
+    with pytest.raises(NotLiveError, match="projectx/market"):
         actors.start(config(px), wait=0.3)
     baseline.check()
     px.heal()

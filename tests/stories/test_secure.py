@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 import actors
-from actors import NotLive, Runtime
+from actors import NotLiveError, Runtime
 from actors.errors import ConfigError
 from actors.simulators import SimulatedO2
 from actors.venues.o2 import O2Session
@@ -116,7 +116,7 @@ def test_a_certificate_for_another_host_is_fatal_with_advice(
         tls_before(o2, ca.issue_cert("elsewhere.example")) as url,
         actors.start(config(url, ca_file=ca_file)) as desk,
     ):
-        with pytest.raises(NotLive, match="is for another host"):
+        with pytest.raises(NotLiveError, match="is for another host"):
             desk.wait_live(timeout=10)
         line = line_of(desk)
         assert (line.state, line.next_attempt_s) == ("failed", None)
@@ -220,7 +220,7 @@ def test_a_token_in_the_query_is_sent_and_shown_nowhere(
         o2.refuse(401, n=1_000)
         o2.drop()
         until(desk, lambda status: status.lines()["o2"].state == "failed")
-        with pytest.raises(NotLive) as refused:
+        with pytest.raises(NotLiveError) as refused:
             desk.wait_live(timeout=10)
         shown += ["".join(traceback.format_exception(refused.value)), everything_shown(desk)]
     assert "ArithmeticError" in logged(caplog)
@@ -239,7 +239,7 @@ def test_a_careless_server_s_echo_is_blotted_out(caplog: pytest.LogCaptureFixtur
         Loopback(echo) as server,
         actors.start(config(f"ws://127.0.0.1:{server.port}/v1/ws?token={CANARY}")) as desk,
     ):
-        with pytest.raises(NotLive, match="you asked for") as refused:
+        with pytest.raises(NotLiveError, match="you asked for") as refused:
             desk.wait_live(timeout=10)
         shown = ["".join(traceback.format_exception(refused.value)), everything_shown(desk), logged(caplog)]
     assert not [text for text in shown if CANARY in text]

@@ -13,7 +13,7 @@ import pykka
 import pytest
 
 import actors
-from actors import Closed, NotLive, RotationFailed, RuntimeStopped, StreamClosed
+from actors import Closed, NotLiveError, RotationFailed, RuntimeStopped, StreamClosed
 from actors.actor import Actor
 from actors.connection import Connection
 from actors.dispatcher import Dispatcher
@@ -22,7 +22,7 @@ from actors.heartbeat import Heartbeat
 from actors.messages import ChildExited, EndConnection
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow
 from actors.registry import Registry
-from actors.requester import Fetcher
+from actors.requester import Requester
 from actors.simulators import SimulatedO2
 from actors.status import LineStatus, Status
 from actors.supervisor import Supervisor
@@ -33,7 +33,7 @@ from tests.support.runtimes import config
 from tests.support.virtual_time import Clockwork, clockwork
 
 HOUR = 3_600.0
-WORKERS: tuple[type[Actor], ...] = (Registry, Dispatcher, Heartbeat, Fetcher)
+WORKERS: tuple[type[Actor], ...] = (Registry, Dispatcher, Heartbeat, Requester)
 LOST = Retryable("the venue is gone", "lost")
 PROBE = 60.0
 QUIET = {"ping_interval": 0.0, "venue_ping_interval": 0.0}
@@ -280,7 +280,7 @@ def test_a_faulty_specification(o2: SimulatedO2, baseline: Baseline) -> None:
 def test_a_start_that_fails(o2: SimulatedO2, baseline: Baseline) -> None:
     """Whoever waits for a start that fails is told why, and nothing is left of it."""
     o2.refuse(status=403, n=10)
-    with pytest.raises(NotLive, match="403"):
+    with pytest.raises(NotLiveError, match="403"):
         actors.start({"feeds": {"o2": feed(o2.url), "other": feed(o2.url)}}, wait=10.0)
     assert not pykka.ActorRegistry.get_all()
     baseline.check()
@@ -309,7 +309,7 @@ def test_a_child_that_cannot_be_started(clock: Clockwork, monkeypatch: pytest.Mo
 
 # ── counts ──────────────────────────────────────────────────────────────────────────────────────
 
-EVERYBODY = {"registry", "dispatcher", "heartbeat", "fetcher", "connection/o2", "connection/other"}
+EVERYBODY = {"registry", "dispatcher", "heartbeat", "requester", "connection/o2", "connection/other"}
 
 
 def test_count_children(clock: Clockwork) -> None:

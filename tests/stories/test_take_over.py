@@ -15,7 +15,7 @@ from actors import Gap, Lifecycle, RotationFailed, Runtime, Stream
 from actors.connection import LAST_WORD, Connection
 from actors.delivery import kept, overlap
 from actors.delivery.epoch_delivery import EpochDelivery
-from actors.login.connector import Door
+from actors.login.connector import Connector
 from actors.messages import LineSettled, Report, RotationBegun
 from actors.simulators import SimulatedO2
 from actors.status import Status
@@ -35,7 +35,7 @@ def record(desk: Runtime) -> LineRecord:
 
 def lose_connection(desk: Runtime) -> None:
     """The present one of the line; a candidate stays."""
-    record(desk).hangup.pull()
+    record(desk).connect_cancel.cancel()
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def test_the_present_connection_dies_while_the_candidate_connects(
 ) -> None:
     with desk_on(o2, restart={"initial": 60.0, "maximum": 60.0, "stable_after": 60.0}) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=10.0)
-        trap = Trap(monkeypatch, Door, "open")
+        trap = Trap(monkeypatch, Connector, "open")
         with rotating(desk) as rotation:
             assert trap.caught.wait(10)
             lose_connection(desk)
@@ -266,10 +266,10 @@ def test_a_numbered_feed_brings_nothing_twice_whenever_the_present_connection_di
         with ThreadPoolExecutor(1) as pool:
             talking = pool.submit(talk)
             for step in STEPS * 5:
-                present = record(desk).hangup
+                present = record(desk).connect_cancel
                 with rotating(desk) as rotation:
                     until(desk, has_come_to(desk, step, rotation))
-                    present.pull()
+                    present.cancel()
                     rotation.result(timeout=20)
             ended.set()
             talking.result(timeout=20)
@@ -295,7 +295,7 @@ def test_a_candidate_that_took_over_and_dies_is_no_rotation(
 ) -> None:
     with desk_on(o2) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=10.0)
-        trap = Trap(monkeypatch, Door, "open")
+        trap = Trap(monkeypatch, Connector, "open")
         with rotating(desk) as rotation:
             assert trap.caught.wait(10)
             lose_connection(desk)
@@ -317,7 +317,7 @@ def test_a_line_that_is_paused_leaves_its_candidate(
 ) -> None:
     with desk_on(o2) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=10.0)
-        trap = Trap(monkeypatch, Door, "open")
+        trap = Trap(monkeypatch, Connector, "open")
         with rotating(desk) as rotation:
             assert trap.caught.wait(10)
             desk.supervisor.pause("o2").get(timeout=5)

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 import actors
-from actors import Closed, Gap, Lifecycle, NotLive, Runtime, Stream
-from actors.protocol.limits import Budget
+from actors import Closed, Gap, Lifecycle, NotLiveError, Runtime, Stream
+from actors.protocol.limits import RateLimit
 from actors.secret import Secret
 from actors.simulators import SimulatedTplus
 from actors.status import Cause, Status
@@ -151,7 +151,7 @@ def test_a_new_token_that_is_refused_inside_is_a_failure_and_no_empty_stream(
         assert (cause.kind, cause.code) == ("fatal", "token_refused")
         assert "[feeds.tplus]" in cause.advice
         assert failed.lines()["tplus/orders"].next_attempt_s is None
-        with pytest.raises(NotLive, match="does not take the token"):
+        with pytest.raises(NotLiveError, match="does not take the token"):
             desk.wait_live(timeout=10)
         assert any(isinstance(each, Lifecycle) and each.state == "failed" for each in orders.with_markers())
         assert (tplus.auth_requests, tplus.lives) == (A_LOGIN, 1)
@@ -202,7 +202,7 @@ def test_public_lines_are_there_though_the_login_is_refused(tplus: SimulatedTplu
 def test_a_storm_of_refusals_stays_within_the_budget_of_logins(
     tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tplus, "login_budget", Budget(3, 600.0))
+    monkeypatch.setattr(Tplus, "login_budget", RateLimit(3, 600.0))
     with desk_on(tplus, restart={"slow_initial": 0.05}, **wants(*PRIVATE)) as desk:
         for epoch in (2, 3):
             tplus.expire_tokens(close=1001)
@@ -276,7 +276,7 @@ def test_neither_key_nor_token_is_shown_anywhere(
         tplus.refuse_auth(401, n=1_000)
         tplus.expire_tokens(close=1008)
         until(desk, lambda status: set(states(status).values()) == {"failed"})
-        with pytest.raises(NotLive) as refused:
+        with pytest.raises(NotLiveError) as refused:
             desk.wait_live(timeout=10)
         shown += ["".join(traceback.format_exception(refused.value)), repr(orders)]
         look(desk)

@@ -14,7 +14,7 @@ from actors.feed_spec import Specs
 from actors.status import Status
 from actors.supervision import snapshot
 from actors.supervision.snapshot import SharedStatus
-from actors.supervision.state import Books
+from actors.supervision.state import SharedState
 from actors.timers import VirtualTimers
 
 LONG = 3_600.0
@@ -24,7 +24,7 @@ class Look:
     """A shared status of no feed; its builds are counted, and `meanwhile` is called in each."""
 
     def __init__(self) -> None:
-        self.books = Books(Specs())
+        self.books = SharedState(Specs())
         self.timers = VirtualTimers()
         self.builds = 0
         self.meanwhile: Callable[[], object] = lambda: None

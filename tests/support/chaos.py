@@ -18,7 +18,7 @@ from actors.delivery.epoch_delivery import EpochDelivery
 from actors.dispatcher import Dispatcher
 from actors.heartbeat import Heartbeat
 from actors.registry import Registry
-from actors.requester import Fetcher
+from actors.requester import Requester
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from tests.stories.test_killed_actors import after, incarnation, kill
@@ -183,7 +183,7 @@ class Chaos:
         self._replace(Heartbeat)
 
     def kill_fetcher(self) -> None:
-        self._replace(Fetcher)
+        self._replace(Requester)
 
     def resync(self) -> None:
         self.venue.resync_required(self._random.choice(self.venue.markets))

@@ -68,7 +68,7 @@ class Front:
             self._listen()
 
     def cut(self) -> None:
-        """A pulled cable: every connection is reset."""
+        """A cancelled cable: every connection is reset."""
         with self._lock:
             for client in self._clients:
                 _reset(client)

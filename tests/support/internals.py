@@ -18,7 +18,7 @@ from actors.actor import Actor
 from actors.rules.restarts import Intensity
 from actors.status import Status
 
-WORKERS = ("registry", "dispatcher", "heartbeat", "fetcher")
+WORKERS = ("registry", "dispatcher", "heartbeat", "requester")
 ON_PURPOSE = "killed on purpose"
 
 

@@ -13,7 +13,7 @@ import pytest
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
 from actors.http_types import HttpAnswer, HttpRequest
-from actors.protocol.channel import ChannelOf
+from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation
 from actors.protocol.venue import BookUpdate, Price
 from actors.reasons import Fatal, Reason, Retryable, Slow
@@ -40,8 +40,8 @@ def test_alpaca_is_known_by_its_name() -> None:
 
 
 def test_typed_names_carry_their_events() -> None:
-    assert_type(alpaca.QUOTES, ChannelOf[Quote])
-    assert_type(alpaca.TRADE_UPDATES, ChannelOf[alpaca.TradeUpdate])
+    assert_type(alpaca.QUOTES, TypedChannel[Quote])
+    assert_type(alpaca.TRADE_UPDATES, TypedChannel[alpaca.TradeUpdate])
     named = {getattr(alpaca, name) for name in alpaca.__all__ if name.isupper()}
     assert named == set(Alpaca.channels)
     assert set().union(*(stream.channels for stream in STREAMS.values())) == set(Alpaca.channels)

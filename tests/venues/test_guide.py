@@ -121,7 +121,7 @@ def test_a_refused_symbol_and_a_wrong_key_are_told(ticks: ModuleType, venue: Sim
         pytest.raises(actors.SubscribeError, match="no such symbol"),
     ):
         runtime.subscribe("ticks", "ticks", "ABC", "XYZ", wait=10.0)
-    with pytest.raises(actors.NotLive, match="who are you"):
+    with pytest.raises(actors.NotLiveError, match="who are you"):
         actors.start(config(venue.url, key="L"), wait=10.0)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from actors.errors import LinewardenError
 from actors.events import Topic
-from actors.protocol.channel import ChannelOf
+from actors.protocol.channel import TypedChannel
 from actors.protocol.placement import Placement
 from actors.protocol.venue import Price
 from actors.venues import VENUES, o2
@@ -55,8 +55,8 @@ def test_a_topic_made_with_a_typed_name_is_of_plain_strings() -> None:
 
 
 def test_typed_names_carry_their_events() -> None:
-    assert_type(o2.TRADES, ChannelOf[o2.Trade])
-    assert_type(o2.DEPTH, ChannelOf[o2.DepthSnapshot | o2.DepthChange])
+    assert_type(o2.TRADES, TypedChannel[o2.Trade])
+    assert_type(o2.DEPTH, TypedChannel[o2.DepthSnapshot | o2.DepthChange])
     assert {o2.DEPTH, o2.DEPTH_VIEW, o2.TRADES, o2.ORDERS, o2.BALANCES, o2.NONCE} == set(VENUE.channels)
     assert get_type_hints(o2.Level) == {"price": int, "quantity": int}
 

@@ -11,7 +11,7 @@ import pytest
 
 from actors.errors import LinewardenError
 from actors.events import Topic
-from actors.protocol.channel import ChannelOf
+from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Token
 from actors.protocol.venue import Price
 from actors.rules.order_book import Book
@@ -90,8 +90,8 @@ def test_both_hubs_are_there_from_the_start_and_each_has_its_channels() -> None:
 
 def test_typed_names_carry_their_events() -> None:
     assert VENUES["projectx"] is ProjectX
-    assert_type(projectx.QUOTES, ChannelOf[projectx.Quote])
-    assert_type(projectx.DEPTH, ChannelOf[Depth | DepthReset])
+    assert_type(projectx.QUOTES, TypedChannel[projectx.Quote])
+    assert_type(projectx.DEPTH, TypedChannel[Depth | DepthReset])
     assert {each.name for each in VENUE.channels.values() if each.account} == {
         "accounts",
         "positions",

@@ -39,7 +39,7 @@ from actors.settings import FeedSettings, load
 from actors.settings.hub_tables import HubReader
 from actors.settings.venue_tables import read_venue
 from actors.venues.declarative import Message
-from actors.venues.signalr import DescribedHub
+from actors.venues.signalr import DeclarativeHub
 from tests.venues.transcript import Player, Transcript
 
 DOCS = Path(__file__).parents[2] / "docs" / "venues.md"
@@ -55,15 +55,15 @@ def guide(heading: str) -> str:
 QUAY = guide("the hub")
 
 
-def hub(text: str = QUAY, **keys: str) -> DescribedHub:
+def hub(text: str = QUAY, **keys: str) -> DeclarativeHub:
     kind = read_venue(text, "quay.toml")
     settings = msgspec.convert({"token": "t0ken-c4nary", **keys}, kind.Settings, dec_hook=lambda k, v: k(v))
     made = kind("quay", settings)
-    assert isinstance(made, DescribedHub)
+    assert isinstance(made, DeclarativeHub)
     return made
 
 
-def opened(made: DescribedHub, *topics: Topic) -> Session:
+def opened(made: DeclarativeHub, *topics: Topic) -> Session:
     """A session that has shaken hands, and asked for these."""
     session = made.session("quay")
     session.opened(0.0)
@@ -127,7 +127,7 @@ def desk_of(tmp_path: Path, text: str = DESK) -> FeedSettings:
 def test_a_feed_may_describe_its_hub_itself(tmp_path: Path) -> None:
     feed = desk_of(tmp_path)
     made = feed.build_venue()
-    assert isinstance(made, DescribedHub)
+    assert isinstance(made, DeclarativeHub)
     assert log_in(made) == Token(Secret("t0ken-c4nary"))
     assert made.endpoint("quay") == Endpoint("wss://rtc.quay.example/hubs/market")
     topic = made.topic("quotes", "ESZ6", {})
@@ -166,7 +166,7 @@ def test_a_feed_that_does_not_describe_its_hub_is_told_so(tmp_path: Path) -> Non
 # ── the way in ──────────────────────────────────────────────────────────────────────────────────
 
 
-def approach(made: DescribedHub) -> HttpRequest | Endpoint:
+def approach(made: DeclarativeHub) -> HttpRequest | Endpoint:
     conversation = made.approach("quay", Token(Secret("t0ken")))
     try:
         return next(conversation)
@@ -190,7 +190,7 @@ def test_a_token_goes_where_the_table_says_and_headers_too() -> None:
     )
 
 
-def log_in(made: DescribedHub) -> object:
+def log_in(made: DeclarativeHub) -> object:
     with pytest.raises(StopIteration) as told:
         next(made.login(0))
     return told.value.value

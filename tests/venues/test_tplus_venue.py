@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.http_types import HttpAnswer
-from actors.protocol.channel import ChannelOf
+from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Token
 from actors.protocol.venue import BookUpdate, Price, Refusal
 from actors.reasons import Fatal, Slow
@@ -274,5 +274,5 @@ def test_tplus_is_known_by_its_name() -> None:
     assert {name for name, channel in channels.items() if channel.deltas} == {"depth"}
     assert {name for name, channel in channels.items() if channel.acknowledged} == {"depth"}
     assert all(type(name) is str for name in channels)
-    assert_type(tplus.TRADES, ChannelOf[tplus.Trade])
-    assert_type(tplus.DEPTH, ChannelOf[tplus.DepthSnapshot | tplus.DepthChange])
+    assert_type(tplus.TRADES, TypedChannel[tplus.Trade])
+    assert_type(tplus.DEPTH, TypedChannel[tplus.DepthSnapshot | tplus.DepthChange])

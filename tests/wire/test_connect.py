@@ -33,7 +33,7 @@ from websockets.sync.server import ServerConnection, serve
 from actors import log_queue
 from actors.http_types import Endpoint
 from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped
-from actors.wire.connect import ConnectFailed, Dial, Hangup, open_socket
+from actors.wire.connect import ConnectCancel, ConnectFailed, Dial, open_socket
 from actors.wire.lookups import Lookups
 from tests.wire.proxies import ConnectProxy, Loopback, Socks5Proxy, read_exactly, read_head
 
@@ -194,7 +194,7 @@ def at(port: int, path: str = "/", **options: Any) -> Endpoint:
 
 def refusal(endpoint: Endpoint, dial: Dial | None = None) -> Reason:
     with pytest.raises(ConnectFailed) as caught:
-        open_socket(endpoint, dial or Dial(), Hangup()).socket.close()
+        open_socket(endpoint, dial or Dial(), ConnectCancel()).socket.close()
     assert SECRET not in caught.value.reason.text
     return caught.value.reason
 
@@ -212,16 +212,19 @@ def read_frame(sock: socket.socket) -> bytes:
 
 def opened(endpoint: Endpoint, dial: Dial | None = None) -> bytes:
     """Open, read what the server says first, close."""
-    with open_socket(endpoint, dial or Dial(), Hangup()).socket as sock:
+    with open_socket(endpoint, dial or Dial(), ConnectCancel()).socket as sock:
         assert sock.gettimeout() == 0
         return read_frame(sock)
 
 
 @contextlib.contextmanager
-def opening(endpoint: Endpoint, dial: Dial | None = None) -> Iterator[tuple[Future[Any], Hangup]]:
-    hangup = Hangup()
+def opening(endpoint: Endpoint, dial: Dial | None = None) -> Iterator[tuple[Future[Any], ConnectCancel]]:
+    connect_cancel = ConnectCancel()
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(open_socket, endpoint, dial or Dial(connect_timeout=30), hangup), hangup
+        yield (
+            pool.submit(open_socket, endpoint, dial or Dial(connect_timeout=30), connect_cancel),
+            connect_cancel,
+        )
 
 
 # ── an upgrade that works ───────────────────────────────────────────────────────────────────────
@@ -283,7 +286,7 @@ def test_the_first_frame_may_come_with_the_answer() -> None:
 
 
 def test_the_socket_options() -> None:
-    with websockets_server(ignore) as port, open_socket(at(port), Dial(), Hangup()).socket as sock:
+    with websockets_server(ignore) as port, open_socket(at(port), Dial(), ConnectCancel()).socket as sock:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
@@ -497,7 +500,7 @@ def test_an_answer_outside_our_offer_is_fatal(offer: tuple[str, ...], answer: by
 
 
 def compressed(port: int, dial: Dial) -> bool:
-    opened = open_socket(at(port), dial, Hangup())
+    opened = open_socket(at(port), dial, ConnectCancel())
     opened.socket.close()
     return opened.compressed
 
@@ -711,7 +714,7 @@ def test_a_look_up_is_known_to_those_of_its_runtime_until_it_returns(monkeypatch
     dial, other = Dial(connect_timeout=0.2, lookups=Lookups()), Dial(lookups=Lookups())
     with hanging_look_up(monkeypatch, asked, released):
         with pytest.raises(ConnectFailed):
-            open_socket(Endpoint(url="ws://slow.example/"), dial, Hangup())
+            open_socket(Endpoint(url="ws://slow.example/"), dial, ConnectCancel())
         assert [thread.name for thread in dial.lookups.running()] == ["dns/slow.example"]
         assert other.lookups.running() == ()
     assert dial.lookups.running() == ()
@@ -725,7 +728,7 @@ def test_a_look_up_without_a_thread_is_no_look_up(monkeypatch: pytest.MonkeyPatc
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", start)
         with pytest.raises(ConnectFailed, match="no thread can be started"):
-            open_socket(Endpoint(url="ws://slow.example/"), dial, Hangup())
+            open_socket(Endpoint(url="ws://slow.example/"), dial, ConnectCancel())
     assert dial.lookups._threads == set()
 
 
@@ -810,7 +813,9 @@ def test_a_socket_behind_a_proxy_has_its_options_too() -> None:
     with (
         websockets_server(ignore) as port,
         ConnectProxy(port) as proxy,
-        open_socket(Endpoint(url="ws://far.example/"), through("http", proxy), Hangup()).socket as sock,
+        open_socket(
+            Endpoint(url="ws://far.example/"), through("http", proxy), ConnectCancel()
+        ).socket as sock,
     ):
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -951,10 +956,10 @@ def assert_stopped(future: Future[Any]) -> None:
 
 
 def test_before_it_begins() -> None:
-    with Silent() as server, opening(at(server.port)) as (_, hangup):
-        hangup.pull()
+    with Silent() as server, opening(at(server.port)) as (_, connect_cancel):
+        connect_cancel.cancel()
         with pytest.raises(ConnectFailed) as caught:
-            open_socket(at(server.port), Dial(), hangup)
+            open_socket(at(server.port), Dial(), connect_cancel)
         assert caught.value.reason == Stopped()
 
 
@@ -962,10 +967,10 @@ def test_during_the_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, released = threading.Event(), threading.Event()
     with (
         hanging_look_up(monkeypatch, asked, released),
-        opening(Endpoint(url="ws://slow.example/")) as (future, hangup),
+        opening(Endpoint(url="ws://slow.example/")) as (future, connect_cancel),
     ):
         assert asked.wait(5)
-        hangup.pull()
+        connect_cancel.cancel()
         assert_stopped(future)
 
 
@@ -982,9 +987,9 @@ def test_during_the_tcp_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with black_hole() as dead:
         monkeypatch.setattr("actors.wire.tcp.start_connecting", start_connecting)
-        with opening(at(dead)) as (future, hangup):
+        with opening(at(dead)) as (future, connect_cancel):
             assert started.wait(5)
-            hangup.pull()
+            connect_cancel.cancel()
             assert_stopped(future)
 
 
@@ -995,20 +1000,20 @@ def test_during_the_tcp_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_during_upgrade_tls_and_proxy(url: str, proxied: bool) -> None:
     with Silent() as server:
         dial = Dial(connect_timeout=30, proxy=f"http://127.0.0.1:{server.port}" if proxied else "none")
-        with opening(Endpoint(url=url.format(port=server.port)), dial) as (future, hangup):
+        with opening(Endpoint(url=url.format(port=server.port)), dial) as (future, connect_cancel):
             assert server.heard.wait(5)
-            hangup.pull()
+            connect_cancel.cancel()
             assert_stopped(future)
 
 
 def test_the_handle_ends_an_open_connection_too(ca: trustme.CA, ca_file: str) -> None:
-    hangup = Hangup()
+    connect_cancel = ConnectCancel()
     with tls_server(ca.issue_cert("localhost")) as url:
-        with open_socket(Endpoint(url=url), Dial(ca_file=ca_file), hangup).socket as sock:
+        with open_socket(Endpoint(url=url), Dial(ca_file=ca_file), connect_cancel).socket as sock:
             assert read_frame(sock) == b"hello"
-            hangup.pull()
-            hangup.pull()
+            connect_cancel.cancel()
+            connect_cancel.cancel()
             assert sock.recv(4096) == b""
-            hangup.let_go(sock)
-        hangup.pull()
-    assert hangup.pulled
+            connect_cancel.let_go(sock)
+        connect_cancel.cancel()
+    assert connect_cancel.cancelled

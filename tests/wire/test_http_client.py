@@ -22,7 +22,7 @@ from msgspec import structs
 
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.reasons import Fatal
-from actors.wire.attempt import Hangup
+from actors.wire.attempt import ConnectCancel
 from actors.wire.connect import Dial
 from actors.wire.http_client import MAX_BODY, Tally, converse, fetch
 from tests.wire.proxies import ConnectProxy, Conversation, Loopback, Socks5Proxy, read_exactly, read_head
@@ -61,8 +61,10 @@ def get(server: Loopback, path: str = "/", **options: Any) -> HttpRequest:
     return structs.replace(request, **options)
 
 
-def failure(request: HttpRequest, dial: Dial | None = None, hangup: Hangup | None = None) -> HttpFailed:
-    failed = fetch(request, dial or Dial(), hangup)
+def failure(
+    request: HttpRequest, dial: Dial | None = None, connect_cancel: ConnectCancel | None = None
+) -> HttpFailed:
+    failed = fetch(request, dial or Dial(), connect_cancel)
     assert isinstance(failed, HttpFailed), failed
     assert SECRET not in failed.text
     return failed
@@ -211,23 +213,25 @@ def test_without_time_nobody_is_called() -> None:
 
 
 def test_another_thread_ends_it_by_its_hangup() -> None:
-    asked, hangup = threading.Event(), Hangup()
+    asked, connect_cancel = threading.Event(), ConnectCancel()
 
     def silent(sock: socket.socket) -> None:
         read_head(sock)
         asked.set()
         sock.recv(1)
 
-    def pull() -> None:
+    def cancel() -> None:
         asked.wait(10)
-        hangup.pull()
+        connect_cancel.cancel()
 
     with Loopback(silent) as server:
-        puller = threading.Thread(target=pull)
+        puller = threading.Thread(target=cancel)
         puller.start()
-        assert failure(get(server, timeout=30.0), hangup=hangup) == HttpFailed("stopped", "stopped")
+        assert failure(get(server, timeout=30.0), connect_cancel=connect_cancel) == HttpFailed(
+            "stopped", "stopped"
+        )
         puller.join()
-        assert failure(get(server), hangup=hangup).code == "stopped"
+        assert failure(get(server), connect_cancel=connect_cancel).code == "stopped"
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ place for each: MessagePack is another codec (`messages.py`), and a stateful rec
 for at the negotiation and numbers messages in the codec.
 """
 
-from actors.protocol.batch import Outcome as Events
-from actors.protocol.signalr.calls import Call, Outcome, Refused, Returned, Unanswered
+from actors.protocol.signalr.calls import Call, CallOutcome, CallRefused, Returned, Unanswered
 from actors.protocol.signalr.messages import (
     Close,
     Codec,
@@ -28,20 +27,19 @@ from actors.protocol.signalr.subscriptions import Subscription
 __all__ = [
     "PING_INTERVAL",
     "Call",
+    "CallOutcome",
+    "CallRefused",
     "Close",
     "Codec",
     "Completion",
-    "Events",
     "Heard",
     "Hearer",
     "HubSession",
     "Invocation",
     "JsonCodec",
     "Malformed",
-    "Outcome",
     "Ping",
     "Push",
-    "Refused",
     "Returned",
     "StreamItem",
     "Subscription",

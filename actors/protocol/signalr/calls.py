@@ -31,7 +31,7 @@ class Returned(Struct, frozen=True):
     result: Raw
 
 
-class Refused(Struct, frozen=True):
+class CallRefused(Struct, frozen=True):
     """The hub did not do it, for whatever reason its words give: they are for people alone."""
 
     words: str
@@ -43,8 +43,8 @@ class Unanswered(Struct, frozen=True):
     lost: bool = False
 
 
-Outcome = Returned | Refused | Unanswered
-Then = Callable[[Outcome], list[Effect]]
+CallOutcome = Returned | CallRefused | Unanswered
+Then = Callable[[CallOutcome], list[Effect]]
 
 
 class Pending(Struct, frozen=True):
@@ -77,7 +77,7 @@ class Calls:
         if pending is None:
             return None
         if completion.error:
-            return pending.then(Refused(said(completion.error)))
+            return pending.then(CallRefused(said(completion.error)))
         return pending.then(Returned(completion.result))
 
     def overdue(self, now: float) -> list[Effect]:

@@ -33,12 +33,12 @@ class Broken(Struct, frozen=True):
     why: str
 
 
-class Answer(Struct, frozen=True):
+class HandshakeAnswer(Struct, frozen=True):
     error: Any = None
     type: Any = UNSET
 
 
-_decode = msgspec.json.Decoder(Answer).decode
+_decode = msgspec.json.Decoder(HandshakeAnswer).decode
 
 
 def request(codec: Codec) -> str:

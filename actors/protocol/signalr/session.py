@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from actors.events import Topic
-from actors.protocol.batch import Outcome as Events
+from actors.protocol.batch import EffectBatch
 from actors.protocol.session import (
     Announce,
     Effect,
@@ -45,7 +45,7 @@ from actors.reasons import Reason, Retryable, Slow
 
 PING_INTERVAL = 1.0  # seconds between two looks at the clock: what a venue has as its `ping_interval`
 POLICY = 1008  # RFC 6455, 7.4.1: the peer has a rule that we break
-Hearer = Callable[[Any, Events], None]
+Hearer = Callable[[Any, EffectBatch], None]
 NO_RESULT = "this client has no result to give"
 
 
@@ -85,7 +85,7 @@ class HubSession(Session):
         """What the hub must be asked for this topic; what topics share is asked once."""
 
     @abstractmethod
-    def invoked(self, target: str, arguments: Raw, out: Events) -> None:
+    def invoked(self, target: str, arguments: Raw, out: EffectBatch) -> None:
         """The hub pushes this. What is raised here quarantines the message: do nothing before."""
 
     def pushes(self) -> Mapping[type[Push], Hearer]:
@@ -96,7 +96,7 @@ class HubSession(Session):
         """The hub does not do what these topics need. Its words are no ground for decisions."""
         return [Reject(topics, words)]
 
-    def spoiled(self, record: bytes, out: Events) -> None:
+    def spoiled(self, record: bytes, out: EffectBatch) -> None:
         """A message could not be read, of any topic as far as anybody knows."""
         if self.wanted:
             out.add(Missed(tuple(self.wanted), "quarantine"))
@@ -189,7 +189,7 @@ class HubSession(Session):
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         """Text or binary: a hub may send either."""
         self.now = self._heard_at = now
-        out, opened = Events(), State.OPEN
+        out, opened = EffectBatch(), State.OPEN
         feed, hearers, otherwise = self._codec.feed, self._hearers, self._hear
         for _, payload in frames:
             rest = payload if self.state is opened else self._shake_hands(payload, out)
@@ -204,7 +204,7 @@ class HubSession(Session):
             out.add(*self.end(Retryable(text, "too_big")))
         return out.effects()
 
-    def _shake_hands(self, payload: bytes, out: Events) -> bytes:
+    def _shake_hands(self, payload: bytes, out: EffectBatch) -> bytes:
         """What stands behind the answer to the handshake."""
         if self.state is not State.LOGGING_IN:
             return b""
@@ -220,7 +220,7 @@ class HubSession(Session):
                 out.add(Quarantine(raw, why), *self.end(Retryable(text, "handshake")))
         return b""
 
-    def _hear_invocation(self, message: Invocation, out: Events) -> None:
+    def _hear_invocation(self, message: Invocation, out: EffectBatch) -> None:
         try:
             self.invoked(message.target, message.arguments, out)
         except Exception as error:  # nothing that a hub sends may end the connection
@@ -230,7 +230,7 @@ class HubSession(Session):
         if message.invocation_id and self.state is State.OPEN:
             out.add(*self._say(self._codec.failure(message.invocation_id, NO_RESULT)))
 
-    def _hear(self, message: Heard, out: Events) -> None:
+    def _hear(self, message: Heard, out: EffectBatch) -> None:
         match message:
             case Ping():
                 pass

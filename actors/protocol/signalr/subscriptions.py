@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from actors.events import Topic
 from actors.protocol.session import Complain, Confirm, Effect, Missed, Resent
-from actors.protocol.signalr.calls import Call, Outcome, Refused, Returned, Then, Unanswered
+from actors.protocol.signalr.calls import Call, CallOutcome, CallRefused, Returned, Then, Unanswered
 from actors.reasons import Reason, Retryable
 
 TIMEOUT = "invocation_timeout"
@@ -41,7 +41,7 @@ class Standing(Enum):
     LEAVING = "leaving"
 
 
-class Held:
+class HeldTopic:
     """One subscription on this connection, and the topics that rest on it."""
 
     def __init__(self, subscription: Subscription) -> None:
@@ -62,8 +62,8 @@ class Subscriptions:
         refused: Callable[[tuple[Topic, ...], Call, str], list[Effect]],
     ) -> None:
         self._needs, self._invoke, self._end, self._refused = needs, invoke, end, refused
-        self._held: dict[tuple[str, bytes], Held] = {}
-        self._wanted: dict[Topic, tuple[Held, ...]] = {}
+        self._held: dict[tuple[str, bytes], HeldTopic] = {}
+        self._wanted: dict[Topic, tuple[HeldTopic, ...]] = {}
 
     @property
     def wanted(self) -> KeysView[Topic]:
@@ -105,13 +105,13 @@ class Subscriptions:
     def _rest(self, topic: Topic) -> None:
         held = []
         for subscription in self._needs(topic):
-            one = Held(subscription)
+            one = HeldTopic(subscription)
             one = self._held.setdefault(one.key, one)
             one.topics[topic] = None
             held.append(one)
         self._wanted[topic] = tuple(held)
 
-    def _begin(self, held: Held) -> list[Effect]:
+    def _begin(self, held: HeldTopic) -> list[Effect]:
         call = held.subscription.subscribe
         if not call.blocking:
             held.standing = Standing.MADE
@@ -119,13 +119,13 @@ class Subscriptions:
         held.standing = Standing.ASKED
         return self._invoke(call, partial(self._begun, held))
 
-    def _begun(self, held: Held, outcome: Outcome) -> list[Effect]:
+    def _begun(self, held: HeldTopic, outcome: CallOutcome) -> list[Effect]:
         topics = tuple(held.topics)
         match outcome:
             case Returned():
                 held.standing = Standing.MADE
                 return self._confirm(topics) if topics else self._leave(held)
-            case Refused(words=words):
+            case CallRefused(words=words):
                 self._forget(held)
                 if not topics:
                     return []
@@ -134,7 +134,7 @@ class Subscriptions:
             case Unanswered(lost=lost):
                 return [] if lost else self._doubt(held, held.subscription.subscribe)
 
-    def _leave(self, held: Held) -> list[Effect]:
+    def _leave(self, held: HeldTopic) -> list[Effect]:
         call = held.subscription.unsubscribe
         if call is None:
             return []  # it stays, and whoever wants it again has it already
@@ -144,19 +144,19 @@ class Subscriptions:
         held.standing = Standing.LEAVING
         return self._invoke(call, partial(self._left, held, call))
 
-    def _left(self, held: Held, call: Call, outcome: Outcome) -> list[Effect]:
+    def _left(self, held: HeldTopic, call: Call, outcome: CallOutcome) -> list[Effect]:
         effects: list[Effect] = []
         match outcome:
             case Unanswered(lost=lost):
                 return [] if lost else self._doubt(held, call)
-            case Refused(words=words):
+            case CallRefused(words=words):
                 effects.append(Complain("hub_refusal", f"the hub refused {call.target}: {words}"))
         if held.topics:
             return effects + self._begin(held)  # wanted again meanwhile
         self._forget(held)
         return effects
 
-    def _doubt(self, held: Held, call: Call) -> list[Effect]:
+    def _doubt(self, held: HeldTopic, call: Call) -> list[Effect]:
         """The hub may have acted or not. To ask again could make two of one; a new connection cannot."""
         text = f"the hub did not answer {call.target} in time: nobody knows whether it was done"
         if held.topics:
@@ -164,7 +164,7 @@ class Subscriptions:
         self._forget(held)
         return [Complain(TIMEOUT, text)]
 
-    def _forget(self, held: Held) -> None:
+    def _forget(self, held: HeldTopic) -> None:
         if self._held.get(held.key) is held:
             del self._held[held.key]
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from actors.simulators.alpaca.connections import Line, Subscriptions
+from actors.simulators.alpaca.connections import ClientConnection, Subscriptions
 from actors.simulators.alpaca.endpoints import FOLLOWING_TRADES, Kind
 from actors.simulators.base.client import Peer
 
-Listeners = list[tuple[Peer, Line]]
+Listeners = list[tuple[Peer, ClientConnection]]
 
 
 class Audience:
     """The connections, and their subscriptions the other way round."""
 
     def __init__(self) -> None:
-        self.lines: dict[Peer, Line] = {}
+        self.lines: dict[Peer, ClientConnection] = {}
         self._watching: dict[tuple[Kind, str, str], dict[Peer, None]] = {}  # by kind, channel, symbol
 
-    def subscribe(self, peer: Peer, line: Line, wanted: Subscriptions) -> None:
+    def subscribe(self, peer: Peer, line: ClientConnection, wanted: Subscriptions) -> None:
         """These are the subscriptions of a connection from now on."""
         for channel in {*line.subscriptions, *wanted}:
             old, new = line.subscriptions.get(channel, {}), wanted.get(channel, {})

@@ -42,13 +42,13 @@ ERRORS: Mapping[int, str] = {
 }
 
 
-class Refused(Exception):  # noqa: N818  (an answer, not an error of ours)
+class RequestRefused(Exception):  # noqa: N818  (an answer, not an error of ours)
     def __init__(self, code: int) -> None:
         self.code = code
         super().__init__(ERRORS[code])
 
 
-class Line(Struct, eq=False):
+class ClientConnection(Struct, eq=False):
     """One connection."""
 
     endpoint: Endpoint
@@ -70,7 +70,7 @@ class Line(Struct, eq=False):
     def after(
         self, asked: Mapping[str, Any], plan: Plan, symbols: int, rejects: Callable[[str], bool]
     ) -> Subscriptions:
-        """The subscriptions as they would be. Raises Refused; then nothing has changed."""
+        """The subscriptions as they would be. Raises RequestRefused; then nothing has changed."""
         wanted = {channel: dict(symbols) for channel, symbols in self.subscriptions.items()}
         adding = asked["action"] == "subscribe"
         for channel, named in asked.items():
@@ -84,20 +84,20 @@ class Line(Struct, eq=False):
                 else:
                     listed.pop(symbol, None)
         if adding and too_many(self.endpoint.kind, plan, symbols, wanted):
-            raise Refused(405)
+            raise RequestRefused(405)
         return wanted
 
     def _check(self, channel: str, named: Any, rejects: Callable[[str], bool]) -> None:
         kind = self.endpoint.kind
         if not isinstance(named, list):
-            raise Refused(400)
+            raise RequestRefused(400)
         if named and (channel not in self.endpoint.channels or rejects(channel)):
-            raise Refused(410)
+            raise RequestRefused(410)
         if kind == "options" and channel == "quotes" and "*" in named:
-            raise Refused(413)
+            raise RequestRefused(413)
         for symbol in named:
             if not isinstance(symbol, str) or not well_formed(kind, symbol) or rejects(symbol):
-                raise Refused(400)
+                raise RequestRefused(400)
 
 
 def error(code: int, message: str = "") -> dict[str, Any]:

@@ -13,7 +13,14 @@ import msgspec
 from actors.simulators.alpaca.account import Account, Update
 from actors.simulators.alpaca.audience import Audience
 from actors.simulators.alpaca.codec import Codec, Stamp, fragments, frame, read, to_json
-from actors.simulators.alpaca.connections import Keys, Line, Refused, Subscriptions, error, keys_of
+from actors.simulators.alpaca.connections import (
+    ClientConnection,
+    Keys,
+    RequestRefused,
+    Subscriptions,
+    error,
+    keys_of,
+)
 from actors.simulators.alpaca.endpoints import (
     BY_NAME,
     BY_PATH,
@@ -409,7 +416,7 @@ class SimulatedAlpaca(Simulator):
         assert peer.request is not None
         headers = peer.request.headers
         codec: Codec = "msgpack" if "msgpack" in headers.get("content-type", "") else "json"
-        line = self._audience.lines[peer] = Line(BY_PATH[peer.request.path], codec)
+        line = self._audience.lines[peer] = ClientConnection(BY_PATH[peer.request.path], codec)
         if line.endpoint.kind == "account":
             return
         keys = keys_of(headers)
@@ -457,11 +464,11 @@ class SimulatedAlpaca(Simulator):
         except ValueError:
             return message
 
-    def _expect_login(self, peer: Peer, line: Line) -> None:
+    def _expect_login(self, peer: Peer, line: ClientConnection) -> None:
         if peer.open and not line.tried:
             self._refuse(peer, line, 404)
 
-    def _free(self, peer: Peer, line: Line) -> None:
+    def _free(self, peer: Peer, line: ClientConnection) -> None:
         self._holders.get((line.endpoint.name, line.key), set()).discard(peer)
 
     def _accepts(self, keys: Keys) -> bool:
@@ -473,7 +480,7 @@ class SimulatedAlpaca(Simulator):
 
     # data streams
 
-    def _heard_on_data(self, peer: Peer, line: Line, asked: dict[str, Any]) -> None:
+    def _heard_on_data(self, peer: Peer, line: ClientConnection, asked: dict[str, Any]) -> None:
         match asked:
             case {"action": "auth", "key": str(key), "secret": str(secret)}:
                 self._log_in(peer, line, (key, secret), [AUTHENTICATED])
@@ -484,7 +491,7 @@ class SimulatedAlpaca(Simulator):
             case _:
                 self._write(peer, line, [error(400)])
 
-    def _log_in(self, peer: Peer, line: Line, keys: Keys, greeting: list[Told]) -> None:
+    def _log_in(self, peer: Peer, line: ClientConnection, keys: Keys, greeting: list[Told]) -> None:
         endpoint = line.endpoint
         if line.key:
             self._write(peer, line, [error(403)])
@@ -506,19 +513,19 @@ class SimulatedAlpaca(Simulator):
                 self._write(peer, line, greeting)
             self.announce()
 
-    def _refuse(self, peer: Peer, line: Line, code: int, close: bool = True) -> None:
+    def _refuse(self, peer: Peer, line: ClientConnection, code: int, close: bool = True) -> None:
         self._write(peer, line, [error(code)])
         if close:
             peer.close(1000)
 
-    def _change(self, peer: Peer, line: Line, asked: dict[str, Any]) -> None:
+    def _change(self, peer: Peer, line: ClientConnection, asked: dict[str, Any]) -> None:
         if asked["action"] == "subscribe" and self._lacking_acks:
             self._lacking_acks -= 1
             last = [channel for channel, named in asked.items() if isinstance(named, list)][-1:]
             asked = asked | {channel: asked[channel][:-1] for channel in last}
         try:
             wanted = line.after(asked, self.plan, self.symbols, self.rejects)
-        except Refused as refused:
+        except RequestRefused as refused:
             self._write(peer, line, [error(refused.code)])
             return
         before = line.subscriptions
@@ -534,13 +541,13 @@ class SimulatedAlpaca(Simulator):
                     self._write(peer, line, [self._fresh(line, channel, symbol)])
         self.announce()
 
-    def _subscribe(self, peer: Peer, line: Line, wanted: Subscriptions) -> None:
+    def _subscribe(self, peer: Peer, line: ClientConnection, wanted: Subscriptions) -> None:
         self._audience.subscribe(peer, line, wanted)
         self._watched = None
 
     # the account stream
 
-    def _heard_on_account(self, peer: Peer, line: Line, asked: dict[str, Any]) -> None:
+    def _heard_on_account(self, peer: Peer, line: ClientConnection, asked: dict[str, Any]) -> None:
         match asked:
             case {"action": "auth", "key": str(key), "secret": str(secret)} | {
                 "action": "authenticate",
@@ -564,12 +571,12 @@ class SimulatedAlpaca(Simulator):
             case _:
                 self._write(peer, line, {"action": "error", "data": {"error_message": "invalid syntax"}})
 
-    def _turn_away(self, peer: Peer, line: Line, action: str, message: str) -> None:
+    def _turn_away(self, peer: Peer, line: ClientConnection, action: str, message: str) -> None:
         told = {"status": "unauthorized", "action": action, "message": message}
         self._tell_account(peer, line, "authorization", **told)
         peer.close(1000)
 
-    def _listen(self, peer: Peer, line: Line, streams: list[Any]) -> None:
+    def _listen(self, peer: Peer, line: ClientConnection, streams: list[Any]) -> None:
         offered = [each for each in line.endpoint.channels if each in streams]
         if self._lost_streams:
             self._lost_streams -= 1
@@ -581,7 +588,7 @@ class SimulatedAlpaca(Simulator):
             self._tell_account(peer, line, "trade_updates", **self.account.last_fill)
         self.announce()
 
-    def _tell_account(self, peer: Peer, line: Line, stream: str, **data: Any) -> None:
+    def _tell_account(self, peer: Peer, line: ClientConnection, stream: str, **data: Any) -> None:
         self._write(peer, line, {"stream": stream, "data": data})
 
     def _say_update(self, update: Update) -> Update:
@@ -631,7 +638,7 @@ class SimulatedAlpaca(Simulator):
     def _now(self) -> Stamp:
         return Stamp.at(time.time_ns(), self.digits)
 
-    def _fresh(self, line: Line, channel: str, symbol: str) -> Told:
+    def _fresh(self, line: ClientConnection, channel: str, symbol: str) -> Told:
         if channel == "news":
             return article(len(self._articles) + 1, self._now(), [symbol])
         named = self._named(line.endpoint.kind, symbol) or [self._listing("AAPL")]
@@ -660,7 +667,7 @@ class SimulatedAlpaca(Simulator):
                 frames[line.codec] = self._framed(frame(told, line.codec))
             peer.tell(frames[line.codec])
 
-    def _write(self, peer: Peer, line: Line, told: object) -> None:
+    def _write(self, peer: Peer, line: ClientConnection, told: object) -> None:
         binary = self.binary and line.endpoint.kind == "account"
         peer.tell(self._framed(frame(told, line.codec, binary)))
 

@@ -47,7 +47,7 @@ _RECENT = 5  # trades that an acknowledgement repeats
 _encode = msgspec.json.Encoder().encode
 
 
-class Asked(Struct):
+class SubscriptionRequest(Struct):
     """A frame of a client."""
 
     action: str
@@ -57,7 +57,7 @@ class Asked(Struct):
     identities: list[dict[str, str]] = []
 
 
-_asked = msgspec.json.Decoder(Asked).decode
+_asked = msgspec.json.Decoder(SubscriptionRequest).decode
 _anything = msgspec.json.Decoder().decode
 
 
@@ -364,7 +364,7 @@ class SimulatedO2(Simulator):
         act = self._subscribe if verb == "subscribe" else self._unsubscribe
         self.subscription_asked(peer, lambda: act(peer, channel, asked))
 
-    def _subscribe(self, peer: Peer, channel: str, asked: Asked) -> None:
+    def _subscribe(self, peer: Peer, channel: str, asked: SubscriptionRequest) -> None:
         try:
             keys = self._keys(channel, asked)
             subscription = Subscription(channel, keys)
@@ -392,7 +392,7 @@ class SimulatedO2(Simulator):
             self.acknowledge(peer, frames)
         self.announce()
 
-    def _unsubscribe(self, peer: Peer, channel: str, asked: Asked) -> None:
+    def _unsubscribe(self, peer: Peer, channel: str, asked: SubscriptionRequest) -> None:
         # Of a topic that was not subscribed to: unconfirmed what the venue does; here, nothing.
         slots = self._subscriptions[peer]
         slot = (channel, canonical(asked.market_id) if channel in _BY_MARKET else "")
@@ -416,7 +416,7 @@ class SimulatedO2(Simulator):
             if not watching:
                 del self._watching[channel, key]
 
-    def _keys(self, channel: str, asked: Asked) -> tuple[str, ...]:
+    def _keys(self, channel: str, asked: SubscriptionRequest) -> tuple[str, ...]:
         if channel in _BY_MARKET:
             id = canonical(asked.market_id)
             if id not in self._markets and not (self._open_list and id.startswith("0x")):
@@ -431,7 +431,7 @@ class SimulatedO2(Simulator):
                 raise _Refused(INVALID, f"invalid request: {each} is no identity")
         return tuple(dict.fromkeys(self._account(each).id for each in asked.identities))
 
-    def _refuse(self, peer: Peer, code: int, text: str, asked: Asked | None = None) -> None:
+    def _refuse(self, peer: Peer, code: int, text: str, asked: SubscriptionRequest | None = None) -> None:
         told: dict[str, Any] = {"code": code, "message": text}
         if self.name_errors and asked is not None:
             told["action"] = asked.action

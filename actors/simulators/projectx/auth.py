@@ -31,7 +31,7 @@ class Claims(Struct):
 _claims = msgspec.json.Decoder(Claims).decode
 
 
-class Gate:
+class TokenGate:
     """Tokens are told by their signature and their `exp`. A new one does not end an older one."""
 
     def __init__(self, life: float, keys: Mapping[str, str] | None) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from actors.simulators.base.client import Reply, Request
 from actors.simulators.projectx.account import CANCELLED, OPEN, Account
-from actors.simulators.projectx.auth import INVALID_CREDENTIALS, Gate
+from actors.simulators.projectx.auth import INVALID_CREDENTIALS, TokenGate
 from actors.simulators.projectx.instruments import Listing
 from actors.simulators.projectx.payloads import Row
 from actors.simulators.signalr.framing import encode
@@ -44,7 +44,7 @@ class Failed(Exception):  # noqa: N818  (an answer, not an error of ours)
 
 
 class Pages:
-    def __init__(self, venue: Venue, gate: Gate) -> None:
+    def __init__(self, venue: Venue, gate: TokenGate) -> None:
         self._venue = venue
         self._gate = gate
 

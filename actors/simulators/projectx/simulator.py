@@ -14,7 +14,7 @@ from actors.simulators.base.client import Later, Reply, Request
 from actors.simulators.base.faults import Fault, fault
 from actors.simulators.base.random_market import Order, Step
 from actors.simulators.projectx.account import ASK, BID, MARKET, Account, Filled
-from actors.simulators.projectx.auth import Gate
+from actors.simulators.projectx.auth import TokenGate
 from actors.simulators.projectx.instruments import BUY, SELL, Level, Listing
 from actors.simulators.projectx.payloads import (
     Action,
@@ -115,7 +115,7 @@ class SimulatedProjectX(SimulatedHubs):
         Raises:
             ValueError: an id that no contract has.
         """
-        self._gate = Gate(token_life, keys)
+        self._gate = TokenGate(token_life, keys)
         super().__init__(
             {"/hubs/user": self._user_methods(), "/hubs/market": self._market_methods()},
             port,

@@ -22,27 +22,27 @@ class Method(Struct, frozen=True):
 Methods = Mapping[str, Method]
 
 
-class Outcome(Struct, frozen=True):
+class InvocationOutcome(Struct, frozen=True):
     """How an invocation ended."""
 
     result: object = None
     error: str | None = None
 
 
-def invoke(methods: Methods, caller: object, target: str, arguments: Sequence[Any]) -> Outcome:
+def invoke(methods: Methods, caller: object, target: str, arguments: Sequence[Any]) -> InvocationOutcome:
     """Calls what is meant. ASP.NET Core finds methods whatever the case of their names."""
     known = {name.lower(): method for name, method in methods.items()}
     method = known.get(target.lower())
     if method is None:
-        return Outcome(error=f"{unbound(target)} HubException: Method does not exist.")
+        return InvocationOutcome(error=f"{unbound(target)} HubException: Method does not exist.")
     if not _fit(method.takes, arguments):
-        return Outcome(error=unbound(target))
+        return InvocationOutcome(error=unbound(target))
     try:
-        return Outcome(method.act(caller, *arguments))
+        return InvocationOutcome(method.act(caller, *arguments))
     except HubError as refused:
-        return Outcome(error=failed(target, str(refused)))
+        return InvocationOutcome(error=failed(target, str(refused)))
     except Exception:
-        return Outcome(error=failed(target))
+        return InvocationOutcome(error=failed(target))
 
 
 def failed(target: str, why: str = "") -> str:

@@ -44,7 +44,7 @@ class Grant(Struct, frozen=True):
         return (self.expiry_ns - time.time_ns()) / _NS
 
 
-class Refused(Exception):  # noqa: N818  (an answer, not an error of ours)
+class AuthRefused(Exception):  # noqa: N818  (an answer, not an error of ours)
     def __init__(self, status: int, code: str, text: str, *, retryable: bool = False) -> None:
         self.status = status
         self.code = code
@@ -56,7 +56,7 @@ class Refused(Exception):  # noqa: N818  (an answer, not an error of ours)
 _login = msgspec.json.Decoder(Login).decode
 
 
-class Gate:
+class SignatureGate:
     """Signed nonces in, tokens out. Tokens are good for everything that is their user's."""
 
     def __init__(self, *, nonce_life: float, token_life: float, limit: int, window: float) -> None:
@@ -71,13 +71,13 @@ class Gate:
         self._tokens: dict[str, tuple[str, Grant]] = {}  # the user of each
 
     def meter(self) -> None:
-        """Counts a request. Raises Refused where there were too many."""
+        """Counts a request. Raises AuthRefused where there were too many."""
         self.asked += 1
         now = time.monotonic()
         while self._meter and self._meter[0] <= now - self._window:
             self._meter.popleft()
         if len(self._meter) >= self._limit:
-            raise Refused(429, "RATE_LIMITED", "Too many authentication requests", retryable=True)
+            raise AuthRefused(429, "RATE_LIMITED", "Too many authentication requests", retryable=True)
         self._meter.append(now)
 
     def nonce(self, user: str) -> Grant:
@@ -88,18 +88,18 @@ class Gate:
         return known
 
     def login(self, body: bytes) -> Grant:
-        """A token for whoever signed his nonce. Raises Refused where the signature is not his."""
+        """A token for whoever signed his nonce. Raises AuthRefused where the signature is not his."""
         try:
             asked = _login(body)
         except (msgspec.DecodeError, RecursionError) as wrong:
-            raise Refused(400, "INVALID_REQUEST", str(wrong)) from None
+            raise AuthRefused(400, "INVALID_REQUEST", str(wrong)) from None
         if not is_user(asked.user_id):
-            raise Refused(400, "INVALID_REQUEST", "user_id is 64 digits of hex")
+            raise AuthRefused(400, "INVALID_REQUEST", "user_id is 64 digits of hex")
         nonce = self._nonces.get(asked.user_id)
         if nonce is None or nonce.value != asked.nonce:
-            raise Refused(401, "NONCE_NOT_FOUND", "No such nonce")
+            raise AuthRefused(401, "NONCE_NOT_FOUND", "No such nonce")
         if nonce.left <= 0:
-            raise Refused(401, "NONCE_EXPIRED", "The nonce has expired")
+            raise AuthRefused(401, "NONCE_EXPIRED", "The nonce has expired")
         self._check(asked)
         grant = _grant(secrets.token_urlsafe(32), self.token_life)
         self._tokens[grant.value] = (asked.user_id, grant)
@@ -126,7 +126,7 @@ class Gate:
         else:  # a delegated account: its master key has no part in it
             signed = any(self._cosigned(asked, each) for each in asked.additional_signers)
         if not signed:
-            raise Refused(401, "INVALID_SIGNATURE", "The signature does not fit the nonce")
+            raise AuthRefused(401, "INVALID_SIGNATURE", "The signature does not fit the nonce")
 
     def _cosigned(self, asked: Login, by: Cosigner) -> bool:
         try:

@@ -15,7 +15,7 @@ from actors.simulators.base.random_market import Step
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.tplus import paths
 from actors.simulators.tplus.account import Account, Activity, OrderVariant
-from actors.simulators.tplus.auth import Gate, Refused
+from actors.simulators.tplus.auth import AuthRefused, SignatureGate
 from actors.simulators.tplus.instruments import PRICE_DECIMALS, Level, Listing, Picture, Row, spell
 from actors.simulators.tplus.paths import Stream, match, stream_at
 
@@ -107,7 +107,9 @@ class SimulatedTplus(Simulator):
         self._pong_timeout = pong_timeout
         self._prefix = _tidy(prefix)
         self._auth_prefix = _tidy(auth_prefix)
-        self._gate = Gate(nonce_life=nonce_life, token_life=token_life, limit=auth_limit, window=auth_window)
+        self._gate = SignatureGate(
+            nonce_life=nonce_life, token_life=token_life, limit=auth_limit, window=auth_window
+        )
         self._moving = market
         self._open_list = assets is None
         self._listings: dict[str, Listing] = {}
@@ -706,7 +708,7 @@ class SimulatedTplus(Simulator):
         try:
             login = self._login_page(path, request)
             return login if login is not None else self._page(path, request)
-        except Refused as refused:
+        except AuthRefused as refused:
             return self._error(refused.status, refused.code, refused.text, retryable=refused.retryable)
 
     def _login_page(self, path: str, request: Request) -> Reply | None:
@@ -737,20 +739,20 @@ class SimulatedTplus(Simulator):
                 continue
             asset, user = found.get("asset", ""), found.get("user", "")
             if not self._has(asset):
-                raise Refused(404, "MARKET_NOT_FOUND", f"No market {asset}")
+                raise AuthRefused(404, "MARKET_NOT_FOUND", f"No market {asset}")
             if user:
                 self._admit(request, user)
             return page(self, asset, user, query)
-        raise Refused(404, "NOT_FOUND", "not found")
+        raise AuthRefused(404, "NOT_FOUND", "not found")
 
     def _admit(self, request: Request, user: str) -> None:
         if not self._login:
             return
         holder = self._gate.holder(request.headers)
         if not holder:
-            raise Refused(401, "UNAUTHORIZED", UNAUTHORIZED)
+            raise AuthRefused(401, "UNAUTHORIZED", UNAUTHORIZED)
         if holder != user:
-            raise Refused(403, "FORBIDDEN", "Not yours to see")
+            raise AuthRefused(403, "FORBIDDEN", "Not yours to see")
 
     def _health_page(self, asset: str, user: str, query: Mapping[str, str]) -> Reply:
         return _reply({"status": "ok"})
@@ -895,7 +897,7 @@ def _number(query: Mapping[str, str], name: str, default: int) -> int:
     try:
         return max(int(query.get(name, default)), 0)
     except ValueError:
-        raise Refused(400, "INVALID_REQUEST", f"{name} is a whole number") from None
+        raise AuthRefused(400, "INVALID_REQUEST", f"{name} is a whole number") from None
 
 
 def _part(rows: Sequence[Row], query: Mapping[str, str], size: int) -> tuple[list[Row], Row]:

@@ -109,7 +109,7 @@ class AccountFrame(Struct, frozen=True):
     data: msgspec.Raw = field(default_factory=msgspec.Raw)
 
 
-class Answer(Struct, frozen=True):
+class AccountAnswer(Struct, frozen=True):
     """`data` of an authorization, a listening or an error."""
 
     status: Any = None

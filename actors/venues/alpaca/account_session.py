@@ -14,11 +14,11 @@ from actors.protocol import (
     Announce,
     Confirm,
     Effect,
+    EffectBatch,
     End,
     Fatal,
     Frame,
     Missed,
-    Outcome,
     Quarantine,
     Reason,
     Reject,
@@ -29,7 +29,7 @@ from actors.protocol import (
     State,
     Topic,
 )
-from actors.venues.alpaca.account_messages import AccountFrame, Answer, TradeUpdate
+from actors.venues.alpaca.account_messages import AccountAnswer, AccountFrame, TradeUpdate
 from actors.venues.alpaca.codec import Encoding, account_frame, answer, encode, trade_update
 
 TRADE_UPDATES = "trade_updates"
@@ -87,7 +87,7 @@ class AccountSession(Session):
         return self._listen()
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
-        out = Outcome()
+        out = EffectBatch()
         for _, payload in frames:
             if self.state is State.ENDED:
                 break
@@ -97,7 +97,7 @@ class AccountSession(Session):
                 self._put_aside(payload, error, out)
         return out.effects()
 
-    def _hear(self, frame: AccountFrame, payload: bytes, out: Outcome) -> None:
+    def _hear(self, frame: AccountFrame, payload: bytes, out: EffectBatch) -> None:
         match frame.stream or frame.action:
             case "trade_updates":
                 self._hear_update(trade_update(frame), out)
@@ -111,7 +111,7 @@ class AccountSession(Session):
             case _:  # not asked for: it is kept to be looked at
                 out.add(Quarantine(payload, "a message that is no trade update and no answer"))
 
-    def _hear_update(self, update: TradeUpdate, out: Outcome) -> None:
+    def _hear_update(self, update: TradeUpdate, out: EffectBatch) -> None:
         topic = self._topic
         if topic is None:
             out.unrouted += 1
@@ -122,7 +122,7 @@ class AccountSession(Session):
             return
         out.pairs.append((topic, update))
 
-    def _hear_authorization(self, said: Answer, out: Outcome) -> None:
+    def _hear_authorization(self, said: AccountAnswer, out: EffectBatch) -> None:
         """Only a refusal in so many words is about the keys: another answer may be a failing server's."""
         words = _text(said.message) or _text(said.status) or "no words"
         if said.status == "authorized":
@@ -137,7 +137,7 @@ class AccountSession(Session):
             text = f"alpaca neither takes nor refuses the login of the account stream: {words}"
             self._end(Retryable(text, "alpaca_login"), out)
 
-    def _hear_listening(self, said: Answer, out: Outcome) -> None:
+    def _hear_listening(self, said: AccountAnswer, out: EffectBatch) -> None:
         listed = isinstance(said.streams, list) and TRADE_UPDATES in said.streams
         self._strike_off(listed)
         topic = self._topic
@@ -156,12 +156,12 @@ class AccountSession(Session):
         oldest = self._listens.index(listed) if listed in self._listens else 0
         del self._listens[: oldest + 1]
 
-    def _confirm(self, topic: Topic, out: Outcome) -> None:
+    def _confirm(self, topic: Topic, out: EffectBatch) -> None:
         if not self._confirmed:
             self._confirmed = True
             out.add(Confirm((topic,)))
 
-    def _put_aside(self, payload: bytes, error: Exception, out: Outcome) -> None:
+    def _put_aside(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         """An update that cannot be read, or something that may have been one."""
         out.add(Quarantine(payload, str(error) or type(error).__name__))
         if self._topic is not None and self._confirmed:
@@ -172,7 +172,7 @@ class AccountSession(Session):
         streams = [TRADE_UPDATES] if self._topic is not None else []
         return [self._frame({"action": "listen", "data": {"streams": streams}})]
 
-    def _end(self, reason: Reason, out: Outcome) -> None:
+    def _end(self, reason: Reason, out: EffectBatch) -> None:
         self._move("ended")
         out.add(End(reason))
 

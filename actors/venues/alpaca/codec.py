@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.msgpack import Ext
 from msgspec.structs import force_setattr
 
-from actors.venues.alpaca.account_messages import ORDER_TIMES, AccountFrame, Answer, Order, TradeUpdate
+from actors.venues.alpaca.account_messages import ORDER_TIMES, AccountAnswer, AccountFrame, Order, TradeUpdate
 from actors.venues.alpaca.messages import TIMES, Inbound, Named
 from actors.venues.alpaca.timestamps import from_extension
 
@@ -72,12 +72,12 @@ def account_frame(payload: bytes) -> AccountFrame:
     return _read(payload, AccountFrame)
 
 
-def answer(frame: AccountFrame) -> Answer:
+def answer(frame: AccountFrame) -> AccountAnswer:
     """What its data says; nothing, where it has none that can be read."""
     try:
-        return _read(bytes(frame.data), Answer)
+        return _read(bytes(frame.data), AccountAnswer)
     except Exception:
-        return Answer()
+        return AccountAnswer()
 
 
 def trade_update(frame: AccountFrame) -> TradeUpdate:

@@ -22,14 +22,14 @@ PATHS = {
 _WORDS = 200  # characters of an error that are told
 
 
-class Latest(Struct, frozen=True):
+class LatestAnswer(Struct, frozen=True):
     """Entries bear neither their kind nor their symbol; of no symbol that is known there is none."""
 
     quotes: dict[str, dict[str, msgspec.Raw] | None] | None = None
     trades: dict[str, dict[str, msgspec.Raw] | None] | None = None
 
 
-_decode = msgspec.json.Decoder(Latest).decode
+_decode = msgspec.json.Decoder(LatestAnswer).decode
 _decode_quote = msgspec.json.Decoder(Quote).decode
 _decode_trade = msgspec.json.Decoder(Trade).decode
 

@@ -20,10 +20,10 @@ from actors.protocol import (
     Announce,
     Complain,
     Effect,
+    EffectBatch,
     End,
     Frame,
     Missed,
-    Outcome,
     Quarantine,
     Retryable,
     Secret,
@@ -151,7 +151,7 @@ class AlpacaSession(Session):
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
-        out = Outcome()
+        out = EffectBatch()
         for _, payload in frames:
             if self.state is State.ENDED:
                 break
@@ -163,7 +163,7 @@ class AlpacaSession(Session):
                 self._hear(items, out)
         return out.effects()
 
-    def _hear(self, items: list[Inbound], out: Outcome) -> None:
+    def _hear(self, items: list[Inbound], out: EffectBatch) -> None:
         routes, pairs = self._plain, out.pairs
         for item in items:
             route = routes.get(type(item))
@@ -179,7 +179,7 @@ class AlpacaSession(Session):
             for topic in topics:
                 pairs.append((topic, item))
 
-    def _hear_special(self, item: Inbound, out: Outcome) -> None:
+    def _hear_special(self, item: Inbound, out: EffectBatch) -> None:
         match item:
             case OrderBook():
                 self._hear_book(item, out)
@@ -192,7 +192,7 @@ class AlpacaSession(Session):
             case Failure():
                 self._hear_failure(item, out)
 
-    def _hear_news(self, article: News, out: Outcome) -> None:
+    def _hear_news(self, article: News, out: EffectBatch) -> None:
         route = self._news
         topics = dict.fromkeys(route.all)
         for symbol in article.symbols or ():
@@ -200,7 +200,7 @@ class AlpacaSession(Session):
         out.pairs += [(topic, article) for topic in topics]
         out.unrouted += not topics
 
-    def _hear_book(self, book: OrderBook, out: Outcome) -> None:
+    def _hear_book(self, book: OrderBook, out: EffectBatch) -> None:
         """A book begins with a reset: changes until then belong to an older subscription."""
         if book.reset:
             self._prove(book, out)
@@ -212,7 +212,7 @@ class AlpacaSession(Session):
         out.pairs += [(topic, book) for topic in begun]
         out.unrouted += not begun
 
-    def _prove(self, book: OrderBook, out: Outcome) -> None:
+    def _prove(self, book: OrderBook, out: EffectBatch) -> None:
         """A reset that overtakes its acknowledgement: nothing but a new subscription brings one."""
         for item in ((BOOKS, book.symbol), (BOOKS, ALL)):
             for asked in self._wanted.on(item):
@@ -221,7 +221,7 @@ class AlpacaSession(Session):
 
     # ── control ──
 
-    def _hear_success(self, success: Success, out: Outcome) -> None:
+    def _hear_success(self, success: Success, out: EffectBatch) -> None:
         match success.msg:
             case "connected" if self.state is State.LOGGING_IN and not self._authenticating:
                 out.add(self._authenticate())
@@ -236,13 +236,13 @@ class AlpacaSession(Session):
         self._authenticating = True
         return self._frame({"action": "auth", "key": self._key.reveal(), "secret": self._secret.reveal()})
 
-    def _open(self, out: Outcome) -> None:
+    def _open(self, out: EffectBatch) -> None:
         if self.state is State.LOGGING_IN:
             self._authenticating = False
             self._move("welcomed")
             out.add(Announce())
 
-    def _hear_failure(self, failure: Failure, out: Outcome) -> None:
+    def _hear_failure(self, failure: Failure, out: EffectBatch) -> None:
         code = "" if failure.code is None else str(failure.code)[:20]
         words = (failure.msg or "")[:_WORDS]
         reason = ending(code, words)
@@ -263,13 +263,13 @@ class AlpacaSession(Session):
         else:
             out.add(Complain(code_of("alpaca", code), told(code, words)))
 
-    def _end(self, reason: Any, out: Outcome) -> None:
+    def _end(self, reason: Any, out: EffectBatch) -> None:
         self._move("ended")
         out.add(End(reason))
 
     # ── what cannot be read ──
 
-    def _hear_apart(self, payload: bytes, error: Exception, out: Outcome) -> None:
+    def _hear_apart(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         """msgspec refuses a whole array for one odd element: each is read by itself."""
         try:
             parts = elements(payload)
@@ -288,7 +288,7 @@ class AlpacaSession(Session):
             else:
                 self._hear(items, out)
 
-    def _put_aside(self, part: bytes, error: Exception, concerned: Topics, out: Outcome) -> None:
+    def _put_aside(self, part: bytes, error: Exception, concerned: Topics, out: EffectBatch) -> None:
         out.add(Quarantine(part, str(error) or type(error).__name__))
         books = [topic for topic in concerned if topic.channel == BOOKS]
         others = tuple(topic for topic in concerned if topic.channel != BOOKS)
@@ -321,7 +321,7 @@ class AlpacaSession(Session):
 
     # ── keeping routes in step with what is confirmed ──
 
-    def _add(self, effects: list[Effect], out: Outcome) -> None:
+    def _add(self, effects: list[Effect], out: EffectBatch) -> None:
         out.add(*self._routed(effects))
 
     def _routed(self, effects: list[Effect]) -> list[Effect]:

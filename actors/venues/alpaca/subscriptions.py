@@ -47,7 +47,7 @@ class Standing(Enum):
 WAITING, CONFIRMED, REFUSED = Standing
 
 
-class Asked:
+class AskedTopics:
     """One topic as it is wanted on this connection."""
 
     __slots__ = ("dropped", "healed_at", "item", "own", "state", "topic")
@@ -71,8 +71,8 @@ class Subscriptions:
     """Not thread-safe; `frame` makes a message of a change."""
 
     def __init__(self, frame: Callable[[Mapping[str, object]], Send]) -> None:
-        self.asked: dict[Topic, Asked] = {}
-        self._on: dict[Item, dict[Topic, Asked]] = {}
+        self.asked: dict[Topic, AskedTopics] = {}
+        self._on: dict[Item, dict[Topic, AskedTopics]] = {}
         self._moved: dict[Topic, None] = {}  # what has become of them is to be looked at
         self._frame = frame
         self._listed: Listed = {}
@@ -106,13 +106,13 @@ class Subscriptions:
             asked = self.asked.get(topic)
             waited = waited or topic in self._in_vain or (asked is not None and asked.state is WAITING)
             if asked is None or asked.state is not WAITING:
-                self._want(Asked(topic))
+                self._want(AskedTopics(topic))
         effects = self._settle([self.asked[topic] for topic in several])
         if waited and self._flight is not None and self._flight.copies == 1:
             return [*effects, *self.repeat()]
         return [*effects, *self._next()]
 
-    def _want(self, asked: Asked) -> None:
+    def _want(self, asked: AskedTopics) -> None:
         self.asked[asked.topic] = self._on.setdefault(asked.item, {})[asked.topic] = asked
         self._moved[asked.topic] = None
         self._crowded_out.pop(asked.topic, None)
@@ -127,7 +127,7 @@ class Subscriptions:
                 self._unwant(asked)
         return self._next()
 
-    def _unwant(self, asked: Asked) -> None:
+    def _unwant(self, asked: AskedTopics) -> None:
         self._moved[asked.topic] = None
         self._crowded_out.pop(asked.topic, None)
         if asked.state is WAITING:
@@ -137,7 +137,7 @@ class Subscriptions:
         if not others:
             del self._on[asked.item]
 
-    def _set(self, asked: Asked, state: Standing) -> None:
+    def _set(self, asked: AskedTopics, state: Standing) -> None:
         asked.state = state
         self._moved[asked.topic] = None
 
@@ -173,14 +173,14 @@ class Subscriptions:
         self._flight.copies += not answered
         return [self._send(self._flight)]
 
-    def _start_over(self, asked: Asked) -> None:
+    def _start_over(self, asked: AskedTopics) -> None:
         self._set(asked, WAITING)
         if self._has(asked.item):
             self._renewing.add(asked.item)
         elif asked.own == BOOKS:  # it came by the `*`: asked for by itself it brings a reset
             self._covered.discard(asked.item)
 
-    def _sharing(self, known: Sequence[Asked]) -> list[Asked]:
+    def _sharing(self, known: Sequence[AskedTopics]) -> list[AskedTopics]:
         """Those that are renewed along, for they lie on the same item."""
         items = dict.fromkeys(asked.item for asked in known if asked.item in self._renewing)
         others = [asked for item in items for asked in self._on[item].values() if asked.state is CONFIRMED]
@@ -250,7 +250,7 @@ class Subscriptions:
         self._stale, self._stale_code = 0, ""
         return flight
 
-    def on(self, item: Item) -> Iterable[Asked]:
+    def on(self, item: Item) -> Iterable[AskedTopics]:
         """What is asked for that lies on this."""
         return self._on.get(item, {}).values()
 
@@ -259,13 +259,13 @@ class Subscriptions:
         flight = self._flight
         return flight is not None and flight.verb == "subscribe" and item in flight.items
 
-    def prove(self, asked: Asked) -> list[Effect]:
+    def prove(self, asked: AskedTopics) -> list[Effect]:
         """Data came that only a new subscription brings."""
         self._set(asked, CONFIRMED)
         self._renewing.discard(asked.item)
         return [Confirm((asked.topic,))]
 
-    def _settle(self, several: Sequence[Asked], items: Collection[Item] = ()) -> list[Effect]:
+    def _settle(self, several: Sequence[AskedTopics], items: Collection[Item] = ()) -> list[Effect]:
         """What the list means for each of these; `items` have just been asked for."""
         confirmed: list[Topic] = []
         unlisted: list[Topic] = []
@@ -345,7 +345,7 @@ class Subscriptions:
                 items.add(asked.item)
                 again.append(topic)
         for topic in again:
-            self._want(Asked(topic))
+            self._want(AskedTopics(topic))
         return [Resent(tuple(again))] if again else []
 
     def _kept(self, items: Collection[Item]) -> list[Effect]:
@@ -363,7 +363,7 @@ class Subscriptions:
     def _has(self, item: Item) -> bool:
         return item[1] in (self._listed.get(item[0]) or ())
 
-    def _lists(self, asked: Asked) -> bool:
+    def _lists(self, asked: AskedTopics) -> bool:
         own = self._listed.get(asked.own)
         listed = self._listed.get(asked.item[0]) if own is None else own
         return listed is not None and (asked.topic.key in listed or ALL in listed)

@@ -20,19 +20,19 @@ from urllib.parse import urlsplit
 
 from actors.protocol import (
     BookUpdate,
-    Budget,
     Channel,
-    ChannelOf,
     Conversation,
     Endpoint,
     LinewardenError,
     Option,
     Pacing,
     Price,
+    RateLimit,
     Secret,
     Session,
     Token,
     Topic,
+    TypedChannel,
     Venue,
     VenueSettings,
 )
@@ -68,20 +68,20 @@ from actors.venues.alpaca.messages import (
 )
 from actors.venues.alpaca.session import AlpacaSession
 
-TRADES: ChannelOf[Trade] = ChannelOf("trades")
-QUOTES: ChannelOf[Quote] = ChannelOf("quotes")
-BARS: ChannelOf[Bar] = ChannelOf("bars")
-UPDATED_BARS: ChannelOf[UpdatedBar] = ChannelOf("updated_bars")
-DAILY_BARS: ChannelOf[DailyBar] = ChannelOf("daily_bars")
-STATUSES: ChannelOf[Status] = ChannelOf("statuses")
-LULDS: ChannelOf[Luld] = ChannelOf("lulds")
-IMBALANCES: ChannelOf[Imbalance] = ChannelOf("imbalances")
-CORRECTIONS: ChannelOf[Correction] = ChannelOf("corrections")
-CANCEL_ERRORS: ChannelOf[CancelError] = ChannelOf("cancel_errors")
-ORDERBOOKS: ChannelOf[OrderBook] = ChannelOf("orderbooks")
-PRICING: ChannelOf[Pricing] = ChannelOf("pricing")
-NEWS: ChannelOf[News] = ChannelOf("news")
-TRADE_UPDATES: ChannelOf[TradeUpdate] = ChannelOf("trade_updates")
+TRADES: TypedChannel[Trade] = TypedChannel("trades")
+QUOTES: TypedChannel[Quote] = TypedChannel("quotes")
+BARS: TypedChannel[Bar] = TypedChannel("bars")
+UPDATED_BARS: TypedChannel[UpdatedBar] = TypedChannel("updated_bars")
+DAILY_BARS: TypedChannel[DailyBar] = TypedChannel("daily_bars")
+STATUSES: TypedChannel[Status] = TypedChannel("statuses")
+LULDS: TypedChannel[Luld] = TypedChannel("lulds")
+IMBALANCES: TypedChannel[Imbalance] = TypedChannel("imbalances")
+CORRECTIONS: TypedChannel[Correction] = TypedChannel("corrections")
+CANCEL_ERRORS: TypedChannel[CancelError] = TypedChannel("cancel_errors")
+ORDERBOOKS: TypedChannel[OrderBook] = TypedChannel("orderbooks")
+PRICING: TypedChannel[Pricing] = TypedChannel("pricing")
+NEWS: TypedChannel[News] = TypedChannel("news")
+TRADE_UPDATES: TypedChannel[TradeUpdate] = TypedChannel("trade_updates")
 
 STREAM_HOST, STREAM_SANDBOX = "stream.data.alpaca.markets", "stream.data.sandbox.alpaca.markets"
 DATA_HOST, DATA_SANDBOX = "data.alpaca.markets", "data.sandbox.alpaca.markets"
@@ -187,7 +187,7 @@ class Alpaca(Venue):
     }
     book_channel: ClassVar[str] = str(ORDERBOOKS)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(QUOTES)})
-    latest_budget: ClassVar[Budget] = Budget(10, 0.7)  # of two requests each; Basic: 200 a minute
+    latest_budget: ClassVar[RateLimit] = RateLimit(10, 0.7)  # of two requests each; Basic: 200 a minute
 
     @property
     def _own(self) -> AlpacaSettings:

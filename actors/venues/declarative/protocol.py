@@ -16,8 +16,8 @@ from actors.venues.declarative.table import (
     ErrorTable,
     EventTable,
     LoginTable,
-    Outline,
     Table,
+    VenueTable,
 )
 from actors.venues.declarative.template import Template
 from actors.venues.declarative.topics import Marks, Names, Places
@@ -220,7 +220,7 @@ class Ask:
 class Vocabulary:
     """What a feed's sessions share, whatever their protocol. `own` are its keys: `$name` → value."""
 
-    def __init__(self, table: Outline, feed: str, own: Mapping[str, str]) -> None:
+    def __init__(self, table: VenueTable, feed: str, own: Mapping[str, str]) -> None:
         self.feed = feed
         self.own = own
         self._secrets = [

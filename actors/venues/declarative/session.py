@@ -21,12 +21,12 @@ from actors.protocol import (
     Complain,
     Confirm,
     Effect,
+    EffectBatch,
     End,
     Fatal,
     Frame,
     GapReason,
     Missed,
-    Outcome,
     Quarantine,
     Reason,
     Reject,
@@ -60,17 +60,17 @@ GUESSED = 100_000  # topics that nobody asked for, where all are taken
 REST = 10.0  # seconds in which a topic is asked for anew only once, because of its numbers
 
 
-class Answer(Enum):
+class SubscriptionAnswer(Enum):
     WAITING = "waiting"
     CONFIRMED = "confirmed"
     REFUSED = "refused"
 
 
-WAITING, CONFIRMED, REFUSED = Answer
+WAITING, CONFIRMED, REFUSED = SubscriptionAnswer
 LOGGING_IN = State.LOGGING_IN
 
 
-class Asked:
+class AskedTopic:
     """A topic that was asked for, and how far it has come."""
 
     __slots__ = ("answer", "count", "healed_at", "key", "request", "topic", "wire")
@@ -89,16 +89,16 @@ class Request:
 
     __slots__ = ("asked", "id", "rest")
 
-    def __init__(self, id: int, asked: list[Asked], rest: deque[list[Asked]] | None = None) -> None:
+    def __init__(self, id: int, asked: list[AskedTopic], rest: deque[list[AskedTopic]] | None = None) -> None:
         self.id = id
         self.asked = asked
         self.rest = rest  # what is asked for when this is answered: other parts of a frame that was refused
 
-    def is_only(self, blamed: list[Asked]) -> bool:
+    def is_only(self, blamed: list[AskedTopic]) -> bool:
         """Whether there is one at fault and it is this: not one that was refused or given up meanwhile."""
         return len(blamed) == 1 and all(each.answer is not REFUSED for each in self.asked)
 
-    def waiting(self) -> list[Asked]:
+    def waiting(self) -> list[AskedTopic]:
         return [each for each in self.asked if each.answer is WAITING]
 
 
@@ -112,14 +112,14 @@ class DeclaredSession(Session):
         self._takes_all = takes_all
         self.heard: Counter[str] = Counter()
         self._told = 0  # messages of this read that bear events: a Counter is slow
-        self._asked: dict[Topic, Asked] = {}
-        self._events: list[tuple[EventRule, Index[Asked]]] = [
+        self._asked: dict[Topic, AskedTopic] = {}
+        self._events: list[tuple[EventRule, Index[AskedTopic]]] = [
             (rule, Index(rule.places)) for rule in protocol.events
         ]
-        self._acks: list[tuple[AckRule, Index[Asked]]] = [
+        self._acks: list[tuple[AckRule, Index[AskedTopic]]] = [
             (rule, Index(rule.places)) for rule in protocol.acks
         ]
-        self._errors: list[tuple[ErrorRule, Index[Asked]]] = [
+        self._errors: list[tuple[ErrorRule, Index[AskedTopic]]] = [
             (rule, Index(rule.places)) for rule in protocol.errors
         ]
         self._requests: dict[str, Request] = {}  # by id, oldest first
@@ -166,14 +166,18 @@ class DeclaredSession(Session):
         ping = self._protocol.table.ping
         return [Send(ping.send.render(self._fixed()))] if ping is not None else []
 
-    def _ask(self, asked: Sequence[Asked], rest: deque[list[Asked]] | None = None) -> list[Effect]:
+    def _ask(self, asked: Sequence[AskedTopic], rest: deque[list[AskedTopic]] | None = None) -> list[Effect]:
         ask = self._protocol.ask
         assert ask is not None
         groups = ask.groups([each.topic for each in asked], self._protocol.values)
         return [self._send(ask, group, [self._asked[topic] for topic in group], rest) for group in groups]
 
     def _send(
-        self, ask: Ask, group: Sequence[Topic], asked: list[Asked], rest: deque[list[Asked]] | None = None
+        self,
+        ask: Ask,
+        group: Sequence[Topic],
+        asked: list[AskedTopic],
+        rest: deque[list[AskedTopic]] | None = None,
     ) -> Send:
         fixed = self._fixed()
         frame = ask.frame([self._protocol.values(topic) for topic in group], fixed)
@@ -188,10 +192,10 @@ class DeclaredSession(Session):
         self._number += 1
         return {**self._protocol.own, "id": self._number}
 
-    def _enter(self, topic: Topic, answer: Answer = WAITING) -> Asked:
+    def _enter(self, topic: Topic, answer: SubscriptionAnswer = WAITING) -> AskedTopic:
         asked = self._asked.get(topic)
         if asked is None:
-            asked = self._asked[topic] = Asked(topic, str(self._protocol.values(topic)["wire"]))
+            asked = self._asked[topic] = AskedTopic(topic, str(self._protocol.values(topic)["wire"]))
             for _, index in (*self._events, *self._acks, *self._errors):
                 index.add(topic, asked)
         asked.answer = answer
@@ -213,7 +217,7 @@ class DeclaredSession(Session):
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
-        out, ended = Outcome(), State.ENDED
+        out, ended = EffectBatch(), State.ENDED
         table, words = self._protocol.table, self._protocol.words
         for opcode, payload in frames:
             if self.state is ended:
@@ -233,14 +237,14 @@ class DeclaredSession(Session):
             self._told = 0
         return out.effects()
 
-    def _hear_word(self, kind: str, reply: Any, out: Outcome) -> None:
+    def _hear_word(self, kind: str, reply: Any, out: EffectBatch) -> None:
         self.heard[kind] += 1
         if reply is not None:
             out.add(Send(reply.render(self._fixed())))
         elif kind == "pong":
             out.add(Answered())
 
-    def _hear(self, message: Any, out: Outcome) -> None:
+    def _hear(self, message: Any, out: EffectBatch) -> None:
         if self.state is LOGGING_IN and self._hear_login(message, out):
             return
         for rule, index in self._events:
@@ -258,7 +262,7 @@ class DeclaredSession(Session):
         self.heard[self._hear_other(message, out)] += 1
 
     def _hear_event(
-        self, rule: EventRule, asked: Asked, nodes: Sequence[Any], data: Any, out: Outcome
+        self, rule: EventRule, asked: AskedTopic, nodes: Sequence[Any], data: Any, out: EffectBatch
     ) -> None:
         topic = asked.topic
         numbers = rule.sequences.get(topic.channel)
@@ -270,7 +274,7 @@ class DeclaredSession(Session):
             out.add(Confirm((topic,)))
         out.pairs.append((topic, rule.event(topic, nodes, data)))
 
-    def _hear_other(self, message: Any, out: Outcome) -> str:
+    def _hear_other(self, message: Any, out: EffectBatch) -> str:
         protocol = self._protocol
         for ack, acked in self._acks:
             found = ack.places.elements(message)
@@ -296,14 +300,14 @@ class DeclaredSession(Session):
 
     # ── numbers ──
 
-    def _in_order(self, numbers: Numbers, asked: Asked, nodes: Sequence[Any], out: Outcome) -> bool:
+    def _in_order(self, numbers: Numbers, asked: AskedTopic, nodes: Sequence[Any], out: EffectBatch) -> bool:
         """Whether the event may be delivered; where others are missing before it, that is said first."""
         followed = numbers.follow(asked.count, nodes)
         if isinstance(followed, Hole):
             return self._heal(asked, "sequence", followed.missed, out)
         return followed
 
-    def _heal(self, asked: Asked, why: GapReason, missed: int | None, out: Outcome) -> bool:
+    def _heal(self, asked: AskedTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
         """Events are missing: it is said, and a channel that can start anew is made to.
 
         A venue whose numbers always jump is not to be asked at the speed of its events.
@@ -323,7 +327,12 @@ class DeclaredSession(Session):
     # ── answers ──
 
     def _hear_ack(
-        self, rule: AckRule, index: Index[Asked], message: Any, found: Sequence[Sequence[Any]], out: Outcome
+        self,
+        rule: AckRule,
+        index: Index[AskedTopic],
+        message: Any,
+        found: Sequence[Sequence[Any]],
+        out: EffectBatch,
     ) -> None:
         id = rule.id(message)
         request = self._request(id)
@@ -345,10 +354,10 @@ class DeclaredSession(Session):
     def _hear_error(
         self,
         rule: ErrorRule,
-        index: Index[Asked],
+        index: Index[AskedTopic],
         message: Any,
         found: Sequence[Sequence[Any]],
-        out: Outcome,
+        out: EffectBatch,
     ) -> None:
         hide, name = self._protocol.hide, self._protocol.table.name
         code, words = hide(_text(rule.code(message))), hide(_text(rule.text(message)))
@@ -388,13 +397,13 @@ class DeclaredSession(Session):
             return Slow(text, name, shared=True)
         return Retryable(text, name) if code in rule.ends else None
 
-    def _again(self, request: Request, *parts: list[Asked]) -> None:
+    def _again(self, request: Request, *parts: list[AskedTopic]) -> None:
         """These are asked for anew, one part after the other, before what is still to be asked for."""
         if request.rest is None:
             request.rest = deque()
         request.rest.extendleft(reversed(parts))
 
-    def _answered(self, request: Request, out: Outcome) -> None:
+    def _answered(self, request: Request, out: EffectBatch) -> None:
         if self._requests.pop(str(request.id), None) is None:
             return  # it was answered before
         while request.rest:
@@ -403,14 +412,16 @@ class DeclaredSession(Session):
                 out.add(*self._ask(part, request.rest))
                 return
 
-    def _confirm(self, asked: Sequence[Asked], out: Outcome) -> None:
+    def _confirm(self, asked: Sequence[AskedTopic], out: EffectBatch) -> None:
         new = [each for each in asked if each.answer is not CONFIRMED]
         for each in new:
             each.answer = CONFIRMED
         if new:
             out.add(Confirm(tuple(each.topic for each in new)))
 
-    def _refuse(self, asked: list[Asked], reason: str, retry_after: float | None, out: Outcome) -> None:
+    def _refuse(
+        self, asked: list[AskedTopic], reason: str, retry_after: float | None, out: EffectBatch
+    ) -> None:
         was_up = tuple(each.topic for each in asked if each.answer is CONFIRMED)
         for each in asked:
             each.answer = REFUSED
@@ -422,11 +433,13 @@ class DeclaredSession(Session):
     def _request(self, id: Any) -> Request | None:
         return self._requests.get(str(id)) if isinstance(id, str | int) else None
 
-    def _waiting(self) -> list[Asked]:
+    def _waiting(self) -> list[AskedTopic]:
         return [each for each in self._asked.values() if each.answer is WAITING]
 
-    def _named(self, places: Places, index: Index[Asked], found: Sequence[Sequence[Any]]) -> list[Asked]:
-        named: dict[Topic, Asked] = {}
+    def _named(
+        self, places: Places, index: Index[AskedTopic], found: Sequence[Sequence[Any]]
+    ) -> list[AskedTopic]:
+        named: dict[Topic, AskedTopic] = {}
         for nodes in found:
             marks = places.marks(nodes)
             owners = index.find(marks) or (self._guess(places, marks) if self._takes_all else ())
@@ -434,13 +447,13 @@ class DeclaredSession(Session):
             named |= {each.topic: each for each in owners}
         return list(named.values())
 
-    def _guess(self, places: Places, marks: Marks) -> Sequence[Asked]:
+    def _guess(self, places: Places, marks: Marks) -> Sequence[AskedTopic]:
         topics = list(places.guess(self._protocol.feed, marks)) if len(self._asked) < GUESSED else []
         return [self._asked.get(topic) or self._enter(topic) for topic in topics[:1]]
 
     # ── logging in ──
 
-    def _hear_login(self, message: Any, out: Outcome) -> bool:
+    def _hear_login(self, message: Any, out: EffectBatch) -> bool:
         login = self._protocol.login
         assert login is not None
         if not self._greeted and login.greeting is not None:
@@ -469,7 +482,7 @@ class DeclaredSession(Session):
         keys = ", ".join(self._protocol.table.keys)
         return f"Check {keys} in [feeds.{self._protocol.feed}]." if keys else ""
 
-    def _end(self, reason: Reason, out: Outcome) -> None:
+    def _end(self, reason: Reason, out: EffectBatch) -> None:
         if self.state is not State.ENDED:
             self._move("ended")
         out.add(End(reason))
@@ -484,7 +497,7 @@ class DeclaredSession(Session):
 
     # ── what cannot be read ──
 
-    def _put_aside(self, payload: bytes, error: Exception, out: Outcome) -> None:
+    def _put_aside(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         """It may have been an event: of the topics that it names, or of any."""
         self.heard["undecodable"] += 1
         out.add(Quarantine(payload, str(error) or type(error).__name__))
@@ -517,7 +530,7 @@ def _agrees(places: Places, topic: Topic, marks: Marks) -> bool:
     return bool(pairs) and all(str(mine) == str(shown) for mine, shown in pairs)
 
 
-def _spoken_of(asked: list[Asked], words: str) -> list[Asked]:
+def _spoken_of(asked: list[AskedTopic], words: str) -> list[AskedTopic]:
     """Those whose key stands in the venue's words; of these, those whose wire name does as well, if any."""
     named, exact = [], []
     words = words.casefold()

@@ -174,7 +174,7 @@ class CloseTable(Part, frozen=True, kw_only=True):
     slow: tuple[int, ...] = ()
 
 
-class Outline(Part, frozen=True, kw_only=True):
+class VenueTable(Part, frozen=True, kw_only=True):
     """What every table says, whatever its protocol."""
 
     name: Name
@@ -191,7 +191,7 @@ class Outline(Part, frozen=True, kw_only=True):
     events: tuple[EventTable, ...]
 
 
-class Table(Outline, frozen=True, kw_only=True):
+class Table(VenueTable, frozen=True, kw_only=True):
     """A whole table of a venue that is subscribed to by frames."""
 
     channels: dict[str, ChannelTable]

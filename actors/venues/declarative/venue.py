@@ -12,13 +12,13 @@ import msgspec
 from actors.protocol import (
     Bound,
     Bounds,
-    Budget,
     Channel,
     Endpoint,
     LinewardenError,
     Option,
     Options,
     Pacing,
+    RateLimit,
     Secret,
     Session,
     Token,
@@ -31,15 +31,15 @@ from actors.venues.declarative.messages import Message
 from actors.venues.declarative.path import MISSING
 from actors.venues.declarative.protocol import Protocol, Vocabulary
 from actors.venues.declarative.session import DeclaredSession
-from actors.venues.declarative.table import ChannelTable, KeyTable, OptionTable, Outline, Table
+from actors.venues.declarative.table import ChannelTable, KeyTable, OptionTable, Table, VenueTable
 
-V = TypeVar("V", bound="Described")
+V = TypeVar("V", bound="DeclarativeVenue")
 
 
-class Described(Venue):
+class DeclarativeVenue(Venue):
     """A venue that a table describes, whatever its protocol. One table makes one class."""
 
-    table: ClassVar[Outline]
+    table: ClassVar[VenueTable]
     protocol: Vocabulary
 
     @abstractmethod
@@ -136,7 +136,7 @@ class Described(Venue):
         return topic.channel, topic.key, tuple(pair for pair in topic.options if pair[0] not in silent)
 
 
-class Declared(Described):
+class Declared(DeclarativeVenue):
     """A venue that is subscribed to by frames; the text of its table is its protocol."""
 
     table: ClassVar[Table]
@@ -159,7 +159,7 @@ def venue_of(table: Table) -> type[Declared]:
 
 
 def class_of(
-    table: Outline, base: type[V], ping_interval: float, keys: type[VenueSettings] = VenueSettings
+    table: VenueTable, base: type[V], ping_interval: float, keys: type[VenueSettings] = VenueSettings
 ) -> type[V]:
     """A new class for this table.
 
@@ -182,7 +182,7 @@ def class_of(
         "Settings": settings,
         "channels": {name: _channel(name, channel) for name, channel in table.channels.items()},
         "pacing": Pacing(table.pacing.batch, table.pacing.interval),
-        "connects": Budget(table.connects.burst, table.connects.interval),
+        "connects": RateLimit(table.connects.burst, table.connects.interval),
         "ping_interval": ping_interval,
         "limits": _limits(table),
         "variables": {key.variable: key.about for key in table.keys.values() if key.variable},
@@ -225,7 +225,7 @@ def _told(option: OptionTable) -> str:
     return "; ".join(parts) or "any"
 
 
-def _limits(table: Outline) -> dict[str, str]:
+def _limits(table: VenueTable) -> dict[str, str]:
     limits = dict(table.limits)
     if table.topics_per_line is not None:
         limits.setdefault("topics", f"{table.topics_per_line} on one connection; more open another")

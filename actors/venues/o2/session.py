@@ -17,10 +17,10 @@ from actors.protocol import (
     Complain,
     Confirm,
     Effect,
+    EffectBatch,
     End,
     Frame,
     Missed,
-    Outcome,
     Quarantine,
     Reject,
     Send,
@@ -58,7 +58,7 @@ from actors.venues.o2.messages import (
     the_order,
     the_trade,
 )
-from actors.venues.o2.subscriptions import ASSUMED, BY_IDENTITY, CONFIRMED, REFUSED, Asked, Subscriptions
+from actors.venues.o2.subscriptions import ASSUMED, BY_IDENTITY, CONFIRMED, REFUSED, AskedTopic, Subscriptions
 
 CHANNELS = {  # of the actions that bear data
     "subscribe_depth_update": "depth",
@@ -107,7 +107,7 @@ class O2Session(Session):
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
-        out = Outcome()
+        out = EffectBatch()
         for opcode, payload in frames:
             if opcode != TEXT:
                 out.add(Quarantine(payload, "a binary frame; O2 sends text"))
@@ -124,13 +124,13 @@ class O2Session(Session):
 
     # ── data: whoever raises here has done nothing yet ──
 
-    def _hear(self, frame: Inbound, payload: bytes, out: Outcome) -> None:
+    def _hear(self, frame: Inbound, payload: bytes, out: EffectBatch) -> None:
         if frame.turbo:
             out.unrouted += 1  # of another venue, which we never asked for
             return
         HEAR[type(frame)](self, frame, payload, out)
 
-    def _hear_change(self, frame: ChangeFrame, payload: bytes, out: Outcome) -> None:
+    def _hear_change(self, frame: ChangeFrame, payload: bytes, out: EffectBatch) -> None:
         sides = frame.changes
         if sides is None or (sides.buys is None and sides.sells is None):
             sides = frame.sides()
@@ -153,10 +153,10 @@ class O2Session(Session):
         )
         out.pairs.append((topic, change))
 
-    def _hear_snapshot(self, frame: SnapshotFrame, payload: bytes, out: Outcome) -> None:
+    def _hear_snapshot(self, frame: SnapshotFrame, payload: bytes, out: EffectBatch) -> None:
         self._hear_picture("depth", DepthSnapshot, frame, payload, out)
 
-    def _hear_view(self, frame: ViewFrame, payload: bytes, out: Outcome) -> None:
+    def _hear_view(self, frame: ViewFrame, payload: bytes, out: EffectBatch) -> None:
         self._hear_picture("depth_view", DepthView, frame, payload, out)
 
     def _hear_picture(
@@ -165,7 +165,7 @@ class O2Session(Session):
         kind: type[DepthSnapshot | DepthView],
         frame: DepthFrame,
         payload: bytes,
-        out: Outcome,
+        out: EffectBatch,
     ) -> None:
         sides = frame.sides()
         if sides is None:
@@ -189,7 +189,7 @@ class O2Session(Session):
         )
         out.pairs.append((asked.topic, picture))
 
-    def _hear_trades(self, frame: TradesFrame, payload: bytes, out: Outcome) -> None:
+    def _hear_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
         trades, asked = frame.trades, self._trades.get(frame.market_id)
         if not trades or asked is None or asked.answer is not CONFIRMED:
             self._hear_odd_trades(frame, payload, out)
@@ -203,7 +203,7 @@ class O2Session(Session):
         else:
             self._hear_prints(asked, [the_trade(entry, asked.topic.key, frame) for entry in trades], out)
 
-    def _hear_odd_trades(self, frame: TradesFrame, payload: bytes, out: Outcome) -> None:
+    def _hear_odd_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
         trades, id = frame.trades, frame.market_id
         if not trades:
             asked = self._asked.market("trades", id) if id else None
@@ -219,7 +219,7 @@ class O2Session(Session):
             for asked, trade in zip(owners, heard, strict=True):
                 self._hear_prints(asked, [trade], out)
 
-    def _hear_prints(self, asked: Asked | None, trades: list[Trade], out: Outcome) -> None:
+    def _hear_prints(self, asked: AskedTopic | None, trades: list[Trade], out: EffectBatch) -> None:
         if asked is None:
             out.unrouted += len(trades)
             return
@@ -231,7 +231,7 @@ class O2Session(Session):
             else:
                 out.duplicates += 1
 
-    def _hear_orders(self, frame: OrdersFrame, payload: bytes, out: Outcome) -> None:
+    def _hear_orders(self, frame: OrdersFrame, payload: bytes, out: EffectBatch) -> None:
         if not frame.orders:
             self._hear_nothing(payload, list(self._asked.slots["orders"].values()), out)
             return
@@ -241,7 +241,7 @@ class O2Session(Session):
             heard.append((owners, the_order(entry, key, frame)))
         self._route("orders", heard, out)
 
-    def _hear_balances(self, frame: BalancesFrame, payload: bytes, out: Outcome) -> None:
+    def _hear_balances(self, frame: BalancesFrame, payload: bytes, out: EffectBatch) -> None:
         if not frame.balance:
             self._hear_nothing(payload, list(self._asked.slots["balances"].values()), out)
             return
@@ -253,7 +253,7 @@ class O2Session(Session):
             heard.append((owners, the_balance(entry, key, frame)))
         self._route("balances", heard, out)
 
-    def _hear_nonce(self, frame: NonceFrame, payload: bytes, out: Outcome) -> None:
+    def _hear_nonce(self, frame: NonceFrame, payload: bytes, out: EffectBatch) -> None:
         if frame.nonce is None:
             self._hear_nothing(payload, list(self._asked.slots["nonce"].values()), out)
             return
@@ -261,7 +261,7 @@ class O2Session(Session):
         nonce = Nonce(key, the_nonce(frame.nonce), frame.onchain_timestamp, frame.seen_timestamp)
         self._route("nonce", [(owners, nonce)], out)
 
-    def _owners(self, channel: str, key: str) -> tuple[str, list[Asked]]:
+    def _owners(self, channel: str, key: str) -> tuple[str, list[AskedTopic]]:
         """Whose it is. What names nobody belongs to the only one there is, or to all of them."""
         slot = self._asked.slots[channel]
         if key:
@@ -269,7 +269,7 @@ class O2Session(Session):
             return key, [asked] if asked is not None else []
         return next(iter(slot)) if len(slot) == 1 else "", list(slot.values())
 
-    def _route(self, channel: str, heard: list[tuple[list[Asked], Any]], out: Outcome) -> None:
+    def _route(self, channel: str, heard: list[tuple[list[AskedTopic], Any]], out: EffectBatch) -> None:
         named = [asked for owners, _ in heard for asked in owners]
         if named:  # there is one subscription for all identities: it is there for all, or for none
             slot = self._asked.slots[channel].values()
@@ -278,7 +278,7 @@ class O2Session(Session):
             out.pairs += [(asked.topic, event) for asked in owners]
             out.unrouted += not owners
 
-    def _hear_nothing(self, payload: bytes, asked: list[Asked], out: Outcome) -> None:
+    def _hear_nothing(self, payload: bytes, asked: list[AskedTopic], out: EffectBatch) -> None:
         """A frame of a channel without an entry: an acknowledgement, or an error."""
         failure = decode_failure(payload)
         if failure.code is not None or failure.text:
@@ -286,7 +286,7 @@ class O2Session(Session):
         else:
             self._prove([each for each in asked if each.answer is not REFUSED], out)
 
-    def _prove(self, asked: list[Asked], out: Outcome) -> None:
+    def _prove(self, asked: list[AskedTopic], out: EffectBatch) -> None:
         new = [each for each in asked if each.answer is not CONFIRMED]
         for each in new:
             each.answer = CONFIRMED
@@ -295,7 +295,7 @@ class O2Session(Session):
 
     # ── what is no data, or cannot be read ──
 
-    def _puzzle(self, payload: bytes, error: Exception, out: Outcome) -> None:
+    def _puzzle(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         word = payload.strip().upper() if len(payload) <= LONGEST_WORD else b""
         if word == b"PONG":
             vouched = self._asked.ponged()
@@ -312,7 +312,7 @@ class O2Session(Session):
             except Exception as worse:  # nothing that a venue sends may end the connection
                 out.add(Quarantine(payload, str(worse) or type(worse).__name__))
 
-    def _hear_odd(self, payload: bytes, error: Exception, out: Outcome) -> None:
+    def _hear_odd(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         failure = _failure_in(payload)
         if failure is None:
             found = _ACTION.search(payload)
@@ -332,7 +332,7 @@ class O2Session(Session):
             channel = "depth"
         self._fear_for(channel, payload, failure, out)
 
-    def _hear_otherwise(self, payload: bytes, channel: str, failure: Failure, out: Outcome) -> bool:
+    def _hear_otherwise(self, payload: bytes, channel: str, failure: Failure, out: EffectBatch) -> bool:
         """Read it in a way that costs more: levels as pairs, or a list entry by entry."""
         try:
             if channel in {"depth", "depth_view"}:
@@ -352,7 +352,7 @@ class O2Session(Session):
                 self._fear_for(channel, whole, failure, out)
         return bool(entries)
 
-    def _fear_for(self, channel: str, payload: bytes, failure: Failure | None, out: Outcome) -> None:
+    def _fear_for(self, channel: str, payload: bytes, failure: Failure | None, out: EffectBatch) -> None:
         """A frame of this channel was lost: tell those whom it may have concerned."""
         asked = [each for each in self._asked.slots.get(channel, {}).values() if each.answer is not REFUSED]
         text = payload.lower()
@@ -369,7 +369,7 @@ class O2Session(Session):
 
     # ── errors ──
 
-    def _hear_failure(self, failure: Failure, out: Outcome) -> None:
+    def _hear_failure(self, failure: Failure, out: EffectBatch) -> None:
         action = failure.action if isinstance(failure.action, str) else ""
         market = normal_id(failure.market_id) if isinstance(failure.market_id, str) else ""
         if failure.resync_required:
@@ -392,7 +392,9 @@ class O2Session(Session):
             self._asked.doubt()
             out.add(Complain(code_of("o2", code), text))
 
-    def _refuse(self, asked: list[Asked], text: str, retry_after: float | None, out: Outcome) -> None:
+    def _refuse(
+        self, asked: list[AskedTopic], text: str, retry_after: float | None, out: EffectBatch
+    ) -> None:
         topics = tuple(each.topic for each in asked)
         was_up = tuple(each.topic for each in asked if each.answer in (CONFIRMED, ASSUMED))
         for each in asked:
@@ -401,7 +403,7 @@ class O2Session(Session):
             out.add(Missed(was_up, "unknown"))
         out.add(Reject(topics, text, retry_after))
 
-    def _already(self, asked: list[Asked], text: str, out: Outcome) -> None:
+    def _already(self, asked: list[AskedTopic], text: str, out: EffectBatch) -> None:
         """6000: the venue has it, which is what we want. But a book needs its snapshot."""
         certain = bool(asked)
         waiting = [each for each in asked or self._asked.waiting() if each.answer is not CONFIRMED]
@@ -417,7 +419,7 @@ class O2Session(Session):
         if not there and not again:
             out.add(Complain(f"o2_{ALREADY}", text))
 
-    def _start_anew(self, market: str, said: str, out: Outcome) -> None:
+    def _start_anew(self, market: str, said: str, out: EffectBatch) -> None:
         """The venue lost its place, in one market or in all; trades may be missing as well."""
         what = f"of market {market}" if market else "of all markets"
         out.add(Complain("o2_resync", f"o2 requires a resync {what}" + (f": {said}" if said else "")))
@@ -438,7 +440,7 @@ def _failure_in(payload: bytes) -> Failure | None:
 
 
 # By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.
-HEAR: dict[type[Inbound], Callable[[O2Session, Any, bytes, Outcome], None]] = {
+HEAR: dict[type[Inbound], Callable[[O2Session, Any, bytes, EffectBatch], None]] = {
     ChangeFrame: O2Session._hear_change,
     SnapshotFrame: O2Session._hear_snapshot,
     ViewFrame: O2Session._hear_view,

@@ -25,17 +25,17 @@ TRADES_REMEMBERED = 1_000  # at least; ids of each market
 REST = 1.0  # seconds between two snapshots of one market that the session asks for by itself
 
 
-class Answer(Enum):
+class SubscriptionAnswer(Enum):
     WAITING = "waiting"
     ASSUMED = "assumed"  # nothing but a PONG came
     CONFIRMED = "confirmed"
     REFUSED = "refused"
 
 
-WAITING, ASSUMED, CONFIRMED, REFUSED = Answer  # looked up for every event
+WAITING, ASSUMED, CONFIRMED, REFUSED = SubscriptionAnswer  # looked up for every event
 
 
-class Recent:
+class RecentIds:
     """A bounded memory of ids: a new generation begins when the last one is full."""
 
     def __init__(self, size: int = TRADES_REMEMBERED) -> None:
@@ -52,14 +52,14 @@ class Recent:
         self._new.add(id)
         return True
 
-    def copy(self) -> Recent:
+    def copy(self) -> RecentIds:
         """Another thread may be at the original."""
-        copy = Recent(self._size)
+        copy = RecentIds(self._size)
         copy._new, copy._old = self._new.copy(), self._old.copy()
         return copy
 
 
-class Asked:
+class AskedTopic:
     """One topic as it was asked for on this connection.
 
     A depth topic that is not confirmed awaits its snapshot: changes until then belong to an older
@@ -68,19 +68,19 @@ class Asked:
 
     __slots__ = ("answer", "healed_at", "precision", "repeated", "seen", "topic")
 
-    def __init__(self, topic: Topic, former: Asked | None = None) -> None:
+    def __init__(self, topic: Topic, former: AskedTopic | None = None) -> None:
         self.topic = topic
         self.answer = WAITING
         self.repeated = False  # asked again, because the venue said that we had asked before
         self.precision = next((int(value) for name, value in topic.options if name == "precision"), None)
         self.healed_at: float = former.healed_at if former else float("-inf")  # monotonic seconds
-        self.seen: Recent = former.seen if former else Recent()  # trades
+        self.seen: RecentIds = former.seen if former else RecentIds()  # trades
 
 
-Slot = dict[str, Asked]  # by key: a market, or an identity
+Slot = dict[str, AskedTopic]  # by key: a market, or an identity
 
 
-Seen = dict[str, Recent]  # trades that a connection brought, by market
+Seen = dict[str, RecentIds]  # trades that a connection brought, by market
 
 
 class Subscriptions:
@@ -89,8 +89,8 @@ class Subscriptions:
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {channel: {} for channel in (*BY_MARKET, *BY_IDENTITY)}
         self._precisions: dict[tuple[str, str], set[int | None]] = {}  # ever asked for, by channel and key
-        self._inherited: dict[str, Recent] = {}  # trades that a former connection brought, by market
-        self._fences: deque[tuple[Asked, ...]] = deque()  # for each PING on its way: whom it vouches for
+        self._inherited: dict[str, RecentIds] = {}  # trades that a former connection brought, by market
+        self._fences: deque[tuple[AskedTopic, ...]] = deque()  # for each PING on its way: whom it vouches for
 
     def legacy(self) -> Seen:
         """O2 repeats recent trades at each subscription: what this connection brought is known."""
@@ -103,7 +103,7 @@ class Subscriptions:
 
     def ask(self, topics: Iterable[Topic]) -> list[Effect]:
         effects: list[Effect] = []
-        unacknowledged: list[Asked] = []
+        unacknowledged: list[AskedTopic] = []
         for channel, group in _by_channel(topics).items():
             if channel in BY_IDENTITY:
                 effects += self._set_identities(channel, group)
@@ -119,7 +119,7 @@ class Subscriptions:
 
     def drop(self, topics: Iterable[Topic]) -> list[Effect]:
         effects: list[Effect] = []
-        kept: list[Asked] = []
+        kept: list[AskedTopic] = []
         for channel, group in _by_channel(topics).items():
             slot = self.slots[channel]
             gone = [asked for topic in group if (asked := slot.get(topic.key)) and asked.topic == topic]
@@ -141,7 +141,7 @@ class Subscriptions:
             return []
         return [Missed(held, "unknown"), *self.ask(held), Resent(held)]
 
-    def heal(self, asked: Asked, why: GapReason, now: float) -> list[Effect]:
+    def heal(self, asked: AskedTopic, why: GapReason, now: float) -> list[Effect]:
         """A change of this book was lost: a new snapshot is needed.
 
         A venue whose every change is broken is not to be asked at the speed of its answers: within
@@ -154,7 +154,7 @@ class Subscriptions:
         asked.healed_at = now
         return [Missed(topics, why), *self._ask_market(asked.topic), Resent(topics)]
 
-    def repeat(self, asked: Asked) -> list[Effect]:
+    def repeat(self, asked: AskedTopic) -> list[Effect]:
         """Give up and ask, in the same breath: what the venue has is not what we know of."""
         asked.repeated = True
         topics = [asked.topic]
@@ -166,7 +166,7 @@ class Subscriptions:
     def _ask_market(self, topic: Topic) -> list[Effect]:
         slot = self.slots[topic.channel]
         former = slot.get(topic.key)
-        asked = slot[topic.key] = Asked(topic, former)
+        asked = slot[topic.key] = AskedTopic(topic, former)
         if former is None and topic.channel == "trades":
             asked.seen = self._inherited.pop(topic.key, asked.seen)
         self._precisions.setdefault((topic.channel, topic.key), set()).add(asked.precision)
@@ -182,7 +182,7 @@ class Subscriptions:
         held = [asked.topic for asked in slot.values() if asked.answer is not REFUSED]
         others = [topic for topic in held if topic not in wanted and topic not in unwanted]
         slot.clear()
-        slot.update((topic.key, Asked(topic)) for topic in (*others, *wanted))
+        slot.update((topic.key, AskedTopic(topic)) for topic in (*others, *wanted))
         effects: list[Effect] = []
         if held:
             effects.append(_frame("unsubscribe", channel, held))
@@ -195,7 +195,7 @@ class Subscriptions:
     # ── the fence: O2 handles frames in order, so a PONG after a request means: it was not refused ──
     # That is our reading. Where no PONG comes, the registry's ack timeout assumes the same, later.
 
-    def _fence(self, asked: Iterable[Asked]) -> list[Effect]:
+    def _fence(self, asked: Iterable[AskedTopic]) -> list[Effect]:
         waiting = tuple(each for each in asked if each.answer is WAITING)
         if not waiting:
             return []
@@ -206,7 +206,7 @@ class Subscriptions:
         """A PING was sent that vouches for nobody."""
         self._fences.append(())
 
-    def ponged(self) -> list[Asked]:
+    def ponged(self) -> list[AskedTopic]:
         """Those whom this PONG vouches for, and who still wait."""
         vouched = self._fences.popleft() if self._fences else ()
         return [
@@ -225,7 +225,7 @@ class Subscriptions:
         asked = self.slots[topic.channel].get(topic.key)
         return asked is not None and asked.topic == topic and asked.answer is not REFUSED
 
-    def market(self, channel: str, id: str) -> Asked | None:
+    def market(self, channel: str, id: str) -> AskedTopic | None:
         """Who asked for this market; a frame that names none belongs to the only one there is.
 
         Raises:
@@ -238,13 +238,13 @@ class Subscriptions:
             raise ValueError("a frame without market_id, and several markets are subscribed to")
         return next(iter(slot.values()), None)
 
-    def outdated(self, asked: Asked, precision: int | None) -> bool:
+    def outdated(self, asked: AskedTopic, precision: int | None) -> bool:
         """Whether a frame of this precision belongs to an older subscription of the market."""
         if precision is None or precision == asked.precision:
             return False
         return precision in self._precisions[asked.topic.channel, asked.topic.key]
 
-    def waiting(self) -> list[Asked]:
+    def waiting(self) -> list[AskedTopic]:
         return [
             asked
             for slot in self.slots.values()
@@ -252,7 +252,7 @@ class Subscriptions:
             if asked.answer in (WAITING, ASSUMED)
         ]
 
-    def concerned(self, code: str, channel: str, market: str) -> list[Asked]:
+    def concerned(self, code: str, channel: str, market: str) -> list[AskedTopic]:
         """Whom an error is about that names a channel and a market, or leaves them empty."""
         if channel in BY_IDENTITY:
             slot = self.slots[channel].values()

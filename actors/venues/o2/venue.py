@@ -10,7 +10,6 @@ from actors.protocol import (
     Bound,
     Bounds,
     Channel,
-    ChannelOf,
     Endpoint,
     LinewardenError,
     Option,
@@ -19,6 +18,7 @@ from actors.protocol import (
     Session,
     Token,
     Topic,
+    TypedChannel,
     Venue,
     VenueSettings,
     amount,
@@ -41,12 +41,12 @@ from actors.venues.o2.messages import (
 from actors.venues.o2.session import O2Session
 from actors.venues.o2.subscriptions import BY_IDENTITY
 
-DEPTH: ChannelOf[DepthSnapshot | DepthChange] = ChannelOf("depth")
-DEPTH_VIEW: ChannelOf[DepthView] = ChannelOf("depth_view")
-TRADES: ChannelOf[Trade] = ChannelOf("trades")
-ORDERS: ChannelOf[Order] = ChannelOf("orders")
-BALANCES: ChannelOf[Balance] = ChannelOf("balances")
-NONCE: ChannelOf[Nonce] = ChannelOf("nonce")
+DEPTH: TypedChannel[DepthSnapshot | DepthChange] = TypedChannel("depth")
+DEPTH_VIEW: TypedChannel[DepthView] = TypedChannel("depth_view")
+TRADES: TypedChannel[Trade] = TypedChannel("trades")
+ORDERS: TypedChannel[Order] = TypedChannel("orders")
+BALANCES: TypedChannel[Balance] = TypedChannel("balances")
+NONCE: TypedChannel[Nonce] = TypedChannel("nonce")
 
 Network = Literal["mainnet", "testnet", "devnet"]
 URLS: Mapping[Network, str] = {

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 from msgspec import Raw
 from msgspec.structs import force_setattr
 
-from actors.protocol import Effect, State, Topic
-from actors.protocol.signalr import Events, Hearer, Push
+from actors.protocol import Effect, EffectBatch, State, Topic
+from actors.protocol.signalr import Hearer, Push
 from actors.venues.projectx.hub_methods import Stream
 from actors.venues.projectx.messages import DepthReset, DomType
 from actors.venues.projectx.normalise import contract_of
@@ -68,7 +68,7 @@ class MarketSession(GatewaySession):
 
     # ── hearing ──
 
-    def hear_push(self, stream: Stream, arguments: list[Raw], out: Events) -> None:
+    def hear_push(self, stream: Stream, arguments: list[Raw], out: EffectBatch) -> None:
         topic = Topic(self._feed, stream.channel, contract_of(arguments))
         every = stream.reader.find(arguments[1:])
         if topic not in self.wanted:
@@ -87,7 +87,7 @@ class MarketSession(GatewaySession):
     def pushes(self) -> Mapping[type[Push], Hearer]:
         return dict.fromkeys((QuotePush, TradePush, DepthPush), self._hear_usual)
 
-    def _hear_usual(self, push: MarketPush, out: Events) -> None:
+    def _hear_usual(self, push: MarketPush, out: EffectBatch) -> None:
         contract, told = push.arguments
         read = told if isinstance(told, list) else (told,)
         topic = self._waiting.answered[push.channel].get(contract)
@@ -100,7 +100,7 @@ class MarketSession(GatewaySession):
         else:
             out.unrouted += len(read)
 
-    def _tell(self, topic: Topic, read: Read, out: Events) -> None:
+    def _tell(self, topic: Topic, read: Read, out: EffectBatch) -> None:
         pairs: Pairs = []
         self._tellers[topic.channel](topic, read, pairs)
         self.tell(topic, pairs, out)

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from msgspec import Raw
 
-from actors.protocol import Deliver, Effect, Missed, Quarantine, Reject, Resent, Slow, Topic
-from actors.protocol.signalr import Call, Events, HubSession, Outcome, Subscription
+from actors.protocol import Deliver, Effect, EffectBatch, Missed, Quarantine, Reject, Resent, Slow, Topic
+from actors.protocol.signalr import Call, CallOutcome, HubSession, Subscription
 from actors.protocol.signalr.calls import Then
 from actors.venues.projectx.errors import words
 from actors.venues.projectx.hub_methods import BY_TARGET, LOGOUT, STREAMS, Stream
@@ -33,7 +33,7 @@ class GatewaySession(HubSession):
     # ── what the hubs differ in ──
 
     @abstractmethod
-    def hear_push(self, stream: Stream, arguments: list[Raw], out: Events) -> None:
+    def hear_push(self, stream: Stream, arguments: list[Raw], out: EffectBatch) -> None:
         """Raises, before anything is done: the arguments are none of this push's."""
 
     def distrust(self, topics: Iterable[Topic]) -> None:
@@ -64,7 +64,7 @@ class GatewaySession(HubSession):
         return (STREAMS[topic.channel].subscription(topic),)
 
     def invoke(self, call: Call, then: Then | None = None) -> list[Effect]:
-        def answered(outcome: Outcome) -> list[Effect]:
+        def answered(outcome: CallOutcome) -> list[Effect]:
             return self._waiting.behind(then(outcome) if then else [])
 
         return super().invoke(call, answered)
@@ -72,7 +72,7 @@ class GatewaySession(HubSession):
     def refused(self, topics: tuple[Topic, ...], call: Call, said: str) -> list[Effect]:
         return [Reject(topics, words(said)), *self.forget(topics)]
 
-    def invoked(self, target: str, arguments: Raw, out: Events) -> None:
+    def invoked(self, target: str, arguments: Raw, out: EffectBatch) -> None:
         name = target.lower()
         if name == LOGOUT:
             self._log_out(arguments, out)
@@ -81,13 +81,13 @@ class GatewaySession(HubSession):
         else:
             out.unrouted += 1
 
-    def spoiled(self, record: bytes, out: Events) -> None:
+    def spoiled(self, record: bytes, out: EffectBatch) -> None:
         super().spoiled(record, out)
         self.distrust(self.wanted)
 
     # ── for both ──
 
-    def tell(self, topic: Topic, pairs: Pairs, out: Events) -> None:
+    def tell(self, topic: Topic, pairs: Pairs, out: EffectBatch) -> None:
         """To whoever wants these of one topic; behind the hub's answer, where that has not come yet."""
         if self._waiting.is_over(topic):
             out.pairs += pairs
@@ -96,7 +96,7 @@ class GatewaySession(HubSession):
         elif pairs:
             out.add(*self._waiting.hold(topic, Deliver(pairs)))
 
-    def put_aside(self, found: Found, error: Exception, topics: Iterable[Topic], out: Events) -> None:
+    def put_aside(self, found: Found, error: Exception, topics: Iterable[Topic], out: EffectBatch) -> None:
         """It could not be read, and is missing in these topics."""
         out.add(Quarantine(bytes(found.raw), str(error) or type(error).__name__))
         topics = tuple(topics)
@@ -107,7 +107,7 @@ class GatewaySession(HubSession):
             if topic not in missed:
                 out.add(*self._waiting.hold(topic, Missed((topic,), "quarantine")))
 
-    def _log_out(self, arguments: Raw, out: Events) -> None:
+    def _log_out(self, arguments: Raw, out: EffectBatch) -> None:
         """The gateway ends the session, in favour of another one maybe: two that came back at once would
         go on throwing each other out. A token that has ended with it is turned away at the next connect,
         and a new one is made then.

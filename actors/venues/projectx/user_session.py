@@ -7,8 +7,7 @@ from typing import Any
 from msgspec import Raw
 from msgspec.structs import force_setattr
 
-from actors.protocol import Topic
-from actors.protocol.signalr import Events
+from actors.protocol import EffectBatch, Topic
 from actors.venues.projectx.hub_methods import Stream
 from actors.venues.projectx.session import GatewaySession
 
@@ -18,7 +17,7 @@ class UserSession(GatewaySession):
 
     hub = "user"
 
-    def hear_push(self, stream: Stream, arguments: list[Raw], out: Events) -> None:
+    def hear_push(self, stream: Stream, arguments: list[Raw], out: EffectBatch) -> None:
         for found in stream.reader.find(arguments):
             try:
                 event = stream.read(found)

@@ -8,18 +8,18 @@ from typing import Any, ClassVar, cast
 
 from actors.protocol import (
     BookUpdate,
-    Budget,
     Channel,
-    ChannelOf,
     Conversation,
     Endpoint,
     LinewardenError,
     Option,
     Pacing,
     Price,
+    RateLimit,
     Session,
     Token,
     Topic,
+    TypedChannel,
     Venue,
     VenueSettings,
 )
@@ -33,13 +33,13 @@ from actors.venues.projectx.settings import ProjectXSettings
 from actors.venues.projectx.user_session import UserSession
 
 # `trades` is the market's, as at other venues; an account's own are another thing, with another name.
-ACCOUNTS: ChannelOf[m.Account] = ChannelOf("accounts")
-POSITIONS: ChannelOf[m.Position] = ChannelOf("positions")
-ORDERS: ChannelOf[m.Order] = ChannelOf("orders")
-ACCOUNT_TRADES: ChannelOf[m.AccountTrade] = ChannelOf("account_trades")
-QUOTES: ChannelOf[m.Quote] = ChannelOf("quotes")
-TRADES: ChannelOf[m.Trade] = ChannelOf("trades")
-DEPTH: ChannelOf[m.Depth | m.DepthReset] = ChannelOf("depth")
+ACCOUNTS: TypedChannel[m.Account] = TypedChannel("accounts")
+POSITIONS: TypedChannel[m.Position] = TypedChannel("positions")
+ORDERS: TypedChannel[m.Order] = TypedChannel("orders")
+ACCOUNT_TRADES: TypedChannel[m.AccountTrade] = TypedChannel("account_trades")
+QUOTES: TypedChannel[m.Quote] = TypedChannel("quotes")
+TRADES: TypedChannel[m.Trade] = TypedChannel("trades")
+DEPTH: TypedChannel[m.Depth | m.DepthReset] = TypedChannel("depth")
 
 USER: Hub = "user"
 MARKET: Hub = "market"
@@ -105,7 +105,7 @@ class ProjectX(Venue):
     login_settings: ClassVar[frozenset[str] | None] = frozenset(
         {"url", "platform", "api_url", "user_name", "api_key", "token"}
     )
-    login_budget: ClassVar[Budget] = Budget(10, 30.0)
+    login_budget: ClassVar[RateLimit] = RateLimit(10, 30.0)
 
     def __init__(self, feed: str, settings: VenueSettings) -> None:
         super().__init__(feed, settings)

@@ -5,8 +5,8 @@
 as in `actors.venues.declarative`; the hub protocol itself is `actors.protocol.signalr`.
 """
 
-from actors.venues.signalr.session import DescribedHubSession
+from actors.venues.signalr.session import DeclarativeHubSession
 from actors.venues.signalr.table import HubTable
-from actors.venues.signalr.venue import GIVEN, DescribedHub, HubSettings, SignalR, hub_of
+from actors.venues.signalr.venue import GIVEN, DeclarativeHub, HubSettings, SignalR, hub_of
 
-__all__ = ["GIVEN", "DescribedHub", "DescribedHubSession", "HubSettings", "HubTable", "SignalR", "hub_of"]
+__all__ = ["GIVEN", "DeclarativeHub", "DeclarativeHubSession", "HubSettings", "HubTable", "SignalR", "hub_of"]

@@ -11,6 +11,7 @@ from actors.protocol import (
     Complain,
     Confirm,
     Effect,
+    EffectBatch,
     End,
     Frame,
     GapReason,
@@ -24,11 +25,10 @@ from actors.protocol import (
 )
 from actors.protocol.signalr import (
     Call,
+    CallOutcome,
     Completion,
-    Events,
     Heard,
     HubSession,
-    Outcome,
     Ping,
     Subscription,
 )
@@ -43,7 +43,7 @@ GUESSED = 100_000  # topics that nobody asked for, where all are taken
 REST = 10.0  # seconds in which a topic is asked for anew only once, because of its numbers
 
 
-class Asked:
+class AskedTopic:
     """A topic that was asked for, and how far it has come."""
 
     __slots__ = ("confirmed", "count", "healed_at", "topic")
@@ -55,7 +55,7 @@ class Asked:
         self.healed_at = float("-inf")
 
 
-class DescribedHubSession(HubSession):
+class DeclarativeHubSession(HubSession):
     """`takes_all`: every topic that the table can make out counts as asked for. `heard` counts what the
     hub invoked, by what it was: event, ignored, unrouted."""
 
@@ -64,9 +64,9 @@ class DescribedHubSession(HubSession):
         self._protocol = protocol
         self._takes_all = takes_all
         self.heard: Counter[str] = Counter()
-        self._topics: dict[Topic, Asked] = {}
-        self._broken: dict[Topic, Asked] = {}  # began anew a moment ago, and wait to do so again
-        self._rules: dict[str, list[tuple[EventRule, Index[Asked]]]] = {
+        self._topics: dict[Topic, AskedTopic] = {}
+        self._broken: dict[Topic, AskedTopic] = {}  # began anew a moment ago, and wait to do so again
+        self._rules: dict[str, list[tuple[EventRule, Index[AskedTopic]]]] = {
             target: [(rule, Index(rule.places)) for rule in rules] for target, rules in protocol.rules.items()
         }
 
@@ -89,7 +89,7 @@ class DescribedHubSession(HubSession):
         return self._noted(super().resync(topics, now))
 
     def invoke(self, call: Call, then: Then | None = None) -> list[Effect]:
-        def answered(outcome: Outcome) -> list[Effect]:
+        def answered(outcome: CallOutcome) -> list[Effect]:
             return self._noted(then(outcome)) if then is not None else []
 
         return super().invoke(call, answered)
@@ -101,16 +101,16 @@ class DescribedHubSession(HubSession):
     def closed(self, code: int, words: str) -> Reason:
         return super().closed(code, self._protocol.hide(words))
 
-    def _enter(self, topic: Topic) -> Asked:
+    def _enter(self, topic: Topic) -> AskedTopic:
         asked = self._topics.get(topic)
         if asked is None:
-            asked = self._topics[topic] = Asked(topic)
+            asked = self._topics[topic] = AskedTopic(topic)
             self._begin(asked)
             for _, index in self._everywhere():
                 index.add(topic, asked)
         return asked
 
-    def _begin(self, asked: Asked) -> None:
+    def _begin(self, asked: AskedTopic) -> None:
         asked.confirmed = False
         asked.count = Count()
         asked.count.lost = not self._takes_all and self._protocol.begins(asked.topic.channel)
@@ -123,7 +123,7 @@ class DescribedHubSession(HubSession):
                 for _, index in self._everywhere():
                     index.remove(topic, asked)
 
-    def _everywhere(self) -> list[tuple[EventRule, Index[Asked]]]:
+    def _everywhere(self) -> list[tuple[EventRule, Index[AskedTopic]]]:
         return [pair for rules in self._rules.values() for pair in rules]
 
     def _noted(self, effects: list[Effect]) -> list[Effect]:
@@ -144,7 +144,7 @@ class DescribedHubSession(HubSession):
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         return [self._hidden(effect) for effect in super().received(frames, now)]
 
-    def invoked(self, target: str, arguments: Raw, out: Events) -> None:
+    def invoked(self, target: str, arguments: Raw, out: EffectBatch) -> None:
         rules = self._rules.get(target.lower())
         if rules is None and target.lower() in self._protocol.ignored:
             self.heard["ignored"] += 1
@@ -163,11 +163,11 @@ class DescribedHubSession(HubSession):
     def _hear_event(
         self,
         rule: EventRule,
-        index: Index[Asked],
+        index: Index[AskedTopic],
         nodes: Sequence[object],
         marks: Marks,
         data: object,
-        out: Events,
+        out: EffectBatch,
     ) -> None:
         owners = index.find(marks) or (self._guess(rule.places, marks) if self._takes_all else ())
         if not owners:
@@ -181,7 +181,9 @@ class DescribedHubSession(HubSession):
                 out.add(Confirm((asked.topic,)))
             out.pairs.append((asked.topic, rule.event(asked.topic, nodes, data)))
 
-    def _in_order(self, rule: EventRule, asked: Asked, nodes: Sequence[object], out: Events) -> bool:
+    def _in_order(
+        self, rule: EventRule, asked: AskedTopic, nodes: Sequence[object], out: EffectBatch
+    ) -> bool:
         """Whether the event may be delivered; where others are missing before it, that is said first."""
         numbers = rule.sequences.get(asked.topic.channel)
         followed = numbers.follow(asked.count, nodes) if numbers is not None else True
@@ -189,7 +191,7 @@ class DescribedHubSession(HubSession):
             return self._heal(asked, "sequence", followed.missed, out)
         return followed
 
-    def spoiled(self, record: bytes, out: Events) -> None:
+    def spoiled(self, record: bytes, out: EffectBatch) -> None:
         """It may have been an event: of the topics that it names, or of any."""
         text = record.lower()
         up = [each for each in self._topics.values() if each.confirmed]
@@ -197,7 +199,7 @@ class DescribedHubSession(HubSession):
         for each in named or up:
             self._heal(each, "quarantine", None, out)
 
-    def _heal(self, asked: Asked, why: GapReason, missed: int | None, out: Events) -> bool:
+    def _heal(self, asked: AskedTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
         """Events are missing: it is said, and a channel that can start anew is made to.
 
         A hub whose numbers always jump is not to be asked at the speed of its events.
@@ -227,7 +229,7 @@ class DescribedHubSession(HubSession):
             asked.healed_at = now
         return effects + self.resync([asked.topic for asked in rested], now)
 
-    def _guess(self, places: Places, marks: Marks) -> Sequence[Asked]:
+    def _guess(self, places: Places, marks: Marks) -> Sequence[AskedTopic]:
         topics = list(places.guess(self._protocol.feed, marks)) if len(self._topics) < GUESSED else []
         return [self._enter(topic) for topic in topics[:1]]
 
@@ -244,7 +246,7 @@ class DescribedHubSession(HubSession):
         return effect
 
 
-class HubListener(DescribedHubSession):
+class HubListener(DeclarativeHubSession):
     """Hears what was captured of a connection: handshake and separators may have been left out."""
 
     def opened(self, now: float) -> list[Effect]:
@@ -253,7 +255,7 @@ class HubListener(DescribedHubSession):
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         return super().received([(opcode, _ended(payload)) for opcode, payload in frames], now)
 
-    def _hear(self, message: Heard, out: Events) -> None:
+    def _hear(self, message: Heard, out: EffectBatch) -> None:
         """Answers are to calls of the one that was captured."""
         if isinstance(message, Completion | Ping):
             self.heard[type(message).__name__.lower()] += 1

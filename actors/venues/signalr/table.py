@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from actors.venues.declarative.path import MISSING
-from actors.venues.declarative.table import ChannelTable, EventTable, Outline, Part, Seconds, Words
+from actors.venues.declarative.table import ChannelTable, EventTable, Part, Seconds, VenueTable, Words
 from actors.venues.declarative.template import MistakeError, Template, Text
 
 Silence = Annotated[float, Meta(gt=0, le=86_400, description="seconds, more than 0 and at most a day")]
@@ -53,7 +53,7 @@ class PushTable(EventTable, frozen=True, kw_only=True):
     target: Words
 
 
-class HubTable(Outline, frozen=True, kw_only=True):
+class HubTable(VenueTable, frozen=True, kw_only=True):
     """A whole table with `protocol = "signalr"`."""
 
     protocol: Literal["signalr"] = "signalr"

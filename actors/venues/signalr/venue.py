@@ -23,13 +23,13 @@ from actors.protocol.signalr import PING_INTERVAL, negotiate
 from actors.venues.declarative.path import MISSING
 from actors.venues.declarative.table import KeyTable
 from actors.venues.declarative.template import Text
-from actors.venues.declarative.venue import Described, class_of
+from actors.venues.declarative.venue import DeclarativeVenue, class_of
 from actors.venues.signalr.protocol import HubProtocol
-from actors.venues.signalr.session import DescribedHubSession, HubListener
+from actors.venues.signalr.session import DeclarativeHubSession, HubListener
 from actors.venues.signalr.table import HubTable
 
 
-class DescribedHub(Described):
+class DeclarativeHub(DeclarativeVenue):
     """A SignalR hub: topics are calls of its methods, events what it invokes."""
 
     table: ClassVar[HubTable]
@@ -84,7 +84,7 @@ class DescribedHub(Described):
     # ── its sessions ──
 
     def session(self, line: str) -> Session:
-        return DescribedHubSession(self.protocol)
+        return DeclarativeHubSession(self.protocol)
 
     def listener(self, *, takes_all: bool = True) -> Session:
         return HubListener(self.protocol, takes_all=takes_all)
@@ -100,9 +100,9 @@ class HubSettings(VenueSettings, frozen=True, kw_only=True):
         yield from (pair for pair in super().__rich_repr__() if pair[0] != "hub")
 
 
-def hub_of(table: HubTable, keys: type[VenueSettings] = VenueSettings) -> type[DescribedHub]:
+def hub_of(table: HubTable, keys: type[VenueSettings] = VenueSettings) -> type[DeclarativeHub]:
     """The class of this table's venue: a new one at each call."""
-    return class_of(table, DescribedHub, PING_INTERVAL, keys)
+    return class_of(table, DeclarativeHub, PING_INTERVAL, keys)
 
 
 # What a feed with `venue = "signalr"` need not say: the rest of the table is its own `hub`.

@@ -17,6 +17,7 @@ from actors.protocol import (
     Complain,
     Confirm,
     Effect,
+    EffectBatch,
     End,
     Fatal,
     Fetch,
@@ -25,7 +26,6 @@ from actors.protocol import (
     HttpFailed,
     HttpRequest,
     Missed,
-    Outcome,
     Quarantine,
     Resent,
     Retryable,
@@ -86,7 +86,7 @@ class DepthSession(TplusSession):
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         """Asked a second time, it waits no longer for a sign: there may be no welcome, and no trading."""
         self._now = now
-        out = Outcome()
+        out = EffectBatch()
         out.add(*super().subscribe(topics, now))
         if self._wanted and self._phase is Phase.IDLE:
             if self._signed or self._asked:
@@ -104,7 +104,7 @@ class DepthSession(TplusSession):
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         self._now = now
-        out = Outcome()
+        out = EffectBatch()
         if self._topic in topics and self._phase is Phase.LIVE:
             self._begin_anew("unknown", None, [], out)
             self._fetch(out, 0.0)
@@ -114,13 +114,13 @@ class DepthSession(TplusSession):
 
     # ── the stream ──
 
-    def _confirm(self, out: Outcome) -> None:
+    def _confirm(self, out: EffectBatch) -> None:
         """The stream runs; what confirms a book is its snapshot."""
         self._signed = True
         if self._phase is Phase.WAITING:
             self._fetch(out, 0.0)
 
-    def _hear(self, event: m.BookFrame, out: Outcome) -> None:
+    def _hear(self, event: m.BookFrame, out: EffectBatch) -> None:
         heard, self._heard, self._unread = self._heard, event.sequence, 0
         if self._phase is LIVE:
             if heard == self._sequence == event.sequence - 1:  # as nearly always
@@ -143,7 +143,7 @@ class DepthSession(TplusSession):
                 self._buffer.clear()
         self._buffer.append(change)
 
-    def _follow(self, change: m.BookFrame, heard: int | None, out: Outcome) -> None:
+    def _follow(self, change: m.BookFrame, heard: int | None, out: EffectBatch) -> None:
         number = change.sequence
         if heard is not None and number <= heard:
             self._heal("sequence", None, [change], out)
@@ -158,12 +158,12 @@ class DepthSession(TplusSession):
         else:
             self._apply(change, out)
 
-    def _apply(self, change: m.BookFrame, out: Outcome) -> None:
+    def _apply(self, change: m.BookFrame, out: EffectBatch) -> None:
         self._sequence = change.sequence
         event = m.DepthChange(self._topic.key, change.bids, change.asks, change.sequence)
         out.pairs.append((self._topic, event))
 
-    def _lost(self, out: Outcome) -> None:
+    def _lost(self, out: EffectBatch) -> None:
         self._unread += 1
         if self._phase is Phase.LIVE:
             self._heal("quarantine", None, [], out)
@@ -171,7 +171,7 @@ class DepthSession(TplusSession):
             self._buffer.clear()
             self._void = True
 
-    def _heal(self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: Outcome) -> None:
+    def _heal(self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: EffectBatch) -> None:
         """A hole: in a long series of them the venue is asked for snapshots ever less often."""
         self._begin_anew(why, missed, kept, out)
         if self._now - self._stood_at > CALM:
@@ -186,14 +186,16 @@ class DepthSession(TplusSession):
         rest = FIRST_DELAY * 2.0 ** (self._holes - 1) if self._holes > 1 else 0.0
         self._fetch(out, min(rest, LAST_REST))
 
-    def _begin_anew(self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: Outcome) -> None:
+    def _begin_anew(
+        self, why: GapReason, missed: int | None, kept: list[m.BookFrame], out: EffectBatch
+    ) -> None:
         """From here on the book is not the venue's: mark it, and put it together from a new snapshot."""
         mine = (self._topic,)
         out.add(Missed(mine, why, missed), Resent(mine))
         self._answer = None
         self._buffer = kept
 
-    def _puzzle(self, piece: bytes, out: Outcome) -> None:
+    def _puzzle(self, piece: bytes, out: EffectBatch) -> None:
         try:
             decode_level(piece)
         except Exception:
@@ -204,14 +206,14 @@ class DepthSession(TplusSession):
 
     # ── the snapshot ──
 
-    def _fetch(self, out: Outcome, after: float) -> None:
+    def _fetch(self, out: EffectBatch, after: float) -> None:
         self._phase, self._void = Phase.FETCHING, False
         self._ticket += 1
         out.add(Fetch(f"snapshot/{self._ticket}", self._request, after))
 
     def fetched(self, ticket: str, outcome: HttpAnswer | HttpFailed, now: float) -> list[Effect]:
         self._now = now
-        out = Outcome()
+        out = EffectBatch()
         current = ticket == f"snapshot/{self._ticket}" and self._phase is Phase.FETCHING
         if not current or self.state is State.ENDED:
             return []
@@ -223,7 +225,7 @@ class DepthSession(TplusSession):
             self._refused(outcome, out)
         return out.effects()
 
-    def _refused(self, answer: HttpAnswer, out: Outcome) -> None:
+    def _refused(self, answer: HttpAnswer, out: EffectBatch) -> None:
         match refusal(answer, "the snapshot"):
             case Fatal(text=text):
                 self._refuse(text, out)
@@ -235,17 +237,17 @@ class DepthSession(TplusSession):
             case reason:
                 self._again(reason.text, out)
 
-    def _refuse(self, why: str, out: Outcome) -> None:
+    def _refuse(self, why: str, out: EffectBatch) -> None:
         if self._phase is Phase.LIVE:
             out.add(Missed((self._topic,), "unknown"))
         self._phase, self._buffer = Phase.REFUSED, []
         self._reject(why, out)
 
-    def _reject(self, why: str, out: Outcome) -> None:
+    def _reject(self, why: str, out: EffectBatch) -> None:
         self._phase = Phase.REFUSED
         super()._reject(why, out)
 
-    def _again(self, why: str, out: Outcome, wait: float = 0.0) -> None:
+    def _again(self, why: str, out: EffectBatch, wait: float = 0.0) -> None:
         """Ask for another snapshot, a little later each time, and not for ever."""
         self._attempts += 1
         if self._attempts >= ATTEMPTS:
@@ -255,7 +257,7 @@ class DepthSession(TplusSession):
             delay = FIRST_DELAY * 2.0 ** (self._attempts - 1)
             self._fetch(out, max(wait, min(delay, LAST_DELAY)))
 
-    def _snapshot(self, body: bytes, out: Outcome) -> None:
+    def _snapshot(self, body: bytes, out: EffectBatch) -> None:
         try:
             snapshot = decode_book(body)
         except Exception as error:
@@ -290,7 +292,7 @@ class DepthSession(TplusSession):
         newest = self._sequence if self._heard is None else self._heard
         return newest + self._unread
 
-    def _stand(self, snapshot: m.BookFrame, out: Outcome) -> None:
+    def _stand(self, snapshot: m.BookFrame, out: EffectBatch) -> None:
         self._phase, self._attempts = Phase.LIVE, 0
         self._sequence, self._stood_at = snapshot.sequence, self._now
         self._answer = Confirm((self._topic,))

@@ -9,7 +9,16 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from actors.protocol import Conversation, Discreet, Fatal, HttpAnswer, HttpRequest, Retryable, Secret, Token
+from actors.protocol import (
+    Conversation,
+    Fatal,
+    HttpAnswer,
+    HttpRequest,
+    RedactedStruct,
+    Retryable,
+    Secret,
+    Token,
+)
 from actors.venues.tplus.errors import NONCE_CODES, failure_in, refusal
 
 TRIES = 2  # a nonce may have run out between its two requests
@@ -21,7 +30,7 @@ class Nonce(Struct, frozen=True):
     expiry_ns: int | None = None
 
 
-class Granted(Discreet, frozen=True):
+class Granted(RedactedStruct, frozen=True):
     token: str
     expiry_ns: int | None = None
 

@@ -17,11 +17,11 @@ from actors.protocol import (
     Complain,
     Confirm,
     Effect,
+    EffectBatch,
     End,
     Fatal,
     Frame,
     Missed,
-    Outcome,
     Quarantine,
     Reject,
     Resent,
@@ -50,7 +50,7 @@ class TplusSession(Session):
         self._with_token = with_token
         self._answer: Confirm | Reject | None = None  # the venue's
         self._wanted = False
-        self._early: Outcome | None = Outcome()  # until it is asked for: what belongs to the topic
+        self._early: EffectBatch | None = EffectBatch()  # until it is asked for: what belongs to the topic
         self._waiting = 0  # events in it
         self._now = 0.0
 
@@ -82,7 +82,7 @@ class TplusSession(Session):
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
-        out, ended = Outcome(), State.ENDED
+        out, ended = EffectBatch(), State.ENDED
         for opcode, payload in frames:
             if self.state is ended:
                 break
@@ -90,7 +90,7 @@ class TplusSession(Session):
                 self._hear_odd(opcode, payload, out)
         return out.effects()
 
-    def _is_data(self, piece: bytes, decode: Decode, out: Outcome) -> bool:
+    def _is_data(self, piece: bytes, decode: Decode, out: EffectBatch) -> bool:
         """Whether it could be read as an event or a list of them; those are heard then."""
         try:
             heard = decode(piece)
@@ -105,7 +105,7 @@ class TplusSession(Session):
             self._hear(heard, out)
         return True
 
-    def _hear(self, event: Any, out: Outcome) -> None:
+    def _hear(self, event: Any, out: EffectBatch) -> None:
         if type(event) is m.Timebar:
             force_setattr(event, "asset_id", self._topic.key)  # before anybody has seen it
         if self._wanted:
@@ -113,7 +113,7 @@ class TplusSession(Session):
         else:
             self._hold(event, out)
 
-    def _hold(self, event: Any, out: Outcome) -> None:
+    def _hold(self, event: Any, out: EffectBatch) -> None:
         """What nobody asked for yet waits; what nobody wants any more is counted."""
         if self._early is None:
             out.unrouted += 1
@@ -126,14 +126,14 @@ class TplusSession(Session):
 
     # ── what is not as nearly all messages of the stream are ──
 
-    def _hear_odd(self, opcode: int, payload: bytes, out: Outcome) -> None:
+    def _hear_odd(self, opcode: int, payload: bytes, out: EffectBatch) -> None:
         if opcode != TEXT:
             out.add(Quarantine(payload, "a binary frame; tplus sends text"))
             self._lost(out)
         elif not self._understands(payload, out):
             self._hear_pieces(payload, out)
 
-    def _hear_pieces(self, payload: bytes, out: Outcome) -> None:
+    def _hear_pieces(self, payload: bytes, out: EffectBatch) -> None:
         """A frame that is not one document, or in which something is odd."""
         try:
             pieces = list(documents(payload))
@@ -145,7 +145,7 @@ class TplusSession(Session):
             if not self._understands(piece, out):
                 self._puzzle(piece, out)
 
-    def _understands(self, piece: bytes, out: Outcome) -> bool:
+    def _understands(self, piece: bytes, out: EffectBatch) -> bool:
         """What is plain data is data; else it may speak of the connection, which variants look like too."""
         return (
             self._is_data(piece, self._plainly, out)
@@ -153,23 +153,23 @@ class TplusSession(Session):
             or self._is_data(piece, self._stream.decode, out)
         )
 
-    def _confirm(self, out: Outcome) -> None:
+    def _confirm(self, out: EffectBatch) -> None:
         self._answer = Confirm((self._topic,))
         if self._wanted:
             out.add(self._answer)
 
-    def _reject(self, why: str, out: Outcome) -> None:
+    def _reject(self, why: str, out: EffectBatch) -> None:
         self._answer = Reject((self._topic,), why)
         if self._wanted:
             out.add(self._answer)
 
-    def _end(self, effect: Effect, out: Outcome) -> None:
+    def _end(self, effect: Effect, out: EffectBatch) -> None:
         self._move("ended")
         out.add(effect)
 
     # ── what is no data ──
 
-    def _is_control(self, payload: bytes, out: Outcome) -> bool:
+    def _is_control(self, payload: bytes, out: EffectBatch) -> bool:
         """Whether the connection spoke of itself, and not of the market."""
         if b'"type"' not in payload and b'"error' not in payload:
             return False
@@ -185,13 +185,13 @@ class TplusSession(Session):
             return control.type in ("ping", "pong")
         return True
 
-    def _welcomed(self, control: m.Control, out: Outcome) -> None:
+    def _welcomed(self, control: m.Control, out: EffectBatch) -> None:
         if control.errors:
             self._failed(words(control.errors), out)
         elif type(self._answer) is not Confirm:
             self._confirm(out)
 
-    def _failed(self, said: str, out: Outcome) -> None:
+    def _failed(self, said: str, out: EffectBatch) -> None:
         """An error on the socket: the token's, one that passes, or the stream's."""
         if is_unauthorized(said):
             self._unauthorized(said, out)
@@ -202,14 +202,14 @@ class TplusSession(Session):
         else:
             self._reject(f"tplus says: {said}", out)
 
-    def _unauthorized(self, said: str, out: Outcome) -> None:
+    def _unauthorized(self, said: str, out: EffectBatch) -> None:
         # It comes after a good upgrade, and no data follow, whether the socket is closed or not.
         if self._with_token:
             self._end(TokenRefused(f"tplus does not take the token of this connection: {said}"), out)
         else:
             self._end(End(Fatal(f"tplus wants a login for this stream: {said}", "login", KEY_ADVICE)), out)
 
-    def _puzzle(self, piece: bytes, out: Outcome) -> None:
+    def _puzzle(self, piece: bytes, out: EffectBatch) -> None:
         out.add(Quarantine(piece, self._flaw(piece)))
         if not self._is_alien(piece):
             self._lost(out)
@@ -229,7 +229,7 @@ class TplusSession(Session):
         except Exception:
             return False
 
-    def _lost(self, out: Outcome) -> None:
+    def _lost(self, out: EffectBatch) -> None:
         """Something of the topic could not be read: whoever asked for it is told."""
         missed = Missed((self._topic,), "quarantine")
         if self._wanted:

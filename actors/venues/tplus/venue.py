@@ -9,9 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from actors.protocol import (
     BookUpdate,
-    Budget,
     Channel,
-    ChannelOf,
     Conversation,
     Endpoint,
     Fatal,
@@ -19,12 +17,14 @@ from actors.protocol import (
     LinewardenError,
     Option,
     Price,
+    RateLimit,
     Refusal,
     Retryable,
     Secret,
     Session,
     Token,
     Topic,
+    TypedChannel,
     Venue,
     VenueSettings,
     amount,
@@ -40,21 +40,21 @@ from actors.venues.tplus.paths import STREAMS, Stream, line_of, topic_of
 from actors.venues.tplus.session import TplusSession
 from actors.venues.tplus.settings import MAX_LINES, Base, TplusSettings, services
 
-ORDERS: ChannelOf[m.OrderEvent] = ChannelOf("orders")
-USER_TRADES: ChannelOf[m.UserTrade | m.Unknown] = ChannelOf("user_trades")
-USER_FINALIZED_TRADES: ChannelOf[m.UserTrade] = ChannelOf("user_finalized_trades")
-POSITIONS: ChannelOf[m.PositionUpdate] = ChannelOf("positions")
-ACCOUNT_EVENTS: ChannelOf[m.AccountEvent] = ChannelOf("account_events")
-ACCOUNT_STATS: ChannelOf[m.AccountStats] = ChannelOf("account_stats")
-INTENT: ChannelOf[m.Intent] = ChannelOf("intent")
-TRADES: ChannelOf[m.Trade] = ChannelOf("trades")
-MARKET_TRADES: ChannelOf[m.Trade] = ChannelOf("market_trades")
-TRADE_EVENTS: ChannelOf[m.Trade | m.Unknown] = ChannelOf("trade_events")
-MARKET_TRADE_EVENTS: ChannelOf[m.Trade | m.Unknown] = ChannelOf("market_trade_events")
-DEPTH: ChannelOf[m.DepthSnapshot | m.DepthChange] = ChannelOf("depth")
-KLINES: ChannelOf[m.Timebar] = ChannelOf("klines")
-TICKER: ChannelOf[m.Ticker] = ChannelOf("ticker")
-TICKERS: ChannelOf[m.Ticker] = ChannelOf("tickers")
+ORDERS: TypedChannel[m.OrderEvent] = TypedChannel("orders")
+USER_TRADES: TypedChannel[m.UserTrade | m.Unknown] = TypedChannel("user_trades")
+USER_FINALIZED_TRADES: TypedChannel[m.UserTrade] = TypedChannel("user_finalized_trades")
+POSITIONS: TypedChannel[m.PositionUpdate] = TypedChannel("positions")
+ACCOUNT_EVENTS: TypedChannel[m.AccountEvent] = TypedChannel("account_events")
+ACCOUNT_STATS: TypedChannel[m.AccountStats] = TypedChannel("account_stats")
+INTENT: TypedChannel[m.Intent] = TypedChannel("intent")
+TRADES: TypedChannel[m.Trade] = TypedChannel("trades")
+MARKET_TRADES: TypedChannel[m.Trade] = TypedChannel("market_trades")
+TRADE_EVENTS: TypedChannel[m.Trade | m.Unknown] = TypedChannel("trade_events")
+MARKET_TRADE_EVENTS: TypedChannel[m.Trade | m.Unknown] = TypedChannel("market_trade_events")
+DEPTH: TypedChannel[m.DepthSnapshot | m.DepthChange] = TypedChannel("depth")
+KLINES: TypedChannel[m.Timebar] = TypedChannel("klines")
+TICKER: TypedChannel[m.Ticker] = TypedChannel("ticker")
+TICKERS: TypedChannel[m.Ticker] = TypedChannel("tickers")
 
 SNAPSHOT_TIMEOUT = 5.0  # seconds
 _ASSET = "asset: its index (200), or address@chain in hexadecimal"
@@ -133,7 +133,7 @@ class Tplus(Venue):
     login_settings: ClassVar[frozenset[str] | None] = frozenset(
         {"url", "network", "user", "private_key", "token"}
     )
-    login_budget: ClassVar[Budget] = Budget(10, 60.0)
+    login_budget: ClassVar[RateLimit] = RateLimit(10, 60.0)
 
     def __init__(self, feed: str, settings: VenueSettings) -> None:
         """Raises: LinewardenError: the settings contradict each other, or a key is none."""

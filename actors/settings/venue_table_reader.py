@@ -19,18 +19,18 @@ from actors.venues.declarative.table import (
     ChannelTable,
     EventTable,
     KeyTable,
-    Outline,
     Place,
+    VenueTable,
 )
 from actors.venues.declarative.template import MistakeError, Template, Text
 from actors.venues.declarative.topics import Names
 
 FEED_KEYS = wording.keys_of(FeedSettings) | {"url", "rotate_every"}  # what a key of a venue cannot be called
 ENTRY_KEYS = wording.keys_of(WantedTopics)  # what an option cannot be called
-T = TypeVar("T", bound=Outline)
+T = TypeVar("T", bound=VenueTable)
 
 
-class OutlineReader(Reader, Generic[T]):
+class VenueTableReader(Reader, Generic[T]):
     """Reads one table, or raises with every mistake in it. What it says of talk is its protocol's."""
 
     kind: type[T]
@@ -215,7 +215,7 @@ class OutlineReader(Reader, Generic[T]):
             hint = f"; did you mean {_slot(near)}?" if near else f"; there is: {shown}"
             self.complain(where, key, f"nothing is known of {_slot(slot)}{hint}")
 
-    def check_place(self, where: str, table: Outline, place: Place) -> None:
+    def check_place(self, where: str, table: VenueTable, place: Place) -> None:
         if place.channel and place.channel not in table.channels:
             hint = wording.suggested(place.channel, table.channels)
             self.complain(where, "channel", f"there is no channel {place.channel!r}{hint}")

@@ -223,11 +223,17 @@ class Runtime:
         else that it says; a subscription made in this way is nobody's, and is not made again after a loss.
 
         Raises:
-            LinewardenError: the feed or line is not there, or it is not connected and logged in.
+            LinewardenError: the feed or line is not there, or it is not connected and logged in; or the
+                message has halves of surrogate pairs, which no text on the wire may have.
         """
         self._tree.check()
         name = self._line(feed, line)
-        payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
+        try:
+            payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
+            if isinstance(payload, str):
+                payload.encode()
+        except UnicodeEncodeError as error:
+            raise LinewardenError(f"{name}: nothing was sent, for the message is no text: {error}") from None
         try:
             trouble = ask(self._roles.connection(name), SendMessage(payload))
         except pykka.ActorDeadError:

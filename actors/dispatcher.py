@@ -267,6 +267,9 @@ class Dispatcher(Actor):
         """The holder is gone and its last letter is missing: the copy counts."""
         if line.holder is not None:
             line.state.end_epoch(line.holder)
+            gaps, last = self._cells.gaps(name)  # as it has shown them last
+            if gaps > line.state.gaps:
+                line.state.gaps, line.state.last_gap = gaps, last
             line.routed.discard(line.holder)
             line.holder, line.is_late, line.was_given_up = None, True, True
             self._speaker(name, line).reconcile()

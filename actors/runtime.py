@@ -380,14 +380,20 @@ class Runtime:
 
         Raises:
             NotLive: `timeout` seconds are over, or a line has failed for good; with the reasons.
+            Timeout: the registry does not answer, and there was time left.
+            LinewardenError: there is no such feed or line.
             RuntimeStopped: the runtime ended meanwhile.
         """
         self._tree.check()
-        # Once the registry answers, it has asked for the lines that what is wanted needs.
-        ask(self._roles.named("registry"), AwaitAnswers(()))
-        question = self._tree.ask(AwaitLive(target))
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         try:
-            live = answer_of(question, math.inf if timeout is None else timeout)
+            # Once the registry answers, it has asked for the lines that what is wanted needs.
+            ask(self._roles.named("registry"), AwaitAnswers(()), min(CALL, seconds_left(deadline)))
+            live = answer_of(self._tree.ask(AwaitLive(target)), seconds_left(deadline))
+        except Timeout:
+            if seconds_left(deadline):
+                raise
+            live = False
         except pykka.Timeout:
             live = False
         if not live:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import actors
-from actors import Runtime
+from actors import NotLive, Runtime
 from actors.errors import LinewardenError, RuntimeStopped, Timeout
+from actors.registry import Registry
 from actors.simulators import SimulatedO2
 from tests.desk import config, desk_on, feed_at, line_of, until
 
@@ -95,6 +96,24 @@ def test_a_target_that_is_no_name_fails_the_question_and_nothing_else(desk: Runt
             ask()
     desk.wait_live("o2", timeout=10.0)
     assert desk.end_reason is None
+
+
+def test_who_waits_for_lines_waits_no_longer_than_was_said_though_the_registry_hangs(
+    desk: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on = threading.Event()
+    receive = Registry.on_receive
+
+    def on_receive(registry: Registry, message: Any) -> None:
+        assert going_on.wait(30)
+        receive(registry, message)
+
+    monkeypatch.setattr(Registry, "on_receive", on_receive)
+    monkeypatch.setattr("actors.runtime.CALL", 60.0)
+    with pytest.raises(NotLive, match="the runtime did not answer in time"):
+        desk.wait_live("o2", timeout=0.1)
+    going_on.set()
+    desk.wait_live("o2", timeout=10.0)
 
 
 def test_what_no_text_can_be_is_refused_before_it_comes_to_a_connection(desk: Runtime) -> None:

@@ -145,7 +145,7 @@ class Dispatcher(Actor):
             gone = self._routing.wanted(stream, topics)
             for topic in gone:
                 self._routing.leave(stream, topic)
-                self._reroute(topic)
+                self._part(stream, topic)
             if gone:
                 self._registry.tell(Unsubscribe(stream, tuple(gone)))
             self._routing.forget(stream, gone)
@@ -159,12 +159,13 @@ class Dispatcher(Actor):
         self._routing.line_of[topic] = name
         self._set_route(name, topic, self._routing.route(topic, number))
 
-    def _reroute(self, topic: Topic) -> None:
-        """Other streams want it now; where it is not placed yet, its route comes with its placement."""
+    def _part(self, stream: int, topic: Topic) -> None:
+        """Out of its route, and no other into it: this placement may end, and newcomers wait for the next."""
         name = self._routing.line_of.get(topic)
         if name is not None:
-            number = self._routing.line(name).table.routes[topic].number
-            self._set_route(name, topic, self._routing.route(topic, number))
+            route = self._routing.line(name).table.routes[topic]
+            others = tuple(inlet for inlet in route.inlets if inlet.id != stream)
+            self._set_route(name, topic, Route(route.number, others))
 
     def _set_route(self, name: str, topic: Topic, route: Route) -> None:
         line = self._routing.line(name)
@@ -267,6 +268,9 @@ class Dispatcher(Actor):
         """The holder is gone and its last letter is missing: the copy counts."""
         if line.holder is not None:
             line.state.end_epoch(line.holder)
+            gaps, last = self._cells.gaps(name)  # as it has shown them last
+            if gaps > line.state.gaps:
+                line.state.gaps, line.state.last_gap = gaps, last
             line.routed.discard(line.holder)
             line.holder, line.is_late, line.was_given_up = None, True, True
             self._speaker(name, line).reconcile()

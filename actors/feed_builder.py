@@ -119,8 +119,19 @@ def topics_of(
         )
     if not channel.key and keys:
         raise LinewardenError(f"{venue.feed}: channel {channel.name!r} takes no keys")
+    for said in (*keys, *options.values()):
+        _check_text(venue, said)
     every = [venue.topic(channel.name, key, options) for key in (keys or ("",))]
     return tuple(dict.fromkeys(every))
+
+
+def _check_text(venue: Venue, said: Option) -> None:
+    """Half of a surrogate pair is in no frame: a connection that is to ask for it can only crash."""
+    try:
+        if isinstance(said, str):
+            said.encode()
+    except UnicodeEncodeError:
+        raise LinewardenError(f"{venue.feed}: {said!a} is no text that a venue could be sent.") from None
 
 
 def _login(feed: FeedSettings, dial: Dial) -> tuple[object, ...]:

@@ -38,7 +38,8 @@ from actors.messages import (
     WantsPlaced,
 )
 from actors.protocol.limits import Pacing
-from actors.protocol.venue import Refusal
+from actors.protocol.placement import Placement
+from actors.protocol.venue import Refusal, Venue
 from actors.reasons import Retryable
 from actors.rules.ledger import CONFIG, Ledger
 from actors.timers import Timers
@@ -173,7 +174,7 @@ class Registry(Actor):
         for topic in topics:
             placed = self._ledger.placed(topic.feed)
             venue = self._feeds[topic.feed].venue
-            line = venue.place(topic, placed)
+            line = _place(venue, topic, placed)
             if isinstance(line, Refusal):
                 self._refuse(topic, line.reason)
                 continue
@@ -271,13 +272,13 @@ class Registry(Actor):
     def _overdue(self, report: AckOverdue) -> None:
         """No answer: enough where the venue never gives one, else a reason to ask once more."""
         line, epoch = report.line, report.epoch
-        channels = self._spec(line).venue.channels
+        silent_channels = _silent(self._spec(line).venue)
         overdue = self._ledger.overdue(line, epoch, report.topics, report.turn)
         if overdue.give_up:
             self._end(line, epoch, overdue.give_up)
             return
-        silent = tuple(t for t in overdue.ask_again if not channels[t.channel].acknowledged)
-        again = tuple(t for t in overdue.ask_again if channels[t.channel].acknowledged)
+        silent = tuple(t for t in overdue.ask_again if t.channel in silent_channels)
+        again = tuple(t for t in overdue.ask_again if t.channel not in silent_channels)
         with self._lease:
             changed = self._ledger.confirm(line, epoch, silent, assumed=True)
             self._publish(changed)
@@ -366,3 +367,15 @@ class Registry(Actor):
 
     def _connection(self, line: str) -> Address:
         return self.fenced_address(self._connections(line))
+
+
+def _place(venue: Venue, topic: Topic, placed: Placement) -> str | Refusal:
+    """A reload may have given the feed another venue while the topic was on its way; its stream ends soon."""
+    if not venue.offers(topic.channel):
+        return Refusal(f"feed {topic.feed!r} has no channel {topic.channel!r} any more")
+    return venue.place(topic, placed)
+
+
+def _silent(venue: Venue) -> frozenset[str]:
+    """The channels of which the venue never says that it heard a subscription."""
+    return frozenset(name for name, channel in venue.channels.items() if not channel.acknowledged)

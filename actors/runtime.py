@@ -224,11 +224,17 @@ class Runtime:
         else that it says; a subscription made in this way is nobody's, and is not made again after a loss.
 
         Raises:
-            LinewardenError: the feed or line is not there, or it is not connected and logged in.
+            LinewardenError: the feed or line is not there, or it is not connected and logged in; or the
+                message has halves of surrogate pairs, which no text on the wire may have.
         """
         self._tree.check()
         name = self._line(feed, line)
-        payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
+        try:
+            payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
+            if isinstance(payload, str):
+                payload.encode()
+        except UnicodeEncodeError as error:
+            raise LinewardenError(f"{name}: nothing was sent, for the message is no text: {error}") from None
         try:
             trouble = ask(self._roles.connection(name), SendMessage(payload))
         except pykka.ActorDeadError:
@@ -375,14 +381,20 @@ class Runtime:
 
         Raises:
             NotLiveError: `timeout` seconds are over, or a line has failed for good; with the reasons.
+            Timeout: the registry does not answer, and there was time left.
+            LinewardenError: there is no such feed or line.
             RuntimeStopped: the runtime ended meanwhile.
         """
         self._tree.check()
-        # Once the registry answers, it has asked for the lines that what is wanted needs.
-        ask(self._roles.named("registry"), AwaitAnswers(()))
-        question = self._tree.ask(AwaitLive(target))
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         try:
-            live = answer_of(question, math.inf if timeout is None else timeout)
+            # Once the registry answers, it has asked for the lines that what is wanted needs.
+            ask(self._roles.named("registry"), AwaitAnswers(()), min(CALL, seconds_left(deadline)))
+            live = answer_of(self._tree.ask(AwaitLive(target)), seconds_left(deadline))
+        except Timeout:
+            if seconds_left(deadline):
+                raise
+            live = False
         except pykka.Timeout:
             live = False
         if not live:

@@ -73,6 +73,8 @@ class Streams:
         stream: Stream[Any] = Stream(inlet, _StreamControl(self, options), spec.kind)
         with self._lock:
             self.check()
+            if not _may_stay(stream, self.spec_of(feed)):  # a reload came between, and did not see it
+                raise StreamClosed(_removed(feed))
             self._streams[inlet.id] = weakref.ref(stream)
             self._inlets[inlet.id] = inlet
         # A stream that is forgotten is left: what it wants would be asked for without end.
@@ -128,10 +130,8 @@ class Streams:
         with self._lock:
             streams = [stream for reference in self._streams.values() if (stream := reference()) is not None]
         for stream in streams:
-            spec = feeds.get(stream.feed)
-            if spec is None or spec.kind is not stream._kind or not spec.venue.offers(stream.channel):
-                reason = f"feed {stream.feed} was removed from the config"
-                self._close(stream._inlet, reason, quiet=False)
+            if not _may_stay(stream, feeds.get(stream.feed)):
+                self._close(stream._inlet, _removed(stream.feed), quiet=False)
 
     def inlets(self) -> Collection[Inlet]:
         """Of the streams that are open."""
@@ -205,6 +205,15 @@ class Streams:
         for thread in threads:
             thread.join(lock_timeout(seconds_left(deadline)))
         return tuple(thread.name for thread in threads if thread.is_alive())
+
+
+def _may_stay(stream: Stream[Any], spec: FeedSpec | None) -> bool:
+    """Whether this spec of its feed still has the venue and the channel of the stream."""
+    return spec is not None and spec.kind is stream._kind and spec.venue.offers(stream.channel)
+
+
+def _removed(feed: str) -> str:
+    return f"feed {feed} was removed from the config"
 
 
 class _StreamControl:

@@ -116,7 +116,9 @@ class Supervisor(Actor):
             act(line)
         self.keep_reply().set("accepted")
 
-    def _targets(self, target: str) -> list[LineRecord]:
+    def _targets(self, target: object) -> list[LineRecord]:
+        if not isinstance(target, str):  # such as seconds that were given without their name
+            raise LinewardenError(f"a target is the name of a feed or line, and {target!r} is none")
         lines = self._lines.records
         found = [line for line in lines.values() if target in {line.name, line.feed}]
         if found or target in self._feeds:
@@ -125,6 +127,12 @@ class Supervisor(Actor):
         near = get_close_matches(target, known, 1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise LinewardenError(f"there is no feed or line {target!r}{hint} There are: {', '.join(known)}.")
+
+    def _check_target(self, target: object) -> None:
+        """Raises LinewardenError where there is no such feed or line; None: all of them."""
+        is_known = isinstance(target, str) and (target in self._feeds or target in self._lines.records)
+        if target is not None and not is_known:
+            self._targets(target)
 
     # ── mail ──
 
@@ -148,7 +156,8 @@ class Supervisor(Actor):
                     self._lines.need(name, feed)
             case LineUnneeded(line=name):
                 self._lines.release(name)
-            case AwaitLive():
+            case AwaitLive(target=target):
+                self._check_target(target)  # what is raised here answers the question
                 self._waiters.append((message, self.keep_reply()))
                 self._answer_waiters()
             case ReadMail():
@@ -308,8 +317,7 @@ class Supervisor(Actor):
             return True
         target = asked.target
         try:
-            if not (target is None or target in self._feeds or target in self._lines.records):
-                self._targets(target)
+            self._check_target(target)
         except LinewardenError as error:
             reply.fail(error)
             return True

@@ -59,6 +59,7 @@ class DeliveryState:
                 continue
             self.settled.add(topic)
             self.blind.pop(topic, None)
+            self.joining.pop(topic, None)  # it starts anew with that answer, and all are let in
             for inlet in route.inlets:
                 self._note_seen(inlet.id, topic)
 

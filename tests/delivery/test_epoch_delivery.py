@@ -266,6 +266,29 @@ def test_a_newcomer_whose_line_is_lost_has_no_gap() -> None:
     assert told(second) == ["disconnected", "restored", "whole"]
 
 
+def test_who_was_let_in_is_told_of_the_next_loss_though_the_last_letter_is_missing() -> None:
+    """The dispatcher's copy of the state counts then: in it, too, that stream has followed the topic."""
+    former = Line()
+    former.stream(X)
+    former.settle(X)
+    former.put((X, "+1"))
+    second = former.stream(X)  # waits for a whole one, and the connection ends before it comes
+    copy, table = former.delivery.state, RouteTable()
+    table.set(X, former.routing.route(X, 1))
+    line = LineDelivery("o2", 1, Right(), table, copy)
+    line.lose("disconnected", 0, "why", 1, 2)
+    holder = Line(copy.copy(), former.routing)
+    holder.settle(X)
+    copy.note_settled([X], table.routes)
+    holder.put((X, "whole"))
+    assert told(second) == ["disconnected", "restored", "whole"]
+    copy.end_epoch(1)
+    line.lose("disconnected", 0, "wedged", 3, 4)
+    successor = Line(copy, former.routing)
+    successor.settle(X)
+    assert told(second) == ["disconnected", "restored", "disconnect gap in X"]
+
+
 def test_who_leaves_while_it_waits_is_not_let_in() -> None:
     line = Line()
     line.stream(X)

@@ -53,6 +53,14 @@ def test_the_dispatchers_copy_follows_what_the_holder_reports() -> None:
     assert (state.outages, state.blind_streams, state.blind) == ({}, {}, {})
 
 
+def test_who_was_let_in_when_a_topic_started_anew_joins_no_more_in_the_dispatchers_copy() -> None:
+    """Else an ending without a last letter would leave no gap for a stream that has followed the topic."""
+    state, stream = DeliveryState(), new_inlet(id=2)
+    state.joining = {A: {2}, B: {2}}
+    state.note_settled([A], {A: Route(1, (stream,)), B: Route(2, (stream,))})
+    assert state.joining == {B: {2}}
+
+
 def test_gaps_are_counted_and_the_last_one_is_known() -> None:
     state = DeliveryState()
     assert (state.gaps, state.last_gap) == (0, None)

@@ -6,13 +6,16 @@ import math
 import queue
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 import actors
-from actors.errors import RuntimeStopped, Timeout
+from actors import NotLiveError, Runtime
+from actors.errors import LinewardenError, RuntimeStopped, Timeout
+from actors.registry import Registry
 from actors.simulators import SimulatedO2
-from tests.support.runtimes import config, desk_on, until
+from tests.support.runtimes import config, desk_on, feed_at, line_of, until
 
 MARKET = "0x32d6c94ffb1a61890266ab17a4ed5fe10a5c4cf3115f5ec5add0cafcbd0e8f2e"
 
@@ -76,3 +79,57 @@ def test_a_timeout_says_which_actor_did_not_answer() -> None:
         pytest.raises(Timeout, match="o2 was not rotated within 0 s"),
     ):
         runtime.rotate("o2", timeout=0.0)
+
+
+@pytest.mark.parametrize("target", [10, 10.0, ["o2"], {"o2": 1}, b"o2", True])
+def test_a_target_that_is_no_name_fails_the_question_and_nothing_else(desk: Runtime, target: Any) -> None:
+    """Such as the seconds of `wait_live(10)`, given without their name."""
+    asked: tuple[Callable[[], object], ...] = (
+        lambda: desk.wait_live(target),
+        lambda: desk.rotate(target),
+        lambda: desk.supervisor.restart(target).get(timeout=10.0),
+        lambda: desk.supervisor.pause(target).get(timeout=10.0),
+        lambda: desk.supervisor.resume(target).get(timeout=10.0),
+    )
+    for ask in asked:
+        with pytest.raises(LinewardenError, match=r"is the name of a feed or line, and .* is none"):
+            ask()
+    desk.wait_live("o2", timeout=10.0)
+    assert desk.end_reason is None
+
+
+def test_who_waits_for_lines_waits_no_longer_than_was_said_though_the_registry_hangs(
+    desk: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on = threading.Event()
+    receive = Registry.on_receive
+
+    def on_receive(registry: Registry, message: Any) -> None:
+        assert going_on.wait(30)
+        receive(registry, message)
+
+    monkeypatch.setattr(Registry, "on_receive", on_receive)
+    monkeypatch.setattr("actors.runtime.CALL", 60.0)
+    with pytest.raises(NotLiveError, match="the runtime did not answer in time"):
+        desk.wait_live("o2", timeout=0.1)
+    going_on.set()
+    desk.wait_live("o2", timeout=10.0)
+
+
+def test_what_no_text_can_be_is_refused_before_it_comes_to_a_connection(desk: Runtime) -> None:
+    messages: tuple[str | dict[str, str], ...] = ("half \ud800", {"half": "\udc80"})
+    for message in messages:
+        with pytest.raises(LinewardenError, match="o2: nothing was sent, for the message is no text"):
+            desk.send("o2", message)
+    assert line_of(desk).epoch == 1
+
+
+def test_a_key_that_no_text_can_be_costs_no_line(o2: SimulatedO2) -> None:
+    """The venues of tables take any key as it is."""
+    with actors.start({"feeds": {"any": feed_at(o2.url, venue="binance")}}, wait=10.0) as runtime:
+        with pytest.raises(LinewardenError, match="is no text that a venue could be sent"):
+            runtime.subscribe("any", "trades", "BTC\ud800")
+        with pytest.raises(LinewardenError, match="is no text that a venue could be sent"):
+            runtime.subscribe("any", "candles", "BTCUSDT", interval="\ud800")
+        runtime.subscribe("any", "trades", "BTCUSDT")
+        assert line_of(runtime, "any").epoch == 1

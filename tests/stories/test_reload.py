@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import queue
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 import actors
 from actors import Closed, ConfigError, LinewardenError, Runtime, StreamClosed
+from actors.delivery.inlet import Inlet
 from actors.feed_spec import Specs
+from actors.registry import Registry
 from actors.settings import load
 from actors.settings.diff import compare
 from actors.simulators import SimulatedO2
+from actors.supervision.state import WORKERS
 from actors.supervisor import Supervisor
 from tests.support.runtimes import at_epoch, config, until
 
@@ -210,3 +214,47 @@ def test_a_reload_that_was_not_waited_for_is_carried_out_all_the_same(
         monkeypatch.undo()
         opened.set()
         until(desk, lambda status: set(status.feeds) == set(desk.settings.feeds) == {"o2"})
+
+
+def test_a_topic_on_its_way_when_its_feed_gets_another_venue_ends_no_actor(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with actors.start(config(o2.url), wait=10.0) as desk:
+        arrived, reloaded = threading.Event(), threading.Event()
+        want = Registry._want
+
+        def late(registry: Registry, stream: int, *args: Any) -> None:
+            if stream:  # 0 is the config
+                arrived.set()
+                assert reloaded.wait(30)
+            want(registry, stream, *args)
+
+        monkeypatch.setattr(Registry, "_want", late)
+        opened = ThreadPoolExecutor(1).submit(desk.subscribe, "o2", "depth_view", market)
+        assert arrived.wait(30)
+        desk.reload(config(o2.url, venue="coinbase"))
+        reloaded.set()
+        stream = opened.result(30)
+        with pytest.raises(StreamClosed, match="was removed"):
+            stream.get(timeout=10)
+        desk.wait_live("o2", timeout=10)
+        status = until(desk, lambda status: not status.feeds["o2"].refused)
+        assert all(actor.incarnation == 1 for actor in status.actors if actor.id in WORKERS)
+
+
+def test_a_stream_that_is_opened_across_a_reload_is_not_left_on_another_venue(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with actors.start(config(o2.url), wait=10.0) as desk:
+
+        def inlet(*args: Any, **kwargs: Any) -> Inlet:
+            monkeypatch.undo()
+            desk.reload(config(o2.url, venue="coinbase"))  # it closes the streams that there are
+            return Inlet(*args, **kwargs)
+
+        monkeypatch.setattr("actors.streams.Inlet", inlet)
+        with pytest.raises(StreamClosed, match="feed o2 was removed from the config"):
+            desk.subscribe("o2", "trades", market)
+        desk.wait_live("o2", timeout=10)
+        assert desk.status().streams == ()
+        assert desk.status().lines()["o2"].topics == ()

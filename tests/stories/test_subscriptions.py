@@ -351,3 +351,38 @@ def test_a_topic_that_is_opened_anew_at_once_brings_nothing_of_its_former_placem
         o2.wait_for(lambda: trades.topics[next(iter(trades.topics))].state == "confirmed")
         o2.number_trades(market, 1)
         assert trades.get(timeout=10).trade_id == "2"
+
+
+def test_who_leaves_a_placement_that_is_ending_lets_no_other_stream_into_it(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two streams want a topic anew, and one of them wants it no longer before the topic is placed."""
+    receive, held, going_on = Registry.on_receive, threading.Event(), threading.Event()
+
+    def on_receive(registry: Registry, message: Any) -> None:
+        if isinstance(message, Unsubscribe):
+            held.set()
+            going_on.wait(30)
+        receive(registry, message)
+
+    with desk_on(o2) as desk, ThreadPoolExecutor() as pool:
+        undecided = desk.subscribe("o2", "trades", o2.markets[1], wait=5.0)
+        former = desk.subscribe("o2", "trades", market, wait=5.0)
+        (topic,) = former.topics
+        monkeypatch.setattr(Registry, "on_receive", on_receive)
+        former.close()
+        assert held.wait(10)
+        by_topic = desk._shared.routing.by_topic
+        adding = pool.submit(undecided.add, market)
+        o2.wait_for(lambda: by_topic.get(topic, {}).keys() == {undecided.id})
+        opening = pool.submit(desk.subscribe, "o2", "trades", market)
+        o2.wait_for(lambda: len(by_topic[topic]) == 2)
+        undecided.remove(market)
+        o2.wait_for(lambda: by_topic[topic].keys() == {former.id + 1})
+        o2.number_trades(market, 1)
+        until(desk, lambda status: status.lines()["o2"].counters.decoded == 1)
+        settle(desk)
+        going_on.set()
+        trades = opening.result(10)
+        adding.result(10)
+        assert trades.received == 0

@@ -354,3 +354,23 @@ def test_what_a_registry_had_placed_when_it_hung_is_told_by_the_next(
     assert {trades.get(timeout=10.0).market for _ in range(2)} == {one, two}
     assert {gap.topic.key for gap in trades.gaps} == {one, two}
     released.set()
+
+
+def test_the_gaps_of_a_line_are_not_forgotten_with_a_connection_that_hangs(
+    watched: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last letter, with the count, never comes."""
+    trades = watched.subscribe("o2", "trades", market, wait=5.0)
+    for _ in range(3):
+        o2.garbage("json")
+    until(watched, lambda status: status.lines()["o2"].counters.gaps == 3)
+    trap = Trap(monkeypatch, O2Session, "received")
+    o2.number_trades(market, 1)
+    assert trap.caught.wait(5)
+    until(watched, lambda status: (line := status.lines()["o2"]).epoch == 2 and line.state == "live")
+    o2.number_trades(market, 1)
+    trades.get(timeout=5)
+    assert line_of(watched).counters.gaps == 4  # and that of the loss
+    trap.released.set()
+    assert trap.over.wait(5)
+    until(watched, nobody_is_wedged)

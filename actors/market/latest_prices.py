@@ -24,7 +24,7 @@ class LatestPrices:
     """Reads what the lines keep, and asks the requester. Any thread may ask, and waits on its own."""
 
     def __init__(self, cells: Cells, requester: Address, clock: Clock) -> None:
-        self._cells, self._fetcher = cells, requester
+        self._cells, self._requester = cells, requester
         self._clock = clock
 
     def latest(self, venue: Venue, key: str, max_age: float, timeout: float) -> LatestPrice:
@@ -73,7 +73,7 @@ class LatestPrices:
             return None
         question = AskLatest(venue, symbol, self._clock.monotonic() + left)
         try:
-            return cast(LatestTold, answer_of(self._fetcher.ask(question), left))
+            return cast(LatestTold, answer_of(self._requester.ask(question), left))
         except pykka.Timeout:
             return None
 

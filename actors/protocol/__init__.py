@@ -14,8 +14,8 @@ from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation, Token
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
-from actors.protocol.limits import Pacing, RateLimit
-from actors.protocol.placement import Bound, Bounds
+from actors.protocol.limits import Pacing, RateLimit, TokenBucket
+from actors.protocol.placement import Bound, Bounds, Placement
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -24,6 +24,7 @@ from actors.protocol.session import (
     Complain,
     Confirm,
     Deliver,
+    Duplicates,
     Effect,
     End,
     Fetch,
@@ -56,6 +57,7 @@ __all__ = (
     "Confirm",
     "Conversation",
     "Deliver",
+    "Duplicates",
     "Effect",
     "EffectBatch",
     "End",
@@ -73,6 +75,7 @@ __all__ = (
     "Option",
     "Options",
     "Pacing",
+    "Placement",
     "Price",
     "Quarantine",
     "RateLimit",
@@ -88,6 +91,7 @@ __all__ = (
     "Slow",
     "State",
     "Token",
+    "TokenBucket",
     "TokenRefused",
     "Topic",
     "TypedChannel",

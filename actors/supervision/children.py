@@ -96,7 +96,7 @@ class Children:
             "registry": ChildSpec(id="registry", start=self._start_registry),
             "dispatcher": ChildSpec(id="dispatcher", start=self._start_dispatcher),
             "heartbeat": ChildSpec(id="heartbeat", start=self._start_heartbeat),
-            "requester": ChildSpec(id="requester", start=self._start_fetcher),
+            "requester": ChildSpec(id="requester", start=self._start_requester),
         }  # in the order of their start
 
     def connection(self, line: LineRecord) -> ChildSpec:
@@ -170,7 +170,7 @@ class Children:
         self._tell_of_sessions("heartbeat")
         return Child(heartbeat.launch(), inbox)
 
-    def _start_fetcher(self, incarnation: int) -> Child:
+    def _start_requester(self, incarnation: int) -> Child:
         inbox = self._lease("requester")
         requester = Requester(
             "requester",

@@ -341,7 +341,7 @@ def test_a_question_waits_for_its_turn_where_its_asker_has_the_time(o2: Simulate
 # ── who dies meanwhile ──────────────────────────────────────────────────────────────────────────
 
 
-def test_a_fetcher_that_dies_over_a_question_leaves_it_to_the_next(desk: Runtime, page: Page) -> None:
+def test_a_requester_that_dies_over_a_question_leaves_it_to_the_next(desk: Runtime, page: Page) -> None:
     page.prices[A] = {"last": 5}
     page.may_answer.clear()
     with ThreadPoolExecutor() as pool:
@@ -354,7 +354,7 @@ def test_a_fetcher_that_dies_over_a_question_leaves_it_to_the_next(desk: Runtime
     assert page.asked == [A, A]
 
 
-def test_a_fetcher_that_hangs_costs_the_timeout_and_is_replaced(
+def test_a_requester_that_hangs_costs_the_timeout_and_is_replaced(
     o2: SimulatedO2, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page.prices[A] = {"last": 5}

@@ -102,7 +102,7 @@ class Chaos:
             self.kill_dispatcher,
             self.fail_in_delivery,
             self.kill_heartbeat,
-            self.kill_fetcher,
+            self.kill_requester,
             self.resync,
             self.rotate,
             self.change_a_gate,
@@ -182,7 +182,7 @@ class Chaos:
     def kill_heartbeat(self) -> None:
         self._replace(Heartbeat)
 
-    def kill_fetcher(self) -> None:
+    def kill_requester(self) -> None:
         self._replace(Requester)
 
     def resync(self) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from tests.support.runtimes import desk_on
 settings.register_profile("no clock", deadline=None)  # machines are busy, and no test is about that
 settings.register_profile("mutants", deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 settings.load_profile("no clock")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else no child process would hear a Ctrl-C
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,7 +13,7 @@ help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
 
 run: $(VENV)/run.stamp  ## One minute of markets that die and come back: no account, no network
-	@$(BIN)/linewarden run config/demo.toml --for $(or $(SECONDS),60) --tape --no-service --log-level error
+	@$(BIN)/linewarden run config/demo.toml --duration $(or $(SECONDS),60) --show-events --no-service --log-level error
 
 test: $(VENV)/dev.stamp  ## All tests but those that have a target of their own
 	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)

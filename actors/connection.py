@@ -234,9 +234,9 @@ class Connection(Actor):
                 self._own_address.tell(Inherit(self._session.legacy()), candidate)
             case CandidateDropped():
                 self._delivery.end_rotation()
-            case TakeTimeouts(ack_timeout=ack_timeout, block_limit=block_limit):
+            case TakeTimeouts(ack_timeout=ack_timeout, block_timeout=block_timeout):
                 self._acks.timeout = ack_timeout
-                self._delivery.take_block_limit(block_limit)
+                self._delivery.take_block_timeout(block_timeout)
                 self._look_again()
             case _:
                 self.unknown(message)
@@ -565,7 +565,7 @@ class Connection(Actor):
 
     def update_reading(self) -> None:
         counters = self._counters
-        counters.held_by = self._delivery.paused_by
+        counters.paused_by_streams = self._delivery.paused_by
         may_read = self._delivery.may_read
         if may_read != counters.reading:
             counters.reading = may_read

@@ -51,13 +51,13 @@ class FeedBuilder:
         wanted: dict[Topic, FreshnessPolicy] = {}
         for entry in feed.subscribe:
             for topic in topics_of(venue, venue.channel(entry.channel), entry.keys, entry.options):
-                wanted[topic] = FreshnessPolicy(entry.stale_after, entry.venue_stale_after, entry.calendar)
+                wanted[topic] = FreshnessPolicy(entry.stale_after, entry.max_event_lag, entry.calendar)
         beat = feed.heartbeat
         dial = Dial(
             connect_timeout=feed.connect_timeout,
             proxy=feed.proxy,
             ca_file=feed.ca_file,
-            insecure=feed.insecure,
+            verify_tls=feed.verify_tls,
             compression=feed.compression,
             lookups=self.lookups,
         )
@@ -68,10 +68,10 @@ class FeedBuilder:
             identity=tuple(getattr(feed, key) for key in feed.__struct_fields__ if key not in SOFT),
             dial=dial,
             restart=feed.restart,
-            pacing=feed.pacing,
-            connects=feed.connects,
+            send_rate=feed.send_rate,
+            connect_rate=feed.connect_rate,
             ack_timeout=feed.ack_timeout,
-            block_limit=feed.block_limit,
+            block_timeout=feed.block_timeout,
             rotate_every=feed.rotate_every,
             ping_interval=beat.ping_interval,
             pong_timeout=beat.pong_timeout,
@@ -138,4 +138,4 @@ def _login(feed: FeedSettings, dial: Dial) -> tuple[object, ...]:
     """All that a feed's token depends on."""
     names = feed.kind.login_settings
     own = [getattr(feed.own, name) for name in feed.own.__struct_fields__ if names is None or name in names]
-    return feed.kind, own, dial.proxy, dial.ca_file, dial.insecure
+    return feed.kind, own, dial.proxy, dial.ca_file, dial.verify_tls

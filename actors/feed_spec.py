@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from actors.events import Topic
 from actors.login.token_store import TokenStore
-from actors.protocol.limits import Pacing, RateLimit
+from actors.protocol.limits import RateLimit, SendRate
 from actors.protocol.venue import Venue
 from actors.rules.freshness import FreshnessPolicy
 from actors.rules.restarts import RestartPolicy
@@ -22,10 +22,10 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     token_store: TokenStore
     dial: Dial = Dial()
     restart: RestartPolicy = RestartPolicy()
-    pacing: Pacing | None = None  # None: the venue's own
-    connects: RateLimit | None = None  # None: the venue's own
+    send_rate: SendRate | None = None  # None: the venue's own
+    connect_rate: RateLimit | None = None  # None: the venue's own
     ack_timeout: float = 10.0
-    block_limit: float = 5.0
+    block_timeout: float = 5.0
     ping_interval: float = 10.0
     pong_timeout: float = 5.0
     venue_ping_interval: float | None = None  # None: the venue's own

@@ -150,7 +150,7 @@ class Heartbeat(Actor):
         judged = {
             topic: self._judge(due.line, topic, shown)
             for topic, contract in watch.rhythm.contracts.items()
-            if contract.venue_stale_after or self._silence(watch, topic) >= contract.stale_after
+            if contract.max_event_lag or self._silence(watch, topic) >= contract.stale_after
         }
         stale = {topic: found for topic, found in judged.items() if found.state == "stale"}
         if stale.keys() != watch.stale.keys():
@@ -161,7 +161,7 @@ class Heartbeat(Actor):
     def _next_look(self, watch: Watch) -> float:
         """Seconds until the next silence may be too long, or an event may have come that is too old."""
         contracts, now_ns = watch.rhythm.contracts, self._timers.clock.wall_ns()
-        waits = [each.venue_stale_after / 2 for each in contracts.values() if each.venue_stale_after]
+        waits = [each.max_event_lag / 2 for each in contracts.values() if each.max_event_lag]
         for topic, contract in contracts.items():
             if contract.stale_after:
                 due = contract.due_in(self._silence(watch, topic), now_ns)
@@ -181,4 +181,4 @@ class Heartbeat(Actor):
 
 def _pause(contracts: Iterable[FreshnessPolicy]) -> float:
     """Until the first of them may be broken, seconds."""
-    return min(limit for each in contracts for limit in (each.stale_after, each.venue_stale_after) if limit)
+    return min(limit for each in contracts for limit in (each.stale_after, each.max_event_lag) if limit)

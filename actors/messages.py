@@ -360,7 +360,7 @@ class TakeTimeouts(Struct, frozen=True):
     """Supervisor to connection: the config of its feed has changed; these hold from now on. Seconds."""
 
     ack_timeout: float
-    block_limit: float
+    block_timeout: float
 
 
 class Inherit(Struct, frozen=True):

@@ -37,7 +37,7 @@ from actors.messages import (
     Unsubscribe,
     WantsPlaced,
 )
-from actors.protocol.limits import Pacing
+from actors.protocol.limits import SendRate
 from actors.protocol.placement import Placement
 from actors.protocol.venue import Refusal, Venue
 from actors.reasons import Retryable
@@ -241,7 +241,7 @@ class Registry(Actor):
         """The next batch, as the venue's pacing allows it; the rest follows by itself."""
         if (line, epoch) not in self._pacing:
             with self._lease:
-                batch = self._ledger.next_batch(line, epoch, self._pacing_of(line).batch)
+                batch = self._ledger.next_batch(line, epoch, self._send_rate_of(line).batch)
                 asking = self._ledger.turn(line, epoch)
             if batch:
                 numbers = self._ledger.numbers(batch)
@@ -251,14 +251,14 @@ class Registry(Actor):
 
     def _rest(self, line: str, epoch: int) -> None:
         """For as long as the venue wants between two batches, whether or not the next is known yet."""
-        interval = self._pacing_of(line).interval
+        interval = self._send_rate_of(line).interval
         if interval or self._ledger.has_more(line, epoch):
             self._pacing.add((line, epoch))
             self._timers.send_after(interval, self._address, ReplayNext(line, epoch, self.incarnation))
 
-    def _pacing_of(self, line: str) -> Pacing:
+    def _send_rate_of(self, line: str) -> SendRate:
         spec = self._spec(line)
-        return spec.pacing or spec.venue.pacing
+        return spec.send_rate or spec.venue.send_rate
 
     def _reject(self, report: TopicsRejected) -> None:
         with self._lease:

@@ -102,7 +102,7 @@ class Runtime:
         timers: Timers | None = None,
         chance: random.Random | None = None,
         metrics: Metrics | None = None,
-        cooldowns: Path | None = None,  # the file for them where the config names none
+        cooldown_file: Path | None = None,  # the file for them where the config names none
     ) -> None:
         timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
         clock = timers.clock
@@ -112,9 +112,9 @@ class Runtime:
         tree = self._tree = Tree(
             self._wanted,
             timers=timers,
-            watchdog=settings.runtime.watchdog,
+            watchdog=settings.runtime.watchdog_timeout,
             chance=chance or random.Random(),  # jitter, no secret
-            cooldowns=Cooldowns(Path(kept) if (kept := settings.runtime.cooldowns) else cooldowns),
+            cooldowns=Cooldowns(Path(kept) if (kept := settings.runtime.cooldown_file) else cooldown_file),
             metrics=metrics or NoMetrics(),
             on_end=_weakly(self),
         )

@@ -71,12 +71,12 @@ class LineStatus(Struct, frozen=True):
     topics: tuple[TopicStatus, ...]
     counters: Counters
     last_gap: Gap | None
-    held_by: tuple[int, ...]  # streams that are full and make the line wait
+    paused_by_streams: tuple[int, ...]  # streams that are full and make the line wait
     url: str  # without its query
-    insecure: bool
+    verify_tls: bool
     compressed: bool = False  # the venue took the offer of compression, in this life
     rotations: int = 0  # connections that took over from another without a gap
-    complaint: str = ""  # the last error of the venue's, in this life, that concerned no topic of ours
+    last_venue_error: str = ""  # the last error of the venue's, in this life, that concerned no topic of ours
     journal: tuple[LineExit, ...] = ()  # its last endings, oldest first
 
 
@@ -107,7 +107,7 @@ class QuarantineStatus(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    schema: int
+    schema_version: int
     name: str
     state: Literal["starting", "live", "degraded", "stopped"]
     feeds: dict[str, FeedStatus]

@@ -153,7 +153,7 @@ def config(seed: int) -> dict[str, Any]:
         "tplus": {"private_key": "4a1c1f4f6bd9b1d1c4f5d3a5c0ffee00112233445566778899aabbccddeeff00"},
         "projectx": {"user_name": "demo", "api_key": "demo"},
     }
-    table = {"restart": {**RESTART, "slow_initial": 0.2}, "block_limit": 0.5}
+    table = {"restart": {**RESTART, "slow_initial": 0.2}, "block_timeout": 0.5}
     url = f"?rate=50&seed={seed}"
     return {
         "feeds": {name: {"venue": name, "url": f"sim://{name}{url}", **table, **own[name]} for name in FEEDS}

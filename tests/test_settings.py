@@ -20,7 +20,7 @@ from actors.errors import ConfigError, LinewardenError
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
 from actors.protocol.conversation import Token
-from actors.protocol.limits import Pacing
+from actors.protocol.limits import SendRate
 from actors.protocol.session import Session
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, Closure, TradingHours
@@ -65,7 +65,7 @@ class Desk(Venue):
     name = "desk"
     about = "for tests"
     Settings: ClassVar[type[VenueSettings]] = DeskSettings
-    pacing = Pacing(batch=10, interval=0.5)
+    send_rate = SendRate(batch=10, interval=0.5)
     channels: ClassVar = {
         "depth": Channel("depth", Level, "the book", key="market", options={"precision": "1 to 18"}),
         "account": Channel("account", Level, "one's own orders"),
@@ -113,7 +113,7 @@ def feed(**keys: Any) -> dict[str, Any]:
 
 def test_all_that_is_left_out_has_its_default() -> None:
     settings = read({"feeds": {"a": {"venue": "open"}}})
-    assert settings.runtime == RuntimeSettings(name="linewarden", watchdog=10.0)
+    assert settings.runtime == RuntimeSettings(name="linewarden", watchdog_timeout=10.0)
     assert settings.service == ServiceSettings(listen="127.0.0.1:9700", token=None)
     assert settings.service.address == ("127.0.0.1", 9700)
     assert settings.feeds["a"] == FeedSettings(name="a", venue="open", kind=Open, own=VenueSettings())
@@ -127,7 +127,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         """
         [runtime]
         name = "desk"
-        watchdog = 0
+        watchdog_timeout = 0
         [service]
         listen = "[::]:80"
         token = "${TOKEN}"
@@ -158,7 +158,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         encoding="utf-8-sig",  # as Windows' editors write it
     )
     settings = read(config, TOKEN="t", HOST="example.org", KEY="k")
-    assert settings.runtime == RuntimeSettings(name="desk", watchdog=0.0)
+    assert settings.runtime == RuntimeSettings(name="desk", watchdog_timeout=0.0)
     assert settings.service == ServiceSettings(listen="[::]:80", token=Secret("t"))
     assert settings.service.address == ("::", 80)
     assert settings.file == str(config)
@@ -166,7 +166,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert a.own == DeskSettings(url="wss://example.org/v1", key=Secret("k"), network="testnet")
     assert a.restart == RestartPolicy(maximum=60.0, max_restarts=5)
     assert a.heartbeat == HeartbeatSettings(ping_interval=20.0, venue_ping_interval=20.0)
-    assert a.pacing == Pacing(batch=2, interval=0.5)  # the interval is the venue's
+    assert a.send_rate == SendRate(batch=2, interval=0.5)  # the interval is the venue's
     assert a.ca_file == str(tmp_path / "ca.pem")
     wanted = WantedTopics(channel="depth", keys=("A", "B"), stale_after=60.0, options={"precision": "10"})
     assert a.subscribe == (wanted,)
@@ -208,16 +208,16 @@ def test_a_secret_may_come_as_one() -> None:
             "[runtime] name: expected letters, digits, - and _ only.",
         ),
         (
-            {"runtime": {"watchdog": -1}},
-            "[runtime] watchdog: expected seconds, 0 or more and at most a year, found -1.",
+            {"runtime": {"watchdog_timeout": -1}},
+            "[runtime] watchdog_timeout: expected seconds, 0 or more and at most a year, found -1.",
         ),
         (
-            {"runtime": {"watchdog": float("nan")}},
-            "[runtime] watchdog: expected seconds, 0 or more and at most a year, found nan.",
+            {"runtime": {"watchdog_timeout": float("nan")}},
+            "[runtime] watchdog_timeout: expected seconds, 0 or more and at most a year, found nan.",
         ),
         (
-            {"runtime": {"watchdog": "10"}},
-            "[runtime] watchdog: expected seconds, 0 or more and at most a year, "
+            {"runtime": {"watchdog_timeout": "10"}},
+            "[runtime] watchdog_timeout: expected seconds, 0 or more and at most a year, "
             "found text (numbers, true and false stand without quotes).",
         ),
         (
@@ -313,16 +313,16 @@ def test_a_secret_may_come_as_one() -> None:
             "initial is 31 s, maximum 30 s.",
         ),
         (
-            feed(pacing={"batch": 0}),
-            "[feeds.a.pacing] batch: expected a whole number, 1 or more, found 0.",
+            feed(send_rate={"batch": 0}),
+            "[feeds.a.send_rate] batch: expected a whole number, 1 or more, found 0.",
         ),
         (
             feed(max_message=0),
             "[feeds.a] max_message: expected a number of bytes from 1 to 1073741824, found 0.",
         ),
         (
-            feed(insecure="no"),
-            "[feeds.a] insecure: expected true or false, "
+            feed(verify_tls="no"),
+            "[feeds.a] verify_tls: expected true or false, "
             "found text (numbers, true and false stand without quotes).",
         ),
         (
@@ -409,9 +409,9 @@ def test_a_good_url_is_left_alone(url: str) -> None:
         ),
         ({"channel": "account", "x": 1}, ["x: channel account has no such option; it takes no options."]),
         (
-            {"channel": "account", "insecure": True},
+            {"channel": "account", "verify_tls": False},
             [
-                "insecure: channel account has no such option; it belongs in [feeds.NAME]; "
+                "verify_tls: channel account has no such option; it belongs in [feeds.NAME]; "
                 "it takes no options."
             ],
         ),
@@ -453,7 +453,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         """
         [runtime]
         nmae = "x"
-        watchdog = -1
+        watchdog_timeout = -1
         [feeds.a]
         venue = "desk"
         key = "${KEY}"
@@ -462,13 +462,13 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         subscribe = [{ channel = "dept", stale_after = -1 }, { channel = "depth", keys = 1 }]
         [feeds.b]
         venue = "dsk"
-        block_limit = -1
+        block_timeout = -1
         """
     )
     told = [" ".join(problem.split(": ")[1:2]) for problem in mistakes(config)]
     assert told == [
         "[runtime] nmae",
-        "[runtime] watchdog",
+        "[runtime] watchdog_timeout",
         "[feeds.a] key",
         "[feeds.a] ack_timeout",
         "[feeds.a] conect_timeout",
@@ -476,7 +476,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "[feeds.a] subscribe entry 1 channel",
         "[feeds.a] subscribe entry 2 keys",
         "[feeds.b] venue",
-        "[feeds.b] block_limit",
+        "[feeds.b] block_timeout",
     ]
 
 
@@ -559,10 +559,10 @@ def test_variables_are_replaced_once(text: str, value: str) -> None:
 
 def test_what_is_allowed_but_odd_is_a_warning() -> None:
     subscribe = [{"channel": "depth", "keys": ["A", "A"]}, {"channel": "account"}, {"channel": "account"}]
-    settings = read(feed(insecure=True, url="ws://example.org", subscribe=subscribe))
+    settings = read(feed(verify_tls=False, url="ws://example.org", subscribe=subscribe))
     assert settings.warnings == (
         "<config>: [feeds.a] url: ws:// sends everything in clear, also keys; wss:// does not.",
-        "<config>: [feeds.a] insecure: certificates are not checked, so anybody may pose as the venue.",
+        "<config>: [feeds.a] verify_tls: certificates are not checked, so anybody may pose as the venue.",
         "<config>: [feeds.a] subscribe entry 1: a/depth/A is wanted twice.",
         "<config>: [feeds.a] subscribe entry 3: a/account is wanted twice.",
     )
@@ -608,7 +608,7 @@ TABLES: tuple[type[Struct], ...] = (
     HeartbeatSettings,
     FeedSettings,
     WantedTopics,
-    Pacing,
+    SendRate,
     DeskSettings,
 )
 KEYS = sorted(
@@ -736,7 +736,7 @@ def test_mistakes_of_a_table_are_told_with_the_configs(pier: Path) -> None:
     table.write_text(TABLE.replace("default = 5", "default = 6"))
     pier.write_text(FEED + "[runtime]\nwatchdog = -1\n")
     told = mistakes(pier, PIER=CANARY)
-    assert any(problem.startswith(f"{pier}: [runtime] watchdog: ") for problem in told)
+    assert any(problem.startswith(f"{pier}: [runtime] watchdog_timeout: ") for problem in told)
     assert (
         "tables/pier.toml: [channels.trades.options.depth] default: it is none of its values; expected"
         in "".join(told)
@@ -834,7 +834,7 @@ SESSIONS = 'expected a list of texts, such as ["Mon-Fri 09:30-16:00"]'
         ({}, {"calendar": "us"}, "calendar: there is no such calendar; there is no [calendars.NAME]."),
         ({"us": CALENDAR}, {"calendar": "usa"}, "calendar: there is no such calendar; did you mean 'us'?"),
         ({"us": CALENDAR}, {"calendar": 1}, "calendar: expected text, found 1."),
-        ({"us": CALENDAR}, {"venue_stale_after": -1}, f"venue_stale_after: {NO_YEAR}"),
+        ({"us": CALENDAR}, {"max_event_lag": -1}, f"max_event_lag: {NO_YEAR}"),
     ],
 )
 def test_a_mistake_in_what_is_promised_is_told(
@@ -879,7 +879,7 @@ def test_a_promise_that_means_nothing_is_warned_of() -> None:
     config = watched({"us": CALENDAR}, calendar="us")
     assert read(config).warnings == (
         "<config>: [feeds.a] subscribe entry 1 calendar: "
-        "it counts nothing without stale_after or venue_stale_after.",
+        "it counts nothing without stale_after or max_event_lag.",
     )
-    (warning,) = read(watched({}, venue_stale_after=5)).warnings
-    assert "venue_stale_after: events of venue " in warning
+    (warning,) = read(watched({}, max_event_lag=5)).warnings
+    assert "max_event_lag: events of venue " in warning

@@ -95,10 +95,11 @@ def run(
     config: Config,
     seconds: Annotated[
         float | None,
-        typer.Option("--for", min=0.0, metavar="SECONDS", help="End after so long, and judge the run."),
+        typer.Option("--duration", min=0.0, metavar="SECONDS", help="End after so long, and judge the run."),
     ] = None,
     tape: Annotated[
-        bool, typer.Option("--tape", help="Subscribe to what CONFIG wants, show it, and judge the run.")
+        bool,
+        typer.Option("--show-events", help="Subscribe to what CONFIG wants, show it, and judge the run."),
     ] = False,
     alone: Annotated[bool, typer.Option("--no-service", help="Open no port.")] = False,
     log_format: Annotated[logs.Format, typer.Option(help="How log lines look.")] = "text",
@@ -110,7 +111,7 @@ def run(
     linewarden status and its like at [service] listen. SIGHUP makes it read CONFIG again.
 
     Ends with a summary and with 0, or with 1 if the config has mistakes or its port is taken. A judged
-    run (--for, --tape) ends with 1 also if a loss was not restored, a line is not live, or the books do
+    run (--duration, --show-events) ends with 1 also if a loss was not restored, a line is not live, or the books do
     not balance.
     """
     settings = _settings(config)
@@ -132,7 +133,7 @@ def _start(settings: Settings) -> Runtime:
     from actors.runtime import Runtime
 
     # A service is started again by whoever watches it: what venues asked for is kept for the next one.
-    return Runtime(settings, cooldowns=usual_file(settings.runtime.name, os.environ))
+    return Runtime(settings, cooldown_file=usual_file(settings.runtime.name, os.environ))
 
 
 def _run(
@@ -475,14 +476,22 @@ def sim(
         list[str] | None,
         typer.Option("--fault", metavar="FAULT", help='Such as "drop every=5"; may be given several times.'),
     ] = None,
+    list_faults: Annotated[
+        bool, typer.Option("--list-faults", help="Print the faults of this simulator, and exit.")
+    ] = False,
 ) -> None:
-    """Play the other end of a venue on this machine.
+    """Run a simulated venue on localhost.
 
     Ctrl-C or SIGTERM ends it, with exit 0. The first line on stdout is the URL for a feed's config.
     """
     from actors.simulators import SIMULATORS
+    from actors.simulators.base.faults import described
 
     kind = SIMULATORS[_known("NAME", name, SIMULATORS)]
+    if list_faults:
+        for spelling, effect in described(kind):
+            print(f"{spelling}\n    {effect}")
+        return
     try:
         simulator = kind(port, rate=rate, seed=seed, faults=faults or ())
     except ConfigError as error:

@@ -163,7 +163,7 @@ def state(line: LineStatus) -> str:
     if line.state == "backoff" and line.next_attempt_s is not None:
         seconds = line.next_attempt_s
         return f"backoff, try {line.attempt} in {seconds:.{0 if seconds >= 9.95 else 1}f} s"
-    if line.held_by:
+    if line.paused_by_streams:
         return f"{line.state}, held by a full stream"
     return line.state
 

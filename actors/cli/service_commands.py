@@ -205,7 +205,7 @@ def quarantine(url: Url = None, config: Config = None, as_json: AsJson = False) 
 
 
 @app.command()
-def letters(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
+def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
     """Show the newest dead letters.
 
     Those are messages from actor to actor that reached nobody. One now and then means nothing.
@@ -215,7 +215,7 @@ def letters(url: Url = None, config: Config = None, as_json: AsJson = False) -> 
         if as_json:
             _write(msgspec.json.encode(told).decode())
         else:
-            _show(status_view.letters(told.newest, told.count))
+            _show(status_view.dead_letters(told.newest, told.count))
 
 
 # ── acting ──────────────────────────────────────────────────────────────────────────────────────

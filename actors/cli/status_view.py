@@ -123,7 +123,7 @@ def _notes(lines: Mapping[str, LineStatus], *, told: bool) -> Iterator[Text]:
     for name, line in lines.items():
         if not told and line.state != "live" and line.reason is not None:
             yield Text(f"{name}: {cause(line)}", COLOURS[line.state] if line.state in TROUBLED else "dim")
-        for stream in line.held_by:
+        for stream in line.paused_by_streams:
             yield Text(f"{name}: waits for stream {stream}, which is full", "yellow")
         rejected = [topic for topic in line.topics if topic.state.state == "rejected"]
         for topic in rejected[:REJECTED]:
@@ -131,10 +131,10 @@ def _notes(lines: Mapping[str, LineStatus], *, told: bool) -> Iterator[Text]:
             yield Text(printable(f"{topic.topic}: rejected by the venue{why}"), "yellow")
         if more := rejected[REJECTED:]:
             yield Text(f"{name}: {len(more):,} more topics are rejected; --json has them all", "yellow")
-        if line.complaint:
-            yield Text(printable(f"{name}: the venue complains: {line.complaint}"), "dim")
-        if line.insecure:
-            yield Text(f"{name}: certificates are not checked (insecure)", "yellow")
+        if line.last_venue_error:
+            yield Text(printable(f"{name}: last error of the venue: {line.last_venue_error}"), "dim")
+        if not line.verify_tls:
+            yield Text(f"{name}: certificates are not checked (verify_tls = false)", "yellow")
 
 
 def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
@@ -240,11 +240,11 @@ def quarantine(kept: QuarantineStatus) -> RenderableType:
     return _kept(table, kept.count, len(kept.newest), "message", "quarantine")
 
 
-def letters(newest: Sequence[DeadLetter], count: int) -> RenderableType:
+def dead_letters(newest: Sequence[DeadLetter], count: int) -> RenderableType:
     table = plain_table("to", "message", "why")
     for letter in newest:
         table.add_row(*(printable(text) for text in (letter.to, letter.message, letter.why)))
-    return _kept(table, count, len(newest), "dead letter", "letters")
+    return _kept(table, count, len(newest), "dead letter", "dead letters")
 
 
 def _kept(table: Table, count: int, kept: int, noun: str, command: str) -> RenderableType:

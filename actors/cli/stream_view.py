@@ -1,4 +1,4 @@
-"""What `linewarden run --tape` shows: the newest event of each stream in words, and what befell it."""
+"""What `linewarden run --show-events` shows: the newest event of each stream in words, and what befell it."""
 
 from __future__ import annotations
 

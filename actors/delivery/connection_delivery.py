@@ -36,7 +36,7 @@ class DeliveryArgs(Struct, frozen=True):
     epoch: int
     overlap: Overlap | None  # of a candidate: what the connection brings that it may take over from
     venue: Venue
-    block_limit: float  # seconds
+    block_timeout: float  # seconds
     right: Right
     counters: LineCounters
     cells: Cells
@@ -74,7 +74,7 @@ class ConnectionDelivery:
     def __init__(self, args: DeliveryArgs, hands: Hands, wall_ns: Callable[[], int]) -> None:
         self._args, self._hands, self._wall_ns = args, hands, wall_ns
         self._counters = args.counters
-        self._block_limit = args.block_limit
+        self._block_timeout = args.block_timeout
         self._keeping = Keeping.NOT
         self._kept = Kept()
         self._table: RouteTable | None = None
@@ -118,7 +118,7 @@ class ConnectionDelivery:
             arrivals=args.arrivals,
             heard=heard,
             runs=Runs(args.venue, args.right, args.run_budget),
-            block_limit=self._block_limit,
+            block_timeout=self._block_timeout,
             wake=self._hands.wake,
         )
         self._known = None if args.overlap is None else args.overlap.take()
@@ -306,11 +306,11 @@ class ConnectionDelivery:
     def wants_attention(self) -> bool:
         return self._epoch is not None and self._epoch.wants_attention
 
-    def take_block_limit(self, seconds: float) -> None:
+    def take_block_timeout(self, seconds: float) -> None:
         """How long a full stream may make the line pause, from now on."""
-        self._block_limit = seconds
+        self._block_timeout = seconds
         if self._epoch is not None:
-            self._epoch.block_limit = seconds
+            self._epoch.block_timeout = seconds
 
     def look_again(self, now: float) -> tuple[Topic, ...]:
         """See who still asks for a pause. The topics that the venue is to start anew now."""

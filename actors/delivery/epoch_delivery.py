@@ -34,13 +34,13 @@ class EpochDelivery:
         arrivals: Arrivals,
         heard: Heard,
         runs: Runs,
-        block_limit: float,
+        block_timeout: float,
         wake: Callable[[], None],
     ) -> None:
         self._line, self._state, self._table = line, line.state, line.table
         self._right: Right = line.right
         self._arrivals, self._runs, self.heard = arrivals, runs, heard
-        self.block_limit, self._wake = block_limit, wake
+        self.block_timeout, self._wake = block_timeout, wake
         self._deltas = {name for name, channel in venue.channels.items() if channel.deltas}
         self._resyncable = {name for name, channel in venue.channels.items() if channel.resyncable}
         self._pausing: dict[Inlet, None] = {}  # streams that ask this line to pause
@@ -256,7 +256,7 @@ class EpochDelivery:
         """See who still asks for a pause, and who has room to start anew."""
         for inlet in list(self._pausing):
             since = inlet.full_since
-            if since is not None and now - since >= self.block_limit:
+            if since is not None and now - since >= self.block_timeout:
                 inlet.overflow(self._right, since)
             if not inlet.pauses:
                 del self._pausing[inlet]
@@ -272,7 +272,7 @@ class EpochDelivery:
         waits = [self.resyncs.next_in(now)]
         for inlet in self._pausing:
             since = inlet.full_since
-            left = 0.0 if since is None else since + self.block_limit - now
+            left = 0.0 if since is None else since + self.block_timeout - now
             waits.append(max(0.0, min(LOOK_AGAIN, left)))
         return min(waits, default=math.inf)
 

@@ -14,7 +14,7 @@ from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation, Token
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
-from actors.protocol.limits import Pacing, RateLimit, TokenBucket
+from actors.protocol.limits import RateLimit, SendRate, TokenBucket
 from actors.protocol.placement import Bound, Bounds, Placement
 from actors.protocol.session import (
     BINARY,
@@ -74,7 +74,6 @@ __all__ = (
     "Missed",
     "Option",
     "Options",
-    "Pacing",
     "Placement",
     "Price",
     "Quarantine",
@@ -87,6 +86,7 @@ __all__ = (
     "Retryable",
     "Secret",
     "Send",
+    "SendRate",
     "Session",
     "Slow",
     "State",

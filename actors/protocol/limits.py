@@ -62,7 +62,7 @@ class TokenBucket:
             self._left = min(self._left, 1.0 - seconds / self._budget.interval)
 
 
-class Pacing(Struct, frozen=True):
+class SendRate(Struct, frozen=True):
     """How fast a venue wants to be asked: `batch` topics, then `interval` seconds of rest."""
 
     batch: int = 100

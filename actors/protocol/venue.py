@@ -16,7 +16,7 @@ from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
 from actors.protocol.conversation import Conversation, Token
-from actors.protocol.limits import Pacing, RateLimit
+from actors.protocol.limits import RateLimit, SendRate
 from actors.protocol.placement import Bounds, Placement
 from actors.protocol.session import Session
 from actors.secret import RedactedStruct, Secret, Shown, origin
@@ -96,13 +96,15 @@ class Venue(ABC):
     about: ClassVar[str]
     Settings: ClassVar[type[VenueSettings]] = VenueSettings
     channels: ClassVar[Mapping[str, Channel]]
-    pacing: ClassVar[Pacing] = Pacing()
+    send_rate: ClassVar[SendRate] = SendRate()
     ping_interval: ClassVar[float] = 0.0  # seconds between its own heartbeats; 0: it has none
     limits: ClassVar[Mapping[str, str]] = {}  # for people: the name of a limit and its value
     variables: ClassVar[Mapping[str, str]] = {}  # for people: environment variables it is used with
     book_channel: ClassVar[str] = ""  # whose events make an order book; empty: none
     price_channels: ClassVar[frozenset[str]] = frozenset()  # whose events tell prices
-    connects: ClassVar[RateLimit] = RateLimit(1, 0.0)  # of all lines of one account; 0.0: no limit is known
+    connect_rate: ClassVar[RateLimit] = RateLimit(
+        1, 0.0
+    )  # of all lines of one account; 0.0: no limit is known
     login_budget: ClassVar[RateLimit] = RateLimit(10, 45.0)  # logins, where it has them
     login_settings: ClassVar[frozenset[str] | None] = None  # keys that its token depends on; None: all
     latest_budget: ClassVar[RateLimit] = RateLimit(10, 0.5)  # conversations of `latest`

@@ -24,7 +24,7 @@ class LineCounters:
         self.data_at: float | None = None  # monotonic seconds of the first event
         self.event_at = 0.0  # monotonic seconds of the last event
         self.unsent = 0  # bytes that the venue has not taken
-        self.held_by: tuple[int, ...] = ()  # streams that ask the line to pause
+        self.paused_by_streams: tuple[int, ...] = ()  # streams that ask the line to pause
         self.reading = True  # whether the socket is read, if there is one
         self.upgraded_at = 0.0  # monotonic seconds
         self.compressed = False  # the venue may compress what it sends

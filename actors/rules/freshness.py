@@ -25,13 +25,13 @@ class FreshnessPolicy(Struct, frozen=True):
     """What a subscription promises; seconds. 0: it promises nothing of that kind."""
 
     stale_after: float = 0.0  # without an event
-    venue_stale_after: float = 0.0  # between an event's time, by the venue, and its receipt
+    max_event_lag: float = 0.0  # between an event's time, by the venue, and its receipt
     calendar: Calendar | None = None  # None: open at any time
 
     @property
     def promises(self) -> bool:
         """It can be broken."""
-        return bool(self.stale_after or self.venue_stale_after)
+        return bool(self.stale_after or self.max_event_lag)
 
     def counted(self, since_ns: int, until_ns: int) -> float:
         """The seconds between two moments that count."""
@@ -56,7 +56,7 @@ class Freshness(Struct, frozen=True):
 
     state: Literal["live", "quiet", "stale"]
     cause: Cause = ""  # of being quiet or stale; short and stable
-    from_birth: bool = False  # no event has come in this life of the line
+    no_event_yet: bool = False  # no event has come in this life of the line
     age_s: float = 0.0
     text: str = ""  # for people
 
@@ -69,13 +69,13 @@ class Signs(Struct, frozen=True):
     ack_at: float = 0.0  # one that answered a subscription
     event_at: float = 0.0  # one with an event, of any topic
 
-    def since(self, moment: float, *, from_birth: bool) -> Company:
+    def since(self, moment: float, *, no_event_yet: bool) -> Company:
         """What came after a topic's last event (or its line's login), other than its own events."""
         if self.event_at > moment:
             return "others"
         if self.message_at > max(moment, self.ack_at):
             return "heartbeats"
-        if self.ack_at and (from_birth or self.ack_at > moment):
+        if self.ack_at and (no_event_yet or self.ack_at > moment):
             return "acks"
         return "pongs" if self.bytes_at > moment else "nothing"
 
@@ -103,38 +103,38 @@ class Heard(Struct, frozen=True):
 
 def judge(contract: FreshnessPolicy, heard: Heard) -> Freshness:
     """Stale by silence goes before stale by lag: where nothing comes, it is no use to say how old it is."""
-    from_birth = heard.at is None
+    no_event_yet = heard.at is None
     silent_since = heard.since if heard.at is None else heard.at
     passed = max(0.0, heard.now - silent_since)
     limit = contract.stale_after
     if limit and passed >= limit:
         silence = contract.counted(heard.now_ns - round(passed * SECOND), heard.now_ns)
         if silence >= limit:
-            company = heard.signs.since(silent_since, from_birth=from_birth)
-            nothing = "nothing since it was subscribed, for" if from_birth else "nothing for"
+            company = heard.signs.since(silent_since, no_event_yet=no_event_yet)
+            nothing = "nothing since it was subscribed, for" if no_event_yet else "nothing for"
             counted = " of market time" if contract.calendar else ""
             text = f"{nothing} {_seconds(silence)}{counted}, though the line is up; {_BRINGS[company]}"
-            return Freshness("stale", company, from_birth, silence, text)
-    if contract.venue_stale_after and heard.venue_ns is not None:
+            return Freshness("stale", company, no_event_yet, silence, text)
+    if contract.max_event_lag and heard.venue_ns is not None:
         lag = max(0.0, contract.counted(heard.venue_ns, heard.received_ns))
-        if lag >= contract.venue_stale_after:
+        if lag >= contract.max_event_lag:
             text = f"the newest event was {_seconds(lag)} old by the venue's time when it came"
-            return Freshness("stale", "venue_time", from_birth, lag, text)
-    if not from_birth and passed < (limit or LONG):
+            return Freshness("stale", "venue_time", no_event_yet, lag, text)
+    if not no_event_yet and passed < (limit or LONG):
         return Freshness("live", age_s=passed)
-    return _quiet(contract, heard, passed, from_birth)
+    return _quiet(contract, heard, passed, no_event_yet)
 
 
-def _quiet(contract: FreshnessPolicy, heard: Heard, passed: float, from_birth: bool) -> Freshness:
+def _quiet(contract: FreshnessPolicy, heard: Heard, passed: float, no_event_yet: bool) -> Freshness:
     calendar = contract.calendar
     if calendar is not None and not calendar.is_open(heard.now_ns):
         opens = calendar.opens_after(heard.now_ns)
         until = f" until {opens:%a %Y-%m-%d %H:%M %Z}" if opens else ""
-        return Freshness("quiet", "closed", from_birth, passed, f"{calendar.name} is closed{until}")
+        return Freshness("quiet", "closed", no_event_yet, passed, f"{calendar.name} is closed{until}")
     if contract.stale_after:
         text = f"an event is due within {_seconds(contract.stale_after)}"
-        return Freshness("quiet", "not_due", from_birth, passed, text)
-    return Freshness("quiet", "unwatched", from_birth, passed, "no stale_after: silence means nothing")
+        return Freshness("quiet", "not_due", no_event_yet, passed, text)
+    return Freshness("quiet", "unwatched", no_event_yet, passed, "no stale_after: silence means nothing")
 
 
 def _seconds(seconds: float) -> str:

@@ -13,18 +13,18 @@ from msgspec import structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
-from actors.protocol.limits import Pacing, RateLimit
+from actors.protocol.limits import RateLimit, SendRate
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
 from actors.rules.restarts import RestartPolicy
 from actors.settings.addresses import host_and_port, is_clear, is_loopback, proxy_mistake, url_mistake
 from actors.settings.schema import (
     CalendarSettings,
-    ConnectsSettings,
+    ConnectRateSettings,
     FeedSettings,
     HeartbeatSettings,
-    PacingSettings,
     RuntimeSettings,
+    SendRateSettings,
     ServiceSettings,
     Settings,
     WantedTopics,
@@ -35,7 +35,7 @@ from actors.settings.wording import BARE, found, key_name, keys_of, nearest, sug
 
 FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"}
 # Those that are just converted; the others are read by rules of their own.
-PLAIN_KEYS = FEED_KEYS - {"venue", "pacing", "connects", "restart", "heartbeat", "subscribe"}
+PLAIN_KEYS = FEED_KEYS - {"venue", "send_rate", "connect_rate", "restart", "heartbeat", "subscribe"}
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
 PLAIN_ENTRY_KEYS = ENTRY_KEYS - {"calendar"}
 T = TypeVar("T")
@@ -66,8 +66,8 @@ class ConfigReader(Reader):
             "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatSettings),
             "an entry of subscribe": ENTRY_KEYS,
             "[calendars.NAME]": keys_of(CalendarSettings),
-            "[feeds.NAME.pacing]": keys_of(PacingSettings),
-            "[feeds.NAME.connects]": keys_of(ConnectsSettings),
+            "[feeds.NAME.send_rate]": keys_of(SendRateSettings),
+            "[feeds.NAME.connect_rate]": keys_of(ConnectRateSettings),
         }
         super().__init__(file, environ, homes)
         self._directory = directory
@@ -178,12 +178,14 @@ class ConfigReader(Reader):
         sub = where.removesuffix("]")
         fields["restart"] = self._restart(f"{sub}.restart]", table.get("restart", {}), restart)
         fields["heartbeat"] = self.merged(f"{sub}.heartbeat]", table.get("heartbeat", {}), heartbeat)
-        if "pacing" in table:
-            pacing = self.fields(f"{sub}.pacing]", table["pacing"], PacingSettings)
-            fields["pacing"] = structs.replace(kind.pacing if kind else Pacing(), **pacing)
-        if "connects" in table:
-            connects = self.fields(f"{sub}.connects]", table["connects"], ConnectsSettings)
-            fields["connects"] = structs.replace(kind.connects if kind else RateLimit(1, 0.0), **connects)
+        if "send_rate" in table:
+            send_rate = self.fields(f"{sub}.send_rate]", table["send_rate"], SendRateSettings)
+            fields["send_rate"] = structs.replace(kind.send_rate if kind else SendRate(), **send_rate)
+        if "connect_rate" in table:
+            connect_rate = self.fields(f"{sub}.connect_rate]", table["connect_rate"], ConnectRateSettings)
+            fields["connect_rate"] = structs.replace(
+                kind.connect_rate if kind else RateLimit(1, 0.0), **connect_rate
+            )
         venue = self.quoting(where, "", lambda: kind(name, own)) if kind and own else None
         fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)
         if kind is None or own is None:
@@ -192,9 +194,9 @@ class ConfigReader(Reader):
 
     def _runtime(self, table: object) -> dict[str, Any]:
         fields = self.fields("[runtime]", table, RuntimeSettings)
-        if fields.get("cooldowns"):
-            fields["cooldowns"] = str(
-                Path(self._directory, Path(fields["cooldowns"]).expanduser()).absolute()
+        if fields.get("cooldown_file"):
+            fields["cooldown_file"] = str(
+                Path(self._directory, Path(fields["cooldown_file"]).expanduser()).absolute()
             )
         return fields
 
@@ -295,8 +297,8 @@ class ConfigReader(Reader):
             if "\0" in str(path) or not path.is_file():
                 raw = table["ca_file"]
                 self.complain(where, "ca_file", f"there is no file {raw!r} (from the config's directory)")
-        if fields.get("insecure"):
-            self.warn(where, "insecure", "certificates are not checked, so anybody may pose as the venue")
+        if not fields.get("verify_tls", True):
+            self.warn(where, "verify_tls", "certificates are not checked, so anybody may pose as the venue")
 
     def _reject_strange_keys(
         self, where: str, feed: str, table: Mapping[str, object], kind: type[Venue] | None
@@ -366,12 +368,12 @@ class ConfigReader(Reader):
         venue: Venue | type[Venue] | None,
     ) -> None:
         """What is allowed and means nothing."""
-        dated = fields.get("venue_stale_after")
+        dated = fields.get("max_event_lag")
         if "calendar" in table and not dated and not fields.get("stale_after"):
-            self.warn(where, "calendar", "it counts nothing without stale_after or venue_stale_after")
+            self.warn(where, "calendar", "it counts nothing without stale_after or max_event_lag")
         kind = type(venue) if isinstance(venue, Venue) else venue
         if dated and kind is not None and kind.event_time_ns is Venue.event_time_ns:
-            self.warn(where, "venue_stale_after", f"events of venue {kind.name} name no time of the venue's")
+            self.warn(where, "max_event_lag", f"events of venue {kind.name} name no time of the venue's")
 
     def _channel(
         self, where: str, table: Mapping[str, object], name: str | None, venue: Venue | type[Venue] | None

@@ -14,10 +14,10 @@ SOFT = (
     "subscribe",
     "restart",
     "heartbeat",
-    "pacing",
-    "connects",
+    "send_rate",
+    "connect_rate",
     "ack_timeout",
-    "block_limit",
+    "block_timeout",
     "rotate_every",
 )
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, structs
 
 from actors.events import Option
-from actors.protocol.limits import Pacing, RateLimit
+from actors.protocol.limits import RateLimit, SendRate
 from actors.protocol.venue import Venue, VenueSettings
 from actors.rules.calendar import Calendar
 from actors.rules.restarts import Interval, RestartPolicy, Seconds
@@ -30,8 +30,8 @@ class RuntimeSettings(Table, frozen=True, kw_only=True):
     """`[runtime]`."""
 
     name: Name = "linewarden"
-    watchdog: Interval = 10.0  # seconds without progress in an actor that has work to do; 0: off
-    cooldowns: str = ""  # a file that outlives the process; empty: none, but `linewarden run` has one
+    watchdog_timeout: Interval = 10.0  # seconds without progress in an actor that has work to do; 0: off
+    cooldown_file: str = ""  # a file that outlives the process; empty: none, but `linewarden run` has one
 
 
 class ServiceSettings(Table, frozen=True, kw_only=True):
@@ -54,15 +54,15 @@ class HeartbeatSettings(Table, frozen=True, kw_only=True):
     venue_ping_interval: Interval | None = None  # 0: none of the venue's pings; None: as the venue wants it
 
 
-class PacingSettings(Table, frozen=True, kw_only=True):
-    """`[feeds.NAME.pacing]`, over what the venue wants."""
+class SendRateSettings(Table, frozen=True, kw_only=True):
+    """`[feeds.NAME.send_rate]`, over what the venue wants."""
 
     batch: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")] = 100
     interval: Interval = 0.0
 
 
-class ConnectsSettings(Table, frozen=True, kw_only=True):
-    """`[feeds.NAME.connects]`: how often the lines of one account may connect, over what the venue wants."""
+class ConnectRateSettings(Table, frozen=True, kw_only=True):
+    """`[feeds.NAME.connect_rate]`: how often the lines of one account may connect; over the venue's own."""
 
     burst: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")] = 1
     interval: Interval = 0.0
@@ -82,7 +82,7 @@ class WantedTopics(Table, frozen=True, kw_only=True):
     channel: str
     keys: Keys = ()
     stale_after: Interval = 0.0  # 0: silence means nothing
-    venue_stale_after: Interval = 0.0  # 0: events may be as old as they are
+    max_event_lag: Interval = 0.0  # 0: events may be as old as they are
     calendar: Calendar | None = None  # a name in the config; both count while that market is open
     options: dict[str, Option] = {}  # the entry's other keys
 
@@ -97,15 +97,15 @@ class FeedSettings(Table, frozen=True, kw_only=True):
     connect_timeout: Seconds = 10.0
     proxy: str = "none"  # or "env", or a URL; it may hold a password
     ca_file: str | None = None  # an absolute path
-    insecure: bool = False
+    verify_tls: bool = True
     compression: Compression = "none"  # what is offered to the venue, for what it sends
     ack_timeout: Seconds = 10.0
-    block_limit: Interval = 5.0
+    block_timeout: Interval = 5.0
     rotate_every: Interval = 0.0  # seconds after which a connection is replaced, make before break; 0: never
     send_buffer: Bytes = 1_048_576
     max_message: Bytes = 16 * 1_048_576
-    pacing: Pacing | None = None  # None: as the venue wants it
-    connects: RateLimit | None = None  # None: as the venue wants it
+    send_rate: SendRate | None = None  # None: as the venue wants it
+    connect_rate: RateLimit | None = None  # None: as the venue wants it
     restart: RestartPolicy = RestartPolicy()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     subscribe: tuple[WantedTopics, ...] = ()

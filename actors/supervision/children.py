@@ -241,7 +241,7 @@ class Children:
                     epoch=epoch,
                     overlap=overlap,
                     venue=spec.venue,
-                    block_limit=spec.block_limit,
+                    block_timeout=spec.block_timeout,
                     right=life.right,
                     counters=life.counters,
                     cells=self._books.cells,

@@ -91,4 +91,4 @@ class ConnectLimiters:
 
 
 def _own(spec: FeedSpec) -> RateLimit:
-    return spec.connects or spec.venue.connects
+    return spec.connect_rate or spec.venue.connect_rate

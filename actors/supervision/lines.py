@@ -128,7 +128,7 @@ class Lines:
             return
         if line.child is not None:
             for epoch in line.epochs():
-                timeouts = TakeTimeouts(spec.ack_timeout, spec.block_limit)
+                timeouts = TakeTimeouts(spec.ack_timeout, spec.block_timeout)
                 self._roles.connection(line.name).tell(timeouts, epoch)
         if line.live_at is not None and former.rotate_every != spec.rotate_every:
             self.rotations.plan(line)
@@ -193,7 +193,7 @@ class Lines:
                     line.restarts.stable()
                     self._books.show(line)
             case VenueComplained(code=code, text=text):
-                line.complaint = text
+                line.last_venue_error = text
                 self._books.show(line, news=False)
                 self._log(line, logging.WARNING, f"the venue reports {code}: {text}; the line stays up")
             case TopicsStale(topics=topics):

@@ -138,7 +138,7 @@ class Rotations:
         """The connection that was rotated out has had its time."""
         former = line.former
         if former is not None and former.epoch == epoch:
-            held = former.counters.held_by
+            held = former.counters.paused_by_streams
             self._handle(line, RotationEvent.FORMER_HELD if held else RotationEvent.FORMER_DUE)
 
     # ── what follows ──
@@ -197,7 +197,7 @@ class Rotations:
     def _check(self, line: LineRecord) -> None:
         if not line.state.is_open:
             self._handle(line, RotationEvent.UNFIT, f"it is {line.shown}")
-        elif line.counters.held_by:
+        elif line.counters.paused_by_streams:
             self._handle(line, RotationEvent.UNFIT, "a full stream makes it wait")
         else:
             self._handle(line, RotationEvent.FIT)
@@ -223,9 +223,9 @@ class Rotations:
     def _patience(self, line: LineRecord) -> float:
         """Seconds: for the way in, for the answers, and for asking at the venue's pace."""
         spec = line.spec
-        pacing = spec.pacing or spec.venue.pacing
-        batches = math.ceil(self._books.cells.count(line.name) / pacing.batch)
-        return 2 * (spec.dial.connect_timeout + spec.ack_timeout) + batches * pacing.interval
+        send_rate = spec.send_rate or spec.venue.send_rate
+        batches = math.ceil(self._books.cells.count(line.name) / send_rate.batch)
+        return 2 * (spec.dial.connect_timeout + spec.ack_timeout) + batches * send_rate.interval
 
     def _take_over(self, line: LineRecord) -> None:
         candidate = line.candidate

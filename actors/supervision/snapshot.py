@@ -129,7 +129,7 @@ def take(
         feed: _feed(spec, lines.get(feed, []), books, clock, ended=ended) for feed, spec in specs.items()
     }
     return Status(
-        schema=1,
+        schema_version=1,
         name=name,
         state="stopped" if ended else _state(list(feeds.values())),
         feeds=feeds,
@@ -202,11 +202,11 @@ def _line(line: LineView, books: SharedState, clock: Clock) -> LineStatus:
         counters=_counters(line, cells),
         last_gap=cells.gaps(line.name)[1],
         rotations=line.rotations,
-        complaint=line.complaint,
+        last_venue_error=line.last_venue_error,
         journal=line.journal,
-        held_by=line.held_by,
+        paused_by_streams=line.paused_by_streams,
         url=_url(line),
-        insecure=line.spec.dial.insecure,
+        verify_tls=line.spec.dial.verify_tls,
         compressed=counters.compressed,
     )
 
@@ -252,7 +252,7 @@ class LineLook(Struct, frozen=True):
         at, received_ns, venue_ns = None, 0, None
         if heard is not None and stamp is not None:
             at, received_ns = stamp.at, stamp.wall_ns
-            if contract.venue_stale_after:
+            if contract.max_event_lag:
                 venue_ns = _venue_time(self.line, heard.events.get(topic))
         return judge(
             contract,

@@ -214,7 +214,7 @@ class LineView(Struct, frozen=True):
     state: State = State.NEW
     epoch: int = 0
     reason: Reason | None = None
-    complaint: str = ""
+    last_venue_error: str = ""
     attempt: int = 0
     retry_at: float | None = None
     live_at: float | None = None
@@ -229,10 +229,10 @@ class LineView(Struct, frozen=True):
     actors: tuple[ActorStatus, ...] = ()  # its connection and its candidate, or one that waits for its time
 
     @property
-    def held_by(self) -> tuple[int, ...]:
+    def paused_by_streams(self) -> tuple[int, ...]:
         """The streams that make the line pause, or a connection which is to hand over."""
-        former = () if self.former is None else self.former.held_by
-        return tuple(dict.fromkeys((*self.counters.held_by, *former)))
+        former = () if self.former is None else self.former.paused_by_streams
+        return tuple(dict.fromkeys((*self.counters.paused_by_streams, *former)))
 
 
 class Candidate:
@@ -264,7 +264,7 @@ class LineRecord:
         self.rotating = RotationState.NONE  # `Rotations` alone changes it
         self.epoch = history.last_epoch
         self.reason: Reason | None = None  # of the last ending
-        self.complaint = ""  # the last error of the venue's that concerned no topic
+        self.last_venue_error = ""  # the last error of the venue's that concerned no topic
         self.child: Child | None = None
         self.candidate: Candidate | None = None  # while the line is being rotated
         self.former: Former | None = None  # while it hands over
@@ -304,7 +304,7 @@ class LineRecord:
             state=self.state,
             epoch=self.epoch,
             reason=self.reason,
-            complaint=self.complaint,
+            last_venue_error=self.last_venue_error,
             attempt=self.restarts.attempt,
             retry_at=self.retry_at,
             live_at=self.live_at,
@@ -352,7 +352,7 @@ class LineRecord:
         """Live for the first time in this life."""
         self.live_at = now
         self.journal.mark("live", now)
-        self.complaint = ""  # of a life that is over
+        self.last_venue_error = ""  # of a life that is over
         self.restored += self.deaths > self.deaths_when_live
         self.deaths_when_live = self.deaths
 

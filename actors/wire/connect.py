@@ -40,7 +40,7 @@ class Dial(RedactedStruct, frozen=True, kw_only=True):
     or a URL: http, socks4, socks5 (names are looked up here), socks4a, socks5h (looked up by the
     proxy). Loopback targets are never proxied.
     `ca_file` holds CAs (PEM) that are trusted in addition to the system's.
-    `insecure` verifies no certificate.
+    `verify_tls=False` verifies no certificate.
     `compression` is offered to a WebSocket's server: "none" or "deflate".
     `lookups` starts the DNS look-ups, and knows those that have not returned.
     """
@@ -48,7 +48,7 @@ class Dial(RedactedStruct, frozen=True, kw_only=True):
     connect_timeout: float = 10.0
     proxy: str = "none"
     ca_file: str | None = None
-    insecure: bool = False
+    verify_tls: bool = True
     compression: Compression = "none"
     lookups: Lookups = Lookups()
 
@@ -56,7 +56,7 @@ class Dial(RedactedStruct, frozen=True, kw_only=True):
         yield "connect_timeout", self.connect_timeout
         yield "proxy", self.proxy if self.proxy in ("none", "env") else origin(self.proxy)
         yield "ca_file", self.ca_file
-        yield "insecure", self.insecure
+        yield "verify_tls", self.verify_tls
         yield "compression", self.compression
 
 
@@ -88,7 +88,7 @@ def reach(attempt: Attempt, request: Request, dial: Dial) -> socket.socket:
     attempt.peer = str(target)
     # What is wrong with the settings is said before anybody is called.
     proxy = choose_proxy(dial.proxy, request)
-    context = tls.trust(dial.ca_file, dial.insecure) if request.secure else None
+    context = tls.trust(dial.ca_file, dial.verify_tls) if request.secure else None
 
     sock = tunnel(attempt, proxy, target) if proxy else tcp.connect(attempt, target, str(target))
     return sock if context is None else tls.wrap(attempt, sock, target.host, context)

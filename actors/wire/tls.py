@@ -24,7 +24,7 @@ def wrap(attempt: Attempt, sock: socket.socket, host: str, context: ssl.SSLConte
     attempt.phase = "the TLS handshake"
     if context.verify_mode is ssl.CERT_NONE:
         log.warning(
-            "%s: its certificate is not checked (insecure = true); anybody may pose as it.", attempt.peer
+            "%s: its certificate is not checked (verify_tls = false); anybody may pose as it.", attempt.peer
         )
     sock.settimeout(attempt.remaining())
     wrapped = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
@@ -44,10 +44,10 @@ def judge_certificate(peer: str, error: ssl.SSLCertVerificationError) -> Reason:
     return Slow(f"the certificate of {peer} is not trusted ({error.verify_message})", "certificate")
 
 
-def trust(ca_file: str | None, insecure: bool) -> ssl.SSLContext:
+def trust(ca_file: str | None, verify_tls: bool) -> ssl.SSLContext:
     """Raises ConnectFailed with Fatal for a CA file that cannot be read."""
-    if insecure or ca_file is None:
-        return make_context(None, 0, insecure)
+    if not verify_tls or ca_file is None:
+        return make_context(None, 0, verify_tls)
     try:
         return make_context(ca_file, Path(ca_file).stat().st_mtime_ns, False)
     except (OSError, ValueError) as error:
@@ -59,7 +59,7 @@ def trust(ca_file: str | None, insecure: bool) -> ssl.SSLContext:
 
 
 @functools.lru_cache(maxsize=8)
-def make_context(ca_file: str | None, changed_ns: int, insecure: bool) -> ssl.SSLContext:  # noqa: ARG001
+def make_context(ca_file: str | None, changed_ns: int, verify_tls: bool) -> ssl.SSLContext:  # noqa: ARG001
     """Loading the system's CAs takes 30 ms with the GIL held: not at every reconnection.
 
     `changed_ns` is when the file was last written: a renewed CA must be noticed.
@@ -67,7 +67,7 @@ def make_context(ca_file: str | None, changed_ns: int, insecure: bool) -> ssl.SS
     context = ssl.create_default_context()
     if ca_file is not None:
         context.load_verify_locations(ca_file)
-    if insecure:
+    if not verify_tls:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -25,7 +25,7 @@ from tests.test_settings import Desk
 Invoke = Any
 COMMANDS = ("run", "check", "venues", "sim")
 ASKING = (
-    "status", "tail", "journal", "quarantine", "letters", "restart", "pause", "resume", "reload",
+    "status", "tail", "journal", "quarantine", "dead-letters", "restart", "pause", "resume", "reload",
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def config(tmp_path: Path) -> Path:
         [feeds.a]
         venue = "desk"
         key = "k"
-        insecure = true
+        verify_tls = false
         subscribe = [{ channel = "depth", keys = ["A", "B"] }, { channel = "account" }]
         """
     )
@@ -71,7 +71,7 @@ def test_a_usage_error_is_2(linewarden: Invoke, config: Path) -> None:
     for arguments in (
         ["chek"],
         ["check"],
-        ["run", config, "--for", "-1"],
+        ["run", config, "--duration", "-1"],
         ["run", config, "--log-level", "x"],
     ):
         assert linewarden(*arguments).exit_code == 2
@@ -86,7 +86,7 @@ def test_check_sums_up_a_good_config(linewarden: Invoke, config: Path) -> None:
     assert rows(told.stdout)[0] == "feed venue url lines topics"
     assert rows(told.stdout)[2] == "a desk the venue's own a 2 depth, 1 account"
     assert rows(told.stdout)[3].endswith("desk.toml: no mistakes; 1 feed, 1 line, 3 topics.")
-    assert told.stderr.startswith(f"warning: {config}: [feeds.a] insecure: ")
+    assert told.stderr.startswith(f"warning: {config}: [feeds.a] verify_tls: ")
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
@@ -97,7 +97,7 @@ def test_a_bad_config_is_1(linewarden: Invoke, config: Path, command: str) -> No
     assert told.stdout == ""
     assert told.stderr.splitlines() == [
         f"{config}: [runtime] nmae: there is no such key; did you mean 'name'?",
-        f"{config}: [runtime] watchdog: expected seconds, 0 or more and at most a year, found -1.",
+        f"{config}: [runtime] watchdog_timeout: expected seconds, 0 or more and at most a year, found -1.",
     ]
 
 
@@ -280,6 +280,15 @@ def test_sim_refuses_what_it_cannot_play(linewarden: Invoke) -> None:
     assert linewarden("sim", "o2", "--rate", "nan").exit_code == 2
 
 
+def test_sim_prints_the_faults_that_it_can_play(linewarden: Invoke) -> None:
+    told = linewarden("sim", "alpaca", "--list-faults")
+    assert told.exit_code == 0
+    rows = told.stdout.splitlines()
+    assert "refuse status=503 retry_after=0.0 n=1" in rows
+    assert "reject key" in rows
+    assert all(row.startswith("    ") and len(row) > 10 for row in rows[1::2])
+
+
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_sim_prints_its_url_and_ends_when_told(number: signal.Signals) -> None:
@@ -356,7 +365,7 @@ def end_when_looked_at(runtime: Fake, number: signal.Signals) -> None:
 
 
 def test_run_ends_by_itself_with_a_summary(linewarden: Invoke, config: Path, runtime: Fake) -> None:
-    told = linewarden("run", config, "--for", "0.2")
+    told = linewarden("run", config, "--duration", "0.2")
     assert told.exit_code == 0
     assert "a: live; lost twice" in told.stdout
     assert told.stdout.endswith("Every loss was restored.\n")
@@ -368,7 +377,7 @@ def test_a_judged_run_ends_with_1_if_a_line_is_down(
 ) -> None:
     monkeypatch.setattr(cli, "SETTLE", 0.3)
     runtime.state = "connecting"
-    told = linewarden("run", config, "--for", "0")
+    told = linewarden("run", config, "--duration", "0")
     assert told.exit_code == 1
     assert told.stdout.endswith("a is not live: connecting.\n")
     assert runtime.looked > 1  # it was given its time
@@ -410,7 +419,7 @@ def test_a_look_that_fails_does_not_end_the_run(
     linewarden: Invoke, config: Path, runtime: Fake, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     runtime.failures = [error, error]  # the first ones, so there is nothing to show yet
-    told = linewarden("run", config, "--for", "0.1")
+    told = linewarden("run", config, "--duration", "0.1")
     assert told.exit_code == 0
     assert told.stdout.endswith("Every loss was restored.\n")
     assert runtime.looked >= 1
@@ -423,7 +432,7 @@ def test_a_judged_run_is_judged_by_what_it_last_knew(
 ) -> None:
     monkeypatch.setattr(cli, "SETTLE", 0.3)
     runtime.failures = [ValueError("odd")] * 1_000
-    told = linewarden("run", config, "--for", "0.1")
+    told = linewarden("run", config, "--duration", "0.1")
     assert told.exit_code == 1
     assert told.stdout.endswith("No status could be taken; the log says why.\n")
     assert len(runtime.stopped) == 1

@@ -50,7 +50,7 @@ def lost_and_restored(tape: str) -> bool:
 
 @posix
 def test_the_demo_dies_comes_back_and_says_so() -> None:
-    with child("run", DEMO, "--no-service", "--tape", "--log-level", "error") as it:
+    with child("run", DEMO, "--no-service", "--show-events", "--log-level", "error") as it:
         assert it.stdout is not None
         markets = ""
         for row in it.stdout:
@@ -78,7 +78,7 @@ def test_the_demo_dies_comes_back_and_says_so() -> None:
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("tape", [(), ("--tape",)], ids=["service", "tape"])
+@pytest.mark.parametrize("tape", [(), ("--show-events",)], ids=["service", "tape"])
 def test_it_ends_when_told(number: signal.Signals, tape: tuple[str, ...]) -> None:
     with child("run", DEMO, "--no-service", "--log-format", "json", *tape) as it:
         assert it.stderr is not None
@@ -123,7 +123,7 @@ def test_a_line_that_stays_down_is_1_and_says_why(tmp_path: Path) -> None:
     with SimulatedO2() as gone:
         config = tmp_path / "desk.toml"
         config.write_text(f'[feeds.o2]\nvenue = "o2"\nurl = "{gone.url}"\n')
-    it = ran("run", config, "--no-service", "--for", 0.2)
+    it = ran("run", config, "--no-service", "--duration", 0.2)
     assert it.returncode == 1
     assert re.fullmatch(r"o2 is not live: .*refused.*\.", it.stdout.splitlines()[-1])
 
@@ -133,7 +133,7 @@ def test_a_bad_config_is_1_and_told_in_sentences(tmp_path: Path) -> None:
     config.write_text(
         '[runtime]\nwatchdog = "${CANARY}"\n[feeds.o2]\nvenue = "o2"\nurl = "http://${CANARY}"\n'
     )
-    it = ran("run", config, "--tape", environ={"CANARY": CANARY})
+    it = ran("run", config, "--show-events", environ={"CANARY": CANARY})
     assert (it.returncode, it.stdout) == (1, "")
     assert len(it.stderr.splitlines()) == 2
     for sentence in it.stderr.splitlines():
@@ -161,7 +161,7 @@ def test_no_secret_is_in_any_output(tmp_path: Path) -> None:
             subscribe = [{{ channel = "trades", keys = ["{venue.markets[0]}"] }}]
             """
         )
-        told = ("--tape", "--log-format", "json", "--log-level", "debug")
+        told = ("--show-events", "--log-format", "json", "--log-level", "debug")
         with (
             log.open("w") as file,
             child("run", config, *told, environ={"CANARY": CANARY}, stderr=file) as it,
@@ -184,7 +184,7 @@ def test_no_secret_is_in_any_output(tmp_path: Path) -> None:
 
 @posix
 def test_on_a_terminal_a_table_lives_and_stderr_goes_where_it_was_sent() -> None:
-    with on_a_terminal("run", DEMO, "--no-service", "--tape", stderr=subprocess.PIPE) as (it, screen):
+    with on_a_terminal("run", DEMO, "--no-service", "--show-events", stderr=subprocess.PIPE) as (it, screen):
         screen.seen("demo: live")
         screen.seen("events/s")
         screen.seen("depth 0x32d6…8f2e")

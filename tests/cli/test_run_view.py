@@ -41,10 +41,10 @@ def line(state: Any = "live", decoded: int = 0, **changes: Any) -> LineStatus:
         topics=(),
         counters=structs.replace(COUNTERS, decoded=decoded, routed=decoded, restarts=2, restored=1),
         last_gap=None,
-        complaint="",
-        held_by=(),
+        last_venue_error="",
+        paused_by_streams=(),
         url="wss://example.org/v1",
-        insecure=False,
+        verify_tls=True,
     )
     return structs.replace(it, **changes)
 
@@ -125,7 +125,7 @@ def test_no_row_is_folded(width: int) -> None:
     wanted = (topic("o2/depth/A", "confirmed"), topic("o2/depth/B", "rejected"))
     gap = Gap(Topic("o2", "depth_view", "0x" + "ab" * 32), "disconnect", None, 0, 10**9, 3)
     good = line("live", topics=wanted, last_gap=gap, reason=Cause("retryable", "lost", "reset " * 30))
-    held = line("live", held_by=(1,), topics=wanted)
+    held = line("live", paused_by_streams=(1,), topics=wanted)
     lost = line("backoff", attempt=1, next_attempt_s=12.5)
     rows = picture(StatusTable(), 1.0, width, o2=good, market=held, user=lost)
     assert max(map(len, rows)) <= width

@@ -182,7 +182,7 @@ def test_nobody_there_is_3_and_says_where_it_was_looked_for(
 ANSWERS = [
     (["journal"], "No line has been lost.\n"),
     (["quarantine"], "There is no message in quarantine.\n"),
-    (["letters", "--json"], '{"count":0,"newest":[]}\n'),
+    (["dead-letters", "--json"], '{"count":0,"newest":[]}\n'),
     (["restart", "o2"], "restart o2: accepted\n"),
     (["pause", "o2"], "pause o2: accepted\n"),
     (["resume", "o2"], "resume o2: accepted\n"),
@@ -341,9 +341,11 @@ def test_what_was_put_aside_can_be_looked_at(run: Running, o2: SimulatedO2) -> N
         assert time.monotonic() < deadline, told
     assert r"no \x1b[2J JSON" in told
     assert json.loads(run.ask("quarantine", "--json").stdout)["count"] == 1
-    letters = json.loads(run.ask("letters", "--json").stdout)
+    letters = json.loads(run.ask("dead-letters", "--json").stdout)
     assert (
-        run.ask("letters").stdout.splitlines()[-1].startswith("There is no" if not letters["count"] else "")
+        run.ask("dead-letters")
+        .stdout.splitlines()[-1]
+        .startswith("There is no" if not letters["count"] else "")
     )
 
 
@@ -423,7 +425,7 @@ def test_a_taken_port_is_a_sentence_and_no_venue_is_bothered(
     assert told.stderr.startswith(f"{address} is taken: ")
     assert len(told.stderr.splitlines()) == 1
     assert o2.lives == before
-    alone = ran("run", second, "--no-service", "--for", 0.5)
+    alone = ran("run", second, "--no-service", "--duration", 0.5)
     assert alone.returncode == 0
     assert "Answers at" not in alone.stderr
 
@@ -481,7 +483,7 @@ def test_a_token_is_required_and_shown_nowhere(
 
 @posix
 def test_a_judged_run_serves_too(config: Path) -> None:
-    with running(config, "--for", 600, "--tape") as it:
+    with running(config, "--duration", 600, "--show-events") as it:
         it.until(lambda lines: list(lines) == ["o2"] and lines["o2"]["state"] == "live")
         code, out = it.end()
     assert code == 0

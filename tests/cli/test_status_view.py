@@ -93,7 +93,7 @@ def test_lines_stand_below_their_feed() -> None:
 @pytest.mark.parametrize("width", [60, 80, 112, 150])
 def test_no_row_is_wider_than_the_terminal(width: int) -> None:
     many = (topic("o2/depth/A", "confirmed"), topic("o2/depth/B", "rejected"))
-    held = line("live", held_by=(3,), topics=many, decoded=10**9)
+    held = line("live", paused_by_streams=(3,), topics=many, decoded=10**9)
     told = structs.replace(status(o2=held, b=LOST), streams=(stream(queued=10**6, received=10**8),))
     picture = drawn(Board(moving=True).render(told, 1.0, NOW, width), width)
     assert max(map(len, picture)) <= width
@@ -110,7 +110,13 @@ def test_events_a_second_want_two_looks_and_survive_a_restart() -> None:
 
 def test_what_somebody_should_look_at_stands_below() -> None:
     refused = TopicStatus("o2/depth/B", SubscriptionState("rejected", reason="no\nsuch market"), None, False)
-    odd = line("live", held_by=(3,), topics=(refused,) * 7, complaint="slow down", insecure=True)
+    odd = line(
+        "live",
+        paused_by_streams=(3,),
+        topics=(refused,) * 7,
+        last_venue_error="slow down",
+        verify_tls=False,
+    )
     actors = (
         ActorStatus("dispatcher", "wedged", 2, 1, "stack"),
         ActorStatus("connection/b", "restarting", 1, 1),
@@ -121,8 +127,8 @@ def test_what_somebody_should_look_at_stands_below() -> None:
         "o2: waits for stream 3, which is full",
         *[r"o2/depth/B: rejected by the venue: no\nsuch market"] * 5,
         "o2: 2 more topics are rejected; --json has them all",
-        "o2: the venue complains: slow down",
-        "o2: certificates are not checked (insecure)",
+        "o2: last error of the venue: slow down",
+        "o2: certificates are not checked (verify_tls = false)",
     ]
     assert below[10] == "stream of policy queued received dropped gaps topics delivered conflated"
     assert below[12:14] == [
@@ -149,7 +155,7 @@ def test_the_journal_has_a_row_an_ending_or_two_where_there_is_little_room() -> 
 def test_what_was_put_aside_is_counted() -> None:
     none = QuarantineStatus(0, ())
     assert drawn(status_view.quarantine(none)) == ["There is no message in quarantine."]
-    letters = drawn(status_view.letters([DeadLetter("o2", "Subscribe", "dead\n")], 5))
+    letters = drawn(status_view.dead_letters([DeadLetter("o2", "Subscribe", "dead\n")], 5))
     assert letters[2].split() == ["o2", "Subscribe", r"dead\n"]
     assert letters[-1] == "5 dead letters; the newest 1 are kept."
 

@@ -44,7 +44,7 @@ class Candidate:
             epoch=2,
             overlap=Overlap(STUB.duplicate_key),
             venue=STUB,
-            block_limit=30.0,
+            block_timeout=30.0,
             right=Right(),
             counters=self.counters,
             cells=Cells(),

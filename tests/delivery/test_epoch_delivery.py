@@ -49,7 +49,7 @@ class Line:
             arrivals=self.arrivals,
             heard=Heard(Prices(STUB)),
             runs=Runs(STUB, self.right, RunBudget()),
-            block_limit=BLOCK_LIMIT,
+            block_timeout=BLOCK_LIMIT,
             wake=self._wake,
         )
 

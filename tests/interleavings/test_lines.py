@@ -46,7 +46,7 @@ class Connection:
             arrivals=arrivals or Arrivals(),
             heard=Heard(Prices(STUB)),
             runs=Runs(STUB, self.right, RunBudget()),
-            block_limit=LIMIT,
+            block_timeout=LIMIT,
             wake=self.wake,
         )
 

@@ -253,11 +253,11 @@ def test_a_given_token_that_is_turned_away_is_shown_once_and_spends_nothing(
 ) -> None:
     venue = given_by_somebody(tplus, monkeypatch)
     token_store = TokenStore(venue, Dial(), Ahead())
-    for connects in range(1, 4):
+    for connect_rate in range(1, 4):
         connector = Connector(venue, ORDERS, Dial(), ConnectCancel(), token_store)
         reason = reason_of(connector.open)
         assert (type(reason), reason.code) == (Fatal, "http_401")
-        assert len(tplus.requests) == connects
+        assert len(tplus.requests) == connect_rate
 
 
 def test_a_given_token_that_lines_refuse_inside_again_and_again_spends_nothing(

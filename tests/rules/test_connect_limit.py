@@ -18,7 +18,7 @@ UNBOUNDED = RateLimit(1, 0.0)
 LINES = [f"tplus/{number}" for number in range(200)]
 
 
-def connects(limiter: ConnectLimiter, budget: RateLimit, knocks: dict[str, float]) -> list[float]:
+def connected_at(limiter: ConnectLimiter, budget: RateLimit, knocks: dict[str, float]) -> list[float]:
     """When each line connects, in order: it knocks at its time, and again when it was told to."""
     at: list[float] = []
     while knocks:
@@ -42,7 +42,9 @@ def test_in_no_span_of_time_are_there_more_than_the_budget(
     burst: int, interval: float, knocks: list[float]
 ) -> None:
     limiter = ConnectLimiter(random.Random(1))
-    at = connects(limiter, RateLimit(burst, interval), {f"line/{n}": when for n, when in enumerate(knocks)})
+    at = connected_at(
+        limiter, RateLimit(burst, interval), {f"line/{n}": when for n, when in enumerate(knocks)}
+    )
     assert len(at) == len(knocks), "every line connects in the end"
     for first, begun in enumerate(at):
         for last in range(first, len(at)):
@@ -88,7 +90,7 @@ def test_a_budget_that_changes_forgets_no_connect() -> None:
 def test_who_waited_for_the_same_end_does_not_come_at_the_same_moment(seed: int) -> None:
     limiter = ConnectLimiter(random.Random(seed))
     assert limiter.close(130.0, "429")
-    at = connects(limiter, UNBOUNDED, dict.fromkeys(LINES, 100.0))
+    at = connected_at(limiter, UNBOUNDED, dict.fromkeys(LINES, 100.0))
     assert len(at) == 200
     assert at[0] > 130.0
     assert at[-1] <= 130.0 + SPREAD
@@ -163,7 +165,7 @@ def test_a_herd_stays_under_the_venue_s_cap(seed: int) -> None:
         verdict = law.ended(Retryable("server restart"), reached=True, now=0.0)
         assert isinstance(verdict, Retry)
         knocks[line] = verdict.delay
-    at = connects(ConnectLimiter(chance), RateLimit(20, 4.0), knocks)
+    at = connected_at(ConnectLimiter(chance), RateLimit(20, 4.0), knocks)
     assert len(at) == 200
     for begin in range(0, 800, 7):
         assert sum(begin <= when < begin + 60 for when in at) <= 20 + 60 / 4 + 1

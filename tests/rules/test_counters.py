@@ -12,7 +12,7 @@ def test_a_new_connection_reads_and_has_counted_nothing() -> None:
     assert vars(LineCounters()) == {
         **dict.fromkeys((*COUNTS, *TIMES, "venue_answers"), 0),
         "data_at": None,
-        "held_by": (),
+        "paused_by_streams": (),
         "reading": True,
         "compressed": False,
     }

@@ -41,7 +41,7 @@ def heard(at: float | None, **others: Any) -> Heard:
 )
 def test_one_that_is_mute_from_birth_is_told_with_what_came_instead(signs: Signs, cause: Cause) -> None:
     found = judge(FreshnessPolicy(stale_after=60.0), heard(None, signs=signs))
-    assert (found.state, found.cause, found.from_birth, found.age_s) == ("stale", cause, True, 900.0)
+    assert (found.state, found.cause, found.no_event_yet, found.age_s) == ("stale", cause, True, 900.0)
     assert found.text.startswith("nothing since it was subscribed, for 900 s, though the line is up; ")
 
 
@@ -57,12 +57,12 @@ def test_one_that_is_mute_from_birth_is_told_with_what_came_instead(signs: Signs
 )
 def test_one_that_has_fallen_silent_is_told_with_what_came_since(signs: Signs, cause: Cause) -> None:
     found = judge(FreshnessPolicy(stale_after=60.0), heard(900.0, signs=signs))
-    assert (found.state, found.cause, found.from_birth, found.age_s) == ("stale", cause, False, 100.0)
+    assert (found.state, found.cause, found.no_event_yet, found.age_s) == ("stale", cause, False, 100.0)
 
 
 def test_old_data_is_stale_though_it_has_just_come() -> None:
     now_ns = new_york("2026-03-09 12:00")
-    contract = FreshnessPolicy(stale_after=60.0, venue_stale_after=5.0)
+    contract = FreshnessPolicy(stale_after=60.0, max_event_lag=5.0)
     late = heard(999.0, venue_ns=now_ns - 8 * SECOND, received_ns=now_ns - SECOND)
     found = judge(contract, late)
     assert (found.state, found.cause, found.age_s) == ("stale", "venue_time", 7.0)
@@ -72,8 +72,8 @@ def test_old_data_is_stale_though_it_has_just_come() -> None:
 def test_a_silence_makes_no_lag() -> None:
     now_ns = new_york("2026-03-09 12:00")
     long_ago = heard(100.0, venue_ns=now_ns - 901 * SECOND, received_ns=now_ns - 900 * SECOND)
-    assert judge(FreshnessPolicy(venue_stale_after=5.0), long_ago).state == "quiet"
-    assert judge(FreshnessPolicy(stale_after=60.0, venue_stale_after=5.0), long_ago).cause == "nothing"
+    assert judge(FreshnessPolicy(max_event_lag=5.0), long_ago).state == "quiet"
+    assert judge(FreshnessPolicy(stale_after=60.0, max_event_lag=5.0), long_ago).cause == "nothing"
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3600])
@@ -85,7 +85,7 @@ def test_a_venue_whose_clock_is_ahead_is_not_late(ahead: int) -> None:
 
 
 def test_the_night_and_the_weekend_count_for_nothing() -> None:
-    contract = FreshnessPolicy(stale_after=60.0, venue_stale_after=5.0, calendar=EQUITIES)
+    contract = FreshnessPolicy(stale_after=60.0, max_event_lag=5.0, calendar=EQUITIES)
     friday, monday = new_york("2026-03-06 15:59:50"), new_york("2026-03-09 09:30:00")
     night = (monday - friday) / SECOND
     closed = judge(contract, heard(0.0, now=night - 1, now_ns=monday - SECOND))
@@ -109,7 +109,7 @@ def test_where_nothing_is_promised_silence_is_quiet_and_never_stale() -> None:
 
 
 def test_a_time_from_the_beginning_of_all_times_is_only_old() -> None:
-    contract = FreshnessPolicy(venue_stale_after=5.0, calendar=EQUITIES)
+    contract = FreshnessPolicy(max_event_lag=5.0, calendar=EQUITIES)
     found = judge(contract, heard(999.0, venue_ns=0, received_ns=new_york("2026-03-09 12:00")))
     assert (found.state, found.cause) == ("stale", "venue_time")
 
@@ -126,7 +126,7 @@ def test_stale_is_only_what_broke_its_contract(
     moment = heard(at, signs=signs, venue_ns=venue_ns, received_ns=new_york("2026-03-09 11:59"))
     found = judge(contract, moment)
     if found.state == "stale":
-        limit = contract.venue_stale_after if found.cause == "venue_time" else contract.stale_after
+        limit = contract.max_event_lag if found.cause == "venue_time" else contract.stale_after
         assert 0 < limit <= found.age_s
         assert found.text
     else:

@@ -451,7 +451,7 @@ class Rotating:
     def __init__(self) -> None:
         self.state = R.NONE
         self.questions = self.refused = self.answered = 0
-        self.connects = self.taken_over = self.followed = 0
+        self.connect_rate = self.taken_over = self.followed = 0
         self.candidate = self.open = self.former = self.timer = False
         self.checking = self.asking = self.fit = False
         self.late = self.plans = self.plans_soon = 0
@@ -460,7 +460,7 @@ class Rotating:
     def hear(self, event: RotationEvent) -> None:
         self.questions += event is RE.WANTED
         self.fit = event is RE.FIT
-        self.connects += event is RE.ADMITTED
+        self.connect_rate += event is RE.ADMITTED
         if event in (RE.FORMER_DUE, RE.FORMER_HELD):
             self.timer = False
         found = rotation_step(self.state, event)
@@ -633,7 +633,7 @@ def test_a_rotation_that_is_refused_spends_no_connect(refusal: Sequence[Rotation
     rotating = Rotating()
     for event in (RE.WANTED, *refusal):
         rotating.hear(event)
-    assert (rotating.connects, rotating.refused, rotating.state) == (0, 1, R.NONE)
+    assert (rotating.connect_rate, rotating.refused, rotating.state) == (0, 1, R.NONE)
 
 
 CANDIDATES = {  # and what a line is by it, where it takes over at once
@@ -763,7 +763,7 @@ class Rotations(RuleBasedStateMachine):
     @invariant()
     def each_connect_that_was_spent_had_a_candidate(self) -> None:
         rotating = self.rotating
-        assert rotating.connects >= rotating.taken_over + rotating.followed + rotating.candidate
+        assert rotating.connect_rate >= rotating.taken_over + rotating.followed + rotating.candidate
 
 
 TestRotations = Rotations.TestCase

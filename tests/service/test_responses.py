@@ -35,7 +35,7 @@ def test_status_is_the_tree(service: Service, desk: Runtime) -> None:
     assert told.status == 200
     assert_well_said(told)
     status = msgspec.json.decode(told.raw, type=Status)
-    assert status.schema == 1
+    assert status.schema_version == 1
     assert status.lines().keys() == desk.status().lines().keys()
     assert status.lines()["o2"].state == "live"
 

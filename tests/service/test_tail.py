@@ -262,4 +262,4 @@ def test_a_slow_tail_overflows_by_its_policy_and_hurts_no_other_stream(
                     break
     assert seen + missed == count
     assert (other.dropped, other.received) == (0, count)
-    assert line_of(desk).held_by == ()
+    assert line_of(desk).paused_by_streams == ()

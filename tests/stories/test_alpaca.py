@@ -290,10 +290,10 @@ def test_an_error_that_concerns_no_change_leaves_the_line_up(
     alpaca.quote("AAPL", bid=2.0)
     assert quotes.get(timeout=10).bid_price == 2
     if code != 403:  # which says that all is well
-        until(desk, lambda status: f"{code}" in status.lines()["iex"].complaint)
+        until(desk, lambda status: f"{code}" in status.lines()["iex"].last_venue_error)
     line = line_of(desk, "iex")
     assert (line.state, line.epoch) == ("live", 1)
-    assert (f"{code}" in line.complaint) == (code != 403)
+    assert (f"{code}" in line.last_venue_error) == (code != 403)
 
 
 def test_401_logs_in_once_more_and_then_goes_on(desk: Runtime, alpaca: SimulatedAlpaca) -> None:

@@ -65,7 +65,7 @@ def test_2_an_error_reaches_the_caller_and_the_status(desk: Runtime, alpaca: Sim
     with pytest.raises(SubscribeError, match="400: invalid syntax"):
         desk.subscribe("iex", "quotes", "XYZ", wait=10.0)
     alpaca.error(499, "something new")
-    until(desk, lambda status: "something new" in status.lines()["iex"].complaint)
+    until(desk, lambda status: "something new" in status.lines()["iex"].last_venue_error)
 
 
 def test_3_who_waits_for_a_subscription_is_told_what_was_not_made(
@@ -377,10 +377,10 @@ def test_f_a_login_alone_does_not_make_the_next_wait_a_short_one(alpaca: Simulat
 
 def test_k_an_error_that_is_over_does_not_look_like_one(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
     alpaca.error(499, "something new")
-    until(desk, lambda status: bool(status.lines()["iex"].complaint))
+    until(desk, lambda status: bool(status.lines()["iex"].last_venue_error))
     alpaca.drop()
     until(desk, lambda status: status.lines()["iex"].counters.restored == 1)
-    assert line_of(desk, "iex").complaint == ""
+    assert line_of(desk, "iex").last_venue_error == ""
     status = desk.status()
     assert (status.state, status.feeds["iex"].live, line_of(desk, "iex").state) == ("live", True, "live")
     until(desk, lambda status: status.lines()["iex"].attempt == 0)

@@ -130,11 +130,11 @@ def test_mid_replay(o2: SimulatedO2, baseline: Any) -> None:
 
 
 def test_while_queues_are_full(o2: SimulatedO2, market: str, baseline: Any) -> None:
-    with desk_on(o2, block_limit=60.0) as desk:
+    with desk_on(o2, block_timeout=60.0) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
         o2.number_trades(market, 1_000)
-        held = until(desk, lambda status: bool(status.lines()["o2"].held_by))
-        assert held.lines()["o2"].held_by == (trades.id,)
+        held = until(desk, lambda status: bool(status.lines()["o2"].paused_by_streams))
+        assert held.lines()["o2"].paused_by_streams == (trades.id,)
         assert_answers(desk)
         assert_stops(desk)
     baseline.check()

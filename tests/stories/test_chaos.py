@@ -27,7 +27,7 @@ def _workers_may_die_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def chaos(seed: int) -> Iterator[Chaos]:
-    with SimulatedO2(rate=0, seed=seed) as venue, desk_on(venue, block_limit=0.05) as runtime:
+    with SimulatedO2(rate=0, seed=seed) as venue, desk_on(venue, block_timeout=0.05) as runtime:
         chaos = Chaos(seed, runtime, venue)
         yield chaos
         chaos.close()

@@ -205,7 +205,7 @@ def test_a_rotation_changes_windows_and_loses_nothing(packing_o2: SimulatedO2) -
 
 def test_a_stream_that_is_full_holds_a_line_that_is_compressed(packing_o2: SimulatedO2) -> None:
     market = packing_o2.markets[0]
-    with desk_on(packing_o2, compression="deflate", block_limit=60.0) as desk:
+    with desk_on(packing_o2, compression="deflate", block_timeout=60.0) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=10.0, policy="block", capacity=100)
         packing_o2.number_trades(market, 20_000, background=True)
         for number in range(1, 20_001):

@@ -283,8 +283,8 @@ def test_an_error_that_concerns_nobody_leaves_the_line_up(
     o2.error(3002, "something about an order")
     o2.trade(market, trade_id="1")
     assert trades.get(timeout=5).trade_id == "1"
-    line = until(desk, lambda status: bool(status.lines()["o2"].complaint)).lines()["o2"]
-    assert "something about an order" in line.complaint
+    line = until(desk, lambda status: bool(status.lines()["o2"].last_venue_error)).lines()["o2"]
+    assert "something about an order" in line.last_venue_error
     assert (line.state, line.epoch) == ("live", 1)
     assert "something about an order" in caplog.text
 

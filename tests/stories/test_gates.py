@@ -53,7 +53,7 @@ def test_whoever_asks_for_a_restart_is_not_kept_waiting(alpaca: SimulatedAlpaca)
 
 def test_a_restart_of_the_process_does_not_make_it_forget(alpaca: SimulatedAlpaca, tmp_path: Path) -> None:
     path = tmp_path / "cooldowns.json"
-    config = alpaca_config(alpaca, "iex") | {"runtime": {"cooldowns": str(path)}}
+    config = alpaca_config(alpaca, "iex") | {"runtime": {"cooldown_file": str(path)}}
     with actors.start(config, wait=10.0) as desk:
         told_to_stay_away(desk, alpaca)
         for thread in threading.enumerate():
@@ -72,7 +72,7 @@ def test_a_restart_of_the_process_does_not_make_it_forget(alpaca: SimulatedAlpac
 
 
 def test_lines_of_one_account_connect_at_the_venue_s_pace(alpaca: SimulatedAlpaca) -> None:
-    with alpaca_desk(alpaca, "iex", "news", live=False, connects={"burst": 1, "interval": 60.0}) as desk:
+    with alpaca_desk(alpaca, "iex", "news", live=False, connect_rate={"burst": 1, "interval": 60.0}) as desk:
         until(desk, lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"})
         waiting = next(each for each in desk.status().lines().values() if each.state == "backoff")
         assert 50 < (waiting.next_attempt_s or 0.0) <= 60
@@ -80,7 +80,7 @@ def test_lines_of_one_account_connect_at_the_venue_s_pace(alpaca: SimulatedAlpac
 
 
 def test_who_waits_for_his_turn_may_be_paused_and_stopped(alpaca: SimulatedAlpaca) -> None:
-    with alpaca_desk(alpaca, "iex", "news", live=False, connects={"burst": 1, "interval": 60.0}) as desk:
+    with alpaca_desk(alpaca, "iex", "news", live=False, connect_rate={"burst": 1, "interval": 60.0}) as desk:
         until(desk, lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"})
         for name in ("iex", "news"):
             desk.supervisor.pause(name).get(timeout=5)

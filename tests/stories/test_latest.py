@@ -360,7 +360,7 @@ def test_a_requester_that_hangs_costs_the_timeout_and_is_replaced(
     page.prices[A] = {"last": 5}
     trap = Trap(monkeypatch, Requester, "_begin")
     table = config(
-        o2.url, runtime={"watchdog": WATCHDOG}, venue="priced", rest=f"http://127.0.0.1:{page.port}"
+        o2.url, runtime={"watchdog_timeout": WATCHDOG}, venue="priced", rest=f"http://127.0.0.1:{page.port}"
     )
     with actors.start(load(table, venues={"priced": Priced}), wait=10.0) as desk:
         with pytest.raises(StalePriceError, match="no answer in time"):

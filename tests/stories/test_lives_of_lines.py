@@ -153,7 +153,7 @@ def test_an_event_without_a_row_is_logged_and_changes_nothing(
 
 
 def test_a_rotation_that_is_refused_spends_no_connect(o2: SimulatedO2) -> None:
-    with desk_on(o2, connects={"burst": 2, "interval": HOUR}) as desk:
+    with desk_on(o2, connect_rate={"burst": 2, "interval": HOUR}) as desk:
         desk.supervisor.pause("o2").get(timeout=5)
         for _ in range(3):
             with pytest.raises(RotationFailed, match="it is paused"):
@@ -167,8 +167,8 @@ def test_a_rotation_that_is_refused_spends_no_connect(o2: SimulatedO2) -> None:
 @pytest.mark.parametrize("loose", ["iex", "news"])
 def test_the_strictest_budget_of_an_account_holds_for_all_of_its_feeds(loose: str) -> None:
     with SimulatedAlpaca(rate=0) as alpaca:
-        table = alpaca_config(alpaca, "iex", "news", connects={"burst": 1, "interval": HOUR})
-        table["feeds"][loose]["connects"] = {"burst": 5, "interval": 1.0}
+        table = alpaca_config(alpaca, "iex", "news", connect_rate={"burst": 1, "interval": HOUR})
+        table["feeds"][loose]["connect_rate"] = {"burst": 5, "interval": 1.0}
         with actors.start(table) as desk:
             until(
                 desk, lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"}

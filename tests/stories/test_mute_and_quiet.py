@@ -78,7 +78,7 @@ class Hours:
 @contextmanager
 def hours(table: dict[str, Any]) -> Iterator[Hours]:
     timers = VirtualTimers()
-    with Runtime(load(table | {"runtime": {"watchdog": 0.0}}), timers=timers) as runtime:
+    with Runtime(load(table | {"runtime": {"watchdog_timeout": 0.0}}), timers=timers) as runtime:
         runtime.wait_live(timeout=10.0)
         yield Hours(runtime, timers)
 
@@ -114,7 +114,7 @@ def test_mute_from_birth_but_for_the_answer_is_told_as_answers_only(
         assert clock.freshness(AAPL).state == "quiet"
         clock.jump(4.0)
         found = clock.wait_for(AAPL, "stale")
-        assert (found.cause, found.from_birth, found.age_s) == ("acks", True, pytest.approx(62.0))
+        assert (found.cause, found.no_event_yet, found.age_s) == ("acks", True, pytest.approx(62.0))
         assert "nothing since it was subscribed" in found.text
         until(clock.runtime, lambda _: bool(alarms(caplog)))
         (alarm,) = alarms(caplog)
@@ -136,7 +136,7 @@ def test_one_that_falls_mute_but_for_pongs_is_told_as_pongs_only(alpaca: Simulat
         assert clock.freshness(AAPL).state == "live"
         clock.pass_by(120.0)
         found = clock.wait_for(AAPL, "stale")
-        assert (found.cause, found.from_birth) == ("pongs", False)
+        assert (found.cause, found.no_event_yet) == ("pongs", False)
         alpaca.heal()
         alpaca.trade("AAPL")
         assert trades.get(timeout=10)
@@ -179,13 +179,13 @@ def test_a_venue_that_only_answers_its_own_heartbeat_is_told_as_heartbeats_only(
             clock.jump(20.0)
             until(clock.runtime, lambda status, f=frames: status.lines()["o2"].counters.frames > f)  # type: ignore[misc]
         found = clock.wait_for(name, "stale")
-        assert (found.cause, found.from_birth) == ("heartbeats", True)
+        assert (found.cause, found.no_event_yet) == ("heartbeats", True)
 
 
 def test_a_slow_drip_whose_events_grow_older_is_stale_by_the_venue_s_time(
     alpaca: SimulatedAlpaca, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with alpaca_hours(alpaca, TRADES | {"venue_stale_after": 10.0}) as clock:
+    with alpaca_hours(alpaca, TRADES | {"max_event_lag": 10.0}) as clock:
         trades = clock.runtime.subscribe("iex", "trades", "AAPL", wait=10.0)
         for lag in (0, 3, 6, 9):
             alpaca.trade("AAPL", t=clock.timers.wall_ns() - lag * 10**9)

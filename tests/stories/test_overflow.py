@@ -54,8 +54,8 @@ def dropped_over(count: int) -> Callable[[Status], bool]:
     return lambda status: status.streams[0].dropped > count
 
 
-def held_by(stream: Stream[Any]) -> Callable[[Status], bool]:
-    return lambda status: stream.id in status.lines()["o2"].held_by
+def paused_by_streams(stream: Stream[Any]) -> Callable[[Status], bool]:
+    return lambda status: stream.id in status.lines()["o2"].paused_by_streams
 
 
 # ── the policies that drop ──
@@ -107,7 +107,7 @@ def test_conflate_keeps_the_newest_of_each_key_without_a_gap(desk: Runtime, o2: 
 def test_what_is_read_under_load_is_in_order_and_the_rest_is_in_gaps(
     policy: Policy, o2: SimulatedO2, market: str
 ) -> None:
-    with desk_on(o2, block_limit=60.0) as desk:
+    with desk_on(o2, block_timeout=60.0) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=5.0, policy=policy, capacity=7)
         o2.number_trades(market, 5_000, background=True)
         items = trades.with_markers()
@@ -137,27 +137,27 @@ def test_what_is_read_under_load_is_in_order_and_the_rest_is_in_gaps(
 def test_a_full_stream_that_blocks_makes_its_line_wait_and_status_names_it(
     o2: SimulatedO2, market: str
 ) -> None:
-    with desk_on(o2, block_limit=60.0) as desk:
+    with desk_on(o2, block_timeout=60.0) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
         o2.number_trades(market, 100)
-        until(desk, held_by(trades))
+        until(desk, paused_by_streams(trades))
         for number in range(1, 101):
             assert trades.get(timeout=5).trade_id == str(number)
-        until(desk, lambda status: not status.lines()["o2"].held_by)
+        until(desk, lambda status: not status.lines()["o2"].paused_by_streams)
         assert trades.gap_count == 0
         settle(desk)
 
 
 def test_a_held_line_does_not_die_of_the_pongs_it_cannot_see(o2: SimulatedO2, market: str) -> None:
     beat = {"ping_interval": 0.05, "pong_timeout": 0.05}
-    with desk_on(o2, block_limit=60.0, heartbeat=beat) as desk:
+    with desk_on(o2, block_timeout=60.0, heartbeat=beat) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
         o2.number_trades(market, 20_000, background=True)  # more than all buffers between us hold
-        until(desk, held_by(trades))
+        until(desk, paused_by_streams(trades))
         begun = line_of(desk).live_for_s or 0.0
         until(desk, live_for(begun + 10 * 0.1))  # ten deadlines go by
         line = line_of(desk)
-        assert (line.epoch, line.held_by) == (1, (trades.id,))
+        assert (line.epoch, line.paused_by_streams) == (1, (trades.id,))
         for number in range(1, 20_001):
             assert trades.get(timeout=5).trade_id == str(number)
         pings = o2.pings
@@ -168,12 +168,12 @@ def test_a_held_line_does_not_die_of_the_pongs_it_cannot_see(o2: SimulatedO2, ma
 
 def test_after_the_block_limit_that_stream_alone_overflows(o2: SimulatedO2, market: str) -> None:
     other = o2.markets[1]
-    with desk_on(o2, block_limit=0.3) as desk:
+    with desk_on(o2, block_timeout=0.3) as desk:
         slow = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
         quick = desk.subscribe("o2", "trades", other, wait=5.0, policy="block")
         shared = desk.subscribe("o2", "trades", market, wait=5.0, policy="block")
         o2.number_trades(market, 10)
-        until(desk, held_by(slow))
+        until(desk, paused_by_streams(slow))
         o2.number_trades(other, 100)  # behind a line that waits
         for number in range(1, 101):
             assert quick.get(timeout=5 * 0.3 + 1).trade_id == str(number)
@@ -181,7 +181,7 @@ def test_after_the_block_limit_that_stream_alone_overflows(o2: SimulatedO2, mark
         for number in range(1, 21):
             assert shared.get(timeout=5).trade_id == str(number)
         settle(desk)
-        assert line_of(desk).held_by == ()
+        assert line_of(desk).paused_by_streams == ()
         assert (slow.queued, slow.dropped) == (10, 10)
         assert quick.gap_count == shared.gap_count == 0
 
@@ -195,55 +195,55 @@ def test_after_the_block_limit_that_stream_alone_overflows(o2: SimulatedO2, mark
         assert trade.trade_id == "21"
 
         o2.number_trades(market, 10)  # and it may hold its line again
-        until(desk, held_by(slow))
+        until(desk, paused_by_streams(slow))
 
 
 def test_a_stream_that_is_closed_lets_its_line_go(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2, block_limit=60.0) as desk:
+    with desk_on(o2, block_timeout=60.0) as desk:
         slow = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
         quick = desk.subscribe("o2", "trades", o2.markets[1], wait=5.0)
         o2.number_trades(market, 10)
-        until(desk, held_by(slow))
+        until(desk, paused_by_streams(slow))
         o2.trade(o2.markets[1], trade_id="1")
         slow.close()
         assert quick.get(timeout=5).trade_id == "1"
-        until(desk, lambda status: not status.lines()["o2"].held_by)
+        until(desk, lambda status: not status.lines()["o2"].paused_by_streams)
 
 
 def test_a_stream_over_two_lines_holds_them_both(o2: SimulatedO2) -> None:
     accounts = [f"0x{number:064x}" for number in range(1, 12)]
-    with desk_on(o2, block_limit=60.0) as desk:
+    with desk_on(o2, block_timeout=60.0) as desk:
         orders = desk.subscribe("o2", "orders", *accounts, wait=10.0, capacity=10)
 
         def both_held(status: Status) -> bool:
-            return all(line.held_by == (orders.id,) for line in status.lines().values())
+            return all(line.paused_by_streams == (orders.id,) for line in status.lines().values())
 
         for _ in range(10):
             o2.order(accounts[0])
-        until(desk, lambda status: bool(status.lines()["o2"].held_by))
+        until(desk, lambda status: bool(status.lines()["o2"].paused_by_streams))
         o2.order(accounts[10])
         until(desk, both_held)
         for _ in range(11):
             orders.get(timeout=5)
-        until(desk, lambda status: not any(line.held_by for line in status.lines().values()))
+        until(desk, lambda status: not any(line.paused_by_streams for line in status.lines().values()))
         settle(desk)
 
 
 def test_a_dispatcher_that_dies_while_a_line_waits_for_a_stream(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2, block_limit=60.0) as desk:
+    with desk_on(o2, block_timeout=60.0) as desk:
         slow = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
         quick = desk.subscribe("o2", "trades", o2.markets[1], wait=5.0)
         o2.number_trades(market, 10)
-        until(desk, held_by(slow))
+        until(desk, paused_by_streams(slow))
         kill(Dispatcher)
         until(desk, after("dispatcher", 1))
         o2.trade(o2.markets[1], trade_id="1")
         for number in range(1, 11):
             assert slow.get(timeout=5).trade_id == str(number)
         assert quick.get(timeout=5).trade_id == "1"
-        until(desk, lambda status: not status.lines()["o2"].held_by)
+        until(desk, lambda status: not status.lines()["o2"].paused_by_streams)
         o2.number_trades(market, 10)
-        until(desk, held_by(slow))  # the new one knows the policy as well
+        until(desk, paused_by_streams(slow))  # the new one knows the policy as well
         assert slow.gap_count == quick.gap_count == 0
 
 
@@ -252,15 +252,15 @@ def test_a_dispatcher_that_dies_while_a_line_waits_for_a_stream(o2: SimulatedO2,
 
 @pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest", "block"])
 def test_a_book_is_right_again_after_an_overflow(policy: Policy, o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2, block_limit=0.1) as desk:
+    with desk_on(o2, block_timeout=0.1) as desk:
         depth = desk.subscribe("o2", venue.DEPTH, market, wait=5.0, policy=policy, capacity=10)
         for round in range(3):
             lost_before = depth.dropped
             for _ in range(20):
                 o2.depth_change(market, buys=[(1_000 + 10 * round, 5)], sells=[(90_000_000, -1)])
             if policy == "block":
-                until(desk, held_by(depth))
-                until(desk, lambda status: not status.lines()["o2"].held_by)
+                until(desk, paused_by_streams(depth))
+                until(desk, lambda status: not status.lines()["o2"].paused_by_streams)
                 o2.depth_change(market, buys=[(1_000 + 10 * round, 5)])
             until(desk, dropped_over(lost_before))
             anew = read_past_a_gap(depth.with_markers())
@@ -340,10 +340,10 @@ def test_a_reader_that_falls_behind_on_a_book_costs_the_others_nothing(o2: Simul
 
 def test_an_answer_that_a_paused_line_cannot_read_is_not_missed(o2: SimulatedO2, market: str) -> None:
     """Deadlines of answers stand still while the line is not read."""
-    with desk_on(o2, block_limit=60.0, ack_timeout=0.2) as desk:
+    with desk_on(o2, block_timeout=60.0, ack_timeout=0.2) as desk:
         slow = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
         o2.number_trades(market, 10)
-        until(desk, held_by(slow))
+        until(desk, paused_by_streams(slow))
         added = desk.subscribe("o2", venue.DEPTH, market)
         o2.wait_heard("subscribe_depth")
         begun = line_of(desk).live_for_s or 0.0

@@ -614,7 +614,7 @@ def clockwork(px: SimulatedProjectX, **feed: Any) -> Iterator[Clockwork]:
     table["feeds"]["projectx"]["heartbeat"] = {"ping_interval": 10.0, "pong_timeout": 5.0}
     table["feeds"]["projectx"]["restart"] = feed.get("restart", {})
     timers = VirtualTimers()
-    with Runtime(load(table | {"runtime": {"watchdog": 0.0}}), timers=timers) as runtime:
+    with Runtime(load(table | {"runtime": {"watchdog_timeout": 0.0}}), timers=timers) as runtime:
         runtime.wait_live(timeout=10.0)
         yield Clockwork(runtime, timers)
 

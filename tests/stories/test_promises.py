@@ -132,7 +132,7 @@ def test_consumers_that_sleep_or_fail_hurt_nobody_else(desk: Runtime, o2: Simula
     assert quick.gap_count == failing.gap_count == 0
     assert asleep.dropped == 2_000 - 10 - asleep.delivered
     assert forgotten.dropped == 1_990
-    assert line_of(desk).held_by == ()
+    assert line_of(desk).paused_by_streams == ()
     wake.set()
 
 
@@ -252,7 +252,7 @@ def quarantined(count: int) -> Callable[[Status], bool]:
 def test_the_books_balance_after_all_of_it(o2: SimulatedO2) -> None:
     """Five streams of every policy, drops, dead dispatchers, garbage, and streams that come and go."""
     first, second, third = o2.markets
-    with desk_on(o2, block_limit=0.05) as desk:
+    with desk_on(o2, block_timeout=0.05) as desk:
         streams = [
             desk.subscribe("o2", "trades", first, second, wait=5.0, policy="drop_oldest", capacity=20),
             desk.subscribe("o2", "trades", first, wait=5.0, policy="drop_newest", capacity=20),

@@ -28,14 +28,14 @@ def test_the_venue_s_reason_outweighs_its_close_frame(o2: SimulatedO2) -> None:
 def test_a_pause_of_one_life_does_not_reach_the_next(desk: Runtime, o2: SimulatedO2, market: str) -> None:
     trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
     o2.number_trades(market, 20)
-    until(desk, lambda status: status.lines()["o2"].held_by == (trades.id,))
+    until(desk, lambda status: status.lines()["o2"].paused_by_streams == (trades.id,))
     desk.supervisor.restart("o2").get(timeout=5)
     until(desk, at_epoch(2))
     desk.wait_live(timeout=10)
     o2.trade(market, trade_id="last")
     while trades.get(timeout=5).trade_id != "last":
         pass  # what came before the restart
-    until(desk, lambda status: status.lines()["o2"].held_by == ())
+    until(desk, lambda status: status.lines()["o2"].paused_by_streams == ())
 
 
 def test_a_feed_is_removed_while_others_subscribe_to_it(o2: SimulatedO2, market: str) -> None:

@@ -119,23 +119,23 @@ def test_another_law_is_taken_over_under_a_live_line(o2: SimulatedO2) -> None:
 
 
 def test_how_long_a_full_stream_may_hold_a_live_line_is_taken_over(o2: SimulatedO2, market: str) -> None:
-    with Runtime(load(two_feeds(o2, block_limit=1000.0))) as desk:
+    with Runtime(load(two_feeds(o2, block_timeout=1000.0))) as desk:
         slow = desk.subscribe("other", "trades", market, wait=10.0, policy="block", capacity=10)
         o2.number_trades(market, 10)
-        until(desk, lambda status: status.lines()["other"].held_by == (slow.id,))
-        assert desk.reload(two_feeds(o2, block_limit=0.2)).feeds("adjusted") == ("other",)
-        until(desk, lambda status: status.lines()["other"].held_by == ())
+        until(desk, lambda status: status.lines()["other"].paused_by_streams == (slow.id,))
+        assert desk.reload(two_feeds(o2, block_timeout=0.2)).feeds("adjusted") == ("other",)
+        until(desk, lambda status: status.lines()["other"].paused_by_streams == ())
         assert epochs(desk) == {"o2": 1, "other": 1}
 
 
 def test_a_line_that_a_full_stream_holds_misses_no_pong_after_a_reload(o2: SimulatedO2, market: str) -> None:
     beats = {"heartbeat": {"ping_interval": 0.05, "pong_timeout": 0.05}}
-    former, present = (two_feeds(o2, block_limit=1000.0, **changes) for changes in ({}, beats))
+    former, present = (two_feeds(o2, block_timeout=1000.0, **changes) for changes in ({}, beats))
     present["feeds"]["o2"] |= beats
     with Runtime(load(former)) as desk:
         slow = desk.subscribe("other", "trades", market, wait=10.0, policy="block", capacity=10)
         o2.number_trades(market, 10)
-        until(desk, lambda status: status.lines()["other"].held_by == (slow.id,))
+        until(desk, lambda status: status.lines()["other"].paused_by_streams == (slow.id,))
         desk.reload(present)
         pings = o2.pings
         o2.wait_for(lambda: o2.pings >= pings + 10)

@@ -250,10 +250,10 @@ def test_a_pause_amid_a_hand_over_gives_both_connections_back(
 
 
 def test_a_line_that_a_full_stream_holds_is_not_rotated(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2, block_limit=60.0) as desk:
+    with desk_on(o2, block_timeout=60.0) as desk:
         trades = desk.subscribe("o2", "trades", market, policy="block", capacity=5, wait=10.0)
         o2.number_trades(market, 50)
-        until(desk, lambda status: bool(status.lines()["o2"].held_by))
+        until(desk, lambda status: bool(status.lines()["o2"].paused_by_streams))
         with pytest.raises(RotationFailed, match="a full stream makes it wait"):
             desk.rotate("o2", timeout=20.0)
         assert [int(trades.get(timeout=10.0).trade_id) for _ in range(50)] == list(range(1, 51))

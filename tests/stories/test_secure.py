@@ -82,7 +82,7 @@ def test_a_line_over_tls_with_a_ca_of_its_own(
 ) -> None:
     with (
         tls_before(o2, ca.issue_cert("localhost")) as url,
-        actors.start(config(url, ca_file=ca_file, block_limit=60.0), wait=10.0) as desk,
+        actors.start(config(url, ca_file=ca_file, block_timeout=60.0), wait=10.0) as desk,
     ):
         trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=100)
         o2.number_trades(market, 20_000, background=True)  # held and let go again, records half read
@@ -132,14 +132,16 @@ def test_insecure_is_said_in_status_and_at_each_connection_in_the_log(
 ) -> None:
     with (
         tls_before(o2, ca.issue_cert("elsewhere.example")) as url,
-        actors.start(config(url, insecure=True), wait=10.0) as desk,
+        actors.start(config(url, verify_tls=False), wait=10.0) as desk,
     ):
-        assert line_of(desk).insecure
+        assert not line_of(desk).verify_tls
         o2.drop()
         until(desk, at_epoch(2))
         desk.wait_live(timeout=10)
     loud = [
-        record.getMessage() for record in caplog.records if "is not checked (insecure = true)" in record.msg
+        record.getMessage()
+        for record in caplog.records
+        if "is not checked (verify_tls = false)" in record.msg
     ]
     assert len(loud) >= 2
     assert all(words.startswith("localhost:") for words in loud)
@@ -157,17 +159,17 @@ def test_no_variable_of_the_environment_switches_the_check_off(
 
 @pytest.mark.parametrize("table", ["runtime", "defaults", "service"])
 def test_insecure_is_said_of_one_feed_and_never_of_all(o2: SimulatedO2, table: str) -> None:
-    with pytest.raises(ConfigError, match="insecure"):
-        actors.start(config(o2.url) | {table: {"insecure": True}})
+    with pytest.raises(ConfigError, match="verify_tls"):
+        actors.start(config(o2.url) | {table: {"verify_tls": False}})
 
 
 def test_one_insecure_feed_leaves_the_others_checked(o2: SimulatedO2, ca: trustme.CA) -> None:
     with tls_before(o2, ca.issue_cert("elsewhere.example")) as url:
-        feeds = {"careless": feed_at(url, insecure=True), "careful": feed_at(url)}
+        feeds = {"careless": feed_at(url, verify_tls=False), "careful": feed_at(url)}
         with actors.start({"feeds": feeds}) as desk:
             desk.wait_live("careless", timeout=10)
             until(desk, lambda status: status.lines()["careful"].state in ("backoff", "failed"))
-            assert not line_of(desk, "careful").insecure
+            assert line_of(desk, "careful").verify_tls
             assert o2.lives == 1
 
 

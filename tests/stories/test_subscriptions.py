@@ -89,7 +89,7 @@ def test_the_pace_is_kept_by_whoever_asks(o2: SimulatedO2) -> None:
     """A registry that dies half way is followed by one that asks no faster."""
     markets = [f"0x{number:064x}" for number in range(1, 31)]
     interval = 0.2
-    with desk_on(o2, pacing={"batch": 1, "interval": interval}) as desk:
+    with desk_on(o2, send_rate={"batch": 1, "interval": interval}) as desk:
         begun = time.monotonic()
         _stream = desk.subscribe("o2", "trades", *markets)
         for incarnation in (1, 2, 3):
@@ -101,7 +101,7 @@ def test_the_pace_is_kept_by_whoever_asks(o2: SimulatedO2) -> None:
 
 
 def test_the_pace_is_kept_by_wishes_that_come_one_by_one_too(o2: SimulatedO2) -> None:
-    with desk_on(o2, pacing={"batch": 1, "interval": 0.2}) as desk:
+    with desk_on(o2, send_rate={"batch": 1, "interval": 0.2}) as desk:
         begun = time.monotonic()
         streams = [desk.subscribe("o2", "trades", market) for market in o2.markets]
         o2.wait_heard("subscribe_trades", len(streams))

@@ -221,7 +221,7 @@ def test_a_present_connection_that_is_wedged_is_followed_by_its_candidate(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it brought and was not cut off from comes once, although it hands nothing back."""
-    with desk_on(o2, runtime={"watchdog": WATCHDOG}, **PATIENT) as desk:
+    with desk_on(o2, runtime={"watchdog_timeout": WATCHDOG}, **PATIENT) as desk:
         _books = desk.subscribe("o2", "depth", market, wait=10.0)
         trades = desk.subscribe("o2", "trades", market, wait=10.0)
         o2.lose_ack(1)
@@ -380,7 +380,7 @@ def test_a_former_connection_that_is_wedged_is_given_up(
         over.set()
 
     monkeypatch.setattr(Connection, "_pong", hang)
-    with desk_on(o2, runtime={"watchdog": WATCHDOG}) as desk:
+    with desk_on(o2, runtime={"watchdog_timeout": WATCHDOG}) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=10.0)
         o2.number_trades(market, 3)
         until(desk, lambda status: status.streams[0].received >= 3)

@@ -265,12 +265,12 @@ def test_defect_15_a_slow_reader_loses_his_own_and_is_told_and_the_server_drops_
 def test_defect_15_a_reader_that_may_not_lose_anything_is_named_while_he_holds_the_line(
     tplus: SimulatedTplus,
 ) -> None:
-    with desk_on(tplus, block_limit=60.0, **wants()) as desk:
+    with desk_on(tplus, block_timeout=60.0, **wants()) as desk:
         fills = desk.subscribe("tplus", venue.USER_TRADES, capacity=10, wait=5.0)
         for number in range(1, 101):
             tplus.user_trade(USER, "200", trade_id=number)
-        status = until(desk, lambda status: bool(status.lines()["tplus/user-trades"].held_by))
-        assert status.lines()["tplus/user-trades"].held_by == (status.streams[0].id,)
+        status = until(desk, lambda status: bool(status.lines()["tplus/user-trades"].paused_by_streams))
+        assert status.lines()["tplus/user-trades"].paused_by_streams == (status.streams[0].id,)
         heard: list[Any] = [fills.get(timeout=5) for _ in range(100)]
         assert [fill.trade_id for fill in heard] == list(range(1, 101))
         assert (fills.gap_count, tplus.lives) == (0, 1)

@@ -89,7 +89,7 @@ class Knot:
 @pytest.fixture
 def watched(o2: SimulatedO2) -> Iterator[Runtime]:
     """A live desk that notices within a second when somebody hangs."""
-    with actors.start(config(o2.url, runtime={"watchdog": WATCHDOG}), wait=10.0) as runtime:
+    with actors.start(config(o2.url, runtime={"watchdog_timeout": WATCHDOG}), wait=10.0) as runtime:
         yield runtime
 
 
@@ -230,7 +230,7 @@ def test_a_connection_that_hangs_before_it_is_logged_in(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trap = Trap(monkeypatch, O2Session, "opened")
-    with actors.start(config(o2.url, runtime={"watchdog": WATCHDOG})) as desk:
+    with actors.start(config(o2.url, runtime={"watchdog_timeout": WATCHDOG})) as desk:
         assert trap.caught.wait(5)
         until(desk, is_wedged("connection/o2"))
         trades = desk.subscribe("o2", "trades", market, wait=10.0)

@@ -227,13 +227,13 @@ class Field:
         return fresh(self.runtime)
 
     def _config(self, has_guest: bool) -> dict[str, Any]:
-        feeds = {feed: feed_at(self.venues[feed].url, block_limit=PATIENCE[feed]) for feed in FEEDS}
+        feeds = {feed: feed_at(self.venues[feed].url, block_timeout=PATIENCE[feed]) for feed in FEEDS}
         if self._more:
             feeds[LEFT]["subscribe"] = [{"channel": "trades", "keys": list(self.venues[LEFT].markets)}]
             feeds[RIGHT]["heartbeat"] = {"ping_interval": 0.2, "pong_timeout": 1.0}
         if not has_guest:
             del feeds[GUEST]
-        return {"runtime": {"watchdog": WATCHDOG}, "feeds": feeds}
+        return {"runtime": {"watchdog_timeout": WATCHDOG}, "feeds": feeds}
 
     def line(self, name: str) -> LineStatus:
         return self.status().lines()[name]
@@ -278,7 +278,7 @@ class Field:
         return rotation
 
     def is_held(self, feed: str) -> bool:
-        return self.holders[feed].stream.id in self.line(feed).held_by
+        return self.holders[feed].stream.id in self.line(feed).paused_by_streams
 
     def free(self, feed: str) -> None:
         """The line is live, and no stream holds it."""
@@ -343,7 +343,7 @@ class Field:
 def outline(status: Status) -> str:
     """What a failure shows of it."""
     lines = [
-        f"{name}: {line.state}, epoch {line.epoch}, held by {line.held_by}, {line.reason}, {line.counters}"
+        f"{name}: {line.state}, epoch {line.epoch}, {line.paused_by_streams}, {line.reason}, {line.counters}"
         for name, line in status.lines().items()
     ]
     actors = [f"{each.id} {each.incarnation} {each.state}\n{each.stack}" for each in status.actors]

@@ -202,7 +202,7 @@ class Hunt(Field):
                 return f"{name} is paused"
             if self._is_held(line):
                 self.note(Rare.HELD)
-                return f"{name} is held by {line.held_by}"
+                return f"{name} is held by {line.paused_by_streams}"
             if key == self.bad and states == ["rejected"]:
                 self.note(Rare.REJECTED)
                 return f"{prefix} is rejected"
@@ -212,7 +212,7 @@ class Hunt(Field):
         """Whether streams hold it, all of which have readers that stand."""
         blocking = [each.stream for each in self.listeners if not each.gate.is_set()]
         standing = {stream.id for stream in blocking if stream.policy == "block"}
-        return bool(line.held_by) and standing.issuperset(line.held_by)
+        return bool(line.paused_by_streams) and standing.issuperset(line.paused_by_streams)
 
     def _demand_counters(self, deep: bool) -> None:
         """Streams at every rest; lines where none is held and nothing is being handed over."""

@@ -60,7 +60,7 @@ class Clockwork:
 @contextmanager
 def clockwork(config: Mapping[str, Any], *, seed: int = 7, live: bool = True) -> Iterator[Clockwork]:
     """The watchdog of such a runtime is off, for its patience would be over at once."""
-    table = {**config, "runtime": {"watchdog": 0.0} | config.get("runtime", {})}
+    table = {**config, "runtime": {"watchdog_timeout": 0.0} | config.get("runtime", {})}
     clock = Clockwork(table, seed)
     with clock.runtime:
         if live:

@@ -284,7 +284,7 @@ def desk_on(case: Case, *, beat: float = 0.0) -> Iterator[tuple[actors.Runtime, 
             "ack_timeout": 5.0,
             "restart": RESTART,
             "heartbeat": HEARTBEAT | {"venue_ping_interval": beat},
-            "pacing": {"batch": 100, "interval": 0.0},
+            "send_rate": {"batch": 100, "interval": 0.0},
         }
         with actors.start({"feeds": {case.table: feed}}) as runtime:
             yield runtime, venue

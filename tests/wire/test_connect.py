@@ -362,7 +362,7 @@ def test_a_certificate_for_another_host_is_fatal(ca: trustme.CA, ca_file: str) -
 
 def test_insecure_asks_for_nothing(ca: trustme.CA) -> None:
     with tls_server(ca.issue_cert("other.example")) as url:
-        assert opened(Endpoint(url=url), Dial(insecure=True)) == b"hello"
+        assert opened(Endpoint(url=url), Dial(verify_tls=False)) == b"hello"
 
 
 def test_a_server_without_tls_is_a_tls_failure() -> None:
@@ -691,7 +691,7 @@ def test_no_descriptor_left_to_read_the_ca_file(ca: trustme.CA, tmp_path: Path) 
 
 def assert_timed_out(endpoint: Endpoint, phase: str, proxy: str = "none") -> None:
     began = time.monotonic()
-    reason = refusal(endpoint, Dial(connect_timeout=SHORT, proxy=proxy, insecure=True))
+    reason = refusal(endpoint, Dial(connect_timeout=SHORT, proxy=proxy, verify_tls=False))
     assert time.monotonic() - began <= 5 * SHORT
     assert (type(reason), reason.code) == (Retryable, "connect_timeout")
     assert phase in reason.text

@@ -377,7 +377,7 @@ def test_over_tls_the_certificate_is_judged_by_the_feeds_settings(ca: trustme.CA
     with SecureServer(ca.issue_cert("127.0.0.1"), answering) as server:
         request = HttpRequest("GET", f"https://127.0.0.1:{server.port}/?{SECRET}", timeout=5.0)
         assert success(request, Dial(ca_file=ca_file)).body == b"ok"
-        assert success(request, Dial(insecure=True)).body == b"ok"
+        assert success(request, Dial(verify_tls=False)).body == b"ok"
         assert failure(request).code == "certificate"
         assert failure(request, Dial(ca_file=f"{ca_file}.none")).code == "ca_file"
     with SecureServer(ca.issue_cert("other.example"), answering) as server:

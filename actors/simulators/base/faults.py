@@ -52,6 +52,14 @@ def faults_of(simulator: type) -> dict[str, Callable[..., Any]]:
     return {name: method for name, method in members if getattr(method, _MARK, False)}
 
 
+def described(simulator: type) -> list[tuple[str, str]]:
+    """Each fault of this simulator as `--fault` takes it, and what it does."""
+    return [
+        (f"{name} {_written(method)}".rstrip(), inspect.cleandoc(method.__doc__ or "").partition("\n")[0])
+        for name, method in sorted(faults_of(simulator).items())
+    ]
+
+
 def parse(text: str, simulator: type) -> Fault:
     """The fault that a text like `"refuse status=429 retry_after=2 n=3"` asks for.
 
@@ -132,6 +140,14 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     simple = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     found = inspect.signature(function).parameters
     return {name: each for name, each in found.items() if each.kind in simple and name != "self"}
+
+
+def _written(function: Callable[..., Any]) -> str:
+    """`status n=1`: a parameter without a default has to be given."""
+    return " ".join(
+        name if each.default is each.empty else f"{name}={shlex.quote(str(each.default))}"
+        for name, each in _parameters(function).items()
+    )
 
 
 def _takes(function: Callable[..., Any], extra: Mapping[str, Any] = _TRIGGERS) -> str:

@@ -25,10 +25,10 @@ from actors.protocol import (
     Endpoint,
     LinewardenError,
     Option,
-    Pacing,
     Price,
     RateLimit,
     Secret,
+    SendRate,
     Session,
     Token,
     Topic,
@@ -174,7 +174,7 @@ class Alpaca(Venue):
     about: ClassVar[str] = "Alpaca: stocks, crypto, options, news; an account's orders"
     Settings: ClassVar[type[VenueSettings]] = AlpacaSettings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
-    pacing: ClassVar[Pacing] = Pacing(batch=500)
+    send_rate: ClassVar[SendRate] = SendRate(batch=500)
     limits: ClassVar[Mapping[str, str]] = {
         "connections": "one to an endpoint on most plans; a dead one may hold the place for about 90 s",
         "symbols": "Basic: 30 in trades and quotes of stocks, 200 option quotes; more by plan",

@@ -32,15 +32,15 @@ class Part(Struct, frozen=True, kw_only=True):
     """One table; what it leaves out has its default."""
 
 
-class PacingTable(Part, frozen=True, kw_only=True):
-    """`[pacing]`."""
+class SendRateTable(Part, frozen=True, kw_only=True):
+    """`[send_rate]`."""
 
     batch: Count = 100
     interval: Seconds = 0.0
 
 
-class ConnectsTable(Part, frozen=True, kw_only=True):
-    """`[connects]`: `burst` at once, then one in `interval` seconds, of all lines of an account."""
+class ConnectRateTable(Part, frozen=True, kw_only=True):
+    """`[connect_rate]`: `burst` at once, then one in `interval` seconds, of all lines of an account."""
 
     burst: Count = 1
     interval: Seconds = 0.0
@@ -184,8 +184,8 @@ class VenueTable(Part, frozen=True, kw_only=True):
     headers: dict[str, Text] = {}
     limits: dict[str, str] = {}
     topics_per_line: Count | None = None  # None: as many as there are
-    pacing: PacingTable = PacingTable()
-    connects: ConnectsTable = ConnectsTable()
+    send_rate: SendRateTable = SendRateTable()
+    connect_rate: ConnectRateTable = ConnectRateTable()
     keys: dict[str, KeyTable] = {}
     channels: Mapping[str, ChannelTable]
     events: tuple[EventTable, ...]

@@ -13,9 +13,9 @@ from actors.protocol import (
     Endpoint,
     LinewardenError,
     Option,
-    Pacing,
     Price,
     RateLimit,
+    SendRate,
     Session,
     Token,
     Topic,
@@ -88,7 +88,9 @@ class ProjectX(Venue):
     about: ClassVar[str] = "ProjectX (TopstepX): quotes, trades, depth; an account's orders, positions, fills"
     Settings: ClassVar[type[VenueSettings]] = ProjectXSettings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
-    pacing: ClassVar[Pacing] = Pacing(batch=5, interval=0.25)  # a guess: the gateway names no limit of calls
+    send_rate: ClassVar[SendRate] = SendRate(
+        batch=5, interval=0.25
+    )  # a guess: the gateway names no limit of calls
     ping_interval: ClassVar[float] = PING_INTERVAL
     limits: ClassVar[Mapping[str, str]] = {
         "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 20 calls a second",

@@ -107,12 +107,12 @@ def run(
 ) -> None:
     """Run the feeds of CONFIG until Ctrl-C or SIGTERM.
 
-    On a terminal a table shows every line; elsewhere there are only log lines, on stderr. It answers
-    linewarden status and its like at [service] listen. SIGHUP makes it read CONFIG again.
+    On a terminal it shows a table of all lines, elsewhere log lines on stderr. It serves
+    linewarden status and the like at [service] listen. SIGHUP reloads CONFIG.
 
-    Ends with a summary and with 0, or with 1 if the config has mistakes or its port is taken. A judged
-    run (--duration, --show-events) ends with 1 also if a loss was not restored, a line is not live, or the books do
-    not balance.
+    It prints a summary and exits with 0, or with 1 if the config has mistakes or its port is taken. A
+    judged run (--duration, --show-events) also exits with 1 if a loss was not restored, a line is not
+    live, or the counters do not reconcile.
     """
     settings = _settings(config)
     logs.set_up(log_format, log_level)

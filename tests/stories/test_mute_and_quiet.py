@@ -64,7 +64,6 @@ class Hours:
         )
 
     def freshness(self, name: str) -> Freshness:
-        """The heartbeat may hear of the login a moment after the line is live."""
         until(self.runtime, lambda _: self.topic(name).freshness is not None)
         found = self.topic(name).freshness
         assert found is not None
@@ -80,6 +79,8 @@ def hours(table: dict[str, Any]) -> Iterator[Hours]:
     timers = VirtualTimers()
     with Runtime(load(table | {"runtime": {"watchdog_timeout": 0.0}}), timers=timers) as runtime:
         runtime.wait_live(timeout=10.0)
+        # The heartbeat may hear of the login a moment later; what it judges begins then.
+        until(runtime, lambda status: runtime._shared.watches.keys() >= status.lines().keys())
         yield Hours(runtime, timers)
 
 

@@ -19,6 +19,7 @@ import pytest
 
 import actors
 from actors import cli
+from actors.cli import run
 from actors.rules.line import LineState
 from actors.service.server import Service
 from actors.settings.schema import ServiceSettings
@@ -80,7 +81,7 @@ def test_the_unit_gives_what_the_process_promises_to_use(unit: dict[str, list[st
     assert unit["Restart"] == ["on-failure"]
     assert float(unit["WatchdogSec"][0].removesuffix("s")) > 2 * actors.calls.CALL
     assert float(unit["TimeoutStopSec"][0].removesuffix("s")) > 5.0
-    assert int(unit["LimitNOFILE"][0]) >= cli.DESCRIPTORS + 1_000 * cli.DESCRIPTORS_A_LINE
+    assert int(unit["LimitNOFILE"][0]) >= run.DESCRIPTORS + 1_000 * run.DESCRIPTORS_A_LINE
 
 
 @pytest.mark.parametrize(

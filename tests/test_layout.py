@@ -144,7 +144,15 @@ CLOCKS = {
     # Deadlines of blocking calls on short-lived threads, and a date in a header.
     *("wire/attempt", "wire/http_client", "wire/upgrade"),
     # Programs.
-    *("cli", "cli/service_commands", "cli/stream_view", "cli/log_folding", "cli/systemd", "service/server"),
+    *(
+        "cli/run",
+        "cli/simulate",
+        "cli/service_commands",
+        "cli/stream_view",
+        "cli/log_folding",
+        "cli/systemd",
+        "service/server",
+    ),
 }
 
 

@@ -14,6 +14,7 @@ from msgspec import structs
 from typer.testing import CliRunner
 
 from actors import cli
+from actors.cli import run
 from actors.errors import Timeout
 from actors.protocol.venue import Venue
 from actors.settings import Settings, load
@@ -346,7 +347,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
         assert list(settings.feeds) == ["a"]
         return fake
 
-    monkeypatch.setattr(cli, "_start", start)
+    monkeypatch.setattr(run, "_start", start)
     monkeypatch.setattr("actors.cli.logs.set_up", lambda *_: None)
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     yield fake
@@ -369,13 +370,13 @@ def test_run_ends_by_itself_with_a_summary(linewarden: Invoke, config: Path, run
     assert told.exit_code == 0
     assert "a: live; lost twice" in told.stdout
     assert told.stdout.endswith("Every loss was restored.\n")
-    assert runtime.stopped == [cli.STOP_WITHIN]
+    assert runtime.stopped == [run.STOP_WITHIN]
 
 
 def test_a_judged_run_ends_with_1_if_a_line_is_down(
     linewarden: Invoke, config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "SETTLE", 0.3)
+    monkeypatch.setattr(run, "SETTLE", 0.3)
     runtime.state = "connecting"
     told = linewarden("run", config, "--duration", "0")
     assert told.exit_code == 1
@@ -423,14 +424,14 @@ def test_a_look_that_fails_does_not_end_the_run(
     assert told.exit_code == 0
     assert told.stdout.endswith("Every loss was restored.\n")
     assert runtime.looked >= 1
-    records = [record for record in caplog.records if record.name == "actors.cli"]
+    records = [record for record in caplog.records if record.name == "actors.cli.run"]
     assert [record.getMessage().startswith("No status") for record in records] == [True, True]
 
 
 def test_a_judged_run_is_judged_by_what_it_last_knew(
     linewarden: Invoke, config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "SETTLE", 0.3)
+    monkeypatch.setattr(run, "SETTLE", 0.3)
     runtime.failures = [ValueError("odd")] * 1_000
     told = linewarden("run", config, "--duration", "0.1")
     assert told.exit_code == 1
@@ -445,10 +446,10 @@ def test_room_is_made_for_many_lines(caplog: pytest.LogCaptureFixture) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
-        with caplog.at_level("INFO", logger="actors.cli"):
-            cli._make_room(10)
+        with caplog.at_level("INFO", logger="actors.cli.run"):
+            run._make_room(10)
             assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 512
-            cli._make_room(500)
+            run._make_room(500)
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 128 + 4 * 500
         assert caplog.messages == ["The limit of open files was 512; it is 2128 now, for 500 lines."]
     finally:

@@ -1,0 +1,60 @@
+"""The CONFIG and the names that commands are given, and mistakes in them as sentences."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from actors.errors import ConfigError
+from actors.settings import Settings, described, load
+from actors.venues.declarative import DeclarativeVenue
+
+Config = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help="A file such as config/desk.toml.", show_default=False)
+]
+
+
+def described_venue(config: Path) -> type[DeclarativeVenue] | None:
+    """The venue, if this file is the table of one; its mistakes are told and end the command."""
+    try:
+        return described(config)
+    except ConfigError as error:
+        raise typer.Exit(report(error)) from None
+
+
+def settings_of(config: Path) -> Settings:
+    """The config, with its warnings told; its mistakes are told and end the command."""
+    try:
+        settings = load(config)
+    except ConfigError as error:
+        raise typer.Exit(report(error)) from None
+    for warning in settings.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return settings
+
+
+def report(error: ConfigError) -> int:
+    return complain(*error.problems)
+
+
+def complain(*sentences: str) -> int:
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    return 1
+
+
+def known_name(parameter: str, name: str, known: Mapping[str, Any]) -> str:
+    if name in known:
+        return name
+    near = get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(sorted(known))}."
+    raise typer.BadParameter(f"{name!r} is not known; {hint}", param_hint=parameter)
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,131 @@
+"""`linewarden check`: a config's mistakes, and what its feeds would do."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+from msgspec import structs
+
+from actors.cli.arguments import Config, complain, counted, described_venue, known_name, report, settings_of
+from actors.cli.run_view import console, plain_table
+from actors.cli.venues import channel_table
+from actors.errors import ConfigError
+from actors.events import Topic
+from actors.protocol.venue import Venue, VenueSettings
+from actors.secret import Secret
+from actors.settings import FeedSettings, Settings
+
+
+def check(
+    config: Config,
+    sample: Annotated[
+        Path | None,
+        typer.Option("--sample", metavar="FILE", help="Play these captured messages, one a line, to a feed."),
+    ] = None,
+    feed: Annotated[
+        str, typer.Option("--feed", metavar="NAME", help="Which feed, if there are several.")
+    ] = "",
+) -> None:
+    """Validate CONFIG without connecting. Exits with 0 or 1.
+
+    CONFIG may also be a table that describes a venue. With --sample it shows how the messages of a file
+    (it may be gzipped) would be routed, and ends with 1 if some would not.
+    """
+    described = described_venue(config)
+    if described is not None:
+        if sample is not None:
+            raise typer.Exit(_play(described("sample", _stand_in(described)), (), sample))
+        console().print(channel_table(described), "")
+        console().print(
+            f"{config}: no mistakes; venue {described.name}, {counted(len(described.channels), 'channel')}."
+        )
+        return
+    settings = settings_of(config)
+    if sample is not None:
+        chosen = _chosen(settings, feed)
+        wanted = [topic for topics in placed(chosen).values() for topic in topics]
+        raise typer.Exit(_play(chosen.build_venue(), wanted, sample))
+    problems = [problem for feed in settings.feeds.values() for problem in _simulator_problems(feed)]
+    if problems:
+        raise typer.Exit(report(ConfigError(problems)))
+    table = plain_table("feed", "venue", "url", "lines", "topics")
+    lines = topics = 0
+    for each in settings.feeds.values():
+        by_line = placed(each)
+        wanted = [topic for line in by_line.values() for topic in line]
+        lines, topics = lines + len(by_line), topics + len(wanted)
+        url = dict(each.own.__rich_repr__())["url"] or "the venue's own"
+        table.add_row(each.name, each.venue, str(url), ", ".join(by_line), _shown(wanted))
+    if settings.feeds:
+        console().print(table)
+    counts = [counted(len(settings.feeds), "feed"), counted(lines, "line"), counted(topics, "topic")]
+    console().print(f"{config}: no mistakes; {', '.join(counts)}.")
+
+
+def _stand_in(kind: type[Venue]) -> VenueSettings:
+    """Settings of a feed that is not there: what must be given is made up."""
+    made_up: dict[str, Any] = {
+        field.name: Secret("x") if field.type is Secret else next(iter(get_args(field.type)), "x")
+        for field in structs.fields(kind.Settings)
+        if field.required
+    }
+    return kind.Settings(**made_up)
+
+
+def _chosen(settings: Settings, name: str) -> FeedSettings:
+    if name:
+        return settings.feeds[known_name("--feed", name, settings.feeds)]
+    if len(settings.feeds) != 1:
+        known = ", ".join(settings.feeds) or "none"
+        raise typer.BadParameter(
+            f"say which feed the messages are of; there is {known}.", param_hint="--feed"
+        )
+    return next(iter(settings.feeds.values()))
+
+
+def _play(venue: Venue, wanted: Iterable[Topic], file: Path) -> int:
+    from actors.cli.replay import play, tables
+
+    try:
+        tally = play(venue, file, wanted)
+    except (OSError, EOFError, zlib.error) as error:
+        return complain(f"{file}: it cannot be read ({getattr(error, 'strerror', '') or error}).")
+    for part in tables(tally):
+        console().print(part, soft_wrap=isinstance(part, str))
+    return 0 if tally.understood else 1
+
+
+def _simulator_problems(feed: FeedSettings) -> tuple[str, ...]:
+    """What is wrong with a `sim://` URL. Its simulator is started for a moment, to nobody."""
+    if not feed.own.url.startswith("sim://"):
+        return ()
+    from actors.simulators import embed
+
+    try:
+        embed(feed.own.url).stop()
+    except ConfigError as error:
+        return tuple(f"[feeds.{feed.name}] {problem}" for problem in error.problems)
+    except OSError:  # the port is taken, perhaps by this very config at work
+        return ()
+    return ()
+
+
+def placed(feed: FeedSettings) -> dict[str, list[Topic]]:
+    """The lines that this feed has at its start, each with its topics, as the registry places them."""
+    venue = feed.build_venue()
+    return venue.spread(
+        venue.topic(wanted.channel, key, wanted.options)
+        for wanted in feed.subscribe
+        for key in wanted.keys or ("",)
+    )
+
+
+def _shown(topics: list[Topic]) -> str:
+    counts: dict[str, int] = {}
+    for topic in topics:
+        counts[topic.channel] = counts.get(topic.channel, 0) + 1
+    return ", ".join(f"{count} {channel}" for channel, count in counts.items())

@@ -1,0 +1,84 @@
+"""`linewarden venues`: the venues, their channels, options and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from msgspec import NODEFAULT, structs
+from rich.table import Table
+
+from actors.cli.arguments import described_venue, known_name
+from actors.cli.run_view import console, plain_table
+from actors.protocol.venue import Channel, Venue
+from actors.settings import expected, known_venues
+from actors.venues.declarative import DeclarativeVenue
+
+
+def venues(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="Tell all about this one, or about a table such as tables/mine.toml.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """List the venues, or tell all about one.
+
+    That is: its channels with their keys and options, its limits, its keys in a config.
+    """
+    known = known_venues()
+    shown = console()
+    if name is None:
+        table = plain_table("venue", "about", "channels")
+        for venue in known.values():
+            table.add_row(venue.name, venue.about, ", ".join(venue.channels))
+        shown.print(table)
+        return
+    path = Path(name)
+    table_of = described_venue(path) if path.suffix == ".toml" else None
+    kind = table_of or known[known_name("NAME", name, known)]
+    shown.print(f"{kind.name}: {kind.about}\n")
+    if issubclass(kind, DeclarativeVenue):
+        shown.print(f"url: {kind.table.url.source}\n", soft_wrap=True)
+    shown.print(channel_table(kind), "")
+    settings = plain_table("key in [feeds.NAME]", "expected", "default")
+    for field in structs.fields(kind.Settings):
+        settings.add_row(field.encode_name, expected(field.type), _default(field))
+    shown.print(settings, "")
+    for heading, rows in (("limit", kind.limits), ("environment variable", kind.variables)):
+        if rows:
+            table = plain_table(heading, "")
+            for key, value in rows.items():
+                table.add_row(key, value)
+            shown.print(table, "")
+
+
+def channel_table(kind: type[Venue]) -> Table:
+    table = plain_table("channel", "about", "key", "options", "notes")
+    for channel in kind.channels.values():
+        options = "\n".join(f"{name}: {what}" for name, what in channel.options.items())
+        table.add_row(channel.name, channel.about, channel.key, options, ", ".join(_notes(channel)))
+    return table
+
+
+def _notes(channel: Channel) -> Iterator[str]:
+    if channel.deltas:
+        yield "deltas, resyncable" if channel.resyncable else "deltas"
+    if channel.account:
+        yield "account"
+    if not channel.acknowledged:
+        yield "not acknowledged"
+    if channel.unique:
+        yield "unique"
+
+
+def _default(field: structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    value = field.default if field.default is not NODEFAULT else field.default_factory()
+    return "" if value is None else str(value)

@@ -380,7 +380,10 @@ def test_stop_ends_whoever_waits_and_every_conversation(o2: SimulatedO2, page: P
         assert desk.stop() == ()
         with pytest.raises(RuntimeStopped):
             asking.result(timeout=10)
-        assert not [thread for thread in threading.enumerate() if thread.name.startswith("fetch/")]
+        for thread in threading.enumerate():
+            if thread.name.startswith("fetch/"):
+                thread.join(5 * 1.0)
+                assert not thread.is_alive()
         with pytest.raises(RuntimeStopped):
             desk.latest("o2", A)
 

@@ -116,7 +116,7 @@ def test_the_watchdog_s_signal_leaves_every_stack_in_the_log(
         _, told = it.communicate(timeout=ENDING)
     assert it.returncode == -signal.SIGABRT
     assert "Fatal Python error: Aborted" in told
-    assert re.search(r"actors/cli\.py.* in _watch", told)
+    assert re.search(r"actors/cli/run\.py.* in _watch", told)
     assert told.count("Thread 0x") >= 5
 
 

@@ -143,7 +143,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         network = "testnet"
         proxy = "socks5h://localhost:1080"
         ca_file = "ca.pem"
-        pacing = { batch = 2 }
+        send_rate = { batch = 2 }
         send_buffer = 1000
         subscribe = [{ channel = "depth", keys = ["A", "B"], stale_after = 60, precision = "10" }]
         [feeds.a.restart]
@@ -734,7 +734,7 @@ def test_what_a_table_says_binds_its_feeds(pier: Path) -> None:
 def test_mistakes_of_a_table_are_told_with_the_configs(pier: Path) -> None:
     table = pier.parent / "tables" / "pier.toml"
     table.write_text(TABLE.replace("default = 5", "default = 6"))
-    pier.write_text(FEED + "[runtime]\nwatchdog = -1\n")
+    pier.write_text(FEED + "[runtime]\nwatchdog_timeout = -1\n")
     told = mistakes(pier, PIER=CANARY)
     assert any(problem.startswith(f"{pier}: [runtime] watchdog_timeout: ") for problem in told)
     assert (

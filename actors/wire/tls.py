@@ -49,7 +49,7 @@ def trust(ca_file: str | None, verify_tls: bool) -> ssl.SSLContext:
     if not verify_tls or ca_file is None:
         return make_context(None, 0, verify_tls)
     try:
-        return make_context(ca_file, Path(ca_file).stat().st_mtime_ns, False)
+        return make_context(ca_file, Path(ca_file).stat().st_mtime_ns, verify_tls)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
             raise  # that passes, and says nothing about the file

@@ -92,7 +92,7 @@ def test_check_sums_up_a_good_config(linewarden: Invoke, config: Path) -> None:
 
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_bad_config_is_1(linewarden: Invoke, config: Path, command: str) -> None:
-    config.write_text("[runtime]\nnmae = 1\nwatchdog = -1\n")
+    config.write_text("[runtime]\nnmae = 1\nwatchdog_timeout = -1\n")
     told = linewarden(command, config)
     assert told.exit_code == 1
     assert told.stdout == ""

@@ -55,7 +55,7 @@ def topic(name: str, state: Any, *, stale: bool = False) -> TopicStatus:
 
 def status(**lines: LineStatus) -> Status:
     return Status(
-        schema=1,
+        schema_version=1,
         name="desk",
         state="live",
         feeds={"o2": FeedStatus(venue="o2", live=True, lines=lines)},

@@ -394,7 +394,7 @@ def mistakes(text: str) -> list[str]:
         (
             "[keys.host]",
             "[ping]\ninterval = 1\n[keys.host]",
-            "ping: there is no such key; did you mean 'pacing'?",
+            "ping: there is no such key; expected one of: ",
         ),
     ],
 )

@@ -131,7 +131,7 @@ def test_a_line_that_stays_down_is_1_and_says_why(tmp_path: Path) -> None:
 def test_a_bad_config_is_1_and_told_in_sentences(tmp_path: Path) -> None:
     config = tmp_path / "desk.toml"
     config.write_text(
-        '[runtime]\nwatchdog = "${CANARY}"\n[feeds.o2]\nvenue = "o2"\nurl = "http://${CANARY}"\n'
+        '[runtime]\nwatchdog_timeout = "${CANARY}"\n[feeds.o2]\nvenue = "o2"\nurl = "http://${CANARY}"\n'
     )
     it = ran("run", config, "--show-events", environ={"CANARY": CANARY})
     assert (it.returncode, it.stdout) == (1, "")

@@ -21,10 +21,17 @@ MOST_AT_THE_TOP = 28
 MACHINE = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
 GROUND = {"errors", "events", "reasons", "http_types", "secret", "lazy", "log_queue"}
 ACTORS = {"supervisor", "connection", "heartbeat", "registry", "dispatcher", "requester"}
+BESIDE_ACTORS = {"actor", "stream", "login", "market", "metrics", "supervision"}
 ABOVE_ACTORS = {"venues", "settings", "runtime", "cli", "service", "simulators"}
 
 # The modules and rooms that the modules of a room may import, beside those of the room itself.
 ROOMS: dict[str, set[str]] = {
+    "events": set(),
+    "errors": {"events"},
+    "reasons": set(),
+    "secret": set(),
+    "http_types": {"reasons", "secret"},
+    "metrics": {"log_queue"},
     "protocol": {"errors", "events", "reasons", "http_types", "secret", "lazy"},
     "venues": {"protocol"},
     "rules": {"errors", "events", "reasons", "protocol"},
@@ -118,9 +125,17 @@ def test_an_actor_imports_no_other_and_nothing_above_actors(name: str) -> None:
     assert {each for each in modules_imported(name) if is_in(each, others)} == set()
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if room(name) == "supervision"])
-def test_supervision_is_handed_what_is_above_actors(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name) in BESIDE_ACTORS])
+def test_what_stands_beside_actors_is_handed_what_is_above_them(name: str) -> None:
     assert {each for each in modules_imported(name) if is_in(each, ABOVE_ACTORS)} == set()
+
+
+def test_messages_import_the_ground_floor_only_when_they_run() -> None:
+    """What the type checker needs of other rooms is imported under TYPE_CHECKING."""
+    tree = ast.parse(MODULES["messages"].read_text("utf-8"))
+    named = {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
+    ours = {name.removeprefix("actors.") for name in named if name.startswith("actors.")}
+    assert ours <= GROUND, ours
 
 
 def test_the_command_alone_imports_the_service() -> None:

@@ -396,6 +396,11 @@ def mistakes(text: str) -> list[str]:
             "[ping]\ninterval = 1\n[keys.host]",
             "ping: there is no such key; expected one of: ",
         ),
+        (
+            "[keys.host]",
+            "[send_rat]\nbatch = 1\n[keys.host]",
+            "send_rat: there is no such key; did you mean 'send_rate'?",
+        ),
     ],
 )
 def test_a_mistake_in_a_hubs_table_is_told_with_its_place(right: str, wrong: str, told: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import pykka
 from pykka._envelope import Envelope
-from pykka.messages import _ActorStop
+from pykka.messages import ProxyCall, _ActorStop
 
 from actors import log_queue
 from actors.diagnostics import DeadLetters
@@ -338,6 +338,11 @@ def _drain(letters: Queue) -> Iterator[Envelope[Any]]:
             return
 
 
+def _shown(message: Any) -> Any:
+    """A call by Pykka's own proxy is shown by the name that it calls."""
+    return ".".join(message.attr_path) if isinstance(message, ProxyCall) else message
+
+
 def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_letters: DeadLetters) -> None:
     """Answer a letter that nobody will read."""
     if envelope.reply_to is None:
@@ -436,7 +441,7 @@ class Ref(pykka.ActorRef["Actor"]):
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         future = Reply()
-        future.notice_unread(lambda why: self._dead_letters.add(self._id, message, why))
+        future.notice_unread(lambda why: self._dead_letters.add(self._id, _shown(message), why))
         self.actor_inbox.put(Envelope(message, reply_to=future))
         return future.get(timeout=timeout) if block else future
 
@@ -516,7 +521,7 @@ class Actor(pykka.ThreadingActor):
 
     def unknown(self, message: object) -> None:
         """A message that this actor does not understand is a dead letter, never a crash."""
-        self._dead_letters.add(self.id, message, "not understood")
+        self._dead_letters.add(self.id, _shown(message), "not understood")
 
     # ── Pykka's doors ──
 

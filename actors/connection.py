@@ -23,8 +23,7 @@ from actors.delivery.connection_delivery import ConnectionDelivery, DeliveryArgs
 from actors.delivery.epoch_delivery import LOOK_AGAIN
 from actors.delivery.kept import Misread
 from actors.delivery.table import Route
-from actors.diagnostics import DeadLetters
-from actors.diagnostics import Quarantine as Jail
+from actors.diagnostics import DeadLetters, QuarantinedMessages
 from actors.events import Topic
 from actors.login.connector import Connector
 from actors.login.redaction import without_secrets
@@ -122,7 +121,7 @@ class ConnectionArgs(Struct, frozen=True):
     max_message: int  # bytes
     ack_timeout: float  # seconds
     metrics: LineMetrics
-    jail: Jail
+    quarantine: QuarantinedMessages
 
 
 class Connection(Actor):
@@ -403,7 +402,9 @@ class Connection(Actor):
                 self._counters.quarantined += 1
                 self._delivery.bring(Misread())
                 self._metrics.increment("quarantined_total")
-                self._args.jail.add(self._line, raw, error, self._clock.wall_ns(), self._connector.redactor)
+                self._args.quarantine.add(
+                    self._line, raw, error, self._clock.wall_ns(), self._connector.redactor
+                )
             case Unrouted(count=count):
                 self._counters.decoded += count
                 self._counters.unrouted += count

@@ -1,4 +1,4 @@
-"""Messages that nobody understood: kept raw, a few of them, so that a person can look."""
+"""Messages that were not delivered or not decoded, kept for people to look at; stacks of threads."""
 
 from __future__ import annotations
 
@@ -7,14 +7,35 @@ import threading
 import traceback
 from collections import deque
 from threading import RLock
+from typing import Generic, TypeVar
 
 from msgspec import Struct
-from pykka.messages import ProxyCall
 
 from actors.login.redaction import Redactor
 
 KEPT = 4_096  # characters of a message
 READ = 64 * 1_024  # bytes of it that are looked at: a secret across the cut is struck out whole
+
+
+Kept = TypeVar("Kept")
+
+
+class Newest(Generic[Kept]):
+    """All are counted, the newest few are kept to look at. Any thread."""
+
+    def __init__(self, keep: int = 50) -> None:
+        self.count = 0
+        self._kept: deque[Kept] = deque(maxlen=keep)
+        self._lock = RLock()  # the garbage collector may add one, or look, in the middle of an addition
+
+    def newest(self) -> tuple[Kept, ...]:
+        with self._lock:
+            return tuple(self._kept)
+
+    def _keep(self, item: Kept) -> None:
+        with self._lock:
+            self.count += 1
+            self._kept.append(item)
 
 
 class Quarantined(Struct, frozen=True):
@@ -27,59 +48,29 @@ class Quarantined(Struct, frozen=True):
     raw: str
 
 
-class Quarantine:
-    """The newest few; all are counted. Any thread."""
-
-    def __init__(self, keep: int = 50) -> None:
-        self.count = 0
-        self._lock = RLock()  # the garbage collector may look in the middle of an `add`
-        self._newest: deque[Quarantined] = deque(maxlen=keep)
+class QuarantinedMessages(Newest[Quarantined]):
+    """Messages of venues that could not be decoded."""
 
     def add(self, line: str, raw: bytes, error: str, at_ns: int, redactor: Redactor) -> None:
         """`redactor` knows the secrets of the line's feed: a venue may send back what it was sent."""
         text = redactor.redact(raw[:READ].decode("utf-8", "backslashreplace"), KEPT)
-        put_aside = Quarantined(line, at_ns, redactor.redact(error), len(raw), text)
-        with self._lock:
-            self.count += 1
-            self._newest.append(put_aside)
-
-    def newest(self) -> tuple[Quarantined, ...]:
-        with self._lock:
-            return tuple(self._newest)
+        self._keep(Quarantined(line, at_ns, redactor.redact(error), len(raw), text))
 
 
 class DeadLetter(Struct, frozen=True):
-    """A message that nobody took, or a failure that nobody read. Only types are kept: no secrets."""
+    """A message that no actor took, or a failure that was not read. Only types are kept: no secrets."""
 
     to: str
     message: str
     why: str
 
 
-class DeadLetters:
-    """Counted, and the newest kept to look at. Any thread."""
-
-    def __init__(self, keep: int = 50) -> None:
-        self.count = 0
-        self._newest: deque[DeadLetter] = deque(maxlen=keep)
-        self._lock = threading.RLock()  # the garbage collector may add one in the middle of another
+class DeadLetters(Newest[DeadLetter]):
+    """Messages between actors that were not delivered. Occasional ones are harmless."""
 
     def add(self, to: str, message: object, why: str) -> None:
-        with self._lock:
-            self.count += 1
-            self._newest.append(DeadLetter(to, _name(message), why))
-
-    def newest(self) -> tuple[DeadLetter, ...]:
-        with self._lock:
-            return tuple(self._newest)
-
-
-def _name(message: object) -> str:
-    if isinstance(message, str):
-        return message
-    if isinstance(message, ProxyCall):
-        return ".".join(message.attr_path)
-    return type(message).__name__
+        """Of a `message`, its type is kept; a text is kept as it is."""
+        self._keep(DeadLetter(to, message if isinstance(message, str) else type(message).__name__, why))
 
 
 def stack_of(thread: threading.Thread) -> str:

@@ -118,8 +118,8 @@ class Runtime:
             metrics=metrics or NoMetrics(),
             on_end=_weakly(self),
         )
-        self._roles, self._shared = tree.roles, tree.books
-        self._prices = LatestPrices(tree.books.cells, tree.roles.named("requester"), clock)
+        self._roles, self._shared = tree.roles, tree.shared
+        self._prices = LatestPrices(tree.shared.cells, tree.roles.named("requester"), clock)
         self._streams = Streams(tree, self._spec_of)
         self._books = OrderBooks(self._streams, self.status)
         self._status = SharedStatus(

@@ -9,7 +9,7 @@ from msgspec import Struct
 from actors.diagnostics import DeadLetter, Quarantined
 from actors.events import Gap, SubscriptionState
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow
-from actors.rules.books import StreamStatus
+from actors.rules.counters import StreamStatus
 from actors.rules.freshness import Freshness
 from actors.rules.journal import LineExit
 from actors.rules.line import LineState
@@ -28,7 +28,7 @@ class Cause(Struct, frozen=True):
 
 
 class Counters(Struct, frozen=True):
-    """One line's books over all its epochs.
+    """One line's counters over all its epochs.
 
     decoded = routed + unrouted + quarantined + duplicates + lost + in_flight, at any quiescence with
     in_flight 0.

@@ -56,7 +56,7 @@ class Stream(Generic[Event]):
     """What you read. Any thread may read, one at a time; any thread may close it meanwhile.
 
     Made by `Runtime.subscribe`. Iterating gives events alone; `with_markers` shows what happened
-    between them, too. The books balance: received = delivered + dropped + conflated + queued.
+    between them, too. The counters reconcile: received = delivered + dropped + conflated + queued.
     """
 
     def __init__(self, inlet: Inlet, control: StreamControl, kind: object = None) -> None:

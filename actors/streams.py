@@ -39,8 +39,8 @@ class Streams:
         roles = tree.roles
         self._dispatcher, self._registry = roles.named("dispatcher"), roles.named("registry")
         self._supervisor = roles.named("supervisor")
-        self._cells, self._home = tree.books.cells, tree.home
-        self.spec_of, self.check, self._note_change = spec_of, tree.check, tree.books.note_change
+        self._cells, self._home = tree.shared.cells, tree.home
+        self.spec_of, self.check, self._note_change = spec_of, tree.check, tree.shared.note_change
         self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
         self._ids = itertools.count(1)
         self._streams: dict[int, weakref.ref[Stream[Any]]] = {}

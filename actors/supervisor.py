@@ -87,13 +87,13 @@ class Supervisor(Actor):
         self._incarnations = dict.fromkeys(WORKERS, 0)
         self._intensity = {role: Intensity() for role in WORKERS}
         self._wedged: list[Child] = []  # given up on, and their threads are still there
-        self.books = SharedState(specs)
+        self.shared = SharedState(specs)
         records: dict[str, LineRecord] = {}
-        self._children = Children(roles, self.books, self._specs, records, timers, dead_letters)
+        self._children = Children(roles, self.shared, self._specs, records, timers, dead_letters)
         self._lines = Lines(
             records,
             roles=roles,
-            books=self.books,
+            shared=self.shared,
             children=self._children,
             limiters=ConnectLimiters(self._clock, chance, cooldowns, lambda: self._feeds),
             timers=timers,
@@ -200,7 +200,7 @@ class Supervisor(Actor):
     def _start_tree(self) -> None:
         for role in self._children.workers:
             self._start_worker(role)
-        for line in self.books.lines.copy().values():
+        for line in self.shared.lines.copy().values():
             self._lines.need(line.name, line.feed)
         if self._watchdog.timeout:
             self._watch()
@@ -223,8 +223,8 @@ class Supervisor(Actor):
             for role, begun in self._incarnations.items()
             if begun and role not in self._workers and not self._shutdown.begun
         )
-        self.books.actors = (*(child.status() for child in children), *awaited)
-        self.books.note_change()
+        self.shared.actors = (*(child.status() for child in children), *awaited)
+        self.shared.note_change()
 
     # ── who has ended ──
 
@@ -260,11 +260,11 @@ class Supervisor(Actor):
 
     @property
     def _feeds(self) -> Mapping[str, FeedSpec]:
-        return self.books.specs.feeds
+        return self.shared.specs.feeds
 
     def _reload(self, specs: Specs) -> None:
         """Bring the feeds in line with these specs; sockets stay open where their connection is as it was."""
-        former = self.books.specs
+        former = self.shared.specs
         if specs.generation <= former.generation:
             return
         gone = [name for name, spec in former.feeds.items() if _is_another(spec, specs.feeds.get(name))]
@@ -272,8 +272,8 @@ class Supervisor(Actor):
             self._want((), former.feeds[feed].wanted)
             for line in self._lines.of(feed):
                 self._lines.remove(line)
-            self.books.cells.forget_lines(feed)
-        self.books.specs = specs
+            self.shared.cells.forget_lines(feed)
+        self.shared.specs = specs
         self._specs.update(specs.feeds)
         for feed, spec in specs.feeds.items():
             before = former.feeds.get(feed)
@@ -282,7 +282,7 @@ class Supervisor(Actor):
                 self._start_feed(feed, spec)
             elif before is not spec:
                 self._change_feed(feed, before, spec)
-        self.books.note_change()
+        self.shared.note_change()
 
     def _change_feed(self, feed: str, before: FeedSpec, spec: FeedSpec) -> None:
         former, present = set(before.wanted), set(spec.wanted)

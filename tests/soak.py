@@ -22,7 +22,7 @@ from actors import LinewardenError, Runtime, Stream
 from actors.rules.stream_buffer import Policy
 from actors.settings import load
 from actors.simulators import Simulator
-from tests.support.books import balanced
+from tests.support.counters import reconciled
 from tests.support.runtimes import RESTART, fresh
 
 POLICIES: tuple[Policy, ...] = ("block", "drop_oldest", "drop_newest", "conflate")
@@ -31,7 +31,7 @@ FAULTS = ("drop", "close", "flap", "refuse", "garbage", "mute", "restart", "rota
 CAPACITY = 20  # events a stream: little enough to overflow
 PAUSE = 1.0  # seconds between two faults, on average
 RECOVERY = 15.0  # seconds that all lines may take to come back: a login that is lost is given up after 10
-REST = 5.0  # seconds within which the books must balance once
+REST = 5.0  # seconds within which the counters must reconcile once
 THREADS = 0  # more at the end than after the first rest
 GROWTH = 1.0  # MiB a minute from the middle of the run on: beyond it, memory leaks
 LEEWAY = 16.0  # MiB: what an allocator may keep, however short the run
@@ -63,7 +63,7 @@ class Soak:
                 threading.Thread(target=read, args=(stream, slowness), daemon=True).start()
 
     def rest(self) -> None:
-        """Everything is live, what moves stands still, and the books balance: in bounded time.
+        """Everything is live, what moves stands still, and the counters reconcile: in bounded time.
 
         Raises:
             Broken: they do not.
@@ -76,10 +76,10 @@ class Soak:
         except LinewardenError as error:
             raise Broken(f"a line is stuck: {error}") from error
         deadline = time.monotonic() + REST
-        while not balanced(status := fresh(self.runtime)):  # between two steps of the markets
+        while not reconciled(status := fresh(self.runtime)):  # between two steps of the markets
             if time.monotonic() > deadline:
                 lines = {name: line.counters for name, line in status.lines().items()}
-                raise Broken(f"the books do not balance: {lines}, {status.streams}")
+                raise Broken(f"the counters do not reconcile: {lines}, {status.streams}")
         self.memory.append(((time.monotonic() - self._began) / 60, resident()))
 
     def disturb(self) -> None:
@@ -137,7 +137,7 @@ class Soak:
             "restarts": sum(each.restarts for each in counters),
             "gaps": sum(stream.gap_count for stream in self.streams),
             "events given up by policy": f"{sum(stream.dropped for stream in self.streams):,}",
-            "rests with balanced books": len(self.memory),
+            "rests with reconciled counters": len(self.memory),
             "memory, first and last rest": " and ".join(f"{self.memory[at][1]:.1f} MiB" for at in (0, -1)),
             "memory, since the middle": f"{self.grown():+.1f} MiB",
             "threads at the end": threading.active_count(),

@@ -296,9 +296,9 @@ def test_a_stream_that_was_cut_says_so_until_its_topic_starts_anew() -> None:
 
 
 @pytest.mark.parametrize("policy", ["block", "drop_oldest", "drop_newest", "conflate"])
-def test_the_books_balance_while_two_threads_are_at_it(policy: Policy, pool: ThreadPoolExecutor) -> None:
+def test_the_counters_reconcile_while_two_threads_are_at_it(policy: Policy, pool: ThreadPoolExecutor) -> None:
     stream, inlet = make(policy, capacity=50)
-    unbalanced: list[object] = []
+    unreconciled: list[object] = []
 
     def write() -> None:
         for number in range(3_000):
@@ -307,7 +307,7 @@ def test_the_books_balance_while_two_threads_are_at_it(policy: Policy, pool: Thr
                 inlet.mark(DOWN)
             it = stream._inlet.status()
             if it.received != it.delivered + it.dropped + it.conflated + it.queued:
-                unbalanced.append(it)
+                unreconciled.append(it)
         stream.close()
 
     writing = pool.submit(write)
@@ -315,7 +315,7 @@ def test_the_books_balance_while_two_threads_are_at_it(policy: Policy, pool: Thr
     for received in stream.with_meta():
         events[received.topic].append(received.event)
     writing.result(10)
-    assert unbalanced == []
+    assert unreconciled == []
     assert all(numbers == sorted(numbers) for numbers in events.values())
     assert stream.received == 6_000 == stream.delivered + stream.dropped + stream.conflated
     assert stream.delivered == sum(map(len, events.values()))

@@ -16,7 +16,7 @@ from actors.events import Lifecycle
 from actors.rules.stream_buffer import GapRun, Origin, Pair, Policy
 from actors.stream import Stream
 from tests.delivery.streams import Writer
-from tests.support.books import stream_balances
+from tests.support.counters import stream_reconciles
 from tests.test_stream import end, make
 
 TOPICS = tuple(Topic("o2", "trades", key) for key in "ABC")
@@ -108,16 +108,16 @@ def put_everything(writer: Writer, capacity: int, chance: random.Random) -> Coun
 
 
 def race(stream: Stream[Any], writer: Writer, read: Reader, seed: int) -> tuple[list[Any], Counter[Topic]]:
-    """All that the reader was given, and all that was put; every status meanwhile has balanced."""
+    """All that the reader was given, and all that was put; every status meanwhile has reconciled."""
     out: list[Any] = []
-    unbalanced: list[Any] = []
+    unreconciled: list[Any] = []
     over = threading.Event()
 
     def look() -> None:
         while not over.is_set():
             status = stream._inlet.status()
-            if not stream_balances(status) or min(status.delivered, status.queued) < 0:
-                unbalanced.append(status)
+            if not stream_reconciles(status) or min(status.delivered, status.queued) < 0:
+                unreconciled.append(status)
 
     threads = [
         threading.Thread(target=lambda: out.extend(read(stream, random.Random(seed))), daemon=True),
@@ -131,7 +131,7 @@ def race(stream: Stream[Any], writer: Writer, read: Reader, seed: int) -> tuple[
     over.set()
     threads[1].join(30)
     assert not any(thread.is_alive() for thread in threads)
-    assert not unbalanced
+    assert not unreconciled
     return out, sent
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from actors.cli.logs import printable
 from actors.events import Gap, Topic
 from actors.protocol.formatting import short
-from actors.rules.books import StreamStatus
+from actors.rules.counters import StreamStatus
 from actors.status import LineStatus, Status, TopicStatus
 
 WINDOW = 3.0  # seconds over which events are counted

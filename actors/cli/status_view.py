@@ -12,7 +12,7 @@ from rich.text import Text
 from actors.cli.logs import printable
 from actors.cli.run_view import COLOURS, STATE, Rates, cause, oddities, plain_table, state, topics
 from actors.diagnostics import DeadLetter
-from actors.rules.books import StreamStatus
+from actors.rules.counters import StreamStatus
 from actors.rules.journal import KEPT, LineExit, RecoveryTimes
 from actors.status import FeedStatus, LineStatus, QuarantineStatus, Status
 

@@ -13,7 +13,7 @@ from enum import Enum
 
 from actors.delivery.arrivals import Right
 from actors.events import Closed, Lifecycle, Marker, Topic
-from actors.rules.books import StreamStatus
+from actors.rules.counters import StreamStatus
 from actors.rules.stream_buffer import (
     MARKERS,
     ConflatingBuffer,
@@ -237,7 +237,7 @@ class Inlet:
         """The counters, taken at one moment."""
         with self.ready:
             buffer = self.buffer
-            delivered, queued = buffer.books()
+            delivered, queued = buffer.delivered_and_queued()
             return StreamStatus(
                 id=self.id,
                 feed=self.feed,

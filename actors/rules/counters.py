@@ -1,6 +1,8 @@
-"""What one connection counts, and when it last heard of what."""
+"""Counters of a connection and of a stream."""
 
 from __future__ import annotations
+
+from msgspec import Struct
 
 
 class LineCounters:
@@ -29,3 +31,21 @@ class LineCounters:
         self.upgraded_at = 0.0  # monotonic seconds
         self.compressed = False  # the venue may compress what it sends
         self.venue_answers = 0  # of the venue's own heartbeat
+
+
+class StreamStatus(Struct, frozen=True):
+    """One stream's counters, as status shows them. received = delivered + dropped + conflated + queued."""
+
+    id: int
+    feed: str
+    channel: str
+    topics: int
+    policy: str
+    capacity: int
+    received: int
+    delivered: int
+    dropped: int
+    conflated: int
+    queued: int
+    gaps: int
+    handler_errors: int

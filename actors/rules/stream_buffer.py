@@ -106,7 +106,7 @@ FIRST: Place = (0, 0)  # of a marker
 
 
 class StreamBuffer(ABC):
-    """Bounded; the books balance at any moment: received = delivered + dropped + conflated + queued.
+    """Bounded; the counters reconcile at any moment: received = delivered + dropped + conflated + queued.
 
     A reader takes events by the handful: `reach` needs the lock, and what is in the `hand` then is taken
     from its left without it. What is in the hand still counts as queued.
@@ -132,7 +132,7 @@ class StreamBuffer(ABC):
     def queued(self) -> int:
         return self._waiting + len(self.hand)
 
-    def books(self) -> tuple[int, int]:
+    def delivered_and_queued(self) -> tuple[int, int]:
         """Delivered and queued, of one moment: a reader may be taking out of his hand."""
         held = len(self.hand)
         return self._reached - held, self._waiting + held

@@ -82,13 +82,13 @@ class Children:
     def __init__(
         self,
         roles: Roles,
-        books: SharedState,
+        shared: SharedState,
         feeds: Mapping[str, FeedSpec],
         lines: Mapping[str, LineRecord],
         timers: Timers,
         dead_letters: DeadLetters,
     ) -> None:
-        self._roles, self._books = roles, books
+        self._roles, self._shared = roles, shared
         self._feeds, self._lines = feeds, lines
         self._timers, self._dead_letters = timers, dead_letters
         self._supervisor = roles.named("supervisor")
@@ -114,9 +114,9 @@ class Children:
     def _start_registry(self, incarnation: int) -> Child:
         inbox = self._lease("registry")
         if inbox.needs_copy:
-            self._books.ledger = self._books.ledger.copy()
+            self._shared.ledger = self._shared.ledger.copy()
         with inbox:
-            self._books.ledger.keep_only({line.name: line.epochs() for line in self._lines.values()})
+            self._shared.ledger.keep_only({line.name: line.epochs() for line in self._lines.values()})
         registry = Registry(
             "registry",
             incarnation,
@@ -124,10 +124,10 @@ class Children:
             self._supervisor,
             self._dead_letters,
             address=self._roles.named("registry"),
-            ledger=self._books.ledger,
-            cells=self._books.cells,
+            ledger=self._shared.ledger,
+            cells=self._shared.cells,
             feeds=self._feeds,
-            present=self._books.present_feeds,
+            present=self._shared.present_feeds,
             dispatcher=self._roles.named("dispatcher"),
             connection=self._roles.connection,
             timers=self._timers,
@@ -143,8 +143,8 @@ class Children:
             inbox,
             self._supervisor,
             self._dead_letters,
-            routing=self._books.lend_routing(copy=inbox.needs_copy),
-            cells=self._books.cells,
+            routing=self._shared.lend_routing(copy=inbox.needs_copy),
+            cells=self._shared.cells,
             registry=self._roles.named("registry"),
             connection=self._roles.connection,
             timers=self._timers,
@@ -161,11 +161,11 @@ class Children:
             self._dead_letters,
             address=self._roles.named("heartbeat"),
             rhythm=self._rhythm,
-            heard_at=self._books.cells.heard_at,
+            heard_at=self._shared.cells.heard_at,
             judge=self._judge,
             connection=self._roles.connection,
             timers=self._timers,
-            shown=self._books.new_watches(),
+            shown=self._shared.new_watches(),
         )
         self._tell_of_sessions("heartbeat")
         return Child(heartbeat.launch(), inbox)
@@ -180,7 +180,7 @@ class Children:
             self._dead_letters,
             address=self._roles.named("requester"),
             feeds=self._feeds,
-            buckets=self._books.buckets,
+            buckets=self._shared.buckets,
             timers=self._timers,
         )
         return Child(requester.launch(), inbox)
@@ -200,7 +200,7 @@ class Children:
 
     def _rhythm(self, name: str) -> Rhythm | None:
         """Called on the heartbeat's thread, with what is wanted of the line now; None: it is gone."""
-        line = self._books.lines.get(name)
+        line = self._shared.lines.get(name)
         if line is None:
             return None
         spec = line.spec
@@ -208,16 +208,16 @@ class Children:
         contracts = {
             topic: contract
             for topic, contract in spec.contracts.items()
-            if (cell := self._books.cells.get(topic)) is not None and cell.line == name
+            if (cell := self._shared.cells.get(topic)) is not None and cell.line == name
         }
         return Rhythm(spec.ping_interval, spec.pong_timeout, own, contracts, line.counters.reading)
 
     def _judge(self, name: str, topic: Topic, watched: Watched) -> Freshness:
         """Called on the heartbeat's thread, about a line that it watches."""
-        line = self._books.lines.get(name)
+        line = self._shared.lines.get(name)
         if line is None:  # it has just gone
             return Freshness("quiet")
-        look = look_at(line, self._books.cells, watched, self._timers.clock)
+        look = look_at(line, self._shared.cells, watched, self._timers.clock)
         return look.freshness(topic) or Freshness("quiet")
 
     # ── connections ──
@@ -244,16 +244,16 @@ class Children:
                     block_timeout=spec.block_timeout,
                     right=life.right,
                     counters=life.counters,
-                    cells=self._books.cells,
-                    arrivals=self._books.arrivals,
-                    run_budget=self._books.run_budget,
+                    cells=self._shared.cells,
+                    arrivals=self._shared.arrivals,
+                    run_budget=self._shared.run_budget,
                 ),
                 connector=Connector(spec.venue, line.name, spec.dial, life.connect_cancel, spec.token_store),
                 session=spec.venue.session(line.name),
                 max_message=spec.max_message,
                 ack_timeout=spec.ack_timeout,
                 metrics=line.metrics,
-                jail=self._books.jail,
+                quarantine=self._shared.quarantine,
             ),
             own_address=address,
             registry=self._roles.named("registry"),

@@ -66,7 +66,7 @@ class Lines:
         records: dict[str, LineRecord],
         *,
         roles: Roles,
-        books: SharedState,
+        shared: SharedState,
         children: Children,
         limiters: ConnectLimiters,
         timers: Timers,
@@ -76,9 +76,9 @@ class Lines:
     ) -> None:
         self.records = records
         self.leaving: dict[tuple[str, int], Child] = {}  # by line and epoch: told to end, not ended yet
-        self.rotations = Rotations(roles, books, children, limiters, timers, self.leaving, self._took_over)
+        self.rotations = Rotations(roles, shared, children, limiters, timers, self.leaving, self._took_over)
         self._histories: dict[str, LineHistory] = {}  # of lines that are gone, too
-        self._roles, self._books = roles, books
+        self._roles, self._shared = roles, shared
         self._children, self._limiters = children, limiters
         self._timers, self._clock = timers, timers.clock
         self._chance, self._metrics = chance, metrics
@@ -96,7 +96,7 @@ class Lines:
         """The line is wanted: a new one; or one that is being removed, and is followed by a new life."""
         if self._stopping:
             return
-        spec = self._books.specs.feeds[feed]
+        spec = self._shared.specs.feeds[feed]
         line = self.records.get(name)
         if line is None:
             history = self._histories.setdefault(name, LineHistory())
@@ -109,7 +109,7 @@ class Lines:
     def release(self, name: str) -> None:
         """No topic lies on the line; it stays where its venue always has it, or where one lies by now."""
         line = self.records.get(name)
-        if line is None or name in line.spec.venue.first_lines() or self._books.cells.has_topics(name):
+        if line is None or name in line.spec.venue.first_lines() or self._shared.cells.has_topics(name):
             return
         self.remove(line)
 
@@ -122,7 +122,7 @@ class Lines:
         if line.spec.restart != spec.restart:
             line.restarts = Restarts(spec.restart, self._chance)
         former, line.spec = line.spec, spec
-        self._books.show(line)  # the heartbeat reads the spec there
+        self._shared.show(line)  # the heartbeat reads the spec there
         if anew:
             self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
             return
@@ -191,10 +191,10 @@ class Lines:
             case StableDue():
                 if line.live_at is not None:
                     line.restarts.stable()
-                    self._books.show(line)
+                    self._shared.show(line)
             case VenueComplained(code=code, text=text):
                 line.last_venue_error = text
-                self._books.show(line, news=False)
+                self._shared.show(line, news=False)
                 self._log(line, logging.WARNING, f"the venue reports {code}: {text}; the line stays up")
             case TopicsStale(topics=topics):
                 self._stale(line, topics)
@@ -225,7 +225,7 @@ class Lines:
         if (history := self._histories.get(name)) is not None:
             history.fold(epoch)
             if line is not None:
-                self._books.show(line)
+                self._shared.show(line)
 
     def give_up(self, child: Child, reason: Reason) -> None:
         """That connection, candidate or former connection is wedged, unless it was let go just now."""
@@ -234,7 +234,7 @@ class Lines:
             return
         if child is line.child:
             line.connect_cancel.cancel()  # a venue has one slot an account: the old socket goes first
-            self._books.arrivals.revoke(line.right)
+            self._shared.arrivals.revoke(line.right)
             line.history.fold(line.epoch)
             child.inbox.put(Envelope(EndConnection(reason)))
             self._ended(line, reason)
@@ -275,10 +275,10 @@ class Lines:
             return
         line.state, actions = found
         self.standing.note(line)
-        self._books.show(line)
+        self._shared.show(line)
         for action in actions:
             self._do(line, action, occasion)
-            self._books.show(line)  # before another action, which may answer a question
+            self._shared.show(line)  # before another action, which may answer a question
 
     def _do(self, line: LineRecord, action: Do, occasion: Occasion) -> None:
         match action:
@@ -373,7 +373,7 @@ class Lines:
             if topic not in line.stale:
                 self._log(line, logging.WARNING, f"{topic} is stale: {found.text}")
         line.stale = frozenset(topics)
-        self._books.note_change()
+        self._shared.note_change()
 
     def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
         now_ns = self._clock.wall_ns()

@@ -55,14 +55,14 @@ class Rotations:
     def __init__(
         self,
         roles: Roles,
-        books: SharedState,
+        shared: SharedState,
         children: Children,
         limiters: ConnectLimiters,
         timers: Timers,
         leaving: dict[tuple[str, int], Child],
         took_over: Callable[[LineRecord], None],
     ) -> None:
-        self._roles, self._books, self._children, self._limiters = roles, books, children, limiters
+        self._roles, self._shared, self._children, self._limiters = roles, shared, children, limiters
         self._timers = timers
         self._supervisor = roles.named("supervisor")
         self._leaving = leaving  # by line and epoch: told to end, and not ended yet
@@ -108,7 +108,7 @@ class Rotations:
         """The candidate, or the connection that hands over, is wedged."""
         candidate, former = line.candidate, line.former
         if candidate is not None and candidate.child is child:
-            self._books.arrivals.revoke(candidate.right)
+            self._shared.arrivals.revoke(candidate.right)
             line.history.fold(candidate.epoch)
             self.ended(line, reason)
         elif former is not None and former.child is child:
@@ -153,7 +153,7 @@ class Rotations:
         line.rotating, actions = found
         for action in actions:
             self._do(line, action, why)
-            self._books.show(line)  # before another action, which may answer a question
+            self._shared.show(line)  # before another action, which may answer a question
 
     def _do(self, line: LineRecord, action: Do, why: str) -> None:
         match action:
@@ -224,7 +224,7 @@ class Rotations:
         """Seconds: for the way in, for the answers, and for asking at the venue's pace."""
         spec = line.spec
         send_rate = spec.send_rate or spec.venue.send_rate
-        batches = math.ceil(self._books.cells.count(line.name) / send_rate.batch)
+        batches = math.ceil(self._shared.cells.count(line.name) / send_rate.batch)
         return 2 * (spec.dial.connect_timeout + spec.ack_timeout) + batches * send_rate.interval
 
     def _take_over(self, line: LineRecord) -> None:
@@ -253,7 +253,7 @@ class Rotations:
         """It has to go, whatever it has left unread."""
         former = line.former
         assert former is not None
-        self._books.arrivals.revoke(former.right)
+        self._shared.arrivals.revoke(former.right)
         line.history.fold(former.epoch)
         former.child.inbox.put(Envelope(EndConnection(Stopped(NO_MORE_TIME))))
         former.connect_cancel.cancel()

@@ -55,12 +55,12 @@ class SharedStatus:
     def __init__(
         self,
         name: str,
-        books: SharedState,
+        shared: SharedState,
         inlets: Callable[[], Collection[Inlet]],  # of the streams that are open
         dead_letters: DeadLetters,
         clock: Clock,
     ) -> None:
-        self._name, self._books, self._inlets = name, books, inlets
+        self._name, self._shared, self._inlets = name, shared, inlets
         self._dead_letters, self._clock = dead_letters, clock
         # Re-entrant: a signal handler, or the garbage collector, may look in the middle of a look.
         self._building = threading.RLock()
@@ -93,24 +93,24 @@ class SharedStatus:
 
     def _holds(self, taken: Taken) -> bool:
         return (
-            taken.change is self._books.change
+            taken.change is self._shared.change
             and time.monotonic() - taken.at < SHARED
             and self._clock.monotonic() - taken.own_at < SHARED
         )
 
     def _build(self) -> Taken:
         self._begun += 1
-        number, change = self._begun, self._books.change
+        number, change = self._begun, self._shared.change
         status = self._take()
         return Taken(status, number, change, time.monotonic(), self._clock.monotonic())
 
     def _take(self, *, ended: bool = False) -> Status:
-        return take(self._name, self._books, self._inlets(), self._dead_letters, self._clock, ended=ended)
+        return take(self._name, self._shared, self._inlets(), self._dead_letters, self._clock, ended=ended)
 
 
 def take(
     name: str,
-    books: SharedState,
+    shared: SharedState,
     inlets: Iterable[Inlet],
     dead_letters: DeadLetters,
     clock: Clock,
@@ -121,12 +121,12 @@ def take(
 
     `ended`: the tree is no more, whatever its actors have published last.
     """
-    specs, lines = books.specs.feeds, _lines(books)
-    actors = () if ended else books.actors
+    specs, lines = shared.specs.feeds, _lines(shared)
+    actors = () if ended else shared.actors
     if ended:
         lines = {feed: list(map(_ended, mine)) for feed, mine in lines.items()}
     feeds = {
-        feed: _feed(spec, lines.get(feed, []), books, clock, ended=ended) for feed, spec in specs.items()
+        feed: _feed(spec, lines.get(feed, []), shared, clock, ended=ended) for feed, spec in specs.items()
     }
     return Status(
         schema_version=1,
@@ -136,14 +136,14 @@ def take(
         streams=tuple(inlet.status() for inlet in inlets),
         actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
         dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
-        quarantine=QuarantineStatus(books.jail.count, books.jail.newest()),
+        quarantine=QuarantineStatus(shared.quarantine.count, shared.quarantine.newest()),
     )
 
 
-def _lines(books: SharedState) -> dict[str, list[LineView]]:
+def _lines(shared: SharedState) -> dict[str, list[LineView]]:
     """By feed. A line that the supervisor has not heard of is there as soon as a topic lies on it."""
-    specs, lines = books.specs.feeds, books.lines.copy()
-    for name in books.cells.lines():
+    specs, lines = shared.specs.feeds, shared.lines.copy()
+    for name in shared.cells.lines():
         spec = specs.get(feed := name.partition("/")[0])
         if name not in lines and spec is not None:
             lines[name] = LineView(name=name, feed=feed, spec=spec)
@@ -158,10 +158,10 @@ def _ended(line: LineView) -> LineView:
 
 
 def _feed(
-    spec: FeedSpec, lines: Sequence[LineView], books: SharedState, clock: Clock, *, ended: bool
+    spec: FeedSpec, lines: Sequence[LineView], shared: SharedState, clock: Clock, *, ended: bool
 ) -> FeedStatus:
-    shown = {line.name: _line(line, books, clock) for line in lines}
-    refused = books.cells.refused(spec.venue.feed)
+    shown = {line.name: _line(line, shared, clock) for line in lines}
+    refused = shared.cells.refused(spec.venue.feed)
     return FeedStatus(
         venue=spec.venue.name,
         live=not ended and all(line.state == "live" for line in shown.values()),
@@ -183,8 +183,8 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
     return "starting" if never else "degraded"
 
 
-def _line(line: LineView, books: SharedState, clock: Clock) -> LineStatus:
-    cells, watched, counters = books.cells, books.watches.get(line.name), line.counters
+def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
+    cells, watched, counters = shared.cells, shared.watches.get(line.name), line.counters
     look = look_at(line, cells, watched if line.state.is_open else None, clock)
     topics = tuple(look.topic(topic, cell) for topic, cell in cells.topics_of(line.name))
     now, rtt = look.now, None if watched is None else watched.rtt

@@ -13,7 +13,7 @@ from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.cells import Cells
 from actors.delivery.routing import Routing
 from actors.delivery.runs import RunBudget
-from actors.diagnostics import DeadLetters, Quarantine
+from actors.diagnostics import DeadLetters, QuarantinedMessages
 from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
 from actors.messages import ChildExited
@@ -69,7 +69,7 @@ class SharedState:
         self.routing = Routing()
         self.watches: dict[str, Watched] = {}  # by line; the heartbeat's
         self.buckets: dict[str, TokenBucket] = {}  # by feed: how often its venue may be asked for prices
-        self.jail = Quarantine()
+        self.quarantine = QuarantinedMessages()
         # By name, as the supervisor shows them; before it begins, those that it begins with.
         self.lines = {
             name: LineView(name=name, feed=feed, spec=spec)

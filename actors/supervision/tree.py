@@ -60,7 +60,7 @@ class Tree:
             metrics=metrics,
             on_end=self._end,
         )
-        self.books = self._supervisor.books
+        self.shared = self._supervisor.shared
 
     def launch(self) -> None:
         self._supervisor.launch()

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from actors.cli.run_view import WIDE, StatusTable, last_gap, summary, troubles
 from actors.events import Gap, SubscriptionState, Topic
-from actors.rules.books import StreamStatus
+from actors.rules.counters import StreamStatus
 from actors.rules.freshness import Freshness
 from actors.rules.liveness import HealthInputs, health
 from actors.status import (

@@ -12,7 +12,7 @@ from actors.cli import status_view
 from actors.cli.status_view import Board, span
 from actors.diagnostics import DeadLetter
 from actors.events import SubscriptionState
-from actors.rules.books import StreamStatus
+from actors.rules.counters import StreamStatus
 from actors.rules.journal import LineExit, RecoveryTimes
 from actors.status import ActorStatus, Cause, FeedStatus, QuarantineStatus, Status, TopicStatus
 from tests.cli.test_run_view import line, status, topic

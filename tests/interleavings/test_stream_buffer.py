@@ -13,7 +13,7 @@ from actors.events import Closed
 from actors.rules.stream_buffer import FifoBuffer, Policy
 from actors.stream import Stream
 from tests.interleavings.pieces import WATCHED, Writer, end, make
-from tests.support.books import stream_balances
+from tests.support.counters import stream_reconciles
 from tests.support.interleave import Built, explore
 
 
@@ -83,7 +83,7 @@ def test_an_overflow_takes_back_what_the_reader_holds(
 
 
 @pytest.mark.parametrize(("policy", "preemptions"), [("drop_oldest", 2), ("conflate", 1)])
-def test_the_books_balance_at_any_moment(policy: Policy, preemptions: int) -> None:
+def test_the_counters_reconcile_at_any_moment(policy: Policy, preemptions: int) -> None:
     def looking() -> Built:
         made, inlet, line = full(3, policy=policy)
 
@@ -95,7 +95,7 @@ def test_the_books_balance_at_any_moment(policy: Policy, preemptions: int) -> No
 
         def looker() -> None:
             status = inlet.status()
-            assert stream_balances(status)
+            assert stream_reconciles(status)
             assert min(status.delivered, status.queued, status.dropped) >= 0
 
         return [reader, writer, looker], lambda: None

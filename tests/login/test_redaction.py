@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from actors.diagnostics import KEPT as KEPT_OF_A_MESSAGE
-from actors.diagnostics import READ, Quarantine
+from actors.diagnostics import READ, QuarantinedMessages
 from actors.http_types import Endpoint
 from actors.login.redaction import KEPT, SHORTEST, Redactor, in_the_path, secrets_in, secrets_shown
 from actors.secret import Secret
@@ -105,10 +105,10 @@ def test_of_an_endpoint_only_what_is_long_enough_for_a_token_is_taken_for_one() 
 
 @given(st.integers(0, 40))
 def test_a_message_is_put_aside_without_a_secret_and_with_its_whole_length(shift: int) -> None:
-    jail = Quarantine()
+    quarantine = QuarantinedMessages()
     raw = b"x" * (KEPT_OF_A_MESSAGE - shift) + KEY.encode() + b"y" * 2 * READ
-    jail.add("o2", raw, f"cannot be read: {KEY}", 1, knowing(KEY))
-    (kept,) = jail.newest()
+    quarantine.add("o2", raw, f"cannot be read: {KEY}", 1, knowing(KEY))
+    (kept,) = quarantine.newest()
     assert kept.size == len(raw)
     assert kept.error == "cannot be read: …"
     assert kept.raw.rstrip("y").lstrip("x") in ("", "…")

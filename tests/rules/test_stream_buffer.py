@@ -148,11 +148,11 @@ class Witness:
 
     # ── what must be so ──
 
-    def books_balance(self) -> None:
+    def counters_reconcile(self) -> None:
         it = self.mailbox
         assert it.received == sum(self.puts.values())
         assert it.received == it.delivered + it.dropped + it.conflated + it.queued
-        assert it.books() == (it.delivered, it.queued)
+        assert it.delivered_and_queued() == (it.delivered, it.queued)
         assert it.delivered == sum(isinstance(item, Event) for item in self.out)
         assert min(it.delivered, it.dropped, it.conflated, it.queued, it.gaps) >= 0
 
@@ -213,7 +213,7 @@ def play(witness: Witness, steps: list[tuple[Any, ...]]) -> None:
     for verb, *words in steps:
         before = mailbox.queued - witness.beyond
         getattr(witness, verb)(*words)
-        witness.books_balance()
+        witness.counters_reconcile()
         gives_up = isinstance(mailbox, FifoBuffer) and (mailbox._policy != "block" or mailbox.overflowing)
         if gives_up:
             assert mailbox.queued - witness.beyond <= max(mailbox.capacity, before)
@@ -305,7 +305,7 @@ def test_markers_between_the_same_two_events_merge_and_no_event_is_touched(
         each.drain()
         each.mailbox.mark(Closed("the end"))
         each.drain()
-        each.books_balance()
+        each.counters_reconcile()
         each.gaps_are_counted()
         assert each.out[-1] == Closed("the end")
     assert told(witness.out) == told(twin.out)
@@ -339,7 +339,7 @@ def test_a_conflater_keeps_the_newest_in_its_place(steps: list[tuple[Any, ...]],
     witness.mailbox.mark(Closed("the end"))
     witness.drain()
     assert witness.out[-1] == Closed("the end")
-    witness.books_balance()
+    witness.counters_reconcile()
     witness.gaps_are_counted()
     newest: Counter[Topic] = Counter()
     markers_seen = word_seen = 0

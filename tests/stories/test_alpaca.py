@@ -26,7 +26,7 @@ from actors.venues import alpaca as venue
 from actors.venues.alpaca import Quote, TradeUpdate
 from actors.venues.alpaca.endpoints import STREAMS
 from tests.stories.test_killed_actors import kill
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import KEY, SECRET, alpaca_config, alpaca_desk, at_epoch, line_of, until
 from tests.test_metrics import Recorder
 

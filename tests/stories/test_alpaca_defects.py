@@ -26,7 +26,7 @@ from actors.settings import load
 from actors.simulators import SimulatedAlpaca
 from actors.venues.alpaca import Trade, TradeUpdate
 from actors.wire.socket_inbox import SocketInbox
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import alpaca_config, alpaca_desk, at_epoch, line_of, until
 
 DEAD_SESSION = 90.0  # seconds for which Alpaca may count a connection that broke off

@@ -29,7 +29,8 @@ from actors.venues.o2 import O2
 from tests.conftest import Baseline
 from tests.stories.test_killed_actors import after, kill
 from tests.stories.test_reload import two_feeds
-from tests.support.books import Levels, balanced, settle
+from tests.support.counters import reconciled, settle
+from tests.support.depth_book import Levels
 from tests.support.runtimes import config, desk_on, line_of, until
 from tests.test_stream import in_a_child, needs_fork
 
@@ -194,7 +195,7 @@ def test_an_overflow_empties_it_at_once_and_it_comes_back_in_the_same_epoch(
         view = desk.book("o2", market)
         assert (sides(view)[0][1_000], view.epoch) == (250, 1)
         assert followed(desk).stream.gaps[0].reason == "overflow"
-        assert balanced(settle(desk))
+        assert reconciled(settle(desk))
 
 
 def test_a_dispatcher_that_dies_leaves_no_wrong_book(desk: Runtime, o2: SimulatedO2, market: str) -> None:

@@ -1,4 +1,4 @@
-"""Everything at once, from a seed: the books balance at every rest, and no hole is without its marker.
+"""Everything at once, from a seed: the counters reconcile at every rest, and no hole is without its marker.
 
 `make chaos SEEDS=20 ROUNDS=50` plays more of it.
 """
@@ -12,8 +12,8 @@ import pytest
 
 from actors.rules.restarts import Intensity
 from actors.simulators import SimulatedO2
-from tests.support.books import balanced
 from tests.support.chaos import Chaos
+from tests.support.counters import reconciled
 from tests.support.runtimes import desk_on, fresh
 
 pytestmark = pytest.mark.timeout(0)  # as long as the rounds that were asked for
@@ -33,7 +33,7 @@ def chaos(seed: int) -> Iterator[Chaos]:
         chaos.close()
 
 
-def test_the_books_balance_and_every_hole_is_marked_whatever_happens(
+def test_the_counters_reconcile_and_every_hole_is_marked_whatever_happens(
     chaos: Chaos, seed: int, rounds: int
 ) -> None:
     runtime, markets = chaos.runtime, chaos.venue.markets
@@ -71,4 +71,4 @@ def test_the_books_balance_and_every_hole_is_marked_whatever_happens(
     assert told == {market: chaos.outages for market in markets if chaos.outages}, where
     status = fresh(runtime)
     assert whole.dropped <= status.lines()["o2"].counters.lost, where
-    assert balanced(status)
+    assert reconciled(status)

@@ -22,7 +22,7 @@ import actors
 from actors import Runtime, Stream
 from actors.simulators import SimulatedO2
 from actors.venues.declarative import Message
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import at_epoch, config, desk_on, line_of, until
 
 TABLE = """

@@ -13,7 +13,8 @@ from actors.simulators import SimulatedO2
 from actors.status import Status, TopicStatus
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthSnapshot
-from tests.support.books import Book, settle
+from tests.support.counters import settle
+from tests.support.depth_book import Book
 from tests.support.runtimes import at_epoch, config, desk_on, line_of, until
 
 BEAT = {"ping_interval": 0.1, "pong_timeout": 0.1}
@@ -309,7 +310,7 @@ def test_a_venue_that_lost_its_place_is_asked_for_a_new_snapshot(
     book = Book()
     for event in events:
         assert isinstance(event, venue.DepthSnapshot | venue.DepthChange)
-        book.hear(event)
+        book.apply(event)
     assert book.sides == o2.book(market)
     assert other.gap_count == 0
     assert line_of(desk).epoch == 1

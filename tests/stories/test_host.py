@@ -17,7 +17,7 @@ from actors.simulators import SimulatedO2
 from actors.timers import SystemClock
 from tests.commands import PATIENCE
 from tests.conftest import Baseline
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.host import program, ran
 from tests.support.runtimes import at_epoch, desk_on, line_of, until
 

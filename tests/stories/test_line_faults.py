@@ -12,7 +12,7 @@ import pytest
 from actors import Runtime
 from actors.simulators.faulty_proxy import FaultyProxy
 from tests.conftest import Baseline
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import at_epoch, line_of, until
 from tests.support.venue_cases import VENUES, End, desk_at, end_of
 

@@ -18,7 +18,7 @@ from actors.messages import LineSettled, LineUpgraded, Report
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.supervision.rotation import Rotations
 from actors.supervision.state import LineRecord
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import alpaca_config, config, desk_on, line_of, until
 from tests.support.virtual_time import clockwork
 

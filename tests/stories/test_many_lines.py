@@ -19,7 +19,7 @@ from actors.venues import tplus as venue
 from tests.conftest import Baseline
 from tests.stories.test_killed_actors import after, kill
 from tests.stories.test_tplus import config, desk_on, states
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import until
 
 ASSETS = tuple(map(str, range(100, 112)))

@@ -29,7 +29,7 @@ from actors.simulators import (
 from actors.status import LineStatus
 from tests.login.test_connector import SEED
 from tests.simulators.replay import BinanceReplay
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.failing_relay import Front
 from tests.support.runtimes import KEY, SECRET
 from tests.support.virtual_time import Clockwork, clockwork

@@ -17,7 +17,8 @@ from actors.status import Status
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthChange, DepthSnapshot, Trade
 from tests.stories.test_killed_actors import after, kill
-from tests.support.books import Book, balanced, decoded, settle
+from tests.support.counters import decoded, reconciled, settle
+from tests.support.depth_book import Book
 from tests.support.runtimes import desk_on, fresh, line_of, until
 
 
@@ -42,7 +43,7 @@ def read_past_a_gap(items: Iterator[Any]) -> Book:
         item = next(items)
     assert isinstance(item, DepthSnapshot)
     book = Book()
-    book.hear(item)
+    book.apply(item)
     return book
 
 
@@ -72,7 +73,7 @@ def test_drop_oldest_keeps_the_newest_behind_its_gaps(desk: Runtime, o2: Simulat
     assert {(gap.reason, gap.topic.key) for gap in gaps if isinstance(gap, Gap)} == {("overflow", market)}
     assert sum(gap.missed or 0 for gap in gaps if isinstance(gap, Gap)) == 40
     assert seen[len(gaps) :] == list(range(41, 51))
-    assert balanced(fresh(desk))
+    assert reconciled(fresh(desk))
 
 
 def test_drop_newest_keeps_the_oldest_before_its_gap(desk: Runtime, o2: SimulatedO2, market: str) -> None:
@@ -89,7 +90,7 @@ def test_drop_newest_keeps_the_oldest_before_its_gap(desk: Runtime, o2: Simulate
     assert (gap.reason, gap.missed) == ("overflow", 40)
     assert isinstance(trade, Trade)
     assert trade.trade_id == "51"
-    assert balanced(fresh(desk))
+    assert reconciled(fresh(desk))
 
 
 def test_conflate_keeps_the_newest_of_each_key_without_a_gap(desk: Runtime, o2: SimulatedO2) -> None:
@@ -100,7 +101,7 @@ def test_conflate_keeps_the_newest_of_each_key_without_a_gap(desk: Runtime, o2: 
     newest = [(trade.market, trade.trade_id) for trade in islice(trades, len(o2.markets))]
     assert sorted(newest) == sorted((market, "20") for market in o2.markets)
     assert (trades.conflated, trades.dropped, trades.gap_count) == (19 * len(o2.markets), 0, 0)
-    assert balanced(fresh(desk))
+    assert reconciled(fresh(desk))
 
 
 @pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest", "conflate", "block"])
@@ -265,7 +266,7 @@ def test_a_book_is_right_again_after_an_overflow(policy: Policy, o2: SimulatedO2
             until(desk, dropped_over(lost_before))
             anew = read_past_a_gap(depth.with_markers())
             while anew.sides != o2.book(market):
-                anew.hear(depth.get(timeout=5))
+                anew.apply(depth.get(timeout=5))
             assert 1_000 + 10 * round in anew.bids
         assert len(o2.wait_heard("subscribe_depth")) == 1  # the line kept what makes it whole
         assert line_of(desk).epoch == 1
@@ -281,7 +282,7 @@ def test_a_book_goes_on_while_the_market_moves_and_its_reader_sleeps(market: str
         moving.depth_change(moving.markets[0], buys=[(777_770, 1)])  # the last thing that happens
         events = iter(depth)
         while book.sides != moving.book(moving.markets[0]):
-            book.hear(next(events))
+            book.apply(next(events))
         assert 777_770 in book.bids
         assert depth.gap_count >= 1
         settle(desk)
@@ -328,9 +329,9 @@ def test_a_reader_that_falls_behind_on_a_book_costs_the_others_nothing(o2: Simul
             until(desk, lambda _: slow.is_cut)
             anew = read_past_a_gap(slow.with_markers())
             while anew.sides != o2.book(market):
-                anew.hear(slow.get(timeout=5))
+                anew.apply(slow.get(timeout=5))
             while book.sides != o2.book(market):
-                book.hear(quick.get(timeout=5))
+                book.apply(quick.get(timeout=5))
             desk.subscribe("o2", venue.DEPTH, market, wait=5.0).close()  # a newcomer, too
         settle(desk)
         assert slow.gap_count >= 3

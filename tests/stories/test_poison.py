@@ -12,7 +12,7 @@ import pytest
 from actors import Runtime, Stream
 from actors.simulators.base.client import binary_frame, text_frame
 from actors.status import Status
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import at_epoch, line_of, until
 from tests.support.venue_cases import VENUES, End, desk_at, end_of
 

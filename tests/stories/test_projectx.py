@@ -22,7 +22,7 @@ from actors.simulators.projectx.auth import TokenGate
 from actors.status import Cause, LineStatus, Status
 from actors.timers import VirtualTimers
 from actors.venues import projectx as venue
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import HEARTBEAT, RESTART, fresh, until
 
 USER, MARKET = "projectx/user", "projectx/market"

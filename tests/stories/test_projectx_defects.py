@@ -42,7 +42,7 @@ from tests.stories.test_projectx import (
     tokens_shown,
     told,
 )
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import until
 
 

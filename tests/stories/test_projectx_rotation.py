@@ -31,7 +31,7 @@ from tests.stories.test_projectx import (
     tokens_shown,
     told,
 )
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import until
 
 FILLS = {"channel": "account_trades", "keys": [ALICE]}

@@ -18,7 +18,7 @@ from actors.status import Status
 from actors.supervisor import Supervisor
 from actors.venues.o2 import Trade
 from tests.stories.test_killed_actors import after, kill
-from tests.support.books import balanced, decoded, settle
+from tests.support.counters import decoded, reconciled, settle
 from tests.support.runtimes import at_epoch, desk_on, fresh, line_of, until
 
 # ── order ──
@@ -249,7 +249,7 @@ def quarantined(count: int) -> Callable[[Status], bool]:
     return lambda status: status.lines()["o2"].counters.quarantined == count
 
 
-def test_the_books_balance_after_all_of_it(o2: SimulatedO2) -> None:
+def test_the_counters_reconcile_after_all_of_it(o2: SimulatedO2) -> None:
     """Five streams of every policy, drops, dead dispatchers, garbage, and streams that come and go."""
     first, second, third = o2.markets
     with desk_on(o2, block_timeout=0.05) as desk:
@@ -285,4 +285,4 @@ def test_the_books_balance_after_all_of_it(o2: SimulatedO2) -> None:
             assert stream.queued == 0
             told = sum(gap.missed or 0 for gap in stream.gaps if gap.missed is not None)
             assert told == stream.dropped  # every event that was given up stands in a marker
-        assert balanced(fresh(desk))
+        assert reconciled(fresh(desk))

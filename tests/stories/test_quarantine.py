@@ -11,7 +11,8 @@ from actors.simulators import SimulatedO2
 from actors.simulators.base.server import Garbage
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthSnapshot, Trade
-from tests.support.books import Book, settle
+from tests.support.counters import settle
+from tests.support.depth_book import Book
 from tests.support.runtimes import at_epoch, desk_on, line_of, until
 
 BROKEN: dict[Garbage, int] = {"utf8": 1007, "opcode": 1002, "length": 1002}  # the close codes they earn
@@ -113,12 +114,12 @@ def test_a_change_that_cannot_be_read_costs_a_snapshot(desk: Runtime, o2: Simula
     assert gap.reason == "quarantine"
     book = Book()
     assert isinstance(snapshot, DepthSnapshot)
-    book.hear(snapshot)
+    book.apply(snapshot)
     assert book.sides == o2.book(market)
     o2.depth_change(market, sells=[(99_999_999_990, 3)])
     change = next(items)
     assert isinstance(change, venue.DepthChange)
-    book.hear(change)
+    book.apply(change)
     assert book.sides == o2.book(market)
     settle(desk)
 

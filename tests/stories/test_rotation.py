@@ -14,7 +14,7 @@ from actors.connection import LAST_WORD, Connection
 from actors.simulators import SimulatedO2, SimulatedTplus
 from actors.venues import o2 as o2_events
 from tests.conftest import Baseline
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import at_epoch, desk_on, line_of, until
 
 ACCOUNT = "0x" + "c0" * 32

@@ -20,7 +20,7 @@ from actors import NotLiveError, Runtime
 from actors.errors import ConfigError
 from actors.simulators import SimulatedO2
 from actors.venues.o2 import O2Session
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import at_epoch, config, feed_at, line_of, until
 from tests.wire.proxies import Loopback, connected, read_head
 

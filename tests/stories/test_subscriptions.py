@@ -20,7 +20,8 @@ from actors.status import Status
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthSnapshot
 from tests.stories.test_killed_actors import after, kill
-from tests.support.books import Book, decoded, settle
+from tests.support.counters import decoded, settle
+from tests.support.depth_book import Book
 from tests.support.runtimes import config, desk_on, line_of, until
 
 ACCOUNTS = [f"0x{number:064x}" for number in range(1, 12)]  # one more than a connection takes
@@ -155,21 +156,21 @@ def test_keys_come_and_go(desk: Runtime, o2: SimulatedO2) -> None:
 def test_a_late_reader_of_a_book_starts_with_a_snapshot(desk: Runtime, o2: SimulatedO2, market: str) -> None:
     early = desk.subscribe("o2", venue.DEPTH, market, wait=5.0)
     book = Book()
-    book.hear(early.get(timeout=5))
+    book.apply(early.get(timeout=5))
     o2.depth_change(market, buys=[(70, 7)])
-    book.hear(early.get(timeout=5))
+    book.apply(early.get(timeout=5))
 
     late = desk.subscribe("o2", venue.DEPTH, market, wait=5.0)
     o2.depth_change(market, buys=[(80, 8)])
     first = late.get(timeout=5)
     assert isinstance(first, DepthSnapshot)
     other = Book()
-    other.hear(first)
+    other.apply(first)
     while other.sides != o2.book(market):
-        other.hear(late.get(timeout=5))
+        other.apply(late.get(timeout=5))
     assert said(o2, "subscribe_depth") == 1  # the line kept what makes the book whole
     assert late.gap_count == early.gap_count == 0
-    book.hear(early.get(timeout=5))
+    book.apply(early.get(timeout=5))
     assert book.sides == o2.book(market)
     settle(desk)
 
@@ -230,7 +231,7 @@ def test_two_precisions_of_one_market_are_two_books(desk: Runtime, o2: Simulated
     for depth, precision in ((fine, 10), (coarse, 1_000_000)):
         book = Book()
         while book.sides != o2.book(market, precision):
-            book.hear(depth.get(timeout=5))
+            book.apply(depth.get(timeout=5))
         assert book.bids[5_000_010 if precision == 10 else 5_000_000] in {3, 7}
     coarse.close()
     until(desk, lines("o2"))

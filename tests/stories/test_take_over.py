@@ -23,7 +23,7 @@ from actors.supervision import rotation
 from actors.supervision.rotation import Rotations
 from actors.supervision.state import LineRecord
 from tests.stories.test_wedged import WATCHDOG, Trap, is_wedged, nobody_is_wedged
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import at_epoch, desk_on, line_of, until
 
 PATIENT: dict[str, Any] = {"ack_timeout": 3.0}
@@ -65,7 +65,7 @@ def told(stream: Stream[Any]) -> list[str | int]:
 
 def newest(desk: Runtime) -> int:
     """The number of the last trade that a stream was given."""
-    heard = desk._tree._supervisor.books.cells.heard("o2")
+    heard = desk._tree._supervisor.shared.cells.heard("o2")
     assert heard is not None
     return max(
         (int(event.trade_id) for event in heard.events.values() if hasattr(event, "trade_id")), default=0

@@ -24,7 +24,7 @@ from actors.venues import tplus as venue
 from actors.venues.tplus import Tplus, TplusSession
 from tests.conftest import Baseline
 from tests.login.test_connector import A_LOGIN, SEED, SlowAtTheGate
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import HEARTBEAT, RESTART, until
 
 PRIVATE = ("orders", "user_trades", "positions", "account_events")

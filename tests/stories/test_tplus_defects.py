@@ -20,7 +20,7 @@ from actors.venues import tplus as venue
 from tests.login.test_connector import A_LOGIN
 from tests.stories.test_killed_actors import after, kill
 from tests.stories.test_tplus import USER, all_at, config, desk_on, is_right, states, wants
-from tests.support.books import balanced, settle
+from tests.support.counters import reconciled, settle
 from tests.support.runtimes import until
 
 OTHER_SEED = "0b" * 32
@@ -237,7 +237,7 @@ def test_defect_14_a_schema_that_drifted_fills_no_log(
             tplus.send_raw('{"Canceled":{"id":"o-1"}}')
         tplus.order(USER, "Created")
         assert isinstance(orders.get(timeout=10), venue.Created)
-        status = until(desk, balanced)
+        status = until(desk, reconciled)
         assert status.lines()["tplus/orders"].counters.quarantined == 500
         assert status.quarantine.count == 500
         assert len(status.quarantine.newest) < 500

@@ -23,7 +23,7 @@ from actors.simulators import SimulatedO2
 from actors.status import ActorStatus, Status
 from actors.venues.o2 import O2, O2Session
 from tests.stories.test_killed_actors import after, kill
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import config, line_of, until
 
 WATCHDOG = 0.5  # seconds

@@ -24,11 +24,11 @@ class Look:
     """A shared status of no feed; its builds are counted, and `meanwhile` is called in each."""
 
     def __init__(self) -> None:
-        self.books = SharedState(Specs())
+        self.shared = SharedState(Specs())
         self.timers = VirtualTimers()
         self.builds = 0
         self.meanwhile: Callable[[], object] = lambda: None
-        self.status = SharedStatus("test", self.books, self._inlets, DeadLetters(), self.timers.clock)
+        self.status = SharedStatus("test", self.shared, self._inlets, DeadLetters(), self.timers.clock)
 
     def __call__(self) -> Status:
         return self.status.look()
@@ -73,7 +73,7 @@ def test_nothing_happens_and_one_is_shared(look: Look) -> None:
 @pytest.mark.usefixtures("shared_for_long")
 def test_the_look_after_a_change_is_a_fresh_one(look: Look) -> None:
     before = look()
-    look.books.note_change()
+    look.shared.note_change()
     assert look() is not before
     assert look() is look()
     assert look.builds == 2
@@ -81,7 +81,7 @@ def test_the_look_after_a_change_is_a_fresh_one(look: Look) -> None:
 
 @pytest.mark.usefixtures("shared_for_long")
 def test_a_change_while_one_is_built_makes_the_next_a_fresh_one(look: Look) -> None:
-    look.meanwhile = look.books.note_change
+    look.meanwhile = look.shared.note_change
     before = look()
     look.meanwhile = lambda: None
     assert look() is not before
@@ -129,7 +129,7 @@ class Held:
 def test_who_looks_while_one_is_built_shares_it_unless_it_misses_a_change(look: Look, changed: bool) -> None:
     held = Held(look)
     if changed:
-        look.books.note_change()
+        look.shared.note_change()
     found: list[Status] = []
     asker = threading.Thread(target=lambda: found.append(look()))
     asker.start()
@@ -142,7 +142,7 @@ def test_who_looks_while_one_is_built_shares_it_unless_it_misses_a_change(look: 
 def test_a_build_that_does_not_end_keeps_no_look(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "PATIENCE", 0.01)
     before = look()
-    look.books.note_change()
+    look.shared.note_change()
     held = Held(look)
     assert look() is before
     held.go_on()
@@ -166,6 +166,6 @@ def test_after_the_end_there_is_one_status(look: Look) -> None:
     look.status.end()
     last = look()
     assert last.state == "stopped"
-    look.books.note_change()
+    look.shared.note_change()
     look.status.end()
     assert look() is last

@@ -22,7 +22,7 @@ from actors.requester import Requester
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from tests.stories.test_killed_actors import after, incarnation, kill
-from tests.support.books import settle
+from tests.support.counters import settle
 from tests.support.runtimes import at_epoch, line_of, until
 
 TURNS = 12  # faults and bursts a round

@@ -23,7 +23,7 @@ from typing import Any
 
 from actors import LinewardenError
 from actors.status import LineStatus
-from tests.support.books import balanced, stream_balances
+from tests.support.counters import reconciled, stream_reconciles
 from tests.support.field import ACCOUNTS, BOUND, FEEDS, GUEST, LEFT, RIGHT, Field, Silence
 from tests.support.internals import Internals
 from tests.support.listeners import DEPTH, ORDERS, TRADES, VIEW, Listener, Mark
@@ -217,11 +217,11 @@ class Hunt(Field):
     def _demand_counters(self, deep: bool) -> None:
         """Streams at every rest; lines where none is held and nothing is being handed over."""
 
-        def reconciled() -> bool:
+        def is_reconciled() -> bool:
             status = self.status()
-            return balanced(status) if deep else all(map(stream_balances, status.streams))
+            return reconciled(status) if deep else all(map(stream_reconciles, status.streams))
 
-        if not self.until(reconciled, BOUND):
+        if not self.until(is_reconciled, BOUND):
             status = self.status()
             lines = {name: line.counters for name, line in status.lines().items()}
             raise self.failure(f"the counters do not reconcile: {lines}, {status.streams}")

@@ -213,17 +213,17 @@ class Connection(Actor):
             case OpenSocket():
                 self._start_opening()
             case _:
-                self._on_delivery_letter(message)
+                self._on_delivery_message(message)
         return None
 
-    def _on_delivery_letter(self, message: Any) -> None:
+    def _on_delivery_message(self, message: Any) -> None:
         match message:
             case ChangeRoute():
                 self._change_route(message)
             case TakeRoutes():
                 self._take_routes(message)
-            case TakeTurn(state=state, heard=heard, late=late):
-                self._delivery.take_turn(state, heard, late=late)
+            case TakeTurn(state=state, last_events=last_events, late=late):
+                self._delivery.take_turn(state, last_events, late=late)
                 self._open_session()
             case Inherit():
                 self._legacy = message
@@ -266,8 +266,8 @@ class Connection(Actor):
         self._counters.compressed = opened.compressed
         if opened.compressed:
             self._frames = FrameReader(self._args.max_message, Inflater())
-        self._counters.upgraded_at = self._counters.heard_at = self._now()
-        self._counters.heard_ns = self._clock.wall_ns()
+        self._counters.upgraded_at = self._counters.received_at = self._now()
+        self._counters.received_ns = self._clock.wall_ns()
         self._wire.open(opened.socket)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
         patience = self._connector.dial.connect_timeout
@@ -288,31 +288,31 @@ class Connection(Actor):
             text = f"the venue accepted the connection and did not answer the login within {seconds:g} s"
             self._close(1000, Retryable(text, "login_timeout"))
 
-    # ── hearing ──
+    # ── reading ──
 
     def _received(self, data: bytes) -> None:
         counters = self._counters
         counters.bytes += len(data)
-        counters.heard_at = self._now()
-        counters.heard_ns = self._clock.wall_ns()
+        counters.received_at = self._now()
+        counters.received_ns = self._clock.wall_ns()
         self._read_size = len(data)
         frames = self._frames.feed(data)
         if self._frames.controls:
-            self._hear_with_controls(frames)
+            self._handle_with_controls(frames)
         elif frames:
-            self._hear(frames)
+            self._handle_data(frames)
         violation = self._frames.violation
         if violation is not None and not self.actor_stopped.is_set():
             self._close(
                 violation.code, Retryable(f"the venue broke the protocol: {violation.text}", "protocol")
             )
 
-    def _hear(self, frames: Sequence[Frame]) -> None:
+    def _handle_data(self, frames: Sequence[Frame]) -> None:
         self._counters.frames += len(frames)
-        self._counters.message_at = self._counters.heard_at
-        self._perform(self._session.received(frames, self._counters.heard_at))
+        self._counters.message_at = self._counters.received_at
+        self._perform(self._session.received(frames, self._counters.received_at))
 
-    def _hear_with_controls(self, frames: list[Frame]) -> None:
+    def _handle_with_controls(self, frames: list[Frame]) -> None:
         """Control frames stand where they came: what lies between two of them goes in one piece."""
         data: list[Frame] = []
         for frame in frames:
@@ -321,7 +321,7 @@ class Connection(Actor):
                 data.append(frame)
                 continue
             if data:
-                self._hear(data)
+                self._handle_data(data)
                 data = []
             if self.actor_stopped.is_set():  # the venue said why, and its close frame says less
                 return
@@ -333,7 +333,7 @@ class Connection(Actor):
                 self._closed_by_venue(payload)
                 return
         if data:
-            self._hear(data)
+            self._handle_data(data)
 
     def _closed_by_venue(self, payload: bytes) -> None:
         self._has_read_all = self._successor is not None
@@ -367,7 +367,7 @@ class Connection(Actor):
                 break
             if isinstance(effect, Confirm):
                 settled += effect.topics
-                self._counters.acknowledged_at = self._counters.heard_at
+                self._counters.acknowledged_at = self._counters.received_at
                 self._connector.token_taken()
                 self._registry.tell(TopicsConfirmed(self._line, self._epoch, effect.topics, effect.assumed))
             elif isinstance(effect, Reject):
@@ -382,7 +382,7 @@ class Connection(Actor):
     def _do(self, effect: Effect) -> None:
         match effect:
             case Deliver(pairs=pairs):
-                self._heard_events(pairs)
+                self._handle_events(pairs)
             case Confirm() | Reject():
                 pass  # told already
             case Send(payload=payload):
@@ -423,15 +423,15 @@ class Connection(Actor):
             case End(reason=reason):
                 self._close(1000, reason)
 
-    def _heard_events(self, pairs: list[Pair]) -> None:
+    def _handle_events(self, pairs: list[Pair]) -> None:
         counters = self._counters
         if counters.data_at is None:
-            counters.data_at = counters.heard_at
-        counters.event_at = counters.heard_at
+            counters.data_at = counters.received_at
+        counters.event_at = counters.received_at
         counters.decoded += len(pairs)
         self._metrics.increment("events_total", len(pairs))
         size, self._read_size = self._read_size, 0  # once, where a read brings several batches
-        self._delivery.bring_events(pairs, counters.heard_ns, counters.heard_at, size)
+        self._delivery.bring_events(pairs, counters.received_ns, counters.received_at, size)
 
     # ── routes, and the turn ──
 
@@ -440,7 +440,7 @@ class Connection(Actor):
         is_first = self._routes_version is None
         self._routes_version = message.keeper, message.version
         if is_first:
-            self._delivery.take_routes(message.routes, message.state, message.heard)
+            self._delivery.take_routes(message.routes, message.state, message.last_events)
             self._open_session()
         else:
             for topic, route in self._delivery.differences(message.routes.routes).items():
@@ -536,20 +536,20 @@ class Connection(Actor):
         beat = int.from_bytes(payload, "big") if len(payload) == 8 else 0
         sent = self._beats.pop(beat, None)
         if sent is not None:
-            rtt = self._counters.heard_at - sent
+            rtt = self._counters.received_at - sent
             self._metrics.observe("rtt_seconds", rtt)
             self._heartbeat.tell(PongReceived(self._line, self._epoch, beat, rtt))
 
     def _end_if_silent(self, overdue: EndIfSilent) -> None:
         """Judges once the ping has had its time since it left, and all that came has been heard."""
         sent = self._beats.get(overdue.beat)
-        if sent is None or self._counters.heard_at > sent or not self._counters.reading:
+        if sent is None or self._counters.received_at > sent or not self._counters.reading:
             return
         left = sent + overdue.waited - self._now()
         if left > 0:
             self._timers.send_after(left, self, overdue)
             return
-        if self._wire.unheard:
+        if self._wire.has_unread:
             self.tell_self(overdue)
             return
         text = f"no pong and nothing else within {overdue.waited:g} s: half-open, or the venue hangs"
@@ -626,9 +626,9 @@ class Connection(Actor):
         try:
             self._return_delivery()
         finally:  # the socket goes in any case: a venue may have one slot an account
-            self._let_go()
+            self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._forget_login_timer()
         if self._look_timer is not None:
             self._look_timer.cancel()

@@ -311,8 +311,8 @@ class Dispatcher(Actor):
             line = self._routing.line(name)
             if line.turn is None or line.holder is not None:
                 return
-            heard = self._cells.take_over(name, copy=line.was_given_up)
-            turn = TakeTurn(line.state.copy(), heard, line.is_late)
+            last_events = self._cells.take_over(name, copy=line.was_given_up)
+            turn = TakeTurn(line.state.copy(), last_events, line.is_late)
             epoch = line.turn
             if epoch in line.routed:  # else it takes over early, and gets the state with the routes
                 self._connection(name).tell(turn, epoch)  # and then it is noted, as above

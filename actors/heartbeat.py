@@ -59,7 +59,7 @@ class Heartbeat(Actor):
         *,
         address: Address,
         rhythm: Callable[[str], Rhythm | None],
-        heard_at: Callable[[Topic], float | None],
+        last_event_at: Callable[[Topic], float | None],
         judge: Callable[[str, Topic, Watched], Freshness],
         connection: Callable[[str], Address],
         timers: Timers,
@@ -69,7 +69,7 @@ class Heartbeat(Actor):
         self._address = address
         self._supervisor = self.fenced_address(parent)
         self._rhythm = rhythm
-        self._heard_at = heard_at
+        self._last_event_at = last_event_at
         self._judge = judge
         self._connections = connection
         self._timers = timers
@@ -87,11 +87,11 @@ class Heartbeat(Actor):
             if watch is None or watch.epoch != message.epoch:
                 return
             if not isinstance(message, WatchTimer) or message.watch == watch.number:
-                self._hear(watch, message)
+                self._handle_report(watch, message)
         else:
             self.unknown(message)
 
-    def _hear(self, watch: Watch, message: Report) -> None:
+    def _handle_report(self, watch: Watch, message: Report) -> None:
         match message:
             case BeatDue():
                 self._beat(watch, message)
@@ -170,7 +170,7 @@ class Heartbeat(Actor):
 
     def _silence(self, watch: Watch, topic: Topic) -> float:
         """From the last event, or from the login where there was none."""
-        return self._timers.clock.monotonic() - max(self._heard_at(topic) or 0.0, watch.since)
+        return self._timers.clock.monotonic() - max(self._last_event_at(topic) or 0.0, watch.since)
 
     def _after(self, seconds: float, message: Report) -> None:
         self._timers.send_after(seconds, self._address, message)

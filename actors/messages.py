@@ -21,7 +21,7 @@ from actors.secret import RedactedStruct, Shown
 
 if TYPE_CHECKING:
     from actors.delivery.arrivals import Right
-    from actors.delivery.cells import Heard
+    from actors.delivery.cells import LastEvents
     from actors.delivery.inlet import Inlet
     from actors.delivery.overlap import Overlap
     from actors.delivery.state import DeliveryState
@@ -283,7 +283,7 @@ class SendVenuePing(Struct, frozen=True):
 
 
 class EndIfSilent(Struct, frozen=True):
-    """A beat was not answered: end, unless something else was heard since it was sent."""
+    """A beat was not answered: end, unless something else was received since it was sent."""
 
     beat: int
     waited: float  # seconds
@@ -336,7 +336,7 @@ class TakeRoutes(Struct, frozen=True):
     version: int
     routes: RouteTable
     state: DeliveryState | None
-    heard: Heard | None
+    last_events: LastEvents | None
 
 
 class ChangeRoute(Struct, frozen=True):
@@ -352,7 +352,7 @@ class TakeTurn(Struct, frozen=True):
     """Dispatcher to a candidate: it is the line's connection. `late`: something before it may be missing."""
 
     state: DeliveryState
-    heard: Heard | None
+    last_events: LastEvents | None
     late: bool
 
 

@@ -88,7 +88,7 @@ class Registry(Actor):
         self._dispatcher = self.fenced_address(dispatcher)
         self._connections = connection
         self._timers = timers
-        self._told: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
+        self._settled: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
         self._waiters: dict[Topic, list[Waiter]] = {}  # by the one topic whose answer each waits for next
         self._changed: list[Topic] = []  # some wait for these, and look again at the end of this letter
         self._pacing: set[tuple[str, int]] = set()  # lives with a ReplayNext on its way: they rest
@@ -99,7 +99,7 @@ class Registry(Actor):
                 with self._lease:
                     changed = self._ledger.confirm(line, epoch, message.topics, assumed=message.assumed)
                     self._publish(changed)
-                self._weigh(line, epoch)
+                self._update_live(line, epoch)
             case TopicsRejected(line=line, epoch=epoch):
                 self._reject(message)
             case TopicsSent(line=line, epoch=epoch, topics=topics, asking=asking):
@@ -108,7 +108,7 @@ class Registry(Actor):
             case TopicsResent(line=line, epoch=epoch, topics=topics, asking=asking):
                 with self._lease:
                     self._publish(self._ledger.resent(line, epoch, topics, asking))
-                self._weigh(line, epoch)
+                self._update_live(line, epoch)
             case SessionOpened(line=line, epoch=epoch):
                 with self._lease:
                     self._ledger.open(line, epoch)
@@ -118,7 +118,7 @@ class Registry(Actor):
                 with self._lease:
                     self._ledger.close(line, epoch)
                     self._publish(self._ledger.topics(line))
-                self._told.pop((line, epoch), None)
+                self._settled.pop((line, epoch), None)
             case ReplayNext(line=line, epoch=epoch, keeper=keeper):
                 if keeper == self.incarnation:
                     self._pacing.discard((line, epoch))
@@ -223,7 +223,7 @@ class Registry(Actor):
             self._cells.remove(gone)
         for line in by_line:
             for epoch in self._ledger.open_epochs(line):
-                self._weigh(line, epoch)
+                self._update_live(line, epoch)
             if not self._ledger.has_topics(line):
                 self._supervisor.tell(LineUnneeded(line))
         for feed in {topic.feed for lifted in by_line.values() for topic in lifted}:
@@ -246,10 +246,10 @@ class Registry(Actor):
             if batch:
                 numbers = self._ledger.numbers(batch)
                 self._connection(line).tell(SendSubscriptions(numbers, asking), epoch)
-                self._rest(line, epoch)
-        self._weigh(line, epoch)
+                self._mark_paused(line, epoch)
+        self._update_live(line, epoch)
 
-    def _rest(self, line: str, epoch: int) -> None:
+    def _mark_paused(self, line: str, epoch: int) -> None:
         """For as long as the venue wants between two batches, whether or not the next is known yet."""
         interval = self._send_rate_of(line).interval
         if interval or self._ledger.has_more(line, epoch):
@@ -267,7 +267,7 @@ class Registry(Actor):
         if known and report.retry_after is not None:
             again = AskAgain(report.line, report.epoch, known)
             self._timers.send_after(report.retry_after, self._address, again)
-        self._weigh(report.line, report.epoch)
+        self._update_live(report.line, report.epoch)
 
     def _overdue(self, report: AckOverdue) -> None:
         """No answer: enough where the venue never gives one, else a reason to ask once more."""
@@ -289,7 +289,7 @@ class Registry(Actor):
                 asking = self._ledger.ask_once_more(line, epoch, again)
             self._connection(line).tell(SendUnsubscriptions(again), epoch)
             self._connection(line).tell(SendSubscriptions(self._ledger.numbers(again), asking), epoch)
-        self._weigh(line, epoch)
+        self._update_live(line, epoch)
 
     def _end(self, line: str, epoch: int, topics: tuple[Topic, ...]) -> None:
         more = f" and {len(topics) - 1} more" if len(topics) > 1 else ""
@@ -298,13 +298,13 @@ class Registry(Actor):
 
     # ── whether a line is settled ──
 
-    def _weigh(self, line: str, epoch: int) -> None:
+    def _update_live(self, line: str, epoch: int) -> None:
         """Tell the supervisor when a life becomes settled, or ceases to be."""
         if epoch not in self._ledger.open_epochs(line):
             return
         settled = self._ledger.settled(line, epoch)
-        if self._told.get((line, epoch)) != settled:
-            self._told[line, epoch] = settled
+        if self._settled.get((line, epoch)) != settled:
+            self._settled[line, epoch] = settled
             if settled:
                 present = min(self._ledger.open_epochs(line))
                 worse = () if present == epoch else self._ledger.worse(line, epoch, present)
@@ -359,8 +359,8 @@ class Registry(Actor):
                 for number, asked in asking.items():  # the connection may not have heard of it
                     message = SendSubscriptions(self._ledger.numbers(asked), number)
                     self._connection(line).tell(message, epoch)
-                self._rest(line, epoch)  # the former one may have sent just now
-                self._weigh(line, epoch)
+                self._mark_paused(line, epoch)  # the former one may have sent just now
+                self._update_live(line, epoch)
 
     def _spec(self, line: str) -> FeedSpec:
         return self._feeds[line.partition("/")[0]]

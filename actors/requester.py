@@ -59,7 +59,7 @@ class Question:
             reply.set(told)
 
 
-class Cooldown(Struct, frozen=True):
+class BudgetPause(Struct, frozen=True):
     """A budget is spent: the turn of the timer that will say when it is not, and its time."""
 
     turn: int
@@ -88,7 +88,7 @@ class Requester(Actor):
         self._buckets = buckets  # by feed; lent, so that who dies often asks no oftener
         self._timers = timers
         self._questions: dict[tuple[Venue, str], Question] = {}  # in the order of their asking
-        self._resting: dict[str, Cooldown] = {}  # feeds whose budget is spent
+        self._paused: dict[str, BudgetPause] = {}  # feeds whose budget is spent
         self._turn = incarnation << 32  # a former keeper's timers are still about
 
     def on_receive(self, message: Hears) -> None:
@@ -99,10 +99,10 @@ class Requester(Actor):
                 if keeper == self.incarnation:
                     self._questions.pop((venue, symbol)).answer(message)
                     if isinstance(message.outcome, Slow):
-                        self._leave_alone(venue, message.outcome)
+                        self._pause_venue(venue, message.outcome)
             case BudgetDue(feed=feed, turn=turn):
-                if feed in self._resting and self._resting[feed].turn == turn:
-                    del self._resting[feed]
+                if feed in self._paused and self._paused[feed].turn == turn:
+                    del self._paused[feed]
             case RoleStarted():
                 pass
             case _:
@@ -123,25 +123,25 @@ class Requester(Actor):
             if question.until < now:
                 del self._questions[question.id]
             elif begun[feed] < AT_ONCE:
-                rest = self._rest(question.venue, now)
-                if rest is None:
+                pause = self._pause(question.venue, now)
+                if pause is None:
                     begun[feed] += 1
                     self._begin(question)
-                elif question.until < rest.until:
-                    wait = rest.until - now
+                elif question.until < pause.until:
+                    wait = pause.until - now
                     text = f"the venue may not be asked so often; again in {wait:.1f} s"
                     self._decline(question, text, "budget")
 
-    def _rest(self, venue: Venue, now: float) -> Cooldown | None:
+    def _pause(self, venue: Venue, now: float) -> BudgetPause | None:
         """Whether the venue's budget is spent, for how long; None: it allows one more, and it is counted."""
-        rest = self._resting.get(venue.feed)
-        if rest is None and (wait := self._bucket(venue).take(now)):
+        pause = self._paused.get(venue.feed)
+        if pause is None and (wait := self._bucket(venue).take(now)):
             self._turn += 1
-            rest = self._resting[venue.feed] = Cooldown(self._turn, now + wait)
+            pause = self._paused[venue.feed] = BudgetPause(self._turn, now + wait)
             self._timers.send_after(wait, self._address, BudgetDue(venue.feed, self._turn))
-        return rest
+        return pause
 
-    def _leave_alone(self, venue: Venue, why: Slow) -> None:
+    def _pause_venue(self, venue: Venue, why: Slow) -> None:
         seconds = PATIENCE if why.retry_after is None else min(why.retry_after, LONGEST)
         self._bucket(venue).leave(self._timers.clock.monotonic(), seconds)
 
@@ -158,7 +158,7 @@ class Requester(Actor):
         thread = threading.Thread(
             target=self._converse,
             args=(venue, symbol, spec, question.connect_cancel),
-            name=f"fetch/{venue.feed}",
+            name=f"requester/{venue.feed}",
             daemon=True,
         )
         try:

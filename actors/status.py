@@ -12,7 +12,7 @@ from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow
 from actors.rules.counters import StreamStatus
 from actors.rules.freshness import Freshness
 from actors.rules.journal import LineExit
-from actors.rules.line import LineState
+from actors.rules.line import ShownState
 from actors.rules.liveness import Health
 
 ActorState = Literal["running", "wedged", "restarting"]
@@ -59,7 +59,7 @@ class TopicStatus(Struct, frozen=True):
 
 
 class LineStatus(Struct, frozen=True):
-    state: LineState
+    state: ShownState
     reason: Cause | None  # of the last ending; while live: why it last died
     epoch: int
     attempt: int

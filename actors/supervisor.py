@@ -138,7 +138,7 @@ class Supervisor(Actor):
 
     def on_receive(self, message: Any) -> None:
         if isinstance(message, Report):
-            if not self._lines.hear(message):
+            if not self._lines.handle_report(message):
                 self.unknown(message)
             return
         match message:
@@ -321,7 +321,7 @@ class Supervisor(Actor):
         except LinewardenError as error:
             reply.fail(error)
             return True
-        if (live := self._lines.standing.are_live(target)) is not None:
+        if (live := self._lines.down.are_live(target)) is not None:
             reply.set(live)
         return live is not None
 

@@ -20,7 +20,7 @@ import pytest
 import actors
 from actors import cli
 from actors.cli import run
-from actors.rules.line import LineState
+from actors.rules.line import ShownState
 from actors.service.server import Service
 from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
@@ -211,4 +211,4 @@ def _places(page: Path) -> set[str]:
 def test_the_page_knows_every_state() -> None:
     tables = (ROOT / "docs/operating.md").read_text().split("\n\n")
     states = next(table for table in tables if "| `backoff` |" in table)
-    assert re.findall(r"^\| `(\w+)` \| ", states, re.MULTILINE) == list(get_args(LineState))
+    assert re.findall(r"^\| `(\w+)` \| ", states, re.MULTILINE) == list(get_args(ShownState))

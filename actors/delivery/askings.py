@@ -11,7 +11,7 @@ Routes = Mapping[Topic, Route]
 Ready = tuple[int, tuple[Topic, ...]]  # the number of an asking, and its topics
 
 
-class Asking:
+class UnroutedAsking:
     """Topics that the registry wants, by the numbers of their placements."""
 
     def __init__(self, numbers: Mapping[Topic, int]) -> None:
@@ -33,7 +33,7 @@ class Askings:
     """Of one connection. The topics of an asking leave together, when the last of their routes is there."""
 
     def __init__(self) -> None:
-        self._open: dict[int, Asking] = {}
+        self._open: dict[int, UnroutedAsking] = {}
         self._waiting: dict[Topic, int] = {}  # topics of these: which one
         self._last = 0
 
@@ -43,7 +43,7 @@ class Askings:
             return []
         self._last = number
         ready = self.cancel(numbers, routes)  # the newest asking counts
-        self._open[number] = Asking(numbers)
+        self._open[number] = UnroutedAsking(numbers)
         self._waiting.update(dict.fromkeys(numbers, number))
         return [*ready, *self._take(number, routes)]
 

@@ -1,7 +1,7 @@
 """What may be known of each topic without asking an actor.
 
 Each part has one writer, and each value is replaced, never changed: the registry writes the state of the
-subscription, the line's connection what it has heard, the dispatcher for how long the topic was blind.
+subscription, the line's connection what it has last_events, the dispatcher for how long the topic was blind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from actors.rules.ledger import DESIRED
 from actors.rules.stream_buffer import Pair
 
 
-class Stamp(Struct, frozen=True, gc=False):
+class ReceiptTime(Struct, frozen=True, gc=False):
     """When a batch came: monotonic seconds, and wall-clock nanoseconds."""
 
     at: float
@@ -39,15 +39,15 @@ class Cell:
         self.blind_time = BlindTime()  # the dispatcher's; of interruptions that are over
 
 
-class Heard:
-    """What one epoch of a line has heard, with what it took over of the epoch before. One thread writes."""
+class LastEvents:
+    """The newest event of each topic of a line, from the epoch before, too. One thread writes."""
 
     def __init__(self, prices: Prices) -> None:
         self.events: dict[Topic, Any] = {}  # the newest of each topic
-        self.stamps: dict[Topic, Stamp] = {}  # when it came
+        self.stamps: dict[Topic, ReceiptTime] = {}  # when it came
         self.prices = prices
 
-    def keep(self, pairs: list[Pair], newest: dict[Topic, Any], stamp: Stamp) -> None:
+    def keep(self, pairs: list[Pair], newest: dict[Topic, Any], stamp: ReceiptTime) -> None:
         """One batch. The event comes first: a thread that looks between the two takes it for older."""
         self.events.update(newest)
         self.stamps.update(dict.fromkeys(newest, stamp))
@@ -58,21 +58,21 @@ class Heard:
         self.stamps.pop(topic, None)
         self.prices.forget(topic)
 
-    def copy(self) -> Heard:
-        copy = Heard(self.prices.copy())
+    def copy(self) -> LastEvents:
+        copy = LastEvents(self.prices.copy())
         copy.events, copy.stamps = self.events.copy(), self.stamps.copy()
         return copy
 
 
 class Cells:
-    """The cells of all topics, and what each line has heard. Any thread may look; a look never waits."""
+    """The cells of all topics, and the last events of each line. Any thread may read; a read never waits."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._cells: dict[Topic, Cell] = {}
         self._lines: dict[str, dict[Topic, Cell]] = {}
         self._refused: dict[str, dict[Topic, Cell]] = {}  # by feed: wanted, and on no line
-        self._heard: dict[str, Heard] = {}  # by line
+        self._last_events: dict[str, LastEvents] = {}  # by line
         self._gaps: dict[str, tuple[int, Gap | None]] = {}  # by line: how many, and the last one
 
     # ── the registry's ──
@@ -107,11 +107,11 @@ class Cells:
 
     # ── a connection's ──
 
-    def publish(self, line: str, right: Right, heard: Heard) -> None:
-        """What this epoch hears is what the line has heard, from now on."""
+    def publish(self, line: str, right: Right, last_events: LastEvents) -> None:
+        """The last events of this epoch are those of the line from now on."""
         with self._lock:
             if right.valid:
-                self._heard[line] = heard
+                self._last_events[line] = last_events
 
     def note_gaps(self, line: str, right: Right, count: int, last: Gap | None) -> None:
         with self._lock:
@@ -121,15 +121,15 @@ class Cells:
     def forget_lines(self, feed: str) -> None:
         """The feed was removed."""
         with self._lock:
-            for table in (self._heard, self._gaps):
+            for table in (self._last_events, self._gaps):
                 for line in [line for line in table if line.partition("/")[0] == feed]:
                     del table[line]
 
-    def take_over(self, line: str, *, copy: bool) -> Heard | None:
+    def take_over(self, line: str, *, copy: bool) -> LastEvents | None:
         """What the next holder begins with; a `copy`, where a former one may still write to its own."""
         with self._lock:
-            heard = self._heard.get(line)
-        return heard.copy() if heard is not None and copy else heard
+            last_events = self._last_events.get(line)
+        return last_events.copy() if last_events is not None and copy else last_events
 
     # ── any thread's ──
 
@@ -160,20 +160,24 @@ class Cells:
         with self._lock:
             return tuple(self._refused.get(feed, {}).items())
 
-    def heard(self, line: str) -> Heard | None:
-        return self._heard.get(line)
+    def last_events(self, line: str) -> LastEvents | None:
+        return self._last_events.get(line)
 
-    def heard_of(self, feed: str) -> tuple[Heard, ...]:
-        """What the lines of this feed have heard."""
+    def last_events_of_feed(self, feed: str) -> tuple[LastEvents, ...]:
+        """Of all lines of this feed."""
         with self._lock:
-            return tuple(heard for line, heard in self._heard.items() if line.partition("/")[0] == feed)
+            return tuple(
+                last_events
+                for line, last_events in self._last_events.items()
+                if line.partition("/")[0] == feed
+            )
 
     def gaps(self, line: str) -> tuple[int, Gap | None]:
         return self._gaps.get(line, (0, None))
 
-    def heard_at(self, topic: Topic) -> float | None:
+    def last_event_at(self, topic: Topic) -> float | None:
         """Monotonic seconds of its last event; None: there was none."""
         cell = self._cells.get(topic)
-        heard = None if cell is None or cell.line is None else self._heard.get(cell.line)
-        stamp = None if heard is None else heard.stamps.get(topic)
+        last_events = None if cell is None or cell.line is None else self._last_events.get(cell.line)
+        stamp = None if last_events is None else last_events.stamps.get(topic)
         return None if stamp is None else stamp.at

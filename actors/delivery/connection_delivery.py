@@ -13,11 +13,11 @@ from typing import Protocol
 from msgspec import Struct
 
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import Cells, Heard
+from actors.delivery.cells import Cells, LastEvents
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
 from actors.delivery.line_delivery import LineDelivery
-from actors.delivery.overlap import Known, Overlap
+from actors.delivery.overlap import KnownKeys, Overlap
 from actors.delivery.runs import RunBudget, Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
@@ -81,7 +81,7 @@ class ConnectionDelivery:
         self._epoch: EpochDelivery | None = None  # while this is the holder
         self._candidate: int | None = None  # epoch of the candidate beside this one
         self._overlap: Overlap | None = None  # where what comes is noted for that candidate
-        self._known: Known | None = None  # what the former connection brought, and this one may too
+        self._known: KnownKeys | None = None  # what the former connection brought, and this one may too
 
     # ── its place in the line's life ──
 
@@ -105,32 +105,32 @@ class ConnectionDelivery:
         self._keeping = Keeping.TURN if self._epoch is None else Keeping.NOT
         self._hand_out_kept()
 
-    def _hold(self, table: RouteTable, state: DeliveryState, heard: Heard | None) -> EpochDelivery:
+    def _hold(self, table: RouteTable, state: DeliveryState, last_events: LastEvents | None) -> EpochDelivery:
         """Become the holder of the line's delivery state."""
         args = self._args
         line = LineDelivery(args.line, args.epoch, args.right, table, state)
         state.begin_epoch(args.epoch)
-        if heard is None or not heard.prices.are_of(args.venue):
-            heard = Heard(Prices(args.venue))
+        if last_events is None or not last_events.prices.are_of(args.venue):
+            last_events = LastEvents(Prices(args.venue))
         epoch = self._epoch = EpochDelivery(
             line,
             venue=args.venue,
             arrivals=args.arrivals,
-            heard=heard,
+            last_events=last_events,
             runs=Runs(args.venue, args.right, args.run_budget),
             block_timeout=self._block_timeout,
             wake=self._hands.wake,
         )
         self._known = None if args.overlap is None else args.overlap.take()
-        args.cells.publish(args.line, args.right, heard)
+        args.cells.publish(args.line, args.right, last_events)
         return epoch
 
-    def take_turn(self, state: DeliveryState, heard: Heard | None, *, late: bool) -> None:
+    def take_turn(self, state: DeliveryState, last_events: LastEvents | None, *, late: bool) -> None:
         """The former connection delivers no more. `late`: it left something unread."""
         if self._epoch is not None or self._table is None:
             return
         unanswered = (state.settled & self._table.routes.keys()) - self._kept.answered
-        epoch = self._hold(self._table, state, heard)
+        epoch = self._hold(self._table, state, last_events)
         epoch.interrupt(unanswered, self._wall_ns())
         if late:
             self._mark(Missed(tuple(epoch.settled), "unknown"))
@@ -248,11 +248,13 @@ class ConnectionDelivery:
     def routes(self) -> Mapping[Topic, Route]:
         return {} if self._table is None else self._table.routes
 
-    def take_routes(self, table: RouteTable, state: DeliveryState | None, heard: Heard | None) -> None:
+    def take_routes(
+        self, table: RouteTable, state: DeliveryState | None, last_events: LastEvents | None
+    ) -> None:
         """The whole table, for the first time; with the state, unless another connection delivers still."""
         self._table = table
         if state is not None:
-            self._hold(table, state, heard)
+            self._hold(table, state, last_events)
 
     def differences(self, routes: Mapping[Topic, Route]) -> dict[Topic, Route | None]:
         """What is to change so that these are the routes; None: the topic lies on this line no longer."""

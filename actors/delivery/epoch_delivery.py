@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import Heard, Stamp
+from actors.delivery.cells import LastEvents, ReceiptTime
 from actors.delivery.inlet import Inlet, Put
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.resyncs import Resyncs
@@ -32,14 +32,14 @@ class EpochDelivery:
         *,
         venue: Venue,
         arrivals: Arrivals,
-        heard: Heard,
+        last_events: LastEvents,
         runs: Runs,
         block_timeout: float,
         wake: Callable[[], None],
     ) -> None:
         self._line, self._state, self._table = line, line.state, line.table
         self._right: Right = line.right
-        self._arrivals, self._runs, self.heard = arrivals, runs, heard
+        self._arrivals, self._runs, self.last_events = arrivals, runs, last_events
         self.block_timeout, self._wake = block_timeout, wake
         self._deltas = {name for name, channel in venue.channels.items() if channel.deltas}
         self._resyncable = {name for name, channel in venue.channels.items() if channel.resyncable}
@@ -82,7 +82,7 @@ class EpochDelivery:
         `size`: bytes of the batch; `now`: monotonic seconds.
         """
         newest: dict[Topic, Any] = dict(pairs)
-        self.heard.keep(pairs, newest, Stamp(now, received_ns))
+        self.last_events.keep(pairs, newest, ReceiptTime(now, received_ns))
         right = self._right
         origin = Origin(received_ns, self._line.epoch, self._arrivals.begin(right))
         try:
@@ -190,7 +190,7 @@ class EpochDelivery:
         self._line.lifted(topic)
         self._line.judge()
         self._runs.forget(topic)
-        self.heard.forget(topic)
+        self.last_events.forget(topic)
         self.resyncs.drop(topic)
 
     def _part(self, topic: Topic, gone: list[Inlet], now_ns: int) -> None:

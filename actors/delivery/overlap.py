@@ -38,16 +38,16 @@ class Overlap:
         """Whether the rotation is to be given up for it."""
         return len(self._noted) > KEYS
 
-    def take(self) -> Known | None:
+    def take(self) -> KnownKeys | None:
         """What the successor is to pass over; None: nothing that could come twice.
 
         Copied in one step of the interpreter: a thread that was given up may still be adding.
         """
         noted, self._noted = self._noted, deque()
-        return Known(self._key_of, list(noted)) if noted else None
+        return KnownKeys(self._key_of, list(noted)) if noted else None
 
 
-class Known:
+class KnownKeys:
     """What the former connection has brought, as its successor compares with it. One thread."""
 
     def __init__(self, key_of: KeyOf, noted: Collection[tuple[Topic, Hashable]]) -> None:

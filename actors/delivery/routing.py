@@ -11,15 +11,15 @@ from actors.delivery.table import Route, RouteTable
 from actors.events import Topic
 
 
-class Reader:
+class Subscriber:
     """One stream and what it wants."""
 
     def __init__(self, inlet: Inlet) -> None:
         self.inlet = inlet
         self.topics: dict[Topic, None] = {}
 
-    def copy(self) -> Reader:
-        copy = Reader(self.inlet)
+    def copy(self) -> Subscriber:
+        copy = Subscriber(self.inlet)
         copy.topics = self.topics.copy()
         return copy
 
@@ -51,7 +51,7 @@ class Routing:
 
     def __init__(self) -> None:
         self.right = Right()  # of the present dispatcher
-        self.readers: dict[int, Reader] = {}
+        self.subscribers: dict[int, Subscriber] = {}
         self.by_topic: dict[Topic, dict[int, Inlet]] = {}
         self.line_of: dict[Topic, str] = {}
         self.lines: dict[str, LineRoutes] = {}
@@ -62,7 +62,9 @@ class Routing:
         Each dict is copied in one step of the interpreter before it is walked.
         """
         copy = Routing()
-        copy.readers = {stream: reader.copy() for stream, reader in self.readers.copy().items()}
+        copy.subscribers = {
+            stream: subscriber.copy() for stream, subscriber in self.subscribers.copy().items()
+        }
         copy.by_topic = {topic: inlets.copy() for topic, inlets in self.by_topic.copy().items()}
         copy.line_of = self.line_of.copy()
         copy.lines = {name: line.copy() for name, line in self.lines.copy().items()}
@@ -76,19 +78,21 @@ class Routing:
 
     def want(self, inlet: Inlet, topics: Iterable[Topic]) -> list[Topic]:
         """Those that this stream did not want before."""
-        reader = self.readers.setdefault(inlet.id, Reader(inlet))
-        new = [topic for topic in topics if topic not in reader.topics]
+        subscriber = self.subscribers.setdefault(inlet.id, Subscriber(inlet))
+        new = [topic for topic in topics if topic not in subscriber.topics]
         for topic in new:
             self.by_topic.setdefault(topic, {})[inlet.id] = inlet
-            reader.topics[topic] = None
+            subscriber.topics[topic] = None
         return new
 
     def wanted(self, stream: int, topics: Iterable[Topic] | None) -> list[Topic]:
         """Those of them that this stream wants; None: all of its topics."""
-        reader = self.readers.get(stream)
-        if reader is None:
+        subscriber = self.subscribers.get(stream)
+        if subscriber is None:
             return []
-        return [topic for topic in (reader.topics if topics is None else topics) if topic in reader.topics]
+        return [
+            topic for topic in (subscriber.topics if topics is None else topics) if topic in subscriber.topics
+        ]
 
     def leave(self, stream: int, topic: Topic) -> None:
         """The stream gets no more of it."""
@@ -99,19 +103,19 @@ class Routing:
 
     def forget(self, stream: int, topics: Iterable[Topic]) -> None:
         """The stream wants these no longer, and the registry has been told."""
-        reader = self.readers.get(stream)
-        if reader is not None:
+        subscriber = self.subscribers.get(stream)
+        if subscriber is not None:
             for topic in topics:
-                reader.topics.pop(topic, None)
-            if not reader.topics:
-                del self.readers[stream]
+                subscriber.topics.pop(topic, None)
+            if not subscriber.topics:
+                del self.subscribers[stream]
 
     def mend(self) -> None:
         """A former keeper may have stopped in the middle of a change: what depends on the rest is rebuilt."""
         self.by_topic.clear()
-        for stream, reader in self.readers.items():
-            for topic in reader.topics:
-                self.by_topic.setdefault(topic, {})[stream] = reader.inlet
+        for stream, subscriber in self.subscribers.items():
+            for topic in subscriber.topics:
+                self.by_topic.setdefault(topic, {})[stream] = subscriber.inlet
         for topic, name in list(self.line_of.items()):
             if topic not in self.line(name).table.routes:
                 del self.line_of[topic]

@@ -40,7 +40,7 @@ class RunBudget:
             return sum(self._kept.values()) <= RUNTIME_BYTES
 
 
-class Run:
+class TopicRun:
     """Of one topic."""
 
     __slots__ = ("count", "parts", "size")
@@ -55,7 +55,7 @@ class Runs:
 
     def __init__(self, venue: Venue, right: Right, budget: RunBudget) -> None:
         self._venue, self._right, self._budget = venue, right, budget
-        self._runs: dict[Topic, Run] = {}
+        self._runs: dict[Topic, TopicRun] = {}
         # By channel: the types of events that may start a topic anew.
         self._whole = {name: frozenset(its.whole) for name, its in venue.channels.items() if its.whole}
         self._size = self._billed = 0
@@ -93,7 +93,7 @@ class Runs:
         whole = self._last_whole(topic, pairs)
         if whole is not None:
             self.forget(topic)
-            self._runs[topic] = Run()
+            self._runs[topic] = TopicRun()
             pairs = pairs[whole:] if whole else pairs
         run = self._runs.get(topic)
         if run is None:

@@ -166,19 +166,19 @@ class TokenStore:
                 return failed if waited else None
 
     def _log_in(self, line: str, connect_cancel: ConnectCancel) -> Token:
-        from actors.wire.http_client import Tally, converse  # an HTTP client, where one is needed
+        from actors.wire.http_client import RequestCount, converse  # an HTTP client, where one is needed
 
         wait = self._bucket.take(self.clock.monotonic())
         if wait:
             text = f"too many logins in a row; the venue meters them, so the next one waits {wait:.0f} s"
             raise ConnectFailed(Slow(text, "login_budget", wait, exact=True))
-        tally = Tally()
+        count = RequestCount()
         try:
             outcome = self._ask(
-                partial(converse, dial=self._dial, connect_cancel=connect_cancel, tally=tally)
+                partial(converse, dial=self._dial, connect_cancel=connect_cancel, count=count)
             )
         finally:
-            if not tally.sent:  # the way there was blocked, or nobody had to be asked
+            if not count.sent:  # the way there was blocked, or nobody had to be asked
                 self._bucket.give_back()
         if connect_cancel.cancelled:
             raise ConnectFailed(Stopped())

@@ -47,9 +47,9 @@ class LatestPrices:
 
     def _streamed(self, venue: Venue, symbol: str, max_age: float) -> tuple[LatestPrice | None, list[Tried]]:
         candidates = Candidates("stream")
-        for heard in self._cells.heard_of(venue.feed):
-            if heard.prices.are_of(venue):
-                candidates.read(heard.prices.kept(symbol), venue)
+        for last_events in self._cells.last_events_of_feed(venue.feed):
+            if last_events.prices.are_of(venue):
+                candidates.read(last_events.prices.kept(symbol), venue)
         return self._judge(candidates, venue, symbol, max_age)
 
     def _asked_for(

@@ -11,7 +11,7 @@ from msgspec import Struct
 from actors.events import Topic
 
 
-class Asking(Struct, frozen=True):
+class SentAsking(Struct, frozen=True):
     """Topics whose frames have left. `number` is the registry's."""
 
     topics: tuple[Topic, ...]
@@ -24,13 +24,13 @@ class AckDeadlines:
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout  # of askings that leave from now on
-        self._askings: deque[Asking] = deque()
+        self._askings: deque[SentAsking] = deque()
         self._paused_at: float | None = None
         self._paused_for = 0.0
 
     def sent(self, topics: Iterable[Topic], number: int, now: float) -> None:
         """Their frames have left now."""
-        self._askings.append(Asking(tuple(topics), number, self._reading(now) + self.timeout))
+        self._askings.append(SentAsking(tuple(topics), number, self._reading(now) + self.timeout))
 
     def pause(self, now: float) -> None:
         """The line is not read: no answer can be seen."""
@@ -42,7 +42,7 @@ class AckDeadlines:
             self._paused_for += now - self._paused_at
             self._paused_at = None
 
-    def overdue(self, now: float) -> list[Asking]:
+    def overdue(self, now: float) -> list[SentAsking]:
         """The askings whose time is over; each is named once."""
         reading, over = self._reading(now), []
         while self._askings and self._askings[0].due <= reading:

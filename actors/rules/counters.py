@@ -19,8 +19,8 @@ class LineCounters:
         self.unrouted = 0  # events that no stream took
         self.duplicates = 0
         self.quarantined = 0
-        self.heard_at = 0.0  # monotonic seconds of the last bytes
-        self.heard_ns = 0  # the same by the wall clock
+        self.received_at = 0.0  # monotonic seconds of the last bytes
+        self.received_ns = 0  # the same by the wall clock
         self.message_at = 0.0  # monotonic seconds of the last data frames
         self.acknowledged_at = 0.0  # monotonic seconds of the last answer to a subscription
         self.data_at: float | None = None  # monotonic seconds of the first event

@@ -89,7 +89,7 @@ _BRINGS: dict[Company, str] = {
 }
 
 
-class Heard(Struct, frozen=True):
+class Evidence(Struct, frozen=True):
     """What there is to judge one topic by, at one moment."""
 
     now: float  # monotonic seconds
@@ -101,34 +101,34 @@ class Heard(Struct, frozen=True):
     received_ns: int = 0  # our wall clock when that came
 
 
-def judge(contract: FreshnessPolicy, heard: Heard) -> Freshness:
+def judge(contract: FreshnessPolicy, evidence: Evidence) -> Freshness:
     """Stale by silence goes before stale by lag: where nothing comes, it is no use to say how old it is."""
-    no_event_yet = heard.at is None
-    silent_since = heard.since if heard.at is None else heard.at
-    passed = max(0.0, heard.now - silent_since)
+    no_event_yet = evidence.at is None
+    silent_since = evidence.since if evidence.at is None else evidence.at
+    passed = max(0.0, evidence.now - silent_since)
     limit = contract.stale_after
     if limit and passed >= limit:
-        silence = contract.counted(heard.now_ns - round(passed * SECOND), heard.now_ns)
+        silence = contract.counted(evidence.now_ns - round(passed * SECOND), evidence.now_ns)
         if silence >= limit:
-            company = heard.signs.since(silent_since, no_event_yet=no_event_yet)
+            company = evidence.signs.since(silent_since, no_event_yet=no_event_yet)
             nothing = "nothing since it was subscribed, for" if no_event_yet else "nothing for"
             counted = " of market time" if contract.calendar else ""
             text = f"{nothing} {_seconds(silence)}{counted}, though the line is up; {_BRINGS[company]}"
             return Freshness("stale", company, no_event_yet, silence, text)
-    if contract.max_event_lag and heard.venue_ns is not None:
-        lag = max(0.0, contract.counted(heard.venue_ns, heard.received_ns))
+    if contract.max_event_lag and evidence.venue_ns is not None:
+        lag = max(0.0, contract.counted(evidence.venue_ns, evidence.received_ns))
         if lag >= contract.max_event_lag:
             text = f"the newest event was {_seconds(lag)} old by the venue's time when it came"
             return Freshness("stale", "venue_time", no_event_yet, lag, text)
     if not no_event_yet and passed < (limit or LONG):
         return Freshness("live", age_s=passed)
-    return _quiet(contract, heard, passed, no_event_yet)
+    return _quiet(contract, evidence, passed, no_event_yet)
 
 
-def _quiet(contract: FreshnessPolicy, heard: Heard, passed: float, no_event_yet: bool) -> Freshness:
+def _quiet(contract: FreshnessPolicy, evidence: Evidence, passed: float, no_event_yet: bool) -> Freshness:
     calendar = contract.calendar
-    if calendar is not None and not calendar.is_open(heard.now_ns):
-        opens = calendar.opens_after(heard.now_ns)
+    if calendar is not None and not calendar.is_open(evidence.now_ns):
+        opens = calendar.opens_after(evidence.now_ns)
         until = f" until {opens:%a %Y-%m-%d %H:%M %Z}" if opens else ""
         return Freshness("quiet", "closed", no_event_yet, passed, f"{calendar.name} is closed{until}")
     if contract.stale_after:

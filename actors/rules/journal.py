@@ -45,16 +45,16 @@ class RecoveryRecord:
 
     STEPS = ("started", "upgraded", "opened", "live", "data")
 
-    def __init__(self, ending: LineExit, heard_at: float | None, ended_at: float) -> None:
+    def __init__(self, ending: LineExit, received_at: float | None, ended_at: float) -> None:
         self._ending = ending
-        self._heard_at = heard_at
+        self._received_at = received_at
         self._ended_at = ended_at
         self._marks: dict[str, float] = {}
 
     def mark(self, step: str, at: float) -> None:
         self._marks.setdefault(step, at)
 
-    def told(self) -> LineExit:
+    def line_exit(self) -> LineExit:
         marks = [self._ended_at, *(self._marks.get(step) for step in self.STEPS)]
         way = [_ms(since, until) for since, until in pairwise(marks)]
         ending = self._ending
@@ -66,7 +66,7 @@ class RecoveryRecord:
             ending.text,
             ending.attempt,
             ending.lived_s,
-            RecoveryTimes(_ms(self._heard_at, self._ended_at), *way),
+            RecoveryTimes(_ms(self._received_at, self._ended_at), *way),
         )
 
 
@@ -76,22 +76,22 @@ class Journal:
     def __init__(self, keep: int = KEPT) -> None:
         self._keep = keep
         self._last: RecoveryRecord | None = None
-        self._told: tuple[LineExit, ...] = ()
+        self._exits: tuple[LineExit, ...] = ()
 
-    def ended(self, ending: LineExit, heard_at: float | None, ended_at: float) -> None:
-        """`heard_at`: the last sign of life, where there was one."""
-        self._last = RecoveryRecord(ending, heard_at, ended_at)
-        self._told = (*self._told, self._last.told())[-self._keep :]
+    def ended(self, ending: LineExit, received_at: float | None, ended_at: float) -> None:
+        """`received_at`: the last sign of life, where there was one."""
+        self._last = RecoveryRecord(ending, received_at, ended_at)
+        self._exits = (*self._exits, self._last.line_exit())[-self._keep :]
 
     def mark(self, step: str, at: float) -> None:
         """A step of the way back from the last ending, the first time it is taken."""
         if self._last is not None:
             self._last.mark(step, at)
-            self._told = (*self._told[:-1], self._last.told())
+            self._exits = (*self._exits[:-1], self._last.line_exit())
 
-    def told(self) -> tuple[LineExit, ...]:
+    def exits(self) -> tuple[LineExit, ...]:
         """Oldest first; a value that does not change."""
-        return self._told
+        return self._exits
 
 
 class BlindTime:

@@ -195,7 +195,7 @@ class Room:
 # ── what is answered ────────────────────────────────────────────────────────────────────────────
 
 
-class Found(Struct, frozen=True):
+class PricePart(Struct, frozen=True):
     """One part of a price, from one event."""
 
     price: Price
@@ -212,7 +212,7 @@ class Found(Struct, frozen=True):
         received, venue = self.ages(now, now_ns)
         return received if venue is None else max(received, venue)
 
-    def older_than(self, other: Found) -> bool:
+    def older_than(self, other: PricePart) -> bool:
         """By the venue's times where both have one, for events overtake each other; else by receipt."""
         if self.venue_ns is not None and other.venue_ns is not None and self.venue_ns != other.venue_ns:
             return self.venue_ns < other.venue_ns
@@ -224,8 +224,8 @@ class Candidates:
 
     def __init__(self, source: Source) -> None:
         self.source: Source = source
-        self.quote: Found | None = None
-        self.trade: Found | None = None
+        self.quote: PricePart | None = None
+        self.trade: PricePart | None = None
         self.flaws: dict[str, None] = {}  # why events could not be read, each once
 
     def read(self, kept: Iterable[Kept], venue: Venue) -> None:
@@ -241,15 +241,15 @@ class Candidates:
 
     def add(self, price: Price, at: float) -> None:
         if price.quotes or price.bid is not None or price.ask is not None:
-            self.quote = newer(self.quote, Found(price, at, price.quoted_ns))
+            self.quote = newer(self.quote, PricePart(price, at, price.quoted_ns))
         if price.last is not None:
-            self.trade = newer(self.trade, Found(price, at, price.traded_ns))
+            self.trade = newer(self.trade, PricePart(price, at, price.traded_ns))
 
     def weigh(self, max_age: float, now: float, now_ns: int) -> tuple[dict[str, Any], list[Tried]]:
         """The fields of a `LatestPrice` that are fresh, and why others are not among them."""
         fields: dict[str, Any] = {}
         tried = [Tried(self.source, None, flaw) for flaw in self.flaws]
-        parts: tuple[tuple[Part, Found | None, Fields], ...] = (
+        parts: tuple[tuple[Part, PricePart | None, Fields], ...] = (
             ("quote", self.quote, sides),
             ("trade", self.trade, last),
         )
@@ -269,7 +269,7 @@ class Candidates:
 Fields = Callable[[Price], dict[str, Any]]
 
 
-def newer(one: Found | None, other: Found) -> Found:
+def newer(one: PricePart | None, other: PricePart) -> PricePart:
     return other if one is None or one.older_than(other) else one
 
 

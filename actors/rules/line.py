@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from typing import Literal, TypeAlias
 
-LineState = Literal[
+ShownState = Literal[
     "connecting", "logging_in", "subscribing", "live", "backoff", "paused", "failed", "stopped"
 ]
 
 
-class State(Enum):
+class LineState(Enum):
     """Where a line stands. `*_EARLY`: told to end before the venue accepted its WebSocket."""
 
     NEW = auto()  # the record exists; the line was never started
@@ -46,7 +46,7 @@ class State(Enum):
     STOPPING_EARLY = auto()
 
     @property
-    def shown(self) -> LineState:
+    def shown(self) -> ShownState:
         """The word in status."""
         return _SHOWN[self]
 
@@ -112,10 +112,10 @@ class Action(Enum):
     DROP = auto()  # forget the record
 
 
-Step: TypeAlias = tuple[State, tuple[Action, ...]]
-Rows: TypeAlias = dict[tuple[State, Event], Step]
+Step: TypeAlias = tuple[LineState, tuple[Action, ...]]
+Rows: TypeAlias = dict[tuple[LineState, Event], Step]
 
-S, E, A = State, Event, Action
+S, E, A = LineState, Event, Action
 
 OPEN = frozenset({S.SUBSCRIBING, S.LIVE, S.UNSETTLED})
 # With a connection that is to stay.
@@ -132,7 +132,7 @@ REACHED = frozenset({S.LOGGING_IN, *EARLY.values()}) | OPEN
 ENDED = (E.ENDED_RETRY, E.ENDED_PARK, E.ENDED_FAIL, E.ENDED_REST)
 WISHES = (E.NEEDED, E.PAUSE, E.RESUME, E.RESTART, E.RECONFIGURE, E.REMOVE, E.STOP)
 
-_SHOWN: Mapping[State, LineState] = {
+_SHOWN: Mapping[LineState, ShownState] = {
     S.NEW: "connecting",
     S.ASKING: "connecting",
     S.CONNECTING: "connecting",
@@ -156,16 +156,16 @@ _SHOWN: Mapping[State, LineState] = {
 }
 
 
-def _row(states: Iterable[State], event: Event, to: State, *actions: Action) -> Rows:
+def _row(states: Iterable[LineState], event: Event, to: LineState, *actions: Action) -> Rows:
     return {(state, event): (to, actions) for state in states}
 
 
-def _stays(states: Iterable[State], *events: Event) -> Rows:
+def _stays(states: Iterable[LineState], *events: Event) -> Rows:
     """These change nothing, and are no defect."""
     return {(state, event): (state, ()) for state in states for event in events}
 
 
-def _ended(state: State) -> Rows:
+def _ended(state: LineState) -> Rows:
     """A connection that was to stay has ended."""
     probing = state is S.PROBING
     told = (A.TELL_DISCONNECTED,) if state in REACHED else ()
@@ -179,7 +179,7 @@ def _ended(state: State) -> Rows:
     }
 
 
-def _followed(state: State) -> Rows:
+def _followed(state: LineState) -> Rows:
     """It has ended, and its candidate goes on: the streams learn that it is down, and wait for no timer."""
     lost = (A.TELL_DISCONNECTED, A.LOG_NEXT, A.PROMOTE)
     return {
@@ -189,7 +189,7 @@ def _followed(state: State) -> Rows:
     }
 
 
-def _leaves(state: State) -> Rows:
+def _leaves(state: LineState) -> Rows:
     """From a connection that is to stay to one that is told to end."""
     pausing, _, restarting, removing, stopping = _told_to_end(reached=state in REACHED)
     return {
@@ -202,7 +202,7 @@ def _leaves(state: State) -> Rows:
     }
 
 
-def _told_to_end(*, reached: bool) -> tuple[State, ...]:
+def _told_to_end(*, reached: bool) -> tuple[LineState, ...]:
     return tuple(EARLY.values() if reached else EARLY)
 
 
@@ -210,7 +210,7 @@ def _leaving(*, reached: bool) -> Rows:
     """Told to end: what comes of another wish, and of the end. The verdict on the end has no effect."""
     pausing, resuming, restarting, removing, stopping = _told_to_end(reached=reached)
     told = (A.TELL_DISCONNECTED,) if reached else ()
-    follows: dict[State, Step] = {
+    follows: dict[LineState, Step] = {
         pausing: (S.PAUSED, (*told, A.TELL_PAUSED)),
         resuming: (S.ASKING, (*told, A.TELL_PAUSED, A.ASK_LIMITER)),
         restarting: (S.ASKING, (*told, A.ASK_LIMITER)),
@@ -232,7 +232,7 @@ def _leaving(*, reached: bool) -> Rows:
     }
 
 
-LIFE: Mapping[tuple[State, Event], Step] = {
+LIFE: Mapping[tuple[LineState, Event], Step] = {
     **_row([S.NEW], E.NEEDED, S.ASKING, A.ASK_LIMITER),
     # ── the way in ──
     **_row([S.ASKING], E.ADMITTED, S.CONNECTING, A.CONNECT),
@@ -278,7 +278,7 @@ LIFE: Mapping[tuple[State, Event], Step] = {
 }
 
 
-def step(state: State, event: Event) -> Step | None:
+def step(state: LineState, event: Event) -> Step | None:
     """The row of the table; None: it has none, which is a defect of the caller's."""
     return LIFE.get((state, event))
 

@@ -34,7 +34,7 @@ class Origin(Struct, frozen=True, gc=False):
 Place = tuple[int, int]  # an event among all of a runtime: the arrival of its batch, its index in that
 
 
-class Waiting(Struct, frozen=True):
+class WaitingEvent(Struct, frozen=True):
     """The newest event of a topic, in its place among the others'."""
 
     topic: Topic
@@ -56,7 +56,7 @@ class Loss(Struct):
         self.until_ns = received_ns
 
 
-class Run:
+class BatchRun:
     """The events of one batch, taken from the left; `indexes` are their places in the batch.
 
     A `beyond` run lies outside the capacity: it makes an order book whole, and nothing of it is dropped.
@@ -179,7 +179,7 @@ class FifoBuffer(StreamBuffer):
         self._deltas = deltas  # a delta without its predecessors is worth nothing: cut, do not pick
         self._front: deque[Marker | GapRun] = deque()  # what stands before everything else
         self._front_lost: dict[Topic, Loss] = {}  # dropped between the front and the items
-        self._items: deque[Run | Marker | GapRun] = deque()
+        self._items: deque[BatchRun | Marker | GapRun] = deque()
         self._back_lost: dict[Topic, Loss] = {}  # dropped behind the items
         self.cut: set[Topic] = set()  # topics whose deltas are of no use until they start anew
         self.overflowing = False  # a blocking stream that has held its line for too long
@@ -213,7 +213,7 @@ class FifoBuffer(StreamBuffer):
         self.received += len(pairs)
         self._beyond += len(pairs)
         self._settle_back(but=self.cut)
-        self._items.append(Run(pairs, origin, range(len(pairs)), beyond=True))
+        self._items.append(BatchRun(pairs, origin, range(len(pairs)), beyond=True))
         self._waiting += len(pairs)
 
     @property
@@ -257,7 +257,7 @@ class FifoBuffer(StreamBuffer):
         if not self._items:
             return FIRST if self._back_lost.keys() - self.cut else None
         first = self._items[0]
-        return (first.origin.order, first.indexes[first.at]) if isinstance(first, Run) else FIRST
+        return (first.origin.order, first.indexes[first.at]) if isinstance(first, BatchRun) else FIRST
 
     def resume(self, topic: Topic) -> None:
         """The topic starts anew here: mark what was lost of it and take its events again."""
@@ -273,7 +273,7 @@ class FifoBuffer(StreamBuffer):
         if not self._items:
             return None
         first = self._items[0]
-        if not isinstance(first, Run):
+        if not isinstance(first, BatchRun):
             return self._take_marker(cast("deque[Marker | GapRun]", self._items))
         taken = first.take(self.handful)
         self._hand_indexes = first.indexes[first.at - len(taken) : first.at]
@@ -315,7 +315,7 @@ class FifoBuffer(StreamBuffer):
                 pairs.append(self.hand.pop())
         pairs.reverse()
         if pairs:
-            self._items.appendleft(Run(pairs, self.origin, self._hand_indexes[-len(pairs) :]))
+            self._items.appendleft(BatchRun(pairs, self.origin, self._hand_indexes[-len(pairs) :]))
             self._waiting += len(pairs)
             self._reached -= len(pairs)
 
@@ -323,10 +323,10 @@ class FifoBuffer(StreamBuffer):
         if pairs:
             if self._back_lost:
                 self._settle_back(but=self.cut)
-            self._insert(Run(pairs, origin, indexes))
+            self._insert(BatchRun(pairs, origin, indexes))
             self._waiting += len(pairs)
 
-    def _insert(self, run: Run) -> None:
+    def _insert(self, run: BatchRun) -> None:
         """Two lines may fill one stream in another order than that of their arrival."""
         order = run.origin.order
         if order >= self._newest:
@@ -336,7 +336,7 @@ class FifoBuffer(StreamBuffer):
         topics, at = {topic for topic, _ in run.pairs}, len(self._items)
         for place in range(at - 1, -1, -1):
             item = self._items[place]
-            if isinstance(item, Run):
+            if isinstance(item, BatchRun):
                 if item.beyond or item.origin.order < order:
                     break
                 at = place
@@ -354,7 +354,7 @@ class FifoBuffer(StreamBuffer):
         count = wanted
         while count > 0 and self._items:
             first = self._items[0]
-            if not isinstance(first, Run):  # a marker keeps its place between two events
+            if not isinstance(first, BatchRun):  # a marker keeps its place between two events
                 self._settle_front()
                 self._front.append(first)
                 self._items.popleft()
@@ -394,10 +394,10 @@ class FifoBuffer(StreamBuffer):
         """Markers that stand between the same two events become fewer; no event is touched."""
         self._settle_front()
         self._front = deque(self._merged(list(self._front)))
-        items: deque[Run | Marker | GapRun] = deque()
+        items: deque[BatchRun | Marker | GapRun] = deque()
         group: list[Marker | GapRun] = []
         for item in self._items:
-            if isinstance(item, Run):
+            if isinstance(item, BatchRun):
                 items += self._merged(group)
                 items.append(item)
                 group = []
@@ -405,7 +405,7 @@ class FifoBuffer(StreamBuffer):
                 group.append(item)
         items += self._merged(group)
         self._items = items
-        self._markers = sum(_size(item) for item in (*self._front, *items) if not isinstance(item, Run))
+        self._markers = sum(_size(item) for item in (*self._front, *items) if not isinstance(item, BatchRun))
         self._merge_at = 2 * self._markers
 
     def _merged(self, markers: list[Marker | GapRun]) -> list[Marker | GapRun]:
@@ -424,7 +424,7 @@ class ConflatingBuffer(StreamBuffer):
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)
-        self._items: OrderedDict[Topic | int, Waiting | Marker] = OrderedDict()
+        self._items: OrderedDict[Topic | int, WaitingEvent | Marker] = OrderedDict()
         self._marks = 0  # how many markers have been put; keys of markers
         self._since: dict[Topic, int] = {}  # marks when the topic's event took its place
         self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
@@ -440,7 +440,7 @@ class ConflatingBuffer(StreamBuffer):
                 self.conflated += 1
                 if self._since[topic] != self._marks:  # a marker came since: go behind it
                     del self._items[topic]
-            self._items[topic] = Waiting(topic, event, origin, index)
+            self._items[topic] = WaitingEvent(topic, event, origin, index)
             self._since[topic] = self._marks
 
     def mark(self, marker: Marker) -> None:
@@ -449,7 +449,7 @@ class ConflatingBuffer(StreamBuffer):
         self._marks += 1
         if self._items:
             last = next(reversed(self._items.values()))
-            if not isinstance(last, Waiting) and _repeats(marker, last):
+            if not isinstance(last, WaitingEvent) and _repeats(marker, last):
                 self._items.popitem()
         self._items[self._marks] = marker
         self.gaps += isinstance(marker, Gap)
@@ -463,10 +463,10 @@ class ConflatingBuffer(StreamBuffer):
 
         So at most two gaps of each topic are left, and no gap changes sides with an event of its topic.
         """
-        kept: dict[Topic | int, Waiting | Marker] = {}
+        kept: dict[Topic | int, WaitingEvent | Marker] = {}
         later: dict[object, Topic | int] = {}  # by what a marker is about: the one that stays
         for key, item in reversed(self._items.items()):
-            if isinstance(item, Waiting):
+            if isinstance(item, WaitingEvent):
                 kept[key] = item
             elif isinstance(item, Gap):
                 place = later.setdefault((item.topic, item.topic in kept), key)
@@ -481,7 +481,7 @@ class ConflatingBuffer(StreamBuffer):
         if not self._items:
             return None
         _, item = self._items.popitem(last=False)
-        if not isinstance(item, Waiting):
+        if not isinstance(item, WaitingEvent):
             return item
         del self._since[item.topic]
         self._waiting -= 1
@@ -497,7 +497,7 @@ class ConflatingBuffer(StreamBuffer):
         if not self._items:
             return None
         first = next(iter(self._items.values()))
-        return (first.origin.order, first.index) if isinstance(first, Waiting) else FIRST
+        return (first.origin.order, first.index) if isinstance(first, WaitingEvent) else FIRST
 
 
 def merge(markers: Iterable[Marker]) -> list[Marker]:

@@ -29,7 +29,7 @@ from actors.settings.schema import (
     Settings,
     WantedTopics,
 )
-from actors.settings.table_reader import Reader, RefusedError
+from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.settings.toml_file import text_of
 from actors.settings.wording import BARE, found, key_name, keys_of, nearest, suggested
 
@@ -52,7 +52,7 @@ class OwnKeys:
         return key in FEED_KEYS or any(key in keys_of(kind.Settings) for kind in self._venues.values())
 
 
-class ConfigReader(Reader):
+class ConfigReader(SettingsReader):
     """Reads one config into settings, or raises with every mistake in it."""
 
     def __init__(

@@ -24,7 +24,7 @@ SOFT = (
 Kind = Literal["added", "removed", "reconnected", "adjusted", "next start"]
 
 
-class Change(Struct, frozen=True):
+class PlannedChange(Struct, frozen=True):
     """One thing that a reload does; `text` says it to people and shows no value."""
 
     where: str  # the table
@@ -33,7 +33,7 @@ class Change(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    changes: tuple[Change, ...]
+    changes: tuple[PlannedChange, ...]
 
     def feeds(self, kind: Kind) -> tuple[str, ...]:
         """The feeds to which this happens."""
@@ -46,39 +46,41 @@ def compare(old: Settings, new: Settings) -> Plan:
     return Plan((*_tables(old, new), *_feeds(old, new)))
 
 
-def _tables(old: Settings, new: Settings) -> Iterator[Change]:
+def _tables(old: Settings, new: Settings) -> Iterator[PlannedChange]:
     for name in ("runtime", "service"):
         if getattr(old, name) != getattr(new, name):
-            yield Change(name, "next start", f"[{name}] has changed; that takes effect at the next start")
+            yield PlannedChange(
+                name, "next start", f"[{name}] has changed; that takes effect at the next start"
+            )
 
 
-def _feeds(old: Settings, new: Settings) -> Iterator[Change]:
+def _feeds(old: Settings, new: Settings) -> Iterator[PlannedChange]:
     for name in old.feeds:
         if name not in new.feeds:
             text = f"feed {name} is removed: its connections and streams are closed"
-            yield Change(f"feeds.{name}", "removed", text)
+            yield PlannedChange(f"feeds.{name}", "removed", text)
     for name, feed in new.feeds.items():
         former = old.feeds.get(name)
         if former is None:
-            yield Change(f"feeds.{name}", "added", f"feed {name} is added")
+            yield PlannedChange(f"feeds.{name}", "added", f"feed {name} is added")
         elif former.kind is not feed.kind:
             text = f"feed {name} gets another venue: what there was of it is closed"
-            yield Change(f"feeds.{name}", "removed", text)
-            yield Change(f"feeds.{name}", "added", f"feed {name} is added with venue {feed.venue}")
+            yield PlannedChange(f"feeds.{name}", "removed", text)
+            yield PlannedChange(f"feeds.{name}", "added", f"feed {name} is added with venue {feed.venue}")
         else:
             yield from _feed(name, former, feed)
 
 
-def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[Change]:
+def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[PlannedChange]:
     keys = [key for key in old.__struct_fields__ if getattr(old, key) != getattr(new, key)]
     hard = [key for key in keys if key not in SOFT and key != "own"]
     hard += [key for key in new.own.__struct_fields__ if getattr(old.own, key) != getattr(new.own, key)]
     soft = [key for key in keys if key in SOFT and key != "subscribe"]
     if hard:
         text = f"feed {name} is connected anew, for {_listed(hard)} changed"
-        yield Change(f"feeds.{name}", "reconnected", text)
+        yield PlannedChange(f"feeds.{name}", "reconnected", text)
     if soft:
-        yield Change(
+        yield PlannedChange(
             f"feeds.{name}", "adjusted", f"feed {name} takes over {_listed(soft)}; sockets stay open"
         )
     if "subscribe" in keys:
@@ -86,7 +88,7 @@ def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[Change]:
         text = f"feed {name} wants {more} more and {less} fewer topics; sockets stay open"
         if not more and not less:
             text = f"feed {name} takes over when its topics are stale; sockets stay open"
-        yield Change(f"feeds.{name}", "adjusted", text)
+        yield PlannedChange(f"feeds.{name}", "adjusted", text)
 
 
 def _difference(old: tuple[WantedTopics, ...], new: tuple[WantedTopics, ...]) -> tuple[int, int]:

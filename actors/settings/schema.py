@@ -22,11 +22,11 @@ SESSIONS = 'a list of texts, such as ["Mon-Fri 09:30-16:00"]'
 Keys = Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["AAPL", "MSFT"]')]
 
 
-class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ConfigTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One table of the config, complete: what it leaves out has its default."""
 
 
-class RuntimeSettings(Table, frozen=True, kw_only=True):
+class RuntimeSettings(ConfigTable, frozen=True, kw_only=True):
     """`[runtime]`."""
 
     name: Name = "linewarden"
@@ -34,7 +34,7 @@ class RuntimeSettings(Table, frozen=True, kw_only=True):
     cooldown_file: str = ""  # a file that outlives the process; empty: none, but `linewarden run` has one
 
 
-class ServiceSettings(Table, frozen=True, kw_only=True):
+class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
     """`[service]`: only `linewarden run` listens."""
 
     listen: str = "127.0.0.1:9700"
@@ -46,7 +46,7 @@ class ServiceSettings(Table, frozen=True, kw_only=True):
         return host_and_port(self.listen)
 
 
-class HeartbeatSettings(Table, frozen=True, kw_only=True):
+class HeartbeatSettings(ConfigTable, frozen=True, kw_only=True):
     """`[defaults.heartbeat]` and `[feeds.NAME.heartbeat]`."""
 
     ping_interval: Interval = 10.0  # 0: no pings
@@ -54,21 +54,21 @@ class HeartbeatSettings(Table, frozen=True, kw_only=True):
     venue_ping_interval: Interval | None = None  # 0: none of the venue's pings; None: as the venue wants it
 
 
-class SendRateSettings(Table, frozen=True, kw_only=True):
+class SendRateSettings(ConfigTable, frozen=True, kw_only=True):
     """`[feeds.NAME.send_rate]`, over what the venue wants."""
 
     batch: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")] = 100
     interval: Interval = 0.0
 
 
-class ConnectRateSettings(Table, frozen=True, kw_only=True):
+class ConnectRateSettings(ConfigTable, frozen=True, kw_only=True):
     """`[feeds.NAME.connect_rate]`: how often the lines of one account may connect; over the venue's own."""
 
     burst: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")] = 1
     interval: Interval = 0.0
 
 
-class CalendarSettings(Table, frozen=True, kw_only=True):
+class CalendarSettings(ConfigTable, frozen=True, kw_only=True):
     """`[calendars.NAME]`, as it is written."""
 
     zone: str
@@ -76,7 +76,7 @@ class CalendarSettings(Table, frozen=True, kw_only=True):
     closed: Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["2026-12-25"]')] = ()
 
 
-class WantedTopics(Table, frozen=True, kw_only=True):
+class WantedTopics(ConfigTable, frozen=True, kw_only=True):
     """An entry of `subscribe`: wanted from the start, with or without a consumer."""
 
     channel: str
@@ -87,7 +87,7 @@ class WantedTopics(Table, frozen=True, kw_only=True):
     options: dict[str, Option] = {}  # the entry's other keys
 
 
-class FeedSettings(Table, frozen=True, kw_only=True):
+class FeedSettings(ConfigTable, frozen=True, kw_only=True):
     """`[feeds.NAME]`: a venue, how to reach it, and what is wanted of it."""
 
     name: str
@@ -127,7 +127,7 @@ class FeedSettings(Table, frozen=True, kw_only=True):
                 yield name, getattr(self, name)
 
 
-class Settings(Table, frozen=True, kw_only=True):
+class Settings(ConfigTable, frozen=True, kw_only=True):
     """A whole config without a mistake in it."""
 
     runtime: RuntimeSettings = RuntimeSettings()

@@ -27,7 +27,7 @@ class RefusedError(Exception):
     """This value has been complained of; there is nothing to go on with."""
 
 
-class Reader:
+class SettingsReader:
     """Reads tables, and goes on after a mistake to find the next."""
 
     def __init__(self, file: str, environ: Mapping[str, str], homes: Mapping[str, Container[str]]) -> None:

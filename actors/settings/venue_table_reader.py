@@ -12,7 +12,7 @@ from actors.errors import ConfigError
 from actors.settings import wording
 from actors.settings.addresses import url_mistake
 from actors.settings.schema import FeedSettings, WantedTopics
-from actors.settings.table_reader import Reader, RefusedError
+from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.venues.declarative.path import Condition, Path
 from actors.venues.declarative.protocol import MANY, Vocabulary
 from actors.venues.declarative.table import (
@@ -30,7 +30,7 @@ ENTRY_KEYS = wording.keys_of(WantedTopics)  # what an option cannot be called
 T = TypeVar("T", bound=VenueTable)
 
 
-class VenueTableReader(Reader, Generic[T]):
+class VenueTableReader(SettingsReader, Generic[T]):
     """Reads one table, or raises with every mistake in it. What it says of talk is its protocol's."""
 
     kind: type[T]

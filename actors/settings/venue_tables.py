@@ -67,7 +67,7 @@ def _hub(source: Mapping[str, Any], file: str) -> type[DeclarativeVenue]:
     return hub_of(HubReader(file).read(source))
 
 
-class Known(Mapping[str, type[Venue]]):
+class KnownVenues(Mapping[str, type[Venue]]):
     """The venues that are built in, and those whose tables come with the package, read when asked for."""
 
     def __init__(self, built_in: Mapping[str, type[Venue]]) -> None:

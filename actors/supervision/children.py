@@ -161,7 +161,7 @@ class Children:
             self._dead_letters,
             address=self._roles.named("heartbeat"),
             rhythm=self._rhythm,
-            heard_at=self._shared.cells.heard_at,
+            last_event_at=self._shared.cells.last_event_at,
             judge=self._judge,
             connection=self._roles.connection,
             timers=self._timers,

@@ -37,8 +37,8 @@ from actors.rules.line import Event, follows, step
 from actors.rules.restarts import Park, Restarts, RestDelay, Retry, Verdict
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
+from actors.supervision.down_lines import DownLines
 from actors.supervision.rotation import Rotations
-from actors.supervision.standing import Standing
 from actors.supervision.state import Child, LineHistory, LineRecord, Roles, SharedState
 from actors.timers import Timers
 
@@ -85,7 +85,7 @@ class Lines:
         self._answer_waiters = answer_waiters
         self._supervisor = roles.named("supervisor")
         self._stopping = False
-        self.standing = Standing()
+        self.down = DownLines()
 
     # ── what is wanted ──
 
@@ -167,18 +167,18 @@ class Lines:
 
     # ── what happens ──
 
-    def hear(self, report: Report) -> bool:
+    def handle_report(self, report: Report) -> bool:
         """A report of a line's epoch; whether it was understood. One of a past epoch is dropped."""
         line = self.records.get(report.line)
         if line is None:
             return True
         if line.epoch == report.epoch and line.child is not None:
-            return self._hear_of(line, report)
+            return self._handle_present(line, report)
         if line.candidate is not None and line.candidate.epoch == report.epoch:
-            self.rotations.hear(line, report)
+            self.rotations.handle_report(line, report)
         return True
 
-    def _hear_of(self, line: LineRecord, report: Report) -> bool:
+    def _handle_present(self, line: LineRecord, report: Report) -> bool:
         match report:
             case LineUpgraded():
                 self._handle(line, Event.UPGRADED)
@@ -274,7 +274,7 @@ class Lines:
             log.error("%s: defect: no row for %s in %s; ignored.", line.name, event.name, line.state.name)
             return
         line.state, actions = found
-        self.standing.note(line)
+        self.down.note(line)
         self._shared.show(line)
         for action in actions:
             self._do(line, action, occasion)
@@ -326,7 +326,7 @@ class Lines:
                 self._answer_waiters()
             case Do.DROP:
                 del self.records[line.name]
-                self.standing.forget(line)
+                self.down.forget(line)
 
     def _ask_limiter(self, line: LineRecord) -> None:
         seconds, why = self._limiters.try_acquire(line.name, line.spec)
@@ -377,7 +377,7 @@ class Lines:
 
     def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
         now_ns = self._clock.wall_ns()
-        since_ns = min(line.counters.heard_ns or now_ns, line.missing_since_ns or now_ns, now_ns)
+        since_ns = min(line.counters.received_ns or now_ns, line.missing_since_ns or now_ns, now_ns)
         attempt = line.restarts.attempt
         crashed = isinstance(reason, Crashed)
         report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)

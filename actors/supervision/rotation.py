@@ -82,7 +82,7 @@ class Rotations:
             if line.rotating is RotationState.NONE:
                 self.plan(line, soon=True)
 
-    def hear(self, line: LineRecord, report: Report) -> None:
+    def handle_report(self, line: LineRecord, report: Report) -> None:
         """A report of the candidate's epoch."""
         match report:
             case LineUpgraded():
@@ -117,7 +117,7 @@ class Rotations:
     def line_left(self, line: LineRecord, why: str) -> None:
         """The present connection has ended, or is told to, and what the rotation has begun ends with it."""
         if line.former is not None:  # what the present one kept came to no stream
-            line.missing_since_ns = line.former.counters.heard_ns
+            line.missing_since_ns = line.former.counters.received_ns
         self._handle(line, RotationEvent.LINE_LEFT, why)
 
     def line_lost(self, line: LineRecord) -> None:
@@ -282,7 +282,7 @@ class Rotations:
     def _answer(self, line: LineRecord, why_not: str) -> None:
         asked, line.wants_rotation = line.wants_rotation, []
         for each in asked:
-            each.tell(line.name, why_not)
+            each.note(line.name, why_not)
             each.answer()
 
     # ── when ──

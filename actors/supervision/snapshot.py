@@ -12,14 +12,13 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from actors.delivery.cells import Cell, Cells, Heard
+from actors.delivery.cells import Cell, Cells, LastEvents
 from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
-from actors.rules.freshness import Freshness, FreshnessPolicy, Signs, judge
-from actors.rules.freshness import Heard as Evidence
-from actors.rules.line import State
+from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, judge
+from actors.rules.line import LineState
 from actors.rules.liveness import Health, HealthInputs, Watched, health
 from actors.status import (
     Counters,
@@ -141,7 +140,7 @@ def take(
 
 
 def _lines(shared: SharedState) -> dict[str, list[LineView]]:
-    """By feed. A line that the supervisor has not heard of is there as soon as a topic lies on it."""
+    """By feed. A line that the supervisor does not know yet is there as soon as a topic lies on it."""
     specs, lines = shared.specs.feeds, shared.lines.copy()
     for name in shared.cells.lines():
         spec = specs.get(feed := name.partition("/")[0])
@@ -154,7 +153,7 @@ def _lines(shared: SharedState) -> dict[str, list[LineView]]:
 
 
 def _ended(line: LineView) -> LineView:
-    return structs.replace(line, state=State.STOPPED, retry_at=None, live_at=None, actors=())
+    return structs.replace(line, state=LineState.STOPPED, retry_at=None, live_at=None, actors=())
 
 
 def _feed(
@@ -223,13 +222,13 @@ class LineLook(Struct, frozen=True):
 
     line: LineView
     watched: Watched | None  # None: it is not up
-    heard: Heard | None
+    last_events: LastEvents | None
     signs: Signs
     now: float  # monotonic seconds
     now_ns: int
 
     def topic(self, topic: Topic, cell: Cell) -> TopicStatus:
-        stamp = None if self.heard is None else self.heard.stamps.get(topic)
+        stamp = None if self.last_events is None else self.last_events.stamps.get(topic)
         blind_ns, today_ns = cell.blind_time.with_open(cell.blind_since, self.now_ns)
         found = self.freshness(topic)
         return TopicStatus(
@@ -244,16 +243,16 @@ class LineLook(Struct, frozen=True):
 
     def freshness(self, topic: Topic) -> Freshness | None:
         """How a topic stands to its contract; None: its line is not up."""
-        watched, heard = self.watched, self.heard
+        watched, last_events = self.watched, self.last_events
         if watched is None:
             return None
         contract = watched.contracts.get(topic, NO_CONTRACT)
-        stamp = None if heard is None else heard.stamps.get(topic)
+        stamp = None if last_events is None else last_events.stamps.get(topic)
         at, received_ns, venue_ns = None, 0, None
-        if heard is not None and stamp is not None:
+        if last_events is not None and stamp is not None:
             at, received_ns = stamp.at, stamp.wall_ns
             if contract.max_event_lag:
-                venue_ns = _venue_time(self.line, heard.events.get(topic))
+                venue_ns = _venue_time(self.line, last_events.events.get(topic))
         return judge(
             contract,
             Evidence(
@@ -271,8 +270,8 @@ class LineLook(Struct, frozen=True):
 def look_at(line: LineView, cells: Cells, watched: Watched | None, clock: Clock) -> LineLook:
     """A line now, while it is watched. Any thread."""
     counters = line.counters
-    signs = Signs(counters.heard_at, counters.message_at, counters.acknowledged_at, counters.event_at)
-    return LineLook(line, watched, cells.heard(line.name), signs, clock.monotonic(), clock.wall_ns())
+    signs = Signs(counters.received_at, counters.message_at, counters.acknowledged_at, counters.event_at)
+    return LineLook(line, watched, cells.last_events(line.name), signs, clock.monotonic(), clock.wall_ns())
 
 
 def _venue_time(line: LineView, event: object) -> int | None:
@@ -302,7 +301,7 @@ def _health(line: LineView, watched: Watched | None, now: float, stale: int) -> 
     rtt = None if watched is None else watched.rtt
     return health(
         HealthInputs(
-            live=line.state is State.LIVE,
+            live=line.state is LineState.LIVE,
             rtt_ms=None if rtt is None else rtt * 1000.0,
             missed_pongs=0 if watched is None else watched.missed,
             restarts=line.recent_deaths.count(now),

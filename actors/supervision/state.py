@@ -23,7 +23,7 @@ from actors.reasons import Reason, Stopped
 from actors.rules.counters import LineCounters
 from actors.rules.journal import Journal, LineExit, RecoveryTimes
 from actors.rules.ledger import Ledger
-from actors.rules.line import LineState, RotationState, State
+from actors.rules.line import LineState, RotationState, ShownState
 from actors.rules.liveness import RecentRoundTrips, Watched
 from actors.rules.restarts import Restarts
 from actors.status import ActorStatus, cause_of
@@ -81,7 +81,7 @@ class SharedState:
 
     def show(self, line: LineRecord, *, news: bool = True) -> None:
         """Replace what any thread may see of this line. `news`: the next status is to show it."""
-        if line.state is State.GONE:
+        if line.state is LineState.GONE:
             self.lines.pop(line.name, None)
         else:
             self.lines[line.name] = line.view()
@@ -138,16 +138,16 @@ class RotationRequest:
     def __init__(self, reply: KeptReply, lines: Collection[str]) -> None:
         self._reply = reply
         self._waiting = set(lines)
-        self._told: dict[str, str] = {}
+        self._results: dict[str, str] = {}
 
-    def tell(self, line: str, why_not: str) -> None:
+    def note(self, line: str, why_not: str) -> None:
         self._waiting.discard(line)
-        self._told[line] = why_not
+        self._results[line] = why_not
 
     def answer(self) -> None:
         """If nothing is waited for any more."""
         if not self._waiting:
-            self._reply.set(self._told)
+            self._reply.set(self._results)
 
 
 class Former(Struct, frozen=True):
@@ -160,7 +160,7 @@ class Former(Struct, frozen=True):
     counters: LineCounters
 
 
-class Tally(Struct, frozen=True):
+class LineTally(Struct, frozen=True):
     """What a line has counted: the sums of the connections that have ended, and where the others count."""
 
     ended: Mapping[str, int] = {}
@@ -180,7 +180,7 @@ class LineHistory:
 
     def __init__(self) -> None:
         self.last_epoch = 0  # of a connection or a candidate
-        self.tally = Tally()
+        self.tally = LineTally()
 
     def begin(self, counters: LineCounters) -> int:
         """The epoch of a connection that is about to start."""
@@ -195,10 +195,10 @@ class LineHistory:
         counters = counting.pop(epoch, None)
         if counters is None:
             return
-        counts = Tally(counting={epoch: counters}).counts()
+        counts = LineTally(counting={epoch: counters}).counts()
         ended = {name: self.tally.ended.get(name, 0) + count for name, count in counts.items()}
         lost = counts["decoded"] - sum(counts[name] for name in OUTCOMES)
-        self.tally = Tally(ended, self.tally.lost + lost, counting)
+        self.tally = LineTally(ended, self.tally.lost + lost, counting)
 
 
 class LineView(Struct, frozen=True):
@@ -211,7 +211,7 @@ class LineView(Struct, frozen=True):
     name: str
     feed: str
     spec: FeedSpec
-    state: State = State.NEW
+    state: LineState = LineState.NEW
     epoch: int = 0
     reason: Reason | None = None
     last_venue_error: str = ""
@@ -223,7 +223,7 @@ class LineView(Struct, frozen=True):
     deaths: int = 0
     recent_deaths: RecentRoundTrips = field(default_factory=RecentRoundTrips)
     journal: tuple[LineExit, ...] = ()
-    tally: Tally = Tally()
+    tally: LineTally = LineTally()
     counters: LineCounters = field(default_factory=LineCounters)
     former: LineCounters | None = None  # of a connection that is to hand over
     actors: tuple[ActorStatus, ...] = ()  # its connection and its candidate, or one that waits for its time
@@ -260,7 +260,7 @@ class LineRecord:
         self.metrics = LineMetrics(metrics, feed, name)
         self.history = history
         self.restarts = Restarts(spec.restart, chance)
-        self.state = State.NEW  # `Lines` alone changes it
+        self.state = LineState.NEW  # `Lines` alone changes it
         self.rotating = RotationState.NONE  # `Rotations` alone changes it
         self.epoch = history.last_epoch
         self.reason: Reason | None = None  # of the last ending
@@ -288,13 +288,13 @@ class LineRecord:
         self.journal = Journal()
 
     @property
-    def shown(self) -> LineState:
+    def shown(self) -> ShownState:
         """Its state, as status shows it."""
         return self.state.shown
 
     @property
     def live(self) -> bool:
-        return self.state is State.LIVE
+        return self.state is LineState.LIVE
 
     def view(self) -> LineView:
         return LineView(
@@ -312,7 +312,7 @@ class LineRecord:
             restored=self.restored,
             deaths=self.deaths,
             recent_deaths=self.recent_deaths,
-            journal=self.journal.told(),
+            journal=self.journal.exits(),
             tally=self.history.tally,
             counters=self.counters,
             former=None if self.former is None else self.former.counters,
@@ -381,4 +381,4 @@ class LineRecord:
             lived_s=None if self.live_at is None else now - self.live_at,
             split=RecoveryTimes(),
         )
-        self.journal.ended(ending, self.counters.heard_at or None, now)
+        self.journal.ended(ending, self.counters.received_at or None, now)

@@ -160,7 +160,7 @@ class Talk:
 
     sendall = send
 
-    def hear(self, size: int) -> bytes:
+    def read(self, size: int) -> bytes:
         """At least one byte, at most `size`."""
         try:
             self._sock.settimeout(self.attempt.remaining())
@@ -172,14 +172,14 @@ class Talk:
             raise ConnectFailed(Retryable(text, "handshake"))
         return data
 
-    def hear_head(self) -> bytes:
+    def read_head(self) -> bytes:
         """An HTTP head up to its blank line, and not a byte of what follows it."""
         head = bytearray()
         while not head.endswith((b"\r\n\r\n", b"\n\n")):
             if len(head) >= MAX_HEAD:
                 text = f"{self.attempt.peer} answered with a head of more than {MAX_HEAD} bytes"
                 raise ConnectFailed(Retryable(text, "handshake"))
-            head += self.hear(1)
+            head += self.read(1)
         return bytes(head)
 
     def gettimeout(self) -> float | None:

@@ -26,7 +26,7 @@ from actors.wire.attempt import Attempt, ConnectCancel, ConnectFailed
 from actors.wire.deflate import OFFERS, Compression
 from actors.wire.lookups import Lookups
 from actors.wire.proxies import choose_proxy, tunnel
-from actors.wire.request import Request, parse_endpoint
+from actors.wire.request import RequestHead, parse_endpoint
 from actors.wire.upgrade import upgrade
 
 __all__ = ["ConnectCancel", "ConnectFailed", "Dial", "open_socket", "reach"]
@@ -78,7 +78,7 @@ def open_socket(endpoint: Endpoint, dial: Dial, connect_cancel: ConnectCancel) -
         return SocketOpened(sock, compressed)
 
 
-def reach(attempt: Attempt, request: Request, dial: Dial) -> socket.socket:
+def reach(attempt: Attempt, request: RequestHead, dial: Dial) -> socket.socket:
     """A connection to the request's target, on the feed's terms of proxy and TLS; the attempt owns it.
 
     Raises:

@@ -25,7 +25,7 @@ from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.reasons import Fatal, Retryable, Slow
 from actors.wire.attempt import Attempt, ConnectCancel, ConnectFailed
 from actors.wire.connect import Dial, reach
-from actors.wire.request import HTTP, TOKEN, Request, parse_endpoint
+from actors.wire.request import HTTP, TOKEN, RequestHead, parse_endpoint
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ OURS: Final = {"user-agent": "linewarden", "accept": "*/*", "accept-encoding": "
 CODES: Final = {"connect_timeout": "timeout", "handshake": "lost"}
 
 
-class Tally:
+class RequestCount:
     """How many requests have left, or may have: whoever meters them has counted no more."""
 
     def __init__(self) -> None:
@@ -43,7 +43,10 @@ class Tally:
 
 
 def fetch(
-    request: HttpRequest, dial: Dial, connect_cancel: ConnectCancel | None = None, tally: Tally | None = None
+    request: HttpRequest,
+    dial: Dial,
+    connect_cancel: ConnectCancel | None = None,
+    count: RequestCount | None = None,
 ) -> HttpAnswer | HttpFailed:
     """What the venue answers, whatever its status; or why there is no answer. Never raises.
 
@@ -55,7 +58,7 @@ def fetch(
     """
     try:
         with Attempt(request.timeout, connect_cancel or ConnectCancel(), dial.lookups) as attempt:
-            answer = exchange(attempt, request, dial, tally or Tally())
+            answer = exchange(attempt, request, dial, count or RequestCount())
             attempt.close()
             return answer
     except ConnectFailed as failed:
@@ -70,7 +73,7 @@ def converse(
     connect_cancel: ConnectCancel | None = None,
     *,
     seconds: float = inf,
-    tally: Tally | None = None,
+    count: RequestCount | None = None,
 ) -> T | HttpFailed:
     """Carry a venue's conversation on to its end: what came of it, or why an exchange failed.
 
@@ -84,7 +87,7 @@ def converse(
             while True:
                 left = max(0.0, until - time.monotonic())
                 within = structs.replace(request, timeout=min(request.timeout, left))
-                answer = fetch(within, dial, connect_cancel, tally)
+                answer = fetch(within, dial, connect_cancel, count)
                 if isinstance(answer, HttpFailed):
                     return answer
                 request = conversation.send(answer)
@@ -93,7 +96,7 @@ def converse(
             return told
 
 
-def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, tally: Tally) -> HttpAnswer:
+def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, count: RequestCount) -> HttpAnswer:
     """Raises ConnectFailed, or the OSError of which the attempt makes one."""
     parsed = parse_endpoint(Endpoint(request.url, request.headers), HTTP)
     order = written(request, parsed)
@@ -101,7 +104,7 @@ def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, tally: Tally) -
     attempt.remaining()  # where no time is left, nobody is called
     wire = Wire(attempt, reach(attempt, parsed, dial))
     attempt.phase = "the HTTP exchange"
-    tally.sent += 1
+    count.sent += 1
     try:
         with unlogged(), httpcore.HTTP11Connection(order.url.origin, wire) as connection:
             answer = connection.handle_request(order)
@@ -132,7 +135,7 @@ def unlogged() -> Iterator[None]:
         _ours.reset(token)
 
 
-def written(request: HttpRequest, parsed: Request) -> httpcore.Request:
+def written(request: HttpRequest, parsed: RequestHead) -> httpcore.Request:
     """As it goes over the wire. Raises ConnectFailed with Fatal for what HTTP cannot say."""
     if not TOKEN.fullmatch(request.method):
         raise ConnectFailed(Fatal("the method of an HTTP request is not a word", "header"))

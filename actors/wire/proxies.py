@@ -15,7 +15,7 @@ from python_socks.sync import Proxy
 from actors.reasons import Fatal, Reason, Retryable
 from actors.secret import RedactedStruct, Shown
 from actors.wire.attempt import Attempt, ConnectFailed, Talk
-from actors.wire.request import UNSAFE_URL, Request, Target, ascii_host
+from actors.wire.request import UNSAFE_URL, HostPort, RequestHead, ascii_host
 from actors.wire.tcp import connect, look_up
 
 SCHEMES: Final = {
@@ -40,7 +40,7 @@ class ProxyServer(RedactedStruct, frozen=True):
     """A proxy and how to speak to it. Its texts show no login."""
 
     scheme: str
-    target: Target
+    target: HostPort
     username: str | None
     password: str | None
 
@@ -59,7 +59,7 @@ class ProxyServer(RedactedStruct, frozen=True):
 # ── which ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def choose_proxy(proxy: str, request: Request) -> ProxyServer | None:
+def choose_proxy(proxy: str, request: RequestHead) -> ProxyServer | None:
     """Raises ConnectFailed with Fatal for a proxy that is none."""
     if proxy == "none" or is_loopback(request.target.host):
         return None
@@ -81,7 +81,7 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def proxy_in_environment(request: Request) -> str | None:
+def proxy_in_environment(request: RequestHead) -> str | None:
     known = urllib.request.getproxies_environment()
     url = known.get("https" if request.secure else "http") or known.get("all")
     # With a proxy in the environment, urllib asks the environment's no_proxy on every platform.
@@ -95,7 +95,7 @@ def parse_proxy(text: str) -> ProxyServer:
         raise ValueError("scheme or host")
     return ProxyServer(
         scheme=url.scheme,
-        target=Target(ascii_host(url.hostname), url.port or SCHEMES[url.scheme][1]),
+        target=HostPort(ascii_host(url.hostname), url.port or SCHEMES[url.scheme][1]),
         username=None if url.username is None else unquote(url.username),
         password=None if url.username is None else unquote(url.password or ""),
     )
@@ -104,7 +104,7 @@ def parse_proxy(text: str) -> ProxyServer:
 # ── through it ──────────────────────────────────────────────────────────────────────────────────
 
 
-def tunnel(attempt: Attempt, proxy: ProxyServer, target: Target) -> socket.socket:
+def tunnel(attempt: Attempt, proxy: ProxyServer, target: HostPort) -> socket.socket:
     """A connection to the target through the proxy; the attempt owns it. Raises ConnectFailed."""
     asked = target
     if proxy.scheme in ("socks4", "socks5"):  # the schemes whose names are looked up here
@@ -115,15 +115,15 @@ def tunnel(attempt: Attempt, proxy: ProxyServer, target: Target) -> socket.socke
     return sock
 
 
-def choose_address(attempt: Attempt, proxy: ProxyServer, target: Target) -> Target:
+def choose_address(attempt: Attempt, proxy: ProxyServer, target: HostPort) -> HostPort:
     """The address to ask the proxy for; an IPv4 one if there is one, for SOCKS4 knows no other."""
     family, _, _, _, where = min(look_up(attempt, target), key=lambda address: address[0] != socket.AF_INET)
     if proxy.scheme == "socks4" and family != socket.AF_INET:
         raise ConnectFailed(Retryable(f"{proxy} speaks SOCKS4, which needs an IPv4 address", "proxy"))
-    return Target(where[0], target.port)
+    return HostPort(where[0], target.port)
 
 
-def ask_proxy(attempt: Attempt, sock: socket.socket, proxy: ProxyServer, target: Target) -> None:
+def ask_proxy(attempt: Attempt, sock: socket.socket, proxy: ProxyServer, target: HostPort) -> None:
     """Have the proxy connect to the target. Raises ConnectFailed."""
     attempt.phase = "the proxy's answer"
     talk = ProxyTalk(attempt, sock, proxy.kind)
@@ -139,24 +139,24 @@ def ask_proxy(attempt: Attempt, sock: socket.socket, proxy: ProxyServer, target:
     try:
         door.connect(target.host, target.port)
     except ProxyError as error:
-        raise ConnectFailed(judge_refusal(proxy, talk.heard, error.error_code)) from None
+        raise ConnectFailed(judge_refusal(proxy, talk.received, error.error_code)) from None
     except (ValueError, AssertionError):  # a login or a name that its protocol cannot express
         text = f"{proxy} cannot be asked: its protocol has no way to write this login or host"
         raise ConnectFailed(Fatal(text, "proxy", _URL_ADVICE)) from None
 
 
 class ProxyTalk(Talk):
-    """The socket as python-socks sees it; `heard` is all that the proxy said."""
+    """The socket as python-socks sees it; `received` is all that the proxy said."""
 
     def __init__(self, attempt: Attempt, sock: socket.socket, kind: ProxyType) -> None:
         super().__init__(attempt, sock)
-        self.heard = bytearray()
+        self.received = bytearray()
         self._kind = kind
 
     def recv(self, size: int) -> bytes:
         # python-socks takes one read for the whole answer to CONNECT; TCP promises no such thing.
-        data = self.hear_head() if self._kind is ProxyType.HTTP else self.hear(size)
-        self.heard += data
+        data = self.read_head() if self._kind is ProxyType.HTTP else self.read(size)
+        self.received += data
         return data
 
 
@@ -170,9 +170,9 @@ class Reached(Proxy):
         return cast(socket.socket, self._talk)
 
 
-def judge_refusal(proxy: ProxyServer, heard: bytearray, code: int | None) -> Reason:
+def judge_refusal(proxy: ProxyServer, received: bytearray, code: int | None) -> Reason:
     """Why it said no. Its own words are not repeated."""
-    if code == 407 or wants_login(proxy.kind, heard):
+    if code == 407 or wants_login(proxy.kind, received):
         return Fatal(f"{proxy} refused our login", f"proxy_{code or 'login'}", _LOGIN_ADVICE)
     if code is None:
         return Retryable(f"{proxy} did not connect us (no valid answer)", "proxy")
@@ -182,8 +182,8 @@ def judge_refusal(proxy: ProxyServer, heard: bytearray, code: int | None) -> Rea
     return Retryable(text, name)
 
 
-def wants_login(kind: ProxyType, heard: bytearray) -> bool:
+def wants_login(kind: ProxyType, received: bytearray) -> bool:
     """python-socks has no code for it: RFC 1928, 3 (no acceptable method); RFC 1929, 2 (status)."""
-    if kind is not ProxyType.SOCKS5 or len(heard) < 2:
+    if kind is not ProxyType.SOCKS5 or len(received) < 2:
         return False
-    return heard[1] == 0xFF or (heard[1] == 2 and len(heard) == 4 and heard[3] != 0)
+    return received[1] == 0xFF or (received[1] == 2 and len(received) == 4 and received[3] != 0)

@@ -27,7 +27,7 @@ HTTP: Final = {"http": 80, "https": 443}
 Headers = tuple[tuple[str, str], ...]
 
 
-class Target(Struct, frozen=True):
+class HostPort(Struct, frozen=True):
     """One end of a TCP connection, as people and Host headers write it."""
 
     host: str  # ASCII, without brackets
@@ -37,10 +37,10 @@ class Target(Struct, frozen=True):
         return f"{bracketed(self.host)}:{self.port}"
 
 
-class Request(RedactedStruct, frozen=True):
+class RequestHead(RedactedStruct, frozen=True):
     """What the endpoint comes to: nothing in it can break out of its header line."""
 
-    target: Target
+    target: HostPort
     secure: bool
     authority: str  # the Host header
     resource: str  # path and query
@@ -63,7 +63,7 @@ class Request(RedactedStruct, frozen=True):
             yield from value.split()
 
 
-def parse_endpoint(endpoint: Endpoint, schemes: Mapping[str, int] = WEBSOCKET) -> Request:
+def parse_endpoint(endpoint: Endpoint, schemes: Mapping[str, int] = WEBSOCKET) -> RequestHead:
     """Raises ConnectFailed with Fatal for what cannot be asked for, or must not be."""
     if UNSAFE_URL.search(endpoint.url):
         raise ConnectFailed(Fatal("the URL contains a line break or another blank", "header", "Correct url."))
@@ -87,18 +87,18 @@ def flaw_in_headers(endpoint: Endpoint) -> str:
     return ""
 
 
-def parse_url(endpoint: Endpoint, schemes: Mapping[str, int]) -> Request:
+def parse_url(endpoint: Endpoint, schemes: Mapping[str, int]) -> RequestHead:
     """Raises ValueError."""
     url = urlsplit(endpoint.url)
     if url.scheme not in schemes or not url.hostname:
         raise ValueError("scheme or host")
     usual = schemes[url.scheme]
     secure = usual == 443
-    target = Target(ascii_host(url.hostname), url.port or usual)
+    target = HostPort(ascii_host(url.hostname), url.port or usual)
     named = {name.lower(): value for name, value in endpoint.headers}
     authority = bracketed(target.host) if target.port == usual else str(target)
     others = tuple((name, value) for name, value in endpoint.headers if name.lower() != "host")
-    return Request(
+    return RequestHead(
         target=target,
         secure=secure,
         authority=named.get("host", authority),

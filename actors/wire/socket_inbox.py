@@ -39,7 +39,7 @@ class SocketInbox:
         self._lock = threading.RLock()  # between put and close only; a signal handler may put
         self._closed = False
         self._left = 0  # letters of this round that have not been taken
-        self._heard: BytesReceived | SocketLost | LookAgain | None = None  # what this round's read brought
+        self._from_socket: FromSocket | None = None  # what this round's read brought
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         for end in (self._wake_in, self._wake_out):
@@ -51,7 +51,7 @@ class SocketInbox:
         self._watched = True
         self._look_again: float | None = None  # seconds after which a wait is over without a letter
         self._size = READ
-        self._held_back: OSError | None = None  # an error behind bytes that are heard first
+        self._held_back: OSError | None = None  # an error behind bytes that are delivered first
         self._maybe_more = False  # the last read filled its buffer, or TLS may hold bytes back
         self._outgoing = bytearray()
         self._send_bound = send_bound
@@ -87,13 +87,13 @@ class SocketInbox:
             if self._left:
                 self._left -= 1
                 return self._letters.popleft()
-            if self._heard is not None:
-                heard, self._heard = self._heard, None
-                return Envelope(heard)
+            if self._from_socket is not None:
+                found, self._from_socket = self._from_socket, None
+                return Envelope(found)
             try:
-                self._heard = self._hear()
+                self._from_socket = self._wait()
             except Exception as error:
-                self._heard = self._lose(f"{type(error).__name__}: {error}")
+                self._from_socket = self._lose(f"{type(error).__name__}: {error}")
             self._left = len(self._letters)
 
     def close(self) -> None:
@@ -143,9 +143,9 @@ class SocketInbox:
         return lost
 
     @property
-    def unheard(self) -> bool:
-        """Whether bytes, or the end, of a socket that is watched wait to be heard in a later round."""
-        if self._heard is not None or self._maybe_more:
+    def has_unread(self) -> bool:
+        """Whether bytes, or the end, of a socket that is watched wait for a later round."""
+        if self._from_socket is not None or self._maybe_more:
             return True
         ready = self._selector.select(0)
         return any(events & selectors.EVENT_READ and key.fileobj is self._socket for key, events in ready)
@@ -182,13 +182,13 @@ class SocketInbox:
         elif registered.events != wanted:
             self._selector.modify(self._socket, wanted)
 
-    def _hear(self) -> BytesReceived | SocketLost | LookAgain | None:
+    def _wait(self) -> FromSocket | None:
         if self._maybe_more and self._watched and self._socket is not None:
             if self._outgoing and (lost := self._flush()) is not None:
                 return lost
-            heard = self._read()
-            if heard is not None:
-                return heard
+            found = self._read()
+            if found is not None:
+                return found
         self._asleep = True  # before the look at the letters: later ones wake it
         wait = 0 if self._letters else self._look_again
         ready = self._selector.select(wait)
@@ -201,8 +201,8 @@ class SocketInbox:
                     self._wake_in.recv(4096)
             elif events & selectors.EVENT_WRITE and (lost := self._flush()) is not None:
                 return lost
-            elif events & selectors.EVENT_READ and (heard := self._read()) is not None:
-                return heard
+            elif events & selectors.EVENT_READ and (found := self._read()) is not None:
+                return found
         return None
 
     def _read(self) -> BytesReceived | SocketLost | None:
@@ -275,3 +275,6 @@ class SocketLost(Struct, frozen=True):
     """From its own inbox: the peer is gone, or the send buffer is over its bound."""
 
     reason: Reason
+
+
+FromSocket = BytesReceived | SocketLost | LookAgain

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 from actors.reasons import Stopped
 from actors.wire.attempt import TCP, Attempt, ConnectFailed
-from actors.wire.request import Target
+from actors.wire.request import HostPort
 
 STAGGER: Final = 0.25  # seconds: RFC 8305, 5: the "Connection Attempt Delay"
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]  # as getaddrinfo gives it
 
 
-def connect(attempt: Attempt, target: Target, called: str) -> socket.socket:
+def connect(attempt: Attempt, target: HostPort, called: str) -> socket.socket:
     """A connection to the target, which people know as `called`; the attempt owns it."""
     addresses = look_up(attempt, target)
     attempt.phase, attempt.peer = TCP, called
@@ -33,7 +33,7 @@ def connect(attempt: Attempt, target: Target, called: str) -> socket.socket:
     return winner
 
 
-def look_up(attempt: Attempt, target: Target) -> Sequence[Address]:
+def look_up(attempt: Attempt, target: HostPort) -> Sequence[Address]:
     """getaddrinfo, which nothing can interrupt, on a thread whose answer is waited for."""
     attempt.phase, attempt.peer = "the DNS look-up", target.host
     answer: list[Sequence[Address] | OSError] = []

@@ -23,7 +23,7 @@ from websocket import WebSocket, WebSocketException
 from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.wire.attempt import Attempt, ConnectFailed, Talk
 from actors.wire.deflate import beyond_deflate
-from actors.wire.request import Request
+from actors.wire.request import RequestHead
 
 MAX_BODY: Final = 2 * 1024  # bytes of a refusal's body that are read at all
 BODY_PATIENCE: Final = 1.0  # seconds that a refusal's body may take: the status is known already
@@ -41,7 +41,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: [^\r\n]*)?\r?\n")
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def upgrade(attempt: Attempt, sock: socket.socket, request: Request, compression: str) -> bool:
+def upgrade(attempt: Attempt, sock: socket.socket, request: RequestHead, compression: str) -> bool:
     """The HTTP exchange; whether the server took the offer of `compression`, "" if there is none.
 
     Raises ConnectFailed.
@@ -70,7 +70,7 @@ def upgrade(attempt: Attempt, sock: socket.socket, request: Request, compression
 class UpgradeTalk(Talk):
     """The socket as websocket-client sees it; it hears only of an answer that may be accepted."""
 
-    def __init__(self, attempt: Attempt, sock: socket.socket, request: Request, compression: str) -> None:
+    def __init__(self, attempt: Attempt, sock: socket.socket, request: RequestHead, compression: str) -> None:
         super().__init__(attempt, sock)
         self.compressed = False  # the server took the offer
         self._request, self._compression = request, compression
@@ -78,27 +78,27 @@ class UpgradeTalk(Talk):
 
     def recv(self, size: int) -> bytes:
         if self._accepted is None:
-            self._accepted = io.BytesIO(self._hear_answer())
+            self._accepted = io.BytesIO(self._read_answer())
         return self._accepted.read(size)
 
-    def _hear_answer(self) -> bytes:
+    def _read_answer(self) -> bytes:
         peer = self.attempt.peer
-        answer = parse_answer(peer, self.hear_head())
+        answer = parse_answer(peer, self.read_head())
         if answer.status != 101:
-            quoted = quotable(self._hear_body(answer), answer, self._request)
+            quoted = quotable(self._read_body(answer), answer, self._request)
             raise ConnectFailed(judge_status(peer, answer, quoted, self._request.passing))
         if flaw := beyond_offer(answer, self._request, self._compression):
             raise ConnectFailed(Fatal(f"{peer} {flaw}", "offer", "Check url and the venue's documentation."))
         self.compressed = bool(answer.extensions)
         return judged_head(answer)
 
-    def _hear_body(self, answer: UpgradeResponse) -> bytes:
+    def _read_body(self, answer: UpgradeResponse) -> bytes:
         """What there is of it, within bounds: it is only for people to read."""
         body, wanted = bytearray(), min(answer.length, MAX_BODY)
         self.attempt.hurry(BODY_PATIENCE)
         with contextlib.suppress(ConnectFailed):
             while len(body) < wanted:
-                body += self.hear(wanted - len(body))
+                body += self.read(wanted - len(body))
         return bytes(body)
 
 
@@ -131,7 +131,7 @@ def parse_answer(peer: str, head: bytes) -> UpgradeResponse:
     raise ConnectFailed(Retryable(f"{peer} did not answer in HTTP/1.1", "handshake"))
 
 
-def beyond_offer(answer: UpgradeResponse, request: Request, compression: str) -> str:
+def beyond_offer(answer: UpgradeResponse, request: RequestHead, compression: str) -> str:
     """In which way it is an upgrade to something that was not asked for; "" if it is not.
 
     An offer of subprotocols to which the server chooses none is refused as well, as browsers do
@@ -200,7 +200,7 @@ def parse_retry_after(value: str) -> float | None:
     return max(0.0, moment - time.time())
 
 
-def quotable(body: bytes, answer: UpgradeResponse, request: Request) -> str:
+def quotable(body: bytes, answer: UpgradeResponse, request: RequestHead) -> str:
     """As much of a refusal's body as people can use: no page, nothing that we sent."""
     kind = answer.headers.get_content_type()
     if kind == "text/html" or not (kind.startswith("text/") or kind.endswith("json")):

@@ -9,7 +9,7 @@ from actors.cli.reload import Reloaded, Reloader
 from actors.cli.systemd import Systemd
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.settings import Settings
-from actors.settings.diff import Change, Plan
+from actors.settings.diff import Plan, PlannedChange
 
 
 class Fake:
@@ -23,7 +23,7 @@ class Fake:
         self.asked.append(plan_only)
         if self._error is not None:
             raise self._error
-        return Plan((Change("feeds.b", "added", "feed b is added"),))
+        return Plan((PlannedChange("feeds.b", "added", "feed b is added"),))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.delivery.arrivals import Right
-from actors.delivery.cells import Cells, Heard, Stamp
+from actors.delivery.cells import Cells, LastEvents, ReceiptTime
 from actors.events import Gap, Topic
 from actors.rules.latest_price import Prices
 from actors.rules.ledger import CONFIRMED, DESIRED
@@ -18,9 +18,9 @@ from tests.delivery.streams import TOPICS, A, B, C
 from tests.delivery.venue import STUB
 
 
-def heard(*pairs: tuple[Topic, Any], at: float = 1.0) -> Heard:
-    it = Heard(Prices(STUB))
-    it.keep(list(pairs), dict(pairs), Stamp(at, 1_000))
+def last_events(*pairs: tuple[Topic, Any], at: float = 1.0) -> LastEvents:
+    it = LastEvents(Prices(STUB))
+    it.keep(list(pairs), dict(pairs), ReceiptTime(at, 1_000))
     return it
 
 
@@ -81,58 +81,58 @@ def test_the_state_of_a_topic_that_is_not_wanted_is_none_at_all() -> None:
 
 def test_a_writer_that_was_given_up_publishes_nothing() -> None:
     cells, former, present = Cells(), Right(), Right()
-    mine = heard((A, "1"))
+    mine = last_events((A, "1"))
     cells.publish("o2", present, mine)
     cells.note_gaps("o2", present, 1, None)
     former.valid = False
-    cells.publish("o2", former, heard((A, "2")))
+    cells.publish("o2", former, last_events((A, "2")))
     cells.note_gaps("o2", former, 7, Gap(A, "sequence", 1, 1, 1, 1))
-    assert cells.heard("o2") is mine
+    assert cells.last_events("o2") is mine
     assert cells.gaps("o2") == (1, None)
 
 
 def test_when_a_topic_was_heard_of_is_what_its_line_says() -> None:
     cells = Cells()
-    assert cells.heard_at(A) is None
+    assert cells.last_event_at(A) is None
     cells.place([A, B], "o2")
     cells.place([C], None)
-    assert [cells.heard_at(topic) for topic in (A, C)] == [None, None]
-    cells.publish("o2", Right(), heard((A, "1"), at=5.0))
-    assert [cells.heard_at(topic) for topic in (A, B, C)] == [5.0, None, None]
+    assert [cells.last_event_at(topic) for topic in (A, C)] == [None, None]
+    cells.publish("o2", Right(), last_events((A, "1"), at=5.0))
+    assert [cells.last_event_at(topic) for topic in (A, B, C)] == [5.0, None, None]
     cells.remove([A])
-    assert cells.heard_at(A) is None
+    assert cells.last_event_at(A) is None
 
 
 def test_the_next_holder_goes_on_with_what_was_heard() -> None:
     """With a copy, where the former one may still write to its own."""
     cells = Cells()
     assert cells.take_over("o2", copy=True) is None
-    former = heard((A, "1"))
+    former = last_events((A, "1"))
     cells.publish("o2", Right(), former)
     assert cells.take_over("o2", copy=False) is former
     copy = cells.take_over("o2", copy=True)
     assert copy is not None
-    former.keep([(A, "2"), (B, "2")], {A: "2", B: "2"}, Stamp(2.0, 2_000))
-    assert (copy.events, copy.stamps) == ({A: "1"}, {A: Stamp(1.0, 1_000)})
+    former.keep([(A, "2"), (B, "2")], {A: "2", B: "2"}, ReceiptTime(2.0, 2_000))
+    assert (copy.events, copy.stamps) == ({A: "1"}, {A: ReceiptTime(1.0, 1_000)})
 
 
 def test_what_the_lines_of_one_feed_have_heard_goes_with_the_feed() -> None:
     cells, right = Cells(), Right()
-    lines = {name: heard() for name in ("o2", "o2/b", "o2b")}
+    lines = {name: last_events() for name in ("o2", "o2/b", "o2b")}
     for name, it in lines.items():
         cells.publish(name, right, it)
         cells.note_gaps(name, right, 1, None)
-    assert cells.heard_of("o2") == (lines["o2"], lines["o2/b"])
+    assert cells.last_events_of_feed("o2") == (lines["o2"], lines["o2/b"])
     cells.forget_lines("o2")
-    assert [cells.heard(name) for name in lines] == [None, None, lines["o2b"]]
+    assert [cells.last_events(name) for name in lines] == [None, None, lines["o2b"]]
     assert [cells.gaps(name)[0] for name in lines] == [0, 0, 1]
 
 
 def test_the_newest_event_of_each_topic_is_kept_with_its_stamp() -> None:
-    it = heard((A, "1"), (A, "2"), (B, "3"))
+    it = last_events((A, "1"), (A, "2"), (B, "3"))
     assert it.events == {A: "2", B: "3"}
-    it.keep([(A, "4")], {A: "4"}, Stamp(2.0, 2_000))
-    assert it.stamps == {A: Stamp(2.0, 2_000), B: Stamp(1.0, 1_000)}
+    it.keep([(A, "4")], {A: "4"}, ReceiptTime(2.0, 2_000))
+    assert it.stamps == {A: ReceiptTime(2.0, 2_000), B: ReceiptTime(1.0, 1_000)}
     it.forget(A)
     it.forget(C)
     assert (set(it.events), set(it.stamps)) == ({B}, {B})
@@ -148,7 +148,7 @@ def test_a_look_meets_no_half_done_change() -> None:
             while not over.is_set():
                 for topic, cell in cells.topics_of("o2"):
                     assert cell.line in {"o2", None, "o2/b"}
-                    cells.heard_at(topic)
+                    cells.last_event_at(topic)
                 cells.states(topics)
                 cells.refused("o2")
                 assert cells.count("o2") >= 0

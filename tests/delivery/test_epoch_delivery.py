@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import Heard
+from actors.delivery.cells import LastEvents
 from actors.delivery.epoch_delivery import LOOK_AGAIN, EpochDelivery
 from actors.delivery.inlet import Inlet
 from actors.delivery.line_delivery import LineDelivery
@@ -47,7 +47,7 @@ class Line:
             LineDelivery("o2", 1, self.right, table, state or DeliveryState()),
             venue=STUB,
             arrivals=self.arrivals,
-            heard=Heard(Prices(STUB)),
+            last_events=LastEvents(Prices(STUB)),
             runs=Runs(STUB, self.right, RunBudget()),
             block_timeout=BLOCK_LIMIT,
             wake=self._wake,
@@ -161,11 +161,11 @@ def test_a_failing_buffer_does_not_leave_the_batch_open(monkeypatch: pytest.Monk
 def test_what_was_heard_is_kept_whether_or_not_a_stream_wants_it() -> None:
     line = Line()
     line.put((A, "1"), (A, "2"), now=5.0)
-    assert line.delivery.heard.events == {A: "2"}
-    assert line.delivery.heard.stamps[A].at == 5.0
+    assert line.delivery.last_events.events == {A: "2"}
+    assert line.delivery.last_events.stamps[A].at == 5.0
     line.stream(A)
     line.delivery.remove_route(A, 1)
-    assert line.delivery.heard.events == {}
+    assert line.delivery.last_events.events == {}
 
 
 # ── newcomers to deltas ─────────────────────────────────────────────────────────────────────────
@@ -484,9 +484,9 @@ class AnyOrder(RuleBasedStateMachine):
     def go(self, data: st.DataObject) -> None:
         inlet = data.draw(st.sampled_from(list(self.readers)))
         topic = data.draw(st.sampled_from(sorted(self.readers[inlet])))
-        self.hear(inlet)
+        self.read_from(inlet)
         self.line.leave(inlet, topic)
-        self.hear(inlet)
+        self.read_from(inlet)
         del self.readers[inlet][topic]
         if not self.readers[inlet]:
             del self.readers[inlet]
@@ -508,7 +508,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.readers)
     @rule(data=st.data())
     def read_some(self, data: st.DataObject) -> None:
-        self.hear(data.draw(st.sampled_from(list(self.readers))), data.draw(st.integers(1, 4)))
+        self.read_from(data.draw(st.sampled_from(list(self.readers))), data.draw(st.integers(1, 4)))
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 2.0]))
     def look_again(self, seconds: float) -> None:
@@ -523,7 +523,7 @@ class AnyOrder(RuleBasedStateMachine):
     def misread(self) -> None:
         self.line.delivery.misread()
 
-    def hear(self, inlet: Inlet, count: int = 1_000_000) -> None:
+    def read_from(self, inlet: Inlet, count: int = 1_000_000) -> None:
         mine = self.readers[inlet]
         items = read(inlet)
         for item in itertools.islice(items, count):
@@ -547,7 +547,7 @@ class AnyOrder(RuleBasedStateMachine):
     def a_reader_that_keeps_up_sees_nothing_of_the_others(self) -> None:
         for inlet, mine in self.readers.items():
             if inlet.policy == "block":
-                self.hear(inlet)
+                self.read_from(inlet)
                 for topic in mine:
                     resynced = self.resynced[topic] - self.resyncs_at[inlet, topic]
                     assert self.gaps[inlet, topic] <= resynced
@@ -557,12 +557,12 @@ class AnyOrder(RuleBasedStateMachine):
         for _ in range(4):
             self.now += 100.0
             for inlet in self.readers:
-                self.hear(inlet)
+                self.read_from(inlet)
             self.look_again(0.0)
         for topic in (X, Y):
             self.line.put(self.next_event(topic, is_whole=False), now=self.now)
         for inlet, mine in self.readers.items():
-            self.hear(inlet)
+            self.read_from(inlet)
             assert inlet.cut() == ()
             assert all(mine[topic] == self.newest[topic] for topic in mine)
 

@@ -403,7 +403,7 @@ def test_who_leaves_altogether_hears_nothing_more() -> None:
     story.event(A, "unseen")
     story.up(A)
     assert told(stream) == []
-    assert (story.routing.readers, story.routing.by_topic) == ({}, {})
+    assert (story.routing.subscribers, story.routing.by_topic) == ({}, {})
     assert (story.speaker().table.inlets, story.speaker().table.topics) == ({}, {})
     assert (story.speaker().state.outages, story.speaker().state.blind_streams) == ({}, {})
 
@@ -437,7 +437,7 @@ def test_a_topic_that_is_lifted_leaves_no_trace() -> None:
 
 
 def test_what_left_while_the_state_was_away_is_waited_for_no_more() -> None:
-    """A connection ends before it has heard that a stream left a topic that another still wants."""
+    """A connection ends before it has learned that a stream left a topic that another still wants."""
     story = Story()
     both, other = story.stream(A, B), story.stream(B)
     gone = story.stream(A)
@@ -575,11 +575,11 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(topic=topics, data=st.data())
     def narrow(self, topic: Topic, data: st.DataObject) -> None:
         inlet = data.draw(st.sampled_from(list(self.streams)))
-        self.hear(inlet)
+        self.read_from(inlet)
         self.story.leave(inlet, topic)
         self.streams[inlet].discard(topic)
         self.since[inlet].pop(topic, None)
-        self.hear(inlet)
+        self.read_from(inlet)
         if not self.streams[inlet]:
             del self.streams[inlet]
 
@@ -606,7 +606,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.story.change("disconnected" if self.live else word)
             self.live = False
 
-    def hear(self, inlet: Inlet) -> None:
+    def read_from(self, inlet: Inlet) -> None:
         follows = self.since[inlet]
         for item in read(inlet):
             if isinstance(item, Gap):
@@ -623,7 +623,7 @@ class AnyOrder(RuleBasedStateMachine):
     def each_stream_is_told_the_truth(self) -> None:
         state = self.story.speaker().state
         for inlet, wants in self.streams.items():
-            self.hear(inlet)
+            self.read_from(inlet)
             if self.live and wants <= state.settled:
                 assert self.words[inlet] in {"", "connected", "restored"}
                 assert inlet.id not in state.outages

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.delivery import overlap
-from actors.delivery.overlap import Known, Overlap
+from actors.delivery.overlap import KnownKeys, Overlap
 from actors.events import Topic
 from actors.rules.stream_buffer import Pair
 from tests.delivery.streams import TOPICS, A, B
@@ -20,7 +20,7 @@ def key_of(topic: Topic, event: Any) -> Hashable | None:
     return event if isinstance(event, int) else None
 
 
-def after(former: Overlap) -> Known:
+def after(former: Overlap) -> KnownKeys:
     known = former.take()
     assert known is not None
     return known

@@ -57,7 +57,7 @@ class AnyOrder(RuleBasedStateMachine):
             wanted = {INLETS[stream] for stream, topics in self.wants.items() if topic in topics}
             assert (route.number, set(route.inlets)) == (7, wanted)
             assert len(route.inlets) == len(wanted)
-        assert self.routing.readers.keys() == {stream for stream, topics in self.wants.items() if topics}
+        assert self.routing.subscribers.keys() == {stream for stream, topics in self.wants.items() if topics}
         assert self.routing.by_topic.keys() == {topic for topics in self.wants.values() for topic in topics}
 
 

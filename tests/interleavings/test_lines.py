@@ -11,7 +11,7 @@ import pytest
 
 from actors import Gap
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import Heard
+from actors.delivery.cells import LastEvents
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.delivery.inlet import Inlet, Put
 from actors.delivery.line_delivery import LineDelivery
@@ -44,7 +44,7 @@ class Connection:
             LineDelivery("o2", 1, self.right, table, DeliveryState()),
             venue=STUB,
             arrivals=arrivals or Arrivals(),
-            heard=Heard(Prices(STUB)),
+            last_events=LastEvents(Prices(STUB)),
             runs=Runs(STUB, self.right, RunBudget()),
             block_timeout=LIMIT,
             wake=self.wake,

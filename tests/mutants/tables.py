@@ -16,7 +16,7 @@ from actors.rules import line
 
 FILE, TESTS = "rules/line.py", "tests/rules/test_line.py"
 TABLES = {
-    "LIFE": (line.LIFE, line.State, line.Event),
+    "LIFE": (line.LIFE, line.LineState, line.Event),
     "ROTATION": (line.ROTATION, line.RotationState, line.RotationEvent),
 }
 LIMIT = 300  # seconds for the tests of one change

@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.rules.counters import LineCounters
 
 COUNTS = ("bytes", "frames", "decoded", "routed", "unrouted", "duplicates", "quarantined", "unsent")
-TIMES = ("heard_at", "heard_ns", "message_at", "acknowledged_at", "event_at", "upgraded_at")
+TIMES = ("received_at", "received_ns", "message_at", "acknowledged_at", "event_at", "upgraded_at")
 
 
 def test_a_new_connection_reads_and_has_counted_nothing() -> None:

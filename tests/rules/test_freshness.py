@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.rules.calendar import SECOND, Calendar, read_session
-from actors.rules.freshness import Cause, FreshnessPolicy, Heard, Signs, judge
+from actors.rules.freshness import Cause, Evidence, FreshnessPolicy, Signs, judge
 
 EQUITIES = Calendar("us_equities", "America/New_York", (read_session("Mon-Fri 09:30-16:00"),))
 
@@ -20,10 +20,10 @@ def new_york(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("America/New_York")).timestamp()) * SECOND
 
 
-def heard(at: float | None, **others: Any) -> Heard:
+def evidence(at: float | None, **others: Any) -> Evidence:
     """A topic whose last event came `at`; it is second 1,000 now, and the login was at 100."""
     given: dict[str, Any] = {"now": 1000.0, "now_ns": new_york("2026-03-09 12:00"), "since": 100.0}
-    return Heard(**given | {"at": at, "signs": Signs()} | others)
+    return Evidence(**given | {"at": at, "signs": Signs()} | others)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def heard(at: float | None, **others: Any) -> Heard:
     ],
 )
 def test_one_that_is_mute_from_birth_is_told_with_what_came_instead(signs: Signs, cause: Cause) -> None:
-    found = judge(FreshnessPolicy(stale_after=60.0), heard(None, signs=signs))
+    found = judge(FreshnessPolicy(stale_after=60.0), evidence(None, signs=signs))
     assert (found.state, found.cause, found.no_event_yet, found.age_s) == ("stale", cause, True, 900.0)
     assert found.text.startswith("nothing since it was subscribed, for 900 s, though the line is up; ")
 
@@ -56,14 +56,14 @@ def test_one_that_is_mute_from_birth_is_told_with_what_came_instead(signs: Signs
     ],
 )
 def test_one_that_has_fallen_silent_is_told_with_what_came_since(signs: Signs, cause: Cause) -> None:
-    found = judge(FreshnessPolicy(stale_after=60.0), heard(900.0, signs=signs))
+    found = judge(FreshnessPolicy(stale_after=60.0), evidence(900.0, signs=signs))
     assert (found.state, found.cause, found.no_event_yet, found.age_s) == ("stale", cause, False, 100.0)
 
 
 def test_old_data_is_stale_though_it_has_just_come() -> None:
     now_ns = new_york("2026-03-09 12:00")
     contract = FreshnessPolicy(stale_after=60.0, max_event_lag=5.0)
-    late = heard(999.0, venue_ns=now_ns - 8 * SECOND, received_ns=now_ns - SECOND)
+    late = evidence(999.0, venue_ns=now_ns - 8 * SECOND, received_ns=now_ns - SECOND)
     found = judge(contract, late)
     assert (found.state, found.cause, found.age_s) == ("stale", "venue_time", 7.0)
     assert judge(FreshnessPolicy(stale_after=60.0), late).state == "live"  # nobody asked how old it is
@@ -71,7 +71,7 @@ def test_old_data_is_stale_though_it_has_just_come() -> None:
 
 def test_a_silence_makes_no_lag() -> None:
     now_ns = new_york("2026-03-09 12:00")
-    long_ago = heard(100.0, venue_ns=now_ns - 901 * SECOND, received_ns=now_ns - 900 * SECOND)
+    long_ago = evidence(100.0, venue_ns=now_ns - 901 * SECOND, received_ns=now_ns - 900 * SECOND)
     assert judge(FreshnessPolicy(max_event_lag=5.0), long_ago).state == "quiet"
     assert judge(FreshnessPolicy(stale_after=60.0, max_event_lag=5.0), long_ago).cause == "nothing"
 
@@ -79,7 +79,7 @@ def test_a_silence_makes_no_lag() -> None:
 @pytest.mark.parametrize("ahead", [0, 1, 3600])
 def test_a_venue_whose_clock_is_ahead_is_not_late(ahead: int) -> None:
     now_ns = new_york("2026-03-09 12:00")
-    early = heard(999.0, venue_ns=now_ns + ahead * SECOND, received_ns=now_ns)
+    early = evidence(999.0, venue_ns=now_ns + ahead * SECOND, received_ns=now_ns)
     assert judge(FreshnessPolicy(60.0, 5.0), early).state == "live"
     assert judge(FreshnessPolicy(60.0, 5.0, EQUITIES), early).state == "live"
 
@@ -88,29 +88,29 @@ def test_the_night_and_the_weekend_count_for_nothing() -> None:
     contract = FreshnessPolicy(stale_after=60.0, max_event_lag=5.0, calendar=EQUITIES)
     friday, monday = new_york("2026-03-06 15:59:50"), new_york("2026-03-09 09:30:00")
     night = (monday - friday) / SECOND
-    closed = judge(contract, heard(0.0, now=night - 1, now_ns=monday - SECOND))
+    closed = judge(contract, evidence(0.0, now=night - 1, now_ns=monday - SECOND))
     assert (closed.state, closed.cause) == ("quiet", "closed")
     assert closed.text == "us_equities is closed until Mon 2026-03-09 09:30 EDT"
-    opened = judge(contract, heard(0.0, now=night + 49, now_ns=monday + 49 * SECOND))
+    opened = judge(contract, evidence(0.0, now=night + 49, now_ns=monday + 49 * SECOND))
     assert (opened.state, opened.cause) == ("quiet", "not_due")
-    mute = judge(contract, heard(0.0, now=night + 50, now_ns=monday + 50 * SECOND))
+    mute = judge(contract, evidence(0.0, now=night + 50, now_ns=monday + 50 * SECOND))
     assert (mute.state, mute.age_s) == ("stale", 60.0)
     assert "nothing for 60 s of market time" in mute.text
     # Friday's last event, told once more when the line came back before the opening, is not old.
-    told_again = heard(night - 1, now=night, now_ns=monday, venue_ns=friday + 8 * SECOND, received_ns=monday)
-    assert judge(contract, told_again).state == "live"
+    again = evidence(night - 1, now=night, now_ns=monday, venue_ns=friday + 8 * SECOND, received_ns=monday)
+    assert judge(contract, again).state == "live"
 
 
 def test_where_nothing_is_promised_silence_is_quiet_and_never_stale() -> None:
-    assert judge(FreshnessPolicy(), heard(999.0)).state == "live"
+    assert judge(FreshnessPolicy(), evidence(999.0)).state == "live"
     for at in (None, 0.0):
-        found = judge(FreshnessPolicy(), heard(at))
+        found = judge(FreshnessPolicy(), evidence(at))
         assert (found.state, found.cause) == ("quiet", "unwatched")
 
 
 def test_a_time_from_the_beginning_of_all_times_is_only_old() -> None:
     contract = FreshnessPolicy(max_event_lag=5.0, calendar=EQUITIES)
-    found = judge(contract, heard(999.0, venue_ns=0, received_ns=new_york("2026-03-09 12:00")))
+    found = judge(contract, evidence(999.0, venue_ns=0, received_ns=new_york("2026-03-09 12:00")))
     assert (found.state, found.cause) == ("stale", "venue_time")
 
 
@@ -123,7 +123,7 @@ def test_a_time_from_the_beginning_of_all_times_is_only_old() -> None:
 def test_stale_is_only_what_broke_its_contract(
     contract: FreshnessPolicy, at: float | None, signs: Signs, venue_ns: int | None
 ) -> None:
-    moment = heard(at, signs=signs, venue_ns=venue_ns, received_ns=new_york("2026-03-09 11:59"))
+    moment = evidence(at, signs=signs, venue_ns=venue_ns, received_ns=new_york("2026-03-09 11:59"))
     found = judge(contract, moment)
     if found.state == "stale":
         limit = contract.max_event_lag if found.cause == "venue_time" else contract.stale_after

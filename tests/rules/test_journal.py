@@ -11,11 +11,11 @@ ENDING = LineExit(1, 0, "retryable", "lost", "Connection reset by peer", 1, 60.0
 def test_the_way_back_is_split_where_the_time_went() -> None:
     journal = Journal()
     journal.mark("live", 0.0)  # nothing has ended yet
-    journal.ended(ENDING, heard_at=9.5, ended_at=10.0)
+    journal.ended(ENDING, received_at=9.5, ended_at=10.0)
     for step, at in (("started", 10.2), ("upgraded", 10.3), ("opened", 10.35), ("live", 10.4)):
         journal.mark(step, at)
     journal.mark("live", 99.0)  # only the first time counts
-    (told,) = journal.told()
+    (told,) = journal.exits()
     assert told.split == RecoveryTimes(
         detect=500, wait=200, connect=100, login=50, subscribe=50, first_data=None
     )
@@ -24,9 +24,9 @@ def test_the_way_back_is_split_where_the_time_went() -> None:
 def test_a_try_that_failed_has_an_ending_of_its_own() -> None:
     journal = Journal(keep=2)
     for number in range(4):
-        journal.ended(ENDING, heard_at=None, ended_at=float(number))
+        journal.ended(ENDING, received_at=None, ended_at=float(number))
         journal.mark("started", number + 0.5)
-    told = journal.told()
+    told = journal.exits()
     assert len(told) == 2
     assert told[0].split == RecoveryTimes(wait=500.0)
 

@@ -78,7 +78,7 @@ class Desk:
         self.prices = Prices(venue)
         self.venue = venue
 
-    def hear(self, where: Topic, event: Any, at: float = NOW) -> None:
+    def receive(self, where: Topic, event: Any, at: float = NOW) -> None:
         self.prices.keep([(where, event)], {where}, at)
 
     def weigh(self, symbol: str = "A", *, max_age: float = 15.0, now: float = NOW) -> dict[str, Any]:
@@ -101,33 +101,33 @@ def desk() -> Desk:
 
 @pytest.mark.parametrize(("quotes", "trades"), [("quotes", "trades"), ("all", "all")])
 def test_a_trade_does_not_wipe_the_quote_nor_a_quote_the_trade(desk: Desk, quotes: str, trades: str) -> None:
-    desk.hear(topic(quotes), Quote("A", bid=9.0, ask=11.0), NOW - 2)
-    desk.hear(topic(trades), Print("A", 10.5), NOW - 1)
+    desk.receive(topic(quotes), Quote("A", bid=9.0, ask=11.0), NOW - 2)
+    desk.receive(topic(trades), Print("A", 10.5), NOW - 1)
     fields = desk.weigh()
     assert (fields["bid"], fields["ask"], fields["last"]) == (9.0, 11.0, 10.5)
     for _ in range(3 * NEWEST):
-        desk.hear(topic(quotes), Quote("A", bid=8.0, ask=12.0))
+        desk.receive(topic(quotes), Quote("A", bid=8.0, ask=12.0))
     fields = desk.weigh()
     assert (fields["bid"], fields["last"]) == (8.0, 10.5)  # and no mid in place of the trade
 
 
 @pytest.mark.parametrize("nobody", [None, 0, 0.0, float("nan")])
 def test_a_one_sided_quote_makes_no_price_of_half(desk: Desk, nobody: float | None) -> None:
-    desk.hear(topic("quotes"), Quote("A", bid=nobody, ask=11.0))
+    desk.receive(topic("quotes"), Quote("A", bid=nobody, ask=11.0))
     fields = desk.weigh()
     assert fields == {"ask": 11.0, "ask_size": None, "quote_age": 0.0, "quote_venue_age": None}
 
 
 def test_a_side_that_is_gone_does_not_come_back_from_an_older_quote(desk: Desk) -> None:
-    desk.hear(topic("quotes"), Quote("A", bid=9.0, ask=11.0), NOW - 1)
-    desk.hear(topic("quotes"), Quote("A"), NOW)
+    desk.receive(topic("quotes"), Quote("A", bid=9.0, ask=11.0), NOW - 1)
+    desk.receive(topic("quotes"), Quote("A"), NOW)
     fields, words = desk.judge("A")
     assert fields == {}
     assert words == "stream: quote without a price (0.0 s), trade none"
 
 
 def test_the_venues_time_counts_and_not_the_moment_of_its_arrival_alone(desk: Desk) -> None:
-    desk.hear(topic("trades"), Print("A", 10.0, NOW_NS - 60_000_000_000), NOW)
+    desk.receive(topic("trades"), Print("A", 10.0, NOW_NS - 60_000_000_000), NOW)
     fields, words = desk.judge("A")
     assert fields == {}
     assert words == "stream: quote none, trade too old (60.0 s)"
@@ -135,24 +135,24 @@ def test_the_venues_time_counts_and_not_the_moment_of_its_arrival_alone(desk: De
 
 
 def test_a_price_that_was_received_long_ago_is_old_whatever_the_venues_clock_says(desk: Desk) -> None:
-    desk.hear(topic("trades"), Print("A", 10.0, NOW_NS + 3_600_000_000_000), NOW - 20)
+    desk.receive(topic("trades"), Print("A", 10.0, NOW_NS + 3_600_000_000_000), NOW - 20)
     assert desk.judge("A")[1].endswith("trade too old (20.0 s)")
     fields = desk.weigh(max_age=20.0)
     assert (fields["trade_age"], fields["trade_venue_age"]) == (20.0, -3_600.0)
 
 
 def test_a_null_field_does_not_hide_the_events_beside_it(desk: Desk) -> None:
-    desk.hear(topic("quotes"), Quote("A", bid=9.0))
-    desk.hear(topic("trades"), Print("A", 10.0))
-    desk.hear(topic("trades"), Print("A", None))
-    desk.hear(topic("trades"), Print("A", None))
+    desk.receive(topic("quotes"), Quote("A", bid=9.0))
+    desk.receive(topic("trades"), Print("A", 10.0))
+    desk.receive(topic("trades"), Print("A", None))
+    desk.receive(topic("trades"), Print("A", None))
     fields, words = desk.judge("A")
     assert (fields["bid"], fields["last"]) == (9.0, 10.0)
     assert words == "stream: a Print could not be read (AssertionError)"
 
 
 def test_what_has_expired_says_so_and_how_old_it_is(desk: Desk) -> None:
-    desk.hear(topic("quotes"), Quote("A", bid=9.0), NOW - 15.0)
+    desk.receive(topic("quotes"), Quote("A", bid=9.0), NOW - 15.0)
     assert desk.weigh()["bid"] == 9.0
     fields, words = desk.judge("A", now=NOW + 0.25)
     assert fields == {}
@@ -163,13 +163,13 @@ def test_the_store_is_bounded_and_those_longest_without_an_event_go() -> None:
     desk = Desk()
     desk.prices = prices = Prices(BOARD, limit=16)
     for number in range(16):
-        desk.hear(topic("quotes", f"S{number}"), "q", float(number))
-    desk.hear(topic("trades", "S0"), "t", 99.0)  # the oldest, and just heard of
-    desk.hear(topic("quotes", "NEW"), "q", 100.0)
+        desk.receive(topic("quotes", f"S{number}"), "q", float(number))
+    desk.receive(topic("trades", "S0"), "t", 99.0)  # the oldest, and just heard of
+    desk.receive(topic("quotes", "NEW"), "q", 100.0)
     assert len(prices) == 16
     assert list(prices.kept("S1")) == []
     assert sorted(prices.kept("S0")) == [("q", 0.0), ("t", 99.0)]
-    desk.hear(topic("quotes", "S1"), "back", 101.0)  # its topic is still wanted
+    desk.receive(topic("quotes", "S1"), "back", 101.0)  # its topic is still wanted
     assert list(prices.kept("S1")) == [("back", 101.0)]
     assert len(prices) == 16
 
@@ -199,14 +199,14 @@ def test_a_batch_keeps_what_its_events_one_by_one_would(heard: list[tuple[str, A
 def test_a_feed_with_more_symbols_than_there_is_room_for_stays_within_it() -> None:
     desk = Desk()
     for number in range(LIMIT + 1_000):
-        desk.hear(topic("quotes", f"S{number}"), Quote(f"S{number}", bid=1.0), NOW + number / 1e6)
-        desk.hear(topic("trades", "*"), Print(f"T{number % 7}", 1.0), NOW + number / 1e6)
+        desk.receive(topic("quotes", f"S{number}"), Quote(f"S{number}", bid=1.0), NOW + number / 1e6)
+        desk.receive(topic("trades", "*"), Print(f"T{number % 7}", 1.0), NOW + number / 1e6)
     assert len(desk.prices) <= LIMIT
     assert len(desk.prices._rooms) <= LIMIT + 1  # and the way to them
     assert "last" in desk.weigh("T3", now=NOW + 1)
     assert "bid" in desk.weigh(f"S{LIMIT + 999}", now=NOW + 1)
     assert desk.weigh("S0", now=NOW + 1) == {}
-    desk.hear(topic("quotes", "S0"), Quote("S0", bid=2.0), NOW + 2)  # it comes back
+    desk.receive(topic("quotes", "S0"), Quote("S0", bid=2.0), NOW + 2)  # it comes back
     assert desk.weigh("S0", now=NOW + 2)["bid"] == 2.0
 
 
@@ -214,17 +214,17 @@ def test_a_feed_with_more_symbols_than_there_is_room_for_stays_within_it() -> No
 
 
 def test_a_late_event_does_not_take_the_place_of_a_newer_one(desk: Desk) -> None:
-    desk.hear(topic("trades"), Print("A", 10.0, NOW_NS - 1_000), NOW - 1)
-    desk.hear(topic("trades"), Print("A", 9.0, NOW_NS - 2_000), NOW)  # overtaken in its own channel
-    desk.hear(topic("all"), Print("A", 8.0, NOW_NS - 3_000), NOW)  # and in another
+    desk.receive(topic("trades"), Print("A", 10.0, NOW_NS - 1_000), NOW - 1)
+    desk.receive(topic("trades"), Print("A", 9.0, NOW_NS - 2_000), NOW)  # overtaken in its own channel
+    desk.receive(topic("all"), Print("A", 8.0, NOW_NS - 3_000), NOW)  # and in another
     assert desk.weigh()["last"] == 10.0
 
 
 def test_without_a_venues_time_the_last_one_received_is_the_newest(desk: Desk) -> None:
-    desk.hear(topic("trades"), Print("A", 10.0, NOW_NS), NOW - 2)
-    desk.hear(topic("trades"), Print("A", 9.0), NOW - 1)
+    desk.receive(topic("trades"), Print("A", 10.0, NOW_NS), NOW - 2)
+    desk.receive(topic("trades"), Print("A", 9.0), NOW - 1)
     assert desk.weigh()["last"] == 9.0
-    desk.hear(topic("trades"), Print("A", 8.0), NOW - 1)  # in one read with it, behind it
+    desk.receive(topic("trades"), Print("A", 8.0), NOW - 1)  # in one read with it, behind it
     assert desk.weigh()["last"] == 8.0
 
 
@@ -232,15 +232,15 @@ def test_without_a_venues_time_the_last_one_received_is_the_newest(desk: Desk) -
 def test_in_whatever_order_they_come_the_newest_by_the_venues_time_is_told(order: list[int]) -> None:
     desk = Desk()
     for arrival, number in enumerate(order):
-        desk.hear(topic("trades"), Print("A", float(number + 1), NOW_NS + number), NOW + arrival)
+        desk.receive(topic("trades"), Print("A", float(number + 1), NOW_NS + number), NOW + arrival)
     assert desk.weigh(now=NOW + NEWEST)["last"] == float(NEWEST)
 
 
 def test_the_symbol_is_the_topics_or_where_it_has_none_the_events(desk: Desk) -> None:
-    desk.hear(topic("quotes", "*"), Quote("A", bid=1.0))
-    desk.hear(topic("quotes", ""), Quote("B", bid=2.0))
-    desk.hear(topic("quotes", "C"), Quote("spelled otherwise", bid=3.0))
-    desk.hear(topic("quotes", "*"), {"no": "symbol"})
+    desk.receive(topic("quotes", "*"), Quote("A", bid=1.0))
+    desk.receive(topic("quotes", ""), Quote("B", bid=2.0))
+    desk.receive(topic("quotes", "C"), Quote("spelled otherwise", bid=3.0))
+    desk.receive(topic("quotes", "*"), {"no": "symbol"})
     assert [desk.weigh(symbol).get("bid") for symbol in "ABCD"] == [1.0, 2.0, 3.0, None]
     assert len(desk.prices) == 3
 
@@ -256,19 +256,19 @@ def test_an_event_without_a_symbol_of_its_own_is_whose_the_venue_says() -> None:
             return Price(event.asset_id, last=event.price)
 
     desk = Desk(Exchange("b", VenueSettings()))
-    desk.hear(topic("trades", ""), Asset("A", 5.0))
-    desk.hear(topic("trades", ""), Asset("A", None))  # it cannot be read, and harms nobody
+    desk.receive(topic("trades", ""), Asset("A", 5.0))
+    desk.receive(topic("trades", ""), Asset("A", None))  # it cannot be read, and harms nobody
     assert desk.weigh()["last"] == 5.0
 
 
 def test_other_channels_tell_no_prices(desk: Desk) -> None:
-    desk.hear(topic("news"), Quote("A", bid=1.0))
+    desk.receive(topic("news"), Quote("A", bid=1.0))
     assert desk.weigh() == {}
     assert len(desk.prices) == 0
 
 
 def test_what_is_not_wanted_any_more_is_still_known_until_it_is_old(desk: Desk) -> None:
-    desk.hear(topic("quotes"), Quote("A", bid=1.0))
+    desk.receive(topic("quotes"), Quote("A", bid=1.0))
     desk.prices.forget(topic("quotes"))
     assert desk.prices._rooms == {}
     assert desk.weigh()["bid"] == 1.0
@@ -285,13 +285,13 @@ def test_another_venue_under_the_same_name_does_not_go_on_with_them(desk: Desk) 
 
 def test_a_copy_is_written_to_by_another_line_alone(desk: Desk) -> None:
     """A former connection of the line may still write to the original."""
-    desk.hear(topic("quotes"), Quote("A", bid=1.0))
-    desk.hear(topic("trades"), Print("A", 1.5))
+    desk.receive(topic("quotes"), Quote("A", bid=1.0))
+    desk.receive(topic("trades"), Print("A", 1.5))
     copy = Desk()
     copy.prices = desk.prices.copy()
-    desk.hear(topic("quotes"), Quote("A", bid=2.0), NOW + 1)
-    desk.hear(topic("quotes", "B"), Quote("B", bid=2.0), NOW + 1)
-    copy.hear(topic("trades"), Print("A", 3.0), NOW + 1)
+    desk.receive(topic("quotes"), Quote("A", bid=2.0), NOW + 1)
+    desk.receive(topic("quotes", "B"), Quote("B", bid=2.0), NOW + 1)
+    copy.receive(topic("trades"), Print("A", 3.0), NOW + 1)
     fields = copy.weigh(now=NOW + 1)
     assert (fields["bid"], fields["last"]) == (1.0, 3.0)
     assert copy.weigh("B", now=NOW + 1) == {}
@@ -302,9 +302,9 @@ def test_a_copy_is_written_to_by_another_line_alone(desk: Desk) -> None:
 def test_what_several_lines_tell_of_a_symbol_is_joined(desk: Desk) -> None:
     """Its quotes lie on one line and its trades on another."""
     other = Desk()
-    desk.hear(topic("quotes"), Quote("A", bid=9.0), NOW - 1)
-    other.hear(topic("trades"), Print("A", 10.0), NOW - 2)
-    other.hear(topic("all"), Quote("A", bid=8.0), NOW - 2)
+    desk.receive(topic("quotes"), Quote("A", bid=9.0), NOW - 1)
+    other.receive(topic("trades"), Print("A", 10.0), NOW - 2)
+    other.receive(topic("all"), Quote("A", bid=8.0), NOW - 2)
     candidates = Candidates("stream")
     for each in (desk, other):
         candidates.read(each.prices.kept("A"), BOARD)
@@ -313,7 +313,7 @@ def test_what_several_lines_tell_of_a_symbol_is_joined(desk: Desk) -> None:
 
 
 def test_no_age_is_fresh_enough_for_a_limit_that_is_no_number(desk: Desk) -> None:
-    desk.hear(topic("quotes"), Quote("A", bid=1.0))
+    desk.receive(topic("quotes"), Quote("A", bid=1.0))
     assert desk.weigh(max_age=float("nan")) == {}
     assert desk.weigh(max_age=0.0)["bid"] == 1.0
 
@@ -323,7 +323,7 @@ def test_one_thread_writes_while_others_read(desk: Desk) -> None:
 
     def write() -> None:
         for number in range(30_000):
-            desk.hear(topic("quotes", f"S{number % 50}"), Quote("", bid=float(number + 1)), NOW)
+            desk.receive(topic("quotes", f"S{number % 50}"), Quote("", bid=float(number + 1)), NOW)
         done.set()
 
     writer = threading.Thread(target=write)

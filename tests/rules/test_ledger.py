@@ -260,7 +260,7 @@ class AnyOrder(RuleBasedStateMachine):
     def the_venue_answers(self, line: str, count: int) -> None:
         for epoch, life in self.on(line):
             for _ in range(min(count, len(life.answers))):
-                self.hear(line, epoch, life, *life.answers.popleft())
+                self.answer(line, epoch, life, *life.answers.popleft())
 
     @rule(line=lines)
     def an_answer_is_lost(self, line: str) -> None:
@@ -293,7 +293,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.ledger.ask_once_more(line, epoch, asked) == self.ledger.turn(line, epoch) == 0
         assert not self.ledger.settled(line, epoch)
 
-    def hear(self, line: str, epoch: int, life: Connection, word: str, topic: Topic) -> None:
+    def answer(self, line: str, epoch: int, life: Connection, word: str, topic: Topic) -> None:
         state = life.states.get(topic)
         waits = state is not None and state != DESIRED
         if word == "granted":

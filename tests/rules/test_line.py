@@ -13,16 +13,16 @@ from actors.rules.line import (
     ROTATION,
     Action,
     Event,
+    LineState,
     RotationAction,
     RotationEvent,
     RotationState,
-    State,
     follows,
     rotation_step,
     step,
 )
 
-E, S = Event, State
+E, S = Event, LineState
 R, RE, RA = RotationState, RotationEvent, RotationAction
 
 VERDICTS = (E.ENDED_RETRY, E.ENDED_PARK, E.ENDED_FAIL, E.ENDED_REST)
@@ -37,11 +37,11 @@ class Line:
     """Carries out what the table says, and takes no nonsense."""
 
     def __init__(self) -> None:
-        self.state = State.NEW
+        self.state = LineState.NEW
         self.connection = self.told_to_end = self.timer = self.asking = self.dropped = False
         self.said: list[str] = []  # the actions upon the last event
 
-    def hear(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         if event in VERDICTS or event in FOLLOWED:
             self.connection = self.told_to_end = False
         elif event is E.DUE:
@@ -125,7 +125,7 @@ class Reckoning:
             case _:
                 return not self.dropped and (event is E.NEEDED or self.wish != "new")
 
-    def hear(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         self.said = []
         match event:
             case E.ADMITTED:
@@ -259,7 +259,7 @@ SUBSCRIBING = (*LOGGING_IN, E.OPENED)
 LIVE = (*SUBSCRIBING, E.SETTLED)
 PARKED = (*CONNECTING, E.ENDED_PARK)
 
-WAYS: Mapping[State, Sequence[Event]] = {
+WAYS: Mapping[LineState, Sequence[Event]] = {
     S.NEW: (),
     S.ASKING: (E.NEEDED,),
     S.CONNECTING: CONNECTING,
@@ -292,21 +292,21 @@ def after(events: Sequence[Event]) -> tuple[Line, Reckoning]:
     line, reckoning = Line(), Reckoning()
     for event in events:
         assert reckoning.may_be(event)
-        line.hear(event)
-        reckoning.hear(event)
+        line.handle(event)
+        reckoning.handle(event)
         assert line.facts() == reckoning.facts()
     return line, reckoning
 
 
-@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
-def test_each_state_is_reached_on_its_way(state: State) -> None:
+@pytest.mark.parametrize("state", LineState, ids=lambda state: state.name)
+def test_each_state_is_reached_on_its_way(state: LineState) -> None:
     line, _ = after(WAYS[state])
     assert line.state is state
 
 
 @pytest.mark.parametrize("event", Event, ids=lambda event: event.name)
-@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
-def test_each_row(state: State, event: Event) -> None:
+@pytest.mark.parametrize("state", LineState, ids=lambda state: state.name)
+def test_each_row(state: LineState, event: Event) -> None:
     """The table has a row for what can happen, and for nothing else; what follows agrees as well."""
     line, reckoning = after(WAYS[state])
     assert (step(state, event) is not None) == reckoning.may_be(event)
@@ -320,12 +320,12 @@ def test_each_row(state: State, event: Event) -> None:
 
 def test_the_table_has_a_row_for_every_case() -> None:
     assert len(LIFE) == 256
-    assert {state for state, _ in LIFE} == set(State) - {S.GONE}
-    assert {to for to, _ in LIFE.values()} == set(State) - {S.NEW}
+    assert {state for state, _ in LIFE} == set(LineState) - {S.GONE}
+    assert {to for to, _ in LIFE.values()} == set(LineState) - {S.NEW}
 
 
-@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
-def test_what_a_state_says_of_the_connection(state: State) -> None:
+@pytest.mark.parametrize("state", LineState, ids=lambda state: state.name)
+def test_what_a_state_says_of_the_connection(state: LineState) -> None:
     line, reckoning = after(WAYS[state])
     assert state.has_connection == line.connection
     assert state.is_reached == reckoning.reached
@@ -339,7 +339,7 @@ def words(*events: Event) -> list[str]:
     """What the streams are told of such a life."""
     line, told = Line(), []
     for event in events:
-        line.hear(event)
+        line.handle(event)
         told += [said.removeprefix("tell ") for said in line.said if said.startswith("tell ")]
     return told
 
@@ -410,17 +410,17 @@ class Lives(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.hear(E.NEEDED)
+        self.handle(E.NEEDED)
 
     @rule(choice=st.integers(0, 1_000))
     def go_on(self, choice: int) -> None:
         possible = [event for event in Event if self.reckoning.may_be(event)]
         if possible:
-            self.hear(possible[choice % len(possible)])
+            self.handle(possible[choice % len(possible)])
 
-    def hear(self, event: Event) -> None:
-        self.line.hear(event)
-        self.reckoning.hear(event)
+    def handle(self, event: Event) -> None:
+        self.line.handle(event)
+        self.reckoning.handle(event)
 
     @invariant()
     def table_and_reckoning_agree(self) -> None:
@@ -457,7 +457,7 @@ class Rotating:
         self.late = self.plans = self.plans_soon = 0
         self.following = False  # the candidate is the line's connection, and not live yet
 
-    def hear(self, event: RotationEvent) -> None:
+    def handle(self, event: RotationEvent) -> None:
         self.questions += event is RE.WANTED
         self.fit = event is RE.FIT
         self.connect_rate += event is RE.ADMITTED
@@ -608,10 +608,10 @@ def test_each_row_of_rotation(row: tuple[RotationState, RotationEvent]) -> None:
     state, event = row
     rotating = Rotating()
     for each in ROTATION_WAYS[state]:
-        rotating.hear(each)
+        rotating.handle(each)
     assert rotating.state is state
     joins = event is RE.WANTED and rotating.questions
-    rotating.hear(event)
+    rotating.handle(event)
     assert (rotating.state, rotating.facts()) == ROTATION_ROWS[row]
     assert rotating.timer == (rotating.state is R.HANDING_OVER)
     assert rotating.checking == (rotating.state is R.CHECKING)
@@ -632,7 +632,7 @@ def test_the_former_connection_is_told_to_end_only_where_it_has_not(ending: Rota
 def test_a_rotation_that_is_refused_spends_no_connect(refusal: Sequence[RotationEvent]) -> None:
     rotating = Rotating()
     for event in (RE.WANTED, *refusal):
-        rotating.hear(event)
+        rotating.handle(event)
     assert (rotating.connect_rate, rotating.refused, rotating.state) == (0, 1, R.NONE)
 
 
@@ -662,13 +662,13 @@ class LineWithRotations(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         for event in LIVE:
-            self.hear(event)
+            self.handle(event)
 
     @rule(choice=st.integers(0, 1_000))
     def the_line_goes_on(self, choice: int) -> None:
         possible = [event for event in Event if event not in FOLLOWED and self.reckoning.may_be(event)]
         if possible:
-            self.hear(possible[choice % len(possible)])
+            self.handle(possible[choice % len(possible)])
 
     @rule(choice=st.integers(0, 1_000))
     def the_rotation_goes_on(self, choice: int) -> None:
@@ -677,33 +677,33 @@ class LineWithRotations(RuleBasedStateMachine):
         possible = [event for each, event in ROTATION if each is state and event not in of_the_line]
         self.hear_of_rotation(possible[choice % len(possible)])
         if self.rotating.asking:
-            self.rotating.hear((RE.ADMITTED, RE.DEFERRED)[choice % 2])
+            self.rotating.handle((RE.ADMITTED, RE.DEFERRED)[choice % 2])
 
     @rule()
     def the_connection_is_lost(self) -> None:
         if self.reckoning.may_be(E.ENDED_RETRY):
-            self.hear(E.ENDED_RETRY)
+            self.handle(E.ENDED_RETRY)
 
-    def hear(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         if event in VERDICTS:
             followed = follows(self.rotating.state, event)
             if followed is None:
-                self.rotating.hear(RE.LINE_LEFT)
+                self.rotating.handle(RE.LINE_LEFT)
             event = followed or event
-        self.line.hear(event)
-        self.reckoning.hear(event)
+        self.line.handle(event)
+        self.reckoning.handle(event)
         for said in self.line.said:
             if said in RELAYED:
-                self.rotating.hear(RELAYED[said])
+                self.rotating.handle(RELAYED[said])
 
     def hear_of_rotation(self, event: RotationEvent) -> None:
         taken_over = self.rotating.taken_over
         self.wanted += event is RE.WANTED
-        self.rotating.hear(event)
+        self.rotating.handle(event)
         if event is RE.WANTED and self.rotating.checking:
-            self.rotating.hear(RE.FIT if self.line.state.is_open else RE.UNFIT)
+            self.rotating.handle(RE.FIT if self.line.state.is_open else RE.UNFIT)
         if self.rotating.taken_over > taken_over:
-            self.hear(E.SETTLED)
+            self.handle(E.SETTLED)
 
     @invariant()
     def table_and_reckoning_agree(self) -> None:
@@ -742,7 +742,7 @@ class Rotations(RuleBasedStateMachine):
         possible = [event for state, event in ROTATION if state is self.rotating.state]
         event = possible[choice % len(possible)]
         self.wanted += event is RE.WANTED
-        self.rotating.hear(event)
+        self.rotating.handle(event)
 
     @invariant()
     def there_is_at_most_one_other_connection_and_the_state_says_which(self) -> None:

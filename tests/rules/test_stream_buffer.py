@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from actors.events import Closed, Gap, Lifecycle, Marker, Topic
 from actors.rules.stream_buffer import (
     FIRST,
+    BatchRun,
     ConflatingBuffer,
     FifoBuffer,
     GapRun,
@@ -20,7 +21,6 @@ from actors.rules.stream_buffer import (
     Pair,
     Place,
     Policy,
-    Run,
     StreamBuffer,
 )
 from tests.support.line_count import effort
@@ -315,9 +315,9 @@ def stays_small(mailbox: StreamBuffer) -> bool:
     """At most twice what it is after a merge, and what the last put added."""
     assert isinstance(mailbox, FifoBuffer)
     items = [*mailbox._front, *mailbox._items]
-    markers = sum(len(item) if isinstance(item, GapRun) else not isinstance(item, Run) for item in items)
+    markers = sum(len(item) if isinstance(item, GapRun) else not isinstance(item, BatchRun) for item in items)
     assert mailbox._markers == markers
-    places = sum(isinstance(item, Run) for item in items) + 2
+    places = sum(isinstance(item, BatchRun) for item in items) + 2
     most = max(mailbox.marker_bound, mailbox._merge_at, 2 * places * (len(TOPICS) + 1))
     return markers <= most + len(TOPICS)
 

@@ -16,7 +16,7 @@ from actors.runtime import start
 from actors.secret import Secret
 from actors.service import ReloadAnswer, Service
 from actors.service.responses import to_json
-from actors.settings.diff import Change, Plan
+from actors.settings.diff import Plan, PlannedChange
 from actors.status import Status
 from actors.supervision.state import LineRecord
 from tests.service.conftest import HERE
@@ -227,7 +227,7 @@ def test_reload_is_asked_with_and_without_plan(desk: Runtime) -> None:
 
     def reload(plan: bool) -> ReloadAnswer:
         asked.append(plan)
-        return Plan((Change("feeds.o2", "adjusted", "feed o2 wants 1 more"),))
+        return Plan((PlannedChange("feeds.o2", "adjusted", "feed o2 wants 1 more"),))
 
     with Service(desk, HERE, reload=reload) as service:
         told = ask(service, "/reload?plan=1", "POST")

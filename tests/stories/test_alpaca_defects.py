@@ -181,14 +181,14 @@ def test_8_a_symbol_that_nobody_subscribed_to_can_be_given_up(desk: Runtime, alp
 
 def test_9_a_line_with_nothing_to_do_sleeps(alpaca: SimulatedAlpaca, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
-    hear = SocketInbox._hear
+    hear = SocketInbox._wait
 
     def counted(self: SocketInbox) -> Any:
         nonlocal looks
         looks += 1
         return hear(self)
 
-    monkeypatch.setattr(SocketInbox, "_hear", counted)
+    monkeypatch.setattr(SocketInbox, "_wait", counted)
     with alpaca_desk(alpaca, heartbeat={"ping_interval": 0.05}):
         alpaca.wait_for(lambda: alpaca.pings > 1)
         before, pings = looks, alpaca.pings

@@ -140,7 +140,13 @@ def test_a_star_brings_prices_of_whatever_comes_and_no_more_than_there_is_room_f
     read = 0
     while read <= count:
         read += len(quotes.get_many(10_000, timeout=10))
-    assert sum(len(heard.prices) for heard in desk._tree._supervisor.shared.cells.heard_of("iex")) <= LIMIT
+    assert (
+        sum(
+            len(last_events.prices)
+            for last_events in desk._tree._supervisor.shared.cells.last_events_of_feed("iex")
+        )
+        <= LIMIT
+    )
     assert desk.latest("iex", f"S{count - 1}", timeout=0).bid == 10
 
 

@@ -112,13 +112,13 @@ def test_the_counts_of_a_candidate_outlive_the_record_of_its_line(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end = SlowEnd(monkeypatch, epoch=2)
-    hear = Rotations.hear
+    handle_report = Rotations.handle_report
 
     def never_settled(self: Rotations, line: LineRecord, report: Report) -> None:
         if not isinstance(report, LineSettled):
-            hear(self, line, report)
+            handle_report(self, line, report)
 
-    monkeypatch.setattr(Rotations, "hear", never_settled)
+    monkeypatch.setattr(Rotations, "handle_report", never_settled)
     with actors.start(with_other(o2), wait=10.0) as desk, released(end), ThreadPoolExecutor(1) as pool:
         trades = desk.subscribe("o2", "trades", market, wait=5.0)
         rotating = pool.submit(desk.rotate, "o2", timeout=20.0)

@@ -342,7 +342,7 @@ def test_a_topic_that_is_opened_anew_at_once_brings_nothing_of_its_former_placem
         assert held.wait(10)
         with ThreadPoolExecutor() as pool:
             opening = pool.submit(desk.subscribe, "o2", "trades", market)
-            readers = desk._shared.routing.readers
+            readers = desk._shared.routing.subscribers
             o2.wait_for(lambda: readers.keys() == {former.id + 1})  # the dispatcher has heard of it
             o2.number_trades(market, 1)
             until(desk, lambda status: status.lines()["o2"].counters.unrouted == 1)

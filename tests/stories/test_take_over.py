@@ -65,10 +65,11 @@ def told(stream: Stream[Any]) -> list[str | int]:
 
 def newest(desk: Runtime) -> int:
     """The number of the last trade that a stream was given."""
-    heard = desk._tree._supervisor.shared.cells.heard("o2")
-    assert heard is not None
+    last_events = desk._tree._supervisor.shared.cells.last_events("o2")
+    assert last_events is not None
     return max(
-        (int(event.trade_id) for event in heard.events.values() if hasattr(event, "trade_id")), default=0
+        (int(event.trade_id) for event in last_events.events.values() if hasattr(event, "trade_id")),
+        default=0,
     )
 
 
@@ -115,13 +116,13 @@ def test_the_present_connection_dies_while_the_candidate_logs_in(
     """It has its routes, and waits for what the other session leaves."""
     with desk_on(o2) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=10.0)
-        hear = Connection._on_delivery_letter
+        on_message = Connection._on_delivery_message
 
         def deaf(connection: Connection, message: Any) -> None:
             if not isinstance(message, RotationBegun):
-                hear(connection, message)
+                on_message(connection, message)
 
-        monkeypatch.setattr(Connection, "_on_delivery_letter", deaf)
+        monkeypatch.setattr(Connection, "_on_delivery_message", deaf)
         with rotating(desk) as rotation:
             until(desk, lambda _: record(desk).rotating.name == "CANDIDATE_REACHED")
             lose_connection(desk)
@@ -168,12 +169,12 @@ def test_the_present_connection_dies_when_the_candidate_has_just_settled(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The supervisor learns of the death first."""
-    hear, settled = Rotations.hear, list[Report]()
+    handle_report, settled = Rotations.handle_report, list[Report]()
 
     def late(self: Rotations, line: LineRecord, report: Report) -> None:
-        settled.append(report) if isinstance(report, LineSettled) else hear(self, line, report)
+        settled.append(report) if isinstance(report, LineSettled) else handle_report(self, line, report)
 
-    monkeypatch.setattr(Rotations, "hear", late)
+    monkeypatch.setattr(Rotations, "handle_report", late)
     with desk_on(o2) as desk:
         trades = desk.subscribe("o2", "trades", market, wait=10.0)
         with rotating(desk) as rotation:
@@ -276,8 +277,8 @@ def test_a_numbered_feed_brings_nothing_twice_whenever_the_present_connection_di
         until(desk, lambda _: newest(desk) == numbers[-1][-1])
         settle(desk)
         said = told(trades)
-        heard = [each for each in said if isinstance(each, int)]
-        assert heard == sorted(set(heard))
+        last_events = [each for each in said if isinstance(each, int)]
+        assert last_events == sorted(set(last_events))
         for before, after in pairwise(said):
             if isinstance(before, int) and isinstance(after, int):
                 assert after == before + 1
@@ -355,7 +356,7 @@ def test_a_candidate_that_dies_before_its_turn_brought_its_events_to_no_stream(
         assert counters.unrouted >= before.unrouted + 5
         assert told(books) == ["disconnected", "reconnecting", "restored", "gap"]
         assert [gap.since_ns for gap in books.gaps] == [
-            former.counters.heard_ns
+            former.counters.received_ns
         ]  # since then they had nothing
         assert [each for each in told(trades) if isinstance(each, str)] == [
             "disconnected",

@@ -24,7 +24,7 @@ from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.reasons import Fatal
 from actors.wire.attempt import ConnectCancel
 from actors.wire.connect import Dial
-from actors.wire.http_client import MAX_BODY, Tally, converse, fetch
+from actors.wire.http_client import MAX_BODY, RequestCount, converse, fetch
 from tests.wire.proxies import ConnectProxy, Conversation, Loopback, Socks5Proxy, read_exactly, read_head
 
 SECRET = "hunter2-very-secret"
@@ -452,19 +452,19 @@ def test_no_library_logs_what_we_send_and_hear_and_others_are_logged_as_they_wis
 
 
 def test_only_what_has_left_is_counted() -> None:
-    tally = Tally()
+    count = RequestCount()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    fetch(HttpRequest("GET", f"http://127.0.0.1:{port}/"), Dial(), tally=tally)
-    fetch(HttpRequest("GET", "http://127.0.0.1:1/", (("Upgrade", "no"),)), Dial(), tally=tally)
+    fetch(HttpRequest("GET", f"http://127.0.0.1:{port}/"), Dial(), count=count)
+    fetch(HttpRequest("GET", "http://127.0.0.1:1/", (("Upgrade", "no"),)), Dial(), count=count)
     with Server(OK) as server:
-        fetch(get(server, url=f"https://127.0.0.1:{server.port}/"), Dial(), tally=tally)
-        assert tally.sent == 0
-        converse(Talk(get(server), get(server)).begin(), Dial(), tally=tally)
-        assert tally.sent == 2
+        fetch(get(server, url=f"https://127.0.0.1:{server.port}/"), Dial(), count=count)
+        assert count.sent == 0
+        converse(Talk(get(server), get(server)).begin(), Dial(), count=count)
+        assert count.sent == 2
     with Server(b"") as mute:  # it may have counted what it did not answer
-        fetch(get(mute), Dial(), tally=tally)
-    assert tally.sent == 3
+        fetch(get(mute), Dial(), count=count)
+    assert count.sent == 3
 
 
 # ── conversations ───────────────────────────────────────────────────────────────────────────────

@@ -63,12 +63,12 @@ def tell(inbox: SocketInbox, *messages: object) -> None:
         inbox.put(Envelope(message))
 
 
-def hear(inbox: SocketInbox) -> object:
+def take(inbox: SocketInbox) -> object:
     return inbox.get().message
 
 
 def hear_lost(inbox: SocketInbox) -> Retryable:
-    lost = hear(inbox)
+    lost = take(inbox)
     assert isinstance(lost, SocketLost)
     assert isinstance(lost.reason, Retryable)
     return lost.reason
@@ -76,17 +76,17 @@ def hear_lost(inbox: SocketInbox) -> Retryable:
 
 def hear_bytes(inbox: SocketInbox, count: int) -> bytes:
     """So many bytes, in however many messages."""
-    heard = b""
-    while len(heard) < count:
-        message = hear(inbox)
+    taken = b""
+    while len(taken) < count:
+        message = take(inbox)
         assert isinstance(message, BytesReceived)
-        heard += message.data
-    return heard
+        taken += message.data
+    return taken
 
 
-def hear_in_a_thread(pool: ThreadPoolExecutor, inbox: SocketInbox) -> Callable[[], object]:
+def take_in_a_thread(pool: ThreadPoolExecutor, inbox: SocketInbox) -> Callable[[], object]:
     """The actor's own thread, waiting for whatever comes first."""
-    future = pool.submit(hear, inbox)
+    future = pool.submit(take, inbox)
     return lambda: future.result(10)
 
 
@@ -112,34 +112,34 @@ def flood(peer: socket.socket) -> int:
 
 def test_bytes_arrive_as_messages(inbox: SocketInbox, peer: socket.socket) -> None:
     peer.sendall(b"quote")
-    assert hear(inbox) == BytesReceived(b"quote")
+    assert take(inbox) == BytesReceived(b"quote")
 
 
 def test_letters_come_before_bytes(inbox: SocketInbox, peer: socket.socket) -> None:
     peer.sendall(b"quote")
     tell(inbox, "stop", "now")
-    assert [hear(inbox) for _ in range(3)] == ["stop", "now", BytesReceived(b"quote")]
+    assert [take(inbox) for _ in range(3)] == ["stop", "now", BytesReceived(b"quote")]
 
 
 def test_a_letter_is_heard_between_two_reads_of_a_flood(inbox: SocketInbox, peer: socket.socket) -> None:
     sent = flood(peer)
-    first = hear(inbox)
+    first = take(inbox)
     tell(inbox, "ping")
     assert isinstance(first, BytesReceived)
-    assert hear(inbox) == "ping"
+    assert take(inbox) == "ping"
     assert len(hear_bytes(inbox, sent - len(first.data))) == sent - len(first.data)
 
 
 def test_letters_without_end_keep_no_bytes_waiting(inbox: SocketInbox, peer: socket.socket) -> None:
     tell(inbox, "one", "two")
     peer.sendall(b"quote")
-    heard = []
+    taken = []
     for _ in range(6):
-        heard.append(hear(inbox))
+        taken.append(take(inbox))
         tell(inbox, "one more")
-    assert heard == ["one", "two", BytesReceived(b"quote"), *["one more"] * 3]
+    assert taken == ["one", "two", BytesReceived(b"quote"), *["one more"] * 3]
     peer.sendall(b"trade")
-    assert BytesReceived(b"trade") in [hear(inbox) for _ in range(4)]
+    assert BytesReceived(b"trade") in [take(inbox) for _ in range(4)]
 
 
 def test_a_letter_that_came_before_the_bytes_is_heard_before_them(
@@ -160,46 +160,46 @@ def test_a_letter_that_came_before_the_bytes_is_heard_before_them(
         late.setblocking(False)
         inbox.open(late)
         peer.sendall(b"quote, ")
-        assert [hear(inbox), hear(inbox)] == ["added", BytesReceived(b"quote, event")]
+        assert [take(inbox), take(inbox)] == ["added", BytesReceived(b"quote, event")]
 
 
 def test_it_is_known_whether_anything_waits_to_be_heard(inbox: SocketInbox, peer: socket.socket) -> None:
-    assert not inbox.unheard
+    assert not inbox.has_unread
     peer.sendall(b"quote")
-    assert inbox.unheard
+    assert inbox.has_unread
     tell(inbox, "letter")
-    assert hear(inbox) == "letter"
-    assert inbox.unheard  # it has been read
-    assert hear(inbox) == BytesReceived(b"quote")
-    assert not inbox.unheard
+    assert take(inbox) == "letter"
+    assert inbox.has_unread  # it has been read
+    assert take(inbox) == BytesReceived(b"quote")
+    assert not inbox.has_unread
     peer.close()
-    assert inbox.unheard
+    assert inbox.has_unread
     assert hear_lost(inbox).code == "eof"
-    assert not inbox.unheard
+    assert not inbox.has_unread
 
 
 def test_a_flood_does_not_keep_what_is_unsent_waiting(inbox: SocketInbox, peer: socket.socket) -> None:
     assert inbox.send(b"x" * (BOUND - 1)) is None
     unsent = inbox.unsent
     flood(peer)
-    hear(inbox)  # and there is more of it
+    take(inbox)  # and there is more of it
     peer.setblocking(True)
     peer.recv(READ)
-    hear(inbox)
+    take(inbox)
     assert inbox.unsent < unsent
 
 
 def test_a_letter_of_another_thread_wakes_the_sleeper(inbox: SocketInbox, pool: ThreadPoolExecutor) -> None:
     for number in range(200):
-        heard = hear_in_a_thread(pool, inbox)
+        taken = take_in_a_thread(pool, inbox)
         tell(inbox, number)  # before it sleeps, while it falls asleep, or after
-        assert heard() == number
+        assert taken() == number
 
 
 def test_bytes_wake_the_sleeper(inbox: SocketInbox, peer: socket.socket, pool: ThreadPoolExecutor) -> None:
-    heard = hear_in_a_thread(pool, inbox)
+    taken = take_in_a_thread(pool, inbox)
     peer.sendall(b"quote")
-    assert heard() == BytesReceived(b"quote")
+    assert taken() == BytesReceived(b"quote")
 
 
 def test_letters_of_many_threads_all_come_each_in_its_order(inbox: SocketInbox) -> None:
@@ -209,11 +209,11 @@ def test_letters_of_many_threads_all_come_each_in_its_order(inbox: SocketInbox) 
     writers = [threading.Thread(target=write, args=(name,)) for name in range(4)]
     for writer in writers:
         writer.start()
-    heard = [hear(inbox) for _ in range(2_000)]
+    taken = [take(inbox) for _ in range(2_000)]
     for writer in writers:
         writer.join()
     for name in range(4):
-        assert [letter for letter in heard if letter[0] == name] == [  # type: ignore[index]
+        assert [letter for letter in taken if letter[0] == name] == [  # type: ignore[index]
             (name, number) for number in range(500)
         ]
 
@@ -226,11 +226,11 @@ def test_an_unwatched_socket_is_not_read(inbox: SocketInbox, peer: socket.socket
     peer.sendall(b"quote")
     peer.shutdown(socket.SHUT_WR)
     tell(inbox, "first")
-    assert hear(inbox) == "first"
+    assert take(inbox) == "first"
     tell(inbox, "second")
-    assert hear(inbox) == "second"  # neither the bytes nor the end were heard
+    assert take(inbox) == "second"  # neither the bytes nor the end were taken
     inbox.watch(True)
-    assert hear(inbox) == BytesReceived(b"quote")
+    assert take(inbox) == BytesReceived(b"quote")
     assert hear_lost(inbox).code == "eof"
 
 
@@ -255,7 +255,7 @@ def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: SocketInbox, peer:
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert hear(inbox) == "all read"
+    assert take(inbox) == "all read"
     reader.join()
     assert received == data
     assert inbox.unsent == 0
@@ -273,13 +273,13 @@ def test_a_peer_that_reads_nothing_is_given_up_on(inbox: SocketInbox, peer: sock
     assert lost.reason.code == "send_buffer"
     assert inbox.send(b"more") is None  # there is nobody any more
     tell(inbox, "letters go on")
-    assert hear(inbox) == "letters go on"
+    assert take(inbox) == "letters go on"
 
 
 def test_the_end_of_the_peer_is_a_loss(inbox: SocketInbox, peer: socket.socket) -> None:
     peer.sendall(b"last words")
     peer.close()
-    assert hear(inbox) == BytesReceived(b"last words")
+    assert take(inbox) == BytesReceived(b"last words")
     assert hear_lost(inbox).code == "eof"
 
 
@@ -314,7 +314,7 @@ def test_sending_into_a_reset_is_a_loss(inbox: SocketInbox, tcp_peer: socket.soc
         lost = lost or inbox.send(b"anybody there?")
     assert isinstance(lost, SocketLost)
     tell(inbox, "told once")
-    assert hear(inbox) == "told once"
+    assert take(inbox) == "told once"
 
 
 # ── the end ─────────────────────────────────────────────────────────────────────────────────────
@@ -346,7 +346,7 @@ def test_descriptors_are_back_after_the_end(baseline: Baseline, refused: Refused
         ours.setblocking(False)
         inbox.open(ours)
         theirs.sendall(b"quote")
-        hear(inbox)
+        take(inbox)
         inbox.forget()
         inbox.close()
         ours.close()
@@ -397,34 +397,34 @@ def test_what_tls_read_ahead_in_the_handshake_is_heard(inbox: SocketInbox, tls_p
     assert ours.pending() == 6
     inbox.forget()
     inbox.open(ours)
-    assert hear(inbox) == BytesReceived(b"elcome")
+    assert take(inbox) == BytesReceived(b"elcome")
 
 
 def test_many_small_records_are_one_message(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
     for number in range(40):
         tls_peer.sendall(b"%02d" % number)
-    assert hear(inbox) == BytesReceived(b"".join(b"%02d" % number for number in range(40)))
+    assert take(inbox) == BytesReceived(b"".join(b"%02d" % number for number in range(40)))
 
 
 def test_letters_come_before_what_tls_holds_back(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
     sent = b"x" * (2 * READ)
     tls_peer.sendall(sent)
-    first = hear(inbox)
+    first = take(inbox)
     tell(inbox, "ping")
     assert isinstance(first, BytesReceived)
-    assert hear(inbox) == "ping"
+    assert take(inbox) == "ping"
     assert first.data + hear_bytes(inbox, len(sent) - len(first.data)) == sent
 
 
 def test_unwatched_tls_is_not_read_on(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
     sent = b"x" * (2 * READ)
     tls_peer.sendall(sent)
-    first = hear(inbox)
+    first = take(inbox)
     assert isinstance(first, BytesReceived)
     assert len(first.data) < len(sent)
     inbox.watch(False)
     tell(inbox, "alone")
-    assert hear(inbox) == "alone"
+    assert take(inbox) == "alone"
     inbox.watch(True)
     assert first.data + hear_bytes(inbox, len(sent) - len(first.data)) == sent
 
@@ -434,7 +434,7 @@ def test_what_came_before_broken_tls_is_heard_before_the_loss(
 ) -> None:
     tls_peer.sendall(b"last words")
     socket.socket.sendall(tls_peer, b"no record at all")  # past the cipher
-    assert hear(inbox) == BytesReceived(b"last words")
+    assert take(inbox) == BytesReceived(b"last words")
     lost = hear_lost(inbox)
     assert lost.code == "lost"
 
@@ -453,7 +453,7 @@ def test_tls_sends_what_the_peer_did_not_take_at_first(inbox: SocketInbox, tls_p
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert hear(inbox) == "all read"
+    assert take(inbox) == "all read"
     reader.join()
     assert received == b"".join(pieces)
 
@@ -461,5 +461,5 @@ def test_tls_sends_what_the_peer_did_not_take_at_first(inbox: SocketInbox, tls_p
 def test_tls_that_just_ends_is_a_loss(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
     tls_peer.sendall(b"last words")
     socket.socket.shutdown(tls_peer, socket.SHUT_RDWR)
-    assert hear(inbox) == BytesReceived(b"last words")
-    assert isinstance(hear(inbox), SocketLost)
+    assert take(inbox) == BytesReceived(b"last words")
+    assert isinstance(take(inbox), SocketLost)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from actors.rules.line import State
+from actors.rules.line import LineState
 from actors.supervision.state import LineRecord
 
 Lines = dict[str, set[str]]  # by feed
 
 
-class Standing:
+class DownLines:
     """Of every line that there is. One thread."""
 
     def __init__(self) -> None:
@@ -17,8 +17,8 @@ class Standing:
 
     def note(self, line: LineRecord) -> None:
         """Its state has changed, or it is new."""
-        _put(self._away, line, line.state is not State.LIVE)
-        _put(self._failed, line, line.state is State.FAILED)
+        _put(self._away, line, line.state is not LineState.LIVE)
+        _put(self._failed, line, line.state is LineState.FAILED)
 
     def forget(self, line: LineRecord) -> None:
         _put(self._away, line, False)

@@ -381,7 +381,7 @@ def test_stop_ends_whoever_waits_and_every_conversation(o2: SimulatedO2, page: P
         with pytest.raises(RuntimeStopped):
             asking.result(timeout=10)
         for thread in threading.enumerate():
-            if thread.name.startswith("fetch/"):
+            if thread.name.startswith("requester/"):
                 thread.join(5 * 1.0)
                 assert not thread.is_alive()
         with pytest.raises(RuntimeStopped):

@@ -12,7 +12,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import pykka
 from pykka._envelope import Envelope
@@ -20,7 +20,7 @@ from pykka.messages import ProxyCall, _ActorStop
 
 from actors import log_queue
 from actors.diagnostics import DeadLetters
-from actors.errors import LinewardenError
+from actors.errors import LinewardenError, Timeout
 from actors.messages import ChildExited
 from actors.reasons import Crashed, Reason, Stopped
 
@@ -41,11 +41,21 @@ logging.getLogger("pykka").addFilter(_put_aside)
 
 STUCK = 0.2  # seconds that a keeper's change of its role's state may take, when it is replaced
 
-Queue = queue.SimpleQueue[Envelope[Any]]
+Future = pykka.Future  # what a program gets for a question
+Letter: TypeAlias = Envelope[Any]
+Queue = queue.SimpleQueue[Letter]
 
 
 class LeaseLostError(Exception):
     """This keeper's role has gone to another: what it was about to change stays as it is."""
+
+
+class ActorGoneError(LinewardenError, pykka.ActorDeadError):
+    """The actor that was asked has ended."""
+
+
+class ReplyTimeout(Timeout, pykka.Timeout):
+    """An actor did not answer within the time that the caller gave."""
 
 
 class Inbox(Protocol):
@@ -57,8 +67,8 @@ class Inbox(Protocol):
     def busy(self) -> bool:
         """A letter is in hand, or mail waits."""
 
-    def put(self, envelope: Envelope[Any], /) -> None: ...
-    def get(self) -> Envelope[Any]: ...
+    def put(self, envelope: Letter, /) -> None: ...
+    def get(self) -> Letter: ...
     def empty(self) -> bool: ...
     def close(self) -> None:
         """From the actor's own thread, its last use of it."""
@@ -70,8 +80,9 @@ class Reply(pykka.ThreadingFuture[Any]):
     A failure that is never read becomes a dead letter, where `notice_unread` says whose.
     """
 
-    def __init__(self) -> None:  # Pykka makes some of its own, with no arguments
+    def __init__(self, role: str = "actor") -> None:  # Pykka makes some of its own, with no arguments
         super().__init__()
+        self._role = role  # that was asked
         self._once = threading.Lock()
         self._done = False
         self._forget: Callable[[Reply], object] | None = None
@@ -109,10 +120,15 @@ class Reply(pykka.ThreadingFuture[Any]):
         self._unread = ""
 
     def get(self, *, timeout: float | None = None) -> Any:
+        """The answer.
+
+        Raises:
+            ReplyTimeout: none came within `timeout` seconds.
+        """
         try:
             return super().get(timeout=timeout)
         except pykka.Timeout:
-            raise
+            raise ReplyTimeout(f"the {self._role} did not answer within {timeout:g} s") from None
         except BaseException:
             self._unread = ""
             raise
@@ -174,12 +190,12 @@ class Mailbox:
         self._lock = threading.RLock()
         self._queue: Queue = queue.SimpleQueue()
         self._lease: Lease | None = None
-        self._questions: dict[Reply, Envelope[Any]] = {}  # not answered yet
-        self._again: list[Envelope[Any]] = []  # the last keeper's death was not these letters' first
+        self._questions: dict[Reply, Letter] = {}  # not answered yet
+        self._again: list[Letter] = []  # the last keeper's death was not these letters' first
         self._closed: BaseException | None = None
         self.state = threading.RLock()  # of the role: held while a keeper changes it
 
-    def put(self, envelope: Envelope[Any]) -> None:
+    def put(self, envelope: Letter) -> None:
         """Any thread; never blocks. After `close` a question fails at once."""
         with self._lock:
             if self._closed is None:
@@ -219,7 +235,7 @@ class Mailbox:
             self._lease = Lease(self, self._queue, self.state, needs_copy=is_stuck)
             return self._lease
 
-    def _hand_on(self, in_hand: Envelope[Any] | None, unread: list[Envelope[Any]]) -> None:
+    def _hand_on(self, in_hand: Letter | None, unread: list[Letter]) -> None:
         """What a dead keeper took and did not finish is read again, if that is harmless.
 
         A letter that two keepers died of is given up.
@@ -239,7 +255,7 @@ class Mailbox:
                     self._again.append(envelope)
                 self._queue.put(envelope)
 
-    def _give_up(self, envelope: Envelope[Any], why: str) -> None:
+    def _give_up(self, envelope: Letter, why: str) -> None:
         if isinstance(reply := envelope.reply_to, Reply):
             text = f"the {self.role} failed while it carried this out; it is not known how far it came"
             reply.fail(LinewardenError(text))
@@ -277,11 +293,11 @@ class Lease:
         self._state = state
         self.needs_copy = needs_copy  # a former keeper hangs over the role's state: a copy is to be used
         self.serial = 0  # see `Inbox`
-        self.in_hand: Envelope[Any] | None = None  # the last letter taken; None: it was dealt with
-        self.given: Envelope[Any] | None = None  # the same letter, as its reader has it
+        self.in_hand: Letter | None = None  # the last letter taken; None: it was dealt with
+        self.given: Letter | None = None  # the same letter, as its reader has it
         self.revoked = False  # the role has gone to another
 
-    def get(self) -> Envelope[Any]:
+    def get(self) -> Letter:
         self.serial += 1
         with self._mailbox._lock:
             self.in_hand = None
@@ -330,7 +346,7 @@ class Lease:
         pass  # the mail stays for the next keeper
 
 
-def _drain(letters: Queue) -> Iterator[Envelope[Any]]:
+def _drain(letters: Queue) -> Iterator[Letter]:
     while True:
         try:
             yield letters.get_nowait()
@@ -343,7 +359,12 @@ def _shown(message: Any) -> Any:
     return ".".join(message.attr_path) if isinstance(message, ProxyCall) else message
 
 
-def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_letters: DeadLetters) -> None:
+def letter(message: object) -> Letter:
+    """A message on its way to an inbox."""
+    return Envelope(message)
+
+
+def refuse(envelope: Letter, error: BaseException | None, to: str, dead_letters: DeadLetters) -> None:
     """Answer a letter that nobody will read."""
     if envelope.reply_to is None:
         if not isinstance(envelope.message, _ActorStop):  # that is no loss
@@ -352,11 +373,11 @@ def refuse(envelope: Envelope[Any], error: BaseException | None, to: str, dead_l
     if isinstance(envelope.message, _ActorStop):
         envelope.reply_to.set(None)
         return
-    error = error or pykka.ActorDeadError(f"{to} is gone")
+    error = error or ActorGoneError(f"{to} is gone")
     envelope.reply_to.set_exception((type(error), error, None))
 
 
-Pointed = tuple[Callable[[Envelope[Any]], None] | None, int]  # where to put letters, and for which life
+Pointed = tuple[Callable[[Letter], None] | None, int]  # where to put letters, and for which life
 NOT_THERE: Pointed = (None, 0)
 
 
@@ -369,12 +390,12 @@ class Address:
         # The one that plays it, a candidate, the former one: one value, for a reader needs all of one moment.
         self._lives: tuple[Pointed, Pointed, Pointed] = (NOT_THERE, NOT_THERE, NOT_THERE)
 
-    def point(self, put: Callable[[Envelope[Any]], None] | None, life: int = 0) -> None:
+    def point(self, put: Callable[[Letter], None] | None, life: int = 0) -> None:
         """`life` is the number of the one that is pointed at, where its lives are told apart."""
         _, candidate, former = self._lives
         self._lives = (put, life), candidate, former
 
-    def point_candidate(self, put: Callable[[Envelope[Any]], None] | None, life: int = 0) -> None:
+    def point_candidate(self, put: Callable[[Letter], None] | None, life: int = 0) -> None:
         """Somebody who may take over: he hears what is meant for his life, and nothing else."""
         target, _, former = self._lives
         self._lives = target, (put, life), former
@@ -406,7 +427,7 @@ class Address:
 
     def ask(self, message: Any) -> Reply:
         """A question; the asker abandons its reply when it waits no longer."""
-        reply = Reply()
+        reply = Reply(self.role)
         envelope = Envelope(message, reply_to=reply)
         put, _ = self._lives[0]
         if put is None:
@@ -440,7 +461,7 @@ class Ref(pykka.ActorRef["Actor"]):
         self.actor_inbox.put(Envelope(message))
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
-        future = Reply()
+        future = Reply(self._id)
         future.notice_unread(lambda why: self._dead_letters.add(self._id, _shown(message), why))
         self.actor_inbox.put(Envelope(message, reply_to=future))
         return future.get(timeout=timeout) if block else future

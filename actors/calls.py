@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import pykka
 
-from actors.actor import Address, Reply
+from actors.actor import ActorGoneError, Address, Reply, ReplyTimeout
 from actors.errors import LinewardenError, Timeout
 from actors.messages import SendMessage
 from actors.timers import lock_timeout
@@ -23,21 +22,20 @@ def ask(address: Address, message: Any, seconds: float = CALL) -> Any:
         Timeout: the actor did not answer within `seconds`.
         RuntimeStopped: the runtime has ended, or ends meanwhile.
     """
-    try:
-        return answer_of(address.ask(message), seconds)
-    except pykka.Timeout:
-        text = f"the {address.role} did not answer within {seconds:g} s; runtime.status() shows why"
-        raise Timeout(text) from None
+    text = f"the {address.role} did not answer within {seconds:g} s; runtime.status() shows why"
+    return answer_of(address.ask(message), seconds, text)
 
 
-def answer_of(reply: Reply, seconds: float) -> Any:
-    """What the reply is set to within so many seconds; after that it is given up.
+def answer_of(reply: Reply, seconds: float, too_late: str = "") -> Any:
+    """The value of the reply; after `seconds` the reply is given up.
 
     Raises:
-        pykka.Timeout: no answer came in time.
+        Timeout: no answer came in time; `too_late` is its text.
     """
     try:
         return reply.get(timeout=lock_timeout(seconds))
+    except ReplyTimeout as error:
+        raise Timeout(too_late or str(error)) from None
     finally:
         reply.abandon()
 
@@ -56,7 +54,7 @@ def send(connection: Address, line: str, message: str | bytes | Mapping[str, Any
         raise LinewardenError(f"{line}: nothing was sent: the message is no Unicode text: {error}") from None
     try:
         trouble = ask(connection, SendMessage(payload))
-    except pykka.ActorDeadError:
+    except ActorGoneError:
         trouble = "it is not connected"
     if trouble:
         raise LinewardenError(f"{line}: nothing was sent: {trouble}")

@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct
 
 from actors import log_queue
-from actors.actor import Actor, Address
+from actors.actor import Actor, Address, Letter
 from actors.delivery.askings import Askings, Ready
 from actors.delivery.connection_delivery import ConnectionDelivery, DeliveryArgs
 from actors.delivery.epoch_delivery import LOOK_AGAIN
@@ -131,7 +131,7 @@ class Connection(Actor):
         self,
         id: str,
         incarnation: int,
-        inbox: SocketInbox,
+        inbox: SocketInbox[Letter],
         parent: Address,
         dead_letters: DeadLetters,
         *,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import pykka
-
 if TYPE_CHECKING:
     from actors.events import SubscriptionState, Topic, Tried
 
@@ -102,5 +100,5 @@ class ForkError(LinewardenError):
         )
 
 
-class Timeout(LinewardenError, pykka.Timeout, TimeoutError):
+class Timeout(LinewardenError, TimeoutError):
     """Nothing came within the time that the caller gave. What was asked of is unharmed."""

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-import pykka
-
 from actors import log_queue
 from actors.calls import CALL, answer_of, ask, send
 from actors.delivery.merge import merge
@@ -242,9 +240,8 @@ class Runtime:
         """
         self._tree.check()
         try:
-            told = answer_of(self._tree.ask(Rotate(target)), timeout)
-        except pykka.Timeout:
-            raise Timeout(f"{target} was not rotated within {timeout:g} s; it goes on") from None
+            too_late = f"{target} was not rotated within {timeout:g} s; it goes on"
+            told = answer_of(self._tree.ask(Rotate(target)), timeout, too_late)
         finally:
             self._shared.note_change()
         if failed := {line: why for line, why in told.items() if why}:
@@ -364,15 +361,17 @@ class Runtime:
         try:
             # Once the registry answers, it has asked for the lines that what is wanted needs.
             ask(self._roles.named("registry"), AwaitAnswers(()), min(CALL, seconds_left(deadline)))
-            live = answer_of(self._tree.ask(AwaitLive(target)), seconds_left(deadline))
         except Timeout:
             if seconds_left(deadline):
                 raise
-            live = False
-        except pykka.Timeout:
-            live = False
-        if not live:
+        if not self._is_live(target, deadline):
             raise NotLiveError(why_not_live(self.status(), target))
+
+    def _is_live(self, target: str | None, deadline: float) -> bool:
+        try:
+            return cast(bool, answer_of(self._tree.ask(AwaitLive(target)), seconds_left(deadline)))
+        except Timeout:
+            return False
 
     def reload(self, config: str | Path | Mapping[str, Any] | Settings, *, plan_only: bool = False) -> Plan:
         """Bring the feeds in line with another config; what did not change keeps its sockets.
@@ -394,9 +393,7 @@ class Runtime:
             self._streams.leave(self._wanted.feeds)
             self._builder.keep_only(new.feeds)
         try:
-            answer_of(question, CALL)
-        except pykka.Timeout:
-            raise Timeout(f"the reload is not done within {CALL:g} s; it goes on") from None
+            answer_of(question, CALL, f"the reload is not done within {CALL:g} s; it goes on")
         finally:
             self._shared.note_change()
         return plan

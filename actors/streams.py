@@ -9,8 +9,6 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-import pykka
-
 from actors import log_queue
 from actors.actor import Address
 from actors.calls import CALL, answer_of, ask
@@ -98,10 +96,8 @@ class Streams:
             stream._inlet.set_topics(len(stream._topics))
             question = self._dispatcher.ask(OpenStream(stream._inlet, tuple(topics)))
         try:
-            answer_of(question, CALL)
-        except pykka.Timeout:
             text = f"{stream.feed}/{stream.channel} was not placed within {CALL:g} s; it goes on"
-            raise Timeout(text) from None
+            answer_of(question, CALL, text)
         finally:
             self._note_change()
 

@@ -16,7 +16,7 @@ import pytest
 from pykka._envelope import Envelope
 
 from actors import log_queue
-from actors.actor import Actor, Address, Inbox, KeptReply, Lease, Mailbox, refuse
+from actors.actor import Actor, Address, Inbox, KeptReply, Lease, Letter, Mailbox, letter, refuse
 from actors.diagnostics import DeadLetters
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.messages import ChildExited, EndConnection
@@ -71,8 +71,10 @@ class Theatre:
         worker = Worker("worker", self.played, lease, self.parent, self.dead_letters, heard=self.heard)
         return worker.launch()
 
-    def socket_inbox(self) -> SocketInbox:
-        return SocketInbox(1 << 20, lambda envelope: refuse(envelope, None, "worker", self.dead_letters))
+    def socket_inbox(self) -> SocketInbox[Letter]:
+        return SocketInbox(
+            1 << 20, letter, lambda envelope: refuse(envelope, None, "worker", self.dead_letters)
+        )
 
     def report(self) -> Any:
         return self.reports.get(timeout=10).message
@@ -488,7 +490,7 @@ def test_a_socket_on_its_way_to_a_dead_connection_is_refused_not_leaked(theatre:
         closed.append(envelope.message)
         envelope.message.close()
 
-    worker, connector = theatre.play(inbox=SocketInbox(1 << 20, refuse_it)), Door()
+    worker, connector = theatre.play(inbox=SocketInbox(1 << 20, letter, refuse_it)), Door()
     worker.actor_ref.tell(connector)
     assert connector.reached.wait(10)
     worker.actor_ref.tell(lambda it: it.exit(Stopped()))

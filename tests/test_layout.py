@@ -130,6 +130,11 @@ def test_what_stands_beside_actors_is_handed_what_is_above_them(name: str) -> No
     assert {each for each in modules_imported(name) if is_in(each, ABOVE_ACTORS)} == set()
 
 
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "actor"])
+def test_one_module_knows_pykka(name: str) -> None:
+    assert {each for each in names_imported(name) if each.split(".")[0] == "pykka"} == set()
+
+
 def test_messages_import_the_ground_floor_only_when_they_run() -> None:
     """What the type checker needs of other rooms is imported under TYPE_CHECKING."""
     tree = ast.parse(MODULES["messages"].read_text("utf-8"))

@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-import pykka
 import pytest
 
 from actors.delivery.arrivals import Arrivals
@@ -100,7 +99,7 @@ def test_a_timeout_leaves_the_stream_unharmed() -> None:
         stream.get(timeout=0.01)
     with pytest.raises(TimeoutError):  # whatever a caller is used to catch
         stream.get(timeout=0)
-    with pytest.raises(pykka.Timeout):
+    with pytest.raises(Timeout):
         stream.get_many(5, timeout=0)
     put(inlet, 42)
     assert stream.get(timeout=0) == 42

@@ -6,13 +6,12 @@ import math
 import time
 from typing import cast
 
-import pykka
 from msgspec import structs
 
 from actors.actor import Address
 from actors.calls import answer_of
 from actors.delivery.cells import Cells
-from actors.errors import LinewardenError, StalePriceError
+from actors.errors import LinewardenError, StalePriceError, Timeout
 from actors.events import Tried
 from actors.messages import AskLatest, LatestTold
 from actors.protocol.venue import Price, Venue
@@ -74,7 +73,7 @@ class LatestPrices:
         question = AskLatest(venue, symbol, self._clock.monotonic() + left)
         try:
             return cast(LatestTold, answer_of(self._requester.ask(question), left))
-        except pykka.Timeout:
+        except Timeout:
             return None
 
     def _judge(

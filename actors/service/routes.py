@@ -11,7 +11,6 @@ from difflib import get_close_matches
 from urllib.parse import unquote
 
 import msgspec
-import pykka
 from msgspec import Struct
 
 from actors import log_queue
@@ -90,8 +89,6 @@ class ServiceRoutes:
             return ServiceResponse(400, {"error": str(error), "problems": error.problems})
         except (RuntimeStopped, Timeout) as error:
             return ServiceResponse(503, {"error": str(error)})
-        except (pykka.Timeout, pykka.ActorDeadError):
-            return ServiceResponse(503, {"error": f"the supervisor did not answer within {CALL:g} s"})
         except LinewardenError as error:
             return ServiceResponse(400, {"error": str(error)})
         except Exception:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from msgspec import Struct
-from pykka._envelope import Envelope
 
-from actors.actor import Lease, refuse
+from actors.actor import Lease, Letter, letter, refuse
 from actors.connection import Connection, ConnectionArgs
 from actors.delivery.connection_delivery import DeliveryArgs
 from actors.delivery.overlap import Overlap
@@ -228,7 +226,7 @@ class Children:
         overlap = Overlap(line.spec.venue.duplicate_key) if is_candidate else None
         self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, is_candidate))
         address, spec = self._roles.connection(line.name), line.spec
-        inbox = SocketInbox(line.spec.send_buffer, lambda envelope: self._refuse(id, envelope))
+        inbox = SocketInbox(spec.send_buffer, letter, lambda unread: self._refuse(id, unread))
         connection = Connection(
             id,
             epoch,
@@ -272,7 +270,7 @@ class Children:
             inbox.close()
             raise
 
-    def _refuse(self, id: str, envelope: Envelope[Any]) -> None:
+    def _refuse(self, id: str, envelope: Letter) -> None:
         if isinstance(envelope.message, SocketOpened):  # too late: its connection has been stopped
             envelope.message.socket.close()
             return

@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct, structs
-from pykka._envelope import Envelope
 
 from actors import log_queue
 from actors.events import LifecycleState, Topic
@@ -236,7 +235,7 @@ class Lines:
             line.connect_cancel.cancel()  # a venue has one slot an account: the old socket goes first
             self._shared.arrivals.revoke(line.right)
             line.history.fold(line.epoch)
-            child.inbox.put(Envelope(EndConnection(reason)))
+            child.tell(EndConnection(reason))
             self._ended(line, reason)
         else:
             self.rotations.give_up(line, child, reason)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-import pykka
-
-from actors.actor import Reply
+from actors.actor import Future, Reply
 from actors.messages import PauseLines, RestartLines, ResumeLines
 from actors.status import Status
 
@@ -27,27 +25,27 @@ class SupervisorProxy:
     def __init__(self, look: Callable[[], Status], ask: Callable[[Command], Reply]) -> None:
         self.__look, self.__ask = look, ask
 
-    def status(self) -> pykka.Future[Status]:
+    def status(self) -> Future[Status]:
         """What `Runtime.status` returns now. No actor is asked, so the future has its value already."""
         answered = Reply()
         answered.set(self.__look())
         return answered
 
-    def restart(self, target: str) -> pykka.Future[Accepted]:
+    def restart(self, target: str) -> Future[Accepted]:
         """Clear failures and attempts of a feed or line, and connect it anew.
 
         The future fails with `LinewardenError` where there is no such feed or line.
         """
         return self.__ask(RestartLines(target))
 
-    def pause(self, target: str) -> pykka.Future[Accepted]:
+    def pause(self, target: str) -> Future[Accepted]:
         """Close the sockets of a feed or line; its subscriptions stay desired.
 
         The future fails with `LinewardenError` where there is no such feed or line.
         """
         return self.__ask(PauseLines(target))
 
-    def resume(self, target: str) -> pykka.Future[Accepted]:
+    def resume(self, target: str) -> Future[Accepted]:
         """Undo a pause.
 
         The future fails with `LinewardenError` where there is no such feed or line.

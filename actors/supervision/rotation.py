@@ -13,8 +13,6 @@ import logging
 import math
 from collections.abc import Callable
 
-from pykka._envelope import Envelope
-
 from actors import log_queue
 from actors.messages import (
     CandidateDropped,
@@ -255,7 +253,7 @@ class Rotations:
         assert former is not None
         self._shared.arrivals.revoke(former.right)
         line.history.fold(former.epoch)
-        former.child.inbox.put(Envelope(EndConnection(Stopped(NO_MORE_TIME))))
+        former.child.tell(EndConnection(Stopped(NO_MORE_TIME)))
         former.connect_cancel.cancel()
 
     def _forget_former(self, line: LineRecord) -> None:

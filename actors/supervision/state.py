@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 from msgspec import Struct, field, structs
 
-from actors.actor import Actor, Address, Inbox, KeptReply, Mailbox
+from actors.actor import Actor, Address, Inbox, KeptReply, Mailbox, letter
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.cells import Cells
 from actors.delivery.routing import Routing
@@ -127,6 +127,10 @@ class Child:
             self.incarnation - 1,
             self.stack,
         )
+
+    def tell(self, message: object) -> None:
+        """Straight into its inbox, whatever its role's address points at."""
+        self.inbox.put(letter(message))
 
     def matches(self, exited: ChildExited) -> bool:
         return self.id == exited.id and self.incarnation == exited.incarnation

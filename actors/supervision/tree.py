@@ -6,12 +6,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import pykka
-
 from actors.actor import Mailbox, Reply
 from actors.calls import answer_of
 from actors.diagnostics import DeadLetters
-from actors.errors import RuntimeStopped
+from actors.errors import RuntimeStopped, Timeout
 from actors.feed_spec import Specs
 from actors.messages import RoleStarted, StopAll
 from actors.metrics import Metrics
@@ -98,7 +96,7 @@ class Tree:
         left: tuple[str, ...]
         try:
             left = answer_of(self.ask(StopAll(timeout)), seconds_left(deadline))
-        except pykka.Timeout:
+        except Timeout:
             left = ("supervisor",)
         except RuntimeStopped:  # it ended meanwhile
             left = ()

@@ -15,10 +15,9 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Generic, TypeVar
 
 from msgspec import Struct
-from pykka._envelope import Envelope
 
 from actors.messages import LookAgain
 from actors.reasons import Reason, Retryable
@@ -30,12 +29,17 @@ RECORD = 16 * 1024  # bytes: what a TLS record holds at most (RFC 8446, 5.1)
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class SocketInbox:
+Letter = TypeVar("Letter")
+
+
+class SocketInbox(Generic[Letter]):
     """One actor's mail and its socket. Any thread puts; the actor's own does all the rest."""
 
-    def __init__(self, send_bound: int, refuse: Callable[[Envelope[Any]], None]) -> None:
-        self._letters: deque[Envelope[Any]] = deque()
-        self._refuse = refuse
+    def __init__(
+        self, send_bound: int, letter: Callable[[object], Letter], refuse: Callable[[Letter], None]
+    ) -> None:
+        self._letters: deque[Letter] = deque()
+        self._letter, self._refuse = letter, refuse  # `letter` makes one of what the socket brought
         self._lock = threading.RLock()  # between put and close only; a signal handler may put
         self._closed = False
         self._left = 0  # letters of this round that have not been taken
@@ -58,7 +62,7 @@ class SocketInbox:
 
     # ── mail ──
 
-    def put(self, envelope: Envelope[Any]) -> None:
+    def put(self, envelope: Letter) -> None:
         with self._lock:
             if not self._closed:
                 self._letters.append(envelope)
@@ -80,7 +84,7 @@ class SocketInbox:
         """A letter is in hand, or mail waits. Any thread."""
         return not self._asleep or bool(self._letters)
 
-    def get(self) -> Envelope[Any]:
+    def get(self) -> Letter:
         """The next letter, or what the socket had to say. Never raises: Pykka could not hear it."""
         while True:
             self.serial += 1
@@ -89,7 +93,7 @@ class SocketInbox:
                 return self._letters.popleft()
             if self._from_socket is not None:
                 found, self._from_socket = self._from_socket, None
-                return Envelope(found)
+                return self._letter(found)
             try:
                 self._from_socket = self._wait()
             except Exception as error:

@@ -183,7 +183,7 @@ def test_9_a_line_with_nothing_to_do_sleeps(alpaca: SimulatedAlpaca, monkeypatch
     looks = 0
     hear = SocketInbox._wait
 
-    def counted(self: SocketInbox) -> Any:
+    def counted(self: SocketInbox[Any]) -> Any:
         nonlocal looks
         looks += 1
         return hear(self)

@@ -14,11 +14,13 @@ import pytest
 import trustme
 from pykka._envelope import Envelope
 
-from actors.actor import refuse
+from actors.actor import Letter, letter, refuse
 from actors.diagnostics import DeadLetters
 from actors.reasons import Retryable
 from actors.wire.socket_inbox import READ, BytesReceived, SocketInbox, SocketLost
 from tests.conftest import Baseline
+
+Inbox = SocketInbox[Letter]
 
 BOUND = 1 << 20
 
@@ -41,14 +43,14 @@ def refused() -> Refused:
 
 
 @pytest.fixture
-def inbox(refused: Refused, baseline: Baseline) -> Iterator[SocketInbox]:
-    inbox = SocketInbox(BOUND, refused)
+def inbox(refused: Refused, baseline: Baseline) -> Iterator[Inbox]:
+    inbox = SocketInbox(BOUND, letter, refused)
     yield inbox
     inbox.close()
 
 
 @pytest.fixture
-def peer(inbox: SocketInbox) -> Iterator[socket.socket]:
+def peer(inbox: Inbox) -> Iterator[socket.socket]:
     """The venue's end; the inbox hears the other."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
@@ -58,23 +60,23 @@ def peer(inbox: SocketInbox) -> Iterator[socket.socket]:
         yield theirs
 
 
-def tell(inbox: SocketInbox, *messages: object) -> None:
+def tell(inbox: Inbox, *messages: object) -> None:
     for message in messages:
         inbox.put(Envelope(message))
 
 
-def take(inbox: SocketInbox) -> object:
+def take(inbox: Inbox) -> object:
     return inbox.get().message
 
 
-def hear_lost(inbox: SocketInbox) -> Retryable:
+def hear_lost(inbox: Inbox) -> Retryable:
     lost = take(inbox)
     assert isinstance(lost, SocketLost)
     assert isinstance(lost.reason, Retryable)
     return lost.reason
 
 
-def hear_bytes(inbox: SocketInbox, count: int) -> bytes:
+def hear_bytes(inbox: Inbox, count: int) -> bytes:
     """So many bytes, in however many messages."""
     taken = b""
     while len(taken) < count:
@@ -84,7 +86,7 @@ def hear_bytes(inbox: SocketInbox, count: int) -> bytes:
     return taken
 
 
-def take_in_a_thread(pool: ThreadPoolExecutor, inbox: SocketInbox) -> Callable[[], object]:
+def take_in_a_thread(pool: ThreadPoolExecutor, inbox: Inbox) -> Callable[[], object]:
     """The actor's own thread, waiting for whatever comes first."""
     future = pool.submit(take, inbox)
     return lambda: future.result(10)
@@ -110,18 +112,18 @@ def flood(peer: socket.socket) -> int:
 # ── letters and bytes ───────────────────────────────────────────────────────────────────────────
 
 
-def test_bytes_arrive_as_messages(inbox: SocketInbox, peer: socket.socket) -> None:
+def test_bytes_arrive_as_messages(inbox: Inbox, peer: socket.socket) -> None:
     peer.sendall(b"quote")
     assert take(inbox) == BytesReceived(b"quote")
 
 
-def test_letters_come_before_bytes(inbox: SocketInbox, peer: socket.socket) -> None:
+def test_letters_come_before_bytes(inbox: Inbox, peer: socket.socket) -> None:
     peer.sendall(b"quote")
     tell(inbox, "stop", "now")
     assert [take(inbox) for _ in range(3)] == ["stop", "now", BytesReceived(b"quote")]
 
 
-def test_a_letter_is_heard_between_two_reads_of_a_flood(inbox: SocketInbox, peer: socket.socket) -> None:
+def test_a_letter_is_heard_between_two_reads_of_a_flood(inbox: Inbox, peer: socket.socket) -> None:
     sent = flood(peer)
     first = take(inbox)
     tell(inbox, "ping")
@@ -130,7 +132,7 @@ def test_a_letter_is_heard_between_two_reads_of_a_flood(inbox: SocketInbox, peer
     assert len(hear_bytes(inbox, sent - len(first.data))) == sent - len(first.data)
 
 
-def test_letters_without_end_keep_no_bytes_waiting(inbox: SocketInbox, peer: socket.socket) -> None:
+def test_letters_without_end_keep_no_bytes_waiting(inbox: Inbox, peer: socket.socket) -> None:
     tell(inbox, "one", "two")
     peer.sendall(b"quote")
     taken = []
@@ -142,9 +144,7 @@ def test_letters_without_end_keep_no_bytes_waiting(inbox: SocketInbox, peer: soc
     assert BytesReceived(b"trade") in [take(inbox) for _ in range(4)]
 
 
-def test_a_letter_that_came_before_the_bytes_is_heard_before_them(
-    inbox: SocketInbox, peer: socket.socket
-) -> None:
+def test_a_letter_that_came_before_the_bytes_is_heard_before_them(inbox: Inbox, peer: socket.socket) -> None:
     """A stream that was added before an event was sent gets it, however late the reader wakes."""
 
     class Late(socket.socket):
@@ -163,7 +163,7 @@ def test_a_letter_that_came_before_the_bytes_is_heard_before_them(
         assert [take(inbox), take(inbox)] == ["added", BytesReceived(b"quote, event")]
 
 
-def test_it_is_known_whether_anything_waits_to_be_heard(inbox: SocketInbox, peer: socket.socket) -> None:
+def test_it_is_known_whether_anything_waits_to_be_heard(inbox: Inbox, peer: socket.socket) -> None:
     assert not inbox.has_unread
     peer.sendall(b"quote")
     assert inbox.has_unread
@@ -178,7 +178,7 @@ def test_it_is_known_whether_anything_waits_to_be_heard(inbox: SocketInbox, peer
     assert not inbox.has_unread
 
 
-def test_a_flood_does_not_keep_what_is_unsent_waiting(inbox: SocketInbox, peer: socket.socket) -> None:
+def test_a_flood_does_not_keep_what_is_unsent_waiting(inbox: Inbox, peer: socket.socket) -> None:
     assert inbox.send(b"x" * (BOUND - 1)) is None
     unsent = inbox.unsent
     flood(peer)
@@ -189,20 +189,20 @@ def test_a_flood_does_not_keep_what_is_unsent_waiting(inbox: SocketInbox, peer: 
     assert inbox.unsent < unsent
 
 
-def test_a_letter_of_another_thread_wakes_the_sleeper(inbox: SocketInbox, pool: ThreadPoolExecutor) -> None:
+def test_a_letter_of_another_thread_wakes_the_sleeper(inbox: Inbox, pool: ThreadPoolExecutor) -> None:
     for number in range(200):
         taken = take_in_a_thread(pool, inbox)
         tell(inbox, number)  # before it sleeps, while it falls asleep, or after
         assert taken() == number
 
 
-def test_bytes_wake_the_sleeper(inbox: SocketInbox, peer: socket.socket, pool: ThreadPoolExecutor) -> None:
+def test_bytes_wake_the_sleeper(inbox: Inbox, peer: socket.socket, pool: ThreadPoolExecutor) -> None:
     taken = take_in_a_thread(pool, inbox)
     peer.sendall(b"quote")
     assert taken() == BytesReceived(b"quote")
 
 
-def test_letters_of_many_threads_all_come_each_in_its_order(inbox: SocketInbox) -> None:
+def test_letters_of_many_threads_all_come_each_in_its_order(inbox: Inbox) -> None:
     def write(name: int) -> None:
         tell(inbox, *((name, number) for number in range(500)))
 
@@ -221,7 +221,7 @@ def test_letters_of_many_threads_all_come_each_in_its_order(inbox: SocketInbox) 
 # ── back-pressure ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_unwatched_socket_is_not_read(inbox: SocketInbox, peer: socket.socket) -> None:
+def test_an_unwatched_socket_is_not_read(inbox: Inbox, peer: socket.socket) -> None:
     inbox.watch(False)
     peer.sendall(b"quote")
     peer.shutdown(socket.SHUT_WR)
@@ -234,14 +234,14 @@ def test_an_unwatched_socket_is_not_read(inbox: SocketInbox, peer: socket.socket
     assert hear_lost(inbox).code == "eof"
 
 
-def test_unwatched_the_peer_has_to_wait(inbox: SocketInbox, peer: socket.socket) -> None:
+def test_unwatched_the_peer_has_to_wait(inbox: Inbox, peer: socket.socket) -> None:
     inbox.watch(False)
     sent = flood(peer)
     inbox.watch(True)
     assert len(hear_bytes(inbox, sent)) == sent
 
 
-def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: SocketInbox, peer: socket.socket) -> None:
+def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: Inbox, peer: socket.socket) -> None:
     data = b"x" * (BOUND - 1)
     assert inbox.send(data) is None
     assert inbox.unsent > 0
@@ -264,7 +264,7 @@ def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: SocketInbox, peer:
 # ── what is lost ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_peer_that_reads_nothing_is_given_up_on(inbox: SocketInbox, peer: socket.socket) -> None:
+def test_a_peer_that_reads_nothing_is_given_up_on(inbox: Inbox, peer: socket.socket) -> None:
     lost = None
     for _ in range(100):
         lost = lost or inbox.send(b"x" * (BOUND // 4))
@@ -276,7 +276,7 @@ def test_a_peer_that_reads_nothing_is_given_up_on(inbox: SocketInbox, peer: sock
     assert take(inbox) == "letters go on"
 
 
-def test_the_end_of_the_peer_is_a_loss(inbox: SocketInbox, peer: socket.socket) -> None:
+def test_the_end_of_the_peer_is_a_loss(inbox: Inbox, peer: socket.socket) -> None:
     peer.sendall(b"last words")
     peer.close()
     assert take(inbox) == BytesReceived(b"last words")
@@ -284,7 +284,7 @@ def test_the_end_of_the_peer_is_a_loss(inbox: SocketInbox, peer: socket.socket) 
 
 
 @pytest.fixture
-def tcp_peer(inbox: SocketInbox) -> Iterator[socket.socket]:
+def tcp_peer(inbox: Inbox) -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname())
         theirs, _ = listener.accept()
@@ -300,14 +300,14 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
-def test_a_reset_is_a_loss(inbox: SocketInbox, tcp_peer: socket.socket) -> None:
+def test_a_reset_is_a_loss(inbox: Inbox, tcp_peer: socket.socket) -> None:
     reset(tcp_peer)
     reason = hear_lost(inbox)
     assert reason.code == "lost"
     assert "reset" in reason.text.lower()
 
 
-def test_sending_into_a_reset_is_a_loss(inbox: SocketInbox, tcp_peer: socket.socket) -> None:
+def test_sending_into_a_reset_is_a_loss(inbox: Inbox, tcp_peer: socket.socket) -> None:
     reset(tcp_peer)
     lost = None
     for _ in range(1_000):
@@ -320,7 +320,7 @@ def test_sending_into_a_reset_is_a_loss(inbox: SocketInbox, tcp_peer: socket.soc
 # ── the end ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_close_refuses_unread_letters(inbox: SocketInbox, refused: Refused) -> None:
+def test_close_refuses_unread_letters(inbox: Inbox, refused: Refused) -> None:
     answer: pykka.Future[object] = pykka.ThreadingFuture()
     tell(inbox, "told")
     inbox.put(Envelope("asked", reply_to=answer))
@@ -332,7 +332,7 @@ def test_close_refuses_unread_letters(inbox: SocketInbox, refused: Refused) -> N
         answer.get(timeout=0)
 
 
-def test_pykka_s_teardown_leaves_unread_letters_to_close(inbox: SocketInbox, refused: Refused) -> None:
+def test_pykka_s_teardown_leaves_unread_letters_to_close(inbox: Inbox, refused: Refused) -> None:
     tell(inbox, "told")
     assert inbox.empty()  # else Pykka takes it out and throws it away without a word
     inbox.close()
@@ -341,7 +341,7 @@ def test_pykka_s_teardown_leaves_unread_letters_to_close(inbox: SocketInbox, ref
 
 def test_descriptors_are_back_after_the_end(baseline: Baseline, refused: Refused) -> None:
     for _ in range(20):
-        inbox = SocketInbox(BOUND, refused)
+        inbox = SocketInbox(BOUND, letter, refused)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         inbox.open(ours)
@@ -358,7 +358,7 @@ def test_descriptors_are_back_after_the_end(baseline: Baseline, refused: Refused
 
 
 @pytest.fixture
-def tls_peer(inbox: SocketInbox) -> Iterator[ssl.SSLSocket]:
+def tls_peer(inbox: Inbox) -> Iterator[ssl.SSLSocket]:
     """The venue's end of a TLS connection."""
     authority = trustme.CA()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -378,16 +378,14 @@ def tls_peer(inbox: SocketInbox) -> Iterator[ssl.SSLSocket]:
         yield theirs
 
 
-def test_what_tls_holds_back_is_heard_without_another_byte(
-    inbox: SocketInbox, tls_peer: ssl.SSLSocket
-) -> None:
+def test_what_tls_holds_back_is_heard_without_another_byte(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:
     records = [bytes([number]) * 16_384 for number in range(3)]
     for record in records:  # a read gives one record at most
         tls_peer.sendall(record)
     assert hear_bytes(inbox, 3 * 16_384) == b"".join(records)
 
 
-def test_what_tls_read_ahead_in_the_handshake_is_heard(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+def test_what_tls_read_ahead_in_the_handshake_is_heard(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:
     ours = inbox._socket
     assert isinstance(ours, ssl.SSLSocket)
     tls_peer.sendall(b"welcome")
@@ -400,13 +398,13 @@ def test_what_tls_read_ahead_in_the_handshake_is_heard(inbox: SocketInbox, tls_p
     assert take(inbox) == BytesReceived(b"elcome")
 
 
-def test_many_small_records_are_one_message(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+def test_many_small_records_are_one_message(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:
     for number in range(40):
         tls_peer.sendall(b"%02d" % number)
     assert take(inbox) == BytesReceived(b"".join(b"%02d" % number for number in range(40)))
 
 
-def test_letters_come_before_what_tls_holds_back(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+def test_letters_come_before_what_tls_holds_back(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:
     sent = b"x" * (2 * READ)
     tls_peer.sendall(sent)
     first = take(inbox)
@@ -416,7 +414,7 @@ def test_letters_come_before_what_tls_holds_back(inbox: SocketInbox, tls_peer: s
     assert first.data + hear_bytes(inbox, len(sent) - len(first.data)) == sent
 
 
-def test_unwatched_tls_is_not_read_on(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+def test_unwatched_tls_is_not_read_on(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:
     sent = b"x" * (2 * READ)
     tls_peer.sendall(sent)
     first = take(inbox)
@@ -429,9 +427,7 @@ def test_unwatched_tls_is_not_read_on(inbox: SocketInbox, tls_peer: ssl.SSLSocke
     assert first.data + hear_bytes(inbox, len(sent) - len(first.data)) == sent
 
 
-def test_what_came_before_broken_tls_is_heard_before_the_loss(
-    inbox: SocketInbox, tls_peer: ssl.SSLSocket
-) -> None:
+def test_what_came_before_broken_tls_is_heard_before_the_loss(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:
     tls_peer.sendall(b"last words")
     socket.socket.sendall(tls_peer, b"no record at all")  # past the cipher
     assert take(inbox) == BytesReceived(b"last words")
@@ -439,7 +435,7 @@ def test_what_came_before_broken_tls_is_heard_before_the_loss(
     assert lost.code == "lost"
 
 
-def test_tls_sends_what_the_peer_did_not_take_at_first(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+def test_tls_sends_what_the_peer_did_not_take_at_first(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:
     pieces = [bytes([number]) * 100_000 for number in range(10)]
     for piece in pieces:  # the buffer grows between two tries of one record
         assert inbox.send(piece) is None
@@ -458,7 +454,7 @@ def test_tls_sends_what_the_peer_did_not_take_at_first(inbox: SocketInbox, tls_p
     assert received == b"".join(pieces)
 
 
-def test_tls_that_just_ends_is_a_loss(inbox: SocketInbox, tls_peer: ssl.SSLSocket) -> None:
+def test_tls_that_just_ends_is_a_loss(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:
     tls_peer.sendall(b"last words")
     socket.socket.shutdown(tls_peer, socket.SHUT_RDWR)
     assert take(inbox) == BytesReceived(b"last words")

@@ -383,8 +383,8 @@ class Connection(Actor):
         match effect:
             case Deliver(pairs=pairs):
                 self._handle_events(pairs)
-            case Confirm() | Reject():
-                pass  # told already
+            case Confirm() | Reject() | Answered():
+                pass  # reported already, or a sign of life, as any bytes are
             case Send(payload=payload):
                 self._send(payload)
             case Announce():
@@ -414,8 +414,6 @@ class Connection(Actor):
             case Complain(code=code, text=text):
                 told = self._connector.redactor.redact(text)
                 self._supervisor.tell(VenueComplained(self._line, self._epoch, code, told))
-            case Answered():
-                self._counters.venue_answers += 1
             case Fetch(ticket=ticket, request=request, after=after):
                 self._exchanges.plan(FetchDue(ticket, request), after)
             case TokenRefused(text=text):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -32,8 +32,6 @@ AT_ONCE: Final = 4  # conversations of one feed
 CONVERSATION: Final = 10.0  # seconds that one may take
 PATIENCE: Final = 10.0  # seconds for which a venue is left alone that wants to be, and names no time
 LONGEST: Final = 300.0  # seconds for which it is, whatever it names
-
-Hears = AskLatest | LatestTold | BudgetDue | RoleStarted
 
 
 class Question:
@@ -91,15 +89,12 @@ class Requester(Actor):
         self._paused: dict[str, BudgetPause] = {}  # feeds whose budget is spent
         self._turn = incarnation << 32  # a former keeper's timers are still about
 
-    def on_receive(self, message: Hears) -> None:
+    def on_receive(self, message: Any) -> None:
         match message:
             case AskLatest():
                 self._ask(message)
-            case LatestTold(venue=venue, symbol=symbol, keeper=keeper):
-                if keeper == self.incarnation:
-                    self._questions.pop((venue, symbol)).answer(message)
-                    if isinstance(message.outcome, Slow):
-                        self._pause_venue(venue, message.outcome)
+            case LatestTold():
+                self._answer(message)
             case BudgetDue(feed=feed, turn=turn):
                 if feed in self._paused and self._paused[feed].turn == turn:
                     del self._paused[feed]
@@ -109,28 +104,36 @@ class Requester(Actor):
                 self.unknown(message)
         self._go_on()
 
+    def _answer(self, told: LatestTold) -> None:
+        """One of a former incarnation is no answer."""
+        if told.keeper == self.incarnation:
+            self._questions.pop((told.venue, told.symbol)).answer(told)
+            if isinstance(told.outcome, Slow):
+                self._pause_venue(told.venue, told.outcome)
+
     def _ask(self, asked: AskLatest) -> None:
         question = Question(asked.venue, asked.symbol)
         question = self._questions.setdefault(question.id, question)
         question.askers.append((asked, self.keep_reply()))
 
     def _go_on(self) -> None:
-        """Begin whatever may be begun now."""
+        """Begin every conversation that may begin now."""
         now = self._timers.clock.monotonic()
         begun = Counter(each.venue.feed for each in self._questions.values() if each.connect_cancel)
         for question in [each for each in self._questions.values() if each.connect_cancel is None]:
-            feed = question.venue.feed
             if question.until < now:
                 del self._questions[question.id]
-            elif begun[feed] < AT_ONCE:
-                pause = self._pause(question.venue, now)
-                if pause is None:
-                    begun[feed] += 1
-                    self._begin(question)
-                elif question.until < pause.until:
-                    wait = pause.until - now
-                    text = f"the venue may not be asked so often; again in {wait:.1f} s"
-                    self._decline(question, text, "budget")
+            elif begun[question.venue.feed] < AT_ONCE and self._may_begin(question, now):
+                begun[question.venue.feed] += 1
+                self._begin(question)
+
+    def _may_begin(self, question: Question, now: float) -> bool:
+        """Whether the budget allows it now; it is declined if its askers do not wait for so long."""
+        pause = self._pause(question.venue, now)
+        if pause is not None and question.until < pause.until:
+            wait = pause.until - now
+            self._decline(question, f"the venue may not be asked so often; again in {wait:.1f} s", "budget")
+        return pause is None
 
     def _pause(self, venue: Venue, now: float) -> BudgetPause | None:
         """Whether the venue's budget is spent, for how long; None: it allows one more, and it is counted."""

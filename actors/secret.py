@@ -99,12 +99,5 @@ def dec_hook(kind: type, value: Any) -> Any:
     raise NotImplementedError(f"no way is known to read {kind}")
 
 
-def enc_hook(value: Any) -> Any:
-    """For msgspec's encoders: how a `Secret` is written, which is not at all."""
-    if isinstance(value, Secret):
-        return REDACTED
-    raise NotImplementedError(f"no way is known to write {type(value)}")
-
-
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")

@@ -16,7 +16,7 @@ from actors.http_types import Endpoint, HttpAnswer, HttpRequest
 from actors.messages import FetchDue, SendMessage
 from actors.protocol.conversation import Token
 from actors.protocol.session import Fetch, Send
-from actors.secret import RedactedStruct, Secret, dec_hook, enc_hook
+from actors.secret import RedactedStruct, Secret, dec_hook
 from actors.venues.tplus.login import Granted
 from actors.wire.connect import Dial
 from actors.wire.proxies import parse_proxy
@@ -75,7 +75,6 @@ def test_a_copy_is_the_same_secret() -> None:
 
 def test_encoders_do_not_write_it() -> None:
     login = Login("me", Secret(CANARY))
-    assert msgspec.json.decode(msgspec.json.encode(login, enc_hook=enc_hook)) == {"user": "me", "key": "…"}
     with pytest.raises(TypeError):
         msgspec.json.encode(login)
     with pytest.raises(TypeError):
@@ -99,8 +98,6 @@ def test_only_text_can_be_secret() -> None:
 def test_hooks_leave_other_types_alone() -> None:
     with pytest.raises(NotImplementedError):
         dec_hook(complex, "1j")
-    with pytest.raises(NotImplementedError):
-        enc_hook(1j)
 
 
 @given(st.text(), st.text())

@@ -66,11 +66,6 @@ class EpochDelivery:
         return bool(self._pausing or self._cut or self.resyncs)
 
     @property
-    def is_live(self) -> bool:
-        """Whether every topic of the line is answered for."""
-        return len(self._state.settled) >= len(self._table.routes)
-
-    @property
     def settled(self) -> set[Topic]:
         return self._state.settled
 

@@ -115,7 +115,7 @@ class Inlet:
     def resume(self, right: Right, topic: Topic) -> None:
         """The topic starts anew here with the next event."""
         with self.ready:
-            if right.valid and self.end is None and isinstance(self.buffer, FifoBuffer):
+            if right.valid and self.end is None:
                 self.buffer.resume(topic)
                 self.wake()
 
@@ -176,18 +176,17 @@ class Inlet:
         """
         with self.ready:
             is_held = self.full_since is not None and self.full_since == since
-            if right.valid and isinstance(self.buffer, FifoBuffer) and is_held:
+            if right.valid and is_held:
                 self.buffer.overflowing = True
                 self.full_since = None
                 self._call_waiting()
 
     def notice_room(self) -> None:
         """The reader has taken something; with the lock."""
-        if not self._waiting and self.full_since is None and not _overflows(self.buffer):
+        if not self._waiting and self.full_since is None and not self.buffer.overflowing:
             return
         if self._has_room():
-            if isinstance(self.buffer, FifoBuffer):
-                self.buffer.overflowing = False
+            self.buffer.overflowing = False
             self.full_since = None
             self._call_waiting()
 
@@ -208,13 +207,12 @@ class Inlet:
     def cut(self) -> tuple[Topic, ...]:
         """Topics whose deltas this stream cannot use until they start anew."""
         with self.ready:
-            return tuple(self.buffer.cut) if isinstance(self.buffer, FifoBuffer) else ()
+            return tuple(self.buffer.cut)
 
     def forget(self, topic: Topic) -> None:
         """The stream no longer wants this topic: it need not start anew."""
         with self.ready:
-            if isinstance(self.buffer, FifoBuffer):
-                self.buffer.forget(topic)
+            self.buffer.forget(topic)
 
     # ── for the runtime ──
 
@@ -259,7 +257,3 @@ class Inlet:
         self.ready.notify_all()
         for waker in self.wakers:
             waker.set()
-
-
-def _overflows(buffer: StreamBuffer) -> bool:
-    return isinstance(buffer, FifoBuffer) and buffer.overflowing

@@ -9,8 +9,6 @@ from msgspec import Struct
 from actors.delivery.inlet import Inlet
 from actors.events import Topic
 
-Readers = Mapping[int, Inlet]  # by the stream's number
-
 
 class Route(Struct, frozen=True):
     """Where the events of one topic go. `number` is that of its placement on this line."""

@@ -30,7 +30,6 @@ class LineCounters:
         self.reading = True  # whether the socket is read, if there is one
         self.upgraded_at = 0.0  # monotonic seconds
         self.compressed = False  # the venue may compress what it sends
-        self.venue_answers = 0  # of the venue's own heartbeat
 
 
 class StreamStatus(Struct, frozen=True):

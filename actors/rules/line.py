@@ -51,10 +51,6 @@ class LineState(Enum):
         return _SHOWN[self]
 
     @property
-    def has_connection(self) -> bool:
-        return self in CONNECTED
-
-    @property
     def is_reached(self) -> bool:
         """The venue accepted the WebSocket of the present connection."""
         return self in REACHED
@@ -127,7 +123,6 @@ EARLY = {  # told to end before the venue accepted its WebSocket: the same, once
     S.REMOVING_EARLY: S.REMOVING,
     S.STOPPING_EARLY: S.STOPPING,
 }
-CONNECTED = frozenset({*RUNNING, *EARLY, *EARLY.values()})
 REACHED = frozenset({S.LOGGING_IN, *EARLY.values()}) | OPEN
 ENDED = (E.ENDED_RETRY, E.ENDED_PARK, E.ENDED_FAIL, E.ENDED_REST)
 WISHES = (E.NEEDED, E.PAUSE, E.RESUME, E.RESTART, E.RECONFIGURE, E.REMOVE, E.STOP)

@@ -117,6 +117,8 @@ class StreamBuffer(ABC):
         self.received = self.dropped = self.conflated = 0
         self.gaps = 0  # markers of that kind, waiting or delivered
         self.marker_bound = MARKERS
+        self.cut: set[Topic] = set()  # topics whose deltas are of no use until they start again
+        self.overflowing = False  # a blocking stream that has held its line for too long
         self.hand: deque[Pair] = deque()
         self.origin = NOWHERE  # of what is in the hand...
         self._hand_indexes: Sequence[int] = ()  # ...and the places of all that was put into it
@@ -160,6 +162,15 @@ class StreamBuffer(ABC):
     def peek_order(self) -> Place | None:
         """The place of the next event; a marker comes before all events."""
 
+    def resume(self, topic: Topic) -> None:
+        """A topic that was cut starts again with the next event."""
+        self.cut.discard(topic)
+
+    def forget(self, topic: Topic) -> None:
+        """The topic is no longer wanted, so it need not start again."""
+        if topic in self.cut:
+            self.resume(topic)
+
     @property
     def _hand_place(self) -> Place:
         return self.origin.order, self._hand_indexes[-len(self.hand)]
@@ -181,8 +192,6 @@ class FifoBuffer(StreamBuffer):
         self._front_lost: dict[Topic, Loss] = {}  # dropped between the front and the items
         self._items: deque[BatchRun | Marker | GapRun] = deque()
         self._back_lost: dict[Topic, Loss] = {}  # dropped behind the items
-        self.cut: set[Topic] = set()  # topics whose deltas are of no use until they start anew
-        self.overflowing = False  # a blocking stream that has held its line for too long
         self._newest = 0  # order of arrival of what was put
         self._beyond = 0  # waiting events that lie outside the capacity
         self._hand_beyond = False  # so does what is in the hand
@@ -263,11 +272,6 @@ class FifoBuffer(StreamBuffer):
         """The topic starts anew here: mark what was lost of it and take its events again."""
         self._settle_back(but=self.cut - {topic})
         self.cut.discard(topic)
-
-    def forget(self, topic: Topic) -> None:
-        """No more events of this topic will come: nothing has to start anew."""
-        if topic in self.cut:
-            self.resume(topic)
 
     def _reach_item(self) -> Marker | None:
         if not self._items:

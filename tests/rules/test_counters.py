@@ -10,7 +10,7 @@ TIMES = ("received_at", "received_ns", "message_at", "acknowledged_at", "event_a
 
 def test_a_new_connection_reads_and_has_counted_nothing() -> None:
     assert vars(LineCounters()) == {
-        **dict.fromkeys((*COUNTS, *TIMES, "venue_answers"), 0),
+        **dict.fromkeys((*COUNTS, *TIMES), 0),
         "data_at": None,
         "paused_by_streams": (),
         "reading": True,

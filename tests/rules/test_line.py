@@ -326,8 +326,7 @@ def test_the_table_has_a_row_for_every_case() -> None:
 
 @pytest.mark.parametrize("state", LineState, ids=lambda state: state.name)
 def test_what_a_state_says_of_the_connection(state: LineState) -> None:
-    line, reckoning = after(WAYS[state])
-    assert state.has_connection == line.connection
+    _, reckoning = after(WAYS[state])
     assert state.is_reached == reckoning.reached
     assert state.is_open == (reckoning.stage in ("subscribing", "live") and not reckoning.told_to_end)
 

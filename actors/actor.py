@@ -12,9 +12,10 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 import pykka
+from msgspec import Struct
 from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, _ActorStop
 
@@ -56,6 +57,9 @@ class ActorGoneError(LinewardenError, pykka.ActorDeadError):
 
 class ReplyTimeout(Timeout, pykka.Timeout):
     """An actor did not answer within the time that the caller gave."""
+
+
+Box = TypeVar("Box")
 
 
 class Inbox(Protocol):
@@ -467,6 +471,16 @@ class Ref(pykka.ActorRef["Actor"]):
         return future.get(timeout=timeout) if block else future
 
 
+class ActorContext(Struct, Generic[Box], frozen=True):
+    """What each actor is given. `parent` is told how it ended; None: nothing is."""
+
+    id: str  # its thread and its log lines have this name
+    incarnation: int
+    inbox: Box
+    parent: Address | None
+    dead_letters: DeadLetters
+
+
 class Actor(pykka.ThreadingActor):
     """A mailbox and hands: a subclass handles messages and decides by its rules.
 
@@ -476,23 +490,14 @@ class Actor(pykka.ThreadingActor):
 
     use_daemon_thread: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        id: str,
-        incarnation: int,
-        inbox: Inbox,
-        parent: Address | None,
-        dead_letters: DeadLetters,
-    ) -> None:
-        self._inbox = inbox
+    def __init__(self, context: ActorContext[Any]) -> None:
+        self._inbox: Inbox = context.inbox
         super().__init__()
-        self.id = id
-        self.incarnation = incarnation
-        self._parent = parent
-        self._dead_letters = dead_letters
+        self.id, self.incarnation = context.id, context.incarnation
+        self._parent, self._dead_letters = context.parent, context.dead_letters
         self._ending: Reason = Stopped()
         self._cleaned = False
-        self._thread = threading.Thread(target=self._actor_loop, name=id, daemon=True)
+        self._thread = threading.Thread(target=self._actor_loop, name=self.id, daemon=True)
         self._actor_ref = Ref(self)
 
     # ── for subclasses ──
@@ -510,6 +515,12 @@ class Actor(pykka.ThreadingActor):
     def fenced_address(self, address: Address) -> Address:
         """The way to tell that role something, for as long as this actor plays its own."""
         return FencedAddress(address, self._inbox) if isinstance(self._inbox, Lease) else address
+
+    @property
+    def parent(self) -> Address:
+        """The way to its parent, for as long as this actor plays its role."""
+        assert self._parent is not None
+        return self.fenced_address(self._parent)
 
     # ── for the supervisor ──
 

@@ -17,13 +17,13 @@ from typing import Any
 from msgspec import Struct
 
 from actors import log_queue
-from actors.actor import Actor, Address, Letter
+from actors.actor import Actor, ActorContext, Address, Letter
 from actors.delivery.askings import Askings, Ready
 from actors.delivery.connection_delivery import ConnectionDelivery, DeliveryArgs
 from actors.delivery.epoch_delivery import LOOK_AGAIN
 from actors.delivery.kept import Misread
 from actors.delivery.table import Route
-from actors.diagnostics import DeadLetters, QuarantinedMessages
+from actors.diagnostics import QuarantinedMessages
 from actors.events import Topic
 from actors.login.connector import Connector
 from actors.login.redaction import without_secrets
@@ -129,11 +129,7 @@ class Connection(Actor):
 
     def __init__(
         self,
-        id: str,
-        incarnation: int,
-        inbox: SocketInbox[Letter],
-        parent: Address,
-        dead_letters: DeadLetters,
+        context: ActorContext[SocketInbox[Letter]],
         *,
         args: ConnectionArgs,
         own_address: Address,
@@ -142,9 +138,9 @@ class Connection(Actor):
         heartbeat: Address,
         timers: Timers,
     ) -> None:
-        super().__init__(id, incarnation, inbox, parent, dead_letters)
-        self._wire = inbox
-        self._supervisor, self._own_address = parent, own_address
+        super().__init__(context)
+        self._wire = context.inbox
+        self._supervisor, self._own_address = self.parent, own_address
         self._registry, self._dispatcher, self._heartbeat = registry, dispatcher, heartbeat
         self._timers, self._clock = timers, timers.clock
         self._args = args
@@ -168,7 +164,7 @@ class Connection(Actor):
         self._login_timer: Timer | None = None
         self._look_timer: Timer | None = None
         self._look_at = math.inf  # monotonic seconds
-        self._exchanges = Exchanges(id, self, args.connector.dial, timers)
+        self._exchanges = Exchanges(self.id, self, args.connector.dial, timers)
         self._beats: dict[int, float] = {}  # beat: when it was sent, monotonic seconds
         self.tell_self(OpenSocket())
 

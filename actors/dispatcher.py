@@ -10,13 +10,12 @@ import itertools
 from collections.abc import Callable, Collection
 from typing import Any
 
-from actors.actor import Actor, Address, KeptReply, Lease
+from actors.actor import Actor, ActorContext, Address, KeptReply, Lease
 from actors.delivery.cells import Cells
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.routing import LineRoutes, Routing
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
-from actors.diagnostics import DeadLetters
 from actors.errors import LinewardenError, StreamClosed
 from actors.events import Topic
 from actors.messages import (
@@ -50,11 +49,7 @@ class Dispatcher(Actor):
 
     def __init__(
         self,
-        id: str,
-        incarnation: int,
-        inbox: Lease,
-        parent: Address,
-        dead_letters: DeadLetters,
+        context: ActorContext[Lease],
         *,
         routing: Routing,
         cells: Cells,
@@ -62,8 +57,8 @@ class Dispatcher(Actor):
         connection: Callable[[str], Address],
         timers: Timers,
     ) -> None:
-        super().__init__(id, incarnation, inbox, parent, dead_letters)
-        self._lease = inbox
+        super().__init__(context)
+        self._lease = context.inbox
         self._routing = routing
         self._right = routing.right
         self._cells = cells
@@ -71,7 +66,7 @@ class Dispatcher(Actor):
         self._connections = connection
         self._timers = timers
         self._versions = itertools.count(1)
-        self._askings = itertools.count((incarnation << 32) + 1)
+        self._askings = itertools.count((self.incarnation << 32) + 1)
         self._asked: dict[int, tuple[OpenStream, KeptReply]] = {}  # by asking: the registry has not answered
 
     def on_receive(self, message: Any) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from actors.actor import Actor, Address, Inbox
-from actors.diagnostics import DeadLetters
+from actors.actor import Actor, ActorContext, Address, Inbox
 from actors.events import Topic
 from actors.messages import (
     BeatDue,
@@ -39,11 +38,7 @@ class Heartbeat(Actor):
 
     def __init__(
         self,
-        id: str,
-        incarnation: int,
-        inbox: Inbox,
-        parent: Address,
-        dead_letters: DeadLetters,
+        context: ActorContext[Inbox],
         *,
         address: Address,
         rhythm: Callable[[str], Rhythm | None],
@@ -53,9 +48,9 @@ class Heartbeat(Actor):
         timers: Timers,
         shown: dict[str, Watched],
     ) -> None:
-        super().__init__(id, incarnation, inbox, parent, dead_letters)
+        super().__init__(context)
         self._address = address
-        self._supervisor = self.fenced_address(parent)
+        self._supervisor = self.parent
         self._rhythm = rhythm
         self._last_event_at = last_event_at
         self._judge = judge
@@ -63,7 +58,7 @@ class Heartbeat(Actor):
         self._timers = timers
         self._watches: dict[str, Watch] = {}
         self._shown = shown  # by line, for all to see
-        self._number = incarnation << 32  # of the last watch: no former keeper had it
+        self._number = self.incarnation << 32  # of the last watch: no former keeper had it
 
     def on_receive(self, message: Any) -> None:
         if isinstance(message, SessionOpened):

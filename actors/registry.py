@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from actors import log_queue
-from actors.actor import Actor, Address, KeptReply, Lease
+from actors.actor import Actor, ActorContext, Address, KeptReply, Lease
 from actors.delivery.cells import Cells
-from actors.diagnostics import DeadLetters
 from actors.events import SubscriptionState, Topic
 from actors.feed_spec import FeedSpec
 from actors.messages import (
@@ -62,11 +61,7 @@ class Registry(Actor):
 
     def __init__(
         self,
-        id: str,
-        incarnation: int,
-        inbox: Lease,
-        parent: Address,
-        dead_letters: DeadLetters,
+        context: ActorContext[Lease],
         *,
         address: Address,
         ledger: Ledger,
@@ -77,14 +72,14 @@ class Registry(Actor):
         connection: Callable[[str], Address],
         timers: Timers,
     ) -> None:
-        super().__init__(id, incarnation, inbox, parent, dead_letters)
+        super().__init__(context)
         self._address = address
-        self._lease = inbox
+        self._lease = context.inbox
         self._ledger = ledger
         self._cells = cells
         self._feeds = feeds  # with those that were removed
         self._present = present  # the feeds that the config has now
-        self._supervisor = self.fenced_address(parent)
+        self._supervisor = self.parent
         self._dispatcher = self.fenced_address(dispatcher)
         self._connections = connection
         self._timers = timers

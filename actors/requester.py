@@ -14,8 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from actors import log_queue
-from actors.actor import Actor, Address, Inbox, KeptReply
-from actors.diagnostics import DeadLetters
+from actors.actor import Actor, ActorContext, Address, Inbox, KeptReply
 from actors.feed_spec import FeedSpec
 from actors.http_types import HttpFailed
 from actors.login.redaction import without_secrets
@@ -69,25 +68,21 @@ class Requester(Actor):
 
     def __init__(
         self,
-        id: str,
-        incarnation: int,
-        inbox: Inbox,
-        parent: Address,
-        dead_letters: DeadLetters,
+        context: ActorContext[Inbox],
         *,
         address: Address,
         feeds: Mapping[str, FeedSpec],
         buckets: dict[str, TokenBucket],
         timers: Timers,
     ) -> None:
-        super().__init__(id, incarnation, inbox, parent, dead_letters)
+        super().__init__(context)
         self._address = address
         self._feeds = feeds
         self._buckets = buckets  # by feed; lent, so that who dies often asks no oftener
         self._timers = timers
         self._questions: dict[tuple[Venue, str], Question] = {}  # in the order of their asking
         self._paused: dict[str, BudgetPause] = {}  # feeds whose budget is spent
-        self._turn = incarnation << 32  # a former keeper's timers are still about
+        self._turn = self.incarnation << 32  # a former keeper's timers are still about
 
     def on_receive(self, message: Any) -> None:
         match message:

@@ -12,8 +12,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from actors import log_queue
-from actors.actor import Actor, Inbox, KeptReply
-from actors.diagnostics import DeadLetters, stack_of
+from actors.actor import Actor, ActorContext, KeptReply, Lease
+from actors.diagnostics import stack_of
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
@@ -64,8 +64,7 @@ class Supervisor(Actor):
 
     def __init__(
         self,
-        inbox: Inbox,
-        dead_letters: DeadLetters,
+        context: ActorContext[Lease],
         *,
         specs: Specs,
         roles: Roles,
@@ -76,7 +75,7 @@ class Supervisor(Actor):
         metrics: Metrics,
         on_end: Callable[[str, bool], None],
     ) -> None:
-        super().__init__("supervisor", 1, inbox, None, dead_letters)
+        super().__init__(context)
         self._specs = dict(specs.feeds)  # with those of removed feeds: their last messages are on the way
         self._roles = roles
         self._timers, self._clock = timers, timers.clock
@@ -89,7 +88,7 @@ class Supervisor(Actor):
         self._wedged: list[Child] = []  # given up on, and their threads are still there
         self.shared = SharedState(specs)
         records: dict[str, LineRecord] = {}
-        self._children = Children(roles, self.shared, self._specs, records, timers, dead_letters)
+        self._children = Children(roles, self.shared, self._specs, records, timers, context.dead_letters)
         self._lines = Lines(
             records,
             roles=roles,

@@ -16,7 +16,18 @@ import pytest
 from pykka._envelope import Envelope
 
 from actors import log_queue
-from actors.actor import Actor, Address, Inbox, KeptReply, Lease, Letter, Mailbox, letter, refuse
+from actors.actor import (
+    Actor,
+    ActorContext,
+    Address,
+    Inbox,
+    KeptReply,
+    Lease,
+    Letter,
+    Mailbox,
+    letter,
+    refuse,
+)
 from actors.diagnostics import DeadLetters
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.messages import ChildExited, EndConnection
@@ -29,8 +40,8 @@ STOPPED = RuntimeStopped("the test is over")
 class Worker(Actor):
     """Does what it is told: calls a function, ends for a reason, or notes a word."""
 
-    def __init__(self, *args: Any, heard: queue.SimpleQueue[Any]) -> None:
-        super().__init__(*args)
+    def __init__(self, context: ActorContext[Any], heard: queue.SimpleQueue[Any]) -> None:
+        super().__init__(context)
         self.heard = heard
         self.cleanups = 0
 
@@ -68,8 +79,8 @@ class Theatre:
         """A new keeper takes the role's mail, unless it has an inbox of its own."""
         self.played += 1
         lease = inbox or self.mailbox.lease(first)
-        worker = Worker("worker", self.played, lease, self.parent, self.dead_letters, heard=self.heard)
-        return worker.launch()
+        context = ActorContext("worker", self.played, lease, self.parent, self.dead_letters)
+        return Worker(context, self.heard).launch()
 
     def socket_inbox(self) -> SocketInbox[Letter]:
         return SocketInbox(

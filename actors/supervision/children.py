@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from actors.actor import Lease, Letter, letter, refuse
+from actors.actor import ActorContext, Box, Lease, Letter, letter, refuse
 from actors.connection import Connection, ConnectionArgs
 from actors.delivery.connection_delivery import DeliveryArgs
 from actors.delivery.overlap import Overlap
@@ -116,11 +116,7 @@ class Children:
         with inbox:
             self._shared.ledger.keep_only({line.name: line.epochs() for line in self._lines.values()})
         registry = Registry(
-            "registry",
-            incarnation,
-            inbox,
-            self._supervisor,
-            self._dead_letters,
+            self._context("registry", incarnation, inbox),
             address=self._roles.named("registry"),
             ledger=self._shared.ledger,
             cells=self._shared.cells,
@@ -136,11 +132,7 @@ class Children:
     def _start_dispatcher(self, incarnation: int) -> Child:
         inbox = self._lease("dispatcher")
         dispatcher = Dispatcher(
-            "dispatcher",
-            incarnation,
-            inbox,
-            self._supervisor,
-            self._dead_letters,
+            self._context("dispatcher", incarnation, inbox),
             routing=self._shared.lend_routing(copy=inbox.needs_copy),
             cells=self._shared.cells,
             registry=self._roles.named("registry"),
@@ -152,11 +144,7 @@ class Children:
     def _start_heartbeat(self, incarnation: int) -> Child:
         inbox = self._lease("heartbeat")
         heartbeat = Heartbeat(
-            "heartbeat",
-            incarnation,
-            inbox,
-            self._supervisor,
-            self._dead_letters,
+            self._context("heartbeat", incarnation, inbox),
             address=self._roles.named("heartbeat"),
             rhythm=self._rhythm,
             last_event_at=self._shared.cells.last_event_at,
@@ -171,17 +159,16 @@ class Children:
     def _start_requester(self, incarnation: int) -> Child:
         inbox = self._lease("requester")
         requester = Requester(
-            "requester",
-            incarnation,
-            inbox,
-            self._supervisor,
-            self._dead_letters,
+            self._context("requester", incarnation, inbox),
             address=self._roles.named("requester"),
             feeds=self._feeds,
             buckets=self._shared.buckets,
             timers=self._timers,
         )
         return Child(requester.launch(), inbox)
+
+    def _context(self, id: str, incarnation: int, inbox: Box) -> ActorContext[Box]:
+        return ActorContext(id, incarnation, inbox, self._supervisor, self._dead_letters)
 
     def _lease(self, role: str) -> Lease:
         return self._roles.mailboxes[role].lease(RoleStarted())
@@ -228,11 +215,7 @@ class Children:
         address, spec = self._roles.connection(line.name), line.spec
         inbox = SocketInbox(spec.send_buffer, letter, lambda unread: self._refuse(id, unread))
         connection = Connection(
-            id,
-            epoch,
-            inbox,
-            self._supervisor,
-            self._dead_letters,
+            self._context(id, epoch, inbox),
             args=ConnectionArgs(
                 delivery=DeliveryArgs(
                     line=line.name,

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from actors.actor import Mailbox, Reply
+from actors.actor import ActorContext, Mailbox, Reply
 from actors.calls import answer_of
 from actors.diagnostics import DeadLetters
 from actors.errors import RuntimeStopped, Timeout
@@ -47,8 +47,7 @@ class Tree:
         self._inbox = mailbox.lease(RoleStarted())
         self._serial = -1  # of its last letter, as it was looked at last
         self._supervisor = Supervisor(
-            self._inbox,
-            self.dead_letters,
+            ActorContext("supervisor", 1, self._inbox, None, self.dead_letters),
             specs=specs,
             roles=self.roles,
             timers=timers,

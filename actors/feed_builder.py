@@ -52,7 +52,6 @@ class FeedBuilder:
         for entry in feed.subscribe:
             for topic in topics_of(venue, venue.channel(entry.channel), entry.keys, entry.options):
                 wanted[topic] = FreshnessPolicy(entry.stale_after, entry.max_event_lag, entry.calendar)
-        beat = feed.heartbeat
         dial = Dial(
             connect_timeout=feed.connect_timeout,
             proxy=feed.proxy,
@@ -67,17 +66,7 @@ class FeedBuilder:
             kind=feed.kind,
             identity=tuple(getattr(feed, key) for key in feed.__struct_fields__ if key not in SOFT),
             dial=dial,
-            restart=feed.restart,
-            send_rate=feed.send_rate,
-            connect_rate=feed.connect_rate,
-            ack_timeout=feed.ack_timeout,
-            block_timeout=feed.block_timeout,
-            rotate_every=feed.rotate_every,
-            ping_interval=beat.ping_interval,
-            pong_timeout=beat.pong_timeout,
-            venue_ping_interval=beat.venue_ping_interval,
-            send_buffer=feed.send_buffer,
-            max_message=feed.max_message,
+            policy=feed,
             wanted=tuple(wanted),
             contracts={topic: each for topic, each in wanted.items() if each.promises},
         )

@@ -258,7 +258,7 @@ class Registry(Actor):
 
     def _send_rate_of(self, line: str) -> SendRate:
         spec = self._spec(line)
-        return spec.send_rate or spec.venue.send_rate
+        return spec.policy.send_rate or spec.venue.send_rate
 
     def _reject(self, report: TopicsRejected) -> None:
         with self._lease:

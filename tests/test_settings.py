@@ -24,11 +24,11 @@ from actors.protocol.limits import SendRate
 from actors.protocol.session import Session
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, Closure, TradingHours
+from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.restarts import RestartPolicy
 from actors.secret import Secret
 from actors.settings import (
     FeedSettings,
-    HeartbeatSettings,
     RuntimeSettings,
     ServiceSettings,
     Settings,
@@ -165,7 +165,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     a, b = settings.feeds.values()
     assert a.own == DeskSettings(url="wss://example.org/v1", key=Secret("k"), network="testnet")
     assert a.restart == RestartPolicy(maximum=60.0, max_restarts=5)
-    assert a.heartbeat == HeartbeatSettings(ping_interval=20.0, venue_ping_interval=20.0)
+    assert a.heartbeat == HeartbeatPolicy(ping_interval=20.0, venue_ping_interval=20.0)
     assert a.send_rate == SendRate(batch=2, interval=0.5)  # the interval is the venue's
     assert a.ca_file == str(tmp_path / "ca.pem")
     wanted = WantedTopics(channel="depth", keys=("A", "B"), stale_after=60.0, options={"precision": "10"})
@@ -605,7 +605,7 @@ TABLES: tuple[type[Struct], ...] = (
     RuntimeSettings,
     ServiceSettings,
     RestartPolicy,
-    HeartbeatSettings,
+    HeartbeatPolicy,
     FeedSettings,
     WantedTopics,
     SendRate,

@@ -18,8 +18,7 @@ from actors.rules.freshness import Freshness, FreshnessPolicy
 class Beats:
     """One connection's beats. Times are monotonic seconds."""
 
-    def __init__(self, interval: float, timeout: float) -> None:
-        self.interval, self.timeout = interval, timeout
+    def __init__(self) -> None:
         self.number = 0  # of the last beat
         self.answered = True
         self.rtt: float | None = None  # seconds, the last one measured
@@ -133,7 +132,7 @@ class Watch:
 
     def __init__(self, number: int, epoch: int, since: float, rhythm: Rhythm) -> None:
         self.number, self.epoch, self.since, self.rhythm = number, epoch, since, rhythm
-        self.beats = Beats(rhythm.ping_interval, rhythm.pong_timeout)
+        self.beats = Beats()
         self.stale: dict[Topic, Freshness] = {}  # as it was told last
 
     def shown(self) -> Watched:

@@ -16,7 +16,6 @@ from actors.protocol.venue import Venue
 from actors.settings.config import ConfigReader
 from actors.settings.schema import (
     FeedSettings,
-    HeartbeatSettings,
     RuntimeSettings,
     ServiceSettings,
     Settings,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FeedSettings",
-    "HeartbeatSettings",
     "RuntimeSettings",
     "ServiceSettings",
     "Settings",

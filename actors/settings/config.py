@@ -16,13 +16,13 @@ from actors.events import Option, Topic
 from actors.protocol.limits import RateLimit, SendRate
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
+from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.restarts import RestartPolicy
 from actors.settings.addresses import host_and_port, is_clear, is_loopback, proxy_mistake, url_mistake
 from actors.settings.schema import (
     CalendarSettings,
     ConnectRateSettings,
     FeedSettings,
-    HeartbeatSettings,
     RuntimeSettings,
     SendRateSettings,
     ServiceSettings,
@@ -63,7 +63,7 @@ class ConfigReader(SettingsReader):
             "[service]": keys_of(ServiceSettings),
             "[feeds.NAME]": OwnKeys(venues),
             "[feeds.NAME.restart] or [defaults.restart]": keys_of(RestartPolicy),
-            "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatSettings),
+            "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatPolicy),
             "an entry of subscribe": ENTRY_KEYS,
             "[calendars.NAME]": keys_of(CalendarSettings),
             "[feeds.NAME.send_rate]": keys_of(SendRateSettings),
@@ -83,7 +83,7 @@ class ConfigReader(SettingsReader):
         defaults = self.table("[defaults]", top.get("defaults", {}))
         self.reject_unknown("[defaults]", defaults, {"restart", "heartbeat"})
         restart = self._restart("[defaults.restart]", defaults.get("restart", {}), RestartPolicy())
-        heartbeat = self.merged("[defaults.heartbeat]", defaults.get("heartbeat", {}), HeartbeatSettings())
+        heartbeat = self.merged("[defaults.heartbeat]", defaults.get("heartbeat", {}), HeartbeatPolicy())
         for name, raw in self.table("[calendars]", top.get("calendars", {})).items():
             self._calendars[name] = self._calendar(name, raw)
         feeds = {}
@@ -161,7 +161,7 @@ class ConfigReader(SettingsReader):
     # ── a feed ──────────────────────────────────────────────────────────────────────────────────
 
     def _feed(
-        self, name: str, raw: object, restart: RestartPolicy, heartbeat: HeartbeatSettings
+        self, name: str, raw: object, restart: RestartPolicy, heartbeat: HeartbeatPolicy
     ) -> FeedSettings | None:
         where = f"[feeds.{key_name(name)}]"
         if not BARE.match(name):

@@ -8,15 +8,14 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, structs
 
 from actors.events import Option
-from actors.protocol.limits import RateLimit, SendRate
 from actors.protocol.venue import Venue, VenueSettings
 from actors.rules.calendar import Calendar
-from actors.rules.restarts import Interval, RestartPolicy, Seconds
+from actors.rules.line_policy import LinePolicy
+from actors.rules.restarts import Interval, Seconds
 from actors.secret import Secret, origin
 from actors.settings.addresses import PROXIES, host_and_port
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", description="letters, digits, - and _ only")]
-Bytes = Annotated[int, Meta(ge=1, le=1 << 30, description="a number of bytes from 1 to 1073741824")]
 Compression = Literal["none", "deflate"]
 SESSIONS = 'a list of texts, such as ["Mon-Fri 09:30-16:00"]'
 Keys = Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["AAPL", "MSFT"]')]
@@ -44,14 +43,6 @@ class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
     def address(self) -> tuple[str, int]:
         """Host and port, as a socket takes them. An empty host means every interface."""
         return host_and_port(self.listen)
-
-
-class HeartbeatSettings(ConfigTable, frozen=True, kw_only=True):
-    """`[defaults.heartbeat]` and `[feeds.NAME.heartbeat]`."""
-
-    ping_interval: Interval = 10.0  # 0: no pings
-    pong_timeout: Seconds = 5.0
-    venue_ping_interval: Interval | None = None  # 0: none of the venue's pings; None: as the venue wants it
 
 
 class SendRateSettings(ConfigTable, frozen=True, kw_only=True):
@@ -87,7 +78,7 @@ class WantedTopics(ConfigTable, frozen=True, kw_only=True):
     options: dict[str, Option] = {}  # the entry's other keys
 
 
-class FeedSettings(ConfigTable, frozen=True, kw_only=True):
+class FeedSettings(LinePolicy, frozen=True, kw_only=True):
     """`[feeds.NAME]`: a venue, how to reach it, and what is wanted of it."""
 
     name: str
@@ -99,15 +90,6 @@ class FeedSettings(ConfigTable, frozen=True, kw_only=True):
     ca_file: str | None = None  # an absolute path
     verify_tls: bool = True
     compression: Compression = "none"  # what is offered to the venue, for what it sends
-    ack_timeout: Seconds = 10.0
-    block_timeout: Interval = 5.0
-    rotate_every: Interval = 0.0  # seconds after which a connection is replaced, make before break; 0: never
-    send_buffer: Bytes = 1_048_576
-    max_message: Bytes = 16 * 1_048_576
-    send_rate: SendRate | None = None  # None: as the venue wants it
-    connect_rate: RateLimit | None = None  # None: as the venue wants it
-    restart: RestartPolicy = RestartPolicy()
-    heartbeat: HeartbeatSettings = HeartbeatSettings()
     subscribe: tuple[WantedTopics, ...] = ()
 
     def build_venue(self, url: str = "") -> Venue:

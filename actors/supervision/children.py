@@ -189,13 +189,14 @@ class Children:
         if line is None:
             return None
         spec = line.spec
-        own = spec.venue.ping_interval if spec.venue_ping_interval is None else spec.venue_ping_interval
+        beats = spec.policy.heartbeat
+        own = spec.venue.ping_interval if beats.venue_ping_interval is None else beats.venue_ping_interval
         contracts = {
             topic: contract
             for topic, contract in spec.contracts.items()
             if (cell := self._shared.cells.get(topic)) is not None and cell.line == name
         }
-        return Rhythm(spec.ping_interval, spec.pong_timeout, own, contracts, line.counters.reading)
+        return Rhythm(beats.ping_interval, beats.pong_timeout, own, contracts, line.counters.reading)
 
     def _judge(self, name: str, topic: Topic, watched: Watched) -> Freshness:
         """Called on the heartbeat's thread, about a line that it watches."""
@@ -213,7 +214,7 @@ class Children:
         overlap = Overlap(line.spec.venue.duplicate_key) if is_candidate else None
         self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, is_candidate))
         address, spec = self._roles.connection(line.name), line.spec
-        inbox = SocketInbox(spec.send_buffer, letter, lambda unread: self._refuse(id, unread))
+        inbox = SocketInbox(spec.policy.send_buffer, letter, lambda unread: self._refuse(id, unread))
         connection = Connection(
             self._context(id, epoch, inbox),
             args=ConnectionArgs(
@@ -222,7 +223,7 @@ class Children:
                     epoch=epoch,
                     overlap=overlap,
                     venue=spec.venue,
-                    block_timeout=spec.block_timeout,
+                    block_timeout=spec.policy.block_timeout,
                     right=life.right,
                     counters=life.counters,
                     cells=self._shared.cells,
@@ -231,8 +232,8 @@ class Children:
                 ),
                 connector=Connector(spec.venue, line.name, spec.dial, life.connect_cancel, spec.token_store),
                 session=spec.venue.session(line.name),
-                max_message=spec.max_message,
-                ack_timeout=spec.ack_timeout,
+                max_message=spec.policy.max_message,
+                ack_timeout=spec.policy.ack_timeout,
                 metrics=line.metrics,
                 quarantine=self._shared.quarantine,
             ),

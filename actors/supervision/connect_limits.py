@@ -48,7 +48,7 @@ class ConnectLimiters:
 
     def note_refusal(self, spec: FeedSpec, reason: Reason) -> None:
         """A line has ended so: what its venue wants, all lines of the account do."""
-        seconds = wanted_rest(reason, spec.restart.slow_initial)
+        seconds = wanted_rest(reason, spec.policy.restart.slow_initial)
         if not seconds:
             return
         account = spec.venue.account()
@@ -91,4 +91,4 @@ class ConnectLimiters:
 
 
 def _own(spec: FeedSpec) -> RateLimit:
-    return spec.connect_rate or spec.venue.connect_rate
+    return spec.policy.connect_rate or spec.venue.connect_rate

@@ -118,8 +118,8 @@ class Lines:
 
     def adjust(self, line: LineRecord, spec: FeedSpec, *, anew: bool) -> None:
         """`anew`: the new spec holds for new connections only."""
-        if line.spec.restart != spec.restart:
-            line.restarts = Restarts(spec.restart, self._chance)
+        if line.spec.policy.restart != spec.policy.restart:
+            line.restarts = Restarts(spec.policy.restart, self._chance)
         former, line.spec = line.spec, spec
         self._shared.show(line)  # the heartbeat reads the spec there
         if anew:
@@ -127,9 +127,9 @@ class Lines:
             return
         if line.child is not None:
             for epoch in line.epochs():
-                timeouts = TakeTimeouts(spec.ack_timeout, spec.block_timeout)
+                timeouts = TakeTimeouts(spec.policy.ack_timeout, spec.policy.block_timeout)
                 self._roles.connection(line.name).tell(timeouts, epoch)
-        if line.live_at is not None and former.rotate_every != spec.rotate_every:
+        if line.live_at is not None and former.policy.rotate_every != spec.policy.rotate_every:
             self.rotations.plan(line)
         if line.state.is_open:
             # The heartbeat takes its new rhythm from the beginning of a life.
@@ -364,7 +364,7 @@ class Lines:
     def _plan_stable(self, line: LineRecord) -> None:
         """When it will have been live for long enough, by whichever of its connections."""
         if line.live_at is not None:
-            left = line.live_at + line.spec.restart.stable_after - self._clock.monotonic()
+            left = line.live_at + line.spec.policy.restart.stable_after - self._clock.monotonic()
             self._timers.send_after(max(0.0, left), self._supervisor, StableDue(line.name, line.epoch))
 
     def _stale(self, line: LineRecord, topics: Mapping[Topic, Freshness]) -> None:
@@ -414,7 +414,7 @@ def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> s
     if isinstance(reason, Fatal):
         advice = f"{reason.advice.rstrip('.')}, and" if reason.advice else "To try again"
         return f"not retried. {advice} run: linewarden restart {line.name}"
-    law = line.spec.restart
+    law = line.spec.policy.restart
     spent = f"it died more than {law.max_restarts} times within {law.period:g} s and is parked"
     probe = "" if probe_after is None else f"; next probe in {probe_after:g} s"
     return f"{spent}{probe}. To try at once: linewarden restart {line.name}"

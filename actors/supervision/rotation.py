@@ -221,9 +221,9 @@ class Rotations:
     def _patience(self, line: LineRecord) -> float:
         """Seconds: for the way in, for the answers, and for asking at the venue's pace."""
         spec = line.spec
-        send_rate = spec.send_rate or spec.venue.send_rate
+        send_rate = spec.policy.send_rate or spec.venue.send_rate
         batches = math.ceil(self._shared.cells.count(line.name) / send_rate.batch)
-        return 2 * (spec.dial.connect_timeout + spec.ack_timeout) + batches * send_rate.interval
+        return 2 * (spec.dial.connect_timeout + spec.policy.ack_timeout) + batches * send_rate.interval
 
     def _take_over(self, line: LineRecord) -> None:
         candidate = line.candidate
@@ -293,7 +293,7 @@ class Rotations:
         line.rotation_turn += 1
         if line.rotation is not None:
             line.rotation.cancel()
-        waits = [seconds for seconds in (line.spec.rotate_every, self._token_life(line)) if seconds]
+        waits = [seconds for seconds in (line.spec.policy.rotate_every, self._token_life(line)) if seconds]
         if waits:
             wait = min(*waits, ROTATE_AGAIN) if soon else min(waits)
             due = RotateDue(line.name, line.rotation_turn)

@@ -263,7 +263,7 @@ class LineRecord:
         self.name, self.feed, self.spec = name, feed, spec
         self.metrics = LineMetrics(metrics, feed, name)
         self.history = history
-        self.restarts = Restarts(spec.restart, chance)
+        self.restarts = Restarts(spec.policy.restart, chance)
         self.state = LineState.NEW  # `Lines` alone changes it
         self.rotating = RotationState.NONE  # `Rotations` alone changes it
         self.epoch = history.last_epoch

@@ -23,7 +23,7 @@ inputs = st.builds(
 
 
 def test_an_answered_beat_is_measured() -> None:
-    beats = Beats(10.0, 5.0)
+    beats = Beats()
     number = beats.beat()
     assert not beats.may_beat  # one at a time
     beats.pong(number, 0.025)
@@ -33,7 +33,7 @@ def test_an_answered_beat_is_measured() -> None:
 
 
 def test_an_unanswered_beat_is_judged_once() -> None:
-    beats = Beats(10.0, 5.0)
+    beats = Beats()
     number = beats.beat()
     assert beats.overdue(number)
     assert not beats.overdue(number)
@@ -42,7 +42,7 @@ def test_an_unanswered_beat_is_judged_once() -> None:
 
 
 def test_beats_missed_in_a_row_are_counted_until_one_is_answered() -> None:
-    beats = Beats(10.0, 5.0)
+    beats = Beats()
     assert [beats.overdue(beats.beat()) for _ in range(3)] == [True] * 3
     assert beats.missed == 3
     beats.pong(beats.beat(), 0.1)
@@ -50,7 +50,7 @@ def test_beats_missed_in_a_row_are_counted_until_one_is_answered() -> None:
 
 
 def test_the_pong_of_an_earlier_beat_answers_nothing() -> None:
-    beats = Beats(10.0, 5.0)
+    beats = Beats()
     first = beats.beat()
     beats.overdue(first)
     second = beats.beat()
@@ -60,7 +60,7 @@ def test_the_pong_of_an_earlier_beat_answers_nothing() -> None:
 
 
 def test_the_deadline_of_an_earlier_beat_has_no_meaning() -> None:
-    beats = Beats(10.0, 5.0)
+    beats = Beats()
     first = beats.beat()
     beats.pong(first, 0.1)
     beats.beat()
@@ -68,7 +68,7 @@ def test_the_deadline_of_an_earlier_beat_has_no_meaning() -> None:
 
 
 def test_a_beat_behind_unread_data_is_never_overdue() -> None:
-    beats = Beats(10.0, 5.0)
+    beats = Beats()
     number = beats.beat()
     beats.freeze()
     assert not beats.overdue(number)
@@ -80,7 +80,7 @@ def test_a_beat_behind_unread_data_is_never_overdue() -> None:
 
 
 def test_after_a_pause_beats_go_on_as_before() -> None:
-    beats = Beats(10.0, 5.0)
+    beats = Beats()
     beats.freeze()
     beats.thaw()
     assert beats.overdue(beats.beat())

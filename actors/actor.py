@@ -1,8 +1,8 @@
-"""What the six actors share; the one file that knows Pykka's life and death.
+"""Mailbox, address and base class of the six actors; the one file that knows Pykka.
 
-Four things that bare Pykka does not do, and OTP does: mail is kept while a role changes hands,
-telling the dead hurts nobody, every death is reported once with its reason, and a keeper that was
-given up on can no longer take mail or write.
+Four things that OTP does and bare Pykka does not: mail is kept while a role passes from one actor to the
+next, a message to an actor that has ended does no harm, every end is reported once with its reason, and
+an actor that was given up can no longer take mail or write.
 """
 
 from __future__ import annotations
@@ -270,7 +270,7 @@ class Mailbox:
         self._questions.pop(reply, None)
 
     def stop_reader(self) -> None:
-        """Whoever reads this ends behind the mail there is."""
+        """The present reader ends once it has read the mail that is here now."""
         self.put(Envelope(_ActorStop()))
 
     def close(self, error: BaseException) -> None:
@@ -369,10 +369,10 @@ def letter(message: object) -> Letter:
 
 
 def refuse(envelope: Letter, error: BaseException | None, to: str, dead_letters: DeadLetters) -> None:
-    """Answer a letter that nobody will read."""
+    """Answer a letter that no actor will read."""
     if envelope.reply_to is None:
         if not isinstance(envelope.message, _ActorStop):  # that is no loss
-            dead_letters.add(to, envelope.message, "nobody there")
+            dead_letters.add(to, envelope.message, "its actor has ended")
         return
     if isinstance(envelope.message, _ActorStop):
         envelope.reply_to.set(None)
@@ -400,24 +400,24 @@ class Address:
         self._lives = (put, life), candidate, former
 
     def point_candidate(self, put: Callable[[Letter], None] | None, life: int = 0) -> None:
-        """Somebody who may take over: he hears what is meant for his life, and nothing else."""
+        """An actor that may take over: it gets the messages for its own life only."""
         target, _, former = self._lives
         self._lives = target, (put, life), former
 
     def promote(self) -> None:
-        """The candidate plays the role from now on; who played it hears what is meant for his life."""
+        """The candidate plays the role from now on; the former actor still gets what is for its own life."""
         target, candidate, _ = self._lives
         self._lives = candidate, NOT_THERE, target
 
     def forget_former(self) -> None:
-        """Who was taken over from is gone."""
+        """The actor that was replaced has ended."""
         target, candidate, _ = self._lives
         self._lives = target, candidate, NOT_THERE
 
     def tell(self, message: Any, life: int | None = None) -> None:
-        """Returns at once; what nobody is there to read becomes a dead letter.
+        """Returns at once. A message without a reader becomes a dead letter.
 
-        What is meant for one `life` is not told to another: it is dropped, as a past epoch's report is.
+        A message for one `life` is not delivered to another: it is dropped, as a report of a past epoch is.
         """
         (put, present), *others = self._lives
         if life is not None and life != present:
@@ -425,7 +425,7 @@ class Address:
             if put is None:
                 return
         if put is None:
-            self._dead_letters.add(self.role, message, "nobody there")
+            self._dead_letters.add(self.role, message, "its actor has ended")
         else:
             put(Envelope(message))
 
@@ -442,7 +442,7 @@ class Address:
 
 
 class FencedAddress(Address):
-    """An address as a keeper uses it: what it says once its role has gone to another is not heard."""
+    """An address as a keeper uses it. Messages that it sends after it lost its role are dropped."""
 
     def __init__(self, address: Address, lease: Lease) -> None:
         super().__init__(address.role, address._dead_letters)
@@ -528,7 +528,7 @@ class Actor(pykka.ThreadingActor):
         """Pykka's `start`, for an actor that has been made already.
 
         Raises:
-            RuntimeError: the system gives no more threads.
+            RuntimeError: the system is out of threads.
         """
         pykka.ActorRegistry.register(self.actor_ref)
         self._start_actor_loop()
@@ -594,7 +594,7 @@ class Actor(pykka.ThreadingActor):
         except Exception:
             raise
         except BaseException as error:
-            # Pykka would stop every actor of the process and leave whoever asked waiting.
+            # Pykka would stop every actor of the process and leave the asker waiting.
             self._crash(error)
             raise RuntimeError(f"{type(error).__name__} in {self.id}: {error}") from error
 
@@ -605,7 +605,7 @@ class Actor(pykka.ThreadingActor):
         self._crash(exception_value)
 
     def _crash(self, error: BaseException) -> None:
-        """End for this error, whoever else is told of it."""
+        """End for this error."""
         self._ending = Crashed(f"{type(error).__name__}: {error}")
         self.actor_stopped.set()
         self._clean_up()

@@ -1,7 +1,7 @@
 """One line's connection for one epoch; it never reconnects itself.
 
-It dies with a typed reason, and the supervisor decides. Its inbox hears its socket, so it needs no
-reader thread; a short-lived thread opens the socket, since opening may block.
+It ends with a typed reason, and the supervisor decides. Its inbox reads its socket, so it needs no
+reader thread. A short-lived thread opens the socket, since opening may block.
 """
 
 from __future__ import annotations
@@ -242,20 +242,20 @@ class Connection(Actor):
         try:
             threading.Thread(target=self._open, name=f"{self.id}/open", daemon=True).start()
         except RuntimeError as error:
-            self.exit(Retryable(f"this machine gives no more threads: {error}", "resources"))
+            self.exit(Retryable(f"out of threads: {error}", "resources"))
 
     def _open(self) -> None:
-        """On the opener's thread: whatever comes of it is told, nothing is raised."""
+        """On the opener's thread: every outcome is sent as a message, nothing is raised."""
         try:
             opened = self._connector.open()
         except ConnectFailed as failed:
             self.tell_self(SocketRefused(failed.reason))
         except Exception as error:
             where = {"line": self._line, "epoch": self._epoch}
-            log.exception("opening failed in a way that nobody foresaw", extra=where)
+            log.exception("unexpected error while connecting", extra=where)
             self.tell_self(SocketRefused(Retryable(f"{type(error).__name__}: {error}", "opening")))
         else:
-            self._socket = opened.socket  # noted first: a death over the letter closes it, too
+            self._socket = opened.socket  # noted first: an actor that ends before it reads this closes it
             self.tell_self(opened)
 
     def _opened(self, opened: SocketOpened) -> None:
@@ -535,7 +535,7 @@ class Connection(Actor):
             self._heartbeat.tell(PongReceived(self._line, self._epoch, beat, rtt))
 
     def _end_if_silent(self, overdue: EndIfSilent) -> None:
-        """Judges once the ping has had its time since it left, and all that came has been heard."""
+        """Decides once the ping has had its time since it left, and all bytes received have been read."""
         sent = self._beats.get(overdue.beat)
         if sent is None or self._counters.received_at > sent or not self._counters.reading:
             return
@@ -599,7 +599,7 @@ class Connection(Actor):
         self.exit(without_secrets(reason, self._connector.redactor))
 
     def _part(self, code: int) -> None:
-        """Say good-bye, once, if the peer takes it at once; nobody waits for its answer."""
+        """Send a close frame, once, if the socket takes it at once. Its answer is not awaited."""
         if self._socket is not None and not self._parted:
             self._parted = True
             self._wire.send(encode(CLOSE, close_payload(code)))
@@ -627,7 +627,7 @@ class Connection(Actor):
         if self._look_timer is not None:
             self._look_timer.cancel()
         self._exchanges.end_all()
-        self._part(1001)  # a crash, too: a venue may count who is gone without a word for minutes
+        self._part(1001)  # after a crash, too: without it a venue may count the connection for minutes
         self._wire.forget()
         self._connector.connect_cancel.cancel()
         if self._socket is not None:

@@ -1,4 +1,4 @@
-"""Words raised: every error that a user can meet, in one place."""
+"""Every error that Linewarden raises to users."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class StreamClosed(LinewardenError):
 
 
 class RuntimeStopped(LinewardenError):
-    """The runtime has ended, so nobody is there to answer this call."""
+    """The runtime has ended and cannot answer this call."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -101,4 +101,4 @@ class ForkError(LinewardenError):
 
 
 class Timeout(LinewardenError, TimeoutError):
-    """Nothing came within the time that the caller gave. What was asked of is unharmed."""
+    """Nothing came within the time that the caller gave. The stream or runtime is unaffected."""

@@ -24,7 +24,7 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     wanted: tuple[Topic, ...] = ()
     contracts: Mapping[Topic, FreshnessPolicy] = {}
     kind: object = None  # of venue; a feed that gets another one is another feed
-    identity: tuple[object, ...] = ()  # all that its connections depend on: a change connects anew
+    identity: tuple[object, ...] = ()  # all that its connections depend on: a change reconnects
 
 
 class Specs(Struct, frozen=True, kw_only=True):

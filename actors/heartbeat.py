@@ -1,6 +1,6 @@
-"""Asks "still there?" on a beat; an unanswered beat ends the connection.
+"""Sends pings at an interval; an unanswered ping ends the connection.
 
-Besides the protocol's pings it sends the venue's own, and watches subscriptions that have a contract.
+It sends the protocol's pings and the venue's own, and watches subscriptions that have a freshness policy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from actors.timers import Timers
 
 
 class Heartbeat(Actor):
-    """One for all lines. It is told of lives anew when it is replaced, so it keeps no book."""
+    """One for all lines. A new one is told of every life again, so no state outlives it."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Heartbeat(Actor):
         self._after(watch.rhythm.ping_interval, due)
 
     def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:
-        """Tell who is stale, if that has changed; look again when the next may be."""
+        """Report the stale topics, if they have changed; look again when the next may be stale."""
         shown = watch.shown()
         judged = {
             topic: self._judge(due.line, topic, shown)

@@ -57,7 +57,7 @@ class HttpAnswer(RedactedStruct, frozen=True):
 
 
 class HttpFailed(Struct, frozen=True):
-    """Nobody answered, or not in time; `code` is short and stable, as a reason's."""
+    """No answer came, or not in time; `code` is short and stable, as a reason's."""
 
     text: str
     code: str

@@ -79,7 +79,7 @@ class LogQueue:
             self._thread = thread  # before it runs: a signal handler that logs now must not start another
             try:
                 thread.start()
-            except RuntimeError:  # the machine gives no more threads; the next record asks again
+            except RuntimeError:  # out of threads; the next record asks again
                 self._thread = None
         return self._thread is not None
 

@@ -3,8 +3,8 @@
 Commands are VerbNoun and ask; reports are NounVerbed and state facts that cannot be refused. Times are
 monotonic seconds where they are called `at`, wall-clock nanoseconds where they end in `_ns`.
 
-A question is a message that was asked: its answer travels with its envelope. A letter whose type says
-`again` is idempotent: where a keeper of a role died of it, the next one reads it once more.
+A question is a message that was asked: its answer travels with its envelope. A letter whose type has
+`again` set is idempotent: where a keeper of a role died of it, the next one reads it once more.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class WantsPlaced(Idempotent, frozen=True):
 
 
 class TopicsLifted(Idempotent, frozen=True):
-    """Registry to dispatcher: nobody wants these topics of this line any more."""
+    """Registry to dispatcher: these topics of this line are no longer wanted."""
 
     line: str
     topics: tuple[Topic, ...]
@@ -287,7 +287,7 @@ class SendVenuePing(Struct, frozen=True):
 
 
 class EndIfSilent(Struct, frozen=True):
-    """A beat was not answered: end, unless something else was received since it was sent."""
+    """A beat was not answered: end, unless anything was received since it was sent."""
 
     beat: int
     waited: float  # seconds
@@ -308,7 +308,7 @@ class Fetched(Struct, frozen=True):
 
 
 class SendMessage(RedactedStruct, frozen=True):
-    """Asked by a user: one message of his own, as it is. Answers None, or why it was not sent."""
+    """Asked by a user: one message of the user's own, unchanged. Answers None, or why it was not sent."""
 
     payload: str | bytes
 
@@ -374,7 +374,7 @@ class Inherit(Struct, frozen=True):
 
 
 class LoginOverdue(Struct, frozen=True):
-    """A timer's: the venue accepted the socket and then said nothing."""
+    """A timer's: the venue accepted the socket and did not answer the login."""
 
 
 # ── to the supervisor ───────────────────────────────────────────────────────────────────────────
@@ -430,7 +430,7 @@ class ReadMail(Idempotent, frozen=True):
 
 
 class RestartLines(Struct, frozen=True):
-    """Asked: clear failures and attempts of a feed or line, and connect it anew. Answers `"accepted"`."""
+    """Asked: clear failures and attempts of a feed or line, and reconnect it. Answers `"accepted"`."""
 
     target: str
 

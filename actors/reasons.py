@@ -44,7 +44,7 @@ class Slow(Struct, frozen=True):
 
 
 class Fatal(Struct, frozen=True):
-    """Trying again cannot help and may hurt: nothing happens until somebody acts on `advice`."""
+    """Trying again cannot help and may hurt: nothing happens until a person acts on `advice`."""
 
     text: str
     code: str
@@ -52,7 +52,7 @@ class Fatal(Struct, frozen=True):
 
 
 class Crashed(Struct, frozen=True):
-    """A defect of ours: an exception nobody expected. The traceback is in the log."""
+    """A defect of ours: an unexpected exception. The traceback is in the log."""
 
     text: str
     code: str = "crashed"

@@ -1,4 +1,4 @@
-"""The subscriptions somebody wants, replayed to every new connection."""
+"""The subscriptions that are wanted, replayed to every new connection."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ANSWERED = ("confirmed", "rejected")
 
 
 class Waiter:
-    """Who waits for answers, and the topics that had none at the last look, the next one last."""
+    """A question that waits for answers, and the topics that had none at the last look, the next one last."""
 
     def __init__(self, topics: tuple[Topic, ...], reply: KeptReply) -> None:
         self.topics, self.reply = topics, reply
@@ -356,7 +356,7 @@ class Registry(Actor):
                 self._supervisor.tell(LineUnneeded(line))
             for epoch in self._ledger.open_epochs(line):
                 asking = self._ledger.asking(line, epoch)
-                for number, asked in asking.items():  # the connection may not have heard of it
+                for number, asked in asking.items():  # the connection may not have got it
                     message = SendSubscriptions(self._ledger.numbers(asked), number)
                     self._connection(line).tell(message, epoch)
                 self._mark_paused(line, epoch)  # the former one may have sent just now
@@ -377,5 +377,5 @@ def _place(venue: Venue, topic: Topic, placed: Placement) -> str | Refusal:
 
 
 def _silent(venue: Venue) -> frozenset[str]:
-    """The channels of which the venue never says that it heard a subscription."""
+    """The channels of which the venue never confirms a subscription."""
     return frozenset(name for name, channel in venue.channels.items() if not channel.acknowledged)

@@ -1,7 +1,7 @@
 """Asks venues for the newest prices over HTTP, where the stream has no fresh one.
 
-It never waits: each conversation is carried on by a short-lived thread. Whoever asks what is being
-asked already shares its answer.
+It never waits: a short-lived thread carries on each conversation. A question that is being asked already
+is not asked twice: both askers share the answer.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ log = log_queue.logger("actors.requester")
 
 AT_ONCE: Final = 4  # conversations of one feed
 CONVERSATION: Final = 10.0  # seconds that one may take
-PATIENCE: Final = 10.0  # seconds for which a venue is left alone that wants to be, and names no time
-LONGEST: Final = 300.0  # seconds for which it is, whatever it names
+PATIENCE: Final = 10.0  # seconds without requests after a venue asks for a pause and names no time
+LONGEST: Final = 300.0  # the longest such pause, whatever time it names
 
 
 class Question:
@@ -57,7 +57,7 @@ class Question:
 
 
 class BudgetPause(Struct, frozen=True):
-    """A budget is spent: the turn of the timer that will say when it is not, and its time."""
+    """A budget is exhausted: the turn of the timer that ends the pause, and its time."""
 
     turn: int
     until: float  # monotonic seconds
@@ -78,7 +78,7 @@ class Requester(Actor):
         super().__init__(context)
         self._address = address
         self._feeds = feeds
-        self._buckets = buckets  # by feed; lent, so that who dies often asks no oftener
+        self._buckets = buckets  # by feed; lent, so that a new requester keeps to the budget of the former
         self._timers = timers
         self._questions: dict[tuple[Venue, str], Question] = {}  # in the order of their asking
         self._paused: dict[str, BudgetPause] = {}  # feeds whose budget is spent
@@ -165,13 +165,13 @@ class Requester(Actor):
             self._decline(question, "no thread can be started to ask the venue", "resources")
 
     def _decline(self, question: Question, text: str, code: str) -> None:
-        """Nobody asks the venue."""
+        """Answer without asking the venue."""
         del self._questions[question.id]
         at = self._timers.clock.monotonic()
         question.answer(LatestTold(*question.id, HttpFailed(text, code), at, self.incarnation))
 
     def _converse(self, venue: Venue, symbol: str, spec: FeedSpec, connect_cancel: ConnectCancel) -> None:
-        """On a thread of its own: whatever comes of it is told, or its place would never be free again."""
+        """On a thread of its own: every outcome is sent as a message, else its place would never be free."""
         outcome: Price | Reason | HttpFailed
         try:
             from actors.wire.http_client import converse  # an HTTP client, where one is needed
@@ -184,8 +184,8 @@ class Requester(Actor):
                 if not isinstance(outcome, Price):
                     outcome = without_secrets(outcome, spec.token_store.redactor)
         except Exception as error:
-            log.exception("%s: asking about %s failed in a way that nobody foresaw.", venue.feed, symbol)
-            outcome = Crashed(f"asking for it failed in a way that nobody foresaw ({type(error).__name__})")
+            log.exception("%s: unexpected error while asking for the price of %s.", venue.feed, symbol)
+            outcome = Crashed(f"unexpected error while asking for it ({type(error).__name__})")
         at = self._timers.clock.monotonic()
         self._address.tell(LatestTold(venue, symbol, outcome, at, self.incarnation))
 

@@ -168,7 +168,7 @@ class Runtime:
         Raises:
             SubscribeError: `wait` was given and some topic was not confirmed. The stream is open.
             LinewardenError: the feed, the channel, a key or an option is not known here.
-            RuntimeStopped: nobody is there to subscribe with.
+            RuntimeStopped: the runtime has ended.
         """
         stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
         if wait is not None:
@@ -191,7 +191,7 @@ class Runtime:
         A handler that raises is logged with its topic and counted, and goes on with the next event.
 
         Raises:
-            RuntimeError: this machine gives no more threads. Nothing was subscribed.
+            RuntimeError: the machine is out of threads. Nothing was subscribed.
         """
         stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
         self._streams.start_handler(stream, lambda: handle(stream, handler), f"on/{feed}/{channel}")
@@ -203,8 +203,9 @@ class Runtime:
         """Send one message of your own, for what a venue's protocol does not foresee.
 
         Text goes as a text message, bytes as a binary one, a mapping as JSON. `line` names one of
-        the feed's connections, where it has several. What the venue answers is routed as anything
-        else that it says; a subscription made in this way is nobody's, and is not made again after a loss.
+        the feed's connections, where it has several. An answer of the venue is routed as
+        any other message. A subscription made in this way belongs to no stream and is not
+        restored after a loss.
 
         Raises:
             LinewardenError: the feed or line is not there, or it is not connected and logged in; or the
@@ -277,7 +278,7 @@ class Runtime:
     ) -> BookView:
         """The order book of this key as it is now. The first call begins to follow it.
 
-        `depth`: levels a side at the most; None: all. `wait`: seconds that may be spent until it is
+        `depth`: at most so many levels per side; None: all. `wait`: seconds that may be spent until it is
         synced; without it the answer comes at once, and the first ones are `syncing`. `options` are
         those of the venue's book channel.
 
@@ -287,8 +288,8 @@ class Runtime:
             StreamClosed: its feed was removed, or the book forgotten, while this call waited.
             LinewardenError: the feed, the key or an option is not known here, or the venue makes no
                 order books.
-            RuntimeError: this machine gives no more threads. Nothing was subscribed.
-            RuntimeStopped: nobody is there to follow it.
+            RuntimeError: the machine is out of threads. Nothing was subscribed.
+            RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
         return self._books.view(feed, key, options, depth, wait)
@@ -340,9 +341,9 @@ class Runtime:
         venue that names no time is judged by the receipt alone. Any thread may call; each waits alone.
 
         Raises:
-            NotFresh: nothing is; the sentence says what was tried and how old it was.
+            StalePriceError: no price is; its text names what was tried and how old it was.
             LinewardenError: the feed or the key is not known here, or its venue tells no prices.
-            RuntimeStopped: nobody is there to ask.
+            RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
         return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout)
@@ -380,7 +381,7 @@ class Runtime:
 
         Raises:
             ConfigError: the config has mistakes; nothing has changed.
-            RuntimeStopped: nobody is there to reload.
+            RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
         new = load(config)

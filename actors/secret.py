@@ -17,7 +17,7 @@ Shown: TypeAlias = Iterator[tuple[str, object]]  # names of fields, and what peo
 class Secret:
     """A text that does not get into logs, reprs, tracebacks, status or pickles by accident.
 
-    Whoever needs the text says so: `reveal()`. Two secrets are compared in constant time.
+    Code that needs the text calls `reveal()`. Two secrets are compared in constant time.
     """
 
     __slots__ = ("__value",)
@@ -65,13 +65,13 @@ class Secret:
 
 
 class RedactedStruct(Struct, frozen=True):
-    """A Struct that shows of itself what `shown` yields and no more: in its repr, and to rich.
+    """A Struct that shows of itself what `shown` yields and nothing else: in its repr, and to rich.
 
     A Struct has a `__rich_repr__` of its own with all that is in it, whatever its `__repr__` says.
     """
 
     def shown(self) -> Shown:
-        """Its fields as people may see them; none, where nobody says more."""
+        """Its fields as people may see them; by default none."""
         return iter(())
 
     def __repr__(self) -> str:

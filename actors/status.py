@@ -38,7 +38,7 @@ class Counters(Struct, frozen=True):
     frames: int
     decoded: int
     routed: int
-    unrouted: int  # nobody asked for them, or their epoch was over
+    unrouted: int  # no stream wanted them, or their epoch was over
     quarantined: int
     duplicates: int
     lost: int  # decoded by a connection that ended before they reached a stream; a Gap covers them

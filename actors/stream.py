@@ -230,7 +230,7 @@ class Stream(Generic[Event]):
 
     @property
     def is_cut(self) -> bool:
-        """Whether changes were given up, and some topic has yet to start anew for the stream to go on."""
+        """Whether changes were given up, and some topic has yet to start again for the stream to go on."""
         return bool(self._own.cut())
 
     def __repr__(self) -> str:
@@ -256,7 +256,7 @@ class Stream(Generic[Event]):
                     yield self._box.hand.popleft()
 
     def _reach_event(self, timeout: float | None) -> bool:
-        """Wait for events in the reader's hand. False: the stream has ended, as somebody wanted."""
+        """Wait for events in the reader's hand. False: the stream was closed on purpose."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._box.hand:
             self._home.check()
@@ -277,7 +277,7 @@ class Stream(Generic[Event]):
         """Whether `Closed` was delivered.
 
         Raises:
-            StreamClosed: it was, and nobody had asked for it.
+            StreamClosed: the stream was closed, and not on purpose.
         """
         end = self._inlet.end
         if self._ended and end is not None and not self._inlet.quiet:

@@ -183,7 +183,7 @@ class Streams:
         """Run this on a thread of its own, until the stream ends.
 
         Raises:
-            RuntimeError: this machine gives no more threads. The stream has been closed.
+            RuntimeError: the machine is out of threads. The stream has been closed.
         """
         thread = threading.Thread(target=run, name=name, daemon=True)
         self._handlers[stream.id] = thread

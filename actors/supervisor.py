@@ -1,7 +1,7 @@
-"""Starts children, hears how they ended, and restarts them or gives up: one for one.
+"""Starts children, and restarts those that have ended or gives them up: OTP's one_for_one.
 
-It decides by `rules/restarts.py` and carries out; it never waits for anybody, so that `status` and
-`stop` are answered while connects hang and children crash.
+It decides by `rules/restarts.py` and carries out. It never waits for another actor, so it answers while
+connects hang and children crash.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Supervisor(Actor):
         self._timers, self._clock = timers, timers.clock
         self._address = roles.named("supervisor")
         self._watchdog: Watchdog[Child] = Watchdog(watchdog)
-        self._on_end = on_end  # told why, and whether somebody wanted it
+        self._on_end = on_end  # called with the reason, and whether a stop was asked for
         self._workers: dict[str, Child] = {}
         self._incarnations = dict.fromkeys(WORKERS, 0)
         self._intensity = {role: Intensity() for role in WORKERS}
@@ -104,7 +104,7 @@ class Supervisor(Actor):
         self._waiters: list[tuple[AwaitLive, KeptReply]] = []
         self._stoppers: list[KeptReply] = []
         self._why = "stopped"
-        # Before anybody else can want anything: the registry places topics on the lines that are started.
+        # First in the mailbox of the registry, which places topics on the lines that are started.
         for spec in specs.feeds.values():
             self._want(spec.wanted, ())
 
@@ -247,7 +247,7 @@ class Supervisor(Actor):
             self._give_up(f"the {role} died more than {limit.limit} times in {limit.period:g} s")
             return
         if comes_back(self._children.workers[role].restart, reason):
-            log.error("%s ended (%s: %s); a new one takes its book over.", role, reason.code, reason.text)
+            log.error("%s ended (%s: %s); a new one takes over its state.", role, reason.code, reason.text)
             self._start_worker(role)
 
     def _give_up(self, why: str) -> None:
@@ -290,10 +290,8 @@ class Supervisor(Actor):
             [topic for topic in before.wanted if topic not in present],
         )
         for line in self._lines.of(feed):
-            self._lines.adjust(line, spec, anew=before.identity != spec.identity)
-        spec.token_store.follow(
-            spec.venue, spec.dial
-        )  # what was kept of a token is for the new settings to use
+            self._lines.adjust(line, spec, reconnect=before.identity != spec.identity)
+        spec.token_store.follow(spec.venue, spec.dial)  # a kept token is used with the new settings
 
     def _start_feed(self, feed: str, spec: FeedSpec) -> None:
         for name in spec.venue.spread(spec.wanted):

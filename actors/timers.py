@@ -108,7 +108,7 @@ class ThreadTimers:
             self._heap.clear()
             self._changed.notify()
         if threading.current_thread() is not self._thread:
-            self._thread.join(1.0)  # it never waits for anybody: this is a moment
+            self._thread.join(1.0)  # it never waits for another thread: this takes a moment
 
     def _run(self) -> None:
         while (entry := self._next()) is not None:
@@ -138,7 +138,7 @@ class VirtualTimers:
         self._order = itertools.count()
         self._lock = threading.Lock()
         self._stopped = False
-        self._settle = settle  # returns when nobody has anything left to do at this moment
+        self._settle = settle  # returns when no thread has anything left to do at this moment
 
     def monotonic(self) -> float:
         return self._now

@@ -237,7 +237,7 @@ def test_telling_an_empty_role_raises_nothing_and_is_counted() -> None:
         nobody.tell(EndConnection(Stopped()))
     assert dead_letters.count == 5
     assert [(letter.to, letter.message, letter.why) for letter in dead_letters.newest()] == [
-        ("connection/o2", "EndConnection", "nobody there")
+        ("connection/o2", "EndConnection", "its actor has ended")
     ] * 2
 
 
@@ -252,7 +252,7 @@ def test_telling_a_dead_actor_raises_nothing_and_is_counted(theatre: Theatre) ->
     worker.actor_ref.tell(Crash(ValueError("bug")))
     theatre.report()
     worker.actor_ref.tell("too late")
-    assert theatre.why() == ["nobody there"]
+    assert theatre.why() == ["its actor has ended"]
     with pytest.raises(pykka.ActorDeadError):
         worker.actor_ref.ask("too late", timeout=10)
     worker.actor_ref.stop(timeout=10)
@@ -267,7 +267,7 @@ def test_mail_that_dies_with_a_connection_is_counted(theatre: Theatre) -> None:
     answer = worker.actor_ref.ask("unread too", block=False)
     connector.opened.set()
     theatre.report()
-    assert theatre.why() == ["nobody there"]
+    assert theatre.why() == ["its actor has ended"]
     with pytest.raises(pykka.ActorDeadError):
         answer.get(timeout=10)
 
@@ -291,7 +291,7 @@ def test_close_fails_whoever_is_waiting_and_whoever_comes_later(theatre: Theatre
     for answer in (waiting, late):
         with pytest.raises(RuntimeStopped, match="the test is over"):
             answer.get(timeout=0)
-    assert theatre.why() == ["nobody there"] * 2
+    assert theatre.why() == ["its actor has ended"] * 2
 
 
 def test_close_ends_the_keeper(theatre: Theatre) -> None:

@@ -562,7 +562,8 @@ def test_what_is_allowed_but_odd_is_a_warning() -> None:
     settings = read(feed(verify_tls=False, url="ws://example.org", subscribe=subscribe))
     assert settings.warnings == (
         "<config>: [feeds.a] url: ws:// sends everything in clear, also keys; wss:// does not.",
-        "<config>: [feeds.a] verify_tls: certificates are not checked, so anybody may pose as the venue.",
+        "<config>: [feeds.a] verify_tls: certificates are not checked, so another server could impersonate "
+        "the venue.",
         "<config>: [feeds.a] subscribe entry 1: a/depth/A is wanted twice.",
         "<config>: [feeds.a] subscribe entry 3: a/account is wanted twice.",
     )

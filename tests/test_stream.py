@@ -284,7 +284,7 @@ def test_a_stream_that_was_cut_says_so_until_its_topic_starts_anew() -> None:
     assert put(writer, 3, 4) is Put.CUT  # it has held its line for long enough
     assert stream.is_cut
     assert stream.get_many(2) == [1, 2]
-    assert put(writer, 5) is Put.CUT  # of no use until the topic starts anew; and no reason to stop reading
+    assert put(writer, 5) is Put.CUT  # of no use until the topic starts again; and no reason to stop reading
     with pytest.raises(Timeout):
         stream.get(timeout=0)
     writer.inlet.resume(writer.right, A)

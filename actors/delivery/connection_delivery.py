@@ -51,7 +51,7 @@ class Hands(Protocol):
         """From any thread: something that the delivery waits for may be there."""
 
     def update_reading(self) -> None:
-        """Whether the socket may be read has changed, or a topic waits to start anew."""
+        """Whether the socket may be read has changed, or a topic waits to start again."""
 
     def tell_restored(self, topics: tuple[Topic, ...], blind: Mapping[Topic, int], now_ns: int) -> None:
         """The streams were told that these are answered for. `blind`: since when they were not."""
@@ -315,7 +315,7 @@ class ConnectionDelivery:
             self._epoch.block_timeout = seconds
 
     def look_again(self, now: float) -> tuple[Topic, ...]:
-        """See who still asks for a pause. The topics that the venue is to start anew now."""
+        """Check which streams still ask for a pause. Returns the topics that the venue is to resend whole."""
         if self._epoch is None:
             return ()
         self._epoch.look_again(now)

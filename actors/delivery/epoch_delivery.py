@@ -44,7 +44,7 @@ class EpochDelivery:
         self._deltas = {name for name, channel in venue.channels.items() if channel.deltas}
         self._resyncable = {name for name, channel in venue.channels.items() if channel.resyncable}
         self._pausing: dict[Inlet, None] = {}  # streams that ask this line to pause
-        self._cut: dict[Inlet, None] = {}  # streams with topics that have to start anew
+        self._cut: dict[Inlet, None] = {}  # streams with topics that have to start again
         self.resyncs = Resyncs()
         self._going: dict[Topic, Going] = {}  # where events go: all readers but those that are to join
         for topic, route in self._table.routes.items():
@@ -62,7 +62,7 @@ class EpochDelivery:
 
     @property
     def wants_attention(self) -> bool:
-        """Whether a stream asks for a pause, or has to start anew."""
+        """Whether a stream asks for a pause, or has to start again."""
         return bool(self._pausing or self._cut or self.resyncs)
 
     @property
@@ -203,7 +203,7 @@ class EpochDelivery:
     # ── newcomers to deltas, and readers that were cut ──
 
     def _join(self, topic: Topic) -> None:
-        """Streams that wait for this topic to start anew get what makes it whole, if that is known.
+        """Streams that wait for this topic to start again get what makes it whole, if that is known.
 
         Where that is not known and the venue cannot be made to send it, they get the changes alone.
         """
@@ -249,7 +249,7 @@ class EpochDelivery:
         return tuple(inlet.id for inlet in self._pausing)
 
     def look_again(self, now: float) -> None:
-        """See who still asks for a pause, and who has room to start anew."""
+        """Check which streams still ask for a pause, and which have room for a topic to start again."""
         for inlet in list(self._pausing):
             since = inlet.full_since
             if since is not None and now - since >= self.block_timeout:

@@ -1,6 +1,6 @@
 """One stream's buffer with its lock: lines write through it on their own threads, one consumer reads it.
 
-A writer shows its right with each put. The lock guards bookkeeping alone: no code of a user or a venue
+Each put checks the right of its writer. The lock guards bookkeeping alone: no code of a user or a venue
 runs under it.
 """
 
@@ -32,7 +32,7 @@ class Put(Enum):
     REFUSED = 0  # the stream is closed, or the right is not valid
     ACCEPTED = 1
     PAUSE = 2  # accepted; the stream is full and asks its lines to pause
-    CUT = 3  # accepted in part; some topic of deltas is of no use until it starts anew
+    CUT = 3  # accepted in part; some topic of deltas is of no use until it starts again
 
 
 class Waker:
@@ -113,7 +113,7 @@ class Inlet:
             return True
 
     def resume(self, right: Right, topic: Topic) -> None:
-        """The topic starts anew here with the next event."""
+        """The topic starts again here with the next event."""
         with self.ready:
             if right.valid and self.end is None:
                 self.buffer.resume(topic)
@@ -200,17 +200,17 @@ class Inlet:
 
     @property
     def is_roomy(self) -> bool:
-        """Whether a topic that was cut may start anew here."""
+        """Whether a topic that was cut may start again here."""
         with self.ready:
             return self._has_room()
 
     def cut(self) -> tuple[Topic, ...]:
-        """Topics whose deltas this stream cannot use until they start anew."""
+        """Topics whose deltas this stream cannot use until they start again."""
         with self.ready:
             return tuple(self.buffer.cut)
 
     def forget(self, topic: Topic) -> None:
-        """The stream no longer wants this topic: it need not start anew."""
+        """The stream no longer wants this topic: it need not start again."""
         with self.ready:
             self.buffer.forget(topic)
 

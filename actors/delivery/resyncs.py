@@ -1,4 +1,4 @@
-"""When a topic of deltas may be made to start anew for readers that cannot follow it otherwise."""
+"""When a topic of deltas may be made to start again for readers that cannot follow it otherwise."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Resyncs:
             heappush(self._due, (-math.inf if pause is None else pause.until, self._wishes, topic))
 
     def forget(self, topic: Topic) -> None:
-        """It has started anew by itself, or is wanted no longer."""
+        """It has started again by itself, or is wanted no longer."""
         self._wanted.pop(topic, None)
 
     def drop(self, topic: Topic) -> None:

@@ -15,7 +15,7 @@ from actors.rules.stream_buffer import Origin, Pair
 EVENTS: Final = 10_000  # of one topic
 BYTES: Final = 4 * 1_048_576  # of one topic, as they came
 RUNTIME_BYTES: Final = 256 * 1_048_576  # of all topics of a runtime
-BILL: Final = 65_536  # bytes after which a line says what it keeps
+BILL: Final = 65_536  # bytes after which a line reports how much it keeps
 
 _event = itemgetter(1)  # of a pair
 
@@ -32,7 +32,7 @@ class RunBudget:
     def keeps(self, right: Right, size: int) -> bool:
         """This line keeps so much from now on; whether all of them together may.
 
-        A line that was given up counts no more: its thread may hang, and never say that it keeps nothing.
+        A line that was given up counts no more: its thread may hang, and never report that it keeps nothing.
         """
         with self._lock:
             self._kept[right] = size
@@ -56,12 +56,12 @@ class Runs:
     def __init__(self, venue: Venue, right: Right, budget: RunBudget) -> None:
         self._venue, self._right, self._budget = venue, right, budget
         self._runs: dict[Topic, TopicRun] = {}
-        # By channel: the types of events that may start a topic anew.
+        # By channel: the types of events that may start a topic again.
         self._whole = {name: frozenset(its.whole) for name, its in venue.channels.items() if its.whole}
         self._size = self._billed = 0
 
     def keep(self, pairs: list[Pair], topics: Collection[Topic], origin: Origin, size: int) -> list[Topic]:
-        """The events of one batch, `size` bytes of it. The topics that have started anew with it."""
+        """The events of one batch, `size` bytes of it. Returns the topics that have started again with it."""
         started: list[Topic] = []
         kept = [topic for topic in topics if topic.channel in self._whole]
         if kept:

@@ -36,7 +36,7 @@ class DeliveryState:
         self.outages: dict[int, Outage] = {}  # by stream
         self.blind: dict[Topic, int] = {}  # topics whose data is interrupted: since when, wall-clock ns
         self.blind_streams: dict[int, dict[Topic, int]] = {}  # the same for each stream that followed them
-        self.joining: dict[Topic, set[int]] = {}  # streams that come in when the topic starts anew
+        self.joining: dict[Topic, set[int]] = {}  # streams that come in when the topic starts again
         self.number = 0  # of the last word of this line
         self.gaps = 0  # interruptions of topics, whether or not a stream was told of them
         self.last_gap: Gap | None = None
@@ -59,7 +59,7 @@ class DeliveryState:
                 continue
             self.settled.add(topic)
             self.blind.pop(topic, None)
-            self.joining.pop(topic, None)  # it starts anew with that answer, and all are let in
+            self.joining.pop(topic, None)  # it starts again with that answer, and all come in
             for inlet in route.inlets:
                 self._note_seen(inlet.id, topic)
 

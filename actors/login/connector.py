@@ -25,7 +25,7 @@ class Connector:
         self.redactor = token_store.redactor
         self._venue, self._line, self._vault = venue, line, token_store
         self._token: Token | None = None
-        self._is_new = False  # a login made the token for this very connection, and nobody has taken it yet
+        self._is_new = False  # made by a login for this connection, and not accepted by the venue yet
         self._shown_at = 0.0  # monotonic seconds
 
     def open(self) -> SocketOpened:

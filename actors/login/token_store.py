@@ -40,10 +40,10 @@ class TokenStore:
         self.redactor = Redactor()
         self.follow(venue, dial)
         self._bucket = TokenBucket(venue.login_budget)
-        self._turn = threading.Lock()  # held while somebody logs in
+        self._turn = threading.Lock()  # held during a login
         self._changing = threading.Lock()  # held for a moment, as `_turn` is not
         self._held = StoredToken()
-        self._on_trial: Token | None = None  # given by somebody, and not proved; or proved to be no good
+        self._on_trial: Token | None = None  # given by the user, and not accepted yet; or refused
         self._tried_by: frozenset[str] = frozenset()  # lines that are not live, for this very trial
         self._renewed: Token | None = None  # the one whose renewal was asked for: once is enough
         self._failed: Reason | None = None  # what the last login came to, if to nothing
@@ -56,7 +56,7 @@ class TokenStore:
     ) -> tuple[Token, bool]:
         """A token that is none of `refused`, and whether it was made just now. Waits for a login.
 
-        `connect_cancel` ends a login that this call began; whoever waited for it then begins one himself.
+        `connect_cancel` ends a login that this call began; a line that waited for it then begins its own.
 
         Raises:
             ConnectFailed: there is none, and why.
@@ -77,7 +77,7 @@ class TokenStore:
             raise ConnectFailed(failed)
 
     def refuse(self, token: Token) -> None:
-        """The venue does not take it: nobody shows it again. Never waits, as a login may.
+        """The venue does not take it: no line shows it again. Never waits, as a login may.
 
         One that has been replaced already is not worth a word: that it is late must not clear the newer one.
         """
@@ -108,7 +108,7 @@ class TokenStore:
 
         A given one is on trial until `accept` or `restore`. The lines `tried_by` are not live and connect
         for the sake of it: to them its refusal is final. At most `seconds` are spent on waiting for a
-        login of somebody else; then `connect_cancel` is cancelled.
+        login of another line; then `connect_cancel` is cancelled.
 
         Raises:
             ConnectFailed: no token could be made, or this one has ended; the former is kept.
@@ -157,7 +157,7 @@ class TokenStore:
     def _still_failed(self, line: str, *, waited: bool) -> Reason | None:
         """Why this line need not log in, as another one has just done; None: it has to."""
         match self._failed:
-            case Fatal() as failed if line not in self._told:  # who comes again, somebody sent
+            case Fatal() as failed if line not in self._told:  # one that comes again was restarted
                 return failed
             case Slow(retry_after=float(asked)) as failed:
                 left = self._failed_at + asked - self.clock.monotonic()
@@ -178,7 +178,7 @@ class TokenStore:
                 partial(converse, dial=self._dial, connect_cancel=connect_cancel, count=count)
             )
         finally:
-            if not count.sent:  # the way there was blocked, or nobody had to be asked
+            if not count.sent:  # no request left: the way was blocked, or none was needed
                 self._bucket.give_back()
         if connect_cancel.cancelled:
             raise ConnectFailed(Stopped())
@@ -228,5 +228,5 @@ def _lives(token: Token, now_ns: int) -> bool:
 
 
 def _not_proved(text: str) -> Reason:
-    """Who is turned away with a token on trial tries again: after the verdict there may be a better one."""
-    return Retryable(f"a token that somebody gave is not taken: {text}", "token_on_trial")
+    """A line whose token on trial was refused tries again: after the verdict there may be a better one."""
+    return Retryable(f"the venue rejected the supplied token: {text}", "token_on_trial")

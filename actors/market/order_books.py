@@ -1,4 +1,4 @@
-"""Order books that are followed: one stream, one thread for each, and a view for whoever asks."""
+"""Order books that are followed: one stream and one thread for each, and a view for any thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from actors.streams import Streams
 
 log = log_queue.logger("actors.market.order_books")
 
-LOOK_AGAIN = 1.0  # seconds: how often whoever waits for a book makes sure of it
+LOOK_AGAIN = 1.0  # seconds: how often a caller that waits for a book checks it
 
 CAPACITY = 50_000  # events that may wait for the thread: about half a second of its work
 
@@ -52,7 +52,7 @@ class FollowedBook:
             return view
 
     def wait(self, seconds: float) -> None:
-        """Until it is synced or has ended, for so many seconds at the most."""
+        """Until it is synced or has ended, for at most so many seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._book.synced or self.ended is not None, seconds)
 
@@ -101,7 +101,7 @@ class FollowedBook:
                 self._changed.notify_all()
 
     def _distrust_a_cut(self) -> None:
-        """A stream that overflowed shows its gap when its topic starts anew, which may take a while."""
+        """A stream that overflowed shows its gap when its topic starts again, which may take a while."""
         if self._book.synced and self.stream.is_cut:
             self._views.clear()
             self._book.lose("a gap in its events (overflow)")
@@ -149,7 +149,7 @@ class OrderBooks:
     def _follow(self, topic: Topic, key: str, options: Mapping[str, Option]) -> FollowedBook:
         venue = self._streams.spec_of(topic.feed).venue
         channel = venue.channel(topic.channel)
-        # Where the venue can start a book anew, being late shall cost this book and not its line.
+        # Where the venue can resend a book whole, being late shall cost this book and not its line.
         policy: Policy | None = "drop_oldest" if channel.resyncable or not channel.deltas else None
         stream = self._streams.open(topic.feed, topic.channel, (key,), options, policy, CAPACITY)
         followed = FollowedBook(topic, stream, functools.partial(self._update, topic.feed))

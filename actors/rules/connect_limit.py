@@ -12,7 +12,7 @@ SPREAD = 1.0  # seconds within which those come that have waited for the same en
 
 
 class ConnectLimiter:
-    """What is left of the venue's budget of connects, and until when it wants to see nobody.
+    """What is left of the venue's budget of connects, and the end of the current cool-down.
 
     One thread at a time; `now` is monotonic seconds.
     """
@@ -47,14 +47,14 @@ class ConnectLimiter:
         return self._bucket
 
     def close(self, until: float, why: str) -> bool:
-        """The venue wants to see nobody until then; whether that is later than was known."""
+        """The venue asks for a cool-down until then. Returns whether that is later than was known."""
         if until <= self.closed_until:
             return False
         self.closed_until, self.why = until, why
         return True
 
     def open(self) -> None:
-        """Somebody acts: what the venue wanted is forgotten."""
+        """A person acts: the cool-down ends."""
         self.closed_until, self.why = float("-inf"), ""
 
 

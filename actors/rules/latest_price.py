@@ -31,7 +31,7 @@ class LatestPrice(Struct, frozen=True, kw_only=True):
 
     An age counts from our receipt, a venue age from the venue's own timestamp; seconds, None where that
     is unknown. A venue's clock that is ahead of ours makes a venue age negative. `tried` tells what
-    was looked at besides and not taken.
+    was looked at, too, and not taken.
     """
 
     feed: str
@@ -120,7 +120,7 @@ class Prices:
         """Whose price this event tells, where it has no `symbol` of its own."""
         try:
             return self.venue.symbol(event)
-        except Exception:  # nobody can say whose it is, so nobody will miss it
+        except Exception:  # its symbol cannot be read, so it is the price of none
             return None
 
     def shelf(self, topic: Topic, symbol: str) -> Shelf:

@@ -158,7 +158,7 @@ class Ledger:
         return lost, orphans
 
     def keep_only(self, epochs: Mapping[str, Collection[int]]) -> None:
-        """Forget the lives that have ended without the former keeper's hearing of it."""
+        """Forget the lives that have ended without the former keeper's knowledge."""
         for line, lives in list(self._lives.items()):
             for epoch in [epoch for epoch in lives if epoch not in epochs.get(line, ())]:
                 del lives[epoch]
@@ -166,7 +166,7 @@ class Ledger:
     # ── what is wanted ──
 
     def want(self, stream: int, topic: Topic) -> bool:
-        """Whether nobody wanted it before: then it has to be placed."""
+        """Whether no stream wanted it before: then it has to be placed."""
         wants = self._wants.setdefault(topic, set())
         wants.add(stream)
         return self.line(topic) is None
@@ -205,7 +205,7 @@ class Ledger:
         return wants is not None and wants <= {stream}
 
     def unwant(self, stream: int, topic: Topic) -> str | None:
-        """The line it lay on, if nobody wants it any more; None: somebody does."""
+        """The line it lay on, if it is no longer wanted; None: it still is."""
         wants = self._wants.get(topic)
         if wants is None:
             return None
@@ -402,7 +402,7 @@ class Ledger:
     # ── for people ──
 
     def state(self, topic: Topic) -> SubscriptionState | None:
-        """In the present epoch of its line; `desired` where it has none; None: nobody wants it."""
+        """In the present epoch of its line; `desired` where it has none; None: it is not wanted."""
         if topic not in self._wants:
             return None
         if self.is_refused(topic):

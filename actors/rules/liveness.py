@@ -1,7 +1,7 @@
-"""Which beat is unanswered, and since when; and how well a line is, for people to read.
+"""Which beat is unanswered, and since when; and the health of a line, as a score.
 
 A beat is a protocol ping with a number. An unanswered one ends the connection when nothing else was
-heard since it was sent: a venue that sends data is there, whether it answers pings or not.
+received since it was sent: a venue that sends data is there, whether it answers pings or not.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Beats:
         self.frozen = True
 
     def thaw(self) -> None:
-        """It is read again. The beat under way is forgotten: nobody knows how long it lay there."""
+        """It is read again. The beat under way is forgotten: its answer may have lain unread."""
         self.frozen = False
         self.answered = True
 

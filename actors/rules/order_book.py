@@ -151,6 +151,6 @@ def _add(levels: SortedDict, changes: Iterable[Level]) -> None:
 
 
 def _levels(levels: SortedDict, prices: Iterable[Number]) -> tuple[Level, ...]:
-    """Without a step of Python for each level: whoever follows the book waits meanwhile."""
+    """Without a step of Python for each level: the thread that follows the book waits meanwhile."""
     prices = tuple(prices)
     return tuple(zip(prices, map(levels.__getitem__, prices), strict=True))

@@ -3,7 +3,7 @@
 The law, in one place. A lost line comes back after `d * uniform(0.5, 1)` seconds, `d` doubling
 from `initial` to `maximum`; the first try after a healthy life comes within `initial`. A slow reason
 waits as long as the venue asks, or exactly as long as we have reckoned ourselves; a fatal one until
-somebody acts. Lives that reached the venue and died young are counted: more than `max_restarts` of
+a person acts. Lives that reached the venue and died young are counted: more than `max_restarts` of
 them within `period` park the line, and it is probed. Only a life that stayed live for `stable_after`
 makes all of that forgotten.
 """
@@ -58,7 +58,7 @@ class Restart(Enum):
 
 
 def comes_back(restart: Restart, reason: Reason) -> bool:
-    """OTP's truth table. A fatal reason is final for whoever can do without: it is not a crash."""
+    """OTP's truth table. A fatal reason is final for a transient child: it is not a crash."""
     if restart is Restart.TEMPORARY:
         return False
     if restart is Restart.PERMANENT:
@@ -74,7 +74,7 @@ class Retry(Struct, frozen=True):
 
 
 class Park(Struct, frozen=True):
-    """The line has failed. It is tried again in `probe_after` seconds; None: when somebody acts."""
+    """The line has failed. It is tried again in `probe_after` seconds; None: when a person acts."""
 
     probe_after: float | None
 
@@ -177,7 +177,7 @@ class Restarts:
         self._healthy = True
 
     def clear(self) -> None:
-        """Somebody asked for a new start."""
+        """A person asked for a new start."""
         self.attempt = self._slow_turns = 0
         self.parked = self._healthy = False
         self._spent.clear()

@@ -122,9 +122,9 @@ class StreamBuffer(ABC):
         self.hand: deque[Pair] = deque()
         self.origin = NOWHERE  # of what is in the hand...
         self._hand_indexes: Sequence[int] = ()  # ...and the places of all that was put into it
-        self.handful = 1  # events that a reader may have in his hand
-        self._waiting = 0  # events that nobody has reached for
-        self._reached = 0  # events that somebody has
+        self.handful = 1  # events that a reader may have in its hand
+        self._waiting = 0  # events that no reader has reached for
+        self._reached = 0  # events that a reader has
 
     @property
     def delivered(self) -> int:
@@ -135,7 +135,7 @@ class StreamBuffer(ABC):
         return self._waiting + len(self.hand)
 
     def delivered_and_queued(self) -> tuple[int, int]:
-        """Delivered and queued, of one moment: a reader may be taking out of his hand."""
+        """Delivered and queued, of one moment: a reader may be taking from its hand."""
         held = len(self.hand)
         return self._reached - held, self._waiting + held
 
@@ -269,7 +269,7 @@ class FifoBuffer(StreamBuffer):
         return (first.origin.order, first.indexes[first.at]) if isinstance(first, BatchRun) else FIRST
 
     def resume(self, topic: Topic) -> None:
-        """The topic starts anew here: mark what was lost of it and take its events again."""
+        """The topic starts again here: mark what was lost of it and take its events again."""
         self._settle_back(but=self.cut - {topic})
         self.cut.discard(topic)
 

@@ -31,7 +31,7 @@ def terms_of(feed: str, channel: Channel, policy: Policy | None, capacity: int |
     if policy in {"drop_oldest", "drop_newest"} and channel.deltas and not channel.resyncable:
         raise LinewardenError(
             f"{feed}: events of {channel.name!r} are changes to earlier ones, and the venue cannot be "
-            "made to start anew after a loss: use policy 'block'"
+            "made to start again after a loss: use policy 'block'"
         )
     if capacity is not None and capacity < 1:
         raise LinewardenError(f"a capacity of {capacity} holds no event; it is 1 at least")

@@ -223,7 +223,7 @@ class ConfigReader(SettingsReader):
         return None
 
     def _imported(self, where: str, name: str, shown: str) -> type[Venue] | None:
-        """A venue of somebody's own, as `module:Class`."""
+        """A user's own venue, as `module:Class`."""
         module, _, attribute = name.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
@@ -298,13 +298,17 @@ class ConfigReader(SettingsReader):
                 raw = table["ca_file"]
                 self.complain(where, "ca_file", f"there is no file {raw!r} (from the config's directory)")
         if not fields.get("verify_tls", True):
-            self.warn(where, "verify_tls", "certificates are not checked, so anybody may pose as the venue")
+            self.warn(
+                where,
+                "verify_tls",
+                "certificates are not checked, so another server could impersonate the venue",
+            )
 
     def _reject_strange_keys(
         self, where: str, feed: str, table: Mapping[str, object], kind: type[Venue] | None
     ) -> None:
         """Keys in a feed's table that neither every feed nor its venue knows."""
-        # Without its venue nobody can say whose they are.
+        # Without its venue it is not known which keys are allowed.
         kinds = [kind] if kind is not None else list(self._venues.values())
         known = FEED_KEYS.union(*(keys_of(each.Settings) for each in kinds))
         for key in [key for key in table if key not in known]:

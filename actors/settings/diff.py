@@ -77,7 +77,7 @@ def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[PlannedCh
     hard += [key for key in new.own.__struct_fields__ if getattr(old.own, key) != getattr(new.own, key)]
     soft = [key for key in keys if key in SOFT and key != "subscribe"]
     if hard:
-        text = f"feed {name} is connected anew, for {_listed(hard)} changed"
+        text = f"feed {name} is reconnected: {_listed(hard)} changed"
         yield PlannedChange(f"feeds.{name}", "reconnected", text)
     if soft:
         yield PlannedChange(

@@ -116,4 +116,4 @@ class Settings(ConfigTable, frozen=True, kw_only=True):
     service: ServiceSettings = ServiceSettings()
     feeds: dict[str, FeedSettings] = {}
     file: str = "<config>"
-    warnings: tuple[str, ...] = ()  # sentences: allowed, but somebody should look at it
+    warnings: tuple[str, ...] = ()  # sentences about what is allowed and should be looked at

@@ -192,7 +192,7 @@ class VenueTableReader(SettingsReader, Generic[T]):
                 hint = wording.suggested(str(told.default), [str(each) for each in told.values])
                 self.complain(place, "default", f"it is none of its values{hint}")
         if channel.resyncable and not channel.deltas and where not in self._unsound:
-            self.complain(where, "resyncable", "only a channel of deltas starts anew; add deltas = true")
+            self.complain(where, "resyncable", "only a channel of deltas starts again; add deltas = true")
         if channel.whole and where not in self._unsound:
             self._check_starts(where, name, channel, events)
 
@@ -200,7 +200,7 @@ class VenueTableReader(SettingsReader, Generic[T]):
         self, where: str, name: str, channel: ChannelTable, events: Sequence[EventTable]
     ) -> None:
         if not channel.deltas:
-            self.complain(where, "whole", "only a channel of deltas starts anew; add deltas = true")
+            self.complain(where, "whole", "only a channel of deltas starts again; add deltas = true")
         elif not any(event.kind for event in events if event.channel in {"", name}):
             self.complain(where, "whole", "no entry of [[events]] says where the kind of its events stands")
 

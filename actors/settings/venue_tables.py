@@ -61,7 +61,7 @@ def _frames(source: Mapping[str, Any], file: str) -> type[DeclarativeVenue]:
 
 
 def _hub(source: Mapping[str, Any], file: str) -> type[DeclarativeVenue]:
-    from actors.settings.hub_tables import HubReader  # with all of SignalR, where somebody needs it
+    from actors.settings.hub_tables import HubReader  # with all of SignalR, only where it is needed
     from actors.venues.signalr import hub_of
 
     return hub_of(HubReader(file).read(source))

@@ -44,7 +44,7 @@ from actors.timers import Timers
 from actors.wire.connect import SocketOpened, SocketRefused
 from actors.wire.socket_inbox import SocketInbox
 
-# What a connection that is gone need not hear: it is no loss.
+# Messages that are no loss when their connection has ended.
 EPHEMERAL = (
     Fetched
     | SocketRefused
@@ -104,10 +104,10 @@ class Children:
         )
 
     def candidate(self, line: LineRecord, candidate: Candidate) -> Child:
-        """A connection beside the present one; it hears only what is meant for its epoch."""
+        """A connection beside the present one; it gets only the messages for its epoch."""
         return self._start_connection(line, candidate, candidate.epoch)
 
-    # ── the workers: mail and a copy of the book are lent to each keeper ──
+    # ── the workers: mail and state are lent to each incarnation ──
 
     def _start_registry(self, incarnation: int) -> Child:
         inbox = self._lease("registry")
@@ -174,7 +174,7 @@ class Children:
         return self._roles.mailboxes[role].lease(RoleStarted())
 
     def _tell_of_sessions(self, role: str) -> None:
-        """What a former keeper may have had in hand when it died is told again; twice hurts nobody."""
+        """Tell again what a former keeper may have had in hand when it ended; twice does no harm."""
         for line in self._lines.values():
             if line.state.is_open:
                 self._roles.named(role).tell(SessionOpened(line.name, line.epoch))

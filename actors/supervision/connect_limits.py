@@ -58,7 +58,7 @@ class ConnectLimiters:
             self._save()
 
     def open(self, spec: FeedSpec) -> None:
-        """Somebody acts on this feed: its venue is asked again, whatever it wanted."""
+        """A person acts on this feed: its lines may connect at once, whatever the venue has asked for."""
         self._of(spec).open()
         if self._known.pop(spec.venue.account(), None) is not None:
             self._save()

@@ -1,4 +1,4 @@
-"""What venues have asked for, kept in a file: a restart of the process does not make anybody forget it."""
+"""Cool-downs that venues have asked for, kept in a file, so that they outlive the process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from actors import log_queue
 
 log = log_queue.logger("actors.supervision.cooldown_file")
 
-LONGEST_NS = 86_400 * 10**9  # a clock that was wrong must not keep anybody out for years
+LONGEST_NS = 86_400 * 10**9  # a clock that was wrong must not keep a line from connecting for years
 
 
 def usual_file(name: str, environ: Mapping[str, str]) -> Path:
@@ -25,7 +25,7 @@ def usual_file(name: str, environ: Mapping[str, str]) -> Path:
 
 
 class Cooldown(Struct, frozen=True):
-    """Until when a venue wants to see no line of an account; wall-clock nanoseconds. `why` is for people."""
+    """End of a cool-down of an account; wall-clock nanoseconds. `why` is for people."""
 
     until_ns: int
     why: str
@@ -60,7 +60,7 @@ class Cooldowns:
         self._newest = cooldowns
         try:
             threading.Thread(target=self._write, name="cooldowns", daemon=True).start()
-        except RuntimeError as error:  # the machine gives no more threads
+        except RuntimeError as error:  # out of threads
             self._complain(error)
 
     def _write(self) -> None:

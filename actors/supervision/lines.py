@@ -102,7 +102,7 @@ class Lines:
             line = LineRecord(name, feed, spec, self._chance, self._metrics, history)
             self.records[name] = line
         elif line.spec is not spec:
-            self.adjust(line, spec, anew=False)
+            self.adjust(line, spec, reconnect=False)
         self._handle(line, Event.NEEDED)
 
     def release(self, name: str) -> None:
@@ -113,16 +113,16 @@ class Lines:
         self.remove(line)
 
     def remove(self, line: LineRecord) -> None:
-        why = "nobody needs the line any more"
-        self._handle(line, Event.REMOVE, Occasion(Stopped("nobody needs this line"), why))
+        why = "the line is no longer needed"
+        self._handle(line, Event.REMOVE, Occasion(Stopped("the line is no longer needed"), why))
 
-    def adjust(self, line: LineRecord, spec: FeedSpec, *, anew: bool) -> None:
-        """`anew`: the new spec holds for new connections only."""
+    def adjust(self, line: LineRecord, spec: FeedSpec, *, reconnect: bool) -> None:
+        """`reconnect`: the new spec holds for new connections only."""
         if line.spec.policy.restart != spec.policy.restart:
             line.restarts = Restarts(spec.policy.restart, self._chance)
         former, line.spec = line.spec, spec
         self._shared.show(line)  # the heartbeat reads the spec there
-        if anew:
+        if reconnect:
             self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
             return
         if line.child is not None:
@@ -138,7 +138,7 @@ class Lines:
     def restart(self, line: LineRecord) -> None:
         line.restarts.clear()
         self._limiters.open(line.spec)
-        self._handle(line, Event.RESTART, _asked("restart asked for"))
+        self._handle(line, Event.RESTART, _asked("a restart was asked for"))
 
     def pause(self, line: LineRecord) -> None:
         self._handle(line, Event.PAUSE, Occasion(Stopped("paused"), "the line is paused"))
@@ -311,7 +311,7 @@ class Lines:
             case Do.LOG_NEXT:
                 self._log(line, occasion.level, occasion.text)
             case Do.LOG_CLOSED:
-                self._log(line, logging.INFO, "nobody needs it any more; closed")
+                self._log(line, logging.INFO, "no longer needed; closed")
             case Do.TELL_DISCONNECTED:
                 self._tell_streams(line, "disconnected", occasion.reason)
             case Do.TELL_RECONNECTING:
@@ -343,7 +343,7 @@ class Lines:
             line.child = self._children.connection(line).start(epoch)
         except (OSError, RuntimeError) as error:  # no descriptor, no thread
             line.history.fold(epoch)
-            reason: Reason = Retryable(f"this machine gives no more: {error}", "resources")
+            reason: Reason = Retryable(f"out of threads or file descriptors: {error}", "resources")
             if "interpreter shutdown" in str(error):
                 reason = Stopped("the program ends")
                 self._handle(line, Event.STOP, Occasion(reason))

@@ -32,7 +32,7 @@ class SupervisorProxy:
         return answered
 
     def restart(self, target: str) -> Future[Accepted]:
-        """Clear failures and attempts of a feed or line, and connect it anew.
+        """Clear failures and attempts of a feed or line, and reconnect it.
 
         The future fails with `LinewardenError` where there is no such feed or line.
         """

@@ -213,7 +213,7 @@ class Rotations:
             candidate.child = self._children.candidate(line, candidate)
         except (OSError, RuntimeError) as error:  # no descriptor, no thread
             line.history.fold(candidate.epoch)
-            self._handle(line, RotationEvent.ENDED, f"this machine gives no more: {error}")
+            self._handle(line, RotationEvent.ENDED, f"out of threads or file descriptors: {error}")
             return
         overdue = RotationOverdue(line.name, candidate.epoch)
         self._timers.send_after(self._patience(line), self._supervisor, overdue)

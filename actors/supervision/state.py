@@ -89,7 +89,7 @@ class SharedState:
             self.note_change()
 
     def note_change(self) -> None:
-        """The next status is made anew. Any thread."""
+        """The next look at the status builds a new one. Any thread."""
         self.change = object()
 
     def present_feeds(self) -> Collection[str]:
@@ -105,7 +105,7 @@ class SharedState:
         return self.routing
 
     def new_watches(self) -> dict[str, Watched]:
-        """The heartbeat keeps nothing: it is told of every life again."""
+        """For a new heartbeat, which is told of every life again."""
         self.watches = {}
         return self.watches
 

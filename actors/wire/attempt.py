@@ -46,7 +46,7 @@ class ConnectCancel:
             self._held = sock
 
     def let_go(self, sock: socket.socket) -> None:
-        """Call before closing a held socket: its descriptor may at once be somebody else's."""
+        """Call before closing a held socket: its descriptor may at once be reused."""
         with self._lock:
             if self._held is sock:
                 self._held = None

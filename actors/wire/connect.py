@@ -86,7 +86,7 @@ def reach(attempt: Attempt, request: RequestHead, dial: Dial) -> socket.socket:
     """
     target = request.target
     attempt.peer = str(target)
-    # What is wrong with the settings is said before anybody is called.
+    # Mistakes in the settings are reported before anything is connected.
     proxy = choose_proxy(dial.proxy, request)
     context = tls.trust(dial.ca_file, dial.verify_tls) if request.secure else None
 

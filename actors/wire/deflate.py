@@ -1,9 +1,9 @@
 """permessage-deflate, RFC 7692: what is offered, what of an answer is within it, and the inflater.
 
-A line hears compressed messages and sends none: what it has to say is small, and section 6 leaves it
-to each message whether it is compressed. So of the terms of section 7.1 those about the client bind
-nobody here, and those about the server need no deed: who inflates with the largest window, and keeps
-it from message to message, understands a server that promised less.
+A line receives compressed messages and sends none: what it sends is small, and section 6 leaves it to each
+message whether it is compressed. So the terms of section 7.1 about the client do not apply here, and those
+about the server need no action: an inflater with the largest window, kept from message to message, reads
+what a server with a smaller one sends.
 """
 
 from __future__ import annotations

@@ -37,11 +37,11 @@ class Exchanges:
                 target=self._exchange, args=(due, connect_cancel), name=f"{self._name}/fetch", daemon=True
             ).start()
         except RuntimeError as error:
-            failed = HttpFailed(f"this machine gives no more threads: {error}", "resources")
+            failed = HttpFailed(f"out of threads: {error}", "resources")
             self._owner.tell(Fetched(due.ticket, failed))
 
     def ended(self, ticket: str) -> None:
-        """Its outcome has been heard."""
+        """Its outcome has been received."""
         self._begun.pop(ticket, None)
 
     def end_all(self) -> None:

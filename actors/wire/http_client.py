@@ -36,7 +36,7 @@ CODES: Final = {"connect_timeout": "timeout", "handshake": "lost"}
 
 
 class RequestCount:
-    """How many requests have left, or may have: whoever meters them has counted no more."""
+    """How many requests have left, or may have: the peer has counted no more."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -77,7 +77,7 @@ def converse(
 ) -> T | HttpFailed:
     """Carry a venue's conversation on to its end: what came of it, or why an exchange failed.
 
-    Blocks the calling thread for at most `seconds` in all, each request for its own `timeout` besides.
+    Blocks the calling thread for at most `seconds` in all, and each request for at most its own `timeout`.
     Whatever happens the conversation is closed. What it raises is a defect, and is raised here.
     """
     until = time.monotonic() + seconds
@@ -101,7 +101,7 @@ def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, count: RequestC
     parsed = parse_endpoint(Endpoint(request.url, request.headers), HTTP)
     order = written(request, parsed)
     attempt.peer, attempt.phase = str(parsed.target), "the HTTP request"
-    attempt.remaining()  # where no time is left, nobody is called
+    attempt.remaining()  # where no time is left, no connection is opened
     wire = Wire(attempt, reach(attempt, parsed, dial))
     attempt.phase = "the HTTP exchange"
     count.sent += 1

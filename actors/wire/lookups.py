@@ -17,7 +17,7 @@ class Lookups:
         """Run `ask` on a thread that is named after this host.
 
         Raises:
-            RuntimeError: the system gives no more threads.
+            RuntimeError: the system is out of threads.
         """
         thread = threading.Thread(target=self._run, args=(ask,), name=f"dns/{host}", daemon=True)
         with self._lock:

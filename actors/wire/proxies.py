@@ -146,7 +146,7 @@ def ask_proxy(attempt: Attempt, sock: socket.socket, proxy: ProxyServer, target:
 
 
 class ProxyTalk(Talk):
-    """The socket as python-socks sees it; `received` is all that the proxy said."""
+    """The socket as python-socks sees it; `received` is all that the proxy sent."""
 
     def __init__(self, attempt: Attempt, sock: socket.socket, kind: ProxyType) -> None:
         super().__init__(attempt, sock)
@@ -178,7 +178,7 @@ def judge_refusal(proxy: ProxyServer, received: bytearray, code: int | None) -> 
         return Retryable(f"{proxy} did not connect us (no valid answer)", "proxy")
     text, name = f"{proxy} did not connect us ({code})", f"proxy_{code}"
     if code in FORBIDDEN[proxy.kind]:
-        return Fatal(text, name, "Ask whoever runs the proxy to allow this target.")
+        return Fatal(text, name, "Ask the operator of the proxy to allow this target.")
     return Retryable(text, name)
 
 

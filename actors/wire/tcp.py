@@ -27,7 +27,7 @@ def connect(attempt: Attempt, target: HostPort, called: str) -> socket.socket:
     attempt.phase, attempt.peer = TCP, called
     bell, rope = socket.socketpair()
     with bell:
-        attempt.hold(rope)  # whoever hangs up shuts it, and that the bell can hear
+        attempt.hold(rope)  # a cancel shuts it down, which wakes the wait below
         winner = Race(addresses).run(attempt, bell)
         attempt.hold(winner)
     return winner
@@ -90,7 +90,7 @@ class Race:
         raise min(self._lost, key=telling)
 
     def _start_next(self) -> bool:
-        """Start the next address that does not fail at once. True: there is somebody to wait for."""
+        """Start the next address that does not fail at once. True: an attempt is under way."""
         while self._waiting:
             try:
                 self._running.add(start(self._waiting.popleft()))
@@ -153,7 +153,7 @@ def outcome(sock: socket.socket) -> OSError | None:
 
 
 def talks_to_itself(sock: socket.socket) -> bool:
-    """TCP lets a client meet itself on a loopback port nobody listens on (simultaneous open)."""
+    """TCP lets a client connect to itself on a loopback port without a listener (simultaneous open)."""
     try:
         return bool(sock.getsockname() == sock.getpeername())
     except OSError:  # gone again already: the next phase will say so

@@ -68,7 +68,7 @@ def upgrade(attempt: Attempt, sock: socket.socket, request: RequestHead, compres
 
 
 class UpgradeTalk(Talk):
-    """The socket as websocket-client sees it; it hears only of an answer that may be accepted."""
+    """The socket as websocket-client sees it; it gets only an answer that may be accepted."""
 
     def __init__(self, attempt: Attempt, sock: socket.socket, request: RequestHead, compression: str) -> None:
         super().__init__(attempt, sock)
@@ -181,7 +181,7 @@ def judge_status(peer: str, answer: UpgradeResponse, quoted: str, passing: tuple
 
 
 def location(answer: UpgradeResponse) -> str:
-    """The host that a redirect names; its path and query may hold what is nobody's business."""
+    """The host that a redirect names; its path and query may hold secrets."""
     try:
         host = urlsplit(answer.headers.get("Location", "")).hostname or ""
     except ValueError:

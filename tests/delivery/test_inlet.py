@@ -126,7 +126,7 @@ def test_what_is_no_longer_wanted_need_not_start_anew() -> None:
 
 
 def test_a_full_stream_with_a_topic_that_was_cut_asks_for_a_pause_all_the_same() -> None:
-    """Else it would grow without end while the topic waits to start anew."""
+    """Else it would grow without end while the topic waits to start again."""
     inlet = new_inlet("block", 2, deltas=True)
     writer = Writer(inlet)
     assert put(writer, "B1", "B2") is Put.PAUSE

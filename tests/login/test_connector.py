@@ -238,7 +238,7 @@ def test_a_vault_keeps_its_token_through_a_change_and_logs_in_by_the_new_setting
         assert (tplus.auth_requests, moved.auth_requests) == (A_LOGIN, A_LOGIN)
 
 
-# ── a token that somebody gave us ───────────────────────────────────────────────────────────────
+# ── a token that the user supplied ───────────────────────────────────────────────────────────────
 
 
 def given_by_somebody(tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch) -> Tplus:
@@ -675,7 +675,7 @@ def test_a_token_that_was_good_once_or_for_a_while_is_replaced_though_it_was_new
 
 
 class Talkative(Tplus):
-    """A venue whose login fails in a way that nobody foresaw."""
+    """A venue whose login fails with an unexpected error."""
 
     def login(self, now_ns: int) -> Conversation[Token]:
         yield HttpRequest("GET", f"{self._oms.http}/health")

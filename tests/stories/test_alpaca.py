@@ -567,7 +567,7 @@ def test_a_change_that_was_in_flight_at_a_loss_is_made_in_the_next_life(
 
 def test_a_change_of_keys_is_planned_by_its_name_alone(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
     plan = desk.reload(alpaca_config(alpaca, secret="canary-of-tomorrow"))
-    assert [change.text for change in plan.changes] == ["feed iex is connected anew, for secret changed"]
+    assert [change.text for change in plan.changes] == ["feed iex is reconnected: secret changed"]
     assert "canary" not in repr(plan)
     alpaca.wait_for(lambda: any(said.get("secret") == "canary-of-tomorrow" for said in alpaca.heard))
 

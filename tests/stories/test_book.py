@@ -189,7 +189,7 @@ def test_an_overflow_empties_it_at_once_and_it_comes_back_in_the_same_epoch(
             for _ in range(50):
                 o2.depth_change(market, buys=[(1_000, 5)])
             until(desk, lambda status: status.streams[0].dropped > 0)
-            view = desk.book("o2", market)  # the gap itself comes when the book starts anew
+            view = desk.book("o2", market)  # the gap itself comes when the book starts again
             assert (view.state, view.reason, view.bids) == ("syncing", "a gap in its events (overflow)", ())
         until(desk, is_right(desk, o2, market))
         view = desk.book("o2", market)

@@ -218,9 +218,7 @@ def test_compression_is_switched_on_by_a_reload(packing_o2: SimulatedO2) -> None
     with desk_on(packing_o2) as desk:
         assert not line_of(desk).compressed
         plan = desk.reload(config(packing_o2.url, compression="deflate"))
-        assert [change.text for change in plan.changes] == [
-            "feed o2 is connected anew, for compression changed"
-        ]
+        assert [change.text for change in plan.changes] == ["feed o2 is reconnected: compression changed"]
         until(desk, at_epoch(2))
         desk.wait_live(timeout=10)
         assert line_of(desk).compressed

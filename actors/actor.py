@@ -251,7 +251,7 @@ class Mailbox:
         former, self._again = self._again, []
         for envelope in taken:
             if envelope is in_hand and envelope in former:
-                self._give_up(envelope, "two keepers died of it")
+                self._give_up(envelope, "two incarnations failed on it")
             elif not getattr(envelope.message, "again", False):
                 self._give_up(envelope, "")
             else:
@@ -261,7 +261,7 @@ class Mailbox:
 
     def _give_up(self, envelope: Letter, why: str) -> None:
         if isinstance(reply := envelope.reply_to, Reply):
-            text = f"the {self.role} failed while it carried this out; it is not known how far it came"
+            text = f"the {self.role} failed while it handled this request; whether it took effect is unknown"
             reply.fail(LinewardenError(text))
         if why:
             self._dead_letters.add(self.role, envelope.message, why)

@@ -300,7 +300,7 @@ class Connection(Actor):
         violation = self._frames.violation
         if violation is not None and not self.actor_stopped.is_set():
             self._close(
-                violation.code, Retryable(f"the venue broke the protocol: {violation.text}", "protocol")
+                violation.code, Retryable(f"the venue violated the protocol: {violation.text}", "protocol")
             )
 
     def _handle_data(self, frames: Sequence[Frame]) -> None:
@@ -546,7 +546,7 @@ class Connection(Actor):
         if self._wire.has_unread:
             self.tell_self(overdue)
             return
-        text = f"no pong and nothing else within {overdue.waited:g} s: half-open, or the venue hangs"
+        text = f"no pong and no data within {overdue.waited:g} s: half-open, or the venue hangs"
         self._close(1000, Retryable(text, "pong_timeout"))
 
     # ── reading, or not: a level that is looked at again and again ──

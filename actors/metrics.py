@@ -81,4 +81,6 @@ class LineMetrics:
             method(f"linewarden_{name}", value, **self._labels, **labels)
         except Exception:
             if self._first.acquire(blocking=False):
-                log.exception("The metrics of %s failed; that is told once.", self._labels["line"])
+                log.exception(
+                    "The metrics of %s failed; further failures are not logged.", self._labels["line"]
+                )

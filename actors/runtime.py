@@ -220,7 +220,7 @@ class Runtime:
         lines = tuple(self._lines_of(feed))
         if line in lines or (line is None and len(lines) == 1):
             return line or lines[0]
-        which = "say line=" if line is None else f"there is no {line!r}"
+        which = "name one with line=" if line is None else f"there is no {line!r}"
         raise LinewardenError(f"feed {feed!r} has the lines {', '.join(lines) or '(none yet)'}: {which}")
 
     def _lines_of(self, feed: str) -> Mapping[str, LineView]:
@@ -431,7 +431,7 @@ class Runtime:
         self._tree.home.check()
         self._spec_of(feed)
         if feed not in self._builder.simulators:
-            raise LinewardenError(f"feed {feed!r} talks to no embedded simulator; its url would be sim://...")
+            raise LinewardenError(f"feed {feed!r} uses no embedded simulator; that takes an url of sim://...")
         return self._builder.simulators[feed]
 
     def _spec_of(self, feed: str) -> FeedSpec:

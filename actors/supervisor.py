@@ -210,7 +210,9 @@ class Supervisor(Actor):
         try:
             self._workers[role] = self._children.workers[role].start(self._incarnations[role])
         except RuntimeError as error:
-            log.warning("%s: no thread for it (%s); asked again in %g s.", role, error, THREAD_AGAIN)
+            log.warning(
+                "%s: its thread cannot be started (%s); the next try is in %g s.", role, error, THREAD_AGAIN
+            )
             self._timers.send_after(THREAD_AGAIN, self._address, WorkerDue(role))
         self._show_actors()
 
@@ -341,7 +343,7 @@ class Supervisor(Actor):
         seconds = self._watchdog.timeout
         text = "%s is wedged: no progress for %g s; it is replaced. Its stack:\n%s"
         log.error(text, child.id, seconds, child.stack)
-        reason = Retryable(f"its actor made no progress for {seconds:g} s", "wedged")
+        reason = Retryable(f"the actor made no progress for {seconds:g} s", "wedged")
         if child.id in self._workers:
             self._worker_ended(child.id, reason)
         else:

@@ -167,7 +167,7 @@ def test_what_a_keeper_died_of_is_read_once_more(theatre: Theatre) -> None:
         while theatre.heard.get(timeout=10)[1] != "served":
             pass
         assert theatre.dead_letters.count == dead_letters
-    assert theatre.why() == ["two keepers died of it"]
+    assert theatre.why() == ["two incarnations failed on it"]
 
 
 def test_a_revoked_keeper_gets_no_mail_and_ends(theatre: Theatre) -> None:

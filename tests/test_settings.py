@@ -872,7 +872,7 @@ def test_a_calendar_that_changes_is_taken_over_with_its_sockets_open() -> None:
         for closed in ([], ["2026-12-25"])
     )
     assert [(change.where, change.kind, change.text) for change in compare(before, after).changes] == [
-        ("feeds.a", "adjusted", "feed a takes over when its topics are stale; sockets stay open")
+        ("feeds.a", "adjusted", "feed a takes over new freshness policies; sockets stay open")
     ]
 
 
@@ -880,7 +880,7 @@ def test_a_promise_that_means_nothing_is_warned_of() -> None:
     config = watched({"us": CALENDAR}, calendar="us")
     assert read(config).warnings == (
         "<config>: [feeds.a] subscribe entry 1 calendar: "
-        "it counts nothing without stale_after or max_event_lag.",
+        "it has no effect without stale_after or max_event_lag.",
     )
     (warning,) = read(watched({}, max_event_lag=5)).warnings
     assert "max_event_lag: events of venue " in warning

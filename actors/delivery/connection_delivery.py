@@ -169,7 +169,7 @@ class ConnectionDelivery:
         self._kept.add(item)
         if self._kept.is_full and self._keeping is Keeping.TURN:
             if not self._is_settled():
-                text = f"it brought more than {self._kept.bound} before it was ready"
+                text = f"it received more than {self._kept.bound} before it was ready"
                 self._hands.give_up_rotation(self._args.epoch, text)
             self._hands.update_reading()
 
@@ -231,7 +231,7 @@ class ConnectionDelivery:
     def _note(self, pairs: list[Pair], overlap: Overlap) -> None:
         overlap.add(pairs)
         if overlap.is_full and self._candidate is not None:
-            text = "its present connection brings more than is compared"
+            text = "the present connection received more events than can be compared"
             self._hands.give_up_rotation(self._candidate, text)
 
     def _without_known(self, pairs: list[Pair]) -> list[Pair]:

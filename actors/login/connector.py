@@ -65,7 +65,7 @@ class Connector:
             advice = f"Check the credentials of [feeds.{self._venue.feed}]."
             return Fatal(text, "token_refused", advice)
         self._vault.refuse(self._token)
-        return Retryable(f"{text}; it was good before, so a new one is made", "token_refused")
+        return Retryable(f"{text}; it was accepted before, so a new one is made", "token_refused")
 
     def _knock(self) -> SocketOpened:
         if self.connect_cancel.cancelled:

@@ -132,7 +132,7 @@ class TokenStore:
             self._log_in("", connect_cancel)
             return
         if not _lives(given, self.clock.wall_ns()):
-            raise ConnectFailed(Fatal("the token that was given has expired", "token_expired"))
+            raise ConnectFailed(Fatal("the supplied token has expired", "token_expired"))
         self._keep(given)
         self._on_trial, self._tried_by = given, tried_by
 
@@ -170,7 +170,7 @@ class TokenStore:
 
         wait = self._bucket.take(self.clock.monotonic())
         if wait:
-            text = f"too many logins in a row; the venue meters them, so the next one waits {wait:.0f} s"
+            text = f"too many logins in a row for the limit of the venue; the next one waits {wait:.0f} s"
             raise ConnectFailed(Slow(text, "login_budget", wait, exact=True))
         count = RequestCount()
         try:

@@ -85,7 +85,7 @@ class FollowedBook:
     def _fail(self, reason: str) -> None:
         self.stream._inlet.handler_errors += 1
         if self._book.reason != reason:  # else every event of a venue that is misread fills the log
-            log.exception("The book %s is lost until a whole one comes: %s.", self.topic, reason)
+            log.exception("The book %s is unknown until the next snapshot: %s.", self.topic, reason)
         self._book.lose(reason)
 
     def _mark(self, marker: Marker) -> None:
@@ -120,7 +120,7 @@ class OrderBooks:
     ) -> BookView:
         """What `Runtime.book` answers."""
         if depth is not None and depth < 1:
-            raise ValueError(f"a depth of {depth} shows no level; it is 1 at least")
+            raise ValueError(f"a depth of {depth} shows no level; it must be at least 1")
         followed = self._followed(feed, key, options)
         if wait is not None:
             return self._await(followed, depth, wait)
@@ -172,7 +172,7 @@ class OrderBooks:
                 f"{feed}: venue {venue.name!r} has no channel that makes an order book; it has: {known}"
             )
         if key.strip() == "*":
-            raise LinewardenError(f"{feed}: a book is one key's, and '*' means many")
+            raise LinewardenError(f"{feed}: an order book has one key, and '*' means many")
         return topics_of(venue, venue.channel(venue.book_channel), (key,), options)[0]
 
     def _await(self, followed: FollowedBook, depth: int | None, wait: float) -> BookView:
@@ -197,7 +197,7 @@ class OrderBooks:
             for subscription in line.topics:
                 if subscription.topic == str(topic):
                     return f"{text}; line {name} is {line.state}, the subscription {subscription.state.state}"
-        return f"{text}; no line bears its subscription"
+        return f"{text}; no line carries its subscription"
 
     def _with_refusal(self, view: BookView) -> BookView:
         """A book that the venue refused says so."""

@@ -81,11 +81,11 @@ class Signs(Struct, frozen=True):
 
 
 _BRINGS: dict[Company, str] = {
-    "nothing": "its line brings nothing at all",
-    "pongs": "its line brings nothing but pongs",
-    "acks": "its line brings nothing but answers to subscriptions",
-    "heartbeats": "its line brings heartbeats and no event",
-    "others": "its line brings other topics",
+    "nothing": "its line receives nothing at all",
+    "pongs": "its line receives pongs only",
+    "acks": "its line receives answers to subscriptions only",
+    "heartbeats": "its line receives heartbeats and no event",
+    "others": "its line receives other topics",
 }
 
 
@@ -134,7 +134,7 @@ def _quiet(contract: FreshnessPolicy, evidence: Evidence, passed: float, no_even
     if contract.stale_after:
         text = f"an event is due within {_seconds(contract.stale_after)}"
         return Freshness("quiet", "not_due", no_event_yet, passed, text)
-    return Freshness("quiet", "unwatched", no_event_yet, passed, "no stale_after: silence means nothing")
+    return Freshness("quiet", "unwatched", no_event_yet, passed, "no stale_after: silence is not judged")
 
 
 def _seconds(seconds: float) -> str:

@@ -306,10 +306,10 @@ def symbol_of(venue: Venue, key: str) -> str:
     """
     telling = [name for name in venue.channels if name in venue.price_channels and venue.offers(name)]
     if not telling:
-        raise LinewardenError(f"{venue.feed}: none of its channels tells prices")
+        raise LinewardenError(f"{venue.feed}: none of its channels has prices")
     channels = [venue.channels[name] for name in telling]
     channel = next((each for each in channels if each.key), None)  # one without keys knows no spelling
     symbol = venue.topic(channel.name, key, {}).key if channel else key.strip()
     if symbol in EVERY:
-        raise LinewardenError(f"{venue.feed}: a price is of one symbol, not of {key!r}")
+        raise LinewardenError(f"{venue.feed}: a price has one symbol, not {key!r}")
     return symbol

@@ -14,7 +14,7 @@ from actors.protocol.venue import BookUpdate, Number
 
 Level = tuple[Number, Number]  # price, quantity
 
-FIRST = "no whole book has come yet"
+FIRST = "no snapshot has come yet"
 
 
 class BookView(Struct, frozen=True, gc=False):

@@ -34,7 +34,7 @@ def terms_of(feed: str, channel: Channel, policy: Policy | None, capacity: int |
             "made to start again after a loss: use policy 'block'"
         )
     if capacity is not None and capacity < 1:
-        raise LinewardenError(f"a capacity of {capacity} holds no event; it is 1 at least")
+        raise LinewardenError(f"a capacity of {capacity} holds no event; it must be at least 1")
     whole = channel.account or (channel.deltas and not channel.resyncable)
     default: Policy = "block" if whole else "drop_oldest"
     return policy or default, capacity or (ACCOUNT_CAPACITY if whole else MARKET_CAPACITY)

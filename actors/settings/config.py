@@ -374,10 +374,10 @@ class ConfigReader(SettingsReader):
         """What is allowed and means nothing."""
         dated = fields.get("max_event_lag")
         if "calendar" in table and not dated and not fields.get("stale_after"):
-            self.warn(where, "calendar", "it counts nothing without stale_after or max_event_lag")
+            self.warn(where, "calendar", "it has no effect without stale_after or max_event_lag")
         kind = type(venue) if isinstance(venue, Venue) else venue
         if dated and kind is not None and kind.event_time_ns is Venue.event_time_ns:
-            self.warn(where, "max_event_lag", f"events of venue {kind.name} name no time of the venue's")
+            self.warn(where, "max_event_lag", f"events of venue {kind.name} have no timestamp of the venue")
 
     def _channel(
         self, where: str, table: Mapping[str, object], name: str | None, venue: Venue | type[Venue] | None

@@ -64,7 +64,7 @@ def _feeds(old: Settings, new: Settings) -> Iterator[PlannedChange]:
         if former is None:
             yield PlannedChange(f"feeds.{name}", "added", f"feed {name} is added")
         elif former.kind is not feed.kind:
-            text = f"feed {name} gets another venue: what there was of it is closed"
+            text = f"feed {name} gets another venue: its connections and streams are closed"
             yield PlannedChange(f"feeds.{name}", "removed", text)
             yield PlannedChange(f"feeds.{name}", "added", f"feed {name} is added with venue {feed.venue}")
         else:
@@ -87,7 +87,7 @@ def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[PlannedCh
         more, less = _difference(old.subscribe, new.subscribe)
         text = f"feed {name} wants {more} more and {less} fewer topics; sockets stay open"
         if not more and not less:
-            text = f"feed {name} takes over when its topics are stale; sockets stay open"
+            text = f"feed {name} takes over new freshness policies; sockets stay open"
         yield PlannedChange(f"feeds.{name}", "adjusted", text)
 
 

@@ -49,7 +49,7 @@ class Cooldowns:
         try:
             kept = msgspec.json.decode(self._path.read_bytes(), type=dict[str, Cooldown])
         except (OSError, msgspec.MsgspecError) as error:
-            log.warning("%s: cannot be read (%s); cool-downs of before are forgotten", self._path, error)
+            log.warning("%s: cannot be read (%s); earlier cool-downs are lost", self._path, error)
             return {}
         return {key: each for key, each in kept.items() if now_ns < each.until_ns < now_ns + LONGEST_NS}
 
@@ -75,5 +75,5 @@ class Cooldowns:
                 self._complain(error)
 
     def _complain(self, error: Exception) -> None:
-        text = "%s: cannot be written (%s); a restart of this process forgets what venues asked for"
+        text = "%s: cannot be written (%s); cool-downs will not survive a restart of this process"
         log.warning(text, self._path, error)

@@ -41,7 +41,7 @@ from actors.timers import Timers
 
 log = log_queue.logger("actors.rotation")
 
-NO_MORE_TIME = "it had no more time to hand over"
+NO_MORE_TIME = "its time to hand over was up"
 GOODBYE = 5.0  # seconds that a connection which is rotated out has to read what was sent to it
 ROTATE_AGAIN = 60.0  # seconds after which a rotation that failed is tried again, at the latest
 SOON = 1.0  # seconds between two rotations for the sake of a token, at the least
@@ -96,7 +96,7 @@ class Rotations:
             case RotationOverdue(why=why):
                 self._handle(line, RotationEvent.OVERDUE, why)
             case VenueComplained(code=code, text=text):
-                log.warning("%s: the venue reports to the next connection %s: %s", line.name, code, text)
+                log.warning("%s: the venue reports on the new connection %s: %s", line.name, code, text)
 
     def ended(self, line: LineRecord, reason: Reason) -> None:
         """The candidate's connection has ended."""

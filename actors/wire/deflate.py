@@ -48,7 +48,7 @@ def beyond_deflate(header: str) -> str:
     if name != NAME or more:
         return "switched on a WebSocket extension that was not offered"
     if len(dict(terms)) < len(terms) or any(value not in TERMS.get(term, ()) for term, value in terms):
-        return "accepted compression on terms that RFC 7692 does not know"
+        return "accepted compression on terms that RFC 7692 does not define"
     return ""
 
 

@@ -175,7 +175,8 @@ class FrameReader:
             if second > CONTROL_LIMIT:
                 raise ProtocolError(f"a control frame of more than {CONTROL_LIMIT} bytes")
         elif (opcode == CONTINUATION) == (self._opcode == CONTINUATION):
-            which = "a continuation of nothing" if opcode == CONTINUATION else "a message inside another"
+            is_alone = opcode == CONTINUATION
+            which = "a continuation without a beginning" if is_alone else "a message inside another"
             raise ProtocolError(which)
 
     def _may_be_compressed(self, first: int) -> bool:

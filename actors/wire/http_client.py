@@ -209,7 +209,7 @@ def unpacked(peer: str, headers: httpx.Headers, body: bytes) -> bytes:
     try:
         plain = unpacking.decompress(body, MAX_BODY + 1)
     except zlib.error:
-        raise ConnectFailed(Retryable(f"{peer} answered with gzip that is none", "garbage")) from None
+        raise ConnectFailed(Retryable(f"{peer} answered with invalid gzip", "garbage")) from None
     if len(plain) > MAX_BODY:
         raise ConnectFailed(too_big(peer))
     if not unpacking.eof:

@@ -358,7 +358,7 @@ def test_a_channel_without_keys_is_not_asked_how_a_key_is_spelled() -> None:
 
 def test_a_price_is_of_one_symbol() -> None:
     for key in ("*", "", " "):
-        with pytest.raises(LinewardenError, match="a price is of one symbol"):
+        with pytest.raises(LinewardenError, match="a price has one symbol"):
             symbol_of(BOARD, key)
 
 
@@ -366,5 +366,5 @@ def test_a_venue_whose_channels_tell_no_prices_says_so() -> None:
     class Silent(Board):
         price_channels: ClassVar[frozenset[str]] = frozenset()
 
-    with pytest.raises(LinewardenError, match="b: none of its channels tells prices"):
+    with pytest.raises(LinewardenError, match="b: none of its channels has prices"):
         symbol_of(Silent("b", VenueSettings()), "A")

@@ -184,7 +184,7 @@ def test_what_has_no_pages_says_so(alpaca: SimulatedAlpaca) -> None:
     with alpaca_desk(alpaca, "test", "news") as desk:
         with pytest.raises(StalePriceError, match="rest: the venue cannot be asked for it"):
             desk.latest("test", "FAKEPACA")
-        with pytest.raises(LinewardenError, match="news: none of its channels tells prices"):
+        with pytest.raises(LinewardenError, match="news: none of its channels has prices"):
             desk.latest("news", "AAPL")
 
 

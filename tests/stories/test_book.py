@@ -318,7 +318,7 @@ def test_words_that_are_not_known_are_named(desk: Runtime, market: str) -> None:
         desk.book("o2", "no market")
     with pytest.raises(LinewardenError, match="depth has no option 'frequency'"):
         desk.book("o2", market, frequency="1s")
-    with pytest.raises(LinewardenError, match=r"a book is one key's, and '\*' means many"):
+    with pytest.raises(LinewardenError, match=r"an order book has one key, and '\*' means many"):
         desk.book("o2", "*")
 
 

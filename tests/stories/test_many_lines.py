@@ -361,7 +361,7 @@ def test_twenty_lines_come_back_after_an_outage_and_nothing_is_left_of_them_at_t
 
 def test_a_message_of_ones_own_goes_to_the_line_that_was_named(desk: Runtime, tplus: SimulatedTplus) -> None:
     one, two = ASSETS[:2]
-    with pytest.raises(LinewardenError, match=r"has the lines \(none yet\): say line="):
+    with pytest.raises(LinewardenError, match=r"has the lines \(none yet\): name one with line="):
         desk.send("tplus", "too early")
     _stream = desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
     desk.send("tplus", {"type": "ping"})  # there is but one
@@ -369,7 +369,7 @@ def test_a_message_of_ones_own_goes_to_the_line_that_was_named(desk: Runtime, tp
     _stream2 = desk.subscribe("tplus", venue.TICKER, two, wait=5.0)
     desk.send("tplus", "for the second", line=line(two))
     tplus.wait_heard("for the second")
-    with pytest.raises(LinewardenError, match=f"has the lines {line(one)}, {line(two)}: say line="):
+    with pytest.raises(LinewardenError, match=f"has the lines {line(one)}, {line(two)}: name one with line="):
         desk.send("tplus", "to whom?")
     with pytest.raises(LinewardenError, match="there is no 'tplus/nowhere'"):
         desk.send("tplus", "lost", line="tplus/nowhere")

@@ -120,7 +120,7 @@ def test_mute_from_birth_but_for_the_answer_is_told_as_answers_only(
         until(clock.runtime, lambda _: bool(alarms(caplog)))
         (alarm,) = alarms(caplog)
         assert alarm.startswith(f"iex: {AAPL} is stale: nothing since it was subscribed, for 6")
-        assert alarm.endswith("its line brings nothing but answers to subscriptions")
+        assert alarm.endswith("its line receives answers to subscriptions only")
         line = fresh(clock.runtime).lines()["iex"]
         assert (line.state, line.epoch, line.health.score) == ("live", 1, 50)
 

@@ -32,7 +32,7 @@ BROKEN: dict[str, bytes] = {
     "a reserved opcode": b"\x83\x02{}",
     "a reserved bit": b"\xc1\x02{}",
     "a masked frame": b"\x81\x82\x00\x00\x00\x00{}",
-    "a continuation of nothing": b"\x80\x02{}",
+    "a continuation without a beginning": b"\x80\x02{}",
     "a ping in fragments": b"\x09\x00",
     "a ping of 126 bytes": b"\x89\x7e\x00\x7e" + bytes(126),
     "text that is no UTF-8": text_frame(b'{"\xff\xfe"}'),

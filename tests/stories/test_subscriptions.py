@@ -297,7 +297,7 @@ def test_mistakes_are_answered_in_sentences(desk: Runtime, o2: SimulatedO2, mark
             desk, market, channel="trades", precision="10"
         ),
         "policy 'drop' is none of block, drop_oldest": opening(desk, market, policy="drop"),
-        "a capacity of 0 holds no event; it is 1 at least": opening(desk, market, capacity=0),
+        "a capacity of 0 holds no event; it must be at least 1": opening(desk, market, capacity=0),
     }
     for sentence, mistake in mistakes.items():
         with pytest.raises(LinewardenError) as made:

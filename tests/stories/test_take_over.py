@@ -458,7 +458,7 @@ def test_a_present_connection_that_brings_more_than_is_compared_stays(
         with rotating(desk) as rotation:
             until(desk, lambda _: o2.subscribers("trades", market) == 2)
             o2.number_trades(market, 100)
-            with pytest.raises(RotationFailed, match="more than is compared"):
+            with pytest.raises(RotationFailed, match="more events than can be compared"):
                 rotation.result(timeout=20)
         until(desk, lambda status: status.streams[1].received >= 100)
         settle(desk)

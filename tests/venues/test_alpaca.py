@@ -288,7 +288,7 @@ def test_a_stream_without_trades_and_quotes_tells_no_prices(stream: str) -> None
     key = {"crypto": "BTC/USD", "options": "AAPL261218C00200000"}.get(STREAMS[stream].kind, "AAPL")
     key = "FAKEPACA" if stream == "test" else key
     if stream in {"news", "account"}:
-        with pytest.raises(LinewardenError, match=r"^desk: none of its channels tells prices$"):
+        with pytest.raises(LinewardenError, match=r"^desk: none of its channels has prices$"):
             symbol_of(venue(stream=stream), key)
     else:
         assert symbol_of(venue(stream=stream), key.lower()) == key

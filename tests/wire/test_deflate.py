@@ -391,7 +391,7 @@ def test_an_answer_within_the_offer(answer: str) -> None:
     assert beyond_deflate(answer) == ""
 
 
-UNKNOWN = "accepted compression on terms that RFC 7692 does not know"
+UNKNOWN = "accepted compression on terms that RFC 7692 does not define"
 NOT_OFFERED = "switched on a WebSocket extension that was not offered"
 UNREADABLE = "answered the offer of compression with a header that cannot be read"
 

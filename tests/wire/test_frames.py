@@ -208,7 +208,7 @@ def test_a_violation_ends_the_stream_after_what_was_right(sent: bytes, code: int
 def test_a_message_that_has_ended_is_not_continued() -> None:
     reader = FrameReader()
     assert reader.feed(FRAGMENT + wire(CONTINUATION) + wire(CONTINUATION)) == [(BINARY, b"part")]
-    assert reader.violation == Violation(1002, "a continuation of nothing")
+    assert reader.violation == Violation(1002, "a continuation without a beginning")
 
 
 def test_a_violation_reads_as_a_sentence() -> None:

@@ -86,7 +86,7 @@ class Reply(pykka.ThreadingFuture[Any]):
 
     def __init__(self, role: str = "actor") -> None:  # Pykka makes some of its own, with no arguments
         super().__init__()
-        self._role = role  # that was asked
+        self._role = role  # of the actor that was asked
         self._once = threading.Lock()
         self._done = False
         self._forget: Callable[[Reply], object] | None = None
@@ -103,7 +103,7 @@ class Reply(pykka.ThreadingFuture[Any]):
         self._forget = forget
 
     def notice_unread(self, notice: Callable[[str], None]) -> None:
-        """`notice` is told of a failure that is never read."""
+        """`notice` is called with the text of a failure that is never read."""
         self._notice = notice
 
     def set(self, value: Any = None) -> None:
@@ -190,7 +190,7 @@ class Mailbox:
     def __init__(self, role: str, dead_letters: DeadLetters) -> None:
         self.role = role
         self._dead_letters = dead_letters
-        # Re-entrant: a signal handler, or the garbage collector, may speak in the middle of a put.
+        # Re-entrant: a signal handler, or the garbage collector, may put in the middle of a put.
         self._lock = threading.RLock()
         self._queue: Queue = queue.SimpleQueue()
         self._lease: Lease | None = None
@@ -288,7 +288,7 @@ class Mailbox:
 
 
 class Lease:
-    """One keeper's reading of a mailbox. Once the role has gone to another it only says: stop."""
+    """One keeper's right to read a mailbox. Once the role has gone to another, it gives out a stop only."""
 
     def __init__(self, mailbox: Mailbox, letters: Queue, state: threading.RLock, *, needs_copy: bool) -> None:
         self.put = mailbox.put
@@ -454,7 +454,7 @@ class FencedAddress(Address):
 
 
 class Ref(pykka.ActorRef["Actor"]):
-    """Pykka's reference; what is told to the dead is answered by their inbox, not lost in a race."""
+    """Pykka's reference. After its actor has ended, its inbox answers messages: none is lost in a race."""
 
     def __init__(self, actor: Actor) -> None:
         super().__init__(actor)
@@ -482,10 +482,10 @@ class ActorContext(Struct, Generic[Box], frozen=True):
 
 
 class Actor(pykka.ThreadingActor):
-    """A mailbox and hands: a subclass handles messages and decides by its rules.
+    """Base class: a subclass handles messages and decides by its rules.
 
-    `on_start` is not used: what fails there reaches no hook of Pykka's. An actor's first work is
-    its first message, told to itself.
+    `on_start` is not used: a failure there reaches no hook of Pykka's. An actor's first work is
+    its first message, which it sends to itself.
     """
 
     use_daemon_thread: ClassVar[bool] = True
@@ -513,7 +513,7 @@ class Actor(pykka.ThreadingActor):
         return reply if isinstance(reply, KeptReply) else KeptReply(Reply())  # told: the answer goes nowhere
 
     def fenced_address(self, address: Address) -> Address:
-        """The way to tell that role something, for as long as this actor plays its own."""
+        """That address, for as long as this actor plays its own role."""
         return FencedAddress(address, self._inbox) if isinstance(self._inbox, Lease) else address
 
     @property
@@ -555,7 +555,7 @@ class Actor(pykka.ThreadingActor):
         """A message that this actor does not understand is a dead letter, never a crash."""
         self._dead_letters.add(self.id, _shown(message), "not understood")
 
-    # ── Pykka's doors ──
+    # ── the methods that Pykka calls ──
 
     def _create_actor_inbox(self) -> Inbox:  # type: ignore[override]
         return self._inbox
@@ -569,7 +569,7 @@ class Actor(pykka.ThreadingActor):
             raise
 
     def _actor_loop(self) -> None:
-        """Whatever ends the loop, the death is reported from here, once, as the last act."""
+        """The end is reported from here, once, as the last act, whatever ended the loop."""
         _here.actor = True
         try:
             super()._actor_loop()

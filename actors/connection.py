@@ -151,14 +151,14 @@ class Connection(Actor):
         self._frames = FrameReader(args.max_message)
         self._socket: socket.socket | None = None
         self._read_size = 0  # bytes of the last read that no batch was charged with
-        self._parted = False  # good-bye has been said
+        self._parted = False  # a close frame has been sent
         self._delivery = ConnectionDelivery(args.delivery, self, self._clock.wall_ns)
         self._routes_version: tuple[int, int] | None = None  # of the last change: its keeper, and its number
         self._acks = AckDeadlines(args.ack_timeout)
         self._askings = Askings()
         self._resent = 0  # the number of the last asking that the session made by itself
         self._legacy: Inherit | None = None
-        self._given_up: int | None = None  # epoch of the candidate that is to be dropped, as was told
+        self._given_up: int | None = None  # epoch of the candidate whose drop was asked for
         self._successor: int | None = None  # epoch of the connection that takes over
         self._has_read_all = False  # that the venue sent before its successor was subscribed
         self._login_timer: Timer | None = None
@@ -271,7 +271,7 @@ class Connection(Actor):
         self._perform(self._session.opened(self._now()))
 
     def tell(self, message: LoginOverdue | FetchDue | Fetched | LookAgain | EndIfSilent) -> None:
-        """The way in for timers and threads."""
+        """For timers and threads."""
         self.tell_self(message)
 
     def _login_overdue(self) -> None:
@@ -319,7 +319,7 @@ class Connection(Actor):
             if data:
                 self._handle_data(data)
                 data = []
-            if self.actor_stopped.is_set():  # the venue said why, and its close frame says less
+            if self.actor_stopped.is_set():  # the venue gave a reason, and its close frame holds less
                 return
             if opcode == PING:
                 self._send_frame(PONG, payload)
@@ -336,7 +336,7 @@ class Connection(Actor):
         code, words = read_close(payload)
         self._close(code, self._session.closed(code, words))
 
-    # ── doing what the session wants ──
+    # ── effects of the session ──
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         """In order, but for one thing: confirmations come before the events of the same read.

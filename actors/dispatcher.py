@@ -1,4 +1,4 @@
-"""Which stream wants which topic: it tells the connections, and speaks for a line that has none.
+"""Which stream wants which topic: it tells the connections, and delivers for a line that has none.
 
 No event passes through it. It gives the routes of a line to each connection that has logged in, and the
 delivery state to the one that may deliver; it takes the state back when that connection ends.
@@ -45,7 +45,7 @@ CRASHES = 2  # of a line in a row, after which its delivery state is trusted no 
 
 
 class Dispatcher(Actor):
-    """Routes, and the words of lines that are down. What it keeps is lent to it: `routing`."""
+    """Routes, and the lifecycle events of lines that are down. Its state is lent to it: `routing`."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Dispatcher(Actor):
             case _:
                 self.unknown(message)
 
-    # ── who wants what ──
+    # ── wants ──
 
     def _open(self, message: OpenStream) -> None:
         """The registry places the topics, and their routes follow; then the asker gets its answer.
@@ -162,9 +162,9 @@ class Dispatcher(Actor):
             return
         come, gone = line.table.set(topic, route)
         if line.holder is None:
-            speaker = self._speaker(name, line)
-            speaker.attached(topic, come)
-            speaker.detached(topic, gone, self._now_ns())
+            delivery = self._line_delivery(name, line)
+            delivery.attached(topic, come)
+            delivery.detached(topic, gone, self._now_ns())
             for inlet in gone:
                 inlet.forget(topic)
         self._tell_change(name, line, topic, route)
@@ -173,15 +173,15 @@ class Dispatcher(Actor):
         line = self._routing.line(name)
         if topic not in line.table.routes:
             return
-        speaker, now_ns = self._speaker(name, line), self._now_ns()
+        delivery, now_ns = self._line_delivery(name, line), self._now_ns()
         if line.holder is None:
-            speaker.mark_lifted(topic, now_ns)
+            delivery.mark_lifted(topic, now_ns)
         gone = line.table.remove(topic)
         if self._routing.line_of.get(topic) == name:
             del self._routing.line_of[topic]
         if line.holder is None:
-            speaker.detached(topic, gone, now_ns)
-            speaker.lifted(topic)
+            delivery.detached(topic, gone, now_ns)
+            delivery.lifted(topic)
         self._tell_change(name, line, topic, None)
 
     def _tell_change(self, name: str, line: LineRoutes, topic: Topic, route: Route | None) -> None:
@@ -236,14 +236,14 @@ class Dispatcher(Actor):
                 line.crashes = line.crashes + 1 if report.crashed else 0
                 if line.crashes >= CRASHES:
                     line.state = self._distrusted(line)
-            speaker = self._speaker(report.line, line)
-            blind = speaker.lose(report.state, report.attempt, report.reason, report.since_ns, report.at_ns)
+            delivery = self._line_delivery(report.line, line)
+            blind = delivery.lose(report.state, report.attempt, report.reason, report.since_ns, report.at_ns)
             for topic, since in blind.items():
                 if (cell := self._cells.get(topic)) is not None and cell.blind_since is None:
                     cell.blind_since = since
 
     def _returned(self, message: DeliveryReturned) -> None:
-        """The connection's last letter. One that was given up is not listened to."""
+        """The connection's last letter. That of a connection that was given up is ignored."""
         if message.right.revoked:
             return
         with self._lease:
@@ -251,7 +251,7 @@ class Dispatcher(Actor):
             line.routed.discard(message.epoch)
             if line.holder == message.epoch:
                 line.state, line.was_given_up = message.state, False
-                self._speaker(message.line, line).reconcile()
+                self._line_delivery(message.line, line).reconcile()
                 line.is_late, line.holder = not message.complete, None
         self._give_turn(message.line)
 
@@ -264,7 +264,7 @@ class Dispatcher(Actor):
                 line.state.gaps, line.state.last_gap = gaps, last
             line.routed.discard(line.holder)
             line.holder, line.is_late, line.was_given_up = None, True, True
-            self._speaker(name, line).reconcile()
+            self._line_delivery(name, line).reconcile()
 
     def _distrusted(self, line: LineRoutes) -> DeliveryState:
         """Connections die of what they are handed: everything counts as interrupted."""
@@ -297,7 +297,7 @@ class Dispatcher(Actor):
         self._give_turn(name)
 
     def _give_turn(self, name: str) -> None:
-        """As soon as the former connection has left, and the supervisor has said so."""
+        """As soon as the former connection has left, and the supervisor has granted the turn."""
         with self._lease:
             line = self._routing.line(name)
             if line.turn is None or line.holder is not None:
@@ -330,19 +330,19 @@ class Dispatcher(Actor):
     # ── after another dispatcher ──
 
     def _take_over(self) -> None:
-        """What a former keeper may have left half told is told again."""
+        """Changes that a former keeper may have reported in part are reported again."""
         with self._lease:
             self._routing.mend()
             for name, line in self._routing.lines.items():
                 if line.holder is None:
-                    self._speaker(name, line).reconcile()
+                    self._line_delivery(name, line).reconcile()
                 for epoch in line.routed:
                     routes = TakeRoutes(self.incarnation, next(self._versions), line.table.copy(), None, None)
                     self._connection(name).tell(routes, epoch)
         for name in list(self._routing.lines):
             self._give_turn(name)
 
-    def _speaker(self, name: str, line: LineRoutes) -> LineDelivery:
+    def _line_delivery(self, name: str, line: LineRoutes) -> LineDelivery:
         return LineDelivery(name, line.epoch, self._right, line.table, line.state)
 
     def _now_ns(self) -> int:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from actors.events import SubscriptionState, Topic, Tried
 
 
-TOLD = 20  # topics that an error names; it knows all of them
+TOLD = 20  # topics that the text of an error names
 
 
 class LinewardenError(Exception):
@@ -31,7 +31,7 @@ class ConfigError(LinewardenError):
 class SubscribeError(LinewardenError):
     """Not every topic was confirmed in time. The stream is open all the same.
 
-    `stream` is the open stream; `results` tells for each topic what is known of it.
+    `stream` is the open stream; `results` has the state of each topic.
     """
 
     def __init__(self, stream: object, results: Mapping[Topic, SubscriptionState]) -> None:
@@ -49,7 +49,7 @@ class SubscribeError(LinewardenError):
 class RotationFailed(LinewardenError):
     """Some line was not rotated: its connection is the one that it was, and goes on.
 
-    `lines` tells why, line by line.
+    `lines` has the reason of each line.
     """
 
     def __init__(self, lines: Mapping[str, str]) -> None:

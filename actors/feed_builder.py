@@ -62,16 +62,16 @@ class FeedBuilder:
         )
         return FeedSpec(
             venue=venue,
-            token_store=self._vault(feed, venue, dial, before, former.feeds.get(feed.name)),
+            token_store=self._token_store(feed, venue, dial, before, former.feeds.get(feed.name)),
             kind=feed.kind,
             identity=tuple(getattr(feed, key) for key in feed.__struct_fields__ if key not in SOFT),
             dial=dial,
             policy=feed,
             wanted=tuple(wanted),
-            contracts={topic: each for topic, each in wanted.items() if each.promises},
+            freshness={topic: each for topic, each in wanted.items() if each.promises},
         )
 
-    def _vault(
+    def _token_store(
         self, feed: FeedSettings, venue: Venue, dial: Dial, before: FeedSettings | None, spec: FeedSpec | None
     ) -> TokenStore:
         """A changed config keeps the feed's token, unless it is about the login or the way to it."""
@@ -100,7 +100,7 @@ def topics_of(
 
     Raises:
         LinewardenError: the channel takes keys and none was given, or the other way round, or the venue
-            knows a key or an option not.
+            does not know a key or an option.
     """
     if channel.key and not keys:
         raise LinewardenError(

@@ -22,7 +22,7 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     dial: Dial = Dial()
     policy: LinePolicy = LinePolicy()
     wanted: tuple[Topic, ...] = ()
-    contracts: Mapping[Topic, FreshnessPolicy] = {}
+    freshness: Mapping[Topic, FreshnessPolicy] = {}
     kind: object = None  # of venue; a feed that gets another one is another feed
     identity: tuple[object, ...] = ()  # all that its connections depend on: a change reconnects
 
@@ -35,4 +35,4 @@ class Specs(Struct, frozen=True, kw_only=True):
 
     generation: int = 0
     feeds: Mapping[str, FeedSpec] = {}
-    settings: object = None  # what the user said
+    settings: object = None  # as the user wrote them

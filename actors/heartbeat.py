@@ -64,7 +64,7 @@ class Heartbeat(Actor):
         if isinstance(message, SessionOpened):
             self._begin(message)
         elif isinstance(message, RoleStarted):
-            pass  # the supervisor tells it of every life there is
+            pass  # the supervisor reports every life to it
         elif isinstance(message, Report):
             watch = self._watches.get(message.line)
             if watch is None or watch.epoch != message.epoch:
@@ -109,15 +109,15 @@ class Heartbeat(Actor):
         self._number += 1
         number = self._number
         watch = Watch(number, epoch, self._timers.clock.monotonic(), rhythm)
-        if not rhythm.reading:  # as it told another heartbeat, or before its config changed
+        if not rhythm.reading:  # paused before this heartbeat began, or before its config changed
             watch.beats.freeze()
         self._watches[line], self._shown[line] = watch, watch.shown()
         if rhythm.ping_interval:
             self._after(rhythm.ping_interval, BeatDue(line, epoch, number))
         if rhythm.venue_ping_interval:
             self._after(rhythm.venue_ping_interval, VenueBeatDue(line, epoch, number))
-        if rhythm.contracts:
-            self._after(_pause(rhythm.contracts.values()), StaleDue(line, epoch, number))
+        if rhythm.policies:
+            self._after(_pause(rhythm.policies.values()), StaleDue(line, epoch, number))
 
     def _beat(self, watch: Watch, due: BeatDue) -> None:
         if watch.beats.may_beat:
@@ -132,8 +132,8 @@ class Heartbeat(Actor):
         shown = watch.shown()
         judged = {
             topic: self._judge(due.line, topic, shown)
-            for topic, contract in watch.rhythm.contracts.items()
-            if contract.max_event_lag or self._silence(watch, topic) >= contract.stale_after
+            for topic, policy in watch.rhythm.policies.items()
+            if policy.max_event_lag or self._silence(watch, topic) >= policy.stale_after
         }
         stale = {topic: found for topic, found in judged.items() if found.state == "stale"}
         if stale.keys() != watch.stale.keys():
@@ -143,13 +143,13 @@ class Heartbeat(Actor):
 
     def _next_look(self, watch: Watch) -> float:
         """Seconds until the next silence may be too long, or an event may have come that is too old."""
-        contracts, now_ns = watch.rhythm.contracts, self._timers.clock.wall_ns()
-        waits = [each.max_event_lag / 2 for each in contracts.values() if each.max_event_lag]
-        for topic, contract in contracts.items():
-            if contract.stale_after:
-                due = contract.due_in(self._silence(watch, topic), now_ns)
-                waits.append(due or contract.stale_after / 2)
-        return max(min(waits), _pause(contracts.values()) / 50, 0.01)
+        policies, now_ns = watch.rhythm.policies, self._timers.clock.wall_ns()
+        waits = [each.max_event_lag / 2 for each in policies.values() if each.max_event_lag]
+        for topic, policy in policies.items():
+            if policy.stale_after:
+                due = policy.due_in(self._silence(watch, topic), now_ns)
+                waits.append(due or policy.stale_after / 2)
+        return max(min(waits), _pause(policies.values()) / 50, 0.01)
 
     def _silence(self, watch: Watch, topic: Topic) -> float:
         """From the last event, or from the login where there was none."""
@@ -162,6 +162,6 @@ class Heartbeat(Actor):
         return self.fenced_address(self._connections(line))
 
 
-def _pause(contracts: Iterable[FreshnessPolicy]) -> float:
+def _pause(policies: Iterable[FreshnessPolicy]) -> float:
     """Until the first of them may be broken, seconds."""
-    return min(limit for each in contracts for limit in (each.stale_after, each.max_event_lag) if limit)
+    return min(limit for each in policies for limit in (each.stale_after, each.max_event_lag) if limit)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Endpoint(RedactedStruct, frozen=True):
-    """Where to connect to, and what to say in the handshake. Its repr shows no secret."""
+    """Where to connect to, and what to send in the handshake. Its repr shows no secret."""
 
     url: str
     headers: tuple[tuple[str, str], ...] = ()

@@ -1,4 +1,4 @@
-"""Words between actors, and the reasons for which one of them ends.
+"""The messages between actors.
 
 Commands are VerbNoun and ask; reports are NounVerbed and state facts that cannot be refused. Times are
 monotonic seconds where they are called `at`, wall-clock nanoseconds where they end in `_ns`.
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from actors.protocol.venue import Price, Venue
     from actors.rules.freshness import Freshness
 
-# ── why an actor ended, in OTP's sense ──────────────────────────────────────────────────────────
-
-
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────
 
 
@@ -63,7 +60,7 @@ class LineUpgraded(Report, frozen=True):
 class SessionOpened(Report, frozen=True):
     """Logged in: subscriptions may be sent. Live comes later, when all are confirmed.
 
-    To the supervisor, which passes on what a present epoch says to the registry and the heartbeat.
+    To the supervisor, which passes it on to the registry and the heartbeat if the epoch is present.
     """
 
 
@@ -81,7 +78,7 @@ class LineUnsettled(Report, frozen=True):
 
 
 class LineChanged(Report, frozen=True):
-    """Supervisor to dispatcher: the line is down, and this is what its streams are to be told."""
+    """Supervisor to dispatcher: the line is down, and its streams get this event."""
 
     state: LifecycleState
     attempt: int
@@ -178,7 +175,7 @@ class TopicsLifted(Idempotent, frozen=True):
 
 
 class TopicsStale(Report, frozen=True):
-    """Heartbeat to supervisor: all topics of the line whose contract is broken, and how; maybe none."""
+    """Heartbeat to supervisor: all topics of the line that are stale, and why; maybe none."""
 
     topics: Mapping[Topic, Freshness]
 
@@ -333,7 +330,7 @@ class LookAgain(Struct, frozen=True):
 class TakeRoutes(Struct, frozen=True):
     """Dispatcher: the routes of the line, whole. `version` counts the changes of this dispatcher's.
 
-    `state` and `heard` make the connection the holder; a candidate gets them with its turn.
+    `state` and `last_events` make the connection the holder; a candidate gets them with its turn.
     """
 
     keeper: int  # incarnation of the dispatcher
@@ -418,7 +415,7 @@ class RotationOverdue(Report, frozen=True):
     why: str = "it was not ready in time"
 
 
-class HangUp(Struct, frozen=True):
+class FormerDue(Struct, frozen=True):
     """A timer's: the connection of this epoch was rotated out, and has had its time to hand over."""
 
     line: str
@@ -426,7 +423,7 @@ class HangUp(Struct, frozen=True):
 
 
 class ReadMail(Idempotent, frozen=True):
-    """Asked: answers None, when what was told before has been dealt with."""
+    """Asked: answers None, when all earlier mail has been handled."""
 
 
 class RestartLines(Struct, frozen=True):
@@ -463,7 +460,7 @@ class Reload(Idempotent, frozen=True):
 
 
 class WatchdogDue(Struct, frozen=True):
-    """A timer's: see who has not answered."""
+    """A timer's: time to look for actors without progress."""
 
 
 class LineNeeded(Idempotent, frozen=True):

@@ -29,7 +29,7 @@ class Retryable(Struct, frozen=True):
 
 
 class Slow(Struct, frozen=True):
-    """The venue wants to be left alone for a while: `retry_after` seconds, where it says so.
+    """The venue asks for a pause: of `retry_after` seconds, where it names a time.
 
     `exact`: that is our own reckoning and no venue's complaint: neither more nor less, and none the
     longer for the next time. `shared`: it is about the account or the address, and not about this line
@@ -61,4 +61,4 @@ class Crashed(Struct, frozen=True):
 Reason = Stopped | Retryable | Slow | Fatal | Crashed
 
 
-HANDED_OVER = "handed_over"  # the reason's code of a connection that said its last word
+HANDED_OVER = "handed_over"  # the reason's code of a connection that has handed over

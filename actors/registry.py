@@ -312,7 +312,7 @@ class Registry(Actor):
             else:
                 self._supervisor.tell(LineUnsettled(line, epoch))
 
-    # ── who waits for answers ──
+    # ── questions that wait for answers ──
 
     def _note_change(self, topic: Topic) -> None:
         """The state of this topic may have changed."""
@@ -325,7 +325,7 @@ class Registry(Actor):
                 self._wait_on(waiter)
 
     def _wait_on(self, waiter: Waiter) -> None:
-        """Until its next topic without an answer has one; where all have, it is told."""
+        """Until its next topic without an answer has one; where all have, it is answered."""
         if not waiter.reply.open:
             return
         while waiter.waiting and self._is_answered(waiter.waiting[-1]):

@@ -95,8 +95,8 @@ class Runtime:
         timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
         clock = timers.clock
         self._builder = FeedBuilder(clock)
-        self._wanted = self._builder.build(settings, Specs())  # as the supervisor was told last
-        self._reloading = threading.RLock()  # held while a generation is built and told
+        self._wanted = self._builder.build(settings, Specs())  # as last sent to the supervisor
+        self._reloading = threading.RLock()  # held while a generation is built and sent
         tree = self._tree = Tree(
             self._wanted,
             timers=timers,
@@ -160,7 +160,7 @@ class Runtime:
     ) -> Stream[Any]:
         """A stream of a feed's channel, for these keys.
 
-        `policy` says what a full stream gives up: `block`, `drop_oldest`, `drop_newest` or
+        `policy` chooses what a full stream gives up: `block`, `drop_oldest`, `drop_newest` or
         `conflate`; `capacity` is in events. By default market data is `drop_oldest` and account data
         `block`. `wait` seconds at most are spent on the venue's answers. `options` are the
         channel's own, such as `precision="100"`.
@@ -332,7 +332,7 @@ class Runtime:
     def latest(self, feed: str, key: str, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
         """The newest quote and trade of a symbol, those of them that are fresh; one is an answer, too.
 
-        It subscribes to nothing: it knows what config and streams subscribed to. Where that holds
+        `latest()` does not subscribe: a subscription of the config or a stream must exist. Where that holds
         nothing fresh, the venue is asked over HTTP, if it can be, for at most `timeout` seconds in
         all (0: it is not asked), within the venue's budget; equal questions share an answer.
 

@@ -82,7 +82,7 @@ class RedactedStruct(Struct, frozen=True):
 
 
 def origin(url: str) -> str:
-    """The part of a URL that tells no secret: no user, no path, no query."""
+    """The part of a URL without secrets: no user, no path, no query."""
     try:
         parts = urlsplit(url)
         if parts.hostname:

@@ -45,7 +45,7 @@ class Counters(Struct, frozen=True):
     in_flight: int
     restarts: int  # lives that ended without being asked to
     restored: int  # times the line was live again after one of them
-    gaps: int  # interruptions of a topic, whether or not a stream was told of them
+    gaps: int  # interruptions of a topic, whether or not a stream got a `Gap`
 
 
 class TopicStatus(Struct, frozen=True):
@@ -55,7 +55,7 @@ class TopicStatus(Struct, frozen=True):
     stale: bool
     blind_s: float = 0.0  # without data that could be trusted, since the start
     blind_today_s: float = 0.0  # the same, this UTC day
-    freshness: Freshness | None = None  # how it stands to its contract; None: its line is not up
+    freshness: Freshness | None = None  # judged by its freshness policy; None: its line is not up
 
 
 class LineStatus(Struct, frozen=True):

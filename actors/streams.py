@@ -19,7 +19,7 @@ from actors.feed_builder import topics_of
 from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
 from actors.rules.stream_buffer import Policy
-from actors.rules.stream_policy import terms_of
+from actors.rules.stream_policy import checked_policy
 from actors.stream import Stream
 from actors.supervision.forks import Home
 from actors.supervision.tree import Tree
@@ -66,7 +66,7 @@ class Streams:
         spec = self.spec_of(feed)
         declared = spec.venue.channel(channel)
         topics = topics_of(spec.venue, declared, keys, options)
-        policy, capacity = terms_of(feed, declared, policy, capacity)
+        policy, capacity = checked_policy(feed, declared, policy, capacity)
         inlet = Inlet(next(self._ids), feed, declared.name, policy, capacity, deltas=declared.deltas)
         stream: Stream[Any] = Stream(inlet, _StreamControl(self, options), spec.kind)
         with self._lock:
@@ -75,7 +75,7 @@ class Streams:
                 raise StreamClosed(_removed(feed))
             self._streams[inlet.id] = weakref.ref(stream)
             self._inlets[inlet.id] = inlet
-        # A stream that is forgotten is left: what it wants would be asked for without end.
+        # A stream that the program has dropped is closed, else its topics would stay subscribed for ever.
         left = self._inlets, self._streams, self._dispatcher, self._note_change
         weakref.finalize(stream, _forget, self._home, inlet.id, *left).atexit = False
         try:

@@ -20,7 +20,7 @@ from actors.feed_spec import FeedSpec, Specs
 from actors.messages import (
     AwaitLive,
     ChildExited,
-    HangUp,
+    FormerDue,
     LineNeeded,
     LineUnneeded,
     PauseLines,
@@ -108,7 +108,7 @@ class Supervisor(Actor):
         for spec in specs.feeds.values():
             self._want(spec.wanted, ())
 
-    # ── what people ask ──
+    # ── commands ──
 
     def _each(self, target: str, act: Callable[[LineRecord], None]) -> None:
         for line in self._targets(target):
@@ -172,7 +172,7 @@ class Supervisor(Actor):
             case RotateDue(line=name, turn=turn):
                 if (line := self._lines.records.get(name)) is not None:
                     self._lines.rotations.due(line, turn)
-            case HangUp(line=name, epoch=epoch):
+            case FormerDue(line=name, epoch=epoch):
                 if (line := self._lines.records.get(name)) is not None:
                     self._lines.rotations.former_due(line, epoch)
             case Reload(specs=specs):
@@ -227,7 +227,7 @@ class Supervisor(Actor):
         self.shared.actors = (*(child.status() for child in children), *awaited)
         self.shared.note_change()
 
-    # ── who has ended ──
+    # ── children that have ended ──
 
     def _child_exited(self, exited: ChildExited) -> None:
         if any(child.matches(exited) for child in self._wedged):
@@ -306,7 +306,7 @@ class Supervisor(Actor):
         if less:
             registry.tell(Unsubscribe(CONFIG, tuple(less)))
 
-    # ── who waits for lines to be live ──
+    # ── questions that wait for lines to be live ──
 
     def _answer_waiters(self) -> None:
         self._waiters = [waiter for waiter in self._waiters if not self._is_answered(*waiter)]
@@ -361,7 +361,7 @@ class Supervisor(Actor):
         self._lines.stop("the runtime has ended")
         for line in self._lines.records.values():
             line.connect_cancel.cancel()
-        self._on_end(self._why, self._shutdown.begun)  # first: who is refused below finds it ended
+        self._on_end(self._why, self._shutdown.begun)  # first: questions that are refused below find it ended
         own = self._roles.mailboxes["supervisor"]
         for mailbox in self._roles.mailboxes.values():
             if mailbox is not own:

@@ -11,27 +11,27 @@ from actors.simulators import SimulatedAlpaca, SimulatedO2, SimulatedProjectX, S
 
 @pytest.fixture
 def simulated_o2() -> Iterator[SimulatedO2]:
-    """O2 on loopback, in which nothing moves by itself: what a test makes it say is all there is."""
+    """O2 on loopback, in which nothing moves by itself: it sends what a test makes it send."""
     with SimulatedO2(rate=0) as o2:
         yield o2
 
 
 @pytest.fixture
 def simulated_alpaca() -> Iterator[SimulatedAlpaca]:
-    """Alpaca on loopback, in which nothing moves by itself: what a test makes it say is all there is."""
+    """Alpaca on loopback, in which nothing moves by itself: it sends what a test makes it send."""
     with SimulatedAlpaca(rate=0) as alpaca:
         yield alpaca
 
 
 @pytest.fixture
 def simulated_tplus() -> Iterator[SimulatedTplus]:
-    """tplus on loopback, in which nothing moves by itself: what a test makes it say is all there is."""
+    """tplus on loopback, in which nothing moves by itself: it sends what a test makes it send."""
     with SimulatedTplus(rate=0) as tplus:
         yield tplus
 
 
 @pytest.fixture
 def simulated_projectx() -> Iterator[SimulatedProjectX]:
-    """ProjectX on loopback, in which nothing moves by itself: what a test makes it say is all there is."""
+    """ProjectX on loopback, in which nothing moves by itself: it sends what a test makes it send."""
     with SimulatedProjectX(rate=0, snapshots=False) as projectx:
         yield projectx

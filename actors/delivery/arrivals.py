@@ -15,7 +15,7 @@ class Right:
 
     def __init__(self) -> None:
         self.valid = True
-        self.revoked = False  # taken away: what its writer still tells of the streams does not count
+        self.revoked = False  # taken away: later puts and reports of its writer do not count
 
 
 class Arrivals:

@@ -82,7 +82,7 @@ class Inlet:
         self.handler_errors = 0  # how often a handler of `Runtime.on` raised
         self.full_since: float | None = None  # monotonic seconds; it asks its lines to pause
         self._waiting: dict[object, Callable[[], None]] = {}  # by line: what is called when there is room
-        self._words: dict[str, int] = {}  # by line: the number of the last word that was put
+        self._lifecycle_numbers: dict[str, int] = {}  # by line: the number of the last event that was put
 
     # ── for writers ──
 
@@ -133,12 +133,12 @@ class Inlet:
                 self.buffer.mark_gaps(gaps)
                 self.wake()
 
-    def say(self, right: Right, word: Lifecycle, number: int) -> None:
-        """A word of a line; one that is not newer than the last of that line is dropped."""
+    def put_lifecycle(self, right: Right, event: Lifecycle, number: int) -> None:
+        """A lifecycle event of a line; one that is not newer than the last of that line is dropped."""
         with self.ready:
-            if right.valid and self.end is None and number > self._words.get(word.line, 0):
-                self._words[word.line] = number
-                self.buffer.mark(word)
+            if right.valid and self.end is None and number > self._lifecycle_numbers.get(event.line, 0):
+                self._lifecycle_numbers[event.line] = number
+                self.buffer.mark(event)
                 self.wake()
 
     def _asks_to_pause(self, buffer: FifoBuffer, now: float) -> bool:

@@ -1,7 +1,7 @@
-"""The delivery of one line: its events, words and gaps into the streams that want its topics.
+"""The delivery of one line: its events, lifecycle events and gaps into the streams that want its topics.
 
-A stream is told of its own topics: `restored` when every one of them is answered for again, and the
-`Gap` of a topic before the first event that follows it. So a slow answer for one topic does not hold
+A stream gets `restored` when every one of its own topics is answered for again, and the `Gap` of a
+topic before the first event that follows it. So a slow answer for one topic does not hold
 back another's data.
 """
 
@@ -27,21 +27,21 @@ class LineDelivery:
         self.line, self.epoch, self.right = line, epoch, right
         self.table, self.state = table, state
 
-    # ── words and gaps: the state changes after they have been put ──
+    # ── lifecycle and gaps: the state changes after they have been put ──
 
     def lose(
         self, word: LifecycleState, attempt: int, reason: str, since_ns: int, now_ns: int
     ) -> dict[Topic, int]:
-        """The line is down, and `word` is what its streams are told. The topics that are blind since then."""
+        """The line is down; its streams get a lifecycle event. Returns the topics that are blind now."""
         state, settled = self.state, self.state.settled
         state.up, state.attempt = False, attempt
-        number = state.next_word()
+        number = state.next_number()
         told = Lifecycle(self.line, word, self.epoch, attempt, reason, now_ns)
         for stream, inlet in self.table.inlets.items():
             outage = state.outages.get(stream)
             told_before = outage is not None and outage.word == "restored"
             if word != "disconnected" or not told_before:
-                inlet.say(self.right, told, number)
+                inlet.put_lifecycle(self.right, told, number)
             self._interrupt(stream, since_ns)
             is_back = bool(settled) or told_before or (outage is None and word == "disconnected")
             state.outages[stream] = Outage(self.table.wants(stream), "restored" if is_back else "connected")
@@ -63,14 +63,14 @@ class LineDelivery:
             state.blind_streams[stream] = blind
 
     def settle(self, topics: Iterable[Topic], now_ns: int) -> dict[Topic, int]:
-        """These are answered for in this epoch: the streams are told. Since when each of them was blind."""
+        """These are answered for in this epoch; the streams are told. Returns since when each was blind."""
         state, routes = self.state, self.table.routes
         mine = [topic for topic in dict.fromkeys(topics) if topic in routes]  # answers may come twice
         for inlet, item in self._settled(mine, now_ns):
             if isinstance(item, GapRun):
                 inlet.mark_gaps(self.right, item)
             else:
-                inlet.say(self.right, item, state.number)
+                inlet.put_lifecycle(self.right, item, state.number)
         spans = {topic: since for topic in mine if (since := state.blind.pop(topic, None)) is not None}
         for topic, since in spans.items():
             state.gap(Gap(topic, "disconnect", None, since, max(since, now_ns), self.epoch))
@@ -107,7 +107,7 @@ class LineDelivery:
             return
         outage.waiting.difference_update(topics)
         if not outage.waiting:
-            self.state.next_word()
+            self.state.next_number()
             yield inlet, self._back(outage, now_ns)
             del self.state.outages[inlet.id]
 
@@ -160,7 +160,7 @@ class LineDelivery:
                 continue
             for _, word in self._answered(inlet, (topic,), now_ns):
                 assert isinstance(word, Lifecycle)
-                inlet.say(self.right, word, state.number)
+                inlet.put_lifecycle(self.right, word, state.number)
 
     def mark_lifted(self, topic: Topic, now_ns: int) -> None:
         """This placement ends: a stream that still follows it may miss events until the next one."""

@@ -38,7 +38,7 @@ class DeliveryState:
         self.blind_streams: dict[int, dict[Topic, int]] = {}  # the same for each stream that followed them
         self.joining: dict[Topic, set[int]] = {}  # streams that come in when the topic starts again
         self.number = 0  # of the last word of this line
-        self.gaps = 0  # interruptions of topics, whether or not a stream was told of them
+        self.gaps = 0  # interruptions of topics, whether or not a stream got a `Gap`
         self.last_gap: Gap | None = None
 
     def copy(self) -> DeliveryState:
@@ -85,6 +85,6 @@ class DeliveryState:
         """It has ended without handing its state back: later words are newer than all of its own."""
         self.number = max(self.number, epoch * WORDS + WORDS // 2)
 
-    def next_word(self) -> int:
+    def next_number(self) -> int:
         self.number += 1
         return self.number

@@ -73,7 +73,7 @@ class RouteTable:
 
 
 def _differences(before: tuple[Inlet, ...], after: tuple[Inlet, ...]) -> tuple[list[Inlet], list[Inlet]]:
-    """Who has come and who has gone. Mostly that is one of many: what both begin and end with is left out."""
+    """Streams that have come, and that have gone. Mostly that is one of many: equal ends are left out."""
     start = _common(before, after)
     before, after = before[start:], after[start:]
     end = _common(before[::-1], after[::-1])

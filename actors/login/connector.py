@@ -16,14 +16,14 @@ from actors.wire.connect import ConnectCancel, ConnectFailed, Dial, SocketOpened
 
 
 class Connector:
-    """One line's way in, in one of its lives."""
+    """Connects and logs in one line, for one epoch."""
 
     def __init__(
         self, venue: Venue, line: str, dial: Dial, connect_cancel: ConnectCancel, token_store: TokenStore
     ) -> None:
         self.dial, self.connect_cancel = dial, connect_cancel
         self.redactor = token_store.redactor
-        self._venue, self._line, self._vault = venue, line, token_store
+        self._venue, self._line, self._token_store = venue, line, token_store
         self._token: Token | None = None
         self._is_new = False  # made by a login for this connection, and not accepted by the venue yet
         self._shown_at = 0.0  # monotonic seconds
@@ -37,20 +37,20 @@ class Connector:
             ConnectFailed: with the reason.
         """
         if not self._venue.needs_token(self._line):
-            return self._knock()
-        shown, self._is_new = self._vault.token(self._line, self.connect_cancel)
+            return self._connect()
+        shown, self._is_new = self._token_store.token(self._line, self.connect_cancel)
         self._token = shown
         try:
-            return self._knock()
+            return self._connect()
         except ConnectFailed as failed:
             if self._is_new or failed.reason.code not in TURNED_AWAY:
                 raise
             refusal = failed
-        self._token, _ = self._vault.token(self._line, self.connect_cancel, shown)
+        self._token, _ = self._token_store.token(self._line, self.connect_cancel, shown)
         if self._token == shown:  # it was given to us, and there is no other
             raise refusal
         self._is_new = True
-        return self._knock()
+        return self._connect()
 
     def token_taken(self) -> None:
         """Inside, the venue has confirmed a topic: from now on the token is one that was good once."""
@@ -58,25 +58,26 @@ class Connector:
 
     def token_refused(self, text: str) -> Reason:
         """What it means that the venue, once inside, does not take the token."""
-        held = self._vault.clock.monotonic() - self._shown_at  # where nothing is confirmed, time tells
+        # A venue may confirm nothing: a token that it has not refused for `LATE` seconds counts as accepted.
+        held = self._token_store.clock.monotonic() - self._shown_at
         if self._token is None or (self._is_new and held < LATE):
-            if self._vault.doubts(self._token, self._line):
+            if self._token_store.doubts(self._token, self._line):
                 return _not_proved(text)
             advice = f"Check the credentials of [feeds.{self._venue.feed}]."
             return Fatal(text, "token_refused", advice)
-        self._vault.refuse(self._token)
+        self._token_store.refuse(self._token)
         return Retryable(f"{text}; it was accepted before, so a new one is made", "token_refused")
 
-    def _knock(self) -> SocketOpened:
+    def _connect(self) -> SocketOpened:
         if self.connect_cancel.cancelled:
             raise ConnectFailed(Stopped())
-        self._shown_at = self._vault.clock.monotonic()
+        self._shown_at = self._token_store.clock.monotonic()
         try:
             endpoint = self._endpoint()
             self.redactor.add_secrets((*secrets_shown(endpoint), *secrets_in(self._venue.settings)))
             return open_socket(endpoint, self.dial, self.connect_cancel)
         except ConnectFailed as failed:
-            if failed.reason.code in TURNED_AWAY and self._vault.doubts(self._token, self._line):
+            if failed.reason.code in TURNED_AWAY and self._token_store.doubts(self._token, self._line):
                 raise ConnectFailed(_not_proved(failed.reason.text)) from None
             raise
 

@@ -1,6 +1,6 @@
-"""What others wrote, without what we told them in confidence.
+"""Texts of venues without our secrets.
 
-A venue may send back what it was sent: a hub that tells an error with the whole request in it. What is
+A venue may send back what it was sent: a hub that quotes the whole request in an error. What is
 kept of its words for people, in the quarantine, in a reason or a complaint, goes through here.
 """
 
@@ -19,7 +19,7 @@ from actors.http_types import Endpoint, HttpFailed
 from actors.reasons import Reason
 from actors.secret import REDACTED, Secret
 
-SHORTEST: Final = 4  # characters; what is shorter is in every text, and tells nothing
+SHORTEST: Final = 4  # characters; a shorter one is in every text
 LIKE_A_TOKEN: Final = 16  # characters of a URL's part or a header's word that may be one; others are words
 KEPT: Final = 64  # secrets, the newest: a token goes out of date, and each connect may bring one
 
@@ -33,7 +33,7 @@ class Redactor:
         self._lock = Lock()
 
     def add_secrets(self, secrets: Iterable[str]) -> None:
-        """From now on these are struck out, too; of all that it was ever told it keeps the newest."""
+        """From now on these are struck out, too; it keeps the newest of them."""
         told = tuple(dict.fromkeys(secret for secret in secrets if len(secret) >= SHORTEST))
         with self._lock:
             known = (*(secret for secret in self._known if secret not in told), *told)[-KEPT:]
@@ -79,7 +79,7 @@ def secrets_shown(endpoint: Endpoint) -> Iterator[str]:
 
 
 def in_the_path(url: str) -> Iterator[str]:
-    """What of a configured path may be a secret: a listen key, say."""
+    """What of a configured path may be a secret: such as a listen key."""
     return (part for part in url.partition("?")[0].split("/")[3:] if len(part) >= LIKE_A_TOKEN)
 
 

@@ -33,7 +33,7 @@ class StoredToken(NamedTuple):
 
 
 class TokenStore:
-    """A feed's token: one login for all who come at once. Any thread."""
+    """A feed's token: one login for all lines that ask at once. Any thread."""
 
     def __init__(self, venue: Venue, dial: Dial, clock: Clock) -> None:
         self.clock = clock
@@ -42,7 +42,7 @@ class TokenStore:
         self._bucket = TokenBucket(venue.login_budget)
         self._turn = threading.Lock()  # held during a login
         self._changing = threading.Lock()  # held for a moment, as `_turn` is not
-        self._held = StoredToken()
+        self._stored = StoredToken()
         self._on_trial: Token | None = None  # given by the user, and not accepted yet; or refused
         self._tried_by: frozenset[str] = frozenset()  # lines that are not live, for this very trial
         self._renewed: Token | None = None  # the one whose renewal was asked for: once is enough
@@ -67,7 +67,7 @@ class TokenStore:
                 raise ConnectFailed(Stopped())
             if refused is not None:
                 self.refuse(refused)
-            kept, margin, known_bad = self._held
+            kept, margin, known_bad = self._stored
             if kept is not None and kept != known_bad and not self._is_old(kept, margin):
                 return kept, kept == self._on_trial
             failed = self._still_failed(line, waited=self._logins != seen)
@@ -82,8 +82,8 @@ class TokenStore:
         One that has been replaced already is not worth a word: that it is late must not clear the newer one.
         """
         with self._changing:
-            if token == self._held.token:
-                self._held = self._held._replace(refused=token)
+            if token == self._stored.token:
+                self._stored = self._stored._replace(refused=token)
 
     def follow(self, venue: Venue, dial: Dial) -> None:
         """From now on log in at this venue, this way, as the same account: the token is kept. Never waits."""
@@ -92,14 +92,14 @@ class TokenStore:
 
     def fresh_for(self) -> float | None:
         """Seconds for which the token will still be shown; None: it has no end, or there is none."""
-        held = self._held
+        held = self._stored
         left = self._life(held)
         return None if left is None else left - held.margin
 
     @property
     def expires_in(self) -> float | None:
         """Seconds of life that are left to the token; None: it has no end, or there is none."""
-        return self._life(self._held)
+        return self._life(self._stored)
 
     def replace(
         self, given: Token | None, connect_cancel: ConnectCancel, seconds: float, tried_by: Iterable[str] = ()
@@ -117,7 +117,7 @@ class TokenStore:
             connect_cancel.cancel()
             raise ConnectFailed(Stopped())
         try:
-            former = self._held
+            former = self._stored
             try:
                 self._put(given, connect_cancel, frozenset(tried_by))
             except BaseException:
@@ -143,7 +143,7 @@ class TokenStore:
     def restore(self, former: StoredToken) -> None:
         """What took its place was of no use. Never waits, as a login may."""
         with self._changing:
-            self._held, self._renewed = former, None
+            self._stored, self._renewed = former, None
             if self._on_trial == former.token:
                 self._on_trial = None
 
@@ -195,7 +195,7 @@ class TokenStore:
 
     def _ask(self, converse: Callable[[Conversation[Token]], LoginOutcome]) -> LoginOutcome:
         now_ns = self.clock.wall_ns()
-        former = self._held.token  # kept until there is a successor: its end is still to be known
+        former = self._stored.token  # kept until there is a successor: its end is still to be known
         if former is not None and former != self._renewed and _lives(former, now_ns):
             self._renewed = former
             renewal = self._venue.renew(former, now_ns)
@@ -210,7 +210,7 @@ class TokenStore:
             life = (token.expires_ns - self.clock.wall_ns()) / 1e9
             margin = max(0.0, min(EARLY, life / 10))
         with self._changing:
-            self._held, self._renewed = StoredToken(token, margin), None
+            self._stored, self._renewed = StoredToken(token, margin), None
             if self._on_trial == token:  # a login says so as well: it is no trial any more
                 self._on_trial = None
 

@@ -40,7 +40,7 @@ class FollowedBook:
         self._read = read
         self._book = Book(topic)
         self._views: dict[int | None, BookView] = {}  # by depth, since the last update
-        self._changed = threading.Condition()  # told when the book is synced, or at its end
+        self._changed = threading.Condition()  # notified when the book is synced, and at its end
 
     def view(self, depth: int | None = None) -> BookView:
         """As it is now; the same object until something happens."""
@@ -91,7 +91,7 @@ class FollowedBook:
     def _mark(self, marker: Marker) -> None:
         match marker:
             case Lifecycle(state="connected" | "restored"):
-                pass  # a whole book follows, or the gap that says that it will
+                pass  # a snapshot follows, or the gap before one
             case Lifecycle(line=line, state=state, reason=reason):
                 self._book.lose(f"{line} is {state}" + (f": {reason}" if reason else ""))
             case Gap(reason=reason):
@@ -182,7 +182,7 @@ class OrderBooks:
                 raise Timeout(self._unsynced(followed, wait))
             states = self._streams.answers((followed.topic,), left)
             if (ended := followed.ended) is not None:
-                self._streams.check()  # a runtime that ends says so itself
+                self._streams.check()  # raises where the runtime has ended
                 raise StreamClosed(ended)
             if states is not None and any(state.state == "rejected" for state in states.values()):
                 raise SubscribeError(followed.stream, states)
@@ -200,7 +200,7 @@ class OrderBooks:
         return f"{text}; no line carries its subscription"
 
     def _with_refusal(self, view: BookView) -> BookView:
-        """A book that the venue refused says so."""
+        """Raises where the venue has rejected the book."""
         state = self._streams.states((view.topic,)).get(view.topic)
         if state is not None and state.state == "rejected":
             return structs.replace(view, reason=f"rejected: {state.reason}")

@@ -1,4 +1,4 @@
-"""When a market is open: what its sessions say of any moment, through changes of the clock.
+"""When a market is open: its sessions, applied to any moment, through changes of the clock.
 
 Sessions are local: `Mon-Fri 09:30-16:00` opens at half past nine in summer and in winter. An hour that the
 clock leaves out is read as if it had not been put forward, one that comes twice is the first of the two

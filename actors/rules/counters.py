@@ -8,7 +8,7 @@ from msgspec import Struct
 class LineCounters:
     """What one connection has counted. Its own thread writes, any thread reads.
 
-    An outcome is counted after what it is the outcome of: who reads outcomes first never sees too many.
+    An outcome is counted after its event, so a reader that reads outcomes first never sees too many.
     """
 
     def __init__(self) -> None:

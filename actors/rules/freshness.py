@@ -1,8 +1,8 @@
-"""Whether a subscription's data is live, quiet as expected, or stale: a contract for each.
+"""Whether a subscription's data is live, quiet as expected, or stale: a policy for each.
 
 Two ages are judged apart. Silence counts from the last event's receipt: is anything coming? The lag is how
 old the newest event was by the venue's own time when it came: is what comes worth anything? Both count in
-market time where the contract has a calendar, so nights and holidays make nothing stale.
+market time where the policy has a calendar, so nights and holidays make nothing stale.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from actors.rules.calendar import HORIZON, SECOND, Calendar
 
-LONG: Final = 60.0  # seconds without an event that are worth telling where no contract says what is long
+LONG: Final = 60.0  # seconds without an event that are shown where no policy has a limit
 
 LONGEST: Final = 400 * 86_400 * SECOND  # nanoseconds; more market time than that is not counted
 
@@ -52,7 +52,7 @@ class FreshnessPolicy(Struct, frozen=True):
 
 
 class Freshness(Struct, frozen=True):
-    """`age_s` is what `cause` speaks of: the lag with `venue_time`, else the silence. Seconds that count."""
+    """`age_s` belongs to `cause`: the lag with `venue_time`, else the silence. Seconds that count."""
 
     state: Literal["live", "quiet", "stale"]
     cause: Cause = ""  # of being quiet or stale; short and stable
@@ -101,38 +101,38 @@ class Evidence(Struct, frozen=True):
     received_ns: int = 0  # our wall clock when that came
 
 
-def judge(contract: FreshnessPolicy, evidence: Evidence) -> Freshness:
-    """Stale by silence goes before stale by lag: where nothing comes, it is no use to say how old it is."""
+def judge(policy: FreshnessPolicy, evidence: Evidence) -> Freshness:
+    """Stale by silence goes before stale by lag: where nothing comes, its age is of no use."""
     no_event_yet = evidence.at is None
     silent_since = evidence.since if evidence.at is None else evidence.at
     passed = max(0.0, evidence.now - silent_since)
-    limit = contract.stale_after
+    limit = policy.stale_after
     if limit and passed >= limit:
-        silence = contract.counted(evidence.now_ns - round(passed * SECOND), evidence.now_ns)
+        silence = policy.counted(evidence.now_ns - round(passed * SECOND), evidence.now_ns)
         if silence >= limit:
             company = evidence.signs.since(silent_since, no_event_yet=no_event_yet)
             nothing = "nothing since it was subscribed, for" if no_event_yet else "nothing for"
-            counted = " of market time" if contract.calendar else ""
+            counted = " of market time" if policy.calendar else ""
             text = f"{nothing} {_seconds(silence)}{counted}, though the line is up; {_BRINGS[company]}"
             return Freshness("stale", company, no_event_yet, silence, text)
-    if contract.max_event_lag and evidence.venue_ns is not None:
-        lag = max(0.0, contract.counted(evidence.venue_ns, evidence.received_ns))
-        if lag >= contract.max_event_lag:
+    if policy.max_event_lag and evidence.venue_ns is not None:
+        lag = max(0.0, policy.counted(evidence.venue_ns, evidence.received_ns))
+        if lag >= policy.max_event_lag:
             text = f"the newest event was {_seconds(lag)} old by the venue's time when it came"
             return Freshness("stale", "venue_time", no_event_yet, lag, text)
     if not no_event_yet and passed < (limit or LONG):
         return Freshness("live", age_s=passed)
-    return _quiet(contract, evidence, passed, no_event_yet)
+    return _quiet(policy, evidence, passed, no_event_yet)
 
 
-def _quiet(contract: FreshnessPolicy, evidence: Evidence, passed: float, no_event_yet: bool) -> Freshness:
-    calendar = contract.calendar
+def _quiet(policy: FreshnessPolicy, evidence: Evidence, passed: float, no_event_yet: bool) -> Freshness:
+    calendar = policy.calendar
     if calendar is not None and not calendar.is_open(evidence.now_ns):
         opens = calendar.opens_after(evidence.now_ns)
         until = f" until {opens:%a %Y-%m-%d %H:%M %Z}" if opens else ""
         return Freshness("quiet", "closed", no_event_yet, passed, f"{calendar.name} is closed{until}")
-    if contract.stale_after:
-        text = f"an event is due within {_seconds(contract.stale_after)}"
+    if policy.stale_after:
+        text = f"an event is due within {_seconds(policy.stale_after)}"
         return Freshness("quiet", "not_due", no_event_yet, passed, text)
     return Freshness("quiet", "unwatched", no_event_yet, passed, "no stale_after: silence is not judged")
 

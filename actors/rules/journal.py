@@ -71,7 +71,7 @@ class RecoveryRecord:
 
 
 class Journal:
-    """One line's. One thread writes; any thread may read what it tells."""
+    """One line's. One thread writes; any thread may read its exits."""
 
     def __init__(self, keep: int = KEPT) -> None:
         self._keep = keep

@@ -1,6 +1,6 @@
 """The newest prices of each symbol: what is kept of every event, and what an answer is made of.
 
-An event is kept as it came, which costs its line an append; what it says of a price is asked of
+An event is kept as it came, which costs its line an append; its price is asked of
 the venue when a program wants to know.
 """
 
@@ -72,7 +72,7 @@ class Shelf(dict[type, "deque[Kept]"]):
 
 
 class Prices:
-    """The shelves of the symbols that one line tells of; at most `limit`, those longest without an event go.
+    """The shelves of the symbols of one line; at most `limit`, those longest without an event go.
 
     Written by one thread; any may read.
     """
@@ -117,7 +117,7 @@ class Prices:
         return copy
 
     def symbol(self, event: Any) -> str | None:
-        """Whose price this event tells, where it has no `symbol` of its own."""
+        """The symbol of an event that has no `symbol` of its own."""
         try:
             return self.venue.symbol(event)
         except Exception:  # its symbol cannot be read, so it is the price of none
@@ -157,7 +157,7 @@ class Prices:
 
 
 class Rooms(dict[Topic, "Room | None"]):
-    """By topic where its events go; None: they tell no prices."""
+    """By topic where its events go; None: they have no prices."""
 
     def __init__(self, prices: Prices) -> None:
         self._prices = prices
@@ -220,7 +220,7 @@ class PricePart(Struct, frozen=True):
 
 
 class Candidates:
-    """What one source has to say of a symbol: its newest quote and its newest trade."""
+    """The newest quote and the newest trade of a symbol, from one source."""
 
     def __init__(self, source: Source) -> None:
         self.source: Source = source
@@ -308,7 +308,7 @@ def symbol_of(venue: Venue, key: str) -> str:
     if not telling:
         raise LinewardenError(f"{venue.feed}: none of its channels has prices")
     channels = [venue.channels[name] for name in telling]
-    channel = next((each for each in channels if each.key), None)  # one without keys knows no spelling
+    channel = next((each for each in channels if each.key), None)  # one without keys has no spelling
     symbol = venue.topic(channel.name, key, {}).key if channel else key.strip()
     if symbol in EVERY:
         raise LinewardenError(f"{venue.feed}: a price has one symbol, not {key!r}")

@@ -36,7 +36,7 @@ class LineState(Enum):
     # Told to end, and not ended yet; the name says what follows.
     PAUSING = auto()
     PAUSING_EARLY = auto()
-    RESUMING = auto()  # resumed before it had ended: the streams still hear `paused`
+    RESUMING = auto()  # resumed before it had ended: the streams still get `paused`
     RESUMING_EARLY = auto()
     RESTARTING = auto()
     RESTARTING_EARLY = auto()
@@ -179,7 +179,7 @@ def _ended(state: LineState) -> Rows:
 
 
 def _followed(state: LineState) -> Rows:
-    """It has ended, and its candidate goes on: the streams learn that it is down, and wait for no timer."""
+    """It has ended, and its candidate goes on: the streams get `disconnected`, and wait for no timer."""
     lost = (A.TELL_DISCONNECTED, A.LOG_NEXT, A.PROMOTE)
     return {
         (state, E.FOLLOWED_CONNECTING): (S.CONNECTING, lost),

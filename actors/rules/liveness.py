@@ -114,7 +114,7 @@ class Rhythm(Struct, frozen=True):
     ping_interval: float
     pong_timeout: float
     venue_ping_interval: float
-    contracts: Mapping[Topic, FreshnessPolicy]  # of topics whose silence or lag means something
+    policies: Mapping[Topic, FreshnessPolicy]  # of topics whose silence or lag means something
     reading: bool = True  # whether the line is read now: a full stream may hold it
 
 
@@ -122,7 +122,7 @@ class Watched(Struct, frozen=True):
     """One life of one line as any thread may see it; the heartbeat replaces it with each change."""
 
     since: float  # monotonic seconds of the login
-    contracts: Mapping[Topic, FreshnessPolicy]
+    policies: Mapping[Topic, FreshnessPolicy]
     rtt: float | None = None  # seconds, of the last ping
     missed: int = 0  # pings in a row without an answer
 
@@ -133,7 +133,7 @@ class Watch:
     def __init__(self, number: int, epoch: int, since: float, rhythm: Rhythm) -> None:
         self.number, self.epoch, self.since, self.rhythm = number, epoch, since, rhythm
         self.beats = Beats()
-        self.stale: dict[Topic, Freshness] = {}  # as it was told last
+        self.stale: dict[Topic, Freshness] = {}  # as last reported
 
     def shown(self) -> Watched:
-        return Watched(self.since, self.rhythm.contracts, self.beats.rtt, self.beats.missed)
+        return Watched(self.since, self.rhythm.policies, self.beats.rtt, self.beats.missed)

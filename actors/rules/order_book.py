@@ -20,7 +20,7 @@ FIRST = "no snapshot has come yet"
 class BookView(Struct, frozen=True, gc=False):
     """A book at one moment: both sides are of one epoch and of the same update.
 
-    While it is `syncing` it has no levels, for what was known cannot be trusted, and `reason` says
+    While it is `syncing` it has no levels, because earlier levels cannot be trusted, and `reason` says
     why. Prices and quantities are as exact as the venue's wire; times are wall-clock nanoseconds.
     """
 
@@ -30,7 +30,7 @@ class BookView(Struct, frozen=True, gc=False):
     bids: tuple[Level, ...] = ()  # best first, as asks are
     asks: tuple[Level, ...] = ()
     sequence: int | None = None  # the venue's number of the newest update, where it has one
-    at_ns: int | None = None  # the venue's time of it, where it says one
+    at_ns: int | None = None  # the venue's time of it, where it gives one
     received_ns: int | None = None  # when it came in; None while syncing
     epoch: int | None = None  # of its line; None while syncing
 

@@ -44,7 +44,7 @@ class WaitingEvent(Struct, frozen=True):
 
 
 class Loss(Struct):
-    """Events given up that no marker speaks of yet."""
+    """Events given up that no marker covers yet."""
 
     missed: int
     since_ns: int
@@ -311,7 +311,7 @@ class FifoBuffer(StreamBuffer):
     def _recall(self) -> None:
         """What is in the hand is the oldest there is: it waits again. The reader may be taking of it.
 
-        He takes from the left. Taken back from the right, what is left for him stays older than the rest.
+        It takes from the left. Taken back from the right, what is left for it stays older than the rest.
         """
         pairs: list[Pair] = []
         with contextlib.suppress(IndexError):
@@ -505,7 +505,7 @@ class ConflatingBuffer(StreamBuffer):
 
 
 def merge(markers: Iterable[Marker]) -> list[Marker]:
-    """One gap for each topic and the last word on each line say what they all say."""
+    """One gap for each topic and the last lifecycle event of each line stand for all of them."""
     gaps: dict[Topic, Gap] = {}
     last_words: dict[str, Marker] = {}
     for marker in markers:
@@ -540,7 +540,7 @@ def _gaps(marker: Marker | GapRun) -> int:
 
 
 def _speaks_of(marker: Marker | GapRun, topics: set[Topic]) -> bool:
-    """Whether it says of one of these that something is missing."""
+    """Whether it marks a loss of one of these."""
     if isinstance(marker, GapRun):
         return any(topic in topics for topic, _ in marker.spans)
     return isinstance(marker, Gap) and marker.topic in topics

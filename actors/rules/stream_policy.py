@@ -10,7 +10,9 @@ MARKET_CAPACITY = 10_000  # events
 ACCOUNT_CAPACITY = 100_000
 
 
-def terms_of(feed: str, channel: Channel, policy: Policy | None, capacity: int | None) -> tuple[Policy, int]:
+def checked_policy(
+    feed: str, channel: Channel, policy: Policy | None, capacity: int | None
+) -> tuple[Policy, int]:
     """Both, as asked for or by default.
 
     Raises:

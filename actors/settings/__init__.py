@@ -1,7 +1,7 @@
 """config/*.toml as frozen Structs; a mistake is named by file, table and key, and all at once.
 
-`tables` is what a config says, `config` reads one, table by table, `reading` key by key; `words` and
-`addresses` are how mistakes are told. `declared` reads the tables that describe venues.
+`schema` has the tables of a config. `config` reads them table by table, `table_reader` key by key; `wording`
+and `addresses` word the mistakes. `venue_tables` reads the tables that describe venues.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def described(path: Path) -> type[DeclarativeVenue] | None:
     try:
         text = text_of(path.expanduser(), file)
         source = parsed(text, file)
-    except ConfigError:  # it is told when it is read as a config
+    except ConfigError:  # it is reported when it is read as a config
         return None
     if source.keys() & {"runtime", "service", "defaults", "calendars", "feeds"} or not source.keys() & {
         "channels",

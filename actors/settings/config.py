@@ -1,4 +1,4 @@
-"""A whole config, table by table: what each may say, and what its venue thinks of it."""
+"""A whole config, table by table: each is read, and checked by its venue."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ConfigReader(SettingsReader):
         super().__init__(file, environ, homes)
         self._directory = directory
         self._venues = venues
-        self._calendars: dict[str, Calendar | None] = {}  # None: it has mistakes, which are told
+        self._calendars: dict[str, Calendar | None] = {}  # None: it has mistakes, which are reported
 
     def settings(self, source: Mapping[Any, Any]) -> Settings:
         """Raises ConfigError with all that is wrong."""
@@ -137,7 +137,7 @@ class ConfigReader(SettingsReader):
         return Calendar(name, zone[0], sessions, closed)
 
     def _each(self, where: str, key: str, texts: Collection[str], read: Callable[[str], T]) -> tuple[T, ...]:
-        """Each of these texts, read; what is wrong with one is told with its place."""
+        """Each of these texts, read; mistakes are reported with their place."""
         values = []
         for number, text in enumerate(texts, 1):
             try:
@@ -307,7 +307,7 @@ class ConfigReader(SettingsReader):
     def _reject_strange_keys(
         self, where: str, feed: str, table: Mapping[str, object], kind: type[Venue] | None
     ) -> None:
-        """Keys in a feed's table that neither every feed nor its venue knows."""
+        """Keys in a feed's table that are neither of every feed nor of its venue."""
         # Without its venue it is not known which keys are allowed.
         kinds = [kind] if kind is not None else list(self._venues.values())
         known = FEED_KEYS.union(*(keys_of(each.Settings) for each in kinds))
@@ -345,7 +345,7 @@ class ConfigReader(SettingsReader):
         fields = self.some_fields(where, table, WantedTopics, PLAIN_ENTRY_KEYS)
         if "calendar" in table:
             fields["calendar"] = self._calendar_of(where, table)
-        self._check_contract(where, table, fields, venue)
+        self._check_freshness(where, table, fields, venue)
         sound = "keys" in fields or "keys" not in table
         if not all(fields.get("keys", ())):
             self.complain(where, "keys", "expected texts that are not empty")
@@ -364,7 +364,7 @@ class ConfigReader(SettingsReader):
                     sound = False
         return WantedTopics(options=options, **fields) if channel is not None and sound else None
 
-    def _check_contract(
+    def _check_freshness(
         self,
         where: str,
         table: Mapping[str, object],
@@ -384,7 +384,7 @@ class ConfigReader(SettingsReader):
     ) -> Channel | None:
         if venue is None or name is None:
             return None
-        if name not in venue.channels:  # told as it was written
+        if name not in venue.channels:  # reported as it was written
             text = f"venue {venue.name} has no channel {table['channel']!r}{suggested(name, venue.channels)}"
             self.complain(where, "channel", text)
         return venue.channels.get(name)

@@ -25,7 +25,7 @@ Kind = Literal["added", "removed", "reconnected", "adjusted", "next start"]
 
 
 class PlannedChange(Struct, frozen=True):
-    """One thing that a reload does; `text` says it to people and shows no value."""
+    """One thing that a reload does; `text` is for people and shows no value."""
 
     where: str  # the table
     kind: Kind

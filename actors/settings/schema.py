@@ -1,4 +1,4 @@
-"""What a config says: each of its tables as a frozen Struct, complete with its defaults."""
+"""The content of a config: each of its tables as a frozen Struct, complete with its defaults."""
 
 from __future__ import annotations
 

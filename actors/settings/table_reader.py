@@ -73,7 +73,7 @@ class SettingsReader:
         return found
 
     def merged(self, where: str, raw: object, base: T) -> T:
-        """`base`, with what the table says in its place."""
+        """`base`, with the values of the table in their place."""
         return structs.replace(base, **self.fields(where, raw, type(base)))  # type: ignore[type-var]
 
     def reject_unknown(
@@ -94,7 +94,7 @@ class SettingsReader:
     # ── values ──────────────────────────────────────────────────────────────────────────────────
 
     def convert(self, where: str, key: str, raw: object, kind: Any) -> Any:
-        """The value as `kind`. What is wrong is told in our own words, which repeat no text."""
+        """The value as `kind`. A mistake is reported in our own words, which repeat no text."""
         value = self.expand(where, key, raw)
         if wording.holds_secret(kind):
             if isinstance(value, str):

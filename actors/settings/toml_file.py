@@ -30,7 +30,7 @@ def text_of(path: Path, file: str) -> str:
 
 
 def parsed(text: str, file: str) -> dict[str, Any]:
-    """What a text says.
+    """The content of a text.
 
     Raises:
         ConfigError: it is not TOML; with the place.

@@ -1,4 +1,4 @@
-"""The table of a venue, of whatever protocol: read, with every mistake in it told at once."""
+"""The table of a venue, of whatever protocol: read, with all of its mistakes reported at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ T = TypeVar("T", bound=VenueTable)
 
 
 class VenueTableReader(SettingsReader, Generic[T]):
-    """Reads one table, or raises with every mistake in it. What it says of talk is its protocol's."""
+    """Reads one table, or raises with every mistake in it. Its talk is a matter of its protocol."""
 
     kind: type[T]
 
@@ -41,11 +41,11 @@ class VenueTableReader(SettingsReader, Generic[T]):
 
     @abstractmethod
     def check_talk(self, table: T, own: set[str]) -> None:
-        """What is said to the venue, and what else only this protocol has; `own`: the places of its keys."""
+        """The messages to the venue, and what else only this protocol has; `own`: the places of its keys."""
 
     @abstractmethod
     def check_said(self, table: T, names: Names) -> None:
-        """Whether a subscription says all there is to say of a topic of this channel."""
+        """Whether a subscription contains every part of a topic of this channel."""
 
     @abstractmethod
     def protocol(self, table: T, own: Mapping[str, str]) -> Vocabulary:
@@ -64,7 +64,7 @@ class VenueTableReader(SettingsReader, Generic[T]):
             raise ConfigError(self.problems)
         return table
 
-    # ── reading: what is wrong is told and left out, and the rest is looked at all the same ──────
+    # ── reading: mistakes are reported and left out, and the rest is still checked ──────
 
     def _part(self, where: str, raw: object, kind: type[Struct]) -> Any:
         """One table, with the tables inside it.

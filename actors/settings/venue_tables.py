@@ -1,4 +1,4 @@
-"""Venues that tables describe: a file as a class, with every mistake in it told at once."""
+"""Venues that tables describe: a file as a class, with all of its mistakes reported at once."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class TableReader(VenueTableReader[Table]):
 
 
 def _said(ask: AskTable, names: Names) -> set[str]:
-    """What a frame that subscribes says of a topic."""
+    """The parts of a topic that a subscribing frame contains."""
     slots = ask.send.slots | (ask.topic.slots if MANY in ask.send.slots else set())
     return slots | (names.wire.slots if "wire" in slots else set())
 

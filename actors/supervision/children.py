@@ -98,7 +98,7 @@ class Children:
         }  # in the order of their start
 
     def connection(self, line: LineRecord) -> ChildSpec:
-        """A line's connection; when it comes back, and whether, is `rules/restarts.py`'s to say."""
+        """A line's connection; `rules/restarts.py` decides when it comes back, and whether."""
         return ChildSpec(
             id=f"connection/{line.name}", start=lambda epoch: self._start_connection(line, line, epoch)
         )
@@ -191,12 +191,12 @@ class Children:
         spec = line.spec
         beats = spec.policy.heartbeat
         own = spec.venue.ping_interval if beats.venue_ping_interval is None else beats.venue_ping_interval
-        contracts = {
-            topic: contract
-            for topic, contract in spec.contracts.items()
+        policies = {
+            topic: policy
+            for topic, policy in spec.freshness.items()
             if (cell := self._shared.cells.get(topic)) is not None and cell.line == name
         }
-        return Rhythm(beats.ping_interval, beats.pong_timeout, own, contracts, line.counters.reading)
+        return Rhythm(beats.ping_interval, beats.pong_timeout, own, policies, line.counters.reading)
 
     def _judge(self, name: str, topic: Topic, watched: Watched) -> Freshness:
         """Called on the heartbeat's thread, about a line that it watches."""

@@ -47,7 +47,7 @@ class ConnectLimiters:
         return seconds, f"{budget.burst} connects at once, then one in {budget.interval:g} s"
 
     def note_refusal(self, spec: FeedSpec, reason: Reason) -> None:
-        """A line has ended so: what its venue wants, all lines of the account do."""
+        """A line has ended: a pause that its venue asks for holds for all lines of the account."""
         seconds = wanted_rest(reason, spec.policy.restart.slow_initial)
         if not seconds:
             return

@@ -17,9 +17,9 @@ from actors import log_queue
 from actors.messages import (
     CandidateDropped,
     EndConnection,
+    FormerDue,
     FormerEnded,
     HandOver,
-    HangUp,
     LineLost,
     LineSettled,
     LineUnsettled,
@@ -172,7 +172,7 @@ class Rotations:
                 self._promote(line)
             case Do.AWAIT_FORMER:
                 assert line.former is not None
-                self._timers.send_after(GOODBYE, self._supervisor, HangUp(line.name, line.former.epoch))
+                self._timers.send_after(GOODBYE, self._supervisor, FormerDue(line.name, line.former.epoch))
             case Do.DROP_CANDIDATE:
                 self._drop(line, why)
             case Do.END_FORMER:

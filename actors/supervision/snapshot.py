@@ -1,4 +1,4 @@
-"""The status: one value that all who look share, put together from what actors publish.
+"""The status: one value that all callers share, built from values that actors publish.
 
 No actor is asked. The caller's thread builds it: there is no thread to be had, to wait for or to lose.
 """
@@ -35,11 +35,11 @@ from actors.timers import Clock
 
 SHARED = 0.1  # seconds for which a status is shared, where nothing happens
 PATIENCE = 5.0  # seconds that a look waits for another thread that builds; then the last one has to do
-NO_CONTRACT = FreshnessPolicy()
+NO_POLICY = FreshnessPolicy()
 
 
 class Taken(Struct, frozen=True):
-    """A status, and what tells whether another is due."""
+    """A status, and when another is due."""
 
     status: Status
     number: int  # of the build
@@ -213,7 +213,7 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
 def _url(line: LineView) -> str:
     try:
         return line.spec.venue.endpoint(line.name).url.partition("?")[0]
-    except Exception:  # a defect of the venue's: its connection meets it, too, and says so
+    except Exception:  # a defect of the venue's: its connection meets and reports it, too
         return ""
 
 
@@ -242,19 +242,19 @@ class LineLook(Struct, frozen=True):
         )
 
     def freshness(self, topic: Topic) -> Freshness | None:
-        """How a topic stands to its contract; None: its line is not up."""
+        """How a topic stands to its policy; None: its line is not up."""
         watched, last_events = self.watched, self.last_events
         if watched is None:
             return None
-        contract = watched.contracts.get(topic, NO_CONTRACT)
+        policy = watched.policies.get(topic, NO_POLICY)
         stamp = None if last_events is None else last_events.stamps.get(topic)
         at, received_ns, venue_ns = None, 0, None
         if last_events is not None and stamp is not None:
             at, received_ns = stamp.at, stamp.wall_ns
-            if contract.max_event_lag:
+            if policy.max_event_lag:
                 venue_ns = _venue_time(self.line, last_events.events.get(topic))
         return judge(
-            contract,
+            policy,
             Evidence(
                 now=self.now,
                 now_ns=self.now_ns,

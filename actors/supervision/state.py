@@ -97,7 +97,7 @@ class SharedState:
         return self.specs.feeds.keys()
 
     def lend_routing(self, *, copy: bool) -> Routing:
-        """The dispatcher before this one may speak no more; a `copy`, where it hangs over its own."""
+        """The former dispatcher loses its right to write; a `copy`, where it still holds the original."""
         self.arrivals.revoke(self.routing.right)
         if copy:
             self.routing = self.routing.copy()
@@ -284,7 +284,7 @@ class LineRecord:
         self.retry: Timer | None = None
         self.retry_at: float | None = None
         self.turn = 0  # of the retry timer
-        self.stale: frozenset[Topic] = frozenset()  # those that the log was told of
+        self.stale: frozenset[Topic] = frozenset()  # those that have been logged
         self.restored = 0  # times it was live again after a death
         self.deaths = 0  # lives that ended without being asked to
         self.deaths_when_live = 0  # the same, when it was last live
@@ -345,7 +345,7 @@ class LineRecord:
         self.stale = frozenset()
 
     def begin_life(self) -> int:
-        """Fresh counters, a right to write and a hang-up of its own; the epoch of the next connection."""
+        """Fresh counters, right and connect cancel. Returns the epoch of the next connection."""
         self.counters, self.right, self.connect_cancel = LineCounters(), Right(), ConnectCancel()
         self.epoch = self.history.begin(self.counters)
         self.live_at, self.missing_since_ns = None, 0

@@ -39,7 +39,7 @@ class Tree:
         self.ended: str | None = None  # why
         self.dead_letters = DeadLetters()
         self.roles = Roles(self.dead_letters)
-        self._on_end = on_end  # told why, and whether that was wanted
+        self._on_end = on_end  # called with the reason, and whether a stop was asked for
         mailbox = Mailbox("supervisor", self.dead_letters)
         self.roles.mailboxes["supervisor"] = mailbox
         self._address = self.roles.named("supervisor")

@@ -1,4 +1,4 @@
-"""One attempt to connect: its deadline, the socket it owns, who can end it, why it failed."""
+"""One attempt to connect: its deadline, the socket it owns, how it is cancelled, why it failed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MAX_HEAD: Final = 64 * 1024  # bytes of one HTTP answer's head
 TCP: Final = "the TCP connection"  # the phase in which a lost peer was never reached
 
 
-class ConnectFailed(Exception):  # noqa: N818 - a report, told with its reason
-    """There is no connection; `reason` says why, and whether trying again can help."""
+class ConnectFailed(Exception):  # noqa: N818 - a report with its reason
+    """There is no connection; `reason`: why, and whether trying again can help."""
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
@@ -112,7 +112,7 @@ class Attempt:
         if isinstance(error, OSError):
             error = ConnectFailed(self.explain(error))
         if isinstance(error, ConnectFailed):
-            # `from None`: what the libraries say may quote headers and answers.
+            # `from None`: texts of the libraries may quote headers and answers.
             raise ConnectFailed(Stopped() if self._connect_cancel.cancelled else error.reason) from None
 
     def explain(self, error: OSError) -> Reason:

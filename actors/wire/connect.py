@@ -42,7 +42,7 @@ class Dial(RedactedStruct, frozen=True, kw_only=True):
     `ca_file` holds CAs (PEM) that are trusted in addition to the system's.
     `verify_tls=False` verifies no certificate.
     `compression` is offered to a WebSocket's server: "none" or "deflate".
-    `lookups` starts the DNS look-ups, and knows those that have not returned.
+    `lookups` starts the DNS look-ups, and keeps those that have not returned.
     """
 
     connect_timeout: float = 10.0

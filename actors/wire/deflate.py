@@ -15,13 +15,13 @@ from typing import Final, Literal
 NAME: Final = "permessage-deflate"
 # What is offered, by the feed's `compression`. The server is not asked to forget between messages, for
 # small ones of one kind shrink by what they have in common. That we would heed a limit to our own window
-# is said because it costs nothing, and servers that want one may refuse who does not say it.
+# is sent because it costs nothing, and servers that want one may refuse an offer without it.
 Compression = Literal["none", "deflate"]
 OFFERS: Final[Mapping[Compression, str]] = {"none": "", "deflate": f"{NAME}; client_max_window_bits"}
 
 _SET = (None,)  # the term bears no value
 _BITS = tuple(map(str, range(8, 16)))
-TERMS: Final[Mapping[str, tuple[str | None, ...]]] = {  # section 7.1: what each may say in an answer
+TERMS: Final[Mapping[str, tuple[str | None, ...]]] = {  # section 7.1: the values of each in an answer
     "server_no_context_takeover": _SET,
     "client_no_context_takeover": _SET,
     "server_max_window_bits": _BITS,
@@ -29,7 +29,7 @@ TERMS: Final[Mapping[str, tuple[str | None, ...]]] = {  # section 7.1: what each
 }
 
 TAIL: Final = b"\x00\x00\xff\xff"  # section 7.2.1: the sender leaves it out at the end of a message
-# An empty block, which says nothing where a block may begin; inside of one it would be data.
+# An empty block, which is empty where a block may begin; inside of one it would be data.
 NOTHING: Final = b"\x00" + TAIL
 
 
@@ -83,7 +83,7 @@ class Inflater:
     def end(self) -> None:
         """The message ends here.
 
-        zlib does not tell whether a block is still open, and what came next would be read as its rest.
+        zlib does not show whether a block is still open, and what came next would be read as its rest.
         But an open one takes for data, in nearly every case, what ends a message.
 
         Raises:

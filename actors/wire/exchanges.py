@@ -15,7 +15,7 @@ log = log_queue.logger("actors.connection")
 
 
 class Exchanges:
-    """Begun and ended in the connection's thread; what comes of each is told to the connection."""
+    """Begun and ended in the connection's thread; each outcome is sent to the connection."""
 
     def __init__(self, name: str, owner: Tellable, dial: Dial, timers: Timers) -> None:
         self._name, self._owner, self._dial, self._timers = name, owner, dial, timers

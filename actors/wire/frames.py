@@ -48,7 +48,7 @@ class FrameReader:
     """The frames of one connection, from the bytes that its server sends. One thread at a time.
 
     `maximum` is in bytes of one message. `violation` is set when the server breaks the protocol;
-    `controls` tells whether the last feed returned any control frame. There is an `inflater` where the
+    `controls`: whether the last feed returned any control frame. There is an `inflater` where the
     server may compress messages.
     """
 
@@ -82,7 +82,7 @@ class FrameReader:
             except UnicodeDecodeError as error:
                 self._break(Violation(BAD_DATA, f"text that is not UTF-8: {error.reason}"))
             except InflateError as error:
-                # RFC 7692 leaves the code open. This one says that data is not of its message's kind.
+                # RFC 7692 leaves the code open. This one means data that is not of its message's kind.
                 self._break(Violation(BAD_DATA, f"compressed data that cannot be inflated: {error}"))
         return frames
 
@@ -242,7 +242,7 @@ class FrameReader:
 
 
 def close_payload(code: int, reason: str = "") -> bytes:
-    """What a close frame says. The reason is cut to what fits; 1005, "no code", says nothing.
+    """The payload of a close frame. The reason is cut to what fits; 1005, "no code", has an empty one.
 
     Raises:
         ValueError: no close frame may bear this code.

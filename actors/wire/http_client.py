@@ -53,8 +53,8 @@ def fetch(
     Blocks the calling thread for at most `request.timeout` seconds, for all of it together, or until
     `connect_cancel` is called (code `stopped`). A DNS look-up cannot be interrupted: one that never
     returns keeps a daemon thread. Redirects are not followed, cookies not kept, and the environment
-    is asked for a proxy only where `dial.proxy` says so. A body of more than 4 MiB is a failure; one
-    that was packed by gzip is unpacked. What is told of a failure names host and phase, no secret.
+    is asked for a proxy only with `dial.proxy = "env"`. A body of more than 4 MiB is a failure; one
+    that was packed by gzip is unpacked. The text of a failure names host and phase, no secret.
     """
     try:
         with Attempt(request.timeout, connect_cancel or ConnectCancel(), dial.lookups) as attempt:
@@ -110,7 +110,7 @@ def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, count: RequestC
             answer = connection.handle_request(order)
             headers = httpx.Headers(answer.headers)
             body = bounded(attempt.peer, answer.iter_stream())
-    except httpcore.LocalProtocolError:  # what they say may quote headers and answers
+    except httpcore.LocalProtocolError:  # its text may quote headers and answers
         raise ConnectFailed(
             Fatal(f"the HTTP request to {attempt.peer} cannot be written", "header")
         ) from None
@@ -136,7 +136,7 @@ def unlogged() -> Iterator[None]:
 
 
 def written(request: HttpRequest, parsed: RequestHead) -> httpcore.Request:
-    """As it goes over the wire. Raises ConnectFailed with Fatal for what HTTP cannot say."""
+    """As it goes over the wire. Raises ConnectFailed with Fatal for what HTTP cannot carry."""
     if not TOKEN.fullmatch(request.method):
         raise ConnectFailed(Fatal("the method of an HTTP request is not a word", "header"))
     headers = httpx.Headers(OURS)
@@ -155,7 +155,7 @@ class Wire(httpcore.NetworkStream):
 
     def __init__(self, attempt: Attempt, sock: socket.socket) -> None:
         self._attempt, self._sock = attempt, sock
-        self._ended = False  # the other end has said its last
+        self._ended = False  # the other end has sent its last byte
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._sock.settimeout(self._attempt.remaining())

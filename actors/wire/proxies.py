@@ -1,4 +1,4 @@
-"""Which proxy, and the way through it; python-socks speaks with it."""
+"""Which proxy, and the way through it; python-socks talks to it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LOGIN_ADVICE: Final = "Check user and password in the proxy's URL."
 
 
 class ProxyServer(RedactedStruct, frozen=True):
-    """A proxy and how to speak to it. Its texts show no login."""
+    """A proxy and its protocol. Its texts show no login."""
 
     scheme: str
     target: HostPort
@@ -116,7 +116,7 @@ def tunnel(attempt: Attempt, proxy: ProxyServer, target: HostPort) -> socket.soc
 
 
 def choose_address(attempt: Attempt, proxy: ProxyServer, target: HostPort) -> HostPort:
-    """The address to ask the proxy for; an IPv4 one if there is one, for SOCKS4 knows no other."""
+    """The address to ask the proxy for; an IPv4 one if there is one, because SOCKS4 has no other."""
     family, _, _, _, where = min(look_up(attempt, target), key=lambda address: address[0] != socket.AF_INET)
     if proxy.scheme == "socks4" and family != socket.AF_INET:
         raise ConnectFailed(Retryable(f"{proxy} speaks SOCKS4, which needs an IPv4 address", "proxy"))
@@ -127,7 +127,7 @@ def ask_proxy(attempt: Attempt, sock: socket.socket, proxy: ProxyServer, target:
     """Have the proxy connect to the target. Raises ConnectFailed."""
     attempt.phase = "the proxy's answer"
     talk = ProxyTalk(attempt, sock, proxy.kind)
-    door = Proxy(
+    client = Proxy(
         proxy.kind,
         proxy.target.host,
         proxy.target.port,
@@ -137,7 +137,7 @@ def ask_proxy(attempt: Attempt, sock: socket.socket, proxy: ProxyServer, target:
         forward=Reached(talk),
     )
     try:
-        door.connect(target.host, target.port)
+        client.connect(target.host, target.port)
     except ProxyError as error:
         raise ConnectFailed(judge_refusal(proxy, talk.received, error.error_code)) from None
     except (ValueError, AssertionError):  # a login or a name that its protocol cannot express
@@ -171,7 +171,7 @@ class Reached(Proxy):
 
 
 def judge_refusal(proxy: ProxyServer, received: bytearray, code: int | None) -> Reason:
-    """Why it said no. Its own words are not repeated."""
+    """Why it refused. Its own words are not repeated."""
     if code == 407 or wants_login(proxy.kind, received):
         return Fatal(f"{proxy} refused our login", f"proxy_{code or 'login'}", _LOGIN_ADVICE)
     if code is None:

@@ -55,7 +55,7 @@ class RequestHead(RedactedStruct, frozen=True):
     def secrets(self) -> Iterable[str]:
         """What a careless server might echo, and people should not see."""
         path, _, query = self.resource.partition("?")
-        yield from (part for part in path.split("/") if len(part) >= 16)  # a listen key, say
+        yield from (part for part in path.split("/") if len(part) >= 16)  # such as a listen key
         yield query
         yield from (part.partition("=")[2] for part in query.split("&"))
         for _, value in self.headers:

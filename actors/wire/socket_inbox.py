@@ -1,4 +1,4 @@
-"""A mailbox that hears a socket too: bytes arrive as messages, as they do in an Erlang process.
+"""A mailbox that reads a socket, too: bytes arrive as messages, as they do in an Erlang process.
 
 `{active, true}` is watching the socket, `{active, false}` is not watching it, which is the
 back-pressure. It goes in rounds: one read of the socket, then the letters that lie there when it is
@@ -22,7 +22,7 @@ from msgspec import Struct
 from actors.messages import LookAgain
 from actors.reasons import Reason, Retryable
 
-# Bytes that one read may bring: a larger buffer costs an mmap a read, so it is only for who fills the other.
+# Bytes that one read may bring. The larger buffer costs an mmap, so it is used only after a full read.
 READ, READ_MORE = 64 * 1024, 256 * 1024
 BACKLOG = 64 * 1024  # bytes that wait to be sent, beyond which no further sending is tried at once
 RECORD = 16 * 1024  # bytes: what a TLS record holds at most (RFC 8446, 5.1)
@@ -85,7 +85,7 @@ class SocketInbox(Generic[Letter]):
         return not self._asleep or bool(self._letters)
 
     def get(self) -> Letter:
-        """The next letter, or what the socket had to say. Never raises: Pykka could not hear it."""
+        """The next letter, or what the socket brought. Never raises: Pykka could not handle it."""
         while True:
             self.serial += 1
             if self._left:
@@ -115,7 +115,7 @@ class SocketInbox(Generic[Letter]):
     # ── the socket ──
 
     def open(self, sock: socket.socket) -> None:
-        """Hear this non-blocking socket from now on."""
+        """Read this non-blocking socket from now on."""
         self._socket = sock
         self._maybe_more = isinstance(sock, ssl.SSLSocket)  # the handshake may have read ahead
         self._update()
@@ -134,7 +134,7 @@ class SocketInbox(Generic[Letter]):
         if self._socket is None:
             return None
         self._outgoing += data
-        # Behind much that waits there is nothing to try: the selector says when there is room.
+        # Behind much that waits there is nothing to try: the selector reports when there is room.
         lost = self._flush() if len(self._outgoing) <= len(data) + BACKLOG else None
         if lost is None and len(self._outgoing) > self._send_bound:
             self.forget()
@@ -160,7 +160,7 @@ class SocketInbox(Generic[Letter]):
         return len(self._outgoing)
 
     def forget(self) -> None:
-        """Stop hearing the socket; closing it is its owner's."""
+        """Stop reading the socket; closing it is its owner's."""
         if self._socket is not None:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(self._socket)
@@ -230,7 +230,7 @@ class SocketInbox(Generic[Letter]):
         return data
 
     def _records(self, sock: ssl.SSLSocket) -> bytes:
-        """TLS reads a record at a time, and keeps whole ones back that no selector knows of.
+        """TLS reads a record at a time, and keeps whole ones back that no selector reports.
 
         So they are read until it would block: many small ones are one message, as on a plain socket.
         """

@@ -75,7 +75,7 @@ class Race:
         self._lost: list[OSError] = []
 
     def run(self, attempt: Attempt, bell: socket.socket) -> socket.socket:
-        """The winner; the others are closed. Raises the OSError that says most when all lost."""
+        """The winner; the others are closed. Raises the most telling OSError when all failed."""
         try:
             while self._start_next():
                 for sock in self._await_news(attempt, bell):
@@ -156,12 +156,12 @@ def talks_to_itself(sock: socket.socket) -> bool:
     """TCP lets a client connect to itself on a loopback port without a listener (simultaneous open)."""
     try:
         return bool(sock.getsockname() == sock.getpeername())
-    except OSError:  # gone again already: the next phase will say so
+    except OSError:  # gone again already: the next phase will report it
         return False
 
 
 def telling(error: OSError) -> int:
-    """Lower says more: our own want of descriptors, then a host that is there and refuses."""
+    """Lower is more telling: our own want of descriptors, then a host that is there and refuses."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return 0
     return 1 if isinstance(error, ConnectionRefusedError) else 2

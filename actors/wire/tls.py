@@ -53,7 +53,7 @@ def trust(ca_file: str | None, verify_tls: bool) -> ssl.SSLContext:
         return make_context(ca_file, Path(ca_file).stat().st_mtime_ns, verify_tls)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            raise  # that passes, and says nothing about the file
+            raise  # temporary, and no fault of the file
         why = error.strerror if isinstance(error, OSError) and error.strerror else "not PEM"
         text = f"the CA file {ca_file} cannot be used ({why})"
         raise ConnectFailed(Fatal(text, "ca_file", "Check ca_file.")) from None

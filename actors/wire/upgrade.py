@@ -28,9 +28,9 @@ from actors.wire.request import RequestHead
 MAX_BODY: Final = 2 * 1024  # bytes of a refusal's body that are read at all
 BODY_PATIENCE: Final = 1.0  # seconds that a refusal's body may take: the status is known already
 MAX_QUOTED: Final = 200  # characters of a refusal's body that people see
-# The headers of the answer that websocket-client judges; it is told no others.
+# The headers of the answer that websocket-client judges; it gets no others.
 JUDGED: Final = ("Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol")
-PASSING: Final = (408, 425)  # the 4xx that say nothing about us: a slow request, early data
+PASSING: Final = (408, 425)  # the 4xx that are no fault of ours: a slow request, early data
 ADVICE: Final = {
     401: "Check the credentials of this line.",
     403: "Check the credentials of this line and what its account may do.",
@@ -113,7 +113,7 @@ class UpgradeResponse(Struct, frozen=True):
 
     @property
     def length(self) -> int:
-        """Bytes of its body; 0 where it does not say, for its end might never come."""
+        """Bytes of its body; 0 where it is not given, because its end might never come."""
         length = self.headers.get("Content-Length", "").strip()
         return int(length) if length.isdecimal() and len(length) < 20 else 0
 

@@ -38,9 +38,9 @@ def test_a_writer_without_its_right_changes_nothing(policy: Policy) -> None:
     assert put(former, "A2") is Put.REFUSED
     former.mark(Gap(A, "unknown", None, 0, 0, 1))
     inlet.mark_gaps(former.right, GapRun([(A, 1)], "disconnect", 2, 1))
-    inlet.say(former.right, word("restored"), 1_000)
+    inlet.put_lifecycle(former.right, word("restored"), 1_000)
     inlet.put_run(former.right, A, [([(A, "A3")], ORIGIN)])
-    inlet.say(present.right, word("disconnected"), 1)  # the number of the other counts for nothing
+    inlet.put_lifecycle(present.right, word("disconnected"), 1)  # the number of the other counts for nothing
     assert told(inlet) == ["A1", "disconnected"]
     assert inlet.status().received == 1
 
@@ -54,7 +54,7 @@ def test_closed_is_the_last_whoever_writes() -> None:
     assert put(writer, "A2") is Put.REFUSED
     writer.mark(Gap(A, "unknown", None, 0, 0, 1))
     inlet.mark_gaps(writer.right, GapRun([(A, 1)], "disconnect", 2, 1))
-    inlet.say(writer.right, word("restored"), 1)
+    inlet.put_lifecycle(writer.right, word("restored"), 1)
     assert not inlet.put_run(writer.right, A, [([(A, "A3")], ORIGIN)])
     assert (list(read(inlet)), inlet.quiet) == ([(A, "A1"), Closed("enough")], True)
 
@@ -69,7 +69,7 @@ def test_a_word_that_is_not_newer_than_the_last_of_its_line_is_dropped() -> None
         ("paused", 1, "o2/b"),
         ("restored", 6, "o2"),
     ):
-        inlet.say(right, word(state, line), number)  # type: ignore[arg-type]
+        inlet.put_lifecycle(right, word(state, line), number)  # type: ignore[arg-type]
     assert told(inlet) == ["disconnected", "paused", "restored"]
 
 
@@ -81,7 +81,7 @@ def test_a_reader_of_several_streams_is_woken_by_each() -> None:
         lambda: put(writer, "A1"),
         lambda: writer.mark(word("restored")),
         lambda: inlet.mark_gaps(writer.right, GapRun([(A, 1)], "disconnect", 2, 1)),
-        lambda: inlet.say(writer.right, word("restored"), 1),
+        lambda: inlet.put_lifecycle(writer.right, word("restored"), 1),
         lambda: inlet.close("enough", quiet=True),
     ):
         act()

@@ -509,13 +509,13 @@ def test_words_of_a_new_epoch_are_newer_than_all_of_former_ones() -> None:
     story.up(A)
     former = story.speaker().state.copy()
     for _ in range(50):  # what it said before it was given up; its last letter is missing
-        former.next_word()
+        former.next_number()
     late = Lifecycle(LINE, "restored", 1, 0, "", 1)
-    stream.say(story.routing.right, late, former.number)
+    stream.put_lifecycle(story.routing.right, late, former.number)
     story.speaker().state.end_epoch(1)
     story.change("disconnected")
     assert told(stream) == ["connected", "restored", "disconnected"]
-    stream.say(story.routing.right, late, former.next_word())
+    stream.put_lifecycle(story.routing.right, late, former.next_number())
     assert told(stream) == []
 
 

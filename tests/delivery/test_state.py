@@ -36,7 +36,7 @@ def test_a_copy_is_changed_by_its_holder_alone() -> None:
     copy.blind_streams[1].clear()
     copy.joining[A].clear()
     copy.gap(Gap(A, "sequence", 1, 1, 1, 1))
-    copy.next_word()
+    copy.next_number()
     assert seen(state) == seen(owing())
 
 
@@ -71,26 +71,26 @@ def test_gaps_are_counted_and_the_last_one_is_known() -> None:
 
 def test_words_grow_from_holder_to_holder_whether_or_not_the_last_letter_came() -> None:
     dispatcher = DeliveryState()
-    said = [dispatcher.next_word()]
+    said = [dispatcher.next_number()]
     epoch = dispatcher.copy()
     epoch.begin_epoch(1)
-    said += [epoch.next_word() for _ in range(100)]
+    said += [epoch.next_number() for _ in range(100)]
     dispatcher.end_epoch(1)  # its last letter is missing
-    said.append(dispatcher.next_word())
-    late = epoch.next_word()  # it goes on, and does not know
+    said.append(dispatcher.next_number())
+    late = epoch.next_number()  # it goes on, and does not know
     assert late < said[-1]
     following = dispatcher.copy()
     following.begin_epoch(2)
-    said.append(following.next_word())
+    said.append(following.next_number())
     returned = following  # it hands its state back
-    said.append(returned.next_word())
+    said.append(returned.next_number())
     assert said == sorted(set(said))
 
 
 def test_an_epoch_that_has_ended_without_a_word_takes_no_number_back() -> None:
     state = DeliveryState()
     state.begin_epoch(2)
-    number = state.next_word()
+    number = state.next_number()
     state.begin_epoch(1)
     state.end_epoch(1)
-    assert state.next_word() == number + 1
+    assert state.next_number() == number + 1

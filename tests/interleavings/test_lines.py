@@ -228,10 +228,10 @@ def test_the_words_of_a_line_never_go_back() -> None:
         former, following = Writer(), Writer()
 
         def dispatcher() -> None:
-            inlet.say(former.right, told[0], 1)
+            inlet.put_lifecycle(former.right, told[0], 1)
 
         def connection() -> None:
-            inlet.say(following.right, told[1], 2)
+            inlet.put_lifecycle(following.right, told[1], 2)
 
         def check() -> None:
             end(inlet)

@@ -62,9 +62,9 @@ def test_one_that_has_fallen_silent_is_told_with_what_came_since(signs: Signs, c
 
 def test_old_data_is_stale_though_it_has_just_come() -> None:
     now_ns = new_york("2026-03-09 12:00")
-    contract = FreshnessPolicy(stale_after=60.0, max_event_lag=5.0)
+    policy = FreshnessPolicy(stale_after=60.0, max_event_lag=5.0)
     late = evidence(999.0, venue_ns=now_ns - 8 * SECOND, received_ns=now_ns - SECOND)
-    found = judge(contract, late)
+    found = judge(policy, late)
     assert (found.state, found.cause, found.age_s) == ("stale", "venue_time", 7.0)
     assert judge(FreshnessPolicy(stale_after=60.0), late).state == "live"  # nobody asked how old it is
 
@@ -85,20 +85,20 @@ def test_a_venue_whose_clock_is_ahead_is_not_late(ahead: int) -> None:
 
 
 def test_the_night_and_the_weekend_count_for_nothing() -> None:
-    contract = FreshnessPolicy(stale_after=60.0, max_event_lag=5.0, calendar=EQUITIES)
+    policy = FreshnessPolicy(stale_after=60.0, max_event_lag=5.0, calendar=EQUITIES)
     friday, monday = new_york("2026-03-06 15:59:50"), new_york("2026-03-09 09:30:00")
     night = (monday - friday) / SECOND
-    closed = judge(contract, evidence(0.0, now=night - 1, now_ns=monday - SECOND))
+    closed = judge(policy, evidence(0.0, now=night - 1, now_ns=monday - SECOND))
     assert (closed.state, closed.cause) == ("quiet", "closed")
     assert closed.text == "us_equities is closed until Mon 2026-03-09 09:30 EDT"
-    opened = judge(contract, evidence(0.0, now=night + 49, now_ns=monday + 49 * SECOND))
+    opened = judge(policy, evidence(0.0, now=night + 49, now_ns=monday + 49 * SECOND))
     assert (opened.state, opened.cause) == ("quiet", "not_due")
-    mute = judge(contract, evidence(0.0, now=night + 50, now_ns=monday + 50 * SECOND))
+    mute = judge(policy, evidence(0.0, now=night + 50, now_ns=monday + 50 * SECOND))
     assert (mute.state, mute.age_s) == ("stale", 60.0)
     assert "nothing for 60 s of market time" in mute.text
     # Friday's last event, told once more when the line came back before the opening, is not old.
     again = evidence(night - 1, now=night, now_ns=monday, venue_ns=friday + 8 * SECOND, received_ns=monday)
-    assert judge(contract, again).state == "live"
+    assert judge(policy, again).state == "live"
 
 
 def test_where_nothing_is_promised_silence_is_quiet_and_never_stale() -> None:
@@ -109,8 +109,8 @@ def test_where_nothing_is_promised_silence_is_quiet_and_never_stale() -> None:
 
 
 def test_a_time_from_the_beginning_of_all_times_is_only_old() -> None:
-    contract = FreshnessPolicy(max_event_lag=5.0, calendar=EQUITIES)
-    found = judge(contract, evidence(999.0, venue_ns=0, received_ns=new_york("2026-03-09 12:00")))
+    policy = FreshnessPolicy(max_event_lag=5.0, calendar=EQUITIES)
+    found = judge(policy, evidence(999.0, venue_ns=0, received_ns=new_york("2026-03-09 12:00")))
     assert (found.state, found.cause) == ("stale", "venue_time")
 
 
@@ -121,18 +121,18 @@ def test_a_time_from_the_beginning_of_all_times_is_only_old() -> None:
     st.none() | st.integers(0, 2 * 10**18),
 )
 def test_stale_is_only_what_broke_its_contract(
-    contract: FreshnessPolicy, at: float | None, signs: Signs, venue_ns: int | None
+    policy: FreshnessPolicy, at: float | None, signs: Signs, venue_ns: int | None
 ) -> None:
     moment = evidence(at, signs=signs, venue_ns=venue_ns, received_ns=new_york("2026-03-09 11:59"))
-    found = judge(contract, moment)
+    found = judge(policy, moment)
     if found.state == "stale":
-        limit = contract.max_event_lag if found.cause == "venue_time" else contract.stale_after
+        limit = policy.max_event_lag if found.cause == "venue_time" else policy.stale_after
         assert 0 < limit <= found.age_s
         assert found.text
     else:
         silence = moment.now - (moment.since if at is None else at)
-        counted = contract.counted(moment.now_ns - round(silence * SECOND), moment.now_ns)
-        assert not contract.stale_after or counted < contract.stale_after
+        counted = policy.counted(moment.now_ns - round(silence * SECOND), moment.now_ns)
+        assert not policy.stale_after or counted < policy.stale_after
 
 
 @given(
@@ -144,11 +144,11 @@ def test_stale_is_only_what_broke_its_contract(
 def test_no_contract_is_broken_before_it_is_due(
     limit: float, calendar: Calendar | None, now_ns: int, silence: float
 ) -> None:
-    contract = FreshnessPolicy(stale_after=limit, calendar=calendar)
-    due = contract.due_in(silence, now_ns)
+    policy = FreshnessPolicy(stale_after=limit, calendar=calendar)
+    due = policy.due_in(silence, now_ns)
     lasted = round(silence * SECOND)
     if due == 0.0:
-        assert contract.counted(now_ns - lasted, now_ns) >= limit
+        assert policy.counted(now_ns - lasted, now_ns) >= limit
     else:
         early = max(0, round(due * SECOND) - SECOND)
-        assert contract.counted(now_ns - lasted, now_ns + early) < limit
+        assert policy.counted(now_ns - lasted, now_ns + early) < limit

@@ -582,7 +582,7 @@ def test_an_answered_or_unrepeatable_question_is_not_read_again(theatre: Theatre
     assert theatre.address.ask("next").get(timeout=10) == "heard next"
     if isinstance(question, Later):
         assert question.kept.qsize() == 1
-        with pytest.raises(LinewardenError, match="it is not known how far it came"):
+        with pytest.raises(LinewardenError, match="whether it took effect is unknown"):
             answer.get(timeout=0)
 
 

@@ -54,7 +54,3 @@ def known_name(parameter: str, name: str, known: Mapping[str, Any]) -> str:
     near = get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(sorted(known))}."
     raise typer.BadParameter(f"{name!r} is not known; {hint}", param_hint=parameter)
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -10,8 +10,8 @@ from typing import Annotated, Any, get_args
 import typer
 from msgspec import structs
 
-from actors.cli.arguments import Config, complain, counted, described_venue, known_name, report, settings_of
-from actors.cli.run_view import console, plain_table
+from actors.cli.arguments import Config, complain, described_venue, known_name, report, settings_of
+from actors.cli.formatting import console, counted, plain_table
 from actors.cli.venues import channel_table
 from actors.errors import ConfigError
 from actors.events import Topic

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import time
 from typing import Literal
 
 from actors import log_queue
+from actors.cli.formatting import printable
 from actors.cli.log_folding import Folding
 
 Format = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class TextFormatter(logging.Formatter):
@@ -54,11 +52,6 @@ class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
         super().emit(record)
-
-
-def printable(text: str) -> str:
-    """The text in one line, with nothing in it that a terminal would obey."""
-    return _CONTROL.sub(lambda match: repr(match.group())[1:-1], text)
 
 
 def set_up(form: Format = "text", level: Level = "info") -> None:

@@ -18,7 +18,7 @@ from typing import IO, Any
 import msgspec
 from rich.table import Table
 
-from actors.cli.run_view import plain_table
+from actors.cli.formatting import plain_table
 from actors.events import Topic
 from actors.protocol.session import (
     TEXT,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from actors import log_queue
-from actors.cli.logs import printable
+from actors.cli.formatting import counted, printable
 from actors.status import Status
 
 log = log_queue.logger("actors.cli.systemd")
@@ -94,7 +94,7 @@ def sentence(status: Status) -> str:
     """`3 of 4 lines live; alpaca: backoff (no pong for 5 s)`. It changes when a state does, not with time."""
     lines = status.lines()
     down = {name: line for name, line in lines.items() if line.state != "live"}
-    parts = [f"{len(lines) - len(down)} of {len(lines)} line{'' if len(lines) == 1 else 's'} live"]
+    parts = [f"{len(lines) - len(down)} of {counted(len(lines), 'line')} live"]
     for name, line in list(down.items())[:NAMED]:
         why = f" ({line.reason.text})" if line.reason is not None and line.state != "paused" else ""
         parts.append(_short(f"{name}: {line.state}{why}"))

@@ -11,7 +11,7 @@ from msgspec import NODEFAULT, structs
 from rich.table import Table
 
 from actors.cli.arguments import described_venue, known_name
-from actors.cli.run_view import console, plain_table
+from actors.cli.formatting import console, plain_table
 from actors.protocol.venue import Channel, Venue
 from actors.settings import expected, known_venues
 from actors.venues.declarative import DeclarativeVenue

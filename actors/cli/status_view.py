@@ -68,7 +68,8 @@ class StatusView:
         beside = BESIDE_ROOMY if roomy else BESIDE
         table.columns[1].width = max(7, min(STATE, width - beside - names - counts))
         if wide:
-            table.add_column("reason or last gap", overflow="fold")
+            moving = self._rates is not None
+            table.add_column("reason or last gap", no_wrap=moving, overflow="ellipsis" if moving else "fold")
         for name, line in lines.items():
             table.add_row(
                 name,

@@ -75,7 +75,7 @@ class StreamView:
         self._unprinted.append(marker)
 
     def _rows(self) -> list[Row]:
-        return [row for entry in self._entries for row in entry.shown()]
+        return [row for entry in self._entries for row in entry.rows()]
 
     def render(self, width: int, height: int, now: float) -> RenderableType:
         """For a terminal: one row per stream, key or symbol, and the newest markers.
@@ -138,7 +138,7 @@ class Entry:
         self._venue, self._channel = venue, wanted.channel
         self._label = f"{prefix} {wanted.channel}".strip()
         keys = [venue.topic(wanted.channel, key, wanted.options).key for key in wanted.keys]
-        self._rows = {key: self._row(short(key)) for key in keys[:SPLIT]}
+        self._own = {key: self._row(short(key)) for key in keys[:SPLIT]}
         self._more = max(0, len(keys) - SPLIT)
         self._rest = self._row(f"({counted(self._more, 'more key')})" if self._more else "")
 
@@ -150,27 +150,27 @@ class Entry:
             case Lifecycle(state=state):
                 self.down = state not in {"connected", "restored"}
             case Gap(topic=topic):  # the next event of this topic is a whole book
-                for row in (*self._rows.values(), self._rest):
+                for row in (*self._own.values(), self._rest):
                     row.lose(topic.key)
             case Closed():
                 self.down = True
             case Received():
                 part = self._part(item)
-                self._of(part).take(part, item)
+                self._row_of(part).take(part, item)
 
     def _part(self, received: Received[Any]) -> str:
         if received.topic.key or self._channel not in self._venue.price_channels:
             return received.topic.key
         return self._venue.symbol(received.event) or ""
 
-    def _of(self, part: str) -> Row:
-        if part and part not in self._rows and len(self._rows) < SPLIT:
-            self._rows[part] = self._row(short(part))
-        return self._rows.get(part, self._rest)
+    def _row_of(self, part: str) -> Row:
+        if part and part not in self._own and len(self._own) < SPLIT:
+            self._own[part] = self._row(short(part))
+        return self._own.get(part, self._rest)
 
-    def shown(self) -> list[Row]:
-        rows = [*self._rows.values()]
-        return [*rows, self._rest] if self._more or self._rest.events or not rows else rows
+    def rows(self) -> list[Row]:
+        own = [*self._own.values()]
+        return [*own, self._rest] if self._more or self._rest.events or not own else own
 
 
 class Row:

@@ -16,7 +16,7 @@ from actors import Runtime
 from actors.cli.systemd import Systemd, sentence
 from actors.status import Cause
 from actors.supervision.state import LineRecord
-from tests.cli.test_run_view import line, status
+from tests.cli.statuses import line, status
 from tests.commands import ENDING, PATIENCE, child
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this platform has no AF_UNIX")

@@ -165,7 +165,7 @@ class _Run:
                 if found is not None:
                     self._systemd.tell(found, alive=runtime._tree.moves())
                 if status is not None:
-                    screen.show(status, now)
+                    screen.show(status, now, time.time())
             settled = found is not None and not troubles(found)
             if now >= over_at and (settled or now >= over_at + self._patience()):
                 return status

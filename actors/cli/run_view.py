@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
@@ -43,17 +42,17 @@ class Screen:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, status: Status, now: float) -> None:
-        """`now` is monotonic seconds."""
+    def show(self, status: Status, now: float, at: float) -> None:
+        """Times are seconds: `now` monotonic, `at` of the wall clock."""
         if self._live is not None:
-            self._live.update(self._picture(status, now), refresh=True)
+            self._live.update(self._picture(status, now, at), refresh=True)
         elif self._streams is not None:
             for line in self._streams.lines(now):
                 print(line, flush=True)
 
-    def _picture(self, status: Status, now: float) -> Group:
+    def _picture(self, status: Status, now: float, at: float) -> Group:
         width, height = self._console.size
-        lines = self._status.render(status, now, time.time(), width)
+        lines = self._status.render(status, now, at, width)
         if self._streams is None:
             return Group(lines)
         left = height - len(self._console.render_lines(lines))

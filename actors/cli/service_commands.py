@@ -288,7 +288,7 @@ def reload(
         for change in answer.changes:
             typer.echo(f"planned: {change}" if plan else change)
         if answer.problems:
-            raise DeclinedError("Nothing was changed.")
+            raise DeclinedError("Nothing has changed.")
         if not answer.changes:
             typer.echo("No changes.")
 

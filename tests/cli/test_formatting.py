@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.cli.status_view import span
+from actors.cli.formatting import span
 
 
 @pytest.mark.parametrize(

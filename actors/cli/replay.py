@@ -45,7 +45,7 @@ _RECEIVED = re.compile(rb"\d{9,}(?:\.\d+)?: ?")
 _SENT = re.compile(rb"wss?://\S+ <-")
 
 
-class Tally:
+class ReplayTally:
     """What came of a file."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Tally:
         return (self.routed + self.duplicates) / total if total else 0.0
 
 
-def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> Tally:
+def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> ReplayTally:
     """Plays the messages of a file to a new session of a venue's.
 
     It asks for `topics`, of a venue in Python for those of their first line. Without any, a venue that a
@@ -97,7 +97,7 @@ def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> Tally:
     session.opened(0.0)
     if wanted:
         session.subscribe(wanted, 0.0)
-    tally = Tally()
+    tally = ReplayTally()
     with closing(_opened(file)) as lines:
         for line in _messages(lines, tally):
             tally.messages += 1
@@ -113,7 +113,7 @@ def _opened(file: Path) -> IO[bytes]:
     return gzip.open(file) if magic == b"\x1f\x8b" else file.open("rb")  # type: ignore[return-value]
 
 
-def _messages(lines: IO[bytes], tally: Tally) -> Iterator[bytes]:
+def _messages(lines: IO[bytes], tally: ReplayTally) -> Iterator[bytes]:
     while line := lines.readline(LONGEST):
         line = line.strip()
         if _SENT.match(line):
@@ -123,7 +123,7 @@ def _messages(lines: IO[bytes], tally: Tally) -> Iterator[bytes]:
             yield line[received.end() :] if received else line
 
 
-def _judge(session: Session, line: bytes, tally: Tally) -> None:
+def _judge(session: Session, line: bytes, tally: ReplayTally) -> None:
     before = Counter(getattr(session, "heard", ()))
     for effect in session.received([(TEXT, line)], 0.0):
         match effect:
@@ -193,7 +193,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 
-def tables(tally: Tally) -> Iterator[Table | str]:
+def tables(tally: ReplayTally) -> Iterator[Table | str]:
     """What to show of it."""
     routed = plain_table("channel", "events", "topics", "holes")
     for channel, count in tally.events.most_common():

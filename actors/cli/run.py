@@ -44,11 +44,13 @@ def run(
     config: Config,
     seconds: Annotated[
         float | None,
-        typer.Option("--duration", min=0.0, metavar="SECONDS", help="End after this time; judge the run."),
+        typer.Option(
+            "--duration", min=0.0, metavar="SECONDS", help="End after this time, and judge the run."
+        ),
     ] = None,
     show_events: Annotated[
         bool,
-        typer.Option("--show-events", help="Also show the events that CONFIG subscribes to; judge the run."),
+        typer.Option("--show-events", help="Show the events that CONFIG subscribes to, and judge the run."),
     ] = False,
     no_service: Annotated[
         bool, typer.Option("--no-service", help="Open no port: linewarden status cannot ask this run.")
@@ -121,10 +123,10 @@ class _Run:
             return 1, ()
         finally:
             if left := runtime.stop(STOP_WITHIN):
-                log.warning("These did not end in time: %s.", ", ".join(left))
+                log.warning("These actors did not end in time: %s.", ", ".join(left))
             logs.tell_folded(rest=True)
         if status is None:
-            return 1, ["No status could be taken; the log says why."]
+            return 1, ["No status could be read; see the log."]
         return self._judgement(status)
 
     def _serve_and_watch(self, runtime: Runtime) -> Status | None:
@@ -143,7 +145,7 @@ class _Run:
             service.stop()
 
     def _watch(self, runtime: Runtime, reload: Reloader, screen: Screen) -> Status | None:
-        """Returns the last status that could be taken.
+        """Returns the last status that could be read.
 
         A line may be down at the moment of the end, and an event on its way: a judged run waits a little.
 
@@ -159,7 +161,7 @@ class _Run:
             if self._ending.told or now >= self._until:
                 over_at = min(over_at, now)
             if now >= min(due, over_at):
-                found = _look(runtime)  # also where nothing is shown: it tells whether there is a runtime
+                found = _look(runtime)  # also where nothing is shown, to notice the end of the runtime
                 status, due = found or status, now + REFRESH
                 logs.tell_folded()
                 if found is not None:
@@ -198,7 +200,7 @@ def _look(runtime: Runtime) -> Status | None:
     try:
         status = runtime.status()
     except Exception:
-        log.exception("No status could be taken. The run goes on.")
+        log.exception("No status could be read. The run goes on.")
         return None
     if status.state == "stopped":
         raise RuntimeStopped(runtime.end_reason or "stopped")
@@ -206,7 +208,7 @@ def _look(runtime: Runtime) -> Status | None:
 
 
 def _raise_file_limit(lines: int) -> None:
-    """Raise the limit of open files where so many lines need more than there are."""
+    """Raise the limit of open files if this number of lines needs more."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -217,7 +219,7 @@ def _raise_file_limit(lines: int) -> None:
         return
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    log.info("The limit of open files was %d; it is %d now, for %d lines.", soft, allowed, lines)
+    log.info("The limit of open files was raised from %d to %d for %d lines.", soft, allowed, lines)
     if allowed < needed:
         log.warning("%d open files may not be enough for %d lines; raise ulimit -n.", allowed, lines)
 

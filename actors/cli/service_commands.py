@@ -67,7 +67,9 @@ Config = Annotated[
 ]
 Target = Annotated[
     str,
-    typer.Argument(metavar="TARGET", help="A feed or a line.", autocompletion=_targets, show_default=False),
+    typer.Argument(
+        metavar="TARGET", help="The name of a feed or of a line.", autocompletion=_targets, show_default=False
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")]
 
@@ -143,9 +145,21 @@ def _picture(status: Status, view: status_view.StatusView) -> RenderableType:
 
 @app.command()
 def tail(
-    feed: Annotated[str, typer.Argument(metavar="FEED", autocompletion=_targets, show_default=False)],
-    channel: Annotated[str, typer.Argument(metavar="CHANNEL", show_default=False)],
-    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", show_default=False)] = None,
+    feed: Annotated[
+        str,
+        typer.Argument(
+            metavar="FEED",
+            help="A feed of the service's config.",
+            autocompletion=_targets,
+            show_default=False,
+        ),
+    ],
+    channel: Annotated[
+        str, typer.Argument(metavar="CHANNEL", help="See: linewarden venues NAME.", show_default=False)
+    ],
+    keys: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY]...", help="Such as symbols.", show_default=False)
+    ] = None,
     options: Annotated[
         list[str] | None,
         typer.Option(
@@ -188,7 +202,12 @@ def _option(text: str) -> tuple[str, str]:
 def journal(
     line: Annotated[
         str | None,
-        typer.Argument(metavar="[LINE]", help="Or a feed.", autocompletion=_targets, show_default=False),
+        typer.Argument(
+            metavar="[LINE]",
+            help="The name of a line or of a feed; all by default.",
+            autocompletion=_targets,
+            show_default=False,
+        ),
     ] = None,
     url: Url = None,
     config: Config = None,
@@ -223,7 +242,10 @@ def quarantine(url: Url = None, config: Config = None, as_json: AsJson = False) 
 
 @app.command()
 def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Show undelivered actor messages; occasional ones are harmless."""
+    """Show undelivered actor messages.
+
+    Occasional ones are harmless.
+    """
     with _asking(url, config) as service:
         kept = service.status().dead_letters
         _write(msgspec.json.encode(kept).decode()) if as_json else _show(status_view.dead_letters(kept))

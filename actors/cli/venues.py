@@ -22,14 +22,14 @@ def venues(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="Tell all about this one, or about a table such as tables/mine.toml.",
+            help="A venue, or the table of one such as tables/mine.toml.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """List the venues, or tell all about one.
+    """List the venues, or describe one.
 
-    That is: its channels with their keys and options, its limits, its keys in a config.
+    The description has its channels with their keys and options, its keys in a config, and its limits.
     """
     known = known_venues()
     shown = console()

@@ -33,8 +33,8 @@ from actors.service.responses import (
     RequestDeclined,
     ServiceRequest,
     ServiceResponse,
-    response,
     parse_query,
+    response,
 )
 from actors.service.routes import ServiceRoutes
 from actors.service.tail import Tail

@@ -64,7 +64,7 @@ def test_a_sample_is_of_the_topics_that_the_config_wants(
     assert linewarden("check", config, "--sample", sample, "--feed", "b").exit_code == 0
     unsaid = linewarden("check", config, "--sample", sample)
     assert unsaid.exit_code == 2
-    assert "say which feed the messages are of; there is a, b." in " ".join(unsaid.stderr.split())
+    assert "name the feed of the messages; known: a, b." in " ".join(unsaid.stderr.split())
     assert linewarden("check", config, "--sample", tmp_path / "none", "--feed", "a").exit_code == 1
 
 

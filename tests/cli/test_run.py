@@ -261,6 +261,19 @@ def test_the_configs_that_come_along_are_sound() -> None:
         assert load(file, ids).warnings == ()
 
 
+def test_the_keys_that_are_commented_out_are_known(tmp_path: Path) -> None:
+    ids = {"O2_MARKET": "0x" + "ab" * 32, "O2_TRADE_ACCOUNT": "0x" + "cd" * 32, "LINEWARDEN_TOKEN": "t"}
+    text = (DEMO.parent / "desk.toml").read_text()
+    every = re.sub(r"^# (?=\w+ = |\[[a-z._]+\])", "", text, flags=re.MULTILINE)
+    (tmp_path / "ca.pem").touch()
+    config = tmp_path / "desk.toml"
+    config.write_text(every)
+    settings = load(config, ids)
+    assert settings.service.token is not None
+    assert settings.feeds["o2"].connect_rate is not None
+    assert settings.feeds["o2"].subscribe[0].calendar is not None
+
+
 def test_run_does_not_outlive_its_supervisor(linewarden: Invoke, config: Path, runtime: Fake) -> None:
     runtime.dies = True
     assert linewarden("run", config).exit_code == 1
@@ -287,7 +300,7 @@ def test_a_judged_run_is_judged_by_what_it_last_knew(
     runtime.failures = [ValueError("odd")] * 1_000
     told = linewarden("run", config, "--duration", "0.1")
     assert told.exit_code == 1
-    assert told.stdout.endswith("No status could be taken; the log says why.\n")
+    assert told.stdout.endswith("No status could be read; see the log.\n")
     assert len(runtime.stopped) == 1
 
 
@@ -303,6 +316,6 @@ def test_room_is_made_for_many_lines(caplog: pytest.LogCaptureFixture) -> None:
             assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 512
             run._raise_file_limit(500)
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 128 + 4 * 500
-        assert caplog.messages == ["The limit of open files was 512; it is 2128 now, for 500 lines."]
+        assert caplog.messages == ["The limit of open files was raised from 512 to 2128 for 500 lines."]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

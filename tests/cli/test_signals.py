@@ -85,7 +85,7 @@ def test_sighup_is_a_reload(run: Running, config: Path, o2: SimulatedO2) -> None
     config.write_text("[runtme]\n")
     run.process.send_signal(signal.SIGHUP)
     run.logged("did you mean 'runtime'?")
-    run.logged("is not taken over: nothing has changed.")
+    run.logged("was not applied: nothing has changed.")
     assert list(run.lines()) == ["o2", "other"]
     assert run.end()[0] == 0
 

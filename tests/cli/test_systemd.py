@@ -168,7 +168,7 @@ def test_a_deaf_systemd_is_logged_once_and_told_again(
     systemd.tell(status(o2=line()))
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.getMessage().startswith("systemd could not be told READY=1: ")
+    assert record.getMessage().startswith("cannot notify systemd of READY=1: ")
     later = Listener(f"{listener.name}-later")
     systemd.tell(status(o2=line()))
     assert later.heard() == [["READY=1", "STATUS=1 of 1 line live"]]

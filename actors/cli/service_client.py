@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Generator, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +17,7 @@ from actors.cli.formatting import printable
 from actors.errors import ConfigError, LinewardenError
 from actors.secret import Secret
 from actors.settings import ServiceSettings
+from actors.settings.addresses import local_url
 from actors.settings.config import ConfigReader
 from actors.status import Status
 
@@ -28,7 +29,6 @@ GOODBYE = 1.0  # seconds
 
 STRANGER = "another program listens there"
 
-_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach what listens so  # nosec
 _TOKEN = re.compile(r"[!-~]+")
 
 
@@ -47,11 +47,12 @@ class ServiceClient:
         """Raises: ValueError: `url` is not an address. The message does not repeat it."""
         url = url if "://" in url else f"http://{url}"
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        known = parts.scheme in {"http", "https"} and parts.hostname and _has_sound_port(parts)
+        if not known or parts.query or parts.fragment:
             raise ValueError(f"expected an address such as {DEFAULT}")
         if "@" in parts.netloc:
             raise ValueError("the address contains a token; set LINEWARDEN_TOKEN instead")
-        self._host, self._port = parts.hostname, parts.port  # the port's property checks it
+        self._host, self._port = str(parts.hostname), parts.port
         self._secure = parts.scheme == "https"
         self._path = parts.path.rstrip("/")
         self._token = token
@@ -175,6 +176,13 @@ class ServiceClient:
         return DeclinedError(words)
 
 
+def _has_sound_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
 class _Error(Struct):
     error: str
     problems: tuple[str, ...] = ()
@@ -210,8 +218,7 @@ def find_service(url: str | None, config: Path | None, *, timeout: float = ANSWE
                 f"{config} lets the system choose the port (listen ends with :0); "
                 "give the address from the log of linewarden run with --url."
             )
-        host = _EVERYWHERE.get(host, host)
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        url = local_url(host, port)
     return ServiceClient(url or DEFAULT, token or service.token, timeout=timeout)
 
 

@@ -158,7 +158,7 @@ def tail(
         str, typer.Argument(metavar="CHANNEL", help="See: linewarden venues NAME.", show_default=False)
     ],
     keys: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY]...", help="Such as symbols.", show_default=False)
+        list[str] | None, typer.Argument(metavar="KEY", help="Such as symbols.", show_default=False)
     ] = None,
     options: Annotated[
         list[str] | None,
@@ -203,7 +203,7 @@ def journal(
     line: Annotated[
         str | None,
         typer.Argument(
-            metavar="[LINE]",
+            metavar="LINE",
             help="The name of a line or of a feed; all by default.",
             autocompletion=_targets,
             show_default=False,

@@ -12,6 +12,7 @@ from websockets.datastructures import Headers
 
 from actors.secret import Secret
 from actors.service.responses import RequestDeclined
+from actors.settings.addresses import spell
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -20,8 +21,7 @@ class Guard:
     """`host` and `port` are where the service listens."""
 
     def __init__(self, host: str, port: int, *, loopback: bool, token: Secret | None) -> None:
-        bracketed = f"[{host}]" if ":" in host else host
-        self._own = {f"{name}:{port}" for name in (bracketed.lower(), "localhost", "127.0.0.1", "[::1]")}
+        self._own = {spell(name, port) for name in (host.lower(), "localhost", "127.0.0.1", "::1")}
         self._loopback = loopback
         self._token = token
 
@@ -66,4 +66,4 @@ def _place(netloc: str, scheme: str = "http") -> str:
     host = parts.hostname or ""
     if not host or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
         return ""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return spell(host, port)

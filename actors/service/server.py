@@ -38,7 +38,7 @@ from actors.service.responses import (
 )
 from actors.service.routes import ServiceRoutes
 from actors.service.tail import Tail
-from actors.settings.addresses import is_loopback
+from actors.settings.addresses import is_loopback, local_url, spell
 from actors.settings.schema import ServiceSettings
 
 log = log_queue.logger("actors.service")
@@ -48,7 +48,6 @@ PAUSE = 0.2  # seconds until the next try when out of threads or file descriptor
 POLITE, FORCED = 0.4, 0.5  # seconds that stop() gives clients to end, and their threads after that
 
 _AGAIN = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ECONNABORTED}
-_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # the address to reach it at  # nosec
 
 
 class ServiceError(LinewardenError):
@@ -102,7 +101,9 @@ class Service:
         loopback = is_loopback(host)
         if self._token == _EMPTY or (self._token is None and not loopback):
             listener.close()
-            raise ServiceError(f"{self._where()} can be reached from other machines: set token in [service]")
+            raise ServiceError(
+                f"{spell(self._host, self.port)} can be reached from other machines: set token in [service]"
+            )
         self.port = port
         self._guard = Guard(self._host or host, port, loopback=loopback, token=self._token)
         self._server = serve(
@@ -126,8 +127,7 @@ class Service:
     @property
     def url(self) -> str:
         """The address for clients on this machine, such as `http://127.0.0.1:9700`."""
-        host = _EVERYWHERE.get(self._host, self._host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return local_url(self._host, self.port)
 
     def stop(self) -> None:
         """Within a second the port is closed, tails are closed with 1001, and threads have ended.
@@ -266,9 +266,6 @@ class Service:
         for thread in self._present():
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _where(self) -> str:
-        return f"[{self._host}]:{self.port}" if ":" in self._host else f"{self._host}:{self.port}"
-
 
 _EMPTY = Secret("")
 
@@ -278,8 +275,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener = _bind(host, port)
     except OSError as error:
-        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise ServiceError(_why_not(shown, error)) from None
+        raise ServiceError(_why_not(spell(host, port), error)) from None
     listener.setblocking(False)
     return listener
 

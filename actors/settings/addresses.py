@@ -10,7 +10,7 @@ PROXIES = ("none", "env")
 PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 URL_SCHEMES = ("ws", "wss", "sim")
 
-_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # nosec - compared, not bound
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # compared, not bound  # nosec
 _PLAIN = re.compile(r"[!-~]+")
 
 

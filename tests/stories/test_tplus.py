@@ -646,7 +646,7 @@ def test_a_line_that_is_lost_while_a_wrong_token_is_on_trial_comes_back(
 
     def after_a_loss(desk: Runtime, target: str, timeout: float) -> None:
         tplus.drop()
-        until(desk, lambda status: "not taken" in tried(status))
+        until(desk, lambda status: "rejected the supplied token" in tried(status))
         rotate(desk, target, timeout)
 
     def tried(status: Status) -> str:

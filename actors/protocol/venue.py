@@ -32,7 +32,7 @@ class Channel(Struct, frozen=True):
     options: Mapping[str, str] = {}  # name: what it is, with the values it takes
     acknowledged: bool = True  # the venue answers every subscription for certain
     deltas: bool = False  # an event is a change to what earlier ones built
-    whole: tuple[type, ...] = ()  # of deltas: the types of the events that may need none of those before
+    whole: tuple[type, ...] = ()  # of deltas: the types of the events that may start a topic anew
     resyncable: bool = False  # the venue can be made to send such a channel from the start
     account: bool = False  # of an account: by default nothing of it is dropped
     unique: bool = False  # `duplicate_key` tells its events apart: none comes twice by a rotation
@@ -233,8 +233,13 @@ class Venue(ABC):
         return None
 
     def starts_anew(self, topic: Topic, event: Any) -> bool:
-        """Whether this event, of a type that its channel calls whole, needs none of those before it."""
-        return True
+        """Whether an event of a channel of deltas needs none of the events before it.
+
+        A stream that comes late, or was cut, gets the last such event of its topic and the changes since. By
+        default each event of a type in the channel's `whole` is one. An override may accept fewer, not more:
+        it is not asked about a batch without an event of such a type. Called on the thread of the line.
+        """
+        return type(event) in self.channels[topic.channel].whole
 
     def book_update(self, event: Any) -> BookUpdate | None:
         """What an event of the book channel does to the book; None: nothing."""

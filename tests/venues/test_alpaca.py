@@ -257,6 +257,16 @@ def test_a_book_is_whole_at_its_reset_and_then_changes() -> None:
     assert Alpaca.book_channel == "orderbooks"
 
 
+def test_a_reset_starts_its_own_symbol_anew_and_not_the_topic_of_all() -> None:
+    there = venue(stream="crypto")
+    one, every = (there.topic("orderbooks", key, {}) for key in ("BTC/USD", "*"))
+    reset = OrderBook(symbol="BTC/USD", timestamp=T, reset=True)
+    assert there.starts_anew(one, reset)
+    assert not there.starts_anew(one, msgspec.structs.replace(reset, reset=None))
+    assert not there.starts_anew(every, reset)
+    assert not there.starts_anew(there.topic("quotes", "BTC/USD", {}), quote())
+
+
 # ── the latest prices over REST ─────────────────────────────────────────────────────────────────
 
 

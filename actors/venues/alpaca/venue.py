@@ -247,7 +247,8 @@ class Alpaca(Venue):
         return ask_latest(self._data_url(), stream, found, self._keys())
 
     def starts_anew(self, topic: Topic, event: Any) -> bool:
-        return bool(event.reset)
+        """A reset is of one symbol: it leaves the other books of a topic of all symbols as they are."""
+        return isinstance(event, OrderBook) and event.reset is True and topic.key != "*"
 
     def book_update(self, event: Any) -> BookUpdate | None:
         if not isinstance(event, OrderBook):

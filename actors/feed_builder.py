@@ -100,7 +100,9 @@ class FeedBuilder:
         if simulator is None or before is None or before.own.url != feed.own.url:
             if simulator is not None:
                 simulator.stop()
-            simulator = self.simulators[feed.name] = embed(feed.own.url)
+            simulator = self.simulators[feed.name] = embed(
+                feed.own.url, {feed.kind.name: feed.kind.simulator}
+            )
         return feed.build_venue(simulator.url)
 
 

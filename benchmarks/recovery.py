@@ -59,7 +59,7 @@ def _medians(shape: str, topics: int, drops: int) -> Sequence[str]:
 
 def recover(sender: Sender, shape: str, drops: int) -> list[Recovery]:
     address = sender.listen(Plan(0))
-    wants = subscription(shape, address)
+    wants = subscription(address)
     feed = {**wants.feed, "restart": RESTART, "send_rate": PACING}
     with actors.start({"feeds": {"bench": feed}}, wait=10.0) as runtime:
         stream = runtime.subscribe("bench", wants.channel, *address["keys"])

@@ -96,6 +96,7 @@ class Venue(ABC):
     about: ClassVar[str]
     Settings: ClassVar[type[VenueSettings]] = VenueSettings
     channels: ClassVar[Mapping[str, Channel]]
+    simulator: ClassVar[str] = ""  # what `url = "sim://NAME"` starts, as `module:Class`; empty: nothing
     send_rate: ClassVar[SendRate] = SendRate()
     ping_interval: ClassVar[float] = 0.0  # seconds between its own heartbeats; 0: it has none
     limits: ClassVar[Mapping[str, str]] = {}  # for people: the name of a limit and its value

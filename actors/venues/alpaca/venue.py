@@ -172,6 +172,7 @@ class Alpaca(Venue):
 
     name: ClassVar[str] = "alpaca"
     about: ClassVar[str] = "Alpaca: stocks, crypto, options, news; an account's orders"
+    simulator: ClassVar[str] = "actors.simulators.alpaca:SimulatedAlpaca"
     Settings: ClassVar[type[VenueSettings]] = AlpacaSettings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     send_rate: ClassVar[SendRate] = SendRate(batch=500)

@@ -115,6 +115,7 @@ class O2(Venue):
 
     name: ClassVar[str] = "o2"
     about: ClassVar[str] = "O2 Exchange (Fuel): books, trades, orders, balances"
+    simulator: ClassVar[str] = "actors.simulators.o2.simulator:SimulatedO2"
     Settings: ClassVar[type[VenueSettings]] = O2Settings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(DEPTH_VIEW)})

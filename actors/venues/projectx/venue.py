@@ -86,6 +86,7 @@ class ProjectX(Venue):
 
     name: ClassVar[str] = "projectx"
     about: ClassVar[str] = "ProjectX (TopstepX): quotes, trades, depth; an account's orders, positions, fills"
+    simulator: ClassVar[str] = "actors.simulators.projectx:SimulatedProjectX"
     Settings: ClassVar[type[VenueSettings]] = ProjectXSettings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     send_rate: ClassVar[SendRate] = SendRate(

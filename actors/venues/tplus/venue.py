@@ -116,6 +116,7 @@ class Tplus(Venue):
 
     name: ClassVar[str] = "tplus"
     about: ClassVar[str] = "tplus (T+): books, trades, bars, tickers; an account's orders, fills, positions"
+    simulator: ClassVar[str] = "actors.simulators.tplus:SimulatedTplus"
     Settings: ClassVar[type[VenueSettings]] = TplusSettings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     limits: ClassVar[Mapping[str, str]] = {

@@ -121,7 +121,7 @@ def test_delivery_meets_locks_and_neither_actors_nor_sockets_nor_clocks(name: st
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("simulators/")])
 def test_a_simulator_shares_nothing_with_its_venue(name: str) -> None:
-    """What both got wrong in one way would show in no test. The registry alone, in `simulators`, knows both."""
+    """An error that both share would show in no test. The mapping in `simulators` itself knows both."""
     assert {room(each) for each in modules_imported(name)} <= {"simulators", "errors"}
 
 

@@ -37,7 +37,7 @@ class Shape(ABC, Generic[Venue]):
 
     @abstractmethod
     def place(self) -> Mapping[str, Any]:
-        """What a client has to know to subscribe, `url` and `keys` among it; it fits into JSON. It is started."""
+        """What a client has to know to subscribe, as JSON: `url` and `keys` among it. It is started."""
 
     @abstractmethod
     def wants(self, url: str) -> Subscription:

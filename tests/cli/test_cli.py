@@ -18,6 +18,7 @@ from actors.cli import run
 from actors.errors import Timeout
 from actors.protocol.venue import Venue
 from actors.settings import Settings, load
+from actors.simulators import SIMULATORS
 from actors.status import Status
 from tests.cli.test_run_view import line, status
 from tests.commands import DEMO, ENDING, PATIENCE, child, posix
@@ -274,7 +275,7 @@ def test_a_sample_of_a_venue_in_python(tmp_path: Path) -> None:
 
 
 def test_sim_refuses_what_it_cannot_play(linewarden: Invoke) -> None:
-    assert "there is alpaca, o2, projectx, tplus" in linewarden("sim", "xyz").stderr
+    assert f"there is {', '.join(SIMULATORS)}" in linewarden("sim", "xyz").stderr
     odd = linewarden("sim", "o2", "--fault", "drp")
     assert odd.exit_code == 2
     assert "did you mean 'drop'?" in odd.stderr

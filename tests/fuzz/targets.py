@@ -19,10 +19,10 @@ from actors.secret import Secret
 from actors.settings import known_venues, load
 from actors.settings.venue_tables import read_venue
 from actors.wire.frames import FrameReader
+from tests.support.venue_cases import by_venue
 
 BETWEEN = b"\n"  # messages of one input
 MAXIMUM = 1_000  # bytes of a message, for readers that have a bound
-SEED = Secret("c0ffee" * 10 + "4711")
 KEYS = (
     "",
     "A",
@@ -36,12 +36,7 @@ KEYS = (
     "4242",
     "CON.F.US.EP.Z26",
 )
-OWN: dict[str, dict[str, Any]] = {
-    "alpaca": {"key": Secret("k"), "secret": Secret("s")},
-    "projectx": {"user_name": "trader", "api_key": Secret("a")},
-    "tplus": {"private_key": SEED},
-    "signalr": {"token": Secret("t")},
-}
+OWN: dict[str, dict[str, Any]] = by_venue("OWN") | {"signalr": {"token": Secret("t")}}
 GUIDE = (Path(__file__).parents[2] / "docs" / "venues.md").read_text(encoding="utf-8")
 HUB = GUIDE.partition("<!-- the hub -->\n```toml\n")[2].partition("```")[0]
 
@@ -180,7 +175,7 @@ def topics_of(made: Venue) -> Iterator[Topic]:
                 break
 
 
-VENUES = ("o2", "alpaca", "projectx", "tplus", "signalr", "binance", "bybit", "coinbase", "kraken", "okx")
+VENUES = tuple(known_venues())
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "frames": frames,
     "records": records,

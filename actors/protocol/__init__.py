@@ -39,7 +39,7 @@ from actors.protocol.session import (
     TokenRefused,
     Unrouted,
 )
-from actors.protocol.venue import BookUpdate, Channel, Price, Refusal, Venue, VenueSettings
+from actors.protocol.venue import BookUpdate, Channel, Opening, Price, Refusal, Venue, VenueSettings
 from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.secret import REDACTED, RedactedStruct, Secret, origin
 
@@ -72,6 +72,7 @@ __all__ = (
     "Imported",
     "LinewardenError",
     "Missed",
+    "Opening",
     "Option",
     "Options",
     "Placement",

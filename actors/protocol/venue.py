@@ -67,6 +67,13 @@ class BookUpdate(Struct, frozen=True):
     at_ns: int | None = None  # venue's time, wall clock
 
 
+class Opening(Struct, frozen=True):
+    """What a venue is told of one life of a line: fields are added, and all but `line` have defaults."""
+
+    line: str
+    token: Token | None = None  # what `login` gave, where the line needs one; not yet known to `session`
+
+
 class Refusal(Struct, frozen=True):
     """A topic that no line can take now, and why.
 
@@ -151,10 +158,10 @@ class Venue(ABC):
         """
 
     @abstractmethod
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
-        """Where this line connects to; `token`: what `login` gave, where the line needs one."""
+    def endpoint(self, opening: Opening) -> Endpoint:
+        """The address of this life's WebSocket. Called where `approach` returns None, and for the status."""
 
-    def approach(self, line: str, token: Token | None) -> Conversation[Endpoint] | None:
+    def approach(self, opening: Opening) -> Conversation[Endpoint] | None:
         """What is asked over HTTP before each connect (SignalR's negotiate); None: `endpoint` says it all."""
         return None
 
@@ -168,7 +175,7 @@ class Venue(ABC):
         yield  # a generator
 
     @abstractmethod
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         """A new session for one life of this line."""
 
     def given_token(self, text: str) -> Token:

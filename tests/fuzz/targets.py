@@ -12,6 +12,7 @@ from typing import Any
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
 from actors.http_types import HttpAnswer
+from actors.protocol import Opening
 from actors.protocol.session import BINARY, TEXT, Deliver, Effect, Fetch, Session, State
 from actors.protocol.signalr.framing import Records
 from actors.protocol.venue import Venue
@@ -66,7 +67,7 @@ def session(name: str, data: bytes) -> None:
     made = venue(name)
     lines = sorted(lines_of(name).items())
     line, topics = lines[data[0] % len(lines) if data else 0]
-    life = made.session(line)
+    life = made.session(Opening(line))
     told = list(life.opened(0.0))
     messages = data[1:].split(BETWEEN)
     asked = False
@@ -87,7 +88,7 @@ def logins(data: bytes) -> None:
     for name in ("tplus", "projectx", "signalr"):
         made = venue(name)
         line = next(iter(lines_of(name)))
-        conversations: list[Any] = [made.approach(line, None)]
+        conversations: list[Any] = [made.approach(Opening(line, None))]
         if made.needs_token(line):
             with contextlib.suppress(NotImplementedError):
                 conversations.append(made.login(1))

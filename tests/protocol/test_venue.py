@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from actors.protocol import Channel, Endpoint, LinewardenError, Option, Session, Token, Topic, Venue
+from actors.protocol import Channel, Endpoint, LinewardenError, Opening, Option, Session, Topic, Venue
 from actors.protocol import VenueSettings as Settings
 
 
@@ -30,10 +30,10 @@ class Pier(Venue):
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         return Topic(self.feed, self.channel(channel).name, key)
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         return Endpoint("wss://pier.example")
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         raise NotImplementedError
 
 

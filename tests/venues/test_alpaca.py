@@ -13,6 +13,7 @@ import pytest
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
 from actors.http_types import HttpAnswer, HttpRequest
+from actors.protocol import Opening
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation
 from actors.protocol.venue import BookUpdate, Price
@@ -122,7 +123,7 @@ def test_no_channel_has_options() -> None:
     ],
 )
 def test_the_endpoint_is_the_streams_or_the_one_that_is_given(settings: dict[str, Any], url: str) -> None:
-    assert venue(**settings).endpoint("desk").url == url
+    assert venue(**settings).endpoint(Opening("desk")).url == url
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -146,7 +147,7 @@ def test_a_url_says_which_stream_it_is(name: str) -> None:
 def test_the_handshake_says_the_encoding_and_maybe_the_keys(
     settings: dict[str, Any], headers: tuple[tuple[str, str], ...]
 ) -> None:
-    endpoint = venue(**settings).endpoint("desk")
+    endpoint = venue(**settings).endpoint(Opening("desk"))
     assert endpoint.headers == headers
     assert "APCA" not in repr(endpoint)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.protocol import Opening
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -43,7 +44,7 @@ def test_o2(transcript: Transcript) -> None:
 
 
 def opened() -> Session:
-    session = VENUE.session("o2")
+    session = VENUE.session(Opening("o2"))
     session.opened(0.0)
     return session
 

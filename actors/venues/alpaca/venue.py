@@ -24,13 +24,13 @@ from actors.protocol import (
     Conversation,
     Endpoint,
     LinewardenError,
+    Opening,
     Option,
     Price,
     RateLimit,
     Secret,
     SendRate,
     Session,
-    Token,
     Topic,
     TypedChannel,
     Venue,
@@ -213,7 +213,7 @@ class Alpaca(Venue):
             raise LinewardenError(f"{self.feed}: {known.name} has no option {name!r}; it takes none.")
         return Topic(self.feed, known.name, self._symbol(known, key))
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         own = self._own
         headers: tuple[tuple[str, str], ...] = ()
         if own.codec == "msgpack":
@@ -222,7 +222,7 @@ class Alpaca(Venue):
             headers += self._keys()
         return Endpoint(self._url(), headers)
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         own = self._own
         if own.kind == "account":
             return AccountSession(own.key, own.secret, encoding=own.codec)

@@ -15,13 +15,13 @@ from actors.protocol import (
     Channel,
     Endpoint,
     LinewardenError,
+    Opening,
     Option,
     Options,
     RateLimit,
     Secret,
     SendRate,
     Session,
-    Token,
     Topic,
     Venue,
     VenueSettings,
@@ -118,7 +118,7 @@ class DeclarativeVenue(Venue):
         headers = {name: text.render(self.protocol.own) for name, text in self.table.headers.items()}
         return tuple((name, str(text)) for name, text in headers.items() if text is not MISSING)
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         return Endpoint(self.url(), self.headers())
 
     def event_time_ns(self, event: Any) -> int | None:
@@ -145,7 +145,7 @@ class Declared(DeclarativeVenue):
         super().__init__(feed, settings)
         self.protocol: Protocol = Protocol(self.table, feed, self.own())
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         return DeclaredSession(self.protocol)
 
     def listener(self, *, takes_all: bool = True) -> DeclaredSession:

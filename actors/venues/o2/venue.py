@@ -12,11 +12,11 @@ from actors.protocol import (
     Channel,
     Endpoint,
     LinewardenError,
+    Opening,
     Option,
     Options,
     Price,
     Session,
-    Token,
     Topic,
     TypedChannel,
     Venue,
@@ -135,10 +135,10 @@ class O2(Venue):
             key = normal_id(self._hex(known, key, key))
         return Topic(self.feed, known.name, key, self._options(known, options))
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         return Endpoint(self.settings.url or URLS[cast(O2Settings, self.settings).network])
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         return O2Session()
 
     def bounds(self, topic: Topic) -> Bounds:

@@ -12,6 +12,7 @@ from actors.protocol import (
     Conversation,
     Endpoint,
     LinewardenError,
+    Opening,
     Option,
     Price,
     RateLimit,
@@ -129,9 +130,9 @@ class ProjectX(Venue):
     def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
         return self._line(STREAMS[topic.channel].hub)
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         """Raises: ValueError: there is no such line."""
-        if self._hub(line) == USER:
+        if self._hub(opening.line) == USER:
             return UserSession(self.feed)
         return MarketSession(self.feed, self._own.depth_begins)
 
@@ -161,21 +162,21 @@ class ProjectX(Venue):
         """By the token while it lasts, or else by a login, where there is a key for one."""
         return renew(self._places.rest, token, self.login(now_ns) if self._own.api_key else None)
 
-    def approach(self, line: str, token: Token | None = None) -> Conversation[Endpoint]:
+    def approach(self, opening: Opening) -> Conversation[Endpoint]:
         """Asks the hub for a connection first, if the settings say so: anew at each connect."""
-        return self._approach(line, token, skip=self._own.skip_negotiation)
+        return self._approach(opening, skip=self._own.skip_negotiation)
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         """Where the hub is, without asking it first."""
         try:
-            next(self._approach(line, token, skip=True))
+            next(self._approach(opening, skip=True))
         except StopIteration as told:
             return cast(Endpoint, told.value)
         raise AssertionError("a negotiation that was to be skipped")
 
-    def _approach(self, line: str, token: Token | None, *, skip: bool) -> Conversation[Endpoint]:
-        url = self._places.user if self._hub(line) == USER else self._places.market
-        secret = token.value if token is not None else None
+    def _approach(self, opening: Opening, *, skip: bool) -> Conversation[Endpoint]:
+        url = self._places.user if self._hub(opening.line) == USER else self._places.market
+        secret = opening.token.value if opening.token is not None else None
         return negotiate(url, secret, place=self._own.token_in, skip=skip)
 
     # ── what events say ──

@@ -12,6 +12,7 @@ from actors.protocol import (
     Endpoint,
     Fatal,
     LinewardenError,
+    Opening,
     Option,
     Secret,
     Session,
@@ -60,20 +61,20 @@ class DeclarativeHub(DeclarativeVenue):
         return Token(Secret(token))
         yield  # a conversation without a word
 
-    def approach(self, line: str, token: Token | None = None) -> Conversation[Endpoint]:
+    def approach(self, opening: Opening) -> Conversation[Endpoint]:
         """Asks the hub for a connection first, if the table says so: anew at each connect."""
-        return self._approach(token, skip=self.table.skip_negotiation)
+        return self._approach(opening, skip=self.table.skip_negotiation)
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         """Where the hub is, without asking it first."""
         try:
-            next(self._approach(token, skip=True))
+            next(self._approach(opening, skip=True))
         except StopIteration as told:
             return cast(Endpoint, told.value)
         raise AssertionError("a negotiation that was to be skipped")
 
-    def _approach(self, token: Token | None, *, skip: bool) -> Conversation[Endpoint]:
-        secret = token.value if token is not None else None
+    def _approach(self, opening: Opening, *, skip: bool) -> Conversation[Endpoint]:
+        secret = opening.token.value if opening.token is not None else None
         place = self.table.token_in
         return negotiate(self.url(), secret, place=place, headers=self.headers(), skip=skip)
 
@@ -83,7 +84,7 @@ class DeclarativeHub(DeclarativeVenue):
 
     # ── its sessions ──
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         return DeclarativeHubSession(self.protocol)
 
     def listener(self, *, takes_all: bool = True) -> Session:

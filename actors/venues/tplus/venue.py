@@ -15,6 +15,7 @@ from actors.protocol import (
     Fatal,
     HttpRequest,
     LinewardenError,
+    Opening,
     Option,
     Price,
     RateLimit,
@@ -189,18 +190,18 @@ class Tplus(Venue):
             "feed, or give up another topic"
         )
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         """Raises: ValueError: no topic has such a line."""
-        stream, path = self._path(line)
-        base = self._oms if stream.oms else self._mds
+        stream, path = self._path(opening.line)
+        token, base = opening.token, self._oms if stream.oms else self._mds
         headers = [("Origin", base.origin)]
         if stream.oms and token is not None:  # the market data service would not know it
             headers += [("Authorization", f"Bearer {token.value.reveal()}"), ("User-Id", self._user)]
         return Endpoint(f"{base.ws}{path}", tuple(headers))
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         """Raises: ValueError: no topic has such a line."""
-        topic = topic_of(line)
+        topic = topic_of(opening.line)
         stream = STREAMS[topic.channel]
         if topic.channel == DEPTH:
             request = self._get(f"/marketdepth/{topic.key}", SNAPSHOT_TIMEOUT)

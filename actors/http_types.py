@@ -13,6 +13,8 @@ from actors.secret import RedactedStruct, Shown, origin
 if TYPE_CHECKING:
     pass
 
+DAY = 86_400.0  # seconds
+
 
 class Endpoint(RedactedStruct, frozen=True):
     """Where to connect to, and what to say in the handshake. Its repr shows no secret."""
@@ -50,6 +52,15 @@ class HttpAnswer(RedactedStruct, frozen=True):
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = {}
+
+    @property
+    def retry_after(self) -> float | None:
+        """The seconds in its Retry-After (RFC 9110, 10.2.3); None: it has none, a date, or a day and more."""
+        try:
+            seconds = float(self.headers.get("retry-after", ""))
+        except ValueError:
+            return None
+        return seconds if 0.0 <= seconds < DAY else None
 
     def shown(self) -> Shown:
         yield "status", self.status

@@ -39,6 +39,7 @@ from actors.protocol.session import (
     TokenRefused,
     Unrouted,
 )
+from actors.protocol.statuses import status_reason
 from actors.protocol.venue import BookUpdate, Channel, Opening, Price, Refusal, Venue, VenueSettings
 from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.secret import REDACTED, RedactedStruct, Secret, origin
@@ -104,5 +105,6 @@ __all__ = (
     "origin",
     "price_words",
     "short",
+    "status_reason",
     "suggestion",
 )

@@ -7,11 +7,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.protocol import REDACTED, Fatal, HttpAnswer, Reason, Retryable, Secret, Slow
+from actors.protocol import REDACTED, Fatal, HttpAnswer, Reason, Secret, Slow, status_reason
 from actors.protocol.signalr.formatting import TOKEN
 
 MAX_WORDS: Final = 300  # characters of the gateway's words that are passed on
-PASSING: Final = (408, 425)  # the 4xx that say nothing about us: a slow request, early data
 
 CHECK: Final = (
     "Check user_name (the platform's, not an e-mail address) and api_key, or token; then restart the feed."
@@ -76,14 +75,8 @@ def words(value: Any, *secrets: Secret | None) -> str:
 
 def refused_by_status(answer: HttpAnswer, asked: str) -> Reason:
     """What a status other than 200 means."""
-    status, code = answer.status, f"http_{answer.status}"
-    text = f"ProjectX answered {asked} with HTTP {status}"
-    wait = retry_after(answer)
-    if status == 429 or (status >= 500 and wait is not None):
-        return Slow(text, code, wait, shared=True)
-    if 300 <= status < 500 and status not in PASSING:
-        return Fatal(text, code, CHECK if status in (400, 401, 403) else ADDRESS)
-    return Retryable(text, code)
+    text = f"ProjectX answered {asked} with HTTP {answer.status}"
+    return status_reason(answer, text, CHECK if answer.status in (400, 401, 403) else ADDRESS)
 
 
 def refused_login(envelope: Envelope, *secrets: Secret | None) -> Reason:
@@ -96,12 +89,3 @@ def refused_login(envelope: Envelope, *secrets: Secret | None) -> Reason:
         return Fatal(f"ProjectX refused the login ({number} {name}{said})", f"projectx_{number}", advice)
     # 8 is UnknownError, by its name; one that was added since may be anything.
     return Slow(f"ProjectX refused the login ({number}{said})", f"projectx_{number}")
-
-
-def retry_after(answer: HttpAnswer) -> float | None:
-    """Seconds that the gateway wants to be left alone; None: it does not say in seconds."""
-    try:
-        seconds = float(answer.headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if 0.0 <= seconds < 86_400.0 else None

@@ -88,7 +88,7 @@ def refusal(answer: HttpAnswer, asked: str) -> Reason:
     code = code_of("tplus", failure.code) if failure.code else f"http_{answer.status}"
     said = f" ({failure})" if failure.code or failure.text else ""
     text = f"tplus refused {asked}: HTTP {answer.status}{said}"
-    wait = retry_after(answer)
+    wait = answer.retry_after
     if answer.status == 429 or failure.has(*BUSY_CODES) or wait is not None:
         return Slow(text, code, wait, shared=True)
     if failure.retryable is True or failure.has(*NONCE_CODES):
@@ -98,15 +98,6 @@ def refusal(answer: HttpAnswer, asked: str) -> Reason:
     if failure.retryable is False or answer.status == 404 or failure.code.endswith("_NOT_FOUND"):
         return Fatal(text, code, MISSING_ADVICE)
     return Retryable(text, code)
-
-
-def retry_after(answer: HttpAnswer) -> float | None:
-    """Seconds that the venue wants to be left alone; None: it does not say in seconds."""
-    try:
-        seconds = float(answer.headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if 0.0 <= seconds < 86_400.0 else None
 
 
 def is_unauthorized(text: str) -> bool:

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
 from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.secret import RedactedStruct, Shown, origin
 
-if TYPE_CHECKING:
-    pass
-
 DAY = 86_400.0  # seconds
 
 
 class Endpoint(RedactedStruct, frozen=True):
-    """Where to connect to, and what to say in the handshake. Its repr shows no secret."""
+    """The address of a WebSocket, and the headers of its handshake. Its repr has no secret."""
 
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()
-    passing: tuple[int, ...] = ()  # HTTP statuses that the next attempt may not meet, though they are 4xx
+    passing: tuple[int, ...] = ()  # HTTP statuses of the handshake that are retried, though they are 4xx
 
     def shown(self) -> Shown:
+        """Yields the fields for the repr."""
         yield "url", origin(self.url)
 
 
 class HttpRequest(RedactedStruct, frozen=True):
-    """One HTTP exchange that a venue wants, on the feed's own terms of TLS and proxy.
+    """One HTTP request, sent with the feed's TLS and proxy settings.
 
-    `timeout` is in seconds, for all of it. Redirects are not followed. Its repr shows no secret.
+    `timeout` is in seconds, for all of the exchange. Redirects are not followed. Its repr has no secret.
     """
 
     method: str
@@ -41,13 +38,14 @@ class HttpRequest(RedactedStruct, frozen=True):
     timeout: float = 10.0
 
     def shown(self) -> Shown:
+        """Yields the fields for the repr."""
         yield "method", self.method
         yield "url", origin(self.url)
         yield "timeout", self.timeout
 
 
 class HttpAnswer(RedactedStruct, frozen=True):
-    """What came back, whatever its status. Names of headers are in lower case. Its repr shows no secret."""
+    """The answer, whatever its status. Names of headers are in lower case. Its repr has no secret."""
 
     status: int
     body: bytes = b""
@@ -63,19 +61,20 @@ class HttpAnswer(RedactedStruct, frozen=True):
         return seconds if 0.0 <= seconds < DAY else None
 
     def shown(self) -> Shown:
+        """Yields the fields for the repr."""
         yield "status", self.status
         yield "size", len(self.body)
 
 
 class HttpFailed(Struct, frozen=True):
-    """Nobody answered, or not in time; `code` is short and stable, as a reason's."""
+    """No answer came, or not in time; `code` is short and stable, as a reason's."""
 
     text: str
     code: str
-    lasting: Slow | Fatal | None = None  # what it means, where it does not soon pass by itself
+    lasting: Slow | Fatal | None = None  # its meaning, where it does not soon pass by itself
 
     def reason(self, before: str = "") -> Reason:
-        """What it means for a line that cannot do without the answer; its text begins with `before`."""
+        """Returns the reason for a line that needs the answer; its text begins with `before`."""
         text = before + self.text
         if self.lasting is None:
             return Retryable(text, self.code)

@@ -17,7 +17,7 @@ Shown: TypeAlias = Iterator[tuple[str, object]]  # names of fields, and what peo
 class Secret:
     """A text that does not get into logs, reprs, tracebacks, status or pickles by accident.
 
-    Whoever needs the text says so: `reveal()`. Two secrets are compared in constant time.
+    Code that needs the text calls `reveal()`. Two secrets are compared in constant time.
     """
 
     __slots__ = ("__value",)
@@ -71,7 +71,7 @@ class RedactedStruct(Struct, frozen=True):
     """
 
     def shown(self) -> Shown:
-        """Its fields as people may see them; none, where nobody says more."""
+        """Yields the fields for the repr, as people may see them; by default none."""
         return iter(())
 
     def __repr__(self) -> str:
@@ -82,7 +82,7 @@ class RedactedStruct(Struct, frozen=True):
 
 
 def origin(url: str) -> str:
-    """The part of a URL that tells no secret: no user, no path, no query."""
+    """Returns scheme and host of a URL, which are no secret: no user, no path, no query."""
     try:
         parts = urlsplit(url)
         if parts.hostname:

@@ -15,8 +15,9 @@ from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
 from actors.protocol import Opening
+from actors.protocol.prices import Price
 from actors.protocol.session import Session
-from actors.protocol.venue import Channel, Price, Venue, VenueSettings
+from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.latest_price import LIMIT, NEWEST, Candidates, Prices, in_words, symbol_of
 
 NOW, NOW_NS = 1_000.0, 1_700_000_000_000_000_000

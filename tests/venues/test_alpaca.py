@@ -16,7 +16,7 @@ from actors.http_types import HttpAnswer, HttpRequest
 from actors.protocol import Opening
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation
-from actors.protocol.venue import BookUpdate, Price
+from actors.protocol.prices import BookUpdate, Price
 from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.rules.latest_price import symbol_of
 from actors.secret import Secret

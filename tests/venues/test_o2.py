@@ -14,7 +14,7 @@ from actors.events import Topic
 from actors.protocol import Opening
 from actors.protocol.channel import TypedChannel
 from actors.protocol.placement import Placement
-from actors.protocol.venue import Price
+from actors.protocol.prices import Price
 from actors.venues import VENUES, o2
 
 VENUE = o2.O2("desk", o2.O2Settings())

@@ -14,7 +14,7 @@ from actors.events import Topic
 from actors.protocol import Opening
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Token
-from actors.protocol.venue import Price
+from actors.protocol.prices import Price
 from actors.rules.order_book import Book
 from actors.secret import Secret
 from actors.venues import VENUES, projectx

@@ -17,7 +17,8 @@ from actors.http_types import HttpAnswer
 from actors.protocol import Opening
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Token
-from actors.protocol.venue import BookUpdate, Price, Refusal
+from actors.protocol.prices import BookUpdate, Price
+from actors.protocol.venue import Refusal
 from actors.reasons import Fatal, Slow
 from actors.secret import Secret, dec_hook
 from actors.venues import VENUES, tplus

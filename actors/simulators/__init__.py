@@ -1,4 +1,4 @@
-"""The other ends of the venues, on real loopback sockets: to try things out, and for tests."""
+"""Simulated venues on real loopback sockets, for trials and tests."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SIMULATORS: Mapping[str, type[Simulator]] = _BuiltIn()
 
 
 def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) -> Simulator:
-    """A simulator that listens already; whoever asked for it calls its stop().
+    """Returns a simulator that listens; its caller stops it with `stop()`.
 
     Raises:
         ConfigError: there is no such simulator, or no such fault.

@@ -1,7 +1,7 @@
 """The SignalR hub protocol of ASP.NET Core, the client's side of it, for any venue that speaks it.
 
 `negotiate` is how a venue's `approach` finds its endpoint; `HubSession` is what its session is built
-on: a venue says which invocations a topic takes, and hears what the hub invokes. Not here, with a
+on: a venue says which invocations a topic takes, and receives what the hub invokes. Not here, with a
 place for each: MessagePack is another codec (`messages.py`), and a stateful reconnect would be asked
 for at the negotiation and numbers messages in the codec.
 """

@@ -44,6 +44,6 @@ class Records:
         return records
 
     def take_rest(self) -> bytes:
-        """The record under way, which is somebody else's to go on with."""
+        """Returns the incomplete record, for another reader to continue."""
         rest, self._rest = bytes(self._rest), bytearray()
         return rest

@@ -1,4 +1,4 @@
-"""What a hub says and hears, as SignalR's HubProtocol has it, and the JSON codec for it."""
+"""The messages of SignalR's HubProtocol, and their JSON codec."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Invocation(Struct, frozen=True, gc=False, tag=1, rename="camel"):
     """The hub calls a target of ours; with an id it wants a completion."""
 
     target: str
-    arguments: Raw  # an array; whoever knows the target decodes it
+    arguments: Raw  # an array; decoded by code that knows the target
     invocation_id: str | None = None
 
 
@@ -47,7 +47,7 @@ class Completion(Struct, frozen=True, gc=False, tag=3, rename="camel"):
 
 
 class Ping(Struct, frozen=True, gc=False, tag=6):
-    """A sign of life; nobody answers it."""
+    """A sign of life; it has no answer."""
 
 
 class Close(Struct, frozen=True, gc=False, tag=7, rename="camel"):
@@ -71,7 +71,7 @@ class Push(Struct, frozen=True, gc=False, kw_only=True, tag_field="target"):
 Message = Invocation | StreamItem | Completion | Ping | Close
 
 KNOWN: Final = (1, 2, 3, 6, 7)
-DATA: Final = (1, 2, None)  # None: nobody can tell
+DATA: Final = (1, 2, None)  # None: unknown
 
 
 class Unknown(Struct, frozen=True):

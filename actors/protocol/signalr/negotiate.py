@@ -1,4 +1,4 @@
-"""How a hub is asked for a connection before the WebSocket is opened, anew at each connect.
+"""The negotiation with a hub over HTTP, before each connect.
 
 SignalR's TransportProtocols, "POST endpoint-base/negotiate", versions 0 and 1.
 """
@@ -174,7 +174,9 @@ class Way:
         if new.scheme not in WEBSOCKET or not new_host:
             return Retryable("the negotiation was redirected to no HTTP address", "negotiate_redirect")
         if old.scheme in SECURE and new.scheme not in SECURE:
-            text = "the negotiation was redirected from https to http, where anybody could read the token"
+            text = (
+                "the negotiation was redirected from https to http, which would show the token on the network"
+            )
             return Fatal(text, "negotiate_redirect", "Ask the hub's operator for an https address.")
         if new_host != old_host:
             self._cookies = {}

@@ -59,7 +59,7 @@ class Terms(Struct, frozen=True):
 
 
 class HubSession(Session):
-    """A venue's session says what a topic needs (`needs`) and hears what the hub invokes (`invoked`).
+    """A venue's session says what a topic needs (`needs`) and receives what the hub invokes (`invoked`).
 
     Its venue has PING_INTERVAL as its `ping_interval`: each `ping` is a look at the clock, and is
     said only where we have been silent. What a subclass sends goes through `invoke`.
@@ -78,7 +78,7 @@ class HubSession(Session):
         self._heard_at = self._sent_at = self._looked_at = 0.0
         self._paused_at: float | None = None
 
-    # ── what a venue says and hears ──
+    # ── what a venue overrides and calls ──
 
     @abstractmethod
     def needs(self, topic: Topic) -> Sequence[Subscription]:
@@ -89,7 +89,7 @@ class HubSession(Session):
         """The hub pushes this. What is raised here quarantines the message: do nothing before."""
 
     def pushes(self) -> Mapping[type[Push], Hearer]:
-        """What the hub pushes most, as types, and who hears it; nothing may be raised there."""
+        """The most frequent invocations of the hub, as types, and their handlers, which must not raise."""
         return {}
 
     def refused(self, topics: tuple[Topic, ...], call: Call, words: str) -> list[Effect]:
@@ -97,7 +97,7 @@ class HubSession(Session):
         return [Reject(topics, words)]
 
     def spoiled(self, record: bytes, out: EffectBatch) -> None:
-        """A message could not be read, of any topic as far as anybody knows."""
+        """A message could not be decoded; it may be of any topic."""
         if self.wanted:
             out.add(Missed(tuple(self.wanted), "quarantine"))
 
@@ -120,7 +120,7 @@ class HubSession(Session):
     def invoke(self, call: Call, then: Then | None = None) -> list[Effect]:
         """Call the hub. `then` is told once what came of a blocking call, and says what to do.
 
-        Of a connection that is lost without a word nobody is told: the session ends with it.
+        Not called for a connection that is lost without a close: the session ends with it.
         """
         if call.blocking:
             return self._say(self._calls.ask(call, then or _nothing, self.now))

@@ -92,7 +92,7 @@ class Subscriptions:
         return effects
 
     def again(self, topics: Iterable[Topic]) -> list[Effect]:
-        """Make the hub start anew; whoever shares a subscription with these sees the same seam."""
+        """Makes the hub start these again; topics that share their subscription get the same seam."""
         ours = [topic for topic in topics if topic in self._wanted]
         shared = [topic for one in ours for held in self._wanted[one] for topic in held.topics]
         seam = tuple(dict.fromkeys((*ours, *shared)))
@@ -137,7 +137,7 @@ class Subscriptions:
     def _leave(self, held: HeldTopic) -> list[Effect]:
         call = held.subscription.unsubscribe
         if call is None:
-            return []  # it stays, and whoever wants it again has it already
+            return []  # it stays, and is there already when it is wanted again
         if not call.blocking:
             self._forget(held)
             return self._invoke(call, None)
@@ -158,7 +158,7 @@ class Subscriptions:
 
     def _doubt(self, held: HeldTopic, call: Call) -> list[Effect]:
         """The hub may have acted or not. To ask again could make two of one; a new connection cannot."""
-        text = f"the hub did not answer {call.target} in time: nobody knows whether it was done"
+        text = f"the hub did not answer {call.target} in time: its outcome is unknown"
         if held.topics:
             return self._end(Retryable(text, TIMEOUT))
         self._forget(held)

@@ -35,7 +35,7 @@ WIRE: Mapping[str, str] = {
     "daily_bars": "dailyBars",
     "cancel_errors": "cancelErrors",
 }
-# They cannot be asked for: who has the trades of a symbol has these.
+# They cannot be subscribed to: they come with the trades of a symbol.
 FOLLOWERS: Mapping[str, str] = {"corrections": "trades", "cancel_errors": "trades"}
 
 _BASIC = ("trades", "quotes", "bars")

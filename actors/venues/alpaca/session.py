@@ -4,7 +4,7 @@ It goes by what a message is, never by its place: control messages may stand any
 whether `connected` and `authenticated` both come is not certain where the keys are in the handshake.
 So the login is done when the venue says that it is, and it is asked in any case: `authenticated`, or
 that we already are (403).
-An element that cannot be read is put aside alone, and those whom it may concern are told.
+An element that cannot be decoded is quarantined alone, and the topics that it may concern get a `Missed`.
 
 Trades are not told apart by their ids: those are not unique across exchanges, and nothing is replayed.
 """
@@ -301,8 +301,8 @@ class AlpacaSession(Session):
     def _concerned(self, found: Named) -> Topics:
         """Whose loss it may be: what it does not say may be anything.
 
-        Alpaca adds kinds without notice: one that nobody knows is kept to be looked at, and concerns
-        nobody, for none was asked for.
+        Alpaca adds kinds without notice: an unknown one is quarantined, and concerns no topic, because none
+        was asked for.
         """
         channel = _TAGS.get(found.kind) if isinstance(found.kind, str) else None
         if found.kind is not None and channel is None:

@@ -95,7 +95,7 @@ class Subscriptions:
     # ── asking ──
 
     def want(self, topics: Iterable[Topic]) -> list[Effect]:
-        """Whoever has waited too long gives the topic up and asks for it once more.
+        """After too long a wait the topic is given up and asked for once more.
 
         Then the change in flight may have lost its answer, and is in the way of all others, whatever it
         is about: it is sent a second time, and not a third.
@@ -157,7 +157,7 @@ class Subscriptions:
         """A change of this book was lost: it has to be reset.
 
         A venue whose every change is broken is not asked at the speed of its answers: within `REST`
-        of the last time the topic only waits, and whoever waits for its answer asks.
+        of the last time the topic only waits, and its ack deadline asks again.
         """
         asked = self.asked[topic]
         if now - asked.healed_at < REST:
@@ -208,9 +208,9 @@ class Subscriptions:
         return [*effects, *self._settle(list(self.asked.values()), items), *self._next()]
 
     def refused(self, code: str, words: str) -> list[Effect]:
-        """An error that concerns the change in flight; without one it concerns nobody."""
+        """An error that concerns the change in flight; without one it concerns no topic."""
         if code == self._stale_code:
-            # It may be this change's all the same: then whoever waits asks again. The other way round
+            # It may be this change's all the same: then its ack deadline asks again. The other way round
             # topics would be refused for another's fault.
             self._stale_code = ""
             return []
@@ -306,7 +306,7 @@ class Subscriptions:
 
     def _reject(self, items: set[Item], reason: str) -> list[Reject]:
         refused = [asked for asked in self.asked.values() if asked.item in items and asked.state is WAITING]
-        self._covered |= items  # who has it by a `*` keeps it
+        self._covered |= items  # a topic that has it by a `*` keeps it
         for asked in refused:
             self._set(asked, REFUSED)
         for item in items:
@@ -349,14 +349,16 @@ class Subscriptions:
         return [Resent(tuple(again))] if again else []
 
     def _kept(self, items: Collection[Item]) -> list[Effect]:
-        """The venue did not let go of these. It is not asked again; what had to start anew cannot."""
-        anew = any(asked.state is WAITING for item in items for asked in self.on(item))
+        """The venue did not end these. It is not asked again: such a topic cannot be resubscribed."""
+        renewing = any(asked.state is WAITING for item in items for asked in self.on(item))
         for item in items:
             self._ours.pop(item, None)
             self._renewing.discard(item)
-        if not anew:
+        if not renewing:
             return []
-        return [End(Retryable("the venue does not let a subscription start anew", "alpaca_renew"))]
+        return [
+            End(Retryable("the venue does not end a subscription that has to be renewed", "alpaca_renew"))
+        ]
 
     # ── the list ──
 

@@ -37,7 +37,7 @@ class Count:
 
 
 class Hole(Struct, frozen=True):
-    """Before this event others are missing; None: nobody can say how many."""
+    """Before this event others are missing; None: an unknown number."""
 
     missed: int | None
 

@@ -56,8 +56,8 @@ from actors.venues.declarative.topics import Index, Marks, Places
 LONGEST_WORD = 64  # bytes of a message that is a mere text
 MAX_WORDS = 500  # characters of an error
 UNANSWERED = 1000  # requests that are waited for; where a venue answers none, older ones are forgotten
-GUESSED = 100_000  # topics that nobody asked for, where all are taken
-REST = 10.0  # seconds in which a topic is asked for anew only once, because of its numbers
+GUESSED = 100_000  # topics without a request, where all are accepted
+REST = 10.0  # seconds in which a topic is resubscribed only once, because of its numbers
 
 
 class SubscriptionAnswer(Enum):
@@ -208,7 +208,7 @@ class DeclaredSession(Session):
         if asked is None:
             return False
         was_up = asked.answer is not REFUSED
-        asked.answer = REFUSED  # where it still waits, nobody waits for it
+        asked.answer = REFUSED  # an answer that is still to come is ignored
         for _, index in (*self._events, *self._acks, *self._errors):
             index.remove(topic, asked)
         return was_up
@@ -308,7 +308,7 @@ class DeclaredSession(Session):
         return followed
 
     def _heal(self, asked: AskedTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
-        """Events are missing: it is said, and a channel that can start anew is made to.
+        """Events are missing: the topic gets a `Missed`, and is resubscribed if its channel is resyncable.
 
         A venue whose numbers always jump is not to be asked at the speed of its events.
         """
@@ -398,7 +398,7 @@ class DeclaredSession(Session):
         return Retryable(text, name) if code in rule.ends else None
 
     def _again(self, request: Request, *parts: list[AskedTopic]) -> None:
-        """These are asked for anew, one part after the other, before what is still to be asked for."""
+        """These are asked for again, one part after the other, before the requests that wait."""
         if request.rest is None:
             request.rest = deque()
         request.rest.extendleft(reversed(parts))

@@ -122,7 +122,7 @@ class O2Session(Session):
                 self._puzzle(payload, error, out)
         return out.effects()
 
-    # ── data: whoever raises here has done nothing yet ──
+    # ── data: a method that raises here has changed nothing ──
 
     def _hear(self, frame: Inbound, payload: bytes, out: EffectBatch) -> None:
         if frame.turbo:
@@ -262,7 +262,7 @@ class O2Session(Session):
         self._route("nonce", [(owners, nonce)], out)
 
     def _owners(self, channel: str, key: str) -> tuple[str, list[AskedTopic]]:
-        """Whose it is. What names nobody belongs to the only one there is, or to all of them."""
+        """The topics that it belongs to: without a name the only one there is, or all of them."""
         slot = self._asked.slots[channel]
         if key:
             asked = slot.get(key)
@@ -323,7 +323,7 @@ class O2Session(Session):
                 self._hear_failure(failure, out)
                 return
             if action.startswith("unsubscribe_"):
-                return  # an acknowledgement that nobody waits for
+                return  # an acknowledgement for which no topic waits
         channel = CHANNELS.get(action, "")
         if failure is not None and channel and self._hear_otherwise(payload, channel, failure, out):
             return
@@ -353,7 +353,7 @@ class O2Session(Session):
         return bool(entries)
 
     def _fear_for(self, channel: str, payload: bytes, failure: Failure | None, out: EffectBatch) -> None:
-        """A frame of this channel was lost: tell those whom it may have concerned."""
+        """A frame of this channel was lost: the topics that it may have concerned get a `Missed`."""
         asked = [each for each in self._asked.slots.get(channel, {}).values() if each.answer is not REFUSED]
         text = payload.lower()
         named = [each for each in asked if each.topic.key.rpartition("0x")[2].encode() in text]

@@ -1,4 +1,4 @@
-"""What one connection has asked O2 for, the frames that ask for it, and whom an answer concerns.
+"""The subscriptions of one connection at O2, the frames that ask for them, and the topics of an answer.
 
 O2 knows one depth, depth_view and trades subscription a market, and one orders, balances and nonce
 subscription a connection, each with all its identities: changing such a set means to give it up and
@@ -90,7 +90,9 @@ class Subscriptions:
         self.slots: dict[str, Slot] = {channel: {} for channel in (*BY_MARKET, *BY_IDENTITY)}
         self._precisions: dict[tuple[str, str], set[int | None]] = {}  # ever asked for, by channel and key
         self._inherited: dict[str, RecentIds] = {}  # trades that a former connection brought, by market
-        self._fences: deque[tuple[AskedTopic, ...]] = deque()  # for each PING on its way: whom it vouches for
+        self._fences: deque[tuple[AskedTopic, ...]] = (
+            deque()
+        )  # for each PING on its way: the topics that its PONG confirms
 
     def legacy(self) -> Seen:
         """O2 repeats recent trades at each subscription: what this connection brought is known."""
@@ -203,11 +205,11 @@ class Subscriptions:
         return [Send("PING")]
 
     def pinged(self) -> None:
-        """A PING was sent that vouches for nobody."""
+        """A PING was sent whose PONG confirms no topic."""
         self._fences.append(())
 
     def ponged(self) -> list[AskedTopic]:
-        """Those whom this PONG vouches for, and who still wait."""
+        """The topics that this PONG confirms, and that still wait."""
         vouched = self._fences.popleft() if self._fences else ()
         return [
             asked
@@ -216,7 +218,7 @@ class Subscriptions:
         ]
 
     def doubt(self) -> None:
-        """An error came that may concern anybody: no PONG on its way vouches any more."""
+        """An error came that may concern any topic: no PONG on its way confirms one any more."""
         self._fences = deque(() for _ in self._fences)
 
     # ── finding ──
@@ -226,7 +228,7 @@ class Subscriptions:
         return asked is not None and asked.topic == topic and asked.answer is not REFUSED
 
     def market(self, channel: str, id: str) -> AskedTopic | None:
-        """Who asked for this market; a frame that names none belongs to the only one there is.
+        """The topics of this market; a frame that names none belongs to the only one there is.
 
         Raises:
             ValueError: no market is named, and there are several.
@@ -253,7 +255,7 @@ class Subscriptions:
         ]
 
     def concerned(self, code: str, channel: str, market: str) -> list[AskedTopic]:
-        """Whom an error is about that names a channel and a market, or leaves them empty."""
+        """The topics of an error that names a channel and a market, or leaves them empty."""
         if channel in BY_IDENTITY:
             slot = self.slots[channel].values()
             return [asked for asked in slot if asked.answer is not REFUSED]

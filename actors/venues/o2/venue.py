@@ -166,7 +166,7 @@ class O2(Venue):
         return ""
 
     def duplicate_key(self, topic: Topic, event: object) -> str | None:
-        """A trade bears an id; books begin anew with a snapshot, and the rest tells what is now."""
+        """A trade has an id; books begin with a snapshot, and the other events hold the present state."""
         return event.trade_id if isinstance(event, Trade) else None
 
     def book_update(self, event: DepthSnapshot | DepthChange) -> BookUpdate:
@@ -193,7 +193,7 @@ class O2(Venue):
                 return Price(event.market, last=last, last_size=size, traded_ns=at_ns)
             case DepthView(precision=int(precision)) if precision <= FINEST:
                 return _best(event)
-        return None  # the levels of a coarser picture are rounded: nobody bids just that
+        return None  # the levels of a coarser book are rounded: no order has that price
 
     def _identity(self, channel: Channel, key: str) -> str:
         kind, colon, id = key.strip().rpartition(":")

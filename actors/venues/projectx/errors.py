@@ -17,7 +17,7 @@ CHECK: Final = (
 )
 ADDRESS: Final = "Check platform, url and api_url of this feed; then restart the feed."
 
-# ProjectX, "LoginErrorCode": what each is called, and what somebody has to do about it.
+# ProjectX, "LoginErrorCode": the name of each, and advice for people.
 LOGIN_CODES: Final = {
     1: ("UserNotFound", CHECK),
     2: ("PasswordVerificationFailed", CHECK),

@@ -45,8 +45,8 @@ def expiry_ns(token: str) -> int | None:
     return int(exp * SECOND)
 
 
-def nobody() -> Conversation[Token]:
-    """No account is named: nothing is asked."""
+def no_login() -> Conversation[Token]:
+    """No account is configured: no request is sent."""
     return Fatal("no login is set for this feed", "projectx_login", NO_LOGIN)
     yield  # a conversation without a word
 

@@ -22,7 +22,7 @@ Read = Sequence[Any]  # what came one behind the other in a message
 Begins = Literal["reset", "first_list"]
 
 REST: Final = 10.0  # seconds between two new beginnings of a topic that we want by ourselves
-AT_ONCE: Final = 10  # topics that begin anew in one second, with two calls each
+AT_ONCE: Final = 10  # topics that are resubscribed in one second, with two calls each
 RESET: Final = DomType.RESET
 RENEWED: Final = ("quotes", "depth")  # what is built up from what came before
 
@@ -42,8 +42,8 @@ class MarketSession(GatewaySession):
         }
         self._quotes = Quotes()
         self._fresh: set[Topic] = set()  # books of which nothing has come yet
-        self._due: dict[Topic, float] = {}  # when these are to begin anew
-        self._begun: dict[Topic, float] = {}  # when we made them begin anew
+        self._due: dict[Topic, float] = {}  # when these are resubscribed
+        self._begun: dict[Topic, float] = {}  # when they were resubscribed
 
     # ── what the runtime wants ──
 
@@ -123,7 +123,7 @@ class MarketSession(GatewaySession):
             self._tell_prints(topic, read, pairs)
 
     def _tell_beginning(self, topic: Topic, read: Read, resets: list[int], pairs: Pairs) -> None:
-        """A reset and all that follows it in one message are one event, so that nobody sees half a book."""
+        """A reset and all that follows it in one message are one event: no reader gets half a book."""
         if topic in self._fresh and read:
             self._fresh.remove(topic)
             if not resets and self._begins == "first_list" and len(read) > 1:
@@ -146,7 +146,7 @@ class MarketSession(GatewaySession):
         self._fresh.update(topic for topic in topics if topic.channel == "depth")
 
     def distrust(self, topics: Iterable[Topic]) -> None:
-        """It begins anew: the hub tells the whole only to one who subscribes, as far as is known."""
+        """Resubscribes it: as far as is known, the hub sends a whole book only at a subscription."""
         for topic in topics:
             if topic.channel in RENEWED:
                 self._quotes.forget(topic)
@@ -162,7 +162,7 @@ class MarketSession(GatewaySession):
 
 
 def _of(contract: str, read: Read) -> Any:
-    """These, which are told to be of this contract before anybody has seen them."""
+    """These, with their contract set before they are delivered."""
     for event in read:
         force_setattr(event, "contract_id", contract)
     return tuple(read)

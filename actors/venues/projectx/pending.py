@@ -45,7 +45,7 @@ class Waiting:
         return told
 
     def forget(self, topics: Iterable[Topic]) -> list[Effect]:
-        """Nobody wants these any more, or they begin anew: what waited is nobody's."""
+        """These are unwanted, or resubscribed: their waiting events are dropped."""
         nobodys = 0
         for topic in topics:
             self.answered[topic.channel].pop(topic.key, None)

@@ -34,7 +34,7 @@ class Places(Struct, frozen=True):
 
 def places(url: str, market_url: str, api_url: str, platform: Platform) -> Places:
     """What is given goes first; what is not follows from what is, and only where nothing is given
-    from the platform: half of one firm and half of another would be nobody's account.
+    from the platform: half of one firm and half of another would belong to no account.
 
     `url` may be the user hub's or a base, which is a URL without a path or with a slash at its end.
 

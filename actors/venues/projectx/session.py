@@ -40,7 +40,7 @@ class GatewaySession(HubSession):
         """Something of these is missing: what was built up of it is no longer true."""
 
     def forget(self, topics: Iterable[Topic]) -> list[Effect]:
-        """Nobody wants these any more, or they begin anew."""
+        """These are unwanted, or resubscribed."""
         return self._waiting.forget(topics)
 
     # ── what the runtime wants ──
@@ -52,7 +52,7 @@ class GatewaySession(HubSession):
         return [*super().unsubscribe(topics, now), *self.forget(topics)]
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        """What is not answered for yet begins anew already: its first message must not be thrown away."""
+        """A topic without an answer is starting already: its first message must not be dropped."""
         answered = [topic for topic in topics if self._waiting.is_over(topic)]
         under_way = tuple(topic for topic in topics if topic in self.wanted and topic not in answered)
         effects = [*self.forget(answered), *self._waiting.behind(super().resync(answered, now))]
@@ -88,7 +88,7 @@ class GatewaySession(HubSession):
     # ── for both ──
 
     def tell(self, topic: Topic, pairs: Pairs, out: EffectBatch) -> None:
-        """To whoever wants these of one topic; behind the hub's answer, where that has not come yet."""
+        """Delivers these to their topic; after the hub's answer, where that has not come yet."""
         if self._waiting.is_over(topic):
             out.pairs += pairs
         elif topic not in self.wanted:

@@ -25,7 +25,7 @@ class UserSession(GatewaySession):
             except Exception as error:
                 self.put_aside(found, error, self._ours(stream), out)
             else:
-                force_setattr(event, "action", found.action)  # before anybody has seen it
+                force_setattr(event, "action", found.action)  # before it is delivered
                 self.tell(topic, [(topic, event)], out)
 
     def _ours(self, stream: Stream) -> list[Topic]:

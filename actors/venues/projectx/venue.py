@@ -27,7 +27,7 @@ from actors.protocol import (
 from actors.protocol.signalr import PING_INTERVAL, negotiate
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.hub_methods import STREAMS
-from actors.venues.projectx.login import given, log_in, nobody, renew, token_of
+from actors.venues.projectx.login import given, log_in, no_login, renew, token_of
 from actors.venues.projectx.market_session import MarketSession
 from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.settings import ProjectXSettings
@@ -67,7 +67,7 @@ def _channels() -> dict[str, Channel]:
         Channel(
             str(DEPTH),
             m.Depth | m.DepthReset,
-            "the book: changes, and where it begins anew",
+            "the book: changes, and resets",
             key=_CONTRACT,
             deltas=True,
             whole=(m.DepthReset,),
@@ -97,7 +97,7 @@ class ProjectX(Venue):
     limits: ClassVar[Mapping[str, str]] = {
         "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 20 calls a second",
         "REST": "200 requests in 60 s, logins among them",
-        "token": "24 h, then it is renewed or got anew",
+        "token": "24 h, then it is renewed, or a login gets a new one",
     }
     variables: ClassVar[Mapping[str, str]] = {
         "PROJECT_X_USERNAME": "the platform's user name, for user_name",
@@ -146,7 +146,7 @@ class ProjectX(Venue):
         if own.token:
             return given(own.token, now_ns)
         if not own.api_key:
-            return nobody()
+            return no_login()
         return log_in(self._places.rest, own.user_name.strip(), own.api_key)
 
     def given_token(self, text: str) -> Token:
@@ -163,7 +163,7 @@ class ProjectX(Venue):
         return renew(self._places.rest, token, self.login(now_ns) if self._own.api_key else None)
 
     def approach(self, opening: Opening) -> Conversation[Endpoint]:
-        """Asks the hub for a connection first, if the settings say so: anew at each connect."""
+        """Negotiates before each connect, unless the settings skip it."""
         return self._approach(opening, skip=self._own.skip_negotiation)
 
     def endpoint(self, opening: Opening) -> Endpoint:

@@ -39,8 +39,8 @@ from actors.venues.declarative.protocol import Count, EventRule, Hole
 from actors.venues.declarative.topics import Index, Marks, Places
 from actors.venues.signalr.protocol import HubProtocol
 
-GUESSED = 100_000  # topics that nobody asked for, where all are taken
-REST = 10.0  # seconds in which a topic is asked for anew only once, because of its numbers
+GUESSED = 100_000  # topics without a request, where all are accepted
+REST = 10.0  # seconds in which a topic is resubscribed only once, because of its numbers
 
 
 class AskedTopic:
@@ -65,7 +65,9 @@ class DeclarativeHubSession(HubSession):
         self._takes_all = takes_all
         self.heard: Counter[str] = Counter()
         self._topics: dict[Topic, AskedTopic] = {}
-        self._broken: dict[Topic, AskedTopic] = {}  # began anew a moment ago, and wait to do so again
+        self._broken: dict[
+            Topic, AskedTopic
+        ] = {}  # were resubscribed a moment ago, and wait for the next time
         self._rules: dict[str, list[tuple[EventRule, Index[AskedTopic]]]] = {
             target: [(rule, Index(rule.places)) for rule in rules] for target, rules in protocol.rules.items()
         }
@@ -133,7 +135,7 @@ class DeclarativeHubSession(HubSession):
                 for topic in effect.topics:
                     if asked := self._topics.get(topic):
                         asked.confirmed = True
-            elif isinstance(effect, Missed):  # of a topic that begins anew
+            elif isinstance(effect, Missed):  # of a topic that is resubscribed
                 for topic in effect.topics:
                     if asked := self._topics.get(topic):
                         self._begin(asked)
@@ -200,7 +202,7 @@ class DeclarativeHubSession(HubSession):
             self._heal(each, "quarantine", None, out)
 
     def _heal(self, asked: AskedTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
-        """Events are missing: it is said, and a channel that can start anew is made to.
+        """Events are missing: the topic gets a `Missed`, and is resubscribed if its channel is resyncable.
 
         A hub whose numbers always jump is not to be asked at the speed of its events.
         """
@@ -219,7 +221,7 @@ class DeclarativeHubSession(HubSession):
         return False
 
     def ping(self, now: float) -> list[Effect]:
-        """What was broken again too soon begins anew now."""
+        """Resubscribes the topics that were broken again too soon."""
         effects = super().ping(now)
         rested = [each for each in self._broken.values() if now - each.healed_at >= REST]
         if self.state is not State.OPEN or not rested:
@@ -247,7 +249,7 @@ class DeclarativeHubSession(HubSession):
 
 
 class HubListener(DeclarativeHubSession):
-    """Hears what was captured of a connection: handshake and separators may have been left out."""
+    """A session for captured messages: handshake and separators may be missing."""
 
     def opened(self, now: float) -> list[Effect]:
         return Session.opened(self, now)

@@ -53,7 +53,7 @@ class DeclarativeHub(DeclarativeVenue):
         return bool(self._token())
 
     def login(self, now_ns: int) -> Conversation[Token]:
-        """The token that the feed has; nobody is asked for it."""
+        """The token in the feed's settings; no request is sent."""
         token = self._token()
         if not (token.isascii() and token.isprintable()) or " " in token:
             advice = f"Check the keys of [feeds.{self.feed}]."
@@ -62,7 +62,7 @@ class DeclarativeHub(DeclarativeVenue):
         yield  # a conversation without a word
 
     def approach(self, opening: Opening) -> Conversation[Endpoint]:
-        """Asks the hub for a connection first, if the table says so: anew at each connect."""
+        """Negotiates before each connect, unless the table skips it."""
         return self._approach(opening, skip=self.table.skip_negotiation)
 
     def endpoint(self, opening: Opening) -> Endpoint:

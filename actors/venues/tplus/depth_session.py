@@ -51,7 +51,7 @@ MANY = 5  # holes in a series: they may be none
 
 
 class Phase(Enum):
-    IDLE = "idle"  # nobody asked yet, or any more
+    IDLE = "idle"  # not subscribed to yet, or any more
     WAITING = "waiting"  # for a sign that the stream runs
     FETCHING = "fetching"
     LIVE = "live"
@@ -134,7 +134,7 @@ class DepthSession(TplusSession):
 
     def _keep(self, change: m.BookFrame, heard: int | None) -> None:
         """In the buffer are only changes that follow on each other."""
-        if heard is not None and change.sequence <= heard:  # the venue counts anew
+        if heard is not None and change.sequence <= heard:  # the venue began to count again
             self._buffer.clear()
             self._void = True
         elif self._buffer:
@@ -148,7 +148,7 @@ class DepthSession(TplusSession):
         if heard is not None and number <= heard:
             self._heal("sequence", None, [change], out)
         elif number <= self._sequence:
-            # A snapshot is ahead of the stream for a moment; later it is the venue that counts anew.
+            # A snapshot is ahead of the stream for a moment; later it means that the venue counts again.
             if self._now - self._stood_at > STALE:
                 self._heal("sequence", None, [change], out)
             else:
@@ -269,9 +269,9 @@ class DepthSession(TplusSession):
             out.add(Quarantine(body, "a snapshot: a list of books"))
             self._again("it could not be read", out)
         elif self._void:
-            self._again("the stream broke off or began anew while it was on its way", out)
+            self._again("the stream was interrupted or restarted before it came", out)
         elif oldest is None:
-            self._again("changes could not be read, and nobody knows whether it has them", out)
+            self._again("changes could not be decoded, and it may lack them", out)
         elif snapshot.sequence < oldest:
             self._again(f"it stands at {snapshot.sequence}, and {oldest} is needed", out)
         else:

@@ -17,7 +17,7 @@ from msgspec import Struct, field, structs
 
 from actors.venues.tplus.ids import asset_id
 
-TOO_LARGE = Decimal("1e40")  # no amount: it would only hurt whoever computes with it
+TOO_LARGE = Decimal("1e40")  # no amount: calculations with it would fail
 TOO_LOW = -TOO_LARGE
 ZERO = Decimal(0)
 ASSETS = frozenset({"asset_id", "asset", "base_asset"})

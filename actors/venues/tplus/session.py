@@ -65,7 +65,7 @@ class TplusSession(Session):
         return answered + (early.effects() if early is not None else [])
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        """Nothing is said: the line ends when nobody wants its topic."""
+        """Sends nothing: the line ends when its topic is unwanted."""
         if self._topic in topics:
             self._wanted = False
         return []
@@ -107,21 +107,21 @@ class TplusSession(Session):
 
     def _hear(self, event: Any, out: EffectBatch) -> None:
         if type(event) is m.Timebar:
-            force_setattr(event, "asset_id", self._topic.key)  # before anybody has seen it
+            force_setattr(event, "asset_id", self._topic.key)  # before it is delivered
         if self._wanted:
             out.pairs.append((self._topic, event))
         else:
             self._hold(event, out)
 
     def _hold(self, event: Any, out: EffectBatch) -> None:
-        """What nobody asked for yet waits; what nobody wants any more is counted."""
+        """Events before the subscription wait; events after its end are counted."""
         if self._early is None:
             out.unrouted += 1
             return
         self._early.pairs.append((self._topic, event))
         self._waiting += 1
         if self._waiting > EARLY:
-            text = f"{EARLY} events came before anybody had asked for them"
+            text = f"{EARLY} events came before the subscription"
             self._end(End(Retryable(text, "early")), out)
 
     # ── what is not as nearly all messages of the stream are ──
@@ -230,7 +230,7 @@ class TplusSession(Session):
             return False
 
     def _lost(self, out: EffectBatch) -> None:
-        """Something of the topic could not be read: whoever asked for it is told."""
+        """An event of the topic could not be decoded: it gets a `Missed`."""
         missed = Missed((self._topic,), "quarantine")
         if self._wanted:
             out.add(missed)

@@ -46,7 +46,7 @@ from actors.protocol.session import (
     Resent,
     Send,
     Session,
-    State,
+    SessionState,
     TokenRefused,
     Unrouted,
 )
@@ -101,8 +101,8 @@ __all__ = (
     "Send",
     "SendRate",
     "Session",
+    "SessionState",
     "Slow",
-    "State",
     "Token",
     "TokenBucket",
     "TokenRefused",

@@ -22,7 +22,7 @@ TEXT, BINARY = 1, 2  # RFC 6455 section 5.2
 Frame = tuple[int, bytes]  # opcode, payload; a text payload is valid UTF-8
 
 
-class State(Enum):
+class SessionState(Enum):
     """How far the life of a session has come; `NEXT` has the transitions."""
 
     OPENING = "opening"  # the WebSocket is not up yet
@@ -33,11 +33,11 @@ class State(Enum):
 
 # The whole life, as data. What is not in this table cannot happen.
 NEXT = {
-    (State.OPENING, "upgraded"): State.LOGGING_IN,
-    (State.LOGGING_IN, "welcomed"): State.OPEN,
-    (State.OPENING, "ended"): State.ENDED,
-    (State.LOGGING_IN, "ended"): State.ENDED,
-    (State.OPEN, "ended"): State.ENDED,
+    (SessionState.OPENING, "upgraded"): SessionState.LOGGING_IN,
+    (SessionState.LOGGING_IN, "welcomed"): SessionState.OPEN,
+    (SessionState.OPENING, "ended"): SessionState.ENDED,
+    (SessionState.LOGGING_IN, "ended"): SessionState.ENDED,
+    (SessionState.OPEN, "ended"): SessionState.ENDED,
 }
 
 
@@ -182,7 +182,7 @@ class Session(ABC):
     """
 
     def __init__(self) -> None:
-        self.state = State.OPENING
+        self.state = SessionState.OPENING
 
     def _move(self, event: str) -> None:
         """Makes a transition of `NEXT`: "upgraded", "welcomed" or "ended".

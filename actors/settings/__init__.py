@@ -90,7 +90,7 @@ def described(path: Path) -> type[DeclarativeVenue] | None:
 
 def known_venues() -> Mapping[str, type[Venue]]:
     """The venues that a config may name: those that are built in, and those whose tables come along."""
-    from actors.settings.venue_tables import Known
+    from actors.settings.venue_tables import KnownVenues
     from actors.venues import VENUES
 
-    return Known(VENUES)
+    return KnownVenues(VENUES)

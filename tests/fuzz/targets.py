@@ -13,8 +13,8 @@ from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
 from actors.http_types import HttpAnswer
 from actors.protocol import Opening
-from actors.protocol.session import BINARY, TEXT, Deliver, Effect, Fetch, Session, State
-from actors.protocol.signalr.framing import Records
+from actors.protocol.session import BINARY, TEXT, Deliver, Effect, Fetch, Session, SessionState
+from actors.protocol.signalr.framing import RecordReader
 from actors.protocol.venue import Venue
 from actors.secret import Secret
 from actors.settings import known_venues, load
@@ -54,7 +54,7 @@ def frames(data: bytes) -> None:
 
 def records(data: bytes) -> None:
     """However a hub's records are spread over messages, they are the same."""
-    whole, cut = Records(MAXIMUM), Records(MAXIMUM)
+    whole, cut = RecordReader(MAXIMUM), RecordReader(MAXIMUM)
     told = whole.feed(data)
     spread = [record for at in range(len(data)) for record in cut.feed(data[at : at + 1])]
     if not (whole.overflowed or cut.overflowed):
@@ -72,9 +72,9 @@ def session(name: str, data: bytes) -> None:
     messages = data[1:].split(BETWEEN)
     asked = False
     for number, message in enumerate(messages):
-        if life.state is State.ENDED:
+        if life.state is SessionState.ENDED:
             break
-        if life.state is State.OPEN and not asked:
+        if life.state is SessionState.OPEN and not asked:
             asked, now = True, float(number)
             told += life.subscribe(topics, now)
         told += life.received([framed(message)], float(number))
@@ -133,7 +133,7 @@ def look_at(made: Venue, life: Session, effects: Iterable[Effect], body: bytes) 
                     if topic.channel == made.book_channel:
                         made.book_update(event)
                     hash(made.duplicate_key(topic, event))
-            case Fetch(ticket=ticket) if life.state is not State.ENDED:
+            case Fetch(ticket=ticket) if life.state is not SessionState.ENDED:
                 life.fetched(ticket, HttpAnswer(200, body), 100.0)
 
 

@@ -29,7 +29,7 @@ from actors.protocol.session import (
     Reject,
     Send,
     Session,
-    State,
+    SessionState,
     Unrouted,
 )
 from actors.reasons import Fatal, Slow
@@ -53,7 +53,7 @@ def logged_in(venue: Alpaca) -> Session:
     session.opened(0.0)
     for said in ("connected", "authenticated"):
         heard(session, [{"T": "success", "msg": said}])
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
     return session
 
 
@@ -235,7 +235,7 @@ def test_b_wrong_keys_let_go_of_the_connection_at_once() -> None:
         session, [{"T": "success", "msg": "connected"}], [{"T": "error", "code": 402, "msg": "x"}]
     )
     assert isinstance(effects[-1], End)
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
 
 
 def test_c_an_error_frame_is_an_error() -> None:
@@ -251,7 +251,7 @@ def test_d_the_keys_are_told_to_a_venue_that_says_it_is_one(welcome: object) -> 
     session = alpaca().session(Opening("alpaca"))
     assert session.opened(0.0) == []
     assert not [effect for effect in heard(session, welcome) if isinstance(effect, Send)]
-    assert session.state is State.LOGGING_IN
+    assert session.state is SessionState.LOGGING_IN
 
 
 def test_g_the_venues_time_is_kept() -> None:
@@ -285,7 +285,7 @@ def test_j_a_null_costs_its_own_element_alone() -> None:
     effects = heard(session, [QUOTE, {**QUOTE, "bp": None}, QUOTE])
     assert [type(effect) for effect in effects] == [Deliver, Quarantine, Missed, Deliver]
     assert effects[2] == Missed(tuple(wanted), "quarantine")
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
 
 
 def test_m_msgpack_is_read_and_written() -> None:

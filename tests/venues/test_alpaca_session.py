@@ -28,7 +28,7 @@ from actors.protocol.session import (
     Resent,
     Send,
     Session,
-    State,
+    SessionState,
     Unrouted,
 )
 from actors.secret import Secret
@@ -54,7 +54,7 @@ class LoggedIn(Alpaca):
         session.opened(0.0)
         for said in ("connected", "authenticated"):
             session.received([(TEXT, b'[{"T":"success","msg":"%s"}]' % said.encode())], 0.0)
-        assert session.state is State.OPEN
+        assert session.state is SessionState.OPEN
         session.opened = no_news  # type: ignore[method-assign]
         return session
 
@@ -259,7 +259,7 @@ frames = st.lists(elements | control | st.builds(quote, st.sampled_from("ABC")) 
 @given(st.lists(st.binary(max_size=200), max_size=4))
 def test_no_bytes_raise(payloads: list[bytes]) -> None:
     for session in (live("quotes/A"), alpaca().session(Opening("alpaca")), listening()):
-        if session.state is State.OPENING:
+        if session.state is SessionState.OPENING:
             session.opened(0.0)
         session.received([(BINARY, payload) for payload in payloads], 0.0)
 
@@ -289,7 +289,7 @@ def test_no_likely_frame_raises_and_nothing_comes_of_what_is_not_confirmed(
                 case Unrouted(count=count):
                     assert count > 0
                 case End():
-                    assert session.state is State.ENDED
+                    assert session.state is SessionState.ENDED
 
 
 class Wire:

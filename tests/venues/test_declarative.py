@@ -36,7 +36,7 @@ from actors.protocol.session import (
     Reject,
     Resent,
     Send,
-    State,
+    SessionState,
     Unrouted,
 )
 from actors.reasons import Fatal, Retryable, Slow
@@ -507,7 +507,7 @@ def test_errors_that_end_the_connection(kind: str, reason: type) -> None:
     assert isinstance(end, End)
     assert type(end.reason) is reason
     assert (end.reason.code, end.reason.text) == ("pier_13", "pier error 13: out")
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
 
 
 def test_a_benign_error_confirms() -> None:
@@ -549,7 +549,7 @@ def test_a_login_waits_for_the_greeting_and_for_its_answer() -> None:
     assert session.opened(0.0) == []
     assert frames(hear(session, {"hello": 1})) == [{"op": "login", "key": "k-3141592"}]
     assert hear(session, {"login": "ok"}) == [Announce()]
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
     assert made.variables == {"PIER_KEY": "the key"}
 
 
@@ -799,7 +799,7 @@ def test_nothing_that_a_venue_sends_is_raised(messages: list[Any]) -> None:
             payload = message if isinstance(message, bytes) else json.dumps(message).encode()
             for opcode in (TEXT, BINARY):
                 effects = session.received([(opcode, payload)], 0.0)
-                if session.state is State.OPEN:
+                if session.state is SessionState.OPEN:
                     assert len(effects) < 10
 
 

@@ -29,7 +29,7 @@ from actors.protocol.session import (
     Reject,
     Send,
     Session,
-    State,
+    SessionState,
 )
 from actors.reasons import Retryable, Slow
 from actors.secret import Secret
@@ -88,7 +88,7 @@ def ended(effects: Sequence[Effect]) -> object:
 def test_defect_1_readiness_is_of_one_connection_and_ends_with_it() -> None:
     first = opened("market", topic("quotes", C))
     hear(first, {"type": 7, "allowReconnect": True})
-    assert first.state is State.ENDED
+    assert first.state is SessionState.ENDED
     second = VENUE.session(Opening("projectx/market"))
     assert Announce() not in second.opened(1.0)  # an open socket is not ready yet
     assert Announce() in hear(second, {}, now=1.0)
@@ -116,13 +116,13 @@ def test_defect_5_a_quiet_market_is_no_reason_to_end_a_connection() -> None:
             if now % 15 == 0:
                 hear(session, {"type": 6}, now=now)
             assert {type(each) for each in session.ping(float(now))} <= {Send}
-    assert (market.state, user.state) == (State.OPEN, State.OPEN)
+    assert (market.state, user.state) == (SessionState.OPEN, SessionState.OPEN)
 
 
 def test_defect_5_the_end_of_one_hub_leaves_the_other_alone() -> None:
     market, user = opened("market", topic("quotes", C)), opened("user", topic("orders", "4242"))
     hear(market, {"type": 7})
-    assert (market.state, user.state) == (State.ENDED, State.OPEN)
+    assert (market.state, user.state) == (SessionState.ENDED, SessionState.OPEN)
 
 
 # ── 6 and 7: what the hub says of itself and of our calls ──
@@ -144,7 +144,7 @@ def test_defect_6_a_close_ends_the_connection_and_says_whether_to_come_back(
     session = opened("user", topic("orders", "4242"))
     reason = ended(hear(session, close))
     assert isinstance(reason, kind)
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
 
 
 def test_defect_7_a_refusal_is_seen_and_is_of_its_topic_alone() -> None:
@@ -279,4 +279,4 @@ def test_defect_20_a_logout_ends_the_connection_and_takes_the_slow_way_back(
     assert isinstance(reason, Slow)
     assert reason.code == "gateway_logout"
     assert not delivered(effects)
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED

@@ -28,7 +28,7 @@ from actors.protocol.session import (
     Missed,
     Quarantine,
     Session,
-    State,
+    SessionState,
     Unrouted,
 )
 from actors.settings import known_venues
@@ -131,7 +131,7 @@ def heard_in(capture: str) -> Iterator[bytes]:
 
 
 def effects_of(session: Session, payloads: Iterable[bytes]) -> list[Effect]:
-    if session.state is State.OPENING:
+    if session.state is SessionState.OPENING:
         session.opened(0.0)
     return [effect for payload in payloads for effect in session.received([(TEXT, payload)], 0.0)]
 

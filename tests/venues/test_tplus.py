@@ -26,7 +26,7 @@ from actors.protocol.session import (
     Quarantine,
     Resent,
     Session,
-    State,
+    SessionState,
     TokenRefused,
     Unrouted,
 )
@@ -149,7 +149,7 @@ def test_what_nobody_asks_for_is_not_kept_for_ever() -> None:
     [end] = heard(session, *map(trade, range(EARLY + 5)))
     assert isinstance(end, End)
     assert isinstance(end.reason, Retryable)
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
 
 
 def test_a_binary_frame_is_put_aside_and_may_have_been_data() -> None:
@@ -229,7 +229,7 @@ BOMBS = {
 def test_nothing_that_is_sent_raises_or_passes_unseen(line: str, bomb: bytes) -> None:
     session = opened(line)
     assert heard(session, bomb)
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
 
 
 NAMES = (

@@ -27,7 +27,7 @@ from actors.protocol.session import (
     Quarantine,
     Resent,
     Session,
-    State,
+    SessionState,
     TokenRefused,
 )
 from actors.protocol.venue import Refusal
@@ -87,7 +87,7 @@ def test_defect_3_unauthorized_in_the_welcome_is_no_empty_stream(line: str, afte
         heard(session, WELCOME)
     [refused] = heard(session, UNAUTHORIZED)
     assert isinstance(refused, TokenRefused)
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
 
 
 def test_defect_4_a_malformed_diff_leaves_no_silent_hole() -> None:

@@ -18,11 +18,11 @@ from actors.protocol.signalr.messages import (
     Ping,
     Push,
     StreamItem,
-    Unknown,
+    UnknownMessage,
 )
 from actors.protocol.signalr.negotiate import negotiate
-from actors.protocol.signalr.session import PING_INTERVAL, Hearer, HubSession, Terms
-from actors.protocol.signalr.subscriptions import Subscription
+from actors.protocol.signalr.session import PING_INTERVAL, Hearer, HubSession, HubTerms
+from actors.protocol.signalr.subscriptions import HubSubscription
 
 __all__ = [
     "PING_INTERVAL",
@@ -35,6 +35,8 @@ __all__ = [
     "Heard",
     "Hearer",
     "HubSession",
+    "HubSubscription",
+    "HubTerms",
     "Invocation",
     "JsonCodec",
     "Malformed",
@@ -42,9 +44,7 @@ __all__ = [
     "Push",
     "Returned",
     "StreamItem",
-    "Subscription",
-    "Terms",
     "Unanswered",
-    "Unknown",
+    "UnknownMessage",
     "negotiate",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 END = b"\x1e"
 
 
-class Records:
+class RecordReader:
     """The records of one connection. One thread at a time.
 
     `maximum` is in bytes of a record that is not ended yet. Once it is exceeded `overflowed` is set,

@@ -26,7 +26,7 @@ from actors.protocol import (
     Secret,
     Send,
     Session,
-    State,
+    SessionState,
     Topic,
 )
 from actors.venues.alpaca.account_messages import AccountAnswer, AccountFrame, TradeUpdate
@@ -89,7 +89,7 @@ class AccountSession(Session):
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         out = EffectBatch()
         for _, payload in frames:
-            if self.state is State.ENDED:
+            if self.state is SessionState.ENDED:
                 break
             try:
                 self._hear(account_frame(payload), payload, out)
@@ -126,10 +126,10 @@ class AccountSession(Session):
         """Only a refusal in so many words is about the keys: another answer may be a failing server's."""
         words = _text(said.message) or _text(said.status) or "no words"
         if said.status == "authorized":
-            if self.state is State.LOGGING_IN:
+            if self.state is SessionState.LOGGING_IN:
                 self._move("welcomed")
                 out.add(Announce())
-        elif said.action == "listen" and self.state is State.OPEN:
+        elif said.action == "listen" and self.state is SessionState.OPEN:
             self._end(Retryable("alpaca forgot the login of the account stream", "alpaca_login"), out)
         elif _text(said.status).strip().lower() == "unauthorized":
             self._end(Fatal(f"alpaca refuses the login: {words}", "alpaca_unauthorized", ADVICE), out)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from actors.protocol import Conversation, HttpAnswer, HttpRequest, Price, Reason, Retryable, status_reason
-from actors.venues.alpaca.endpoints import Stream
+from actors.venues.alpaca.endpoints import DataStream
 from actors.venues.alpaca.errors import KEYS
 from actors.venues.alpaca.messages import Quote, Trade
 
@@ -58,7 +58,7 @@ def price_of(event: Any) -> Price | None:
 
 
 def ask_latest(
-    base: str, stream: Stream, symbol: str, headers: tuple[tuple[str, str], ...]
+    base: str, stream: DataStream, symbol: str, headers: tuple[tuple[str, str], ...]
 ) -> Conversation[Price]:
     """Both, one after the other; a symbol that the venue does not know has no price."""
     price = Price(symbol)

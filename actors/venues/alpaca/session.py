@@ -29,7 +29,7 @@ from actors.protocol import (
     Secret,
     Send,
     Session,
-    State,
+    SessionState,
     Topic,
     code_of,
 )
@@ -66,8 +66,8 @@ from actors.venues.alpaca.subscriptions import (
     BOOKS,
     CONFIRMED,
     WAITING,
+    AlpacaSubscriptions,
     Listed,
-    Subscriptions,
 )
 
 Topics = tuple[Topic, ...]
@@ -127,7 +127,7 @@ class AlpacaSession(Session):
         self._encoding: Encoding = encoding
         self._authenticating = False
         self._logins_left = 1  # again, after a 401
-        self._wanted = Subscriptions(self._frame)
+        self._wanted = AlpacaSubscriptions(self._frame)
         self._routes = {channel: Routes() for channel in CHANNELS.values()}
         self._books, self._news = self._routes[BOOKS], self._routes["news"]
         self._plain = {
@@ -153,7 +153,7 @@ class AlpacaSession(Session):
         self._now = now
         out = EffectBatch()
         for _, payload in frames:
-            if self.state is State.ENDED:
+            if self.state is SessionState.ENDED:
                 break
             try:
                 items = decode(payload)
@@ -169,7 +169,7 @@ class AlpacaSession(Session):
             route = routes.get(type(item))
             if route is None:
                 self._hear_special(item, out)
-                if self.state is State.ENDED:
+                if self.state is SessionState.ENDED:
                     return
                 pairs = out.pairs  # a new piece, where an effect stands between
                 continue
@@ -223,9 +223,9 @@ class AlpacaSession(Session):
 
     def _hear_success(self, success: Success, out: EffectBatch) -> None:
         match success.msg:
-            case "connected" if self.state is State.LOGGING_IN and not self._authenticating:
+            case "connected" if self.state is SessionState.LOGGING_IN and not self._authenticating:
                 out.add(self._authenticate())
-            case "authenticated" if self.state is State.OPEN:
+            case "authenticated" if self.state is SessionState.OPEN:
                 if self._authenticating:
                     self._authenticating = False
                     out.add(*self._wanted.repeat(answered=True))
@@ -237,7 +237,7 @@ class AlpacaSession(Session):
         return self._frame({"action": "auth", "key": self._key.reveal(), "secret": self._secret.reveal()})
 
     def _open(self, out: EffectBatch) -> None:
-        if self.state is State.LOGGING_IN:
+        if self.state is SessionState.LOGGING_IN:
             self._authenticating = False
             self._move("welcomed")
             out.add(Announce())
@@ -249,14 +249,14 @@ class AlpacaSession(Session):
         if reason is not None:
             self._end(reason, out)
         elif code == ALREADY_AUTHENTICATED:
-            if self.state is State.OPEN and self._authenticating:
+            if self.state is SessionState.OPEN and self._authenticating:
                 self._authenticating = False
                 out.add(*self._wanted.repeat(answered=True))
             self._open(out)
         elif code == NOT_AUTHENTICATED and self._logins_left:
             self._logins_left -= 1
             out.add(self._authenticate())
-        elif code == NOT_AUTHENTICATED or self.state is not State.OPEN:
+        elif code == NOT_AUTHENTICATED or self.state is not SessionState.OPEN:
             self._end(Retryable(told(code, words), code_of("alpaca", code)), out)
         elif code in VERDICTS:
             self._add(self._wanted.refused(code, words), out)
@@ -278,7 +278,7 @@ class AlpacaSession(Session):
             self._put_aside(payload, error, self._concerned(Named()), out)
             return
         for part in parts:
-            if self.state is State.ENDED:
+            if self.state is SessionState.ENDED:
                 return
             try:
                 items = decode(part)
@@ -332,7 +332,7 @@ class AlpacaSession(Session):
             else:
                 self._routes[topic.channel].remove(topic)
                 self._begun.pop(topic, None)
-        if any(isinstance(effect, End) for effect in effects) and self.state is not State.ENDED:
+        if any(isinstance(effect, End) for effect in effects) and self.state is not SessionState.ENDED:
             self._move("ended")
         return effects
 

@@ -38,13 +38,13 @@ REFUSALS = 100  # of parts of one change, before the rest is given up as a whole
 REST = 1.0  # seconds between two resets of one book that the session asks for by itself
 
 
-class Standing(Enum):
+class ItemState(Enum):
     WAITING = "waiting"
     CONFIRMED = "confirmed"
     REFUSED = "refused"
 
 
-WAITING, CONFIRMED, REFUSED = Standing
+WAITING, CONFIRMED, REFUSED = ItemState
 
 
 class AskedTopics:
@@ -56,18 +56,18 @@ class AskedTopics:
         self.topic = topic
         self.own = WIRE.get(topic.channel, topic.channel)
         self.item: Item = (FOLLOWERS.get(topic.channel, self.own), topic.key)
-        self.state = WAITING  # changed by `Subscriptions` alone
+        self.state = WAITING  # changed by `AlpacaSubscriptions` alone
         self.dropped = False  # the venue has let go of it once, by itself
         self.healed_at = float("-inf")  # monotonic seconds
 
 
-class Change(Struct):
+class SubscriptionChange(Struct):
     verb: Literal["subscribe", "unsubscribe"]
     items: dict[Item, None]  # in their order
     copies: int = 1
 
 
-class Subscriptions:
+class AlpacaSubscriptions:
     """Not thread-safe; `frame` makes a message of a change."""
 
     def __init__(self, frame: Callable[[Mapping[str, object]], Send]) -> None:
@@ -79,7 +79,7 @@ class Subscriptions:
         self._ours: dict[Item, None] = {}  # asked for on this connection, and not given up
         self._covered: set[Item] = set()  # asked for, and not listed by themselves: `*` may cover them
         self._renewing: set[Item] = set()  # to be given up and asked for again
-        self._flight: Change | None = None
+        self._flight: SubscriptionChange | None = None
         self._parts: list[tuple[Item, ...]] = []  # of a change that was refused as a whole
         self._refusals = 0
         self._crowded_out: dict[Topic, None] = {}  # refused for the plan's limit, those of longest ago first
@@ -137,7 +137,7 @@ class Subscriptions:
         if not others:
             del self._on[asked.item]
 
-    def _set(self, asked: AskedTopics, state: Standing) -> None:
+    def _set(self, asked: AskedTopics, state: ItemState) -> None:
         asked.state = state
         self._moved[asked.topic] = None
 
@@ -244,7 +244,7 @@ class Subscriptions:
                 self._crowded_out.update(dict.fromkeys(reject.topics))
         return [*rejects, *self._next()]
 
-    def _land(self) -> Change | None:
+    def _land(self) -> SubscriptionChange | None:
         """The change in flight is answered; answers come in order, so earlier ones have come or are lost."""
         flight, self._flight = self._flight, None
         self._stale, self._stale_code = 0, ""
@@ -400,13 +400,13 @@ class Subscriptions:
             if room < 0:
                 break  # the next change has the others
             some[item] = None
-        self._flight = Change(verb, some)
+        self._flight = SubscriptionChange(verb, some)
         self._in_vain.clear()
         if verb == "subscribe":
             self._ours.update(self._flight.items)
         return [self._send(self._flight)]
 
-    def _send(self, change: Change) -> Send:
+    def _send(self, change: SubscriptionChange) -> Send:
         message: dict[str, object] = {"action": change.verb}
         for channel, symbols in _by_channel(change.items).items():
             message[channel] = [symbol for _, symbol in symbols]

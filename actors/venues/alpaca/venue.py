@@ -42,8 +42,8 @@ from actors.venues.alpaca.codec import Encoding
 from actors.venues.alpaca.endpoints import (
     STREAMS,
     TEST_SYMBOL,
+    DataStream,
     Name,
-    Stream,
     example,
     path_of,
     stream_of,
@@ -195,7 +195,7 @@ class Alpaca(Venue):
         return cast(AlpacaSettings, self.settings)
 
     @property
-    def _stream(self) -> Stream:
+    def _stream(self) -> DataStream:
         return STREAMS[self._own.name]
 
     def offers(self, channel: str) -> bool:

@@ -191,7 +191,7 @@ class VenueTable(Part, frozen=True, kw_only=True):
     events: tuple[EventTable, ...]
 
 
-class Table(VenueTable, frozen=True, kw_only=True):
+class FrameTable(VenueTable, frozen=True, kw_only=True):
     """A whole table of a venue that is subscribed to by frames."""
 
     channels: dict[str, ChannelTable]

@@ -78,7 +78,7 @@ def _written(values: tuple[Value, ...] | dict[str, Value] | None) -> dict[Value,
     return {value: value for value in values or ()}
 
 
-class Places:
+class TopicPlaces:
     """Where a kind of message shows its topics: one `Place` of a table, ready for use."""
 
     def __init__(self, place: Place, names: Mapping[str, Names]) -> None:
@@ -163,7 +163,7 @@ ALIASES = 1000  # other spellings that an index remembers, beyond those of its t
 class Index(Generic[T]):
     """The topics that a message names: several, where it leaves out what distinguishes them."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: TopicPlaces) -> None:
         self._places = places
         self._exact: dict[Marks, list[T]] = {}
         self._folded: dict[Marks, list[T]] = {}

@@ -29,9 +29,9 @@ from actors.protocol import (
 )
 from actors.venues.declarative.messages import Message
 from actors.venues.declarative.path import MISSING
-from actors.venues.declarative.protocol import Protocol, Vocabulary
+from actors.venues.declarative.protocol import TableProtocol, Vocabulary
 from actors.venues.declarative.session import DeclaredSession
-from actors.venues.declarative.table import ChannelTable, KeyTable, OptionTable, Table, VenueTable
+from actors.venues.declarative.table import ChannelTable, FrameTable, KeyTable, OptionTable, VenueTable
 
 V = TypeVar("V", bound="DeclarativeVenue")
 
@@ -139,11 +139,11 @@ class DeclarativeVenue(Venue):
 class Declared(DeclarativeVenue):
     """A venue that is subscribed to by frames; the text of its table is its protocol."""
 
-    table: ClassVar[Table]
+    table: ClassVar[FrameTable]
 
     def __init__(self, feed: str, settings: VenueSettings) -> None:
         super().__init__(feed, settings)
-        self.protocol: Protocol = Protocol(self.table, feed, self.own())
+        self.protocol: TableProtocol = TableProtocol(self.table, feed, self.own())
 
     def session(self, opening: Opening) -> Session:
         return DeclaredSession(self.protocol)
@@ -152,7 +152,7 @@ class Declared(DeclarativeVenue):
         return DeclaredSession(self.protocol, takes_all=takes_all)
 
 
-def venue_of(table: Table) -> type[Declared]:
+def venue_of(table: FrameTable) -> type[Declared]:
     """The class of this table's venue: a new one at each call."""
     interval = table.ping.interval if table.ping is not None else 0.0
     return class_of(table, Declared, interval)

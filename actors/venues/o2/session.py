@@ -25,7 +25,7 @@ from actors.protocol import (
     Reject,
     Send,
     Session,
-    State,
+    SessionState,
     Topic,
     code_of,
 )
@@ -58,7 +58,7 @@ from actors.venues.o2.messages import (
     the_order,
     the_trade,
 )
-from actors.venues.o2.subscriptions import ASSUMED, BY_IDENTITY, CONFIRMED, REFUSED, AskedTopic, Subscriptions
+from actors.venues.o2.subscriptions import ASSUMED, BY_IDENTITY, CONFIRMED, REFUSED, O2Subscriptions, O2Topic
 
 CHANNELS = {  # of the actions that bear data
     "subscribe_depth_update": "depth",
@@ -80,7 +80,7 @@ _ACTION = re.compile(rb'"action"\s*:\s*"(\w+)"')
 class O2Session(Session):
     def __init__(self) -> None:
         super().__init__()
-        self._asked = Subscriptions()
+        self._asked = O2Subscriptions()
         self._depth = self._asked.slots["depth"]
         self._trades = self._asked.slots["trades"]
         self._now = 0.0
@@ -219,7 +219,7 @@ class O2Session(Session):
             for asked, trade in zip(owners, heard, strict=True):
                 self._hear_prints(asked, [trade], out)
 
-    def _hear_prints(self, asked: AskedTopic | None, trades: list[Trade], out: EffectBatch) -> None:
+    def _hear_prints(self, asked: O2Topic | None, trades: list[Trade], out: EffectBatch) -> None:
         if asked is None:
             out.unrouted += len(trades)
             return
@@ -261,7 +261,7 @@ class O2Session(Session):
         nonce = Nonce(key, the_nonce(frame.nonce), frame.onchain_timestamp, frame.seen_timestamp)
         self._route("nonce", [(owners, nonce)], out)
 
-    def _owners(self, channel: str, key: str) -> tuple[str, list[AskedTopic]]:
+    def _owners(self, channel: str, key: str) -> tuple[str, list[O2Topic]]:
         """The topics that it belongs to: without a name the only one there is, or all of them."""
         slot = self._asked.slots[channel]
         if key:
@@ -269,7 +269,7 @@ class O2Session(Session):
             return key, [asked] if asked is not None else []
         return next(iter(slot)) if len(slot) == 1 else "", list(slot.values())
 
-    def _route(self, channel: str, heard: list[tuple[list[AskedTopic], Any]], out: EffectBatch) -> None:
+    def _route(self, channel: str, heard: list[tuple[list[O2Topic], Any]], out: EffectBatch) -> None:
         named = [asked for owners, _ in heard for asked in owners]
         if named:  # there is one subscription for all identities: it is there for all, or for none
             slot = self._asked.slots[channel].values()
@@ -278,7 +278,7 @@ class O2Session(Session):
             out.pairs += [(asked.topic, event) for asked in owners]
             out.unrouted += not owners
 
-    def _hear_nothing(self, payload: bytes, asked: list[AskedTopic], out: EffectBatch) -> None:
+    def _hear_nothing(self, payload: bytes, asked: list[O2Topic], out: EffectBatch) -> None:
         """A frame of a channel without an entry: an acknowledgement, or an error."""
         failure = decode_failure(payload)
         if failure.code is not None or failure.text:
@@ -286,7 +286,7 @@ class O2Session(Session):
         else:
             self._prove([each for each in asked if each.answer is not REFUSED], out)
 
-    def _prove(self, asked: list[AskedTopic], out: EffectBatch) -> None:
+    def _prove(self, asked: list[O2Topic], out: EffectBatch) -> None:
         new = [each for each in asked if each.answer is not CONFIRMED]
         for each in new:
             each.answer = CONFIRMED
@@ -378,7 +378,7 @@ class O2Session(Session):
         code = "" if failure.code is None else str(failure.code)
         text = f"o2 error {code}".rstrip() + f": {failure.text or 'no words'}"
         if (reason := ending(code, text)) is not None:
-            if self.state is not State.ENDED:
+            if self.state is not SessionState.ENDED:
                 self._move("ended")
             out.add(End(reason))
             return
@@ -392,9 +392,7 @@ class O2Session(Session):
             self._asked.doubt()
             out.add(Complain(code_of("o2", code), text))
 
-    def _refuse(
-        self, asked: list[AskedTopic], text: str, retry_after: float | None, out: EffectBatch
-    ) -> None:
+    def _refuse(self, asked: list[O2Topic], text: str, retry_after: float | None, out: EffectBatch) -> None:
         topics = tuple(each.topic for each in asked)
         was_up = tuple(each.topic for each in asked if each.answer in (CONFIRMED, ASSUMED))
         for each in asked:
@@ -403,7 +401,7 @@ class O2Session(Session):
             out.add(Missed(was_up, "unknown"))
         out.add(Reject(topics, text, retry_after))
 
-    def _already(self, asked: list[AskedTopic], text: str, out: EffectBatch) -> None:
+    def _already(self, asked: list[O2Topic], text: str, out: EffectBatch) -> None:
         """6000: the venue has it, which is what we want. But a book needs its snapshot."""
         certain = bool(asked)
         waiting = [each for each in asked or self._asked.waiting() if each.answer is not CONFIRMED]

@@ -31,7 +31,7 @@ LOGIN_CODES: Final = {
 }
 
 
-class Envelope(Struct, frozen=True, rename="camel"):
+class GatewayAnswer(Struct, frozen=True, rename="camel"):
     """The part that all answers share. Its repr shows no token."""
 
     success: bool | None = None
@@ -51,10 +51,10 @@ class Envelope(Struct, frozen=True, rename="camel"):
         return self.success
 
 
-_decode = msgspec.json.Decoder(Envelope).decode
+_decode = msgspec.json.Decoder(GatewayAnswer).decode
 
 
-def envelope_in(body: bytes) -> Envelope | None:
+def envelope_in(body: bytes) -> GatewayAnswer | None:
     """None: it could not be read."""
     try:
         return _decode(body)
@@ -79,7 +79,7 @@ def refused_by_status(answer: HttpAnswer, asked: str) -> Reason:
     return status_reason(answer, text, CHECK if answer.status in (400, 401, 403) else ADDRESS)
 
 
-def refused_login(envelope: Envelope, *secrets: Secret | None) -> Reason:
+def refused_login(envelope: GatewayAnswer, *secrets: Secret | None) -> Reason:
     """What an envelope without success means."""
     said = words(envelope.error_message, *secrets)
     said = f": {said}" if said else ""

@@ -21,11 +21,11 @@ NO_LOGIN = "Add user_name and api_key to the feed, or a token; then restart the 
 JSON = (("Content-Type", "application/json"), ("Accept", "application/json"))
 
 
-class Claims(Struct, frozen=True):
+class TokenClaims(Struct, frozen=True):
     exp: Any = None
 
 
-_claims = msgspec.json.Decoder(Claims).decode
+_claims = msgspec.json.Decoder(TokenClaims).decode
 
 
 def expiry_ns(token: str) -> int | None:

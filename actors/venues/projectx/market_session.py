@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 from msgspec import Raw
 from msgspec.structs import force_setattr
 
-from actors.protocol import Effect, EffectBatch, State, Topic
+from actors.protocol import Effect, EffectBatch, SessionState, Topic
 from actors.protocol.signalr import Hearer, Push
-from actors.venues.projectx.hub_methods import Stream
+from actors.venues.projectx.hub_methods import HubMethods
 from actors.venues.projectx.messages import DepthReset, DomType
 from actors.venues.projectx.normalise import contract_of
 from actors.venues.projectx.pushes import DepthPush, MarketPush, QuotePush, TradePush
@@ -61,14 +61,14 @@ class MarketSession(GatewaySession):
         effects = super().ping(now)
         late = [topic for topic, at in self._due.items() if at <= now]
         due = [topic for topic in late if self._waiting.is_over(topic)][:AT_ONCE]
-        if not due or self.state is not State.OPEN:
+        if not due or self.state is not SessionState.OPEN:
             return effects
         self._begun |= dict.fromkeys(due, now)
         return [*effects, *self.resync(due, now)]
 
     # ── hearing ──
 
-    def hear_push(self, stream: Stream, arguments: list[Raw], out: EffectBatch) -> None:
+    def hear_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
         topic = Topic(self._feed, stream.channel, contract_of(arguments))
         every = stream.reader.find(arguments[1:])
         if topic not in self.wanted:

@@ -16,7 +16,7 @@ from actors.protocol import Confirm, Deliver, Effect, Topic, Unrouted
 MOST: Final = 10_000  # messages of one topic; then the hub's answer is taken for granted
 
 
-class Waiting:
+class WaitingEvents:
     """The topics of one connection that are answered for, and what waits for the others to be."""
 
     def __init__(self) -> None:

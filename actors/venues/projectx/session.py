@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 from msgspec import Raw
 
 from actors.protocol import Deliver, Effect, EffectBatch, Missed, Quarantine, Reject, Resent, Slow, Topic
-from actors.protocol.signalr import Call, CallOutcome, HubSession, Subscription
+from actors.protocol.signalr import Call, CallOutcome, HubSession, HubSubscription
 from actors.protocol.signalr.calls import Then
 from actors.venues.projectx.errors import words
-from actors.venues.projectx.hub_methods import BY_TARGET, LOGOUT, STREAMS, Stream
-from actors.venues.projectx.normalise import Found, arguments_of
-from actors.venues.projectx.pending import Waiting
+from actors.venues.projectx.hub_methods import BY_TARGET, LOGOUT, STREAMS, HubMethods
+from actors.venues.projectx.normalise import FoundEvent, arguments_of
+from actors.venues.projectx.pending import WaitingEvents
 from actors.venues.projectx.platforms import Hub
 
 Pairs = list[tuple[Topic, Any]]
@@ -28,12 +28,12 @@ class GatewaySession(HubSession):
     def __init__(self, feed: str) -> None:
         super().__init__()
         self._feed = feed
-        self._waiting = Waiting()
+        self._waiting = WaitingEvents()
 
     # ── what the hubs differ in ──
 
     @abstractmethod
-    def hear_push(self, stream: Stream, arguments: list[Raw], out: EffectBatch) -> None:
+    def hear_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
         """Raises, before anything is done: the arguments are none of this push's."""
 
     def distrust(self, topics: Iterable[Topic]) -> None:
@@ -60,7 +60,7 @@ class GatewaySession(HubSession):
 
     # ── what the hub says ──
 
-    def needs(self, topic: Topic) -> Sequence[Subscription]:
+    def needs(self, topic: Topic) -> Sequence[HubSubscription]:
         return (STREAMS[topic.channel].subscription(topic),)
 
     def invoke(self, call: Call, then: Then | None = None) -> list[Effect]:
@@ -96,7 +96,9 @@ class GatewaySession(HubSession):
         elif pairs:
             out.add(*self._waiting.hold(topic, Deliver(pairs)))
 
-    def put_aside(self, found: Found, error: Exception, topics: Iterable[Topic], out: EffectBatch) -> None:
+    def put_aside(
+        self, found: FoundEvent, error: Exception, topics: Iterable[Topic], out: EffectBatch
+    ) -> None:
         """It could not be read, and is missing in these topics."""
         out.add(Quarantine(bytes(found.raw), str(error) or type(error).__name__))
         topics = tuple(topics)

@@ -20,7 +20,7 @@ from actors.protocol import (
     Reject,
     Resent,
     Session,
-    State,
+    SessionState,
     Topic,
 )
 from actors.protocol.signalr import (
@@ -29,21 +29,21 @@ from actors.protocol.signalr import (
     Completion,
     Heard,
     HubSession,
+    HubSubscription,
     Ping,
-    Subscription,
 )
 from actors.protocol.signalr.calls import Then
 from actors.protocol.signalr.framing import END
 from actors.venues.declarative.messages import decode
 from actors.venues.declarative.protocol import Count, EventRule, Hole
-from actors.venues.declarative.topics import Index, Marks, Places
+from actors.venues.declarative.topics import Index, Marks, TopicPlaces
 from actors.venues.signalr.protocol import HubProtocol
 
 GUESSED = 100_000  # topics without a request, where all are accepted
 REST = 10.0  # seconds in which a topic is resubscribed only once, because of its numbers
 
 
-class AskedTopic:
+class HubTopic:
     """A topic that was asked for, and how far it has come."""
 
     __slots__ = ("confirmed", "count", "healed_at", "topic")
@@ -64,17 +64,15 @@ class DeclarativeHubSession(HubSession):
         self._protocol = protocol
         self._takes_all = takes_all
         self.heard: Counter[str] = Counter()
-        self._topics: dict[Topic, AskedTopic] = {}
-        self._broken: dict[
-            Topic, AskedTopic
-        ] = {}  # were resubscribed a moment ago, and wait for the next time
-        self._rules: dict[str, list[tuple[EventRule, Index[AskedTopic]]]] = {
+        self._topics: dict[Topic, HubTopic] = {}
+        self._broken: dict[Topic, HubTopic] = {}  # were resubscribed a moment ago, and wait for the next time
+        self._rules: dict[str, list[tuple[EventRule, Index[HubTopic]]]] = {
             target: [(rule, Index(rule.places)) for rule in rules] for target, rules in protocol.rules.items()
         }
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────
 
-    def needs(self, topic: Topic) -> Sequence[Subscription]:
+    def needs(self, topic: Topic) -> Sequence[HubSubscription]:
         subscription = self._protocol.subscription(topic)
         return (subscription,) if subscription is not None else ()
 
@@ -103,16 +101,16 @@ class DeclarativeHubSession(HubSession):
     def closed(self, code: int, words: str) -> Reason:
         return super().closed(code, self._protocol.hide(words))
 
-    def _enter(self, topic: Topic) -> AskedTopic:
+    def _enter(self, topic: Topic) -> HubTopic:
         asked = self._topics.get(topic)
         if asked is None:
-            asked = self._topics[topic] = AskedTopic(topic)
+            asked = self._topics[topic] = HubTopic(topic)
             self._begin(asked)
             for _, index in self._everywhere():
                 index.add(topic, asked)
         return asked
 
-    def _begin(self, asked: AskedTopic) -> None:
+    def _begin(self, asked: HubTopic) -> None:
         asked.confirmed = False
         asked.count = Count()
         asked.count.lost = not self._takes_all and self._protocol.begins(asked.topic.channel)
@@ -125,7 +123,7 @@ class DeclarativeHubSession(HubSession):
                 for _, index in self._everywhere():
                     index.remove(topic, asked)
 
-    def _everywhere(self) -> list[tuple[EventRule, Index[AskedTopic]]]:
+    def _everywhere(self) -> list[tuple[EventRule, Index[HubTopic]]]:
         return [pair for rules in self._rules.values() for pair in rules]
 
     def _noted(self, effects: list[Effect]) -> list[Effect]:
@@ -165,7 +163,7 @@ class DeclarativeHubSession(HubSession):
     def _hear_event(
         self,
         rule: EventRule,
-        index: Index[AskedTopic],
+        index: Index[HubTopic],
         nodes: Sequence[object],
         marks: Marks,
         data: object,
@@ -183,9 +181,7 @@ class DeclarativeHubSession(HubSession):
                 out.add(Confirm((asked.topic,)))
             out.pairs.append((asked.topic, rule.event(asked.topic, nodes, data)))
 
-    def _in_order(
-        self, rule: EventRule, asked: AskedTopic, nodes: Sequence[object], out: EffectBatch
-    ) -> bool:
+    def _in_order(self, rule: EventRule, asked: HubTopic, nodes: Sequence[object], out: EffectBatch) -> bool:
         """Whether the event may be delivered; where others are missing before it, that is said first."""
         numbers = rule.sequences.get(asked.topic.channel)
         followed = numbers.follow(asked.count, nodes) if numbers is not None else True
@@ -201,7 +197,7 @@ class DeclarativeHubSession(HubSession):
         for each in named or up:
             self._heal(each, "quarantine", None, out)
 
-    def _heal(self, asked: AskedTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
+    def _heal(self, asked: HubTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
         """Events are missing: the topic gets a `Missed`, and is resubscribed if its channel is resyncable.
 
         A hub whose numbers always jump is not to be asked at the speed of its events.
@@ -224,14 +220,14 @@ class DeclarativeHubSession(HubSession):
         """Resubscribes the topics that were broken again too soon."""
         effects = super().ping(now)
         rested = [each for each in self._broken.values() if now - each.healed_at >= REST]
-        if self.state is not State.OPEN or not rested:
+        if self.state is not SessionState.OPEN or not rested:
             return effects
         for asked in rested:
             del self._broken[asked.topic]
             asked.healed_at = now
         return effects + self.resync([asked.topic for asked in rested], now)
 
-    def _guess(self, places: Places, marks: Marks) -> Sequence[AskedTopic]:
+    def _guess(self, places: TopicPlaces, marks: Marks) -> Sequence[HubTopic]:
         topics = list(places.guess(self._protocol.feed, marks)) if len(self._topics) < GUESSED else []
         return [self._enter(topic) for topic in topics[:1]]
 

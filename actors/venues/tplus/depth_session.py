@@ -29,14 +29,14 @@ from actors.protocol import (
     Quarantine,
     Resent,
     Retryable,
+    SessionState,
     Slow,
-    State,
     Topic,
 )
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import decode_book, decode_level
 from actors.venues.tplus.errors import refusal
-from actors.venues.tplus.paths import Stream
+from actors.venues.tplus.paths import TplusStream
 from actors.venues.tplus.session import TplusSession
 
 Sequencing = Literal["strict", "monotonic"]
@@ -64,7 +64,9 @@ LIVE = Phase.LIVE
 class DepthSession(TplusSession):
     """Puts a book together out of one stream of changes and snapshots by HTTP."""
 
-    def __init__(self, topic: Topic, stream: Stream, request: HttpRequest, sequencing: Sequencing) -> None:
+    def __init__(
+        self, topic: Topic, stream: TplusStream, request: HttpRequest, sequencing: Sequencing
+    ) -> None:
         super().__init__(topic, stream, with_token=False)
         self._request = request
         self._strict = sequencing == "strict"
@@ -215,7 +217,7 @@ class DepthSession(TplusSession):
         self._now = now
         out = EffectBatch()
         current = ticket == f"snapshot/{self._ticket}" and self._phase is Phase.FETCHING
-        if not current or self.state is State.ENDED:
+        if not current or self.state is SessionState.ENDED:
             return []
         if isinstance(outcome, HttpFailed):
             self._again(outcome.text, out)

@@ -35,7 +35,7 @@ class Body(Struct, frozen=True):
 _decode = msgspec.json.Decoder(Body).decode
 
 
-class Failure(Struct, frozen=True):
+class ErrorAnswer(Struct, frozen=True):
     """An error as tplus tells it; any part may be missing."""
 
     code: str = ""
@@ -50,16 +50,16 @@ class Failure(Struct, frozen=True):
         return ": ".join(part for part in (self.code, self.text) if part) or "no words"
 
 
-def failure_in(body: bytes) -> Failure:
+def failure_in(body: bytes) -> ErrorAnswer:
     """Both shapes: {"error": {"code", "message", "retryable"}} and {"error": "text"}."""
     try:
         error = _decode(body).error
     except Exception:  # a proxy's page, or anything else
-        return Failure()
+        return ErrorAnswer()
     if isinstance(error, Details):
         retryable = error.retryable if isinstance(error.retryable, bool) else None
-        return Failure(words(error.code), words(error.message), retryable)
-    return Failure(text=words(error))
+        return ErrorAnswer(words(error.code), words(error.message), retryable)
+    return ErrorAnswer(text=words(error))
 
 
 def words(value: Any, depth: int = 0) -> str:

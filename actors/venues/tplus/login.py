@@ -25,7 +25,7 @@ TRIES = 2  # a nonce may have run out between its two requests
 JSON = (("Content-Type", "application/json"), ("Accept", "application/json"))
 
 
-class Nonce(Struct, frozen=True):
+class NonceAnswer(Struct, frozen=True):
     value: str
     expiry_ns: int | None = None
 
@@ -35,7 +35,7 @@ class Granted(RedactedStruct, frozen=True):
     expiry_ns: int | None = None
 
 
-_nonce = msgspec.json.Decoder(Nonce, strict=False).decode
+_nonce = msgspec.json.Decoder(NonceAnswer, strict=False).decode
 _granted = msgspec.json.Decoder(Granted, strict=False).decode
 
 

@@ -27,14 +27,14 @@ from actors.protocol import (
     Resent,
     Retryable,
     Session,
-    State,
+    SessionState,
     TokenRefused,
     Topic,
 )
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import Decode, decode_control, documents
 from actors.venues.tplus.errors import KEY_ADVICE, is_unauthorized, passing, words
-from actors.venues.tplus.paths import Stream
+from actors.venues.tplus.paths import TplusStream
 
 EARLY = 10_000  # events that may come before the registry has asked for their topic
 
@@ -42,7 +42,7 @@ EARLY = 10_000  # events that may come before the registry has asked for their t
 class TplusSession(Session):
     """One stream's socket. `with_token`: it came with one, which the venue may refuse."""
 
-    def __init__(self, topic: Topic, stream: Stream, *, with_token: bool) -> None:
+    def __init__(self, topic: Topic, stream: TplusStream, *, with_token: bool) -> None:
         super().__init__()
         self._topic = topic
         self._stream = stream
@@ -82,7 +82,7 @@ class TplusSession(Session):
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
-        out, ended = EffectBatch(), State.ENDED
+        out, ended = EffectBatch(), SessionState.ENDED
         for opcode, payload in frames:
             if self.state is ended:
                 break
@@ -140,7 +140,7 @@ class TplusSession(Session):
         except Exception:  # nothing that a venue sends may end the connection
             pieces = []
         for piece in pieces or [payload]:
-            if self.state is State.ENDED:
+            if self.state is SessionState.ENDED:
                 return
             if not self._understands(piece, out):
                 self._puzzle(piece, out)

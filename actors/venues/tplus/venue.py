@@ -37,7 +37,7 @@ from actors.venues.tplus.depth_session import DepthSession
 from actors.venues.tplus.errors import KEY_ADVICE, refusal
 from actors.venues.tplus.ids import asset_id, user_id
 from actors.venues.tplus.login import key_of, login, public_key
-from actors.venues.tplus.paths import STREAMS, Stream, line_of, topic_of
+from actors.venues.tplus.paths import STREAMS, TplusStream, line_of, topic_of
 from actors.venues.tplus.session import TplusSession
 from actors.venues.tplus.settings import MAX_LINES, Base, TplusSettings, services
 
@@ -298,7 +298,7 @@ class Tplus(Venue):
             )
         return id
 
-    def _path(self, line: str) -> tuple[Stream, str]:
+    def _path(self, line: str) -> tuple[TplusStream, str]:
         topic = topic_of(line)
         stream = STREAMS[topic.channel]
         return stream, stream.path.format(asset=quote(topic.key, safe="@"), user=self._user)

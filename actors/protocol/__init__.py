@@ -21,7 +21,7 @@ from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.lazy import Imported
 from actors.protocol.batch import EffectBatch
 from actors.protocol.channel import TypedChannel
-from actors.protocol.conversation import Conversation, Token
+from actors.protocol.conversation import Conversation, Token, is_token, settled
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
 from actors.protocol.limits import RateLimit, SendRate, TokenBucket
@@ -113,8 +113,10 @@ __all__ = (
     "VenueSettings",
     "amount",
     "code_of",
+    "is_token",
     "origin",
     "price_words",
+    "settled",
     "short",
     "status_reason",
     "suggestion",

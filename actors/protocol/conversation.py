@@ -33,3 +33,14 @@ class Token(Struct, frozen=True):
 
     value: Secret
     expires_ns: int | None = None  # wall clock, nanoseconds; None: unknown
+
+
+def settled(result: T | Reason) -> Conversation[T]:
+    """Returns a conversation without a request: its result is known."""
+    return result
+    yield  # a generator
+
+
+def is_token(text: str) -> bool:
+    """Returns whether a text can be presented in a header and in a URL: printable ASCII without spaces."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text

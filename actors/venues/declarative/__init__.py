@@ -10,4 +10,4 @@ from actors.venues.declarative.session import DeclaredSession
 from actors.venues.declarative.table import FrameTable
 from actors.venues.declarative.venue import DeclarativeVenue, Declared, venue_of
 
-__all__ = ["DeclarativeVenue", "Declared", "DeclaredSession", "Message", "FrameTable", "venue_of"]
+__all__ = ["DeclarativeVenue", "Declared", "DeclaredSession", "FrameTable", "Message", "venue_of"]

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.protocol import Conversation, Fatal, HttpRequest, Retryable, Secret, Token
+from actors.protocol import Conversation, Fatal, HttpRequest, Retryable, Secret, Token, is_token, settled
 from actors.venues.projectx.errors import envelope_in, refused_by_status, refused_login
 
 SECOND = 1_000_000_000  # nanoseconds
@@ -47,20 +47,19 @@ def expiry_ns(token: str) -> int | None:
 
 def no_login() -> Conversation[Token]:
     """No account is configured: no request is sent."""
-    return Fatal("no login is set for this feed", "projectx_login", NO_LOGIN)
-    yield  # a conversation without a word
+    return settled(Fatal("no login is set for this feed", "projectx_login", NO_LOGIN))
 
 
 def given(token: Secret, now_ns: int) -> Conversation[Token]:
     """A token that the settings hold is as good as a new one, while it lasts."""
-    text = token.reveal().strip()
-    if not text.isascii() or not text.isprintable() or " " in text:
-        return Fatal("the token of this feed is none: it has signs that no token has", "token", EXPIRED)
-    ends = expiry_ns(text)
-    if ends is not None and ends <= now_ns:
-        return Fatal("the token of this feed has expired", "token_expired", EXPIRED)
-    return Token(Secret(text), ends)
-    yield  # a conversation without a word
+    given = token_of(token.reveal().strip())
+    if given is None:
+        return settled(
+            Fatal("the token of this feed is none: it has signs that no token has", "token", EXPIRED)
+        )
+    if given.expires_ns is not None and given.expires_ns <= now_ns:
+        return settled(Fatal("the token of this feed has expired", "token_expired", EXPIRED))
+    return settled(given)
 
 
 def log_in(rest: str, user_name: str, api_key: Secret) -> Conversation[Token]:
@@ -101,10 +100,8 @@ def renew(rest: str, token: Token, otherwise: Conversation[Token] | None) -> Con
 
 
 def token_of(text: str | None) -> Token | None:
-    """None: it is nothing that could be shown."""
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        return None
-    return Token(Secret(text), expiry_ns(text))
+    """None: it cannot be presented."""
+    return Token(Secret(text), expiry_ns(text)) if text and is_token(text) else None
 
 
 def _unreadable() -> Retryable:

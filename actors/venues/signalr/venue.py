@@ -19,6 +19,8 @@ from actors.protocol import (
     Token,
     Topic,
     VenueSettings,
+    is_token,
+    settled,
 )
 from actors.protocol.signalr import PING_INTERVAL, negotiate
 from actors.venues.declarative.path import MISSING
@@ -55,11 +57,10 @@ class DeclarativeHub(DeclarativeVenue):
     def login(self, now_ns: int) -> Conversation[Token]:
         """The token in the feed's settings; no request is sent."""
         token = self._token()
-        if not (token.isascii() and token.isprintable()) or " " in token:
+        if not is_token(token):
             advice = f"Check the keys of [feeds.{self.feed}]."
-            return Fatal("the token of this feed has signs that no token has", "token", advice)
-        return Token(Secret(token))
-        yield  # a conversation without a word
+            return settled(Fatal("the token of this feed has signs that no token has", "token", advice))
+        return settled(Token(Secret(token)))
 
     def approach(self, opening: Opening) -> Conversation[Endpoint]:
         """Negotiates before each connect, unless the table skips it."""

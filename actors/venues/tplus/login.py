@@ -18,6 +18,7 @@ from actors.protocol import (
     Retryable,
     Secret,
     Token,
+    is_token,
 )
 from actors.venues.tplus.errors import NONCE_CODES, failure_in, refusal
 
@@ -100,7 +101,7 @@ def _token(answer: HttpAnswer) -> Token | Retryable | Fatal:
         granted = _granted(answer.body)
     except Exception:
         return _unreadable("the login")
-    if not granted.token or not granted.token.isascii() or not granted.token.isprintable():
+    if not is_token(granted.token):
         return _unreadable("the login")
     return Token(Secret(granted.token), granted.expiry_ns)
 

@@ -30,6 +30,7 @@ from actors.protocol import (
     VenueSettings,
     amount,
     origin,
+    settled,
 )
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import typed
@@ -310,9 +311,8 @@ class Tplus(Venue):
 
 def _given(token: Secret | None) -> Conversation[Token]:
     if token is None:
-        return Fatal("no login is set for this feed", "tplus_login", KEY_ADVICE)
-    return Token(token)
-    yield  # a conversation without a word
+        return settled(Fatal("no login is set for this feed", "tplus_login", KEY_ADVICE))
+    return settled(Token(token))
 
 
 def _latest(request: HttpRequest) -> Conversation[Price]:

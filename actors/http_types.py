@@ -13,7 +13,7 @@ DAY = 86_400.0  # seconds
 
 
 class Endpoint(RedactedStruct, frozen=True):
-    """The address of a WebSocket, and the headers of its handshake. Its repr has no secret."""
+    """Where to connect to, and what to send in the handshake. Its repr shows no secret."""
 
     url: str
     headers: tuple[tuple[str, str], ...] = ()

@@ -38,7 +38,7 @@ class Slow(Struct, frozen=True):
 
 
 class Fatal(Struct, frozen=True):
-    """A retry cannot help and may hurt: nothing is retried until a person acts on `advice`."""
+    """Trying again cannot help and may hurt: nothing happens until a person acts on `advice`."""
 
     text: str
     code: str
@@ -46,7 +46,7 @@ class Fatal(Struct, frozen=True):
 
 
 class Crashed(Struct, frozen=True):
-    """A defect: an unexpected exception. The traceback is in the log."""
+    """A defect of ours: an unexpected exception. The traceback is in the log."""
 
     text: str
     code: str = "crashed"

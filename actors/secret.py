@@ -71,7 +71,7 @@ class RedactedStruct(Struct, frozen=True):
     """
 
     def shown(self) -> Shown:
-        """Yields the fields for the repr, as people may see them; by default none."""
+        """Its fields as people may see them; by default none."""
         return iter(())
 
     def __repr__(self) -> str:
@@ -82,7 +82,7 @@ class RedactedStruct(Struct, frozen=True):
 
 
 def origin(url: str) -> str:
-    """Returns scheme and host of a URL, which are no secret: no user, no path, no query."""
+    """The part of a URL without secrets: no user, no path, no query."""
     try:
         parts = urlsplit(url)
         if parts.hostname:

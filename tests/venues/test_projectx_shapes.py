@@ -16,7 +16,7 @@ from msgspec import Raw
 from actors.events import Topic
 from actors.protocol import Opening
 from actors.protocol.session import TEXT, Confirm, Deliver, Effect, Missed, Quarantine, Session, Unrouted
-from actors.protocol.signalr import Hearer, Push
+from actors.protocol.signalr import Push, PushHandler
 from actors.venues.projectx import Depth, DepthReset, ProjectX, ProjectXSettings, Quote, Trade
 from actors.venues.projectx.hub_methods import BY_TARGET, STREAMS
 from actors.venues.projectx.market_session import Begins, MarketSession
@@ -221,7 +221,7 @@ def test_a_quote_is_all_that_was_told_and_names_what_changed(told: list[dict[str
 class LongWay(MarketSession):
     """Takes every push apart piece by piece."""
 
-    def pushes(self) -> dict[type[Push], Hearer]:
+    def pushes(self) -> dict[type[Push], PushHandler]:
         return {}
 
 

@@ -21,7 +21,7 @@ from actors.protocol.signalr.messages import (
     UnknownMessage,
 )
 from actors.protocol.signalr.negotiate import negotiate
-from actors.protocol.signalr.session import PING_INTERVAL, Hearer, HubSession, HubTerms
+from actors.protocol.signalr.session import PING_INTERVAL, HubSession, HubTerms, PushHandler
 from actors.protocol.signalr.subscriptions import HubSubscription
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "Codec",
     "Completion",
     "Heard",
-    "Hearer",
     "HubSession",
     "HubSubscription",
     "HubTerms",
@@ -42,6 +41,7 @@ __all__ = [
     "Malformed",
     "Ping",
     "Push",
+    "PushHandler",
     "Returned",
     "StreamItem",
     "Unanswered",

@@ -45,7 +45,7 @@ from actors.reasons import Reason, Retryable, Slow
 
 PING_INTERVAL = 1.0  # seconds between two looks at the clock: what a venue has as its `ping_interval`
 POLICY = 1008  # RFC 6455, 7.4.1: the peer has a rule that we break
-Hearer = Callable[[Any, EffectBatch], None]
+PushHandler = Callable[[Any, EffectBatch], None]
 NO_RESULT = "this client has no result to give"
 
 
@@ -70,7 +70,7 @@ class HubSession(Session):
         self.now = 0.0  # monotonic seconds, of whatever is told now
         self._terms = terms or HubTerms()
         pushes = self.pushes()
-        self._hearers: dict[type, Hearer] = {Invocation: self._hear_invocation, **pushes}
+        self._handlers: dict[type, PushHandler] = {Invocation: self._handle_invocation, **pushes}
         self._codec = codec or JsonCodec(self._terms.max_record, pushes)
         self._handshake = handshake.Handshake()
         self._calls = Calls(self._codec, self._terms.patience)
@@ -88,7 +88,7 @@ class HubSession(Session):
     def invoked(self, target: str, arguments: Raw, out: EffectBatch) -> None:
         """The hub pushes this. What is raised here quarantines the message: do nothing before."""
 
-    def pushes(self) -> Mapping[type[Push], Hearer]:
+    def pushes(self) -> Mapping[type[Push], PushHandler]:
         """The most frequent invocations of the hub, as types, and their handlers, which must not raise."""
         return {}
 
@@ -190,13 +190,13 @@ class HubSession(Session):
         """Text or binary: a hub may send either."""
         self.now = self._heard_at = now
         out, opened = EffectBatch(), SessionState.OPEN
-        feed, hearers, otherwise = self._codec.feed, self._hearers, self._hear
+        feed, handlers, otherwise = self._codec.feed, self._handlers, self._handle
         for _, payload in frames:
             rest = payload if self.state is opened else self._shake_hands(payload, out)
             if self.state is not opened:
                 continue
             for message in feed(rest):
-                hearers.get(type(message), otherwise)(message, out)
+                handlers.get(type(message), otherwise)(message, out)
                 if self.state is not opened:
                     break
         if self._codec.overflowed:  # it takes nothing more, so nothing was heard behind it
@@ -220,7 +220,7 @@ class HubSession(Session):
                 out.add(Quarantine(raw, why), *self.end(Retryable(text, "handshake")))
         return b""
 
-    def _hear_invocation(self, message: Invocation, out: EffectBatch) -> None:
+    def _handle_invocation(self, message: Invocation, out: EffectBatch) -> None:
         try:
             self.invoked(message.target, message.arguments, out)
         except Exception as error:  # nothing that a hub sends may end the connection
@@ -230,7 +230,7 @@ class HubSession(Session):
         if message.invocation_id and self.state is SessionState.OPEN:
             out.add(*self._say(self._codec.failure(message.invocation_id, NO_RESULT)))
 
-    def _hear(self, message: Heard, out: EffectBatch) -> None:
+    def _handle(self, message: Heard, out: EffectBatch) -> None:
         match message:
             case Ping():
                 pass

@@ -92,26 +92,26 @@ class AccountSession(Session):
             if self.state is SessionState.ENDED:
                 break
             try:
-                self._hear(account_frame(payload), payload, out)
+                self._handle(account_frame(payload), payload, out)
             except Exception as error:
                 self._put_aside(payload, error, out)
         return out.effects()
 
-    def _hear(self, frame: AccountFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle(self, frame: AccountFrame, payload: bytes, out: EffectBatch) -> None:
         match frame.stream or frame.action:
             case "trade_updates":
-                self._hear_update(trade_update(frame), out)
+                self._handle_update(trade_update(frame), out)
             case "authorization":
-                self._hear_authorization(answer(frame), out)
+                self._handle_authorization(answer(frame), out)
             case "listening":
-                self._hear_listening(answer(frame), out)
+                self._handle_listening(answer(frame), out)
             case "error":
                 words = _text(answer(frame).error_message) or "no words"
                 self._end(Retryable(f"alpaca ends the account stream: {words}", "alpaca_error"), out)
             case _:  # not asked for: it is kept to be looked at
                 out.add(Quarantine(payload, "a message that is no trade update and no answer"))
 
-    def _hear_update(self, update: TradeUpdate, out: EffectBatch) -> None:
+    def _handle_update(self, update: TradeUpdate, out: EffectBatch) -> None:
         topic = self._topic
         if topic is None:
             out.unrouted += 1
@@ -122,7 +122,7 @@ class AccountSession(Session):
             return
         out.pairs.append((topic, update))
 
-    def _hear_authorization(self, said: AccountAnswer, out: EffectBatch) -> None:
+    def _handle_authorization(self, said: AccountAnswer, out: EffectBatch) -> None:
         """Only a refusal in so many words is about the keys: another answer may be a failing server's."""
         words = _text(said.message) or _text(said.status) or "no words"
         if said.status == "authorized":
@@ -137,7 +137,7 @@ class AccountSession(Session):
             text = f"alpaca neither takes nor refuses the login of the account stream: {words}"
             self._end(Retryable(text, "alpaca_login"), out)
 
-    def _hear_listening(self, said: AccountAnswer, out: EffectBatch) -> None:
+    def _handle_listening(self, said: AccountAnswer, out: EffectBatch) -> None:
         listed = isinstance(said.streams, list) and TRADE_UPDATES in said.streams
         self._strike_off(listed)
         topic = self._topic

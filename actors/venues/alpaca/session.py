@@ -158,17 +158,17 @@ class AlpacaSession(Session):
             try:
                 items = decode(payload)
             except Exception as error:
-                self._hear_apart(payload, error, out)
+                self._handle_apart(payload, error, out)
             else:
-                self._hear(items, out)
+                self._handle(items, out)
         return out.effects()
 
-    def _hear(self, items: list[Inbound], out: EffectBatch) -> None:
+    def _handle(self, items: list[Inbound], out: EffectBatch) -> None:
         routes, pairs = self._plain, out.pairs
         for item in items:
             route = routes.get(type(item))
             if route is None:
-                self._hear_special(item, out)
+                self._handle_special(item, out)
                 if self.state is SessionState.ENDED:
                     return
                 pairs = out.pairs  # a new piece, where an effect stands between
@@ -179,20 +179,20 @@ class AlpacaSession(Session):
             for topic in topics:
                 pairs.append((topic, item))
 
-    def _hear_special(self, item: Inbound, out: EffectBatch) -> None:
+    def _handle_special(self, item: Inbound, out: EffectBatch) -> None:
         match item:
             case OrderBook():
-                self._hear_book(item, out)
+                self._handle_book(item, out)
             case News():
-                self._hear_news(item, out)
+                self._handle_news(item, out)
             case Acknowledgement():
                 self._add(self._wanted.acknowledged(_listed(item)), out)
             case Success():
-                self._hear_success(item, out)
+                self._handle_success(item, out)
             case Failure():
-                self._hear_failure(item, out)
+                self._handle_failure(item, out)
 
-    def _hear_news(self, article: News, out: EffectBatch) -> None:
+    def _handle_news(self, article: News, out: EffectBatch) -> None:
         route = self._news
         topics = dict.fromkeys(route.all)
         for symbol in article.symbols or ():
@@ -200,7 +200,7 @@ class AlpacaSession(Session):
         out.pairs += [(topic, article) for topic in topics]
         out.unrouted += not topics
 
-    def _hear_book(self, book: OrderBook, out: EffectBatch) -> None:
+    def _handle_book(self, book: OrderBook, out: EffectBatch) -> None:
         """A book begins with a reset: changes until then belong to an older subscription."""
         if book.reset:
             self._prove(book, out)
@@ -221,7 +221,7 @@ class AlpacaSession(Session):
 
     # ── control ──
 
-    def _hear_success(self, success: Success, out: EffectBatch) -> None:
+    def _handle_success(self, success: Success, out: EffectBatch) -> None:
         match success.msg:
             case "connected" if self.state is SessionState.LOGGING_IN and not self._authenticating:
                 out.add(self._authenticate())
@@ -242,7 +242,7 @@ class AlpacaSession(Session):
             self._move("welcomed")
             out.add(Announce())
 
-    def _hear_failure(self, failure: Failure, out: EffectBatch) -> None:
+    def _handle_failure(self, failure: Failure, out: EffectBatch) -> None:
         code = "" if failure.code is None else str(failure.code)[:20]
         words = (failure.msg or "")[:_WORDS]
         reason = ending(code, words)
@@ -269,7 +269,7 @@ class AlpacaSession(Session):
 
     # ── what cannot be read ──
 
-    def _hear_apart(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
+    def _handle_apart(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         """msgspec refuses a whole array for one odd element: each is read by itself."""
         try:
             parts = elements(payload)
@@ -286,7 +286,7 @@ class AlpacaSession(Session):
                 found = named(part)
                 self._put_aside(part, odd, self._concerned(found) if found else (), out)
             else:
-                self._hear(items, out)
+                self._handle(items, out)
 
     def _put_aside(self, part: bytes, error: Exception, concerned: Topics, out: EffectBatch) -> None:
         out.add(Quarantine(part, str(error) or type(error).__name__))

@@ -227,9 +227,9 @@ class DeclaredSession(Session):
                 if opcode == BINARY and table.compression != "none":
                     text = inflate(payload, table.compression, table.max_inflated)
                 if len(text) <= LONGEST_WORD and text in words:
-                    self._hear_word(*words[text], out)
+                    self._handle_word(*words[text], out)
                 else:
-                    self._hear(decode(text), out)
+                    self._handle(decode(text), out)
             except Exception as error:  # whatever a venue sends: recursion, digits, exponents without end
                 self._put_aside(text, error, out)
         if self._told:
@@ -237,15 +237,15 @@ class DeclaredSession(Session):
             self._told = 0
         return out.effects()
 
-    def _hear_word(self, kind: str, reply: Any, out: EffectBatch) -> None:
+    def _handle_word(self, kind: str, reply: Any, out: EffectBatch) -> None:
         self.heard[kind] += 1
         if reply is not None:
             out.add(Send(reply.render(self._fixed())))
         elif kind == "pong":
             out.add(Answered())
 
-    def _hear(self, message: Any, out: EffectBatch) -> None:
-        if self.state is LOGGING_IN and self._hear_login(message, out):
+    def _handle(self, message: Any, out: EffectBatch) -> None:
+        if self.state is LOGGING_IN and self._handle_login(message, out):
             return
         for rule, index in self._events:
             told = rule.read(message)
@@ -256,12 +256,12 @@ class DeclaredSession(Session):
                 if not owners:
                     out.unrouted += 1
                 for asked in owners:
-                    self._hear_event(rule, asked, nodes, data, out)
+                    self._handle_event(rule, asked, nodes, data, out)
             self._told += 1
             return
-        self.heard[self._hear_other(message, out)] += 1
+        self.heard[self._handle_other(message, out)] += 1
 
-    def _hear_event(
+    def _handle_event(
         self, rule: EventRule, asked: TableTopic, nodes: Sequence[Any], data: Any, out: EffectBatch
     ) -> None:
         topic = asked.topic
@@ -274,17 +274,17 @@ class DeclaredSession(Session):
             out.add(Confirm((topic,)))
         out.pairs.append((topic, rule.event(topic, nodes, data)))
 
-    def _hear_other(self, message: Any, out: EffectBatch) -> str:
+    def _handle_other(self, message: Any, out: EffectBatch) -> str:
         protocol = self._protocol
         for ack, acked in self._acks:
             found = ack.places.elements(message)
             if found is not None:
-                self._hear_ack(ack, acked, message, found, out)
+                self._handle_ack(ack, acked, message, found, out)
                 return "ack"
         for error, blamed in self._errors:
             found = error.places.elements(message)
             if found is not None:
-                self._hear_error(error, blamed, message, found, out)
+                self._handle_error(error, blamed, message, found, out)
                 return "error"
         for fits, send in protocol.replies:
             if fits(message):
@@ -326,7 +326,7 @@ class DeclaredSession(Session):
 
     # ── answers ──
 
-    def _hear_ack(
+    def _handle_ack(
         self,
         rule: AckRule,
         index: Index[TableTopic],
@@ -351,7 +351,7 @@ class DeclaredSession(Session):
             if each is not None and not each.waiting():
                 self._answered(each, out)
 
-    def _hear_error(
+    def _handle_error(
         self,
         rule: ErrorRule,
         index: Index[TableTopic],
@@ -453,7 +453,7 @@ class DeclaredSession(Session):
 
     # ── logging in ──
 
-    def _hear_login(self, message: Any, out: EffectBatch) -> bool:
+    def _handle_login(self, message: Any, out: EffectBatch) -> bool:
         login = self._protocol.login
         assert login is not None
         if not self._greeted and login.greeting is not None:

@@ -115,22 +115,22 @@ class O2Session(Session):
             try:
                 frame = decode(payload)
                 if frame.turbo:
-                    self._hear(frame, payload, out)
+                    self._handle(frame, payload, out)
                 else:  # a call less for the usual message
-                    HEAR[type(frame)](self, frame, payload, out)
+                    HANDLERS[type(frame)](self, frame, payload, out)
             except Exception as error:
                 self._puzzle(payload, error, out)
         return out.effects()
 
     # ── data: a method that raises here has changed nothing ──
 
-    def _hear(self, frame: Inbound, payload: bytes, out: EffectBatch) -> None:
+    def _handle(self, frame: Inbound, payload: bytes, out: EffectBatch) -> None:
         if frame.turbo:
             out.unrouted += 1  # of another venue, which we never asked for
             return
-        HEAR[type(frame)](self, frame, payload, out)
+        HANDLERS[type(frame)](self, frame, payload, out)
 
-    def _hear_change(self, frame: ChangeFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_change(self, frame: ChangeFrame, payload: bytes, out: EffectBatch) -> None:
         sides = frame.changes
         if sides is None or (sides.buys is None and sides.sells is None):
             sides = frame.sides()
@@ -153,13 +153,13 @@ class O2Session(Session):
         )
         out.pairs.append((topic, change))
 
-    def _hear_snapshot(self, frame: SnapshotFrame, payload: bytes, out: EffectBatch) -> None:
-        self._hear_picture("depth", DepthSnapshot, frame, payload, out)
+    def _handle_snapshot(self, frame: SnapshotFrame, payload: bytes, out: EffectBatch) -> None:
+        self._handle_picture("depth", DepthSnapshot, frame, payload, out)
 
-    def _hear_view(self, frame: ViewFrame, payload: bytes, out: EffectBatch) -> None:
-        self._hear_picture("depth_view", DepthView, frame, payload, out)
+    def _handle_view(self, frame: ViewFrame, payload: bytes, out: EffectBatch) -> None:
+        self._handle_picture("depth_view", DepthView, frame, payload, out)
 
-    def _hear_picture(
+    def _handle_picture(
         self,
         channel: str,
         kind: type[DepthSnapshot | DepthView],
@@ -172,7 +172,7 @@ class O2Session(Session):
             failure = decode_failure(payload)
             if failure.code is None and not failure.text:
                 raise ValueError("a picture of a book without levels")
-            self._hear_failure(failure, out)
+            self._handle_failure(failure, out)
             return
         asked = self._asked.market(channel, frame.market_id)
         if asked is None or self._asked.outdated(asked, sides.precision):
@@ -189,10 +189,10 @@ class O2Session(Session):
         )
         out.pairs.append((asked.topic, picture))
 
-    def _hear_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
         trades, asked = frame.trades, self._trades.get(frame.market_id)
         if not trades or asked is None or asked.answer is not CONFIRMED:
-            self._hear_odd_trades(frame, payload, out)
+            self._handle_odd_trades(frame, payload, out)
         elif len(trades) == 1:  # as they mostly come
             topic = asked.topic
             trade = the_trade(trades[0], topic.key, frame)
@@ -201,25 +201,25 @@ class O2Session(Session):
             else:
                 out.duplicates += 1
         else:
-            self._hear_prints(asked, [the_trade(entry, asked.topic.key, frame) for entry in trades], out)
+            self._handle_prints(asked, [the_trade(entry, asked.topic.key, frame) for entry in trades], out)
 
-    def _hear_odd_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_odd_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
         trades, id = frame.trades, frame.market_id
         if not trades:
             asked = self._asked.market("trades", id) if id else None
-            self._hear_nothing(payload, [asked] if asked else [], out)
+            self._handle_empty(payload, [asked] if asked else [], out)
         elif id or len(self._trades) == 1:
             asked = self._asked.market("trades", id)
             market = asked.topic.key if asked is not None else ""
-            self._hear_prints(asked, [the_trade(entry, market, frame) for entry in trades], out)
+            self._handle_prints(asked, [the_trade(entry, market, frame) for entry in trades], out)
         else:  # a market for each trade
             owners = [self._asked.market("trades", entry.market_id or "") for entry in trades]
             keys = [asked.topic.key if asked else "" for asked in owners]
             heard = [the_trade(entry, key, frame) for entry, key in zip(trades, keys, strict=True)]
             for asked, trade in zip(owners, heard, strict=True):
-                self._hear_prints(asked, [trade], out)
+                self._handle_prints(asked, [trade], out)
 
-    def _hear_prints(self, asked: O2Topic | None, trades: list[Trade], out: EffectBatch) -> None:
+    def _handle_prints(self, asked: O2Topic | None, trades: list[Trade], out: EffectBatch) -> None:
         if asked is None:
             out.unrouted += len(trades)
             return
@@ -231,9 +231,9 @@ class O2Session(Session):
             else:
                 out.duplicates += 1
 
-    def _hear_orders(self, frame: OrdersFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_orders(self, frame: OrdersFrame, payload: bytes, out: EffectBatch) -> None:
         if not frame.orders:
-            self._hear_nothing(payload, list(self._asked.slots["orders"].values()), out)
+            self._handle_empty(payload, list(self._asked.slots["orders"].values()), out)
             return
         heard = []
         for entry in frame.orders:
@@ -241,9 +241,9 @@ class O2Session(Session):
             heard.append((owners, the_order(entry, key, frame)))
         self._route("orders", heard, out)
 
-    def _hear_balances(self, frame: BalancesFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_balances(self, frame: BalancesFrame, payload: bytes, out: EffectBatch) -> None:
         if not frame.balance:
-            self._hear_nothing(payload, list(self._asked.slots["balances"].values()), out)
+            self._handle_empty(payload, list(self._asked.slots["balances"].values()), out)
             return
         heard = []
         for entry in frame.balance:
@@ -253,9 +253,9 @@ class O2Session(Session):
             heard.append((owners, the_balance(entry, key, frame)))
         self._route("balances", heard, out)
 
-    def _hear_nonce(self, frame: NonceFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_nonce(self, frame: NonceFrame, payload: bytes, out: EffectBatch) -> None:
         if frame.nonce is None:
-            self._hear_nothing(payload, list(self._asked.slots["nonce"].values()), out)
+            self._handle_empty(payload, list(self._asked.slots["nonce"].values()), out)
             return
         key, owners = self._owners("nonce", identity_key(frame.contract_id or frame.identity))
         nonce = Nonce(key, the_nonce(frame.nonce), frame.onchain_timestamp, frame.seen_timestamp)
@@ -278,11 +278,11 @@ class O2Session(Session):
             out.pairs += [(asked.topic, event) for asked in owners]
             out.unrouted += not owners
 
-    def _hear_nothing(self, payload: bytes, asked: list[O2Topic], out: EffectBatch) -> None:
+    def _handle_empty(self, payload: bytes, asked: list[O2Topic], out: EffectBatch) -> None:
         """A frame of a channel without an entry: an acknowledgement, or an error."""
         failure = decode_failure(payload)
         if failure.code is not None or failure.text:
-            self._hear_failure(failure, out)
+            self._handle_failure(failure, out)
         else:
             self._prove([each for each in asked if each.answer is not REFUSED], out)
 
@@ -308,11 +308,11 @@ class O2Session(Session):
             out.add(Send("PONG"))
         else:
             try:
-                self._hear_odd(payload, error, out)
+                self._handle_odd(payload, error, out)
             except Exception as worse:  # nothing that a venue sends may end the connection
                 out.add(Quarantine(payload, str(worse) or type(worse).__name__))
 
-    def _hear_odd(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
+    def _handle_odd(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         failure = _failure_in(payload)
         if failure is None:
             found = _ACTION.search(payload)
@@ -320,33 +320,33 @@ class O2Session(Session):
         else:
             action = failure.action if isinstance(failure.action, str) else ""
             if is_error(failure, action, action in CHANNELS):
-                self._hear_failure(failure, out)
+                self._handle_failure(failure, out)
                 return
             if action.startswith("unsubscribe_"):
                 return  # an acknowledgement for which no topic waits
         channel = CHANNELS.get(action, "")
-        if failure is not None and channel and self._hear_otherwise(payload, channel, failure, out):
+        if failure is not None and channel and self._handle_otherwise(payload, channel, failure, out):
             return
         out.add(Quarantine(payload, str(error) or type(error).__name__))
         if not action and (b"depth" in payload or b"changes" in payload):
             channel = "depth"
         self._fear_for(channel, payload, failure, out)
 
-    def _hear_otherwise(self, payload: bytes, channel: str, failure: Failure, out: EffectBatch) -> bool:
+    def _handle_otherwise(self, payload: bytes, channel: str, failure: Failure, out: EffectBatch) -> bool:
         """Read it in a way that costs more: levels as pairs, or a list entry by entry."""
         try:
             if channel in {"depth", "depth_view"}:
                 named = with_named_levels(payload)
                 if named is None:
                     return False
-                self._hear(decode(named), named, out)
+                self._handle(decode(named), named, out)
                 return True
             entries = pieces(payload)
         except Exception:
             return False
         for whole, entry in entries:
             try:
-                self._hear(decode(whole), whole, out)
+                self._handle(decode(whole), whole, out)
             except Exception as error:
                 out.add(Quarantine(entry, str(error)))
                 self._fear_for(channel, whole, failure, out)
@@ -369,7 +369,7 @@ class O2Session(Session):
 
     # ── errors ──
 
-    def _hear_failure(self, failure: Failure, out: EffectBatch) -> None:
+    def _handle_failure(self, failure: Failure, out: EffectBatch) -> None:
         action = failure.action if isinstance(failure.action, str) else ""
         market = normal_id(failure.market_id) if isinstance(failure.market_id, str) else ""
         if failure.resync_required:
@@ -438,14 +438,14 @@ def _failure_in(payload: bytes) -> Failure | None:
 
 
 # By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.
-HEAR: dict[type[Inbound], Callable[[O2Session, Any, bytes, EffectBatch], None]] = {
-    ChangeFrame: O2Session._hear_change,
-    SnapshotFrame: O2Session._hear_snapshot,
-    ViewFrame: O2Session._hear_view,
-    TradesFrame: O2Session._hear_trades,
-    NewTradesFrame: O2Session._hear_trades,
-    OrdersFrame: O2Session._hear_orders,
-    BalancesFrame: O2Session._hear_balances,
-    NonceFrame: O2Session._hear_nonce,
-    NewNonceFrame: O2Session._hear_nonce,
+HANDLERS: dict[type[Inbound], Callable[[O2Session, Any, bytes, EffectBatch], None]] = {
+    ChangeFrame: O2Session._handle_change,
+    SnapshotFrame: O2Session._handle_snapshot,
+    ViewFrame: O2Session._handle_view,
+    TradesFrame: O2Session._handle_trades,
+    NewTradesFrame: O2Session._handle_trades,
+    OrdersFrame: O2Session._handle_orders,
+    BalancesFrame: O2Session._handle_balances,
+    NonceFrame: O2Session._handle_nonce,
+    NewNonceFrame: O2Session._handle_nonce,
 }

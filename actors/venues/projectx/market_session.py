@@ -10,7 +10,7 @@ from msgspec import Raw
 from msgspec.structs import force_setattr
 
 from actors.protocol import Effect, EffectBatch, SessionState, Topic
-from actors.protocol.signalr import Hearer, Push
+from actors.protocol.signalr import Push, PushHandler
 from actors.venues.projectx.hub_methods import HubMethods
 from actors.venues.projectx.messages import DepthReset, DomType
 from actors.venues.projectx.normalise import contract_of
@@ -68,7 +68,7 @@ class MarketSession(GatewaySession):
 
     # ── hearing ──
 
-    def hear_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
+    def handle_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
         topic = Topic(self._feed, stream.channel, contract_of(arguments))
         every = stream.reader.find(arguments[1:])
         if topic not in self.wanted:
@@ -84,10 +84,10 @@ class MarketSession(GatewaySession):
                 self.put_aside(found, error, (topic,), out)
         self._tell(topic, read, out)
 
-    def pushes(self) -> Mapping[type[Push], Hearer]:
-        return dict.fromkeys((QuotePush, TradePush, DepthPush), self._hear_usual)
+    def pushes(self) -> Mapping[type[Push], PushHandler]:
+        return dict.fromkeys((QuotePush, TradePush, DepthPush), self._handle_usual)
 
-    def _hear_usual(self, push: MarketPush, out: EffectBatch) -> None:
+    def _handle_usual(self, push: MarketPush, out: EffectBatch) -> None:
         contract, told = push.arguments
         read = told if isinstance(told, list) else (told,)
         topic = self._waiting.answered[push.channel].get(contract)

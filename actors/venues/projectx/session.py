@@ -33,7 +33,7 @@ class GatewaySession(HubSession):
     # ── what the hubs differ in ──
 
     @abstractmethod
-    def hear_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
+    def handle_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
         """Raises, before anything is done: the arguments are none of this push's."""
 
     def distrust(self, topics: Iterable[Topic]) -> None:
@@ -77,7 +77,7 @@ class GatewaySession(HubSession):
         if name == LOGOUT:
             self._log_out(arguments, out)
         elif (stream := BY_TARGET.get(name)) is not None and stream.hub == self.hub:
-            self.hear_push(stream, arguments_of(arguments), out)
+            self.handle_push(stream, arguments_of(arguments), out)
         else:
             out.unrouted += 1
 

@@ -17,7 +17,7 @@ class UserSession(GatewaySession):
 
     hub = "user"
 
-    def hear_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
+    def handle_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
         for found in stream.reader.find(arguments):
             try:
                 event = stream.read(found)

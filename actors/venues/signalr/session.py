@@ -155,12 +155,12 @@ class DeclarativeHubSession(HubSession):
             if told is not None:
                 self.heard["event"] += 1
                 for nodes, marks, data in told:
-                    self._hear_event(rule, index, nodes, marks, data, out)
+                    self._handle_event(rule, index, nodes, marks, data, out)
                 return
         self.heard["unrouted"] += 1
         out.unrouted += 1
 
-    def _hear_event(
+    def _handle_event(
         self,
         rule: EventRule,
         index: Index[HubTopic],
@@ -253,12 +253,12 @@ class HubListener(DeclarativeHubSession):
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         return super().received([(opcode, _ended(payload)) for opcode, payload in frames], now)
 
-    def _hear(self, message: Heard, out: EffectBatch) -> None:
+    def _handle(self, message: Heard, out: EffectBatch) -> None:
         """Answers are to calls of the one that was captured."""
         if isinstance(message, Completion | Ping):
             self.heard[type(message).__name__.lower()] += 1
         else:
-            super()._hear(message, out)
+            super()._handle(message, out)
 
 
 def _ended(payload: bytes) -> bytes:

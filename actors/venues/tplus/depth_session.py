@@ -122,7 +122,7 @@ class DepthSession(TplusSession):
         if self._phase is Phase.WAITING:
             self._fetch(out, 0.0)
 
-    def _hear(self, event: m.BookFrame, out: EffectBatch) -> None:
+    def _handle(self, event: m.BookFrame, out: EffectBatch) -> None:
         heard, self._heard, self._unread = self._heard, event.sequence, 0
         if self._phase is LIVE:
             if heard == self._sequence == event.sequence - 1:  # as nearly always

@@ -87,7 +87,7 @@ class TplusSession(Session):
             if self.state is ended:
                 break
             if opcode != TEXT or not self._is_data(payload, self._plainly, out):
-                self._hear_odd(opcode, payload, out)
+                self._handle_odd(opcode, payload, out)
         return out.effects()
 
     def _is_data(self, piece: bytes, decode: Decode, out: EffectBatch) -> bool:
@@ -100,12 +100,12 @@ class TplusSession(Session):
             self._confirm(out)
         if type(heard) is list:
             for event in heard:
-                self._hear(event, out)
+                self._handle(event, out)
         else:
-            self._hear(heard, out)
+            self._handle(heard, out)
         return True
 
-    def _hear(self, event: Any, out: EffectBatch) -> None:
+    def _handle(self, event: Any, out: EffectBatch) -> None:
         if type(event) is m.Timebar:
             force_setattr(event, "asset_id", self._topic.key)  # before it is delivered
         if self._wanted:
@@ -126,14 +126,14 @@ class TplusSession(Session):
 
     # ── what is not as nearly all messages of the stream are ──
 
-    def _hear_odd(self, opcode: int, payload: bytes, out: EffectBatch) -> None:
+    def _handle_odd(self, opcode: int, payload: bytes, out: EffectBatch) -> None:
         if opcode != TEXT:
             out.add(Quarantine(payload, "a binary frame; tplus sends text"))
             self._lost(out)
         elif not self._understands(payload, out):
-            self._hear_pieces(payload, out)
+            self._handle_pieces(payload, out)
 
-    def _hear_pieces(self, payload: bytes, out: EffectBatch) -> None:
+    def _handle_pieces(self, payload: bytes, out: EffectBatch) -> None:
         """A frame that is not one document, or in which something is odd."""
         try:
             pieces = list(documents(payload))

@@ -15,22 +15,22 @@ from actors.errors import ConfigError
 
 def sim(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Whose other end, such as o2.", show_default=False)
+        str, typer.Argument(metavar="NAME", help="The venue to simulate, such as o2.", show_default=False)
     ],
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="On loopback; 0: any free one.")] = 0,
-    rate: Annotated[float, typer.Option(min=0.0, help="Market steps a second.")] = 10.0,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port on loopback; 0: any free one.")] = 0,
+    rate: Annotated[float, typer.Option(min=0.0, help="Market steps per second.")] = 10.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same market.")] = 0,
     faults: Annotated[
         list[str] | None,
-        typer.Option("--fault", metavar="FAULT", help='Such as "drop every=5"; may be given several times.'),
+        typer.Option("--fault", metavar="FAULT", help='A fault such as "drop every=5"; may be repeated.'),
     ] = None,
     list_faults: Annotated[
-        bool, typer.Option("--list-faults", help="Print the faults of this simulator, and exit.")
+        bool, typer.Option("--list-faults", help="Print the faults of this simulator and exit.")
     ] = False,
 ) -> None:
     """Run a simulated venue on localhost.
 
-    Ctrl-C or SIGTERM ends it, with exit 0. The first line on stdout is the URL for a feed's config.
+    It prints its URL, which a feed's config takes as url. Ctrl-C or SIGTERM ends it with exit code 0.
     """
     from actors.simulators import SIMULATORS
     from actors.simulators.base.faults import described

@@ -82,7 +82,7 @@ from actors.protocol.session import (
     Resent,
     Send,
     Session,
-    State,
+    SessionState,
     TokenRefused,
     Unrouted,
 )
@@ -280,7 +280,7 @@ class Connection(Actor):
             self._close(
                 1000, Retryable(f"the routes of the line did not come within {seconds:g} s", "routes")
             )
-        elif self._session.state is State.LOGGING_IN:
+        elif self._session.state is SessionState.LOGGING_IN:
             text = f"the venue accepted the connection and did not answer the login within {seconds:g} s"
             self._close(1000, Retryable(text, "login_timeout"))
 
@@ -497,7 +497,7 @@ class Connection(Actor):
     # ── sending ──
 
     def _send_for_user(self, payload: str | bytes) -> str | None:
-        if self._session.state is not State.OPEN:
+        if self._session.state is not SessionState.OPEN:
             return "it is not connected and logged in"
         self._send(payload)
         return None

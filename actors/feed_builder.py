@@ -89,7 +89,8 @@ class FeedBuilder:
         if simulator is None or before is None or before.own.url != feed.own.url:
             if simulator is not None:
                 simulator.stop()
-            simulator = self.simulators[feed.name] = embed(feed.own.url)
+            own = {feed.kind.name: feed.kind.simulator}
+            simulator = self.simulators[feed.name] = embed(feed.own.url, own)
         return feed.build_venue(simulator.url)
 
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
+
+
+def imported(place: str) -> Any:
+    """What is at this place, `module:attribute`.
+
+    Raises:
+        ImportError, AttributeError, ValueError: there is no such module or attribute, or it is no place.
+    """
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 class Imported(Mapping[str, T]):
@@ -16,8 +26,7 @@ class Imported(Mapping[str, T]):
         self._places = places
 
     def __getitem__(self, name: str) -> T:
-        module, _, attribute = self._places[name].partition(":")
-        return cast(T, getattr(import_module(module), attribute))
+        return cast(T, imported(self._places[name]))
 
     def __contains__(self, name: object) -> bool:
         return name in self._places

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from actors.delivery.state import DeliveryState
     from actors.delivery.table import Route, RouteTable
     from actors.feed_spec import Specs
-    from actors.protocol.venue import Price, Venue
+    from actors.protocol.prices import Price
+    from actors.protocol.venue import Venue
     from actors.rules.freshness import Freshness
 
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msgspec import Struct
-
-if TYPE_CHECKING:
-    pass
 
 
 class Stopped(Struct, frozen=True):
@@ -18,7 +13,7 @@ class Stopped(Struct, frozen=True):
 
 
 class Retryable(Struct, frozen=True):
-    """The network or the venue failed in a way that passes: try again after the backoff.
+    """The network or the venue failed in a way that passes: it is retried after the backoff.
 
     `code` is short and stable (`lost`, `pong_timeout`, `http_503`, `close_1006`); `text` is for
     people and names no secret.
@@ -29,11 +24,10 @@ class Retryable(Struct, frozen=True):
 
 
 class Slow(Struct, frozen=True):
-    """The venue asks for a pause: of `retry_after` seconds, where it names a time.
+    """The venue asked for a pause, of `retry_after` seconds where it says how long. It is retried after that.
 
-    `exact`: that is our own reckoning and no venue's complaint: neither more nor less, and none the
-    longer for the next time. `shared`: it is about the account or the address, and not about this line
-    alone, also where the venue does not say for how long; with `retry_after` it always is.
+    `exact`: a locally computed delay; it is kept exactly, and not doubled on repetition. `shared`: the pause
+    is of the account or the address, not of this line alone; with `retry_after` it always is.
     """
 
     text: str

@@ -20,7 +20,8 @@ from actors.http_types import HttpFailed
 from actors.login.redaction import without_secrets
 from actors.messages import AskLatest, BudgetDue, LatestTold, RoleStarted
 from actors.protocol.limits import TokenBucket
-from actors.protocol.venue import Price, Venue
+from actors.protocol.prices import Price
+from actors.protocol.venue import Venue
 from actors.reasons import Crashed, Reason, Slow
 from actors.timers import Timers
 from actors.wire.attempt import ConnectCancel

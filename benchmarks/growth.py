@@ -75,7 +75,7 @@ def _rate(hear: Callable[..., int], shape: str, topics: int, *given: int) -> Seq
 def hear_topics(sender: Sender) -> int:
     """When the last event of all topics was seen: monotonic nanoseconds."""
     address = sender.listen(Plan(EVENTS))
-    wants = subscription("alpaca", address)
+    wants = subscription(address)
     with actors.start({"feeds": {"bench": wants.feed}}, wait=LIVE) as runtime:
         stream = runtime.subscribe("bench", wants.channel, *address["keys"], **LOSSLESS)
         return _read(stream, EVENTS)

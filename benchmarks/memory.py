@@ -43,7 +43,7 @@ def a_line(sender: Sender, lines: int) -> float:
 
 def a_topic(sender: Sender) -> float:
     address = sender.listen(Plan(0))
-    wants = subscription("alpaca", address)
+    wants = subscription(address)
     with actors.start({"feeds": {"bench": wants.feed}}, wait=LIVE) as runtime:
         before = _resident()
         _stream = runtime.subscribe("bench", wants.channel, *address["keys"])

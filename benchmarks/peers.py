@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from benchmarks import installs
+from benchmarks.shapes import SHAPES
 
 ROOT = Path(__file__).parents[1]
 FAST, SLOW = 200_000, 40_000  # messages of a full blast, so that a run takes a second or some
@@ -44,9 +45,7 @@ def _sdk(name: str, client: str, hears: tuple[str, ...], package: str, python: s
 
 
 PEERS = (
-    Peer(
-        name=LINEWARDEN, client="linewarden", hears=(*EVERY, "alpaca-msgpack", "o2-depth"), options=LOSSLESS
-    ),
+    Peer(name=LINEWARDEN, client="linewarden", hears=tuple(SHAPES), options=LOSSLESS),
     Peer(
         name="linewarden.get_many",
         client="linewarden",

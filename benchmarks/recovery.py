@@ -53,13 +53,13 @@ def measure(topics: Sequence[int], drops: int) -> Table:
 
 def _medians(shape: str, topics: int, drops: int) -> Sequence[str]:
     with sending(shape, topics) as sender:
-        done = alone(recover, sender, shape, drops)
+        done = alone(recover, sender, drops)
     return [f"{median(getattr(each, part) for each in done):,.1f}" for part in PARTS]
 
 
-def recover(sender: Sender, shape: str, drops: int) -> list[Recovery]:
+def recover(sender: Sender, drops: int) -> list[Recovery]:
     address = sender.listen(Plan(0))
-    wants = subscription(shape, address)
+    wants = subscription(address)
     feed = {**wants.feed, "restart": RESTART, "send_rate": PACING}
     with actors.start({"feeds": {"bench": feed}}, wait=10.0) as runtime:
         stream = runtime.subscribe("bench", wants.channel, *address["keys"])

@@ -1,4 +1,4 @@
-"""All four venues at once under faults from a seed, for minutes: `make soak MINUTES=30`.
+"""All venues that are built in at once under faults from a seed, for minutes: `make soak MINUTES=30`.
 
 Ends with 1 and a sentence where a promise broke; the report is written to the file that is named.
 """
@@ -24,9 +24,11 @@ from actors.settings import load
 from actors.simulators import Simulator
 from tests.support.counters import reconciled
 from tests.support.runtimes import RESTART, fresh
+from tests.support.venue_cases import Soaked, by_venue
 
 POLICIES: tuple[Policy, ...] = ("block", "drop_oldest", "drop_newest", "conflate")
-FEEDS = ("o2", "alpaca", "tplus", "projectx")
+SOAKED: Mapping[str, Soaked] = by_venue("SOAKED")
+FEEDS = tuple(SOAKED)
 FAULTS = ("drop", "close", "flap", "refuse", "garbage", "mute", "restart", "rotate")
 CAPACITY = 20  # events a stream: little enough to overflow
 PAUSE = 1.0  # seconds between two faults, on average
@@ -55,7 +57,7 @@ class Soak:
     def read(self) -> None:
         """A stream of each policy on each venue, each with a reader that is slow at times."""
         for feed in FEEDS:
-            channel, keys = wanted(self.runtime, feed)
+            channel, *keys = SOAKED[feed].topics(self.runtime.simulator(feed))
             for policy in POLICIES:
                 stream = self.runtime.subscribe(feed, channel, *keys, policy=policy, capacity=CAPACITY)
                 self.streams.append(stream)
@@ -147,31 +149,14 @@ class Soak:
 
 
 def config(seed: int) -> dict[str, Any]:
-    own: dict[str, dict[str, str]] = {
-        "o2": {},
-        "alpaca": {"stream": "iex", "key": "demo", "secret": "demo"},
-        "tplus": {"private_key": "4a1c1f4f6bd9b1d1c4f5d3a5c0ffee00112233445566778899aabbccddeeff00"},
-        "projectx": {"user_name": "demo", "api_key": "demo"},
-    }
     table = {"restart": {**RESTART, "slow_initial": 0.2}, "block_timeout": 0.5}
     url = f"?rate=50&seed={seed}"
     return {
-        "feeds": {name: {"venue": name, "url": f"sim://{name}{url}", **table, **own[name]} for name in FEEDS}
+        "feeds": {
+            name: {"venue": name, "url": f"sim://{name}{url}", **table, **soaked.keys}
+            for name, soaked in SOAKED.items()
+        }
     }
-
-
-def wanted(runtime: Runtime, feed: str) -> tuple[str, tuple[str, ...]]:
-    """The channel that is read there, and its keys."""
-    venue: Any = runtime.simulator(feed)
-    match feed:
-        case "o2":
-            return "trades", tuple(venue.markets)
-        case "alpaca":
-            return "quotes", ("AAPL", "MSFT")
-        case "projectx":
-            return "quotes", tuple(venue.contracts[:2])
-        case _:
-            return "trades", ()
 
 
 def read(stream: Stream[Any], slowness: random.Random) -> None:

@@ -35,7 +35,7 @@ COUNT = 500
 def test_our_sessions_read_every_message(shape: str) -> None:
     sender = Sender(shape)
     address = sender.listen(Plan(COUNT))
-    wants = subscription(shape, address)
+    wants = subscription(address)
     with actors.start({"feeds": {"bench": wants.feed}}, wait=10.0) as runtime:
         stream = runtime.subscribe("bench", wants.channel, *address["keys"], wait=10.0)
         for _ in range(wants.passed_over):

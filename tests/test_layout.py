@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "delivery/merge": {"errors", "events", "rules", "stream"},
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
     "status": GROUND | {"diagnostics", "rules"},
-    "simulators": {"errors"},
+    "simulators": {"errors", "lazy", "venues"},
 }
 
 
@@ -119,6 +119,12 @@ def test_rules_protocol_and_venues_meet_neither_threads_nor_sockets_nor_clocks(n
 def test_delivery_meets_locks_and_neither_actors_nor_sockets_nor_clocks(name: str) -> None:
     machine = MACHINE - {"threading"}
     assert {each for each in names_imported(name) if each.split(".")[0] in machine} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("simulators/")])
+def test_a_simulator_shares_nothing_with_its_venue(name: str) -> None:
+    """An error that both share would show in no test. The mapping in `simulators` itself knows both."""
+    assert {room(each) for each in modules_imported(name)} <= {"simulators", "errors"}
 
 
 @pytest.mark.parametrize("name", sorted(ACTORS))

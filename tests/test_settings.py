@@ -19,7 +19,7 @@ import actors
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
-from actors.protocol.conversation import Token
+from actors.protocol import Opening
 from actors.protocol.limits import SendRate
 from actors.protocol.session import Session
 from actors.protocol.venue import Channel, Venue, VenueSettings
@@ -76,10 +76,10 @@ class Desk(Venue):
             raise LinewardenError(f"{self.feed}: there is no market {key.upper()!r}.")
         return Topic(self.feed, channel, key, tuple(sorted((name, int(v)) for name, v in options.items())))
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         return Endpoint(self.settings.url)
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         raise NotImplementedError
 
 
@@ -718,7 +718,7 @@ def test_a_table_is_found_from_the_configs_directory(
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     feed = read(pier, PIER=CANARY).feeds["a"]
     assert (feed.venue, feed.name) == ("pier", "a")
-    assert feed.build_venue().endpoint("a") == Endpoint("wss://pier.example")
+    assert feed.build_venue().endpoint(Opening("a")) == Endpoint("wss://pier.example")
     assert CANARY not in repr(feed)
 
 

@@ -110,7 +110,7 @@ def _simulator_problems(feed: FeedSettings) -> tuple[str, ...]:
     from actors.simulators import embed
 
     try:
-        embed(feed.own.url).stop()
+        embed(feed.own.url, {feed.kind.name: feed.kind.simulator}).stop()
     except ConfigError as error:
         return tuple(f"[feeds.{feed.name}] {problem}" for problem in error.problems)
     except OSError:  # the port is taken, perhaps by a running service of this config

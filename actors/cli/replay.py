@@ -34,7 +34,7 @@ from actors.protocol.session import (
     Session,
     Unrouted,
 )
-from actors.protocol.venue import Venue
+from actors.protocol.venue import Opening, Venue
 from actors.venues.declarative import DeclarativeVenue
 
 LONGEST = 16 * 1_048_576  # bytes of a row
@@ -93,7 +93,7 @@ def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> ReplayTally:
     else:
         placed = [(name, held) for name, held in venue.spread(wanted).items() if held]
         name, wanted = placed[0] if placed else (venue.feed, [])
-        session = venue.session(name)
+        session = venue.session(Opening(name))
     session.opened(0.0)
     if wanted:
         session.subscribe(wanted, 0.0)

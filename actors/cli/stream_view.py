@@ -17,7 +17,8 @@ from actors.cli.formatting import clock, counted, one_row, printable
 from actors.cli.status_view import gap_length, topic_words
 from actors.events import Closed, Gap, Lifecycle, Marker, Received
 from actors.protocol.formatting import at, price_words, short
-from actors.protocol.venue import Number, Price, Venue
+from actors.protocol.prices import Number, Price
+from actors.protocol.venue import Venue
 from actors.rules.order_book import Book, BookView
 from actors.settings import Settings
 from actors.settings.schema import WantedTopics

@@ -54,9 +54,10 @@ class Runs:
     """The runs of one line. One thread at a time."""
 
     def __init__(self, venue: Venue, right: Right, budget: RunBudget) -> None:
-        self._venue, self._right, self._budget = venue, right, budget
+        self._right, self._budget = right, budget
+        self._starts_anew = venue.starts_anew
         self._runs: dict[Topic, TopicRun] = {}
-        # By channel: the types of events that may start a topic again.
+        # By channel: the types of events about which `starts_anew` is asked.
         self._whole = {name: frozenset(its.whole) for name, its in venue.channels.items() if its.whole}
         self._size = self._billed = 0
 
@@ -107,12 +108,10 @@ class Runs:
         return whole is not None
 
     def _last_whole(self, topic: Topic, pairs: list[Pair]) -> int | None:
-        types = self._whole[topic.channel]
-        if types.isdisjoint(map(type, map(_event, pairs))):  # as mostly
+        if self._whole[topic.channel].isdisjoint(map(type, map(_event, pairs))):  # as mostly
             return None
         for place in range(len(pairs) - 1, -1, -1):
-            event = pairs[place][1]
-            if type(event) in types and self._venue.starts_anew(topic, event):
+            if self._starts_anew(topic, pairs[place][1]):
                 return place
         return None
 

@@ -10,7 +10,7 @@ from actors.http_types import Endpoint, HttpFailed
 from actors.login.redaction import secrets_in, secrets_shown, without_secrets
 from actors.login.token_store import LATE, TURNED_AWAY, TokenStore, _not_proved
 from actors.protocol.conversation import Token
-from actors.protocol.venue import Venue
+from actors.protocol.venue import Opening, Venue
 from actors.reasons import Fatal, Reason, Retryable, Stopped
 from actors.wire.connect import ConnectCancel, ConnectFailed, Dial, SocketOpened, open_socket
 
@@ -82,9 +82,9 @@ class Connector:
             raise
 
     def _endpoint(self) -> Endpoint:
-        asking = self._venue.approach(self._line, self._token)
+        asking = self._venue.approach(Opening(self._line, self._token))
         if asking is None:
-            return self._venue.endpoint(self._line, self._token)
+            return self._venue.endpoint(Opening(self._line, self._token))
         from actors.wire.http_client import converse  # an HTTP client, where one is needed
 
         outcome = converse(asking, self.dial, self.connect_cancel)

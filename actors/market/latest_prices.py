@@ -14,7 +14,8 @@ from actors.delivery.cells import Cells
 from actors.errors import LinewardenError, StalePriceError, Timeout
 from actors.events import Tried
 from actors.messages import AskLatest, LatestTold
-from actors.protocol.venue import Price, Venue
+from actors.protocol.prices import Price
+from actors.protocol.venue import Venue
 from actors.rules.latest_price import Candidates, LatestPrice, in_words, symbol_of
 from actors.timers import Clock
 

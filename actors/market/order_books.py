@@ -14,7 +14,7 @@ from actors import log_queue
 from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
 from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, Topic
 from actors.feed_builder import topics_of
-from actors.protocol.venue import BookUpdate
+from actors.protocol.prices import BookUpdate
 from actors.rules.order_book import Book, BookView
 from actors.rules.stream_buffer import Policy
 from actors.status import Status

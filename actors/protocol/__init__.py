@@ -1,6 +1,16 @@
-"""All that a venue is written with: its class and settings, its sessions, and the values that they exchange.
+"""The public API for authors of venues: a venue imports this module, and nothing else of the package.
 
-`docs/venues.md` shows how; hubs that speak SignalR find more in `actors.protocol.signalr`.
+`docs/venues.md` is the guide; `actors.protocol.signalr` has what hubs that speak SignalR share.
+
+Names of types that have no docstring of their own:
+
+`Frame`: `(opcode, payload)` of a whole message, `TEXT` (valid UTF-8) or `BINARY` (RFC 6455, 5.2).
+`Effect`: what a session returns, the union of `Send`, `Announce`, … More members are added to it.
+`Conversation[T]`: a generator that yields `HttpRequest`, is sent `HttpAnswer`, and returns `T` or a `Reason`.
+`Reason`: `Retryable`, `Slow`, `Fatal`, and those with which Linewarden ends a connection itself.
+`Option`: text, a number or a truth value. `Options`: the `(name, Option)` pairs of a topic, sorted by name.
+`Bounds`: a tuple of `Bound`. `GapReason`: the reasons of a `Gap`, of which a session uses `sequence`,
+`quarantine` and `unknown`. `REDACTED`: the text that stands in place of a secret.
 """
 
 from __future__ import annotations
@@ -11,11 +21,12 @@ from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.lazy import Imported
 from actors.protocol.batch import EffectBatch
 from actors.protocol.channel import TypedChannel
-from actors.protocol.conversation import Conversation, Token
+from actors.protocol.conversation import Conversation, Token, is_token, settled
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
 from actors.protocol.limits import RateLimit, SendRate, TokenBucket
 from actors.protocol.placement import Bound, Bounds, Placement
+from actors.protocol.prices import BookUpdate, Price
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -35,11 +46,12 @@ from actors.protocol.session import (
     Resent,
     Send,
     Session,
-    State,
+    SessionState,
     TokenRefused,
     Unrouted,
 )
-from actors.protocol.venue import BookUpdate, Channel, Price, Refusal, Venue, VenueSettings
+from actors.protocol.statuses import status_reason
+from actors.protocol.venue import Channel, Opening, Refusal, Venue, VenueSettings
 from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.secret import REDACTED, RedactedStruct, Secret, origin
 
@@ -72,6 +84,7 @@ __all__ = (
     "Imported",
     "LinewardenError",
     "Missed",
+    "Opening",
     "Option",
     "Options",
     "Placement",
@@ -88,8 +101,8 @@ __all__ = (
     "Send",
     "SendRate",
     "Session",
+    "SessionState",
     "Slow",
-    "State",
     "Token",
     "TokenBucket",
     "TokenRefused",
@@ -100,8 +113,11 @@ __all__ = (
     "VenueSettings",
     "amount",
     "code_of",
+    "is_token",
     "origin",
     "price_words",
+    "settled",
     "short",
+    "status_reason",
     "suggestion",
 )

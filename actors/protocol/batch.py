@@ -1,4 +1,4 @@
-"""What comes of one read."""
+"""The effects of one read, collected."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from actors.protocol.session import Deliver, Duplicates, Effect, Unrouted
 
 
 class EffectBatch:
-    """Effects in order; events that follow each other go in one piece, counts come last."""
+    """Collects the effects of one read in order: events in a row as one `Deliver`, counts last.
+
+    A session appends events to `pairs` and counts up `unrouted` and `duplicates`. For one thread.
+    """
 
     def __init__(self) -> None:
-        self.pairs: list[tuple[Topic, Any]] = []
-        self.unrouted = 0
-        self.duplicates = 0
+        self.pairs: list[tuple[Topic, Any]] = []  # a new list after each `add`: do not keep it across one
+        self.unrouted = 0  # events
+        self.duplicates = 0  # events
         self._effects: list[Effect] = []
 
     def add(self, *effects: Effect) -> None:
+        """Appends these effects behind the events so far."""
         if self.pairs:
             self._effects.append(Deliver(self.pairs))
             self.pairs = []
         self._effects += effects
 
     def effects(self) -> list[Effect]:
+        """Returns all of them. Called once, at the end of the read."""
         self.add()
         if self.unrouted:
             self._effects.append(Unrouted(self.unrouted))

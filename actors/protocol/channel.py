@@ -1,4 +1,4 @@
-"""Names of channels that know what their events are."""
+"""Names of channels that carry the type of their events."""
 
 from __future__ import annotations
 

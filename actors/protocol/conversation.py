@@ -1,6 +1,6 @@
-"""What a venue says and hears over HTTP, sans-I/O: a conversation is a generator.
+"""HTTP requests of a venue, sans-I/O: a conversation is a generator.
 
-It yields what to ask, is sent what was answered, and returns what came of it:
+It yields requests, is sent their answers, and returns its result or a reason:
 
     def login(self, now_ns: int) -> Conversation[Token]:
         answer = yield HttpRequest("POST", f"{self.url}/auth", body=b"…")
@@ -8,7 +8,7 @@ It yields what to ask, is sent what was answered, and returns what came of it:
             return refusal(answer)
         return decode_token(answer.body)
 
-Where nobody answers, the conversation is closed, and whoever carried it on tells the reason.
+A request without an answer (no connection, a timeout) closes the generator, and the caller makes the reason.
 """
 
 from __future__ import annotations
@@ -25,11 +25,22 @@ from actors.secret import Secret
 T = TypeVar("T")
 
 
-Conversation: TypeAlias = Generator[HttpRequest, HttpAnswer, T | Reason]
+Conversation: TypeAlias = Generator[HttpRequest, HttpAnswer, T | Reason]  # never raises for an answer
 
 
 class Token(Struct, frozen=True):
-    """What a login gave: presented at each connect until `expires_ns` is near or a venue refuses it."""
+    """The result of a login, presented at each connect until `expires_ns` is near or the venue rejects it."""
 
     value: Secret
-    expires_ns: int | None = None  # wall clock; None: nobody said
+    expires_ns: int | None = None  # wall clock, nanoseconds; None: unknown
+
+
+def settled(result: T | Reason) -> Conversation[T]:
+    """Returns a conversation without a request: its result is known."""
+    return result
+    yield  # a generator
+
+
+def is_token(text: str) -> bool:
+    """Returns whether a text can be presented in a header and in a URL: printable ASCII without spaces."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text

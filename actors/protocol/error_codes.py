@@ -1,4 +1,4 @@
-"""A venue's own name for an error as a code of ours, which is a label of metrics: short and stable."""
+"""Codes of errors: short and stable, because they are labels of metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OTHERS: Final = re.compile(r"[^a-z0-9_]")
 
 
 def code_of(venue: str, said: str, otherwise: str = "error") -> str:
-    """`venue_word` in [a-z0-9_]{1,40}; what is no short word (a sentence, an id) becomes `otherwise`."""
+    """Returns `venue_word`, at most 40 of [a-z0-9_]; a sentence or an id as the word becomes `otherwise`."""
     before = _OTHERS.sub("_", venue.lower())[: LONGEST // 2]
     word = said.strip().lower().replace("-", "_").replace(".", "_")
     if not _WORD.fullmatch(word) or len(before) + 1 + len(word) > LONGEST:

@@ -1,17 +1,17 @@
-"""Events in words: numbers and ids as people read them at a glance."""
+"""Events in words: numbers and ids in a form that people read quickly."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from difflib import get_close_matches
 
-from actors.protocol.venue import Number, Price
+from actors.protocol.prices import Number, Price
 
 KEY = 16  # characters of a key that are shown in full
 
 
 def amount(number: Number) -> str:
-    """Three digits or so: 80M, 5.54T, 0.25."""
+    """Returns the number with about three digits: 80M, 5.54T, 0.25."""
     value, units = float(number), ["", "k", "M", "B", "T"]
     while abs(value) >= 999.5 and len(units) > 1:
         value, units = value / 1000, units[1:]
@@ -19,18 +19,18 @@ def amount(number: Number) -> str:
 
 
 def suggestion(word: str, known: Collection[str]) -> str:
-    """The end of a sentence about a word that is not among those known."""
+    """Returns the end of a sentence about an unknown word: `; did you mean 'depth'?`, or a full stop."""
     near = get_close_matches(word, known, 1)
     return f"; did you mean {near[0]!r}?" if near else "."
 
 
 def short(key: str) -> str:
-    """A long id by its two ends."""
+    """Returns a long id as its two ends: `0x1234…cdef`."""
     return key if len(key) <= KEY else f"{key[:6]}…{key[-4:]}"
 
 
 def price_words(price: Price) -> str:
-    """`bid 99 × 5M · ask 101 × 70`, `40 at 12,000`."""
+    """Returns a price in words: `bid 99 × 5M · ask 101 × 70`, `40 at 12,000`."""
     sides = (("bid", price.bid, price.bid_size), ("ask", price.ask, price.ask_size))
     parts = [at(level, size, f"{side} ") for side, level, size in sides if level is not None]
     if price.last is not None:

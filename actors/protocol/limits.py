@@ -1,21 +1,21 @@
-"""How often a venue may be asked: budgets, and the pace of subscriptions."""
+"""How often requests may be sent to a venue: budgets, and the pace of subscriptions."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-ROUNDING = 1e-5  # of one: who waits as long as he was told finds floats a little short
+ROUNDING = 1e-5  # of one token: after the exact wait, floats may be a little short of it
 
 
 class RateLimit(Struct, frozen=True):
-    """How often something may be asked: `burst` times at once, and then once in `interval` seconds."""
+    """A budget: `burst` requests at once, then one in `interval` seconds; 0.0: no limit."""
 
     burst: int
     interval: float
 
 
 class TokenBucket:
-    """Holds to a budget. One thread at a time; `now` is monotonic seconds."""
+    """Counts requests against a budget. One thread at a time; `now` is monotonic seconds."""
 
     def __init__(self, budget: RateLimit) -> None:
         self._budget = budget
@@ -23,7 +23,7 @@ class TokenBucket:
         self._at = 0.0
 
     def take(self, now: float) -> float:
-        """0.0: go ahead, it is counted. Else the seconds after which it will be allowed."""
+        """Counts one request and returns 0.0, or counts none and returns the seconds until one is allowed."""
         budget = self._budget
         if budget.interval:
             self._refill(now)
@@ -33,7 +33,7 @@ class TokenBucket:
         return 0.0
 
     def adjust(self, budget: RateLimit, now: float) -> None:
-        """Another budget holds from now on; what was counted stays counted."""
+        """Applies another budget from now on; what was counted stays counted."""
         if budget != self._budget:
             if self._budget.interval:
                 self._refill(now)
@@ -46,24 +46,24 @@ class TokenBucket:
         self._at = now
 
     def reserve(self, now: float) -> float:
-        """Counts one at any rate: the seconds after which it is its turn."""
+        """Counts one request in any case, and returns the seconds until its turn."""
         if wait := self.take(now):
             self._left -= 1.0
         return wait
 
     def give_back(self) -> None:
-        """The last one that was counted came to nothing: nobody was asked."""
+        """Takes back the last request that was counted: it was not sent."""
         self._left = min(float(self._budget.burst), self._left + 1.0)
 
     def leave(self, now: float, seconds: float) -> None:
-        """The venue has had enough: for so many seconds nothing is allowed, and then one, and no burst."""
+        """Allows nothing for so many seconds, then one request and no burst: the venue asked for a pause."""
         if self._budget.interval:
             self.take(now)
             self._left = min(self._left, 1.0 - seconds / self._budget.interval)
 
 
 class SendRate(Struct, frozen=True):
-    """How fast a venue wants to be asked: `batch` topics, then `interval` seconds of rest."""
+    """The pace of subscriptions: `batch` topics, then `interval` seconds of rest."""
 
     batch: int = 100
     interval: float = 0.0

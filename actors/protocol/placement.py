@@ -1,4 +1,4 @@
-"""Where the topics of one feed lie, kept so that a place for one more costs no look at the others."""
+"""The lines on which the topics of one feed lie; a place for one more is found without a search."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Bound(Struct, frozen=True):
-    """At most `most` of the topics that share this mark may lie on one line."""
+    """At most `most` topics with an equal `mark` may lie on one line. `Venue.bounds` returns them."""
 
     mark: Hashable
     most: int
@@ -23,7 +23,7 @@ Bounds = tuple[Bound, ...]
 
 
 class Placement(Mapping[str, Collection[Topic]]):
-    """The lines of one feed, each with its topics in the order of placing. Not thread-safe.
+    """The lines of one feed: name → topics in the order of placing. Not thread-safe; `place` only reads it.
 
     The lines of a venue with bounds are `feed`, `feed/2`, `feed/3`, …: number 1, 2, 3, …
     """
@@ -37,7 +37,7 @@ class Placement(Mapping[str, Collection[Topic]]):
         self._full: dict[Bound, int] = {}  # a set of bits: the lines that have no room under this bound
 
     def copy(self) -> Placement:
-        """Any thread: each dict is copied in one step of the interpreter before it is walked."""
+        """Returns a copy. Any thread: each dict is copied in one step of the interpreter, and then walked."""
         copy, bounds = Placement(self.feed), self._bounds.copy()
         for line, topics in self._topics.copy().items():
             for topic in topics.copy():
@@ -54,10 +54,11 @@ class Placement(Mapping[str, Collection[Topic]]):
         return len(self._topics)
 
     def line_of(self, topic: Topic) -> str | None:
+        """Returns the line of this topic; None: it lies on none."""
         return self._lines.get(topic)
 
     def first_line(self, bounds: Bounds) -> str:
-        """The first of `feed`, `feed/2`, … that has room under all of these bounds."""
+        """Returns the first of `feed`, `feed/2`, … that has room under all of these bounds."""
         full = 1  # there is no line 0
         for bound in bounds:
             full |= self._full.get(bound, 0)
@@ -65,7 +66,7 @@ class Placement(Mapping[str, Collection[Topic]]):
         return self.feed if number == 1 else f"{self.feed}/{number}"
 
     def add(self, topic: Topic, line: str, bounds: Bounds = ()) -> None:
-        """It lies on this line from now on."""
+        """Puts the topic on this line, and takes it off the one on which it lay."""
         former = self._lines.get(topic)
         if former == line:
             return
@@ -79,7 +80,7 @@ class Placement(Mapping[str, Collection[Topic]]):
         self._topics.setdefault(line, {})[topic] = None
 
     def remove(self, topic: Topic) -> str | None:
-        """The line that it lay on. A line without topics is gone."""
+        """Takes the topic off its line, which it returns; None: it had none. An empty line is removed."""
         line = self._lines.pop(topic, None)
         if line is None:
             return None

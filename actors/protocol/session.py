@@ -1,7 +1,7 @@
-"""One connection's life as a table, and the effects that its owner carries out.
+"""One connection's life as a table, and the effects that its connection carries out.
 
-A session is sans-I/O: it is told what happened, in frames and monotonic seconds, and answers what
-to do. Venues subclass it; the connection actor drives it.
+A session is sans-I/O: it is given what happened, in frames and monotonic seconds, and returns what is to
+be done. Venues subclass it; the connection actor drives it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ TEXT, BINARY = 1, 2  # RFC 6455 section 5.2
 Frame = tuple[int, bytes]  # opcode, payload; a text payload is valid UTF-8
 
 
-class State(Enum):
-    OPENING = "opening"  # no socket yet
+class SessionState(Enum):
+    """How far the life of a session has come; `NEXT` has the transitions."""
+
+    OPENING = "opening"  # the WebSocket is not up yet
     LOGGING_IN = "logging_in"
     OPEN = "open"  # subscriptions may be sent
     ENDED = "ended"
@@ -31,98 +33,105 @@ class State(Enum):
 
 # The whole life, as data. What is not in this table cannot happen.
 NEXT = {
-    (State.OPENING, "upgraded"): State.LOGGING_IN,
-    (State.LOGGING_IN, "welcomed"): State.OPEN,
-    (State.OPENING, "ended"): State.ENDED,
-    (State.LOGGING_IN, "ended"): State.ENDED,
-    (State.OPEN, "ended"): State.ENDED,
+    (SessionState.OPENING, "upgraded"): SessionState.LOGGING_IN,
+    (SessionState.LOGGING_IN, "welcomed"): SessionState.OPEN,
+    (SessionState.OPENING, "ended"): SessionState.ENDED,
+    (SessionState.LOGGING_IN, "ended"): SessionState.ENDED,
+    (SessionState.OPEN, "ended"): SessionState.ENDED,
 }
 
 
-# ── effects: what the connection is to do, in this order ────────────────────────────────────────
+# ── effects: what the connection does, in this order ────────────────────────────────────────────
 
 
 class Send(RedactedStruct, frozen=True):
-    """Send one frame: text for a `str`, binary for `bytes`. Its repr shows nothing: it may be a login."""
+    """Send one frame: text for a `str`, binary for `bytes`. Its repr has no payload, which may be a login."""
 
     payload: str | bytes
 
     def shown(self) -> Shown:
+        """Yields kind and size for the repr; characters of a text, bytes of a binary payload."""
         yield "kind", "text" if isinstance(self.payload, str) else "binary"
         yield "size", len(self.payload)
 
 
 class Announce(Struct, frozen=True):
-    """The login is done: subscriptions may be sent."""
+    """The login is done: `subscribe` may be called. Once in a life; the session has moved to `OPEN`."""
 
 
 class Confirm(Struct, frozen=True):
-    """The venue acknowledged these topics; `assumed`: it gave a sign, but no acknowledgement."""
+    """The venue acknowledged these topics; `assumed`: by a sign, such as an event, and not by an answer."""
 
     topics: tuple[Topic, ...]
     assumed: bool = False
 
 
 class Reject(Struct, frozen=True):
-    """The venue refused these topics; they may be asked again after `retry_after` seconds."""
+    """The venue refused these topics. They are asked for again after `retry_after` seconds, if given."""
 
     topics: tuple[Topic, ...]
-    reason: str
+    reason: str  # the venue's words, for people
     retry_after: float | None = None
 
 
 class Resent(Struct, frozen=True):
-    """These topics were subscribed to again by the session and wait for a new answer."""
+    """The session subscribed to these topics again by itself: their acknowledgement is open again."""
 
     topics: tuple[Topic, ...]
 
 
 class Deliver(Struct, frozen=True):
-    """Events in the venue's order, each with its topic."""
+    """Events in the venue's order, each with its topic. The list belongs to the connection from then on.
+
+    Events are shared by all streams: they must be frozen. One effect for all of a read costs least.
+    """
 
     pairs: list[tuple[Topic, Any]]
 
 
 class Unrouted(Struct, frozen=True):
-    """Events were decoded that no topic of ours asked for."""
+    """So many events were decoded that belong to no topic of this session."""
 
     count: int
 
 
 class Duplicates(Struct, frozen=True):
-    """Events were decoded that had been delivered before."""
+    """So many events were decoded that had been delivered before."""
 
     count: int
 
 
 class Missed(Struct, frozen=True):
-    """At this place events of these topics are, or may be, missing."""
+    """At this position events of these topics are, or may be, missing: their streams get a `Gap`."""
 
     topics: tuple[Topic, ...]
     reason: GapReason
-    missed: int | None = None
+    missed: int | None = None  # events of each topic; None: unknown
 
 
 class Quarantine(Struct, frozen=True):
-    """A message that could not be understood is put aside, with the error that it gave."""
+    """A message could not be decoded: it is counted and kept for people, with the error."""
 
     raw: bytes
     error: str
 
 
 class Complain(Struct, frozen=True):
-    """The venue reported an error that concerns no topic of ours."""
+    """The venue reported an error that concerns no topic. It is logged, and shown in the status."""
 
-    code: str
+    code: str  # see `code_of`
     text: str
 
 
 class Answered(Struct, frozen=True):
-    """The venue answered its own heartbeat."""
+    """The venue answered the heartbeat that `Session.ping` sent."""
 
 
 class Fetch(Struct, frozen=True):
-    """Ask this over HTTP, `after` so many seconds; `fetched` is told what came of `ticket`."""
+    """Send this request over HTTP, `after` so many seconds; then `Session.fetched` is called with the ticket.
+
+    After the end of the connection it is not called.
+    """
 
     ticket: str
     request: HttpRequest
@@ -130,21 +139,22 @@ class Fetch(Struct, frozen=True):
 
 
 class TokenRefused(Struct, frozen=True):
-    """The venue does not take the token that this connection came with. It ends.
+    """The venue rejected the token of this connection, which ends.
 
-    A token that was kept from an earlier login is thrown away and the line tries again with a new
-    one; one that was just made is no better next time, so then the line has failed.
+    A token from an earlier login is discarded, and the line reconnects with a new one. For a token that was
+    made for this connection the line fails: the credentials are wrong.
     """
 
     text: str
 
 
 class End(Struct, frozen=True):
-    """The connection is of no more use."""
+    """The connection ends for this reason, which decides what follows: see `Retryable`, `Slow`, `Fatal`."""
 
     reason: Reason
 
 
+# Open for more: a session returns what it knows, and handles no effects itself.
 Effect = (
     Send
     | Announce
@@ -165,34 +175,49 @@ Effect = (
 
 
 class Session(ABC):
-    """The venue's side of one connection. One thread at a time; `now` is monotonic seconds."""
+    """The venue's protocol on one connection. One thread at a time; `now` is monotonic seconds.
+
+    Each method returns effects in the order in which the connection carries them out. An exception is a
+    defect: it ends the connection as a crash, so none may be raised for what a venue sent.
+    """
 
     def __init__(self) -> None:
-        self.state = State.OPENING
+        self.state = SessionState.OPENING
 
     def _move(self, event: str) -> None:
+        """Makes a transition of `NEXT`: "upgraded", "welcomed" or "ended".
+
+        Raises:
+            KeyError: the table has no such transition from this state.
+        """
         self.state = NEXT[self.state, event]
 
     def opened(self, now: float) -> list[Effect]:
-        """The WebSocket is up. A venue without a login announces itself at once."""
+        """The WebSocket is up. By default there is no login: the session announces itself at once."""
         self._move("upgraded")
         self._move("welcomed")
         return [Announce()]
 
     @abstractmethod
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
-        """Data frames, in order. Never raises for what a venue sent: that is quarantined."""
+        """The data frames of one read, in order. What cannot be decoded becomes a `Quarantine`."""
 
     @abstractmethod
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        """Ask the venue for these topics; all lie on this session's line."""
+        """Asks the venue for these topics, all of this session's line. Called only while it is open.
+
+        Earlier requests may still be open. A topic may be asked for again when its answer does not come.
+        """
 
     @abstractmethod
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        """Tell the venue that nobody wants these topics any more."""
+        """Gives these topics up at the venue; what is still received of them is `Unrouted`."""
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        """Make the venue start these topics anew, with a `Missed` at the place of the seam."""
+        """Makes the venue send these topics from the start, with a `Missed` at the seam.
+
+        Called for channels that are `resyncable`. By default it subscribes again.
+        """
         return [
             Missed(tuple(topics), "unknown"),
             *self.unsubscribe(topics, now),
@@ -201,16 +226,16 @@ class Session(ABC):
         ]
 
     def closed(self, code: int, words: str) -> Reason:
-        """What the venue's close frame means; venues that use codes of their own override it."""
+        """Returns what the venue's close frame means (RFC 6455, 7.4). By default it is retryable."""
         said = f": {words}" if words else ""
         return Retryable(f"the venue closed the connection ({code}{said})", f"close_{code}")
 
     def ping(self, now: float) -> list[Effect]:
-        """The venue's own heartbeat, where it has one."""
+        """Sends the venue's own heartbeat. Called every `Venue.ping_interval` seconds, unless it is 0."""
         return []
 
     def paused(self, now: float) -> None:
-        """The socket is not read for a while: silence means nothing, and no answer can be seen."""
+        """The socket is not read from now on: no answer can arrive, and silence means nothing."""
         return
 
     def resumed(self, now: float) -> None:
@@ -218,16 +243,17 @@ class Session(ABC):
         return
 
     def legacy(self) -> object:
-        """What the next life of this line needs to know of this one, which goes on; a value of its own.
+        """Returns what the next session of the line must know of this one; a value, since this one goes on.
 
-        Where the venue repeats events at a subscription, what this life brought belongs here.
+        Called when a connection is rotated. A venue that repeats events at a subscription returns what
+        identifies those that this session delivered.
         """
         return None
 
     def inherit(self, legacy: object) -> None:
-        """This life is to take over from the one that left this."""
+        """Takes over from the session that returned `legacy`. Called before `subscribe`."""
         return
 
     def fetched(self, ticket: str, outcome: HttpAnswer | HttpFailed, now: float) -> list[Effect]:
-        """What came of a `Fetch`. Never raises for what a venue sent."""
+        """The outcome of the `Fetch` with that ticket."""
         return []

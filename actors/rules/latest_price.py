@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from actors.errors import LinewardenError
 from actors.events import Part, Source, Topic, Tried
-from actors.protocol.venue import Number, Price, Venue
+from actors.protocol.prices import Number, Price
+from actors.protocol.venue import Venue
 
 LIMIT: Final = 16_384  # symbols of one line: all stocks of a country
 NEWEST: Final = 4  # events of one kind that are kept: venues do not always send them in order

@@ -10,7 +10,7 @@ from msgspec import Struct
 from sortedcontainers import SortedDict
 
 from actors.events import Topic
-from actors.protocol.venue import BookUpdate, Number
+from actors.protocol.prices import BookUpdate, Number
 
 Level = tuple[Number, Number]  # price, quantity
 

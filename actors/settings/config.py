@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 from collections.abc import Callable, Collection, Container, Mapping
@@ -13,6 +12,7 @@ from msgspec import structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
+from actors.lazy import imported
 from actors.protocol.limits import RateLimit, SendRate
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
@@ -223,17 +223,16 @@ class ConfigReader(SettingsReader):
         return None
 
     def _imported(self, where: str, name: str, shown: str) -> type[Venue] | None:
-        """A user's own venue, as `module:Class`."""
-        module, _, attribute = name.partition(":")
+        """A venue that does not come with the package, as `module:Class`."""
         try:
-            found = getattr(importlib.import_module(module), attribute)
+            found = imported(name)
         except (ImportError, AttributeError, ValueError) as error:
             advice = "; install it, or put its directory into PYTHONPATH"
             hint = advice if isinstance(error, ModuleNotFoundError) else ""
             self.complain(where, "venue", f"{shown!r} cannot be imported ({type(error).__name__}){hint}")
             return None
         if not (isinstance(found, type) and issubclass(found, Venue)):
-            self.complain(where, "venue", f"{shown!r} is no subclass of actors.protocol.venue.Venue")
+            self.complain(where, "venue", f"{shown!r} is no subclass of actors.protocol.Venue")
             return None
         return found
 

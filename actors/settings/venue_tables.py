@@ -13,10 +13,10 @@ from actors.settings.table_reader import RefusedError
 from actors.settings.toml_file import parsed
 from actors.settings.venue_table_reader import VenueTableReader
 from actors.venues.declarative.path import Path
-from actors.venues.declarative.protocol import MANY, Protocol
+from actors.venues.declarative.protocol import MANY, TableProtocol
 from actors.venues.declarative.table import (
     AskTable,
-    Table,
+    FrameTable,
 )
 from actors.venues.declarative.template import Text
 from actors.venues.declarative.topics import Names
@@ -95,15 +95,15 @@ class KnownVenues(Mapping[str, type[Venue]]):
         return len(self._built_in.keys() | self._tables.keys())
 
 
-class TableReader(VenueTableReader[Table]):
+class TableReader(VenueTableReader[FrameTable]):
     """Reads the table of a venue that is subscribed to by frames."""
 
-    kind = Table
+    kind = FrameTable
 
-    def protocol(self, table: Table, own: Mapping[str, str]) -> Protocol:
-        return Protocol(table, "feed", own)
+    def protocol(self, table: FrameTable, own: Mapping[str, str]) -> TableProtocol:
+        return TableProtocol(table, "feed", own)
 
-    def check_talk(self, table: Table, own: set[str]) -> None:
+    def check_talk(self, table: FrameTable, own: set[str]) -> None:
         options = {option for channel in table.channels.values() for option in channel.options}
         topic = {"channel", "key", "wire", *options} | own
         for verb, ask in (("subscribe", table.subscribe), ("unsubscribe", table.unsubscribe)):
@@ -123,7 +123,7 @@ class TableReader(VenueTableReader[Table]):
             for number, place in enumerate(places, 1):
                 self.check_place(f"[[{kind}]] entry {number}", table, place)
 
-    def check_said(self, table: Table, names: Names) -> None:
+    def check_said(self, table: FrameTable, names: Names) -> None:
         ask = table.subscribe
         if ask is None:
             return

@@ -1,12 +1,13 @@
-"""The other ends of the venues, on real loopback sockets: to try things out, and for tests."""
+"""Simulated venues on real loopback sockets, for trials and tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from actors.errors import ConfigError
+from actors.lazy import imported
 from actors.simulators.alpaca import SimulatedAlpaca
 from actors.simulators.base.faults import Fault, nearest, read
 from actors.simulators.base.server import Simulator
@@ -14,6 +15,7 @@ from actors.simulators.faulty_proxy import FaultyProxy
 from actors.simulators.o2.simulator import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
 from actors.simulators.tplus import SimulatedTplus
+from actors.venues import VENUES
 
 __all__ = [
     "SIMULATORS",
@@ -29,16 +31,27 @@ __all__ = [
     "start",
 ]
 
-SIMULATORS: Mapping[str, type[Simulator]] = {
-    "alpaca": SimulatedAlpaca,
-    "o2": SimulatedO2,
-    "projectx": SimulatedProjectX,
-    "tplus": SimulatedTplus,
-}
+
+class _BuiltIn(Mapping[str, type[Simulator]]):
+    """By the name of the venue, whose class says where its simulator is."""
+
+    def __getitem__(self, name: str) -> type[Simulator]:
+        if place := VENUES[name].simulator:
+            return cast("type[Simulator]", imported(place))
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, venue in VENUES.items() if venue.simulator)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+SIMULATORS: Mapping[str, type[Simulator]] = _BuiltIn()
 
 
 def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) -> Simulator:
-    """A simulator that listens already; whoever asked for it calls its stop().
+    """Returns a simulator that listens; its caller stops it with `stop()`.
 
     Raises:
         ConfigError: there is no such simulator, or no such fault.
@@ -50,19 +63,21 @@ def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) 
     return simulator
 
 
-def embed(url: str) -> Simulator:
+def embed(url: str, others: Mapping[str, str] = {}) -> Simulator:
     """Starts what a URL like `sim://o2?rate=20&fault=drop+every%3D5` asks for.
+
+    `others` are simulators that are not built in: name → `module:Class`.
 
     Raises:
         ConfigError: each thing in the URL that is not understood.
         OSError: the port is taken.
     """
-    simulator = from_url(url)
+    simulator = from_url(url, others)
     simulator.start()
     return simulator
 
 
-def from_url(url: str) -> Simulator:
+def from_url(url: str, others: Mapping[str, str] = {}) -> Simulator:
     """What `embed` starts, not started. The query's keys are the arguments of the simulator's class;
     `fault` may be given many times.
 
@@ -75,7 +90,7 @@ def from_url(url: str) -> Simulator:
         port = parts.port or 0
     except ValueError as error:
         raise ConfigError([f"{where}: {error}."]) from None
-    kind = _kind(parts.hostname or "", where)
+    kind = _kind(parts.hostname or "", where, others)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     faults = [value for key, value in pairs if key == "fault"]
     pairs = [("port", str(port))] * bool(port) + [pair for pair in pairs if pair[0] != "fault"]
@@ -86,7 +101,13 @@ def from_url(url: str) -> Simulator:
         raise ConfigError([f"{where}: {error}."]) from None
 
 
-def _kind(name: str, where: str) -> type[Simulator]:
+def _kind(name: str, where: str, others: Mapping[str, str] = {}) -> type[Simulator]:
+    if place := others.get(name):
+        try:
+            return cast("type[Simulator]", imported(place))
+        except (ImportError, AttributeError, ValueError) as error:
+            cause = f"{place!r} cannot be imported ({type(error).__name__})"
+            raise ConfigError([f"{where}: the simulator {cause}."]) from None
     if name not in SIMULATORS:
         raise ConfigError([f"{where}: there is no simulator {name!r}{nearest(name, SIMULATORS)}"])
     return SIMULATORS[name]

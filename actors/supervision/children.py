@@ -32,6 +32,7 @@ from actors.messages import (
     TakeTimeouts,
     TakeTurn,
 )
+from actors.protocol.venue import Opening
 from actors.registry import Registry
 from actors.requester import Requester
 from actors.rules.freshness import Freshness
@@ -231,7 +232,7 @@ class Children:
                     run_budget=self._shared.run_budget,
                 ),
                 connector=Connector(spec.venue, line.name, spec.dial, life.connect_cancel, spec.token_store),
-                session=spec.venue.session(line.name),
+                session=spec.venue.session(Opening(line.name)),
                 max_message=spec.policy.max_message,
                 ack_timeout=spec.policy.ack_timeout,
                 metrics=line.metrics,

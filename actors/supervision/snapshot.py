@@ -17,6 +17,7 @@ from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
+from actors.protocol.venue import Opening
 from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, judge
 from actors.rules.line import LineState
 from actors.rules.liveness import Health, HealthInputs, Watched, health
@@ -212,7 +213,7 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
 
 def _url(line: LineView) -> str:
     try:
-        return line.spec.venue.endpoint(line.name).url.partition("?")[0]
+        return line.spec.venue.endpoint(Opening(line.name)).url.partition("?")[0]
     except Exception:  # a defect of the venue's: its connection meets and reports it, too
         return ""
 

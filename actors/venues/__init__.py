@@ -1,4 +1,8 @@
-"""The venues that are built in: the name in a config → its class."""
+"""The venues that are built in: the name in a config → its class.
+
+This line is all that registers a venue. Its class names its simulator; its test cases are in
+`tests/venues/NAME/cases.py`, and what the benchmarks send is in `benchmarks/shapes/NAME.py`.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ READ = {"iteration": one_by_one, "get_many": many}
 def main() -> None:
     asked = wanted()
     read, terms = READ[asked.options.pop("read", "iteration")], asked.options
-    wants = subscription(asked.shape, asked.address)
+    wants = subscription(asked.address)
     with actors.start({"feeds": {"bench": wants.feed}}, wait=10.0) as runtime:
         stream = runtime.subscribe("bench", wants.channel, *asked.address["keys"], wait=10.0, **terms)
         for _ in range(wants.passed_over * len(asked.address["keys"])):

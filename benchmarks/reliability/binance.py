@@ -13,6 +13,7 @@ import msgspec
 
 from actors.simulators.base.client import Peer, text_frame
 from actors.simulators.base.server import Message, Simulator
+from benchmarks.clients.feeds import Subscription
 from benchmarks.shapes import Shape
 
 
@@ -57,8 +58,11 @@ class BinanceTrades(Shape[SimulatedBinance]):
     def __init__(self) -> None:
         super().__init__(SimulatedBinance(), ["btcusdt"])
 
-    def address(self) -> Mapping[str, Any]:
+    def place(self) -> Mapping[str, Any]:
         return {"url": f"ws://127.0.0.1:{self.venue.port}/", "keys": self.keys}
+
+    def wants(self, url: str) -> Subscription:
+        return Subscription({"venue": "binance", "url": f"{url}stream"}, "trades", "data")
 
     def subscribers(self, key: str) -> int:
         return self.venue.subscribers(f"{key}@trade")

@@ -1,29 +1,23 @@
-"""The messages of each venue."""
+"""What each venue sends, from `benchmarks/shapes/NAME.py` of every venue that is built in and has one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-from benchmarks.shapes.alpaca import AlpacaPackedQuotes, AlpacaQuotes
-from benchmarks.shapes.o2 import O2Depth, O2Trades, O2TradesByTls
-from benchmarks.shapes.projectx import ProjectXQuotes, ProjectXTrades
+from actors.venues import VENUES
 from benchmarks.shapes.shape import Frames, Shape
-from benchmarks.shapes.tplus import TplusTrades
 
 __all__ = ["SHAPES", "Frames", "Shape"]
 
+
+def _found() -> Iterator[type[Shape[Any]]]:
+    for venue in VENUES:
+        if find_spec(module := f"{__name__}.{venue}"):
+            yield from import_module(module).SHAPES
+
+
 # What makes each, with so many topics.
-SHAPES: Mapping[str, Callable[[int], Shape[Any]]] = {
-    each.name: each
-    for each in (
-        O2Trades,
-        O2TradesByTls,
-        O2Depth,
-        AlpacaQuotes,
-        AlpacaPackedQuotes,
-        TplusTrades,
-        ProjectXTrades,
-        ProjectXQuotes,
-    )
-}
+SHAPES: Mapping[str, Callable[[int], Shape[Any]]] = {shape.name: shape for shape in _found()}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from actors.simulators import SimulatedAlpaca
 from actors.simulators.alpaca.codec import Stamp, to_json, to_msgpack
 from actors.simulators.base.client import binary_frame
+from benchmarks.clients.feeds import Subscription
 from benchmarks.shapes.shape import Shape
 
 KEY, SECRET = "PKBENCH", "bench"
@@ -16,13 +17,18 @@ OPENING_NS = 1_790_000_000_000_000_000
 
 class AlpacaQuotes(Shape[SimulatedAlpaca]):
     name: ClassVar[str] = "alpaca"
+    encoding: ClassVar[str] = "json"
 
     def __init__(self, topics: int) -> None:
         keys = ["AAPL", *(f"AA{number}" for number in range(2, topics + 1))]
         super().__init__(SimulatedAlpaca(rate=0), keys)
 
-    def address(self) -> Mapping[str, Any]:
+    def place(self) -> Mapping[str, Any]:
         return {"url": self.venue.url_of("iex"), "keys": self.keys, "user": KEY, "secret": SECRET}
+
+    def wants(self, url: str) -> Subscription:
+        feed = {"venue": "alpaca", "url": url, "key": KEY, "secret": SECRET, "encoding": self.encoding}
+        return Subscription(feed, "quotes", "bid_size")
 
     def subscribers(self, key: str) -> int:
         return self.venue.subscribers("quotes", key)
@@ -49,9 +55,13 @@ class AlpacaQuotes(Shape[SimulatedAlpaca]):
 
 class AlpacaPackedQuotes(AlpacaQuotes):
     name: ClassVar[str] = "alpaca-msgpack"
+    encoding: ClassVar[str] = "msgpack"
 
     def payload(self, number: int) -> bytes:
         return to_msgpack([self.quote(number)])
 
     def frame(self, number: int) -> bytes:
         return binary_frame(self.payload(number))
+
+
+SHAPES = (AlpacaQuotes, AlpacaPackedQuotes)

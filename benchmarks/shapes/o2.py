@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import structs
 
 from actors.simulators import SimulatedO2
+from benchmarks.clients.feeds import Subscription
 from benchmarks.shapes.front import Front
 from benchmarks.shapes.shape import Shape
 
@@ -19,8 +21,11 @@ class O2Trades(Shape[SimulatedO2]):
         keys = [f"0x{number:064x}" for number in range(1, topics + 1)]
         super().__init__(SimulatedO2(rate=0, market=False, markets=keys, inactivity=0), keys)
 
-    def address(self) -> Mapping[str, Any]:
+    def place(self) -> Mapping[str, Any]:
         return {"url": self.venue.url, "http": self.venue.http_url, "keys": self.keys}
+
+    def wants(self, url: str) -> Subscription:
+        return Subscription({"venue": "o2", "url": url}, "trades", "trade_id", is_text=True)
 
     def subscribers(self, key: str) -> int:
         return self.venue.subscribers("trades", key)
@@ -53,6 +58,9 @@ class O2Depth(O2Trades):
     """One change per message, its number in `seen_timestamp`; every 1,000th of a market is a whole book."""
 
     name: ClassVar[str] = "o2-depth"
+
+    def wants(self, url: str) -> Subscription:
+        return Subscription({"venue": "o2", "url": url}, "depth", "seen_ns", passed_over=1)
 
     def subscribers(self, key: str) -> int:
         return self.venue.subscribers("depth", key)
@@ -87,6 +95,13 @@ class O2TradesByTls(O2Trades):
         super().stop()
         self._front.stop()
 
-    def address(self) -> Mapping[str, Any]:
+    def place(self) -> Mapping[str, Any]:
         url = f"wss://localhost:{self._front.port}{self.venue.path}"
-        return {**super().address(), "url": url, "ca_file": self._front.ca_file}
+        return {**super().place(), "url": url, "ca_file": self._front.ca_file}
+
+    def wants(self, url: str) -> Subscription:
+        trades = super().wants(url)
+        return structs.replace(trades, feed={**trades.feed, "ca_file": self._front.ca_file})
+
+
+SHAPES = (O2Trades, O2TradesByTls, O2Depth)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from actors.simulators import SimulatedProjectX
 from actors.simulators.signalr import framing
+from benchmarks.clients.feeds import Subscription
 from benchmarks.shapes.shape import Shape
 
 TICK = Decimal("0.25")
@@ -29,9 +30,13 @@ class OfMarket(Shape[Gateway]):
         keys = [f"CON.F.US.EP{number or ''}.Z26" for number in range(topics)]
         super().__init__(Gateway(rate=0, market=False, snapshots=False, contracts=keys), keys)
 
-    def address(self) -> Mapping[str, Any]:
+    def place(self) -> Mapping[str, Any]:
         hubs = {hub: self.venue.hub_url(hub) for hub in self.venue.hubs}
         return {"url": self.venue.url, "keys": self.keys, "token": self.venue.token(), **hubs}
+
+    def wants(self, url: str) -> Subscription:
+        feed = {"venue": "projectx", "url": url, "token": self.venue.token()}
+        return Subscription(feed, self.channel, "volume")
 
     def subscribers(self, key: str) -> int:
         return self.venue.subscribers(self.channel, key)
@@ -74,6 +79,9 @@ class ProjectXQuotes(OfMarket):
             "timestamp": at,
         }
         return framing.invocation("GatewayQuote", [self.key(number), quote])
+
+
+SHAPES = (ProjectXTrades, ProjectXQuotes)
 
 
 def _price(number: int) -> Decimal:

@@ -7,8 +7,11 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
+from msgspec import structs
+
 from actors.simulators import Simulator
 from actors.simulators.base.client import text_frame
+from benchmarks.clients.feeds import Subscription
 
 Venue = TypeVar("Venue", bound=Simulator)
 
@@ -33,8 +36,17 @@ class Shape(ABC, Generic[Venue]):
         self.venue.stop()
 
     @abstractmethod
+    def place(self) -> Mapping[str, Any]:
+        """What a client has to know to subscribe, as JSON: `url` and `keys` among it. It is started."""
+
+    @abstractmethod
+    def wants(self, url: str) -> Subscription:
+        """What Linewarden subscribes to at this address."""
+
     def address(self) -> Mapping[str, Any]:
-        """What a client has to know to subscribe, `keys` among it. It is started."""
+        """The place, and under `wants` what Linewarden subscribes to there."""
+        place = self.place()
+        return {**place, "wants": structs.asdict(self.wants(place["url"]))}
 
     @abstractmethod
     def subscribers(self, key: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from actors.simulators import SimulatedTplus
+from benchmarks.clients.feeds import Subscription
 from benchmarks.shapes.shape import Shape
 
 PATH = "/trades"  # of every asset: the stream of confirmed trades that tpluspy offers
@@ -20,8 +21,11 @@ class TplusTrades(Shape[SimulatedTplus]):
     def __init__(self, topics: int) -> None:
         super().__init__(SimulatedTplus(rate=0, ping_interval=0), [PATH] * topics)
 
-    def address(self) -> Mapping[str, Any]:
+    def place(self) -> Mapping[str, Any]:
         return {"url": self.venue.url, "http": self.venue.http_url, "keys": [], "path": PATH}
+
+    def wants(self, url: str) -> Subscription:
+        return Subscription({"venue": "tplus", "url": url}, "trades", "trade_id")
 
     def subscribers(self, key: str) -> int:
         return self.venue.subscribers(key)
@@ -39,3 +43,6 @@ class TplusTrades(Shape[SimulatedTplus]):
             "status": "Confirmed",
         }
         return msgspec.json.encode(told)
+
+
+SHAPES = (TplusTrades,)

@@ -4,12 +4,13 @@ import signal
 
 import pytest
 
+from actors.simulators import SIMULATORS
 from tests.cli.conftest import Invoke
 from tests.commands import ENDING, child, posix
 
 
 def test_sim_refuses_what_it_cannot_play(linewarden: Invoke) -> None:
-    assert "known: alpaca, o2, projectx, tplus" in linewarden("sim", "xyz").stderr
+    assert f"known: {', '.join(sorted(SIMULATORS))}" in linewarden("sim", "xyz").stderr
     odd = linewarden("sim", "o2", "--fault", "drp")
     assert odd.exit_code == 2
     assert "did you mean 'drop'?" in odd.stderr

@@ -9,7 +9,8 @@ from typing import ClassVar
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
-from actors.protocol.conversation import Conversation, Token
+from actors.protocol import Opening
+from actors.protocol.conversation import Conversation
 from actors.protocol.session import TEXT, Effect, Frame, Send, Session
 from actors.protocol.venue import Channel, Venue, VenueSettings
 
@@ -41,12 +42,12 @@ class Suite(Venue):
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         raise LinewardenError("there is nothing to subscribe to")
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         return Endpoint(self.settings.url)
 
-    def approach(self, line: str, token: Token | None) -> Conversation[Endpoint]:
+    def approach(self, opening: Opening) -> Conversation[Endpoint]:
         yield from ()  # nothing is asked over HTTP
         return Endpoint(f"{self.settings.url}/runCase?agent=linewarden&case={next(self._cases)}")
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         return Echo()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
-from actors.protocol.conversation import Token
+from actors.protocol import Opening
 from actors.protocol.session import Session
 from actors.protocol.venue import Channel, Venue, VenueSettings
 
@@ -26,10 +26,10 @@ class Stub(Venue):
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         return Topic(self.feed, channel, key)
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         raise NotImplementedError
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         raise NotImplementedError
 
     def starts_anew(self, topic: Topic, event: Any) -> bool:

@@ -12,17 +12,18 @@ from typing import Any
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
 from actors.http_types import HttpAnswer
-from actors.protocol.session import BINARY, TEXT, Deliver, Effect, Fetch, Session, State
-from actors.protocol.signalr.framing import Records
+from actors.protocol import Opening
+from actors.protocol.session import BINARY, TEXT, Deliver, Effect, Fetch, Session, SessionState
+from actors.protocol.signalr.framing import RecordReader
 from actors.protocol.venue import Venue
 from actors.secret import Secret
 from actors.settings import known_venues, load
 from actors.settings.venue_tables import read_venue
 from actors.wire.frames import FrameReader
+from tests.support.venue_cases import by_venue
 
 BETWEEN = b"\n"  # messages of one input
 MAXIMUM = 1_000  # bytes of a message, for readers that have a bound
-SEED = Secret("c0ffee" * 10 + "4711")
 KEYS = (
     "",
     "A",
@@ -36,12 +37,7 @@ KEYS = (
     "4242",
     "CON.F.US.EP.Z26",
 )
-OWN: dict[str, dict[str, Any]] = {
-    "alpaca": {"key": Secret("k"), "secret": Secret("s")},
-    "projectx": {"user_name": "trader", "api_key": Secret("a")},
-    "tplus": {"private_key": SEED},
-    "signalr": {"token": Secret("t")},
-}
+OWN: dict[str, dict[str, Any]] = by_venue("OWN") | {"signalr": {"token": Secret("t")}}
 GUIDE = (Path(__file__).parents[2] / "docs" / "venues.md").read_text(encoding="utf-8")
 HUB = GUIDE.partition("<!-- the hub -->\n```toml\n")[2].partition("```")[0]
 
@@ -58,7 +54,7 @@ def frames(data: bytes) -> None:
 
 def records(data: bytes) -> None:
     """However a hub's records are spread over messages, they are the same."""
-    whole, cut = Records(MAXIMUM), Records(MAXIMUM)
+    whole, cut = RecordReader(MAXIMUM), RecordReader(MAXIMUM)
     told = whole.feed(data)
     spread = [record for at in range(len(data)) for record in cut.feed(data[at : at + 1])]
     if not (whole.overflowed or cut.overflowed):
@@ -71,14 +67,14 @@ def session(name: str, data: bytes) -> None:
     made = venue(name)
     lines = sorted(lines_of(name).items())
     line, topics = lines[data[0] % len(lines) if data else 0]
-    life = made.session(line)
+    life = made.session(Opening(line))
     told = list(life.opened(0.0))
     messages = data[1:].split(BETWEEN)
     asked = False
     for number, message in enumerate(messages):
-        if life.state is State.ENDED:
+        if life.state is SessionState.ENDED:
             break
-        if life.state is State.OPEN and not asked:
+        if life.state is SessionState.OPEN and not asked:
             asked, now = True, float(number)
             told += life.subscribe(topics, now)
         told += life.received([framed(message)], float(number))
@@ -92,7 +88,7 @@ def logins(data: bytes) -> None:
     for name in ("tplus", "projectx", "signalr"):
         made = venue(name)
         line = next(iter(lines_of(name)))
-        conversations: list[Any] = [made.approach(line, None)]
+        conversations: list[Any] = [made.approach(Opening(line, None))]
         if made.needs_token(line):
             with contextlib.suppress(NotImplementedError):
                 conversations.append(made.login(1))
@@ -137,7 +133,7 @@ def look_at(made: Venue, life: Session, effects: Iterable[Effect], body: bytes) 
                     if topic.channel == made.book_channel:
                         made.book_update(event)
                     hash(made.duplicate_key(topic, event))
-            case Fetch(ticket=ticket) if life.state is not State.ENDED:
+            case Fetch(ticket=ticket) if life.state is not SessionState.ENDED:
                 life.fetched(ticket, HttpAnswer(200, body), 100.0)
 
 
@@ -180,7 +176,7 @@ def topics_of(made: Venue) -> Iterator[Topic]:
                 break
 
 
-VENUES = ("o2", "alpaca", "projectx", "tplus", "signalr", "binance", "bybit", "coinbase", "kraken", "okx")
+VENUES = tuple(known_venues())
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "frames": frames,
     "records": records,

@@ -17,6 +17,7 @@ import trustme
 from actors.http_types import Endpoint, HttpRequest
 from actors.login.connector import Connector
 from actors.login.token_store import TokenStore
+from actors.protocol import Opening
 from actors.protocol.conversation import Conversation, Token
 from actors.protocol.limits import RateLimit
 from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped
@@ -49,9 +50,9 @@ class Ahead(SystemClock):
 class Negotiating(Tplus):
     """A venue that is asked over HTTP before each connect."""
 
-    def approach(self, line: str, token: Token | None) -> Conversation[Endpoint]:
+    def approach(self, opening: Opening) -> Conversation[Endpoint]:
         yield HttpRequest("POST", f"{self._oms.http}/negotiate")
-        return self.endpoint(line, token)
+        return self.endpoint(opening)
 
 
 class SlowAtTheGate(SimulatedTplus):

@@ -9,7 +9,7 @@ import pytest
 
 from actors.events import Gap, Lifecycle, LifecycleState, Marker, Topic
 from actors.market.order_books import FollowedBook
-from actors.protocol.venue import BookUpdate
+from actors.protocol.prices import BookUpdate
 from actors.rules.order_book import FIRST, BookView, Level
 from actors.rules.stream_buffer import Origin
 from tests.test_stream import end, make

@@ -1,139 +1,29 @@
-"""A budget: so many at once, and then one in each interval, whoever asks and however often."""
+"""Conversations without a request, and what can be presented as a token."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
-from actors.protocol.limits import RateLimit, TokenBucket
-from actors.protocol.venue import Venue
-from actors.venues import VENUES
-
-ROUNDING = 1e-4  # for sums of floats
-
-budgets = st.builds(RateLimit, st.integers(1, 20), st.floats(0.01, 3_600.0))
-pauses = st.lists(st.floats(0.0, 10_000.0) | st.just(0.0), max_size=60)
-starts = st.floats(0.0, 1e8)  # a machine may be up for three years
+from actors.protocol import Fatal, Secret, Token, is_token, settled
 
 
-@settings(deadline=None)
-@given(budgets, starts, pauses)
-def test_no_window_of_time_holds_more_than_the_budget_allows(
-    budget: RateLimit, start: float, pauses: list[float]
-) -> None:
-    bucket, now, allowed = TokenBucket(budget), start, list[float]()
-    for pause in pauses:
-        now += pause
-        if not bucket.take(now):
-            allowed.append(now)
-    for first, begin in enumerate(allowed):
-        for last in range(first, len(allowed)):
-            most = budget.burst + (allowed[last] - begin) / budget.interval
-            assert last - first + 1 <= most * (1 + ROUNDING) + ROUNDING
+@pytest.mark.parametrize("result", [Token(Secret("t")), Fatal("no login", "login")])
+def test_a_settled_conversation_sends_nothing_and_returns_its_result(result: Token | Fatal) -> None:
+    with pytest.raises(StopIteration) as ended:
+        next(settled(result))
+    assert ended.value.value == result
 
 
-@settings(deadline=None)
-@given(budgets, starts, pauses)
-def test_whoever_waits_as_long_as_he_is_told_is_let_in(
-    budget: RateLimit, start: float, pauses: list[float]
-) -> None:
-    bucket, now = TokenBucket(budget), start
-    for pause in pauses:
-        now += pause
-        wait = bucket.take(now)
-        assert 0.0 <= wait <= budget.interval * (1 + ROUNDING)
-        if wait:
-            now += wait
-            assert bucket.take(now) == 0.0
-
-
-@settings(deadline=None)
-@given(budgets, starts, pauses, st.floats(0.01, 10_000.0))
-def test_a_venue_that_has_had_enough_is_left_alone_for_so_long(
-    budget: RateLimit, start: float, pauses: list[float], seconds: float
-) -> None:
-    assume(seconds > budget.interval / 100)
-    bucket, now = TokenBucket(budget), start
-    for pause in pauses:
-        now += pause
-        bucket.take(now)
-    bucket.leave(now, seconds)
-    wait = bucket.take(now)
-    assert wait >= seconds * 0.99
-    assert wait <= max(seconds, budget.interval) * (1 + ROUNDING) + ROUNDING
-    assert bucket.take(now + wait) == 0.0
-    assert bucket.take(now + wait) > 0.0  # one, and no burst
-
-
-@settings(deadline=None)
-@given(budgets, starts, st.integers(1, 100))
-def test_asking_in_vain_costs_nothing(budget: RateLimit, start: float, times: int) -> None:
-    patient, pushing = TokenBucket(budget), TokenBucket(budget)
-    for bucket in (patient, pushing):
-        for _ in range(budget.burst):
-            assert bucket.take(start) == 0.0
-    for _ in range(times):
-        assert pushing.take(start) > 0.0
-    assert pushing.take(start) == patient.take(start)
-
-
-@settings(deadline=None)
-@given(budgets, starts, st.lists(st.booleans(), max_size=40))
-def test_what_is_given_back_was_never_taken(budget: RateLimit, start: float, counts: list[bool]) -> None:
-    bucket, other = TokenBucket(budget), TokenBucket(budget)
-    for it_counts in counts:
-        allowed = bucket.take(start) == 0.0
-        if it_counts:
-            other.take(start)
-        elif allowed:
-            bucket.give_back()
-    assert bucket.take(start) == pytest.approx(other.take(start))
-
-
-def test_what_is_given_back_makes_no_burst_greater() -> None:
-    bucket = TokenBucket(RateLimit(2, 60.0))
-    bucket.give_back()
-    assert [bucket.take(1.0) == 0.0 for _ in range(3)] == [True, True, False]
-
-
-@settings(deadline=None)
-@given(budgets, starts)
-def test_at_first_and_after_a_long_rest_the_whole_burst_is_there(budget: RateLimit, start: float) -> None:
-    bucket = TokenBucket(budget)
-    for now in (start, start + 2 * budget.burst * budget.interval):
-        assert [bucket.take(now) for _ in range(budget.burst)] == [0.0] * budget.burst
-        assert bucket.take(now) > 0.0
-
-
-def test_without_an_interval_there_is_no_limit() -> None:
-    bucket = TokenBucket(RateLimit(0, 0.0))
-    assert [bucket.take(1.0) for _ in range(100)] == [0.0] * 100
-
-
-def test_tplus_counts_two_requests_for_a_login_and_a_hundred_in_half_an_hour() -> None:
-    bucket = TokenBucket(VENUES["tplus"].login_budget)
-    logins = sum(bucket.take(float(second)) == 0.0 for second in range(1800))
-    assert 10 <= logins <= 40
-
-
-@pytest.mark.parametrize("venue", VENUES.values(), ids=VENUES)
-def test_the_budgets_of_each_venue_give_something_back(venue: type[Venue]) -> None:
-    for budget in (venue.login_budget, venue.latest_budget):
-        assert budget.burst >= 1
-        assert budget.interval > 0.0
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(budgets, st.floats(0.0, 100.0)), min_size=1, max_size=40))
-def test_a_budget_that_changes_counts_what_was_taken(changes: list[tuple[RateLimit, float]]) -> None:
-    """At no moment are more allowed at once than the present budget says."""
-    bucket, now = TokenBucket(changes[0][0]), 0.0
-    for budget, pause in changes:
-        now += pause
-        bucket.adjust(budget, now)
-        taken = 0
-        while not bucket.take(now):
-            taken += 1
-        assert taken <= budget.burst
-        assert 0.0 < bucket.take(now) <= budget.interval * budget.burst * 25 + budget.interval
+@pytest.mark.parametrize(
+    ("text", "can_be"),
+    [
+        ("eyJ9.e30.c2ln", True),
+        ("a-b_c~d+e/f=", True),
+        ("", False),
+        ("a b", False),
+        ("a\n", False),
+        ("é", False),
+    ],
+)
+def test_a_token_is_printable_ascii_without_spaces(text: str, can_be: bool) -> None:
+    assert is_token(text) == can_be

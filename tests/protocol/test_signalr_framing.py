@@ -19,10 +19,10 @@ from actors.protocol.signalr import (
     Malformed,
     Ping,
     StreamItem,
-    Unknown,
+    UnknownMessage,
 )
-from actors.protocol.signalr.framing import Records
-from actors.protocol.signalr.handshake import MAXIMUM, Accepted, Broken, Denied, Handshake, request
+from actors.protocol.signalr.framing import RecordReader
+from actors.protocol.signalr.handshake import MAXIMUM, Accepted, BrokenHandshake, Denied, Handshake, request
 
 RS = "\x1e"
 BOUND = 1 << 20
@@ -65,7 +65,7 @@ def cut(stream: bytes, places: Sequence[int]) -> list[bytes]:
 @example([b"a", b"b"], [2])
 def test_however_a_stream_is_cut_its_records_are_the_same(wanted: list[bytes], places: list[int]) -> None:
     stream = b"".join(each + b"\x1e" for each in wanted)
-    reader = Records(BOUND)
+    reader = RecordReader(BOUND)
     told = [record for payload in cut(stream, places) for record in reader.feed(payload)]
     assert told == [each for each in wanted if each]
     assert not reader.overflowed
@@ -73,7 +73,7 @@ def test_however_a_stream_is_cut_its_records_are_the_same(wanted: list[bytes], p
 
 @given(st.lists(st.binary(max_size=30)), st.integers(0, 40))
 def test_what_is_kept_of_a_record_is_bounded(payloads: list[bytes], maximum: int) -> None:
-    reader = Records(maximum)
+    reader = RecordReader(maximum)
     for payload in payloads:
         was_full = reader.overflowed
         told = reader.feed(payload)
@@ -84,7 +84,7 @@ def test_what_is_kept_of_a_record_is_bounded(payloads: list[bytes], maximum: int
 
 
 def test_a_record_without_an_end_overflows_and_nothing_more_is_taken() -> None:
-    reader = Records(4)
+    reader = RecordReader(4)
     assert reader.feed(b"1234") == []
     assert not reader.overflowed
     assert reader.feed(b"5") == []
@@ -93,13 +93,13 @@ def test_a_record_without_an_end_overflows_and_nothing_more_is_taken() -> None:
 
 
 def test_what_begins_behind_a_record_is_bounded_too() -> None:
-    reader = Records(4)
+    reader = RecordReader(4)
     assert reader.feed(b"{}\x1e12345") == [b"{}"]
     assert reader.overflowed
 
 
 def test_a_whole_record_may_be_larger_than_the_bound() -> None:
-    assert Records(4).feed(b"123456789\x1e") == [b"123456789"]
+    assert RecordReader(4).feed(b"123456789\x1e") == [b"123456789"]
 
 
 # ── messages ────────────────────────────────────────────────────────────────────────────────────
@@ -156,12 +156,12 @@ def test_a_completion_with_a_result_and_an_error_breaks_the_protocol() -> None:
         ('{"type":7}', Close(None, False)),
         ('{"type":7,"error":"e","allowReconnect":true}', Close("e", True)),
         ('{"type":7,"error":{"odd":1},"allowReconnect":"yes"}', Close({"odd": 1}, "yes")),
-        ('{"type":99}', Unknown(99)),
-        ('{"type":0}', Unknown(0)),
-        ('{"sequenceId":41,"type":8}', Unknown(8)),
-        ('{"type":9,"sequenceId":12}', Unknown(9)),
-        ('{"type":4,"invocationId":"9","target":"Tail","arguments":["x"]}', Unknown(4)),
-        ('{"type":5,"invocationId":"9"}', Unknown(5)),
+        ('{"type":99}', UnknownMessage(99)),
+        ('{"type":0}', UnknownMessage(0)),
+        ('{"sequenceId":41,"type":8}', UnknownMessage(8)),
+        ('{"type":9,"sequenceId":12}', UnknownMessage(9)),
+        ('{"type":4,"invocationId":"9","target":"Tail","arguments":["x"]}', UnknownMessage(4)),
+        ('{"type":5,"invocationId":"9"}', UnknownMessage(5)),
     ],
 )
 def test_messages(text: str, message: Heard) -> None:
@@ -272,11 +272,11 @@ def test_a_handshake_that_is_refused(text: str, words: str) -> None:
 @pytest.mark.parametrize("text", ['{"type":6}', '{"type":0}', "[]", "nonsense", '{"type":3,"error":"e"}'])
 def test_what_is_no_answer_to_a_handshake(text: str) -> None:
     answer = Handshake().feed((text + RS).encode())
-    assert isinstance(answer, Broken)
+    assert isinstance(answer, BrokenHandshake)
     assert answer.raw == text.encode()
 
 
 def test_an_answer_that_never_ends_is_none() -> None:
     handshake = Handshake()
     assert handshake.feed(b" " * MAXIMUM) is None
-    assert isinstance(handshake.feed(b" "), Broken)
+    assert isinstance(handshake.feed(b" "), BrokenHandshake)

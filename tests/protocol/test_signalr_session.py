@@ -30,7 +30,7 @@ from actors.protocol.session import (
     Reject,
     Resent,
     Send,
-    State,
+    SessionState,
     Unrouted,
 )
 from actors.protocol.signalr import (
@@ -39,9 +39,9 @@ from actors.protocol.signalr import (
     CallOutcome,
     CallRefused,
     HubSession,
+    HubSubscription,
+    HubTerms,
     Returned,
-    Subscription,
-    Terms,
     Unanswered,
 )
 from actors.reasons import Reason, Retryable, Slow
@@ -62,17 +62,17 @@ _decode = msgspec.json.Decoder(tuple[str, float]).decode
 class Desk(HubSession):
     """A hub of quotes by key."""
 
-    def needs(self, topic: Topic) -> Sequence[Subscription]:
+    def needs(self, topic: Topic) -> Sequence[HubSubscription]:
         match topic.channel:
             case "control":
                 return ()
             case "news":
-                return (Subscription(Call("News", (topic.key,))),)
+                return (HubSubscription(Call("News", (topic.key,))),)
             case "hints":
                 call, undo = Call("Hint", (topic.key,), blocking=False), Call("Hush", (), blocking=False)
-                return (Subscription(call, undo),)
+                return (HubSubscription(call, undo),)
         keys = topic.key.split(":")
-        return [Subscription(Call("Subscribe", (key,)), Call("Unsubscribe", (key,))) for key in keys]
+        return [HubSubscription(Call("Subscribe", (key,)), Call("Unsubscribe", (key,))) for key in keys]
 
     def invoked(self, target: str, arguments: Raw, out: EffectBatch) -> None:
         key, price = _decode(arguments)
@@ -108,11 +108,11 @@ def hear(session: HubSession, *texts: str, now: float = 0.0) -> list[Effect]:
     return session.received([frame(*texts)], now)
 
 
-def welcomed(terms: Terms | None = None, now: float = 0.0) -> Desk:
+def welcomed(terms: HubTerms | None = None, now: float = 0.0) -> Desk:
     session = Desk(terms)
     session.opened(now)
     hear(session, "{}" + RS, now=now)
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
     return session
 
 
@@ -138,9 +138,9 @@ def test_the_handshake_comes_first_and_the_first_ping_right_behind_it() -> None:
     session = Desk()
     assert session.opened(0.0) == [REQUEST]
     waiting = session.state
-    assert waiting is State.LOGGING_IN
+    assert waiting is SessionState.LOGGING_IN
     assert hear(session, "{}" + RS) == [PING, Announce()]
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
 
 
 def test_messages_in_the_frame_of_the_handshakes_answer_are_heard() -> None:
@@ -224,7 +224,7 @@ def test_a_part_of_a_message_is_a_sign_of_life() -> None:
     session = welcomed()
     hear(session, '{"ty', now=29.0)
     assert session.ping(58.0) == [PING]
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
 
 
 def test_while_we_do_not_listen_the_hub_owes_us_nothing() -> None:
@@ -361,7 +361,7 @@ def test_a_resync_of_what_cannot_be_asked_again_shows_the_seam_and_goes_on() -> 
 
 
 def test_true_and_one_are_two_arguments() -> None:
-    yes, one = (Subscription(Call("Subscribe", (value,))) for value in (True, 1))
+    yes, one = (HubSubscription(Call("Subscribe", (value,))) for value in (True, 1))
     assert yes == one  # to Python
     assert yes.key != one.key
 
@@ -460,7 +460,7 @@ def test_subscriptions_that_wait_say_nothing_of_the_end() -> None:
 
 
 def test_an_answer_in_time_and_one_too_late() -> None:
-    session = welcomed(Terms(patience=5.0))
+    session = welcomed(HubTerms(patience=5.0))
     told = outcomes(session, Call("First"))
     session.ping(3.0)
     told += outcomes(session, Call("Second"))
@@ -510,11 +510,11 @@ def test_messages_of_other_types_are_counted() -> None:
     session = subscribed(A)
     told = hear(session, '{"type":99}' + RS, message(8, sequenceId=1), message(2, invocationId="1", item=1))
     assert told == [Unrouted(3)]
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
 
 
 def test_a_record_without_an_end_ends_the_connection() -> None:
-    session = welcomed(Terms(max_record=100))
+    session = welcomed(HubTerms(max_record=100))
     assert hear(session, '{"type":1' + " " * 80) == []
     assert end_of(hear(session, " " * 80)).code == "too_big"
 
@@ -553,11 +553,11 @@ def test_nothing_that_a_hub_sends_raises(said: list[bytes], topics: list[Topic],
         effects = session.received([(TEXT, payload)], float(number))
         ends = [isinstance(effect, End) for effect in effects]
         assert True not in ends[:-1]
-        if session.state is State.ENDED:
+        if session.state is SessionState.ENDED:
             assert session.received([(TEXT, payload)], float(number)) == []
             assert session.ping(float(number)) == []
             return
-        if session.state is State.OPEN and number < len(topics):
+        if session.state is SessionState.OPEN and number < len(topics):
             session.subscribe(topics[number:], float(number))
 
 
@@ -601,7 +601,7 @@ def test_a_venue_may_end_it_at_a_push_and_that_is_the_last_word() -> None:
 def test_the_hub_closes(close: str, reason: Reason) -> None:
     session = subscribed(A)
     assert hear(session, quote("A", 1.0), close, quote("A", 2.0)) == [Deliver([(A, 1.0)]), End(reason)]
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
 
 
 def test_a_close_frame_without_a_close_message() -> None:

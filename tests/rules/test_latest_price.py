@@ -14,9 +14,10 @@ from msgspec import Struct
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
-from actors.protocol.conversation import Token
+from actors.protocol import Opening
+from actors.protocol.prices import Price
 from actors.protocol.session import Session
-from actors.protocol.venue import Channel, Price, Venue, VenueSettings
+from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.latest_price import LIMIT, NEWEST, Candidates, Prices, in_words, symbol_of
 
 NOW, NOW_NS = 1_000.0, 1_700_000_000_000_000_000
@@ -48,10 +49,10 @@ class Board(Venue):
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         return Topic(self.feed, channel, key.strip().upper())
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         raise NotImplementedError
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         raise NotImplementedError
 
     def price(self, event: Any) -> Price | None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.events import Topic
-from actors.protocol.venue import BookUpdate, Number
+from actors.protocol.prices import BookUpdate, Number
 from actors.rules.order_book import FIRST, Book, BookView
 
 TOPIC = Topic("o2", "depth", "0xbeef")

@@ -785,3 +785,13 @@ def test_a_change_of_a_book_that_cannot_be_read_starts_it_anew(
     until(crypto, is_right(crypto, alpaca))
     assert sides(crypto.book("crypto", BTC))[0][Decimal(60_000)] == 1
     assert line_of(crypto, "crypto").epoch == 1
+
+
+def test_a_late_stream_of_all_books_gets_each_of_them_whole(crypto: Runtime, alpaca: SimulatedAlpaca) -> None:
+    first = crypto.subscribe("crypto", "orderbooks", "*", wait=10.0)
+    symbols = {first.get(timeout=10.0).symbol for _ in range(2)}  # a reset of each comes first
+    late = crypto.subscribe("crypto", "orderbooks", "*", wait=10.0)
+    until(crypto, lambda _: late.queued >= len(symbols))
+    books = [late.get(timeout=10.0) for _ in symbols]
+    assert {book.symbol for book in books if book.reset} == symbols
+    assert len(symbols) == 2

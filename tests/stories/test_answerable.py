@@ -18,6 +18,7 @@ import pytest
 
 import actors
 from actors import Runtime, log_queue
+from actors.protocol import Opening
 from actors.protocol.session import Effect, Send, Session
 from actors.settings import load
 from actors.simulators import SimulatedO2
@@ -97,7 +98,7 @@ class SilentLogin(O2Session):
 
 
 class LoginVenue(O2):
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         return SilentLogin()
 
 

@@ -21,7 +21,8 @@ from actors.errors import LinewardenError
 from actors.http_types import HttpRequest
 from actors.protocol.conversation import Conversation
 from actors.protocol.limits import RateLimit
-from actors.protocol.venue import Price, VenueSettings
+from actors.protocol.prices import Price
+from actors.protocol.venue import VenueSettings
 from actors.reasons import Retryable
 from actors.requester import AT_ONCE, Requester
 from actors.settings import load

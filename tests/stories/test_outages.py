@@ -16,27 +16,17 @@ from typing import Any
 
 import pytest
 import trustme
-from msgspec import Struct
 
 from actors import Gap, Lifecycle, Stream
-from actors.simulators import (
-    SimulatedAlpaca,
-    SimulatedO2,
-    SimulatedProjectX,
-    SimulatedTplus,
-    Simulator,
-)
+from actors.simulators import Simulator
 from actors.status import LineStatus
-from tests.login.test_connector import SEED
 from tests.simulators.replay import BinanceReplay
 from tests.support.counters import settle
 from tests.support.failing_relay import Front
-from tests.support.runtimes import KEY, SECRET
+from tests.support.venue_cases import Outages, by_venue
 from tests.support.virtual_time import Clockwork, clockwork
 
 SHAPES = Path(__file__).parents[1] / "venues" / "tables"
-MARKET = SimulatedO2(rate=0).markets[0]
-EP, ACCOUNT = "CON.F.US.EP.Z26", "4242"
 HOUR = 3_600.0
 SHORT = (0.0, 0.1, 1.0, 4.0, 30.0)  # seconds, the clock's
 LONG = (300.0, HOUR)
@@ -47,58 +37,8 @@ PROBE = 60.0
 LOST = r"(disconnected (reconnecting )*(failed )?(reconnecting )*)+restored Gap "
 
 
-class Case(Struct, frozen=True):
-    """A venue, a topic there, how to make it say something, and where newcomers can get stuck."""
-
-    simulator: Callable[[], Simulator]
-    keys: dict[str, Any]  # of the feed's table
-    topic: tuple[str, ...]
-    say: Callable[[Any], object]
-    places: dict[str, str]  # of the front, by what people call it
-    url: Callable[[Any], str] = lambda venue: str(venue.url)
-    forget: Callable[[Any], object] = id  # what was kept of a login
-
-
-CASES = {
-    "o2": Case(
-        lambda: SimulatedO2(rate=0),
-        {},
-        ("trades", MARKET),
-        lambda venue: venue.trade(MARKET),
-        {"mid-replay": "frame 1"},
-    ),
-    "alpaca": Case(
-        lambda: SimulatedAlpaca(rate=0),
-        {"key": KEY, "secret": SECRET},
-        ("quotes", "AAPL"),
-        lambda venue: venue.quote("AAPL"),
-        {"during auth": "frame 1", "mid-replay": "frame 2"},
-        url=lambda venue: str(venue.url_of("iex")),
-    ),
-    "tplus": Case(
-        lambda: SimulatedTplus(rate=0, market=False),
-        {
-            "private_key": SEED,
-            "subscribe": [{"channel": "orders"}, {"channel": "depth", "keys": ["200"]}],
-        },
-        ("trades",),
-        lambda venue: venue.trade("200"),
-        {"during auth": "POST", "mid-replay": "GET"},
-        forget=lambda venue: venue.expire_tokens(),
-    ),
-    "projectx": Case(
-        lambda: SimulatedProjectX(rate=0, token_life=1e9),
-        {
-            "user_name": "trader",
-            "api_key": "canary-9c1f70aa",
-            "subscribe": [{"channel": "orders", "keys": [ACCOUNT]}],
-        },
-        ("trades", EP),
-        lambda venue: venue.number_trades(EP, 1),
-        {"during auth": "POST", "half a hub's handshake": "frame 1", "mid-replay": "frame 2"},
-        forget=lambda venue: venue.expire_tokens(),
-    ),
-    "binance": Case(
+CASES: dict[str, Outages] = by_venue("OUTAGES") | {
+    "binance": Outages(
         lambda: BinanceReplay(SHAPES / "binance.txt"),
         {},
         ("trades", "BTCUSDT"),
@@ -137,7 +77,7 @@ def ca_file(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
 class Stage:
     """A venue, the front before it, a runtime, and one stream of it."""
 
-    def __init__(self, case: Case, venue: Simulator, front: Front, clock: Clockwork) -> None:
+    def __init__(self, case: Outages, venue: Simulator, front: Front, clock: Clockwork) -> None:
         self.case, self.venue, self.front, self.clock = case, venue, front, clock
         channel, *keys = case.topic
         self.stream: Stream[Any] = clock.runtime.subscribe(self.name, channel, *keys)

@@ -17,7 +17,6 @@ from tests.support.runtimes import at_epoch, line_of, until
 from tests.support.venue_cases import VENUES, End, desk_at, end_of
 
 MIB = 1 << 20
-RECORD = b"\x1e"  # ends each record of a SignalR hub
 
 TEXTS: dict[str, str] = {
     "bad JSON": '{"type": 1, "target": ',
@@ -53,8 +52,8 @@ def desk(end: End) -> Iterator[Runtime]:
 
 
 def record(end: End, message: bytes) -> bytes:
-    """A whole message of this venue: a hub's record has an end of its own."""
-    return message + RECORD if end.feed["venue"] == "projectx" else message
+    """A whole message of this venue."""
+    return message + end.record_end
 
 
 def hears(end: End, stream: Stream[Any], number: int) -> None:

@@ -13,9 +13,10 @@ import pytest
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
 from actors.http_types import HttpAnswer, HttpRequest
+from actors.protocol import Opening
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation
-from actors.protocol.venue import BookUpdate, Price
+from actors.protocol.prices import BookUpdate, Price
 from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.rules.latest_price import symbol_of
 from actors.secret import Secret
@@ -122,7 +123,7 @@ def test_no_channel_has_options() -> None:
     ],
 )
 def test_the_endpoint_is_the_streams_or_the_one_that_is_given(settings: dict[str, Any], url: str) -> None:
-    assert venue(**settings).endpoint("desk").url == url
+    assert venue(**settings).endpoint(Opening("desk")).url == url
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -146,7 +147,7 @@ def test_a_url_says_which_stream_it_is(name: str) -> None:
 def test_the_handshake_says_the_encoding_and_maybe_the_keys(
     settings: dict[str, Any], headers: tuple[tuple[str, str], ...]
 ) -> None:
-    endpoint = venue(**settings).endpoint("desk")
+    endpoint = venue(**settings).endpoint(Opening("desk"))
     assert endpoint.headers == headers
     assert "APCA" not in repr(endpoint)
 
@@ -255,6 +256,16 @@ def test_a_book_is_whole_at_its_reset_and_then_changes() -> None:
     assert (change.whole, change.relative, change.at_ns) == (False, False, None)
     assert there.book_update(quote()) is None
     assert Alpaca.book_channel == "orderbooks"
+
+
+def test_a_reset_starts_its_own_symbol_anew_and_not_the_topic_of_all() -> None:
+    there = venue(stream="crypto")
+    one, every = (there.topic("orderbooks", key, {}) for key in ("BTC/USD", "*"))
+    reset = OrderBook(symbol="BTC/USD", timestamp=T, reset=True)
+    assert there.starts_anew(one, reset)
+    assert not there.starts_anew(one, msgspec.structs.replace(reset, reset=None))
+    assert not there.starts_anew(every, reset)
+    assert not there.starts_anew(there.topic("quotes", "BTC/USD", {}), quote())
 
 
 # ── the latest prices over REST ─────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from actors.events import Topic
+from actors.protocol import Opening
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -28,7 +29,7 @@ from actors.protocol.session import (
     Reject,
     Send,
     Session,
-    State,
+    SessionState,
     Unrouted,
 )
 from actors.reasons import Fatal, Slow
@@ -48,11 +49,11 @@ def heard(session: Session, *messages: object) -> list[Effect]:
 
 
 def logged_in(venue: Alpaca) -> Session:
-    session = venue.session("alpaca")
+    session = venue.session(Opening("alpaca"))
     session.opened(0.0)
     for said in ("connected", "authenticated"):
         heard(session, [{"T": "success", "msg": said}])
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
     return session
 
 
@@ -74,7 +75,7 @@ def live(*names: str) -> tuple[Session, list[Topic]]:
 
 def account() -> tuple[Session, Topic]:
     venue = alpaca(stream="account")
-    session = venue.session("alpaca")
+    session = venue.session(Opening("alpaca"))
     session.opened(0.0)
     heard(session, {"stream": "authorization", "data": {"status": "authorized"}})
     return session, venue.topic("trade_updates", "", {})
@@ -89,7 +90,7 @@ def delivered(effects: Sequence[Effect]) -> list[object]:
 
 @pytest.mark.parametrize("code", [402, 408, 409, 411, 412])
 def test_1_what_cannot_be_mended_by_trying_again_is_fatal_and_says_what_to_do(code: int) -> None:
-    session = alpaca().session("alpaca")
+    session = alpaca().session(Opening("alpaca"))
     session.opened(0.0)
     [_, end] = heard(
         session, [{"T": "success", "msg": "connected"}], [{"T": "error", "code": code, "msg": "x"}]
@@ -100,7 +101,7 @@ def test_1_what_cannot_be_mended_by_trying_again_is_fatal_and_says_what_to_do(co
 
 
 def test_1_an_account_that_is_not_authorized_is_not_asked_again() -> None:
-    session = alpaca(stream="account").session("alpaca")
+    session = alpaca(stream="account").session(Opening("alpaca"))
     session.opened(0.0)
     [end] = heard(session, {"stream": "authorization", "data": {"status": "unauthorized"}})
     assert isinstance(end, End)
@@ -136,7 +137,7 @@ def test_8_giving_up_what_nobody_asked_for_does_nothing() -> None:
 
 
 def test_11_control_messages_may_stand_anywhere() -> None:
-    session = alpaca().session("alpaca")
+    session = alpaca().session(Opening("alpaca"))
     session.opened(0.0)
     mixed = [QUOTE, {"T": "success", "msg": "connected"}, {"T": "success", "msg": "authenticated"}, QUOTE]
     effects = heard(session, mixed)
@@ -187,7 +188,7 @@ def test_16_corrections_and_cancellations_are_told_whether_they_come_or_not() ->
 
 
 def test_17_a_place_that_is_taken_is_asked_for_slowly() -> None:
-    session = alpaca().session("alpaca")
+    session = alpaca().session(Opening("alpaca"))
     session.opened(0.0)
     [end] = heard(session, [{"T": "error", "code": 406, "msg": "connection limit exceeded"}])
     assert isinstance(end, End)
@@ -202,7 +203,7 @@ def test_18_the_account_streams_list_is_compared_with_what_was_asked() -> None:
 
 
 def test_18_a_login_answer_without_data_is_a_failure_and_no_exception() -> None:
-    session = alpaca(stream="account").session("alpaca")
+    session = alpaca(stream="account").session(Opening("alpaca"))
     session.opened(0.0)
     [end] = heard(session, {"stream": "authorization", "data": None})
     assert isinstance(end, End)
@@ -228,13 +229,13 @@ def test_20_all_topics_of_an_endpoint_share_one_connection() -> None:
 
 
 def test_b_wrong_keys_let_go_of_the_connection_at_once() -> None:
-    session = alpaca().session("alpaca")
+    session = alpaca().session(Opening("alpaca"))
     session.opened(0.0)
     effects = heard(
         session, [{"T": "success", "msg": "connected"}], [{"T": "error", "code": 402, "msg": "x"}]
     )
     assert isinstance(effects[-1], End)
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
 
 
 def test_c_an_error_frame_is_an_error() -> None:
@@ -247,10 +248,10 @@ def test_c_an_error_frame_is_an_error() -> None:
 
 @pytest.mark.parametrize("welcome", [[{"T": "success", "msg": "hello"}], [{"T": "subscription"}], [], {}])
 def test_d_the_keys_are_told_to_a_venue_that_says_it_is_one(welcome: object) -> None:
-    session = alpaca().session("alpaca")
+    session = alpaca().session(Opening("alpaca"))
     assert session.opened(0.0) == []
     assert not [effect for effect in heard(session, welcome) if isinstance(effect, Send)]
-    assert session.state is State.LOGGING_IN
+    assert session.state is SessionState.LOGGING_IN
 
 
 def test_g_the_venues_time_is_kept() -> None:
@@ -284,12 +285,12 @@ def test_j_a_null_costs_its_own_element_alone() -> None:
     effects = heard(session, [QUOTE, {**QUOTE, "bp": None}, QUOTE])
     assert [type(effect) for effect in effects] == [Deliver, Quarantine, Missed, Deliver]
     assert effects[2] == Missed(tuple(wanted), "quarantine")
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
 
 
 def test_m_msgpack_is_read_and_written() -> None:
     venue = alpaca(encoding="msgpack")
-    session = venue.session("alpaca")
+    session = venue.session(Opening("alpaca"))
     session.opened(0.0)
     for said in ("connected", "authenticated"):
         session.received([(BINARY, msgspec.msgpack.encode([{"T": "success", "msg": said}]))], 0.0)

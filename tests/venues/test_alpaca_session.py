@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.events import Topic
+from actors.protocol import Opening
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -27,7 +28,7 @@ from actors.protocol.session import (
     Resent,
     Send,
     Session,
-    State,
+    SessionState,
     Unrouted,
 )
 from actors.secret import Secret
@@ -48,12 +49,12 @@ def no_news(now: float) -> list[Effect]:
 class LoggedIn(Alpaca):
     """Its sessions have their login behind them."""
 
-    def session(self, line: str) -> Session:
-        session = super().session(line)
+    def session(self, opening: Opening) -> Session:
+        session = super().session(opening)
         session.opened(0.0)
         for said in ("connected", "authenticated"):
             session.received([(TEXT, b'[{"T":"success","msg":"%s"}]' % said.encode())], 0.0)
-        assert session.state is State.OPEN
+        assert session.state is SessionState.OPEN
         session.opened = no_news  # type: ignore[method-assign]
         return session
 
@@ -102,7 +103,7 @@ def quote(symbol: str, bid: float = 1.5) -> dict[str, object]:
 
 def live(*names: str, venue: Alpaca = STOCKS) -> Session:
     """Logged in, with these topics confirmed."""
-    session = venue.session("alpaca")
+    session = venue.session(Opening("alpaca"))
     session.subscribe(topics(*names, venue=venue), 0.0)
     listed: dict[str, list[str]] = {}
     for name in names:
@@ -120,7 +121,7 @@ def test_events_of_one_read_go_in_one_piece() -> None:
 
 
 def test_a_large_change_goes_in_pieces_one_after_the_other() -> None:
-    session = STOCKS.session("alpaca")
+    session = STOCKS.session(Opening("alpaca"))
     wanted = [f"quotes/SYM{number}" for number in range(6000)]
     effects = session.subscribe(topics(*wanted), 0.0)
     listed: list[str] = []
@@ -138,7 +139,7 @@ def test_a_large_change_goes_in_pieces_one_after_the_other() -> None:
 
 
 def test_a_venue_that_refuses_everything_is_not_asked_for_ever() -> None:
-    session = STOCKS.session("alpaca")
+    session = STOCKS.session(Opening("alpaca"))
     effects = session.subscribe(topics(*(f"quotes/S{number}" for number in range(1000))), 0.0)
     sent, rejected = 0, 0
     while any(isinstance(effect, Send) for effect in effects):
@@ -162,7 +163,7 @@ def test_msgpack_says_the_same_as_json() -> None:
 
 
 def test_a_frame_in_msgpack_is_answered_in_msgpack() -> None:
-    session = alpaca(encoding="msgpack").session("alpaca")
+    session = alpaca(encoding="msgpack").session(Opening("alpaca"))
     session.opened(0.0)
     welcome = msgspec.msgpack.encode([{"T": "success", "msg": "connected"}])
     [auth] = session.received([(BINARY, welcome)], 0.0)
@@ -257,8 +258,8 @@ frames = st.lists(elements | control | st.builds(quote, st.sampled_from("ABC")) 
 
 @given(st.lists(st.binary(max_size=200), max_size=4))
 def test_no_bytes_raise(payloads: list[bytes]) -> None:
-    for session in (live("quotes/A"), alpaca().session("alpaca"), listening()):
-        if session.state is State.OPENING:
+    for session in (live("quotes/A"), alpaca().session(Opening("alpaca")), listening()):
+        if session.state is SessionState.OPENING:
             session.opened(0.0)
         session.received([(BINARY, payload) for payload in payloads], 0.0)
 
@@ -288,7 +289,7 @@ def test_no_likely_frame_raises_and_nothing_comes_of_what_is_not_confirmed(
                 case Unrouted(count=count):
                     assert count > 0
                 case End():
-                    assert session.state is State.ENDED
+                    assert session.state is SessionState.ENDED
 
 
 class Wire:
@@ -344,7 +345,7 @@ STEPS = st.lists(
 def test_one_change_is_in_flight_and_in_the_end_both_sides_agree(
     steps: list[tuple[str, list[str]]], limit: int
 ) -> None:
-    session, server = STOCKS.session("alpaca"), Server(limit)
+    session, server = STOCKS.session(Opening("alpaca")), Server(limit)
     wire = Wire()
     states: dict[Topic, str] = {}
 
@@ -420,7 +421,7 @@ ROUTE_STEPS = st.lists(
 
 @given(ROUTE_STEPS)
 def test_events_go_to_what_is_confirmed_after_any_changes(steps: list[tuple[str, str]]) -> None:
-    session, server = STOCKS.session("alpaca"), Server(limit=10)
+    session, server = STOCKS.session(Opening("alpaca")), Server(limit=10)
     wanted: set[str] = set()
     for verb, key in steps:
         effects = getattr(session, verb)(topics(f"quotes/{key}"), 0.0)
@@ -440,7 +441,7 @@ def test_events_go_to_what_is_confirmed_after_any_changes(steps: list[tuple[str,
 
 
 def test_a_full_venue_is_asked_no_oftener_than_others_are_given_up() -> None:
-    session, server = STOCKS.session("alpaca"), Server(limit=10)
+    session, server = STOCKS.session(Opening("alpaca")), Server(limit=10)
     wanted = topics(*(f"quotes/S{number}" for number in range(200)))
     states: dict[Topic, type[Effect]] = {}
     sent = 0
@@ -480,7 +481,7 @@ def book(symbol: str, **more: object) -> dict[str, object]:
 def test_a_book_that_is_confirmed_has_had_its_reset_since_it_was_last_broken(
     steps: list[tuple[str, list[str]]], early: bool
 ) -> None:
-    session = CRYPTO.session("alpaca")
+    session = CRYPTO.session(Opening("alpaca"))
     there: set[str] = set()
     wire = Wire()
     wanted: dict[Topic, str] = {}
@@ -551,7 +552,7 @@ LISTENING = b'{"stream":"listening","data":{"streams":["trade_updates"]}}'
 
 def listening() -> Session:
     venue = alpaca(stream="account")
-    session = venue.session("alpaca")
+    session = venue.session(Opening("alpaca"))
     session.opened(0.0)
     assert session.received([(BINARY, AUTHORIZED)], 0.0) == [Announce()]
     topic = venue.topic("trade_updates", "", {})

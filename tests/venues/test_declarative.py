@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.http_types import Endpoint
+from actors.protocol import Opening
 from actors.protocol.placement import Placement
 from actors.protocol.session import (
     BINARY,
@@ -35,7 +36,7 @@ from actors.protocol.session import (
     Reject,
     Resent,
     Send,
-    State,
+    SessionState,
     Unrouted,
 )
 from actors.reasons import Fatal, Retryable, Slow
@@ -94,7 +95,7 @@ def venue(text: str, **keys: Any) -> Declared:
 def opened(text: str, *keys: str, channel: str = "trades") -> tuple[DeclaredSession, list[Topic]]:
     """A session that has asked for these keys."""
     made = venue(text)
-    session = made.session("pier")
+    session = made.session(Opening("pier"))
     assert isinstance(session, DeclaredSession)
     session.opened(0.0)
     topics = [made.topic(channel, key, {}) for key in keys]
@@ -131,9 +132,11 @@ def test_the_guides_example_says_what_it_says() -> None:
 
 
 def test_the_guides_example_has_two_networks() -> None:
-    assert venue(guide("the table")).endpoint("harbour") == Endpoint("wss://ws.harbour.example/stream")
+    assert venue(guide("the table")).endpoint(Opening("harbour")) == Endpoint(
+        "wss://ws.harbour.example/stream"
+    )
     test = venue(guide("the table"), network="test")
-    assert test.endpoint("harbour") == Endpoint("wss://test.harbour.example/stream")
+    assert test.endpoint(Opening("harbour")) == Endpoint("wss://test.harbour.example/stream")
 
 
 # ── topics and lines ────────────────────────────────────────────────────────────────────────────
@@ -171,7 +174,7 @@ def test_numbers_of_options_stay_numbers_on_the_wire() -> None:
         "options.depth = { values = [10, 100], default = 10 }\n"
     )
     made = venue(text)
-    session = made.session("pier")
+    session = made.session(Opening("pier"))
     topics = [
         made.topic("trades", "A", {}),
         made.topic("book", "A", {"depth": "100"}),
@@ -226,7 +229,7 @@ topic = "{key}"
     text = HEAD + TRADES + ask + EVENTS + '[channels.status]\nabout = "status"\n'
     made = venue(text)
     topics = [made.topic("trades", "A", {}), made.topic("status", "", {}), made.topic("trades", "B", {})]
-    assert frames(made.session("pier").subscribe(topics, 0.0)) == [
+    assert frames(made.session(Opening("pier")).subscribe(topics, 0.0)) == [
         {"op": "sub", "channels": [{"name": "trades", "ids": ["A", "B"]}]},
         {"op": "sub", "channels": [{"name": "status"}]},
     ]
@@ -240,7 +243,7 @@ def test_a_frame_takes_one_topic_or_at_most_so_many() -> None:
     assert [each["arg"] for each in frames(session.subscribe(topics, 0.0))] == ["trades:A", "trades:B"]
     few = venue(PIER.replace("[unsubscribe]", "at_most = 2\n[unsubscribe]"))
     topics = [few.topic("trades", key, {}) for key in "ABCDE"]
-    sent = frames(few.session("pier").subscribe(topics, 0.0))
+    sent = frames(few.session(Opening("pier")).subscribe(topics, 0.0))
     assert [each["args"] for each in sent] == [
         ["trades.A", "trades.B"],
         ["trades.C", "trades.D"],
@@ -250,7 +253,7 @@ def test_a_frame_takes_one_topic_or_at_most_so_many() -> None:
 
 def test_without_a_frame_to_subscribe_by_all_there_is_counts_as_confirmed() -> None:
     made = venue(HEAD + TRADES + EVENTS)
-    session, topic = made.session("pier"), made.topic("trades", "A", {})
+    session, topic = made.session(Opening("pier")), made.topic("trades", "A", {})
     assert session.subscribe([topic], 0.0) == [Confirm((topic,), assumed=True)]
     assert session.unsubscribe([topic], 0.0) == []
 
@@ -334,7 +337,7 @@ def test_a_name_that_holds_the_key_in_another_case() -> None:
         + ASK.replace("{wire}.{key}", "{wire}")
     )
     made = venue(text + '[[events]]\nwire = "stream"\ndata = "data"\n')
-    session, topic = made.session("pier"), made.topic("trades", "btcusdt", {})
+    session, topic = made.session(Opening("pier")), made.topic("trades", "btcusdt", {})
     session.opened(0.0)
     assert frames(session.subscribe([topic], 0.0))[0]["args"] == ["btcusdt@trade"]
     for _ in range(2):
@@ -405,7 +408,7 @@ key = "c[*].ids[*]"
 
 def test_an_ack_that_says_nothing_is_the_oldest_frames() -> None:
     made = venue(HEAD + TRADES + ASK + EVENTS + "[[acks]]\nwhen = { ok = true }\n")
-    session = made.session("pier")
+    session = made.session(Opening("pier"))
     a, b = (made.topic("trades", key, {}) for key in "AB")
     session.subscribe([a], 0.0)
     session.subscribe([b], 0.0)
@@ -455,7 +458,7 @@ def test_where_a_frame_is_refused_as_a_whole_the_others_are_asked_for_again() ->
 def test_an_error_that_speaks_of_a_channel_and_a_key_refuses_that_topic_only() -> None:
     text = PIER + '[channels.quotes]\nabout = "quotes"\nkey = "market"\n'
     made = venue(text)
-    session = made.session("pier")
+    session = made.session(Opening("pier"))
     assert isinstance(session, DeclaredSession)
     topics = [made.topic(channel, key, {}) for channel in ("trades", "quotes") for key in ("A", "B")]
     session.subscribe(topics, 0.0)
@@ -504,7 +507,7 @@ def test_errors_that_end_the_connection(kind: str, reason: type) -> None:
     assert isinstance(end, End)
     assert type(end.reason) is reason
     assert (end.reason.code, end.reason.text) == ("pier_13", "pier error 13: out")
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
 
 
 def test_a_benign_error_confirms() -> None:
@@ -541,17 +544,17 @@ text = "why"
 
 def test_a_login_waits_for_the_greeting_and_for_its_answer() -> None:
     made = venue(LOGIN, api_key="k-3141592")
-    session = made.session("pier")
+    session = made.session(Opening("pier"))
     assert isinstance(session, DeclaredSession)
     assert session.opened(0.0) == []
     assert frames(hear(session, {"hello": 1})) == [{"op": "login", "key": "k-3141592"}]
     assert hear(session, {"login": "ok"}) == [Announce()]
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
     assert made.variables == {"PIER_KEY": "the key"}
 
 
 def test_a_refused_login_is_fatal_and_tells_no_secret() -> None:
-    session = venue(LOGIN, api_key="k-3141592").session("pier")
+    session = venue(LOGIN, api_key="k-3141592").session(Opening("pier"))
     assert isinstance(session, DeclaredSession)
     session.opened(0.0)
     _, end = hear(session, {"hello": 1}, {"login": "no", "code": 2, "why": "k-3141592 is unknown"})
@@ -559,7 +562,7 @@ def test_a_refused_login_is_fatal_and_tells_no_secret() -> None:
 
 
 def test_a_sentence_in_the_place_of_a_code_is_no_label_and_tells_no_secret() -> None:
-    session = venue(LOGIN, api_key="k-3141592").session("pier")
+    session = venue(LOGIN, api_key="k-3141592").session(Opening("pier"))
     assert isinstance(session, DeclaredSession)
     session.opened(0.0)
     _, end = hear(session, {"hello": 1}, {"login": "no", "code": "k-3141592 is unknown"})
@@ -571,7 +574,7 @@ def test_a_sentence_in_the_place_of_a_code_is_no_label_and_tells_no_secret() -> 
 
 def test_a_text_ping() -> None:
     made = venue(PIER + '[ping]\ninterval = 20\nsend = "ping"\nanswer = "pong"\n')
-    session = made.session("pier")
+    session = made.session(Opening("pier"))
     session.opened(0.0)
     assert made.ping_interval == 20.0
     assert session.ping(0.0) == [Send("ping")]
@@ -796,7 +799,7 @@ def test_nothing_that_a_venue_sends_is_raised(messages: list[Any]) -> None:
             payload = message if isinstance(message, bytes) else json.dumps(message).encode()
             for opcode in (TEXT, BINARY):
                 effects = session.received([(opcode, payload)], 0.0)
-                if session.state is State.OPEN:
+                if session.state is SessionState.OPEN:
                     assert len(effects) < 10
 
 
@@ -816,7 +819,7 @@ def test_every_topic_is_answered_for_and_events_come_only_to_those_confirmed(
     course: list[tuple[str, set[str]]],
 ) -> None:
     made = venue(PIER)
-    session = made.session("pier")
+    session = made.session(Opening("pier"))
     assert isinstance(session, DeclaredSession)
     session.opened(0.0)
     unanswered: list[Any] = []  # frames that the venue has not answered: it refuses those with a bad key

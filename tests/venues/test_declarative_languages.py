@@ -159,6 +159,7 @@ def test_what_is_no_template(text: str) -> None:
 
 
 @given(st.text(max_size=20))
+@example("${")
 def test_any_text_can_be_written_with_braces_doubled(text: str) -> None:
     assert Text.parse(text.replace("{", "{{").replace("}", "}}")).render({}) == (text or "")
 

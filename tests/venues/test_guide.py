@@ -2,73 +2,28 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
-import msgspec
 import pytest
 
 import actors
 from actors.errors import ConfigError
 from actors.settings import load
-from actors.simulators import Simulator
-from actors.simulators.base.client import Peer, text_frame
-from actors.simulators.base.server import Message
+from tests.venues.ticks.simulator import SimulatedTicks
+from tests.venues.ticks.venue import PARTS, TRIED, USED
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "venues.md").read_text(encoding="utf-8")
-PYTHON = re.findall(r"^```python\n(.*?)^```$", GUIDE.partition("## A venue in Python")[2], re.DOTALL | re.M)
-*VENUE, TRIED, USED = PYTHON
-MODULE = "guided_ticks"
-
-
-class SimulatedTicks(Simulator):
-    """The other end of the guide's imaginary venue."""
-
-    name: ClassVar[str] = "ticks"
-    path: ClassVar[str] = "/v1"
-
-    def opened(self, peer: Peer) -> None:
-        self._say(peer, t="hello")
-
-    def decode(self, message: Message) -> Any:
-        return msgspec.json.decode(message)
-
-    def kind(self, heard: Any) -> str:
-        return str(heard["t"])
-
-    def received(self, peer: Peer, message: Message) -> None:
-        match self.decode(message):
-            case {"t": "login", "key": "K"}:
-                self._say(peer, t="welcome")
-            case {"t": "login"}:
-                self._say(peer, t="error", code=401, text="who are you?")
-            case {"t": "subscribe", "symbols": symbols}:
-                known = [symbol for symbol in symbols if not self.rejects(symbol)]
-                self._say(peer, t="subscribed", symbols=known)
-                if refused := [symbol for symbol in symbols if self.rejects(symbol)]:
-                    self._say(peer, t="error", code=404, text="no such symbol", symbols=refused)
-                if "ABC" in known:
-                    self.tick(1)
-
-    def tick(self, number: int) -> None:
-        said = {"t": "tick", "s": "ABC", "p": "10.02", "q": "3", "n": number}
-        self.send_raw(msgspec.json.encode(said).decode())
-
-    def _say(self, peer: Peer, **message: Any) -> None:
-        peer.tell(text_frame(msgspec.json.encode(message)))
+MODULE = "tests.venues.ticks.venue"
 
 
 @pytest.fixture
-def ticks() -> Iterator[ModuleType]:
+def ticks() -> ModuleType:
     """The guide's venue as a module that can be imported."""
-    module = sys.modules[MODULE] = ModuleType(MODULE)
-    exec(compile("\n".join(VENUE), "docs/venues.md", "exec"), module.__dict__)
-    yield module
-    del sys.modules[MODULE]
+    return importlib.import_module(MODULE)
 
 
 @pytest.fixture
@@ -80,6 +35,17 @@ def venue() -> Iterator[SimulatedTicks]:
 def config(url: str, key: str = "K") -> dict[str, Any]:
     feed = {"venue": f"{MODULE}:Ticks", "url": url, "key": key, "restart": {"initial": 0.05}}
     return {"feeds": {"ticks": feed}}
+
+
+def test_a_venue_is_written_with_the_protocol_alone() -> None:
+    imported = {
+        node.module or "" if isinstance(node, ast.ImportFrom) else alias.name
+        for node in ast.walk(ast.parse("\n".join(PARTS)))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    ours = {name for name in imported if name.split(".")[0] == "actors"}
+    assert ours == {"actors.protocol"}
 
 
 def test_the_session_is_tried_as_the_guide_says(ticks: ModuleType) -> None:
@@ -134,10 +100,21 @@ def test_a_refused_symbol_and_a_wrong_key_are_told(ticks: ModuleType, venue: Sim
             "directory into PYTHONPATH.",
         ),
         (f"{MODULE}:Tocks", "cannot be imported (AttributeError)"),
-        (f"{MODULE}:Tick", "is no subclass of actors.protocol.venue.Venue"),
+        (f"{MODULE}:Tick", "is no subclass of actors.protocol.Venue"),
         (":", "cannot be imported (ValueError)"),
     ],
 )
 def test_a_venue_that_is_none_is_told(ticks: ModuleType, name: str, told: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
         load({"feeds": {"ticks": {"venue": name}}})
+
+
+def test_a_sim_url_starts_the_simulator_that_the_class_names(
+    ticks: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with actors.start(config("sim://ticks?rate=0"), wait=10.0) as runtime:
+        assert isinstance(runtime.simulator("ticks"), SimulatedTicks)
+        assert runtime.subscribe("ticks", "ticks", "abc", wait=10.0).get(timeout=10.0).number == 1
+    monkeypatch.setattr(ticks.Ticks, "simulator", f"{MODULE}:SimulatedTocks")
+    with pytest.raises(ConfigError, match=r"the simulator '.*:SimulatedTocks' cannot be imported"):
+        actors.start(config("sim://ticks"))

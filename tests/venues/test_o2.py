@@ -11,9 +11,10 @@ import pytest
 
 from actors.errors import LinewardenError
 from actors.events import Topic
+from actors.protocol import Opening
 from actors.protocol.channel import TypedChannel
 from actors.protocol.placement import Placement
-from actors.protocol.venue import Price
+from actors.protocol.prices import Price
 from actors.venues import VENUES, o2
 
 VENUE = o2.O2("desk", o2.O2Settings())
@@ -86,7 +87,7 @@ def test_a_mistake_is_told_with_advice(channel: str, key: str, options: dict[str
 
 def test_the_endpoint_is_the_networks_or_the_one_that_is_given() -> None:
     def url(**settings: Any) -> str:
-        return o2.O2("o2", msgspec.convert(settings, o2.O2Settings)).endpoint("o2").url
+        return o2.O2("o2", msgspec.convert(settings, o2.O2Settings)).endpoint(Opening("o2")).url
 
     assert url() == "wss://api.o2.app/v1/ws"
     assert url(network="testnet") == "wss://api.testnet.o2.app/v1/ws"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.protocol import Opening
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -21,7 +22,7 @@ from actors.protocol.session import (
     Quarantine,
     Resent,
     Session,
-    State,
+    SessionState,
     Unrouted,
 )
 from actors.reasons import Fatal
@@ -43,7 +44,7 @@ def test_o2(transcript: Transcript) -> None:
 
 
 def opened() -> Session:
-    session = VENUE.session("o2")
+    session = VENUE.session(Opening("o2"))
     session.opened(0.0)
     return session
 
@@ -113,7 +114,7 @@ def test_trades_are_remembered_for_a_bounded_while() -> None:
 def test_an_end_ends_the_session() -> None:
     session = live()
     effects = heard(session, b'{"code":1004,"message":"geo-restricted"}', b'{"code":1000,"message":"x"}')
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
     first = effects[0]
     assert isinstance(first, End)
     assert isinstance(first.reason, Fatal)

@@ -11,9 +11,10 @@ import pytest
 
 from actors.errors import LinewardenError
 from actors.events import Topic
+from actors.protocol import Opening
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Token
-from actors.protocol.venue import Price
+from actors.protocol.prices import Price
 from actors.rules.order_book import Book
 from actors.secret import Secret
 from actors.venues import VENUES, projectx
@@ -85,7 +86,7 @@ def test_both_hubs_are_there_from_the_start_and_each_has_its_channels() -> None:
     assert [each.channel for each in spread["projectx/market"]] == ["quotes", "trades", "depth"]
     assert all(VENUE.needs_token(line) for line in spread)
     with pytest.raises(ValueError, match="is no line of ProjectX"):
-        VENUE.session("projectx")
+        VENUE.session(Opening("projectx"))
 
 
 def test_typed_names_carry_their_events() -> None:
@@ -155,8 +156,8 @@ def test_typed_names_carry_their_events() -> None:
 )
 def test_addresses_belong_together(settings: dict[str, Any], user: str, market: str, rest: str) -> None:
     venue = on(**settings)
-    assert venue.endpoint("projectx/user").url == user
-    assert venue.endpoint("projectx/market").url == market
+    assert venue.endpoint(Opening("projectx/user")).url == user
+    assert venue.endpoint(Opening("projectx/market")).url == market
     request = next(on(**settings, user_name="me", api_key=Secret("k")).login(0))
     assert request.url == f"{rest}/api/Auth/loginKey"
 
@@ -188,10 +189,10 @@ def test_settings_that_contradict_each_other(settings: dict[str, Any], words: st
 
 
 def test_the_token_stands_in_the_query_or_a_header_and_in_no_text() -> None:
-    endpoint = VENUE.endpoint("projectx/user", TOKEN)
+    endpoint = VENUE.endpoint(Opening("projectx/user", TOKEN))
     assert endpoint.url == "wss://rtc.topstepx.com/hubs/user?access_token=eyJ9.a%2Bb%2Fc%3D.d"
     assert "eyJ9" not in repr(endpoint)
-    by_header = on(token_in="header", token=Secret("eyJ9.t.t")).endpoint("projectx/user", TOKEN)
+    by_header = on(token_in="header", token=Secret("eyJ9.t.t")).endpoint(Opening("projectx/user", TOKEN))
     assert by_header.url == "wss://rtc.topstepx.com/hubs/user"
     assert by_header.headers == (("Authorization", "Bearer eyJ9.a+b/c=.d"),)
     shown = repr(on(token=Secret("eyJ9.t.t")).settings) + repr(by_header) + repr(TOKEN)
@@ -199,11 +200,11 @@ def test_the_token_stands_in_the_query_or_a_header_and_in_no_text() -> None:
 
 
 def test_hubs_are_asked_first_where_the_settings_say_so() -> None:
-    skipped = VENUE.approach("projectx/market", TOKEN)
+    skipped = VENUE.approach(Opening("projectx/market", TOKEN))
     with pytest.raises(StopIteration) as told:
         next(skipped)
-    assert told.value.value == VENUE.endpoint("projectx/market", TOKEN)
-    request = next(on(skip_negotiation=False).approach("projectx/market", TOKEN))
+    assert told.value.value == VENUE.endpoint(Opening("projectx/market", TOKEN))
+    request = next(on(skip_negotiation=False).approach(Opening("projectx/market", TOKEN)))
     assert request.method == "POST"
     assert request.url == "https://rtc.topstepx.com/hubs/market/negotiate?negotiateVersion=1"
     assert request.headers == (("Authorization", "Bearer eyJ9.a+b/c=.d"),)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from actors.events import Topic
+from actors.protocol import Opening
 from actors.protocol.conversation import Token
 from actors.protocol.session import (
     TEXT,
@@ -28,7 +29,7 @@ from actors.protocol.session import (
     Reject,
     Send,
     Session,
-    State,
+    SessionState,
 )
 from actors.reasons import Retryable, Slow
 from actors.secret import Secret
@@ -44,7 +45,7 @@ def topic(channel: str, key: str = "") -> Topic:
 
 
 def opened(hub: str, *topics: Topic, now: float = 0.0) -> Session:
-    session = VENUE.session(f"projectx/{hub}")
+    session = VENUE.session(Opening(f"projectx/{hub}"))
     session.opened(now)
     hear(session, {}, now=now)
     session.subscribe(topics, now)
@@ -87,14 +88,14 @@ def ended(effects: Sequence[Effect]) -> object:
 def test_defect_1_readiness_is_of_one_connection_and_ends_with_it() -> None:
     first = opened("market", topic("quotes", C))
     hear(first, {"type": 7, "allowReconnect": True})
-    assert first.state is State.ENDED
-    second = VENUE.session("projectx/market")
+    assert first.state is SessionState.ENDED
+    second = VENUE.session(Opening("projectx/market"))
     assert Announce() not in second.opened(1.0)  # an open socket is not ready yet
     assert Announce() in hear(second, {}, now=1.0)
 
 
 def test_defect_2_a_connection_asks_for_a_topic_once() -> None:
-    session = VENUE.session("projectx/market")
+    session = VENUE.session(Opening("projectx/market"))
     session.opened(0.0)
     hear(session, {})
     asked = [invoked(session.subscribe([topic("quotes", C)], now)) for now in (0.0, 1.0, 2.0)]
@@ -104,7 +105,7 @@ def test_defect_2_a_connection_asks_for_a_topic_once() -> None:
 @pytest.mark.parametrize("hub", ["user", "market"])
 def test_defect_3_each_connect_shows_the_token_that_it_is_given(hub: str) -> None:
     old, new = Token(Secret("old.t.t")), Token(Secret("new.t.t"))
-    urls = [VENUE.endpoint(f"projectx/{hub}", token).url for token in (old, new, old)]
+    urls = [VENUE.endpoint(Opening(f"projectx/{hub}", token)).url for token in (old, new, old)]
     assert [url.rpartition("=")[2] for url in urls] == ["old.t.t", "new.t.t", "old.t.t"]
 
 
@@ -115,13 +116,13 @@ def test_defect_5_a_quiet_market_is_no_reason_to_end_a_connection() -> None:
             if now % 15 == 0:
                 hear(session, {"type": 6}, now=now)
             assert {type(each) for each in session.ping(float(now))} <= {Send}
-    assert (market.state, user.state) == (State.OPEN, State.OPEN)
+    assert (market.state, user.state) == (SessionState.OPEN, SessionState.OPEN)
 
 
 def test_defect_5_the_end_of_one_hub_leaves_the_other_alone() -> None:
     market, user = opened("market", topic("quotes", C)), opened("user", topic("orders", "4242"))
     hear(market, {"type": 7})
-    assert (market.state, user.state) == (State.ENDED, State.OPEN)
+    assert (market.state, user.state) == (SessionState.ENDED, SessionState.OPEN)
 
 
 # ── 6 and 7: what the hub says of itself and of our calls ──
@@ -143,11 +144,11 @@ def test_defect_6_a_close_ends_the_connection_and_says_whether_to_come_back(
     session = opened("user", topic("orders", "4242"))
     reason = ended(hear(session, close))
     assert isinstance(reason, kind)
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
 
 
 def test_defect_7_a_refusal_is_seen_and_is_of_its_topic_alone() -> None:
-    session = VENUE.session("projectx/market")
+    session = VENUE.session(Opening("projectx/market"))
     session.opened(0.0)
     hear(session, {})
     calls = sent(session.subscribe([topic("quotes", C), topic("quotes", D)], 0.0))
@@ -203,7 +204,7 @@ def test_defect_11_each_hub_restores_its_own_whichever_is_there_first(order: tup
     spread = VENUE.spread([topic("orders", "4242"), topic("quotes", C), topic("accounts")])
     calls = {}
     for hub in order:
-        session = VENUE.session(f"projectx/{hub}")
+        session = VENUE.session(Opening(f"projectx/{hub}"))
         session.opened(0.0)
         hear(session, {})
         calls[hub] = invoked(session.subscribe(spread[f"projectx/{hub}"], 0.0))
@@ -211,7 +212,7 @@ def test_defect_11_each_hub_restores_its_own_whichever_is_there_first(order: tup
 
 
 def test_defect_12_a_beat_that_comes_too_early_is_not_the_last() -> None:
-    session = VENUE.session("projectx/market")
+    session = VENUE.session(Opening("projectx/market"))
     session.opened(0.0)
     assert session.ping(1.0) == []  # hands are not shaken yet
     hear(session, {}, now=2.0)
@@ -245,7 +246,9 @@ def test_defect_16_what_is_subscribed_to_is_not_asked_for_again() -> None:
 )
 def test_defect_19_one_address_is_enough_and_nothing_goes_to_another_firm(settings: dict[str, Any]) -> None:
     venue = ProjectX("projectx", ProjectXSettings(**settings, user_name="me", api_key=Secret("k")))
-    addresses = [venue.endpoint(line).url for line in venue.first_lines()] + [next(venue.login(0)).url]
+    addresses = [venue.endpoint(Opening(line)).url for line in venue.first_lines()] + [
+        next(venue.login(0)).url
+    ]
     assert [each.split("/")[2] for each in addresses] == [
         "rtc.firm.projectx.com",
         "rtc.firm.projectx.com",
@@ -256,7 +259,7 @@ def test_defect_19_one_address_is_enough_and_nothing_goes_to_another_firm(settin
 def test_defect_19_a_new_connection_asks_for_everything_again() -> None:
     topics = [topic("quotes", C), topic("depth", C)]
     opened("market", *topics)
-    second = VENUE.session("projectx/market")
+    second = VENUE.session(Opening("projectx/market"))
     second.opened(9.0)
     hear(second, {}, now=9.0)
     assert invoked(second.subscribe(topics, 9.0)) == [
@@ -276,4 +279,4 @@ def test_defect_20_a_logout_ends_the_connection_and_takes_the_slow_way_back(
     assert isinstance(reason, Slow)
     assert reason.code == "gateway_logout"
     assert not delivered(effects)
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.protocol import Opening
 from actors.protocol.session import TEXT, Effect, Send, Session
 from actors.venues.projectx import ProjectX, ProjectXSettings
 from tests.venues.transcript import Player, Transcript, matched, transcripts
@@ -19,7 +20,7 @@ class HubPlayer(Player):
     """Records end where the next one begins, and with the message; hands are shaken unless `* opened`."""
 
     def play(self, transcript: Transcript) -> None:
-        session = VENUE.session(f"projectx/{transcript.title.partition(':')[0]}")
+        session = VENUE.session(Opening(f"projectx/{transcript.title.partition(':')[0]}"))
         now, lines = 0.0, list(transcript.lines)
         if lines[0] != "* opened":
             session.opened(now)

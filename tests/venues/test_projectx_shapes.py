@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from actors.events import Topic
+from actors.protocol import Opening
 from actors.protocol.session import TEXT, Confirm, Deliver, Effect, Missed, Quarantine, Session, Unrouted
-from actors.protocol.signalr import Hearer, Push
+from actors.protocol.signalr import Push, PushHandler
 from actors.venues.projectx import Depth, DepthReset, ProjectX, ProjectXSettings, Quote, Trade
 from actors.venues.projectx.hub_methods import BY_TARGET, STREAMS
 from actors.venues.projectx.market_session import Begins, MarketSession
@@ -85,7 +86,7 @@ def test_lists_within_lists_have_a_bound() -> None:
 
 def opened(hub: str, topics: Sequence[Topic], venue: ProjectX = VENUE) -> Session:
     """Subscribed, and confirmed."""
-    session = venue.session(f"projectx/{hub}")
+    session = venue.session(Opening(f"projectx/{hub}"))
     session.opened(0.0)
     session.received([(TEXT, b"{}\x1e")], 0.0)
     session.subscribe(topics, 0.0)
@@ -220,7 +221,7 @@ def test_a_quote_is_all_that_was_told_and_names_what_changed(told: list[dict[str
 class LongWay(MarketSession):
     """Takes every push apart piece by piece."""
 
-    def pushes(self) -> dict[type[Push], Hearer]:
+    def pushes(self) -> dict[type[Push], PushHandler]:
         return {}
 
 
@@ -289,7 +290,7 @@ def test_pushes_that_are_read_in_one_go_and_piece_by_piece_come_to_the_same(
 
 def test_who_is_never_answered_does_not_wait_for_ever() -> None:
     topic = VENUE.topic("trades", CONTRACT, {})
-    session = VENUE.session("projectx/market")
+    session = VENUE.session(Opening("projectx/market"))
     session.opened(0.0)
     hear(session, {})
     session.subscribe([topic], 0.0)

@@ -18,6 +18,7 @@ from actors.cli.replay import play
 from actors.errors import ConfigError, LinewardenError
 from actors.events import Topic
 from actors.http_types import Endpoint, HttpRequest
+from actors.protocol import Opening
 from actors.protocol.conversation import Token
 from actors.protocol.session import (
     TEXT,
@@ -65,7 +66,7 @@ def hub(text: str = QUAY, **keys: str) -> DeclarativeHub:
 
 def opened(made: DeclarativeHub, *topics: Topic) -> Session:
     """A session that has shaken hands, and asked for these."""
-    session = made.session("quay")
+    session = made.session(Opening("quay"))
     session.opened(0.0)
     hear(session, {})
     session.subscribe(topics, 0.0)
@@ -129,7 +130,7 @@ def test_a_feed_may_describe_its_hub_itself(tmp_path: Path) -> None:
     made = feed.build_venue()
     assert isinstance(made, DeclarativeHub)
     assert log_in(made) == Token(Secret("t0ken-c4nary"))
-    assert made.endpoint("quay") == Endpoint("wss://rtc.quay.example/hubs/market")
+    assert made.endpoint(Opening("quay")) == Endpoint("wss://rtc.quay.example/hubs/market")
     topic = made.topic("quotes", "ESZ6", {})
     session = opened(made, topic)
     assert [pair[0] for pair in events(hear(session, push("Quotes", "ESZ6", [{}])))] == [topic]
@@ -167,7 +168,7 @@ def test_a_feed_that_does_not_describe_its_hub_is_told_so(tmp_path: Path) -> Non
 
 
 def approach(made: DeclarativeHub) -> HttpRequest | Endpoint:
-    conversation = made.approach("quay", Token(Secret("t0ken")))
+    conversation = made.approach(Opening("quay", Token(Secret("t0ken"))))
     try:
         return next(conversation)
     except StopIteration as told:

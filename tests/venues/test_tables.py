@@ -18,6 +18,7 @@ from msgspec import Struct
 import actors
 from actors.errors import SubscribeError
 from actors.events import Gap, Lifecycle, Topic
+from actors.protocol import Opening
 from actors.protocol.session import (
     TEXT,
     Complain,
@@ -27,7 +28,7 @@ from actors.protocol.session import (
     Missed,
     Quarantine,
     Session,
-    State,
+    SessionState,
     Unrouted,
 )
 from actors.settings import known_venues
@@ -81,9 +82,9 @@ def test_every_channel_has_a_message_in_the_transcript(name: str) -> None:
 
 
 def test_bybits_category_is_part_of_the_address() -> None:
-    assert table("bybit").endpoint("bybit").url == "wss://stream.bybit.com/v5/public/spot"
+    assert table("bybit").endpoint(Opening("bybit")).url == "wss://stream.bybit.com/v5/public/spot"
     linear = table("bybit", category="linear")
-    assert linear.endpoint("bybit").url == "wss://stream.bybit.com/v5/public/linear"
+    assert linear.endpoint(Opening("bybit")).url == "wss://stream.bybit.com/v5/public/linear"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def heard_in(capture: str) -> Iterator[bytes]:
 
 
 def effects_of(session: Session, payloads: Iterable[bytes]) -> list[Effect]:
-    if session.state is State.OPENING:
+    if session.state is SessionState.OPENING:
         session.opened(0.0)
     return [effect for payload in payloads for effect in session.received([(TEXT, payload)], 0.0)]
 
@@ -185,7 +186,7 @@ def test_a_capture_goes_to_those_who_asked_for_it(
     """And to nobody else: each event under the symbol that stands in it."""
     venue = table(name)
     topics = topics_of(effects_of(venue.listener(), heard_in(capture)))
-    session = venue.session(name)
+    session = venue.session(Opening(name))
     session.opened(0.0)
     session.subscribe(sorted(topics), 0.0)
     effects = effects_of(session, heard_in(capture))
@@ -437,7 +438,7 @@ def spoilt(node: Any, data: st.DataObject) -> Any:
 @given(st.sampled_from(TABLES), st.data())
 def test_a_message_that_is_not_as_documented_hurts_nobody(name: str, data: st.DataObject) -> None:
     venue = VENUES[name]
-    session = venue.session(name)
+    session = venue.session(Opening(name))
     session.opened(0.0)
     case = next(case for case in CASES if case.table == name)
     topics = [venue.topic(channel, key, {}) for channel, key in case.wanted]

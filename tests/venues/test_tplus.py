@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
+from actors.protocol import Opening
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -25,7 +26,7 @@ from actors.protocol.session import (
     Quarantine,
     Resent,
     Session,
-    State,
+    SessionState,
     TokenRefused,
     Unrouted,
 )
@@ -61,7 +62,7 @@ class SocketPlayer(Player):
         venue: Venue = MONOTONIC if how == ["monotonic"] else VENUE
         self._topic = topic_of(f"tplus/{line}")
         self._defaults = {self._topic.channel: ()}
-        session = venue.session(f"tplus/{line}")
+        session = venue.session(Opening(f"tplus/{line}"))
         session.opened(0.0)
         self._now, lines = 0.0, list(transcript.lines[1:])
         while lines:
@@ -119,7 +120,7 @@ LINES = [line_of(VENUE.topic(name, "200" if STREAMS[name].keyed else "", {})) fo
 
 
 def opened(line: str = "tplus/trades", *, wanted: bool = True) -> Session:
-    session = VENUE.session(line)
+    session = VENUE.session(Opening(line))
     session.opened(0.0)
     if wanted:
         session.subscribe([topic_of(line)], 0.0)
@@ -148,7 +149,7 @@ def test_what_nobody_asks_for_is_not_kept_for_ever() -> None:
     [end] = heard(session, *map(trade, range(EARLY + 5)))
     assert isinstance(end, End)
     assert isinstance(end.reason, Retryable)
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
 
 
 def test_a_binary_frame_is_put_aside_and_may_have_been_data() -> None:
@@ -228,7 +229,7 @@ BOMBS = {
 def test_nothing_that_is_sent_raises_or_passes_unseen(line: str, bomb: bytes) -> None:
     session = opened(line)
     assert heard(session, bomb)
-    assert session.state is State.OPEN
+    assert session.state is SessionState.OPEN
 
 
 NAMES = (
@@ -312,7 +313,7 @@ def test_the_plain_way_and_the_long_one_come_to_the_same(line: str, data: st.Dat
     )
     asked = data.draw(st.integers(0, 4))
     told = []
-    for session in (VENUE.session(line), without_a_plain_way(line)):
+    for session in (VENUE.session(Opening(line)), without_a_plain_way(line)):
         effects = session.opened(0.0)
         for number, frames in enumerate(reads):
             if number == asked:

@@ -15,6 +15,7 @@ import pytest
 
 from actors.events import Topic
 from actors.http_types import HttpAnswer
+from actors.protocol import Opening
 from actors.protocol.conversation import Token
 from actors.protocol.session import (
     TEXT,
@@ -26,7 +27,7 @@ from actors.protocol.session import (
     Quarantine,
     Resent,
     Session,
-    State,
+    SessionState,
     TokenRefused,
 )
 from actors.protocol.venue import Refusal
@@ -47,7 +48,7 @@ ACCOUNT_LINES = [line_of(Topic("tplus", name)) for name, stream in STREAMS.items
 
 
 def opened(line: str) -> Session:
-    session = VENUE.session(line)
+    session = VENUE.session(Opening(line))
     session.opened(0.0)
     session.subscribe([topic_of(line)], 0.0)
     return session
@@ -86,7 +87,7 @@ def test_defect_3_unauthorized_in_the_welcome_is_no_empty_stream(line: str, afte
         heard(session, WELCOME)
     [refused] = heard(session, UNAUTHORIZED)
     assert isinstance(refused, TokenRefused)
-    assert session.state is State.ENDED
+    assert session.state is SessionState.ENDED
 
 
 def test_defect_4_a_malformed_diff_leaves_no_silent_hole() -> None:
@@ -115,7 +116,7 @@ def test_defect_6_a_level_is_exact() -> None:
 
 
 def test_defect_7_the_snapshot_is_asked_for_once_the_stream_runs() -> None:
-    session = VENUE.session("tplus/depth-200")
+    session = VENUE.session(Opening("tplus/depth-200"))
     session.opened(0.0)
     assert session.subscribe([DEPTH], 0.0) == []
     [now] = heard(session, WELCOME)
@@ -158,24 +159,24 @@ def test_defect_9_a_token_that_ends_in_mid_stream_is_seen() -> None:
 
 def test_defect_10_a_token_serves_every_line_and_a_new_session_asks_for_none() -> None:
     token = Token(Secret("tok-1"), 10**19)
-    shown = {dict(VENUE.endpoint(line, token).headers)["Authorization"] for line in ACCOUNT_LINES}
+    shown = {dict(VENUE.endpoint(Opening(line, token)).headers)["Authorization"] for line in ACCOUNT_LINES}
     assert shown == {"Bearer tok-1"}
     for line in ACCOUNT_LINES:
-        session = VENUE.session(line)
+        session = VENUE.session(Opening(line))
         effects = [*session.opened(0.0), *session.subscribe([topic_of(line)], 0.0)]
         assert not any(isinstance(effect, Fetch) for effect in effects)
 
 
 def test_defect_11_headers_of_one_connection_do_not_leak_into_another() -> None:
-    VENUE.endpoint("tplus/orders", Token(Secret("tok-1")))
+    VENUE.endpoint(Opening("tplus/orders", Token(Secret("tok-1"))))
     for line in ("tplus/orders", "tplus/depth-200"):
-        assert [name for name, _ in VENUE.endpoint(line).headers] == ["Origin"]
+        assert [name for name, _ in VENUE.endpoint(Opening(line)).headers] == ["Origin"]
 
 
 def test_defect_12_a_token_is_shown_with_the_user_it_was_made_for() -> None:
     other = Tplus("other", TplusSettings(user=OTHER, token=Secret("tok-2")))
     for venue, user in ((VENUE, USER), (other, OTHER)):
-        endpoint = venue.endpoint(f"{venue.feed}/positions", Token(Secret("tok")))
+        endpoint = venue.endpoint(Opening(f"{venue.feed}/positions", Token(Secret("tok"))))
         assert dict(endpoint.headers)["User-Id"] == user
         assert endpoint.url.endswith(f"/positions/ws/{user}")
         first = next(venue.login(0), None)  # one has a token, and asks for none
@@ -192,9 +193,9 @@ def test_defect_14_drift_of_a_schema_is_counted_and_not_logged(caplog: pytest.Lo
 
 def test_defect_16_the_path_of_a_gateway_is_kept() -> None:
     behind = Tplus("tplus", TplusSettings(url="wss://gate.x/t", market_url="wss://gate.x/market-data"))
-    assert behind.endpoint("tplus/depth-200").url == "wss://gate.x/market-data/marketdepth/diff/200"
-    assert behind.endpoint("tplus/orders").url == "wss://gate.x/t/orders"
-    fetch = behind.session("tplus/depth-200")
+    assert behind.endpoint(Opening("tplus/depth-200")).url == "wss://gate.x/market-data/marketdepth/diff/200"
+    assert behind.endpoint(Opening("tplus/orders")).url == "wss://gate.x/t/orders"
+    fetch = behind.session(Opening("tplus/depth-200"))
     fetch.opened(0.0)
     fetch.subscribe([DEPTH], 0.0)
     [asked] = heard(fetch, WELCOME)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.http_types import HttpAnswer, HttpFailed
+from actors.protocol import Opening
 from actors.protocol.session import (
     TEXT,
     Confirm,
@@ -36,7 +37,7 @@ Book = dict[tuple[str, Decimal], Decimal]
 
 
 def opened(how: str = "strict") -> DepthSession:
-    session = VENUES[how].session("tplus/depth-200")
+    session = VENUES[how].session(Opening("tplus/depth-200"))
     assert isinstance(session, DepthSession)
     session.opened(0.0)
     return session

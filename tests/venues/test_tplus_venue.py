@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.http_types import HttpAnswer
+from actors.protocol import Opening
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Token
-from actors.protocol.venue import BookUpdate, Price, Refusal
+from actors.protocol.prices import BookUpdate, Price
+from actors.protocol.venue import Refusal
 from actors.reasons import Fatal, Slow
 from actors.secret import Secret, dec_hook
 from actors.venues import VENUES, tplus
@@ -48,7 +50,7 @@ PUBLIC, DESK = venue(), venue(private_key=SEED)
 def test_spellings_of_an_asset_are_one_topic(key: str, canonical: str) -> None:
     topic = PUBLIC.topic(tplus.DEPTH, key, {})
     assert topic == Topic("tplus", "depth", canonical)
-    assert PUBLIC.endpoint(line_of(topic)).url == f"wss://mds.tplus.cx/marketdepth/diff/{canonical}"
+    assert PUBLIC.endpoint(Opening(line_of(topic))).url == f"wss://mds.tplus.cx/marketdepth/diff/{canonical}"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def every_topic(venue: tplus.Tplus) -> list[Topic]:
 
 
 def test_each_topic_has_a_line_that_leads_back_to_its_path() -> None:
-    paths = {line_of(topic): DESK.endpoint(line_of(topic)).url for topic in every_topic(DESK)}
+    paths = {line_of(topic): DESK.endpoint(Opening(line_of(topic))).url for topic in every_topic(DESK)}
     oms, mds = "wss://oms.tplus.cx", "wss://mds.tplus.cx"
     assert paths == {
         "tplus/orders": f"{oms}/orders",
@@ -144,7 +146,7 @@ def test_a_lines_name_is_its_topic(channel: str, asset: str) -> None:
 )
 def test_a_line_of_nobody_is_told(line: str) -> None:
     with pytest.raises(ValueError, match="is no line of tplus"):
-        DESK.endpoint(line)
+        DESK.endpoint(Opening(line))
 
 
 def test_a_topic_gets_a_line_of_its_own_while_there_is_room() -> None:
@@ -180,8 +182,8 @@ def test_a_topic_gets_a_line_of_its_own_while_there_is_room() -> None:
 )
 def test_where_the_services_are(settings: dict[str, Any], oms: str, mds: str) -> None:
     it = venue(private_key=SEED, **settings)
-    assert it.endpoint("tplus/orders").url == f"{oms}/orders"
-    assert it.endpoint("tplus/trades").url == f"{mds}/trades"
+    assert it.endpoint(Opening("tplus/orders")).url == f"{oms}/orders"
+    assert it.endpoint(Opening("tplus/trades")).url == f"{mds}/trades"
     asked = next(iter(it.latest("200") or ()))
     assert asked.url == mds.replace("ws", "http", 1) + "/ticker/200"
     assert next(it.login(0)).url == oms.replace("ws", "http", 1) + f"/nonce/{USER}"
@@ -189,13 +191,13 @@ def test_where_the_services_are(settings: dict[str, Any], oms: str, mds: str) ->
 
 def test_a_token_is_shown_to_the_order_service_alone() -> None:
     token = Token(Secret("tok-1"))
-    assert dict(DESK.endpoint("tplus/orders", token).headers) == {
+    assert dict(DESK.endpoint(Opening("tplus/orders", token)).headers) == {
         "Origin": "https://oms.tplus.cx",
         "Authorization": "Bearer tok-1",
         "User-Id": USER,
     }
-    assert dict(DESK.endpoint("tplus/trades", token).headers) == {"Origin": "https://mds.tplus.cx"}
-    assert "tok-1" not in repr(DESK.endpoint("tplus/orders", token))
+    assert dict(DESK.endpoint(Opening("tplus/trades", token)).headers) == {"Origin": "https://mds.tplus.cx"}
+    assert "tok-1" not in repr(DESK.endpoint(Opening("tplus/orders", token)))
     needing = {
         name
         for name in STREAMS

@@ -24,6 +24,7 @@ from msgspec import Struct, structs
 
 from actors.errors import LinewardenError
 from actors.events import Options, Topic
+from actors.protocol import Opening
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -68,7 +69,7 @@ class Player:
 
     def play(self, transcript: Transcript) -> None:
         """Compares each answer of a new session with the one that is written."""
-        session = self._venue.session(self._venue.feed)
+        session = self._venue.session(Opening(self._venue.feed))
         now = 0.0
         lines = list(transcript.lines)
         if lines[0] != "* opened":

@@ -1,7 +1,7 @@
 """The SignalR hub protocol of ASP.NET Core, the client's side of it, for any venue that speaks it.
 
 `negotiate` is how a venue's `approach` finds its endpoint; `HubSession` is what its session is built
-on: a venue says which invocations a topic takes, and hears what the hub invokes. Not here, with a
+on: a venue says which invocations a topic takes, and receives what the hub invokes. Not here, with a
 place for each: MessagePack is another codec (`messages.py`), and a stateful reconnect would be asked
 for at the negotiation and numbers messages in the codec.
 """
@@ -18,11 +18,11 @@ from actors.protocol.signalr.messages import (
     Ping,
     Push,
     StreamItem,
-    Unknown,
+    UnknownMessage,
 )
 from actors.protocol.signalr.negotiate import negotiate
-from actors.protocol.signalr.session import PING_INTERVAL, Hearer, HubSession, Terms
-from actors.protocol.signalr.subscriptions import Subscription
+from actors.protocol.signalr.session import PING_INTERVAL, HubSession, HubTerms, PushHandler
+from actors.protocol.signalr.subscriptions import HubSubscription
 
 __all__ = [
     "PING_INTERVAL",
@@ -33,18 +33,18 @@ __all__ = [
     "Codec",
     "Completion",
     "Heard",
-    "Hearer",
     "HubSession",
+    "HubSubscription",
+    "HubTerms",
     "Invocation",
     "JsonCodec",
     "Malformed",
     "Ping",
     "Push",
+    "PushHandler",
     "Returned",
     "StreamItem",
-    "Subscription",
-    "Terms",
     "Unanswered",
-    "Unknown",
+    "UnknownMessage",
     "negotiate",
 ]

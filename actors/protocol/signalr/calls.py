@@ -1,7 +1,7 @@
 """Invocations of the hub's methods: those with an id wait for their completion.
 
 HubProtocol, "Invocations": without an id the hub answers nothing at all, not even that it refuses.
-Ids are the connection's own, are not used twice, and begin anew with the next connection.
+Ids are the connection's own, are not used twice, and begin again with the next connection.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CallRefused(Struct, frozen=True):
 
 
 class Unanswered(Struct, frozen=True):
-    """Nobody knows whether the hub did it. `lost`: the connection has ended before the answer."""
+    """It is unknown whether the hub did it. `lost`: the connection ended before the answer."""
 
     lost: bool = False
 
@@ -72,7 +72,7 @@ class Calls:
         return message
 
     def completed(self, completion: Completion) -> list[Effect] | None:
-        """None: nobody waits for this one, or not any more."""
+        """None: no call with this id waits, or not any more."""
         pending = self._pending.pop(completion.invocation_id, None)
         if pending is None:
             return None

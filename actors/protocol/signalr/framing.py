@@ -9,7 +9,7 @@ from __future__ import annotations
 END = b"\x1e"
 
 
-class Records:
+class RecordReader:
     """The records of one connection. One thread at a time.
 
     `maximum` is in bytes of a record that is not ended yet. Once it is exceeded `overflowed` is set,
@@ -44,6 +44,6 @@ class Records:
         return records
 
     def take_rest(self) -> bytes:
-        """The record under way, which is somebody else's to go on with."""
+        """Returns the incomplete record, for another reader to continue."""
         rest, self._rest = bytes(self._rest), bytearray()
         return rest

@@ -26,7 +26,7 @@ class Denied(Struct, frozen=True):
     words: str
 
 
-class Broken(Struct, frozen=True):
+class BrokenHandshake(Struct, frozen=True):
     """What came is no answer, and why."""
 
     raw: bytes
@@ -52,22 +52,22 @@ class Handshake:
     def __init__(self) -> None:
         self._begun = b""
 
-    def feed(self, payload: bytes) -> Accepted | Denied | Broken | None:
+    def feed(self, payload: bytes) -> Accepted | Denied | BrokenHandshake | None:
         """None: the answer is not whole yet. Blank records before it are passed over."""
         self._begun = (self._begun + payload).lstrip(END)
         record, end, rest = self._begun.partition(END)
         if len(record) > MAXIMUM:
-            return Broken(record[:MAXIMUM], f"the answer has more than {MAXIMUM} bytes")
+            return BrokenHandshake(record[:MAXIMUM], f"the answer has more than {MAXIMUM} bytes")
         return judge(record, rest) if end else None
 
 
-def judge(record: bytes, rest: bytes) -> Accepted | Denied | Broken:
+def judge(record: bytes, rest: bytes) -> Accepted | Denied | BrokenHandshake:
     try:
         answer = _decode(record)
     except Exception as error:
-        return Broken(record, str(error) or type(error).__name__)
+        return BrokenHandshake(record, str(error) or type(error).__name__)
     if answer.type is not UNSET:  # HubProtocol, "Handshake": that would be a message
-        return Broken(record, "a message came before the answer to the handshake")
+        return BrokenHandshake(record, "a message came before the answer to the handshake")
     if answer.error is not None:
         return Denied(said(answer.error))
     return Accepted(rest)

@@ -1,4 +1,4 @@
-"""What a hub says and hears, as SignalR's HubProtocol has it, and the JSON codec for it."""
+"""The messages of SignalR's HubProtocol, and their JSON codec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 from msgspec import Raw, Struct, field
 
-from actors.protocol.signalr.framing import END, Records
+from actors.protocol.signalr.framing import END, RecordReader
 
 # ── what is heard ───────────────────────────────────────────────────────────────────────────────
 
@@ -19,7 +19,7 @@ class Invocation(Struct, frozen=True, gc=False, tag=1, rename="camel"):
     """The hub calls a target of ours; with an id it wants a completion."""
 
     target: str
-    arguments: Raw  # an array; whoever knows the target decodes it
+    arguments: Raw  # an array; decoded by code that knows the target
     invocation_id: str | None = None
 
 
@@ -47,7 +47,7 @@ class Completion(Struct, frozen=True, gc=False, tag=3, rename="camel"):
 
 
 class Ping(Struct, frozen=True, gc=False, tag=6):
-    """A sign of life; nobody answers it."""
+    """A sign of life; it has no answer."""
 
 
 class Close(Struct, frozen=True, gc=False, tag=7, rename="camel"):
@@ -71,10 +71,10 @@ class Push(Struct, frozen=True, gc=False, kw_only=True, tag_field="target"):
 Message = Invocation | StreamItem | Completion | Ping | Close
 
 KNOWN: Final = (1, 2, 3, 6, 7)
-DATA: Final = (1, 2, None)  # None: nobody can tell
+DATA: Final = (1, 2, None)  # None: unknown
 
 
-class Unknown(Struct, frozen=True):
+class UnknownMessage(Struct, frozen=True):
     """A message of a type that concerns no subscriber, or that did not exist when this was written."""
 
     type: int
@@ -92,7 +92,7 @@ class Malformed(Struct, frozen=True):
         return self.type in DATA
 
 
-Heard = Message | Push | Unknown | Malformed
+Heard = Message | Push | UnknownMessage | Malformed
 
 
 class Codec(Protocol):
@@ -125,12 +125,12 @@ class Codec(Protocol):
 # ── JSON ────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Kind(Struct, frozen=True, gc=False):
+class MessageKind(Struct, frozen=True, gc=False):
     type: int
 
 
 _decode: Callable[[bytes], Message] = msgspec.json.Decoder(Message).decode
-_decode_kind = msgspec.json.Decoder(Kind).decode
+_decode_kind = msgspec.json.Decoder(MessageKind).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -145,7 +145,7 @@ class JsonCodec:
     transfer_format = "Text"
 
     def __init__(self, maximum: int, pushes: Iterable[type[Push]] = ()) -> None:
-        self._records = Records(maximum)
+        self._records = RecordReader(maximum)
         self._usual: Callable[[bytes], Heard] = _decode
         if types := tuple(pushes):  # not strict: "123" is read as the integer 123
             self._usual = msgspec.json.Decoder(reduce(or_, types), strict=False).decode
@@ -193,4 +193,4 @@ def _unusual(record: bytes) -> Heard:
         kind = _decode_kind(record).type
     except Exception:
         return Malformed(record, why)
-    return Malformed(record, why, kind) if kind in KNOWN else Unknown(kind)
+    return Malformed(record, why, kind) if kind in KNOWN else UnknownMessage(kind)

@@ -1,4 +1,4 @@
-"""How a hub is asked for a connection before the WebSocket is opened, anew at each connect.
+"""The negotiation with a hub over HTTP, before each connect.
 
 SignalR's TransportProtocols, "POST endpoint-base/negotiate", versions 0 and 1.
 """
@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct
 from actors.http_types import Endpoint, HttpAnswer, HttpRequest
 from actors.protocol.conversation import Conversation
 from actors.protocol.signalr.formatting import said
+from actors.protocol.statuses import status_reason
 from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.secret import REDACTED, Secret
 
@@ -28,7 +29,6 @@ TOKEN_KEY: Final = "access_token"
 WEBSOCKET: Final = {"http": "ws", "https": "wss"}
 HTTP: Final = {"ws": "http", "wss": "https"}
 SECURE: Final = {"https", "wss"}
-PASSING: Final = (408, 425)  # the 4xx that say nothing about us: a slow request, early data
 # HTTP connections, "connection id": one that is over, or that another WebSocket is on. The next is a new one.
 STALE_ID: Final = (404, 409)
 ADVICE: Final = {
@@ -37,6 +37,8 @@ ADVICE: Final = {
     404: "Check the path of the hub in url, and that no proxy stands in the way.",
     405: "The URL takes no POST: check that it is a hub's, or skip the negotiation.",
 }
+CHECK: Final = "Check url and the venue's documentation."
+ELSEWHERE: Final = "Put the address that it points to into url, if you trust it."
 _COOKIE = re.compile(r"\s*([^\x00-\x20;,=\x7f]+)=([^\x00-\x1f;,\x7f]*)")
 _NEXT_COOKIE = re.compile(r",\s*(?=[^\s;,=]+=)")  # the comma in a date is followed by no `name=`
 
@@ -172,7 +174,9 @@ class Way:
         if new.scheme not in WEBSOCKET or not new_host:
             return Retryable("the negotiation was redirected to no HTTP address", "negotiate_redirect")
         if old.scheme in SECURE and new.scheme not in SECURE:
-            text = "the negotiation was redirected from https to http, where anybody could read the token"
+            text = (
+                "the negotiation was redirected from https to http, which would show the token on the network"
+            )
             return Fatal(text, "negotiate_redirect", "Ask the hub's operator for an https address.")
         if new_host != old_host:
             self._cookies = {}
@@ -234,25 +238,9 @@ class Way:
 
 def refusal(answer: HttpAnswer, quoted: str) -> Reason:
     """What a status other than 200 means for the next attempt."""
-    status, code = answer.status, f"http_{answer.status}"
+    status = answer.status
     text = f"the hub answered {status} to the negotiation{quoted}"
-    wait = retry_after(answer)
-    if status == 429 or (status >= 500 and wait is not None):
-        return Slow(text, code, wait, shared=True)
-    if 300 <= status < 400:
-        return Fatal(text, code, "Put the address that it points to into url, if you trust it.")
-    if 400 <= status < 500 and status not in PASSING:
-        return Fatal(text, code, ADVICE.get(status, "Check url and the venue's documentation."))
-    return Retryable(text, code)
-
-
-def retry_after(answer: HttpAnswer) -> float | None:
-    """Seconds that the hub wants to be left alone; None: it does not say in seconds."""
-    try:
-        seconds = float(answer.headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if 0.0 <= seconds < 86_400.0 else None
+    return status_reason(answer, text, ELSEWHERE if status < 400 else ADVICE.get(status, CHECK))
 
 
 # ── URLs: what is not ours in them stays as it was written ──────────────────────────────────────

@@ -24,7 +24,7 @@ from actors.protocol.session import (
     Reject,
     Send,
     Session,
-    State,
+    SessionState,
 )
 from actors.protocol.signalr import handshake
 from actors.protocol.signalr.calls import Call, Calls, Then
@@ -40,16 +40,16 @@ from actors.protocol.signalr.messages import (
     Ping,
     Push,
 )
-from actors.protocol.signalr.subscriptions import Subscription, Subscriptions
+from actors.protocol.signalr.subscriptions import HubSubscription, HubSubscriptions
 from actors.reasons import Reason, Retryable, Slow
 
 PING_INTERVAL = 1.0  # seconds between two looks at the clock: what a venue has as its `ping_interval`
 POLICY = 1008  # RFC 6455, 7.4.1: the peer has a rule that we break
-Hearer = Callable[[Any, EffectBatch], None]
+PushHandler = Callable[[Any, EffectBatch], None]
 NO_RESULT = "this client has no result to give"
 
 
-class Terms(Struct, frozen=True):
+class HubTerms(Struct, frozen=True):
     """What client and hub owe each other; seconds. The defaults are those of ASP.NET Core."""
 
     keep_alive: float = 15.0  # we are never silent for longer
@@ -59,37 +59,37 @@ class Terms(Struct, frozen=True):
 
 
 class HubSession(Session):
-    """A venue's session says what a topic needs (`needs`) and hears what the hub invokes (`invoked`).
+    """A venue's session says what a topic needs (`needs`) and receives what the hub invokes (`invoked`).
 
     Its venue has PING_INTERVAL as its `ping_interval`: each `ping` is a look at the clock, and is
     said only where we have been silent. What a subclass sends goes through `invoke`.
     """
 
-    def __init__(self, terms: Terms | None = None, codec: Codec | None = None) -> None:
+    def __init__(self, terms: HubTerms | None = None, codec: Codec | None = None) -> None:
         super().__init__()
         self.now = 0.0  # monotonic seconds, of whatever is told now
-        self._terms = terms or Terms()
+        self._terms = terms or HubTerms()
         pushes = self.pushes()
-        self._hearers: dict[type, Hearer] = {Invocation: self._hear_invocation, **pushes}
+        self._handlers: dict[type, PushHandler] = {Invocation: self._handle_invocation, **pushes}
         self._codec = codec or JsonCodec(self._terms.max_record, pushes)
         self._handshake = handshake.Handshake()
         self._calls = Calls(self._codec, self._terms.patience)
-        self._asked = Subscriptions(self.needs, self.invoke, self.end, self.refused)
+        self._asked = HubSubscriptions(self.needs, self.invoke, self.end, self.refused)
         self._heard_at = self._sent_at = self._looked_at = 0.0
         self._paused_at: float | None = None
 
-    # ── what a venue says and hears ──
+    # ── what a venue overrides and calls ──
 
     @abstractmethod
-    def needs(self, topic: Topic) -> Sequence[Subscription]:
+    def needs(self, topic: Topic) -> Sequence[HubSubscription]:
         """What the hub must be asked for this topic; what topics share is asked once."""
 
     @abstractmethod
     def invoked(self, target: str, arguments: Raw, out: EffectBatch) -> None:
         """The hub pushes this. What is raised here quarantines the message: do nothing before."""
 
-    def pushes(self) -> Mapping[type[Push], Hearer]:
-        """What the hub pushes most, as types, and who hears it; nothing may be raised there."""
+    def pushes(self) -> Mapping[type[Push], PushHandler]:
+        """The most frequent invocations of the hub, as types, and their handlers, which must not raise."""
         return {}
 
     def refused(self, topics: tuple[Topic, ...], call: Call, words: str) -> list[Effect]:
@@ -97,7 +97,7 @@ class HubSession(Session):
         return [Reject(topics, words)]
 
     def spoiled(self, record: bytes, out: EffectBatch) -> None:
-        """A message could not be read, of any topic as far as anybody knows."""
+        """A message could not be decoded; it may be of any topic."""
         if self.wanted:
             out.add(Missed(tuple(self.wanted), "quarantine"))
 
@@ -120,7 +120,7 @@ class HubSession(Session):
     def invoke(self, call: Call, then: Then | None = None) -> list[Effect]:
         """Call the hub. `then` is told once what came of a blocking call, and says what to do.
 
-        Of a connection that is lost without a word nobody is told: the session ends with it.
+        Not called for a connection that is lost without a close: the session ends with it.
         """
         if call.blocking:
             return self._say(self._calls.ask(call, then or _nothing, self.now))
@@ -128,7 +128,7 @@ class HubSession(Session):
 
     def end(self, reason: Reason) -> list[Effect]:
         """The connection is of no more use; what waits for an answer is told so."""
-        if self.state is State.ENDED:
+        if self.state is SessionState.ENDED:
             return []
         self._move("ended")
         return [*self._calls.lose(), End(reason)]
@@ -156,7 +156,7 @@ class HubSession(Session):
         """Look at the clock. A ping is sent where the next look would come too late for it."""
         self.now = now
         pause, self._looked_at = now - self._looked_at, now
-        if self.state is not State.OPEN:
+        if self.state is not SessionState.OPEN:
             return []
         effects: list[Effect] = []
         if self._paused_at is None:
@@ -164,7 +164,7 @@ class HubSession(Session):
             if now - self._heard_at >= silence:
                 return self.end(Retryable(f"the hub said nothing for {silence:g} s", "server_timeout"))
             effects += self._calls.overdue(now)
-        if self.state is State.OPEN and now + pause >= self._sent_at + self._terms.keep_alive:
+        if self.state is SessionState.OPEN and now + pause >= self._sent_at + self._terms.keep_alive:
             effects += self._say(self._codec.ping())
         return effects
 
@@ -189,14 +189,14 @@ class HubSession(Session):
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         """Text or binary: a hub may send either."""
         self.now = self._heard_at = now
-        out, opened = EffectBatch(), State.OPEN
-        feed, hearers, otherwise = self._codec.feed, self._hearers, self._hear
+        out, opened = EffectBatch(), SessionState.OPEN
+        feed, handlers, otherwise = self._codec.feed, self._handlers, self._handle
         for _, payload in frames:
             rest = payload if self.state is opened else self._shake_hands(payload, out)
             if self.state is not opened:
                 continue
             for message in feed(rest):
-                hearers.get(type(message), otherwise)(message, out)
+                handlers.get(type(message), otherwise)(message, out)
                 if self.state is not opened:
                     break
         if self._codec.overflowed:  # it takes nothing more, so nothing was heard behind it
@@ -206,7 +206,7 @@ class HubSession(Session):
 
     def _shake_hands(self, payload: bytes, out: EffectBatch) -> bytes:
         """What stands behind the answer to the handshake."""
-        if self.state is not State.LOGGING_IN:
+        if self.state is not SessionState.LOGGING_IN:
             return b""
         match self._handshake.feed(payload):
             case handshake.Accepted(rest=rest):
@@ -215,22 +215,22 @@ class HubSession(Session):
                 return rest
             case handshake.Denied(words=words):
                 out.add(*self.end(Slow(f"the hub refused the handshake: {words}", "handshake_refused")))
-            case handshake.Broken(raw=raw, why=why):
+            case handshake.BrokenHandshake(raw=raw, why=why):
                 text = f"what the hub answered to the handshake is no answer: {why}"
                 out.add(Quarantine(raw, why), *self.end(Retryable(text, "handshake")))
         return b""
 
-    def _hear_invocation(self, message: Invocation, out: EffectBatch) -> None:
+    def _handle_invocation(self, message: Invocation, out: EffectBatch) -> None:
         try:
             self.invoked(message.target, message.arguments, out)
         except Exception as error:  # nothing that a hub sends may end the connection
             record = self._codec.record(message)
             out.add(Quarantine(record, str(error) or type(error).__name__))
             self.spoiled(record, out)
-        if message.invocation_id and self.state is State.OPEN:
+        if message.invocation_id and self.state is SessionState.OPEN:
             out.add(*self._say(self._codec.failure(message.invocation_id, NO_RESULT)))
 
-    def _hear(self, message: Heard, out: EffectBatch) -> None:
+    def _handle(self, message: Heard, out: EffectBatch) -> None:
         match message:
             case Ping():
                 pass

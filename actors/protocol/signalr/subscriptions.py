@@ -22,7 +22,7 @@ from actors.reasons import Reason, Retryable
 TIMEOUT = "invocation_timeout"
 
 
-class Subscription(Struct, frozen=True):
+class HubSubscription(Struct, frozen=True):
     """How a hub is made to push something, and to leave off; None: it cannot be told to."""
 
     subscribe: Call
@@ -34,7 +34,7 @@ class Subscription(Struct, frozen=True):
         return self.subscribe.target, msgspec.json.encode(self.subscribe.arguments)
 
 
-class Standing(Enum):
+class HubSubscriptionState(Enum):
     NEW = "new"
     ASKED = "asked"
     MADE = "made"
@@ -44,19 +44,19 @@ class Standing(Enum):
 class HeldTopic:
     """One subscription on this connection, and the topics that rest on it."""
 
-    def __init__(self, subscription: Subscription) -> None:
+    def __init__(self, subscription: HubSubscription) -> None:
         self.subscription = subscription
         self.key = subscription.key
-        self.standing = Standing.NEW
+        self.standing = HubSubscriptionState.NEW
         self.topics: dict[Topic, None] = {}
 
 
-class Subscriptions:
+class HubSubscriptions:
     """Of one connection. `invoke`, `end` and `refused` are its session's."""
 
     def __init__(
         self,
-        needs: Callable[[Topic], Sequence[Subscription]],
+        needs: Callable[[Topic], Sequence[HubSubscription]],
         invoke: Callable[[Call, Then | None], list[Effect]],
         end: Callable[[Reason], list[Effect]],
         refused: Callable[[tuple[Topic, ...], Call, str], list[Effect]],
@@ -77,7 +77,7 @@ class Subscriptions:
             if topic not in self._wanted:
                 self._rest(topic)
         for held in [held for topic in topics for held in self._wanted[topic]]:
-            if held.standing is Standing.NEW:
+            if held.standing is HubSubscriptionState.NEW:
                 effects += self._begin(held)
         return effects + self._confirm(topics)
 
@@ -87,12 +87,12 @@ class Subscriptions:
         for topic in topics:
             for held in self._wanted.pop(topic, ()):
                 held.topics.pop(topic, None)
-                if not held.topics and held.standing is Standing.MADE:
+                if not held.topics and held.standing is HubSubscriptionState.MADE:
                     effects += self._leave(held)
         return effects
 
     def again(self, topics: Iterable[Topic]) -> list[Effect]:
-        """Make the hub start anew; whoever shares a subscription with these sees the same seam."""
+        """Makes the hub start these again; topics that share their subscription get the same seam."""
         ours = [topic for topic in topics if topic in self._wanted]
         shared = [topic for one in ours for held in self._wanted[one] for topic in held.topics]
         seam = tuple(dict.fromkeys((*ours, *shared)))
@@ -114,16 +114,16 @@ class Subscriptions:
     def _begin(self, held: HeldTopic) -> list[Effect]:
         call = held.subscription.subscribe
         if not call.blocking:
-            held.standing = Standing.MADE
+            held.standing = HubSubscriptionState.MADE
             return self._invoke(call, None)
-        held.standing = Standing.ASKED
+        held.standing = HubSubscriptionState.ASKED
         return self._invoke(call, partial(self._begun, held))
 
     def _begun(self, held: HeldTopic, outcome: CallOutcome) -> list[Effect]:
         topics = tuple(held.topics)
         match outcome:
             case Returned():
-                held.standing = Standing.MADE
+                held.standing = HubSubscriptionState.MADE
                 return self._confirm(topics) if topics else self._leave(held)
             case CallRefused(words=words):
                 self._forget(held)
@@ -137,11 +137,11 @@ class Subscriptions:
     def _leave(self, held: HeldTopic) -> list[Effect]:
         call = held.subscription.unsubscribe
         if call is None:
-            return []  # it stays, and whoever wants it again has it already
+            return []  # it stays, and is there already when it is wanted again
         if not call.blocking:
             self._forget(held)
             return self._invoke(call, None)
-        held.standing = Standing.LEAVING
+        held.standing = HubSubscriptionState.LEAVING
         return self._invoke(call, partial(self._left, held, call))
 
     def _left(self, held: HeldTopic, call: Call, outcome: CallOutcome) -> list[Effect]:
@@ -158,7 +158,7 @@ class Subscriptions:
 
     def _doubt(self, held: HeldTopic, call: Call) -> list[Effect]:
         """The hub may have acted or not. To ask again could make two of one; a new connection cannot."""
-        text = f"the hub did not answer {call.target} in time: nobody knows whether it was done"
+        text = f"the hub did not answer {call.target} in time: its outcome is unknown"
         if held.topics:
             return self._end(Retryable(text, TIMEOUT))
         self._forget(held)
@@ -175,7 +175,7 @@ class Subscriptions:
         ready = {
             topic: all(held.subscription.subscribe.blocking for held in self._wanted[topic])
             for topic in topics
-            if all(held.standing is Standing.MADE for held in self._wanted.get(topic, ()))
+            if all(held.standing is HubSubscriptionState.MADE for held in self._wanted.get(topic, ()))
         }
         certain = tuple(topic for topic, answered in ready.items() if answered)
         assumed = tuple(topic for topic, answered in ready.items() if not answered)

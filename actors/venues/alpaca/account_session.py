@@ -26,7 +26,7 @@ from actors.protocol import (
     Secret,
     Send,
     Session,
-    State,
+    SessionState,
     Topic,
 )
 from actors.venues.alpaca.account_messages import AccountAnswer, AccountFrame, TradeUpdate
@@ -89,29 +89,29 @@ class AccountSession(Session):
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         out = EffectBatch()
         for _, payload in frames:
-            if self.state is State.ENDED:
+            if self.state is SessionState.ENDED:
                 break
             try:
-                self._hear(account_frame(payload), payload, out)
+                self._handle(account_frame(payload), payload, out)
             except Exception as error:
                 self._put_aside(payload, error, out)
         return out.effects()
 
-    def _hear(self, frame: AccountFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle(self, frame: AccountFrame, payload: bytes, out: EffectBatch) -> None:
         match frame.stream or frame.action:
             case "trade_updates":
-                self._hear_update(trade_update(frame), out)
+                self._handle_update(trade_update(frame), out)
             case "authorization":
-                self._hear_authorization(answer(frame), out)
+                self._handle_authorization(answer(frame), out)
             case "listening":
-                self._hear_listening(answer(frame), out)
+                self._handle_listening(answer(frame), out)
             case "error":
                 words = _text(answer(frame).error_message) or "no words"
                 self._end(Retryable(f"alpaca ends the account stream: {words}", "alpaca_error"), out)
             case _:  # not asked for: it is kept to be looked at
                 out.add(Quarantine(payload, "a message that is no trade update and no answer"))
 
-    def _hear_update(self, update: TradeUpdate, out: EffectBatch) -> None:
+    def _handle_update(self, update: TradeUpdate, out: EffectBatch) -> None:
         topic = self._topic
         if topic is None:
             out.unrouted += 1
@@ -122,14 +122,14 @@ class AccountSession(Session):
             return
         out.pairs.append((topic, update))
 
-    def _hear_authorization(self, said: AccountAnswer, out: EffectBatch) -> None:
+    def _handle_authorization(self, said: AccountAnswer, out: EffectBatch) -> None:
         """Only a refusal in so many words is about the keys: another answer may be a failing server's."""
         words = _text(said.message) or _text(said.status) or "no words"
         if said.status == "authorized":
-            if self.state is State.LOGGING_IN:
+            if self.state is SessionState.LOGGING_IN:
                 self._move("welcomed")
                 out.add(Announce())
-        elif said.action == "listen" and self.state is State.OPEN:
+        elif said.action == "listen" and self.state is SessionState.OPEN:
             self._end(Retryable("alpaca forgot the login of the account stream", "alpaca_login"), out)
         elif _text(said.status).strip().lower() == "unauthorized":
             self._end(Fatal(f"alpaca refuses the login: {words}", "alpaca_unauthorized", ADVICE), out)
@@ -137,7 +137,7 @@ class AccountSession(Session):
             text = f"alpaca neither takes nor refuses the login of the account stream: {words}"
             self._end(Retryable(text, "alpaca_login"), out)
 
-    def _hear_listening(self, said: AccountAnswer, out: EffectBatch) -> None:
+    def _handle_listening(self, said: AccountAnswer, out: EffectBatch) -> None:
         listed = isinstance(said.streams, list) and TRADE_UPDATES in said.streams
         self._strike_off(listed)
         topic = self._topic

@@ -103,7 +103,7 @@ def _settle_order(order: Order) -> None:
 
 
 def _settle(item: Struct, times: tuple[str, ...]) -> None:
-    """Nanoseconds in the place of msgpack's extension: nobody has seen the event yet."""
+    """Nanoseconds in the place of msgpack's extension, before the event is delivered."""
     for name in times:
         stamp = getattr(item, name)
         if isinstance(stamp, Ext):

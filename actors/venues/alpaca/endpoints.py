@@ -35,7 +35,7 @@ WIRE: Mapping[str, str] = {
     "daily_bars": "dailyBars",
     "cancel_errors": "cancelErrors",
 }
-# They cannot be asked for: who has the trades of a symbol has these.
+# They cannot be subscribed to: they come with the trades of a symbol.
 FOLLOWERS: Mapping[str, str] = {"corrections": "trades", "cancel_errors": "trades"}
 
 _BASIC = ("trades", "quotes", "bars")
@@ -52,7 +52,7 @@ _STOCKS = (
 _CRYPTO = (*_BASIC, "updated_bars", "daily_bars", "orderbooks", "pricing")
 
 
-class Stream(Struct, frozen=True):
+class DataStream(Struct, frozen=True):
     """One endpoint; `place` is what its REST twin calls it: a feed, or a location."""
 
     kind: Kind
@@ -61,21 +61,21 @@ class Stream(Struct, frozen=True):
     place: str = ""  # empty: no prices can be asked for over REST
 
 
-STREAMS: Mapping[str, Stream] = {
-    "iex": Stream("stocks", "/v2/iex", _STOCKS, "iex"),
-    "sip": Stream("stocks", "/v2/sip", _STOCKS, "sip"),
-    "delayed_sip": Stream("stocks", "/v2/delayed_sip", _STOCKS, "delayed_sip"),
-    "boats": Stream("stocks", "/v1beta1/boats", _STOCKS, "boats"),
-    "overnight": Stream("stocks", "/v1beta1/overnight", _STOCKS, "overnight"),
-    "test": Stream("stocks", "/v2/test", _BASIC),
-    "crypto": Stream("crypto", "/v1beta3/crypto/us", _CRYPTO, "us"),
-    "crypto/us": Stream("crypto", "/v1beta3/crypto/us", _CRYPTO, "us"),
-    "crypto/us-1": Stream("crypto", "/v1beta3/crypto/us-1", _CRYPTO, "us-1"),
-    "crypto/eu-1": Stream("crypto", "/v1beta3/crypto/eu-1", _CRYPTO, "eu-1"),
-    "news": Stream("news", "/v1beta1/news", ("news",)),
-    "indicative": Stream("options", "/v1beta1/indicative", ("trades", "quotes"), "indicative"),
-    "opra": Stream("options", "/v1beta1/opra", ("trades", "quotes"), "opra"),
-    "account": Stream("account", "/stream", ("trade_updates",)),
+STREAMS: Mapping[str, DataStream] = {
+    "iex": DataStream("stocks", "/v2/iex", _STOCKS, "iex"),
+    "sip": DataStream("stocks", "/v2/sip", _STOCKS, "sip"),
+    "delayed_sip": DataStream("stocks", "/v2/delayed_sip", _STOCKS, "delayed_sip"),
+    "boats": DataStream("stocks", "/v1beta1/boats", _STOCKS, "boats"),
+    "overnight": DataStream("stocks", "/v1beta1/overnight", _STOCKS, "overnight"),
+    "test": DataStream("stocks", "/v2/test", _BASIC),
+    "crypto": DataStream("crypto", "/v1beta3/crypto/us", _CRYPTO, "us"),
+    "crypto/us": DataStream("crypto", "/v1beta3/crypto/us", _CRYPTO, "us"),
+    "crypto/us-1": DataStream("crypto", "/v1beta3/crypto/us-1", _CRYPTO, "us-1"),
+    "crypto/eu-1": DataStream("crypto", "/v1beta3/crypto/eu-1", _CRYPTO, "eu-1"),
+    "news": DataStream("news", "/v1beta1/news", ("news",)),
+    "indicative": DataStream("options", "/v1beta1/indicative", ("trades", "quotes"), "indicative"),
+    "opra": DataStream("options", "/v1beta1/opra", ("trades", "quotes"), "opra"),
+    "account": DataStream("account", "/stream", ("trade_updates",)),
 }
 
 _PART = r"[A-Z0-9]+"

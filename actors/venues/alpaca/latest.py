@@ -9,8 +9,8 @@ from urllib.parse import quote as escaped
 import msgspec
 from msgspec import Struct, structs
 
-from actors.protocol import Conversation, Fatal, HttpAnswer, HttpRequest, Price, Reason, Retryable, Slow
-from actors.venues.alpaca.endpoints import Stream
+from actors.protocol import Conversation, HttpAnswer, HttpRequest, Price, Reason, Retryable, status_reason
+from actors.venues.alpaca.endpoints import DataStream
 from actors.venues.alpaca.errors import KEYS
 from actors.venues.alpaca.messages import Quote, Trade
 
@@ -58,7 +58,7 @@ def price_of(event: Any) -> Price | None:
 
 
 def ask_latest(
-    base: str, stream: Stream, symbol: str, headers: tuple[tuple[str, str], ...]
+    base: str, stream: DataStream, symbol: str, headers: tuple[tuple[str, str], ...]
 ) -> Conversation[Price]:
     """Both, one after the other; a symbol that the venue does not know has no price."""
     price = Price(symbol)
@@ -102,16 +102,6 @@ def _side(price: Decimal, size: int | Decimal) -> tuple[Decimal | None, int | De
 
 
 def _refusal(answer: HttpAnswer) -> Reason:
-    status, code = answer.status, f"http_{answer.status}"
-    text = f"alpaca's data server answers {status}"
-    if status in {401, 403}:
-        return Fatal(text, code, KEYS)
-    if status == 429:
-        return Slow(text, code, _seconds(answer.headers.get("retry-after", "")))
-    if status >= 500 or status == 408:
-        return Retryable(text, code)
-    return Fatal(text, code, "Check stream and data_url in this feed's table.")
-
-
-def _seconds(text: str) -> float | None:
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else None
+    text = f"alpaca's data server answers {answer.status}"
+    elsewhere = "Check stream and data_url in this feed's table."
+    return status_reason(answer, text, KEYS if answer.status in {401, 403} else elsewhere)

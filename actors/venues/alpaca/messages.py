@@ -244,7 +244,7 @@ TIMES: dict[type[Struct], tuple[str, ...]] = {
 
 
 class Named(Struct, frozen=True):
-    """As much of an element that could not be read as tells whom its loss concerns."""
+    """The fields of an undecodable element that name the topics of its loss."""
 
     kind: Any = field(name="T", default=None)
     symbol: Any = field(name="S", default=None)

@@ -4,7 +4,7 @@ It goes by what a message is, never by its place: control messages may stand any
 whether `connected` and `authenticated` both come is not certain where the keys are in the handshake.
 So the login is done when the venue says that it is, and it is asked in any case: `authenticated`, or
 that we already are (403).
-An element that cannot be read is put aside alone, and those whom it may concern are told.
+An element that cannot be decoded is quarantined alone, and the topics that it may concern get a `Missed`.
 
 Trades are not told apart by their ids: those are not unique across exchanges, and nothing is replayed.
 """
@@ -29,7 +29,7 @@ from actors.protocol import (
     Secret,
     Send,
     Session,
-    State,
+    SessionState,
     Topic,
     code_of,
 )
@@ -66,8 +66,8 @@ from actors.venues.alpaca.subscriptions import (
     BOOKS,
     CONFIRMED,
     WAITING,
+    AlpacaSubscriptions,
     Listed,
-    Subscriptions,
 )
 
 Topics = tuple[Topic, ...]
@@ -127,7 +127,7 @@ class AlpacaSession(Session):
         self._encoding: Encoding = encoding
         self._authenticating = False
         self._logins_left = 1  # again, after a 401
-        self._wanted = Subscriptions(self._frame)
+        self._wanted = AlpacaSubscriptions(self._frame)
         self._routes = {channel: Routes() for channel in CHANNELS.values()}
         self._books, self._news = self._routes[BOOKS], self._routes["news"]
         self._plain = {
@@ -153,23 +153,23 @@ class AlpacaSession(Session):
         self._now = now
         out = EffectBatch()
         for _, payload in frames:
-            if self.state is State.ENDED:
+            if self.state is SessionState.ENDED:
                 break
             try:
                 items = decode(payload)
             except Exception as error:
-                self._hear_apart(payload, error, out)
+                self._handle_apart(payload, error, out)
             else:
-                self._hear(items, out)
+                self._handle(items, out)
         return out.effects()
 
-    def _hear(self, items: list[Inbound], out: EffectBatch) -> None:
+    def _handle(self, items: list[Inbound], out: EffectBatch) -> None:
         routes, pairs = self._plain, out.pairs
         for item in items:
             route = routes.get(type(item))
             if route is None:
-                self._hear_special(item, out)
-                if self.state is State.ENDED:
+                self._handle_special(item, out)
+                if self.state is SessionState.ENDED:
                     return
                 pairs = out.pairs  # a new piece, where an effect stands between
                 continue
@@ -179,20 +179,20 @@ class AlpacaSession(Session):
             for topic in topics:
                 pairs.append((topic, item))
 
-    def _hear_special(self, item: Inbound, out: EffectBatch) -> None:
+    def _handle_special(self, item: Inbound, out: EffectBatch) -> None:
         match item:
             case OrderBook():
-                self._hear_book(item, out)
+                self._handle_book(item, out)
             case News():
-                self._hear_news(item, out)
+                self._handle_news(item, out)
             case Acknowledgement():
                 self._add(self._wanted.acknowledged(_listed(item)), out)
             case Success():
-                self._hear_success(item, out)
+                self._handle_success(item, out)
             case Failure():
-                self._hear_failure(item, out)
+                self._handle_failure(item, out)
 
-    def _hear_news(self, article: News, out: EffectBatch) -> None:
+    def _handle_news(self, article: News, out: EffectBatch) -> None:
         route = self._news
         topics = dict.fromkeys(route.all)
         for symbol in article.symbols or ():
@@ -200,7 +200,7 @@ class AlpacaSession(Session):
         out.pairs += [(topic, article) for topic in topics]
         out.unrouted += not topics
 
-    def _hear_book(self, book: OrderBook, out: EffectBatch) -> None:
+    def _handle_book(self, book: OrderBook, out: EffectBatch) -> None:
         """A book begins with a reset: changes until then belong to an older subscription."""
         if book.reset:
             self._prove(book, out)
@@ -221,11 +221,11 @@ class AlpacaSession(Session):
 
     # ── control ──
 
-    def _hear_success(self, success: Success, out: EffectBatch) -> None:
+    def _handle_success(self, success: Success, out: EffectBatch) -> None:
         match success.msg:
-            case "connected" if self.state is State.LOGGING_IN and not self._authenticating:
+            case "connected" if self.state is SessionState.LOGGING_IN and not self._authenticating:
                 out.add(self._authenticate())
-            case "authenticated" if self.state is State.OPEN:
+            case "authenticated" if self.state is SessionState.OPEN:
                 if self._authenticating:
                     self._authenticating = False
                     out.add(*self._wanted.repeat(answered=True))
@@ -237,26 +237,26 @@ class AlpacaSession(Session):
         return self._frame({"action": "auth", "key": self._key.reveal(), "secret": self._secret.reveal()})
 
     def _open(self, out: EffectBatch) -> None:
-        if self.state is State.LOGGING_IN:
+        if self.state is SessionState.LOGGING_IN:
             self._authenticating = False
             self._move("welcomed")
             out.add(Announce())
 
-    def _hear_failure(self, failure: Failure, out: EffectBatch) -> None:
+    def _handle_failure(self, failure: Failure, out: EffectBatch) -> None:
         code = "" if failure.code is None else str(failure.code)[:20]
         words = (failure.msg or "")[:_WORDS]
         reason = ending(code, words)
         if reason is not None:
             self._end(reason, out)
         elif code == ALREADY_AUTHENTICATED:
-            if self.state is State.OPEN and self._authenticating:
+            if self.state is SessionState.OPEN and self._authenticating:
                 self._authenticating = False
                 out.add(*self._wanted.repeat(answered=True))
             self._open(out)
         elif code == NOT_AUTHENTICATED and self._logins_left:
             self._logins_left -= 1
             out.add(self._authenticate())
-        elif code == NOT_AUTHENTICATED or self.state is not State.OPEN:
+        elif code == NOT_AUTHENTICATED or self.state is not SessionState.OPEN:
             self._end(Retryable(told(code, words), code_of("alpaca", code)), out)
         elif code in VERDICTS:
             self._add(self._wanted.refused(code, words), out)
@@ -269,7 +269,7 @@ class AlpacaSession(Session):
 
     # ── what cannot be read ──
 
-    def _hear_apart(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
+    def _handle_apart(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         """msgspec refuses a whole array for one odd element: each is read by itself."""
         try:
             parts = elements(payload)
@@ -278,7 +278,7 @@ class AlpacaSession(Session):
             self._put_aside(payload, error, self._concerned(Named()), out)
             return
         for part in parts:
-            if self.state is State.ENDED:
+            if self.state is SessionState.ENDED:
                 return
             try:
                 items = decode(part)
@@ -286,7 +286,7 @@ class AlpacaSession(Session):
                 found = named(part)
                 self._put_aside(part, odd, self._concerned(found) if found else (), out)
             else:
-                self._hear(items, out)
+                self._handle(items, out)
 
     def _put_aside(self, part: bytes, error: Exception, concerned: Topics, out: EffectBatch) -> None:
         out.add(Quarantine(part, str(error) or type(error).__name__))
@@ -301,8 +301,8 @@ class AlpacaSession(Session):
     def _concerned(self, found: Named) -> Topics:
         """Whose loss it may be: what it does not say may be anything.
 
-        Alpaca adds kinds without notice: one that nobody knows is kept to be looked at, and concerns
-        nobody, for none was asked for.
+        Alpaca adds kinds without notice: an unknown one is quarantined, and concerns no topic, because none
+        was asked for.
         """
         channel = _TAGS.get(found.kind) if isinstance(found.kind, str) else None
         if found.kind is not None and channel is None:
@@ -332,7 +332,7 @@ class AlpacaSession(Session):
             else:
                 self._routes[topic.channel].remove(topic)
                 self._begun.pop(topic, None)
-        if any(isinstance(effect, End) for effect in effects) and self.state is not State.ENDED:
+        if any(isinstance(effect, End) for effect in effects) and self.state is not SessionState.ENDED:
             self._move("ended")
         return effects
 

@@ -38,13 +38,13 @@ REFUSALS = 100  # of parts of one change, before the rest is given up as a whole
 REST = 1.0  # seconds between two resets of one book that the session asks for by itself
 
 
-class Standing(Enum):
+class ItemState(Enum):
     WAITING = "waiting"
     CONFIRMED = "confirmed"
     REFUSED = "refused"
 
 
-WAITING, CONFIRMED, REFUSED = Standing
+WAITING, CONFIRMED, REFUSED = ItemState
 
 
 class AskedTopics:
@@ -56,18 +56,18 @@ class AskedTopics:
         self.topic = topic
         self.own = WIRE.get(topic.channel, topic.channel)
         self.item: Item = (FOLLOWERS.get(topic.channel, self.own), topic.key)
-        self.state = WAITING  # changed by `Subscriptions` alone
+        self.state = WAITING  # changed by `AlpacaSubscriptions` alone
         self.dropped = False  # the venue has let go of it once, by itself
         self.healed_at = float("-inf")  # monotonic seconds
 
 
-class Change(Struct):
+class SubscriptionChange(Struct):
     verb: Literal["subscribe", "unsubscribe"]
     items: dict[Item, None]  # in their order
     copies: int = 1
 
 
-class Subscriptions:
+class AlpacaSubscriptions:
     """Not thread-safe; `frame` makes a message of a change."""
 
     def __init__(self, frame: Callable[[Mapping[str, object]], Send]) -> None:
@@ -79,7 +79,7 @@ class Subscriptions:
         self._ours: dict[Item, None] = {}  # asked for on this connection, and not given up
         self._covered: set[Item] = set()  # asked for, and not listed by themselves: `*` may cover them
         self._renewing: set[Item] = set()  # to be given up and asked for again
-        self._flight: Change | None = None
+        self._flight: SubscriptionChange | None = None
         self._parts: list[tuple[Item, ...]] = []  # of a change that was refused as a whole
         self._refusals = 0
         self._crowded_out: dict[Topic, None] = {}  # refused for the plan's limit, those of longest ago first
@@ -95,7 +95,7 @@ class Subscriptions:
     # ── asking ──
 
     def want(self, topics: Iterable[Topic]) -> list[Effect]:
-        """Whoever has waited too long gives the topic up and asks for it once more.
+        """After too long a wait the topic is given up and asked for once more.
 
         Then the change in flight may have lost its answer, and is in the way of all others, whatever it
         is about: it is sent a second time, and not a third.
@@ -137,7 +137,7 @@ class Subscriptions:
         if not others:
             del self._on[asked.item]
 
-    def _set(self, asked: AskedTopics, state: Standing) -> None:
+    def _set(self, asked: AskedTopics, state: ItemState) -> None:
         asked.state = state
         self._moved[asked.topic] = None
 
@@ -157,7 +157,7 @@ class Subscriptions:
         """A change of this book was lost: it has to be reset.
 
         A venue whose every change is broken is not asked at the speed of its answers: within `REST`
-        of the last time the topic only waits, and whoever waits for its answer asks.
+        of the last time the topic only waits, and its ack deadline asks again.
         """
         asked = self.asked[topic]
         if now - asked.healed_at < REST:
@@ -208,9 +208,9 @@ class Subscriptions:
         return [*effects, *self._settle(list(self.asked.values()), items), *self._next()]
 
     def refused(self, code: str, words: str) -> list[Effect]:
-        """An error that concerns the change in flight; without one it concerns nobody."""
+        """An error that concerns the change in flight; without one it concerns no topic."""
         if code == self._stale_code:
-            # It may be this change's all the same: then whoever waits asks again. The other way round
+            # It may be this change's all the same: then its ack deadline asks again. The other way round
             # topics would be refused for another's fault.
             self._stale_code = ""
             return []
@@ -244,7 +244,7 @@ class Subscriptions:
                 self._crowded_out.update(dict.fromkeys(reject.topics))
         return [*rejects, *self._next()]
 
-    def _land(self) -> Change | None:
+    def _land(self) -> SubscriptionChange | None:
         """The change in flight is answered; answers come in order, so earlier ones have come or are lost."""
         flight, self._flight = self._flight, None
         self._stale, self._stale_code = 0, ""
@@ -306,7 +306,7 @@ class Subscriptions:
 
     def _reject(self, items: set[Item], reason: str) -> list[Reject]:
         refused = [asked for asked in self.asked.values() if asked.item in items and asked.state is WAITING]
-        self._covered |= items  # who has it by a `*` keeps it
+        self._covered |= items  # a topic that has it by a `*` keeps it
         for asked in refused:
             self._set(asked, REFUSED)
         for item in items:
@@ -349,14 +349,16 @@ class Subscriptions:
         return [Resent(tuple(again))] if again else []
 
     def _kept(self, items: Collection[Item]) -> list[Effect]:
-        """The venue did not let go of these. It is not asked again; what had to start anew cannot."""
-        anew = any(asked.state is WAITING for item in items for asked in self.on(item))
+        """The venue did not end these. It is not asked again: such a topic cannot be resubscribed."""
+        renewing = any(asked.state is WAITING for item in items for asked in self.on(item))
         for item in items:
             self._ours.pop(item, None)
             self._renewing.discard(item)
-        if not anew:
+        if not renewing:
             return []
-        return [End(Retryable("the venue does not let a subscription start anew", "alpaca_renew"))]
+        return [
+            End(Retryable("the venue does not end a subscription that has to be renewed", "alpaca_renew"))
+        ]
 
     # ── the list ──
 
@@ -398,13 +400,13 @@ class Subscriptions:
             if room < 0:
                 break  # the next change has the others
             some[item] = None
-        self._flight = Change(verb, some)
+        self._flight = SubscriptionChange(verb, some)
         self._in_vain.clear()
         if verb == "subscribe":
             self._ours.update(self._flight.items)
         return [self._send(self._flight)]
 
-    def _send(self, change: Change) -> Send:
+    def _send(self, change: SubscriptionChange) -> Send:
         message: dict[str, object] = {"action": change.verb}
         for channel, symbols in _by_channel(change.items).items():
             message[channel] = [symbol for _, symbol in symbols]

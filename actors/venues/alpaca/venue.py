@@ -24,13 +24,13 @@ from actors.protocol import (
     Conversation,
     Endpoint,
     LinewardenError,
+    Opening,
     Option,
     Price,
     RateLimit,
     Secret,
     SendRate,
     Session,
-    Token,
     Topic,
     TypedChannel,
     Venue,
@@ -42,8 +42,8 @@ from actors.venues.alpaca.codec import Encoding
 from actors.venues.alpaca.endpoints import (
     STREAMS,
     TEST_SYMBOL,
+    DataStream,
     Name,
-    Stream,
     example,
     path_of,
     stream_of,
@@ -172,6 +172,7 @@ class Alpaca(Venue):
 
     name: ClassVar[str] = "alpaca"
     about: ClassVar[str] = "Alpaca: stocks, crypto, options, news; an account's orders"
+    simulator: ClassVar[str] = "actors.simulators.alpaca:SimulatedAlpaca"
     Settings: ClassVar[type[VenueSettings]] = AlpacaSettings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     send_rate: ClassVar[SendRate] = SendRate(batch=500)
@@ -194,7 +195,7 @@ class Alpaca(Venue):
         return cast(AlpacaSettings, self.settings)
 
     @property
-    def _stream(self) -> Stream:
+    def _stream(self) -> DataStream:
         return STREAMS[self._own.name]
 
     def offers(self, channel: str) -> bool:
@@ -212,7 +213,7 @@ class Alpaca(Venue):
             raise LinewardenError(f"{self.feed}: {known.name} has no option {name!r}; it takes none.")
         return Topic(self.feed, known.name, self._symbol(known, key))
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         own = self._own
         headers: tuple[tuple[str, str], ...] = ()
         if own.codec == "msgpack":
@@ -221,7 +222,7 @@ class Alpaca(Venue):
             headers += self._keys()
         return Endpoint(self._url(), headers)
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         own = self._own
         if own.kind == "account":
             return AccountSession(own.key, own.secret, encoding=own.codec)
@@ -247,7 +248,8 @@ class Alpaca(Venue):
         return ask_latest(self._data_url(), stream, found, self._keys())
 
     def starts_anew(self, topic: Topic, event: Any) -> bool:
-        return bool(event.reset)
+        """A reset is of one symbol: it leaves the other books of a topic of all symbols as they are."""
+        return isinstance(event, OrderBook) and event.reset is True and topic.key != "*"
 
     def book_update(self, event: Any) -> BookUpdate | None:
         if not isinstance(event, OrderBook):

@@ -7,7 +7,7 @@ that it becomes. How a table is read, and its mistakes told, is in `actors.setti
 
 from actors.venues.declarative.messages import Message
 from actors.venues.declarative.session import DeclaredSession
-from actors.venues.declarative.table import Table
+from actors.venues.declarative.table import FrameTable
 from actors.venues.declarative.venue import DeclarativeVenue, Declared, venue_of
 
-__all__ = ["DeclarativeVenue", "Declared", "DeclaredSession", "Message", "Table", "venue_of"]
+__all__ = ["DeclarativeVenue", "Declared", "DeclaredSession", "FrameTable", "Message", "venue_of"]

@@ -15,12 +15,12 @@ from actors.venues.declarative.table import (
     AskTable,
     ErrorTable,
     EventTable,
+    FrameTable,
     LoginTable,
-    Table,
     VenueTable,
 )
 from actors.venues.declarative.template import Template
-from actors.venues.declarative.topics import Marks, Names, Places
+from actors.venues.declarative.topics import Marks, Names, TopicPlaces
 
 Test = Callable[[Any], bool]
 MANY = "topics"  # the place in a frame that takes a list of them
@@ -37,7 +37,7 @@ class Count:
 
 
 class Hole(Struct, frozen=True):
-    """Before this event others are missing; None: nobody can say how many."""
+    """Before this event others are missing; None: an unknown number."""
 
     missed: int | None
 
@@ -78,7 +78,7 @@ class EventRule:
     """One kind of message that bears events."""
 
     def __init__(self, table: EventTable, names: Mapping[str, Names]) -> None:
-        self.places = Places(table, names)
+        self.places = TopicPlaces(table, names)
         self._data = _way(table.data, table.each) or (-1, getter(()))
         self._kind = _way(table.kind, table.each)
         self._time = _way(table.time, table.each)
@@ -155,7 +155,7 @@ def _sequence(names: Names, each: Path | None) -> Numbers:
 
 class AckRule:
     def __init__(self, table: AckTable, names: Mapping[str, Names]) -> None:
-        self.places = Places(table, names)
+        self.places = TopicPlaces(table, names)
         self.names_topics = bool(self.places.parts)
         self.id = _getter(table.id)
         self.listed = table.listed
@@ -163,7 +163,7 @@ class AckRule:
 
 class ErrorRule:
     def __init__(self, table: ErrorTable, names: Mapping[str, Names]) -> None:
-        self.places = Places(table, names)
+        self.places = TopicPlaces(table, names)
         self.names_topics = bool(self.places.parts)
         self.id = _getter(table.id)
         self.code = _getter(table.code)
@@ -253,10 +253,10 @@ class Vocabulary:
         return frozenset(silent)
 
 
-class Protocol(Vocabulary):
+class TableProtocol(Vocabulary):
     """Of a venue that is subscribed to by frames."""
 
-    def __init__(self, table: Table, feed: str, own: Mapping[str, str]) -> None:
+    def __init__(self, table: FrameTable, feed: str, own: Mapping[str, str]) -> None:
         super().__init__(table, feed, own)
         self.table = table
         self.acks = [AckRule(each, self.names) for each in table.acks]
@@ -272,7 +272,7 @@ class Protocol(Vocabulary):
         self.words = _words(table)
 
 
-def _words(table: Table) -> dict[bytes, tuple[str, Template | None]]:
+def _words(table: FrameTable) -> dict[bytes, tuple[str, Template | None]]:
     """Messages that are a mere text: what each is, and what is replied."""
     words: dict[bytes, tuple[str, Template | None]] = {}
     for condition in table.ignore:

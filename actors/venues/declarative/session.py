@@ -34,8 +34,8 @@ from actors.protocol import (
     Retryable,
     Send,
     Session,
+    SessionState,
     Slow,
-    State,
     Topic,
     code_of,
 )
@@ -49,28 +49,28 @@ from actors.venues.declarative.protocol import (
     EventRule,
     Hole,
     Numbers,
-    Protocol,
+    TableProtocol,
 )
-from actors.venues.declarative.topics import Index, Marks, Places
+from actors.venues.declarative.topics import Index, Marks, TopicPlaces
 
 LONGEST_WORD = 64  # bytes of a message that is a mere text
 MAX_WORDS = 500  # characters of an error
 UNANSWERED = 1000  # requests that are waited for; where a venue answers none, older ones are forgotten
-GUESSED = 100_000  # topics that nobody asked for, where all are taken
-REST = 10.0  # seconds in which a topic is asked for anew only once, because of its numbers
+GUESSED = 100_000  # topics without a request, where all are accepted
+REST = 10.0  # seconds in which a topic is resubscribed only once, because of its numbers
 
 
-class SubscriptionAnswer(Enum):
+class TopicAnswer(Enum):
     WAITING = "waiting"
     CONFIRMED = "confirmed"
     REFUSED = "refused"
 
 
-WAITING, CONFIRMED, REFUSED = SubscriptionAnswer
-LOGGING_IN = State.LOGGING_IN
+WAITING, CONFIRMED, REFUSED = TopicAnswer
+LOGGING_IN = SessionState.LOGGING_IN
 
 
-class AskedTopic:
+class TableTopic:
     """A topic that was asked for, and how far it has come."""
 
     __slots__ = ("answer", "count", "healed_at", "key", "request", "topic", "wire")
@@ -81,24 +81,24 @@ class AskedTopic:
         self.answer = WAITING
         self.count = Count()
         self.healed_at = float("-inf")
-        self.request: Request | None = None  # the last one that asked for it
+        self.request: SentFrame | None = None  # the last one that asked for it
 
 
-class Request:
+class SentFrame:
     """A frame that waits for its answer; of one that gives up topics, `asked` is empty."""
 
     __slots__ = ("asked", "id", "rest")
 
-    def __init__(self, id: int, asked: list[AskedTopic], rest: deque[list[AskedTopic]] | None = None) -> None:
+    def __init__(self, id: int, asked: list[TableTopic], rest: deque[list[TableTopic]] | None = None) -> None:
         self.id = id
         self.asked = asked
         self.rest = rest  # what is asked for when this is answered: other parts of a frame that was refused
 
-    def is_only(self, blamed: list[AskedTopic]) -> bool:
+    def is_only(self, blamed: list[TableTopic]) -> bool:
         """Whether there is one at fault and it is this: not one that was refused or given up meanwhile."""
         return len(blamed) == 1 and all(each.answer is not REFUSED for each in self.asked)
 
-    def waiting(self) -> list[AskedTopic]:
+    def waiting(self) -> list[TableTopic]:
         return [each for each in self.asked if each.answer is WAITING]
 
 
@@ -106,23 +106,23 @@ class DeclaredSession(Session):
     """`takes_all`: every topic that the table can make out counts as asked for. `heard` counts messages
     by what they were: event, ack, error, pong, heartbeat, ignored, login, unrouted, undecodable."""
 
-    def __init__(self, protocol: Protocol, *, takes_all: bool = False) -> None:
+    def __init__(self, protocol: TableProtocol, *, takes_all: bool = False) -> None:
         super().__init__()
         self._protocol = protocol
         self._takes_all = takes_all
         self.heard: Counter[str] = Counter()
         self._told = 0  # messages of this read that bear events: a Counter is slow
-        self._asked: dict[Topic, AskedTopic] = {}
-        self._events: list[tuple[EventRule, Index[AskedTopic]]] = [
+        self._asked: dict[Topic, TableTopic] = {}
+        self._events: list[tuple[EventRule, Index[TableTopic]]] = [
             (rule, Index(rule.places)) for rule in protocol.events
         ]
-        self._acks: list[tuple[AckRule, Index[AskedTopic]]] = [
+        self._acks: list[tuple[AckRule, Index[TableTopic]]] = [
             (rule, Index(rule.places)) for rule in protocol.acks
         ]
-        self._errors: list[tuple[ErrorRule, Index[AskedTopic]]] = [
+        self._errors: list[tuple[ErrorRule, Index[TableTopic]]] = [
             (rule, Index(rule.places)) for rule in protocol.errors
         ]
-        self._requests: dict[str, Request] = {}  # by id, oldest first
+        self._requests: dict[str, SentFrame] = {}  # by id, oldest first
         self._number = 0
         self._greeted = False
         self._now = 0.0
@@ -166,7 +166,7 @@ class DeclaredSession(Session):
         ping = self._protocol.table.ping
         return [Send(ping.send.render(self._fixed()))] if ping is not None else []
 
-    def _ask(self, asked: Sequence[AskedTopic], rest: deque[list[AskedTopic]] | None = None) -> list[Effect]:
+    def _ask(self, asked: Sequence[TableTopic], rest: deque[list[TableTopic]] | None = None) -> list[Effect]:
         ask = self._protocol.ask
         assert ask is not None
         groups = ask.groups([each.topic for each in asked], self._protocol.values)
@@ -176,12 +176,12 @@ class DeclaredSession(Session):
         self,
         ask: Ask,
         group: Sequence[Topic],
-        asked: list[AskedTopic],
-        rest: deque[list[AskedTopic]] | None = None,
+        asked: list[TableTopic],
+        rest: deque[list[TableTopic]] | None = None,
     ) -> Send:
         fixed = self._fixed()
         frame = ask.frame([self._protocol.values(topic) for topic in group], fixed)
-        request = self._requests[str(fixed["id"])] = Request(fixed["id"], asked, rest)
+        request = self._requests[str(fixed["id"])] = SentFrame(fixed["id"], asked, rest)
         for each in asked:
             each.request = request
         if len(self._requests) > UNANSWERED:
@@ -192,10 +192,10 @@ class DeclaredSession(Session):
         self._number += 1
         return {**self._protocol.own, "id": self._number}
 
-    def _enter(self, topic: Topic, answer: SubscriptionAnswer = WAITING) -> AskedTopic:
+    def _enter(self, topic: Topic, answer: TopicAnswer = WAITING) -> TableTopic:
         asked = self._asked.get(topic)
         if asked is None:
-            asked = self._asked[topic] = AskedTopic(topic, str(self._protocol.values(topic)["wire"]))
+            asked = self._asked[topic] = TableTopic(topic, str(self._protocol.values(topic)["wire"]))
             for _, index in (*self._events, *self._acks, *self._errors):
                 index.add(topic, asked)
         asked.answer = answer
@@ -208,7 +208,7 @@ class DeclaredSession(Session):
         if asked is None:
             return False
         was_up = asked.answer is not REFUSED
-        asked.answer = REFUSED  # where it still waits, nobody waits for it
+        asked.answer = REFUSED  # an answer that is still to come is ignored
         for _, index in (*self._events, *self._acks, *self._errors):
             index.remove(topic, asked)
         return was_up
@@ -217,7 +217,7 @@ class DeclaredSession(Session):
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
-        out, ended = EffectBatch(), State.ENDED
+        out, ended = EffectBatch(), SessionState.ENDED
         table, words = self._protocol.table, self._protocol.words
         for opcode, payload in frames:
             if self.state is ended:
@@ -227,9 +227,9 @@ class DeclaredSession(Session):
                 if opcode == BINARY and table.compression != "none":
                     text = inflate(payload, table.compression, table.max_inflated)
                 if len(text) <= LONGEST_WORD and text in words:
-                    self._hear_word(*words[text], out)
+                    self._handle_word(*words[text], out)
                 else:
-                    self._hear(decode(text), out)
+                    self._handle(decode(text), out)
             except Exception as error:  # whatever a venue sends: recursion, digits, exponents without end
                 self._put_aside(text, error, out)
         if self._told:
@@ -237,15 +237,15 @@ class DeclaredSession(Session):
             self._told = 0
         return out.effects()
 
-    def _hear_word(self, kind: str, reply: Any, out: EffectBatch) -> None:
+    def _handle_word(self, kind: str, reply: Any, out: EffectBatch) -> None:
         self.heard[kind] += 1
         if reply is not None:
             out.add(Send(reply.render(self._fixed())))
         elif kind == "pong":
             out.add(Answered())
 
-    def _hear(self, message: Any, out: EffectBatch) -> None:
-        if self.state is LOGGING_IN and self._hear_login(message, out):
+    def _handle(self, message: Any, out: EffectBatch) -> None:
+        if self.state is LOGGING_IN and self._handle_login(message, out):
             return
         for rule, index in self._events:
             told = rule.read(message)
@@ -256,13 +256,13 @@ class DeclaredSession(Session):
                 if not owners:
                     out.unrouted += 1
                 for asked in owners:
-                    self._hear_event(rule, asked, nodes, data, out)
+                    self._handle_event(rule, asked, nodes, data, out)
             self._told += 1
             return
-        self.heard[self._hear_other(message, out)] += 1
+        self.heard[self._handle_other(message, out)] += 1
 
-    def _hear_event(
-        self, rule: EventRule, asked: AskedTopic, nodes: Sequence[Any], data: Any, out: EffectBatch
+    def _handle_event(
+        self, rule: EventRule, asked: TableTopic, nodes: Sequence[Any], data: Any, out: EffectBatch
     ) -> None:
         topic = asked.topic
         numbers = rule.sequences.get(topic.channel)
@@ -274,17 +274,17 @@ class DeclaredSession(Session):
             out.add(Confirm((topic,)))
         out.pairs.append((topic, rule.event(topic, nodes, data)))
 
-    def _hear_other(self, message: Any, out: EffectBatch) -> str:
+    def _handle_other(self, message: Any, out: EffectBatch) -> str:
         protocol = self._protocol
         for ack, acked in self._acks:
             found = ack.places.elements(message)
             if found is not None:
-                self._hear_ack(ack, acked, message, found, out)
+                self._handle_ack(ack, acked, message, found, out)
                 return "ack"
         for error, blamed in self._errors:
             found = error.places.elements(message)
             if found is not None:
-                self._hear_error(error, blamed, message, found, out)
+                self._handle_error(error, blamed, message, found, out)
                 return "error"
         for fits, send in protocol.replies:
             if fits(message):
@@ -300,15 +300,15 @@ class DeclaredSession(Session):
 
     # ── numbers ──
 
-    def _in_order(self, numbers: Numbers, asked: AskedTopic, nodes: Sequence[Any], out: EffectBatch) -> bool:
+    def _in_order(self, numbers: Numbers, asked: TableTopic, nodes: Sequence[Any], out: EffectBatch) -> bool:
         """Whether the event may be delivered; where others are missing before it, that is said first."""
         followed = numbers.follow(asked.count, nodes)
         if isinstance(followed, Hole):
             return self._heal(asked, "sequence", followed.missed, out)
         return followed
 
-    def _heal(self, asked: AskedTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
-        """Events are missing: it is said, and a channel that can start anew is made to.
+    def _heal(self, asked: TableTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
+        """Events are missing: the topic gets a `Missed`, and is resubscribed if its channel is resyncable.
 
         A venue whose numbers always jump is not to be asked at the speed of its events.
         """
@@ -326,10 +326,10 @@ class DeclaredSession(Session):
 
     # ── answers ──
 
-    def _hear_ack(
+    def _handle_ack(
         self,
         rule: AckRule,
-        index: Index[AskedTopic],
+        index: Index[TableTopic],
         message: Any,
         found: Sequence[Sequence[Any]],
         out: EffectBatch,
@@ -351,10 +351,10 @@ class DeclaredSession(Session):
             if each is not None and not each.waiting():
                 self._answered(each, out)
 
-    def _hear_error(
+    def _handle_error(
         self,
         rule: ErrorRule,
-        index: Index[AskedTopic],
+        index: Index[TableTopic],
         message: Any,
         found: Sequence[Sequence[Any]],
         out: EffectBatch,
@@ -397,13 +397,13 @@ class DeclaredSession(Session):
             return Slow(text, name, shared=True)
         return Retryable(text, name) if code in rule.ends else None
 
-    def _again(self, request: Request, *parts: list[AskedTopic]) -> None:
-        """These are asked for anew, one part after the other, before what is still to be asked for."""
+    def _again(self, request: SentFrame, *parts: list[TableTopic]) -> None:
+        """These are asked for again, one part after the other, before the requests that wait."""
         if request.rest is None:
             request.rest = deque()
         request.rest.extendleft(reversed(parts))
 
-    def _answered(self, request: Request, out: EffectBatch) -> None:
+    def _answered(self, request: SentFrame, out: EffectBatch) -> None:
         if self._requests.pop(str(request.id), None) is None:
             return  # it was answered before
         while request.rest:
@@ -412,7 +412,7 @@ class DeclaredSession(Session):
                 out.add(*self._ask(part, request.rest))
                 return
 
-    def _confirm(self, asked: Sequence[AskedTopic], out: EffectBatch) -> None:
+    def _confirm(self, asked: Sequence[TableTopic], out: EffectBatch) -> None:
         new = [each for each in asked if each.answer is not CONFIRMED]
         for each in new:
             each.answer = CONFIRMED
@@ -420,7 +420,7 @@ class DeclaredSession(Session):
             out.add(Confirm(tuple(each.topic for each in new)))
 
     def _refuse(
-        self, asked: list[AskedTopic], reason: str, retry_after: float | None, out: EffectBatch
+        self, asked: list[TableTopic], reason: str, retry_after: float | None, out: EffectBatch
     ) -> None:
         was_up = tuple(each.topic for each in asked if each.answer is CONFIRMED)
         for each in asked:
@@ -430,16 +430,16 @@ class DeclaredSession(Session):
         if asked:
             out.add(Reject(tuple(each.topic for each in asked), reason, retry_after))
 
-    def _request(self, id: Any) -> Request | None:
+    def _request(self, id: Any) -> SentFrame | None:
         return self._requests.get(str(id)) if isinstance(id, str | int) else None
 
-    def _waiting(self) -> list[AskedTopic]:
+    def _waiting(self) -> list[TableTopic]:
         return [each for each in self._asked.values() if each.answer is WAITING]
 
     def _named(
-        self, places: Places, index: Index[AskedTopic], found: Sequence[Sequence[Any]]
-    ) -> list[AskedTopic]:
-        named: dict[Topic, AskedTopic] = {}
+        self, places: TopicPlaces, index: Index[TableTopic], found: Sequence[Sequence[Any]]
+    ) -> list[TableTopic]:
+        named: dict[Topic, TableTopic] = {}
         for nodes in found:
             marks = places.marks(nodes)
             owners = index.find(marks) or (self._guess(places, marks) if self._takes_all else ())
@@ -447,13 +447,13 @@ class DeclaredSession(Session):
             named |= {each.topic: each for each in owners}
         return list(named.values())
 
-    def _guess(self, places: Places, marks: Marks) -> Sequence[AskedTopic]:
+    def _guess(self, places: TopicPlaces, marks: Marks) -> Sequence[TableTopic]:
         topics = list(places.guess(self._protocol.feed, marks)) if len(self._asked) < GUESSED else []
         return [self._asked.get(topic) or self._enter(topic) for topic in topics[:1]]
 
     # ── logging in ──
 
-    def _hear_login(self, message: Any, out: EffectBatch) -> bool:
+    def _handle_login(self, message: Any, out: EffectBatch) -> bool:
         login = self._protocol.login
         assert login is not None
         if not self._greeted and login.greeting is not None:
@@ -483,7 +483,7 @@ class DeclaredSession(Session):
         return f"Check {keys} in [feeds.{self._protocol.feed}]." if keys else ""
 
     def _end(self, reason: Reason, out: EffectBatch) -> None:
-        if self.state is not State.ENDED:
+        if self.state is not SessionState.ENDED:
             self._move("ended")
         out.add(End(reason))
 
@@ -521,7 +521,7 @@ class _Inside(dict[str, Any]):
         return self[name] if name in self else getter(Path.parse(name).steps)(self._message)
 
 
-def _agrees(places: Places, topic: Topic, marks: Marks) -> bool:
+def _agrees(places: TopicPlaces, topic: Topic, marks: Marks) -> bool:
     """Whether a topic is not at odds with what a message shows: it may show less than a topic has."""
     own = places.marks_of(topic)
     if own is None:
@@ -530,7 +530,7 @@ def _agrees(places: Places, topic: Topic, marks: Marks) -> bool:
     return bool(pairs) and all(str(mine) == str(shown) for mine, shown in pairs)
 
 
-def _spoken_of(asked: list[AskedTopic], words: str) -> list[AskedTopic]:
+def _spoken_of(asked: list[TableTopic], words: str) -> list[TableTopic]:
     """Those whose key stands in the venue's words; of these, those whose wire name does as well, if any."""
     named, exact = [], []
     words = words.casefold()

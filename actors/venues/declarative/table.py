@@ -1,6 +1,6 @@
 """What a venue's table may say: each of its tables as a frozen Struct, with its defaults.
 
-`docs/venues.md` tells what each key means to whoever writes a table.
+`docs/venues.md` explains each key.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class ChannelTable(Part, frozen=True, kw_only=True):
     options: dict[str, OptionTable] = {}
     acknowledged: bool = True
     deltas: bool = False
-    whole: tuple[str, ...] = ()  # kinds of events that start it anew
+    whole: tuple[str, ...] = ()  # kinds of events that start a topic, see `Venue.starts_anew`
     resyncable: bool = False
     account: bool = False
     sequence: SequenceTable | None = None
@@ -136,8 +136,8 @@ class ErrorTable(Place, frozen=True, kw_only=True):
     ends: Codes = ()
     benign: Codes = ()  # what was asked for is there already
     retry_after: Seconds | None = None  # a refused topic may be asked for again
-    whole: bool = False  # the frame is refused as a whole: who is not at fault is asked for again
-    blames: Literal["nobody", "oldest"] = "nobody"  # where it names neither id nor topic
+    whole: bool = False  # the frame is refused as a whole: topics not at fault are asked for again
+    blames: Literal["none", "oldest"] = "none"  # where it names neither id nor topic
 
 
 class LoginTable(Part, frozen=True, kw_only=True):
@@ -191,7 +191,7 @@ class VenueTable(Part, frozen=True, kw_only=True):
     events: tuple[EventTable, ...]
 
 
-class Table(VenueTable, frozen=True, kw_only=True):
+class FrameTable(VenueTable, frozen=True, kw_only=True):
     """A whole table of a venue that is subscribed to by frames."""
 
     channels: dict[str, ChannelTable]

@@ -23,7 +23,7 @@ FILTERS: Mapping[str, Callable[[Any], Any]] = {
     "number": int,
 }
 
-_PIECE = re.compile(r"\{\{|\}\}|\$?\{[^{}]*\}?|\}")
+_PIECE = re.compile(r"\{\{|\}\}|(?:\$(?!\{\{))?\{[^{}]*\}?|\}")
 _NAME = r'[A-Za-z_][A-Za-z0-9_.\[\]*"-]*'
 _SLOT = re.compile(rf"(\$?)\{{({_NAME})((?:\|[a-z]+)*)\}}")
 

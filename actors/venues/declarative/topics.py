@@ -2,7 +2,7 @@
 
 What a message shows of a topic (its wire name, its key, options) is its *mark*. The marks of the topics that
 are asked for are rendered once, so that a message costs one look-up; the way back, from any mark to a
-topic, is for messages that nobody asked for.
+topic, is for messages that belong to no request.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _written(values: tuple[Value, ...] | dict[str, Value] | None) -> dict[Value,
     return {value: value for value in values or ()}
 
 
-class Places:
+class TopicPlaces:
     """Where a kind of message shows its topics: one `Place` of a table, ready for use."""
 
     def __init__(self, place: Place, names: Mapping[str, Names]) -> None:
@@ -161,9 +161,9 @@ ALIASES = 1000  # other spellings that an index remembers, beyond those of its t
 
 
 class Index(Generic[T]):
-    """Who is meant by what a message shows: several, where it leaves out what tells them apart."""
+    """The topics that a message names: several, where it leaves out what distinguishes them."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: TopicPlaces) -> None:
         self._places = places
         self._exact: dict[Marks, list[T]] = {}
         self._folded: dict[Marks, list[T]] = {}
@@ -186,10 +186,10 @@ class Index(Generic[T]):
             self._exact.pop(marks, None)
 
     def find(self, marks: Marks) -> Sequence[T]:
-        """Empty: nobody."""
+        """Empty: no topic."""
         try:
             owners = self._exact.get(marks)
-        except TypeError:  # a list or an object is nobody's name
+        except TypeError:  # a list or an object is no name
             return ()
         if owners:
             return owners

@@ -15,13 +15,13 @@ from actors.protocol import (
     Channel,
     Endpoint,
     LinewardenError,
+    Opening,
     Option,
     Options,
     RateLimit,
     Secret,
     SendRate,
     Session,
-    Token,
     Topic,
     Venue,
     VenueSettings,
@@ -29,9 +29,9 @@ from actors.protocol import (
 )
 from actors.venues.declarative.messages import Message
 from actors.venues.declarative.path import MISSING
-from actors.venues.declarative.protocol import Protocol, Vocabulary
+from actors.venues.declarative.protocol import TableProtocol, Vocabulary
 from actors.venues.declarative.session import DeclaredSession
-from actors.venues.declarative.table import ChannelTable, KeyTable, OptionTable, Table, VenueTable
+from actors.venues.declarative.table import ChannelTable, FrameTable, KeyTable, OptionTable, VenueTable
 
 V = TypeVar("V", bound="DeclarativeVenue")
 
@@ -118,7 +118,7 @@ class DeclarativeVenue(Venue):
         headers = {name: text.render(self.protocol.own) for name, text in self.table.headers.items()}
         return tuple((name, str(text)) for name, text in headers.items() if text is not MISSING)
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         return Endpoint(self.url(), self.headers())
 
     def event_time_ns(self, event: Any) -> int | None:
@@ -139,20 +139,20 @@ class DeclarativeVenue(Venue):
 class Declared(DeclarativeVenue):
     """A venue that is subscribed to by frames; the text of its table is its protocol."""
 
-    table: ClassVar[Table]
+    table: ClassVar[FrameTable]
 
     def __init__(self, feed: str, settings: VenueSettings) -> None:
         super().__init__(feed, settings)
-        self.protocol: Protocol = Protocol(self.table, feed, self.own())
+        self.protocol: TableProtocol = TableProtocol(self.table, feed, self.own())
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         return DeclaredSession(self.protocol)
 
     def listener(self, *, takes_all: bool = True) -> DeclaredSession:
         return DeclaredSession(self.protocol, takes_all=takes_all)
 
 
-def venue_of(table: Table) -> type[Declared]:
+def venue_of(table: FrameTable) -> type[Declared]:
     """The class of this table's venue: a new one at each call."""
     interval = table.ping.interval if table.ping is not None else 0.0
     return class_of(table, Declared, interval)

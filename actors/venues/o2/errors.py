@@ -8,7 +8,7 @@ from actors.protocol import Fatal, Reason, Retryable, Slow
 from actors.venues.o2.messages import Failure
 
 # What refuses a subscription, and after how many seconds it may be asked for again. All others
-# concern trading and REST, or nobody: they are passed on as complaints.
+# concern trading and REST, or no topic: they are passed on as complaints.
 REFUSALS: Mapping[str, float | None] = {
     "1001": None,  # invalid request
     "1002": None,  # cannot parse
@@ -37,7 +37,7 @@ def ending(code: str, text: str) -> Reason | None:
 def is_error(failure: Failure, action: str, known: bool) -> bool:
     """Whether a frame that is no data is an error; `known`: its action is one that bears data.
 
-    Its shape is unconfirmed: any code is an error, and any message with an action nobody knows.
+    Its shape is unconfirmed: any code is an error, and any message with an unknown action.
     A change of a book is never taken for one, for then its loss would not show.
     """
     if action == "error" or failure.resync_required:

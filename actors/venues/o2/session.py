@@ -25,7 +25,7 @@ from actors.protocol import (
     Reject,
     Send,
     Session,
-    State,
+    SessionState,
     Topic,
     code_of,
 )
@@ -58,7 +58,7 @@ from actors.venues.o2.messages import (
     the_order,
     the_trade,
 )
-from actors.venues.o2.subscriptions import ASSUMED, BY_IDENTITY, CONFIRMED, REFUSED, AskedTopic, Subscriptions
+from actors.venues.o2.subscriptions import ASSUMED, BY_IDENTITY, CONFIRMED, REFUSED, O2Subscriptions, O2Topic
 
 CHANNELS = {  # of the actions that bear data
     "subscribe_depth_update": "depth",
@@ -80,7 +80,7 @@ _ACTION = re.compile(rb'"action"\s*:\s*"(\w+)"')
 class O2Session(Session):
     def __init__(self) -> None:
         super().__init__()
-        self._asked = Subscriptions()
+        self._asked = O2Subscriptions()
         self._depth = self._asked.slots["depth"]
         self._trades = self._asked.slots["trades"]
         self._now = 0.0
@@ -115,22 +115,22 @@ class O2Session(Session):
             try:
                 frame = decode(payload)
                 if frame.turbo:
-                    self._hear(frame, payload, out)
+                    self._handle(frame, payload, out)
                 else:  # a call less for the usual message
-                    HEAR[type(frame)](self, frame, payload, out)
+                    HANDLERS[type(frame)](self, frame, payload, out)
             except Exception as error:
                 self._puzzle(payload, error, out)
         return out.effects()
 
-    # ── data: whoever raises here has done nothing yet ──
+    # ── data: a method that raises here has changed nothing ──
 
-    def _hear(self, frame: Inbound, payload: bytes, out: EffectBatch) -> None:
+    def _handle(self, frame: Inbound, payload: bytes, out: EffectBatch) -> None:
         if frame.turbo:
             out.unrouted += 1  # of another venue, which we never asked for
             return
-        HEAR[type(frame)](self, frame, payload, out)
+        HANDLERS[type(frame)](self, frame, payload, out)
 
-    def _hear_change(self, frame: ChangeFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_change(self, frame: ChangeFrame, payload: bytes, out: EffectBatch) -> None:
         sides = frame.changes
         if sides is None or (sides.buys is None and sides.sells is None):
             sides = frame.sides()
@@ -153,13 +153,13 @@ class O2Session(Session):
         )
         out.pairs.append((topic, change))
 
-    def _hear_snapshot(self, frame: SnapshotFrame, payload: bytes, out: EffectBatch) -> None:
-        self._hear_picture("depth", DepthSnapshot, frame, payload, out)
+    def _handle_snapshot(self, frame: SnapshotFrame, payload: bytes, out: EffectBatch) -> None:
+        self._handle_picture("depth", DepthSnapshot, frame, payload, out)
 
-    def _hear_view(self, frame: ViewFrame, payload: bytes, out: EffectBatch) -> None:
-        self._hear_picture("depth_view", DepthView, frame, payload, out)
+    def _handle_view(self, frame: ViewFrame, payload: bytes, out: EffectBatch) -> None:
+        self._handle_picture("depth_view", DepthView, frame, payload, out)
 
-    def _hear_picture(
+    def _handle_picture(
         self,
         channel: str,
         kind: type[DepthSnapshot | DepthView],
@@ -172,7 +172,7 @@ class O2Session(Session):
             failure = decode_failure(payload)
             if failure.code is None and not failure.text:
                 raise ValueError("a picture of a book without levels")
-            self._hear_failure(failure, out)
+            self._handle_failure(failure, out)
             return
         asked = self._asked.market(channel, frame.market_id)
         if asked is None or self._asked.outdated(asked, sides.precision):
@@ -189,10 +189,10 @@ class O2Session(Session):
         )
         out.pairs.append((asked.topic, picture))
 
-    def _hear_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
         trades, asked = frame.trades, self._trades.get(frame.market_id)
         if not trades or asked is None or asked.answer is not CONFIRMED:
-            self._hear_odd_trades(frame, payload, out)
+            self._handle_odd_trades(frame, payload, out)
         elif len(trades) == 1:  # as they mostly come
             topic = asked.topic
             trade = the_trade(trades[0], topic.key, frame)
@@ -201,25 +201,25 @@ class O2Session(Session):
             else:
                 out.duplicates += 1
         else:
-            self._hear_prints(asked, [the_trade(entry, asked.topic.key, frame) for entry in trades], out)
+            self._handle_prints(asked, [the_trade(entry, asked.topic.key, frame) for entry in trades], out)
 
-    def _hear_odd_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_odd_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
         trades, id = frame.trades, frame.market_id
         if not trades:
             asked = self._asked.market("trades", id) if id else None
-            self._hear_nothing(payload, [asked] if asked else [], out)
+            self._handle_empty(payload, [asked] if asked else [], out)
         elif id or len(self._trades) == 1:
             asked = self._asked.market("trades", id)
             market = asked.topic.key if asked is not None else ""
-            self._hear_prints(asked, [the_trade(entry, market, frame) for entry in trades], out)
+            self._handle_prints(asked, [the_trade(entry, market, frame) for entry in trades], out)
         else:  # a market for each trade
             owners = [self._asked.market("trades", entry.market_id or "") for entry in trades]
             keys = [asked.topic.key if asked else "" for asked in owners]
             heard = [the_trade(entry, key, frame) for entry, key in zip(trades, keys, strict=True)]
             for asked, trade in zip(owners, heard, strict=True):
-                self._hear_prints(asked, [trade], out)
+                self._handle_prints(asked, [trade], out)
 
-    def _hear_prints(self, asked: AskedTopic | None, trades: list[Trade], out: EffectBatch) -> None:
+    def _handle_prints(self, asked: O2Topic | None, trades: list[Trade], out: EffectBatch) -> None:
         if asked is None:
             out.unrouted += len(trades)
             return
@@ -231,9 +231,9 @@ class O2Session(Session):
             else:
                 out.duplicates += 1
 
-    def _hear_orders(self, frame: OrdersFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_orders(self, frame: OrdersFrame, payload: bytes, out: EffectBatch) -> None:
         if not frame.orders:
-            self._hear_nothing(payload, list(self._asked.slots["orders"].values()), out)
+            self._handle_empty(payload, list(self._asked.slots["orders"].values()), out)
             return
         heard = []
         for entry in frame.orders:
@@ -241,9 +241,9 @@ class O2Session(Session):
             heard.append((owners, the_order(entry, key, frame)))
         self._route("orders", heard, out)
 
-    def _hear_balances(self, frame: BalancesFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_balances(self, frame: BalancesFrame, payload: bytes, out: EffectBatch) -> None:
         if not frame.balance:
-            self._hear_nothing(payload, list(self._asked.slots["balances"].values()), out)
+            self._handle_empty(payload, list(self._asked.slots["balances"].values()), out)
             return
         heard = []
         for entry in frame.balance:
@@ -253,23 +253,23 @@ class O2Session(Session):
             heard.append((owners, the_balance(entry, key, frame)))
         self._route("balances", heard, out)
 
-    def _hear_nonce(self, frame: NonceFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_nonce(self, frame: NonceFrame, payload: bytes, out: EffectBatch) -> None:
         if frame.nonce is None:
-            self._hear_nothing(payload, list(self._asked.slots["nonce"].values()), out)
+            self._handle_empty(payload, list(self._asked.slots["nonce"].values()), out)
             return
         key, owners = self._owners("nonce", identity_key(frame.contract_id or frame.identity))
         nonce = Nonce(key, the_nonce(frame.nonce), frame.onchain_timestamp, frame.seen_timestamp)
         self._route("nonce", [(owners, nonce)], out)
 
-    def _owners(self, channel: str, key: str) -> tuple[str, list[AskedTopic]]:
-        """Whose it is. What names nobody belongs to the only one there is, or to all of them."""
+    def _owners(self, channel: str, key: str) -> tuple[str, list[O2Topic]]:
+        """The topics that it belongs to: without a name the only one there is, or all of them."""
         slot = self._asked.slots[channel]
         if key:
             asked = slot.get(key)
             return key, [asked] if asked is not None else []
         return next(iter(slot)) if len(slot) == 1 else "", list(slot.values())
 
-    def _route(self, channel: str, heard: list[tuple[list[AskedTopic], Any]], out: EffectBatch) -> None:
+    def _route(self, channel: str, heard: list[tuple[list[O2Topic], Any]], out: EffectBatch) -> None:
         named = [asked for owners, _ in heard for asked in owners]
         if named:  # there is one subscription for all identities: it is there for all, or for none
             slot = self._asked.slots[channel].values()
@@ -278,15 +278,15 @@ class O2Session(Session):
             out.pairs += [(asked.topic, event) for asked in owners]
             out.unrouted += not owners
 
-    def _hear_nothing(self, payload: bytes, asked: list[AskedTopic], out: EffectBatch) -> None:
+    def _handle_empty(self, payload: bytes, asked: list[O2Topic], out: EffectBatch) -> None:
         """A frame of a channel without an entry: an acknowledgement, or an error."""
         failure = decode_failure(payload)
         if failure.code is not None or failure.text:
-            self._hear_failure(failure, out)
+            self._handle_failure(failure, out)
         else:
             self._prove([each for each in asked if each.answer is not REFUSED], out)
 
-    def _prove(self, asked: list[AskedTopic], out: EffectBatch) -> None:
+    def _prove(self, asked: list[O2Topic], out: EffectBatch) -> None:
         new = [each for each in asked if each.answer is not CONFIRMED]
         for each in new:
             each.answer = CONFIRMED
@@ -308,11 +308,11 @@ class O2Session(Session):
             out.add(Send("PONG"))
         else:
             try:
-                self._hear_odd(payload, error, out)
+                self._handle_odd(payload, error, out)
             except Exception as worse:  # nothing that a venue sends may end the connection
                 out.add(Quarantine(payload, str(worse) or type(worse).__name__))
 
-    def _hear_odd(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
+    def _handle_odd(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         failure = _failure_in(payload)
         if failure is None:
             found = _ACTION.search(payload)
@@ -320,40 +320,40 @@ class O2Session(Session):
         else:
             action = failure.action if isinstance(failure.action, str) else ""
             if is_error(failure, action, action in CHANNELS):
-                self._hear_failure(failure, out)
+                self._handle_failure(failure, out)
                 return
             if action.startswith("unsubscribe_"):
-                return  # an acknowledgement that nobody waits for
+                return  # an acknowledgement for which no topic waits
         channel = CHANNELS.get(action, "")
-        if failure is not None and channel and self._hear_otherwise(payload, channel, failure, out):
+        if failure is not None and channel and self._handle_otherwise(payload, channel, failure, out):
             return
         out.add(Quarantine(payload, str(error) or type(error).__name__))
         if not action and (b"depth" in payload or b"changes" in payload):
             channel = "depth"
         self._fear_for(channel, payload, failure, out)
 
-    def _hear_otherwise(self, payload: bytes, channel: str, failure: Failure, out: EffectBatch) -> bool:
+    def _handle_otherwise(self, payload: bytes, channel: str, failure: Failure, out: EffectBatch) -> bool:
         """Read it in a way that costs more: levels as pairs, or a list entry by entry."""
         try:
             if channel in {"depth", "depth_view"}:
                 named = with_named_levels(payload)
                 if named is None:
                     return False
-                self._hear(decode(named), named, out)
+                self._handle(decode(named), named, out)
                 return True
             entries = pieces(payload)
         except Exception:
             return False
         for whole, entry in entries:
             try:
-                self._hear(decode(whole), whole, out)
+                self._handle(decode(whole), whole, out)
             except Exception as error:
                 out.add(Quarantine(entry, str(error)))
                 self._fear_for(channel, whole, failure, out)
         return bool(entries)
 
     def _fear_for(self, channel: str, payload: bytes, failure: Failure | None, out: EffectBatch) -> None:
-        """A frame of this channel was lost: tell those whom it may have concerned."""
+        """A frame of this channel was lost: the topics that it may have concerned get a `Missed`."""
         asked = [each for each in self._asked.slots.get(channel, {}).values() if each.answer is not REFUSED]
         text = payload.lower()
         named = [each for each in asked if each.topic.key.rpartition("0x")[2].encode() in text]
@@ -369,7 +369,7 @@ class O2Session(Session):
 
     # ── errors ──
 
-    def _hear_failure(self, failure: Failure, out: EffectBatch) -> None:
+    def _handle_failure(self, failure: Failure, out: EffectBatch) -> None:
         action = failure.action if isinstance(failure.action, str) else ""
         market = normal_id(failure.market_id) if isinstance(failure.market_id, str) else ""
         if failure.resync_required:
@@ -378,7 +378,7 @@ class O2Session(Session):
         code = "" if failure.code is None else str(failure.code)
         text = f"o2 error {code}".rstrip() + f": {failure.text or 'no words'}"
         if (reason := ending(code, text)) is not None:
-            if self.state is not State.ENDED:
+            if self.state is not SessionState.ENDED:
                 self._move("ended")
             out.add(End(reason))
             return
@@ -392,9 +392,7 @@ class O2Session(Session):
             self._asked.doubt()
             out.add(Complain(code_of("o2", code), text))
 
-    def _refuse(
-        self, asked: list[AskedTopic], text: str, retry_after: float | None, out: EffectBatch
-    ) -> None:
+    def _refuse(self, asked: list[O2Topic], text: str, retry_after: float | None, out: EffectBatch) -> None:
         topics = tuple(each.topic for each in asked)
         was_up = tuple(each.topic for each in asked if each.answer in (CONFIRMED, ASSUMED))
         for each in asked:
@@ -403,7 +401,7 @@ class O2Session(Session):
             out.add(Missed(was_up, "unknown"))
         out.add(Reject(topics, text, retry_after))
 
-    def _already(self, asked: list[AskedTopic], text: str, out: EffectBatch) -> None:
+    def _already(self, asked: list[O2Topic], text: str, out: EffectBatch) -> None:
         """6000: the venue has it, which is what we want. But a book needs its snapshot."""
         certain = bool(asked)
         waiting = [each for each in asked or self._asked.waiting() if each.answer is not CONFIRMED]
@@ -440,14 +438,14 @@ def _failure_in(payload: bytes) -> Failure | None:
 
 
 # By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.
-HEAR: dict[type[Inbound], Callable[[O2Session, Any, bytes, EffectBatch], None]] = {
-    ChangeFrame: O2Session._hear_change,
-    SnapshotFrame: O2Session._hear_snapshot,
-    ViewFrame: O2Session._hear_view,
-    TradesFrame: O2Session._hear_trades,
-    NewTradesFrame: O2Session._hear_trades,
-    OrdersFrame: O2Session._hear_orders,
-    BalancesFrame: O2Session._hear_balances,
-    NonceFrame: O2Session._hear_nonce,
-    NewNonceFrame: O2Session._hear_nonce,
+HANDLERS: dict[type[Inbound], Callable[[O2Session, Any, bytes, EffectBatch], None]] = {
+    ChangeFrame: O2Session._handle_change,
+    SnapshotFrame: O2Session._handle_snapshot,
+    ViewFrame: O2Session._handle_view,
+    TradesFrame: O2Session._handle_trades,
+    NewTradesFrame: O2Session._handle_trades,
+    OrdersFrame: O2Session._handle_orders,
+    BalancesFrame: O2Session._handle_balances,
+    NonceFrame: O2Session._handle_nonce,
+    NewNonceFrame: O2Session._handle_nonce,
 }

@@ -1,4 +1,4 @@
-"""What one connection has asked O2 for, the frames that ask for it, and whom an answer concerns.
+"""The subscriptions of one connection at O2, the frames that ask for them, and the topics of an answer.
 
 O2 knows one depth, depth_view and trades subscription a market, and one orders, balances and nonce
 subscription a connection, each with all its identities: changing such a set means to give it up and
@@ -25,14 +25,14 @@ TRADES_REMEMBERED = 1_000  # at least; ids of each market
 REST = 1.0  # seconds between two snapshots of one market that the session asks for by itself
 
 
-class SubscriptionAnswer(Enum):
+class O2Answer(Enum):
     WAITING = "waiting"
     ASSUMED = "assumed"  # nothing but a PONG came
     CONFIRMED = "confirmed"
     REFUSED = "refused"
 
 
-WAITING, ASSUMED, CONFIRMED, REFUSED = SubscriptionAnswer  # looked up for every event
+WAITING, ASSUMED, CONFIRMED, REFUSED = O2Answer  # looked up for every event
 
 
 class RecentIds:
@@ -59,7 +59,7 @@ class RecentIds:
         return copy
 
 
-class AskedTopic:
+class O2Topic:
     """One topic as it was asked for on this connection.
 
     A depth topic that is not confirmed awaits its snapshot: changes until then belong to an older
@@ -68,7 +68,7 @@ class AskedTopic:
 
     __slots__ = ("answer", "healed_at", "precision", "repeated", "seen", "topic")
 
-    def __init__(self, topic: Topic, former: AskedTopic | None = None) -> None:
+    def __init__(self, topic: Topic, former: O2Topic | None = None) -> None:
         self.topic = topic
         self.answer = WAITING
         self.repeated = False  # asked again, because the venue said that we had asked before
@@ -77,20 +77,22 @@ class AskedTopic:
         self.seen: RecentIds = former.seen if former else RecentIds()  # trades
 
 
-Slot = dict[str, AskedTopic]  # by key: a market, or an identity
+Slot = dict[str, O2Topic]  # by key: a market, or an identity
 
 
 Seen = dict[str, RecentIds]  # trades that a connection brought, by market
 
 
-class Subscriptions:
+class O2Subscriptions:
     """Not thread-safe; methods that ask answer with the effects that do it."""
 
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {channel: {} for channel in (*BY_MARKET, *BY_IDENTITY)}
         self._precisions: dict[tuple[str, str], set[int | None]] = {}  # ever asked for, by channel and key
         self._inherited: dict[str, RecentIds] = {}  # trades that a former connection brought, by market
-        self._fences: deque[tuple[AskedTopic, ...]] = deque()  # for each PING on its way: whom it vouches for
+        self._fences: deque[tuple[O2Topic, ...]] = (
+            deque()
+        )  # for each PING on its way: the topics that its PONG confirms
 
     def legacy(self) -> Seen:
         """O2 repeats recent trades at each subscription: what this connection brought is known."""
@@ -103,7 +105,7 @@ class Subscriptions:
 
     def ask(self, topics: Iterable[Topic]) -> list[Effect]:
         effects: list[Effect] = []
-        unacknowledged: list[AskedTopic] = []
+        unacknowledged: list[O2Topic] = []
         for channel, group in _by_channel(topics).items():
             if channel in BY_IDENTITY:
                 effects += self._set_identities(channel, group)
@@ -119,7 +121,7 @@ class Subscriptions:
 
     def drop(self, topics: Iterable[Topic]) -> list[Effect]:
         effects: list[Effect] = []
-        kept: list[AskedTopic] = []
+        kept: list[O2Topic] = []
         for channel, group in _by_channel(topics).items():
             slot = self.slots[channel]
             gone = [asked for topic in group if (asked := slot.get(topic.key)) and asked.topic == topic]
@@ -141,7 +143,7 @@ class Subscriptions:
             return []
         return [Missed(held, "unknown"), *self.ask(held), Resent(held)]
 
-    def heal(self, asked: AskedTopic, why: GapReason, now: float) -> list[Effect]:
+    def heal(self, asked: O2Topic, why: GapReason, now: float) -> list[Effect]:
         """A change of this book was lost: a new snapshot is needed.
 
         A venue whose every change is broken is not to be asked at the speed of its answers: within
@@ -154,7 +156,7 @@ class Subscriptions:
         asked.healed_at = now
         return [Missed(topics, why), *self._ask_market(asked.topic), Resent(topics)]
 
-    def repeat(self, asked: AskedTopic) -> list[Effect]:
+    def repeat(self, asked: O2Topic) -> list[Effect]:
         """Give up and ask, in the same breath: what the venue has is not what we know of."""
         asked.repeated = True
         topics = [asked.topic]
@@ -166,7 +168,7 @@ class Subscriptions:
     def _ask_market(self, topic: Topic) -> list[Effect]:
         slot = self.slots[topic.channel]
         former = slot.get(topic.key)
-        asked = slot[topic.key] = AskedTopic(topic, former)
+        asked = slot[topic.key] = O2Topic(topic, former)
         if former is None and topic.channel == "trades":
             asked.seen = self._inherited.pop(topic.key, asked.seen)
         self._precisions.setdefault((topic.channel, topic.key), set()).add(asked.precision)
@@ -182,7 +184,7 @@ class Subscriptions:
         held = [asked.topic for asked in slot.values() if asked.answer is not REFUSED]
         others = [topic for topic in held if topic not in wanted and topic not in unwanted]
         slot.clear()
-        slot.update((topic.key, AskedTopic(topic)) for topic in (*others, *wanted))
+        slot.update((topic.key, O2Topic(topic)) for topic in (*others, *wanted))
         effects: list[Effect] = []
         if held:
             effects.append(_frame("unsubscribe", channel, held))
@@ -195,7 +197,7 @@ class Subscriptions:
     # ── the fence: O2 handles frames in order, so a PONG after a request means: it was not refused ──
     # That is our reading. Where no PONG comes, the registry's ack timeout assumes the same, later.
 
-    def _fence(self, asked: Iterable[AskedTopic]) -> list[Effect]:
+    def _fence(self, asked: Iterable[O2Topic]) -> list[Effect]:
         waiting = tuple(each for each in asked if each.answer is WAITING)
         if not waiting:
             return []
@@ -203,11 +205,11 @@ class Subscriptions:
         return [Send("PING")]
 
     def pinged(self) -> None:
-        """A PING was sent that vouches for nobody."""
+        """A PING was sent whose PONG confirms no topic."""
         self._fences.append(())
 
-    def ponged(self) -> list[AskedTopic]:
-        """Those whom this PONG vouches for, and who still wait."""
+    def ponged(self) -> list[O2Topic]:
+        """The topics that this PONG confirms, and that still wait."""
         vouched = self._fences.popleft() if self._fences else ()
         return [
             asked
@@ -216,7 +218,7 @@ class Subscriptions:
         ]
 
     def doubt(self) -> None:
-        """An error came that may concern anybody: no PONG on its way vouches any more."""
+        """An error came that may concern any topic: no PONG on its way confirms one any more."""
         self._fences = deque(() for _ in self._fences)
 
     # ── finding ──
@@ -225,8 +227,8 @@ class Subscriptions:
         asked = self.slots[topic.channel].get(topic.key)
         return asked is not None and asked.topic == topic and asked.answer is not REFUSED
 
-    def market(self, channel: str, id: str) -> AskedTopic | None:
-        """Who asked for this market; a frame that names none belongs to the only one there is.
+    def market(self, channel: str, id: str) -> O2Topic | None:
+        """The topics of this market; a frame that names none belongs to the only one there is.
 
         Raises:
             ValueError: no market is named, and there are several.
@@ -238,13 +240,13 @@ class Subscriptions:
             raise ValueError("a frame without market_id, and several markets are subscribed to")
         return next(iter(slot.values()), None)
 
-    def outdated(self, asked: AskedTopic, precision: int | None) -> bool:
+    def outdated(self, asked: O2Topic, precision: int | None) -> bool:
         """Whether a frame of this precision belongs to an older subscription of the market."""
         if precision is None or precision == asked.precision:
             return False
         return precision in self._precisions[asked.topic.channel, asked.topic.key]
 
-    def waiting(self) -> list[AskedTopic]:
+    def waiting(self) -> list[O2Topic]:
         return [
             asked
             for slot in self.slots.values()
@@ -252,8 +254,8 @@ class Subscriptions:
             if asked.answer in (WAITING, ASSUMED)
         ]
 
-    def concerned(self, code: str, channel: str, market: str) -> list[AskedTopic]:
-        """Whom an error is about that names a channel and a market, or leaves them empty."""
+    def concerned(self, code: str, channel: str, market: str) -> list[O2Topic]:
+        """The topics of an error that names a channel and a market, or leaves them empty."""
         if channel in BY_IDENTITY:
             slot = self.slots[channel].values()
             return [asked for asked in slot if asked.answer is not REFUSED]

@@ -12,11 +12,11 @@ from actors.protocol import (
     Channel,
     Endpoint,
     LinewardenError,
+    Opening,
     Option,
     Options,
     Price,
     Session,
-    Token,
     Topic,
     TypedChannel,
     Venue,
@@ -115,6 +115,7 @@ class O2(Venue):
 
     name: ClassVar[str] = "o2"
     about: ClassVar[str] = "O2 Exchange (Fuel): books, trades, orders, balances"
+    simulator: ClassVar[str] = "actors.simulators.o2.simulator:SimulatedO2"
     Settings: ClassVar[type[VenueSettings]] = O2Settings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(DEPTH_VIEW)})
@@ -134,10 +135,10 @@ class O2(Venue):
             key = normal_id(self._hex(known, key, key))
         return Topic(self.feed, known.name, key, self._options(known, options))
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         return Endpoint(self.settings.url or URLS[cast(O2Settings, self.settings).network])
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         return O2Session()
 
     def bounds(self, topic: Topic) -> Bounds:
@@ -165,7 +166,7 @@ class O2(Venue):
         return ""
 
     def duplicate_key(self, topic: Topic, event: object) -> str | None:
-        """A trade bears an id; books begin anew with a snapshot, and the rest tells what is now."""
+        """A trade has an id; books begin with a snapshot, and the other events hold the present state."""
         return event.trade_id if isinstance(event, Trade) else None
 
     def book_update(self, event: DepthSnapshot | DepthChange) -> BookUpdate:
@@ -192,7 +193,7 @@ class O2(Venue):
                 return Price(event.market, last=last, last_size=size, traded_ns=at_ns)
             case DepthView(precision=int(precision)) if precision <= FINEST:
                 return _best(event)
-        return None  # the levels of a coarser picture are rounded: nobody bids just that
+        return None  # the levels of a coarser book are rounded: no order has that price
 
     def _identity(self, channel: Channel, key: str) -> str:
         kind, colon, id = key.strip().rpartition(":")

@@ -7,18 +7,17 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.protocol import REDACTED, Fatal, HttpAnswer, Reason, Retryable, Secret, Slow
+from actors.protocol import REDACTED, Fatal, HttpAnswer, Reason, Secret, Slow, status_reason
 from actors.protocol.signalr.formatting import TOKEN
 
 MAX_WORDS: Final = 300  # characters of the gateway's words that are passed on
-PASSING: Final = (408, 425)  # the 4xx that say nothing about us: a slow request, early data
 
 CHECK: Final = (
     "Check user_name (the platform's, not an e-mail address) and api_key, or token; then restart the feed."
 )
 ADDRESS: Final = "Check platform, url and api_url of this feed; then restart the feed."
 
-# ProjectX, "LoginErrorCode": what each is called, and what somebody has to do about it.
+# ProjectX, "LoginErrorCode": the name of each, and advice for people.
 LOGIN_CODES: Final = {
     1: ("UserNotFound", CHECK),
     2: ("PasswordVerificationFailed", CHECK),
@@ -32,7 +31,7 @@ LOGIN_CODES: Final = {
 }
 
 
-class Envelope(Struct, frozen=True, rename="camel"):
+class GatewayAnswer(Struct, frozen=True, rename="camel"):
     """The part that all answers share. Its repr shows no token."""
 
     success: bool | None = None
@@ -52,10 +51,10 @@ class Envelope(Struct, frozen=True, rename="camel"):
         return self.success
 
 
-_decode = msgspec.json.Decoder(Envelope).decode
+_decode = msgspec.json.Decoder(GatewayAnswer).decode
 
 
-def envelope_in(body: bytes) -> Envelope | None:
+def envelope_in(body: bytes) -> GatewayAnswer | None:
     """None: it could not be read."""
     try:
         return _decode(body)
@@ -76,17 +75,11 @@ def words(value: Any, *secrets: Secret | None) -> str:
 
 def refused_by_status(answer: HttpAnswer, asked: str) -> Reason:
     """What a status other than 200 means."""
-    status, code = answer.status, f"http_{answer.status}"
-    text = f"ProjectX answered {asked} with HTTP {status}"
-    wait = retry_after(answer)
-    if status == 429 or (status >= 500 and wait is not None):
-        return Slow(text, code, wait, shared=True)
-    if 300 <= status < 500 and status not in PASSING:
-        return Fatal(text, code, CHECK if status in (400, 401, 403) else ADDRESS)
-    return Retryable(text, code)
+    text = f"ProjectX answered {asked} with HTTP {answer.status}"
+    return status_reason(answer, text, CHECK if answer.status in (400, 401, 403) else ADDRESS)
 
 
-def refused_login(envelope: Envelope, *secrets: Secret | None) -> Reason:
+def refused_login(envelope: GatewayAnswer, *secrets: Secret | None) -> Reason:
     """What an envelope without success means."""
     said = words(envelope.error_message, *secrets)
     said = f": {said}" if said else ""
@@ -96,12 +89,3 @@ def refused_login(envelope: Envelope, *secrets: Secret | None) -> Reason:
         return Fatal(f"ProjectX refused the login ({number} {name}{said})", f"projectx_{number}", advice)
     # 8 is UnknownError, by its name; one that was added since may be anything.
     return Slow(f"ProjectX refused the login ({number}{said})", f"projectx_{number}")
-
-
-def retry_after(answer: HttpAnswer) -> float | None:
-    """Seconds that the gateway wants to be left alone; None: it does not say in seconds."""
-    try:
-        seconds = float(answer.headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if 0.0 <= seconds < 86_400.0 else None

@@ -8,9 +8,9 @@ from typing import Any, Final
 from msgspec import Struct, ValidationError
 
 from actors.protocol import Topic
-from actors.protocol.signalr import Call, Subscription
+from actors.protocol.signalr import Call, HubSubscription
 from actors.venues.projectx import messages as m
-from actors.venues.projectx.normalise import Found, Reader
+from actors.venues.projectx.normalise import EventReader, FoundEvent
 from actors.venues.projectx.platforms import Hub
 
 LOGOUT: Final = "gatewaylogout"  # on both hubs; the gateway does not document it
@@ -24,14 +24,14 @@ class Cleared(Struct, frozen=True, rename="camel"):
     timestamp: str | None = None
 
 
-class DepthReader(Reader[m.Depth]):
+class DepthReader(EventReader[m.Depth]):
     """Reads changes of a book, and its resets."""
 
     def __init__(self) -> None:
         super().__init__(m.Depth)
-        self._cleared = Reader(Cleared)
+        self._cleared = EventReader(Cleared)
 
-    def read(self, found: Found) -> Any:
+    def read(self, found: FoundEvent) -> Any:
         try:
             entry: m.Depth | Cleared = super().read(found)
         except ValidationError:
@@ -41,24 +41,24 @@ class DepthReader(Reader[m.Depth]):
         return entry
 
 
-class Stream(Struct, frozen=True):
+class HubMethods(Struct, frozen=True):
     """One kind of push. `method` is what follows on Subscribe and Unsubscribe."""
 
     channel: str
     hub: Hub
     target: str
     method: str
-    reader: Reader[Any]
+    reader: EventReader[Any]
     keyed: bool = True
 
-    def read(self, found: Found) -> Any:
+    def read(self, found: FoundEvent) -> Any:
         """Raises: an exception of any kind: it is no such thing."""
         return self.reader.read(found)
 
-    def subscription(self, topic: Topic) -> Subscription:
+    def subscription(self, topic: Topic) -> HubSubscription:
         """Blocking calls: a hub that is not asked for an answer refuses in silence."""
         arguments = self._arguments(topic)
-        return Subscription(
+        return HubSubscription(
             Call(f"Subscribe{self.method}", arguments), Call(f"Unsubscribe{self.method}", arguments)
         )
 
@@ -70,14 +70,14 @@ class Stream(Struct, frozen=True):
 
 
 _EVERY: Final = (
-    Stream("accounts", "user", "GatewayUserAccount", "Accounts", Reader(m.Account), keyed=False),
-    Stream("positions", "user", "GatewayUserPosition", "Positions", Reader(m.Position)),
-    Stream("orders", "user", "GatewayUserOrder", "Orders", Reader(m.Order)),
-    Stream("account_trades", "user", "GatewayUserTrade", "Trades", Reader(m.AccountTrade)),
-    Stream("quotes", "market", "GatewayQuote", "ContractQuotes", Reader(m.SparseQuote)),
-    Stream("trades", "market", "GatewayTrade", "ContractTrades", Reader(m.Trade)),
-    Stream("depth", "market", "GatewayDepth", "ContractMarketDepth", DepthReader()),
+    HubMethods("accounts", "user", "GatewayUserAccount", "Accounts", EventReader(m.Account), keyed=False),
+    HubMethods("positions", "user", "GatewayUserPosition", "Positions", EventReader(m.Position)),
+    HubMethods("orders", "user", "GatewayUserOrder", "Orders", EventReader(m.Order)),
+    HubMethods("account_trades", "user", "GatewayUserTrade", "Trades", EventReader(m.AccountTrade)),
+    HubMethods("quotes", "market", "GatewayQuote", "ContractQuotes", EventReader(m.SparseQuote)),
+    HubMethods("trades", "market", "GatewayTrade", "ContractTrades", EventReader(m.Trade)),
+    HubMethods("depth", "market", "GatewayDepth", "ContractMarketDepth", DepthReader()),
 )
-STREAMS: Final[Mapping[str, Stream]] = {stream.channel: stream for stream in _EVERY}
+STREAMS: Final[Mapping[str, HubMethods]] = {stream.channel: stream for stream in _EVERY}
 # In lower case: the JavaScript client of SignalR takes targets in any, and so do we.
-BY_TARGET: Final[Mapping[str, Stream]] = {stream.target.lower(): stream for stream in _EVERY}
+BY_TARGET: Final[Mapping[str, HubMethods]] = {stream.target.lower(): stream for stream in _EVERY}

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.protocol import Conversation, Fatal, HttpRequest, Retryable, Secret, Token
+from actors.protocol import Conversation, Fatal, HttpRequest, Retryable, Secret, Token, is_token, settled
 from actors.venues.projectx.errors import envelope_in, refused_by_status, refused_login
 
 SECOND = 1_000_000_000  # nanoseconds
@@ -21,11 +21,11 @@ NO_LOGIN = "Add user_name and api_key to the feed, or a token; then restart the 
 JSON = (("Content-Type", "application/json"), ("Accept", "application/json"))
 
 
-class Claims(Struct, frozen=True):
+class TokenClaims(Struct, frozen=True):
     exp: Any = None
 
 
-_claims = msgspec.json.Decoder(Claims).decode
+_claims = msgspec.json.Decoder(TokenClaims).decode
 
 
 def expiry_ns(token: str) -> int | None:
@@ -45,22 +45,21 @@ def expiry_ns(token: str) -> int | None:
     return int(exp * SECOND)
 
 
-def nobody() -> Conversation[Token]:
-    """No account is named: nothing is asked."""
-    return Fatal("no login is set for this feed", "projectx_login", NO_LOGIN)
-    yield  # a conversation without a word
+def no_login() -> Conversation[Token]:
+    """No account is configured: no request is sent."""
+    return settled(Fatal("no login is set for this feed", "projectx_login", NO_LOGIN))
 
 
 def given(token: Secret, now_ns: int) -> Conversation[Token]:
     """A token that the settings hold is as good as a new one, while it lasts."""
-    text = token.reveal().strip()
-    if not text.isascii() or not text.isprintable() or " " in text:
-        return Fatal("the token of this feed is none: it has signs that no token has", "token", EXPIRED)
-    ends = expiry_ns(text)
-    if ends is not None and ends <= now_ns:
-        return Fatal("the token of this feed has expired", "token_expired", EXPIRED)
-    return Token(Secret(text), ends)
-    yield  # a conversation without a word
+    given = token_of(token.reveal().strip())
+    if given is None:
+        return settled(
+            Fatal("the token of this feed is none: it has signs that no token has", "token", EXPIRED)
+        )
+    if given.expires_ns is not None and given.expires_ns <= now_ns:
+        return settled(Fatal("the token of this feed has expired", "token_expired", EXPIRED))
+    return settled(given)
 
 
 def log_in(rest: str, user_name: str, api_key: Secret) -> Conversation[Token]:
@@ -101,10 +100,8 @@ def renew(rest: str, token: Token, otherwise: Conversation[Token] | None) -> Con
 
 
 def token_of(text: str | None) -> Token | None:
-    """None: it is nothing that could be shown."""
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        return None
-    return Token(Secret(text), expiry_ns(text))
+    """None: it cannot be presented."""
+    return Token(Secret(text), expiry_ns(text)) if text and is_token(text) else None
 
 
 def _unreadable() -> Retryable:

@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 from msgspec import Raw
 from msgspec.structs import force_setattr
 
-from actors.protocol import Effect, EffectBatch, State, Topic
-from actors.protocol.signalr import Hearer, Push
-from actors.venues.projectx.hub_methods import Stream
+from actors.protocol import Effect, EffectBatch, SessionState, Topic
+from actors.protocol.signalr import Push, PushHandler
+from actors.venues.projectx.hub_methods import HubMethods
 from actors.venues.projectx.messages import DepthReset, DomType
 from actors.venues.projectx.normalise import contract_of
 from actors.venues.projectx.pushes import DepthPush, MarketPush, QuotePush, TradePush
@@ -22,7 +22,7 @@ Read = Sequence[Any]  # what came one behind the other in a message
 Begins = Literal["reset", "first_list"]
 
 REST: Final = 10.0  # seconds between two new beginnings of a topic that we want by ourselves
-AT_ONCE: Final = 10  # topics that begin anew in one second, with two calls each
+AT_ONCE: Final = 10  # topics that are resubscribed in one second, with two calls each
 RESET: Final = DomType.RESET
 RENEWED: Final = ("quotes", "depth")  # what is built up from what came before
 
@@ -42,8 +42,8 @@ class MarketSession(GatewaySession):
         }
         self._quotes = Quotes()
         self._fresh: set[Topic] = set()  # books of which nothing has come yet
-        self._due: dict[Topic, float] = {}  # when these are to begin anew
-        self._begun: dict[Topic, float] = {}  # when we made them begin anew
+        self._due: dict[Topic, float] = {}  # when these are resubscribed
+        self._begun: dict[Topic, float] = {}  # when they were resubscribed
 
     # ── what the runtime wants ──
 
@@ -61,14 +61,14 @@ class MarketSession(GatewaySession):
         effects = super().ping(now)
         late = [topic for topic, at in self._due.items() if at <= now]
         due = [topic for topic in late if self._waiting.is_over(topic)][:AT_ONCE]
-        if not due or self.state is not State.OPEN:
+        if not due or self.state is not SessionState.OPEN:
             return effects
         self._begun |= dict.fromkeys(due, now)
         return [*effects, *self.resync(due, now)]
 
     # ── hearing ──
 
-    def hear_push(self, stream: Stream, arguments: list[Raw], out: EffectBatch) -> None:
+    def handle_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
         topic = Topic(self._feed, stream.channel, contract_of(arguments))
         every = stream.reader.find(arguments[1:])
         if topic not in self.wanted:
@@ -84,10 +84,10 @@ class MarketSession(GatewaySession):
                 self.put_aside(found, error, (topic,), out)
         self._tell(topic, read, out)
 
-    def pushes(self) -> Mapping[type[Push], Hearer]:
-        return dict.fromkeys((QuotePush, TradePush, DepthPush), self._hear_usual)
+    def pushes(self) -> Mapping[type[Push], PushHandler]:
+        return dict.fromkeys((QuotePush, TradePush, DepthPush), self._handle_usual)
 
-    def _hear_usual(self, push: MarketPush, out: EffectBatch) -> None:
+    def _handle_usual(self, push: MarketPush, out: EffectBatch) -> None:
         contract, told = push.arguments
         read = told if isinstance(told, list) else (told,)
         topic = self._waiting.answered[push.channel].get(contract)
@@ -123,7 +123,7 @@ class MarketSession(GatewaySession):
             self._tell_prints(topic, read, pairs)
 
     def _tell_beginning(self, topic: Topic, read: Read, resets: list[int], pairs: Pairs) -> None:
-        """A reset and all that follows it in one message are one event, so that nobody sees half a book."""
+        """A reset and all that follows it in one message are one event: no reader gets half a book."""
         if topic in self._fresh and read:
             self._fresh.remove(topic)
             if not resets and self._begins == "first_list" and len(read) > 1:
@@ -146,7 +146,7 @@ class MarketSession(GatewaySession):
         self._fresh.update(topic for topic in topics if topic.channel == "depth")
 
     def distrust(self, topics: Iterable[Topic]) -> None:
-        """It begins anew: the hub tells the whole only to one who subscribes, as far as is known."""
+        """Resubscribes it: as far as is known, the hub sends a whole book only at a subscription."""
         for topic in topics:
             if topic.channel in RENEWED:
                 self._quotes.forget(topic)
@@ -162,7 +162,7 @@ class MarketSession(GatewaySession):
 
 
 def _of(contract: str, read: Read) -> Any:
-    """These, which are told to be of this contract before anybody has seen them."""
+    """These, with their contract set before they are delivered."""
     for event in read:
         force_setattr(event, "contract_id", contract)
     return tuple(read)

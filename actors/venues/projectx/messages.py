@@ -324,7 +324,7 @@ class Depth(OfMarket, frozen=True, gc=False, kw_only=True):
 
 
 class DepthReset(OfMarket, frozen=True, kw_only=True):
-    """The book is empty and begins anew, with what came behind the reset in the same message.
+    """The book is cleared, and filled with the levels behind the reset in the same message.
 
     `assumed`: the gateway sent no reset, but the first list of a subscription, and the feed's settings
     say that such a list is the whole book.

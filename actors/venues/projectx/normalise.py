@@ -22,22 +22,22 @@ _keys = msgspec.json.Decoder(dict[str, Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 
 
-class Envelope(Struct, frozen=True, gc=False):
+class PushEnvelope(Struct, frozen=True, gc=False):
     data: Raw | UnsetType = UNSET
     action: Any = None
 
 
-_envelope = msgspec.json.Decoder(Envelope).decode
+_envelope = msgspec.json.Decoder(PushEnvelope).decode
 
 
-class Found(Struct, frozen=True):
+class FoundEvent(Struct, frozen=True):
     """One thing, and the number that its envelope bore."""
 
     raw: Raw
     action: int | None = None
 
 
-class Reader(Generic[T]):
+class EventReader(Generic[T]):
     """Reads things of one type. Not strict: `"123"` is read as the integer 123."""
 
     def __init__(self, kind: type[T]) -> None:
@@ -45,18 +45,18 @@ class Reader(Generic[T]):
         names = [field.encode_name for field in msgspec.structs.fields(kind)]  # type: ignore[arg-type]
         self._own = frozenset(names) - {"data", "action"}
 
-    def read(self, found: Found) -> T:
+    def read(self, found: FoundEvent) -> T:
         """Raises: msgspec.ValidationError: it is no such thing."""
         return self._decode(found.raw)
 
-    def find(self, arguments: Iterable[Raw]) -> list[Found]:
+    def find(self, arguments: Iterable[Raw]) -> list[FoundEvent]:
         """All things in these arguments, in order; nulls are nothing.
 
         Raises: ValueError: they are nested beyond all sense.
         """
         return list(self._find(arguments, None, DEEPEST))
 
-    def _find(self, pieces: Iterable[Raw], action: int | None, deeper: int) -> Iterator[Found]:
+    def _find(self, pieces: Iterable[Raw], action: int | None, deeper: int) -> Iterator[FoundEvent]:
         if not deeper:
             raise ValueError("lists within lists, and no end")
         for raw in pieces:
@@ -67,9 +67,9 @@ class Reader(Generic[T]):
                 told = inner.action if type(inner.action) is int else action
                 yield from self._find([inner.data], told, deeper - 1)  # type: ignore[list-item]
             elif first != b"n":
-                yield Found(raw, action)
+                yield FoundEvent(raw, action)
 
-    def _opened(self, raw: Raw) -> Envelope | None:
+    def _opened(self, raw: Raw) -> PushEnvelope | None:
         """None: it is a thing itself."""
         envelope = _envelope(raw)
         if envelope.data is UNSET or bytes(memoryview(envelope.data)[:1]) not in (b"[", b"{"):

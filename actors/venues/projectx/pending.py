@@ -16,7 +16,7 @@ from actors.protocol import Confirm, Deliver, Effect, Topic, Unrouted
 MOST: Final = 10_000  # messages of one topic; then the hub's answer is taken for granted
 
 
-class Waiting:
+class WaitingEvents:
     """The topics of one connection that are answered for, and what waits for the others to be."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Waiting:
         return told
 
     def forget(self, topics: Iterable[Topic]) -> list[Effect]:
-        """Nobody wants these any more, or they begin anew: what waited is nobody's."""
+        """These are unwanted, or resubscribed: their waiting events are dropped."""
         nobodys = 0
         for topic in topics:
             self.answered[topic.channel].pop(topic.key, None)

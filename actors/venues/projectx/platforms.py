@@ -24,7 +24,7 @@ HTTP: Final = {"ws": "http", "wss": "https"}
 _RTC = re.compile(r"(?<![a-z0-9])rtc(?![a-z0-9])")
 
 
-class Places(Struct, frozen=True):
+class HubAddresses(Struct, frozen=True):
     """`user` and `market` are the hubs' URLs, `rest` is without a slash at its end."""
 
     user: str
@@ -32,9 +32,9 @@ class Places(Struct, frozen=True):
     rest: str
 
 
-def places(url: str, market_url: str, api_url: str, platform: Platform) -> Places:
+def places(url: str, market_url: str, api_url: str, platform: Platform) -> HubAddresses:
     """What is given goes first; what is not follows from what is, and only where nothing is given
-    from the platform: half of one firm and half of another would be nobody's account.
+    from the platform: half of one firm and half of another would belong to no account.
 
     `url` may be the user hub's or a base, which is a URL without a path or with a slash at its end.
 
@@ -44,10 +44,10 @@ def places(url: str, market_url: str, api_url: str, platform: Platform) -> Place
     if not url and not market_url:
         hubs, rest = HOSTS[platform]
         base = f"wss://{hubs}/hubs"
-        return Places(f"{base}/user", f"{base}/market", api_url.rstrip("/") or f"https://{rest}")
+        return HubAddresses(f"{base}/user", f"{base}/market", api_url.rstrip("/") or f"https://{rest}")
     user = hub(url, "user") if url else beside(hub(market_url, "market"), "user")
     market = hub(market_url, "market") if market_url else beside(user, "market")
-    return Places(user, market, api_url.rstrip("/") or rest_of(url or market_url))
+    return HubAddresses(user, market, api_url.rstrip("/") or rest_of(url or market_url))
 
 
 def hub(url: str, which: Hub) -> str:

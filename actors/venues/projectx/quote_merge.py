@@ -14,7 +14,7 @@ UNTOLD = frozenset(("symbol", "symbol_name", "last_updated", "timestamp"))  # no
 
 
 class Quotes:
-    """The quotes of one connection, by topic. What it forgets begins anew, with nothing known."""
+    """The quotes of one connection, by topic. After `forget` a topic begins without values."""
 
     def __init__(self) -> None:
         self._known: dict[Topic, list[Any]] = {}  # the fields of a quote, by their places

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 from msgspec import Raw
 
 from actors.protocol import Deliver, Effect, EffectBatch, Missed, Quarantine, Reject, Resent, Slow, Topic
-from actors.protocol.signalr import Call, CallOutcome, HubSession, Subscription
+from actors.protocol.signalr import Call, CallOutcome, HubSession, HubSubscription
 from actors.protocol.signalr.calls import Then
 from actors.venues.projectx.errors import words
-from actors.venues.projectx.hub_methods import BY_TARGET, LOGOUT, STREAMS, Stream
-from actors.venues.projectx.normalise import Found, arguments_of
-from actors.venues.projectx.pending import Waiting
+from actors.venues.projectx.hub_methods import BY_TARGET, LOGOUT, STREAMS, HubMethods
+from actors.venues.projectx.normalise import FoundEvent, arguments_of
+from actors.venues.projectx.pending import WaitingEvents
 from actors.venues.projectx.platforms import Hub
 
 Pairs = list[tuple[Topic, Any]]
@@ -28,19 +28,19 @@ class GatewaySession(HubSession):
     def __init__(self, feed: str) -> None:
         super().__init__()
         self._feed = feed
-        self._waiting = Waiting()
+        self._waiting = WaitingEvents()
 
     # ── what the hubs differ in ──
 
     @abstractmethod
-    def hear_push(self, stream: Stream, arguments: list[Raw], out: EffectBatch) -> None:
+    def handle_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
         """Raises, before anything is done: the arguments are none of this push's."""
 
     def distrust(self, topics: Iterable[Topic]) -> None:
         """Something of these is missing: what was built up of it is no longer true."""
 
     def forget(self, topics: Iterable[Topic]) -> list[Effect]:
-        """Nobody wants these any more, or they begin anew."""
+        """These are unwanted, or resubscribed."""
         return self._waiting.forget(topics)
 
     # ── what the runtime wants ──
@@ -52,7 +52,7 @@ class GatewaySession(HubSession):
         return [*super().unsubscribe(topics, now), *self.forget(topics)]
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        """What is not answered for yet begins anew already: its first message must not be thrown away."""
+        """A topic without an answer is starting already: its first message must not be dropped."""
         answered = [topic for topic in topics if self._waiting.is_over(topic)]
         under_way = tuple(topic for topic in topics if topic in self.wanted and topic not in answered)
         effects = [*self.forget(answered), *self._waiting.behind(super().resync(answered, now))]
@@ -60,7 +60,7 @@ class GatewaySession(HubSession):
 
     # ── what the hub says ──
 
-    def needs(self, topic: Topic) -> Sequence[Subscription]:
+    def needs(self, topic: Topic) -> Sequence[HubSubscription]:
         return (STREAMS[topic.channel].subscription(topic),)
 
     def invoke(self, call: Call, then: Then | None = None) -> list[Effect]:
@@ -77,7 +77,7 @@ class GatewaySession(HubSession):
         if name == LOGOUT:
             self._log_out(arguments, out)
         elif (stream := BY_TARGET.get(name)) is not None and stream.hub == self.hub:
-            self.hear_push(stream, arguments_of(arguments), out)
+            self.handle_push(stream, arguments_of(arguments), out)
         else:
             out.unrouted += 1
 
@@ -88,7 +88,7 @@ class GatewaySession(HubSession):
     # ── for both ──
 
     def tell(self, topic: Topic, pairs: Pairs, out: EffectBatch) -> None:
-        """To whoever wants these of one topic; behind the hub's answer, where that has not come yet."""
+        """Delivers these to their topic; after the hub's answer, where that has not come yet."""
         if self._waiting.is_over(topic):
             out.pairs += pairs
         elif topic not in self.wanted:
@@ -96,7 +96,9 @@ class GatewaySession(HubSession):
         elif pairs:
             out.add(*self._waiting.hold(topic, Deliver(pairs)))
 
-    def put_aside(self, found: Found, error: Exception, topics: Iterable[Topic], out: EffectBatch) -> None:
+    def put_aside(
+        self, found: FoundEvent, error: Exception, topics: Iterable[Topic], out: EffectBatch
+    ) -> None:
         """It could not be read, and is missing in these topics."""
         out.add(Quarantine(bytes(found.raw), str(error) or type(error).__name__))
         topics = tuple(topics)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from actors.protocol import Secret, VenueSettings
-from actors.venues.projectx.platforms import Places, Platform, places
+from actors.venues.projectx.platforms import HubAddresses, Platform, places
 
 
 class ProjectXSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +42,6 @@ class ProjectXSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_
         _ = self.places
 
     @property
-    def places(self) -> Places:
+    def places(self) -> HubAddresses:
         """Raises: ValueError: the URLs that are given do not tell where the others are."""
         return places(self.url, self.market_url, self.api_url, self.platform)

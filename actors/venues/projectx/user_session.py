@@ -8,7 +8,7 @@ from msgspec import Raw
 from msgspec.structs import force_setattr
 
 from actors.protocol import EffectBatch, Topic
-from actors.venues.projectx.hub_methods import Stream
+from actors.venues.projectx.hub_methods import HubMethods
 from actors.venues.projectx.session import GatewaySession
 
 
@@ -17,7 +17,7 @@ class UserSession(GatewaySession):
 
     hub = "user"
 
-    def hear_push(self, stream: Stream, arguments: list[Raw], out: EffectBatch) -> None:
+    def handle_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
         for found in stream.reader.find(arguments):
             try:
                 event = stream.read(found)
@@ -25,13 +25,13 @@ class UserSession(GatewaySession):
             except Exception as error:
                 self.put_aside(found, error, self._ours(stream), out)
             else:
-                force_setattr(event, "action", found.action)  # before anybody has seen it
+                force_setattr(event, "action", found.action)  # before it is delivered
                 self.tell(topic, [(topic, event)], out)
 
-    def _ours(self, stream: Stream) -> list[Topic]:
+    def _ours(self, stream: HubMethods) -> list[Topic]:
         return [topic for topic in self.wanted if topic.channel == stream.channel]
 
-    def _topic_of(self, stream: Stream, event: Any) -> Topic:
+    def _topic_of(self, stream: HubMethods, event: Any) -> Topic:
         """Where it does not say whose it is, it is of the only account that is wanted.
 
         Raises: ValueError: there are several.

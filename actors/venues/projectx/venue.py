@@ -12,6 +12,7 @@ from actors.protocol import (
     Conversation,
     Endpoint,
     LinewardenError,
+    Opening,
     Option,
     Price,
     RateLimit,
@@ -26,7 +27,7 @@ from actors.protocol import (
 from actors.protocol.signalr import PING_INTERVAL, negotiate
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.hub_methods import STREAMS
-from actors.venues.projectx.login import given, log_in, nobody, renew, token_of
+from actors.venues.projectx.login import given, log_in, no_login, renew, token_of
 from actors.venues.projectx.market_session import MarketSession
 from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.settings import ProjectXSettings
@@ -66,7 +67,7 @@ def _channels() -> dict[str, Channel]:
         Channel(
             str(DEPTH),
             m.Depth | m.DepthReset,
-            "the book: changes, and where it begins anew",
+            "the book: changes, and resets",
             key=_CONTRACT,
             deltas=True,
             whole=(m.DepthReset,),
@@ -86,6 +87,7 @@ class ProjectX(Venue):
 
     name: ClassVar[str] = "projectx"
     about: ClassVar[str] = "ProjectX (TopstepX): quotes, trades, depth; an account's orders, positions, fills"
+    simulator: ClassVar[str] = "actors.simulators.projectx:SimulatedProjectX"
     Settings: ClassVar[type[VenueSettings]] = ProjectXSettings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     send_rate: ClassVar[SendRate] = SendRate(
@@ -95,7 +97,7 @@ class ProjectX(Venue):
     limits: ClassVar[Mapping[str, str]] = {
         "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 20 calls a second",
         "REST": "200 requests in 60 s, logins among them",
-        "token": "24 h, then it is renewed or got anew",
+        "token": "24 h, then it is renewed, or a login gets a new one",
     }
     variables: ClassVar[Mapping[str, str]] = {
         "PROJECT_X_USERNAME": "the platform's user name, for user_name",
@@ -128,9 +130,9 @@ class ProjectX(Venue):
     def place(self, topic: Topic, placed: Mapping[str, Collection[Topic]]) -> str:
         return self._line(STREAMS[topic.channel].hub)
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         """Raises: ValueError: there is no such line."""
-        if self._hub(line) == USER:
+        if self._hub(opening.line) == USER:
             return UserSession(self.feed)
         return MarketSession(self.feed, self._own.depth_begins)
 
@@ -144,7 +146,7 @@ class ProjectX(Venue):
         if own.token:
             return given(own.token, now_ns)
         if not own.api_key:
-            return nobody()
+            return no_login()
         return log_in(self._places.rest, own.user_name.strip(), own.api_key)
 
     def given_token(self, text: str) -> Token:
@@ -160,21 +162,21 @@ class ProjectX(Venue):
         """By the token while it lasts, or else by a login, where there is a key for one."""
         return renew(self._places.rest, token, self.login(now_ns) if self._own.api_key else None)
 
-    def approach(self, line: str, token: Token | None = None) -> Conversation[Endpoint]:
-        """Asks the hub for a connection first, if the settings say so: anew at each connect."""
-        return self._approach(line, token, skip=self._own.skip_negotiation)
+    def approach(self, opening: Opening) -> Conversation[Endpoint]:
+        """Negotiates before each connect, unless the settings skip it."""
+        return self._approach(opening, skip=self._own.skip_negotiation)
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         """Where the hub is, without asking it first."""
         try:
-            next(self._approach(line, token, skip=True))
+            next(self._approach(opening, skip=True))
         except StopIteration as told:
             return cast(Endpoint, told.value)
         raise AssertionError("a negotiation that was to be skipped")
 
-    def _approach(self, line: str, token: Token | None, *, skip: bool) -> Conversation[Endpoint]:
-        url = self._places.user if self._hub(line) == USER else self._places.market
-        secret = token.value if token is not None else None
+    def _approach(self, opening: Opening, *, skip: bool) -> Conversation[Endpoint]:
+        url = self._places.user if self._hub(opening.line) == USER else self._places.market
+        secret = opening.token.value if opening.token is not None else None
         return negotiate(url, secret, place=self._own.token_in, skip=skip)
 
     # ── what events say ──

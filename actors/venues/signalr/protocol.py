@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.protocol import Topic
-from actors.protocol.signalr import Call, Subscription, Terms
+from actors.protocol.signalr import Call, HubSubscription, HubTerms
 from actors.venues.declarative.path import MISSING
 from actors.venues.declarative.protocol import EventRule, Vocabulary
 from actors.venues.signalr.table import CallTable, HubTable
@@ -17,14 +17,14 @@ class HubProtocol(Vocabulary):
     def __init__(self, table: HubTable, feed: str, own: Mapping[str, str]) -> None:
         super().__init__(table, feed, own)
         self.table = table
-        self.terms = Terms(table.keep_alive, table.server_timeout, table.answer_timeout)
+        self.terms = HubTerms(table.keep_alive, table.server_timeout, table.answer_timeout)
         self.ignored = {target.lower() for target in table.ignore}
         # In lower case: the JavaScript client of SignalR takes targets in any, and so do we.
         self.rules: dict[str, list[EventRule]] = {}
         for entry, rule in zip(table.events, self.events, strict=True):
             self.rules.setdefault(entry.target.lower(), []).append(rule)
 
-    def subscription(self, topic: Topic) -> Subscription | None:
+    def subscription(self, topic: Topic) -> HubSubscription | None:
         """How the hub is made to push this topic; None: it does so by itself.
 
         Raises:
@@ -35,8 +35,8 @@ class HubProtocol(Vocabulary):
             return None
         subscribe = self._call(channel.subscribe, topic, channel.acknowledged)
         if channel.unsubscribe is None:
-            return Subscription(subscribe)
-        return Subscription(subscribe, self._call(channel.unsubscribe, topic, channel.acknowledged))
+            return HubSubscription(subscribe)
+        return HubSubscription(subscribe, self._call(channel.unsubscribe, topic, channel.acknowledged))
 
     def _call(self, table: CallTable, topic: Topic, blocking: bool) -> Call:
         """A hub answers those calls that ask for it, and no others."""

@@ -20,7 +20,7 @@ from actors.protocol import (
     Reject,
     Resent,
     Session,
-    State,
+    SessionState,
     Topic,
 )
 from actors.protocol.signalr import (
@@ -29,21 +29,21 @@ from actors.protocol.signalr import (
     Completion,
     Heard,
     HubSession,
+    HubSubscription,
     Ping,
-    Subscription,
 )
 from actors.protocol.signalr.calls import Then
 from actors.protocol.signalr.framing import END
 from actors.venues.declarative.messages import decode
 from actors.venues.declarative.protocol import Count, EventRule, Hole
-from actors.venues.declarative.topics import Index, Marks, Places
+from actors.venues.declarative.topics import Index, Marks, TopicPlaces
 from actors.venues.signalr.protocol import HubProtocol
 
-GUESSED = 100_000  # topics that nobody asked for, where all are taken
-REST = 10.0  # seconds in which a topic is asked for anew only once, because of its numbers
+GUESSED = 100_000  # topics without a request, where all are accepted
+REST = 10.0  # seconds in which a topic is resubscribed only once, because of its numbers
 
 
-class AskedTopic:
+class HubTopic:
     """A topic that was asked for, and how far it has come."""
 
     __slots__ = ("confirmed", "count", "healed_at", "topic")
@@ -64,15 +64,15 @@ class DeclarativeHubSession(HubSession):
         self._protocol = protocol
         self._takes_all = takes_all
         self.heard: Counter[str] = Counter()
-        self._topics: dict[Topic, AskedTopic] = {}
-        self._broken: dict[Topic, AskedTopic] = {}  # began anew a moment ago, and wait to do so again
-        self._rules: dict[str, list[tuple[EventRule, Index[AskedTopic]]]] = {
+        self._topics: dict[Topic, HubTopic] = {}
+        self._broken: dict[Topic, HubTopic] = {}  # were resubscribed a moment ago, and wait for the next time
+        self._rules: dict[str, list[tuple[EventRule, Index[HubTopic]]]] = {
             target: [(rule, Index(rule.places)) for rule in rules] for target, rules in protocol.rules.items()
         }
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────
 
-    def needs(self, topic: Topic) -> Sequence[Subscription]:
+    def needs(self, topic: Topic) -> Sequence[HubSubscription]:
         subscription = self._protocol.subscription(topic)
         return (subscription,) if subscription is not None else ()
 
@@ -101,16 +101,16 @@ class DeclarativeHubSession(HubSession):
     def closed(self, code: int, words: str) -> Reason:
         return super().closed(code, self._protocol.hide(words))
 
-    def _enter(self, topic: Topic) -> AskedTopic:
+    def _enter(self, topic: Topic) -> HubTopic:
         asked = self._topics.get(topic)
         if asked is None:
-            asked = self._topics[topic] = AskedTopic(topic)
+            asked = self._topics[topic] = HubTopic(topic)
             self._begin(asked)
             for _, index in self._everywhere():
                 index.add(topic, asked)
         return asked
 
-    def _begin(self, asked: AskedTopic) -> None:
+    def _begin(self, asked: HubTopic) -> None:
         asked.confirmed = False
         asked.count = Count()
         asked.count.lost = not self._takes_all and self._protocol.begins(asked.topic.channel)
@@ -123,7 +123,7 @@ class DeclarativeHubSession(HubSession):
                 for _, index in self._everywhere():
                     index.remove(topic, asked)
 
-    def _everywhere(self) -> list[tuple[EventRule, Index[AskedTopic]]]:
+    def _everywhere(self) -> list[tuple[EventRule, Index[HubTopic]]]:
         return [pair for rules in self._rules.values() for pair in rules]
 
     def _noted(self, effects: list[Effect]) -> list[Effect]:
@@ -133,7 +133,7 @@ class DeclarativeHubSession(HubSession):
                 for topic in effect.topics:
                     if asked := self._topics.get(topic):
                         asked.confirmed = True
-            elif isinstance(effect, Missed):  # of a topic that begins anew
+            elif isinstance(effect, Missed):  # of a topic that is resubscribed
                 for topic in effect.topics:
                     if asked := self._topics.get(topic):
                         self._begin(asked)
@@ -155,15 +155,15 @@ class DeclarativeHubSession(HubSession):
             if told is not None:
                 self.heard["event"] += 1
                 for nodes, marks, data in told:
-                    self._hear_event(rule, index, nodes, marks, data, out)
+                    self._handle_event(rule, index, nodes, marks, data, out)
                 return
         self.heard["unrouted"] += 1
         out.unrouted += 1
 
-    def _hear_event(
+    def _handle_event(
         self,
         rule: EventRule,
-        index: Index[AskedTopic],
+        index: Index[HubTopic],
         nodes: Sequence[object],
         marks: Marks,
         data: object,
@@ -181,9 +181,7 @@ class DeclarativeHubSession(HubSession):
                 out.add(Confirm((asked.topic,)))
             out.pairs.append((asked.topic, rule.event(asked.topic, nodes, data)))
 
-    def _in_order(
-        self, rule: EventRule, asked: AskedTopic, nodes: Sequence[object], out: EffectBatch
-    ) -> bool:
+    def _in_order(self, rule: EventRule, asked: HubTopic, nodes: Sequence[object], out: EffectBatch) -> bool:
         """Whether the event may be delivered; where others are missing before it, that is said first."""
         numbers = rule.sequences.get(asked.topic.channel)
         followed = numbers.follow(asked.count, nodes) if numbers is not None else True
@@ -199,8 +197,8 @@ class DeclarativeHubSession(HubSession):
         for each in named or up:
             self._heal(each, "quarantine", None, out)
 
-    def _heal(self, asked: AskedTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
-        """Events are missing: it is said, and a channel that can start anew is made to.
+    def _heal(self, asked: HubTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
+        """Events are missing: the topic gets a `Missed`, and is resubscribed if its channel is resyncable.
 
         A hub whose numbers always jump is not to be asked at the speed of its events.
         """
@@ -219,17 +217,17 @@ class DeclarativeHubSession(HubSession):
         return False
 
     def ping(self, now: float) -> list[Effect]:
-        """What was broken again too soon begins anew now."""
+        """Resubscribes the topics that were broken again too soon."""
         effects = super().ping(now)
         rested = [each for each in self._broken.values() if now - each.healed_at >= REST]
-        if self.state is not State.OPEN or not rested:
+        if self.state is not SessionState.OPEN or not rested:
             return effects
         for asked in rested:
             del self._broken[asked.topic]
             asked.healed_at = now
         return effects + self.resync([asked.topic for asked in rested], now)
 
-    def _guess(self, places: Places, marks: Marks) -> Sequence[AskedTopic]:
+    def _guess(self, places: TopicPlaces, marks: Marks) -> Sequence[HubTopic]:
         topics = list(places.guess(self._protocol.feed, marks)) if len(self._topics) < GUESSED else []
         return [self._enter(topic) for topic in topics[:1]]
 
@@ -247,7 +245,7 @@ class DeclarativeHubSession(HubSession):
 
 
 class HubListener(DeclarativeHubSession):
-    """Hears what was captured of a connection: handshake and separators may have been left out."""
+    """A session for captured messages: handshake and separators may be missing."""
 
     def opened(self, now: float) -> list[Effect]:
         return Session.opened(self, now)
@@ -255,12 +253,12 @@ class HubListener(DeclarativeHubSession):
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         return super().received([(opcode, _ended(payload)) for opcode, payload in frames], now)
 
-    def _hear(self, message: Heard, out: EffectBatch) -> None:
+    def _handle(self, message: Heard, out: EffectBatch) -> None:
         """Answers are to calls of the one that was captured."""
         if isinstance(message, Completion | Ping):
             self.heard[type(message).__name__.lower()] += 1
         else:
-            super()._hear(message, out)
+            super()._handle(message, out)
 
 
 def _ended(payload: bytes) -> bytes:

@@ -12,12 +12,15 @@ from actors.protocol import (
     Endpoint,
     Fatal,
     LinewardenError,
+    Opening,
     Option,
     Secret,
     Session,
     Token,
     Topic,
     VenueSettings,
+    is_token,
+    settled,
 )
 from actors.protocol.signalr import PING_INTERVAL, negotiate
 from actors.venues.declarative.path import MISSING
@@ -52,28 +55,27 @@ class DeclarativeHub(DeclarativeVenue):
         return bool(self._token())
 
     def login(self, now_ns: int) -> Conversation[Token]:
-        """The token that the feed has; nobody is asked for it."""
+        """The token in the feed's settings; no request is sent."""
         token = self._token()
-        if not (token.isascii() and token.isprintable()) or " " in token:
+        if not is_token(token):
             advice = f"Check the keys of [feeds.{self.feed}]."
-            return Fatal("the token of this feed has signs that no token has", "token", advice)
-        return Token(Secret(token))
-        yield  # a conversation without a word
+            return settled(Fatal("the token of this feed has signs that no token has", "token", advice))
+        return settled(Token(Secret(token)))
 
-    def approach(self, line: str, token: Token | None = None) -> Conversation[Endpoint]:
-        """Asks the hub for a connection first, if the table says so: anew at each connect."""
-        return self._approach(token, skip=self.table.skip_negotiation)
+    def approach(self, opening: Opening) -> Conversation[Endpoint]:
+        """Negotiates before each connect, unless the table skips it."""
+        return self._approach(opening, skip=self.table.skip_negotiation)
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         """Where the hub is, without asking it first."""
         try:
-            next(self._approach(token, skip=True))
+            next(self._approach(opening, skip=True))
         except StopIteration as told:
             return cast(Endpoint, told.value)
         raise AssertionError("a negotiation that was to be skipped")
 
-    def _approach(self, token: Token | None, *, skip: bool) -> Conversation[Endpoint]:
-        secret = token.value if token is not None else None
+    def _approach(self, opening: Opening, *, skip: bool) -> Conversation[Endpoint]:
+        secret = opening.token.value if opening.token is not None else None
         place = self.table.token_in
         return negotiate(self.url(), secret, place=place, headers=self.headers(), skip=skip)
 
@@ -83,7 +85,7 @@ class DeclarativeHub(DeclarativeVenue):
 
     # ── its sessions ──
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         return DeclarativeHubSession(self.protocol)
 
     def listener(self, *, takes_all: bool = True) -> Session:

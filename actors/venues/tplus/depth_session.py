@@ -29,14 +29,14 @@ from actors.protocol import (
     Quarantine,
     Resent,
     Retryable,
+    SessionState,
     Slow,
-    State,
     Topic,
 )
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import decode_book, decode_level
 from actors.venues.tplus.errors import refusal
-from actors.venues.tplus.paths import Stream
+from actors.venues.tplus.paths import TplusStream
 from actors.venues.tplus.session import TplusSession
 
 Sequencing = Literal["strict", "monotonic"]
@@ -51,7 +51,7 @@ MANY = 5  # holes in a series: they may be none
 
 
 class Phase(Enum):
-    IDLE = "idle"  # nobody asked yet, or any more
+    IDLE = "idle"  # not subscribed to yet, or any more
     WAITING = "waiting"  # for a sign that the stream runs
     FETCHING = "fetching"
     LIVE = "live"
@@ -64,7 +64,9 @@ LIVE = Phase.LIVE
 class DepthSession(TplusSession):
     """Puts a book together out of one stream of changes and snapshots by HTTP."""
 
-    def __init__(self, topic: Topic, stream: Stream, request: HttpRequest, sequencing: Sequencing) -> None:
+    def __init__(
+        self, topic: Topic, stream: TplusStream, request: HttpRequest, sequencing: Sequencing
+    ) -> None:
         super().__init__(topic, stream, with_token=False)
         self._request = request
         self._strict = sequencing == "strict"
@@ -120,7 +122,7 @@ class DepthSession(TplusSession):
         if self._phase is Phase.WAITING:
             self._fetch(out, 0.0)
 
-    def _hear(self, event: m.BookFrame, out: EffectBatch) -> None:
+    def _handle(self, event: m.BookFrame, out: EffectBatch) -> None:
         heard, self._heard, self._unread = self._heard, event.sequence, 0
         if self._phase is LIVE:
             if heard == self._sequence == event.sequence - 1:  # as nearly always
@@ -134,7 +136,7 @@ class DepthSession(TplusSession):
 
     def _keep(self, change: m.BookFrame, heard: int | None) -> None:
         """In the buffer are only changes that follow on each other."""
-        if heard is not None and change.sequence <= heard:  # the venue counts anew
+        if heard is not None and change.sequence <= heard:  # the venue began to count again
             self._buffer.clear()
             self._void = True
         elif self._buffer:
@@ -148,7 +150,7 @@ class DepthSession(TplusSession):
         if heard is not None and number <= heard:
             self._heal("sequence", None, [change], out)
         elif number <= self._sequence:
-            # A snapshot is ahead of the stream for a moment; later it is the venue that counts anew.
+            # A snapshot is ahead of the stream for a moment; later it means that the venue counts again.
             if self._now - self._stood_at > STALE:
                 self._heal("sequence", None, [change], out)
             else:
@@ -215,7 +217,7 @@ class DepthSession(TplusSession):
         self._now = now
         out = EffectBatch()
         current = ticket == f"snapshot/{self._ticket}" and self._phase is Phase.FETCHING
-        if not current or self.state is State.ENDED:
+        if not current or self.state is SessionState.ENDED:
             return []
         if isinstance(outcome, HttpFailed):
             self._again(outcome.text, out)
@@ -269,9 +271,9 @@ class DepthSession(TplusSession):
             out.add(Quarantine(body, "a snapshot: a list of books"))
             self._again("it could not be read", out)
         elif self._void:
-            self._again("the stream broke off or began anew while it was on its way", out)
+            self._again("the stream was interrupted or restarted before it came", out)
         elif oldest is None:
-            self._again("changes could not be read, and nobody knows whether it has them", out)
+            self._again("changes could not be decoded, and it may lack them", out)
         elif snapshot.sequence < oldest:
             self._again(f"it stands at {snapshot.sequence}, and {oldest} is needed", out)
         else:

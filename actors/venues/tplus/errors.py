@@ -35,7 +35,7 @@ class Body(Struct, frozen=True):
 _decode = msgspec.json.Decoder(Body).decode
 
 
-class Failure(Struct, frozen=True):
+class ErrorAnswer(Struct, frozen=True):
     """An error as tplus tells it; any part may be missing."""
 
     code: str = ""
@@ -50,16 +50,16 @@ class Failure(Struct, frozen=True):
         return ": ".join(part for part in (self.code, self.text) if part) or "no words"
 
 
-def failure_in(body: bytes) -> Failure:
+def failure_in(body: bytes) -> ErrorAnswer:
     """Both shapes: {"error": {"code", "message", "retryable"}} and {"error": "text"}."""
     try:
         error = _decode(body).error
     except Exception:  # a proxy's page, or anything else
-        return Failure()
+        return ErrorAnswer()
     if isinstance(error, Details):
         retryable = error.retryable if isinstance(error.retryable, bool) else None
-        return Failure(words(error.code), words(error.message), retryable)
-    return Failure(text=words(error))
+        return ErrorAnswer(words(error.code), words(error.message), retryable)
+    return ErrorAnswer(text=words(error))
 
 
 def words(value: Any, depth: int = 0) -> str:
@@ -88,7 +88,7 @@ def refusal(answer: HttpAnswer, asked: str) -> Reason:
     code = code_of("tplus", failure.code) if failure.code else f"http_{answer.status}"
     said = f" ({failure})" if failure.code or failure.text else ""
     text = f"tplus refused {asked}: HTTP {answer.status}{said}"
-    wait = retry_after(answer)
+    wait = answer.retry_after
     if answer.status == 429 or failure.has(*BUSY_CODES) or wait is not None:
         return Slow(text, code, wait, shared=True)
     if failure.retryable is True or failure.has(*NONCE_CODES):
@@ -98,15 +98,6 @@ def refusal(answer: HttpAnswer, asked: str) -> Reason:
     if failure.retryable is False or answer.status == 404 or failure.code.endswith("_NOT_FOUND"):
         return Fatal(text, code, MISSING_ADVICE)
     return Retryable(text, code)
-
-
-def retry_after(answer: HttpAnswer) -> float | None:
-    """Seconds that the venue wants to be left alone; None: it does not say in seconds."""
-    try:
-        seconds = float(answer.headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if 0.0 <= seconds < 86_400.0 else None
 
 
 def is_unauthorized(text: str) -> bool:

@@ -18,6 +18,7 @@ from actors.protocol import (
     Retryable,
     Secret,
     Token,
+    is_token,
 )
 from actors.venues.tplus.errors import NONCE_CODES, failure_in, refusal
 
@@ -25,7 +26,7 @@ TRIES = 2  # a nonce may have run out between its two requests
 JSON = (("Content-Type", "application/json"), ("Accept", "application/json"))
 
 
-class Nonce(Struct, frozen=True):
+class NonceAnswer(Struct, frozen=True):
     value: str
     expiry_ns: int | None = None
 
@@ -35,7 +36,7 @@ class Granted(RedactedStruct, frozen=True):
     expiry_ns: int | None = None
 
 
-_nonce = msgspec.json.Decoder(Nonce, strict=False).decode
+_nonce = msgspec.json.Decoder(NonceAnswer, strict=False).decode
 _granted = msgspec.json.Decoder(Granted, strict=False).decode
 
 
@@ -100,7 +101,7 @@ def _token(answer: HttpAnswer) -> Token | Retryable | Fatal:
         granted = _granted(answer.body)
     except Exception:
         return _unreadable("the login")
-    if not granted.token or not granted.token.isascii() or not granted.token.isprintable():
+    if not is_token(granted.token):
         return _unreadable("the login")
     return Token(Secret(granted.token), granted.expiry_ns)
 

@@ -17,13 +17,13 @@ from msgspec import Struct, field, structs
 
 from actors.venues.tplus.ids import asset_id
 
-TOO_LARGE = Decimal("1e40")  # no amount: it would only hurt whoever computes with it
+TOO_LARGE = Decimal("1e40")  # no amount: calculations with it would fail
 TOO_LOW = -TOO_LARGE
 ZERO = Decimal(0)
 ASSETS = frozenset({"asset_id", "asset", "base_asset"})
 
 
-class Message(Struct, frozen=True, gc=False):
+class TplusMessage(Struct, frozen=True, gc=False):
     """Its decimals are finite, and its assets are spelled like the keys of topics."""
 
     def __post_init__(self) -> None:
@@ -39,7 +39,7 @@ class Message(Struct, frozen=True, gc=False):
 
 
 @cache
-def _to_check(kind: type[Message]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _to_check(kind: type[TplusMessage]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     fields = structs.fields(kind)
     assets = tuple(each.name for each in fields if each.name in ASSETS)
     decimals = tuple(each.name for each in fields if Decimal in (each.type, *get_args(each.type)))
@@ -88,7 +88,7 @@ class DepthChange(Struct, frozen=True, gc=False):
     sequence: int
 
 
-class PriceLevelUpdate(Message, frozen=True, gc=False):
+class PriceLevelUpdate(TplusMessage, frozen=True, gc=False):
     """One level, as older streams sent it: without a number by which a book could be put together."""
 
     asset_id: str
@@ -100,7 +100,7 @@ class PriceLevelUpdate(Message, frozen=True, gc=False):
 # ── trades ──────────────────────────────────────────────────────────────────────────────────────
 
 
-class Trade(Message, frozen=True, gc=False, kw_only=True):
+class Trade(TplusMessage, frozen=True, gc=False, kw_only=True):
     """One public print. One that is `Pending` may still be undone: then it comes as `Rollbacked`."""
 
     asset_id: str
@@ -123,7 +123,7 @@ class Trade(Message, frozen=True, gc=False, kw_only=True):
             structs.force_setattr(self, "buyer_is_maker", self.is_maker)
 
 
-class UserTrade(Message, frozen=True, gc=False, kw_only=True):
+class UserTrade(TplusMessage, frozen=True, gc=False, kw_only=True):
     """A fill of one's own. It comes again with the same `trade_id` as its status changes."""
 
     asset_id: str
@@ -145,7 +145,7 @@ class UserTrade(Message, frozen=True, gc=False, kw_only=True):
 # ── bars and tickers ────────────────────────────────────────────────────────────────────────────
 
 
-class Timebar(Message, frozen=True, gc=False, kw_only=True):
+class Timebar(TplusMessage, frozen=True, gc=False, kw_only=True):
     """One bar; it replaces the one with the same `open_timestamp_ns`."""
 
     asset_id: str = ""  # the wire does not say it: it is the topic's
@@ -158,12 +158,12 @@ class Timebar(Message, frozen=True, gc=False, kw_only=True):
     close_timestamp_ns: int
 
 
-class Quote(Message, frozen=True, gc=False):
+class Quote(TplusMessage, frozen=True, gc=False):
     price: Decimal
     size: Decimal
 
 
-class OpenInterest(Message, frozen=True, gc=False):
+class OpenInterest(TplusMessage, frozen=True, gc=False):
     long: Decimal
     short: Decimal
     timestamp_ns: int | None = None
@@ -173,7 +173,7 @@ class OpenInterest(Message, frozen=True, gc=False):
         return max(self.long, self.short)
 
 
-class Ticker(Message, frozen=True, gc=False, kw_only=True):
+class Ticker(TplusMessage, frozen=True, gc=False, kw_only=True):
     """One market as it is now; it replaces what was known of it."""
 
     asset_id: str
@@ -194,7 +194,7 @@ class Ticker(Message, frozen=True, gc=False, kw_only=True):
 # ── orders ──────────────────────────────────────────────────────────────────────────────────────
 
 
-class Variant(Message, frozen=True, gc=False, kw_only=True, tag_field="kind", tag=True):
+class Variant(TplusMessage, frozen=True, gc=False, kw_only=True, tag_field="kind", tag=True):
     """One of several: `kind` is its name."""
 
 
@@ -256,7 +256,7 @@ class Target(Struct, frozen=True, gc=False):
     is_spot: bool | None = None
 
 
-class Order(Message, frozen=True, gc=False, kw_only=True):
+class Order(TplusMessage, frozen=True, gc=False, kw_only=True):
     """An order as its owner signed it; integers are book units."""
 
     order_id: str
@@ -384,7 +384,7 @@ OrderEvent = (
 # ── account ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class Position(Message, frozen=True, gc=False, kw_only=True):
+class Position(TplusMessage, frozen=True, gc=False, kw_only=True):
     asset_id: str
     side: str  # "long", "short", "closed"
     size: Decimal
@@ -474,7 +474,7 @@ class AccountStats(Struct, frozen=True, gc=False):
     fields: Mapping[str, Any]
 
 
-class Intent(Message, frozen=True, gc=False):
+class Intent(TplusMessage, frozen=True, gc=False):
     """What market makers mean to do, in a window of 100 ms. The totals are absolute."""
 
     asset_id: str

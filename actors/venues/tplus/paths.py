@@ -17,7 +17,7 @@ from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import Decode
 
 
-class Stream(Struct, frozen=True):
+class TplusStream(Struct, frozen=True):
     """One kind of stream. `path` names {asset} or {user} where it has them, `decode` reads all that is known.
 
     `kind` is what nearly all its messages are, and nothing else can be taken for; None: there is no such.
@@ -47,29 +47,33 @@ def _refuse(_: bytes) -> Any:
     raise ValueError("a stream of variants")
 
 
-def _streams() -> dict[str, Stream]:
+def _streams() -> dict[str, TplusStream]:
     typed, with_status = decoding.typed, decoding.with_status
     every = (
-        Stream("orders", "/orders", decoding.order_events, oms=True),
-        Stream("user_trades", "/trades/user/events/{user}", with_status(m.UserTrade), m.UserTrade, oms=True),
-        Stream("user_finalized_trades", "/trades/user/{user}", typed(m.UserTrade), m.UserTrade, oms=True),
-        Stream("positions", "/positions/ws/{user}", typed(m.PositionUpdate), m.PositionUpdate, oms=True),
-        Stream("account_events", "/account/events/{user}", decoding.account_events, oms=True),
-        Stream("account_stats", "/account/stats/{user}", decoding.account_stats, oms=True),
-        Stream("intent", "/intent/ws", typed(m.Intent), m.Intent, oms=True),
-        Stream("trades", "/trades", typed(m.Trade), m.Trade),
-        Stream("market_trades", "/trades/{asset}", typed(m.Trade), m.Trade),
-        Stream("trade_events", "/trades/events", with_status(m.Trade), m.Trade),
-        Stream("market_trade_events", "/trades/events/{asset}", with_status(m.Trade), m.Trade),
-        Stream("depth", "/marketdepth/diff/{asset}", decoding.decode_book, m.BookFrame),
-        Stream("klines", "/klines/diff/{asset}", typed(m.Timebar), m.Timebar),
-        Stream("ticker", "/ticker/ws/{asset}", typed(m.Ticker), m.Ticker),
-        Stream("tickers", "/tickers/ws", typed(m.Ticker), m.Ticker),
+        TplusStream("orders", "/orders", decoding.order_events, oms=True),
+        TplusStream(
+            "user_trades", "/trades/user/events/{user}", with_status(m.UserTrade), m.UserTrade, oms=True
+        ),
+        TplusStream(
+            "user_finalized_trades", "/trades/user/{user}", typed(m.UserTrade), m.UserTrade, oms=True
+        ),
+        TplusStream("positions", "/positions/ws/{user}", typed(m.PositionUpdate), m.PositionUpdate, oms=True),
+        TplusStream("account_events", "/account/events/{user}", decoding.account_events, oms=True),
+        TplusStream("account_stats", "/account/stats/{user}", decoding.account_stats, oms=True),
+        TplusStream("intent", "/intent/ws", typed(m.Intent), m.Intent, oms=True),
+        TplusStream("trades", "/trades", typed(m.Trade), m.Trade),
+        TplusStream("market_trades", "/trades/{asset}", typed(m.Trade), m.Trade),
+        TplusStream("trade_events", "/trades/events", with_status(m.Trade), m.Trade),
+        TplusStream("market_trade_events", "/trades/events/{asset}", with_status(m.Trade), m.Trade),
+        TplusStream("depth", "/marketdepth/diff/{asset}", decoding.decode_book, m.BookFrame),
+        TplusStream("klines", "/klines/diff/{asset}", typed(m.Timebar), m.Timebar),
+        TplusStream("ticker", "/ticker/ws/{asset}", typed(m.Ticker), m.Ticker),
+        TplusStream("tickers", "/tickers/ws", typed(m.Ticker), m.Ticker),
     )
     return {stream.channel: stream for stream in every}
 
 
-STREAMS: Mapping[str, Stream] = _streams()
+STREAMS: Mapping[str, TplusStream] = _streams()
 _BY_SLUG = {channel.replace("_", "-"): channel for channel in STREAMS}
 
 

@@ -27,14 +27,14 @@ from actors.protocol import (
     Resent,
     Retryable,
     Session,
-    State,
+    SessionState,
     TokenRefused,
     Topic,
 )
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import Decode, decode_control, documents
 from actors.venues.tplus.errors import KEY_ADVICE, is_unauthorized, passing, words
-from actors.venues.tplus.paths import Stream
+from actors.venues.tplus.paths import TplusStream
 
 EARLY = 10_000  # events that may come before the registry has asked for their topic
 
@@ -42,7 +42,7 @@ EARLY = 10_000  # events that may come before the registry has asked for their t
 class TplusSession(Session):
     """One stream's socket. `with_token`: it came with one, which the venue may refuse."""
 
-    def __init__(self, topic: Topic, stream: Stream, *, with_token: bool) -> None:
+    def __init__(self, topic: Topic, stream: TplusStream, *, with_token: bool) -> None:
         super().__init__()
         self._topic = topic
         self._stream = stream
@@ -65,7 +65,7 @@ class TplusSession(Session):
         return answered + (early.effects() if early is not None else [])
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        """Nothing is said: the line ends when nobody wants its topic."""
+        """Sends nothing: the line ends when its topic is unwanted."""
         if self._topic in topics:
             self._wanted = False
         return []
@@ -82,12 +82,12 @@ class TplusSession(Session):
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
-        out, ended = EffectBatch(), State.ENDED
+        out, ended = EffectBatch(), SessionState.ENDED
         for opcode, payload in frames:
             if self.state is ended:
                 break
             if opcode != TEXT or not self._is_data(payload, self._plainly, out):
-                self._hear_odd(opcode, payload, out)
+                self._handle_odd(opcode, payload, out)
         return out.effects()
 
     def _is_data(self, piece: bytes, decode: Decode, out: EffectBatch) -> bool:
@@ -100,47 +100,47 @@ class TplusSession(Session):
             self._confirm(out)
         if type(heard) is list:
             for event in heard:
-                self._hear(event, out)
+                self._handle(event, out)
         else:
-            self._hear(heard, out)
+            self._handle(heard, out)
         return True
 
-    def _hear(self, event: Any, out: EffectBatch) -> None:
+    def _handle(self, event: Any, out: EffectBatch) -> None:
         if type(event) is m.Timebar:
-            force_setattr(event, "asset_id", self._topic.key)  # before anybody has seen it
+            force_setattr(event, "asset_id", self._topic.key)  # before it is delivered
         if self._wanted:
             out.pairs.append((self._topic, event))
         else:
             self._hold(event, out)
 
     def _hold(self, event: Any, out: EffectBatch) -> None:
-        """What nobody asked for yet waits; what nobody wants any more is counted."""
+        """Events before the subscription wait; events after its end are counted."""
         if self._early is None:
             out.unrouted += 1
             return
         self._early.pairs.append((self._topic, event))
         self._waiting += 1
         if self._waiting > EARLY:
-            text = f"{EARLY} events came before anybody had asked for them"
+            text = f"{EARLY} events came before the subscription"
             self._end(End(Retryable(text, "early")), out)
 
     # ── what is not as nearly all messages of the stream are ──
 
-    def _hear_odd(self, opcode: int, payload: bytes, out: EffectBatch) -> None:
+    def _handle_odd(self, opcode: int, payload: bytes, out: EffectBatch) -> None:
         if opcode != TEXT:
             out.add(Quarantine(payload, "a binary frame; tplus sends text"))
             self._lost(out)
         elif not self._understands(payload, out):
-            self._hear_pieces(payload, out)
+            self._handle_pieces(payload, out)
 
-    def _hear_pieces(self, payload: bytes, out: EffectBatch) -> None:
+    def _handle_pieces(self, payload: bytes, out: EffectBatch) -> None:
         """A frame that is not one document, or in which something is odd."""
         try:
             pieces = list(documents(payload))
         except Exception:  # nothing that a venue sends may end the connection
             pieces = []
         for piece in pieces or [payload]:
-            if self.state is State.ENDED:
+            if self.state is SessionState.ENDED:
                 return
             if not self._understands(piece, out):
                 self._puzzle(piece, out)
@@ -230,7 +230,7 @@ class TplusSession(Session):
             return False
 
     def _lost(self, out: EffectBatch) -> None:
-        """Something of the topic could not be read: whoever asked for it is told."""
+        """An event of the topic could not be decoded: it gets a `Missed`."""
         missed = Missed((self._topic,), "quarantine")
         if self._wanted:
             out.add(missed)

@@ -15,6 +15,7 @@ from actors.protocol import (
     Fatal,
     HttpRequest,
     LinewardenError,
+    Opening,
     Option,
     Price,
     RateLimit,
@@ -29,6 +30,7 @@ from actors.protocol import (
     VenueSettings,
     amount,
     origin,
+    settled,
 )
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import typed
@@ -36,7 +38,7 @@ from actors.venues.tplus.depth_session import DepthSession
 from actors.venues.tplus.errors import KEY_ADVICE, refusal
 from actors.venues.tplus.ids import asset_id, user_id
 from actors.venues.tplus.login import key_of, login, public_key
-from actors.venues.tplus.paths import STREAMS, Stream, line_of, topic_of
+from actors.venues.tplus.paths import STREAMS, TplusStream, line_of, topic_of
 from actors.venues.tplus.session import TplusSession
 from actors.venues.tplus.settings import MAX_LINES, Base, TplusSettings, services
 
@@ -116,6 +118,7 @@ class Tplus(Venue):
 
     name: ClassVar[str] = "tplus"
     about: ClassVar[str] = "tplus (T+): books, trades, bars, tickers; an account's orders, fills, positions"
+    simulator: ClassVar[str] = "actors.simulators.tplus:SimulatedTplus"
     Settings: ClassVar[type[VenueSettings]] = TplusSettings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     limits: ClassVar[Mapping[str, str]] = {
@@ -188,18 +191,18 @@ class Tplus(Venue):
             "feed, or give up another topic"
         )
 
-    def endpoint(self, line: str, token: Token | None = None) -> Endpoint:
+    def endpoint(self, opening: Opening) -> Endpoint:
         """Raises: ValueError: no topic has such a line."""
-        stream, path = self._path(line)
-        base = self._oms if stream.oms else self._mds
+        stream, path = self._path(opening.line)
+        token, base = opening.token, self._oms if stream.oms else self._mds
         headers = [("Origin", base.origin)]
         if stream.oms and token is not None:  # the market data service would not know it
             headers += [("Authorization", f"Bearer {token.value.reveal()}"), ("User-Id", self._user)]
         return Endpoint(f"{base.ws}{path}", tuple(headers))
 
-    def session(self, line: str) -> Session:
+    def session(self, opening: Opening) -> Session:
         """Raises: ValueError: no topic has such a line."""
-        topic = topic_of(line)
+        topic = topic_of(opening.line)
         stream = STREAMS[topic.channel]
         if topic.channel == DEPTH:
             request = self._get(f"/marketdepth/{topic.key}", SNAPSHOT_TIMEOUT)
@@ -296,7 +299,7 @@ class Tplus(Venue):
             )
         return id
 
-    def _path(self, line: str) -> tuple[Stream, str]:
+    def _path(self, line: str) -> tuple[TplusStream, str]:
         topic = topic_of(line)
         stream = STREAMS[topic.channel]
         return stream, stream.path.format(asset=quote(topic.key, safe="@"), user=self._user)
@@ -308,9 +311,8 @@ class Tplus(Venue):
 
 def _given(token: Secret | None) -> Conversation[Token]:
     if token is None:
-        return Fatal("no login is set for this feed", "tplus_login", KEY_ADVICE)
-    return Token(token)
-    yield  # a conversation without a word
+        return settled(Fatal("no login is set for this feed", "tplus_login", KEY_ADVICE))
+    return settled(Token(token))
 
 
 def _latest(request: HttpRequest) -> Conversation[Price]:

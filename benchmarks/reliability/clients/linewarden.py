@@ -52,11 +52,11 @@ def tell_status(runtime: actors.Runtime) -> None:
 
 def feed_of(wanted: Asked) -> tuple[dict[str, Any], str, Callable[[Any], Any]]:
     """The feed, its channel, and where the number of its events is."""
-    if wanted.shape == "binance":
-        url = f"{wanted.address['url']}stream"
-        return {"venue": "binance", "url": url}, "trades", lambda event: event.data["t"]
-    wants = subscription(wanted.shape, wanted.address)
-    return wants.feed, wants.channel, attrgetter(wants.field)
+    wants = subscription(wanted.address)
+    field = attrgetter(wants.field)
+    # A venue from a table delivers the JSON of the venue.
+    number = (lambda event: field(event)["t"]) if wanted.shape == "binance" else field
+    return wants.feed, wants.channel, number
 
 
 def main() -> None:

@@ -8,10 +8,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from actors.errors import ConfigError
 from actors.simulators.alpaca import SimulatedAlpaca
-from actors.simulators.base.faults import Fault, nearest, read
+from actors.simulators.base.faults import Fault
+from actors.simulators.base.parameters import nearest, read
 from actors.simulators.base.server import Simulator
 from actors.simulators.faulty_proxy import FaultyProxy
-from actors.simulators.o2.simulator import SimulatedO2
+from actors.simulators.o2 import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
 from actors.simulators.tplus import SimulatedTplus
 
@@ -38,14 +39,16 @@ SIMULATORS: Mapping[str, type[Simulator]] = {
 
 
 def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) -> Simulator:
-    """A simulator that listens already; whoever asked for it calls its stop().
+    """A simulator that listens already; its caller must stop() it. `options` are its settings.
 
     Raises:
-        ConfigError: there is no such simulator, or no such fault.
+        ConfigError: there is no such simulator, setting or fault, or a setting of another type.
         OSError: the port is taken.
     """
-    kind = _kind(name, f"simulator {name!r}")
-    simulator = kind(port, faults=faults, **options)
+    where = f"simulator {name!r}"
+    kind = _kind(name, where)
+    settings = read(where, kind.Settings, {"port": port, **options}.items(), texts=False)
+    simulator = _made(where, kind, faults, settings)
     simulator.start()
     return simulator
 
@@ -63,7 +66,7 @@ def embed(url: str) -> Simulator:
 
 
 def from_url(url: str) -> Simulator:
-    """What `embed` starts, not started. The query's keys are the arguments of the simulator's class;
+    """The simulator that `embed` starts, not started. The query's keys are the simulator's settings;
     `fault` may be given many times.
 
     Raises:
@@ -79,9 +82,23 @@ def from_url(url: str) -> Simulator:
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     faults = [value for key, value in pairs if key == "fault"]
     pairs = [("port", str(port))] * bool(port) + [pair for pair in pairs if pair[0] != "fault"]
-    options = read(where, kind.__init__, pairs)
+    return made(where, kind, faults, pairs)
+
+
+def made(
+    where: str, kind: type[Simulator], faults: Iterable[str], pairs: Iterable[tuple[str, str]]
+) -> Simulator:
+    """A simulator with the settings that these texts give, not started. `where` is for people.
+
+    Raises:
+        ConfigError: each setting and each fault that is not understood.
+    """
+    return _made(where, kind, faults, read(where, kind.Settings, pairs))
+
+
+def _made(where: str, kind: type[Simulator], faults: Iterable[str], settings: Mapping[str, Any]) -> Simulator:
     try:
-        return kind(faults=faults, **options)
+        return kind(faults=faults, **settings)
     except ValueError as error:
         raise ConfigError([f"{where}: {error}."]) from None
 

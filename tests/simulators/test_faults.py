@@ -76,8 +76,8 @@ def test_a_url_starts_one() -> None:
     try:
         assert isinstance(o2, SimulatedO2)
         assert o2.url == f"ws://127.0.0.1:{o2.port}/v1/ws"
-        assert o2.rate == 0
-        assert o2.snapshot_key == "view"
+        assert o2.settings.rate == 0
+        assert o2.settings.snapshot_key == "view"
     finally:
         o2.stop()
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from actors.simulators.alpaca.codec import Stamp
 from actors.simulators.alpaca.endpoints import kind_of
+from actors.simulators.alpaca.payloads import Stamp
+from actors.simulators.base.history import Newest
 
 Update = dict[str, Any]  # the `data` of a message of the stream trade_updates
 Order = dict[str, Any]
@@ -35,7 +36,7 @@ class Account:
     """Orders by id, oldest first, and positions by symbol."""
 
     def __init__(self, seed: int, clock: Callable[[], Stamp]) -> None:
-        self.orders: dict[str, Order] = {}
+        self.orders: dict[str, Order] = Newest(_REMEMBERED)
         self.positions: dict[str, Decimal] = {}
         self.last_fill: Update | None = None
         self._clock = clock
@@ -150,8 +151,6 @@ class Account:
     def _keep(self, order: Order) -> None:
         order["asset_class"] = _CLASSES.get(kind_of(order["symbol"]), "us_equity") if order["symbol"] else ""
         self.orders[order["id"]] = order
-        while len(self.orders) > _REMEMBERED:
-            del self.orders[next(iter(self.orders))]
 
     def _order(self, now: Stamp) -> Order:
         """A new one: a limit order for 100 AAPL."""

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from actors.simulators.alpaca.codec import Stamp
 from actors.simulators.alpaca.endpoints import Kind, kind_of
+from actors.simulators.alpaca.payloads import Stamp
 from actors.simulators.base.random_market import Asset, Market, Move, Trade
 
 Told = dict[str, Any]
@@ -63,7 +63,7 @@ SHAPES: Mapping[Kind, Shape] = {"stocks": _STOCK, "test": _STOCK, "crypto": _CRY
 class Listing:
     """One symbol: its book, the last that was told of it, and the bars that grow."""
 
-    def __init__(self, symbol: str, seed: int, clock: Clock) -> None:
+    def __init__(self, symbol: str, seed: int, moving: bool, clock: Clock) -> None:
         self.symbol = symbol
         self.kind = kind_of(symbol)
         self.shape = SHAPES[self.kind]
@@ -80,7 +80,7 @@ class Listing:
             tick=self.shape.tick,
             lot=self.shape.lot,
             seed=seed,
-            moving=True,
+            moving=moving,
         )
         self._bars: dict[int, tuple[int, Told]] = {_MINUTE: (0, {}), _DAY: (0, {})}  # by length in ns
 

@@ -13,6 +13,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from actors.simulators.base.history import Newest
+
+_REMEMBERED = 10_000  # logged-out tokens
 _HEAD = b'{"alg":"HS256","typ":"JWT"}'
 
 # ProjectX, "LoginErrorCode".
@@ -40,7 +43,7 @@ class TokenGate:
         self.renewals = 0
         self._keys = None if keys is None else {name.lower(): key for name, key in keys.items()}
         self._secret = secrets.token_bytes(32)
-        self._ended: set[str] = set()  # tokens that were logged out, by their jti
+        self._ended: dict[str, None] = Newest(_REMEMBERED)  # tokens that were logged out, by their jti
 
     def login(self, name: str, key: str) -> str | None:
         """A token for a user's key; None: it is not his. Names are told whatever their case."""
@@ -81,7 +84,7 @@ class TokenGate:
     def logout(self, token: str) -> None:
         claims = self.read(token)
         if claims is not None:
-            self._ended.add(claims.jti)
+            self._ended[claims.jti] = None
 
     def expire(self) -> None:
         """No token that was given is good any longer."""

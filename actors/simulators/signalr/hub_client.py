@@ -6,31 +6,18 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from msgspec import Struct
-
 from actors.simulators.base.client import Peer
 from actors.simulators.signalr import framing
 from actors.simulators.signalr.framing import Broken, Records
+from actors.simulators.signalr.settings import HubSettings
 
 _LINGER = 0.01  # seconds that a record may wait for others to go with it
-
-
-class Habits(Struct):
-    """How a server behaves: seconds where nothing else is said."""
-
-    ping_interval: float = 15.0  # it says something at least so often; 0: only when it has something to say
-    client_timeout: float = 30.0  # silence that it allows a client, after his first ping
-    handshake_timeout: float = 15.0
-    negotiated_life: float = 15.0  # of an id that nobody connects with
-    packed: int = 1  # records a message
-    fragment: int = 0  # bytes a frame; 0: as Kestrel does it
-    split: bool = False  # each message is two, cut in the middle of a record
 
 
 class Host(Protocol):
     """What a caller needs of his server."""
 
-    habits: Habits
+    habits: HubSettings
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> None: ...
     def greeting(self, hub: str, said: bytes) -> str: ...

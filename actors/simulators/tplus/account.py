@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from actors.simulators.base.history import Newest
 from actors.simulators.tplus.instruments import PRICE_DECIMALS, QUANTITY_DECIMALS, Row
 
 OrderVariant = Literal[
@@ -39,8 +40,8 @@ class Account:
 
     def __init__(self, user: str) -> None:
         self.user = user
-        self.orders: dict[str, Row] = {}  # as pages show them, by id, oldest first
-        self.fills: dict[int, Row] = {}  # as last told, by number, newest last
+        self.orders: dict[str, Row] = Newest(_KEPT)  # as pages show them, by id, oldest first
+        self.fills: dict[int, Row] = Newest(_KEPT)  # as last told, by number, newest last
         self.positions: dict[tuple[str, int], Row] = {}  # by asset and sub-account
         self._orders_made = 0
         self._nonces = 0
@@ -94,7 +95,6 @@ class Account:
         rest = {key: value for key, value in over.items() if key not in order}
         order |= fields
         self.orders[str(order["order_id"])] = _page_row(order, price, now)
-        _forget(self.orders)
         return {"user_order": order, "signature": [0] * 64, "book_timestamp_ns": now, **rest}
 
     def _order_id(self, *, new: bool = False) -> str:
@@ -124,7 +124,6 @@ class Account:
         }
         self.fills.pop(told["trade_id"], None)
         self.fills[told["trade_id"]] = told
-        _forget(self.fills)
         return told
 
     def position(self, asset: str, price: str, over: Mapping[str, Any]) -> Row:
@@ -177,12 +176,6 @@ class Account:
             case "MarginCallUpdated":
                 fields = {"sub_account_index": 1, "called_venues": []}
         return {"user": self.user, **fields, "timestamp_ns": time.time_ns(), **over}
-
-
-def _forget(rows: dict[Any, Row]) -> None:
-    """Drops the oldest where there are too many."""
-    if len(rows) > _KEPT:
-        del rows[next(iter(rows))]
 
 
 def _extra(variant: OrderVariant, price: int, now: int) -> Row:

@@ -12,9 +12,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
-from actors.simulators.tplus.paths import is_user
+from actors.simulators.base.history import Newest
+from actors.simulators.tplus.endpoints import is_user
+
+UNAUTHORIZED = "Invalid or missing auth token"
 
 _KEPT = 10.0  # seconds a nonce must have left to be given out again
+_REMEMBERED = 10_000  # nonces, and tokens
 _NS = 1_000_000_000
 
 
@@ -66,9 +70,9 @@ class SignatureGate:
         self.delegates: dict[str, set[str]] = {}  # keys that sign for a user, in hex
         self._limit = limit
         self._window = window
-        self._meter: deque[float] = deque()  # when each request of the window came
-        self._nonces: dict[str, Grant] = {}  # by user
-        self._tokens: dict[str, tuple[str, Grant]] = {}  # the user of each
+        self._meter: deque[float] = deque(maxlen=limit)  # when the last requests of the window came
+        self._nonces: dict[str, Grant] = Newest(_REMEMBERED)  # by user
+        self._tokens: dict[str, tuple[str, Grant]] = Newest(_REMEMBERED)  # the user of each
 
     def meter(self) -> None:
         """Counts a request. Raises AuthRefused where there were too many."""

@@ -1,4 +1,4 @@
-"""The other ends of the venues, on real loopback sockets: to try things out, and for tests."""
+"""Simulated venues on real loopback sockets: to try things out, and for tests."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from actors.simulators.base.server import Simulator
 from actors.simulators.faulty_proxy import FaultyProxy
 from actors.simulators.o2 import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
+from actors.simulators.table import SimulatedTable
 from actors.simulators.tplus import SimulatedTplus
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "SimulatedAlpaca",
     "SimulatedO2",
     "SimulatedProjectX",
+    "SimulatedTable",
     "SimulatedTplus",
     "Simulator",
     "embed",
@@ -34,6 +36,7 @@ SIMULATORS: Mapping[str, type[Simulator]] = {
     "alpaca": SimulatedAlpaca,
     "o2": SimulatedO2,
     "projectx": SimulatedProjectX,
+    "table": SimulatedTable,
     "tplus": SimulatedTplus,
 }
 

@@ -274,7 +274,7 @@ def test_a_sample_of_a_venue_in_python(tmp_path: Path) -> None:
 
 
 def test_sim_refuses_what_it_cannot_play(linewarden: Invoke) -> None:
-    assert "there is alpaca, o2, projectx, tplus" in linewarden("sim", "xyz").stderr
+    assert "there is alpaca, o2, projectx, table, tplus" in linewarden("sim", "xyz").stderr
     odd = linewarden("sim", "o2", "--fault", "drp")
     assert odd.exit_code == 2
     assert "did you mean 'drop'?" in odd.stderr

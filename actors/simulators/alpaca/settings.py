@@ -16,8 +16,8 @@ class AlpacaSettings(SimulatorSettings, kw_only=True):
 
     keys: Annotated[Mapping[str, str] | None, "secrets by key, and no others log in; None: any"] = None
     plan: Annotated[Plan, "basic: fewer symbols, and no sip, boats or opra (409)"] = "plus"
-    symbols: Annotated[int, "that a connection may subscribe to (405); 0: as the plan says"] = 0
-    connections: Annotated[int, "that an endpoint and key may have (406); 0: no limit"] = 1
+    symbols: Annotated[int, "most that a connection may subscribe to (405); 0: as the plan says"] = 0
+    connections: Annotated[int, "most that an endpoint and key may have (406); 0: no limit"] = 1
     dead_session: Annotated[float, "seconds for which a broken connection counts; Alpaca: 90"] = 0.0
     keep_refused: Annotated[bool, "a connection that was told 406 stays open and may try again"] = True
     auth_timeout: Annotated[float, "seconds until a connection without a login gets 404 and ends"] = 10.0

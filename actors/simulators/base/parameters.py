@@ -70,8 +70,9 @@ def read(
     parameters = _signature(function)
     types = {name: hints[name] for name in parameters if _kind(hints[name]) or not texts} | dict(extra)
     arguments: dict[str, Any] = {}
-    problems = []
+    problems, given = [], set()
     for key, value in pairs:
+        given.add(key)
         if key not in types:
             near = get_close_matches(key, types, 1)
             hint = f"; did you mean {near[0]!r}?" if near else "."
@@ -84,7 +85,6 @@ def read(
             except msgspec.ValidationError:
                 kind = _kind(types[key]) or types[key]
                 problems.append(f"{where}: {key} takes {kind}, not {value!r}.")
-    given = {key for key, _ in pairs}
     problems += [
         f"{where}: {name} is missing; it takes {_kind(types[name])}."
         for name, parameter in parameters.items()

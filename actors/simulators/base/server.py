@@ -48,6 +48,7 @@ GarbageKind = Annotated[
     Garbage, "broken JSON, no UTF-8, binary, deep JSON; opcode and length break the WebSocket protocol"
 ]
 CloseCode = Annotated[int, "of the close frame: RFC 6455, section 7.4"]
+Reason = Annotated[str, "of the close frame"]
 
 _log = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder().decode
@@ -321,7 +322,7 @@ class Simulator:
                 peer.cut()
 
     @fault
-    def close(self, code: CloseCode = 1001, reason: str = "") -> None:
+    def close(self, code: CloseCode = 1001, reason: Reason = "") -> None:
         """Closes every connection with a close frame.
 
         Raises:

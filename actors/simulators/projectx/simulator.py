@@ -251,7 +251,7 @@ class SimulatedProjectX(SimulatedHubs):
                 self.hub_close(True, "Connection closed with an error.")
 
     @fault
-    def gateway_logout(self, only_hub: OnlyHub = "", close: Annotated[bool, "and Close"] = False) -> None:
+    def gateway_logout(self, only_hub: OnlyHub = "", close: Annotated[bool, "with Close"] = False) -> None:
         """Sends GatewayLogout, of which nothing more is known."""
         with self._lock:
             self.say(framing.invocation(_LOGOUT, []), only_hub)

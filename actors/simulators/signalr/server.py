@@ -11,7 +11,7 @@ import msgspec
 from actors.simulators.base.client import Later, Peer, Reply, Request, retry_header
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import FOREVER, New, RetryAfter, Status, Times, TimesOrAll, fault, waiting
-from actors.simulators.base.server import CloseCode, GarbageKind, Message, Simulator
+from actors.simulators.base.server import CloseCode, GarbageKind, Message, Reason, Simulator
 from actors.simulators.base.settings import given
 from actors.simulators.signalr import framing, hub_methods
 from actors.simulators.signalr.hub_client import Caller
@@ -222,7 +222,7 @@ class SimulatedHubs(Simulator):
         self,
         method: Annotated[str, "its name; empty: any"] = "",
         n: Times = 1,
-        kind: Annotated[Failure, "who or what fails it"] = "hub",
+        kind: Annotated[Failure, "what fails it, and so how the error is worded"] = "hub",
         text: Annotated[str, "what the hub says"] = "no",
     ) -> None:
         """Fails the next `n` invocations of a method."""
@@ -275,7 +275,7 @@ class SimulatedHubs(Simulator):
                 caller.peer.cut()
 
     @fault
-    def close(self, code: CloseCode = 1001, reason: str = "", only_hub: OnlyHub = "") -> None:
+    def close(self, code: CloseCode = 1001, reason: Reason = "", only_hub: OnlyHub = "") -> None:
         """Closes every connection with a WebSocket close frame alone.
 
         Raises:

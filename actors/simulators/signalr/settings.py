@@ -12,7 +12,7 @@ class HubSettings(SimulatorSettings, kw_only=True):
     """The settings of every server of hubs."""
 
     tokens: Annotated[Callable[[str], bool] | None, "whether a token is good; None: any is"] = None
-    transports: Annotated[str, "that negotiation offers, by commas; only WebSockets is served"] = (
+    transports: Annotated[str, "what negotiation offers, by commas; only WebSockets is served"] = (
         "WebSockets,ServerSentEvents,LongPolling"
     )
     ping_interval: Annotated[float, "seconds of its own silence until a hub pings; 0: never"] = 15.0

@@ -13,7 +13,7 @@ Denial = Literal["refuse", "stay", "close"]
 class TplusSettings(SimulatorSettings, kw_only=True):
     """The settings of tplus. What is not known of the venue can be played both ways."""
 
-    assets: Annotated[Sequence[str] | None, "that have markets, and no others are known; None: any"] = None
+    assets: Annotated[Sequence[str] | None, "which have markets, and no others are known; None: any"] = None
     prefix: Annotated[str, "what a gateway has before every path, such as /gateway"] = ""
     auth_prefix: Annotated[str, "what it has, after `prefix`, before /nonce, /auth and /logout"] = ""
     login: Annotated[bool, "false: user streams and pages are open to all, as on older servers"] = True

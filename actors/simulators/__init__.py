@@ -50,8 +50,7 @@ def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) 
     """
     where = f"simulator {name!r}"
     kind = _kind(name, where)
-    settings = read(where, kind.Settings, {"port": port, **options}.items(), texts=False)
-    simulator = _made(where, kind, faults, settings)
+    simulator = made(where, kind, faults, {"port": port, **options}.items(), texts=False)
     simulator.start()
     return simulator
 
@@ -89,19 +88,21 @@ def from_url(url: str) -> Simulator:
 
 
 def made(
-    where: str, kind: type[Simulator], faults: Iterable[str], pairs: Iterable[tuple[str, str]]
+    where: str,
+    kind: type[Simulator],
+    faults: Iterable[str],
+    settings: Iterable[tuple[str, Any]],
+    *,
+    texts: bool = True,
 ) -> Simulator:
-    """A simulator with the settings that these texts give, not started. `where` is for people.
+    """A simulator with these settings, not started; `texts`: as `read` takes them. `where` is for people.
 
     Raises:
         ConfigError: each setting and each fault that is not understood.
     """
-    return _made(where, kind, faults, read(where, kind.Settings, pairs))
-
-
-def _made(where: str, kind: type[Simulator], faults: Iterable[str], settings: Mapping[str, Any]) -> Simulator:
+    fields = read(where, kind.Settings, settings, texts=texts)
     try:
-        return kind(faults=faults, **settings)
+        return kind(faults=faults, **fields)
     except ValueError as error:
         raise ConfigError([f"{where}: {error}."]) from None
 

@@ -25,13 +25,18 @@ from actors.simulators.alpaca.payloads import Codec, Stamp, frame, read, to_json
 from actors.simulators.alpaca.rest import Pages, complaint
 from actors.simulators.alpaca.settings import AlpacaSettings
 from actors.simulators.base.client import Peer, Reply, Request, fragments, retry_header
-from actors.simulators.base.faults import RetryAfter, Status, Times, fault, waiting
+from actors.simulators.base.faults import Code, RetryAfter, Status, Text, Times, fault, waiting
 from actors.simulators.base.random_market import Market
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
 
 AUTHENTICATED: Told = {"T": "success", "msg": "authenticated"}
-Poison = Literal["null", "unknown", "scalar", "error"]
+Poison = Annotated[
+    Literal["null", "unknown", "scalar", "error"], "a quote of nulls, an unknown T, a number, an error"
+]
+Words = Annotated[str, "of the error; empty: the usual ones of its code"]
+End = Annotated[bool, "whether the streams end with it"]
+OnListen = Annotated[bool, "not now, but whenever a client begins to listen"]
 
 _ODD: Mapping[str, Any] = {
     "null": {"T": "q", "S": "AAPL", "bp": None, "bs": None, "ap": None, "as": None, "t": None},
@@ -180,68 +185,52 @@ class SimulatedAlpaca(Simulator):
     # faults
 
     @fault
-    def error(
-        self,
-        code: Annotated[int, "Alpaca's"] = 500,
-        message: Annotated[str, "its text; empty: the code's own words"] = "",
-    ) -> None:
+    def error(self, code: Code = 500, message: Words = "") -> None:
         """Sends an error on every data stream."""
-        with self._lock:
-            for peer, line in self._connections.on_data():
-                self._write(peer, line, [error(code, message)])
+        for peer, line in self._connections.on_data():
+            self._write(peer, line, [error(code, message)])
 
     @fault
-    def account_error(
-        self,
-        message: Annotated[str, "its text"] = "internal server error",
-        close: Annotated[bool, "whether the streams end with it"] = True,
-    ) -> None:
+    def account_error(self, message: Text = "internal server error", close: End = True) -> None:
         """Sends an error on every account stream."""
-        with self._lock:
-            for peer, line in self._connections.on_account():
-                self._write(peer, line, {"action": "error", "data": {"error_message": message}})
-                if close:
-                    peer.close(1011)
+        for peer, line in self._connections.on_account():
+            self._write(peer, line, {"action": "error", "data": {"error_message": message}})
+            if close:
+                peer.close(1011)
 
     @fault
     def mute_symbol(self, symbol: Annotated[str, "a symbol"]) -> None:
         """Loses the data of one symbol from now on, while the others go on."""
-        with self._lock:
-            self.pending.set("mute_symbol", symbol)
+        self.pending.set("mute_symbol", symbol)
 
     @fault
-    def poison(
-        self, kind: Annotated[Poison, "a quote of nulls, an unknown T, a number, an error"] = "null"
-    ) -> None:
+    def poison(self, kind: Poison = "null") -> None:
         """Sends an array with something odd between two sound messages, on every subscribed data stream."""
-        with self._lock:
-            for peer, line in self._connections.on_data():
-                subscribed = [
-                    (channel, symbol)
-                    for channel in ("trades", "quotes", "news")
-                    for symbol in line.subscriptions.get(channel, ())
-                ]
-                if subscribed:
-                    channel, symbol = subscribed[0]
-                    sound = [self._fresh(line, channel, symbol) for _ in range(2)]
-                    self._write(peer, line, [sound[0], _ODD[kind], sound[1]])
+        for peer, line in self._connections.on_data():
+            subscribed = [
+                (channel, symbol)
+                for channel in ("trades", "quotes", "news")
+                for symbol in line.subscriptions.get(channel, ())
+            ]
+            if subscribed:
+                channel, symbol = subscribed[0]
+                sound = [self._fresh(line, channel, symbol) for _ in range(2)]
+                self._write(peer, line, [sound[0], _ODD[kind], sound[1]])
 
     @fault
     def slow_client(self, told: Annotated[bool, "with a 407 first"] = True) -> None:
         """Cuts every data stream off for reading too slowly."""
-        with self._lock:
-            for peer, line in self._connections.on_data():
-                if told:
-                    self._write(peer, line, [error(407)])
-                peer.cut(reset=not told)
+        for peer, line in self._connections.on_data():
+            if told:
+                self._write(peer, line, [error(407)])
+            peer.cut(reset=not told)
 
     @fault
     def reset_book(self, symbol: Annotated[str, "empty: each that is subscribed"] = "") -> None:
         """Sends an order book as a whole again."""
-        with self._lock:
-            for listing in [self.listing(symbol)] if symbol else self._find_watched():
-                if listing.kind == "crypto":
-                    self._say("orderbooks", listing.book())
+        for listing in [self.listing(symbol)] if symbol else self._find_watched():
+            if listing.kind == "crypto":
+                self._say("orderbooks", listing.book())
 
     @waiting
     def ack_differs(self, n: Times = 1) -> None:
@@ -269,15 +258,12 @@ class SimulatedAlpaca(Simulator):
         return size
 
     @fault
-    def duplicate_fill(
-        self, on_listen: Annotated[bool, "not now, but whenever a client begins to listen"] = False
-    ) -> None:
+    def duplicate_fill(self, on_listen: OnListen = False) -> None:
         """Sends the last fill again."""
-        with self._lock:
-            if on_listen:
-                self.pending.set("duplicate_fill")
-            elif self.account.last_fill:
-                self.say_update(self.account.last_fill)
+        if on_listen:
+            self.pending.set("duplicate_fill")
+        elif self.account.last_fill:
+            self.say_update(self.account.last_fill)
 
     @waiting
     def refuse_pages(self, status: Status = 429, n: Times = 1, retry_after: RetryAfter = 0.0) -> Reply:

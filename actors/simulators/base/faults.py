@@ -19,8 +19,8 @@ from msgspec import Struct
 from actors.errors import ConfigError
 from actors.simulators.base.parameters import Parameter, nearest, parameters_of, read, takes
 
-Method = TypeVar("Method", bound=Callable[..., Any])
 P = ParamSpec("P")
+R = TypeVar("R")
 
 FOREVER = 1 << 62  # times: until heal()
 
@@ -29,6 +29,8 @@ Times = Annotated[int, "how many of them"]
 TimesOrAll = Annotated[int, "how many of them; 0: all, until heal()"]
 Status = Annotated[int, "HTTP status"]
 RetryAfter = Annotated[float, "seconds, sent as Retry-After; 0: no such header"]
+Code = Annotated[int, "the venue's code of the error"]
+Text = Annotated[str, "of the error"]
 New = Annotated[bool, "also connections that are made later, until heal()"]
 
 _MARK = "__fault__"
@@ -100,24 +102,36 @@ class Pending:
         self._entries.clear()
 
 
-def fault(method: Method) -> Method:
-    """Marks a simulator's method as a fault, so that `--fault "NAME key=value"` finds it."""
-    setattr(method, _MARK, True)
-    return method
+def fault(method: Callable[P, R]) -> Callable[P, R]:
+    """Marks a simulator's method as a fault, so that `--fault "NAME key=value"` finds it.
+
+    It runs under the simulator's lock.
+    """
+
+    @wraps(method)
+    def play(*args: P.args, **named: P.kwargs) -> R:
+        simulator: Any = args[0]
+        with simulator._lock:
+            return method(*args, **named)
+
+    setattr(play, _MARK, True)
+    return play
 
 
 def waiting(method: Callable[P, object]) -> Callable[P, None]:
     """Marks a fault that happens the next `n` times: its method returns what is taken then; None: True."""
     signature = inspect.signature(method)
 
+    @fault
     @wraps(method)
     def add(*args: P.args, **named: P.kwargs) -> None:
         bound = signature.bind(*args, **named)
         bound.apply_defaults()
         what = method(*args, **named)
-        bound.arguments["self"].wait(method.__name__, bound.arguments["n"], True if what is None else what)
+        pending: Pending = bound.arguments["self"].pending
+        pending.add(method.__name__, times=bound.arguments["n"], what=True if what is None else what)
 
-    return fault(add)
+    return add
 
 
 def faults_of(simulator: type) -> dict[str, Callable[..., Any]]:

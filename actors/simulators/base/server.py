@@ -48,6 +48,7 @@ GarbageKind = Annotated[
     Garbage, "broken JSON, no UTF-8, binary, deep JSON; opcode and length break the WebSocket protocol"
 ]
 CloseCode = Annotated[int, "of the close frame: RFC 6455, section 7.4"]
+CloseCodeOrNone = Annotated[int, "of the close frame; 0: none is sent"]
 Reason = Annotated[str, "of the close frame"]
 
 _log = logging.getLogger(__name__)
@@ -317,9 +318,8 @@ class Simulator:
     @fault
     def drop(self) -> None:
         """Resets every connection: no close frame. All are closed when it returns."""
-        with self._lock:
-            for peer in list(self._peers):
-                peer.cut()
+        for peer in list(self._peers):
+            peer.cut()
 
     @fault
     def close(self, code: CloseCode = 1001, reason: Reason = "") -> None:
@@ -332,18 +332,16 @@ class Simulator:
             Close(code, reason).serialize()
         except ProtocolError as error:
             raise ValueError(f"close code {code}: {error}") from None
-        with self._lock:
-            for peer in self._open():
-                peer.close(code, reason)
+        for peer in self._open():
+            peer.close(code, reason)
 
     @fault
     def mute(self, new: New = True) -> None:
         """Answers pings and sends nothing else; what it would have sent is lost."""
-        with self._lock:
-            if new:
-                self.pending.set("mute")
-            for peer in self._open():
-                peer.muted = True
+        if new:
+            self.pending.set("mute")
+        for peer in self._open():
+            peer.muted = True
 
     @fault
     def deaf(self, new: New = True) -> None:
@@ -351,22 +349,16 @@ class Simulator:
 
         The upgrade of a new connection gets no answer.
         """
-        with self._lock:
-            if new:
-                self.pending.set("deaf")
-            for peer in self._peers:
-                peer.deaf = True
-                peer.watch()
+        if new:
+            self.pending.set("deaf")
+        for peer in self._peers:
+            peer.deaf = True
+            peer.watch()
 
     @fault
-    def flap(
-        self,
-        n: Times = 1,
-        code: Annotated[int, "of the close frame; 0: none is sent"] = 1001,
-    ) -> None:
+    def flap(self, n: Times = 1, code: CloseCodeOrNone = 1001) -> None:
         """Accepts the next `n` connections and closes each at once."""
-        with self._lock:
-            self.pending.set("flap", times=n, what=code)
+        self.pending.set("flap", times=n, what=code)
 
     @waiting
     def refuse(self, status: Status = 503, retry_after: RetryAfter = 0.0, n: Times = 1) -> Reply:
@@ -376,8 +368,7 @@ class Simulator:
     @fault
     def delay_ack(self, seconds: Annotated[float, "of the delay"]) -> None:
         """Acts on a subscription, and acknowledges it, only after a delay."""
-        with self._lock:
-            self.pending.set("delay_ack", what=seconds)
+        self.pending.set("delay_ack", what=seconds)
 
     @waiting
     def lose_ack(self, n: Times = 1) -> None:
@@ -386,8 +377,7 @@ class Simulator:
     @fault
     def reject(self, key: Annotated[str, "a key, or a channel"]) -> None:
         """Refuses subscriptions to this key from now on."""
-        with self._lock:
-            self.pending.set("reject", self.canonical(key))
+        self.pending.set("reject", self.canonical(key))
 
     @fault
     def garbage(self, kind: GarbageKind = "json") -> None:
@@ -427,11 +417,6 @@ class Simulator:
         with self._lock:
             for peer in self._open():
                 peer.tell(frame)
-
-    def wait(self, name: str, times: int, what: object) -> None:
-        """A fault that happens so many times from now on."""
-        with self._lock:
-            self.pending.add(name, times=times, what=what)
 
     def _repeat(self, each: Fault, arming: int) -> None:
         def again() -> None:

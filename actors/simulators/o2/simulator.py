@@ -12,7 +12,7 @@ import msgspec
 
 from actors.simulators.base.client import Peer, Reply, Request, text_frame
 from actors.simulators.base.connections import Groups
-from actors.simulators.base.faults import fault
+from actors.simulators.base.faults import Code, Text, fault
 from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade, make_id
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
@@ -135,11 +135,7 @@ class SimulatedO2(Simulator):
             return account.nonce
 
     @fault
-    def error(
-        self,
-        code: Annotated[int, "the venue's"] = 1000,
-        message: Annotated[str, "its text"] = "internal error",
-    ) -> None:
+    def error(self, code: Code = 1000, message: Text = "internal error") -> None:
         """Sends an error that answers no request."""
         self.send_frame(text_frame(encode({"code": code, "message": message})))
 

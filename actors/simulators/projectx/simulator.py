@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from actors.simulators.base.client import Later, Reply, Request, retry_header
-from actors.simulators.base.faults import RetryAfter, Status, Times, fault
+from actors.simulators.base.faults import Code, RetryAfter, Status, Times, fault
 from actors.simulators.base.random_market import Market, Order, Step
 from actors.simulators.base.settings import given
 from actors.simulators.projectx.account import ASK, BID, MARKET, Account, Filled
@@ -33,6 +33,8 @@ from actors.simulators.signalr.server import OnlyHub
 
 MARKET_HUB = "market"
 Contract = Annotated[str, "its id; empty: the first one"]
+Login = Annotated[str, "loginKey: logins; validate: renewals"]
+Page = Annotated[str, "such as Auth/loginKey; empty: any"]
 
 _LOGOUT = "GatewayLogout"
 
@@ -245,31 +247,23 @@ class SimulatedProjectX(SimulatedHubs):
     @fault
     def expire_tokens(self, close: Annotated[bool, "and the hubs say Close"] = False) -> None:
         """Ends every token that was given."""
-        with self._lock:
-            self._gate.expire()
-            if close:
-                self.hub_close(True, "Connection closed with an error.")
+        self._gate.expire()
+        if close:
+            self.hub_close(True, "Connection closed with an error.")
 
     @fault
     def gateway_logout(self, only_hub: OnlyHub = "", close: Annotated[bool, "with Close"] = False) -> None:
         """Sends GatewayLogout, of which nothing more is known."""
-        with self._lock:
-            self.say(framing.invocation(_LOGOUT, []), only_hub)
-            if close:
-                self.hub_close(only_hub=only_hub)
+        self.say(framing.invocation(_LOGOUT, []), only_hub)
+        if close:
+            self.hub_close(only_hub=only_hub)
 
     @fault
-    def refuse_login(
-        self,
-        code: Annotated[int, "LoginErrorCode"] = 3,
-        n: Times = 1,
-        page: Annotated[str, "loginKey: logins; validate: renewals"] = "loginKey",
-    ) -> None:
+    def refuse_login(self, code: Code = 3, n: Times = 1, page: Login = "loginKey") -> None:
         """Fails the next `n` logins or renewals under HTTP 200."""
-        with self._lock:
-            field = "newToken" if page == "validate" else "token"
-            reply = failure(code, "Refused.", **{field: None})
-            self.pending.add("page", f"/api/Auth/{page}", times=n, what=reply)
+        field = "newToken" if page == "validate" else "token"
+        reply = failure(code, "Refused.", **{field: None})
+        self.pending.add("page", f"/api/Auth/{page}", times=n, what=reply)
 
     @fault
     def refuse_page(
@@ -281,25 +275,22 @@ class SimulatedProjectX(SimulatedHubs):
     ) -> None:
         """Answers the next `n` requests for a page with this HTTP status."""
         reply = Reply(status, b"", retry_header(retry_after))
-        with self._lock:
-            self.pending.add("page", f"/api/{page}" if page else "", times=n, what=reply)
+        self.pending.add("page", f"/api/{page}" if page else "", times=n, what=reply)
 
     @fault
     def reset_depth(self, contract: Contract = "") -> None:
         """Sends a Reset of a book, and then all of it."""
-        with self._lock:
-            listing = self._listing(contract)
-            self._say_market("depth", listing, listing.book(), self.settings.tape_shape)
+        listing = self._listing(contract)
+        self._say_market("depth", listing, listing.book(), self.settings.tape_shape)
 
     @fault
     def unknown_values(self) -> None:
         """Sends unknown values of enumerations, in an order and in a book, and an unknown event."""
-        with self._lock:
-            self.order(status=99, type=98, side=97)
-            listing = self._listing("")
-            row = listing.set_levels([(listing.last, 1)], [])[0] | {"type": 99}
-            self._say_market("depth", listing, [row], self.settings.tape_shape)
-            self.push(MARKET_HUB, "GatewayWeather", "sunny")
+        self.order(status=99, type=98, side=97)
+        listing = self._listing("")
+        row = listing.set_levels([(listing.last, 1)], [])[0] | {"type": 99}
+        self._say_market("depth", listing, [row], self.settings.tape_shape)
+        self.push(MARKET_HUB, "GatewayWeather", "sunny")
 
     # the pages
 

@@ -10,7 +10,17 @@ import msgspec
 
 from actors.simulators.base.client import Later, Peer, Reply, Request, retry_header
 from actors.simulators.base.connections import Groups
-from actors.simulators.base.faults import FOREVER, New, RetryAfter, Status, Times, TimesOrAll, fault, waiting
+from actors.simulators.base.faults import (
+    FOREVER,
+    New,
+    RetryAfter,
+    Status,
+    Text,
+    Times,
+    TimesOrAll,
+    fault,
+    waiting,
+)
 from actors.simulators.base.server import CloseCode, GarbageKind, Message, Reason, Simulator
 from actors.simulators.base.settings import given
 from actors.simulators.signalr import framing, hub_methods
@@ -19,10 +29,16 @@ from actors.simulators.signalr.hub_methods import Methods
 from actors.simulators.signalr.negotiate import Doorway, Ticket, bearer, json, text
 from actors.simulators.signalr.settings import HubSettings
 
-Failure = Literal["hub", "server", "binding", "unknown", "forbidden"]
-Door = Literal["both", "negotiate", "upgrade"]
+Failure = Annotated[
+    Literal["hub", "server", "binding", "unknown", "forbidden"], "what fails it, and so the error's words"
+]
+Door = Annotated[Literal["both", "negotiate", "upgrade"], "where a client is refused"]
+Url = Annotated[str, "of the other server; empty: this one"]
+Token = Annotated[str, "for the other server; empty: none"]
+HubMethod = Annotated[str, "its name; empty: any"]
 OnlyHub = Annotated[str, "the name of a hub; empty: all"]
 
+_CANCELED = "Handshake was canceled."
 _NEGOTIATE = "/negotiate"
 _GARBAGE: Mapping[str, bytes] = {
     "json": b'{"type":1,"target":"Broken","arguments":[' + framing.RS,
@@ -143,16 +159,10 @@ class SimulatedHubs(Simulator):
     # faults
 
     @fault
-    def unauthorized(
-        self,
-        n: TimesOrAll = 1,
-        door: Annotated[Door, "where: in negotiations, upgrades, or both"] = "both",
-        only_hub: OnlyHub = "",
-    ) -> None:
+    def unauthorized(self, n: TimesOrAll = 1, door: Door = "both", only_hub: OnlyHub = "") -> None:
         """Answers the next `n` clients of each hub with 401, whatever their token."""
-        with self._lock:
-            for hub in self._named(only_hub):
-                self.pending.set("unauthorized", hub, door, times=n or FOREVER)
+        for hub in self._named(only_hub):
+            self.pending.set("unauthorized", hub, door, times=n or FOREVER)
 
     @fault
     def refuse(
@@ -164,70 +174,57 @@ class SimulatedHubs(Simulator):
     ) -> None:
         """Answers the next `n` negotiations or upgrades of each hub with this HTTP status."""
         reply = Reply(status, b"refused", retry_header(retry_after))
-        with self._lock:
-            for hub in self._named(only_hub):
-                self.pending.add("refuse", hub, times=n or FOREVER, what=reply)
+        for hub in self._named(only_hub):
+            self.pending.add("refuse", hub, times=n or FOREVER, what=reply)
 
     @fault
-    def redirect(
-        self,
-        url: Annotated[str, "of the other server; empty: this one"] = "",
-        token: Annotated[str, "another access token; empty: none"] = "",
-        n: Times = 1,
-    ) -> None:
+    def redirect(self, url: Url = "", token: Token = "", n: Times = 1) -> None:
         """Sends the next `n` clients that negotiate to another server."""
-        self.wait("negotiate", n, {"url": url, "accessToken": token} if token else {"url": url})
+        told = {"url": url, "accessToken": token} if token else {"url": url}
+        self.pending.add("negotiate", times=n, what=told)
 
     @fault
-    def negotiate_error(self, error: Annotated[str, "its text"] = "Not now.", n: Times = 1) -> None:
+    def negotiate_error(self, error: Text = "Not now.", n: Times = 1) -> None:
         """Answers the next `n` negotiations with an error, under HTTP 200."""
-        self.wait("negotiate", n, {"error": error})
+        self.pending.add("negotiate", times=n, what={"error": error})
 
     @fault
     def legacy(self, n: Times = 1) -> None:
         """Answers the next `n` negotiations as ASP.NET SignalR did before there was Core."""
         told = {"Url": "/signalr", "ConnectionToken": "old", "TryWebSockets": True, "ProtocolVersion": "1.5"}
-        self.wait("negotiate", n, told)
+        self.pending.add("negotiate", times=n, what=told)
 
     @waiting
     def reuse_id(self, n: Times = 1) -> None:
         """Gives out `n` ids that are over already: an upgrade with one gets 404."""
 
     @fault
-    def handshake_error(
-        self,
-        error: Annotated[str, "its text"] = "Handshake was canceled.",
-        n: Times = 1,
-        only_hub: OnlyHub = "",
-    ) -> None:
+    def handshake_error(self, error: Text = _CANCELED, n: Times = 1, only_hub: OnlyHub = "") -> None:
         """Answers the next `n` handshakes of each hub with an error, and closes."""
-        with self._lock:
-            for hub in self._named(only_hub):
-                self.pending.add("handshake_error", hub, times=n, what=error)
+        for hub in self._named(only_hub):
+            self.pending.add("handshake_error", hub, times=n, what=error)
 
     @fault
     def hub_close(
         self,
         allow_reconnect: Annotated[bool, "as Close says it"] = False,
-        error: Annotated[str, "its text; empty: what a hub's Abort() does"] = "",
+        error: Annotated[str, "of the error; empty: as a hub's Abort() does"] = "",
         only_hub: OnlyHub = "",
     ) -> None:
         """Sends Close to every client, and closes."""
-        with self._lock:
-            for caller in self._in(only_hub):
-                caller.end(error, allow_reconnect=allow_reconnect)
+        for caller in self._in(only_hub):
+            caller.end(error, allow_reconnect=allow_reconnect)
 
     @fault
     def completion_error(
         self,
-        method: Annotated[str, "its name; empty: any"] = "",
+        method: HubMethod = "",
         n: Times = 1,
-        kind: Annotated[Failure, "what fails it, and so how the error is worded"] = "hub",
+        kind: Failure = "hub",
         text: Annotated[str, "what the hub says"] = "no",
     ) -> None:
         """Fails the next `n` invocations of a method."""
-        with self._lock:
-            self.pending.add("completion_error", method.lower(), times=n, what=(kind, text))
+        self.pending.add("completion_error", method.lower(), times=n, what=(kind, text))
 
     @fault
     def server_timeout(self, new: New = False, only_hub: OnlyHub = "") -> None:
@@ -237,27 +234,23 @@ class SimulatedHubs(Simulator):
     @fault
     def frozen(self, hub: OnlyHub = "") -> None:
         """Pings and answers, and pushes nothing any more until heal()."""
-        with self._lock:
-            for each in self._named(hub):
-                self.pending.set("frozen", each)
+        for each in self._named(hub):
+            self.pending.set("frozen", each)
 
     @fault
     def packed(self, n: Annotated[int, "records per message, at most"] = 50) -> None:
         """Puts several records into a message from now on, and the first ping beside the handshake."""
-        with self._lock:
-            self.habits.packed = n
+        self.habits.packed = n
 
     @fault
     def fragmented(self, size: Annotated[int, "bytes per frame, at most"] = 16) -> None:
         """Sends every message in several WebSocket frames from now on."""
-        with self._lock:
-            self.habits.fragment = size
+        self.habits.fragment = size
 
     @fault
     def split(self) -> None:
         """Sends every message as two from now on, so that records span messages."""
-        with self._lock:
-            self.habits.split = True
+        self.habits.split = True
 
     @fault
     def reset(self, only_hub: OnlyHub = "") -> None:
@@ -270,9 +263,8 @@ class SimulatedHubs(Simulator):
         if not only_hub:
             super().drop()
             return
-        with self._lock:
-            for caller in self._in(only_hub):
-                caller.peer.cut()
+        for caller in self._in(only_hub):
+            caller.peer.cut()
 
     @fault
     def close(self, code: CloseCode = 1001, reason: Reason = "", only_hub: OnlyHub = "") -> None:
@@ -284,18 +276,16 @@ class SimulatedHubs(Simulator):
         if not only_hub:
             super().close(code, reason)
             return
-        with self._lock:
-            for caller in self._in(only_hub):
-                caller.peer.close(code, reason)
+        for caller in self._in(only_hub):
+            caller.peer.close(code, reason)
 
     @fault
     def mute(self, new: New = True, only_hub: OnlyHub = "") -> None:
         """Answers protocol pings and sends nothing else; what it would have sent is lost."""
-        with self._lock:
-            for hub in self._named(only_hub) if new else ():
-                self.pending.set("mute", hub)
-            for caller in self._in(only_hub):
-                caller.peer.muted = True
+        for hub in self._named(only_hub) if new else ():
+            self.pending.set("mute", hub)
+        for caller in self._in(only_hub):
+            caller.peer.muted = True
 
     @fault
     def deaf(self, new: New = True, only_hub: OnlyHub = "") -> None:
@@ -306,10 +296,9 @@ class SimulatedHubs(Simulator):
         if not only_hub:
             super().deaf(new)
             return
-        with self._lock:
-            for caller in self._in(only_hub):
-                caller.peer.deaf = True
-                caller.peer.watch()
+        for caller in self._in(only_hub):
+            caller.peer.deaf = True
+            caller.peer.watch()
 
     @fault
     def garbage(self, kind: GarbageKind = "json") -> None:

@@ -21,9 +21,12 @@ from actors.simulators.tplus.instruments import PRICE_DECIMALS, Level, Listing, 
 from actors.simulators.tplus.rest import Pages, encode, reply, tidy
 from actors.simulators.tplus.settings import TplusSettings
 
-Form = Literal["lines", "array"]
+Form = Annotated[Literal["lines", "array"], "two lines, or one array"]
+Delay = Annotated[float, "seconds; 0: until `release_snapshots()` or `heal()`"]
+Path = Annotated[str, "such as /orders"]
 Asset = Annotated[str, "an asset; empty: the first one"]
 CloseCode = Annotated[int, "of the close frame; 0: they stay open"]
+CloseCodeOrReset = Annotated[int, "of the close frame; 0: TCP is reset without one"]
 
 _ASSETS = ("200", "201", "202")
 _POLICY = 1008  # RFC 6455, section 7.4.1
@@ -223,8 +226,7 @@ class SimulatedTplus(Simulator):
     @fault
     def unauthorized(self, n: Times = 1, close: CloseCode = 0) -> None:
         """Welcomes the next `n` user streams with `"errors":"unauthorized"`, whatever their token."""
-        with self._lock:
-            self.pending.set("unauthorized", times=n, what=close)
+        self.pending.set("unauthorized", times=n, what=close)
 
     @fault
     def no_welcome(self, n: Times = 1) -> None:
@@ -234,11 +236,10 @@ class SimulatedTplus(Simulator):
     @fault
     def expire_tokens(self, close: CloseCode = 0) -> None:
         """No token is valid any more; `close` is about user streams."""
-        with self._lock:
-            self._gate.expire()
-            for peer, stream in list(self._streams.items()):
-                if close and stream.kind.access != "public":
-                    peer.close(close, "token expired")
+        self._gate.expire()
+        for peer, stream in list(self._streams.items()):
+            if close and stream.kind.access != "public":
+                peer.close(close, "token expired")
 
     @waiting
     def refuse_auth(self, status: Status = 503, n: Times = 1, retry_after: RetryAfter = 0.0) -> Reply:
@@ -251,95 +252,79 @@ class SimulatedTplus(Simulator):
         return self._pages.error(status, "no book now")
 
     @fault
-    def hold_snapshot(
-        self,
-        seconds: Annotated[float, "seconds; 0: until `release_snapshots()` or `heal()`"] = 0.0,
-        n: Times = 1,
-    ) -> None:
+    def hold_snapshot(self, seconds: Delay = 0.0, n: Times = 1) -> None:
         """Serves the next `n` books only later, as they are then."""
-        with self._lock:
-            self.pending.set("hold_snapshot", times=n, what=seconds)
+        self.pending.set("hold_snapshot", times=n, what=seconds)
 
     @fault
     def stale_snapshot(self, n: Times = 1) -> None:
         """Serves the next `n` books as they are at this moment, whatever diffs come meanwhile."""
-        with self._lock:
-            frozen = {asset: each.snapshot() for asset, each in self.listings.items()}
-            self.pending.set("stale_snapshot", times=n, what=frozen)
+        frozen = {asset: each.snapshot() for asset, each in self.listings.items()}
+        self.pending.set("stale_snapshot", times=n, what=frozen)
 
     @fault
     def skip(self, asset: Asset = "") -> None:
         """Changes a book and loses its diff: the next one jumps."""
-        with self._lock:
-            self.listing(asset).touch()
+        self.listing(asset).touch()
 
     @fault
     def repeat(self, asset: Asset = "") -> None:
         """Sends a book's last diff again."""
-        with self._lock:
-            listing = self.listing(asset)
-            self._send(endpoints.DEPTH.format(asset=listing.asset), listing.last_diff)
+        listing = self.listing(asset)
+        self._send(endpoints.DEPTH.format(asset=listing.asset), listing.last_diff)
 
     @fault
     def restart_sequence(self, asset: Asset = "") -> None:
         """Sets a book's sequence number to 0; its next diff is 1."""
-        with self._lock:
-            self.listing(asset).sequence = 0
+        self.listing(asset).sequence = 0
 
     @fault
     def malformed_diff(self, asset: Asset = "") -> None:
         """Changes a book and sends a diff that cannot be read."""
-        with self._lock:
-            listing = self.listing(asset)
-            diff = listing.touch()
-            told = {"asks": [["101.50"]], "bids": None, "sequence_number": str(diff["sequence_number"])}
-            self._tell(endpoints.DEPTH.format(asset=listing.asset), told)
+        listing = self.listing(asset)
+        diff = listing.touch()
+        told = {"asks": [["101.50"]], "bids": None, "sequence_number": str(diff["sequence_number"])}
+        self._tell(endpoints.DEPTH.format(asset=listing.asset), told)
 
     @fault
     def unknown_level(self, asset: Asset = "") -> None:
         """Sends a diff that takes away a level that is not there."""
-        with self._lock:
-            listing = self.listing(asset)
-            self._say_diff(listing, listing.unknown_level())
+        listing = self.listing(asset)
+        self._say_diff(listing, listing.unknown_level())
 
     @fault
-    def two_documents(
-        self, asset: Asset = "", form: Annotated[Form, "two lines, or one array"] = "lines"
-    ) -> None:
+    def two_documents(self, asset: Asset = "", form: Form = "lines") -> None:
         """Sends two diffs in one frame, and two trades."""
-        with self._lock:
-            listing = self.listing(asset)
-            diffs = [listing.touch(), listing.touch()]
-            trades = [listing.trade(), listing.trade()]
-            for each in trades:
-                listing.confirmed(each)
-            told = ((endpoints.DEPTH, diffs), (endpoints.TRADES, trades), (endpoints.TRADES_OF, trades))
-            for path, rows in told:
-                payload = encode(rows) if form == "array" else b"\n".join(map(encode, rows))
-                self._send(path.format(asset=listing.asset), text_frame(payload))
+        listing = self.listing(asset)
+        diffs = [listing.touch(), listing.touch()]
+        trades = [listing.trade(), listing.trade()]
+        for each in trades:
+            listing.confirmed(each)
+        told = ((endpoints.DEPTH, diffs), (endpoints.TRADES, trades), (endpoints.TRADES_OF, trades))
+        for path, rows in told:
+            payload = encode(rows) if form == "array" else b"\n".join(map(encode, rows))
+            self._send(path.format(asset=listing.asset), text_frame(payload))
 
     @fault
     def unknown_variant(self) -> None:
         """Sends an event of an unknown kind on every stream that tells kinds apart."""
         kinds = (endpoints.ORDERS, endpoints.ACTIVITY, endpoints.TRADE_EVENTS, endpoints.TRADE_EVENTS_OF)
         told = {"Teleported": {"order_id": "o-0", "timestamp_ns": 0}}
-        with self._lock:
-            for peer, stream in list(self._streams.items()):
-                if stream.kind.path in kinds:
-                    inner = self.settings.inner_tags and stream.kind.path == endpoints.ORDERS
-                    tagged = {"type": "teleported", **told["Teleported"]} if inner else told
-                    peer.tell(text_frame(encode(tagged)))
+        for peer, stream in list(self._streams.items()):
+            if stream.kind.path in kinds:
+                inner = self.settings.inner_tags and stream.kind.path == endpoints.ORDERS
+                tagged = {"type": "teleported", **told["Teleported"]} if inner else told
+                peer.tell(text_frame(encode(tagged)))
 
     @fault
     def rollback(self, asset: Asset = "") -> None:
         """Makes a trade pending and then undoes it, for the public and for every subscribed user."""
-        with self._lock:
-            listing = self.listing(asset)
-            trade = listing.trade() | {"status": "Pending"}
-            for user in ["", *self._listening()]:
-                self._say_pending(user, listing, trade)
-            for user in ["", *self._listening()]:
-                self._say_settled(user, listing, trade, "Rollbacked")
+        listing = self.listing(asset)
+        trade = listing.trade() | {"status": "Pending"}
+        for user in ["", *self._listening()]:
+            self._say_pending(user, listing, trade)
+        for user in ["", *self._listening()]:
+            self._say_settled(user, listing, trade, "Rollbacked")
 
     @fault
     def ping_text(self) -> None:
@@ -347,20 +332,15 @@ class SimulatedTplus(Simulator):
         self.send_raw('{"type":"ping"}')
 
     @fault
-    def close_stream(
-        self,
-        path: Annotated[str, "such as /orders"],
-        code: Annotated[int, "of the close frame; 0: TCP is reset without one"] = 1001,
-    ) -> None:
+    def close_stream(self, path: Path, code: CloseCodeOrReset = 1001) -> None:
         """Closes the sockets at one path."""
-        with self._lock:
-            found = stream_at(path)
-            for peer, stream in list(self._streams.items()):
-                if found and stream.path == found.path:
-                    if code:
-                        peer.close(code)
-                    else:
-                        peer.cut()
+        found = stream_at(path)
+        for peer, stream in list(self._streams.items()):
+            if found and stream.path == found.path:
+                if code:
+                    peer.close(code)
+                else:
+                    peer.cut()
 
     def heal(self) -> None:
         """Ends all lasting faults, and those still to come. What was lost stays lost."""

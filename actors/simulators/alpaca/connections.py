@@ -152,7 +152,7 @@ def error(code: int, message: str = "") -> dict[str, Any]:
 
 
 def keys_of(headers: Mapping[str, str]) -> Keys | None:
-    """Who a request says it is from; None: it does not say."""
+    """The keys that a request has; None: it has none."""
     if "apca-api-key-id" in headers:
         return headers["apca-api-key-id"], headers.get("apca-api-secret-key", "")
     if "authorization" not in headers:

@@ -129,7 +129,7 @@ class Listing:
         length = _DAY if tag == "d" else _MINUTE
         now = self._clock().ns
         slot, grown = self._bars[length]
-        # A minute without trades has a bar all the same: crypto's are made of quotes, too.
+        # A minute without trades has a bar as well: crypto's bars are made of quotes.
         still = {"o": price, "h": price, "l": price, "c": price, "v": 0, "n": 0, "vw": price}
         prices = grown if slot == now // length else still
         start = Stamp.at(now - now % length)
@@ -192,7 +192,7 @@ class Listing:
         return heard
 
     def remember(self, channel: str, told: Told) -> None:
-        """This was told: REST answers with it, too."""
+        """A message was sent: REST answers with it as well."""
         self.history.setdefault(channel, deque(maxlen=_REMEMBERED)).append(told)
         if channel == "trades" and isinstance(told["t"], Stamp):
             price, size, now = told["p"], told["s"], told["t"].ns

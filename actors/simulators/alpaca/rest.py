@@ -221,7 +221,7 @@ def complaint(status: int, message: str, headers: Mapping[str, str] = {}) -> Rep
 
 
 def _amount(value: Any) -> Any:
-    """Amounts come as numbers, too, and go as texts: `5.0` as `5`."""
+    """Amounts come as texts or numbers, and go as texts: `5.0` as `5`."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return f"{Decimal(str(value)).normalize():f}" if number else value
 

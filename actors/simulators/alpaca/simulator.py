@@ -25,6 +25,7 @@ from actors.simulators.alpaca.payloads import Codec, Stamp, frame, read, to_json
 from actors.simulators.alpaca.rest import Pages, complaint
 from actors.simulators.alpaca.settings import AlpacaSettings
 from actors.simulators.base.client import Peer, Reply, Request, fragments, retry_header
+from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, RetryAfter, Status, Text, Times, fault, waiting
 from actors.simulators.base.random_market import Market
 from actors.simulators.base.server import Message, Simulator
@@ -73,7 +74,7 @@ class SimulatedAlpaca(Simulator):
         self._articles_made = 0
         self._pages = Pages(self)
         self._connections = Connections()
-        self._holders: dict[tuple[str, str], set[Peer]] = {}  # of each endpoint's and key's slots
+        self._holders: Groups[tuple[str, str], Peer, None] = Groups()  # of each endpoint's and key's slots
         self._watched: list[Listing] | None = None  # what moves; None: to be found out
 
     # what a test sees and does
@@ -275,7 +276,7 @@ class SimulatedAlpaca(Simulator):
     def start(self) -> None:
         with self._lock:
             if not self.running:
-                self._holders.clear()
+                self._holders = Groups()
             super().start()
 
     def serves(self, path: str) -> bool:
@@ -340,7 +341,7 @@ class SimulatedAlpaca(Simulator):
             self._refuse(peer, line, 404)
 
     def _free(self, peer: Peer, line: ClientConnection) -> None:
-        self._holders.get((line.endpoint.name, line.key), set()).discard(peer)
+        self._holders.leave((line.endpoint.name, line.key), peer)
 
     def accepts(self, keys: Keys) -> bool:
         if self.pending.take("refuse_keys"):
@@ -368,18 +369,18 @@ class SimulatedAlpaca(Simulator):
             self._write(peer, line, [error(403)])
             return
         line.tried = True
-        holders = self._holders.setdefault((endpoint.name, keys[0]), set())
+        slots = (endpoint.name, keys[0])
         if endpoint.kind == "options" and line.codec == "json":
             self._refuse(peer, line, 412)
         elif not self.accepts(keys):
             self._refuse(peer, line, 402)
         elif endpoint.paid and self.settings.plan == "basic":
             self._refuse(peer, line, 409)
-        elif self.settings.connections and len(holders) >= self.settings.connections:
+        elif self.settings.connections and self._holders.count(slots) >= self.settings.connections:
             self._refuse(peer, line, 406, close=not self.settings.keep_refused)
         else:
             line.key = keys[0]
-            holders.add(peer)
+            self._holders.join(slots, peer, None)
             if greeting:
                 self._write(peer, line, greeting)
             self.announce()

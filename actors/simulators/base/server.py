@@ -56,7 +56,7 @@ _decode = msgspec.json.Decoder().decode
 
 _STEPS_AT_ONCE = 200  # market steps before the sockets are looked at again
 _SLICE = 0.05  # seconds between two looks at a predicate that nothing announces
-# Below the ephemeral ports: a client that retries while nobody listens on an ephemeral port can
+# Below the ephemeral ports: a client that retries while an ephemeral port has no listener can
 # be given that very port as its own and connect to itself.
 _PORTS = range(20_000, 32_000)
 # Windows would let two servers listen on one port.
@@ -168,7 +168,7 @@ class Simulator:
             self._thread.start()
 
     def stop(self) -> None:
-        """Goes away like a process that was killed: no close frames, nobody listens.
+        """Ends like a process that was killed: no close frames, and no listener.
 
         When it returns, all sockets are closed and all threads have ended. What was heard stays.
         """

@@ -1,4 +1,4 @@
-"""Who may come in: a key for a token, a token for a newer one. Tokens are JWTs (RFC 7519)."""
+"""Logins: a key for a token, a token for a newer one. Tokens are JWTs (RFC 7519)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TokenGate:
         self._ended: dict[str, None] = Newest(_REMEMBERED)  # tokens that were logged out, by their jti
 
     def login(self, name: str, key: str) -> str | None:
-        """A token for a user's key; None: it is not his. Names are told whatever their case."""
+        """A token for a user's key; None: the key is another's. The case of names does not matter."""
         known = bool(name and key) if self._keys is None else self._keys.get(name.lower()) == key
         if not known:
             return None
@@ -99,6 +99,6 @@ def _base64(data: bytes) -> str:
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """What a token says, good or not: anybody may read it."""
+    """What a token says, good or not."""
     claims: dict[str, Any] = msgspec.json.decode(urlsafe_b64decode(token.split(".")[1] + "=="))
     return claims

@@ -104,7 +104,7 @@ class SimulatedProjectX(SimulatedHubs):
             return self._gate.issue(user, life)
 
     def subscribers(self, channel: str, key: str | int = "") -> int:
-        """How many connections hear a channel.
+        """How many connections are subscribed to a channel.
 
         `accounts`; `orders`, `positions`, `user_trades` of an account; `quotes`, `trades`, `depth` of a
         contract.
@@ -299,7 +299,7 @@ class SimulatedProjectX(SimulatedHubs):
         return refusal or self._pages.answer(request, _header(request))
 
     def place(self, account: Account, listing: Listing, asked: Row) -> Row:
-        """An order that somebody sent: it is filled at once, or it rests in the book."""
+        """An order of a client: it is filled at once, or it rests in the book."""
         terms = ("type", "side", "size", "limitPrice", "stopPrice", "customTag")
         over = {key: asked[key] for key in terms if asked.get(key) is not None}
         over = {key: Decimal(str(value)) if key.endswith("Price") else value for key, value in over.items()}
@@ -431,7 +431,7 @@ class SimulatedProjectX(SimulatedHubs):
             self._say_step(listing, listing.market.step())
 
     def _act(self, account: Account, listing: Listing) -> None:
-        """Somebody trades for an account: he places an order, or takes one back."""
+        """An account places an order, or takes one back."""
         orders = [row for row in account.open_orders if str(row["id"]) in self._resting(row)]
         if len(orders) >= 3:
             row = self.random.choice(orders)

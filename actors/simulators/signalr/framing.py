@@ -16,7 +16,7 @@ RS = b"\x1e"
 LIMIT = 32 * 1024  # bytes of one record that a client may say: the server's default
 WELCOME = b"{}" + RS
 PING = b'{"type":6}' + RS
-# ASP.NET Core: what it says after a protocol error of the client's, or his silence.
+# ASP.NET Core: its words after a client's protocol error or silence.
 CLOSED_WITH_ERROR = "Connection closed with an error."
 UNREADABLE_HANDSHAKE = "An unexpected error occurred during connection handshake."
 
@@ -98,7 +98,7 @@ def handshake_error(said: bytes) -> str:
         return UNREADABLE_HANDSHAKE
     if protocol != "json":
         return f"The protocol '{protocol}' is not supported."
-    if version > 2:  # 2 is for those who want stateful reconnects
+    if version > 2:  # 2: stateful reconnects
         return f"The server does not support version {version} of the 'json' protocol."
     return ""
 

@@ -1,4 +1,4 @@
-"""One user of tplus: his orders, his fills, his positions, as they are told."""
+"""One user of tplus: orders, fills and positions, as they are told."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ Activity = Literal[
 ]
 _OF_THE_BOOK = ("Canceled", "Removed", "Replaced", "Amended", "Triggered")
 _FILLED = ("filled_quantity", "filled_amount", "trading_fees_amount")
+# The fields of an order's row that are null.
+_NOTHING = [
+    "amount",
+    "max_sellable_amount",
+    "max_sellable_quantity",
+    "good_until_timestamp_ns",
+    "trigger_above_price",
+    "trigger_below_price",
+    "trigger_touched",
+    "parent_id",
+    "trigger_enabled_quantity",
+]
 _KEPT = 1000  # orders, and fills
 _CLOSING = ("Canceled", "Removed", "CreateFailed")
 
@@ -127,7 +139,7 @@ class Account:
         return told
 
     def position(self, asset: str, price: str, over: Mapping[str, Any]) -> Row:
-        """The full picture of his positions after this one changed; a closed one is in it once more."""
+        """All positions after this one changed; a closed one is in it once more."""
         row = {
             "asset_id": asset,
             "sub_account_index": 1,
@@ -214,19 +226,6 @@ def _extra(variant: OrderVariant, price: int, now: int) -> Row:
 
 def _page_row(order: Row, price: int, now: int) -> Row:
     """An order as `/orders/user/...` has it: decimals, not book units."""
-    nothing = dict.fromkeys(
-        (
-            "amount",
-            "max_sellable_amount",
-            "max_sellable_quantity",
-            "good_until_timestamp_ns",
-            "trigger_above_price",
-            "trigger_below_price",
-            "trigger_touched",
-            "parent_id",
-            "trigger_enabled_quantity",
-        )
-    )
     stages = [f"{stage}_{what}" for stage in ("confirmed", "pending") for what in _FILLED]
     limit = order["details"].get("Limit", {})
     return {
@@ -235,7 +234,7 @@ def _page_row(order: Row, price: int, now: int) -> Row:
         "side": order["side"],
         "limit_price": _places(limit.get("limit_price", price), PRICE_DECIMALS),
         "quantity": _places(limit.get("quantity", 0), QUANTITY_DECIMALS),
-        **nothing,
+        **dict.fromkeys(_NOTHING),
         **dict.fromkeys(stages, "0"),
         "timestamp_ns": now,
         "in_flight": False,

@@ -1,4 +1,4 @@
-"""Who may come in: nonces to be signed, tokens for those who signed, and the meter on both."""
+"""Logins: nonces to be signed, tokens for their signatures, and the limit on both."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class SignatureGate:
         return known
 
     def login(self, body: bytes) -> Grant:
-        """A token for whoever signed his nonce. Raises AuthRefused where the signature is not his."""
+        """A token for a signed nonce. Raises AuthRefused where the signature is not the user's."""
         try:
             asked = _login(body)
         except (msgspec.DecodeError, RecursionError) as wrong:
@@ -110,7 +110,7 @@ class SignatureGate:
         return grant
 
     def holder(self, headers: Mapping[str, str]) -> str:
-        """Whose valid token these headers bear; nothing: nobody's."""
+        """The user whose valid token these headers have; empty: none."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         user, grant = self._tokens.get(token, ("", None))
         if scheme != "Bearer" or grant is None or grant.left <= 0:

@@ -166,7 +166,7 @@ class SimulatedTplus(Simulator):
             return told
 
     def order(self, user: str, variant: OrderVariant = "Created", asset: str = "", **over: Any) -> Row:
-        """News of an order of a user, told to whoever opened `/orders` with his token.
+        """News of an order of a user, sent to the sockets at `/orders` that its token opened.
 
         It is about the order made last unless `over` has its `order_id`; `Created` makes one. Returns
         the event's fields, without its tag.
@@ -520,7 +520,7 @@ class SimulatedTplus(Simulator):
             self._say_tickers({listing.asset: listing.ticker()})
 
     def _act(self, account: Account, listing: Listing) -> None:
-        """A user places an order, or one of his is filled."""
+        """A user places an order, or one is filled."""
         orders = account.open_orders
         if not orders:
             told = account.order_event("Created", *self._terms_of(listing.asset), {})
@@ -555,7 +555,7 @@ class SimulatedTplus(Simulator):
             self._say_trade(listing, trade | over)
 
     def _listening(self) -> list[str]:
-        """The users of whom somebody hears something."""
+        """The users that have a stream open."""
         users = [stream.user or self._holders[peer] for peer, stream in self._streams.items()]
         return sorted({user for user in users if user})
 

@@ -7,7 +7,7 @@ delivery state to the one that may deliver; it takes the state back when that co
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from actors.actor import Actor, Address, KeptReply, Lease
@@ -80,10 +80,10 @@ class Dispatcher(Actor):
                 self._open(message)
             case LeaveTopics(stream=stream, topics=topics):
                 self._leave(stream, topics)
-            case TopicsPlaced(line=line, numbers=numbers):
+            case TopicsPlaced(line=line, numbers=numbers, streams=streams):
                 with self._lease:
                     for topic, number in numbers.items():
-                        self._place(line, topic, number)
+                        self._place(line, topic, number, streams[topic])
             case TopicsLifted(line=line, topics=topics):
                 with self._lease:
                     for topic in topics:
@@ -145,27 +145,21 @@ class Dispatcher(Actor):
             gone = self._routing.wanted(stream, topics)
             for topic in gone:
                 self._routing.leave(stream, topic)
-                self._part(stream, topic)
+                if (name := self._routing.line_of.get(topic)) is not None:
+                    self._set_route(name, topic, self._routing.parted(name, topic, stream))
             if gone:
                 self._registry.tell(Unsubscribe(stream, tuple(gone)))
             self._routing.forget(stream, gone)
 
     # ── routes ──
 
-    def _place(self, name: str, topic: Topic, number: int) -> None:
+    def _place(self, name: str, topic: Topic, number: int, streams: Collection[int]) -> None:
+        """These streams come into its route, beside those that follow this placement already."""
         former = self._routing.line_of.get(topic)
         if former is not None and former != name:
             self._lift(former, topic)
         self._routing.line_of[topic] = name
-        self._set_route(name, topic, self._routing.route(topic, number))
-
-    def _part(self, stream: int, topic: Topic) -> None:
-        """Out of its route, and no other into it: this placement may end, and newcomers wait for the next."""
-        name = self._routing.line_of.get(topic)
-        if name is not None:
-            route = self._routing.line(name).table.routes[topic]
-            others = tuple(inlet for inlet in route.inlets if inlet.id != stream)
-            self._set_route(name, topic, Route(route.number, others))
+        self._set_route(name, topic, self._routing.joined(name, topic, number, streams))
 
     def _set_route(self, name: str, topic: Topic, route: Route) -> None:
         line = self._routing.line(name)
@@ -184,12 +178,14 @@ class Dispatcher(Actor):
         line = self._routing.line(name)
         if topic not in line.table.routes:
             return
+        speaker, now_ns = self._speaker(name, line), self._now_ns()
+        if line.holder is None:
+            speaker.mark_lifted(topic, now_ns)
         gone = line.table.remove(topic)
         if self._routing.line_of.get(topic) == name:
             del self._routing.line_of[topic]
         if line.holder is None:
-            speaker = self._speaker(name, line)
-            speaker.detached(topic, gone, self._now_ns())
+            speaker.detached(topic, gone, now_ns)
             speaker.lifted(topic)
         self._tell_change(name, line, topic, None)
 

@@ -9,7 +9,7 @@ A question is a message that was asked: its answer travels with its envelope. A 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import Struct
@@ -150,10 +150,14 @@ class TopicsRestored(Report, frozen=True):
 
 
 class TopicsPlaced(Idempotent, frozen=True):
-    """Registry to dispatcher: these topics lie on this line from now on, each by that placement."""
+    """Registry to dispatcher: these topics lie on this line from now on, each by that placement.
+
+    `streams`: those that come into it, by topic. A stream whose `Subscribe` is still unread comes later.
+    """
 
     line: str
     numbers: Mapping[Topic, int]
+    streams: Mapping[Topic, Collection[int]]
 
 
 class WantsPlaced(Idempotent, frozen=True):

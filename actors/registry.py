@@ -165,8 +165,8 @@ class Registry(Actor):
             for topic in topics:
                 if (line := self._ledger.line(topic)) is not None:
                     by_line.setdefault(line, []).append(topic)
-            for line, placed in by_line.items():  # also those that lay there already: it may not know
-                self._dispatcher.tell(TopicsPlaced(line, self._ledger.numbers(placed)))
+            for line, placed in by_line.items():
+                self._tell_placed(line, placed, dict.fromkeys(placed, (stream,)))
             self._dispatcher.tell(WantsPlaced(asking, gone))
 
     def _place(self, topics: Iterable[Topic]) -> None:
@@ -186,9 +186,14 @@ class Registry(Actor):
             by_line.setdefault(line, []).append(topic)
         for line, placed_now in by_line.items():
             self._publish(placed_now)
-            self._dispatcher.tell(TopicsPlaced(line, self._ledger.numbers(placed_now)))
+            self._tell_placed(line, placed_now, self._ledger.streams(placed_now))
             for epoch in self._ledger.open_epochs(line):
                 self._send_next(line, epoch)
+
+    def _tell_placed(
+        self, line: str, topics: Collection[Topic], streams: Mapping[Topic, Collection[int]]
+    ) -> None:
+        self._dispatcher.tell(TopicsPlaced(line, self._ledger.numbers(topics), streams))
 
     def _refuse(self, topic: Topic, reason: str) -> None:
         if not self._ledger.is_refused(topic):
@@ -351,7 +356,7 @@ class Registry(Actor):
         self._unwant(CONFIG, orphans)
         for line in self._ledger.lines():
             if topics := self._ledger.topics(line):
-                self._dispatcher.tell(TopicsPlaced(line, self._ledger.numbers(topics)))
+                self._tell_placed(line, topics, self._ledger.streams(topics))
             else:
                 self._supervisor.tell(LineUnneeded(line))
             for epoch in self._ledger.open_epochs(line):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import math
 import random
 import threading
@@ -13,18 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-import msgspec
 import pykka
 
 from actors import log_queue
-from actors.calls import CALL, answer_of, ask
+from actors.calls import CALL, answer_of, ask, send
 from actors.delivery.merge import merge
-from actors.errors import (
-    LinewardenError,
-    NotLiveError,
-    RotationFailed,
-    Timeout,
-)
+from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.events import Option, Received
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
@@ -35,8 +27,6 @@ from actors.messages import (
     AwaitLive,
     Reload,
     Rotate,
-    SendMessage,
-    StopAll,
 )
 from actors.metrics import Metrics, NoMetrics
 from actors.protocol.channel import TypedChannel
@@ -49,10 +39,10 @@ from actors.status import Status, why_not_live
 from actors.stream import Stream
 from actors.streams import Streams, handle
 from actors.supervision.cooldown_file import Cooldowns
-from actors.supervision.forks import Home
+from actors.supervision.lifetime import Lifetime
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.snapshot import SharedStatus
-from actors.supervision.state import LineView, Roles
+from actors.supervision.state import LineView
 from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
 from actors.timers import ThreadTimers, Timers, seconds_left
@@ -126,12 +116,7 @@ class Runtime:
             settings.runtime.name, self._shared, self._streams.inlets, tree.dead_letters, clock
         )
         tree.launch()
-        # A runtime that nobody holds any more, nor a stream of it that was not closed, gives its
-        # connections back: a venue may have one slot an account, and it must not sit in it.
-        left = tree.home, tree.roles, self._builder.simulators
-        weakref.finalize(self, _abandon, *left).atexit = False
-        self._at_exit = functools.partial(_stop_at_exit, weakref.ref(self))
-        atexit.register(self._at_exit)
+        self._lifetime = Lifetime(self, tree.home, tree.roles, self._builder.simulators)
 
     @property
     def settings(self) -> Settings:
@@ -229,18 +214,7 @@ class Runtime:
         """
         self._tree.check()
         name = self._line(feed, line)
-        try:
-            payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
-            if isinstance(payload, str):
-                payload.encode()
-        except UnicodeEncodeError as error:
-            raise LinewardenError(f"{name}: nothing was sent, for the message is no text: {error}") from None
-        try:
-            trouble = ask(self._roles.connection(name), SendMessage(payload))
-        except pykka.ActorDeadError:
-            trouble = "it is not connected"
-        if trouble:
-            raise LinewardenError(f"{name}: nothing was sent, for {trouble}")
+        send(self._roles.connection(name), name, message)
 
     def _line(self, feed: str, line: str | None) -> str:
         """That line of the feed, or its only one."""
@@ -438,7 +412,7 @@ class Runtime:
         deadline = time.monotonic() + timeout + GRACE
         left = self._tree.stop(timeout, deadline)
         self._builder.keep_only({})
-        atexit.unregister(self._at_exit)
+        self._lifetime.close()
         left = (*left, *self._streams.join(deadline, self._builder.lookups.running()))
         return left if log_queue.flush(seconds_left(deadline)) else (*left, log_queue.THREAD)
 
@@ -483,17 +457,3 @@ def _weakly(runtime: Runtime) -> Callable[[str, bool], None]:
             runtime._end(reason, wanted)
 
     return end
-
-
-def _abandon(home: Home, roles: Roles, simulators: Mapping[str, Simulator]) -> None:
-    """From the garbage collector: tells, and waits for nobody."""
-    if home.is_left:
-        return
-    roles.named("supervisor").tell(StopAll(CALL))
-    for simulator in simulators.values():
-        threading.Thread(target=simulator.stop, name="simulator/stop", daemon=True).start()
-
-
-def _stop_at_exit(reference: weakref.ref[Runtime]) -> None:
-    if (runtime := reference()) is not None and not runtime._tree.home.is_left:
-        runtime.stop(1.0)

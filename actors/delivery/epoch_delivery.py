@@ -184,6 +184,7 @@ class EpochDelivery:
             self._join(topic)
 
     def remove_route(self, topic: Topic, now_ns: int) -> None:
+        self._line.mark_lifted(topic, now_ns)
         gone = self._table.remove(topic)
         self._going.pop(topic, None)
         self._part(topic, gone, now_ns)

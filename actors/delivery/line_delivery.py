@@ -13,7 +13,7 @@ from typing import Any
 from actors.delivery.arrivals import Right
 from actors.delivery.inlet import Inlet
 from actors.delivery.state import DeliveryState, Outage
-from actors.delivery.table import RouteTable
+from actors.delivery.table import NO_ROUTE, RouteTable
 from actors.events import Gap, GapReason, Lifecycle, LifecycleState, Topic
 from actors.rules.stream_buffer import GapRun
 
@@ -161,6 +161,17 @@ class LineDelivery:
             for _, word in self._answered(inlet, (topic,), now_ns):
                 assert isinstance(word, Lifecycle)
                 inlet.say(self.right, word, state.number)
+
+    def mark_lifted(self, topic: Topic, now_ns: int) -> None:
+        """This placement ends: a stream that still follows it may miss events until the next one."""
+        joining = self.state.joining.get(topic, ())
+        route = self.table.routes.get(topic, NO_ROUTE)
+        following = [inlet for inlet in route.inlets if inlet.id not in joining]
+        for inlet in following:
+            since = self.state.blind_streams.get(inlet.id, {}).get(topic, now_ns)
+            inlet.mark(self.right, Gap(topic, "unknown", None, since, now_ns, self.epoch))
+        if following:
+            self.state.gap(Gap(topic, "unknown", None, now_ns, now_ns, self.epoch))
 
     def lifted(self, topic: Topic) -> None:
         """The topic lies on this line no longer."""

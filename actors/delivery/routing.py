@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from actors.delivery.arrivals import Right
 from actors.delivery.inlet import Inlet
 from actors.delivery.state import DeliveryState
-from actors.delivery.table import Route, RouteTable
+from actors.delivery.table import NO_ROUTE, Route, RouteTable
 from actors.events import Topic
 
 
@@ -117,12 +117,31 @@ class Routing:
                 del self.line_of[topic]
         for name, line in self.lines.items():
             routes = {
-                topic: self.route(topic, route.number)
+                topic: self._kept(topic, route)
                 for topic, route in line.table.routes.items()
                 if self.line_of.get(topic) == name
             }
             line.table = RouteTable.of(routes)
 
-    def route(self, topic: Topic, number: int) -> Route:
-        """Where its events go."""
-        return Route(number, tuple(self.by_topic.get(topic, {}).values()))
+    def _kept(self, topic: Topic, route: Route) -> Route:
+        """Without the streams that have left it. Those that are to come into it are in an unread letter."""
+        wanting = self.by_topic.get(topic, {})
+        return Route(route.number, tuple(inlet for inlet in route.inlets if inlet.id in wanting))
+
+    def joined(self, line: str, topic: Topic, number: int, streams: Iterable[int]) -> Route:
+        """The route of this placement, with those of these streams in it that want the topic."""
+        table, wanting = self.line(line).table, self.by_topic.get(topic, {})
+        route = table.routes.get(topic, NO_ROUTE)
+        if route.number != number:
+            return Route(number, tuple(wanting[stream] for stream in streams if stream in wanting))
+        come = [stream for stream in streams if stream in wanting and topic not in table.wants(stream)]
+        return Route(number, (*route.inlets, *(wanting[stream] for stream in come)))
+
+    def parted(self, line: str, topic: Topic, stream: int) -> Route:
+        """The route without this stream, and with no newcomer in it: this placement may end."""
+        table = self.line(line).table
+        route = table.routes[topic]
+        if topic not in table.wants(stream):
+            return route
+        place = route.inlets.index(table.inlets[stream])
+        return Route(route.number, (*route.inlets[:place], *route.inlets[place + 1 :]))

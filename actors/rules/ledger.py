@@ -228,6 +228,10 @@ class Ledger:
         """How many want it."""
         return len(self._wants.get(topic, ()))
 
+    def streams(self, topics: Iterable[Topic]) -> dict[Topic, frozenset[int]]:
+        """The streams that want each of these."""
+        return {topic: frozenset(self._wants.get(topic, ())) for topic in topics}
+
     def line(self, topic: Topic) -> str | None:
         return self.placed(topic.feed).line_of(topic)
 

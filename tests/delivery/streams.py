@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from actors.delivery.arrivals import Right
 from actors.delivery.inlet import Inlet, Put
 from actors.delivery.routing import Routing
+from actors.delivery.table import Route
 from actors.events import Gap, Lifecycle, Marker, Topic
 from actors.rules.stream_buffer import Origin, Pair, Policy
 
@@ -30,6 +31,11 @@ class Writer:
 
     def mark(self, marker: Marker) -> None:
         self.inlet.mark(self.right, marker)
+
+
+def whole_route(routing: Routing, topic: Topic, number: int) -> Route:
+    """The route of a placement of its own, to every stream that wants the topic."""
+    return routing.joined("elsewhere", topic, number, routing.by_topic.get(topic, ()))
 
 
 def new_inlet(

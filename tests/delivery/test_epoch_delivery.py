@@ -24,7 +24,7 @@ from actors.delivery.table import RouteTable
 from actors.events import Gap, Topic
 from actors.rules.latest_price import Prices
 from actors.rules.stream_buffer import Pair, Policy
-from tests.delivery.streams import A, B, C, new_inlet, read, told, unwant
+from tests.delivery.streams import A, B, C, new_inlet, read, told, unwant, whole_route
 from tests.delivery.venue import STUB
 
 X, Y = (Topic("o2", "depth", key) for key in "XY")
@@ -42,7 +42,7 @@ class Line:
         self.wakes = 0
         table = RouteTable()
         for topic in self.routing.by_topic:
-            table.set(topic, self.routing.route(topic, next(self.numbers)))
+            table.set(topic, whole_route(self.routing, topic, next(self.numbers)))
         self.delivery = EpochDelivery(
             LineDelivery("o2", 1, self.right, table, state or DeliveryState()),
             venue=STUB,
@@ -66,11 +66,11 @@ class Line:
 
     def add(self, inlet: Inlet, *topics: Topic) -> None:
         for topic in self.routing.want(inlet, topics):
-            self.delivery.set_route(topic, self.routing.route(topic, 1), next(self.now_ns))
+            self.delivery.set_route(topic, whole_route(self.routing, topic, 1), next(self.now_ns))
 
     def leave(self, inlet: Inlet, *topics: Topic) -> None:
         for topic in unwant(self.routing, inlet.id, topics):
-            self.delivery.set_route(topic, self.routing.route(topic, 1), next(self.now_ns))
+            self.delivery.set_route(topic, whole_route(self.routing, topic, 1), next(self.now_ns))
 
     def settle(self, *topics: Topic) -> None:
         self.delivery.settle(topics, next(self.now_ns))
@@ -168,6 +168,17 @@ def test_what_was_heard_is_kept_whether_or_not_a_stream_wants_it() -> None:
     assert line.delivery.heard.events == {}
 
 
+def test_a_placement_that_ends_is_a_gap_for_the_streams_that_still_follow_it() -> None:
+    line = Line()
+    stays, leaves = line.stream(A), line.stream(A)
+    line.settle(A)
+    line.put((A, "1"))
+    line.leave(leaves, A)
+    line.delivery.remove_route(A, 1)
+    assert told(stays) == ["1", "unknown gap in A"]
+    assert told(leaves) == ["1"]
+
+
 # ── newcomers to deltas ─────────────────────────────────────────────────────────────────────────
 
 
@@ -257,7 +268,7 @@ def test_a_newcomer_whose_line_is_lost_has_no_gap() -> None:
     second = former.stream(X)
     told(first)
     table, state = RouteTable(), former.delivery.state
-    table.set(X, former.routing.route(X, 1))
+    table.set(X, whole_route(former.routing, X, 1))
     LineDelivery("o2", 1, Right(), table, state).lose("disconnected", 0, "why", 1, 2)
     successor = Line(state, former.routing)
     successor.settle(X)
@@ -274,7 +285,7 @@ def test_who_was_let_in_is_told_of_the_next_loss_though_the_last_letter_is_missi
     former.put((X, "+1"))
     second = former.stream(X)  # waits for a whole one, and the connection ends before it comes
     copy, table = former.delivery.state, RouteTable()
-    table.set(X, former.routing.route(X, 1))
+    table.set(X, whole_route(former.routing, X, 1))
     line = LineDelivery("o2", 1, Right(), table, copy)
     line.lose("disconnected", 0, "why", 1, 2)
     holder = Line(copy.copy(), former.routing)
@@ -458,8 +469,8 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.line = Line()
-        self.line.delivery.set_route(X, self.line.routing.route(X, 1), 1)
-        self.line.delivery.set_route(Y, self.line.routing.route(Y, 1), 1)
+        self.line.delivery.set_route(X, whole_route(self.line.routing, X, 1), 1)
+        self.line.delivery.set_route(Y, whole_route(self.line.routing, Y, 1), 1)
         self.line.settle(X, Y)
         self.newest = {X: (0, 0), Y: (0, 0)}
         self.ends: dict[tuple[Topic, int], int] = {}  # the last change to each whole event

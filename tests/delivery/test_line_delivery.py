@@ -16,7 +16,7 @@ from actors.delivery.routing import Routing
 from actors.delivery.state import DeliveryState
 from actors.events import Gap, Lifecycle, LifecycleState, Topic
 from actors.rules.stream_buffer import Origin
-from tests.delivery.streams import LINE, TOPICS, A, B, C, new_inlet, read, told, unwant, word
+from tests.delivery.streams import LINE, TOPICS, A, B, C, new_inlet, read, told, unwant, whole_route, word
 
 
 class Story:
@@ -59,7 +59,7 @@ class Story:
 
     def route(self, topic: Topic) -> None:
         speaker = self.speaker(self.routing.line_of[topic])
-        come, gone = speaker.table.set(topic, self.routing.route(topic, next(self.numbers)))
+        come, gone = speaker.table.set(topic, whole_route(self.routing, topic, next(self.numbers)))
         speaker.attached(topic, come)
         speaker.detached(topic, gone, next(self.now))
 

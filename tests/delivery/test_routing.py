@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from actors.delivery.routing import Routing
 from actors.delivery.table import Route
 from actors.events import Topic
-from tests.delivery.streams import TOPICS, A, B, new_inlet, unwant
+from tests.delivery.streams import LINE, TOPICS, A, B, new_inlet, unwant, whole_route
 
 INLETS = {number: new_inlet(id=number) for number in range(1, 5)}
 
@@ -53,7 +53,7 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def routes_go_to_who_wants_them(self) -> None:
         for topic in TOPICS:
-            route = self.routing.route(topic, 7)
+            route = whole_route(self.routing, topic, 7)
             wanted = {INLETS[stream] for stream, topics in self.wants.items() if topic in topics}
             assert (route.number, set(route.inlets)) == (7, wanted)
             assert len(route.inlets) == len(wanted)
@@ -81,3 +81,28 @@ def test_a_copy_has_lines_of_its_own_and_a_right_of_its_own() -> None:
     assert (mine.table.routes, mine.state.settled) == ({A: Route(1, (INLETS[1],))}, {A})
     assert (mine.routed, mine.epoch) == ({4}, 0)
     assert copy.right.valid
+
+
+def test_a_stream_comes_into_a_placement_when_the_registry_names_it() -> None:
+    """The placement may be about to end, with a stream whose wish the registry has not read yet."""
+    routing = Routing()
+    one, other, late = INLETS[1], INLETS[2], INLETS[3]
+    for inlet in (one, other, late):
+        routing.want(inlet, [A])
+    routing.line(LINE).table.set(A, routing.joined(LINE, A, 7, [one.id]))
+    assert routing.joined(LINE, A, 7, [other.id]) == Route(7, (one, other))
+    assert routing.joined(LINE, A, 7, [one.id, other.id]) == Route(7, (one, other))
+    assert routing.joined(LINE, A, 8, [late.id, 0]) == Route(8, (late,))
+
+
+def test_mending_lets_no_stream_into_a_placement() -> None:
+    routing = Routing()
+    one, left, late = INLETS[1], INLETS[2], INLETS[3]
+    for inlet in (one, left):
+        routing.want(inlet, [A])
+    routing.line_of[A] = LINE
+    routing.line(LINE).table.set(A, routing.joined(LINE, A, 7, [one.id, left.id]))
+    unwant(routing, left.id, [A])
+    routing.want(late, [A])
+    routing.mend()
+    assert routing.line(LINE).table.routes == {A: Route(7, (one,))}

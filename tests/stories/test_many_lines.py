@@ -375,7 +375,7 @@ def test_a_message_of_ones_own_goes_to_the_line_that_was_named(desk: Runtime, tp
         desk.send("tplus", "lost", line="tplus/nowhere")
     desk.supervisor.pause(line(two)).get(timeout=5)
     tplus.wait_for(lambda: tplus.connections == 1)
-    with pytest.raises(LinewardenError, match=f"{line(two)}: nothing was sent, for it is not connected"):
+    with pytest.raises(LinewardenError, match=f"{line(two)}: nothing was sent: it is not connected"):
         desk.send("tplus", "lost", line=line(two))
     assert tplus.heard == [{"type": "ping"}, "for the second"]
 

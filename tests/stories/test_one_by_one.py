@@ -13,15 +13,17 @@ import pytest
 
 import actors
 from actors.delivery.arrivals import Right
+from actors.delivery.inlet import Inlet
 from actors.delivery.line_delivery import LineDelivery
-from actors.delivery.routing import LineRoutes, Routing
+from actors.delivery.routing import Routing
+from actors.delivery.table import Route
 from actors.events import Option, Topic
 from actors.protocol.venue import Refusal, Venue
 from actors.rules.ledger import Ledger
 from actors.settings.venue_tables import read_venue
 from actors.simulators import SimulatedO2
 from actors.venues import VENUES
-from tests.delivery.streams import new_inlet, unwant
+from tests.delivery.streams import new_inlet
 from tests.support.line_count import effort, efforts
 from tests.support.runtimes import desk_on
 
@@ -164,12 +166,21 @@ class Deliverer:
     """Both sides of one line's delivery: the dispatcher's copy, and the state of the holder."""
 
     def __init__(self) -> None:
-        self.routing, self.line = Routing(), LineRoutes()
+        self.routing = Routing()
+        self.line = self.routing.line("o2")
         self.holder = LineDelivery("o2", 1, Right(), self.line.table, self.line.state.copy())
-        self.numbers = iter(range(1, 10**9))
 
-    def route(self, topic: Topic) -> None:
-        come, gone = self.line.table.set(topic, self.routing.route(topic, next(self.numbers)))
+    def add(self, inlet: Inlet, topic: Topic) -> None:
+        self.routing.want(inlet, [topic])
+        self._set(topic, self.routing.joined("o2", topic, 1, [inlet.id]))
+
+    def remove(self, inlet: Inlet, topic: Topic) -> None:
+        self.routing.leave(inlet.id, topic)
+        self._set(topic, self.routing.parted("o2", topic, inlet.id))
+        self.routing.forget(inlet.id, [topic])
+
+    def _set(self, topic: Topic, route: Route) -> None:
+        come, gone = self.line.table.set(topic, route)
         self.holder.attached(topic, come)
         self.holder.detached(topic, gone, 1)
 
@@ -184,14 +195,13 @@ def test_each_is_routed_answered_and_lifted_without_a_look_at_the_others(streams
 
     def work(count: int) -> tuple[int, ...]:
         topics = [noted(Topic("o2", "trades", str(number))) for number in range(count)]
-        ids = [1] * count if streams == "one stream" else range(1, count + 1)
-        inlets = [new_inlet(id=id) for id in ids]
+        one = [new_inlet()] * count
+        inlets = one if streams == "one stream" else [new_inlet(id=id) for id in range(1, count + 1)]
         deliverer = Deliverer()
 
         def add_all() -> None:
             for topic, inlet in zip(topics, inlets, strict=True):
-                deliverer.routing.want(inlet, [topic])
-                deliverer.route(topic)
+                deliverer.add(inlet, topic)
                 deliverer.settle(topic)
 
         def lose_and_settle_all() -> None:
@@ -202,8 +212,7 @@ def test_each_is_routed_answered_and_lifted_without_a_look_at_the_others(streams
 
         def remove_all() -> None:
             for topic, inlet in zip(topics, inlets, strict=True):
-                unwant(deliverer.routing, inlet.id, [topic])
-                deliverer.route(topic)
+                deliverer.remove(inlet, topic)
                 gone = deliverer.line.table.remove(topic)
                 deliverer.holder.detached(topic, gone, 5)
                 deliverer.holder.lifted(topic)
@@ -224,13 +233,11 @@ def test_each_stream_of_one_topic_comes_and_goes_without_a_look_at_the_others() 
 
         def add_all() -> None:
             for inlet in inlets:
-                deliverer.routing.want(inlet, [topic])
-                deliverer.route(topic)
+                deliverer.add(inlet, topic)
 
         def remove_all() -> None:
             for inlet in inlets[::2] + inlets[::-2]:
-                unwant(deliverer.routing, inlet.id, [topic])
-                deliverer.route(topic)
+                deliverer.remove(inlet, topic)
 
         done = effort(add_all), effort(remove_all)
         assert not deliverer.line.table.inlets

@@ -119,7 +119,7 @@ def test_who_waits_for_lines_waits_no_longer_than_was_said_though_the_registry_h
 def test_what_no_text_can_be_is_refused_before_it_comes_to_a_connection(desk: Runtime) -> None:
     messages: tuple[str | dict[str, str], ...] = ("half \ud800", {"half": "\udc80"})
     for message in messages:
-        with pytest.raises(LinewardenError, match="o2: nothing was sent, for the message is no text"):
+        with pytest.raises(LinewardenError, match="o2: nothing was sent: the message is no Unicode text"):
             desk.send("o2", message)
     assert line_of(desk).epoch == 1
 

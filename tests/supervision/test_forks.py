@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from actors import ForkError, Runtime, Stream
-from actors.runtime import _abandon, _stop_at_exit
 from actors.simulators import SimulatedO2
 from actors.streams import _forget
+from actors.supervision.lifetime import abandon, stop_at_exit
 from tests.test_stream import in_a_child, needs_fork
 
 pytestmark = [needs_fork, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
@@ -156,9 +156,9 @@ def test_finalisers_do_nothing_in_a_child(desk: Runtime, trades: Stream[Any], o2
     def end() -> str:
         signal.alarm(20)
         nothing: Any = Told()
-        _abandon(desk._tree.home, nothing, nothing)
+        abandon(desk._tree.home, nothing, nothing)
         _forget(desk._tree.home, trades.id, nothing, nothing, nothing, nothing)
-        _stop_at_exit(lambda: desk)  # type: ignore[arg-type]
+        stop_at_exit(desk._tree.home, lambda: desk)
         with desk, trades:
             pass
         return f"{asked} {os.getpid() != parent}"

@@ -99,7 +99,7 @@ def test_a_url_starts_one() -> None:
         ),
         ("sim://o2?faults=drop", ["no 'faults'"]),
         ("sim://o2:high", ["Port"]),
-        ("sim://o2?rate=-1", ["rate is steps a second"]),
+        ("sim://o2?rate=-1", ["rate is steps per second"]),
         ("sim://o2:5?port=6", ["port is given twice"]),
     ],
 )
@@ -131,7 +131,7 @@ def test_start_by_name() -> None:
     [
         ({"rte": 5}, "no 'rte' here; did you mean 'rate'?"),
         ({"rate": "fast"}, "rate takes a number, not 'fast'"),
-        ({"rate": -1}, "rate is steps a second"),
+        ({"rate": -1}, "rate is steps per second"),
         ({"port": 70_000}, "port is 0 to 65535"),
         ({"markets": 5}, "markets takes "),
     ],

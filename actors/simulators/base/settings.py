@@ -42,7 +42,7 @@ class SimulatorSettings(Struct, kw_only=True):
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"port is 0 to 65535, not {self.port}")
         if not self.rate >= 0:
-            raise ValueError(f"rate is steps a second, 0 or more, not {self.rate!r}")
+            raise ValueError(f"rate is steps per second, 0 or more, not {self.rate!r}")
 
 
 def given(

@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test interop bench bench-quick bench-against peers conformance chaos soak lint types check format clean outages fuzz mutants audit
+.PHONY: help run picture test interop bench bench-quick bench-against peers conformance chaos soak lint types check format clean outages fuzz mutants audit
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -14,6 +14,9 @@ help:  ## Show what can be made
 
 run: $(VENV)/run.stamp  ## One minute of markets that die and come back: no account, no network
 	@$(BIN)/linewarden run config/demo.toml --duration $(or $(SECONDS),60) --show-events --no-service --log-level error
+
+picture: $(VENV)/run.stamp  ## Draw docs/live-table.svg from SECONDS=20 of the demo
+	@$(BIN)/python -m tests.picture $(or $(SECONDS),20)
 
 test: $(VENV)/dev.stamp  ## All tests but those that have a target of their own
 	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)

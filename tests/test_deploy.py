@@ -188,24 +188,7 @@ def test_the_health_check_asks_whether_the_process_lives(steps: list[tuple[str, 
     assert gone_too.returncode == 1
 
 
-# ── the pages ───────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("page", ["docs/operating.md", "examples/deploy/README.md"])
-def test_links_lead_somewhere(page: str) -> None:
-    text = (ROOT / page).read_text()
-    links = re.findall(r"\]\((?!https?:)([^)]+)\)", text)
-    assert links
-    for link in links:
-        file, _, place = link.partition("#")
-        there = (ROOT / page).parent / file if file else ROOT / page
-        assert there.exists(), link
-        assert not place or place in _places(there), link
-
-
-def _places(page: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+# ── the page ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_page_knows_every_state() -> None:

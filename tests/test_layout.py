@@ -1,11 +1,12 @@
 """The layout of the package: which module may import which, and where the clock is read.
 
-`docs/architecture.md` shows the rooms.
+`docs/architecture.md` draws it, and names files of it.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -16,6 +17,7 @@ import pytest
 import actors
 
 PACKAGE = Path(actors.__file__).parent
+ARCHITECTURE = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
 MOST_AT_THE_TOP = 28
 
 MACHINE = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
@@ -187,3 +189,20 @@ def reads_of_the_clock(name: str) -> list[str]:
 @pytest.mark.parametrize("name", [name for name in MODULES if room(name) != "simulators"])
 def test_the_clock_is_read_where_it_is_said(name: str) -> None:
     assert bool(reads_of_the_clock(name)) == (name in CLOCKS), reads_of_the_clock(name)
+
+
+# ── the page ──
+
+
+def test_the_drawing_shows_what_lies_at_the_top() -> None:
+    drawing = ARCHITECTURE.partition("\n```\nactors/\n")[2].partition("\n```\n")[0]
+    files = re.findall(r"(?<![\w/])\w+\.py\b", drawing)
+    rooms = re.findall(r"── (\w+)/ ", drawing)
+    assert sorted(files) == sorted(path.name for path in PACKAGE.glob("*.py"))
+    assert sorted(rooms) == sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+
+
+def test_every_file_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"[\w/]+\.py\b", ARCHITECTURE))
+    homes = (PACKAGE, PACKAGE.parent)
+    assert {name for name in named if not any((home / name).is_file() for home in homes)} == set()

@@ -21,6 +21,9 @@ def sim(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Of the simulator, such as o2.", show_default=False)
     ],
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="On loopback; 0: any free one.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.0, help="Market steps per second.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed makes the same market.")] = None,
     faults: Annotated[
         list[str] | None,
         typer.Option("--fault", metavar="FAULT", help='Such as "drop every=5"; may be given several times.'),
@@ -34,7 +37,7 @@ def sim(
 ) -> None:
     """Run a simulated venue on localhost.
 
-    Each setting of the simulator is an option as well: --port 9801, --rate 50, --seed 7, ...
+    Each further setting of the simulator is an option as well.
 
     Ctrl-C or SIGTERM ends it, with exit 0. The first line on stdout is the URL for a feed's config.
     """
@@ -56,7 +59,9 @@ def sim(
                 print(f"--{option} {shlex.quote(each.default or '')}\n    {each.described}")
         return
     try:
-        simulator = made(f"simulator {name!r}", kind, faults or (), _settings(context.args))
+        given = {"port": port, "rate": rate, "seed": seed}.items()
+        texts = [*((key, str(value)) for key, value in given if value is not None), *_settings(context.args)]
+        simulator = made(f"simulator {name!r}", kind, faults or (), texts)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from None
     with endings() as ending:

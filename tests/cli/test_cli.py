@@ -300,7 +300,7 @@ def test_sim_takes_each_setting_as_an_option(linewarden: Invoke) -> None:
         (["--rte", "5"], "did you mean 'rate'?"),
         (["--name-errors", "perhaps"], "name_errors takes true or false"),
         (["--snapshot-key=box"], "snapshot_key takes orders or view or ''"),
-        (["--port", "70000"], "port is 0 to 65535"),
+        (["--port", "70000"], "less than or equal to 65535"),
         (["view"], "'view' is no option"),
     ):
         refused = linewarden("sim", "o2", *words)

@@ -13,6 +13,7 @@ help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
 
 run: $(VENV)/run.stamp  ## One minute of markets that die and come back: no account, no network
+	@echo "Watch: every 5 to 11 s each simulated venue cuts its connections. The lines reconnect, and each lost stretch is a gap."
 	@$(BIN)/linewarden run config/demo.toml --duration $(or $(SECONDS),60) --show-events --no-service --log-level error
 
 picture: $(VENV)/run.stamp  ## Draw docs/live-table.svg from SECONDS=20 of the demo
@@ -87,7 +88,7 @@ clean:  ## Remove what was set up
 
 $(VENV)/python.stamp:
 	@test -n "$(PYTHON)" || { echo "Linewarden needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }
-	@echo "Setting up $(VENV) with $$($(PYTHON) --version)"
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version). This takes a minute or two."
 	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""The CONFIG and the names that commands are given, and mistakes in them as sentences."""
+"""Arguments that several commands share, and the messages about mistakes in them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Config = Annotated[
 
 
 def described_venue(config: Path) -> type[DeclarativeVenue] | None:
-    """The venue, if this file is the table of one; its mistakes are told and end the command."""
+    """The venue, if this file is a venue's table. Mistakes in it are printed and end the command."""
     try:
         return described(config)
     except ConfigError as error:
@@ -28,7 +28,7 @@ def described_venue(config: Path) -> type[DeclarativeVenue] | None:
 
 
 def settings_of(config: Path) -> Settings:
-    """The config, with its warnings told; its mistakes are told and end the command."""
+    """The settings. Warnings are printed; mistakes are printed and end the command."""
     try:
         settings = load(config)
     except ConfigError as error:
@@ -52,9 +52,5 @@ def known_name(parameter: str, name: str, known: Mapping[str, Any]) -> str:
     if name in known:
         return name
     near = get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(sorted(known))}."
-    raise typer.BadParameter(f"{name!r} is not known; {hint}", param_hint=parameter)
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}."
+    raise typer.BadParameter(f"{name!r} is unknown; {hint}", param_hint=parameter)

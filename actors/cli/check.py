@@ -1,4 +1,4 @@
-"""`linewarden check`: a config's mistakes, and what its feeds would do."""
+"""`linewarden check`: mistakes in a config, and its feeds, lines and topics."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Annotated, Any, get_args
 import typer
 from msgspec import structs
 
-from actors.cli.arguments import Config, complain, counted, described_venue, known_name, report, settings_of
-from actors.cli.run_view import console, plain_table
+from actors.cli.arguments import Config, complain, described_venue, known_name, report, settings_of
+from actors.cli.formatting import console, counted, plain_table
 from actors.cli.venues import channel_table
 from actors.errors import ConfigError
 from actors.events import Topic
@@ -24,16 +24,22 @@ def check(
     config: Config,
     sample: Annotated[
         Path | None,
-        typer.Option("--sample", metavar="FILE", help="Play these captured messages, one a line, to a feed."),
+        typer.Option(
+            "--sample", metavar="FILE", help="Decode the captured messages in this file, one per line."
+        ),
     ] = None,
     feed: Annotated[
-        str, typer.Option("--feed", metavar="NAME", help="Which feed, if there are several.")
+        str,
+        typer.Option(
+            "--feed", metavar="NAME", help="With --sample: the feed of the messages, if CONFIG has several."
+        ),
     ] = "",
 ) -> None:
-    """Validate CONFIG without connecting. Exits with 0 or 1.
+    """Validate CONFIG without connecting.
 
-    CONFIG may also be a table that describes a venue. With --sample it shows how the messages of a file
-    (it may be gzipped) would be routed, and ends with 1 if some would not.
+    CONFIG may also be the table of a venue. With --sample the command shows how the messages of a file
+    (it may be gzipped) would be routed. It exits with 1 if CONFIG has mistakes or if a message would not be
+    routed.
     """
     described = described_venue(config)
     if described is not None:
@@ -67,13 +73,13 @@ def check(
 
 
 def _stand_in(kind: type[Venue]) -> VenueSettings:
-    """Settings of a feed that is not there: what must be given is made up."""
-    made_up: dict[str, Any] = {
+    """Settings for a feed without a config: required values are placeholders."""
+    placeholders: dict[str, Any] = {
         field.name: Secret("x") if field.type is Secret else next(iter(get_args(field.type)), "x")
         for field in structs.fields(kind.Settings)
         if field.required
     }
-    return kind.Settings(**made_up)
+    return kind.Settings(**placeholders)
 
 
 def _chosen(settings: Settings, name: str) -> FeedSettings:
@@ -81,9 +87,7 @@ def _chosen(settings: Settings, name: str) -> FeedSettings:
         return settings.feeds[known_name("--feed", name, settings.feeds)]
     if len(settings.feeds) != 1:
         known = ", ".join(settings.feeds) or "none"
-        raise typer.BadParameter(
-            f"say which feed the messages are of; there is {known}.", param_hint="--feed"
-        )
+        raise typer.BadParameter(f"name the feed of the messages; known: {known}.", param_hint="--feed")
     return next(iter(settings.feeds.values()))
 
 
@@ -100,7 +104,7 @@ def _play(venue: Venue, wanted: Iterable[Topic], file: Path) -> int:
 
 
 def _simulator_problems(feed: FeedSettings) -> tuple[str, ...]:
-    """What is wrong with a `sim://` URL. Its simulator is started for a moment, to nobody."""
+    """Mistakes in a `sim://` URL, found by starting its simulator for a moment."""
     if not feed.own.url.startswith("sim://"):
         return ()
     from actors.simulators import embed
@@ -109,13 +113,13 @@ def _simulator_problems(feed: FeedSettings) -> tuple[str, ...]:
         embed(feed.own.url).stop()
     except ConfigError as error:
         return tuple(f"[feeds.{feed.name}] {problem}" for problem in error.problems)
-    except OSError:  # the port is taken, perhaps by this very config at work
+    except OSError:  # the port is taken, perhaps by a running service of this config
         return ()
     return ()
 
 
 def placed(feed: FeedSettings) -> dict[str, list[Topic]]:
-    """The lines that this feed has at its start, each with its topics, as the registry places them."""
+    """The lines of this feed at its start, each with its topics, as the registry places them."""
     venue = feed.build_venue()
     return venue.spread(
         venue.topic(wanted.channel, key, wanted.options)

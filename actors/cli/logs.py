@@ -1,30 +1,28 @@
-"""What `linewarden run` writes: a line a record, for people or for machines."""
+"""The log of `linewarden run`: one row per record, as text or JSON."""
 
 from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import time
 from typing import Literal
 
 from actors import log_queue
+from actors.cli.formatting import printable
 from actors.cli.log_folding import Folding
 
 Format = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class TextFormatter(logging.Formatter):
     """`2026-10-03T09:30:00.125Z INFO    o2#3  what happened`; #3 is the line's epoch."""
 
     def format(self, record: logging.LogRecord) -> str:
-        # What a venue sent may be quoted in a message: it does not get to forge a line of ours.
+        # A message may quote a venue, which must not forge a row.
         message = printable(record.getMessage())
-        message = message.removeprefix(f"{getattr(record, 'line', '')}: ")  # it stands before it already
+        message = message.removeprefix(f"{getattr(record, 'line', '')}: ")  # the row has it already
         parts = [_time(record), f"{record.levelname:<7}", _source(record), message]
         text = " ".join(part for part in parts if part)
         error = _traceback(self, record)
@@ -32,7 +30,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a record; `line` and `epoch` are always there, null where a record has none."""
+    """One object per record; `line` and `epoch` are null where a record has none."""
 
     def format(self, record: logging.LogRecord) -> str:
         written = {
@@ -49,20 +47,15 @@ class JsonFormatter(logging.Formatter):
 
 
 class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
-    """To `sys.stderr` as it is at that moment, so that a live table can stand beside the log."""
+    """Writes to the current `sys.stderr`, which a live table replaces."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
         super().emit(record)
 
 
-def printable(text: str) -> str:
-    """The text in one line, with nothing in it that a terminal would obey."""
-    return _CONTROL.sub(lambda match: repr(match.group())[1:-1], text)
-
-
 def set_up(form: Format = "text", level: Level = "info") -> None:
-    """Make this process write its log to stderr. Only the command does; a library must not."""
+    """Make this process write its log to stderr: for the command alone, not for a library."""
     handler = StderrHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     handler.addFilter(Folding(handler.handle))
@@ -73,9 +66,9 @@ def set_up(form: Format = "text", level: Level = "info") -> None:
 
 
 def tell_folded(*, rest: bool = False) -> None:
-    """Write what was folded and is due: to be called now and then. `rest`: all there is, at the end.
+    """Write the counts of folded records that are due. `rest`: all of them, at the end.
 
-    The log's thread writes it: what reads stderr may have stopped.
+    The log's thread writes them, because the reader of stderr may have stopped.
     """
     for handler in logging.getLogger().handlers:
         for folding in handler.filters:

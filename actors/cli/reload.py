@@ -1,4 +1,4 @@
-"""A config read again while its runtime goes on: on SIGHUP, and when `POST /reload` asks."""
+"""Reads a config again while its runtime goes on: on SIGHUP, and for `POST /reload`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 log = log_queue.logger("actors.cli.reload")
 
 
-class Reloaded(Struct, frozen=True):
-    """What came of it, in sentences."""
+class ReloadResult(Struct, frozen=True):
+    """The result of a reload, in sentences."""
 
     applied: bool
     changes: tuple[str, ...] = ()
@@ -30,9 +30,9 @@ class Reloaded(Struct, frozen=True):
 
 
 class Reloader:
-    """Any thread may call; one is served at a time. Whatever happens is logged, too.
+    """Any thread may call; calls are served one after the other. The result is also logged.
 
-    `prepare` is told the new settings before they are taken over.
+    `prepare` gets the new settings before they are applied.
     """
 
     def __init__(
@@ -41,19 +41,19 @@ class Reloader:
         self._runtime, self._config, self._systemd, self._prepare = runtime, config, systemd, prepare
         self._lock = threading.Lock()
 
-    def __call__(self, plan_only: bool) -> Reloaded:
-        """`plan_only`: say what would change, and change nothing.
+    def __call__(self, plan_only: bool) -> ReloadResult:
+        """`plan_only`: list the changes and make none.
 
         Raises:
-            RuntimeStopped: there is nothing to reload any more.
+            RuntimeStopped: the runtime has stopped.
         """
         with self._lock, nullcontext() if plan_only else self._systemd.reloading():
-            told = self._reload(plan_only)
+            result = self._reload(plan_only)
         if not plan_only:
-            _log(told, self._config)
-        return told
+            _log(result, self._config)
+        return result
 
-    def _reload(self, plan_only: bool) -> Reloaded:
+    def _reload(self, plan_only: bool) -> ReloadResult:
         try:
             settings = load(self._config)
             if not plan_only:
@@ -62,23 +62,23 @@ class Reloader:
                 self._prepare(settings)
             plan = self._runtime.reload(settings, plan_only=plan_only)
         except ConfigError as error:
-            return Reloaded(applied=False, problems=error.problems)
+            return ReloadResult(applied=False, problems=error.problems)
         except RuntimeStopped:
             raise
-        except (LinewardenError, OSError) as error:  # a key that its venue refuses; a simulator's port
-            return Reloaded(applied=False, problems=(f"{self._config}: {error}.",))
-        except Exception:  # a service does not end because it could not be changed
-            log.exception("%s could not be taken over.", self._config)
-            return Reloaded(applied=False, problems=("something failed meanwhile; the log says what.",))
-        return Reloaded(applied=not plan_only, changes=tuple(change.text for change in plan.changes))
+        except (LinewardenError, OSError) as error:  # a key that its venue rejects; a port of a simulator
+            return ReloadResult(applied=False, problems=(f"{self._config}: {error}.",))
+        except Exception:  # a failed reload does not end the service
+            log.exception("unexpected error while reloading %s", self._config)
+            return ReloadResult(applied=False, problems=("unexpected error while reloading; see the log.",))
+        return ReloadResult(applied=not plan_only, changes=tuple(change.text for change in plan.changes))
 
 
-def _log(told: Reloaded, config: Path) -> None:
-    for problem in told.problems:
+def _log(result: ReloadResult, config: Path) -> None:
+    for problem in result.problems:
         log.error("%s", problem)
-    for change in told.changes:
+    for change in result.changes:
         log.info("Reloaded: %s", change)
-    if told.problems:
-        log.error("%s is not taken over: nothing has changed.", config)
-    elif not told.changes:
-        log.info("Reloaded: %s says what it said before.", config)
+    if result.problems:
+        log.error("%s was not applied: nothing has changed.", config)
+    elif not result.changes:
+        log.info("Reloaded: no changes in %s.", config)

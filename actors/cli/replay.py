@@ -1,7 +1,7 @@
-"""A file of captured messages, as a feed's session takes it: what is routed, and what is not.
+"""Plays a file of captured messages to a session and counts what is routed.
 
-One message a line, also gzipped. In front of a message may stand the time of its receipt and a colon, as in
-captures of cryptofeed; their lines of what was sent (`wss://… <- time: …`) are passed over.
+The file has one message per row and may be gzipped. A row may begin with the time of receipt and a colon,
+as in captures of cryptofeed; rows of sent messages (`wss://… <- time: …`) are skipped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO, Any
 import msgspec
 from rich.table import Table
 
-from actors.cli.run_view import plain_table
+from actors.cli.formatting import plain_table
 from actors.events import Topic
 from actors.protocol.session import (
     TEXT,
@@ -37,7 +37,7 @@ from actors.protocol.session import (
 from actors.protocol.venue import Venue
 from actors.venues.declarative import DeclarativeVenue
 
-LONGEST = 16 * 1_048_576  # bytes of a line
+LONGEST = 16 * 1_048_576  # bytes of a row
 SHOWN = 5  # samples of each kind
 WIDTH = 100  # characters of a sample
 
@@ -45,22 +45,22 @@ _RECEIVED = re.compile(rb"\d{9,}(?:\.\d+)?: ?")
 _SENT = re.compile(rb"wss?://\S+ <-")
 
 
-class Tally:
-    """What came of a file."""
+class ReplayTally:
+    """Counts and samples of one file."""
 
     def __init__(self) -> None:
         self.messages = 0
-        self.passed_over = 0  # lines of what was sent
+        self.skipped = 0  # rows of sent messages
         self.events: Counter[str] = Counter()  # by channel
         self.topics: dict[str, set[Topic]] = {}
-        self.heard: Counter[str] = Counter()  # messages that bear no events, by what they are
-        self.holes: Counter[str] = Counter()  # places where a sequence has one, by channel
+        self.other: Counter[str] = Counter()  # messages without events, by kind
+        self.holes: Counter[str] = Counter()  # in sequences, by channel
         self.unrouted = 0  # events
         self.duplicates = 0
-        self.shapes: dict[str, list[Any]] = {}  # of messages with something unrouted: how many, and the first
+        self.shapes: dict[str, list[Any]] = {}  # of messages with unrouted events: count and first message
         self.quarantined: list[tuple[str, str]] = []  # the error, the message
         self.bad = 0  # messages in the quarantine
-        self.ended = ""  # why the session would have ended the connection
+        self.ended = ""  # the reason, if the session would have ended the connection
 
     @property
     def routed(self) -> int:
@@ -72,16 +72,16 @@ class Tally:
 
     @property
     def share(self) -> float:
-        """Of all events, and of the messages that may have borne some."""
+        """Of all events and undecodable messages."""
         total = self.routed + self.duplicates + self.unrouted + self.bad
         return (self.routed + self.duplicates) / total if total else 0.0
 
 
-def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> Tally:
-    """Plays the messages of a file to a new session of a venue's.
+def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> ReplayTally:
+    """Plays the messages of a file to a new session of a venue.
 
-    It asks for `topics`, of a venue in Python for those of their first line. Without any, a venue that a
-    table describes takes every one that it can make out.
+    The session subscribes to `topics`; a venue in Python only to those of their first line. Without topics, a
+    venue from a table routes every topic it can recognise.
 
     Raises:
         OSError, EOFError: the file cannot be read.
@@ -97,7 +97,7 @@ def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> Tally:
     session.opened(0.0)
     if wanted:
         session.subscribe(wanted, 0.0)
-    tally = Tally()
+    tally = ReplayTally()
     with closing(_opened(file)) as lines:
         for line in _messages(lines, tally):
             tally.messages += 1
@@ -113,17 +113,17 @@ def _opened(file: Path) -> IO[bytes]:
     return gzip.open(file) if magic == b"\x1f\x8b" else file.open("rb")  # type: ignore[return-value]
 
 
-def _messages(lines: IO[bytes], tally: Tally) -> Iterator[bytes]:
+def _messages(lines: IO[bytes], tally: ReplayTally) -> Iterator[bytes]:
     while line := lines.readline(LONGEST):
         line = line.strip()
         if _SENT.match(line):
-            tally.passed_over += 1
+            tally.skipped += 1
         elif line:
             received = _RECEIVED.match(line)
             yield line[received.end() :] if received else line
 
 
-def _judge(session: Session, line: bytes, tally: Tally) -> None:
+def _judge(session: Session, line: bytes, tally: ReplayTally) -> None:
     before = Counter(getattr(session, "heard", ()))
     for effect in session.received([(TEXT, line)], 0.0):
         match effect:
@@ -147,20 +147,20 @@ def _judge(session: Session, line: bytes, tally: Tally) -> None:
             case Confirm() | Reject() | Complain() | Answered() if not before and not hasattr(
                 session, "heard"
             ):
-                tally.heard[type(effect).__name__.lower()] += 1
+                tally.other[type(effect).__name__.lower()] += 1
     heard = Counter(getattr(session, "heard", ())) - before
-    tally.heard.update({kind: count for kind, count in heard.items() if kind not in NO_MERE_TALK})
+    tally.other.update({kind: count for kind, count in heard.items() if kind not in COUNTED_ELSEWHERE})
 
 
-NO_MERE_TALK = {"event", "unrouted", "undecodable"}
+COUNTED_ELSEWHERE = {"event", "unrouted", "undecodable"}
 
 
 def shape(line: bytes) -> str:
-    """What a message looks like: its names, and the short texts that tell what kind it is."""
+    """The shape of a message: its names, and the short texts that tell its kind."""
     try:
         return _shape(msgspec.json.decode(line), 2)
     except (msgspec.DecodeError, RecursionError, ValueError):
-        return "no JSON"
+        return "not JSON"
 
 
 def _shape(node: Any, depth: int) -> str:
@@ -193,8 +193,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 
-def tables(tally: Tally) -> Iterator[Table | str]:
-    """What to show of it."""
+def tables(tally: ReplayTally) -> Iterator[Table | str]:
+    """Tables and sentences for people."""
     routed = plain_table("channel", "events", "topics", "holes")
     for channel, count in tally.events.most_common():
         holes = str(tally.holes[channel] or "")
@@ -202,9 +202,9 @@ def tables(tally: Tally) -> Iterator[Table | str]:
     if tally.events:
         yield routed
     talk = plain_table("no events", "messages")
-    for kind, count in tally.heard.most_common():
+    for kind, count in tally.other.most_common():
         talk.add_row(kind, f"{count:,}")
-    if tally.heard:
+    if tally.other:
         yield talk
     for text, (count, first) in sorted(tally.shapes.items(), key=lambda each: -each[1][0])[:SHOWN]:
         yield f"unrouted, {count:,} × {_cut(text)}\n    {first}"

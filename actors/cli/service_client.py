@@ -1,4 +1,4 @@
-"""A running service, asked from another process: where it is, and what it answers."""
+"""Asks a running service over HTTP: its address, its token and its answers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import tomllib
 from collections.abc import Generator, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
 
-from actors.cli.logs import printable
+from actors.cli.formatting import printable
 from actors.errors import ConfigError, LinewardenError
 from actors.secret import Secret
 from actors.settings import ServiceSettings
+from actors.settings.addresses import local_url
 from actors.settings.config import ConfigReader
 from actors.status import Status
 
@@ -26,32 +27,32 @@ SLICE = 0.5  # seconds of one wait of a tail: on Windows nothing interrupts a wa
 PING, PONG = 20.0, 60.0  # seconds: how a tail notices that its service is gone without a word
 GOODBYE = 1.0  # seconds
 
-STRANGER = "what listens there is no service of Linewarden's"
+STRANGER = "another program listens there"
 
-_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach what listens so  # nosec
 _TOKEN = re.compile(r"[!-~]+")
 
 
 class UnreachableError(LinewardenError):
-    """Nobody is there, or it cannot answer now. The message names the address and what to do."""
+    """No service answers, or it cannot answer now. The message has the address and what to do."""
 
 
 class DeclinedError(LinewardenError):
-    """The service says no, and why."""
+    """The service declines; the message has its reason."""
 
 
-class Remote:
-    """A service at an address. Nothing is connected until something is asked."""
+class ServiceClient:
+    """A service at an address. A request opens a connection; the constructor opens none."""
 
     def __init__(self, url: str, token: Secret | None = None, *, timeout: float = ANSWER) -> None:
-        """Raises ValueError where `url` is no address; the message does not repeat it."""
+        """Raises: ValueError: `url` is not an address. The message does not repeat it."""
         url = url if "://" in url else f"http://{url}"
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        known = parts.scheme in {"http", "https"} and parts.hostname and _has_sound_port(parts)
+        if not known or parts.query or parts.fragment:
             raise ValueError(f"expected an address such as {DEFAULT}")
         if "@" in parts.netloc:
-            raise ValueError("a token does not belong into the address: LINEWARDEN_TOKEN holds it")
-        self._host, self._port = parts.hostname, parts.port  # the port's property checks it
+            raise ValueError("the address contains a token; set LINEWARDEN_TOKEN instead")
+        self._host, self._port = str(parts.hostname), parts.port
         self._secure = parts.scheme == "https"
         self._path = parts.path.rstrip("/")
         self._token = token
@@ -68,10 +69,10 @@ class Remote:
         return self._ask("POST", path)
 
     def _ask(self, method: str, path: str) -> bytes:
-        """The body of a good answer.
+        """Returns the body of the answer.
 
         Raises:
-            DeclinedError: the service does not want to; in its words.
+            DeclinedError: the service declines, with its reason.
             UnreachableError: no service answers.
         """
         kind = HTTPSConnection if self._secure else HTTPConnection
@@ -101,11 +102,11 @@ class Remote:
         *,
         markers: bool,
     ) -> Generator[str, None, None]:
-        """The frames of a tail as they come, a JSON object each. It has no end of its own.
+        """The frames of a tail, one JSON object each, until the service ends it.
 
         Raises:
-            DeclinedError: the service or the venue does not want to.
-            UnreachableError: no service answers, or it does no longer.
+            DeclinedError: the service or the venue declines.
+            UnreachableError: no service answers, or the tail has ended.
         """
         from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
         from websockets.sync.client import connect
@@ -153,26 +154,33 @@ class Remote:
 
     def _unreachable(self, why: str) -> UnreachableError:
         return UnreachableError(
-            f"nobody answers at {self.url}: {why}. Is linewarden run up? If it is elsewhere, "
-            "say where: --url, LINEWARDEN_URL or -c CONFIG."
+            f"cannot reach the service at {self.url}: {why}; is `linewarden run` running? "
+            "If it has another address, give --url, LINEWARDEN_URL or -c CONFIG."
         )
 
     def _refusal(self, status: int, body: bytes | bytearray) -> LinewardenError:
         if status == 401:
             if self._token is None:
                 return DeclinedError(
-                    f"{self.url} wants its token: set LINEWARDEN_TOKEN, or name its config with -c."
+                    f"{self.url} requires a token: set LINEWARDEN_TOKEN, or give its config with -c."
                 )
-            return DeclinedError(f"{self.url} refuses the token: it is not the one in its config.")
+            return DeclinedError(f"{self.url} rejected the token: its config has another one.")
         try:
-            said = msgspec.json.decode(body, type=_Error)
+            refused = msgspec.json.decode(body, type=_Error)
         except msgspec.MsgspecError:
-            return self._unreachable(f"{STRANGER} (it answers {status})")
-        sentences = said.problems or (said.error,)
+            return self._unreachable(f"{STRANGER} (it answered with status {status})")
+        sentences = refused.problems or (refused.error,)
         words = "\n".join(printable(sentence) for sentence in sentences)
         if status == 503:
             return UnreachableError(f"{self.url} cannot answer: {words}")
         return DeclinedError(words)
+
+
+def _has_sound_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 class _Error(Struct):
@@ -181,25 +189,25 @@ class _Error(Struct):
 
 
 def read_status(body: bytes, url: str) -> Status:
-    """Raises: UnreachableError: it is not in the words of this version."""
+    """Raises: UnreachableError: the service is of another version."""
     try:
         return msgspec.json.decode(body, type=Status)
     except msgspec.MsgspecError:
         raise UnreachableError(
-            f"what {url} answers is not in the words of this version of Linewarden; "
-            "--json shows it as it is, if it is one of another version."
+            f"{url} answers in the format of another version of Linewarden; "
+            "linewarden status --json prints it."
         ) from None
 
 
-def found(url: str | None, config: Path | None, *, timeout: float = ANSWER) -> Remote:
-    """The service at `url`, or the one of this config, or the one at the usual place.
+def find_service(url: str | None, config: Path | None, *, timeout: float = ANSWER) -> ServiceClient:
+    """Returns the service at `url`, else the one of this config, else the one at the default address.
 
-    The token is that of LINEWARDEN_TOKEN, or the config's.
+    The token is that of LINEWARDEN_TOKEN, else the config's.
 
     Raises:
         ConfigError: [service] of the config has mistakes.
-        UnreachableError: the config does not say where.
-        ValueError: `url` is none.
+        UnreachableError: the config does not fix the port.
+        ValueError: `url` is not an address.
     """
     service = read_service(config) if config is not None else ServiceSettings()
     token = Secret(os.environ.get("LINEWARDEN_TOKEN", ""))
@@ -208,15 +216,14 @@ def found(url: str | None, config: Path | None, *, timeout: float = ANSWER) -> R
         if port == 0:
             raise UnreachableError(
                 f"{config} lets the system choose the port (listen ends with :0); "
-                "the log of linewarden run says which: give it with --url."
+                "give the address from the log of linewarden run with --url."
             )
-        host = _EVERYWHERE.get(host, host)
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    return Remote(url or DEFAULT, token or service.token, timeout=timeout)
+        url = local_url(host, port)
+    return ServiceClient(url or DEFAULT, token or service.token, timeout=timeout)
 
 
 def read_service(config: Path) -> ServiceSettings:
-    """[service] alone, so that whoever asks need not have the feeds' secrets in their environment.
+    """Reads [service] alone: the secrets of the feeds need not be in the environment.
 
     Raises:
         ConfigError: the file cannot be read, or this table of it has mistakes.

@@ -1,6 +1,6 @@
-"""The commands that ask a running service: status, tail, restart, journal and their like.
+"""The commands that ask a running service: status, tail, journal, restart and others.
 
-Each exits with 3 where no service answers, with 1 where it says no.
+Each exits with 3 if no service answers, and with 1 if the service declines.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from rich.live import Live
 from rich.text import Text
 
 from actors.cli import status_view
-from actors.cli.run_view import console
-from actors.cli.service_client import DeclinedError, Remote, UnreachableError, found, in_path, read_status
+from actors.cli.formatting import console
+from actors.cli.service_client import DeclinedError, ServiceClient, UnreachableError, find_service, in_path
 from actors.errors import ConfigError
 from actors.rules.journal import LineExit
 from actors.status import Status
@@ -37,9 +37,9 @@ _UNSAFE = re.compile(r"[\x7f-\x9f\u2028\u2029]")  # what JSON leaves as it is an
 
 
 def _targets(incomplete: str) -> list[str]:
-    """The feeds and lines of a service at the usual place, for a shell's completion."""
+    """The feeds and lines of the service at the default address, for a shell's completion."""
     with suppress(Exception):
-        status = found(os.environ.get("LINEWARDEN_URL"), None, timeout=COMPLETE).status()
+        status = find_service(os.environ.get("LINEWARDEN_URL"), None, timeout=COMPLETE).status()
         names = dict.fromkeys((*status.feeds, *status.lines()))
         return [name for name in names if name.startswith(incomplete)]
     return []
@@ -48,20 +48,30 @@ def _targets(incomplete: str) -> list[str]:
 Url = Annotated[
     str | None,
     typer.Option(
-        "--url", envvar="LINEWARDEN_URL", metavar="URL", help="Where the service is.", show_default=False
+        "--url",
+        envvar="LINEWARDEN_URL",
+        metavar="URL",
+        help="The address of the service.",
+        show_default=False,
     ),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
-        "-c", "--config", metavar="CONFIG", help="The service's config: it says where.", show_default=False
+        "-c",
+        "--config",
+        metavar="CONFIG",
+        help="The config of the service; [service] has its address.",
+        show_default=False,
     ),
 ]
 Target = Annotated[
     str,
-    typer.Argument(metavar="TARGET", help="A feed or a line.", autocompletion=_targets, show_default=False),
+    typer.Argument(
+        metavar="TARGET", help="The name of a feed or of a line.", autocompletion=_targets, show_default=False
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="All of it, for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")]
 
 
 # ── looking ─────────────────────────────────────────────────────────────────────────────────────
@@ -72,25 +82,24 @@ def status(
     url: Url = None,
     config: Config = None,
     as_json: AsJson = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every second until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
 ) -> None:
     """Show every line of a running service.
 
-    Exits with 0 if all are live, with 1 if some are not, with 3 if no service answers.
+    Exits with 0 if all lines are live, with 1 if some are not, with 3 if no service answers.
     """
-    with _asking(url, config) as remote:
+    with _asking(url, config) as service:
         if watch:
-            _watch(remote, as_json)
+            _watch_json(service) if as_json else _watch(service)
             return
-        body = remote.get("/status")
-        told = read_status(body, remote.url) if not as_json else None
-        if told is not None:
-            _show(status_view.Board().render(told, time.monotonic(), time.time(), _width()))
-            live = all(feed.live for feed in told.feeds.values())
-        else:
+        if as_json:
+            body = service.get("/status")
             _write(body.decode())
-            live = all(feed.live for feed in msgspec.json.decode(body, type=_Liveness).feeds.values())
-        raise typer.Exit(0 if live else 1)
+            feeds = msgspec.json.decode(body, type=_Liveness).feeds
+            raise typer.Exit(0 if all(feed.live for feed in feeds.values()) else 1)
+        found = service.status()
+        console().print(_picture(found, status_view.StatusView()))
+        raise typer.Exit(0 if all(feed.live for feed in found.feeds.values()) else 1)
 
 
 class _FeedLiveness(Struct):
@@ -98,64 +107,86 @@ class _FeedLiveness(Struct):
 
 
 class _Liveness(Struct):
-    """What --json has to understand of what it prints: a service of another version may speak."""
+    """All that --json reads of a status: the service may be of another version."""
 
     feeds: dict[str, _FeedLiveness]
 
 
-def _watch(remote: Remote, as_json: bool) -> None:
-    """Whoever watches wants to see the service come back: only the first look has to succeed."""
-    shown, picture = console(), status_view.Board(moving=True)
-    live = Live(console=shown, auto_refresh=False) if shown.is_terminal and not as_json else None
-    told: Status | None = None
+def _watch(service: ServiceClient) -> None:
+    """The first look has to succeed. After that the view waits for a service that is gone."""
+    shown, view = console(), status_view.StatusView(moving=True)
+    part = _picture(service.status(), view)
+    live = Live(console=shown, auto_refresh=False) if shown.is_terminal else None
     with suppress(KeyboardInterrupt), live or nullcontext():
         while True:
-            try:
-                body = remote.get("/status")
-                if as_json:
-                    _write(body.decode())
-                else:
-                    told = read_status(body, remote.url)
-                    part = picture.render(told, time.monotonic(), time.time(), _width())
-            except UnreachableError as error:
-                if told is None:
-                    raise
-                part = Text(str(error), "yellow")
             if live is not None:
                 live.update(part, refresh=True)
-            elif not as_json:
+            else:
                 shown.print(part, "")
             time.sleep(LOOK)
+            try:
+                part = _picture(service.status(), view)
+            except UnreachableError as error:
+                part = Text(str(error), "yellow")
+
+
+def _watch_json(service: ServiceClient) -> None:
+    _write(service.get("/status").decode())
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(LOOK)
+            with suppress(UnreachableError):
+                _write(service.get("/status").decode())
+
+
+def _picture(status: Status, view: status_view.StatusView) -> RenderableType:
+    return view.render(status, time.monotonic(), time.time(), console().width)
 
 
 @app.command()
 def tail(
-    feed: Annotated[str, typer.Argument(metavar="FEED", autocompletion=_targets, show_default=False)],
-    channel: Annotated[str, typer.Argument(metavar="CHANNEL", show_default=False)],
-    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", show_default=False)] = None,
+    feed: Annotated[
+        str,
+        typer.Argument(
+            metavar="FEED",
+            help="A feed of the service's config.",
+            autocompletion=_targets,
+            show_default=False,
+        ),
+    ],
+    channel: Annotated[
+        str, typer.Argument(metavar="CHANNEL", help="See: linewarden venues NAME.", show_default=False)
+    ],
+    keys: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY", help="Such as symbols.", show_default=False)
+    ] = None,
     options: Annotated[
         list[str] | None,
-        typer.Option("--option", metavar="NAME=VALUE", help="The channel's own; or policy=, capacity=."),
+        typer.Option(
+            "--option", metavar="NAME=VALUE", help="An option of the channel, policy= or capacity=."
+        ),
     ] = None,
-    markers: Annotated[bool, typer.Option("--markers", help="Also what happened in between.")] = False,
+    markers: Annotated[
+        bool, typer.Option("--markers", help="Also print gaps and changes of the line.")
+    ] = False,
     url: Url = None,
     config: Config = None,
 ) -> None:
-    """Show a feed's events as they come.
+    """Print the events of a feed as they arrive.
 
-    A JSON object a line, until Ctrl-C. It has a stream of its own in the service,
-    which drops its oldest events where this is too slow.
+    One JSON object per line, until Ctrl-C. The service opens a stream for this command. It drops its
+    oldest events when the command is too slow.
     """
     pairs = [_option(text) for text in options or ()]
     with (
         suppress(KeyboardInterrupt),
-        _asking(url, config) as remote,
-        closing(remote.tail(feed, channel, keys or (), pairs, markers=markers)) as frames,
+        _asking(url, config) as service,
+        closing(service.tail(feed, channel, keys or (), pairs, markers=markers)) as frames,
     ):
         for frame in frames:
             try:
                 _write(frame)
-            except BrokenPipeError:  # whoever read this has had enough
+            except BrokenPipeError:  # the reader has ended
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 return
 
@@ -171,51 +202,53 @@ def _option(text: str) -> tuple[str, str]:
 def journal(
     line: Annotated[
         str | None,
-        typer.Argument(metavar="[LINE]", help="Or a feed.", autocompletion=_targets, show_default=False),
+        typer.Argument(
+            metavar="LINE",
+            help="The name of a line or of a feed; all by default.",
+            autocompletion=_targets,
+            show_default=False,
+        ),
     ] = None,
     url: Url = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how each line ended and came back.
+    """Show how connections ended and were restored.
 
-    Its last twenty endings: when, why, and where the time went until data flowed again. Below them, how
-    long each subscription was without data that could be trusted.
+    The last twenty endings of each line: when, why, and how long each step took until data arrived again.
+    Below them, how long each subscription was without trusted data.
     """
-    with _asking(url, config) as remote:
-        every = msgspec.json.decode(remote.get("/journal"), type=dict[str, tuple[LineExit, ...]])
+    with _asking(url, config) as service:
+        every = msgspec.json.decode(service.get("/journal"), type=dict[str, tuple[LineExit, ...]])
         if line is not None:
             wanted = {name for name in every if name == line or name.startswith(f"{line}/")}
             if not wanted:
-                remote.get(f"/journal/{in_path(line)}")  # the service knows what to say
+                service.get(f"/journal/{in_path(line)}")  # the service answers with the nearest name
             every = {name: endings for name, endings in every.items() if name in wanted}
         if as_json:
             _write(msgspec.json.encode(every).decode())
         else:
-            lines = {name: told for name, told in remote.status().lines().items() if name in every}
-            _show(Group(status_view.journal(every, _width()), status_view.blind_times(lines)))
+            lines = {name: line for name, line in service.status().lines().items() if name in every}
+            _show(Group(status_view.journal(every, console().width), status_view.blind_times(lines)))
 
 
 @app.command()
 def quarantine(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Show what venues sent and nobody could read."""
-    with _asking(url, config) as remote:
-        told = remote.status().quarantine
-        _write(msgspec.json.encode(told).decode()) if as_json else _show(status_view.quarantine(told))
+    """Show messages that could not be decoded."""
+    with _asking(url, config) as service:
+        kept = service.status().quarantine
+        _write(msgspec.json.encode(kept).decode()) if as_json else _show(status_view.quarantine(kept))
 
 
 @app.command()
 def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Show the newest dead letters.
+    """Show undelivered actor messages.
 
-    Those are messages from actor to actor that reached nobody. One now and then means nothing.
+    Occasional ones are harmless.
     """
-    with _asking(url, config) as remote:
-        told = remote.status().dead_letters
-        if as_json:
-            _write(msgspec.json.encode(told).decode())
-        else:
-            _show(status_view.dead_letters(told.newest, told.count))
+    with _asking(url, config) as service:
+        kept = service.status().dead_letters
+        _write(msgspec.json.encode(kept).decode()) if as_json else _show(status_view.dead_letters(kept))
 
 
 # ── acting ──────────────────────────────────────────────────────────────────────────────────────
@@ -223,9 +256,10 @@ def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False
 
 @app.command()
 def restart(target: Target, url: Url = None, config: Config = None) -> None:
-    """Connect a feed or a line anew.
+    """Close the connection of a feed or a line and open a new one.
 
-    Its failures, attempts and a pause are forgotten. It is accepted at once; status tells what came of it.
+    The counters of its failures start at zero, and a pause ends. The command returns when the service has
+    accepted it; linewarden status shows the result.
     """
     _command("restart", target, url, config)
 
@@ -234,22 +268,22 @@ def restart(target: Target, url: Url = None, config: Config = None) -> None:
 def pause(target: Target, url: Url = None, config: Config = None) -> None:
     """Disconnect a feed or a line until it is resumed.
 
-    What is wanted of it stays wanted.
+    Its subscriptions are kept.
     """
     _command("pause", target, url, config)
 
 
 @app.command()
 def resume(target: Target, url: Url = None, config: Config = None) -> None:
-    """Undo a pause."""
+    """Connect a paused feed or line."""
     _command("resume", target, url, config)
 
 
 def _command(name: str, target: str, url: str | None, config: Path | None) -> None:
     if not target:
-        raise typer.BadParameter("it is empty", param_hint="TARGET")
-    with _asking(url, config) as remote:
-        answer = msgspec.json.decode(remote.post(f"/{name}/{in_path(target)}"), type=_Accepted)
+        raise typer.BadParameter("expected the name of a feed or a line", param_hint="TARGET")
+    with _asking(url, config) as service:
+        answer = msgspec.json.decode(service.post(f"/{name}/{in_path(target)}"), type=_Accepted)
         typer.echo(f"{name} {target}: {answer.answer}")
 
 
@@ -259,29 +293,29 @@ class _Accepted(Struct):
 
 @app.command()
 def reload(
-    plan: Annotated[bool, typer.Option("--plan", help="Say what would change, and change nothing.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the changes; make none.")] = False,
     url: Url = None,
     config: Config = None,
 ) -> None:
-    """Have the service read its config again.
+    """Make the service read its config again.
 
-    Feeds that did not change keep their connections. A config with mistakes changes nothing; they are
-    told, and the exit code is 1.
+    Unchanged feeds keep their connections. A config with mistakes changes nothing: they are printed, and the
+    exit code is 1.
     """
-    with _asking(url, config) as remote:
-        body = remote.post(f"/reload{'?plan=1' if plan else ''}")
-        told = msgspec.json.decode(body, type=_Reloaded)
-        for problem in told.problems:
+    with _asking(url, config) as service:
+        body = service.post(f"/reload{'?plan=1' if plan else ''}")
+        answer = msgspec.json.decode(body, type=_ReloadAnswer)
+        for problem in answer.problems:
             typer.echo(problem, err=True)
-        for change in told.changes:
-            typer.echo(f"would be: {change}" if plan else change)
-        if told.problems:
+        for change in answer.changes:
+            typer.echo(f"planned: {change}" if plan else change)
+        if answer.problems:
             raise DeclinedError("Nothing has changed.")
-        if not told.changes:
-            typer.echo("The config says what it said before.")
+        if not answer.changes:
+            typer.echo("No changes.")
 
 
-class _Reloaded(Struct):
+class _ReloadAnswer(Struct):
     changes: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -290,16 +324,16 @@ class _Reloaded(Struct):
 
 
 @contextmanager
-def _asking(url: str | None, config: Path | None) -> Iterator[Remote]:
-    """The service that is meant; whatever goes wrong with it is told in a sentence, and is an exit code."""
+def _asking(url: str | None, config: Path | None) -> Iterator[ServiceClient]:
+    """The service of these options. Its errors are printed as sentences and become exit codes."""
     try:
         try:
-            remote = found(url, config)
+            service = find_service(url, config)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--url or LINEWARDEN_URL") from None
-        yield remote
+        yield service
     except msgspec.MsgspecError:
-        typer.echo(f"what {remote.url} answers is not in the words of this version of Linewarden.", err=True)
+        typer.echo(f"{service.url} answers in the format of another version of Linewarden.", err=True)
         raise typer.Exit(3) from None
     except UnreachableError as error:
         typer.echo(str(error), err=True)
@@ -313,12 +347,8 @@ def _show(picture: RenderableType) -> None:
     console().print(picture)
 
 
-def _width() -> int:
-    return console().width
-
-
 def _write(text: str) -> None:
-    """JSON, a line, at once; the same JSON, but harmless to a terminal."""
+    """Print this JSON as one line, without characters that control a terminal."""
     text = _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
     sys.stdout.buffer.write(text.encode() + b"\n")
     sys.stdout.buffer.flush()

@@ -1,4 +1,4 @@
-"""How a command is told to end: Ctrl-C, SIGTERM, or a terminal that is gone."""
+"""Signals that end or reload a command: Ctrl-C, SIGTERM, SIGHUP."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SLICE = 0.05  # seconds between two looks at whether to end
 
 
 class Ending:
-    """Whether the process was told to end, or to reload.
+    """Whether the process was told to end or to reload.
 
-    Plain flags: a lock in a signal's handler may hang.
+    Plain flags: a lock in a signal handler may hang.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Ending:
         self._hung_up = False
         self._terminals = [number for number in (0, 1, 2) if os.isatty(number)]
 
-    def hear(self, number: int, _: FrameType | None) -> None:
+    def handle(self, number: int, _: FrameType | None) -> None:
         if number in HANG_UP:
             self._hung_up = True
         else:
@@ -32,7 +32,7 @@ class Ending:
             signal.signal(number, signal.SIG_DFL)
 
     def take_hang_up(self) -> bool:
-        """Whether SIGHUP has come since. Where it means that the terminal is gone, it ends the process."""
+        """Whether SIGHUP has arrived since the last call. If the terminal is gone, it ends the process."""
         hung_up, self._hung_up = self._hung_up, False
         if hung_up and any(map(_is_gone, self._terminals)):
             for number in HANG_UP:
@@ -51,10 +51,10 @@ def _is_gone(terminal: int) -> bool:
 
 @contextmanager
 def endings(*others: signal.Signals) -> Iterator[Ending]:
-    """Ctrl-C and SIGTERM ask for the end; asked a second time, the process ends there and then."""
+    """Ctrl-C and SIGTERM ask for the end. A second one ends the process at once."""
     ending = Ending()
     wanted = (signal.SIGINT, signal.SIGTERM, *others)
-    before = {number: signal.signal(number, ending.hear) for number in wanted}
+    before = {number: signal.signal(number, ending.handle) for number in wanted}
     try:
         yield ending
     finally:

@@ -19,27 +19,29 @@ from actors.errors import ConfigError
 def sim(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Of the simulator, such as o2.", show_default=False)
+        str, typer.Argument(metavar="NAME", help="The venue to simulate, such as o2.", show_default=False)
     ],
-    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="On loopback; 0: any free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="The port on loopback; 0: any free one.")
+    ] = None,
     rate: Annotated[float | None, typer.Option(min=0.0, help="Market steps per second.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same market.")] = None,
     faults: Annotated[
         list[str] | None,
-        typer.Option("--fault", metavar="FAULT", help='Such as "drop every=5"; may be given several times.'),
+        typer.Option("--fault", metavar="FAULT", help='A fault such as "drop every=5"; may be repeated.'),
     ] = None,
     list_faults: Annotated[
-        bool, typer.Option("--list-faults", help="Print the faults of this simulator, and exit.")
+        bool, typer.Option("--list-faults", help="Print the faults of this simulator and exit.")
     ] = False,
     list_settings: Annotated[
-        bool, typer.Option("--list-settings", help="Print the settings of this simulator, and exit.")
+        bool, typer.Option("--list-settings", help="Print the settings of this simulator and exit.")
     ] = False,
 ) -> None:
     """Run a simulated venue on localhost.
 
-    Each further setting of the simulator is an option as well.
+    It prints its URL, which a feed's config takes as url. Ctrl-C or SIGTERM ends it with exit code 0.
 
-    Ctrl-C or SIGTERM ends it, with exit 0. The first line on stdout is the URL for a feed's config.
+    Each further setting of the simulator is an option as well.
     """
     from actors.simulators import SIMULATORS, made
     from actors.simulators.base.faults import table_of

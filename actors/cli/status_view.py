@@ -1,87 +1,87 @@
-"""What an operator is shown of a running service: its lines, its journal, what it put aside."""
+"""Tables of a runtime's status: its lines, its streams, its journal and what it put aside."""
 
 from __future__ import annotations
 
-import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli.logs import printable
-from actors.cli.run_view import COLOURS, STATE, Rates, cause, oddities, plain_table, state, topics
-from actors.diagnostics import DeadLetter
+from actors.cli.formatting import clock, counted, day_and_clock, one_row, plain_table, printable, span
+from actors.events import Gap, Topic
+from actors.protocol.formatting import short
 from actors.rules.books import StreamStatus
 from actors.rules.journal import KEPT, LineExit, RecoveryTimes
-from actors.status import FeedStatus, LineStatus, QuarantineStatus, Status
+from actors.status import DeadLettersStatus, LineStatus, QuarantineStatus, Status, TopicStatus
 
-# Columns of a terminal: from here on with round trip, data age and losses, and with the reason.
+WINDOW = 3.0  # seconds over which events are counted
+# Columns of a terminal: from here on with round trip, data age and score, and with the last gap or reason.
 ROOMY, WIDE = 112, 150
-BESIDE, BESIDE_ROOMY = 40, 70  # of them for what stands beside line, state and topics
-TROUBLED = ("backoff", "failed")  # states that the reason is the reason of; elsewhere it is history
-REJECTED = 5  # topics that are told by name
+STATE = 23  # characters; the other columns move when this one grows and shrinks
+BESIDE, BESIDE_ROOMY = 46, 73  # columns of the terminal beside those of line, state and topics
+TROUBLED = ("backoff", "failed")  # states that `reason` explains; in the others it is history
+REJECTED = 5  # rejected topics that are named
 STEPS = ("detect", "wait", "connect", "login", "subscribe", "first_data")
+COLOURS = {"live": "green", "backoff": "yellow", "paused": "blue", "failed": "bold red", "stopped": "dim"}
 
 
-class Board:
-    """One status after the other as tables. Times are seconds: `now` monotonic, `at` of the wall clock.
+class StatusView:
+    """Draws one status after the other. Times are seconds: `now` monotonic, `at` of the wall clock.
 
-    `moving`: there will be several, so events are told a second; else they are told in all.
+    `moving`: several will follow, so events are shown per second; otherwise in all. `brief`: last gaps and
+    streams are shown elsewhere.
     """
 
-    def __init__(self, *, moving: bool = False) -> None:
+    def __init__(self, *, moving: bool = False, brief: bool = False) -> None:
         self._rates = Rates() if moving else None
+        self._brief = brief
 
     def render(self, status: Status, now: float, at: float, width: int) -> RenderableType:
+        """One row per line, and notes below."""
         lines = status.lines()
         live = sum(line.state == "live" for line in lines.values())
-        head = [f"{status.name}: {status.state}", f"{live} of {len(lines)} lines live", *oddities(status)]
-        parts: list[RenderableType] = [self._lines(status.feeds, now, at, width)] if lines else []
-        parts += _notes(lines, told=width >= WIDE)
-        if status.streams:
+        head = [f"{status.name}: {status.state}", f"{live} of {counted(len(lines), 'line')} live"]
+        parts: list[RenderableType] = [self._lines(lines, now, at, width)] if lines else []
+        parts += _notes(lines, explained=width >= WIDE, gaps=not self._brief)
+        if status.streams and not self._brief:
             parts += [Text(), _streams(status.streams, width)]
-            parts += [
-                Text(f"stream {stream.id}: its handler failed {stream.handler_errors:,} times", "yellow")
-                for stream in status.streams
-                if stream.handler_errors
-            ]
-        return Group(*parts, *([Text()] if parts else []), _one_row(" · ".join(head), "bold"))
+        parts += [
+            Text(f"stream {stream.id}: its handler failed {stream.handler_errors:,} times", "yellow")
+            for stream in status.streams
+            if stream.handler_errors
+        ]
+        return Group(*parts, one_row(" · ".join([*head, *oddities(status)]), "bold"))
 
-    def _lines(self, feeds: Mapping[str, FeedStatus], now: float, at: float, width: int) -> Table:
+    def _lines(self, lines: Mapping[str, LineStatus], now: float, at: float, width: int) -> Table:
         roomy, wide = width >= ROOMY, width >= WIDE
         events = "events" if self._rates is None else "events/s"
-        table = plain_table("line", "state", "for", events, "topics")
-        for heading in ("rtt", "age", "restored") * roomy + ("gaps", "score"):
+        table = plain_table("line", "state", "for", events, "topics", "restored", "gaps")
+        for heading in ("rtt", "age", "score") * roomy:
             table.add_column(heading)
         for number, column in enumerate(table.columns):
             column.no_wrap, column.overflow = True, "ellipsis"
             column.justify = "left" if number in {0, 1, 4} else "right"
-        rows = dict(_grouped(feeds))
-        lines = [line for row in rows.values() if isinstance(line := row, LineStatus)]
-        names = max(map(len, ("line", *rows)))
-        counts = max(map(len, ("topics", *(topics(line.topics) for line in lines))))
+        names = max(map(len, ("line", *lines)))
+        counts = max(map(len, ("topics", *(topics(line.topics) for line in lines.values()))))
         beside = BESIDE_ROOMY if roomy else BESIDE
         table.columns[1].width = max(7, min(STATE, width - beside - names - counts))
         if wide:
-            table.add_column("reason", overflow="fold")
-        for name, row in rows.items():
-            if isinstance(row, FeedStatus):
-                live = sum(line.state == "live" for line in row.lines.values())
-                table.add_row(Text(name, "bold"), f"{live} of {len(row.lines)} live")
-                continue
-            cells: list[RenderableType] = [
+            moving = self._rates is not None
+            table.add_column("reason or last gap", no_wrap=moving, overflow="ellipsis" if moving else "fold")
+        for name, line in lines.items():
+            table.add_row(
                 name,
-                Text(state(row), COLOURS.get(row.state, "cyan")),
-                _since(row, at),
-                self._events(name.strip(), row, now),
-                topics(row.topics),
-                *_measures(row) * roomy,
-                f"{row.counters.gaps:,}",
-                str(row.health.score),
-                *[Text(cause(row), COLOURS[row.state] if row.state in TROUBLED else "dim")] * wide,
-            ]
-            table.add_row(*cells)
+                Text(state(line), COLOURS.get(line.state, "cyan")),
+                _since(line, at),
+                self._events(name, line, now),
+                topics(line.topics),
+                f"{line.counters.restored:,}/{line.counters.restarts:,}",
+                f"{line.counters.gaps:,}",
+                *_measures(line) * roomy,
+                *[_reason_or_gap(line)] * wide,
+            )
         return table
 
     def _events(self, name: str, line: LineStatus, now: float) -> str:
@@ -89,40 +89,112 @@ class Board:
         return f"{count if self._rates is None else self._rates.rate(name, count, now):,.0f}"
 
 
-def _grouped(feeds: Mapping[str, FeedStatus]) -> Iterator[tuple[str, FeedStatus | LineStatus]]:
-    """A feed with several lines stands above them."""
-    for name, feed in feeds.items():
-        if list(feed.lines) == [name]:
-            yield name, feed.lines[name]
-            continue
-        yield f"{name}:", feed
-        yield from ((f"  {line}", status) for line, status in feed.lines.items())
+class Rates:
+    """Events per second of each line, over the last seconds. `now` is monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, deque[tuple[float, int]]] = {}
+
+    def rate(self, name: str, count: int, now: float) -> float:
+        """`count` is the total so far. It falls when another process counts."""
+        counts = self._counts.setdefault(name, deque())
+        if counts and count < counts[-1][1]:
+            counts.clear()
+        counts.append((now, count))
+        while len(counts) > 2 and counts[1][0] <= now - WINDOW:
+            counts.popleft()
+        (since, before), (until, after) = counts[0], counts[-1]
+        return (after - before) / (until - since) if until > since else 0.0
+
+
+# ── one line ────────────────────────────────────────────────────────────────────────────────────
+
+
+def state(line: LineStatus) -> str:
+    if line.state == "backoff" and line.next_attempt_s is not None:
+        seconds = line.next_attempt_s
+        return f"backoff, try {line.attempt} in {seconds:.{0 if seconds >= 9.95 else 1}f} s"
+    if line.paused_by_streams:
+        return f"{line.state}, held by a full stream"
+    return line.state
+
+
+def topics(wanted: tuple[TopicStatus, ...]) -> str:
+    """Confirmed and desired, and what is wrong with the rest."""
+    confirmed = sum(topic.state.state == "confirmed" for topic in wanted)
+    parts = [f"{confirmed}/{len(wanted)}"]
+    if rejected := sum(topic.state.state == "rejected" for topic in wanted):
+        parts.append(f"{rejected} rejected")
+    if stale := sum(topic.stale for topic in wanted):
+        parts.append(f"{stale} stale")
+    if quiet := sum(topic.freshness is not None and topic.freshness.cause == "closed" for topic in wanted):
+        parts.append(f"{quiet} quiet")
+    return ", ".join(parts)
+
+
+def cause(line: LineStatus) -> str:
+    """The code and text of a line's reason, with the advice that belongs to it."""
+    if line.reason is None:
+        return ""
+    words = f"{line.reason.code}: {line.reason.text}"
+    return printable(f"{words}. {line.reason.advice}" if line.reason.advice else words)
+
+
+def last_gap(line: LineStatus) -> str:
+    """When it ended (local time), its length, its topic, and why."""
+    gap = line.last_gap
+    if gap is None:
+        return ""
+    length = f"{gap_length(gap)} of " if gap_length(gap) else ""
+    missed = "" if gap.missed is None else f", {gap.missed:,} missed"
+    why = f": {line.reason.text}" if gap.reason == "disconnect" and line.reason is not None else ""
+    return printable(f"{clock(gap.until_ns)} {length}{topic_words(gap.topic)} ({gap.reason}{missed}{why})")
+
+
+def gap_length(gap: Gap) -> str:
+    """In seconds; empty where a gap has no length."""
+    return f"{(gap.until_ns - gap.since_ns) / 1e9:.2f} s" if gap.until_ns > gap.since_ns else ""
+
+
+def topic_words(topic: Topic) -> str:
+    return " ".join(part for part in (topic.channel, short(topic.key)) if part)
+
+
+def _reason_or_gap(line: LineStatus) -> Text:
+    if line.state in TROUBLED:
+        return Text(cause(line), COLOURS[line.state])
+    return Text(last_gap(line) or cause(line), "dim")
 
 
 def _measures(line: LineStatus) -> list[str]:
     rtt = "" if line.rtt_ms is None else f"{line.rtt_ms:,.1f} ms"
     age = "" if line.data_age_s is None else span(line.data_age_s)
-    return [rtt, age, f"{line.counters.restored:,}/{line.counters.restarts:,}"]
+    return [rtt, age, str(line.health.score)]
 
 
 def _since(line: LineStatus, at: float) -> str:
-    """How long it has been live; or not, as far back as its journal goes."""
+    """How long it has been live; or not live, as far back as its journal goes."""
     if line.live_for_s is not None:
         return span(line.live_for_s)
     down = list(line.journal)
     for number, ending in reversed(list(enumerate(line.journal))):
-        if ending.lived_s is not None:  # what came after it are tries
+        if ending.lived_s is not None:  # later entries are attempts
             down = down[number:]
             break
     more = ">" if len(down) == KEPT else ""
     return more + span(max(0.0, at - down[0].at_ns / 1e9)) if down else ""
 
 
-def _notes(lines: Mapping[str, LineStatus], *, told: bool) -> Iterator[Text]:
-    """Below the table. `told`: the reasons stand in it already."""
+# ── below the table ─────────────────────────────────────────────────────────────────────────────
+
+
+def _notes(lines: Mapping[str, LineStatus], *, explained: bool, gaps: bool) -> Iterator[Text]:
+    """`explained`: the table has the reasons and gaps already."""
     for name, line in lines.items():
-        if not told and line.state != "live" and line.reason is not None:
+        if not explained and line.state != "live" and line.reason is not None:
             yield Text(f"{name}: {cause(line)}", COLOURS[line.state] if line.state in TROUBLED else "dim")
+        if not explained and gaps and line.last_gap is not None:
+            yield one_row(f"{name}: last gap {last_gap(line)}", "dim")
         for stream in line.paused_by_streams:
             yield Text(f"{name}: waits for stream {stream}, which is full", "yellow")
         rejected = [topic for topic in line.topics if topic.state.state == "rejected"]
@@ -137,6 +209,34 @@ def _notes(lines: Mapping[str, LineStatus], *, told: bool) -> Iterator[Text]:
             yield Text(f"{name}: certificates are not checked (verify_tls = false)", "yellow")
 
 
+def oddities(status: Status) -> Iterator[str]:
+    """Everything else that deserves a look."""
+    if status.quarantine.count:
+        yield f"{counted(status.quarantine.count, 'message')} in quarantine"
+    if status.dead_letters.count:
+        yield counted(status.dead_letters.count, "dead letter")
+    for feed, known in status.feeds.items():
+        if known.refused:
+            yield printable(f"{feed}: no line takes {_first(known.refused)}")
+    for name, line in status.lines().items():
+        stale = {
+            topic.topic: topic.freshness.text for topic in line.topics if topic.freshness and topic.stale
+        }
+        if stale:
+            yield printable(f"{name}: stale: {_first(stale)}")
+    for actor in status.actors:
+        # The row of a line shows that its connection is to be started again.
+        if actor.state == "wedged" or (actor.state != "running" and not actor.id.startswith("connection/")):
+            yield f"{actor.id} is {actor.state}"
+
+
+def _first(reasons: Mapping[str, str]) -> str:
+    """The first of these and why, and how many more there are."""
+    first, why = next(iter(reasons.items()))
+    more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return f"{first}{more} ({why})"
+
+
 def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
     more = width >= ROOMY
     headings = ("stream", "of", "policy", "queued", "received", "dropped", "gaps")
@@ -147,14 +247,12 @@ def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
     for stream in streams:
         numbers = [stream.received, stream.dropped, stream.gaps]
         numbers += [stream.topics, stream.delivered, stream.conflated] * more
+        full = stream.queued >= stream.capacity
         table.add_row(
             str(stream.id),
             f"{stream.feed}/{stream.channel}",
             stream.policy,
-            Text(
-                f"{stream.queued:,}/{stream.capacity:,}",
-                "yellow" if stream.queued >= stream.capacity else "",
-            ),
+            Text(f"{stream.queued:,}/{stream.capacity:,}", "yellow" if full else ""),
             *(f"{number:,}" for number in numbers),
         )
     return table
@@ -165,12 +263,12 @@ def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
 
 def journal(endings: Mapping[str, Sequence[LineExit]], width: int) -> RenderableType:
     """Every ending of these lines, oldest first; times of the day are local."""
-    every = [(name, ending) for name, told in endings.items() for ending in told]
+    every = [(name, ending) for name, exits in endings.items() for ending in exits]
     every.sort(key=lambda pair: pair[1].at_ns)
     if not every:
         return Text("No line has been lost.")
     if width < WIDE:
-        return Group(*(row for name, ending in every for row in _told(name, ending)))
+        return Group(*(row for name, ending in every for row in _two_rows(name, ending)))
     table = plain_table(
         "when", "line", "epoch", "kind", "code", "try", "lived", *map(_heading, STEPS), "what happened"
     )
@@ -180,7 +278,7 @@ def journal(endings: Mapping[str, Sequence[LineExit]], width: int) -> Renderable
         column.justify = "right"
     for name, ending in every:
         table.add_row(
-            moment(ending.at_ns),
+            day_and_clock(ending.at_ns),
             name,
             str(ending.epoch),
             ending.kind,
@@ -206,10 +304,10 @@ def blind_times(lines: Mapping[str, LineStatus]) -> RenderableType:
     return Group(Text(), table)
 
 
-def _told(name: str, ending: LineExit) -> Iterator[Text]:
-    """The same in two rows, where a table has no room."""
-    where = f"{moment(ending.at_ns)}  {name}#{ending.epoch}  {ending.kind} {ending.code}: {ending.text}"
-    yield Text(printable(where))
+def _two_rows(name: str, ending: LineExit) -> Iterator[Text]:
+    """Where a table has no room."""
+    why = f"{ending.kind} {ending.code}: {ending.text}"
+    yield Text(printable(f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  {why}"))
     lived = "never live" if ending.lived_s is None else f"lived {span(ending.lived_s)}"
     steps = [f"{_heading(step)} {_ms(ending.split, step)}" for step in STEPS if _ms(ending.split, step)]
     yield Text(f"    try {ending.attempt}, {lived}; ms: {', '.join(steps)}", "dim")
@@ -236,42 +334,19 @@ def quarantine(kept: QuarantineStatus) -> RenderableType:
         column.no_wrap, column.overflow = True, "ellipsis"
     for each in kept.newest:
         words = (printable(each.error), printable(each.raw))
-        table.add_row(moment(each.at_ns), each.line, f"{each.size:,}", *words)
-    return _kept(table, kept.count, len(kept.newest), "message", "quarantine")
+        table.add_row(day_and_clock(each.at_ns), each.line, f"{each.size:,}", *words)
+    return _kept(table, kept.count, len(kept.newest), "message", " in quarantine")
 
 
-def dead_letters(newest: Sequence[DeadLetter], count: int) -> RenderableType:
+def dead_letters(kept: DeadLettersStatus) -> RenderableType:
     table = plain_table("to", "message", "why")
-    for letter in newest:
+    for letter in kept.newest:
         table.add_row(*(printable(text) for text in (letter.to, letter.message, letter.why)))
-    return _kept(table, count, len(newest), "dead letter", "dead letters")
+    return _kept(table, kept.count, len(kept.newest), "dead letter")
 
 
-def _kept(table: Table, count: int, kept: int, noun: str, command: str) -> RenderableType:
+def _kept(table: Table, count: int, kept: int, noun: str, where: str = "") -> RenderableType:
     if not count:
-        return Text(f"There is no {noun}{' in quarantine' if command == 'quarantine' else ''}.")
-    nouns = noun if count == 1 else f"{noun}s"
+        return Text(f"There is no {noun}{where}.")
     newest = f"; the newest {kept:,} are kept" if kept < count else ""
-    return Group(table, Text(f"{count:,} {nouns}{newest}.", "dim"))
-
-
-# ── small things ────────────────────────────────────────────────────────────────────────────────
-
-
-def span(seconds: float) -> str:
-    """How long: `4.2 s`, `42 s`, `12 m`, `3 h 5 m`, `4 d 3 h`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes = int(seconds // 60)
-    if minutes < 60:
-        return f"{minutes} m"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} m" if hours < 24 else f"{hours // 24} d {hours % 24} h"
-
-
-def moment(at_ns: int) -> str:
-    return time.strftime("%m-%d %H:%M:%S", time.localtime(at_ns / 1e9))
-
-
-def _one_row(text: str, style: str) -> Text:
-    return Text(text, style, no_wrap=True, overflow="ellipsis")
+    return Group(table, Text(f"{counted(count, noun)}{newest}.", "dim"))

@@ -1,4 +1,4 @@
-"""What `linewarden run --show-events` shows: the newest event of each stream in words, and what befell it."""
+"""What `linewarden run --show-events` shows: the newest event of each stream in words, and its markers."""
 
 from __future__ import annotations
 
@@ -13,185 +13,240 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli.logs import printable
-from actors.cli.run_view import WIDE, seconds_of, topic_words
+from actors.cli.formatting import clock, counted, one_row, printable
+from actors.cli.status_view import gap_length, topic_words
 from actors.events import Closed, Gap, Lifecycle, Marker, Received
 from actors.protocol.formatting import at, price_words, short
 from actors.protocol.venue import Number, Price, Venue
 from actors.rules.order_book import Book, BookView
 from actors.settings import Settings
+from actors.settings.schema import WantedTopics
 from actors.stream import Stream
 
-ROWS, MARKERS = 12, 6  # shown on a terminal...
-ABOVE = 8  # ...with so many other lines
+SPLIT = 4  # keys or symbols of a stream with a row of their own
+MARKERS, FEW_MARKERS = 6, 2  # shown on a terminal that has room for them, and on any other
+PAGE = 4.0  # seconds that one page of rows is shown where not all fit
 KEPT = 1_000  # markers
-TREND = 24  # prices
-WORDS = 120  # characters of an event that nobody here has words for
-EVERY = 0.5  # seconds between two events where there is no terminal
+TREND, SHORT_TREND = 24, 12  # prices
+WIDE, WIDER = 100, 120  # columns of a terminal with room for a short and for a full trend
+WORDS = 120  # characters of an event that has no words of its venue's
+EVERY = 0.5  # seconds between two events where stdout is no terminal
 SPARKS = "▁▂▃▄▅▆▇█"
 COLOURS = {"disconnected": "red", "reconnecting": "yellow", "restored": "green", "failed": "bold red"}
 
 Opener = Callable[..., Stream[Any]]
 
 
-class Tape:
+class StreamView:
     """Reads one stream for each wanted entry of the config, on a thread each, until they end."""
 
     def __init__(self, subscribe: Opener, settings: Settings) -> None:
         self._lock = threading.Lock()
         self._markers: deque[Gap | Lifecycle] = deque(maxlen=KEPT)
-        self._told: deque[tuple[object, ...]] = deque(maxlen=KEPT)
+        self._known: deque[tuple[object, ...]] = deque(maxlen=KEPT)
         self._unprinted: list[Gap | Lifecycle] = []
-        self._due = 0.0
-        self._rows: list[Row] = []
+        self._printed_at = -EVERY
+        self._entries: list[Entry] = []
         for feed in settings.feeds.values():
             venue = feed.build_venue()
-            whose = feed.name if len(settings.feeds) > 1 else ""
-            for entry in feed.subscribe:
-                stream = subscribe(feed.name, entry.channel, *entry.keys, **entry.options)
-                words = (whose, entry.channel, keys_words(entry.keys))
-                row = Row(" ".join(filter(None, words)), venue, entry.channel)
-                self._rows.append(row)
-                name = f"tape/{feed.name}/{entry.channel}"
-                threading.Thread(target=self._read, args=(stream, row), name=name, daemon=True).start()
-        self._turns = deque(self._rows)
+            prefix = feed.name if len(settings.feeds) > 1 else ""
+            for wanted in feed.subscribe:
+                entry = Entry(prefix, venue, wanted)
+                self._entries.append(entry)
+                stream = subscribe(feed.name, wanted.channel, *wanted.keys, **wanted.options)
+                name = f"show/{feed.name}/{wanted.channel}"
+                threading.Thread(target=self._read, args=(stream, entry), name=name, daemon=True).start()
 
-    def _read(self, stream: Stream[Any], row: Row) -> None:
+    def _read(self, stream: Stream[Any], entry: Entry) -> None:
         for item in stream.items():
             with self._lock:
-                row.take(item)
+                entry.take(item)
                 if isinstance(item, Gap):
                     self._keep(item)
                 elif isinstance(item, Lifecycle):
-                    # Every stream of a line is told; here it is told once.
+                    # Every stream of a line has this marker; one is shown.
                     known = (item.line, item.state, item.epoch, item.attempt)
-                    if known not in self._told:
-                        self._told.append(known)
+                    if known not in self._known:
+                        self._known.append(known)
                         self._keep(item)
 
     def _keep(self, marker: Gap | Lifecycle) -> None:
         self._markers.append(marker)
         self._unprinted.append(marker)
 
-    def render(self, width: int, height: int) -> RenderableType:
-        """For a terminal: a row a stream, and the newest markers."""
-        room = max(2, min(MARKERS, height - min(len(self._rows), ROWS) - ABOVE))
-        grid = Table.grid(padding=(0, 2), expand=True)
-        grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True, justify="right", min_width=6)
-        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        if wide := width >= WIDE:
-            grid.add_column(no_wrap=True, min_width=TREND)
+    def _rows(self) -> list[Row]:
+        return [row for entry in self._entries for row in entry.rows()]
+
+    def render(self, width: int, height: int, now: float) -> RenderableType:
+        """For a terminal: one row per stream, key or symbol, and the newest markers.
+
+        Where `height` rows are too few, the streams are shown page by page. `now` is monotonic seconds.
+        """
+        trend = TREND if width >= WIDER else SHORT_TREND if width >= WIDE else 0
         with self._lock:
             self._unprinted.clear()
-            for row in self._rows[:ROWS]:
-                cells = [Text(row.label), Text(f"{row.events:,}"), Text(row.words())]
-                trend = [Text(row.trend(), style="cyan")] if wide else []
-                grid.add_row(*cells, *trend, style="dim" if row.down else "")
-            newest = list(told(self._markers))[-room:]
-        lines = [
-            Text(f"{at}  {words}", style, no_wrap=True, overflow="ellipsis") for at, words, style in newest
-        ]
-        # As high as it will be later: what grows pushes everything above it about.
-        lines += [Text()] * (room - len(lines))
+            rows = self._rows()
+            room = max(1, height - FEW_MARKERS - 4)  # an empty row above, a heading, and one empty row below
+            page = pages = 1
+            if len(rows) > room:
+                pages = -(-len(rows) // room)
+                page = int(now / PAGE) % pages + 1
+            shown = rows[(page - 1) * room : page * room]
+            grid = _grid(rows, f"stream ({page} of {pages})" if pages > 1 else "stream", trend)
+            for row in shown:
+                grid.add_row(*row.cells(trend), style="dim" if row.entry.down else "")
+            newest = list(marker_lines(self._markers))
+        for _ in range(min(len(rows), room) - len(shown)):
+            grid.add_row()
+        markers = max(FEW_MARKERS, min(MARKERS, height - min(len(rows), room) - 4))
+        lines = [one_row(f"{when}  {words}", style) for when, words, style in newest[-markers:]]
+        # The height stays the same, for a picture that grows moves everything above it.
+        lines += [Text()] * (markers - len(lines))
         return Group(Text(), grid, Text(), *lines)
 
     def lines(self, now: float) -> list[str]:
-        """For a pipe: all markers since the last call, and now and then an event."""
+        """For a pipe: all markers since the last call, and one event every half second."""
         with self._lock:
             markers, self._unprinted = self._unprinted, []
-            lines = [f"{at}  {words}" for at, words, _ in told(markers)]
-            if now >= self._due and (row := self._next_row()) is not None:
-                self._due = now + EVERY
+            lines = [f"{when}  {words}" for when, words, _ in marker_lines(markers)]
+            fresh = [row for row in self._rows() if row.fresh and not row.entry.down]
+            if fresh and now >= self._printed_at + EVERY:
+                row = min(fresh, key=lambda row: row.printed_at)
+                row.printed_at, row.fresh = now, False
+                self._printed_at = now
                 lines.append(f"{clock(time.time_ns())}  {row.label}: {row.words()}")
         return lines
 
-    def _next_row(self) -> Row | None:
-        """In turn, one that has something new."""
-        for row in self._turns:
-            if row.fresh and not row.down:
-                row.fresh = False
-                self._turns.remove(row)
-                self._turns.append(row)
-                return row
-        return None
+
+def _grid(rows: list[Row], heading: str, trend: int) -> Table:
+    grid = Table.grid(padding=(0, 2), expand=True)
+    widest = max(map(len, (heading, *(row.label for row in rows))))
+    grid.add_column(no_wrap=True, min_width=widest)
+    grid.add_column(no_wrap=True, justify="right", min_width=6)
+    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    if trend:
+        grid.add_column(no_wrap=True, min_width=trend)
+    grid.add_row(heading, "events", "newest", *["price"] * bool(trend), style="bold")
+    return grid
 
 
-class Row:
-    """What one stream told last."""
+class Entry:
+    """One stream: a row for each of its first keys, or symbols where it has no keys, and one for the rest."""
 
-    def __init__(self, label: str, venue: Venue, channel: str) -> None:
-        self.label = label
-        self.events = 0
+    def __init__(self, prefix: str, venue: Venue, wanted: WantedTopics) -> None:
         self.down = False
-        self.fresh = False
-        self._venue = venue
-        self._is_book = channel == venue.book_channel
-        self._newest: Received[Any] | None = None
-        self._books: dict[str, Book] = {}
-        self._keys: set[str] = set()
-        self._prices: deque[Number] = deque(maxlen=TREND)
+        self._venue, self._channel = venue, wanted.channel
+        self._label = f"{prefix} {wanted.channel}".strip()
+        keys = [venue.topic(wanted.channel, key, wanted.options).key for key in wanted.keys]
+        self._own = {key: self._row(short(key)) for key in keys[:SPLIT]}
+        self._more = max(0, len(keys) - SPLIT)
+        self._rest = self._row(f"({counted(self._more, 'more key')})" if self._more else "")
+
+    def _row(self, part: str) -> Row:
+        return Row(f"{self._label} {part}".strip(), self, self._venue, self._channel)
 
     def take(self, item: Received[Any] | Marker) -> None:
         match item:
             case Lifecycle(state=state):
                 self.down = state not in {"connected", "restored"}
-            case Gap(topic=topic):  # the next of it is a whole book again
-                self._books.pop(topic.key, None)
+            case Gap(topic=topic):  # the next event of this topic is a whole book
+                for row in (*self._own.values(), self._rest):
+                    row.lose(topic.key)
             case Closed():
                 self.down = True
             case Received():
-                self._hear(item)
+                part = self._part(item)
+                self._row_of(part).take(part, item)
 
-    def _hear(self, heard: Received[Any]) -> None:
+    def _part(self, received: Received[Any]) -> str:
+        if received.topic.key or self._channel not in self._venue.price_channels:
+            return received.topic.key
+        return self._venue.symbol(received.event) or ""
+
+    def _row_of(self, part: str) -> Row:
+        if part and part not in self._own and len(self._own) < SPLIT:
+            self._own[part] = self._row(short(part))
+        return self._own.get(part, self._rest)
+
+    def rows(self) -> list[Row]:
+        own = [*self._own.values()]
+        return [*own, self._rest] if self._more or self._rest.events or not own else own
+
+
+class Row:
+    """The newest event of one key or symbol, or of several."""
+
+    def __init__(self, label: str, entry: Entry, venue: Venue, channel: str) -> None:
+        self.label, self.entry = label, entry
+        self.events = 0
+        self.fresh = False
+        self.printed_at = 0.0  # monotonic seconds
+        self._venue = venue
+        self._is_book = channel == venue.book_channel
+        self._newest: Received[Any] | None = None
+        self._part = ""
+        self._books: dict[str, Book] = {}
+        self._parts: set[str] = set()
+        self._prices: deque[Number] = deque(maxlen=TREND)
+
+    def cells(self, trend: int) -> list[Text]:
+        """`trend`: the characters that a trend may have; 0: none is wanted."""
+        cells = [Text(self.label), Text(f"{self.events:,}"), Text(self.words())]
+        return [*cells, Text(self.trend()[-trend:], style="cyan")] if trend else cells
+
+    def take(self, part: str, received: Received[Any]) -> None:
+        """`part`: the key or symbol that the event belongs to."""
         self.events += 1
         self.fresh = True
-        self._newest = heard
-        self._keys.add(heard.topic.key)
-        update = self._venue.book_update(heard.event) if self._is_book else None
+        self._newest, self._part = received, part
+        self._parts.add(part)
+        update = self._venue.book_update(received.event) if self._is_book else None
         if update is not None:
-            book = self._books.setdefault(heard.topic.key, Book(heard.topic))
-            book.apply(update, heard.received_ns, heard.epoch)
+            book = self._books.setdefault(part, Book(received.topic))
+            book.apply(update, received.received_ns, received.epoch)
+
+    def lose(self, key: str) -> None:
+        """The book of this key is not known until a whole one arrives."""
+        self._books.pop(key, None)
 
     def words(self) -> str:
         if self._newest is None:
             return "nothing yet"
-        key = self._newest.topic.key
-        prefix = f"{short(key)} " if len(self._keys) > 1 else ""
+        prefix = f"{short(self._part)} " if len(self._parts) > 1 else ""
         return printable(prefix + self._event_words(self._newest))
 
     def _event_words(self, newest: Received[Any]) -> str:
         if self._is_book:
-            return book_words(self._view(newest))
+            return book_words(self._view())
         words = self._venue.words(newest.event)
         if not words and (price := self._price(newest)) is not None:
             words = price_words(price)
         return words or field_words(newest.event)
 
-    def _price(self, heard: Received[Any]) -> Price | None:
-        known = heard.topic.channel in self._venue.price_channels
-        return self._venue.price(heard.event) if known else None
+    def _price(self, received: Received[Any]) -> Price | None:
+        known = received.topic.channel in self._venue.price_channels
+        return self._venue.price(received.event) if known else None
 
-    def _view(self, heard: Received[Any]) -> BookView | None:
-        book = self._books.get(heard.topic.key)
+    def _view(self) -> BookView | None:
+        book = self._books.get(self._part)
         return book.view(1) if book is not None and book.synced else None
 
     def trend(self) -> str:
-        """The way its price has gone, a character each time that it was looked at and another one."""
-        price = self._one_price()
+        """The prices that were drawn last, one character each; empty where several symbols share the row."""
+        price = self._one_price() if len(self._parts) == 1 else None
         if price is not None and (not self._prices or price != self._prices[-1]):
             self._prices.append(price)
-        if len(self._prices) < 2:
+        if len(self._prices) < 2 or len(self._parts) > 1:
             return ""
         low, high = min(map(float, self._prices)), max(map(float, self._prices))
         steps = (len(SPARKS) - 1) / (high - low or 1.0)
         return "".join(SPARKS[int((float(price) - low) * steps)] for price in self._prices)
 
     def _one_price(self) -> Number | None:
-        """The last trade's, or else between bid and ask."""
+        """The last trade's; otherwise the middle of bid and ask."""
         if self._newest is None:
             return None
-        view = self._view(self._newest) if self._is_book else None
+        view = self._view() if self._is_book else None
         if view is not None:
             return _middle(view.bids[0][0], view.asks[0][0]) if view.bids and view.asks else None
         price = self._price(self._newest) or Price("")
@@ -212,13 +267,18 @@ def book_words(view: BookView | None) -> str:
 
 
 def field_words(event: Any) -> str:
-    """Of an event for which nobody has words: as it is."""
-    words = repr(event)
+    """`price 12, size 3`: the fields of an event that has no words of its venue's."""
+    fields = {name: getattr(event, name) for name in getattr(event, "__struct_fields__", ())}
+    words = ", ".join(f"{name} {value}" for name, value in fields.items() if value not in (None, ""))
+    words = words or repr(event)
     return words if len(words) <= WORDS else words[: WORDS - 1] + "…"
 
 
-def told(markers: Iterable[Gap | Lifecycle]) -> Iterator[tuple[str, str, str]]:
-    """Time, words and style of each; gaps of one cause are told together, each by its topic."""
+# ── markers ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def marker_lines(markers: Iterable[Gap | Lifecycle]) -> Iterator[tuple[str, str, str]]:
+    """Time, words and style of each; the gaps of one cause share a line that names their topics."""
     for _, group in groupby(markers, _cause):
         first, *others = group
         if isinstance(first, Lifecycle):
@@ -236,11 +296,12 @@ def _cause(marker: Gap | Lifecycle) -> object:
 
 def gap_words(gaps: list[Gap]) -> str:
     longest = max(gaps, key=lambda gap: gap.until_ns - gap.since_ns)
-    length = f" of {seconds_of(longest)}" if seconds_of(longest) else ""
+    length = f" of {gap_length(longest)}" if gap_length(longest) else ""
     counts = [gap.missed for gap in gaps if gap.missed is not None]
     missed = f", {sum(counts):,} missed" if counts else ""
+    why = "cause unknown" if gaps[0].reason == "unknown" else gaps[0].reason
     names = ", ".join(sorted({topic_words(gap.topic) for gap in gaps}))
-    return printable(f"{gaps[0].topic.feed}: gap{length} ({gaps[0].reason}{missed}): {names}")
+    return printable(f"{gaps[0].topic.feed}: gap{length} ({why}{missed}): {names}")
 
 
 def lifecycle_words(marker: Lifecycle) -> str:
@@ -250,11 +311,3 @@ def lifecycle_words(marker: Lifecycle) -> str:
     }
     reason = f": {marker.reason}" if marker.reason and marker.state != "reconnecting" else ""
     return printable(f"{marker.line}: {words.get(marker.state, marker.state)}{reason}")
-
-
-def keys_words(keys: tuple[str, ...]) -> str:
-    return f"({len(keys)} keys)" if len(keys) > 1 else "".join(map(short, keys))
-
-
-def clock(at_ns: int) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at_ns / 1e9))

@@ -1,7 +1,7 @@
-"""What systemd is told of `linewarden run`: ready, reloading, stopping, alive, and one sentence.
+"""Notifies systemd: ready, reloading, stopping, alive, and a status text.
 
-The protocol is sd_notify(3): datagrams of NAME=value lines to the socket that NOTIFY_SOCKET names. Where
-that is not set, nothing happens.
+The protocol is sd_notify(3): datagrams of NAME=value rows to the socket in NOTIFY_SOCKET. Without that
+variable nothing happens.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from actors import log_queue
-from actors.cli.logs import printable
+from actors.cli.formatting import counted, printable
 from actors.status import Status
 
 log = log_queue.logger("actors.cli.systemd")
 
-NAMED = 3  # lines that are not live, by name in the sentence
-LONGEST = 160  # characters that are told of one of them
-PAUSE = 1.0  # seconds between two sentences: systemd tells each to whoever listens on D-Bus
-PATIENCE = 1.0  # seconds that a message may wait for systemd to read; it is tried again later
+NAMED = 3  # lines that are not live, by name in the status text
+LONGEST = 160  # characters about one of them
+PAUSE = 1.0  # seconds between two status texts: systemd sends each one to D-Bus
+PATIENCE = 1.0  # seconds for systemd to read a message; a failed one is sent again later
 
 
 class Systemd:
-    """Called from the loop that takes statuses anyway: it has no thread of its own.
+    """Called from the loop that reads the status; it has no thread of its own.
 
     WATCHDOG=1 is sent by a loop that runs, while the supervisor is alive. So where one of them hangs, none is
     sent, and systemd restarts the process.
@@ -45,7 +45,7 @@ class Systemd:
         self._failed = False
 
     def tell(self, status: Status, *, alive: bool = True) -> None:
-        """Sends what is new or due, mostly nothing. `alive`: the supervisor makes progress."""
+        """Sends what is new or due. `alive`: the supervisor makes progress."""
         if self._address is None:
             return
         now, said = self._clock(), sentence(status)
@@ -83,7 +83,7 @@ class Systemd:
                 sock.sendto("\n".join(words).encode(errors="replace"), self._address)
         except OSError as error:
             if not self._failed:
-                log.warning("systemd could not be told %s: %s", words[0], error)
+                log.warning("cannot notify systemd of %s: %s", words[0], error)
             self._failed = True
             return False
         self._failed = False
@@ -94,13 +94,13 @@ def sentence(status: Status) -> str:
     """`3 of 4 lines live; alpaca: backoff (no pong for 5 s)`. It changes when a state does, not with time."""
     lines = status.lines()
     down = {name: line for name, line in lines.items() if line.state != "live"}
-    parts = [f"{len(lines) - len(down)} of {len(lines)} line{'' if len(lines) == 1 else 's'} live"]
+    parts = [f"{len(lines) - len(down)} of {counted(len(lines), 'line')} live"]
     for name, line in list(down.items())[:NAMED]:
         why = f" ({line.reason.text})" if line.reason is not None and line.state != "paused" else ""
         parts.append(_short(f"{name}: {line.state}{why}"))
     if len(down) > NAMED:
         parts.append(f"and {len(down) - NAMED} more")
-    return printable("; ".join(parts))  # a venue's words may be in it: a line break would be a message
+    return printable("; ".join(parts))  # a line break in a venue's words would begin a message
 
 
 def _short(text: str) -> str:
@@ -108,7 +108,7 @@ def _short(text: str) -> str:
 
 
 def _address(name: str) -> str | None:
-    """As a socket takes it: a path, or, after an @, a name in Linux's abstract namespace."""
+    """A path, or after an @ a name in Linux's abstract namespace."""
     if not hasattr(socket, "AF_UNIX") or len(name) < 2 or name[0] not in "/@":
         return None
     return f"\0{name[1:]}" if name[0] == "@" else name

@@ -10,8 +10,8 @@ import typer
 from msgspec import NODEFAULT, structs
 from rich.table import Table
 
-from actors.cli.arguments import described_venue, known_name
-from actors.cli.run_view import console, plain_table
+from actors.cli.arguments import complain, described_venue, known_name
+from actors.cli.formatting import console, plain_table
 from actors.protocol.venue import Channel, Venue
 from actors.settings import expected, known_venues
 from actors.venues.declarative import DeclarativeVenue
@@ -21,15 +21,15 @@ def venues(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
-            help="Tell all about this one, or about a table such as tables/mine.toml.",
+            metavar="NAME",
+            help="A venue, or the table of one such as tables/mine.toml.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """List the venues, or tell all about one.
+    """List the venues, or describe one.
 
-    That is: its channels with their keys and options, its limits, its keys in a config.
+    The description has its channels with their keys and options, its keys in a config, and its limits.
     """
     known = known_venues()
     shown = console()
@@ -39,9 +39,7 @@ def venues(
             table.add_row(venue.name, venue.about, ", ".join(venue.channels))
         shown.print(table)
         return
-    path = Path(name)
-    table_of = described_venue(path) if path.suffix == ".toml" else None
-    kind = table_of or known[known_name("NAME", name, known)]
+    kind = _from_table(Path(name)) if name.endswith(".toml") else known[known_name("NAME", name, known)]
     shown.print(f"{kind.name}: {kind.about}\n")
     if issubclass(kind, DeclarativeVenue):
         shown.print(f"url: {kind.table.url.source}\n", soft_wrap=True)
@@ -56,6 +54,14 @@ def venues(
             for key, value in rows.items():
                 table.add_row(key, value)
             shown.print(table, "")
+
+
+def _from_table(file: Path) -> type[DeclarativeVenue]:
+    if not file.exists():
+        raise typer.Exit(complain(f"{file}: there is no such file."))
+    if (venue := described_venue(file)) is None:
+        raise typer.Exit(complain(f"{file}: this is not the table of a venue."))
+    return venue
 
 
 def channel_table(kind: type[Venue]) -> Table:

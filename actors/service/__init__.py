@@ -1,6 +1,6 @@
-"""A runtime seen from outside: HTTP and WebSocket on one port, for `linewarden run` alone.
+"""Serves a runtime to other programs: HTTP and WebSocket on one port, for `linewarden run` alone.
 
-`Service` is the door. Nothing below it imports it.
+Nothing below this package imports it.
 """
 
 from actors.service.connection import Limits

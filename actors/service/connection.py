@@ -1,4 +1,4 @@
-"""One connection to the service, bounded in all it may cost: bytes, seconds and threads."""
+"""One connection to the service, with bounds on its bytes, seconds and threads."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 log = log_queue.logger("actors.service")
 
 MAX_HEAD = 32_768  # bytes of a request's line and headers; a single line: 8,192
-MAX_MESSAGE = 1_024  # bytes; a tail hears nothing that it understands
-SEND_BUFFER = 262_144  # bytes of a tail that the kernel may hold: what a slow one lags behind, unmarked
+MAX_MESSAGE = 1_024  # bytes; a tail ignores what a client sends
+SEND_BUFFER = 262_144  # bytes of a tail that the kernel may hold: a slow reader lags behind by that much
 MAX_WHY = 123  # bytes of a close frame's reason: RFC 6455, 5.5
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What clients may cost. Times are in seconds."""
+    """Bounds on clients. Times are in seconds."""
 
-    clients: int = 64  # at once; those beyond are told 503
+    clients: int = 64  # at once; further ones get a 503
     open_within: float = 5.0  # from the connection to the end of its request's head
     answer_within: float = 10.0  # to read an answer and to hang up; to answer a close
     send_within: float = 10.0  # to take in one frame of a tail
@@ -42,54 +42,54 @@ class Limits(Struct, frozen=True, kw_only=True):
     ping_timeout: float = 60.0  # a tail that is further behind than that is closed
 
 
-class Protocol(ServerProtocol):
-    """The library's, with one bounded request a connection, and with JSON wherever it refuses one."""
+class ServiceProtocol(ServerProtocol):
+    """The library's protocol with one bounded request per connection, and with refusals in JSON."""
 
     def __init__(self) -> None:
         super().__init__(max_size=MAX_MESSAGE, logger=_quiet)
         self._head = bytearray()
-        self._asked = False
+        self._has_request = False
 
     def receive_data(self, data: bytes | bytearray) -> None:
         if self.state is not CONNECTING or self.eof_sent:
             super().receive_data(data)
-        elif not self._asked:  # what follows a request before its answer is nothing we speak
-            self._hear_head(data)
+        elif not self._has_request:  # bytes between a request and its answer are ignored
+            self._read_head(data)
 
-    def _hear_head(self, data: bytes | bytearray) -> None:
+    def _read_head(self, data: bytes | bytearray) -> None:
         searched = max(0, len(self._head) - 3)
         self._head += data
         end = self._head.find(b"\r\n\r\n", searched) + 4
         if len(self._head) > MAX_HEAD:
-            self._asked = True
+            self._has_request = True
             text = f"the head of a request is at most {MAX_HEAD} bytes long"
             self.send_response(self.reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text))
         elif end > 3:
-            self._asked = True
+            self._has_request = True
             super().receive_data(self._head[:end])
 
     def reject(self, status: HTTPStatus | int, text: str) -> Response:
         return response(ServiceResponse(int(status), {"error": text.strip()}))
 
     def send_eof(self) -> None:
-        if isinstance(self.handshake_exc, InvalidMessage) and self._asked:
-            text = "this is no request that is answered here: HTTP/1.1, GET or POST, without a body"
+        if isinstance(self.handshake_exc, InvalidMessage) and self._has_request:
+            text = "not a request of this service: HTTP/1.1, GET or POST, without a body"
             self.writes.append(self.reject(HTTPStatus.BAD_REQUEST, text).serialize())
         super().send_eof()
 
 
 class Client(ServerConnection):
-    """The library's connection, whose tail ends when it does."""
+    """The library's connection; its tail ends with it."""
 
     def __init__(self, sock: socket.socket, server: Server, limits: Limits, *, surplus: bool) -> None:
-        self.surplus = surplus  # there are too many already
+        self.surplus = surplus  # beyond the limit
         self._tail: Tail | None = None
         self._gone = False
         self._guard = threading.Lock()
-        sock.settimeout(limits.send_within)  # nobody who does not read holds a thread for ever
+        sock.settimeout(limits.send_within)  # a client that does not read cannot hold a thread forever
         super().__init__(
             sock,
-            Protocol(),
+            ServiceProtocol(),
             server,
             ping_interval=limits.ping_interval,
             ping_timeout=limits.ping_timeout,
@@ -97,7 +97,7 @@ class Client(ServerConnection):
         )
 
     def lend(self, tail: Tail) -> None:
-        """From here on the tail is this client's, and is closed with it."""
+        """From here on this client owns the tail and closes it."""
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         with self._guard:
@@ -107,7 +107,7 @@ class Client(ServerConnection):
             tail.close("the client has left")
 
     def send_tail(self) -> None:
-        """Until it is over or the client has gone: what one `Tail` has, frame by frame."""
+        """Sends the frames of the tail until it ends or the client leaves."""
         tail = self._tail
         if tail is None:
             return
@@ -118,12 +118,12 @@ class Client(ServerConnection):
             log.debug("%r has ended: %s", tail, error)
         except Exception:
             log.exception("%r failed.", tail)
-            self.close(CloseCode.INTERNAL_ERROR, "this tail failed; the service's log says what")
+            self.close(CloseCode.INTERNAL_ERROR, "this tail failed; see the log of the service")
         else:
             self.close(CloseCode.GOING_AWAY, _short(tail.ended))
 
     def leave(self, why: str) -> None:
-        """End it politely: a tail says goodbye, and who has not asked yet is hung up on."""
+        """Closes a tail with a close frame; closes a connection without a request at once."""
         with self._guard:
             tail = self._tail
         if tail is not None:
@@ -132,23 +132,23 @@ class Client(ServerConnection):
             self.hang_up()
 
     def hang_up(self) -> None:
-        """End it now, whatever its threads do: their reads and writes return."""
+        """Closes the socket now: reads and writes of its threads return."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def join(self) -> None:
-        """After its end: until its threads have ended as well."""
+        """Waits until the threads of a closed connection have ended."""
         self.recv_events_thread.join()
         if self.keepalive_thread is not None:
             self.keepalive_thread.join()
 
     def process_event(self, event: Event) -> None:
-        # Messages are not queued: sixteen unread ones would stop the reading, and pongs with it.
+        # Messages are not queued: sixteen unread ones would stop the reading of pongs.
         if not isinstance(event, Frame) or event.opcode is PONG:
             super().process_event(event)
 
     def close_socket(self) -> None:
-        """Called by whichever thread sees the end first, and by others after it."""
+        """Called by every thread that sees the end."""
         super().close_socket()
         with self._guard:
             self._gone = True
@@ -158,7 +158,7 @@ class Client(ServerConnection):
 
 
 class _Relay(logging.Handler):
-    """What the library calls an error is mostly a port scanner's doing."""
+    """Logs the errors of the library at debug level: port scanners cause most of them."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log.debug("The connection's protocol: %s", record.getMessage(), exc_info=record.exc_info)
@@ -168,6 +168,6 @@ def _short(why: str) -> str:
     return why.encode()[:MAX_WHY].decode(errors="ignore")
 
 
-# Stands outside the tree of loggers: at level debug the library writes every header, and so the token.
+# Outside the tree of loggers: at level debug the library writes every header, and with it the token.
 _quiet = logging.Logger("actors.service.protocol", logging.ERROR)
 _quiet.addHandler(_Relay())

@@ -1,4 +1,4 @@
-"""What was asked and what is answered, without a socket: JSON, always, and never cached."""
+"""Requests and responses, without a socket. Every response is JSON and not cached."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from websockets.http11 import Response
 
 from actors.secret import REDACTED, Secret
 
-ReloadAnswer: TypeAlias = Struct  # what a reload says of itself, such as a plan; it is sent as JSON
+ReloadAnswer: TypeAlias = Struct  # the result of a reload, such as a plan; it is sent as JSON
 
 
 class ServiceRequest(Struct, frozen=True):
     """One request. `argument` is the rest of a path such as `/restart/o2`, decoded."""
 
     method: str
-    path: str  # as it came, without the query
+    path: str  # as received, without the query
     query: tuple[tuple[str, str], ...] = ()
     upgrade: bool = False  # to a WebSocket
-    known: bool = False  # bears the token, or there is none
+    known: bool = False  # has the token, or the service has none
     argument: str = ""
 
 
@@ -35,37 +35,37 @@ class ServiceResponse(Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class RequestRefused(Exception):  # noqa: N818 - it travels to the one place that answers, and no further
-    """A request that is not carried out, with the sentence that says why."""
+class RequestDeclined(Exception):  # noqa: N818 - caught by the one place that answers
+    """The request is declined; the response has the reason."""
 
     def __init__(self, status: int, sentence: str, *headers: tuple[str, str], **more: Any) -> None:
         self.answer = ServiceResponse(status, {"error": sentence, **more}, headers)
         super().__init__(sentence)
 
 
-def the_query(text: str) -> tuple[tuple[str, str], ...]:
+def parse_query(text: str) -> tuple[tuple[str, str], ...]:
     try:
         return tuple(parse_qsl(text, keep_blank_values=True, errors="strict"))
     except ValueError:
-        raise RequestRefused(400, "the query is not percent-encoded UTF-8") from None
+        raise RequestDeclined(400, "the query is not percent-encoded UTF-8") from None
 
 
-def the_switch(value: str, name: str) -> bool:
+def parse_switch(value: str, name: str) -> bool:
     if value not in {"0", "1"}:
-        raise RequestRefused(400, f"{name}={value[:20]} is neither {name}=1 nor {name}=0")
+        raise RequestDeclined(400, f"expected {name}=1 or {name}=0, found {name}={value[:20]}")
     return value == "1"
 
 
 def to_json(value: Any) -> bytes:
     """Exact: integers of any size stay integers, beyond 2**53 too, and a `Decimal` is a text.
 
-    A reader whose numbers are doubles, as JavaScript's are, has to read large integers with care.
+    A reader whose numbers are doubles, as JavaScript's are, has to parse large integers separately.
     """
     return _encode(value)
 
 
 def response(answer: ServiceResponse, *, head: bool = False) -> Response:
-    """For the wire. Every connection bears one request; `head`: the length alone, not the body."""
+    """As sent. Every connection has one request. `head`: the length alone, without the body."""
     body = to_json(answer.body)
     headers = Headers(
         [
@@ -82,7 +82,7 @@ def response(answer: ServiceResponse, *, head: bool = False) -> Response:
 
 
 def _plain(value: Any) -> Any:
-    """For what msgspec does not know: a venue's own type is shown as text rather than not at all."""
+    """A value that msgspec does not know, such as a venue's own type, becomes text."""
     if isinstance(value, Secret):
         return REDACTED
     return dict(value) if isinstance(value, Mapping) else str(value)

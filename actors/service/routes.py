@@ -1,6 +1,6 @@
-"""What can be asked of a running service, as a table; each answer is a method.
+"""The routes of the service as a table; each answer is a method.
 
-A new page is a row in `routes` and a method beside the others.
+A new page is a row in `routes` and a method.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from actors import log_queue
 from actors.calls import CALL
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
 from actors.runtime import Runtime
-from actors.service.responses import ReloadAnswer, RequestRefused, ServiceRequest, ServiceResponse, the_switch
+from actors.service.responses import (
+    ReloadAnswer,
+    RequestDeclined,
+    ServiceRequest,
+    ServiceResponse,
+    parse_switch,
+)
 from actors.service.tail import Tail, open_tail
 
 log = log_queue.logger("actors.service")
@@ -26,14 +32,14 @@ log = log_queue.logger("actors.service")
 LONGEST_TARGET = 200  # characters; the name of a line is shorter
 
 
-class Route(Struct, frozen=True):
+class ServiceRoute(Struct, frozen=True):
     """`path` ends with a slash where the rest of a request's path is its `argument`."""
 
-    method: str  # GET is HEAD, too
+    method: str  # GET includes HEAD
     path: str
     answer: Callable[[ServiceRequest], ServiceResponse | Tail]
-    argument: str = ""  # what people call it
-    open: bool = False  # asked without a token
+    argument: str = ""  # its name in messages
+    open: bool = False  # needs no token
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}{self.argument}"
@@ -43,48 +49,48 @@ class Route(Struct, frozen=True):
 
 
 class ServiceRoutes:
-    """The runtime as others may ask it. Any thread may call."""
+    """Answers requests about one runtime. Any thread may call."""
 
     def __init__(self, runtime: Runtime, reload: Callable[[bool], ReloadAnswer] | None) -> None:
         self._runtime = runtime
         self._reload = reload
         self._reloading = threading.Lock()
         self.routes = (
-            Route("GET", "/status", self.status),
-            Route("GET", "/healthz", self.healthz, open=True),
-            Route("GET", "/readyz", self.readyz, open=True),
-            Route("POST", "/restart/", self.command, "TARGET"),
-            Route("POST", "/pause/", self.command, "TARGET"),
-            Route("POST", "/resume/", self.command, "TARGET"),
-            Route("POST", "/reload", self.reload),
-            Route("GET", "/journal", self.journal),
-            Route("GET", "/journal/", self.journal, "LINE"),
-            Route("GET", "/tail", self.tail),
+            ServiceRoute("GET", "/status", self.status),
+            ServiceRoute("GET", "/healthz", self.healthz, open=True),
+            ServiceRoute("GET", "/readyz", self.readyz, open=True),
+            ServiceRoute("POST", "/restart/", self.command, "TARGET"),
+            ServiceRoute("POST", "/pause/", self.command, "TARGET"),
+            ServiceRoute("POST", "/resume/", self.command, "TARGET"),
+            ServiceRoute("POST", "/reload", self.reload),
+            ServiceRoute("GET", "/journal", self.journal),
+            ServiceRoute("GET", "/journal/", self.journal, "LINE"),
+            ServiceRoute("GET", "/tail", self.tail),
         )
 
-    def route(self, method: str, path: str) -> Route:
-        """Raises: RequestRefused: nothing is there (404), or not by that method (405)."""
+    def route(self, method: str, path: str) -> ServiceRoute:
+        """Raises: RequestDeclined: no such path (404), or not with that method (405)."""
         there = [route for route in self.routes if route.leads_to(path)]
         wanted = "GET" if method == "HEAD" else method
         for route in there:
             if route.method == wanted:
                 return route
         if not there:
-            raise RequestRefused(404, _nothing_at(path, self.routes))
+            raise RequestDeclined(404, _nothing_at(path, self.routes))
         allowed = ", ".join(route.method.replace("GET", "GET, HEAD") for route in there)
-        raise RequestRefused(405, f"this is asked by {allowed}", ("Allow", allowed))
+        raise RequestDeclined(405, f"use {allowed} for this path", ("Allow", allowed))
 
     def is_open(self, path: str) -> bool:
-        """Whether this is told to everybody."""
+        """Whether this path needs no token."""
         return any(route.open and route.leads_to(path) for route in self.routes)
 
-    def answer(self, route: Route, asked: ServiceRequest) -> ServiceResponse | Tail:
-        """Whatever happens is an answer. No traceback leaves this process."""
+    def answer(self, route: ServiceRoute, asked: ServiceRequest) -> ServiceResponse | Tail:
+        """Every error becomes a response. No traceback leaves this process."""
         rest = asked.path.removeprefix(route.path)
         asked = msgspec.structs.replace(asked, argument=unquote(rest))
         try:
             return route.answer(asked)
-        except RequestRefused as refused:
+        except RequestDeclined as refused:
             return refused.answer
         except ConfigError as error:
             return ServiceResponse(400, {"error": str(error), "problems": error.problems})
@@ -96,21 +102,19 @@ class ServiceRoutes:
             return ServiceResponse(400, {"error": str(error)})
         except Exception:
             log.exception("%s could not be answered.", route)
-            return ServiceResponse(
-                500, {"error": "something failed while this was answered; the log says what"}
-            )
+            return ServiceResponse(500, {"error": "an unexpected error; see the log of the service"})
 
-    # ── what is asked ──
+    # ── the answers ──
 
     def status(self, asked: ServiceRequest) -> ServiceResponse:
         return ServiceResponse(200, self._runtime.status())
 
     def healthz(self, asked: ServiceRequest) -> ServiceResponse:
-        """Whether the process lives; asks no actor, and tells nothing else."""
+        """Whether the process runs; asks no actor and shows nothing else."""
         return ServiceResponse(200, {"ok": True})
 
     def readyz(self, asked: ServiceRequest) -> ServiceResponse:
-        """Whether every feed is live; and what is not, for those who bear the token."""
+        """Whether every feed is live; with the token, also which lines are not."""
         status = self._runtime.status()
         if status.state == "live":
             return ServiceResponse(200, {"live": True})
@@ -124,10 +128,10 @@ class ServiceRoutes:
         return ServiceResponse(503, {"live": False, "not_live": not_live})
 
     def command(self, asked: ServiceRequest) -> ServiceResponse:
-        """restart, pause or resume: the supervisor's methods of those names."""
+        """restart, pause or resume: the methods of these names of the supervisor."""
         name, target = asked.path.split("/")[1], asked.argument
         if len(target) > LONGEST_TARGET:
-            raise RequestRefused(404, f"no feed or line has a name of more than {LONGEST_TARGET} characters")
+            raise RequestDeclined(404, f"no feed or line has a name of more than {LONGEST_TARGET} characters")
         try:
             return ServiceResponse(
                 202, {"answer": getattr(self._runtime.supervisor, name)(target).get(timeout=CALL)}
@@ -135,18 +139,18 @@ class ServiceRoutes:
         except (RuntimeStopped, Timeout):
             raise
         except LinewardenError as error:
-            raise RequestRefused(404, str(error)) from None
+            raise RequestDeclined(404, str(error)) from None
 
     def reload(self, asked: ServiceRequest) -> ServiceResponse:
-        """`?plan=1`: say what would change, and change nothing."""
+        """`?plan=1`: lists the changes and makes none."""
         if self._reload is None:
-            raise RequestRefused(404, "this service has no config that it could read again")
+            raise RequestDeclined(404, "this service has no config to read again")
         unknown = [name for name, _ in asked.query if name != "plan"]
         if unknown:
-            raise RequestRefused(400, f"a reload takes plan=1 and nothing else, not {unknown[0][:40]!r}")
-        plan = the_switch(dict(asked.query).get("plan", "0"), "plan")
+            raise RequestDeclined(400, f"a reload takes plan=1 and nothing else, not {unknown[0][:40]!r}")
+        plan = parse_switch(dict(asked.query).get("plan", "0"), "plan")
         if not self._reloading.acquire(blocking=False):
-            raise RequestRefused(409, "another reload is under way; ask again when it is done")
+            raise RequestDeclined(409, "another reload is running; try again when it has ended")
         try:
             return ServiceResponse(200, self._reload(plan))
         finally:
@@ -158,17 +162,17 @@ class ServiceRoutes:
         if asked.argument and asked.argument not in lines:
             near = get_close_matches(asked.argument[:LONGEST_TARGET], lines, 1)
             hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise RequestRefused(404, f"there is no line {asked.argument[:LONGEST_TARGET]!r}{hint}")
+            raise RequestDeclined(404, f"there is no line {asked.argument[:LONGEST_TARGET]!r}{hint}")
         wanted = [asked.argument] if asked.argument else list(lines)
         return ServiceResponse(200, {name: lines[name].journal for name in wanted})
 
     def tail(self, asked: ServiceRequest) -> Tail:
         if not asked.upgrade:
-            raise RequestRefused(426, "/tail is a WebSocket: ask with an upgrade", ("Upgrade", "websocket"))
+            raise RequestDeclined(426, "/tail is a WebSocket; send an upgrade", ("Upgrade", "websocket"))
         return open_tail(self._runtime, asked.query)
 
 
-def _nothing_at(path: str, routes: Sequence[Route]) -> str:
+def _nothing_at(path: str, routes: Sequence[ServiceRoute]) -> str:
     near = get_close_matches(path[:LONGEST_TARGET], [route.path for route in routes], 1)
     hint = f"; did you mean {near[0]}?" if near else "."
-    return f"there is nothing at {path[:LONGEST_TARGET]!r}{hint} There are: {', '.join(map(str, routes))}."
+    return f"there is no path {path[:LONGEST_TARGET]!r}{hint} There are: {', '.join(map(str, routes))}."

@@ -1,8 +1,8 @@
-"""Listens, and gives each connection a thread: what `linewarden run` has and a library has not.
+"""Listens, and gives each connection a thread.
 
-A request passes `guard` (may it ask?) and `desk` (what is the answer?). The protocol is the
-websockets package's threaded server; taking connections in is done here, because its own loop ends for
-good at the first connection that cannot be taken (no descriptor is left, say).
+`Guard` admits a request, `ServiceRoutes` answers it. The protocol is the threaded server of the websockets
+package. Connections are accepted here, because the package's own loop ends at the first connection that
+cannot be accepted (no descriptor is left, say).
 """
 
 from __future__ import annotations
@@ -30,33 +30,32 @@ from actors.service.access import Guard
 from actors.service.connection import Client, Limits
 from actors.service.responses import (
     ReloadAnswer,
-    RequestRefused,
+    RequestDeclined,
     ServiceRequest,
     ServiceResponse,
+    parse_query,
     response,
-    the_query,
 )
 from actors.service.routes import ServiceRoutes
 from actors.service.tail import Tail
-from actors.settings.addresses import is_loopback
+from actors.settings.addresses import is_loopback, local_url, spell
 from actors.settings.schema import ServiceSettings
 
 log = log_queue.logger("actors.service")
 
-SURPLUS = 16  # clients beyond the limit who are told so; further ones are hung up on
-PAUSE = 0.2  # seconds, when the machine gives no more, until it is asked again
+SURPLUS = 16  # clients beyond the limit that get an answer; further ones are closed
+PAUSE = 0.2  # seconds until the next try when out of threads or file descriptors
 POLITE, FORCED = 0.4, 0.5  # seconds that stop() gives clients to end, and their threads after that
 
 _AGAIN = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ECONNABORTED}
-_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach what listens so  # nosec
 
 
 class ServiceError(LinewardenError):
-    """The service cannot listen; the message says where, why, and what to do."""
+    """The service cannot listen; the message has the address, the reason and what to do."""
 
 
-class _Visit:
-    """One connection and its thread. The client is there once the thread has begun."""
+class _Slot:
+    """One connection and its thread. The client is set when the thread has begun."""
 
     def __init__(self, *, surplus: bool) -> None:
         self.surplus = surplus
@@ -64,7 +63,7 @@ class _Visit:
 
 
 class Service:
-    """A runtime answering from another terminal: HTTP and WebSocket on one port.
+    """Serves one runtime over HTTP and WebSocket on one port.
 
     A context manager; leaving it stops it. The runtime is not stopped with it. `reload(plan)` is
     what `POST /reload` calls; None: there is nothing to reload.
@@ -81,9 +80,9 @@ class Service:
         self._host, self.port = settings.address
         self._token = settings.token
         self._limits = limits or Limits()
-        self._desk = ServiceRoutes(runtime, reload)
+        self._routes = ServiceRoutes(runtime, reload)
         self._lock = threading.Lock()
-        self._visits: dict[threading.Thread, _Visit] = {}
+        self._slots: dict[threading.Thread, _Slot] = {}
         self._running = False
 
     # ── life ──
@@ -103,7 +102,7 @@ class Service:
         if self._token == _EMPTY or (self._token is None and not loopback):
             listener.close()
             raise ServiceError(
-                f"{self._where()} can be reached from other machines, so [service] needs a token"
+                f"{spell(self._host, self.port)} can be reached from other machines: set token in [service]"
             )
         self.port = port
         self._guard = Guard(self._host or host, port, loopback=loopback, token=self._token)
@@ -116,45 +115,44 @@ class Service:
             open_timeout=self._limits.open_within,
             create_connection=cast(type[ServerConnection], self._receive),
         )
-        self._bell, ear = socket.socketpair()
+        self._waker, wakened = socket.socketpair()
         self._stopping = threading.Event()
         self._running = True
         self._accepting = threading.Thread(
-            target=self._accept, args=(listener, ear), name="service/accept", daemon=True
+            target=self._accept, args=(listener, wakened), name="service/accept", daemon=True
         )
         self._accepting.start()
         log.info("Answers at %s", self.url)
 
     @property
     def url(self) -> str:
-        """Where it is reached from this machine, such as `http://127.0.0.1:9700`."""
-        host = _EVERYWHERE.get(self._host, self._host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        """The address for clients on this machine, such as `http://127.0.0.1:9700`."""
+        return local_url(self._host, self.port)
 
     def stop(self) -> None:
-        """Within a second: nobody listens, tails were closed with 1001, threads have ended.
+        """Within a second the port is closed, tails are closed with 1001, and threads have ended.
 
-        A thread that is left waits for an actor that does not answer; it is named in the log.
+        A thread that is left waits for an actor that does not answer; the log names it.
         """
         with self._lock:
             if not self._running:
                 return
             self._running = False
         self._stopping.set()
-        self._bell.send(b"!")
+        self._waker.send(b"!")
         self._accepting.join()
-        self._bell.close()
+        self._waker.close()
         _dismiss(self._server)
-        for visit in self._present().values():
-            if visit.client is not None:
-                visit.client.leave("the service stops")
+        for slot in self._present().values():
+            if slot.client is not None:
+                slot.client.leave("the service stops")
         self._join(POLITE)
-        for visit in self._present().values():
-            if visit.client is not None:
-                visit.client.hang_up()
+        for slot in self._present().values():
+            if slot.client is not None:
+                slot.client.hang_up()
         self._join(FORCED)
         if left := [thread.name for thread in self._present()]:
-            log.warning("These did not end in time: %s.", ", ".join(left))
+            log.warning("These threads did not end in time: %s.", ", ".join(left))
 
     def __enter__(self) -> Self:
         self.start()
@@ -163,72 +161,75 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    # ── taking in ──
+    # ── connections ──
 
-    def _accept(self, listener: socket.socket, ear: socket.socket) -> None:
-        """The thread that listens. Nothing but stop() ends it."""
+    def _accept(self, listener: socket.socket, wakened: socket.socket) -> None:
+        """Runs on the thread that listens, until stop()."""
         scarce = False
-        with ear, selectors.DefaultSelector() as selector:
+        with wakened, selectors.DefaultSelector() as selector:
             selector.register(listener, selectors.EVENT_READ)
-            selector.register(ear, selectors.EVENT_READ)
+            selector.register(wakened, selectors.EVENT_READ)
             while not self._stopping.is_set():
                 selector.select()
                 try:
                     sock, address = listener.accept()
-                    self._take_in(sock, address)
+                    self._start(sock, address)
                     scarce = False
-                except (OSError, RuntimeError) as error:  # no descriptor, no thread; or it has left already
+                except (OSError, RuntimeError) as error:  # no descriptor, no thread; or the client has left
                     if isinstance(error, OSError) and error.errno in _AGAIN:
                         continue
                     if not scarce:
-                        log.warning("No further connection can be taken in now: %s", error)
+                        log.warning(
+                            "Out of threads or file descriptors: no connection can be accepted now (%s)",
+                            error,
+                        )
                     scarce = True
                     self._stopping.wait(PAUSE)
 
-    def _take_in(self, sock: socket.socket, address: Any) -> None:
+    def _start(self, sock: socket.socket, address: Any) -> None:
         with self._lock:
-            present = len(self._visits)
+            present = len(self._slots)
             if present >= self._limits.clients + SURPLUS:
                 sock.close()
                 return
-            visit = _Visit(surplus=present >= self._limits.clients)
+            slot = _Slot(surplus=present >= self._limits.clients)
             thread = threading.Thread(
                 target=self._attend, args=(sock, address), name=f"service/{address[0]}", daemon=True
             )
-            self._visits[thread] = visit
+            self._slots[thread] = slot
         try:
             thread.start()
         except RuntimeError:
-            del self._visits[thread]
+            del self._slots[thread]
             sock.close()
             raise
 
     def _attend(self, sock: socket.socket, address: Any) -> None:
-        """A connection's thread, from its first byte to its last."""
+        """Runs on the thread of one connection."""
         thread = threading.current_thread()
         try:
             self._server.handler(sock, address)
-            client = self._visits[thread].client
+            client = self._slots[thread].client
             if client is not None:
                 client.join()
         finally:
             with self._lock:
-                del self._visits[thread]
+                del self._slots[thread]
 
     def _receive(self, sock: socket.socket, _protocol: Any, server: Server, **_: Any) -> Client:
-        """What the library makes a connection with, in that connection's thread."""
-        visit = self._visits[threading.current_thread()]
-        visit.client = Client(sock, server, self._limits, surplus=visit.surplus)
-        return visit.client
+        """The library's factory of connections, called on the connection's thread."""
+        slot = self._slots[threading.current_thread()]
+        slot.client = Client(sock, server, self._limits, surplus=slot.surplus)
+        return slot.client
 
     # ── answering ──
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """None: it becomes a WebSocket, and the client has its tail."""
+        """None: it becomes a WebSocket, and the client gets its tail."""
         client = cast(Client, connection)
         try:
-            answer = self._judge(client, request)
-        except RequestRefused as refused:
+            answer = self._respond(client, request)
+        except RequestDeclined as refused:
             answer = refused.answer
         path = request.path.partition("?")[0]
         if isinstance(answer, Tail):
@@ -238,52 +239,50 @@ class Service:
         log.debug("%s %r: %d", request.method, path, answer.status)
         return response(answer, head=request.method == "HEAD")
 
-    def _judge(self, client: Client, request: Request) -> ServiceResponse | Tail:
+    def _respond(self, client: Client, request: Request) -> ServiceResponse | Tail:
         if client.surplus:
-            raise RequestRefused(503, "too many clients at once; try again", ("Retry-After", "1"))
+            raise RequestDeclined(503, "too many clients; try again", ("Retry-After", "1"))
         if self._stopping.is_set():
-            raise RequestRefused(503, "the service stops")
+            raise RequestDeclined(503, "the service stops")
         path, _, query = request.path.partition("?")
         self._guard.admit(request.headers)
         known = self._guard.knows(request.headers)
-        if not (known or self._desk.is_open(path)):
-            self._guard.recognise(request.headers)
-        asked = ServiceRequest(request.method, path, the_query(query), _wants_upgrade(request.headers), known)
-        return self._desk.answer(self._desk.route(request.method, path), asked)
+        if not (known or self._routes.is_open(path)):
+            self._guard.authenticate(request.headers)
+        asked = ServiceRequest(
+            request.method, path, parse_query(query), _wants_upgrade(request.headers), known
+        )
+        return self._routes.answer(self._routes.route(request.method, path), asked)
 
     # ── ending ──
 
-    def _present(self) -> dict[threading.Thread, _Visit]:
+    def _present(self) -> dict[threading.Thread, _Slot]:
         here = threading.current_thread()
         with self._lock:
-            return {thread: visit for thread, visit in self._visits.items() if thread is not here}
+            return {thread: slot for thread, slot in self._slots.items() if thread is not here}
 
     def _join(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         for thread in self._present():
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _where(self) -> str:
-        return f"[{self._host}]:{self.port}" if ":" in self._host else f"{self._host}:{self.port}"
-
 
 _EMPTY = Secret("")
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Raises: ServiceError: it cannot, in words."""
+    """Raises: ServiceError: the address cannot be listened on."""
     try:
         listener = _bind(host, port)
     except OSError as error:
-        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise ServiceError(_why_not(shown, error)) from None
+        raise ServiceError(_why_not(spell(host, port), error)) from None
     listener.setblocking(False)
     return listener
 
 
 def _bind(host: str, port: int) -> socket.socket:
     if not host and socket.has_dualstack_ipv6():
-        with contextlib.suppress(OSError):  # IPv6 may be there and switched off
+        with contextlib.suppress(OSError):  # IPv6 may be switched off
             return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
     family, _, _, _, address = socket.getaddrinfo(
         host or "0.0.0.0",  # nosec B104
@@ -296,7 +295,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def _why_not(where: str, error: OSError) -> str:
     if isinstance(error, socket.gaierror):
-        return f"{where} is no address of this machine: {error.strerror}; see listen in [service]"
+        return f"{where} is not an address of this machine: {error.strerror}; see listen in [service]"
     match error.errno:
         case errno.EADDRINUSE:
             return (
@@ -304,9 +303,9 @@ def _why_not(where: str, error: OSError) -> str:
                 "end it, or choose another port for listen in [service]"
             )
         case errno.EADDRNOTAVAIL:
-            return f"{where} is no address of this machine; see listen in [service]"
+            return f"{where} is not an address of this machine; see listen in [service]"
         case errno.EACCES | errno.EPERM:
-            return f"{where} may not be listened on by this user; choose a port above 1023 for listen"
+            return f"this user may not listen on {where}; choose a port above 1023 for listen in [service]"
     return f"{where} cannot be listened on: {os.strerror(error.errno) if error.errno else error}"
 
 
@@ -315,7 +314,7 @@ def _wants_upgrade(headers: Headers) -> bool:
 
 
 def _dismiss(server: Server) -> None:
-    """Let go of what the library's server holds; its own loop, which would do so, never ran."""
+    """Releases what the library's server holds; its own loop, which would do that, never ran."""
     server.socket_closed.set()
     server.shutdown()
     if sys.platform != "win32":

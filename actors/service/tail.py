@@ -1,8 +1,8 @@
-"""A stream of the runtime's, sent to another program: a JSON text frame an item.
+"""Sends a stream of the runtime to another program: one JSON text frame per item.
 
 An event is `{"topic", "received_ns", "epoch", "type", "event"}`, where `type` is the name of the event's
 type. A marker is `{"marker": "gap" | "lifecycle" | "closed"}` and the marker's own fields. Numbers
-are exact: see `answers.to_json`.
+are exact: see `responses.to_json`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from actors.errors import SubscribeError
 from actors.events import Closed, Gap, Marker, Received, Topic
 from actors.rules.stream_buffer import Policy
 from actors.runtime import Runtime
-from actors.service.responses import RequestRefused, the_switch, to_json
+from actors.service.responses import RequestDeclined, parse_switch, to_json
 from actors.stream import Stream
 
 CAPACITY, MOST = 10_000, 100_000  # events that may wait for a tail
-REJECTED_WITHIN = 0.5  # seconds that the venue's answer is waited for before the tail is opened
+REJECTED_WITHIN = 0.5  # seconds to wait for a rejection by the venue before the tail is opened
 _ONCE = ("feed", "channel", "policy", "capacity", "markers")
-_NEVER = ("self", "wait", "handler")  # words of `subscribe` that are no options of a channel
+_NEVER = ("self", "wait", "handler")  # parameters of `subscribe` that are not options of a channel
 
 
-class Item(Struct):
+class TailItem(Struct):
     topic: str
     received_ns: int
     epoch: int
@@ -35,33 +35,33 @@ class Item(Struct):
 
 
 class Tail:
-    """One thread reads `frames`; any thread may close it meanwhile."""
+    """One thread reads `frames`; any thread may close the tail meanwhile."""
 
     def __init__(self, stream: Stream[Any], *, markers: bool) -> None:
         self._stream = stream
         self._markers = markers
         self._names: dict[Topic, str] = {}
-        self._closed = ""  # why, by us
-        self.ended = ""  # why, once `frames` is over
+        self._closed = ""  # the reason given to `close`
+        self.ended = ""  # the reason, once `frames` has ended
 
     def frames(self) -> Iterator[bytes]:
-        """Waits for each; over when the stream is closed."""
+        """Blocks for each; ends when the stream is closed."""
         for item in self._stream.items():
-            if self._closed:  # what still waits is not sent: whoever closed it does not wait for it
+            if self._closed:  # queued items are not sent: `close` does not wait for them
                 yield from self._last_words(Closed(self._closed))
                 return
             if isinstance(item, Received):
                 name, kind = self._name(item.topic), type(item.event).__name__
-                yield to_json(Item(name, item.received_ns, item.epoch, kind, item.event))
+                yield to_json(TailItem(name, item.received_ns, item.epoch, kind, item.event))
             elif isinstance(item, Closed):
                 yield from self._last_words(item)
             elif self._markers:
-                yield to_json(_told(item))
+                yield to_json(_marker_fields(item))
 
     def _last_words(self, closed: Closed) -> Iterator[bytes]:
         self.ended = closed.reason
         if self._markers:
-            yield to_json(_told(closed))
+            yield to_json(_marker_fields(closed))
 
     def close(self, why: str) -> None:
         self._closed = self._closed or why
@@ -78,26 +78,26 @@ class Tail:
 
 
 def open_tail(runtime: Runtime, query: Sequence[tuple[str, str]]) -> Tail:
-    """Subscribe to what a query names.
+    """Subscribes to the topics of a query.
 
     The policy is `drop_oldest` by default, on account channels too: a tail never holds a line.
 
     Raises:
-        RequestRefused: a word is missing or not known, or the venue rejects a key; nothing is subscribed.
-        RuntimeStopped: nobody is there to subscribe with.
+        RequestDeclined: a parameter is missing or unknown, or the venue rejects a key; nothing is subscribed.
+        RuntimeStopped: the runtime has stopped.
     """
     words = dict(query)
     for name in _ONCE:
         if sum(name == other for other, _ in query) > 1:
-            raise RequestRefused(400, f"a tail has one {name}; {name}= stands there more than once")
+            raise RequestDeclined(400, f"{name}= is given more than once")
     for name in ("feed", "channel"):
         if not words.get(name):
-            raise RequestRefused(400, "a tail wants feed=... and channel=..., and key=... for each key")
+            raise RequestDeclined(400, "a tail needs feed=... and channel=..., and key=... for each key")
     options = {name: value for name, value in query if name not in _ONCE and name != "key"}
     for name in _NEVER:
         if name in options:
-            raise RequestRefused(400, f"a tail has no option {name!r}")
-    markers = the_switch(words.get("markers", "0"), "markers")
+            raise RequestDeclined(400, f"a tail has no option {name!r}")
+    markers = parse_switch(words.get("markers", "0"), "markers")
     keys = [value for name, value in query if name == "key"]
     capacity = _capacity(words.get("capacity", str(CAPACITY)))
     policy = _policy(words.get("policy", "drop_oldest"))
@@ -111,7 +111,7 @@ def open_tail(runtime: Runtime, query: Sequence[tuple[str, str]]) -> Tail:
             wait=REJECTED_WITHIN,
             **options,
         )
-    except SubscribeError as error:  # not an answer for every topic yet, but the stream is open
+    except SubscribeError as error:  # some topics are not answered yet; the stream is open
         stream = _unless_rejected(error)
     return Tail(stream, markers=markers)
 
@@ -122,28 +122,30 @@ def _unless_rejected(error: SubscribeError) -> Stream[Any]:
     rejected = {topic: state.reason for topic, state in error.results.items() if state.state == "rejected"}
     if rejected:
         error.stream.close()
-        told = "; ".join(f"{topic}: {reason}" for topic, reason in rejected.items())
-        raise RequestRefused(400, f"the venue rejects this: {told}")
+        rejections = "; ".join(f"{topic}: {reason}" for topic, reason in rejected.items())
+        raise RequestDeclined(400, f"the venue rejects {rejections}")
     return error.stream
 
 
 def _capacity(text: str) -> int:
     capacity = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(MOST)) else 0
     if not 1 <= capacity <= MOST:
-        raise RequestRefused(400, f"capacity is a number of events from 1 to {MOST}")
+        raise RequestDeclined(400, f"capacity: expected a number of events from 1 to {MOST}")
     return capacity
 
 
 def _policy(text: str) -> Policy:
     if text == "block":
-        raise RequestRefused(400, "a tail may not block: it would hold the line of all others")
+        raise RequestDeclined(
+            400, "policy=block is not allowed: a slow tail would stop the line for every stream"
+        )
     for policy in get_args(Policy):
         if policy == text:
             return policy  # type: ignore[no-any-return]
-    raise RequestRefused(400, f"policy is drop_oldest, drop_newest or conflate, not {text[:40]!r}")
+    raise RequestDeclined(400, f"policy: expected drop_oldest, drop_newest or conflate, found {text[:40]!r}")
 
 
-def _told(marker: Marker) -> dict[str, Any]:
+def _marker_fields(marker: Marker) -> dict[str, Any]:
     fields: dict[str, Any] = {"marker": type(marker).__name__.lower(), **msgspec.structs.asdict(marker)}
     if isinstance(marker, Gap):
         fields["topic"] = str(marker.topic)

@@ -11,6 +11,7 @@ PROXIES = ("none", "env")
 PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 URL_SCHEMES = ("ws", "wss", "sim")
 
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # compared, not bound  # nosec
 _PLAIN = re.compile(r"[!-~]+")
 
 
@@ -20,6 +21,16 @@ def host_and_port(listen: str) -> tuple[str, int]:
     if match is None or int(match[3]) > 65_535:
         raise ValueError("not host:port")
     return match[1] or match[2] or "", int(match[3])
+
+
+def spell(host: str, port: int) -> str:
+    """`host:port`, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def local_url(host: str, port: int) -> str:
+    """The URL for clients on this machine of what listens at this address."""
+    return f"http://{spell(_EVERYWHERE.get(host, host), port)}"
 
 
 def is_loopback(host: str) -> bool:

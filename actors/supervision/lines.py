@@ -195,7 +195,7 @@ class Lines:
             case VenueComplained(code=code, text=text):
                 line.last_venue_error = text
                 self._books.show(line, news=False)
-                self._log(line, logging.WARNING, f"the venue reports {code}: {text}; the line stays up")
+                self._log(line, logging.WARNING, f"the venue reports {code}: {text}; the line stays up", code)
             case TopicsStale(topics=topics):
                 self._stale(line, topics)
             case RotationOverdue():
@@ -310,7 +310,7 @@ class Lines:
                 self.rotations.live(line)
                 self._plan_stable(line)
             case Do.LOG_NEXT:
-                self._log(line, occasion.level, occasion.text)
+                self._log(line, occasion.level, occasion.text, occasion.reason.code)
             case Do.LOG_CLOSED:
                 self._log(line, logging.INFO, "nobody needs it any more; closed")
             case Do.TELL_DISCONNECTED:
@@ -371,7 +371,7 @@ class Lines:
     def _stale(self, line: LineRecord, topics: Mapping[Topic, Freshness]) -> None:
         for topic, found in topics.items():
             if topic not in line.stale:
-                self._log(line, logging.WARNING, f"{topic} is stale: {found.text}")
+                self._log(line, logging.WARNING, f"{topic} is stale: {found.text}", str(topic))
         line.stale = frozenset(topics)
         self._books.note_change()
 
@@ -383,8 +383,10 @@ class Lines:
         report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)
         self._roles.named("dispatcher").tell(report)
 
-    def _log(self, line: LineRecord, level: int, text: str) -> None:
-        log.log(level, "%s: %s", line.name, text, extra={"line": line.name, "epoch": line.epoch})
+    def _log(self, line: LineRecord, level: int, text: str, cause: str = "") -> None:
+        """`cause` is what records that differ in their numbers have in common."""
+        more = {"line": line.name, "epoch": line.epoch, "cause": cause or text}
+        log.log(level, "%s: %s", line.name, text, extra=more)
 
 
 def _asked(why: str) -> Occasion:

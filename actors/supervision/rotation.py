@@ -182,7 +182,7 @@ class Rotations:
             case Do.LOG_LATE:
                 assert line.former is not None
                 text = f"epoch {line.former.epoch} ended before it had read all: {why or NO_MORE_TIME}"
-                self._log(line, logging.WARNING, text)
+                self._log(line, logging.WARNING, text, "unread")
             case Do.FORGET_FORMER:
                 self._forget_former(line)
             case Do.REFUSE:
@@ -241,7 +241,7 @@ class Rotations:
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, former.epoch))
         self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
-        self._log(line, logging.INFO, f"epoch {line.epoch} took over from epoch {former.epoch}")
+        self._log(line, logging.INFO, f"epoch {line.epoch} took over from epoch {former.epoch}", "took_over")
         self._took_over(line)
 
     def _promote(self, line: LineRecord) -> None:
@@ -277,7 +277,7 @@ class Rotations:
         candidate.connect_cancel.cancel()
         self._roles.named("registry").tell(LineLost(line.name, candidate.epoch))
         self._roles.named("dispatcher").tell(CandidateDropped(line.name, candidate.epoch))
-        self._log(line, logging.WARNING, f"not rotated: {why}; the present connection goes on")
+        self._log(line, logging.WARNING, f"not rotated: {why}; the present connection goes on", why)
 
     def _answer(self, line: LineRecord, why_not: str) -> None:
         asked, line.wants_rotation = line.wants_rotation, []
@@ -309,5 +309,6 @@ class Rotations:
         left = spec.token_store.fresh_for()
         return 0.0 if left is None else max(left, SOON)
 
-    def _log(self, line: LineRecord, level: int, text: str) -> None:
-        log.log(level, "%s: %s", line.name, text, extra={"line": line.name, "epoch": line.epoch})
+    def _log(self, line: LineRecord, level: int, text: str, cause: str) -> None:
+        more = {"line": line.name, "epoch": line.epoch, "cause": cause}
+        log.log(level, "%s: %s", line.name, text, extra=more)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.cli.reload import Reloaded, Reloader
+from actors.cli.reload import Reloader, ReloadResult
 from actors.cli.systemd import Systemd
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.settings import Settings
@@ -41,10 +41,10 @@ def reloader(runtime: Any, config: Path) -> tuple[Reloader, list[Settings]]:
 def test_a_plan_prepares_nothing_and_logs_nothing(config: Path, caplog: pytest.LogCaptureFixture) -> None:
     fake = Fake()
     reload, prepared = reloader(fake, config)
-    assert reload(True) == Reloaded(applied=False, changes=("feed b is added",))
+    assert reload(True) == ReloadResult(applied=False, changes=("feed b is added",))
     assert (fake.asked, prepared, caplog.messages) == ([True], [], [])
     with caplog.at_level("INFO", "actors.cli.reload"):
-        assert reload(False) == Reloaded(applied=True, changes=("feed b is added",))
+        assert reload(False) == ReloadResult(applied=True, changes=("feed b is added",))
     assert (fake.asked, len(prepared)) == ([True, False], 1)
     assert caplog.messages == [
         f"{config}: [feeds]: there is no feed in this config.",
@@ -61,7 +61,7 @@ def test_mistakes_do_not_come_as_far_as_the_runtime(config: Path) -> None:
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [(LinewardenError("no such market"), "no such market"), (KeyError("x"), "the log says what")],
+    [(LinewardenError("no such market"), "no such market"), (KeyError("x"), "see the log")],
 )
 def test_what_fails_ends_nothing(config: Path, error: Exception, words: str) -> None:
     told = reloader(Fake(error=error), config)[0](False)

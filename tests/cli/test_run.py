@@ -1,51 +1,51 @@
-"""The command as people meet it: in a process of its own, on a pipe or on a terminal."""
+"""`linewarden run` in a process of its own, and in this one with a runtime that a test makes."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from msgspec import Struct
-from rich.console import Console
+from msgspec import structs
 
-from actors.cli.stream_view import Row, Tape, told
-from actors.events import Gap, Lifecycle, Received, Topic
-from actors.protocol.formatting import amount
-from actors.settings import load
+from actors.cli import run
+from actors.errors import Timeout
+from actors.settings import Settings, load
 from actors.simulators import SimulatedO2
-from actors.venues import o2 as words
+from actors.status import Status
+from tests.cli.conftest import Invoke
+from tests.cli.statuses import line, status
 from tests.commands import DEMO, ENDING, child, on_a_terminal, posix, ran
 
+# ── in a process of its own ───────────────────────────────────────────────────────────────────────
+
+
 CANARY = "canary-77c1"
+
+
 LINES = (
     *("o2", "alpaca", "crypto", "tplus/depth-200", "tplus/trades", "tplus/user-trades"),
     *("projectx/user", "projectx/market"),
 )
-MARKET, ASSET = "0x" + "ab" * 32, "0x" + "cd" * 32
+
+
 CHANNELS = ("depth", "depth_view", "trades", "orders", "balances", "nonce")
 
 
-# ── the command ─────────────────────────────────────────────────────────────────────────────────
+def counts(shown: str, name: str) -> tuple[int, int]:
+    """How often this line was shown as lost, and as restored."""
+    return shown.count(f" {name}: line lost: "), shown.count(f" {name}: restored")
 
 
-def counts(tape: str, line: str) -> tuple[int, int]:
-    """How often the tape says that this line was lost, and that it was restored."""
-    return tape.count(f" {line}: line lost: "), tape.count(f" {line}: restored")
-
-
-def lost_and_restored(tape: str) -> bool:
-    return all(lost == restored >= 1 for lost, restored in (counts(tape, line) for line in LINES))
+def lost_and_restored(shown: str) -> bool:
+    return all(lost == restored >= 1 for lost, restored in (counts(shown, name) for name in LINES))
 
 
 @posix
@@ -63,60 +63,19 @@ def test_the_demo_dies_comes_back_and_says_so() -> None:
     rest, _, summary = rest.partition("demo ran for ")
     markets += rest
     assert "8 of 8 lines live at the end." in summary
-    for line in LINES:
-        lost, restored = counts(markets, line)
+    for name in LINES:
+        lost, restored = counts(markets, name)
         assert lost == restored >= 1
         how_often = {1: "once", 2: "twice"}.get(lost, f"{lost} times")
-        assert re.search(rf"  {line}: live; lost {how_often} \(.*\), restored {how_often}, ", summary)
+        assert re.search(rf"  {name}: live; lost {how_often} \(.*\), restored {how_often}, ", summary)
     gaps = "".join(row for row in markets.splitlines() if "o2: gap of " in row)
     assert all(f" {channel} 0x" in gaps for channel in CHANNELS)
-    assert re.search(r"  alpaca quotes \(2 keys\): \w+ bid \S+ × \d+ · ask ", markets)
+    assert re.search(r"  alpaca quotes AAPL: bid \S+ × \d+ · ask ", markets)
+    assert "projectx orders 4242: " in markets
+    assert "cause unknown" not in markets  # opening the streams costs none of them a gap
     assert re.search(r"  tplus depth 200: bid \S+ × \S+ · ask ", markets)
-    assert "books balanced: " in summary
+    assert "counters reconcile: " in summary
     assert summary.endswith("Every loss was restored.\n")
-
-
-@posix
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("tape", [(), ("--show-events",)], ids=["service", "tape"])
-def test_it_ends_when_told(number: signal.Signals, tape: tuple[str, ...]) -> None:
-    with child("run", DEMO, "--no-service", "--log-format", "json", *tape) as it:
-        assert it.stderr is not None
-        live: set[str] = set()
-        while len(live) < (len(LINES) if tape else 1):  # it is judged by all its lines
-            heard = json.loads(it.stderr.readline())
-            if heard["line"] not in live:
-                assert (heard["epoch"], heard["message"]) == (1, f"{heard['line']}: live")
-                live.add(heard["line"])
-        it.send_signal(number)
-        out, _ = it.communicate(timeout=ENDING)
-    assert it.returncode == 0
-    assert "demo ran for " in out
-    assert out.endswith("Every loss was restored.\n") == bool(tape)
-
-
-@posix
-def test_it_ends_when_told_though_nothing_reads_what_it_writes(tmp_path: Path) -> None:
-    """Stdout and stderr are one pipe, and the pipe is full: `linewarden run 2>&1 | less`, say."""
-    ours, theirs = os.pipe()
-    os.set_blocking(theirs, False)
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            os.write(theirs, b"x" * 512)
-    os.set_blocking(theirs, True)
-    with SimulatedO2(rate=0) as venue:
-        config = tmp_path / "desk.toml"
-        config.write_text(f'[feeds.o2]\nvenue = "o2"\nurl = "{venue.url}"\nrestart = {{ initial = 0.05 }}\n')
-        command = [sys.executable, "-m", "actors", "run", str(config), "--no-service"]
-        with subprocess.Popen(command, stdout=theirs, stderr=theirs) as it:
-            venue.wait_for(lambda: venue.connections == 1, 30.0)
-            venue.drop()
-            venue.wait_for(lambda: venue.connections == 1 and venue.lives == 2, 30.0)
-            it.send_signal(signal.SIGTERM)
-            assert it.wait(timeout=ENDING) == 0
-        venue.wait_for(lambda: venue.connections == 0)
-    os.close(ours)
-    os.close(theirs)
 
 
 def test_a_line_that_stays_down_is_1_and_says_why(tmp_path: Path) -> None:
@@ -143,7 +102,7 @@ def test_a_bad_config_is_1_and_told_in_sentences(tmp_path: Path) -> None:
 
 @posix
 def test_no_secret_is_in_any_output(tmp_path: Path) -> None:
-    """The log of every level is JSON with line and epoch; neither it nor the tape tells a secret."""
+    """The log of every level is JSON with line and epoch; neither it nor stdout tells a secret."""
     config, log = tmp_path / "desk.toml", tmp_path / "log"
     with SimulatedO2(rate=50, faults=["drop every=0.5", "garbage every=0.7"]) as venue:
         config.write_text(
@@ -199,127 +158,164 @@ def test_on_a_terminal_a_table_lives_and_stderr_goes_where_it_was_sent() -> None
     assert seen.rstrip().endswith("Every loss was restored.")
 
 
-# ── the tape ────────────────────────────────────────────────────────────────────────────────────
+# ── in this process ───────────────────────────────────────────────────────────────────────────────
 
 
-class Tick(Struct):
-    """Of a venue that the tape has no words for."""
+class Fake:
+    """A runtime that tells what it was asked."""
 
-    text: str
+    def __init__(self) -> None:
+        self.looked = 0
+        self.stopped: list[float] = []
+        self.dies = False
+        self.state = "live"
+        self.failures: list[Exception] = []  # of the next looks
+        self._tree = self
 
+    def status(self) -> Status:
+        if self.failures:
+            raise self.failures.pop(0)
+        found = status(a=line(decoded=5, state=self.state))
+        self.looked += 1
+        return structs.replace(found, state="stopped") if self.dies else found
 
-def level(price: int, quantity: int) -> words.Level:
-    return words.Level(price, quantity)
+    @property
+    def end_reason(self) -> str | None:
+        return "the supervisor died" if self.dies else None
 
+    def moves(self) -> bool:
+        return True
 
-VENUE = words.O2("o2", words.O2Settings())
-
-
-def event(event: Any, channel: str = "depth", key: str = MARKET) -> Received[Any]:
-    return Received(Topic("o2", channel, key), 0, 2, event)
-
-
-def heard(*items: Any, channel: str = "depth") -> str:
-    row = Row("label", VENUE, channel)
-    for item in items:
-        row.take(item if isinstance(item, Gap | Received) else event(item, channel))
-    return row.words()
-
-
-SNAPSHOT = words.DepthSnapshot(MARKET, (level(99, 5_000_000), level(98, 1)), (level(101, 70),))
-GAP = Gap(Topic("o2", "depth", MARKET), "disconnect", None, 0, 210_000_000, 2)
-LOST = Lifecycle("o2", "disconnected", 1, 0, "reset by\x1b peer", 10)
-
-
-def test_a_book_is_kept_from_its_changes() -> None:
-    assert heard() == "nothing yet"
-    assert heard(SNAPSHOT) == "bid 99 × 5M · ask 101 × 70"
-    change = words.DepthChange(MARKET, (level(99, -5_000_000),), (level(100, 8),))
-    assert heard(SNAPSHOT, change) == "bid 98 × 1 · ask 100 × 8"
-    assert heard(SNAPSHOT, GAP, change) == "waiting for the whole book"
-    other = event(SNAPSHOT, key="0x" + "cd" * 32)
-    assert heard(other, SNAPSHOT) == "0xabab…abab bid 99 × 5M · ask 101 × 70"
+    def stop(self, timeout: float) -> tuple[str, ...]:
+        self.stopped.append(timeout)
+        return ()
 
 
-def test_each_event_has_its_words() -> None:
-    assert heard(words.Trade(MARKET, "1", "sell", 12_000, 40), channel="trades") == "40 bought at 12,000"
-    assert (
-        heard(words.Balance("0x1", ASSET, 0, 1_234_000), channel="balances")
-        == "0xcdcd…cdcd: 1.23M free, 0 locked"
-    )
-    assert heard(words.Nonce("0x1", 1_234), channel="nonce") == "1,234"
-    order = words.Order("0x9", "0x1", MARKET, "open", "buy", "Spot", 40, 10, 12_000, 12_000)
-    assert heard(order, channel="orders") == "buy 10 of 40 at 12,000, open"
-    assert heard(Tick("a\nb"), channel="trades") == r"Tick(text='a\nb')"
-    assert len(heard(Tick("x" * 1_000), channel="trades")) == 120
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    fake = Fake()
+
+    def start(settings: Settings) -> Fake:
+        assert list(settings.feeds) == ["a"]
+        return fake
+
+    monkeypatch.setattr(run, "_start", start)
+    monkeypatch.setattr("actors.cli.logs.set_up", lambda *_: None)
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    yield fake
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-@pytest.mark.parametrize(
-    ("number", "short"),
-    [(0, "0"), (999, "999"), (1_000, "1k"), (999_600, "1M"), (-5_540, "-5.54k"), (10**16, "10,000T")],
-)
-def test_an_amount_has_three_digits_or_so(number: int, short: str) -> None:
-    assert amount(number) == short
+def end_when_looked_at(runtime: Fake, number: signal.Signals) -> None:
+    def tell() -> None:
+        deadline = time.monotonic() + 20.0
+        while not runtime.looked and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert runtime.looked  # else the signal would end the tests
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=tell, daemon=True).start()
 
 
-def test_a_trend_is_drawn_from_its_lowest_to_its_highest() -> None:
-    row = Row("trades", VENUE, "trades")
-    drawn = ""
-    for price in (10, 10, 17, 13):
-        row.take(event(words.Trade(MARKET, "1", "buy", price, 1), "trades"))
-        drawn = row.trend()
-    assert drawn == "▁█▄"
+def test_run_ends_by_itself_with_a_summary(linewarden: Invoke, config: Path, runtime: Fake) -> None:
+    told = linewarden("run", config, "--duration", "0.2")
+    assert told.exit_code == 0
+    assert "a: live; lost twice" in told.stdout
+    assert told.stdout.endswith("Every loss was restored.\n")
+    assert runtime.stopped == [run.STOP_WITHIN]
 
 
-def test_gaps_of_one_cause_are_told_together() -> None:
-    other = Gap(Topic("o2", "nonce"), "disconnect", 3, 0, 100_000_000, 2)
-    later = Gap(Topic("o2", "nonce"), "overflow", 1_200, 5, 5, 2)
-    back = Lifecycle("o2", "reconnecting", 2, 4, "reset", 10)
-    assert [line for _, line, _ in told([LOST, back, GAP, other, later])] == [
-        r"o2: line lost: reset by\x1b peer",
-        "o2: connecting again, try 4",
-        "o2: gap of 0.21 s (disconnect, 3 missed): depth 0xabab…abab, nonce",
-        "o2: gap (overflow, 1,200 missed): nonce",
-    ]
+def test_a_judged_run_ends_with_1_if_a_line_is_down(
+    linewarden: Invoke, config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SETTLE", 0.3)
+    runtime.state = "connecting"
+    told = linewarden("run", config, "--duration", "0")
+    assert told.exit_code == 1
+    assert told.stdout.endswith("a is not live: connecting.\n")
+    assert runtime.looked > 1  # it was given its time
 
 
-class Played:
-    """A stream that holds what it is given."""
-
-    def __init__(self, items: Iterable[Any]) -> None:
-        self._items = list(items)
-        self.read = threading.Event()
-
-    def items(self) -> Iterator[Any]:
-        yield from self._items
-        self.read.set()
+@posix
+def test_a_service_is_not_judged(linewarden: Invoke, config: Path, runtime: Fake) -> None:
+    runtime.state = "connecting"
+    end_when_looked_at(runtime, signal.SIGINT)
+    told = linewarden("run", config)
+    assert told.exit_code == 0
+    assert "is not live" not in told.stdout
 
 
-def test_a_loss_is_told_once_however_many_streams_heard_of_it() -> None:
-    opened: list[tuple[str, Played]] = []
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_run_ends_when_told(linewarden: Invoke, config: Path, runtime: Fake, number: signal.Signals) -> None:
+    end_when_looked_at(runtime, number)
+    told = linewarden("run", config)
+    assert told.exit_code == 0
+    assert "1 of 1 line live at the end" in told.stdout
+    assert len(runtime.stopped) == 1
 
-    def subscribe(feed: str, channel: str, *keys: str, **options: Any) -> Any:
-        snapshot = Received(Topic("o2", channel, keys[0]), 0, 2, SNAPSHOT)
-        stream = Played([LOST, Lifecycle("o2", "restored", 2, 1, "", 20), GAP, snapshot])
-        opened.append((channel, stream))
-        return stream
 
-    wanted = [{"channel": channel, "keys": [MARKET]} for channel in CHANNELS]
-    tape = Tape(subscribe, load({"feeds": {"o2": {"venue": "o2", "subscribe": wanted}}}))
-    assert [channel for channel, _ in opened] == list(CHANNELS)
-    for _, stream in opened:
-        assert stream.read.wait(5.0)
-    lines = [line.partition("  ")[2] for line in tape.lines(100.0)]
-    assert lines[0] == r"o2: line lost: reset by\x1b peer"
-    assert "o2: restored" in lines
-    assert sum(": line lost" in line for line in lines) == 1
-    assert lines[-1] == "depth 0xabab…abab: bid 99 × 5M · ask 101 × 70"
-    assert tape.lines(100.1) == []  # events come now and then
-    assert len(tape.lines(101.0)) == 1
-    for width, height, markers in ((60, 16, 2), (80, 24, 6), (120, 50, 6)):
-        console = Console(file=io.StringIO(), width=width)
-        console.print(tape.render(width, height))
-        assert isinstance(console.file, io.StringIO)
-        drawn = console.file.getvalue().splitlines()
-        assert max(map(len, drawn)) <= width
-        assert len(drawn) == 1 + len(CHANNELS) + 1 + markers  # always as high
+def test_the_configs_that_come_along_are_sound() -> None:
+    ids = {"O2_MARKET": "0x" + "ab" * 32, "O2_TRADE_ACCOUNT": "0x" + "cd" * 32}
+    for file in DEMO.parent.glob("*.toml"):
+        assert load(file, ids).warnings == ()
+
+
+def test_the_keys_that_are_commented_out_are_known(tmp_path: Path) -> None:
+    ids = {"O2_MARKET": "0x" + "ab" * 32, "O2_TRADE_ACCOUNT": "0x" + "cd" * 32, "LINEWARDEN_TOKEN": "t"}
+    text = (DEMO.parent / "desk.toml").read_text()
+    every = re.sub(r"^# (?=\w+ = |\[[a-z._]+\])", "", text, flags=re.MULTILINE)
+    (tmp_path / "ca.pem").touch()
+    config = tmp_path / "desk.toml"
+    config.write_text(every)
+    settings = load(config, ids)
+    assert settings.service.token is not None
+    assert settings.feeds["o2"].connect_rate is not None
+    assert settings.feeds["o2"].subscribe[0].calendar is not None
+
+
+def test_run_does_not_outlive_its_supervisor(linewarden: Invoke, config: Path, runtime: Fake) -> None:
+    runtime.dies = True
+    assert linewarden("run", config).exit_code == 1
+    assert len(runtime.stopped) == 1
+
+
+@pytest.mark.parametrize("error", [KeyError(12), Timeout("no answer within 5 s")], ids=repr)
+def test_a_look_that_fails_does_not_end_the_run(
+    linewarden: Invoke, config: Path, runtime: Fake, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime.failures = [error, error]  # the first ones, so there is nothing to show yet
+    told = linewarden("run", config, "--duration", "0.1")
+    assert told.exit_code == 0
+    assert told.stdout.endswith("Every loss was restored.\n")
+    assert runtime.looked >= 1
+    records = [record for record in caplog.records if record.name == "actors.cli.run"]
+    assert [record.getMessage().startswith("No status") for record in records] == [True, True]
+
+
+def test_a_judged_run_is_judged_by_what_it_last_knew(
+    linewarden: Invoke, config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SETTLE", 0.3)
+    runtime.failures = [ValueError("odd")] * 1_000
+    told = linewarden("run", config, "--duration", "0.1")
+    assert told.exit_code == 1
+    assert told.stdout.endswith("No status could be read; see the log.\n")
+    assert len(runtime.stopped) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
+def test_room_is_made_for_many_lines(caplog: pytest.LogCaptureFixture) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+        with caplog.at_level("INFO", logger="actors.cli.run"):
+            run._raise_file_limit(10)
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 512
+            run._raise_file_limit(500)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 128 + 4 * 500
+        assert caplog.messages == ["The limit of open files was raised from 512 to 2128 for 500 lines."]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from actors.cli.service_client import DeclinedError, Remote, UnreachableError, found, in_path, read_service
+from actors.cli.service_client import (
+    DeclinedError,
+    ServiceClient,
+    UnreachableError,
+    find_service,
+    in_path,
+    read_service,
+)
 from actors.errors import ConfigError
 from actors.secret import Secret
 
@@ -64,18 +71,18 @@ def http(status: int, body: bytes) -> bytes:
     ],
 )
 def test_a_config_says_where(config: Callable[[str], Path], listen: str, url: str) -> None:
-    assert found(None, config(f'listen = "{listen}"\ntoken = "t"')).url == url
+    assert find_service(None, config(f'listen = "{listen}"\ntoken = "t"')).url == url
 
 
 def test_an_address_goes_before_a_config_and_nothing_is_the_usual_place(
     config: Callable[[str], Path],
 ) -> None:
     file = config('listen = "127.0.0.1:9801"')
-    assert found("http://10.0.0.1:1/", file).url == "http://10.0.0.1:1"
-    assert found("10.0.0.1:1", None).url == "http://10.0.0.1:1"
-    assert found("https://desk.example/watch/", None).url == "https://desk.example/watch"
-    assert found("", None).url == found(None, None).url == "http://127.0.0.1:9700"
-    assert found(None, config("")).url == "http://127.0.0.1:9700"
+    assert find_service("http://10.0.0.1:1/", file).url == "http://10.0.0.1:1"
+    assert find_service("10.0.0.1:1", None).url == "http://10.0.0.1:1"
+    assert find_service("https://desk.example/watch/", None).url == "https://desk.example/watch"
+    assert find_service("", None).url == find_service(None, None).url == "http://127.0.0.1:9700"
+    assert find_service(None, config("")).url == "http://127.0.0.1:9700"
 
 
 @pytest.mark.parametrize(
@@ -83,13 +90,13 @@ def test_an_address_goes_before_a_config_and_nothing_is_the_usual_place(
 )
 def test_what_is_no_address_is_told_without_repeating_it(url: str) -> None:
     with pytest.raises(ValueError) as told:
-        found(url, None)
+        find_service(url, None)
     assert "s3cr3t" not in str(told.value)
 
 
 def test_a_port_that_the_system_chose_is_known_to_the_log_alone(config: Callable[[str], Path]) -> None:
-    with pytest.raises(UnreachableError, match=r"the log of linewarden run says which"):
-        found(None, config('listen = "127.0.0.1:0"'))
+    with pytest.raises(UnreachableError, match=r"give the address from the log of linewarden run"):
+        find_service(None, config('listen = "127.0.0.1:0"'))
 
 
 def test_only_the_services_table_is_read(config: Callable[[str], Path], tmp_path: Path) -> None:
@@ -107,15 +114,15 @@ def test_a_token_of_the_environment_goes_first(
     config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = config('token = "of-the-config"')
-    assert found(None, file)._headers() == {"Authorization": "Bearer of-the-config"}
+    assert find_service(None, file)._headers() == {"Authorization": "Bearer of-the-config"}
     monkeypatch.setenv("LINEWARDEN_TOKEN", "of-the-environment")
-    assert found(None, file)._headers() == {"Authorization": "Bearer of-the-environment"}
+    assert find_service(None, file)._headers() == {"Authorization": "Bearer of-the-environment"}
 
 
 @pytest.mark.parametrize("token", ["a b", "a\r\nX: y", "ä", " "])
 def test_a_token_that_is_none_is_not_shown(token: str) -> None:
     with pytest.raises(DeclinedError) as told:
-        Remote("http://127.0.0.1:1", Secret(token)).status()
+        ServiceClient("http://127.0.0.1:1", Secret(token)).status()
     assert str(told.value) == "the token in LINEWARDEN_TOKEN is not printable ASCII without spaces."
 
 
@@ -127,10 +134,10 @@ def test_a_token_that_is_none_is_not_shown(token: str) -> None:
 )
 def test_others_are_no_service(answer: bytes) -> None:
     with answering(answer) as url, pytest.raises(UnreachableError) as told:
-        Remote(url).status()
+        ServiceClient(url).status()
     assert url in str(told.value)
     with answering(answer) as url, pytest.raises(UnreachableError) as told:
-        next(Remote(url).tail("o2", "trades", [], [], markers=False))
+        next(ServiceClient(url).tail("o2", "trades", [], [], markers=False))
     assert url in str(told.value)
 
 
@@ -141,13 +148,13 @@ def test_what_it_says_is_told_in_its_words_and_harmless() -> None:
         (503, b'{"error": "the service stops"}', UnreachableError, "cannot answer: the service stops"),
     ):
         with answering(http(status, body)) as url, pytest.raises(kind) as told:
-            Remote(url).post("/restart/x")
+            ServiceClient(url).post("/restart/x")
         assert str(told.value).endswith(words)
 
 
 def test_one_that_hangs_is_waited_for_a_while() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        remote = Remote(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout=0.2)
+        remote = ServiceClient(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout=0.2)
         with pytest.raises(UnreachableError, match=r"no answer within 0\.2 s"):
             remote.status()
         with pytest.raises(UnreachableError, match=r"no answer within 0\.2 s"):

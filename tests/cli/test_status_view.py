@@ -9,17 +9,31 @@ from msgspec import structs
 from rich.console import Console, RenderableType
 
 from actors.cli import status_view
-from actors.cli.status_view import Board, span
+from actors.cli.status_view import StatusView, last_gap
 from actors.diagnostics import DeadLetter
-from actors.events import SubscriptionState
+from actors.events import Gap, SubscriptionState, Topic
 from actors.rules.books import StreamStatus
+from actors.rules.freshness import Freshness
 from actors.rules.journal import LineExit, RecoveryTimes
-from actors.status import ActorStatus, Cause, FeedStatus, QuarantineStatus, Status, TopicStatus
-from tests.cli.test_run_view import line, status, topic
+from actors.status import (
+    ActorStatus,
+    Cause,
+    DeadLettersStatus,
+    QuarantineStatus,
+    Status,
+    TopicStatus,
+)
+from tests.cli.statuses import line, status, topic
 
 NOW = 1_790_000_000.0
+
+
 SPLIT = RecoveryTimes(detect=1_000.4, wait=80.25, connect=3.0, login=0.0, subscribe=5.0)
+
+
 ENDING = LineExit(3, int((NOW - 12) * 1e9), "retryable", "lost", "reset by\x1b[2J peer", 1, 4.9, SPLIT)
+
+
 LOST = line(
     "backoff", attempt=2, next_attempt_s=1.5, reason=Cause("retryable", "lost", "reset"), journal=(ENDING,)
 )
@@ -33,7 +47,8 @@ def drawn(picture: RenderableType, width: int = 200) -> list[str]:
 
 
 def rows(told: Status, width: int = 200, **options: Any) -> list[str]:
-    return [" ".join(row.split()) for row in drawn(Board(**options).render(told, 1.0, NOW, width), width)]
+    picture = StatusView(**options).render(told, 1.0, NOW, width)
+    return [" ".join(row.split()) for row in drawn(picture, width)]
 
 
 def stream(**changes: Any) -> StreamStatus:
@@ -52,9 +67,9 @@ def test_a_row_tells_how_a_line_is() -> None:
     told = rows(
         status(o2=line(decoded=1_234, live_for_s=3_700.0, topics=(topic("o2/depth/A", "confirmed"),)))
     )
-    assert told[0] == "line state for events topics rtt age restored gaps score reason"
-    assert told[2] == "o2 live 1 h 1 m 1,234 1/1 0.2 ms 0.1 s 1/2 0 100"
-    assert told[-1] == "desk: live · 1 of 1 lines live · 7 messages in quarantine"
+    assert told[0] == "line state for events topics restored gaps rtt age score reason or last gap"
+    assert told[2] == "o2 live 1 h 1 m 1,234 1/1 1/2 0 0.2 ms 0.1 s 100"
+    assert told[-1] == "desk: live · 1 of 1 line live · 7 messages in quarantine"
 
 
 def test_one_that_is_down_says_since_when_what_comes_next_and_why() -> None:
@@ -62,7 +77,7 @@ def test_one_that_is_down_says_since_when_what_comes_next_and_why() -> None:
     told = rows(status(o2=lost))
     assert told[2] == "o2 backoff, try 2 in 1.5 s 12 s 0 0/0 1/2 0 100 lost: reset"
     narrow = rows(status(o2=lost), 80)
-    assert narrow[0] == "line state for events topics gaps score"
+    assert narrow[0] == "line state for events topics restored gaps"
     assert narrow[3] == "o2: lost: reset"
 
 
@@ -79,29 +94,20 @@ def test_an_outage_began_with_the_last_life_not_with_the_last_try() -> None:
     assert " 1.5 s 0 0/0 " in shown()
 
 
-def test_lines_stand_below_their_feed() -> None:
-    two = {"o2": line(), "o2/2": LOST}
-    other = {"b": line()}
-    feeds = {"o2": FeedStatus("o2", False, two), "b": FeedStatus("o2", True, other)}
-    told = drawn(Board().render(structs.replace(status(), feeds=feeds), 1.0, NOW, 200))
-    names = [row.split("  ")[0] for row in told[2:6]]
-    assert told[2].split() == ["o2:", "1", "of", "2", "live"]
-    assert [row[:6].rstrip() for row in told[3:6]] == ["  o2", "  o2/2", "b"]
-    assert names[0] == "o2:"
-
-
 @pytest.mark.parametrize("width", [60, 80, 112, 150])
 def test_no_row_is_wider_than_the_terminal(width: int) -> None:
     many = (topic("o2/depth/A", "confirmed"), topic("o2/depth/B", "rejected"))
-    held = line("live", paused_by_streams=(3,), topics=many, decoded=10**9)
+    gap = Gap(Topic("o2", "depth_view", "0x" + "ab" * 32), "disconnect", None, 0, 10**9, 3)
+    held = line("live", paused_by_streams=(3,), topics=many, decoded=10**9, last_gap=gap)
     told = structs.replace(status(o2=held, b=LOST), streams=(stream(queued=10**6, received=10**8),))
-    picture = drawn(Board(moving=True).render(told, 1.0, NOW, width), width)
+    picture = drawn(StatusView(moving=True).render(told, 1.0, NOW, width), width)
     assert max(map(len, picture)) <= width
-    assert picture[2].split()[0] == "o2:" or picture[2].split()[0] == "o2"
+    assert [row.split()[0] for row in picture[2:4]] == ["o2", "b"]
+    assert any("1.00 s of depth_view" in row for row in picture)
 
 
 def test_events_a_second_want_two_looks_and_survive_a_restart() -> None:
-    watched = Board(moving=True)
+    watched = StatusView(moving=True)
     for second, count in ((0.0, 1_000), (1.0, 1_500), (2.0, 100), (3.0, 350)):
         picture = drawn(watched.render(status(o2=line(decoded=count)), second, NOW, 80))
     assert "events/s" in picture[0]
@@ -155,22 +161,54 @@ def test_the_journal_has_a_row_an_ending_or_two_where_there_is_little_room() -> 
 def test_what_was_put_aside_is_counted() -> None:
     none = QuarantineStatus(0, ())
     assert drawn(status_view.quarantine(none)) == ["There is no message in quarantine."]
-    letters = drawn(status_view.dead_letters([DeadLetter("o2", "Subscribe", "dead\n")], 5))
+    kept = DeadLettersStatus(5, (DeadLetter("o2", "Subscribe", "dead\n"),))
+    letters = drawn(status_view.dead_letters(kept))
     assert letters[2].split() == ["o2", "Subscribe", r"dead\n"]
     assert letters[-1] == "5 dead letters; the newest 1 are kept."
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.0, "0.0 s"),
-        (9.96, "10 s"),
-        (59.4, "59 s"),
-        (60, "1 m"),
-        (3_599, "59 m"),
-        (3_600, "1 h 0 m"),
-        (1e6, "11 d 13 h"),
-    ],
+    ("seconds", "words"), [(9.94, "try 8 in 9.9 s"), (9.96, "try 8 in 10 s"), (19.53, "try 8 in 20 s")]
 )
-def test_how_long_is_said_in_two_words(seconds: float, words: str) -> None:
-    assert span(seconds) == words
+def test_a_long_wait_for_the_next_try_fits_into_its_column(seconds: float, words: str) -> None:
+    lost = line("backoff", attempt=8, next_attempt_s=seconds)
+    assert f"o2 backoff, {words} 1.0 s 0 0/0" in rows(status(o2=lost))[2]
+
+
+def test_what_is_stale_is_told_with_its_cause_and_what_is_quiet_is_counted() -> None:
+    why = Freshness("stale", "pongs", False, 61.0, "nothing for 61 s")
+    night = Freshness("quiet", "closed", False, 900.0, "us_equities is closed")
+    confirmed = topic("o2/trades/A", "confirmed", stale=True)
+    wanted = (
+        structs.replace(confirmed, freshness=why),
+        structs.replace(confirmed, topic="o2/trades/B", freshness=why),
+        structs.replace(confirmed, topic="o2/trades/C", stale=False, freshness=night),
+    )
+    drawn = rows(status(a=line(topics=wanted)))
+    assert "3/3, 2 stale, 1 quiet" in drawn[2]
+    assert "a: stale: o2/trades/A and 1 more (nothing for 61 s)" in drawn[-1]
+
+
+def test_events_are_counted_over_a_short_while() -> None:
+    view = StatusView(moving=True)
+    for second in range(10):
+        picture = view.render(status(a=line(decoded=100 * second * second)), float(second), NOW, 80)
+    assert "1,500" in drawn(picture)[2]  # of the seconds 6 to 9
+
+
+def test_text_of_a_venue_is_no_markup() -> None:
+    lost = line("failed", reason=Cause("fatal", "401", "[bold]no[/] \x1b[2Jway", "Check key"))
+    assert "401: [bold]no[/] \\x1b[2Jway. Check key" in " ".join(rows(status(a=lost)))
+
+
+def test_the_last_gap_tells_when_how_long_of_what_and_why() -> None:
+    until = 1_790_000_000_000_000_000
+    gap = Gap(Topic("o2", "depth", "0x" + "ab" * 32), "disconnect", None, until - 410_000_000, until, 3)
+    at = time.strftime("%H:%M:%S", time.localtime(until / 1e9))
+    assert last_gap(line(last_gap=gap)) == f"{at} 0.41 s of depth 0xabab…abab (disconnect)"
+    because = Cause("retryable", "lost", "reset by\npeer")
+    told = last_gap(line(last_gap=gap, reason=because))
+    assert told == f"{at} 0.41 s of depth 0xabab…abab (disconnect: reset by\\npeer)"
+    counted = Gap(Topic("o2", "nonce"), "overflow", 1200, until, until, 3)
+    assert last_gap(line(last_gap=counted, reason=because)) == f"{at} nonce (overflow, 1,200 missed)"
+    assert last_gap(line()) == ""

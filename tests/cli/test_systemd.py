@@ -16,7 +16,7 @@ from actors import Runtime
 from actors.cli.systemd import Systemd, sentence
 from actors.status import Cause
 from actors.supervision.state import LineRecord
-from tests.cli.test_run_view import line, status
+from tests.cli.statuses import line, status
 from tests.commands import ENDING, PATIENCE, child
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this platform has no AF_UNIX")
@@ -168,7 +168,7 @@ def test_a_deaf_systemd_is_logged_once_and_told_again(
     systemd.tell(status(o2=line()))
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.getMessage().startswith("systemd could not be told READY=1: ")
+    assert record.getMessage().startswith("cannot notify systemd of READY=1: ")
     later = Listener(f"{listener.name}-later")
     systemd.tell(status(o2=line()))
     assert later.heard() == [["READY=1", "STATUS=1 of 1 line live"]]

@@ -12,7 +12,7 @@ from actors import Runtime
 from actors.secret import Secret
 from actors.service import Service, ServiceError
 from actors.service.access import Guard
-from actors.service.responses import RequestRefused
+from actors.service.responses import RequestDeclined
 from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
 from tests.service.visitor import BEARER, TOKEN, ask, hear, raw, rest, tail, tail_path
@@ -98,7 +98,7 @@ def test_beyond_loopback_there_is_a_token(desk: Runtime) -> None:
         ServiceSettings(listen=":0"),
         ServiceSettings(listen="127.0.0.1:0", token=Secret("")),
     ):
-        with pytest.raises(ServiceError, match="needs a token"):
+        with pytest.raises(ServiceError, match="can be reached from other machines: set token"):
             Service(desk, settings).start()
     for listen in ("0.0.0.0:0", ":0"):
         with Service(desk, ServiceSettings(listen=listen, token=Secret(TOKEN))) as service:
@@ -169,7 +169,7 @@ def test_beyond_loopback_its_own_page_is_the_one_with_the_same_host() -> None:
     def admitted(**headers: str) -> bool:
         try:
             guard.admit(Headers(**headers))
-        except RequestRefused:
+        except RequestDeclined:
             return False
         return True
 

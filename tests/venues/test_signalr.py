@@ -335,7 +335,7 @@ def test_a_sample_is_routed_with_and_without_the_ends_of_its_records(tmp_path: P
     made = hub()
     tally = play(made, file)
     assert (tally.messages, tally.events, tally.unrouted, tally.bad) == (7, {"quotes": 3, "book": 1}, 1, 0)
-    assert tally.heard == {"ping": 1, "completion": 1}
+    assert tally.other == {"ping": 1, "completion": 1}
     assert tally.topics["book"] == {made.topic("book", "ESZ6", {"depth": 50})}
     assert play(made, file, [made.topic("quotes", "ESZ6", {})]).unrouted == 2
 

@@ -1,5 +1,3 @@
-"""What clients may cost, and that the service goes on and goes away whatever they do."""
-
 from __future__ import annotations
 
 import errno
@@ -25,52 +23,6 @@ from tests.service.visitor import Told, ask, raw, rest, tail, tail_path
 from tests.support.runtimes import desk_on, line_of, until
 
 STOP = 5 * 1.0  # the documented bound of stop() is a second; judged at five times that
-
-# ── size and time ──
-
-
-def test_a_slow_request_is_hung_up_on(desk: Runtime) -> None:
-    limits = Limits(open_within=0.2)
-    with Service(desk, HERE, limits=limits) as service, raw(service, b"GET /status HT") as sock:
-        begun = time.monotonic()
-        assert rest(sock) == b""
-        assert time.monotonic() - begun < 5 * 0.2
-
-
-def test_a_request_that_drips_is_not_waited_for(desk: Runtime) -> None:
-    """Each byte comes in time; the whole does not."""
-    with Service(desk, HERE, limits=Limits(open_within=0.2)) as service, raw(service) as sock:
-        begun = time.monotonic()
-        sock.settimeout(0.01)
-        closed = False
-        while not closed:
-            assert time.monotonic() - begun < 5 * 0.2
-            try:
-                sock.sendall(b"x")
-                closed = sock.recv(1) == b""
-            except TimeoutError:
-                continue
-            except OSError:
-                closed = True
-
-
-@pytest.mark.parametrize(
-    ("head", "status"),
-    [
-        (b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n", 414),
-        (b"GET /status HTTP/1.1\r\nX: " + b"x" * 9_000 + b"\r\n\r\n", 431),
-        (b"GET /status HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
-        (b"GET /status HTTP/1.1\r\n" + (b"X: " + b"x" * 1_000 + b"\r\n") * 40 + b"\r\n", 431),
-        (b"x" * 33_000, 431),
-    ],
-)
-def test_a_large_head_is_refused(service: Service, head: bytes, status: int) -> None:
-    with raw(service, head) as sock:
-        told = rest(sock)
-    assert told.startswith(f"HTTP/1.1 {status} ".encode())
-    assert b"Content-Type: application/json" in told
-    assert b'{"error":"' in told
-    assert ask(service, "/healthz").status == 200
 
 
 def test_more_clients_than_allowed_are_told_so(desk: Runtime, market: str) -> None:
@@ -102,40 +54,6 @@ def test_far_too_many_cost_no_thread(desk: Runtime) -> None:
         assert sum(thread.name.startswith("service/1") for thread in threading.enumerate()) == len(idle)
 
 
-def test_a_client_that_does_not_read_is_closed(desk: Runtime, o2: SimulatedO2, market: str) -> None:
-    limits = Limits(send_within=0.2)
-    with (
-        Service(desk, HERE, limits=limits) as service,
-        tail(service, tail_path("trades", market), buffer=4_096, max_queue=1),
-    ):
-        o2.number_trades(market, 10_000)
-        until(desk, streams(0))
-
-
-def test_a_half_open_tail_is_pinged(desk: Runtime, market: str) -> None:
-    limits = Limits(ping_interval=0.1, ping_timeout=0.1, answer_within=0.1)
-    with Service(desk, HERE, limits=limits) as service, tail(service, tail_path("trades", market)) as quiet:
-        assert quiet.ping().wait(20.0)
-        quiet.recv_flow_control.acquire()  # it reads no more, and so answers no ping
-        try:
-            until(desk, streams(0))
-        finally:
-            quiet.recv_flow_control.release()
-
-
-def test_port_scanners_are_no_news(service: Service, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    for said in (b"", b"\r\n\r\n", b"SSH-2.0-x\r\n", b"\x16\x03\x01\x00", b"GET / HTTP/1.0\r\n\r\n"):
-        with raw(service, said):
-            pass
-    ask(service, "/")
-    service.stop()
-    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
-
-
-# ── load ──
-
-
 def test_two_hundred_queries_a_second_while_a_line_flaps(o2: SimulatedO2) -> None:
     told: list[int] = []
 
@@ -156,9 +74,6 @@ def test_two_hundred_queries_a_second_while_a_line_flaps(o2: SimulatedO2) -> Non
         o2.heal()
 
 
-# ── starting ──
-
-
 def test_a_taken_port_is_told_in_a_sentence(desk: Runtime, service: Service) -> None:
     settings = ServiceSettings(listen=f"127.0.0.1:{service.port}")
     with pytest.raises(ServiceError, match=f"127.0.0.1:{service.port} is taken") as error:
@@ -168,7 +83,7 @@ def test_a_taken_port_is_told_in_a_sentence(desk: Runtime, service: Service) -> 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]", "no-such-host.invalid"])
 def test_an_address_of_another_machine_is_told_in_a_sentence(desk: Runtime, host: str) -> None:
-    with pytest.raises(ServiceError, match=r"no address of this machine|cannot be listened on"):
+    with pytest.raises(ServiceError, match=r"not an address of this machine|cannot be listened on"):
         Service(desk, ServiceSettings(listen=f"{host}:0")).start()
 
 
@@ -219,9 +134,6 @@ def test_a_shortage_of_descriptors_passes(
     assert Scarce.shortages == 0
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
-
-
-# ── stopping ──
 
 
 def test_stop_leaves_no_thread_and_no_descriptor(o2: SimulatedO2, market: str, baseline: Any) -> None:

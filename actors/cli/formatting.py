@@ -1,0 +1,64 @@
+"""How the commands show numbers, times and tables."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPE = 10_000  # columns where stdout is no terminal
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def console() -> Console:
+    """For stdout as it is now. A pipe has no width, so no row is folded there."""
+    shown = Console(highlight=False, markup=False, emoji=False)
+    return shown if shown.is_terminal else Console(highlight=False, markup=False, emoji=False, width=PIPE)
+
+
+def plain_table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def one_row(text: str, style: str = "") -> Text:
+    """Text that is cut at the end of its row."""
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
+def printable(text: str) -> str:
+    """The text in one row, without characters that control a terminal."""
+    return _CONTROL.sub(lambda match: repr(match.group())[1:-1], text)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 gap`, `1,200 gaps`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def span(seconds: float) -> str:
+    """`4.2 s`, `42 s`, `12 m`, `3 h 5 m`, `4 d 3 h`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} m"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} m" if hours < 24 else f"{hours // 24} d {hours % 24} h"
+
+
+def clock(at_ns: int) -> str:
+    """The local time of day."""
+    return time.strftime("%H:%M:%S", time.localtime(at_ns / 1e9))
+
+
+def day_and_clock(at_ns: int) -> str:
+    """The local month, day and time of day."""
+    return time.strftime("%m-%d %H:%M:%S", time.localtime(at_ns / 1e9))

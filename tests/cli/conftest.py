@@ -1,0 +1,87 @@
+"""The command in this process, with a venue of these tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from actors import cli
+from actors.protocol.venue import Venue
+from tests.test_settings import Desk
+
+Invoke = Any
+
+
+@pytest.fixture
+def linewarden(monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Runs the command in this process, with a venue of these tests."""
+    known: Mapping[str, type[Venue]] = {"desk": Desk}
+    monkeypatch.setattr("actors.venues.VENUES", known, raising=False)
+    return lambda *arguments: CliRunner().invoke(cli.app, [str(each) for each in arguments])
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "desk.toml"
+    file.write_text(
+        """
+        [service]
+        listen = "127.0.0.1:0"
+        [feeds.a]
+        venue = "desk"
+        key = "k"
+        verify_tls = false
+        subscribe = [{ channel = "depth", keys = ["A", "B"] }, { channel = "account" }]
+        """
+    )
+    return file
+
+
+def rows(text: str) -> list[str]:
+    return [" ".join(row.split()) for row in text.splitlines() if row.strip()]
+
+
+PIER = """
+name = "pier"
+about = "a pier"
+url = "wss://pier.example/${way}"
+topics_per_line = 7
+limits = { connections = "3 a minute" }
+[keys.way]
+values = ["in", "out"]
+default = "in"
+[keys.api_key]
+secret = true
+about = "its key"
+variable = "PIER_KEY"
+[channels.trades]
+about = "public trades"
+key = "market"
+wire = "trades.{key}"
+shown = "trades"
+options.depth = { about = "levels", values = [1, 5], default = 5 }
+[channels.status]
+about = "how it is"
+[subscribe]
+send = { sub = "{topics}" }
+[[events]]
+wire = "ch"
+key = "m"
+options.depth = "depth"
+[[acks]]
+when = { ok = true }
+[[replies]]
+when = "ping"
+send = "pong"
+"""
+
+
+@pytest.fixture
+def pier(tmp_path: Path) -> Path:
+    file = tmp_path / "pier.toml"
+    file.write_text(PIER)
+    return file

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import PIER, Invoke, rows
+
+
+def test_check_sums_up_a_good_config(linewarden: Invoke, config: Path) -> None:
+    told = linewarden("check", config)
+    assert told.exit_code == 0
+    assert rows(told.stdout)[0] == "feed venue url lines topics"
+    assert rows(told.stdout)[2] == "a desk the venue's own a 2 depth, 1 account"
+    assert rows(told.stdout)[3].endswith("desk.toml: no mistakes; 1 feed, 1 line, 3 topics.")
+    assert told.stderr.startswith(f"warning: {config}: [feeds.a] verify_tls: ")
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_bad_config_is_1(linewarden: Invoke, config: Path, command: str) -> None:
+    config.write_text("[runtime]\nnmae = 1\nwatchdog_timeout = -1\n")
+    told = linewarden(command, config)
+    assert told.exit_code == 1
+    assert told.stdout == ""
+    assert told.stderr.splitlines() == [
+        f"{config}: [runtime] nmae: there is no such key; did you mean 'name'?",
+        f"{config}: [runtime] watchdog_timeout: expected seconds, 0 or more and at most a year, found -1.",
+    ]
+
+
+def test_check_looks_into_a_simulators_url(linewarden: Invoke, config: Path) -> None:
+    config.write_text('[feeds.a]\nvenue = "desk"\nkey = "k"\nurl = "sim://o2?fault=drp"\n')
+    told = linewarden("check", config)
+    assert told.exit_code == 1
+    assert "[feeds.a]" in told.stderr
+    assert told.stderr.endswith("there is no fault 'drp'; did you mean 'drop'?\n")
+
+
+def test_check_takes_a_table_itself(linewarden: Invoke, pier: Path) -> None:
+    told = linewarden("check", pier)
+    assert told.exit_code == 0
+    assert "trades public trades market depth: levels; one of 1, 5; by default 5" in rows(told.stdout)
+    assert rows(told.stdout)[-1].endswith("pier.toml: no mistakes; venue pier, 2 channels.")
+    pier.write_text(PIER.replace("default = 5", "default = 6").replace('wire = "ch"', 'wire = "ch["'))
+    told = linewarden("check", pier)
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert [line.removeprefix(f"{pier}: ").partition(":")[0] for line in told.stderr.splitlines()] == [
+        "[[events]] entry 1 wire",
+        "[channels.trades.options.depth] default",
+    ]

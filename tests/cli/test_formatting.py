@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from actors.cli.formatting import span
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0, "0.0 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (60, "1 m"),
+        (3_599, "59 m"),
+        (3_600, "1 h 0 m"),
+        (1e6, "11 d 13 h"),
+    ],
+)
+def test_how_long_is_said_in_two_words(seconds: float, words: str) -> None:
+    assert span(seconds) == words

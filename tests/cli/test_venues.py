@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Invoke, rows
+
+
+def test_venues_are_listed_and_told(linewarden: Invoke) -> None:
+    assert rows(linewarden("venues").stdout)[2] == "desk for tests depth, account"
+    told = rows(linewarden("venues", "desk").stdout)
+    assert told[0] == "desk: for tests"
+    assert "depth the book market precision: 1 to 18" in told
+    assert "key text required" in told
+    assert 'network one of: "mainnet", "testnet" mainnet' in told
+    unknown = linewarden("venues", "dask")
+    assert unknown.exit_code == 2
+    assert "did you mean 'desk'?" in unknown.stderr
+
+
+def test_a_file_that_is_no_table_is_1(linewarden: Invoke, config: Path, tmp_path: Path) -> None:
+    none = linewarden("venues", tmp_path / "none.toml")
+    assert (none.exit_code, none.stderr) == (1, f"{tmp_path / 'none.toml'}: there is no such file.\n")
+    other = linewarden("venues", config)
+    assert (other.exit_code, other.stderr) == (1, f"{config}: this is not the table of a venue.\n")
+
+
+def test_venues_tells_of_a_table(linewarden: Invoke, pier: Path) -> None:
+    told = rows(linewarden("venues", pier).stdout)
+    assert told[:2] == ["pier: a pier", "url: wss://pier.example/${way}"]
+    assert "status how it is" in told
+    assert 'way one of: "in", "out" in' in told
+    assert "api_key text required" in told
+    assert "connections 3 a minute" in told
+    assert "topics 7 on one connection; more open another" in told
+    assert "PIER_KEY its key" in told
+
+
+def test_venues_lists_the_tables_that_come_along(linewarden: Invoke) -> None:
+    listed = [row.split()[0] for row in rows(linewarden("venues").stdout)]
+    assert listed[2] == "desk"
+    assert "binance" in listed
+    assert linewarden("venues", "binance").exit_code == 0

@@ -99,7 +99,7 @@ class Sender:
 
 
 def _blast(venue: Simulator, frames: Frames) -> Sent:
-    venue.backlog = AHEAD
+    venue.settings.backlog = AHEAD
     pieces = (
         partial(venue.send_frame, frames.between(since, min(since + PIECE, len(frames))))
         for since in range(0, len(frames), PIECE)
@@ -110,7 +110,7 @@ def _blast(venue: Simulator, frames: Frames) -> Sent:
 
 
 def _pace(venue: Simulator, frames: Frames, rate: int) -> Sent:
-    venue.backlog = UNBOUNDED
+    venue.settings.backlog = UNBOUNDED
     at_ns: list[int] = []
     begun = time.monotonic_ns()
     while (done := len(at_ns)) < len(frames):

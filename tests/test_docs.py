@@ -48,6 +48,8 @@ RUN = {"console", "python", "toml"}
 # Blocks that are not run from here, and what tests them instead.
 ELSEWHERE = {
     ("docs/architecture.md", ""): "tests/test_layout.py",  # drawings that name files
+    ("docs/simulators.md", "text"): "tests/simulators/test_page.py",  # a transcript, and a mistake in it
+    ("docs/simulators.md", "python"): "tests/simulators/test_page.py",  # run beside the transcript
     ("docs/venues.md", ""): "tests/venues/test_declarative.py",  # transcripts, which are played
     ("docs/venues.md", "text"): "tests/venues/test_guide.py",  # a transcript of the venue in Python
     ("docs/venues.md", "python"): "tests/venues/test_guide.py",  # one venue, put together

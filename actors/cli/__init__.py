@@ -18,8 +18,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run.run, check.check, venues.venues, simulate.sim):
+for command in (run.run, check.check, venues.venues):
     app.command()(command)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(simulate.sim)
 app.add_typer(service_commands.app)
 
 

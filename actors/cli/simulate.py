@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -14,12 +17,15 @@ from actors.errors import ConfigError
 
 
 def sim(
+    context: typer.Context,
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="The venue to simulate, such as o2.", show_default=False)
     ],
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port on loopback; 0: any free one.")] = 0,
-    rate: Annotated[float, typer.Option(min=0.0, help="Market steps per second.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same market.")] = 0,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="The port on loopback; 0: any free one.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.0, help="Market steps per second.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed makes the same market.")] = None,
     faults: Annotated[
         list[str] | None,
         typer.Option("--fault", metavar="FAULT", help='A fault such as "drop every=5"; may be repeated.'),
@@ -27,30 +33,44 @@ def sim(
     list_faults: Annotated[
         bool, typer.Option("--list-faults", help="Print the faults of this simulator and exit.")
     ] = False,
+    list_settings: Annotated[
+        bool, typer.Option("--list-settings", help="Print the settings of this simulator and exit.")
+    ] = False,
 ) -> None:
     """Run a simulated venue on localhost.
 
     It prints its URL, which a feed's config takes as url. Ctrl-C or SIGTERM ends it with exit code 0.
+
+    Each further setting of the simulator is an option as well.
     """
-    from actors.simulators import SIMULATORS
-    from actors.simulators.base.faults import described
+    from actors.simulators import SIMULATORS, made
+    from actors.simulators.base.faults import table_of
+    from actors.simulators.base.parameters import parameters_of
 
     kind = SIMULATORS[known_name("NAME", name, SIMULATORS)]
     if list_faults:
-        for spelling, effect in described(kind):
-            print(f"{spelling}\n    {effect}")
+        for row in table_of(kind):
+            print(f"{row}\n    {row.meaning}")
+            for each in row.parameters:
+                print(f"        {each.name}: {each.described}")
+        return
+    if list_settings:
+        for each in parameters_of(kind.Settings):
+            if each.kind:
+                option = each.name.replace("_", "-")
+                print(f"--{option} {shlex.quote(each.default or '')}\n    {each.described}")
         return
     try:
-        simulator = kind(port, rate=rate, seed=seed, faults=faults or ())
+        given = {"port": port, "rate": rate, "seed": seed}.items()
+        texts = [*((key, str(value)) for key, value in given if value is not None), *_settings(context.args)]
+        simulator = made(f"simulator {name!r}", kind, faults or (), texts)
     except ConfigError as error:
-        raise typer.BadParameter(str(error), param_hint="--fault") from None
-    except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     with endings() as ending:
         try:
             simulator.start()
         except OSError as error:
-            print(f"port {port}: {error.strerror}", file=sys.stderr)
+            print(f"port {simulator.port}: {error.strerror}", file=sys.stderr)
             raise typer.Exit(1) from None
         print(simulator.url, flush=True)
         try:
@@ -58,3 +78,16 @@ def sim(
                 time.sleep(SLICE)
         finally:
             simulator.stop()
+
+
+def _settings(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The settings out of `--name value`, `--name=value` and, for true, `--name`."""
+    left = deque(words)
+    while left:
+        word = left.popleft()
+        if not word.startswith("--"):
+            raise typer.BadParameter(f"{word!r} is no option")
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not equals:
+            value = "true" if not left or left[0].startswith("--") else left.popleft()
+        yield name.replace("-", "_"), value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 PROXIES = ("none", "env")
 PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
@@ -66,6 +67,19 @@ def url_mistake(url: str) -> str:
     if parts.fragment:  # RFC 6455, section 3
         return "expected a URL without #…: a WebSocket has no use for it"
     return ""
+
+
+def with_talk(url: str, directory: Path) -> str:
+    """A `sim://` URL whose transcript, if it names one, has an absolute path."""
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    if "talk" not in dict(pairs):
+        return url
+    found = [
+        (key, str(Path(directory, Path(value).expanduser()).absolute()) if key == "talk" and value else value)
+        for key, value in pairs
+    ]
+    return parts._replace(query=urlencode(found)).geturl()
 
 
 def proxy_mistake(proxy: str) -> str:

@@ -18,7 +18,14 @@ from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
 from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.restarts import RestartPolicy
-from actors.settings.addresses import host_and_port, is_clear, is_loopback, proxy_mistake, url_mistake
+from actors.settings.addresses import (
+    host_and_port,
+    is_clear,
+    is_loopback,
+    proxy_mistake,
+    url_mistake,
+    with_talk,
+)
 from actors.settings.schema import (
     CalendarSettings,
     ConnectRateSettings,
@@ -283,6 +290,8 @@ class ConfigReader(SettingsReader):
             self.complain(where, "url", mistake)
         elif url and is_clear(url):
             self.warn(where, "url", "ws:// sends everything in clear, also keys; wss:// does not")
+        elif url and url.startswith("sim://"):
+            fields["url"] = with_talk(url, self._directory)
         if len(self.problems) > before:
             return None
         return self.quoting(where, "", lambda: kind.Settings(**fields))

@@ -9,11 +9,13 @@ from urllib.parse import parse_qsl, urlsplit
 from actors.errors import ConfigError
 from actors.lazy import imported
 from actors.simulators.alpaca import SimulatedAlpaca
-from actors.simulators.base.faults import Fault, nearest, read
+from actors.simulators.base.faults import Fault
+from actors.simulators.base.parameters import nearest, read
 from actors.simulators.base.server import Simulator
 from actors.simulators.faulty_proxy import FaultyProxy
-from actors.simulators.o2.simulator import SimulatedO2
+from actors.simulators.o2 import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
+from actors.simulators.table import SimulatedTable
 from actors.simulators.tplus import SimulatedTplus
 from actors.venues import VENUES
 
@@ -24,6 +26,7 @@ __all__ = [
     "SimulatedAlpaca",
     "SimulatedO2",
     "SimulatedProjectX",
+    "SimulatedTable",
     "SimulatedTplus",
     "Simulator",
     "embed",
@@ -33,15 +36,17 @@ __all__ = [
 
 
 class _BuiltIn(Mapping[str, type[Simulator]]):
-    """By the name of the venue, whose class says where its simulator is."""
+    """By the name of the venue, whose class says where its simulator is; `table` is for venues of a table."""
 
     def __getitem__(self, name: str) -> type[Simulator]:
+        if name == "table":
+            return SimulatedTable
         if place := VENUES[name].simulator:
             return cast("type[Simulator]", imported(place))
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, venue in VENUES.items() if venue.simulator)
+        return iter(sorted(["table", *(name for name, venue in VENUES.items() if venue.simulator)]))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -51,14 +56,15 @@ SIMULATORS: Mapping[str, type[Simulator]] = _BuiltIn()
 
 
 def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) -> Simulator:
-    """Returns a simulator that listens; its caller stops it with `stop()`.
+    """A simulator that listens already; its caller must stop() it. `options` are its settings.
 
     Raises:
-        ConfigError: there is no such simulator, or no such fault.
+        ConfigError: there is no such simulator, setting or fault, or a setting of another type.
         OSError: the port is taken.
     """
-    kind = _kind(name, f"simulator {name!r}")
-    simulator = kind(port, faults=faults, **options)
+    where = f"simulator {name!r}"
+    kind = _kind(name, where)
+    simulator = made(where, kind, faults, {"port": port, **options}.items(), texts=False)
     simulator.start()
     return simulator
 
@@ -78,7 +84,7 @@ def embed(url: str, others: Mapping[str, str] = {}) -> Simulator:
 
 
 def from_url(url: str, others: Mapping[str, str] = {}) -> Simulator:
-    """What `embed` starts, not started. The query's keys are the arguments of the simulator's class;
+    """The simulator that `embed` starts, not started. The query's keys are the simulator's settings;
     `fault` may be given many times.
 
     Raises:
@@ -94,9 +100,25 @@ def from_url(url: str, others: Mapping[str, str] = {}) -> Simulator:
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     faults = [value for key, value in pairs if key == "fault"]
     pairs = [("port", str(port))] * bool(port) + [pair for pair in pairs if pair[0] != "fault"]
-    options = read(where, kind.__init__, pairs)
+    return made(where, kind, faults, pairs)
+
+
+def made(
+    where: str,
+    kind: type[Simulator],
+    faults: Iterable[str],
+    settings: Iterable[tuple[str, Any]],
+    *,
+    texts: bool = True,
+) -> Simulator:
+    """A simulator with these settings, not started; `texts`: as `read` takes them. `where` is for people.
+
+    Raises:
+        ConfigError: each setting and each fault that is not understood.
+    """
+    fields = read(where, kind.Settings, settings, texts=texts)
     try:
-        return kind(faults=faults, **options)
+        return kind(faults=faults, **fields)
     except ValueError as error:
         raise ConfigError([f"{where}: {error}."]) from None
 

@@ -33,7 +33,7 @@ class Terms(Struct, frozen=True):
     """How bytes pass."""
 
     delay: float = 0.0  # seconds, for each piece
-    jitter: float = 0.0  # seconds on top, at most, drawn anew for each piece
+    jitter: float = 0.0  # seconds on top, at most, drawn for each piece
     size: int = _READ  # bytes of a piece, at most
     rate: float = math.inf  # bytes a second, each way of each connection
 
@@ -52,7 +52,7 @@ class FaultyProxy:
         port: int = self._listener.getsockname()[1]
         self.url = parts._replace(netloc=f"127.0.0.1:{port}").geturl()
         self._network = _Network(seed)
-        self._connections: list[_Connection] = []  # those that are over, too; under the network's lock
+        self._connections: list[_Connection] = []  # under the network's lock; ended ones leave at the next
         self._accepting = threading.Thread(target=self._accept, name="proxy/accept", daemon=True)
 
     def __enter__(self) -> Self:
@@ -122,7 +122,8 @@ class FaultyProxy:
                     continue
                 connection = _Connection(self._network, client, server)
                 with self._network.changed:
-                    self._connections.append(connection)
+                    going_on = [each for each in self._connections if each.thread.is_alive()]
+                    self._connections = [*going_on, connection]
                 connection.thread.start()
 
 
@@ -218,11 +219,11 @@ class _Connection:
         for sock in self._sockets:
             with contextlib.suppress(OSError):  # it has ended meanwhile
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            _shut(sock, socket.SHUT_RD)  # wakes its reader, and tells nobody: closing will
+            _shut(sock, socket.SHUT_RD)  # wakes its reader; the peer is told when it is closed
         self._network.wake()
 
     def end(self) -> None:
-        """A reset that wakes a writer, too."""
+        """A reset that wakes a writer as well."""
         self.reset()
         for sock in self._sockets:
             _shut(sock, socket.SHUT_RDWR)

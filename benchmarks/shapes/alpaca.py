@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from actors.simulators import SimulatedAlpaca
-from actors.simulators.alpaca.codec import Stamp, to_json, to_msgpack
+from actors.simulators.alpaca.payloads import Stamp, to_json, to_msgpack
 from actors.simulators.base.client import binary_frame
 from benchmarks.clients.feeds import Subscription
 from benchmarks.shapes.shape import Shape

@@ -23,7 +23,25 @@ def test_sim_prints_the_faults_that_it_can_play(linewarden: Invoke) -> None:
     rows = told.stdout.splitlines()
     assert "refuse status=503 retry_after=0.0 n=1" in rows
     assert "reject key" in rows
-    assert all(row.startswith("    ") and len(row) > 10 for row in rows[1::2])
+    at = rows.index("delay_ack seconds")
+    assert rows[at + 2] == "        seconds: of the delay (a number)"
+    heads = [number for number, row in enumerate(rows) if not row.startswith(" ")]
+    assert all(rows[number + 1].startswith("    ") and len(rows[number + 1]) > 10 for number in heads)
+
+
+def test_sim_takes_each_setting_as_an_option(linewarden: Invoke) -> None:
+    told = linewarden("sim", "o2", "--list-settings").stdout.splitlines()
+    assert told[told.index("--snapshot-key orders") + 1].endswith("(orders or view or '')")
+    for words, problem in (
+        (["--rte", "5"], "did you mean 'rate'?"),
+        (["--name-errors", "perhaps"], "name_errors takes true or false"),
+        (["--snapshot-key=box"], "snapshot_key takes orders or view or ''"),
+        (["--port", "70000"], "Invalid value for '--port'"),
+        (["view"], "'view' is no option"),
+    ):
+        refused = linewarden("sim", "o2", *words)
+        assert refused.exit_code == 2
+        assert problem in " ".join(refused.stderr.replace("│", " ").split())
 
 
 @posix

@@ -766,3 +766,13 @@ class Rotations(RuleBasedStateMachine):
 
 
 TestRotations = Rotations.TestCase
+
+
+@pytest.mark.parametrize("row", ROTATION, ids=lambda row: f"{row[0].name}-{row[1].name}")
+def test_all_that_is_done_with_a_former_connection_is_done_before_it_is_forgotten(
+    row: tuple[RotationState, RotationEvent],
+) -> None:
+    _, actions = ROTATION.get(row, (R.NONE, ()))
+    if RA.FORGET_FORMER in actions:
+        later = actions[actions.index(RA.FORGET_FORMER) :]
+        assert {RA.END_FORMER, RA.LOG_LATE}.isdisjoint(later)

@@ -183,7 +183,7 @@ def test_a_tail_of_a_line_that_is_down_opens_and_waits() -> None:
         start(config(o2.url)) as runtime,
         Service(runtime, HERE) as service,
         tail(service, tail_path("trades", market, markers=1)) as trades,
-        SimulatedO2(port, rate=0) as back,
+        SimulatedO2(port=port, rate=0) as back,
     ):
         until(runtime, lambda status: status.lines()["o2"].state == "live")
         back.trade(market)

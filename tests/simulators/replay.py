@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from actors.simulators.base.client import Peer, Reply, Request, text_frame
+from actors.simulators.base.client import Peer, text_frame
 from actors.simulators.base.server import Message, Simulator
 
 
@@ -86,11 +86,8 @@ class Replay(Simulator):
 
     # how it goes
 
-    def refusal(self, request: Request) -> Reply | None:
-        if request.path in self.other_paths:
-            self.requests.append(request)
-            return None
-        return super().refusal(request)
+    def serves(self, path: str) -> bool:
+        return path in self.other_paths or super().serves(path)
 
     def opened(self, peer: Peer) -> None:
         self.subscribed[peer] = {}

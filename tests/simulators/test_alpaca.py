@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 
 from actors.errors import ConfigError
 from actors.simulators import SimulatedAlpaca, embed
-from actors.simulators.alpaca.codec import Stamp, encode
+from actors.simulators.alpaca.payloads import Stamp, encode
 from tests.simulators.plain_client import Client
 
 pytest_plugins = ["actors.testing"]
@@ -943,7 +943,8 @@ def test_it_is_embedded_by_a_url() -> None:
     alpaca = embed(f"sim://alpaca?rate=0&plan=basic&binary=false&digits=3&fault={fault}")
     assert isinstance(alpaca, SimulatedAlpaca)
     with alpaca:
-        assert (alpaca.plan, alpaca.binary, alpaca.digits) == ("basic", False, 3)
+        settings = alpaca.settings
+        assert (settings.plan, settings.binary, settings.digits) == ("basic", False, 3)
         assert alpaca.url == f"ws://127.0.0.1:{alpaca.port}/"
         assert alpaca.url_of("crypto/eu-1") == alpaca.url + "v1beta3/crypto/eu-1"
     with pytest.raises(ConfigError, match="basic or plus"):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from actors.errors import ConfigError
 from actors.simulators import SimulatedO2, embed, from_url, start
-from actors.simulators.base.faults import Fault, faults_of, parse
+from actors.simulators.base.faults import Fault, Pending, faults_of, parse
+from actors.simulators.base.history import Newest
+from tests.simulators.plain_client import client
 
 
 @pytest.mark.parametrize(
@@ -76,8 +80,8 @@ def test_a_url_starts_one() -> None:
     try:
         assert isinstance(o2, SimulatedO2)
         assert o2.url == f"ws://127.0.0.1:{o2.port}/v1/ws"
-        assert o2.rate == 0
-        assert o2.snapshot_key == "view"
+        assert o2.settings.rate == 0
+        assert o2.settings.snapshot_key == "view"
     finally:
         o2.stop()
 
@@ -95,7 +99,7 @@ def test_a_url_starts_one() -> None:
         ),
         ("sim://o2?faults=drop", ["no 'faults'"]),
         ("sim://o2:high", ["Port"]),
-        ("sim://o2?rate=-1", ["rate is steps a second"]),
+        ("sim://o2?rate=-1", ["rate is steps per second"]),
         ("sim://o2:5?port=6", ["port is given twice"]),
     ],
 )
@@ -120,3 +124,54 @@ def test_start_by_name() -> None:
         o2.stop()
     with pytest.raises(ConfigError, match=r"no simulator '02'; there is .*o2"):
         start("02")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rte": 5}, "no 'rte' here; did you mean 'rate'?"),
+        ({"rate": "fast"}, "rate takes a number, not 'fast'"),
+        ({"rate": -1}, "rate is steps per second"),
+        ({"port": 70_000}, "port is 0 to 65535"),
+        ({"markets": 5}, "markets takes "),
+    ],
+)
+def test_a_wrong_setting_is_named(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        start("o2", **options)
+    assert words in str(raised.value)
+
+
+def test_what_waits_is_taken_so_many_times_and_the_oldest_first() -> None:
+    pending = Pending()
+    pending.add("refuse", times=2, what="first")
+    pending.add("refuse", what="second")
+    pending.add("refuse", "elsewhere", times=0)
+    assert [pending.take("refuse") for _ in range(4)] == ["first", "first", "second", "second"]
+    assert (pending.get("refuse"), pending.get("refuse", "elsewhere")) == ("second", None)
+    pending.set("refuse", times=1, what="third")
+    assert [pending.take("refuse") for _ in range(2)] == ["third", None]
+    pending.add("refuse")
+    pending.clear()
+    assert pending.take("refuse") is None
+
+
+def test_what_was_heard_and_asked_is_remembered_up_to_a_bound() -> None:
+    with SimulatedO2(rate=0, history=3) as o2:
+        for _ in range(2):
+            with client(o2.url) as desk:
+                for number in range(3):
+                    desk.socket.send(f"say {number}")
+                desk.socket.send("PING")
+                o2.wait_for(lambda: "PING" in o2.heard)
+            o2.wait_for(lambda: o2.connections == 0)
+        assert o2.heard == ["say 1", "say 2", "PING"]
+        with client(o2.url), client(o2.url):
+            assert [request.path for request in o2.requests] == ["/v1/ws"] * 3
+
+
+def test_the_newest_entries_are_kept() -> None:
+    newest = Newest[str, int](2)
+    for key, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
+        newest[key] = value
+    assert newest == {"b": 2, "c": 4}

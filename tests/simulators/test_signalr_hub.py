@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -44,7 +44,7 @@ def fail_loudly(caller: Caller) -> None:
 class Chat(SimulatedHubs):
     """Two hubs with methods of every kind."""
 
-    def __init__(self, **habits: Any) -> None:
+    def methods(self) -> Mapping[str, Mapping[str, Method]]:
         methods = {
             "Echo": Method(lambda _, said: said, (str,)),
             "Add": Method(lambda _, one, other: one + other, (int, int)),
@@ -54,7 +54,7 @@ class Chat(SimulatedHubs):
             "Join": Method(lambda caller, room: self.join_group(room, caller), (str,)),
             "Leave": Method(lambda caller, room: self.leave_group(room, caller), (str,)),
         }
-        super().__init__({"/hubs/one": methods, "/hubs/two": methods}, **habits)
+        return {"/hubs/one": methods, "/hubs/two": methods}
 
 
 @pytest.fixture

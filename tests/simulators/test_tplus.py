@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 from actors.simulators import SimulatedTplus, from_url
 from actors.simulators.base.faults import faults_of
 from actors.simulators.base.server import Simulator
-from actors.simulators.tplus import paths
+from actors.simulators.tplus import endpoints
 from actors.simulators.tplus.instruments import Level, spell, whole
 from tests.simulators.plain_client import Client
 
@@ -52,7 +52,7 @@ class User:
 
 
 ALICE, BOB = User(1), User(2)
-PRIVATE = [each for each in paths.KINDS if each.access != "public"]
+PRIVATE = [each for each in endpoints.KINDS if each.access != "public"]
 
 
 @contextmanager
@@ -142,8 +142,8 @@ def test_a_signed_nonce_opens_every_stream_of_its_user(simulated_tplus: Simulate
     assert simulated_tplus.auth_requests == 2
 
 
-@pytest.mark.parametrize("kind", [each for each in paths.KINDS if each.access == "public"])
-def test_public_streams_need_no_token(simulated_tplus: SimulatedTplus, kind: paths.Kind) -> None:
+@pytest.mark.parametrize("kind", [each for each in endpoints.KINDS if each.access == "public"])
+def test_public_streams_need_no_token(simulated_tplus: SimulatedTplus, kind: endpoints.Kind) -> None:
     path = kind.path.format(asset=ADDRESS)
     with opened(simulated_tplus, path.replace("@", "%40"), welcome=False) as desk:
         assert desk.hear()["channels"] == [{"name": kind.channel.format(asset=ADDRESS)}]
@@ -834,5 +834,5 @@ def test_by_url_it_takes_what_a_url_can_say() -> None:
     url = "sim://tplus?rate=0&denial=close&prefix=/gate&auth_limit=7&fault=skip+asset%3D200+every%3D5"
     simulator = from_url(url)
     assert isinstance(simulator, SimulatedTplus)
-    assert simulator.denial == "close"
+    assert simulator.settings.denial == "close"
     assert simulator.url.endswith("/gate/")

@@ -239,7 +239,7 @@ def test_402_is_not_tried_again_and_says_what_to_do(login: str) -> None:
         assert "key and secret" in line.reason.advice
         assert alpaca.lives == 1
 
-        alpaca.keys = None
+        alpaca.settings.keys = None
         desk.supervisor.restart("iex").get(timeout=5)  # the keys were mended there
         desk.wait_live(timeout=10.0)
 
@@ -682,7 +682,7 @@ Sides = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
 
 def book_of(alpaca: SimulatedAlpaca, symbol: str = BTC) -> Sides:
     """The venue's own, as its wire would write it."""
-    whole = alpaca._listing(symbol).book()
+    whole = alpaca.listing(symbol).book()
 
     def side(levels: list[dict[str, Any]]) -> dict[Decimal, Decimal]:
         return {Decimal(str(level["p"])): Decimal(str(level["s"])) for level in levels}

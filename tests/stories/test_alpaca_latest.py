@@ -156,7 +156,7 @@ def test_a_star_brings_prices_of_whatever_comes_and_no_more_than_there_is_room_f
 def test_where_nobody_subscribed_the_pages_are_asked_with_the_feeds_own_keys(
     alpaca: SimulatedAlpaca,
 ) -> None:
-    alpaca.keys = {KEY: SECRET}
+    alpaca.settings.keys = {KEY: SECRET}
     with alpaca_desk(alpaca) as desk:
         alpaca.quote("AAPL", bid=10.01, ask=10.02)
         alpaca.trade("AAPL", price=10.015, size=7)

@@ -278,7 +278,7 @@ def test_a_book_goes_on_while_the_market_moves_and_its_reader_sleeps(market: str
         depth = desk.subscribe("o2", venue.DEPTH, moving.markets[0], wait=5.0, capacity=50)
         book = Book()
         until(desk, dropped_over(50))
-        moving.rate = 0
+        moving.settings.rate = 0
         moving.depth_change(moving.markets[0], buys=[(777_770, 1)])  # the last thing that happens
         events = iter(depth)
         while book.sides != moving.book(moving.markets[0]):

@@ -17,7 +17,7 @@ from typing import Any
 from actors.simulators import SimulatedO2
 from actors.simulators.base.client import Peer
 from actors.simulators.base.server import Message
-from actors.simulators.o2.simulator import PONG
+from actors.simulators.o2.payloads import PONG
 
 PIPES = 3  # calls at a time
 ALIVE = 1.0  # seconds between two looks whether the program is there

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -26,8 +26,9 @@ CONTRACT = "ESZ6"
 class SimulatedQuay(SimulatedHubs):
     """The other end of the guide's table."""
 
-    def __init__(self, **habits: Any) -> None:
-        self.known = {CONTRACT, "NQZ6"}
+    known: ClassVar = {CONTRACT, "NQZ6"}
+
+    def methods(self) -> Mapping[str, Mapping[str, Method]]:
         methods = {
             "SubscribeQuotes": Method(self._join_quotes, (str,)),
             "UnsubscribeQuotes": Method(lambda caller, key: self.leave_group(key, caller), (str,)),
@@ -36,8 +37,10 @@ class SimulatedQuay(SimulatedHubs):
                 lambda caller, key, depth: self.leave_group(f"{key}/{depth}", caller), (str, int)
             ),
         }
-        habits = {"tokens": lambda token: token == TOKEN, **habits}
-        super().__init__({"/hubs/market": methods}, **habits)
+        return {"/hubs/market": methods}
+
+    def accepts(self, token: str) -> bool:
+        return super().accepts(token) if self.settings.tokens else token == TOKEN
 
     def quote(self, bid: int, key: str = CONTRACT) -> None:
         with self._lock:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from actors.simulators.alpaca.codec import Stamp
 from actors.simulators.alpaca.endpoints import kind_of
+from actors.simulators.alpaca.payloads import Stamp
+from actors.simulators.base.history import Newest
 
 Update = dict[str, Any]  # the `data` of a message of the stream trade_updates
 Order = dict[str, Any]
@@ -28,6 +29,24 @@ _ENDS = {
 }
 CLOSED = ("filled", "canceled", "expired", "replaced", "rejected")
 _CLASSES = {"crypto": "crypto", "options": "us_option"}
+# The fields of an order that are null at first.
+_NOTHING = [
+    "filled_at",
+    "expired_at",
+    "cancel_requested_at",
+    "canceled_at",
+    "failed_at",
+    "replaced_at",
+    "replaced_by",
+    "replaces",
+    "notional",
+    "filled_avg_price",
+    "stop_price",
+    "legs",
+    "trail_percent",
+    "trail_price",
+    "hwm",
+]
 _REMEMBERED = 500  # orders
 
 
@@ -35,7 +54,7 @@ class Account:
     """Orders by id, oldest first, and positions by symbol."""
 
     def __init__(self, seed: int, clock: Callable[[], Stamp]) -> None:
-        self.orders: dict[str, Order] = {}
+        self.orders: dict[str, Order] = Newest(_REMEMBERED)
         self.positions: dict[str, Decimal] = {}
         self.last_fill: Update | None = None
         self._clock = clock
@@ -66,28 +85,11 @@ class Account:
     def multi_leg(self, symbols: Iterable[str], **over: Any) -> Update:
         """A fill of several option contracts at once: it has no execution id of its own."""
         now = self._clock()
-        legs = [
-            {
-                **self._order(now),
-                "symbol": symbol,
-                "asset_class": "us_option",
-                "ratio_qty": "1",
-                "order_class": "mleg",
-                "status": "filled",
-                "filled_qty": "1",
-            }
-            for symbol in symbols
-        ]
+        filled = {"order_class": "mleg", "status": "filled", "filled_qty": "1"}
+        of_leg = {**filled, "asset_class": "us_option", "ratio_qty": "1"}
+        legs = [{**self._order(now), **of_leg, "symbol": symbol} for symbol in symbols]
         empty = {"symbol": "", "asset_class": "", "asset_id": "", "side": ""}
-        order = {
-            **self._order(now),
-            **empty,
-            "order_class": "mleg",
-            "status": "filled",
-            "qty": "1",
-            "filled_qty": "1",
-            "legs": legs,
-        }
+        order = {**self._order(now), **empty, **filled, "qty": "1", "legs": legs}
         self._keep(order)
         for leg in legs:
             self._move(leg["symbol"], Decimal(1))
@@ -150,35 +152,16 @@ class Account:
     def _keep(self, order: Order) -> None:
         order["asset_class"] = _CLASSES.get(kind_of(order["symbol"]), "us_equity") if order["symbol"] else ""
         self.orders[order["id"]] = order
-        while len(self.orders) > _REMEMBERED:
-            del self.orders[next(iter(self.orders))]
 
     def _order(self, now: Stamp) -> Order:
         """A new one: a limit order for 100 AAPL."""
-        nothing = (
-            "filled_at",
-            "expired_at",
-            "cancel_requested_at",
-            "canceled_at",
-            "failed_at",
-            "replaced_at",
-            "replaced_by",
-            "replaces",
-            "notional",
-            "filled_avg_price",
-            "stop_price",
-            "legs",
-            "trail_percent",
-            "trail_price",
-            "hwm",
-        )
         return {
             "id": self._id(),
             "client_order_id": self._id(),
             "created_at": now.text,
             "updated_at": now.text,
             "submitted_at": now.text,
-            **dict.fromkeys(nothing),
+            **dict.fromkeys(_NOTHING),
             "asset_id": self._id(),
             "symbol": "AAPL",
             "asset_class": "us_equity",

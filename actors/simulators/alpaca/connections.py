@@ -1,23 +1,26 @@
-"""What Alpaca knows of one connection: its endpoint, who it is, and what it is subscribed to."""
+"""What Alpaca knows of its connections: endpoint, key and subscriptions of each."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct, field
 
-from actors.simulators.alpaca.codec import Codec
 from actors.simulators.alpaca.endpoints import (
     FOLLOWING_TRADES,
     UNNAMED,
     Endpoint,
+    Kind,
     Plan,
     too_many,
     well_formed,
 )
+from actors.simulators.alpaca.payloads import Codec
+from actors.simulators.base.client import Peer
+from actors.simulators.base.connections import Groups
 
 Subscriptions = dict[str, dict[str, None]]  # symbols, in the order in which they came, by channel
 Keys = tuple[str, str]  # key and secret
@@ -100,12 +103,56 @@ class ClientConnection(Struct, eq=False):
                 raise RequestRefused(400)
 
 
+class Connections:
+    """All connections, and their subscriptions the other way round."""
+
+    def __init__(self) -> None:
+        self.lines: dict[Peer, ClientConnection] = {}
+        self._watching: Groups[tuple[Kind, str, str], Peer, ClientConnection] = Groups()
+
+    def subscribe(self, peer: Peer, line: ClientConnection, wanted: Subscriptions) -> None:
+        """These are the subscriptions of a connection from now on."""
+        for channel in {*line.subscriptions, *wanted}:
+            old, new = line.subscriptions.get(channel, {}), wanted.get(channel, {})
+            for symbol in old.keys() - new.keys():
+                self._watching.leave((line.endpoint.kind, channel, symbol), peer)
+            for symbol in new.keys() - old.keys():
+                self._watching.join((line.endpoint.kind, channel, symbol), peer, line)
+        line.subscriptions = wanted
+
+    def of(self, kind: Kind, channel: str, symbols: Iterable[str]) -> Listeners:
+        """The connections that watch any of these symbols or all, each of them once."""
+        followed = "trades" if channel in FOLLOWING_TRADES else channel
+        found: dict[Peer, ClientConnection] = {}
+        for symbol in (*symbols, "*"):
+            found |= self._watching.of((kind, followed, symbol))
+        return list(found.items())
+
+    def count(self, channel: str, symbol: str) -> int:
+        """How many watch this very symbol."""
+        followed = "trades" if channel in FOLLOWING_TRADES else channel
+        return sum(self._watching.count(key) for key in self._watching if key[1:] == (followed, symbol))
+
+    def watched(self) -> list[tuple[Kind, str]]:
+        """The kinds and symbols that have subscribers."""
+        return [(kind, symbol) for kind, _, symbol in self._watching]
+
+    def on_data(self) -> Listeners:
+        return [(peer, line) for peer, line in self.lines.items() if line.endpoint.kind != "account"]
+
+    def on_account(self) -> Listeners:
+        return [(peer, line) for peer, line in self.lines.items() if line.endpoint.kind == "account"]
+
+
+Listeners = list[tuple[Peer, ClientConnection]]
+
+
 def error(code: int, message: str = "") -> dict[str, Any]:
     return {"T": "error", "code": code, "msg": message or ERRORS.get(code, "unknown error")}
 
 
 def keys_of(headers: Mapping[str, str]) -> Keys | None:
-    """Who a request says it is from; None: it does not say."""
+    """The keys that a request has; None: it has none."""
     if "apca-api-key-id" in headers:
         return headers["apca-api-key-id"], headers.get("apca-api-secret-key", "")
     if "authorization" not in headers:

@@ -1,4 +1,4 @@
-"""Alpaca's doors: which path leads to what, which channels are there, and what a plan allows."""
+"""Alpaca's streams: their paths, their channels, and the limits of each plan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Plan = Literal["basic", "plus"]
 TRADES_AND_QUOTES = ("trades", "quotes")
 _STOCKS = (*TRADES_AND_QUOTES, "bars", "updatedBars", "dailyBars", "statuses", "lulds", "imbalances")
 _CRYPTO = (*TRADES_AND_QUOTES, "bars", "updatedBars", "dailyBars", "orderbooks")
-FOLLOWING_TRADES = ("corrections", "cancelErrors")  # nobody asks for them: they come with `trades`
+FOLLOWING_TRADES = ("corrections", "cancelErrors")  # they come with `trades`, without a request
 # Its key is in an acknowledgement only where it is subscribed to: whether newer servers always
 # name it is not known.
 UNNAMED = "imbalances"

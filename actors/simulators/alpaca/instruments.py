@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from actors.simulators.alpaca.codec import Stamp
 from actors.simulators.alpaca.endpoints import Kind, kind_of
+from actors.simulators.alpaca.payloads import Stamp
 from actors.simulators.base.random_market import Asset, Market, Move, Trade
 
 Told = dict[str, Any]
@@ -63,7 +63,7 @@ SHAPES: Mapping[Kind, Shape] = {"stocks": _STOCK, "test": _STOCK, "crypto": _CRY
 class Listing:
     """One symbol: its book, the last that was told of it, and the bars that grow."""
 
-    def __init__(self, symbol: str, seed: int, clock: Clock) -> None:
+    def __init__(self, symbol: str, seed: int, moving: bool, clock: Clock) -> None:
         self.symbol = symbol
         self.kind = kind_of(symbol)
         self.shape = SHAPES[self.kind]
@@ -80,7 +80,7 @@ class Listing:
             tick=self.shape.tick,
             lot=self.shape.lot,
             seed=seed,
-            moving=True,
+            moving=moving,
         )
         self._bars: dict[int, tuple[int, Told]] = {_MINUTE: (0, {}), _DAY: (0, {})}  # by length in ns
 
@@ -129,7 +129,7 @@ class Listing:
         length = _DAY if tag == "d" else _MINUTE
         now = self._clock().ns
         slot, grown = self._bars[length]
-        # A minute without trades has a bar all the same: crypto's are made of quotes, too.
+        # A minute without trades has a bar as well: crypto's bars are made of quotes.
         still = {"o": price, "h": price, "l": price, "c": price, "v": 0, "n": 0, "vw": price}
         prices = grown if slot == now // length else still
         start = Stamp.at(now - now % length)
@@ -192,7 +192,7 @@ class Listing:
         return heard
 
     def remember(self, channel: str, told: Told) -> None:
-        """This was told: REST answers with it, too."""
+        """A message was sent: REST answers with it as well."""
         self.history.setdefault(channel, deque(maxlen=_REMEMBERED)).append(told)
         if channel == "trades" and isinstance(told["t"], Stamp):
             price, size, now = told["p"], told["s"], told["t"].ns

@@ -1,50 +1,65 @@
-"""Alpaca's pages: what is latest, what was, and what an account has."""
+"""Alpaca's pages: the latest data, the history, and what an account has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from actors.simulators.alpaca.account import CLOSED, Account, Update
-from actors.simulators.alpaca.codec import Stamp, to_json
+from actors.simulators.alpaca.connections import Keys, keys_of
 from actors.simulators.alpaca.endpoints import kind_of
 from actors.simulators.alpaca.instruments import Listing, Told
+from actors.simulators.alpaca.payloads import Stamp, to_json
+from actors.simulators.alpaca.settings import AlpacaSettings
 from actors.simulators.base.client import Reply, Request
 
 _CHANNELS = {"trades": "trades", "quotes": "quotes", "bars": "bars", "orderbooks": "orderbooks"}
+_MINUTE = 60.0  # seconds
 _HOUR = 3600 * 10**9  # ns
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class Pages:
-    """Plain HTTP. Everything is asked for when it is needed: nothing is kept here."""
+class Venue(Protocol):
+    """What the pages need of the venue."""
 
-    def __init__(
-        self,
-        find: Callable[[str], Listing],
-        articles: list[Told],
-        account: Account,
-        clock: Callable[[], Stamp],
-        say: Callable[[Update], Update],
-    ) -> None:
-        self._find = find
-        self._articles = articles
-        self._account = account
-        self._clock = clock
-        self._say = say
+    settings: AlpacaSettings
+    account: Account
+
+    @property
+    def articles(self) -> Iterable[Told]: ...
+
+    def listing(self, symbol: str) -> Listing: ...
+    def now(self) -> Stamp: ...
+    def accepts(self, keys: Keys) -> bool: ...
+    def say_update(self, update: Update) -> Update: ...
+
+
+class Pages:
+    """Plain HTTP. Everything is asked for when it is needed: only the pace is kept here."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._account = venue.account
+        self._find = venue.listing
+        self._asked: deque[float] = deque()  # when the pages of the last minute were, monotonic seconds
 
     def answer(self, request: Request) -> Reply:
         """A page, or what came of an order; 404 where there is none, 400 where it cannot be meant."""
+        refusal = self._paced() or self._admitted(request)
+        if refusal is not None:
+            return refusal
         try:
             match request.method, request.path.strip("/").split("/"):
                 case "POST", ["v2", "orders"]:
                     return self._place(_decode(request.body))
                 case "DELETE", ["v2", "orders", id] if id in self._account.orders:
-                    self._say(self._account.update("canceled", {"id": id}))
+                    self._venue.say_update(self._account.update("canceled", {"id": id}))
                     return Reply(204)
                 case "GET", _:
                     return self._get(request.path, request.query)
@@ -53,10 +68,31 @@ class Pages:
         except (ValueError, KeyError) as error:
             return complaint(400, f"invalid request: {error}")
 
+    def _paced(self) -> Reply | None:
+        limit = self._venue.settings.requests_per_minute
+        if not limit:
+            return None
+        now = time.monotonic()
+        while self._asked and self._asked[0] <= now - _MINUTE:
+            self._asked.popleft()
+        if len(self._asked) >= limit:
+            left = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": "0"}
+            return complaint(429, "too many requests.", left)
+        self._asked.append(now)
+        return None
+
+    def _admitted(self, request: Request) -> Reply | None:
+        if request.path.startswith("/v1beta3/crypto"):  # open to all
+            return None
+        keys = keys_of(request.headers)
+        if keys is None:
+            return complaint(401, "unauthorized.")
+        return None if self._venue.accepts(keys) else complaint(403, "forbidden.")
+
     def _place(self, asked: Mapping[str, Any]) -> Reply:
         order = {name: _amount(value) for name, value in asked.items() if value is not None}
         self._find(order["symbol"])
-        return page(self._say(self._account.update("new", order))["order"])
+        return page(self._venue.say_update(self._account.update("new", order))["order"])
 
     def _get(self, path: str, query: Mapping[str, str]) -> Reply:
         match path.strip("/").split("/"):
@@ -119,7 +155,7 @@ class Pages:
 
     def _news(self, query: Mapping[str, str]) -> Reply:
         wanted = {each for each in query.get("symbols", "").split(",") if each}
-        named = [each for each in self._articles if not wanted or wanted.intersection(each["symbols"])]
+        named = [each for each in self._venue.articles if not wanted or wanted.intersection(each["symbols"])]
         found = [{**_bare(each), "images": []} for each in _between(named, "created_at", query, limit=0)]
         return page({"news": found[::-1][: int(query.get("limit", 10))], "next_page_token": None})
 
@@ -166,7 +202,7 @@ class Pages:
         }
 
     def _opening_hours(self) -> Told:
-        now = self._clock()
+        now = self._venue.now()
         closes = Stamp.at(now.ns + _HOUR)
         return {
             "timestamp": now.text,
@@ -185,7 +221,7 @@ def complaint(status: int, message: str, headers: Mapping[str, str] = {}) -> Rep
 
 
 def _amount(value: Any) -> Any:
-    """Amounts come as numbers, too, and go as texts: `5.0` as `5`."""
+    """Amounts come as texts or numbers, and go as texts: `5.0` as `5`."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return f"{Decimal(str(value)).normalize():f}" if number else value
 

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
-from functools import partial
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from actors.simulators.alpaca.account import Account, Update
-from actors.simulators.alpaca.audience import Audience
-from actors.simulators.alpaca.codec import Codec, Stamp, fragments, frame, read, to_json
 from actors.simulators.alpaca.connections import (
     ClientConnection,
+    Connections,
     Keys,
     RequestRefused,
     Subscriptions,
     error,
     keys_of,
 )
-from actors.simulators.alpaca.endpoints import (
-    BY_NAME,
-    BY_PATH,
-    Kind,
-    Plan,
-    kind_of,
-    well_formed,
-)
+from actors.simulators.alpaca.endpoints import BY_NAME, BY_PATH, Kind, kind_of, well_formed
 from actors.simulators.alpaca.instruments import KNOWN, Listing, Told, article
+from actors.simulators.alpaca.payloads import Codec, Stamp, frame, read, to_json
 from actors.simulators.alpaca.rest import Pages, complaint
-from actors.simulators.base.client import Peer, Reply, Request
-from actors.simulators.base.faults import Fault, fault
+from actors.simulators.alpaca.settings import AlpacaSettings
+from actors.simulators.base.client import Peer, Reply, Request, fragments, retry_header
+from actors.simulators.base.connections import Groups
+from actors.simulators.base.faults import Code, RetryAfter, Status, Text, Times, fault, waiting
+from actors.simulators.base.random_market import Market
 from actors.simulators.base.server import Message, Simulator
+from actors.simulators.base.settings import given
 
-Greeting = Literal["apart", "together", "short", "connected"]
 AUTHENTICATED: Told = {"T": "success", "msg": "authenticated"}
-Poison = Literal["null", "unknown", "scalar", "error"]
+Poison = Annotated[
+    Literal["null", "unknown", "scalar", "error"], "a quote of nulls, an unknown T, a number, an error"
+]
+Words = Annotated[str, "of the error; empty: the usual ones of its code"]
+End = Annotated[bool, "whether the streams end with it"]
+OnListen = Annotated[bool, "not now, but whenever a client begins to listen"]
 
 _ODD: Mapping[str, Any] = {
     "null": {"T": "q", "S": "AAPL", "bp": None, "bs": None, "ap": None, "as": None, "t": None},
@@ -46,7 +46,7 @@ _ODD: Mapping[str, Any] = {
     "error": error(500),
 }
 _UNAUTHORIZED = "access key verification failed"
-_MINUTE = 60.0  # seconds
+_ARTICLES = 100  # that are remembered
 
 _decode = msgspec.json.Decoder().decode
 
@@ -54,90 +54,28 @@ _decode = msgspec.json.Decoder().decode
 class SimulatedAlpaca(Simulator):
     """Alpaca on loopback: a context manager.
 
-    Whatever the venue's documents leave open can be played both ways; the arguments say which.
     A symbol tells by its looks whose it is: `AAPL`, `BTC/USD`, `AAPL281215C00200000`, and
     `FAKEPACA` is the test stream's. Every symbol is known as soon as it is asked for.
     """
 
     name: ClassVar[str] = "alpaca"
+    Settings = AlpacaSettings
 
-    def __init__(
-        self,
-        port: int = 0,
-        *,
-        rate: float = 10.0,
-        seed: int = 0,
-        faults: Iterable[str | Fault] = (),
-        keys: Mapping[str, str] | None = None,
-        plan: Plan = "plus",
-        symbols: int = 0,
-        connections: int = 1,
-        dead_session: float = 0.0,
-        keep_refused: bool = True,
-        auth_timeout: float = 10.0,
-        greeting: Greeting = "apart",
-        binary: bool = True,
-        digits: int = -1,
-        offset: str = "Z",
-        requests_per_minute: int = 0,
-        backlog: int = 1 << 23,
-        send_buffer: int = 0,
-    ) -> None:
-        """What to play.
+    settings: AlpacaSettings
 
-        Args:
-            port: 0 picks a free one, which stays the same after stop() and start().
-            rate: market steps a second; 0: nothing moves until a method is called.
-            seed: the same seed makes the same market.
-            faults: armed at the first start, such as `"drop every=5"`.
-            keys: secrets by key, and no others are let in; None: any that are not empty.
-            plan: `basic` has fewer symbols, and no sip, boats or opra (409).
-            symbols: how many a connection may subscribe to (405); 0: as the plan says.
-            connections: how many an endpoint and key may have (406); 0: no limit.
-            dead_session: seconds for which a connection that broke off still counts; Alpaca: 90.
-            keep_refused: a connection that was told 406 stays open and may try again.
-            auth_timeout: seconds until a connection that does not log in is told 404 and closed.
-            greeting: what who logs in by headers is told: `connected` and `authenticated` in two
-                frames (apart), both in one (together), only the latter (short), or only the former
-                (connected).
-            binary: the account stream sends its JSON in binary frames, as the paper host does.
-            digits: decimals of a timestamp's seconds; -1: as many as needed.
-            offset: how the account stream's times end, such as `-04:00`.
-            requests_per_minute: how many pages are answered before 429; 0: no limit.
-            backlog: bytes that may wait for a slow reader before it is cut off.
-            send_buffer: bytes that the kernel may hold for a connection; 0: as it likes.
-        """
-        super().__init__(port, rate=rate, seed=seed, faults=faults, backlog=backlog, send_buffer=send_buffer)
-        self.keys = keys
-        self.plan = plan
-        self.symbols = symbols
-        self.connections_allowed = connections
-        self.dead_session = dead_session
-        self.keep_refused = keep_refused
-        self.auth_timeout = auth_timeout
-        self.greeting = greeting
-        self.binary = binary
-        self.digits = digits
-        self.offset = offset
-        self.requests_per_minute = requests_per_minute
-        self.account = Account(seed, lambda: Stamp.at(time.time_ns(), self.digits, self.offset))
+    @given(AlpacaSettings)
+    def __init__(self, settings: AlpacaSettings) -> None:
+        self.set_up(settings)
+        self.account = Account(
+            settings.seed, lambda: Stamp.at(time.time_ns(), settings.digits, settings.offset)
+        )
         self._listings = {symbol: self._list(symbol) for symbol in KNOWN}
-        self._articles: list[Told] = []
-        self._pages = Pages(self._listing, self._articles, self.account, self._now, self._say_update)
-        self._asked: deque[float] = deque()  # when the pages of the last minute were
-        self._audience = Audience()
-        self._holders: dict[tuple[str, str], set[Peer]] = {}  # of each endpoint's and key's slots
+        self.articles: deque[Told] = deque(maxlen=_ARTICLES)
+        self._articles_made = 0
+        self._pages = Pages(self)
+        self._connections = Connections()
+        self._holders: Groups[tuple[str, str], Peer, None] = Groups()  # of each endpoint's and key's slots
         self._watched: list[Listing] | None = None  # what moves; None: to be found out
-        # what faults leave behind
-        self._muted: set[str] = set()
-        self._lost_welcomes = 0
-        self._refused_keys = 0
-        self._lacking_acks = 0
-        self._lost_streams = 0
-        self._trailing = 0
-        self._fragments, self._fragment_size = 0, 0
-        self._fill_again = False
-        self._page_refusals: list[Reply] = []
 
     # what a test sees and does
 
@@ -155,18 +93,12 @@ class SimulatedAlpaca(Simulator):
     def authorized(self) -> int:
         """How many open connections are logged in."""
         with self._lock:
-            return sum(bool(line.key) for line in self._audience.lines.values())
+            return sum(bool(line.key) for line in self._connections.lines.values())
 
     def subscribers(self, channel: str, symbol: str = "") -> int:
         """How many connections are subscribed to this very symbol, or to `*`. Of `trade_updates`: to it."""
         with self._lock:
-            return self._audience.count(channel, symbol)
-
-    def steps(self, n: int = 1) -> None:
-        """The market moves `n` times, at once."""
-        with self._lock:
-            for _ in range(n):
-                self.step()
+            return self._connections.count(channel, symbol)
 
     def quote(self, symbol: str, bid: float | None = None, ask: float | None = None, **over: Any) -> Told:
         """One quote; a side of 0 is missing. `over` replaces its fields, or adds some.
@@ -175,12 +107,12 @@ class SimulatedAlpaca(Simulator):
         `over` is a text or nanoseconds. What is returned is the message as JSON has it.
         """
         with self._lock:
-            return self._say("quotes", self._listing(symbol).quote(bid, ask), over)
+            return self._say("quotes", self.listing(symbol).quote(bid, ask), over)
 
     def trade(self, symbol: str, price: float | None = None, size: float | None = None, **over: Any) -> Told:
         """One trade; its `i` is the next of this symbol."""
         with self._lock:
-            return self._say("trades", self._listing(symbol).trade(price, size), over)
+            return self._say("trades", self.listing(symbol).trade(price, size), over)
 
     def bar(
         self, symbol: str, channel: Literal["bars", "updatedBars", "dailyBars"] = "bars", **over: Any
@@ -188,7 +120,7 @@ class SimulatedAlpaca(Simulator):
         """The bar that the trades so far make."""
         tag = {"bars": "b", "updatedBars": "u", "dailyBars": "d"}[channel]
         with self._lock:
-            return self._say(channel, self._listing(symbol).bar(tag), over)
+            return self._say(channel, self.listing(symbol).bar(tag), over)
 
     def orderbook(
         self,
@@ -201,7 +133,7 @@ class SimulatedAlpaca(Simulator):
     ) -> Told:
         """Sizes by price that changed, 0 where a level is gone; with `reset` these are all there is."""
         with self._lock:
-            listing = self._listing(symbol)
+            listing = self.listing(symbol)
             if reset:
                 listing.market.bids.clear()
                 listing.market.asks.clear()
@@ -211,32 +143,32 @@ class SimulatedAlpaca(Simulator):
     def news(self, *symbols: str, **over: Any) -> Told:
         """One piece of news, of these symbols."""
         with self._lock:
-            return self._say("news", article(len(self._articles) + 1, self._now(), symbols), over)
+            return self._say("news", self._article(symbols), over)
 
     def status(self, symbol: str, code: str = "T", message: str = "Trading Resumption", **over: Any) -> Told:
         """A trading status, such as `H` for a halt."""
         with self._lock:
-            return self._say("statuses", self._listing(symbol).status(code, message), over)
+            return self._say("statuses", self.listing(symbol).status(code, message), over)
 
     def luld(self, symbol: str, **over: Any) -> Told:
         """A symbol's limits, up and down."""
         with self._lock:
-            return self._say("lulds", self._listing(symbol).luld(), over)
+            return self._say("lulds", self.listing(symbol).luld(), over)
 
     def imbalance(self, symbol: str, **over: Any) -> Told:
         """An order imbalance."""
         with self._lock:
-            return self._say("imbalances", self._listing(symbol).imbalance(), over)
+            return self._say("imbalances", self.listing(symbol).imbalance(), over)
 
     def correction(self, symbol: str, **over: Any) -> Told:
         """The last trade of this symbol was another."""
         with self._lock:
-            return self._say("corrections", self._listing(symbol).correction(), over)
+            return self._say("corrections", self.listing(symbol).correction(), over)
 
     def cancel_error(self, symbol: str, **over: Any) -> Told:
         """The last trade of this symbol never was."""
         with self._lock:
-            return self._say("cancelErrors", self._listing(symbol).cancel_error(), over)
+            return self._say("cancelErrors", self.listing(symbol).cancel_error(), over)
 
     def trade_update(self, event: str, order: Mapping[str, Any] = {}, **over: Any) -> Update:
         """One turn of an order's life: of a new one, or of the one whose `id` is in `order`.
@@ -244,169 +176,107 @@ class SimulatedAlpaca(Simulator):
         `order` replaces fields of the order, `over` those beside it: `qty`, `price`, `timestamp`, ...
         """
         with self._lock:
-            return self._say_update(self.account.update(event, order, **over))
+            return self.say_update(self.account.update(event, order, **over))
 
     def multi_leg(self, *symbols: str, **over: Any) -> Update:
         """A fill of several option contracts at once, without an `execution_id` of its own."""
         with self._lock:
-            return self._say_update(self.account.multi_leg(symbols, **over))
-
-    def number_trades(
-        self,
-        symbol: str,
-        count: int,
-        per_second: float | None = None,
-        *,
-        background: bool = False,
-        batch: int = 1,
-    ) -> range:
-        """Trades with `i` 1, 2, 3, ... of each symbol, said whether anybody listens or not.
-
-        `batch` of them are in one array; `per_second` counts trades. Without a pace it goes as fast as
-        its slowest reader. Returns the numbers; in the background they are still to come.
-        """
-        with self._lock:
-            listing = self._listing(symbol)
-            first = listing.market.traded + 1
-            listing.market.traded += count
-            numbers = range(first, first + count)
-
-        def say(some: range) -> None:
-            told = [listing.numbered_trade(number) for number in some]
-            for each in told:
-                listing.remember("trades", each)
-            self._tell(listing.kind, "trades", [symbol], told)
-
-        batches = (numbers[at : at + batch] for at in range(0, count, batch))
-        pace = per_second / batch if per_second else None
-        self.feed((partial(say, some) for some in batches), pace, background)
-        return numbers
+            return self.say_update(self.account.multi_leg(symbols, **over))
 
     # faults
 
     @fault
-    def error(self, code: int = 500, message: str = "") -> None:
-        """An error on every data stream; where nothing else is said, with the code's own words."""
-        with self._lock:
-            for peer, line in self._audience.on_data():
-                self._write(peer, line, [error(code, message)])
+    def error(self, code: Code = 500, message: Words = "") -> None:
+        """Sends an error on every data stream."""
+        for peer, line in self._connections.on_data():
+            self._write(peer, line, [error(code, message)])
 
     @fault
-    def account_error(self, message: str = "internal server error", close: bool = True) -> None:
-        """An error on every account stream and, with `close`, its end."""
-        with self._lock:
-            for peer, line in self._audience.on_account():
-                self._write(peer, line, {"action": "error", "data": {"error_message": message}})
-                if close:
-                    peer.close(1011)
+    def account_error(self, message: Text = "internal server error", close: End = True) -> None:
+        """Sends an error on every account stream."""
+        for peer, line in self._connections.on_account():
+            self._write(peer, line, {"action": "error", "data": {"error_message": message}})
+            if close:
+                peer.close(1011)
 
     @fault
-    def mute_symbol(self, symbol: str) -> None:
-        """What there is to say of one symbol is lost from now on, while the others go on."""
-        with self._lock:
-            self._muted.add(symbol)
+    def mute_symbol(self, symbol: Annotated[str, "a symbol"]) -> None:
+        """Loses the data of one symbol from now on, while the others go on."""
+        self.pending.set("mute_symbol", symbol)
 
     @fault
     def poison(self, kind: Poison = "null") -> None:
-        """An array with something odd between two sound messages, on every subscribed data stream.
-
-        A quote of nulls, a kind that nobody knows, a number where an object should be, or an error.
-        """
-        with self._lock:
-            for peer, line in self._audience.on_data():
-                subscribed = [
-                    (channel, symbol)
-                    for channel in ("trades", "quotes", "news")
-                    for symbol in line.subscriptions.get(channel, ())
-                ]
-                if subscribed:
-                    channel, symbol = subscribed[0]
-                    sound = [self._fresh(line, channel, symbol) for _ in range(2)]
-                    self._write(peer, line, [sound[0], _ODD[kind], sound[1]])
+        """Sends an array with something odd between two sound messages, on every subscribed data stream."""
+        for peer, line in self._connections.on_data():
+            subscribed = [
+                (channel, symbol)
+                for channel in ("trades", "quotes", "news")
+                for symbol in line.subscriptions.get(channel, ())
+            ]
+            if subscribed:
+                channel, symbol = subscribed[0]
+                sound = [self._fresh(line, channel, symbol) for _ in range(2)]
+                self._write(peer, line, [sound[0], _ODD[kind], sound[1]])
 
     @fault
-    def slow_client(self, told: bool = True) -> None:
-        """Cuts every data stream off for reading too slowly, with a 407 first if it is to be told."""
-        with self._lock:
-            for peer, line in self._audience.on_data():
-                if told:
-                    self._write(peer, line, [error(407)])
-                peer.cut(reset=not told)
+    def slow_client(self, told: Annotated[bool, "with a 407 first"] = True) -> None:
+        """Cuts every data stream off for reading too slowly."""
+        for peer, line in self._connections.on_data():
+            if told:
+                self._write(peer, line, [error(407)])
+            peer.cut(reset=not told)
 
     @fault
-    def reset_book(self, symbol: str = "") -> None:
-        """Tells an order book as a whole again; default: each that somebody watches."""
-        with self._lock:
-            for listing in [self._listing(symbol)] if symbol else self._find_watched():
-                if listing.kind == "crypto":
-                    self._say("orderbooks", listing.book())
+    def reset_book(self, symbol: Annotated[str, "empty: each that is subscribed"] = "") -> None:
+        """Sends an order book as a whole again."""
+        for listing in [self.listing(symbol)] if symbol else self._find_watched():
+            if listing.kind == "crypto":
+                self._say("orderbooks", listing.book())
+
+    @waiting
+    def ack_differs(self, n: Times = 1) -> None:
+        """Takes the last symbol out of the next `n` requests, and acknowledges them without it."""
+
+    @waiting
+    def lose_stream(self, n: Times = 1) -> None:
+        """Acknowledges the next `n` requests to listen without any stream."""
+
+    @waiting
+    def welcome_lost(self, n: Times = 1) -> None:
+        """Sends no welcome to the next `n` connections."""
+
+    @waiting
+    def refuse_keys(self, n: Times = 1) -> None:
+        """Refuses the next `n` logins, whatever their keys."""
+
+    @waiting
+    def late_data(self, n: Times = 1) -> None:
+        """Sends data of what was unsubscribed after the next `n` requests to unsubscribe."""
+
+    @waiting
+    def fragment(self, size: Annotated[int, "bytes of a frame, at most"] = 16, n: Times = 1) -> int:
+        """Sends the next `n` messages in several frames."""
+        return size
 
     @fault
-    def ack_differs(self, n: int = 1) -> None:
-        """The next `n` requests lose the last symbol that they ask for, and their acks show it."""
-        with self._lock:
-            self._lacking_acks += n
+    def duplicate_fill(self, on_listen: OnListen = False) -> None:
+        """Sends the last fill again."""
+        if on_listen:
+            self.pending.set("duplicate_fill")
+        elif self.account.last_fill:
+            self.say_update(self.account.last_fill)
 
-    @fault
-    def lose_stream(self, n: int = 1) -> None:
-        """The next `n` requests to listen are acknowledged without any stream."""
-        with self._lock:
-            self._lost_streams += n
-
-    @fault
-    def welcome_lost(self, n: int = 1) -> None:
-        """The next `n` connections are not welcomed."""
-        with self._lock:
-            self._lost_welcomes += n
-
-    @fault
-    def refuse_keys(self, n: int = 1) -> None:
-        """Takes the next `n` logins for wrong ones, whatever their keys."""
-        with self._lock:
-            self._refused_keys += n
-
-    @fault
-    def late_data(self, n: int = 1) -> None:
-        """The next `n` requests to unsubscribe are followed by data of what was unsubscribed."""
-        with self._lock:
-            self._trailing += n
-
-    @fault
-    def fragment(self, size: int = 16, n: int = 1) -> None:
-        """Sends the next `n` messages in frames of at most `size` bytes."""
-        with self._lock:
-            self._fragments, self._fragment_size = self._fragments + n, size
-
-    @fault
-    def duplicate_fill(self, on_listen: bool = False) -> None:
-        """Tells the last fill again; `on_listen`: not now, but whenever somebody begins to listen."""
-        with self._lock:
-            self._fill_again = self._fill_again or on_listen
-            if self.account.last_fill and not on_listen:
-                self._say_update(self.account.last_fill)
-
-    @fault
-    def refuse_pages(self, status: int = 429, n: int = 1, retry_after: float = 0.0) -> None:
-        """Answers the next `n` pages with this HTTP status. `retry_after`: seconds; 0: not said."""
-        headers = {"Retry-After": f"{retry_after:g}"} if retry_after else {}
-        with self._lock:
-            self._page_refusals += [complaint(status, "refused", headers)] * n
-
-    def heal(self) -> None:
-        with self._lock:
-            super().heal()
-            self._lost_welcomes = self._refused_keys = self._lacking_acks = 0
-            self._lost_streams = self._trailing = self._fragments = 0
-            self._fill_again = False
-            self._muted.clear()
-            self._page_refusals.clear()
+    @waiting
+    def refuse_pages(self, status: Status = 429, n: Times = 1, retry_after: RetryAfter = 0.0) -> Reply:
+        """Answers the next `n` pages with this HTTP status."""
+        return complaint(status, "refused", retry_header(retry_after))
 
     # connections
 
     def start(self) -> None:
         with self._lock:
             if not self.running:
-                self._holders.clear()
+                self._holders = Groups()
             super().start()
 
     def serves(self, path: str) -> bool:
@@ -416,36 +286,38 @@ class SimulatedAlpaca(Simulator):
         assert peer.request is not None
         headers = peer.request.headers
         codec: Codec = "msgpack" if "msgpack" in headers.get("content-type", "") else "json"
-        line = self._audience.lines[peer] = ClientConnection(BY_PATH[peer.request.path], codec)
+        line = self._connections.lines[peer] = ClientConnection(BY_PATH[peer.request.path], codec)
         if line.endpoint.kind == "account":
             return
         keys = keys_of(headers)
         connected = {"T": "success", "msg": "connected"}
-        self.call_later(self.auth_timeout, lambda: self._expect_login(peer, line))
-        if self._lost_welcomes:
-            self._lost_welcomes -= 1
-        elif keys is None or self.greeting in ("apart", "connected"):
+        self.call_later(self.settings.auth_timeout, lambda: self._expect_login(peer, line))
+        if self.pending.take("welcome_lost"):
+            pass
+        elif keys is None or self.settings.greeting in ("apart", "connected"):
             self._write(peer, line, [connected])
         if keys is not None and peer.open:  # a fault may have ended it meanwhile
-            told = [] if self.greeting == "connected" else [AUTHENTICATED]
-            self._log_in(peer, line, keys, [connected, *told] if self.greeting == "together" else told)
+            told = [] if self.settings.greeting == "connected" else [AUTHENTICATED]
+            self._log_in(
+                peer, line, keys, [connected, *told] if self.settings.greeting == "together" else told
+            )
 
     def closed(self, peer: Peer) -> None:
-        line = self._audience.lines.get(peer)
+        line = self._connections.lines.get(peer)
         if line is None:
             return
         self._subscribe(peer, line, {})
-        del self._audience.lines[peer]
+        del self._connections.lines[peer]
         if not line.key:
             return
         # Forum, 2022: a connection that broke off holds its slot for about 90 s.
-        if peer.parted or not self.dead_session:
+        if peer.parted or not self.settings.dead_session:
             self._free(peer, line)
         else:
-            self.call_later(self.dead_session, lambda: self._free(peer, line))
+            self.call_later(self.settings.dead_session, lambda: self._free(peer, line))
 
     def received(self, peer: Peer, message: Message) -> None:
-        line = self._audience.lines[peer]
+        line = self._connections.lines[peer]
         try:
             asked = read(message, line.codec)
         except ValueError:
@@ -469,14 +341,14 @@ class SimulatedAlpaca(Simulator):
             self._refuse(peer, line, 404)
 
     def _free(self, peer: Peer, line: ClientConnection) -> None:
-        self._holders.get((line.endpoint.name, line.key), set()).discard(peer)
+        self._holders.leave((line.endpoint.name, line.key), peer)
 
-    def _accepts(self, keys: Keys) -> bool:
-        if self._refused_keys:
-            self._refused_keys -= 1
+    def accepts(self, keys: Keys) -> bool:
+        if self.pending.take("refuse_keys"):
             return False
         key, secret = keys
-        return bool(key and secret) if self.keys is None else self.keys.get(key) == secret
+        known = self.settings.keys
+        return bool(key and secret) if known is None else known.get(key) == secret
 
     # data streams
 
@@ -497,18 +369,18 @@ class SimulatedAlpaca(Simulator):
             self._write(peer, line, [error(403)])
             return
         line.tried = True
-        holders = self._holders.setdefault((endpoint.name, keys[0]), set())
+        slots = (endpoint.name, keys[0])
         if endpoint.kind == "options" and line.codec == "json":
             self._refuse(peer, line, 412)
-        elif not self._accepts(keys):
+        elif not self.accepts(keys):
             self._refuse(peer, line, 402)
-        elif endpoint.paid and self.plan == "basic":
+        elif endpoint.paid and self.settings.plan == "basic":
             self._refuse(peer, line, 409)
-        elif self.connections_allowed and len(holders) >= self.connections_allowed:
-            self._refuse(peer, line, 406, close=not self.keep_refused)
+        elif self.settings.connections and self._holders.count(slots) >= self.settings.connections:
+            self._refuse(peer, line, 406, close=not self.settings.keep_refused)
         else:
             line.key = keys[0]
-            holders.add(peer)
+            self._holders.join(slots, peer, None)
             if greeting:
                 self._write(peer, line, greeting)
             self.announce()
@@ -519,12 +391,11 @@ class SimulatedAlpaca(Simulator):
             peer.close(1000)
 
     def _change(self, peer: Peer, line: ClientConnection, asked: dict[str, Any]) -> None:
-        if asked["action"] == "subscribe" and self._lacking_acks:
-            self._lacking_acks -= 1
+        if asked["action"] == "subscribe" and self.pending.take("ack_differs"):
             last = [channel for channel, named in asked.items() if isinstance(named, list)][-1:]
             asked = asked | {channel: asked[channel][:-1] for channel in last}
         try:
-            wanted = line.after(asked, self.plan, self.symbols, self.rejects)
+            wanted = line.after(asked, self.settings.plan, self.settings.symbols, self.rejects)
         except RequestRefused as refused:
             self._write(peer, line, [error(refused.code)])
             return
@@ -534,15 +405,14 @@ class SimulatedAlpaca(Simulator):
         for symbol in wanted.get("orderbooks", {}).keys() - before.get("orderbooks", {}).keys():
             for listing in self._named(line.endpoint.kind, symbol):
                 self._write(peer, line, [listing.book()])
-        if asked["action"] == "unsubscribe" and self._trailing:
-            self._trailing -= 1
+        if asked["action"] == "unsubscribe" and self.pending.take("late_data"):
             for channel in ("trades", "quotes"):
                 for symbol in before.get(channel, {}).keys() - wanted.get(channel, {}).keys():
                     self._write(peer, line, [self._fresh(line, channel, symbol)])
         self.announce()
 
     def _subscribe(self, peer: Peer, line: ClientConnection, wanted: Subscriptions) -> None:
-        self._audience.subscribe(peer, line, wanted)
+        self._connections.subscribe(peer, line, wanted)
         self._watched = None
 
     # the account stream
@@ -553,7 +423,7 @@ class SimulatedAlpaca(Simulator):
                 "action": "authenticate",
                 "data": {"key_id": str(key), "secret_key": str(secret)},
             }:
-                if self._accepts((key, secret)):
+                if self.accepts((key, secret)):
                     line.key = key
                     self._tell_account(
                         peer, line, "authorization", status="authorized", action="authenticate"
@@ -578,31 +448,42 @@ class SimulatedAlpaca(Simulator):
 
     def _listen(self, peer: Peer, line: ClientConnection, streams: list[Any]) -> None:
         offered = [each for each in line.endpoint.channels if each in streams]
-        if self._lost_streams:
-            self._lost_streams -= 1
+        if self.pending.take("lose_stream"):
             offered = []
         self._subscribe(peer, line, {each: {"": None} for each in offered})
         told = {"stream": "listening", "data": {"streams": offered}}
-        self.acknowledge(peer, [frame(told, line.codec, self.binary)])
-        if self._fill_again and offered and self.account.last_fill:
+        self.acknowledge(peer, [frame(told, line.codec, self.settings.binary)])
+        if self.pending.get("duplicate_fill") and offered and self.account.last_fill:
             self._tell_account(peer, line, "trade_updates", **self.account.last_fill)
         self.announce()
 
     def _tell_account(self, peer: Peer, line: ClientConnection, stream: str, **data: Any) -> None:
         self._write(peer, line, {"stream": stream, "data": data})
 
-    def _say_update(self, update: Update) -> Update:
-        for peer, line in self._audience.of("account", "trade_updates", [""]):
+    def say_update(self, update: Update) -> Update:
+        for peer, line in self._connections.of("account", "trade_updates", [""]):
             self._tell_account(peer, line, "trade_updates", **update)
         told: Update = _decode(to_json(update))
         return told
 
     # the market
 
+    def numbering(self, key: str) -> tuple[Market, Callable[[range], None]]:
+        """Numbers are in `i`; a batch is one array."""
+        listing = self.listing(key)
+
+        def send(numbers: range) -> None:
+            told = [listing.numbered_trade(number) for number in numbers]
+            for each in told:
+                listing.remember("trades", each)
+            self._tell(listing.kind, "trades", [key], told)
+
+        return listing.market, send
+
     def step(self) -> None:
         dice = self.random.random()
-        if dice < 0.2 and self._audience.count("trade_updates", ""):
-            self._say_update(self.account.step())
+        if dice < 0.2 and self._connections.count("trade_updates", ""):
+            self.say_update(self.account.step())
         elif dice > 0.98:
             self.news(self.random.choice([each for each in self._listings if kind_of(each) == "stocks"]))
         else:
@@ -612,7 +493,7 @@ class SimulatedAlpaca(Simulator):
 
     def _find_watched(self) -> list[Listing]:
         if self._watched is None:
-            named = [each for each in self._audience.watched() if each[0] not in ("account", "news")]
+            named = [each for each in self._connections.watched() if each[0] not in ("account", "news")]
             found = [listing for each in named for listing in self._named(*each)]
             self._watched = list(dict.fromkeys(found))
         return self._watched
@@ -621,9 +502,9 @@ class SimulatedAlpaca(Simulator):
         """What a subscription's symbol means. The test stream knows but one; `*` is all that are known."""
         if symbol == "*":
             return [each for each in self._listings.values() if each.kind == kind]
-        return [self._listing(symbol)] if kind_of(symbol) == kind else []
+        return [self.listing(symbol)] if kind_of(symbol) == kind else []
 
-    def _listing(self, symbol: str) -> Listing:
+    def listing(self, symbol: str) -> Listing:
         """Raises ValueError: there can be no such symbol."""
         if symbol not in self._listings:
             if symbol == "*" or not well_formed(kind_of(symbol), symbol):
@@ -633,69 +514,56 @@ class SimulatedAlpaca(Simulator):
         return self._listings[symbol]
 
     def _list(self, symbol: str) -> Listing:
-        return Listing(symbol, self._seed, self._now)
+        return Listing(symbol, self.settings.seed, self.settings.market, self.now)
 
-    def _now(self) -> Stamp:
-        return Stamp.at(time.time_ns(), self.digits)
+    def now(self) -> Stamp:
+        return Stamp.at(time.time_ns(), self.settings.digits)
+
+    def _article(self, symbols: Iterable[str]) -> Told:
+        self._articles_made += 1
+        return article(self._articles_made, self.now(), symbols)
 
     def _fresh(self, line: ClientConnection, channel: str, symbol: str) -> Told:
         if channel == "news":
-            return article(len(self._articles) + 1, self._now(), [symbol])
-        named = self._named(line.endpoint.kind, symbol) or [self._listing("AAPL")]
+            return self._article([symbol])
+        named = self._named(line.endpoint.kind, symbol) or [self.listing("AAPL")]
         return named[0].quote() if channel == "quotes" else named[0].trade()
 
     def _say(self, channel: str, told: Told, over: Mapping[str, Any] = {}) -> Told:
-        """Tells all who watch, and remembers it for the pages."""
+        """Tells subscribers, and remembers it for the pages."""
         told = told | {name: _timely(name, value) for name, value in over.items()}
         if channel == "news":
-            self._articles.append(told)
-            del self._articles[:-100]
+            self.articles.append(told)
             self._tell("news", channel, told["symbols"], [told])
         else:
-            listing = self._listing(told["S"])
+            listing = self.listing(told["S"])
             listing.remember(channel, told)
             self._tell(listing.kind, channel, [listing.symbol], [told])
         shown: Told = _decode(to_json(told))
         return shown
 
     def _tell(self, kind: Kind, channel: str, symbols: Iterable[str], told: list[Told]) -> None:
-        if not self._muted.isdisjoint(symbols):
+        if any(self.pending.get("mute_symbol", symbol) for symbol in symbols):
             return
         frames: dict[Codec, bytes] = {}
-        for peer, line in self._audience.of(kind, channel, symbols):
+        for peer, line in self._connections.of(kind, channel, symbols):
             if line.codec not in frames:
                 frames[line.codec] = self._framed(frame(told, line.codec))
             peer.tell(frames[line.codec])
 
     def _write(self, peer: Peer, line: ClientConnection, told: object) -> None:
-        binary = self.binary and line.endpoint.kind == "account"
+        binary = self.settings.binary and line.endpoint.kind == "account"
         peer.tell(self._framed(frame(told, line.codec, binary)))
 
     def _framed(self, whole: bytes) -> bytes:
-        if not self._fragments:
-            return whole
-        self._fragments -= 1
-        return fragments(whole, self._fragment_size)
+        size: int | None = self.pending.take("fragment")
+        return fragments(whole, size) if size else whole
 
     # pages
 
     def answer(self, request: Request) -> Reply:
-        if self._page_refusals:
-            return self._page_refusals.pop(0)
-        now = time.monotonic()
-        while self._asked and self._asked[0] <= now - _MINUTE:
-            self._asked.popleft()
-        self._asked.append(now)
-        if self.requests_per_minute and len(self._asked) > self.requests_per_minute:
-            left = {"X-RateLimit-Limit": str(self.requests_per_minute), "X-RateLimit-Remaining": "0"}
-            return complaint(429, "too many requests.", left)
-        keys = keys_of(request.headers)
-        if not request.path.startswith("/v1beta3/crypto"):  # which is there for everybody
-            if keys is None:
-                return complaint(401, "unauthorized.")
-            if not self._accepts(keys):
-                return complaint(403, "forbidden.")
-        return self._pages.answer(request)
+        refusal: Reply | None = self.pending.take("refuse_pages")
+        return refusal or self._pages.answer(request)
 
 
 def _timely(name: str, value: Any) -> Any:

@@ -15,7 +15,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Literal, Protocol
+from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
@@ -25,9 +25,10 @@ from websockets.http11 import Request as Upgrade
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-Compression = Literal["none", "deflate"]
+from actors.simulators.base.settings import Compression, SimulatorSettings
 
-_TEXT, _BINARY, _PING = 1, 2, 9
+_FINAL = 0x80
+_TEXT, _BINARY, _PING = _FINAL | 1, _FINAL | 2, _FINAL | 9
 _HEADS = {126: 4, 127: 10}  # bytes before a payload whose length takes more than 7 bits
 _HEAD_LIMIT = 65_536  # bytes of an HTTP request's head
 _FAREWELL = 1.0  # seconds a client has to answer a close frame
@@ -67,6 +68,11 @@ class Reply(Struct, frozen=True):
         return f"HTTP/1.1 {self.status} {phrase}\r\n{head}\r\n".encode() + self.body
 
 
+def retry_header(seconds: float) -> Mapping[str, str]:
+    """The header that asks a client to wait; none for 0 seconds."""
+    return {"Retry-After": f"{seconds:g}"} if seconds else {}
+
+
 class Later(Struct, frozen=True):
     """An answer that is still to come: `promise` is handed what takes it, under the lock."""
 
@@ -74,7 +80,7 @@ class Later(Struct, frozen=True):
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A whole text message in one frame, once for all who get it."""
+    """A whole text message in one frame."""
     return _frame(_TEXT, payload)
 
 
@@ -83,19 +89,38 @@ def binary_frame(payload: bytes) -> bytes:
     return _frame(_BINARY, payload)
 
 
-def _frame(opcode: int, payload: bytes) -> bytes:
+def fragments(whole: bytes, size: int, most: int | None = None) -> bytes:
+    """A frame as several of at most `size` bytes of payload: RFC 6455, section 5.4.
+
+    `most`: how many; the last one has all the rest.
+    """
+    opcode, payload = whole[0] & 0x0F, unframed(whole)
+    starts = list(range(0, len(payload), size))[:most] or [0]
+    ends = [*starts[1:], len(payload)]
+    return b"".join(
+        _frame((_FINAL if end == ends[-1] else 0) | (0 if start else opcode), payload[start:end])
+        for start, end in zip(starts, ends, strict=True)
+    )
+
+
+def unframed(whole: bytes) -> bytes:
+    """The payload of a frame."""
+    return whole[_HEADS.get(whole[1], 2) :]
+
+
+def _frame(first: int, payload: bytes) -> bytes:
     size = len(payload)
     if size < 126:
-        return bytes((0x80 | opcode, size)) + payload
+        return bytes((first, size)) + payload
     if size < 65_536:
-        return struct.pack("!BBH", 0x80 | opcode, 126, size) + payload
-    return struct.pack("!BBQ", 0x80 | opcode, 127, size) + payload
+        return struct.pack("!BBH", first, 126, size) + payload
+    return struct.pack("!BBQ", first, 127, size) + payload
 
 
 class Host(Protocol):
     """What a connection needs of its server."""
 
-    backlog: int  # bytes that may wait for a slow reader before it is cut off
+    settings: SimulatorSettings
 
     def watch(self, sock: socket.socket, events: int, call: Callable[[int], None]) -> None: ...
     def unwatch(self, sock: socket.socket) -> None: ...
@@ -165,10 +190,10 @@ class Peer:
         """A message as this client agreed to have it; what is no whole one stays as it is."""
         if not self._protocol.extensions:
             return frame
-        opcode, payload = frame[0] & 0x0F, frame[_HEADS.get(frame[1], 2) :]
-        if opcode not in (_TEXT, _BINARY) or frame != _frame(opcode, payload):
+        payload = unframed(frame)
+        if frame[0] not in (_TEXT, _BINARY) or frame != _frame(frame[0], payload):
             return frame
-        message = Frame(Opcode(opcode), payload)
+        message = Frame(Opcode(frame[0] & 0x0F), payload)
         return message.serialize(mask=False, extensions=self._protocol.extensions)
 
     def ping(self) -> None:
@@ -284,7 +309,7 @@ class Peer:
             return
         if self._rest:
             # O2, "Documented limits": a reader that falls behind is cut off.
-            if len(self._rest) > self._server.backlog:
+            if len(self._rest) > self._server.settings.backlog:
                 self.cut()
             else:
                 self._rest += data

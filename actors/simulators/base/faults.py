@@ -1,27 +1,40 @@
-"""Misbehaviour by name: one spelling in Python and as text, `"drop every=5"`.
+"""Faults by name: one spelling in Python and as text, `"drop every=5"`.
 
-A simulator marks the methods that are faults with `@fault`. What a text may say is read off their
-signatures, so the two cannot part.
+A fault is a method of a simulator that `@fault` or `@waiting` marks. Its signature says which parameters a
+text may give, its docstring what it does: the table of faults that people read is made of both. What a
+fault leaves behind is in one table, `Pending`, until it has happened or is healed.
 """
 
 from __future__ import annotations
 
 import inspect
 import shlex
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Annotated, Any, ParamSpec, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from actors.errors import ConfigError
+from actors.simulators.base.parameters import Parameter, nearest, parameters_of, read, takes
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FOREVER = 1 << 62  # times: until heal()
+
+# Parameters that many faults have.
+Times = Annotated[int, "how many of them"]
+TimesOrAll = Annotated[int, "how many of them; 0: all, until heal()"]
+Status = Annotated[int, "HTTP status"]
+RetryAfter = Annotated[float, "seconds, sent as Retry-After; 0: no such header"]
+Code = Annotated[int, "the venue's code of the error"]
+Text = Annotated[str, "of the error"]
+New = Annotated[bool, "also connections that are made later, until heal()"]
 
 _MARK = "__fault__"
 _TRIGGERS: Mapping[str, Any] = {"after": int, "every": float}
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
 class Fault(Struct, frozen=True):
@@ -40,10 +53,85 @@ class Fault(Struct, frozen=True):
         return " ".join([self.name, *(f"{key}={shlex.quote(str(value))}" for key, value in words.items())])
 
 
-def fault(method: Method) -> Method:
-    """Marks a simulator's method as a fault, so that `--fault "NAME key=value"` finds it."""
-    setattr(method, _MARK, True)
-    return method
+class FaultKind(Struct, frozen=True):
+    """One row of the table of faults."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    meaning: str
+
+    def __str__(self) -> str:
+        """As `--fault` takes it; a parameter without a default must be given."""
+        return " ".join([self.name, *map(str, self.parameters)])
+
+
+class Pending:
+    """What faults have left behind, by name and by what it is about. Under the simulator's lock.
+
+    Each entry holds for so many times; the oldest is first.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, ...], deque[tuple[int, Any]]] = {}
+
+    def add(self, *about: str, times: int = FOREVER, what: Any = True) -> None:
+        if times > 0:
+            self._entries.setdefault(about, deque()).append((times, what))
+
+    def set(self, *about: str, times: int = FOREVER, what: Any = True) -> None:
+        """The only entry of its name from now on."""
+        self._entries.pop(about, None)
+        self.add(*about, times=times, what=what)
+
+    def get(self, *about: str) -> Any:
+        """What holds now; None: nothing does."""
+        entries = self._entries.get(about)
+        return entries[0][1] if entries else None
+
+    def take(self, *about: str) -> Any:
+        """The same, and one of its times is over."""
+        entries = self._entries.get(about)
+        if not entries:
+            return None
+        times, what = entries.popleft()
+        if times > 1:
+            entries.appendleft((times - 1, what))
+        return what
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+def fault(method: Callable[P, R]) -> Callable[P, R]:
+    """Marks a simulator's method as a fault, so that `--fault "NAME key=value"` finds it.
+
+    It runs under the simulator's lock.
+    """
+
+    @wraps(method)
+    def play(*args: P.args, **named: P.kwargs) -> R:
+        simulator: Any = args[0]
+        with simulator._lock:
+            return method(*args, **named)
+
+    setattr(play, _MARK, True)
+    return play
+
+
+def waiting(method: Callable[P, object]) -> Callable[P, None]:
+    """Marks a fault that happens the next `n` times: its method returns what is taken then; None: True."""
+    signature = inspect.signature(method)
+
+    @fault
+    @wraps(method)
+    def add(*args: P.args, **named: P.kwargs) -> None:
+        bound = signature.bind(*args, **named)
+        bound.apply_defaults()
+        what = method(*args, **named)
+        pending: Pending = bound.arguments["self"].pending
+        pending.add(method.__name__, times=bound.arguments["n"], what=True if what is None else what)
+
+    return add
 
 
 def faults_of(simulator: type) -> dict[str, Callable[..., Any]]:
@@ -52,12 +140,17 @@ def faults_of(simulator: type) -> dict[str, Callable[..., Any]]:
     return {name: method for name, method in members if getattr(method, _MARK, False)}
 
 
-def described(simulator: type) -> list[tuple[str, str]]:
-    """Each fault of this simulator as `--fault` takes it, and what it does."""
+def table_of(simulator: type) -> list[FaultKind]:
+    """The faults that this simulator can play, as people read them, sorted by name."""
     return [
-        (f"{name} {_written(method)}".rstrip(), inspect.cleandoc(method.__doc__ or "").partition("\n")[0])
+        FaultKind(name, tuple(parameters_of(method)), _meaning(method))
         for name, method in sorted(faults_of(simulator).items())
     ]
+
+
+def _meaning(method: Callable[..., Any]) -> str:
+    """Its docstring in one line, without what it raises."""
+    return " ".join((method.__doc__ or "").partition("Raises:")[0].split())
 
 
 def parse(text: str, simulator: type) -> Fault:
@@ -78,7 +171,8 @@ def parse(text: str, simulator: type) -> Fault:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
-            raise ConfigError([f"{where}: {word!r} is not key=value; it {_takes(known[name])}."])
+            names = [each.name for each in parameters_of(known[name])]
+            raise ConfigError([f"{where}: {word!r} is not key=value; it {takes([*names, *_TRIGGERS])}."])
         pairs.append((key, value))
     arguments = read(where, known[name], pairs, _TRIGGERS)
     after, every = arguments.pop("after", 0), arguments.pop("every", 0.0)
@@ -88,74 +182,3 @@ def parse(text: str, simulator: type) -> Fault:
     if after and every:
         raise ConfigError([f"{where}: either after (messages) or every (seconds), not both."])
     return Fault(name, arguments, after, every)
-
-
-def read(
-    where: str,
-    function: Callable[..., Any],
-    pairs: Iterable[tuple[str, str]],
-    extra: Mapping[str, Any] = {},
-) -> dict[str, Any]:
-    """The arguments of `function`, out of text; `extra` are more names with their types.
-
-    Raises:
-        ConfigError: each pair that does not fit, and each argument that is missing.
-    """
-    hints = get_type_hints(function)
-    parameters = _parameters(function)
-    types = {name: hints[name] for name in parameters if _kind(hints[name])} | dict(extra)
-    arguments: dict[str, Any] = {}
-    problems = []
-    for key, value in pairs:
-        if key not in types:
-            near = get_close_matches(key, types, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
-            problems.append(f"{where}: no {key!r} here{hint} It {_takes(function, extra)}.")
-        elif key in arguments:
-            problems.append(f"{where}: {key} is given twice.")
-        else:
-            try:
-                arguments[key] = msgspec.convert(value, types[key], strict=False)
-            except msgspec.ValidationError:
-                problems.append(f"{where}: {key} takes {_kind(types[key])}, not {value!r}.")
-    given = {key for key, _ in pairs}
-    problems += [
-        f"{where}: {name} is missing; it takes {_kind(types[name])}."
-        for name, parameter in parameters.items()
-        if parameter.default is parameter.empty and name not in given
-    ]
-    if problems:
-        raise ConfigError(problems)
-    return arguments
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence: `; did you mean 'mute'?` or, where nothing is near, what there is."""
-    names = sorted(known)
-    near = get_close_matches(name, names, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(names)}."
-
-
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    simple = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    found = inspect.signature(function).parameters
-    return {name: each for name, each in found.items() if each.kind in simple and name != "self"}
-
-
-def _written(function: Callable[..., Any]) -> str:
-    """`status n=1`: a parameter without a default has to be given."""
-    return " ".join(
-        name if each.default is each.empty else f"{name}={shlex.quote(str(each.default))}"
-        for name, each in _parameters(function).items()
-    )
-
-
-def _takes(function: Callable[..., Any], extra: Mapping[str, Any] = _TRIGGERS) -> str:
-    return f"takes {', '.join([*_parameters(function), *extra]) or 'nothing'}"
-
-
-def _kind(type_: Any) -> str:
-    """What a value of this type looks like in a text; nothing where it cannot be one."""
-    if get_origin(type_) is Literal:
-        return " or ".join(map(str, get_args(type_)))
-    return _WORDS.get(type_, "")

@@ -1,8 +1,8 @@
 """The other end of a venue, on loopback: WebSocket and HTTP on one port, misbehaving to order.
 
 One thread serves all connections: it reads, keeps the timers and flushes what a slow reader left
-over. Whoever has something to say, from any thread, writes to the sockets himself under the one
-lock and never waits for a reader; so what `trade()` has said is on its way when `trade()` returns.
+over. A method that sends something writes to the sockets in its caller's thread, under the one lock,
+and never waits for a reader: what `trade()` sends is on its way when `trade()` returns.
 """
 
 from __future__ import annotations
@@ -17,25 +17,46 @@ import selectors
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
+import msgspec
 from websockets.exceptions import ProtocolError
 from websockets.frames import Close
 
 from actors.errors import Timeout
-from actors.simulators.base.client import Compression, Later, Peer, Reply, Request, binary_frame, text_frame
-from actors.simulators.base.faults import Fault, fault, parse
+from actors.simulators.base.client import Later, Peer, Reply, Request, binary_frame, retry_header, text_frame
+from actors.simulators.base.faults import (
+    Fault,
+    New,
+    Pending,
+    RetryAfter,
+    Status,
+    Times,
+    fault,
+    parse,
+    waiting,
+)
+from actors.simulators.base.random_market import Market
+from actors.simulators.base.settings import SimulatorSettings, given
 
 Message = str | bytes
 Garbage = Literal["json", "utf8", "binary", "opcode", "nesting", "length"]
+GarbageKind = Annotated[
+    Garbage, "broken JSON, no UTF-8, binary, deep JSON; opcode and length break the WebSocket protocol"
+]
+CloseCode = Annotated[int, "of the close frame: RFC 6455, section 7.4"]
+CloseCodeOrNone = Annotated[int, "of the close frame; 0: none is sent"]
+Reason = Annotated[str, "of the close frame"]
 
 _log = logging.getLogger(__name__)
+_decode = msgspec.json.Decoder().decode
 
 _STEPS_AT_ONCE = 200  # market steps before the sockets are looked at again
 _SLICE = 0.05  # seconds between two looks at a predicate that nothing announces
-# Below the ephemeral ports: a client that retries while nobody listens on an ephemeral port can
+# Below the ephemeral ports: a client that retries while an ephemeral port has no listener can
 # be given that very port as its own and connect to itself.
 _PORTS = range(20_000, 32_000)
 # Windows would let two servers listen on one port.
@@ -53,57 +74,36 @@ _GARBAGE: Mapping[str, bytes] = {
 class Simulator:
     """The other end of a venue: a context manager that listens on loopback while entered.
 
-    Its methods may be called from any thread. A subclass says what the venue says: `refusal`,
-    `serve`, `opened`, `received`, `closed` and `step` are called under the lock.
+    Its methods may be called from any thread. A subclass says what the venue says: `objection`,
+    `answer`, `opened`, `received`, `closed` and `step` are called under the lock. What it remembers is
+    bounded: `heard` and `requests` have the newest `settings.history` entries.
     """
 
     name: ClassVar[str]
     path: ClassVar[str] = "/"  # of the WebSocket; what `.url` ends with
+    Settings: ClassVar[type[SimulatorSettings]] = SimulatorSettings
 
-    def __init__(
-        self,
-        port: int = 0,
-        *,
-        rate: float = 10.0,
-        seed: int = 0,
-        faults: Iterable[str | Fault] = (),
-        inactivity: float = 0.0,
-        pings_count: bool = True,
-        backlog: int = 1 << 20,
-        send_buffer: int = 0,
-        compression: Compression = "none",
-    ) -> None:
-        """What to listen on, how fast the market moves, and how patient the venue is.
+    settings: SimulatorSettings
 
-        Args:
-            port: 0 picks a free one, which stays the same after stop() and start().
-            rate: market steps a second; 0: nothing moves by itself.
-            seed: the same seed makes the same market.
-            faults: armed at the first start, such as `"drop every=5"`.
-            inactivity: seconds without a message after which a client is closed; 0: never.
-            pings_count: whether protocol pings are a sign of life, too.
-            backlog: bytes that may wait for a slow reader before it is cut off.
-            send_buffer: bytes that the kernel may hold for a connection; 0: as it likes.
-            compression: deflate: messages are compressed for clients that offer permessage-deflate.
-        """
-        if not rate >= 0:
-            raise ValueError(f"rate is steps a second, 0 or more, not {rate!r}")
-        self.rate = rate
-        self.random = random.Random(seed)
-        self.port = port
-        self.backlog = backlog
+    @given(SimulatorSettings)
+    def __init__(self, settings: SimulatorSettings) -> None:
+        self.set_up(settings)
+
+    def set_up(self, settings: SimulatorSettings) -> None:
+        """The state of every simulator: what a constructor does first."""
+        self.settings = settings
+        self.port = settings.port
+        self.random = random.Random(settings.seed)
         self.lives = 0  # how many upgrades were ever accepted
         self.sent = 0  # messages
-        self.pings = 0  # protocol pings heard
+        self.pings = 0  # protocol pings received
         self.pongs = 0  # and the answers to ours
-        self.requests: list[Request] = []  # plain HTTP, and upgrades
-        self._seed = seed
-        self._inactivity = inactivity
-        self._pings_count = pings_count
-        self._send_buffer = send_buffer
-        self._compression = compression
-        self._faults = [parse(each, type(self)) if isinstance(each, str) else each for each in faults]
-        self._heard: list[Any] = []
+        self.pending = Pending()
+        self._faults = [
+            parse(each, type(self)) if isinstance(each, str) else each for each in settings.faults
+        ]
+        self._heard: deque[Any] = deque(maxlen=settings.history)
+        self._requests: deque[Request] = deque(maxlen=settings.history)
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._peers: dict[Peer, None] = {}  # every connection, oldest first
@@ -116,14 +116,6 @@ class Simulator:
         self._thread: threading.Thread | None = None
         self._helpers: list[threading.Thread] = []
         self.running = False
-        # what faults leave behind
-        self._mute_new = False
-        self._deaf_new = False
-        self._flaps, self._flap_code = 0, 1001
-        self._refusals: list[Reply] = []
-        self._ack_delay = 0.0  # seconds
-        self._lost_acks = 0
-        self._rejected: set[str] = set()
         self._recurring: list[Fault] = []
         self._triggers: list[tuple[int, Fault]] = []
         self._next_trigger: float = float("inf")
@@ -170,14 +162,13 @@ class Simulator:
             self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
             self._selector.register(ear, selectors.EVENT_READ, lambda _: ear.recv(4096))
             self.running = True
-            if self.rate:
-                self._keep_stepping(time.monotonic(), 0)
+            self._keep_stepping(time.monotonic(), 0)
             name = f"simulator-{self.name}-{self.port}"
             self._thread = threading.Thread(target=self._run, args=(ear,), name=name, daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Goes away like a process that was killed: no close frames, nobody listens.
+        """Ends like a process that was killed: no close frames, and no listener.
 
         When it returns, all sockets are closed and all threads have ended. What was heard stays.
         """
@@ -215,12 +206,18 @@ class Simulator:
 
     @property
     def heard(self) -> list[Any]:
-        """What clients said, over all connections and in order: JSON decoded, the rest as text."""
+        """The newest messages of clients, over all connections and in order: JSON objects are decoded."""
         with self._lock:
             return list(self._heard)
 
+    @property
+    def requests(self) -> list[Request]:
+        """The newest HTTP requests, upgrades among them, in order."""
+        with self._lock:
+            return list(self._requests)
+
     def forget_heard(self) -> None:
-        """Begins `heard` anew."""
+        """Empties `heard`."""
         with self._lock:
             self._heard.clear()
 
@@ -243,12 +240,12 @@ class Simulator:
                 if left <= 0:
                     raise Timeout(
                         f"not so after {timeout} s; connections: {len(self._open())}, lives: {self.lives}, "
-                        f"sent: {self.sent}, heard: {self._heard}"
+                        f"sent: {self.sent}, heard: {list(self._heard)}"
                     )
                 self._changed.wait(min(left, _SLICE))
 
     def wait_heard(self, action: str, n: int = 1, timeout: float = 5.0) -> list[Any]:
-        """Waits until `n` messages of that kind were heard since the start, and returns them all.
+        """Waits until `heard` has `n` messages of that kind, and returns them all.
 
         Raises:
             Timeout: there were fewer after `timeout` seconds.
@@ -265,6 +262,39 @@ class Simulator:
     def kind(self, heard: Any) -> str:
         """What `wait_heard` calls this message."""
         return str(heard.get("action", "")) if isinstance(heard, dict) else str(heard)
+
+    # the market
+
+    def steps(self, n: int = 1) -> None:
+        """The market moves `n` times, at once."""
+        with self._lock:
+            for _ in range(n if self.settings.market else 0):
+                self.step()
+
+    def number_trades(
+        self,
+        key: str,
+        count: int,
+        per_second: float | None = None,
+        *,
+        background: bool = False,
+        batch: int = 1,
+    ) -> range:
+        """Trades numbered 1, 2, 3, ... in each market, sent whether a client is subscribed or not.
+
+        `key` is the venue's own: a market, asset, symbol or contract. `batch` trades are sent together, in
+        one message where the venue has such; `per_second` counts trades. Without a pace it goes as fast as
+        its slowest reader. Returns the numbers; in the background they are still to come.
+        """
+        with self._lock:
+            market, send = self.numbering(key)
+            first = market.traded + 1
+            market.traded += count
+        numbers = range(first, first + count)
+        batches = (numbers[at : at + batch] for at in range(0, count, batch))
+        pace = per_second / batch if per_second else None
+        self.feed((partial(send, some) for some in batches), pace, background)
+        return numbers
 
     # faults
 
@@ -288,13 +318,12 @@ class Simulator:
     @fault
     def drop(self) -> None:
         """Resets every connection: no close frame. All are closed when it returns."""
-        with self._lock:
-            for peer in list(self._peers):
-                peer.cut()
+        for peer in list(self._peers):
+            peer.cut()
 
     @fault
-    def close(self, code: int = 1001, reason: str = "") -> None:
-        """Says goodbye to every connection.
+    def close(self, code: CloseCode = 1001, reason: Reason = "") -> None:
+        """Closes every connection with a close frame.
 
         Raises:
             ValueError: RFC 6455 does not allow this code in a close frame.
@@ -303,88 +332,71 @@ class Simulator:
             Close(code, reason).serialize()
         except ProtocolError as error:
             raise ValueError(f"close code {code}: {error}") from None
-        with self._lock:
-            for peer in self._open():
-                peer.close(code, reason)
+        for peer in self._open():
+            peer.close(code, reason)
 
     @fault
-    def mute(self, new: bool = True) -> None:
-        """Answers pings, says nothing else; what it would have said is lost.
+    def mute(self, new: New = True) -> None:
+        """Answers pings and sends nothing else; what it would have sent is lost."""
+        if new:
+            self.pending.set("mute")
+        for peer in self._open():
+            peer.muted = True
 
-        `new`: connections made later are mute as well, until heal().
+    @fault
+    def deaf(self, new: New = True) -> None:
+        """Reads nothing and sends nothing, and so does not notice when a client hangs up.
+
+        The upgrade of a new connection gets no answer.
         """
-        with self._lock:
-            self._mute_new = self._mute_new or new
-            for peer in self._open():
-                peer.muted = True
+        if new:
+            self.pending.set("deaf")
+        for peer in self._peers:
+            peer.deaf = True
+            peer.watch()
 
     @fault
-    def deaf(self, new: bool = True) -> None:
-        """Reads nothing and says nothing, and so does not notice when a client hangs up.
+    def flap(self, n: Times = 1, code: CloseCodeOrNone = 1001) -> None:
+        """Accepts the next `n` connections and closes each at once."""
+        self.pending.set("flap", times=n, what=code)
 
-        `new`: connections made later are deaf as well, so that their upgrade gets no answer.
-        """
-        with self._lock:
-            self._deaf_new = self._deaf_new or new
-            for peer in self._peers:
-                peer.deaf = True
-                peer.watch()
+    @waiting
+    def refuse(self, status: Status = 503, retry_after: RetryAfter = 0.0, n: Times = 1) -> Reply:
+        """Answers the next `n` upgrades with this HTTP status."""
+        return Reply(status, b"refused", retry_header(retry_after))
 
     @fault
-    def flap(self, n: int = 1, code: int = 1001) -> None:
-        """Accepts the next `n` connections and closes each at once. Code 0: without a close frame."""
-        with self._lock:
-            self._flaps, self._flap_code = n, code
+    def delay_ack(self, seconds: Annotated[float, "of the delay"]) -> None:
+        """Acts on a subscription, and acknowledges it, only after a delay."""
+        self.pending.set("delay_ack", what=seconds)
 
-    @fault
-    def refuse(self, status: int = 503, retry_after: float = 0.0, n: int = 1) -> None:
-        """Answers the next `n` upgrades with this HTTP status. `retry_after`: seconds; 0: not said."""
-        said = f"{retry_after:g}"
-        headers = {"Retry-After": said} if retry_after else {}
-        with self._lock:
-            self._refusals += [Reply(status, b"refused", headers)] * n
-
-    @fault
-    def delay_ack(self, seconds: float) -> None:
-        """Acts on a subscription, and acknowledges it, only so many seconds later."""
-        with self._lock:
-            self._ack_delay = seconds
-
-    @fault
-    def lose_ack(self, n: int = 1) -> None:
+    @waiting
+    def lose_ack(self, n: Times = 1) -> None:
         """Acts on the next `n` subscriptions without acknowledging them."""
-        with self._lock:
-            self._lost_acks += n
 
     @fault
-    def reject(self, key: str) -> None:
+    def reject(self, key: Annotated[str, "a key, or a channel"]) -> None:
         """Refuses subscriptions to this key from now on."""
-        with self._lock:
-            self._rejected.add(self.canonical(key))
+        self.pending.set("reject", self.canonical(key))
 
     @fault
-    def garbage(self, kind: Garbage = "json") -> None:
-        """Sends a frame that does not decode: broken JSON, bytes that are no UTF-8, binary, ...
-
-        `opcode` and `length` break the WebSocket protocol itself.
-        """
+    def garbage(self, kind: GarbageKind = "json") -> None:
+        """Sends a frame that does not decode."""
         self.send_frame(_GARBAGE[kind])
 
     @fault
-    def huge(self, size: int = 2 << 20) -> None:
-        """Sends one message of `size` bytes; it is well-formed JSON."""
+    def huge(self, size: Annotated[int, "bytes"] = 2 << 20) -> None:
+        """Sends one long message, which is well-formed JSON."""
         padding = b'{"padding":"'
         self.send_frame(text_frame(padding + b"x" * (size - len(padding) - 2) + b'"}'))
 
     def heal(self) -> None:
         """Ends all lasting faults, and those still to come. What was lost stays lost."""
         with self._lock:
-            self._mute_new = self._deaf_new = False
-            self._flaps = self._lost_acks = 0
-            self._ack_delay = 0.0
+            self.pending.clear()
             self._next_trigger = float("inf")
             self._arming += 1
-            for left in (self._faults, self._refusals, self._rejected, self._recurring, self._triggers):
+            for left in (self._faults, self._recurring, self._triggers):
                 left.clear()
             for peer in list(self._peers):
                 peer.muted = False
@@ -431,9 +443,10 @@ class Simulator:
 
     def refusal(self, request: Request) -> Reply | None:
         """Why this upgrade is not accepted; None: it is."""
-        self.requests.append(request)
-        if self._refusals:
-            return self._refusals.pop(0)
+        self._requests.append(request)
+        refusal: Reply | None = self.pending.take("refuse")
+        if refusal is not None:
+            return refusal
         if not self.serves(request.path):
             return Reply(404, b'{"error":"not found"}')
         return self.objection(request)
@@ -462,9 +475,16 @@ class Simulator:
     def step(self) -> None:
         """The market moves once."""
 
+    def numbering(self, key: str) -> tuple[Market, Callable[[range], None]]:
+        """The market whose trades `number_trades` numbers, and what sends those of some numbers."""
+        raise NotImplementedError(f"{self.name} has no numbered trades")
+
     def decode(self, message: Message) -> Any:
-        """A message as it stands in `heard`."""
-        return message
+        """A message as it stands in `heard`: JSON objects are decoded."""
+        try:
+            return _decode(message) if isinstance(message, str) and message[:1] == "{" else message
+        except msgspec.DecodeError:
+            return message
 
     def canonical(self, key: str) -> str:
         """The one spelling of a key."""
@@ -475,7 +495,7 @@ class Simulator:
     def subscription_asked(self, peer: Peer, act: Callable[[], None]) -> None:
         """Acts on a subscription or its end: now, or in its turn when acks are delayed."""
         now = time.monotonic()
-        due = max(now + self._ack_delay, self._turns.get(peer, 0.0))
+        due = max(now + (self.pending.get("delay_ack") or 0.0), self._turns.get(peer, 0.0))
         if due <= now:
             act()
             return
@@ -484,20 +504,19 @@ class Simulator:
 
     def acknowledge(self, peer: Peer, frames: Iterable[bytes]) -> None:
         """Says that a subscription stands, unless that is to be lost."""
-        if self._lost_acks:
-            self._lost_acks -= 1
+        if self.pending.take("lose_ack"):
             return
         for frame in frames:
             peer.tell(frame)
 
     def rejects(self, *keys: str) -> bool:
         """Whether any of these keys is to be refused."""
-        return not self._rejected.isdisjoint(keys)
+        return any(self.pending.get("reject", key) for key in keys)
 
     def feed(
         self, frames: Iterable[Callable[[], object]], per_second: float | None, background: bool
     ) -> None:
-        """Calls each of `frames` to say something, paced, or as fast as its readers read.
+        """Calls each of `frames` to send something, paced, or as fast as its readers read.
 
         Without a pace it waits for slow readers, up to 10 s each time, so that none is cut off.
         """
@@ -522,11 +541,11 @@ class Simulator:
             return
         helper = threading.Thread(target=run, name=f"simulator-{self.name}-feed", daemon=True)
         with self._lock:
-            self._helpers.append(helper)
+            self._helpers = [*(each for each in self._helpers if each.is_alive()), helper]
         helper.start()
 
     def _keeping_up(self) -> bool:
-        return not self.running or all(peer.backlog <= self.backlog // 2 for peer in self._peers)
+        return not self.running or all(peer.backlog <= self.settings.backlog // 2 for peer in self._peers)
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> None:
         """Calls back after so many seconds, on the server's thread and under the lock."""
@@ -545,33 +564,33 @@ class Simulator:
 
     def pinged(self, peer: Peer) -> None:
         self.pings += 1
-        if self._pings_count:
+        if self.settings.pings_count:
             peer.heard_at = time.monotonic()
         self._changed.notify_all()
 
     def ponged(self, peer: Peer) -> None:
         self.pongs += 1
-        if self._pings_count:
+        if self.settings.pings_count:
             peer.heard_at = time.monotonic()
         self._changed.notify_all()
 
     def serve(self, request: Request) -> Reply | Later:
-        self.requests.append(request)
+        self._requests.append(request)
         self._changed.notify_all()
         return self.answer(request)
 
     def join(self, peer: Peer) -> None:
         self.lives += 1
         self._changed.notify_all()
-        peer.muted = self._mute_new
-        if self._flaps:
-            self._flaps -= 1
-            if self._flap_code:
-                peer.close(self._flap_code)
+        peer.muted = bool(self.pending.get("mute"))
+        code: int | None = self.pending.take("flap")
+        if code is not None:
+            if code:
+                peer.close(code)
             else:
                 peer.cut(reset=False)
             return
-        if self._inactivity:
+        if self.settings.inactivity:
             self._watch_inactivity(peer)
         self.opened(peer)
 
@@ -606,7 +625,7 @@ class Simulator:
         return [peer for peer in self._peers if peer.open]
 
     def _watch_inactivity(self, peer: Peer) -> None:
-        left = peer.heard_at + self._inactivity - time.monotonic()
+        left = peer.heard_at + self.settings.inactivity - time.monotonic()
         if not peer.open:
             return
         if left > 0:
@@ -663,25 +682,26 @@ class Simulator:
                 return
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._send_buffer:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
-            peer = Peer(self, sock, self._compression)
-            peer.deaf = self._deaf_new
+            if self.settings.send_buffer:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.settings.send_buffer)
+            peer = Peer(self, sock, self.settings.compression)
+            peer.deaf = bool(self.pending.get("deaf"))
             self._peers[peer] = None
             peer.watch()
 
     def _keep_stepping(self, since: float, done: int) -> None:
         def go() -> None:
-            wanted = int((time.monotonic() - since) * self.rate)
-            for _ in range(min(wanted - done, _STEPS_AT_ONCE)):
-                self.step()
+            wanted = int((time.monotonic() - since) * self.settings.rate)
+            self.steps(min(wanted - done, _STEPS_AT_ONCE))
             if wanted - done > _STEPS_AT_ONCE:  # too much to ask of this machine: no debts
                 self._keep_stepping(time.monotonic(), 0)
             else:
                 self._keep_stepping(since, wanted)
 
+        if not self.settings.rate:
+            return
         now = time.monotonic()
-        self.call_later(max(since + (done + 1) / self.rate - now, 0.001), go)
+        self.call_later(max(since + (done + 1) / self.settings.rate - now, 0.001), go)
 
     def _wake(self) -> None:
         if self._bell is not None and threading.current_thread() is not self._thread:

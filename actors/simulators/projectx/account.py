@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from actors.simulators.base.history import Newest
 from actors.simulators.projectx.instruments import Listing
 from actors.simulators.projectx.payloads import CHANGED, NEW, Action, Row
 
@@ -15,6 +17,7 @@ LIMIT, MARKET = 1, 2
 BID, ASK = 0, 1
 LONG, SHORT = 1, 2
 
+_REMEMBERED = 10_000  # orders, and half-turns
 _FEES = Decimal("1.40")  # money, a contract and half-turn
 
 Numbers = Iterator[int]
@@ -33,9 +36,9 @@ class Account:
             "isVisible": True,
             "simulated": True,
         }
-        self.orders: dict[int, Row] = {}
+        self.orders: dict[int, Row] = Newest(_REMEMBERED)
         self.positions: dict[str, Row] = {}  # by contract
-        self.fills: list[Row] = []
+        self.fills: deque[Row] = deque(maxlen=_REMEMBERED)
         self._numbers = numbers
         self._now = now
 

@@ -1,4 +1,4 @@
-"""Who may come in: a key for a token, a token for a newer one. Tokens are JWTs (RFC 7519)."""
+"""Logins: a key for a token, a token for a newer one. Tokens are JWTs (RFC 7519)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from actors.simulators.base.history import Newest
+
+_REMEMBERED = 10_000  # logged-out tokens
 _HEAD = b'{"alg":"HS256","typ":"JWT"}'
 
 # ProjectX, "LoginErrorCode".
@@ -40,10 +43,10 @@ class TokenGate:
         self.renewals = 0
         self._keys = None if keys is None else {name.lower(): key for name, key in keys.items()}
         self._secret = secrets.token_bytes(32)
-        self._ended: set[str] = set()  # tokens that were logged out, by their jti
+        self._ended: dict[str, None] = Newest(_REMEMBERED)  # tokens that were logged out, by their jti
 
     def login(self, name: str, key: str) -> str | None:
-        """A token for a user's key; None: it is not his. Names are told whatever their case."""
+        """A token for a user's key; None: the key is another's. The case of names does not matter."""
         known = bool(name and key) if self._keys is None else self._keys.get(name.lower()) == key
         if not known:
             return None
@@ -81,7 +84,7 @@ class TokenGate:
     def logout(self, token: str) -> None:
         claims = self.read(token)
         if claims is not None:
-            self._ended.add(claims.jti)
+            self._ended[claims.jti] = None
 
     def expire(self) -> None:
         """No token that was given is good any longer."""
@@ -96,6 +99,6 @@ def _base64(data: bytes) -> str:
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """What a token says, good or not: anybody may read it."""
+    """What a token says, good or not."""
     claims: dict[str, Any] = msgspec.json.decode(urlsafe_b64decode(token.split(".")[1] + "=="))
     return claims

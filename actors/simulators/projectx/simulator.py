@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from actors.simulators.base.client import Later, Reply, Request
-from actors.simulators.base.faults import Fault, fault
-from actors.simulators.base.random_market import Order, Step
+from actors.simulators.base.client import Later, Reply, Request, retry_header
+from actors.simulators.base.faults import Code, RetryAfter, Status, Times, fault
+from actors.simulators.base.random_market import Market, Order, Step
+from actors.simulators.base.settings import given
 from actors.simulators.projectx.account import ASK, BID, MARKET, Account, Filled
 from actors.simulators.projectx.auth import TokenGate
 from actors.simulators.projectx.instruments import BUY, SELL, Level, Listing
@@ -25,12 +26,15 @@ from actors.simulators.projectx.payloads import (
     user_arguments,
 )
 from actors.simulators.projectx.rest import Pages, failure
+from actors.simulators.projectx.settings import ProjectXSettings
 from actors.simulators.signalr import Caller, HubError, Method, SimulatedHubs, framing
 from actors.simulators.signalr.negotiate import bearer
+from actors.simulators.signalr.server import OnlyHub
 
 MARKET_HUB = "market"
-CONTRACTS = ("CON.F.US.EP.Z26", "CON.F.US.ENQ.Z26", "CON.F.US.CLE.Z26")
-ACCOUNTS = (4242, 4243)
+Contract = Annotated[str, "its id; empty: the first one"]
+Login = Annotated[str, "loginKey: logins; validate: renewals"]
+Page = Annotated[str, "such as Auth/loginKey; empty: any"]
 
 _LOGOUT = "GatewayLogout"
 
@@ -57,93 +61,25 @@ class SimulatedProjectX(SimulatedHubs):
     """
 
     name: ClassVar[str] = "projectx"
+    Settings = ProjectXSettings
 
-    def __init__(
-        self,
-        port: int = 0,
-        *,
-        rate: float = 10.0,
-        seed: int = 0,
-        market: bool = True,
-        faults: Iterable[str | Fault] = (),
-        contracts: Sequence[str] = CONTRACTS,
-        accounts: Sequence[int] = ACCOUNTS,
-        keys: Mapping[str, str] | None = None,
-        token_life: float = 86_400.0,
-        snapshots: bool = True,
-        strict: bool = True,
-        user_shape: UserShape = "object",
-        quote_shape: MarketShape = "object",
-        tape_shape: MarketShape = "list",
-        transports: str = "WebSockets,ServerSentEvents,LongPolling",
-        ping_interval: float = 15.0,
-        client_timeout: float = 30.0,
-        handshake_timeout: float = 15.0,
-        negotiated_life: float = 15.0,
-        packed: int = 1,
-        fragment: int = 0,
-        backlog: int = 1 << 20,
-        send_buffer: int = 0,
-    ) -> None:
-        """What to play; the arguments that are not told of here are those of every hub.
+    settings: ProjectXSettings
 
-        Args:
-            port: 0 picks a free one, which stays the same after stop() and start().
-            rate: market steps a second; 0: nothing moves until a method is called.
-            seed: the same seed makes the same market.
-            market: False: the books are empty and stay so, but for what methods do.
-            faults: armed at the first start, such as `"hub_close only_hub=market every=5"`.
-            contracts: which there are.
-            accounts: their ids.
-            keys: the API key of each user name; None: any name with any key may log in.
-            token_life: seconds.
-            snapshots: a subscription is followed by a whole quote, and by the whole book.
-            strict: subscriptions to unknown accounts and contracts are refused; False: they stay silent.
-            user_shape: how the user hub wraps what it tells.
-            quote_shape: how quotes are wrapped.
-            tape_shape: how market trades and depth are wrapped.
-            transports: what negotiation offers; only WebSockets is served.
-            ping_interval: seconds of its own silence after which a hub pings; 0: it never does.
-            client_timeout: seconds of a client's silence, counted once he has pinged.
-            handshake_timeout: seconds.
-            negotiated_life: seconds in which a negotiated id must be used.
-            packed: records a message, where so many come at once.
-            fragment: bytes a WebSocket frame; 0: only messages over 4 KiB are in two.
-            backlog: bytes that may wait for a slow reader before it is cut off.
-            send_buffer: bytes that the kernel may hold for a connection; 0: as it likes.
-
-        Raises:
-            ValueError: an id that no contract has.
-        """
-        self._gate = TokenGate(token_life, keys)
-        super().__init__(
-            {"/hubs/user": self._user_methods(), "/hubs/market": self._market_methods()},
-            port,
-            rate=rate,
-            seed=seed,
-            faults=faults,
-            tokens=self._gate.good,
-            transports=transports,
-            ping_interval=ping_interval,
-            client_timeout=client_timeout,
-            handshake_timeout=handshake_timeout,
-            negotiated_life=negotiated_life,
-            packed=packed,
-            fragment=fragment,
-            backlog=backlog,
-            send_buffer=send_buffer,
-        )
-        self._moving = market
-        self._snapshots = snapshots
-        self._strict = strict
-        self._user_shape: UserShape = user_shape
-        self._quote_shape: MarketShape = quote_shape
-        self._tape_shape: MarketShape = tape_shape
+    @given(ProjectXSettings)
+    def __init__(self, settings: ProjectXSettings) -> None:
+        """Raises ValueError: an id that no contract has."""
+        self.set_up_hubs(settings)
+        self._gate = TokenGate(settings.token_life, settings.keys)
         self._numbers = itertools.count(9_000_000_001)
-        self.listings = {each: self._list(each) for each in contracts}
-        self.accounts = {each: self._account_of(each) for each in accounts}
+        self.listings = {each: self._list(each) for each in settings.contracts}
+        self.accounts = {each: self._account_of(each) for each in settings.accounts}
         self._pages = Pages(self, self._gate)
-        self._refused_pages: list[tuple[str, Reply]] = []
+
+    def methods(self) -> Mapping[str, Mapping[str, Method]]:
+        return {"/hubs/user": self._user_methods(), "/hubs/market": self._market_methods()}
+
+    def accepts(self, token: str) -> bool:
+        return self._gate.good(token)
 
     # what a test sees
 
@@ -168,7 +104,7 @@ class SimulatedProjectX(SimulatedHubs):
             return self._gate.issue(user, life)
 
     def subscribers(self, channel: str, key: str | int = "") -> int:
-        """How many connections hear a channel.
+        """How many connections are subscribed to a channel.
 
         `accounts`; `orders`, `positions`, `user_trades` of an account; `quotes`, `trades`, `depth` of a
         contract.
@@ -188,18 +124,12 @@ class SimulatedProjectX(SimulatedHubs):
 
     # what a test does: the market hub
 
-    def steps(self, n: int = 1) -> None:
-        """The market moves `n` times, at once."""
-        with self._lock:
-            for _ in range(n):
-                self.step()
-
     def quote(self, contract: str = "", *, shape: MarketShape | None = None, **changed: Any) -> Row:
         """Tells what has changed in a quote, and only that; nothing given: all of it."""
         with self._lock:
             listing = self._listing(contract)
             row = listing.change(changed) if changed else listing.quote()
-            self._say_market("quotes", listing, [row], shape or self._quote_shape)
+            self._say_market("quotes", listing, [row], shape or self.settings.quote_shape)
             return row
 
     def trade(
@@ -220,7 +150,7 @@ class SimulatedProjectX(SimulatedHubs):
         with self._lock:
             listing = self._listing(contract)
             row = listing.trade(price, volume, side) | over
-            self._say_market("trades", listing, [row], shape or self._tape_shape)
+            self._say_market("trades", listing, [row], shape or self.settings.tape_shape)
             return row
 
     def depth(
@@ -241,35 +171,14 @@ class SimulatedProjectX(SimulatedHubs):
             listing = self._listing(contract)
             rows = [listing.clear()] if reset else []
             rows += listing.set_levels(bids, asks)
-            self._say_market("depth", listing, rows, shape or self._tape_shape)
+            self._say_market("depth", listing, rows, shape or self.settings.tape_shape)
             return rows
 
     def tell_market(self, channel: str, contract: str, *rows: Row, shape: MarketShape | None = None) -> None:
         """Tells these very rows on `quotes`, `trades` or `depth`, in one batch where the shape has any."""
         with self._lock:
-            usual = self._quote_shape if channel == "quotes" else self._tape_shape
+            usual = self.settings.quote_shape if channel == "quotes" else self.settings.tape_shape
             self._say_market(channel, self._listing(contract), rows, shape or usual)
-
-    def number_trades(
-        self, contract: str, count: int, per_second: float | None = None, *, background: bool = False
-    ) -> range:
-        """Trades with `volume` 1, 2, 3, ... in each contract, whether anybody listens or not.
-
-        Without a pace it goes as fast as its slowest reader. Returns the numbers; in the background
-        they are still to come.
-        """
-        with self._lock:
-            listing = self._listing(contract)
-            first = listing.market.traded + 1
-            listing.market.traded += count
-            numbers = range(first, first + count)
-
-        def say(number: int) -> None:
-            row = listing.trade() | {"volume": number}
-            self._say_market("trades", listing, [row], self._tape_shape)
-
-        self.feed((partial(say, number) for number in numbers), per_second, background)
-        return numbers
 
     # what a test does: the user hub
 
@@ -336,75 +245,61 @@ class SimulatedProjectX(SimulatedHubs):
     # faults
 
     @fault
-    def expire_tokens(self, close: bool = False) -> None:
-        """No token is good any longer. `close`: the hubs say so, as they may at a token's end."""
-        with self._lock:
-            self._gate.expire()
-            if close:
-                self.hub_close(True, "Connection closed with an error.")
+    def expire_tokens(self, close: Annotated[bool, "and the hubs say Close"] = False) -> None:
+        """Ends every token that was given."""
+        self._gate.expire()
+        if close:
+            self.hub_close(True, "Connection closed with an error.")
 
     @fault
-    def gateway_logout(self, only_hub: str = "", close: bool = False) -> None:
-        """Says GatewayLogout, of which nothing more is known. `close`: and says Close."""
-        with self._lock:
-            self.say(framing.invocation(_LOGOUT, []), only_hub)
-            if close:
-                self.hub_close(only_hub=only_hub)
+    def gateway_logout(self, only_hub: OnlyHub = "", close: Annotated[bool, "with Close"] = False) -> None:
+        """Sends GatewayLogout, of which nothing more is known."""
+        self.say(framing.invocation(_LOGOUT, []), only_hub)
+        if close:
+            self.hub_close(only_hub=only_hub)
 
     @fault
-    def refuse_login(self, code: int = 3, n: int = 1, page: str = "loginKey") -> None:
-        """The next `n` logins fail under HTTP 200; page `validate`: the next `n` renewals."""
-        with self._lock:
-            field = "newToken" if page == "validate" else "token"
-            reply = failure(code, "Refused.", **{field: None})
-            self._refused_pages += [(f"/api/Auth/{page}", reply)] * n
+    def refuse_login(self, code: Code = 3, n: Times = 1, page: Login = "loginKey") -> None:
+        """Fails the next `n` logins or renewals under HTTP 200."""
+        field = "newToken" if page == "validate" else "token"
+        reply = failure(code, "Refused.", **{field: None})
+        self.pending.add("page", f"/api/Auth/{page}", times=n, what=reply)
 
     @fault
-    def refuse_page(self, status: int = 503, n: int = 1, retry_after: float = 0.0, page: str = "") -> None:
-        """Answers the next `n` requests for a page with this status; any, unless `page` names one.
-
-        `page`: such as `Auth/loginKey`. `retry_after`: seconds; 0: not said.
-        """
-        headers = {"Retry-After": f"{retry_after:g}"} if retry_after else {}
-        with self._lock:
-            path = f"/api/{page}" if page else ""
-            self._refused_pages += [(path, Reply(status, b"", headers))] * n
+    def refuse_page(
+        self,
+        status: Status = 503,
+        n: Times = 1,
+        retry_after: RetryAfter = 0.0,
+        page: Annotated[str, "such as Auth/loginKey; empty: any"] = "",
+    ) -> None:
+        """Answers the next `n` requests for a page with this HTTP status."""
+        reply = Reply(status, b"", retry_header(retry_after))
+        self.pending.add("page", f"/api/{page}" if page else "", times=n, what=reply)
 
     @fault
-    def reset_depth(self, contract: str = "") -> None:
-        """A book is told anew: Reset, and then all of it."""
-        with self._lock:
-            listing = self._listing(contract)
-            self._say_market("depth", listing, listing.book(), self._tape_shape)
+    def reset_depth(self, contract: Contract = "") -> None:
+        """Sends a Reset of a book, and then all of it."""
+        listing = self._listing(contract)
+        self._say_market("depth", listing, listing.book(), self.settings.tape_shape)
 
     @fault
     def unknown_values(self) -> None:
-        """Values of enumerations that nobody knows, in an order and in a book; and an event likewise."""
-        with self._lock:
-            self.order(status=99, type=98, side=97)
-            listing = self._listing("")
-            row = listing.set_levels([(listing.last, 1)], [])[0] | {"type": 99}
-            self._say_market("depth", listing, [row], self._tape_shape)
-            self.push(MARKET_HUB, "GatewayWeather", "sunny")
-
-    def heal(self) -> None:
-        """Ends all lasting faults, and those still to come. What was lost stays lost."""
-        with self._lock:
-            super().heal()
-            self._refused_pages.clear()
+        """Sends unknown values of enumerations, in an order and in a book, and an unknown event."""
+        self.order(status=99, type=98, side=97)
+        listing = self._listing("")
+        row = listing.set_levels([(listing.last, 1)], [])[0] | {"type": 99}
+        self._say_market("depth", listing, [row], self.settings.tape_shape)
+        self.push(MARKET_HUB, "GatewayWeather", "sunny")
 
     # the pages
 
     def page(self, request: Request) -> Reply | Later:
-        for each in self._refused_pages:
-            path, reply = each
-            if path in ("", request.path):
-                self._refused_pages.remove(each)
-                return reply
-        return self._pages.answer(request, _header(request))
+        refusal: Reply | None = self.pending.take("page", request.path) or self.pending.take("page", "")
+        return refusal or self._pages.answer(request, _header(request))
 
     def place(self, account: Account, listing: Listing, asked: Row) -> Row:
-        """An order that somebody sent: it is filled at once, or it rests in the book."""
+        """An order of a client: it is filled at once, or it rests in the book."""
         terms = ("type", "side", "size", "limitPrice", "stopPrice", "customTag")
         over = {key: asked[key] for key in terms if asked.get(key) is not None}
         over = {key: Decimal(str(value)) if key.endswith("Price") else value for key, value in over.items()}
@@ -469,15 +364,15 @@ class SimulatedProjectX(SimulatedHubs):
         return found
 
     def _follow_account(self, channel: str, caller: Caller, account: int) -> None:
-        if (self._strict and account not in self.accounts) or self.rejects(str(account)):
+        if (self.settings.strict and account not in self.accounts) or self.rejects(str(account)):
             raise HubError(f"Account {account} not found")
         self.join_group(f"{channel}/{account}", caller)
 
     def _follow_contract(self, channel: str, caller: Caller, contract: str) -> None:
-        if (self._strict and contract not in self.listings) or self.rejects(contract):
+        if (self.settings.strict and contract not in self.listings) or self.rejects(contract):
             raise HubError(f"Contract {contract} not found")
         self.join_group(f"{channel}/{contract}", caller)
-        if self._snapshots and contract in self.listings:
+        if self.settings.snapshots and contract in self.listings:
             self._say_snapshot(channel, caller, self.listings[contract])
 
     def _unfollow(self, channel: str, caller: Caller, key: str | int) -> None:
@@ -486,9 +381,9 @@ class SimulatedProjectX(SimulatedHubs):
     def _say_snapshot(self, channel: str, caller: Caller, listing: Listing) -> None:
         """What is told first of all: it may come before the completion does, and here it does."""
         if channel == "quotes":
-            told = market_arguments(self._quote_shape, listing.id, [listing.quote()])
+            told = market_arguments(self.settings.quote_shape, listing.id, [listing.quote()])
         elif channel == "depth":
-            told = market_arguments(self._tape_shape, listing.id, listing.book())
+            told = market_arguments(self.settings.tape_shape, listing.id, listing.book())
         else:
             return
         for arguments in told:
@@ -505,7 +400,7 @@ class SimulatedProjectX(SimulatedHubs):
         self, channel: str, account: Account, told: Sequence[Action], shape: UserShape | None = None
     ) -> Row:
         key = "" if channel == "accounts" else account.id
-        for arguments in user_arguments(shape or self._user_shape, told):
+        for arguments in user_arguments(shape or self.settings.user_shape, told):
             self.tell_group(f"{channel}/{key}", _EVENTS[channel], arguments)
         return told[-1][1]
 
@@ -516,8 +411,18 @@ class SimulatedProjectX(SimulatedHubs):
 
     # the market
 
+    def numbering(self, key: str) -> tuple[Market, Callable[[range], None]]:
+        """Numbers are in `volume`; a batch is one invocation where the shape has such."""
+        listing = self._listing(key)
+
+        def send(numbers: range) -> None:
+            rows = [listing.trade() | {"volume": number} for number in numbers]
+            self._say_market("trades", listing, rows, self.settings.tape_shape)
+
+        return listing.market, send
+
     def step(self) -> None:
-        if not (self._moving and self.listings):
+        if not self.listings:
             return
         listing = self.random.choice(list(self.listings.values()))
         if self.accounts and self.random.random() < 0.1:
@@ -526,7 +431,7 @@ class SimulatedProjectX(SimulatedHubs):
             self._say_step(listing, listing.market.step())
 
     def _act(self, account: Account, listing: Listing) -> None:
-        """Somebody trades for an account: he places an order, or takes one back."""
+        """An account places an order, or takes one back."""
         orders = [row for row in account.open_orders if str(row["id"]) in self._resting(row)]
         if len(orders) >= 3:
             row = self.random.choice(orders)
@@ -547,21 +452,21 @@ class SimulatedProjectX(SimulatedHubs):
         if step.trade is not None:
             side = SELL if step.trade.side == "buy" else BUY  # the aggressor's
             row = listing.trade(listing.price(step.trade.price), step.trade.quantity, side)
-            self._say_market("trades", listing, [row], self._tape_shape)
+            self._say_market("trades", listing, [row], self.settings.tape_shape)
         for each in step.fills:
             account = self.accounts[int(each.order.account)]
             order = account.orders[int(each.order.id)]
             at = listing.price(each.order.price)
             self._say_filled(account, account.fill(listing, order, each.quantity, at))
-        self._say_market("depth", listing, listing.deltas(step), self._tape_shape)
+        self._say_market("depth", listing, listing.deltas(step), self.settings.tape_shape)
         changed = listing.moved()
         if changed is not None:
-            self._say_market("quotes", listing, [changed], self._quote_shape)
+            self._say_market("quotes", listing, [changed], self.settings.quote_shape)
 
     # what there is
 
     def _list(self, contract: str) -> Listing:
-        return Listing(contract, seed=self._seed, moving=self._moving, now=_now)
+        return Listing(contract, seed=self.settings.seed, moving=self.settings.market, now=_now)
 
     def _account_of(self, id: int) -> Account:
         return Account(id, f"PRAC-V2-{id}", numbers=self._numbers, now=_now)

@@ -5,24 +5,24 @@ SignalR, "HubProtocol": a WebSocket message holds any number of records, and a r
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from actors.simulators.base.client import fragments, text_frame
+
 RS = b"\x1e"
 LIMIT = 32 * 1024  # bytes of one record that a client may say: the server's default
 WELCOME = b"{}" + RS
 PING = b'{"type":6}' + RS
-# ASP.NET Core: what it says after a protocol error of the client's, or his silence.
+# ASP.NET Core: its words after a client's protocol error or silence.
 CLOSED_WITH_ERROR = "Connection closed with an error."
 UNREADABLE_HANDSHAKE = "An unexpected error occurred during connection handshake."
 
 INVOCATION, STREAM_ITEM, COMPLETION, STREAM_INVOCATION, CANCEL, A_PING, CLOSE, ACK, SEQUENCE = range(1, 10)
 
 _SEGMENT = 4096  # bytes: what Kestrel writes in one piece
-_TEXT, _CONTINUATION, _FINAL = 1, 0, 0x80
 
 # Prices are numbers on the wire and keep their trailing zeros.
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -98,7 +98,7 @@ def handshake_error(said: bytes) -> str:
         return UNREADABLE_HANDSHAKE
     if protocol != "json":
         return f"The protocol '{protocol}' is not supported."
-    if version > 2:  # 2 is for those who want stateful reconnects
+    if version > 2:  # 2: stateful reconnects
         return f"The server does not support version {version} of the 'json' protocol."
     return ""
 
@@ -106,21 +106,9 @@ def handshake_error(said: bytes) -> str:
 def frames(payload: bytes, most: int = 0) -> bytes:
     """One text message, in frames of at most `most` bytes; 0: as Kestrel does it.
 
-    RFC 6455, section 5.4. Kestrel sends what overflows a buffer as a second frame of the message.
+    Kestrel sends what overflows a buffer as a second frame of the message.
     """
-    cuts = range(most, len(payload), most) if most else [_SEGMENT] if len(payload) > _SEGMENT else []
-    starts = [0, *cuts]
-    pieces = [payload[start:end] for start, end in zip(starts, [*cuts, len(payload)], strict=True)]
-    return b"".join(
-        _frame(_CONTINUATION if number else _TEXT, number == len(pieces) - 1, piece)
-        for number, piece in enumerate(pieces)
-    )
-
-
-def _frame(opcode: int, final: bool, payload: bytes) -> bytes:
-    first, size = opcode | (_FINAL if final else 0), len(payload)
-    if size < 126:
-        return bytes((first, size)) + payload
-    if size < 65_536:
-        return struct.pack("!BBH", first, 126, size) + payload
-    return struct.pack("!BBQ", first, 127, size) + payload
+    whole = text_frame(payload)
+    if most:
+        return fragments(whole, most)
+    return fragments(whole, _SEGMENT, 2) if len(payload) > _SEGMENT else whole

@@ -1,4 +1,4 @@
-"""One client of a hub, as the server sees him: handshake, records, the two silences."""
+"""One client of a hub, as the server sees it: handshake, records, the two silences."""
 
 from __future__ import annotations
 
@@ -6,31 +6,18 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from msgspec import Struct
-
 from actors.simulators.base.client import Peer
 from actors.simulators.signalr import framing
 from actors.simulators.signalr.framing import Broken, Records
+from actors.simulators.signalr.settings import HubSettings
 
 _LINGER = 0.01  # seconds that a record may wait for others to go with it
 
 
-class Habits(Struct):
-    """How a server behaves: seconds where nothing else is said."""
-
-    ping_interval: float = 15.0  # it says something at least so often; 0: only when it has something to say
-    client_timeout: float = 30.0  # silence that it allows a client, after his first ping
-    handshake_timeout: float = 15.0
-    negotiated_life: float = 15.0  # of an id that nobody connects with
-    packed: int = 1  # records a message
-    fragment: int = 0  # bytes a frame; 0: as Kestrel does it
-    split: bool = False  # each message is two, cut in the middle of a record
-
-
 class Host(Protocol):
-    """What a caller needs of his server."""
+    """What a caller needs of its server."""
 
-    habits: Habits
+    habits: HubSettings
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> None: ...
     def greeting(self, hub: str, said: bytes) -> str: ...
@@ -47,15 +34,15 @@ class Caller:
         self.hub = hub  # its name
         self.id = id  # the connection's, which is no secret
         self.greeted = False  # the handshake is done
-        self.pinged = False  # he pinged: from now on his silence is counted
-        self.lost = False  # said something of an unknown type: no invocation of his is heard any more
+        self.pinged = False  # from now on its silence is counted
+        self.lost = False  # sent a record of an unknown type: its invocations are ignored
         self._server = server
         self._records = Records()
         self._said_at = self._heard_at = time.monotonic()
         self._pack: list[bytes] = []
         server.call_later(server.habits.handshake_timeout, self._miss_handshake)
 
-    # what he says
+    # what it sends
 
     def hear(self, payload: bytes) -> None:
         self._heard_at = time.monotonic()
@@ -116,10 +103,10 @@ class Caller:
             self.pinged = True
             self._watch_his_silence()
 
-    # what he is told
+    # what it is sent
 
     def say(self, record: bytes) -> None:
-        """Tells him a record, alone or with others in one message, as is this server's habit."""
+        """Sends a record, alone or with others in one message, as the settings say."""
         if not (self.greeted and self.peer.open):
             return
         self._said_at = time.monotonic()
@@ -133,7 +120,7 @@ class Caller:
             self.flush()
 
     def flush(self) -> None:
-        """Tells him what waits for company."""
+        """Sends the records that wait for others."""
         if self._pack:
             pack, self._pack = b"".join(self._pack), []
             self._put(pack)

@@ -13,7 +13,7 @@ class HubError(Exception):
 
 
 class Method(Struct, frozen=True):
-    """A method that clients may invoke: `act` is given who calls, and the arguments."""
+    """A method that clients may invoke: `act` is given the caller and the arguments."""
 
     act: Callable[..., object]
     takes: tuple[type, ...] = ()

@@ -38,13 +38,13 @@ class Doorway:
 
     def __init__(self, life: float, transports: str) -> None:
         self.life = life  # seconds
-        self.dead = 0  # how many of the next ids are dead when they are given out
         self._transports = [each.strip() for each in transports.split(",")]
         if unknown := set(self._transports) - _FORMATS.keys():
             raise ValueError(f"transports are of {', '.join(_FORMATS)}, not {', '.join(sorted(unknown))}")
         self._tickets: dict[str, Ticket] = {}  # by token
 
-    def negotiate(self, hub: str, request: Request) -> Reply:
+    def negotiate(self, hub: str, request: Request, over: bool) -> Reply:
+        """The answer to a negotiation; `over`: its id is dead already."""
         asked = queried(request, "negotiateVersion") or "0"
         try:
             version = min(int(asked), _NEWEST)
@@ -56,6 +56,7 @@ class Doorway:
             text = f"The client requested version '{asked}', but the server does not support this version."
             return json({"negotiateVersion": 0, "error": text})
         ticket = self.issue(hub, version)
+        ticket.over = over
         shown: dict[str, Any] = {"negotiateVersion": version, "connectionId": ticket.id}
         if version:
             shown["connectionToken"] = ticket.token
@@ -68,9 +69,6 @@ class Doorway:
         id = secrets.token_urlsafe(16)
         token = secrets.token_urlsafe(16) if version else id
         ticket = Ticket(id, token, hub, time.monotonic() + self.life)
-        if self.dead:
-            self.dead -= 1
-            ticket.over = True
         self._tickets[token] = ticket
         return ticket
 

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Literal
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from actors.simulators.base.client import Later, Peer, Reply, Request
-from actors.simulators.base.faults import Fault, fault
-from actors.simulators.base.server import Garbage, Message, Simulator
+from actors.simulators.base.client import Later, Peer, Reply, Request, retry_header
+from actors.simulators.base.connections import Groups
+from actors.simulators.base.faults import (
+    FOREVER,
+    New,
+    RetryAfter,
+    Status,
+    Text,
+    Times,
+    TimesOrAll,
+    fault,
+    waiting,
+)
+from actors.simulators.base.server import CloseCode, GarbageKind, Message, Reason, Simulator
+from actors.simulators.base.settings import given
 from actors.simulators.signalr import framing, hub_methods
-from actors.simulators.signalr.hub_client import Caller, Habits
-from actors.simulators.signalr.hub_methods import Method
+from actors.simulators.signalr.hub_client import Caller
+from actors.simulators.signalr.hub_methods import Methods
 from actors.simulators.signalr.negotiate import Doorway, Ticket, bearer, json, text
+from actors.simulators.signalr.settings import HubSettings
 
-Failure = Literal["hub", "server", "binding", "unknown", "forbidden"]
-Door = Literal["both", "negotiate", "upgrade"]
+Failure = Annotated[
+    Literal["hub", "server", "binding", "unknown", "forbidden"], "what fails it, and so the error's words"
+]
+Door = Annotated[Literal["both", "negotiate", "upgrade"], "where a client is refused"]
+Url = Annotated[str, "of the other server; empty: this one"]
+Token = Annotated[str, "for the other server; empty: none"]
+HubMethod = Annotated[str, "its name; empty: any"]
+OnlyHub = Annotated[str, "the name of a hub; empty: all"]
 
+_CANCELED = "Handshake was canceled."
 _NEGOTIATE = "/negotiate"
-_FOREVER = 1 << 62
 _GARBAGE: Mapping[str, bytes] = {
     "json": b'{"type":1,"target":"Broken","arguments":[' + framing.RS,
     "utf8": b'{"type":1,"target":"\xff\xfe","arguments":[]}' + framing.RS,
@@ -34,68 +54,35 @@ class SimulatedHubs(Simulator):
     """
 
     name: ClassVar[str] = "signalr"
+    Settings = HubSettings
 
-    def __init__(
-        self,
-        hubs: Mapping[str, Mapping[str, Method]],
-        port: int = 0,
-        *,
-        rate: float = 0.0,
-        seed: int = 0,
-        faults: Iterable[str | Fault] = (),
-        tokens: Callable[[str], bool] | None = None,
-        transports: str = "WebSockets,ServerSentEvents,LongPolling",
-        ping_interval: float = 15.0,
-        client_timeout: float = 30.0,
-        handshake_timeout: float = 15.0,
-        negotiated_life: float = 15.0,
-        packed: int = 1,
-        fragment: int = 0,
-        backlog: int = 1 << 20,
-        send_buffer: int = 0,
-    ) -> None:
-        """What to serve, and how.
+    settings: HubSettings
 
-        Args:
-            hubs: the methods of each hub, by the hub's path.
-            port: 0 picks a free one, which stays the same after stop() and start().
-            rate: steps a second; 0: nothing moves by itself.
-            seed: the same seed makes the same market.
-            faults: armed at the first start, such as `"hub_close allow_reconnect=true every=5"`.
-            tokens: whether a token is good; None: nobody needs one.
-            transports: what negotiation offers; only WebSockets is served.
-            ping_interval: seconds of its own silence after which the server pings; 0: it never does.
-            client_timeout: seconds of a client's silence, counted once he has pinged.
-            handshake_timeout: seconds.
-            negotiated_life: seconds in which a negotiated id must be used.
-            packed: records a message, where so many come at once.
-            fragment: bytes a WebSocket frame; 0: only messages over 4 KiB are in two, as with Kestrel.
-            backlog: bytes that may wait for a slow reader before it is cut off.
-            send_buffer: bytes that the kernel may hold for a connection; 0: as it likes.
+    @given(HubSettings)
+    def __init__(self, settings: HubSettings) -> None:
+        self.set_up_hubs(settings)
 
-        Raises:
-            ValueError: `transports` names one that SignalR does not have.
-        """
-        super().__init__(port, rate=rate, seed=seed, faults=faults, backlog=backlog, send_buffer=send_buffer)
-        self.habits = Habits(
-            ping_interval, client_timeout, handshake_timeout, negotiated_life, max(packed, 1), fragment
-        )
-        self._usual = msgspec.structs.replace(self.habits)
+    def set_up_hubs(self, settings: HubSettings) -> None:
+        """The state of every server of hubs: what a constructor does first."""
+        self.set_up(settings)
+        self.habits = msgspec.structs.replace(settings)  # as faults have changed them
+        hubs = self.methods()
         self._paths = {path.rstrip("/").lower(): path.rstrip("/").rpartition("/")[2] for path in hubs}
         self._methods = {self._paths[path.rstrip("/").lower()]: each for path, each in hubs.items()}
-        self._tokens = tokens
-        self._doorway = Doorway(negotiated_life, transports)
+        self._doorway = Doorway(settings.negotiated_life, settings.transports)
         self._tickets: dict[Peer, Ticket] = {}
         self._callers: dict[Peer, Caller] = {}
-        self._groups: dict[str, dict[Caller, None]] = {}
-        # what faults leave behind
-        self._unauthorized: dict[tuple[str, str], int] = {}  # by hub and door
-        self._refused: dict[str, list[tuple[Reply, int]]] = {}  # by hub: what, and how often
-        self._negotiations: list[Mapping[str, Any]] = []
-        self._handshakes: dict[str, list[str]] = {}
-        self._failures: dict[str, list[tuple[Failure, str]]] = {}  # by method, in lower case
-        self._silent: set[str] = set()
-        self._frozen: set[str] = set()
+        self._groups: Groups[str, Caller, None] = Groups()
+
+    # what a venue adds
+
+    @abstractmethod
+    def methods(self) -> Mapping[str, Methods]:
+        """The methods of each hub, by the hub's path. Asked once, while the simulator is set up."""
+
+    def accepts(self, token: str) -> bool:
+        """Whether a token is good for the hubs."""
+        return self.settings.tokens is None or self.settings.tokens(token)
 
     # what a test sees
 
@@ -121,7 +108,7 @@ class SimulatedHubs(Simulator):
     def members(self, group: str) -> int:
         """How many connections are in a group."""
         with self._lock:
-            return len(self._groups.get(group, ()))
+            return self._groups.count(group)
 
     def invocations(self, target: str = "") -> list[list[Any]]:
         """The arguments of each invocation of a method that was heard, or of all."""
@@ -152,143 +139,136 @@ class SimulatedHubs(Simulator):
     # groups, as hubs have them
 
     def join_group(self, group: str, caller: Caller) -> None:
-        self._groups.setdefault(group, {})[caller] = None
+        self._groups.join(group, caller, None)
 
     def leave_group(self, group: str, caller: Caller) -> None:
-        self._groups.get(group, {}).pop(caller, None)
+        self._groups.leave(group, caller)
 
     def tell_group(self, group: str, target: str, arguments: Iterable[object]) -> None:
         """Invokes a method of each client in a group."""
-        members = self._groups.get(group)
-        if members:
+        if group in self._groups:
             record = framing.invocation(target, list(arguments))
-            for caller in list(members):
+            for caller in self._groups.of(group):
                 self.tell_caller(caller, record)
 
     def tell_caller(self, caller: Caller, record: bytes) -> None:
-        """Tells one client what is no answer to him: a frozen hub does not."""
-        if caller.hub not in self._frozen:
+        """Tells one client what is no answer: a frozen hub does not."""
+        if not self.pending.get("frozen", caller.hub):
             caller.say(record)
 
     # faults
 
     @fault
-    def unauthorized(self, n: int = 1, door: Door = "both", only_hub: str = "") -> None:
-        """Answers the next `n` who come to a hub with 401, whatever their token; 0: all, until heal().
-
-        `door`: at which they are turned away, when they negotiate or when they upgrade.
-        """
-        with self._lock:
-            for hub in self._named(only_hub):
-                self._unauthorized[hub, door] = n or _FOREVER
+    def unauthorized(self, n: TimesOrAll = 1, door: Door = "both", only_hub: OnlyHub = "") -> None:
+        """Answers the next `n` clients of each hub with 401, whatever their token."""
+        for hub in self._named(only_hub):
+            self.pending.set("unauthorized", hub, door, times=n or FOREVER)
 
     @fault
-    def refuse(self, status: int = 503, retry_after: float = 0.0, n: int = 1, only_hub: str = "") -> None:
-        """Answers the next `n` negotiations or upgrades of each hub with this HTTP status.
-
-        `n`: 0: all, until heal(). `retry_after`: seconds; 0: not said.
-        """
-        headers = {"Retry-After": f"{retry_after:g}"} if retry_after else {}
-        with self._lock:
-            for hub in self._named(only_hub):
-                self._refused.setdefault(hub, []).append((Reply(status, b"refused", headers), n or _FOREVER))
+    def refuse(
+        self,
+        status: Status = 503,
+        retry_after: RetryAfter = 0.0,
+        n: TimesOrAll = 1,
+        only_hub: OnlyHub = "",
+    ) -> None:
+        """Answers the next `n` negotiations or upgrades of each hub with this HTTP status."""
+        reply = Reply(status, b"refused", retry_header(retry_after))
+        for hub in self._named(only_hub):
+            self.pending.add("refuse", hub, times=n or FOREVER, what=reply)
 
     @fault
-    def redirect(self, url: str = "", token: str = "", n: int = 1) -> None:
-        """Sends the next `n` who negotiate elsewhere: to `url`, or back here, with another token."""
+    def redirect(self, url: Url = "", token: Token = "", n: Times = 1) -> None:
+        """Sends the next `n` clients that negotiate to another server."""
         told = {"url": url, "accessToken": token} if token else {"url": url}
-        with self._lock:
-            self._negotiations += [told] * n
+        self.pending.add("negotiate", times=n, what=told)
 
     @fault
-    def negotiate_error(self, error: str = "Not now.", n: int = 1) -> None:
+    def negotiate_error(self, error: Text = "Not now.", n: Times = 1) -> None:
         """Answers the next `n` negotiations with an error, under HTTP 200."""
-        with self._lock:
-            self._negotiations += [{"error": error}] * n
+        self.pending.add("negotiate", times=n, what={"error": error})
 
     @fault
-    def legacy(self, n: int = 1) -> None:
+    def legacy(self, n: Times = 1) -> None:
         """Answers the next `n` negotiations as ASP.NET SignalR did before there was Core."""
         told = {"Url": "/signalr", "ConnectionToken": "old", "TryWebSockets": True, "ProtocolVersion": "1.5"}
-        with self._lock:
-            self._negotiations += [told] * n
+        self.pending.add("negotiate", times=n, what=told)
+
+    @waiting
+    def reuse_id(self, n: Times = 1) -> None:
+        """Gives out `n` ids that are over already: an upgrade with one gets 404."""
 
     @fault
-    def reuse_id(self, n: int = 1) -> None:
-        """The next `n` ids that are negotiated are over already: 404 for whoever shows them."""
-        with self._lock:
-            self._doorway.dead += n
-
-    @fault
-    def handshake_error(self, error: str = "Handshake was canceled.", n: int = 1, only_hub: str = "") -> None:
+    def handshake_error(self, error: Text = _CANCELED, n: Times = 1, only_hub: OnlyHub = "") -> None:
         """Answers the next `n` handshakes of each hub with an error, and closes."""
-        with self._lock:
-            for hub in self._named(only_hub):
-                self._handshakes.setdefault(hub, []).extend([error] * n)
+        for hub in self._named(only_hub):
+            self.pending.add("handshake_error", hub, times=n, what=error)
 
     @fault
-    def hub_close(self, allow_reconnect: bool = False, error: str = "", only_hub: str = "") -> None:
-        """Says Close to every client, and closes. Without words it is what a hub's Abort() does."""
-        with self._lock:
-            for caller in self._in(only_hub):
-                caller.end(error, allow_reconnect=allow_reconnect)
+    def hub_close(
+        self,
+        allow_reconnect: Annotated[bool, "as Close says it"] = False,
+        error: Annotated[str, "of the error; empty: as a hub's Abort() does"] = "",
+        only_hub: OnlyHub = "",
+    ) -> None:
+        """Sends Close to every client, and closes."""
+        for caller in self._in(only_hub):
+            caller.end(error, allow_reconnect=allow_reconnect)
 
     @fault
-    def completion_error(self, method: str = "", n: int = 1, kind: Failure = "hub", text: str = "no") -> None:
-        """The next `n` invocations of a method fail, or of any; `text` is told where `kind` is `hub`."""
-        with self._lock:
-            self._failures.setdefault(method.lower(), []).extend([(kind, text)] * n)
+    def completion_error(
+        self,
+        method: HubMethod = "",
+        n: Times = 1,
+        kind: Failure = "hub",
+        text: Annotated[str, "what the hub says"] = "no",
+    ) -> None:
+        """Fails the next `n` invocations of a method."""
+        self.pending.add("completion_error", method.lower(), times=n, what=(kind, text))
 
     @fault
-    def server_timeout(self, new: bool = False, only_hub: str = "") -> None:
-        """Says nothing more, not even pings: a client has to notice. Its sockets stay open.
-
-        `new`: connections made later are so as well, until heal().
-        """
+    def server_timeout(self, new: New = False, only_hub: OnlyHub = "") -> None:
+        """Sends nothing more, not even pings; sockets stay open."""
         self.mute(new, only_hub)
 
     @fault
-    def frozen(self, hub: str = "") -> None:
-        """Pings and answers, and pushes nothing any more: on this hub or on all, until heal()."""
-        with self._lock:
-            self._frozen.update(self._named(hub))
+    def frozen(self, hub: OnlyHub = "") -> None:
+        """Pings and answers, and pushes nothing any more until heal()."""
+        for each in self._named(hub):
+            self.pending.set("frozen", each)
 
     @fault
-    def packed(self, n: int = 50) -> None:
-        """Puts up to `n` records into a message from now on, and the first ping beside the handshake."""
-        with self._lock:
-            self.habits.packed = n
+    def packed(self, n: Annotated[int, "records per message, at most"] = 50) -> None:
+        """Puts several records into a message from now on, and the first ping beside the handshake."""
+        self.habits.packed = n
 
     @fault
-    def fragmented(self, size: int = 16) -> None:
-        """Sends every message in WebSocket frames of at most `size` bytes from now on."""
-        with self._lock:
-            self.habits.fragment = size
+    def fragmented(self, size: Annotated[int, "bytes per frame, at most"] = 16) -> None:
+        """Sends every message in several WebSocket frames from now on."""
+        self.habits.fragment = size
 
     @fault
     def split(self) -> None:
         """Sends every message as two from now on, so that records span messages."""
-        with self._lock:
-            self.habits.split = True
+        self.habits.split = True
 
     @fault
-    def reset(self, only_hub: str = "") -> None:
-        """Resets TCP without a word, as a host does that is shut down."""
+    def reset(self, only_hub: OnlyHub = "") -> None:
+        """Resets TCP without a close frame, as a host that is shut down."""
         self.drop(only_hub)
 
     @fault
-    def drop(self, only_hub: str = "") -> None:
+    def drop(self, only_hub: OnlyHub = "") -> None:
         """Resets every connection: no close frame. All are closed when it returns."""
         if not only_hub:
             super().drop()
             return
-        with self._lock:
-            for caller in self._in(only_hub):
-                caller.peer.cut()
+        for caller in self._in(only_hub):
+            caller.peer.cut()
 
     @fault
-    def close(self, code: int = 1001, reason: str = "", only_hub: str = "") -> None:
-        """Says goodbye by a WebSocket close frame alone.
+    def close(self, code: CloseCode = 1001, reason: Reason = "", only_hub: OnlyHub = "") -> None:
+        """Closes every connection with a WebSocket close frame alone.
 
         Raises:
             ValueError: RFC 6455 does not allow this code in a close frame.
@@ -296,50 +276,41 @@ class SimulatedHubs(Simulator):
         if not only_hub:
             super().close(code, reason)
             return
-        with self._lock:
-            for caller in self._in(only_hub):
-                caller.peer.close(code, reason)
+        for caller in self._in(only_hub):
+            caller.peer.close(code, reason)
 
     @fault
-    def mute(self, new: bool = True, only_hub: str = "") -> None:
-        """Answers protocol pings, says nothing else; what it would have said is lost.
-
-        `new`: connections made later are mute as well, until heal().
-        """
-        with self._lock:
-            if new:
-                self._silent.update(self._named(only_hub))
-            for caller in self._in(only_hub):
-                caller.peer.muted = True
+    def mute(self, new: New = True, only_hub: OnlyHub = "") -> None:
+        """Answers protocol pings and sends nothing else; what it would have sent is lost."""
+        for hub in self._named(only_hub) if new else ():
+            self.pending.set("mute", hub)
+        for caller in self._in(only_hub):
+            caller.peer.muted = True
 
     @fault
-    def deaf(self, new: bool = True, only_hub: str = "") -> None:
-        """Reads nothing and says nothing, and so does not notice when a client hangs up.
+    def deaf(self, new: New = True, only_hub: OnlyHub = "") -> None:
+        """Reads nothing and sends nothing, and so does not notice when a client hangs up.
 
-        `new`: connections made later are deaf as well; not where one hub is named, for it is known too late.
+        With `only_hub` new connections are not deaf: their hub is known too late.
         """
         if not only_hub:
             super().deaf(new)
             return
-        with self._lock:
-            for caller in self._in(only_hub):
-                caller.peer.deaf = True
-                caller.peer.watch()
+        for caller in self._in(only_hub):
+            caller.peer.deaf = True
+            caller.peer.watch()
 
     @fault
-    def garbage(self, kind: Garbage = "json") -> None:
-        """Sends a record that does not decode: broken JSON, bytes that are no UTF-8, binary, ...
-
-        `opcode` and `length` break the WebSocket protocol itself.
-        """
+    def garbage(self, kind: GarbageKind = "json") -> None:
+        """Sends a record that does not decode."""
         if kind in _GARBAGE:
             self.send_frame(framing.frames(_GARBAGE[kind]))
         else:
             super().garbage(kind)
 
     @fault
-    def huge(self, size: int = 2 << 20) -> None:
-        """Sends one record of `size` bytes: a well-formed push of a method that nobody knows."""
+    def huge(self, size: Annotated[int, "bytes"] = 2 << 20) -> None:
+        """Sends one long record: a well-formed push of an unknown method."""
         empty = framing.invocation("Padding", [""])
         self.say(framing.invocation("Padding", ["x" * (size - len(empty))]))
 
@@ -347,13 +318,7 @@ class SimulatedHubs(Simulator):
         """Ends all lasting faults, and those still to come. What was lost stays lost."""
         with self._lock:
             super().heal()
-            for each in (self._unauthorized, self._refused, self._handshakes, self._failures):
-                each.clear()
-            self._negotiations.clear()
-            self._silent.clear()
-            self._frozen.clear()
-            self._doorway.dead = 0
-            self.habits = msgspec.structs.replace(self._usual)
+            self.habits = msgspec.structs.replace(self.settings)
 
     # the doors
 
@@ -382,35 +347,27 @@ class SimulatedHubs(Simulator):
 
     def authorized(self, request: Request) -> bool:
         """Whether a request shows a token that is good for a hub."""
-        return self._tokens is None or self._tokens(bearer(request))
+        return self.accepts(bearer(request))
 
     def _negotiate(self, hub: str, request: Request) -> Reply:
-        if not self._negotiations:
-            return self._doorway.negotiate(hub, request)
-        told = self._negotiations.pop(0)
+        told: Mapping[str, Any] | None = self.pending.take("negotiate")
+        if told is None:
+            return self._doorway.negotiate(hub, request, bool(self.pending.take("reuse_id")))
         return json({**told, "url": self.hub_url(hub)} if told.get("url") == "" else told)
 
     def _turned_away(self, hub: str, door: str, request: Request) -> Reply | None:
-        if door and self._refused.get(hub):
-            return self._refuse(hub)
+        refusal: Reply | None = self.pending.take("refuse", hub) if door else None
+        if refusal is not None:
+            return refusal
         if (door and self._is_unauthorized(hub, door)) or not self.authorized(request):
             challenge = 'Bearer error="invalid_token"' if bearer(request) else "Bearer"
             return Reply(401, b"", {"WWW-Authenticate": challenge})
         return None
 
     def _is_unauthorized(self, hub: str, door: str) -> bool:
-        for key in ((hub, door), (hub, "both")):
-            left = self._unauthorized.get(key, 0)
-            if left:
-                self._unauthorized[key] = left - 1
-                return True
-        return False
-
-    def _refuse(self, hub: str) -> Reply:
-        reply, left = self._refused[hub].pop(0)
-        if left > 1:
-            self._refused[hub].insert(0, (reply, left - 1))
-        return reply
+        return bool(
+            self.pending.take("unauthorized", hub, door) or self.pending.take("unauthorized", hub, "both")
+        )
 
     def _hub_at(self, path: str) -> str | None:
         return self._paths.get(path.rstrip("/").lower())
@@ -432,7 +389,7 @@ class SimulatedHubs(Simulator):
         hub = self._hub_at(peer.request.path)
         assert hub is not None
         ticket = self._tickets[peer] = self._doorway.admit(hub, peer.request)
-        peer.muted = peer.muted or hub in self._silent
+        peer.muted = peer.muted or bool(self.pending.get("mute", hub))
         self._callers[peer] = Caller(self, peer, hub, ticket.id)
 
     def closed(self, peer: Peer) -> None:
@@ -441,8 +398,7 @@ class SimulatedHubs(Simulator):
         if ticket is not None:
             self._doorway.leave(ticket)
         if caller is not None:
-            for members in self._groups.values():
-                members.pop(caller, None)
+            self._groups.leave_all(caller)
 
     def hear(self, peer: Peer, payload: bytes, binary: bool) -> None:
         caller = self._callers.get(peer)
@@ -458,8 +414,9 @@ class SimulatedHubs(Simulator):
 
     def greeting(self, hub: str, said: bytes) -> str:
         """Why a handshake fails; nothing: it does not."""
-        if self._handshakes.get(hub):
-            return self._handshakes[hub].pop(0)
+        error: str | None = self.pending.take("handshake_error", hub)
+        if error is not None:
+            return error
         return framing.handshake_error(said)
 
     def greeted(self, caller: Caller) -> None:
@@ -491,17 +448,14 @@ class SimulatedHubs(Simulator):
         return outcome.error, outcome.result
 
     def _complete(self, caller: Caller, record: bytes) -> None:
-        if self._lost_acks:
-            self._lost_acks -= 1
-        else:
+        if not self.pending.take("lose_ack"):
             caller.say(record)
 
     def _failure(self, target: str) -> str | None:
-        for name in (target.lower(), ""):
-            if self._failures.get(name):
-                kind, why = self._failures[name].pop(0)
-                return _worded(kind, target, why)
-        return None
+        failure = self.pending.take("completion_error", target.lower()) or self.pending.take(
+            "completion_error", ""
+        )
+        return _worded(failure[0], target, failure[1]) if failure else None
 
 
 def _worded(kind: Failure, target: str, why: str) -> str:

@@ -1,4 +1,4 @@
-"""One user of tplus: his orders, his fills, his positions, as they are told."""
+"""One user of tplus: orders, fills and positions, as they are told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from actors.simulators.base.history import Newest
 from actors.simulators.tplus.instruments import PRICE_DECIMALS, QUANTITY_DECIMALS, Row
 
 OrderVariant = Literal[
@@ -30,6 +31,18 @@ Activity = Literal[
 ]
 _OF_THE_BOOK = ("Canceled", "Removed", "Replaced", "Amended", "Triggered")
 _FILLED = ("filled_quantity", "filled_amount", "trading_fees_amount")
+# The fields of an order's row that are null.
+_NOTHING = [
+    "amount",
+    "max_sellable_amount",
+    "max_sellable_quantity",
+    "good_until_timestamp_ns",
+    "trigger_above_price",
+    "trigger_below_price",
+    "trigger_touched",
+    "parent_id",
+    "trigger_enabled_quantity",
+]
 _KEPT = 1000  # orders, and fills
 _CLOSING = ("Canceled", "Removed", "CreateFailed")
 
@@ -39,8 +52,8 @@ class Account:
 
     def __init__(self, user: str) -> None:
         self.user = user
-        self.orders: dict[str, Row] = {}  # as pages show them, by id, oldest first
-        self.fills: dict[int, Row] = {}  # as last told, by number, newest last
+        self.orders: dict[str, Row] = Newest(_KEPT)  # as pages show them, by id, oldest first
+        self.fills: dict[int, Row] = Newest(_KEPT)  # as last told, by number, newest last
         self.positions: dict[tuple[str, int], Row] = {}  # by asset and sub-account
         self._orders_made = 0
         self._nonces = 0
@@ -94,7 +107,6 @@ class Account:
         rest = {key: value for key, value in over.items() if key not in order}
         order |= fields
         self.orders[str(order["order_id"])] = _page_row(order, price, now)
-        _forget(self.orders)
         return {"user_order": order, "signature": [0] * 64, "book_timestamp_ns": now, **rest}
 
     def _order_id(self, *, new: bool = False) -> str:
@@ -124,11 +136,10 @@ class Account:
         }
         self.fills.pop(told["trade_id"], None)
         self.fills[told["trade_id"]] = told
-        _forget(self.fills)
         return told
 
     def position(self, asset: str, price: str, over: Mapping[str, Any]) -> Row:
-        """The full picture of his positions after this one changed; a closed one is in it once more."""
+        """All positions after this one changed; a closed one is in it once more."""
         row = {
             "asset_id": asset,
             "sub_account_index": 1,
@@ -179,12 +190,6 @@ class Account:
         return {"user": self.user, **fields, "timestamp_ns": time.time_ns(), **over}
 
 
-def _forget(rows: dict[Any, Row]) -> None:
-    """Drops the oldest where there are too many."""
-    if len(rows) > _KEPT:
-        del rows[next(iter(rows))]
-
-
 def _extra(variant: OrderVariant, price: int, now: int) -> Row:
     """What a variant has beside the fields that most of them have."""
     match variant:
@@ -221,19 +226,6 @@ def _extra(variant: OrderVariant, price: int, now: int) -> Row:
 
 def _page_row(order: Row, price: int, now: int) -> Row:
     """An order as `/orders/user/...` has it: decimals, not book units."""
-    nothing = dict.fromkeys(
-        (
-            "amount",
-            "max_sellable_amount",
-            "max_sellable_quantity",
-            "good_until_timestamp_ns",
-            "trigger_above_price",
-            "trigger_below_price",
-            "trigger_touched",
-            "parent_id",
-            "trigger_enabled_quantity",
-        )
-    )
     stages = [f"{stage}_{what}" for stage in ("confirmed", "pending") for what in _FILLED]
     limit = order["details"].get("Limit", {})
     return {
@@ -242,7 +234,7 @@ def _page_row(order: Row, price: int, now: int) -> Row:
         "side": order["side"],
         "limit_price": _places(limit.get("limit_price", price), PRICE_DECIMALS),
         "quantity": _places(limit.get("quantity", 0), QUANTITY_DECIMALS),
-        **nothing,
+        **dict.fromkeys(_NOTHING),
         **dict.fromkeys(stages, "0"),
         "timestamp_ns": now,
         "in_flight": False,

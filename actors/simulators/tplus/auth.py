@@ -1,4 +1,4 @@
-"""Who may come in: nonces to be signed, tokens for those who signed, and the meter on both."""
+"""Logins: nonces to be signed, tokens for their signatures, and the limit on both."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
-from actors.simulators.tplus.paths import is_user
+from actors.simulators.base.history import Newest
+from actors.simulators.tplus.endpoints import is_user
+
+UNAUTHORIZED = "Invalid or missing auth token"
 
 _KEPT = 10.0  # seconds a nonce must have left to be given out again
+_REMEMBERED = 10_000  # nonces, and tokens
 _NS = 1_000_000_000
 
 
@@ -66,9 +70,9 @@ class SignatureGate:
         self.delegates: dict[str, set[str]] = {}  # keys that sign for a user, in hex
         self._limit = limit
         self._window = window
-        self._meter: deque[float] = deque()  # when each request of the window came
-        self._nonces: dict[str, Grant] = {}  # by user
-        self._tokens: dict[str, tuple[str, Grant]] = {}  # the user of each
+        self._meter: deque[float] = deque(maxlen=limit)  # when the last requests of the window came
+        self._nonces: dict[str, Grant] = Newest(_REMEMBERED)  # by user
+        self._tokens: dict[str, tuple[str, Grant]] = Newest(_REMEMBERED)  # the user of each
 
     def meter(self) -> None:
         """Counts a request. Raises AuthRefused where there were too many."""
@@ -88,7 +92,7 @@ class SignatureGate:
         return known
 
     def login(self, body: bytes) -> Grant:
-        """A token for whoever signed his nonce. Raises AuthRefused where the signature is not his."""
+        """A token for a signed nonce. Raises AuthRefused where the signature is not the user's."""
         try:
             asked = _login(body)
         except (msgspec.DecodeError, RecursionError) as wrong:
@@ -106,7 +110,7 @@ class SignatureGate:
         return grant
 
     def holder(self, headers: Mapping[str, str]) -> str:
-        """Whose valid token these headers bear; nothing: nobody's."""
+        """The user whose valid token these headers have; empty: none."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         user, grant = self._tokens.get(token, ("", None))
         if scheme != "Bearer" or grant is None or grant.left <= 0:

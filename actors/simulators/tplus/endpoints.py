@@ -17,7 +17,7 @@ _PLACES: Mapping[str, re.Pattern[str]] = {"{asset}": _ASSET, "{user}": _USER}
 
 
 class Kind(Struct, frozen=True):
-    """A kind of stream: its path, what its welcome calls it, and who may open it."""
+    """A kind of stream: its path, its name in the welcome, and which users may open it."""
 
     path: str
     channel: str

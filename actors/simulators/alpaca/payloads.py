@@ -95,20 +95,6 @@ def frame(told: object, codec: Codec, binary: bool = False) -> bytes:
     return text_frame(payload) if codec == "json" and not binary else binary_frame(payload)
 
 
-def fragments(whole: bytes, size: int) -> bytes:
-    """The frame as several of at most `size` bytes of payload: RFC 6455, section 5.4."""
-    length = whole[1]
-    payload = whole[{126: 4, 127: 10}.get(length, 2) :]
-    opcode = whole[0] & 0x0F
-    pieces = [payload[at : at + size] for at in range(0, len(payload), size)]
-    out = bytearray()
-    for number, piece in enumerate(pieces):
-        framed = bytearray(binary_frame(piece))
-        framed[0] = (0x80 if number == len(pieces) - 1 else 0) | (0 if number else opcode)
-        out += framed
-    return bytes(out)
-
-
 def read(message: str | bytes, codec: Codec) -> Any:
     """What a client said. Raises ValueError where it is not of this encoding, as text is no msgpack."""
     try:

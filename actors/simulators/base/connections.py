@@ -1,0 +1,43 @@
+"""Which connections are subscribed to what."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
+
+Group = TypeVar("Group", bound=Hashable)
+Member = TypeVar("Member", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class Groups(Generic[Group, Member, Value]):
+    """Members by group, oldest first, each with a value of its own. A group without members is not kept."""
+
+    def __init__(self) -> None:
+        self._members: dict[Group, dict[Member, Value]] = {}
+
+    def __contains__(self, group: Group) -> bool:
+        return group in self._members
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self._members)
+
+    def join(self, group: Group, member: Member, value: Value) -> None:
+        self._members.setdefault(group, {})[member] = value
+
+    def leave(self, group: Group, member: Member) -> None:
+        members = self._members.get(group, {})
+        members.pop(member, None)
+        if not members:
+            self._members.pop(group, None)
+
+    def leave_all(self, member: Member) -> None:
+        for group in list(self._members):
+            self.leave(group, member)
+
+    def of(self, group: Group) -> dict[Member, Value]:
+        """The members of a group, as they are now."""
+        return dict(self._members.get(group, {}))
+
+    def count(self, group: Group) -> int:
+        return len(self._members.get(group, ()))

@@ -1,0 +1,23 @@
+"""What O2 knows of one connection: its subscriptions."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Subscription(Struct, eq=False):
+    """What one connection has in one slot."""
+
+    channel: str
+    keys: tuple[str, ...]
+    precision: int = 10
+    frequency: float = 0.0  # depth_view: seconds between two pictures
+    shown_at: float = 0.0  # depth_view: when the last picture was sent, monotonic seconds
+    due: bool = False  # depth_view: the next picture has its timer
+
+
+class RequestRefused(Exception):  # noqa: N818  (an answer, not an error of ours)
+    def __init__(self, code: int, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(text)

@@ -1,0 +1,141 @@
+"""O2's REST."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from actors.simulators.base.client import Reply, Request
+from actors.simulators.base.random_market import Asset, Market, make_id
+from actors.simulators.o2.account import Account
+from actors.simulators.o2.instruments import PRECISIONS, canonical
+from actors.simulators.o2.payloads import INVALID, NO_MARKET, encode, sides
+
+_NAMES = ("contract", "account", "address", "trade_account_id", "owner")  # of an account in a query
+_REGISTRIES = ("books_registry_id", "accounts_registry_id", "trade_account_oracle_id", "base_asset_id")
+
+Query = Mapping[str, str]
+
+
+class Venue(Protocol):
+    """What the pages need of the venue."""
+
+    @property
+    def known_markets(self) -> Mapping[str, Market]: ...
+    @property
+    def known_accounts(self) -> Mapping[str, Account]: ...
+
+    def account(self, identity: str) -> Account: ...
+    def balance_entry(self, account: Account, asset: str) -> dict[str, Any]: ...
+    def recent(self, market: str) -> Sequence[Any]: ...
+
+
+class Pages:
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+
+    def answer(self, request: Request) -> Reply:
+        """A page; 404 where there is none."""
+        page = self._pages.get(request.path)
+        return page(self, request.query) if page else failure(404, INVALID, "not found")
+
+    def _health(self, query: Query) -> Reply:
+        return _page({"status": "ok"})
+
+    def _markets(self, query: Query) -> Reply:
+        listed = [
+            {
+                "contract_id": each.contract,
+                "market_id": each.id,
+                "maker_fee": "0",
+                "taker_fee": "100",
+                "min_order": str(each.lot),
+                "dust": "1000",
+                "price_window": 0,
+                "base": _asset(each.base),
+                "quote": _asset(each.quote),
+            }
+            for each in self._venue.known_markets.values()
+        ]
+        return _page({**{key: make_id(key) for key in _REGISTRIES}, "chain_id": "0x0", "markets": listed})
+
+    def _depth(self, query: Query) -> Reply:
+        found = self._market(query)
+        if found is None:
+            return failure(404, NO_MARKET, "market not found")
+        orders = sides(found, PRECISIONS.get(query.get("precision", ""), 10))
+        return _page({"action": "depth", "market_id": found.id, "orders": orders})
+
+    def _trades(self, query: Query) -> Reply:
+        found = self._market(query)
+        if found is None:
+            return failure(404, NO_MARKET, "market not found")
+        return _page({"trades": list(self._venue.recent(found.id))[::-1]})
+
+    def _order(self, query: Query) -> Reply:
+        id = canonical(query.get("order_id", ""))
+        for account in self._venue.known_accounts.values():
+            if id in account.orders:
+                return _page({"order": account.orders[id]})
+        return failure(404, 3000, "order not found")
+
+    def _balance(self, query: Query) -> Reply:
+        account = self._account(query)
+        if account is None:
+            return _UNNAMED
+        return _page(self._venue.balance_entry(account, canonical(query.get("asset_id", ""))))
+
+    def _trade_account(self, query: Query) -> Reply:
+        account = self._account(query)
+        if account is None:
+            return _UNNAMED
+        state = {"nonce": str(account.nonce), "owner": account.identity, "synced_with_network": True}
+        return _page({"trade_account_id": account.id, "trade_account": state, "session": None})
+
+    def _orders(self, query: Query) -> Reply:
+        account = self._account(query)
+        if account is None:
+            return _UNNAMED
+        market = canonical(query.get("market_id", ""))
+        orders = [each for each in account.orders.values() if canonical(each["market_id"]) == market]
+        if query.get("is_open") == "true":
+            orders = [each for each in orders if not each["close"]]
+        return _page({"identity": account.identity, "market_id": market, "orders": orders})
+
+    def _market(self, query: Query) -> Market | None:
+        return self._venue.known_markets.get(canonical(query.get("market_id", "")))
+
+    def _account(self, query: Query) -> Account | None:
+        id = next((query[name] for name in _NAMES if name in query), "")
+        return self._venue.account(id) if id else None
+
+    _pages: Mapping[str, Callable[[Pages, Query], Reply]] = {
+        "/health": _health,
+        "/v1/markets": _markets,
+        "/v1/depth": _depth,
+        "/v1/trades": _trades,
+        "/v1/order": _order,
+        "/v1/orders": _orders,
+        "/v1/balance": _balance,
+        "/v1/accounts": _trade_account,
+    }
+
+
+def failure(status: int, code: int, message: str) -> Reply:
+    return Reply(status, encode({"code": code, "message": message}))
+
+
+_UNNAMED = failure(400, INVALID, "invalid request: whose?")
+
+
+def _page(body: object) -> Reply:
+    return Reply(200, encode(body))
+
+
+def _asset(each: Asset) -> dict[str, Any]:
+    return {
+        "symbol": each.symbol,
+        "asset": each.id,
+        "decimals": each.decimals,
+        "max_precision": each.max_precision,
+    }

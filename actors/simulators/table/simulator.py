@@ -1,0 +1,91 @@
+"""A server that plays a transcript to each of its clients."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+
+from actors.simulators.base.client import Peer
+from actors.simulators.base.server import Message, Simulator
+from actors.simulators.base.settings import given
+from actors.simulators.table.settings import TableSettings
+from actors.simulators.table.transcript import Exchange, read_talk, value_of
+
+_log = logging.getLogger(__name__)
+
+
+class _Progress:
+    """How far one client has come."""
+
+    def __init__(self) -> None:
+        self.done = 1  # exchanges
+        self.warned = False  # about a frame that is not the one to come
+        self.repeated = 0  # frames that were sent again
+
+
+class SimulatedTable(Simulator):
+    """A transcript on loopback, on every path: a context manager.
+
+    Each connection begins at the top. A frame of the client that is not the next `>` changes nothing; it
+    is in `heard`. At the end the connection stays open.
+    """
+
+    name: ClassVar[str] = "table"
+    Settings = TableSettings
+
+    settings: TableSettings
+
+    @given(TableSettings)
+    def __init__(self, settings: TableSettings) -> None:
+        """Raises ConfigError: the transcript cannot be played."""
+        self.set_up(settings)
+        self._talk = read_talk(settings.talk)
+        self._clients: dict[Peer, _Progress] = {}
+
+    @property
+    def played(self) -> int:
+        """How many connections have come to the end."""
+        with self._lock:
+            return sum(each.done == len(self._talk) for each in self._clients.values())
+
+    def serves(self, path: str) -> bool:
+        return True
+
+    def decode(self, message: Message) -> Any:
+        return value_of(message)
+
+    def opened(self, peer: Peer) -> None:
+        self._clients[peer] = _Progress()
+        for frame in self._talk[0].frames:
+            peer.tell(frame)
+
+    def closed(self, peer: Peer) -> None:
+        self._clients.pop(peer, None)
+
+    def received(self, peer: Peer, message: Message) -> None:
+        progress = self._clients[peer]
+        to_come = self._talk[progress.done] if progress.done < len(self._talk) else None
+        if to_come is not None and to_come.wanted == value_of(message):
+            progress.done += 1
+            progress.warned = False
+            self.subscription_asked(peer, lambda: self._answer(peer, to_come))
+        elif to_come is not None and not progress.warned:
+            progress.warned = True
+            where = f"{self.settings.talk}:{to_come.line}"
+            _log.warning("%s: waits for the frame of this line, and got %.200r", where, message)
+
+    def step(self) -> None:
+        frames = self._talk[-1].frames
+        if not (self.settings.repeat and frames):
+            return
+        for peer, progress in list(self._clients.items()):
+            if progress.done == len(self._talk):
+                peer.tell(frames[progress.repeated % len(frames)])
+                progress.repeated += 1
+
+    def _answer(self, peer: Peer, exchange: Exchange) -> None:
+        """The first frame behind a `>` is taken for its acknowledgement."""
+        self.acknowledge(peer, exchange.frames[:1])
+        for frame in exchange.frames[1:]:
+            peer.tell(frame)
+        self.announce()

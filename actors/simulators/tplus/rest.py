@@ -1,0 +1,229 @@
+"""tplus' pages: logins, books, history, and what a user has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from actors.simulators.base.client import Later, Reply, Request
+from actors.simulators.tplus.account import Account
+from actors.simulators.tplus.auth import UNAUTHORIZED, AuthRefused, SignatureGate
+from actors.simulators.tplus.endpoints import match
+from actors.simulators.tplus.instruments import Listing, Row
+from actors.simulators.tplus.settings import TplusSettings
+
+Query = Mapping[str, str]
+Page = Callable[..., Reply | Later]
+
+_CODES = {401: "UNAUTHORIZED", 403: "FORBIDDEN", 429: "RATE_LIMITED", 503: "SERVER_BUSY"}
+
+encode = msgspec.json.Encoder().encode
+
+
+class Venue(Protocol):
+    """What the pages need of the venue."""
+
+    settings: TplusSettings
+
+    @property
+    def listings(self) -> Mapping[str, Listing]: ...
+
+    def has(self, asset: str) -> bool: ...
+    def listing(self, asset: str) -> Listing: ...
+    def account(self, user: str) -> Account: ...
+    def auth_refusal(self) -> Reply | None: ...
+    def depth_page(self, asset: str) -> Reply | Later: ...
+
+
+class Pages:
+    def __init__(self, venue: Venue, gate: SignatureGate) -> None:
+        self._venue = venue
+        self._gate = gate
+        self._prefix = tidy(venue.settings.prefix)
+        self._auth_prefix = tidy(venue.settings.auth_prefix)
+
+    def answer(self, request: Request) -> Reply | Later:
+        path = request.path
+        if not path.startswith(self._prefix + "/"):
+            return self.error(404, "not found", "NOT_FOUND")
+        path = path.removeprefix(self._prefix)
+        try:
+            login = self._login(path, request)
+            return login if login is not None else self._page(path, request)
+        except AuthRefused as refused:
+            return self.error(refused.status, refused.text, refused.code, retryable=refused.retryable)
+
+    def error(
+        self,
+        status: int,
+        text: str,
+        code: str = "",
+        *,
+        retryable: bool | None = None,
+        headers: Mapping[str, str] = {},
+    ) -> Reply:
+        """An error as this server writes it; `code`: the usual one of its status, unless given."""
+        if self._venue.settings.flat_errors:
+            return Reply(status, encode({"error": text}), headers)
+        again = status == 429 or status >= 500 if retryable is None else retryable
+        named = code or _CODES.get(status, "INTERNAL_ERROR")
+        error = {"code": named, "message": text, "details": None, "retryable": again}
+        return Reply(status, encode({"error": error}), headers)
+
+    def _login(self, path: str, request: Request) -> Reply | None:
+        """The answer of the authority; None: it is another page."""
+        if not path.startswith(self._auth_prefix + "/"):
+            return None
+        path = path.removeprefix(self._auth_prefix)
+        if (request.method, path) == ("POST", "/logout"):
+            self._gate.logout(request.headers)
+            return reply({})
+        asked = match("/nonce/{user}", path)
+        if not (asked if request.method == "GET" else path == "/auth"):
+            return None
+        self._gate.meter()
+        refusal = self._venue.auth_refusal()
+        if refusal is not None:
+            return refusal
+        if asked:
+            nonce = self._gate.nonce(asked["user"])
+            return reply({"value": nonce.value, "expiry_ns": nonce.expiry_ns})
+        token = self._gate.login(request.body)
+        return reply({"token": token.value, "expiry_ns": token.expiry_ns})
+
+    def _page(self, path: str, request: Request) -> Reply | Later:
+        for template, page in self._pages.items():
+            found = match(template, path)
+            if found is None:
+                continue
+            asset, user = found.get("asset", ""), found.get("user", "")
+            if not self._venue.has(asset):
+                raise AuthRefused(404, "MARKET_NOT_FOUND", f"No market {asset}")
+            if user:
+                self._admit(request, user)
+            return page(self, asset, user, request.query)
+        raise AuthRefused(404, "NOT_FOUND", "not found")
+
+    def _admit(self, request: Request, user: str) -> None:
+        if not self._venue.settings.login:
+            return
+        holder = self._gate.holder(request.headers)
+        if not holder:
+            raise AuthRefused(401, "UNAUTHORIZED", UNAUTHORIZED)
+        if holder != user:
+            raise AuthRefused(403, "FORBIDDEN", "Not yours to see")
+
+    def _health(self, asset: str, user: str, query: Query) -> Reply:
+        return reply({"status": "ok"})
+
+    def _depth(self, asset: str, user: str, query: Query) -> Reply | Later:
+        return self._venue.depth_page(asset)
+
+    def _ticker(self, asset: str, user: str, query: Query) -> Reply:
+        return reply(self._venue.listing(asset).ticker())
+
+    def _tickers(self, asset: str, user: str, query: Query) -> Reply:
+        return reply([each.ticker() for each in self._venue.listings.values()])
+
+    def _klines(self, asset: str, user: str, query: Query) -> Reply:
+        listing = self._venue.listing(asset)
+        listing.bar()
+        end = _number(query, "end_timestamp_ns", 1 << 63)
+        bars = [each for each in reversed(listing.bars) if each["open_timestamp_ns"] <= end]
+        rows, meta = _part(bars, query, 500)
+        if self._venue.settings.kline_objects:
+            return reply(rows)
+        return reply({"items": rows, **_ahead(meta), "truncated_before_ns": None})
+
+    def _trades(self, asset: str, user: str, query: Query) -> Reply:
+        listings = [self._venue.listing(asset)] if asset else self._venue.listings.values()
+        trades = [trade for each in listings for trade in each.trades]
+        trades.sort(key=lambda trade: trade["timestamp_ns"], reverse=True)
+        return reply(_part(trades, query, 100)[0])
+
+    def _markets(self, asset: str, user: str, query: Query) -> Reply:
+        listed = [each.terms() for each in self._venue.listings.values()]
+        rows, meta = _part(listed, query, 1000)
+        return reply({"markets": rows, "symbol_map": None, "total_markets": len(listed), **meta})
+
+    def _market(self, asset: str, user: str, query: Query) -> Reply:
+        return reply(self._venue.listing(asset).terms())
+
+    def _orders(self, asset: str, user: str, query: Query) -> Reply:
+        rows = list(reversed(self._venue.account(user).orders.values()))
+        if asset:
+            rows = [row for row in rows if row["base_asset"] == asset]
+        if query.get("open_only", "").lower() == "true":
+            rows = [row for row in rows if row["status"] == "open"]
+        rows, meta = _part(rows, query, 100)
+        return reply(rows if asset else {"orders": rows, **meta})
+
+    def _positions(self, asset: str, user: str, query: Query) -> Reply:
+        held = self._venue.account(user).positions.values()
+        rows = [row for row in held if asset in ("", row["asset_id"])]
+        rows, meta = _part(rows, query, 100)
+        return reply({"positions": rows, "total_positions": len(rows), **meta})
+
+    def _fills(self, asset: str, user: str, query: Query) -> Reply:
+        newest = reversed(self._venue.account(user).fills.values())
+        fills = [each for each in newest if asset in ("", each["asset_id"])]
+        rows, meta = _part(fills, query, 100)
+        # Several fills may be one row of the history, so it has no numbers.
+        rows = [{key: value for key, value in row.items() if key != "trade_id"} for row in rows]
+        return reply({"trades": rows, **_ahead(meta)})
+
+    _pages: Mapping[str, Page] = {
+        "/health": _health,
+        "/marketdepth/{asset}": _depth,
+        "/ticker/{asset}": _ticker,
+        "/tickers": _tickers,
+        "/klines/{asset}": _klines,
+        "/trades": _trades,
+        "/trades/{asset}": _trades,
+        "/markets": _markets,
+        "/market/{asset}": _market,
+        "/orders/user/{user}": _orders,
+        "/orders/user/{user}/{asset}": _orders,
+        "/positions/{user}": _positions,
+        "/positions/{user}/{asset}": _positions,
+        "/trades/user/{user}": _fills,
+        "/trades/user/{user}/{asset}": _fills,
+    }
+
+
+def reply(body: object) -> Reply:
+    return Reply(200, encode(body))
+
+
+def tidy(prefix: str) -> str:
+    """A prefix of paths: with a slash before it and none behind."""
+    bare = prefix.strip("/")
+    return f"/{bare}" if bare else ""
+
+
+def _number(query: Query, name: str, default: int) -> int:
+    try:
+        return max(int(query.get(name, default)), 0)
+    except ValueError:
+        raise AuthRefused(400, "INVALID_REQUEST", f"{name} is a whole number") from None
+
+
+def _part(rows: Sequence[Row], query: Query, size: int) -> tuple[list[Row], Row]:
+    """The rows of the page that was asked for, and what is said about it."""
+    page, limit = _number(query, "page", 0), _number(query, "limit", size) or size
+    part = list(rows[page * limit : (page + 1) * limit])
+    more = len(rows) > (page + 1) * limit
+    return part, {
+        "page": page,
+        "limit": limit,
+        "total_pages": -(-len(rows) // limit),
+        "cursor_size": len(part),
+        "has_next_page": more,
+        "next_page": page + 1 if more else None,
+    }
+
+
+def _ahead(meta: Row) -> dict[str, Any]:
+    return {key: meta[key] for key in ("has_next_page", "next_page")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from actors.errors import LinewardenError
+from actors.errors import ConfigError, LinewardenError
 from actors.events import Option, Topic
 from actors.feed_spec import FeedSpec, Specs
 from actors.login.token_store import TokenStore
@@ -90,7 +90,10 @@ class FeedBuilder:
             if simulator is not None:
                 simulator.stop()
             own = {feed.kind.name: feed.kind.simulator}
-            simulator = self.simulators[feed.name] = embed(feed.own.url, own)
+            try:
+                simulator = self.simulators[feed.name] = embed(feed.own.url, own)
+            except ConfigError as error:
+                raise ConfigError([f"[feeds.{feed.name}] {each}" for each in error.problems]) from None
         return feed.build_venue(simulator.url)
 
 

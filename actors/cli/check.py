@@ -55,7 +55,11 @@ def check(
         chosen = _chosen(settings, feed)
         wanted = [topic for topics in placed(chosen).values() for topic in topics]
         raise typer.Exit(_play(chosen.build_venue(), wanted, sample))
-    problems = [problem for feed in settings.feeds.values() for problem in _simulator_problems(feed)]
+    problems = [
+        f"{config}: [feeds.{feed.name}] {problem}"
+        for feed in settings.feeds.values()
+        for problem in _simulator_problems(feed)
+    ]
     if problems:
         raise typer.Exit(report(ConfigError(problems)))
     table = plain_table("feed", "venue", "url", "lines", "topics")
@@ -112,7 +116,7 @@ def _simulator_problems(feed: FeedSettings) -> tuple[str, ...]:
     try:
         embed(feed.own.url, {feed.kind.name: feed.kind.simulator}).stop()
     except ConfigError as error:
-        return tuple(f"[feeds.{feed.name}] {problem}" for problem in error.problems)
+        return error.problems
     except OSError:  # the port is taken, perhaps by a running service of this config
         return ()
     return ()

@@ -158,7 +158,7 @@ class ServiceRoutes:
         lines = self._runtime.status().lines()
         if asked.argument and asked.argument not in lines:
             near = get_close_matches(asked.argument[:LONGEST_TARGET], lines, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
+            hint = f"; did you mean {near[0]!r}?" if near else f". There are: {', '.join(lines) or 'none'}."
             raise RequestDeclined(404, f"there is no line {asked.argument[:LONGEST_TARGET]!r}{hint}")
         wanted = [asked.argument] if asked.argument else list(lines)
         return ServiceResponse(200, {name: lines[name].journal for name in wanted})

@@ -28,12 +28,16 @@ def test_a_bad_config_is_1(linewarden: Invoke, config: Path, command: str) -> No
     ]
 
 
-def test_check_looks_into_a_simulators_url(linewarden: Invoke, config: Path) -> None:
+@pytest.mark.parametrize(("command", "place"), [("check", "{config}: [feeds.a] "), ("run", "[feeds.a] ")])
+def test_a_mistake_in_a_simulators_url_is_1_and_names_the_feed(
+    linewarden: Invoke, config: Path, command: str, place: str
+) -> None:
     config.write_text('[feeds.a]\nvenue = "desk"\nkey = "k"\nurl = "sim://o2?fault=drp"\n')
-    told = linewarden("check", config)
+    told = linewarden(command, config)
     assert told.exit_code == 1
-    assert "[feeds.a]" in told.stderr
-    assert told.stderr.endswith("there is no fault 'drp'; did you mean 'drop'?\n")
+    (line,) = told.stderr.splitlines()
+    assert line.startswith(place.format(config=config))
+    assert line.endswith("there is no fault 'drp'; did you mean 'drop'?")
 
 
 def test_check_takes_a_table_itself(linewarden: Invoke, pier: Path) -> None:

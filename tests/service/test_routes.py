@@ -67,7 +67,7 @@ def test_the_journal_of_every_line_and_of_one(service: Service, desk: Runtime) -
     assert (ending["kind"], ending["epoch"]) == ("stopped", 1)
     told = ask(service, "/journal/o3")
     assert told.status == 404
-    assert told.body["error"] == "there is no line 'o3'."
+    assert told.body["error"] == "there is no line 'o3'. There are: o2."
 
 
 def test_pause_resume_and_restart(service: Service, desk: Runtime) -> None:

@@ -83,7 +83,7 @@ def test_an_accounts_channels_want_a_login_and_no_key() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"private_key": "zz" * 32}, "private_key is none: an Ed25519 seed is 64 hexadecimal digits"),
+        ({"private_key": "zz" * 32}, "private_key is no key: an Ed25519 seed is 64 hexadecimal digits"),
         ({"private_key": "ab"}, "64 hexadecimal digits"),
         ({"user": "alice"}, "user is an account's public key, 64 hexadecimal digits"),
         ({"token": "t"}, "user is missing"),

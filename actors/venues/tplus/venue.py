@@ -150,7 +150,7 @@ class Tplus(Venue):
             try:
                 self._key = key_of(own.private_key)
             except ValueError as error:
-                raise LinewardenError(f"private_key is none: {error}.") from None
+                raise LinewardenError(f"private_key is no key: {error}.") from None
         self._user = self._whose(own.user)
         if own.token is not None and not self._user:
             raise LinewardenError("user is missing: a token is presented beside it.")

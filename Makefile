@@ -12,52 +12,52 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
 
-run: $(VENV)/run.stamp  ## One minute of markets that die and come back: no account, no network
+run: $(VENV)/run.stamp  ## One minute of simulated markets whose connections are cut and restored: no account, no network
 	@echo "Watch: every 5 to 11 s each simulated venue cuts its connections. The lines reconnect, and each lost stretch is a gap."
 	@$(BIN)/linewarden run config/demo.toml --duration $(or $(SECONDS),60) --show-events --no-service --log-level error
 
 picture: $(VENV)/run.stamp  ## Draw docs/live-table.svg from SECONDS=20 of the demo
 	@$(BIN)/python -m tests.picture $(or $(SECONDS),20)
 
-test: $(VENV)/dev.stamp  ## All tests but those that have a target of their own
+test: $(VENV)/dev.stamp  ## All tests except those with a target of their own
 	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
 
-chaos: $(VENV)/dev.stamp  ## Faults from SEEDS=1,2,3 or SEEDS=x20 over ROUNDS=50: do counters reconcile, is no stream silent
+chaos: $(VENV)/dev.stamp  ## Faults from SEEDS=1,2,3 or SEEDS=x20 over ROUNDS=50: the counters reconcile, no stream is silent
 	$(BIN)/python -m pytest tests/stories/test_chaos.py tests/stories/test_silence_hunter.py -v --seeds $(or $(SEEDS),x10) --rounds $(or $(ROUNDS),30) $(ARGS)
 
-soak: $(VENV)/dev.stamp  ## All four venues for MINUTES=2 under faults from SEED=1: books, threads, memory
+soak: $(VENV)/dev.stamp  ## All four venues for MINUTES=2 under faults from SEED=1: counters, threads, memory
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),2) --seed $(or $(SEED),1) $(ARGS)
 
 interop: $(VENV)/dev.stamp  ## The venues' own SDKs against the simulators; their virtualenvs are in .venv-interop
 	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
 
-bench: $(VENV)/dev.stamp  ## All that is measured, beside the venues' SDKs: 25 minutes, and a file in benchmarks/results
+bench: $(VENV)/dev.stamp  ## All benchmarks, beside the venues' SDKs: 25 minutes; writes a file to benchmarks/results
 	$(BIN)/python -m benchmarks everything
 
-bench-quick: $(VENV)/dev.stamp  ## Half a minute: no slower than half of what was, beside a raw loop; nothing lost
+bench-quick: $(VENV)/dev.stamp  ## Half a minute: at least half of the recorded speed, relative to a raw loop; nothing is lost
 	$(BIN)/python -m benchmarks quick
 
-bench-against: $(VENV)/dev.stamp  ## Beside COMMIT, in alternating ROUNDS=7; SHAPES="o2,alpaca" for some: 2 minutes each
+bench-against: $(VENV)/dev.stamp  ## Compare with COMMIT in alternating ROUNDS=7; SHAPES="o2,alpaca" for some: 2 minutes each
 	$(BIN)/python -m benchmarks against $(COMMIT) --rounds $(or $(ROUNDS),7) $(if $(SHAPES),--shapes $(SHAPES))
 
 conformance: $(VENV)/dev.stamp  ## Autobahn's cases against a whole runtime, for many minutes; CASES="9.*,12.1.*" for some
 	$(BIN)/python -m pytest -m conformance tests/conformance $(ARGS)
 
-peers: $(VENV)/dev.stamp  ## Four faults side by side with others' libraries: some six minutes, into docs/peers.md
+peers: $(VENV)/dev.stamp  ## Four faults, beside other libraries: about six minutes; writes docs/peers.md
 	$(BIN)/python -m benchmarks reliability
 
-outages: $(VENV)/dev.stamp  ## The outage grid: every way of being away, up to an hour, at every venue
+outages: $(VENV)/dev.stamp  ## The outage grid: every kind of outage, up to an hour, at every venue
 	$(BIN)/python -m pytest -m "outages or not outages" tests/stories/test_outages.py \
 		--numprocesses 3 --dist worksteal $(ARGS)
 
-# Each target for SECONDS; TARGETS="frames o2" for some of them. What is found is in .fuzz/.
-fuzz: $(VENV)/dev.stamp  ## Bytes from outside, by atheris: SECONDS for each target
+# Each target for SECONDS; TARGETS="frames o2" for some of them. Findings are in .fuzz/.
+fuzz: $(VENV)/dev.stamp  ## Fuzz the readers of outside bytes with atheris: SECONDS for each target
 	@$(PIP) install atheris || { echo "atheris cannot be installed here: it has wheels for Linux and some Pythons only."; exit 1; }
 	@for target in $(or $(TARGETS),$$($(BIN)/python -c 'from tests.fuzz.targets import TARGETS; print(*TARGETS)')); do \
 		echo "$$target:"; $(BIN)/python -m tests.fuzz $$target $(or $(SECONDS),60) || exit 1; done
 
-# For an hour or more, with one process. What no test noticed is in .mutants/survivors.txt.
-mutants: $(VENV)/dev.stamp  ## Changed rules, by mutmut: do their tests notice; FILES="rules/line.py" for some
+# For an hour or more, with one process. Changes that no test noticed are in .mutants/survivors.txt.
+mutants: $(VENV)/dev.stamp  ## Mutate the rules with mutmut: their tests must notice; FILES="rules/line.py" for some
 	@$(PIP) install 'mutmut==3.8.*'
 	$(BIN)/python -m tests.mutants $(FILES)
 
@@ -71,15 +71,15 @@ types: $(VENV)/dev.stamp  ## mypy --strict
 
 check: lint types test bench-quick interop  ## lint, types, test, bench-quick and interop
 
-# pip-audit asks a service; where that cannot be reached it prints a traceback and no finding.
-audit: $(VENV)/dev.stamp  ## Known holes in what we depend on, by pip-audit; it needs its advisory service
+# pip-audit asks a service; if that cannot be reached, it prints a traceback and no finding.
+audit: $(VENV)/dev.stamp  ## Known vulnerabilities of the dependencies, by pip-audit; it needs its advisory service
 	@$(PIP) install pip-audit
 	@found="$$($(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off \
 		2>$(VENV)/audit.log)" && echo "No known vulnerabilities." || \
 		{ if [ -n "$$found" ]; then echo "$$found"; exit 1; fi; \
 		echo "pip-audit could not ask its advisory service: nothing is known. See $(VENV)/audit.log."; }
 
-format: $(VENV)/dev.stamp  ## Bring the code into form
+format: $(VENV)/dev.stamp  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -1,9 +1,9 @@
-"""Asks the supervisor through its proxy: what is, and what to do.
+"""Asks the supervisor through its proxy for the status, and pauses, resumes and restarts lines.
 
     python examples/ask_the_supervisor.py
 
-Two feeds run against markets simulated inside this process. Each call of the proxy gives a future at
-once; `get(timeout=...)` waits for its answer. "accepted" is not yet "done": the streams tell when.
+Two feeds run against markets simulated inside this process. Each call of the proxy returns a future at
+once; `get(timeout=...)` waits for its answer. "accepted" is not yet "done": the streams show when.
 """
 
 import actors
@@ -16,7 +16,7 @@ CONFIG = {
         "right": {"venue": "o2", "url": "sim://o2?seed=2"},
     },
 }
-MARKET = "0xbeef"  # the simulator knows every market
+MARKET = "0xbeef"  # the simulator accepts every id
 WAIT = 10.0  # seconds
 
 
@@ -28,7 +28,7 @@ def main() -> None:
 
         print("pause left:", supervisor.pause("left").get(timeout=WAIT))
         read_until("paused", left)
-        show(supervisor.status().get(timeout=WAIT))  # what runtime.status() does, too
+        show(supervisor.status().get(timeout=WAIT))  # the same as runtime.status()
 
         print("resume left:", supervisor.resume("left").get(timeout=WAIT))
         read_until("restored", left)
@@ -54,7 +54,7 @@ def show(status: actors.Status) -> None:
 
 
 def read_until(state: LifecycleState, trades: actors.Stream[o2.Trade]) -> None:
-    """Read on to where the line under this stream came into that state."""
+    """Read until the line under this stream is in that state."""
     for item in trades.with_markers():
         if isinstance(item, actors.Lifecycle):
             print(f"  {item.line} is {item.state}")

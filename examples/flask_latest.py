@@ -1,12 +1,12 @@
-"""A Flask page with the latest trade of each market: fed by a handler, served by plain views.
+"""A Flask page with the latest trade of each market. A handler keeps the trades; plain views serve them.
 
     python examples/flask_latest.py                              # serves, asks itself once, and ends
     flask --app examples/flask_latest.py run --debug             # serves until Ctrl-C, and reloads
     curl http://127.0.0.1:5000/latest/0xbeef
 
-The runtime starts at the first request, not at import. So it starts where requests are served, and
-only there: not in the reloader's parent, which imports this file too, and not in gunicorn's master,
-whose threads its forked workers would not have.
+The runtime starts at the first request, not at import. So it starts only in a process that serves
+requests: not in the reloader's parent, which imports this file too, and not in gunicorn's master,
+whose forked workers would not have its threads.
 """
 
 import json
@@ -25,12 +25,12 @@ import actors
 from actors.venues import o2
 
 CONFIG = {"feeds": {"o2": {"venue": "o2", "url": "sim://o2?rate=50"}}}
-MARKETS = ("0xbeef", "0xcafe")  # the simulator knows every market
+MARKETS = ("0xbeef", "0xcafe")  # the simulator accepts every id
 
 
 @dataclass
 class Desk:
-    """The runtime of this process, once somebody has asked for it, and what it has heard."""
+    """The runtime of this process, which the first request starts, and the latest trades."""
 
     latest: dict[str, o2.Trade] = field(default_factory=dict)
     runtime: actors.Runtime | None = None
@@ -70,7 +70,7 @@ def health() -> ResponseReturnValue:
 
 
 def main() -> None:
-    """Serve on a free port of this machine for as long as it takes to ask once."""
+    """Serve on a free port of this machine, request each page once, and end."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()

@@ -5,7 +5,7 @@
 
 Without arguments it reads a market simulated inside this process, whose connection is cut every
 second. With them it reads the feed `o2` of a config file: config/demo.toml, or one of your own. It
-ends once a loss was made good.
+ends when a trade follows a gap.
 """
 
 import sys
@@ -17,10 +17,10 @@ from actors.events import Marker
 from actors.venues import o2
 
 SIMULATED: Mapping[str, Any] = {
-    "defaults": {"restart": {"stable_after": 0.5}},  # seconds: here a life is short
+    "defaults": {"restart": {"stable_after": 0.5}},  # seconds; shorter than a life between two cuts
     "feeds": {"o2": {"venue": "o2", "url": "sim://o2?rate=50&fault=drop+every%3D1"}},
 }
-MARKET = "0xbeef"  # the simulator knows every market
+MARKET = "0xbeef"  # the simulator accepts every id
 
 
 def read(config: str | Mapping[str, Any], market: str) -> None:

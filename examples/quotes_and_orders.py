@@ -3,8 +3,9 @@
     python examples/quotes_and_orders.py
     python examples/quotes_and_orders.py CONFIG CONTRACT ACCOUNT
 
-Without arguments it reads a ProjectX simulated inside this process, where somebody trades for the
-account. With them it reads the feed `projectx` of a config file. It ends when an order was filled.
+Without arguments it reads a ProjectX simulated inside this process, which also makes
+orders for the account. With them it reads the feed `projectx` of a config file. It ends at the first
+quote after a filled order.
 """
 
 import sys
@@ -28,7 +29,7 @@ CONTRACT, ACCOUNT = "CON.F.US.EP.Z26", "4242"  # the simulator has them
 
 
 def read(config: str | Mapping[str, Any], contract: str, account: str) -> None:
-    """Print what has changed until a filled order was followed by a quote."""
+    """Print quotes and orders until a quote follows a filled order."""
     with actors.start(config, wait=10.0) as runtime:
         quotes = runtime.subscribe("projectx", projectx.QUOTES, contract, wait=10.0)
         orders = runtime.subscribe("projectx", projectx.ORDERS, account, wait=10.0)

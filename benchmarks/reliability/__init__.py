@@ -1,1 +1,1 @@
-"""What becomes of a program when its venue goes away, drops it, falls silent, or its own handler raises."""
+"""A program whose venue stops, drops it or falls silent, or whose own handler raises."""

@@ -177,10 +177,10 @@ class Alpaca(Venue):
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     send_rate: ClassVar[SendRate] = SendRate(batch=500)
     limits: ClassVar[Mapping[str, str]] = {
-        "connections": "one to an endpoint on most plans; a dead one may hold the place for about 90 s",
+        "connections": "one per endpoint on most plans; a dead one may hold the place for about 90 s",
         "symbols": "Basic: 30 in trades and quotes of stocks, 200 option quotes; more by plan",
         "login": "within 10 s of the connect",
-        "REST": "Basic: 200 requests a minute",
+        "REST": "Basic: 200 requests per minute",
     }
     variables: ClassVar[Mapping[str, str]] = {
         "ALPACA_API_KEY": "the key's id, for key",

@@ -122,8 +122,8 @@ class O2(Venue):
     ping_interval: ClassVar[float] = PING_INTERVAL
     book_channel: ClassVar[str] = str(DEPTH)
     limits: ClassVar[Mapping[str, str]] = {
-        "identities": f"{IDENTITIES} in one channel of a connection; more open another connection",
-        "books": "one depth and one depth_view a market and connection; another precision opens another",
+        "identities": f"{IDENTITIES} per channel and connection; more open another connection",
+        "books": "one depth and one depth_view per market and connection; another precision opens another connection",
         "silence": "closed after 60 s without a message from us",
     }
 

@@ -95,7 +95,7 @@ class ProjectX(Venue):
     )  # a guess: the gateway names no limit of calls
     ping_interval: ClassVar[float] = PING_INTERVAL
     limits: ClassVar[Mapping[str, str]] = {
-        "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 20 calls a second",
+        "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 20 calls per second",
         "REST": "200 requests in 60 s, logins among them",
         "token": "24 h, then it is renewed, or a login gets a new one",
     }

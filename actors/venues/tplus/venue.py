@@ -122,13 +122,13 @@ class Tplus(Venue):
     Settings: ClassVar[type[VenueSettings]] = TplusSettings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
     limits: ClassVar[Mapping[str, str]] = {
-        "topics": "one a connection",
+        "topics": "one per connection",
         "connections": f"tplus names no limit; ours is max_lines, {MAX_LINES} unless set",
-        "logins": "100 requests in 1800 s and address, two a login; a token serves 24 h",
+        "logins": "100 requests per address in 1800 s, two per login; a token serves 24 h",
     }
     variables: ClassVar[Mapping[str, str]] = {
         "TPLUS_PRIVATE_KEY": "the account's Ed25519 seed, 64 hexadecimal digits",
-        "TPLUS_TOKEN": "in its place: a token that was got elsewhere; user is needed beside it",
+        "TPLUS_TOKEN": "instead of it: a token from elsewhere; also set user",
     }
     book_channel: ClassVar[str] = "depth"
     price_channels: ClassVar[frozenset[str]] = frozenset({"ticker", "tickers", "trades", "market_trades"})

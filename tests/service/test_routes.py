@@ -88,7 +88,7 @@ def test_a_line_is_named_with_its_slash(service: Service, desk: Runtime, market:
     _stream = desk.subscribe("o2", "depth", market, precision="10")
     _stream2 = desk.subscribe(
         "o2", "depth", market, precision="100", wait=5.0
-    )  # O2: one depth a market and connection
+    )  # O2: one depth per market and connection
     first = line_of(desk).epoch
     assert ask(service, f"/restart/{target}", "POST").status == 202
     until(desk, at_epoch(2, "o2/2"))

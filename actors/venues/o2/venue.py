@@ -123,7 +123,7 @@ class O2(Venue):
     book_channel: ClassVar[str] = str(DEPTH)
     limits: ClassVar[Mapping[str, str]] = {
         "identities": f"{IDENTITIES} per channel and connection; more open another connection",
-        "books": "one depth and one depth_view per market and connection; another precision opens another connection",
+        "books": "one depth and one depth_view per market and connection; another precision opens one more",
         "silence": "closed after 60 s without a message from us",
     }
 

@@ -78,10 +78,10 @@ def summary(status: Status, seconds: float) -> Iterator[str]:
     if status.streams:
         gaps = counted(sum(stream.gaps for stream in status.streams), "gap")
         yield f"  streams: {_equation(_stream_counters(status.streams))}; {gaps} marked."
-    if lines and not (wrong := list(_unreconciled(status))):
+    wrong = [f"  {sentence}" for sentence in _unreconciled(status)]
+    if lines and not wrong:
         yield f"  counters reconcile: {_equation(_line_counters(lines.values()))}."
-    else:
-        yield from (f"  {sentence}" for sentence in wrong)
+    yield from wrong
     for note in oddities(status):
         yield f"  {note}."
 

@@ -24,6 +24,13 @@ def test_the_summary_tells_what_became_of_each_line() -> None:
     assert troubles(end) == ["b is not live: failed (401: auth failed. Check key.)."]
 
 
+def test_the_summary_of_a_run_without_lines() -> None:
+    assert list(summary(status(), 1.0)) == [
+        "desk ran for 1.0 s; 0 of 0 lines live at the end.",
+        "  7 messages in quarantine.",
+    ]
+
+
 def test_counters_that_do_not_reconcile_are_named() -> None:
     counters = structs.replace(COUNTERS, decoded=5, routed=3, unrouted=1, in_flight=1)
     book = StreamStatus(

@@ -27,6 +27,7 @@ from actors.protocol.formatting import amount, price_words, short, suggestion
 from actors.protocol.limits import RateLimit, SendRate, TokenBucket
 from actors.protocol.placement import Bound, Bounds, Placement
 from actors.protocol.prices import BookUpdate, Price
+from actors.protocol.recent_ids import RecentIds
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -92,6 +93,7 @@ __all__ = (
     "Quarantine",
     "RateLimit",
     "Reason",
+    "RecentIds",
     "RedactedStruct",
     "Refusal",
     "Reject",

@@ -8,6 +8,22 @@ its prices over REST, `outcome` what a session answers.
 
 from actors.venues.alpaca.account_messages import Execution, Order, TradeUpdate
 from actors.venues.alpaca.account_session import AccountSession
+from actors.venues.alpaca.channels import (
+    BARS,
+    CANCEL_ERRORS,
+    CORRECTIONS,
+    DAILY_BARS,
+    IMBALANCES,
+    LULDS,
+    NEWS,
+    ORDERBOOKS,
+    PRICING,
+    QUOTES,
+    STATUSES,
+    TRADE_UPDATES,
+    TRADES,
+    UPDATED_BARS,
+)
 from actors.venues.alpaca.messages import (
     Bar,
     CancelError,
@@ -25,24 +41,7 @@ from actors.venues.alpaca.messages import (
     UpdatedBar,
 )
 from actors.venues.alpaca.session import AlpacaSession
-from actors.venues.alpaca.venue import (
-    BARS,
-    CANCEL_ERRORS,
-    CORRECTIONS,
-    DAILY_BARS,
-    IMBALANCES,
-    LULDS,
-    NEWS,
-    ORDERBOOKS,
-    PRICING,
-    QUOTES,
-    STATUSES,
-    TRADE_UPDATES,
-    TRADES,
-    UPDATED_BARS,
-    Alpaca,
-    AlpacaSettings,
-)
+from actors.venues.alpaca.venue import Alpaca, AlpacaSettings
 
 __all__ = [
     "BARS",

@@ -22,7 +22,6 @@ from actors.protocol import (
     Confirm,
     Effect,
     EffectBatch,
-    End,
     Fatal,
     Frame,
     GapReason,
@@ -363,7 +362,7 @@ class DeclaredSession(Session):
         code, words = hide(_text(rule.code(message))), hide(_text(rule.text(message)))
         text = f"{name} error {code}".rstrip() + (f": {words}" if words else "")
         if (reason := self._ending(rule, code, text)) is not None:
-            self._end(reason, out)
+            out.add(self._end(reason))
             return
         request = self._request(rule.id(message))
         if request is None and rule.blames_oldest:
@@ -466,7 +465,7 @@ class DeclaredSession(Session):
             code, words = hide(_text(login.code(message))), hide(_text(login.text(message)))
             text = f"login refused ({' '.join((code, words)).strip() or 'no words'})"
             name = code_of(self._protocol.table.name, code, "login")
-            self._end(Fatal(text, name, self._advice()), out)
+            out.add(self._end(Fatal(text, name, self._advice())))
             return True
         elif login.answer is not None and login.answer(message):
             self.heard["login"] += 1
@@ -481,11 +480,6 @@ class DeclaredSession(Session):
             return login.table.advice
         keys = ", ".join(self._protocol.table.keys)
         return f"Check {keys} in [feeds.{self._protocol.feed}]." if keys else ""
-
-    def _end(self, reason: Reason, out: EffectBatch) -> None:
-        if self.state is not SessionState.ENDED:
-            self._move("ended")
-        out.add(End(reason))
 
     def closed(self, code: int, words: str) -> Reason:
         close = self._protocol.table.close

@@ -13,7 +13,7 @@ from enum import Enum
 
 import msgspec
 
-from actors.protocol import Effect, GapReason, Missed, Resent, Send, Topic
+from actors.protocol import Effect, GapReason, Missed, RecentIds, Resent, Send, Topic
 from actors.venues.o2.messages import normal_id
 
 BY_MARKET = ("depth", "depth_view", "trades")
@@ -35,30 +35,6 @@ class O2Answer(Enum):
 WAITING, ASSUMED, CONFIRMED, REFUSED = O2Answer  # looked up for every event
 
 
-class RecentIds:
-    """A bounded memory of ids: a new generation begins when the last one is full."""
-
-    def __init__(self, size: int = TRADES_REMEMBERED) -> None:
-        self._size = size
-        self._new: set[str] = set()
-        self._old: set[str] = set()
-
-    def add(self, id: str) -> bool:
-        """Whether it was not there."""
-        if id in self._new or id in self._old:
-            return False
-        if len(self._new) >= self._size:
-            self._old, self._new = self._new, set()
-        self._new.add(id)
-        return True
-
-    def copy(self) -> RecentIds:
-        """Another thread may be at the original."""
-        copy = RecentIds(self._size)
-        copy._new, copy._old = self._new.copy(), self._old.copy()
-        return copy
-
-
 class O2Topic:
     """One topic as it was asked for on this connection.
 
@@ -74,7 +50,7 @@ class O2Topic:
         self.repeated = False  # asked again, because the venue said that we had asked before
         self.precision = next((int(value) for name, value in topic.options if name == "precision"), None)
         self.healed_at: float = former.healed_at if former else float("-inf")  # monotonic seconds
-        self.seen: RecentIds = former.seen if former else RecentIds()  # trades
+        self.seen: RecentIds = former.seen if former else RecentIds(TRADES_REMEMBERED)  # trades
 
 
 Slot = dict[str, O2Topic]  # by key: a market, or an identity

@@ -18,7 +18,6 @@ from actors.protocol import (
     Confirm,
     Effect,
     EffectBatch,
-    End,
     Fatal,
     Frame,
     Missed,
@@ -122,7 +121,7 @@ class TplusSession(Session):
         self._waiting += 1
         if self._waiting > EARLY:
             text = f"{EARLY} events came before the subscription"
-            self._end(End(Retryable(text, "early")), out)
+            out.add(self._end(Retryable(text, "early")))
 
     # ── what is not as nearly all messages of the stream are ──
 
@@ -163,10 +162,6 @@ class TplusSession(Session):
         if self._wanted:
             out.add(self._answer)
 
-    def _end(self, effect: Effect, out: EffectBatch) -> None:
-        self._move("ended")
-        out.add(effect)
-
     # ── what is no data ──
 
     def _is_control(self, payload: bytes, out: EffectBatch) -> bool:
@@ -196,7 +191,7 @@ class TplusSession(Session):
         if is_unauthorized(said):
             self._unauthorized(said, out)
         elif (reason := passing(said)) is not None:
-            self._end(End(reason), out)
+            out.add(self._end(reason))
         elif type(self._answer) is Confirm:  # the stream runs: it is about something else
             out.add(Complain("tplus_error", f"tplus says: {said}"))
         else:
@@ -205,9 +200,10 @@ class TplusSession(Session):
     def _unauthorized(self, said: str, out: EffectBatch) -> None:
         # It comes after a good upgrade, and no data follow, whether the socket is closed or not.
         if self._with_token:
-            self._end(TokenRefused(f"tplus does not take the token of this connection: {said}"), out)
+            self._move("ended")
+            out.add(TokenRefused(f"tplus does not take the token of this connection: {said}"))
         else:
-            self._end(End(Fatal(f"tplus wants a login for this stream: {said}", "login", KEY_ADVICE)), out)
+            out.add(self._end(Fatal(f"tplus wants a login for this stream: {said}", "login", KEY_ADVICE)))
 
     def _puzzle(self, piece: bytes, out: EffectBatch) -> None:
         out.add(Quarantine(piece, self._flaw(piece)))

@@ -19,6 +19,7 @@ from actors.errors import LinewardenError
 from actors.events import GapReason, Option, Options, Topic
 from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.lazy import Imported
+from actors.protocol.asked import AskedTopic, TopicAnswer, confirm, refuse, topics_of
 from actors.protocol.batch import EffectBatch
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation, Token, is_token, settled
@@ -62,6 +63,7 @@ __all__ = (
     "TEXT",
     "Announce",
     "Answered",
+    "AskedTopic",
     "BookUpdate",
     "Bound",
     "Bounds",
@@ -109,17 +111,21 @@ __all__ = (
     "TokenBucket",
     "TokenRefused",
     "Topic",
+    "TopicAnswer",
     "TypedChannel",
     "Unrouted",
     "Venue",
     "VenueSettings",
     "amount",
     "code_of",
+    "confirm",
     "is_token",
     "origin",
     "price_words",
+    "refuse",
     "settled",
     "short",
     "status_reason",
     "suggestion",
+    "topics_of",
 )

@@ -34,22 +34,9 @@ from actors.protocol import (
 from actors.venues.alpaca import messages as m
 from actors.venues.alpaca.channels import CHANNELS
 from actors.venues.alpaca.codec import Encoding, decode, elements, named
-from actors.venues.alpaca.errors import (
-    ALREADY_AUTHENTICATED,
-    NOT_AUTHENTICATED,
-    VERDICTS,
-    ending,
-    told,
-)
+from actors.venues.alpaca.errors import ALREADY_AUTHENTICATED, NOT_AUTHENTICATED, VERDICTS, ending, told
 from actors.venues.alpaca.keyed_session import KeyedSession
-from actors.venues.alpaca.subscriptions import (
-    ALL,
-    BOOKS,
-    CONFIRMED,
-    WAITING,
-    AlpacaSubscriptions,
-    Listed,
-)
+from actors.venues.alpaca.subscriptions import ALL, BOOKS, CONFIRMED, WAITING, AlpacaSubscriptions, Listed
 
 Topics = tuple[Topic, ...]
 
@@ -182,7 +169,7 @@ class AlpacaSession(KeyedSession):
         """A reset that overtakes its acknowledgement: nothing but a new subscription brings one."""
         for item in ((BOOKS, book.symbol), (BOOKS, ALL)):
             for asked in self._wanted.on(item):
-                if asked.state is WAITING and self._wanted.unanswered(item):
+                if asked.answer is WAITING and self._wanted.unanswered(item):
                     self._add(self._wanted.prove(asked), out)
 
     # ── control ──
@@ -257,7 +244,7 @@ class AlpacaSession(KeyedSession):
         if others:
             out.add(Missed(others, "quarantine"))
         for topic in books:
-            if self._wanted.asked[topic].state is CONFIRMED:
+            if self._wanted.asked[topic].answer is CONFIRMED:
                 self._add(self._wanted.heal(topic, self._now), out)
 
     def _concerned(self, found: m.Named) -> Topics:
@@ -278,7 +265,7 @@ class AlpacaSession(KeyedSession):
         return tuple(
             topic
             for topic, asked in self._wanted.asked.items()
-            if asked.state is CONFIRMED and (channel is None or topic.channel == channel)
+            if asked.answer is CONFIRMED and (channel is None or topic.channel == channel)
         )
 
     # ── keeping routes in step with what is confirmed ──
@@ -289,7 +276,7 @@ class AlpacaSession(KeyedSession):
     def _routed(self, effects: list[Effect]) -> list[Effect]:
         for topic in self._wanted.moved():
             asked = self._wanted.asked.get(topic)
-            if asked is not None and asked.state is CONFIRMED:
+            if asked is not None and asked.answer is CONFIRMED:
                 self._routes[topic.channel].add(topic)
             else:
                 self._routes[topic.channel].remove(topic)

@@ -21,11 +21,13 @@ from actors.protocol import (
     Frame,
     Missed,
     Quarantine,
-    Reject,
     Send,
     Session,
     Topic,
     code_of,
+    confirm,
+    refuse,
+    topics_of,
 )
 from actors.venues.o2 import messages as m
 from actors.venues.o2.errors import ALREADY, REFUSALS, ending, is_error
@@ -151,7 +153,7 @@ class O2Session(Session):
         if asked is None or self._asked.outdated(asked, sides.precision):
             out.unrouted += 1
             return
-        self._prove([asked], out)
+        confirm([asked], out)
         picture = kind(
             asked.topic.key,
             sides.buys or (),
@@ -196,7 +198,7 @@ class O2Session(Session):
         if asked is None:
             out.unrouted += len(trades)
             return
-        self._prove([asked], out)
+        confirm([asked], out)
         topic, is_new = asked.topic, asked.seen.add
         for trade in trades:
             if is_new(trade.trade_id):
@@ -246,7 +248,7 @@ class O2Session(Session):
         named = [asked for owners, _ in heard for asked in owners]
         if named:  # there is one subscription for all identities: it is there for all, or for none
             slot = self._asked.slots[channel].values()
-            self._prove([each for each in slot if each in named or each.answer is not REFUSED], out)
+            confirm([each for each in slot if each in named or each.answer is not REFUSED], out)
         for owners, event in heard:
             out.pairs += [(asked.topic, event) for asked in owners]
             out.unrouted += not owners
@@ -257,14 +259,7 @@ class O2Session(Session):
         if failure.code is not None or failure.text:
             self._handle_failure(failure, out)
         else:
-            self._prove([each for each in asked if each.answer is not REFUSED], out)
-
-    def _prove(self, asked: list[O2Topic], out: EffectBatch) -> None:
-        new = [each for each in asked if each.answer is not CONFIRMED]
-        for each in new:
-            each.answer = CONFIRMED
-        if new:
-            out.add(Confirm(tuple(each.topic for each in new)))
+            confirm([each for each in asked if each.answer is not REFUSED], out)
 
     # ── what is no data, or cannot be read ──
 
@@ -275,7 +270,7 @@ class O2Session(Session):
             for asked in vouched:
                 asked.answer = ASSUMED
             if vouched:
-                out.add(Confirm(tuple(asked.topic for asked in vouched), assumed=True))
+                out.add(Confirm(topics_of(vouched), assumed=True))
             out.add(Answered())
         elif word == b"PING":
             out.add(Send("PONG"))
@@ -338,7 +333,7 @@ class O2Session(Session):
                 if each.answer is CONFIRMED:
                     out.add(*self._asked.heal(each, "quarantine", self._now))
         elif asked:
-            out.add(Missed(tuple(each.topic for each in asked), "quarantine"))
+            out.add(Missed(topics_of(asked), "quarantine"))
 
     # ── errors ──
 
@@ -358,19 +353,10 @@ class O2Session(Session):
         if code == ALREADY:
             self._already(asked, text, out)
         elif asked and (code in REFUSALS or (channel and code)):
-            self._refuse(asked, text, REFUSALS.get(code), out)
+            refuse(asked, text, out, REFUSALS.get(code))
         else:
             self._asked.doubt()
             out.add(Complain(code_of("o2", code), text))
-
-    def _refuse(self, asked: list[O2Topic], text: str, retry_after: float | None, out: EffectBatch) -> None:
-        topics = tuple(each.topic for each in asked)
-        was_up = tuple(each.topic for each in asked if each.answer in (CONFIRMED, ASSUMED))
-        for each in asked:
-            each.answer = REFUSED
-        if was_up:
-            out.add(Missed(was_up, "unknown"))
-        out.add(Reject(topics, text, retry_after))
 
     def _already(self, asked: list[O2Topic], text: str, out: EffectBatch) -> None:
         """6000: the venue has it, which is what we want. But a book needs its snapshot."""
@@ -381,7 +367,7 @@ class O2Session(Session):
         for each in there:
             each.answer = CONFIRMED if certain else ASSUMED
         if there:
-            out.add(Confirm(tuple(each.topic for each in there), assumed=not certain))
+            out.add(Confirm(topics_of(there), assumed=not certain))
         again = [each for each in books if certain and not each.repeated]
         for each in again:
             out.add(*self._asked.repeat(each))
@@ -397,7 +383,7 @@ class O2Session(Session):
                 out.add(*self._asked.heal(asked, "unknown", self._now))
         trades = [each for each in self._trades.values() if market in ("", each.topic.key)]
         if trades:
-            out.add(Missed(tuple(each.topic for each in trades), "unknown"))
+            out.add(Missed(topics_of(trades), "unknown"))
 
 
 def _failure_in(payload: bytes) -> m.Failure | None:

@@ -23,6 +23,7 @@ from actors.protocol.asked import AskedTopic, TopicAnswer, confirm, refuse, topi
 from actors.protocol.batch import EffectBatch
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation, Token, is_token, settled
+from actors.protocol.decoding import decoded
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
 from actors.protocol.limits import RateLimit, SendRate, TokenBucket
@@ -119,6 +120,7 @@ __all__ = (
     "amount",
     "code_of",
     "confirm",
+    "decoded",
     "is_token",
     "origin",
     "price_words",

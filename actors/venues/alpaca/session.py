@@ -178,22 +178,21 @@ class AlpacaSession(KeyedSession):
         match success.msg:
             case "connected" if self.state is SessionState.LOGGING_IN and not self._authenticating:
                 out.add(self._authenticate())
-            case "authenticated" if self.state is SessionState.OPEN:
-                if self._authenticating:
-                    self._authenticating = False
-                    out.add(*self._wanted.repeat(answered=True))
             case "authenticated":
-                self._open(out)
+                self._logged_in(out)
 
     def _authenticate(self) -> Send:
         self._authenticating = True
         return self._login()
 
-    def _open(self, out: EffectBatch) -> None:
+    def _logged_in(self, out: EffectBatch) -> None:
+        """A login was accepted; if it was not the first, the change in flight was answered by an error."""
+        was_asked, self._authenticating = self._authenticating, False
         if self.state is SessionState.LOGGING_IN:
-            self._authenticating = False
             self._move("welcomed")
             out.add(Announce())
+        elif was_asked:
+            out.add(*self._wanted.repeat(answered=True))
 
     def _handle_failure(self, failure: m.Failure, out: EffectBatch) -> None:
         code = "" if failure.code is None else str(failure.code)[:20]
@@ -202,10 +201,7 @@ class AlpacaSession(KeyedSession):
         if reason is not None:
             out.add(self._end(reason))
         elif code == ALREADY_AUTHENTICATED:
-            if self.state is SessionState.OPEN and self._authenticating:
-                self._authenticating = False
-                out.add(*self._wanted.repeat(answered=True))
-            self._open(out)
+            self._logged_in(out)
         elif code == NOT_AUTHENTICATED and self._logins_left:
             self._logins_left -= 1
             out.add(self._authenticate())

@@ -23,7 +23,6 @@ from actors.protocol import (
     Channel,
     Conversation,
     Endpoint,
-    LinewardenError,
     Opening,
     Option,
     Price,
@@ -144,12 +143,12 @@ class Alpaca(Venue):
         known = self.channel(channel)
         if not self.offers(known.name):
             others = ", ".join(name for name, each in STREAMS.items() if known.name in each.channels)
-            raise LinewardenError(
-                f"{self.feed}: stream {self._own.name!r} has no {known.name}; streams that have: {others}. "
+            raise self.mistake(
+                f"stream {self._own.name!r} has no {known.name}; streams that have: {others}. "
                 f"It has: {', '.join(self._stream.channels)}."
             )
         for name in options:
-            raise LinewardenError(f"{self.feed}: {known.name} has no option {name!r}; it takes none.")
+            raise self.mistake(f"{known.name} has no option {name!r}; it takes none.")
         return Topic(self.feed, known.name, self._symbol(known, key))
 
     def endpoint(self, opening: Opening) -> Endpoint:
@@ -193,13 +192,9 @@ class Alpaca(Venue):
     def book_update(self, event: Any) -> BookUpdate | None:
         if not isinstance(event, m.OrderBook):
             return None
-        try:
-            at_ns = event.ts_ns
-        except ValueError:
-            at_ns = None
         bids = [(level.price, level.quantity) for level in event.bids]
         asks = [(level.price, level.quantity) for level in event.asks]
-        return BookUpdate(bids, asks, whole=bool(event.reset), at_ns=at_ns)
+        return BookUpdate(bids, asks, whole=bool(event.reset), at_ns=self.event_time_ns(event))
 
     # ── symbols ──
 
@@ -207,20 +202,16 @@ class Alpaca(Venue):
         kind = self._stream.kind
         if not channel.key:
             if key:
-                raise LinewardenError(f"{self.feed}: {channel.name} takes no key, and was given {key!r}.")
+                raise self.mistake(f"{channel.name} takes no key, and was given {key!r}.")
             return ""
         found = symbol(kind, key)
         if found is None:
             given = repr(key) if key.strip() else "no key"
-            raise LinewardenError(
-                f"{self.feed}: {channel.name} takes {example(kind)}, or * for all, and was given {given}."
-            )
+            raise self.mistake(f"{channel.name} takes {example(kind)}, or * for all, and was given {given}.")
         if found == "*" and kind == "options" and channel.name == "quotes":
-            raise LinewardenError(f"{self.feed}: Alpaca has no * for the quotes of options: name contracts.")
+            raise self.mistake("Alpaca has no * for the quotes of options: name contracts.")
         if self._own.name == "test" and found not in {TEST_SYMBOL, "*"}:
-            raise LinewardenError(
-                f"{self.feed}: the test stream has one symbol, {TEST_SYMBOL}; {found!r} stays silent."
-            )
+            raise self.mistake(f"the test stream has one symbol, {TEST_SYMBOL}; {found!r} stays silent.")
         return found
 
     # ── addresses ──

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any
 
 from actors.protocol import AskedTopic, Confirm, EffectBatch, GapReason, Topic, TopicAnswer
-from actors.venues.declarative.protocol import Count, EventRule, Hole, Told, Vocabulary
+from actors.venues.declarative.path import MISSING
+from actors.venues.declarative.protocol import Count, EventRule, Hole, Nodes, Told, Vocabulary
 from actors.venues.declarative.topics import Index, Marks, TopicPlaces
 
 GUESSED = 100_000  # topics without a request, where all are accepted
 REST = 10.0  # seconds in which a topic is resubscribed only once, because of its numbers
 
 WAITING, _, CONFIRMED, REFUSED = TopicAnswer
+Parts = deque[list["TableTopic"]]
 
 
 class SentFrame:
@@ -22,10 +23,11 @@ class SentFrame:
 
     __slots__ = ("asked", "id", "rest")
 
-    def __init__(self, id: int, asked: list[TableTopic], rest: deque[list[TableTopic]] | None = None) -> None:
+    def __init__(self, id: int, asked: list[TableTopic], rest: Parts | None = None) -> None:
         self.id = id
         self.asked = asked
-        self.rest = rest  # what is asked for when this is answered: other parts of a frame that was refused
+        # Parts of a frame that was refused: when this is answered, the first is asked for.
+        self.rest: Parts = deque() if rest is None else rest
 
     def is_only(self, blamed: list[TableTopic]) -> bool:
         """Whether there is one at fault and it is this: not one that was refused or given up meanwhile."""
@@ -47,7 +49,17 @@ class TableTopic(AskedTopic):
         self.request: SentFrame | None = None  # the last one that asked for it
 
 
+TableIndex = Index[TableTopic]
 Heal = Callable[[TableTopic, GapReason, int | None, EffectBatch], bool]
+
+
+def _agrees(places: TopicPlaces, topic: Topic, marks: Marks) -> bool:
+    """Whether a topic is not at odds with what a message shows: it may show less than a topic has."""
+    own = places.marks_of(topic)
+    if own is None:
+        return False
+    pairs = [(mine, shown) for mine, shown in zip(own, marks, strict=True) if MISSING not in (mine, shown)]
+    return bool(pairs) and all(str(mine) == str(shown) for mine, shown in pairs)
 
 
 class TableTopics(dict[Topic, TableTopic]):
@@ -59,9 +71,9 @@ class TableTopics(dict[Topic, TableTopic]):
     def __init__(self, vocabulary: Vocabulary, heal: Heal, *, takes_all: bool) -> None:
         super().__init__()
         self._vocabulary, self._heal, self._takes_all = vocabulary, heal, takes_all
-        self._indexes: list[Index[TableTopic]] = []
+        self._indexes: list[TableIndex] = []
 
-    def index(self, places: TopicPlaces) -> Index[TableTopic]:
+    def index(self, places: TopicPlaces) -> TableIndex:
         """A new index of these topics, for one kind of message."""
         self._indexes.append(Index(places))
         return self._indexes[-1]
@@ -96,18 +108,18 @@ class TableTopics(dict[Topic, TableTopic]):
         """Whether it is resubscribed where events are missing."""
         return not self._takes_all and self._vocabulary.names[asked.topic.channel].table.resyncable
 
-    def guess(self, places: TopicPlaces, marks: Marks) -> Sequence[TableTopic]:
+    def guess(self, index: TableIndex, marks: Marks) -> Sequence[TableTopic]:
         """The topic that a message is of that no topic was asked for; none, unless all count as asked for."""
         if not self._takes_all or len(self) >= GUESSED:
             return ()
-        return [self.enter(topic) for topic in islice(places.guess(self._vocabulary.feed, marks), 1)]
+        return [self.enter(topic) for topic in islice(index.places.guess(self._vocabulary.feed, marks), 1)]
 
     def deliver(
         self, rule: EventRule, index: Index[TableTopic], told: Sequence[Told], out: EffectBatch
     ) -> None:
         """The events of one message."""
         for nodes, marks, data in told:
-            owners = index.find(marks) or self.guess(rule.places, marks)
+            owners = index.find(marks) or self.guess(index, marks)
             if not owners:
                 out.unrouted += 1
             for asked in owners:
@@ -120,12 +132,22 @@ class TableTopics(dict[Topic, TableTopic]):
                     out.add(Confirm((topic,)))
                 out.pairs.append((topic, rule.event(topic, nodes, data)))
 
-    def _in_order(self, rule: EventRule, asked: TableTopic, nodes: Sequence[Any], out: EffectBatch) -> bool:
+    def _in_order(self, rule: EventRule, asked: TableTopic, nodes: Nodes, out: EffectBatch) -> bool:
         """Whether the event may be delivered; where others are missing before it, that is said first."""
         followed = rule.sequences[asked.topic.channel].follow(asked.count, nodes)
         if isinstance(followed, Hole):
             return self._heal(asked, "sequence", followed.missed, out)
         return followed
+
+    def named(self, index: TableIndex, found: Iterable[Nodes]) -> list[TableTopic]:
+        """The topics that an answer of the venue names."""
+        named: dict[Topic, TableTopic] = {}
+        for nodes in found:
+            marks = index.places.marks(nodes)
+            owners = index.find(marks) or self.guess(index, marks)
+            owners = owners or [each for each in self.values() if _agrees(index.places, each.topic, marks)]
+            named |= {each.topic: each for each in owners}
+        return list(named.values())
 
     def up(self) -> list[TableTopic]:
         return [each for each in self.values() if each.answer is CONFIRMED]

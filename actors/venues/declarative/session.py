@@ -7,7 +7,7 @@ that one bad symbol does not take the others down.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,14 +44,15 @@ from actors.venues.declarative.asked import (
     REFUSED,
     REST,
     WAITING,
+    Parts,
     SentFrame,
+    TableIndex,
     TableTopic,
     TableTopics,
 )
 from actors.venues.declarative.messages import decode, inflate
 from actors.venues.declarative.path import MISSING, Path, getter
-from actors.venues.declarative.protocol import AckRule, Ask, ErrorRule, TableProtocol
-from actors.venues.declarative.topics import Index, Marks, TopicPlaces
+from actors.venues.declarative.protocol import AckRule, Ask, ErrorRule, Nodes, TableProtocol
 
 LONGEST_WORD = 64  # bytes of a message that is a mere text
 MAX_WORDS = 500  # characters of an error
@@ -120,18 +121,14 @@ class DeclaredSession(Session):
         ping = self._protocol.table.ping
         return [Send(ping.send.render(self._fixed()))] if ping is not None else []
 
-    def _ask(self, asked: Sequence[TableTopic], rest: deque[list[TableTopic]] | None = None) -> list[Effect]:
+    def _ask(self, asked: Sequence[TableTopic], rest: Parts | None = None) -> list[Effect]:
         ask = self._protocol.ask
         assert ask is not None
         groups = ask.groups([each.topic for each in asked], self._protocol.values)
         return [self._send(ask, group, [self._asked[topic] for topic in group], rest) for group in groups]
 
     def _send(
-        self,
-        ask: Ask,
-        group: Sequence[Topic],
-        asked: list[TableTopic],
-        rest: deque[list[TableTopic]] | None = None,
+        self, ask: Ask, group: Sequence[Topic], asked: list[TableTopic], rest: Parts | None = None
     ) -> Send:
         fixed = self._fixed()
         frame = ask.frame([self._protocol.values(topic) for topic in group], fixed)
@@ -233,35 +230,25 @@ class DeclaredSession(Session):
     # ── answers ──
 
     def _handle_ack(
-        self,
-        rule: AckRule,
-        index: Index[TableTopic],
-        message: Any,
-        found: Sequence[Sequence[Any]],
-        out: EffectBatch,
+        self, rule: AckRule, index: TableIndex, message: Any, found: Sequence[Nodes], out: EffectBatch
     ) -> None:
         id = rule.id(message)
         request = self._request(id)
-        if request is None and (rule.listed or not (rule.names_topics or id is not MISSING)):
+        if request is None and (rule.table.listed or not (rule.names_topics or id is not MISSING)):
             request = next(iter(self._requests.values()), None)
-        named = self._named(rule.places, index, found) if rule.names_topics else []
+        named = self._asked.named(index, found) if rule.names_topics else []
         if rule.names_topics:
             confirm(named, out)
         elif request is not None:
             confirm(request.waiting(), out)
-        if rule.listed and request is not None:
+        if rule.table.listed and request is not None:
             refuse(request.waiting(), "the venue does not list it among what is subscribed to", out)
         for each in [request] if request is not None else dict.fromkeys(one.request for one in named):
             if each is not None and not each.waiting():
                 self._answered(each, out)
 
     def _handle_error(
-        self,
-        rule: ErrorRule,
-        index: Index[TableTopic],
-        message: Any,
-        found: Sequence[Sequence[Any]],
-        out: EffectBatch,
+        self, rule: ErrorRule, index: TableIndex, message: Any, found: Sequence[Nodes], out: EffectBatch
     ) -> None:
         hide, name = self._protocol.hide, self._protocol.table.name
         code, words = hide(_text(rule.code(message))), hide(_text(rule.text(message)))
@@ -270,10 +257,10 @@ class DeclaredSession(Session):
             out.add(self._end(reason))
             return
         request = self._request(rule.id(message))
-        if request is None and rule.blames_oldest:
+        if request is None and rule.table.blames == "oldest":
             request = next((each for each in self._requests.values() if each.waiting()), None)
         waiting = request.waiting() if request is not None else self._waiting()
-        named = self._named(rule.places, index, found) if rule.names_topics else []
+        named = self._asked.named(index, found) if rule.names_topics else []
         named = [each for each in named if each.answer is not REFUSED]
         named = named or _spoken_of(waiting, words)
         blamed = named or (waiting if request is not None else [])
@@ -282,15 +269,15 @@ class DeclaredSession(Session):
         elif code in rule.benign:
             confirm(blamed, out)
         elif named or request is None or request.is_only(blamed):
-            refuse(blamed, text, out, rule.retry_after)
+            refuse(blamed, text, out, rule.table.retry_after)
         else:
             self._again(request, blamed[: len(blamed) // 2], blamed[len(blamed) // 2 :])
             self._answered(request, out)
             return
         if request is not None:
-            if rule.whole:
+            if rule.table.whole:
                 self._again(request, request.waiting())
-            if rule.whole or not request.waiting():  # else the others have answers of their own
+            if rule.table.whole or not request.waiting():  # else the others have answers of their own
                 self._answered(request, out)
 
     def _ending(self, rule: ErrorRule, code: str, text: str) -> Reason | None:
@@ -303,8 +290,6 @@ class DeclaredSession(Session):
 
     def _again(self, request: SentFrame, *parts: list[TableTopic]) -> None:
         """These are asked for again, one part after the other, before the requests that wait."""
-        if request.rest is None:
-            request.rest = deque()
         request.rest.extendleft(reversed(parts))
 
     def _answered(self, request: SentFrame, out: EffectBatch) -> None:
@@ -321,17 +306,6 @@ class DeclaredSession(Session):
 
     def _waiting(self) -> list[TableTopic]:
         return [each for each in self._asked.values() if each.answer is WAITING]
-
-    def _named(
-        self, places: TopicPlaces, index: Index[TableTopic], found: Sequence[Sequence[Any]]
-    ) -> list[TableTopic]:
-        named: dict[Topic, TableTopic] = {}
-        for nodes in found:
-            marks = places.marks(nodes)
-            owners = index.find(marks) or self._asked.guess(places, marks)
-            owners = owners or [each for each in self._asked.values() if _agrees(places, each.topic, marks)]
-            named |= {each.topic: each for each in owners}
-        return list(named.values())
 
     # ── logging in ──
 
@@ -394,15 +368,6 @@ class _Inside(dict[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self else getter(Path.parse(name).steps)(self._message)
-
-
-def _agrees(places: TopicPlaces, topic: Topic, marks: Marks) -> bool:
-    """Whether a topic is not at odds with what a message shows: it may show less than a topic has."""
-    own = places.marks_of(topic)
-    if own is None:
-        return False
-    pairs = [(mine, shown) for mine, shown in zip(own, marks, strict=True) if MISSING not in (mine, shown)]
-    return bool(pairs) and all(str(mine) == str(shown) for mine, shown in pairs)
 
 
 def _spoken_of(asked: list[TableTopic], words: str) -> list[TableTopic]:

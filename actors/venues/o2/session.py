@@ -8,7 +8,7 @@ a book gets a new snapshot, for O2's changes bear no number by which the loss wo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from actors.protocol import (
@@ -26,6 +26,7 @@ from actors.protocol import (
     Topic,
     code_of,
     confirm,
+    decoded,
     refuse,
     topics_of,
 )
@@ -45,6 +46,12 @@ CHANNELS = {  # of the actions that bear data
     "subscribe_balances": "balances",
     "subscribe_nonce": "nonce",
     "nonce": "nonce",
+}
+
+# Frames with a whole book: their channel, and the events that they become.
+PICTURES: Mapping[type[m.DepthFrame], tuple[str, type[m.DepthSnapshot | m.DepthView]]] = {
+    m.SnapshotFrame: ("depth", m.DepthSnapshot),
+    m.ViewFrame: ("depth_view", m.DepthView),
 }
 
 LONGEST_WORD = 8  # bytes: PING and PONG, and some space around them
@@ -128,20 +135,8 @@ class O2Session(Session):
         )
         out.pairs.append((topic, change))
 
-    def _handle_snapshot(self, frame: m.SnapshotFrame, payload: bytes, out: EffectBatch) -> None:
-        self._handle_picture("depth", m.DepthSnapshot, frame, payload, out)
-
-    def _handle_view(self, frame: m.ViewFrame, payload: bytes, out: EffectBatch) -> None:
-        self._handle_picture("depth_view", m.DepthView, frame, payload, out)
-
-    def _handle_picture(
-        self,
-        channel: str,
-        kind: type[m.DepthSnapshot | m.DepthView],
-        frame: m.DepthFrame,
-        payload: bytes,
-        out: EffectBatch,
-    ) -> None:
+    def _handle_picture(self, frame: m.DepthFrame, payload: bytes, out: EffectBatch) -> None:
+        channel, kind = PICTURES[type(frame)]
         sides = frame.sides()
         if sides is None:
             failure = decode_failure(payload)
@@ -281,7 +276,7 @@ class O2Session(Session):
                 out.add(Quarantine(payload, str(worse) or type(worse).__name__))
 
     def _handle_odd(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
-        failure = _failure_in(payload)
+        failure = decoded(decode_failure, payload)  # None: it is no JSON object
         if failure is None:
             found = _ACTION.search(payload)
             action = found[1].decode() if found else ""
@@ -386,19 +381,11 @@ class O2Session(Session):
             out.add(Missed(topics_of(trades), "unknown"))
 
 
-def _failure_in(payload: bytes) -> m.Failure | None:
-    """The frame as an error may be read from it; None: it is no JSON object."""
-    try:
-        return decode_failure(payload)
-    except Exception:
-        return None
-
-
 # By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.
 HANDLERS: dict[type[m.Inbound], Callable[[O2Session, Any, bytes, EffectBatch], None]] = {
     m.ChangeFrame: O2Session._handle_change,
-    m.SnapshotFrame: O2Session._handle_snapshot,
-    m.ViewFrame: O2Session._handle_view,
+    m.SnapshotFrame: O2Session._handle_picture,
+    m.ViewFrame: O2Session._handle_picture,
     m.TradesFrame: O2Session._handle_trades,
     m.NewTradesFrame: O2Session._handle_trades,
     m.OrdersFrame: O2Session._handle_orders,

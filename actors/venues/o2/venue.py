@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, ClassVar, Literal, cast
 
 from actors.protocol import (
@@ -11,7 +12,6 @@ from actors.protocol import (
     Bounds,
     Channel,
     Endpoint,
-    LinewardenError,
     Opening,
     Option,
     Options,
@@ -178,8 +178,7 @@ class O2(Venue):
         """A trade's price, or the best levels of a picture of the book; exact, in on-chain units."""
         match event:
             case m.Trade():
-                at_ns = event.seen_ns if event.timestamp_ms is None else event.timestamp_ms * 1_000_000
-                last, size = event.price, event.quantity
+                last, size, at_ns = event.price, event.quantity, self.event_time_ns(event)
                 return Price(event.market, last=last, last_size=size, traded_ns=at_ns)
             case m.DepthView(precision=int(precision)) if precision <= FINEST:
                 return _best(event)
@@ -188,8 +187,8 @@ class O2(Venue):
     def _identity(self, channel: Channel, key: str) -> str:
         kind, colon, id = key.strip().rpartition(":")
         if colon and kind.lower() not in {"address", "contractid"}:
-            raise LinewardenError(
-                f"{self.feed}: {channel.name} takes a {_IDENTITY}; {key!r} begins with {kind!r}"
+            raise self.mistake(
+                f"{channel.name} takes a {_IDENTITY}; {key!r} begins with {kind!r}"
                 + suggestion(kind, ("Address", "ContractId"))
             )
         return identity_key(f"{kind}{colon}{self._hex(channel, id, key)}")
@@ -199,33 +198,23 @@ class O2(Venue):
         if not digits or len(digits) > ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
             what = "no key" if not key else f"{key!r}"
             hint = "" if channel.name in BY_IDENTITY else " O2 lists its markets' ids at /v1/markets."
-            raise LinewardenError(
-                f"{self.feed}: {channel.name} takes a {channel.key}, of at most {ID_DIGITS} hexadecimal "
+            raise self.mistake(
+                f"{channel.name} takes a {channel.key}, of at most {ID_DIGITS} hexadecimal "
                 f"digits, and was given {what}.{hint}"
             )
         return digits
 
     def _options(self, channel: Channel, options: Mapping[str, Option]) -> Options:
-        for name in options:
-            if name not in channel.options:
-                takes = ", ".join(channel.options) or "none"
-                raise LinewardenError(
-                    f"{self.feed}: {channel.name} has no option {name!r}{suggestion(name, channel.options)} "
-                    f"It takes: {takes}."
-                )
+        self.check_options(channel, options)
         chosen = {name: str(options.get(name, DEFAULTS[name])) for name in channel.options}
         for name, value in chosen.items():
-            if value not in VALUES[name]:
-                raise LinewardenError(
-                    f"{self.feed}: {name} of {channel.name} is one of {', '.join(VALUES[name])}, "
-                    f"not {value!r}{suggestion(value, VALUES[name])}"
-                )
+            self.check_value(channel.name, name, value, VALUES[name])
         return tuple(sorted(chosen.items()))
 
 
 def _best(view: m.DepthView) -> Price:
-    bid = max(view.bids, key=_price, default=None)
-    ask = min(view.asks, key=_price, default=None)
+    bid = max(view.bids, key=attrgetter("price"), default=None)
+    ask = min(view.asks, key=attrgetter("price"), default=None)
     return Price(
         view.market,
         bid=None if bid is None else bid.price,
@@ -235,7 +224,3 @@ def _best(view: m.DepthView) -> Price:
         quoted_ns=view.seen_ns,
         quotes=True,
     )
-
-
-def _price(level: m.Level) -> int:
-    return level.price

@@ -29,6 +29,7 @@ from actors.protocol import (
     SessionState,
     TokenRefused,
     Topic,
+    decoded,
 )
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import Decode, decode_control, documents
@@ -168,9 +169,7 @@ class TplusSession(Session):
         """Whether the connection spoke of itself, and not of the market."""
         if b'"type"' not in payload and b'"error' not in payload:
             return False
-        try:
-            control = decode_control(payload)
-        except Exception:
+        if (control := decoded(decode_control, payload)) is None:
             return False
         if control.type == "subscriptions":
             self._welcomed(control, out)

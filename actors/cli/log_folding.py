@@ -16,6 +16,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from actors.cli.formatting import cut
+
 PASS = 5  # records of one shape...
 PERIOD = 60.0  # ...within so many seconds
 SHAPES = 1_000  # that are remembered; the count of the one that makes room is written first
@@ -141,8 +143,7 @@ class _Fold:
         self._until = now
         self._from = (record.name, record.levelno, record.pathname, record.lineno, record.funcName)
         self._line, self._epoch = getattr(record, "line", None), getattr(record, "epoch", None)
-        text = text.removeprefix(f"{self._line}: ")
-        self._words = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+        self._words = cut(text.removeprefix(f"{self._line}: "), LONGEST)
 
     def count(self, now: float, period: float) -> logging.LogRecord:
         text = f"… {self._count:,} more like this {self._when(now, period)}: {self._words}"

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli.formatting import clock, counted, one_row, printable
+from actors.cli.formatting import clock, counted, cut, one_row, printable
 from actors.cli.status_view import gap_length, topic_words
 from actors.events import Closed, Gap, Lifecycle, Marker, Received
 from actors.protocol.formatting import at, price_words, short
@@ -271,8 +271,7 @@ def field_words(event: Any) -> str:
     """`price 12, size 3`: the fields of an event that has no words of its venue's."""
     fields = {name: getattr(event, name) for name in getattr(event, "__struct_fields__", ())}
     words = ", ".join(f"{name} {value}" for name, value in fields.items() if value not in (None, ""))
-    words = words or repr(event)
-    return words if len(words) <= WORDS else words[: WORDS - 1] + "…"
+    return cut(words or repr(event), WORDS)
 
 
 # ── markers ─────────────────────────────────────────────────────────────────────────────────────

@@ -40,7 +40,7 @@ from actors.rules.line import RotationState
 from actors.rules.liveness import Rhythm, Watched
 from actors.rules.restarts import Restart
 from actors.supervision.snapshot import look_at
-from actors.supervision.state import Candidate, Child, LineRecord, Roles, SharedState
+from actors.supervision.state import Child, Life, LineRecord, Roles, SharedState
 from actors.timers import Timers
 from actors.wire.connect import SocketOpened, SocketRefused
 from actors.wire.socket_inbox import SocketInbox
@@ -97,16 +97,6 @@ class Children:
             "heartbeat": ChildSpec(id="heartbeat", start=self._start_heartbeat),
             "requester": ChildSpec(id="requester", start=self._start_requester),
         }  # in the order of their start
-
-    def connection(self, line: LineRecord) -> ChildSpec:
-        """A line's connection; `rules/restarts.py` decides when it comes back, and whether."""
-        return ChildSpec(
-            id=f"connection/{line.name}", start=lambda epoch: self._start_connection(line, line, epoch)
-        )
-
-    def candidate(self, line: LineRecord, candidate: Candidate) -> Child:
-        """A connection beside the present one; it gets only the messages for its epoch."""
-        return self._start_connection(line, candidate, candidate.epoch)
 
     # ── the workers: mail and state are lent to each incarnation ──
 
@@ -209,9 +199,12 @@ class Children:
 
     # ── connections ──
 
-    def _start_connection(self, line: LineRecord, life: LineRecord | Candidate, epoch: int) -> Child:
-        id = f"connection/{line.name}"
-        is_candidate = isinstance(life, Candidate)
+    def start_connection(self, line: LineRecord, life: Life) -> Child:
+        """A line's connection; `rules/restarts.py` decides when another one follows, and whether.
+
+        A candidate, beside the present one, gets only the messages for its epoch.
+        """
+        id, epoch, is_candidate = f"connection/{line.name}", life.epoch, life is line.candidate
         overlap = Overlap(line.spec.venue.duplicate_key) if is_candidate else None
         self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, is_candidate))
         address, spec = self._roles.connection(line.name), line.spec

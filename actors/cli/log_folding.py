@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import takewhile
 
 from actors.cli.formatting import cut
 
@@ -99,13 +100,8 @@ class Folding(logging.Filter):
         return False
 
     def _take_due(self, now: float) -> list[_Fold]:
-        due = []
-        while self._folded:
-            shape, fold = next(iter(self._folded.items()))
-            if now - fold.since < self._period:
-                break
-            due.append(self._folded.pop(shape))
-        return due
+        due = takewhile(lambda each: now - each[1].since >= self._period, self._folded.items())
+        return [self._folded.pop(shape) for shape, _ in list(due)]
 
     def _make_room(self) -> list[_Fold]:
         due = []

@@ -176,11 +176,8 @@ def _since(line: LineStatus, at: float) -> str:
     """How long it has been live; or not live, as far back as its journal goes."""
     if line.live_for_s is not None:
         return span(line.live_for_s)
-    down = list(line.journal)
-    for number, ending in reversed(list(enumerate(line.journal))):
-        if ending.lived_s is not None:  # later entries are attempts
-            down = down[number:]
-            break
+    lives = [number for number, ending in enumerate(line.journal) if ending.lived_s is not None]
+    down = line.journal[max(lives, default=0) :]  # entries after the last life are attempts
     more = ">" if len(down) == KEPT else ""
     return more + span(max(0.0, at - down[0].at_ns / 1e9)) if down else ""
 

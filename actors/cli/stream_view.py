@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -88,10 +89,8 @@ class StreamView:
             self._unprinted.clear()
             rows = self._rows()
             room = max(1, height - FEW_MARKERS - 4)  # an empty row above, a heading, and one empty row below
-            page = pages = 1
-            if len(rows) > room:
-                pages = -(-len(rows) // room)
-                page = int(now / PAGE) % pages + 1
+            pages = max(1, math.ceil(len(rows) / room))
+            page = int(now / PAGE) % pages + 1
             shown = rows[(page - 1) * room : page * room]
             grid = _grid(rows, f"stream ({page} of {pages})" if pages > 1 else "stream", trend)
             for row in shown:
@@ -305,9 +304,6 @@ def gap_words(gaps: list[Gap]) -> str:
 
 
 def lifecycle_words(marker: Lifecycle) -> str:
-    words: Mapping[str, str] = {
-        "disconnected": "line lost",
-        "reconnecting": f"connecting again, try {marker.attempt}",
-    }
+    words = {"disconnected": "line lost", "reconnecting": f"connecting again, try {marker.attempt}"}
     reason = f": {marker.reason}" if marker.reason and marker.state != "reconnecting" else ""
     return printable(f"{marker.line}: {words.get(marker.state, marker.state)}{reason}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from actors.actor import ActorContext, Box, Lease, Letter, letter, refuse
+from actors.actor import ActorContext, Lease, Letter, letter, refuse
 from actors.connection import Connection, ConnectionArgs
 from actors.delivery.connection_delivery import DeliveryArgs
 from actors.delivery.overlap import Overlap
@@ -101,13 +101,13 @@ class Children:
     # ── the workers: mail and state are lent to each incarnation ──
 
     def _start_registry(self, incarnation: int) -> Child:
-        inbox = self._lease("registry")
-        if inbox.needs_copy:
+        context = self._context("registry", incarnation)
+        if context.inbox.needs_copy:
             self._shared.ledger = self._shared.ledger.copy()
-        with inbox:
+        with context.inbox:
             self._shared.ledger.keep_only({line.name: line.epochs() for line in self._lines.values()})
         registry = Registry(
-            self._context("registry", incarnation, inbox),
+            context,
             address=self._roles.named("registry"),
             ledger=self._shared.ledger,
             cells=self._shared.cells,
@@ -118,24 +118,24 @@ class Children:
             timers=self._timers,
         )
         self._tell_of_sessions("registry")
-        return Child(registry.launch(), inbox)
+        return Child(registry.launch(), context.inbox)
 
     def _start_dispatcher(self, incarnation: int) -> Child:
-        inbox = self._lease("dispatcher")
+        context = self._context("dispatcher", incarnation)
         dispatcher = Dispatcher(
-            self._context("dispatcher", incarnation, inbox),
-            routing=self._shared.lend_routing(copy=inbox.needs_copy),
+            context,
+            routing=self._shared.lend_routing(copy=context.inbox.needs_copy),
             cells=self._shared.cells,
             registry=self._roles.named("registry"),
             connection=self._roles.connection,
             timers=self._timers,
         )
-        return Child(dispatcher.launch(), inbox)
+        return Child(dispatcher.launch(), context.inbox)
 
     def _start_heartbeat(self, incarnation: int) -> Child:
-        inbox = self._lease("heartbeat")
+        context = self._context("heartbeat", incarnation)
         heartbeat = Heartbeat(
-            self._context("heartbeat", incarnation, inbox),
+            context,
             address=self._roles.named("heartbeat"),
             rhythm=self._rhythm,
             last_event_at=self._shared.cells.last_event_at,
@@ -145,24 +145,22 @@ class Children:
             shown=self._shared.new_watches(),
         )
         self._tell_of_sessions("heartbeat")
-        return Child(heartbeat.launch(), inbox)
+        return Child(heartbeat.launch(), context.inbox)
 
     def _start_requester(self, incarnation: int) -> Child:
-        inbox = self._lease("requester")
+        context = self._context("requester", incarnation)
         requester = Requester(
-            self._context("requester", incarnation, inbox),
+            context,
             address=self._roles.named("requester"),
             feeds=self._feeds,
             buckets=self._shared.buckets,
             timers=self._timers,
         )
-        return Child(requester.launch(), inbox)
+        return Child(requester.launch(), context.inbox)
 
-    def _context(self, id: str, incarnation: int, inbox: Box) -> ActorContext[Box]:
-        return ActorContext(id, incarnation, inbox, self._supervisor, self._dead_letters)
-
-    def _lease(self, role: str) -> Lease:
-        return self._roles.mailboxes[role].lease(RoleStarted())
+    def _context(self, role: str, incarnation: int) -> ActorContext[Lease]:
+        lease = self._roles.mailboxes[role].lease(RoleStarted())
+        return ActorContext(role, incarnation, lease, self._supervisor, self._dead_letters)
 
     def _tell_of_sessions(self, role: str) -> None:
         """Tell again what a former keeper may have had in hand when it ended; twice does no harm."""
@@ -210,7 +208,7 @@ class Children:
         address, spec = self._roles.connection(line.name), line.spec
         inbox = SocketInbox(spec.policy.send_buffer, letter, lambda unread: self._refuse(id, unread))
         connection = Connection(
-            self._context(id, epoch, inbox),
+            ActorContext(id, epoch, inbox, self._supervisor, self._dead_letters),
             args=ConnectionArgs(
                 delivery=DeliveryArgs(
                     line=line.name,

@@ -35,7 +35,7 @@ def record(desk: Runtime) -> LineRecord:
 
 def lose_connection(desk: Runtime) -> None:
     """The present one of the line; a candidate stays."""
-    record(desk).connect_cancel.cancel()
+    record(desk).life.connect_cancel.cancel()
 
 
 @contextmanager
@@ -200,7 +200,7 @@ def test_the_present_connection_dies_in_the_very_moment_of_the_hand_over(
         books = desk.subscribe("o2", "depth", market, wait=10.0)
         trades = desk.subscribe("o2", "trades", market, wait=10.0)
         trap = Trap(monkeypatch, Rotations, "_take_over")
-        present = record(desk).child
+        present = record(desk).life.child
         assert present is not None
         with rotating(desk) as rotation:
             assert trap.caught.wait(10)
@@ -267,7 +267,7 @@ def test_a_numbered_feed_brings_nothing_twice_whenever_the_present_connection_di
         with ThreadPoolExecutor(1) as pool:
             talking = pool.submit(talk)
             for step in STEPS * 5:
-                present = record(desk).connect_cancel
+                present = record(desk).life.connect_cancel
                 with rotating(desk) as rotation:
                     until(desk, has_come_to(desk, step, rotation))
                     present.cancel()
@@ -433,7 +433,7 @@ def test_a_candidate_that_brings_too_much_before_its_turn_reads_no_further(
         with rotating(desk) as rotated:
             until(desk, at_epoch(2))
             o2.number_trades(market, 100)
-            until(desk, lambda _: not record(desk).counters.reading)
+            until(desk, lambda _: not record(desk).life.counters.reading)
             o2.number_trades(market, 100)
             assert not rotated.done()
             o2.heal()

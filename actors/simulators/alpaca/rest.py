@@ -18,7 +18,7 @@ from actors.simulators.alpaca.payloads import Stamp, to_json
 from actors.simulators.alpaca.settings import AlpacaSettings
 from actors.simulators.base.client import Reply, Request
 
-_CHANNELS = {"trades": "trades", "quotes": "quotes", "bars": "bars", "orderbooks": "orderbooks"}
+_CHANNELS = ("trades", "quotes", "bars", "orderbooks")
 _MINUTE = 60.0  # seconds
 _HOUR = 3600 * 10**9  # ns
 

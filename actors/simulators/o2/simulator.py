@@ -69,7 +69,7 @@ class SimulatedO2(Simulator):
         self._pages = Pages(self)
         self._recent: dict[str, deque[Any]] = {}  # the last trades of each market, as told
         self._subscriptions: dict[Peer, dict[Slot, Subscription]] = {}
-        self._watching: Groups[tuple[str, str], Peer, Subscription] = Groups()  # by channel and key
+        self._watching: Groups[tuple[str, str], Subscription] = Groups()  # by channel and key
         self._orders_made = 0
 
     # what a test sees and does
@@ -153,8 +153,8 @@ class SimulatedO2(Simulator):
         self._subscriptions[peer] = {}
 
     def closed(self, peer: Peer) -> None:
-        for slot, subscription in self._subscriptions.pop(peer, {}).items():
-            self._unwatch(peer, slot[0], subscription.keys)
+        for subscription in self._subscriptions.pop(peer, {}).values():
+            self._unwatch(subscription, subscription.keys)
 
     def received(self, peer: Peer, message: Message) -> None:
         if message == "PING":
@@ -183,7 +183,7 @@ class SimulatedO2(Simulator):
             return
         self._subscriptions[peer][slot] = subscription
         for key in subscription.keys:
-            self._watching.join((channel, key), peer, subscription)
+            self._watching.join((channel, key), subscription)
         if frames := self._first_frames(subscription):
             self.acknowledge(peer, frames)
         self.announce()
@@ -191,7 +191,7 @@ class SimulatedO2(Simulator):
     def _accepted(self, peer: Peer, channel: str, asked: SubscriptionRequest) -> tuple[Slot, Subscription]:
         """What a request makes, and its place. Raises RequestRefused."""
         keys = self._keys(channel, asked)
-        subscription = Subscription(channel, keys)
+        subscription = Subscription(peer, channel, keys)
         if channel.startswith("depth"):
             subscription.precision = _one_of(PRECISIONS, "precision", asked.precision)
         if channel == "depth_view":
@@ -215,15 +215,15 @@ class SimulatedO2(Simulator):
         if channel in ("balances", "nonce") and asked.identities:
             named = {canonical(next(iter(each.values()), "")) for each in asked.identities}
             gone = tuple(key for key in subscription.keys if key in named)
-        self._unwatch(peer, channel, gone)
+        self._unwatch(subscription, gone)
         subscription.keys = tuple(key for key in subscription.keys if key not in gone)
         if not subscription.keys:
             del slots[slot]
         self.announce()
 
-    def _unwatch(self, peer: Peer, channel: str, keys: Iterable[str]) -> None:
+    def _unwatch(self, subscription: Subscription, keys: Iterable[str]) -> None:
         for key in keys:
-            self._watching.leave((channel, key), peer)
+            self._watching.leave((subscription.channel, key), subscription)
 
     def _keys(self, channel: str, asked: SubscriptionRequest) -> tuple[str, ...]:
         if channel in _BY_MARKET:
@@ -369,31 +369,31 @@ class SimulatedO2(Simulator):
     # what is told
 
     def _tell(self, channel: str, key: str, frame: bytes) -> None:
-        for peer in self._watching.of((channel, key)):
-            peer.tell(frame)
+        for subscription in self._watching.of((channel, key)):
+            subscription.peer.tell(frame)
 
     def _say_depth(self, found: Market, buys: Sequence[Move], sells: Sequence[Move]) -> None:
         frames: dict[int, bytes] = {}
-        for peer, subscription in self._watching.of(("depth", found.id)).items():
+        for subscription in self._watching.of(("depth", found.id)):
             precision = subscription.precision
             if precision not in frames:
                 frames[precision] = self._payloads.change(found, buys, sells, precision)
-            peer.tell(frames[precision])
-        for peer, subscription in self._watching.of(("depth_view", found.id)).items():
+            subscription.peer.tell(frames[precision])
+        for subscription in self._watching.of(("depth_view", found.id)):
             if not subscription.due:
                 subscription.due = True
                 wait = subscription.shown_at + subscription.frequency - time.monotonic()
-                show = partial(self._show, peer, subscription, found)
+                show = partial(self._show, subscription, found)
                 if wait > 0:
                     self.call_later(wait, show)
                 else:
                     show()
 
-    def _show(self, peer: Peer, subscription: Subscription, found: Market) -> None:
-        if self._watching.of(("depth_view", found.id)).get(peer) is subscription:
+    def _show(self, subscription: Subscription, found: Market) -> None:
+        if subscription in self._watching.of(("depth_view", found.id)):
             subscription.due = False
             subscription.shown_at = time.monotonic()
-            peer.tell(self._payloads.view(found, subscription.precision))
+            subscription.peer.tell(self._payloads.view(found, subscription.precision))
 
     def _say_trade(self, found: Market, told: Any) -> None:
         self._recent.setdefault(found.id, deque(maxlen=_RECENT)).append(told)

@@ -72,7 +72,7 @@ class SimulatedHubs(Simulator):
         self._doorway = Doorway(settings.negotiated_life, settings.transports)
         self._tickets: dict[Peer, Ticket] = {}
         self._callers: dict[Peer, Caller] = {}
-        self._groups: Groups[str, Caller, None] = Groups()
+        self._groups: Groups[str, Caller] = Groups()
 
     # what a venue adds
 
@@ -139,7 +139,7 @@ class SimulatedHubs(Simulator):
     # groups, as hubs have them
 
     def join_group(self, group: str, caller: Caller) -> None:
-        self._groups.join(group, caller, None)
+        self._groups.join(group, caller)
 
     def leave_group(self, group: str, caller: Caller) -> None:
         self._groups.leave(group, caller)

@@ -66,7 +66,7 @@ class SimulatedTplus(Simulator):
         self._accounts: dict[str, Account] = {}
         self._streams: dict[Peer, Stream] = {}
         self._holders: dict[Peer, str] = {}  # whose token opened it
-        self._watching: Groups[str, Peer, None] = Groups()  # by path
+        self._watching: Groups[str, Peer] = Groups()  # by path
         # pending trades of the market, the newest: user, trade
         self._unsettled: deque[tuple[str, Row]] = deque(maxlen=_UNSETTLED)
         self._owing: dict[Peer, int] = {}  # pongs
@@ -401,7 +401,7 @@ class SimulatedTplus(Simulator):
         if code is not None:
             self._deny(peer, code)
             return
-        self._watching.join(stream.path, peer, None)
+        self._watching.join(stream.path, peer)
         control = stream.kind.path == endpoints.CONTROL
         channels = [{"name": stream.kind.channel.format(asset=stream.asset)}]
         told = {"type": "control" if control else "subscriptions", "channels": channels, "errors": None}

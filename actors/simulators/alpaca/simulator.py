@@ -286,10 +286,7 @@ class SimulatedAlpaca(Simulator):
         if not self.pending.take("welcome_lost") and welcomed:
             self._write(line, [connected])
         if keys is not None and peer.open:  # a fault may have ended it meanwhile
-            greetings: Mapping[str, list[Told]] = {
-                "together": [connected, AUTHENTICATED],
-                "connected": [],
-            }
+            greetings: Mapping[str, list[Told]] = {"together": [connected, AUTHENTICATED], "connected": []}
             self._log_in(line, keys, greetings.get(self.settings.greeting, [AUTHENTICATED]))
 
     def closed(self, peer: Peer) -> None:

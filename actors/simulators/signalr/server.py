@@ -166,11 +166,7 @@ class SimulatedHubs(Simulator):
 
     @fault
     def refuse(
-        self,
-        status: Status = 503,
-        retry_after: RetryAfter = 0.0,
-        n: TimesOrAll = 1,
-        only_hub: OnlyHub = "",
+        self, status: Status = 503, retry_after: RetryAfter = 0.0, n: TimesOrAll = 1, only_hub: OnlyHub = ""
     ) -> None:
         """Answers the next `n` negotiations or upgrades of each hub with this HTTP status."""
         reply = Reply(status, b"refused", retry_header(retry_after))

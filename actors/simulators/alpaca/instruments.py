@@ -72,16 +72,8 @@ class Listing:
         self._random = random.Random(f"{seed}/{symbol}")
         asset = Asset(symbol, symbol, 0)
         price = KNOWN.get(symbol) or self._random.randint(20, 400) * 100
-        self.market = Market(
-            symbol,
-            asset,
-            asset,
-            price=price,
-            tick=self.shape.tick,
-            lot=self.shape.lot,
-            seed=seed,
-            moving=moving,
-        )
+        tick, lot = self.shape.tick, self.shape.lot
+        self.market = Market(symbol, asset, asset, price=price, tick=tick, lot=lot, seed=seed, moving=moving)
         self._bars: dict[int, tuple[int, Told]] = {_MINUTE: (0, {}), _DAY: (0, {})}  # by length in ns
 
     # messages, one of each kind
@@ -137,16 +129,14 @@ class Listing:
 
     def book(self) -> Told:
         """All of it: a reset."""
-        bids, asks = self.market.bids.items(), self.market.asks.items()
-        return self._book(sorted(bids, reverse=True), sorted(asks)) | {"r": True}
+        return self._book(*self.market.book()) | {"r": True}
 
     def set_levels(self, bids: Mapping[float, float], asks: Mapping[float, float]) -> Told:
         """Levels that are what is told of them from now on; a size of 0 removes one."""
-        for levels, sides in ((self.market.bids, bids), (self.market.asks, asks)):
-            for price, size in sides.items():
-                levels[round(price * 100)] = self.shape.quantity(size)
-                if not size:
-                    del levels[round(price * 100)]
+        for price, size in bids.items():
+            self.market.set("buy", round(price * 100), self.shape.quantity(size))
+        for price, size in asks.items():
+            self.market.set("sell", round(price * 100), self.shape.quantity(size))
         return self._told("o", b=_written(bids), a=_written(asks))
 
     def status(self, code: str = "T", message: str = "Trading Resumption", reason: str = "") -> Told:
@@ -178,11 +168,7 @@ class Listing:
         step = self.market.step()
         heard: list[News] = []
         if self.kind == "crypto" and (step.buys or step.sells):
-            bids, asks = self.market.bids, self.market.asks
-            changed = self._book(
-                [(price, bids.get(price, 0)) for price in dict(step.buys)],
-                [(price, asks.get(price, 0)) for price in dict(step.sells)],
-            )
+            changed = self._book(self.market.left("buy", step.buys), self.market.left("sell", step.sells))
             heard.append(("orderbooks", changed))
         if top != self._top():
             heard.append(("quotes", self.quote()))

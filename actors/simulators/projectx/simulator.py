@@ -71,8 +71,12 @@ class SimulatedProjectX(SimulatedHubs):
         self.set_up_hubs(settings)
         self._gate = TokenGate(settings.token_life, settings.keys)
         self._numbers = itertools.count(9_000_000_001)
-        self.listings = {each: self._list(each) for each in settings.contracts}
-        self.accounts = {each: self._account_of(each) for each in settings.accounts}
+        new = partial(Listing, seed=settings.seed, moving=settings.market, now=_now)
+        self.listings = {each: new(each) for each in settings.contracts}
+        self.accounts = {
+            each: Account(each, f"PRAC-V2-{each}", numbers=self._numbers, now=_now)
+            for each in settings.accounts
+        }
         self._pages = Pages(self, self._gate)
 
     def methods(self) -> Mapping[str, Mapping[str, Method]]:
@@ -115,10 +119,8 @@ class SimulatedProjectX(SimulatedHubs):
         """Bids and asks as they are now, volume by price."""
         with self._lock:
             listing = self._listing(contract)
-            market = listing.market
             bids, asks = (
-                {listing.price(at): volume for at, volume in side.items()}
-                for side in (market.bids, market.asks)
+                {listing.price(at): volume for at, volume in side} for side in listing.market.book()
             )
             return bids, asks
 
@@ -129,7 +131,7 @@ class SimulatedProjectX(SimulatedHubs):
         with self._lock:
             listing = self._listing(contract)
             row = listing.change(changed) if changed else listing.quote()
-            self._say_market("quotes", listing, [row], shape or self.settings.quote_shape)
+            self._say_market("quotes", listing, [row], shape)
             return row
 
     def trade(
@@ -150,7 +152,7 @@ class SimulatedProjectX(SimulatedHubs):
         with self._lock:
             listing = self._listing(contract)
             row = listing.trade(price, volume, side) | over
-            self._say_market("trades", listing, [row], shape or self.settings.tape_shape)
+            self._say_market("trades", listing, [row], shape)
             return row
 
     def depth(
@@ -171,14 +173,13 @@ class SimulatedProjectX(SimulatedHubs):
             listing = self._listing(contract)
             rows = [listing.clear()] if reset else []
             rows += listing.set_levels(bids, asks)
-            self._say_market("depth", listing, rows, shape or self.settings.tape_shape)
+            self._say_market("depth", listing, rows, shape)
             return rows
 
     def tell_market(self, channel: str, contract: str, *rows: Row, shape: MarketShape | None = None) -> None:
         """Tells these very rows on `quotes`, `trades` or `depth`, in one batch where the shape has any."""
         with self._lock:
-            usual = self.settings.quote_shape if channel == "quotes" else self.settings.tape_shape
-            self._say_market(channel, self._listing(contract), rows, shape or usual)
+            self._say_market(channel, self._listing(contract), rows, shape)
 
     # what a test does: the user hub
 
@@ -271,7 +272,7 @@ class SimulatedProjectX(SimulatedHubs):
         status: Status = 503,
         n: Times = 1,
         retry_after: RetryAfter = 0.0,
-        page: Annotated[str, "such as Auth/loginKey; empty: any"] = "",
+        page: Page = "",
     ) -> None:
         """Answers the next `n` requests for a page with this HTTP status."""
         reply = Reply(status, b"", retry_header(retry_after))
@@ -281,7 +282,7 @@ class SimulatedProjectX(SimulatedHubs):
     def reset_depth(self, contract: Contract = "") -> None:
         """Sends a Reset of a book, and then all of it."""
         listing = self._listing(contract)
-        self._say_market("depth", listing, listing.book(), self.settings.tape_shape)
+        self._say_market("depth", listing, listing.book())
 
     @fault
     def unknown_values(self) -> None:
@@ -289,13 +290,13 @@ class SimulatedProjectX(SimulatedHubs):
         self.order(status=99, type=98, side=97)
         listing = self._listing("")
         row = listing.set_levels([(listing.last, 1)], [])[0] | {"type": 99}
-        self._say_market("depth", listing, [row], self.settings.tape_shape)
+        self._say_market("depth", listing, [row])
         self.push(MARKET_HUB, "GatewayWeather", "sunny")
 
     # the pages
 
     def page(self, request: Request) -> Reply | Later:
-        refusal: Reply | None = self.pending.take("page", request.path) or self.pending.take("page", "")
+        refusal = self.pending.take("page", request.path) or self.pending.take("page", "")
         return refusal or self._pages.answer(request, _header(request))
 
     def place(self, account: Account, listing: Listing, asked: Row) -> Row:
@@ -380,20 +381,22 @@ class SimulatedProjectX(SimulatedHubs):
 
     def _say_snapshot(self, channel: str, caller: Caller, listing: Listing) -> None:
         """What is told first of all: it may come before the completion does, and here it does."""
-        if channel == "quotes":
-            told = market_arguments(self.settings.quote_shape, listing.id, [listing.quote()])
-        elif channel == "depth":
-            told = market_arguments(self.settings.tape_shape, listing.id, listing.book())
-        else:
+        if channel == "trades":
             return
-        for arguments in told:
+        rows = [listing.quote()] if channel == "quotes" else listing.book()
+        for arguments in market_arguments(self._usual_shape(channel), listing.id, rows):
             self.tell_caller(caller, framing.invocation(_EVENTS[channel], arguments))
 
     # what is pushed
 
-    def _say_market(self, channel: str, listing: Listing, rows: Sequence[Row], shape: MarketShape) -> None:
+    def _usual_shape(self, channel: str) -> MarketShape:
+        return self.settings.quote_shape if channel == "quotes" else self.settings.tape_shape
+
+    def _say_market(
+        self, channel: str, listing: Listing, rows: Sequence[Row], shape: MarketShape | None = None
+    ) -> None:
         if rows and self.members(f"{channel}/{listing.id}"):
-            for arguments in market_arguments(shape, listing.id, rows):
+            for arguments in market_arguments(shape or self._usual_shape(channel), listing.id, rows):
                 self.tell_group(f"{channel}/{listing.id}", _EVENTS[channel], arguments)
 
     def _say_user(
@@ -417,7 +420,7 @@ class SimulatedProjectX(SimulatedHubs):
 
         def send(numbers: range) -> None:
             rows = [listing.trade() | {"volume": number} for number in numbers]
-            self._say_market("trades", listing, rows, self.settings.tape_shape)
+            self._say_market("trades", listing, rows)
 
         return listing.market, send
 
@@ -432,7 +435,8 @@ class SimulatedProjectX(SimulatedHubs):
 
     def _act(self, account: Account, listing: Listing) -> None:
         """An account places an order, or takes one back."""
-        orders = [row for row in account.open_orders if str(row["id"]) in self._resting(row)]
+        resting = {id for each in self.listings.values() for id in each.market.orders}
+        orders = [row for row in account.open_orders if str(row["id"]) in resting]
         if len(orders) >= 3:
             row = self.random.choice(orders)
             self.change_order(account, self.listings[row["contractId"]], {"id": row["id"], "status": 3})
@@ -444,32 +448,23 @@ class SimulatedProjectX(SimulatedHubs):
             asked |= {"type": MARKET, "limitPrice": None}
         self.place(account, listing, asked)
 
-    def _resting(self, row: Row) -> Mapping[str, Order]:
-        return self.listings[row["contractId"]].market.orders
-
     def _say_step(self, listing: Listing, step: Step) -> None:
         """Tells what a step of the market changed, in the order in which it happened."""
         if step.trade is not None:
             side = SELL if step.trade.side == "buy" else BUY  # the aggressor's
             row = listing.trade(listing.price(step.trade.price), step.trade.quantity, side)
-            self._say_market("trades", listing, [row], self.settings.tape_shape)
+            self._say_market("trades", listing, [row])
         for each in step.fills:
             account = self.accounts[int(each.order.account)]
             order = account.orders[int(each.order.id)]
             at = listing.price(each.order.price)
             self._say_filled(account, account.fill(listing, order, each.quantity, at))
-        self._say_market("depth", listing, listing.deltas(step), self.settings.tape_shape)
+        self._say_market("depth", listing, listing.deltas(step))
         changed = listing.moved()
         if changed is not None:
-            self._say_market("quotes", listing, [changed], self.settings.quote_shape)
+            self._say_market("quotes", listing, [changed])
 
     # what there is
-
-    def _list(self, contract: str) -> Listing:
-        return Listing(contract, seed=self.settings.seed, moving=self.settings.market, now=_now)
-
-    def _account_of(self, id: int) -> Account:
-        return Account(id, f"PRAC-V2-{id}", numbers=self._numbers, now=_now)
 
     def _listing(self, contract: str) -> Listing:
         """A contract, the first one where none is named. Raises ValueError where there is none."""

@@ -28,7 +28,6 @@ _ENDS = {
     "rejected": "failed_at",
 }
 CLOSED = ("filled", "canceled", "expired", "replaced", "rejected")
-_CLASSES = {"crypto": "crypto", "options": "us_option"}
 # The fields of an order that are null at first.
 _NOTHING = [
     "filled_at",
@@ -150,7 +149,7 @@ class Account:
         return self.positions[symbol]
 
     def _keep(self, order: Order) -> None:
-        order["asset_class"] = _CLASSES.get(kind_of(order["symbol"]), "us_equity") if order["symbol"] else ""
+        order["asset_class"] = asset_class(order["symbol"]) if order["symbol"] else ""
         self.orders[order["id"]] = order
 
     def _order(self, now: Stamp) -> Order:
@@ -179,3 +178,7 @@ class Account:
 
     def _id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+
+def asset_class(symbol: str) -> str:
+    return {"crypto": "crypto", "options": "us_option"}.get(kind_of(symbol), "us_equity")

@@ -12,7 +12,7 @@ from typing import Any
 
 from actors.simulators.alpaca.endpoints import Kind, kind_of
 from actors.simulators.alpaca.payloads import Stamp
-from actors.simulators.base.random_market import Asset, Market, Move, Trade
+from actors.simulators.base.random_market import Asset, Market, Move
 
 Told = dict[str, Any]
 News = tuple[str, Told]  # a channel, and a message for it
@@ -97,11 +97,9 @@ class Listing:
                 told |= {"bx": "V" if bid else "", "ax": "V" if ask else "", "c": ["R"]}
         return self._told("q", **told)
 
-    def trade(self, price: float | None = None, size: float | None = None) -> Told:
-        return self.numbered_trade(self.market.number(), price, size)
-
-    def numbered_trade(self, number: int, price: float | None = None, size: float | None = None) -> Told:
-        """A trade with this id. Those of options have none."""
+    def trade(self, price: float | None = None, size: float | None = None, number: int = 0) -> Told:
+        """A trade with this id, or with the next one. Those of options have none."""
+        number = number or self.market.number()
         told: Told = {
             "p": self.shape.price(self.market.last) if price is None else price,
             "s": self.shape.size(self.shape.lot) if size is None else size,
@@ -173,7 +171,8 @@ class Listing:
         if top != self._top():
             heard.append(("quotes", self.quote()))
         if step.trade:
-            heard.append(("trades", self._traded(step.trade)))
+            price, size = self.shape.price(step.trade.price), self.shape.size(step.trade.quantity)
+            heard.append(("trades", self.trade(price, size, step.trade.number)))
             heard += self._aftermath()
         return heard
 
@@ -202,11 +201,6 @@ class Listing:
         if channel == "trades":
             self.remember(channel, told_now)
         return told_now
-
-    def _traded(self, trade: Trade) -> Told:
-        return self.numbered_trade(
-            trade.number, self.shape.price(trade.price), self.shape.size(trade.quantity)
-        )
 
     def _aftermath(self) -> list[News]:
         """What sometimes follows a trade."""

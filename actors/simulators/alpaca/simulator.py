@@ -457,7 +457,7 @@ class SimulatedAlpaca(Simulator):
         listing = self.listing(key)
 
         def send(numbers: range) -> None:
-            told = [listing.numbered_trade(number) for number in numbers]
+            told = [listing.trade(number=number) for number in numbers]
             for each in told:
                 listing.remember("trades", each)
             self._tell(listing.kind, "trades", [key], told)

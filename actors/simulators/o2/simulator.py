@@ -250,15 +250,16 @@ class SimulatedO2(Simulator):
 
     def _first_frames(self, subscription: Subscription) -> list[bytes]:
         channel, keys = subscription.channel, subscription.keys
+        if channel in _BY_MARKET:
+            found = self.known_markets[keys[0]]
         if channel == "depth":
-            return [self._payloads.snapshot(self.known_markets[keys[0]], subscription.precision)]
+            return [self._payloads.snapshot(found, subscription.precision)]
         if channel == "depth_view":
             subscription.shown_at = time.monotonic()
-            return [self._payloads.view(self.known_markets[keys[0]], subscription.precision)]
+            return [self._payloads.view(found, subscription.precision)]
         if not self.settings.acknowledge_all:
             return []
         if channel == "trades":
-            found = self.known_markets[keys[0]]
             return [self._payloads.trades(found, list(self.recent(found.id)))]
         accounts = [self.known_accounts[key] for key in keys]
         if channel == "orders":

@@ -53,18 +53,15 @@ class Account:
 
     def order(self, listing: Listing, over: Mapping[str, Any]) -> Action:
         """A new order or, where `over` has the id of one, what has become of it."""
-        now = self._now()
         known = self.orders.get(over.get("id", 0))
         if known is not None:
-            known |= {"updateTimestamp": now, **over}
+            known |= {"updateTimestamp": self._now(), **over}
             return CHANGED, dict(known)
+        new = self._new(listing, over.get("id"))
         row = {
-            "id": over.get("id") or next(self._numbers),
-            "accountId": self.id,
-            "contractId": listing.id,
+            **new,
             "symbolId": listing.symbol,
-            "creationTimestamp": now,
-            "updateTimestamp": now,
+            "updateTimestamp": new["creationTimestamp"],
             "status": OPEN,
             "type": LIMIT,
             "side": BID,
@@ -83,10 +80,7 @@ class Account:
         """A position as it is to be. With `size=0` it is told once more, and then gone."""
         known = self.positions.get(listing.id)
         row = {
-            "id": next(self._numbers) if known is None else known["id"],
-            "accountId": self.id,
-            "contractId": listing.id,
-            "creationTimestamp": self._now(),
+            **self._new(listing, known["id"] if known else None),
             "type": LONG,
             "size": 1,
             "averagePrice": listing.last,
@@ -102,10 +96,7 @@ class Account:
     def half_turn(self, listing: Listing, over: Mapping[str, Any]) -> Action:
         """One fill, which opens unless `over` says what it made."""
         row = {
-            "id": next(self._numbers),
-            "accountId": self.id,
-            "contractId": listing.id,
-            "creationTimestamp": self._now(),
+            **self._new(listing),
             "price": listing.last,
             "profitAndLoss": None,
             "fees": _FEES * over.get("size", 1),
@@ -117,6 +108,11 @@ class Account:
         }
         self.fills.append(row)
         return NEW, dict(row)
+
+    def _new(self, listing: Listing, id: int | None = None) -> Row:
+        """The fields of every row; the id is the next one, unless it is given."""
+        about = {"accountId": self.id, "contractId": listing.id}
+        return {"id": id or next(self._numbers), **about, "creationTimestamp": self._now()}
 
     # what a fill makes of it all
 

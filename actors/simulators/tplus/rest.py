@@ -28,9 +28,7 @@ class Venue(Protocol):
 
     settings: TplusSettings
     pending: Pending
-
-    @property
-    def listings(self) -> Mapping[str, Listing]: ...
+    listings: dict[str, Listing]
 
     def has(self, asset: str) -> bool: ...
     def listing(self, asset: str) -> Listing: ...

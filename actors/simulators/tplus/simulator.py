@@ -52,7 +52,6 @@ class SimulatedTplus(Simulator):
     """
 
     name: ClassVar[str] = "tplus"
-    path: ClassVar[str] = "/"
     Settings = TplusSettings
 
     settings: TplusSettings
@@ -62,12 +61,7 @@ class SimulatedTplus(Simulator):
         self.set_up(settings)
         self.snapshots = 0  # how many books were served over HTTP
         self._prefix = tidy(settings.prefix)
-        self._gate = SignatureGate(
-            nonce_life=settings.nonce_life,
-            token_life=settings.token_life,
-            limit=settings.auth_limit,
-            window=settings.auth_window,
-        )
+        self._gate = SignatureGate(settings)
         self._pages = Pages(self, self._gate)
         self.listings: dict[str, Listing] = {}
         wanted = _ASSETS if settings.assets is None else settings.assets

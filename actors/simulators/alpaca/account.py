@@ -87,6 +87,7 @@ class Account:
         filled = {"order_class": "mleg", "status": "filled", "filled_qty": "1"}
         of_leg = {**filled, "asset_class": "us_option", "ratio_qty": "1"}
         legs = [{**self._order(now), **of_leg, "symbol": symbol} for symbol in symbols]
+        done = {"price": "1.25", "qty": "1", "timestamp": now.text}
         empty = {"symbol": "", "asset_class": "", "asset_id": "", "side": ""}
         order = {**self._order(now), **empty, **filled, "qty": "1", "legs": legs}
         self._keep(order)
@@ -95,19 +96,10 @@ class Account:
         return {
             "event": "fill",
             "at": now.text,
-            "timestamp": now.text,
+            **done,
             "event_id": f"01{self._random.getrandbits(120):030X}"[:26],
-            "price": "1.25",
-            "qty": "1",
             "legs": [
-                {
-                    "execution_id": self._id(),
-                    "qty": "1",
-                    "price": "1.25",
-                    "order_id": leg["id"],
-                    "symbol": leg["symbol"],
-                    "timestamp": now.text,
-                }
+                {**done, "execution_id": self._id(), "order_id": leg["id"], "symbol": leg["symbol"]}
                 for leg in legs
             ],
             "position_qtys": {leg["symbol"]: str(self.positions[leg["symbol"]]) for leg in legs},

@@ -113,17 +113,17 @@ class Listing:
                 told |= {"i": number, "x": "V", "c": ["@"]}
         return self._told("t", **told)
 
-    def bar(self, tag: str = "b") -> Told:
-        """The minute's or, with the tag `d`, the day's so far."""
+    def bar(self, channel: str = "bars") -> Told:
+        """The minute's or, on `dailyBars`, the day's so far. Its tag is the channel's first letter."""
         price = self.shape.price(self.market.last)
-        length = _DAY if tag == "d" else _MINUTE
+        length = _DAY if channel == "dailyBars" else _MINUTE
         now = self._clock().ns
         slot, grown = self._bars[length]
         # A minute without trades has a bar as well: crypto's bars are made of quotes.
         still = {"o": price, "h": price, "l": price, "c": price, "v": 0, "n": 0, "vw": price}
         prices = grown if slot == now // length else still
         start = Stamp.at(now - now % length)
-        return {"T": tag, "S": self.symbol, **prices, "t": start}
+        return {"T": channel[0], "S": self.symbol, **prices, "t": start}
 
     def book(self) -> Told:
         """All of it: a reset."""
@@ -194,7 +194,7 @@ class Listing:
             "quotes": self.quote,
             "trades": self.trade,
             "bars": self.bar,
-            "dailyBars": lambda: self.bar("d"),
+            "dailyBars": lambda: self.bar("dailyBars"),
             "orderbooks": self.book,
         }
         told_now = make[channel]()
@@ -210,7 +210,7 @@ class Listing:
         if dice > 0.1 or self.kind == "test":
             return [("bars", self.bar())]
         if dice > 0.05:
-            return [("updatedBars", self.bar("u")), ("dailyBars", self.bar("d"))]
+            return [(channel, self.bar(channel)) for channel in ("updatedBars", "dailyBars")]
         if self.kind == "crypto":
             return []
         rare: list[News] = [

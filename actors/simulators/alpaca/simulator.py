@@ -48,7 +48,7 @@ _ODD: Mapping[str, Any] = {
 _UNAUTHORIZED = "access key verification failed"
 _ARTICLES = 100  # that are remembered
 
-_decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class SimulatedAlpaca(Simulator):
@@ -118,8 +118,7 @@ class SimulatedAlpaca(Simulator):
         self, symbol: str, channel: Literal["bars", "updatedBars", "dailyBars"] = "bars", **over: Any
     ) -> Told:
         """The bar that the trades so far make."""
-        tag = {"bars": "b", "updatedBars": "u", "dailyBars": "d"}[channel]
-        return self._say_of(symbol, channel, lambda listing: listing.bar(tag), over)
+        return self._say_of(symbol, channel, lambda listing: listing.bar(channel), over)
 
     def orderbook(
         self,
@@ -447,8 +446,7 @@ class SimulatedAlpaca(Simulator):
     def say_update(self, update: Update) -> Update:
         for line in self._connections.of("account", "trade_updates", [""]):
             self._tell_account(line, "trade_updates", **update)
-        told: Update = _decode(to_json(update))
-        return told
+        return _decode(to_json(update))
 
     # the market
 
@@ -529,8 +527,7 @@ class SimulatedAlpaca(Simulator):
             listing = self.listing(told["S"])
             listing.remember(channel, told)
             self._tell(listing.kind, channel, [listing.symbol], [told])
-        shown: Told = _decode(to_json(told))
-        return shown
+        return _decode(to_json(told))
 
     def _tell(self, kind: Kind, channel: str, symbols: Iterable[str], told: list[Told]) -> None:
         if any(self.pending.get("mute_symbol", symbol) for symbol in symbols):

@@ -139,6 +139,7 @@ class Peer:
     def __init__(self, server: Host, sock: socket.socket, compression: Compression) -> None:
         self.request: Request | None = None  # of the upgrade
         self.heard_at = time.monotonic()
+        self.turn = 0.0  # monotonic: when its last delayed request is due
         self.muted = False
         self.deaf = False
         self._server = server

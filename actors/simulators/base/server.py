@@ -26,18 +26,9 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import Close
 
 from actors.errors import Timeout
+from actors.simulators.base import faults
 from actors.simulators.base.client import Later, Peer, Reply, Request, binary_frame, retry_header, text_frame
-from actors.simulators.base.faults import (
-    Fault,
-    New,
-    Pending,
-    RetryAfter,
-    Status,
-    Times,
-    fault,
-    parse,
-    waiting,
-)
+from actors.simulators.base.faults import Fault, New, Pending, RetryAfter, Status, Times, fault, waiting
 from actors.simulators.base.random_market import Market
 from actors.simulators.base.settings import SimulatorSettings, given
 
@@ -99,14 +90,13 @@ class Simulator:
         self.pongs = 0  # and the answers to ours
         self.pending = Pending()
         self._faults = [
-            parse(each, type(self)) if isinstance(each, str) else each for each in settings.faults
+            faults.parse(each, type(self)) if isinstance(each, str) else each for each in settings.faults
         ]
         self._heard: deque[Any] = deque(maxlen=settings.history)
         self._requests: deque[Request] = deque(maxlen=settings.history)
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._peers: dict[Peer, None] = {}  # every connection, oldest first
-        self._turns: dict[Peer, float] = {}  # when the last delayed request of each is due
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count()
         self._selector: selectors.BaseSelector | None = None
@@ -291,7 +281,7 @@ class Simulator:
         Raises:
             ConfigError: there is no such fault.
         """
-        each = parse(what, type(self)) if isinstance(what, str) else what
+        each = faults.parse(what, type(self)) if isinstance(what, str) else what
         with self._lock:
             if each.after:
                 heapq.heappush(self._triggers, (self.sent + each.after, next(self._serial), each))
@@ -477,11 +467,11 @@ class Simulator:
     def subscription_asked(self, peer: Peer, act: Callable[[], None]) -> None:
         """Acts on a subscription or its end: now, or in its turn when acks are delayed."""
         now = time.monotonic()
-        due = max(now + (self.pending.get("delay_ack") or 0.0), self._turns.get(peer, 0.0))
+        due = max(now + (self.pending.get("delay_ack") or 0.0), peer.turn)
         if due <= now:
             act()
             return
-        self._turns[peer] = due
+        peer.turn = due
         self.call_later(due - now, lambda: act() if peer.open else None)
 
     def acknowledge(self, peer: Peer, frames: Iterable[bytes]) -> None:
@@ -578,7 +568,6 @@ class Simulator:
         self.opened(peer)
 
     def left(self, peer: Peer) -> None:
-        self._turns.pop(peer, None)
         self.closed(peer)
         self._changed.notify_all()
 

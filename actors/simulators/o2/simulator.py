@@ -16,22 +16,11 @@ from actors.simulators.base.faults import Code, Text, fault
 from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade, make_id
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
+from actors.simulators.o2 import payloads
 from actors.simulators.o2.account import Account, Holding, Identity, named
 from actors.simulators.o2.connections import RequestRefused, Subscription
 from actors.simulators.o2.instruments import PAIRS, PRECISIONS, book_of, canonical, listed
-from actors.simulators.o2.payloads import (
-    ALREADY,
-    INVALID,
-    NO_ACCOUNT,
-    NO_MARKET,
-    PONG,
-    TOO_MANY,
-    UNREADABLE,
-    Payloads,
-    SubscriptionRequest,
-    encode,
-    printed,
-)
+from actors.simulators.o2.payloads import Payloads, SubscriptionRequest, encode, printed
 from actors.simulators.o2.rest import Pages
 from actors.simulators.o2.settings import NonceForm, O2Settings
 
@@ -158,19 +147,19 @@ class SimulatedO2(Simulator):
 
     def received(self, peer: Peer, message: Message) -> None:
         if message == "PING":
-            peer.answer(PONG)
+            peer.answer(payloads.PONG)
             return
         try:
             asked = _asked(message)
         except msgspec.ValidationError as wrong:
-            self._refuse(peer, INVALID, f"invalid request: {wrong}")
+            self._refuse(peer, payloads.INVALID, f"invalid request: {wrong}")
             return
         except (msgspec.DecodeError, RecursionError):
-            self._refuse(peer, UNREADABLE, "cannot parse")
+            self._refuse(peer, payloads.UNREADABLE, "cannot parse")
             return
         verb, _, channel = asked.action.partition("_")
         if channel not in (*_BY_MARKET, *_BY_IDENTITY) or verb not in ("subscribe", "unsubscribe"):
-            self._refuse(peer, INVALID, f"invalid request: unknown action {asked.action!r}")
+            self._refuse(peer, payloads.INVALID, f"invalid request: unknown action {asked.action!r}")
             return
         act = self._subscribe if verb == "subscribe" else self._unsubscribe
         self.subscription_asked(peer, lambda: act(peer, channel, asked))
@@ -197,11 +186,13 @@ class SimulatedO2(Simulator):
         if channel == "depth_view":
             subscription.frequency = _one_of(_FREQUENCIES, "frequency", asked.frequency)
         if self.rejects(channel, *keys):
-            code, text = (NO_MARKET, "market") if channel in _BY_MARKET else (NO_ACCOUNT, "account")
+            code, text = (
+                (payloads.NO_MARKET, "market") if channel in _BY_MARKET else (payloads.NO_ACCOUNT, "account")
+            )
             raise RequestRefused(code, f"{text} not found")
         slot = (channel, keys[0] if channel in _BY_MARKET else "")
         if slot in self._subscriptions[peer]:
-            raise RequestRefused(ALREADY, "already subscribed")
+            raise RequestRefused(payloads.ALREADY, "already subscribed")
         return slot, subscription
 
     def _unsubscribe(self, peer: Peer, channel: str, asked: SubscriptionRequest) -> None:
@@ -229,15 +220,17 @@ class SimulatedO2(Simulator):
         if channel in _BY_MARKET:
             id = canonical(asked.market_id)
             if id not in self.known_markets and not (self.settings.markets is None and id.startswith("0x")):
-                raise RequestRefused(NO_MARKET, "market not found")
+                raise RequestRefused(payloads.NO_MARKET, "market not found")
             return (self._market(id).id,)
         if not asked.identities:
-            raise RequestRefused(INVALID, "invalid request: no identities")
+            raise RequestRefused(payloads.INVALID, "invalid request: no identities")
         if len(asked.identities) > _IDENTITIES:
-            raise RequestRefused(TOO_MANY, f"too many subscriptions: at most {_IDENTITIES} identities")
+            raise RequestRefused(
+                payloads.TOO_MANY, f"too many subscriptions: at most {_IDENTITIES} identities"
+            )
         for each in asked.identities:
             if len(each) != 1 or not each.keys() <= {"ContractId", "Address"}:
-                raise RequestRefused(INVALID, f"invalid request: {each} is no identity")
+                raise RequestRefused(payloads.INVALID, f"invalid request: {each} is no identity")
         return tuple(dict.fromkeys(self.account(each).id for each in asked.identities))
 
     def _refuse(self, peer: Peer, code: int, text: str, asked: SubscriptionRequest | None = None) -> None:
@@ -417,5 +410,7 @@ class SimulatedO2(Simulator):
 
 def _one_of(known: Mapping[str, Any], name: str, value: str) -> Any:
     if value not in known:
-        raise RequestRefused(INVALID, f"invalid request: {name} {value!r} is none of {', '.join(known)}")
+        raise RequestRefused(
+            payloads.INVALID, f"invalid request: {name} {value!r} is none of {', '.join(known)}"
+        )
     return known[value]

@@ -123,10 +123,11 @@ class Account:
         over = {"id": order["id"], "fillVolume": done, "filledPrice": price, "status": status}
         told = self.order(listing, over)
         before = self.positions.get(listing.id)
-        gain = _gain(listing, before, order["side"], size, price)
+        change = size if order["side"] == BID else -size
+        gain = _gain(listing, before, change, price)
         turn = {"price": price, "profitAndLoss": gain, "side": order["side"], "size": size}
         half_turn = self.half_turn(listing, {**turn, "orderId": order["id"]})
-        position = self.position(listing, _after(before, order["side"], size, price))
+        position = self.position(listing, _after(before, change, price))
         balance = self.row["balance"] + (gain or 0) - half_turn[1]["fees"]
         return told, half_turn, position, self.change({"balance": balance})
 
@@ -141,27 +142,25 @@ def _signed(position: Row | None) -> int:
     return size if position["type"] == LONG else -size
 
 
-def _gain(listing: Listing, before: Row | None, side: int, size: int, price: Decimal) -> Decimal | None:
+def _gain(listing: Listing, before: Row | None, change: int, price: Decimal) -> Decimal | None:
     """Money made by what of a fill closes; None where nothing does."""
     held = _signed(before)
-    change = size if side == BID else -size
     if before is None or held * change >= 0:
         return None
-    closed = min(abs(held), size) * (1 if held > 0 else -1)
+    closed = min(abs(held), abs(change)) * (1 if held > 0 else -1)
     ticks = (price - Decimal(str(before["averagePrice"]))) / listing.terms.tick
     return (ticks * listing.terms.tick_value * closed).quantize(Decimal("0.01"))
 
 
-def _after(before: Row | None, side: int, size: int, price: Decimal) -> Row:
+def _after(before: Row | None, change: int, price: Decimal) -> Row:
     """A position after a fill."""
     held = _signed(before)
-    change = size if side == BID else -size
     now = held + change
     kind = LONG if now > 0 or (now == 0 and held > 0) else SHORT
     if before is None or held * now <= 0:
         average = price if now else before["averagePrice"] if before else price
     elif abs(now) > abs(held):
-        paid = Decimal(str(before["averagePrice"])) * abs(held) + price * size
+        paid = Decimal(str(before["averagePrice"])) * abs(held) + price * abs(change)
         average = (paid / abs(now)).quantize(Decimal("0.000001"))
     else:
         average = before["averagePrice"]

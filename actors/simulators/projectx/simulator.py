@@ -40,7 +40,7 @@ _LOGOUT = "GatewayLogout"
 
 # ProjectX, "Real Time Data Overview": the words of the methods that subscribe, and what they make come.
 _OF_ACCOUNTS = {"orders": "Orders", "positions": "Positions", "user_trades": "Trades"}
-_OF_CONTRACTS = {"quotes": "Quotes", "trades": "Trades", "depth": "MarketDepth"}
+_OF_CONTRACTS = {"quotes": "ContractQuotes", "trades": "ContractTrades", "depth": "ContractMarketDepth"}
 _EVENTS = {
     "accounts": "GatewayUserAccount",
     "orders": "GatewayUserOrder",
@@ -80,7 +80,15 @@ class SimulatedProjectX(SimulatedHubs):
         self._pages = Pages(self, self._gate)
 
     def methods(self) -> Mapping[str, Mapping[str, Method]]:
-        return {"/hubs/user": self._user_methods(), "/hubs/market": self._market_methods()}
+        user = {
+            "SubscribeAccounts": Method(partial(self.join_group, "accounts/")),
+            "UnsubscribeAccounts": Method(partial(self.leave_group, "accounts/")),
+            **self._following(_OF_ACCOUNTS, self._follow_account, int),
+        }
+        return {
+            "/hubs/user": user,
+            "/hubs/market": self._following(_OF_CONTRACTS, self._follow_contract, str),
+        }
 
     def accepts(self, token: str) -> bool:
         return self._gate.good(token)
@@ -347,21 +355,14 @@ class SimulatedProjectX(SimulatedHubs):
 
     # the hubs' methods
 
-    def _user_methods(self) -> dict[str, Method]:
-        found = {
-            "SubscribeAccounts": Method(lambda caller: self.join_group("accounts/", caller)),
-            "UnsubscribeAccounts": Method(lambda caller: self.leave_group("accounts/", caller)),
-        }
-        for channel, noun in _OF_ACCOUNTS.items():
-            found[f"Subscribe{noun}"] = Method(partial(self._follow_account, channel), (int,))
-            found[f"Unsubscribe{noun}"] = Method(partial(self._unfollow, channel), (int,))
-        return found
-
-    def _market_methods(self) -> dict[str, Method]:
+    def _following(
+        self, channels: Mapping[str, str], follow: Callable[..., None], key: type
+    ) -> dict[str, Method]:
+        """The methods that begin and end a subscription to these channels."""
         found = {}
-        for channel, noun in _OF_CONTRACTS.items():
-            found[f"SubscribeContract{noun}"] = Method(partial(self._follow_contract, channel), (str,))
-            found[f"UnsubscribeContract{noun}"] = Method(partial(self._unfollow, channel), (str,))
+        for channel, noun in channels.items():
+            found[f"Subscribe{noun}"] = Method(partial(follow, channel), (key,))
+            found[f"Unsubscribe{noun}"] = Method(partial(self._unfollow, channel), (key,))
         return found
 
     def _follow_account(self, channel: str, caller: Caller, account: int) -> None:

@@ -340,15 +340,11 @@ class SimulatedHubs(Simulator):
         refusal: Reply | None = self.pending.take("refuse", hub) if door else None
         if refusal is not None:
             return refusal
-        if (door and self._is_unauthorized(hub, door)) or not self.authorized(request):
+        refused = door and any(self.pending.take("unauthorized", hub, each) for each in (door, "both"))
+        if refused or not self.authorized(request):
             challenge = 'Bearer error="invalid_token"' if bearer(request) else "Bearer"
             return Reply(401, b"", {"WWW-Authenticate": challenge})
         return None
-
-    def _is_unauthorized(self, hub: str, door: str) -> bool:
-        return bool(
-            self.pending.take("unauthorized", hub, door) or self.pending.take("unauthorized", hub, "both")
-        )
 
     def _hub_at(self, path: str) -> str | None:
         return self._paths.get(path.rstrip("/").lower())
@@ -397,9 +393,7 @@ class SimulatedHubs(Simulator):
     def greeting(self, hub: str, said: bytes) -> str:
         """Why a handshake fails; nothing: it does not."""
         error: str | None = self.pending.take("handshake_error", hub)
-        if error is not None:
-            return error
-        return framing.handshake_error(said)
+        return framing.handshake_error(said) if error is None else error
 
     def greeted(self, caller: Caller) -> None:
         """A client has shaken hands."""

@@ -69,7 +69,7 @@ class SimulatedAlpaca(Simulator):
         self.account = Account(
             settings.seed, lambda: Stamp.at(time.time_ns(), settings.digits, settings.offset)
         )
-        self._listings = {symbol: self._list(symbol) for symbol in KNOWN}
+        self._listings: dict[str, Listing] = {}
         self.articles: deque[Told] = deque(maxlen=_ARTICLES)
         self._articles_made = 0
         self._pages = Pages(self)
@@ -78,6 +78,8 @@ class SimulatedAlpaca(Simulator):
             Groups()
         )  # of each endpoint's and key's slots
         self._watched: list[Listing] | None = None  # what moves; None: to be found out
+        for symbol in KNOWN:
+            self.listing(symbol)
 
     # what a test sees and does
 
@@ -272,7 +274,6 @@ class SimulatedAlpaca(Simulator):
         return path in BY_PATH
 
     def opened(self, peer: Peer) -> None:
-        assert peer.request is not None
         headers = peer.request.headers
         codec: Codec = "msgpack" if "msgpack" in headers.get("content-type", "") else "json"
         line = self._connections.lines[peer] = ClientConnection(peer, BY_PATH[peer.request.path], codec)
@@ -491,12 +492,9 @@ class SimulatedAlpaca(Simulator):
         if symbol not in self._listings:
             if symbol == "*" or not well_formed(kind_of(symbol), symbol):
                 raise ValueError(f"{symbol!r} is no symbol")
-            self._listings[symbol] = self._list(symbol)
+            self._listings[symbol] = Listing(symbol, self.settings.seed, self.settings.market, self.now)
             self._watched = None
         return self._listings[symbol]
-
-    def _list(self, symbol: str) -> Listing:
-        return Listing(symbol, self.settings.seed, self.settings.market, self.now)
 
     def now(self) -> Stamp:
         return Stamp.at(time.time_ns(), self.settings.digits)

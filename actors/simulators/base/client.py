@@ -137,7 +137,7 @@ class Peer:
     """One connection, as the server sees it. Everything here is done under the simulator's lock."""
 
     def __init__(self, server: Host, sock: socket.socket, compression: Compression) -> None:
-        self.request: Request | None = None  # of the upgrade
+        self.request = Request("", "", {}, {})  # of the upgrade, once there was one
         self.heard_at = time.monotonic()
         self.turn = 0.0  # monotonic: when its last delayed request is due
         self.muted = False

@@ -304,17 +304,16 @@ class SimulatedHubs(Simulator):
     # the doors
 
     def serves(self, path: str) -> bool:
-        return self._hub_at(path) is not None
+        return bool(self._hub_at(path))
 
     def objection(self, request: Request) -> Reply | None:
         hub = self._hub_at(request.path)
-        assert hub is not None
         return self._turned_away(hub, "upgrade", request) or self._doorway.objection(hub, request)
 
     def answer(self, request: Request) -> Reply | Later:
         path = request.path.rstrip("/").lower()
         hub = self._hub_at(path.removesuffix(_NEGOTIATE))
-        if hub is None:
+        if not hub:
             return self.page(request)
         if not path.endswith(_NEGOTIATE):
             return self._turned_away(hub, "", request) or text(400, b"Connection ID required")
@@ -325,10 +324,6 @@ class SimulatedHubs(Simulator):
     def page(self, request: Request) -> Reply | Later:
         """The answer to a request that is for no hub."""
         return text(404)
-
-    def authorized(self, request: Request) -> bool:
-        """Whether a request shows a token that is good for a hub."""
-        return self.accepts(bearer(request))
 
     def _negotiate(self, hub: str, request: Request) -> Reply:
         told: Mapping[str, Any] | None = self.pending.take("negotiate")
@@ -341,13 +336,14 @@ class SimulatedHubs(Simulator):
         if refusal is not None:
             return refusal
         refused = door and any(self.pending.take("unauthorized", hub, each) for each in (door, "both"))
-        if refused or not self.authorized(request):
+        if refused or not self.accepts(bearer(request)):
             challenge = 'Bearer error="invalid_token"' if bearer(request) else "Bearer"
             return Reply(401, b"", {"WWW-Authenticate": challenge})
         return None
 
-    def _hub_at(self, path: str) -> str | None:
-        return self._paths.get(path.rstrip("/").lower())
+    def _hub_at(self, path: str) -> str:
+        """The name of the hub at this path; empty: there is none."""
+        return self._paths.get(path.rstrip("/").lower(), "")
 
     def _named(self, only_hub: str) -> list[str]:
         """The hubs that are meant. Raises ValueError where there is none."""
@@ -366,9 +362,7 @@ class SimulatedHubs(Simulator):
     # the connections
 
     def opened(self, peer: Peer) -> None:
-        assert peer.request is not None
         hub = self._hub_at(peer.request.path)
-        assert hub is not None
         peer.muted = peer.muted or bool(self.pending.get("mute", hub))
         self._callers[peer] = Caller(self, peer, hub, self._doorway.admit(hub, peer.request))
 
@@ -394,9 +388,6 @@ class SimulatedHubs(Simulator):
         """Why a handshake fails; nothing: it does not."""
         error: str | None = self.pending.take("handshake_error", hub)
         return framing.handshake_error(said) if error is None else error
-
-    def greeted(self, caller: Caller) -> None:
-        """A client has shaken hands."""
 
     def invoked(self, caller: Caller, message: dict[str, Any]) -> None:
         target, arguments = message.get("target"), message.get("arguments")

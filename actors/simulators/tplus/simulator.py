@@ -369,7 +369,6 @@ class SimulatedTplus(Simulator):
         return None
 
     def opened(self, peer: Peer) -> None:
-        assert peer.request is not None
         stream = self._stream(peer.request.path)
         assert stream is not None
         client = self._clients[peer] = _Client(stream, self._gate.holder(peer.request.headers))

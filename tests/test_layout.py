@@ -18,6 +18,7 @@ import actors
 
 PACKAGE = Path(actors.__file__).parent
 ARCHITECTURE = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+TESTS = Path(__file__).parent
 MOST_AT_THE_TOP = 28
 
 MACHINE = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
@@ -158,6 +159,95 @@ def test_the_command_alone_imports_the_service() -> None:
 
 def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_AT_THE_TOP
+
+
+# ── the tests mirror the package ──
+
+# A module that has no test module of its name, and the tests that cover it.
+COVERED_BY = {
+    "calls": "stories/test_questions",
+    "connection": "stories/test_lives_of_lines",
+    "diagnostics": "stories/test_quarantine",
+    "dispatcher": "stories/test_subscriptions",
+    "events": "stories/test_subscriptions",
+    "feed_builder": "stories/test_reload",
+    "feed_spec": "stories/test_reload",
+    "heartbeat": "stories/test_mute_and_quiet",
+    "http_types": "login/test_connector",
+    "lazy": "venues/test_registry",
+    "login/token_store": "login/test_connector",
+    "market/latest_prices": "stories/test_latest",
+    "messages": "stories/test_lives_of_lines",
+    "protocol/batch": "protocol/test_signalr_session",
+    "protocol/channel": "venues/test_o2",
+    "protocol/formatting": "cli/test_stream_view",
+    "protocol/prices": "rules/test_latest_price",
+    "protocol/session": "stories/test_rotation",
+    "protocol/signalr/calls": "protocol/test_signalr_session",
+    "protocol/signalr/formatting": "protocol/test_signalr_session",
+    "protocol/signalr/handshake": "protocol/test_signalr_framing",
+    "protocol/signalr/messages": "protocol/test_signalr_session",
+    "protocol/signalr/subscriptions": "protocol/test_signalr_session",
+    "reasons": "stories/test_supervisor_laws",
+    "registry": "stories/test_subscriptions",
+    "requester": "stories/test_latest",
+    "rules/line_policy": "stories/test_reload",
+    "rules/stream_policy": "stories/test_subscriptions",
+    "runtime": "stories/test_questions",
+    "simulators/base/client": "simulators/test_misbehaviour",
+    "simulators/base/connections": "simulators/test_signalr_hub",
+    "simulators/base/faults": "simulators/test_faults",
+    "simulators/base/history": "simulators/test_faults",
+    "simulators/base/parameters": "simulators/test_page",
+    "simulators/base/random_market": "simulators/test_random_market",
+    "simulators/base/server": "simulators/test_misbehaviour",
+    "simulators/base/settings": "simulators/test_page",
+    "simulators/signalr/framing": "simulators/test_signalr_hub",
+    "simulators/signalr/hub_client": "simulators/test_signalr_hub",
+    "simulators/signalr/hub_methods": "simulators/test_signalr_hub",
+    "simulators/signalr/negotiate": "simulators/test_signalr_hub",
+    "simulators/signalr/server": "simulators/test_signalr_hub",
+    "simulators/signalr/settings": "simulators/test_page",
+    "status": "stories/test_supervisor_laws",
+    "streams": "stories/test_subscriptions",
+    "supervision/children": "stories/test_killed_actors",
+    "supervision/connect_limits": "stories/test_gates",
+    "supervision/lifetime": "supervision/test_forks",
+    "supervision/lines": "stories/test_lives_of_lines",
+    "supervision/proxy": "stories/test_status",
+    "supervision/rotation": "stories/test_rotation",
+    "supervision/shutdown": "stories/test_supervisor_laws",
+    "supervision/state": "stories/test_lives_of_lines",
+    "supervision/token_refresh": "stories/test_projectx",
+    "supervision/tree": "stories/test_supervisor_laws",
+    "supervisor": "stories/test_supervisor_laws",
+    "testing": "simulators/test_o2",
+    "wire/attempt": "wire/test_http_client",
+    "wire/exchanges": "stories/test_projectx",
+    "wire/lookups": "wire/test_connect",
+    "wire/proxies": "wire/test_connect",
+    "wire/request": "wire/test_http_client",
+    "wire/tcp": "wire/test_connect",
+    "wire/tls": "wire/test_connect",
+    "wire/upgrade": "wire/test_connect",
+}
+
+
+def has_test_module(name: str) -> bool:
+    """Of `venues/o2/session`: `venues/o2/test_session`, `venues/test_o2_session`, or `venues/test_o2`."""
+    *rooms, own = name.split("/")
+    names = ["/".join([*rooms, f"test_{own}"])]
+    if rooms:
+        *above, last = rooms
+        names += ["/".join([*above, f"test_{last}_{own}"])] * bool(above)
+        names.append("/".join([*above, f"test_{last}"]))
+    return any((TESTS / f"{each}.py").is_file() for each in names)
+
+
+def test_each_module_has_a_test_module_of_its_name_or_is_listed_with_the_tests_that_cover_it() -> None:
+    ours = {name for name, path in MODULES.items() if not path.name.startswith("__")}
+    assert {name for name in ours if not has_test_module(name)} == COVERED_BY.keys()
+    assert {test for test in COVERED_BY.values() if not (TESTS / f"{test}.py").is_file()} == set()
 
 
 # ── the clock ──

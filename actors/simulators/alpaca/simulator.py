@@ -410,14 +410,12 @@ class SimulatedAlpaca(Simulator):
             }:
                 if self.accepts((key, secret)):
                     line.key = key
-                    told = {"status": "authorized", "action": "authenticate"}
-                    self._tell_account(line, "authorization", **told)
+                    self._tell_account(line, "authorization", status="authorized", action="authenticate")
                     self.announce()
                 else:
                     self._turn_away(line, _UNAUTHORIZED)
             case {"action": "auth" | "authenticate"}:
-                what = "must provide key_id and secret_key or oauth_token"
-                self._turn_away(line, what)
+                self._turn_away(line, "must provide key_id and secret_key or oauth_token")
             case {"action": "listen"} if not line.key:
                 self._tell_account(line, "authorization", status="unauthorized", action="listen")
             case {"action": "listen", "data": {"streams": list(streams)}}:

@@ -206,6 +206,13 @@ class Peer:
         self._pass_on()
         self._leave()
 
+    def end(self, code: int, *, reset: bool = True) -> None:
+        """Closes with this code; 0: `cut`."""
+        if code:
+            self.close(code)
+        else:
+            self.cut(reset=reset)
+
     def cut(self, *, reset: bool = True) -> None:
         """Ends the TCP connection now; what the client has not yet been sent is lost."""
         if self._gone:

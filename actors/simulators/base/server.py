@@ -558,10 +558,7 @@ class Simulator:
         peer.muted = bool(self.pending.get("mute"))
         code: int | None = self.pending.take("flap")
         if code is not None:
-            if code:
-                peer.close(code)
-            else:
-                peer.cut(reset=False)
+            peer.end(code, reset=False)
             return
         if self.settings.inactivity:
             self._watch_inactivity(peer)

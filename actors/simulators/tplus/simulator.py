@@ -335,10 +335,7 @@ class SimulatedTplus(Simulator):
         found = stream_at(path)
         for peer, client in list(self._clients.items()):
             if found and client.stream.path == found.path:
-                if code:
-                    peer.close(code)
-                else:
-                    peer.cut()
+                peer.end(code)
 
     def heal(self) -> None:
         """Ends all lasting faults, and those still to come. What was lost stays lost."""

@@ -516,6 +516,10 @@ class Actor(pykka.ThreadingActor):
         """That address, for as long as this actor plays its own role."""
         return FencedAddress(address, self._inbox) if isinstance(self._inbox, Lease) else address
 
+    def fenced_addresses(self, of: Callable[[str], Address]) -> Callable[[str], Address]:
+        """The same for addresses that are found by a name."""
+        return lambda name: self.fenced_address(of(name))
+
     @property
     def parent(self) -> Address:
         """The way to its parent, for as long as this actor plays its role."""

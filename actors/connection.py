@@ -277,9 +277,8 @@ class Connection(Actor):
     def _login_overdue(self) -> None:
         seconds = self._connector.dial.connect_timeout
         if self._delivery.awaits_routes:
-            self._close(
-                1000, Retryable(f"the routes of the line did not come within {seconds:g} s", "routes")
-            )
+            text = f"the routes of the line did not come within {seconds:g} s"
+            self._close(1000, Retryable(text, "routes"))
         elif self._session.state is SessionState.LOGGING_IN:
             text = f"the venue accepted the connection and did not answer the login within {seconds:g} s"
             self._close(1000, Retryable(text, "login_timeout"))
@@ -299,9 +298,8 @@ class Connection(Actor):
             self._handle_data(frames)
         violation = self._frames.violation
         if violation is not None and not self.actor_stopped.is_set():
-            self._close(
-                violation.code, Retryable(f"the venue violated the protocol: {violation.text}", "protocol")
-            )
+            text = f"the venue violated the protocol: {violation.text}"
+            self._close(violation.code, Retryable(text, "protocol"))
 
     def _handle_data(self, frames: Sequence[Frame]) -> None:
         self._counters.frames += len(frames)
@@ -490,10 +488,6 @@ class Connection(Actor):
             self._perform(effects)
             self._plan_look()
 
-    def _tell_overdue(self) -> None:
-        for over in self._acks.overdue(self._now()):
-            self._registry.tell(AckOverdue(self._line, self._epoch, over.topics, over.number))
-
     # ── sending ──
 
     def _send_for_user(self, payload: str | bytes) -> str | None:
@@ -555,7 +549,8 @@ class Connection(Actor):
         if due := self._delivery.look_again(self._now()):
             self._perform(self._session.resync(due, self._now()))
         self.update_reading()
-        self._tell_overdue()
+        for over in self._acks.overdue(self._now()):
+            self._registry.tell(AckOverdue(self._line, self._epoch, over.topics, over.number))
         self._plan_look()
 
     def update_reading(self) -> None:

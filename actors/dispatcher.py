@@ -63,7 +63,7 @@ class Dispatcher(Actor):
         self._right = routing.right
         self._cells = cells
         self._registry = self.fenced_address(registry)
-        self._connections = connection
+        self._connection = self.fenced_addresses(connection)
         self._timers = timers
         self._versions = itertools.count(1)
         self._askings = itertools.count((self.incarnation << 32) + 1)
@@ -347,6 +347,3 @@ class Dispatcher(Actor):
 
     def _now_ns(self) -> int:
         return self._timers.clock.wall_ns()
-
-    def _connection(self, line: str) -> Address:
-        return self.fenced_address(self._connections(line))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from actors.actor import Actor, ActorContext, Address, Inbox
+from actors.actor import Actor, ActorContext, Address, Lease
 from actors.events import Topic
 from actors.messages import (
     BeatDue,
@@ -38,7 +38,7 @@ class Heartbeat(Actor):
 
     def __init__(
         self,
-        context: ActorContext[Inbox],
+        context: ActorContext[Lease],
         *,
         address: Address,
         rhythm: Callable[[str], Rhythm | None],
@@ -54,7 +54,7 @@ class Heartbeat(Actor):
         self._rhythm = rhythm
         self._last_event_at = last_event_at
         self._judge = judge
-        self._connections = connection
+        self._connection = self.fenced_addresses(connection)
         self._timers = timers
         self._watches: dict[str, Watch] = {}
         self._shown = shown  # by line, for all to see
@@ -157,9 +157,6 @@ class Heartbeat(Actor):
 
     def _after(self, seconds: float, message: Report) -> None:
         self._timers.send_after(seconds, self._address, message)
-
-    def _connection(self, line: str) -> Address:
-        return self.fenced_address(self._connections(line))
 
 
 def _pause(policies: Iterable[FreshnessPolicy]) -> float:

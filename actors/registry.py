@@ -8,7 +8,7 @@ from typing import Any
 from actors import log_queue
 from actors.actor import Actor, ActorContext, Address, KeptReply, Lease
 from actors.delivery.cells import Cells
-from actors.events import SubscriptionState, Topic
+from actors.events import Topic
 from actors.feed_spec import FeedSpec
 from actors.messages import (
     AckOverdue,
@@ -81,7 +81,7 @@ class Registry(Actor):
         self._present = present  # the feeds that the config has now
         self._supervisor = self.parent
         self._dispatcher = self.fenced_address(dispatcher)
-        self._connections = connection
+        self._connection = self.fenced_addresses(connection)
         self._timers = timers
         self._settled: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
         self._waiters: dict[Topic, list[Waiter]] = {}  # by the one topic whose answer each waits for next
@@ -156,13 +156,17 @@ class Registry(Actor):
             new = [topic for topic in topics if topic.feed in feeds and self._ledger.want(stream, topic)]
         self._place(new)
         if asking:
-            by_line: dict[str, list[Topic]] = {}
-            for topic in topics:
-                if (line := self._ledger.line(topic)) is not None:
-                    by_line.setdefault(line, []).append(topic)
-            for line, placed in by_line.items():
+            for line, placed in self._by_line(topics).items():
                 self._tell_placed(line, placed, dict.fromkeys(placed, (stream,)))
             self._dispatcher.tell(WantsPlaced(asking, gone))
+
+    def _by_line(self, topics: Iterable[Topic]) -> dict[str, list[Topic]]:
+        """Those of the topics that lie on a line."""
+        by_line: dict[str, list[Topic]] = {}
+        for topic in topics:
+            if (line := self._ledger.line(topic)) is not None:
+                by_line.setdefault(line, []).append(topic)
+        return by_line
 
     def _place(self, topics: Iterable[Topic]) -> None:
         by_line: dict[str, list[Topic]] = {}
@@ -206,11 +210,8 @@ class Registry(Actor):
             former = topic
 
     def _unwant(self, stream: int, topics: Sequence[Topic]) -> None:
-        by_line: dict[str, list[Topic]] = {}
         gone = [topic for topic in topics if self._ledger.is_last(stream, topic)]
-        for topic in gone:
-            if (line := self._ledger.line(topic)) is not None:
-                by_line.setdefault(line, []).append(topic)
+        by_line = self._by_line(gone)
         # Told first, and then noted: a keeper that dies is followed by one that tells it again.
         for line, lifted in by_line.items():
             for epoch in self._ledger.open_epochs(line):
@@ -230,10 +231,6 @@ class Registry(Actor):
             self._place_refused(feed)  # there may be room now
         for topic in gone:  # they have no state any more
             self._note_change(topic)
-
-    def _states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
-        states = {topic: self._ledger.state(topic) for topic in topics}
-        return {topic: state for topic, state in states.items() if state is not None}
 
     # ── asking the venue ──
 
@@ -331,7 +328,8 @@ class Registry(Actor):
         while waiter.waiting and self._is_answered(waiter.waiting[-1]):
             waiter.waiting.pop()
         if not waiter.waiting:
-            states = self._states(waiter.topics)
+            known = ((topic, self._ledger.state(topic)) for topic in waiter.topics)
+            states = {topic: state for topic, state in known if state is not None}
             waiter.waiting = [topic for topic, state in states.items() if state.state not in ANSWERED]
             if not waiter.waiting:
                 waiter.reply.set(states)
@@ -364,9 +362,6 @@ class Registry(Actor):
 
     def _spec(self, line: str) -> FeedSpec:
         return self._feeds[line.partition("/")[0]]
-
-    def _connection(self, line: str) -> Address:
-        return self.fenced_address(self._connections(line))
 
 
 def _place(venue: Venue, topic: Topic, placed: Placement) -> str | Refusal:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from actors import log_queue
-from actors.actor import Actor, ActorContext, Address, Inbox, KeptReply
+from actors.actor import Actor, ActorContext, Address, KeptReply, Lease
 from actors.feed_spec import FeedSpec
 from actors.http_types import HttpFailed
 from actors.login.redaction import without_secrets
@@ -69,7 +69,7 @@ class Requester(Actor):
 
     def __init__(
         self,
-        context: ActorContext[Inbox],
+        context: ActorContext[Lease],
         *,
         address: Address,
         feeds: Mapping[str, FeedSpec],

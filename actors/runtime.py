@@ -20,12 +20,7 @@ from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
-from actors.messages import (
-    AwaitAnswers,
-    AwaitLive,
-    Reload,
-    Rotate,
-)
+from actors.messages import AwaitAnswers, AwaitLive, Reload, Rotate
 from actors.metrics import Metrics, NoMetrics
 from actors.protocol.channel import TypedChannel
 from actors.rules.latest_price import LatestPrice
@@ -40,7 +35,7 @@ from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.lifetime import Lifetime
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.snapshot import SharedStatus
-from actors.supervision.state import LineView
+from actors.supervision.state import Environment, LineView
 from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
 from actors.timers import ThreadTimers, Timers, seconds_left
@@ -99,12 +94,16 @@ class Runtime:
         self._reloading = threading.RLock()  # held while a generation is built and sent
         tree = self._tree = Tree(
             self._wanted,
-            timers=timers,
-            watchdog=settings.runtime.watchdog_timeout,
-            chance=chance or random.Random(),  # jitter, no secret
-            cooldowns=Cooldowns(Path(kept) if (kept := settings.runtime.cooldown_file) else cooldown_file),
-            metrics=metrics or NoMetrics(),
-            on_end=_weakly(self),
+            Environment(
+                timers=timers,
+                watchdog=settings.runtime.watchdog_timeout,
+                chance=chance or random.Random(),  # jitter, no secret
+                cooldowns=Cooldowns(
+                    Path(kept) if (kept := settings.runtime.cooldown_file) else cooldown_file
+                ),
+                metrics=metrics or NoMetrics(),
+            ),
+            _weakly(self),
         )
         self._roles, self._shared = tree.roles, tree.shared
         self._prices = LatestPrices(tree.shared.cells, tree.roles.named("requester"), clock)

@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Generic, Protocol, TypeVar, cast
 from weakref import WeakSet
 
 from actors.delivery.inlet import Inlet
 from actors.errors import StreamClosed, Timeout
-from actors.events import Closed, Gap, Marker, Received, SubscriptionState, Topic
+from actors.events import Closed, Gap, Marker, Option, Received, SubscriptionState, Topic
 from actors.rules.stream_buffer import Pair, Place
 from actors.supervision.forks import Home
 from actors.timers import lock_timeout
@@ -59,13 +59,16 @@ class Stream(Generic[Event]):
     between them, too. The counters reconcile: received = delivered + dropped + conflated + queued.
     """
 
-    def __init__(self, inlet: Inlet, control: StreamControl, kind: object = None) -> None:
+    def __init__(
+        self, inlet: Inlet, control: StreamControl, kind: object = None, options: Mapping[str, Option] = {}
+    ) -> None:
         self.id, self.feed, self.channel = inlet.id, inlet.feed, inlet.channel
         self.policy, self.capacity = inlet.policy, inlet.capacity
         self._inlet = inlet
         self._box = inlet.buffer
         self._control = control
         self._kind = kind  # of venue
+        self._options = options  # that it was opened with
         self._topics: dict[Topic, None] = {}
         self._changing = threading.RLock()  # held while its topics change
         self._ended = False  # the end was delivered

@@ -68,7 +68,7 @@ class Streams:
         topics = topics_of(spec.venue, declared, keys, options)
         policy, capacity = checked_policy(feed, declared, policy, capacity)
         inlet = Inlet(next(self._ids), feed, declared.name, policy, capacity, deltas=declared.deltas)
-        stream: Stream[Any] = Stream(inlet, _StreamControl(self, options), spec.kind)
+        stream: Stream[Any] = Stream(inlet, self, spec.kind, options)
         with self._lock:
             self.check()
             if not _may_stay(stream, self.spec_of(feed)):  # a reload came between, and did not see it
@@ -101,7 +101,14 @@ class Streams:
         finally:
             self._note_change()
 
-    def unwant(self, stream: Stream[Any], topics: Iterable[Topic]) -> None:
+    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
+        topics = self._topics(stream, keys)
+        self.want(stream, topics)
+        if wait is not None:
+            self.await_answers(stream, topics, wait)
+
+    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
+        topics = self._topics(stream, keys)
         with stream._changing:
             gone = [topic for topic in topics if stream._topics.pop(topic, topic) is None]
             stream._inlet.set_topics(len(stream._topics))
@@ -171,11 +178,9 @@ class Streams:
         """How far each of these has come. Asks no actor."""
         return self._cells.states(topics)
 
-    def topics(
-        self, stream: Stream[Any], keys: Sequence[str], options: Mapping[str, Option]
-    ) -> tuple[Topic, ...]:
+    def _topics(self, stream: Stream[Any], keys: Sequence[str]) -> tuple[Topic, ...]:
         venue = self.spec_of(stream.feed).venue
-        return topics_of(venue, venue.channel(stream.channel), keys, options)
+        return topics_of(venue, venue.channel(stream.channel), keys, stream._options)
 
     # ── handlers ──
 
@@ -210,28 +215,6 @@ def _may_stay(stream: Stream[Any], spec: FeedSpec | None) -> bool:
 
 def _removed(feed: str) -> str:
     return f"feed {feed} was removed from the config"
-
-
-class _StreamControl:
-    """What one stream needs of its runtime, with the options it was opened with."""
-
-    def __init__(self, owner: Streams, options: Mapping[str, Option]) -> None:
-        self._owner, self._options = owner, options
-
-    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
-        topics = self._owner.topics(stream, keys, self._options)
-        self._owner.want(stream, topics)
-        if wait is not None:
-            self._owner.await_answers(stream, topics, wait)
-
-    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
-        self._owner.unwant(stream, self._owner.topics(stream, keys, self._options))
-
-    def close(self, stream: Stream[Any]) -> None:
-        self._owner.close(stream)
-
-    def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
-        return self._owner.states(topics)
 
 
 def handle(stream: Stream[Any], handler: Callable[[Any], object]) -> None:

@@ -6,7 +6,6 @@ connects hang and children crash.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -40,7 +39,6 @@ from actors.messages import (
     WatchdogDue,
     WorkerDue,
 )
-from actors.metrics import Metrics
 from actors.reasons import Crashed, Reason, Retryable, Stopped
 from actors.rules.ledger import CONFIG
 from actors.rules.restarts import Intensity, comes_back
@@ -48,11 +46,17 @@ from actors.rules.watchdog import Watchdog
 from actors.status import ActorStatus
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
-from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.lines import Lines
 from actors.supervision.shutdown import Shutdown
-from actors.supervision.state import WORKERS, Child, LineRecord, Roles, RotationRequest, SharedState
-from actors.timers import Timers
+from actors.supervision.state import (
+    WORKERS,
+    Child,
+    Environment,
+    LineRecord,
+    Roles,
+    RotationRequest,
+    SharedState,
+)
 
 log = log_queue.logger("actors.supervisor")
 
@@ -68,19 +72,16 @@ class Supervisor(Actor):
         *,
         specs: Specs,
         roles: Roles,
-        timers: Timers,
-        watchdog: float,
-        chance: random.Random,
-        cooldowns: Cooldowns,
-        metrics: Metrics,
+        environment: Environment,
         on_end: Callable[[str, bool], None],
     ) -> None:
         super().__init__(context)
         self._specs = dict(specs.feeds)  # with those of removed feeds: their last messages are on the way
         self._roles = roles
-        self._timers, self._clock = timers, timers.clock
+        timers = self._timers = environment.timers
+        self._clock = timers.clock
         self._address = roles.named("supervisor")
-        self._watchdog: Watchdog[Child] = Watchdog(watchdog)
+        self._watchdog: Watchdog[Child] = Watchdog(environment.watchdog)
         self._on_end = on_end  # called with the reason, and whether a stop was asked for
         self._workers: dict[str, Child] = {}
         self._incarnations = dict.fromkeys(WORKERS, 0)
@@ -94,10 +95,8 @@ class Supervisor(Actor):
             roles=roles,
             shared=self.shared,
             children=self._children,
-            limiters=ConnectLimiters(self._clock, chance, cooldowns, lambda: self._feeds),
-            timers=timers,
-            chance=chance,
-            metrics=metrics,
+            limiters=ConnectLimiters(environment, lambda: self._feeds),
+            environment=environment,
             answer_waiters=self._answer_waiters,
         )
         self._shutdown = Shutdown(self._lines, self._workers, roles, timers, lambda: self.exit(Stopped()))
@@ -210,9 +209,8 @@ class Supervisor(Actor):
         try:
             self._workers[role] = self._children.workers[role].start(self._incarnations[role])
         except RuntimeError as error:
-            log.warning(
-                "%s: its thread cannot be started (%s); the next try is in %g s.", role, error, THREAD_AGAIN
-            )
+            text = "%s: its thread cannot be started (%s); the next try is in %g s."
+            log.warning(text, role, error, THREAD_AGAIN)
             self._timers.send_after(THREAD_AGAIN, self._address, WorkerDue(role))
         self._show_actors()
 
@@ -268,7 +266,8 @@ class Supervisor(Actor):
         former = self.shared.specs
         if specs.generation <= former.generation:
             return
-        gone = [name for name, spec in former.feeds.items() if _is_another(spec, specs.feeds.get(name))]
+        kinds = {name: spec.kind for name, spec in specs.feeds.items()}
+        gone = [name for name, spec in former.feeds.items() if kinds.get(name) is not spec.kind]
         for feed in gone:
             self._want((), former.feeds[feed].wanted)
             for line in self._lines.of(feed):
@@ -280,7 +279,8 @@ class Supervisor(Actor):
             before = former.feeds.get(feed)
             if before is None or feed in gone:
                 self._want(spec.wanted, ())
-                self._start_feed(feed, spec)
+                for name in spec.venue.spread(spec.wanted):
+                    self._lines.need(name, feed)
             elif before is not spec:
                 self._change_feed(feed, before, spec)
         self.shared.note_change()
@@ -294,10 +294,6 @@ class Supervisor(Actor):
         for line in self._lines.of(feed):
             self._lines.adjust(line, spec, reconnect=before.identity != spec.identity)
         spec.token_store.follow(spec.venue, spec.dial)  # a kept token is used with the new settings
-
-    def _start_feed(self, feed: str, spec: FeedSpec) -> None:
-        for name in spec.venue.spread(spec.wanted):
-            self._lines.need(name, feed)
 
     def _want(self, more: Sequence[Topic], less: Sequence[Topic]) -> None:
         registry = self._roles.named("registry")
@@ -360,7 +356,7 @@ class Supervisor(Actor):
         error = RuntimeStopped(self._why)
         self._lines.stop("the runtime has ended")
         for line in self._lines.records.values():
-            line.connect_cancel.cancel()
+            line.life.connect_cancel.cancel()
         self._on_end(self._why, self._shutdown.begun)  # first: questions that are refused below find it ended
         own = self._roles.mailboxes["supervisor"]
         for mailbox in self._roles.mailboxes.values():
@@ -370,7 +366,3 @@ class Supervisor(Actor):
         for stopper in self._stoppers:
             stopper.set((*self._shutdown.leftovers, *(child.id for child in self._wedged)))
         own.close(error)
-
-
-def _is_another(before: FeedSpec, spec: FeedSpec | None) -> bool:
-    return spec is None or spec.kind is not before.kind

@@ -80,17 +80,16 @@ def lock_timeout(seconds: float) -> float | None:
 Heap = list[tuple[float, int, Entry]]
 
 
-class ThreadTimers:
-    """Timers on one daemon thread, for all actors of a runtime."""
+class HeapTimers:
+    """The messages that are to be sent, by their time. Any thread, with the lock."""
 
-    def __init__(self, name: str = "timers") -> None:
-        self.clock: Clock = SystemClock()
+    clock: Clock
+
+    def __init__(self) -> None:
         self._heap: Heap = []
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
 
     def send_after(self, seconds: float, target: Tellable, message: Any) -> Entry:
         entry = Entry(target, message)
@@ -107,6 +106,19 @@ class ThreadTimers:
             self._stopped = True
             self._heap.clear()
             self._changed.notify()
+
+
+class ThreadTimers(HeapTimers):
+    """Timers on one daemon thread, for all actors of a runtime."""
+
+    def __init__(self, name: str = "timers") -> None:
+        super().__init__()
+        self.clock = SystemClock()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        super().stop()
         if threading.current_thread() is not self._thread:
             self._thread.join(1.0)  # it never waits for another thread: this takes a moment
 
@@ -127,17 +139,14 @@ class ThreadTimers:
         return None
 
 
-class VirtualTimers:
+class VirtualTimers(HeapTimers):
     """Timers whose time is moved by hand: hours pass in milliseconds, in the caller's thread."""
 
     def __init__(self, settle: Callable[[], None] = lambda: None) -> None:
-        self.clock: Clock = self
+        super().__init__()
+        self.clock = self
         self._now = 1_000.0
         self._wall_ns = 1_790_000_000_000_000_000
-        self._heap: Heap = []
-        self._order = itertools.count()
-        self._lock = threading.Lock()
-        self._stopped = False
         self._settle = settle  # returns when no thread has anything left to do at this moment
 
     def monotonic(self) -> float:
@@ -145,18 +154,6 @@ class VirtualTimers:
 
     def wall_ns(self) -> int:
         return self._wall_ns
-
-    def send_after(self, seconds: float, target: Tellable, message: Any) -> Entry:
-        entry = Entry(target, message)
-        with self._lock:
-            if not self._stopped:
-                heapq.heappush(self._heap, (self._now + max(0.0, seconds), next(self._order), entry))
-        return entry
-
-    def stop(self) -> None:
-        with self._lock:
-            self._stopped = True
-            self._heap.clear()
 
     def advance(self, seconds: float) -> None:
         """Let so many seconds pass, timer by timer."""
@@ -168,7 +165,7 @@ class VirtualTimers:
         self._move(until)
 
     def _pop(self, until: float) -> Entry | None:
-        with self._lock:
+        with self._changed:
             if not self._heap or self._heap[0][0] > until:
                 return None
             due, _, entry = heapq.heappop(self._heap)

@@ -13,7 +13,7 @@ from hypothesis import Phase, settings
 
 from actors import Runtime, log_queue
 from actors.simulators import SimulatedO2
-from tests.support.runtimes import desk_on
+from tests.support.runtimes import runtime_on
 
 settings.register_profile("no clock", deadline=None)  # machines are busy, and no test is about that
 settings.register_profile("mutants", deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -67,9 +67,9 @@ def market(o2: SimulatedO2) -> str:
 
 
 @pytest.fixture
-def desk(o2: SimulatedO2) -> Iterator[Runtime]:
+def runtime(o2: SimulatedO2) -> Iterator[Runtime]:
     """A runtime whose one line is live on that venue."""
-    with desk_on(o2) as runtime:
+    with runtime_on(o2) as runtime:
         yield runtime
 
 

@@ -14,9 +14,7 @@ from actors.errors import ConfigError
 from actors.settings import Settings, described, load
 from actors.venues.declarative import DeclarativeVenue
 
-Config = Annotated[
-    Path, typer.Argument(metavar="CONFIG", help="A file such as config/desk.toml.", show_default=False)
-]
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A file such as config/desk.toml.")]
 
 
 def described_venue(config: Path) -> type[DeclarativeVenue] | None:
@@ -42,10 +40,11 @@ def report(error: ConfigError) -> int:
     return complain(*error.problems)
 
 
-def complain(*sentences: str) -> int:
+def complain(*sentences: str, code: int = 1) -> int:
+    """Print them to stderr; returns the exit code."""
     for sentence in sentences:
         print(sentence, file=sys.stderr)
-    return 1
+    return code
 
 
 def known_name(parameter: str, name: str, known: Mapping[str, Any]) -> str:

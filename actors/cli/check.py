@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -24,15 +25,11 @@ def check(
     config: Config,
     sample: Annotated[
         Path | None,
-        typer.Option(
-            "--sample", metavar="FILE", help="Decode the captured messages in this file, one per line."
-        ),
+        typer.Option(metavar="FILE", help="Decode the captured messages in this file, one per line."),
     ] = None,
     feed: Annotated[
         str,
-        typer.Option(
-            "--feed", metavar="NAME", help="With --sample: the feed of the messages, if CONFIG has several."
-        ),
+        typer.Option(metavar="NAME", help="With --sample: the feed of the messages, if CONFIG has several."),
     ] = "",
 ) -> None:
     """Validate CONFIG without connecting.
@@ -45,10 +42,9 @@ def check(
     if described is not None:
         if sample is not None:
             raise typer.Exit(_play(described("sample", _stand_in(described)), (), sample))
+        channels = counted(len(described.channels), "channel")
         console().print(channel_table(described), "")
-        console().print(
-            f"{config}: no mistakes; venue {described.name}, {counted(len(described.channels), 'channel')}."
-        )
+        console().print(f"{config}: no mistakes; venue {described.name}, {channels}.")
         return
     settings = settings_of(config)
     if sample is not None:
@@ -133,7 +129,5 @@ def placed(feed: FeedSettings) -> dict[str, list[Topic]]:
 
 
 def _shown(topics: list[Topic]) -> str:
-    counts: dict[str, int] = {}
-    for topic in topics:
-        counts[topic.channel] = counts.get(topic.channel, 0) + 1
+    counts = Counter(topic.channel for topic in topics)
     return ", ".join(f"{count} {channel}" for channel, count in counts.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Container
 
 from rich import box
 from rich.console import Console
@@ -21,10 +22,17 @@ def console() -> Console:
     return shown if shown.is_terminal else Console(highlight=False, markup=False, emoji=False, width=PIPE)
 
 
-def plain_table(*headings: str) -> Table:
+def plain_table(*headings: str, right: Container[str] = (), unfolded: Container[str] = ()) -> Table:
+    """The columns of `right` are aligned there; those of `unfolded` are cut at the end of their row."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        is_cut = heading in unfolded
+        table.add_column(
+            heading,
+            justify="right" if heading in right else "left",
+            no_wrap=is_cut,
+            overflow="ellipsis" if is_cut else "fold",
+        )
     return table
 
 
@@ -36,6 +44,11 @@ def one_row(text: str, style: str = "") -> Text:
 def printable(text: str) -> str:
     """The text in one row, without characters that control a terminal."""
     return _CONTROL.sub(lambda match: repr(match.group())[1:-1], text)
+
+
+def cut(text: str, length: int) -> str:
+    """At most so many characters of the text."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def counted(number: int, noun: str) -> str:

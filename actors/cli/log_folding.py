@@ -15,6 +15,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import takewhile
+
+from actors.cli.formatting import cut
 
 PASS = 5  # records of one shape...
 PERIOD = 60.0  # ...within so many seconds
@@ -97,13 +100,8 @@ class Folding(logging.Filter):
         return False
 
     def _take_due(self, now: float) -> list[_Fold]:
-        due = []
-        while self._folded:
-            shape, fold = next(iter(self._folded.items()))
-            if now - fold.since < self._period:
-                break
-            due.append(self._folded.pop(shape))
-        return due
+        due = takewhile(lambda each: now - each[1].since >= self._period, self._folded.items())
+        return [self._folded.pop(shape) for shape, _ in list(due)]
 
     def _make_room(self) -> list[_Fold]:
         due = []
@@ -141,8 +139,7 @@ class _Fold:
         self._until = now
         self._from = (record.name, record.levelno, record.pathname, record.lineno, record.funcName)
         self._line, self._epoch = getattr(record, "line", None), getattr(record, "epoch", None)
-        text = text.removeprefix(f"{self._line}: ")
-        self._words = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+        self._words = cut(text.removeprefix(f"{self._line}: "), LONGEST)
 
     def count(self, now: float, period: float) -> logging.LogRecord:
         text = f"… {self._count:,} more like this {self._when(now, period)}: {self._words}"

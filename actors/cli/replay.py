@@ -18,7 +18,7 @@ from typing import IO, Any
 import msgspec
 from rich.table import Table
 
-from actors.cli.formatting import plain_table
+from actors.cli.formatting import cut, plain_table
 from actors.events import Topic
 from actors.protocol.session import (
     TEXT,
@@ -124,6 +124,7 @@ def _messages(lines: IO[bytes], tally: ReplayTally) -> Iterator[bytes]:
 
 
 def _judge(session: Session, line: bytes, tally: ReplayTally) -> None:
+    counts_kinds = hasattr(session, "heard")  # by itself
     before = Counter(getattr(session, "heard", ()))
     for effect in session.received([(TEXT, line)], 0.0):
         match effect:
@@ -144,9 +145,7 @@ def _judge(session: Session, line: bytes, tally: ReplayTally) -> None:
                     tally.quarantined.append((error, _short(line)))
             case End(reason=reason):
                 tally.ended = reason.text
-            case Confirm() | Reject() | Complain() | Answered() if not before and not hasattr(
-                session, "heard"
-            ):
+            case Confirm() | Reject() | Complain() | Answered() if not counts_kinds:
                 tally.other[type(effect).__name__.lower()] += 1
     heard = Counter(getattr(session, "heard", ())) - before
     tally.other.update({kind: count for kind, count in heard.items() if kind not in COUNTED_ELSEWHERE})
@@ -166,11 +165,10 @@ def shape(line: bytes) -> str:
 def _shape(node: Any, depth: int) -> str:
     match node:
         case dict() if depth:
-            return (
-                "{" + ", ".join(f"{name}: {_shape(inner, depth - 1)}" for name, inner in node.items()) + "}"
-            )
+            members = (f"{name}: {_shape(inner, depth - 1)}" for name, inner in node.items())
+            return f"{{{', '.join(members)}}}"
         case list() if depth and len(node) > 1 and not isinstance(node[0], list | dict):
-            return "[" + ", ".join(_shape(inner, depth - 1) for inner in node[:6]) + "]"
+            return f"[{', '.join(_shape(inner, depth - 1) for inner in node[:6])}]"
         case dict():
             return "{…}"
         case list():
@@ -185,29 +183,20 @@ def _shape(node: Any, depth: int) -> str:
 
 
 def _short(line: bytes) -> str:
-    text = line[: WIDTH * 4].decode("utf-8", "replace")
-    return _cut(text)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+    return cut(line[: WIDTH * 4].decode("utf-8", "replace"), WIDTH)
 
 
 def tables(tally: ReplayTally) -> Iterator[Table | str]:
     """Tables and sentences for people."""
-    routed = plain_table("channel", "events", "topics", "holes")
+    routed, talk = plain_table("channel", "events", "topics", "holes"), plain_table("no events", "messages")
     for channel, count in tally.events.most_common():
         holes = str(tally.holes[channel] or "")
         routed.add_row(channel, f"{count:,}", f"{len(tally.topics[channel]):,}", holes)
-    if tally.events:
-        yield routed
-    talk = plain_table("no events", "messages")
     for kind, count in tally.other.most_common():
         talk.add_row(kind, f"{count:,}")
-    if tally.other:
-        yield talk
+    yield from (table for table in (routed, talk) if table.rows)
     for text, (count, first) in sorted(tally.shapes.items(), key=lambda each: -each[1][0])[:SHOWN]:
-        yield f"unrouted, {count:,} × {_cut(text)}\n    {first}"
+        yield f"unrouted, {count:,} × {cut(text, WIDTH)}\n    {first}"
     for error, first in tally.quarantined:
         yield f"quarantined: {error}\n    {first}"
     if tally.ended:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct, field
 
 from actors import log_queue
 from actors.cli import logs
@@ -71,7 +72,15 @@ def run(
     logs.set_up(log_format, log_level)
     _raise_file_limit(_lines(settings))
     with endings(*HANG_UP) as ending:
-        run = _Run(config, settings, ending, seconds, show_events=show_events, serve=not no_service)
+        run = _Run(
+            config=config,
+            settings=settings,
+            ending=ending,
+            seconds=math.inf if seconds is None else seconds,
+            judged=show_events or seconds is not None,
+            show_events=show_events,
+            serve=not no_service,
+        )
         code, sentences = run.until_the_end()
         if not log_queue.flush(LOG_WITHIN):  # nothing reads stderr, and `logging` would wait for it at exit
             os._exit(code)
@@ -81,25 +90,18 @@ def run(
     raise typer.Exit(code)
 
 
-class _Run:
+class _Run(Struct):
     """One run of a config, from its start to its summary."""
 
-    def __init__(
-        self,
-        config: Path,
-        settings: Settings,
-        ending: Ending,
-        seconds: float | None,
-        *,
-        show_events: bool,
-        serve: bool,
-    ) -> None:
-        self._config, self._settings, self._ending = config, settings, ending
-        self._began = time.monotonic()
-        self._until = math.inf if seconds is None else self._began + seconds
-        self._judged = show_events or seconds is not None
-        self._show_events, self._serve = show_events, serve
-        self._systemd = Systemd()
+    config: Path
+    settings: Settings
+    ending: Ending
+    seconds: float  # after which it ends
+    judged: bool
+    show_events: bool
+    serve: bool
+    systemd: Systemd = field(default_factory=Systemd)
+    began: float = field(default_factory=time.monotonic)
 
     def until_the_end(self) -> tuple[int, Sequence[str]]:
         """Returns the exit code, and the sentences to end with."""
@@ -107,9 +109,9 @@ class _Run:
         from actors.service.server import listen
 
         try:
-            if self._serve:  # before a venue is connected, whose slot another run may hold
-                listen(*self._settings.service.address).close()
-            runtime = _start(self._settings)
+            if self.serve:  # before a venue is connected, whose slot another run may hold
+                listen(*self.settings.service.address).close()
+            runtime = _start(self.settings)
         except ConfigError as error:
             return report(error), ()
         except ServiceError as error:
@@ -132,16 +134,16 @@ class _Run:
     def _serve_and_watch(self, runtime: Runtime) -> Status | None:
         from actors.service import Service
 
-        reload = Reloader(runtime, self._config, self._systemd, lambda new: _raise_file_limit(_lines(new)))
-        service = Service(runtime, self._settings.service, reload=reload)
+        reload = Reloader(runtime, self.config, self.systemd, lambda new: _raise_file_limit(_lines(new)))
+        service = Service(runtime, self.settings.service, reload=reload)
         try:
-            if self._serve:
+            if self.serve:
                 service.start()
-            streams = StreamView(runtime.subscribe, self._settings) if self._show_events else None
+            streams = StreamView(runtime.subscribe, self.settings) if self.show_events else None
             with Screen(streams) as screen:
                 return self._watch(runtime, reload, screen)
         finally:
-            self._systemd.stopping()
+            self.systemd.stopping()
             service.stop()
 
     def _watch(self, runtime: Runtime, reload: Reloader, screen: Screen) -> Status | None:
@@ -156,16 +158,16 @@ class _Run:
         due, over_at = time.monotonic(), math.inf
         while True:
             now = time.monotonic()
-            if self._ending.take_hang_up():
+            if self.ending.take_hang_up():
                 reload(False)
-            if self._ending.told or now >= self._until:
+            if self.ending.told or now >= self.began + self.seconds:
                 over_at = min(over_at, now)
             if now >= min(due, over_at):
                 found = _look(runtime)  # also where nothing is shown, to notice the end of the runtime
                 status, due = found or status, now + REFRESH
                 logs.tell_folded()
                 if found is not None:
-                    self._systemd.tell(found, alive=runtime._tree.moves())
+                    self.systemd.tell(found, alive=runtime._tree.moves())
                 if status is not None:
                     screen.show(status, now, time.time())
             settled = found is not None and not troubles(found)
@@ -174,14 +176,13 @@ class _Run:
             time.sleep(SLICE)
 
     def _patience(self) -> float:
-        if not self._judged:
-            return 0.0
-        return SETTLE_TOLD if self._ending.told else SETTLE
+        patience = SETTLE_TOLD if self.ending.told else SETTLE
+        return patience if self.judged else 0.0
 
     def _judgement(self, status: Status) -> tuple[int, Sequence[str]]:
-        wrong = troubles(status) if self._judged else []
-        good = ["Every loss was restored."] if self._judged and not wrong else []
-        return 1 if wrong else 0, (*summary(status, time.monotonic() - self._began), *wrong, *good)
+        wrong = troubles(status) if self.judged else []
+        good = ["Every loss was restored."] if self.judged and not wrong else []
+        return 1 if wrong else 0, (*summary(status, time.monotonic() - self.began), *wrong, *good)
 
 
 def _start(settings: Settings) -> Runtime:

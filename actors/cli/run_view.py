@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.live import Live
 
 from actors.cli.formatting import console, counted, printable
-from actors.cli.status_view import StatusView, cause, oddities, state, topics
+from actors.cli.status_view import StatusView, cause, how_many_live, oddities, state, topics
 from actors.cli.stream_view import StreamView
 from actors.rules.counters import StreamStatus
 from actors.status import LineStatus, Status
@@ -62,8 +62,7 @@ class Screen:
 def summary(status: Status, seconds: float) -> Iterator[str]:
     """The end of every line and every event, in sentences."""
     lines = status.lines()
-    live = sum(line.state == "live" for line in lines.values())
-    yield f"{status.name} ran for {seconds:.1f} s; {live} of {counted(len(lines), 'line')} live at the end."
+    yield f"{status.name} ran for {seconds:.1f} s; {how_many_live(lines)} at the end."
     for name, line in lines.items():
         counters = line.counters
         tries = counters.restarts - counters.restored if line.state == "live" else 0

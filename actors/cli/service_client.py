@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -77,18 +78,10 @@ class ServiceClient:
         """
         kind = HTTPSConnection if self._secure else HTTPConnection
         connection = kind(self._host, self._port, timeout=self._timeout)
-        try:
+        with self._reaching(HTTPException), closing(connection):
             connection.request(method, self._path + path, headers=self._headers())
             answer = connection.getresponse()
             body = answer.read()
-        except TimeoutError:
-            raise self._unreachable(f"no answer within {self._timeout:g} s") from None
-        except OSError as error:
-            raise self._unreachable(error.strerror or str(error)) from None
-        except HTTPException:
-            raise self._unreachable(STRANGER) from None
-        finally:
-            connection.close()
         if answer.status >= 300:
             raise self._refusal(answer.status, body)
         return body
@@ -108,31 +101,26 @@ class ServiceClient:
             DeclinedError: the service or the venue declines.
             UnreachableError: no service answers, or the tail has ended.
         """
-        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
         from websockets.sync.client import connect
 
         query = [("feed", feed), ("channel", channel), *(("key", key) for key in keys), *options]
         query += [("markers", "1")] * markers
-        try:
-            connection = connect(
-                f"{self.url.replace('http', 'ws', 1)}/tail?{urlencode(query)}",
-                additional_headers=self._headers(),
-                proxy=None,
-                compression=None,
-                open_timeout=self._timeout,
-                ping_interval=PING,
-                ping_timeout=PONG,
-                close_timeout=GOODBYE,
-                max_size=None,
-            )
-        except InvalidStatus as error:
-            raise self._refusal(error.response.status_code, error.response.body or b"") from None
-        except TimeoutError:
-            raise self._unreachable(f"no answer within {self._timeout:g} s") from None
-        except OSError as error:
-            raise self._unreachable(error.strerror or str(error)) from None
-        except (InvalidHandshake, InvalidMessage):
-            raise self._unreachable(STRANGER) from None
+        with self._reaching(InvalidHandshake):
+            try:
+                connection = connect(
+                    f"{self.url.replace('http', 'ws', 1)}/tail?{urlencode(query)}",
+                    additional_headers=self._headers(),
+                    proxy=None,
+                    compression=None,
+                    open_timeout=self._timeout,
+                    ping_interval=PING,
+                    ping_timeout=PONG,
+                    close_timeout=GOODBYE,
+                    max_size=None,
+                )
+            except InvalidStatus as error:
+                raise self._refusal(error.response.status_code, error.response.body or b"") from None
         with connection:
             while True:
                 try:
@@ -144,6 +132,18 @@ class ServiceClient:
                     raise UnreachableError(
                         f"the tail of {feed}/{channel} at {self.url} has ended: {why}."
                     ) from None
+
+    @contextmanager
+    def _reaching(self, strange: type[Exception]) -> Iterator[None]:
+        """Errors of the network become sentences; `strange` is raised for the answer of another program."""
+        try:
+            yield
+        except TimeoutError:
+            raise self._unreachable(f"no answer within {self._timeout:g} s") from None
+        except OSError as error:
+            raise self._unreachable(error.strerror or str(error)) from None
+        except strange:
+            raise self._unreachable(STRANGER) from None
 
     def _headers(self) -> dict[str, str]:
         if self._token is None:
@@ -159,11 +159,10 @@ class ServiceClient:
         )
 
     def _refusal(self, status: int, body: bytes | bytearray) -> LinewardenError:
+        if status == 401 and self._token is None:
+            advice = "set LINEWARDEN_TOKEN, or give its config with -c"
+            return DeclinedError(f"{self.url} requires a token: {advice}.")
         if status == 401:
-            if self._token is None:
-                return DeclinedError(
-                    f"{self.url} requires a token: set LINEWARDEN_TOKEN, or give its config with -c."
-                )
             return DeclinedError(f"{self.url} rejected the token: its config has another one.")
         try:
             refused = msgspec.json.decode(body, type=_Error)

@@ -22,8 +22,16 @@ from rich.live import Live
 from rich.text import Text
 
 from actors.cli import status_view
+from actors.cli.arguments import complain
 from actors.cli.formatting import console
-from actors.cli.service_client import DeclinedError, ServiceClient, UnreachableError, find_service, in_path
+from actors.cli.service_client import (
+    DeclinedError,
+    ServiceClient,
+    UnreachableError,
+    find_service,
+    in_path,
+    read_status,
+)
 from actors.errors import ConfigError
 from actors.rules.journal import LineExit
 from actors.status import Status
@@ -47,29 +55,16 @@ def _targets(incomplete: str) -> list[str]:
 
 Url = Annotated[
     str | None,
-    typer.Option(
-        "--url",
-        envvar="LINEWARDEN_URL",
-        metavar="URL",
-        help="The address of the service.",
-        show_default=False,
-    ),
+    typer.Option("--url", envvar="LINEWARDEN_URL", metavar="URL", help="The address of the service."),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
-        "-c",
-        "--config",
-        metavar="CONFIG",
-        help="The config of the service; [service] has its address.",
-        show_default=False,
+        "-c", "--config", metavar="CONFIG", help="The config of the service; [service] has its address."
     ),
 ]
 Target = Annotated[
-    str,
-    typer.Argument(
-        metavar="TARGET", help="The name of a feed or of a line.", autocompletion=_targets, show_default=False
-    ),
+    str, typer.Argument(metavar="TARGET", help="The name of a feed or of a line.", autocompletion=_targets)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")]
 
@@ -92,14 +87,13 @@ def status(
         if watch:
             _watch_json(service) if as_json else _watch(service)
             return
+        body = service.get("/status")
         if as_json:
-            body = service.get("/status")
             _write(body.decode())
-            feeds = msgspec.json.decode(body, type=_Liveness).feeds
-            raise typer.Exit(0 if all(feed.live for feed in feeds.values()) else 1)
-        found = service.status()
-        console().print(_picture(found, status_view.StatusView()))
-        raise typer.Exit(0 if all(feed.live for feed in found.feeds.values()) else 1)
+        else:
+            console().print(_picture(read_status(body, service.url), status_view.StatusView()))
+        feeds = msgspec.json.decode(body, type=_Liveness).feeds
+        raise typer.Exit(0 if all(feed.live for feed in feeds.values()) else 1)
 
 
 class _FeedLiveness(Struct):
@@ -146,20 +140,10 @@ def _picture(status: Status, view: status_view.StatusView) -> RenderableType:
 @app.command()
 def tail(
     feed: Annotated[
-        str,
-        typer.Argument(
-            metavar="FEED",
-            help="A feed of the service's config.",
-            autocompletion=_targets,
-            show_default=False,
-        ),
+        str, typer.Argument(metavar="FEED", help="A feed of the service's config.", autocompletion=_targets)
     ],
-    channel: Annotated[
-        str, typer.Argument(metavar="CHANNEL", help="See: linewarden venues NAME.", show_default=False)
-    ],
-    keys: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY", help="Such as symbols.", show_default=False)
-    ] = None,
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="See: linewarden venues NAME.")],
+    keys: Annotated[list[str] | None, typer.Argument(metavar="KEY", help="Such as symbols.")] = None,
     options: Annotated[
         list[str] | None,
         typer.Option(
@@ -203,10 +187,7 @@ def journal(
     line: Annotated[
         str | None,
         typer.Argument(
-            metavar="LINE",
-            help="The name of a line or of a feed; all by default.",
-            autocompletion=_targets,
-            show_default=False,
+            metavar="LINE", help="The name of a line or of a feed; all by default.", autocompletion=_targets
         ),
     ] = None,
     url: Url = None,
@@ -229,7 +210,9 @@ def journal(
             _write(msgspec.json.encode(every).decode())
         else:
             lines = {name: line for name, line in service.status().lines().items() if name in every}
-            _show(Group(status_view.journal(every, console().width), status_view.blind_times(lines)))
+            console().print(
+                Group(status_view.journal(every, console().width), status_view.blind_times(lines))
+            )
 
 
 @app.command()
@@ -237,7 +220,7 @@ def quarantine(url: Url = None, config: Config = None, as_json: AsJson = False) 
     """Show messages that could not be decoded."""
     with _asking(url, config) as service:
         kept = service.status().quarantine
-        _write(msgspec.json.encode(kept).decode()) if as_json else _show(status_view.quarantine(kept))
+        _show(kept, status_view.quarantine(kept), as_json=as_json)
 
 
 @app.command()
@@ -248,7 +231,7 @@ def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False
     """
     with _asking(url, config) as service:
         kept = service.status().dead_letters
-        _write(msgspec.json.encode(kept).decode()) if as_json else _show(status_view.dead_letters(kept))
+        _show(kept, status_view.dead_letters(kept), as_json=as_json)
 
 
 # ── acting ──────────────────────────────────────────────────────────────────────────────────────
@@ -305,8 +288,7 @@ def reload(
     with _asking(url, config) as service:
         body = service.post(f"/reload{'?plan=1' if plan else ''}")
         answer = msgspec.json.decode(body, type=_ReloadAnswer)
-        for problem in answer.problems:
-            typer.echo(problem, err=True)
+        complain(*answer.problems)
         for change in answer.changes:
             typer.echo(f"planned: {change}" if plan else change)
         if answer.problems:
@@ -333,18 +315,19 @@ def _asking(url: str | None, config: Path | None) -> Iterator[ServiceClient]:
             raise typer.BadParameter(str(error), param_hint="--url or LINEWARDEN_URL") from None
         yield service
     except msgspec.MsgspecError:
-        typer.echo(f"{service.url} answers in the format of another version of Linewarden.", err=True)
-        raise typer.Exit(3) from None
+        text = f"{service.url} answers in the format of another version of Linewarden."
+        raise typer.Exit(complain(text, code=3)) from None
     except UnreachableError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(3) from None
+        raise typer.Exit(complain(str(error), code=3)) from None
     except (DeclinedError, ConfigError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(complain(str(error))) from None
 
 
-def _show(picture: RenderableType) -> None:
-    console().print(picture)
+def _show(value: object, picture: RenderableType, *, as_json: bool) -> None:
+    if as_json:
+        _write(msgspec.json.encode(value).decode())
+    else:
+        console().print(picture)
 
 
 def _write(text: str) -> None:

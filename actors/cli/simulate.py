@@ -18,9 +18,7 @@ from actors.errors import ConfigError
 
 def sim(
     context: typer.Context,
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The venue to simulate, such as o2.", show_default=False)
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The venue to simulate, such as o2.")],
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="The port on loopback; 0: any free one.")
     ] = None,

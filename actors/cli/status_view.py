@@ -41,8 +41,7 @@ class StatusView:
     def render(self, status: Status, now: float, at: float, width: int) -> RenderableType:
         """One row per line, and notes below."""
         lines = status.lines()
-        live = sum(line.state == "live" for line in lines.values())
-        head = [f"{status.name}: {status.state}", f"{live} of {counted(len(lines), 'line')} live"]
+        head = [f"{status.name}: {status.state}", how_many_live(lines)]
         parts: list[RenderableType] = [self._lines(lines, now, at, width)] if lines else []
         parts += _notes(lines, explained=width >= WIDE, gaps=not self._brief)
         if status.streams and not self._brief:
@@ -57,12 +56,9 @@ class StatusView:
     def _lines(self, lines: Mapping[str, LineStatus], now: float, at: float, width: int) -> Table:
         roomy, wide = width >= ROOMY, width >= WIDE
         events = "events" if self._rates is None else "events/s"
-        table = plain_table("line", "state", "for", events, "topics", "restored", "gaps")
-        for heading in ("rtt", "age", "score") * roomy:
-            table.add_column(heading)
-        for number, column in enumerate(table.columns):
-            column.no_wrap, column.overflow = True, "ellipsis"
-            column.justify = "left" if number in {0, 1, 4} else "right"
+        measures = ("rtt", "age", "score") * roomy
+        headings = ("line", "state", "for", events, "topics", "restored", "gaps", *measures)
+        table = plain_table(*headings, right={*headings[2:]} - {"topics"}, unfolded=headings)
         names = max(map(len, ("line", *lines)))
         counts = max(map(len, ("topics", *(topics(line.topics) for line in lines.values()))))
         beside = BESIDE_ROOMY if roomy else BESIDE
@@ -107,6 +103,11 @@ class Rates:
         return (after - before) / (until - since) if until > since else 0.0
 
 
+def how_many_live(lines: Mapping[str, LineStatus]) -> str:
+    """`2 of 3 lines live`."""
+    return f"{sum(line.state == 'live' for line in lines.values())} of {counted(len(lines), 'line')} live"
+
+
 # ── one line ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -122,14 +123,13 @@ def state(line: LineStatus) -> str:
 def topics(wanted: tuple[TopicStatus, ...]) -> str:
     """Confirmed and desired, and what is wrong with the rest."""
     confirmed = sum(topic.state.state == "confirmed" for topic in wanted)
-    parts = [f"{confirmed}/{len(wanted)}"]
-    if rejected := sum(topic.state.state == "rejected" for topic in wanted):
-        parts.append(f"{rejected} rejected")
-    if stale := sum(topic.stale for topic in wanted):
-        parts.append(f"{stale} stale")
-    if quiet := sum(topic.freshness is not None and topic.freshness.cause == "closed" for topic in wanted):
-        parts.append(f"{quiet} quiet")
-    return ", ".join(parts)
+    others = {
+        "rejected": sum(topic.state.state == "rejected" for topic in wanted),
+        "stale": sum(topic.stale for topic in wanted),
+        "quiet": sum(topic.freshness is not None and topic.freshness.cause == "closed" for topic in wanted),
+    }
+    parts = [f"{number} {what}" for what, number in others.items() if number]
+    return ", ".join([f"{confirmed}/{len(wanted)}", *parts])
 
 
 def cause(line: LineStatus) -> str:
@@ -176,11 +176,8 @@ def _since(line: LineStatus, at: float) -> str:
     """How long it has been live; or not live, as far back as its journal goes."""
     if line.live_for_s is not None:
         return span(line.live_for_s)
-    down = list(line.journal)
-    for number, ending in reversed(list(enumerate(line.journal))):
-        if ending.lived_s is not None:  # later entries are attempts
-            down = down[number:]
-            break
+    lives = [number for number, ending in enumerate(line.journal) if ending.lived_s is not None]
+    down = line.journal[max(lives, default=0) :]  # entries after the last life are attempts
     more = ">" if len(down) == KEPT else ""
     return more + span(max(0.0, at - down[0].at_ns / 1e9)) if down else ""
 
@@ -239,11 +236,9 @@ def _first(reasons: Mapping[str, str]) -> str:
 
 def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
     more = width >= ROOMY
-    headings = ("stream", "of", "policy", "queued", "received", "dropped", "gaps")
-    table = plain_table(*headings, *("topics", "delivered", "conflated") * more)
-    for number, column in enumerate(table.columns):
-        column.no_wrap, column.overflow = True, "ellipsis"
-        column.justify = "left" if number in {1, 2} else "right"
+    counts = ("queued", "received", "dropped", "gaps", *("topics", "delivered", "conflated") * more)
+    headings = ("stream", "of", "policy", *counts)
+    table = plain_table(*headings, right=("stream", *counts), unfolded=headings)
     for stream in streams:
         numbers = [stream.received, stream.dropped, stream.gaps]
         numbers += [stream.topics, stream.delivered, stream.conflated] * more
@@ -269,13 +264,9 @@ def journal(endings: Mapping[str, Sequence[LineExit]], width: int) -> Renderable
         return Text("No line has been lost.")
     if width < WIDE:
         return Group(*(row for name, ending in every for row in _two_rows(name, ending)))
-    table = plain_table(
-        "when", "line", "epoch", "kind", "code", "try", "lived", *map(_heading, STEPS), "what happened"
-    )
-    for column in table.columns[:-1]:
-        column.no_wrap = True
-    for column in (table.columns[2], *table.columns[5:-1]):
-        column.justify = "right"
+    numbers = ("try", "lived", *map(_heading, STEPS))
+    headings = ("when", "line", "epoch", "kind", "code", *numbers)
+    table = plain_table(*headings, "what happened", right=("epoch", *numbers), unfolded=headings)
     for name, ending in every:
         table.add_row(
             day_and_clock(ending.at_ns),
@@ -296,9 +287,8 @@ def blind_times(lines: Mapping[str, LineStatus]) -> RenderableType:
     blind = [topic for line in lines.values() for topic in line.topics if topic.blind_s]
     if not blind:
         return Group()
-    table = plain_table("subscription", "blind today", "since the start")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    times = ("blind today", "since the start")
+    table = plain_table("subscription", *times, right=times)
     for topic in blind:
         table.add_row(printable(topic.topic), span(topic.blind_today_s), span(topic.blind_s))
     return Group(Text(), table)
@@ -328,10 +318,8 @@ def _ms(split: RecoveryTimes, step: str) -> str:
 
 
 def quarantine(kept: QuarantineStatus) -> RenderableType:
-    table = plain_table("when", "line", "bytes", "why", "begins with")
-    table.columns[2].justify = "right"
-    for column in (*table.columns[:3], table.columns[4]):
-        column.no_wrap, column.overflow = True, "ellipsis"
+    headings = ("when", "line", "bytes", "why", "begins with")
+    table = plain_table(*headings, right=("bytes",), unfolded={*headings} - {"why"})
     for each in kept.newest:
         words = (printable(each.error), printable(each.raw))
         table.add_row(day_and_clock(each.at_ns), each.line, f"{each.size:,}", *words)

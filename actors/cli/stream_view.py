@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli.formatting import clock, counted, one_row, printable
+from actors.cli.formatting import clock, counted, cut, one_row, printable
 from actors.cli.status_view import gap_length, topic_words
 from actors.events import Closed, Gap, Lifecycle, Marker, Received
 from actors.protocol.formatting import at, price_words, short
@@ -88,10 +89,8 @@ class StreamView:
             self._unprinted.clear()
             rows = self._rows()
             room = max(1, height - FEW_MARKERS - 4)  # an empty row above, a heading, and one empty row below
-            page = pages = 1
-            if len(rows) > room:
-                pages = -(-len(rows) // room)
-                page = int(now / PAGE) % pages + 1
+            pages = max(1, math.ceil(len(rows) / room))
+            page = int(now / PAGE) % pages + 1
             shown = rows[(page - 1) * room : page * room]
             grid = _grid(rows, f"stream ({page} of {pages})" if pages > 1 else "stream", trend)
             for row in shown:
@@ -271,8 +270,7 @@ def field_words(event: Any) -> str:
     """`price 12, size 3`: the fields of an event that has no words of its venue's."""
     fields = {name: getattr(event, name) for name in getattr(event, "__struct_fields__", ())}
     words = ", ".join(f"{name} {value}" for name, value in fields.items() if value not in (None, ""))
-    words = words or repr(event)
-    return words if len(words) <= WORDS else words[: WORDS - 1] + "…"
+    return cut(words or repr(event), WORDS)
 
 
 # ── markers ─────────────────────────────────────────────────────────────────────────────────────
@@ -306,9 +304,6 @@ def gap_words(gaps: list[Gap]) -> str:
 
 
 def lifecycle_words(marker: Lifecycle) -> str:
-    words: Mapping[str, str] = {
-        "disconnected": "line lost",
-        "reconnecting": f"connecting again, try {marker.attempt}",
-    }
+    words = {"disconnected": "line lost", "reconnecting": f"connecting again, try {marker.attempt}"}
     reason = f": {marker.reason}" if marker.reason and marker.state != "reconnecting" else ""
     return printable(f"{marker.line}: {words.get(marker.state, marker.state)}{reason}")

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from actors import log_queue
-from actors.cli.formatting import counted, printable
+from actors.cli.formatting import cut, printable
+from actors.cli.status_view import how_many_live
 from actors.status import Status
 
 log = log_queue.logger("actors.cli.systemd")
@@ -94,17 +95,13 @@ def sentence(status: Status) -> str:
     """`3 of 4 lines live; alpaca: backoff (no pong for 5 s)`. It changes when a state does, not with time."""
     lines = status.lines()
     down = {name: line for name, line in lines.items() if line.state != "live"}
-    parts = [f"{len(lines) - len(down)} of {counted(len(lines), 'line')} live"]
+    parts = [how_many_live(lines)]
     for name, line in list(down.items())[:NAMED]:
         why = f" ({line.reason.text})" if line.reason is not None and line.state != "paused" else ""
-        parts.append(_short(f"{name}: {line.state}{why}"))
+        parts.append(cut(f"{name}: {line.state}{why}", LONGEST))
     if len(down) > NAMED:
         parts.append(f"and {len(down) - NAMED} more")
     return printable("; ".join(parts))  # a line break in a venue's words would begin a message
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _address(name: str) -> str | None:

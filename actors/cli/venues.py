@@ -20,11 +20,7 @@ from actors.venues.declarative import DeclarativeVenue
 def venues(
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="A venue, or the table of one such as tables/mine.toml.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="NAME", help="A venue, or the table of one such as tables/mine.toml."),
     ] = None,
 ) -> None:
     """List the venues, or describe one.

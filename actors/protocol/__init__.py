@@ -19,14 +19,17 @@ from actors.errors import LinewardenError
 from actors.events import GapReason, Option, Options, Topic
 from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.lazy import Imported
+from actors.protocol.asked import AskedTopic, TopicAnswer, confirm, refuse, topics_of
 from actors.protocol.batch import EffectBatch
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation, Token, is_token, settled
+from actors.protocol.decoding import decoded
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
 from actors.protocol.limits import RateLimit, SendRate, TokenBucket
 from actors.protocol.placement import Bound, Bounds, Placement
 from actors.protocol.prices import BookUpdate, Price
+from actors.protocol.recent_ids import RecentIds
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -61,6 +64,7 @@ __all__ = (
     "TEXT",
     "Announce",
     "Answered",
+    "AskedTopic",
     "BookUpdate",
     "Bound",
     "Bounds",
@@ -92,6 +96,7 @@ __all__ = (
     "Quarantine",
     "RateLimit",
     "Reason",
+    "RecentIds",
     "RedactedStruct",
     "Refusal",
     "Reject",
@@ -107,17 +112,22 @@ __all__ = (
     "TokenBucket",
     "TokenRefused",
     "Topic",
+    "TopicAnswer",
     "TypedChannel",
     "Unrouted",
     "Venue",
     "VenueSettings",
     "amount",
     "code_of",
+    "confirm",
+    "decoded",
     "is_token",
     "origin",
     "price_words",
+    "refuse",
     "settled",
     "short",
     "status_reason",
     "suggestion",
+    "topics_of",
 )

@@ -192,6 +192,12 @@ class Session(ABC):
         """
         self.state = NEXT[self.state, event]
 
+    def _end(self, reason: Reason) -> End:
+        """Ends the session; returns the effect that ends its connection for this reason."""
+        if self.state is not SessionState.ENDED:
+            self._move("ended")
+        return End(reason)
+
     def opened(self, now: float) -> list[Effect]:
         """The WebSocket is up. By default there is no login: the session announces itself at once."""
         self._move("upgraded")

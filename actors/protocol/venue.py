@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -43,6 +43,11 @@ class Opening(Struct, frozen=True):
 
     line: str  # its name, as `place` returns it
     token: Token | None = None  # from `login`, where the line needs one; `session` has none yet
+
+    @property
+    def secret(self) -> Secret | None:
+        """The token's value, if there is a token."""
+        return None if self.token is None else self.token.value
 
 
 class Refusal(Struct, frozen=True):
@@ -103,6 +108,10 @@ class Venue(ABC):
         self.feed = feed
         self.settings = settings
 
+    def mistake(self, text: str) -> LinewardenError:
+        """Returns an error about a topic or setting of this feed, whose name its message begins with."""
+        return LinewardenError(f"{self.feed}: {text}")
+
     def channel(self, name: str) -> Channel:
         """Returns the channel of that name.
 
@@ -113,9 +122,30 @@ class Venue(ABC):
             return self.channels[name]
         known = ", ".join(sorted(self.channels))
         hint = suggestion(name, self.channels)
-        raise LinewardenError(
-            f"{self.feed}: venue {self.name!r} has no channel {name!r}{hint} It has: {known}."
-        )
+        raise self.mistake(f"venue {self.name!r} has no channel {name!r}{hint} It has: {known}.")
+
+    def check_options(self, channel: Channel, given: Iterable[str]) -> None:
+        """Checks the names of the options that a user gave for a topic of this channel.
+
+        Raises:
+            LinewardenError: the channel has no such option; the message has the nearest name.
+        """
+        for name in given:
+            if name not in channel.options:
+                hint, takes = suggestion(name, channel.options), ", ".join(channel.options) or "none"
+                raise self.mistake(f"{channel.name} has no option {name!r}{hint} It takes: {takes}.")
+
+    def check_value(self, channel: str, option: str, value: Option, known: Collection[str]) -> None:
+        """Checks the value that a user gave for an option; `known` are the values as text.
+
+        Raises:
+            LinewardenError: there is no such value; the message has the nearest one.
+        """
+        if str(value) not in known:
+            hint = suggestion(str(value), known)
+            raise self.mistake(
+                f"{option} of {channel} is one of {', '.join(known)}, not {str(value)!r}{hint}"
+            )
 
     def account(self) -> str:
         """Returns a name for the account at the venue: feeds with the same name share limits and cool-downs.

@@ -28,6 +28,7 @@ from actors.service.tail import Tail, open_tail
 
 log = log_queue.logger("actors.service")
 
+COMMANDS = ("restart", "pause", "resume")  # methods of the supervisor's proxy
 LONGEST_TARGET = 200  # characters; the name of a line is shorter
 
 
@@ -58,9 +59,7 @@ class ServiceRoutes:
             ServiceRoute("GET", "/status", self.status),
             ServiceRoute("GET", "/healthz", self.healthz, open=True),
             ServiceRoute("GET", "/readyz", self.readyz, open=True),
-            ServiceRoute("POST", "/restart/", self.command, "TARGET"),
-            ServiceRoute("POST", "/pause/", self.command, "TARGET"),
-            ServiceRoute("POST", "/resume/", self.command, "TARGET"),
+            *(ServiceRoute("POST", f"/{name}/", self.command, "TARGET") for name in COMMANDS),
             ServiceRoute("POST", "/reload", self.reload),
             ServiceRoute("GET", "/journal", self.journal),
             ServiceRoute("GET", "/journal/", self.journal, "LINE"),
@@ -125,14 +124,13 @@ class ServiceRoutes:
         return ServiceResponse(503, {"live": False, "not_live": not_live})
 
     def command(self, asked: ServiceRequest) -> ServiceResponse:
-        """restart, pause or resume: the methods of these names of the supervisor."""
+        """One of `COMMANDS`."""
         name, target = asked.path.split("/")[1], asked.argument
         if len(target) > LONGEST_TARGET:
             raise RequestDeclined(404, f"no feed or line has a name of more than {LONGEST_TARGET} characters")
         try:
-            return ServiceResponse(
-                202, {"answer": getattr(self._runtime.supervisor, name)(target).get(timeout=CALL)}
-            )
+            answer = getattr(self._runtime.supervisor, name)(target).get(timeout=CALL)
+            return ServiceResponse(202, {"answer": answer})
         except (RuntimeStopped, Timeout):
             raise
         except LinewardenError as error:

@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Self, cast
 
-from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
@@ -179,10 +178,8 @@ class Service:
                     if isinstance(error, OSError) and error.errno in _AGAIN:
                         continue
                     if not scarce:
-                        log.warning(
-                            "Out of threads or file descriptors: no connection can be accepted now (%s)",
-                            error,
-                        )
+                        text = "Out of threads or file descriptors: no connection can be accepted now (%s)"
+                        log.warning(text, error)
                     scarce = True
                     self._stopping.wait(PAUSE)
 
@@ -249,9 +246,8 @@ class Service:
         known = self._guard.knows(request.headers)
         if not (known or self._routes.is_open(path)):
             self._guard.authenticate(request.headers)
-        asked = ServiceRequest(
-            request.method, path, parse_query(query), _wants_upgrade(request.headers), known
-        )
+        upgrade = any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
+        asked = ServiceRequest(request.method, path, parse_query(query), upgrade, known)
         return self._routes.answer(self._routes.route(request.method, path), asked)
 
     # ── ending ──
@@ -307,10 +303,6 @@ def _why_not(where: str, error: OSError) -> str:
         case errno.EACCES | errno.EPERM:
             return f"this user may not listen on {where}; choose a port above 1023 for listen in [service]"
     return f"{where} cannot be listened on: {os.strerror(error.errno) if error.errno else error}"
-
-
-def _wants_upgrade(headers: Headers) -> bool:
-    return any("websocket" in value.lower() for value in headers.get_all("Upgrade"))
 
 
 def _dismiss(server: Server) -> None:

@@ -90,9 +90,8 @@ def open_tail(runtime: Runtime, query: Sequence[tuple[str, str]]) -> Tail:
     for name in _ONCE:
         if sum(name == other for other, _ in query) > 1:
             raise RequestDeclined(400, f"{name}= is given more than once")
-    for name in ("feed", "channel"):
-        if not words.get(name):
-            raise RequestDeclined(400, "a tail needs feed=... and channel=..., and key=... for each key")
+    if not (words.get("feed") and words.get("channel")):
+        raise RequestDeclined(400, "a tail needs feed=... and channel=..., and key=... for each key")
     options = {name: value for name, value in query if name not in _ONCE and name != "key"}
     for name in _NEVER:
         if name in options:
@@ -136,9 +135,8 @@ def _capacity(text: str) -> int:
 
 def _policy(text: str) -> Policy:
     if text == "block":
-        raise RequestDeclined(
-            400, "policy=block is not allowed: a slow tail would stop the line for every stream"
-        )
+        why = "a slow tail would stop the line for every stream"
+        raise RequestDeclined(400, f"policy=block is not allowed: {why}")
     for policy in get_args(Policy):
         if policy == text:
             return policy  # type: ignore[no-any-return]

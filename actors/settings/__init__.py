@@ -13,14 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from actors.errors import ConfigError
 from actors.protocol.venue import Venue
-from actors.settings.config import ConfigReader
-from actors.settings.schema import (
-    FeedSettings,
-    RuntimeSettings,
-    ServiceSettings,
-    Settings,
-    WantedTopics,
-)
+from actors.settings.config import TABLES, ConfigReader
+from actors.settings.schema import FeedSettings, RuntimeSettings, ServiceSettings, Settings, WantedTopics
 from actors.settings.toml_file import parsed, text_of
 from actors.settings.wording import expected
 
@@ -76,10 +70,7 @@ def described(path: Path) -> type[DeclarativeVenue] | None:
         source = parsed(text, file)
     except ConfigError:  # it is reported when it is read as a config
         return None
-    if source.keys() & {"runtime", "service", "defaults", "calendars", "feeds"} or not source.keys() & {
-        "channels",
-        "events",
-    }:
+    if source.keys() & TABLES or not source.keys() & {"channels", "events"}:
         return None
     from actors.settings.venue_tables import read_venue
 

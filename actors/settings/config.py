@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Container, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
 from actors.lazy import imported
-from actors.protocol.limits import RateLimit, SendRate
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
 from actors.rules.line_policy import HeartbeatPolicy
@@ -40,11 +40,13 @@ from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.settings.toml_file import text_of
 from actors.settings.wording import BARE, found, key_name, keys_of, nearest, suggested
 
+TABLES = {"runtime", "service", "defaults", "calendars", "feeds"}
 FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"}
 # Those that are just converted; the others are read by rules of their own.
 PLAIN_KEYS = FEED_KEYS - {"venue", "send_rate", "connect_rate", "restart", "heartbeat", "subscribe"}
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
 PLAIN_ENTRY_KEYS = ENTRY_KEYS - {"calendar"}
+RATES: dict[str, type[Struct]] = {"send_rate": SendRateSettings, "connect_rate": ConnectRateSettings}
 T = TypeVar("T")
 HUB = "signalr"  # the venue that a feed describes itself
 
@@ -73,8 +75,7 @@ class ConfigReader(SettingsReader):
             "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatPolicy),
             "an entry of subscribe": ENTRY_KEYS,
             "[calendars.NAME]": keys_of(CalendarSettings),
-            "[feeds.NAME.send_rate]": keys_of(SendRateSettings),
-            "[feeds.NAME.connect_rate]": keys_of(ConnectRateSettings),
+            **{f"[feeds.NAME.{key}]": keys_of(rate) for key, rate in RATES.items()},
         }
         super().__init__(file, environ, homes)
         self._directory = directory
@@ -84,7 +85,7 @@ class ConfigReader(SettingsReader):
     def settings(self, source: Mapping[Any, Any]) -> Settings:
         """Raises ConfigError with all that is wrong."""
         top = self.table("", source)
-        self.reject_unknown("", top, {"runtime", "service", "defaults", "calendars", "feeds"})
+        self.reject_unknown("", top, TABLES)
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
         service = self._service(top.get("service", {}))
         defaults = self.table("[defaults]", top.get("defaults", {}))
@@ -93,11 +94,9 @@ class ConfigReader(SettingsReader):
         heartbeat = self.merged("[defaults.heartbeat]", defaults.get("heartbeat", {}), HeartbeatPolicy())
         for name, raw in self.table("[calendars]", top.get("calendars", {})).items():
             self._calendars[name] = self._calendar(name, raw)
-        feeds = {}
-        for name, raw in self.table("[feeds]", top.get("feeds", {})).items():
-            feed = self._feed(name, raw, restart, heartbeat)
-            if feed is not None:
-                feeds[name] = feed
+        tables = self.table("[feeds]", top.get("feeds", {}))
+        read = [self._feed(name, raw, restart, heartbeat) for name, raw in tables.items()]
+        feeds = {feed.name: feed for feed in read if feed is not None}
         if self.problems:
             raise ConfigError(self.problems)
         if not feeds:
@@ -156,14 +155,14 @@ class ConfigReader(SettingsReader):
 
     def _calendar_of(self, where: str, table: Mapping[str, object]) -> Calendar | None:
         """That which an entry of `subscribe` names."""
-        try:
+        with suppress(RefusedError):
             name = self.convert(where, "calendar", table["calendar"], str)
-        except RefusedError:
-            return None
-        if name not in self._calendars:
-            known = suggested(name, self._calendars) if self._calendars else "; there is no [calendars.NAME]"
-            self.complain(where, "calendar", f"there is no such calendar{known}")
-        return self._calendars.get(name)
+            if name not in self._calendars:
+                none = "; there is no [calendars.NAME]"
+                known = suggested(name, self._calendars) if self._calendars else none
+                self.complain(where, "calendar", f"there is no such calendar{known}")
+            return self._calendars.get(name)
+        return None
 
     # ── a feed ──────────────────────────────────────────────────────────────────────────────────
 
@@ -185,14 +184,10 @@ class ConfigReader(SettingsReader):
         sub = where.removesuffix("]")
         fields["restart"] = self._restart(f"{sub}.restart]", table.get("restart", {}), restart)
         fields["heartbeat"] = self.merged(f"{sub}.heartbeat]", table.get("heartbeat", {}), heartbeat)
-        if "send_rate" in table:
-            send_rate = self.fields(f"{sub}.send_rate]", table["send_rate"], SendRateSettings)
-            fields["send_rate"] = structs.replace(kind.send_rate if kind else SendRate(), **send_rate)
-        if "connect_rate" in table:
-            connect_rate = self.fields(f"{sub}.connect_rate]", table["connect_rate"], ConnectRateSettings)
-            fields["connect_rate"] = structs.replace(
-                kind.connect_rate if kind else RateLimit(1, 0.0), **connect_rate
-            )
+        for key, rate in RATES.items():
+            if key in table:
+                own_rate = getattr(kind or Venue, key)
+                fields[key] = structs.replace(own_rate, **self.fields(f"{sub}.{key}]", table[key], rate))
         venue = self.quoting(where, "", lambda: kind(name, own)) if kind and own else None
         fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)
         if kind is None or own is None:
@@ -202,10 +197,11 @@ class ConfigReader(SettingsReader):
     def _runtime(self, table: object) -> dict[str, Any]:
         fields = self.fields("[runtime]", table, RuntimeSettings)
         if fields.get("cooldown_file"):
-            fields["cooldown_file"] = str(
-                Path(self._directory, Path(fields["cooldown_file"]).expanduser()).absolute()
-            )
+            fields["cooldown_file"] = str(self._path(fields["cooldown_file"]).absolute())
         return fields
+
+    def _path(self, name: str) -> Path:
+        return Path(self._directory, Path(name).expanduser())
 
     def _kind(self, where: str, table: Mapping[str, object]) -> type[Venue] | None:
         known = ", ".join(sorted(self._venues))
@@ -247,7 +243,7 @@ class ConfigReader(SettingsReader):
         """The venue of a table's own file."""
         from actors.settings.venue_tables import read_venue
 
-        path = Path(self._directory, Path(name).expanduser())
+        path = self._path(name)
         try:
             return read_venue(text_of(path, shown), shown)
         except ConfigError as error:
@@ -274,11 +270,10 @@ class ConfigReader(SettingsReader):
             place = f"it belongs in {where}" if key in {"url", "token"} else f"{HUB} is all that it is called"
             self.complain(inside, key, f"it has no place here; {place}")
         try:
-            return read_hub(self.expand(inside, "", described), f"{self.file}: {inside}")
+            with suppress(RefusedError):
+                return read_hub(self.expand(inside, "", described), f"{self.file}: {inside}")
         except ConfigError as error:
             self.problems += error.problems
-        except RefusedError:
-            pass
         return None
 
     def _own(self, where: str, table: Mapping[str, object], kind: type[Venue]) -> VenueSettings | None:
@@ -300,17 +295,14 @@ class ConfigReader(SettingsReader):
         if mistake := proxy_mistake(fields.get("proxy", "none")):
             self.complain(where, "proxy", mistake)
         if fields.get("ca_file") is not None:
-            path = Path(self._directory, Path(fields["ca_file"]).expanduser()).absolute()
+            path = self._path(fields["ca_file"]).absolute()
             fields["ca_file"] = str(path)
             if "\0" in str(path) or not path.is_file():
                 raw = table["ca_file"]
                 self.complain(where, "ca_file", f"there is no file {raw!r} (from the config's directory)")
         if not fields.get("verify_tls", True):
-            self.warn(
-                where,
-                "verify_tls",
-                "certificates are not checked, so another server could impersonate the venue",
-            )
+            text = "certificates are not checked, so another server could impersonate the venue"
+            self.warn(where, "verify_tls", text)
 
     def _reject_strange_keys(
         self, where: str, feed: str, table: Mapping[str, object], kind: type[Venue] | None

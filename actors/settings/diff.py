@@ -49,24 +49,21 @@ def compare(old: Settings, new: Settings) -> Plan:
 def _tables(old: Settings, new: Settings) -> Iterator[PlannedChange]:
     for name in ("runtime", "service"):
         if getattr(old, name) != getattr(new, name):
-            yield PlannedChange(
-                name, "next start", f"[{name}] has changed; that takes effect at the next start"
-            )
+            text = f"[{name}] has changed; that takes effect at the next start"
+            yield PlannedChange(name, "next start", text)
 
 
 def _feeds(old: Settings, new: Settings) -> Iterator[PlannedChange]:
     for name in old.feeds:
         if name not in new.feeds:
-            text = f"feed {name} is removed: its connections and streams are closed"
-            yield PlannedChange(f"feeds.{name}", "removed", text)
+            yield _change(name, "removed", "is removed: its connections and streams are closed")
     for name, feed in new.feeds.items():
         former = old.feeds.get(name)
         if former is None:
-            yield PlannedChange(f"feeds.{name}", "added", f"feed {name} is added")
+            yield _change(name, "added", "is added")
         elif former.kind is not feed.kind:
-            text = f"feed {name} gets another venue: its connections and streams are closed"
-            yield PlannedChange(f"feeds.{name}", "removed", text)
-            yield PlannedChange(f"feeds.{name}", "added", f"feed {name} is added with venue {feed.venue}")
+            yield _change(name, "removed", "gets another venue: its connections and streams are closed")
+            yield _change(name, "added", f"is added with venue {feed.venue}")
         else:
             yield from _feed(name, former, feed)
 
@@ -77,18 +74,18 @@ def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[PlannedCh
     hard += [key for key in new.own.__struct_fields__ if getattr(old.own, key) != getattr(new.own, key)]
     soft = [key for key in keys if key in SOFT and key != "subscribe"]
     if hard:
-        text = f"feed {name} is reconnected: {_listed(hard)} changed"
-        yield PlannedChange(f"feeds.{name}", "reconnected", text)
+        yield _change(name, "reconnected", f"is reconnected: {_listed(hard)} changed")
     if soft:
-        yield PlannedChange(
-            f"feeds.{name}", "adjusted", f"feed {name} takes over {_listed(soft)}; sockets stay open"
-        )
+        yield _change(name, "adjusted", f"takes over {_listed(soft)}; sockets stay open")
     if "subscribe" in keys:
         more, less = _difference(old.subscribe, new.subscribe)
-        text = f"feed {name} wants {more} more and {less} fewer topics; sockets stay open"
-        if not more and not less:
-            text = f"feed {name} takes over new freshness policies; sockets stay open"
-        yield PlannedChange(f"feeds.{name}", "adjusted", text)
+        topics = f"wants {more} more and {less} fewer topics"
+        text = topics if more or less else "takes over new freshness policies"
+        yield _change(name, "adjusted", f"{text}; sockets stay open")
+
+
+def _change(feed: str, kind: Kind, text: str) -> PlannedChange:
+    return PlannedChange(f"feeds.{feed}", kind, f"feed {feed} {text}")
 
 
 def _difference(old: tuple[WantedTopics, ...], new: tuple[WantedTopics, ...]) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
@@ -12,7 +11,7 @@ from actors.protocol.venue import Venue, VenueSettings
 from actors.rules.calendar import Calendar
 from actors.rules.line_policy import LinePolicy
 from actors.rules.restarts import Interval, Seconds
-from actors.secret import Secret, origin
+from actors.secret import RedactedStruct, Secret, Shown, origin
 from actors.settings.addresses import PROXIES, host_and_port
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", description="letters, digits, - and _ only")]
@@ -78,7 +77,7 @@ class WantedTopics(ConfigTable, frozen=True, kw_only=True):
     options: dict[str, Option] = {}  # the entry's other keys
 
 
-class FeedSettings(LinePolicy, frozen=True, kw_only=True):
+class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
     """`[feeds.NAME]`: a venue, how to reach it, and what is wanted of it."""
 
     name: str
@@ -96,11 +95,7 @@ class FeedSettings(LinePolicy, frozen=True, kw_only=True):
         """The venue of this feed, at another `url` if one is given. Pure: nothing is connected."""
         return self.kind(self.name, structs.replace(self.own, url=url) if url else self.own)
 
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
-        return f"FeedSettings({shown})"
-
-    def __rich_repr__(self) -> Iterator[tuple[str, object]]:  # type: ignore[override]
+    def shown(self) -> Shown:
         """What may be seen: a proxy's URL is cut short, for it may hold a password."""
         for name in self.__struct_fields__:
             if name == "proxy":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
@@ -64,10 +65,8 @@ class SettingsReader:
         for field in structs.fields(kind):
             key = field.encode_name
             if key in keys and key in table:
-                try:
+                with suppress(RefusedError):
                     found[field.name] = self.convert(where, key, table[key], field.type)
-                except RefusedError:
-                    continue
             elif key in keys and field.required:
                 self.complain(where, key, f"missing; expected {wording.expected(field.type)}")
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from msgspec import Struct, structs
@@ -15,13 +16,7 @@ from actors.settings.schema import FeedSettings, WantedTopics
 from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.venues.declarative.path import Condition, Path
 from actors.venues.declarative.protocol import MANY, Vocabulary
-from actors.venues.declarative.table import (
-    ChannelTable,
-    EventTable,
-    KeyTable,
-    Place,
-    VenueTable,
-)
+from actors.venues.declarative.table import ChannelTable, EventTable, KeyTable, Place, VenueTable
 from actors.venues.declarative.template import MistakeError, Template, Text
 from actors.venues.declarative.topics import Names
 
@@ -81,14 +76,12 @@ class VenueTableReader(SettingsReader, Generic[T]):
         found: dict[str, Any] = {}
         for field in structs.fields(kind):
             key = field.name
-            try:
-                if key in table:
+            if key in table:
+                with suppress(RefusedError):
                     found[key] = self._value(where, key, table[key], field.type)
-                elif field.required:
-                    place = (where, key) if where else (key, "")
-                    self.complain(*place, f"missing; expected {wording.expected(field.type)}")
-            except RefusedError:
-                pass
+            elif field.required:
+                place = (where, key) if where else (key, "")
+                self.complain(*place, f"missing; expected {wording.expected(field.type)}")
             if key not in found and field.required:
                 found[key] = _made_up(field.type)
         if len(self.problems) > before:
@@ -104,32 +97,25 @@ class VenueTableReader(SettingsReader, Generic[T]):
         if origin is dict and _is_read(arguments[1]):
             inside = within(where, key)
             members = self.table(inside, raw).items()
-            read = {name: self._member(inside, name, value, arguments[1]) for name, value in members}
+            read = {name: self._one(inside, name, value, arguments[1]) for name, value in members}
             return {name: value for name, value in read.items() if value is not None}
         if origin is tuple and _is_read(arguments[0]):
             if not isinstance(raw, list):
                 self.complain(*place, f"expected a list, found {wording.found(raw)}")
                 raise RefusedError
-            entries = [self._entry(where, key, n, each, arguments[0]) for n, each in enumerate(raw, 1)]
+            name = f"[[{key}]]" if _is_part(arguments[0]) and not where else key
+            place_of = f"{where} {name} entry".strip()
+            entries = [self._one(f"{place_of} {n}", "", each, arguments[0]) for n, each in enumerate(raw, 1)]
             return tuple(entry for entry in entries if entry is not None)
         return self._parse(*place, raw, plain) if _is_parsed(plain) else self.convert(*place, raw, kind)
 
-    def _member(self, where: str, name: str, raw: object, kind: Any) -> Any:
-        """Of a table whose names are the author's own; None: it is none."""
-        try:
+    def _one(self, where: str, name: str, raw: object, kind: Any) -> Any:
+        """A member of a table whose names are the author's own, or an entry of a list; None: it is none."""
+        with suppress(RefusedError):
             if _is_part(kind):
-                return self._part(within(where, name), raw, kind)
+                return self._part(within(where, name) if name else where, raw, kind)
             return self._parse(where, name, raw, kind)
-        except RefusedError:
-            return None
-
-    def _entry(self, where: str, key: str, number: int, raw: object, kind: Any) -> Any:
-        list_of_tables = f"[[{key}]]" if _is_part(kind) else key
-        place = f"{where} {key} entry {number}" if where else f"{list_of_tables} entry {number}"
-        try:
-            return self._part(place, raw, kind) if _is_part(kind) else self._parse(place, "", raw, kind)
-        except RefusedError:
-            return None
+        return None
 
     def _parse(self, where: str, key: str, raw: object, kind: Any) -> Any:
         try:
@@ -154,9 +140,8 @@ class VenueTableReader(SettingsReader, Generic[T]):
         for name, key in table.keys.items():
             where = within("[keys]", name)
             if name in FEED_KEYS or not name.isidentifier():
-                self.complain(
-                    where, "", "a venue's key cannot be called that: it is a feed's own, or no name"
-                )
+                why = "it is a feed's own, or no name"
+                self.complain(where, "", f"a venue's key cannot be called that: {why}")
             if key.values is not None and key.default is not None and key.default not in map(str, key.values):
                 hint = wording.suggested(key.default, [str(each) for each in key.values])
                 self.complain(where, "default", f"it is none of its values{hint}")
@@ -183,9 +168,8 @@ class VenueTableReader(SettingsReader, Generic[T]):
         for option, told in channel.options.items():
             place = within(where, f"options.{option}")
             if option in ENTRY_KEYS | {"channel", "key", "wire", MANY, "id"} or not option.isidentifier():
-                self.complain(
-                    place, "", "an option cannot be called that: it means something else, or is no name"
-                )
+                why = "it means something else, or is no name"
+                self.complain(place, "", f"an option cannot be called that: {why}")
             if told.values is not None and not told.values:
                 self.complain(place, "values", "expected at least one value")
             elif told.values is not None and told.default is not None and told.default not in told.values:
@@ -222,25 +206,20 @@ class VenueTableReader(SettingsReader, Generic[T]):
         for option in place.options:
             known = {name for channel in table.channels.values() for name in channel.options}
             if option not in known:
-                self.complain(
-                    where,
-                    f"options.{option}",
-                    f"no channel has such an option{wording.suggested(option, known)}",
-                )
+                text = f"no channel has such an option{wording.suggested(option, known)}"
+                self.complain(where, f"options.{option}", text)
         if where in self._unsound:
             return
         if place.when is not None and place.when.text is not None:
-            self.complain(
-                where, "when", f"expected {Condition.expected.partition(',')[0]}; a mere text says nothing"
-            )
+            expected = Condition.expected.partition(",")[0]
+            self.complain(where, "when", f"expected {expected}; a mere text says nothing")
         for field in structs.fields(type(place)):
             value = getattr(place, field.name)
             paths = value.items() if field.name == "options" else [("", value)]
             for option, path in paths:
                 if isinstance(path, Path) and path.wildcards and field.name != "each":
-                    self._check_wildcards(
-                        where, f"{field.name}.{option}".rstrip("."), path, place, field.name
-                    )
+                    key = f"{field.name}.{option}".rstrip(".")
+                    self._check_wildcards(where, key, path, place, field.name)
         if place.each is not None and not place.each.wildcards:
             self.complain(where, "each", "expected a path with [*], such as data[*]")
 
@@ -249,11 +228,8 @@ class VenueTableReader(SettingsReader, Generic[T]):
         if field in {"id", "code", "text"}:
             self.complain(where, key, "it is of the whole message, and takes no [*]")
         elif place.each is None:
-            self.complain(
-                where,
-                key,
-                f'[*] means each of several; add each = "{path.text[: path.text.rindex("]") + 1]}"',
-            )
+            each = path.text[: path.text.rindex("]") + 1]
+            self.complain(where, key, f'[*] means each of several; add each = "{each}"')
         elif place.each.steps[: len(head)] != head:
             self.complain(where, key, f"[*] is not where each ({place.each.text}) has it")
 
@@ -273,15 +249,10 @@ class VenueTableReader(SettingsReader, Generic[T]):
             for number, rule in enumerate(protocol.events, 1):
                 if rule not in rules:
                     continue
-                place = f"[[events]] entry {number}"
-                if (
-                    not rule.places.channel
-                    and len(table.channels) > 1
-                    and table.events[number - 1].wire is None
-                ):
-                    self.complain(
-                        place, "", "nothing tells the channel; add wire (where its name stands) or channel"
-                    )
+                place, wire = f"[[events]] entry {number}", table.events[number - 1].wire
+                if not rule.places.channel and len(table.channels) > 1 and wire is None:
+                    text = "nothing tells the channel; add wire (where its name stands) or channel"
+                    self.complain(place, "", text)
                     return
                 if table.channels[name].key and "key" not in rule.places.tells(names):
                     text = "nothing tells the key of"
@@ -326,11 +297,6 @@ def _is_part(kind: Any) -> bool:
 
 def within(where: str, key: str) -> str:
     """`[channels.trades]` from `[channels]` and `trades`."""
-    name = (
-        ".".join(wording.key_name(part) for part in key.split("."))
-        if where.endswith("]")
-        else wording.key_name(key)
-    )
-    if not where:
-        return f"[{name}]"
-    return f"{where[:-1]}.{name}]" if where.endswith("]") else f"{where} {name}"
+    if where.endswith("]"):
+        return ".".join([where[:-1], *map(wording.key_name, key.split("."))]) + "]"
+    return f"{where} {wording.key_name(key)}" if where else f"[{wording.key_name(key)}]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -35,24 +35,10 @@ __all__ = [
 ]
 
 
-class _BuiltIn(Mapping[str, type[Simulator]]):
-    """By the name of the venue, whose class says where its simulator is; `table` is for venues of a table."""
-
-    def __getitem__(self, name: str) -> type[Simulator]:
-        if name == "table":
-            return SimulatedTable
-        if place := VENUES[name].simulator:
-            return cast("type[Simulator]", imported(place))
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(["table", *(name for name, venue in VENUES.items() if venue.simulator)]))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-SIMULATORS: Mapping[str, type[Simulator]] = _BuiltIn()
+# By the name of the venue, whose class says where its simulator is; `table` is for venues of a table.
+_PLACES = {name: venue.simulator for name, venue in VENUES.items() if venue.simulator}
+_PLACES["table"] = "actors.simulators.table:SimulatedTable"
+SIMULATORS: Mapping[str, type[Simulator]] = {name: imported(at) for name, at in sorted(_PLACES.items())}
 
 
 def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) -> Simulator:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from actors.actor import ActorContext, Box, Lease, Letter, letter, refuse
+from actors.actor import ActorContext, Lease, Letter, letter, refuse
 from actors.connection import Connection, ConnectionArgs
 from actors.delivery.connection_delivery import DeliveryArgs
 from actors.delivery.overlap import Overlap
@@ -40,7 +40,7 @@ from actors.rules.line import RotationState
 from actors.rules.liveness import Rhythm, Watched
 from actors.rules.restarts import Restart
 from actors.supervision.snapshot import look_at
-from actors.supervision.state import Candidate, Child, LineRecord, Roles, SharedState
+from actors.supervision.state import Child, Life, LineRecord, Roles, SharedState
 from actors.timers import Timers
 from actors.wire.connect import SocketOpened, SocketRefused
 from actors.wire.socket_inbox import SocketInbox
@@ -98,26 +98,16 @@ class Children:
             "requester": ChildSpec(id="requester", start=self._start_requester),
         }  # in the order of their start
 
-    def connection(self, line: LineRecord) -> ChildSpec:
-        """A line's connection; `rules/restarts.py` decides when it comes back, and whether."""
-        return ChildSpec(
-            id=f"connection/{line.name}", start=lambda epoch: self._start_connection(line, line, epoch)
-        )
-
-    def candidate(self, line: LineRecord, candidate: Candidate) -> Child:
-        """A connection beside the present one; it gets only the messages for its epoch."""
-        return self._start_connection(line, candidate, candidate.epoch)
-
     # ── the workers: mail and state are lent to each incarnation ──
 
     def _start_registry(self, incarnation: int) -> Child:
-        inbox = self._lease("registry")
-        if inbox.needs_copy:
+        context = self._context("registry", incarnation)
+        if context.inbox.needs_copy:
             self._shared.ledger = self._shared.ledger.copy()
-        with inbox:
+        with context.inbox:
             self._shared.ledger.keep_only({line.name: line.epochs() for line in self._lines.values()})
         registry = Registry(
-            self._context("registry", incarnation, inbox),
+            context,
             address=self._roles.named("registry"),
             ledger=self._shared.ledger,
             cells=self._shared.cells,
@@ -128,24 +118,24 @@ class Children:
             timers=self._timers,
         )
         self._tell_of_sessions("registry")
-        return Child(registry.launch(), inbox)
+        return Child(registry.launch(), context.inbox)
 
     def _start_dispatcher(self, incarnation: int) -> Child:
-        inbox = self._lease("dispatcher")
+        context = self._context("dispatcher", incarnation)
         dispatcher = Dispatcher(
-            self._context("dispatcher", incarnation, inbox),
-            routing=self._shared.lend_routing(copy=inbox.needs_copy),
+            context,
+            routing=self._shared.lend_routing(copy=context.inbox.needs_copy),
             cells=self._shared.cells,
             registry=self._roles.named("registry"),
             connection=self._roles.connection,
             timers=self._timers,
         )
-        return Child(dispatcher.launch(), inbox)
+        return Child(dispatcher.launch(), context.inbox)
 
     def _start_heartbeat(self, incarnation: int) -> Child:
-        inbox = self._lease("heartbeat")
+        context = self._context("heartbeat", incarnation)
         heartbeat = Heartbeat(
-            self._context("heartbeat", incarnation, inbox),
+            context,
             address=self._roles.named("heartbeat"),
             rhythm=self._rhythm,
             last_event_at=self._shared.cells.last_event_at,
@@ -155,24 +145,22 @@ class Children:
             shown=self._shared.new_watches(),
         )
         self._tell_of_sessions("heartbeat")
-        return Child(heartbeat.launch(), inbox)
+        return Child(heartbeat.launch(), context.inbox)
 
     def _start_requester(self, incarnation: int) -> Child:
-        inbox = self._lease("requester")
+        context = self._context("requester", incarnation)
         requester = Requester(
-            self._context("requester", incarnation, inbox),
+            context,
             address=self._roles.named("requester"),
             feeds=self._feeds,
             buckets=self._shared.buckets,
             timers=self._timers,
         )
-        return Child(requester.launch(), inbox)
+        return Child(requester.launch(), context.inbox)
 
-    def _context(self, id: str, incarnation: int, inbox: Box) -> ActorContext[Box]:
-        return ActorContext(id, incarnation, inbox, self._supervisor, self._dead_letters)
-
-    def _lease(self, role: str) -> Lease:
-        return self._roles.mailboxes[role].lease(RoleStarted())
+    def _context(self, role: str, incarnation: int) -> ActorContext[Lease]:
+        lease = self._roles.mailboxes[role].lease(RoleStarted())
+        return ActorContext(role, incarnation, lease, self._supervisor, self._dead_letters)
 
     def _tell_of_sessions(self, role: str) -> None:
         """Tell again what a former keeper may have had in hand when it ended; twice does no harm."""
@@ -209,15 +197,18 @@ class Children:
 
     # ── connections ──
 
-    def _start_connection(self, line: LineRecord, life: LineRecord | Candidate, epoch: int) -> Child:
-        id = f"connection/{line.name}"
-        is_candidate = isinstance(life, Candidate)
+    def start_connection(self, line: LineRecord, life: Life) -> Child:
+        """A line's connection; `rules/restarts.py` decides when another one follows, and whether.
+
+        A candidate, beside the present one, gets only the messages for its epoch.
+        """
+        id, epoch, is_candidate = f"connection/{line.name}", life.epoch, life is line.candidate
         overlap = Overlap(line.spec.venue.duplicate_key) if is_candidate else None
         self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, is_candidate))
         address, spec = self._roles.connection(line.name), line.spec
         inbox = SocketInbox(spec.policy.send_buffer, letter, lambda unread: self._refuse(id, unread))
         connection = Connection(
-            self._context(id, epoch, inbox),
+            ActorContext(id, epoch, inbox, self._supervisor, self._dead_letters),
             args=ConnectionArgs(
                 delivery=DeliveryArgs(
                     line=line.name,

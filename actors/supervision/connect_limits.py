@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 
 from actors import log_queue
@@ -10,8 +9,8 @@ from actors.feed_spec import FeedSpec
 from actors.protocol.limits import RateLimit
 from actors.reasons import Reason
 from actors.rules.connect_limit import ConnectLimiter, strictest, wanted_rest
-from actors.supervision.cooldown_file import Cooldown, Cooldowns
-from actors.timers import Clock
+from actors.supervision.cooldown_file import Cooldown
+from actors.supervision.state import Environment
 
 log = log_queue.logger("actors.supervision.connect_limits")
 
@@ -19,17 +18,10 @@ log = log_queue.logger("actors.supervision.connect_limits")
 class ConnectLimiters:
     """The supervisor's; one thread at a time. `feeds`: those that are wanted now."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        chance: random.Random,
-        cooldowns: Cooldowns,
-        feeds: Callable[[], Mapping[str, FeedSpec]],
-    ) -> None:
-        self._clock = clock
-        self._chance = chance
-        self._cooldowns = cooldowns
-        self._known = cooldowns.load(clock.wall_ns())  # by account
+    def __init__(self, environment: Environment, feeds: Callable[[], Mapping[str, FeedSpec]]) -> None:
+        self._clock, self._chance = environment.timers.clock, environment.chance
+        self._cooldowns = environment.cooldowns
+        self._known = self._cooldowns.load(self._clock.wall_ns())  # by account
         self._limiters: dict[str, ConnectLimiter] = {}
         self._feeds = feeds
         self._reckoned: Mapping[str, FeedSpec] = {}  # the feeds from which...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct, structs
@@ -28,7 +27,6 @@ from actors.messages import (
     TopicsStale,
     VenueComplained,
 )
-from actors.metrics import Metrics
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Stopped
 from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
@@ -38,8 +36,7 @@ from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.down_lines import DownLines
 from actors.supervision.rotation import Rotations
-from actors.supervision.state import Child, LineHistory, LineRecord, Roles, SharedState
-from actors.timers import Timers
+from actors.supervision.state import Child, Environment, LineHistory, LineRecord, Roles, SharedState
 
 log = log_queue.logger("actors.supervisor")
 
@@ -68,11 +65,10 @@ class Lines:
         shared: SharedState,
         children: Children,
         limiters: ConnectLimiters,
-        timers: Timers,
-        chance: random.Random,
-        metrics: Metrics,
+        environment: Environment,
         answer_waiters: Callable[[], None],
     ) -> None:
+        timers = environment.timers
         self.records = records
         self.leaving: dict[tuple[str, int], Child] = {}  # by line and epoch: told to end, not ended yet
         self.rotations = Rotations(roles, shared, children, limiters, timers, self.leaving, self._took_over)
@@ -80,7 +76,7 @@ class Lines:
         self._roles, self._shared = roles, shared
         self._children, self._limiters = children, limiters
         self._timers, self._clock = timers, timers.clock
-        self._chance, self._metrics = chance, metrics
+        self._environment = environment
         self._answer_waiters = answer_waiters
         self._supervisor = roles.named("supervisor")
         self._stopping = False
@@ -99,7 +95,7 @@ class Lines:
         line = self.records.get(name)
         if line is None:
             history = self._histories.setdefault(name, LineHistory())
-            line = LineRecord(name, feed, spec, self._chance, self._metrics, history)
+            line = LineRecord(name, feed, spec, self._environment, history)
             self.records[name] = line
         elif line.spec is not spec:
             self.adjust(line, spec, reconnect=False)
@@ -113,19 +109,18 @@ class Lines:
         self.remove(line)
 
     def remove(self, line: LineRecord) -> None:
-        why = "the line is no longer needed"
-        self._handle(line, Event.REMOVE, Occasion(Stopped("the line is no longer needed"), why))
+        self._handle(line, Event.REMOVE, _asked("the line is no longer needed"))
 
     def adjust(self, line: LineRecord, spec: FeedSpec, *, reconnect: bool) -> None:
         """`reconnect`: the new spec holds for new connections only."""
         if line.spec.policy.restart != spec.policy.restart:
-            line.restarts = Restarts(spec.policy.restart, self._chance)
+            line.restarts = Restarts(spec.policy.restart, self._environment.chance)
         former, line.spec = line.spec, spec
         self._shared.show(line)  # the heartbeat reads the spec there
         if reconnect:
             self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
             return
-        if line.child is not None:
+        if line.life.child is not None:
             for epoch in line.epochs():
                 timeouts = TakeTimeouts(spec.policy.ack_timeout, spec.policy.block_timeout)
                 self._roles.connection(line.name).tell(timeouts, epoch)
@@ -154,12 +149,12 @@ class Lines:
 
     def present(self) -> list[Child]:
         """The connections and candidates that are to make progress."""
-        lives = [life for line in self.records.values() for life in (line, line.candidate) if life]
-        return [life.child for life in lives if life.child is not None]
+        return [child for line in self.records.values() for child in line.children()]
 
     def formers(self) -> list[Child]:
         """The connections that hand over: they are to make progress, too."""
-        return [line.former.child for line in self.records.values() if line.former is not None]
+        formers = [line.former for line in self.records.values() if line.former is not None]
+        return [former.child for former in formers if former.child is not None]
 
     def not_ended(self) -> list[Child]:
         return [*self.present(), *self.leaving.values()]
@@ -171,7 +166,7 @@ class Lines:
         line = self.records.get(report.line)
         if line is None:
             return True
-        if line.epoch == report.epoch and line.child is not None:
+        if line.epoch == report.epoch and line.life.child is not None:
             return self._handle_present(line, report)
         if line.candidate is not None and line.candidate.epoch == report.epoch:
             self.rotations.handle_report(line, report)
@@ -214,7 +209,7 @@ class Lines:
         """A connection of the line of that name has ended."""
         epoch, line = exited.incarnation, self.records.get(name)
         if line is not None:
-            if line.child is not None and line.child.matches(exited):
+            if line.life.child is not None and line.life.child.matches(exited):
                 self._ended(line, exited.reason)
             elif line.candidate is not None and line.candidate.epoch == epoch:
                 self.rotations.ended(line, exited.reason)
@@ -231,9 +226,9 @@ class Lines:
         line = self.records.get(child.id.partition("connection/")[2])
         if line is None:
             return
-        if child is line.child:
-            line.connect_cancel.cancel()  # a venue has one slot an account: the old socket goes first
-            self._shared.arrivals.revoke(line.right)
+        if child is line.life.child:
+            line.life.connect_cancel.cancel()  # a venue has one slot an account: the old socket goes first
+            self._shared.arrivals.revoke(line.life.right)
             line.history.fold(line.epoch)
             child.tell(EndConnection(reason))
             self._ended(line, reason)
@@ -336,13 +331,13 @@ class Lines:
             self._handle(line, Event.ADMITTED)
 
     def _connect(self, line: LineRecord) -> None:
-        epoch = line.begin_life()
+        life = line.begin_life()
         line.metrics.increment_later("line_starts_total")
         line.journal.mark("started", self._clock.monotonic())
         try:
-            line.child = self._children.connection(line).start(epoch)
+            life.child = self._children.start_connection(line, life)
         except (OSError, RuntimeError) as error:  # no descriptor, no thread
-            line.history.fold(epoch)
+            line.history.fold(life.epoch)
             reason: Reason = Retryable(f"out of threads or file descriptors: {error}", "resources")
             if "interpreter shutdown" in str(error):
                 reason = Stopped("the program ends")
@@ -376,7 +371,7 @@ class Lines:
 
     def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
         now_ns = self._clock.wall_ns()
-        since_ns = min(line.counters.received_ns or now_ns, line.missing_since_ns or now_ns, now_ns)
+        since_ns = min(line.life.counters.received_ns or now_ns, line.missing_since_ns or now_ns, now_ns)
         attempt = line.restarts.attempt
         crashed = isinstance(reason, Crashed)
         report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)

@@ -36,7 +36,7 @@ from actors.rules.line import RotationAction as Do
 from actors.rules.line import RotationEvent, RotationState, rotation_step
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
-from actors.supervision.state import Candidate, Child, Former, LineRecord, Roles, RotationRequest, SharedState
+from actors.supervision.state import Child, LineRecord, Roles, RotationRequest, SharedState
 from actors.timers import Timers
 
 log = log_queue.logger("actors.rotation")
@@ -87,12 +87,12 @@ class Rotations:
                 self._handle(line, RotationEvent.UPGRADED)
             case SessionOpened():
                 self._handle(line, RotationEvent.OPENED)
+            case LineUnsettled():
+                self._handle(line, RotationEvent.UNSETTLED)
             case LineSettled(worse=()):
                 self._handle(line, RotationEvent.SETTLED)
             case LineSettled(worse=worse):
                 self._handle(line, RotationEvent.SETTLED_WORSE, f"the venue refused {worse[0]} to it")
-            case LineUnsettled():
-                self._handle(line, RotationEvent.UNSETTLED)
             case RotationOverdue(why=why):
                 self._handle(line, RotationEvent.OVERDUE, why)
             case VenueComplained(code=code, text=text):
@@ -183,19 +183,15 @@ class Rotations:
                 self._log(line, logging.WARNING, text, "unread")
             case Do.FORGET_FORMER:
                 self._forget_former(line)
-            case Do.REFUSE:
-                self._answer(line, why)
-            case Do.CONFIRM:
-                self._answer(line, "")
-            case Do.PLAN:
-                self.plan(line)
-            case Do.PLAN_AGAIN:
-                self.plan(line, soon=True)
+            case Do.REFUSE | Do.CONFIRM:
+                self._answer(line, why if action is Do.REFUSE else "")
+            case Do.PLAN | Do.PLAN_AGAIN:
+                self.plan(line, soon=action is Do.PLAN_AGAIN)
 
     def _check(self, line: LineRecord) -> None:
         if not line.state.is_open:
             self._handle(line, RotationEvent.UNFIT, f"it is {line.shown}")
-        elif line.counters.paused_by_streams:
+        elif line.life.counters.paused_by_streams:
             self._handle(line, RotationEvent.UNFIT, "a full stream makes it wait")
         else:
             self._handle(line, RotationEvent.FIT)
@@ -208,9 +204,9 @@ class Rotations:
             self._handle(line, RotationEvent.ADMITTED)
 
     def _start(self, line: LineRecord) -> None:
-        candidate = line.candidate = Candidate(line.history)
+        candidate = line.candidate = line.history.begin()
         try:
-            candidate.child = self._children.candidate(line, candidate)
+            candidate.child = self._children.start_connection(line, candidate)
         except (OSError, RuntimeError) as error:  # no descriptor, no thread
             line.history.fold(candidate.epoch)
             self._handle(line, RotationEvent.ENDED, f"out of threads or file descriptors: {error}")
@@ -228,8 +224,8 @@ class Rotations:
     def _take_over(self, line: LineRecord) -> None:
         candidate = line.candidate
         assert candidate is not None
-        assert line.child is not None
-        former = line.former = Former(line.epoch, line.child, line.connect_cancel, line.right, line.counters)
+        former = line.former = line.life
+        assert former.child is not None
         self._leaving[line.name, former.epoch] = former.child
         address = self._roles.connection(line.name)
         address.tell(HandOver(candidate.epoch), former.epoch)
@@ -253,6 +249,7 @@ class Rotations:
         assert former is not None
         self._shared.arrivals.revoke(former.right)
         line.history.fold(former.epoch)
+        assert former.child is not None
         former.child.tell(EndConnection(Stopped(NO_MORE_TIME)))
         former.connect_cancel.cancel()
 

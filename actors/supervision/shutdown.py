@@ -59,7 +59,7 @@ class Shutdown:
                 text = "%s did not end in time; it is left behind. Its stack:\n%s"
                 log.error(text, child.id, stack_of(child.thread))
         for line in self._lines.records.values():
-            line.connect_cancel.cancel()
+            line.life.connect_cancel.cancel()
         self._phase_ids.clear()
         self._advance()
 

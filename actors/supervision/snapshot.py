@@ -20,7 +20,7 @@ from actors.feed_spec import FeedSpec
 from actors.protocol.venue import Opening
 from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, judge
 from actors.rules.line import LineState
-from actors.rules.liveness import Health, HealthInputs, Watched, health
+from actors.rules.liveness import HealthInputs, Watched, health
 from actors.status import (
     Counters,
     DeadLettersStatus,
@@ -187,7 +187,9 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
     cells, watched, counters = shared.cells, shared.watches.get(line.name), line.counters
     look = look_at(line, cells, watched if line.state.is_open else None, clock)
     topics = tuple(look.topic(topic, cell) for topic, cell in cells.topics_of(line.name))
-    now, rtt = look.now, None if watched is None else watched.rtt
+    now, rtt_ms = look.now, None
+    if watched is not None and watched.rtt is not None:
+        rtt_ms = watched.rtt * 1000.0
     return LineStatus(
         state=line.state.shown,
         reason=None if line.reason is None else cause_of(line.reason),
@@ -195,9 +197,18 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
         attempt=line.attempt,
         next_attempt_s=None if line.retry_at is None else max(0.0, line.retry_at - now),
         live_for_s=None if line.live_at is None else now - line.live_at,
-        rtt_ms=None if rtt is None else rtt * 1000.0,
+        rtt_ms=rtt_ms,
         data_age_s=min((topic.age_s for topic in topics if topic.age_s is not None), default=None),
-        health=_health(line, watched, now, sum(topic.stale for topic in topics)),
+        health=health(
+            HealthInputs(
+                live=line.state is LineState.LIVE,
+                rtt_ms=rtt_ms,
+                missed_pongs=0 if watched is None else watched.missed,
+                restarts=line.recent_deaths.count(now),
+                quarantined=counters.quarantined,
+                stale_topics=sum(topic.stale for topic in topics),
+            )
+        ),
         topics=topics,
         counters=_counters(line, cells),
         last_gap=cells.gaps(line.name)[1],
@@ -295,18 +306,4 @@ def _counters(line: LineView, cells: Cells) -> Counters:
         restarts=line.deaths,
         restored=line.restored,
         gaps=cells.gaps(line.name)[0],
-    )
-
-
-def _health(line: LineView, watched: Watched | None, now: float, stale: int) -> Health:
-    rtt = None if watched is None else watched.rtt
-    return health(
-        HealthInputs(
-            live=line.state is LineState.LIVE,
-            rtt_ms=None if rtt is None else rtt * 1000.0,
-            missed_pongs=0 if watched is None else watched.missed,
-            restarts=line.recent_deaths.count(now),
-            quarantined=line.counters.quarantined,
-            stale_topics=stale,
-        )
     )

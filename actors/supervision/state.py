@@ -27,12 +27,23 @@ from actors.rules.line import LineState, RotationState, ShownState
 from actors.rules.liveness import RecentRoundTrips, Watched
 from actors.rules.restarts import Restarts
 from actors.status import ActorStatus, cause_of
-from actors.timers import Timer
+from actors.supervision.cooldown_file import Cooldowns
+from actors.timers import Timer, Timers
 from actors.wire.connect import ConnectCancel
 
 OUTCOMES = ("routed", "unrouted", "duplicates", "quarantined")  # of what was decoded
 COUNTED = ("bytes", "frames", "decoded", *OUTCOMES)
 WORKERS = ("registry", "dispatcher", "heartbeat", "requester")  # in the order of their start
+
+
+class Environment(Struct, frozen=True, kw_only=True):
+    """What a runtime gives to its actors, beside its feeds."""
+
+    timers: Timers
+    watchdog: float  # seconds without progress; 0: none
+    chance: random.Random
+    cooldowns: Cooldowns
+    metrics: Metrics
 
 
 class Roles:
@@ -121,11 +132,7 @@ class Child:
 
     def status(self) -> ActorStatus:
         return ActorStatus(
-            self.id,
-            "wedged" if self.stack else "running",
-            self.incarnation,
-            self.incarnation - 1,
-            self.stack,
+            self.id, "wedged" if self.stack else "running", self.incarnation, self.incarnation - 1, self.stack
         )
 
     def tell(self, message: object) -> None:
@@ -154,14 +161,13 @@ class RotationRequest:
             self._reply.set(self._results)
 
 
-class Former(Struct, frozen=True):
-    """A connection that was rotated out, until it has read what was sent to it."""
+class Life:
+    """One connection of a line: the present one, a candidate, or a former one that hands over."""
 
-    epoch: int
-    child: Child
-    connect_cancel: ConnectCancel
-    right: Right
-    counters: LineCounters
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.child: Child | None = None
+        self.connect_cancel, self.right, self.counters = ConnectCancel(), Right(), LineCounters()
 
 
 class LineTally(Struct, frozen=True):
@@ -183,15 +189,15 @@ class LineHistory:
     """What outlives a line's record, by the line's name: no epoch is used twice, and no count is lost."""
 
     def __init__(self) -> None:
-        self.last_epoch = 0  # of a connection or a candidate
+        self.last_epoch = 0
         self.tally = LineTally()
 
-    def begin(self, counters: LineCounters) -> int:
-        """The epoch of a connection that is about to start."""
+    def begin(self) -> Life:
+        """A connection that is about to start."""
         self.last_epoch += 1
-        counting = {**self.tally.counting, self.last_epoch: counters}
-        self.tally = structs.replace(self.tally, counting=counting)
-        return self.last_epoch
+        life = Life(self.last_epoch)
+        self.tally = structs.replace(self.tally, counting={**self.tally.counting, life.epoch: life.counters})
+        return life
 
     def fold(self, epoch: int) -> None:
         """That epoch counts no more. What it decoded and did not bring anywhere is lost."""
@@ -239,47 +245,28 @@ class LineView(Struct, frozen=True):
         return tuple(dict.fromkeys((*self.counters.paused_by_streams, *former)))
 
 
-class Candidate:
-    """A connection that may take over from a line's present one, if the venue confirms as much to it."""
-
-    def __init__(self, history: LineHistory) -> None:
-        self.connect_cancel, self.right, self.counters = ConnectCancel(), Right(), LineCounters()
-        self.epoch = history.begin(self.counters)
-        self.child: Child | None = None
-
-
 class LineRecord:
     """One line: what it is, and where it stands."""
 
     def __init__(
-        self,
-        name: str,
-        feed: str,
-        spec: FeedSpec,
-        chance: random.Random,
-        metrics: Metrics,
-        history: LineHistory,
+        self, name: str, feed: str, spec: FeedSpec, environment: Environment, history: LineHistory
     ) -> None:
         self.name, self.feed, self.spec = name, feed, spec
-        self.metrics = LineMetrics(metrics, feed, name)
+        self.metrics = LineMetrics(environment.metrics, feed, name)
         self.history = history
-        self.restarts = Restarts(spec.policy.restart, chance)
+        self.restarts = Restarts(spec.policy.restart, environment.chance)
         self.state = LineState.NEW  # `Lines` alone changes it
         self.rotating = RotationState.NONE  # `Rotations` alone changes it
-        self.epoch = history.last_epoch
+        self.life = Life(history.last_epoch)  # the present one, or the last
         self.reason: Reason | None = None  # of the last ending
         self.last_venue_error = ""  # the last error of the venue's that concerned no topic
-        self.child: Child | None = None
-        self.candidate: Candidate | None = None  # while the line is being rotated
-        self.former: Former | None = None  # while it hands over
+        self.candidate: Life | None = None  # may take over, if the venue confirms as much to it
+        self.former: Life | None = None  # until it has read what was sent to it
         self.missing_since_ns = 0  # the last sign of life of a former connection, where the next had no turn
         self.wants_rotation: list[RotationRequest] = []  # the questions that wait for the end of that
         self.rotations = 0  # connections that took over from another without a gap
         self.rotation: Timer | None = None  # when the next one is planned
         self.rotation_turn = 0  # of that timer
-        self.connect_cancel = ConnectCancel()
-        self.right = Right()  # of the present connection
-        self.counters = LineCounters()
         self.live_at: float | None = None  # monotonic seconds: when this life was first live
         self.retry: Timer | None = None
         self.retry_at: float | None = None
@@ -290,6 +277,10 @@ class LineRecord:
         self.deaths_when_live = 0  # the same, when it was last live
         self.recent_deaths = RecentRoundTrips()
         self.journal = Journal()
+
+    @property
+    def epoch(self) -> int:
+        return self.life.epoch
 
     @property
     def shown(self) -> ShownState:
@@ -318,39 +309,34 @@ class LineRecord:
             recent_deaths=self.recent_deaths,
             journal=self.journal.exits(),
             tally=self.history.tally,
-            counters=self.counters,
+            counters=self.life.counters,
             former=None if self.former is None else self.former.counters,
             actors=self._actors(),
         )
 
     def _actors(self) -> tuple[ActorStatus, ...]:
-        if self.child is None and self.retry_at is not None:
+        if self.life.child is None and self.retry_at is not None:
             return (ActorStatus(f"connection/{self.name}", "restarting", self.epoch, self.epoch - 1),)
-        children = (self.child, None if self.candidate is None else self.candidate.child)
-        return tuple(child.status() for child in children if child is not None)
+        return tuple(child.status() for child in self.children())
+
+    def children(self) -> list[Child]:
+        """Its connection and its candidate."""
+        lives = (self.life, self.candidate)
+        return [life.child for life in lives if life is not None and life.child is not None]
 
     def epochs(self) -> tuple[int, ...]:
         """Those whose messages are of interest."""
         return (self.epoch,) if self.candidate is None else (self.epoch, self.candidate.epoch)
 
-    def promote(self, candidate: Candidate) -> None:
+    def promote(self, candidate: Life) -> None:
         """The candidate is the line's connection from now on."""
-        self.candidate = None
-        self.epoch, self.child = candidate.epoch, candidate.child
-        self.connect_cancel, self.right, self.counters = (
-            candidate.connect_cancel,
-            candidate.right,
-            candidate.counters,
-        )
-        self.stale = frozenset()
+        self.life, self.candidate, self.stale = candidate, None, frozenset()
 
-    def begin_life(self) -> int:
-        """Fresh counters, right and connect cancel. Returns the epoch of the next connection."""
-        self.counters, self.right, self.connect_cancel = LineCounters(), Right(), ConnectCancel()
-        self.epoch = self.history.begin(self.counters)
+    def begin_life(self) -> Life:
+        """The line's next connection, which is about to start."""
+        self.life, self.stale = self.history.begin(), frozenset()
         self.live_at, self.missing_since_ns = None, 0
-        self.stale = frozenset()
-        return self.epoch
+        return self.life
 
     def begin_live(self, now: float) -> None:
         """Live for the first time in this life."""
@@ -362,7 +348,7 @@ class LineRecord:
 
     def end_life(self, reason: Reason, now: float) -> None:
         """Its connection has ended: counts, and the reason where it was not asked to."""
-        self.child = None
+        self.life.child = None
         self.metrics.increment_later("line_stops_total", kind=cause_of(reason).kind)
         if not isinstance(reason, Stopped):
             self.metrics.increment_later("line_errors_total", code=reason.code)
@@ -372,8 +358,8 @@ class LineRecord:
 
     def enter_in_journal(self, reason: Reason, now: float, now_ns: int) -> None:
         """How this life ended; `restarts` has judged it."""
-        if self.counters.data_at is not None:
-            self.journal.mark("data", self.counters.data_at)
+        if self.life.counters.data_at is not None:
+            self.journal.mark("data", self.life.counters.data_at)
         cause = cause_of(reason)
         ending = LineExit(
             epoch=self.epoch,
@@ -385,4 +371,4 @@ class LineRecord:
             lived_s=None if self.live_at is None else now - self.live_at,
             split=RecoveryTimes(),
         )
-        self.journal.ended(ending, self.counters.received_at or None, now)
+        self.journal.ended(ending, self.life.counters.received_at or None, now)

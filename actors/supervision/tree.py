@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -12,29 +11,17 @@ from actors.diagnostics import DeadLetters
 from actors.errors import RuntimeStopped, Timeout
 from actors.feed_spec import Specs
 from actors.messages import RoleStarted, StopAll
-from actors.metrics import Metrics
-from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.forks import Home
 from actors.supervision.proxy import Command
-from actors.supervision.state import Roles
+from actors.supervision.state import Environment, Roles
 from actors.supervisor import Supervisor
-from actors.timers import Timers, lock_timeout, seconds_left
+from actors.timers import lock_timeout, seconds_left
 
 
 class Tree:
     """Starts the supervisor, asks it and ends it. Any thread; in a forked child it raises `ForkError`."""
 
-    def __init__(
-        self,
-        specs: Specs,
-        *,
-        timers: Timers,
-        watchdog: float,
-        chance: random.Random,
-        cooldowns: Cooldowns,
-        metrics: Metrics,
-        on_end: Callable[[str, bool], None],
-    ) -> None:
+    def __init__(self, specs: Specs, environment: Environment, on_end: Callable[[str, bool], None]) -> None:
         self.home = Home()
         self.ended: str | None = None  # why
         self.dead_letters = DeadLetters()
@@ -50,11 +37,7 @@ class Tree:
             ActorContext("supervisor", 1, self._inbox, None, self.dead_letters),
             specs=specs,
             roles=self.roles,
-            timers=timers,
-            watchdog=watchdog,
-            chance=chance,
-            cooldowns=cooldowns,
-            metrics=metrics,
+            environment=environment,
             on_end=self._end,
         )
         self.shared = self._supervisor.shared

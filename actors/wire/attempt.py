@@ -88,6 +88,16 @@ class Attempt:
         """From now on at most these seconds are left."""
         self._until = min(self._until, time.monotonic() + seconds)
 
+    def send_all(self, sock: socket.socket, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            sock.settimeout(self.remaining())
+            rest = rest[sock.send(rest) :]
+
+    def recv(self, sock: socket.socket, size: int) -> bytes:
+        sock.settimeout(self.remaining())
+        return sock.recv(size)
+
     def hold(self, sock: socket.socket) -> None:
         """Own this socket, which the connect_cancel may shut, and close the last one."""
         self.close()
@@ -149,11 +159,8 @@ class Talk:
 
     def send(self, data: bytes) -> int:
         """All of it: websocket-client sends its request once and does not look at the count."""
-        rest = memoryview(data)
         try:
-            while rest:
-                self._sock.settimeout(self.attempt.remaining())
-                rest = rest[self._sock.send(rest) :]
+            self.attempt.send_all(self._sock, data)
         except OSError as error:
             raise ConnectFailed(self.attempt.explain(error)) from None
         return len(data)
@@ -163,8 +170,7 @@ class Talk:
     def read(self, size: int) -> bytes:
         """At least one byte, at most `size`."""
         try:
-            self._sock.settimeout(self.attempt.remaining())
-            data = self._sock.recv(size)
+            data = self.attempt.recv(self._sock, size)
         except OSError as error:
             raise ConnectFailed(self.attempt.explain(error)) from None
         if not data:

@@ -25,9 +25,7 @@ from actors.wire import tcp, tls
 from actors.wire.attempt import Attempt, ConnectCancel, ConnectFailed
 from actors.wire.deflate import OFFERS, Compression
 from actors.wire.lookups import Lookups
-from actors.wire.proxies import choose_proxy, tunnel
 from actors.wire.request import RequestHead, parse_endpoint
-from actors.wire.upgrade import upgrade
 
 __all__ = ["ConnectCancel", "ConnectFailed", "Dial", "open_socket", "reach"]
 
@@ -70,6 +68,8 @@ def open_socket(endpoint: Endpoint, dial: Dial, connect_cancel: ConnectCancel) -
     Raises:
         ConnectFailed: with the reason; everything that was opened is closed again.
     """
+    from actors.wire.upgrade import upgrade  # with websocket-client, which takes long to load
+
     with Attempt(dial.connect_timeout, connect_cancel, dial.lookups) as attempt:
         request = parse_endpoint(endpoint)
         sock = reach(attempt, request, dial)
@@ -87,10 +87,14 @@ def reach(attempt: Attempt, request: RequestHead, dial: Dial) -> socket.socket:
     target = request.target
     attempt.peer = str(target)
     # Mistakes in the settings are reported before anything is connected.
-    proxy = choose_proxy(dial.proxy, request)
+    proxy = None
+    if dial.proxy != "none":
+        from actors.wire.proxies import choose_proxy  # with python-socks, where a proxy may be needed
+
+        proxy = choose_proxy(dial.proxy, request)
     context = tls.trust(dial.ca_file, dial.verify_tls) if request.secure else None
 
-    sock = tunnel(attempt, proxy, target) if proxy else tcp.connect(attempt, target, str(target))
+    sock = proxy.tunnel(attempt, target) if proxy else tcp.connect(attempt, target, str(target))
     return sock if context is None else tls.wrap(attempt, sock, target.host, context)
 
 

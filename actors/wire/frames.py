@@ -10,7 +10,6 @@ from codecs import utf_8_decode
 from struct import Struct as Packed
 
 from msgspec import Struct
-from websocket import ABNF
 
 from actors.wire.deflate import InflateError, Inflater
 
@@ -271,5 +270,7 @@ def read_close(payload: bytes) -> tuple[int, str]:
 
 def encode(opcode: int, payload: bytes) -> bytes:
     """One whole frame as a client sends it: masked."""
+    from websocket import ABNF  # a connection has loaded it; other programs need none of it
+
     frame: bytes = ABNF.create_frame(payload, opcode).format()
     return frame

@@ -111,9 +111,8 @@ def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, count: RequestC
             headers = httpx.Headers(answer.headers)
             body = bounded(attempt.peer, answer.iter_stream())
     except httpcore.LocalProtocolError:  # its text may quote headers and answers
-        raise ConnectFailed(
-            Fatal(f"the HTTP request to {attempt.peer} cannot be written", "header")
-        ) from None
+        text = f"the HTTP request to {attempt.peer} cannot be written"
+        raise ConnectFailed(Fatal(text, "header")) from None
     except httpcore.RemoteProtocolError:
         raise ConnectFailed(wire.flaw()) from None
     return HttpAnswer(answer.status, unpacked(attempt.peer, headers, body), dict(headers.items()))
@@ -158,17 +157,13 @@ class Wire(httpcore.NetworkStream):
         self._ended = False  # the other end has sent its last byte
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        self._sock.settimeout(self._attempt.remaining())
-        data = self._sock.recv(max_bytes)
+        data = self._attempt.recv(self._sock, max_bytes)
         self._ended = not data
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        rest = memoryview(buffer)
         try:
-            while rest:
-                self._sock.settimeout(self._attempt.remaining())
-                rest = rest[self._sock.send(rest) :]
+            self._attempt.send_all(self._sock, buffer)
         except (BrokenPipeError, ConnectionResetError):  # it may have answered before: httpcore looks
             raise httpcore.WriteError from None
 
@@ -177,11 +172,10 @@ class Wire(httpcore.NetworkStream):
 
     def flaw(self) -> Retryable:
         """Why what was read is no answer."""
+        peer, phase = self._attempt.peer, self._attempt.phase
         if self._ended:
-            return Retryable(
-                f"{self._attempt.peer} closed the connection during {self._attempt.phase}", "lost"
-            )
-        return Retryable(f"{self._attempt.peer} did not answer in HTTP/1.1", "garbage")
+            return Retryable(f"{peer} closed the connection during {phase}", "lost")
+        return Retryable(f"{peer} did not answer in HTTP/1.1", "garbage")
 
 
 # ── the body ────────────────────────────────────────────────────────────────────────────────────

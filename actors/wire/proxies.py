@@ -6,7 +6,7 @@ import ipaddress
 import socket
 import urllib.request
 from collections.abc import Container
-from typing import Any, Final, cast
+from typing import Final, cast
 from urllib.parse import unquote, urlsplit
 
 from python_socks import ProxyError, ProxyType
@@ -48,6 +48,16 @@ class ProxyServer(RedactedStruct, frozen=True):
     def kind(self) -> ProxyType:
         return SCHEMES[self.scheme][0]
 
+    def tunnel(self, attempt: Attempt, target: HostPort) -> socket.socket:
+        """A connection to the target through this proxy; the attempt owns it. Raises ConnectFailed."""
+        asked = target
+        if self.scheme in ("socks4", "socks5"):  # the schemes whose names are looked up here
+            asked = choose_address(attempt, self, target)
+        sock = connect(attempt, self.target, str(self))
+        ask_proxy(attempt, sock, self, asked)
+        attempt.peer = f"{target} (through {self})"
+        return sock
+
     def __str__(self) -> str:
         return f"the proxy {self.target}"
 
@@ -61,7 +71,7 @@ class ProxyServer(RedactedStruct, frozen=True):
 
 def choose_proxy(proxy: str, request: RequestHead) -> ProxyServer | None:
     """Raises ConnectFailed with Fatal for a proxy that is none."""
-    if proxy == "none" or is_loopback(request.target.host):
+    if is_loopback(request.target.host):
         return None
     url = proxy_in_environment(request) if proxy == "env" else proxy
     if not url:
@@ -104,17 +114,6 @@ def parse_proxy(text: str) -> ProxyServer:
 # ── through it ──────────────────────────────────────────────────────────────────────────────────
 
 
-def tunnel(attempt: Attempt, proxy: ProxyServer, target: HostPort) -> socket.socket:
-    """A connection to the target through the proxy; the attempt owns it. Raises ConnectFailed."""
-    asked = target
-    if proxy.scheme in ("socks4", "socks5"):  # the schemes whose names are looked up here
-        asked = choose_address(attempt, proxy, target)
-    sock = connect(attempt, proxy.target, str(proxy))
-    ask_proxy(attempt, sock, proxy, asked)
-    attempt.peer = f"{target} (through {proxy})"
-    return sock
-
-
 def choose_address(attempt: Attempt, proxy: ProxyServer, target: HostPort) -> HostPort:
     """The address to ask the proxy for; an IPv4 one if there is one, because SOCKS4 has no other."""
     family, _, _, _, where = min(look_up(attempt, target), key=lambda address: address[0] != socket.AF_INET)
@@ -134,7 +133,7 @@ def ask_proxy(attempt: Attempt, sock: socket.socket, proxy: ProxyServer, target:
         username=proxy.username,
         password=proxy.password,
         rdns=True,  # what is to be looked up here has been
-        forward=Reached(talk),
+        forward=cast(Proxy, talk),  # asked for a socket to the proxy, it gives itself
     )
     try:
         client.connect(target.host, target.port)
@@ -153,21 +152,14 @@ class ProxyTalk(Talk):
         self.received = bytearray()
         self._kind = kind
 
+    def connect(self, *_: object, **__: object) -> ProxyTalk:
+        return self
+
     def recv(self, size: int) -> bytes:
         # python-socks takes one read for the whole answer to CONNECT; TCP promises no such thing.
         data = self.read_head() if self._kind is ProxyType.HTTP else self.read(size)
         self.received += data
         return data
-
-
-class Reached(Proxy):
-    """python-socks' way to a proxy behind another one: here, the socket that is open already."""
-
-    def __init__(self, talk: ProxyTalk) -> None:
-        self._talk = talk
-
-    def connect(self, *args: Any, **kwargs: Any) -> socket.socket:
-        return cast(socket.socket, self._talk)
 
 
 def judge_refusal(proxy: ProxyServer, received: bytearray, code: int | None) -> Reason:

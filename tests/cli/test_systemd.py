@@ -209,13 +209,13 @@ def test_a_venue_s_words_are_no_message_of_ours(systemd: Systemd, listener: List
     assert len(said) < 300
 
 
-def test_a_real_runtime_s_status(desk: Runtime, systemd: Systemd, listener: Listener) -> None:
-    systemd.tell(desk.status())
+def test_a_real_runtime_s_status(runtime: Runtime, systemd: Systemd, listener: Listener) -> None:
+    systemd.tell(runtime.status())
     assert listener.heard() == [["READY=1", "STATUS=1 of 1 line live", "WATCHDOG=1"]]
 
 
 def test_a_supervisor_that_hangs_gives_no_sign_of_life(
-    desk: Runtime, systemd: Systemd, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, systemd: Systemd, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The loop as `run` has it: a status, then a word to systemd. The status needs no supervisor."""
     hangs, go_on = threading.Event(), threading.Event()
@@ -225,15 +225,15 @@ def test_a_supervisor_that_hangs_gives_no_sign_of_life(
         assert go_on.wait(30)
         return []
 
-    monkeypatch.setattr(desk._tree._supervisor, "_targets", hang)
-    answer = desk.supervisor.restart("o2")
+    monkeypatch.setattr(runtime._tree._supervisor, "_targets", hang)
+    answer = runtime.supervisor.restart("o2")
     assert hangs.wait(10)
-    desk._tree.moves()  # the last letter before this one was dealt with
-    systemd.tell(desk.status(), alive=desk._tree.moves())
+    runtime._tree.moves()  # the last letter before this one was dealt with
+    systemd.tell(runtime.status(), alive=runtime._tree.moves())
     assert listener.heard() == [["READY=1", "STATUS=1 of 1 line live"]]
     go_on.set()
     assert answer.get(timeout=10) == "accepted"
-    systemd.tell(desk.status(), alive=desk._tree.moves())
+    systemd.tell(runtime.status(), alive=runtime._tree.moves())
     assert listener.heard() == [["WATCHDOG=1"]]
 
 

@@ -14,14 +14,14 @@ HERE = ServiceSettings(listen="127.0.0.1:0")
 
 
 @pytest.fixture
-def service(desk: Runtime) -> Iterator[Service]:
+def service(runtime: Runtime) -> Iterator[Service]:
     """Answers for that runtime, on a free port; without a token."""
-    with Service(desk, HERE) as service:
+    with Service(runtime, HERE) as service:
         yield service
 
 
 @pytest.fixture
-def locked(desk: Runtime) -> Iterator[Service]:
+def locked(runtime: Runtime) -> Iterator[Service]:
     """The same, with a token."""
-    with Service(desk, ServiceSettings(listen="127.0.0.1:0", token=Secret(TOKEN))) as service:
+    with Service(runtime, ServiceSettings(listen="127.0.0.1:0", token=Secret(TOKEN))) as service:
         yield service

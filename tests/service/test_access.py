@@ -56,12 +56,12 @@ def test_two_tokens_are_none(locked: Service) -> None:
 
 
 def test_health_needs_no_token_and_readiness_tells_reasons_with_it_alone(
-    locked: Service, desk: Runtime
+    locked: Service, runtime: Runtime
 ) -> None:
     assert ask(locked, "/healthz").status == 200
     assert ask(locked, "/readyz").body == {"live": True}
-    desk.supervisor.pause("o2").get()
-    until(desk, lambda status: status.lines()["o2"].state == "paused")
+    runtime.supervisor.pause("o2").get()
+    until(runtime, lambda status: status.lines()["o2"].state == "paused")
     told = ask(locked, "/readyz")
     assert (told.status, told.body) == (503, {"live": False})
     assert ask(locked, "/readyz", **BEARER).body == {"live": False, "not_live": {"o2": "paused"}}
@@ -92,16 +92,16 @@ def test_the_token_stands_in_no_log(
     assert TOKEN not in repr(vars(locked))
 
 
-def test_beyond_loopback_there_is_a_token(desk: Runtime) -> None:
+def test_beyond_loopback_there_is_a_token(runtime: Runtime) -> None:
     for settings in (
         ServiceSettings(listen="0.0.0.0:0"),
         ServiceSettings(listen=":0"),
         ServiceSettings(listen="127.0.0.1:0", token=Secret("")),
     ):
         with pytest.raises(ServiceError, match="can be reached from other machines: set token"):
-            Service(desk, settings).start()
+            Service(runtime, settings).start()
     for listen in ("0.0.0.0:0", ":0"):
-        with Service(desk, ServiceSettings(listen=listen, token=Secret(TOKEN))) as service:
+        with Service(runtime, ServiceSettings(listen=listen, token=Secret(TOKEN))) as service:
             assert service.url == f"http://127.0.0.1:{service.port}"
             assert ask(service, "/status", Host="desk.example").status == 401
             assert ask(service, "/status", Host="desk.example", **BEARER).status == 200
@@ -119,13 +119,13 @@ def test_this_machine_has_several_names(service: Service, host: str) -> None:
     "host",
     ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}"],
 )
-def test_a_name_that_was_made_to_point_here_is_refused(service: Service, desk: Runtime, host: str) -> None:
-    epoch = line_of(desk).epoch
+def test_a_name_that_was_made_to_point_here_is_refused(service: Service, runtime: Runtime, host: str) -> None:
+    epoch = line_of(runtime).epoch
     for path, method in (("/status", "GET"), ("/restart/o2", "POST"), ("/healthz", "GET")):
         told = ask(service, path, method, Host=host.format(port=service.port))
         assert told.status == 403
         assert told.body.keys() == {"error"}
-    assert line_of(desk).epoch == epoch
+    assert line_of(runtime).epoch == epoch
 
 
 def test_a_request_names_its_host_once(service: Service) -> None:
@@ -141,10 +141,10 @@ def test_a_request_names_its_host_once(service: Service) -> None:
      "https://127.0.0.1:{port}.evil.example", "http://evil@127.0.0.1:{port}", "http://127.0.0.1:{port}/x"],
 )  # fmt: skip
 def test_a_page_of_another_origin_is_refused(
-    service: Service, desk: Runtime, market: str, origin: str
+    service: Service, runtime: Runtime, market: str, origin: str
 ) -> None:
     origin = origin.format(port=service.port)
-    epoch = line_of(desk).epoch
+    epoch = line_of(runtime).epoch
     for path, method in (("/status", "GET"), ("/restart/o2", "POST"), ("/status", "OPTIONS")):
         told = ask(service, path, method, Origin=origin)
         assert told.status == 403
@@ -152,8 +152,8 @@ def test_a_page_of_another_origin_is_refused(
     with pytest.raises(InvalidStatus) as refused, tail(service, tail_path("trades", market), origin=origin):
         pass
     assert refused.value.response.status_code == 403
-    assert line_of(desk).epoch == epoch
-    assert desk.status().streams == ()
+    assert line_of(runtime).epoch == epoch
+    assert runtime.status().streams == ()
 
 
 def test_its_own_page_may_ask(service: Service, market: str) -> None:

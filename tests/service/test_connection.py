@@ -14,17 +14,17 @@ from tests.service.visitor import ask, raw, rest, tail, tail_path
 from tests.support.runtimes import until
 
 
-def test_a_slow_request_is_hung_up_on(desk: Runtime) -> None:
+def test_a_slow_request_is_hung_up_on(runtime: Runtime) -> None:
     limits = Limits(open_within=0.2)
-    with Service(desk, HERE, limits=limits) as service, raw(service, b"GET /status HT") as sock:
+    with Service(runtime, HERE, limits=limits) as service, raw(service, b"GET /status HT") as sock:
         begun = time.monotonic()
         assert rest(sock) == b""
         assert time.monotonic() - begun < 5 * 0.2
 
 
-def test_a_request_that_drips_is_not_waited_for(desk: Runtime) -> None:
+def test_a_request_that_drips_is_not_waited_for(runtime: Runtime) -> None:
     """Each byte comes in time; the whole does not."""
-    with Service(desk, HERE, limits=Limits(open_within=0.2)) as service, raw(service) as sock:
+    with Service(runtime, HERE, limits=Limits(open_within=0.2)) as service, raw(service) as sock:
         begun = time.monotonic()
         sock.settimeout(0.01)
         closed = False
@@ -58,23 +58,26 @@ def test_a_large_head_is_refused(service: Service, head: bytes, status: int) -> 
     assert ask(service, "/healthz").status == 200
 
 
-def test_a_client_that_does_not_read_is_closed(desk: Runtime, o2: SimulatedO2, market: str) -> None:
+def test_a_client_that_does_not_read_is_closed(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
     limits = Limits(send_within=0.2)
     with (
-        Service(desk, HERE, limits=limits) as service,
+        Service(runtime, HERE, limits=limits) as service,
         tail(service, tail_path("trades", market), buffer=4_096, max_queue=1),
     ):
         o2.number_trades(market, 10_000)
-        until(desk, streams(0))
+        until(runtime, streams(0))
 
 
-def test_a_half_open_tail_is_pinged(desk: Runtime, market: str) -> None:
+def test_a_half_open_tail_is_pinged(runtime: Runtime, market: str) -> None:
     limits = Limits(ping_interval=0.1, ping_timeout=0.1, answer_within=0.1)
-    with Service(desk, HERE, limits=limits) as service, tail(service, tail_path("trades", market)) as quiet:
+    with (
+        Service(runtime, HERE, limits=limits) as service,
+        tail(service, tail_path("trades", market)) as quiet,
+    ):
         assert quiet.ping().wait(20.0)
         quiet.recv_flow_control.acquire()  # it reads no more, and so answers no ping
         try:
-            until(desk, streams(0))
+            until(runtime, streams(0))
         finally:
             quiet.recv_flow_control.release()
 

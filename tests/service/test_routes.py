@@ -25,28 +25,28 @@ def assert_well_said(told: Told) -> None:
     assert told.headers["connection"] == "close"
 
 
-def test_status_is_the_tree(service: Service, desk: Runtime) -> None:
+def test_status_is_the_tree(service: Service, runtime: Runtime) -> None:
     told = ask(service, "/status")
     assert told.status == 200
     assert_well_said(told)
     status = msgspec.json.decode(told.raw, type=Status)
     assert status.schema_version == 1
-    assert status.lines().keys() == desk.status().lines().keys()
+    assert status.lines().keys() == runtime.status().lines().keys()
     assert status.lines()["o2"].state == "live"
 
 
-def test_health_says_that_the_process_lives(service: Service, desk: Runtime) -> None:
+def test_health_says_that_the_process_lives(service: Service, runtime: Runtime) -> None:
     assert (ask(service, "/healthz").status, ask(service, "/healthz").body) == (200, {"ok": True})
-    desk.stop()
+    runtime.stop()
     assert ask(service, "/healthz").status == 200
 
 
-def test_ready_is_when_every_feed_is_live(service: Service, desk: Runtime) -> None:
+def test_ready_is_when_every_feed_is_live(service: Service, runtime: Runtime) -> None:
     told = ask(service, "/readyz")
     assert (told.status, told.body) == (200, {"live": True})
 
-    desk.supervisor.pause("o2").get()
-    until(desk, lambda status: status.lines()["o2"].state == "paused")
+    runtime.supervisor.pause("o2").get()
+    until(runtime, lambda status: status.lines()["o2"].state == "paused")
     told = ask(service, "/readyz")
     assert (told.status, told.body) == (503, {"live": False, "not_live": {"o2": "paused"}})
     assert_well_said(told)
@@ -59,10 +59,10 @@ def test_ready_names_the_reason() -> None:
         assert "refused" in not_live
 
 
-def test_the_journal_of_every_line_and_of_one(service: Service, desk: Runtime) -> None:
+def test_the_journal_of_every_line_and_of_one(service: Service, runtime: Runtime) -> None:
     assert ask(service, "/journal").body == {"o2": []}
-    desk.supervisor.restart("o2").get()
-    until(desk, at_epoch(2))
+    runtime.supervisor.restart("o2").get()
+    until(runtime, at_epoch(2))
     (ending,) = ask(service, "/journal/o2").body["o2"]
     assert (ending["kind"], ending["epoch"]) == ("stopped", 1)
     told = ask(service, "/journal/o3")
@@ -70,29 +70,29 @@ def test_the_journal_of_every_line_and_of_one(service: Service, desk: Runtime) -
     assert told.body["error"] == "there is no line 'o3'. There are: o2."
 
 
-def test_pause_resume_and_restart(service: Service, desk: Runtime) -> None:
+def test_pause_resume_and_restart(service: Service, runtime: Runtime) -> None:
     told = ask(service, "/pause/o2", "POST")
     assert (told.status, told.body) == (202, {"answer": "accepted"})
     assert_well_said(told)
-    until(desk, lambda status: status.lines()["o2"].state == "paused")
+    until(runtime, lambda status: status.lines()["o2"].state == "paused")
 
     assert ask(service, "/resume/o2", "POST").status == 202
-    epoch = until(desk, lambda status: status.lines()["o2"].state == "live").lines()["o2"].epoch
+    epoch = until(runtime, lambda status: status.lines()["o2"].state == "live").lines()["o2"].epoch
 
     assert ask(service, "/restart/o2", "POST", Content_Length="0").status == 202
-    until(desk, at_epoch(epoch + 1))
+    until(runtime, at_epoch(epoch + 1))
 
 
 @pytest.mark.parametrize("target", ["o2/2", "o2%2F2", "%6f2%2f2"])
-def test_a_line_is_named_with_its_slash(service: Service, desk: Runtime, market: str, target: str) -> None:
-    _stream = desk.subscribe("o2", "depth", market, precision="10")
-    _stream2 = desk.subscribe(
+def test_a_line_is_named_with_its_slash(service: Service, runtime: Runtime, market: str, target: str) -> None:
+    _stream = runtime.subscribe("o2", "depth", market, precision="10")
+    _stream2 = runtime.subscribe(
         "o2", "depth", market, precision="100", wait=5.0
     )  # O2: one depth per market and connection
-    first = line_of(desk).epoch
+    first = line_of(runtime).epoch
     assert ask(service, f"/restart/{target}", "POST").status == 202
-    until(desk, at_epoch(2, "o2/2"))
-    assert line_of(desk).epoch == first
+    until(runtime, at_epoch(2, "o2/2"))
+    assert line_of(runtime).epoch == first
 
 
 @pytest.mark.parametrize("command", ["restart", "pause", "resume"])
@@ -103,12 +103,12 @@ def test_an_unknown_target_is_told_in_the_runtimes_words(service: Service, comma
 
 
 @pytest.mark.parametrize("target", ["%ff", "%00", "x" * 201, "%2e%2e%2fstatus", "o2/", "o2?x=1"])
-def test_strange_targets_restart_nothing(service: Service, desk: Runtime, target: str) -> None:
-    epoch = line_of(desk).epoch
+def test_strange_targets_restart_nothing(service: Service, runtime: Runtime, target: str) -> None:
+    epoch = line_of(runtime).epoch
     status = ask(service, f"/restart/{target}", "POST").status
     assert status == (202 if target == "o2?x=1" else 404)  # a query is no part of a name
     if status == 404:
-        assert line_of(desk).epoch == epoch
+        assert line_of(runtime).epoch == epoch
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_a_tail_without_an_upgrade_is_told_so(service: Service) -> None:
     assert "WebSocket" in told.error
 
 
-def test_a_stopped_runtime_is_told_of(service: Service, desk: Runtime) -> None:
-    desk.stop()
+def test_a_stopped_runtime_is_told_of(service: Service, runtime: Runtime) -> None:
+    runtime.stop()
     told = ask(service, "/restart/o2", "POST")
     assert (told.status, told.error) == (503, "the runtime has stopped: stopped")
     assert ask(service, "/status").body["state"] == "stopped"
@@ -159,11 +159,11 @@ def test_a_stopped_runtime_is_told_of(service: Service, desk: Runtime) -> None:
 
 
 def test_a_supervisor_that_does_not_answer_is_told_of(
-    service: Service, desk: Runtime, monkeypatch: pytest.MonkeyPatch
+    service: Service, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What people look at needs no answer of it."""
     begun, go_on = threading.Event(), threading.Event()
-    targets, asked = desk._tree._supervisor._targets, desk._tree._supervisor
+    targets, asked = runtime._tree._supervisor._targets, runtime._tree._supervisor
 
     def hang(target: str) -> list[LineRecord]:
         begun.set()
@@ -186,14 +186,14 @@ def test_a_service_without_a_config_reloads_nothing(service: Service) -> None:
     assert ask(service, "/reload", "POST").status == 404
 
 
-def test_reload_is_asked_with_and_without_plan(desk: Runtime) -> None:
+def test_reload_is_asked_with_and_without_plan(runtime: Runtime) -> None:
     asked: list[bool] = []
 
     def reload(plan: bool) -> ReloadAnswer:
         asked.append(plan)
         return Plan((PlannedChange("feeds.o2", "adjusted", "feed o2 wants 1 more"),))
 
-    with Service(desk, HERE, reload=reload) as service:
+    with Service(runtime, HERE, reload=reload) as service:
         told = ask(service, "/reload?plan=1", "POST")
         assert (told.status, told.body["changes"][0]["kind"]) == (200, "adjusted")
         assert ask(service, "/reload", "POST").status == 200
@@ -203,16 +203,16 @@ def test_reload_is_asked_with_and_without_plan(desk: Runtime) -> None:
     assert asked == [True, False, False]
 
 
-def test_a_config_with_mistakes_is_told_problem_by_problem(desk: Runtime) -> None:
+def test_a_config_with_mistakes_is_told_problem_by_problem(runtime: Runtime) -> None:
     def reload(plan: bool) -> ReloadAnswer:
         raise ConfigError(["desk.toml: one", "desk.toml: two"])
 
-    with Service(desk, HERE, reload=reload) as service:
+    with Service(runtime, HERE, reload=reload) as service:
         told = ask(service, "/reload", "POST")
         assert (told.status, told.body["problems"]) == (400, ["desk.toml: one", "desk.toml: two"])
 
 
-def test_one_reload_at_a_time(desk: Runtime) -> None:
+def test_one_reload_at_a_time(runtime: Runtime) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def reload(plan: bool) -> ReloadAnswer:
@@ -220,7 +220,7 @@ def test_one_reload_at_a_time(desk: Runtime) -> None:
         go_on.wait(20.0)
         return Plan(())
 
-    with Service(desk, HERE, reload=reload) as service:
+    with Service(runtime, HERE, reload=reload) as service:
         first = threading.Thread(target=ask, args=(service, "/reload", "POST"))
         first.start()
         assert begun.wait(20.0)
@@ -230,11 +230,11 @@ def test_one_reload_at_a_time(desk: Runtime) -> None:
         assert ask(service, "/reload", "POST").status == 200
 
 
-def test_no_traceback_reaches_a_client(desk: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_traceback_reaches_a_client(runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
     def reload(plan: bool) -> ReloadAnswer:
         raise ZeroDivisionError("in the depths")
 
-    with Service(desk, HERE, reload=reload) as service:
+    with Service(runtime, HERE, reload=reload) as service:
         told = ask(service, "/reload", "POST")
     assert told.status == 500
     assert b"Traceback" not in told.raw

@@ -20,20 +20,20 @@ from actors.simulators import SimulatedO2
 from tests.service.conftest import HERE
 from tests.service.test_tail import IDENTITY, streams
 from tests.service.visitor import Told, ask, raw, rest, tail, tail_path
-from tests.support.runtimes import desk_on, line_of, until
+from tests.support.runtimes import line_of, runtime_on, until
 
 STOP = 5 * 1.0  # the documented bound of stop() is a second; judged at five times that
 
 
-def test_more_clients_than_allowed_are_told_so(desk: Runtime, market: str) -> None:
-    with Service(desk, HERE, limits=Limits(clients=3)) as service, ExitStack() as stack:
+def test_more_clients_than_allowed_are_told_so(runtime: Runtime, market: str) -> None:
+    with Service(runtime, HERE, limits=Limits(clients=3)) as service, ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(tail(service, tail_path("trades", market)))
         told = ask(service, "/status")
         assert (told.status, told.headers["retry-after"]) == (503, "1")
         assert "too many clients" in told.error
         stack.close()
-        until(desk, streams(0))
+        until(runtime, streams(0))
         assert _answered(service).status == 200
 
 
@@ -45,9 +45,9 @@ def _answered(service: Service) -> Told:
     return told
 
 
-def test_far_too_many_cost_no_thread(desk: Runtime) -> None:
+def test_far_too_many_cost_no_thread(runtime: Runtime) -> None:
     limits = Limits(clients=2, open_within=20.0)
-    with Service(desk, HERE, limits=limits) as service, ExitStack() as stack:
+    with Service(runtime, HERE, limits=limits) as service, ExitStack() as stack:
         idle = [stack.enter_context(raw(service)) for _ in range(2 + server.SURPLUS)]
         further = stack.enter_context(raw(service))
         assert rest(further) == b""
@@ -60,7 +60,7 @@ def test_two_hundred_queries_a_second_while_a_line_flaps(o2: SimulatedO2) -> Non
     def query(service: Service) -> None:
         told.extend(ask(service, "/status").status for _ in range(50))
 
-    with desk_on(o2) as desk, Service(desk, HERE) as service:
+    with runtime_on(o2) as runtime, Service(runtime, HERE) as service:
         o2.arm("drop every=0.05")
         askers = [threading.Thread(target=query, args=(service,)) for _ in range(4)]
         begun = time.monotonic()
@@ -70,25 +70,25 @@ def test_two_hundred_queries_a_second_while_a_line_flaps(o2: SimulatedO2) -> Non
             asker.join()
         assert time.monotonic() - begun < 5 * 1.0
         assert told == [200] * 200
-        until(desk, lambda status: status.lines()["o2"].counters.restarts > 0)
+        until(runtime, lambda status: status.lines()["o2"].counters.restarts > 0)
         o2.heal()
 
 
-def test_a_taken_port_is_told_in_a_sentence(desk: Runtime, service: Service) -> None:
+def test_a_taken_port_is_told_in_a_sentence(runtime: Runtime, service: Service) -> None:
     settings = ServiceSettings(listen=f"127.0.0.1:{service.port}")
     with pytest.raises(ServiceError, match=f"127.0.0.1:{service.port} is taken") as error:
-        Service(desk, settings).start()
+        Service(runtime, settings).start()
     assert isinstance(error.value, LinewardenError)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]", "no-such-host.invalid"])
-def test_an_address_of_another_machine_is_told_in_a_sentence(desk: Runtime, host: str) -> None:
+def test_an_address_of_another_machine_is_told_in_a_sentence(runtime: Runtime, host: str) -> None:
     with pytest.raises(ServiceError, match=r"not an address of this machine|cannot be listened on"):
-        Service(desk, ServiceSettings(listen=f"{host}:0")).start()
+        Service(runtime, ServiceSettings(listen=f"{host}:0")).start()
 
 
-def test_it_starts_again_on_the_same_port(desk: Runtime) -> None:
-    service = Service(desk, HERE)
+def test_it_starts_again_on_the_same_port(runtime: Runtime) -> None:
+    service = Service(runtime, HERE)
     service.start()
     service.start()  # the second time it does nothing
     port = service.port
@@ -99,12 +99,12 @@ def test_it_starts_again_on_the_same_port(desk: Runtime) -> None:
         assert ask(service, "/healthz").status == 200
 
 
-def test_ipv6(desk: Runtime) -> None:
+def test_ipv6(runtime: Runtime) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("this machine has no IPv6 loopback")
-    with Service(desk, ServiceSettings(listen="[::1]:0")) as service:
+    with Service(runtime, ServiceSettings(listen="[::1]:0")) as service:
         assert service.url == f"http://[::1]:{service.port}"
         with socket.create_connection(("::1", service.port), timeout=20.0) as sock:
             sock.sendall(f"GET /healthz HTTP/1.1\r\nHost: [::1]:{service.port}\r\n\r\n".encode())
@@ -124,12 +124,12 @@ class Scarce(socket.socket):
 
 
 def test_a_shortage_of_descriptors_passes(
-    desk: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     listen = server.listen
     monkeypatch.setattr(server, "listen", lambda host, port: Scarce(fileno=listen(host, port).detach()))
     monkeypatch.setattr(server, "PAUSE", 0.01)
-    with Service(desk, HERE) as service:
+    with Service(runtime, HERE) as service:
         assert ask(service, "/status").status == 200
     assert Scarce.shortages == 0
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
@@ -137,8 +137,8 @@ def test_a_shortage_of_descriptors_passes(
 
 
 def test_stop_leaves_no_thread_and_no_descriptor(o2: SimulatedO2, market: str, baseline: Any) -> None:
-    with desk_on(o2) as desk, ExitStack() as stack:
-        service = stack.enter_context(Service(desk, HERE, limits=Limits(open_within=60.0)))
+    with runtime_on(o2) as runtime, ExitStack() as stack:
+        service = stack.enter_context(Service(runtime, HERE, limits=Limits(open_within=60.0)))
         ask(service, "/status")
         polite = stack.enter_context(tail(service, tail_path("nonce", IDENTITY)))
         stack.enter_context(tail(service, tail_path("trades", market)))
@@ -159,31 +159,31 @@ def test_stop_leaves_no_thread_and_no_descriptor(o2: SimulatedO2, market: str, b
         assert closed.value.rcvd.code == 1001
         with pytest.raises(ConnectionRefusedError):
             ask(service, "/healthz")
-        assert line_of(desk).state == "live"
+        assert line_of(runtime).state == "live"
     baseline.check()
 
 
 def test_stop_while_a_client_does_not_read(o2: SimulatedO2, market: str, baseline: Any) -> None:
     """Its thread is in the middle of a write that would take for ever."""
     limits, path = Limits(send_within=60.0), tail_path("trades", market, capacity=10)
-    with desk_on(o2) as desk, Service(desk, HERE, limits=limits) as service:
+    with runtime_on(o2) as runtime, Service(runtime, HERE, limits=limits) as service:
         with tail(service, path, buffer=4_096, max_queue=1):
             o2.number_trades(market, 10_000)
-            until(desk, lambda status: status.streams[0].dropped > 0)
+            until(runtime, lambda status: status.streams[0].dropped > 0)
             begun = time.monotonic()
             service.stop()
             assert time.monotonic() - begun < STOP
-        assert desk.status().streams == ()
+        assert runtime.status().streams == ()
     baseline.check()
 
 
-def test_many_visits_leave_nothing_behind(service: Service, desk: Runtime, market: str) -> None:
+def test_many_visits_leave_nothing_behind(service: Service, runtime: Runtime, market: str) -> None:
     before = threading.active_count()
     for _ in range(50):
         ask(service, "/status")
         with tail(service, tail_path("trades", market)):
             pass
-    until(desk, streams(0))
+    until(runtime, streams(0))
     deadline = time.monotonic() + 5.0
     while threading.active_count() > before:
         assert time.monotonic() < deadline

@@ -35,7 +35,7 @@ def refusal(service: Service, path: str) -> tuple[int, str]:
 
 
 def test_events_come_with_their_topic_time_and_epoch(
-    service: Service, desk: Runtime, o2: SimulatedO2, market: str
+    service: Service, runtime: Runtime, o2: SimulatedO2, market: str
 ) -> None:
     with tail(service, tail_path("trades", market)) as trades:
         o2.number_trades(market, 3)
@@ -61,7 +61,9 @@ def test_integers_are_exact(service: Service, o2: SimulatedO2, market: str) -> N
     assert (event["price"], event["quantity"], event["total"]) == (2**53 + 1, 2**63 + 1, 2**70 + 1)
 
 
-def test_markers_stand_in_their_places(service: Service, o2: SimulatedO2, market: str, desk: Runtime) -> None:
+def test_markers_stand_in_their_places(
+    service: Service, o2: SimulatedO2, market: str, runtime: Runtime
+) -> None:
     with tail(service, tail_path("trades", market, markers=1)) as trades:
         o2.trade(market)
         assert hear(trades)["type"] == "Trade"
@@ -69,7 +71,7 @@ def test_markers_stand_in_their_places(service: Service, o2: SimulatedO2, market
         heard: list[Any] = []
         while not heard or heard[-1]["marker"] != "gap":
             heard.append(hear(trades))
-        until(desk, lambda status: status.lines()["o2"].state == "live")
+        until(runtime, lambda status: status.lines()["o2"].state == "live")
         o2.trade(market)
         assert hear(trades)["epoch"] == 2
     *lives, gap = heard
@@ -80,11 +82,11 @@ def test_markers_stand_in_their_places(service: Service, o2: SimulatedO2, market
 
 
 def test_without_markers_there_are_events_alone(
-    service: Service, o2: SimulatedO2, market: str, desk: Runtime
+    service: Service, o2: SimulatedO2, market: str, runtime: Runtime
 ) -> None:
     with tail(service, tail_path("trades", market)) as trades:
         o2.drop()
-        until(desk, _back)
+        until(runtime, _back)
         o2.trade(market)
         assert hear(trades)["type"] == "Trade"
 
@@ -94,19 +96,21 @@ def _back(status: Status) -> bool:
     return line.epoch >= 2 and line.state == "live"
 
 
-def test_a_client_that_leaves_takes_its_stream_with_it(service: Service, desk: Runtime, market: str) -> None:
+def test_a_client_that_leaves_takes_its_stream_with_it(
+    service: Service, runtime: Runtime, market: str
+) -> None:
     with tail(service, tail_path("trades", market)):
-        assert len(desk.status().streams) == 1
-    until(desk, streams(0))
-    until(desk, lambda status: status.lines()["o2"].topics == ())
+        assert len(runtime.status().streams) == 1
+    until(runtime, streams(0))
+    until(runtime, lambda status: status.lines()["o2"].topics == ())
 
 
 def test_a_client_that_vanishes_takes_its_stream_with_it(
-    service: Service, desk: Runtime, market: str
+    service: Service, runtime: Runtime, market: str
 ) -> None:
     with tail(service, tail_path("trades", market)) as connection:
         connection.close_socket()  # no close frame
-        until(desk, streams(0))
+        until(runtime, streams(0))
 
 
 def test_what_a_tail_is_told_is_not_understood_and_not_kept(
@@ -120,14 +124,14 @@ def test_what_a_tail_is_told_is_not_understood_and_not_kept(
         assert hear(trades)["type"] == "Trade"
 
 
-def test_a_large_message_ends_a_tail(service: Service, desk: Runtime, market: str) -> None:
+def test_a_large_message_ends_a_tail(service: Service, runtime: Runtime, market: str) -> None:
     with tail(service, tail_path("trades", market)) as trades:
         trades.send("x" * 2_000)
         with pytest.raises(ConnectionClosed) as closed:
             trades.recv(timeout=20.0)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1009
-    until(desk, streams(0))
+    until(runtime, streams(0))
 
 
 # ── what is refused before the upgrade ──
@@ -158,22 +162,22 @@ def test_a_large_message_ends_a_tail(service: Service, desk: Runtime, market: st
     ],
 )
 def test_an_unknown_word_is_told_before_the_upgrade(
-    service: Service, desk: Runtime, query: str, words: str
+    service: Service, runtime: Runtime, query: str, words: str
 ) -> None:
     status, body = refusal(service, f"/tail?{query}")
     assert status == 400
     assert words in body
-    assert desk.status().streams == ()
+    assert runtime.status().streams == ()
 
 
 def test_a_key_that_the_venue_rejects_is_told_before_the_upgrade(
-    service: Service, desk: Runtime, o2: SimulatedO2, market: str
+    service: Service, runtime: Runtime, o2: SimulatedO2, market: str
 ) -> None:
     o2.reject(market)
     status, body = refusal(service, tail_path("depth", market))
     assert status == 400
     assert "the venue rejects o2/depth" in body
-    assert desk.status().streams == ()
+    assert runtime.status().streams == ()
 
 
 def test_a_tail_of_a_line_that_is_down_opens_and_waits() -> None:
@@ -192,27 +196,27 @@ def test_a_tail_of_a_line_that_is_down_opens_and_waits() -> None:
         assert item["type"] == "Trade"
 
 
-def test_a_broken_upgrade_leaves_no_stream(service: Service, desk: Runtime, market: str) -> None:
+def test_a_broken_upgrade_leaves_no_stream(service: Service, runtime: Runtime, market: str) -> None:
     with (
         pytest.raises(InvalidStatus),
         tail(service, tail_path("trades", market), additional_headers={"Sec-WebSocket-Version": "12"}),
     ):
         pass
-    until(desk, streams(0))
+    until(runtime, streams(0))
 
 
-def test_account_channels_drop_as_well(service: Service, desk: Runtime) -> None:
+def test_account_channels_drop_as_well(service: Service, runtime: Runtime) -> None:
     with tail(service, tail_path("orders", IDENTITY)):
-        (stream,) = desk.status().streams
+        (stream,) = runtime.status().streams
         assert (stream.policy, stream.capacity) == ("drop_oldest", 10_000)
 
 
 # ── the end ──
 
 
-def test_the_end_of_the_runtime_is_the_last_item(service: Service, desk: Runtime, market: str) -> None:
+def test_the_end_of_the_runtime_is_the_last_item(service: Service, runtime: Runtime, market: str) -> None:
     with tail(service, tail_path("trades", market, markers=1)) as trades:
-        desk.stop()
+        runtime.stop()
         while (last := hear(trades))["marker"] == "lifecycle":
             assert last["state"] == "disconnected"
         assert last == {"marker": "closed", "reason": "stopped"}
@@ -222,7 +226,7 @@ def test_the_end_of_the_runtime_is_the_last_item(service: Service, desk: Runtime
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "stopped")
 
 
-def test_the_end_of_the_service_is_the_last_item(service: Service, desk: Runtime, market: str) -> None:
+def test_the_end_of_the_service_is_the_last_item(service: Service, runtime: Runtime, market: str) -> None:
     with tail(service, tail_path("trades", market, markers=1)) as trades:
         service.stop()
         assert hear(trades) == {"marker": "closed", "reason": "the service stops"}
@@ -230,25 +234,25 @@ def test_the_end_of_the_service_is_the_last_item(service: Service, desk: Runtime
             trades.recv(timeout=20.0)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1001
-    assert line_of(desk).state == "live"  # the runtime goes on
-    assert desk.status().streams == ()
+    assert line_of(runtime).state == "live"  # the runtime goes on
+    assert runtime.status().streams == ()
 
 
 # ── a slow reader ──
 
 
 def test_a_slow_tail_overflows_by_its_policy_and_hurts_no_other_stream(
-    service: Service, desk: Runtime, o2: SimulatedO2, market: str
+    service: Service, runtime: Runtime, o2: SimulatedO2, market: str
 ) -> None:
     count = 10_000
-    other = desk.subscribe("o2", "trades", market, capacity=count, wait=5.0)
+    other = runtime.subscribe("o2", "trades", market, capacity=count, wait=5.0)
     slow = tail_path("trades", market, markers=1, capacity=10)
     with tail(service, slow, buffer=4_096, max_queue=1, max_size=None) as trades:
         o2.number_trades(market, count)
         assert [int(trade.trade_id) for trade in other.get_many(count, 20.0)][:1] == [1]
         while other.delivered < count:
             other.get(20.0)
-        dropped = next(stream.dropped for stream in desk.status().streams if stream.id != other.id)
+        dropped = next(stream.dropped for stream in runtime.status().streams if stream.id != other.id)
         assert dropped > 0  # nobody has read it yet
         seen = missed = 0
         while True:
@@ -262,4 +266,4 @@ def test_a_slow_tail_overflows_by_its_policy_and_hurts_no_other_stream(
                     break
     assert seen + missed == count
     assert (other.dropped, other.received) == (0, count)
-    assert line_of(desk).paused_by_streams == ()
+    assert line_of(runtime).paused_by_streams == ()

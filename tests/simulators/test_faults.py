@@ -159,10 +159,10 @@ def test_what_waits_is_taken_so_many_times_and_the_oldest_first() -> None:
 def test_what_was_heard_and_asked_is_remembered_up_to_a_bound() -> None:
     with SimulatedO2(rate=0, history=3) as o2:
         for _ in range(2):
-            with client(o2.url) as desk:
+            with client(o2.url) as runtime:
                 for number in range(3):
-                    desk.socket.send(f"say {number}")
-                desk.socket.send("PING")
+                    runtime.socket.send(f"say {number}")
+                runtime.socket.send("PING")
                 o2.wait_for(lambda: "PING" in o2.heard)
             o2.wait_for(lambda: o2.connections == 0)
         assert o2.heard == ["say 1", "say 2", "PING"]

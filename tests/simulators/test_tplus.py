@@ -134,8 +134,8 @@ def test_a_signed_nonce_opens_every_stream_of_its_user(simulated_tplus: Simulate
     headers = ALICE.login(simulated_tplus)
     for kind in PRIVATE:
         path = kind.path.format(user=ALICE.id)
-        with opened(simulated_tplus, path, headers, welcome=False) as desk:
-            told = desk.hear()
+        with opened(simulated_tplus, path, headers, welcome=False) as runtime:
+            told = runtime.hear()
             assert told["channels"] == [{"name": kind.channel}]
             assert told["type"] == ("control" if path == "/control" else "subscriptions")
             assert simulated_tplus.subscribers(path) == 1
@@ -145,8 +145,8 @@ def test_a_signed_nonce_opens_every_stream_of_its_user(simulated_tplus: Simulate
 @pytest.mark.parametrize("kind", [each for each in endpoints.KINDS if each.access == "public"])
 def test_public_streams_need_no_token(simulated_tplus: SimulatedTplus, kind: endpoints.Kind) -> None:
     path = kind.path.format(asset=ADDRESS)
-    with opened(simulated_tplus, path.replace("@", "%40"), welcome=False) as desk:
-        assert desk.hear()["channels"] == [{"name": kind.channel.format(asset=ADDRESS)}]
+    with opened(simulated_tplus, path.replace("@", "%40"), welcome=False) as runtime:
+        assert runtime.hear()["channels"] == [{"name": kind.channel.format(asset=ADDRESS)}]
         assert simulated_tplus.subscribers(path) == 1
     simulated_tplus.wait_for(lambda: not simulated_tplus.subscribers(path))
 
@@ -270,41 +270,44 @@ def test_refused_and_let_in_after_another_login(simulated_tplus: SimulatedTplus,
 def test_a_welcome_may_be_none(denial: Literal["stay", "close"]) -> None:
     with (
         SimulatedTplus(rate=0, denial=denial) as tplus,
-        opened(tplus, "/orders", welcome=False) as desk,
+        opened(tplus, "/orders", welcome=False) as runtime,
     ):
-        assert desk.hear() == DENIED
+        assert runtime.hear() == DENIED
         assert not tplus.subscribers("/orders")
         tplus.order(ALICE.id)
         if denial == "stay":
-            assert hears_nothing(desk)
+            assert hears_nothing(runtime)
         else:
-            assert desk.hear_until_closed() == []
-            assert desk.socket.close_code == 1008
+            assert runtime.hear_until_closed() == []
+            assert runtime.socket.close_code == 1008
 
 
 @pytest.mark.parametrize("close", [0, 1000])
 def test_the_next_welcome_is_none_whatever_the_token(simulated_tplus: SimulatedTplus, close: int) -> None:
     headers = ALICE.login(simulated_tplus)
     simulated_tplus.arm(f"unauthorized n=1 close={close}")
-    with opened(simulated_tplus, DEPTH), opened(simulated_tplus, "/orders", headers, welcome=False) as desk:
-        assert desk.hear() == DENIED
+    with (
+        opened(simulated_tplus, DEPTH),
+        opened(simulated_tplus, "/orders", headers, welcome=False) as runtime,
+    ):
+        assert runtime.hear() == DENIED
         if close:
-            assert desk.hear_until_closed() == []
-            assert desk.socket.close_code == close
+            assert runtime.hear_until_closed() == []
+            assert runtime.socket.close_code == close
         else:
             simulated_tplus.order(ALICE.id)
-            assert hears_nothing(desk)
+            assert hears_nothing(runtime)
     with opened(simulated_tplus, "/orders", headers):
         pass
 
 
 def test_no_welcome_but_data(simulated_tplus: SimulatedTplus) -> None:
     simulated_tplus.no_welcome()
-    with opened(simulated_tplus, DEPTH, welcome=False) as desk:
+    with opened(simulated_tplus, DEPTH, welcome=False) as runtime:
         simulated_tplus.wait_for(lambda: simulated_tplus.subscribers(DEPTH))
-        assert desk.socket.ping().wait(5)
+        assert runtime.socket.ping().wait(5)
         told = simulated_tplus.depth_change("200", bids=[("1.5", 1)])
-        assert desk.hear() == told
+        assert runtime.hear() == told
     with opened(simulated_tplus, DEPTH):
         pass
 
@@ -312,23 +315,23 @@ def test_no_welcome_but_data(simulated_tplus: SimulatedTplus) -> None:
 @pytest.mark.parametrize("close", [0, 1008])
 def test_tokens_expire_under_open_streams(simulated_tplus: SimulatedTplus, close: int) -> None:
     headers = ALICE.login(simulated_tplus)
-    with opened(simulated_tplus, "/orders", headers) as desk, opened(simulated_tplus, DEPTH) as public:
+    with opened(simulated_tplus, "/orders", headers) as runtime, opened(simulated_tplus, DEPTH) as public:
         simulated_tplus.expire_tokens(close)
         told = simulated_tplus.order(ALICE.id)
         if close:
-            assert desk.hear_until_closed() == []
-            assert desk.socket.close_code == close
+            assert runtime.hear_until_closed() == []
+            assert runtime.socket.close_code == close
         else:
-            assert desk.hear() == {"Created": told}
+            assert runtime.hear() == {"Created": told}
         assert hears_nothing(public)
         assert refused(simulated_tplus, "/orders", headers)[0] == 401
 
 
 def test_an_old_server_asks_nobody_who_he_is() -> None:
-    with SimulatedTplus(rate=0, login=False) as tplus, opened(tplus, "/orders") as desk:
+    with SimulatedTplus(rate=0, login=False) as tplus, opened(tplus, "/orders") as runtime:
         for user in (ALICE, BOB):
             tplus.order(user.id)
-            assert desk.hear()["Created"]["user_order"]["signer"] == user.id
+            assert runtime.hear()["Created"]["user_order"]["signer"] == user.id
         assert len(get(tplus, f"/orders/user/{BOB.id}")["orders"]) == 1
 
 
@@ -352,12 +355,12 @@ def test_behind_a_gateway_everything_has_its_prefix(auth_prefix: str) -> None:
 @given(seed=some.integers(0, 1 << 16), before=some.integers(0, 20), after=some.integers(0, 60))
 @settings(max_examples=20, deadline=None)
 def test_snapshot_and_diffs_are_the_book(seed: int, before: int, after: int) -> None:
-    with SimulatedTplus(rate=0, seed=seed, assets=["200"]) as tplus, opened(tplus, DEPTH) as desk:
+    with SimulatedTplus(rate=0, seed=seed, assets=["200"]) as tplus, opened(tplus, DEPTH) as runtime:
         tplus.steps(before)
         book = Book(get(tplus, "/marketdepth/200"))
         tplus.steps(after)
         tplus.send_raw("that is all")
-        while (told := desk.hear()) != "that is all":
+        while (told := runtime.hear()) != "that is all":
             book.hear(told)
         assert (*book.sides, book.sequence) == tplus.book("200")
         assert tplus.snapshots == 1
@@ -373,17 +376,17 @@ def test_a_snapshot_is_sorted_best_first(simulated_tplus: SimulatedTplus) -> Non
 
 
 def test_a_diff_has_new_sizes_exact_to_the_last_digit(simulated_tplus: SimulatedTplus) -> None:
-    with opened(simulated_tplus, DEPTH) as desk:
+    with opened(simulated_tplus, DEPTH) as runtime:
         before = simulated_tplus.book("200").sequence
         asks: list[Level] = [(Decimal("9007199254740993.12"), "0.000000000000000001"), (2, 3)]
         simulated_tplus.depth_change("200", bids=[("101.5", "2.50")], asks=asks)
-        assert desk.hear() == {
+        assert runtime.hear() == {
             "asks": [["9007199254740993.12", "0.000000000000000001"], ["2.00", "3"]],
             "bids": [["101.50", "2.5"]],
             "sequence_number": before + 1,
         }
         simulated_tplus.depth_change("200", asks=[(2, 0)])
-        assert desk.hear()["asks"] == [["2.00", "0"]]
+        assert runtime.hear()["asks"] == [["2.00", "0"]]
     assert Decimal(2) not in simulated_tplus.book("200").asks
 
 
@@ -403,11 +406,11 @@ def test_a_number_is_spelled_and_read_again(units: int, places: int) -> None:
 
 
 def test_an_empty_market() -> None:
-    with SimulatedTplus(rate=100, market=False) as tplus, opened(tplus, DEPTH) as desk:
+    with SimulatedTplus(rate=100, market=False) as tplus, opened(tplus, DEPTH) as runtime:
         assert get(tplus, "/marketdepth/200")["bids"] == []
         tplus.skip()
         tplus.unknown_level()
-        assert desk.hear()["bids"] == []
+        assert runtime.hear()["bids"] == []
         assert (len(tplus.book("200").bids), tplus.book("200").asks) == (1, {})
         assert get(tplus, "/ticker/200")["best_ask"] is None
 
@@ -416,11 +419,11 @@ def test_diffs_come_before_the_snapshot_that_has_them(simulated_tplus: Simulated
     simulated_tplus.hold_snapshot()
     served: list[dict[str, Any]] = []
     asking = threading.Thread(target=lambda: served.append(get(simulated_tplus, "/marketdepth/200")))
-    with opened(simulated_tplus, DEPTH) as desk:
+    with opened(simulated_tplus, DEPTH) as runtime:
         asking.start()
         simulated_tplus.wait_for(lambda: simulated_tplus.held)
         told = simulated_tplus.depth_change("200", bids=[("1.5", 1)])
-        assert desk.hear() == told
+        assert runtime.hear() == told
         assert not served
         simulated_tplus.release_snapshots()
         asking.join(5)
@@ -469,9 +472,9 @@ def test_a_snapshot_older_than_the_first_diff(simulated_tplus: SimulatedTplus) -
     simulated_tplus.stale_snapshot(n=2)
     old = simulated_tplus.book("200")
     simulated_tplus.depth_change("200", bids=[("1.5", 0)])
-    with opened(simulated_tplus, DEPTH) as desk:
+    with opened(simulated_tplus, DEPTH) as runtime:
         first = simulated_tplus.depth_change("200", bids=[("1.6", 1)])
-        assert desk.hear() == first
+        assert runtime.hear() == first
         for _ in range(2):
             told = get(simulated_tplus, "/marketdepth/200")
             assert told["sequence_number"] == old.sequence == first["sequence_number"] - 2
@@ -486,42 +489,42 @@ def test_a_snapshot_that_is_refused(simulated_tplus: SimulatedTplus) -> None:
 
 
 def test_a_skipped_diff_is_a_jump_and_a_hole(simulated_tplus: SimulatedTplus) -> None:
-    with opened(simulated_tplus, DEPTH) as desk:
+    with opened(simulated_tplus, DEPTH) as runtime:
         book = Book(get(simulated_tplus, "/marketdepth/200"))
         simulated_tplus.arm("skip asset=200")
         simulated_tplus.depth_change("200", bids=[("1.5", 1)])
-        diff = desk.hear()
+        diff = runtime.hear()
         assert diff["sequence_number"] == book.sequence + 2
         book.put(diff)
         assert book.sides[0] != simulated_tplus.book("200").bids
 
 
 def test_a_diff_again_and_a_sequence_from_the_start(simulated_tplus: SimulatedTplus) -> None:
-    with opened(simulated_tplus, DEPTH) as desk:
+    with opened(simulated_tplus, DEPTH) as runtime:
         simulated_tplus.repeat()  # of nothing
         simulated_tplus.depth_change("200", bids=[("1.5", 1)])
         simulated_tplus.repeat("200")
-        assert desk.hear() == desk.hear()
+        assert runtime.hear() == runtime.hear()
         simulated_tplus.restart_sequence()
         assert get(simulated_tplus, "/marketdepth/200")["sequence_number"] == 0
         simulated_tplus.depth_change("200", bids=[("1.5", 2)])
-        assert desk.hear()["sequence_number"] == 1
+        assert runtime.hear()["sequence_number"] == 1
 
 
 def test_a_malformed_diff_takes_its_number_with_it(simulated_tplus: SimulatedTplus) -> None:
-    with opened(simulated_tplus, DEPTH) as desk:
+    with opened(simulated_tplus, DEPTH) as runtime:
         before = simulated_tplus.book("200")
         simulated_tplus.malformed_diff()
-        assert desk.hear()["bids"] is None
+        assert runtime.hear()["bids"] is None
         assert simulated_tplus.book("200").sequence == before.sequence + 1
         assert simulated_tplus.book("200").bids != before.bids
 
 
 def test_a_level_that_is_not_there_is_taken_away(simulated_tplus: SimulatedTplus) -> None:
-    with opened(simulated_tplus, DEPTH) as desk:
+    with opened(simulated_tplus, DEPTH) as runtime:
         before = simulated_tplus.book("200")
         simulated_tplus.unknown_level()
-        [[price, quantity]] = desk.hear()["asks"]
+        [[price, quantity]] = runtime.hear()["asks"]
         assert Decimal(price) not in before.asks
         assert quantity == "0"
         assert simulated_tplus.book("200") == before._replace(sequence=before.sequence + 1)
@@ -529,9 +532,9 @@ def test_a_level_that_is_not_there_is_taken_away(simulated_tplus: SimulatedTplus
 
 @pytest.mark.parametrize("form", ["lines", "array"])
 def test_two_documents_in_one_frame(simulated_tplus: SimulatedTplus, form: str) -> None:
-    with opened(simulated_tplus, DEPTH) as desk, opened(simulated_tplus, "/trades") as tape:
+    with opened(simulated_tplus, DEPTH) as runtime, opened(simulated_tplus, "/trades") as tape:
         simulated_tplus.arm(f"two_documents form={form}")
-        for client, key in ((desk, "sequence_number"), (tape, "trade_id")):
+        for client, key in ((runtime, "sequence_number"), (tape, "trade_id")):
             message = client.socket.recv(timeout=5)
             documents = (
                 json.loads(message) if form == "array" else list(map(json.loads, message.splitlines()))
@@ -563,24 +566,24 @@ def test_a_trade_is_pending_and_then_confirmed_or_undone(simulated_tplus: Simula
 
 
 def test_numbered_trades_wait_for_their_reader(simulated_tplus: SimulatedTplus) -> None:
-    with opened(simulated_tplus, "/trades") as desk:
+    with opened(simulated_tplus, "/trades") as runtime:
         numbers = simulated_tplus.number_trades("200", 5_000, background=True)
-        assert [desk.hear()["trade_id"] for _ in numbers] == list(numbers)
+        assert [runtime.hear()["trade_id"] for _ in numbers] == list(numbers)
         assert list(simulated_tplus.number_trades("200", 2, per_second=100)) == [5001, 5002]
-        assert [desk.hear()["trade_id"] for _ in range(2)] == [5001, 5002]
+        assert [runtime.hear()["trade_id"] for _ in range(2)] == [5001, 5002]
     page = get(simulated_tplus, "/trades?limit=2&page=1")
     assert [each["trade_id"] for each in page] == [5000, 4999]
 
 
 @pytest.mark.parametrize("objects", [False, True])
 def test_bars_come_in_lists_or_alone(objects: bool) -> None:
-    with SimulatedTplus(rate=0, kline_objects=objects) as tplus, opened(tplus, "/klines/diff/200") as desk:
+    with SimulatedTplus(rate=0, kline_objects=objects) as tplus, opened(tplus, "/klines/diff/200") as runtime:
         tplus.trade("200", price="103.25", quantity="2.5")
         [told] = tplus.kline("200", low="99")
         assert (told["high"], told["low"]) == ("103.25", "99")
-        assert json_of(desk) == (told if objects else [told])
+        assert json_of(runtime) == (told if objects else [told])
         both = tplus.kline("200", told, {**told, "open_timestamp_ns": 7})
-        assert ([json_of(desk), json_of(desk)] if objects else json_of(desk)) == both
+        assert ([json_of(runtime), json_of(runtime)] if objects else json_of(runtime)) == both
         page = get(tplus, "/klines/200?interval=1")
         assert (page if objects else page["items"])[0]["close"] == "103.25"
 
@@ -608,17 +611,17 @@ def test_tickers_are_told_where_they_changed(simulated_tplus: SimulatedTplus) ->
 def test_order_events_are_tagged_outside_or_inside(inner: bool) -> None:
     with (
         SimulatedTplus(rate=0, inner_tags=inner) as tplus,
-        opened(tplus, "/orders", ALICE.login(tplus)) as desk,
+        opened(tplus, "/orders", ALICE.login(tplus)) as runtime,
     ):
         tplus.order(BOB.id)
         created = tplus.order(ALICE.id)
-        assert desk.hear() == ({"type": "created", **created} if inner else {"Created": created})
+        assert runtime.hear() == ({"type": "created", **created} if inner else {"Created": created})
         failed = tplus.order(ALICE.id, "CancelFailed")
         assert failed.keys() == {"order_id", "user_id", "reason"}
         assert failed["order_id"] == created["user_order"]["order_id"]
-        assert desk.hear() == ({"type": "cancel_failed", **failed} if inner else {"CancelFailed": failed})
+        assert runtime.hear() == ({"type": "cancel_failed", **failed} if inner else {"CancelFailed": failed})
         tplus.unknown_variant()
-        told = desk.hear()
+        told = runtime.hear()
         assert told["type"] == "teleported" if inner else told.keys() == {"Teleported"}
 
 
@@ -674,12 +677,12 @@ def test_fills_evolve_and_the_confirmed_have_a_stream_of_their_own(simulated_tpl
 
 def test_positions_are_told_all_at_once(simulated_tplus: SimulatedTplus) -> None:
     headers = ALICE.login(simulated_tplus)
-    with opened(simulated_tplus, f"/positions/ws/{ALICE.id}", headers) as desk:
+    with opened(simulated_tplus, f"/positions/ws/{ALICE.id}", headers) as runtime:
         simulated_tplus.position(ALICE.id, "200")
         simulated_tplus.position(ALICE.id, "201", side="short")
         simulated_tplus.position(ALICE.id, "200", side="closed", size="0")
         simulated_tplus.position(ALICE.id, "201", size="9")
-        sides = [[each["side"] for each in desk.hear()["positions"]] for _ in range(4)]
+        sides = [[each["side"] for each in runtime.hear()["positions"]] for _ in range(4)]
     assert sides == [["long"], ["long", "short"], ["closed", "short"], ["long"]]
     page = get(simulated_tplus, f"/positions/{ALICE.id}/201", headers)
     assert (page["total_positions"], page["positions"][0]["size"]) == (1, "9")
@@ -753,9 +756,9 @@ def test_paths_that_lead_nowhere(simulated_tplus: SimulatedTplus, path: str) -> 
 def test_an_asset_in_its_other_spellings(simulated_tplus: SimulatedTplus) -> None:
     evm = "0x" + "AB" * 20
     stands_for = "ab" * 20 + "00" * 12 + "@" + "00" * 7 + "a4b1"
-    with opened(simulated_tplus, f"/marketdepth/diff/{stands_for}") as desk:
+    with opened(simulated_tplus, f"/marketdepth/diff/{stands_for}") as runtime:
         simulated_tplus.depth_change(f"{evm}@0x{'00' * 7}A4B1", bids=[(1, 1)])
-        assert desk.hear()["bids"] == [["1.00", "1"]]
+        assert runtime.hear()["bids"] == [["1.00", "1"]]
     with pytest.raises(ValueError, match="no asset"):
         simulated_tplus.trade("BTC-USD")
 
@@ -774,10 +777,10 @@ def test_markets_that_are_not_listed() -> None:
 
 @pytest.mark.parametrize("code", [1000, 1001, 0])
 def test_one_stream_is_closed_and_the_others_stay(simulated_tplus: SimulatedTplus, code: int) -> None:
-    with opened(simulated_tplus, DEPTH) as desk, opened(simulated_tplus, "/trades") as other:
+    with opened(simulated_tplus, DEPTH) as runtime, opened(simulated_tplus, "/trades") as other:
         simulated_tplus.arm(f"close_stream path={DEPTH} code={code}")
         with pytest.raises(ConnectionClosed) as raised:
-            desk.hear()
+            runtime.hear()
         assert (raised.value.rcvd.code if raised.value.rcvd else 0) == code
         assert hears_nothing(other)
         assert simulated_tplus.subscribers(DEPTH) == 0
@@ -785,11 +788,11 @@ def test_one_stream_is_closed_and_the_others_stay(simulated_tplus: SimulatedTplu
 
 @pytest.mark.parametrize("code", [1000, 1001])
 def test_a_clean_close_between_two_messages(simulated_tplus: SimulatedTplus, code: int) -> None:
-    with opened(simulated_tplus, "/trades") as desk:
+    with opened(simulated_tplus, "/trades") as runtime:
         simulated_tplus.arm(f"close code={code} after=3")
         simulated_tplus.number_trades("200", 10)
-        assert [each["trade_id"] for each in desk.hear_until_closed()] == [1, 2, 3]
-        assert desk.socket.close_code == code
+        assert [each["trade_id"] for each in runtime.hear_until_closed()] == [1, 2, 3]
+        assert runtime.socket.close_code == code
 
 
 def test_a_slow_reader_is_cut_off() -> None:
@@ -805,9 +808,9 @@ def test_a_slow_reader_is_cut_off() -> None:
 
 def test_a_client_that_owes_a_pong_is_cut_off() -> None:
     with SimulatedTplus(rate=0, ping_interval=0.05, pong_timeout=0.5) as tplus:
-        with opened(tplus, DEPTH) as desk:
+        with opened(tplus, DEPTH) as runtime:
             tplus.wait_for(lambda: tplus.pongs >= 3)
-            assert hears_nothing(desk)
+            assert hears_nothing(runtime)
         silent = http.client.HTTPConnection("127.0.0.1", tplus.port, timeout=5)
         key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
         silent.request("GET", DEPTH, headers={"Connection": "Upgrade", "Upgrade": "websocket", **key})
@@ -816,9 +819,9 @@ def test_a_client_that_owes_a_pong_is_cut_off() -> None:
 
 
 def test_a_text_ping_is_no_protocol_ping(simulated_tplus: SimulatedTplus) -> None:
-    with opened(simulated_tplus, DEPTH) as desk:
+    with opened(simulated_tplus, DEPTH) as runtime:
         simulated_tplus.ping_text()
-        assert desk.hear() == {"type": "ping"}
+        assert runtime.hear() == {"type": "ping"}
 
 
 def test_the_faults_have_names() -> None:

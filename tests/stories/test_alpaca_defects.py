@@ -27,7 +27,7 @@ from actors.simulators import SimulatedAlpaca
 from actors.venues.alpaca import Trade, TradeUpdate
 from actors.wire.socket_inbox import SocketInbox
 from tests.support.counters import settle
-from tests.support.runtimes import alpaca_config, alpaca_desk, at_epoch, line_of, until
+from tests.support.runtimes import alpaca_config, alpaca_runtime, at_epoch, line_of, until
 
 DEAD_SESSION = 90.0  # seconds for which Alpaca may count a connection that broke off
 
@@ -40,8 +40,8 @@ def alpaca() -> Iterator[SimulatedAlpaca]:
 
 
 @pytest.fixture
-def desk(alpaca: SimulatedAlpaca) -> Iterator[Runtime]:
-    with alpaca_desk(alpaca) as runtime:
+def runtime(alpaca: SimulatedAlpaca) -> Iterator[Runtime]:
+    with alpaca_runtime(alpaca) as runtime:
         yield runtime
 
 
@@ -60,20 +60,20 @@ def test_1_wrong_keys_are_tried_once(stream: str) -> None:
         assert alpaca.lives == 1
 
 
-def test_2_an_error_reaches_the_caller_and_the_status(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
+def test_2_an_error_reaches_the_caller_and_the_status(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
     alpaca.reject("XYZ")
     with pytest.raises(SubscribeError, match="400: invalid syntax"):
-        desk.subscribe("iex", "quotes", "XYZ", wait=10.0)
+        runtime.subscribe("iex", "quotes", "XYZ", wait=10.0)
     alpaca.error(499, "something new")
-    until(desk, lambda status: "something new" in status.lines()["iex"].last_venue_error)
+    until(runtime, lambda status: "something new" in status.lines()["iex"].last_venue_error)
 
 
 def test_3_who_waits_for_a_subscription_is_told_what_was_not_made(
-    desk: Runtime, alpaca: SimulatedAlpaca
+    runtime: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
     alpaca.ack_differs()
     with pytest.raises(SubscribeError) as caught:
-        desk.subscribe("iex", "trades", "AAPL", "MSFT", wait=10.0)
+        runtime.subscribe("iex", "trades", "AAPL", "MSFT", wait=10.0)
     assert {topic.key: state.state for topic, state in caught.value.results.items()} == {
         "AAPL": "confirmed",
         "MSFT": "rejected",
@@ -81,12 +81,12 @@ def test_3_who_waits_for_a_subscription_is_told_what_was_not_made(
 
 
 def test_4_a_stream_shows_the_loss_each_attempt_and_the_return(
-    desk: Runtime, alpaca: SimulatedAlpaca
+    runtime: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
-    trades = desk.subscribe("iex", "trades", "AAPL", wait=10.0)
+    trades = runtime.subscribe("iex", "trades", "AAPL", wait=10.0)
     alpaca.refuse(503)
     alpaca.drop()
-    until(desk, lambda status: status.lines()["iex"].counters.restored == 1)
+    until(runtime, lambda status: status.lines()["iex"].counters.restored == 1)
     alpaca.trade("AAPL")
     told: list[Any] = []
     while not told or not isinstance(told[-1], Trade):
@@ -109,21 +109,21 @@ def test_5_a_slow_handler_delays_nobody_and_no_ping(alpaca: SimulatedAlpaca) -> 
         entered.set()
         released.wait(30)
 
-    with alpaca_desk(alpaca, heartbeat={"ping_interval": 0.05}) as desk:
-        desk.on("iex", "quotes", "AAPL", handler=slow, wait=10.0)
-        trades = desk.subscribe("iex", "trades", "AAPL", wait=10.0, policy="block")
+    with alpaca_runtime(alpaca, heartbeat={"ping_interval": 0.05}) as runtime:
+        runtime.on("iex", "quotes", "AAPL", handler=slow, wait=10.0)
+        trades = runtime.subscribe("iex", "trades", "AAPL", wait=10.0, policy="block")
         alpaca.quote("AAPL")
         assert entered.wait(10)
         pings = alpaca.pings
         alpaca.number_trades("AAPL", 1_000)
         assert [trade.id for trade in islice(trades, 1_000)] == list(range(1, 1_001))
         alpaca.wait_for(lambda: alpaca.pings > pings + 3)
-        assert line_of(desk, "iex").epoch == 1
+        assert line_of(runtime, "iex").epoch == 1
         released.set()
 
 
 def test_6_a_handler_that_raises_gets_the_rest_of_the_batch_and_is_counted(
-    desk: Runtime, alpaca: SimulatedAlpaca, caplog: pytest.LogCaptureFixture
+    runtime: Runtime, alpaca: SimulatedAlpaca, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard: list[Any] = []
     over = threading.Event()
@@ -136,7 +136,7 @@ def test_6_a_handler_that_raises_gets_the_rest_of_the_batch_and_is_counted(
             raise ValueError(f"{trade.id} is odd")
 
     with caplog.at_level(logging.ERROR, "actors"):
-        stream = desk.on("iex", "trades", "AAPL", handler=picky, wait=10.0)
+        stream = runtime.on("iex", "trades", "AAPL", handler=picky, wait=10.0)
         alpaca.number_trades("AAPL", 10, batch=10)
         assert over.wait(10)
         assert heard == list(range(1, 11))
@@ -145,12 +145,12 @@ def test_6_a_handler_that_raises_gets_the_rest_of_the_batch_and_is_counted(
     assert "iex/trades/AAPL" in caplog.text
 
 
-def test_7_a_handler_may_subscribe_and_unsubscribe(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
+def test_7_a_handler_may_subscribe_and_unsubscribe(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
     done = threading.Event()
     seen: list[Any] = []
 
     def busy(_: object) -> None:
-        with desk.subscribe("iex", "trades", "AAPL", "MSFT", wait=10.0) as trades:
+        with runtime.subscribe("iex", "trades", "AAPL", "MSFT", wait=10.0) as trades:
             trades.remove("MSFT")
             trades.add("SPY", wait=10.0)
             alpaca.trade("SPY", price=5.0)
@@ -159,16 +159,18 @@ def test_7_a_handler_may_subscribe_and_unsubscribe(desk: Runtime, alpaca: Simula
         quotes.close()
         done.set()
 
-    quotes = desk.on("iex", "quotes", "AAPL", handler=busy, wait=10.0)
+    quotes = runtime.on("iex", "quotes", "AAPL", handler=busy, wait=10.0)
     alpaca.quote("AAPL")
     assert done.wait(10)
     assert seen == [5]
-    until(desk, lambda status: not status.streams)
+    until(runtime, lambda status: not status.streams)
     alpaca.wait_for(lambda: not alpaca.subscribers("quotes", "AAPL"))
 
 
-def test_8_a_symbol_that_nobody_subscribed_to_can_be_given_up(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
-    quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+def test_8_a_symbol_that_nobody_subscribed_to_can_be_given_up(
+    runtime: Runtime, alpaca: SimulatedAlpaca
+) -> None:
+    quotes = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
     before = len(alpaca.heard)
     quotes.remove("MSFT")
     alpaca.quote("AAPL", bid=2.0)
@@ -176,7 +178,7 @@ def test_8_a_symbol_that_nobody_subscribed_to_can_be_given_up(desk: Runtime, alp
     assert len(alpaca.heard) == before
     quotes.remove("AAPL")  # all of it: the line is up, and that is said
     alpaca.wait_for(lambda: not alpaca.subscribers("quotes", "AAPL"))
-    assert line_of(desk, "iex").state == "live"
+    assert line_of(runtime, "iex").state == "live"
 
 
 def test_9_a_line_with_nothing_to_do_sleeps(alpaca: SimulatedAlpaca, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +191,7 @@ def test_9_a_line_with_nothing_to_do_sleeps(alpaca: SimulatedAlpaca, monkeypatch
         return hear(self)
 
     monkeypatch.setattr(SocketInbox, "_wait", counted)
-    with alpaca_desk(alpaca, heartbeat={"ping_interval": 0.05}):
+    with alpaca_runtime(alpaca, heartbeat={"ping_interval": 0.05}):
         alpaca.wait_for(lambda: alpaca.pings > 1)
         before, pings = looks, alpaca.pings
         alpaca.wait_for(lambda: alpaca.pings > pings + 5)
@@ -198,27 +200,27 @@ def test_9_a_line_with_nothing_to_do_sleeps(alpaca: SimulatedAlpaca, monkeypatch
 
 def test_10_it_may_be_stopped_at_once_twice_and_in_a_running_loop(alpaca: SimulatedAlpaca) -> None:
     async def main() -> None:
-        with actors.start(alpaca_config(alpaca), wait=10.0) as desk:
-            quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+        with actors.start(alpaca_config(alpaca), wait=10.0) as runtime:
+            quotes = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
             alpaca.quote("AAPL", bid=2.0)
             assert (await asyncio.to_thread(quotes.get, 10.0)).bid_price == 2
 
     asyncio.run(main())
-    desk = actors.start(alpaca_config(alpaca))
-    assert desk.stop() == ()
-    assert desk.stop() == ()
-    assert desk.status().state == "stopped"
+    runtime = actors.start(alpaca_config(alpaca))
+    assert runtime.stop() == ()
+    assert runtime.stop() == ()
+    assert runtime.status().state == "stopped"
 
 
 @pytest.mark.parametrize("stream", ["iex", "account"])
 def test_11_a_venue_that_says_nothing_costs_a_login_timeout(alpaca: SimulatedAlpaca, stream: str) -> None:
     alpaca.mute()
-    with alpaca_desk(alpaca, stream, live=False, connect_timeout=0.2) as desk:
-        until(desk, lambda status: bool(status.lines()[stream].journal))
-        until(desk, lambda status: status.lines()[stream].epoch > 1)
+    with alpaca_runtime(alpaca, stream, live=False, connect_timeout=0.2) as runtime:
+        until(runtime, lambda status: bool(status.lines()[stream].journal))
+        until(runtime, lambda status: status.lines()[stream].epoch > 1)
         alpaca.heal()
-        desk.wait_live(timeout=10.0)
-        assert {each.code for each in line_of(desk, stream).journal} == {"login_timeout"}
+        runtime.wait_live(timeout=10.0)
+        assert {each.code for each in line_of(runtime, stream).journal} == {"login_timeout"}
 
 
 def test_12_one_setting_of_a_kind_leaves_the_others_as_they_are() -> None:
@@ -233,17 +235,17 @@ def test_12_one_setting_of_a_kind_leaves_the_others_as_they_are() -> None:
 def test_13_a_dead_path_is_noticed_by_the_first_ping_that_is_not_answered(alpaca: SimulatedAlpaca) -> None:
     beat = load({"feeds": {"iex": {"venue": "alpaca", "key": "k", "secret": "s"}}}).feeds["iex"].heartbeat
     assert beat.ping_interval + beat.pong_timeout <= 30  # seconds
-    with alpaca_desk(alpaca, heartbeat={"ping_interval": 0.05, "pong_timeout": 0.1}) as desk:
-        _stream = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+    with alpaca_runtime(alpaca, heartbeat={"ping_interval": 0.05, "pong_timeout": 0.1}) as runtime:
+        _stream = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
         alpaca.deaf()
-        until(desk, refused("pong_timeout"))
+        until(runtime, refused("pong_timeout"))
 
 
 def test_14_bands_and_imbalances_are_subscribed_to_like_anything_else(
-    desk: Runtime, alpaca: SimulatedAlpaca
+    runtime: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
-    bands = desk.subscribe("iex", "lulds", "AAPL", wait=10.0)
-    imbalances = desk.subscribe("iex", "imbalances", "AAPL", wait=10.0)
+    bands = runtime.subscribe("iex", "lulds", "AAPL", wait=10.0)
+    imbalances = runtime.subscribe("iex", "imbalances", "AAPL", wait=10.0)
     alpaca.luld("AAPL", u=11.02, d=9.02)
     alpaca.imbalance("AAPL", p=10.5)
     band, imbalance = bands.get(timeout=10), imbalances.get(timeout=10)
@@ -252,21 +254,23 @@ def test_14_bands_and_imbalances_are_subscribed_to_like_anything_else(
 
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
 def test_15_nanoseconds_and_decimals_arrive_as_they_were_sent(alpaca: SimulatedAlpaca, encoding: str) -> None:
-    with alpaca_desk(alpaca, encoding=encoding) as desk:
-        trades = desk.subscribe("iex", "trades", "AAPL", wait=10.0)
+    with alpaca_runtime(alpaca, encoding=encoding) as runtime:
+        trades = runtime.subscribe("iex", "trades", "AAPL", wait=10.0)
         alpaca.trade("AAPL", price=10.02, t="2026-03-02T15:04:05.335689322Z")
         trade = trades.get(timeout=10)
         assert (trade.ts_ns, str(trade.price)) == (1_772_463_845_335_689_322, "10.02")
 
 
-def test_16_corrections_come_in_their_place_among_the_trades(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
-    trades = desk.subscribe("iex", "trades", "AAPL", wait=10.0)
-    corrections = desk.subscribe("iex", "corrections", "AAPL", wait=10.0)
-    cancelled = desk.subscribe("iex", "cancel_errors", "AAPL", wait=10.0)
+def test_16_corrections_come_in_their_place_among_the_trades(
+    runtime: Runtime, alpaca: SimulatedAlpaca
+) -> None:
+    trades = runtime.subscribe("iex", "trades", "AAPL", wait=10.0)
+    corrections = runtime.subscribe("iex", "corrections", "AAPL", wait=10.0)
+    cancelled = runtime.subscribe("iex", "cancel_errors", "AAPL", wait=10.0)
     alpaca.trade("AAPL", price=10.02)
     alpaca.correction("AAPL")
     alpaca.cancel_error("AAPL")
-    events = list(islice(desk.merge(trades, corrections, cancelled), 3))
+    events = list(islice(runtime.merge(trades, corrections, cancelled), 3))
     first, second, third = (each.event for each in events)
     assert [each.topic.channel for each in events] == ["trades", "corrections", "cancel_errors"]
     assert second.original_id == third.id == first.id
@@ -284,12 +288,12 @@ def test_17_the_second_try_at_a_taken_place_comes_after_a_dead_session_is_over()
 
 
 def test_18_fills_that_may_have_been_missed_are_a_gap_at_their_place(alpaca: SimulatedAlpaca) -> None:
-    with alpaca_desk(alpaca, "account") as desk:
-        updates = desk.subscribe("account", "trade_updates", wait=10.0)
+    with alpaca_runtime(alpaca, "account") as runtime:
+        updates = runtime.subscribe("account", "trade_updates", wait=10.0)
         order = alpaca.trade_update("new")["order"]
         alpaca.drop()
         alpaca.trade_update("fill", {"id": order["id"]})  # nobody hears it, and it is not told again
-        until(desk, lambda status: status.lines()["account"].counters.restored == 1)
+        until(runtime, lambda status: status.lines()["account"].counters.restored == 1)
         alpaca.trade_update("new")
         told = [type(each) for each in islice(updates.with_markers(), 6)]
         assert told == [TradeUpdate, Lifecycle, Lifecycle, Lifecycle, Gap, TradeUpdate]
@@ -305,10 +309,10 @@ def test_19_nothing_of_a_library_that_churns_is_needed_to_connect() -> None:
 
 
 def test_20_two_consumers_of_one_endpoint_share_its_one_connection(
-    desk: Runtime, alpaca: SimulatedAlpaca
+    runtime: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
-    one = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
-    two = desk.subscribe("iex", "quotes", "AAPL", "MSFT", wait=10.0)
+    one = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
+    two = runtime.subscribe("iex", "quotes", "AAPL", "MSFT", wait=10.0)
     alpaca.quote("AAPL", bid=2.0)
     assert one.get(timeout=10) == two.get(timeout=10)
     one.close()  # the other one's quotes go on
@@ -323,83 +327,85 @@ def test_20_two_consumers_of_one_endpoint_share_its_one_connection(
 
 def test_a_silence_of_any_length_ends_no_connection(alpaca: SimulatedAlpaca) -> None:
     wanted = [{"channel": "quotes", "keys": ["AAPL"]}]
-    with alpaca_desk(alpaca, subscribe=wanted, heartbeat={"ping_interval": 0.02}) as desk:
+    with alpaca_runtime(alpaca, subscribe=wanted, heartbeat={"ping_interval": 0.02}) as runtime:
         alpaca.wait_for(lambda: alpaca.pings > 20)
-        line = line_of(desk, "iex")
+        line = line_of(runtime, "iex")
         assert (line.epoch, line.topics[0].stale, line.journal) == (1, False, ())
 
 
 def test_b_wrong_keys_hold_no_connection(alpaca: SimulatedAlpaca) -> None:
     alpaca.refuse_keys()
-    with alpaca_desk(alpaca, live=False) as desk:
-        until(desk, lambda status: status.lines()["iex"].state == "failed")
+    with alpaca_runtime(alpaca, live=False) as runtime:
+        until(runtime, lambda status: status.lines()["iex"].state == "failed")
         alpaca.wait_for(lambda: alpaca.connections == 0)
 
 
-def test_c_acknowledgements_and_errors_are_heard(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
+def test_c_acknowledgements_and_errors_are_heard(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
     alpaca.reject("XYZ")
-    quotes = desk.subscribe("iex", "quotes", "AAPL", "XYZ")
-    until(desk, lambda status: all(topic.state.state in ANSWERED for topic in status.lines()["iex"].topics))
-    states = {topic.topic: topic.state.state for topic in line_of(desk, "iex").topics}
+    quotes = runtime.subscribe("iex", "quotes", "AAPL", "XYZ")
+    until(
+        runtime, lambda status: all(topic.state.state in ANSWERED for topic in status.lines()["iex"].topics)
+    )
+    states = {topic.topic: topic.state.state for topic in line_of(runtime, "iex").topics}
     assert states == {"iex/quotes/AAPL": "confirmed", "iex/quotes/XYZ": "rejected"}
     quotes.close()
 
 
 def test_d_a_server_that_is_not_alpaca_is_not_told_the_keys(alpaca: SimulatedAlpaca) -> None:
     alpaca.welcome_lost(n=1_000)
-    with alpaca_desk(alpaca, live=False, connect_timeout=0.2) as desk:
+    with alpaca_runtime(alpaca, live=False, connect_timeout=0.2) as runtime:
         alpaca.send_raw('[{"T":"success","msg":"hello"}]')
-        until(desk, lambda status: status.lines()["iex"].epoch > 1)
+        until(runtime, lambda status: status.lines()["iex"].epoch > 1)
         assert alpaca.heard == []
 
 
 def test_e_the_old_connection_is_gone_before_the_new_one_comes() -> None:
     with SimulatedAlpaca(rate=0, dead_session=DEAD_SESSION) as alpaca:
-        with alpaca_desk(alpaca) as desk:
+        with alpaca_runtime(alpaca) as runtime:
             for epoch in range(2, 6):
-                desk.supervisor.restart("iex").get(timeout=5)
-                until(desk, at_epoch(epoch, "iex"))
-                desk.wait_live(timeout=10.0)
-            assert "alpaca_406" not in {each.code for each in line_of(desk, "iex").journal}
-            assert desk.stop() == ()
-        with alpaca_desk(alpaca) as again:  # at once, in the same slot
+                runtime.supervisor.restart("iex").get(timeout=5)
+                until(runtime, at_epoch(epoch, "iex"))
+                runtime.wait_live(timeout=10.0)
+            assert "alpaca_406" not in {each.code for each in line_of(runtime, "iex").journal}
+            assert runtime.stop() == ()
+        with alpaca_runtime(alpaca) as again:  # at once, in the same slot
             assert line_of(again, "iex").journal == ()
 
 
 def test_f_a_login_alone_does_not_make_the_next_wait_a_short_one(alpaca: SimulatedAlpaca) -> None:
-    with alpaca_desk(alpaca, restart={"stable_after": 60.0}) as desk:
+    with alpaca_runtime(alpaca, restart={"stable_after": 60.0}) as runtime:
         for epoch in range(2, 6):
             alpaca.drop()
-            until(desk, at_epoch(epoch, "iex"))
-            desk.wait_live(timeout=10.0)
-        assert [each.attempt for each in line_of(desk, "iex").journal] == [1, 2, 3, 4]
+            until(runtime, at_epoch(epoch, "iex"))
+            runtime.wait_live(timeout=10.0)
+        assert [each.attempt for each in line_of(runtime, "iex").journal] == [1, 2, 3, 4]
 
 
-def test_k_an_error_that_is_over_does_not_look_like_one(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
+def test_k_an_error_that_is_over_does_not_look_like_one(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
     alpaca.error(499, "something new")
-    until(desk, lambda status: bool(status.lines()["iex"].last_venue_error))
+    until(runtime, lambda status: bool(status.lines()["iex"].last_venue_error))
     alpaca.drop()
-    until(desk, lambda status: status.lines()["iex"].counters.restored == 1)
-    assert line_of(desk, "iex").last_venue_error == ""
-    status = desk.status()
-    assert (status.state, status.feeds["iex"].live, line_of(desk, "iex").state) == ("live", True, "live")
-    until(desk, lambda status: status.lines()["iex"].attempt == 0)
-    desk.wait_live(timeout=0.5)
+    until(runtime, lambda status: status.lines()["iex"].counters.restored == 1)
+    assert line_of(runtime, "iex").last_venue_error == ""
+    status = runtime.status()
+    assert (status.state, status.feeds["iex"].live, line_of(runtime, "iex").state) == ("live", True, "live")
+    until(runtime, lambda status: status.lines()["iex"].attempt == 0)
+    runtime.wait_live(timeout=0.5)
 
 
 def test_m_the_same_events_come_in_either_encoding(alpaca: SimulatedAlpaca) -> None:
     told: list[Any] = []
     for encoding in ("json", "msgpack"):
-        with alpaca_desk(alpaca, encoding=encoding) as desk:
-            quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+        with alpaca_runtime(alpaca, encoding=encoding) as runtime:
+            quotes = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
             alpaca.quote("AAPL", bid=10.01, ask=10.02, t=1_772_463_845_120_000_045)
             quote = quotes.get(timeout=10)
             told.append((quote.symbol, quote.bid_price, quote.ask_price, quote.ts_ns, quote.conditions))
     assert told[0] == told[1]
 
 
-def test_n_symbols_come_and_go_without_a_new_connection(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
-    quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+def test_n_symbols_come_and_go_without_a_new_connection(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
+    quotes = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
     quotes.add("MSFT", wait=10.0)
     alpaca.quote("MSFT", bid=2.0)
     assert quotes.get(timeout=10).symbol == "MSFT"
@@ -418,13 +424,13 @@ def test_o_a_numbered_feed_through_every_kind_of_loss(alpaca: SimulatedAlpaca) -
         lambda: alpaca.garbage("opcode"),
         lambda: alpaca.error(500),
     ]
-    with alpaca_desk(alpaca) as desk:
-        trades = desk.subscribe("iex", "trades", "AAPL", wait=10.0, policy="block")
+    with alpaca_runtime(alpaca) as runtime:
+        trades = runtime.subscribe("iex", "trades", "AAPL", wait=10.0, policy="block")
         for epoch, lose in enumerate(losses, start=2):
             alpaca.number_trades("AAPL", 50)
             lose()
-            until(desk, at_epoch(epoch, "iex"))
-            desk.wait_live(timeout=10.0)
+            until(runtime, at_epoch(epoch, "iex"))
+            runtime.wait_live(timeout=10.0)
         alpaca.number_trades("AAPL", 50)
         last = 50 * (len(losses) + 1)
         heard: list[int] = []
@@ -432,4 +438,4 @@ def test_o_a_numbered_feed_through_every_kind_of_loss(alpaca: SimulatedAlpaca) -
             heard.append(trades.get(timeout=10).id)
         assert heard == sorted(set(heard))
         assert trades.gap_count == len(losses)
-        settle(desk)
+        settle(runtime)

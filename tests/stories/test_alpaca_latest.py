@@ -17,7 +17,7 @@ from actors.protocol.limits import RateLimit
 from actors.rules.latest_price import LIMIT
 from actors.simulators import SimulatedAlpaca
 from actors.venues.alpaca import Alpaca
-from tests.support.runtimes import KEY, SECRET, alpaca_config, alpaca_desk, line_of, until
+from tests.support.runtimes import KEY, SECRET, alpaca_config, alpaca_runtime, line_of, until
 from tests.test_metrics import Recorder
 
 MINUTE = 60 * 1_000_000_000  # ns
@@ -30,8 +30,8 @@ def alpaca() -> Iterator[SimulatedAlpaca]:
 
 
 @pytest.fixture
-def desk(alpaca: SimulatedAlpaca) -> Iterator[Runtime]:
-    with alpaca_desk(alpaca) as runtime:
+def runtime(alpaca: SimulatedAlpaca) -> Iterator[Runtime]:
+    with alpaca_runtime(alpaca) as runtime:
         yield runtime
 
 
@@ -44,9 +44,9 @@ def pages(alpaca: SimulatedAlpaca) -> list[str]:
     return [request.path for request in alpaca.requests if request.path.endswith("/latest")]
 
 
-def quoted(desk: Runtime, alpaca: SimulatedAlpaca, **quote: Any) -> None:
+def quoted(runtime: Runtime, alpaca: SimulatedAlpaca, **quote: Any) -> None:
     """A quote of AAPL that has come in."""
-    with desk.subscribe("iex", "quotes", "AAPL", wait=10.0) as quotes:
+    with runtime.subscribe("iex", "quotes", "AAPL", wait=10.0) as quotes:
         alpaca.quote("AAPL", **quote)
         quotes.get(timeout=10)
 
@@ -62,13 +62,13 @@ def tried(answer: LatestPrice | StalePriceError) -> list[tuple[str, str | None, 
 def test_a_quote_and_a_trade_make_one_price_and_no_page_is_asked(
     alpaca: SimulatedAlpaca, encoding: str
 ) -> None:
-    with alpaca_desk(alpaca, encoding=encoding) as desk:
-        quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
-        trades = desk.subscribe("iex", "trades", "AAPL", wait=10.0)
+    with alpaca_runtime(alpaca, encoding=encoding) as runtime:
+        quotes = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
+        trades = runtime.subscribe("iex", "trades", "AAPL", wait=10.0)
         alpaca.quote("AAPL", bid=10.01, ask=10.02)
         alpaca.trade("AAPL", price=10.015, size=7)
         assert (quotes.get(timeout=10).symbol, trades.get(timeout=10).size) == ("AAPL", 7)
-        price = desk.latest("iex", " aapl ", timeout=0)
+        price = runtime.latest("iex", " aapl ", timeout=0)
         assert (price.source, price.symbol, price.tried) == ("stream", "AAPL", ())
         assert (price.bid, price.ask) == (Decimal("10.01"), Decimal("10.02"))
         assert (price.last, price.last_size) == (Decimal("10.015"), 7)
@@ -79,61 +79,61 @@ def test_a_quote_and_a_trade_make_one_price_and_no_page_is_asked(
 
 
 def test_h_a_quote_leaves_the_last_trade_and_a_trade_leaves_the_quote(
-    desk: Runtime, alpaca: SimulatedAlpaca
+    runtime: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
-    quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
-    trades = desk.subscribe("iex", "trades", "AAPL", wait=10.0)
+    quotes = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
+    trades = runtime.subscribe("iex", "trades", "AAPL", wait=10.0)
     alpaca.trade("AAPL", price=9.0)
     trades.get(timeout=10)
     alpaca.quote("AAPL", bid=10.0, ask=20.0)
     quotes.get(timeout=10)
-    price = desk.latest("iex", "AAPL", timeout=0)
+    price = runtime.latest("iex", "AAPL", timeout=0)
     assert (price.bid, price.ask, price.last) == (10, 20, 9)  # and no 15, which nobody traded at
     alpaca.trade("AAPL", price=11.0)
     trades.get(timeout=10)
-    price = desk.latest("iex", "AAPL", timeout=0)
+    price = runtime.latest("iex", "AAPL", timeout=0)
     assert (price.bid, price.ask, price.last) == (10, 20, 11)
 
 
-def test_i_a_quote_of_one_side_is_one_side(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
-    quoted(desk, alpaca, bid=10.0, ask=0)
-    price = desk.latest("iex", "AAPL", timeout=0)
+def test_i_a_quote_of_one_side_is_one_side(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
+    quoted(runtime, alpaca, bid=10.0, ask=0)
+    price = runtime.latest("iex", "AAPL", timeout=0)
     assert (price.bid, price.ask, price.ask_size, price.last) == (10, None, None, None)
-    quoted(desk, alpaca, bid=0, ask=12.0)  # the newer quote says that the bid is gone
-    price = desk.latest("iex", "AAPL", timeout=0)
+    quoted(runtime, alpaca, bid=0, ask=12.0)  # the newer quote says that the bid is gone
+    price = runtime.latest("iex", "AAPL", timeout=0)
     assert (price.bid, price.ask, price.last) == (None, 12, None)
 
 
-def test_a_quote_without_any_side_is_no_price(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
-    quoted(desk, alpaca, bid=0, ask=0)
+def test_a_quote_without_any_side_is_no_price(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
+    quoted(runtime, alpaca, bid=0, ask=0)
     with pytest.raises(StalePriceError, match="stream: quote without a price"):
-        desk.latest("iex", "AAPL", timeout=0)
+        runtime.latest("iex", "AAPL", timeout=0)
 
 
-def test_g_the_age_is_that_of_the_venues_own_time(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
-    quoted(desk, alpaca, bid=10.0, ask=11.0, t=ago(MINUTE))
+def test_g_the_age_is_that_of_the_venues_own_time(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
+    quoted(runtime, alpaca, bid=10.0, ask=11.0, t=ago(MINUTE))
     with pytest.raises(StalePriceError, match=r"stream: quote too old \(60\.\d s\), trade none"):
-        desk.latest("iex", "AAPL", timeout=0)
-    price = desk.latest("iex", "AAPL", max_age=3600, timeout=0)
+        runtime.latest("iex", "AAPL", timeout=0)
+    price = runtime.latest("iex", "AAPL", max_age=3600, timeout=0)
     assert price.quote_venue_age == pytest.approx(60, abs=10)
     assert price.quote_age is not None
     assert price.quote_age < 30
 
 
-def test_j_a_quote_of_nulls_hides_nothing_and_ends_nothing(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
-    quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+def test_j_a_quote_of_nulls_hides_nothing_and_ends_nothing(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
+    quotes = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
     alpaca.quote("AAPL", bid=10.0, ask=11.0)
     alpaca.quote("AAPL", bid=12.0, ap=None)
     quotes.get(timeout=10)
-    until(desk, lambda status: status.lines()["iex"].counters.quarantined == 1)
-    assert desk.latest("iex", "AAPL", timeout=0).bid == 10
-    assert line_of(desk, "iex").epoch == 1
+    until(runtime, lambda status: status.lines()["iex"].counters.quarantined == 1)
+    assert runtime.latest("iex", "AAPL", timeout=0).bid == 10
+    assert line_of(runtime, "iex").epoch == 1
 
 
 def test_a_star_brings_prices_of_whatever_comes_and_no_more_than_there_is_room_for(
-    desk: Runtime, alpaca: SimulatedAlpaca
+    runtime: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
-    quotes = desk.subscribe("iex", "quotes", "*", capacity=LIMIT + 1_000, wait=10.0)
+    quotes = runtime.subscribe("iex", "quotes", "*", capacity=LIMIT + 1_000, wait=10.0)
     count = LIMIT + 500
     one = alpaca.quote("AAPL", bid=10.0, ask=11.0)
     alpaca.send_raw(json.dumps([one | {"S": f"S{number}"} for number in range(count)]))
@@ -143,11 +143,11 @@ def test_a_star_brings_prices_of_whatever_comes_and_no_more_than_there_is_room_f
     assert (
         sum(
             len(last_events.prices)
-            for last_events in desk._tree._supervisor.shared.cells.last_events_of_feed("iex")
+            for last_events in runtime._tree._supervisor.shared.cells.last_events_of_feed("iex")
         )
         <= LIMIT
     )
-    assert desk.latest("iex", f"S{count - 1}", timeout=0).bid == 10
+    assert runtime.latest("iex", f"S{count - 1}", timeout=0).bid == 10
 
 
 # ── from the pages ──────────────────────────────────────────────────────────────────────────────
@@ -157,69 +157,69 @@ def test_where_nobody_subscribed_the_pages_are_asked_with_the_feeds_own_keys(
     alpaca: SimulatedAlpaca,
 ) -> None:
     alpaca.settings.keys = {KEY: SECRET}
-    with alpaca_desk(alpaca) as desk:
+    with alpaca_runtime(alpaca) as runtime:
         alpaca.quote("AAPL", bid=10.01, ask=10.02)
         alpaca.trade("AAPL", price=10.015, size=7)
-        price = desk.latest("iex", "AAPL", timeout=10.0)
+        price = runtime.latest("iex", "AAPL", timeout=10.0)
         assert (price.source, price.bid, price.ask) == ("rest", Decimal("10.01"), Decimal("10.02"))
         assert (price.last, price.last_size) == (Decimal("10.015"), 7)
         assert tried(price) == [("stream", "quote", "none"), ("stream", "trade", "none")]
         assert pages(alpaca) == ["/v2/stocks/quotes/latest", "/v2/stocks/trades/latest"]
         asked = [request for request in alpaca.requests if request.path.endswith("/latest")]
         assert [dict(request.query) for request in asked] == [{"symbols": "AAPL", "feed": "iex"}] * 2
-        assert line_of(desk, "iex").topics == ()  # it subscribed to nothing
+        assert line_of(runtime, "iex").topics == ()  # it subscribed to nothing
 
 
 @pytest.mark.parametrize(("stream", "symbol"), [("crypto", "BTC/USD"), ("indicative", "AAPL281215C00200000")])
 def test_crypto_and_options_have_pages_too(alpaca: SimulatedAlpaca, stream: str, symbol: str) -> None:
-    with alpaca_desk(alpaca, stream) as desk:
+    with alpaca_runtime(alpaca, stream) as runtime:
         alpaca.quote(symbol, bid=1.25, ask=1.35)
         alpaca.trade(symbol, price=1.3)
-        price = desk.latest(stream, symbol, timeout=10.0)
+        price = runtime.latest(stream, symbol, timeout=10.0)
         assert (price.source, price.bid, price.ask) == ("rest", Decimal("1.25"), Decimal("1.35"))
         assert price.last == Decimal("1.3")
 
 
 def test_what_has_no_pages_says_so(alpaca: SimulatedAlpaca) -> None:
-    with alpaca_desk(alpaca, "test", "news") as desk:
+    with alpaca_runtime(alpaca, "test", "news") as runtime:
         with pytest.raises(StalePriceError, match="rest: the venue cannot be asked for it"):
-            desk.latest("test", "FAKEPACA")
+            runtime.latest("test", "FAKEPACA")
         with pytest.raises(LinewardenError, match="news: none of its channels has prices"):
-            desk.latest("news", "AAPL")
+            runtime.latest("news", "AAPL")
 
 
-def test_the_pages_stand_in_while_one_symbol_is_mute(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
-    quoted(desk, alpaca, bid=1.0, ask=2.0, t=ago(MINUTE))
+def test_the_pages_stand_in_while_one_symbol_is_mute(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
+    quoted(runtime, alpaca, bid=1.0, ask=2.0, t=ago(MINUTE))
     alpaca.mute_symbol("AAPL")
     alpaca.quote("AAPL", bid=3.0, ask=4.0)
     alpaca.trade("AAPL", price=3.5)
-    price = desk.latest("iex", "AAPL", timeout=10.0)
+    price = runtime.latest("iex", "AAPL", timeout=10.0)
     assert (price.source, price.bid, price.last) == ("rest", 3, Decimal("3.5"))
     assert tried(price) == [("stream", "quote", "too old"), ("stream", "trade", "none")]
 
 
 def test_the_pages_stand_in_while_the_line_is_down(alpaca: SimulatedAlpaca) -> None:
     alpaca.refuse(503, n=10_000)
-    with alpaca_desk(alpaca, live=False) as desk:
+    with alpaca_runtime(alpaca, live=False) as runtime:
         alpaca.quote("AAPL", bid=3.0, ask=4.0)
-        assert desk.latest("iex", "AAPL", timeout=10.0).source == "rest"
+        assert runtime.latest("iex", "AAPL", timeout=10.0).source == "rest"
 
 
-def test_a_page_with_one_side_makes_one_side(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
+def test_a_page_with_one_side_makes_one_side(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
     alpaca.quote("AAPL", bid=0, ask=4.0)
     alpaca.trade("AAPL", price=3.5, t=ago(MINUTE))
-    price = desk.latest("iex", "AAPL", timeout=10.0)
+    price = runtime.latest("iex", "AAPL", timeout=10.0)
     assert (price.source, price.bid, price.ask, price.last) == ("rest", None, 4, None)
     assert tried(price)[-1] == ("rest", "trade", "too old")
 
 
-def test_nothing_fresh_anywhere_is_said_with_every_age(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
-    quoted(desk, alpaca, bid=1.0, ask=2.0, t=ago(MINUTE))
+def test_nothing_fresh_anywhere_is_said_with_every_age(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
+    quoted(runtime, alpaca, bid=1.0, ask=2.0, t=ago(MINUTE))
     alpaca.mute_symbol("AAPL")
     alpaca.quote("AAPL", bid=3.0, ask=4.0, t=ago(MINUTE // 2))
     alpaca.trade("AAPL", price=3.5, t=ago(2 * MINUTE))
     with pytest.raises(StalePriceError) as caught:
-        desk.latest("iex", "AAPL", timeout=10.0)
+        runtime.latest("iex", "AAPL", timeout=10.0)
     assert [each.source for each in caught.value.tried] == ["stream", "stream", "rest", "rest"]
     ages = [each.age for each in caught.value.tried]
     assert ages == [pytest.approx(60, abs=10), None, pytest.approx(30, abs=10), pytest.approx(120, abs=10)]
@@ -231,50 +231,50 @@ def test_nothing_fresh_anywhere_is_said_with_every_age(desk: Runtime, alpaca: Si
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_page_that_fails_is_named_and_the_next_one_is_asked(
-    desk: Runtime, alpaca: SimulatedAlpaca, status: int
+    runtime: Runtime, alpaca: SimulatedAlpaca, status: int
 ) -> None:
     alpaca.refuse_pages(status)
     with pytest.raises(StalePriceError, match=rf"rest: alpaca's data server answers {status}\.$"):
-        desk.latest("iex", "AAPL", timeout=10.0)
-    assert desk.latest("iex", "AAPL", timeout=10.0).source == "rest"
+        runtime.latest("iex", "AAPL", timeout=10.0)
+    assert runtime.latest("iex", "AAPL", timeout=10.0).source == "rest"
 
 
 def test_after_429_the_pages_are_left_alone_for_as_long_as_they_say(
-    desk: Runtime, alpaca: SimulatedAlpaca
+    runtime: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
     alpaca.refuse_pages(429, retry_after=2)
     with pytest.raises(StalePriceError, match="alpaca's data server answers 429"):
-        desk.latest("iex", "AAPL", timeout=10.0)
+        runtime.latest("iex", "AAPL", timeout=10.0)
     before = len(pages(alpaca))
     with pytest.raises(StalePriceError, match=r"may not be asked so often; again in [12]\.\d s"):
-        desk.latest("iex", "MSFT", timeout=0.5)
+        runtime.latest("iex", "MSFT", timeout=0.5)
     assert len(pages(alpaca)) == before
-    assert desk.latest("iex", "MSFT", timeout=20.0).source == "rest"  # who has the time waits
+    assert runtime.latest("iex", "MSFT", timeout=20.0).source == "rest"  # who has the time waits
 
 
 def test_too_many_requests_of_everybody_who_has_these_keys() -> None:
-    with SimulatedAlpaca(rate=0, requests_per_minute=3) as alpaca, alpaca_desk(alpaca) as desk:
-        assert desk.latest("iex", "AAPL", timeout=10.0).source == "rest"
+    with SimulatedAlpaca(rate=0, requests_per_minute=3) as alpaca, alpaca_runtime(alpaca) as runtime:
+        assert runtime.latest("iex", "AAPL", timeout=10.0).source == "rest"
         with pytest.raises(StalePriceError, match="answers 429"):
-            desk.latest("iex", "MSFT", timeout=10.0)
+            runtime.latest("iex", "MSFT", timeout=10.0)
         with pytest.raises(StalePriceError, match=r"again in \d+\.\d s"):  # no time was named: for a while
-            desk.latest("iex", "SPY", timeout=1.0)
+            runtime.latest("iex", "SPY", timeout=1.0)
         assert len(pages(alpaca)) == 4
-        assert line_of(desk, "iex").state == "live"
+        assert line_of(runtime, "iex").state == "live"
 
 
 def test_pages_that_do_not_answer_cost_the_timeout_and_harm_no_stream(
-    desk: Runtime, alpaca: SimulatedAlpaca
+    runtime: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
     with SimulatedAlpaca(rate=0) as silent:
         silent.deaf()
         table = alpaca_config(alpaca, data_url=f"http://127.0.0.1:{silent.port}")
-        desk.reload(table)
-        desk.wait_live(timeout=10.0)
+        runtime.reload(table)
+        runtime.wait_live(timeout=10.0)
         with pytest.raises(StalePriceError, match="rest: no answer in time"):
-            desk.latest("iex", "AAPL", timeout=0.2)
-        quoted(desk, alpaca, bid=5.0, ask=6.0)
-        assert desk.latest("iex", "AAPL", timeout=0.2).bid == 5
+            runtime.latest("iex", "AAPL", timeout=0.2)
+        quoted(runtime, alpaca, bid=5.0, ask=6.0)
+        assert runtime.latest("iex", "AAPL", timeout=0.2).bid == 5
 
 
 def test_the_pages_are_asked_no_oftener_than_the_plan_allows(
@@ -283,12 +283,12 @@ def test_the_pages_are_asked_no_oftener_than_the_plan_allows(
     budget = Alpaca.latest_budget
     assert 60 / budget.interval * 2 + 2 * budget.burst <= 200  # requests a minute of the Basic plan
     monkeypatch.setattr(Alpaca, "latest_budget", RateLimit(1, 60.0))
-    with alpaca_desk(alpaca) as desk:
-        assert desk.latest("iex", "AAPL", timeout=10.0).source == "rest"
+    with alpaca_runtime(alpaca) as runtime:
+        assert runtime.latest("iex", "AAPL", timeout=10.0).source == "rest"
         with pytest.raises(
             StalePriceError, match=r"rest: the venue may not be asked so often; again in \d+\.\d s"
         ):
-            desk.latest("iex", "MSFT", timeout=1.0)
+            runtime.latest("iex", "MSFT", timeout=1.0)
     assert len(pages(alpaca)) == 2
 
 
@@ -299,10 +299,10 @@ def test_what_expires_is_told_once_and_so_is_its_return(
     alpaca: SimulatedAlpaca, caplog: pytest.LogCaptureFixture
 ) -> None:
     wanted = [{"channel": "quotes", "keys": ["AAPL"], "stale_after": 0.2}]
-    with caplog.at_level("WARNING", "actors"), alpaca_desk(alpaca, subscribe=wanted) as desk:
+    with caplog.at_level("WARNING", "actors"), alpaca_runtime(alpaca, subscribe=wanted) as runtime:
         alpaca.quote("AAPL")
-        until(desk, lambda status: status.lines()["iex"].topics[0].stale)
-        until(desk, lambda status: (status.lines()["iex"].topics[0].age_s or 0.0) > 0.5)
+        until(runtime, lambda status: status.lines()["iex"].topics[0].stale)
+        until(runtime, lambda status: (status.lines()["iex"].topics[0].age_s or 0.0) > 0.5)
         told = [record.getMessage() for record in caplog.records if "is stale" in record.getMessage()]
         assert len(told) == 1
         assert told[0].startswith("iex: iex/quotes/AAPL is stale: nothing for 0.")
@@ -311,8 +311,8 @@ def test_what_expires_is_told_once_and_so_is_its_return(
 def test_l_the_age_of_the_last_message_is_gauged_without_anybody_asking(alpaca: SimulatedAlpaca) -> None:
     seen = Recorder()
     table = alpaca_config(alpaca, heartbeat={"ping_interval": 0.05})
-    with actors.start(table, wait=10.0, metrics=seen) as desk:
-        quotes = desk.subscribe("iex", "quotes", "AAPL", wait=10.0)
+    with actors.start(table, wait=10.0, metrics=seen) as runtime:
+        quotes = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
         alpaca.quote("AAPL")
         quotes.get(timeout=10)
         assert all(age >= 0 for age in seen.wait_for("linewarden_last_event_age_seconds"))

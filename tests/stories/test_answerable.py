@@ -23,7 +23,7 @@ from actors.protocol.session import Effect, Send, Session
 from actors.settings import load
 from actors.simulators import SimulatedO2
 from actors.venues.o2 import O2, O2Session
-from tests.support.runtimes import at_epoch, config, desk_on, until
+from tests.support.runtimes import at_epoch, config, runtime_on, until
 
 STATUS, STOP = 5 * 0.1, 5 * 1.5
 
@@ -131,21 +131,21 @@ def test_mid_replay(o2: SimulatedO2, baseline: Any) -> None:
 
 
 def test_while_queues_are_full(o2: SimulatedO2, market: str, baseline: Any) -> None:
-    with desk_on(o2, block_timeout=60.0) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
+    with runtime_on(o2, block_timeout=60.0) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
         o2.number_trades(market, 1_000)
-        held = until(desk, lambda status: bool(status.lines()["o2"].paused_by_streams))
+        held = until(runtime, lambda status: bool(status.lines()["o2"].paused_by_streams))
         assert held.lines()["o2"].paused_by_streams == (trades.id,)
-        assert_answers(desk)
-        assert_stops(desk)
+        assert_answers(runtime)
+        assert_stops(runtime)
     baseline.check()
 
 
 def test_live(o2: SimulatedO2, baseline: Any) -> None:
-    with desk_on(o2) as desk:
-        assert_answers(desk, 200)
-        assert_stops(desk)
-        assert desk.stop() == ()  # the second time nothing happens
+    with runtime_on(o2) as runtime:
+        assert_answers(runtime, 200)
+        assert_stops(runtime)
+        assert runtime.stop() == ()  # the second time nothing happens
     baseline.check()
 
 
@@ -161,25 +161,25 @@ def test_a_stop_waits_for_its_own_look_ups_alone(o2: SimulatedO2, monkeypatch: p
         raise socket.gaierror(socket.EAI_NONAME, "no such host")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    with actors.start(config("ws://hangs.example:1")) as other, desk_on(o2) as desk:
+    with actors.start(config("ws://hangs.example:1")) as other, runtime_on(o2) as runtime:
         assert asked.wait(10)
-        assert_stops(desk)
+        assert_stops(runtime)
         assert other.stop(timeout=0.1) == ("dns/hangs.example",)
         release.set()
 
 
 def test_a_stop_while_a_handler_is_about_to_start(
-    desk: Runtime, market: str, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = threading.Thread.start
 
     def stop_first(thread: threading.Thread) -> None:
         if thread.name.startswith("on/"):
-            assert_stops(desk)
+            assert_stops(runtime)
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", stop_first)
-    assert desk.on("o2", "trades", market, handler=print).closed
+    assert runtime.on("o2", "trades", market, handler=print).closed
 
 
 # ── what belongs to the program, and waits ──────────────────────────────────────────────────────
@@ -205,14 +205,14 @@ def logged_to(emit: Callable[[logging.LogRecord], object]) -> Iterator[None]:
         assert log_queue.flush(20)
 
 
-def goes_on(o2: SimulatedO2, desk: Runtime, times: int = 3) -> None:
+def goes_on(o2: SimulatedO2, runtime: Runtime, times: int = 3) -> None:
     """The line is lost and comes back; all the while the supervisor answers."""
     for _ in range(times):
-        epoch = desk.status().lines()["o2"].epoch
+        epoch = runtime.status().lines()["o2"].epoch
         o2.drop()
-        assert_answers(desk)
-        until(desk, at_epoch(epoch + 1))
-        desk.wait_live(timeout=10)
+        assert_answers(runtime)
+        until(runtime, at_epoch(epoch + 1))
+        runtime.wait_live(timeout=10)
 
 
 def test_while_a_log_handler_stands_still(o2: SimulatedO2, baseline: Any) -> None:
@@ -223,11 +223,11 @@ def test_while_a_log_handler_stands_still(o2: SimulatedO2, baseline: Any) -> Non
         caught.set()
         assert release.wait(30)
 
-    with logged_to(stand_still), desk_on(o2) as desk:
+    with logged_to(stand_still), runtime_on(o2) as runtime:
         assert caught.wait(5)
-        goes_on(o2, desk)
+        goes_on(o2, runtime)
         begun = time.monotonic()
-        assert desk.stop(timeout=0.5) == (log_queue.THREAD,)
+        assert runtime.stop(timeout=0.5) == (log_queue.THREAD,)
         assert time.monotonic() - begun < STOP
         release.set()
     baseline.check()
@@ -235,12 +235,12 @@ def test_while_a_log_handler_stands_still(o2: SimulatedO2, baseline: Any) -> Non
 
 def test_while_a_log_handler_asks_the_runtime(o2: SimulatedO2, baseline: Any) -> None:
     answers: list[str] = []
-    with desk_on(o2) as desk:
-        with logged_to(lambda _: answers.append(desk.status().lines()["o2"].state)):
-            goes_on(o2, desk)
+    with runtime_on(o2) as runtime:
+        with logged_to(lambda _: answers.append(runtime.status().lines()["o2"].state)):
+            goes_on(o2, runtime)
             assert log_queue.flush(20)
             assert answers
-        assert_stops(desk)
+        assert_stops(runtime)
     baseline.check()
 
 
@@ -259,26 +259,26 @@ def test_while_metrics_stand_still(o2: SimulatedO2, baseline: Any) -> None:
         def gauge(self, name: str, value: float, /, **labels: str) -> None: ...
         def observe(self, name: str, value: float, /, **labels: str) -> None: ...
 
-    with actors.start(config(o2.url), wait=10.0, metrics=Metrics()) as desk:
-        goes_on(o2, desk)
+    with actors.start(config(o2.url), wait=10.0, metrics=Metrics()) as runtime:
+        goes_on(o2, runtime)
         assert counted == []
         release.set()
-        assert_stops(desk)
+        assert_stops(runtime)
         assert counted.count("linewarden_line_starts_total") == 4
     baseline.check()
 
 
 def test_a_handler_that_never_returns_is_named(o2: SimulatedO2, market: str) -> None:
     release = threading.Event()
-    with desk_on(o2) as desk:
+    with runtime_on(o2) as runtime:
         called = threading.Event()
 
         def handler(trade: object) -> None:
             called.set()
             release.wait()
 
-        desk.on("o2", "trades", market, handler=handler, wait=5.0)
+        runtime.on("o2", "trades", market, handler=handler, wait=5.0)
         o2.trade(market)
         assert called.wait(5)
-        assert desk.stop(timeout=0.5) == ("on/o2/trades",)
+        assert runtime.stop(timeout=0.5) == ("on/o2/trades",)
     release.set()

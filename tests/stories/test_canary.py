@@ -130,10 +130,12 @@ class Seen:
     def __init__(self) -> None:
         self.places: dict[str, str] = {}
 
-    def look(self, when: str, desk: Runtime) -> None:
-        status = desk.status()
+    def look(self, when: str, runtime: Runtime) -> None:
+        status = runtime.status()
         self.places[f"status, {when}"] = msgspec.json.encode(status).decode()
-        self.places[f"reprs, {when}"] = repr((status, desk, desk.settings, desk.supervisor, desk._wanted))
+        self.places[f"reprs, {when}"] = repr(
+            (status, runtime, runtime.settings, runtime.supervisor, runtime._wanted)
+        )
 
     def fail(self, when: str, error: BaseException) -> None:
         told = traceback.TracebackException.from_exception(error, capture_locals=False)
@@ -168,24 +170,24 @@ def test_no_secret_of_any_venue_is_in_anything_that_people_see(
     seen = Seen()
     with ExitStack() as stack:
         venues = Venues(stack, tmp_path)
-        desk = stack.enter_context(actors.start(venues.config, wait=20.0))
-        service = Service(desk, ServiceSettings(listen="127.0.0.1:0", token=Secret(DESK)))
+        runtime = stack.enter_context(actors.start(venues.config, wait=20.0))
+        service = Service(runtime, ServiceSettings(listen="127.0.0.1:0", token=Secret(DESK)))
         stack.enter_context(service)
-        seen.look("at first", desk)
+        seen.look("at first", runtime)
 
         venues.say_it_all_again()
-        until(desk, lambda status: {each.line for each in status.quarantine.newest} >= QUARANTINING)
-        seen.look("with a quarantine", desk)
+        until(runtime, lambda status: {each.line for each in status.quarantine.newest} >= QUARANTINING)
+        seen.look("with a quarantine", runtime)
 
         for feed in ("projectx", "tplus"):
-            desk.refresh_token(feed, timeout=20.0)
-        seen.look("with other tokens", desk)
+            runtime.refresh_token(feed, timeout=20.0)
+        seen.look("with other tokens", runtime)
 
         with monkeypatch.context() as patch:
             patch.setattr(FrameReader, "feed", _fail)
-            until(desk, crashed)
-            seen.look("crashed", desk)
-        desk.wait_live(timeout=20.0)
+            until(runtime, crashed)
+            seen.look("crashed", runtime)
+        runtime.wait_live(timeout=20.0)
 
         for command in (["status"], ["journal"], ["quarantine", "--json"]):
             told = asked(*command, "--url", service.url, environ={"LINEWARDEN_TOKEN": DESK})
@@ -194,11 +196,11 @@ def test_no_secret_of_any_venue_is_in_anything_that_people_see(
 
         venues.refuse()
         venues.drop()
-        until(desk, parked)
+        until(runtime, parked)
         with pytest.raises(NotLiveError) as refused:
-            desk.wait_live(timeout=0.1)
+            runtime.wait_live(timeout=0.1)
         seen.fail("refused", refused.value)
-        seen.look("refused", desk)
+        seen.look("refused", runtime)
         secrets = venues.secrets()
 
     ours = [record for record in caplog.records if not record.name.startswith(("websockets.", "actors.sim"))]

@@ -14,7 +14,7 @@ from actors.rules.restarts import Intensity
 from actors.simulators import SimulatedO2
 from tests.support.chaos import Chaos
 from tests.support.counters import reconciled
-from tests.support.runtimes import desk_on, fresh
+from tests.support.runtimes import fresh, runtime_on
 
 pytestmark = pytest.mark.timeout(0)  # as long as the rounds that were asked for
 
@@ -27,7 +27,7 @@ def _workers_may_die_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def chaos(seed: int) -> Iterator[Chaos]:
-    with SimulatedO2(rate=0, seed=seed) as venue, desk_on(venue, block_timeout=0.05) as runtime:
+    with SimulatedO2(rate=0, seed=seed) as venue, runtime_on(venue, block_timeout=0.05) as runtime:
         chaos = Chaos(seed, runtime, venue)
         yield chaos
         chaos.close()

@@ -23,7 +23,7 @@ from actors import Runtime, Stream
 from actors.simulators import SimulatedO2
 from actors.venues.declarative import Message
 from tests.support.counters import settle
-from tests.support.runtimes import at_epoch, config, desk_on, line_of, until
+from tests.support.runtimes import at_epoch, config, line_of, runtime_on, until
 
 TABLE = """
 name = "pier"
@@ -99,7 +99,7 @@ def pier(request: pytest.FixtureRequest, ca: trustme.CA) -> Iterator[Pier]:
 
 
 @pytest.fixture
-def desk(pier: Pier, ca: trustme.CA, tmp_path: Path) -> Iterator[Runtime]:
+def runtime(pier: Pier, ca: trustme.CA, tmp_path: Path) -> Iterator[Runtime]:
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with actors.start(pier_config(pier, tmp_path, ca_file=str(tmp_path / "ca.pem")), wait=10.0) as runtime:
         yield runtime
@@ -111,29 +111,29 @@ def pier_config(pier: Pier, place: Path, **feed: Any) -> dict[str, Any]:
     return config(pier.url, venue=str(place / "pier.toml"), **wanted)
 
 
-def subscribed(desk: Runtime) -> Stream[Message]:
-    return desk.subscribe("o2", "trades", "A", wait=10.0, capacity=100_000)
+def subscribed(runtime: Runtime) -> Stream[Message]:
+    return runtime.subscribe("o2", "trades", "A", wait=10.0, capacity=100_000)
 
 
 def heard(stream: Stream[Message], count: int) -> list[object]:
     return [stream.get(timeout=10.0).data for _ in range(count)]
 
 
-def test_what_comes_out_is_what_went_in(pier: Pier, desk: Runtime) -> None:
-    trades = subscribed(desk)
+def test_what_comes_out_is_what_went_in(pier: Pier, runtime: Runtime) -> None:
+    trades = subscribed(runtime)
     venue = pier.connections.get(timeout=10)
     numbers = list(range(2_000))
     say(venue, *numbers)
     say(venue, "é€😀" * 2_000, "x" * 90_000, parts=7)
     assert heard(trades, 2_002) == [*numbers, "é€😀" * 2_000, "x" * 90_000]
-    line = line_of(desk)
+    line = line_of(runtime)
     assert line.compressed
     assert line.counters.bytes < 2_000 * len('{"ch": "trades", "m": "A", "d": 1000}')
-    settle(desk)
+    settle(runtime)
 
 
-def test_every_life_begins_with_an_empty_window(pier: Pier, desk: Runtime) -> None:
-    trades = subscribed(desk)
+def test_every_life_begins_with_an_empty_window(pier: Pier, runtime: Runtime) -> None:
+    trades = subscribed(runtime)
     for life in range(1, 6):
         venue = pier.connections.get(timeout=10)
         say(venue, f"of life {life}")
@@ -143,12 +143,12 @@ def test_every_life_begins_with_an_empty_window(pier: Pier, desk: Runtime) -> No
             venue.close(1001)
         else:
             venue.socket.shutdown(socket.SHUT_RDWR)
-        until(desk, at_epoch(life + 1))
-        desk.wait_live(timeout=10)
+        until(runtime, at_epoch(life + 1))
+        runtime.wait_live(timeout=10)
 
 
-def test_a_bomb_is_answered_with_1009_and_the_line_comes_back(pier: Pier, desk: Runtime) -> None:
-    trades = subscribed(desk)
+def test_a_bomb_is_answered_with_1009_and_the_line_comes_back(pier: Pier, runtime: Runtime) -> None:
+    trades = subscribed(runtime)
     venue = pier.connections.get(timeout=10)
     say(venue, "small")
     with contextlib.suppress(ConnectionClosed):  # it may hear of it before the last of it is sent
@@ -157,7 +157,7 @@ def test_a_bomb_is_answered_with_1009_and_the_line_comes_back(pier: Pier, desk: 
     assert pier.endings.get(timeout=10) == 1009
     say(pier.connections.get(timeout=10), "after it")
     assert heard(trades, 1) == ["after it"]
-    reason = line_of(desk).reason
+    reason = line_of(runtime).reason
     assert reason is not None
     assert reason.code == "protocol"
     assert "a message of more than the 100000 bytes that are allowed" in reason.text
@@ -165,19 +165,19 @@ def test_a_bomb_is_answered_with_1009_and_the_line_comes_back(pier: Pier, desk: 
 
 
 def test_a_venue_that_does_not_compress_is_heard_all_the_same(tmp_path: Path) -> None:
-    with Pier(compression=None) as pier, actors.start(pier_config(pier, tmp_path), wait=10.0) as desk:
-        trades = subscribed(desk)
+    with Pier(compression=None) as pier, actors.start(pier_config(pier, tmp_path), wait=10.0) as runtime:
+        trades = subscribed(runtime)
         say(pier.connections.get(timeout=10), "plain")
         assert heard(trades, 1) == ["plain"]
-        assert not line_of(desk).compressed
+        assert not line_of(runtime).compressed
 
 
 def test_a_venue_that_would_compress_is_not_asked_to(tmp_path: Path) -> None:
-    with Pier() as pier, actors.start(pier_config(pier, tmp_path, compression="none"), wait=10.0) as desk:
-        trades = subscribed(desk)
+    with Pier() as pier, actors.start(pier_config(pier, tmp_path, compression="none"), wait=10.0) as runtime:
+        trades = subscribed(runtime)
         say(pier.connections.get(timeout=10), "plain")
         assert heard(trades, 1) == ["plain"]
-        assert not line_of(desk).compressed
+        assert not line_of(runtime).compressed
 
 
 # ── on our simulator ──
@@ -191,34 +191,34 @@ def packing_o2() -> Iterator[SimulatedO2]:
 
 def test_a_rotation_changes_windows_and_loses_nothing(packing_o2: SimulatedO2) -> None:
     market = packing_o2.markets[0]
-    with desk_on(packing_o2, compression="deflate") as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(packing_o2, compression="deflate") as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         for number in range(1, 16):
             if number % 5 == 1:
-                desk.rotate("o2", timeout=20.0)
+                runtime.rotate("o2", timeout=20.0)
             packing_o2.number_trades(market, 1)
             assert trades.get(timeout=10).trade_id == str(number)
         assert not trades.gaps
-        assert line_of(desk).compressed
-        assert line_of(desk).rotations == 3
+        assert line_of(runtime).compressed
+        assert line_of(runtime).rotations == 3
 
 
 def test_a_stream_that_is_full_holds_a_line_that_is_compressed(packing_o2: SimulatedO2) -> None:
     market = packing_o2.markets[0]
-    with desk_on(packing_o2, compression="deflate", block_timeout=60.0) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=10.0, policy="block", capacity=100)
+    with runtime_on(packing_o2, compression="deflate", block_timeout=60.0) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0, policy="block", capacity=100)
         packing_o2.number_trades(market, 20_000, background=True)
         for number in range(1, 20_001):
             assert trades.get(timeout=10).trade_id == str(number)
         assert trades.gap_count == 0
-        settle(desk)
+        settle(runtime)
 
 
 def test_compression_is_switched_on_by_a_reload(packing_o2: SimulatedO2) -> None:
-    with desk_on(packing_o2) as desk:
-        assert not line_of(desk).compressed
-        plan = desk.reload(config(packing_o2.url, compression="deflate"))
+    with runtime_on(packing_o2) as runtime:
+        assert not line_of(runtime).compressed
+        plan = runtime.reload(config(packing_o2.url, compression="deflate"))
         assert [change.text for change in plan.changes] == ["feed o2 is reconnected: compression changed"]
-        until(desk, at_epoch(2))
-        desk.wait_live(timeout=10)
-        assert line_of(desk).compressed
+        until(runtime, at_epoch(2))
+        runtime.wait_live(timeout=10)
+        assert line_of(runtime).compressed

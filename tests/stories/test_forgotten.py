@@ -16,7 +16,7 @@ from actors import Runtime
 from actors.dispatcher import Dispatcher
 from actors.messages import OpenStream
 from actors.simulators import SimulatedO2
-from tests.support.runtimes import config, desk_on, until
+from tests.support.runtimes import config, runtime_on, until
 
 Use = Callable[[Runtime, str], object]
 
@@ -84,14 +84,14 @@ def test_a_handler_keeps_its_runtime(o2: SimulatedO2, market: str) -> None:
 
 
 def test_a_stream_that_is_forgotten_is_given_up_at_the_venue(
-    desk: Runtime, o2: SimulatedO2, market: str
+    runtime: Runtime, o2: SimulatedO2, market: str
 ) -> None:
-    stream = desk.subscribe("o2", "trades", market, wait=10.0)
+    stream = runtime.subscribe("o2", "trades", market, wait=10.0)
     assert o2.subscribers("trades", market) == 1
     del stream
     gc.collect()
     o2.wait_heard("unsubscribe_trades")
-    until(desk, lambda status: status.streams == ())
+    until(runtime, lambda status: status.streams == ())
 
 
 def test_a_stream_that_closes_in_a_finaliser_holds_nothing_up(
@@ -114,9 +114,9 @@ def test_a_stream_that_closes_in_a_finaliser_holds_nothing_up(
             gc.collect()
         receive(dispatcher, message)
 
-    with desk_on(o2) as desk:
-        closing = desk.subscribe("o2", "trades", first, wait=10.0)
-        other = desk.subscribe("o2", "trades", first, wait=10.0)
+    with runtime_on(o2) as runtime:
+        closing = runtime.subscribe("o2", "trades", first, wait=10.0)
+        other = runtime.subscribe("o2", "trades", first, wait=10.0)
         Holder(closing)
         monkeypatch.setattr(Dispatcher, "on_receive", on_receive)
 
@@ -131,4 +131,4 @@ def test_a_stream_that_closes_in_a_finaliser_holds_nothing_up(
         adding.join(5 * 1.0)
         assert not adding.is_alive()
         assert closing.closed
-        until(desk, lambda status: [stream.id for stream in status.streams] == [other.id])
+        until(runtime, lambda status: [stream.id for stream in status.streams] == [other.id])

@@ -12,7 +12,7 @@ import actors
 from actors import Runtime
 from actors.simulators import SimulatedAlpaca
 from actors.status import Status
-from tests.support.runtimes import KEY, alpaca_config, alpaca_desk, line_of, until
+from tests.support.runtimes import KEY, alpaca_config, alpaca_runtime, line_of, until
 
 
 @pytest.fixture
@@ -21,11 +21,11 @@ def alpaca() -> Iterator[SimulatedAlpaca]:
         yield simulator
 
 
-def told_to_stay_away(desk: Runtime, alpaca: SimulatedAlpaca) -> None:
+def told_to_stay_away(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
     """The line `iex` is lost, and hears on its way back that the account has asked too often."""
     alpaca.refuse(status=429, retry_after=60.0)
     alpaca.drop()
-    until(desk, lambda status: _asked(status, "iex") > 50)
+    until(runtime, lambda status: _asked(status, "iex") > 50)
 
 
 def _asked(status: Status, line: str) -> float:
@@ -33,57 +33,61 @@ def _asked(status: Status, line: str) -> float:
 
 
 def test_a_cool_down_of_one_line_holds_for_all_of_the_account(alpaca: SimulatedAlpaca) -> None:
-    with alpaca_desk(alpaca, "iex", "news") as desk:
-        desk.supervisor.pause("news").get(timeout=5)
-        until(desk, lambda status: status.lines()["news"].state == "paused" and alpaca.lives == 2)
-        told_to_stay_away(desk, alpaca)
+    with alpaca_runtime(alpaca, "iex", "news") as runtime:
+        runtime.supervisor.pause("news").get(timeout=5)
+        until(runtime, lambda status: status.lines()["news"].state == "paused" and alpaca.lives == 2)
+        told_to_stay_away(runtime, alpaca)
         lives = alpaca.lives
-        desk.supervisor.resume("news").get(timeout=5)
-        until(desk, lambda status: status.lines()["news"].state == "backoff")
-        assert 50 < _asked(desk.status(), "news") <= 61
+        runtime.supervisor.resume("news").get(timeout=5)
+        until(runtime, lambda status: status.lines()["news"].state == "backoff")
+        assert 50 < _asked(runtime.status(), "news") <= 61
         assert alpaca.lives == lives, "it did not try_acquire"
 
 
 def test_whoever_asks_for_a_restart_is_not_kept_waiting(alpaca: SimulatedAlpaca) -> None:
-    with alpaca_desk(alpaca, "iex") as desk:
-        told_to_stay_away(desk, alpaca)
-        desk.supervisor.restart("iex").get(timeout=5)
-        desk.wait_live(timeout=10)
+    with alpaca_runtime(alpaca, "iex") as runtime:
+        told_to_stay_away(runtime, alpaca)
+        runtime.supervisor.restart("iex").get(timeout=5)
+        runtime.wait_live(timeout=10)
 
 
 def test_a_restart_of_the_process_does_not_make_it_forget(alpaca: SimulatedAlpaca, tmp_path: Path) -> None:
     path = tmp_path / "cooldowns.json"
     config = alpaca_config(alpaca, "iex") | {"runtime": {"cooldown_file": str(path)}}
-    with actors.start(config, wait=10.0) as desk:
-        told_to_stay_away(desk, alpaca)
+    with actors.start(config, wait=10.0) as runtime:
+        told_to_stay_away(runtime, alpaca)
         for thread in threading.enumerate():
             if thread.name == "cooldowns":
                 thread.join(10)
     assert KEY not in path.read_text()
     lives = alpaca.lives
-    with actors.start(config) as desk:
-        until(desk, lambda status: status.lines()["iex"].state == "backoff")
-        assert 50 < _asked(desk.status(), "iex") <= 61
+    with actors.start(config) as runtime:
+        until(runtime, lambda status: status.lines()["iex"].state == "backoff")
+        assert 50 < _asked(runtime.status(), "iex") <= 61
         assert alpaca.lives == lives, "it did not try_acquire"
-        desk.supervisor.restart("iex").get(timeout=5)
-        desk.wait_live(timeout=10)
+        runtime.supervisor.restart("iex").get(timeout=5)
+        runtime.wait_live(timeout=10)
     with actors.start(config, wait=10.0):
         pass  # that was forgotten for good
 
 
 def test_lines_of_one_account_connect_at_the_venue_s_pace(alpaca: SimulatedAlpaca) -> None:
-    with alpaca_desk(alpaca, "iex", "news", live=False, connect_rate={"burst": 1, "interval": 60.0}) as desk:
-        until(desk, lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"})
-        waiting = next(each for each in desk.status().lines().values() if each.state == "backoff")
+    with alpaca_runtime(
+        alpaca, "iex", "news", live=False, connect_rate={"burst": 1, "interval": 60.0}
+    ) as runtime:
+        until(runtime, lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"})
+        waiting = next(each for each in runtime.status().lines().values() if each.state == "backoff")
         assert 50 < (waiting.next_attempt_s or 0.0) <= 60
         assert alpaca.lives == 1
 
 
 def test_who_waits_for_his_turn_may_be_paused_and_stopped(alpaca: SimulatedAlpaca) -> None:
-    with alpaca_desk(alpaca, "iex", "news", live=False, connect_rate={"burst": 1, "interval": 60.0}) as desk:
-        until(desk, lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"})
+    with alpaca_runtime(
+        alpaca, "iex", "news", live=False, connect_rate={"burst": 1, "interval": 60.0}
+    ) as runtime:
+        until(runtime, lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"})
         for name in ("iex", "news"):
-            desk.supervisor.pause(name).get(timeout=5)
-        until(desk, lambda status: {each.state for each in status.lines().values()} == {"paused"})
-        desk.supervisor.resume("iex").get(timeout=5)
-        assert line_of(desk, "iex").state in ("connecting", "backoff")
+            runtime.supervisor.pause(name).get(timeout=5)
+        until(runtime, lambda status: {each.state for each in status.lines().values()} == {"paused"})
+        runtime.supervisor.resume("iex").get(timeout=5)
+        assert line_of(runtime, "iex").state in ("connecting", "backoff")

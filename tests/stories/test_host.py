@@ -19,7 +19,7 @@ from tests.commands import PATIENCE
 from tests.conftest import Baseline
 from tests.support.counters import settle
 from tests.support.host import program, ran
-from tests.support.runtimes import at_epoch, desk_on, line_of, until
+from tests.support.runtimes import at_epoch, line_of, runtime_on, until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals, limits and forks are of another kind there")
 
@@ -60,26 +60,26 @@ def test_a_process_that_was_stopped_longer_than_its_beat_goes_on(o2: SimulatedO2
 def test_a_wall_clock_that_jumps_moves_no_decision(
     jump_ns: int, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with desk_on(o2, heartbeat={"ping_interval": 0.1, "pong_timeout": 0.5}) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    with runtime_on(o2, heartbeat={"ping_interval": 0.1, "pong_timeout": 0.5}) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0)
         monkeypatch.setattr(SystemClock, "wall_ns", lambda _: time.time_ns() + jump_ns)
         pings = o2.pings
         o2.wait_for(lambda: o2.pings > pings + 5)
-        line = line_of(desk)
+        line = line_of(runtime)
         assert (line.state, line.epoch, line.health.inputs.missed_pongs) == ("live", 1, 0)
         assert 0.0 <= (line.live_for_s or 0.0) < 60.0
 
         o2.drop()
-        until(desk, at_epoch(2))
-        desk.wait_live(timeout=10)
+        until(runtime, at_epoch(2))
+        runtime.wait_live(timeout=10)
         o2.trade(market, trade_id="1")
         assert trades.get(timeout=5).trade_id == "1"
         (gap,) = trades.gaps
         assert isinstance(gap, Gap)
         assert gap.since_ns <= gap.until_ns < gap.since_ns + 10 * HOUR_NS
-        ending = line_of(desk).journal[-1]
+        ending = line_of(runtime).journal[-1]
         assert all(0.0 <= seconds < 60.0 for seconds in _times(ending))
-        settle(desk)
+        settle(runtime)
 
 
 def _times(ending: Any) -> list[float]:
@@ -93,20 +93,20 @@ def test_a_name_service_that_fails_is_asked_until_it_answers(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch, baseline: Baseline
 ) -> None:
     known = socket.getaddrinfo
-    with desk_on(o2) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0)
 
         def nobody(*_: Any, **__: Any) -> Any:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
         monkeypatch.setattr(socket, "getaddrinfo", nobody)
         o2.drop()
-        until(desk, at_epoch(4))  # lives that never reached the venue only back off
-        reason = line_of(desk).reason
+        until(runtime, at_epoch(4))  # lives that never reached the venue only back off
+        reason = line_of(runtime).reason
         assert reason is not None
         assert (reason.kind, reason.code) == ("retryable", "dns")
         monkeypatch.setattr(socket, "getaddrinfo", known)
-        desk.wait_live(timeout=10)
+        runtime.wait_live(timeout=10)
         o2.trade(market, trade_id="1")
         assert trades.get(timeout=5).trade_id == "1"
         assert [gap.reason for gap in trades.gaps] == ["disconnect"]
@@ -199,13 +199,13 @@ def test_a_handler_for_which_there_is_no_thread_is_refused_and_leaves_nothing(
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with desk_on(o2) as desk:
+    with runtime_on(o2) as runtime:
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", refuse)
             with pytest.raises(RuntimeError, match="start new thread"):
-                desk.on("o2", "trades", market, handler=print)
-        until(desk, lambda status: status.streams == ())
-        assert desk.stop() == ()
+                runtime.on("o2", "trades", market, handler=print)
+        until(runtime, lambda status: status.streams == ())
+        assert runtime.stop() == ()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is always full is Linux's")  # noqa: PTH110

@@ -24,7 +24,7 @@ from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.supervisor import Supervisor
 from actors.wire.connect import SocketOpened
-from tests.support.runtimes import at_epoch, desk_on, line_of, until
+from tests.support.runtimes import at_epoch, line_of, runtime_on, until
 
 MORTALS = (Registry, Dispatcher, Heartbeat, Requester, Connection)
 POISON = ProxyCall(attr_path=("nothing_of_that_name",), args=(), kwargs={})
@@ -47,18 +47,18 @@ def after(id: str, before: int) -> Callable[[Status], bool]:
 
 @pytest.mark.parametrize("kind", MORTALS)
 def test_a_numbered_feed_outlives_each_actor(
-    kind: type[pykka.Actor], desk: Runtime, o2: SimulatedO2, market: str
+    kind: type[pykka.Actor], runtime: Runtime, o2: SimulatedO2, market: str
 ) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block")
+    trades = runtime.subscribe("o2", "trades", market, wait=5.0, policy="block")
     id = "connection/o2" if kind is Connection else kind.__name__.lower()
     count = 0
     heard: list[str] = []
     for _ in range(4):  # more than five deaths a minute of one worker would end the runtime
-        before = incarnation(desk.status(), id)
+        before = incarnation(runtime.status(), id)
         o2.number_trades(market, 100)
         kill(kind)
-        until(desk, after(id, before))
-        desk.wait_live(timeout=10)
+        until(runtime, after(id, before))
+        runtime.wait_live(timeout=10)
         o2.number_trades(market, 100)
         count += 200
     # The last one arrives for certain: it was sent over a live line.
@@ -72,24 +72,24 @@ def test_a_numbered_feed_outlives_each_actor(
         assert trades.gap_count == 0
     else:
         assert trades.gap_count == 4
-    line = line_of(desk)
+    line = line_of(runtime)
     assert trades.received == trades.delivered + trades.dropped + trades.queued
     assert line.counters.in_flight == 0
     assert line.counters.routed == trades.received
 
 
-def test_subscribing_works_while_the_registry_dies(desk: Runtime, o2: SimulatedO2) -> None:
+def test_subscribing_works_while_the_registry_dies(runtime: Runtime, o2: SimulatedO2) -> None:
     for _ in range(4):
         kill(Registry)
-        with desk.subscribe("o2", "trades", o2.markets[0], wait=5.0) as trades:
+        with runtime.subscribe("o2", "trades", o2.markets[0], wait=5.0) as trades:
             o2.trade(o2.markets[0])
             trades.get(timeout=5)
 
 
 def test_a_defect_in_delivery_costs_one_line_one_restart_and_one_gap(
-    desk: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    trades = runtime.subscribe("o2", "trades", market, wait=5.0)
     put = EpochDelivery._put
 
     def fail_once(self: EpochDelivery, *args: Any) -> Any:
@@ -104,14 +104,14 @@ def test_a_defect_in_delivery_costs_one_line_one_restart_and_one_gap(
     while (trade := trades.get(timeout=5)).trade_id != "2":
         pass  # the venue may have repeated the first
     assert trade.trade_id == "2"
-    line = line_of(desk)
+    line = line_of(runtime)
     assert line.epoch == 2
     assert trades.gap_count == 1
     assert (line.counters.lost, line.counters.in_flight) == (1, 0)
 
 
 def test_a_connection_that_dies_of_its_socket_closes_it(
-    desk: Runtime, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receive, sockets = Connection.on_receive, list[socket.socket]()
 
@@ -123,13 +123,13 @@ def test_a_connection_that_dies_of_its_socket_closes_it(
 
     monkeypatch.setattr(Connection, "on_receive", fail_once)
     o2.drop()
-    until(desk, lambda _: bool(sockets))
-    until(desk, lambda status: status.lines()["o2"].state == "live")
+    until(runtime, lambda _: bool(sockets))
+    until(runtime, lambda status: status.lines()["o2"].state == "live")
     assert [sock.fileno() for sock in sockets] == [-1]
 
 
-def test_a_worker_that_dies_too_often_ends_the_runtime(desk: Runtime, market: str) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+def test_a_worker_that_dies_too_often_ends_the_runtime(runtime: Runtime, market: str) -> None:
+    trades = runtime.subscribe("o2", "trades", market, wait=5.0)
     ended = threading.Event()
 
     def read() -> None:
@@ -144,16 +144,16 @@ def test_a_worker_that_dies_too_often_ends_the_runtime(desk: Runtime, market: st
     assert ended.wait(10)
     reader.join()
     with pytest.raises(RuntimeStopped, match="heartbeat died"):
-        desk.wait_live()
-    assert desk.status().state == "stopped"
+        runtime.wait_live()
+    assert runtime.status().state == "stopped"
 
 
 def test_when_the_supervisor_dies_everything_ends_in_order(
     o2: SimulatedO2, market: str, baseline: Any
 ) -> None:
-    with desk_on(o2) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=5.0)
-        proxy = desk.supervisor
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0)
+        proxy = runtime.supervisor
         kill(Supervisor)
         items = list(trades.with_markers())
         assert isinstance(items[-1], Closed)
@@ -161,7 +161,7 @@ def test_when_the_supervisor_dies_everything_ends_in_order(
             proxy.resume("o2").get(timeout=5)
         assert proxy.status().get(timeout=5).state == "stopped"
         with pytest.raises(RuntimeStopped):
-            desk.subscribe("o2", "trades", market)
+            runtime.subscribe("o2", "trades", market)
         with pytest.raises(StreamClosed):
             trades.get(timeout=1)
         o2.wait_for(lambda: o2.connections == 0)
@@ -169,20 +169,20 @@ def test_when_the_supervisor_dies_everything_ends_in_order(
     assert not pykka.ActorRegistry.get_all()
 
 
-def test_actors_stopped_by_a_stranger_come_back(desk: Runtime, o2: SimulatedO2, market: str) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+def test_actors_stopped_by_a_stranger_come_back(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
+    trades = runtime.subscribe("o2", "trades", market, wait=5.0)
     for kind in MORTALS:
         (reference,) = pykka.ActorRegistry.get_by_class(kind)
         reference.stop(timeout=5)
-    until(desk, lambda status: len(status.actors) == 5)
-    until(desk, lambda status: status.lines()["o2"].epoch == 2)
-    desk.wait_live(timeout=10)
+    until(runtime, lambda status: len(status.actors) == 5)
+    until(runtime, lambda status: status.lines()["o2"].epoch == 2)
+    runtime.wait_live(timeout=10)
     o2.trade(market, trade_id="5")
     assert trades.get(timeout=5).trade_id == "5"
 
 
 def test_nobody_is_left_behind(o2: SimulatedO2, baseline: Any) -> None:
-    with desk_on(o2):
+    with runtime_on(o2):
         assert len(pykka.ActorRegistry.get_all()) == 6
     assert not pykka.ActorRegistry.get_all()
     baseline.check()
@@ -190,9 +190,9 @@ def test_nobody_is_left_behind(o2: SimulatedO2, baseline: Any) -> None:
 
 
 def test_a_connection_that_fails_as_it_leaves_its_streams_gives_its_socket_back(
-    desk: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    trades = runtime.subscribe("o2", "trades", market, wait=5.0)
     former = [reference._actor_weakref() for reference in pykka.ActorRegistry.get_by_class(Connection)]
 
     def fail(_: ConnectionDelivery) -> None:
@@ -201,8 +201,8 @@ def test_a_connection_that_fails_as_it_leaves_its_streams_gives_its_socket_back(
     with monkeypatch.context() as patch:
         patch.setattr(ConnectionDelivery, "leave", fail)
         kill(Connection)
-        until(desk, at_epoch(2))
-    desk.wait_live(timeout=10)
+        until(runtime, at_epoch(2))
+    runtime.wait_live(timeout=10)
     o2.wait_for(lambda: o2.connections == 1)
     assert former  # they are held: the garbage collector has closed nothing
     o2.trade(market, trade_id="1")

@@ -121,7 +121,7 @@ def priced(o2: SimulatedO2, page: Page, venue: type[Priced] = Priced, **feed: An
 
 
 @pytest.fixture
-def desk(o2: SimulatedO2, page: Page) -> Iterator[Runtime]:
+def runtime(o2: SimulatedO2, page: Page) -> Iterator[Runtime]:
     with priced(o2, page) as runtime:
         yield runtime
 
@@ -141,12 +141,12 @@ def streamed(runtime: Runtime, key: str) -> LatestPrice:
 
 
 def test_what_a_stream_brings_is_known_and_nobody_is_asked(
-    desk: Runtime, o2: SimulatedO2, market: str, page: Page
+    runtime: Runtime, o2: SimulatedO2, market: str, page: Page
 ) -> None:
-    with desk.subscribe("o2", "trades", market, wait=5.0) as trades:
+    with runtime.subscribe("o2", "trades", market, wait=5.0) as trades:
         o2.trade(market, price=1234, quantity=5)
         trades.get(timeout=5)
-        price = desk.latest("o2", market.upper().replace("0X", " 0x"))
+        price = runtime.latest("o2", market.upper().replace("0X", " 0x"))
     assert (price.feed, price.symbol, price.source) == ("o2", market, "stream")
     assert (price.last, price.last_size) == (1234, 5)
     assert price.bid is price.ask is price.quote_age is None
@@ -160,38 +160,38 @@ def test_what_a_stream_brings_is_known_and_nobody_is_asked(
 def test_it_subscribes_to_nothing_and_sees_what_the_config_wants(
     o2: SimulatedO2, market: str, page: Page
 ) -> None:
-    with priced(o2, page, subscribe=[{"channel": "depth_view", "keys": [market]}]) as desk:
-        price = streamed(desk, market)
+    with priced(o2, page, subscribe=[{"channel": "depth_view", "keys": [market]}]) as runtime:
+        price = streamed(runtime, market)
         bids, asks = o2.book(market)
         assert (price.bid, price.ask, price.last) == (max(bids), min(asks), None)
         assert (price.bid_size, price.ask_size) == (bids[max(bids)], asks[min(asks)])
         o2.forget_heard()
         with pytest.raises(StalePriceError):
-            desk.latest("o2", A)
-        assert [topic.topic for topic in line_of(desk).topics] == [
+            runtime.latest("o2", A)
+        assert [topic.topic for topic in line_of(runtime).topics] == [
             f"o2/depth_view/{market}?frequency=500ms&precision=10"
         ]
         assert [said for said in o2.heard if said != "PING"] == []
 
 
-def test_a_dispatcher_that_dies_forgets_no_price(desk: Runtime, o2: SimulatedO2, market: str) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+def test_a_dispatcher_that_dies_forgets_no_price(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
+    trades = runtime.subscribe("o2", "trades", market, wait=5.0)
     o2.trade(market, price=77)
     trades.get(timeout=5)
     kill(Dispatcher)
-    until(desk, after("dispatcher", 1))
-    assert desk.latest("o2", market).last == 77
+    until(runtime, after("dispatcher", 1))
+    assert runtime.latest("o2", market).last == 77
     o2.trade(market, price=78)
     trades.get(timeout=5)
-    assert desk.latest("o2", market).last == 78
+    assert runtime.latest("o2", market).last == 78
 
 
 # ── from the venue's HTTP connector ──────────────────────────────────────────────────────────────────
 
 
-def test_where_the_stream_knows_nothing_the_venue_is_asked(desk: Runtime, page: Page) -> None:
+def test_where_the_stream_knows_nothing_the_venue_is_asked(runtime: Runtime, page: Page) -> None:
     page.prices[A] = {"bid": 9, "bid_size": 2, "ask": None, "quotes": True}
-    price = desk.latest("o2", A)
+    price = runtime.latest("o2", A)
     assert (price.source, price.bid, price.bid_size, price.ask, price.last) == ("rest", 9, 2, None, None)
     assert price.quote_age is not None
     assert [(each.source, each.part) for each in price.tried] == [
@@ -202,11 +202,13 @@ def test_where_the_stream_knows_nothing_the_venue_is_asked(desk: Runtime, page: 
     assert page.asked == [A]
 
 
-def test_an_answer_of_last_friday_is_not_fresh_because_it_was_fetched_now(desk: Runtime, page: Page) -> None:
+def test_an_answer_of_last_friday_is_not_fresh_because_it_was_fetched_now(
+    runtime: Runtime, page: Page
+) -> None:
     friday = time.time_ns() - 3 * 86_400 * 1_000_000_000
     page.prices[A] = {"bid": 9, "last": 10, "quoted_ns": friday, "traded_ns": friday}
     with pytest.raises(StalePriceError) as caught:
-        desk.latest("o2", A)
+        runtime.latest("o2", A)
     told = str(caught.value)
     assert told.startswith(
         f"o2: no price of {A} from the last 15 s. stream: quote none, trade none; rest: quote"
@@ -215,29 +217,29 @@ def test_an_answer_of_last_friday_is_not_fresh_because_it_was_fetched_now(desk: 
         pytest.approx(3 * 86_400, abs=60),
         pytest.approx(3 * 86_400, abs=60),
     ]
-    assert desk.latest("o2", A, max_age=4 * 86_400).last == 10
+    assert runtime.latest("o2", A, max_age=4 * 86_400).last == 10
 
 
-def test_why_the_venue_told_nothing_is_in_the_sentence(desk: Runtime, page: Page) -> None:
+def test_why_the_venue_told_nothing_is_in_the_sentence(runtime: Runtime, page: Page) -> None:
     page.prices[A] = 503
     with pytest.raises(StalePriceError, match=r"trade none; rest: the page of prices answered 503\.$"):
-        desk.latest("o2", A)
+        runtime.latest("o2", A)
 
 
 def test_an_answer_that_cannot_be_read_harms_nobody(
-    desk: Runtime, page: Page, caplog: pytest.LogCaptureFixture
+    runtime: Runtime, page: Page, caplog: pytest.LogCaptureFixture
 ) -> None:
     page.prices[A], page.prices[B] = {"surprise": 1}, {"last": 5}
     with pytest.raises(StalePriceError, match=r"rest: unexpected error while asking for it \(TypeError\)"):
-        desk.latest("o2", A)
+        runtime.latest("o2", A)
     assert f"unexpected error while asking for the price of {A}" in caplog.text
-    assert desk.latest("o2", B).last == 5
-    assert after("requester", 0)(desk.status())
-    assert not after("requester", 1)(desk.status())
+    assert runtime.latest("o2", B).last == 5
+    assert after("requester", 0)(runtime.status())
+    assert not after("requester", 1)(runtime.status())
 
 
 def test_a_question_that_cannot_be_asked_gives_its_place_back(
-    desk: Runtime, page: Page, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page.prices[A] = {"last": 5}
     with monkeypatch.context() as broken:
@@ -246,28 +248,28 @@ def test_a_question_that_cannot_be_asked_gives_its_place_back(
             with pytest.raises(
                 StalePriceError, match=r"rest: unexpected error while asking for it \(ModuleNotFoundError\)"
             ):
-                desk.latest("o2", f"0x{number:064x}")
-    assert desk.latest("o2", A).last == 5
+                runtime.latest("o2", f"0x{number:064x}")
+    assert runtime.latest("o2", A).last == 5
 
 
-def test_a_venue_that_does_not_answer_costs_the_timeout_and_no_more(desk: Runtime, page: Page) -> None:
+def test_a_venue_that_does_not_answer_costs_the_timeout_and_no_more(runtime: Runtime, page: Page) -> None:
     page.may_answer.clear()
     with pytest.raises(StalePriceError, match="rest: no answer in time"):
-        desk.latest("o2", A, timeout=0.2)
+        runtime.latest("o2", A, timeout=0.2)
     assert page.asked == [A]
     with pytest.raises(StalePriceError):
-        desk.latest("o2", B, timeout=0)  # it is not asked at all
+        runtime.latest("o2", B, timeout=0)  # it is not asked at all
     assert page.asked == [A]
 
 
 def test_what_the_stream_brings_meanwhile_is_taken(
-    desk: Runtime, o2: SimulatedO2, market: str, page: Page
+    runtime: Runtime, o2: SimulatedO2, market: str, page: Page
 ) -> None:
     page.prices[market] = 500
     page.may_answer.clear()
-    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    trades = runtime.subscribe("o2", "trades", market, wait=5.0)
     with ThreadPoolExecutor() as pool:
-        asking = pool.submit(desk.latest, "o2", market, timeout=20.0)
+        asking = pool.submit(runtime.latest, "o2", market, timeout=20.0)
         assert page.heard.acquire(timeout=10)
         o2.trade(market, price=42)
         trades.get(timeout=5)
@@ -289,12 +291,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
     return arrived
 
 
-def test_equal_questions_share_one_answer(desk: Runtime, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_questions_share_one_answer(
+    runtime: Runtime, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arrived = asked(monkeypatch)
     page.prices[A] = {"last": 5}
     page.may_answer.clear()
     with ThreadPoolExecutor(5) as pool:
-        asking = [pool.submit(desk.latest, "o2", A, timeout=20.0) for _ in range(5)]
+        asking = [pool.submit(runtime.latest, "o2", A, timeout=20.0) for _ in range(5)]
         for _ in asking:
             assert arrived.acquire(timeout=10)
         page.may_answer.set()
@@ -302,12 +306,12 @@ def test_equal_questions_share_one_answer(desk: Runtime, page: Page, monkeypatch
     assert page.asked == [A]
 
 
-def test_only_some_questions_are_asked_at_once(desk: Runtime, page: Page) -> None:
+def test_only_some_questions_are_asked_at_once(runtime: Runtime, page: Page) -> None:
     keys = [f"0x{number:064x}" for number in range(AT_ONCE + 3)]
     page.prices |= {key: {"last": number + 1} for number, key in enumerate(keys)}
     page.may_answer.clear()
     with ThreadPoolExecutor(len(keys)) as pool:
-        asking = [pool.submit(desk.latest, "o2", key, timeout=20.0) for key in keys]
+        asking = [pool.submit(runtime.latest, "o2", key, timeout=20.0) for key in keys]
         for _ in range(AT_ONCE):
             assert page.heard.acquire(timeout=10)
         page.may_answer.set()
@@ -317,36 +321,36 @@ def test_only_some_questions_are_asked_at_once(desk: Runtime, page: Page) -> Non
 
 def test_the_venue_is_asked_no_oftener_than_it_allows(o2: SimulatedO2, page: Page) -> None:
     page.prices |= {A: {"last": 5}, B: {"last": 6}}
-    with priced(o2, page, Frugal) as desk:
-        assert desk.latest("o2", A).last == 5
+    with priced(o2, page, Frugal) as runtime:
+        assert runtime.latest("o2", A).last == 5
         with pytest.raises(
             StalePriceError, match=r"rest: the venue may not be asked so often; again in \d+\.\d s"
         ):
-            desk.latest("o2", B)
+            runtime.latest("o2", B)
         kill(Requester)
-        until(desk, after("requester", 1))
+        until(runtime, after("requester", 1))
         with pytest.raises(StalePriceError, match="so often"):  # its successor knows
-            desk.latest("o2", B)
+            runtime.latest("o2", B)
     assert page.asked == [A]
 
 
 def test_a_question_waits_for_its_turn_where_its_asker_has_the_time(o2: SimulatedO2, page: Page) -> None:
     page.prices |= {A: {"last": 5}, B: {"last": 6}}
-    with priced(o2, page, Slow) as desk:
-        assert desk.latest("o2", A, timeout=20.0).last == 5
-        assert desk.latest("o2", B, timeout=20.0).last == 6
-        assert desk.latest("o2", A, timeout=20.0).last == 5
+    with priced(o2, page, Slow) as runtime:
+        assert runtime.latest("o2", A, timeout=20.0).last == 5
+        assert runtime.latest("o2", B, timeout=20.0).last == 6
+        assert runtime.latest("o2", A, timeout=20.0).last == 5
     assert page.asked == [A, B, A]
 
 
 # ── who dies meanwhile ──────────────────────────────────────────────────────────────────────────
 
 
-def test_a_requester_that_dies_over_a_question_leaves_it_to_the_next(desk: Runtime, page: Page) -> None:
+def test_a_requester_that_dies_over_a_question_leaves_it_to_the_next(runtime: Runtime, page: Page) -> None:
     page.prices[A] = {"last": 5}
     page.may_answer.clear()
     with ThreadPoolExecutor() as pool:
-        asking = pool.submit(desk.latest, "o2", A, timeout=20.0)
+        asking = pool.submit(runtime.latest, "o2", A, timeout=20.0)
         assert page.heard.acquire(timeout=10)
         kill(Requester)
         assert page.heard.acquire(timeout=10)
@@ -363,22 +367,22 @@ def test_a_requester_that_hangs_costs_the_timeout_and_is_replaced(
     table = config(
         o2.url, runtime={"watchdog_timeout": WATCHDOG}, venue="priced", rest=f"http://127.0.0.1:{page.port}"
     )
-    with actors.start(load(table, venues={"priced": Priced}), wait=10.0) as desk:
+    with actors.start(load(table, venues={"priced": Priced}), wait=10.0) as runtime:
         with pytest.raises(StalePriceError, match="no answer in time"):
-            desk.latest("o2", A, timeout=0.1)
+            runtime.latest("o2", A, timeout=0.1)
         assert trap.caught.is_set()
-        until(desk, is_wedged("requester"))
-        assert desk.latest("o2", A, timeout=10.0).last == 5
+        until(runtime, is_wedged("requester"))
+        assert runtime.latest("o2", A, timeout=10.0).last == 5
         trap.released.set()
         assert trap.over.wait(5)
 
 
 def test_stop_ends_whoever_waits_and_every_conversation(o2: SimulatedO2, page: Page) -> None:
     page.may_answer.clear()
-    with ThreadPoolExecutor() as pool, priced(o2, page) as desk:
-        asking = pool.submit(desk.latest, "o2", A, timeout=60.0)
+    with ThreadPoolExecutor() as pool, priced(o2, page) as runtime:
+        asking = pool.submit(runtime.latest, "o2", A, timeout=60.0)
         assert page.heard.acquire(timeout=10)
-        assert desk.stop() == ()
+        assert runtime.stop() == ()
         with pytest.raises(RuntimeStopped):
             asking.result(timeout=10)
         for thread in threading.enumerate():
@@ -386,24 +390,24 @@ def test_stop_ends_whoever_waits_and_every_conversation(o2: SimulatedO2, page: P
                 thread.join(5 * 1.0)
                 assert not thread.is_alive()
         with pytest.raises(RuntimeStopped):
-            desk.latest("o2", A)
+            runtime.latest("o2", A)
 
 
 # ── what cannot be asked ────────────────────────────────────────────────────────────────────────
 
 
-def test_what_is_not_known_is_said_so(desk: Runtime) -> None:
+def test_what_is_not_known_is_said_so(runtime: Runtime) -> None:
     with pytest.raises(LinewardenError, match="there is no feed 'o3' in the config; there are: o2"):
-        desk.latest("o3", A)
+        runtime.latest("o3", A)
     with pytest.raises(LinewardenError, match="'nonsense'"):
-        desk.latest("o2", "nonsense")
+        runtime.latest("o2", "nonsense")
     with pytest.raises(LinewardenError, match="not nan"):
-        desk.latest("o2", A, max_age=float("nan"))
+        runtime.latest("o2", A, max_age=float("nan"))
 
 
 def test_a_venue_without_an_http_door_says_so(o2: SimulatedO2) -> None:
     with (
-        actors.start(config(o2.url), wait=10.0) as desk,
+        actors.start(config(o2.url), wait=10.0) as runtime,
         pytest.raises(StalePriceError, match="rest: the venue cannot be asked for it"),
     ):
-        desk.latest("o2", A)
+        runtime.latest("o2", A)

@@ -14,7 +14,7 @@ from actors.simulators.faulty_proxy import FaultyProxy
 from tests.conftest import Baseline
 from tests.support.counters import settle
 from tests.support.runtimes import at_epoch, line_of, until
-from tests.support.venue_cases import VENUES, End, desk_at, end_of
+from tests.support.venue_cases import VENUES, End, end_of, runtime_at
 
 BEAT = {"ping_interval": 0.2, "pong_timeout": 0.2}
 DETECTION = 0.2 + 0.2  # seconds: what the heartbeat promises for a half-open connection
@@ -40,26 +40,26 @@ def end(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[End]:
         yield venue
 
 
-def comes_back(desk: Runtime, end: End, proxy: FaultyProxy, stream: Any) -> None:
+def comes_back(runtime: Runtime, end: End, proxy: FaultyProxy, stream: Any) -> None:
     """A new life, in which events come again, behind the one gap that the loss has cost."""
-    until(desk, at_epoch(2, end.line))
+    until(runtime, at_epoch(2, end.line))
     proxy.heal()
-    desk.wait_live(timeout=10)
+    runtime.wait_live(timeout=10)
     end.say(2)
     assert end.number(stream.get(timeout=5)) == 2
     assert {gap.reason for gap in stream.gaps} == {"disconnect"}
-    settle(desk)
+    settle(runtime)
 
 
 def test_a_reset_is_found_at_once_and_outlived(end: End, baseline: Baseline) -> None:
     with FaultyProxy(end.url) as proxy:
-        with desk_at(end, url=proxy.url) as desk:
-            stream = end.subscribe(desk)
+        with runtime_at(end, url=proxy.url) as runtime:
+            stream = end.subscribe(runtime)
             end.say(1)
             assert end.number(stream.get(timeout=5)) == 1
             proxy.reset()
-            comes_back(desk, end, proxy, stream)
-            reason = line_of(desk, end.line).reason
+            comes_back(runtime, end, proxy, stream)
+            reason = line_of(runtime, end.line).reason
             assert reason is not None
             assert reason.code == "lost"
         end.simulator.wait_for(lambda: end.simulator.connections == 0)
@@ -70,29 +70,29 @@ def test_a_reset_is_found_at_once_and_outlived(end: End, baseline: Baseline) -> 
 def test_a_half_open_connection_is_found_within_the_beat_and_its_deadline(
     end: End, way: str, baseline: Baseline
 ) -> None:
-    with FaultyProxy(end.url) as proxy, desk_at(end, url=proxy.url, heartbeat=BEAT) as desk:
-        stream = end.subscribe(desk)
+    with FaultyProxy(end.url) as proxy, runtime_at(end, url=proxy.url, heartbeat=BEAT) as runtime:
+        stream = end.subscribe(runtime)
         end.say(1)
         assert end.number(stream.get(timeout=5)) == 1
         begun = time.monotonic()
         HALF_OPEN[way](proxy)
-        until(desk, lambda status: status.lines()[end.line].reason is not None)
+        until(runtime, lambda status: status.lines()[end.line].reason is not None)
         assert time.monotonic() - begun < 5 * DETECTION
-        comes_back(desk, end, proxy, stream)
+        comes_back(runtime, end, proxy, stream)
         # Later endings are refusals: a venue of one connection may still count the one that hangs.
-        assert line_of(desk, end.line).journal[0].code == "pong_timeout"
+        assert line_of(runtime, end.line).journal[0].code == "pong_timeout"
     baseline.check()
 
 
 def test_a_stall_in_the_middle_of_a_frame_is_found_in_the_same_time(end: End, baseline: Baseline) -> None:
-    with FaultyProxy(end.url) as proxy, desk_at(end, url=proxy.url, heartbeat=BEAT) as desk:
-        stream = end.subscribe(desk)
+    with FaultyProxy(end.url) as proxy, runtime_at(end, url=proxy.url, heartbeat=BEAT) as runtime:
+        stream = end.subscribe(runtime)
         begun = time.monotonic()
         proxy.hold("down", after=5)
         end.say(1)  # its head, and a few bytes
-        until(desk, lambda status: status.lines()[end.line].reason is not None)
+        until(runtime, lambda status: status.lines()[end.line].reason is not None)
         assert time.monotonic() - begun < 5 * DETECTION
-        comes_back(desk, end, proxy, stream)
+        comes_back(runtime, end, proxy, stream)
     baseline.check()
 
 
@@ -100,11 +100,11 @@ def test_a_stall_in_the_middle_of_a_frame_is_found_in_the_same_time(end: End, ba
 def test_a_bad_network_costs_time_and_no_event(end: End, kind: str, baseline: Baseline) -> None:
     with FaultyProxy(end.url) as proxy:
         BAD[kind](proxy)  # from the login on
-        with desk_at(end, url=proxy.url, heartbeat={"ping_interval": 0.5, "pong_timeout": 5.0}) as desk:
-            stream = end.subscribe(desk)
+        with runtime_at(end, url=proxy.url, heartbeat={"ping_interval": 0.5, "pong_timeout": 5.0}) as runtime:
+            stream = end.subscribe(runtime)
             for number in range(1, 11):
                 end.say(number)
             assert [end.number(stream.get(timeout=10)) for _ in range(10)] == list(range(1, 11))
-            assert (line_of(desk, end.line).epoch, stream.gap_count) == (1, 0)
-            settle(desk)
+            assert (line_of(runtime, end.line).epoch, stream.gap_count) == (1, 0)
+            settle(runtime)
     baseline.check()

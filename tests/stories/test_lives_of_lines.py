@@ -19,7 +19,7 @@ from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.supervision.rotation import Rotations
 from actors.supervision.state import LineRecord
 from tests.support.counters import settle
-from tests.support.runtimes import alpaca_config, config, desk_on, line_of, until
+from tests.support.runtimes import alpaca_config, config, line_of, runtime_on, until
 from tests.support.virtual_time import clockwork
 
 HOUR = 3_600.0
@@ -65,23 +65,23 @@ def test_a_paused_line_that_is_removed_and_added_before_it_ended_is_live_again(
     o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end = SlowEnd(monkeypatch, epoch=1)
-    with actors.start(with_other(o2), wait=10.0) as desk, released(end):
-        desk.supervisor.pause("o2").get(timeout=5)
+    with actors.start(with_other(o2), wait=10.0) as runtime, released(end):
+        runtime.supervisor.pause("o2").get(timeout=5)
         assert end.began.wait(10)
-        desk.reload(without("o2", with_other(o2)))
-        desk.reload(with_other(o2))
-        assert line_of(desk).state == "connecting"
+        runtime.reload(without("o2", with_other(o2)))
+        runtime.reload(with_other(o2))
+        assert line_of(runtime).state == "connecting"
         end.released.set()
-        desk.wait_live("o2", timeout=10)
-        assert line_of(desk).epoch == 2
+        runtime.wait_live("o2", timeout=10)
+        assert line_of(runtime).epoch == 2
 
 
 def test_wishes_that_change_while_a_line_ends_leave_the_last_one(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end = SlowEnd(monkeypatch, epoch=1)
-    with desk_on(o2) as desk, released(end):
-        trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    with runtime_on(o2) as runtime, released(end):
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0)
         for wish, shown in (
             ("pause", "paused"),
             ("resume", "connecting"),
@@ -89,22 +89,22 @@ def test_wishes_that_change_while_a_line_ends_leave_the_last_one(
             ("pause", "paused"),
             ("resume", "connecting"),
         ):
-            getattr(desk.supervisor, wish)("o2").get(timeout=5)
-            assert line_of(desk).state == shown
+            getattr(runtime.supervisor, wish)("o2").get(timeout=5)
+            assert line_of(runtime).state == shown
         assert end.began.wait(10)
         end.released.set()
-        desk.wait_live(timeout=10)
+        runtime.wait_live(timeout=10)
         words = [each.state for each in islice(trades.with_markers(), 3) if isinstance(each, Lifecycle)]
         assert words == ["disconnected", "paused", "restored"]
 
 
 def test_a_line_is_not_waited_for_once_it_is_gone(o2: SimulatedO2) -> None:
-    with actors.start(with_other(o2), wait=10.0) as desk, ThreadPoolExecutor(1) as pool:
-        desk.supervisor.pause("other").get(timeout=5)
-        until(desk, lambda status: all(each.id != "connection/other" for each in status.actors))
-        waiting = pool.submit(desk.wait_live, timeout=30.0)
-        until(desk, lambda _: bool(desk._tree._supervisor._waiters))
-        desk.reload(without("other", with_other(o2)))
+    with actors.start(with_other(o2), wait=10.0) as runtime, ThreadPoolExecutor(1) as pool:
+        runtime.supervisor.pause("other").get(timeout=5)
+        until(runtime, lambda status: all(each.id != "connection/other" for each in status.actors))
+        waiting = pool.submit(runtime.wait_live, timeout=30.0)
+        until(runtime, lambda _: bool(runtime._tree._supervisor._waiters))
+        runtime.reload(without("other", with_other(o2)))
         waiting.result(timeout=10)
 
 
@@ -119,49 +119,49 @@ def test_the_counts_of_a_candidate_outlive_the_record_of_its_line(
             handle_report(self, line, report)
 
     monkeypatch.setattr(Rotations, "handle_report", never_settled)
-    with actors.start(with_other(o2), wait=10.0) as desk, released(end), ThreadPoolExecutor(1) as pool:
-        trades = desk.subscribe("o2", "trades", market, wait=5.0)
-        rotating = pool.submit(desk.rotate, "o2", timeout=20.0)
+    with actors.start(with_other(o2), wait=10.0) as runtime, released(end), ThreadPoolExecutor(1) as pool:
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0)
+        rotating = pool.submit(runtime.rotate, "o2", timeout=20.0)
         o2.wait_heard("subscribe_trades", 2)
         o2.number_trades(market, 100)
-        until(desk, lambda status: status.lines()["o2"].counters.decoded >= 200)
-        desk.reload(without("o2", with_other(o2)))
+        until(runtime, lambda status: status.lines()["o2"].counters.decoded >= 200)
+        runtime.reload(without("o2", with_other(o2)))
         with pytest.raises(RotationFailed):
             rotating.result(timeout=10)
         assert end.began.wait(10)
-        until(desk, lambda status: "o2" not in status.lines())
+        until(runtime, lambda status: "o2" not in status.lines())
         assert trades.closed
-        desk.reload(with_other(o2))
+        runtime.reload(with_other(o2))
         end.released.set()
-        desk.wait_live("o2", timeout=10)
-        settle(desk)
+        runtime.wait_live("o2", timeout=10)
+        settle(runtime)
 
 
 def test_an_event_without_a_row_is_logged_and_changes_nothing(
     o2: SimulatedO2, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with desk_on(o2) as desk:
-        supervisor = desk._roles.named("supervisor")
+    with runtime_on(o2) as runtime:
+        supervisor = runtime._roles.named("supervisor")
         supervisor.tell(LineUpgraded("o2", 1))
-        desk.wait_live(timeout=10)
+        runtime.wait_live(timeout=10)
         assert "o2: defect: no row for UPGRADED in LIVE; ignored." in caplog.messages
-        desk.rotate("o2", timeout=20.0)
-        assert (line_of(desk).epoch, line_of(desk).state) == (2, "live")
+        runtime.rotate("o2", timeout=20.0)
+        assert (line_of(runtime).epoch, line_of(runtime).state) == (2, "live")
 
 
 # ── the connect limiter ─────────────────────────────────────────────────────────────────────────
 
 
 def test_a_rotation_that_is_refused_spends_no_connect(o2: SimulatedO2) -> None:
-    with desk_on(o2, connect_rate={"burst": 2, "interval": HOUR}) as desk:
-        desk.supervisor.pause("o2").get(timeout=5)
+    with runtime_on(o2, connect_rate={"burst": 2, "interval": HOUR}) as runtime:
+        runtime.supervisor.pause("o2").get(timeout=5)
         for _ in range(3):
             with pytest.raises(RotationFailed, match="it is paused"):
-                desk.rotate("o2", timeout=10.0)
-        desk.supervisor.resume("o2").get(timeout=5)
-        desk.wait_live(timeout=10)
+                runtime.rotate("o2", timeout=10.0)
+        runtime.supervisor.resume("o2").get(timeout=5)
+        runtime.wait_live(timeout=10)
         with pytest.raises(RotationFailed, match="it may connect in"):
-            desk.rotate("o2", timeout=10.0)
+            runtime.rotate("o2", timeout=10.0)
 
 
 @pytest.mark.parametrize("loose", ["iex", "news"])
@@ -169,11 +169,12 @@ def test_the_strictest_budget_of_an_account_holds_for_all_of_its_feeds(loose: st
     with SimulatedAlpaca(rate=0) as alpaca:
         table = alpaca_config(alpaca, "iex", "news", connect_rate={"burst": 1, "interval": HOUR})
         table["feeds"][loose]["connect_rate"] = {"burst": 5, "interval": 1.0}
-        with actors.start(table) as desk:
+        with actors.start(table) as runtime:
             until(
-                desk, lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"}
+                runtime,
+                lambda status: {each.state for each in status.lines().values()} == {"live", "backoff"},
             )
-            (waits,) = [each for each in desk.status().lines().values() if each.state == "backoff"]
+            (waits,) = [each for each in runtime.status().lines().values() if each.state == "backoff"]
             assert HOUR - 60 < (waits.next_attempt_s or 0.0) <= HOUR
             assert alpaca.lives == 1
 

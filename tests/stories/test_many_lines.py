@@ -18,7 +18,7 @@ from actors.status import Status
 from actors.venues import tplus as venue
 from tests.conftest import Baseline
 from tests.stories.test_killed_actors import after, kill
-from tests.stories.test_tplus import config, desk_on, states
+from tests.stories.test_tplus import config, runtime_on, states
 from tests.support.counters import settle
 from tests.support.runtimes import until
 
@@ -32,8 +32,8 @@ def tplus() -> Iterator[SimulatedTplus]:
 
 
 @pytest.fixture
-def desk(tplus: SimulatedTplus) -> Iterator[Runtime]:
-    with desk_on(tplus) as runtime:
+def runtime(tplus: SimulatedTplus) -> Iterator[Runtime]:
+    with runtime_on(tplus) as runtime:
         yield runtime
 
 
@@ -51,8 +51,8 @@ def just(*assets: str) -> Callable[[Status], bool]:
     return lambda status: states(status) == dict.fromkeys(map(line, assets), "live")
 
 
-def lives(desk: Runtime) -> dict[str, int]:
-    return {name: each.epoch for name, each in desk.status().lines().items()}
+def lives(runtime: Runtime) -> dict[str, int]:
+    return {name: each.epoch for name, each in runtime.status().lines().items()}
 
 
 def refusal_of(call: Callable[[], object]) -> SubscribeError:
@@ -65,78 +65,78 @@ def refusal_of(call: Callable[[], object]) -> SubscribeError:
 # ── as topics come and go ───────────────────────────────────────────────────────────────────────
 
 
-def test_a_feed_without_topics_has_no_line_and_is_live(desk: Runtime, tplus: SimulatedTplus) -> None:
-    assert states(desk.status()) == {}
-    desk.wait_live("tplus", timeout=1)
+def test_a_feed_without_topics_has_no_line_and_is_live(runtime: Runtime, tplus: SimulatedTplus) -> None:
+    assert states(runtime.status()) == {}
+    runtime.wait_live("tplus", timeout=1)
     assert tplus.lives == 0
-    assert desk.supervisor.restart("tplus").get(timeout=5) == "accepted"
+    assert runtime.supervisor.restart("tplus").get(timeout=5) == "accepted"
 
 
 def test_lines_come_and_go_with_the_keys_of_a_stream(
-    desk: Runtime, tplus: SimulatedTplus, baseline: Baseline
+    runtime: Runtime, tplus: SimulatedTplus, baseline: Baseline
 ) -> None:
     one, two, three = ASSETS[:3]
-    stream = desk.subscribe("tplus", venue.TICKER, one, two, wait=5.0)
-    until(desk, just(one, two))
+    stream = runtime.subscribe("tplus", venue.TICKER, one, two, wait=5.0)
+    until(runtime, just(one, two))
     stream.add(three, wait=5.0)
-    until(desk, just(one, two, three))
+    until(runtime, just(one, two, three))
     tplus.tickers(one, two, three)
     assert {stream.get(timeout=5).asset_id for _ in range(3)} == {one, two, three}
 
     stream.remove(one)
-    until(desk, just(two, three))
+    until(runtime, just(two, three))
     tplus.wait_for(lambda: tplus.connections == 2)
     tplus.tickers(one, two, three)
     assert {stream.get(timeout=5).asset_id for _ in range(2)} == {two, three}
     assert (stream.gap_count, stream.queued) == (0, 0)
 
     stream.close()
-    until(desk, lambda status: status.lines() == {} and status.streams == ())
+    until(runtime, lambda status: status.lines() == {} and status.streams == ())
     tplus.wait_for(lambda: tplus.connections == 0)
-    settle(desk)
+    settle(runtime)
     baseline.check()
 
 
 def test_a_line_is_shared_by_all_who_want_its_topic_and_goes_with_the_last(
-    desk: Runtime, tplus: SimulatedTplus
+    runtime: Runtime, tplus: SimulatedTplus
 ) -> None:
     one, two = ASSETS[:2]
-    streams = [desk.subscribe("tplus", venue.TICKER, one, two, wait=5.0) for _ in range(3)]
+    streams = [runtime.subscribe("tplus", venue.TICKER, one, two, wait=5.0) for _ in range(3)]
     assert tplus.lives == 2
     for stream in streams[:2]:
         stream.close()
     tplus.ticker(one)
     assert streams[2].get(timeout=5).asset_id == one
-    assert lives(desk) == {line(one): 1, line(two): 1}
+    assert lives(runtime) == {line(one): 1, line(two): 1}
     streams[2].close()
-    until(desk, lambda status: status.lines() == {})
+    until(runtime, lambda status: status.lines() == {})
 
 
-def test_who_leaves_and_comes_back_at_once_has_his_line(desk: Runtime, tplus: SimulatedTplus) -> None:
+def test_who_leaves_and_comes_back_at_once_has_his_line(runtime: Runtime, tplus: SimulatedTplus) -> None:
     one, two = ASSETS[:2]
-    stream = desk.subscribe("tplus", venue.TICKER, one, two, wait=5.0)
+    stream = runtime.subscribe("tplus", venue.TICKER, one, two, wait=5.0)
     for _ in range(20):
         stream.remove(one)
         stream.add(one)
     stream.add(one, wait=10.0)
-    until(desk, just(one, two))
+    until(runtime, just(one, two))
     tplus.wait_for(lambda: tplus.connections == 2)
     tplus.wait_for(lambda: tplus.subscribers(f"/ticker/ws/{one}") == 1)
     tplus.ticker(one)
     tplus.ticker(two)
     assert {stream.get(timeout=5).asset_id for _ in range(2)} == {one, two}
-    assert lives(desk)[line(two)] == 1
-    settle(desk)
+    assert lives(runtime)[line(two)] == 1
+    settle(runtime)
 
 
 def test_streams_that_come_and_go_on_many_threads_leave_just_what_is_wanted(
-    desk: Runtime, tplus: SimulatedTplus, baseline: Baseline
+    runtime: Runtime, tplus: SimulatedTplus, baseline: Baseline
 ) -> None:
-    stays = desk.subscribe("tplus", venue.TICKER, ASSETS[0], wait=5.0)
+    stays = runtime.subscribe("tplus", venue.TICKER, ASSETS[0], wait=5.0)
 
     def come_and_go() -> None:
         for _ in range(4):
-            with desk.subscribe("tplus", venue.TICKER, *ASSETS[:4]) as stream:
+            with runtime.subscribe("tplus", venue.TICKER, *ASSETS[:4]) as stream:
                 stream.remove(ASSETS[1])
                 stream.add(ASSETS[1])
 
@@ -145,21 +145,21 @@ def test_streams_that_come_and_go_on_many_threads_leave_just_what_is_wanted(
         thread.start()
     for thread in threads:
         thread.join(20)
-    until(desk, just(ASSETS[0]))
+    until(runtime, just(ASSETS[0]))
     tplus.wait_for(lambda: tplus.connections == 1)
     tplus.ticker(ASSETS[0])
     assert stays.get(timeout=5).asset_id == ASSETS[0]
-    assert lives(desk) == {line(ASSETS[0]): 1}
+    assert lives(runtime) == {line(ASSETS[0]): 1}
     assert stays.gap_count == 0
     stays.close()
-    until(desk, lambda status: status.lines() == {})
+    until(runtime, lambda status: status.lines() == {})
     baseline.check()
 
 
 def test_live_means_every_line_of_the_config_from_the_first_moment(tplus: SimulatedTplus) -> None:
     tplus.delay_ack(0.2)
-    with desk_on(tplus, **tickers(*ASSETS)) as desk:
-        assert states(desk.status()) == dict.fromkeys(map(line, ASSETS), "live")
+    with runtime_on(tplus, **tickers(*ASSETS)) as runtime:
+        assert states(runtime.status()) == dict.fromkeys(map(line, ASSETS), "live")
         assert all(tplus.subscribers(f"/ticker/ws/{asset}") == 1 for asset in ASSETS)
 
 
@@ -167,11 +167,11 @@ def test_one_line_that_is_down_keeps_the_feed_from_being_live(tplus: SimulatedTp
     tplus.refuse(n=1)
     with actors.start(
         config(tplus, restart={"initial": 60.0, "maximum": 60.0}, **tickers(*ASSETS[:3]))
-    ) as desk:
+    ) as runtime:
         with pytest.raises(actors.NotLiveError, match=r"tplus/ticker-1.*503") as error:
-            desk.wait_live("tplus", timeout=1.0)
+            runtime.wait_live("tplus", timeout=1.0)
         assert len(error.value.reasons) == 1
-        status = desk.status()
+        status = runtime.status()
         assert sorted(states(status).values()) == ["backoff", "live", "live"]
         assert not status.feeds["tplus"].live
 
@@ -183,21 +183,21 @@ def test_a_topic_beyond_the_limit_is_refused_with_a_sentence_and_gets_the_next_l
     tplus: SimulatedTplus,
 ) -> None:
     one, two, three, four = ASSETS[:4]
-    with desk_on(tplus, max_lines=2) as desk:
-        first = desk.subscribe("tplus", venue.TICKER, one, two, wait=5.0)
-        refused = refusal_of(lambda: desk.subscribe("tplus", venue.TICKER, three, wait=5.0))
+    with runtime_on(tplus, max_lines=2) as runtime:
+        first = runtime.subscribe("tplus", venue.TICKER, one, two, wait=5.0)
+        refused = refusal_of(lambda: runtime.subscribe("tplus", venue.TICKER, three, wait=5.0))
         said = str(refused)
         assert f"tplus/ticker/{three}: rejected (tplus has its 2 lines" in said
         assert "raise max_lines of the feed, or give up another topic" in said
-        waiting = desk.subscribe("tplus", venue.TICKER, two, four)
-        until(desk, just(one, two))
-        desk.wait_live(timeout=5)
+        waiting = runtime.subscribe("tplus", venue.TICKER, two, four)
+        until(runtime, just(one, two))
+        runtime.wait_live(timeout=5)
         assert tplus.lives == 2
 
         first.remove(one)  # who was refused first gets it
-        until(desk, just(two, three))
+        until(runtime, just(two, three))
         first.close()
-        until(desk, just(two, three))  # somebody else wants the other
+        until(runtime, just(two, three))  # somebody else wants the other
         tplus.tickers(*ASSETS[:4])
         assert waiting.get(timeout=5).asset_id == two
         assert [state.state for state in waiting.topics.values()] == ["confirmed", "rejected"]
@@ -205,57 +205,57 @@ def test_a_topic_beyond_the_limit_is_refused_with_a_sentence_and_gets_the_next_l
 
 def test_a_refused_topic_that_is_given_up_waits_for_no_line(tplus: SimulatedTplus) -> None:
     one, two, three = ASSETS[:3]
-    with desk_on(tplus, max_lines=1, **tickers(one)) as desk:
-        given_up = desk.subscribe("tplus", venue.TICKER, two)
-        _stream = desk.subscribe("tplus", venue.TICKER, three)
+    with runtime_on(tplus, max_lines=1, **tickers(one)) as runtime:
+        given_up = runtime.subscribe("tplus", venue.TICKER, two)
+        _stream = runtime.subscribe("tplus", venue.TICKER, three)
         given_up.close()
-        desk.reload(config(tplus, max_lines=1))
-        until(desk, just(three))
+        runtime.reload(config(tplus, max_lines=1))
+        until(runtime, just(three))
 
 
 def test_what_the_config_wants_beyond_the_limit_is_refused_and_the_rest_is_live(
     tplus: SimulatedTplus,
 ) -> None:
-    with desk_on(tplus, max_lines=2, **tickers(*ASSETS[:3])) as desk:
-        until(desk, just(*ASSETS[:2]))
-        said = str(refusal_of(lambda: desk.subscribe("tplus", venue.TICKER, ASSETS[2], wait=5.0)))
+    with runtime_on(tplus, max_lines=2, **tickers(*ASSETS[:3])) as runtime:
+        until(runtime, just(*ASSETS[:2]))
+        said = str(refusal_of(lambda: runtime.subscribe("tplus", venue.TICKER, ASSETS[2], wait=5.0)))
         assert "max_lines" in said
 
 
 def test_a_raised_limit_gives_the_refused_topics_their_lines(tplus: SimulatedTplus) -> None:
     one, two, three = ASSETS[:3]
-    with desk_on(tplus, max_lines=1, **tickers(one)) as desk:
-        waiting = desk.subscribe("tplus", venue.TICKER, two, three)
-        until(desk, just(one))
-        desk.reload(config(tplus, max_lines=3, **tickers(one)))
-        until(desk, just(one, two, three))
+    with runtime_on(tplus, max_lines=1, **tickers(one)) as runtime:
+        waiting = runtime.subscribe("tplus", venue.TICKER, two, three)
+        until(runtime, just(one))
+        runtime.reload(config(tplus, max_lines=3, **tickers(one)))
+        until(runtime, just(one, two, three))
         tplus.ticker(three)
         assert waiting.get(timeout=5).asset_id == three
 
 
 def test_a_registry_that_dies_remembers_who_was_refused(tplus: SimulatedTplus) -> None:
     one, two = ASSETS[:2]
-    with desk_on(tplus, max_lines=1) as desk:
-        first = desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
-        second = desk.subscribe("tplus", venue.TICKER, two)
+    with runtime_on(tplus, max_lines=1) as runtime:
+        first = runtime.subscribe("tplus", venue.TICKER, one, wait=5.0)
+        second = runtime.subscribe("tplus", venue.TICKER, two)
         kill(Registry)
-        until(desk, after("registry", 1))
+        until(runtime, after("registry", 1))
         assert [state.state for state in second.topics.values()] == ["rejected"]
         first.close()
-        until(desk, just(two))
+        until(runtime, just(two))
 
 
 # ── all lines of a feed, and one of them ────────────────────────────────────────────────────────
 
 
-def test_a_feed_is_paused_and_resumed_with_all_its_lines(desk: Runtime, tplus: SimulatedTplus) -> None:
+def test_a_feed_is_paused_and_resumed_with_all_its_lines(runtime: Runtime, tplus: SimulatedTplus) -> None:
     assets = ASSETS[:4]
-    stream = desk.subscribe("tplus", venue.TICKER, *assets, wait=5.0)
-    desk.supervisor.pause("tplus").get(timeout=5)
+    stream = runtime.subscribe("tplus", venue.TICKER, *assets, wait=5.0)
+    runtime.supervisor.pause("tplus").get(timeout=5)
     tplus.wait_for(lambda: tplus.connections == 0)
-    assert set(states(desk.status()).values()) == {"paused"}
-    desk.supervisor.resume("tplus").get(timeout=5)
-    until(desk, just(*assets))
+    assert set(states(runtime.status()).values()) == {"paused"}
+    runtime.supervisor.resume("tplus").get(timeout=5)
+    until(runtime, just(*assets))
     tplus.tickers(*assets)
     heard: set[str] = set()
     told: list[Any] = []
@@ -271,54 +271,54 @@ def test_a_feed_is_paused_and_resumed_with_all_its_lines(desk: Runtime, tplus: S
     for asset in assets:
         mine = [state for name, state in words if name == line(asset)]
         assert mine == ["connected", "disconnected", "paused", "restored"]
-    settle(desk)
+    settle(runtime)
 
 
 def test_a_topic_that_comes_while_the_feed_is_paused_has_a_line_all_the_same(
-    desk: Runtime, tplus: SimulatedTplus
+    runtime: Runtime, tplus: SimulatedTplus
 ) -> None:
     one, two = ASSETS[:2]
-    _stream = desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
-    desk.supervisor.pause("tplus").get(timeout=5)
-    stream = desk.subscribe("tplus", venue.TICKER, two, wait=5.0)
+    _stream = runtime.subscribe("tplus", venue.TICKER, one, wait=5.0)
+    runtime.supervisor.pause("tplus").get(timeout=5)
+    stream = runtime.subscribe("tplus", venue.TICKER, two, wait=5.0)
     tplus.ticker(two)
     assert stream.get(timeout=5).asset_id == two
-    assert states(desk.status()) == {line(one): "paused", line(two): "live"}
+    assert states(runtime.status()) == {line(one): "paused", line(two): "live"}
 
 
-def test_a_restart_of_one_line_leaves_the_others_alone(desk: Runtime, tplus: SimulatedTplus) -> None:
+def test_a_restart_of_one_line_leaves_the_others_alone(runtime: Runtime, tplus: SimulatedTplus) -> None:
     one, two, three = ASSETS[:3]
-    stream = desk.subscribe("tplus", venue.TICKER, one, two, three, wait=5.0)
-    desk.supervisor.restart(line(two)).get(timeout=5)
-    until(desk, lambda status: status.lines()[line(two)].epoch == 2)
-    until(desk, just(one, two, three))
+    stream = runtime.subscribe("tplus", venue.TICKER, one, two, three, wait=5.0)
+    runtime.supervisor.restart(line(two)).get(timeout=5)
+    until(runtime, lambda status: status.lines()[line(two)].epoch == 2)
+    until(runtime, just(one, two, three))
     tplus.ticker(two)
     told = list(takewhile(lambda each: not isinstance(each, venue.Ticker), stream.with_markers()))
     words = [each for each in told if isinstance(each, Lifecycle) and each.state != "connected"]
     assert {each.line for each in words} == {line(two)}
     assert [each.topic.key for each in told if isinstance(each, Gap)] == [two]
-    desk.supervisor.restart("tplus").get(timeout=5)
-    until(desk, lambda status: just(one, two, three)(status) and set(lives(desk).values()) == {2, 3})
-    assert lives(desk) == {line(one): 2, line(two): 3, line(three): 2}
+    runtime.supervisor.restart("tplus").get(timeout=5)
+    until(runtime, lambda status: just(one, two, three)(status) and set(lives(runtime).values()) == {2, 3})
+    assert lives(runtime) == {line(one): 2, line(two): 3, line(three): 2}
     with pytest.raises(LinewardenError, match=f"did you mean '{line(one)}'"):
-        desk.supervisor.restart(f"tplus/tickr-{one}").get(timeout=5)
+        runtime.supervisor.restart(f"tplus/tickr-{one}").get(timeout=5)
 
 
 def test_a_reload_that_adds_and_removes_topics_keeps_the_other_sockets(
     tplus: SimulatedTplus, baseline: Baseline
 ) -> None:
     one, two, three, four = ASSETS[:4]
-    with desk_on(tplus, **tickers(one, two)) as desk:
-        plan = desk.reload(config(tplus, **tickers(two, three, four)))
+    with runtime_on(tplus, **tickers(one, two)) as runtime:
+        plan = runtime.reload(config(tplus, **tickers(two, three, four)))
         assert [change.text for change in plan.changes] == [
             "feed tplus wants 2 more and 1 fewer topics; sockets stay open"
         ]
-        until(desk, just(two, three, four))
+        until(runtime, just(two, three, four))
         tplus.wait_for(lambda: tplus.connections == 3)
         assert tplus.lives == 4
-        desk.reload(config(tplus, **tickers(one, two)))
-        until(desk, just(one, two))
-        assert lives(desk) == {line(one): 2, line(two): 1}  # no epoch is used twice
+        runtime.reload(config(tplus, **tickers(one, two)))
+        until(runtime, just(one, two))
+        assert lives(runtime) == {line(one): 2, line(two): 1}  # no epoch is used twice
         tplus.wait_for(lambda: tplus.connections == 2)
         assert tplus.lives == 5
     tplus.stop()
@@ -326,31 +326,34 @@ def test_a_reload_that_adds_and_removes_topics_keeps_the_other_sockets(
 
 
 def test_a_feed_of_many_lines_leaves_with_all_of_them_and_comes_back(tplus: SimulatedTplus) -> None:
-    with desk_on(tplus, **tickers(*ASSETS[:3])) as desk:
+    with runtime_on(tplus, **tickers(*ASSETS[:3])) as runtime:
         other = config(tplus, **tickers(*ASSETS[:3]))
         other["feeds"]["elsewhere"] = other["feeds"].pop("tplus")
-        desk.reload(other)
-        until(desk, lambda status: {name.partition("/")[0] for name in status.lines()} == {"elsewhere"})
-        desk.wait_live(timeout=10)
+        runtime.reload(other)
+        until(runtime, lambda status: {name.partition("/")[0] for name in status.lines()} == {"elsewhere"})
+        runtime.wait_live(timeout=10)
         tplus.wait_for(lambda: tplus.connections == 3)
-        desk.reload(config(tplus, **tickers(*ASSETS[:3])))
-        until(desk, just(*ASSETS[:3]))
-        assert set(lives(desk).values()) == {2}
+        runtime.reload(config(tplus, **tickers(*ASSETS[:3])))
+        until(runtime, just(*ASSETS[:3]))
+        assert set(lives(runtime).values()) == {2}
 
 
 def test_twenty_lines_come_back_after_an_outage_and_nothing_is_left_of_them_at_the_end(
     tplus: SimulatedTplus, baseline: Baseline
 ) -> None:
     assets = tuple(map(str, range(300, 320)))
-    with desk_on(tplus, **tickers(*assets)) as desk:
+    with runtime_on(tplus, **tickers(*assets)) as runtime:
         tplus.stop()
-        until(desk, lambda status: set(states(status).values()) == {"backoff"})
+        until(runtime, lambda status: set(states(status).values()) == {"backoff"})
         tplus.start()
-        until(desk, just(*assets))
+        until(runtime, just(*assets))
         tplus.flap(n=10)
         tplus.close(1001)
-        until(desk, lambda status: just(*assets)(status) and all(epoch > 1 for epoch in lives(desk).values()))
-        assert desk.stop() == ()
+        until(
+            runtime,
+            lambda status: just(*assets)(status) and all(epoch > 1 for epoch in lives(runtime).values()),
+        )
+        assert runtime.stop() == ()
         assert not pykka.ActorRegistry.get_all()
     tplus.stop()
     baseline.check()
@@ -359,24 +362,26 @@ def test_twenty_lines_come_back_after_an_outage_and_nothing_is_left_of_them_at_t
 # ── sending to one of them ──────────────────────────────────────────────────────────────────────
 
 
-def test_a_message_of_ones_own_goes_to_the_line_that_was_named(desk: Runtime, tplus: SimulatedTplus) -> None:
+def test_a_message_of_ones_own_goes_to_the_line_that_was_named(
+    runtime: Runtime, tplus: SimulatedTplus
+) -> None:
     one, two = ASSETS[:2]
     with pytest.raises(LinewardenError, match=r"has the lines \(none yet\): name one with line="):
-        desk.send("tplus", "too early")
-    _stream = desk.subscribe("tplus", venue.TICKER, one, wait=5.0)
-    desk.send("tplus", {"type": "ping"})  # there is but one
+        runtime.send("tplus", "too early")
+    _stream = runtime.subscribe("tplus", venue.TICKER, one, wait=5.0)
+    runtime.send("tplus", {"type": "ping"})  # there is but one
     tplus.wait_for(lambda: tplus.heard == [{"type": "ping"}])
-    _stream2 = desk.subscribe("tplus", venue.TICKER, two, wait=5.0)
-    desk.send("tplus", "for the second", line=line(two))
+    _stream2 = runtime.subscribe("tplus", venue.TICKER, two, wait=5.0)
+    runtime.send("tplus", "for the second", line=line(two))
     tplus.wait_heard("for the second")
     with pytest.raises(LinewardenError, match=f"has the lines {line(one)}, {line(two)}: name one with line="):
-        desk.send("tplus", "to whom?")
+        runtime.send("tplus", "to whom?")
     with pytest.raises(LinewardenError, match="there is no 'tplus/nowhere'"):
-        desk.send("tplus", "lost", line="tplus/nowhere")
-    desk.supervisor.pause(line(two)).get(timeout=5)
+        runtime.send("tplus", "lost", line="tplus/nowhere")
+    runtime.supervisor.pause(line(two)).get(timeout=5)
     tplus.wait_for(lambda: tplus.connections == 1)
     with pytest.raises(LinewardenError, match=f"{line(two)}: nothing was sent: it is not connected"):
-        desk.send("tplus", "lost", line=line(two))
+        runtime.send("tplus", "lost", line=line(two))
     assert tplus.heard == [{"type": "ping"}, "for the second"]
 
 
@@ -386,29 +391,29 @@ def test_a_message_of_ones_own_goes_to_the_line_that_was_named(desk: Runtime, tp
 def test_who_subscribes_at_once_takes_no_line_from_the_config(tplus: SimulatedTplus) -> None:
     wanted = {"subscribe": [{"channel": "tickers"}]}
     for _ in range(10):
-        with actors.start(config(tplus, max_lines=1, **wanted)) as desk:
-            desk.subscribe("tplus", "trades")
-            desk.wait_live(timeout=10.0)
-            assert states(desk.status()) == {"tplus/tickers": "live"}
+        with actors.start(config(tplus, max_lines=1, **wanted)) as runtime:
+            runtime.subscribe("tplus", "trades")
+            runtime.wait_live(timeout=10.0)
+            assert states(runtime.status()) == {"tplus/tickers": "live"}
 
 
 def test_live_after_a_reload_means_the_lines_of_the_new_config(tplus: SimulatedTplus) -> None:
     one, two = ASSETS[:2]
-    with actors.start(config(tplus, **tickers(one)), wait=10.0) as desk:
+    with actors.start(config(tplus, **tickers(one)), wait=10.0) as runtime:
         for _ in range(5):
-            desk.reload(config(tplus, **tickers(one, two)))
-            desk.wait_live(timeout=10.0)
-            assert just(one, two)(desk.status())
-            desk.reload(config(tplus, **tickers(one)))
-            until(desk, just(one))
+            runtime.reload(config(tplus, **tickers(one, two)))
+            runtime.wait_live(timeout=10.0)
+            assert just(one, two)(runtime.status())
+            runtime.reload(config(tplus, **tickers(one)))
+            until(runtime, just(one))
 
 
 def test_a_topic_that_no_line_can_take_is_shown_and_logged_once(
     tplus: SimulatedTplus, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, two = ASSETS[:2]
-    with actors.start(config(tplus, max_lines=1, **tickers(one, two)), wait=10.0) as desk:
-        refused = desk.status().feeds["tplus"].refused
+    with actors.start(config(tplus, max_lines=1, **tickers(one, two)), wait=10.0) as runtime:
+        refused = runtime.status().feeds["tplus"].refused
         assert list(refused) == [f"tplus/ticker/{two}"]
         assert "max_lines" in refused[f"tplus/ticker/{two}"]
         told = [record for record in caplog.records if record.name == "actors.registry"]

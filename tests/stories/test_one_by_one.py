@@ -25,7 +25,7 @@ from actors.simulators import SimulatedO2
 from actors.venues import VENUES
 from tests.delivery.streams import new_inlet
 from tests.support.line_count import effort, efforts
-from tests.support.runtimes import desk_on
+from tests.support.runtimes import runtime_on
 
 FEW, MANY = 1_000, 2_000
 LINEAR = 2.2  # times the work for twice the topics, at most
@@ -259,7 +259,7 @@ def test_a_runtime_adds_and_removes_one_by_one() -> None:
         with (
             SimulatedO2(rate=0, market=False, markets=keys, inactivity=0) as venue,
             efforts(is_ours) as lines,
-            desk_on(venue, ack_timeout=60.0) as runtime,
+            runtime_on(venue, ack_timeout=60.0) as runtime,
         ):
             begun = lines()
             stream = runtime.subscribe("o2", "trades", keys[0])

@@ -14,7 +14,7 @@ from actors.simulators.base.client import binary_frame, text_frame
 from actors.status import Status
 from tests.support.counters import settle
 from tests.support.runtimes import at_epoch, line_of, until
-from tests.support.venue_cases import VENUES, End, desk_at, end_of
+from tests.support.venue_cases import VENUES, End, end_of, runtime_at
 
 MIB = 1 << 20
 
@@ -46,8 +46,8 @@ def end(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[End]:
 
 
 @pytest.fixture
-def desk(end: End) -> Iterator[Runtime]:
-    with desk_at(end) as runtime:
+def runtime(end: End) -> Iterator[Runtime]:
+    with runtime_at(end) as runtime:
         yield runtime
 
 
@@ -69,18 +69,18 @@ def shown(end: End, status: Status) -> int:
 
 
 def test_messages_that_cannot_be_read_cost_no_connection_and_every_one_is_counted(
-    end: End, desk: Runtime
+    end: End, runtime: Runtime
 ) -> None:
-    stream = end.subscribe(desk)
+    stream = end.subscribe(runtime)
     for number, (kind, text) in enumerate(TEXTS.items(), 1):
-        before = shown(end, settle(desk))
+        before = shown(end, settle(runtime))
         end.simulator.send_frame(text_frame(record(end, text.encode())))
         hears(end, stream, number)
-        assert shown(end, settle(desk)) == before + 1, kind
-    before = shown(end, settle(desk))
+        assert shown(end, settle(runtime)) == before + 1, kind
+    before = shown(end, settle(runtime))
     end.simulator.send_frame(binary_frame(record(end, bytes(range(31, 256)))))
     hears(end, stream, 100)
-    status = settle(desk)
+    status = settle(runtime)
     assert shown(end, status) == before + 1
     line = status.lines()[end.line]
     assert (line.state, line.epoch) == ("live", 1)
@@ -88,68 +88,70 @@ def test_messages_that_cannot_be_read_cost_no_connection_and_every_one_is_counte
     assert status.quarantine.count == sum(each.counters.quarantined for each in status.lines().values())
 
 
-def test_what_breaks_the_protocol_costs_one_connection_and_one_gap_each_time(end: End, desk: Runtime) -> None:
-    stream = end.subscribe(desk)
+def test_what_breaks_the_protocol_costs_one_connection_and_one_gap_each_time(
+    end: End, runtime: Runtime
+) -> None:
+    stream = end.subscribe(runtime)
     hears(end, stream, 1)
     for epoch, (kind, frame) in enumerate(BROKEN.items(), 2):
         end.simulator.send_frame(frame)
-        until(desk, at_epoch(epoch, end.line))
-        desk.wait_live(timeout=10)
-        reason = line_of(desk, end.line).reason
+        until(runtime, at_epoch(epoch, end.line))
+        runtime.wait_live(timeout=10)
+        reason = line_of(runtime, end.line).reason
         assert reason is not None
         assert (reason.kind, reason.code) == ("retryable", "protocol"), kind
         hears(end, stream, epoch)
     assert [gap.reason for gap in stream.gaps] == ["disconnect"] * len(BROKEN)
-    assert line_of(desk, end.line).epoch == 1 + len(BROKEN)
-    settle(desk)
+    assert line_of(runtime, end.line).epoch == 1 + len(BROKEN)
+    settle(runtime)
 
 
-def test_a_frame_of_64_mebibytes_is_refused_by_its_head(end: End, desk: Runtime) -> None:
-    stream = end.subscribe(desk)
-    before = line_of(desk, end.line).counters.bytes
+def test_a_frame_of_64_mebibytes_is_refused_by_its_head(end: End, runtime: Runtime) -> None:
+    stream = end.subscribe(runtime)
+    before = line_of(runtime, end.line).counters.bytes
     end.simulator.send_frame(b"\x81\x7f" + (64 * MIB).to_bytes(8, "big"))  # not a byte of it is needed
-    until(desk, at_epoch(2, end.line))
-    desk.wait_live(timeout=10)
-    assert line_of(desk, end.line).counters.bytes - before < MIB
+    until(runtime, at_epoch(2, end.line))
+    runtime.wait_live(timeout=10)
+    assert line_of(runtime, end.line).counters.bytes - before < MIB
     hears(end, stream, 1)
 
 
-def test_a_handler_that_always_raises_hurts_no_other_stream(end: End, desk: Runtime) -> None:
+def test_a_handler_that_always_raises_hurts_no_other_stream(end: End, runtime: Runtime) -> None:
     def fail(event: object) -> None:
         raise ZeroDivisionError("on purpose")
 
-    stream = end.subscribe(desk)
-    failing = desk.on("feed", end.channel, end.key, handler=fail, wait=10.0)
+    stream = end.subscribe(runtime)
+    failing = runtime.on("feed", end.channel, end.key, handler=fail, wait=10.0)
     for number in range(1, 21):
         hears(end, stream, number)
-    until(desk, lambda _: failing.handler_errors == 20)
-    line = settle(desk).lines()[end.line]
+    until(runtime, lambda _: failing.handler_errors == 20)
+    line = settle(runtime).lines()[end.line]
     assert (line.state, line.epoch, stream.gap_count) == ("live", 1, 0)
 
 
-def test_a_handler_that_never_returns_hurts_no_other_stream(end: End, desk: Runtime) -> None:
+def test_a_handler_that_never_returns_hurts_no_other_stream(end: End, runtime: Runtime) -> None:
     release, called = threading.Event(), threading.Event()
 
     def hang(event: object) -> None:
         called.set()
         release.wait(30)
 
-    stream = end.subscribe(desk)
-    hanging = desk.on("feed", end.channel, end.key, handler=hang, capacity=5, wait=10.0)
+    stream = end.subscribe(runtime)
+    hanging = runtime.on("feed", end.channel, end.key, handler=hang, capacity=5, wait=10.0)
     for number in range(1, 21):
         hears(end, stream, number)
     assert called.is_set()
-    status = settle(desk)
+    status = settle(runtime)
     (shown,) = [each for each in status.streams if each.id == hanging.id]
     assert (shown.dropped + shown.conflated, shown.queued) == (14, 5)
     assert (status.lines()[end.line].state, stream.gap_count) == ("live", 0)
     release.set()
 
 
-def test_poison_alone_makes_no_line_look_healthy(end: End, desk: Runtime) -> None:
-    _stream = end.subscribe(desk)
+def test_poison_alone_makes_no_line_look_healthy(end: End, runtime: Runtime) -> None:
+    _stream = end.subscribe(runtime)
     for _ in range(30):
         end.simulator.send_frame(text_frame(record(end, b'{"type": 1, "T": {}')))
-    status = until(desk, lambda status: shown(end, status) >= 30)
+    status = until(runtime, lambda status: shown(end, status) >= 30)
     assert status.lines()[end.line].health.score == 80  # 100, less the 20 that quarantine can cost
     assert status.quarantine.newest[-1].raw

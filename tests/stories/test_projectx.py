@@ -48,7 +48,7 @@ def config(px: SimulatedProjectX, **feed: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def desk_on(px: SimulatedProjectX, *, live: bool = True, **feed: Any) -> Iterator[Runtime]:
+def runtime_on(px: SimulatedProjectX, *, live: bool = True, **feed: Any) -> Iterator[Runtime]:
     """A runtime at this gateway; both its lines are live when the story begins."""
     with actors.start(config(px, **feed), wait=10.0 if live else None) as runtime:
         yield runtime
@@ -61,8 +61,8 @@ def px() -> Iterator[SimulatedProjectX]:
 
 
 @pytest.fixture
-def desk(px: SimulatedProjectX) -> Iterator[Runtime]:
-    with desk_on(px) as runtime:
+def runtime(px: SimulatedProjectX) -> Iterator[Runtime]:
+    with runtime_on(px) as runtime:
         yield runtime
 
 
@@ -133,51 +133,51 @@ def streams(runtime: Runtime) -> dict[str, actors.Stream[Any]]:
 @pytest.mark.parametrize("hub", HUBS)
 def test_the_feed_is_ready_when_both_hubs_are(px: SimulatedProjectX, hub: str) -> None:
     px.refuse(n=0, only_hub=hub)
-    with desk_on(px, live=False) as desk:
-        desk.wait_live(f"projectx/{other(hub)}", timeout=10.0)
-        status = until(desk, lambda status: status.lines()[f"projectx/{hub}"].reason is not None)
+    with runtime_on(px, live=False) as runtime:
+        runtime.wait_live(f"projectx/{other(hub)}", timeout=10.0)
+        status = until(runtime, lambda status: status.lines()[f"projectx/{hub}"].reason is not None)
         assert (status.feeds["projectx"].live, status.state) == (False, "degraded")
         assert reason_of(status, f"projectx/{hub}").code == "http_503"
         px.heal()
-        desk.wait_live("projectx", timeout=10.0)
-        assert desk.status().feeds["projectx"].live
+        runtime.wait_live("projectx", timeout=10.0)
+        assert runtime.status().feeds["projectx"].live
         assert px.logins == 1  # of both lines
 
 
 def test_a_hub_is_not_ready_before_it_has_answered_every_subscription(px: SimulatedProjectX) -> None:
     px.delay_ack(0.3)
-    with desk_on(px, live=False) as desk:
-        until(desk, lambda status: set(states(status).values()) == {"subscribing"})
+    with runtime_on(px, live=False) as runtime:
+        until(runtime, lambda status: set(states(status).values()) == {"subscribing"})
         assert (px.callers("user"), px.callers("market")) == (1, 1)
-        assert not desk.status().feeds["projectx"].live
-        desk.wait_live(timeout=10.0)
+        assert not runtime.status().feeds["projectx"].live
+        runtime.wait_live(timeout=10.0)
 
 
 @pytest.mark.parametrize("hub", HUBS)
-def test_a_hub_that_is_gone_leaves_the_other_alone(px: SimulatedProjectX, desk: Runtime, hub: str) -> None:
-    heard = streams(desk)
+def test_a_hub_that_is_gone_leaves_the_other_alone(px: SimulatedProjectX, runtime: Runtime, hub: str) -> None:
+    heard = streams(runtime)
     px.refuse(n=0, only_hub=hub)
     px.drop(only_hub=hub)
-    status = until(desk, lambda status: status.lines()[f"projectx/{hub}"].attempt >= 2)
+    status = until(runtime, lambda status: status.lines()[f"projectx/{hub}"].attempt >= 2)
     assert status.lines()[f"projectx/{hub}"].health.score == 0
     assert status.lines()[f"projectx/{other(hub)}"].health.score == 100
     number = tell(px, other(hub))
     assert told(heard[other(hub)].get(timeout=10)) == number
     px.heal()
-    until(desk, live_again(2, f"projectx/{hub}"))
+    until(runtime, live_again(2, f"projectx/{hub}"))
     number = tell(px, hub)
     assert told(heard[hub].get(timeout=10)) == number
     assert [gap.reason for gap in heard[hub].gaps] == ["disconnect"]
-    assert (heard[other(hub)].gap_count, line(desk, other(hub)).epoch) == (0, 1)
+    assert (heard[other(hub)].gap_count, line(runtime, other(hub)).epoch) == (0, 1)
 
 
-def test_every_shape_of_a_push_gives_the_same_events(px: SimulatedProjectX, desk: Runtime) -> None:
+def test_every_shape_of_a_push_gives_the_same_events(px: SimulatedProjectX, runtime: Runtime) -> None:
     for channel, own in (("orders", venue.ORDERS), ("user_trades", venue.ACCOUNT_TRADES)):
         row = px.order(int(BOB), EP) if channel == "orders" else px.user_trade(int(BOB), EP)
         rows = [
             (action, row | {"id": id, "accountId": int(ALICE)}) for action, id in ((0, 71), (1, 72), (1, 73))
         ]
-        with desk.subscribe("projectx", own, ALICE, wait=10.0) as stream:
+        with runtime.subscribe("projectx", own, ALICE, wait=10.0) as stream:
             told: list[list[Any]] = []
             for shape in ("object", "action", "list", "several"):
                 px.tell_user(channel, int(ALICE), *rows, shape=shape)
@@ -189,7 +189,7 @@ def test_every_shape_of_a_push_gives_the_same_events(px: SimulatedProjectX, desk
     prints = [px.trade(ENQ, volume=volume) for volume in (1, 2, 3)]  # of a contract that nobody hears
     levels = px.depth(ENQ, bids=[("6800.25", 4)], asks=[("6803.75", 5)])
     for name, rows_ in (("trades", prints), ("depth", levels)):
-        with desk.subscribe("projectx", name, EP, wait=10.0) as stream:
+        with runtime.subscribe("projectx", name, EP, wait=10.0) as stream:
             if name == "depth":
                 assert isinstance(stream.get(timeout=10), venue.DepthReset)
             told = []
@@ -198,11 +198,11 @@ def test_every_shape_of_a_push_gives_the_same_events(px: SimulatedProjectX, desk
                 told.append([stream.get(timeout=10) for _ in rows_])
             assert {each.contract_id for each in told[0]} == {EP}
             assert told == told[:1] * 5
-    assert settle(desk).quarantine.count == 0
+    assert settle(runtime).quarantine.count == 0
 
 
-def test_a_quote_is_whole_and_says_what_has_changed(px: SimulatedProjectX, desk: Runtime) -> None:
-    quotes = desk.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
+def test_a_quote_is_whole_and_says_what_has_changed(px: SimulatedProjectX, runtime: Runtime) -> None:
+    quotes = runtime.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
     whole: Any = quotes.get(timeout=10)
     for form in ("object", "list", "nulls", "data", "data_list"):
         px.quote(EP, bestAsk=whole.best_ask + len(form), shape=form)
@@ -211,10 +211,10 @@ def test_a_quote_is_whole_and_says_what_has_changed(px: SimulatedProjectX, desk:
         assert (quote.best_bid, quote.high, quote.volume) == (whole.best_bid, whole.high, whole.volume)
 
 
-def test_one_loop_reads_both_hubs(px: SimulatedProjectX, desk: Runtime) -> None:
-    heard = streams(desk)
+def test_one_loop_reads_both_hubs(px: SimulatedProjectX, runtime: Runtime) -> None:
+    heard = streams(runtime)
     expected = []
-    merged = desk.merge(*heard.values())
+    merged = runtime.merge(*heard.values())
     for hub in ("user", "market", "market", "user"):
         number = tell(px, hub)
         received = next(merged)
@@ -228,25 +228,25 @@ def test_one_loop_reads_both_hubs(px: SimulatedProjectX, desk: Runtime) -> None:
 
 @pytest.mark.parametrize("kind", ["hub", "server", "binding", "unknown", "forbidden"])
 def test_a_completion_with_an_error_refuses_its_topic_and_no_other(
-    px: SimulatedProjectX, desk: Runtime, kind: Any
+    px: SimulatedProjectX, runtime: Runtime, kind: Any
 ) -> None:
     px.completion_error("SubscribeContractQuotes", kind=kind, text="not entitled")
     with pytest.raises(SubscribeError) as refused:
-        desk.subscribe("projectx", venue.QUOTES, EP, ENQ, wait=10.0)
+        runtime.subscribe("projectx", venue.QUOTES, EP, ENQ, wait=10.0)
     (answer,) = [each for each in refused.value.results.values() if each.state == "rejected"]
     assert "SubscribeContractQuotes" in answer.reason
     assert ("not entitled" in answer.reason) is (kind == "hub")
-    topics = {each.topic: each.state.state for each in line(desk, "market").topics}
+    topics = {each.topic: each.state.state for each in line(runtime, "market").topics}
     assert sorted(topics.values()) == ["confirmed", "confirmed", "rejected"]
-    until(desk, lambda status: states(status) == dict.fromkeys(LINES, "live"))
-    assert line(desk, "market").epoch == 1
+    until(runtime, lambda status: states(status) == dict.fromkeys(LINES, "live"))
+    assert line(runtime, "market").epoch == 1
 
 
-def test_an_account_that_is_not_there_is_refused_by_its_number(desk: Runtime) -> None:
+def test_an_account_that_is_not_there_is_refused_by_its_number(runtime: Runtime) -> None:
     with pytest.raises(SubscribeError, match="Account 999 not found"):
-        desk.subscribe("projectx", venue.POSITIONS, "999", wait=10.0)
-    _stream = desk.subscribe("projectx", venue.POSITIONS, ALICE, wait=10.0)
-    until(desk, lambda status: states(status) == dict.fromkeys(LINES, "live"))
+        runtime.subscribe("projectx", venue.POSITIONS, "999", wait=10.0)
+    _stream = runtime.subscribe("projectx", venue.POSITIONS, ALICE, wait=10.0)
+    until(runtime, lambda status: states(status) == dict.fromkeys(LINES, "live"))
 
 
 # ── logouts, tokens ─────────────────────────────────────────────────────────────────────────────
@@ -254,15 +254,15 @@ def test_an_account_that_is_not_there_is_refused_by_its_number(desk: Runtime) ->
 
 @pytest.mark.parametrize("close", [False, True])
 def test_a_logout_is_answered_with_patience_and_not_by_a_race(px: SimulatedProjectX, close: bool) -> None:
-    with desk_on(px, restart={"slow_initial": 60.0}) as desk:
-        heard = streams(desk)
+    with runtime_on(px, restart={"slow_initial": 60.0}) as runtime:
+        heard = streams(runtime)
         px.gateway_logout(close=close)
         for name in LINES:
-            status = until(desk, lambda status, at=name: status.lines()[at].state == "backoff")  # type: ignore[misc]
+            status = until(runtime, lambda status, at=name: status.lines()[at].state == "backoff")  # type: ignore[misc]
             assert reason_of(status, name).code == "gateway_logout"
             assert (status.lines()[name].next_attempt_s or 0.0) > 50.0
-        desk.supervisor.restart("projectx").get(timeout=5)  # somebody knows better
-        desk.wait_live(timeout=10.0)
+        runtime.supervisor.restart("projectx").get(timeout=5)  # somebody knows better
+        runtime.wait_live(timeout=10.0)
         for hub in HUBS:
             number = tell(px, hub)
             assert told(heard[hub].get(timeout=10)) == number
@@ -273,10 +273,10 @@ def test_a_logout_is_answered_with_patience_and_not_by_a_race(px: SimulatedProje
 def test_a_token_that_is_turned_away_is_replaced_once_and_then_nothing_more_is_tried(
     px: SimulatedProjectX, door: Any
 ) -> None:
-    with desk_on(px, skip_negotiation=False) as desk:
+    with runtime_on(px, skip_negotiation=False) as runtime:
         px.unauthorized(n=0, door=door)
         px.drop()
-        status = until(desk, all_failed)
+        status = until(runtime, all_failed)
         made = px.logins + px.renewals
         assert made <= 1 + len(LINES)
         for name in LINES:
@@ -286,17 +286,17 @@ def test_a_token_that_is_turned_away_is_replaced_once_and_then_nothing_more_is_t
             assert status.lines()[name].next_attempt_s is None  # nothing is going on
         assert px.logins + px.renewals == made
         px.heal()
-        desk.refresh_token("projectx", token=px.token())
-        desk.wait_live(timeout=10.0)
+        runtime.refresh_token("projectx", token=px.token())
+        runtime.wait_live(timeout=10.0)
 
 
 @pytest.mark.parametrize("skip", [True, False])
 def test_one_401_costs_a_login_and_no_line(px: SimulatedProjectX, skip: bool) -> None:
-    with desk_on(px, skip_negotiation=skip) as desk:
-        heard = streams(desk)
+    with runtime_on(px, skip_negotiation=skip) as runtime:
+        heard = streams(runtime)
         px.unauthorized(n=1)
         px.drop()
-        until(desk, live_again(2))
+        until(runtime, live_again(2))
         assert 2 <= px.logins + px.renewals <= 1 + len(LINES)
         for hub in HUBS:
             number = tell(px, hub)
@@ -304,10 +304,10 @@ def test_one_401_costs_a_login_and_no_line(px: SimulatedProjectX, skip: bool) ->
 
 
 def test_a_wrong_key_fails_both_lines_at_once_and_a_token_mends_it() -> None:
-    with SimulatedProjectX(rate=0, keys={"trader": "another"}) as px, desk_on(px, live=False) as desk:
+    with SimulatedProjectX(rate=0, keys={"trader": "another"}) as px, runtime_on(px, live=False) as runtime:
         with pytest.raises(NotLiveError, match="InvalidCredentials"):
-            desk.wait_live(timeout=10.0)
-        status = until(desk, all_failed)
+            runtime.wait_live(timeout=10.0)
+        status = until(runtime, all_failed)
         assert asked(px, "loginKey") == 1  # for both
         for name in LINES:
             reason = reason_of(status, name)
@@ -315,41 +315,41 @@ def test_a_wrong_key_fails_both_lines_at_once_and_a_token_mends_it() -> None:
             assert "user_name" in reason.advice
             assert "api_key" in reason.advice
         with pytest.raises(actors.LinewardenError, match="no new token"):
-            desk.refresh_token("projectx")
-        assert all_failed(desk.status())
+            runtime.refresh_token("projectx")
+        assert all_failed(runtime.status())
         with pytest.raises(RotationFailed, match="401"):
-            desk.refresh_token("projectx", token=TokenGate(60, None).issue("trader"))  # of another gateway
-        assert all_failed(desk.status())
-        desk.refresh_token("projectx", token=px.token(life=3_600))
-        desk.wait_live(timeout=10.0)
-        assert 3_000 < (desk.status().feeds["projectx"].token_expires_in_s or 0.0) <= 3_600
-        heard = streams(desk)
+            runtime.refresh_token("projectx", token=TokenGate(60, None).issue("trader"))  # of another gateway
+        assert all_failed(runtime.status())
+        runtime.refresh_token("projectx", token=px.token(life=3_600))
+        runtime.wait_live(timeout=10.0)
+        assert 3_000 < (runtime.status().feeds["projectx"].token_expires_in_s or 0.0) <= 3_600
+        heard = streams(runtime)
         for hub in HUBS:
             number = tell(px, hub)
             assert told(heard[hub].get(timeout=10)) == number
 
 
 def test_a_token_of_ones_own_that_has_ended_is_named_and_another_mends_it(px: SimulatedProjectX) -> None:
-    with desk_on(px, live=False, token=px.token(life=-5)) as desk:
-        status = until(desk, all_failed)
+    with runtime_on(px, live=False, token=px.token(life=-5)) as runtime:
+        status = until(runtime, all_failed)
         for name in LINES:
             assert reason_of(status, name).code == "token_expired"
             assert "new token" in reason_of(status, name).advice
         assert tokens_shown(px) == set()  # nobody was bothered with it
-        desk.refresh_token("projectx", token=px.token())
-        desk.wait_live(timeout=10.0)
+        runtime.refresh_token("projectx", token=px.token())
+        runtime.wait_live(timeout=10.0)
         assert px.logins == 0
 
 
 def test_an_expired_token_is_noticed_when_it_is_shown_and_made_anew(
-    px: SimulatedProjectX, desk: Runtime
+    px: SimulatedProjectX, runtime: Runtime
 ) -> None:
-    heard = streams(desk)
+    heard = streams(runtime)
     px.expire_tokens()  # open hubs live on
     number = tell(px, "market")
     assert told(heard["market"].get(timeout=10)) == number
     px.drop()
-    until(desk, live_again(2))
+    until(runtime, live_again(2))
     assert (px.logins, len(tokens_shown(px))) == (2, 2)
     for hub in HUBS:
         number = tell(px, hub)
@@ -397,31 +397,33 @@ def test_token_and_key_are_in_no_log_status_repr_or_error(
     caplog.set_level(logging.DEBUG)
     shown: list[str] = []
     mine = px.token()
-    with desk_on(px, skip_negotiation=skip) as desk:
-        heard = streams(desk)
+    with runtime_on(px, skip_negotiation=skip) as runtime:
+        heard = streams(runtime)
 
         def look() -> None:
-            status = desk.status()
+            status = runtime.status()
             shown.append(repr(status) + msgspec.json.encode(status).decode())
-            shown.append(repr(desk) + repr(desk.settings) + repr(desk._wanted) + repr(list(heard.values())))
+            shown.append(
+                repr(runtime) + repr(runtime.settings) + repr(runtime._wanted) + repr(list(heard.values()))
+            )
 
         look()
         token = max(tokens_shown(px))
         for epoch, fault in enumerate(echoes(px, token, mine, 0 if skip else 2), 2):
             fault()
-            until(desk, live_again(epoch))
+            until(runtime, live_again(epoch))
             look()
         px.completion_error("SubscribeContractQuotes", text=f"not with {token}")
         with pytest.raises(SubscribeError) as refused:
-            desk.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
+            runtime.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
         px.unauthorized(n=0)
         with pytest.raises(actors.RotationFailed) as turned_away:
-            desk.refresh_token("projectx", token=mine)
+            runtime.refresh_token("projectx", token=mine)
         px.drop()
-        until(desk, all_failed)
+        until(runtime, all_failed)
         look()
         with pytest.raises(NotLiveError) as not_live:
-            desk.wait_live(timeout=10.0)
+            runtime.wait_live(timeout=10.0)
         for each in (refused, turned_away, not_live):
             shown.append("".join(traceback.format_exception(each.value)) + repr(each.value))
     ours = [each for each in caplog.records if not each.name.startswith("websockets")]  # the simulator's
@@ -439,9 +441,9 @@ def test_token_and_key_are_in_no_log_status_repr_or_error(
 
 def test_an_id_that_is_over_is_negotiated_anew(px: SimulatedProjectX) -> None:
     px.reuse_id(n=3)
-    with desk_on(px, skip_negotiation=False, live=False) as desk:
-        desk.wait_live(timeout=10.0)
-        codes = [each.code for name in LINES for each in desk.status().lines()[name].journal]
+    with runtime_on(px, skip_negotiation=False, live=False) as runtime:
+        runtime.wait_live(timeout=10.0)
+        codes = [each.code for name in LINES for each in runtime.status().lines()[name].journal]
         assert codes == ["http_404"] * 3
         ids = [each.query["id"] for each in px.requests if "id" in each.query]
         assert len(ids) == len(set(ids)) == 5  # none was shown twice
@@ -450,8 +452,8 @@ def test_an_id_that_is_over_is_negotiated_anew(px: SimulatedProjectX) -> None:
 
 def test_a_hub_path_that_is_wrong_is_fatal_without_a_negotiation(px: SimulatedProjectX) -> None:
     wrong = {"url": f"{px.url}hubs/nowhere", "market_url": f"{px.url}hubs/market", "api_url": px.http_url}
-    with desk_on(px, live=False, **wrong) as desk:
-        status = until(desk, lambda status: states(status) == {USER: "failed", MARKET: "live"})
+    with runtime_on(px, live=False, **wrong) as runtime:
+        status = until(runtime, lambda status: states(status) == {USER: "failed", MARKET: "live"})
         assert "path in url" in reason_of(status, USER).advice
 
 
@@ -471,36 +473,38 @@ FAULTS: dict[str, tuple[Callable[[SimulatedProjectX], Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_of_one_hub_is_named_and_made_good(px: SimulatedProjectX, desk: Runtime, name: str) -> None:
+def test_a_fault_of_one_hub_is_named_and_made_good(
+    px: SimulatedProjectX, runtime: Runtime, name: str
+) -> None:
     fault, kind, code = FAULTS[name]
-    heard = streams(desk)
+    heard = streams(runtime)
     fault(px)
-    status = until(desk, live_again(2, MARKET))
+    status = until(runtime, live_again(2, MARKET))
     assert (kind, code) in [(each.kind, each.code) for each in status.lines()[MARKET].journal]
     number = tell(px, "market")
     assert told(heard["market"].get(timeout=10)) == number
     assert (heard["market"].gap_count, heard["user"].gap_count) == (1, 0)
-    assert line(desk, "user").epoch == 1
+    assert line(runtime, "user").epoch == 1
 
 
 def test_a_hub_that_takes_the_socket_and_says_nothing_is_not_waited_for_forever(
     px: SimulatedProjectX,
 ) -> None:
     px.mute(new=True, only_hub="market")
-    with desk_on(px, live=False, connect_timeout=0.2) as desk:
-        status = until(desk, lambda status: status.lines()[MARKET].attempt >= 2)
+    with runtime_on(px, live=False, connect_timeout=0.2) as runtime:
+        status = until(runtime, lambda status: status.lines()[MARKET].attempt >= 2)
         assert reason_of(status, MARKET).code == "login_timeout"
         assert states(status)[USER] == "live"
         px.heal()
-        desk.wait_live(timeout=10.0)
+        runtime.wait_live(timeout=10.0)
 
 
-def test_what_is_subscribed_to_is_said_once_in_each_life(px: SimulatedProjectX, desk: Runtime) -> None:
-    heard = streams(desk)
-    again = [desk.subscribe("projectx", venue.TRADES, EP, wait=10.0) for _ in range(3)]
+def test_what_is_subscribed_to_is_said_once_in_each_life(px: SimulatedProjectX, runtime: Runtime) -> None:
+    heard = streams(runtime)
+    again = [runtime.subscribe("projectx", venue.TRADES, EP, wait=10.0) for _ in range(3)]
     for epoch in range(2, 5):
         px.drop()
-        until(desk, live_again(epoch))
+        until(runtime, live_again(epoch))
     assert px.invocations("SubscribeContractTrades") == [[EP]] * 4
     assert px.invocations("SubscribeOrders") == [[int(ALICE)]] * 4  # an integer, or it fails to bind
     number = tell(px, "market")
@@ -515,17 +519,17 @@ def test_messages_come_whole_however_they_are_cut(px: SimulatedProjectX, habit: 
         px.fragmented(size=7)
     if habit in ("split", "all"):
         px.split()
-    with desk_on(px) as desk:
-        heard = streams(desk)
+    with runtime_on(px) as runtime:
+        heard = streams(runtime)
         numbers = px.number_trades(EP, 500)
         orders = [tell(px, "user") for _ in range(50)]
         assert [told(heard["market"].get(timeout=10)) for _ in numbers] == list(numbers)
         assert [told(heard["user"].get(timeout=10)) for _ in orders] == orders
         px.drop()
-        until(desk, live_again(2))
+        until(runtime, live_again(2))
         number = tell(px, "market")
         assert told(heard["market"].get(timeout=10)) == number
-        status = settle(desk)
+        status = settle(runtime)
         assert status.quarantine.count == 0
         counters = status.lines()[MARKET].counters
         if habit == "packed":
@@ -534,31 +538,33 @@ def test_messages_come_whole_however_they_are_cut(px: SimulatedProjectX, habit: 
 
 
 def test_thirty_drops_in_a_row_cost_thirty_gaps_and_one_login(px: SimulatedProjectX) -> None:
-    with desk_on(px, restart={"initial": 0.01, "maximum": 0.02}) as desk:
-        heard = streams(desk)
+    with runtime_on(px, restart={"initial": 0.01, "maximum": 0.02}) as runtime:
+        heard = streams(runtime)
         for epoch in range(2, 32):
             px.drop()
-            until(desk, live_again(epoch))
+            until(runtime, live_again(epoch))
             for hub in HUBS:
                 number = tell(px, hub)
                 assert told(heard[hub].get(timeout=10)) == number
         for hub in HUBS:
             assert [gap.reason for gap in heard[hub].gaps] == ["disconnect"] * 30
-            assert line(desk, hub).counters.restored == 30
+            assert line(runtime, hub).counters.restored == 30
         assert px.logins == 1
         assert len(px.invocations("SubscribeOrders")) == 31
-        settle(desk)
+        settle(runtime)
 
 
-def test_a_gateway_that_is_gone_for_four_seconds_is_waited_for(px: SimulatedProjectX, desk: Runtime) -> None:
-    heard = streams(desk)
+def test_a_gateway_that_is_gone_for_four_seconds_is_waited_for(
+    px: SimulatedProjectX, runtime: Runtime
+) -> None:
+    heard = streams(runtime)
     px.stop()
     coming_back = threading.Timer(4.0, px.start)
     coming_back.start()
     try:
-        status = until(desk, lambda status: all(each.attempt >= 3 for each in status.lines().values()))
+        status = until(runtime, lambda status: all(each.attempt >= 3 for each in status.lines().values()))
         assert {each.health.score for each in status.lines().values()} == {0}
-        until(desk, live_again(2))
+        until(runtime, live_again(2))
     finally:
         coming_back.join()
     for hub in HUBS:
@@ -566,7 +572,7 @@ def test_a_gateway_that_is_gone_for_four_seconds_is_waited_for(px: SimulatedProj
         assert told(heard[hub].get(timeout=10)) == number
         (gap,) = heard[hub].gaps
         assert gap.until_ns - gap.since_ns >= 3_500_000_000
-        assert line(desk, hub).epoch > 5  # it was looked for all the time
+        assert line(runtime, hub).epoch > 5  # it was looked for all the time
     # A gateway that was restarted knows of no session; where it takes the old token, nobody logs in.
     assert px.logins <= 2
 
@@ -716,12 +722,12 @@ def test_a_hub_that_is_gone_for_ten_minutes_is_looked_for_all_the_time(pinging: 
 # ── the markers ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_loss_stands_in_the_stream_where_it_happened(px: SimulatedProjectX, desk: Runtime) -> None:
-    trades = desk.subscribe("projectx", venue.TRADES, EP, wait=10.0)
+def test_a_loss_stands_in_the_stream_where_it_happened(px: SimulatedProjectX, runtime: Runtime) -> None:
+    trades = runtime.subscribe("projectx", venue.TRADES, EP, wait=10.0)
     tell(px, "market")
     assert told(trades.get(timeout=10)) == 1
     px.reset()
-    until(desk, live_again(2))
+    until(runtime, live_again(2))
     tell(px, "market")
     seen = trades.with_markers()
     words = []

@@ -31,11 +31,11 @@ from tests.stories.test_projectx import (
     WANTED,
     asked,
     config,
-    desk_on,
     line,
     live_again,
     other,
     reason_of,
+    runtime_on,
     states,
     streams,
     tell,
@@ -53,8 +53,8 @@ def px() -> Iterator[SimulatedProjectX]:
 
 
 @pytest.fixture
-def desk(px: SimulatedProjectX) -> Iterator[Runtime]:
-    with desk_on(px) as runtime:
+def runtime(px: SimulatedProjectX) -> Iterator[Runtime]:
+    with runtime_on(px) as runtime:
         yield runtime
 
 
@@ -62,63 +62,65 @@ def desk(px: SimulatedProjectX) -> Iterator[Runtime]:
 
 
 def test_defect_1_to_disconnect_and_connect_again_is_ready_when_it_is_and_not_before(
-    px: SimulatedProjectX, desk: Runtime
+    px: SimulatedProjectX, runtime: Runtime
 ) -> None:
     for epoch in range(2, 5):
-        desk.supervisor.pause("projectx").get(timeout=5)
-        assert states(desk.status()) == dict.fromkeys(LINES, "paused")
+        runtime.supervisor.pause("projectx").get(timeout=5)
+        assert states(runtime.status()) == dict.fromkeys(LINES, "paused")
         with pytest.raises(NotLiveError):
-            desk.wait_live(timeout=0)
+            runtime.wait_live(timeout=0)
         px.wait_for(lambda: px.connections == 0)
-        desk.supervisor.resume("projectx").get(timeout=5)
-        desk.wait_live(timeout=10.0)
-        assert [line(desk, hub).epoch for hub in HUBS] == [epoch, epoch]
+        runtime.supervisor.resume("projectx").get(timeout=5)
+        runtime.wait_live(timeout=10.0)
+        assert [line(runtime, hub).epoch for hub in HUBS] == [epoch, epoch]
         assert (px.subscribers("orders", ALICE), px.subscribers("trades", EP)) == (1, 1)
 
 
 def test_defect_2_a_good_token_is_taken_and_each_subscription_sent_once(
-    px: SimulatedProjectX, desk: Runtime
+    px: SimulatedProjectX, runtime: Runtime
 ) -> None:
     mine = px.token()
     px.forget_heard()
-    desk.refresh_token("projectx", token=mine)  # it says what came of it by raising nothing
+    runtime.refresh_token("projectx", token=mine)  # it says what came of it by raising nothing
     assert len(px.invocations("SubscribeOrders")) == len(px.invocations("SubscribeContractTrades")) == 1
     px.drop()
-    until(desk, live_again(3))
+    until(runtime, live_again(3))
     assert [each.query["access_token"] for each in px.requests[-4:]] == [mine] * 4
     assert len(px.invocations("SubscribeOrders")) == 2
 
 
 def test_defect_3_and_18_a_token_that_is_refused_costs_one_try_and_the_old_one_goes_on(
-    px: SimulatedProjectX, desk: Runtime
+    px: SimulatedProjectX, runtime: Runtime
 ) -> None:
-    heard = streams(desk)
+    heard = streams(runtime)
     (first,) = tokens_shown(px)
     before = len(px.requests)
     with pytest.raises(RotationFailed, match="401"):
-        desk.refresh_token("projectx", token=TokenGate(60, None).issue("trader"))  # of another gateway
+        runtime.refresh_token("projectx", token=TokenGate(60, None).issue("trader"))  # of another gateway
     with pytest.raises(actors.LinewardenError, match="has expired"):
-        desk.refresh_token("projectx", token=px.token(life=-1))
+        runtime.refresh_token("projectx", token=px.token(life=-1))
     assert len(px.requests) == before + 1  # one upgrade, and no second recovery behind it
     assert asked(px, "loginKey") == 1
-    assert [line(desk, hub).epoch for hub in HUBS] == [1, 1]
+    assert [line(runtime, hub).epoch for hub in HUBS] == [1, 1]
     for hub in HUBS:
         number = tell(px, hub)
         assert told(heard[hub].get(timeout=10)) == number
         assert heard[hub].gap_count == 0
     px.drop()
-    until(desk, live_again(2))
+    until(runtime, live_again(2))
     assert {each.query["access_token"] for each in px.requests[before + 1 :]} == {first}
 
 
 @pytest.mark.parametrize("text", ["", "two words", "a\r\nX-Injected: b", "tökén"])
-def test_defect_3_what_is_no_token_is_not_even_shown(px: SimulatedProjectX, desk: Runtime, text: str) -> None:
+def test_defect_3_what_is_no_token_is_not_even_shown(
+    px: SimulatedProjectX, runtime: Runtime, text: str
+) -> None:
     before = len(px.requests)
     with pytest.raises(actors.LinewardenError, match="no token") as refused:
-        desk.refresh_token("projectx", token=text)
+        runtime.refresh_token("projectx", token=text)
     assert not text or text not in str(refused.value)
     assert len(px.requests) == before
-    desk.rotate("projectx", timeout=20.0)  # and the one that is kept is still good
+    runtime.rotate("projectx", timeout=20.0)  # and the one that is kept is still good
     assert px.logins == 1
 
 
@@ -134,25 +136,25 @@ def test_defect_17_a_start_that_failed_leaves_nothing_that_connects_later(
 
 
 def test_defect_19_a_refresh_from_a_handler_or_from_many_threads_ends(
-    px: SimulatedProjectX, desk: Runtime
+    px: SimulatedProjectX, runtime: Runtime
 ) -> None:
     done = threading.Event()
 
     def refresh(_: object) -> None:
-        desk.refresh_token("projectx", timeout=20.0)
+        runtime.refresh_token("projectx", timeout=20.0)
         done.set()
 
-    with desk.on("projectx", venue.TRADES, EP, handler=refresh, wait=10.0):
+    with runtime.on("projectx", venue.TRADES, EP, handler=refresh, wait=10.0):
         tell(px, "market")
         assert done.wait(20.0)
-    assert [line(desk, hub).rotations for hub in HUBS] == [1, 1]
+    assert [line(runtime, hub).rotations for hub in HUBS] == [1, 1]
 
 
 @pytest.mark.parametrize("place", ["query", "header"])
 def test_defect_19_the_token_stands_in_one_place_at_every_connect(px: SimulatedProjectX, place: Any) -> None:
-    with desk_on(px, token_in=place) as desk:
+    with runtime_on(px, token_in=place) as runtime:
         px.drop()
-        until(desk, live_again(2))
+        until(runtime, live_again(2))
         hubs = [each for each in px.requests if each.path.startswith("/hubs/")]
         shown = [("access_token" in each.query, "authorization" in each.headers) for each in hubs]
         assert shown == [(place == "query", place == "header")] * 4
@@ -164,52 +166,52 @@ def test_defect_19_the_token_stands_in_one_place_at_every_connect(px: SimulatedP
 @pytest.mark.parametrize("how", ["restart", "drop", "rotate"])
 def test_defect_4_the_watch_goes_on_after_every_new_connection(px: SimulatedProjectX, how: str) -> None:
     stale = [*WANTED[:1], WANTED[1] | {"stale_after": 0.2}]
-    with desk_on(px, heartbeat={"ping_interval": 0.05}, subscribe=stale) as desk:
+    with runtime_on(px, heartbeat={"ping_interval": 0.05}, subscribe=stale) as runtime:
         for epoch in range(2, 5):
             if how == "restart":
-                desk.supervisor.restart("projectx").get(timeout=5)
+                runtime.supervisor.restart("projectx").get(timeout=5)
             elif how == "drop":
                 px.drop()
             else:
-                desk.rotate("projectx", timeout=20.0)
-            until(desk, live_again(epoch))
+                runtime.rotate("projectx", timeout=20.0)
+            until(runtime, live_again(epoch))
             tell(px, "market")
-            until(desk, lambda status: not status.lines()[MARKET].topics[0].stale)
-            until(desk, lambda status: status.lines()[MARKET].topics[0].stale)  # seen again, by itself
-            until(desk, lambda status: all(each.rtt_ms for each in status.lines().values()))
+            until(runtime, lambda status: not status.lines()[MARKET].topics[0].stale)
+            until(runtime, lambda status: status.lines()[MARKET].topics[0].stale)  # seen again, by itself
+            until(runtime, lambda status: all(each.rtt_ms for each in status.lines().values()))
         px.deaf(new=False)  # and a connection that answers nothing is found out
-        until(desk, live_again(5))
-        assert reason_of(desk.status(), USER).code == "pong_timeout"
+        until(runtime, live_again(5))
+        assert reason_of(runtime.status(), USER).code == "pong_timeout"
 
 
 def test_defect_5_a_silent_market_ends_no_connection(px: SimulatedProjectX) -> None:
     stale = [*WANTED[:1], WANTED[1] | {"stale_after": 0.05}]
-    with desk_on(px, heartbeat={"ping_interval": 0.02}, subscribe=stale) as desk:
-        status = until(desk, lambda status: status.lines()[MARKET].topics[0].stale)
+    with runtime_on(px, heartbeat={"ping_interval": 0.02}, subscribe=stale) as runtime:
+        status = until(runtime, lambda status: status.lines()[MARKET].topics[0].stale)
         px.wait_heard("ping", 2)
         assert states(status) == dict.fromkeys(LINES, "live")
         assert px.lives == 2
-        assert line(desk, "user").health.score == 100
+        assert line(runtime, "user").health.score == 100
 
 
 def test_defect_5_a_feed_without_a_subscription_is_well(px: SimulatedProjectX) -> None:
-    with desk_on(px, heartbeat={"ping_interval": 0.02}, subscribe=[]) as desk:
-        until(desk, lambda status: all(each.rtt_ms for each in status.lines().values()))
-        assert [each.health.score for each in desk.status().lines().values()] == [100, 100]
-        assert (states(desk.status()), px.lives) == (dict.fromkeys(LINES, "live"), 2)
+    with runtime_on(px, heartbeat={"ping_interval": 0.02}, subscribe=[]) as runtime:
+        until(runtime, lambda status: all(each.rtt_ms for each in status.lines().values()))
+        assert [each.health.score for each in runtime.status().lines().values()] == [100, 100]
+        assert (states(runtime.status()), px.lives) == (dict.fromkeys(LINES, "live"), 2)
 
 
 @pytest.mark.parametrize("words", ["", "out of order"])
 @pytest.mark.parametrize("allow", [True, False])
 def test_defect_6_what_a_close_says_is_known_at_once(px: SimulatedProjectX, words: str, allow: bool) -> None:
-    with desk_on(px, restart={"initial": 60.0, "maximum": 60.0, "slow_initial": 60.0}) as desk:
-        heard = streams(desk)
+    with runtime_on(px, restart={"initial": 60.0, "maximum": 60.0, "slow_initial": 60.0}) as runtime:
+        heard = streams(runtime)
         px.hub_close(allow, words, "market")
         markers = heard["market"].with_markers()
         marker: Any = next(markers)
         assert isinstance(marker, Lifecycle)
         assert marker.state == "disconnected"
-        status = until(desk, lambda status: status.lines()[MARKET].state != "live")
+        status = until(runtime, lambda status: status.lines()[MARKET].state != "live")
         reason = reason_of(status, MARKET)
         assert reason.kind == ("retryable" if allow else "slow")
         assert (words in reason.text) if words else (": " not in reason.text)
@@ -217,11 +219,11 @@ def test_defect_6_what_a_close_says_is_known_at_once(px: SimulatedProjectX, word
         assert status.lines()[USER].state == "live"
 
 
-def test_defect_7_a_refusal_counts_and_stays_to_be_seen(px: SimulatedProjectX, desk: Runtime) -> None:
+def test_defect_7_a_refusal_counts_and_stays_to_be_seen(px: SimulatedProjectX, runtime: Runtime) -> None:
     px.completion_error("SubscribeContractQuotes", text="not entitled")
-    quotes = desk.subscribe("projectx", venue.QUOTES, EP)
+    quotes = runtime.subscribe("projectx", venue.QUOTES, EP)
     status = until(
-        desk, lambda status: "rejected" in [each.state.state for each in status.lines()[MARKET].topics]
+        runtime, lambda status: "rejected" in [each.state.state for each in status.lines()[MARKET].topics]
     )
     (refused,) = [each for each in status.lines()[MARKET].topics if each.state.state == "rejected"]
     assert refused.topic == f"projectx/quotes/{EP}"
@@ -231,15 +233,15 @@ def test_defect_7_a_refusal_counts_and_stays_to_be_seen(px: SimulatedProjectX, d
 
 @pytest.mark.parametrize("hub", HUBS)
 def test_defect_11_each_hub_gets_its_own_back_whichever_comes_first(
-    px: SimulatedProjectX, desk: Runtime, hub: str
+    px: SimulatedProjectX, runtime: Runtime, hub: str
 ) -> None:
-    heard = streams(desk)
+    heard = streams(runtime)
     px.forget_heard()
     px.refuse(n=0, only_hub=hub)
     px.drop()
-    until(desk, live_again(2, f"projectx/{other(hub)}"))
+    until(runtime, live_again(2, f"projectx/{other(hub)}"))
     px.heal()
-    until(desk, live_again(2))
+    until(runtime, live_again(2))
     assert px.invocations("SubscribeOrders") == [[int(ALICE)]]
     assert px.invocations("SubscribeContractTrades") == [[EP]]
     for each in HUBS:
@@ -248,38 +250,38 @@ def test_defect_11_each_hub_gets_its_own_back_whichever_comes_first(
 
 
 def test_defect_12_beats_that_find_their_hub_gone_begin_again_with_it(px: SimulatedProjectX) -> None:
-    with desk_on(px, heartbeat={"ping_interval": 0.01, "venue_ping_interval": 0.01}) as desk:
+    with runtime_on(px, heartbeat={"ping_interval": 0.01, "venue_ping_interval": 0.01}) as runtime:
         for epoch in range(2, 6):
             px.refuse(n=2)
             px.drop()
-            until(desk, live_again(epoch))
-            until(desk, lambda status: all(each.rtt_ms for each in status.lines().values()))
+            until(runtime, live_again(epoch))
+            until(runtime, lambda status: all(each.rtt_ms for each in status.lines().values()))
 
 
 def test_defect_13_a_round_trip_is_one_and_a_hub_that_answers_nothing_is_not_healthy(
     px: SimulatedProjectX,
 ) -> None:
-    with desk_on(px, heartbeat={"ping_interval": 0.05, "pong_timeout": 30.0}) as desk:
-        status = until(desk, lambda status: all(each.rtt_ms for each in status.lines().values()))
+    with runtime_on(px, heartbeat={"ping_interval": 0.05, "pong_timeout": 30.0}) as runtime:
+        status = until(runtime, lambda status: all(each.rtt_ms for each in status.lines().values()))
         assert [each.health.inputs.rtt_ms for each in status.lines().values()] != [None, None]
-    with desk_on(px, live=False, heartbeat={"ping_interval": 0.05, "pong_timeout": 0.1}) as desk:
-        desk.wait_live(timeout=10.0)
+    with runtime_on(px, live=False, heartbeat={"ping_interval": 0.05, "pong_timeout": 0.1}) as runtime:
+        runtime.wait_live(timeout=10.0)
         px.deaf(new=False, only_hub="market")  # to write to it is as quick as ever
-        until(desk, lambda status: status.lines()[MARKET].epoch >= 2)
-        assert reason_of(desk.status(), MARKET).code == "pong_timeout"
-        assert line(desk, "user").epoch == 1
+        until(runtime, lambda status: status.lines()[MARKET].epoch >= 2)
+        assert reason_of(runtime.status(), MARKET).code == "pong_timeout"
+        assert line(runtime, "user").epoch == 1
 
 
-def test_defect_14_to_look_changes_nothing_however_many_look(px: SimulatedProjectX, desk: Runtime) -> None:
-    heard = streams(desk)
+def test_defect_14_to_look_changes_nothing_however_many_look(px: SimulatedProjectX, runtime: Runtime) -> None:
+    heard = streams(runtime)
     px.number_trades(EP, 100)
     assert [told(heard["market"].get(timeout=10)) for _ in range(100)] == list(range(1, 101))
-    settle(desk)
+    settle(runtime)
     looks: list[Any] = []
 
     def look() -> None:
         for _ in range(20):
-            status = desk.status()
+            status = runtime.status()
             market = status.lines()[MARKET]
             books = (market.counters.decoded, market.counters.routed, market.counters.restarts)
             looks.append((books, market.health.score, [each.delivered for each in status.streams]))
@@ -296,17 +298,17 @@ def test_defect_14_to_look_changes_nothing_however_many_look(px: SimulatedProjec
 
 def test_defect_15_a_wall_clock_that_jumps_changes_no_age_and_ends_nothing(px: SimulatedProjectX) -> None:
     timers = VirtualTimers()
-    with Runtime(load(config(px, heartbeat={"ping_interval": 0.0})), timers=timers) as desk:
-        desk.wait_live(timeout=10.0)
-        trades = desk.subscribe("projectx", venue.TRADES, EP, wait=10.0)
+    with Runtime(load(config(px, heartbeat={"ping_interval": 0.0})), timers=timers) as runtime:
+        runtime.wait_live(timeout=10.0)
+        trades = runtime.subscribe("projectx", venue.TRADES, EP, wait=10.0)
         tell(px, "market")
         trades.get(timeout=10)
         for hours in (-48, 24):
             timers._wall_ns += hours * 3_600 * 10**9
             timers.advance(2.0)
-        market = desk.status().lines()[MARKET]
+        market = runtime.status().lines()[MARKET]
         assert (market.live_for_s, market.data_age_s) == (4.0, 4.0)
-        assert [each.epoch for each in desk.status().lines().values()] == [1, 1]
+        assert [each.epoch for each in runtime.status().lines().values()] == [1, 1]
         tell(px, "market")
         assert told(trades.get(timeout=10)) == 2
 
@@ -315,22 +317,22 @@ def test_defect_15_a_wall_clock_that_jumps_changes_no_age_and_ends_nothing(px: S
 
 
 def test_defect_8_a_burst_for_a_reader_who_does_not_read_yet_is_there_when_he_does(
-    px: SimulatedProjectX, desk: Runtime
+    px: SimulatedProjectX, runtime: Runtime
 ) -> None:
-    depth: Stream[Any] = desk.subscribe("projectx", "depth", EP, wait=10.0)
+    depth: Stream[Any] = runtime.subscribe("projectx", "depth", EP, wait=10.0)
     depth.get(timeout=10)
     for price in ("6790.00", "6790.25", "6790.50"):
         px.depth(EP, bids=[(price, 7)])
-    until(desk, lambda status: status.streams[0].queued >= 3)
+    until(runtime, lambda status: status.streams[0].queued >= 3)
     assert [str(depth.get(timeout=10).price) for _ in range(3)] == ["6790.00", "6790.25", "6790.50"]
-    assert settle(desk).streams[0].dropped == 0
+    assert settle(runtime).streams[0].dropped == 0
 
 
 def test_defect_9_and_10_a_batch_of_trades_has_each_of_them_with_its_contract(
-    px: SimulatedProjectX, desk: Runtime
+    px: SimulatedProjectX, runtime: Runtime
 ) -> None:
-    trades = desk.subscribe("projectx", venue.TRADES, EP, wait=10.0)
-    fills = desk.subscribe("projectx", venue.ACCOUNT_TRADES, ALICE, wait=10.0)
+    trades = runtime.subscribe("projectx", venue.TRADES, EP, wait=10.0)
+    fills = runtime.subscribe("projectx", venue.ACCOUNT_TRADES, ALICE, wait=10.0)
     rows = [{"price": price, "volume": price} for price in (1, 2, 3)]
     heard = [(EP, Decimal(price)) for price in (1, 2, 3)]
     px.tell_market("trades", EP, *rows, shape="nulls")
@@ -342,25 +344,27 @@ def test_defect_9_and_10_a_batch_of_trades_has_each_of_them_with_its_contract(
 
 
 def test_defect_16_who_subscribes_again_asks_the_hub_for_nothing(
-    px: SimulatedProjectX, desk: Runtime
+    px: SimulatedProjectX, runtime: Runtime
 ) -> None:
-    every = [desk.subscribe("projectx", venue.TRADES, EP, EP, wait=10.0) for _ in range(5)]
+    every = [runtime.subscribe("projectx", venue.TRADES, EP, EP, wait=10.0) for _ in range(5)]
     number = tell(px, "market")
     assert [told(each.get(timeout=10)) for each in every] == [number] * 5
     for each in every:
         each.close()
-    _stream = desk.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
+    _stream = runtime.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
     assert px.invocations("SubscribeContractTrades") == [[EP]]
     assert px.invocations("UnsubscribeContractTrades") == []  # the config still wants it
 
 
-def test_defect_20_a_logout_is_told_to_readers_and_comes_back(px: SimulatedProjectX, desk: Runtime) -> None:
-    orders = desk.subscribe("projectx", venue.ORDERS, ALICE, wait=10.0)
+def test_defect_20_a_logout_is_told_to_readers_and_comes_back(
+    px: SimulatedProjectX, runtime: Runtime
+) -> None:
+    orders = runtime.subscribe("projectx", venue.ORDERS, ALICE, wait=10.0)
     px.gateway_logout(only_hub="user")
     seen = orders.with_markers()
     first: Any = next(seen)
     assert (first.state, "GatewayLogout" in first.reason) == ("disconnected", True)
-    until(desk, live_again(2, USER))
+    until(runtime, live_again(2, USER))
     number = tell(px, "user")
     assert told(next(each for each in orders)) == number
 
@@ -369,19 +373,19 @@ def test_defect_20_a_logout_is_told_to_readers_and_comes_back(px: SimulatedProje
 
 
 def test_what_project_x_py_reports_has_its_counterpart(px: SimulatedProjectX) -> None:
-    with desk_on(px, heartbeat={"ping_interval": 0.05}) as desk:
-        heard = streams(desk)
+    with runtime_on(px, heartbeat={"ping_interval": 0.05}) as runtime:
+        heard = streams(runtime)
         px.number_trades(EP, 10)
         tell(px, "user")
         for _ in range(10):
             heard["market"].get(timeout=10)
         heard["user"].get(timeout=10)
         px.completion_error("SubscribeContractQuotes")
-        _stream = desk.subscribe("projectx", venue.QUOTES, EP)
+        _stream = runtime.subscribe("projectx", venue.QUOTES, EP)
         px.drop(only_hub="market")
-        until(desk, live_again(2, MARKET))
-        until(desk, lambda status: all(each.rtt_ms for each in status.lines().values()))
-        status = settle(desk)
+        until(runtime, live_again(2, MARKET))
+        until(runtime, lambda status: all(each.rtt_ms for each in status.lines().values()))
+        status = settle(runtime)
         user, market = status.lines()[USER], status.lines()[MARKET]
 
         # events_received, coalesced_…_dropped
@@ -412,8 +416,8 @@ def test_what_project_x_py_reports_has_its_counterpart(px: SimulatedProjectX) ->
         assert {each.state for each in status.actors} == {"running"}
         assert sum(each.restarts for each in status.actors if "connection/" not in each.id) == 0
         px.delay_ack(60.0)
-        _stream2 = desk.subscribe("projectx", venue.DEPTH, EP)
+        _stream2 = runtime.subscribe("projectx", venue.DEPTH, EP)
         pending = until(
-            desk, lambda status: "sent" in [each.state.state for each in status.lines()[MARKET].topics]
+            runtime, lambda status: "sent" in [each.state.state for each in status.lines()[MARKET].topics]
         )
         assert pending.lines()[MARKET].state == "subscribing"

@@ -23,9 +23,9 @@ from tests.stories.test_projectx import (
     MARKET,
     USER,
     WANTED,
-    desk_on,
     line,
     live_again,
+    runtime_on,
     streams,
     tell,
     tokens_shown,
@@ -44,8 +44,8 @@ def px() -> Iterator[SimulatedProjectX]:
 
 
 @pytest.fixture
-def desk(px: SimulatedProjectX) -> Iterator[Runtime]:
-    with desk_on(px) as runtime:
+def runtime(px: SimulatedProjectX) -> Iterator[Runtime]:
+    with runtime_on(px) as runtime:
         yield runtime
 
 
@@ -104,11 +104,11 @@ def check_whole(
     assert [stream.gap_count for stream in (trades, orders, fills)] == [0, 0, 0]
 
 
-def all_streams(desk: Runtime) -> tuple[Stream[Any], Stream[Any], Stream[Any]]:
+def all_streams(runtime: Runtime) -> tuple[Stream[Any], Stream[Any], Stream[Any]]:
     """Of trades, orders and fills, large enough for all that is told."""
 
     def stream(channel: str, key: str) -> Stream[Any]:
-        return desk.subscribe("projectx", channel, key, capacity=1_000_000, wait=10.0)
+        return runtime.subscribe("projectx", channel, key, capacity=1_000_000, wait=10.0)
 
     return stream("trades", EP), stream("orders", ALICE), stream("account_trades", ALICE)
 
@@ -117,39 +117,39 @@ def all_streams(desk: Runtime) -> tuple[Stream[Any], Stream[Any], Stream[Any]]:
 
 
 def test_a_numbered_feed_is_whole_while_both_hubs_are_rotated_every_second(px: SimulatedProjectX) -> None:
-    with desk_on(px, rotate_every=1.0, subscribe=[*WANTED, FILLS]) as desk:
-        heard = all_streams(desk)
+    with runtime_on(px, rotate_every=1.0, subscribe=[*WANTED, FILLS]) as runtime:
+        heard = all_streams(runtime)
         with talking(px) as said:
-            until(desk, lambda status: all(each.rotations >= 3 for each in status.lines().values()))
+            until(runtime, lambda status: all(each.rotations >= 3 for each in status.lines().values()))
         check_whole(*heard, said)
         for hub in HUBS:
-            assert line(desk, hub).counters.restarts == 0
-            assert line(desk, hub).health.score == 100
-        settle(desk)
+            assert line(runtime, hub).counters.restarts == 0
+            assert line(runtime, hub).health.score == 100
+        settle(runtime)
         assert px.logins == 1
 
 
 def test_a_numbered_feed_is_whole_through_twenty_rotations(px: SimulatedProjectX) -> None:
-    with desk_on(px, subscribe=[*WANTED, FILLS]) as desk:
-        heard = all_streams(desk)
+    with runtime_on(px, subscribe=[*WANTED, FILLS]) as runtime:
+        heard = all_streams(runtime)
         with talking(px) as said:
             for _ in range(20):
-                desk.rotate("projectx", timeout=20.0)
+                runtime.rotate("projectx", timeout=20.0)
         check_whole(*heard, said)
-        assert [(line(desk, hub).rotations, line(desk, hub).epoch) for hub in HUBS] == [(20, 21)] * 2
-        settle(desk)
+        assert [(line(runtime, hub).rotations, line(runtime, hub).epoch) for hub in HUBS] == [(20, 21)] * 2
+        settle(runtime)
         px.wait_for(lambda: px.connections == 2)
         assert len(px.invocations("SubscribeOrders")) == 21
 
 
-def test_a_rotation_shows_in_no_stream(px: SimulatedProjectX, desk: Runtime) -> None:
-    heard = streams(desk)
+def test_a_rotation_shows_in_no_stream(px: SimulatedProjectX, runtime: Runtime) -> None:
+    heard = streams(runtime)
     for hub in HUBS:
         tell(px, hub)
-    desk.rotate("projectx", timeout=20.0)
+    runtime.rotate("projectx", timeout=20.0)
     numbers = {hub: tell(px, hub) for hub in HUBS}
     for hub, stream in heard.items():
-        until(desk, lambda _, stream=stream: stream.received >= 2)  # type: ignore[misc]
+        until(runtime, lambda _, stream=stream: stream.received >= 2)  # type: ignore[misc]
         stream.close()
         *seen, closed = stream.with_markers()
         assert isinstance(closed, Closed)
@@ -158,25 +158,25 @@ def test_a_rotation_shows_in_no_stream(px: SimulatedProjectX, desk: Runtime) -> 
         assert [told(each) for each in seen if not isinstance(each, Lifecycle)][-1] == numbers[hub]
 
 
-def test_one_hub_is_rotated_alone(px: SimulatedProjectX, desk: Runtime) -> None:
-    desk.rotate(MARKET, timeout=20.0)
-    assert {name: each.epoch for name, each in desk.status().lines().items()} == {USER: 1, MARKET: 2}
+def test_one_hub_is_rotated_alone(px: SimulatedProjectX, runtime: Runtime) -> None:
+    runtime.rotate(MARKET, timeout=20.0)
+    assert {name: each.epoch for name, each in runtime.status().lines().items()} == {USER: 1, MARKET: 2}
 
 
-def test_quotes_and_books_stay_whole_through_rotations(px: SimulatedProjectX, desk: Runtime) -> None:
-    quotes = desk.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
+def test_quotes_and_books_stay_whole_through_rotations(px: SimulatedProjectX, runtime: Runtime) -> None:
+    quotes = runtime.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
     whole: Any = quotes.get(timeout=10)
-    desk.book("projectx", EP, wait=10.0)
+    runtime.book("projectx", EP, wait=10.0)
     for turn in range(1, 6):
         px.depth(EP, bids=[("6790.25", turn)], asks=[("6810.25", 2 * turn)])
-        desk.rotate("projectx", timeout=20.0)
+        runtime.rotate("projectx", timeout=20.0)
         px.depth(EP, bids=[("6790.50", turn)], asks=[("6810.25", 0)])
 
         def equal(_: object) -> bool:
-            view = desk.book("projectx", EP)
+            view = runtime.book("projectx", EP)
             return (dict(view.bids), dict(view.asks)) == px.book(EP)
 
-        until(desk, equal)
+        until(runtime, equal)
         px.quote(EP, bestBid=whole.best_bid - turn)
         last = next(each for each in quotes if each.best_bid == whole.best_bid - turn)
         assert (last.best_ask, last.high, last.open) == (whole.best_ask, whole.high, whole.open)
@@ -198,66 +198,66 @@ REFUSALS: dict[str, tuple[Callable[[SimulatedProjectX], Any], str]] = {
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_new_connection_that_is_refused_leaves_the_old_one(px: SimulatedProjectX, name: str) -> None:
     fault, words = REFUSALS[name]
-    with desk_on(px, skip_negotiation=False) as desk:
-        heard = streams(desk)
+    with runtime_on(px, skip_negotiation=False) as runtime:
+        heard = streams(runtime)
         fault(px)
         with pytest.raises(RotationFailed, match=words) as failed:
-            desk.rotate(MARKET, timeout=20.0)
+            runtime.rotate(MARKET, timeout=20.0)
         assert list(failed.value.lines) == [MARKET]
         number = tell(px, "market")
         assert told(heard["market"].get(timeout=10)) == number
-        assert (line(desk, "market").epoch, line(desk, "market").state) == (1, "live")
+        assert (line(runtime, "market").epoch, line(runtime, "market").state) == (1, "live")
         px.heal()
-        desk.rotate("projectx", timeout=20.0)
+        runtime.rotate("projectx", timeout=20.0)
         number = tell(px, "market")
         assert told(heard["market"].get(timeout=10)) == number
         assert heard["market"].gap_count == 0
-        assert line(desk, "market").counters.restarts == 0
+        assert line(runtime, "market").counters.restarts == 0
 
 
 def test_a_new_connection_that_hears_nothing_is_given_up(px: SimulatedProjectX) -> None:
-    with desk_on(px, connect_timeout=0.5) as desk:
-        heard = streams(desk)
-        before = line(desk, "market").epoch
+    with runtime_on(px, connect_timeout=0.5) as runtime:
+        heard = streams(runtime)
+        before = line(runtime, "market").epoch
         px.mute(new=True, only_hub="market")
         with pytest.raises(RotationFailed, match="did not answer the login"):
-            desk.rotate(MARKET, timeout=20.0)
+            runtime.rotate(MARKET, timeout=20.0)
         number = tell(px, "user")
         assert told(heard["user"].get(timeout=10)) == number
-        assert (line(desk, "market").epoch, line(desk, "market").state) == (before, "live")
+        assert (line(runtime, "market").epoch, line(runtime, "market").state) == (before, "live")
 
 
 def test_a_gateway_that_resets_in_the_middle_is_a_loss_like_any_other(
-    px: SimulatedProjectX, desk: Runtime
+    px: SimulatedProjectX, runtime: Runtime
 ) -> None:
-    heard = streams(desk)
+    heard = streams(runtime)
     px.delay_ack(5.0)  # the new ones wait for their answers
-    rotating = threading.Thread(target=_rotate_in_vain, args=(desk,))
+    rotating = threading.Thread(target=_rotate_in_vain, args=(runtime,))
     rotating.start()
     px.wait_heard("SubscribeOrders", 2)
     px.wait_heard("SubscribeContractTrades", 2)
     px.heal()
     px.reset()
     rotating.join(20.0)
-    until(desk, live_again(3))
+    until(runtime, live_again(3))
     for hub in HUBS:
         number = tell(px, hub)
         assert told(heard[hub].get(timeout=10)) == number
         assert [gap.reason for gap in heard[hub].gaps] == ["disconnect"]
 
 
-def _rotate_in_vain(desk: Runtime) -> None:
+def _rotate_in_vain(runtime: Runtime) -> None:
     with pytest.raises(RotationFailed):
-        desk.rotate("projectx", timeout=20.0)
+        runtime.rotate("projectx", timeout=20.0)
 
 
 def test_rotations_leave_nothing_behind(px: SimulatedProjectX, baseline: Baseline) -> None:
-    with desk_on(px) as desk:
+    with runtime_on(px) as runtime:
         for _ in range(3):
-            desk.rotate("projectx", timeout=20.0)
+            runtime.rotate("projectx", timeout=20.0)
         px.refuse(n=2)
         with pytest.raises(RotationFailed):
-            desk.rotate("projectx", timeout=20.0)
+            runtime.rotate("projectx", timeout=20.0)
     px.wait_for(lambda: px.connections == 0)
     baseline.check()
 
@@ -266,13 +266,13 @@ def test_rotations_leave_nothing_behind(px: SimulatedProjectX, baseline: Baselin
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_a_token_is_refreshed_under_live_lines(px: SimulatedProjectX, desk: Runtime, own: bool) -> None:
-    heard = streams(desk)
+def test_a_token_is_refreshed_under_live_lines(px: SimulatedProjectX, runtime: Runtime, own: bool) -> None:
+    heard = streams(runtime)
     (first,) = tokens_shown(px)
-    desk.refresh_token("projectx", token=px.token(life=7_200) if own else None, timeout=20.0)
+    runtime.refresh_token("projectx", token=px.token(life=7_200) if own else None, timeout=20.0)
     assert len(tokens_shown(px) - {first}) == 1  # both lines show the same new one
-    assert [line(desk, hub).rotations for hub in HUBS] == [1, 1]
-    left = desk.status().feeds["projectx"].token_expires_in_s or 0.0
+    assert [line(runtime, hub).rotations for hub in HUBS] == [1, 1]
+    left = runtime.status().feeds["projectx"].token_expires_in_s or 0.0
     assert (left <= 7_200) is own
     assert left > 7_000
     for hub in HUBS:
@@ -282,40 +282,40 @@ def test_a_token_is_refreshed_under_live_lines(px: SimulatedProjectX, desk: Runt
 
 
 def test_a_token_is_renewed_before_it_ends_and_without_a_login() -> None:
-    with SimulatedProjectX(rate=0, token_life=3.0) as px, desk_on(px) as desk:
-        heard = streams(desk)
-        assert 0 < (desk.status().feeds["projectx"].token_expires_in_s or 0.0) <= 3.0
-        until(desk, lambda status: all(each.rotations >= 1 for each in status.lines().values()))
+    with SimulatedProjectX(rate=0, token_life=3.0) as px, runtime_on(px) as runtime:
+        heard = streams(runtime)
+        assert 0 < (runtime.status().feeds["projectx"].token_expires_in_s or 0.0) <= 3.0
+        until(runtime, lambda status: all(each.rotations >= 1 for each in status.lines().values()))
         assert px.logins == 1
         assert px.renewals >= 1
         for hub in HUBS:
             number = tell(px, hub)
             assert told(heard[hub].get(timeout=10)) == number
-            assert (heard[hub].gap_count, line(desk, hub).counters.restarts) == (0, 0)
+            assert (heard[hub].gap_count, line(runtime, hub).counters.restarts) == (0, 0)
 
 
 def test_a_gateway_that_renews_nothing_is_logged_in_to_again() -> None:
     with SimulatedProjectX(rate=0, token_life=3.0) as px:
         px.refuse_login(3, n=100, page="validate")
-        with desk_on(px) as desk:
-            heard = streams(desk)
-            until(desk, lambda status: all(each.rotations >= 1 for each in status.lines().values()))
+        with runtime_on(px) as runtime:
+            heard = streams(runtime)
+            until(runtime, lambda status: all(each.rotations >= 1 for each in status.lines().values()))
             assert px.renewals == 0
             assert px.logins >= 2
             assert [heard[hub].gap_count for hub in HUBS] == [0, 0]
 
 
-def test_a_token_that_one_hub_refuses_is_taken_back(px: SimulatedProjectX, desk: Runtime) -> None:
-    heard = streams(desk)
+def test_a_token_that_one_hub_refuses_is_taken_back(px: SimulatedProjectX, runtime: Runtime) -> None:
+    heard = streams(runtime)
     (first,) = tokens_shown(px)
     px.unauthorized(n=0, only_hub="market")
     with pytest.raises(RotationFailed, match="401") as failed:
-        desk.refresh_token("projectx", token=px.token())
+        runtime.refresh_token("projectx", token=px.token())
     assert list(failed.value.lines) == [MARKET]
     px.heal()
     before = len(px.requests)
     px.drop()
-    until(desk, live_again(2))
+    until(runtime, live_again(2))
     assert {each.query["access_token"] for each in px.requests[before:]} == {first}
     for hub in HUBS:
         number = tell(px, hub)
@@ -323,14 +323,14 @@ def test_a_token_that_one_hub_refuses_is_taken_back(px: SimulatedProjectX, desk:
 
 
 def test_several_who_refresh_at_once_do_not_wait_for_each_other_forever(
-    px: SimulatedProjectX, desk: Runtime
+    px: SimulatedProjectX, runtime: Runtime
 ) -> None:
-    heard = streams(desk)
+    heard = streams(runtime)
     failures: list[BaseException] = []
 
     def refresh() -> None:
         try:
-            desk.refresh_token("projectx", timeout=20.0)
+            runtime.refresh_token("projectx", timeout=20.0)
         except actors.LinewardenError as error:
             failures.append(error)
 
@@ -341,7 +341,7 @@ def test_several_who_refresh_at_once_do_not_wait_for_each_other_forever(
         thread.join(30.0)
     assert not [thread for thread in threads if thread.is_alive()]
     assert failures == []
-    assert set(LINES) == {name for name, each in desk.status().lines().items() if each.state == "live"}
+    assert set(LINES) == {name for name, each in runtime.status().lines().items() if each.state == "live"}
     for hub in HUBS:
         number = tell(px, hub)
         assert told(heard[hub].get(timeout=10)) == number

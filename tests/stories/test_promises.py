@@ -19,14 +19,14 @@ from actors.supervisor import Supervisor
 from actors.venues.o2 import Trade
 from tests.stories.test_killed_actors import after, kill
 from tests.support.counters import decoded, reconciled, settle
-from tests.support.runtimes import at_epoch, desk_on, fresh, line_of, until
+from tests.support.runtimes import at_epoch, fresh, line_of, runtime_on, until
 
 # ── order ──
 
 
-def test_every_topic_comes_in_the_venue_s_order_under_load(desk: Runtime, o2: SimulatedO2) -> None:
+def test_every_topic_comes_in_the_venue_s_order_under_load(runtime: Runtime, o2: SimulatedO2) -> None:
     count = 5_000
-    trades = desk.subscribe("o2", "trades", *o2.markets, wait=5.0, policy="block")
+    trades = runtime.subscribe("o2", "trades", *o2.markets, wait=5.0, policy="block")
     for market in o2.markets:  # all at once
         o2.number_trades(market, count, background=True)
     heard: dict[str, list[int]] = defaultdict(list)
@@ -38,20 +38,20 @@ def test_every_topic_comes_in_the_venue_s_order_under_load(desk: Runtime, o2: Si
             break
     for market in o2.markets:
         assert heard[market] == list(range(1, count + 1))
-    settle(desk)
+    settle(runtime)
 
 
 def test_order_and_gaps_survive_drops_under_load(o2: SimulatedO2, market: str) -> None:
     """Between two trades that do not follow each other there is a gap, and nowhere else."""
     restart = {"initial": 0.01, "maximum": 0.02}
-    with desk_on(o2, restart=restart) as desk, ThreadPoolExecutor() as pool:
-        trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=100_000)
+    with runtime_on(o2, restart=restart) as runtime, ThreadPoolExecutor() as pool:
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=100_000)
         for number in range(2, 7):
             burst = pool.submit(o2.number_trades, market, 1_000)
-            until(desk, decoded((number - 2) * 50 + 50))
+            until(runtime, decoded((number - 2) * 50 + 50))
             o2.drop()
-            until(desk, at_epoch(number))
-            desk.wait_live(timeout=10)
+            until(runtime, at_epoch(number))
+            runtime.wait_live(timeout=10)
             burst.result(30)  # two at once would mix their numbers
         last = o2.number_trades(market, 1)[0]
         previous, marked, lost = 0, False, 0
@@ -67,17 +67,17 @@ def test_order_and_gaps_survive_drops_under_load(o2: SimulatedO2, market: str) -
                 previous, marked = number, False
                 if number == last:
                     break
-        line = settle(desk).lines()["o2"]
+        line = settle(runtime).lines()["o2"]
         assert trades.gap_count == line.counters.gaps == line.counters.restarts == 5
         assert last == trades.delivered + lost
 
 
-def test_merged_streams_come_in_the_order_of_arrival(desk: Runtime, o2: SimulatedO2) -> None:
-    streams = [desk.subscribe("o2", "trades", market, wait=5.0) for market in o2.markets]
-    merged = desk.merge(*streams)
+def test_merged_streams_come_in_the_order_of_arrival(runtime: Runtime, o2: SimulatedO2) -> None:
+    streams = [runtime.subscribe("o2", "trades", market, wait=5.0) for market in o2.markets]
+    merged = runtime.merge(*streams)
     for number in range(30):
         o2.trade(o2.markets[number % 3], trade_id=str(number))
-        until(desk, decoded(number + 1))  # one batch each
+        until(runtime, decoded(number + 1))  # one batch each
     assert [next(merged).event.trade_id for _ in range(30)] == [str(number) for number in range(30)]
 
 
@@ -85,7 +85,7 @@ def test_merged_streams_come_in_the_order_of_arrival(desk: Runtime, o2: Simulate
 
 
 def test_a_handler_that_raises_is_logged_counted_and_goes_on(
-    desk: Runtime, o2: SimulatedO2, market: str, caplog: pytest.LogCaptureFixture
+    runtime: Runtime, o2: SimulatedO2, market: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard: list[str] = []
     enough = threading.Event()
@@ -97,11 +97,11 @@ def test_a_handler_that_raises_is_logged_counted_and_goes_on(
         if int(trade.trade_id) % 3 == 0:
             raise ArithmeticError("on purpose")
 
-    stream = desk.on("o2", "trades", market, handler=handler, wait=5.0)
+    stream = runtime.on("o2", "trades", market, handler=handler, wait=5.0)
     o2.number_trades(market, 9)
     assert enough.wait(5)
-    until(desk, lambda status: status.streams[0].handler_errors == 3)
-    assert desk.stop() == ()  # the handler's thread has ended, and has logged
+    until(runtime, lambda status: status.streams[0].handler_errors == 3)
+    assert runtime.stop() == ()  # the handler's thread has ended, and has logged
     assert heard == [str(number) for number in range(1, 10)]
     assert stream.handler_errors == 3
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
@@ -111,7 +111,9 @@ def test_a_handler_that_raises_is_logged_counted_and_goes_on(
     assert errors[0].exc_info[0] is ArithmeticError
 
 
-def test_consumers_that_sleep_or_fail_hurt_nobody_else(desk: Runtime, o2: SimulatedO2, market: str) -> None:
+def test_consumers_that_sleep_or_fail_hurt_nobody_else(
+    runtime: Runtime, o2: SimulatedO2, market: str
+) -> None:
     wake = threading.Event()
 
     def sleeper(trade: Trade) -> None:
@@ -120,19 +122,19 @@ def test_consumers_that_sleep_or_fail_hurt_nobody_else(desk: Runtime, o2: Simula
     def failer(trade: Trade) -> None:
         raise ArithmeticError("on purpose")
 
-    quick = desk.subscribe("o2", "trades", market, wait=5.0, policy="block")
-    asleep = desk.on("o2", "trades", market, handler=sleeper, capacity=10)
-    failing = desk.on("o2", "trades", market, handler=failer)
-    forgotten = desk.subscribe("o2", "trades", market, capacity=10)
+    quick = runtime.subscribe("o2", "trades", market, wait=5.0, policy="block")
+    asleep = runtime.on("o2", "trades", market, handler=sleeper, capacity=10)
+    failing = runtime.on("o2", "trades", market, handler=failer)
+    forgotten = runtime.subscribe("o2", "trades", market, capacity=10)
     o2.number_trades(market, 2_000, background=True)
     for number in range(1, 2_001):
         assert quick.get(timeout=5).trade_id == str(number)
-    until(desk, lambda status: status.streams[2].delivered == 2_000)
-    settle(desk)
+    until(runtime, lambda status: status.streams[2].delivered == 2_000)
+    settle(runtime)
     assert quick.gap_count == failing.gap_count == 0
     assert asleep.dropped == 2_000 - 10 - asleep.delivered
     assert forgotten.dropped == 1_990
-    assert line_of(desk).paused_by_streams == ()
+    assert line_of(runtime).paused_by_streams == ()
     wake.set()
 
 
@@ -149,11 +151,11 @@ def ends(stream: Stream[Any]) -> list[str]:
 
 
 def test_closing_leaves_what_was_there_and_closed_behind_it(
-    desk: Runtime, o2: SimulatedO2, market: str
+    runtime: Runtime, o2: SimulatedO2, market: str
 ) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    trades = runtime.subscribe("o2", "trades", market, wait=5.0)
     o2.number_trades(market, 5)
-    until(desk, decoded(5))
+    until(runtime, decoded(5))
     trades.close()
     trades.close()
     o2.number_trades(market, 5)
@@ -163,23 +165,23 @@ def test_closing_leaves_what_was_there_and_closed_behind_it(
         trades.get()
 
 
-def test_closing_under_load_ends_in_closed(desk: Runtime, o2: SimulatedO2, market: str) -> None:
+def test_closing_under_load_ends_in_closed(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
     o2.number_trades(market, 20_000, per_second=10_000, background=True)
     for _ in range(20):
-        with desk.subscribe("o2", "trades", market, wait=5.0) as trades:
+        with runtime.subscribe("o2", "trades", market, wait=5.0) as trades:
             trades.get(timeout=5)
         assert ends(trades)[-1] == "Closed"
-        with desk.subscribe("o2", "trades", market, capacity=2, wait=5.0) as trades:
+        with runtime.subscribe("o2", "trades", market, capacity=2, wait=5.0) as trades:
             trades.get(timeout=5)
         assert ends(trades)[-1] == "Closed"
 
 
 def test_stopping_ends_every_stream_quietly(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2) as desk:
+    with runtime_on(o2) as runtime:
         o2.number_trades(market, 20_000, per_second=10_000, background=True)
-        read = desk.subscribe("o2", "trades", market, wait=5.0)
-        unread = desk.subscribe("o2", "trades", market, wait=5.0, capacity=5)
-        deltas = desk.subscribe("o2", "depth", market, wait=5.0)
+        read = runtime.subscribe("o2", "trades", market, wait=5.0)
+        unread = runtime.subscribe("o2", "trades", market, wait=5.0, capacity=5)
+        deltas = runtime.subscribe("o2", "depth", market, wait=5.0)
         read.get(timeout=5)
         ended = threading.Event()
 
@@ -190,7 +192,7 @@ def test_stopping_ends_every_stream_quietly(o2: SimulatedO2, market: str) -> Non
 
         reader = threading.Thread(target=read_to_the_end)
         reader.start()
-        assert desk.stop(timeout=2.0) == ()
+        assert runtime.stop(timeout=2.0) == ()
         assert ended.wait(5)
         reader.join()
         assert ends(unread)[-1] == ends(deltas)[-1] == "Closed"
@@ -199,10 +201,10 @@ def test_stopping_ends_every_stream_quietly(o2: SimulatedO2, market: str) -> Non
 
 
 def test_the_death_of_the_supervisor_ends_streams_with_its_reason(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0)
         o2.number_trades(market, 3)
-        until(desk, decoded(3))
+        until(runtime, decoded(3))
         kill(Supervisor)
         assert ends(trades) == ["Trade"] * 3 + ["Closed"]
         with pytest.raises(StreamClosed, match="nothing_of_that_name"):
@@ -210,26 +212,26 @@ def test_the_death_of_the_supervisor_ends_streams_with_its_reason(o2: SimulatedO
 
 
 def test_no_trouble_of_a_line_closes_its_streams(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2, restart={"max_restarts": 1, "stable_after": 60.0, "probe_interval": 0.0}) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    with runtime_on(o2, restart={"max_restarts": 1, "stable_after": 60.0, "probe_interval": 0.0}) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0)
         o2.stop()  # down
-        until(desk, lambda status: status.lines()["o2"].state == "backoff")
+        until(runtime, lambda status: status.lines()["o2"].state == "backoff")
         o2.start()
-        desk.wait_live(timeout=10)
+        runtime.wait_live(timeout=10)
         o2.drop()  # parked
-        until(desk, lambda status: status.lines()["o2"].state == "failed")
+        until(runtime, lambda status: status.lines()["o2"].state == "failed")
         o2.refuse(403)
-        desk.supervisor.restart("o2").get(timeout=5)  # fatal
+        runtime.supervisor.restart("o2").get(timeout=5)  # fatal
 
         def is_fatal(status: Status) -> bool:
             reason = status.lines()["o2"].reason
             return status.lines()["o2"].state == "failed" and reason is not None and reason.kind == "fatal"
 
-        until(desk, is_fatal)
+        until(runtime, is_fatal)
         assert not trades.closed
-        desk.supervisor.pause("o2").get(timeout=5)
-        desk.supervisor.resume("o2").get(timeout=5)
-        desk.wait_live(timeout=10)
+        runtime.supervisor.pause("o2").get(timeout=5)
+        runtime.supervisor.resume("o2").get(timeout=5)
+        runtime.wait_live(timeout=10)
         o2.trade(market, trade_id="1")
         states: list[str] = []
         for item in trades.with_markers():
@@ -252,13 +254,13 @@ def quarantined(count: int) -> Callable[[Status], bool]:
 def test_the_counters_reconcile_after_all_of_it(o2: SimulatedO2) -> None:
     """Five streams of every policy, drops, dead dispatchers, garbage, and streams that come and go."""
     first, second, third = o2.markets
-    with desk_on(o2, block_timeout=0.05) as desk:
+    with runtime_on(o2, block_timeout=0.05) as runtime:
         streams = [
-            desk.subscribe("o2", "trades", first, second, wait=5.0, policy="drop_oldest", capacity=20),
-            desk.subscribe("o2", "trades", first, wait=5.0, policy="drop_newest", capacity=20),
-            desk.subscribe("o2", "trades", second, third, wait=5.0, policy="conflate"),
-            desk.subscribe("o2", "trades", third, wait=5.0, policy="block", capacity=20),
-            desk.subscribe("o2", "depth", first, wait=5.0, capacity=20),
+            runtime.subscribe("o2", "trades", first, second, wait=5.0, policy="drop_oldest", capacity=20),
+            runtime.subscribe("o2", "trades", first, wait=5.0, policy="drop_newest", capacity=20),
+            runtime.subscribe("o2", "trades", second, third, wait=5.0, policy="conflate"),
+            runtime.subscribe("o2", "trades", third, wait=5.0, policy="block", capacity=20),
+            runtime.subscribe("o2", "depth", first, wait=5.0, capacity=20),
         ]
         for round in range(3):
             for market in o2.markets:
@@ -266,13 +268,13 @@ def test_the_counters_reconcile_after_all_of_it(o2: SimulatedO2) -> None:
             o2.steps(200)
             o2.garbage("binary")
             kill(Dispatcher)
-            until(desk, after("dispatcher", round + 1))
-            until(desk, quarantined(round + 1))  # before a drop takes it away
-            with desk.subscribe("o2", "trades", third, wait=5.0):
+            until(runtime, after("dispatcher", round + 1))
+            until(runtime, quarantined(round + 1))  # before a drop takes it away
+            with runtime.subscribe("o2", "trades", third, wait=5.0):
                 o2.drop()
-                until(desk, at_epoch(round + 2))
-            desk.wait_live(timeout=10)
-        status = settle(desk)
+                until(runtime, at_epoch(round + 2))
+            runtime.wait_live(timeout=10)
+        status = settle(runtime)
         counters = status.lines()["o2"].counters
         assert counters.quarantined == 3
         assert counters.decoded > 500
@@ -285,4 +287,4 @@ def test_the_counters_reconcile_after_all_of_it(o2: SimulatedO2) -> None:
             assert stream.queued == 0
             told = sum(gap.missed or 0 for gap in stream.gaps if gap.missed is not None)
             assert told == stream.dropped  # every event that was given up stands in a marker
-        assert reconciled(fresh(desk))
+        assert reconciled(fresh(runtime))

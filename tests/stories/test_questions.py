@@ -15,7 +15,7 @@ from actors import NotLiveError, Runtime
 from actors.errors import LinewardenError, RuntimeStopped, Timeout
 from actors.registry import Registry
 from actors.simulators import SimulatedO2
-from tests.support.runtimes import config, desk_on, feed_at, line_of, until
+from tests.support.runtimes import config, feed_at, line_of, runtime_on, until
 
 MARKET = "0x32d6c94ffb1a61890266ab17a4ed5fe10a5c4cf3115f5ec5add0cafcbd0e8f2e"
 
@@ -42,7 +42,7 @@ def test_stop_may_be_called_by_many_threads_at_once() -> None:
 
 
 def test_a_rotation_that_is_under_way_fails_when_the_runtime_stops() -> None:
-    with SimulatedO2() as o2, desk_on(o2) as runtime:
+    with SimulatedO2() as o2, runtime_on(o2) as runtime:
         _stream = runtime.subscribe("o2", "trades", MARKET, wait=10.0)
         o2.delay_ack(60.0)
         outcome = in_thread(lambda: runtime.rotate("o2", timeout=60.0))
@@ -75,31 +75,31 @@ def test_infinity_is_a_time_that_may_be_waited() -> None:
 def test_a_timeout_says_which_actor_did_not_answer() -> None:
     with (
         SimulatedO2() as o2,
-        desk_on(o2) as runtime,
+        runtime_on(o2) as runtime,
         pytest.raises(Timeout, match="o2 was not rotated within 0 s"),
     ):
         runtime.rotate("o2", timeout=0.0)
 
 
 @pytest.mark.parametrize("target", [10, 10.0, ["o2"], {"o2": 1}, b"o2", True])
-def test_a_target_that_is_no_name_fails_the_question_and_nothing_else(desk: Runtime, target: Any) -> None:
+def test_a_target_that_is_no_name_fails_the_question_and_nothing_else(runtime: Runtime, target: Any) -> None:
     """Such as the seconds of `wait_live(10)`, given without their name."""
     asked: tuple[Callable[[], object], ...] = (
-        lambda: desk.wait_live(target),
-        lambda: desk.rotate(target),
-        lambda: desk.supervisor.restart(target).get(timeout=10.0),
-        lambda: desk.supervisor.pause(target).get(timeout=10.0),
-        lambda: desk.supervisor.resume(target).get(timeout=10.0),
+        lambda: runtime.wait_live(target),
+        lambda: runtime.rotate(target),
+        lambda: runtime.supervisor.restart(target).get(timeout=10.0),
+        lambda: runtime.supervisor.pause(target).get(timeout=10.0),
+        lambda: runtime.supervisor.resume(target).get(timeout=10.0),
     )
     for ask in asked:
         with pytest.raises(LinewardenError, match=r"is the name of a feed or line, and .* is none"):
             ask()
-    desk.wait_live("o2", timeout=10.0)
-    assert desk.end_reason is None
+    runtime.wait_live("o2", timeout=10.0)
+    assert runtime.end_reason is None
 
 
 def test_who_waits_for_lines_waits_no_longer_than_was_said_though_the_registry_hangs(
-    desk: Runtime, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     going_on = threading.Event()
     receive = Registry.on_receive
@@ -111,17 +111,17 @@ def test_who_waits_for_lines_waits_no_longer_than_was_said_though_the_registry_h
     monkeypatch.setattr(Registry, "on_receive", on_receive)
     monkeypatch.setattr("actors.runtime.CALL", 60.0)
     with pytest.raises(NotLiveError, match="the runtime did not answer in time"):
-        desk.wait_live("o2", timeout=0.1)
+        runtime.wait_live("o2", timeout=0.1)
     going_on.set()
-    desk.wait_live("o2", timeout=10.0)
+    runtime.wait_live("o2", timeout=10.0)
 
 
-def test_what_no_text_can_be_is_refused_before_it_comes_to_a_connection(desk: Runtime) -> None:
+def test_what_no_text_can_be_is_refused_before_it_comes_to_a_connection(runtime: Runtime) -> None:
     messages: tuple[str | dict[str, str], ...] = ("half \ud800", {"half": "\udc80"})
     for message in messages:
         with pytest.raises(LinewardenError, match="o2: nothing was sent: the message is no Unicode text"):
-            desk.send("o2", message)
-    assert line_of(desk).epoch == 1
+            runtime.send("o2", message)
+    assert line_of(runtime).epoch == 1
 
 
 def test_a_key_that_no_text_can_be_costs_no_line(o2: SimulatedO2) -> None:

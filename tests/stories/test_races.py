@@ -12,43 +12,43 @@ from actors.dispatcher import Dispatcher
 from actors.messages import TopicsRestored
 from actors.settings import load
 from actors.simulators import SimulatedO2
-from tests.support.runtimes import at_epoch, config, desk_on, until
+from tests.support.runtimes import at_epoch, config, runtime_on, until
 
 
 def test_the_venue_s_reason_outweighs_its_close_frame(o2: SimulatedO2) -> None:
-    with desk_on(o2) as desk:
+    with runtime_on(o2) as runtime:
         o2.error(1004, "not from here")
         o2.close(1008)
-        failed = until(desk, lambda status: status.lines()["o2"].state == "failed")
+        failed = until(runtime, lambda status: status.lines()["o2"].state == "failed")
         reason = failed.lines()["o2"].reason
         assert reason is not None
         assert (reason.kind, reason.code) == ("fatal", "o2_1004")
 
 
-def test_a_pause_of_one_life_does_not_reach_the_next(desk: Runtime, o2: SimulatedO2, market: str) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
+def test_a_pause_of_one_life_does_not_reach_the_next(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
+    trades = runtime.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=10)
     o2.number_trades(market, 20)
-    until(desk, lambda status: status.lines()["o2"].paused_by_streams == (trades.id,))
-    desk.supervisor.restart("o2").get(timeout=5)
-    until(desk, at_epoch(2))
-    desk.wait_live(timeout=10)
+    until(runtime, lambda status: status.lines()["o2"].paused_by_streams == (trades.id,))
+    runtime.supervisor.restart("o2").get(timeout=5)
+    until(runtime, at_epoch(2))
+    runtime.wait_live(timeout=10)
     o2.trade(market, trade_id="last")
     while trades.get(timeout=5).trade_id != "last":
         pass  # what came before the restart
-    until(desk, lambda status: status.lines()["o2"].paused_by_streams == ())
+    until(runtime, lambda status: status.lines()["o2"].paused_by_streams == ())
 
 
 def test_a_feed_is_removed_while_others_subscribe_to_it(o2: SimulatedO2, market: str) -> None:
     both = config(o2.url)
     both["feeds"]["other"] = config(o2.url)["feeds"]["o2"]
-    with Runtime(load(both)) as desk:
-        desk.wait_live(timeout=10)
+    with Runtime(load(both)) as runtime:
+        runtime.wait_live(timeout=10)
         done = threading.Event()
 
         def subscribe() -> None:
             while not done.is_set():
                 try:
-                    desk.subscribe("other", "trades", market).close()
+                    runtime.subscribe("other", "trades", market).close()
                 except LinewardenError:
                     continue
 
@@ -56,48 +56,48 @@ def test_a_feed_is_removed_while_others_subscribe_to_it(o2: SimulatedO2, market:
         for thread in threads:
             thread.start()
         for _ in range(10):
-            desk.reload(config(o2.url))
-            desk.reload(both)
+            runtime.reload(config(o2.url))
+            runtime.reload(both)
         done.set()
         for thread in threads:
             thread.join()
-        desk.wait_live(timeout=10)
+        runtime.wait_live(timeout=10)
 
 
 def test_whoever_waits_for_a_line_is_told_of_the_end(o2: SimulatedO2) -> None:
     o2.refuse(status=503, n=1_000)
-    desk = Runtime(load(config(o2.url)))
+    runtime = Runtime(load(config(o2.url)))
     ended: list[BaseException] = []
 
     def wait() -> None:
         try:
-            desk.wait_live()
+            runtime.wait_live()
         except RuntimeStopped as error:
             ended.append(error)
 
     threads = [threading.Thread(target=wait) for _ in range(4)]
     for thread in threads:
         thread.start()
-    desk.stop()
+    runtime.stop()
     for thread in threads:
         thread.join(10)
     assert len(ended) == 4
 
 
-def test_a_closed_stream_takes_no_more_keys(desk: Runtime, o2: SimulatedO2) -> None:
-    trades = desk.subscribe("o2", "trades", o2.markets[0], wait=5.0)
+def test_a_closed_stream_takes_no_more_keys(runtime: Runtime, o2: SimulatedO2) -> None:
+    trades = runtime.subscribe("o2", "trades", o2.markets[0], wait=5.0)
     trades.close()
     with pytest.raises(StreamClosed):
         trades.add(o2.markets[1])
-    until(desk, lambda status: status.lines()["o2"].topics == ())
+    until(runtime, lambda status: status.lines()["o2"].topics == ())
 
 
 def test_a_key_that_is_added_while_its_stream_closes_stays_with_nobody(
-    desk: Runtime, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another thread closes it when `add` has just seen it open: the dispatcher hears of that first."""
     first, second = o2.markets[:2]
-    trades = desk.subscribe("o2", "trades", first, wait=5.0)
+    trades = runtime.subscribe("o2", "trades", first, wait=5.0)
     set_topics = trades._inlet.set_topics
 
     def close_first(count: int) -> None:
@@ -107,14 +107,14 @@ def test_a_key_that_is_added_while_its_stream_closes_stays_with_nobody(
     monkeypatch.setattr(trades._inlet, "set_topics", close_first)
     with pytest.raises(StreamClosed):
         trades.add(second)
-    desk.subscribe("o2", "trades", first, wait=5.0).close()  # what was asked before has been dealt with
-    until(desk, lambda status: status.lines()["o2"].topics == ())
+    runtime.subscribe("o2", "trades", first, wait=5.0).close()  # what was asked before has been dealt with
+    until(runtime, lambda status: status.lines()["o2"].topics == ())
 
 
 def test_a_report_that_a_keeper_died_of_is_not_lost(
-    desk: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+    trades = runtime.subscribe("o2", "trades", market, wait=5.0)
     receive = Dispatcher.on_receive
 
     def fail_once(self: Dispatcher, message: Any) -> None:

@@ -15,24 +15,24 @@ from actors.simulators import SimulatedO2, SimulatedTplus
 from actors.venues import o2 as o2_events
 from tests.conftest import Baseline
 from tests.support.counters import settle
-from tests.support.runtimes import at_epoch, desk_on, line_of, until
+from tests.support.runtimes import at_epoch, line_of, runtime_on, until
 
 ACCOUNT = "0x" + "c0" * 32
 
 
-def test_a_rotation_shows_no_gap_and_loses_nothing(o2: SimulatedO2, desk: Runtime, market: str) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=10.0)
+def test_a_rotation_shows_no_gap_and_loses_nothing(o2: SimulatedO2, runtime: Runtime, market: str) -> None:
+    trades = runtime.subscribe("o2", "trades", market, wait=10.0)
     o2.number_trades(market, 3)
-    desk.rotate("o2", timeout=20.0)
+    runtime.rotate("o2", timeout=20.0)
     o2.number_trades(market, 3)
-    until(desk, lambda status: status.streams[0].received >= 6)
+    until(runtime, lambda status: status.streams[0].received >= 6)
     trades.close()
     *seen, closed = trades.with_markers()
     assert isinstance(closed, Closed)
     assert [item.trade_id for item in seen if isinstance(item, o2_events.Trade)] == list("123456")
     markers = [item for item in seen if isinstance(item, Gap | Lifecycle)]
     assert all(isinstance(marker, Lifecycle) and marker.state == "connected" for marker in markers)
-    line = line_of(desk)
+    line = line_of(runtime)
     assert (line.epoch, line.state, line.rotations, line.counters.restarts) == (2, "live", 1, 0)
     o2.wait_for(lambda: o2.connections == 1)
 
@@ -43,9 +43,9 @@ def numbered(stream: actors.Stream[object]) -> Iterator[int]:
 
 
 def test_a_numbered_feed_is_whole_through_thirty_rotations(
-    o2: SimulatedO2, desk: Runtime, market: str
+    o2: SimulatedO2, runtime: Runtime, market: str
 ) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=10.0, capacity=1_000_000)
+    trades = runtime.subscribe("o2", "trades", market, wait=10.0, capacity=1_000_000)
     ended = threading.Event()
     told: list[range] = []
 
@@ -57,7 +57,7 @@ def test_a_numbered_feed_is_whole_through_thirty_rotations(
     talking.start()
     try:
         for _ in range(30):
-            desk.rotate("o2", timeout=20.0)
+            runtime.rotate("o2", timeout=20.0)
     finally:
         ended.set()
         talking.join()
@@ -69,77 +69,77 @@ def test_a_numbered_feed_is_whole_through_thirty_rotations(
             break
     assert heard == list(range(1, last + 1))
     assert not trades.gaps
-    line = line_of(desk)
+    line = line_of(runtime)
     assert line.rotations == 30
     assert line.epoch == 31
-    settle(desk)
+    settle(runtime)
 
 
-def test_a_book_goes_on_through_a_rotation(o2: SimulatedO2, desk: Runtime, market: str) -> None:
-    desk.book("o2", market, wait=10.0)
+def test_a_book_goes_on_through_a_rotation(o2: SimulatedO2, runtime: Runtime, market: str) -> None:
+    runtime.book("o2", market, wait=10.0)
     o2.steps(20)
-    desk.rotate("o2", timeout=20.0)
+    runtime.rotate("o2", timeout=20.0)
     o2.steps(20)
 
     def equal(_: object) -> bool:
-        view = desk.book("o2", market)
+        view = runtime.book("o2", market)
         return (dict(view.bids), dict(view.asks)) == o2.book(market)
 
-    until(desk, equal)
-    assert desk.book("o2", market).epoch == 2
+    until(runtime, equal)
+    assert runtime.book("o2", market).epoch == 2
 
 
 def test_a_new_connection_that_fails_leaves_the_old_one_alone(
-    o2: SimulatedO2, desk: Runtime, market: str
+    o2: SimulatedO2, runtime: Runtime, market: str
 ) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    trades = runtime.subscribe("o2", "trades", market, wait=10.0)
     o2.refuse(503)
     with pytest.raises(RotationFailed, match="503"):
-        desk.rotate("o2", timeout=20.0)
+        runtime.rotate("o2", timeout=20.0)
     o2.trade(market, trade_id="7")
     assert trades.get(timeout=10.0).trade_id == "7"
-    assert (line_of(desk).epoch, line_of(desk).state) == (1, "live")
-    desk.rotate("o2", timeout=20.0)
+    assert (line_of(runtime).epoch, line_of(runtime).state) == (1, "live")
+    runtime.rotate("o2", timeout=20.0)
     o2.trade(market, trade_id="8")
     assert trades.get(timeout=10.0).trade_id == "8"
     assert not trades.gaps
 
 
 def test_a_new_connection_that_is_refused_a_subscription_is_given_up(
-    o2: SimulatedO2, desk: Runtime, market: str
+    o2: SimulatedO2, runtime: Runtime, market: str
 ) -> None:
-    books = desk.subscribe("o2", "depth", market, wait=10.0)
+    books = runtime.subscribe("o2", "depth", market, wait=10.0)
     o2.reject(market)
     with pytest.raises(RotationFailed, match="refused"):
-        desk.rotate("o2", timeout=20.0)
+        runtime.rotate("o2", timeout=20.0)
     books.get(timeout=10.0)  # the snapshot
     o2.depth_change(market, buys=[(99, 5)])
     assert [(level.price, level.quantity) for level in books.get(timeout=10.0).bids] == [(99, 5)]
-    assert line_of(desk).epoch == 1
+    assert line_of(runtime).epoch == 1
 
 
-def test_a_line_that_is_down_is_not_rotated(o2: SimulatedO2, desk: Runtime) -> None:
-    desk.supervisor.pause("o2").get(timeout=5.0)
+def test_a_line_that_is_down_is_not_rotated(o2: SimulatedO2, runtime: Runtime) -> None:
+    runtime.supervisor.pause("o2").get(timeout=5.0)
     with pytest.raises(RotationFailed, match="it is paused"):
-        desk.rotate("o2")
+        runtime.rotate("o2")
     with pytest.raises(actors.LinewardenError, match="no feed or line 'o3'"):
-        desk.rotate("o3")
+        runtime.rotate("o3")
 
 
 def test_the_old_connections_death_in_the_middle_is_a_loss_like_any_other(
-    o2: SimulatedO2, desk: Runtime, market: str
+    o2: SimulatedO2, runtime: Runtime, market: str
 ) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=10.0)
-    _stream = desk.subscribe("o2", "depth", market, wait=10.0)
+    trades = runtime.subscribe("o2", "trades", market, wait=10.0)
+    _stream = runtime.subscribe("o2", "depth", market, wait=10.0)
     o2.delay_ack(5.0)  # the new one waits for its snapshot
-    rotating = threading.Thread(target=lambda: _rotate_in_vain(desk))
+    rotating = threading.Thread(target=lambda: _rotate_in_vain(runtime))
     rotating.start()
     o2.wait_heard("subscribe_depth", 2)
     o2.heal()
     o2.drop()
     rotating.join(20.0)
-    until(desk, at_epoch(3))
-    desk.wait_live(timeout=20.0)
+    until(runtime, at_epoch(3))
+    runtime.wait_live(timeout=20.0)
     o2.trade(market, trade_id="9")
     assert trades.get(timeout=10.0).trade_id == "9"
     # The drop takes both connections. If the present one's end is judged first, the candidate takes over with
@@ -149,13 +149,13 @@ def test_the_old_connections_death_in_the_middle_is_a_loss_like_any_other(
     assert [(gap.reason, gap.epoch) for gap in second] in ([], [("disconnect", 3)])
 
 
-def _rotate_in_vain(desk: Runtime) -> None:
+def _rotate_in_vain(runtime: Runtime) -> None:
     with pytest.raises(RotationFailed):
-        desk.rotate("o2", timeout=20.0)
+        runtime.rotate("o2", timeout=20.0)
 
 
 def test_rotations_leave_nothing_behind(o2: SimulatedO2, market: str, baseline: Baseline) -> None:
-    with desk_on(o2) as runtime:
+    with runtime_on(o2) as runtime:
         _stream = runtime.subscribe("o2", "trades", market, wait=10.0)
         for _ in range(5):
             runtime.rotate("o2", timeout=20.0)
@@ -163,7 +163,7 @@ def test_rotations_leave_nothing_behind(o2: SimulatedO2, market: str, baseline: 
 
 
 def test_it_is_rotated_as_often_as_the_config_wants(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2, rotate_every=0.2) as runtime:
+    with runtime_on(o2, rotate_every=0.2) as runtime:
         trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         until(runtime, lambda status: status.lines()["o2"].rotations >= 3)
         assert not trades.gaps
@@ -176,19 +176,22 @@ KEY = "17" * 32
 USER = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(KEY)).public_key().public_bytes_raw().hex()
 
 
-def user_desk(tplus: SimulatedTplus) -> dict[str, object]:
+def user_runtime(tplus: SimulatedTplus) -> dict[str, object]:
     feed = {"venue": "tplus", "url": tplus.url, "private_key": KEY, "restart": {"initial": 0.05}}
     return {"feeds": {"tplus": feed | {"subscribe": [{"channel": "user_trades"}, {"channel": "orders"}]}}}
 
 
 def test_a_token_that_is_about_to_end_is_replaced_under_live_lines() -> None:
-    with SimulatedTplus(rate=0, token_life=2.0) as tplus, actors.start(user_desk(tplus), wait=10.0) as desk:
-        fills = desk.subscribe("tplus", "user_trades", wait=10.0)
-        left = desk.status().feeds["tplus"].token_expires_in_s
+    with (
+        SimulatedTplus(rate=0, token_life=2.0) as tplus,
+        actors.start(user_runtime(tplus), wait=10.0) as runtime,
+    ):
+        fills = runtime.subscribe("tplus", "user_trades", wait=10.0)
+        left = runtime.status().feeds["tplus"].token_expires_in_s
         assert left is not None
         assert 0 < left <= 2.0
         names = ("tplus/user-trades", "tplus/orders")
-        until(desk, lambda status: all(status.lines()[name].rotations for name in names))
+        until(runtime, lambda status: all(status.lines()[name].rotations for name in names))
         tplus.user_trade(USER, trade_id=5)
         assert fills.get(timeout=10.0).trade_id == 5
         assert not fills.gaps
@@ -196,91 +199,91 @@ def test_a_token_that_is_about_to_end_is_replaced_under_live_lines() -> None:
 
 
 def test_a_token_is_replaced_on_demand_and_a_wrong_one_changes_nothing() -> None:
-    with SimulatedTplus(rate=0) as tplus, actors.start(user_desk(tplus), wait=10.0) as desk:
-        fills = desk.subscribe("tplus", "user_trades", wait=10.0)
-        desk.refresh_token("tplus")
+    with SimulatedTplus(rate=0) as tplus, actors.start(user_runtime(tplus), wait=10.0) as runtime:
+        fills = runtime.subscribe("tplus", "user_trades", wait=10.0)
+        runtime.refresh_token("tplus")
         assert tplus.auth_requests == 4
         with pytest.raises(RotationFailed) as failed:
-            desk.refresh_token("tplus", token="canary-5f1d")
+            runtime.refresh_token("tplus", token="canary-5f1d")
         assert "canary" not in str(failed.value)
         tplus.user_trade(USER, trade_id=6)
         assert fills.get(timeout=10.0).trade_id == 6
         assert not fills.gaps
-        assert desk.status().state == "live"
+        assert runtime.status().state == "live"
         with pytest.raises(actors.LinewardenError, match="no feed 'o2'"):
-            desk.refresh_token("o2")
+            runtime.refresh_token("o2")
 
 
-def test_a_feed_without_a_token_has_none_to_refresh(desk: Runtime) -> None:
+def test_a_feed_without_a_token_has_none_to_refresh(runtime: Runtime) -> None:
     with pytest.raises(actors.LinewardenError, match="none of its lines shows a token"):
-        desk.refresh_token("o2")
+        runtime.refresh_token("o2")
 
 
 # ── what may come between ───────────────────────────────────────────────────────────────────────
 
 
-def hands_over(desk: Runtime, o2: SimulatedO2) -> threading.Thread:
+def hands_over(runtime: Runtime, o2: SimulatedO2) -> threading.Thread:
     """A rotation whose old connection never answers, once the new one has taken over."""
     o2.deaf(new=False)
-    rotating = threading.Thread(target=lambda: desk.rotate("o2", timeout=20.0))
+    rotating = threading.Thread(target=lambda: runtime.rotate("o2", timeout=20.0))
     rotating.start()
-    until(desk, at_epoch(2))
+    until(runtime, at_epoch(2))
     return rotating
 
 
 def test_a_stop_amid_a_hand_over_leaves_nothing_behind(baseline: Baseline) -> None:
-    with SimulatedO2(rate=0) as o2, desk_on(o2) as desk:
-        _stream = desk.subscribe("o2", "trades", o2.markets[0], wait=10.0)
-        rotating = hands_over(desk, o2)
-        assert desk.stop(5.0) == ()
+    with SimulatedO2(rate=0) as o2, runtime_on(o2) as runtime:
+        _stream = runtime.subscribe("o2", "trades", o2.markets[0], wait=10.0)
+        rotating = hands_over(runtime, o2)
+        assert runtime.stop(5.0) == ()
         rotating.join(20.0)
     baseline.check()
 
 
 def test_a_pause_amid_a_hand_over_gives_both_connections_back(
-    o2: SimulatedO2, desk: Runtime, market: str
+    o2: SimulatedO2, runtime: Runtime, market: str
 ) -> None:
-    _stream = desk.subscribe("o2", "trades", market, wait=10.0)
-    rotating = hands_over(desk, o2)
-    desk.supervisor.pause("o2").get(timeout=5.0)
-    until(desk, lambda status: not [each for each in status.actors if each.id == "connection/o2"])
+    _stream = runtime.subscribe("o2", "trades", market, wait=10.0)
+    rotating = hands_over(runtime, o2)
+    runtime.supervisor.pause("o2").get(timeout=5.0)
+    until(runtime, lambda status: not [each for each in status.actors if each.id == "connection/o2"])
     rotating.join(20.0)
     o2.heal()
     o2.wait_for(lambda: o2.connections == 0)
 
 
 def test_a_line_that_a_full_stream_holds_is_not_rotated(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2, block_timeout=60.0) as desk:
-        trades = desk.subscribe("o2", "trades", market, policy="block", capacity=5, wait=10.0)
+    with runtime_on(o2, block_timeout=60.0) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, policy="block", capacity=5, wait=10.0)
         o2.number_trades(market, 50)
-        until(desk, lambda status: bool(status.lines()["o2"].paused_by_streams))
+        until(runtime, lambda status: bool(status.lines()["o2"].paused_by_streams))
         with pytest.raises(RotationFailed, match="a full stream makes it wait"):
-            desk.rotate("o2", timeout=20.0)
+            runtime.rotate("o2", timeout=20.0)
         assert [int(trades.get(timeout=10.0).trade_id) for _ in range(50)] == list(range(1, 51))
         assert not trades.gaps
 
 
 def test_a_rotation_that_is_due_amid_a_subscription_is_made_up_for(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2, rotate_every=0.3, ack_timeout=5.0) as desk:
+    with runtime_on(o2, rotate_every=0.3, ack_timeout=5.0) as runtime:
         o2.delay_ack(0.8)
-        _stream = desk.subscribe("o2", "depth", market, wait=10.0)
+        _stream = runtime.subscribe("o2", "depth", market, wait=10.0)
         o2.heal()
-        begun = line_of(desk).rotations
-        until(desk, lambda status: status.lines()["o2"].rotations >= begun + 3)
+        begun = line_of(runtime).rotations
+        until(runtime, lambda status: status.lines()["o2"].rotations >= begun + 3)
 
 
 def test_a_line_is_stable_by_whichever_connection(o2: SimulatedO2) -> None:
-    with desk_on(o2, restart={"stable_after": 1.0}) as desk:
+    with runtime_on(o2, restart={"stable_after": 1.0}) as runtime:
         o2.drop()
-        until(desk, at_epoch(2))
-        desk.wait_live(timeout=10.0)
-        assert line_of(desk).attempt == 1
-        desk.rotate("o2", timeout=20.0)
-        until(desk, lambda status: status.lines()["o2"].attempt == 0)
+        until(runtime, at_epoch(2))
+        runtime.wait_live(timeout=10.0)
+        assert line_of(runtime).attempt == 1
+        runtime.rotate("o2", timeout=20.0)
+        until(runtime, lambda status: status.lines()["o2"].attempt == 0)
 
 
 def test_a_topic_that_is_wanted_anew_while_a_line_is_handed_over_begins_with_its_snapshot(
-    o2: SimulatedO2, desk: Runtime, market: str, monkeypatch: pytest.MonkeyPatch
+    o2: SimulatedO2, runtime: Runtime, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The former connection still has the earlier subscription: its changes are no use to the new stream."""
     pong = Connection._pong
@@ -291,14 +294,14 @@ def test_a_topic_that_is_wanted_anew_while_a_line_is_handed_over_begins_with_its
 
     monkeypatch.setattr(Connection, "_pong", unanswered)
     monkeypatch.setattr("actors.supervision.rotation.GOODBYE", 2.0)
-    former = desk.subscribe("o2", "depth", market, wait=10.0)
-    rotating = threading.Thread(target=desk.rotate, args=("o2",))
+    former = runtime.subscribe("o2", "depth", market, wait=10.0)
+    rotating = threading.Thread(target=runtime.rotate, args=("o2",))
     rotating.start()
-    until(desk, at_epoch(2))
+    until(runtime, at_epoch(2))
     former.close()
-    books = desk.subscribe("o2", "depth", market)
+    books = runtime.subscribe("o2", "depth", market)
     o2.wait_for(lambda: o2.subscribers("depth", market) == 2)  # each connection has one
     o2.depth_change(market, buys=[(99, 5)])
     assert isinstance(books.get(timeout=20.0), o2_events.DepthSnapshot)
     rotating.join()
-    settle(desk)
+    settle(runtime)

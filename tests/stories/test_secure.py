@@ -82,27 +82,27 @@ def test_a_line_over_tls_with_a_ca_of_its_own(
 ) -> None:
     with (
         tls_before(o2, ca.issue_cert("localhost")) as url,
-        actors.start(config(url, ca_file=ca_file, block_timeout=60.0), wait=10.0) as desk,
+        actors.start(config(url, ca_file=ca_file, block_timeout=60.0), wait=10.0) as runtime,
     ):
-        trades = desk.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=100)
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0, policy="block", capacity=100)
         o2.number_trades(market, 20_000, background=True)  # held and let go again, records half read
         for number in range(1, 20_001):
             assert trades.get(timeout=5).trade_id == str(number)
         assert trades.gap_count == 0
 
         o2.drop()
-        until(desk, at_epoch(2))
-        desk.wait_live(timeout=10)
+        until(runtime, at_epoch(2))
+        runtime.wait_live(timeout=10)
         o2.trade(market, trade_id="20001")
         assert trades.get(timeout=5).trade_id == "20001"
         assert [gap.reason for gap in trades.gaps] == ["disconnect"]
-        settle(desk)
-        assert desk.stop(timeout=2.0) == ()
+        settle(runtime)
+        assert runtime.stop(timeout=2.0) == ()
 
 
 def test_a_certificate_that_nobody_knows_is_slow(o2: SimulatedO2, ca: trustme.CA) -> None:
-    with tls_before(o2, ca.issue_cert("localhost")) as url, actors.start(config(url)) as desk:
-        line = until(desk, lambda status: status.lines()["o2"].state == "backoff").lines()["o2"]
+    with tls_before(o2, ca.issue_cert("localhost")) as url, actors.start(config(url)) as runtime:
+        line = until(runtime, lambda status: status.lines()["o2"].state == "backoff").lines()["o2"]
         assert line.reason is not None
         assert (line.reason.kind, line.reason.code) == ("slow", "certificate")
         assert (line.next_attempt_s or 0.0) > 20
@@ -114,11 +114,11 @@ def test_a_certificate_for_another_host_is_fatal_with_advice(
 ) -> None:
     with (
         tls_before(o2, ca.issue_cert("elsewhere.example")) as url,
-        actors.start(config(url, ca_file=ca_file)) as desk,
+        actors.start(config(url, ca_file=ca_file)) as runtime,
     ):
         with pytest.raises(NotLiveError, match="is for another host"):
-            desk.wait_live(timeout=10)
-        line = line_of(desk)
+            runtime.wait_live(timeout=10)
+        line = line_of(runtime)
         assert (line.state, line.next_attempt_s) == ("failed", None)
         assert line.reason is not None
         assert (line.reason.kind, line.reason.code) == ("fatal", "hostname")
@@ -132,12 +132,12 @@ def test_insecure_is_said_in_status_and_at_each_connection_in_the_log(
 ) -> None:
     with (
         tls_before(o2, ca.issue_cert("elsewhere.example")) as url,
-        actors.start(config(url, verify_tls=False), wait=10.0) as desk,
+        actors.start(config(url, verify_tls=False), wait=10.0) as runtime,
     ):
-        assert not line_of(desk).verify_tls
+        assert not line_of(runtime).verify_tls
         o2.drop()
-        until(desk, at_epoch(2))
-        desk.wait_live(timeout=10)
+        until(runtime, at_epoch(2))
+        runtime.wait_live(timeout=10)
     loud = [
         record.getMessage()
         for record in caplog.records
@@ -152,8 +152,8 @@ def test_no_variable_of_the_environment_switches_the_check_off(
     o2: SimulatedO2, ca: trustme.CA, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "0" if name.startswith("PYTHON") else "1")
-    with tls_before(o2, ca.issue_cert("localhost")) as url, actors.start(config(url)) as desk:
-        until(desk, lambda status: status.lines()["o2"].state == "backoff")
+    with tls_before(o2, ca.issue_cert("localhost")) as url, actors.start(config(url)) as runtime:
+        until(runtime, lambda status: status.lines()["o2"].state == "backoff")
         assert o2.lives == 0
 
 
@@ -166,27 +166,27 @@ def test_insecure_is_said_of_one_feed_and_never_of_all(o2: SimulatedO2, table: s
 def test_one_insecure_feed_leaves_the_others_checked(o2: SimulatedO2, ca: trustme.CA) -> None:
     with tls_before(o2, ca.issue_cert("elsewhere.example")) as url:
         feeds = {"careless": feed_at(url, verify_tls=False), "careful": feed_at(url)}
-        with actors.start({"feeds": feeds}) as desk:
-            desk.wait_live("careless", timeout=10)
-            until(desk, lambda status: status.lines()["careful"].state in ("backoff", "failed"))
-            assert line_of(desk, "careful").verify_tls
+        with actors.start({"feeds": feeds}) as runtime:
+            runtime.wait_live("careless", timeout=10)
+            until(runtime, lambda status: status.lines()["careful"].state in ("backoff", "failed"))
+            assert line_of(runtime, "careful").verify_tls
             assert o2.lives == 1
 
 
 # ── secrets ──
 
 
-def everything_shown(desk: Runtime) -> str:
+def everything_shown(runtime: Runtime) -> str:
     """What a program, a page or a log might write down of a runtime."""
-    status = desk.status()
+    status = runtime.status()
     return "\n".join(
         [
             msgspec.json.encode(status).decode(),
             repr(status),
-            repr(desk),
-            repr(desk.settings),
-            repr(desk.settings.feeds["o2"]),
-            str(desk.settings),
+            repr(runtime),
+            repr(runtime.settings),
+            repr(runtime.settings.feeds["o2"]),
+            str(runtime.settings),
         ]
     )
 
@@ -201,15 +201,15 @@ def test_a_token_in_the_query_is_sent_and_shown_nowhere(
     o2: SimulatedO2, market: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with actors.start(config(f"{o2.url}?token={CANARY}"), wait=10.0) as desk:
+    with actors.start(config(f"{o2.url}?token={CANARY}"), wait=10.0) as runtime:
         assert o2.requests[-1].query == {"token": CANARY}
-        trades = desk.subscribe("o2", "trades", market, wait=5.0)
-        shown = [everything_shown(desk), repr(trades)]
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0)
+        shown = [everything_shown(runtime), repr(trades)]
         o2.refuse(503, n=2)
         o2.drop()
-        until(desk, at_epoch(4))
-        shown.append(everything_shown(desk))
-        desk.wait_live(timeout=10)
+        until(runtime, at_epoch(4))
+        shown.append(everything_shown(runtime))
+        runtime.wait_live(timeout=10)
 
         def fail(*_: object) -> None:
             raise ArithmeticError("on purpose")
@@ -217,14 +217,14 @@ def test_a_token_in_the_query_is_sent_and_shown_nowhere(
         with monkeypatch.context() as patch:  # a crash of ours, with its traceback
             patch.setattr(O2Session, "received", fail)
             o2.trade(market)
-            until(desk, at_epoch(5))
-            shown.append(everything_shown(desk))
+            until(runtime, at_epoch(5))
+            shown.append(everything_shown(runtime))
         o2.refuse(401, n=1_000)
         o2.drop()
-        until(desk, lambda status: status.lines()["o2"].state == "failed")
+        until(runtime, lambda status: status.lines()["o2"].state == "failed")
         with pytest.raises(NotLiveError) as refused:
-            desk.wait_live(timeout=10)
-        shown += ["".join(traceback.format_exception(refused.value)), everything_shown(desk)]
+            runtime.wait_live(timeout=10)
+        shown += ["".join(traceback.format_exception(refused.value)), everything_shown(runtime)]
     assert "ArithmeticError" in logged(caplog)
     assert not [text for text in (*shown, logged(caplog)) if CANARY in text]
 
@@ -239,11 +239,15 @@ def test_a_careless_server_s_echo_is_blotted_out(caplog: pytest.LogCaptureFixtur
 
     with (
         Loopback(echo) as server,
-        actors.start(config(f"ws://127.0.0.1:{server.port}/v1/ws?token={CANARY}")) as desk,
+        actors.start(config(f"ws://127.0.0.1:{server.port}/v1/ws?token={CANARY}")) as runtime,
     ):
         with pytest.raises(NotLiveError, match="you asked for") as refused:
-            desk.wait_live(timeout=10)
-        shown = ["".join(traceback.format_exception(refused.value)), everything_shown(desk), logged(caplog)]
+            runtime.wait_live(timeout=10)
+        shown = [
+            "".join(traceback.format_exception(refused.value)),
+            everything_shown(runtime),
+            logged(caplog),
+        ]
     assert not [text for text in shown if CANARY in text]
 
 
@@ -251,16 +255,16 @@ def test_what_a_venue_sends_back_is_put_aside_without_our_token(
     o2: SimulatedO2, market: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with actors.start(config(f"{o2.url}?token={CANARY}"), wait=10.0) as desk:
+    with actors.start(config(f"{o2.url}?token={CANARY}"), wait=10.0) as runtime:
         o2.send_raw(f"who is {CANARY}?")
         o2.close(4_000, f"not {CANARY}")
-        until(desk, at_epoch(2))
-        status = desk.status()
+        until(runtime, at_epoch(2))
+        status = runtime.status()
         assert [kept.raw for kept in status.quarantine.newest] == ["who is …?"]
-        reason = line_of(desk).reason
+        reason = line_of(runtime).reason
         assert reason is not None
         assert "not …" in reason.text
-        shown = [everything_shown(desk), logged(caplog)]
+        shown = [everything_shown(runtime), logged(caplog)]
     assert not [text for text in shown if CANARY in text]
 
 
@@ -278,7 +282,7 @@ def test_a_proxy_s_password_is_shown_nowhere(o2: SimulatedO2, caplog: pytest.Log
     caplog.set_level(logging.DEBUG)
     proxy = f"http://user:{CANARY}@127.0.0.1:9"  # a proxy that is not there; nor is the host
     settings = config("ws://venue.invalid/v1/ws", proxy=proxy)
-    with actors.start(settings) as desk:
-        until(desk, lambda status: status.lines()["o2"].reason is not None)
-        shown = [everything_shown(desk), logged(caplog)]
+    with actors.start(settings) as runtime:
+        until(runtime, lambda status: status.lines()["o2"].reason is not None)
+        shown = [everything_shown(runtime), logged(caplog)]
     assert not [text for text in shown if CANARY in text]

@@ -13,7 +13,7 @@ from actors import Runtime
 from actors.connection import Connection
 from actors.messages import EndIfSilent, SendPing
 from actors.simulators import SimulatedO2
-from tests.support.runtimes import at_epoch, desk_on, line_of, until
+from tests.support.runtimes import at_epoch, line_of, runtime_on, until
 
 BEAT = 1 << 40  # none of the heartbeat's own
 OFF = {"ping_interval": 0.0}
@@ -30,7 +30,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime, Work], Any]:
         return message(connection) if callable(message) else on_receive(connection, message)
 
     monkeypatch.setattr(Connection, "on_receive", work)
-    return lambda desk, work: desk._roles.connection("o2").ask(work).get(timeout=10)
+    return lambda runtime, work: runtime._roles.connection("o2").ask(work).get(timeout=10)
 
 
 def test_letters_without_end_keep_no_event_and_no_pong_waiting(
@@ -42,15 +42,15 @@ def test_letters_without_end_keep_no_event_and_no_pong_waiting(
         if not over.wait(0.001):
             connection.tell_self(write)  # there is always one more letter
 
-    with desk_on(o2, heartbeat={"ping_interval": 0.1, "pong_timeout": 5.0}) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=5.0)
-        ask(desk, write)
-        ask(desk, write)
+    with runtime_on(o2, heartbeat={"ping_interval": 0.1, "pong_timeout": 5.0}) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0)
+        ask(runtime, write)
+        ask(runtime, write)
         o2.trade(market, trade_id="1")
         assert trades.get(timeout=10).trade_id == "1"
         pings = o2.pings
         o2.wait_for(lambda: o2.pings > pings + 2)  # each waits for the pong before it
-        assert line_of(desk).epoch == 1
+        assert line_of(runtime).epoch == 1
         over.set()
 
 
@@ -65,10 +65,10 @@ def test_a_pong_that_lies_in_the_socket_is_heard_before_silence_is_judged(
         connection.tell_self(lambda _: judged.set())
 
     judged = threading.Event()
-    with desk_on(o2, heartbeat=OFF) as desk:
-        ask(desk, judge)
+    with runtime_on(o2, heartbeat=OFF) as runtime:
+        ask(runtime, judge)
         assert judged.wait(10)
-        assert line_of(desk).epoch == 1
+        assert line_of(runtime).epoch == 1
 
 
 def test_a_ping_that_left_late_is_given_its_whole_time(
@@ -83,16 +83,16 @@ def test_a_ping_that_left_late_is_given_its_whole_time(
 
         return work
 
-    with desk_on(o2, heartbeat=OFF) as desk:
+    with runtime_on(o2, heartbeat=OFF) as runtime:
         pings = o2.pings
-        ask(desk, be_late(5.0))
+        ask(runtime, be_late(5.0))
         o2.wait_for(lambda: o2.pings == pings + 1)
-        ask(desk, lambda _: None)
-        assert line_of(desk).epoch == 1
+        ask(runtime, lambda _: None)
+        assert line_of(runtime).epoch == 1
 
         o2.deaf(new=False)
-        ask(desk, be_late(0.1))
-        until(desk, at_epoch(2))
-        reason = line_of(desk).reason
+        ask(runtime, be_late(0.1))
+        until(runtime, at_epoch(2))
+        reason = line_of(runtime).reason
         assert reason is not None
         assert reason.code == "pong_timeout"

@@ -22,7 +22,7 @@ from actors.venues import tplus as venue
 from tests.stories.test_killed_actors import kill
 from tests.stories.test_many_lines import ASSETS
 from tests.stories.test_tplus import config as tplus_config
-from tests.support.runtimes import config, desk_on, feed_at, until
+from tests.support.runtimes import config, feed_at, runtime_on, until
 
 FOUR = ["pause", "restart", "resume", "status"]
 KEYS = [hex(0x1000 + number) for number in range(40)]
@@ -48,56 +48,56 @@ def topics(status: Status) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("shared_for_long")
-def test_each_command_shows_in_the_next_look(desk: Runtime, o2: SimulatedO2) -> None:
+def test_each_command_shows_in_the_next_look(runtime: Runtime, o2: SimulatedO2) -> None:
     one, two = o2.markets[:2]
-    assert desk.status() is desk.status()
-    trades = desk.subscribe("o2", "trades", one, wait=10.0)
-    status = desk.status()
+    assert runtime.status() is runtime.status()
+    trades = runtime.subscribe("o2", "trades", one, wait=10.0)
+    status = runtime.status()
     assert topics(status) == {f"o2/trades/{one}": "confirmed"}
     assert [each.id for each in status.streams] == [trades.id]
     trades.add(two, wait=10.0)
-    status = desk.status()
+    status = runtime.status()
     assert topics(status) == {f"o2/trades/{key}": "confirmed" for key in (one, two)}
     assert [each.topics for each in status.streams] == [2]
     trades.remove(two)
-    assert [each.topics for each in desk.status().streams] == [1]
+    assert [each.topics for each in runtime.status().streams] == [1]
     trades.close()
-    assert desk.status().streams == ()
-    handled = desk.on("o2", "trades", one, handler=print)
-    assert [each.id for each in desk.status().streams] == [handled.id]
+    assert runtime.status().streams == ()
+    handled = runtime.on("o2", "trades", one, handler=print)
+    assert [each.id for each in runtime.status().streams] == [handled.id]
     handled.close()
-    assert desk.status().streams == ()
+    assert runtime.status().streams == ()
 
 
 @pytest.mark.usefixtures("shared_for_long")
-def test_each_command_to_the_supervisor_shows_in_the_next_look(desk: Runtime, o2: SimulatedO2) -> None:
+def test_each_command_to_the_supervisor_shows_in_the_next_look(runtime: Runtime, o2: SimulatedO2) -> None:
     def state() -> str:
-        return desk.status().lines()["o2"].state
+        return runtime.status().lines()["o2"].state
 
     assert state() == "live"
-    desk.supervisor.pause("o2").get(timeout=5)
+    runtime.supervisor.pause("o2").get(timeout=5)
     assert state() == "paused"
-    desk.supervisor.resume("o2").get(timeout=5)
+    runtime.supervisor.resume("o2").get(timeout=5)
     assert state() != "paused"
-    desk.wait_live(timeout=10)
+    runtime.wait_live(timeout=10)
     assert state() == "live"
-    desk.rotate("o2")
-    assert (desk.status().lines()["o2"].rotations, state()) == (1, "live")
-    desk.supervisor.restart("o2").get(timeout=5)
+    runtime.rotate("o2")
+    assert (runtime.status().lines()["o2"].rotations, state()) == (1, "live")
+    runtime.supervisor.restart("o2").get(timeout=5)
     assert state() != "live"
-    desk.wait_live(timeout=10)
+    runtime.wait_live(timeout=10)
     table = config(o2.url)
-    desk.reload({**table, "feeds": {**table["feeds"], "other": feed_at(o2.url)}})
-    assert list(desk.status().feeds) == ["o2", "other"]
-    desk.reload(table)
-    assert list(desk.status().feeds) == ["o2"]
+    runtime.reload({**table, "feeds": {**table["feeds"], "other": feed_at(o2.url)}})
+    assert list(runtime.status().feeds) == ["o2", "other"]
+    runtime.reload(table)
+    assert list(runtime.status().feeds) == ["o2"]
 
 
 @pytest.mark.usefixtures("shared_for_long")
-def test_each_change_of_a_line_shows_in_the_next_look(desk: Runtime, o2: SimulatedO2) -> None:
-    epoch, deadline = desk.status().lines()["o2"].epoch, time.monotonic() + 20.0
+def test_each_change_of_a_line_shows_in_the_next_look(runtime: Runtime, o2: SimulatedO2) -> None:
+    epoch, deadline = runtime.status().lines()["o2"].epoch, time.monotonic() + 20.0
     o2.drop()
-    while (line := desk.status().lines()["o2"]).epoch == epoch or line.state != "live":
+    while (line := runtime.status().lines()["o2"]).epoch == epoch or line.state != "live":
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
@@ -112,21 +112,21 @@ def test_a_line_is_there_before_the_supervisor_begins(
         start(supervisor)
 
     monkeypatch.setattr(Supervisor, "_start_tree", wait)
-    with actors.start(config(o2.url)) as desk:
-        status = desk.status()
+    with actors.start(config(o2.url)) as runtime:
+        status = runtime.status()
         assert (status.state, status.lines()["o2"].state) == ("starting", "connecting")
         begins.set()
-        desk.wait_live(timeout=10)
+        runtime.wait_live(timeout=10)
 
 
 def test_a_line_is_there_as_soon_as_its_topic_is(tplus: SimulatedTplus) -> None:
-    with actors.start(tplus_config(tplus), wait=10) as desk:
+    with actors.start(tplus_config(tplus), wait=10) as runtime:
         for asset in ASSETS:
-            desk.subscribe("tplus", venue.TICKER, asset)
-            assert f"tplus/ticker-{asset}" in desk.status().lines()
+            runtime.subscribe("tplus", venue.TICKER, asset)
+            assert f"tplus/ticker-{asset}" in runtime.status().lines()
 
 
-def test_a_supervisor_that_hangs_keeps_no_look(desk: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supervisor_that_hangs_keeps_no_look(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     hangs, go_on = threading.Event(), threading.Event()
 
     def hang(target: str) -> list[Any]:
@@ -134,12 +134,12 @@ def test_a_supervisor_that_hangs_keeps_no_look(desk: Runtime, monkeypatch: pytes
         assert go_on.wait(30)
         return []
 
-    monkeypatch.setattr(desk._tree._supervisor, "_targets", hang)
-    answer = desk.supervisor.restart("o2")
+    monkeypatch.setattr(runtime._tree._supervisor, "_targets", hang)
+    answer = runtime.supervisor.restart("o2")
     assert hangs.wait(10)
-    desk._shared.note_change()
-    assert desk.status().state == "live"
-    assert desk.supervisor.status().get(timeout=0).state == "live"
+    runtime._shared.note_change()
+    assert runtime.status().state == "live"
+    assert runtime.supervisor.status().get(timeout=0).state == "live"
     go_on.set()
     assert answer.get(timeout=10) == "accepted"
 
@@ -177,8 +177,8 @@ def test_no_look_raises_while_lines_topics_and_streams_come_and_go(
     def look() -> None:
         nonlocal looks
         while not over.is_set():
-            desk._shared.note_change()  # none is shared
-            status = desk.status()
+            runtime._shared.note_change()  # none is shared
+            status = runtime.status()
             assert status.lines().keys() >= {"o2"}
             assert all(each.received >= 0 for each in status.streams)
             assert all(stream.topics is not None and stream.gaps is not None for stream in streams)
@@ -191,23 +191,23 @@ def test_no_look_raises_while_lines_topics_and_streams_come_and_go(
 
     def change_streams() -> None:
         for _ in range(12):
-            with desk.subscribe("o2", "trades", *KEYS[:10]):
+            with runtime.subscribe("o2", "trades", *KEYS[:10]):
                 pass
 
     def change_lines() -> None:
         for number in range(6):
-            with desk.subscribe("tplus", venue.TICKER, *ASSETS[number : number + 3]):
+            with runtime.subscribe("tplus", venue.TICKER, *ASSETS[number : number + 3]):
                 pass
 
     def lose_lines() -> None:
         for _ in range(6):
-            epoch = desk.status().lines()["o2"].epoch
+            epoch = runtime.status().lines()["o2"].epoch
             o2.drop()
-            until(desk, lambda status, epoch=epoch: status.lines()["o2"].epoch > epoch)  # type: ignore[misc]
-            desk.wait_live("o2", timeout=20)
+            until(runtime, lambda status, epoch=epoch: status.lines()["o2"].epoch > epoch)  # type: ignore[misc]
+            runtime.wait_live("o2", timeout=20)
 
-    with actors.start({"feeds": feeds}, wait=10.0) as desk:
-        streams = [desk.subscribe("o2", "trades", *KEYS[20:], wait=10.0)]
+    with actors.start({"feeds": feeds}, wait=10.0) as runtime:
+        streams = [runtime.subscribe("o2", "trades", *KEYS[20:], wait=10.0)]
         lookers = [lives(look) for _ in range(2)]
         workers = [lives(each) for each in (change_topics, change_streams, change_lines, lose_lines)]
         with switching_all_the_time():
@@ -226,54 +226,54 @@ def test_no_look_raises_while_lines_topics_and_streams_come_and_go(
 
 
 def test_after_the_end_the_last_status_is_shown(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         o2.trade(market)
         trades.get(timeout=10)
-        assert desk.end_reason is None
-        proxy = desk.supervisor
-        desk.stop()
-    last = desk.status()
+        assert runtime.end_reason is None
+        proxy = runtime.supervisor
+        runtime.stop()
+    last = runtime.status()
     line = last.lines()["o2"]
     assert (last.state, last.feeds["o2"].live) == ("stopped", False)
     assert (line.state, line.health.score, line.live_for_s) == ("stopped", 0, None)
     assert line.counters.routed == 1
     assert [each.delivered for each in last.streams] == [1]
     assert last.actors == ()
-    assert desk.end_reason == "stopped"
-    assert desk.status() is last
-    for each in (proxy, desk.supervisor):
+    assert runtime.end_reason == "stopped"
+    assert runtime.status() is last
+    for each in (proxy, runtime.supervisor):
         assert each.status().get(timeout=0) is last
         for command in (each.pause, each.resume, each.restart):
             with pytest.raises(RuntimeStopped):
                 command("o2").get(timeout=5)
 
 
-def test_who_learns_of_the_end_sees_it_in_the_status(desk: Runtime, market: str) -> None:
-    desk._shared.note_change()
-    trades = desk.subscribe("o2", "trades", market, wait=10.0)
+def test_who_learns_of_the_end_sees_it_in_the_status(runtime: Runtime, market: str) -> None:
+    runtime._shared.note_change()
+    trades = runtime.subscribe("o2", "trades", market, wait=10.0)
     kill(Supervisor)
     list(trades.with_markers())  # up to `Closed`
-    assert desk.status().state == "stopped"
+    assert runtime.status().state == "stopped"
     with pytest.raises(RuntimeStopped, match="nothing_of_that_name"):
-        desk.wait_live()
-    assert "nothing_of_that_name" in (desk.end_reason or "")
+        runtime.wait_live()
+    assert "nothing_of_that_name" in (runtime.end_reason or "")
 
 
 # ── the proxy ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_proxy_has_four_methods_and_nothing_else_of_the_supervisor(desk: Runtime) -> None:
-    proxy = desk.supervisor
+def test_the_proxy_has_four_methods_and_nothing_else_of_the_supervisor(runtime: Runtime) -> None:
+    proxy = runtime.supervisor
     assert dir(proxy) == FOUR
-    others = {name for name in dir(desk._tree._supervisor) if not name.startswith("__")} - set(FOUR)
+    others = {name for name in dir(runtime._tree._supervisor) if not name.startswith("__")} - set(FOUR)
     assert [name for name in others if hasattr(proxy, name)] == []
     with pytest.raises(AttributeError):
         proxy.stopping = True  # type: ignore[attr-defined]
 
 
-def test_the_proxy_gives_futures_of_pykka_at_once(desk: Runtime) -> None:
-    proxy = desk.supervisor
+def test_the_proxy_gives_futures_of_pykka_at_once(runtime: Runtime) -> None:
+    proxy = runtime.supervisor
     calls: list[pykka.Future[Any]] = [proxy.status(), proxy.pause("o2"), proxy.resume("o2")]
     futures = [*calls, proxy.restart("o2")]
     assert all(isinstance(each, pykka.Future) for each in futures)
@@ -283,12 +283,12 @@ def test_the_proxy_gives_futures_of_pykka_at_once(desk: Runtime) -> None:
 
 
 @pytest.mark.parametrize("name", ["pause", "restart", "resume"])
-def test_an_unknown_target_fails_in_the_future(desk: Runtime, name: str) -> None:
+def test_an_unknown_target_fails_in_the_future(runtime: Runtime, name: str) -> None:
     with pytest.raises(LinewardenError, match="there is no feed or line 'o3'"):
-        getattr(desk.supervisor, name)("o3").get(timeout=5)
+        getattr(runtime.supervisor, name)("o3").get(timeout=5)
 
 
-def test_a_failure_that_is_not_read_is_a_dead_letter(desk: Runtime) -> None:
-    desk.supervisor.pause("o3")
-    status = until(desk, lambda status: status.dead_letters.count > 0)
+def test_a_failure_that_is_not_read_is_a_dead_letter(runtime: Runtime) -> None:
+    runtime.supervisor.pause("o3")
+    status = until(runtime, lambda status: status.dead_letters.count > 0)
     assert [(each.to, each.message) for each in status.dead_letters.newest] == [("supervisor", "PauseLines")]

@@ -22,7 +22,7 @@ from actors.venues.o2 import DepthSnapshot
 from tests.stories.test_killed_actors import after, kill
 from tests.support.counters import decoded, settle
 from tests.support.depth_book import Book
-from tests.support.runtimes import config, desk_on, line_of, until
+from tests.support.runtimes import config, line_of, runtime_on, until
 
 ACCOUNTS = [f"0x{number:064x}" for number in range(1, 12)]  # one more than a connection takes
 
@@ -41,70 +41,70 @@ def lines(*names: str) -> Callable[[Status], bool]:
 # ── waiting for the venue's answer ──
 
 
-def test_waiting_returns_when_every_topic_is_confirmed(desk: Runtime, o2: SimulatedO2) -> None:
-    depth = desk.subscribe("o2", "depth", *o2.markets, wait=5.0)
+def test_waiting_returns_when_every_topic_is_confirmed(runtime: Runtime, o2: SimulatedO2) -> None:
+    depth = runtime.subscribe("o2", "depth", *o2.markets, wait=5.0)
     assert {(state.state, state.assumed) for state in depth.topics.values()} == {("confirmed", False)}
-    trades = desk.subscribe("o2", "trades", *o2.markets, wait=5.0)
+    trades = runtime.subscribe("o2", "trades", *o2.markets, wait=5.0)
     assert {(state.state, state.assumed) for state in trades.topics.values()} == {("confirmed", True)}
-    shown = {topic.topic: topic.state for topic in line_of(desk).topics}
+    shown = {topic.topic: topic.state for topic in line_of(runtime).topics}
     assert shown == {str(topic): state for topic, state in (depth.topics | trades.topics).items()}
 
 
 def test_waiting_in_vain_raises_and_leaves_the_stream_open(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2, ack_timeout=60.0) as desk:
+    with runtime_on(o2, ack_timeout=60.0) as runtime:
         o2.delay_ack(1.0)
         begun = time.monotonic()
         with pytest.raises(SubscribeError, match=f"not confirmed: o2/depth/{market}.*: sent") as late:
-            desk.subscribe("o2", "depth", market, wait=0.2)
+            runtime.subscribe("o2", "depth", market, wait=0.2)
         assert 0.2 <= time.monotonic() - begun < 5 * 0.2
         ((topic, state),) = late.value.results.items()
         assert (topic.key, state.state) == (market, "sent")
         depth = late.value.stream
         assert isinstance(depth, Stream)
         assert isinstance(depth.get(timeout=5), DepthSnapshot)  # late, but there
-        until(desk, lambda _: [state.state for state in depth.topics.values()] == ["confirmed"])
+        until(runtime, lambda _: [state.state for state in depth.topics.values()] == ["confirmed"])
 
 
-def test_waiting_tells_each_topic_apart(desk: Runtime, o2: SimulatedO2) -> None:
+def test_waiting_tells_each_topic_apart(runtime: Runtime, o2: SimulatedO2) -> None:
     good, bad, *_ = o2.markets
     o2.reject(bad)
     with pytest.raises(SubscribeError) as refused:
-        desk.subscribe("o2", "depth", good, bad, wait=5.0)
+        runtime.subscribe("o2", "depth", good, bad, wait=5.0)
     states = {topic.key: state.state for topic, state in refused.value.results.items()}
     assert states == {good: "confirmed", bad: "rejected"}
     assert good not in str(refused.value)
-    assert line_of(desk).state == "live"
+    assert line_of(runtime).state == "live"
 
 
 def test_waiting_on_a_line_that_is_down_waits_for_its_return(o2: SimulatedO2, market: str) -> None:
-    with desk_on(o2) as desk:
+    with runtime_on(o2) as runtime:
         o2.stop()
-        until(desk, lambda status: status.lines()["o2"].state == "backoff")
+        until(runtime, lambda status: status.lines()["o2"].state == "backoff")
         with pytest.raises(SubscribeError, match="desired"):
-            desk.subscribe("o2", "depth", market, wait=0.1)
+            runtime.subscribe("o2", "depth", market, wait=0.1)
         o2.start()
-        _stream = desk.subscribe("o2", "depth", market, wait=10.0)
+        _stream = runtime.subscribe("o2", "depth", market, wait=10.0)
 
 
 def test_the_pace_is_kept_by_whoever_asks(o2: SimulatedO2) -> None:
     """A registry that dies half way is followed by one that asks no faster."""
     markets = [f"0x{number:064x}" for number in range(1, 31)]
     interval = 0.2
-    with desk_on(o2, send_rate={"batch": 1, "interval": interval}) as desk:
+    with runtime_on(o2, send_rate={"batch": 1, "interval": interval}) as runtime:
         begun = time.monotonic()
-        _stream = desk.subscribe("o2", "trades", *markets)
+        _stream = runtime.subscribe("o2", "trades", *markets)
         for incarnation in (1, 2, 3):
             o2.wait_heard("subscribe_trades", 2 * incarnation)
             kill(Registry)
-            until(desk, after("registry", incarnation))
+            until(runtime, after("registry", incarnation))
         o2.wait_heard("subscribe_trades", 12)
         assert time.monotonic() - begun >= (12 - 1) * interval
 
 
 def test_the_pace_is_kept_by_wishes_that_come_one_by_one_too(o2: SimulatedO2) -> None:
-    with desk_on(o2, send_rate={"batch": 1, "interval": 0.2}) as desk:
+    with runtime_on(o2, send_rate={"batch": 1, "interval": 0.2}) as runtime:
         begun = time.monotonic()
-        streams = [desk.subscribe("o2", "trades", market) for market in o2.markets]
+        streams = [runtime.subscribe("o2", "trades", market) for market in o2.markets]
         o2.wait_heard("subscribe_trades", len(streams))
         assert time.monotonic() - begun >= 2 * 0.2
 
@@ -112,9 +112,9 @@ def test_the_pace_is_kept_by_wishes_that_come_one_by_one_too(o2: SimulatedO2) ->
 # ── one subscription for all who want it ──
 
 
-def test_streams_of_one_topic_share_its_subscription(desk: Runtime, o2: SimulatedO2, market: str) -> None:
-    one = desk.subscribe("o2", "trades", market, wait=5.0)
-    two = desk.subscribe("o2", "trades", market.upper().replace("0X", ""), wait=5.0)  # spelled differently
+def test_streams_of_one_topic_share_its_subscription(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
+    one = runtime.subscribe("o2", "trades", market, wait=5.0)
+    two = runtime.subscribe("o2", "trades", market.upper().replace("0X", ""), wait=5.0)  # spelled differently
     assert one.topics.keys() == two.topics.keys()
     o2.trade(market, trade_id="1")
     assert one.get(timeout=5).trade_id == two.get(timeout=5).trade_id == "1"
@@ -128,13 +128,13 @@ def test_streams_of_one_topic_share_its_subscription(desk: Runtime, o2: Simulate
     two.close()
     o2.wait_heard("unsubscribe_trades")
     o2.wait_for(lambda: o2.subscribers("trades", market) == 0)
-    until(desk, lambda status: status.lines()["o2"].topics == () and status.streams == ())
+    until(runtime, lambda status: status.lines()["o2"].topics == () and status.streams == ())
     assert said(o2, "unsubscribe_trades") == 1
 
 
-def test_keys_come_and_go(desk: Runtime, o2: SimulatedO2) -> None:
+def test_keys_come_and_go(runtime: Runtime, o2: SimulatedO2) -> None:
     first, second, _ = o2.markets
-    trades = desk.subscribe("o2", "trades", first, wait=5.0)
+    trades = runtime.subscribe("o2", "trades", first, wait=5.0)
     trades.add(second, wait=5.0)
     trades.add(second)  # wanted already: nothing happens
     o2.trade(second, trade_id="1")
@@ -150,17 +150,19 @@ def test_keys_come_and_go(desk: Runtime, o2: SimulatedO2) -> None:
     assert heard in (["2", "4"], ["4"])
     assert [topic.key for topic in trades.topics] == [second]
     assert said(o2, "subscribe_trades") == 2
-    settle(desk)
+    settle(runtime)
 
 
-def test_a_late_reader_of_a_book_starts_with_a_snapshot(desk: Runtime, o2: SimulatedO2, market: str) -> None:
-    early = desk.subscribe("o2", venue.DEPTH, market, wait=5.0)
+def test_a_late_reader_of_a_book_starts_with_a_snapshot(
+    runtime: Runtime, o2: SimulatedO2, market: str
+) -> None:
+    early = runtime.subscribe("o2", venue.DEPTH, market, wait=5.0)
     book = Book()
     book.apply(early.get(timeout=5))
     o2.depth_change(market, buys=[(70, 7)])
     book.apply(early.get(timeout=5))
 
-    late = desk.subscribe("o2", venue.DEPTH, market, wait=5.0)
+    late = runtime.subscribe("o2", venue.DEPTH, market, wait=5.0)
     o2.depth_change(market, buys=[(80, 8)])
     first = late.get(timeout=5)
     assert isinstance(first, DepthSnapshot)
@@ -172,15 +174,17 @@ def test_a_late_reader_of_a_book_starts_with_a_snapshot(desk: Runtime, o2: Simul
     assert late.gap_count == early.gap_count == 0
     book.apply(early.get(timeout=5))
     assert book.sides == o2.book(market)
-    settle(desk)
+    settle(runtime)
 
 
 # ── lines as they are needed ──
 
 
-def test_more_identities_than_a_connection_takes_open_a_second_line(desk: Runtime, o2: SimulatedO2) -> None:
-    orders = desk.subscribe("o2", "orders", *ACCOUNTS, wait=10.0)
-    status = until(desk, lines("o2", "o2/2"))
+def test_more_identities_than_a_connection_takes_open_a_second_line(
+    runtime: Runtime, o2: SimulatedO2
+) -> None:
+    orders = runtime.subscribe("o2", "orders", *ACCOUNTS, wait=10.0)
+    status = until(runtime, lines("o2", "o2/2"))
     assert [len(line.topics) for line in status.lines().values()] == [10, 1]
     assert o2.connections == 2
     for account in ACCOUNTS:
@@ -189,44 +193,44 @@ def test_more_identities_than_a_connection_takes_open_a_second_line(desk: Runtim
     assert owners == set(ACCOUNTS)
 
     orders.remove(ACCOUNTS[10])
-    until(desk, lines("o2"))
+    until(runtime, lines("o2"))
     o2.wait_for(lambda: o2.connections == 1)
-    assert [actor.id for actor in desk.status().actors].count("connection/o2/2") == 0
+    assert [actor.id for actor in runtime.status().actors].count("connection/o2/2") == 0
     o2.order(ACCOUNTS[0])
     assert orders.get(timeout=5).account == ACCOUNTS[0]
-    settle(desk)
+    settle(runtime)
 
 
-def test_a_line_that_goes_and_comes_again_keeps_its_books(desk: Runtime, o2: SimulatedO2) -> None:
-    orders = desk.subscribe("o2", "orders", *ACCOUNTS, wait=10.0)
+def test_a_line_that_goes_and_comes_again_keeps_its_books(runtime: Runtime, o2: SimulatedO2) -> None:
+    orders = runtime.subscribe("o2", "orders", *ACCOUNTS, wait=10.0)
     for number in range(1, 4):
-        until(desk, lines("o2", "o2/2"))
+        until(runtime, lines("o2", "o2/2"))
         for _ in range(5):
             o2.order(ACCOUNTS[10])
             assert orders.get(timeout=5).account == ACCOUNTS[10]
-        until(desk, decoded(5, "o2/2"))
-        assert line_of(desk, "o2/2").epoch == number
+        until(runtime, decoded(5, "o2/2"))
+        assert line_of(runtime, "o2/2").epoch == number
         orders.remove(ACCOUNTS[10])
-        until(desk, lines("o2"))
+        until(runtime, lines("o2"))
         orders.add(ACCOUNTS[10], wait=10.0)
 
 
-def test_each_line_is_lost_by_itself(desk: Runtime, o2: SimulatedO2) -> None:
-    orders = desk.subscribe("o2", "orders", *ACCOUNTS, wait=10.0)
-    until(desk, lines("o2", "o2/2"))
-    desk.supervisor.restart("o2/2").get(timeout=5)
-    until(desk, lambda status: status.lines()["o2/2"].epoch == 2)
-    desk.wait_live("o2/2", timeout=10)
-    assert line_of(desk).epoch == 1
+def test_each_line_is_lost_by_itself(runtime: Runtime, o2: SimulatedO2) -> None:
+    orders = runtime.subscribe("o2", "orders", *ACCOUNTS, wait=10.0)
+    until(runtime, lines("o2", "o2/2"))
+    runtime.supervisor.restart("o2/2").get(timeout=5)
+    until(runtime, lambda status: status.lines()["o2/2"].epoch == 2)
+    runtime.wait_live("o2/2", timeout=10)
+    assert line_of(runtime).epoch == 1
     o2.order(ACCOUNTS[10])
     assert orders.get(timeout=5).account == ACCOUNTS[10]
     assert [gap.topic.key for gap in orders.gaps] == [ACCOUNTS[10]]
 
 
-def test_two_precisions_of_one_market_are_two_books(desk: Runtime, o2: SimulatedO2, market: str) -> None:
-    fine = desk.subscribe("o2", venue.DEPTH, market, wait=10.0)
-    coarse = desk.subscribe("o2", venue.DEPTH, market, wait=10.0, precision=1_000_000)
-    until(desk, lines("o2", "o2/2"))
+def test_two_precisions_of_one_market_are_two_books(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
+    fine = runtime.subscribe("o2", venue.DEPTH, market, wait=10.0)
+    coarse = runtime.subscribe("o2", venue.DEPTH, market, wait=10.0, precision=1_000_000)
+    until(runtime, lines("o2", "o2/2"))
     o2.depth_change(market, buys=[(5_000_010, 3), (5_000_020, 4)])
     for depth, precision in ((fine, 10), (coarse, 1_000_000)):
         book = Book()
@@ -234,7 +238,7 @@ def test_two_precisions_of_one_market_are_two_books(desk: Runtime, o2: Simulated
             book.apply(depth.get(timeout=5))
         assert book.bids[5_000_010 if precision == 10 else 5_000_000] in {3, 7}
     coarse.close()
-    until(desk, lines("o2"))
+    until(runtime, lines("o2"))
 
 
 # ── wanted by the config ──
@@ -246,20 +250,20 @@ def test_what_the_config_wants_is_there_from_the_start_for_whoever_comes(o2: Sim
         {"channel": "trades", "keys": [market]},
         {"channel": "depth", "keys": [market], "precision": "100"},
     ]
-    with actors.start(config(o2.url, subscribe=wanted), wait=10.0) as desk:
-        assert {topic.state.state for topic in line_of(desk).topics} == {"confirmed"}
+    with actors.start(config(o2.url, subscribe=wanted), wait=10.0) as runtime:
+        assert {topic.state.state for topic in line_of(runtime).topics} == {"confirmed"}
         assert o2.subscribers("trades", market) == o2.subscribers("depth", market) == 1
         o2.trade(market, trade_id="1")  # nobody is there for it
-        status = until(desk, decoded(2))
+        status = until(runtime, decoded(2))
         assert status.lines()["o2"].counters.unrouted == 2  # and the snapshot
 
-        with desk.subscribe("o2", "trades", market, wait=5.0) as trades:
+        with runtime.subscribe("o2", "trades", market, wait=5.0) as trades:
             o2.trade(market, trade_id="2")
             assert trades.get(timeout=5).trade_id == "2"
         assert trades.gap_count == 0
-        depth = desk.subscribe("o2", venue.DEPTH, market, precision="100", wait=5.0)
+        depth = runtime.subscribe("o2", venue.DEPTH, market, precision="100", wait=5.0)
         assert isinstance(depth.get(timeout=5), DepthSnapshot)
-        desk.subscribe("o2", "trades", other, wait=5.0).close()
+        runtime.subscribe("o2", "trades", other, wait=5.0).close()
         o2.wait_heard("unsubscribe_trades")
         assert o2.subscribers("trades", market) == 1  # the config wants it still
 
@@ -267,7 +271,7 @@ def test_what_the_config_wants_is_there_from_the_start_for_whoever_comes(o2: Sim
         o2.drop()
         o2.wait_heard("subscribe_trades")
         o2.wait_heard("subscribe_depth")
-        desk.wait_live(timeout=10)
+        runtime.wait_live(timeout=10)
         assert said(o2, "subscribe_trades") == 1
 
 
@@ -275,40 +279,42 @@ def test_what_the_config_wants_is_there_from_the_start_for_whoever_comes(o2: Sim
 
 
 def opening(
-    desk: Runtime, *names: Any, feed: str = "o2", channel: str = "depth", **more: Any
+    runtime: Runtime, *names: Any, feed: str = "o2", channel: str = "depth", **more: Any
 ) -> Callable[[], object]:
-    return lambda: desk.subscribe(feed, channel, *names, **more)
+    return lambda: runtime.subscribe(feed, channel, *names, **more)
 
 
-def test_mistakes_are_answered_in_sentences(desk: Runtime, o2: SimulatedO2, market: str) -> None:
+def test_mistakes_are_answered_in_sentences(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
     mistakes = {
-        "there is no feed 'o3' in the config; there are: o2": opening(desk, market, feed="o3"),
+        "there is no feed 'o3' in the config; there are: o2": opening(runtime, market, feed="o3"),
         "venue 'o2' has no channel 'deep'; did you mean 'depth'? It has: ": opening(
-            desk, market, channel="deep"
+            runtime, market, channel="deep"
         ),
-        "venue 'o2' has no channel 'xyzzy'. It has: balances, ": opening(desk, market, channel="xyzzy"),
-        "channel 'depth' wants at least one key (market id, 0x…)": opening(desk),
-        "and was given 'FUEL/USDC'. O2 lists its markets' ids at /v1/markets.": opening(desk, "FUEL/USDC"),
+        "venue 'o2' has no channel 'xyzzy'. It has: balances, ": opening(runtime, market, channel="xyzzy"),
+        "channel 'depth' wants at least one key (market id, 0x…)": opening(runtime),
+        "and was given 'FUEL/USDC'. O2 lists its markets' ids at /v1/markets.": opening(runtime, "FUEL/USDC"),
         "depth has no option 'precison'; did you mean 'precision'? It takes: precision.": opening(
-            desk, market, precison="10"
+            runtime, market, precison="10"
         ),
-        "precision of depth is one of 10, 100,": opening(desk, market, precision=11),
+        "precision of depth is one of 10, 100,": opening(runtime, market, precision=11),
         "trades has no option 'precision'. It takes: none.": opening(
-            desk, market, channel="trades", precision="10"
+            runtime, market, channel="trades", precision="10"
         ),
-        "policy 'drop' is none of block, drop_oldest": opening(desk, market, policy="drop"),
-        "a capacity of 0 holds no event; it must be at least 1": opening(desk, market, capacity=0),
+        "policy 'drop' is none of block, drop_oldest": opening(runtime, market, policy="drop"),
+        "a capacity of 0 holds no event; it must be at least 1": opening(runtime, market, capacity=0),
     }
     for sentence, mistake in mistakes.items():
         with pytest.raises(LinewardenError) as made:
             mistake()
         assert sentence in str(made.value)
-    assert desk.status().streams == ()
+    assert runtime.status().streams == ()
     assert o2.heard == []
 
 
-def test_a_stream_refuses_a_key_that_is_none_and_goes_on(desk: Runtime, o2: SimulatedO2, market: str) -> None:
-    trades = desk.subscribe("o2", "trades", market, wait=5.0)
+def test_a_stream_refuses_a_key_that_is_none_and_goes_on(
+    runtime: Runtime, o2: SimulatedO2, market: str
+) -> None:
+    trades = runtime.subscribe("o2", "trades", market, wait=5.0)
     with pytest.raises(LinewardenError, match="was given 'nonsense'"):
         trades.add("nonsense")
     o2.trade(market, trade_id="1")
@@ -335,17 +341,17 @@ def test_a_topic_that_is_opened_anew_at_once_brings_nothing_of_its_former_placem
             going_on.wait(30)
         receive(registry, message)
 
-    with desk_on(o2) as desk:
-        former = desk.subscribe("o2", "trades", market, wait=5.0)
+    with runtime_on(o2) as runtime:
+        former = runtime.subscribe("o2", "trades", market, wait=5.0)
         monkeypatch.setattr(Registry, "on_receive", on_receive)
         former.close()
         assert held.wait(10)
         with ThreadPoolExecutor() as pool:
-            opening = pool.submit(desk.subscribe, "o2", "trades", market)
-            readers = desk._shared.routing.subscribers
+            opening = pool.submit(runtime.subscribe, "o2", "trades", market)
+            readers = runtime._shared.routing.subscribers
             o2.wait_for(lambda: readers.keys() == {former.id + 1})  # the dispatcher has heard of it
             o2.number_trades(market, 1)
-            until(desk, lambda status: status.lines()["o2"].counters.unrouted == 1)
+            until(runtime, lambda status: status.lines()["o2"].counters.unrouted == 1)
             going_on.set()
             trades = opening.result(10)
         assert trades.received == 0
@@ -366,23 +372,23 @@ def test_who_leaves_a_placement_that_is_ending_lets_no_other_stream_into_it(
             going_on.wait(30)
         receive(registry, message)
 
-    with desk_on(o2) as desk, ThreadPoolExecutor() as pool:
-        undecided = desk.subscribe("o2", "trades", o2.markets[1], wait=5.0)
-        former = desk.subscribe("o2", "trades", market, wait=5.0)
+    with runtime_on(o2) as runtime, ThreadPoolExecutor() as pool:
+        undecided = runtime.subscribe("o2", "trades", o2.markets[1], wait=5.0)
+        former = runtime.subscribe("o2", "trades", market, wait=5.0)
         (topic,) = former.topics
         monkeypatch.setattr(Registry, "on_receive", on_receive)
         former.close()
         assert held.wait(10)
-        by_topic = desk._shared.routing.by_topic
+        by_topic = runtime._shared.routing.by_topic
         adding = pool.submit(undecided.add, market)
         o2.wait_for(lambda: by_topic.get(topic, {}).keys() == {undecided.id})
-        opening = pool.submit(desk.subscribe, "o2", "trades", market)
+        opening = pool.submit(runtime.subscribe, "o2", "trades", market)
         o2.wait_for(lambda: len(by_topic[topic]) == 2)
         undecided.remove(market)
         o2.wait_for(lambda: by_topic[topic].keys() == {former.id + 1})
         o2.number_trades(market, 1)
-        until(desk, lambda status: status.lines()["o2"].counters.decoded == 1)
-        settle(desk)
+        until(runtime, lambda status: status.lines()["o2"].counters.decoded == 1)
+        settle(runtime)
         going_on.set()
         trades = opening.result(10)
         adding.result(10)

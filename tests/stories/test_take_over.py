@@ -24,25 +24,25 @@ from actors.supervision.rotation import Rotations
 from actors.supervision.state import LineRecord
 from tests.stories.test_wedged import WATCHDOG, Trap, is_wedged, nobody_is_wedged
 from tests.support.counters import settle
-from tests.support.runtimes import at_epoch, desk_on, line_of, until
+from tests.support.runtimes import at_epoch, line_of, runtime_on, until
 
 PATIENT: dict[str, Any] = {"ack_timeout": 3.0}
 
 
-def record(desk: Runtime) -> LineRecord:
-    return desk._tree._supervisor._lines.records["o2"]
+def record(runtime: Runtime) -> LineRecord:
+    return runtime._tree._supervisor._lines.records["o2"]
 
 
-def lose_connection(desk: Runtime) -> None:
+def lose_connection(runtime: Runtime) -> None:
     """The present one of the line; a candidate stays."""
-    record(desk).connect_cancel.cancel()
+    record(runtime).life.connect_cancel.cancel()
 
 
 @contextmanager
-def rotating(desk: Runtime) -> Iterator[Future[None]]:
+def rotating(runtime: Runtime) -> Iterator[Future[None]]:
     """What comes of a rotation that goes on meanwhile."""
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(desk.rotate, "o2", timeout=20.0)
+        yield pool.submit(runtime.rotate, "o2", timeout=20.0)
 
 
 def decoded(count: int) -> Callable[[Status], bool]:
@@ -63,9 +63,9 @@ def told(stream: Stream[Any]) -> list[str | int]:
     return said
 
 
-def newest(desk: Runtime) -> int:
+def newest(runtime: Runtime) -> int:
     """The number of the last trade that a stream was given."""
-    last_events = desk._tree._supervisor.shared.cells.last_events("o2")
+    last_events = runtime._tree._supervisor.shared.cells.last_events("o2")
     assert last_events is not None
     return max(
         (int(event.trade_id) for event in last_events.events.values() if hasattr(event, "trade_id")),
@@ -81,11 +81,11 @@ def live_by(epoch: int) -> Callable[[Status], bool]:
     return wanted
 
 
-def check_took_over(desk: Runtime) -> None:
+def check_took_over(runtime: Runtime) -> None:
     """By the second connection, without a timer."""
-    line = line_of(desk)
+    line = line_of(runtime)
     assert (line.epoch, line.state, line.rotations, line.counters.restarts) == (2, "live", 0, 1)
-    settle(desk)
+    settle(runtime)
 
 
 # ── the present connection dies first ───────────────────────────────────────────────────────────
@@ -94,19 +94,19 @@ def check_took_over(desk: Runtime) -> None:
 def test_the_present_connection_dies_while_the_candidate_connects(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with desk_on(o2, restart={"initial": 60.0, "maximum": 60.0, "stable_after": 60.0}) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2, restart={"initial": 60.0, "maximum": 60.0, "stable_after": 60.0}) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         trap = Trap(monkeypatch, Connector, "open")
-        with rotating(desk) as rotation:
+        with rotating(runtime) as rotation:
             assert trap.caught.wait(10)
-            lose_connection(desk)
-            until(desk, lambda status: status.lines()["o2"].state == "connecting")
+            lose_connection(runtime)
+            until(runtime, lambda status: status.lines()["o2"].state == "connecting")
             assert not rotation.done()
             trap.released.set()
             rotation.result(timeout=20)
         o2.number_trades(market, 3)
-        until(desk, lambda status: status.streams[0].received >= 3)
-        check_took_over(desk)
+        until(runtime, lambda status: status.streams[0].received >= 3)
+        check_took_over(runtime)
         assert told(trades) == ["disconnected", "restored", "gap", 1, 2, 3]
 
 
@@ -114,8 +114,8 @@ def test_the_present_connection_dies_while_the_candidate_logs_in(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has its routes, and waits for what the other session leaves."""
-    with desk_on(o2) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         on_message = Connection._on_delivery_message
 
         def deaf(connection: Connection, message: Any) -> None:
@@ -123,43 +123,43 @@ def test_the_present_connection_dies_while_the_candidate_logs_in(
                 on_message(connection, message)
 
         monkeypatch.setattr(Connection, "_on_delivery_message", deaf)
-        with rotating(desk) as rotation:
-            until(desk, lambda _: record(desk).rotating.name == "CANDIDATE_REACHED")
-            lose_connection(desk)
+        with rotating(runtime) as rotation:
+            until(runtime, lambda _: record(runtime).rotating.name == "CANDIDATE_REACHED")
+            lose_connection(runtime)
             rotation.result(timeout=20)
         o2.number_trades(market, 3)
-        until(desk, lambda status: status.streams[0].received >= 3)
-        check_took_over(desk)
+        until(runtime, lambda status: status.streams[0].received >= 3)
+        check_took_over(runtime)
         assert told(trades) == ["disconnected", "restored", "gap", 1, 2, 3]
 
 
 def test_the_present_connection_dies_before_the_candidate_is_settled(o2: SimulatedO2, market: str) -> None:
     """Each topic has its gap when it is answered for, and what was kept lies behind it."""
-    with desk_on(o2, **PATIENT) as desk:
-        books = desk.subscribe("o2", "depth", market, wait=10.0)
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2, **PATIENT) as runtime:
+        books = runtime.subscribe("o2", "depth", market, wait=10.0)
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         o2.number_trades(market, 3)
-        until(desk, decoded(4))
+        until(runtime, decoded(4))
         o2.lose_ack(1)  # of the candidate's depth
-        with rotating(desk) as rotation:
+        with rotating(runtime) as rotation:
             o2.wait_heard("subscribe_trades", 2)
-            until(desk, lambda _: record(desk).rotating.name == "CANDIDATE_OPEN")
-            both = decoded(record(desk).history.tally.counts()["decoded"] + 6)
+            until(runtime, lambda _: record(runtime).rotating.name == "CANDIDATE_OPEN")
+            both = decoded(record(runtime).history.tally.counts()["decoded"] + 6)
             o2.number_trades(market, 3)  # both bring them
-            until(desk, both)
+            until(runtime, both)
             o2.mute(new=False)
             list(o2._peers)[-1].muted = False  # the candidate alone
-            before = record(desk).history.tally.counts()["decoded"]
+            before = record(runtime).history.tally.counts()["decoded"]
             o2.number_trades(market, 3)
-            until(desk, decoded(before + 3))
-            lose_connection(desk)
-            until(desk, lambda status: status.lines()["o2"].state == "subscribing")
+            until(runtime, decoded(before + 3))
+            lose_connection(runtime)
+            until(runtime, lambda status: status.lines()["o2"].state == "subscribing")
             assert not rotation.done()
             rotation.result(timeout=20)
-        until(desk, live_by(2))
+        until(runtime, live_by(2))
         o2.number_trades(market, 1)
-        until(desk, lambda status: status.streams[1].received >= 10)
-        check_took_over(desk)
+        until(runtime, lambda status: status.streams[1].received >= 10)
+        check_took_over(runtime)
         assert told(books) == ["disconnected", "restored", "gap"]
         said = told(trades)
         assert said == [1, 2, 3, 4, 5, 6, "disconnected", "restored", "gap", 7, 8, 9, 10]
@@ -175,20 +175,20 @@ def test_the_present_connection_dies_when_the_candidate_has_just_settled(
         settled.append(report) if isinstance(report, LineSettled) else handle_report(self, line, report)
 
     monkeypatch.setattr(Rotations, "handle_report", late)
-    with desk_on(o2) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
-        with rotating(desk) as rotation:
-            until(desk, lambda _: bool(settled))
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
+        with rotating(runtime) as rotation:
+            until(runtime, lambda _: bool(settled))
             o2.number_trades(market, 3)
-            until(desk, decoded(6))
-            lose_connection(desk)
-            until(desk, at_epoch(2))
+            until(runtime, decoded(6))
+            lose_connection(runtime)
+            until(runtime, at_epoch(2))
             assert not rotation.done()
-            desk._roles.named("supervisor").tell(settled[0])
+            runtime._roles.named("supervisor").tell(settled[0])
             rotation.result(timeout=20)
         o2.number_trades(market, 1)
-        until(desk, lambda status: status.streams[0].received >= 4)
-        check_took_over(desk)
+        until(runtime, lambda status: status.streams[0].received >= 4)
+        check_took_over(runtime)
         assert told(trades) == [1, 2, 3, "disconnected", "restored", "gap", 4]
 
 
@@ -196,55 +196,55 @@ def test_the_present_connection_dies_in_the_very_moment_of_the_hand_over(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The supervisor learns of the death last."""
-    with desk_on(o2) as desk:
-        books = desk.subscribe("o2", "depth", market, wait=10.0)
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2) as runtime:
+        books = runtime.subscribe("o2", "depth", market, wait=10.0)
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         trap = Trap(monkeypatch, Rotations, "_take_over")
-        present = record(desk).child
+        present = record(runtime).life.child
         assert present is not None
-        with rotating(desk) as rotation:
+        with rotating(runtime) as rotation:
             assert trap.caught.wait(10)
-            lose_connection(desk)
+            lose_connection(runtime)
             present.thread.join(10)
             trap.released.set()
             rotation.result(timeout=20)
         o2.number_trades(market, 3)
-        until(desk, lambda status: status.streams[1].received >= 3)
-        line = line_of(desk)
+        until(runtime, lambda status: status.streams[1].received >= 3)
+        line = line_of(runtime)
         assert (line.epoch, line.state, line.rotations, line.counters.restarts) == (2, "live", 1, 0)
-        settle(desk)
+        settle(runtime)
         assert told(books) == ["gap"]
         assert told(trades) == ["gap", 1, 2, 3]
-        assert desk.status().dead_letters.count == 0
+        assert runtime.status().dead_letters.count == 0
 
 
 def test_a_present_connection_that_is_wedged_is_followed_by_its_candidate(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it brought and was not cut off from comes once, although it hands nothing back."""
-    with desk_on(o2, runtime={"watchdog_timeout": WATCHDOG}, **PATIENT) as desk:
-        _books = desk.subscribe("o2", "depth", market, wait=10.0)
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2, runtime={"watchdog_timeout": WATCHDOG}, **PATIENT) as runtime:
+        _books = runtime.subscribe("o2", "depth", market, wait=10.0)
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         o2.lose_ack(1)
-        with rotating(desk) as rotation:
+        with rotating(runtime) as rotation:
             o2.wait_heard("subscribe_trades", 2)
-            until(desk, lambda _: record(desk).rotating.name == "CANDIDATE_OPEN")
-            until(desk, lambda _: o2.subscribers("trades", market) == 2)
+            until(runtime, lambda _: record(runtime).rotating.name == "CANDIDATE_OPEN")
+            until(runtime, lambda _: o2.subscribers("trades", market) == 2)
             o2.number_trades(market, 3)
-            until(desk, lambda status: status.streams[1].received >= 3)
+            until(runtime, lambda status: status.streams[1].received >= 3)
             trap = Trap(monkeypatch, EpochDelivery, "hand_out")
             o2.number_trades(market, 3)
             assert trap.caught.wait(10)
-            until(desk, is_wedged("connection/o2"))
-            until(desk, at_epoch(2))
+            until(runtime, is_wedged("connection/o2"))
+            until(runtime, at_epoch(2))
             rotation.result(timeout=20)
-        until(desk, live_by(2))
+        until(runtime, live_by(2))
         trap.released.set()
         assert trap.over.wait(10)
-        until(desk, nobody_is_wedged)
+        until(runtime, nobody_is_wedged)
         o2.number_trades(market, 1)
-        until(desk, lambda _: newest(desk) == 7)
-        settle(desk)
+        until(runtime, lambda _: newest(runtime) == 7)
+        settle(runtime)
         said = told(trades)
         assert said[:6] == [1, 2, 3, "disconnected", "restored", "gap"]
         assert said[6:] in ([7], [6, 7], [5, 6, 7])  # but for what the former one hung over
@@ -256,8 +256,8 @@ STEPS = ("CANDIDATE", "CANDIDATE_REACHED", "CANDIDATE_OPEN", "HANDING_OVER")
 def test_a_numbered_feed_brings_nothing_twice_whenever_the_present_connection_dies(
     o2: SimulatedO2, market: str
 ) -> None:
-    with desk_on(o2) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=10.0, capacity=1_000_000)
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0, capacity=1_000_000)
         ended, numbers = threading.Event(), list[range]()
 
         def talk() -> None:
@@ -267,15 +267,15 @@ def test_a_numbered_feed_brings_nothing_twice_whenever_the_present_connection_di
         with ThreadPoolExecutor(1) as pool:
             talking = pool.submit(talk)
             for step in STEPS * 5:
-                present = record(desk).connect_cancel
-                with rotating(desk) as rotation:
-                    until(desk, has_come_to(desk, step, rotation))
+                present = record(runtime).life.connect_cancel
+                with rotating(runtime) as rotation:
+                    until(runtime, has_come_to(runtime, step, rotation))
                     present.cancel()
                     rotation.result(timeout=20)
             ended.set()
             talking.result(timeout=20)
-        until(desk, lambda _: newest(desk) == numbers[-1][-1])
-        settle(desk)
+        until(runtime, lambda _: newest(runtime) == numbers[-1][-1])
+        settle(runtime)
         said = told(trades)
         last_events = [each for each in said if isinstance(each, int)]
         assert last_events == sorted(set(last_events))
@@ -284,8 +284,8 @@ def test_a_numbered_feed_brings_nothing_twice_whenever_the_present_connection_di
                 assert after == before + 1
 
 
-def has_come_to(desk: Runtime, step: str, rotation: Future[None]) -> Callable[[Status], bool]:
-    return lambda _: record(desk).rotating.name == step or rotation.done()
+def has_come_to(runtime: Runtime, step: str, rotation: Future[None]) -> Callable[[Status], bool]:
+    return lambda _: record(runtime).rotating.name == step or rotation.done()
 
 
 # ── the candidate that took over dies as well ───────────────────────────────────────────────────
@@ -294,21 +294,21 @@ def has_come_to(desk: Runtime, step: str, rotation: Future[None]) -> Callable[[S
 def test_a_candidate_that_took_over_and_dies_is_no_rotation(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with desk_on(o2) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         trap = Trap(monkeypatch, Connector, "open")
-        with rotating(desk) as rotation:
+        with rotating(runtime) as rotation:
             assert trap.caught.wait(10)
-            lose_connection(desk)
-            until(desk, at_epoch(2))
+            lose_connection(runtime)
+            until(runtime, at_epoch(2))
             o2.refuse(503)
             trap.released.set()
             with pytest.raises(RotationFailed, match="503"):
                 rotation.result(timeout=20)
-        until(desk, live_by(3))
+        until(runtime, live_by(3))
         o2.number_trades(market, 1)
-        until(desk, lambda status: status.streams[0].received >= 1)
-        settle(desk)
+        until(runtime, lambda status: status.streams[0].received >= 1)
+        settle(runtime)
         said = told(trades)
         assert said == ["disconnected", "reconnecting", "restored", "gap", 1]
 
@@ -316,16 +316,16 @@ def test_a_candidate_that_took_over_and_dies_is_no_rotation(
 def test_a_line_that_is_paused_leaves_its_candidate(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with desk_on(o2) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         trap = Trap(monkeypatch, Connector, "open")
-        with rotating(desk) as rotation:
+        with rotating(runtime) as rotation:
             assert trap.caught.wait(10)
-            desk.supervisor.pause("o2").get(timeout=5)
+            runtime.supervisor.pause("o2").get(timeout=5)
             with pytest.raises(RotationFailed, match="paused"):
                 rotation.result(timeout=20)
             trap.released.set()
-        until(desk, lambda status: not [each for each in status.actors if each.id == "connection/o2"])
+        until(runtime, lambda status: not [each for each in status.actors if each.id == "connection/o2"])
         o2.wait_for(lambda: o2.connections == 0)
         words = [word.state for word in islice(trades.with_markers(), 2) if isinstance(word, Lifecycle)]
         assert words == ["disconnected", "paused"]
@@ -337,22 +337,22 @@ def test_a_line_that_is_paused_leaves_its_candidate(
 def test_a_candidate_that_dies_before_its_turn_brought_its_events_to_no_stream(
     o2: SimulatedO2, market: str
 ) -> None:
-    with desk_on(o2) as desk:
-        books = desk.subscribe("o2", "depth", market, wait=10.0)
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2) as runtime:
+        books = runtime.subscribe("o2", "depth", market, wait=10.0)
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         o2.deaf(new=False)  # the present one never says its last word
-        with rotating(desk) as rotation:
-            until(desk, at_epoch(2))
-            before = line_of(desk).counters
-            former = record(desk).former
+        with rotating(runtime) as rotation:
+            until(runtime, at_epoch(2))
+            before = line_of(runtime).counters
+            former = record(runtime).former
             assert former is not None
             o2.number_trades(market, 5)
-            until(desk, decoded(before.decoded + 5))
-            lose_connection(desk)
+            until(runtime, decoded(before.decoded + 5))
+            lose_connection(runtime)
             rotation.result(timeout=20)
-        until(desk, live_by(3))
-        until(desk, lambda status: all(stream.gaps for stream in status.streams))
-        counters = settle(desk).lines()["o2"].counters
+        until(runtime, live_by(3))
+        until(runtime, lambda status: all(stream.gaps for stream in status.streams))
+        counters = settle(runtime).lines()["o2"].counters
         assert counters.unrouted >= before.unrouted + 5
         assert told(books) == ["disconnected", "reconnecting", "restored", "gap"]
         assert [gap.since_ns for gap in books.gaps] == [
@@ -381,21 +381,21 @@ def test_a_former_connection_that_is_wedged_is_given_up(
         over.set()
 
     monkeypatch.setattr(Connection, "_pong", hang)
-    with desk_on(o2, runtime={"watchdog_timeout": WATCHDOG}) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2, runtime={"watchdog_timeout": WATCHDOG}) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         o2.number_trades(market, 3)
-        until(desk, lambda status: status.streams[0].received >= 3)
-        with rotating(desk) as rotated:
+        until(runtime, lambda status: status.streams[0].received >= 3)
+        with rotating(runtime) as rotated:
             assert caught.wait(10)
             o2.number_trades(market, 3)
             rotated.result(timeout=20)
-            assert is_wedged("connection/o2")(desk.status())
-        until(desk, lambda status: status.streams[0].received >= 6)
+            assert is_wedged("connection/o2")(runtime.status())
+        until(runtime, lambda status: status.streams[0].received >= 6)
         released.set()
         assert over.wait(10)
-        until(desk, nobody_is_wedged)
-        settle(desk)
-        assert (line_of(desk).epoch, line_of(desk).counters.restarts) == (2, 0)
+        until(runtime, nobody_is_wedged)
+        settle(runtime)
+        assert (line_of(runtime).epoch, line_of(runtime).counters.restarts) == (2, 0)
         assert told(trades) == [1, 2, 3, "gap", 4, 5, 6]
 
 
@@ -406,18 +406,18 @@ def test_a_candidate_that_brings_too_much_before_it_is_settled_is_dropped(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept, "EVENTS", 20)
-    with desk_on(o2, **PATIENT) as desk:
-        _books = desk.subscribe("o2", "depth", market, wait=10.0)
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2, **PATIENT) as runtime:
+        _books = runtime.subscribe("o2", "depth", market, wait=10.0)
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         o2.lose_ack(1)
-        with rotating(desk) as rotation:
-            until(desk, lambda _: o2.subscribers("trades", market) == 2)
+        with rotating(runtime) as rotation:
+            until(runtime, lambda _: o2.subscribers("trades", market) == 2)
             o2.number_trades(market, 100)
             with pytest.raises(RotationFailed, match="before it was ready"):
                 rotation.result(timeout=20)
-        until(desk, lambda status: status.streams[1].received >= 100)
-        settle(desk)
-        assert (line_of(desk).epoch, line_of(desk).state) == (1, "live")
+        until(runtime, lambda status: status.streams[1].received >= 100)
+        settle(runtime)
+        assert (line_of(runtime).epoch, line_of(runtime).state) == (1, "live")
         assert told(trades) == [*range(1, 101)]
 
 
@@ -427,19 +427,19 @@ def test_a_candidate_that_brings_too_much_before_its_turn_reads_no_further(
     monkeypatch.setattr(kept, "EVENTS", 20)
     monkeypatch.setattr(rotation, "GOODBYE", 600.0)
     quiet = {"ping_interval": 0.0, "venue_ping_interval": 0.0}
-    with desk_on(o2, heartbeat=quiet) as desk:
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2, heartbeat=quiet) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         o2.deaf(new=False)
-        with rotating(desk) as rotated:
-            until(desk, at_epoch(2))
+        with rotating(runtime) as rotated:
+            until(runtime, at_epoch(2))
             o2.number_trades(market, 100)
-            until(desk, lambda _: not record(desk).counters.reading)
+            until(runtime, lambda _: not record(runtime).life.counters.reading)
             o2.number_trades(market, 100)
             assert not rotated.done()
             o2.heal()
             rotated.result(timeout=20)
-        until(desk, lambda status: status.streams[0].received >= 200)
-        settle(desk)
+        until(runtime, lambda status: status.streams[0].received >= 200)
+        settle(runtime)
         assert told(trades) == [*range(1, 201)]
 
 
@@ -448,20 +448,20 @@ def test_a_present_connection_that_brings_more_than_is_compared_stays(
 ) -> None:
     """Also where the candidate's epoch is not the next one."""
     monkeypatch.setattr(overlap, "KEYS", 20)
-    with desk_on(o2, **PATIENT) as desk:
-        _books = desk.subscribe("o2", "depth", market, wait=10.0)
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
+    with runtime_on(o2, **PATIENT) as runtime:
+        _books = runtime.subscribe("o2", "depth", market, wait=10.0)
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         o2.refuse(503)
         with pytest.raises(RotationFailed, match="503"):
-            desk.rotate("o2", timeout=20.0)
+            runtime.rotate("o2", timeout=20.0)
         o2.lose_ack(1)
-        with rotating(desk) as rotation:
-            until(desk, lambda _: o2.subscribers("trades", market) == 2)
+        with rotating(runtime) as rotation:
+            until(runtime, lambda _: o2.subscribers("trades", market) == 2)
             o2.number_trades(market, 100)
             with pytest.raises(RotationFailed, match="more events than can be compared"):
                 rotation.result(timeout=20)
-        until(desk, lambda status: status.streams[1].received >= 100)
-        settle(desk)
-        assert (line_of(desk).epoch, line_of(desk).state) == (1, "live")
+        until(runtime, lambda status: status.streams[1].received >= 100)
+        settle(runtime)
+        assert (line_of(runtime).epoch, line_of(runtime).state) == (1, "live")
         assert told(trades) == [*range(1, 101)]
-        assert desk.status().dead_letters.count == 0
+        assert runtime.status().dead_letters.count == 0

@@ -43,7 +43,7 @@ def config(tplus: SimulatedTplus, **feed: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def desk_on(tplus: SimulatedTplus, *, live: bool = True, **feed: Any) -> Iterator[Runtime]:
+def runtime_on(tplus: SimulatedTplus, *, live: bool = True, **feed: Any) -> Iterator[Runtime]:
     """A runtime at this venue; its lines are live when the story begins."""
     with actors.start(config(tplus, **feed), wait=10.0 if live else None) as runtime:
         yield runtime
@@ -56,8 +56,8 @@ def tplus() -> Iterator[SimulatedTplus]:
 
 
 @pytest.fixture
-def desk(tplus: SimulatedTplus) -> Iterator[Runtime]:
-    with desk_on(tplus) as runtime:
+def runtime(tplus: SimulatedTplus) -> Iterator[Runtime]:
+    with runtime_on(tplus) as runtime:
         yield runtime
 
 
@@ -95,48 +95,48 @@ def codes(status: Status) -> set[str]:
 
 
 def test_one_login_serves_all_lines_over_drops_restarts_and_reloads(tplus: SimulatedTplus) -> None:
-    with desk_on(tplus, **wants(*PRIVATE)) as desk:
+    with runtime_on(tplus, **wants(*PRIVATE)) as runtime:
         assert tplus.auth_requests == A_LOGIN
         tplus.drop()
-        until(desk, all_at(2))
-        desk.supervisor.restart("tplus").get(timeout=5)
-        until(desk, all_at(3))
-        desk.reload(config(tplus, **wants(*PRIVATE, "account_stats")))
-        until(desk, lambda status: states(status).get("tplus/account-stats") == "live")
-        desk.reload(config(tplus, heartbeat={"ping_interval": 0.2}, **wants(*PRIVATE)))
-        desk.supervisor.pause("tplus").get(timeout=5)
-        desk.supervisor.resume("tplus").get(timeout=5)
-        until(desk, all_at(4))
+        until(runtime, all_at(2))
+        runtime.supervisor.restart("tplus").get(timeout=5)
+        until(runtime, all_at(3))
+        runtime.reload(config(tplus, **wants(*PRIVATE, "account_stats")))
+        until(runtime, lambda status: states(status).get("tplus/account-stats") == "live")
+        runtime.reload(config(tplus, heartbeat={"ping_interval": 0.2}, **wants(*PRIVATE)))
+        runtime.supervisor.pause("tplus").get(timeout=5)
+        runtime.supervisor.resume("tplus").get(timeout=5)
+        until(runtime, all_at(4))
         tokens = {each.headers["authorization"] for each in tplus.requests if "upgrade" in each.headers}
         assert len(tokens) == 1
         assert tplus.auth_requests == A_LOGIN
 
 
 def test_lost_tokens_cost_one_login_for_all_lines(tplus: SimulatedTplus) -> None:
-    with desk_on(tplus, **wants(*PRIVATE)) as desk:
+    with runtime_on(tplus, **wants(*PRIVATE)) as runtime:
         tplus.expire_tokens(close=1008)
-        until(desk, all_at(2))
+        until(runtime, all_at(2))
         assert tplus.auth_requests == 2 * A_LOGIN
-        assert epochs(desk) == {2}
+        assert epochs(runtime) == {2}
 
 
 @pytest.mark.parametrize("close", [0, 1000, 1008])
 def test_a_kept_token_that_is_refused_inside_is_replaced_and_the_stream_comes_back(
     tplus: SimulatedTplus, close: int
 ) -> None:
-    with desk_on(tplus, **wants("positions")) as desk:
-        orders = desk.subscribe("tplus", venue.ORDERS, wait=5.0)
+    with runtime_on(tplus, **wants("positions")) as runtime:
+        orders = runtime.subscribe("tplus", venue.ORDERS, wait=5.0)
         assert tplus.auth_requests == A_LOGIN
         tplus.unauthorized(n=1, close=close)
         tplus.close_stream("/orders", 1001)
-        until(desk, lambda status: status.lines()["tplus/orders"].epoch == 3)
-        desk.wait_live(timeout=10)
+        until(runtime, lambda status: status.lines()["tplus/orders"].epoch == 3)
+        runtime.wait_live(timeout=10)
         tplus.order(USER, "Created")
         told = list(takewhile(lambda each: not isinstance(each, venue.Created), orders.with_markers()))
         assert [each.state for each in told if isinstance(each, Lifecycle)][-1] == "restored"
         assert [each.reason for each in told if isinstance(each, Gap)] == ["disconnect"]
         assert tplus.auth_requests == 2 * A_LOGIN
-        assert states(desk.status()) == {"tplus/orders": "live", "tplus/positions": "live"}
+        assert states(runtime.status()) == {"tplus/orders": "live", "tplus/positions": "live"}
 
 
 @pytest.mark.parametrize("close", [0, 1000, 1008])
@@ -144,21 +144,21 @@ def test_a_new_token_that_is_refused_inside_is_a_failure_and_no_empty_stream(
     tplus: SimulatedTplus, close: int
 ) -> None:
     tplus.unauthorized(n=1_000, close=close)
-    with desk_on(tplus, live=False, **wants()) as desk:
-        orders = desk.subscribe("tplus", venue.ORDERS)
-        failed = until(desk, lambda status: states(status) == {"tplus/orders": "failed"})
+    with runtime_on(tplus, live=False, **wants()) as runtime:
+        orders = runtime.subscribe("tplus", venue.ORDERS)
+        failed = until(runtime, lambda status: states(status) == {"tplus/orders": "failed"})
         cause = why(failed, "tplus/orders")
         assert (cause.kind, cause.code) == ("fatal", "token_refused")
         assert "[feeds.tplus]" in cause.advice
         assert failed.lines()["tplus/orders"].next_attempt_s is None
         with pytest.raises(NotLiveError, match="does not take the token"):
-            desk.wait_live(timeout=10)
+            runtime.wait_live(timeout=10)
         assert any(isinstance(each, Lifecycle) and each.state == "failed" for each in orders.with_markers())
         assert (tplus.auth_requests, tplus.lives) == (A_LOGIN, 1)
 
         tplus.heal()  # somebody has seen to it
-        desk.supervisor.restart("tplus/orders").get(timeout=5)
-        desk.wait_live(timeout=10)
+        runtime.supervisor.restart("tplus/orders").get(timeout=5)
+        runtime.wait_live(timeout=10)
         assert tplus.auth_requests <= 2 * A_LOGIN
 
 
@@ -166,8 +166,8 @@ def test_a_refused_login_is_tried_once_for_all_lines_and_said(
     tplus: SimulatedTplus, caplog: pytest.LogCaptureFixture
 ) -> None:
     tplus.refuse_auth(401, n=1_000)
-    with desk_on(tplus, live=False, **wants(*PRIVATE)) as desk:
-        failed = until(desk, lambda status: set(states(status).values()) == {"failed"})
+    with runtime_on(tplus, live=False, **wants(*PRIVATE)) as runtime:
+        failed = until(runtime, lambda status: set(states(status).values()) == {"failed"})
         for line in failed.lines():
             assert why(failed, line).kind == "fatal"
             assert f"linewarden restart {line}" in caplog.text
@@ -175,15 +175,15 @@ def test_a_refused_login_is_tried_once_for_all_lines_and_said(
         assert tplus.auth_requests == 1
 
         tplus.heal()
-        desk.supervisor.restart("tplus").get(timeout=5)
-        desk.wait_live(timeout=10)
+        runtime.supervisor.restart("tplus").get(timeout=5)
+        runtime.wait_live(timeout=10)
         assert tplus.auth_requests == 1 + A_LOGIN
 
 
 def test_a_metered_login_is_waited_for_by_every_line(tplus: SimulatedTplus) -> None:
     tplus.refuse_auth(429, n=1_000, retry_after=120)
-    with desk_on(tplus, live=False, restart={"slow_initial": 0.05}, **wants(*PRIVATE)) as desk:
-        slow = until(desk, lambda status: set(states(status).values()) == {"backoff"})
+    with runtime_on(tplus, live=False, restart={"slow_initial": 0.05}, **wants(*PRIVATE)) as runtime:
+        slow = until(runtime, lambda status: set(states(status).values()) == {"backoff"})
         for name, line in slow.lines().items():
             assert (why(slow, name).kind, why(slow, name).code) == ("slow", "tplus_rate_limited")
             assert 100 < (line.next_attempt_s or 0) <= 120
@@ -192,58 +192,58 @@ def test_a_metered_login_is_waited_for_by_every_line(tplus: SimulatedTplus) -> N
 
 def test_public_lines_are_there_though_the_login_is_refused(tplus: SimulatedTplus) -> None:
     tplus.refuse_auth(401, n=1_000)
-    with desk_on(tplus, live=False, **wants("orders", "tickers")) as desk:
-        tickers = desk.subscribe("tplus", venue.TICKERS, wait=10.0)
+    with runtime_on(tplus, live=False, **wants("orders", "tickers")) as runtime:
+        tickers = runtime.subscribe("tplus", venue.TICKERS, wait=10.0)
         tplus.ticker("200")
         assert tickers.get(timeout=5).asset_id == "200"
-        until(desk, lambda status: states(status) == {"tplus/orders": "failed", "tplus/tickers": "live"})
+        until(runtime, lambda status: states(status) == {"tplus/orders": "failed", "tplus/tickers": "live"})
 
 
 def test_a_storm_of_refusals_stays_within_the_budget_of_logins(
     tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Tplus, "login_budget", RateLimit(3, 600.0))
-    with desk_on(tplus, restart={"slow_initial": 0.05}, **wants(*PRIVATE)) as desk:
+    with runtime_on(tplus, restart={"slow_initial": 0.05}, **wants(*PRIVATE)) as runtime:
         for epoch in (2, 3):
             tplus.expire_tokens(close=1001)
-            until(desk, all_at(epoch))
+            until(runtime, all_at(epoch))
         tplus.expire_tokens(close=1001)
-        status = until(desk, lambda status: codes(status) == {"login_budget"})
+        status = until(runtime, lambda status: codes(status) == {"login_budget"})
         assert all((line.next_attempt_s or 0) > 500 for line in status.lines().values())
         assert tplus.auth_requests == 3 * A_LOGIN
 
 
 def test_a_stream_that_is_not_ours_to_see_costs_the_others_nothing() -> None:
-    with SimulatedTplus(rate=0, market_maker=False) as tplus, desk_on(tplus, **wants(*PRIVATE)) as desk:
-        _stream = desk.subscribe("tplus", venue.INTENT)
-        failed = until(desk, lambda status: states(status).get("tplus/intent") == "failed")
+    with SimulatedTplus(rate=0, market_maker=False) as tplus, runtime_on(tplus, **wants(*PRIVATE)) as runtime:
+        _stream = runtime.subscribe("tplus", venue.INTENT)
+        failed = until(runtime, lambda status: states(status).get("tplus/intent") == "failed")
         assert why(failed, "tplus/intent").code == "http_403"
         assert [state for name, state in states(failed).items() if name != "tplus/intent"] == ["live"] * 4
         tplus.drop()
-        until(desk, lambda status: sorted(states(status).values()) == ["failed", *["live"] * 4])
+        until(runtime, lambda status: sorted(states(status).values()) == ["failed", *["live"] * 4])
         assert tplus.auth_requests == 2 * A_LOGIN
 
 
 def test_stop_does_not_wait_for_a_login_that_hangs(baseline: Baseline) -> None:
     with SlowAtTheGate() as tplus:
-        with desk_on(tplus, live=False, **wants(*PRIVATE)) as desk:
+        with runtime_on(tplus, live=False, **wants(*PRIVATE)) as runtime:
             tplus.wait_for(lambda: tplus.waiting)
-            assert set(states(desk.status()).values()) == {"connecting"}
-            assert desk.stop() == ()
+            assert set(states(runtime.status()).values()) == {"connecting"}
+            assert runtime.stop() == ()
         assert len(tplus.waiting) == 1
     baseline.check()
 
 
 def test_a_line_that_goes_while_it_logs_in_leaves_the_login_to_the_others() -> None:
-    with SlowAtTheGate() as tplus, desk_on(tplus, live=False, **wants()) as desk:
-        orders = desk.subscribe("tplus", venue.ORDERS)
+    with SlowAtTheGate() as tplus, runtime_on(tplus, live=False, **wants()) as runtime:
+        orders = runtime.subscribe("tplus", venue.ORDERS)
         tplus.wait_for(lambda: tplus.waiting)
-        positions = desk.subscribe("tplus", venue.POSITIONS)
-        until(desk, lambda status: "tplus/positions" in status.lines())
+        positions = runtime.subscribe("tplus", venue.POSITIONS)
+        until(runtime, lambda status: "tplus/positions" in status.lines())
         orders.close()
         tplus.wait_for(lambda: len(tplus.waiting) == 2)
         tplus.let_in()
-        desk.wait_live(timeout=10)
+        runtime.wait_live(timeout=10)
         tplus.position(USER)
         assert positions.get(timeout=5).user_id == USER
 
@@ -254,16 +254,18 @@ def test_neither_key_nor_token_is_shown_anywhere(
     caplog.set_level(logging.DEBUG)
     shown: list[str] = []
 
-    def look(desk: Runtime) -> None:
-        status = desk.status()
-        shown.extend([msgspec.json.encode(status).decode(), repr(status), repr(desk), repr(desk.settings)])
+    def look(runtime: Runtime) -> None:
+        status = runtime.status()
+        shown.extend(
+            [msgspec.json.encode(status).decode(), repr(status), repr(runtime), repr(runtime.settings)]
+        )
 
-    with desk_on(tplus, **wants(*PRIVATE)) as desk:
-        orders = desk.subscribe("tplus", venue.ORDERS, wait=5.0)
+    with runtime_on(tplus, **wants(*PRIVATE)) as runtime:
+        orders = runtime.subscribe("tplus", venue.ORDERS, wait=5.0)
         tplus.refuse(401)
         tplus.expire_tokens(close=1008)
-        until(desk, all_at(2))
-        look(desk)
+        until(runtime, all_at(2))
+        look(runtime)
 
         def fail(*_: object) -> None:
             raise ArithmeticError("on purpose")
@@ -271,15 +273,15 @@ def test_neither_key_nor_token_is_shown_anywhere(
         with monkeypatch.context() as patch:  # a crash of ours, with its traceback
             patch.setattr(TplusSession, "received", fail)
             tplus.order(USER, "Created")
-            until(desk, lambda status: status.lines()["tplus/orders"].epoch >= 3)
-            look(desk)
+            until(runtime, lambda status: status.lines()["tplus/orders"].epoch >= 3)
+            look(runtime)
         tplus.refuse_auth(401, n=1_000)
         tplus.expire_tokens(close=1008)
-        until(desk, lambda status: set(states(status).values()) == {"failed"})
+        until(runtime, lambda status: set(states(status).values()) == {"failed"})
         with pytest.raises(NotLiveError) as refused:
-            desk.wait_live(timeout=10)
+            runtime.wait_live(timeout=10)
         shown += ["".join(traceback.format_exception(refused.value)), repr(orders)]
-        look(desk)
+        look(runtime)
     form = logging.Formatter()
     shown += [form.format(each) for each in caplog.records if not each.name.startswith("websockets")]
     tokens = {each.headers.get("authorization", "").removeprefix("Bearer ") for each in tplus.requests} - {""}
@@ -292,33 +294,35 @@ def test_neither_key_nor_token_is_shown_anywhere(
 
 
 def test_stop_does_not_wait_for_a_snapshot_that_hangs(baseline: Baseline, tplus: SimulatedTplus) -> None:
-    with desk_on(tplus) as desk:
+    with runtime_on(tplus) as runtime:
         tplus.hold_snapshot(n=2)
-        desk.book("tplus", "200")
-        desk.book("tplus", "201")
+        runtime.book("tplus", "200")
+        runtime.book("tplus", "201")
         tplus.wait_for(lambda: tplus.held == 2)
-        assert desk.stop() == ()
+        assert runtime.stop() == ()
     tplus.stop()
     baseline.check()
 
 
 def test_a_book_that_is_forgotten_while_its_snapshot_is_on_its_way_leaves_nothing(
-    desk: Runtime, tplus: SimulatedTplus, baseline: Baseline
+    runtime: Runtime, tplus: SimulatedTplus, baseline: Baseline
 ) -> None:
     tplus.hold_snapshot()
-    desk.book("tplus", "200")
+    runtime.book("tplus", "200")
     tplus.wait_for(lambda: tplus.held)
-    desk.forget_book("tplus", "200")
-    until(desk, lambda status: status.lines() == {})
+    runtime.forget_book("tplus", "200")
+    until(runtime, lambda status: status.lines() == {})
     tplus.wait_for(lambda: tplus.connections == 0)
     baseline.check()
     tplus.release_snapshots()
-    assert desk.book("tplus", "200", wait=10.0).epoch == 2
+    assert runtime.book("tplus", "200", wait=10.0).epoch == 2
 
 
-def test_a_snapshot_that_a_past_life_asked_for_reaches_no_book(desk: Runtime, tplus: SimulatedTplus) -> None:
+def test_a_snapshot_that_a_past_life_asked_for_reaches_no_book(
+    runtime: Runtime, tplus: SimulatedTplus
+) -> None:
     tplus.hold_snapshot(n=2)
-    depth = desk.subscribe("tplus", venue.DEPTH, "200")
+    depth = runtime.subscribe("tplus", venue.DEPTH, "200")
     tplus.wait_for(lambda: tplus.held)
     tplus.drop()
     tplus.wait_for(lambda: tplus.held == 2 or tplus.subscribers("/marketdepth/diff/200"))
@@ -328,17 +332,17 @@ def test_a_snapshot_that_a_past_life_asked_for_reaches_no_book(desk: Runtime, tp
     first = next(depth.with_meta())
     assert isinstance(first.event, venue.DepthSnapshot)
     assert first.epoch == 2
-    settle(desk)
+    settle(runtime)
 
 
 # ── books ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def is_right(desk: Runtime, tplus: SimulatedTplus, asset: str = "200") -> Callable[[Status], bool]:
+def is_right(runtime: Runtime, tplus: SimulatedTplus, asset: str = "200") -> Callable[[Status], bool]:
     """The book is synced and what the venue has."""
 
     def look(status: Status) -> bool:
-        view, there = desk.book("tplus", asset), tplus.book(asset)
+        view, there = runtime.book("tplus", asset), tplus.book(asset)
         ours: tuple[Any, ...] = (dict(view.bids), dict(view.asks), view.sequence)
         return view.synced and ours == (there.bids, there.asks, there.sequence)
 
@@ -349,8 +353,8 @@ def change(tplus: SimulatedTplus, price: int, quantity: int = 1) -> None:
     tplus.depth_change("200", bids=[(str(price), str(quantity))])
 
 
-def depth_of(desk: Runtime) -> Stream[venue.DepthSnapshot | venue.DepthChange]:
-    return desk.subscribe("tplus", venue.DEPTH, "200", wait=10.0)
+def depth_of(runtime: Runtime) -> Stream[venue.DepthSnapshot | venue.DepthChange]:
+    return runtime.subscribe("tplus", venue.DEPTH, "200", wait=10.0)
 
 
 def told_until(stream: Stream[Any], sequence: int) -> list[Any]:
@@ -367,60 +371,60 @@ def gaps_in(told: list[Any]) -> list[tuple[str, int | None]]:
     return [(each.reason, each.missed) for each in told if isinstance(each, Gap)]
 
 
-def test_a_book_is_the_venue_s_after_every_change(desk: Runtime, tplus: SimulatedTplus) -> None:
+def test_a_book_is_the_venue_s_after_every_change(runtime: Runtime, tplus: SimulatedTplus) -> None:
     change(tplus, 90)
-    assert desk.book("tplus", "200", wait=10.0).synced
+    assert runtime.book("tplus", "200", wait=10.0).synced
     for price in range(50, 90):
         change(tplus, price, price)
     tplus.depth_change("200", bids=[("90", "0")], asks=[("101.5", "3.25"), ("9007199254740993.12", "1")])
     tplus.unknown_level("200")
     tplus.two_documents("200")
     tplus.two_documents("200", "array")
-    until(desk, is_right(desk, tplus))
-    assert desk.book("tplus", "200", depth=1).bids[0][0] == 89
+    until(runtime, is_right(runtime, tplus))
+    assert runtime.book("tplus", "200", depth=1).bids[0][0] == 89
     assert tplus.snapshots == 1
-    settle(desk)
+    settle(runtime)
 
 
 def test_changes_that_come_before_the_snapshot_is_served_are_in_the_book_once(
-    desk: Runtime, tplus: SimulatedTplus
+    runtime: Runtime, tplus: SimulatedTplus
 ) -> None:
     tplus.hold_snapshot()
-    assert not desk.book("tplus", "200").synced
+    assert not runtime.book("tplus", "200").synced
     tplus.wait_for(lambda: tplus.held)
     for price in range(50, 60):
         change(tplus, price)
-    assert desk.book("tplus", "200").bids == ()
+    assert runtime.book("tplus", "200").bids == ()
     tplus.release_snapshots()
     for price in range(60, 70):
         change(tplus, price)
-    until(desk, is_right(desk, tplus))
-    settle(desk)
+    until(runtime, is_right(runtime, tplus))
+    settle(runtime)
 
 
 def test_a_snapshot_older_than_the_first_change_is_asked_for_again(
-    desk: Runtime, tplus: SimulatedTplus
+    runtime: Runtime, tplus: SimulatedTplus
 ) -> None:
     change(tplus, 50)
     tplus.stale_snapshot()  # as the book is now
     tplus.skip("200")
     tplus.skip("200")
     tplus.hold_snapshot()
-    desk.book("tplus", "200")
+    runtime.book("tplus", "200")
     tplus.wait_for(lambda: tplus.held)
     change(tplus, 51)  # the socket hears of this one, and the snapshot knows nothing of what was before
     tplus.release_snapshots()
-    until(desk, is_right(desk, tplus))
+    until(runtime, is_right(runtime, tplus))
     assert tplus.snapshots == 2
 
 
 def test_a_hole_is_one_gap_in_every_stream_with_its_count_and_the_book_comes_back(
-    desk: Runtime, tplus: SimulatedTplus
+    runtime: Runtime, tplus: SimulatedTplus
 ) -> None:
-    desk.book("tplus", "200", wait=10.0)
-    streams = [depth_of(desk), depth_of(desk)]
+    runtime.book("tplus", "200", wait=10.0)
+    streams = [depth_of(runtime), depth_of(runtime)]
     for _ in streams:
-        until(desk, is_right(desk, tplus))
+        until(runtime, is_right(runtime, tplus))
     change(tplus, 50)
     start = tplus.book("200").sequence
     for stream in streams:  # what opening the second of them did to the first is read
@@ -428,101 +432,105 @@ def test_a_hole_is_one_gap_in_every_stream_with_its_count_and_the_book_comes_bac
     for _ in range(3):
         tplus.skip("200")
     change(tplus, 51)
-    until(desk, is_right(desk, tplus))
+    until(runtime, is_right(runtime, tplus))
     change(tplus, 52)
-    until(desk, is_right(desk, tplus))
+    until(runtime, is_right(runtime, tplus))
     end = tplus.book("200").sequence
     for stream in streams:
         told = told_until(stream, end)
         assert gaps_in(told) == [("sequence", 3)]
         kinds = [type(each) for each in told if not isinstance(each, Lifecycle)]
         assert kinds == [Gap, venue.DepthSnapshot, venue.DepthChange]
-    assert {line.epoch for line in desk.status().lines().values()} == {1}
-    settle(desk)
+    assert {line.epoch for line in runtime.status().lines().values()} == {1}
+    settle(runtime)
 
 
-def test_a_change_told_twice_costs_a_snapshot_and_harms_no_book(desk: Runtime, tplus: SimulatedTplus) -> None:
-    desk.book("tplus", "200", wait=10.0)
-    depth = depth_of(desk)
+def test_a_change_told_twice_costs_a_snapshot_and_harms_no_book(
+    runtime: Runtime, tplus: SimulatedTplus
+) -> None:
+    runtime.book("tplus", "200", wait=10.0)
+    depth = depth_of(runtime)
     change(tplus, 50)
     told_until(depth, tplus.book("200").sequence)
     tplus.repeat("200")
     change(tplus, 51)
-    until(desk, is_right(desk, tplus))
+    until(runtime, is_right(runtime, tplus))
     change(tplus, 52)
     told = told_until(depth, tplus.book("200").sequence)
     assert gaps_in(told) == [("sequence", None)]
-    settle(desk)
+    settle(runtime)
 
 
-def test_numbers_that_begin_anew_are_followed(desk: Runtime, tplus: SimulatedTplus) -> None:
+def test_numbers_that_begin_anew_are_followed(runtime: Runtime, tplus: SimulatedTplus) -> None:
     for price in range(50, 60):
         change(tplus, price)
-    depth = depth_of(desk)
-    desk.book("tplus", "200", wait=10.0)
+    depth = depth_of(runtime)
+    runtime.book("tplus", "200", wait=10.0)
     change(tplus, 60)
-    until(desk, is_right(desk, tplus))
+    until(runtime, is_right(runtime, tplus))
     tplus.restart_sequence("200")
     change(tplus, 70)
-    until(desk, is_right(desk, tplus))
+    until(runtime, is_right(runtime, tplus))
     change(tplus, 71)
-    until(desk, is_right(desk, tplus))
-    assert desk.book("tplus", "200").sequence == 2
+    until(runtime, is_right(runtime, tplus))
+    assert runtime.book("tplus", "200").sequence == 2
     assert ("sequence", None) in gaps_in(told_until(depth, 2))
 
 
-def test_a_change_that_cannot_be_read_is_a_gap_and_not_a_hole(desk: Runtime, tplus: SimulatedTplus) -> None:
-    desk.book("tplus", "200", wait=10.0)
-    depth = depth_of(desk)
+def test_a_change_that_cannot_be_read_is_a_gap_and_not_a_hole(
+    runtime: Runtime, tplus: SimulatedTplus
+) -> None:
+    runtime.book("tplus", "200", wait=10.0)
+    depth = depth_of(runtime)
     change(tplus, 50)
     told_until(depth, tplus.book("200").sequence)
     tplus.malformed_diff("200")
     change(tplus, 51)
-    until(desk, is_right(desk, tplus))
+    until(runtime, is_right(runtime, tplus))
     change(tplus, 52)
     told = told_until(depth, tplus.book("200").sequence)
     assert [reason for reason, _ in gaps_in(told)] == ["quarantine"]
-    status = settle(desk)
+    status = settle(runtime)
     assert status.lines()["tplus/depth-200"].counters.quarantined == 1
 
 
 def test_a_snapshot_that_is_not_to_be_had_now_is_asked_for_again(
-    desk: Runtime, tplus: SimulatedTplus
+    runtime: Runtime, tplus: SimulatedTplus
 ) -> None:
     change(tplus, 50)
     tplus.snapshot_error(503, n=1)
-    assert desk.book("tplus", "200", wait=20.0).synced
-    assert is_right(desk, tplus)(desk.status())
+    assert runtime.book("tplus", "200", wait=20.0).synced
+    assert is_right(runtime, tplus)(runtime.status())
 
 
 def test_a_snapshot_that_cannot_even_be_asked_for_is_asked_for_again(
-    desk: Runtime, tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    runtime: Runtime, tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     change(tplus, 50)
     with monkeypatch.context() as broken:
         broken.setitem(sys.modules, "actors.wire.http_client", None)  # as in an installation that lost a file
-        desk.book("tplus", "200")
-        until(desk, lambda _: "an HTTP exchange failed with an unexpected error" in caplog.text)
-    until(desk, is_right(desk, tplus))
+        runtime.book("tplus", "200")
+        until(runtime, lambda _: "an HTTP exchange failed with an unexpected error" in caplog.text)
+    until(runtime, is_right(runtime, tplus))
 
 
-def test_a_snapshot_that_does_not_exist_refuses_the_book(desk: Runtime, tplus: SimulatedTplus) -> None:
+def test_a_snapshot_that_does_not_exist_refuses_the_book(runtime: Runtime, tplus: SimulatedTplus) -> None:
     tplus.snapshot_error(404, n=100)
     with pytest.raises(actors.SubscribeError, match="404"):
-        desk.book("tplus", "200", wait=10.0)
-    view = desk.book("tplus", "200")
+        runtime.book("tplus", "200", wait=10.0)
+    view = runtime.book("tplus", "200")
     assert not view.synced
     assert view.reason.startswith("rejected: ")
 
 
 @pytest.mark.parametrize("code", [0, 1000, 1001])
 def test_a_loss_in_mid_stream_never_shows_a_book_of_two_lives(
-    desk: Runtime, tplus: SimulatedTplus, code: int
+    runtime: Runtime, tplus: SimulatedTplus, code: int
 ) -> None:
-    desk.book("tplus", "200", wait=10.0)
-    streams = [depth_of(desk), depth_of(desk)]
+    runtime.book("tplus", "200", wait=10.0)
+    streams = [depth_of(runtime), depth_of(runtime)]
     change(tplus, 50)
-    until(desk, is_right(desk, tplus))
+    until(runtime, is_right(runtime, tplus))
     for stream in streams:
         told_until(stream, tplus.book("200").sequence)
     tplus.hold_snapshot()
@@ -530,25 +538,27 @@ def test_a_loss_in_mid_stream_never_shows_a_book_of_two_lives(
     change(tplus, 51)  # nobody hears of it
     tplus.wait_for(lambda: tplus.held)
     change(tplus, 52)
-    lost = desk.book("tplus", "200")
+    lost = runtime.book("tplus", "200")
     assert (lost.state, lost.bids, lost.epoch) == ("syncing", (), None)
     tplus.release_snapshots()
-    until(desk, is_right(desk, tplus))
-    assert desk.book("tplus", "200").epoch == 2
+    until(runtime, is_right(runtime, tplus))
+    assert runtime.book("tplus", "200").epoch == 2
     change(tplus, 53)
-    until(desk, is_right(desk, tplus))
+    until(runtime, is_right(runtime, tplus))
     for stream in streams:
         told = told_until(stream, tplus.book("200").sequence)
         assert gaps_in(told) == [("disconnect", None)]
         words = [each.state for each in told if isinstance(each, Lifecycle)]
         assert words == ["disconnected", "reconnecting", "restored"]
         assert not any(isinstance(each, Closed) for each in told)
-    settle(desk)
+    settle(runtime)
 
 
-def test_a_view_is_always_one_of_the_venue_s_whatever_happens(desk: Runtime, tplus: SimulatedTplus) -> None:
+def test_a_view_is_always_one_of_the_venue_s_whatever_happens(
+    runtime: Runtime, tplus: SimulatedTplus
+) -> None:
     """Each state of the venue has one bid more than the last, so a view that mixes two shows."""
-    desk.book("tplus", "200", wait=10.0)
+    runtime.book("tplus", "200", wait=10.0)
     faults = ["skip", "drop", "malformed_diff", "repeat", "close", "restart_sequence"]
     expected: set[tuple[Any, ...]] = {tuple(sorted(tplus.book("200").bids.items()))}
     for price in range(1, 61):
@@ -557,10 +567,10 @@ def test_a_view_is_always_one_of_the_venue_s_whatever_happens(desk: Runtime, tpl
             expected.add(tuple(sorted(tplus.book("200").bids.items())))
         change(tplus, price)
         expected.add(tuple(sorted(tplus.book("200").bids.items())))
-        view = desk.book("tplus", "200")
+        view = runtime.book("tplus", "200")
         assert not view.synced or tuple(reversed(view.bids)) in expected
-    until(desk, is_right(desk, tplus))
-    settle(desk)
+    until(runtime, is_right(runtime, tplus))
+    settle(runtime)
 
 
 def followed_to(stream: Stream[Any], end: int) -> dict[Any, Any]:
@@ -582,7 +592,9 @@ def followed_to(stream: Stream[Any], end: int) -> dict[Any, Any]:
     return {price: quantity for price, quantity in (bids or {}).items() if quantity}
 
 
-def test_readers_that_come_to_a_moving_book_all_have_it_right(desk: Runtime, tplus: SimulatedTplus) -> None:
+def test_readers_that_come_to_a_moving_book_all_have_it_right(
+    runtime: Runtime, tplus: SimulatedTplus
+) -> None:
     done = threading.Event()
 
     def move() -> None:
@@ -594,7 +606,7 @@ def test_readers_that_come_to_a_moving_book_all_have_it_right(desk: Runtime, tpl
     mover = threading.Thread(target=move)
     mover.start()
     try:
-        streams = [depth_of(desk) for _ in range(3)]
+        streams = [depth_of(runtime) for _ in range(3)]
     finally:
         done.set()
         mover.join()
@@ -604,38 +616,38 @@ def test_readers_that_come_to_a_moving_book_all_have_it_right(desk: Runtime, tpl
         assert followed_to(stream, there.sequence) == there.bids
         assert {gap.reason for gap in stream.gaps} <= {"unknown"}  # of those who came later
     assert streams[-1].gap_count == 0
-    settle(desk)
+    settle(runtime)
 
 
 def test_a_new_token_that_takes_too_long_is_given_up_in_time() -> None:
     with SlowAtTheGate() as tplus:
         tplus.is_slow = False
-        with actors.start(config(tplus, **FILLS), wait=10.0) as desk:
+        with actors.start(config(tplus, **FILLS), wait=10.0) as runtime:
             tplus.is_slow = True
             with pytest.raises(actors.Timeout, match=r"no new token within 0\.2 s"):
-                desk.refresh_token("tplus", timeout=0.2)
-            assert desk.status().state == "live"  # with the token that it has
+                runtime.refresh_token("tplus", timeout=0.2)
+            assert runtime.status().state == "live"  # with the token that it has
 
 
 def test_a_refresh_does_not_wait_longer_than_told_for_a_login_of_somebody_else() -> None:
-    with SlowAtTheGate() as tplus, actors.start(config(tplus, **FILLS)) as desk:
+    with SlowAtTheGate() as tplus, actors.start(config(tplus, **FILLS)) as runtime:
         tplus.wait_for(lambda: tplus.waiting)
         with pytest.raises(actors.Timeout, match=r"no new token within 0\.2 s"):
-            desk.refresh_token("tplus", timeout=0.2)
-        assert desk.status().lines()["tplus/user-trades"].reason is None  # that login is still under way
+            runtime.refresh_token("tplus", timeout=0.2)
+        assert runtime.status().lines()["tplus/user-trades"].reason is None  # that login is still under way
         tplus.let_in()
-        desk.wait_live(timeout=10.0)
+        runtime.wait_live(timeout=10.0)
 
 
 def test_a_token_that_was_not_proved_in_time_is_not_kept(tplus: SimulatedTplus) -> None:
-    with actors.start(config(tplus, **FILLS), wait=10.0) as desk:
+    with actors.start(config(tplus, **FILLS), wait=10.0) as runtime:
         tplus.deaf(new=True)
         with pytest.raises(actors.Timeout):
-            desk.refresh_token("tplus", token="not-a-good-token", timeout=0.3)
+            runtime.refresh_token("tplus", token="not-a-good-token", timeout=0.3)
         tplus.heal()
         tplus.drop()
-        until(desk, lambda status: status.lines()["tplus/user-trades"].epoch >= 2)
-        desk.wait_live(timeout=10.0)
+        until(runtime, lambda status: status.lines()["tplus/user-trades"].epoch >= 2)
+        runtime.wait_live(timeout=10.0)
         assert tplus.auth_requests == A_LOGIN  # the former one is good
 
 
@@ -644,26 +656,26 @@ def test_a_line_that_is_lost_while_a_wrong_token_is_on_trial_comes_back(
 ) -> None:
     rotate = Runtime.rotate
 
-    def after_a_loss(desk: Runtime, target: str, timeout: float) -> None:
+    def after_a_loss(runtime: Runtime, target: str, timeout: float) -> None:
         tplus.drop()
-        until(desk, lambda status: "rejected the supplied token" in tried(status))
-        rotate(desk, target, timeout)
+        until(runtime, lambda status: "rejected the supplied token" in tried(status))
+        rotate(runtime, target, timeout)
 
     def tried(status: Status) -> str:
         reason = status.lines()["tplus/user-trades"].reason
         return reason.text if reason else ""
 
     monkeypatch.setattr(Runtime, "rotate", after_a_loss)
-    with actors.start(config(tplus, **FILLS), wait=10.0) as desk:
+    with actors.start(config(tplus, **FILLS), wait=10.0) as runtime:
         with pytest.raises(actors.RotationFailed):
-            desk.refresh_token("tplus", token="not-a-good-token")
-        desk.wait_live(timeout=10.0)
+            runtime.refresh_token("tplus", token="not-a-good-token")
+        runtime.wait_live(timeout=10.0)
         assert tplus.auth_requests == A_LOGIN
 
 
 def test_a_reload_that_is_not_about_the_login_keeps_the_token(tplus: SimulatedTplus) -> None:
-    with actors.start(config(tplus, **FILLS), wait=10.0) as desk:
-        desk.reload(config(tplus, max_lines=7, connect_timeout=4.0, **FILLS))
-        until(desk, lambda status: status.lines()["tplus/user-trades"].epoch == 2)
-        desk.wait_live(timeout=10.0)
+    with actors.start(config(tplus, **FILLS), wait=10.0) as runtime:
+        runtime.reload(config(tplus, max_lines=7, connect_timeout=4.0, **FILLS))
+        until(runtime, lambda status: status.lines()["tplus/user-trades"].epoch == 2)
+        runtime.wait_live(timeout=10.0)
         assert tplus.auth_requests == 2

@@ -230,22 +230,22 @@ def test_a_connection_that_hangs_before_it_is_logged_in(
     o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trap = Trap(monkeypatch, O2Session, "opened")
-    with actors.start(config(o2.url, runtime={"watchdog_timeout": WATCHDOG})) as desk:
+    with actors.start(config(o2.url, runtime={"watchdog_timeout": WATCHDOG})) as runtime:
         assert trap.caught.wait(5)
-        until(desk, is_wedged("connection/o2"))
-        trades = desk.subscribe("o2", "trades", market, wait=10.0)
-        desk.wait_live(timeout=10)
+        until(runtime, is_wedged("connection/o2"))
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
+        runtime.wait_live(timeout=10)
         o2.forget_heard()
         trap.released.set()  # it says that it is logged in, as a life that is over
-        until(desk, nobody_is_wedged)
+        until(runtime, nobody_is_wedged)
         o2.trade(market, trade_id="1")
         assert trades.get(timeout=5).trade_id == "1"
         assert [frame for frame in o2.heard if isinstance(frame, dict)] == []
         pings = o2.pings
         o2.wait_for(lambda: o2.pings >= pings + 2)  # the beat is that of the life there is
-        until(desk, lambda status: status.lines()["o2"].rtt_ms is not None)
-        assert line_of(desk).epoch == 2
-        settle(desk)
+        until(runtime, lambda status: status.lines()["o2"].rtt_ms is not None)
+        assert line_of(runtime).epoch == 2
+        settle(runtime)
 
 
 def test_a_registry_that_hangs_over_a_wish_sends_nothing_when_it_wakes(
@@ -320,13 +320,13 @@ def test_a_heartbeat_that_is_replaced_beats_no_faster(
 ) -> None:
     """Timers of a former keeper are still about; they are not the new one's."""
     slow = {"ping_interval": 0.2, "pong_timeout": 5.0, "venue_ping_interval": 0.2}
-    with actors.start(config(o2.url, heartbeat=slow), wait=10.0) as desk:
+    with actors.start(config(o2.url, heartbeat=slow), wait=10.0) as runtime:
         for incarnation in (1, 2, 3):
             kill(Heartbeat)
-            until(desk, after("heartbeat", incarnation))
-        begun = line_of(desk).live_for_s or 0.0
+            until(runtime, after("heartbeat", incarnation))
+        begun = line_of(runtime).live_for_s or 0.0
         o2.forget_heard()
-        until(desk, lambda status: (status.lines()["o2"].live_for_s or 0.0) > begun + 2.0)
+        until(runtime, lambda status: (status.lines()["o2"].live_for_s or 0.0) > begun + 2.0)
         assert o2.heard.count("PING") <= 11  # every 0.2 s
 
 

@@ -22,23 +22,23 @@ from tests.test_stream import in_a_child, needs_fork
 pytestmark = [needs_fork, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
 
 RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
-    "book": lambda desk, _: desk.book("o2", "0x1"),
-    "end_reason": lambda desk, _: desk.end_reason,
-    "forget_book": lambda desk, _: desk.forget_book("o2", "0x1"),
-    "latest": lambda desk, _: desk.latest("o2", "0x1"),
-    "merge": lambda desk, stream: desk.merge(stream),
-    "on": lambda desk, _: desk.on("o2", "trades", "0x1", handler=print),
-    "refresh_token": lambda desk, _: desk.refresh_token("o2"),
-    "reload": lambda desk, _: desk.reload({"feeds": {}}),
-    "rotate": lambda desk, _: desk.rotate("o2"),
-    "send": lambda desk, _: desk.send("o2", "text"),
-    "settings": lambda desk, _: desk.settings,
-    "simulator": lambda desk, _: desk.simulator("o2"),
-    "status": lambda desk, _: desk.status(),
-    "stop": lambda desk, _: desk.stop(),
-    "subscribe": lambda desk, _: desk.subscribe("o2", "trades", "0x1"),
-    "supervisor": lambda desk, _: desk.supervisor,
-    "wait_live": lambda desk, _: desk.wait_live(),
+    "book": lambda runtime, _: runtime.book("o2", "0x1"),
+    "end_reason": lambda runtime, _: runtime.end_reason,
+    "forget_book": lambda runtime, _: runtime.forget_book("o2", "0x1"),
+    "latest": lambda runtime, _: runtime.latest("o2", "0x1"),
+    "merge": lambda runtime, stream: runtime.merge(stream),
+    "on": lambda runtime, _: runtime.on("o2", "trades", "0x1", handler=print),
+    "refresh_token": lambda runtime, _: runtime.refresh_token("o2"),
+    "reload": lambda runtime, _: runtime.reload({"feeds": {}}),
+    "rotate": lambda runtime, _: runtime.rotate("o2"),
+    "send": lambda runtime, _: runtime.send("o2", "text"),
+    "settings": lambda runtime, _: runtime.settings,
+    "simulator": lambda runtime, _: runtime.simulator("o2"),
+    "status": lambda runtime, _: runtime.status(),
+    "stop": lambda runtime, _: runtime.stop(),
+    "subscribe": lambda runtime, _: runtime.subscribe("o2", "trades", "0x1"),
+    "supervisor": lambda runtime, _: runtime.supervisor,
+    "wait_live": lambda runtime, _: runtime.wait_live(),
 }
 READING = ("get", "get_many", "items", "with_markers", "with_meta")
 CHANGING = ("add", "close", "remove")
@@ -65,16 +65,21 @@ def public(kind: type) -> set[str]:
 
 
 @pytest.fixture
-def trades(desk: Runtime, market: str) -> Stream[Any]:
-    return desk.subscribe("o2", "trades", market, wait=10.0)
+def trades(runtime: Runtime, market: str) -> Stream[Any]:
+    return runtime.subscribe("o2", "trades", market, wait=10.0)
 
 
 @contextmanager
-def held(desk: Runtime, stream: Stream[Any]) -> Iterator[None]:
+def held(runtime: Runtime, stream: Stream[Any]) -> Iterator[None]:
     """Another thread is at it with every lock that there is, while this one forks."""
-    roles = desk._roles
-    locks: list[Any] = [desk._streams._lock, desk._reloading, desk._status._building, desk._books._opening]
-    locks += [desk._tree.dead_letters._lock, roles._lock, desk._shared.cells._lock]
+    roles = runtime._roles
+    locks: list[Any] = [
+        runtime._streams._lock,
+        runtime._reloading,
+        runtime._status._building,
+        runtime._books._opening,
+    ]
+    locks += [runtime._tree.dead_letters._lock, roles._lock, runtime._shared.cells._lock]
     locks += [stream._inlet.ready, stream._changing]
     locks += [mailbox._lock for mailbox in roles.mailboxes.values()]
     taken, go_on = threading.Event(), threading.Event()
@@ -110,20 +115,20 @@ def refused(calls: Mapping[str, Callable[[], object]]) -> str:
     return " ".join(found)
 
 
-def test_every_call_of_a_runtime_is_refused(desk: Runtime, trades: Stream[Any]) -> None:
+def test_every_call_of_a_runtime_is_refused(runtime: Runtime, trades: Stream[Any]) -> None:
     assert set(RUNTIME) == public(Runtime)
-    calls = {name: partial(call, desk, trades) for name, call in RUNTIME.items()}
-    with held(desk, trades):
+    calls = {name: partial(call, runtime, trades) for name, call in RUNTIME.items()}
+    with held(runtime, trades):
         told = in_a_child(lambda: refused(calls))
     assert told == " ".join(RUNTIME)
 
 
-def test_every_call_of_a_stream_is_refused(desk: Runtime, trades: Stream[Any]) -> None:
+def test_every_call_of_a_stream_is_refused(runtime: Runtime, trades: Stream[Any]) -> None:
     assert set(STREAM) == public(Stream) == {*READING, *CHANGING, *LOOKING}
     assert public(type(trades)) | DATA == {name for name in dir(trades) if not name.startswith("_")}
     calls = {name: partial(call, trades) for name, call in STREAM.items()}
     calls["iter"] = partial(next, iter(trades))
-    with held(desk, trades):
+    with held(runtime, trades):
         told = in_a_child(lambda: refused(calls))
     assert told == " ".join(calls)
 
@@ -136,15 +141,15 @@ def test_every_call_of_a_stream_that_has_ended_is_refused(trades: Stream[Any]) -
     assert in_a_child(lambda: refused(calls)) == " ".join(calls)
 
 
-def test_every_call_of_the_proxy_is_refused(desk: Runtime, trades: Stream[Any]) -> None:
-    proxy = desk.supervisor
+def test_every_call_of_the_proxy_is_refused(runtime: Runtime, trades: Stream[Any]) -> None:
+    proxy = runtime.supervisor
     calls = {name: partial(getattr(proxy, name), "o2") for name in ("pause", "restart", "resume")}
     calls["status"] = partial(proxy.status)
-    with held(desk, trades):
+    with held(runtime, trades):
         assert in_a_child(lambda: refused(calls)) == " ".join(calls)
 
 
-def test_finalisers_do_nothing_in_a_child(desk: Runtime, trades: Stream[Any], o2: SimulatedO2) -> None:
+def test_finalisers_do_nothing_in_a_child(runtime: Runtime, trades: Stream[Any], o2: SimulatedO2) -> None:
     """What is collected there, or left as a context manager, or ends with the program."""
     asked: list[object] = []
 
@@ -156,15 +161,15 @@ def test_finalisers_do_nothing_in_a_child(desk: Runtime, trades: Stream[Any], o2
     def end() -> str:
         signal.alarm(20)
         nothing: Any = Told()
-        abandon(desk._tree.home, nothing, nothing)
-        _forget(desk._tree.home, trades.id, nothing, nothing, nothing, nothing)
-        stop_at_exit(desk._tree.home, lambda: desk)
-        with desk, trades:
+        abandon(runtime._tree.home, nothing, nothing)
+        _forget(runtime._tree.home, trades.id, nothing, nothing, nothing, nothing)
+        stop_at_exit(runtime._tree.home, lambda: runtime)
+        with runtime, trades:
             pass
         return f"{asked} {os.getpid() != parent}"
 
     parent = os.getpid()
-    with held(desk, trades):
+    with held(runtime, trades):
         assert in_a_child(end) == "[] True"
-    assert desk.status().state == "live"
+    assert runtime.status().state == "live"
     assert o2.connections == 1

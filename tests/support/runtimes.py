@@ -43,7 +43,7 @@ def alpaca_config(alpaca: SimulatedAlpaca, *streams: str, **feed: Any) -> dict[s
 
 
 @contextmanager
-def alpaca_desk(
+def alpaca_runtime(
     alpaca: SimulatedAlpaca, *streams: str, live: bool = True, **feed: Any
 ) -> Iterator[actors.Runtime]:
     """A runtime on these streams of this simulator, live when the story begins."""
@@ -52,7 +52,7 @@ def alpaca_desk(
 
 
 @contextmanager
-def desk_on(simulator: SimulatedO2, *, live: bool = True, **feed: Any) -> Iterator[actors.Runtime]:
+def runtime_on(simulator: SimulatedO2, *, live: bool = True, **feed: Any) -> Iterator[actors.Runtime]:
     """A runtime on this simulator, live when the story begins."""
     with actors.start(config(simulator.url, **feed), wait=10.0 if live else None) as runtime:
         yield runtime

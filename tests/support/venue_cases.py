@@ -39,8 +39,8 @@ class End(Struct, frozen=True):
     def url(self) -> str:
         return str(self.feed["url"])
 
-    def subscribe(self, desk: Runtime) -> Stream[Any]:
-        return desk.subscribe("feed", self.channel, self.key, wait=10.0)
+    def subscribe(self, runtime: Runtime) -> Stream[Any]:
+        return runtime.subscribe("feed", self.channel, self.key, wait=10.0)
 
 
 class Outages(Struct, frozen=True):
@@ -81,7 +81,7 @@ def _cases(name: str) -> Any:
 
 
 @contextmanager
-def desk_at(end: End, *, live: bool = True, **feed: Any) -> Iterator[Runtime]:
+def runtime_at(end: End, *, live: bool = True, **feed: Any) -> Iterator[Runtime]:
     """A runtime with that venue as its one feed, named `feed`; its lines are live when it begins."""
     table: dict[str, Any] = {"ack_timeout": 5.0, "connect_timeout": 5.0, **end.feed, **feed}
     table["restart"] = RESTART | {"slow_initial": 0.05}

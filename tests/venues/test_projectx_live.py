@@ -20,7 +20,7 @@ SHAPES = [("object", "object"), ("action", "list"), ("list", "nulls"), ("several
 
 
 @contextmanager
-def desk(px: SimulatedProjectX, *, live: bool = True, **feed: Any) -> Iterator[actors.Runtime]:
+def runtime_on(px: SimulatedProjectX, *, live: bool = True, **feed: Any) -> Iterator[actors.Runtime]:
     table = {"venue": "projectx", "url": px.url, "user_name": "trader", "api_key": "the-key", **feed}
     table |= {"restart": RESTART | {"slow_initial": 0.05}, "heartbeat": HEARTBEAT, "connect_timeout": 5.0}
     with actors.start({"feeds": {"projectx": table}}, wait=10.0 if live else None) as runtime:
@@ -33,7 +33,7 @@ def test_one_feed_tells_of_account_and_market_whatever_the_shape(user_shape: Any
         SimulatedProjectX(
             rate=0, user_shape=user_shape, quote_shape=market_shape, tape_shape=market_shape
         ) as px,
-        desk(px) as runtime,
+        runtime_on(px) as runtime,
     ):
         quotes = runtime.subscribe("projectx", projectx.QUOTES, C, wait=10.0)
         trades = runtime.subscribe("projectx", projectx.TRADES, C, wait=10.0)
@@ -55,7 +55,7 @@ def test_one_feed_tells_of_account_and_market_whatever_the_shape(user_shape: Any
 
 @pytest.mark.parametrize("how", [{"skip_negotiation": False}, {"token_in": "header"}])
 def test_a_book_is_followed_by_every_way_in(how: dict[str, Any]) -> None:
-    with SimulatedProjectX(rate=0, tape_shape="list") as px, desk(px, **how) as runtime:
+    with SimulatedProjectX(rate=0, tape_shape="list") as px, runtime_on(px, **how) as runtime:
         first = runtime.book("projectx", C, wait=10.0)
         assert first.best_bid is not None
         assert first.best_bid[0] == max(px.book(C)[0])
@@ -68,7 +68,7 @@ def test_a_book_is_followed_by_every_way_in(how: dict[str, Any]) -> None:
 
 
 def test_a_book_is_whole_again_after_each_of_many_drops() -> None:
-    with SimulatedProjectX(rate=0) as px, desk(px) as runtime:
+    with SimulatedProjectX(rate=0) as px, runtime_on(px) as runtime:
         runtime.book("projectx", C, wait=10.0)
         for epoch in range(2, 12):
             px.drop()
@@ -82,14 +82,14 @@ def is_as(px: SimulatedProjectX, view: BookView) -> bool:
 
 
 def test_a_contract_that_the_hub_refuses_is_told_in_its_words() -> None:
-    with SimulatedProjectX(rate=0) as px, desk(px) as runtime:
+    with SimulatedProjectX(rate=0) as px, runtime_on(px) as runtime:
         with pytest.raises(SubscribeError, match=r"CON\.F\.US\.NO\.Z26 not found"):
             runtime.subscribe("projectx", "quotes", "CON.F.US.NO.Z26", wait=10.0)
         _stream = runtime.subscribe("projectx", "quotes", C, wait=10.0)
 
 
 def test_a_logout_of_one_hub_leaves_the_other_and_everything_comes_back() -> None:
-    with SimulatedProjectX(rate=0) as px, desk(px) as runtime:
+    with SimulatedProjectX(rate=0) as px, runtime_on(px) as runtime:
         quotes = runtime.subscribe("projectx", projectx.QUOTES, C, wait=10.0)
         quotes.get(10.0)
         px.gateway_logout(only_hub="market")
@@ -100,7 +100,7 @@ def test_a_logout_of_one_hub_leaves_the_other_and_everything_comes_back() -> Non
 
 
 def test_tokens_that_have_ended_are_turned_away_and_made_anew() -> None:
-    with SimulatedProjectX(rate=0) as px, desk(px) as runtime:
+    with SimulatedProjectX(rate=0) as px, runtime_on(px) as runtime:
         px.expire_tokens(close=True)
         until(
             runtime,
@@ -112,7 +112,7 @@ def test_tokens_that_have_ended_are_turned_away_and_made_anew() -> None:
 def test_a_wrong_key_fails_both_lines_with_advice_and_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with (
         SimulatedProjectX(rate=0, keys={"trader": "another-key"}) as px,
-        desk(px, live=False) as runtime,
+        runtime_on(px, live=False) as runtime,
     ):
         status = until(runtime, lambda told: all(each.state == "failed" for each in told.lines().values()))
         for line in status.lines().values():
@@ -125,7 +125,7 @@ def test_a_wrong_key_fails_both_lines_with_advice_and_shows_nothing(caplog: pyte
 def test_a_refused_token_is_in_no_text(caplog: pytest.LogCaptureFixture) -> None:
     with SimulatedProjectX(rate=0) as px:
         token = px.token(life=-1).replace(".", ".eyJ", 1)  # nobody can read when it ends
-        with desk(px, live=False, user_name="", api_key=None, token=token) as runtime:
+        with runtime_on(px, live=False, user_name="", api_key=None, token=token) as runtime:
             status = until(
                 runtime, lambda told: all(each.state == "failed" for each in told.lines().values())
             )

@@ -67,7 +67,7 @@ def quay() -> Iterator[SimulatedQuay]:
 
 
 @contextmanager
-def desk(
+def runtime_on(
     quay: SimulatedQuay, directory: Path, extra: str = "", *, live: bool = True, **feed: Any
 ) -> Iterator[actors.Runtime]:
     (directory / "quay.toml").write_text(f"{extra}\n{TABLE}")
@@ -94,7 +94,7 @@ def back(runtime: actors.Runtime, epoch: int = 2) -> LineStatus:
 
 
 def test_quotes_are_heard_by_whoever_asked_and_a_refusal_is_told(quay: SimulatedQuay, tmp_path: Path) -> None:
-    with desk(quay, tmp_path) as runtime:
+    with runtime_on(quay, tmp_path) as runtime:
         quotes = runtime.subscribe("quay", "quotes", "esz6", wait=10.0)
         assert quay.invocations("SubscribeQuotes") == [[CONTRACT]]
         quay.quote(6801)
@@ -112,14 +112,14 @@ def test_quotes_are_heard_by_whoever_asked_and_a_refusal_is_told(quay: Simulated
 @pytest.mark.parametrize("kind", ["server", "binding", "unknown", "forbidden"])
 def test_a_call_that_fails_at_the_hub_is_a_refusal(quay: SimulatedQuay, tmp_path: Path, kind: Any) -> None:
     quay.completion_error("SubscribeQuotes", kind=kind)
-    with desk(quay, tmp_path) as runtime:
+    with runtime_on(quay, tmp_path) as runtime:
         with pytest.raises(SubscribeError, match="SubscribeQuotes"):
             runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
         _stream = runtime.subscribe("quay", "quotes", "NQZ6", wait=10.0)
 
 
 def test_a_book_with_a_hole_begins_anew(quay: SimulatedQuay, tmp_path: Path) -> None:
-    with desk(quay, tmp_path) as runtime:
+    with runtime_on(quay, tmp_path) as runtime:
         book = runtime.subscribe("quay", "book", CONTRACT, wait=10.0)
         assert book.get(timeout=10.0).kind == "snapshot"
         quay.change(2)
@@ -134,7 +134,7 @@ def test_a_book_with_a_hole_begins_anew(quay: SimulatedQuay, tmp_path: Path) -> 
     "fault", ["drop", "reset", "close code=1001", "hub_close allow_reconnect=true", "hub_close error=enough"]
 )
 def test_after_a_loss_everything_comes_back(quay: SimulatedQuay, tmp_path: Path, fault: str) -> None:
-    with desk(quay, tmp_path) as runtime:
+    with runtime_on(quay, tmp_path) as runtime:
         quotes = runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
         quay.arm(fault)
         back(runtime)
@@ -146,7 +146,7 @@ def test_after_a_loss_everything_comes_back(quay: SimulatedQuay, tmp_path: Path,
 
 @pytest.mark.parametrize("kind", ["json", "nesting"])
 def test_what_is_no_record_is_put_aside(quay: SimulatedQuay, tmp_path: Path, kind: Any) -> None:
-    with desk(quay, tmp_path) as runtime:
+    with runtime_on(quay, tmp_path) as runtime:
         quotes = runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
         quay.garbage(kind)
         quay.quote(7000)
@@ -162,7 +162,7 @@ def test_a_hub_that_does_not_ask_us_back_is_left_alone_for_longer(
     quay: SimulatedQuay, tmp_path: Path, allowed: str, code: str
 ) -> None:
     patient = RESTART | {"initial": 30.0, "maximum": 60.0, "slow_initial": 30.0}
-    with desk(quay, tmp_path, restart=patient) as runtime:
+    with runtime_on(quay, tmp_path, restart=patient) as runtime:
         quay.arm(f"hub_close {allowed}")
         status = until(runtime, lambda told: told.lines()["quay"].reason is not None)
         reason = status.lines()["quay"].reason
@@ -172,7 +172,7 @@ def test_a_hub_that_does_not_ask_us_back_is_left_alone_for_longer(
 
 def test_an_id_that_is_over_is_answered_with_a_new_negotiation(quay: SimulatedQuay, tmp_path: Path) -> None:
     quay.reuse_id()
-    with desk(quay, tmp_path) as runtime:
+    with runtime_on(quay, tmp_path) as runtime:
         assert line(runtime).state == "live"
         asked = [each for each in quay.requests if each.path.endswith("/negotiate")]
         upgrades = [each.query["id"] for each in quay.requests if each.path == "/hubs/market"]
@@ -182,7 +182,7 @@ def test_an_id_that_is_over_is_answered_with_a_new_negotiation(quay: SimulatedQu
 def test_a_redirect_is_followed_with_the_token_that_it_gives(tmp_path: Path) -> None:
     with SimulatedQuay(tokens=lambda token: token in {TOKEN, "another"}) as quay:
         quay.redirect(token="another")
-        with desk(quay, tmp_path) as runtime:
+        with runtime_on(quay, tmp_path) as runtime:
             _stream = runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
             (upgrade,) = [each for each in quay.requests if each.path == "/hubs/market"]
             assert upgrade.query["access_token"] == "another"
@@ -190,7 +190,7 @@ def test_a_redirect_is_followed_with_the_token_that_it_gives(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("extra", ["skip_negotiation = true", 'token_in = "header"'])
 def test_a_hub_is_found_by_every_way_in(quay: SimulatedQuay, tmp_path: Path, extra: str) -> None:
-    with desk(quay, tmp_path, extra) as runtime:
+    with runtime_on(quay, tmp_path, extra) as runtime:
         _stream = runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
         (upgrade,) = [each for each in quay.requests if each.path == "/hubs/market"]
         assert ("id" in upgrade.query) == ("skip" not in extra)
@@ -201,7 +201,7 @@ def test_a_hub_is_found_by_every_way_in(quay: SimulatedQuay, tmp_path: Path, ext
     "habits", [{"packed": 50}, {"fragment": 7}, {"faults": ["split"]}, {"packed": 3, "fragment": 5}]
 )
 def test_records_come_in_any_packing(tmp_path: Path, habits: dict[str, Any]) -> None:
-    with SimulatedQuay(**habits) as quay, desk(quay, tmp_path) as runtime:
+    with SimulatedQuay(**habits) as quay, runtime_on(quay, tmp_path) as runtime:
         quotes = runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
         for bid in range(20):
             quay.quote(bid)
@@ -211,7 +211,7 @@ def test_records_come_in_any_packing(tmp_path: Path, habits: dict[str, Any]) -> 
 def test_a_hub_that_falls_silent_is_given_up(tmp_path: Path) -> None:
     with (
         SimulatedQuay(ping_interval=0.1) as quay,
-        desk(quay, tmp_path, "server_timeout = 0.5\nkeep_alive = 0.2") as runtime,
+        runtime_on(quay, tmp_path, "server_timeout = 0.5\nkeep_alive = 0.2") as runtime,
     ):
         quotes = runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
         quay.wait_heard("ping", 3)
@@ -224,7 +224,7 @@ def test_a_hub_that_falls_silent_is_given_up(tmp_path: Path) -> None:
 
 
 def test_a_rotation_leaves_no_gap(quay: SimulatedQuay, tmp_path: Path) -> None:
-    with desk(quay, tmp_path) as runtime:
+    with runtime_on(quay, tmp_path) as runtime:
         quotes = runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
         runtime.rotate("quay")
         assert line(runtime).epoch == 2
@@ -239,7 +239,7 @@ def test_a_wrong_token_fails_the_line_and_is_shown_nowhere(
 ) -> None:
     with (
         SimulatedQuay(tokens={"another"}.__contains__) as quay,
-        desk(quay, tmp_path, live=False) as runtime,
+        runtime_on(quay, tmp_path, live=False) as runtime,
     ):
         status = until(runtime, lambda told: told.lines()["quay"].state == "failed")
         reason = status.lines()["quay"].reason

@@ -276,7 +276,7 @@ every_table = pytest.mark.parametrize("case", CASES, ids=lambda case: case.table
 
 
 @contextmanager
-def desk_on(case: Case, *, beat: float = 0.0) -> Iterator[tuple[actors.Runtime, Replay]]:
+def runtime_on(case: Case, *, beat: float = 0.0) -> Iterator[tuple[actors.Runtime, Replay]]:
     """A runtime on a small venue that says what its transcript says. `beat`: seconds between heartbeats."""
     with case.venue(SHAPES / f"{case.table}.txt") as venue:
         feed = {
@@ -316,7 +316,7 @@ def _plain(data: Any) -> Any:
 
 @every_table
 def test_each_channel_is_confirmed_and_gets_what_is_its_own(case: Case) -> None:
-    with desk_on(case) as (runtime, venue):
+    with runtime_on(case) as (runtime, venue):
         streams = subscribed(runtime, case)
         venue.push()
         said = contents(venue.messages)
@@ -331,7 +331,7 @@ def test_each_channel_is_confirmed_and_gets_what_is_its_own(case: Case) -> None:
 
 @every_table
 def test_a_bad_symbol_is_rejected_in_the_venues_words_and_the_others_live(case: Case) -> None:
-    with desk_on(case) as (runtime, venue):
+    with runtime_on(case) as (runtime, venue):
         channel, key = case.wanted[0]
         with pytest.raises(SubscribeError) as error:
             runtime.subscribe(case.table, channel, key, case.bad, wait=10.0)
@@ -348,7 +348,7 @@ def test_a_bad_symbol_is_rejected_in_the_venues_words_and_the_others_live(case: 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.pings], ids=lambda case: case.table)
 def test_our_heartbeat_is_the_venues_own(case: Case) -> None:
-    with desk_on(case, beat=0.02) as (runtime, venue):
+    with runtime_on(case, beat=0.02) as (runtime, venue):
         subscribed(runtime, case)
         venue.wait_heard("ping", n=3)
         line = line_of(runtime, case.table)
@@ -357,7 +357,7 @@ def test_our_heartbeat_is_the_venues_own(case: Case) -> None:
 
 @every_table
 def test_the_venues_protocol_ping_is_answered(case: Case) -> None:
-    with desk_on(case) as (runtime, venue):
+    with runtime_on(case) as (runtime, venue):
         subscribed(runtime, case)
         before = venue.pings
         venue.send_frame(b"\x89\x021!")  # RFC 6455 section 5.5.2, as Binance sends it
@@ -367,7 +367,7 @@ def test_the_venues_protocol_ping_is_answered(case: Case) -> None:
 
 @every_table
 def test_a_drop_brings_every_subscription_back(case: Case) -> None:
-    with desk_on(case) as (runtime, venue):
+    with runtime_on(case) as (runtime, venue):
         streams = subscribed(runtime, case)
         before = venue.topics()
         venue.drop()
@@ -383,7 +383,7 @@ def test_a_drop_brings_every_subscription_back(case: Case) -> None:
 
 def test_what_a_venue_says_beside_its_data_is_no_event() -> None:
     """Kraken's heartbeats and its greeting are recognised, and no data."""
-    with desk_on(KRAKEN) as (runtime, venue):
+    with runtime_on(KRAKEN) as (runtime, venue):
         stream, *_others = subscribed(runtime, KRAKEN)
         for _ in range(3):
             venue.send_frame(text_frame(b'{"channel":"heartbeat"}'))
@@ -393,7 +393,7 @@ def test_what_a_venue_says_beside_its_data_is_no_event() -> None:
 
 
 def test_a_hole_in_okxs_numbers_is_a_gap_and_the_book_begins_anew() -> None:
-    with desk_on(OKX) as (runtime, venue):
+    with runtime_on(OKX) as (runtime, venue):
         book = runtime.subscribe("okx", "depth", "BTC-USDT", wait=10.0)
         venue.push()
         assert [book.get(timeout=5.0).kind for _ in range(2)] == ["snapshot", "update"]

@@ -26,7 +26,7 @@ def market() -> Iterator[SimulatedTplus]:
 
 
 @contextmanager
-def desk_on(market: SimulatedTplus, **feed: Any) -> Iterator[Runtime]:
+def runtime_on(market: SimulatedTplus, **feed: Any) -> Iterator[Runtime]:
     table = {"venue": "tplus", "url": market.url, "restart": RESTART, "heartbeat": HEARTBEAT}
     table |= feed if "token" in feed else {"private_key": SEED} | feed
     with actors.start({"feeds": {"tplus": table}}) as runtime:
@@ -34,16 +34,16 @@ def desk_on(market: SimulatedTplus, **feed: Any) -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def desk(market: SimulatedTplus) -> Iterator[Runtime]:
-    with desk_on(market) as runtime:
+def runtime(market: SimulatedTplus) -> Iterator[Runtime]:
+    with runtime_on(market) as runtime:
         yield runtime
 
 
-def is_right(desk: Runtime, market: SimulatedTplus, asset: str = "200") -> Callable[[Status], bool]:
+def is_right(runtime: Runtime, market: SimulatedTplus, asset: str = "200") -> Callable[[Status], bool]:
     """The book is synced and what the venue has."""
 
     def look(status: Status) -> bool:
-        view, there = desk.book("tplus", asset), market.book(asset)
+        view, there = runtime.book("tplus", asset), market.book(asset)
         ours: tuple[Any, ...] = (dict(view.bids), dict(view.asks), view.sequence)
         return view.synced and ours == (there.bids, there.asks, there.sequence)
 
@@ -58,16 +58,16 @@ def _state(status: Status, line: str) -> str:
 # ── streams ──
 
 
-def test_every_stream_comes_on_a_line_of_its_own(desk: Runtime, market: SimulatedTplus) -> None:
-    fills = desk.subscribe("tplus", tplus.USER_TRADES, wait=10.0)
-    orders = desk.subscribe("tplus", tplus.ORDERS, wait=10.0)
-    positions = desk.subscribe("tplus", tplus.POSITIONS, wait=10.0)
-    happenings = desk.subscribe("tplus", tplus.ACCOUNT_EVENTS, wait=10.0)
-    trades = desk.subscribe("tplus", tplus.TRADES, wait=10.0)
-    bars = desk.subscribe("tplus", tplus.KLINES, "200", wait=10.0)
-    ticker = desk.subscribe("tplus", tplus.TICKER, "200", wait=10.0)
-    tickers = desk.subscribe("tplus", tplus.TICKERS, wait=10.0)
-    assert set(desk.status().lines()) == {
+def test_every_stream_comes_on_a_line_of_its_own(runtime: Runtime, market: SimulatedTplus) -> None:
+    fills = runtime.subscribe("tplus", tplus.USER_TRADES, wait=10.0)
+    orders = runtime.subscribe("tplus", tplus.ORDERS, wait=10.0)
+    positions = runtime.subscribe("tplus", tplus.POSITIONS, wait=10.0)
+    happenings = runtime.subscribe("tplus", tplus.ACCOUNT_EVENTS, wait=10.0)
+    trades = runtime.subscribe("tplus", tplus.TRADES, wait=10.0)
+    bars = runtime.subscribe("tplus", tplus.KLINES, "200", wait=10.0)
+    ticker = runtime.subscribe("tplus", tplus.TICKER, "200", wait=10.0)
+    tickers = runtime.subscribe("tplus", tplus.TICKERS, wait=10.0)
+    assert set(runtime.status().lines()) == {
         *("tplus/user-trades", "tplus/orders", "tplus/positions", "tplus/account-events"),
         *("tplus/trades", "tplus/klines-200", "tplus/ticker-200", "tplus/tickers"),
     }
@@ -94,44 +94,44 @@ def test_every_stream_comes_on_a_line_of_its_own(desk: Runtime, market: Simulate
     assert [tickers.get(timeout=5.0).asset_id for _ in range(2)] == ["200", "201"]
 
 
-def test_a_line_goes_with_its_topic(desk: Runtime, market: SimulatedTplus) -> None:
-    stream = desk.subscribe("tplus", tplus.TICKER, "200", wait=10.0)
+def test_a_line_goes_with_its_topic(runtime: Runtime, market: SimulatedTplus) -> None:
+    stream = runtime.subscribe("tplus", tplus.TICKER, "200", wait=10.0)
     stream.close()
-    until(desk, lambda status: "tplus/ticker-200" not in status.lines())
-    until(desk, lambda _: market.subscribers("/ticker/ws/200") == 0)
+    until(runtime, lambda status: "tplus/ticker-200" not in status.lines())
+    until(runtime, lambda _: market.subscribers("/ticker/ws/200") == 0)
 
 
 def test_no_more_lines_than_may_be(market: SimulatedTplus) -> None:
-    with desk_on(market, max_lines=1) as desk:
-        first = desk.subscribe("tplus", tplus.TICKER, "200", wait=10.0)
+    with runtime_on(market, max_lines=1) as runtime:
+        first = runtime.subscribe("tplus", tplus.TICKER, "200", wait=10.0)
         with pytest.raises(SubscribeError, match="max_lines") as refused:
-            desk.subscribe("tplus", tplus.TICKER, "201", wait=10.0)
+            runtime.subscribe("tplus", tplus.TICKER, "201", wait=10.0)
         assert refused.value.stream
-        assert set(desk.status().lines()) == {"tplus/ticker-200"}
+        assert set(runtime.status().lines()) == {"tplus/ticker-200"}
         first.close()  # now there is room
-        until(desk, lambda _: market.subscribers("/ticker/ws/201") == 1)
+        until(runtime, lambda _: market.subscribers("/ticker/ws/201") == 1)
 
 
-def test_where_no_welcome_comes_the_first_data_confirm(desk: Runtime, market: SimulatedTplus) -> None:
+def test_where_no_welcome_comes_the_first_data_confirm(runtime: Runtime, market: SimulatedTplus) -> None:
     market.no_welcome()
-    trades = desk.subscribe("tplus", tplus.TRADES)
-    until(desk, lambda _: market.subscribers("/trades") == 1)
+    trades = runtime.subscribe("tplus", tplus.TRADES)
+    until(runtime, lambda _: market.subscribers("/trades") == 1)
     market.trade("200")
     assert trades.get(timeout=5.0).asset_id == "200"
-    until(desk, lambda status: status.lines()["tplus/trades"].topics[0].state.state == "confirmed")
-    assert not desk.status().lines()["tplus/trades"].topics[0].state.assumed
+    until(runtime, lambda status: status.lines()["tplus/trades"].topics[0].state.state == "confirmed")
+    assert not runtime.status().lines()["tplus/trades"].topics[0].state.assumed
 
 
 # ── the login ──
 
 
 def test_defect_1_and_2_a_clean_close_shows_as_a_gap_and_the_trades_go_on(
-    desk: Runtime, market: SimulatedTplus
+    runtime: Runtime, market: SimulatedTplus
 ) -> None:
-    trades = desk.subscribe("tplus", tplus.TRADES, wait=10.0)
+    trades = runtime.subscribe("tplus", tplus.TRADES, wait=10.0)
     market.close_stream("/trades", 1000)
-    until(desk, at_epoch(2, "tplus/trades"))
-    desk.wait_live("tplus/trades", timeout=10.0)
+    until(runtime, at_epoch(2, "tplus/trades"))
+    runtime.wait_live("tplus/trades", timeout=10.0)
     market.trade("200")
     told: list[object] = []
     for item in trades.with_markers():
@@ -143,11 +143,11 @@ def test_defect_1_and_2_a_clean_close_shows_as_a_gap_and_the_trades_go_on(
 
 
 def test_defect_3_a_stream_that_is_denied_after_the_upgrade_fails(
-    desk: Runtime, market: SimulatedTplus
+    runtime: Runtime, market: SimulatedTplus
 ) -> None:
     market.unauthorized(n=1000)  # whatever the token, and the socket stays open
-    _stream = desk.subscribe("tplus", tplus.ORDERS)
-    status = until(desk, lambda status: _state(status, "tplus/orders") == "failed")
+    _stream = runtime.subscribe("tplus", tplus.ORDERS)
+    status = until(runtime, lambda status: _state(status, "tplus/orders") == "failed")
     reason = status.lines()["tplus/orders"].reason
     assert reason is not None
     assert "unauthorized" in reason.text
@@ -155,39 +155,39 @@ def test_defect_3_a_stream_that_is_denied_after_the_upgrade_fails(
 
 
 def test_a_token_that_was_given_is_presented_and_never_renewed(market: SimulatedTplus) -> None:
-    with desk_on(market, user=USER, token="tok-1") as desk:
-        _stream = desk.subscribe("tplus", tplus.ORDERS)
-        until(desk, lambda status: _state(status, "tplus/orders") == "failed")
+    with runtime_on(market, user=USER, token="tok-1") as runtime:
+        _stream = runtime.subscribe("tplus", tplus.ORDERS)
+        until(runtime, lambda status: _state(status, "tplus/orders") == "failed")
         assert market.auth_requests == 0
 
 
 def test_defect_9_an_expired_token_is_replaced_once_for_all_lines(
-    desk: Runtime, market: SimulatedTplus
+    runtime: Runtime, market: SimulatedTplus
 ) -> None:
-    fills = desk.subscribe("tplus", tplus.USER_TRADES, wait=10.0)
-    _stream = desk.subscribe("tplus", tplus.ORDERS, wait=10.0)
+    fills = runtime.subscribe("tplus", tplus.USER_TRADES, wait=10.0)
+    _stream = runtime.subscribe("tplus", tplus.ORDERS, wait=10.0)
     market.expire_tokens(close=1008)
     for line in ("tplus/user-trades", "tplus/orders"):
-        until(desk, at_epoch(2, line))
-        desk.wait_live(line, timeout=10.0)
+        until(runtime, at_epoch(2, line))
+        runtime.wait_live(line, timeout=10.0)
     assert market.auth_requests == 2 * LOGIN_REQUESTS
     market.user_trade(USER, "200")
     assert isinstance(fills.get(timeout=5.0), tplus.UserTrade)
 
 
-def test_defect_10_reconnects_ask_for_no_new_token(desk: Runtime, market: SimulatedTplus) -> None:
-    _stream = desk.subscribe("tplus", tplus.ORDERS, wait=10.0)
+def test_defect_10_reconnects_ask_for_no_new_token(runtime: Runtime, market: SimulatedTplus) -> None:
+    _stream = runtime.subscribe("tplus", tplus.ORDERS, wait=10.0)
     for epoch in range(2, 7):
         market.close_stream("/orders", 1001)
-        until(desk, at_epoch(epoch, "tplus/orders"))
-        desk.wait_live("tplus/orders", timeout=10.0)
+        until(runtime, at_epoch(epoch, "tplus/orders"))
+        runtime.wait_live("tplus/orders", timeout=10.0)
     assert market.auth_requests == LOGIN_REQUESTS
 
 
 def test_defect_16_a_gateways_path_is_kept() -> None:
-    with SimulatedTplus(rate=0, prefix="/gateway") as market, desk_on(market) as desk:
-        _stream = desk.subscribe("tplus", tplus.ORDERS, wait=10.0)
-        assert desk.book("tplus", "200", wait=10.0).synced
+    with SimulatedTplus(rate=0, prefix="/gateway") as market, runtime_on(market) as runtime:
+        _stream = runtime.subscribe("tplus", tplus.ORDERS, wait=10.0)
+        assert runtime.book("tplus", "200", wait=10.0).synced
 
 
 # ── books and prices ──
@@ -195,57 +195,59 @@ def test_defect_16_a_gateways_path_is_kept() -> None:
 
 @pytest.mark.parametrize("mishap", ["skip", "repeat", "restart_sequence", "malformed_diff"])
 def test_defect_4_a_book_that_lost_something_is_put_together_anew(
-    desk: Runtime, market: SimulatedTplus, mishap: str
+    runtime: Runtime, market: SimulatedTplus, mishap: str
 ) -> None:
-    assert desk.book("tplus", "200", wait=10.0).synced
+    assert runtime.book("tplus", "200", wait=10.0).synced
     market.steps(200)
-    until(desk, is_right(desk, market))
+    until(runtime, is_right(runtime, market))
     getattr(market, mishap)("200")
     market.depth_change("200", bids=[("1.50", "2")])  # by which some of them show
-    until(desk, is_right(desk, market))
+    until(runtime, is_right(runtime, market))
     market.steps(50)
-    until(desk, is_right(desk, market))
+    until(runtime, is_right(runtime, market))
 
 
-def test_a_book_follows_odd_frames_and_a_lost_socket(desk: Runtime, market: SimulatedTplus) -> None:
-    assert desk.book("tplus", "200", wait=10.0).synced
+def test_a_book_follows_odd_frames_and_a_lost_socket(runtime: Runtime, market: SimulatedTplus) -> None:
+    assert runtime.book("tplus", "200", wait=10.0).synced
     market.two_documents("200")
     market.two_documents("200", form="array")
     market.unknown_level("200")
     market.steps(50)
-    until(desk, is_right(desk, market))
+    until(runtime, is_right(runtime, market))
     assert market.snapshots == 1  # nothing was missing
     market.close_stream("/marketdepth/diff/200", 0)
-    until(desk, at_epoch(2, "tplus/depth-200"))
+    until(runtime, at_epoch(2, "tplus/depth-200"))
     market.steps(50)
-    until(desk, is_right(desk, market))
+    until(runtime, is_right(runtime, market))
 
 
-def test_changes_that_come_before_the_snapshot_are_not_lost(desk: Runtime, market: SimulatedTplus) -> None:
+def test_changes_that_come_before_the_snapshot_are_not_lost(runtime: Runtime, market: SimulatedTplus) -> None:
     market.stale_snapshot(n=2)
     market.hold_snapshot()
-    changes = desk.subscribe("tplus", tplus.DEPTH, "200")
-    until(desk, lambda _: market.held == 1)
+    changes = runtime.subscribe("tplus", tplus.DEPTH, "200")
+    until(runtime, lambda _: market.held == 1)
     market.steps(20)
     market.release_snapshots()
     assert isinstance(changes.get(timeout=10.0), tplus.DepthSnapshot)
-    until(desk, is_right(desk, market))
+    until(runtime, is_right(runtime, market))
 
 
-def test_a_snapshot_that_fails_is_asked_for_again(desk: Runtime, market: SimulatedTplus) -> None:
+def test_a_snapshot_that_fails_is_asked_for_again(runtime: Runtime, market: SimulatedTplus) -> None:
     market.snapshot_error(503, n=2)
-    assert desk.book("tplus", "200", wait=10.0).synced
+    assert runtime.book("tplus", "200", wait=10.0).synced
 
 
-def test_an_asset_that_does_not_exist_is_rejected(desk: Runtime, market: SimulatedTplus) -> None:
+def test_an_asset_that_does_not_exist_is_rejected(runtime: Runtime, market: SimulatedTplus) -> None:
     market.snapshot_error(404, n=1000)
     with pytest.raises(SubscribeError, match="404"):
-        desk.subscribe("tplus", tplus.DEPTH, "200", wait=10.0)
+        runtime.subscribe("tplus", tplus.DEPTH, "200", wait=10.0)
 
 
-def test_the_newest_price_comes_from_the_stream_or_over_http(desk: Runtime, market: SimulatedTplus) -> None:
-    asked = desk.latest("tplus", "200", max_age=60.0, timeout=5.0)
+def test_the_newest_price_comes_from_the_stream_or_over_http(
+    runtime: Runtime, market: SimulatedTplus
+) -> None:
+    asked = runtime.latest("tplus", "200", max_age=60.0, timeout=5.0)
     assert asked.last is not None
-    _stream = desk.subscribe("tplus", tplus.TICKER, "200", wait=10.0)
+    _stream = runtime.subscribe("tplus", tplus.TICKER, "200", wait=10.0)
     market.ticker("200", last_price="123.45")
-    until(desk, lambda _: str(desk.latest("tplus", "200", max_age=60.0).last) == "123.45")
+    until(runtime, lambda _: str(runtime.latest("tplus", "200", max_age=60.0).last) == "123.45")

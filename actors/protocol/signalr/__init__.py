@@ -20,7 +20,7 @@ from actors.protocol.signalr.messages import (
     StreamItem,
     UnknownMessage,
 )
-from actors.protocol.signalr.negotiate import negotiate
+from actors.protocol.signalr.negotiate import hub_endpoint, negotiate
 from actors.protocol.signalr.session import PING_INTERVAL, HubSession, HubTerms, PushHandler
 from actors.protocol.signalr.subscriptions import HubSubscription
 
@@ -46,5 +46,6 @@ __all__ = [
     "StreamItem",
     "Unanswered",
     "UnknownMessage",
+    "hub_endpoint",
     "negotiate",
 ]

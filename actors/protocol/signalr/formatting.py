@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from actors.secret import REDACTED
+from actors.secret import REDACTED, Secret
 
 MAX_WORDS: Final = 300  # characters
 
@@ -14,9 +14,11 @@ MAX_WORDS: Final = 300  # characters
 TOKEN: Final = re.compile(r"eyJ[\w-]*\.[\w-]*(?:\.[\w-]*)?|(?<=access_token=)[^\s&\"']+")
 
 
-def said(words: Any) -> str:
-    """One line of a bounded length and without a token, whatever type it came in; or `no words`."""
+def said(words: Any, *secrets: Secret | None, otherwise: str = "no words") -> str:
+    """One line of a bounded length and without these secrets or a token, of any type; or `otherwise`."""
     text = "" if words is None else str(words)
-    text = TOKEN.sub(REDACTED, text[: 4 * MAX_WORDS])
+    for secret in filter(None, secrets):
+        text = text.replace(secret.reveal(), REDACTED)
+    text = TOKEN.sub(REDACTED, text)[: 4 * MAX_WORDS]
     text = "".join(each if each.isprintable() else " " for each in text)
-    return " ".join(text.split())[:MAX_WORDS] or "no words"
+    return " ".join(text.split())[:MAX_WORDS] or otherwise

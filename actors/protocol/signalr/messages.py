@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 from msgspec import Raw, Struct, field
 
+from actors.protocol.decoding import decoded
 from actors.protocol.signalr.framing import END, RecordReader
 
 # ── what is heard ───────────────────────────────────────────────────────────────────────────────
@@ -189,8 +190,7 @@ def _unusual(record: bytes) -> Heard:
         return _decode(record)
     except Exception as error:
         why = str(error) or type(error).__name__
-    try:
-        kind = _decode_kind(record).type
-    except Exception:
-        return Malformed(record, why)
-    return Malformed(record, why, kind) if kind in KNOWN else UnknownMessage(kind)
+    kind = decoded(_decode_kind, record)
+    if kind is None or kind.type in KNOWN:
+        return Malformed(record, why, None if kind is None else kind.type)
+    return UnknownMessage(kind.type)

@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct
 
 from actors.http_types import Endpoint, HttpAnswer, HttpRequest
 from actors.protocol.conversation import Conversation
+from actors.protocol.decoding import decoded
 from actors.protocol.signalr.formatting import said
 from actors.protocol.statuses import status_reason
 from actors.reasons import Fatal, Reason, Retryable, Slow
@@ -75,6 +76,13 @@ class Offer(Struct, frozen=True, rename="camel"):
 _decode = msgspec.json.Decoder(Offer).decode
 
 
+def hub_endpoint(
+    url: str, token: Secret | None = None, *, place: Place = "query", headers: Headers = ()
+) -> Endpoint:
+    """Where to open the WebSocket without a negotiation: the hub makes a connection of the upgrade itself."""
+    return Way(url, token, place, headers).endpoint("")
+
+
 def negotiate(
     url: str,
     token: Secret | None = None,
@@ -88,12 +96,12 @@ def negotiate(
     """Where to open the WebSocket of the hub at `url` (http, https, ws or wss).
 
     `place` is where the upgrade shows the token; a negotiation shows it in a header always. `skip`
-    asks for nothing: the hub makes a connection of the upgrade itself. `timeout` is in seconds, of
+    asks for nothing, see `hub_endpoint`. `timeout` is in seconds, of
     each request. A token that is turned away has the code `http_401` or `http_403`.
     """
-    way = Way(url, token, place, headers)
     if skip:
-        return way.endpoint("")
+        return hub_endpoint(url, token, place=place, headers=headers)
+    way = Way(url, token, place, headers)
     for _ in range(MAX_REDIRECTS + 1):
         answer = yield HttpRequest("POST", way.negotiation, way.headers_of_negotiation(), timeout=timeout)
         way.keep_cookies(answer.headers)
@@ -195,9 +203,8 @@ class Way:
         """The offer; or why there is none."""
         if answer.status != 200:
             return refusal(answer, self._quotable(answer))
-        try:
-            offer = _decode(answer.body)
-        except Exception:
+        offer = decoded(_decode, answer.body)
+        if offer is None:
             return Retryable("the hub's answer to the negotiation could not be read", "negotiate")
         if offer.error:
             words = said(self._redacted(str(offer.error)))

@@ -28,7 +28,6 @@ _ENDS = {
     "rejected": "failed_at",
 }
 CLOSED = ("filled", "canceled", "expired", "replaced", "rejected")
-_CLASSES = {"crypto": "crypto", "options": "us_option"}
 # The fields of an order that are null at first.
 _NOTHING = [
     "filled_at",
@@ -88,6 +87,7 @@ class Account:
         filled = {"order_class": "mleg", "status": "filled", "filled_qty": "1"}
         of_leg = {**filled, "asset_class": "us_option", "ratio_qty": "1"}
         legs = [{**self._order(now), **of_leg, "symbol": symbol} for symbol in symbols]
+        done = {"price": "1.25", "qty": "1", "timestamp": now.text}
         empty = {"symbol": "", "asset_class": "", "asset_id": "", "side": ""}
         order = {**self._order(now), **empty, **filled, "qty": "1", "legs": legs}
         self._keep(order)
@@ -96,19 +96,10 @@ class Account:
         return {
             "event": "fill",
             "at": now.text,
-            "timestamp": now.text,
+            **done,
             "event_id": f"01{self._random.getrandbits(120):030X}"[:26],
-            "price": "1.25",
-            "qty": "1",
             "legs": [
-                {
-                    "execution_id": self._id(),
-                    "qty": "1",
-                    "price": "1.25",
-                    "order_id": leg["id"],
-                    "symbol": leg["symbol"],
-                    "timestamp": now.text,
-                }
+                {**done, "execution_id": self._id(), "order_id": leg["id"], "symbol": leg["symbol"]}
                 for leg in legs
             ],
             "position_qtys": {leg["symbol"]: str(self.positions[leg["symbol"]]) for leg in legs},
@@ -150,7 +141,7 @@ class Account:
         return self.positions[symbol]
 
     def _keep(self, order: Order) -> None:
-        order["asset_class"] = _CLASSES.get(kind_of(order["symbol"]), "us_equity") if order["symbol"] else ""
+        order["asset_class"] = asset_class(order["symbol"]) if order["symbol"] else ""
         self.orders[order["id"]] = order
 
     def _order(self, now: Stamp) -> Order:
@@ -179,3 +170,7 @@ class Account:
 
     def _id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+
+def asset_class(symbol: str) -> str:
+    return {"crypto": "crypto", "options": "us_option"}.get(kind_of(symbol), "us_equity")

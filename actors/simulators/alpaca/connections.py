@@ -54,6 +54,7 @@ class RequestRefused(Exception):  # noqa: N818  (an answer, not an error of ours
 class ClientConnection(Struct, eq=False):
     """One connection."""
 
+    peer: Peer
     endpoint: Endpoint
     codec: Codec
     key: str = ""  # whose it is, once it is logged in
@@ -108,25 +109,23 @@ class Connections:
 
     def __init__(self) -> None:
         self.lines: dict[Peer, ClientConnection] = {}
-        self._watching: Groups[tuple[Kind, str, str], Peer, ClientConnection] = Groups()
+        self._watching: Groups[tuple[Kind, str, str], ClientConnection] = Groups()
 
-    def subscribe(self, peer: Peer, line: ClientConnection, wanted: Subscriptions) -> None:
+    def subscribe(self, line: ClientConnection, wanted: Subscriptions) -> None:
         """These are the subscriptions of a connection from now on."""
-        for channel in {*line.subscriptions, *wanted}:
+        for channel in dict.fromkeys((*line.subscriptions, *wanted)):
             old, new = line.subscriptions.get(channel, {}), wanted.get(channel, {})
             for symbol in old.keys() - new.keys():
-                self._watching.leave((line.endpoint.kind, channel, symbol), peer)
+                self._watching.leave((line.endpoint.kind, channel, symbol), line)
             for symbol in new.keys() - old.keys():
-                self._watching.join((line.endpoint.kind, channel, symbol), peer, line)
+                self._watching.join((line.endpoint.kind, channel, symbol), line)
         line.subscriptions = wanted
 
-    def of(self, kind: Kind, channel: str, symbols: Iterable[str]) -> Listeners:
+    def of(self, kind: Kind, channel: str, symbols: Iterable[str]) -> list[ClientConnection]:
         """The connections that watch any of these symbols or all, each of them once."""
         followed = "trades" if channel in FOLLOWING_TRADES else channel
-        found: dict[Peer, ClientConnection] = {}
-        for symbol in (*symbols, "*"):
-            found |= self._watching.of((kind, followed, symbol))
-        return list(found.items())
+        groups = [(kind, followed, symbol) for symbol in (*symbols, "*")]
+        return list(dict.fromkeys(line for group in groups for line in self._watching.of(group)))
 
     def count(self, channel: str, symbol: str) -> int:
         """How many watch this very symbol."""
@@ -137,14 +136,11 @@ class Connections:
         """The kinds and symbols that have subscribers."""
         return [(kind, symbol) for kind, _, symbol in self._watching]
 
-    def on_data(self) -> Listeners:
-        return [(peer, line) for peer, line in self.lines.items() if line.endpoint.kind != "account"]
+    def on_data(self) -> list[ClientConnection]:
+        return [line for line in self.lines.values() if line.endpoint.kind != "account"]
 
-    def on_account(self) -> Listeners:
-        return [(peer, line) for peer, line in self.lines.items() if line.endpoint.kind == "account"]
-
-
-Listeners = list[tuple[Peer, ClientConnection]]
+    def on_account(self) -> list[ClientConnection]:
+        return [line for line in self.lines.values() if line.endpoint.kind == "account"]
 
 
 def error(code: int, message: str = "") -> dict[str, Any]:

@@ -19,22 +19,6 @@ FOLLOWING_TRADES = ("corrections", "cancelErrors")  # they come with `trades`, w
 # name it is not known.
 UNNAMED = "imbalances"
 
-# What a message's T says, by channel.
-TAGS: Mapping[str, str] = {
-    "trades": "t",
-    "quotes": "q",
-    "bars": "b",
-    "updatedBars": "u",
-    "dailyBars": "d",
-    "statuses": "s",
-    "lulds": "l",
-    "imbalances": "i",
-    "corrections": "c",
-    "cancelErrors": "x",
-    "orderbooks": "o",
-    "news": "n",
-}
-
 
 class Endpoint(Struct, frozen=True):
     """One stream, with a connection limit of its own."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from actors.simulators.alpaca.endpoints import Kind, kind_of
 from actors.simulators.alpaca.payloads import Stamp
-from actors.simulators.base.random_market import Asset, Market, Move, Trade
+from actors.simulators.base.random_market import Asset, Market, Move
 
 Told = dict[str, Any]
 News = tuple[str, Told]  # a channel, and a message for it
@@ -72,16 +72,8 @@ class Listing:
         self._random = random.Random(f"{seed}/{symbol}")
         asset = Asset(symbol, symbol, 0)
         price = KNOWN.get(symbol) or self._random.randint(20, 400) * 100
-        self.market = Market(
-            symbol,
-            asset,
-            asset,
-            price=price,
-            tick=self.shape.tick,
-            lot=self.shape.lot,
-            seed=seed,
-            moving=moving,
-        )
+        tick, lot = self.shape.tick, self.shape.lot
+        self.market = Market(symbol, asset, asset, price=price, tick=tick, lot=lot, seed=seed, moving=moving)
         self._bars: dict[int, tuple[int, Told]] = {_MINUTE: (0, {}), _DAY: (0, {})}  # by length in ns
 
     # messages, one of each kind
@@ -105,11 +97,9 @@ class Listing:
                 told |= {"bx": "V" if bid else "", "ax": "V" if ask else "", "c": ["R"]}
         return self._told("q", **told)
 
-    def trade(self, price: float | None = None, size: float | None = None) -> Told:
-        return self.numbered_trade(self.market.number(), price, size)
-
-    def numbered_trade(self, number: int, price: float | None = None, size: float | None = None) -> Told:
-        """A trade with this id. Those of options have none."""
+    def trade(self, price: float | None = None, size: float | None = None, number: int = 0) -> Told:
+        """A trade with this id, or with the next one. Those of options have none."""
+        number = number or self.market.number()
         told: Told = {
             "p": self.shape.price(self.market.last) if price is None else price,
             "s": self.shape.size(self.shape.lot) if size is None else size,
@@ -123,30 +113,28 @@ class Listing:
                 told |= {"i": number, "x": "V", "c": ["@"]}
         return self._told("t", **told)
 
-    def bar(self, tag: str = "b") -> Told:
-        """The minute's or, with the tag `d`, the day's so far."""
+    def bar(self, channel: str = "bars") -> Told:
+        """The minute's or, on `dailyBars`, the day's so far. Its tag is the channel's first letter."""
         price = self.shape.price(self.market.last)
-        length = _DAY if tag == "d" else _MINUTE
+        length = _DAY if channel == "dailyBars" else _MINUTE
         now = self._clock().ns
         slot, grown = self._bars[length]
         # A minute without trades has a bar as well: crypto's bars are made of quotes.
         still = {"o": price, "h": price, "l": price, "c": price, "v": 0, "n": 0, "vw": price}
         prices = grown if slot == now // length else still
         start = Stamp.at(now - now % length)
-        return {"T": tag, "S": self.symbol, **prices, "t": start}
+        return {"T": channel[0], "S": self.symbol, **prices, "t": start}
 
     def book(self) -> Told:
         """All of it: a reset."""
-        bids, asks = self.market.bids.items(), self.market.asks.items()
-        return self._book(sorted(bids, reverse=True), sorted(asks)) | {"r": True}
+        return self._book(*self.market.book()) | {"r": True}
 
     def set_levels(self, bids: Mapping[float, float], asks: Mapping[float, float]) -> Told:
         """Levels that are what is told of them from now on; a size of 0 removes one."""
-        for levels, sides in ((self.market.bids, bids), (self.market.asks, asks)):
-            for price, size in sides.items():
-                levels[round(price * 100)] = self.shape.quantity(size)
-                if not size:
-                    del levels[round(price * 100)]
+        for price, size in bids.items():
+            self.market.set("buy", round(price * 100), self.shape.quantity(size))
+        for price, size in asks.items():
+            self.market.set("sell", round(price * 100), self.shape.quantity(size))
         return self._told("o", b=_written(bids), a=_written(asks))
 
     def status(self, code: str = "T", message: str = "Trading Resumption", reason: str = "") -> Told:
@@ -178,16 +166,13 @@ class Listing:
         step = self.market.step()
         heard: list[News] = []
         if self.kind == "crypto" and (step.buys or step.sells):
-            bids, asks = self.market.bids, self.market.asks
-            changed = self._book(
-                [(price, bids.get(price, 0)) for price in dict(step.buys)],
-                [(price, asks.get(price, 0)) for price in dict(step.sells)],
-            )
+            changed = self._book(self.market.left("buy", step.buys), self.market.left("sell", step.sells))
             heard.append(("orderbooks", changed))
         if top != self._top():
             heard.append(("quotes", self.quote()))
         if step.trade:
-            heard.append(("trades", self._traded(step.trade)))
+            price, size = self.shape.price(step.trade.price), self.shape.size(step.trade.quantity)
+            heard.append(("trades", self.trade(price, size, step.trade.number)))
             heard += self._aftermath()
         return heard
 
@@ -209,18 +194,13 @@ class Listing:
             "quotes": self.quote,
             "trades": self.trade,
             "bars": self.bar,
-            "dailyBars": lambda: self.bar("d"),
+            "dailyBars": lambda: self.bar("dailyBars"),
             "orderbooks": self.book,
         }
         told_now = make[channel]()
         if channel == "trades":
             self.remember(channel, told_now)
         return told_now
-
-    def _traded(self, trade: Trade) -> Told:
-        return self.numbered_trade(
-            trade.number, self.shape.price(trade.price), self.shape.size(trade.quantity)
-        )
 
     def _aftermath(self) -> list[News]:
         """What sometimes follows a trade."""
@@ -230,7 +210,7 @@ class Listing:
         if dice > 0.1 or self.kind == "test":
             return [("bars", self.bar())]
         if dice > 0.05:
-            return [("updatedBars", self.bar("u")), ("dailyBars", self.bar("d"))]
+            return [(channel, self.bar(channel)) for channel in ("updatedBars", "dailyBars")]
         if self.kind == "crypto":
             return []
         rare: list[News] = [

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
 
-from actors.simulators.alpaca.account import CLOSED, Account, Update
+from actors.simulators.alpaca.account import CLOSED, Account, Update, asset_class
 from actors.simulators.alpaca.connections import Keys, keys_of
 from actors.simulators.alpaca.endpoints import kind_of
 from actors.simulators.alpaca.instruments import Listing, Told
 from actors.simulators.alpaca.payloads import Stamp, to_json
 from actors.simulators.alpaca.settings import AlpacaSettings
 from actors.simulators.base.client import Reply, Request
+from actors.simulators.base.history import Meter
 
-_CHANNELS = {"trades": "trades", "quotes": "quotes", "bars": "bars", "orderbooks": "orderbooks"}
-_MINUTE = 60.0  # seconds
+_CHANNELS = ("trades", "quotes", "bars", "orderbooks")
 _HOUR = 3600 * 10**9  # ns
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -30,9 +29,7 @@ class Venue(Protocol):
 
     settings: AlpacaSettings
     account: Account
-
-    @property
-    def articles(self) -> Iterable[Told]: ...
+    articles: deque[Told]
 
     def listing(self, symbol: str) -> Listing: ...
     def now(self) -> Stamp: ...
@@ -47,7 +44,7 @@ class Pages:
         self._venue = venue
         self._account = venue.account
         self._find = venue.listing
-        self._asked: deque[float] = deque()  # when the pages of the last minute were, monotonic seconds
+        self._asked = Meter(60.0)
 
     def answer(self, request: Request) -> Reply:
         """A page, or what came of an order; 404 where there is none, 400 where it cannot be meant."""
@@ -70,16 +67,10 @@ class Pages:
 
     def _paced(self) -> Reply | None:
         limit = self._venue.settings.requests_per_minute
-        if not limit:
+        if not limit or self._asked.admits(limit):
             return None
-        now = time.monotonic()
-        while self._asked and self._asked[0] <= now - _MINUTE:
-            self._asked.popleft()
-        if len(self._asked) >= limit:
-            left = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": "0"}
-            return complaint(429, "too many requests.", left)
-        self._asked.append(now)
-        return None
+        left = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": "0"}
+        return complaint(429, "too many requests.", left)
 
     def _admitted(self, request: Request) -> Reply | None:
         if request.path.startswith("/v1beta3/crypto"):  # open to all
@@ -140,10 +131,8 @@ class Pages:
         return _bare(self._find(symbol).last(channel))
 
     def _snapshot(self, symbol: str) -> Told:
-        latest = {
-            "latestTrade": self._latest(symbol, "trades"),
-            "latestQuote": self._latest(symbol, "quotes"),
-        }
+        trade, quote = self._latest(symbol, "trades"), self._latest(symbol, "quotes")
+        latest = {"latestTrade": trade, "latestQuote": quote}
         if kind_of(symbol) == "options":
             return latest
         bars = {"minuteBar": self._latest(symbol, "bars"), "dailyBar": self._latest(symbol, "dailyBars")}
@@ -174,7 +163,7 @@ class Pages:
         quantity = self._account.positions[symbol]
         price = self._find(symbol).last("trades")["p"]
         worth = f"{float(quantity) * price:.2f}"
-        asset = {"options": "us_option", "crypto": "crypto"}.get(kind_of(symbol), "us_equity")
+        asset = asset_class(symbol)
         return {
             "asset_id": self._account.number,
             "symbol": symbol,
@@ -203,12 +192,11 @@ class Pages:
 
     def _opening_hours(self) -> Told:
         now = self._venue.now()
-        closes = Stamp.at(now.ns + _HOUR)
         return {
             "timestamp": now.text,
             "is_open": True,
             "next_open": Stamp.at(now.ns + 18 * _HOUR).text,
-            "next_close": closes.text,
+            "next_close": Stamp.at(now.ns + _HOUR).text,
         }
 
 

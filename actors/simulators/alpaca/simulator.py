@@ -48,7 +48,7 @@ _ODD: Mapping[str, Any] = {
 _UNAUTHORIZED = "access key verification failed"
 _ARTICLES = 100  # that are remembered
 
-_decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class SimulatedAlpaca(Simulator):
@@ -69,13 +69,17 @@ class SimulatedAlpaca(Simulator):
         self.account = Account(
             settings.seed, lambda: Stamp.at(time.time_ns(), settings.digits, settings.offset)
         )
-        self._listings = {symbol: self._list(symbol) for symbol in KNOWN}
+        self._listings: dict[str, Listing] = {}
         self.articles: deque[Told] = deque(maxlen=_ARTICLES)
         self._articles_made = 0
         self._pages = Pages(self)
         self._connections = Connections()
-        self._holders: Groups[tuple[str, str], Peer, None] = Groups()  # of each endpoint's and key's slots
+        self._holders: Groups[tuple[str, str], ClientConnection] = (
+            Groups()
+        )  # of each endpoint's and key's slots
         self._watched: list[Listing] | None = None  # what moves; None: to be found out
+        for symbol in KNOWN:
+            self.listing(symbol)
 
     # what a test sees and does
 
@@ -106,21 +110,17 @@ class SimulatedAlpaca(Simulator):
         When it, or any of its like, returns, the message was written to every subscriber. A time in
         `over` is a text or nanoseconds. What is returned is the message as JSON has it.
         """
-        with self._lock:
-            return self._say("quotes", self.listing(symbol).quote(bid, ask), over)
+        return self._say_of(symbol, "quotes", lambda listing: listing.quote(bid, ask), over)
 
     def trade(self, symbol: str, price: float | None = None, size: float | None = None, **over: Any) -> Told:
         """One trade; its `i` is the next of this symbol."""
-        with self._lock:
-            return self._say("trades", self.listing(symbol).trade(price, size), over)
+        return self._say_of(symbol, "trades", lambda listing: listing.trade(price, size), over)
 
     def bar(
         self, symbol: str, channel: Literal["bars", "updatedBars", "dailyBars"] = "bars", **over: Any
     ) -> Told:
         """The bar that the trades so far make."""
-        tag = {"bars": "b", "updatedBars": "u", "dailyBars": "d"}[channel]
-        with self._lock:
-            return self._say(channel, self.listing(symbol).bar(tag), over)
+        return self._say_of(symbol, channel, lambda listing: listing.bar(channel), over)
 
     def orderbook(
         self,
@@ -147,28 +147,23 @@ class SimulatedAlpaca(Simulator):
 
     def status(self, symbol: str, code: str = "T", message: str = "Trading Resumption", **over: Any) -> Told:
         """A trading status, such as `H` for a halt."""
-        with self._lock:
-            return self._say("statuses", self.listing(symbol).status(code, message), over)
+        return self._say_of(symbol, "statuses", lambda listing: listing.status(code, message), over)
 
     def luld(self, symbol: str, **over: Any) -> Told:
         """A symbol's limits, up and down."""
-        with self._lock:
-            return self._say("lulds", self.listing(symbol).luld(), over)
+        return self._say_of(symbol, "lulds", Listing.luld, over)
 
     def imbalance(self, symbol: str, **over: Any) -> Told:
         """An order imbalance."""
-        with self._lock:
-            return self._say("imbalances", self.listing(symbol).imbalance(), over)
+        return self._say_of(symbol, "imbalances", Listing.imbalance, over)
 
     def correction(self, symbol: str, **over: Any) -> Told:
         """The last trade of this symbol was another."""
-        with self._lock:
-            return self._say("corrections", self.listing(symbol).correction(), over)
+        return self._say_of(symbol, "corrections", Listing.correction, over)
 
     def cancel_error(self, symbol: str, **over: Any) -> Told:
         """The last trade of this symbol never was."""
-        with self._lock:
-            return self._say("cancelErrors", self.listing(symbol).cancel_error(), over)
+        return self._say_of(symbol, "cancelErrors", Listing.cancel_error, over)
 
     def trade_update(self, event: str, order: Mapping[str, Any] = {}, **over: Any) -> Update:
         """One turn of an order's life: of a new one, or of the one whose `id` is in `order`.
@@ -188,16 +183,16 @@ class SimulatedAlpaca(Simulator):
     @fault
     def error(self, code: Code = 500, message: Words = "") -> None:
         """Sends an error on every data stream."""
-        for peer, line in self._connections.on_data():
-            self._write(peer, line, [error(code, message)])
+        for line in self._connections.on_data():
+            self._write(line, [error(code, message)])
 
     @fault
     def account_error(self, message: Text = "internal server error", close: End = True) -> None:
         """Sends an error on every account stream."""
-        for peer, line in self._connections.on_account():
-            self._write(peer, line, {"action": "error", "data": {"error_message": message}})
+        for line in self._connections.on_account():
+            self._write(line, {"action": "error", "data": {"error_message": message}})
             if close:
-                peer.close(1011)
+                line.peer.close(1011)
 
     @fault
     def mute_symbol(self, symbol: Annotated[str, "a symbol"]) -> None:
@@ -207,24 +202,20 @@ class SimulatedAlpaca(Simulator):
     @fault
     def poison(self, kind: Poison = "null") -> None:
         """Sends an array with something odd between two sound messages, on every subscribed data stream."""
-        for peer, line in self._connections.on_data():
-            subscribed = [
-                (channel, symbol)
-                for channel in ("trades", "quotes", "news")
-                for symbol in line.subscriptions.get(channel, ())
-            ]
-            if subscribed:
-                channel, symbol = subscribed[0]
-                sound = [self._fresh(line, channel, symbol) for _ in range(2)]
-                self._write(peer, line, [sound[0], _ODD[kind], sound[1]])
+        for line in self._connections.on_data():
+            for channel in ("trades", "quotes", "news"):
+                if symbols := line.subscriptions.get(channel):
+                    sound = [self._fresh(line, channel, next(iter(symbols))) for _ in range(2)]
+                    self._write(line, [sound[0], _ODD[kind], sound[1]])
+                    break
 
     @fault
     def slow_client(self, told: Annotated[bool, "with a 407 first"] = True) -> None:
         """Cuts every data stream off for reading too slowly."""
-        for peer, line in self._connections.on_data():
+        for line in self._connections.on_data():
             if told:
-                self._write(peer, line, [error(407)])
-            peer.cut(reset=not told)
+                self._write(line, [error(407)])
+            line.peer.cut(reset=not told)
 
     @fault
     def reset_book(self, symbol: Annotated[str, "empty: each that is subscribed"] = "") -> None:
@@ -283,38 +274,34 @@ class SimulatedAlpaca(Simulator):
         return path in BY_PATH
 
     def opened(self, peer: Peer) -> None:
-        assert peer.request is not None
         headers = peer.request.headers
         codec: Codec = "msgpack" if "msgpack" in headers.get("content-type", "") else "json"
-        line = self._connections.lines[peer] = ClientConnection(BY_PATH[peer.request.path], codec)
+        line = self._connections.lines[peer] = ClientConnection(peer, BY_PATH[peer.request.path], codec)
         if line.endpoint.kind == "account":
             return
         keys = keys_of(headers)
         connected = {"T": "success", "msg": "connected"}
-        self.call_later(self.settings.auth_timeout, lambda: self._expect_login(peer, line))
-        if self.pending.take("welcome_lost"):
-            pass
-        elif keys is None or self.settings.greeting in ("apart", "connected"):
-            self._write(peer, line, [connected])
+        self.call_later(self.settings.auth_timeout, lambda: self._expect_login(line))
+        welcomed = keys is None or self.settings.greeting in ("apart", "connected")
+        if not self.pending.take("welcome_lost") and welcomed:
+            self._write(line, [connected])
         if keys is not None and peer.open:  # a fault may have ended it meanwhile
-            told = [] if self.settings.greeting == "connected" else [AUTHENTICATED]
-            self._log_in(
-                peer, line, keys, [connected, *told] if self.settings.greeting == "together" else told
-            )
+            greetings: Mapping[str, list[Told]] = {"together": [connected, AUTHENTICATED], "connected": []}
+            self._log_in(line, keys, greetings.get(self.settings.greeting, [AUTHENTICATED]))
 
     def closed(self, peer: Peer) -> None:
         line = self._connections.lines.get(peer)
         if line is None:
             return
-        self._subscribe(peer, line, {})
+        self._subscribe(line, {})
         del self._connections.lines[peer]
         if not line.key:
             return
         # Forum, 2022: a connection that broke off holds its slot for about 90 s.
         if peer.parted or not self.settings.dead_session:
-            self._free(peer, line)
+            self._free(line)
         else:
-            self.call_later(self.settings.dead_session, lambda: self._free(peer, line))
+            self.call_later(self.settings.dead_session, lambda: self._free(line))
 
     def received(self, peer: Peer, message: Message) -> None:
         line = self._connections.lines[peer]
@@ -322,12 +309,10 @@ class SimulatedAlpaca(Simulator):
             asked = read(message, line.codec)
         except ValueError:
             asked = None
-        if not isinstance(asked, dict):
-            asked = {}
         if line.endpoint.kind == "account":
-            self._heard_on_account(peer, line, asked)
+            self._heard_on_account(line, asked)
         else:
-            self._heard_on_data(peer, line, asked)
+            self._heard_on_data(line, asked)
 
     def decode(self, message: Message) -> Any:
         codec: Codec = "json" if isinstance(message, str) or message[:1] == b"{" else "msgpack"
@@ -336,12 +321,12 @@ class SimulatedAlpaca(Simulator):
         except ValueError:
             return message
 
-    def _expect_login(self, peer: Peer, line: ClientConnection) -> None:
-        if peer.open and not line.tried:
-            self._refuse(peer, line, 404)
+    def _expect_login(self, line: ClientConnection) -> None:
+        if line.peer.open and not line.tried:
+            self._refuse(line, 404)
 
-    def _free(self, peer: Peer, line: ClientConnection) -> None:
-        self._holders.leave((line.endpoint.name, line.key), peer)
+    def _free(self, line: ClientConnection) -> None:
+        self._holders.leave((line.endpoint.name, line.key), line)
 
     def accepts(self, keys: Keys) -> bool:
         if self.pending.take("refuse_keys"):
@@ -352,72 +337,72 @@ class SimulatedAlpaca(Simulator):
 
     # data streams
 
-    def _heard_on_data(self, peer: Peer, line: ClientConnection, asked: dict[str, Any]) -> None:
+    def _heard_on_data(self, line: ClientConnection, asked: Any) -> None:
         match asked:
             case {"action": "auth", "key": str(key), "secret": str(secret)}:
-                self._log_in(peer, line, (key, secret), [AUTHENTICATED])
+                self._log_in(line, (key, secret), [AUTHENTICATED])
             case {"action": "subscribe" | "unsubscribe"} if not line.key:
-                self._write(peer, line, [error(401)])
+                self._write(line, [error(401)])
             case {"action": "subscribe" | "unsubscribe"}:
-                self.subscription_asked(peer, lambda: self._change(peer, line, asked))
+                self.subscription_asked(line.peer, lambda: self._change(line, asked))
             case _:
-                self._write(peer, line, [error(400)])
+                self._write(line, [error(400)])
 
-    def _log_in(self, peer: Peer, line: ClientConnection, keys: Keys, greeting: list[Told]) -> None:
+    def _log_in(self, line: ClientConnection, keys: Keys, greeting: list[Told]) -> None:
         endpoint = line.endpoint
         if line.key:
-            self._write(peer, line, [error(403)])
+            self._write(line, [error(403)])
             return
         line.tried = True
         slots = (endpoint.name, keys[0])
         if endpoint.kind == "options" and line.codec == "json":
-            self._refuse(peer, line, 412)
+            self._refuse(line, 412)
         elif not self.accepts(keys):
-            self._refuse(peer, line, 402)
+            self._refuse(line, 402)
         elif endpoint.paid and self.settings.plan == "basic":
-            self._refuse(peer, line, 409)
+            self._refuse(line, 409)
         elif self.settings.connections and self._holders.count(slots) >= self.settings.connections:
-            self._refuse(peer, line, 406, close=not self.settings.keep_refused)
+            self._refuse(line, 406, close=not self.settings.keep_refused)
         else:
             line.key = keys[0]
-            self._holders.join(slots, peer, None)
+            self._holders.join(slots, line)
             if greeting:
-                self._write(peer, line, greeting)
+                self._write(line, greeting)
             self.announce()
 
-    def _refuse(self, peer: Peer, line: ClientConnection, code: int, close: bool = True) -> None:
-        self._write(peer, line, [error(code)])
+    def _refuse(self, line: ClientConnection, code: int, close: bool = True) -> None:
+        self._write(line, [error(code)])
         if close:
-            peer.close(1000)
+            line.peer.close(1000)
 
-    def _change(self, peer: Peer, line: ClientConnection, asked: dict[str, Any]) -> None:
+    def _change(self, line: ClientConnection, asked: dict[str, Any]) -> None:
         if asked["action"] == "subscribe" and self.pending.take("ack_differs"):
             last = [channel for channel, named in asked.items() if isinstance(named, list)][-1:]
             asked = asked | {channel: asked[channel][:-1] for channel in last}
         try:
             wanted = line.after(asked, self.settings.plan, self.settings.symbols, self.rejects)
         except RequestRefused as refused:
-            self._write(peer, line, [error(refused.code)])
+            self._write(line, [error(refused.code)])
             return
         before = line.subscriptions
-        self._subscribe(peer, line, wanted)
-        self.acknowledge(peer, [frame([line.acknowledged], line.codec)])
+        self._subscribe(line, wanted)
+        self.acknowledge(line.peer, [frame([line.acknowledged], line.codec)])
         for symbol in wanted.get("orderbooks", {}).keys() - before.get("orderbooks", {}).keys():
             for listing in self._named(line.endpoint.kind, symbol):
-                self._write(peer, line, [listing.book()])
+                self._write(line, [listing.book()])
         if asked["action"] == "unsubscribe" and self.pending.take("late_data"):
             for channel in ("trades", "quotes"):
                 for symbol in before.get(channel, {}).keys() - wanted.get(channel, {}).keys():
-                    self._write(peer, line, [self._fresh(line, channel, symbol)])
+                    self._write(line, [self._fresh(line, channel, symbol)])
         self.announce()
 
-    def _subscribe(self, peer: Peer, line: ClientConnection, wanted: Subscriptions) -> None:
-        self._connections.subscribe(peer, line, wanted)
+    def _subscribe(self, line: ClientConnection, wanted: Subscriptions) -> None:
+        self._connections.subscribe(line, wanted)
         self._watched = None
 
     # the account stream
 
-    def _heard_on_account(self, peer: Peer, line: ClientConnection, asked: dict[str, Any]) -> None:
+    def _heard_on_account(self, line: ClientConnection, asked: Any) -> None:
         match asked:
             case {"action": "auth", "key": str(key), "secret": str(secret)} | {
                 "action": "authenticate",
@@ -425,46 +410,42 @@ class SimulatedAlpaca(Simulator):
             }:
                 if self.accepts((key, secret)):
                     line.key = key
-                    self._tell_account(
-                        peer, line, "authorization", status="authorized", action="authenticate"
-                    )
+                    self._tell_account(line, "authorization", status="authorized", action="authenticate")
                     self.announce()
                 else:
-                    self._turn_away(peer, line, "authenticate", _UNAUTHORIZED)
+                    self._turn_away(line, _UNAUTHORIZED)
             case {"action": "auth" | "authenticate"}:
-                what = "must provide key_id and secret_key or oauth_token"
-                self._turn_away(peer, line, "authenticate", what)
+                self._turn_away(line, "must provide key_id and secret_key or oauth_token")
             case {"action": "listen"} if not line.key:
-                self._tell_account(peer, line, "authorization", status="unauthorized", action="listen")
+                self._tell_account(line, "authorization", status="unauthorized", action="listen")
             case {"action": "listen", "data": {"streams": list(streams)}}:
-                self.subscription_asked(peer, lambda: self._listen(peer, line, streams))
+                self.subscription_asked(line.peer, lambda: self._listen(line, streams))
             case _:
-                self._write(peer, line, {"action": "error", "data": {"error_message": "invalid syntax"}})
+                self._write(line, {"action": "error", "data": {"error_message": "invalid syntax"}})
 
-    def _turn_away(self, peer: Peer, line: ClientConnection, action: str, message: str) -> None:
-        told = {"status": "unauthorized", "action": action, "message": message}
-        self._tell_account(peer, line, "authorization", **told)
-        peer.close(1000)
+    def _turn_away(self, line: ClientConnection, message: str) -> None:
+        told = {"status": "unauthorized", "action": "authenticate", "message": message}
+        self._tell_account(line, "authorization", **told)
+        line.peer.close(1000)
 
-    def _listen(self, peer: Peer, line: ClientConnection, streams: list[Any]) -> None:
+    def _listen(self, line: ClientConnection, streams: list[Any]) -> None:
         offered = [each for each in line.endpoint.channels if each in streams]
         if self.pending.take("lose_stream"):
             offered = []
-        self._subscribe(peer, line, {each: {"": None} for each in offered})
+        self._subscribe(line, {each: {"": None} for each in offered})
         told = {"stream": "listening", "data": {"streams": offered}}
-        self.acknowledge(peer, [frame(told, line.codec, self.settings.binary)])
+        self.acknowledge(line.peer, [frame(told, line.codec, self.settings.binary)])
         if self.pending.get("duplicate_fill") and offered and self.account.last_fill:
-            self._tell_account(peer, line, "trade_updates", **self.account.last_fill)
+            self._tell_account(line, "trade_updates", **self.account.last_fill)
         self.announce()
 
-    def _tell_account(self, peer: Peer, line: ClientConnection, stream: str, **data: Any) -> None:
-        self._write(peer, line, {"stream": stream, "data": data})
+    def _tell_account(self, line: ClientConnection, stream: str, **data: Any) -> None:
+        self._write(line, {"stream": stream, "data": data})
 
     def say_update(self, update: Update) -> Update:
-        for peer, line in self._connections.of("account", "trade_updates", [""]):
-            self._tell_account(peer, line, "trade_updates", **update)
-        told: Update = _decode(to_json(update))
-        return told
+        for line in self._connections.of("account", "trade_updates", [""]):
+            self._tell_account(line, "trade_updates", **update)
+        return _decode(to_json(update))
 
     # the market
 
@@ -473,7 +454,7 @@ class SimulatedAlpaca(Simulator):
         listing = self.listing(key)
 
         def send(numbers: range) -> None:
-            told = [listing.numbered_trade(number) for number in numbers]
+            told = [listing.trade(number=number) for number in numbers]
             for each in told:
                 listing.remember("trades", each)
             self._tell(listing.kind, "trades", [key], told)
@@ -509,12 +490,9 @@ class SimulatedAlpaca(Simulator):
         if symbol not in self._listings:
             if symbol == "*" or not well_formed(kind_of(symbol), symbol):
                 raise ValueError(f"{symbol!r} is no symbol")
-            self._listings[symbol] = self._list(symbol)
+            self._listings[symbol] = Listing(symbol, self.settings.seed, self.settings.market, self.now)
             self._watched = None
         return self._listings[symbol]
-
-    def _list(self, symbol: str) -> Listing:
-        return Listing(symbol, self.settings.seed, self.settings.market, self.now)
 
     def now(self) -> Stamp:
         return Stamp.at(time.time_ns(), self.settings.digits)
@@ -529,6 +507,12 @@ class SimulatedAlpaca(Simulator):
         named = self._named(line.endpoint.kind, symbol) or [self.listing("AAPL")]
         return named[0].quote() if channel == "quotes" else named[0].trade()
 
+    def _say_of(
+        self, symbol: str, channel: str, make: Callable[[Listing], Told], over: Mapping[str, Any]
+    ) -> Told:
+        with self._lock:
+            return self._say(channel, make(self.listing(symbol)), over)
+
     def _say(self, channel: str, told: Told, over: Mapping[str, Any] = {}) -> Told:
         """Tells subscribers, and remembers it for the pages."""
         told = told | {name: _timely(name, value) for name, value in over.items()}
@@ -539,31 +523,29 @@ class SimulatedAlpaca(Simulator):
             listing = self.listing(told["S"])
             listing.remember(channel, told)
             self._tell(listing.kind, channel, [listing.symbol], [told])
-        shown: Told = _decode(to_json(told))
-        return shown
+        return _decode(to_json(told))
 
     def _tell(self, kind: Kind, channel: str, symbols: Iterable[str], told: list[Told]) -> None:
         if any(self.pending.get("mute_symbol", symbol) for symbol in symbols):
             return
         frames: dict[Codec, bytes] = {}
-        for peer, line in self._connections.of(kind, channel, symbols):
+        for line in self._connections.of(kind, channel, symbols):
             if line.codec not in frames:
                 frames[line.codec] = self._framed(frame(told, line.codec))
-            peer.tell(frames[line.codec])
+            line.peer.tell(frames[line.codec])
 
-    def _write(self, peer: Peer, line: ClientConnection, told: object) -> None:
+    def _write(self, line: ClientConnection, told: object) -> None:
         binary = self.settings.binary and line.endpoint.kind == "account"
-        peer.tell(self._framed(frame(told, line.codec, binary)))
+        line.peer.tell(self._framed(frame(told, line.codec, binary)))
 
     def _framed(self, whole: bytes) -> bytes:
-        size: int | None = self.pending.take("fragment")
+        size = self.pending.take("fragment")
         return fragments(whole, size) if size else whole
 
     # pages
 
     def answer(self, request: Request) -> Reply:
-        refusal: Reply | None = self.pending.take("refuse_pages")
-        return refusal or self._pages.answer(request)
+        return self.pending.take("refuse_pages") or self._pages.answer(request)
 
 
 def _timely(name: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
+from http.client import responses
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -60,11 +60,8 @@ class Reply(Struct, frozen=True):
             "Connection": "keep-alive" if keep_alive else "close",
             **self.headers,
         }
-        try:
-            phrase = HTTPStatus(self.status).phrase
-        except ValueError:
-            phrase = "Unknown"
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        phrase = responses.get(self.status, "Unknown")
         return f"HTTP/1.1 {self.status} {phrase}\r\n{head}\r\n".encode() + self.body
 
 
@@ -123,7 +120,6 @@ class Host(Protocol):
     settings: SimulatorSettings
 
     def watch(self, sock: socket.socket, events: int, call: Callable[[int], None]) -> None: ...
-    def unwatch(self, sock: socket.socket) -> None: ...
     def call_later(self, seconds: float, call: Callable[[], None]) -> None: ...
     def serve(self, request: Request) -> Reply | Later: ...
     def refusal(self, request: Request) -> Reply | None: ...
@@ -141,8 +137,9 @@ class Peer:
     """One connection, as the server sees it. Everything here is done under the simulator's lock."""
 
     def __init__(self, server: Host, sock: socket.socket, compression: Compression) -> None:
-        self.request: Request | None = None  # of the upgrade
+        self.request = Request("", "", {}, {})  # of the upgrade, once there was one
         self.heard_at = time.monotonic()
+        self.turn = 0.0  # monotonic: when its last delayed request is due
         self.muted = False
         self.deaf = False
         self._server = server
@@ -209,6 +206,13 @@ class Peer:
         self._pass_on()
         self._leave()
 
+    def end(self, code: int, *, reset: bool = True) -> None:
+        """Closes with this code; 0: `cut`."""
+        if code:
+            self.close(code)
+        else:
+            self.cut(reset=reset)
+
     def cut(self, *, reset: bool = True) -> None:
         """Ends the TCP connection now; what the client has not yet been sent is lost."""
         if self._gone:
@@ -217,7 +221,7 @@ class Peer:
         if reset:
             with contextlib.suppress(OSError):
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._server.unwatch(self._sock)
+        self._server.watch(self._sock, 0, self.ready)
         self._sock.close()
         self._leave()
         self._server.forget(self)
@@ -296,13 +300,11 @@ class Peer:
             self._server.call_later(_FAREWELL, lambda: self.cut(reset=False))
 
     def _end(self) -> None:
+        """Shuts the writing side, now or when the rest is out."""
         self._hang_up = True
         if not self._rest:
-            self._shut()
-
-    def _shut(self) -> None:
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_WR)
 
     def _write(self, data: bytes) -> None:
         if self._gone:
@@ -335,7 +337,7 @@ class Peer:
             self.watch()
             self._server.announce()
             if self._hang_up:
-                self._shut()
+                self._end()
 
     # plain HTTP, before the upgrade
 

@@ -7,14 +7,13 @@ from typing import Generic, TypeVar
 
 Group = TypeVar("Group", bound=Hashable)
 Member = TypeVar("Member", bound=Hashable)
-Value = TypeVar("Value")
 
 
-class Groups(Generic[Group, Member, Value]):
-    """Members by group, oldest first, each with a value of its own. A group without members is not kept."""
+class Groups(Generic[Group, Member]):
+    """Members by group, oldest first. A group without members is not kept."""
 
     def __init__(self) -> None:
-        self._members: dict[Group, dict[Member, Value]] = {}
+        self._members: dict[Group, dict[Member, None]] = {}
 
     def __contains__(self, group: Group) -> bool:
         return group in self._members
@@ -22,8 +21,8 @@ class Groups(Generic[Group, Member, Value]):
     def __iter__(self) -> Iterator[Group]:
         return iter(self._members)
 
-    def join(self, group: Group, member: Member, value: Value) -> None:
-        self._members.setdefault(group, {})[member] = value
+    def join(self, group: Group, member: Member) -> None:
+        self._members.setdefault(group, {})[member] = None
 
     def leave(self, group: Group, member: Member) -> None:
         members = self._members.get(group, {})
@@ -35,9 +34,9 @@ class Groups(Generic[Group, Member, Value]):
         for group in list(self._members):
             self.leave(group, member)
 
-    def of(self, group: Group) -> dict[Member, Value]:
+    def of(self, group: Group) -> list[Member]:
         """The members of a group, as they are now."""
-        return dict(self._members.get(group, {}))
+        return list(self._members.get(group, ()))
 
     def count(self, group: Group) -> int:
         return len(self._members.get(group, ()))

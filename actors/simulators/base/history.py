@@ -1,7 +1,9 @@
-"""Bounded memory: the newest entries of a kind."""
+"""Bounded memory: the newest entries of a kind, and what happened lately."""
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from typing import TypeVar
 
 Key = TypeVar("Key")
@@ -19,3 +21,21 @@ class Newest(dict[Key, Value]):
         super().__setitem__(key, value)
         if len(self) > self._limit:
             del self[next(iter(self))]
+
+
+class Meter:
+    """Counts requests in a sliding window of so many seconds."""
+
+    def __init__(self, window: float) -> None:
+        self._window = window
+        self._times: deque[float] = deque()
+
+    def admits(self, limit: int) -> bool:
+        """Counts one more request, unless there were `limit` of them in the window."""
+        now = time.monotonic()
+        while self._times and self._times[0] <= now - self._window:
+            self._times.popleft()
+        if len(self._times) >= limit:
+            return False
+        self._times.append(now)
+        return True

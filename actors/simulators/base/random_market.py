@@ -98,15 +98,31 @@ class Market:
                 self.bids[price - offset * tick] = self._size()
                 self.asks[price + offset * tick] = self._size()
 
+    def levels(self, side: Side) -> Levels:
+        return self.bids if side == "buy" else self.asks
+
+    def book(self) -> tuple[list[Move], list[Move]]:
+        """All bids and all asks, the best first."""
+        return sorted(self.bids.items(), reverse=True), sorted(self.asks.items())
+
+    def left(self, side: Side, moves: Iterable[Move]) -> list[Move]:
+        """What is now at the prices of these moves, each price once."""
+        levels = self.levels(side)
+        return [(price, levels.get(price, 0)) for price in dict(moves)]
+
+    def set(self, side: Side, price: int, quantity: int) -> None:
+        """A level has this quantity from now on; where it is 0 or less, the level is gone."""
+        if quantity > 0:
+            self.levels(side)[price] = quantity
+        else:
+            self.levels(side).pop(price, None)
+
     def apply(self, buys: Iterable[Move], sells: Iterable[Move]) -> None:
         """Adds each change to its level; a level that is used up is gone."""
-        for levels, moves in ((self.bids, buys), (self.asks, sells)):
-            for price, change in moves:
-                quantity = levels.get(price, 0) + change
-                if quantity > 0:
-                    levels[price] = quantity
-                else:
-                    levels.pop(price, None)
+        for price, change in buys:
+            self.set("buy", price, self.bids.get(price, 0) + change)
+        for price, change in sells:
+            self.set("sell", price, self.asks.get(price, 0) + change)
 
     def step(self) -> Step:
         """One thing happens: a trade, or one to three orders of others come or go."""
@@ -147,8 +163,7 @@ class Market:
         # Far down a falling price turns: prices stay positive.
         low = max(self.bids) < 50 * self.tick
         side: Side = "sell" if low or self._random.random() < 0.5 else "buy"
-        levels = self.bids if side == "buy" else self.asks
-        price = max(levels) if side == "buy" else min(levels)
+        levels, price = self.levels(side), self.quote_for(side)
         quantity = min(levels[price], self._size())
         self.last = price
         step = Step(
@@ -161,38 +176,33 @@ class Market:
             if away > 0:
                 moves.append((away, self._size()))
         follow = [(price, self._size())] if gone and len(levels) > 2 and not self._held.get(price) else []
-        buys, sells = (moves, follow) if side == "buy" else (follow, moves)
-        self.apply(buys, sells)
+        step.buys, step.sells = _sides(side, moves, follow)
+        self.apply(step.buys, step.sells)
         if follow:  # the other side steps in where the level was: so the price walks
             other = self.asks if side == "buy" else self.bids
             far = (max if side == "buy" else min)(other)
             if len(other) > 2 * _LEVELS and not self._held.get(far):
                 follow.append((far, -other[far]))
-                self.apply(*(([], follow[1:]) if side == "buy" else (follow[1:], [])))
-        step.buys, step.sells = buys, sells
+                self.apply(*_sides(side, [], follow[1:]))
         return step
 
     def _shuffle(self) -> tuple[list[Move], list[Move]]:
-        buying = self._random.random() < 0.5
-        levels = self.bids if buying else self.asks
-        best = max(levels) if buying else min(levels)
-        offset = min(int(self._random.expovariate(0.35)), _LEVELS)
-        price = best - offset * self.tick if buying else best + offset * self.tick
+        side: Side = "buy" if self._random.random() < 0.5 else "sell"
+        levels = self.levels(side)
+        offset = min(int(self._random.expovariate(0.35)), _LEVELS) * self.tick
+        price = self.quote_for(side) + (-offset if side == "buy" else offset)
         if price <= 0:
             return [], []
         free = levels.get(price, 0) - self._held.get(price, 0)
         if free > 0 and self._random.random() < 0.5:
-            whole = len(levels) > _LEVELS // 2 and self._random.random() < 0.3
-            change = (
-                -free
-                if whole
-                else -min(free, self.lot * self._random.randint(1, max(1, free // self.lot - 1)))
-            )
+            change = -free
+            if len(levels) <= _LEVELS // 2 or self._random.random() >= 0.3:  # not all of it
+                change = -min(free, self.lot * self._random.randint(1, max(1, free // self.lot - 1)))
             if change == -levels[price] and len(levels) <= 2:
                 return [], []
         else:
             change = self._size()
-        return ([(price, change)], []) if buying else ([], [(price, change)])
+        return _sides(side, [(price, change)], [])
 
     def _fill(self, side: Side, price: int, quantity: int) -> list[Fill]:
         fills = []
@@ -214,12 +224,17 @@ class Market:
             self.orders.pop(order.id, None)
 
     def _moved(self, side: Side, price: int, change: int) -> Step:
-        step = Step(buys=[(price, change)]) if side == "buy" else Step(sells=[(price, change)])
+        step = Step(*_sides(side, [(price, change)], []))
         self.apply(step.buys, step.sells)
         return step
 
     def _size(self) -> int:
         return self.lot * self._random.randint(1, 40)
+
+
+def _sides(side: Side, own: list[Move], other: list[Move]) -> tuple[list[Move], list[Move]]:
+    """The moves of a side and of the other one, as those of buys and sells."""
+    return (own, other) if side == "buy" else (other, own)
 
 
 def gathered(levels: Iterable[Move], precision: int, side: Side) -> Levels:

@@ -11,7 +11,6 @@ import contextlib
 import heapq
 import itertools
 import logging
-import os
 import random
 import selectors
 import socket
@@ -27,18 +26,9 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import Close
 
 from actors.errors import Timeout
+from actors.simulators.base import faults
 from actors.simulators.base.client import Later, Peer, Reply, Request, binary_frame, retry_header, text_frame
-from actors.simulators.base.faults import (
-    Fault,
-    New,
-    Pending,
-    RetryAfter,
-    Status,
-    Times,
-    fault,
-    parse,
-    waiting,
-)
+from actors.simulators.base.faults import Fault, New, Pending, RetryAfter, Status, Times, fault, waiting
 from actors.simulators.base.random_market import Market
 from actors.simulators.base.settings import SimulatorSettings, given
 
@@ -59,8 +49,8 @@ _SLICE = 0.05  # seconds between two looks at a predicate that nothing announces
 # Below the ephemeral ports: a client that retries while an ephemeral port has no listener can
 # be given that very port as its own and connect to itself.
 _PORTS = range(20_000, 32_000)
-# Windows would let two servers listen on one port.
-_REUSE = os.name == "posix"
+_BACKLOG = 1024  # connections that are not accepted yet
+_NOT_FOUND = Reply(404, b'{"error":"not found"}')
 _GARBAGE: Mapping[str, bytes] = {
     "json": text_frame(b'{"action":"subscribe_trades","market_id":'),
     "utf8": text_frame(b'{"action":"\xff\xfe"}'),
@@ -100,14 +90,13 @@ class Simulator:
         self.pongs = 0  # and the answers to ours
         self.pending = Pending()
         self._faults = [
-            parse(each, type(self)) if isinstance(each, str) else each for each in settings.faults
+            faults.parse(each, type(self)) if isinstance(each, str) else each for each in settings.faults
         ]
         self._heard: deque[Any] = deque(maxlen=settings.history)
         self._requests: deque[Request] = deque(maxlen=settings.history)
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._peers: dict[Peer, None] = {}  # every connection, oldest first
-        self._turns: dict[Peer, float] = {}  # when the last delayed request of each is due
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count()
         self._selector: selectors.BaseSelector | None = None
@@ -117,8 +106,7 @@ class Simulator:
         self._helpers: list[threading.Thread] = []
         self.running = False
         self._recurring: list[Fault] = []
-        self._triggers: list[tuple[int, Fault]] = []
-        self._next_trigger: float = float("inf")
+        self._triggers: list[tuple[int, int, Fault]] = []  # a heap, by the number of messages sent
         self._arming = 0  # heal() counts it up, and older timers do nothing more
 
     # life
@@ -154,6 +142,7 @@ class Simulator:
                 self.arm(self._faults[0])
                 del self._faults[0]
             self._listener = self._bind()
+            self._listener.setblocking(False)
             self.port = self._listener.getsockname()[1]
             self._selector = selectors.DefaultSelector()
             self._bell, ear = socket.socketpair()
@@ -185,22 +174,10 @@ class Simulator:
                 thread.join()
 
     def _bind(self) -> socket.socket:
-        tries = [self.port] if self.port else [*random.sample(_PORTS, 20), 0]
-        for port in tries:
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            try:
-                if _REUSE:
-                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.bind(("127.0.0.1", port))
-                listener.listen(1024)
-                listener.setblocking(False)
-            except OSError:
-                listener.close()
-                if port == tries[-1]:
-                    raise
-            else:
-                return listener
-        raise AssertionError("unreachable: the last try raises")
+        for port in [] if self.port else random.sample(_PORTS, 20):
+            with contextlib.suppress(OSError):
+                return socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
+        return socket.create_server(("127.0.0.1", self.port), backlog=_BACKLOG)
 
     # what was heard, and waiting for it
 
@@ -304,11 +281,10 @@ class Simulator:
         Raises:
             ConfigError: there is no such fault.
         """
-        each = parse(what, type(self)) if isinstance(what, str) else what
+        each = faults.parse(what, type(self)) if isinstance(what, str) else what
         with self._lock:
             if each.after:
-                self._triggers.append((self.sent + each.after, each))
-                self._next_trigger = min(at for at, _ in self._triggers)
+                heapq.heappush(self._triggers, (self.sent + each.after, next(self._serial), each))
             elif each.every:
                 self._recurring.append(each)
                 self._repeat(each, self._arming)
@@ -328,11 +304,14 @@ class Simulator:
         Raises:
             ValueError: RFC 6455 does not allow this code in a close frame.
         """
+        self._close(self._peers, code, reason)
+
+    def _close(self, peers: Iterable[Peer], code: int, reason: str) -> None:
         try:
             Close(code, reason).serialize()
         except ProtocolError as error:
             raise ValueError(f"close code {code}: {error}") from None
-        for peer in self._open():
+        for peer in list(peers):
             peer.close(code, reason)
 
     @fault
@@ -349,9 +328,12 @@ class Simulator:
 
         The upgrade of a new connection gets no answer.
         """
+        self._deafen(self._peers, new)
+
+    def _deafen(self, peers: Iterable[Peer], new: bool) -> None:
         if new:
             self.pending.set("deaf")
-        for peer in self._peers:
+        for peer in peers:
             peer.deaf = True
             peer.watch()
 
@@ -394,7 +376,6 @@ class Simulator:
         """Ends all lasting faults, and those still to come. What was lost stays lost."""
         with self._lock:
             self.pending.clear()
-            self._next_trigger = float("inf")
             self._arming += 1
             for left in (self._faults, self._recurring, self._triggers):
                 left.clear()
@@ -407,10 +388,7 @@ class Simulator:
 
     def send_raw(self, message: Message) -> None:
         """Sends this to every open connection: text as it is, bytes as a binary message."""
-        if isinstance(message, str):
-            self.send_frame(text_frame(message.encode()))
-        else:
-            self.send_frame(binary_frame(message))
+        self.send_frame(text_frame(message.encode()) if isinstance(message, str) else binary_frame(message))
 
     def send_frame(self, frame: bytes) -> None:
         """Sends these bytes to every open connection, whatever they are."""
@@ -432,24 +410,18 @@ class Simulator:
     def count(self) -> None:
         """One more message was sent: is it the one that a fault waits for?"""
         self.sent += 1
-        if self.sent >= self._next_trigger:
-            due = [each for at, each in self._triggers if at <= self.sent]
-            self._triggers = [(at, each) for at, each in self._triggers if at > self.sent]
-            self._next_trigger = min((at for at, _ in self._triggers), default=float("inf"))
-            for each in due:
-                self._play(each)
+        while self._triggers and self._triggers[0][0] <= self.sent:
+            self._play(heapq.heappop(self._triggers)[-1])
 
     # what a venue adds
 
     def refusal(self, request: Request) -> Reply | None:
         """Why this upgrade is not accepted; None: it is."""
         self._requests.append(request)
-        refusal: Reply | None = self.pending.take("refuse")
-        if refusal is not None:
-            return refusal
-        if not self.serves(request.path):
-            return Reply(404, b'{"error":"not found"}')
-        return self.objection(request)
+        refused: Reply | None = self.pending.take("refuse")
+        if refused is None and not self.serves(request.path):
+            return _NOT_FOUND
+        return refused or self.objection(request)
 
     def objection(self, request: Request) -> Reply | None:
         """What the venue has against an upgrade at a path that it serves: a missing token, say."""
@@ -461,7 +433,7 @@ class Simulator:
 
     def answer(self, request: Request) -> Reply | Later:
         """The answer to a plain HTTP request."""
-        return Reply(404, b'{"error":"not found"}')
+        return _NOT_FOUND
 
     def opened(self, peer: Peer) -> None:
         """A connection was upgraded."""
@@ -495,11 +467,11 @@ class Simulator:
     def subscription_asked(self, peer: Peer, act: Callable[[], None]) -> None:
         """Acts on a subscription or its end: now, or in its turn when acks are delayed."""
         now = time.monotonic()
-        due = max(now + (self.pending.get("delay_ack") or 0.0), self._turns.get(peer, 0.0))
+        due = max(now + (self.pending.get("delay_ack") or 0.0), peer.turn)
         if due <= now:
             act()
             return
-        self._turns[peer] = due
+        peer.turn = due
         self.call_later(due - now, lambda: act() if peer.open else None)
 
     def acknowledge(self, peer: Peer, frames: Iterable[bytes]) -> None:
@@ -564,12 +536,13 @@ class Simulator:
 
     def pinged(self, peer: Peer) -> None:
         self.pings += 1
-        if self.settings.pings_count:
-            peer.heard_at = time.monotonic()
-        self._changed.notify_all()
+        self._note_life(peer)
 
     def ponged(self, peer: Peer) -> None:
         self.pongs += 1
+        self._note_life(peer)
+
+    def _note_life(self, peer: Peer) -> None:
         if self.settings.pings_count:
             peer.heard_at = time.monotonic()
         self._changed.notify_all()
@@ -585,17 +558,13 @@ class Simulator:
         peer.muted = bool(self.pending.get("mute"))
         code: int | None = self.pending.take("flap")
         if code is not None:
-            if code:
-                peer.close(code)
-            else:
-                peer.cut(reset=False)
+            peer.end(code, reset=False)
             return
         if self.settings.inactivity:
             self._watch_inactivity(peer)
         self.opened(peer)
 
     def left(self, peer: Peer) -> None:
-        self._turns.pop(peer, None)
         self.closed(peer)
         self._changed.notify_all()
 
@@ -616,10 +585,6 @@ class Simulator:
         elif known:
             self._selector.unregister(sock)
         self._wake()
-
-    def unwatch(self, sock: socket.socket) -> None:
-        if self._selector is not None and sock in self._selector.get_map():
-            self._selector.unregister(sock)
 
     def _open(self) -> list[Peer]:
         return [peer for peer in self._peers if peer.open]

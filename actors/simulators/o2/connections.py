@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from actors.simulators.base.client import Peer
+
 
 class Subscription(Struct, eq=False):
     """What one connection has in one slot."""
 
+    peer: Peer
     channel: str
     keys: tuple[str, ...]
     precision: int = 10

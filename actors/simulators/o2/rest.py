@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from actors.simulators.base.client import Reply, Request
 from actors.simulators.base.random_market import Asset, Market, make_id
 from actors.simulators.o2.account import Account
+from actors.simulators.o2.connections import RequestRefused
 from actors.simulators.o2.instruments import PRECISIONS, canonical
 from actors.simulators.o2.payloads import INVALID, NO_MARKET, encode, sides
 
@@ -20,10 +21,8 @@ Query = Mapping[str, str]
 class Venue(Protocol):
     """What the pages need of the venue."""
 
-    @property
-    def known_markets(self) -> Mapping[str, Market]: ...
-    @property
-    def known_accounts(self) -> Mapping[str, Account]: ...
+    known_markets: dict[str, Market]
+    known_accounts: dict[str, Account]
 
     def account(self, identity: str) -> Account: ...
     def balance_entry(self, account: Account, asset: str) -> dict[str, Any]: ...
@@ -37,7 +36,10 @@ class Pages:
     def answer(self, request: Request) -> Reply:
         """A page; 404 where there is none."""
         page = self._pages.get(request.path)
-        return page(self, request.query) if page else failure(404, INVALID, "not found")
+        try:
+            return page(self, request.query) if page else failure(404, INVALID, "not found")
+        except RequestRefused as refused:
+            return failure(404 if refused.code == NO_MARKET else 400, refused.code, refused.text)
 
     def _health(self, query: Query) -> Reply:
         return _page({"status": "ok"})
@@ -61,16 +63,11 @@ class Pages:
 
     def _depth(self, query: Query) -> Reply:
         found = self._market(query)
-        if found is None:
-            return failure(404, NO_MARKET, "market not found")
         orders = sides(found, PRECISIONS.get(query.get("precision", ""), 10))
         return _page({"action": "depth", "market_id": found.id, "orders": orders})
 
     def _trades(self, query: Query) -> Reply:
-        found = self._market(query)
-        if found is None:
-            return failure(404, NO_MARKET, "market not found")
-        return _page({"trades": list(self._venue.recent(found.id))[::-1]})
+        return _page({"trades": list(self._venue.recent(self._market(query).id))[::-1]})
 
     def _order(self, query: Query) -> Reply:
         id = canonical(query.get("order_id", ""))
@@ -80,34 +77,33 @@ class Pages:
         return failure(404, 3000, "order not found")
 
     def _balance(self, query: Query) -> Reply:
-        account = self._account(query)
-        if account is None:
-            return _UNNAMED
-        return _page(self._venue.balance_entry(account, canonical(query.get("asset_id", ""))))
+        asset = canonical(query.get("asset_id", ""))
+        return _page(self._venue.balance_entry(self._account(query), asset))
 
     def _trade_account(self, query: Query) -> Reply:
         account = self._account(query)
-        if account is None:
-            return _UNNAMED
         state = {"nonce": str(account.nonce), "owner": account.identity, "synced_with_network": True}
         return _page({"trade_account_id": account.id, "trade_account": state, "session": None})
 
     def _orders(self, query: Query) -> Reply:
         account = self._account(query)
-        if account is None:
-            return _UNNAMED
         market = canonical(query.get("market_id", ""))
         orders = [each for each in account.orders.values() if canonical(each["market_id"]) == market]
         if query.get("is_open") == "true":
             orders = [each for each in orders if not each["close"]]
         return _page({"identity": account.identity, "market_id": market, "orders": orders})
 
-    def _market(self, query: Query) -> Market | None:
-        return self._venue.known_markets.get(canonical(query.get("market_id", "")))
+    def _market(self, query: Query) -> Market:
+        found = self._venue.known_markets.get(canonical(query.get("market_id", "")))
+        if found is None:
+            raise RequestRefused(NO_MARKET, "market not found")
+        return found
 
-    def _account(self, query: Query) -> Account | None:
+    def _account(self, query: Query) -> Account:
         id = next((query[name] for name in _NAMES if name in query), "")
-        return self._venue.account(id) if id else None
+        if not id:
+            raise RequestRefused(INVALID, "invalid request: whose?")
+        return self._venue.account(id)
 
     _pages: Mapping[str, Callable[[Pages, Query], Reply]] = {
         "/health": _health,
@@ -125,17 +121,10 @@ def failure(status: int, code: int, message: str) -> Reply:
     return Reply(status, encode({"code": code, "message": message}))
 
 
-_UNNAMED = failure(400, INVALID, "invalid request: whose?")
-
-
 def _page(body: object) -> Reply:
     return Reply(200, encode(body))
 
 
 def _asset(each: Asset) -> dict[str, Any]:
-    return {
-        "symbol": each.symbol,
-        "asset": each.id,
-        "decimals": each.decimals,
-        "max_precision": each.max_precision,
-    }
+    digits = {"decimals": each.decimals, "max_precision": each.max_precision}
+    return {"symbol": each.symbol, "asset": each.id, **digits}

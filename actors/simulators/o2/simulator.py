@@ -16,22 +16,11 @@ from actors.simulators.base.faults import Code, Text, fault
 from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade, make_id
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
+from actors.simulators.o2 import payloads
 from actors.simulators.o2.account import Account, Holding, Identity, named
 from actors.simulators.o2.connections import RequestRefused, Subscription
 from actors.simulators.o2.instruments import PAIRS, PRECISIONS, book_of, canonical, listed
-from actors.simulators.o2.payloads import (
-    ALREADY,
-    INVALID,
-    NO_ACCOUNT,
-    NO_MARKET,
-    PONG,
-    TOO_MANY,
-    UNREADABLE,
-    Payloads,
-    SubscriptionRequest,
-    encode,
-    printed,
-)
+from actors.simulators.o2.payloads import Payloads, SubscriptionRequest, encode, printed
 from actors.simulators.o2.rest import Pages
 from actors.simulators.o2.settings import NonceForm, O2Settings
 
@@ -69,7 +58,7 @@ class SimulatedO2(Simulator):
         self._pages = Pages(self)
         self._recent: dict[str, deque[Any]] = {}  # the last trades of each market, as told
         self._subscriptions: dict[Peer, dict[Slot, Subscription]] = {}
-        self._watching: Groups[tuple[str, str], Peer, Subscription] = Groups()  # by channel and key
+        self._watching: Groups[tuple[str, str], Subscription] = Groups()  # by channel and key
         self._orders_made = 0
 
     # what a test sees and does
@@ -153,24 +142,24 @@ class SimulatedO2(Simulator):
         self._subscriptions[peer] = {}
 
     def closed(self, peer: Peer) -> None:
-        for slot, subscription in self._subscriptions.pop(peer, {}).items():
-            self._unwatch(peer, slot[0], subscription.keys)
+        for subscription in self._subscriptions.pop(peer, {}).values():
+            self._unwatch(subscription, subscription.keys)
 
     def received(self, peer: Peer, message: Message) -> None:
         if message == "PING":
-            peer.answer(PONG)
+            peer.answer(payloads.PONG)
             return
         try:
             asked = _asked(message)
         except msgspec.ValidationError as wrong:
-            self._refuse(peer, INVALID, f"invalid request: {wrong}")
+            self._refuse(peer, payloads.INVALID, f"invalid request: {wrong}")
             return
         except (msgspec.DecodeError, RecursionError):
-            self._refuse(peer, UNREADABLE, "cannot parse")
+            self._refuse(peer, payloads.UNREADABLE, "cannot parse")
             return
         verb, _, channel = asked.action.partition("_")
         if channel not in (*_BY_MARKET, *_BY_IDENTITY) or verb not in ("subscribe", "unsubscribe"):
-            self._refuse(peer, INVALID, f"invalid request: unknown action {asked.action!r}")
+            self._refuse(peer, payloads.INVALID, f"invalid request: unknown action {asked.action!r}")
             return
         act = self._subscribe if verb == "subscribe" else self._unsubscribe
         self.subscription_asked(peer, lambda: act(peer, channel, asked))
@@ -183,7 +172,7 @@ class SimulatedO2(Simulator):
             return
         self._subscriptions[peer][slot] = subscription
         for key in subscription.keys:
-            self._watching.join((channel, key), peer, subscription)
+            self._watching.join((channel, key), subscription)
         if frames := self._first_frames(subscription):
             self.acknowledge(peer, frames)
         self.announce()
@@ -191,17 +180,19 @@ class SimulatedO2(Simulator):
     def _accepted(self, peer: Peer, channel: str, asked: SubscriptionRequest) -> tuple[Slot, Subscription]:
         """What a request makes, and its place. Raises RequestRefused."""
         keys = self._keys(channel, asked)
-        subscription = Subscription(channel, keys)
+        subscription = Subscription(peer, channel, keys)
         if channel.startswith("depth"):
             subscription.precision = _one_of(PRECISIONS, "precision", asked.precision)
         if channel == "depth_view":
             subscription.frequency = _one_of(_FREQUENCIES, "frequency", asked.frequency)
         if self.rejects(channel, *keys):
-            code, text = (NO_MARKET, "market") if channel in _BY_MARKET else (NO_ACCOUNT, "account")
+            code, text = (
+                (payloads.NO_MARKET, "market") if channel in _BY_MARKET else (payloads.NO_ACCOUNT, "account")
+            )
             raise RequestRefused(code, f"{text} not found")
         slot = (channel, keys[0] if channel in _BY_MARKET else "")
         if slot in self._subscriptions[peer]:
-            raise RequestRefused(ALREADY, "already subscribed")
+            raise RequestRefused(payloads.ALREADY, "already subscribed")
         return slot, subscription
 
     def _unsubscribe(self, peer: Peer, channel: str, asked: SubscriptionRequest) -> None:
@@ -215,29 +206,31 @@ class SimulatedO2(Simulator):
         if channel in ("balances", "nonce") and asked.identities:
             named = {canonical(next(iter(each.values()), "")) for each in asked.identities}
             gone = tuple(key for key in subscription.keys if key in named)
-        self._unwatch(peer, channel, gone)
+        self._unwatch(subscription, gone)
         subscription.keys = tuple(key for key in subscription.keys if key not in gone)
         if not subscription.keys:
             del slots[slot]
         self.announce()
 
-    def _unwatch(self, peer: Peer, channel: str, keys: Iterable[str]) -> None:
+    def _unwatch(self, subscription: Subscription, keys: Iterable[str]) -> None:
         for key in keys:
-            self._watching.leave((channel, key), peer)
+            self._watching.leave((subscription.channel, key), subscription)
 
     def _keys(self, channel: str, asked: SubscriptionRequest) -> tuple[str, ...]:
         if channel in _BY_MARKET:
             id = canonical(asked.market_id)
             if id not in self.known_markets and not (self.settings.markets is None and id.startswith("0x")):
-                raise RequestRefused(NO_MARKET, "market not found")
+                raise RequestRefused(payloads.NO_MARKET, "market not found")
             return (self._market(id).id,)
         if not asked.identities:
-            raise RequestRefused(INVALID, "invalid request: no identities")
+            raise RequestRefused(payloads.INVALID, "invalid request: no identities")
         if len(asked.identities) > _IDENTITIES:
-            raise RequestRefused(TOO_MANY, f"too many subscriptions: at most {_IDENTITIES} identities")
+            raise RequestRefused(
+                payloads.TOO_MANY, f"too many subscriptions: at most {_IDENTITIES} identities"
+            )
         for each in asked.identities:
             if len(each) != 1 or not each.keys() <= {"ContractId", "Address"}:
-                raise RequestRefused(INVALID, f"invalid request: {each} is no identity")
+                raise RequestRefused(payloads.INVALID, f"invalid request: {each} is no identity")
         return tuple(dict.fromkeys(self.account(each).id for each in asked.identities))
 
     def _refuse(self, peer: Peer, code: int, text: str, asked: SubscriptionRequest | None = None) -> None:
@@ -250,15 +243,16 @@ class SimulatedO2(Simulator):
 
     def _first_frames(self, subscription: Subscription) -> list[bytes]:
         channel, keys = subscription.channel, subscription.keys
+        if channel in _BY_MARKET:
+            found = self.known_markets[keys[0]]
         if channel == "depth":
-            return [self._payloads.snapshot(self.known_markets[keys[0]], subscription.precision)]
+            return [self._payloads.snapshot(found, subscription.precision)]
         if channel == "depth_view":
             subscription.shown_at = time.monotonic()
-            return [self._payloads.view(self.known_markets[keys[0]], subscription.precision)]
+            return [self._payloads.view(found, subscription.precision)]
         if not self.settings.acknowledge_all:
             return []
         if channel == "trades":
-            found = self.known_markets[keys[0]]
             return [self._payloads.trades(found, list(self.recent(found.id)))]
         accounts = [self.known_accounts[key] for key in keys]
         if channel == "orders":
@@ -369,31 +363,31 @@ class SimulatedO2(Simulator):
     # what is told
 
     def _tell(self, channel: str, key: str, frame: bytes) -> None:
-        for peer in self._watching.of((channel, key)):
-            peer.tell(frame)
+        for subscription in self._watching.of((channel, key)):
+            subscription.peer.tell(frame)
 
     def _say_depth(self, found: Market, buys: Sequence[Move], sells: Sequence[Move]) -> None:
         frames: dict[int, bytes] = {}
-        for peer, subscription in self._watching.of(("depth", found.id)).items():
+        for subscription in self._watching.of(("depth", found.id)):
             precision = subscription.precision
             if precision not in frames:
                 frames[precision] = self._payloads.change(found, buys, sells, precision)
-            peer.tell(frames[precision])
-        for peer, subscription in self._watching.of(("depth_view", found.id)).items():
+            subscription.peer.tell(frames[precision])
+        for subscription in self._watching.of(("depth_view", found.id)):
             if not subscription.due:
                 subscription.due = True
                 wait = subscription.shown_at + subscription.frequency - time.monotonic()
-                show = partial(self._show, peer, subscription, found)
+                show = partial(self._show, subscription, found)
                 if wait > 0:
                     self.call_later(wait, show)
                 else:
                     show()
 
-    def _show(self, peer: Peer, subscription: Subscription, found: Market) -> None:
-        if self._watching.of(("depth_view", found.id)).get(peer) is subscription:
+    def _show(self, subscription: Subscription, found: Market) -> None:
+        if subscription in self._watching.of(("depth_view", found.id)):
             subscription.due = False
             subscription.shown_at = time.monotonic()
-            peer.tell(self._payloads.view(found, subscription.precision))
+            subscription.peer.tell(self._payloads.view(found, subscription.precision))
 
     def _say_trade(self, found: Market, told: Any) -> None:
         self._recent.setdefault(found.id, deque(maxlen=_RECENT)).append(told)
@@ -416,5 +410,7 @@ class SimulatedO2(Simulator):
 
 def _one_of(known: Mapping[str, Any], name: str, value: str) -> Any:
     if value not in known:
-        raise RequestRefused(INVALID, f"invalid request: {name} {value!r} is none of {', '.join(known)}")
+        raise RequestRefused(
+            payloads.INVALID, f"invalid request: {name} {value!r} is none of {', '.join(known)}"
+        )
     return known[value]

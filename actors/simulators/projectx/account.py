@@ -53,18 +53,15 @@ class Account:
 
     def order(self, listing: Listing, over: Mapping[str, Any]) -> Action:
         """A new order or, where `over` has the id of one, what has become of it."""
-        now = self._now()
         known = self.orders.get(over.get("id", 0))
         if known is not None:
-            known |= {"updateTimestamp": now, **over}
+            known |= {"updateTimestamp": self._now(), **over}
             return CHANGED, dict(known)
+        new = self._new(listing, over.get("id"))
         row = {
-            "id": over.get("id") or next(self._numbers),
-            "accountId": self.id,
-            "contractId": listing.id,
+            **new,
             "symbolId": listing.symbol,
-            "creationTimestamp": now,
-            "updateTimestamp": now,
+            "updateTimestamp": new["creationTimestamp"],
             "status": OPEN,
             "type": LIMIT,
             "side": BID,
@@ -83,10 +80,7 @@ class Account:
         """A position as it is to be. With `size=0` it is told once more, and then gone."""
         known = self.positions.get(listing.id)
         row = {
-            "id": next(self._numbers) if known is None else known["id"],
-            "accountId": self.id,
-            "contractId": listing.id,
-            "creationTimestamp": self._now(),
+            **self._new(listing, known["id"] if known else None),
             "type": LONG,
             "size": 1,
             "averagePrice": listing.last,
@@ -102,10 +96,7 @@ class Account:
     def half_turn(self, listing: Listing, over: Mapping[str, Any]) -> Action:
         """One fill, which opens unless `over` says what it made."""
         row = {
-            "id": next(self._numbers),
-            "accountId": self.id,
-            "contractId": listing.id,
-            "creationTimestamp": self._now(),
+            **self._new(listing),
             "price": listing.last,
             "profitAndLoss": None,
             "fees": _FEES * over.get("size", 1),
@@ -118,6 +109,11 @@ class Account:
         self.fills.append(row)
         return NEW, dict(row)
 
+    def _new(self, listing: Listing, id: int | None = None) -> Row:
+        """The fields of every row; the id is the next one, unless it is given."""
+        about = {"accountId": self.id, "contractId": listing.id}
+        return {"id": id or next(self._numbers), **about, "creationTimestamp": self._now()}
+
     # what a fill makes of it all
 
     def fill(self, listing: Listing, order: Row, size: int, price: Decimal) -> Filled:
@@ -127,10 +123,11 @@ class Account:
         over = {"id": order["id"], "fillVolume": done, "filledPrice": price, "status": status}
         told = self.order(listing, over)
         before = self.positions.get(listing.id)
-        gain = _gain(listing, before, order["side"], size, price)
+        change = size if order["side"] == BID else -size
+        gain = _gain(listing, before, change, price)
         turn = {"price": price, "profitAndLoss": gain, "side": order["side"], "size": size}
         half_turn = self.half_turn(listing, {**turn, "orderId": order["id"]})
-        position = self.position(listing, _after(before, order["side"], size, price))
+        position = self.position(listing, _after(before, change, price))
         balance = self.row["balance"] + (gain or 0) - half_turn[1]["fees"]
         return told, half_turn, position, self.change({"balance": balance})
 
@@ -145,27 +142,25 @@ def _signed(position: Row | None) -> int:
     return size if position["type"] == LONG else -size
 
 
-def _gain(listing: Listing, before: Row | None, side: int, size: int, price: Decimal) -> Decimal | None:
+def _gain(listing: Listing, before: Row | None, change: int, price: Decimal) -> Decimal | None:
     """Money made by what of a fill closes; None where nothing does."""
     held = _signed(before)
-    change = size if side == BID else -size
     if before is None or held * change >= 0:
         return None
-    closed = min(abs(held), size) * (1 if held > 0 else -1)
+    closed = min(abs(held), abs(change)) * (1 if held > 0 else -1)
     ticks = (price - Decimal(str(before["averagePrice"]))) / listing.terms.tick
     return (ticks * listing.terms.tick_value * closed).quantize(Decimal("0.01"))
 
 
-def _after(before: Row | None, side: int, size: int, price: Decimal) -> Row:
+def _after(before: Row | None, change: int, price: Decimal) -> Row:
     """A position after a fill."""
     held = _signed(before)
-    change = size if side == BID else -size
     now = held + change
     kind = LONG if now > 0 or (now == 0 and held > 0) else SHORT
     if before is None or held * now <= 0:
         average = price if now else before["averagePrice"] if before else price
     elif abs(now) > abs(held):
-        paid = Decimal(str(before["averagePrice"])) * abs(held) + price * size
+        paid = Decimal(str(before["averagePrice"])) * abs(held) + price * abs(change)
         average = (paid / abs(now)).quantize(Decimal("0.000001"))
     else:
         average = before["averagePrice"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.simulators.base.random_market import Asset, Levels, Market, Step
+from actors.simulators.base.random_market import Asset, Market, Move, Step
 from actors.simulators.projectx.payloads import Row
 
 Level = tuple[Decimal | float | str, int]  # price, and volume: 0 takes it away
@@ -149,12 +149,12 @@ class Listing:
 
     def set_levels(self, bids: Iterable[Level], asks: Iterable[Level]) -> list[Row]:
         """Sets levels to new volumes, and tells them."""
-        rows = []
-        for kind, levels, changes in ((BID, self.market.bids, bids), (ASK, self.market.asks, asks)):
-            for price, volume in changes:
-                _put(levels, self.ticks(price), volume)
-                rows.append(self._level(kind, self.ticks(price), volume))
-        return rows
+        buys, sells = ([(self.ticks(price), volume) for price, volume in side] for side in (bids, asks))
+        for at, volume in buys:
+            self.market.set("buy", at, volume)
+        for at, volume in sells:
+            self.market.set("sell", at, volume)
+        return self._levels(buys, sells)
 
     def clear(self) -> Row:
         """Empties the book, and tells it."""
@@ -164,37 +164,20 @@ class Listing:
 
     def deltas(self, step: Step) -> list[Row]:
         """The levels that a step changed, as they are now."""
-        sides = ((BID, self.market.bids, step.buys), (ASK, self.market.asks, step.sells))
-        return [
-            self._level(kind, price, levels.get(price, 0))
-            for kind, levels, moves in sides
-            for price in dict(moves)
-        ]
+        return self._levels(self.market.left("buy", step.buys), self.market.left("sell", step.sells))
 
     def book(self) -> list[Row]:
         """The whole book, after a reset."""
-        reset = self._reset()
-        bids = [self._level(BID, *each) for each in sorted(self.market.bids.items(), reverse=True)]
-        asks = [self._level(ASK, *each) for each in sorted(self.market.asks.items())]
-        return [reset, *bids, *asks]
+        return [self._reset(), *self._levels(*self.market.book())]
 
     def _reset(self) -> Row:
         return {"timestamp": self._now(), "type": RESET, "price": 0, "volume": 0, "currentVolume": 0}
 
+    def _levels(self, bids: Iterable[Move], asks: Iterable[Move]) -> list[Row]:
+        bid_rows = [self._level(BID, *each) for each in bids]
+        return bid_rows + [self._level(ASK, *each) for each in asks]
+
     def _level(self, kind: int, ticks: int, volume: int) -> Row:
         # Which of the two volumes is what rests there is contradicted among clients: here both are.
-        price = self.price(ticks)
-        return {
-            "timestamp": self._now(),
-            "type": kind,
-            "price": price,
-            "volume": volume,
-            "currentVolume": volume,
-        }
-
-
-def _put(levels: Levels, price: int, volume: int) -> None:
-    if volume > 0:
-        levels[price] = volume
-    else:
-        levels.pop(price, None)
+        volumes = {"volume": volume, "currentVolume": volume}
+        return {"timestamp": self._now(), "type": kind, "price": self.price(ticks), **volumes}

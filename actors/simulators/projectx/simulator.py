@@ -40,7 +40,7 @@ _LOGOUT = "GatewayLogout"
 
 # ProjectX, "Real Time Data Overview": the words of the methods that subscribe, and what they make come.
 _OF_ACCOUNTS = {"orders": "Orders", "positions": "Positions", "user_trades": "Trades"}
-_OF_CONTRACTS = {"quotes": "Quotes", "trades": "Trades", "depth": "MarketDepth"}
+_OF_CONTRACTS = {"quotes": "ContractQuotes", "trades": "ContractTrades", "depth": "ContractMarketDepth"}
 _EVENTS = {
     "accounts": "GatewayUserAccount",
     "orders": "GatewayUserOrder",
@@ -71,12 +71,24 @@ class SimulatedProjectX(SimulatedHubs):
         self.set_up_hubs(settings)
         self._gate = TokenGate(settings.token_life, settings.keys)
         self._numbers = itertools.count(9_000_000_001)
-        self.listings = {each: self._list(each) for each in settings.contracts}
-        self.accounts = {each: self._account_of(each) for each in settings.accounts}
+        new = partial(Listing, seed=settings.seed, moving=settings.market, now=_now)
+        self.listings = {each: new(each) for each in settings.contracts}
+        self.accounts = {
+            each: Account(each, f"PRAC-V2-{each}", numbers=self._numbers, now=_now)
+            for each in settings.accounts
+        }
         self._pages = Pages(self, self._gate)
 
     def methods(self) -> Mapping[str, Mapping[str, Method]]:
-        return {"/hubs/user": self._user_methods(), "/hubs/market": self._market_methods()}
+        user = {
+            "SubscribeAccounts": Method(partial(self.join_group, "accounts/")),
+            "UnsubscribeAccounts": Method(partial(self.leave_group, "accounts/")),
+            **self._following(_OF_ACCOUNTS, self._follow_account, int),
+        }
+        return {
+            "/hubs/user": user,
+            "/hubs/market": self._following(_OF_CONTRACTS, self._follow_contract, str),
+        }
 
     def accepts(self, token: str) -> bool:
         return self._gate.good(token)
@@ -115,10 +127,8 @@ class SimulatedProjectX(SimulatedHubs):
         """Bids and asks as they are now, volume by price."""
         with self._lock:
             listing = self._listing(contract)
-            market = listing.market
             bids, asks = (
-                {listing.price(at): volume for at, volume in side.items()}
-                for side in (market.bids, market.asks)
+                {listing.price(at): volume for at, volume in side} for side in listing.market.book()
             )
             return bids, asks
 
@@ -129,7 +139,7 @@ class SimulatedProjectX(SimulatedHubs):
         with self._lock:
             listing = self._listing(contract)
             row = listing.change(changed) if changed else listing.quote()
-            self._say_market("quotes", listing, [row], shape or self.settings.quote_shape)
+            self._say_market("quotes", listing, [row], shape)
             return row
 
     def trade(
@@ -150,7 +160,7 @@ class SimulatedProjectX(SimulatedHubs):
         with self._lock:
             listing = self._listing(contract)
             row = listing.trade(price, volume, side) | over
-            self._say_market("trades", listing, [row], shape or self.settings.tape_shape)
+            self._say_market("trades", listing, [row], shape)
             return row
 
     def depth(
@@ -171,14 +181,13 @@ class SimulatedProjectX(SimulatedHubs):
             listing = self._listing(contract)
             rows = [listing.clear()] if reset else []
             rows += listing.set_levels(bids, asks)
-            self._say_market("depth", listing, rows, shape or self.settings.tape_shape)
+            self._say_market("depth", listing, rows, shape)
             return rows
 
     def tell_market(self, channel: str, contract: str, *rows: Row, shape: MarketShape | None = None) -> None:
         """Tells these very rows on `quotes`, `trades` or `depth`, in one batch where the shape has any."""
         with self._lock:
-            usual = self.settings.quote_shape if channel == "quotes" else self.settings.tape_shape
-            self._say_market(channel, self._listing(contract), rows, shape or usual)
+            self._say_market(channel, self._listing(contract), rows, shape)
 
     # what a test does: the user hub
 
@@ -271,7 +280,7 @@ class SimulatedProjectX(SimulatedHubs):
         status: Status = 503,
         n: Times = 1,
         retry_after: RetryAfter = 0.0,
-        page: Annotated[str, "such as Auth/loginKey; empty: any"] = "",
+        page: Page = "",
     ) -> None:
         """Answers the next `n` requests for a page with this HTTP status."""
         reply = Reply(status, b"", retry_header(retry_after))
@@ -281,7 +290,7 @@ class SimulatedProjectX(SimulatedHubs):
     def reset_depth(self, contract: Contract = "") -> None:
         """Sends a Reset of a book, and then all of it."""
         listing = self._listing(contract)
-        self._say_market("depth", listing, listing.book(), self.settings.tape_shape)
+        self._say_market("depth", listing, listing.book())
 
     @fault
     def unknown_values(self) -> None:
@@ -289,13 +298,13 @@ class SimulatedProjectX(SimulatedHubs):
         self.order(status=99, type=98, side=97)
         listing = self._listing("")
         row = listing.set_levels([(listing.last, 1)], [])[0] | {"type": 99}
-        self._say_market("depth", listing, [row], self.settings.tape_shape)
+        self._say_market("depth", listing, [row])
         self.push(MARKET_HUB, "GatewayWeather", "sunny")
 
     # the pages
 
     def page(self, request: Request) -> Reply | Later:
-        refusal: Reply | None = self.pending.take("page", request.path) or self.pending.take("page", "")
+        refusal = self.pending.take("page", request.path) or self.pending.take("page", "")
         return refusal or self._pages.answer(request, _header(request))
 
     def place(self, account: Account, listing: Listing, asked: Row) -> Row:
@@ -346,21 +355,14 @@ class SimulatedProjectX(SimulatedHubs):
 
     # the hubs' methods
 
-    def _user_methods(self) -> dict[str, Method]:
-        found = {
-            "SubscribeAccounts": Method(lambda caller: self.join_group("accounts/", caller)),
-            "UnsubscribeAccounts": Method(lambda caller: self.leave_group("accounts/", caller)),
-        }
-        for channel, noun in _OF_ACCOUNTS.items():
-            found[f"Subscribe{noun}"] = Method(partial(self._follow_account, channel), (int,))
-            found[f"Unsubscribe{noun}"] = Method(partial(self._unfollow, channel), (int,))
-        return found
-
-    def _market_methods(self) -> dict[str, Method]:
+    def _following(
+        self, channels: Mapping[str, str], follow: Callable[..., None], key: type
+    ) -> dict[str, Method]:
+        """The methods that begin and end a subscription to these channels."""
         found = {}
-        for channel, noun in _OF_CONTRACTS.items():
-            found[f"SubscribeContract{noun}"] = Method(partial(self._follow_contract, channel), (str,))
-            found[f"UnsubscribeContract{noun}"] = Method(partial(self._unfollow, channel), (str,))
+        for channel, noun in channels.items():
+            found[f"Subscribe{noun}"] = Method(partial(follow, channel), (key,))
+            found[f"Unsubscribe{noun}"] = Method(partial(self._unfollow, channel), (key,))
         return found
 
     def _follow_account(self, channel: str, caller: Caller, account: int) -> None:
@@ -380,20 +382,22 @@ class SimulatedProjectX(SimulatedHubs):
 
     def _say_snapshot(self, channel: str, caller: Caller, listing: Listing) -> None:
         """What is told first of all: it may come before the completion does, and here it does."""
-        if channel == "quotes":
-            told = market_arguments(self.settings.quote_shape, listing.id, [listing.quote()])
-        elif channel == "depth":
-            told = market_arguments(self.settings.tape_shape, listing.id, listing.book())
-        else:
+        if channel == "trades":
             return
-        for arguments in told:
+        rows = [listing.quote()] if channel == "quotes" else listing.book()
+        for arguments in market_arguments(self._usual_shape(channel), listing.id, rows):
             self.tell_caller(caller, framing.invocation(_EVENTS[channel], arguments))
 
     # what is pushed
 
-    def _say_market(self, channel: str, listing: Listing, rows: Sequence[Row], shape: MarketShape) -> None:
+    def _usual_shape(self, channel: str) -> MarketShape:
+        return self.settings.quote_shape if channel == "quotes" else self.settings.tape_shape
+
+    def _say_market(
+        self, channel: str, listing: Listing, rows: Sequence[Row], shape: MarketShape | None = None
+    ) -> None:
         if rows and self.members(f"{channel}/{listing.id}"):
-            for arguments in market_arguments(shape, listing.id, rows):
+            for arguments in market_arguments(shape or self._usual_shape(channel), listing.id, rows):
                 self.tell_group(f"{channel}/{listing.id}", _EVENTS[channel], arguments)
 
     def _say_user(
@@ -417,7 +421,7 @@ class SimulatedProjectX(SimulatedHubs):
 
         def send(numbers: range) -> None:
             rows = [listing.trade() | {"volume": number} for number in numbers]
-            self._say_market("trades", listing, rows, self.settings.tape_shape)
+            self._say_market("trades", listing, rows)
 
         return listing.market, send
 
@@ -432,7 +436,8 @@ class SimulatedProjectX(SimulatedHubs):
 
     def _act(self, account: Account, listing: Listing) -> None:
         """An account places an order, or takes one back."""
-        orders = [row for row in account.open_orders if str(row["id"]) in self._resting(row)]
+        resting = {id for each in self.listings.values() for id in each.market.orders}
+        orders = [row for row in account.open_orders if str(row["id"]) in resting]
         if len(orders) >= 3:
             row = self.random.choice(orders)
             self.change_order(account, self.listings[row["contractId"]], {"id": row["id"], "status": 3})
@@ -444,32 +449,23 @@ class SimulatedProjectX(SimulatedHubs):
             asked |= {"type": MARKET, "limitPrice": None}
         self.place(account, listing, asked)
 
-    def _resting(self, row: Row) -> Mapping[str, Order]:
-        return self.listings[row["contractId"]].market.orders
-
     def _say_step(self, listing: Listing, step: Step) -> None:
         """Tells what a step of the market changed, in the order in which it happened."""
         if step.trade is not None:
             side = SELL if step.trade.side == "buy" else BUY  # the aggressor's
             row = listing.trade(listing.price(step.trade.price), step.trade.quantity, side)
-            self._say_market("trades", listing, [row], self.settings.tape_shape)
+            self._say_market("trades", listing, [row])
         for each in step.fills:
             account = self.accounts[int(each.order.account)]
             order = account.orders[int(each.order.id)]
             at = listing.price(each.order.price)
             self._say_filled(account, account.fill(listing, order, each.quantity, at))
-        self._say_market("depth", listing, listing.deltas(step), self.settings.tape_shape)
+        self._say_market("depth", listing, listing.deltas(step))
         changed = listing.moved()
         if changed is not None:
-            self._say_market("quotes", listing, [changed], self.settings.quote_shape)
+            self._say_market("quotes", listing, [changed])
 
     # what there is
-
-    def _list(self, contract: str) -> Listing:
-        return Listing(contract, seed=self.settings.seed, moving=self.settings.market, now=_now)
-
-    def _account_of(self, id: int) -> Account:
-        return Account(id, f"PRAC-V2-{id}", numbers=self._numbers, now=_now)
 
     def _listing(self, contract: str) -> Listing:
         """A contract, the first one where none is named. Raises ValueError where there is none."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from actors.simulators.base.client import Peer
 from actors.simulators.signalr import framing
 from actors.simulators.signalr.framing import Broken, Records
+from actors.simulators.signalr.negotiate import Ticket
 from actors.simulators.signalr.settings import HubSettings
 
 _LINGER = 0.01  # seconds that a record may wait for others to go with it
@@ -21,7 +22,6 @@ class Host(Protocol):
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> None: ...
     def greeting(self, hub: str, said: bytes) -> str: ...
-    def greeted(self, caller: Caller) -> None: ...
     def note(self, message: Any) -> None: ...
     def invoked(self, caller: Caller, message: dict[str, Any]) -> None: ...
 
@@ -29,10 +29,10 @@ class Host(Protocol):
 class Caller:
     """A connection to a hub. Everything here is done under the simulator's lock."""
 
-    def __init__(self, server: Host, peer: Peer, hub: str, id: str) -> None:
+    def __init__(self, server: Host, peer: Peer, hub: str, ticket: Ticket) -> None:
         self.peer = peer
         self.hub = hub  # its name
-        self.id = id  # the connection's, which is no secret
+        self.ticket = ticket
         self.greeted = False  # the handshake is done
         self.pinged = False  # from now on its silence is counted
         self.lost = False  # sent a record of an unknown type: its invocations are ignored
@@ -67,16 +67,10 @@ class Caller:
             self._turn_away(error)
             return
         self.greeted = True
-        self._greet_back()
+        busy = self._server.habits.packed > 1  # a busy server sends both in one message
+        self._put(framing.WELCOME + (framing.PING if busy else b""))
         if self._server.habits.ping_interval:
             self._watch_own_silence()
-        self._server.greeted(self)
-
-    def _greet_back(self) -> None:
-        if self._server.habits.packed > 1:
-            self._put(framing.WELCOME + framing.PING)  # both in one message: a busy server does that
-        else:
-            self._put(framing.WELCOME)
 
     def _hear(self, record: bytes) -> None:
         if not record:
@@ -87,21 +81,17 @@ class Caller:
             case framing.INVOCATION | framing.STREAM_INVOCATION:
                 if not self.lost:
                     self._server.invoked(self, message)
-            case framing.A_PING:
-                self._hear_ping()
+            case framing.A_PING if not self.pinged:
+                self.pinged = True
+                self._watch_his_silence()
             case framing.CLOSE:
                 self.end()
-            case framing.STREAM_ITEM | framing.COMPLETION | framing.CANCEL | framing.ACK | framing.SEQUENCE:
-                pass
-            case int():
+            case int() as kind if kind not in framing.KINDS:
                 self.lost = True  # ASP.NET Core 9: it lives on, pings and all, and answers no more
+            case int():
+                pass
             case _:
                 raise Broken
-
-    def _hear_ping(self) -> None:
-        if not self.pinged:
-            self.pinged = True
-            self._watch_his_silence()
 
     # what it is sent
 

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
+
+Failure = Literal["hub", "server", "binding", "unknown", "forbidden"]
+
+_SERVER = "An unexpected error occurred invoking '{target}' on the server."
+_BINDING = "Failed to invoke '{target}' due to an error on the server."
+_WORDS: Mapping[Failure | Literal["streaming"], str] = {
+    "hub": f"{_SERVER} HubException: {{why}}",
+    "server": _SERVER,
+    "binding": _BINDING,
+    "unknown": f"{_BINDING} HubException: Method does not exist.",
+    "forbidden": "Failed to invoke '{target}' because user is unauthorized",
+    "streaming": "The client attempted to invoke the non-streaming '{target}' method"
+    " with a streaming invocation.",
+}
 
 
 class HubError(Exception):
     """What a method refuses with; its text is told to the client."""
+
+
+class InvocationFailed(Exception):  # noqa: N818  (an answer, not an error of ours)
+    """An invocation that ends with an error, in the server's words; `why` is a hub's own text."""
+
+    def __init__(self, kind: Failure | Literal["streaming"], target: str, why: str = "") -> None:
+        super().__init__(_WORDS[kind].format(target=target, why=why))
 
 
 class Method(Struct, frozen=True):
@@ -22,46 +43,24 @@ class Method(Struct, frozen=True):
 Methods = Mapping[str, Method]
 
 
-class InvocationOutcome(Struct, frozen=True):
-    """How an invocation ended."""
+def invoke(methods: Methods, caller: object, target: str, arguments: Sequence[Any]) -> object:
+    """The result of what is meant. ASP.NET Core finds methods whatever the case of their names.
 
-    result: object = None
-    error: str | None = None
-
-
-def invoke(methods: Methods, caller: object, target: str, arguments: Sequence[Any]) -> InvocationOutcome:
-    """Calls what is meant. ASP.NET Core finds methods whatever the case of their names."""
+    Raises:
+        InvocationFailed: the method is unknown, takes other arguments, or raised.
+    """
     known = {name.lower(): method for name, method in methods.items()}
     method = known.get(target.lower())
     if method is None:
-        return InvocationOutcome(error=f"{unbound(target)} HubException: Method does not exist.")
+        raise InvocationFailed("unknown", target)
     if not _fit(method.takes, arguments):
-        return InvocationOutcome(error=unbound(target))
+        raise InvocationFailed("binding", target)
     try:
-        return InvocationOutcome(method.act(caller, *arguments))
+        return method.act(caller, *arguments)
     except HubError as refused:
-        return InvocationOutcome(error=failed(target, str(refused)))
+        raise InvocationFailed("hub", target, str(refused)) from None
     except Exception:
-        return InvocationOutcome(error=failed(target))
-
-
-def failed(target: str, why: str = "") -> str:
-    """What is said of a method that raised; `why` only where it meant to be heard."""
-    detail = f" HubException: {why}" if why else ""
-    return f"An unexpected error occurred invoking '{target}' on the server.{detail}"
-
-
-def unbound(target: str) -> str:
-    """What is said of arguments that do not fit."""
-    return f"Failed to invoke '{target}' due to an error on the server."
-
-
-def forbidden(target: str) -> str:
-    return f"Failed to invoke '{target}' because user is unauthorized"
-
-
-def not_streaming(target: str) -> str:
-    return f"The client attempted to invoke the non-streaming '{target}' method with a streaming invocation."
+        raise InvocationFailed("server", target) from None
 
 
 def _fit(takes: Sequence[type], arguments: Sequence[Any]) -> bool:

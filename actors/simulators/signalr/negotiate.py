@@ -88,9 +88,6 @@ class Doorway:
         ticket.used = True
         return ticket
 
-    def leave(self, ticket: Ticket) -> None:
-        ticket.over = True
-
     def _stale(self, ticket: Ticket) -> bool:
         return not ticket.used and time.monotonic() > ticket.until
 

@@ -23,15 +23,13 @@ from actors.simulators.base.faults import (
 )
 from actors.simulators.base.server import CloseCode, GarbageKind, Message, Reason, Simulator
 from actors.simulators.base.settings import given
-from actors.simulators.signalr import framing, hub_methods
+from actors.simulators.signalr import framing
 from actors.simulators.signalr.hub_client import Caller
-from actors.simulators.signalr.hub_methods import Methods
-from actors.simulators.signalr.negotiate import Doorway, Ticket, bearer, json, text
+from actors.simulators.signalr.hub_methods import Failure, InvocationFailed, Methods, invoke
+from actors.simulators.signalr.negotiate import Doorway, bearer, json, text
 from actors.simulators.signalr.settings import HubSettings
 
-Failure = Annotated[
-    Literal["hub", "server", "binding", "unknown", "forbidden"], "what fails it, and so the error's words"
-]
+FailureKind = Annotated[Failure, "what fails it, and so the error's words"]
 Door = Annotated[Literal["both", "negotiate", "upgrade"], "where a client is refused"]
 Url = Annotated[str, "of the other server; empty: this one"]
 Token = Annotated[str, "for the other server; empty: none"]
@@ -70,9 +68,8 @@ class SimulatedHubs(Simulator):
         self._paths = {path.rstrip("/").lower(): path.rstrip("/").rpartition("/")[2] for path in hubs}
         self._methods = {self._paths[path.rstrip("/").lower()]: each for path, each in hubs.items()}
         self._doorway = Doorway(settings.negotiated_life, settings.transports)
-        self._tickets: dict[Peer, Ticket] = {}
         self._callers: dict[Peer, Caller] = {}
-        self._groups: Groups[str, Caller, None] = Groups()
+        self._groups: Groups[str, Caller] = Groups()
 
     # what a venue adds
 
@@ -139,7 +136,7 @@ class SimulatedHubs(Simulator):
     # groups, as hubs have them
 
     def join_group(self, group: str, caller: Caller) -> None:
-        self._groups.join(group, caller, None)
+        self._groups.join(group, caller)
 
     def leave_group(self, group: str, caller: Caller) -> None:
         self._groups.leave(group, caller)
@@ -166,11 +163,7 @@ class SimulatedHubs(Simulator):
 
     @fault
     def refuse(
-        self,
-        status: Status = 503,
-        retry_after: RetryAfter = 0.0,
-        n: TimesOrAll = 1,
-        only_hub: OnlyHub = "",
+        self, status: Status = 503, retry_after: RetryAfter = 0.0, n: TimesOrAll = 1, only_hub: OnlyHub = ""
     ) -> None:
         """Answers the next `n` negotiations or upgrades of each hub with this HTTP status."""
         reply = Reply(status, b"refused", retry_header(retry_after))
@@ -220,7 +213,7 @@ class SimulatedHubs(Simulator):
         self,
         method: HubMethod = "",
         n: Times = 1,
-        kind: Failure = "hub",
+        kind: FailureKind = "hub",
         text: Annotated[str, "what the hub says"] = "no",
     ) -> None:
         """Fails the next `n` invocations of a method."""
@@ -260,11 +253,8 @@ class SimulatedHubs(Simulator):
     @fault
     def drop(self, only_hub: OnlyHub = "") -> None:
         """Resets every connection: no close frame. All are closed when it returns."""
-        if not only_hub:
-            super().drop()
-            return
-        for caller in self._in(only_hub):
-            caller.peer.cut()
+        for peer in self._peers_of(only_hub):
+            peer.cut()
 
     @fault
     def close(self, code: CloseCode = 1001, reason: Reason = "", only_hub: OnlyHub = "") -> None:
@@ -273,11 +263,7 @@ class SimulatedHubs(Simulator):
         Raises:
             ValueError: RFC 6455 does not allow this code in a close frame.
         """
-        if not only_hub:
-            super().close(code, reason)
-            return
-        for caller in self._in(only_hub):
-            caller.peer.close(code, reason)
+        self._close(self._peers_of(only_hub), code, reason)
 
     @fault
     def mute(self, new: New = True, only_hub: OnlyHub = "") -> None:
@@ -293,12 +279,7 @@ class SimulatedHubs(Simulator):
 
         With `only_hub` new connections are not deaf: their hub is known too late.
         """
-        if not only_hub:
-            super().deaf(new)
-            return
-        for caller in self._in(only_hub):
-            caller.peer.deaf = True
-            caller.peer.watch()
+        self._deafen(self._peers_of(only_hub), new and not only_hub)
 
     @fault
     def garbage(self, kind: GarbageKind = "json") -> None:
@@ -323,17 +304,16 @@ class SimulatedHubs(Simulator):
     # the doors
 
     def serves(self, path: str) -> bool:
-        return self._hub_at(path) is not None
+        return bool(self._hub_at(path))
 
     def objection(self, request: Request) -> Reply | None:
         hub = self._hub_at(request.path)
-        assert hub is not None
         return self._turned_away(hub, "upgrade", request) or self._doorway.objection(hub, request)
 
     def answer(self, request: Request) -> Reply | Later:
         path = request.path.rstrip("/").lower()
         hub = self._hub_at(path.removesuffix(_NEGOTIATE))
-        if hub is None:
+        if not hub:
             return self.page(request)
         if not path.endswith(_NEGOTIATE):
             return self._turned_away(hub, "", request) or text(400, b"Connection ID required")
@@ -345,10 +325,6 @@ class SimulatedHubs(Simulator):
         """The answer to a request that is for no hub."""
         return text(404)
 
-    def authorized(self, request: Request) -> bool:
-        """Whether a request shows a token that is good for a hub."""
-        return self.accepts(bearer(request))
-
     def _negotiate(self, hub: str, request: Request) -> Reply:
         told: Mapping[str, Any] | None = self.pending.take("negotiate")
         if told is None:
@@ -359,18 +335,15 @@ class SimulatedHubs(Simulator):
         refusal: Reply | None = self.pending.take("refuse", hub) if door else None
         if refusal is not None:
             return refusal
-        if (door and self._is_unauthorized(hub, door)) or not self.authorized(request):
+        refused = door and any(self.pending.take("unauthorized", hub, each) for each in (door, "both"))
+        if refused or not self.accepts(bearer(request)):
             challenge = 'Bearer error="invalid_token"' if bearer(request) else "Bearer"
             return Reply(401, b"", {"WWW-Authenticate": challenge})
         return None
 
-    def _is_unauthorized(self, hub: str, door: str) -> bool:
-        return bool(
-            self.pending.take("unauthorized", hub, door) or self.pending.take("unauthorized", hub, "both")
-        )
-
-    def _hub_at(self, path: str) -> str | None:
-        return self._paths.get(path.rstrip("/").lower())
+    def _hub_at(self, path: str) -> str:
+        """The name of the hub at this path; empty: there is none."""
+        return self._paths.get(path.rstrip("/").lower(), "")
 
     def _named(self, only_hub: str) -> list[str]:
         """The hubs that are meant. Raises ValueError where there is none."""
@@ -382,22 +355,21 @@ class SimulatedHubs(Simulator):
         hubs = self._named(only_hub)
         return [each for each in self._callers.values() if each.hub in hubs and each.peer.open]
 
+    def _peers_of(self, only_hub: str) -> list[Peer]:
+        """The connections to a hub; none named: all, those that are no WebSocket yet among them."""
+        return [each.peer for each in self._in(only_hub)] if only_hub else list(self._peers)
+
     # the connections
 
     def opened(self, peer: Peer) -> None:
-        assert peer.request is not None
         hub = self._hub_at(peer.request.path)
-        assert hub is not None
-        ticket = self._tickets[peer] = self._doorway.admit(hub, peer.request)
         peer.muted = peer.muted or bool(self.pending.get("mute", hub))
-        self._callers[peer] = Caller(self, peer, hub, ticket.id)
+        self._callers[peer] = Caller(self, peer, hub, self._doorway.admit(hub, peer.request))
 
     def closed(self, peer: Peer) -> None:
         caller = self._callers.pop(peer, None)
-        ticket = self._tickets.pop(peer, None)
-        if ticket is not None:
-            self._doorway.leave(ticket)
         if caller is not None:
+            caller.ticket.over = True
             self._groups.leave_all(caller)
 
     def hear(self, peer: Peer, payload: bytes, binary: bool) -> None:
@@ -415,12 +387,7 @@ class SimulatedHubs(Simulator):
     def greeting(self, hub: str, said: bytes) -> str:
         """Why a handshake fails; nothing: it does not."""
         error: str | None = self.pending.take("handshake_error", hub)
-        if error is not None:
-            return error
-        return framing.handshake_error(said)
-
-    def greeted(self, caller: Caller) -> None:
-        """A client has shaken hands."""
+        return framing.handshake_error(said) if error is None else error
 
     def invoked(self, caller: Caller, message: dict[str, Any]) -> None:
         target, arguments = message.get("target"), message.get("arguments")
@@ -429,44 +396,22 @@ class SimulatedHubs(Simulator):
         id = message.get("invocationId") or ""
 
         def act() -> None:
-            error, result = self._outcome(caller, target, arguments, message["type"])
-            if id:  # without one, nothing comes back, not even of a failure
-                self._complete(caller, framing.completion(id, result, error))
+            try:
+                result = self._invoke(caller, target, arguments, message["type"])
+                record = framing.completion(id, result)
+            except InvocationFailed as failed:
+                record = framing.completion(id, error=str(failed))
+            # Without an id nothing comes back, not even of a failure.
+            if id and not self.pending.take("lose_ack"):
+                caller.say(record)
             self.announce()
 
         self.subscription_asked(caller.peer, act)
 
-    def _outcome(
-        self, caller: Caller, target: str, arguments: list[Any], kind: int
-    ) -> tuple[str | None, object]:
-        error = self._failure(target)
-        if error is None and kind == framing.STREAM_INVOCATION:
-            error = hub_methods.not_streaming(target)
-        if error is not None:
-            return error, None
-        outcome = hub_methods.invoke(self._methods[caller.hub], caller, target, arguments)
-        return outcome.error, outcome.result
-
-    def _complete(self, caller: Caller, record: bytes) -> None:
-        if not self.pending.take("lose_ack"):
-            caller.say(record)
-
-    def _failure(self, target: str) -> str | None:
-        failure = self.pending.take("completion_error", target.lower()) or self.pending.take(
-            "completion_error", ""
-        )
-        return _worded(failure[0], target, failure[1]) if failure else None
-
-
-def _worded(kind: Failure, target: str, why: str) -> str:
-    match kind:
-        case "hub":
-            return hub_methods.failed(target, why)
-        case "server":
-            return hub_methods.failed(target)
-        case "binding":
-            return hub_methods.unbound(target)
-        case "unknown":
-            return f"{hub_methods.unbound(target)} HubException: Method does not exist."
-        case "forbidden":
-            return hub_methods.forbidden(target)
+    def _invoke(self, caller: Caller, target: str, arguments: list[Any], kind: int) -> object:
+        for method in (target.lower(), ""):
+            if failure := self.pending.take("completion_error", method):
+                raise InvocationFailed(failure[0], target, failure[1])
+        if kind == framing.STREAM_INVOCATION:
+            raise InvocationFailed("streaming", target)
+        return invoke(self._methods[caller.hub], caller, target, arguments)

@@ -175,19 +175,19 @@ class Account:
         """The fields of an activity event."""
         self._nonces += 1
         amount = {"asset": asset, "amount": "1500000000000000000"}
-        fields: Row
-        match variant:
-            case "DepositLanded":
-                fields = {**amount, "chain_id": "00" + "00" * 6 + "a4b1", "deposit_nonce": self._nonces}
-            case "WithdrawalCompleted":
-                fields = {**amount, "chain_id": "00" + "00" * 6 + "a4b1", "withdrawal_nonce": self._nonces}
-            case "PositionCleared":
-                fields = {"sub_account_index": 1, "asset": asset}
-            case "SubAccountAssetTransferred":
-                fields = {"source_sub_account_index": 0, "target_sub_account_index": 1, **amount}
-            case "MarginCallUpdated":
-                fields = {"sub_account_index": 1, "called_venues": []}
-        return {"user": self.user, **fields, "timestamp_ns": time.time_ns(), **over}
+        moved = {**amount, "chain_id": "00" + "00" * 6 + "a4b1"}
+        fields: Mapping[Activity, Row] = {
+            "DepositLanded": {**moved, "deposit_nonce": self._nonces},
+            "WithdrawalCompleted": {**moved, "withdrawal_nonce": self._nonces},
+            "PositionCleared": {"sub_account_index": 1, "asset": asset},
+            "SubAccountAssetTransferred": {
+                "source_sub_account_index": 0,
+                "target_sub_account_index": 1,
+                **amount,
+            },
+            "MarginCallUpdated": {"sub_account_index": 1, "called_venues": []},
+        }
+        return {"user": self.user, **fields[variant], "timestamp_ns": time.time_ns(), **over}
 
 
 def _extra(variant: OrderVariant, price: int, now: int) -> Row:

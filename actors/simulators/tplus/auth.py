@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import deque
 from collections.abc import Mapping
 
 import msgspec
@@ -12,8 +11,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
-from actors.simulators.base.history import Newest
+from actors.simulators.base.history import Meter, Newest
 from actors.simulators.tplus.endpoints import is_user
+from actors.simulators.tplus.settings import TplusSettings
 
 UNAUTHORIZED = "Invalid or missing auth token"
 
@@ -63,32 +63,25 @@ _login = msgspec.json.Decoder(Login).decode
 class SignatureGate:
     """Signed nonces in, tokens out. Tokens are good for everything that is their user's."""
 
-    def __init__(self, *, nonce_life: float, token_life: float, limit: int, window: float) -> None:
-        self.nonce_life = nonce_life
-        self.token_life = token_life
+    def __init__(self, settings: TplusSettings) -> None:
         self.asked = 0  # requests for nonces and tokens, ever
         self.delegates: dict[str, set[str]] = {}  # keys that sign for a user, in hex
-        self._limit = limit
-        self._window = window
-        self._meter: deque[float] = deque(maxlen=limit)  # when the last requests of the window came
+        self._settings = settings
+        self._meter = Meter(settings.auth_window)
         self._nonces: dict[str, Grant] = Newest(_REMEMBERED)  # by user
         self._tokens: dict[str, tuple[str, Grant]] = Newest(_REMEMBERED)  # the user of each
 
     def meter(self) -> None:
         """Counts a request. Raises AuthRefused where there were too many."""
         self.asked += 1
-        now = time.monotonic()
-        while self._meter and self._meter[0] <= now - self._window:
-            self._meter.popleft()
-        if len(self._meter) >= self._limit:
+        if not self._meter.admits(self._settings.auth_limit):
             raise AuthRefused(429, "RATE_LIMITED", "Too many authentication requests", retryable=True)
-        self._meter.append(now)
 
     def nonce(self, user: str) -> Grant:
         """What this user is to sign: the same again while it has more than 10 s left."""
         known = self._nonces.get(user)
         if known is None or known.left <= _KEPT:
-            known = self._nonces[user] = _grant(secrets.token_hex(32), self.nonce_life)
+            known = self._nonces[user] = _grant(secrets.token_hex(32), self._settings.nonce_life)
         return known
 
     def login(self, body: bytes) -> Grant:
@@ -105,7 +98,7 @@ class SignatureGate:
         if nonce.left <= 0:
             raise AuthRefused(401, "NONCE_EXPIRED", "The nonce has expired")
         self._check(asked)
-        grant = _grant(secrets.token_urlsafe(32), self.token_life)
+        grant = _grant(secrets.token_urlsafe(32), self._settings.token_life)
         self._tokens[grant.value] = (asked.user_id, grant)
         return grant
 

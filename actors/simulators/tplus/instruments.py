@@ -84,23 +84,16 @@ class Listing:
         sides = [[(whole(price), whole(quantity)) for price, quantity in side] for side in (bids, asks)]
         if any(price <= 0 or quantity < 0 for side in sides for price, quantity in side):
             raise ValueError("a price is above 0, and a quantity 0 or more")
-        for levels, side in zip((self.market.bids, self.market.asks), sides, strict=True):
-            for price, quantity in side:
-                if quantity:
-                    levels[price] = quantity
-                else:
-                    levels.pop(price, None)
-        return self._diff(*sides)
+        buys, sells = sides
+        for price, quantity in buys:
+            self.market.set("buy", price, quantity)
+        for price, quantity in sells:
+            self.market.set("sell", price, quantity)
+        return self._diff(buys, sells)
 
     def moved(self, buys: Iterable[Move], sells: Iterable[Move]) -> Row:
         """The diff after the market itself changed these levels: what is there now, each price once."""
-        sides = zip((self.market.bids, self.market.asks), (buys, sells), strict=True)
-        return self._diff(
-            *(
-                [(price, levels.get(price, 0)) for price in dict.fromkeys(price for price, _ in moves)]
-                for levels, moves in sides
-            )
-        )
+        return self._diff(self.market.left("buy", buys), self.market.left("sell", sells))
 
     def touch(self) -> Row:
         """A diff that surely changes something: one lot more at the best bid, or a first bid."""
@@ -116,18 +109,16 @@ class Listing:
         return self.change(asks=[(spell(price), 0)])
 
     def snapshot(self) -> Row:
-        bids, asks = sorted(self.market.bids, reverse=True), sorted(self.market.asks)
-        return {
-            "asks": [_level(price, self.market.asks[price]) for price in asks],
-            "bids": [_level(price, self.market.bids[price]) for price in bids],
-            "sequence_number": self.sequence,
-        }
+        return self._rows(*self.market.book())
 
     def picture(self) -> Picture:
         return Picture(_decimal(self.market.bids), _decimal(self.market.asks), self.sequence)
 
     def _diff(self, bids: Iterable[Move], asks: Iterable[Move]) -> Row:
         self.sequence += 1
+        return self._rows(bids, asks)
+
+    def _rows(self, bids: Iterable[Move], asks: Iterable[Move]) -> Row:
         return {
             "asks": [_level(*each) for each in asks],
             "bids": [_level(*each) for each in bids],

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from actors.simulators.base.client import Later, Reply, Request
+from actors.simulators.base.faults import Pending
 from actors.simulators.tplus.account import Account
 from actors.simulators.tplus.auth import UNAUTHORIZED, AuthRefused, SignatureGate
 from actors.simulators.tplus.endpoints import match
@@ -26,14 +27,12 @@ class Venue(Protocol):
     """What the pages need of the venue."""
 
     settings: TplusSettings
-
-    @property
-    def listings(self) -> Mapping[str, Listing]: ...
+    pending: Pending
+    listings: dict[str, Listing]
 
     def has(self, asset: str) -> bool: ...
     def listing(self, asset: str) -> Listing: ...
     def account(self, user: str) -> Account: ...
-    def auth_refusal(self) -> Reply | None: ...
     def depth_page(self, asset: str) -> Reply | Later: ...
 
 
@@ -84,7 +83,7 @@ class Pages:
         if not (asked if request.method == "GET" else path == "/auth"):
             return None
         self._gate.meter()
-        refusal = self._venue.auth_refusal()
+        refusal: Reply | None = self._venue.pending.take("refuse_auth")
         if refusal is not None:
             return refusal
         if asked:

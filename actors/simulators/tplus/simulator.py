@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Struct
 
 from actors.simulators.base.client import Later, Peer, Reply, Request, retry_header, text_frame
 from actors.simulators.base.connections import Groups
@@ -33,6 +36,14 @@ _POLICY = 1008  # RFC 6455, section 7.4.1
 _UNSETTLED = 1000  # pending trades that the market remembers
 
 
+class _Client(Struct, eq=False):
+    """One connection: its stream, the user whose token opened it, and the pongs that it owes."""
+
+    stream: Stream
+    holder: str
+    owing: int = 0
+
+
 class SimulatedTplus(Simulator):
     """tplus on loopback, its order service and its market data on one port: a context manager.
 
@@ -41,7 +52,6 @@ class SimulatedTplus(Simulator):
     """
 
     name: ClassVar[str] = "tplus"
-    path: ClassVar[str] = "/"
     Settings = TplusSettings
 
     settings: TplusSettings
@@ -51,12 +61,7 @@ class SimulatedTplus(Simulator):
         self.set_up(settings)
         self.snapshots = 0  # how many books were served over HTTP
         self._prefix = tidy(settings.prefix)
-        self._gate = SignatureGate(
-            nonce_life=settings.nonce_life,
-            token_life=settings.token_life,
-            limit=settings.auth_limit,
-            window=settings.auth_window,
-        )
+        self._gate = SignatureGate(settings)
         self._pages = Pages(self, self._gate)
         self.listings: dict[str, Listing] = {}
         wanted = _ASSETS if settings.assets is None else settings.assets
@@ -64,12 +69,10 @@ class SimulatedTplus(Simulator):
         for each in self.assets:
             self._add(each)
         self._accounts: dict[str, Account] = {}
-        self._streams: dict[Peer, Stream] = {}
-        self._holders: dict[Peer, str] = {}  # whose token opened it
-        self._watching: Groups[str, Peer, None] = Groups()  # by path
+        self._clients: dict[Peer, _Client] = {}
+        self._watching: Groups[str, Peer] = Groups()  # by path
         # pending trades of the market, the newest: user, trade
         self._unsettled: deque[tuple[str, Row]] = deque(maxlen=_UNSETTLED)
-        self._owing: dict[Peer, int] = {}  # pongs
         self._held: list[Callable[[], None]] = []
 
     @property
@@ -160,8 +163,7 @@ class SimulatedTplus(Simulator):
         with self._lock:
             account = self.account(user)
             listing = self.listing(asset)
-            number = int(over.get("trade_id", 0))
-            told = account.fill(listing.trade(number=number), over)
+            told = account.fill(listing.trade(number=int(over.get("trade_id", 0))), over)
             self._say_fill(account, told)
             return told
 
@@ -172,10 +174,7 @@ class SimulatedTplus(Simulator):
         the event's fields, without its tag.
         """
         with self._lock:
-            account = self.account(user)
-            told = account.order_event(variant, *self._terms_of(asset), over)
-            self._say_order(account, variant, told)
-            return told
+            return self._order_event(self.account(user), variant, asset, over)
 
     def position(self, user: str, asset: str = "", **over: Any) -> Row:
         """Changes one position of a user; tells all of them, and returns that.
@@ -205,8 +204,7 @@ class SimulatedTplus(Simulator):
         with self._lock:
             listing = self.listing(asset)
             deltas = {"watchers_delta": 1, "quantity_delta": "2.5", "watchers": 3, "quantity": "7.5"}
-            told = {"asset_id": listing.asset, **deltas, "window_end_ns": listing.trade()["timestamp_ns"]}
-            told |= over
+            told = {"asset_id": listing.asset, **deltas, "window_end_ns": time.time_ns(), **over}
             self._tell(endpoints.INTENT, told)
             return told
 
@@ -237,8 +235,8 @@ class SimulatedTplus(Simulator):
     def expire_tokens(self, close: CloseCode = 0) -> None:
         """No token is valid any more; `close` is about user streams."""
         self._gate.expire()
-        for peer, stream in list(self._streams.items()):
-            if close and stream.kind.access != "public":
+        for peer, client in list(self._clients.items()):
+            if close and client.stream.kind.access != "public":
                 peer.close(close, "token expired")
 
     @waiting
@@ -310,9 +308,9 @@ class SimulatedTplus(Simulator):
         """Sends an event of an unknown kind on every stream that tells kinds apart."""
         kinds = (endpoints.ORDERS, endpoints.ACTIVITY, endpoints.TRADE_EVENTS, endpoints.TRADE_EVENTS_OF)
         told = {"Teleported": {"order_id": "o-0", "timestamp_ns": 0}}
-        for peer, stream in list(self._streams.items()):
-            if stream.kind.path in kinds:
-                inner = self.settings.inner_tags and stream.kind.path == endpoints.ORDERS
+        for peer, client in list(self._clients.items()):
+            if client.stream.kind.path in kinds:
+                inner = self.settings.inner_tags and client.stream.kind.path == endpoints.ORDERS
                 tagged = {"type": "teleported", **told["Teleported"]} if inner else told
                 peer.tell(text_frame(encode(tagged)))
 
@@ -322,7 +320,7 @@ class SimulatedTplus(Simulator):
         listing = self.listing(asset)
         trade = listing.trade() | {"status": "Pending"}
         for user in ["", *self._listening()]:
-            self._say_pending(user, listing, trade)
+            self._say_stage(user, listing, trade, {"status": "Pending"})
         for user in ["", *self._listening()]:
             self._say_settled(user, listing, trade, "Rollbacked")
 
@@ -335,12 +333,9 @@ class SimulatedTplus(Simulator):
     def close_stream(self, path: Path, code: CloseCodeOrReset = 1001) -> None:
         """Closes the sockets at one path."""
         found = stream_at(path)
-        for peer, stream in list(self._streams.items()):
-            if found and stream.path == found.path:
-                if code:
-                    peer.close(code)
-                else:
-                    peer.cut()
+        for peer, client in list(self._clients.items()):
+            if found and client.stream.path == found.path:
+                peer.end(code)
 
     def heal(self) -> None:
         """Ends all lasting faults, and those still to come. What was lost stays lost."""
@@ -371,61 +366,54 @@ class SimulatedTplus(Simulator):
         return None
 
     def opened(self, peer: Peer) -> None:
-        assert peer.request is not None
         stream = self._stream(peer.request.path)
         assert stream is not None
-        self._streams[peer] = stream
-        self._holders[peer] = self._gate.holder(peer.request.headers)
+        client = self._clients[peer] = _Client(stream, self._gate.holder(peer.request.headers))
         if self.settings.ping_interval:
-            self._owing[peer] = 0
-            self.call_later(self.settings.ping_interval, partial(self._ask, peer))
-        self.subscription_asked(peer, partial(self._welcome, peer, stream))
+            self.call_later(self.settings.ping_interval, partial(self._ask, peer, client))
+        self.subscription_asked(peer, partial(self._welcome, peer, client))
 
     def closed(self, peer: Peer) -> None:
-        stream = self._streams.pop(peer, None)
-        self._holders.pop(peer, None)
-        self._owing.pop(peer, None)
-        if stream is not None:
-            self._watching.leave(stream.path, peer)
+        client = self._clients.pop(peer, None)
+        if client is not None:
+            self._watching.leave(client.stream.path, peer)
 
     def ponged(self, peer: Peer) -> None:
-        if peer in self._owing:
-            self._owing[peer] = 0
+        if peer in self._clients:
+            self._clients[peer].owing = 0
         super().ponged(peer)
 
-    def _welcome(self, peer: Peer, stream: Stream) -> None:
+    def _welcome(self, peer: Peer, client: _Client) -> None:
+        stream = client.stream
         private = stream.kind.access != "public" and self.settings.login
         code: int | None = self.pending.take("unauthorized") if private else None
-        if private and code is None and not self._holders[peer]:
+        if private and code is None and not client.holder:
             code = _POLICY if self.settings.denial == "close" else 0
         if code is not None:
-            self._deny(peer, code)
+            denied = {"type": "subscriptions", "channels": [], "errors": "unauthorized"}
+            peer.tell(text_frame(encode(denied)))
+            if code:
+                peer.close(code, "unauthorized")
             return
-        self._watching.join(stream.path, peer, None)
-        control = stream.kind.path == endpoints.CONTROL
+        self._watching.join(stream.path, peer)
+        kind = "control" if stream.kind.path == endpoints.CONTROL else "subscriptions"
         channels = [{"name": stream.kind.channel.format(asset=stream.asset)}]
-        told = {"type": "control" if control else "subscriptions", "channels": channels, "errors": None}
+        told = {"type": kind, "channels": channels, "errors": None}
         self.acknowledge(peer, [text_frame(encode(told))])
         self.announce()
 
-    def _deny(self, peer: Peer, code: int) -> None:
-        told = {"type": "subscriptions", "channels": [], "errors": "unauthorized"}
-        peer.tell(text_frame(encode(told)))
-        if code:
-            peer.close(code, "unauthorized")
-
-    def _ask(self, peer: Peer) -> None:
+    def _ask(self, peer: Peer, client: _Client) -> None:
         """Pings a client, and cuts it off where it does not answer."""
         if not peer.open:
             return
         if not peer.deaf:
-            self._owing[peer] += 1
+            client.owing += 1
             peer.ping()
-            self.call_later(self.settings.pong_timeout, partial(self._collect, peer))
-        self.call_later(self.settings.ping_interval, partial(self._ask, peer))
+            self.call_later(self.settings.pong_timeout, partial(self._collect, peer, client))
+        self.call_later(self.settings.ping_interval, partial(self._ask, peer, client))
 
-    def _collect(self, peer: Peer) -> None:
-        if peer.open and not peer.deaf and self._owing.get(peer):
+    def _collect(self, peer: Peer, client: _Client) -> None:
+        if peer.open and not peer.deaf and client.owing:
             peer.cut(reset=False)
 
     def _stream(self, path: str) -> Stream | None:
@@ -468,12 +456,18 @@ class SimulatedTplus(Simulator):
         if told["status"] == "Confirmed":
             self._tell(endpoints.USER_TRADES.format(user=account.user), told)
 
-    def _say_order(self, account: Account, variant: str, told: Row) -> None:
+    def _order_event(
+        self, account: Account, variant: OrderVariant, asset: str, over: Mapping[str, Any]
+    ) -> Row:
+        listing = self.listing(asset)
+        price = listing.market.last // listing.market.tick  # in book units
+        told = account.order_event(variant, listing.asset, price, over)
         inner = {"type": _snake(variant), **told}
         frame = text_frame(encode(inner if self.settings.inner_tags else {variant: told}))
         for peer in self._watching.of(endpoints.ORDERS):
-            if self._holders[peer] in ("", account.user):  # empty: a server without logins
+            if self._clients[peer].holder in ("", account.user):  # empty: a server without logins
                 peer.tell(frame)
+        return told
 
     # the market
 
@@ -503,9 +497,9 @@ class SimulatedTplus(Simulator):
             self._say_diff(listing, listing.moved(step.buys, step.sells))
         if step.trade is None:
             return
-        trade = listing.trade(
-            price=step.trade.price, quantity=step.trade.quantity, number=step.trade.number
-        ) | {"status": "Pending", "buyer_is_maker": step.trade.side == "buy"}
+        made = step.trade
+        trade = listing.trade(price=made.price, quantity=made.quantity, number=made.number)
+        trade |= {"status": "Pending", "buyer_is_maker": made.side == "buy"}
         self._say_trade(listing, trade)
         self._unsettled.append(("", trade))
 
@@ -523,23 +517,17 @@ class SimulatedTplus(Simulator):
         """A user places an order, or one is filled."""
         orders = account.open_orders
         if not orders:
-            told = account.order_event("Created", *self._terms_of(listing.asset), {})
-            self._say_order(account, "Created", told)
+            self._order_event(account, "Created", listing.asset, {})
             return
         row = orders[0]
         filled = self.listing(row["base_asset"])
         trade = filled.trade()
         trade |= {"price": row["limit_price"], "quantity": row["quantity"]}
-        self._say_pending(account.user, filled, trade)
+        self._say_stage(account.user, filled, trade, {"status": "Pending"})
         self._unsettled.append((account.user, trade))
-        over = {"order_id": row["order_id"]}
-        removed = account.order_event("Removed", *self._terms_of(filled.asset), over)
-        self._say_order(account, "Removed", removed)
+        self._order_event(account, "Removed", filled.asset, {"order_id": row["order_id"]})
         position = account.position(filled.asset, row["limit_price"], {"size": row["quantity"]})
         self._tell(endpoints.POSITIONS.format(user=account.user), position)
-
-    def _say_pending(self, user: str, listing: Listing, trade: Row) -> None:
-        self._say_stage(user, listing, trade, {"status": "Pending"})
 
     def _say_settled(self, user: str, listing: Listing, trade: Row, status: str) -> None:
         undone = status == "Rollbacked"
@@ -556,8 +544,7 @@ class SimulatedTplus(Simulator):
 
     def _listening(self) -> list[str]:
         """The users that have a stream open."""
-        users = [stream.user or self._holders[peer] for peer, stream in self._streams.items()]
-        return sorted({user for user in users if user})
+        return sorted({each.stream.user or each.holder for each in self._clients.values()} - {""})
 
     def account(self, user: str) -> Account:
         if user not in self._accounts:
@@ -579,20 +566,10 @@ class SimulatedTplus(Simulator):
     def has(self, asset: str) -> bool:
         return not asset or self.settings.assets is None or asset in self.listings
 
-    def _terms_of(self, asset: str) -> tuple[str, int]:
-        """An asset, and its price in book units."""
-        listing = self.listing(asset)
-        return listing.asset, listing.market.last // listing.market.tick
-
     # pages
 
     def answer(self, request: Request) -> Reply | Later:
         return self._pages.answer(request)
-
-    def auth_refusal(self) -> Reply | None:
-        """What a fault answers instead of a nonce or a token."""
-        refusal: Reply | None = self.pending.take("refuse_auth")
-        return refusal
 
     def depth_page(self, asset: str) -> Reply | Later:
         error: Reply | None = self.pending.take("snapshot_error")

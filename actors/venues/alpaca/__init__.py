@@ -1,13 +1,30 @@
 """Alpaca: its channels as typed constants, its events, its settings.
 
-`venue` is what it offers, `streams` where; `messages` and `orders` are its pages of the API docs, `stamps`
-its times, `codec` how they are read and written; `session` and `account` how to talk to market data and to
-an account, `subscriptions` what one connection has asked for, `errors` what Alpaca's codes mean, `latest`
-its prices over REST, `outcome` what a session answers.
+`venue` is what it offers, `channels` its channels, `endpoints` where; `messages` and `account_messages` are
+its pages of the API docs, `timestamps` its times, `codec` how they are read and written; `session` and
+`account_session` how to talk to market data and to an account, `keyed_session` what both have in common,
+`subscriptions` what one connection has asked for, `errors` what Alpaca's codes mean, `latest` its prices
+over REST.
 """
 
 from actors.venues.alpaca.account_messages import Execution, Order, TradeUpdate
 from actors.venues.alpaca.account_session import AccountSession
+from actors.venues.alpaca.channels import (
+    BARS,
+    CANCEL_ERRORS,
+    CORRECTIONS,
+    DAILY_BARS,
+    IMBALANCES,
+    LULDS,
+    NEWS,
+    ORDERBOOKS,
+    PRICING,
+    QUOTES,
+    STATUSES,
+    TRADE_UPDATES,
+    TRADES,
+    UPDATED_BARS,
+)
 from actors.venues.alpaca.messages import (
     Bar,
     CancelError,
@@ -25,24 +42,7 @@ from actors.venues.alpaca.messages import (
     UpdatedBar,
 )
 from actors.venues.alpaca.session import AlpacaSession
-from actors.venues.alpaca.venue import (
-    BARS,
-    CANCEL_ERRORS,
-    CORRECTIONS,
-    DAILY_BARS,
-    IMBALANCES,
-    LULDS,
-    NEWS,
-    ORDERBOOKS,
-    PRICING,
-    QUOTES,
-    STATUSES,
-    TRADE_UPDATES,
-    TRADES,
-    UPDATED_BARS,
-    Alpaca,
-    AlpacaSettings,
-)
+from actors.venues.alpaca.venue import Alpaca, AlpacaSettings
 
 __all__ = [
     "BARS",

@@ -8,29 +8,27 @@ fill comes once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from actors.protocol import (
     Announce,
     Confirm,
     Effect,
     EffectBatch,
-    End,
     Fatal,
     Frame,
     Missed,
     Quarantine,
-    Reason,
+    RecentIds,
     Reject,
     Retryable,
     Secret,
-    Send,
-    Session,
     SessionState,
     Topic,
 )
 from actors.venues.alpaca.account_messages import AccountAnswer, AccountFrame, TradeUpdate
-from actors.venues.alpaca.codec import Encoding, account_frame, answer, encode, trade_update
+from actors.venues.alpaca.codec import Encoding, account_frame, answer, trade_update
+from actors.venues.alpaca.keyed_session import KeyedSession
 
 TRADE_UPDATES = "trade_updates"
 FILLS = frozenset({"fill", "partial_fill"})
@@ -42,36 +40,17 @@ ADVICE = (
 _WORDS = 500  # characters of an error that are told
 
 
-class Executions:
-    """A bounded memory of ids: a new generation begins when the last one is full."""
-
-    def __init__(self) -> None:
-        self._new: set[str] = set()
-        self._old: set[str] = set()
-
-    def add(self, id: str) -> bool:
-        """Whether it was not there."""
-        if id in self._new or id in self._old:
-            return False
-        if len(self._new) >= REMEMBERED:
-            self._old, self._new = self._new, set()
-        self._new.add(id)
-        return True
-
-
-class AccountSession(Session):
+class AccountSession(KeyedSession):
     def __init__(self, key: Secret, secret: Secret, *, encoding: Encoding = "json") -> None:
-        super().__init__()
-        self._key, self._secret, self._encoding = key, secret, encoding
+        super().__init__(key, secret, encoding=encoding)
         self._topic: Topic | None = None  # wanted
         self._confirmed = False
         self._listens: list[bool] = []  # unanswered ones, oldest first: whether they ask for the stream
-        self._seen = Executions()
+        self._seen = RecentIds(REMEMBERED)
 
     def opened(self, now: float) -> list[Effect]:
         self._move("upgraded")
-        keys = {"key": self._key.reveal(), "secret": self._secret.reveal()}
-        return [self._frame({"action": "auth", **keys})]
+        return [self._login()]
 
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         for topic in topics:  # there is one channel, without keys
@@ -107,7 +86,7 @@ class AccountSession(Session):
                 self._handle_listening(answer(frame), out)
             case "error":
                 words = _text(answer(frame).error_message) or "no words"
-                self._end(Retryable(f"alpaca ends the account stream: {words}", "alpaca_error"), out)
+                out.add(self._end(Retryable(f"alpaca ends the account stream: {words}", "alpaca_error")))
             case _:  # not asked for: it is kept to be looked at
                 out.add(Quarantine(payload, "a message that is no trade update and no answer"))
 
@@ -130,12 +109,12 @@ class AccountSession(Session):
                 self._move("welcomed")
                 out.add(Announce())
         elif said.action == "listen" and self.state is SessionState.OPEN:
-            self._end(Retryable("alpaca forgot the login of the account stream", "alpaca_login"), out)
+            out.add(self._end(Retryable("alpaca forgot the login of the account stream", "alpaca_login")))
         elif _text(said.status).strip().lower() == "unauthorized":
-            self._end(Fatal(f"alpaca refuses the login: {words}", "alpaca_unauthorized", ADVICE), out)
+            out.add(self._end(Fatal(f"alpaca refuses the login: {words}", "alpaca_unauthorized", ADVICE)))
         else:
             text = f"alpaca neither takes nor refuses the login of the account stream: {words}"
-            self._end(Retryable(text, "alpaca_login"), out)
+            out.add(self._end(Retryable(text, "alpaca_login")))
 
     def _handle_listening(self, said: AccountAnswer, out: EffectBatch) -> None:
         listed = isinstance(said.streams, list) and TRADE_UPDATES in said.streams
@@ -171,13 +150,6 @@ class AccountSession(Session):
         self._listens.append(self._topic is not None)
         streams = [TRADE_UPDATES] if self._topic is not None else []
         return [self._frame({"action": "listen", "data": {"streams": streams}})]
-
-    def _end(self, reason: Reason, out: EffectBatch) -> None:
-        self._move("ended")
-        out.add(End(reason))
-
-    def _frame(self, message: Mapping[str, object]) -> Send:
-        return Send(encode(message, self._encoding))
 
 
 def _text(said: object) -> str:

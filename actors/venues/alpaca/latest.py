@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote as escaped
@@ -30,8 +31,7 @@ class LatestAnswer(Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(LatestAnswer).decode
-_decode_quote = msgspec.json.Decoder(Quote).decode
-_decode_trade = msgspec.json.Decoder(Trade).decode
+_decode_entry: Callable[[bytes], Quote | Trade] = msgspec.json.Decoder(Quote | Trade).decode
 
 
 def price_of(event: Any) -> Price | None:
@@ -83,8 +83,7 @@ def _entry(body: bytes, what: str, symbol: str) -> Quote | Trade | None:
     if entry is None:
         return None
     tag = "q" if what == "quotes" else "t"
-    whole = msgspec.json.encode({**entry, "T": tag, "S": symbol})
-    return _decode_quote(whole) if what == "quotes" else _decode_trade(whole)
+    return _decode_entry(msgspec.json.encode({**entry, "T": tag, "S": symbol}))
 
 
 def _with(price: Price, event: Quote | Trade | None) -> Price:

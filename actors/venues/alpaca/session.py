@@ -12,7 +12,6 @@ Trades are not told apart by their ids: those are not unique across exchanges, a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 
@@ -28,67 +27,24 @@ from actors.protocol import (
     Retryable,
     Secret,
     Send,
-    Session,
     SessionState,
     Topic,
     code_of,
 )
-from actors.venues.alpaca.codec import Encoding, decode, elements, encode, named
-from actors.venues.alpaca.errors import (
-    ALREADY_AUTHENTICATED,
-    NOT_AUTHENTICATED,
-    VERDICTS,
-    ending,
-    told,
-)
-from actors.venues.alpaca.messages import (
-    Acknowledgement,
-    Bar,
-    CancelError,
-    Correction,
-    DailyBar,
-    Failure,
-    Imbalance,
-    Inbound,
-    Luld,
-    Named,
-    News,
-    OrderBook,
-    Pricing,
-    Quote,
-    Status,
-    Success,
-    Trade,
-    UpdatedBar,
-)
-from actors.venues.alpaca.subscriptions import (
-    ALL,
-    BOOKS,
-    CONFIRMED,
-    WAITING,
-    AlpacaSubscriptions,
-    Listed,
-)
+from actors.venues.alpaca import messages as m
+from actors.venues.alpaca.channels import CHANNELS
+from actors.venues.alpaca.codec import Encoding, decode, elements, named
+from actors.venues.alpaca.errors import ALREADY_AUTHENTICATED, NOT_AUTHENTICATED, VERDICTS, ending, told
+from actors.venues.alpaca.keyed_session import KeyedSession
+from actors.venues.alpaca.subscriptions import ALL, BOOKS, CONFIRMED, WAITING, AlpacaSubscriptions, Listed
 
 Topics = tuple[Topic, ...]
 
 # By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.
-CHANNELS: Mapping[type[Struct], str] = {
-    Trade: "trades",
-    Quote: "quotes",
-    Bar: "bars",
-    UpdatedBar: "updated_bars",
-    DailyBar: "daily_bars",
-    Status: "statuses",
-    Luld: "lulds",
-    Imbalance: "imbalances",
-    Correction: "corrections",
-    CancelError: "cancel_errors",
-    OrderBook: "orderbooks",
-    Pricing: "pricing",
-    News: "news",
+CHANNEL_OF: Mapping[type[Struct], str] = {
+    each.event: each.name for each in CHANNELS.values() if not each.account
 }
-_TAGS = {kind.__struct_config__.tag: channel for kind, channel in CHANNELS.items()}
+_TAGS = {kind.__struct_config__.tag: channel for kind, channel in CHANNEL_OF.items()}
 _WORDS = 500  # characters of an error that are told
 
 
@@ -120,19 +76,16 @@ class Routes(dict[str, Topics]):
             self[key] = (topics[0], *star)
 
 
-class AlpacaSession(Session):
+class AlpacaSession(KeyedSession):
     def __init__(self, key: Secret, secret: Secret, *, encoding: Encoding = "json") -> None:
-        super().__init__()
-        self._key, self._secret = key, secret
-        self._encoding: Encoding = encoding
+        super().__init__(key, secret, encoding=encoding)
         self._authenticating = False
         self._logins_left = 1  # again, after a 401
         self._wanted = AlpacaSubscriptions(self._frame)
-        self._routes = {channel: Routes() for channel in CHANNELS.values()}
+        self._routes = {channel: Routes() for channel in CHANNEL_OF.values()}
         self._books, self._news = self._routes[BOOKS], self._routes["news"]
-        self._plain = {
-            kind: self._routes[channel] for kind, channel in CHANNELS.items() if kind not in (OrderBook, News)
-        }
+        self._plain = {kind: self._routes[channel] for kind, channel in CHANNEL_OF.items()}
+        del self._plain[m.OrderBook], self._plain[m.News]
         self._begun: dict[Topic, set[str]] = {}  # the symbols whose book has had its reset
         self._now = 0.0
 
@@ -163,7 +116,7 @@ class AlpacaSession(Session):
                 self._handle(items, out)
         return out.effects()
 
-    def _handle(self, items: list[Inbound], out: EffectBatch) -> None:
+    def _handle(self, items: list[m.Inbound], out: EffectBatch) -> None:
         routes, pairs = self._plain, out.pairs
         for item in items:
             route = routes.get(type(item))
@@ -179,20 +132,20 @@ class AlpacaSession(Session):
             for topic in topics:
                 pairs.append((topic, item))
 
-    def _handle_special(self, item: Inbound, out: EffectBatch) -> None:
+    def _handle_special(self, item: m.Inbound, out: EffectBatch) -> None:
         match item:
-            case OrderBook():
+            case m.OrderBook():
                 self._handle_book(item, out)
-            case News():
+            case m.News():
                 self._handle_news(item, out)
-            case Acknowledgement():
+            case m.Acknowledgement():
                 self._add(self._wanted.acknowledged(_listed(item)), out)
-            case Success():
+            case m.Success():
                 self._handle_success(item, out)
-            case Failure():
+            case m.Failure():
                 self._handle_failure(item, out)
 
-    def _handle_news(self, article: News, out: EffectBatch) -> None:
+    def _handle_news(self, article: m.News, out: EffectBatch) -> None:
         route = self._news
         topics = dict.fromkeys(route.all)
         for symbol in article.symbols or ():
@@ -200,7 +153,7 @@ class AlpacaSession(Session):
         out.pairs += [(topic, article) for topic in topics]
         out.unrouted += not topics
 
-    def _handle_book(self, book: OrderBook, out: EffectBatch) -> None:
+    def _handle_book(self, book: m.OrderBook, out: EffectBatch) -> None:
         """A book begins with a reset: changes until then belong to an older subscription."""
         if book.reset:
             self._prove(book, out)
@@ -212,60 +165,52 @@ class AlpacaSession(Session):
         out.pairs += [(topic, book) for topic in begun]
         out.unrouted += not begun
 
-    def _prove(self, book: OrderBook, out: EffectBatch) -> None:
+    def _prove(self, book: m.OrderBook, out: EffectBatch) -> None:
         """A reset that overtakes its acknowledgement: nothing but a new subscription brings one."""
         for item in ((BOOKS, book.symbol), (BOOKS, ALL)):
             for asked in self._wanted.on(item):
-                if asked.state is WAITING and self._wanted.unanswered(item):
+                if asked.answer is WAITING and self._wanted.unanswered(item):
                     self._add(self._wanted.prove(asked), out)
 
     # ── control ──
 
-    def _handle_success(self, success: Success, out: EffectBatch) -> None:
+    def _handle_success(self, success: m.Success, out: EffectBatch) -> None:
         match success.msg:
             case "connected" if self.state is SessionState.LOGGING_IN and not self._authenticating:
                 out.add(self._authenticate())
-            case "authenticated" if self.state is SessionState.OPEN:
-                if self._authenticating:
-                    self._authenticating = False
-                    out.add(*self._wanted.repeat(answered=True))
             case "authenticated":
-                self._open(out)
+                self._logged_in(out)
 
     def _authenticate(self) -> Send:
         self._authenticating = True
-        return self._frame({"action": "auth", "key": self._key.reveal(), "secret": self._secret.reveal()})
+        return self._login()
 
-    def _open(self, out: EffectBatch) -> None:
+    def _logged_in(self, out: EffectBatch) -> None:
+        """A login was accepted; if it was not the first, the change in flight was answered by an error."""
+        was_asked, self._authenticating = self._authenticating, False
         if self.state is SessionState.LOGGING_IN:
-            self._authenticating = False
             self._move("welcomed")
             out.add(Announce())
+        elif was_asked:
+            out.add(*self._wanted.repeat(answered=True))
 
-    def _handle_failure(self, failure: Failure, out: EffectBatch) -> None:
+    def _handle_failure(self, failure: m.Failure, out: EffectBatch) -> None:
         code = "" if failure.code is None else str(failure.code)[:20]
         words = (failure.msg or "")[:_WORDS]
         reason = ending(code, words)
         if reason is not None:
-            self._end(reason, out)
+            out.add(self._end(reason))
         elif code == ALREADY_AUTHENTICATED:
-            if self.state is SessionState.OPEN and self._authenticating:
-                self._authenticating = False
-                out.add(*self._wanted.repeat(answered=True))
-            self._open(out)
+            self._logged_in(out)
         elif code == NOT_AUTHENTICATED and self._logins_left:
             self._logins_left -= 1
             out.add(self._authenticate())
         elif code == NOT_AUTHENTICATED or self.state is not SessionState.OPEN:
-            self._end(Retryable(told(code, words), code_of("alpaca", code)), out)
+            out.add(self._end(Retryable(told(code, words), code_of("alpaca", code))))
         elif code in VERDICTS:
             self._add(self._wanted.refused(code, words), out)
         else:
             out.add(Complain(code_of("alpaca", code), told(code, words)))
-
-    def _end(self, reason: Any, out: EffectBatch) -> None:
-        self._move("ended")
-        out.add(End(reason))
 
     # ── what cannot be read ──
 
@@ -275,7 +220,7 @@ class AlpacaSession(Session):
             parts = elements(payload)
         except Exception:
             # It may have held anything.
-            self._put_aside(payload, error, self._concerned(Named()), out)
+            self._put_aside(payload, error, self._concerned(m.Named()), out)
             return
         for part in parts:
             if self.state is SessionState.ENDED:
@@ -295,10 +240,10 @@ class AlpacaSession(Session):
         if others:
             out.add(Missed(others, "quarantine"))
         for topic in books:
-            if self._wanted.asked[topic].state is CONFIRMED:
+            if self._wanted.asked[topic].answer is CONFIRMED:
                 self._add(self._wanted.heal(topic, self._now), out)
 
-    def _concerned(self, found: Named) -> Topics:
+    def _concerned(self, found: m.Named) -> Topics:
         """Whose loss it may be: what it does not say may be anything.
 
         Alpaca adds kinds without notice: an unknown one is quarantined, and concerns no topic, because none
@@ -316,7 +261,7 @@ class AlpacaSession(Session):
         return tuple(
             topic
             for topic, asked in self._wanted.asked.items()
-            if asked.state is CONFIRMED and (channel is None or topic.channel == channel)
+            if asked.answer is CONFIRMED and (channel is None or topic.channel == channel)
         )
 
     # ── keeping routes in step with what is confirmed ──
@@ -327,7 +272,7 @@ class AlpacaSession(Session):
     def _routed(self, effects: list[Effect]) -> list[Effect]:
         for topic in self._wanted.moved():
             asked = self._wanted.asked.get(topic)
-            if asked is not None and asked.state is CONFIRMED:
+            if asked is not None and asked.answer is CONFIRMED:
                 self._routes[topic.channel].add(topic)
             else:
                 self._routes[topic.channel].remove(topic)
@@ -336,14 +281,11 @@ class AlpacaSession(Session):
             self._move("ended")
         return effects
 
-    def _frame(self, message: Mapping[str, object]) -> Send:
-        return Send(encode(message, self._encoding))
 
-
-def _listed(acknowledgement: Acknowledgement) -> Listed:
+def _listed(acknowledgement: m.Acknowledgement) -> Listed:
     listed: dict[str, frozenset[str] | None] = {}
     for name, wire in zip(
-        Acknowledgement.__struct_fields__, Acknowledgement.__struct_encode_fields__, strict=True
+        m.Acknowledgement.__struct_fields__, m.Acknowledgement.__struct_encode_fields__, strict=True
     ):
         symbols = getattr(acknowledgement, name)
         listed[wire] = None if symbols is None else frozenset(symbol.strip().upper() for symbol in symbols)

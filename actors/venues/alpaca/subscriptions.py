@@ -7,12 +7,12 @@ next. An acknowledgement lists all that the connection has, and what it lists is
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from enum import Enum
 from typing import Literal
 
 from msgspec import Struct
 
 from actors.protocol import (
+    AskedTopic,
     Complain,
     Confirm,
     Effect,
@@ -24,6 +24,8 @@ from actors.protocol import (
     Retryable,
     Send,
     Topic,
+    TopicAnswer,
+    topics_of,
 )
 from actors.venues.alpaca.endpoints import FOLLOWERS, WIRE
 from actors.venues.alpaca.errors import ADVICE, VERDICTS, Verdict, told
@@ -38,27 +40,19 @@ REFUSALS = 100  # of parts of one change, before the rest is given up as a whole
 REST = 1.0  # seconds between two resets of one book that the session asks for by itself
 
 
-class ItemState(Enum):
-    WAITING = "waiting"
-    CONFIRMED = "confirmed"
-    REFUSED = "refused"
+WAITING, _, CONFIRMED, REFUSED = TopicAnswer
 
 
-WAITING, CONFIRMED, REFUSED = ItemState
+class AlpacaTopic(AskedTopic):
+    """One topic as it is wanted on this connection; `AlpacaSubscriptions` alone changes its answer."""
 
-
-class AskedTopics:
-    """One topic as it is wanted on this connection."""
-
-    __slots__ = ("dropped", "healed_at", "item", "own", "state", "topic")
+    __slots__ = ("dropped", "item", "own")
 
     def __init__(self, topic: Topic) -> None:
-        self.topic = topic
+        super().__init__(topic)
         self.own = WIRE.get(topic.channel, topic.channel)
         self.item: Item = (FOLLOWERS.get(topic.channel, self.own), topic.key)
-        self.state = WAITING  # changed by `AlpacaSubscriptions` alone
         self.dropped = False  # the venue has let go of it once, by itself
-        self.healed_at = float("-inf")  # monotonic seconds
 
 
 class SubscriptionChange(Struct):
@@ -71,8 +65,8 @@ class AlpacaSubscriptions:
     """Not thread-safe; `frame` makes a message of a change."""
 
     def __init__(self, frame: Callable[[Mapping[str, object]], Send]) -> None:
-        self.asked: dict[Topic, AskedTopics] = {}
-        self._on: dict[Item, dict[Topic, AskedTopics]] = {}
+        self.asked: dict[Topic, AlpacaTopic] = {}
+        self._on: dict[Item, dict[Topic, AlpacaTopic]] = {}
         self._moved: dict[Topic, None] = {}  # what has become of them is to be looked at
         self._frame = frame
         self._listed: Listed = {}
@@ -104,15 +98,15 @@ class AlpacaSubscriptions:
         several = dict.fromkeys(topics)
         for topic in several:
             asked = self.asked.get(topic)
-            waited = waited or topic in self._in_vain or (asked is not None and asked.state is WAITING)
-            if asked is None or asked.state is not WAITING:
-                self._want(AskedTopics(topic))
+            waited = waited or topic in self._in_vain or (asked is not None and asked.answer is WAITING)
+            if asked is None or asked.answer is not WAITING:
+                self._want(AlpacaTopic(topic))
         effects = self._settle([self.asked[topic] for topic in several])
         if waited and self._flight is not None and self._flight.copies == 1:
             return [*effects, *self.repeat()]
         return [*effects, *self._next()]
 
-    def _want(self, asked: AskedTopics) -> None:
+    def _want(self, asked: AlpacaTopic) -> None:
         self.asked[asked.topic] = self._on.setdefault(asked.item, {})[asked.topic] = asked
         self._moved[asked.topic] = None
         self._crowded_out.pop(asked.topic, None)
@@ -127,29 +121,29 @@ class AlpacaSubscriptions:
                 self._unwant(asked)
         return self._next()
 
-    def _unwant(self, asked: AskedTopics) -> None:
+    def _unwant(self, asked: AlpacaTopic) -> None:
         self._moved[asked.topic] = None
         self._crowded_out.pop(asked.topic, None)
-        if asked.state is WAITING:
+        if asked.answer is WAITING:
             self._in_vain.add(asked.topic)
         others = self._on[asked.item]
         del others[asked.topic]
         if not others:
             del self._on[asked.item]
 
-    def _set(self, asked: AskedTopics, state: ItemState) -> None:
-        asked.state = state
+    def _set(self, asked: AlpacaTopic, answer: TopicAnswer) -> None:
+        asked.answer = answer
         self._moved[asked.topic] = None
 
     def renew(self, topics: Iterable[Topic], why: GapReason = "unknown") -> list[Effect]:
         """From the start, with the seam marked; topics that the venue does not have are passed over."""
         effects: list[Effect] = []
-        known = [asked for topic in topics if (asked := self.asked.get(topic)) and asked.state is CONFIRMED]
+        known = [asked for topic in topics if (asked := self.asked.get(topic)) and asked.answer is CONFIRMED]
         for asked in known:
             self._start_over(asked)
         if known:
             known += self._sharing(known)
-            seam = tuple(asked.topic for asked in known)
+            seam = topics_of(known)
             effects = [Missed(seam, why), Resent(seam)]
         return [*effects, *self._settle(known), *self._next()]
 
@@ -173,17 +167,17 @@ class AlpacaSubscriptions:
         self._flight.copies += not answered
         return [self._send(self._flight)]
 
-    def _start_over(self, asked: AskedTopics) -> None:
+    def _start_over(self, asked: AlpacaTopic) -> None:
         self._set(asked, WAITING)
         if self._has(asked.item):
             self._renewing.add(asked.item)
         elif asked.own == BOOKS:  # it came by the `*`: asked for by itself it brings a reset
             self._covered.discard(asked.item)
 
-    def _sharing(self, known: Sequence[AskedTopics]) -> list[AskedTopics]:
+    def _sharing(self, known: Sequence[AlpacaTopic]) -> list[AlpacaTopic]:
         """Those that are renewed along, for they lie on the same item."""
         items = dict.fromkeys(asked.item for asked in known if asked.item in self._renewing)
-        others = [asked for item in items for asked in self._on[item].values() if asked.state is CONFIRMED]
+        others = [asked for item in items for asked in self._on[item].values() if asked.answer is CONFIRMED]
         for asked in others:
             self._set(asked, WAITING)
         return others
@@ -250,7 +244,7 @@ class AlpacaSubscriptions:
         self._stale, self._stale_code = 0, ""
         return flight
 
-    def on(self, item: Item) -> Iterable[AskedTopics]:
+    def on(self, item: Item) -> Iterable[AlpacaTopic]:
         """What is asked for that lies on this."""
         return self._on.get(item, {}).values()
 
@@ -259,13 +253,13 @@ class AlpacaSubscriptions:
         flight = self._flight
         return flight is not None and flight.verb == "subscribe" and item in flight.items
 
-    def prove(self, asked: AskedTopics) -> list[Effect]:
+    def prove(self, asked: AlpacaTopic) -> list[Effect]:
         """Data came that only a new subscription brings."""
         self._set(asked, CONFIRMED)
         self._renewing.discard(asked.item)
         return [Confirm((asked.topic,))]
 
-    def _settle(self, several: Sequence[AskedTopics], items: Collection[Item] = ()) -> list[Effect]:
+    def _settle(self, several: Sequence[AlpacaTopic], items: Collection[Item] = ()) -> list[Effect]:
         """What the list means for each of these; `items` have just been asked for."""
         confirmed: list[Topic] = []
         unlisted: list[Topic] = []
@@ -277,15 +271,15 @@ class AlpacaSubscriptions:
             if asked.item in flying or asked.item in self._renewing:
                 continue
             there = self._lists(asked)
-            if asked.state is WAITING and there:
+            if asked.answer is WAITING and there:
                 self._set(asked, CONFIRMED)
                 confirmed.append(asked.topic)
                 if self._has(asked.item):
                     self._ours[asked.item] = None
-            elif asked.state is WAITING and (asked.item in just_asked or self._has(asked.item)):
+            elif asked.answer is WAITING and (asked.item in just_asked or self._has(asked.item)):
                 self._set(asked, REFUSED)
                 unlisted.append(asked.topic)
-            elif asked.state is CONFIRMED and not there:
+            elif asked.answer is CONFIRMED and not there:
                 # Once may be a race with a change of ours; a venue that does it again means it.
                 self._set(asked, REFUSED if asked.dropped else WAITING)
                 (dropped if asked.dropped else lost).append(asked.topic)
@@ -305,20 +299,20 @@ class AlpacaSubscriptions:
         return effects
 
     def _reject(self, items: set[Item], reason: str) -> list[Reject]:
-        refused = [asked for asked in self.asked.values() if asked.item in items and asked.state is WAITING]
+        refused = [asked for asked in self.asked.values() if asked.item in items and asked.answer is WAITING]
         self._covered |= items  # a topic that has it by a `*` keeps it
         for asked in refused:
             self._set(asked, REFUSED)
         for item in items:
             self._ours.pop(item, None)
         self._parts = [left for part in self._parts if (left := tuple(i for i in part if i not in items))]
-        return [Reject(tuple(asked.topic for asked in refused), reason)] if refused else []
+        return [Reject(topics_of(refused), reason)] if refused else []
 
     def _given_up(self, items: Collection[Item]) -> list[Effect]:
         """An unsubscription was acknowledged."""
         kept = [item for item in items if self._has(item)]
         freed = sum(
-            not self._has(item) and all(asked.state is REFUSED for asked in self.on(item)) for item in items
+            not self._has(item) and all(asked.answer is REFUSED for asked in self.on(item)) for item in items
         )
         for item in items:
             self._ours.pop(item, None)
@@ -345,12 +339,12 @@ class AlpacaSubscriptions:
                 items.add(asked.item)
                 again.append(topic)
         for topic in again:
-            self._want(AskedTopics(topic))
+            self._want(AlpacaTopic(topic))
         return [Resent(tuple(again))] if again else []
 
     def _kept(self, items: Collection[Item]) -> list[Effect]:
         """The venue did not end these. It is not asked again: such a topic cannot be resubscribed."""
-        renewing = any(asked.state is WAITING for item in items for asked in self.on(item))
+        renewing = any(asked.answer is WAITING for item in items for asked in self.on(item))
         for item in items:
             self._ours.pop(item, None)
             self._renewing.discard(item)
@@ -365,7 +359,7 @@ class AlpacaSubscriptions:
     def _has(self, item: Item) -> bool:
         return item[1] in (self._listed.get(item[0]) or ())
 
-    def _lists(self, asked: AskedTopics) -> bool:
+    def _lists(self, asked: AlpacaTopic) -> bool:
         own = self._listed.get(asked.own)
         listed = self._listed.get(asked.item[0]) if own is None else own
         return listed is not None and (asked.topic.key in listed or ALL in listed)
@@ -375,7 +369,7 @@ class AlpacaSubscriptions:
     def _next(self) -> list[Effect]:
         if self._flight is not None:
             return []
-        needed = {asked.item: None for asked in self.asked.values() if asked.state is not REFUSED}
+        needed = {asked.item: None for asked in self.asked.values() if asked.answer is not REFUSED}
         while self._parts:
             part = tuple(item for item in self._parts.pop(0) if item in needed and not self._has(item))
             if part:

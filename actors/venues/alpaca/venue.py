@@ -23,7 +23,6 @@ from actors.protocol import (
     Channel,
     Conversation,
     Endpoint,
-    LinewardenError,
     Opening,
     Option,
     Price,
@@ -32,12 +31,12 @@ from actors.protocol import (
     SendRate,
     Session,
     Topic,
-    TypedChannel,
     Venue,
     VenueSettings,
 )
-from actors.venues.alpaca.account_messages import TradeUpdate
+from actors.venues.alpaca import messages as m
 from actors.venues.alpaca.account_session import AccountSession
+from actors.venues.alpaca.channels import CHANNELS, ORDERBOOKS, QUOTES, TRADES
 from actors.venues.alpaca.codec import Encoding
 from actors.venues.alpaca.endpoints import (
     STREAMS,
@@ -50,44 +49,11 @@ from actors.venues.alpaca.endpoints import (
     symbol,
 )
 from actors.venues.alpaca.latest import ask_latest, price_of
-from actors.venues.alpaca.messages import (
-    Bar,
-    CancelError,
-    Correction,
-    DailyBar,
-    Imbalance,
-    Luld,
-    News,
-    OrderBook,
-    Pricing,
-    Quote,
-    Stamped,
-    Status,
-    Trade,
-    UpdatedBar,
-)
 from actors.venues.alpaca.session import AlpacaSession
-
-TRADES: TypedChannel[Trade] = TypedChannel("trades")
-QUOTES: TypedChannel[Quote] = TypedChannel("quotes")
-BARS: TypedChannel[Bar] = TypedChannel("bars")
-UPDATED_BARS: TypedChannel[UpdatedBar] = TypedChannel("updated_bars")
-DAILY_BARS: TypedChannel[DailyBar] = TypedChannel("daily_bars")
-STATUSES: TypedChannel[Status] = TypedChannel("statuses")
-LULDS: TypedChannel[Luld] = TypedChannel("lulds")
-IMBALANCES: TypedChannel[Imbalance] = TypedChannel("imbalances")
-CORRECTIONS: TypedChannel[Correction] = TypedChannel("corrections")
-CANCEL_ERRORS: TypedChannel[CancelError] = TypedChannel("cancel_errors")
-ORDERBOOKS: TypedChannel[OrderBook] = TypedChannel("orderbooks")
-PRICING: TypedChannel[Pricing] = TypedChannel("pricing")
-NEWS: TypedChannel[News] = TypedChannel("news")
-TRADE_UPDATES: TypedChannel[TradeUpdate] = TypedChannel("trade_updates")
 
 STREAM_HOST, STREAM_SANDBOX = "stream.data.alpaca.markets", "stream.data.sandbox.alpaca.markets"
 DATA_HOST, DATA_SANDBOX = "data.alpaca.markets", "data.sandbox.alpaca.markets"
 LIVE_HOST, PAPER_HOST = "api.alpaca.markets", "paper-api.alpaca.markets"
-
-_KEY = "symbol, or * for all"
 
 
 class AlpacaSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,34 +102,6 @@ class AlpacaSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_fi
         return self.encoding or ("msgpack" if self.kind == "options" else "json")
 
 
-def _channels() -> dict[str, Channel]:
-    every = (
-        Channel(str(TRADES), Trade, "prints", key=_KEY),
-        Channel(str(QUOTES), Quote, "the best bid and ask", key=_KEY),
-        Channel(str(BARS), Bar, "minute bars", key=_KEY),
-        Channel(str(UPDATED_BARS), UpdatedBar, "minute bars once more, with late trades", key=_KEY),
-        Channel(str(DAILY_BARS), DailyBar, "the day's bar, each minute", key=_KEY),
-        Channel(str(STATUSES), Status, "stocks: halts and resumes", key=_KEY),
-        Channel(str(LULDS), Luld, "stocks: limit up and limit down", key=_KEY),
-        Channel(str(IMBALANCES), Imbalance, "stocks: order imbalances", key=_KEY),
-        Channel(str(CORRECTIONS), Correction, "stocks: corrected trades", key=_KEY),
-        Channel(str(CANCEL_ERRORS), CancelError, "stocks: cancelled trades", key=_KEY),
-        Channel(
-            str(ORDERBOOKS),
-            OrderBook,
-            "crypto: the book, whole at first, then what changed",
-            key="pair, or * for all",
-            deltas=True,
-            whole=(OrderBook,),
-            resyncable=True,
-        ),
-        Channel(str(PRICING), Pricing, "crypto perpetuals: index, mark, funding", key="pair, or * for all"),
-        Channel(str(NEWS), News, "news: articles", key="symbol, or * for all"),
-        Channel(str(TRADE_UPDATES), TradeUpdate, "account: the life of its orders", account=True),
-    )
-    return {channel.name: channel for channel in every}
-
-
 class Alpaca(Venue):
     """Alpaca's market data and account streams; see the module for what one feed is.
 
@@ -174,7 +112,7 @@ class Alpaca(Venue):
     about: ClassVar[str] = "Alpaca: stocks, crypto, options, news; an account's orders"
     simulator: ClassVar[str] = "actors.simulators.alpaca:SimulatedAlpaca"
     Settings: ClassVar[type[VenueSettings]] = AlpacaSettings
-    channels: ClassVar[Mapping[str, Channel]] = _channels()
+    channels: ClassVar[Mapping[str, Channel]] = CHANNELS
     send_rate: ClassVar[SendRate] = SendRate(batch=500)
     limits: ClassVar[Mapping[str, str]] = {
         "connections": "one per endpoint on most plans; a dead one may hold the place for about 90 s",
@@ -205,12 +143,12 @@ class Alpaca(Venue):
         known = self.channel(channel)
         if not self.offers(known.name):
             others = ", ".join(name for name, each in STREAMS.items() if known.name in each.channels)
-            raise LinewardenError(
-                f"{self.feed}: stream {self._own.name!r} has no {known.name}; streams that have: {others}. "
+            raise self.mistake(
+                f"stream {self._own.name!r} has no {known.name}; streams that have: {others}. "
                 f"It has: {', '.join(self._stream.channels)}."
             )
         for name in options:
-            raise LinewardenError(f"{self.feed}: {known.name} has no option {name!r}; it takes none.")
+            raise self.mistake(f"{known.name} has no option {name!r}; it takes none.")
         return Topic(self.feed, known.name, self._symbol(known, key))
 
     def endpoint(self, opening: Opening) -> Endpoint:
@@ -229,11 +167,11 @@ class Alpaca(Venue):
         return AlpacaSession(own.key, own.secret, encoding=own.codec)
 
     def price(self, event: Any) -> Price | None:
-        return price_of(event) if isinstance(event, (Quote, Trade)) else None
+        return price_of(event) if isinstance(event, (m.Quote, m.Trade)) else None
 
     def event_time_ns(self, event: Any) -> int | None:
         """A bar's time is its beginning, which says nothing of when it was made."""
-        if isinstance(event, Bar) or not isinstance(event, Stamped | News):
+        if isinstance(event, m.Bar) or not isinstance(event, m.Stamped | m.News):
             return None
         try:
             return event.ts_ns
@@ -249,18 +187,14 @@ class Alpaca(Venue):
 
     def starts_anew(self, topic: Topic, event: Any) -> bool:
         """A reset is of one symbol: it leaves the other books of a topic of all symbols as they are."""
-        return isinstance(event, OrderBook) and event.reset is True and topic.key != "*"
+        return isinstance(event, m.OrderBook) and event.reset is True and topic.key != "*"
 
     def book_update(self, event: Any) -> BookUpdate | None:
-        if not isinstance(event, OrderBook):
+        if not isinstance(event, m.OrderBook):
             return None
-        try:
-            at_ns = event.ts_ns
-        except ValueError:
-            at_ns = None
         bids = [(level.price, level.quantity) for level in event.bids]
         asks = [(level.price, level.quantity) for level in event.asks]
-        return BookUpdate(bids, asks, whole=bool(event.reset), at_ns=at_ns)
+        return BookUpdate(bids, asks, whole=bool(event.reset), at_ns=self.event_time_ns(event))
 
     # ── symbols ──
 
@@ -268,20 +202,16 @@ class Alpaca(Venue):
         kind = self._stream.kind
         if not channel.key:
             if key:
-                raise LinewardenError(f"{self.feed}: {channel.name} takes no key, and was given {key!r}.")
+                raise self.mistake(f"{channel.name} takes no key, and was given {key!r}.")
             return ""
         found = symbol(kind, key)
         if found is None:
             given = repr(key) if key.strip() else "no key"
-            raise LinewardenError(
-                f"{self.feed}: {channel.name} takes {example(kind)}, or * for all, and was given {given}."
-            )
+            raise self.mistake(f"{channel.name} takes {example(kind)}, or * for all, and was given {given}.")
         if found == "*" and kind == "options" and channel.name == "quotes":
-            raise LinewardenError(f"{self.feed}: Alpaca has no * for the quotes of options: name contracts.")
+            raise self.mistake("Alpaca has no * for the quotes of options: name contracts.")
         if self._own.name == "test" and found not in {TEST_SYMBOL, "*"}:
-            raise LinewardenError(
-                f"{self.feed}: the test stream has one symbol, {TEST_SYMBOL}; {found!r} stays silent."
-            )
+            raise self.mistake(f"the test stream has one symbol, {TEST_SYMBOL}; {found!r} stays silent.")
         return found
 
     # ── addresses ──

@@ -166,6 +166,7 @@ class Each:
 
 # ── conditions ──────────────────────────────────────────────────────────────────────────────────
 
+Test = Callable[[Any], bool]
 Scalar = str | int | bool
 Expectation = frozenset[Scalar] | Literal["any", "none"]
 
@@ -190,7 +191,7 @@ class Condition(Struct, frozen=True):
             raise ValueError(f"expected {cls.expected}")
         return cls(tuple(_tests("", raw)))
 
-    def compiled(self) -> Callable[[Any], bool]:
+    def compiled(self) -> Test:
         if self.text is not None:
             return lambda _: False  # those are looked for before anything is decoded
         tests = [_test(path.steps, wanted) for path, wanted in self.tests]
@@ -200,6 +201,10 @@ class Condition(Struct, frozen=True):
             case [first, second]:
                 return lambda message: first(message) and second(message)
         return lambda message: all(test(message) for test in tests)
+
+
+def compiled(condition: Condition | None) -> Test | None:
+    return None if condition is None else condition.compiled()
 
 
 def _tests(before: str, raw: Mapping[str, object]) -> list[tuple[Path, Expectation]]:
@@ -231,7 +236,7 @@ def _expectation(text: str, value: object) -> Expectation:
     return frozenset(values)
 
 
-def _test(steps: tuple[Step, ...], wanted: Expectation) -> Callable[[Any], bool]:
+def _test(steps: tuple[Step, ...], wanted: Expectation) -> Test:
     get = getter(steps)
     if wanted == "any":
         return _is_there(steps, get)
@@ -246,7 +251,7 @@ def _test(steps: tuple[Step, ...], wanted: Expectation) -> Callable[[Any], bool]
     return lambda message: type(found := get(message)) is str and found in wanted
 
 
-def _is_there(steps: tuple[Step, ...], get: Getter) -> Callable[[Any], bool]:
+def _is_there(steps: tuple[Step, ...], get: Getter) -> Test:
     """A test that is in nearly every table, for each message: without the getter where that is short."""
     match steps:
         case (str(name),):

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from actors.protocol import REDACTED, Topic
 from actors.venues.declarative.messages import Message, clock
-from actors.venues.declarative.path import MISSING, Getter, Path, Spot, getter, spot
+from actors.venues.declarative.path import MISSING, Getter, Path, Spot, Test, compiled, getter, spot
 from actors.venues.declarative.table import (
     AckTable,
     AskTable,
@@ -22,7 +22,6 @@ from actors.venues.declarative.table import (
 from actors.venues.declarative.template import Template
 from actors.venues.declarative.topics import Marks, Names, TopicPlaces
 
-Test = Callable[[Any], bool]
 MANY = "topics"  # the place in a frame that takes a list of them
 
 
@@ -71,7 +70,8 @@ class Numbers(Struct, frozen=True):
         return number == former + 1 or Hole(number - former - 1 if number > former else None)
 
 
-Told = tuple[Sequence[Any], Marks, Any]  # of one event: the nodes on the way to it, its marks, its data
+Nodes = Sequence[Any]  # the message, and the element of each list on the way to an event
+Told = tuple[Nodes, Marks, Any]  # of one event: the nodes on the way to it, its marks, its data
 
 
 class EventRule:
@@ -106,7 +106,7 @@ class EventRule:
             return None
         return ((nodes, marks, data),)
 
-    def _read_each(self, found: Sequence[Sequence[Any]] | None) -> Sequence[Told] | None:
+    def _read_each(self, found: Sequence[Nodes] | None) -> Sequence[Told] | None:
         if found is None:
             return None
         places, (level, get) = self.places, self._data
@@ -149,20 +149,21 @@ def _sequence(names: Names, each: Path | None) -> Numbers:
     def place(path: Path | None) -> Spot | None:
         return None if path is None else spot(path, each)
 
-    start = table.start.compiled() if table.start is not None else None
+    start = compiled(table.start)
     return Numbers(spot(table.number, each), place(table.first), place(table.previous), start)
 
 
 class AckRule:
     def __init__(self, table: AckTable, names: Mapping[str, Names]) -> None:
+        self.table = table
         self.places = TopicPlaces(table, names)
         self.names_topics = bool(self.places.parts)
         self.id = _getter(table.id)
-        self.listed = table.listed
 
 
 class ErrorRule:
     def __init__(self, table: ErrorTable, names: Mapping[str, Names]) -> None:
+        self.table = table
         self.places = TopicPlaces(table, names)
         self.names_topics = bool(self.places.parts)
         self.id = _getter(table.id)
@@ -172,17 +173,14 @@ class ErrorRule:
         self.slow = _codes(table.slow)
         self.ends = _codes(table.ends)
         self.benign = _codes(table.benign)
-        self.retry_after = table.retry_after
-        self.whole = table.whole
-        self.blames_oldest = table.blames == "oldest"
 
 
 class LoginRule:
     def __init__(self, table: LoginTable) -> None:
         self.table = table
-        self.greeting = table.greeting.compiled() if table.greeting is not None else None
-        self.answer = table.answer.compiled() if table.answer is not None else None
-        self.refused = table.refused.compiled() if table.refused is not None else None
+        self.greeting = compiled(table.greeting)
+        self.answer = compiled(table.answer)
+        self.refused = compiled(table.refused)
         self.code = _getter(table.code)
         self.text = _getter(table.text)
 
@@ -191,9 +189,7 @@ class Ask:
     """How topics are asked for, or given up."""
 
     def __init__(self, table: AskTable) -> None:
-        self.send = table.send
-        self.topic = table.topic
-        self.at_most = table.at_most
+        self.table = table
         self._single = table.send.slots - {MANY, "id"}  # what a frame says once, for all its topics
         self._many = MANY in table.send.slots
 
@@ -204,17 +200,16 @@ class Ask:
             own = values(topic)
             same = tuple(own.get(name, MISSING) for name in sorted(self._single))
             groups.setdefault(same if self._many else topic, []).append(topic)
-        most = self.at_most
+        most = self.table.at_most
         if most is None:
             return list(groups.values())
         return [group[at : at + most] for group in groups.values() for at in range(0, len(group), most)]
 
     def frame(self, group: Sequence[dict[str, Any]], fixed: Mapping[str, Any]) -> str:
         """One frame for topics of one group, each told by its values."""
-        topics = [
-            told for values in group if (told := self.topic.value({**fixed, **values})) not in (MISSING, "")
-        ]
-        return self.send.render({**fixed, **group[0], **({MANY: topics} if topics else {})})
+        told = [self.table.topic.value({**fixed, **values}) for values in group]
+        topics = [each for each in told if each not in (MISSING, "")]
+        return self.table.send.render({**fixed, **group[0], **({MANY: topics} if topics else {})})
 
 
 class Vocabulary:
@@ -266,9 +261,7 @@ class TableProtocol(Vocabulary):
         self.login = LoginRule(table.login) if table.login is not None else None
         self.ask = Ask(table.subscribe) if table.subscribe is not None else None
         self.give_up = Ask(table.unsubscribe) if table.unsubscribe is not None else None
-        self.pong = (
-            table.ping.answer.compiled() if table.ping is not None and table.ping.answer is not None else None
-        )
+        self.pong = compiled(table.ping.answer) if table.ping is not None else None
         self.words = _words(table)
 
 

@@ -7,9 +7,8 @@ that one bad symbol does not take the others down.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from typing import Any
 
 import msgspec
@@ -22,14 +21,12 @@ from actors.protocol import (
     Confirm,
     Effect,
     EffectBatch,
-    End,
     Fatal,
     Frame,
     GapReason,
     Missed,
     Quarantine,
     Reason,
-    Reject,
     Resent,
     Retryable,
     Send,
@@ -38,68 +35,31 @@ from actors.protocol import (
     Slow,
     Topic,
     code_of,
+    confirm,
+    refuse,
+    topics_of,
+)
+from actors.venues.declarative.asked import (
+    CONFIRMED,
+    REFUSED,
+    REST,
+    WAITING,
+    Parts,
+    SentFrame,
+    TableIndex,
+    TableTopic,
+    TableTopics,
 )
 from actors.venues.declarative.messages import decode, inflate
 from actors.venues.declarative.path import MISSING, Path, getter
-from actors.venues.declarative.protocol import (
-    AckRule,
-    Ask,
-    Count,
-    ErrorRule,
-    EventRule,
-    Hole,
-    Numbers,
-    TableProtocol,
-)
-from actors.venues.declarative.topics import Index, Marks, TopicPlaces
+from actors.venues.declarative.protocol import AckRule, Ask, ErrorRule, Nodes, TableProtocol
 
 LONGEST_WORD = 64  # bytes of a message that is a mere text
 MAX_WORDS = 500  # characters of an error
 UNANSWERED = 1000  # requests that are waited for; where a venue answers none, older ones are forgotten
-GUESSED = 100_000  # topics without a request, where all are accepted
-REST = 10.0  # seconds in which a topic is resubscribed only once, because of its numbers
 
 
-class TopicAnswer(Enum):
-    WAITING = "waiting"
-    CONFIRMED = "confirmed"
-    REFUSED = "refused"
-
-
-WAITING, CONFIRMED, REFUSED = TopicAnswer
 LOGGING_IN = SessionState.LOGGING_IN
-
-
-class TableTopic:
-    """A topic that was asked for, and how far it has come."""
-
-    __slots__ = ("answer", "count", "healed_at", "key", "request", "topic", "wire")
-
-    def __init__(self, topic: Topic, wire: str) -> None:
-        self.topic = topic
-        self.wire, self.key = wire.casefold(), topic.key.casefold()  # to be found in the venue's words
-        self.answer = WAITING
-        self.count = Count()
-        self.healed_at = float("-inf")
-        self.request: SentFrame | None = None  # the last one that asked for it
-
-
-class SentFrame:
-    """A frame that waits for its answer; of one that gives up topics, `asked` is empty."""
-
-    __slots__ = ("asked", "id", "rest")
-
-    def __init__(self, id: int, asked: list[TableTopic], rest: deque[list[TableTopic]] | None = None) -> None:
-        self.id = id
-        self.asked = asked
-        self.rest = rest  # what is asked for when this is answered: other parts of a frame that was refused
-
-    def is_only(self, blamed: list[TableTopic]) -> bool:
-        """Whether there is one at fault and it is this: not one that was refused or given up meanwhile."""
-        return len(blamed) == 1 and all(each.answer is not REFUSED for each in self.asked)
-
-    def waiting(self) -> list[TableTopic]:
-        return [each for each in self.asked if each.answer is WAITING]
 
 
 class DeclaredSession(Session):
@@ -109,19 +69,12 @@ class DeclaredSession(Session):
     def __init__(self, protocol: TableProtocol, *, takes_all: bool = False) -> None:
         super().__init__()
         self._protocol = protocol
-        self._takes_all = takes_all
         self.heard: Counter[str] = Counter()
         self._told = 0  # messages of this read that bear events: a Counter is slow
-        self._asked: dict[Topic, TableTopic] = {}
-        self._events: list[tuple[EventRule, Index[TableTopic]]] = [
-            (rule, Index(rule.places)) for rule in protocol.events
-        ]
-        self._acks: list[tuple[AckRule, Index[TableTopic]]] = [
-            (rule, Index(rule.places)) for rule in protocol.acks
-        ]
-        self._errors: list[tuple[ErrorRule, Index[TableTopic]]] = [
-            (rule, Index(rule.places)) for rule in protocol.errors
-        ]
+        self._asked = TableTopics(protocol, self._heal, takes_all=takes_all)
+        self._events = [(rule, self._asked.index(rule.places)) for rule in protocol.events]
+        self._acks = [(rule, self._asked.index(rule.places)) for rule in protocol.acks]
+        self._errors = [(rule, self._asked.index(rule.places)) for rule in protocol.errors]
         self._requests: dict[str, SentFrame] = {}  # by id, oldest first
         self._number = 0
         self._greeted = False
@@ -147,7 +100,9 @@ class DeclaredSession(Session):
         return frames
 
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        asked = [self._enter(topic) for topic in dict.fromkeys(topics)]
+        asked = [self._asked.enter(topic) for topic in dict.fromkeys(topics)]
+        for each in asked:
+            self._asked.begin(each)
         ask = self._protocol.ask
         if ask is None:  # the venue sends all there is
             for each in asked:
@@ -156,7 +111,7 @@ class DeclaredSession(Session):
         return self._ask(asked)
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        held = [topic for topic in dict.fromkeys(topics) if self._leave(topic)]
+        held = [topic for topic in dict.fromkeys(topics) if self._asked.leave(topic)]
         give_up = self._protocol.give_up
         if give_up is None:
             return []
@@ -166,18 +121,14 @@ class DeclaredSession(Session):
         ping = self._protocol.table.ping
         return [Send(ping.send.render(self._fixed()))] if ping is not None else []
 
-    def _ask(self, asked: Sequence[TableTopic], rest: deque[list[TableTopic]] | None = None) -> list[Effect]:
+    def _ask(self, asked: Sequence[TableTopic], rest: Parts | None = None) -> list[Effect]:
         ask = self._protocol.ask
         assert ask is not None
         groups = ask.groups([each.topic for each in asked], self._protocol.values)
         return [self._send(ask, group, [self._asked[topic] for topic in group], rest) for group in groups]
 
     def _send(
-        self,
-        ask: Ask,
-        group: Sequence[Topic],
-        asked: list[TableTopic],
-        rest: deque[list[TableTopic]] | None = None,
+        self, ask: Ask, group: Sequence[Topic], asked: list[TableTopic], rest: Parts | None = None
     ) -> Send:
         fixed = self._fixed()
         frame = ask.frame([self._protocol.values(topic) for topic in group], fixed)
@@ -191,27 +142,6 @@ class DeclaredSession(Session):
     def _fixed(self) -> dict[str, Any]:
         self._number += 1
         return {**self._protocol.own, "id": self._number}
-
-    def _enter(self, topic: Topic, answer: TopicAnswer = WAITING) -> TableTopic:
-        asked = self._asked.get(topic)
-        if asked is None:
-            asked = self._asked[topic] = TableTopic(topic, str(self._protocol.values(topic)["wire"]))
-            for _, index in (*self._events, *self._acks, *self._errors):
-                index.add(topic, asked)
-        asked.answer = answer
-        asked.count = Count()
-        asked.count.lost = not self._takes_all and self._protocol.begins(topic.channel)
-        return asked
-
-    def _leave(self, topic: Topic) -> bool:
-        asked = self._asked.pop(topic, None)
-        if asked is None:
-            return False
-        was_up = asked.answer is not REFUSED
-        asked.answer = REFUSED  # an answer that is still to come is ignored
-        for _, index in (*self._events, *self._acks, *self._errors):
-            index.remove(topic, asked)
-        return was_up
 
     # ── hearing ─────────────────────────────────────────────────────────────────────────────────
 
@@ -251,28 +181,10 @@ class DeclaredSession(Session):
             told = rule.read(message)
             if told is None:
                 continue
-            for nodes, marks, data in told:
-                owners = index.find(marks) or (self._guess(rule.places, marks) if self._takes_all else ())
-                if not owners:
-                    out.unrouted += 1
-                for asked in owners:
-                    self._handle_event(rule, asked, nodes, data, out)
+            self._asked.deliver(rule, index, told, out)
             self._told += 1
             return
         self.heard[self._handle_other(message, out)] += 1
-
-    def _handle_event(
-        self, rule: EventRule, asked: TableTopic, nodes: Sequence[Any], data: Any, out: EffectBatch
-    ) -> None:
-        topic = asked.topic
-        numbers = rule.sequences.get(topic.channel)
-        if numbers is not None and not self._in_order(numbers, asked, nodes, out):
-            out.unrouted += 1
-            return
-        if asked.answer is not CONFIRMED:  # it comes, so it is there
-            asked.answer = CONFIRMED
-            out.add(Confirm((topic,)))
-        out.pairs.append((topic, rule.event(topic, nodes, data)))
 
     def _handle_other(self, message: Any, out: EffectBatch) -> str:
         protocol = self._protocol
@@ -298,15 +210,6 @@ class DeclaredSession(Session):
         out.unrouted += 1
         return "unrouted"
 
-    # ── numbers ──
-
-    def _in_order(self, numbers: Numbers, asked: TableTopic, nodes: Sequence[Any], out: EffectBatch) -> bool:
-        """Whether the event may be delivered; where others are missing before it, that is said first."""
-        followed = numbers.follow(asked.count, nodes)
-        if isinstance(followed, Hole):
-            return self._heal(asked, "sequence", followed.missed, out)
-        return followed
-
     def _heal(self, asked: TableTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
         """Events are missing: the topic gets a `Missed`, and is resubscribed if its channel is resyncable.
 
@@ -314,10 +217,10 @@ class DeclaredSession(Session):
         """
         topics = (asked.topic,)
         out.add(Missed(topics, why, missed))
-        if self._takes_all or not self._protocol.names[asked.topic.channel].table.resyncable:
+        if not self._asked.heals(asked):
             return True
         if self._now - asked.healed_at < REST:  # the registry's ack timeout asks again, in its time
-            self._enter(asked.topic)
+            self._asked.begin(asked)
             out.add(Resent(topics))
         else:
             out.add(*self.unsubscribe(topics, self._now), *self.subscribe(topics, self._now), Resent(topics))
@@ -327,66 +230,54 @@ class DeclaredSession(Session):
     # ── answers ──
 
     def _handle_ack(
-        self,
-        rule: AckRule,
-        index: Index[TableTopic],
-        message: Any,
-        found: Sequence[Sequence[Any]],
-        out: EffectBatch,
+        self, rule: AckRule, index: TableIndex, message: Any, found: Sequence[Nodes], out: EffectBatch
     ) -> None:
         id = rule.id(message)
         request = self._request(id)
-        if request is None and (rule.listed or not (rule.names_topics or id is not MISSING)):
+        if request is None and (rule.table.listed or not (rule.names_topics or id is not MISSING)):
             request = next(iter(self._requests.values()), None)
-        named = self._named(rule.places, index, found) if rule.names_topics else []
+        named = self._asked.named(index, found) if rule.names_topics else []
         if rule.names_topics:
-            self._confirm(named, out)
+            confirm(named, out)
         elif request is not None:
-            self._confirm(request.waiting(), out)
-        if rule.listed and request is not None:
-            self._refuse(
-                request.waiting(), "the venue does not list it among what is subscribed to", None, out
-            )
+            confirm(request.waiting(), out)
+        if rule.table.listed and request is not None:
+            refuse(request.waiting(), "the venue does not list it among what is subscribed to", out)
         for each in [request] if request is not None else dict.fromkeys(one.request for one in named):
             if each is not None and not each.waiting():
                 self._answered(each, out)
 
     def _handle_error(
-        self,
-        rule: ErrorRule,
-        index: Index[TableTopic],
-        message: Any,
-        found: Sequence[Sequence[Any]],
-        out: EffectBatch,
+        self, rule: ErrorRule, index: TableIndex, message: Any, found: Sequence[Nodes], out: EffectBatch
     ) -> None:
         hide, name = self._protocol.hide, self._protocol.table.name
         code, words = hide(_text(rule.code(message))), hide(_text(rule.text(message)))
         text = f"{name} error {code}".rstrip() + (f": {words}" if words else "")
         if (reason := self._ending(rule, code, text)) is not None:
-            self._end(reason, out)
+            out.add(self._end(reason))
             return
         request = self._request(rule.id(message))
-        if request is None and rule.blames_oldest:
+        if request is None and rule.table.blames == "oldest":
             request = next((each for each in self._requests.values() if each.waiting()), None)
         waiting = request.waiting() if request is not None else self._waiting()
-        named = self._named(rule.places, index, found) if rule.names_topics else []
+        named = self._asked.named(index, found) if rule.names_topics else []
         named = [each for each in named if each.answer is not REFUSED]
         named = named or _spoken_of(waiting, words)
         blamed = named or (waiting if request is not None else [])
         if not blamed:
             out.add(Complain(code_of(name, code), text))
         elif code in rule.benign:
-            self._confirm(blamed, out)
+            confirm(blamed, out)
         elif named or request is None or request.is_only(blamed):
-            self._refuse(blamed, text, rule.retry_after, out)
+            refuse(blamed, text, out, rule.table.retry_after)
         else:
             self._again(request, blamed[: len(blamed) // 2], blamed[len(blamed) // 2 :])
             self._answered(request, out)
             return
         if request is not None:
-            if rule.whole:
+            if rule.table.whole:
                 self._again(request, request.waiting())
-            if rule.whole or not request.waiting():  # else the others have answers of their own
+            if rule.table.whole or not request.waiting():  # else the others have answers of their own
                 self._answered(request, out)
 
     def _ending(self, rule: ErrorRule, code: str, text: str) -> Reason | None:
@@ -399,8 +290,6 @@ class DeclaredSession(Session):
 
     def _again(self, request: SentFrame, *parts: list[TableTopic]) -> None:
         """These are asked for again, one part after the other, before the requests that wait."""
-        if request.rest is None:
-            request.rest = deque()
         request.rest.extendleft(reversed(parts))
 
     def _answered(self, request: SentFrame, out: EffectBatch) -> None:
@@ -412,44 +301,11 @@ class DeclaredSession(Session):
                 out.add(*self._ask(part, request.rest))
                 return
 
-    def _confirm(self, asked: Sequence[TableTopic], out: EffectBatch) -> None:
-        new = [each for each in asked if each.answer is not CONFIRMED]
-        for each in new:
-            each.answer = CONFIRMED
-        if new:
-            out.add(Confirm(tuple(each.topic for each in new)))
-
-    def _refuse(
-        self, asked: list[TableTopic], reason: str, retry_after: float | None, out: EffectBatch
-    ) -> None:
-        was_up = tuple(each.topic for each in asked if each.answer is CONFIRMED)
-        for each in asked:
-            each.answer = REFUSED
-        if was_up:
-            out.add(Missed(was_up, "unknown"))
-        if asked:
-            out.add(Reject(tuple(each.topic for each in asked), reason, retry_after))
-
     def _request(self, id: Any) -> SentFrame | None:
         return self._requests.get(str(id)) if isinstance(id, str | int) else None
 
     def _waiting(self) -> list[TableTopic]:
         return [each for each in self._asked.values() if each.answer is WAITING]
-
-    def _named(
-        self, places: TopicPlaces, index: Index[TableTopic], found: Sequence[Sequence[Any]]
-    ) -> list[TableTopic]:
-        named: dict[Topic, TableTopic] = {}
-        for nodes in found:
-            marks = places.marks(nodes)
-            owners = index.find(marks) or (self._guess(places, marks) if self._takes_all else ())
-            owners = owners or [each for each in self._asked.values() if _agrees(places, each.topic, marks)]
-            named |= {each.topic: each for each in owners}
-        return list(named.values())
-
-    def _guess(self, places: TopicPlaces, marks: Marks) -> Sequence[TableTopic]:
-        topics = list(places.guess(self._protocol.feed, marks)) if len(self._asked) < GUESSED else []
-        return [self._asked.get(topic) or self._enter(topic) for topic in topics[:1]]
 
     # ── logging in ──
 
@@ -466,7 +322,7 @@ class DeclaredSession(Session):
             code, words = hide(_text(login.code(message))), hide(_text(login.text(message)))
             text = f"login refused ({' '.join((code, words)).strip() or 'no words'})"
             name = code_of(self._protocol.table.name, code, "login")
-            self._end(Fatal(text, name, self._advice()), out)
+            out.add(self._end(Fatal(text, name, self._advice())))
             return True
         elif login.answer is not None and login.answer(message):
             self.heard["login"] += 1
@@ -482,11 +338,6 @@ class DeclaredSession(Session):
         keys = ", ".join(self._protocol.table.keys)
         return f"Check {keys} in [feeds.{self._protocol.feed}]." if keys else ""
 
-    def _end(self, reason: Reason, out: EffectBatch) -> None:
-        if self.state is not SessionState.ENDED:
-            self._move("ended")
-        out.add(End(reason))
-
     def closed(self, code: int, words: str) -> Reason:
         close = self._protocol.table.close
         said = f": {words}" if words else ""
@@ -501,13 +352,11 @@ class DeclaredSession(Session):
         """It may have been an event: of the topics that it names, or of any."""
         self.heard["undecodable"] += 1
         out.add(Quarantine(payload, str(error) or type(error).__name__))
-        up = [each for each in self._asked.values() if each.answer is CONFIRMED]
-        text = payload.lower()
-        named = [each for each in up if each.topic.key and each.topic.key.lower().encode() in text]
+        named = self._asked.named_in(payload)
         for each in named:
             self._heal(each, "quarantine", None, out)
-        if up and not named:
-            out.add(Missed(tuple(each.topic for each in up), "quarantine"))
+        if (up := self._asked.up()) and not named:
+            out.add(Missed(topics_of(up), "quarantine"))
 
 
 class _Inside(dict[str, Any]):
@@ -519,15 +368,6 @@ class _Inside(dict[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self else getter(Path.parse(name).steps)(self._message)
-
-
-def _agrees(places: TopicPlaces, topic: Topic, marks: Marks) -> bool:
-    """Whether a topic is not at odds with what a message shows: it may show less than a topic has."""
-    own = places.marks_of(topic)
-    if own is None:
-        return False
-    pairs = [(mine, shown) for mine, shown in zip(own, marks, strict=True) if MISSING not in (mine, shown)]
-    return bool(pairs) and all(str(mine) == str(shown) for mine, shown in pairs)
 
 
 def _spoken_of(asked: list[TableTopic], words: str) -> list[TableTopic]:

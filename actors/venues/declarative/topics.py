@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from actors.protocol import Option, Topic
-from actors.venues.declarative.path import MISSING, Each, Getter, Spot, spot
+from actors.venues.declarative.path import MISSING, Each, Getter, compiled, spot
 from actors.venues.declarative.table import ChannelTable, Place, Value
 from actors.venues.declarative.template import Text
 
@@ -28,15 +28,12 @@ class Names:
         self.wire = table.wire or Text((name), (name,))
         self.shown = table.shown or self.wire
         self.written = {option: _written(each.values) for option, each in table.options.items()}
-        allowed = {
-            option: {str(w) for w in written.values()} for option, written in self.written.items() if written
-        }
-        self.shown_pattern = self.shown.pattern(allowed)
         self._read: dict[str, dict[str, Option]] = {
             option: {str(wire): value for value, wire in written.items()}
             for option, written in self.written.items()
             if written
         }
+        self.shown_pattern = self.shown.pattern(self._read)
 
     def values(self, topic: Topic) -> dict[str, Any]:
         """What templates may name of a topic."""
@@ -82,17 +79,13 @@ class TopicPlaces:
     """Where a kind of message shows its topics: one `Place` of a table, ready for use."""
 
     def __init__(self, place: Place, names: Mapping[str, Names]) -> None:
-        self.fits = place.when.compiled() if place.when is not None else _always
+        self.fits = compiled(place.when) or _always
         self.each = Each(place.each) if place.each is not None else None
         self.names = {place.channel: names[place.channel]} if place.channel else names
         self.channel = place.channel
-        self.parts: list[tuple[str, Spot]] = []  # what a mark consists of
-        if place.wire is not None:
-            self.parts.append(("wire", spot(place.wire, place.each)))
-        if place.key is not None:
-            self.parts.append(("key", spot(place.key, place.each)))
-        self.parts += [(option, spot(path, place.each)) for option, path in place.options.items()]
-
+        paths = [("wire", place.wire), ("key", place.key), *place.options.items()]
+        # What a mark consists of.
+        self.parts = [(name, spot(path, place.each)) for name, path in paths if path is not None]
         self.marks = _marks([(part.level, part.get) for _, part in self.parts])
         self._named = bool(self.parts) and self.parts[0][0] == "wire"
 
@@ -164,19 +157,19 @@ class Index(Generic[T]):
     """The topics that a message names: several, where it leaves out what distinguishes them."""
 
     def __init__(self, places: TopicPlaces) -> None:
-        self._places = places
+        self.places = places
         self._exact: dict[Marks, list[T]] = {}
         self._folded: dict[Marks, list[T]] = {}
 
     def add(self, topic: Topic, owner: T) -> None:
-        marks = self._places.marks_of(topic)
+        marks = self.places.marks_of(topic)
         if marks is not None:
             owners = self._folded.setdefault(self._fold(topic, marks), [])
             owners.append(owner)
             self._exact[marks] = owners
 
     def remove(self, topic: Topic, owner: T) -> None:
-        marks = self._places.marks_of(topic)
+        marks = self.places.marks_of(topic)
         folded = () if marks is None else self._fold(topic, marks)
         owners = self._folded.get(folded, [])
         if owner in owners:
@@ -199,7 +192,7 @@ class Index(Generic[T]):
         return owners or ()
 
     def _fold(self, topic: Topic, marks: Marks) -> Marks:
-        return _folded(marks, self._places.names[topic.channel].table.spelling != "as is")
+        return _folded(marks, self.places.names[topic.channel].table.spelling != "as is")
 
 
 def _folded(marks: Marks, caseless: bool) -> Marks:

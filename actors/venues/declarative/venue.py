@@ -14,7 +14,6 @@ from actors.protocol import (
     Bounds,
     Channel,
     Endpoint,
-    LinewardenError,
     Opening,
     Option,
     Options,
@@ -25,7 +24,6 @@ from actors.protocol import (
     Topic,
     Venue,
     VenueSettings,
-    suggestion,
 )
 from actors.venues.declarative.messages import Message
 from actors.venues.declarative.path import MISSING
@@ -69,21 +67,15 @@ class DeclarativeVenue(Venue):
         spelled = names.spelled(key)
         if bool(spelled) != bool(names.table.key):
             wants = f"wants a key ({names.table.key})" if names.table.key else "takes no keys"
-            raise LinewardenError(f"{self.feed}: {name} {wants}.")
+            raise self.mistake(f"{name} {wants}.")
         topic = Topic(self.feed, name, spelled, self._options(name, names.table, options))
         if names.wire.render(names.values(topic)) is MISSING:
             wanted = sorted(names.wire.slots - {"key"} - dict(topic.options).keys())
-            raise LinewardenError(f"{self.feed}: {name} wants {' and '.join(wanted)}.")
+            raise self.mistake(f"{name} wants {' and '.join(wanted)}.")
         return topic
 
     def _options(self, name: str, channel: ChannelTable, given: Mapping[str, Option]) -> Options:
-        for option in given:
-            if option not in channel.options:
-                takes = ", ".join(channel.options) or "none"
-                near = suggestion(option, channel.options)
-                raise LinewardenError(
-                    f"{self.feed}: {name} has no option {option!r}{near} It takes: {takes}."
-                )
+        self.check_options(self.channels[name], given)
         chosen = {}
         for option, table in channel.options.items():
             value = given.get(option, table.default)
@@ -96,11 +88,7 @@ class DeclarativeVenue(Venue):
         if table.values is None:
             return value
         known = {str(each): each for each in table.values}
-        if str(value) not in known:
-            near = suggestion(str(value), known)
-            raise LinewardenError(
-                f"{self.feed}: {option} of {name} is one of {', '.join(known)}, not {str(value)!r}{near}"
-            )
+        self.check_value(name, option, value, known)
         return known[str(value)]
 
     def url(self) -> str:

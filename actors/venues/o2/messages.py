@@ -32,8 +32,8 @@ class Level(Struct, frozen=True, gc=False):
 Levels = tuple[Level, ...]
 
 
-class DepthSnapshot(Struct, frozen=True, gc=False):
-    """A whole book: it replaces what was known of the market. Bids come highest first."""
+class Picture(Struct, frozen=True, gc=False):
+    """A whole book. Bids come highest first."""
 
     market: str
     bids: Levels
@@ -41,6 +41,10 @@ class DepthSnapshot(Struct, frozen=True, gc=False):
     precision: int | None = None  # where the venue says so
     onchain_s: int | None = None
     seen_ns: int | None = None
+
+
+class DepthSnapshot(Picture, frozen=True, gc=False):
+    """A whole book: it replaces what was known of the market."""
 
 
 class DepthChange(Struct, frozen=True, gc=False):
@@ -57,15 +61,8 @@ class DepthChange(Struct, frozen=True, gc=False):
     seen_ns: int | None = None
 
 
-class DepthView(Struct, frozen=True, gc=False):
+class DepthView(Picture, frozen=True, gc=False):
     """A whole picture of a book, sent at the rate that was asked for; each heals a lost one."""
-
-    market: str
-    bids: Levels
-    asks: Levels
-    precision: int | None = None
-    onchain_s: int | None = None
-    seen_ns: int | None = None
 
 
 class Fill(Struct, frozen=True, gc=False):

@@ -8,7 +8,7 @@ a book gets a new snapshot, for O2's changes bear no number by which the loss wo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from actors.protocol import (
@@ -18,46 +18,22 @@ from actors.protocol import (
     Confirm,
     Effect,
     EffectBatch,
-    End,
     Frame,
     Missed,
     Quarantine,
-    Reject,
     Send,
     Session,
-    SessionState,
     Topic,
     code_of,
+    confirm,
+    decoded,
+    refuse,
+    topics_of,
 )
+from actors.venues.o2 import messages as m
 from actors.venues.o2.errors import ALREADY, REFUSALS, ending, is_error
 from actors.venues.o2.lenient import pieces, with_named_levels
-from actors.venues.o2.messages import (
-    BalancesFrame,
-    ChangeFrame,
-    DepthChange,
-    DepthFrame,
-    DepthSnapshot,
-    DepthView,
-    Failure,
-    Inbound,
-    NewNonceFrame,
-    NewTradesFrame,
-    Nonce,
-    NonceFrame,
-    OrdersFrame,
-    SnapshotFrame,
-    Trade,
-    TradesFrame,
-    ViewFrame,
-    decode,
-    decode_failure,
-    identity_key,
-    normal_id,
-    the_balance,
-    the_nonce,
-    the_order,
-    the_trade,
-)
+from actors.venues.o2.messages import decode, decode_failure, identity_key, normal_id
 from actors.venues.o2.subscriptions import ASSUMED, BY_IDENTITY, CONFIRMED, REFUSED, O2Subscriptions, O2Topic
 
 CHANNELS = {  # of the actions that bear data
@@ -70,6 +46,12 @@ CHANNELS = {  # of the actions that bear data
     "subscribe_balances": "balances",
     "subscribe_nonce": "nonce",
     "nonce": "nonce",
+}
+
+# Frames with a whole book: their channel, and the events that they become.
+PICTURES: Mapping[type[m.DepthFrame], tuple[str, type[m.DepthSnapshot | m.DepthView]]] = {
+    m.SnapshotFrame: ("depth", m.DepthSnapshot),
+    m.ViewFrame: ("depth_view", m.DepthView),
 }
 
 LONGEST_WORD = 8  # bytes: PING and PONG, and some space around them
@@ -124,13 +106,13 @@ class O2Session(Session):
 
     # ── data: a method that raises here has changed nothing ──
 
-    def _handle(self, frame: Inbound, payload: bytes, out: EffectBatch) -> None:
+    def _handle(self, frame: m.Inbound, payload: bytes, out: EffectBatch) -> None:
         if frame.turbo:
             out.unrouted += 1  # of another venue, which we never asked for
             return
         HANDLERS[type(frame)](self, frame, payload, out)
 
-    def _handle_change(self, frame: ChangeFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_change(self, frame: m.ChangeFrame, payload: bytes, out: EffectBatch) -> None:
         sides = frame.changes
         if sides is None or (sides.buys is None and sides.sells is None):
             sides = frame.sides()
@@ -144,7 +126,7 @@ class O2Session(Session):
             out.unrouted += 1
             return
         topic = asked.topic
-        change = DepthChange(
+        change = m.DepthChange(
             topic.key,
             sides.buys or (),
             sides.sells or (),
@@ -153,20 +135,8 @@ class O2Session(Session):
         )
         out.pairs.append((topic, change))
 
-    def _handle_snapshot(self, frame: SnapshotFrame, payload: bytes, out: EffectBatch) -> None:
-        self._handle_picture("depth", DepthSnapshot, frame, payload, out)
-
-    def _handle_view(self, frame: ViewFrame, payload: bytes, out: EffectBatch) -> None:
-        self._handle_picture("depth_view", DepthView, frame, payload, out)
-
-    def _handle_picture(
-        self,
-        channel: str,
-        kind: type[DepthSnapshot | DepthView],
-        frame: DepthFrame,
-        payload: bytes,
-        out: EffectBatch,
-    ) -> None:
+    def _handle_picture(self, frame: m.DepthFrame, payload: bytes, out: EffectBatch) -> None:
+        channel, kind = PICTURES[type(frame)]
         sides = frame.sides()
         if sides is None:
             failure = decode_failure(payload)
@@ -178,7 +148,7 @@ class O2Session(Session):
         if asked is None or self._asked.outdated(asked, sides.precision):
             out.unrouted += 1
             return
-        self._prove([asked], out)
+        confirm([asked], out)
         picture = kind(
             asked.topic.key,
             sides.buys or (),
@@ -189,21 +159,21 @@ class O2Session(Session):
         )
         out.pairs.append((asked.topic, picture))
 
-    def _handle_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_trades(self, frame: m.TradesFrame, payload: bytes, out: EffectBatch) -> None:
         trades, asked = frame.trades, self._trades.get(frame.market_id)
         if not trades or asked is None or asked.answer is not CONFIRMED:
             self._handle_odd_trades(frame, payload, out)
         elif len(trades) == 1:  # as they mostly come
             topic = asked.topic
-            trade = the_trade(trades[0], topic.key, frame)
+            trade = m.the_trade(trades[0], topic.key, frame)
             if asked.seen.add(trade.trade_id):
                 out.pairs.append((topic, trade))
             else:
                 out.duplicates += 1
         else:
-            self._handle_prints(asked, [the_trade(entry, asked.topic.key, frame) for entry in trades], out)
+            self._handle_prints(asked, [m.the_trade(entry, asked.topic.key, frame) for entry in trades], out)
 
-    def _handle_odd_trades(self, frame: TradesFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_odd_trades(self, frame: m.TradesFrame, payload: bytes, out: EffectBatch) -> None:
         trades, id = frame.trades, frame.market_id
         if not trades:
             asked = self._asked.market("trades", id) if id else None
@@ -211,19 +181,19 @@ class O2Session(Session):
         elif id or len(self._trades) == 1:
             asked = self._asked.market("trades", id)
             market = asked.topic.key if asked is not None else ""
-            self._handle_prints(asked, [the_trade(entry, market, frame) for entry in trades], out)
+            self._handle_prints(asked, [m.the_trade(entry, market, frame) for entry in trades], out)
         else:  # a market for each trade
             owners = [self._asked.market("trades", entry.market_id or "") for entry in trades]
             keys = [asked.topic.key if asked else "" for asked in owners]
-            heard = [the_trade(entry, key, frame) for entry, key in zip(trades, keys, strict=True)]
+            heard = [m.the_trade(entry, key, frame) for entry, key in zip(trades, keys, strict=True)]
             for asked, trade in zip(owners, heard, strict=True):
                 self._handle_prints(asked, [trade], out)
 
-    def _handle_prints(self, asked: O2Topic | None, trades: list[Trade], out: EffectBatch) -> None:
+    def _handle_prints(self, asked: O2Topic | None, trades: list[m.Trade], out: EffectBatch) -> None:
         if asked is None:
             out.unrouted += len(trades)
             return
-        self._prove([asked], out)
+        confirm([asked], out)
         topic, is_new = asked.topic, asked.seen.add
         for trade in trades:
             if is_new(trade.trade_id):
@@ -231,17 +201,17 @@ class O2Session(Session):
             else:
                 out.duplicates += 1
 
-    def _handle_orders(self, frame: OrdersFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_orders(self, frame: m.OrdersFrame, payload: bytes, out: EffectBatch) -> None:
         if not frame.orders:
             self._handle_empty(payload, list(self._asked.slots["orders"].values()), out)
             return
         heard = []
         for entry in frame.orders:
             key, owners = self._owners("orders", identity_key(entry.account or entry.owner or entry.identity))
-            heard.append((owners, the_order(entry, key, frame)))
+            heard.append((owners, m.the_order(entry, key, frame)))
         self._route("orders", heard, out)
 
-    def _handle_balances(self, frame: BalancesFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_balances(self, frame: m.BalancesFrame, payload: bytes, out: EffectBatch) -> None:
         if not frame.balance:
             self._handle_empty(payload, list(self._asked.slots["balances"].values()), out)
             return
@@ -250,15 +220,15 @@ class O2Session(Session):
             key, owners = self._owners(
                 "balances", identity_key(entry.identity or entry.account or entry.owner)
             )
-            heard.append((owners, the_balance(entry, key, frame)))
+            heard.append((owners, m.the_balance(entry, key, frame)))
         self._route("balances", heard, out)
 
-    def _handle_nonce(self, frame: NonceFrame, payload: bytes, out: EffectBatch) -> None:
+    def _handle_nonce(self, frame: m.NonceFrame, payload: bytes, out: EffectBatch) -> None:
         if frame.nonce is None:
             self._handle_empty(payload, list(self._asked.slots["nonce"].values()), out)
             return
         key, owners = self._owners("nonce", identity_key(frame.contract_id or frame.identity))
-        nonce = Nonce(key, the_nonce(frame.nonce), frame.onchain_timestamp, frame.seen_timestamp)
+        nonce = m.Nonce(key, m.the_nonce(frame.nonce), frame.onchain_timestamp, frame.seen_timestamp)
         self._route("nonce", [(owners, nonce)], out)
 
     def _owners(self, channel: str, key: str) -> tuple[str, list[O2Topic]]:
@@ -273,7 +243,7 @@ class O2Session(Session):
         named = [asked for owners, _ in heard for asked in owners]
         if named:  # there is one subscription for all identities: it is there for all, or for none
             slot = self._asked.slots[channel].values()
-            self._prove([each for each in slot if each in named or each.answer is not REFUSED], out)
+            confirm([each for each in slot if each in named or each.answer is not REFUSED], out)
         for owners, event in heard:
             out.pairs += [(asked.topic, event) for asked in owners]
             out.unrouted += not owners
@@ -284,14 +254,7 @@ class O2Session(Session):
         if failure.code is not None or failure.text:
             self._handle_failure(failure, out)
         else:
-            self._prove([each for each in asked if each.answer is not REFUSED], out)
-
-    def _prove(self, asked: list[O2Topic], out: EffectBatch) -> None:
-        new = [each for each in asked if each.answer is not CONFIRMED]
-        for each in new:
-            each.answer = CONFIRMED
-        if new:
-            out.add(Confirm(tuple(each.topic for each in new)))
+            confirm([each for each in asked if each.answer is not REFUSED], out)
 
     # ── what is no data, or cannot be read ──
 
@@ -302,7 +265,7 @@ class O2Session(Session):
             for asked in vouched:
                 asked.answer = ASSUMED
             if vouched:
-                out.add(Confirm(tuple(asked.topic for asked in vouched), assumed=True))
+                out.add(Confirm(topics_of(vouched), assumed=True))
             out.add(Answered())
         elif word == b"PING":
             out.add(Send("PONG"))
@@ -313,7 +276,7 @@ class O2Session(Session):
                 out.add(Quarantine(payload, str(worse) or type(worse).__name__))
 
     def _handle_odd(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
-        failure = _failure_in(payload)
+        failure = decoded(decode_failure, payload)  # None: it is no JSON object
         if failure is None:
             found = _ACTION.search(payload)
             action = found[1].decode() if found else ""
@@ -332,7 +295,7 @@ class O2Session(Session):
             channel = "depth"
         self._fear_for(channel, payload, failure, out)
 
-    def _handle_otherwise(self, payload: bytes, channel: str, failure: Failure, out: EffectBatch) -> bool:
+    def _handle_otherwise(self, payload: bytes, channel: str, failure: m.Failure, out: EffectBatch) -> bool:
         """Read it in a way that costs more: levels as pairs, or a list entry by entry."""
         try:
             if channel in {"depth", "depth_view"}:
@@ -352,7 +315,7 @@ class O2Session(Session):
                 self._fear_for(channel, whole, failure, out)
         return bool(entries)
 
-    def _fear_for(self, channel: str, payload: bytes, failure: Failure | None, out: EffectBatch) -> None:
+    def _fear_for(self, channel: str, payload: bytes, failure: m.Failure | None, out: EffectBatch) -> None:
         """A frame of this channel was lost: the topics that it may have concerned get a `Missed`."""
         asked = [each for each in self._asked.slots.get(channel, {}).values() if each.answer is not REFUSED]
         text = payload.lower()
@@ -365,11 +328,11 @@ class O2Session(Session):
                 if each.answer is CONFIRMED:
                     out.add(*self._asked.heal(each, "quarantine", self._now))
         elif asked:
-            out.add(Missed(tuple(each.topic for each in asked), "quarantine"))
+            out.add(Missed(topics_of(asked), "quarantine"))
 
     # ── errors ──
 
-    def _handle_failure(self, failure: Failure, out: EffectBatch) -> None:
+    def _handle_failure(self, failure: m.Failure, out: EffectBatch) -> None:
         action = failure.action if isinstance(failure.action, str) else ""
         market = normal_id(failure.market_id) if isinstance(failure.market_id, str) else ""
         if failure.resync_required:
@@ -378,28 +341,17 @@ class O2Session(Session):
         code = "" if failure.code is None else str(failure.code)
         text = f"o2 error {code}".rstrip() + f": {failure.text or 'no words'}"
         if (reason := ending(code, text)) is not None:
-            if self.state is not SessionState.ENDED:
-                self._move("ended")
-            out.add(End(reason))
+            out.add(self._end(reason))
             return
         channel = CHANNELS.get(action, "")
         asked = [] if action.startswith("unsubscribe_") else self._asked.concerned(code, channel, market)
         if code == ALREADY:
             self._already(asked, text, out)
         elif asked and (code in REFUSALS or (channel and code)):
-            self._refuse(asked, text, REFUSALS.get(code), out)
+            refuse(asked, text, out, REFUSALS.get(code))
         else:
             self._asked.doubt()
             out.add(Complain(code_of("o2", code), text))
-
-    def _refuse(self, asked: list[O2Topic], text: str, retry_after: float | None, out: EffectBatch) -> None:
-        topics = tuple(each.topic for each in asked)
-        was_up = tuple(each.topic for each in asked if each.answer in (CONFIRMED, ASSUMED))
-        for each in asked:
-            each.answer = REFUSED
-        if was_up:
-            out.add(Missed(was_up, "unknown"))
-        out.add(Reject(topics, text, retry_after))
 
     def _already(self, asked: list[O2Topic], text: str, out: EffectBatch) -> None:
         """6000: the venue has it, which is what we want. But a book needs its snapshot."""
@@ -410,7 +362,7 @@ class O2Session(Session):
         for each in there:
             each.answer = CONFIRMED if certain else ASSUMED
         if there:
-            out.add(Confirm(tuple(each.topic for each in there), assumed=not certain))
+            out.add(Confirm(topics_of(there), assumed=not certain))
         again = [each for each in books if certain and not each.repeated]
         for each in again:
             out.add(*self._asked.repeat(each))
@@ -426,26 +378,18 @@ class O2Session(Session):
                 out.add(*self._asked.heal(asked, "unknown", self._now))
         trades = [each for each in self._trades.values() if market in ("", each.topic.key)]
         if trades:
-            out.add(Missed(tuple(each.topic for each in trades), "unknown"))
-
-
-def _failure_in(payload: bytes) -> Failure | None:
-    """The frame as an error may be read from it; None: it is no JSON object."""
-    try:
-        return decode_failure(payload)
-    except Exception:
-        return None
+            out.add(Missed(topics_of(trades), "unknown"))
 
 
 # By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.
-HANDLERS: dict[type[Inbound], Callable[[O2Session, Any, bytes, EffectBatch], None]] = {
-    ChangeFrame: O2Session._handle_change,
-    SnapshotFrame: O2Session._handle_snapshot,
-    ViewFrame: O2Session._handle_view,
-    TradesFrame: O2Session._handle_trades,
-    NewTradesFrame: O2Session._handle_trades,
-    OrdersFrame: O2Session._handle_orders,
-    BalancesFrame: O2Session._handle_balances,
-    NonceFrame: O2Session._handle_nonce,
-    NewNonceFrame: O2Session._handle_nonce,
+HANDLERS: dict[type[m.Inbound], Callable[[O2Session, Any, bytes, EffectBatch], None]] = {
+    m.ChangeFrame: O2Session._handle_change,
+    m.SnapshotFrame: O2Session._handle_picture,
+    m.ViewFrame: O2Session._handle_picture,
+    m.TradesFrame: O2Session._handle_trades,
+    m.NewTradesFrame: O2Session._handle_trades,
+    m.OrdersFrame: O2Session._handle_orders,
+    m.BalancesFrame: O2Session._handle_balances,
+    m.NonceFrame: O2Session._handle_nonce,
+    m.NewNonceFrame: O2Session._handle_nonce,
 }

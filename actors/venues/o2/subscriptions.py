@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from enum import Enum
 
 import msgspec
 
-from actors.protocol import Effect, GapReason, Missed, Resent, Send, Topic
+from actors.protocol import AskedTopic, Effect, GapReason, Missed, RecentIds, Resent, Send, Topic, TopicAnswer
 from actors.venues.o2.messages import normal_id
 
 BY_MARKET = ("depth", "depth_view", "trades")
@@ -25,56 +24,25 @@ TRADES_REMEMBERED = 1_000  # at least; ids of each market
 REST = 1.0  # seconds between two snapshots of one market that the session asks for by itself
 
 
-class O2Answer(Enum):
-    WAITING = "waiting"
-    ASSUMED = "assumed"  # nothing but a PONG came
-    CONFIRMED = "confirmed"
-    REFUSED = "refused"
+WAITING, ASSUMED, CONFIRMED, REFUSED = TopicAnswer  # looked up for every event
 
 
-WAITING, ASSUMED, CONFIRMED, REFUSED = O2Answer  # looked up for every event
-
-
-class RecentIds:
-    """A bounded memory of ids: a new generation begins when the last one is full."""
-
-    def __init__(self, size: int = TRADES_REMEMBERED) -> None:
-        self._size = size
-        self._new: set[str] = set()
-        self._old: set[str] = set()
-
-    def add(self, id: str) -> bool:
-        """Whether it was not there."""
-        if id in self._new or id in self._old:
-            return False
-        if len(self._new) >= self._size:
-            self._old, self._new = self._new, set()
-        self._new.add(id)
-        return True
-
-    def copy(self) -> RecentIds:
-        """Another thread may be at the original."""
-        copy = RecentIds(self._size)
-        copy._new, copy._old = self._new.copy(), self._old.copy()
-        return copy
-
-
-class O2Topic:
+class O2Topic(AskedTopic):
     """One topic as it was asked for on this connection.
 
     A depth topic that is not confirmed awaits its snapshot: changes until then belong to an older
     subscription.
     """
 
-    __slots__ = ("answer", "healed_at", "precision", "repeated", "seen", "topic")
+    __slots__ = ("precision", "repeated", "seen")
 
     def __init__(self, topic: Topic, former: O2Topic | None = None) -> None:
-        self.topic = topic
-        self.answer = WAITING
+        super().__init__(topic)
         self.repeated = False  # asked again, because the venue said that we had asked before
         self.precision = next((int(value) for name, value in topic.options if name == "precision"), None)
-        self.healed_at: float = former.healed_at if former else float("-inf")  # monotonic seconds
-        self.seen: RecentIds = former.seen if former else RecentIds()  # trades
+        if former:
+            self.healed_at = former.healed_at
+        self.seen: RecentIds = former.seen if former else RecentIds(TRADES_REMEMBERED)  # trades
 
 
 Slot = dict[str, O2Topic]  # by key: a market, or an identity

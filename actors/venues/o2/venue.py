@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, ClassVar, Literal, cast
 
 from actors.protocol import (
@@ -11,7 +12,6 @@ from actors.protocol import (
     Bounds,
     Channel,
     Endpoint,
-    LinewardenError,
     Opening,
     Option,
     Options,
@@ -26,27 +26,17 @@ from actors.protocol import (
     short,
     suggestion,
 )
-from actors.venues.o2.messages import (
-    Balance,
-    DepthChange,
-    DepthSnapshot,
-    DepthView,
-    Level,
-    Nonce,
-    Order,
-    Trade,
-    identity_key,
-    normal_id,
-)
+from actors.venues.o2 import messages as m
+from actors.venues.o2.messages import identity_key, normal_id
 from actors.venues.o2.session import O2Session
 from actors.venues.o2.subscriptions import BY_IDENTITY
 
-DEPTH: TypedChannel[DepthSnapshot | DepthChange] = TypedChannel("depth")
-DEPTH_VIEW: TypedChannel[DepthView] = TypedChannel("depth_view")
-TRADES: TypedChannel[Trade] = TypedChannel("trades")
-ORDERS: TypedChannel[Order] = TypedChannel("orders")
-BALANCES: TypedChannel[Balance] = TypedChannel("balances")
-NONCE: TypedChannel[Nonce] = TypedChannel("nonce")
+DEPTH: TypedChannel[m.DepthSnapshot | m.DepthChange] = TypedChannel("depth")
+DEPTH_VIEW: TypedChannel[m.DepthView] = TypedChannel("depth_view")
+TRADES: TypedChannel[m.Trade] = TypedChannel("trades")
+ORDERS: TypedChannel[m.Order] = TypedChannel("orders")
+BALANCES: TypedChannel[m.Balance] = TypedChannel("balances")
+NONCE: TypedChannel[m.Nonce] = TypedChannel("nonce")
 
 Network = Literal["mainnet", "testnet", "devnet"]
 URLS: Mapping[Network, str] = {
@@ -80,27 +70,27 @@ def _channels() -> dict[str, Channel]:
     every = (
         Channel(
             str(DEPTH),
-            DepthSnapshot | DepthChange,
+            m.DepthSnapshot | m.DepthChange,
             "the book: a snapshot, then signed changes to it",
             key=_MARKET,
             options={"precision": _PRECISION},
             deltas=True,
-            whole=(DepthSnapshot,),
+            whole=(m.DepthSnapshot,),
             resyncable=True,
         ),
         Channel(
             str(DEPTH_VIEW),
-            DepthView,
+            m.DepthView,
             "the whole book again and again, at a rate",
             key=_MARKET,
             options={"precision": _PRECISION, "frequency": _FREQUENCY},
         ),
-        Channel(str(TRADES), Trade, "public trades", key=_MARKET, acknowledged=False, unique=True),
-        Channel(str(ORDERS), Order, "an account's orders", key=_IDENTITY, acknowledged=False, account=True),
+        Channel(str(TRADES), m.Trade, "public trades", key=_MARKET, acknowledged=False, unique=True),
+        Channel(str(ORDERS), m.Order, "an account's orders", key=_IDENTITY, acknowledged=False, account=True),
         Channel(
-            str(BALANCES), Balance, "an account's balances", key=_IDENTITY, acknowledged=False, account=True
+            str(BALANCES), m.Balance, "an account's balances", key=_IDENTITY, acknowledged=False, account=True
         ),
-        Channel(str(NONCE), Nonce, "an account's nonce", key=_IDENTITY, acknowledged=False),
+        Channel(str(NONCE), m.Nonce, "an account's nonce", key=_IDENTITY, acknowledged=False),
     )
     return {channel.name: channel for channel in every}
 
@@ -150,56 +140,55 @@ class O2(Venue):
 
     def words(self, event: object) -> str:
         match event:
-            case Trade():
+            case m.Trade():
                 done = "bought" if event.side == "sell" else "sold"  # the event's side is the maker's
                 return f"{amount(event.quantity)} {done} at {event.price:,}"
-            case Order():
+            case m.Order():
                 done = f"{amount(event.quantity_fill)} of {amount(event.quantity)}"
                 return f"{event.side} {done} at {event.price:,}, {event.state}"
-            case Balance():
+            case m.Balance():
                 free, locked = amount(event.total_unlocked), amount(event.total_locked)
                 return f"{short(event.asset)}: {free} free, {locked} locked"
-            case Nonce():
+            case m.Nonce():
                 return f"{event.nonce:,}"
-            case DepthView():
+            case m.DepthView():
                 return price_words(_best(event)) or "the book is empty"
         return ""
 
     def duplicate_key(self, topic: Topic, event: object) -> str | None:
         """A trade has an id; books begin with a snapshot, and the other events hold the present state."""
-        return event.trade_id if isinstance(event, Trade) else None
+        return event.trade_id if isinstance(event, m.Trade) else None
 
-    def book_update(self, event: DepthSnapshot | DepthChange) -> BookUpdate:
+    def book_update(self, event: m.DepthSnapshot | m.DepthChange) -> BookUpdate:
         return BookUpdate(
             [(level.price, level.quantity) for level in event.bids],
             [(level.price, level.quantity) for level in event.asks],
-            whole=isinstance(event, DepthSnapshot),
+            whole=isinstance(event, m.DepthSnapshot),
             relative=True,  # O2 sends amounts to add; a snapshot's are the first of them
             at_ns=event.seen_ns,
         )
 
     def event_time_ns(self, event: Any) -> int | None:
         """A trade's own time where it has one; else when the venue saw it."""
-        if isinstance(event, Trade) and event.timestamp_ms is not None:
+        if isinstance(event, m.Trade) and event.timestamp_ms is not None:
             return event.timestamp_ms * 1_000_000
         return getattr(event, "seen_ns", None)
 
     def price(self, event: Any) -> Price | None:
         """A trade's price, or the best levels of a picture of the book; exact, in on-chain units."""
         match event:
-            case Trade():
-                at_ns = event.seen_ns if event.timestamp_ms is None else event.timestamp_ms * 1_000_000
-                last, size = event.price, event.quantity
+            case m.Trade():
+                last, size, at_ns = event.price, event.quantity, self.event_time_ns(event)
                 return Price(event.market, last=last, last_size=size, traded_ns=at_ns)
-            case DepthView(precision=int(precision)) if precision <= FINEST:
+            case m.DepthView(precision=int(precision)) if precision <= FINEST:
                 return _best(event)
         return None  # the levels of a coarser book are rounded: no order has that price
 
     def _identity(self, channel: Channel, key: str) -> str:
         kind, colon, id = key.strip().rpartition(":")
         if colon and kind.lower() not in {"address", "contractid"}:
-            raise LinewardenError(
-                f"{self.feed}: {channel.name} takes a {_IDENTITY}; {key!r} begins with {kind!r}"
+            raise self.mistake(
+                f"{channel.name} takes a {_IDENTITY}; {key!r} begins with {kind!r}"
                 + suggestion(kind, ("Address", "ContractId"))
             )
         return identity_key(f"{kind}{colon}{self._hex(channel, id, key)}")
@@ -209,33 +198,23 @@ class O2(Venue):
         if not digits or len(digits) > ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
             what = "no key" if not key else f"{key!r}"
             hint = "" if channel.name in BY_IDENTITY else " O2 lists its markets' ids at /v1/markets."
-            raise LinewardenError(
-                f"{self.feed}: {channel.name} takes a {channel.key}, of at most {ID_DIGITS} hexadecimal "
+            raise self.mistake(
+                f"{channel.name} takes a {channel.key}, of at most {ID_DIGITS} hexadecimal "
                 f"digits, and was given {what}.{hint}"
             )
         return digits
 
     def _options(self, channel: Channel, options: Mapping[str, Option]) -> Options:
-        for name in options:
-            if name not in channel.options:
-                takes = ", ".join(channel.options) or "none"
-                raise LinewardenError(
-                    f"{self.feed}: {channel.name} has no option {name!r}{suggestion(name, channel.options)} "
-                    f"It takes: {takes}."
-                )
+        self.check_options(channel, options)
         chosen = {name: str(options.get(name, DEFAULTS[name])) for name in channel.options}
         for name, value in chosen.items():
-            if value not in VALUES[name]:
-                raise LinewardenError(
-                    f"{self.feed}: {name} of {channel.name} is one of {', '.join(VALUES[name])}, "
-                    f"not {value!r}{suggestion(value, VALUES[name])}"
-                )
+            self.check_value(channel.name, name, value, VALUES[name])
         return tuple(sorted(chosen.items()))
 
 
-def _best(view: DepthView) -> Price:
-    bid = max(view.bids, key=_price, default=None)
-    ask = min(view.asks, key=_price, default=None)
+def _best(view: m.DepthView) -> Price:
+    bid = max(view.bids, key=attrgetter("price"), default=None)
+    ask = min(view.asks, key=attrgetter("price"), default=None)
     return Price(
         view.market,
         bid=None if bid is None else bid.price,
@@ -245,7 +224,3 @@ def _best(view: DepthView) -> Price:
         quoted_ns=view.seen_ns,
         quotes=True,
     )
-
-
-def _price(level: Level) -> int:
-    return level.price

@@ -7,10 +7,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.protocol import REDACTED, Fatal, HttpAnswer, Reason, Secret, Slow, status_reason
-from actors.protocol.signalr.formatting import TOKEN
-
-MAX_WORDS: Final = 300  # characters of the gateway's words that are passed on
+from actors.protocol import Fatal, HttpAnswer, Reason, Secret, Slow, status_reason
+from actors.protocol.signalr.formatting import said
 
 CHECK: Final = (
     "Check user_name (the platform's, not an e-mail address) and api_key, or token; then restart the feed."
@@ -51,26 +49,7 @@ class GatewayAnswer(Struct, frozen=True, rename="camel"):
         return self.success
 
 
-_decode = msgspec.json.Decoder(GatewayAnswer).decode
-
-
-def envelope_in(body: bytes) -> GatewayAnswer | None:
-    """None: it could not be read."""
-    try:
-        return _decode(body)
-    except Exception:
-        return None
-
-
-def words(value: Any, *secrets: Secret | None) -> str:
-    """What the gateway says, on one line of a bounded length, and without these secrets or a token."""
-    text = "" if value is None else str(value)
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret.reveal(), REDACTED)
-    text = TOKEN.sub(REDACTED, text)
-    text = "".join(each if each.isprintable() else " " for each in text[: 4 * MAX_WORDS])
-    return " ".join(text.split())[:MAX_WORDS]
+decode_envelope = msgspec.json.Decoder(GatewayAnswer).decode
 
 
 def refused_by_status(answer: HttpAnswer, asked: str) -> Reason:
@@ -81,11 +60,11 @@ def refused_by_status(answer: HttpAnswer, asked: str) -> Reason:
 
 def refused_login(envelope: GatewayAnswer, *secrets: Secret | None) -> Reason:
     """What an envelope without success means."""
-    said = words(envelope.error_message, *secrets)
-    said = f": {said}" if said else ""
+    words = said(envelope.error_message, *secrets, otherwise="")
+    words = f": {words}" if words else ""
     number = envelope.error_code
     if number in LOGIN_CODES:
         name, advice = LOGIN_CODES[number]
-        return Fatal(f"ProjectX refused the login ({number} {name}{said})", f"projectx_{number}", advice)
+        return Fatal(f"ProjectX refused the login ({number} {name}{words})", f"projectx_{number}", advice)
     # 8 is UnknownError, by its name; one that was added since may be anything.
-    return Slow(f"ProjectX refused the login ({number}{said})", f"projectx_{number}")
+    return Slow(f"ProjectX refused the login ({number}{words})", f"projectx_{number}")

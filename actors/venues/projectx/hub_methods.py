@@ -51,10 +51,6 @@ class HubMethods(Struct, frozen=True):
     reader: EventReader[Any]
     keyed: bool = True
 
-    def read(self, found: FoundEvent) -> Any:
-        """Raises: an exception of any kind: it is no such thing."""
-        return self.reader.read(found)
-
     def subscription(self, topic: Topic) -> HubSubscription:
         """Blocking calls: a hub that is not asked for an answer refuses in silence."""
         arguments = self._arguments(topic)

@@ -12,8 +12,18 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.protocol import Conversation, Fatal, HttpRequest, Retryable, Secret, Token, is_token, settled
-from actors.venues.projectx.errors import envelope_in, refused_by_status, refused_login
+from actors.protocol import (
+    Conversation,
+    Fatal,
+    HttpRequest,
+    Retryable,
+    Secret,
+    Token,
+    decoded,
+    is_token,
+    settled,
+)
+from actors.venues.projectx.errors import decode_envelope, refused_by_status, refused_login
 
 SECOND = 1_000_000_000  # nanoseconds
 EXPIRED = "Put a new token into the feed, or user_name and api_key, which get one when it is needed."
@@ -68,7 +78,7 @@ def log_in(rest: str, user_name: str, api_key: Secret) -> Conversation[Token]:
     answer = yield HttpRequest("POST", f"{rest}/api/Auth/loginKey", JSON, body)
     if answer.status != 200:
         return refused_by_status(answer, "the login")
-    envelope = envelope_in(answer.body)
+    envelope = decoded(decode_envelope, answer.body)
     if envelope is None or envelope.is_good is None:
         return _unreadable()
     if not envelope.is_good:
@@ -86,7 +96,7 @@ def renew(rest: str, token: Token, otherwise: Conversation[Token] | None) -> Con
     answer = yield HttpRequest("POST", f"{rest}/api/Auth/validate", (*JSON, bearer))
     if answer.status == 429:  # a login is metered by the same count
         return refused_by_status(answer, "the renewal of the token")
-    envelope = envelope_in(answer.body) if answer.status == 200 else None
+    envelope = decoded(decode_envelope, answer.body) if answer.status == 200 else None
     if envelope is not None and envelope.is_good and (renewed := token_of(envelope.new_token)):
         return renewed
     if otherwise is not None:

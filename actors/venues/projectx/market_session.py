@@ -77,7 +77,7 @@ class MarketSession(GatewaySession):
         read: list[Any] = []
         for found in every:
             try:
-                read.append(stream.read(found))
+                read.append(stream.reader.read(found))
             except Exception as error:
                 self._tell(topic, read, out)
                 read = []

@@ -122,6 +122,9 @@ class Entity(Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     id: int
     action: int | None = None  # of the envelope
 
+    def __post_init__(self) -> None:
+        check(*structs.astuple(self))
+
 
 class Account(Entity, frozen=True, gc=False, kw_only=True):
     """`simulated` is about where orders go: accounts with real money at stake have it too."""
@@ -132,26 +135,25 @@ class Account(Entity, frozen=True, gc=False, kw_only=True):
     is_visible: bool | None = None
     simulated: bool | None = None
 
-    def __post_init__(self) -> None:
-        check(self.balance)
 
-
-class Position(Entity, frozen=True, gc=False, kw_only=True):
-    """`size` has no sign, that is in `type`. A closed one was seen with a size of 0: undocumented."""
+class OfAccount(Entity, frozen=True, gc=False, kw_only=True):
+    """What an account has in a contract."""
 
     account_id: int | None = None
     contract_id: str | None = None
     creation_timestamp: str | None = None
-    type: PositionType | None = None
-    size: int | None = None
-    average_price: Exact = None
-
-    def __post_init__(self) -> None:
-        check(self.average_price)
 
     @property
     def created_ns(self) -> int | None:
         return nanoseconds(self.creation_timestamp)
+
+
+class Position(OfAccount, frozen=True, gc=False, kw_only=True):
+    """`size` has no sign, that is in `type`. A closed one was seen with a size of 0: undocumented."""
+
+    type: PositionType | None = None
+    size: int | None = None
+    average_price: Exact = None
 
     @property
     def net(self) -> int | None:
@@ -162,13 +164,10 @@ class Position(Entity, frozen=True, gc=False, kw_only=True):
         return None if sign is None or self.size is None else sign * self.size
 
 
-class Order(Entity, frozen=True, gc=False, kw_only=True):
+class Order(OfAccount, frozen=True, gc=False, kw_only=True):
     """The last four stand in the gateway's REST model, and may never come here."""
 
-    account_id: int | None = None
-    contract_id: str | None = None
     symbol_id: str | None = None
-    creation_timestamp: str | None = None
     update_timestamp: str | None = None
     status: OrderStatus | None = None
     type: OrderType | None = None
@@ -184,24 +183,14 @@ class Order(Entity, frozen=True, gc=False, kw_only=True):
     parent_order_id: int | None = None
     linked_order_id: int | None = None
 
-    def __post_init__(self) -> None:
-        check(self.limit_price, self.stop_price, self.filled_price, self.trail_price, self.trail_distance)
-
-    @property
-    def created_ns(self) -> int | None:
-        return nanoseconds(self.creation_timestamp)
-
     @property
     def updated_ns(self) -> int | None:
         return nanoseconds(self.update_timestamp)
 
 
-class AccountTrade(Entity, frozen=True, gc=False, kw_only=True):
+class AccountTrade(OfAccount, frozen=True, gc=False, kw_only=True):
     """A fill of an order. One that opens has no profit or loss: `profit_and_loss` is None."""
 
-    account_id: int | None = None
-    contract_id: str | None = None
-    creation_timestamp: str | None = None
     price: Exact = None
     profit_and_loss: Exact = None
     fees: Exact = None
@@ -210,13 +199,6 @@ class AccountTrade(Entity, frozen=True, gc=False, kw_only=True):
     size: int | None = None
     voided: bool | None = None
     order_id: int | None = None
-
-    def __post_init__(self) -> None:
-        check(self.price, self.profit_and_loss, self.fees, self.commissions)
-
-    @property
-    def created_ns(self) -> int | None:
-        return nanoseconds(self.creation_timestamp)
 
 
 # ── of the market; `contract_id` is what was subscribed to, a `symbol` only its product ─────────

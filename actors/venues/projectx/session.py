@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from msgspec import Raw
 
-from actors.protocol import Deliver, Effect, EffectBatch, Missed, Quarantine, Reject, Resent, Slow, Topic
+from actors.protocol import Deliver, Effect, EffectBatch, Missed, Quarantine, Resent, Slow, Topic
 from actors.protocol.signalr import Call, CallOutcome, HubSession, HubSubscription
 from actors.protocol.signalr.calls import Then
-from actors.venues.projectx.errors import words
+from actors.protocol.signalr.formatting import said
 from actors.venues.projectx.hub_methods import BY_TARGET, LOGOUT, STREAMS, HubMethods
 from actors.venues.projectx.normalise import FoundEvent, arguments_of
 from actors.venues.projectx.pending import WaitingEvents
@@ -69,8 +69,8 @@ class GatewaySession(HubSession):
 
         return super().invoke(call, answered)
 
-    def refused(self, topics: tuple[Topic, ...], call: Call, said: str) -> list[Effect]:
-        return [Reject(topics, words(said)), *self.forget(topics)]
+    def refused(self, topics: tuple[Topic, ...], call: Call, words: str) -> list[Effect]:
+        return [*super().refused(topics, call, words), *self.forget(topics)]
 
     def invoked(self, target: str, arguments: Raw, out: EffectBatch) -> None:
         name = target.lower()
@@ -114,7 +114,7 @@ class GatewaySession(HubSession):
         go on throwing each other out. A token that has ended with it is turned away at the next connect,
         and a new one is made then.
         """
-        said = words(bytes(arguments).decode("utf-8", "replace"))
-        said = f": {said}" if said not in ("", "[]") else ""
-        text = f"ProjectX logged this session out (GatewayLogout){said}"
+        words = said(bytes(arguments).decode("utf-8", "replace"), otherwise="")
+        words = f": {words}" if words not in ("", "[]") else ""
+        text = f"ProjectX logged this session out (GatewayLogout){words}"
         out.add(*self.end(Slow(text, "gateway_logout")))

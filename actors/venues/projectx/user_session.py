@@ -20,7 +20,7 @@ class UserSession(GatewaySession):
     def handle_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
         for found in stream.reader.find(arguments):
             try:
-                event = stream.read(found)
+                event = stream.reader.read(found)
                 topic = self._topic_of(stream, event)
             except Exception as error:
                 self.put_aside(found, error, self._ours(stream), out)

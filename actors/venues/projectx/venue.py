@@ -11,7 +11,6 @@ from actors.protocol import (
     Channel,
     Conversation,
     Endpoint,
-    LinewardenError,
     Opening,
     Option,
     Price,
@@ -24,7 +23,7 @@ from actors.protocol import (
     Venue,
     VenueSettings,
 )
-from actors.protocol.signalr import PING_INTERVAL, negotiate
+from actors.protocol.signalr import PING_INTERVAL, hub_endpoint, negotiate
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.hub_methods import STREAMS
 from actors.venues.projectx.login import given, log_in, no_login, renew, token_of
@@ -121,7 +120,7 @@ class ProjectX(Venue):
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         known = self.channel(channel)
         for name in options:
-            raise LinewardenError(f"{self.feed}: {known.name} has no option {name!r}; it takes none.")
+            raise self.mistake(f"{known.name} has no option {name!r}; it takes none.")
         return Topic(self.feed, known.name, self._key(known, key))
 
     def first_lines(self) -> tuple[str, ...]:
@@ -153,9 +152,7 @@ class ProjectX(Venue):
         """Raises: LinewardenError: it is none."""
         token = token_of(text.strip())
         if token is None:
-            raise LinewardenError(
-                f"{self.feed}: what was given is no token: empty, or with signs that none has"
-            )
+            raise self.mistake("what was given is no token: empty, or with signs that none has")
         return token
 
     def renew(self, token: Token, now_ns: int) -> Conversation[Token]:
@@ -164,20 +161,17 @@ class ProjectX(Venue):
 
     def approach(self, opening: Opening) -> Conversation[Endpoint]:
         """Negotiates before each connect, unless the settings skip it."""
-        return self._approach(opening, skip=self._own.skip_negotiation)
+        own = self._own
+        return negotiate(
+            self._hub_url(opening), opening.secret, place=own.token_in, skip=own.skip_negotiation
+        )
 
     def endpoint(self, opening: Opening) -> Endpoint:
         """Where the hub is, without asking it first."""
-        try:
-            next(self._approach(opening, skip=True))
-        except StopIteration as told:
-            return cast(Endpoint, told.value)
-        raise AssertionError("a negotiation that was to be skipped")
+        return hub_endpoint(self._hub_url(opening), opening.secret, place=self._own.token_in)
 
-    def _approach(self, opening: Opening, *, skip: bool) -> Conversation[Endpoint]:
-        url = self._places.user if self._hub(opening.line) == USER else self._places.market
-        secret = opening.token.value if opening.token is not None else None
-        return negotiate(url, secret, place=self._own.token_in, skip=skip)
+    def _hub_url(self, opening: Opening) -> str:
+        return self._places.user if self._hub(opening.line) == USER else self._places.market
 
     # ── what events say ──
 
@@ -266,8 +260,8 @@ class ProjectX(Venue):
         stream = STREAMS[channel.name]
         if not stream.keyed:
             if key:
-                raise LinewardenError(
-                    f"{self.feed}: {channel.name} takes no key, and was given {key!r}; it is of all accounts."
+                raise self.mistake(
+                    f"{channel.name} takes no key, and was given {key!r}; it is of all accounts."
                 )
             return ""
         if stream.hub == USER and _ACCOUNT_ID.fullmatch(key):
@@ -277,6 +271,4 @@ class ProjectX(Venue):
         given = repr(key) if key else "no key"
         page = "Account/search lists accounts" if stream.hub == USER else "Contract/search lists contracts"
         hint = f" ProjectX' {page}." if key else ""
-        raise LinewardenError(
-            f"{self.feed}: {channel.name} takes the {channel.key}, and was given {given}.{hint}"
-        )
+        raise self.mistake(f"{channel.name} takes the {channel.key}, and was given {given}.{hint}")

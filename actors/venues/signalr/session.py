@@ -23,36 +23,12 @@ from actors.protocol import (
     SessionState,
     Topic,
 )
-from actors.protocol.signalr import (
-    Call,
-    CallOutcome,
-    Completion,
-    Heard,
-    HubSession,
-    HubSubscription,
-    Ping,
-)
+from actors.protocol.signalr import Call, CallOutcome, Completion, Heard, HubSession, HubSubscription, Ping
 from actors.protocol.signalr.calls import Then
 from actors.protocol.signalr.framing import END
+from actors.venues.declarative.asked import CONFIRMED, REST, TableTopic, TableTopics
 from actors.venues.declarative.messages import decode
-from actors.venues.declarative.protocol import Count, EventRule, Hole
-from actors.venues.declarative.topics import Index, Marks, TopicPlaces
 from actors.venues.signalr.protocol import HubProtocol
-
-GUESSED = 100_000  # topics without a request, where all are accepted
-REST = 10.0  # seconds in which a topic is resubscribed only once, because of its numbers
-
-
-class HubTopic:
-    """A topic that was asked for, and how far it has come."""
-
-    __slots__ = ("confirmed", "count", "healed_at", "topic")
-
-    def __init__(self, topic: Topic) -> None:
-        self.topic = topic
-        self.confirmed = False
-        self.count = Count()
-        self.healed_at = float("-inf")
 
 
 class DeclarativeHubSession(HubSession):
@@ -62,12 +38,12 @@ class DeclarativeHubSession(HubSession):
     def __init__(self, protocol: HubProtocol, *, takes_all: bool = False) -> None:
         super().__init__(protocol.terms)
         self._protocol = protocol
-        self._takes_all = takes_all
         self.heard: Counter[str] = Counter()
-        self._topics: dict[Topic, HubTopic] = {}
-        self._broken: dict[Topic, HubTopic] = {}  # were resubscribed a moment ago, and wait for the next time
-        self._rules: dict[str, list[tuple[EventRule, Index[HubTopic]]]] = {
-            target: [(rule, Index(rule.places)) for rule in rules] for target, rules in protocol.rules.items()
+        self._topics = TableTopics(protocol, self._heal, takes_all=takes_all)
+        self._broken: dict[Topic, TableTopic] = {}  # resubscribed a moment ago: they wait
+        self._rules = {
+            target: [(rule, self._topics.index(rule.places)) for rule in rules]
+            for target, rules in protocol.rules.items()
         }
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────
@@ -78,7 +54,7 @@ class DeclarativeHubSession(HubSession):
 
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         for topic in topics:
-            self._enter(topic)
+            self._topics.enter(topic)
         return self._noted(super().subscribe(topics, now))
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
@@ -101,30 +77,10 @@ class DeclarativeHubSession(HubSession):
     def closed(self, code: int, words: str) -> Reason:
         return super().closed(code, self._protocol.hide(words))
 
-    def _enter(self, topic: Topic) -> HubTopic:
-        asked = self._topics.get(topic)
-        if asked is None:
-            asked = self._topics[topic] = HubTopic(topic)
-            self._begin(asked)
-            for _, index in self._everywhere():
-                index.add(topic, asked)
-        return asked
-
-    def _begin(self, asked: HubTopic) -> None:
-        asked.confirmed = False
-        asked.count = Count()
-        asked.count.lost = not self._takes_all and self._protocol.begins(asked.topic.channel)
-
     def _leave(self, topics: Sequence[Topic]) -> None:
         for topic in topics:
             self._broken.pop(topic, None)
-            asked = self._topics.pop(topic, None)
-            if asked is not None:
-                for _, index in self._everywhere():
-                    index.remove(topic, asked)
-
-    def _everywhere(self) -> list[tuple[EventRule, Index[HubTopic]]]:
-        return [pair for rules in self._rules.values() for pair in rules]
+            self._topics.leave(topic)
 
     def _noted(self, effects: list[Effect]) -> list[Effect]:
         """What the hub's answers come to is kept in mind."""
@@ -132,11 +88,11 @@ class DeclarativeHubSession(HubSession):
             if isinstance(effect, Confirm):
                 for topic in effect.topics:
                     if asked := self._topics.get(topic):
-                        asked.confirmed = True
+                        asked.answer = CONFIRMED
             elif isinstance(effect, Missed):  # of a topic that is resubscribed
                 for topic in effect.topics:
                     if asked := self._topics.get(topic):
-                        self._begin(asked)
+                        self._topics.begin(asked)
         return effects
 
     # ── hearing ─────────────────────────────────────────────────────────────────────────────────
@@ -154,56 +110,23 @@ class DeclarativeHubSession(HubSession):
             told = rule.read(message)
             if told is not None:
                 self.heard["event"] += 1
-                for nodes, marks, data in told:
-                    self._handle_event(rule, index, nodes, marks, data, out)
+                self._topics.deliver(rule, index, told, out)
                 return
         self.heard["unrouted"] += 1
         out.unrouted += 1
 
-    def _handle_event(
-        self,
-        rule: EventRule,
-        index: Index[HubTopic],
-        nodes: Sequence[object],
-        marks: Marks,
-        data: object,
-        out: EffectBatch,
-    ) -> None:
-        owners = index.find(marks) or (self._guess(rule.places, marks) if self._takes_all else ())
-        if not owners:
-            out.unrouted += 1
-        for asked in owners:
-            if not self._in_order(rule, asked, nodes, out):
-                out.unrouted += 1
-                continue
-            if not asked.confirmed:  # it comes, so it is there
-                asked.confirmed = True
-                out.add(Confirm((asked.topic,)))
-            out.pairs.append((asked.topic, rule.event(asked.topic, nodes, data)))
-
-    def _in_order(self, rule: EventRule, asked: HubTopic, nodes: Sequence[object], out: EffectBatch) -> bool:
-        """Whether the event may be delivered; where others are missing before it, that is said first."""
-        numbers = rule.sequences.get(asked.topic.channel)
-        followed = numbers.follow(asked.count, nodes) if numbers is not None else True
-        if isinstance(followed, Hole):
-            return self._heal(asked, "sequence", followed.missed, out)
-        return followed
-
     def spoiled(self, record: bytes, out: EffectBatch) -> None:
         """It may have been an event: of the topics that it names, or of any."""
-        text = record.lower()
-        up = [each for each in self._topics.values() if each.confirmed]
-        named = [each for each in up if each.topic.key and each.topic.key.lower().encode() in text]
-        for each in named or up:
+        for each in self._topics.named_in(record) or self._topics.up():
             self._heal(each, "quarantine", None, out)
 
-    def _heal(self, asked: HubTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
+    def _heal(self, asked: TableTopic, why: GapReason, missed: int | None, out: EffectBatch) -> bool:
         """Events are missing: the topic gets a `Missed`, and is resubscribed if its channel is resyncable.
 
         A hub whose numbers always jump is not to be asked at the speed of its events.
         """
         topics = (asked.topic,)
-        if self._takes_all or not self._protocol.table.channels[asked.topic.channel].resyncable:
+        if not self._topics.heals(asked):
             out.add(Missed(topics, why, missed))
             return True
         if self.now - asked.healed_at < REST:
@@ -226,10 +149,6 @@ class DeclarativeHubSession(HubSession):
             del self._broken[asked.topic]
             asked.healed_at = now
         return effects + self.resync([asked.topic for asked in rested], now)
-
-    def _guess(self, places: TopicPlaces, marks: Marks) -> Sequence[HubTopic]:
-        topics = list(places.guess(self._protocol.feed, marks)) if len(self._topics) < GUESSED else []
-        return [self._enter(topic) for topic in topics[:1]]
 
     def _hidden(self, effect: Effect) -> Effect:
         """Without the feed's secrets: a hub may repeat what it was sent."""

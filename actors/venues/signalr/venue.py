@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from msgspec import field
 
@@ -11,7 +11,6 @@ from actors.protocol import (
     Conversation,
     Endpoint,
     Fatal,
-    LinewardenError,
     Opening,
     Option,
     Secret,
@@ -22,7 +21,7 @@ from actors.protocol import (
     is_token,
     settled,
 )
-from actors.protocol.signalr import PING_INTERVAL, negotiate
+from actors.protocol.signalr import PING_INTERVAL, hub_endpoint, negotiate
 from actors.venues.declarative.path import MISSING
 from actors.venues.declarative.table import KeyTable
 from actors.venues.declarative.template import Text
@@ -46,7 +45,7 @@ class DeclarativeHub(DeclarativeVenue):
         try:
             self.protocol.subscription(topic)
         except ValueError as error:
-            raise LinewardenError(f"{self.feed}: {topic} cannot be subscribed to: {error}.") from None
+            raise self.mistake(f"{topic} cannot be subscribed to: {error}.") from None
         return topic
 
     # ── the way in ──
@@ -64,20 +63,14 @@ class DeclarativeHub(DeclarativeVenue):
 
     def approach(self, opening: Opening) -> Conversation[Endpoint]:
         """Negotiates before each connect, unless the table skips it."""
-        return self._approach(opening, skip=self.table.skip_negotiation)
+        url, token, table = self.url(), opening.secret, self.table
+        return negotiate(
+            url, token, place=table.token_in, headers=self.headers(), skip=table.skip_negotiation
+        )
 
     def endpoint(self, opening: Opening) -> Endpoint:
         """Where the hub is, without asking it first."""
-        try:
-            next(self._approach(opening, skip=True))
-        except StopIteration as told:
-            return cast(Endpoint, told.value)
-        raise AssertionError("a negotiation that was to be skipped")
-
-    def _approach(self, opening: Opening, *, skip: bool) -> Conversation[Endpoint]:
-        secret = opening.token.value if opening.token is not None else None
-        place = self.table.token_in
-        return negotiate(self.url(), secret, place=place, headers=self.headers(), skip=skip)
+        return hub_endpoint(self.url(), opening.secret, place=self.table.token_in, headers=self.headers())
 
     def _token(self) -> str:
         text = self.table.token.render(self.protocol.own) if self.table.token is not None else MISSING

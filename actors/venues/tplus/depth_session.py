@@ -18,7 +18,6 @@ from actors.protocol import (
     Confirm,
     Effect,
     EffectBatch,
-    End,
     Fatal,
     Fetch,
     GapReason,
@@ -233,7 +232,7 @@ class DepthSession(TplusSession):
                 self._refuse(text, out)
             case Slow(text=text, retry_after=wait) as slow:
                 if wait is not None and wait > LAST_DELAY:
-                    self._end(End(slow), out)
+                    out.add(self._end(slow))
                 else:
                     self._again(text, out, wait or 0.0)
             case reason:
@@ -254,7 +253,7 @@ class DepthSession(TplusSession):
         self._attempts += 1
         if self._attempts >= ATTEMPTS:
             text = f"no snapshot that the book could begin with, asked {ATTEMPTS} times: {why}"
-            self._end(End(Retryable(text, "snapshot")), out)
+            out.add(self._end(Retryable(text, "snapshot")))
         else:
             delay = FIRST_DELAY * 2.0 ** (self._attempts - 1)
             self._fetch(out, max(wait, min(delay, LAST_DELAY)))

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.protocol import Fatal, HttpAnswer, Reason, Retryable, Slow, code_of
+from actors.protocol import Fatal, HttpAnswer, Reason, Retryable, Slow, code_of, decoded
 
 MAX_WORDS = 300  # characters of an error that are passed on
 AUTH_CODES = ("UNAUTHORIZED", "INVALID_SIGNATURE", "SIGNER_")
@@ -52,10 +52,8 @@ class ErrorAnswer(Struct, frozen=True):
 
 def failure_in(body: bytes) -> ErrorAnswer:
     """Both shapes: {"error": {"code", "message", "retryable"}} and {"error": "text"}."""
-    try:
-        error = _decode(body).error
-    except Exception:  # a proxy's page, or anything else
-        return ErrorAnswer()
+    answer = decoded(_decode, body)  # None: a proxy's page, or anything else
+    error = None if answer is None else answer.error
     if isinstance(error, Details):
         retryable = error.retryable if isinstance(error.retryable, bool) else None
         return ErrorAnswer(words(error.code), words(error.message), retryable)

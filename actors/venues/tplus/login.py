@@ -18,6 +18,7 @@ from actors.protocol import (
     Retryable,
     Secret,
     Token,
+    decoded,
     is_token,
 )
 from actors.venues.tplus.errors import NONCE_CODES, failure_in, refusal
@@ -60,10 +61,10 @@ def login(http: str, user: str, key: Ed25519PrivateKey) -> Conversation[Token]:
         answer = yield HttpRequest("GET", f"{http}/nonce/{user}", (("Accept", "application/json"),))
         if answer.status != 200:
             return refusal(answer, "a nonce")
-        nonce = _read_nonce(answer)
-        if nonce is None:
+        nonce = decoded(_nonce, answer.body)
+        if nonce is None or not (text := nonce.value.strip()):
             return _unreadable("a nonce")
-        answer = yield HttpRequest("POST", f"{http}/auth", JSON, signed(user, nonce, key))
+        answer = yield HttpRequest("POST", f"{http}/auth", JSON, signed(user, text, key))
         if answer.status == 200:
             return _token(answer)
         if last or not failure_in(answer.body).has(*NONCE_CODES):
@@ -89,19 +90,9 @@ def signed(user: str, nonce: str, key: Ed25519PrivateKey) -> bytes:
     )
 
 
-def _read_nonce(answer: HttpAnswer) -> str | None:
-    try:
-        return _nonce(answer.body).value.strip() or None
-    except Exception:
-        return None
-
-
 def _token(answer: HttpAnswer) -> Token | Retryable | Fatal:
-    try:
-        granted = _granted(answer.body)
-    except Exception:
-        return _unreadable("the login")
-    if not is_token(granted.token):
+    granted = decoded(_granted, answer.body)
+    if granted is None or not is_token(granted.token):
         return _unreadable("the login")
     return Token(Secret(granted.token), granted.expiry_ns)
 

@@ -38,10 +38,6 @@ class TplusStream(Struct, frozen=True):
     def keyed(self) -> bool:
         return "{asset}" in self.path
 
-    @property
-    def of_user(self) -> bool:
-        return "{user}" in self.path
-
 
 def _refuse(_: bytes) -> Any:
     raise ValueError("a stream of variants")

@@ -18,7 +18,6 @@ from actors.protocol import (
     Confirm,
     Effect,
     EffectBatch,
-    End,
     Fatal,
     Frame,
     Missed,
@@ -30,6 +29,7 @@ from actors.protocol import (
     SessionState,
     TokenRefused,
     Topic,
+    decoded,
 )
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import Decode, decode_control, documents
@@ -122,7 +122,7 @@ class TplusSession(Session):
         self._waiting += 1
         if self._waiting > EARLY:
             text = f"{EARLY} events came before the subscription"
-            self._end(End(Retryable(text, "early")), out)
+            out.add(self._end(Retryable(text, "early")))
 
     # ── what is not as nearly all messages of the stream are ──
 
@@ -163,19 +163,13 @@ class TplusSession(Session):
         if self._wanted:
             out.add(self._answer)
 
-    def _end(self, effect: Effect, out: EffectBatch) -> None:
-        self._move("ended")
-        out.add(effect)
-
     # ── what is no data ──
 
     def _is_control(self, payload: bytes, out: EffectBatch) -> bool:
         """Whether the connection spoke of itself, and not of the market."""
         if b'"type"' not in payload and b'"error' not in payload:
             return False
-        try:
-            control = decode_control(payload)
-        except Exception:
+        if (control := decoded(decode_control, payload)) is None:
             return False
         if control.type == "subscriptions":
             self._welcomed(control, out)
@@ -196,7 +190,7 @@ class TplusSession(Session):
         if is_unauthorized(said):
             self._unauthorized(said, out)
         elif (reason := passing(said)) is not None:
-            self._end(End(reason), out)
+            out.add(self._end(reason))
         elif type(self._answer) is Confirm:  # the stream runs: it is about something else
             out.add(Complain("tplus_error", f"tplus says: {said}"))
         else:
@@ -205,9 +199,10 @@ class TplusSession(Session):
     def _unauthorized(self, said: str, out: EffectBatch) -> None:
         # It comes after a good upgrade, and no data follow, whether the socket is closed or not.
         if self._with_token:
-            self._end(TokenRefused(f"tplus does not take the token of this connection: {said}"), out)
+            self._move("ended")
+            out.add(TokenRefused(f"tplus does not take the token of this connection: {said}"))
         else:
-            self._end(End(Fatal(f"tplus wants a login for this stream: {said}", "login", KEY_ADVICE)), out)
+            out.add(self._end(Fatal(f"tplus wants a login for this stream: {said}", "login", KEY_ADVICE)))
 
     def _puzzle(self, piece: bytes, out: EffectBatch) -> None:
         out.add(Quarantine(piece, self._flaw(piece)))

@@ -160,13 +160,11 @@ class Tplus(Venue):
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         known = self.channel(channel)
         if options:
-            raise LinewardenError(
-                f"{self.feed}: {known.name} takes no options, and was given {min(options)!r}."
-            )
+            raise self.mistake(f"{known.name} takes no options, and was given {min(options)!r}.")
         stream = STREAMS[known.name]
         if stream.oms and self._key is None and self._own.token is None:
-            raise LinewardenError(
-                f"{self.feed}: {known.name} needs a login. Add private_key = "
+            raise self.mistake(
+                f"{known.name} needs a login. Add private_key = "
                 '"${TPLUS_PRIVATE_KEY}" to the feed, or user and token.'
             )
         if stream.keyed:
@@ -175,7 +173,7 @@ class Tplus(Venue):
             hint = " Whose it is stands in the feed's settings." if stream.oms else ""
             near = get_close_matches(f"market_{known.name}", STREAMS, 1, 0.9)
             hint = f" Did you mean {near[0]!r}?" if near else hint
-            raise LinewardenError(f"{self.feed}: {known.name} takes no key, and was given {key!r}.{hint}")
+            raise self.mistake(f"{known.name} takes no key, and was given {key!r}.{hint}")
         return Topic(self.feed, known.name)
 
     def first_lines(self) -> tuple[str, ...]:
@@ -293,8 +291,8 @@ class Tplus(Venue):
         id = asset_id(key)
         if id is None:
             what = repr(key) if key else "no key"
-            raise LinewardenError(
-                f"{self.feed}: {channel} takes an {_ASSET} (64 digits @ 18 digits), and was given {what}. "
+            raise self.mistake(
+                f"{channel} takes an {_ASSET} (64 digits @ 18 digits), and was given {what}. "
                 "tplus lists its markets at /markets."
             )
         return id

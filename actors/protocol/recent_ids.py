@@ -1,0 +1,27 @@
+"""Which ids a connection has brought lately."""
+
+from __future__ import annotations
+
+
+class RecentIds:
+    """A memory of the newest ids: at least `size` of them, and at most twice as many."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._new: set[str] = set()
+        self._old: set[str] = set()
+
+    def add(self, id: str) -> bool:
+        """Returns whether it was not there."""
+        if id in self._new or id in self._old:
+            return False
+        if len(self._new) >= self._size:
+            self._old, self._new = self._new, set()
+        self._new.add(id)
+        return True
+
+    def copy(self) -> RecentIds:
+        """Returns a copy. Another thread may use the original."""
+        copy = RecentIds(self._size)
+        copy._new, copy._old = self._new.copy(), self._old.copy()
+        return copy

@@ -29,7 +29,7 @@ _CONNECT_TIMEOUT: Final = 5.0  # seconds; the venue is on loopback
 _RESET: Final = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # SO_LINGER: close() sends RST
 
 
-class Terms(Struct, frozen=True):
+class Conditions(Struct, frozen=True):
     """How bytes pass."""
 
     delay: float = 0.0  # seconds, for each piece
@@ -102,7 +102,7 @@ class FaultyProxy:
 
     def heal(self) -> None:
         """A good network from here on; what was held passes."""
-        self._network.terms = Terms()
+        self._network.terms = Conditions()
         for connection in self._there():
             for each in connection.ways("both"):
                 self._network.allow(each, math.inf)
@@ -131,7 +131,7 @@ class _Network:
     """What holds for all connections, and where their threads wait."""
 
     def __init__(self, seed: int) -> None:
-        self.terms = Terms()
+        self.terms = Conditions()
         self.changed = threading.Condition()
         self._random = random.Random(seed)
 
@@ -164,7 +164,7 @@ class _Network:
             way.left -= admitted
             return admitted
 
-    def lag(self, terms: Terms) -> float:
+    def lag(self, terms: Conditions) -> float:
         with self.changed:
             return terms.delay + self._random.uniform(0.0, terms.jitter)
 

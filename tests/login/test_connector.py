@@ -23,7 +23,7 @@ from actors.protocol.limits import RateLimit
 from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped
 from actors.secret import Secret
 from actors.simulators import SimulatedTplus
-from actors.simulators.base.client import Later, Reply, Request
+from actors.simulators.base.client import HttpReply, Later, Request
 from actors.timers import SystemClock
 from actors.venues.tplus import Tplus, TplusSettings
 from actors.wire.connect import ConnectCancel, ConnectFailed, Dial
@@ -63,14 +63,14 @@ class SlowAtTheGate(SimulatedTplus):
         self.waiting: list[Callable[[], None]] = []
         self.is_slow = True
 
-    def answer(self, request: Request) -> Reply | Later:
+    def answer(self, request: Request) -> HttpReply | Later:
         if not self.is_slow or request.path != "/auth":
             return super().answer(request)
 
-        def promise(take: Callable[[Reply], None]) -> None:
+        def promise(take: Callable[[HttpReply], None]) -> None:
             def serve() -> None:
                 reply = super(SlowAtTheGate, self).answer(request)
-                assert isinstance(reply, Reply)
+                assert isinstance(reply, HttpReply)
                 take(reply)
 
             self.waiting.append(serve)

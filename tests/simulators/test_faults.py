@@ -8,8 +8,8 @@ import pytest
 
 from actors.errors import ConfigError
 from actors.simulators import SimulatedO2, embed, from_url, start
-from actors.simulators.base.faults import Fault, Pending, faults_of, parse
-from actors.simulators.base.history import Newest
+from actors.simulators.base.faults import Fault, PendingFaults, faults_of, parse
+from actors.simulators.base.history import BoundedDict
 from tests.simulators.plain_client import client
 
 
@@ -143,7 +143,7 @@ def test_a_wrong_setting_is_named(options: dict[str, Any], words: str) -> None:
 
 
 def test_what_waits_is_taken_so_many_times_and_the_oldest_first() -> None:
-    pending = Pending()
+    pending = PendingFaults()
     pending.add("refuse", times=2, what="first")
     pending.add("refuse", what="second")
     pending.add("refuse", "elsewhere", times=0)
@@ -171,7 +171,7 @@ def test_what_was_heard_and_asked_is_remembered_up_to_a_bound() -> None:
 
 
 def test_the_newest_entries_are_kept() -> None:
-    newest = Newest[str, int](2)
+    newest = BoundedDict[str, int](2)
     for key, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
         newest[key] = value
     assert newest == {"b": 2, "c": 4}

@@ -13,7 +13,7 @@ from typing import Any
 
 from actors.simulators.alpaca.endpoints import kind_of
 from actors.simulators.alpaca.payloads import Stamp
-from actors.simulators.base.history import Newest
+from actors.simulators.base.history import BoundedDict
 
 Update = dict[str, Any]  # the `data` of a message of the stream trade_updates
 Order = dict[str, Any]
@@ -53,7 +53,7 @@ class Account:
     """Orders by id, oldest first, and positions by symbol."""
 
     def __init__(self, seed: int, clock: Callable[[], Stamp]) -> None:
-        self.orders: dict[str, Order] = Newest(_REMEMBERED)
+        self.orders: dict[str, Order] = BoundedDict(_REMEMBERED)
         self.positions: dict[str, Decimal] = {}
         self.last_fill: Update | None = None
         self._clock = clock

@@ -12,9 +12,9 @@ from msgspec import Struct, field
 from actors.simulators.alpaca.endpoints import (
     FOLLOWING_TRADES,
     UNNAMED,
-    Endpoint,
     Kind,
     Plan,
+    StreamEndpoint,
     too_many,
     well_formed,
 )
@@ -55,7 +55,7 @@ class ClientConnection(Struct, eq=False):
     """One connection."""
 
     peer: Peer
-    endpoint: Endpoint
+    endpoint: StreamEndpoint
     codec: Codec
     key: str = ""  # whose it is, once it is logged in
     tried: bool = False  # to log in

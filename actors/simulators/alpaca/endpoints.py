@@ -20,7 +20,7 @@ FOLLOWING_TRADES = ("corrections", "cancelErrors")  # they come with `trades`, w
 UNNAMED = "imbalances"
 
 
-class Endpoint(Struct, frozen=True):
+class StreamEndpoint(Struct, frozen=True):
     """One stream, with a connection limit of its own."""
 
     name: str
@@ -31,23 +31,23 @@ class Endpoint(Struct, frozen=True):
 
 
 _ENDPOINTS = (
-    Endpoint("iex", "/v2/iex", "stocks", _STOCKS),
-    Endpoint("sip", "/v2/sip", "stocks", _STOCKS, paid=True),
-    Endpoint("delayed_sip", "/v2/delayed_sip", "stocks", _STOCKS),
-    Endpoint("boats", "/v1beta1/boats", "stocks", _STOCKS, paid=True),
-    Endpoint("overnight", "/v1beta1/overnight", "stocks", _STOCKS),
-    Endpoint("test", "/v2/test", "test", (*TRADES_AND_QUOTES, "bars")),
-    Endpoint("crypto", "/v1beta3/crypto/us", "crypto", _CRYPTO),
-    Endpoint("crypto/us-1", "/v1beta3/crypto/us-1", "crypto", _CRYPTO),
-    Endpoint("crypto/eu-1", "/v1beta3/crypto/eu-1", "crypto", _CRYPTO),
-    Endpoint("news", "/v1beta1/news", "news", ("news",)),
-    Endpoint("indicative", "/v1beta1/indicative", "options", TRADES_AND_QUOTES),
-    Endpoint("opra", "/v1beta1/opra", "options", TRADES_AND_QUOTES, paid=True),
-    Endpoint("account", "/stream", "account", ("trade_updates",)),
+    StreamEndpoint("iex", "/v2/iex", "stocks", _STOCKS),
+    StreamEndpoint("sip", "/v2/sip", "stocks", _STOCKS, paid=True),
+    StreamEndpoint("delayed_sip", "/v2/delayed_sip", "stocks", _STOCKS),
+    StreamEndpoint("boats", "/v1beta1/boats", "stocks", _STOCKS, paid=True),
+    StreamEndpoint("overnight", "/v1beta1/overnight", "stocks", _STOCKS),
+    StreamEndpoint("test", "/v2/test", "test", (*TRADES_AND_QUOTES, "bars")),
+    StreamEndpoint("crypto", "/v1beta3/crypto/us", "crypto", _CRYPTO),
+    StreamEndpoint("crypto/us-1", "/v1beta3/crypto/us-1", "crypto", _CRYPTO),
+    StreamEndpoint("crypto/eu-1", "/v1beta3/crypto/eu-1", "crypto", _CRYPTO),
+    StreamEndpoint("news", "/v1beta1/news", "news", ("news",)),
+    StreamEndpoint("indicative", "/v1beta1/indicative", "options", TRADES_AND_QUOTES),
+    StreamEndpoint("opra", "/v1beta1/opra", "options", TRADES_AND_QUOTES, paid=True),
+    StreamEndpoint("account", "/stream", "account", ("trade_updates",)),
 )
-BY_NAME: Mapping[str, Endpoint] = {each.name: each for each in _ENDPOINTS}
+BY_NAME: Mapping[str, StreamEndpoint] = {each.name: each for each in _ENDPOINTS}
 # A bare host is taken for the free stock feed.
-BY_PATH: Mapping[str, Endpoint] = {each.path: each for each in _ENDPOINTS} | {"/": BY_NAME["iex"]}
+BY_PATH: Mapping[str, StreamEndpoint] = {each.path: each for each in _ENDPOINTS} | {"/": BY_NAME["iex"]}
 
 _OCC = re.compile(r"[A-Z0-9]{1,6}\d{6}[CP]\d{8}")
 _SPELLINGS: Mapping[str, re.Pattern[str]] = {

@@ -14,8 +14,8 @@ from actors.simulators.alpaca.connections import Keys, keys_of
 from actors.simulators.alpaca.endpoints import kind_of
 from actors.simulators.alpaca.instruments import Listing, Told
 from actors.simulators.alpaca.payloads import Stamp, to_json
-from actors.simulators.alpaca.settings import AlpacaSettings
-from actors.simulators.base.client import Reply, Request
+from actors.simulators.alpaca.settings import SimulatedAlpacaSettings
+from actors.simulators.base.client import HttpReply, Request
 from actors.simulators.base.history import Meter
 
 _CHANNELS = ("trades", "quotes", "bars", "orderbooks")
@@ -24,10 +24,10 @@ _HOUR = 3600 * 10**9  # ns
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class Venue(Protocol):
+class Backend(Protocol):
     """What the pages need of the venue."""
 
-    settings: AlpacaSettings
+    settings: SimulatedAlpacaSettings
     account: Account
     articles: deque[Told]
 
@@ -40,13 +40,13 @@ class Venue(Protocol):
 class Pages:
     """Plain HTTP. Everything is asked for when it is needed: only the pace is kept here."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Backend) -> None:
         self._venue = venue
         self._account = venue.account
         self._find = venue.listing
         self._asked = Meter(60.0)
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: Request) -> HttpReply:
         """A page, or what came of an order; 404 where there is none, 400 where it cannot be meant."""
         refusal = self._paced() or self._admitted(request)
         if refusal is not None:
@@ -57,7 +57,7 @@ class Pages:
                     return self._place(_decode(request.body))
                 case "DELETE", ["v2", "orders", id] if id in self._account.orders:
                     self._venue.say_update(self._account.update("canceled", {"id": id}))
-                    return Reply(204)
+                    return HttpReply(204)
                 case "GET", _:
                     return self._get(request.path, request.query)
                 case _:
@@ -65,14 +65,14 @@ class Pages:
         except (ValueError, KeyError) as error:
             return complaint(400, f"invalid request: {error}")
 
-    def _paced(self) -> Reply | None:
+    def _paced(self) -> HttpReply | None:
         limit = self._venue.settings.requests_per_minute
         if not limit or self._asked.admits(limit):
             return None
         left = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": "0"}
         return complaint(429, "too many requests.", left)
 
-    def _admitted(self, request: Request) -> Reply | None:
+    def _admitted(self, request: Request) -> HttpReply | None:
         if request.path.startswith("/v1beta3/crypto"):  # open to all
             return None
         keys = keys_of(request.headers)
@@ -80,12 +80,12 @@ class Pages:
             return complaint(401, "unauthorized.")
         return None if self._venue.accepts(keys) else complaint(403, "forbidden.")
 
-    def _place(self, asked: Mapping[str, Any]) -> Reply:
+    def _place(self, asked: Mapping[str, Any]) -> HttpReply:
         order = {name: _amount(value) for name, value in asked.items() if value is not None}
         self._find(order["symbol"])
         return page(self._venue.say_update(self._account.update("new", order))["order"])
 
-    def _get(self, path: str, query: Mapping[str, str]) -> Reply:
+    def _get(self, path: str, query: Mapping[str, str]) -> HttpReply:
         match path.strip("/").split("/"):
             case ["v2", "stocks", *rest]:
                 return self._data(rest, query)
@@ -109,7 +109,7 @@ class Pages:
             case _:
                 return complaint(404, "not found")
 
-    def _data(self, rest: list[str], query: Mapping[str, str], wrapped: bool = False) -> Reply:
+    def _data(self, rest: list[str], query: Mapping[str, str], wrapped: bool = False) -> HttpReply:
         symbols = [each for each in query.get("symbols", "").split(",") if each]
         match rest:
             case [channel, "latest"] if channel in _CHANNELS:
@@ -142,13 +142,13 @@ class Pages:
         kept = [_bare(each) for each in self._find(symbol).history.get(channel, ())]
         return _between(kept, "t", query, limit=1000)
 
-    def _news(self, query: Mapping[str, str]) -> Reply:
+    def _news(self, query: Mapping[str, str]) -> HttpReply:
         wanted = {each for each in query.get("symbols", "").split(",") if each}
         named = [each for each in self._venue.articles if not wanted or wanted.intersection(each["symbols"])]
         found = [{**_bare(each), "images": []} for each in _between(named, "created_at", query, limit=0)]
         return page({"news": found[::-1][: int(query.get("limit", 10))], "next_page_token": None})
 
-    def _orders(self, query: Mapping[str, str]) -> Reply:
+    def _orders(self, query: Mapping[str, str]) -> HttpReply:
         status = query.get("status", "open")
         found = [
             each
@@ -200,12 +200,12 @@ class Pages:
         }
 
 
-def page(body: object) -> Reply:
-    return Reply(200, to_json(body))
+def page(body: object) -> HttpReply:
+    return HttpReply(200, to_json(body))
 
 
-def complaint(status: int, message: str, headers: Mapping[str, str] = {}) -> Reply:
-    return Reply(status, to_json({"message": message}), headers)
+def complaint(status: int, message: str, headers: Mapping[str, str] = {}) -> HttpReply:
+    return HttpReply(status, to_json({"message": message}), headers)
 
 
 def _amount(value: Any) -> Any:

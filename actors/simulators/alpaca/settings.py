@@ -11,7 +11,7 @@ from actors.simulators.base.settings import SimulatorSettings
 Greeting = Literal["apart", "together", "short", "connected"]
 
 
-class AlpacaSettings(SimulatorSettings, kw_only=True):
+class SimulatedAlpacaSettings(SimulatorSettings, kw_only=True):
     """The settings of Alpaca. What its documents leave open can be played both ways."""
 
     keys: Annotated[Mapping[str, str] | None, "secrets by key, and no others log in; None: any"] = None

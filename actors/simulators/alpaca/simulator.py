@@ -23,8 +23,8 @@ from actors.simulators.alpaca.endpoints import BY_NAME, BY_PATH, Kind, kind_of, 
 from actors.simulators.alpaca.instruments import KNOWN, Listing, Told, article
 from actors.simulators.alpaca.payloads import Codec, Stamp, frame, read, to_json
 from actors.simulators.alpaca.rest import Pages, complaint
-from actors.simulators.alpaca.settings import AlpacaSettings
-from actors.simulators.base.client import Peer, Reply, Request, fragments, retry_header
+from actors.simulators.alpaca.settings import SimulatedAlpacaSettings
+from actors.simulators.base.client import HttpReply, Peer, Request, fragments, retry_header
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, RetryAfter, Status, Text, Times, fault, waiting
 from actors.simulators.base.random_market import Market
@@ -59,12 +59,12 @@ class SimulatedAlpaca(Simulator):
     """
 
     name: ClassVar[str] = "alpaca"
-    Settings = AlpacaSettings
+    Settings = SimulatedAlpacaSettings
 
-    settings: AlpacaSettings
+    settings: SimulatedAlpacaSettings
 
-    @given(AlpacaSettings)
-    def __init__(self, settings: AlpacaSettings) -> None:
+    @given(SimulatedAlpacaSettings)
+    def __init__(self, settings: SimulatedAlpacaSettings) -> None:
         self.set_up(settings)
         self.account = Account(
             settings.seed, lambda: Stamp.at(time.time_ns(), settings.digits, settings.offset)
@@ -258,7 +258,7 @@ class SimulatedAlpaca(Simulator):
             self.say_update(self.account.last_fill)
 
     @waiting
-    def refuse_pages(self, status: Status = 429, n: Times = 1, retry_after: RetryAfter = 0.0) -> Reply:
+    def refuse_pages(self, status: Status = 429, n: Times = 1, retry_after: RetryAfter = 0.0) -> HttpReply:
         """Answers the next `n` pages with this HTTP status."""
         return complaint(status, "refused", retry_header(retry_after))
 
@@ -544,7 +544,7 @@ class SimulatedAlpaca(Simulator):
 
     # pages
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: Request) -> HttpReply:
         return self.pending.take("refuse_pages") or self._pages.answer(request)
 
 

@@ -46,7 +46,7 @@ class Request(Struct, frozen=True):
     body: bytes = b""
 
 
-class Reply(Struct, frozen=True):
+class HttpReply(Struct, frozen=True):
     """What plain HTTP answers."""
 
     status: int = 200
@@ -73,7 +73,7 @@ def retry_header(seconds: float) -> Mapping[str, str]:
 class Later(Struct, frozen=True):
     """An answer that is still to come: `promise` is handed what takes it, under the lock."""
 
-    promise: Callable[[Callable[[Reply], None]], None]
+    promise: Callable[[Callable[[HttpReply], None]], None]
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -121,8 +121,8 @@ class Host(Protocol):
 
     def watch(self, sock: socket.socket, events: int, call: Callable[[int], None]) -> None: ...
     def call_later(self, seconds: float, call: Callable[[], None]) -> None: ...
-    def serve(self, request: Request) -> Reply | Later: ...
-    def refusal(self, request: Request) -> Reply | None: ...
+    def serve(self, request: Request) -> HttpReply | Later: ...
+    def refusal(self, request: Request) -> HttpReply | None: ...
     def join(self, peer: Peer) -> None: ...
     def hear(self, peer: Peer, payload: bytes, binary: bool) -> None: ...
     def pinged(self, peer: Peer) -> None: ...
@@ -347,13 +347,13 @@ class Peer:
             head, end, rest = self._head.partition(b"\r\n\r\n")
             if not end:
                 if len(head) > _HEAD_LIMIT:
-                    self._reply(Reply(431), keep_alive=False)
+                    self._reply(HttpReply(431), keep_alive=False)
                 return
             try:
                 request, keep_alive = _parse_head(head)
                 size = int(request.headers.get("content-length", 0))
             except ValueError:
-                self._reply(Reply(400), keep_alive=False)
+                self._reply(HttpReply(400), keep_alive=False)
                 return
             if len(rest) < size:
                 return
@@ -366,11 +366,11 @@ class Peer:
 
     def _serve(self, request: Request, keep_alive: bool) -> None:
         answer = self._server.serve(request)
-        if isinstance(answer, Reply):
+        if isinstance(answer, HttpReply):
             self._reply(answer, keep_alive)
             return
 
-        def take(reply: Reply) -> None:
+        def take(reply: HttpReply) -> None:
             self._promised = False
             self._reply(reply, keep_alive)
             self._converse()  # with what was asked meanwhile
@@ -378,7 +378,7 @@ class Peer:
         self._promised = True
         answer.promise(take)
 
-    def _reply(self, reply: Reply, keep_alive: bool) -> None:
+    def _reply(self, reply: HttpReply, keep_alive: bool) -> None:
         self._write(reply.serialize(keep_alive))
         if not keep_alive:
             self._leave()

@@ -2,7 +2,7 @@
 
 A fault is a method of a simulator that `@fault` or `@waiting` marks. Its signature says which parameters a
 text may give, its docstring what it does: the table of faults that people read is made of both. What a
-fault leaves behind is in one table, `Pending`, until it has happened or is healed.
+fault leaves behind is in one table, `PendingFaults`, until it has happened or is healed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class FaultKind(Struct, frozen=True):
         return " ".join([self.name, *map(str, self.parameters)])
 
 
-class Pending:
+class PendingFaults:
     """What faults have left behind, by name and by what it is about. Under the simulator's lock.
 
     Each entry holds for so many times; the oldest is first.
@@ -128,7 +128,7 @@ def waiting(method: Callable[P, object]) -> Callable[P, None]:
         bound = signature.bind(*args, **named)
         bound.apply_defaults()
         what = method(*args, **named)
-        pending: Pending = bound.arguments["self"].pending
+        pending: PendingFaults = bound.arguments["self"].pending
         pending.add(method.__name__, times=bound.arguments["n"], what=True if what is None else what)
 
     return add

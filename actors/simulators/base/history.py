@@ -10,7 +10,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-class Newest(dict[Key, Value]):
+class BoundedDict(dict[Key, Value]):
     """A dict of at most `limit` entries, oldest first: a new one beyond that drops the oldest."""
 
     def __init__(self, limit: int) -> None:

@@ -27,8 +27,16 @@ from websockets.frames import Close
 
 from actors.errors import Timeout
 from actors.simulators.base import faults
-from actors.simulators.base.client import Later, Peer, Reply, Request, binary_frame, retry_header, text_frame
-from actors.simulators.base.faults import Fault, New, Pending, RetryAfter, Status, Times, fault, waiting
+from actors.simulators.base.client import (
+    HttpReply,
+    Later,
+    Peer,
+    Request,
+    binary_frame,
+    retry_header,
+    text_frame,
+)
+from actors.simulators.base.faults import Fault, New, PendingFaults, RetryAfter, Status, Times, fault, waiting
 from actors.simulators.base.random_market import Market
 from actors.simulators.base.settings import SimulatorSettings, given
 
@@ -50,7 +58,7 @@ _SLICE = 0.05  # seconds between two looks at a predicate that nothing announces
 # be given that very port as its own and connect to itself.
 _PORTS = range(20_000, 32_000)
 _BACKLOG = 1024  # connections that are not accepted yet
-_NOT_FOUND = Reply(404, b'{"error":"not found"}')
+_NOT_FOUND = HttpReply(404, b'{"error":"not found"}')
 _GARBAGE: Mapping[str, bytes] = {
     "json": text_frame(b'{"action":"subscribe_trades","market_id":'),
     "utf8": text_frame(b'{"action":"\xff\xfe"}'),
@@ -88,7 +96,7 @@ class Simulator:
         self.sent = 0  # messages
         self.pings = 0  # protocol pings received
         self.pongs = 0  # and the answers to ours
-        self.pending = Pending()
+        self.pending = PendingFaults()
         self._faults = [
             faults.parse(each, type(self)) if isinstance(each, str) else each for each in settings.faults
         ]
@@ -343,9 +351,9 @@ class Simulator:
         self.pending.set("flap", times=n, what=code)
 
     @waiting
-    def refuse(self, status: Status = 503, retry_after: RetryAfter = 0.0, n: Times = 1) -> Reply:
+    def refuse(self, status: Status = 503, retry_after: RetryAfter = 0.0, n: Times = 1) -> HttpReply:
         """Answers the next `n` upgrades with this HTTP status."""
-        return Reply(status, b"refused", retry_header(retry_after))
+        return HttpReply(status, b"refused", retry_header(retry_after))
 
     @fault
     def delay_ack(self, seconds: Annotated[float, "of the delay"]) -> None:
@@ -415,15 +423,15 @@ class Simulator:
 
     # what a venue adds
 
-    def refusal(self, request: Request) -> Reply | None:
+    def refusal(self, request: Request) -> HttpReply | None:
         """Why this upgrade is not accepted; None: it is."""
         self._requests.append(request)
-        refused: Reply | None = self.pending.take("refuse")
+        refused: HttpReply | None = self.pending.take("refuse")
         if refused is None and not self.serves(request.path):
             return _NOT_FOUND
         return refused or self.objection(request)
 
-    def objection(self, request: Request) -> Reply | None:
+    def objection(self, request: Request) -> HttpReply | None:
         """What the venue has against an upgrade at a path that it serves: a missing token, say."""
         return None
 
@@ -431,7 +439,7 @@ class Simulator:
         """Whether there is a WebSocket at this path."""
         return path == self.path
 
-    def answer(self, request: Request) -> Reply | Later:
+    def answer(self, request: Request) -> HttpReply | Later:
         """The answer to a plain HTTP request."""
         return _NOT_FOUND
 
@@ -547,7 +555,7 @@ class Simulator:
             peer.heard_at = time.monotonic()
         self._changed.notify_all()
 
-    def serve(self, request: Request) -> Reply | Later:
+    def serve(self, request: Request) -> HttpReply | Later:
         self._requests.append(request)
         self._changed.notify_all()
         return self.answer(request)

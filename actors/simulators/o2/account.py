@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.simulators.base.history import Newest
+from actors.simulators.base.history import BoundedDict
 from actors.simulators.base.random_market import Market, Order
 from actors.simulators.o2.instruments import canonical, worth
 
@@ -30,7 +30,7 @@ class Account:
         self.identity = dict(identity)
         self.nonce = dice.randint(1, 500)
         self.holdings = {asset: Holding(dice.randint(1_000, 9_000) * 10**9) for asset in assets}
-        self.orders: dict[str, dict[str, Any]] = Newest(_REMEMBERED)  # as last told, by id
+        self.orders: dict[str, dict[str, Any]] = BoundedDict(_REMEMBERED)  # as last told, by id
 
     @property
     def id(self) -> str:

@@ -13,7 +13,7 @@ from actors.simulators.base.client import text_frame
 from actors.simulators.base.random_market import Market, Move, Order, Trade, gathered
 from actors.simulators.o2.account import Account
 from actors.simulators.o2.instruments import book_of, worth
-from actors.simulators.o2.settings import NonceForm, O2Settings
+from actors.simulators.o2.settings import NonceForm, SimulatedO2Settings
 
 PONG = text_frame(b"PONG")
 
@@ -71,7 +71,7 @@ class Traded(Struct, tag_field="action", tag="subscribe_trades"):
 class Payloads:
     """Makes the frames, in the spelling that the settings ask for."""
 
-    def __init__(self, settings: O2Settings) -> None:
+    def __init__(self, settings: SimulatedO2Settings) -> None:
         self._settings = settings
 
     # books and trades

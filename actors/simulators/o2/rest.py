@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from actors.simulators.base.client import Reply, Request
+from actors.simulators.base.client import HttpReply, Request
 from actors.simulators.base.random_market import Asset, Market, make_id
 from actors.simulators.o2.account import Account
 from actors.simulators.o2.connections import RequestRefused
@@ -18,7 +18,7 @@ _REGISTRIES = ("books_registry_id", "accounts_registry_id", "trade_account_oracl
 Query = Mapping[str, str]
 
 
-class Venue(Protocol):
+class Backend(Protocol):
     """What the pages need of the venue."""
 
     known_markets: dict[str, Market]
@@ -30,10 +30,10 @@ class Venue(Protocol):
 
 
 class Pages:
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Backend) -> None:
         self._venue = venue
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: Request) -> HttpReply:
         """A page; 404 where there is none."""
         page = self._pages.get(request.path)
         try:
@@ -41,10 +41,10 @@ class Pages:
         except RequestRefused as refused:
             return failure(404 if refused.code == NO_MARKET else 400, refused.code, refused.text)
 
-    def _health(self, query: Query) -> Reply:
+    def _health(self, query: Query) -> HttpReply:
         return _page({"status": "ok"})
 
-    def _markets(self, query: Query) -> Reply:
+    def _markets(self, query: Query) -> HttpReply:
         listed = [
             {
                 "contract_id": each.contract,
@@ -61,31 +61,31 @@ class Pages:
         ]
         return _page({**{key: make_id(key) for key in _REGISTRIES}, "chain_id": "0x0", "markets": listed})
 
-    def _depth(self, query: Query) -> Reply:
+    def _depth(self, query: Query) -> HttpReply:
         found = self._market(query)
         orders = sides(found, PRECISIONS.get(query.get("precision", ""), 10))
         return _page({"action": "depth", "market_id": found.id, "orders": orders})
 
-    def _trades(self, query: Query) -> Reply:
+    def _trades(self, query: Query) -> HttpReply:
         return _page({"trades": list(self._venue.recent(self._market(query).id))[::-1]})
 
-    def _order(self, query: Query) -> Reply:
+    def _order(self, query: Query) -> HttpReply:
         id = canonical(query.get("order_id", ""))
         for account in self._venue.known_accounts.values():
             if id in account.orders:
                 return _page({"order": account.orders[id]})
         return failure(404, 3000, "order not found")
 
-    def _balance(self, query: Query) -> Reply:
+    def _balance(self, query: Query) -> HttpReply:
         asset = canonical(query.get("asset_id", ""))
         return _page(self._venue.balance_entry(self._account(query), asset))
 
-    def _trade_account(self, query: Query) -> Reply:
+    def _trade_account(self, query: Query) -> HttpReply:
         account = self._account(query)
         state = {"nonce": str(account.nonce), "owner": account.identity, "synced_with_network": True}
         return _page({"trade_account_id": account.id, "trade_account": state, "session": None})
 
-    def _orders(self, query: Query) -> Reply:
+    def _orders(self, query: Query) -> HttpReply:
         account = self._account(query)
         market = canonical(query.get("market_id", ""))
         orders = [each for each in account.orders.values() if canonical(each["market_id"]) == market]
@@ -105,7 +105,7 @@ class Pages:
             raise RequestRefused(INVALID, "invalid request: whose?")
         return self._venue.account(id)
 
-    _pages: Mapping[str, Callable[[Pages, Query], Reply]] = {
+    _pages: Mapping[str, Callable[[Pages, Query], HttpReply]] = {
         "/health": _health,
         "/v1/markets": _markets,
         "/v1/depth": _depth,
@@ -117,12 +117,12 @@ class Pages:
     }
 
 
-def failure(status: int, code: int, message: str) -> Reply:
-    return Reply(status, encode({"code": code, "message": message}))
+def failure(status: int, code: int, message: str) -> HttpReply:
+    return HttpReply(status, encode({"code": code, "message": message}))
 
 
-def _page(body: object) -> Reply:
-    return Reply(200, encode(body))
+def _page(body: object) -> HttpReply:
+    return HttpReply(200, encode(body))
 
 
 def _asset(each: Asset) -> dict[str, Any]:

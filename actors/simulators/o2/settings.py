@@ -11,7 +11,7 @@ NonceForm = Literal["decimal", "number", "hex"]
 SnapshotKey = Literal["orders", "view", ""]
 
 
-class O2Settings(SimulatorSettings, kw_only=True):
+class SimulatedO2Settings(SimulatorSettings, kw_only=True):
     """The settings of O2. What its documents leave open can be played both ways."""
 
     markets: Annotated[Sequence[str] | None, "their ids, and no others are known; None: any"] = None

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from actors.simulators.base.client import Peer, Reply, Request, text_frame
+from actors.simulators.base.client import HttpReply, Peer, Request, text_frame
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, Text, fault
 from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade, make_id
@@ -22,7 +22,7 @@ from actors.simulators.o2.connections import RequestRefused, Subscription
 from actors.simulators.o2.instruments import PAIRS, PRECISIONS, book_of, canonical, listed
 from actors.simulators.o2.payloads import Payloads, SubscriptionRequest, encode, printed
 from actors.simulators.o2.rest import Pages
-from actors.simulators.o2.settings import NonceForm, O2Settings
+from actors.simulators.o2.settings import NonceForm, SimulatedO2Settings
 
 _FREQUENCIES = {"100ms": 0.1, "500ms": 0.5, "1s": 1.0, "3s": 3.0}
 _IDENTITIES = 10  # in one request
@@ -40,12 +40,12 @@ class SimulatedO2(Simulator):
 
     name: ClassVar[str] = "o2"
     path: ClassVar[str] = "/v1/ws"
-    Settings = O2Settings
+    Settings = SimulatedO2Settings
 
-    settings: O2Settings
+    settings: SimulatedO2Settings
 
-    @given(O2Settings)
-    def __init__(self, settings: O2Settings) -> None:
+    @given(SimulatedO2Settings)
+    def __init__(self, settings: SimulatedO2Settings) -> None:
         self.set_up(settings)
         self.known_markets: dict[str, Market] = {}
         self.known_accounts: dict[str, Account] = {}
@@ -404,7 +404,7 @@ class SimulatedO2(Simulator):
         if ("balances", account.id) in self._watching:
             self._tell("balances", account.id, self._payloads.balances(entries))
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: Request) -> HttpReply:
         return self._pages.answer(request)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from actors.simulators.base.history import Newest
+from actors.simulators.base.history import BoundedDict
 from actors.simulators.projectx.instruments import Listing
 from actors.simulators.projectx.payloads import CHANGED, NEW, Action, Row
 
@@ -36,7 +36,7 @@ class Account:
             "isVisible": True,
             "simulated": True,
         }
-        self.orders: dict[int, Row] = Newest(_REMEMBERED)
+        self.orders: dict[int, Row] = BoundedDict(_REMEMBERED)
         self.positions: dict[str, Row] = {}  # by contract
         self.fills: deque[Row] = deque(maxlen=_REMEMBERED)
         self._numbers = numbers

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.simulators.base.history import Newest
+from actors.simulators.base.history import BoundedDict
 
 _REMEMBERED = 10_000  # logged-out tokens
 _HEAD = b'{"alg":"HS256","typ":"JWT"}'
@@ -43,7 +43,7 @@ class TokenGate:
         self.renewals = 0
         self._keys = None if keys is None else {name.lower(): key for name, key in keys.items()}
         self._secret = secrets.token_bytes(32)
-        self._ended: dict[str, None] = Newest(_REMEMBERED)  # tokens that were logged out, by their jti
+        self._ended: dict[str, None] = BoundedDict(_REMEMBERED)  # tokens that were logged out, by their jti
 
     def login(self, name: str, key: str) -> str | None:
         """A token for a user's key; None: the key is another's. The case of names does not matter."""

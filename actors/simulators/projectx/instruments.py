@@ -23,7 +23,7 @@ _ID = re.compile(r"CON\.F\.US\.(?P<product>[A-Z0-9]{1,8})\.(?P<month>[FGHJKMNQUV
 _KEPT = 1000  # trades
 
 
-class Terms(Struct, frozen=True):
+class ContractTerms(Struct, frozen=True):
     """A product: `price` is where it starts, `tick_value` is money."""
 
     root: str  # of the contract's name
@@ -34,13 +34,13 @@ class Terms(Struct, frozen=True):
 
 
 _TERMS = {
-    "EP": Terms("ES", "E-mini S&P 500", Decimal("0.25"), Decimal("12.5"), Decimal("6801.25")),
-    "ENQ": Terms("NQ", "E-mini NASDAQ-100", Decimal("0.25"), Decimal("5.0"), Decimal("24730.50")),
-    "MES": Terms("MES", "Micro E-mini S&P 500", Decimal("0.25"), Decimal("1.25"), Decimal("6801.25")),
-    "CLE": Terms("CL", "Crude Light", Decimal("0.01"), Decimal("10.0"), Decimal("61.37")),
-    "GCE": Terms("GC", "Gold (Globex)", Decimal("0.10"), Decimal("10.0"), Decimal("4012.30")),
+    "EP": ContractTerms("ES", "E-mini S&P 500", Decimal("0.25"), Decimal("12.5"), Decimal("6801.25")),
+    "ENQ": ContractTerms("NQ", "E-mini NASDAQ-100", Decimal("0.25"), Decimal("5.0"), Decimal("24730.50")),
+    "MES": ContractTerms("MES", "Micro E-mini S&P 500", Decimal("0.25"), Decimal("1.25"), Decimal("6801.25")),
+    "CLE": ContractTerms("CL", "Crude Light", Decimal("0.01"), Decimal("10.0"), Decimal("61.37")),
+    "GCE": ContractTerms("GC", "Gold (Globex)", Decimal("0.10"), Decimal("10.0"), Decimal("4012.30")),
 }
-_UNKNOWN = Terms("", "", Decimal("0.01"), Decimal("1.0"), Decimal("100.00"))
+_UNKNOWN = ContractTerms("", "", Decimal("0.01"), Decimal("1.0"), Decimal("100.00"))
 
 
 class Listing:

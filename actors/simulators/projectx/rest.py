@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from actors.simulators.base.client import Reply, Request
+from actors.simulators.base.client import HttpReply, Request
 from actors.simulators.projectx.account import CANCELLED, OPEN, Account
 from actors.simulators.projectx.auth import INVALID_CREDENTIALS, TokenGate
 from actors.simulators.projectx.instruments import Listing
@@ -21,7 +21,7 @@ _SHORT = ("symbolId", "fillVolume", "filledPrice", "customTag")  # open orders a
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class Venue(Protocol):
+class Backend(Protocol):
     """What the pages need of the venue."""
 
     accounts: dict[int, Account]
@@ -42,11 +42,11 @@ class Failed(Exception):  # noqa: N818  (an answer, not an error of ours)
 
 
 class Pages:
-    def __init__(self, venue: Venue, gate: TokenGate) -> None:
+    def __init__(self, venue: Backend, gate: TokenGate) -> None:
         self._venue = venue
         self._gate = gate
 
-    def answer(self, request: Request, token: str) -> Reply:
+    def answer(self, request: Request, token: str) -> HttpReply:
         """A page. 404 where there is none, 401 without a good token, 400 where it cannot be read."""
         path = request.path.removeprefix("/api/")
         if (request.method, path) == ("GET", "Status/ping"):
@@ -55,9 +55,9 @@ class Pages:
         if page is None or path == request.path:
             return text(404)
         if request.method != "POST":
-            return Reply(405, b"", {"Allow": "POST"})
+            return HttpReply(405, b"", {"Allow": "POST"})
         if path != "Auth/loginKey" and not self._gate.good(token):
-            return Reply(401, b"", {"WWW-Authenticate": "Bearer"})
+            return HttpReply(401, b"", {"WWW-Authenticate": "Bearer"})
         try:
             asked = _decode(request.body) if request.body.strip() else {}
             return enveloped(**page(self, asked, token))
@@ -65,7 +65,7 @@ class Pages:
             return failure(failed.code, failed.message, **failed.payload)
         except (msgspec.DecodeError, KeyError, ValueError) as wrong:
             problem = {"type": "https://tools.ietf.org/html/rfc9110#section-15.5.1", "status": 400}
-            return Reply(400, encode({**problem, "title": "Bad Request", "detail": str(wrong)}))
+            return HttpReply(400, encode({**problem, "title": "Bad Request", "detail": str(wrong)}))
 
     def _log_in(self, asked: Row, token: str) -> Row:
         given = self._gate.login(str(asked["userName"]), str(asked["apiKey"]))
@@ -161,12 +161,12 @@ class Pages:
     }
 
 
-def enveloped(**payload: object) -> Reply:
-    return Reply(200, encode({**payload, "success": True, "errorCode": 0, "errorMessage": None}))
+def enveloped(**payload: object) -> HttpReply:
+    return HttpReply(200, encode({**payload, "success": True, "errorCode": 0, "errorMessage": None}))
 
 
-def failure(code: int, message: str, **payload: object) -> Reply:
-    return Reply(200, encode({**payload, "success": False, "errorCode": code, "errorMessage": message}))
+def failure(code: int, message: str, **payload: object) -> HttpReply:
+    return HttpReply(200, encode({**payload, "success": False, "errorCode": code, "errorMessage": message}))
 
 
 def _between(rows: Any, asked: Row) -> list[Row]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from actors.simulators.projectx.payloads import MarketShape, UserShape
-from actors.simulators.signalr.settings import HubSettings
+from actors.simulators.signalr.settings import SimulatedHubSettings
 
 CONTRACTS = ("CON.F.US.EP.Z26", "CON.F.US.ENQ.Z26", "CON.F.US.CLE.Z26")
 ACCOUNTS = (4242, 4243)
 
 
-class ProjectXSettings(HubSettings, kw_only=True):
+class SimulatedProjectXSettings(SimulatedHubSettings, kw_only=True):
     """The settings of ProjectX."""
 
     contracts: Annotated[Sequence[str], "their ids"] = CONTRACTS

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
-from actors.simulators.base.client import Later, Reply, Request, retry_header
+from actors.simulators.base.client import HttpReply, Later, Request, retry_header
 from actors.simulators.base.faults import Code, RetryAfter, Status, Times, fault
 from actors.simulators.base.random_market import Market, Order, Step
 from actors.simulators.base.settings import given
@@ -26,7 +26,7 @@ from actors.simulators.projectx.payloads import (
     user_arguments,
 )
 from actors.simulators.projectx.rest import Pages, failure
-from actors.simulators.projectx.settings import ProjectXSettings
+from actors.simulators.projectx.settings import SimulatedProjectXSettings
 from actors.simulators.signalr import Caller, HubError, Method, SimulatedHubs, framing
 from actors.simulators.signalr.negotiate import bearer
 from actors.simulators.signalr.server import OnlyHub
@@ -61,12 +61,12 @@ class SimulatedProjectX(SimulatedHubs):
     """
 
     name: ClassVar[str] = "projectx"
-    Settings = ProjectXSettings
+    Settings = SimulatedProjectXSettings
 
-    settings: ProjectXSettings
+    settings: SimulatedProjectXSettings
 
-    @given(ProjectXSettings)
-    def __init__(self, settings: ProjectXSettings) -> None:
+    @given(SimulatedProjectXSettings)
+    def __init__(self, settings: SimulatedProjectXSettings) -> None:
         """Raises ValueError: an id that no contract has."""
         self.set_up_hubs(settings)
         self._gate = TokenGate(settings.token_life, settings.keys)
@@ -283,7 +283,7 @@ class SimulatedProjectX(SimulatedHubs):
         page: Page = "",
     ) -> None:
         """Answers the next `n` requests for a page with this HTTP status."""
-        reply = Reply(status, b"", retry_header(retry_after))
+        reply = HttpReply(status, b"", retry_header(retry_after))
         self.pending.add("page", f"/api/{page}" if page else "", times=n, what=reply)
 
     @fault
@@ -303,7 +303,7 @@ class SimulatedProjectX(SimulatedHubs):
 
     # the pages
 
-    def page(self, request: Request) -> Reply | Later:
+    def page(self, request: Request) -> HttpReply | Later:
         refusal = self.pending.take("page", request.path) or self.pending.take("page", "")
         return refusal or self._pages.answer(request, _header(request))
 

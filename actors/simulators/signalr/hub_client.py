@@ -10,15 +10,15 @@ from actors.simulators.base.client import Peer
 from actors.simulators.signalr import framing
 from actors.simulators.signalr.framing import Broken, Records
 from actors.simulators.signalr.negotiate import Ticket
-from actors.simulators.signalr.settings import HubSettings
+from actors.simulators.signalr.settings import SimulatedHubSettings
 
 _LINGER = 0.01  # seconds that a record may wait for others to go with it
 
 
-class Host(Protocol):
+class HubHost(Protocol):
     """What a caller needs of its server."""
 
-    habits: HubSettings
+    habits: SimulatedHubSettings
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> None: ...
     def greeting(self, hub: str, said: bytes) -> str: ...
@@ -29,7 +29,7 @@ class Host(Protocol):
 class Caller:
     """A connection to a hub. Everything here is done under the simulator's lock."""
 
-    def __init__(self, server: Host, peer: Peer, hub: str, ticket: Ticket) -> None:
+    def __init__(self, server: HubHost, peer: Peer, hub: str, ticket: Ticket) -> None:
         self.peer = peer
         self.hub = hub  # its name
         self.ticket = ticket

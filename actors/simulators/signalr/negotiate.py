@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from actors.simulators.base.client import Reply, Request
+from actors.simulators.base.client import HttpReply, Request
 from actors.simulators.signalr.framing import encode
 
 Transport = Literal["WebSockets", "ServerSentEvents", "LongPolling"]
@@ -43,7 +43,7 @@ class Doorway:
             raise ValueError(f"transports are of {', '.join(_FORMATS)}, not {', '.join(sorted(unknown))}")
         self._tickets: dict[str, Ticket] = {}  # by token
 
-    def negotiate(self, hub: str, request: Request, over: bool) -> Reply:
+    def negotiate(self, hub: str, request: Request, over: bool) -> HttpReply:
         """The answer to a negotiation; `over`: its id is dead already."""
         asked = queried(request, "negotiateVersion") or "0"
         try:
@@ -72,7 +72,7 @@ class Doorway:
         self._tickets[token] = ticket
         return ticket
 
-    def objection(self, hub: str, request: Request) -> Reply | None:
+    def objection(self, hub: str, request: Request) -> HttpReply | None:
         """What is against an upgrade that shows an id, or none."""
         token = queried(request, "id")
         if not token:
@@ -108,9 +108,9 @@ def bearer(request: Request) -> str:
     return queried(request, "access_token") or (token.strip() if scheme.lower() == "bearer" else "")
 
 
-def json(body: object) -> Reply:
-    return Reply(200, encode(body))
+def json(body: object) -> HttpReply:
+    return HttpReply(200, encode(body))
 
 
-def text(status: int, body: bytes = b"") -> Reply:
-    return Reply(status, body, {"Content-Type": "text/plain"})
+def text(status: int, body: bytes = b"") -> HttpReply:
+    return HttpReply(status, body, {"Content-Type": "text/plain"})

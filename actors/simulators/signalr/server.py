@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from actors.simulators.base.client import Later, Peer, Reply, Request, retry_header
+from actors.simulators.base.client import HttpReply, Later, Peer, Request, retry_header
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import (
     FOREVER,
@@ -27,7 +27,7 @@ from actors.simulators.signalr import framing
 from actors.simulators.signalr.hub_client import Caller
 from actors.simulators.signalr.hub_methods import Failure, InvocationFailed, Methods, invoke
 from actors.simulators.signalr.negotiate import Doorway, bearer, json, text
-from actors.simulators.signalr.settings import HubSettings
+from actors.simulators.signalr.settings import SimulatedHubSettings
 
 FailureKind = Annotated[Failure, "what fails it, and so the error's words"]
 Door = Annotated[Literal["both", "negotiate", "upgrade"], "where a client is refused"]
@@ -52,15 +52,15 @@ class SimulatedHubs(Simulator):
     """
 
     name: ClassVar[str] = "signalr"
-    Settings = HubSettings
+    Settings = SimulatedHubSettings
 
-    settings: HubSettings
+    settings: SimulatedHubSettings
 
-    @given(HubSettings)
-    def __init__(self, settings: HubSettings) -> None:
+    @given(SimulatedHubSettings)
+    def __init__(self, settings: SimulatedHubSettings) -> None:
         self.set_up_hubs(settings)
 
-    def set_up_hubs(self, settings: HubSettings) -> None:
+    def set_up_hubs(self, settings: SimulatedHubSettings) -> None:
         """The state of every server of hubs: what a constructor does first."""
         self.set_up(settings)
         self.habits = msgspec.structs.replace(settings)  # as faults have changed them
@@ -166,7 +166,7 @@ class SimulatedHubs(Simulator):
         self, status: Status = 503, retry_after: RetryAfter = 0.0, n: TimesOrAll = 1, only_hub: OnlyHub = ""
     ) -> None:
         """Answers the next `n` negotiations or upgrades of each hub with this HTTP status."""
-        reply = Reply(status, b"refused", retry_header(retry_after))
+        reply = HttpReply(status, b"refused", retry_header(retry_after))
         for hub in self._named(only_hub):
             self.pending.add("refuse", hub, times=n or FOREVER, what=reply)
 
@@ -306,11 +306,11 @@ class SimulatedHubs(Simulator):
     def serves(self, path: str) -> bool:
         return bool(self._hub_at(path))
 
-    def objection(self, request: Request) -> Reply | None:
+    def objection(self, request: Request) -> HttpReply | None:
         hub = self._hub_at(request.path)
         return self._turned_away(hub, "upgrade", request) or self._doorway.objection(hub, request)
 
-    def answer(self, request: Request) -> Reply | Later:
+    def answer(self, request: Request) -> HttpReply | Later:
         path = request.path.rstrip("/").lower()
         hub = self._hub_at(path.removesuffix(_NEGOTIATE))
         if not hub:
@@ -321,24 +321,24 @@ class SimulatedHubs(Simulator):
             return text(405)
         return self._turned_away(hub, "negotiate", request) or self._negotiate(hub, request)
 
-    def page(self, request: Request) -> Reply | Later:
+    def page(self, request: Request) -> HttpReply | Later:
         """The answer to a request that is for no hub."""
         return text(404)
 
-    def _negotiate(self, hub: str, request: Request) -> Reply:
+    def _negotiate(self, hub: str, request: Request) -> HttpReply:
         told: Mapping[str, Any] | None = self.pending.take("negotiate")
         if told is None:
             return self._doorway.negotiate(hub, request, bool(self.pending.take("reuse_id")))
         return json({**told, "url": self.hub_url(hub)} if told.get("url") == "" else told)
 
-    def _turned_away(self, hub: str, door: str, request: Request) -> Reply | None:
-        refusal: Reply | None = self.pending.take("refuse", hub) if door else None
+    def _turned_away(self, hub: str, door: str, request: Request) -> HttpReply | None:
+        refusal: HttpReply | None = self.pending.take("refuse", hub) if door else None
         if refusal is not None:
             return refusal
         refused = door and any(self.pending.take("unauthorized", hub, each) for each in (door, "both"))
         if refused or not self.accepts(bearer(request)):
             challenge = 'Bearer error="invalid_token"' if bearer(request) else "Bearer"
-            return Reply(401, b"", {"WWW-Authenticate": challenge})
+            return HttpReply(401, b"", {"WWW-Authenticate": challenge})
         return None
 
     def _hub_at(self, path: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 from actors.simulators.base.settings import SimulatorSettings
 
 
-class HubSettings(SimulatorSettings, kw_only=True):
+class SimulatedHubSettings(SimulatorSettings, kw_only=True):
     """The settings of every server of hubs."""
 
     tokens: Annotated[Callable[[str], bool] | None, "whether a token is good; None: any is"] = None

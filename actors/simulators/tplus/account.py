@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from actors.simulators.base.history import Newest
+from actors.simulators.base.history import BoundedDict
 from actors.simulators.tplus.instruments import PRICE_DECIMALS, QUANTITY_DECIMALS, Row
 
 OrderVariant = Literal[
@@ -52,8 +52,8 @@ class Account:
 
     def __init__(self, user: str) -> None:
         self.user = user
-        self.orders: dict[str, Row] = Newest(_KEPT)  # as pages show them, by id, oldest first
-        self.fills: dict[int, Row] = Newest(_KEPT)  # as last told, by number, newest last
+        self.orders: dict[str, Row] = BoundedDict(_KEPT)  # as pages show them, by id, oldest first
+        self.fills: dict[int, Row] = BoundedDict(_KEPT)  # as last told, by number, newest last
         self.positions: dict[tuple[str, int], Row] = {}  # by asset and sub-account
         self._orders_made = 0
         self._nonces = 0

@@ -11,9 +11,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
-from actors.simulators.base.history import Meter, Newest
+from actors.simulators.base.history import BoundedDict, Meter
 from actors.simulators.tplus.endpoints import is_user
-from actors.simulators.tplus.settings import TplusSettings
+from actors.simulators.tplus.settings import SimulatedTplusSettings
 
 UNAUTHORIZED = "Invalid or missing auth token"
 
@@ -63,13 +63,13 @@ _login = msgspec.json.Decoder(Login).decode
 class SignatureGate:
     """Signed nonces in, tokens out. Tokens are good for everything that is their user's."""
 
-    def __init__(self, settings: TplusSettings) -> None:
+    def __init__(self, settings: SimulatedTplusSettings) -> None:
         self.asked = 0  # requests for nonces and tokens, ever
         self.delegates: dict[str, set[str]] = {}  # keys that sign for a user, in hex
         self._settings = settings
         self._meter = Meter(settings.auth_window)
-        self._nonces: dict[str, Grant] = Newest(_REMEMBERED)  # by user
-        self._tokens: dict[str, tuple[str, Grant]] = Newest(_REMEMBERED)  # the user of each
+        self._nonces: dict[str, Grant] = BoundedDict(_REMEMBERED)  # by user
+        self._tokens: dict[str, tuple[str, Grant]] = BoundedDict(_REMEMBERED)  # the user of each
 
     def meter(self) -> None:
         """Counts a request. Raises AuthRefused where there were too many."""

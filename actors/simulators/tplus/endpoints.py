@@ -24,7 +24,7 @@ class Kind(Struct, frozen=True):
     access: Access = "public"
 
 
-class Stream(Struct, frozen=True):
+class StreamPath(Struct, frozen=True):
     """One stream, as it was opened. `path` is its one spelling."""
 
     kind: Kind
@@ -69,13 +69,13 @@ KINDS = (
 )
 
 
-def stream_at(path: str) -> Stream | None:
+def stream_at(path: str) -> StreamPath | None:
     """The stream at this path; None: there is none."""
     for kind in KINDS:
         found = match(kind.path, path)
         if found is not None:
             asset, user = found.get("asset", ""), found.get("user", "")
-            return Stream(kind, kind.path.format(asset=asset, user=user), asset, user)
+            return StreamPath(kind, kind.path.format(asset=asset, user=user), asset, user)
     return None
 
 

@@ -7,43 +7,43 @@ from typing import Any, Protocol
 
 import msgspec
 
-from actors.simulators.base.client import Later, Reply, Request
-from actors.simulators.base.faults import Pending
+from actors.simulators.base.client import HttpReply, Later, Request
+from actors.simulators.base.faults import PendingFaults
 from actors.simulators.tplus.account import Account
 from actors.simulators.tplus.auth import UNAUTHORIZED, AuthRefused, SignatureGate
 from actors.simulators.tplus.endpoints import match
 from actors.simulators.tplus.instruments import Listing, Row
-from actors.simulators.tplus.settings import TplusSettings
+from actors.simulators.tplus.settings import SimulatedTplusSettings
 
 Query = Mapping[str, str]
-Page = Callable[..., Reply | Later]
+Page = Callable[..., HttpReply | Later]
 
 _CODES = {401: "UNAUTHORIZED", 403: "FORBIDDEN", 429: "RATE_LIMITED", 503: "SERVER_BUSY"}
 
 encode = msgspec.json.Encoder().encode
 
 
-class Venue(Protocol):
+class Backend(Protocol):
     """What the pages need of the venue."""
 
-    settings: TplusSettings
-    pending: Pending
+    settings: SimulatedTplusSettings
+    pending: PendingFaults
     listings: dict[str, Listing]
 
     def has(self, asset: str) -> bool: ...
     def listing(self, asset: str) -> Listing: ...
     def account(self, user: str) -> Account: ...
-    def depth_page(self, asset: str) -> Reply | Later: ...
+    def depth_page(self, asset: str) -> HttpReply | Later: ...
 
 
 class Pages:
-    def __init__(self, venue: Venue, gate: SignatureGate) -> None:
+    def __init__(self, venue: Backend, gate: SignatureGate) -> None:
         self._venue = venue
         self._gate = gate
         self._prefix = tidy(venue.settings.prefix)
         self._auth_prefix = tidy(venue.settings.auth_prefix)
 
-    def answer(self, request: Request) -> Reply | Later:
+    def answer(self, request: Request) -> HttpReply | Later:
         path = request.path
         if not path.startswith(self._prefix + "/"):
             return self.error(404, "not found", "NOT_FOUND")
@@ -62,16 +62,16 @@ class Pages:
         *,
         retryable: bool | None = None,
         headers: Mapping[str, str] = {},
-    ) -> Reply:
+    ) -> HttpReply:
         """An error as this server writes it; `code`: the usual one of its status, unless given."""
         if self._venue.settings.flat_errors:
-            return Reply(status, encode({"error": text}), headers)
+            return HttpReply(status, encode({"error": text}), headers)
         again = status == 429 or status >= 500 if retryable is None else retryable
         named = code or _CODES.get(status, "INTERNAL_ERROR")
         error = {"code": named, "message": text, "details": None, "retryable": again}
-        return Reply(status, encode({"error": error}), headers)
+        return HttpReply(status, encode({"error": error}), headers)
 
-    def _login(self, path: str, request: Request) -> Reply | None:
+    def _login(self, path: str, request: Request) -> HttpReply | None:
         """The answer of the authority; None: it is another page."""
         if not path.startswith(self._auth_prefix + "/"):
             return None
@@ -83,7 +83,7 @@ class Pages:
         if not (asked if request.method == "GET" else path == "/auth"):
             return None
         self._gate.meter()
-        refusal: Reply | None = self._venue.pending.take("refuse_auth")
+        refusal: HttpReply | None = self._venue.pending.take("refuse_auth")
         if refusal is not None:
             return refusal
         if asked:
@@ -92,7 +92,7 @@ class Pages:
         token = self._gate.login(request.body)
         return reply({"token": token.value, "expiry_ns": token.expiry_ns})
 
-    def _page(self, path: str, request: Request) -> Reply | Later:
+    def _page(self, path: str, request: Request) -> HttpReply | Later:
         for template, page in self._pages.items():
             found = match(template, path)
             if found is None:
@@ -114,19 +114,19 @@ class Pages:
         if holder != user:
             raise AuthRefused(403, "FORBIDDEN", "Not yours to see")
 
-    def _health(self, asset: str, user: str, query: Query) -> Reply:
+    def _health(self, asset: str, user: str, query: Query) -> HttpReply:
         return reply({"status": "ok"})
 
-    def _depth(self, asset: str, user: str, query: Query) -> Reply | Later:
+    def _depth(self, asset: str, user: str, query: Query) -> HttpReply | Later:
         return self._venue.depth_page(asset)
 
-    def _ticker(self, asset: str, user: str, query: Query) -> Reply:
+    def _ticker(self, asset: str, user: str, query: Query) -> HttpReply:
         return reply(self._venue.listing(asset).ticker())
 
-    def _tickers(self, asset: str, user: str, query: Query) -> Reply:
+    def _tickers(self, asset: str, user: str, query: Query) -> HttpReply:
         return reply([each.ticker() for each in self._venue.listings.values()])
 
-    def _klines(self, asset: str, user: str, query: Query) -> Reply:
+    def _klines(self, asset: str, user: str, query: Query) -> HttpReply:
         listing = self._venue.listing(asset)
         listing.bar()
         end = _number(query, "end_timestamp_ns", 1 << 63)
@@ -136,21 +136,21 @@ class Pages:
             return reply(rows)
         return reply({"items": rows, **_ahead(meta), "truncated_before_ns": None})
 
-    def _trades(self, asset: str, user: str, query: Query) -> Reply:
+    def _trades(self, asset: str, user: str, query: Query) -> HttpReply:
         listings = [self._venue.listing(asset)] if asset else self._venue.listings.values()
         trades = [trade for each in listings for trade in each.trades]
         trades.sort(key=lambda trade: trade["timestamp_ns"], reverse=True)
         return reply(_part(trades, query, 100)[0])
 
-    def _markets(self, asset: str, user: str, query: Query) -> Reply:
+    def _markets(self, asset: str, user: str, query: Query) -> HttpReply:
         listed = [each.terms() for each in self._venue.listings.values()]
         rows, meta = _part(listed, query, 1000)
         return reply({"markets": rows, "symbol_map": None, "total_markets": len(listed), **meta})
 
-    def _market(self, asset: str, user: str, query: Query) -> Reply:
+    def _market(self, asset: str, user: str, query: Query) -> HttpReply:
         return reply(self._venue.listing(asset).terms())
 
-    def _orders(self, asset: str, user: str, query: Query) -> Reply:
+    def _orders(self, asset: str, user: str, query: Query) -> HttpReply:
         rows = list(reversed(self._venue.account(user).orders.values()))
         if asset:
             rows = [row for row in rows if row["base_asset"] == asset]
@@ -159,13 +159,13 @@ class Pages:
         rows, meta = _part(rows, query, 100)
         return reply(rows if asset else {"orders": rows, **meta})
 
-    def _positions(self, asset: str, user: str, query: Query) -> Reply:
+    def _positions(self, asset: str, user: str, query: Query) -> HttpReply:
         held = self._venue.account(user).positions.values()
         rows = [row for row in held if asset in ("", row["asset_id"])]
         rows, meta = _part(rows, query, 100)
         return reply({"positions": rows, "total_positions": len(rows), **meta})
 
-    def _fills(self, asset: str, user: str, query: Query) -> Reply:
+    def _fills(self, asset: str, user: str, query: Query) -> HttpReply:
         newest = reversed(self._venue.account(user).fills.values())
         fills = [each for each in newest if asset in ("", each["asset_id"])]
         rows, meta = _part(fills, query, 100)
@@ -192,8 +192,8 @@ class Pages:
     }
 
 
-def reply(body: object) -> Reply:
-    return Reply(200, encode(body))
+def reply(body: object) -> HttpReply:
+    return HttpReply(200, encode(body))
 
 
 def tidy(prefix: str) -> str:

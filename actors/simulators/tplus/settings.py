@@ -10,7 +10,7 @@ from actors.simulators.base.settings import SimulatorSettings
 Denial = Literal["refuse", "stay", "close"]
 
 
-class TplusSettings(SimulatorSettings, kw_only=True):
+class SimulatedTplusSettings(SimulatorSettings, kw_only=True):
     """The settings of tplus. What is not known of the venue can be played both ways."""
 
     assets: Annotated[Sequence[str] | None, "which have markets, and no others are known; None: any"] = None

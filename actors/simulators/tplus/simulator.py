@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Struct
 
-from actors.simulators.base.client import Later, Peer, Reply, Request, retry_header, text_frame
+from actors.simulators.base.client import HttpReply, Later, Peer, Request, retry_header, text_frame
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import RetryAfter, Status, Times, fault, waiting
 from actors.simulators.base.random_market import Market, Step
@@ -19,10 +19,10 @@ from actors.simulators.base.settings import given
 from actors.simulators.tplus import endpoints
 from actors.simulators.tplus.account import Account, Activity, OrderVariant
 from actors.simulators.tplus.auth import UNAUTHORIZED, SignatureGate
-from actors.simulators.tplus.endpoints import Stream, stream_at
+from actors.simulators.tplus.endpoints import StreamPath, stream_at
 from actors.simulators.tplus.instruments import PRICE_DECIMALS, Level, Listing, Picture, Row, spell
 from actors.simulators.tplus.rest import Pages, encode, reply, tidy
-from actors.simulators.tplus.settings import TplusSettings
+from actors.simulators.tplus.settings import SimulatedTplusSettings
 
 Form = Annotated[Literal["lines", "array"], "two lines, or one array"]
 Delay = Annotated[float, "seconds; 0: until `release_snapshots()` or `heal()`"]
@@ -39,7 +39,7 @@ _UNSETTLED = 1000  # pending trades that the market remembers
 class _Client(Struct, eq=False):
     """One connection: its stream, the user whose token opened it, and the pongs that it owes."""
 
-    stream: Stream
+    stream: StreamPath
     holder: str
     owing: int = 0
 
@@ -52,12 +52,12 @@ class SimulatedTplus(Simulator):
     """
 
     name: ClassVar[str] = "tplus"
-    Settings = TplusSettings
+    Settings = SimulatedTplusSettings
 
-    settings: TplusSettings
+    settings: SimulatedTplusSettings
 
-    @given(TplusSettings)
-    def __init__(self, settings: TplusSettings) -> None:
+    @given(SimulatedTplusSettings)
+    def __init__(self, settings: SimulatedTplusSettings) -> None:
         self.set_up(settings)
         self.snapshots = 0  # how many books were served over HTTP
         self._prefix = tidy(settings.prefix)
@@ -240,12 +240,12 @@ class SimulatedTplus(Simulator):
                 peer.close(close, "token expired")
 
     @waiting
-    def refuse_auth(self, status: Status = 503, n: Times = 1, retry_after: RetryAfter = 0.0) -> Reply:
+    def refuse_auth(self, status: Status = 503, n: Times = 1, retry_after: RetryAfter = 0.0) -> HttpReply:
         """Answers the next `n` requests for a nonce or a token with this HTTP status."""
         return self._pages.error(status, "refused", headers=retry_header(retry_after))
 
     @waiting
-    def snapshot_error(self, status: Status = 503, n: Times = 1) -> Reply:
+    def snapshot_error(self, status: Status = 503, n: Times = 1) -> HttpReply:
         """Answers the next `n` requests for a book with this HTTP status."""
         return self._pages.error(status, "no book now")
 
@@ -352,7 +352,7 @@ class SimulatedTplus(Simulator):
         stream = self._stream(path)
         return stream is not None and self.has(stream.asset) and not self.rejects(stream.path, stream.asset)
 
-    def objection(self, request: Request) -> Reply | None:
+    def objection(self, request: Request) -> HttpReply | None:
         stream = self._stream(request.path)
         if stream is None or stream.kind.access == "public" or not self.settings.login:
             return None
@@ -416,7 +416,7 @@ class SimulatedTplus(Simulator):
         if peer.open and not peer.deaf and client.owing:
             peer.cut(reset=False)
 
-    def _stream(self, path: str) -> Stream | None:
+    def _stream(self, path: str) -> StreamPath | None:
         return stream_at(path.removeprefix(self._prefix)) if path.startswith(self._prefix + "/") else None
 
     def _tell(self, path: str, told: object) -> None:
@@ -568,16 +568,16 @@ class SimulatedTplus(Simulator):
 
     # pages
 
-    def answer(self, request: Request) -> Reply | Later:
+    def answer(self, request: Request) -> HttpReply | Later:
         return self._pages.answer(request)
 
-    def depth_page(self, asset: str) -> Reply | Later:
-        error: Reply | None = self.pending.take("snapshot_error")
+    def depth_page(self, asset: str) -> HttpReply | Later:
+        error: HttpReply | None = self.pending.take("snapshot_error")
         seconds: float | None = None if error else self.pending.take("hold_snapshot")
         if seconds is None:
             return error or self._snapshot(asset)
 
-        def promise(take: Callable[[Reply], None]) -> None:
+        def promise(take: Callable[[HttpReply], None]) -> None:
             def serve() -> None:
                 if serve in self._held:
                     self._held.remove(serve)
@@ -590,7 +590,7 @@ class SimulatedTplus(Simulator):
 
         return Later(promise)
 
-    def _snapshot(self, asset: str) -> Reply:
+    def _snapshot(self, asset: str) -> HttpReply:
         self.snapshots += 1
         self.announce()
         listing = self.listing(asset)

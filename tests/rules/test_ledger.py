@@ -396,6 +396,15 @@ def test_a_subscription_is_desired_then_sent_then_confirmed() -> None:
     assert ledger.settled(LINE, 1)
 
 
+def test_the_streams_of_a_topic_are_those_that_want_it() -> None:
+    ledger = Ledger()
+    for stream, topic in ((1, A), (2, A), (2, B)):
+        ledger.want(stream, topic)
+    ledger.unwant(1, A)
+    ledger.want(3, A)
+    assert ledger.streams([A, B, TOPICS[2]]) == {A: {2, 3}, B: {2}, TOPICS[2]: set()}
+
+
 def test_batches_go_out_in_the_order_of_wanting() -> None:
     ledger = open_ledger(*TOPICS)
     assert ledger.next_batch(LINE, 1, 3) == TOPICS[:3]

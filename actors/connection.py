@@ -618,16 +618,18 @@ class Connection(Actor):
             self._release()
 
     def _release(self) -> None:
-        self._forget_login_timer()
-        if self._look_timer is not None:
-            self._look_timer.cancel()
-        self._exchanges.end_all()
-        self._part(1001)  # after a crash, too: without it a venue may count the connection for minutes
-        self._wire.forget()
-        self._connector.connect_cancel.cancel()
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.close()
+        try:
+            self._forget_login_timer()
+            if self._look_timer is not None:
+                self._look_timer.cancel()
+            self._exchanges.end_all()
+            self._part(1001)  # after a crash, too: without it a venue may count the connection for minutes
+            self._wire.forget()
+        finally:
+            self._connector.connect_cancel.cancel()
+            if self._socket is not None:
+                with contextlib.suppress(OSError):
+                    self._socket.close()
 
     def _now(self) -> float:
         return self._clock.monotonic()

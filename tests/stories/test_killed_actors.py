@@ -189,17 +189,18 @@ def test_nobody_is_left_behind(o2: SimulatedO2, baseline: Any) -> None:
     assert actors.start is not None
 
 
-def test_a_connection_that_fails_as_it_leaves_its_streams_gives_its_socket_back(
-    runtime: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("where", "step"), [(ConnectionDelivery, "leave"), (Connection, "_part")])
+def test_a_connection_that_fails_as_it_ends_gives_its_socket_back(
+    runtime: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch, where: type, step: str
 ) -> None:
     trades = runtime.subscribe("o2", "trades", market, wait=5.0)
     former = [reference._actor_weakref() for reference in pykka.ActorRegistry.get_by_class(Connection)]
 
-    def fail(_: ConnectionDelivery) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(ConnectionDelivery, "leave", fail)
+        patch.setattr(where, step, fail)
         kill(Connection)
         until(runtime, at_epoch(2))
     runtime.wait_live(timeout=10)

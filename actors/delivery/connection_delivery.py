@@ -275,6 +275,7 @@ class ConnectionDelivery:
             self._set_ahead(topic, route)
         elif route is None:
             self._epoch.remove_route(topic, self._wall_ns())
+            self._args.cells.note_gaps(self._args.line, self._args.right, *self._epoch.gaps)
         else:
             self._epoch.set_route(topic, route, self._wall_ns())
 

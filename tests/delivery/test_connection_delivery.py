@@ -38,7 +38,7 @@ class Candidate:
     """A connection that has logged in beside another one."""
 
     def __init__(self, routes: Mapping[Topic, Route]) -> None:
-        self.counters = LineCounters()
+        self.counters, self.cells = LineCounters(), Cells()
         args = DeliveryArgs(
             line="o2",
             epoch=2,
@@ -47,7 +47,7 @@ class Candidate:
             block_timeout=30.0,
             right=Right(),
             counters=self.counters,
-            cells=Cells(),
+            cells=self.cells,
             arrivals=Arrivals(),
             run_budget=RunBudget(),
         )
@@ -95,3 +95,17 @@ def test_a_stream_that_comes_while_a_full_one_holds_what_is_kept_gets_nothing_of
     candidate.delivery.look_again(1.0)
     assert told(full) == ["+Y"]
     assert told(later) == []
+
+
+def test_the_gap_of_a_placement_that_ends_is_counted_for_the_line_at_once() -> None:
+    inlet = new_inlet(id=1, deltas=True)
+    candidate = Candidate({X: Route(1, (inlet,))})
+    candidate.delivery.bring(Confirm((X,)))
+    candidate.take_turn()
+    before, _ = candidate.cells.gaps("o2")
+    candidate.delivery.set_route(X, None)
+    after, last = candidate.cells.gaps("o2")
+    assert after == before + 1
+    assert last is not None
+    assert last.reason == "unknown"
+    assert told(inlet)[-1] == "unknown gap in X"

@@ -105,7 +105,7 @@ from actors.wire.frames import (
     encode,
     read_close,
 )
-from actors.wire.socket_inbox import BytesReceived, SocketInbox, SocketLost
+from actors.wire.socket_inbox import BytesReceived, HandlingEnded, SocketInbox, SocketLost
 
 log = log_queue.logger("actors.connection")
 
@@ -208,6 +208,9 @@ class Connection(Actor):
                 self._login_overdue()
             case OpenSocket():
                 self._start_opening()
+            case HandlingEnded(error=error):
+                if error is not None:
+                    raise error
             case _:
                 self._on_delivery_message(message)
         return None
@@ -264,7 +267,7 @@ class Connection(Actor):
             self._frames = FrameReader(self._args.max_message, Inflater())
         self._counters.upgraded_at = self._counters.received_at = self._now()
         self._counters.received_ns = self._clock.wall_ns()
-        self._wire.open(opened.socket)
+        self._wire.open(opened.socket, self._received_at_once)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
         patience = self._connector.dial.connect_timeout
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
@@ -284,6 +287,11 @@ class Connection(Actor):
             self._close(1000, Retryable(text, "login_timeout"))
 
     # ── reading ──
+
+    def _received_at_once(self, data: bytes) -> bool:
+        """Returns whether the connection goes on."""
+        self._received(data)
+        return not self.actor_stopped.is_set()
 
     def _received(self, data: bytes) -> None:
         counters = self._counters

@@ -143,6 +143,7 @@ class Connection(Actor):
         self._supervisor, self._own_address = self.parent, own_address
         self._registry, self._dispatcher, self._heartbeat = registry, dispatcher, heartbeat
         self._timers, self._clock = timers, timers.clock
+        self._now = self._clock.monotonic
         self._args = args
         self._line, self._epoch = args.delivery.line, args.delivery.epoch
         self._session = args.session
@@ -267,7 +268,7 @@ class Connection(Actor):
             self._frames = FrameReader(self._args.max_message, Inflater())
         self._counters.upgraded_at = self._counters.received_at = self._now()
         self._counters.received_ns = self._clock.wall_ns()
-        self._wire.open(opened.socket, self._received_at_once)
+        self._wire.open(opened.socket, self._received)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
         patience = self._connector.dial.connect_timeout
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
@@ -288,12 +289,8 @@ class Connection(Actor):
 
     # ── reading ──
 
-    def _received_at_once(self, data: bytes) -> bool:
+    def _received(self, data: bytes) -> bool:
         """Returns whether the connection goes on."""
-        self._received(data)
-        return not self.actor_stopped.is_set()
-
-    def _received(self, data: bytes) -> None:
         counters = self._counters
         counters.bytes += len(data)
         counters.received_at = self._now()
@@ -308,6 +305,7 @@ class Connection(Actor):
         if violation is not None and not self.actor_stopped.is_set():
             text = f"the venue violated the protocol: {violation.text}"
             self._close(violation.code, Retryable(text, "protocol"))
+        return not self.actor_stopped.is_set()
 
     def _handle_data(self, frames: Sequence[Frame]) -> None:
         self._counters.frames += len(frames)
@@ -349,6 +347,10 @@ class Connection(Actor):
 
         A `Resent` is not overtaken: what is confirmed behind it was asked for by it.
         """
+        if len(effects) == 1 and type(effects[0]) is Deliver:  # as nearly all reads have it
+            if not self.actor_stopped.is_set():
+                self._handle_events(effects[0].pairs)
+            return
         settled = 0
         for number, effect in enumerate(effects):
             if number == settled:
@@ -638,6 +640,3 @@ class Connection(Actor):
             if self._socket is not None:
                 with contextlib.suppress(OSError):
                     self._socket.close()
-
-    def _now(self) -> float:
-        return self._clock.monotonic()

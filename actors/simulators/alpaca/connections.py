@@ -21,6 +21,7 @@ from actors.simulators.alpaca.endpoints import (
 from actors.simulators.alpaca.payloads import Codec
 from actors.simulators.base.client import Peer
 from actors.simulators.base.connections import Groups
+from actors.simulators.base.rest import RequestRefused
 
 Subscriptions = dict[str, dict[str, None]]  # symbols, in the order in which they came, by channel
 Keys = tuple[str, str]  # key and secret
@@ -43,12 +44,6 @@ ERRORS: Mapping[int, str] = {
     413: "star subscription is not allowed for option quotes",
     500: "internal error",
 }
-
-
-class RequestRefused(Exception):  # noqa: N818  (an answer, not an error of ours)
-    def __init__(self, code: int) -> None:
-        self.code = code
-        super().__init__(ERRORS[code])
 
 
 class ClientConnection(Struct, eq=False):

@@ -14,7 +14,6 @@ from actors.simulators.alpaca.connections import (
     ClientConnection,
     Connections,
     Keys,
-    RequestRefused,
     Subscriptions,
     error,
     keys_of,
@@ -28,6 +27,7 @@ from actors.simulators.base.client import HttpReply, Peer, Request, fragments, r
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, RetryAfter, Status, Text, Times, fault, waiting
 from actors.simulators.base.random_market import Market
+from actors.simulators.base.rest import RequestRefused
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
 

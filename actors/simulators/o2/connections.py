@@ -17,10 +17,3 @@ class Subscription(Struct, eq=False):
     frequency: float = 0.0  # depth_view: seconds between two pictures
     shown_at: float = 0.0  # depth_view: when the last picture was sent, monotonic seconds
     due: bool = False  # depth_view: the next picture has its timer
-
-
-class RequestRefused(Exception):  # noqa: N818  (an answer, not an error of ours)
-    def __init__(self, code: int, text: str) -> None:
-        self.code = code
-        self.text = text
-        super().__init__(text)

@@ -14,11 +14,12 @@ from actors.simulators.base.client import HttpReply, Peer, Request, text_frame
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, Text, fault
 from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade, make_id
+from actors.simulators.base.rest import RequestRefused
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
 from actors.simulators.o2 import payloads
 from actors.simulators.o2.account import Account, Holding, Identity, named
-from actors.simulators.o2.connections import RequestRefused, Subscription
+from actors.simulators.o2.connections import Subscription
 from actors.simulators.o2.instruments import PAIRS, PRECISIONS, book_of, canonical, listed
 from actors.simulators.o2.payloads import Payloads, SubscriptionRequest, encode, printed
 from actors.simulators.o2.rest import Pages

@@ -242,7 +242,7 @@ class SimulatedTplus(Simulator):
     @waiting
     def refuse_auth(self, status: Status = 503, n: Times = 1, retry_after: RetryAfter = 0.0) -> HttpReply:
         """Answers the next `n` requests for a nonce or a token with this HTTP status."""
-        return self._pages.error(status, "refused", headers=retry_header(retry_after))
+        return self._pages.error(status, "refused", retry_header(retry_after))
 
     @waiting
     def snapshot_error(self, status: Status = 503, n: Times = 1) -> HttpReply:

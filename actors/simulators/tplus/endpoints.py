@@ -23,6 +23,10 @@ class Kind(Struct, frozen=True):
     channel: str
     access: Access = "public"
 
+    def at(self, about: str = "") -> str:
+        """The path of one stream: that of this asset or user, where its kind has one of each."""
+        return self.path.format(asset=about, user=about)
+
 
 class StreamPath(Struct, frozen=True):
     """One stream, as it was opened. `path` is its one spelling."""
@@ -33,40 +37,25 @@ class StreamPath(Struct, frozen=True):
     user: str = ""
 
 
-ORDERS = "/orders"
-USER_TRADE_EVENTS = "/trades/user/events/{user}"
-USER_TRADES = "/trades/user/{user}"
-POSITIONS = "/positions/ws/{user}"
-ACTIVITY = "/account/events/{user}"
-INTENT = "/intent/ws"
-CONTROL = "/control"
-TRADES = "/trades"
-TRADES_OF = "/trades/{asset}"
-TRADE_EVENTS = "/trades/events"
-TRADE_EVENTS_OF = "/trades/events/{asset}"
-DEPTH = "/marketdepth/diff/{asset}"
-KLINES = "/klines/diff/{asset}"
-TICKER = "/ticker/ws/{asset}"
-TICKERS = "/tickers/ws"
+ORDERS = Kind("/orders", "orders", "private")
+USER_TRADE_EVENTS = Kind("/trades/user/events/{user}", "user-trades", "private")
+USER_TRADES = Kind("/trades/user/{user}", "user-finalized-trades", "private")
+POSITIONS = Kind("/positions/ws/{user}", "positions", "private")
+ACTIVITY = Kind("/account/events/{user}", "account-events", "private")
+STATS = Kind("/account/stats/{user}", "account-stats", "private")
+INTENT = Kind("/intent/ws", "intent", "makers")
+CONTROL = Kind("/control", "control", "private")
+TRADES = Kind("/trades", "finalized-trades")
+TRADES_OF = Kind("/trades/{asset}", "trades:[asset={asset}]")
+TRADE_EVENTS = Kind("/trades/events", "trades")
+TRADE_EVENTS_OF = Kind("/trades/events/{asset}", "trades:[asset={asset}]")
+DEPTH = Kind("/marketdepth/diff/{asset}", "marketdepth")
+KLINES = Kind("/klines/diff/{asset}", "klines")
+TICKER = Kind("/ticker/ws/{asset}", "ticker")
+TICKERS = Kind("/tickers/ws", "tickers")
 
-KINDS = (
-    Kind(ORDERS, "orders", "private"),
-    Kind(USER_TRADE_EVENTS, "user-trades", "private"),
-    Kind(USER_TRADES, "user-finalized-trades", "private"),
-    Kind(POSITIONS, "positions", "private"),
-    Kind(ACTIVITY, "account-events", "private"),
-    Kind("/account/stats/{user}", "account-stats", "private"),
-    Kind(INTENT, "intent", "makers"),
-    Kind(CONTROL, "control", "private"),
-    Kind(TRADES, "finalized-trades"),
-    Kind(TRADES_OF, "trades:[asset={asset}]"),
-    Kind(TRADE_EVENTS, "trades"),
-    Kind(TRADE_EVENTS_OF, "trades:[asset={asset}]"),
-    Kind(DEPTH, "marketdepth"),
-    Kind(KLINES, "klines"),
-    Kind(TICKER, "ticker"),
-    Kind(TICKERS, "tickers"),
-)
+_OF_USERS = (ORDERS, USER_TRADE_EVENTS, USER_TRADES, POSITIONS, ACTIVITY, STATS, INTENT, CONTROL)
+KINDS = (*_OF_USERS, TRADES, TRADES_OF, TRADE_EVENTS, TRADE_EVENTS_OF, DEPTH, KLINES, TICKER, TICKERS)
 
 
 def stream_at(path: str) -> StreamPath | None:
@@ -75,7 +64,7 @@ def stream_at(path: str) -> StreamPath | None:
         found = match(kind.path, path)
         if found is not None:
             asset, user = found.get("asset", ""), found.get("user", "")
-            return StreamPath(kind, kind.path.format(asset=asset, user=user), asset, user)
+            return StreamPath(kind, kind.at(asset or user), asset, user)
     return None
 
 

@@ -28,24 +28,9 @@ _ENDS = {
     "rejected": "failed_at",
 }
 CLOSED = ("filled", "canceled", "expired", "replaced", "rejected")
-# The fields of an order that are null at first.
-_NOTHING = [
-    "filled_at",
-    "expired_at",
-    "cancel_requested_at",
-    "canceled_at",
-    "failed_at",
-    "replaced_at",
-    "replaced_by",
-    "replaces",
-    "notional",
-    "filled_avg_price",
-    "stop_price",
-    "legs",
-    "trail_percent",
-    "trail_price",
-    "hwm",
-]
+# The fields of an order that are null at first, beside the times of its end.
+_OTHERS = ("cancel_requested_at", "replaced_by", "replaces", "notional", "legs")
+_PRICES = ("filled_avg_price", "stop_price", "trail_percent", "trail_price", "hwm")
 _REMEMBERED = 500  # orders
 
 
@@ -93,19 +78,14 @@ class Account:
         self._keep(order)
         for leg in legs:
             self._move(leg["symbol"], Decimal(1))
-        return {
-            "event": "fill",
-            "at": now.text,
-            **done,
-            "event_id": f"01{self._random.getrandbits(120):030X}"[:26],
-            "legs": [
-                {**done, "execution_id": self._id(), "order_id": leg["id"], "symbol": leg["symbol"]}
-                for leg in legs
-            ],
-            "position_qtys": {leg["symbol"]: str(self.positions[leg["symbol"]]) for leg in legs},
-            "order": order,
-            **over,
-        }
+        event_id = f"01{self._random.getrandbits(120):030X}"[:26]
+        fills = [
+            {**done, "execution_id": self._id(), "order_id": leg["id"], "symbol": leg["symbol"]}
+            for leg in legs
+        ]
+        held = {leg["symbol"]: str(self.positions[leg["symbol"]]) for leg in legs}
+        told = {"event": "fill", "at": now.text, **done, "event_id": event_id, "legs": fills}
+        return {**told, "position_qtys": held, "order": order, **over}
 
     def step(self) -> Update:
         """An order is placed, filled in two parts, or taken back."""
@@ -149,10 +129,8 @@ class Account:
         return {
             "id": self._id(),
             "client_order_id": self._id(),
-            "created_at": now.text,
-            "updated_at": now.text,
-            "submitted_at": now.text,
-            **dict.fromkeys(_NOTHING),
+            **dict.fromkeys(("created_at", "updated_at", "submitted_at"), now.text),
+            **dict.fromkeys((*_ENDS.values(), *_OTHERS, *_PRICES)),
             "asset_id": self._id(),
             "symbol": "AAPL",
             "asset_class": "us_equity",

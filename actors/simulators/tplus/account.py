@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from actors.simulators.base.history import BoundedDict
 from actors.simulators.tplus.instruments import PRICE_DECIMALS, QUANTITY_DECIMALS, Row
 
-OrderVariant = Literal[
-    "Created",
-    "Canceled",
-    "Removed",
-    "Replaced",
-    "Amended",
-    "Triggered",
-    "CreateFailed",
-    "ReplaceFailed",
-    "AmendFailed",
-    "CancelFailed",
-    "Updated",
-]
+BookVariant = Literal["Canceled", "Removed", "Replaced", "Amended", "Triggered"]
+FailedVariant = Literal["CreateFailed", "ReplaceFailed", "AmendFailed", "CancelFailed"]
+OrderVariant = Literal["Created", "Updated"] | BookVariant | FailedVariant
 Activity = Literal[
     "DepositLanded",
     "WithdrawalCompleted",
@@ -29,20 +19,19 @@ Activity = Literal[
     "SubAccountAssetTransferred",
     "MarginCallUpdated",
 ]
-_OF_THE_BOOK = ("Canceled", "Removed", "Replaced", "Amended", "Triggered")
+_OF_THE_BOOK = get_args(BookVariant)
 _FILLED = ("filled_quantity", "filled_amount", "trading_fees_amount")
-# The fields of an order's row that are null.
-_NOTHING = [
+# The fields of an order's row that are null, and those that are false.
+_NO_TRIGGER = [f"trigger_{what}" for what in ("above_price", "below_price", "touched", "enabled_quantity")]
+_UNLIMITED = [
     "amount",
     "max_sellable_amount",
     "max_sellable_quantity",
     "good_until_timestamp_ns",
-    "trigger_above_price",
-    "trigger_below_price",
-    "trigger_touched",
     "parent_id",
-    "trigger_enabled_quantity",
 ]
+_FLAGS = ["immediate_or_cancel", "fill_or_kill", "liquidation", "auto_deleverage"]
+_SHARED = ("asset_id", "trade_id", "price", "quantity", "timestamp_ns")  # of a trade and its fills
 _KEPT = 1000  # orders, and fills
 _CLOSING = ("Canceled", "Removed", "CreateFailed")
 
@@ -118,12 +107,8 @@ class Account:
     def fill(self, trade: Mapping[str, Any], over: Mapping[str, Any]) -> Row:
         """A trade as this user sees it."""
         told = {
-            "asset_id": trade["asset_id"],
-            "trade_id": trade["trade_id"],
+            **{name: trade[name] for name in _SHARED},
             "order_id": next(reversed(self.orders), "o-0"),
-            "price": trade["price"],
-            "quantity": trade["quantity"],
-            "timestamp_ns": trade["timestamp_ns"],
             "is_maker": True,
             "is_buyer": True,
             "status": "Confirmed",
@@ -175,16 +160,13 @@ class Account:
         """The fields of an activity event."""
         self._nonces += 1
         amount = {"asset": asset, "amount": "1500000000000000000"}
+        between = {"source_sub_account_index": 0, "target_sub_account_index": 1}
         moved = {**amount, "chain_id": "00" + "00" * 6 + "a4b1"}
         fields: Mapping[Activity, Row] = {
             "DepositLanded": {**moved, "deposit_nonce": self._nonces},
             "WithdrawalCompleted": {**moved, "withdrawal_nonce": self._nonces},
             "PositionCleared": {"sub_account_index": 1, "asset": asset},
-            "SubAccountAssetTransferred": {
-                "source_sub_account_index": 0,
-                "target_sub_account_index": 1,
-                **amount,
-            },
+            "SubAccountAssetTransferred": {**between, **amount},
             "MarginCallUpdated": {"sub_account_index": 1, "called_venues": []},
         }
         return {"user": self.user, **fields[variant], "timestamp_ns": time.time_ns(), **over}
@@ -207,12 +189,8 @@ def _extra(variant: OrderVariant, price: int, now: int) -> Row:
         case "Replaced":
             return {"new_quantity": 800, "new_price": price, "authorization_revision": 1}
         case "Amended":
-            return {
-                "new_quantity": 500,
-                "remaining_quantity": 500,
-                "authorization_revision": 1,
-                "book_quantity_decimals": QUANTITY_DECIMALS,
-            }
+            left = {"new_quantity": 500, "remaining_quantity": 500}
+            return {**left, "authorization_revision": 1, "book_quantity_decimals": QUANTITY_DECIMALS}
         case "Triggered":
             return {"quantity": 750, "trigger_touched": True}
         case "Updated":
@@ -234,17 +212,14 @@ def _page_row(order: Row, price: int, now: int) -> Row:
         "side": order["side"],
         "limit_price": _places(limit.get("limit_price", price), PRICE_DECIMALS),
         "quantity": _places(limit.get("quantity", 0), QUANTITY_DECIMALS),
-        **dict.fromkeys(_NOTHING),
+        **dict.fromkeys([*_UNLIMITED, *_NO_TRIGGER]),
         **dict.fromkeys(stages, "0"),
         "timestamp_ns": now,
         "in_flight": False,
         "canceled": False,
         "status": "open",
         "last_update_timestamp_ns": now,
-        "is_immediate_or_cancel": False,
-        "is_fill_or_kill": False,
-        "is_liquidation": False,
-        "is_auto_deleverage": False,
+        **{f"is_{flag}": False for flag in _FLAGS},
         "is_reduce_only": order["reduce_only"],
     }
 

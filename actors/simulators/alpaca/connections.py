@@ -19,9 +19,8 @@ from actors.simulators.alpaca.endpoints import (
     well_formed,
 )
 from actors.simulators.alpaca.payloads import Codec
-from actors.simulators.base.client import Peer
+from actors.simulators.base.client import Peer, RequestRefused
 from actors.simulators.base.connections import Groups
-from actors.simulators.base.rest import RequestRefused
 
 Subscriptions = dict[str, dict[str, None]]  # symbols, in the order in which they came, by channel
 Keys = tuple[str, str]  # key and secret

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from actors.simulators.base.client import HttpReply, Request
+from actors.simulators.base.client import HttpReply, Request, RequestRefused
 from actors.simulators.base.random_market import Asset, Market, make_id
-from actors.simulators.base.rest import RequestRefused
 from actors.simulators.o2.account import Account
 from actors.simulators.o2.instruments import PRECISIONS, canonical
 from actors.simulators.o2.payloads import INVALID, NO_MARKET, encode, sides

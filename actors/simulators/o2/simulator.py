@@ -10,11 +10,10 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from actors.simulators.base.client import HttpReply, Peer, Request, text_frame
+from actors.simulators.base.client import HttpReply, Peer, Request, RequestRefused, text_frame
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, Text, fault
 from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade, make_id
-from actors.simulators.base.rest import RequestRefused
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
 from actors.simulators.o2 import payloads

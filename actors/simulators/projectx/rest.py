@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from actors.simulators.base.client import HttpReply, Request
-from actors.simulators.base.rest import RequestRefused
+from actors.simulators.base.client import HttpReply, Request, RequestRefused
 from actors.simulators.projectx.account import CANCELLED, OPEN, Account
 from actors.simulators.projectx.auth import INVALID_CREDENTIALS, TokenGate
 from actors.simulators.projectx.instruments import Listing

@@ -11,8 +11,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
+from actors.simulators.base.client import RequestRefused
 from actors.simulators.base.history import BoundedDict, Meter
-from actors.simulators.base.rest import RequestRefused
 from actors.simulators.tplus.endpoints import is_user
 from actors.simulators.tplus.settings import SimulatedTplusSettings
 

@@ -7,9 +7,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from actors.simulators.base.client import HttpReply, Later, Request
+from actors.simulators.base.client import HttpReply, Later, Request, RequestRefused
 from actors.simulators.base.faults import PendingFaults
-from actors.simulators.base.rest import RequestRefused
 from actors.simulators.tplus.account import Account
 from actors.simulators.tplus.auth import UNAUTHORIZED, SignatureGate
 from actors.simulators.tplus.endpoints import match

@@ -23,11 +23,10 @@ from actors.simulators.alpaca.instruments import KNOWN, Listing, Told, article
 from actors.simulators.alpaca.payloads import Codec, Stamp, frame, read, to_json
 from actors.simulators.alpaca.rest import Pages, complaint
 from actors.simulators.alpaca.settings import SimulatedAlpacaSettings
-from actors.simulators.base.client import HttpReply, Peer, Request, fragments, retry_header
+from actors.simulators.base.client import HttpReply, Peer, Request, RequestRefused, fragments, retry_header
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, RetryAfter, Status, Text, Times, fault, waiting
 from actors.simulators.base.random_market import Market
-from actors.simulators.base.rest import RequestRefused
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
 
@@ -76,7 +75,7 @@ class SimulatedAlpaca(Simulator):
         self._connections = Connections()
         self._holders: Groups[tuple[str, str], ClientConnection] = (
             Groups()
-        )  # of each endpoint's and key's slots
+        )  # slots of endpoint and key
         self._watched: list[Listing] | None = None  # what moves; None: to be found out
         for symbol in KNOWN:
             self.listing(symbol)
@@ -135,8 +134,7 @@ class SimulatedAlpaca(Simulator):
         with self._lock:
             listing = self.listing(symbol)
             if reset:
-                listing.market.bids.clear()
-                listing.market.asks.clear()
+                listing.market.clear()
             told = listing.set_levels(bids, asks)
             return self._say("orderbooks", told | ({"r": True} if reset else {}), over)
 

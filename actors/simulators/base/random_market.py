@@ -105,24 +105,31 @@ class Market:
         """All bids and all asks, the best first."""
         return sorted(self.bids.items(), reverse=True), sorted(self.asks.items())
 
-    def left(self, side: Side, moves: Iterable[Move]) -> list[Move]:
+    def left(self, buys: Iterable[Move], sells: Iterable[Move]) -> tuple[list[Move], list[Move]]:
         """What is now at the prices of these moves, each price once."""
-        levels = self.levels(side)
-        return [(price, levels.get(price, 0)) for price in dict(moves)]
+        bids = [(price, self.bids.get(price, 0)) for price in dict(buys)]
+        return bids, [(price, self.asks.get(price, 0)) for price in dict(sells)]
 
-    def set(self, side: Side, price: int, quantity: int) -> None:
-        """A level has this quantity from now on; where it is 0 or less, the level is gone."""
-        if quantity > 0:
-            self.levels(side)[price] = quantity
-        else:
-            self.levels(side).pop(price, None)
+    def set(self, bids: Iterable[Move], asks: Iterable[Move]) -> None:
+        """Levels have these quantities from now on; where it is 0 or less, the level is gone."""
+        for levels, wanted in ((self.bids, bids), (self.asks, asks)):
+            for price, quantity in wanted:
+                if quantity > 0:
+                    levels[price] = quantity
+                else:
+                    levels.pop(price, None)
 
     def apply(self, buys: Iterable[Move], sells: Iterable[Move]) -> None:
         """Adds each change to its level; a level that is used up is gone."""
-        for price, change in buys:
-            self.set("buy", price, self.bids.get(price, 0) + change)
-        for price, change in sells:
-            self.set("sell", price, self.asks.get(price, 0) + change)
+        self.set(  # one by one: a price may be in it twice
+            ((price, self.bids.get(price, 0) + change) for price, change in buys),
+            ((price, self.asks.get(price, 0) + change) for price, change in sells),
+        )
+
+    def clear(self) -> None:
+        """Empties the book."""
+        self.bids.clear()
+        self.asks.clear()
 
     def step(self) -> Step:
         """One thing happens: a trade, or one to three orders of others come or go."""

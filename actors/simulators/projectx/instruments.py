@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -20,7 +19,6 @@ ASK, BID, RESET = 1, 2, 6
 BUY, SELL = 0, 1
 
 _ID = re.compile(r"CON\.F\.US\.(?P<product>[A-Z0-9]{1,8})\.(?P<month>[FGHJKMNQUVXZ])(?P<year>\d{2})")
-_KEPT = 1000  # trades
 
 
 class ContractTerms(Struct, frozen=True):
@@ -57,7 +55,6 @@ class Listing:
         self.terms = _TERMS.get(product, _UNKNOWN)
         self.name = f"{self.terms.root or product}{found['month']}{found['year'][1]}"
         self.volume = 0
-        self.trades: deque[Row] = deque(maxlen=_KEPT)
         self._now = now
         ticks = int(self.terms.price / self.terms.tick)
         asset = Asset(product, id, 0)
@@ -68,16 +65,9 @@ class Listing:
     # the page
 
     def page(self) -> Row:
-        terms = self.terms
-        return {
-            "id": self.id,
-            "name": self.name,
-            "description": f"{terms.description}: {self.name}",
-            "tickSize": terms.tick,
-            "tickValue": terms.tick_value,
-            "activeContract": True,
-            "symbolId": self.symbol,
-        }
+        about = {"id": self.id, "name": self.name, "description": f"{self.terms.description}: {self.name}"}
+        terms = {"tickSize": self.terms.tick, "tickValue": self.terms.tick_value}
+        return {**about, **terms, "activeContract": True, "symbolId": self.symbol}
 
     # prices
 
@@ -135,36 +125,25 @@ class Listing:
         if price is not None:
             self.market.last = self.ticks(price)
         self.volume += volume
-        row = {
-            "symbolId": self.symbol,
-            "price": self.last,
-            "timestamp": self._now(),
-            "type": side,
-            "volume": volume,
-        }
-        self.trades.append(row)
-        return row
+        told = {"symbolId": self.symbol, "price": self.last, "timestamp": self._now()}
+        return {**told, "type": side, "volume": volume}
 
     # the book
 
     def set_levels(self, bids: Iterable[Level], asks: Iterable[Level]) -> list[Row]:
         """Sets levels to new volumes, and tells them."""
         buys, sells = ([(self.ticks(price), volume) for price, volume in side] for side in (bids, asks))
-        for at, volume in buys:
-            self.market.set("buy", at, volume)
-        for at, volume in sells:
-            self.market.set("sell", at, volume)
+        self.market.set(buys, sells)
         return self._levels(buys, sells)
 
     def clear(self) -> Row:
         """Empties the book, and tells it."""
-        self.market.bids.clear()
-        self.market.asks.clear()
+        self.market.clear()
         return self._reset()
 
     def deltas(self, step: Step) -> list[Row]:
         """The levels that a step changed, as they are now."""
-        return self._levels(self.market.left("buy", step.buys), self.market.left("sell", step.sells))
+        return self._levels(*self.market.left(step.buys, step.sells))
 
     def book(self) -> list[Row]:
         """The whole book, after a reset."""

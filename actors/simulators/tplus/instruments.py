@@ -84,16 +84,12 @@ class Listing:
         sides = [[(whole(price), whole(quantity)) for price, quantity in side] for side in (bids, asks)]
         if any(price <= 0 or quantity < 0 for side in sides for price, quantity in side):
             raise ValueError("a price is above 0, and a quantity 0 or more")
-        buys, sells = sides
-        for price, quantity in buys:
-            self.market.set("buy", price, quantity)
-        for price, quantity in sells:
-            self.market.set("sell", price, quantity)
-        return self._diff(buys, sells)
+        self.market.set(*sides)
+        return self._diff(*sides)
 
     def moved(self, buys: Iterable[Move], sells: Iterable[Move]) -> Row:
         """The diff after the market itself changed these levels: what is there now, each price once."""
-        return self._diff(self.market.left("buy", buys), self.market.left("sell", sells))
+        return self._diff(*self.market.left(buys, sells))
 
     def touch(self) -> Row:
         """A diff that surely changes something: one lot more at the best bid, or a first bid."""

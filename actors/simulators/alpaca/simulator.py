@@ -26,6 +26,7 @@ from actors.simulators.alpaca.settings import SimulatedAlpacaSettings
 from actors.simulators.base.client import HttpReply, Peer, Request, RequestRefused, fragments, retry_header
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, RetryAfter, Status, Text, Times, fault, waiting
+from actors.simulators.base.parameters import one_of
 from actors.simulators.base.random_market import Market
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
@@ -73,9 +74,7 @@ class SimulatedAlpaca(Simulator):
         self._articles_made = 0
         self._pages = Pages(self)
         self._connections = Connections()
-        self._holders: Groups[tuple[str, str], ClientConnection] = (
-            Groups()
-        )  # slots of endpoint and key
+        self._holders: Groups[tuple[str, str], ClientConnection] = Groups()  # slots of endpoint and key
         self._watched: list[Listing] | None = None  # what moves; None: to be found out
         for symbol in KNOWN:
             self.listing(symbol)
@@ -88,9 +87,7 @@ class SimulatedAlpaca(Simulator):
         Raises:
             ValueError: there is no such stream.
         """
-        if stream not in BY_NAME:
-            raise ValueError(f"there is no stream {stream!r}, but {', '.join(BY_NAME)}")
-        return f"ws://127.0.0.1:{self.port}{BY_NAME[stream].path}"
+        return f"ws://127.0.0.1:{self.port}{one_of(BY_NAME, stream, 'stream').path}"
 
     @property
     def authorized(self) -> int:

@@ -44,20 +44,7 @@ class Pages:
         return _page({"status": "ok"})
 
     def _markets(self, query: Query) -> HttpReply:
-        listed = [
-            {
-                "contract_id": each.contract,
-                "market_id": each.id,
-                "maker_fee": "0",
-                "taker_fee": "100",
-                "min_order": str(each.lot),
-                "dust": "1000",
-                "price_window": 0,
-                "base": _asset(each.base),
-                "quote": _asset(each.quote),
-            }
-            for each in self._venue.known_markets.values()
-        ]
+        listed = [_terms(each) for each in self._venue.known_markets.values()]
         return _page({**{key: make_id(key) for key in _REGISTRIES}, "chain_id": "0x0", "markets": listed})
 
     def _depth(self, query: Query) -> HttpReply:
@@ -122,6 +109,13 @@ def failure(status: int, code: int, message: str) -> HttpReply:
 
 def _page(body: object) -> HttpReply:
     return HttpReply(200, encode(body))
+
+
+def _terms(market: Market) -> dict[str, Any]:
+    ids = {"contract_id": market.contract, "market_id": market.id}
+    fees = {"maker_fee": "0", "taker_fee": "100"}
+    limits = {"min_order": str(market.lot), "dust": "1000", "price_window": 0}
+    return {**ids, **fees, **limits, "base": _asset(market.base), "quote": _asset(market.quote)}
 
 
 def _asset(each: Asset) -> dict[str, Any]:

@@ -186,10 +186,9 @@ class SimulatedO2(Simulator):
         if channel == "depth_view":
             subscription.frequency = _one_of(_FREQUENCIES, "frequency", asked.frequency)
         if self.rejects(channel, *keys):
-            code, text = (
-                (payloads.NO_MARKET, "market") if channel in _BY_MARKET else (payloads.NO_ACCOUNT, "account")
-            )
-            raise RequestRefused(code, f"{text} not found")
+            if channel in _BY_MARKET:
+                raise RequestRefused(payloads.NO_MARKET, "market not found")
+            raise RequestRefused(payloads.NO_ACCOUNT, "account not found")
         slot = (channel, keys[0] if channel in _BY_MARKET else "")
         if slot in self._subscriptions[peer]:
             raise RequestRefused(payloads.ALREADY, "already subscribed")
@@ -225,9 +224,8 @@ class SimulatedO2(Simulator):
         if not asked.identities:
             raise RequestRefused(payloads.INVALID, "invalid request: no identities")
         if len(asked.identities) > _IDENTITIES:
-            raise RequestRefused(
-                payloads.TOO_MANY, f"too many subscriptions: at most {_IDENTITIES} identities"
-            )
+            too_many = f"too many subscriptions: at most {_IDENTITIES} identities"
+            raise RequestRefused(payloads.TOO_MANY, too_many)
         for each in asked.identities:
             if len(each) != 1 or not each.keys() <= {"ContractId", "Address"}:
                 raise RequestRefused(payloads.INVALID, f"invalid request: {each} is no identity")
@@ -259,9 +257,7 @@ class SimulatedO2(Simulator):
             orders = [order for account in accounts for order in account.orders.values()]
             return [self._payloads.orders([each for each in orders if not each["close"]])]
         if channel == "balances":
-            entries = [
-                self.balance_entry(account, asset) for account in accounts for asset in account.holdings
-            ]
+            entries = [self.balance_entry(each, asset) for each in accounts for asset in each.holdings]
             return [self._payloads.balances(entries)]
         return [self._payloads.nonce(account) for account in accounts]
 
@@ -410,7 +406,6 @@ class SimulatedO2(Simulator):
 
 def _one_of(known: Mapping[str, Any], name: str, value: str) -> Any:
     if value not in known:
-        raise RequestRefused(
-            payloads.INVALID, f"invalid request: {name} {value!r} is none of {', '.join(known)}"
-        )
+        wrong = f"{name} {value!r} is none of {', '.join(known)}"
+        raise RequestRefused(payloads.INVALID, f"invalid request: {wrong}")
     return known[value]

@@ -28,14 +28,8 @@ class Account:
 
     def __init__(self, id: int, name: str, *, numbers: Numbers, now: Callable[[], str]) -> None:
         self.id = id
-        self.row: Row = {
-            "id": id,
-            "name": name,
-            "balance": Decimal("50000.00"),
-            "canTrade": True,
-            "isVisible": True,
-            "simulated": True,
-        }
+        self.row: Row = {"id": id, "name": name, "balance": Decimal("50000.00")}
+        self.row |= dict.fromkeys(("canTrade", "isVisible", "simulated"), True)
         self.orders: dict[int, Row] = BoundedDict(_REMEMBERED)
         self.positions: dict[str, Row] = {}  # by contract
         self.fills: deque[Row] = deque(maxlen=_REMEMBERED)
@@ -79,14 +73,9 @@ class Account:
     def position(self, listing: Listing, over: Mapping[str, Any]) -> Action:
         """A position as it is to be. With `size=0` it is told once more, and then gone."""
         known = self.positions.get(listing.id)
-        row = {
-            **self._new(listing, known["id"] if known else None),
-            "type": LONG,
-            "size": 1,
-            "averagePrice": listing.last,
-            **(known or {}),
-            **over,
-        }
+        usual = {"type": LONG, "size": 1, "averagePrice": listing.last}
+        new = self._new(listing, known["id"] if known else None)
+        row = {**new, **usual, **(known or {}), **over}
         if row["size"]:
             self.positions[listing.id] = row
         else:

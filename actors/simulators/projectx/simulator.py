@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 from actors.simulators.base.client import HttpReply, Later, Request, retry_header
 from actors.simulators.base.faults import Code, RetryAfter, Status, Times, fault
+from actors.simulators.base.parameters import one_of
 from actors.simulators.base.random_market import Market, Order, Step
 from actors.simulators.base.settings import given
 from actors.simulators.projectx.account import ASK, BID, MARKET, Account, Filled
@@ -469,16 +470,10 @@ class SimulatedProjectX(SimulatedHubs):
 
     def _listing(self, contract: str) -> Listing:
         """A contract, the first one where none is named. Raises ValueError where there is none."""
-        found = self.listings.get(contract or next(iter(self.listings)))
-        if found is None:
-            raise ValueError(f"there is no contract {contract!r}; there is {', '.join(self.listings)}")
-        return found
+        return one_of(self.listings, contract or next(iter(self.listings)), "contract")
 
     def _account(self, account: int) -> Account:
-        found = self.accounts.get(account or next(iter(self.accounts)))
-        if found is None:
-            raise ValueError(f"there is no account {account}; there is {', '.join(map(str, self.accounts))}")
-        return found
+        return one_of(self.accounts, account or next(iter(self.accounts)), "account")
 
     def _order(self, id: int) -> tuple[Account, Row]:
         for account in self.accounts.values():

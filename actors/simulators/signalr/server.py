@@ -21,6 +21,7 @@ from actors.simulators.base.faults import (
     fault,
     waiting,
 )
+from actors.simulators.base.parameters import one_of
 from actors.simulators.base.server import CloseCode, GarbageKind, Message, Reason, Simulator
 from actors.simulators.base.settings import given
 from actors.simulators.signalr import framing
@@ -347,8 +348,8 @@ class SimulatedHubs(Simulator):
 
     def _named(self, only_hub: str) -> list[str]:
         """The hubs that are meant. Raises ValueError where there is none."""
-        if only_hub and only_hub not in self._methods:
-            raise ValueError(f"there is no hub {only_hub!r}; there is {', '.join(self._methods)}")
+        if only_hub:
+            one_of(self._methods, only_hub, "hub")
         return [only_hub] if only_hub else list(self._methods)
 
     def _in(self, only_hub: str) -> list[Caller]:

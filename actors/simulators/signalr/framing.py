@@ -20,9 +20,8 @@ PING = b'{"type":6}' + RS
 CLOSED_WITH_ERROR = "Connection closed with an error."
 UNREADABLE_HANDSHAKE = "An unexpected error occurred during connection handshake."
 
-INVOCATION, STREAM_ITEM, COMPLETION, STREAM_INVOCATION, CANCEL, A_PING, CLOSE, ACK, SEQUENCE = KINDS = range(
-    1, 10
-)
+KINDS = range(1, 10)
+INVOCATION, COMPLETION, STREAM_INVOCATION, A_PING, CLOSE = 1, 3, 4, 6, 7
 
 _SEGMENT = 4096  # bytes: what Kestrel writes in one piece
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
 from actors.simulators.base.client import HttpReply, Request
 from actors.simulators.signalr.framing import encode
-
-Transport = Literal["WebSockets", "ServerSentEvents", "LongPolling"]
 
 _NEWEST = 1  # of the versions of negotiation
 _UNKNOWN = b"No Connection with that ID"

@@ -341,9 +341,8 @@ class SimulatedTplus(Simulator):
         holder = self._gate.holder(request.headers)
         if not holder:
             return self._pages.error(401, UNAUTHORIZED) if self.settings.denial == "refuse" else None
-        if stream.user not in ("", holder) or (
-            stream.kind.access == "makers" and not self.settings.market_maker
-        ):
+        forbidden = stream.kind.access == "makers" and not self.settings.market_maker
+        if forbidden or stream.user not in ("", holder):
             return self._pages.error(403, "Not yours to see")
         return None
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from actors.simulators.alpaca.endpoints import Kind, kind_of
 from actors.simulators.alpaca.payloads import Stamp
-from actors.simulators.base.random_market import Asset, Market, Move
+from actors.simulators.base.random_market import Market, Move
 
 Told = dict[str, Any]
 News = tuple[str, Told]  # a channel, and a message for it
@@ -74,10 +74,9 @@ class Listing:
         self.history: dict[str, deque[Told]] = {}  # by channel
         self._clock = clock
         self._random = random.Random(f"{seed}/{symbol}")
-        asset = Asset(symbol, symbol, 0)
         price = KNOWN.get(symbol) or self._random.randint(20, 400) * 100
         tick, lot = self.shape.tick, self.shape.lot
-        self.market = Market(symbol, asset, asset, price=price, tick=tick, lot=lot, seed=seed, moving=moving)
+        self.market = Market(symbol, price=price, tick=tick, lot=lot, seed=seed, moving=moving)
         self._bars: dict[int, tuple[int, Told]] = {_MINUTE: (0, {}), _DAY: (0, {})}  # by length in ns
 
     # messages, one of each kind

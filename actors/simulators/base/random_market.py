@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Literal
 
 from msgspec import Struct, field
@@ -18,13 +17,6 @@ Levels = dict[int, int]  # quantity by price
 Move = tuple[int, int]  # price, and what is added to its quantity: negative where it is taken
 
 _LEVELS = 12  # a side that has fewer is filled up again
-
-
-class Asset(Struct, frozen=True):
-    symbol: str
-    id: str
-    decimals: int
-    max_precision: int = 9
 
 
 class Order(Struct, kw_only=True):
@@ -69,21 +61,11 @@ class Step(Struct):
     fills: list[Fill] = field(default_factory=list)
 
 
-def make_id(*parts: object) -> str:
-    """32 bytes of hex that are the same for the same parts."""
-    return "0x" + sha256("/".join(map(str, parts)).encode()).hexdigest()
-
-
 class Market:
     """One order book. `bids` are always below `asks`, and no quantity is 0 or less."""
 
-    def __init__(
-        self, id: str, base: Asset, quote: Asset, *, price: int, tick: int, lot: int, seed: int, moving: bool
-    ) -> None:
+    def __init__(self, id: str, *, price: int, tick: int, lot: int, seed: int, moving: bool) -> None:
         self.id = id
-        self.contract = make_id("contract", id)
-        self.base = base
-        self.quote = quote
         self.tick = tick
         self.lot = lot
         self.last = price

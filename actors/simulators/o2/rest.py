@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from actors.simulators.base.client import HttpReply, Request, RequestRefused
-from actors.simulators.base.random_market import Asset, Market, make_id
 from actors.simulators.o2.account import Account
-from actors.simulators.o2.instruments import PRECISIONS, canonical
+from actors.simulators.o2.instruments import PRECISIONS, Asset, Listing, canonical, make_id
 from actors.simulators.o2.payloads import INVALID, NO_MARKET, encode, sides
 
 _NAMES = ("contract", "account", "address", "trade_account_id", "owner")  # of an account in a query
@@ -20,7 +19,7 @@ Query = Mapping[str, str]
 class Backend(Protocol):
     """What the pages need of the venue."""
 
-    known_markets: dict[str, Market]
+    known_markets: dict[str, Listing]
     known_accounts: dict[str, Account]
 
     def account(self, identity: str) -> Account: ...
@@ -79,7 +78,7 @@ class Pages:
             orders = [each for each in orders if not each["close"]]
         return _page({"identity": account.identity, "market_id": market, "orders": orders})
 
-    def _market(self, query: Query) -> Market:
+    def _market(self, query: Query) -> Listing:
         found = self._venue.known_markets.get(canonical(query.get("market_id", "")))
         if found is None:
             raise RequestRefused(NO_MARKET, "market not found")
@@ -111,7 +110,7 @@ def _page(body: object) -> HttpReply:
     return HttpReply(200, encode(body))
 
 
-def _terms(market: Market) -> dict[str, Any]:
+def _terms(market: Listing) -> dict[str, Any]:
     ids = {"contract_id": market.contract, "market_id": market.id}
     fees = {"maker_fee": "0", "taker_fee": "100"}
     limits = {"min_order": str(market.lot), "dust": "1000", "price_window": 0}

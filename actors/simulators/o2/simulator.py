@@ -13,13 +13,13 @@ import msgspec
 from actors.simulators.base.client import HttpReply, Peer, Request, RequestRefused, text_frame
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, Text, fault
-from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade, make_id
+from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
 from actors.simulators.o2 import payloads
 from actors.simulators.o2.account import Account, Holding, Identity, named
 from actors.simulators.o2.connections import Subscription
-from actors.simulators.o2.instruments import PAIRS, PRECISIONS, book_of, canonical, listed
+from actors.simulators.o2.instruments import PAIRS, PRECISIONS, Listing, book_of, canonical, make_id
 from actors.simulators.o2.payloads import Payloads, SubscriptionRequest, encode, printed
 from actors.simulators.o2.rest import Pages
 from actors.simulators.o2.settings import NonceForm, SimulatedO2Settings
@@ -47,7 +47,7 @@ class SimulatedO2(Simulator):
     @given(SimulatedO2Settings)
     def __init__(self, settings: SimulatedO2Settings) -> None:
         self.set_up(settings)
-        self.known_markets: dict[str, Market] = {}
+        self.known_markets: dict[str, Listing] = {}
         self.known_accounts: dict[str, Account] = {}
         wanted = settings.markets
         usual = [make_id("market", pair[0]) for pair in PAIRS]
@@ -281,7 +281,7 @@ class SimulatedO2(Simulator):
 
         return found, send
 
-    def _say(self, found: Market, step: Step) -> None:
+    def _say(self, found: Listing, step: Step) -> None:
         """Tells subscribers what a step changed: the book first, as the venue does."""
         if step.buys or step.sells:
             self._say_depth(found, step.buys, step.sells)
@@ -292,7 +292,7 @@ class SimulatedO2(Simulator):
             account.settle(found, fill.order, fill.quantity)
             self._say_account(account, found, fill.order)
 
-    def _act(self, account: Account, found: Market) -> None:
+    def _act(self, account: Account, found: Listing) -> None:
         """An account places an order at the top of the book, or takes one back."""
         mine = [order for order in found.orders.values() if order.account == account.id]
         side: Side = self.random.choice(("buy", "sell"))
@@ -315,23 +315,23 @@ class SimulatedO2(Simulator):
         self._say_account(account, found, order)
         self._tell("nonce", account.id, self._payloads.nonce(account))
 
-    def _new_order(self, account: Account, found: Market, side: Side, price: int, quantity: int) -> Order:
+    def _new_order(self, account: Account, found: Listing, side: Side, price: int, quantity: int) -> Order:
         self._orders_made += 1
         id = make_id("order", self.settings.seed, account.id, self._orders_made)
         return Order(id=id, account=account.id, market=found.id, side=side, price=price, quantity=quantity)
 
-    def _say_account(self, account: Account, found: Market, order: Order) -> None:
+    def _say_account(self, account: Account, found: Listing, order: Order) -> None:
         self._say_orders(account, [self._payloads.order(account, found, order)])
         assets = (found.base.id, found.quote.id)
         self._say_balances(account, [self.balance_entry(account, asset) for asset in assets])
 
-    def _market(self, id: str) -> Market:
+    def _market(self, id: str) -> Listing:
         key = canonical(id)
         return self.known_markets.get(key) or self._add_market(key)
 
-    def _add_market(self, id: str) -> Market:
-        seed, moving = self.settings.seed, self.settings.market
-        found = listed(id, len(self.known_markets), seed=seed, moving=moving)
+    def _add_market(self, id: str) -> Listing:
+        number, moving = len(self.known_markets), self.settings.market
+        found = Listing(id, number, seed=self.settings.seed, moving=moving)
         self.known_markets[id] = found
         for account in self.known_accounts.values():
             account.holdings.setdefault(found.base.id, Holding(10**12))
@@ -362,7 +362,7 @@ class SimulatedO2(Simulator):
         for subscription in self._watching.of((channel, key)):
             subscription.peer.tell(frame)
 
-    def _say_depth(self, found: Market, buys: Sequence[Move], sells: Sequence[Move]) -> None:
+    def _say_depth(self, found: Listing, buys: Sequence[Move], sells: Sequence[Move]) -> None:
         frames: dict[int, bytes] = {}
         for subscription in self._watching.of(("depth", found.id)):
             precision = subscription.precision
@@ -379,13 +379,13 @@ class SimulatedO2(Simulator):
                 else:
                     show()
 
-    def _show(self, subscription: Subscription, found: Market) -> None:
+    def _show(self, subscription: Subscription, found: Listing) -> None:
         if subscription in self._watching.of(("depth_view", found.id)):
             subscription.due = False
             subscription.shown_at = time.monotonic()
             subscription.peer.tell(self._payloads.view(found, subscription.precision))
 
-    def _say_trade(self, found: Market, told: Any) -> None:
+    def _say_trade(self, found: Listing, told: Any) -> None:
         self._recent.setdefault(found.id, deque(maxlen=_RECENT)).append(told)
         if ("trades", found.id) in self._watching:
             self._tell("trades", found.id, self._payloads.trades(found, [told]))

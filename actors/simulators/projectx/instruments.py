@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.simulators.base.random_market import Asset, Market, Move, Step
+from actors.simulators.base.random_market import Market, Move, Step
 from actors.simulators.projectx.payloads import Row
 
 Level = tuple[Decimal | float | str, int]  # price, and volume: 0 takes it away
@@ -57,8 +57,7 @@ class Listing:
         self.volume = 0
         self._now = now
         ticks = int(self.terms.price / self.terms.tick)
-        asset = Asset(product, id, 0)
-        self.market = Market(id, asset, asset, price=ticks, tick=1, lot=1, seed=seed, moving=moving)
+        self.market = Market(id, price=ticks, tick=1, lot=1, seed=seed, moving=moving)
         self._opened = self._high = self._low = ticks
         self._quote = self._picture()  # all of it, as it was told last
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal, Inexact
 from typing import Any, NamedTuple
 
-from actors.simulators.base.random_market import Asset, Levels, Market, Move, make_id
+from actors.simulators.base.random_market import Levels, Market, Move
 
 Number = Decimal | str | int
 Level = tuple[Number, Number]  # price, and its new quantity: 0 where the level is gone
@@ -63,8 +63,6 @@ class Listing:
         self.last_diff = b""
         self.market = Market(
             asset,
-            Asset(self.symbol, make_id("asset", asset), _DIGITS),
-            Asset("USD", make_id("asset", "USD"), _DIGITS),
             price=whole(price),
             tick=_UNIT // 10**PRICE_DECIMALS,
             lot=_UNIT // 10,

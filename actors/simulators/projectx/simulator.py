@@ -15,17 +15,11 @@ from actors.simulators.base.faults import Code, RetryAfter, Status, Times, fault
 from actors.simulators.base.parameters import one_of
 from actors.simulators.base.random_market import Market, Order, Step
 from actors.simulators.base.settings import given
+from actors.simulators.projectx import payloads
 from actors.simulators.projectx.account import ASK, BID, MARKET, Account, Filled
 from actors.simulators.projectx.auth import TokenGate
 from actors.simulators.projectx.instruments import BUY, SELL, Level, Listing
-from actors.simulators.projectx.payloads import (
-    Action,
-    MarketShape,
-    Row,
-    UserShape,
-    market_arguments,
-    user_arguments,
-)
+from actors.simulators.projectx.payloads import Action, MarketShape, Row, UserShape
 from actors.simulators.projectx.rest import Pages, failure
 from actors.simulators.projectx.settings import SimulatedProjectXSettings
 from actors.simulators.signalr import Caller, HubError, Method, SimulatedHubs, framing
@@ -35,7 +29,7 @@ from actors.simulators.signalr.server import OnlyHub
 MARKET_HUB = "market"
 Contract = Annotated[str, "its id; empty: the first one"]
 Login = Annotated[str, "loginKey: logins; validate: renewals"]
-Page = Annotated[str, "such as Auth/loginKey; empty: any"]
+PageName = Annotated[str, "such as Auth/loginKey; empty: any"]
 
 _LOGOUT = "GatewayLogout"
 
@@ -277,11 +271,7 @@ class SimulatedProjectX(SimulatedHubs):
 
     @fault
     def refuse_page(
-        self,
-        status: Status = 503,
-        n: Times = 1,
-        retry_after: RetryAfter = 0.0,
-        page: Page = "",
+        self, status: Status = 503, n: Times = 1, retry_after: RetryAfter = 0.0, page: PageName = ""
     ) -> None:
         """Answers the next `n` requests for a page with this HTTP status."""
         reply = HttpReply(status, b"", retry_header(retry_after))
@@ -386,7 +376,7 @@ class SimulatedProjectX(SimulatedHubs):
         if channel == "trades":
             return
         rows = [listing.quote()] if channel == "quotes" else listing.book()
-        for arguments in market_arguments(self._usual_shape(channel), listing.id, rows):
+        for arguments in payloads.market_arguments(self._usual_shape(channel), listing.id, rows):
             self.tell_caller(caller, framing.invocation(_EVENTS[channel], arguments))
 
     # what is pushed
@@ -398,14 +388,14 @@ class SimulatedProjectX(SimulatedHubs):
         self, channel: str, listing: Listing, rows: Sequence[Row], shape: MarketShape | None = None
     ) -> None:
         if rows and self.members(f"{channel}/{listing.id}"):
-            for arguments in market_arguments(shape or self._usual_shape(channel), listing.id, rows):
+            for arguments in payloads.market_arguments(shape or self._usual_shape(channel), listing.id, rows):
                 self.tell_group(f"{channel}/{listing.id}", _EVENTS[channel], arguments)
 
     def _say_user(
         self, channel: str, account: Account, told: Sequence[Action], shape: UserShape | None = None
     ) -> Row:
         key = "" if channel == "accounts" else account.id
-        for arguments in user_arguments(shape or self.settings.user_shape, told):
+        for arguments in payloads.user_arguments(shape or self.settings.user_shape, told):
             self.tell_group(f"{channel}/{key}", _EVENTS[channel], arguments)
         return told[-1][1]
 

@@ -10,17 +10,7 @@ import msgspec
 
 from actors.simulators.base.client import HttpReply, Later, Peer, Request, retry_header
 from actors.simulators.base.connections import Groups
-from actors.simulators.base.faults import (
-    FOREVER,
-    New,
-    RetryAfter,
-    Status,
-    Text,
-    Times,
-    TimesOrAll,
-    fault,
-    waiting,
-)
+from actors.simulators.base.faults import FOREVER, New, RetryAfter, Status, Text, Times, TimesOrAll, fault
 from actors.simulators.base.parameters import one_of
 from actors.simulators.base.server import CloseCode, GarbageKind, Message, Reason, Simulator
 from actors.simulators.base.settings import given
@@ -188,9 +178,10 @@ class SimulatedHubs(Simulator):
         told = {"Url": "/signalr", "ConnectionToken": "old", "TryWebSockets": True, "ProtocolVersion": "1.5"}
         self.pending.add("negotiate", times=n, what=told)
 
-    @waiting
+    @fault
     def reuse_id(self, n: Times = 1) -> None:
         """Gives out `n` ids that are over already: an upgrade with one gets 404."""
+        self.pending.add("reuse_id", times=n)
 
     @fault
     def handshake_error(self, error: Text = _CANCELED, n: Times = 1, only_hub: OnlyHub = "") -> None:

@@ -85,8 +85,7 @@ class Pages:
         if refusal is not None:
             return refusal
         if asked:
-            nonce = self._gate.nonce(asked["user"])
-            return reply({"value": nonce.value, "expiry_ns": nonce.expiry_ns})
+            return reply(self._gate.nonce(asked["user"]))
         token = self._gate.login(request.body)
         return reply({"token": token.value, "expiry_ns": token.expiry_ns})
 

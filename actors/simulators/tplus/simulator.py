@@ -28,7 +28,7 @@ Form = Annotated[Literal["lines", "array"], "two lines, or one array"]
 Delay = Annotated[float, "seconds; 0: until `release_snapshots()` or `heal()`"]
 Path = Annotated[str, "such as /orders"]
 Asset = Annotated[str, "an asset; empty: the first one"]
-CloseCode = Annotated[int, "of the close frame; 0: they stay open"]
+CloseCodeOrOpen = Annotated[int, "of the close frame; 0: they stay open"]
 CloseCodeOrReset = Annotated[int, "of the close frame; 0: TCP is reset without one"]
 
 _ASSETS = ("200", "201", "202")
@@ -204,7 +204,7 @@ class SimulatedTplus(Simulator):
     # faults
 
     @fault
-    def unauthorized(self, n: Times = 1, close: CloseCode = 0) -> None:
+    def unauthorized(self, n: Times = 1, close: CloseCodeOrOpen = 0) -> None:
         """Welcomes the next `n` user streams with `"errors":"unauthorized"`, whatever their token."""
         self.pending.set("unauthorized", times=n, what=close)
 
@@ -214,7 +214,7 @@ class SimulatedTplus(Simulator):
         self.lose_ack(n)
 
     @fault
-    def expire_tokens(self, close: CloseCode = 0) -> None:
+    def expire_tokens(self, close: CloseCodeOrOpen = 0) -> None:
         """No token is valid any more; `close` is about user streams."""
         self._gate.expire()
         for peer, client in list(self._clients.items()):

@@ -96,17 +96,13 @@ class Market:
         """Levels have these quantities from now on; where it is 0 or less, the level is gone."""
         for levels, wanted in ((self.bids, bids), (self.asks, asks)):
             for price, quantity in wanted:
-                if quantity > 0:
-                    levels[price] = quantity
-                else:
-                    levels.pop(price, None)
+                _put(levels, price, quantity)
 
     def apply(self, buys: Iterable[Move], sells: Iterable[Move]) -> None:
         """Adds each change to its level; a level that is used up is gone."""
-        self.set(  # one by one: a price may be in it twice
-            ((price, self.bids.get(price, 0) + change) for price, change in buys),
-            ((price, self.asks.get(price, 0) + change) for price, change in sells),
-        )
+        for levels, moves in ((self.bids, buys), (self.asks, sells)):
+            for price, change in moves:
+                _put(levels, price, levels.get(price, 0) + change)
 
     def clear(self) -> None:
         """Empties the book."""
@@ -219,6 +215,13 @@ class Market:
 
     def _size(self) -> int:
         return self.lot * self._random.randint(1, 40)
+
+
+def _put(levels: Levels, price: int, quantity: int) -> None:
+    if quantity > 0:
+        levels[price] = quantity
+    else:
+        levels.pop(price, None)
 
 
 def _sides(side: Side, own: list[Move], other: list[Move]) -> tuple[list[Move], list[Move]]:

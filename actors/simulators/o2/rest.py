@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from actors.simulators.base.client import HttpReply, Request, RequestRefused
@@ -21,10 +22,10 @@ class Backend(Protocol):
 
     known_markets: dict[str, Listing]
     known_accounts: dict[str, Account]
+    recent: dict[str, deque[Any]]
 
     def account(self, identity: str) -> Account: ...
     def balance_entry(self, account: Account, asset: str) -> dict[str, Any]: ...
-    def recent(self, market: str) -> Sequence[Any]: ...
 
 
 class Pages:
@@ -52,7 +53,7 @@ class Pages:
         return _page({"action": "depth", "market_id": found.id, "orders": orders})
 
     def _trades(self, query: Query) -> HttpReply:
-        return _page({"trades": list(self._venue.recent(self._market(query).id))[::-1]})
+        return _page({"trades": list(self._venue.recent.get(self._market(query).id, ()))[::-1]})
 
     def _order(self, query: Query) -> HttpReply:
         id = canonical(query.get("order_id", ""))

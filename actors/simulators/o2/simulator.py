@@ -56,7 +56,7 @@ class SimulatedO2(Simulator):
             self._add_market(id)
         self._payloads = Payloads(settings)
         self._pages = Pages(self)
-        self._recent: dict[str, deque[Any]] = {}  # the last trades of each market, as told
+        self.recent: dict[str, deque[Any]] = {}  # the last trades of each market, as told, oldest first
         self._subscriptions: dict[Peer, dict[Slot, Subscription]] = {}
         self._watching: Groups[tuple[str, str], Subscription] = Groups()  # by channel and key
         self._orders_made = 0
@@ -251,7 +251,7 @@ class SimulatedO2(Simulator):
         if not self.settings.acknowledge_all:
             return []
         if channel == "trades":
-            return [self._payloads.trades(found, list(self.recent(found.id)))]
+            return [self._payloads.trades(found, list(self.recent.get(found.id, ())))]
         accounts = [self.known_accounts[key] for key in keys]
         if channel == "orders":
             orders = [order for account in accounts for order in account.orders.values()]
@@ -352,10 +352,6 @@ class SimulatedO2(Simulator):
         contracts = [each.contract for each in list(self.known_markets.values())[:1]]
         return self._payloads.balance(account, asset, contracts)
 
-    def recent(self, market: str) -> Sequence[Any]:
-        """The last trades of a market, as told, oldest first."""
-        return self._recent.get(market, ())
-
     # what is told
 
     def _tell(self, channel: str, key: str, frame: bytes) -> None:
@@ -386,7 +382,7 @@ class SimulatedO2(Simulator):
             subscription.peer.tell(self._payloads.view(found, subscription.precision))
 
     def _say_trade(self, found: Listing, told: Any) -> None:
-        self._recent.setdefault(found.id, deque(maxlen=_RECENT)).append(told)
+        self.recent.setdefault(found.id, deque(maxlen=_RECENT)).append(told)
         if ("trades", found.id) in self._watching:
             self._tell("trades", found.id, self._payloads.trades(found, [told]))
 

@@ -20,13 +20,8 @@ Order = dict[str, Any]
 
 FILLS = ("fill", "partial_fill")
 _STATUS = {"fill": "filled", "partial_fill": "partially_filled"}  # the others are called like their event
-_ENDS = {
-    "fill": "filled_at",
-    "canceled": "canceled_at",
-    "expired": "expired_at",
-    "replaced": "replaced_at",
-    "rejected": "failed_at",
-}
+_ENDS = {each: f"{each}_at" for each in ("canceled", "expired", "replaced")}
+_ENDS |= {"fill": "filled_at", "rejected": "failed_at"}
 CLOSED = ("filled", "canceled", "expired", "replaced", "rejected")
 # The fields of an order that are null at first, beside the times of its end.
 _OTHERS = ("cancel_requested_at", "replaced_by", "replaces", "notional", "legs")
@@ -73,7 +68,7 @@ class Account:
         of_leg = {**filled, "asset_class": "us_option", "ratio_qty": "1"}
         legs = [{**self._order(now), **of_leg, "symbol": symbol} for symbol in symbols]
         done = {"price": "1.25", "qty": "1", "timestamp": now.text}
-        empty = {"symbol": "", "asset_class": "", "asset_id": "", "side": ""}
+        empty = dict.fromkeys(("symbol", "asset_class", "asset_id", "side"), "")
         order = {**self._order(now), **empty, **filled, "qty": "1", "legs": legs}
         self._keep(order)
         for leg in legs:

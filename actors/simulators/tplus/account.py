@@ -12,24 +12,13 @@ from actors.simulators.tplus.instruments import PRICE_DECIMALS, QUANTITY_DECIMAL
 BookVariant = Literal["Canceled", "Removed", "Replaced", "Amended", "Triggered"]
 FailedVariant = Literal["CreateFailed", "ReplaceFailed", "AmendFailed", "CancelFailed"]
 OrderVariant = Literal["Created", "Updated"] | BookVariant | FailedVariant
-Activity = Literal[
-    "DepositLanded",
-    "WithdrawalCompleted",
-    "PositionCleared",
-    "SubAccountAssetTransferred",
-    "MarginCallUpdated",
-]
+Transfer = Literal["DepositLanded", "WithdrawalCompleted", "SubAccountAssetTransferred"]
+Activity = Transfer | Literal["PositionCleared", "MarginCallUpdated"]
 _OF_THE_BOOK = get_args(BookVariant)
 _FILLED = ("filled_quantity", "filled_amount", "trading_fees_amount")
 # The fields of an order's row that are null, and those that are false.
 _NO_TRIGGER = [f"trigger_{what}" for what in ("above_price", "below_price", "touched", "enabled_quantity")]
-_UNLIMITED = [
-    "amount",
-    "max_sellable_amount",
-    "max_sellable_quantity",
-    "good_until_timestamp_ns",
-    "parent_id",
-]
+_UNLIMITED = ["amount", "max_sellable_amount", "max_sellable_quantity", "good_until_timestamp_ns"]
 _FLAGS = ["immediate_or_cancel", "fill_or_kill", "liquidation", "auto_deleverage"]
 _SHARED = ("asset_id", "trade_id", "price", "quantity", "timestamp_ns")  # of a trade and its fills
 _KEPT = 1000  # orders, and fills
@@ -212,7 +201,7 @@ def _page_row(order: Row, price: int, now: int) -> Row:
         "side": order["side"],
         "limit_price": _places(limit.get("limit_price", price), PRICE_DECIMALS),
         "quantity": _places(limit.get("quantity", 0), QUANTITY_DECIMALS),
-        **dict.fromkeys([*_UNLIMITED, *_NO_TRIGGER]),
+        **dict.fromkeys(["parent_id", *_UNLIMITED, *_NO_TRIGGER]),
         **dict.fromkeys(stages, "0"),
         "timestamp_ns": now,
         "in_flight": False,

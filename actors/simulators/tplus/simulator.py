@@ -300,11 +300,10 @@ class SimulatedTplus(Simulator):
     def rollback(self, asset: Asset = "") -> None:
         """Makes a trade pending and then undoes it, for the public and for every subscribed user."""
         listing = self.listing(asset)
-        trade = listing.trade() | {"status": "Pending"}
-        for user in ["", *self._listening()]:
-            self._say_stage(user, listing, trade, {"status": "Pending"})
-        for user in ["", *self._listening()]:
-            self._say_settled(user, listing, trade, "Rollbacked")
+        trade, users = listing.trade(), ["", *self._listening()]
+        for status in ("Pending", "Rollbacked"):
+            for user in users:
+                self._say_stage(user, listing, trade, status)
 
     @fault
     def ping_text(self) -> None:
@@ -448,9 +447,7 @@ class SimulatedTplus(Simulator):
         self._tell(endpoints.POSITIONS.at(user), told)
         return told
 
-    def _order_event(
-        self, account: Account, variant: OrderVariant, asset: str, over: Mapping[str, Any]
-    ) -> Row:
+    def _order_event(self, account: Account, variant: OrderVariant, asset: str, over: Row) -> Row:
         listing = self.listing(asset)
         price = listing.market.last // listing.market.tick  # in book units
         told = account.order_event(variant, listing.asset, price, over)
@@ -500,7 +497,7 @@ class SimulatedTplus(Simulator):
         user, trade = self._unsettled.popleft()
         listing = self.listing(trade["asset_id"])
         undone = self.random.random() < 0.03
-        self._say_settled(user, listing, trade, "Rollbacked" if undone else "Confirmed")
+        self._say_stage(user, listing, trade, "Rollbacked" if undone else "Confirmed")
         if not user:
             self._say_bars(listing, [listing.bar()])
             self._say_tickers({listing.asset: listing.ticker()})
@@ -515,22 +512,18 @@ class SimulatedTplus(Simulator):
         filled = self.listing(row["base_asset"])
         trade = filled.trade()
         trade |= {"price": row["limit_price"], "quantity": row["quantity"]}
-        self._say_stage(account.user, filled, trade, {"status": "Pending"})
+        self._say_stage(account.user, filled, trade, "Pending")
         self._unsettled.append((account.user, trade))
         self._order_event(account, "Removed", filled.asset, {"order_id": row["order_id"]})
         self._say_position(account.user, filled, row["limit_price"], {"size": row["quantity"]})
 
-    def _say_settled(self, user: str, listing: Listing, trade: Row, status: str) -> None:
-        undone = status == "Rollbacked"
-        why = {"rollback_reason": "settlement failed" if undone else None} if user else {}
-        self._say_stage(user, listing, trade, {"status": status, **why})
-
-    def _say_stage(self, user: str, listing: Listing, trade: Row, over: Row) -> None:
+    def _say_stage(self, user: str, listing: Listing, trade: Row, status: str) -> None:
         """One stage of a trade, as a user sees it, or the public."""
         if user:
-            self._say_fill(self.account(user), trade, over)
+            why = "settlement failed" if status == "Rollbacked" else None
+            self._say_fill(self.account(user), trade, {"status": status, "rollback_reason": why})
         else:
-            self._say_trade(listing, trade | over)
+            self._say_trade(listing, trade | {"status": status})
 
     def _listening(self) -> list[str]:
         """The users that have a stream open."""

@@ -78,12 +78,9 @@ class SimulatedProjectX(SimulatedHubs):
         user = {
             "SubscribeAccounts": Method(partial(self.join_group, "accounts/")),
             "UnsubscribeAccounts": Method(partial(self.leave_group, "accounts/")),
-            **self._following(_OF_ACCOUNTS, self._follow_account, int),
+            **self._following(_OF_ACCOUNTS, int),
         }
-        return {
-            "/hubs/user": user,
-            "/hubs/market": self._following(_OF_CONTRACTS, self._follow_contract, str),
-        }
+        return {"/hubs/user": user, "/hubs/market": self._following(_OF_CONTRACTS, str)}
 
     def accepts(self, token: str) -> bool:
         return self._gate.good(token)
@@ -346,27 +343,21 @@ class SimulatedProjectX(SimulatedHubs):
 
     # the hubs' methods
 
-    def _following(
-        self, channels: Mapping[str, str], follow: Callable[..., None], key: type
-    ) -> dict[str, Method]:
+    def _following(self, channels: Mapping[str, str], key: type) -> dict[str, Method]:
         """The methods that begin and end a subscription to these channels."""
         found = {}
         for channel, noun in channels.items():
-            found[f"Subscribe{noun}"] = Method(partial(follow, channel), (key,))
+            found[f"Subscribe{noun}"] = Method(partial(self._follow, channel), (key,))
             found[f"Unsubscribe{noun}"] = Method(partial(self._unfollow, channel), (key,))
         return found
 
-    def _follow_account(self, channel: str, caller: Caller, account: int) -> None:
-        if (self.settings.strict and account not in self.accounts) or self.rejects(str(account)):
-            raise HubError(f"Account {account} not found")
-        self.join_group(f"{channel}/{account}", caller)
-
-    def _follow_contract(self, channel: str, caller: Caller, contract: str) -> None:
-        if (self.settings.strict and contract not in self.listings) or self.rejects(contract):
-            raise HubError(f"Contract {contract} not found")
-        self.join_group(f"{channel}/{contract}", caller)
-        if self.settings.snapshots and contract in self.listings:
-            self._say_snapshot(channel, caller, self.listings[contract])
+    def _follow(self, channel: str, caller: Caller, key: str | int) -> None:
+        unknown = key not in self.listings and key not in self.accounts
+        if (self.settings.strict and unknown) or self.rejects(str(key)):
+            raise HubError(f"{'Account' if channel in _OF_ACCOUNTS else 'Contract'} {key} not found")
+        self.join_group(f"{channel}/{key}", caller)
+        if self.settings.snapshots and isinstance(key, str) and key in self.listings:
+            self._say_snapshot(channel, caller, self.listings[key])
 
     def _unfollow(self, channel: str, caller: Caller, key: str | int) -> None:
         self.leave_group(f"{channel}/{key}", caller)

@@ -495,9 +495,7 @@ class SimulatedAlpaca(Simulator):
         named = self._named(line.endpoint.kind, symbol) or [self.listing("AAPL")]
         return named[0].quote() if channel == "quotes" else named[0].trade()
 
-    def _say_of(
-        self, symbol: str, channel: str, make: Callable[[Listing], Told], over: Mapping[str, Any]
-    ) -> Told:
+    def _say_of(self, symbol: str, channel: str, make: Callable[[Listing], Told], over: Told) -> Told:
         with self._lock:
             return self._say(channel, make(self.listing(symbol)), over)
 

@@ -103,7 +103,7 @@ class SimulatedO2(Simulator):
             known = account.orders.get(canonical(str(over.get("order_id", ""))))
             resting = self._new_order(account, found, "buy", found.last, found.lot)
             told = (known or self._payloads.order(account, found, resting)) | over
-            self._say_orders(account, [told])
+            self._say_order(account, told)
             return told
 
     def balance(self, identity: Identity, asset: str = "", **over: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class SimulatedO2(Simulator):
             account = self.account(identity)
             held = canonical(asset) if asset else next(iter(account.holdings))
             entry = self.balance_entry(account, held) | over
-            self._say_balances(account, [entry])
+            self._tell("balances", account.id, self._payloads.balances, [entry])
             return entry
 
     def nonce(self, identity: Identity, n: int | None = None, form: NonceForm | None = None) -> int:
@@ -120,7 +120,7 @@ class SimulatedO2(Simulator):
         with self._lock:
             account = self.account(identity)
             account.nonce = account.nonce + 1 if n is None else n
-            self._tell("nonce", account.id, self._payloads.nonce(account, form))
+            self._tell("nonce", account.id, self._payloads.nonce, account, form)
             return account.nonce
 
     @fault
@@ -313,7 +313,7 @@ class SimulatedO2(Simulator):
         account.nonce += 1
         self._say(found, step)
         self._say_account(account, found, order)
-        self._tell("nonce", account.id, self._payloads.nonce(account))
+        self._tell("nonce", account.id, self._payloads.nonce, account)
 
     def _new_order(self, account: Account, found: Listing, side: Side, price: int, quantity: int) -> Order:
         self._orders_made += 1
@@ -321,9 +321,10 @@ class SimulatedO2(Simulator):
         return Order(id=id, account=account.id, market=found.id, side=side, price=price, quantity=quantity)
 
     def _say_account(self, account: Account, found: Listing, order: Order) -> None:
-        self._say_orders(account, [self._payloads.order(account, found, order)])
+        self._say_order(account, self._payloads.order(account, found, order))
         assets = (found.base.id, found.quote.id)
-        self._say_balances(account, [self.balance_entry(account, asset) for asset in assets])
+        entries = [self.balance_entry(account, asset) for asset in assets]
+        self._tell("balances", account.id, self._payloads.balances, entries)
 
     def _market(self, id: str) -> Listing:
         key = canonical(id)
@@ -354,9 +355,12 @@ class SimulatedO2(Simulator):
 
     # what is told
 
-    def _tell(self, channel: str, key: str, frame: bytes) -> None:
-        for subscription in self._watching.of((channel, key)):
-            subscription.peer.tell(frame)
+    def _tell(self, channel: str, key: str, make: Callable[..., bytes], *about: Any) -> None:
+        """Makes a frame of `about`, where there are subscribers, and sends it."""
+        if watching := self._watching.of((channel, key)):
+            frame = make(*about)
+            for subscription in watching:
+                subscription.peer.tell(frame)
 
     def _say_depth(self, found: Listing, buys: Sequence[Move], sells: Sequence[Move]) -> None:
         frames: dict[int, bytes] = {}
@@ -383,18 +387,11 @@ class SimulatedO2(Simulator):
 
     def _say_trade(self, found: Listing, told: Any) -> None:
         self.recent.setdefault(found.id, deque(maxlen=_RECENT)).append(told)
-        if ("trades", found.id) in self._watching:
-            self._tell("trades", found.id, self._payloads.trades(found, [told]))
+        self._tell("trades", found.id, self._payloads.trades, found, [told])
 
-    def _say_orders(self, account: Account, orders: list[dict[str, Any]]) -> None:
-        for each in orders:
-            account.orders[canonical(str(each["order_id"]))] = each
-        if ("orders", account.id) in self._watching:
-            self._tell("orders", account.id, self._payloads.orders(orders))
-
-    def _say_balances(self, account: Account, entries: list[dict[str, Any]]) -> None:
-        if ("balances", account.id) in self._watching:
-            self._tell("balances", account.id, self._payloads.balances(entries))
+    def _say_order(self, account: Account, told: dict[str, Any]) -> None:
+        account.orders[canonical(str(told["order_id"]))] = told
+        self._tell("orders", account.id, self._payloads.orders, [told])
 
     def answer(self, request: Request) -> HttpReply:
         return self._pages.answer(request)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from actors.simulators.base.history import BoundedDict
-from actors.simulators.tplus.instruments import PRICE_DECIMALS, QUANTITY_DECIMALS, Row
+from actors.simulators.tplus.instruments import BOOK_DECIMALS, PRICE_DECIMALS, QUANTITY_DECIMALS, Row
 
 BookVariant = Literal["Canceled", "Removed", "Replaced", "Amended", "Triggered"]
 FailedVariant = Literal["CreateFailed", "ReplaceFailed", "AmendFailed", "CancelFailed"]
@@ -70,8 +70,7 @@ class Account:
             "signer": self.user,
             "order_id": self._order_id(new=True),
             "base_asset": asset,
-            "book_price_decimals": PRICE_DECIMALS,
-            "book_quantity_decimals": QUANTITY_DECIMALS,
+            **BOOK_DECIMALS,
             "details": {"Limit": limit},
             "side": "Buy",
             "trigger": None,
@@ -81,9 +80,8 @@ class Account:
             "max_trading_fees_rate": 50_000,
             "protocol_version": 1,
         }
-        fields = {key: value for key, value in over.items() if key in order}
         rest = {key: value for key, value in over.items() if key not in order}
-        order |= fields
+        order |= {key: value for key, value in over.items() if key in order}
         self.orders[str(order["order_id"])] = _page_row(order, price, now)
         return {"user_order": order, "signature": [0] * 64, "book_timestamp_ns": now, **rest}
 
@@ -98,12 +96,10 @@ class Account:
         told = {
             **{name: trade[name] for name in _SHARED},
             "order_id": next(reversed(self.orders), "o-0"),
-            "is_maker": True,
-            "is_buyer": True,
             "status": "Confirmed",
             "rollback_reason": None,
-            "is_liquidation": False,
-            "is_auto_deleverage": False,
+            **dict.fromkeys(("is_maker", "is_buyer"), True),
+            **dict.fromkeys(("is_liquidation", "is_auto_deleverage"), False),
             "sub_account": 0,
             "trading_fee": "0.01",
             **over,

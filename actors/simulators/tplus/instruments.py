@@ -15,6 +15,7 @@ Level = tuple[Number, Number]  # price, and its new quantity: 0 where the level 
 Row = dict[str, Any]
 
 PRICE_DECIMALS, QUANTITY_DECIMALS = 2, 3  # of book units
+BOOK_DECIMALS = {"book_price_decimals": PRICE_DECIMALS, "book_quantity_decimals": QUANTITY_DECIMALS}
 FIRST = 9000  # the sequence number before the first diff
 
 _DIGITS = 18  # after the point; the market counts in the last of them
@@ -185,8 +186,7 @@ class Listing:
         """Its entry in `/markets`."""
         return {
             "asset_id": self.asset,
-            "book_price_decimals": PRICE_DECIMALS,
-            "book_quantity_decimals": QUANTITY_DECIMALS,
+            **BOOK_DECIMALS,
             "max_leverage": "10",
             "isolated_only": False,
             "min_order_size": spell(_UNIT // 10**QUANTITY_DECIMALS),

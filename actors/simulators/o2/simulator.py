@@ -9,6 +9,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import msgspec
+from msgspec import Struct
 
 from actors.simulators.base.client import HttpReply, Peer, Request, RequestRefused, text_frame
 from actors.simulators.base.connections import Groups
@@ -18,7 +19,6 @@ from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
 from actors.simulators.o2 import payloads
 from actors.simulators.o2.account import Account, Holding, Identity, named
-from actors.simulators.o2.connections import Subscription
 from actors.simulators.o2.instruments import PAIRS, PRECISIONS, Listing, book_of, canonical, make_id
 from actors.simulators.o2.payloads import Payloads, SubscriptionRequest, encode, printed
 from actors.simulators.o2.rest import Pages
@@ -33,6 +33,18 @@ _RECENT = 5  # trades that an acknowledgement repeats
 Slot = tuple[str, str]  # a channel, and a market: what a connection can have once
 
 _asked = msgspec.json.Decoder(SubscriptionRequest).decode
+
+
+class Subscription(Struct, eq=False):
+    """What one connection has in one slot."""
+
+    peer: Peer
+    channel: str
+    keys: tuple[str, ...]
+    precision: int = 10
+    frequency: float = 0.0  # depth_view: seconds between two pictures
+    shown_at: float = 0.0  # depth_view: when the last picture was sent, monotonic seconds
+    due: bool = False  # depth_view: the next picture has its timer
 
 
 class SimulatedO2(Simulator):

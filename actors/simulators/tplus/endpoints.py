@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from functools import cache
 from typing import Literal
 from urllib.parse import unquote
 
@@ -13,7 +13,7 @@ Access = Literal["public", "private", "makers"]
 
 _ASSET = re.compile(r"[0-9]+|[0-9a-f]{64}@(?:[0-9a-f]{18}|[0-9a-f]{16})")  # older servers: 16
 _USER = re.compile(r"[0-9a-f]{64}")
-_PLACES: Mapping[str, re.Pattern[str]] = {"{asset}": _ASSET, "{user}": _USER}
+_PLACES = {"asset": _ASSET, "user": _USER}
 
 
 class Kind(Struct, frozen=True):
@@ -70,18 +70,15 @@ def stream_at(path: str) -> StreamPath | None:
 
 def match(template: str, path: str) -> dict[str, str] | None:
     """What stands in the places of a template such as `/klines/{asset}`; None: another path."""
-    wanted, given = template.split("/"), unquote(path).split("/")
-    if len(wanted) != len(given):
-        return None
-    found = {}
-    for place, word in zip(wanted, given, strict=True):
-        if place in _PLACES:
-            found[place.strip("{}")] = word.lower()
-            if not _PLACES[place].fullmatch(word.lower()):
-                return None
-        elif place != word:
-            return None
-    return found
+    found = _pattern(template).fullmatch(unquote(path))
+    return {place: text.lower() for place, text in found.groupdict().items()} if found else None
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    for place, form in _PLACES.items():
+        template = template.replace(f"{{{place}}}", f"(?P<{place}>(?i:{form.pattern}))")
+    return re.compile(template)
 
 
 def canonical_asset(text: str) -> str:

@@ -121,25 +121,13 @@ class Account:
 
     def _order(self, now: Stamp) -> Order:
         """A new one: a limit order for 100 AAPL."""
-        return {
-            "id": self._id(),
-            "client_order_id": self._id(),
-            **dict.fromkeys(("created_at", "updated_at", "submitted_at"), now.text),
-            **dict.fromkeys((*_ENDS.values(), *_OTHERS, *_PRICES)),
-            "asset_id": self._id(),
-            "symbol": "AAPL",
-            "asset_class": "us_equity",
-            "qty": "100",
-            "filled_qty": "0",
-            "order_class": "simple",
-            "order_type": "limit",
-            "type": "limit",
-            "side": "buy",
-            "time_in_force": "day",
-            "limit_price": "190.02",
-            "status": "new",
-            "extended_hours": False,
-        }
+        ids = {"id": self._id(), "client_order_id": self._id(), "asset_id": self._id()}
+        times = dict.fromkeys(("created_at", "updated_at", "submitted_at"), now.text)
+        nothing = dict.fromkeys((*_ENDS.values(), *_OTHERS, *_PRICES))
+        asset = {"symbol": "AAPL", "asset_class": "us_equity"}
+        kind = {"order_class": "simple", "order_type": "limit", "type": "limit", "time_in_force": "day"}
+        terms = {"side": "buy", "qty": "100", "limit_price": "190.02", "extended_hours": False}
+        return {**ids, **times, **nothing, **asset, **kind, **terms, "filled_qty": "0", "status": "new"}
 
     def _id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))

@@ -52,21 +52,10 @@ class Account:
             known |= {"updateTimestamp": self._now(), **over}
             return CHANGED, dict(known)
         new = self._new(listing, over.get("id"))
-        row = {
-            **new,
-            "symbolId": listing.symbol,
-            "updateTimestamp": new["creationTimestamp"],
-            "status": OPEN,
-            "type": LIMIT,
-            "side": BID,
-            "size": 1,
-            "limitPrice": listing.last,
-            "stopPrice": None,
-            "fillVolume": 0,
-            "filledPrice": None,
-            "customTag": None,
-            **over,
-        }
+        about = {"symbolId": listing.symbol, "updateTimestamp": new["creationTimestamp"], "customTag": None}
+        terms = {"type": LIMIT, "side": BID, "size": 1, "limitPrice": listing.last, "stopPrice": None}
+        progress = {"status": OPEN, "fillVolume": 0, "filledPrice": None}
+        row = {**new, **about, **terms, **progress, **over}
         self.orders[row["id"]] = row
         return NEW, dict(row)
 
@@ -84,17 +73,9 @@ class Account:
 
     def half_turn(self, listing: Listing, over: Mapping[str, Any]) -> Action:
         """One fill, which opens unless `over` says what it made."""
-        row = {
-            **self._new(listing),
-            "price": listing.last,
-            "profitAndLoss": None,
-            "fees": _FEES * over.get("size", 1),
-            "side": BID,
-            "size": 1,
-            "voided": False,
-            "orderId": 0,
-            **over,
-        }
+        terms = {"orderId": 0, "side": BID, "size": 1, "price": listing.last, "voided": False}
+        money = {"profitAndLoss": None, "fees": _FEES * over.get("size", 1)}
+        row = {**self._new(listing), **terms, **money, **over}
         self.fills.append(row)
         return NEW, dict(row)
 

@@ -110,24 +110,12 @@ class Account:
 
     def position(self, asset: str, price: str, over: Mapping[str, Any]) -> Row:
         """All positions after this one changed; a closed one is in it once more."""
-        row = {
-            "asset_id": asset,
-            "sub_account_index": 1,
-            "name": "Margin",
-            "side": "long",
-            "size": "0.75",
-            "entry_price": price,
-            "mark_price": price,
-            "unrealized_pnl": "0",
-            "margin": "15",
-            "leverage": "5",
-            "liquidation_price": None,
-            "base_credits": "0.75",
-            "base_liabilities": "0",
-            "quote_credits": "0",
-            "quote_liabilities": "76.125",
-            **over,
-        }
+        about = {"asset_id": asset, "sub_account_index": 1, "name": "Margin", "side": "long", "size": "0.75"}
+        prices = {"entry_price": price, "mark_price": price, "liquidation_price": None}
+        margin = {"margin": "15", "leverage": "5", "unrealized_pnl": "0"}
+        base = {"base_credits": "0.75", "base_liabilities": "0"}
+        quote = {"quote_credits": "0", "quote_liabilities": "76.125"}
+        row = {**about, **prices, **margin, **base, **quote, **over}
         key = (row["asset_id"], row["sub_account_index"])
         self.positions[key] = row
         told = self.all_positions()
@@ -159,32 +147,21 @@ class Account:
 
 def _extra(variant: OrderVariant, price: int, now: int) -> Row:
     """What a variant has beside the fields that most of them have."""
-    match variant:
-        case "Canceled":
-            return {"operator_pubkey": None, "reason": "Canceled by its owner"}
-        case "Removed":
-            return {
-                "reason": "Completed",
-                "filled_quantity": 750,
-                "confirmed_quantity": 500,
-                "filled_amount": 750 * price,
-                "confirmed_amount": 500 * price,
-                "book_quantity_decimals": QUANTITY_DECIMALS,
-            }
-        case "Replaced":
-            return {"new_quantity": 800, "new_price": price, "authorization_revision": 1}
-        case "Amended":
-            left = {"new_quantity": 500, "remaining_quantity": 500}
-            return {**left, "authorization_revision": 1, "book_quantity_decimals": QUANTITY_DECIMALS}
-        case "Triggered":
-            return {"quantity": 750, "trigger_touched": True}
-        case "Updated":
-            filled = {"filled_quantity": 250, "remaining_quantity": 500}
-            return {"status": "PartiallyFilled", **filled, "update_timestamp_ns": now}
-        case "Created":
-            return {}
-        case _:
-            return {"reason": "Rejected by the risk engine"}
+    quantities = {"filled_quantity": 750, "confirmed_quantity": 500}
+    amounts = {"filled_amount": 750 * price, "confirmed_amount": 500 * price}
+    decimals = {"book_quantity_decimals": QUANTITY_DECIMALS}
+    amended = {"new_quantity": 500, "remaining_quantity": 500}
+    updated = {"status": "PartiallyFilled", "filled_quantity": 250, "remaining_quantity": 500}
+    extras: Mapping[OrderVariant, Row] = {
+        "Created": {},
+        "Canceled": {"operator_pubkey": None, "reason": "Canceled by its owner"},
+        "Removed": {"reason": "Completed", **quantities, **amounts, **decimals},
+        "Replaced": {"new_quantity": 800, "new_price": price, "authorization_revision": 1},
+        "Amended": {**amended, "authorization_revision": 1, **decimals},
+        "Triggered": {"quantity": 750, "trigger_touched": True},
+        "Updated": {**updated, "update_timestamp_ns": now},
+    }
+    return extras.get(variant, {"reason": "Rejected by the risk engine"})
 
 
 def _page_row(order: Row, price: int, now: int) -> Row:

@@ -239,19 +239,10 @@ class Listing:
 def article(number: int, now: Stamp, symbols: Iterable[str]) -> Told:
     """A piece of news."""
     named = list(symbols)
-    return {
-        "T": "n",
-        "id": number,
-        "headline": f"{' and '.join(named) or 'The market'}: headline {number}",
-        "summary": "",
-        "author": "A. Reporter",
-        "created_at": now,
-        "updated_at": now,
-        "url": f"https://news.example/{number}",
-        "content": f"<p>Number {number}.</p>",
-        "symbols": named,
-        "source": "example",
-    }
+    headline = f"{' and '.join(named) or 'The market'}: headline {number}"
+    text = {"headline": headline, "summary": "", "content": f"<p>Number {number}.</p>"}
+    origin = {"author": "A. Reporter", "url": f"https://news.example/{number}", "source": "example"}
+    return {"T": "n", "id": number, "symbols": named, **text, **origin, "created_at": now, "updated_at": now}
 
 
 def _written(levels: Mapping[float, float]) -> list[dict[str, float]]:

@@ -19,7 +19,7 @@ _FILLED = ("filled_quantity", "filled_amount", "trading_fees_amount")
 # The fields of an order's row that are null, and those that are false.
 _NO_TRIGGER = [f"trigger_{what}" for what in ("above_price", "below_price", "touched", "enabled_quantity")]
 _UNLIMITED = ["amount", "max_sellable_amount", "max_sellable_quantity", "good_until_timestamp_ns"]
-_FLAGS = ["immediate_or_cancel", "fill_or_kill", "liquidation", "auto_deleverage"]
+_FLAGS = [f"is_{what}" for what in ("immediate_or_cancel", "fill_or_kill", "liquidation", "auto_deleverage")]
 _SHARED = ("asset_id", "trade_id", "price", "quantity", "timestamp_ns")  # of a trade and its fills
 _KEPT = 1000  # orders, and fills
 _CLOSING = ("Canceled", "Removed", "CreateFailed")
@@ -66,20 +66,10 @@ class Account:
     def _created(self, asset: str, price: int, over: Mapping[str, Any]) -> Row:
         now = time.time_ns()
         limit = {"limit_price": price, "quantity": 750, "time_in_force": {"GTC": {"post_only": False}}}
-        order = {
-            "signer": self.user,
-            "order_id": self._order_id(new=True),
-            "base_asset": asset,
-            **BOOK_DECIMALS,
-            "details": {"Limit": limit},
-            "side": "Buy",
-            "trigger": None,
-            "creation_timestamp_ns": now,
-            "target": {"account": 0, "is_spot": True},
-            "reduce_only": False,
-            "max_trading_fees_rate": 50_000,
-            "protocol_version": 1,
-        }
+        about = {"signer": self.user, "order_id": self._order_id(new=True), "creation_timestamp_ns": now}
+        traded = {"base_asset": asset, **BOOK_DECIMALS, "target": {"account": 0, "is_spot": True}}
+        terms = {"details": {"Limit": limit}, "side": "Buy", "trigger": None, "reduce_only": False}
+        order = {**about, **traded, **terms, "max_trading_fees_rate": 50_000, "protocol_version": 1}
         rest = {key: value for key, value in over.items() if key not in order}
         order |= {key: value for key, value in over.items() if key in order}
         self.orders[str(order["order_id"])] = _page_row(order, price, now)
@@ -93,17 +83,11 @@ class Account:
 
     def fill(self, trade: Mapping[str, Any], over: Mapping[str, Any]) -> Row:
         """A trade as this user sees it."""
-        told = {
-            **{name: trade[name] for name in _SHARED},
-            "order_id": next(reversed(self.orders), "o-0"),
-            "status": "Confirmed",
-            "rollback_reason": None,
-            **dict.fromkeys(("is_maker", "is_buyer"), True),
-            **dict.fromkeys(("is_liquidation", "is_auto_deleverage"), False),
-            "sub_account": 0,
-            "trading_fee": "0.01",
-            **over,
-        }
+        shared = {name: trade[name] for name in _SHARED}
+        order = {"order_id": next(reversed(self.orders), "o-0"), "sub_account": 0, "trading_fee": "0.01"}
+        stage = {"status": "Confirmed", "rollback_reason": None}
+        flags = {"is_maker": True, "is_buyer": True, "is_liquidation": False, "is_auto_deleverage": False}
+        told = {**shared, **order, **stage, **flags, **over}
         self.fills.pop(told["trade_id"], None)
         self.fills[told["trade_id"]] = told
         return told
@@ -169,20 +153,15 @@ def _page_row(order: Row, price: int, now: int) -> Row:
     stages = [f"{stage}_{what}" for stage in ("confirmed", "pending") for what in _FILLED]
     limit = order["details"].get("Limit", {})
     return {
-        "order_id": order["order_id"],
-        "base_asset": order["base_asset"],
-        "side": order["side"],
+        **{name: order[name] for name in ("order_id", "base_asset", "side")},
         "limit_price": _places(limit.get("limit_price", price), PRICE_DECIMALS),
         "quantity": _places(limit.get("quantity", 0), QUANTITY_DECIMALS),
-        **dict.fromkeys(["parent_id", *_UNLIMITED, *_NO_TRIGGER]),
-        **dict.fromkeys(stages, "0"),
-        "timestamp_ns": now,
-        "in_flight": False,
-        "canceled": False,
         "status": "open",
-        "last_update_timestamp_ns": now,
-        **{f"is_{flag}": False for flag in _FLAGS},
         "is_reduce_only": order["reduce_only"],
+        **dict.fromkeys(["parent_id", *_UNLIMITED, *_NO_TRIGGER]),
+        **dict.fromkeys(["in_flight", "canceled", *_FLAGS], False),
+        **dict.fromkeys(stages, "0"),
+        **dict.fromkeys(["timestamp_ns", "last_update_timestamp_ns"], now),
     }
 
 

@@ -184,13 +184,14 @@ class Listing:
 
     def terms(self) -> Row:
         """Its entry in `/markets`."""
+        sizes = {"min_order_size": QUANTITY_DECIMALS, "tick_size": PRICE_DECIMALS}
+        steps = {name: spell(_UNIT // 10**decimals) for name, decimals in sizes.items()}
         return {
             "asset_id": self.asset,
             **BOOK_DECIMALS,
+            **steps,
             "max_leverage": "10",
             "isolated_only": False,
-            "min_order_size": spell(_UNIT // 10**QUANTITY_DECIMALS),
-            "tick_size": spell(_UNIT // 10**PRICE_DECIMALS),
         }
 
 

@@ -211,14 +211,8 @@ def _part(rows: Sequence[Row], query: Query, size: int) -> tuple[list[Row], Row]
     page, limit = _number(query, "page", 0), _number(query, "limit", size) or size
     part = list(rows[page * limit : (page + 1) * limit])
     more = len(rows) > (page + 1) * limit
-    return part, {
-        "page": page,
-        "limit": limit,
-        "total_pages": -(-len(rows) // limit),
-        "cursor_size": len(part),
-        "has_next_page": more,
-        "next_page": page + 1 if more else None,
-    }
+    here = {"page": page, "limit": limit, "total_pages": -(-len(rows) // limit), "cursor_size": len(part)}
+    return part, {**here, "has_next_page": more, "next_page": page + 1 if more else None}
 
 
 def _ahead(meta: Row) -> dict[str, Any]:

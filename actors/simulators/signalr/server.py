@@ -24,6 +24,7 @@ FailureKind = Annotated[Failure, "what fails it, and so the error's words"]
 Door = Annotated[Literal["both", "negotiate", "upgrade"], "where a client is refused"]
 Url = Annotated[str, "of the other server; empty: this one"]
 Token = Annotated[str, "for the other server; empty: none"]
+HubText = Annotated[str, "what the hub says"]
 HubMethod = Annotated[str, "its name; empty: any"]
 OnlyHub = Annotated[str, "the name of a hub; empty: all"]
 
@@ -202,11 +203,7 @@ class SimulatedHubs(Simulator):
 
     @fault
     def completion_error(
-        self,
-        method: HubMethod = "",
-        n: Times = 1,
-        kind: FailureKind = "hub",
-        text: Annotated[str, "what the hub says"] = "no",
+        self, method: HubMethod = "", n: Times = 1, kind: FailureKind = "hub", text: HubText = "no"
     ) -> None:
         """Fails the next `n` invocations of a method."""
         self.pending.add("completion_error", method.lower(), times=n, what=(kind, text))

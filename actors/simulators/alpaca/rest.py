@@ -161,11 +161,10 @@ class Pages:
         price = self._find(symbol).last("trades")["p"]
         worth = f"{float(quantity) * price:.2f}"
         asset = asset_class(symbol)
+        about = {"asset_id": self._account.number, "symbol": symbol, "asset_class": asset}
         return {
-            "asset_id": self._account.number,
-            "symbol": symbol,
+            **about,
             "exchange": "CRYPTO" if asset == "crypto" else "NASDAQ",
-            "asset_class": asset,
             "side": "long" if quantity >= 0 else "short",
             **dict.fromkeys(("qty", "qty_available"), str(quantity)),
             **dict.fromkeys(("avg_entry_price", "current_price"), str(price)),

@@ -111,22 +111,15 @@ class Payloads:
 
     def order(self, account: Account, found: Listing, order: Order) -> dict[str, Any]:
         known = account.orders.get(order.id)
-        return {
-            "order_id": self._spell(order.id, "orders"),
-            "market_id": self._spell(found.id, "orders"),
-            "side": order.side,
-            "order_type": "Spot",
-            "quantity": str(order.quantity),
-            "quantity_fill": str(order.filled),
-            "price": str(order.price),
-            "price_fill": str(order.price if order.filled else 0),
-            "timestamp": known["timestamp"] if known else str(int(time.time())),
-            "close": order.closed,
-            "partially_filled": 0 < order.filled < order.quantity,
-            "cancel": order.cancelled,
-            "account": self._identity(account, "orders"),
-            "base_decimals": found.base.decimals,
-        }
+        ids = {"order_id": self._spell(order.id, "orders"), "market_id": self._spell(found.id, "orders")}
+        kind = {"side": order.side, "order_type": "Spot", "base_decimals": found.base.decimals}
+        quantities = {"quantity": str(order.quantity), "quantity_fill": str(order.filled)}
+        prices = {"price": str(order.price), "price_fill": str(order.price if order.filled else 0)}
+        partly = 0 < order.filled < order.quantity
+        state = {"close": order.closed, "partially_filled": partly, "cancel": order.cancelled}
+        since = known["timestamp"] if known else str(int(time.time()))
+        whose = {"account": self._identity(account, "orders"), "timestamp": since}
+        return {**ids, **kind, **quantities, **prices, **state, **whose}
 
     def balances(self, entries: list[dict[str, Any]]) -> bytes:
         return self._frame("subscribe_balances", balance=entries)

@@ -65,13 +65,10 @@ class SimulatedProjectX(SimulatedHubs):
         """Raises ValueError: an id that no contract has."""
         self.set_up_hubs(settings)
         self._gate = TokenGate(settings.token_life, settings.keys)
-        self._numbers = itertools.count(9_000_000_001)
         new = partial(Listing, seed=settings.seed, moving=settings.market, now=_now)
         self.listings = {each: new(each) for each in settings.contracts}
-        self.accounts = {
-            each: Account(each, f"PRAC-V2-{each}", numbers=self._numbers, now=_now)
-            for each in settings.accounts
-        }
+        held = partial(Account, numbers=itertools.count(9_000_000_001), now=_now)
+        self.accounts = {each: held(each, f"PRAC-V2-{each}") for each in settings.accounts}
         self._pages = Pages(self, self._gate)
 
     def methods(self) -> Mapping[str, Mapping[str, Method]]:
@@ -119,9 +116,7 @@ class SimulatedProjectX(SimulatedHubs):
         """Bids and asks as they are now, volume by price."""
         with self._lock:
             listing = self._listing(contract)
-            bids, asks = (
-                {listing.price(at): volume for at, volume in side} for side in listing.market.book()
-            )
+            bids, asks = ({listing.price(at): size for at, size in side} for side in listing.market.book())
             return bids, asks
 
     # what a test does: the market hub

@@ -166,33 +166,22 @@ class Listing:
         last = spell(market.last, PRICE_DECIMALS)
         change = market.last - self._opening
         bid, ask = max(market.bids, default=0), min(market.asks, default=0)
-        return {
-            "asset_id": self.asset,
-            "last_price": last,
-            "mark_price": last,
-            "index_price": None,
-            "best_bid": _best(bid, market.bids),
-            "best_ask": _best(ask, market.asks),
-            "open_interest": {"long": "12.5", "short": "12.5", "timestamp_ns": now},
-            "volume_24h": spell(self._volume),
-            "high_24h": spell(self._range[1], PRICE_DECIMALS),
-            "low_24h": spell(self._range[0], PRICE_DECIMALS),
-            "price_change_24h": spell(change, PRICE_DECIMALS),
-            "price_change_pct_24h": spell(change * 100 * 10**4 // self._opening * _UNIT // 10**4),
-            "timestamp_ns": now,
-        }
+        percent = change * 100 * 10**4 // self._opening * _UNIT // 10**4
+        low, high = (spell(each, PRICE_DECIMALS) for each in self._range)
+        prices = {"last_price": last, "mark_price": last, "index_price": None}
+        top = {"best_bid": _best(bid, market.bids), "best_ask": _best(ask, market.asks)}
+        interest = {"long": "12.5", "short": "12.5", "timestamp_ns": now}
+        day = {"volume_24h": spell(self._volume), "high_24h": high, "low_24h": low}
+        moved = {"price_change_24h": spell(change, PRICE_DECIMALS), "price_change_pct_24h": spell(percent)}
+        about = {"asset_id": self.asset, "timestamp_ns": now}
+        return {**about, **prices, **top, **day, **moved, "open_interest": interest}
 
     def terms(self) -> Row:
         """Its entry in `/markets`."""
         sizes = {"min_order_size": QUANTITY_DECIMALS, "tick_size": PRICE_DECIMALS}
         steps = {name: spell(_UNIT // 10**decimals) for name, decimals in sizes.items()}
-        return {
-            "asset_id": self.asset,
-            **BOOK_DECIMALS,
-            **steps,
-            "max_leverage": "10",
-            "isolated_only": False,
-        }
+        margin = {"max_leverage": "10", "isolated_only": False}
+        return {"asset_id": self.asset, **BOOK_DECIMALS, **steps, **margin}
 
 
 def _level(price: int, quantity: int) -> list[str]:

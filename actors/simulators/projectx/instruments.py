@@ -105,17 +105,12 @@ class Listing:
         market = self.market
         last = market.last
         self._high, self._low = max(self._high, last), min(self._low, last)
-        return {
-            "lastPrice": self.price(last),
-            "bestBid": self.price(max(market.bids, default=last - 1)),
-            "bestAsk": self.price(min(market.asks, default=last + 1)),
-            "change": self.price(last - self._opened),
-            "changePercent": (Decimal(last - self._opened) / self._opened).quantize(Decimal("0.0001")),
-            "open": self.price(self._opened),
-            "high": self.price(self._high),
-            "low": self.price(self._low),
-            "volume": self.volume,
-        }
+        change = last - self._opened
+        percent = (Decimal(change) / self._opened).quantize(Decimal("0.0001"))
+        top = {"bestBid": max(market.bids, default=last - 1), "bestAsk": min(market.asks, default=last + 1)}
+        day = {"open": self._opened, "high": self._high, "low": self._low, "change": change}
+        prices = {name: self.price(at) for name, at in {"lastPrice": last, **top, **day}.items()}
+        return {**prices, "changePercent": percent, "volume": self.volume}
 
     # trades
 

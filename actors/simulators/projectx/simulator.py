@@ -72,11 +72,9 @@ class SimulatedProjectX(SimulatedHubs):
         self._pages = Pages(self, self._gate)
 
     def methods(self) -> Mapping[str, Mapping[str, Method]]:
-        user = {
-            "SubscribeAccounts": Method(partial(self.join_group, "accounts/")),
-            "UnsubscribeAccounts": Method(partial(self.leave_group, "accounts/")),
-            **self._following(_OF_ACCOUNTS, int),
-        }
+        user = self._following(_OF_ACCOUNTS, int)
+        user["SubscribeAccounts"] = Method(partial(self.join_group, "accounts/"))
+        user["UnsubscribeAccounts"] = Method(partial(self.leave_group, "accounts/"))
         return {"/hubs/user": user, "/hubs/market": self._following(_OF_CONTRACTS, str)}
 
     def accepts(self, token: str) -> bool:

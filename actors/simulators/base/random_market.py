@@ -151,9 +151,8 @@ class Market:
         levels, price = self.levels(side), self.quote_for(side)
         quantity = min(levels[price], self._size())
         self.last = price
-        step = Step(
-            trade=Trade(self.number(), side, price, quantity), fills=self._fill(side, price, quantity)
-        )
+        trade = Trade(self.number(), side, price, quantity)
+        step = Step(trade=trade, fills=self._fill(side, price, quantity))
         gone = quantity == levels[price]
         moves = [(price, -quantity)]
         if len(levels) <= _LEVELS:

@@ -128,14 +128,10 @@ class Payloads:
         """An account's balance of one asset; `contracts` are those of order books that hold some of it."""
         holding = account.holdings[asset]
         held = {"locked": str(holding.locked), "unlocked": "0", "fee": "0"}
-        return {
-            "identity": self._identity(account, "balances"),
-            "asset_id": self._spell(asset, "balances"),
-            "total_locked": str(holding.locked),
-            "total_unlocked": str(holding.free),
-            "trading_account_balance": str(holding.free),
-            "order_books": {self._spell(each, "balances"): held for each in contracts},
-        }
+        about = {"identity": self._identity(account, "balances"), "asset_id": self._spell(asset, "balances")}
+        totals = {"total_locked": str(holding.locked), "total_unlocked": str(holding.free)}
+        books = {self._spell(each, "balances"): held for each in contracts}
+        return {**about, **totals, "trading_account_balance": str(holding.free), "order_books": books}
 
     def nonce(self, account: Account, form: NonceForm | None = None) -> bytes:
         nonce = _FORMS[form or self._settings.nonce_form](account.nonce)

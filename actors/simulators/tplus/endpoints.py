@@ -24,8 +24,8 @@ class Kind(Struct, frozen=True):
     access: Access = "public"
 
     def at(self, about: str = "") -> str:
-        """The path of one stream: that of this asset or user, where its kind has one of each."""
-        return self.path.format(asset=about, user=about)
+        """The path of one stream: that of this asset or user, which stands at its end."""
+        return self.path.partition("{")[0] + about
 
 
 class StreamPath(Struct, frozen=True):

@@ -24,8 +24,9 @@ class Kind(Struct, frozen=True):
     access: Access = "public"
 
     def at(self, about: str = "") -> str:
-        """The path of one stream: that of this asset or user, which stands at its end."""
-        return self.path.partition("{")[0] + about
+        """The path of one stream: this asset or user stands at its end, where its kind has one of each."""
+        before, place, _ = self.path.partition("{")
+        return before + about if place else before
 
 
 class StreamPath(Struct, frozen=True):

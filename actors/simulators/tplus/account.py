@@ -11,9 +11,9 @@ from actors.simulators.tplus.instruments import BOOK_DECIMALS, PRICE_DECIMALS, Q
 
 BookVariant = Literal["Canceled", "Removed", "Replaced", "Amended", "Triggered"]
 FailedVariant = Literal["CreateFailed", "ReplaceFailed", "AmendFailed", "CancelFailed"]
-OrderVariant = Literal["Created", "Updated"] | BookVariant | FailedVariant
+OrderVariant = Literal["Created", "Updated", BookVariant, FailedVariant]
 Transfer = Literal["DepositLanded", "WithdrawalCompleted", "SubAccountAssetTransferred"]
-Activity = Transfer | Literal["PositionCleared", "MarginCallUpdated"]
+Activity = Literal[Transfer, "PositionCleared", "MarginCallUpdated"]
 _OF_THE_BOOK = get_args(BookVariant)
 _FILLED = ("filled_quantity", "filled_amount", "trading_fees_amount")
 # The fields of an order's row that are null, and those that are false.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from actors.events import Topic
-from actors.protocol.session import Deliver, Duplicates, Effect, Unrouted
+from actors.protocol.session import Deliver, Duplicates, Effect, Quarantine, Unrouted
 
 
 class EffectBatch:
@@ -26,6 +26,10 @@ class EffectBatch:
             self._effects.append(Deliver(self.pairs))
             self.pairs = []
         self._effects += effects
+
+    def quarantine(self, raw: bytes, error: Exception | str) -> None:
+        """Appends a `Quarantine`; an exception without words goes by the name of its type."""
+        self.add(Quarantine(raw, str(error) or type(error).__name__))
 
     def effects(self) -> list[Effect]:
         """Returns all of them. Called once, at the end of the read."""

@@ -20,7 +20,6 @@ from actors.protocol.session import (
     End,
     Frame,
     Missed,
-    Quarantine,
     Reject,
     Send,
     Session,
@@ -217,7 +216,8 @@ class HubSession(Session):
                 out.add(*self.end(Slow(f"the hub refused the handshake: {words}", "handshake_refused")))
             case handshake.BrokenHandshake(raw=raw, why=why):
                 text = f"what the hub answered to the handshake is no answer: {why}"
-                out.add(Quarantine(raw, why), *self.end(Retryable(text, "handshake")))
+                out.quarantine(raw, why)
+                out.add(*self.end(Retryable(text, "handshake")))
         return b""
 
     def _handle_invocation(self, message: Invocation, out: EffectBatch) -> None:
@@ -225,7 +225,7 @@ class HubSession(Session):
             self.invoked(message.target, message.arguments, out)
         except Exception as error:  # nothing that a hub sends may end the connection
             record = self._codec.record(message)
-            out.add(Quarantine(record, str(error) or type(error).__name__))
+            out.quarantine(record, error)
             self.spoiled(record, out)
         if message.invocation_id and self.state is SessionState.OPEN:
             out.add(*self._say(self._codec.failure(message.invocation_id, NO_RESULT)))
@@ -243,7 +243,7 @@ class HubSession(Session):
             case Close():
                 out.add(*self.end(_ending(message)))
             case Malformed(raw=raw, error=error):
-                out.add(Quarantine(raw, error))
+                out.quarantine(raw, error)
                 if message.may_be_data:
                     self.spoiled(raw, out)
             case _:

@@ -25,7 +25,6 @@ from actors.protocol import (
     Frame,
     GapReason,
     Missed,
-    Quarantine,
     Reason,
     Resent,
     Retryable,
@@ -351,7 +350,7 @@ class DeclaredSession(Session):
     def _put_aside(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         """It may have been an event: of the topics that it names, or of any."""
         self.heard["undecodable"] += 1
-        out.add(Quarantine(payload, str(error) or type(error).__name__))
+        out.quarantine(payload, error)
         named = self._asked.named_in(payload)
         for each in named:
             self._heal(each, "quarantine", None, out)

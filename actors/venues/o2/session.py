@@ -20,7 +20,6 @@ from actors.protocol import (
     EffectBatch,
     Frame,
     Missed,
-    Quarantine,
     Send,
     Session,
     Topic,
@@ -92,7 +91,7 @@ class O2Session(Session):
         out = EffectBatch()
         for opcode, payload in frames:
             if opcode != TEXT:
-                out.add(Quarantine(payload, "a binary frame; O2 sends text"))
+                out.quarantine(payload, "a binary frame; O2 sends text")
                 continue
             try:
                 frame = decode(payload)
@@ -273,7 +272,7 @@ class O2Session(Session):
             try:
                 self._handle_odd(payload, error, out)
             except Exception as worse:  # nothing that a venue sends may end the connection
-                out.add(Quarantine(payload, str(worse) or type(worse).__name__))
+                out.quarantine(payload, worse)
 
     def _handle_odd(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         failure = decoded(decode_failure, payload)  # None: it is no JSON object
@@ -290,7 +289,7 @@ class O2Session(Session):
         channel = CHANNELS.get(action, "")
         if failure is not None and channel and self._handle_otherwise(payload, channel, failure, out):
             return
-        out.add(Quarantine(payload, str(error) or type(error).__name__))
+        out.quarantine(payload, error)
         if not action and (b"depth" in payload or b"changes" in payload):
             channel = "depth"
         self._fear_for(channel, payload, failure, out)
@@ -311,7 +310,7 @@ class O2Session(Session):
             try:
                 self._handle(decode(whole), whole, out)
             except Exception as error:
-                out.add(Quarantine(entry, str(error)))
+                out.quarantine(entry, error)
                 self._fear_for(channel, whole, failure, out)
         return bool(entries)
 

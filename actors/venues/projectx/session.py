@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from msgspec import Raw
 
-from actors.protocol import Deliver, Effect, EffectBatch, Missed, Quarantine, Resent, Slow, Topic
+from actors.protocol import Deliver, Effect, EffectBatch, Missed, Resent, Slow, Topic
 from actors.protocol.signalr import Call, CallOutcome, HubSession, HubSubscription
 from actors.protocol.signalr.calls import Then
 from actors.protocol.signalr.formatting import said
@@ -100,7 +100,7 @@ class GatewaySession(HubSession):
         self, found: FoundEvent, error: Exception, topics: Iterable[Topic], out: EffectBatch
     ) -> None:
         """It could not be read, and is missing in these topics."""
-        out.add(Quarantine(bytes(found.raw), str(error) or type(error).__name__))
+        out.quarantine(bytes(found.raw), error)
         topics = tuple(topics)
         self.distrust(topics)
         if missed := tuple(topic for topic in topics if self._waiting.is_over(topic)):

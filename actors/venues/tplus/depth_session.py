@@ -25,7 +25,6 @@ from actors.protocol import (
     HttpFailed,
     HttpRequest,
     Missed,
-    Quarantine,
     Resent,
     Retryable,
     SessionState,
@@ -202,7 +201,7 @@ class DepthSession(TplusSession):
         except Exception:
             super()._puzzle(piece, out)
         else:
-            out.add(Quarantine(piece, "one level without a sequence number"))
+            out.quarantine(piece, "one level without a sequence number")
             self._refuse("this server sends single levels without sequence numbers: no book can follow", out)
 
     # ── the snapshot ──
@@ -262,12 +261,12 @@ class DepthSession(TplusSession):
         try:
             snapshot = decode_book(body)
         except Exception as error:
-            out.add(Quarantine(body, f"a snapshot: {error}"))
+            out.quarantine(body, f"a snapshot: {error}")
             self._again("it could not be read", out)
             return
         oldest = self._oldest()
         if isinstance(snapshot, list):
-            out.add(Quarantine(body, "a snapshot: a list of books"))
+            out.quarantine(body, "a snapshot: a list of books")
             self._again("it could not be read", out)
         elif self._void:
             self._again("the stream was interrupted or restarted before it came", out)

@@ -26,7 +26,7 @@ from actors.protocol.session import (
     SessionState,
 )
 from actors.protocol.signalr import handshake
-from actors.protocol.signalr.calls import Call, Calls, Then
+from actors.protocol.signalr.calls import Call, CallOutcome, Calls, Then
 from actors.protocol.signalr.formatting import said
 from actors.protocol.signalr.messages import (
     Close,
@@ -104,6 +104,10 @@ class HubSession(Session):
         """The handshake is answered. The first ping is what a hub's own time-out begins with."""
         return [*self._say(self._codec.ping()), Announce()]
 
+    def pass_on(self, effects: list[Effect]) -> list[Effect]:
+        """What subscribing, and the hub's answers to it, come to: a venue may note it, or add to it."""
+        return effects
+
     # ── what a venue may do ──
 
     @property
@@ -121,8 +125,12 @@ class HubSession(Session):
 
         Not called for a connection that is lost without a close: the session ends with it.
         """
+
+        def answered(outcome: CallOutcome) -> list[Effect]:
+            return self.pass_on(then(outcome)) if then is not None else []
+
         if call.blocking:
-            return self._say(self._calls.ask(call, then or _nothing, self.now))
+            return self._say(self._calls.ask(call, answered, self.now))
         return self._say(self._codec.invocation(None, call.target, call.arguments))
 
     def end(self, reason: Reason) -> list[Effect]:
@@ -141,7 +149,7 @@ class HubSession(Session):
 
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         self.now = now
-        return self._asked.want(topics)
+        return self.pass_on(self._asked.want(topics))
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         self.now = now
@@ -149,7 +157,7 @@ class HubSession(Session):
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         self.now = now
-        return self._asked.again(topics)
+        return self.pass_on(self._asked.again(topics))
 
     def ping(self, now: float) -> list[Effect]:
         """Look at the clock. A ping is sent where the next look would come too late for it."""
@@ -260,7 +268,3 @@ def _ending(close: Close) -> Reason:
     if close.allow_reconnect is True:
         return Retryable(f"the hub closed the connection{words}", "hub_closed")
     return Slow(f"the hub closed the connection and does not ask us back{words}", "hub_dismissed")
-
-
-def _nothing(_outcome: object) -> list[Effect]:
-    return []

@@ -115,12 +115,10 @@ class EventRule:
 
     def event(self, topic: Topic, nodes: Sequence[Any], data: Any) -> Message:
         """What a consumer gets of it."""
-        kind, at_ns, where, when = "", None, self._kind, self._time
-        if where is not None and type(kind := where.get(nodes[where.level])) is not str:
-            kind = ""
-        if when is not None:
-            at_ns = self._nanoseconds(when.get(nodes[when.level]))
-        return Message(topic.channel, topic.key, data, kind, at_ns)
+        where, when = self._kind, self._time
+        kind = "" if where is None else where.get(nodes[where.level])
+        at_ns = None if when is None else self._nanoseconds(when.get(nodes[when.level]))
+        return Message(topic.channel, topic.key, data, kind if type(kind) is str else "", at_ns)
 
 
 def _spot(path: Path | None, each: Path | None) -> Spot | None:

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 from msgspec import Raw
 
 from actors.protocol import Deliver, Effect, EffectBatch, Missed, Resent, Slow, Topic
-from actors.protocol.signalr import Call, CallOutcome, HubSession, HubSubscription
-from actors.protocol.signalr.calls import Then
+from actors.protocol.signalr import Call, HubSession, HubSubscription
 from actors.protocol.signalr.formatting import said
 from actors.venues.projectx.hub_methods import BY_TARGET, LOGOUT, STREAMS, HubMethods
 from actors.venues.projectx.normalise import FoundEvent, arguments_of
@@ -45,9 +44,6 @@ class GatewaySession(HubSession):
 
     # ── what the runtime wants ──
 
-    def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        return self._waiting.behind(super().subscribe(topics, now))
-
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         return [*super().unsubscribe(topics, now), *self.forget(topics)]
 
@@ -55,7 +51,7 @@ class GatewaySession(HubSession):
         """A topic without an answer is starting already: its first message must not be dropped."""
         answered = [topic for topic in topics if self._waiting.is_over(topic)]
         under_way = tuple(topic for topic in topics if topic in self.wanted and topic not in answered)
-        effects = [*self.forget(answered), *self._waiting.behind(super().resync(answered, now))]
+        effects = [*self.forget(answered), *super().resync(answered, now)]
         return [*effects, Missed(under_way, "unknown"), Resent(under_way)] if under_way else effects
 
     # ── what the hub says ──
@@ -63,11 +59,8 @@ class GatewaySession(HubSession):
     def needs(self, topic: Topic) -> Sequence[HubSubscription]:
         return (STREAMS[topic.channel].subscription(topic),)
 
-    def invoke(self, call: Call, then: Then | None = None) -> list[Effect]:
-        def answered(outcome: CallOutcome) -> list[Effect]:
-            return self._waiting.behind(then(outcome) if then else [])
-
-        return super().invoke(call, answered)
+    def pass_on(self, effects: list[Effect]) -> list[Effect]:
+        return self._waiting.behind(effects)
 
     def refused(self, topics: tuple[Topic, ...], call: Call, words: str) -> list[Effect]:
         return [*super().refused(topics, call, words), *self.forget(topics)]

@@ -89,9 +89,8 @@ class ProjectX(Venue):
     simulator: ClassVar[str] = "actors.simulators.projectx:SimulatedProjectX"
     Settings: ClassVar[type[VenueSettings]] = ProjectXSettings
     channels: ClassVar[Mapping[str, Channel]] = _channels()
-    send_rate: ClassVar[SendRate] = SendRate(
-        batch=5, interval=0.25
-    )  # a guess: the gateway names no limit of calls
+    # A guess: the gateway names no limit of calls.
+    send_rate: ClassVar[SendRate] = SendRate(batch=5, interval=0.25)
     ping_interval: ClassVar[float] = PING_INTERVAL
     limits: ClassVar[Mapping[str, str]] = {
         "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 20 calls per second",

@@ -13,10 +13,10 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from actors.events import Topic
-from actors.protocol.batch import EffectBatch
 from actors.protocol.session import (
     Announce,
     Effect,
+    EffectBatch,
     End,
     Frame,
     Missed,
@@ -216,7 +216,7 @@ class HubSession(Session):
         if self.state is not SessionState.LOGGING_IN:
             return b""
         match self._handshake.feed(payload):
-            case handshake.Accepted(rest=rest):
+            case bytes(rest):
                 self._move("welcomed")
                 out.add(*self.welcomed())
                 return rest

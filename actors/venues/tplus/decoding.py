@@ -33,6 +33,7 @@ def plain(kind: type[T]) -> Callable[[bytes], T | list[T]]:
 
 
 decode_book = plain(m.BookFrame)
+decode_snapshot = msgspec.json.Decoder(m.BookFrame, strict=False).decode
 decode_level = msgspec.json.Decoder(m.PriceLevelUpdate, strict=False).decode
 
 

@@ -50,7 +50,7 @@ class Path(Struct, frozen=True, dict=True):
             # A name follows a point, but for the first.
             if found is None or (found[3] is None and (text[at] == ".") == (at == 0)):
                 raise ValueError(f"expected {cls.expected}; this is not one from character {at + 1} on")
-            steps.append(_step(found))
+            steps.append(found[1] or found[2] or (ALL if found[3] == "*" else int(found[3])))
             at = found.end()
         if not steps:
             raise ValueError(f"expected {cls.expected}, not an empty one")
@@ -69,13 +69,6 @@ class Path(Struct, frozen=True, dict=True):
         """The steps up to the last `[*]`."""
         last = max((number for number, step in enumerate(self.steps, 1) if step is ALL), default=0)
         return self.steps[:last]
-
-
-def _step(found: re.Match[str]) -> Step:
-    name = found[1] or found[2]
-    if name is not None:
-        return name
-    return ALL if found[3] == "*" else int(found[3])
 
 
 Getter = Callable[[Any], Any]

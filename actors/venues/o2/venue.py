@@ -215,12 +215,8 @@ class O2(Venue):
 def _best(view: m.DepthView) -> Price:
     bid = max(view.bids, key=attrgetter("price"), default=None)
     ask = min(view.asks, key=attrgetter("price"), default=None)
-    return Price(
-        view.market,
-        bid=None if bid is None else bid.price,
-        bid_size=None if bid is None else bid.quantity,
-        ask=None if ask is None else ask.price,
-        ask_size=None if ask is None else ask.quantity,
-        quoted_ns=view.seen_ns,
-        quotes=True,
-    )
+    return Price(view.market, *_side(bid), *_side(ask), quoted_ns=view.seen_ns, quotes=True)
+
+
+def _side(level: m.Level | None) -> tuple[int | None, int | None]:
+    return (level.price, level.quantity) if level is not None else (None, None)

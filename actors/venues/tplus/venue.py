@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, ClassVar, cast
 from urllib.parse import quote, urlsplit
@@ -325,15 +326,16 @@ def _latest(request: HttpRequest) -> Conversation[Price]:
 
 
 def _of_ticker(ticker: m.Ticker) -> Price:
-    bid, ask = ticker.best_bid, ticker.best_ask
     return Price(
         ticker.asset_id,
-        bid=bid.price if bid else None,
-        bid_size=bid.size if bid else None,
-        ask=ask.price if ask else None,
-        ask_size=ask.size if ask else None,
+        *_side(ticker.best_bid),
+        *_side(ticker.best_ask),
         last=ticker.last_price,
         quoted_ns=ticker.timestamp_ns,
         traded_ns=ticker.timestamp_ns if ticker.last_price is not None else None,
         quotes=True,
     )
+
+
+def _side(quote: m.Quote | None) -> tuple[Decimal | None, Decimal | None]:
+    return (quote.price, quote.size) if quote is not None else (None, None)

@@ -52,6 +52,7 @@ from actors.protocol.session import (
     TokenRefused,
     Unrouted,
 )
+from actors.protocol.timestamps import iso_nanoseconds
 from actors.protocol.venue import Channel, Opening, Refusal, Venue, VenueSettings
 from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.secret import REDACTED, RedactedStruct, Secret, origin
@@ -120,6 +121,7 @@ __all__ = (
     "confirm",
     "decoded",
     "is_token",
+    "iso_nanoseconds",
     "origin",
     "price_words",
     "refuse",

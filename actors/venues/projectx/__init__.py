@@ -1,7 +1,7 @@
 """ProjectX (TopstepX and other firms): its channels as typed constants, its events, its settings.
 
-`venue` is what it offers, `platforms` where, `settings` what a config may say. `messages` are its events
-and `timestamps` their times; `pushes` reads them in their usual shape, `normalise` finds them in any other,
+`venue` is what it offers, `platforms` where, `settings` what a config may say. `messages` are its events;
+`pushes` reads them in their usual shape, `normalise` finds them in any other,
 `quote_merge` makes sparse quotes whole, `hub_methods` has the hubs' methods. `session` is what both hubs'
 connections have in common, `user_session` and `market_session` what they have not, `pending` what came too
 early. `login` is how a token is got, `errors` what the gateway's refusals mean.

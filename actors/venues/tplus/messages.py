@@ -365,20 +365,8 @@ class Updated(Variant, frozen=True, gc=False, kw_only=True):
     update_timestamp_ns: int | None = None
 
 
-OrderEvent = (
-    Created
-    | Canceled
-    | Removed
-    | Replaced
-    | Amended
-    | Triggered
-    | CreateFailed
-    | ReplaceFailed
-    | AmendFailed
-    | CancelFailed
-    | Updated
-    | Unknown
-)
+RequestFailed = CreateFailed | ReplaceFailed | AmendFailed | CancelFailed
+OrderEvent = Created | Canceled | Removed | Replaced | Amended | Triggered | RequestFailed | Updated | Unknown
 
 # ── account ─────────────────────────────────────────────────────────────────────────────────────
 

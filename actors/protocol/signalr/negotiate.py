@@ -197,7 +197,9 @@ class Way:
     def read(self, answer: HttpAnswer) -> Offer | Reason:
         """The offer; or why there is none."""
         if answer.status != 200:
-            return refusal(answer, self._quotable(answer))
+            text = f"the hub answered {answer.status} to the negotiation{self._quotable(answer)}"
+            advice = ELSEWHERE if answer.status < 400 else ADVICE.get(answer.status, CHECK)
+            return status_reason(answer, text, advice)
         offer = decoded(_decode, answer.body)
         if offer is None:
             return Retryable("the hub's answer to the negotiation could not be read", "negotiate")
@@ -236,13 +238,6 @@ class Way:
             return words
         secret = self._token.reveal()
         return words.replace(secret, REDACTED).replace(quote(secret, safe=""), REDACTED)
-
-
-def refusal(answer: HttpAnswer, quoted: str) -> Reason:
-    """What a status other than 200 means for the next attempt."""
-    status = answer.status
-    text = f"the hub answered {status} to the negotiation{quoted}"
-    return status_reason(answer, text, ELSEWHERE if status < 400 else ADVICE.get(status, CHECK))
 
 
 # ── URLs: what is not ours in them stays as it was written ──────────────────────────────────────

@@ -421,6 +421,5 @@ def _lists(codes: Sequence[Value], code: str) -> bool:
 def _text(value: Any) -> str:
     if value is MISSING or value is None:
         return ""
-    return (value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode())[
-        :MAX_WORDS
-    ]
+    text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
+    return text[:MAX_WORDS]

@@ -12,7 +12,7 @@ from actors.protocol import Deliver, Effect, EffectBatch, Missed, Resent, Slow, 
 from actors.protocol.signalr import Call, HubSession, HubSubscription
 from actors.protocol.signalr.formatting import said
 from actors.venues.projectx.hub_methods import BY_TARGET, LOGOUT, STREAMS, HubMethods
-from actors.venues.projectx.normalise import FoundEvent, arguments_of
+from actors.venues.projectx.normalise import FoundEvent, elements_of
 from actors.venues.projectx.pending import WaitingEvents
 from actors.venues.projectx.platforms import Hub
 
@@ -70,7 +70,7 @@ class GatewaySession(HubSession):
         if name == LOGOUT:
             self._log_out(arguments, out)
         elif (stream := BY_TARGET.get(name)) is not None and stream.hub == self.hub:
-            self.handle_push(stream, arguments_of(arguments), out)
+            self.handle_push(stream, elements_of(arguments), out)
         else:
             out.unrouted += 1
 

@@ -280,16 +280,26 @@ class ConfigReader(SettingsReader):
         """The venue's own keys of a feed's table."""
         before = len(self.problems)
         fields = self.some_fields(where, table, kind.Settings, keys_of(kind.Settings))
-        url = fields.get("url")
-        if url and (mistake := url_mistake(url)):
+        url = fields.get("url", "")
+        mistake = url_mistake(url) if url else ""
+        if mistake:
             self.complain(where, "url", mistake)
-        elif url and is_clear(url):
+        elif is_clear(url):
             self.warn(where, "url", "ws:// sends everything in clear, also keys; wss:// does not")
-        elif url and url.startswith("sim://"):
+        is_sound = len(self.problems) == before
+        if url.startswith("sim://") and not mistake:
             fields["url"] = with_talk(url, self._directory)
-        if len(self.problems) > before:
-            return None
-        return self.quoting(where, "", lambda: kind.Settings(**fields))
+            self._check_simulator(where, fields["url"], kind)
+        return self.quoting(where, "", lambda: kind.Settings(**fields)) if is_sound else None
+
+    def _check_simulator(self, where: str, url: str, kind: type[Venue]) -> None:
+        """Reports each setting and fault in a `sim://` URL that its simulator does not take."""
+        from actors.simulators import from_url  # most configs name none
+
+        def build() -> None:
+            from_url(url, {kind.name: kind.simulator})
+
+        self.quoting(where, "url", build, prefix=f"url {url!r}: ")
 
     def _check_transport(self, where: str, table: Mapping[str, object], fields: dict[str, Any]) -> None:
         if mistake := proxy_mistake(fields.get("proxy", "none")):
@@ -421,7 +431,8 @@ class ConfigReader(SettingsReader):
             def build(key: str = key) -> Topic:
                 return venue.topic(wanted.channel, key, wanted.options)
 
-            topic = self.quoting(where, "keys" if key else "", build, withheld=foreign, feed=venue.feed)
+            place, prefix = "keys" if key else "", f"{venue.feed}: "
+            topic = self.quoting(where, place, build, withheld=foreign, prefix=prefix)
             if topic is None:
                 continue
             if topic in seen:

@@ -36,7 +36,9 @@ from actors.settings import (
     known_venues,
     load,
 )
+from actors.settings.config import ConfigReader
 from actors.settings.diff import compare
+from actors.venues.o2.venue import O2
 from tests.commands import PATIENCE
 
 CANARY = "canary-5f1d"
@@ -64,6 +66,7 @@ class Desk(Venue):
 
     name = "desk"
     about = "for tests"
+    simulator = "actors.simulators.o2:SimulatedO2"
     Settings: ClassVar[type[VenueSettings]] = DeskSettings
     send_rate = SendRate(batch=10, interval=0.5)
     channels: ClassVar = {
@@ -85,7 +88,12 @@ class Desk(Venue):
 
 class Open(Desk):
     name = "open"
+    simulator = ""
     Settings = VenueSettings
+
+
+class Mine(O2):
+    name = "mine"
 
 
 VENUES: Mapping[str, type[Venue]] = {"desk": Desk, "open": Open}
@@ -372,10 +380,49 @@ def test_a_url_is_looked_at(url: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["wss://x.org", "ws://[::1]:80/v1?a=b@c", "sim://o2?rate=20&fault=drop+every%3D5"]
+    "url", ["wss://x.org", "ws://[::1]:80/v1?a=b@c", "sim://desk?rate=20&fault=drop+every%3D5"]
 )
 def test_a_good_url_is_left_alone(url: str) -> None:
     assert read(feed(url=url)).feeds["a"].own.url == url
+
+
+@pytest.mark.parametrize(
+    ("venue", "simulator", "advice"),
+    [
+        ("o2", "alpaca", "sim://o2 or sim://table?talk=FILE"),
+        ("o2", "o3", "sim://o2 or sim://table?talk=FILE"),
+        ("binance", "o2", "sim://table?talk=FILE"),
+        ("binance", "binance", "sim://table?talk=FILE"),
+        (f"{__name__}:Mine", "projectx", "sim://mine or sim://table?talk=FILE"),
+    ],
+)
+def test_a_simulator_of_another_venue_is_refused(venue: str, simulator: str, advice: str) -> None:
+    config = {"feeds": {"a": {"venue": venue, "url": f"sim://{simulator}?seed=1"}}}
+    text = f"there is no simulator '{simulator}' for venue {venue.rpartition(':')[2].lower()}; write {advice}"
+    for read_or_start in (load, actors.start):
+        with pytest.raises(ConfigError) as raised:
+            read_or_start(config)
+        assert raised.value.problems == (f"<config>: [feeds.a] url: {text}.",)
+
+
+def test_simulators_that_a_venue_may_have(tmp_path: Path) -> None:
+    """Its own, that of a base class and a transcript; any, for a protocol that the user has written."""
+    (tmp_path / "talk.txt").write_text("< hello\n")
+    (tmp_path / "own.toml").write_text((PACKAGE / "venues" / "tables" / "kraken.toml").read_text() + "\n")
+    hub = {"channels": {"notices": {"about": "news"}}, "events": [{"target": "Notice", "channel": "notices"}]}
+    feeds = [
+        {"venue": "o2", "url": "sim://o2"},
+        {"venue": "o2", "url": "sim://table?talk=talk.txt"},
+        {"venue": "binance", "url": "sim://table?talk=talk.txt"},
+        {"venue": f"{__name__}:Mine", "url": "sim://mine"},
+        {"venue": f"{__name__}:Mine", "url": "sim://o2"},
+        {"venue": f"{__name__}:Open", "url": "sim://o2"},
+        {"venue": "own.toml", "url": "sim://o2"},
+        {"venue": "signalr", "url": "sim://projectx", "hub": hub},
+    ]
+    for feed in feeds:
+        reader = ConfigReader("desk.toml", tmp_path, {}, known_venues())
+        assert reader.settings({"feeds": {"a": feed}}).feeds["a"].own.url.startswith("sim://")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
@@ -293,13 +294,31 @@ class ConfigReader(SettingsReader):
         return self.quoting(where, "", lambda: kind.Settings(**fields)) if is_sound else None
 
     def _check_simulator(self, where: str, url: str, kind: type[Venue]) -> None:
-        """Reports each setting and fault in a `sim://` URL that its simulator does not take."""
+        """Reports a `sim://` URL whose simulator is another venue's, or does not take a setting or fault."""
         from actors.simulators import from_url  # most configs name none
 
         def build() -> None:
+            name = urlsplit(url).hostname or ""
+            if not self._may_play(name, kind):
+                own = f"sim://{kind.name} or " if kind.simulator else ""
+                advice = f"write {own}sim://table?talk=FILE"
+                raise ConfigError([f"there is no simulator {name!r} for venue {kind.name}; {advice}"])
             from_url(url, {kind.name: kind.simulator})
 
         self.quoting(where, "url", build, prefix=f"url {url!r}: ")
+
+    def _may_play(self, simulator: str, kind: type[Venue]) -> bool:
+        """Whether a simulator may be the other end of a venue: its own, that of a base class, a transcript.
+
+        A table or class of the user's own that names no simulator may have the protocol of any.
+        """
+        from actors.venues import VENUES
+
+        if not kind.simulator and self._venues.get(kind.name) is not kind:
+            return True
+        if simulator == "table" or (kind.simulator and simulator == kind.name):
+            return True
+        return simulator in VENUES and issubclass(kind, VENUES[simulator])
 
     def _check_transport(self, where: str, table: Mapping[str, object], fields: dict[str, Any]) -> None:
         if mistake := proxy_mistake(fields.get("proxy", "none")):

@@ -37,11 +37,11 @@ def test_a_mistake_in_a_simulators_url_is_1_and_comes_with_all_others(
         [feeds.a]
         venue = "desk"
         key = "k"
-        url = "sim://o2?fault=drp&rte=5"
+        url = "sim://desk?fault=drp&rte=5"
         subscribe = [{ channel = "depth", keys = ["too-long"] }]
         [feeds.b]
         venue = "desk"
-        url = "sim://o2?rate=-1"
+        url = "sim://desk?rate=-1"
         compression = "no"
         """
     )

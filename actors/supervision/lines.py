@@ -106,6 +106,7 @@ class Lines:
         line = self.records.get(name)
         if line is None or name in line.spec.venue.first_lines() or self._shared.cells.has_topics(name):
             return
+        self.rotations.release(line)
         self.remove(line)
 
     def remove(self, line: LineRecord) -> None:

@@ -61,6 +61,9 @@ class DeskSettings(VenueSettings, frozen=True, kw_only=True):
             raise ConfigError(["account 14 is closed.", "account 14 is far away."])
 
 
+OPTIONS = {"precision": "1 to 18", "levels": "1 or more"}
+
+
 class Desk(Venue):
     """A venue that is picky, and says why."""
 
@@ -70,7 +73,7 @@ class Desk(Venue):
     Settings: ClassVar[type[VenueSettings]] = DeskSettings
     send_rate = SendRate(batch=10, interval=0.5)
     channels: ClassVar = {
-        "depth": Channel("depth", Level, "the book", key="market", options={"precision": "1 to 18"}),
+        "depth": Channel("depth", Level, "the book", key="market", options=OPTIONS),
         "account": Channel("account", Level, "one's own orders"),
     }
 
@@ -471,8 +474,22 @@ def test_simulators_that_a_venue_may_have(tmp_path: Path) -> None:
             ["precision: expected a finite number, found inf."],
         ),
         (
-            {"channel": "depth", "keys": ["A"], "precision": "x"},
-            ["keys: invalid literal for int() with base 10: 'x'."],
+            {"channel": "depth", "keys": ["A", "B"], "precision": "x"},
+            ["precision: invalid literal for int() with base 10: 'x'."],
+        ),
+        (
+            {"channel": "depth", "keys": ["A"], "precision": "x", "levels": "y"},
+            [
+                "precision: invalid literal for int() with base 10: 'x'.",
+                "levels: invalid literal for int() with base 10: 'y'.",
+            ],
+        ),
+        (
+            {"channel": "depth", "keys": ["A", "much-too-long"], "precision": "x"},
+            [
+                "precision: invalid literal for int() with base 10: 'x'.",
+                "keys: there is no market 'MUCH-TOO-LONG'.",
+            ],
         ),
         (
             {"channel": "depth", "keys": ["${MARKET}"]},

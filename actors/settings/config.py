@@ -445,19 +445,51 @@ class ConfigReader(SettingsReader):
         if wanted.keys and not channel.key:
             self.complain(where, "keys", f"channel {channel.name} takes no keys")
             return
+        wrong: set[str] = set()
         for key in wanted.keys or ("",):
-
-            def build(key: str = key) -> Topic:
-                return venue.topic(wanted.channel, key, wanted.options)
-
-            place, prefix = "keys" if key else "", f"{venue.feed}: "
-            topic = self.quoting(where, place, build, withheld=foreign, prefix=prefix)
+            topic = self._topic(where, foreign, wanted, venue, key, wrong)
             if topic is None:
                 continue
             if topic in seen:
                 which = "one of its topics" if foreign else str(topic)
                 self.warn(where, "", f"{which} is wanted twice")
             seen.add(topic)
+
+    def _topic(
+        self, where: str, foreign: bool, wanted: WantedTopics, venue: Venue, key: str, wrong: set[str]
+    ) -> Topic | None:
+        """None: the venue refuses it, which is reported; `wrong` are options that were reported already."""
+        options = dict(wanted.options)
+
+        def build() -> Topic:
+            return venue.topic(wanted.channel, key, options)
+
+        def report(place: str) -> Topic | None:
+            return self.quoting(where, place, build, withheld=foreign, prefix=f"{venue.feed}: ")
+
+        while option := _wrong_option(venue, wanted.channel, key, options):
+            if option not in wrong:
+                wrong.add(option)
+                report(option)
+            del options[option]
+        if len(options) < len(wanted.options):
+            return None
+        return report("keys" if key else "")
+
+
+def _wrong_option(venue: Venue, channel: str, key: str, options: Mapping[str, Option]) -> str:
+    """The option without which the venue has another objection, or none; empty: there is no such option."""
+
+    def objection(left_out: str = "") -> str:
+        rest = {name: value for name, value in options.items() if name != left_out}
+        try:
+            venue.topic(channel, key, rest)
+        except Exception as error:  # a defect of the venue's is placed as an objection is
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    told = objection()
+    return next((name for name in options if told and objection(name) != told), "")
 
 
 def _says(raw: object, key: str) -> bool:

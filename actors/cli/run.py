@@ -16,7 +16,7 @@ from actors import log_queue
 from actors.cli import logs
 from actors.cli.arguments import Config, complain, report, settings_of
 from actors.cli.check import placed
-from actors.cli.formatting import console
+from actors.cli.formatting import console, counted
 from actors.cli.reload import Reloader
 from actors.cli.run_view import Screen, summary, troubles
 from actors.cli.signals import HANG_UP, SLICE, Ending, endings
@@ -220,9 +220,10 @@ def _raise_file_limit(lines: int) -> None:
         return
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    log.info("The limit of open files was raised from %d to %d for %d lines.", soft, allowed, lines)
+    shown = counted(lines, "line")
+    log.info("The limit of open files was raised from %d to %d for %s.", soft, allowed, shown)
     if allowed < needed:
-        log.warning("%d open files may not be enough for %d lines; raise ulimit -n.", allowed, lines)
+        log.warning("%d open files may not be enough for %s; raise ulimit -n.", allowed, shown)
 
 
 def _lines(settings: Settings) -> int:

@@ -64,6 +64,33 @@ def test_it_ends_when_told_though_nothing_reads_what_it_writes(tmp_path: Path) -
     os.close(theirs)
 
 
+@posix
+@pytest.mark.parametrize("module", ["msgspec", "rich", "typer"])
+def test_ctrl_c_amid_the_imports_ends_it_quietly(module: str, tmp_path: Path) -> None:
+    """A module of this name comes first in the path: it reports that it is imported, and waits."""
+    pipe = tmp_path / "imported"
+    os.mkfifo(pipe)
+    waits = f"open({str(pipe)!r}, 'w').close()\nimport signal\nwhile True: signal.pause()\n"
+    (tmp_path / f"{module}.py").write_text(waits)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    with child("run", DEMO, environ={"PYTHONPATH": path}) as it:
+        pipe.read_text()  # waits for the import
+        it.send_signal(signal.SIGINT)
+        assert it.communicate(timeout=ENDING) == ("", "")
+    assert it.returncode == 130
+
+
+@posix
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_ctrl_c_amid_the_config_ends_it_quietly(command: str, tmp_path: Path) -> None:
+    config = tmp_path / "desk.toml"
+    os.mkfifo(config)
+    with child(command, config) as it, config.open("w"):  # opened, when the process reads it
+        it.send_signal(signal.SIGINT)
+        assert it.communicate(timeout=ENDING) == ("", "")
+    assert it.returncode == 130
+
+
 @pytest.fixture
 def config(tmp_path: Path, o2: SimulatedO2, market: str) -> Path:
     return written(tmp_path / "desk.toml", feed("o2", o2.url, trades(market)))

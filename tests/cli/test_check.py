@@ -7,32 +7,33 @@ import pytest
 from tests.cli.conftest import PIER, Invoke, rows
 
 
-def test_check_sums_up_a_good_config(linewarden: Invoke, config: Path) -> None:
-    told = linewarden("check", config)
+def test_check_sums_up_a_good_config(linewarden: Invoke, desk_config: Path) -> None:
+    told = linewarden("check", desk_config)
     assert told.exit_code == 0
     assert rows(told.stdout)[0] == "feed venue url lines topics"
     assert rows(told.stdout)[2] == "a desk the venue's own a 2 depth, 1 account"
     assert rows(told.stdout)[3].endswith("desk.toml: no mistakes; 1 feed, 1 line, 3 topics.")
-    assert told.stderr.startswith(f"warning: {config}: [feeds.a] verify_tls: ")
+    assert told.stderr.startswith(f"warning: {desk_config}: [feeds.a] verify_tls: ")
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
-def test_a_bad_config_is_1(linewarden: Invoke, config: Path, command: str) -> None:
-    config.write_text("[runtime]\nnmae = 1\nwatchdog_timeout = -1\n")
-    told = linewarden(command, config)
+def test_a_bad_config_is_1(linewarden: Invoke, desk_config: Path, command: str) -> None:
+    desk_config.write_text("[runtime]\nnmae = 1\nwatchdog_timeout = -1\n")
+    told = linewarden(command, desk_config)
     assert told.exit_code == 1
     assert told.stdout == ""
     assert told.stderr.splitlines() == [
-        f"{config}: [runtime] nmae: there is no such key; did you mean 'name'?",
-        f"{config}: [runtime] watchdog_timeout: expected seconds, 0 or more and at most a year, found -1.",
+        f"{desk_config}: [runtime] nmae: there is no such key; did you mean 'name'?",
+        f"{desk_config}: [runtime] watchdog_timeout: expected seconds, 0 or more and at most a year, "
+        "found -1.",
     ]
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_mistake_in_a_simulators_url_is_1_and_comes_with_all_others(
-    linewarden: Invoke, config: Path, command: str
+    linewarden: Invoke, desk_config: Path, command: str
 ) -> None:
-    config.write_text(
+    desk_config.write_text(
         """
         [feeds.a]
         venue = "desk"
@@ -45,9 +46,9 @@ def test_a_mistake_in_a_simulators_url_is_1_and_comes_with_all_others(
         compression = "no"
         """
     )
-    told = linewarden(command, config)
+    told = linewarden(command, desk_config)
     assert told.exit_code == 1
-    assert [line.removeprefix(f"{config}: ")[:33].rstrip() for line in told.stderr.splitlines()] == [
+    assert [line.removeprefix(f"{desk_config}: ")[:33].rstrip() for line in told.stderr.splitlines()] == [
         "[feeds.a] url: no 'rte' here; did",
         "[feeds.a] url: fault 'drp': there",
         "[feeds.a] subscribe entry 1 keys:",

@@ -25,12 +25,12 @@ def test_help_tells_of_every_command(linewarden: Invoke) -> None:
     assert told.stdout.count("...") == 1  # [ARGS]...; no sentence is cut short
 
 
-def test_a_usage_error_is_2(linewarden: Invoke, config: Path) -> None:
+def test_a_usage_error_is_2(linewarden: Invoke, desk_config: Path) -> None:
     for arguments in (
         ["chek"],
         ["check"],
-        ["run", config, "--duration", "-1"],
-        ["run", config, "--log-level", "x"],
+        ["run", desk_config, "--duration", "-1"],
+        ["run", desk_config, "--log-level", "x"],
     ):
         assert linewarden(*arguments).exit_code == 2
 
@@ -44,9 +44,9 @@ def test_a_usage_error_is_2(linewarden: Invoke, config: Path) -> None:
     ],
 )
 def test_a_wrong_choice_is_answered_with_those_there_are(
-    linewarden: Invoke, config: Path, option: str, value: str, told: str
+    linewarden: Invoke, desk_config: Path, option: str, value: str, told: str
 ) -> None:
-    answer = linewarden("run", config, option, value)
+    answer = linewarden("run", desk_config, option, value)
     assert answer.exit_code == 2
     assert answer.stderr.splitlines()[-1] == f"Error: Invalid value for {option}: {told}"
 

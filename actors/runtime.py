@@ -234,7 +234,8 @@ class Runtime:
         once; where not, some events may come twice. `linewarden venues NAME` calls the former unique.
 
         Raises:
-            RotationFailed: some line was not live, or the venue did not take the new connection.
+            RotationFailed: some line was not live, or the venue did not take the new connection. A line of
+                the feed that is just closing, because its last topic is gone, is left out.
             Timeout: that takes longer than `timeout` seconds; it goes on.
             LinewardenError: there is no such feed or line.
         """
@@ -261,7 +262,7 @@ class Runtime:
         """
         self._tree.check()
         try:
-            refresh_token(self, self._spec_of(feed), self._lines_of(feed), token, timeout)
+            refresh_token(self, self._spec_of(feed), lambda: self._lines_of(feed), token, timeout)
         finally:
             self._shared.note_change()
 

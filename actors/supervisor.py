@@ -188,7 +188,9 @@ class Supervisor(Actor):
 
     def _rotate(self, target: str) -> None:
         lines = self._targets(target)
-        asked = RotationRequest(self.keep_reply(), [line.name for line in lines])
+        if target in self._feeds:  # of which a line that is closing needs no rotation
+            lines = [line for line in lines if not line.state.is_closing]
+        asked = RotationRequest(self.keep_reply(), target, [line.name for line in lines])
         for line in lines:
             self._lines.rotations.want(line, asked)
         asked.answer()

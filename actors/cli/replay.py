@@ -18,7 +18,7 @@ from typing import IO, Any
 import msgspec
 from rich.table import Table
 
-from actors.cli.formatting import cut, plain_table
+from actors.cli.formatting import counted, cut, plain_table
 from actors.events import Topic
 from actors.protocol.session import (
     TEXT,
@@ -202,6 +202,6 @@ def tables(tally: ReplayTally) -> Iterator[Table | str]:
     if tally.ended:
         yield f"The connection would have ended: {tally.ended}"
     yield (
-        f"{tally.messages:,} messages: {tally.routed:,} events routed, {tally.unrouted:,} unrouted, "
-        f"{tally.bad:,} messages quarantined; {tally.share:.2%} routed."
+        f"{counted(tally.messages, 'message')}: {counted(tally.routed, 'event')} routed, "
+        f"{tally.unrouted:,} unrouted, {counted(tally.bad, 'message')} quarantined; {tally.share:.2%} routed."
     )

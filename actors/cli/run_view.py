@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Group
 from rich.live import Live
 
-from actors.cli.formatting import console, counted, printable
+from actors.cli.formatting import console, counted, printable, times
 from actors.cli.status_view import StatusView, cause, how_many_live, oddities, state, topics
 from actors.cli.stream_view import StreamView
 from actors.rules.counters import StreamStatus
@@ -66,11 +66,11 @@ def summary(status: Status, seconds: float) -> Iterator[str]:
     for name, line in lines.items():
         counters = line.counters
         tries = counters.restarts - counters.restored if line.state == "live" else 0
-        lost = f"lost {_times(counters.restarts)}" + (
+        lost = f"lost {times(counters.restarts)}" + (
             f", {tries:,} of them before it was back" if tries else ""
         )
         last = f" (last: {line.reason.text})" if line.reason is not None else ""
-        restored = f"restored {_times(counters.restored)}"
+        restored = f"restored {times(counters.restored)}"
         gaps, events = counted(counters.gaps, "gap"), counted(counters.decoded, "event")
         parts = (f"{lost}{last}", restored, gaps, events, f"{topics(line.topics)} topics confirmed")
         yield printable(f"  {name}: {state(line)}; {', '.join(parts)}.")
@@ -122,7 +122,3 @@ def _equation(counters: Mapping[str, int]) -> str:
     (name, total), second, *rest = counters.items()
     parts = [f"{number:,} {what}" for what, number in (second, *rest) if number or what == second[0]]
     return f"{total:,} {name} = {' + '.join(parts)}"
-
-
-def _times(number: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number:,} times")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
@@ -280,16 +281,44 @@ class ConfigReader(SettingsReader):
         """The venue's own keys of a feed's table."""
         before = len(self.problems)
         fields = self.some_fields(where, table, kind.Settings, keys_of(kind.Settings))
-        url = fields.get("url")
-        if url and (mistake := url_mistake(url)):
+        url = fields.get("url", "")
+        mistake = url_mistake(url) if url else ""
+        if mistake:
             self.complain(where, "url", mistake)
-        elif url and is_clear(url):
+        elif is_clear(url):
             self.warn(where, "url", "ws:// sends everything in clear, also keys; wss:// does not")
-        elif url and url.startswith("sim://"):
+        is_sound = len(self.problems) == before
+        if url.startswith("sim://") and not mistake:
             fields["url"] = with_talk(url, self._directory)
-        if len(self.problems) > before:
-            return None
-        return self.quoting(where, "", lambda: kind.Settings(**fields))
+            self._check_simulator(where, fields["url"], kind)
+        return self.quoting(where, "", lambda: kind.Settings(**fields)) if is_sound else None
+
+    def _check_simulator(self, where: str, url: str, kind: type[Venue]) -> None:
+        """Reports a `sim://` URL whose simulator is another venue's, or does not take a setting or fault."""
+        from actors.simulators import from_url  # most configs name none
+
+        def build() -> None:
+            name = urlsplit(url).hostname or ""
+            if not self._may_play(name, kind):
+                own = f"sim://{kind.name} or " if kind.simulator else ""
+                advice = f"write {own}sim://table?talk=FILE"
+                raise ConfigError([f"there is no simulator {name!r} for venue {kind.name}; {advice}"])
+            from_url(url, {kind.name: kind.simulator})
+
+        self.quoting(where, "url", build, prefix=f"url {url!r}: ")
+
+    def _may_play(self, simulator: str, kind: type[Venue]) -> bool:
+        """Whether a simulator may be the other end of a venue: its own, that of a base class, a transcript.
+
+        A table or class of the user's own that names no simulator may have the protocol of any.
+        """
+        from actors.venues import VENUES
+
+        if not kind.simulator and self._venues.get(kind.name) is not kind:
+            return True
+        if simulator == "table" or (kind.simulator and simulator == kind.name):
+            return True
+        return simulator in VENUES and issubclass(kind, VENUES[simulator])
 
     def _check_transport(self, where: str, table: Mapping[str, object], fields: dict[str, Any]) -> None:
         if mistake := proxy_mistake(fields.get("proxy", "none")):
@@ -416,18 +445,51 @@ class ConfigReader(SettingsReader):
         if wanted.keys and not channel.key:
             self.complain(where, "keys", f"channel {channel.name} takes no keys")
             return
+        wrong: set[str] = set()
         for key in wanted.keys or ("",):
-
-            def build(key: str = key) -> Topic:
-                return venue.topic(wanted.channel, key, wanted.options)
-
-            topic = self.quoting(where, "keys" if key else "", build, withheld=foreign, feed=venue.feed)
+            topic = self._topic(where, foreign, wanted, venue, key, wrong)
             if topic is None:
                 continue
             if topic in seen:
                 which = "one of its topics" if foreign else str(topic)
                 self.warn(where, "", f"{which} is wanted twice")
             seen.add(topic)
+
+    def _topic(
+        self, where: str, foreign: bool, wanted: WantedTopics, venue: Venue, key: str, wrong: set[str]
+    ) -> Topic | None:
+        """None: the venue refuses it, which is reported; `wrong` are options that were reported already."""
+        options = dict(wanted.options)
+
+        def build() -> Topic:
+            return venue.topic(wanted.channel, key, options)
+
+        def report(place: str) -> Topic | None:
+            return self.quoting(where, place, build, withheld=foreign, prefix=f"{venue.feed}: ")
+
+        while option := _wrong_option(venue, wanted.channel, key, options):
+            if option not in wrong:
+                wrong.add(option)
+                report(option)
+            del options[option]
+        if len(options) < len(wanted.options):
+            return None
+        return report("keys" if key else "")
+
+
+def _wrong_option(venue: Venue, channel: str, key: str, options: Mapping[str, Option]) -> str:
+    """The option without which the venue has another objection, or none; empty: there is no such option."""
+
+    def objection(left_out: str = "") -> str:
+        rest = {name: value for name, value in options.items() if name != left_out}
+        try:
+            venue.topic(channel, key, rest)
+        except Exception as error:  # a defect of the venue's is placed as an objection is
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    told = objection()
+    return next((name for name in options if told and objection(name) != told), "")
 
 
 def _says(raw: object, key: str) -> bool:

@@ -106,6 +106,7 @@ class Lines:
         line = self.records.get(name)
         if line is None or name in line.spec.venue.first_lines() or self._shared.cells.has_topics(name):
             return
+        self.rotations.release(line)
         self.remove(line)
 
     def remove(self, line: LineRecord) -> None:
@@ -412,6 +413,7 @@ def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> s
         advice = f"{reason.advice.rstrip('.')}, and" if reason.advice else "To try again"
         return f"not retried. {advice} run: linewarden restart {line.name}"
     law = line.spec.policy.restart
-    spent = f"it died more than {law.max_restarts} times within {law.period:g} s and is parked"
+    often = "once" if law.max_restarts == 1 else f"{law.max_restarts} times"
+    spent = f"it died more than {often} within {law.period:g} s and is parked"
     probe = "" if probe_after is None else f"; next probe in {probe_after:g} s"
     return f"{spent}{probe}. To try at once: linewarden restart {line.name}"

@@ -73,6 +73,14 @@ class Rotations:
         line.wants_rotation.append(asked)
         self._handle(line, RotationEvent.WANTED)
 
+    def release(self, line: LineRecord) -> None:
+        """No topic lies on it any more: a rotation of its whole feed goes on without it."""
+        spared = [each for each in line.wants_rotation if each.target == line.feed]
+        line.wants_rotation = [each for each in line.wants_rotation if each.target != line.feed]
+        for each in spared:
+            each.note(line.name, "")
+            each.answer()
+
     def due(self, line: LineRecord, turn: int) -> None:
         """The timer of a planned rotation, unless it was overtaken."""
         if line.rotation_turn == turn:

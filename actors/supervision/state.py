@@ -144,12 +144,13 @@ class Child:
 
 
 class RotationRequest:
-    """One question for rotations, and what came of them so far."""
+    """One question for rotations, and what came of them so far. `target` is a feed or a line."""
 
-    def __init__(self, reply: KeptReply, lines: Collection[str]) -> None:
+    def __init__(self, reply: KeptReply, target: str, lines: Collection[str]) -> None:
         self._reply = reply
         self._waiting = set(lines)
         self._results: dict[str, str] = {}
+        self.target = target
 
     def note(self, line: str, why_not: str) -> None:
         self._waiting.discard(line)

@@ -110,7 +110,7 @@ class Runtime:
         self._streams = Streams(tree, self._spec_of)
         self._books = OrderBooks(self._streams, self.status)
         self._status = SharedStatus(
-            settings.runtime.name, self._shared, self._streams.inlets, tree.dead_letters, clock
+            settings.runtime.name, self._shared, self._streams.inlets, tree.roles.dead_letters, clock
         )
         tree.launch()
         self._lifetime = Lifetime(self, tree.home, tree.roles, self._builder.simulators)

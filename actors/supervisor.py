@@ -41,11 +41,10 @@ from actors.messages import (
 )
 from actors.reasons import Crashed, Reason, Retryable, Stopped
 from actors.rules.ledger import CONFIG
-from actors.rules.restarts import Intensity, comes_back
+from actors.rules.restarts import Intensity
 from actors.rules.watchdog import Watchdog
 from actors.status import ActorStatus
 from actors.supervision.children import Children
-from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.lines import Lines
 from actors.supervision.shutdown import Shutdown
 from actors.supervision.state import (
@@ -53,7 +52,6 @@ from actors.supervision.state import (
     Child,
     Environment,
     LineRecord,
-    Roles,
     RotationRequest,
     SharedState,
 )
@@ -71,16 +69,11 @@ class Supervisor(Actor):
         context: ActorContext[Lease],
         *,
         specs: Specs,
-        roles: Roles,
         environment: Environment,
         on_end: Callable[[str, bool], None],
     ) -> None:
         super().__init__(context)
         self._specs = dict(specs.feeds)  # with those of removed feeds: their last messages are on the way
-        self._roles = roles
-        timers = self._timers = environment.timers
-        self._clock = timers.clock
-        self._address = roles.named("supervisor")
         self._watchdog: Watchdog[Child] = Watchdog(environment.watchdog)
         self._on_end = on_end  # called with the reason, and whether a stop was asked for
         self._workers: dict[str, Child] = {}
@@ -89,17 +82,9 @@ class Supervisor(Actor):
         self._wedged: list[Child] = []  # given up on, and their threads are still there
         self.shared = SharedState(specs)
         records: dict[str, LineRecord] = {}
-        self._children = Children(roles, self.shared, self._specs, records, timers, context.dead_letters)
-        self._lines = Lines(
-            records,
-            roles=roles,
-            shared=self.shared,
-            children=self._children,
-            limiters=ConnectLimiters(environment, lambda: self._feeds),
-            environment=environment,
-            answer_waiters=self._answer_waiters,
-        )
-        self._shutdown = Shutdown(self._lines, self._workers, roles, timers, lambda: self.exit(Stopped()))
+        self._children = Children(environment, self.shared, self._specs, records)
+        self._lines = Lines(records, environment, self.shared, self._children, self._answer_waiters)
+        self._shutdown = Shutdown(self._lines, self._workers, environment, lambda: self.exit(Stopped()))
         self._waiters: list[tuple[AwaitLive, KeptReply]] = []
         self._stoppers: list[KeptReply] = []
         self._why = "stopped"
@@ -196,7 +181,7 @@ class Supervisor(Actor):
     # ── the workers ──
 
     def _start_tree(self) -> None:
-        for role in self._children.workers:
+        for role in WORKERS:
             self._start_worker(role)
         for line in self.shared.lines.copy().values():
             self._lines.need(line.name, line.feed)
@@ -207,11 +192,11 @@ class Supervisor(Actor):
         """Where the machine gives no thread, its mail waits for one: that ends nothing."""
         self._incarnations[role] += 1
         try:
-            self._workers[role] = self._children.workers[role].start(self._incarnations[role])
+            self._workers[role] = self._children.start_worker(role, self._incarnations[role])
         except RuntimeError as error:
             text = "%s: its thread cannot be started (%s); the next try is in %g s."
             log.warning(text, role, error, THREAD_AGAIN)
-            self._timers.send_after(THREAD_AGAIN, self._address, WorkerDue(role))
+            self.send_later(THREAD_AGAIN, WorkerDue(role))
         self._show_actors()
 
     def _show_actors(self) -> None:
@@ -246,9 +231,8 @@ class Supervisor(Actor):
             limit = self._intensity[role]
             self._give_up(f"the {role} died more than {limit.limit} times in {limit.period:g} s")
             return
-        if comes_back(self._children.workers[role].restart, reason):
-            log.error("%s ended (%s: %s); a new one takes over its state.", role, reason.code, reason.text)
-            self._start_worker(role)
+        log.error("%s ended (%s: %s); a new one takes over its state.", role, reason.code, reason.text)
+        self._start_worker(role)
 
     def _give_up(self, why: str) -> None:
         log.critical("%s: the runtime stops.", why)
@@ -331,7 +315,7 @@ class Supervisor(Actor):
         shown = [(child, child.inbox.serial, child.inbox.busy) for child in watched]
         for child in self._watchdog.look(shown, self._clock.monotonic()):
             self._replace_wedged(child)
-        self._timers.send_after(self._watchdog.period, self._address, WatchdogDue())
+        self.send_later(self._watchdog.period, WatchdogDue())
 
     def _replace_wedged(self, child: Child) -> None:
         child.stack = stack_of(child.thread)

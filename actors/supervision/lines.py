@@ -36,7 +36,7 @@ from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.down_lines import DownLines
 from actors.supervision.rotation import Rotations
-from actors.supervision.state import Child, Environment, LineHistory, LineRecord, Roles, SharedState
+from actors.supervision.state import Child, Environment, LineHistory, LineRecord, SharedState
 
 log = log_queue.logger("actors.supervisor")
 
@@ -60,25 +60,23 @@ class Lines:
     def __init__(
         self,
         records: dict[str, LineRecord],
-        *,
-        roles: Roles,
+        environment: Environment,
         shared: SharedState,
         children: Children,
-        limiters: ConnectLimiters,
-        environment: Environment,
         answer_waiters: Callable[[], None],
     ) -> None:
-        timers = environment.timers
         self.records = records
         self.leaving: dict[tuple[str, int], Child] = {}  # by line and epoch: told to end, not ended yet
-        self.rotations = Rotations(roles, shared, children, limiters, timers, self.leaving, self._took_over)
         self._histories: dict[str, LineHistory] = {}  # of lines that are gone, too
-        self._roles, self._shared = roles, shared
-        self._children, self._limiters = children, limiters
-        self._timers, self._clock = timers, timers.clock
-        self._environment = environment
+        self._environment, self._shared, self._children = environment, shared, children
+        self._roles, self._timers = environment.roles, environment.timers
+        self._clock = self._timers.clock
+        self._limiters = ConnectLimiters(environment, lambda: shared.specs.feeds)
+        self.rotations = Rotations(
+            environment, shared, children, self._limiters, self.leaving, self._took_over
+        )
         self._answer_waiters = answer_waiters
-        self._supervisor = roles.named("supervisor")
+        self._supervisor = self._roles.named("supervisor")
         self._stopping = False
         self.down = DownLines()
 

@@ -36,8 +36,7 @@ from actors.rules.line import RotationAction as Do
 from actors.rules.line import RotationEvent, RotationState, rotation_step
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
-from actors.supervision.state import Child, LineRecord, Roles, RotationRequest, SharedState
-from actors.timers import Timers
+from actors.supervision.state import Child, Environment, LineRecord, RotationRequest, SharedState
 
 log = log_queue.logger("actors.rotation")
 
@@ -52,17 +51,16 @@ class Rotations:
 
     def __init__(
         self,
-        roles: Roles,
+        environment: Environment,
         shared: SharedState,
         children: Children,
         limiters: ConnectLimiters,
-        timers: Timers,
         leaving: dict[tuple[str, int], Child],
         took_over: Callable[[LineRecord], None],
     ) -> None:
-        self._roles, self._shared, self._children, self._limiters = roles, shared, children, limiters
-        self._timers = timers
-        self._supervisor = roles.named("supervisor")
+        self._roles, self._timers = environment.roles, environment.timers
+        self._shared, self._children, self._limiters = shared, children, limiters
+        self._supervisor = self._roles.named("supervisor")
         self._leaving = leaving  # by line and epoch: told to end, and not ended yet
         self._took_over = took_over  # called when a line has got its next connection
 

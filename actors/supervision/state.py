@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Collection, Mapping
 
 from msgspec import Struct, field, structs
 
-from actors.actor import Actor, Address, Inbox, KeptReply, Mailbox, letter
+from actors.actor import Actor, Inbox, KeptReply, Roles, letter
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.cells import Cells
 from actors.delivery.routing import Routing
 from actors.delivery.runs import RunBudget
-from actors.diagnostics import DeadLetters, QuarantinedMessages
+from actors.diagnostics import QuarantinedMessages
 from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
 from actors.messages import ChildExited
@@ -39,32 +38,12 @@ WORKERS = ("registry", "dispatcher", "heartbeat", "requester")  # in the order o
 class Environment(Struct, frozen=True, kw_only=True):
     """What a runtime gives to its actors, beside its feeds."""
 
+    roles: Roles = field(default_factory=lambda: Roles(("supervisor", *WORKERS)))
     timers: Timers
     watchdog: float  # seconds without progress; 0: none
     chance: random.Random
     cooldowns: Cooldowns
     metrics: Metrics
-
-
-class Roles:
-    """Every address in the tree by the name of its role. Any thread."""
-
-    def __init__(self, dead_letters: DeadLetters) -> None:
-        self._dead_letters = dead_letters
-        self._addresses: dict[str, Address] = {}
-        self._lock = threading.RLock()
-        self.mailboxes = {role: Mailbox(role, dead_letters) for role in WORKERS}
-        for role, mailbox in self.mailboxes.items():
-            self.named(role).point(mailbox.put)
-
-    def named(self, role: str) -> Address:
-        with self._lock:
-            if role not in self._addresses:
-                self._addresses[role] = Address(role, self._dead_letters)
-            return self._addresses[role]
-
-    def connection(self, line: str) -> Address:
-        return self.named(f"connection/{line}")
 
 
 class SharedState:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from websockets.datastructures import Headers
 
+from actors.http_types import HostPort
 from actors.secret import Secret
 from actors.service.responses import RequestDeclined
-from actors.settings.addresses import spell
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -21,7 +21,7 @@ class Guard:
     """`host` and `port` are where the service listens."""
 
     def __init__(self, host: str, port: int, *, loopback: bool, token: Secret | None) -> None:
-        self._own = {spell(name, port) for name in (host.lower(), "localhost", "127.0.0.1", "::1")}
+        self._own = {str(HostPort(name, port)) for name in (host.lower(), "localhost", "127.0.0.1", "::1")}
         self._loopback = loopback
         self._token = token
 
@@ -66,4 +66,4 @@ def _place(netloc: str, scheme: str = "http") -> str:
     host = parts.hostname or ""
     if not host or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
         return ""
-    return spell(host, port)
+    return str(HostPort(host, port))

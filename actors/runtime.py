@@ -170,8 +170,7 @@ class Runtime:
             RuntimeStopped: the runtime has ended.
         """
         stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
-        if wait is not None:
-            self._streams.await_answers(stream, tuple(stream._topics), wait)
+        self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
     def on(
@@ -194,8 +193,7 @@ class Runtime:
         """
         stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
         self._streams.start_handler(stream, lambda: handle(stream, handler), f"on/{feed}/{channel}")
-        if wait is not None:
-            self._streams.await_answers(stream, tuple(stream._topics), wait)
+        self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
     def send(self, feed: str, message: str | bytes | Mapping[str, Any], *, line: str | None = None) -> None:

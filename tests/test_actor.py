@@ -33,8 +33,8 @@ from actors.diagnostics import DeadLetters
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.messages import ChildExited, EndConnection
 from actors.reasons import Crashed, Retryable, Stopped
-from actors.timers import VirtualTimers
 from actors.wire.socket_inbox import SocketInbox
+from tests.support.virtual_time import VirtualTimers
 
 STOPPED = RuntimeStopped("the test is over")
 

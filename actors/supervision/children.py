@@ -13,22 +13,7 @@ from actors.events import Topic
 from actors.feed_spec import FeedSpec
 from actors.heartbeat import Heartbeat
 from actors.login.connector import Connector
-from actors.messages import (
-    CandidateDropped,
-    ChangeRoute,
-    EndConnection,
-    Fetched,
-    HandOver,
-    Inherit,
-    LineStarted,
-    LookAgain,
-    RoleStarted,
-    RotationBegun,
-    SessionOpened,
-    TakeRoutes,
-    TakeTimeouts,
-    TakeTurn,
-)
+from actors.messages import Ephemeral, LineStarted, RoleStarted, RotationBegun, SessionOpened
 from actors.protocol.venue import Opening
 from actors.registry import Registry
 from actors.requester import Requester
@@ -39,22 +24,6 @@ from actors.supervision.snapshot import look_at
 from actors.supervision.state import Child, Environment, Life, LineRecord, SharedState
 from actors.wire.connect import SocketOpened, SocketRefused
 from actors.wire.socket_inbox import SocketInbox
-
-# Messages that are no loss when their connection has ended.
-EPHEMERAL = (
-    Fetched
-    | SocketRefused
-    | LookAgain
-    | ChangeRoute
-    | TakeRoutes
-    | TakeTimeouts
-    | TakeTurn
-    | Inherit
-    | RotationBegun
-    | CandidateDropped
-    | HandOver
-    | EndConnection
-)
 
 
 class Children:
@@ -202,6 +171,5 @@ class Children:
         if isinstance(envelope.message, SocketOpened):  # too late: its connection has been stopped
             envelope.message.socket.close()
             return
-        if isinstance(envelope.message, EPHEMERAL):
-            return
-        refuse(envelope, None, id, self._roles.dead_letters)
+        if not isinstance(envelope.message, Ephemeral | SocketRefused):
+            refuse(envelope, None, id, self._roles.dead_letters)

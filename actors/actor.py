@@ -171,7 +171,6 @@ class KeptReply:
             self._reply.set(value)
 
     def set_exception(self, exc_info: Any = None) -> None:
-        exc_info = exc_info or sys.exc_info()
         if not self._is_revoked():
             self._reply.set_exception(exc_info)
 

@@ -7,7 +7,6 @@ connects hang and children crash.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from actors import log_queue
@@ -39,6 +38,7 @@ from actors.messages import (
     WatchdogDue,
     WorkerDue,
 )
+from actors.protocol.formatting import suggestion
 from actors.reasons import Crashed, Reason, Retryable, Stopped
 from actors.rules.ledger import CONFIG
 from actors.rules.restarts import Intensity
@@ -107,8 +107,7 @@ class Supervisor(Actor):
         if found or target in self._feeds:
             return found
         known = list(dict.fromkeys((*self._feeds, *lines)))
-        near = get_close_matches(target, known, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
+        hint = suggestion(target, known)
         raise LinewardenError(f"there is no feed or line {target!r}{hint} There are: {', '.join(known)}.")
 
     def _check_target(self, target: object) -> None:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from actors import log_queue
 from actors.calls import CALL
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
+from actors.protocol.formatting import suggestion
 from actors.runtime import Runtime
 from actors.service.responses import (
     ReloadAnswer,
@@ -155,9 +156,9 @@ class ServiceRoutes:
         """The last endings of every line, or of one, oldest first."""
         lines = self._runtime.status().lines()
         if asked.argument and asked.argument not in lines:
-            near = get_close_matches(asked.argument[:LONGEST_TARGET], lines, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f". There are: {', '.join(lines) or 'none'}."
-            raise RequestDeclined(404, f"there is no line {asked.argument[:LONGEST_TARGET]!r}{hint}")
+            name, known = asked.argument[:LONGEST_TARGET], ", ".join(lines) or "none"
+            sentence = f"there is no line {name!r}{suggestion(name, lines)} There are: {known}."
+            raise RequestDeclined(404, sentence)
         wanted = [asked.argument] if asked.argument else list(lines)
         return ServiceResponse(200, {name: lines[name].journal for name in wanted})
 
@@ -168,6 +169,7 @@ class ServiceRoutes:
 
 
 def _nothing_at(path: str, routes: Sequence[ServiceRoute]) -> str:
-    near = get_close_matches(path[:LONGEST_TARGET], [route.path for route in routes], 1)
+    path = path[:LONGEST_TARGET]
+    near = get_close_matches(path, [route.path for route in routes], 1)
     hint = f"; did you mean {near[0]}?" if near else "."
-    return f"there is no path {path[:LONGEST_TARGET]!r}{hint} There are: {', '.join(map(str, routes))}."
+    return f"there is no path {path!r}{hint} There are: {', '.join(map(str, routes))}."

@@ -41,11 +41,8 @@ class Guard:
     def authenticate(self, headers: Headers) -> None:
         """Raises: RequestDeclined: the service has a token, and the request has another one or none."""
         if not self.knows(headers):
-            raise RequestDeclined(
-                401,
-                "this service requires its token: Authorization: Bearer ...",
-                ("WWW-Authenticate", 'Bearer realm="linewarden"'),
-            )
+            sentence = "this service requires its token: Authorization: Bearer ..."
+            raise RequestDeclined(401, sentence, ("WWW-Authenticate", 'Bearer realm="linewarden"'))
 
     def knows(self, headers: Headers) -> bool:
         """Whether the service has no token, or the request has it. Compared in constant time."""

@@ -26,6 +26,7 @@ from actors.service.responses import (
     parse_switch,
 )
 from actors.service.tail import Tail, open_tail
+from actors.status import why_not_live
 
 log = log_queue.logger("actors.service")
 
@@ -117,12 +118,7 @@ class ServiceRoutes:
             return ServiceResponse(200, {"live": True})
         if not asked.known:
             return ServiceResponse(503, {"live": False})
-        not_live = {
-            name: f"{line.state}: {line.reason.text}" if line.reason else line.state
-            for name, line in status.lines().items()
-            if line.state != "live"
-        }
-        return ServiceResponse(503, {"live": False, "not_live": not_live})
+        return ServiceResponse(503, {"live": False, "not_live": why_not_live(status, None)})
 
     def command(self, asked: ServiceRequest) -> ServiceResponse:
         """One of `COMMANDS`."""

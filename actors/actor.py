@@ -1,4 +1,4 @@
-"""Mailbox, address and base class of the six actors; the one file that knows Pykka.
+"""Mailbox, roles and base class of the six actors; the one file that knows Pykka.
 
 Four things that OTP does and bare Pykka does not: mail is kept while a role passes from one actor to the
 next, a message to an actor that has ended does no harm, every end is reported once with its reason, and

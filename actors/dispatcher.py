@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from actors.actor import Actor, ActorContext, KeptReply, Lease
-from actors.delivery.cells import Cells
+from actors.delivery.cells import Cells, LastEvents
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.routing import LineRoutes, Routing
 from actors.delivery.state import DeliveryState
@@ -185,19 +185,19 @@ class Dispatcher(Actor):
                 return
             becomes_holder = epoch == line.epoch and line.holder is None
             state = line.state.copy() if becomes_holder else None
-            message = TakeRoutes(
-                self.incarnation,
-                next(self._versions),
-                line.table.copy(),
-                state,
-                None if state is None else self._cells.take_over(name, copy=line.was_given_up),
-            )
+            last_events = self._cells.take_over(name, copy=line.was_given_up) if becomes_holder else None
             # Told first, and then noted: a keeper that dies between the two is followed by one that tells
             # it again, and the connection takes it once.
-            self.connection(name).tell(message, epoch)
+            self._tell_routes(name, line, epoch, state, last_events)
             line.routed.add(epoch)
             if becomes_holder:
                 line.holder = epoch
+
+    def _tell_routes(
+        self, name: str, line: LineRoutes, epoch: int, state: DeliveryState | None, last: LastEvents | None
+    ) -> None:
+        routes = TakeRoutes(self.incarnation, next(self._versions), line.table.copy(), state, last)
+        self.connection(name).tell(routes, epoch)
 
     # ── lines ──
 
@@ -325,8 +325,7 @@ class Dispatcher(Actor):
                 if line.holder is None:
                     self._line_delivery(name, line).reconcile()
                 for epoch in line.routed:
-                    routes = TakeRoutes(self.incarnation, next(self._versions), line.table.copy(), None, None)
-                    self.connection(name).tell(routes, epoch)
+                    self._tell_routes(name, line, epoch, None, None)
         for name in list(self._routing.lines):
             self._give_turn(name)
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct
 
 from actors import log_queue
 from actors.actor import Actor, ActorContext, KeptReply, Lease
-from actors.feed_spec import FeedSpec
+from actors.feed_spec import Feeds, FeedSpec
 from actors.http_types import HttpFailed
 from actors.login.redaction import without_secrets
 from actors.messages import AskLatest, BudgetDue, LatestTold, RoleStarted
@@ -67,11 +66,7 @@ class Requester(Actor):
     """Carries on `venue.latest` conversations, within the venue's budget, some at once."""
 
     def __init__(
-        self,
-        context: ActorContext[Lease],
-        *,
-        feeds: Mapping[str, FeedSpec],
-        buckets: dict[str, TokenBucket],
+        self, context: ActorContext[Lease], *, feeds: Feeds, buckets: dict[str, TokenBucket]
     ) -> None:
         super().__init__(context)
         self._feeds = feeds
@@ -149,14 +144,9 @@ class Requester(Actor):
             self._decline(question, "its feed was removed from the config", "removed")
             return
         question.connect_cancel = ConnectCancel()
-        thread = threading.Thread(
-            target=self._converse,
-            args=(venue, symbol, spec, question.connect_cancel),
-            name=f"requester/{venue.feed}",
-            daemon=True,
-        )
+        name, args = f"requester/{venue.feed}", (venue, symbol, spec, question.connect_cancel)
         try:
-            thread.start()
+            threading.Thread(target=self._converse, args=args, name=name, daemon=True).start()
         except RuntimeError:
             self._decline(question, "no thread can be started to ask the venue", "resources")
 

@@ -6,7 +6,7 @@ connects hang and children crash.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors import log_queue
@@ -14,7 +14,7 @@ from actors.actor import Actor, ActorContext, KeptReply, Lease
 from actors.diagnostics import stack_of
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import Topic
-from actors.feed_spec import FeedSpec, Specs
+from actors.feed_spec import Feeds, FeedSpec, Specs
 from actors.messages import (
     AwaitLive,
     ChildExited,
@@ -52,6 +52,7 @@ from actors.supervision.state import (
     Child,
     Environment,
     LineRecord,
+    OnEnd,
     RotationRequest,
     SharedState,
 )
@@ -65,17 +66,12 @@ class Supervisor(Actor):
     """The root of the tree. What any thread may see of it, it publishes in its `SharedState`."""
 
     def __init__(
-        self,
-        context: ActorContext[Lease],
-        *,
-        specs: Specs,
-        environment: Environment,
-        on_end: Callable[[str, bool], None],
+        self, context: ActorContext[Lease], specs: Specs, environment: Environment, on_end: OnEnd
     ) -> None:
         super().__init__(context)
         self._specs = dict(specs.feeds)  # with those of removed feeds: their last messages are on the way
         self._watchdog: Watchdog[Child] = Watchdog(environment.watchdog)
-        self._on_end = on_end  # called with the reason, and whether a stop was asked for
+        self._on_end = on_end
         self._workers: dict[str, Child] = {}
         self._incarnations = dict.fromkeys(WORKERS, 0)
         self._intensity = {role: Intensity() for role in WORKERS}
@@ -241,7 +237,7 @@ class Supervisor(Actor):
     # ── feeds ──
 
     @property
-    def _feeds(self) -> Mapping[str, FeedSpec]:
+    def _feeds(self) -> Feeds:
         return self.shared.specs.feeds
 
     def _reload(self, specs: Specs) -> None:

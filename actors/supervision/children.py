@@ -10,7 +10,7 @@ from actors.delivery.connection_delivery import DeliveryArgs
 from actors.delivery.overlap import Overlap
 from actors.dispatcher import Dispatcher
 from actors.events import Topic
-from actors.feed_spec import FeedSpec
+from actors.feed_spec import Feeds
 from actors.heartbeat import Heartbeat
 from actors.login.connector import Connector
 from actors.messages import Ephemeral, LineStarted, RoleStarted, RotationBegun, SessionOpened
@@ -34,11 +34,7 @@ class Children:
     """
 
     def __init__(
-        self,
-        environment: Environment,
-        shared: SharedState,
-        feeds: Mapping[str, FeedSpec],
-        lines: Mapping[str, LineRecord],
+        self, environment: Environment, shared: SharedState, feeds: Feeds, lines: Mapping[str, LineRecord]
     ) -> None:
         self._roles, self._timers = environment.roles, environment.timers
         self._shared, self._feeds, self._lines = shared, feeds, lines

@@ -187,7 +187,7 @@ class Lines:
             case VenueComplained(code=code, text=text):
                 line.last_venue_error = text
                 self._shared.show(line, news=False)
-                self._log(line, logging.WARNING, f"the venue reports {code}: {text}; the line stays up", code)
+                line.log(log, logging.WARNING, f"the venue reports {code}: {text}; the line stays up", code)
             case TopicsStale(topics=topics):
                 self._stale(line, topics)
             case RotationOverdue():
@@ -298,13 +298,13 @@ class Lines:
                     self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
             case Do.BEGIN_LIVE:
                 line.begin_live(self._clock.monotonic())
-                self._log(line, logging.INFO, "live")
+                line.log(log, logging.INFO, "live")
                 self.rotations.live(line)
                 self._plan_stable(line)
             case Do.LOG_NEXT:
-                self._log(line, occasion.level, occasion.text, occasion.reason.code)
+                line.log(log, occasion.level, occasion.text, occasion.reason.code)
             case Do.LOG_CLOSED:
-                self._log(line, logging.INFO, "no longer needed; closed")
+                line.log(log, logging.INFO, "no longer needed; closed")
             case Do.TELL_DISCONNECTED:
                 self._tell_streams(line, "disconnected", occasion.reason)
             case Do.TELL_RECONNECTING:
@@ -312,7 +312,7 @@ class Lines:
             case Do.TELL_FAILED:
                 self._tell_streams(line, "failed", occasion.reason)
             case Do.TELL_PAUSED:
-                self._log(line, logging.INFO, "paused")
+                line.log(log, logging.INFO, "paused")
                 self._tell_streams(line, "paused", Stopped("paused"))
             case Do.ANSWER_WAITERS:
                 self._answer_waiters()
@@ -363,7 +363,7 @@ class Lines:
     def _stale(self, line: LineRecord, topics: Mapping[Topic, Freshness]) -> None:
         for topic, found in topics.items():
             if topic not in line.stale:
-                self._log(line, logging.WARNING, f"{topic} is stale: {found.text}", str(topic))
+                line.log(log, logging.WARNING, f"{topic} is stale: {found.text}", str(topic))
         line.stale = frozenset(topics)
         self._shared.note_change()
 
@@ -374,11 +374,6 @@ class Lines:
         crashed = isinstance(reason, Crashed)
         report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)
         self._roles.named("dispatcher").tell(report)
-
-    def _log(self, line: LineRecord, level: int, text: str, cause: str = "") -> None:
-        """`cause` is what records that differ in their numbers have in common."""
-        more = {"line": line.name, "epoch": line.epoch, "cause": cause or text}
-        log.log(level, "%s: %s", line.name, text, extra=more)
 
 
 def _asked(why: str) -> Occasion:

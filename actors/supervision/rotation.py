@@ -178,7 +178,7 @@ class Rotations:
             case Do.LOG_LATE:
                 assert line.former is not None
                 text = f"epoch {line.former.epoch} ended before it had read all: {why or NO_MORE_TIME}"
-                self._log(line, logging.WARNING, text, "unread")
+                line.log(log, logging.WARNING, text, "unread")
             case Do.FORGET_FORMER:
                 self._forget_former(line)
             case Do.REFUSE | Do.CONFIRM:
@@ -233,7 +233,7 @@ class Rotations:
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, former.epoch))
         self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
-        self._log(line, logging.INFO, f"epoch {line.epoch} took over from epoch {former.epoch}", "took_over")
+        line.log(log, logging.INFO, f"epoch {line.epoch} took over from epoch {former.epoch}", "took_over")
         self._took_over(line)
 
     def _promote(self, line: LineRecord) -> None:
@@ -270,7 +270,7 @@ class Rotations:
         candidate.connect_cancel.cancel()
         self._roles.named("registry").tell(LineLost(line.name, candidate.epoch))
         self._roles.named("dispatcher").tell(CandidateDropped(line.name, candidate.epoch))
-        self._log(line, logging.WARNING, f"not rotated: {why}; the present connection goes on", why)
+        line.log(log, logging.WARNING, f"not rotated: {why}; the present connection goes on", why)
 
     def _answer(self, line: LineRecord, why_not: str) -> None:
         asked, line.wants_rotation = line.wants_rotation, []
@@ -301,7 +301,3 @@ class Rotations:
             return 0.0
         left = spec.token_store.fresh_for()
         return 0.0 if left is None else max(left, SOON)
-
-    def _log(self, line: LineRecord, level: int, text: str, cause: str) -> None:
-        more = {"line": line.name, "epoch": line.epoch, "cause": cause}
-        log.log(level, "%s: %s", line.name, text, extra=more)

@@ -1,9 +1,11 @@
-"""What the supervisor supervises: feeds as they are wanted, lines as they are, roles by name."""
+"""What the supervisor supervises: feeds as they are wanted, lines as they are."""
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from msgspec import Struct, field, structs
 
@@ -33,6 +35,9 @@ from actors.wire.connect import ConnectCancel
 OUTCOMES = ("routed", "unrouted", "duplicates", "quarantined")  # of what was decoded
 COUNTED = ("bytes", "frames", "decoded", *OUTCOMES)
 WORKERS = ("registry", "dispatcher", "heartbeat", "requester")  # in the order of their start
+
+
+OnEnd = Callable[[str, bool], None]  # is called with the reason, and whether a stop was asked for
 
 
 class Environment(Struct, frozen=True, kw_only=True):
@@ -266,32 +271,18 @@ class LineRecord:
         """Its state, as status shows it."""
         return self.state.shown
 
-    @property
-    def live(self) -> bool:
-        return self.state is LineState.LIVE
-
     def view(self) -> LineView:
-        return LineView(
-            name=self.name,
-            feed=self.feed,
-            spec=self.spec,
-            state=self.state,
-            epoch=self.epoch,
-            reason=self.reason,
-            last_venue_error=self.last_venue_error,
-            attempt=self.restarts.attempt,
-            retry_at=self.retry_at,
-            live_at=self.live_at,
-            rotations=self.rotations,
-            restored=self.restored,
-            deaths=self.deaths,
-            recent_deaths=self.recent_deaths,
-            journal=self.journal.exits(),
-            tally=self.history.tally,
-            counters=self.life.counters,
-            former=None if self.former is None else self.former.counters,
-            actors=self._actors(),
-        )
+        """Its own fields, and those that stand elsewhere in it."""
+        elsewhere: dict[str, Any] = {
+            "attempt": self.restarts.attempt,
+            "journal": self.journal.exits(),
+            "tally": self.history.tally,
+            "counters": self.life.counters,
+            "former": None if self.former is None else self.former.counters,
+            "actors": self._actors(),
+        }
+        own = {name: getattr(self, name) for name in LineView.__struct_fields__ if name not in elsewhere}
+        return LineView(**own, **elsewhere)
 
     def _actors(self) -> tuple[ActorStatus, ...]:
         if self.life.child is None and self.retry_at is not None:
@@ -302,6 +293,11 @@ class LineRecord:
         """Its connection and its candidate."""
         lives = (self.life, self.candidate)
         return [life.child for life in lives if life is not None and life.child is not None]
+
+    def log(self, logger: logging.Logger, level: int, text: str, cause: str = "") -> None:
+        """`cause` is what records that differ in their numbers have in common."""
+        more = {"line": self.name, "epoch": self.epoch, "cause": cause or text}
+        logger.log(level, "%s: %s", self.name, text, extra=more)
 
     def epochs(self) -> tuple[int, ...]:
         """Those whose messages are of interest."""

@@ -30,11 +30,7 @@ class Operations(Protocol):
 
 
 def refresh_token(
-    operations: Operations,
-    spec: FeedSpec,
-    known: Mapping[str, LineView],
-    token: str | None,
-    timeout: float,
+    operations: Operations, spec: FeedSpec, known: Mapping[str, LineView], token: str | None, timeout: float
 ) -> None:
     """On the caller's thread. Whatever goes wrong, the former token is back in its place."""
     deadline = time.monotonic() + timeout

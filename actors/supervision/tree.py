@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from actors.actor import ActorContext, Reply
@@ -12,7 +11,7 @@ from actors.feed_spec import Specs
 from actors.messages import RoleStarted, StopAll
 from actors.supervision.forks import Home
 from actors.supervision.proxy import Command
-from actors.supervision.state import Environment
+from actors.supervision.state import Environment, OnEnd
 from actors.supervisor import Supervisor
 from actors.timers import lock_timeout, seconds_left
 
@@ -20,19 +19,15 @@ from actors.timers import lock_timeout, seconds_left
 class Tree:
     """Starts the supervisor, asks it and ends it. Any thread; in a forked child it raises `ForkError`."""
 
-    def __init__(self, specs: Specs, environment: Environment, on_end: Callable[[str, bool], None]) -> None:
+    def __init__(self, specs: Specs, environment: Environment, on_end: OnEnd) -> None:
         self.home = Home()
         self.ended: str | None = None  # why
         self.roles = environment.roles
-        self._on_end = on_end  # called with the reason, and whether a stop was asked for
+        self._on_end = on_end
         self._inbox = self.roles.mailboxes["supervisor"].lease(RoleStarted())
         self._serial = -1  # of its last letter, as it was looked at last
-        self._supervisor = Supervisor(
-            ActorContext("supervisor", 1, self._inbox, self.roles, environment.timers, parent=None),
-            specs=specs,
-            environment=environment,
-            on_end=self._end,
-        )
+        context = ActorContext("supervisor", 1, self._inbox, self.roles, environment.timers, parent=None)
+        self._supervisor = Supervisor(context, specs, environment, self._end)
         self.shared = self._supervisor.shared
 
     def launch(self) -> None:

@@ -254,6 +254,7 @@ class Rotations:
     def _forget_former(self, line: LineRecord) -> None:
         former, line.former = line.former, None
         assert former is not None
+        former.connect_cancel.cancel()
         self._roles.connection(line.name).forget_former()
         self._roles.named("dispatcher").tell(FormerEnded(line.name, former.epoch))
 

@@ -322,8 +322,12 @@ class LineRecord:
         self.deaths_when_live = self.deaths
 
     def end_life(self, reason: Reason, now: float) -> None:
-        """Its connection has ended: counts, and the reason where it was not asked to."""
+        """Its connection has ended: counts, and the reason where it was not asked to.
+
+        Its socket is shut here, too: a connection may fail at its own cleanup.
+        """
         self.life.child = None
+        self.life.connect_cancel.cancel()
         self.metrics.increment_later("line_stops_total", kind=cause_of(reason).kind)
         if not isinstance(reason, Stopped):
             self.metrics.increment_later("line_errors_total", code=reason.code)

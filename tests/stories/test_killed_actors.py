@@ -189,7 +189,9 @@ def test_nobody_is_left_behind(o2: SimulatedO2, baseline: Any) -> None:
     assert actors.start is not None
 
 
-@pytest.mark.parametrize(("where", "step"), [(ConnectionDelivery, "leave"), (Connection, "_part")])
+@pytest.mark.parametrize(
+    ("where", "step"), [(ConnectionDelivery, "leave"), (Connection, "_part"), (Connection, "cleanup")]
+)
 def test_a_connection_that_fails_as_it_ends_gives_its_socket_back(
     runtime: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch, where: type, step: str
 ) -> None:
@@ -209,3 +211,7 @@ def test_a_connection_that_fails_as_it_ends_gives_its_socket_back(
     o2.trade(market, trade_id="1")
     assert trades.get(timeout=10).trade_id == "1"
     assert [gap.reason for gap in trades.gaps] == ["disconnect"]
+    for connection in former:  # the collector closes a socket that is shut, where `cleanup` failed
+        assert connection is not None
+        assert connection._socket is not None
+        connection._socket.close()

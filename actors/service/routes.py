@@ -16,7 +16,6 @@ from msgspec import Struct
 from actors import log_queue
 from actors.calls import CALL
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
-from actors.protocol.formatting import suggestion
 from actors.runtime import Runtime
 from actors.service.responses import (
     ReloadAnswer,
@@ -152,9 +151,10 @@ class ServiceRoutes:
         """The last endings of every line, or of one, oldest first."""
         lines = self._runtime.status().lines()
         if asked.argument and asked.argument not in lines:
-            name, known = asked.argument[:LONGEST_TARGET], ", ".join(lines) or "none"
-            sentence = f"there is no line {name!r}{suggestion(name, lines)} There are: {known}."
-            raise RequestDeclined(404, sentence)
+            name = asked.argument[:LONGEST_TARGET]
+            near = get_close_matches(name, lines, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f". There are: {', '.join(lines) or 'none'}."
+            raise RequestDeclined(404, f"there is no line {name!r}{hint}")
         wanted = [asked.argument] if asked.argument else list(lines)
         return ServiceResponse(200, {name: lines[name].journal for name in wanted})
 

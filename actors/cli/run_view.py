@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +14,11 @@ from actors.cli.formatting import console, counted, printable, times
 from actors.cli.status_view import StatusView, cause, how_many_live, oddities, state, topics
 from actors.cli.stream_view import StreamView
 from actors.rules.counters import StreamStatus
-from actors.status import LineStatus, Status
+from actors.status import Counters, Status
+
+# The first counter is the sum of the others.
+OF_LINES = ("decoded", "routed", "unrouted", "quarantined", "duplicates", "lost")
+OF_STREAMS = ("received", "delivered", "dropped", "conflated", "queued")
 
 
 class Screen:
@@ -76,10 +80,11 @@ def summary(status: Status, seconds: float) -> Iterator[str]:
         yield printable(f"  {name}: {state(line)}; {', '.join(parts)}.")
     if status.streams:
         gaps = counted(sum(stream.gaps for stream in status.streams), "gap")
-        yield f"  streams: {_equation(_stream_counters(status.streams))}; {gaps} marked."
+        yield f"  streams: {_equation(_sums(OF_STREAMS, status.streams))}; {gaps} marked."
     wrong = [f"  {sentence}" for sentence in _unreconciled(status)]
     if lines and not wrong:
-        yield f"  counters reconcile: {_equation(_line_counters(lines.values()))}."
+        every = [line.counters for line in lines.values()]
+        yield f"  counters reconcile: {_equation(_sums(OF_LINES, every))}."
     yield from wrong
     for note in oddities(status):
         yield f"  {note}."
@@ -96,9 +101,9 @@ def troubles(status: Status) -> list[str]:
 
 
 def _unreconciled(status: Status) -> Iterator[str]:
-    every = {name: _line_counters([line]) for name, line in status.lines().items()}
+    every = {name: _sums(OF_LINES, [line.counters]) for name, line in status.lines().items()}
     for stream in status.streams:
-        every[f"stream {stream.id} ({stream.feed}/{stream.channel})"] = _stream_counters([stream])
+        every[f"stream {stream.id} ({stream.feed}/{stream.channel})"] = _sums(OF_STREAMS, [stream])
     for name, counters in every.items():
         total, *parts = counters.values()
         if total != sum(parts):
@@ -106,15 +111,8 @@ def _unreconciled(status: Status) -> Iterator[str]:
             yield f"the counters of {name} do not reconcile: {equation}."
 
 
-def _line_counters(lines: Iterable[LineStatus]) -> dict[str, int]:
-    names = ("decoded", "routed", "unrouted", "quarantined", "duplicates", "lost")
-    every = [line.counters for line in lines]
-    return {name: sum(getattr(counters, name) for counters in every) for name in names}
-
-
-def _stream_counters(streams: Iterable[StreamStatus]) -> dict[str, int]:
-    names = ("received", "delivered", "dropped", "conflated", "queued")
-    return {name: sum(getattr(stream, name) for stream in streams) for name in names}
+def _sums(names: Iterable[str], counting: Collection[Counters | StreamStatus]) -> dict[str, int]:
+    return {name: sum(getattr(each, name) for each in counting) for name in names}
 
 
 def _equation(counters: Mapping[str, int]) -> str:

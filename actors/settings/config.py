@@ -14,19 +14,13 @@ from msgspec import Struct, structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
+from actors.http_types import is_loopback
 from actors.lazy import imported
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
 from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.restarts import RestartPolicy
-from actors.settings.addresses import (
-    host_and_port,
-    is_clear,
-    is_loopback,
-    proxy_mistake,
-    url_mistake,
-    with_talk,
-)
+from actors.settings.addresses import host_and_port, is_clear, proxy_mistake, url_mistake, with_talk
 from actors.settings.schema import (
     CalendarSettings,
     ConnectRateSettings,
@@ -49,6 +43,8 @@ ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
 PLAIN_ENTRY_KEYS = ENTRY_KEYS - {"calendar"}
 RATES: dict[str, type[Struct]] = {"send_rate": SendRateSettings, "connect_rate": ConnectRateSettings}
 T = TypeVar("T")
+Table = Mapping[str, object]
+AnyVenue = Venue | type[Venue] | None  # of a feed; its kind, where it cannot be made
 HUB = "signalr"  # the venue that a feed describes itself
 
 
@@ -154,7 +150,7 @@ class ConfigReader(SettingsReader):
                 self.complain(where, key, f"{place}{error}")
         return tuple(values)
 
-    def _calendar_of(self, where: str, table: Mapping[str, object]) -> Calendar | None:
+    def _calendar_of(self, where: str, table: Table) -> Calendar | None:
         """That which an entry of `subscribe` names."""
         with suppress(RefusedError):
             name = self.convert(where, "calendar", table["calendar"], str)
@@ -204,7 +200,7 @@ class ConfigReader(SettingsReader):
     def _path(self, name: str) -> Path:
         return Path(self._directory, Path(name).expanduser())
 
-    def _kind(self, where: str, table: Mapping[str, object]) -> type[Venue] | None:
+    def _kind(self, where: str, table: Table) -> type[Venue] | None:
         known = ", ".join(sorted(self._venues))
         if "venue" not in table:
             self.complain(where, "venue", f"missing; expected one of: {known}")
@@ -254,7 +250,7 @@ class ConfigReader(SettingsReader):
                 self.problems += error.problems
             return None
 
-    def _hub(self, where: str, table: Mapping[str, object]) -> type[Venue] | None:
+    def _hub(self, where: str, table: Table) -> type[Venue] | None:
         """The venue of a hub that the feed describes itself."""
         from actors.settings.venue_tables import read_hub
         from actors.venues.signalr import GIVEN
@@ -277,7 +273,7 @@ class ConfigReader(SettingsReader):
             self.problems += error.problems
         return None
 
-    def _own(self, where: str, table: Mapping[str, object], kind: type[Venue]) -> VenueSettings | None:
+    def _own(self, where: str, table: Table, kind: type[Venue]) -> VenueSettings | None:
         """The venue's own keys of a feed's table."""
         before = len(self.problems)
         fields = self.some_fields(where, table, kind.Settings, keys_of(kind.Settings))
@@ -320,7 +316,7 @@ class ConfigReader(SettingsReader):
             return True
         return simulator in VENUES and issubclass(kind, VENUES[simulator])
 
-    def _check_transport(self, where: str, table: Mapping[str, object], fields: dict[str, Any]) -> None:
+    def _check_transport(self, where: str, table: Table, fields: dict[str, Any]) -> None:
         if mistake := proxy_mistake(fields.get("proxy", "none")):
             self.complain(where, "proxy", mistake)
         if fields.get("ca_file") is not None:
@@ -333,9 +329,7 @@ class ConfigReader(SettingsReader):
             text = "certificates are not checked, so another server could impersonate the venue"
             self.warn(where, "verify_tls", text)
 
-    def _reject_strange_keys(
-        self, where: str, feed: str, table: Mapping[str, object], kind: type[Venue] | None
-    ) -> None:
+    def _reject_strange_keys(self, where: str, feed: str, table: Table, kind: type[Venue] | None) -> None:
         """Keys in a feed's table that are neither of every feed nor of its venue."""
         # Without its venue it is not known which keys are allowed.
         kinds = [kind] if kind is not None else list(self._venues.values())
@@ -350,9 +344,7 @@ class ConfigReader(SettingsReader):
 
     # ── its subscriptions ───────────────────────────────────────────────────────────────────────
 
-    def _subscribe(
-        self, where: str, raw: object, venue: Venue | type[Venue] | None
-    ) -> tuple[WantedTopics, ...]:
+    def _subscribe(self, where: str, raw: object, venue: AnyVenue) -> tuple[WantedTopics, ...]:
         if not isinstance(raw, list | tuple):
             text = f'expected a list of tables such as {{ channel = "…" }}, found {found(raw)}'
             self.complain(where, "subscribe", text)
@@ -368,9 +360,7 @@ class ConfigReader(SettingsReader):
                     self._check_topics(place, self.says_variable(entry), topics, venue, seen)
         return tuple(wanted)
 
-    def _wanted(
-        self, where: str, table: dict[str, object], venue: Venue | type[Venue] | None
-    ) -> WantedTopics | None:
+    def _wanted(self, where: str, table: dict[str, object], venue: AnyVenue) -> WantedTopics | None:
         fields = self.some_fields(where, table, WantedTopics, PLAIN_ENTRY_KEYS)
         if "calendar" in table:
             fields["calendar"] = self._calendar_of(where, table)
@@ -396,9 +386,9 @@ class ConfigReader(SettingsReader):
     def _check_freshness(
         self,
         where: str,
-        table: Mapping[str, object],
+        table: Table,
         fields: Mapping[str, Any],
-        venue: Venue | type[Venue] | None,
+        venue: AnyVenue,
     ) -> None:
         """What is allowed and means nothing."""
         dated = fields.get("max_event_lag")
@@ -408,9 +398,7 @@ class ConfigReader(SettingsReader):
         if dated and kind is not None and kind.event_time_ns is Venue.event_time_ns:
             self.warn(where, "max_event_lag", f"events of venue {kind.name} have no timestamp of the venue")
 
-    def _channel(
-        self, where: str, table: Mapping[str, object], name: str | None, venue: Venue | type[Venue] | None
-    ) -> Channel | None:
+    def _channel(self, where: str, table: Table, name: str | None, venue: AnyVenue) -> Channel | None:
         if venue is None or name is None:
             return None
         if name not in venue.channels:  # reported as it was written

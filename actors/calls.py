@@ -46,15 +46,29 @@ def send(connection: Address, line: str, message: str | bytes | Mapping[str, Any
     Raises:
         LinewardenError: the line is not connected and logged in, or the message is no Unicode text.
     """
-    try:
-        payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
-        if isinstance(payload, str):
-            payload.encode()
-    except UnicodeEncodeError as error:
-        raise LinewardenError(f"{line}: nothing was sent: the message is no Unicode text: {error}") from None
+    payload = _payload(line, message)
     try:
         trouble = ask(connection, SendMessage(payload))
     except ActorGoneError:
         trouble = "it is not connected"
     if trouble:
         raise LinewardenError(f"{line}: nothing was sent: {trouble}")
+
+
+def send_later(connection: Address, line: str, message: str | bytes | Mapping[str, Any]) -> None:
+    """The same, where its answer cannot be waited for: a failure of the connection's is logged by it.
+
+    Raises:
+        LinewardenError: the message is no Unicode text.
+    """
+    connection.tell(SendMessage(_payload(line, message), is_answered=False))
+
+
+def _payload(line: str, message: str | bytes | Mapping[str, Any]) -> str | bytes:
+    try:
+        payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
+        if isinstance(payload, str):
+            payload.encode()
+    except UnicodeEncodeError as error:
+        raise LinewardenError(f"{line}: nothing was sent: the message is no Unicode text: {error}") from None
+    return payload

@@ -182,8 +182,8 @@ class Connection(Actor):
                 self._perform(self._session.fetched(ticket, outcome, self._now()))
             case FetchDue():
                 self._exchanges.begin(message)
-            case SendMessage(payload=payload):
-                return self._send_for_user(payload)
+            case SendMessage():
+                return self._send_for_user(message)
             case SocketOpened():
                 self._opened(message)
             case SocketRefused(reason=reason) | SocketLost(reason=reason):
@@ -476,6 +476,21 @@ class Connection(Actor):
             self._given_up = candidate
             self._supervisor.tell(RotationOverdue(self._line, candidate, why))
 
+    def begin_calls(self) -> None:
+        """The deadlines of acknowledgements stand still: no answer is read meanwhile."""
+        if self._counters.reading:
+            self._acks.pause(self._now())
+            self._session.paused(self._now())
+
+    def note_call(self) -> None:
+        """For the watchdog: a batch of slow calls makes progress with each of them."""
+        self._wire.serial += 1
+
+    def end_calls(self) -> None:
+        if self._counters.reading:
+            self._acks.resume(self._now())
+            self._session.resumed(self._now())
+
     # ── asking the venue ──
 
     def _send_subscriptions(self, ready: Iterable[Ready]) -> None:
@@ -489,11 +504,13 @@ class Connection(Actor):
 
     # ── sending ──
 
-    def _send_for_user(self, payload: str | bytes) -> str | None:
-        if self._session.state is not SessionState.OPEN:
-            return "it is not connected and logged in"
-        self._send(payload)
-        return None
+    def _send_for_user(self, message: SendMessage) -> str | None:
+        if self._session.state is SessionState.OPEN:
+            self._send(message.payload)
+            return None
+        if not message.is_answered:
+            log.warning("%s: a handler's message was not sent: the line is not logged in.", self._line)
+        return "it is not connected and logged in"
 
     def _send(self, payload: str | bytes) -> None:
         if isinstance(payload, str):

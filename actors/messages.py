@@ -309,9 +309,13 @@ class Fetched(Ephemeral, frozen=True):
 
 
 class SendMessage(RedactedStruct, frozen=True):
-    """Asked by a user: one message of the user's own, unchanged. Answers None, or why it was not sent."""
+    """Asked by a user: one message of the user's own, unchanged. Answers None, or why it was not sent.
+
+    Told from an inline handler (`is_answered` is false): the connection logs why it was not sent.
+    """
 
     payload: str | bytes
+    is_answered: bool = True
 
     def shown(self) -> Shown:
         yield "size", len(self.payload)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from actors import log_queue
-from actors.calls import CALL, answer_of, ask, send
+from actors.calls import CALL, answer_of, ask, send, send_later
+from actors.delivery.inline import calls_handlers, refuse_to_wait
 from actors.delivery.merge import merge
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.events import Option, Received
@@ -30,7 +31,7 @@ from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import Status, why_not_live
 from actors.stream import Stream
-from actors.streams import Streams, handle
+from actors.streams import Streams, handle, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.lifetime import Lifetime
 from actors.supervision.proxy import SupervisorProxy
@@ -169,6 +170,7 @@ class Runtime:
             LinewardenError: the feed, the channel, a key or an option is not known here.
             RuntimeStopped: the runtime has ended.
         """
+        refuse_wait(wait)
         stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
@@ -179,6 +181,8 @@ class Runtime:
         channel: str,
         *keys: str,
         handler: Callable[[Any], object],
+        on_marker: Callable[[Any], object] | None = None,
+        inline: bool = False,
         policy: Policy | None = None,
         capacity: int | None = None,
         wait: float | None = None,
@@ -186,13 +190,32 @@ class Runtime:
     ) -> Stream[Any]:
         """The same, with a function that is called for each event on a thread of its own.
 
-        A handler that raises is logged with its topic and counted, and goes on with the next event.
+        `on_marker` is called for each `Gap`, `Lifecycle` and `Closed`, in its place among the events. A
+        handler that raises is logged with its topic and counted, and goes on with the next event.
+
+        `inline=True` calls the handler without a hand-over: on the thread of the line that has brought the
+        event, one call at a time over all its lines, once all other streams have theirs. There is no
+        buffer: the line reads nothing until the call returns, and a call that does not return within
+        `watchdog_timeout` ends the line's connection. The stream that is returned is not read.
+        Inside an inline handler `subscribe`, `on`, `add`, `remove`, `close`, `status` and
+        `latest(timeout=0)` work as ever, `send` is carried out after the call, `stop` begins and returns,
+        and what would wait for that thread raises LinewardenError.
 
         Raises:
+            LinewardenError: as for `subscribe`; or a policy or capacity was given with `inline=True`.
             RuntimeError: the machine is out of threads. Nothing was subscribed.
         """
-        stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
-        self._streams.start_handler(stream, lambda: handle(stream, handler), f"on/{feed}/{channel}")
+        refuse_wait(wait)
+        if inline:
+            if policy is not None or capacity is not None:
+                raise LinewardenError(
+                    "an inline handler has no buffer: policy and capacity cannot be given with inline=True"
+                )
+            stream = self._streams.open_inline(feed, str(channel), keys, options, handler, on_marker)
+        else:
+            stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
+            name = f"on/{feed}/{channel}"
+            self._streams.start_handler(stream, lambda: handle(stream, handler, on_marker), name)
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
@@ -202,7 +225,8 @@ class Runtime:
         Text goes as a text message, bytes as a binary one, a mapping as JSON. `line` names one of
         the feed's connections, where it has several. An answer of the venue is routed as
         any other message. A subscription made in this way belongs to no stream and is not
-        restored after a loss.
+        restored after a loss. Inside an inline handler the message is sent after the call; if the line is
+        not logged in by then, that is logged.
 
         Raises:
             LinewardenError: the feed or line is not there, or it is not connected and logged in; or the
@@ -210,7 +234,8 @@ class Runtime:
         """
         self._tree.check()
         name = self._line(feed, line)
-        send(self._roles.connection(name), name, message)
+        send_now_or_later = send_later if calls_handlers() else send
+        send_now_or_later(self._roles.connection(name), name, message)
 
     def _line(self, feed: str, line: str | None) -> str:
         """That line of the feed, or its only one."""
@@ -238,6 +263,7 @@ class Runtime:
             LinewardenError: there is no such feed or line.
         """
         self._tree.check()
+        refuse_to_wait("rotate")
         try:
             too_late = f"{target} was not rotated within {timeout:g} s; it goes on"
             told = answer_of(self._tree.ask(Rotate(target)), timeout, too_late)
@@ -259,6 +285,7 @@ class Runtime:
             Timeout: that takes longer than `timeout` seconds.
         """
         self._tree.check()
+        refuse_to_wait("refresh_token")
         try:
             refresh_token(self, self._spec_of(feed), lambda: self._lines_of(feed), token, timeout)
         finally:
@@ -290,6 +317,7 @@ class Runtime:
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
+        refuse_wait(wait)
         return self._books.view(feed, key, options, depth, wait)
 
     def forget_book(self, feed: str, key: str, **options: Option) -> None:
@@ -356,6 +384,7 @@ class Runtime:
             RuntimeStopped: the runtime ended meanwhile.
         """
         self._tree.check()
+        refuse_to_wait("wait_live")
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         try:
             # Once the registry answers, it has asked for the lines that what is wanted needs.
@@ -382,6 +411,8 @@ class Runtime:
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
+        if not plan_only:
+            refuse_to_wait("reload")
         new = load(config)
         with self._reloading:
             plan = compare(self.settings, new)
@@ -402,9 +433,12 @@ class Runtime:
 
         Streams get `Closed` and their iteration ends quietly, and what was logged is handled. Answers the
         names of what did not end: a handler that never returns, a DNS look-up, or the thread of the log. From
-        a handler it may be called too.
+        a handler it may be called too; inside an inline handler it begins, and returns at once.
         """
         self._tree.home.check()
+        if calls_handlers():
+            self._tree.begin_stop(timeout)
+            return ()
         deadline = time.monotonic() + timeout + GRACE
         left = self._tree.stop(timeout, deadline)
         self._builder.keep_only({})

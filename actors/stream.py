@@ -13,11 +13,12 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 from weakref import WeakSet
 
-from actors.delivery.inlet import Inlet
-from actors.errors import StreamClosed, Timeout
+from actors.delivery.inlet import KEPT_GAPS, Inlet
+from actors.delivery.inline import InlineInlet, refuse_to_wait
+from actors.errors import LinewardenError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Marker, Option, Received, SubscriptionState, Topic
 from actors.rules.stream_buffer import Pair, Place
 from actors.supervision.forks import Home
@@ -27,7 +28,6 @@ Event = TypeVar("Event")
 
 # Ctrl-C does not end a lock's wait on Windows: there it is waited in slices.
 SLICE = 0.1 if sys.platform == "win32" else None
-KEPT_GAPS = 1_000
 event_of = itemgetter(1)  # of a pair
 
 
@@ -295,6 +295,7 @@ class Stream(Generic[Event]):
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     raise Timeout(f"no event on {self.feed}/{self.channel} within {timeout} s")
+                refuse_to_wait("waiting for a stream's events")
                 self._inlet.ready.wait(SLICE if left is None else lock_timeout(min(left, SLICE or left)))
             return marker
 
@@ -331,3 +332,40 @@ class Stream(Generic[Event]):
     def _received(self, pair: Pair) -> Received[Event]:
         origin = self._box.origin
         return Received(pair[0], origin.received_ns, origin.epoch, pair[1])
+
+
+class InlineStream(Stream[Event]):
+    """The stream of an inline handler: it is changed, counted and closed like any other, and not read."""
+
+    def __init__(
+        self, inlet: InlineInlet, control: StreamControl, kind: object, options: Mapping[str, Option]
+    ) -> None:
+        super().__init__(inlet, control, kind, options)
+        self._passed = inlet.passed
+
+    def _refuse(self) -> NoReturn:
+        raise LinewardenError(
+            f"the events of {self.feed}/{self.channel} go to an inline handler: this stream is not read. "
+            "To read them, too, subscribe to a stream of their own"
+        )
+
+    def __iter__(self) -> NoReturn:
+        self._refuse()
+
+    def get(self, timeout: float | None = None) -> NoReturn:
+        self._refuse()
+
+    def get_many(self, maximum: int, timeout: float | None = None) -> NoReturn:
+        self._refuse()
+
+    def with_markers(self) -> NoReturn:
+        self._refuse()
+
+    def with_meta(self) -> NoReturn:
+        self._refuse()
+
+    def items(self) -> NoReturn:
+        self._refuse()
+
+    def _peek(self) -> NoReturn:
+        self._refuse()

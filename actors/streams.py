@@ -13,14 +13,17 @@ from actors import log_queue
 from actors.actor import Address
 from actors.calls import CALL, answer_of, ask
 from actors.delivery.inlet import Inlet
+from actors.delivery.inline import Handlers, InlineInlet, refuse_to_wait
+from actors.delivery.notifier import Notifier
 from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, SubscribeError, Timeout
-from actors.events import Option, SubscriptionState, Topic
+from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, SubscriptionState, Topic
 from actors.feed_builder import topics_of
 from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
+from actors.protocol.venue import Channel
 from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import checked_policy
-from actors.stream import Stream
+from actors.stream import InlineStream, Stream
 from actors.supervision.forks import Home
 from actors.supervision.tree import Tree
 from actors.timers import lock_timeout, seconds_left
@@ -44,6 +47,7 @@ class Streams:
         self._streams: dict[int, weakref.ref[Stream[Any]]] = {}
         self._inlets: dict[int, Inlet] = {}
         self._handlers: dict[int, threading.Thread] = {}
+        self._notifier = Notifier()
 
     # ── opening and changing ──
 
@@ -62,22 +66,53 @@ class Streams:
             LinewardenError: the feed, the channel, a key or an option is not known here.
             RuntimeStopped: the runtime has ended.
         """
+        spec, declared, topics = self._asked(feed, channel, keys, options)
+        policy, capacity = checked_policy(feed, declared, policy, capacity)
+        inlet = Inlet(next(self._ids), feed, declared.name, policy, capacity, deltas=declared.deltas)
+        return self._open(Stream(inlet, self, spec.kind, options), topics)
+
+    def open_inline(
+        self,
+        feed: str,
+        channel: str,
+        keys: Sequence[str],
+        options: Mapping[str, Option],
+        handler: Callable[[Any], object],
+        on_marker: Callable[[Any], object] | None,
+    ) -> Stream[Any]:
+        """The same without a buffer: the threads of its lines call the handler.
+
+        Raises:
+            RuntimeError: the machine is out of threads. Nothing was subscribed.
+        """
+        spec, declared, topics = self._asked(feed, channel, keys, options)
+        if on_marker is not None:
+            self._notifier.start()
+        handlers = Handlers(handler, on_marker, _log_failure)
+        notify = self._notifier.notify
+        inlet = InlineInlet(next(self._ids), feed, declared.name, handlers, notify, deltas=declared.deltas)
+        stream: Stream[Any] = InlineStream(inlet, self, spec.kind, options)
+        inlet.owner = stream
+        return self._open(stream, topics)
+
+    def _asked(
+        self, feed: str, channel: str, keys: Sequence[str], options: Mapping[str, Option]
+    ) -> tuple[FeedSpec, Channel, tuple[Topic, ...]]:
         self.check()
         spec = self.spec_of(feed)
         declared = spec.venue.channel(channel)
-        topics = topics_of(spec.venue, declared, keys, options)
-        policy, capacity = checked_policy(feed, declared, policy, capacity)
-        inlet = Inlet(next(self._ids), feed, declared.name, policy, capacity, deltas=declared.deltas)
-        stream: Stream[Any] = Stream(inlet, self, spec.kind, options)
+        return spec, declared, topics_of(spec.venue, declared, keys, options)
+
+    def _open(self, stream: Stream[Any], topics: Sequence[Topic]) -> Stream[Any]:
         with self._lock:
             self.check()
-            if not _may_stay(stream, self.spec_of(feed)):  # a reload came between, and did not see it
-                raise StreamClosed(_removed(feed))
-            self._streams[inlet.id] = weakref.ref(stream)
-            self._inlets[inlet.id] = inlet
+            if not _may_stay(stream, self.spec_of(stream.feed)):  # a reload came between, and did not see it
+                raise StreamClosed(_removed(stream.feed))
+            self._streams[stream.id] = weakref.ref(stream)
+            self._inlets[stream.id] = stream._inlet
         # A stream that the program has dropped is closed, else its topics would stay subscribed for ever.
         left = self._inlets, self._streams, self._dispatcher, self._note_change
-        weakref.finalize(stream, _forget, self._home, inlet.id, *left).atexit = False
+        weakref.finalize(stream, _forget, self._home, stream.id, *left).atexit = False
         try:
             self.want(stream, topics)
         except BaseException:
@@ -102,6 +137,7 @@ class Streams:
             self._note_change()
 
     def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
+        refuse_wait(wait)
         topics = self._topics(stream, keys)
         self.want(stream, topics)
         self.await_answers(stream, topics, wait)
@@ -147,6 +183,7 @@ class Streams:
             self._streams.clear()
         for inlet in ending:
             inlet.close(reason, quiet=quiet)
+        self._notifier.stop()
 
     # ── waiting for answers ──
 
@@ -203,6 +240,8 @@ class Streams:
         """What may be left: a handler that does not return, or one of `others`."""
         me = threading.current_thread()
         running = [thread for thread in self._handlers.values() if thread.ident]  # another is just starting
+        if self._notifier.thread is not None:
+            running.append(self._notifier.thread)
         threads = [thread for thread in (*running, *others) if thread is not me]
         for thread in threads:
             thread.join(lock_timeout(seconds_left(deadline)))
@@ -218,15 +257,40 @@ def _removed(feed: str) -> str:
     return f"feed {feed} was removed from the config"
 
 
-def handle(stream: Stream[Any], handler: Callable[[Any], object]) -> None:
+def refuse_wait(wait: float | None) -> None:
+    """Raises LinewardenError inside an inline handler, if an answer of the venue is to be waited for."""
+    if wait is not None:
+        refuse_to_wait(f"wait={wait:g}")
+
+
+def handle(
+    stream: Stream[Any], handler: Callable[[Any], object], on_marker: Callable[[Any], object] | None
+) -> None:
     """On the handler's own thread, until the stream ends."""
+    items = stream.with_meta() if on_marker is None else stream.items()
     with contextlib.suppress(LinewardenError):
-        for received in stream.with_meta():
+        for item in items:
             try:
-                handler(received.event)
+                if isinstance(item, Received):
+                    handler(item.event)
+                elif on_marker is not None:
+                    on_marker(item)
             except Exception:
                 stream._inlet.handler_errors += 1
-                log.exception("The handler of %s failed; it goes on with the next event.", received.topic)
+                _log_failure(item.topic if isinstance(item, Received) else item)
+
+
+def _log_failure(about: Topic | Marker) -> None:
+    """A handler raised: of an event of this topic, or of this marker."""
+    match about:
+        case Topic():
+            log.exception("The handler of %s failed; it goes on with the next event.", about)
+        case Gap(topic=topic):
+            log.exception("on_marker failed for a gap in %s; it goes on with the next item.", topic)
+        case Lifecycle(line=line, state=state):
+            log.exception("on_marker failed for %r of %s; it goes on with the next item.", state, line)
+        case Closed():
+            log.exception("on_marker failed for the end of its stream.")
 
 
 def _forget(

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from actors.delivery.arrivals import Arrivals
-from actors.delivery.inlet import Put
+from actors.delivery.inlet import KEPT_GAPS, Put
 from actors.delivery.merge import merge
 from actors.errors import ForkError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
 from actors.rules.stream_buffer import Origin, Policy
-from actors.stream import KEPT_GAPS, Stream
+from actors.stream import Stream
 from tests.delivery.streams import Writer, new_inlet
 
 A, B = Topic("o2", "trades", "A"), Topic("o2", "trades", "B")

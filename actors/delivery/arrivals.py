@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+Progress = Callable[[], None]  # called after each call of a handler: the writer is not wedged
 
 
 class Right:
     """One writer's permission to put into streams: of one epoch of a line, or of one dispatcher.
 
     The writer gives it up after its last put. The supervisor revokes it when it gives the writer up.
+    A line's thread calls inline handlers itself (`makes_calls`), the dispatcher's does not.
     """
 
-    __slots__ = ("revoked", "valid")
+    __slots__ = ("calls", "makes_calls", "revoked", "valid")
 
-    def __init__(self) -> None:
+    def __init__(self, *, makes_calls: bool = True) -> None:
         self.valid = True
         self.revoked = False  # taken away: later puts and reports of its writer do not count
+        self.makes_calls = makes_calls
+        # What its thread is to call once the buffers of a batch are filled, and with which items.
+        self.calls: deque[tuple[Callable[[list[Any], Right, Progress], None], list[Any]]] = deque()
 
 
 class Arrivals:

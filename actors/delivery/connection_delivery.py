@@ -15,6 +15,7 @@ from msgspec import Struct
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.cells import Cells, LastEvents
 from actors.delivery.epoch_delivery import EpochDelivery
+from actors.delivery.inline import make_calls
 from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.overlap import KnownKeys, Overlap
@@ -58,6 +59,15 @@ class Hands(Protocol):
 
     def give_up_rotation(self, candidate: int, why: str) -> None:
         """The candidate of this epoch is to be dropped."""
+
+    def begin_calls(self) -> None:
+        """Inline handlers are called from now on, and nothing is read until they have returned."""
+
+    def note_call(self) -> None:
+        """One of them has returned."""
+
+    def end_calls(self) -> None:
+        """All of them have."""
 
 
 class Keeping(Enum):
@@ -141,7 +151,10 @@ class ConnectionDelivery:
 
     def leave(self) -> DeliveryState | None:
         """The epoch ends: it puts nothing more. The state, if this was the holder."""
-        self._args.arrivals.give_up(self._args.right)
+        try:
+            self._make_calls()  # where a defect came between: other streams have these events, too
+        finally:
+            self._args.arrivals.give_up(self._args.right)
         if self._epoch is None:
             self._counters.unrouted += self._kept.count  # no stream was to have it; a holder's is lost
             return None
@@ -204,6 +217,15 @@ class ConnectionDelivery:
         counters.unrouted += len(pairs) - routed
         if epoch.wants_attention:
             self._hands.update_reading()
+        if self._args.right.calls:  # as a rule there are none
+            self._make_calls()
+
+    def _make_calls(self) -> None:
+        """Of inline handlers, once the buffers are filled and what came of it is counted and reported."""
+        if self._args.right.calls:
+            self._hands.begin_calls()
+            make_calls(self._args.right, self._hands.note_call)
+            self._hands.end_calls()
 
     def _mark(self, item: Confirm | Missed | Misread) -> None:
         epoch, now_ns = self._epoch, self._wall_ns()
@@ -218,6 +240,7 @@ class ConnectionDelivery:
             case Confirm(topics=topics):
                 self._hands.tell_restored(topics, epoch.settle(topics, now_ns), now_ns)
         self._args.cells.note_gaps(self._args.line, self._args.right, *epoch.gaps)
+        self._make_calls()
 
     # ── what two connections of the line both bring ──
 
@@ -278,6 +301,7 @@ class ConnectionDelivery:
             self._args.cells.note_gaps(self._args.line, self._args.right, *self._epoch.gaps)
         else:
             self._epoch.set_route(topic, route, self._wall_ns())
+        self._make_calls()
 
     def _set_ahead(self, topic: Topic, route: Route | None) -> None:
         """Another connection delivers still, so the table alone changes."""

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from enum import Enum
+from typing import Literal
 
 from actors.delivery.arrivals import Right
 from actors.events import Closed, Lifecycle, Marker, Topic
@@ -24,6 +25,8 @@ from actors.rules.stream_buffer import (
     Policy,
     StreamBuffer,
 )
+
+KEPT_GAPS = 1_000  # that a stream shows of those which were read
 
 
 class Put(Enum):
@@ -67,14 +70,11 @@ class Inlet:
         self, id: int, feed: str, channel: str, policy: Policy, capacity: int, *, deltas: bool
     ) -> None:
         self.id, self.feed, self.channel = id, feed, channel
-        self.policy, self.capacity, self.deltas = policy, capacity, deltas
+        self.policy: Policy | Literal["inline"] = policy
+        self.capacity, self.deltas = capacity, deltas
         self.lock = threading.RLock()
         self.ready = threading.Condition(self.lock)
-        self.buffer: StreamBuffer = (
-            ConflatingBuffer(capacity)
-            if policy == "conflate"
-            else FifoBuffer(capacity, policy, deltas=deltas)
-        )
+        self.buffer = self._new_buffer(policy)
         self.wakers: tuple[Waker, ...] = ()  # of readers of several streams
         self.end: Closed | None = None  # the last thing in the stream
         self.quiet = False  # the end was asked for: iteration just stops
@@ -83,6 +83,11 @@ class Inlet:
         self.full_since: float | None = None  # monotonic seconds; it asks its lines to pause
         self._waiting: dict[object, Callable[[], None]] = {}  # by line: what is called when there is room
         self._lifecycle_numbers: dict[str, int] = {}  # by line: the number of the last event that was put
+
+    def _new_buffer(self, policy: Policy) -> StreamBuffer:
+        if policy == "conflate":
+            return ConflatingBuffer(self.capacity)
+        return FifoBuffer(self.capacity, policy, deltas=self.deltas)
 
     # ── for writers ──
 
@@ -138,8 +143,7 @@ class Inlet:
         with self.ready:
             if right.valid and self.end is None and number > self._lifecycle_numbers.get(event.line, 0):
                 self._lifecycle_numbers[event.line] = number
-                self.buffer.mark(event)
-                self.wake()
+                self.mark(right, event)
 
     def _asks_to_pause(self, buffer: FifoBuffer, now: float) -> bool:
         """From full until half empty; with the lock."""

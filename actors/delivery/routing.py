@@ -50,7 +50,7 @@ class Routing:
     """One keeper at a time changes it, under the lease of its role."""
 
     def __init__(self) -> None:
-        self.right = Right()  # of the present dispatcher
+        self.right = Right(makes_calls=False)  # of the present dispatcher
         self.subscribers: dict[int, Subscriber] = {}
         self.by_topic: dict[Topic, dict[int, Inlet]] = {}
         self.line_of: dict[Topic, str] = {}

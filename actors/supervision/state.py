@@ -96,7 +96,7 @@ class SharedState:
         self.arrivals.revoke(self.routing.right)
         if copy:
             self.routing = self.routing.copy()
-        self.routing.right = Right()
+        self.routing.right = Right(makes_calls=False)
         return self.routing
 
     def new_watches(self) -> dict[str, Watched]:

@@ -74,6 +74,11 @@ class Tree:
         self._supervisor.thread.join(lock_timeout(seconds_left(deadline)))
         return left
 
+    def begin_stop(self, timeout: float) -> None:
+        """The supervisor is told to end every actor within `timeout` seconds. Waits for nothing."""
+        if self.ended is None:
+            self.roles.named("supervisor").tell(StopAll(timeout))
+
     def _end(self, reason: str, wanted: bool) -> None:
         """The supervisor has ended, or is given up."""
         if self.ended is None:

@@ -33,6 +33,15 @@ class Hands:
     def give_up_rotation(self, candidate: int, why: str) -> None:
         pass
 
+    def begin_calls(self) -> None:
+        pass
+
+    def note_call(self) -> None:
+        pass
+
+    def end_calls(self) -> None:
+        pass
+
 
 class Candidate:
     """A connection that has logged in beside another one."""

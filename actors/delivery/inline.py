@@ -1,0 +1,339 @@
+"""Inline handlers: no buffer, no policy. The thread that has brought an event calls the handler.
+
+A writer puts as into any stream, and what it puts is noted with its right (`Right.calls`). Once the buffers
+of the batch are filled, the line's thread makes these calls. What the dispatcher puts for a line without a
+connection is told by the notifier, or by the next thread that calls the same handler.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from actors.delivery.arrivals import Progress, Right
+from actors.delivery.inlet import KEPT_GAPS, Inlet, Put
+from actors.errors import LinewardenError
+from actors.events import Gap, Marker, Topic
+from actors.rules.stream_buffer import GapRun, Origin, Pair, Place, Policy, StreamBuffer, merge
+
+SLICE: Final = 0.05  # seconds after which a thread that waits for its turn looks around
+
+
+class _Here(threading.local):
+    calls_handlers = False
+
+
+_here = _Here()
+
+
+def calls_handlers() -> bool:
+    """Whether this thread is calling an inline handler."""
+    return _here.calls_handlers
+
+
+def thread_calls_handlers() -> None:
+    """This thread calls inline handlers, and does nothing else."""
+    _here.calls_handlers = True
+
+
+def refuse_to_wait(what: str) -> None:
+    """Raises LinewardenError inside an inline handler: `what` would wait for the thread that calls it."""
+    if _here.calls_handlers:
+        raise LinewardenError(
+            f"{what} is refused inside an inline handler: it may wait for the thread that calls the handler. "
+            "Call it from a thread of your own, or use a handler without inline=True"
+        )
+
+
+def make_calls(right: Right, progress: Progress) -> None:
+    """On its writer's thread: the calls that are noted with this right, in their order."""
+    calls = right.calls
+    _here.calls_handlers = True
+    try:
+        while calls:
+            call, items = calls.popleft()
+            call(items, right, progress)
+    finally:
+        _here.calls_handlers = False
+
+
+class Turn:
+    """One call of a handler at a time, over all threads that call it, in the order of asking.
+
+    Python cannot end a call. One whose writer was given up keeps no other thread waiting.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._holder: Right | None = None
+        self._waiting: deque[Right] = deque()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether another thread waits for it."""
+        return bool(self._waiting)
+
+    def is_held_by(self, right: Right) -> bool:
+        """Whether this writer has it, and was not given up."""
+        return self._holder is right and right.valid
+
+    def take(self, right: Right, progress: Progress) -> bool:
+        """Waits for it. False: this writer was given up meanwhile.
+
+        A line that waits for another line is not wedged: the other one is, if its call never returns. The
+        watchdog does not watch the notifier, so a line that waits for it may be given up; the next line does
+        not wait for that call any more.
+        """
+        with self._lock:
+            if self._holder is None and not self._waiting:
+                self._holder = right
+                return True
+            self._waiting.append(right)
+            try:
+                while right.valid:
+                    if self._is_next(right):
+                        self._holder = right
+                        return True
+                    self._changed.wait(SLICE)
+                    if self._holder is None or self._holder.makes_calls:
+                        progress()
+                if self._holder is not None and not self._holder.makes_calls:
+                    self._holder = None
+                return False
+            finally:
+                self._waiting.remove(right)
+
+    def try_take(self, right: Right) -> bool:
+        """Waits for it a moment; whether it came."""
+        with self._lock:
+            self._waiting.append(right)
+            try:
+                if not self._is_next(right):
+                    self._changed.wait(SLICE)
+                if not self._is_next(right):
+                    return False
+                self._holder = right
+                return True
+            finally:
+                self._waiting.remove(right)
+
+    def give(self, right: Right) -> None:
+        """The call has returned."""
+        with self._lock:
+            if self._holder is right:  # else its writer was given up, and another one calls
+                self._holder = None
+            if self._waiting:
+                self._changed.notify_all()
+
+    def _is_next(self, right: Right) -> bool:
+        is_free = self._holder is None or self._holder.revoked
+        return is_free and self._waiting[0] is right
+
+
+class CallCounters(StreamBuffer):
+    """Counts what an inline handler is given: received = delivered + dropped + queued. It holds no event."""
+
+    def put(self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]) -> None:
+        self.received += len(pairs)
+        self._waiting += len(pairs)
+
+    def called(self) -> None:
+        """A call has returned."""
+        self._waiting -= 1
+        self._reached += 1
+
+    def give_up(self, count: int) -> None:
+        """So many events are called with no more: the stream was closed, or their writer was given up."""
+        self._waiting -= count
+        self.dropped += count
+
+    def mark(self, marker: Marker) -> None:
+        self.gaps += isinstance(marker, Gap)
+
+    def mark_gaps(self, gaps: GapRun) -> None:
+        self.gaps += len(gaps)
+
+    def reach(self) -> None:
+        return None
+
+    def peek_order(self) -> Place | None:
+        return None
+
+
+class Handlers(Struct, frozen=True):
+    """What a program gave, and what is done about a call that raised."""
+
+    on_event: Callable[[Any], object]
+    on_marker: Callable[[Any], object] | None
+    failed: Callable[[Topic | Marker], None]  # logs the exception that is being handled
+
+
+class InlineInlet(Inlet):
+    """The writers' side of an inline handler. It never asks a line to pause, and drops nothing by itself."""
+
+    buffer: CallCounters
+
+    def __init__(
+        self,
+        id: int,
+        feed: str,
+        channel: str,
+        handlers: Handlers,
+        notify: Callable[[InlineInlet], None],
+        *,
+        deltas: bool,
+    ) -> None:
+        super().__init__(id, feed, channel, "block", 0, deltas=deltas)
+        self.policy = "inline"
+        self.owner: object = None  # lives as long as this is open: a handler keeps its stream
+        self.passed: deque[Gap] = deque(maxlen=KEPT_GAPS)
+        self._handlers = handlers
+        self._notify = notify
+        self._turn = Turn()
+        self._told: deque[Marker] = deque()  # by the dispatcher, or the end; not passed on yet
+
+    def _new_buffer(self, policy: Policy) -> CallCounters:
+        return CallCounters(self.capacity)
+
+    # ── for writers ──
+
+    def put(self, right: Right, pairs: list[Pair], origin: Origin, indexes: Sequence[int], now: float) -> Put:
+        with self.lock:
+            if not right.valid or self.end is not None:
+                return Put.REFUSED
+            self.buffer.put(pairs, origin, indexes)
+        right.calls.append((self._call_with_events, pairs))
+        return Put.ACCEPTED
+
+    def put_run(self, right: Right, topic: Topic, runs: Sequence[tuple[list[Pair], Origin]]) -> bool:
+        taken = [self.put(right, pairs, origin, (), 0.0) for pairs, origin in runs]
+        return Put.REFUSED not in taken
+
+    def mark(self, right: Right, marker: Marker) -> None:
+        self._bring(right, [marker])
+
+    def mark_gaps(self, right: Right, gaps: GapRun) -> None:
+        self._bring(right, list(gaps.expand()))
+
+    def _bring(self, right: Right, markers: list[Marker]) -> None:
+        with self.lock:
+            if not right.valid or self.end is not None:
+                return
+            for marker in markers:
+                self.buffer.mark(marker)
+            if right.makes_calls:
+                right.calls.append((self._call_with_markers, markers))
+                return
+            is_first = not self._told  # else the notifier has been woken
+            self._told.extend(markers)
+            if len(self._told) > self.buffer.marker_bound:
+                self._merge_told()
+        if is_first:
+            self._wake_notifier()
+
+    def _merge_told(self) -> None:
+        fewer = merge(self._told)
+        self.buffer.gaps -= _gaps(self._told) - _gaps(fewer)
+        self._told.clear()
+        self._told.extend(fewer)
+
+    # ── for the runtime ──
+
+    def close(self, reason: str, *, quiet: bool) -> None:
+        """`Closed` is the last call. One that is going on ends by itself; events that wait are given up."""
+        with self.lock:
+            if self.end is not None:
+                return
+            super().close(reason, quiet=quiet)
+            assert self.end is not None
+            self._told.append(self.end)
+        self.owner = None
+        self._wake_notifier()
+
+    def _wake_notifier(self) -> None:
+        """Without `on_marker` there is nothing to call, and no notifier."""
+        if self._handlers.on_marker is not None:
+            self._notify(self)
+
+    # ── calling ──
+
+    def tell(self, right: Right) -> bool:
+        """On the notifier's thread. False: another thread was calling all the while, and something waits."""
+        if not self._turn.try_take(right):
+            return False
+        try:
+            self._tell(right)
+        finally:
+            self._turn.give(right)
+        return not self._told
+
+    def _call_with_events(self, pairs: list[Pair], right: Right, progress: Progress) -> None:
+        made = self._call(pairs, right, progress, self._handle)
+        if made < len(pairs):
+            with self.lock:
+                self.buffer.give_up(len(pairs) - made)
+
+    def _call_with_markers(self, markers: list[Marker], right: Right, progress: Progress) -> None:
+        self._call(markers, right, progress, self._show)
+
+    def _call(self, items: list[Any], right: Right, progress: Progress, call: Callable[[Any], None]) -> int:
+        """How many of these calls were made: none after the end, or once the writer was given up."""
+        made, turn = 0, self._turn
+        while made < len(items) and self._may_call(right) and turn.take(right, progress):
+            try:
+                if self._told:
+                    self._tell(right)
+                while made < len(items) and self._may_call(right):
+                    call(items[made])
+                    made += 1
+                    progress()
+                    if turn.is_wanted:
+                        break
+            finally:
+                turn.give(right)
+        return made
+
+    def _may_call(self, right: Right) -> bool:
+        return right.valid and self.end is None
+
+    def _tell(self, right: Right) -> None:
+        """What the dispatcher has put comes before all that a line brings after it."""
+        while self._turn.is_held_by(right):
+            with self.lock:
+                if not self._told:
+                    return
+                marker = self._told.popleft()
+            self._show(marker)
+
+    def _handle(self, pair: Pair) -> None:
+        try:
+            self._handlers.on_event(pair[1])
+        except BaseException:  # the thread is a line's: `sys.exit()` in a handler must not end that
+            self._fail(pair[0])
+        with self.lock:
+            self.buffer.called()
+
+    def _show(self, marker: Marker) -> None:
+        if isinstance(marker, Gap):
+            with self.lock:
+                self.passed.append(marker)
+        if self._handlers.on_marker is None:
+            return
+        try:
+            self._handlers.on_marker(marker)
+        except BaseException:
+            self._fail(marker)
+
+    def _fail(self, about: Topic | Marker) -> None:
+        with self.lock:
+            self.handler_errors += 1
+        self._handlers.failed(about)
+
+
+def _gaps(markers: Sequence[Marker] | deque[Marker]) -> int:
+    return sum(isinstance(marker, Gap) for marker in markers)

@@ -198,8 +198,9 @@ class Runtime:
         buffer: the line reads nothing until the call returns, and a call that does not return within
         `watchdog_timeout` ends the line's connection. The stream that is returned is not read.
         Inside an inline handler `subscribe`, `on`, `add`, `remove`, `close`, `status` and
-        `latest(timeout=0)` work as ever, `send` is carried out after the call, `stop` begins and returns,
-        and what would wait for that thread raises LinewardenError.
+        `latest(timeout=0)` work as ever, `send` is carried out after the call, `stop` begins and returns.
+        What may wait for that thread raises LinewardenError: `wait=`, `wait_live`, `rotate`,
+        `refresh_token`, and waiting for a stream's events.
 
         Raises:
             LinewardenError: as for `subscribe`; or a policy or capacity was given with `inline=True`.
@@ -411,8 +412,6 @@ class Runtime:
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
-        if not plan_only:
-            refuse_to_wait("reload")
         new = load(config)
         with self._reloading:
             plan = compare(self.settings, new)

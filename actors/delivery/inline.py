@@ -71,12 +71,7 @@ class Turn:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._holder: Right | None = None
-        self._waiting: deque[Right] = deque()
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether another thread waits for it."""
-        return bool(self._waiting)
+        self.waiting: deque[Right] = deque()  # for their turn, in the order of asking
 
     def is_held_by(self, right: Right) -> bool:
         """Whether this writer has it, and was not given up."""
@@ -90,10 +85,12 @@ class Turn:
         not wait for that call any more.
         """
         with self._lock:
-            if self._holder is None and not self._waiting:
+            if not right.valid:
+                return False
+            if self._holder is None and not self.waiting:
                 self._holder = right
                 return True
-            self._waiting.append(right)
+            self.waiting.append(right)
             try:
                 while right.valid:
                     if self._is_next(right):
@@ -106,12 +103,12 @@ class Turn:
                     self._holder = None
                 return False
             finally:
-                self._waiting.remove(right)
+                self.waiting.remove(right)
 
     def try_take(self, right: Right) -> bool:
         """Waits for it a moment; whether it came."""
         with self._lock:
-            self._waiting.append(right)
+            self.waiting.append(right)
             try:
                 if not self._is_next(right):
                     self._changed.wait(SLICE)
@@ -120,19 +117,19 @@ class Turn:
                 self._holder = right
                 return True
             finally:
-                self._waiting.remove(right)
+                self.waiting.remove(right)
 
     def give(self, right: Right) -> None:
         """The call has returned."""
         with self._lock:
             if self._holder is right:  # else its writer was given up, and another one calls
                 self._holder = None
-            if self._waiting:
+            if self.waiting:
                 self._changed.notify_all()
 
     def _is_next(self, right: Right) -> bool:
         is_free = self._holder is None or self._holder.revoked
-        return is_free and self._waiting[0] is right
+        return is_free and self.waiting[0] is right
 
 
 class CallCounters(StreamBuffer):
@@ -142,7 +139,7 @@ class CallCounters(StreamBuffer):
         self.received += len(pairs)
         self._waiting += len(pairs)
 
-    def called(self) -> None:
+    def note_call(self) -> None:
         """A call has returned."""
         self._waiting -= 1
         self._reached += 1
@@ -267,7 +264,7 @@ class InlineInlet(Inlet):
         if not self._turn.try_take(right):
             return False
         try:
-            self._tell(right)
+            self._tell(right, _unwatched)
         finally:
             self._turn.give(right)
         return not self._told
@@ -284,24 +281,21 @@ class InlineInlet(Inlet):
     def _call(self, items: list[Any], right: Right, progress: Progress, call: Callable[[Any], None]) -> int:
         """How many of these calls were made: none after the end, or once the writer was given up."""
         made, turn = 0, self._turn
-        while made < len(items) and self._may_call(right) and turn.take(right, progress):
+        while made < len(items) and self.end is None and turn.take(right, progress):
             try:
                 if self._told:
-                    self._tell(right)
-                while made < len(items) and self._may_call(right):
+                    self._tell(right, progress)
+                while made < len(items) and right.valid and self.end is None:
                     call(items[made])
                     made += 1
                     progress()
-                    if turn.is_wanted:
+                    if turn.waiting:
                         break
             finally:
                 turn.give(right)
         return made
 
-    def _may_call(self, right: Right) -> bool:
-        return right.valid and self.end is None
-
-    def _tell(self, right: Right) -> None:
+    def _tell(self, right: Right, progress: Progress) -> None:
         """What the dispatcher has put comes before all that a line brings after it."""
         while self._turn.is_held_by(right):
             with self.lock:
@@ -309,6 +303,7 @@ class InlineInlet(Inlet):
                     return
                 marker = self._told.popleft()
             self._show(marker)
+            progress()
 
     def _handle(self, pair: Pair) -> None:
         try:
@@ -316,7 +311,7 @@ class InlineInlet(Inlet):
         except BaseException:  # the thread is a line's: `sys.exit()` in a handler must not end that
             self._fail(pair[0])
         with self.lock:
-            self.buffer.called()
+            self.buffer.note_call()
 
     def _show(self, marker: Marker) -> None:
         if isinstance(marker, Gap):
@@ -333,6 +328,10 @@ class InlineInlet(Inlet):
         with self.lock:
             self.handler_errors += 1
         self._handlers.failed(about)
+
+
+def _unwatched() -> None:
+    """The progress of a thread that the watchdog does not watch."""
 
 
 def _gaps(markers: Sequence[Marker] | deque[Marker]) -> int:

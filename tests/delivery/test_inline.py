@@ -288,7 +288,7 @@ def test_a_line_that_was_given_up_while_it_waited_gives_up_the_notifiers_call() 
     progress: list[None] = []
     assert turn.try_take(notifier)
     with running(lambda: turn.take(line, lambda: progress.append(None))) as done:
-        while not turn.is_wanted:
+        while not turn.waiting:
             pass
         Arrivals().revoke(line)
         assert not done[0].result(10)
@@ -303,7 +303,7 @@ def test_the_notifier_waits_a_moment_only() -> None:
     turn, notifier, line = Turn(), Right(makes_calls=False), Right()
     assert turn.take(line, lambda: None)
     assert not turn.try_take(notifier)
-    assert not turn.is_wanted
+    assert not turn.waiting
     turn.give(line)
     assert turn.try_take(notifier)
 

@@ -444,7 +444,6 @@ WAITS: dict[str, Callable[[Runtime, str], Any]] = {
     "rotate": lambda runtime, _: runtime.rotate("o2"),
     "refresh_token": lambda runtime, _: runtime.refresh_token("o2"),
     "wait_live": lambda runtime, _: runtime.wait_live(timeout=5.0),
-    "reload": lambda runtime, _: runtime.reload(runtime.settings),
 }
 
 
@@ -509,12 +508,28 @@ def test_looking_works_inside(runtime: Runtime, o2: SimulatedO2, market: str) ->
     assert status.result.lines()["o2"].state == "live"
     price = within(runtime, o2, market, lambda: runtime.latest("o2", market, timeout=0))
     assert price.result.symbol == market
-    plan = within(runtime, o2, market, lambda: runtime.reload(runtime.settings, plan_only=True))
-    assert not plan.result.changes
     book = within(runtime, o2, market, lambda: runtime.book("o2", market))
     assert not book.result.synced
     proxied = within(runtime, o2, market, lambda: runtime.supervisor.status().get(timeout=5))
     assert proxied.result.lines()["o2"].state == "live"
+
+
+def test_another_config_is_taken_inside(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
+    more = config(o2.url)
+    more["feeds"]["beside"] = more["feeds"]["o2"]
+    reloaded = within(runtime, o2, market, lambda: runtime.reload(more))
+    assert reloaded.took < 2.0
+    assert reloaded.result.changes
+    runtime.wait_live("beside", timeout=10.0)
+
+    del more["feeds"]["o2"]
+    calls, tried = Calls(), Within(lambda: runtime.reload(more))
+    runtime.on("o2", "trades", market, handler=tried, on_marker=calls, inline=True, wait=10.0)
+    o2.trade(market)
+    assert tried.done.wait(10)  # it has removed the line whose thread has called it
+    assert tried.result.changes
+    until(runtime, lambda status: set(status.lines()) == {"beside"})
+    until(runtime, lambda _: "closed" in calls.words)
 
 
 def test_a_message_is_sent_after_the_call(runtime: Runtime, o2: SimulatedO2, market: str) -> None:

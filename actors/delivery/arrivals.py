@@ -5,9 +5,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 Progress = Callable[[], None]  # called after each call of a handler: the writer is not wedged
+
+
+class Calling(Protocol):
+    """An inline handler for which a writer has brought something."""
+
+    def call(self, right: Right, progress: Progress) -> None:
+        """On the thread of this writer: call the handler with all that it has brought."""
 
 
 class Right:
@@ -23,8 +30,7 @@ class Right:
         self.valid = True
         self.revoked = False  # taken away: later puts and reports of its writer do not count
         self.makes_calls = makes_calls
-        # What its thread is to call once the buffers of a batch are filled, and with which items.
-        self.calls: deque[tuple[Callable[[list[Any], Right, Progress], None], list[Any]]] = deque()
+        self.calls: deque[Calling] = deque()  # by its thread, once the buffers of a batch are filled
 
 
 class Arrivals:

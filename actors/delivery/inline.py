@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from msgspec import Struct
 
@@ -50,13 +50,12 @@ def refuse_to_wait(what: str) -> None:
 
 
 def make_calls(right: Right, progress: Progress) -> None:
-    """On its writer's thread: the calls that are noted with this right, in their order."""
+    """On its writer's thread: the calls that are noted with this right."""
     calls = right.calls
     _here.calls_handlers = True
     try:
         while calls:
-            call, items = calls.popleft()
-            call(items, right, progress)
+            calls.popleft().call(right, progress)
     finally:
         _here.calls_handlers = False
 
@@ -104,6 +103,7 @@ class Turn:
                 return False
             finally:
                 self.waiting.remove(right)
+                self._changed.notify_all()
 
     def try_take(self, right: Right) -> bool:
         """Waits for it a moment; whether it came."""
@@ -118,6 +118,7 @@ class Turn:
                 return True
             finally:
                 self.waiting.remove(right)
+                self._changed.notify_all()
 
     def give(self, right: Right) -> None:
         """The call has returned."""
@@ -192,7 +193,8 @@ class InlineInlet(Inlet):
         self._handlers = handlers
         self._notify = notify
         self._turn = Turn()
-        self._told: deque[Marker] = deque()  # by the dispatcher, or the end; not passed on yet
+        self._brought: dict[Right, deque[Pair | Marker]] = {}  # by lines whose threads have yet to call
+        self._told: deque[Marker] = deque()  # for the notifier, or the next line that calls
 
     def _new_buffer(self, policy: Policy) -> CallCounters:
         return CallCounters(self.capacity)
@@ -204,7 +206,7 @@ class InlineInlet(Inlet):
             if not right.valid or self.end is not None:
                 return Put.REFUSED
             self.buffer.put(pairs, origin, indexes)
-        right.calls.append((self._call_with_events, pairs))
+            self._note(right, pairs)
         return Put.ACCEPTED
 
     def put_run(self, right: Right, topic: Topic, runs: Sequence[tuple[list[Pair], Origin]]) -> bool:
@@ -215,23 +217,46 @@ class InlineInlet(Inlet):
         self._bring(right, [marker])
 
     def mark_gaps(self, right: Right, gaps: GapRun) -> None:
-        self._bring(right, list(gaps.expand()))
+        self._bring(right, gaps.expand())
 
-    def _bring(self, right: Right, markers: list[Marker]) -> None:
+    def _bring(self, right: Right, markers: Sequence[Marker]) -> None:
         with self.lock:
             if not right.valid or self.end is not None:
                 return
             for marker in markers:
                 self.buffer.mark(marker)
+            was_empty = not self._told
+            for writer in [writer for writer in self._brought if writer.revoked]:
+                self._take_over(writer)
             if right.makes_calls:
-                right.calls.append((self._call_with_markers, markers))
-                return
-            is_first = not self._told  # else the notifier has been woken
-            self._told.extend(markers)
-            if len(self._told) > self.buffer.marker_bound:
-                self._merge_told()
-        if is_first:
-            self._wake_notifier()
+                self._note(right, markers)
+            else:
+                self._told.extend(markers)
+                if len(self._told) > self.buffer.marker_bound:
+                    self._merge_told()
+            self._wake_notifier(was_empty)
+
+    def _note(self, right: Right, items: Sequence[Pair] | Sequence[Marker]) -> None:
+        """These are to be called by their writer's thread; with the lock."""
+        brought = self._brought.get(right)
+        if brought is None:
+            brought = self._brought[right] = deque()
+            right.calls.append(self)
+        brought.extend(items)
+
+    def _take_over(self, writer: Right) -> None:
+        """What a writer leaves: its markers are told by others, its events are given up. With the lock."""
+        left = self._brought.pop(writer, None)
+        if left is None:
+            return
+        events = 0
+        while left:
+            item = left.popleft()
+            if type(item) is tuple:
+                events += 1
+            elif self.end is None:
+                self._told.append(cast(Marker, item))
+        self.buffer.give_up(events)
 
     def _merge_told(self) -> None:
         fewer = merge(self._told)
@@ -248,13 +273,16 @@ class InlineInlet(Inlet):
                 return
             super().close(reason, quiet=quiet)
             assert self.end is not None
+            for writer in list(self._brought):
+                self._take_over(writer)
+            was_empty = not self._told
             self._told.append(self.end)
+            self._wake_notifier(was_empty)
         self.owner = None
-        self._wake_notifier()
 
-    def _wake_notifier(self) -> None:
-        """Without `on_marker` there is nothing to call, and no notifier."""
-        if self._handlers.on_marker is not None:
+    def _wake_notifier(self, was_empty: bool) -> None:
+        """Where nothing waited before; else it is on its way. Without `on_marker` there is none."""
+        if was_empty and self._told and self._handlers.on_marker is not None:
             self._notify(self)
 
     # ── calling ──
@@ -269,31 +297,31 @@ class InlineInlet(Inlet):
             self._turn.give(right)
         return not self._told
 
-    def _call_with_events(self, pairs: list[Pair], right: Right, progress: Progress) -> None:
-        made = self._call(pairs, right, progress, self._handle)
-        if made < len(pairs):
-            with self.lock:
-                self.buffer.give_up(len(pairs) - made)
-
-    def _call_with_markers(self, markers: list[Marker], right: Right, progress: Progress) -> None:
-        self._call(markers, right, progress, self._show)
-
-    def _call(self, items: list[Any], right: Right, progress: Progress, call: Callable[[Any], None]) -> int:
-        """How many of these calls were made: none after the end, or once the writer was given up."""
-        made, turn = 0, self._turn
-        while made < len(items) and self.end is None and turn.take(right, progress):
+    def call(self, right: Right, progress: Progress) -> None:
+        """On the thread of a line. It ends at once if the line was given up, or the stream closed."""
+        brought, turn = self._brought.get(right, ()), self._turn
+        while brought and turn.take(right, progress):
             try:
                 if self._told:
                     self._tell(right, progress)
-                while made < len(items) and right.valid and self.end is None:
-                    call(items[made])
-                    made += 1
+                while right.valid and self.end is None:
+                    try:
+                        item = brought.popleft()
+                    except IndexError:
+                        break
+                    if type(item) is tuple:
+                        self._handle(item)
+                    else:
+                        self._show(cast(Marker, item))
                     progress()
                     if turn.waiting:
                         break
             finally:
                 turn.give(right)
-        return made
+        with self.lock:
+            was_empty = not self._told
+            self._take_over(right)
+            self._wake_notifier(was_empty)
 
     def _tell(self, right: Right, progress: Progress) -> None:
         """What the dispatcher has put comes before all that a line brings after it."""

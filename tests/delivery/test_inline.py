@@ -12,9 +12,16 @@ import pytest
 
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.inlet import Put
-from actors.delivery.inline import InlineInlet, Turn, calls_handlers, make_calls, refuse_to_wait
+from actors.delivery.inline import (
+    Handlers,
+    InlineInlet,
+    Turn,
+    calls_handlers,
+    make_calls,
+    refuse_to_wait,
+)
 from actors.errors import LinewardenError
-from actors.events import Gap, Lifecycle, Topic
+from actors.events import Gap, Lifecycle, Marker, Topic
 from actors.rules.stream_buffer import GapRun, Origin, Pair
 from tests.delivery.inline import Called, inline_inlet
 from tests.delivery.streams import A, B
@@ -59,14 +66,15 @@ def test_nothing_is_called_until_its_writer_makes_the_calls() -> None:
     assert inlet.status().policy == "inline"
 
 
-def test_handlers_of_one_line_are_called_in_the_order_of_what_came() -> None:
-    called, right = Called(), Right()
-    one, other = inline_inlet(called), inline_inlet(called, id=2)
-    put(one, right, "1")
-    put(other, right, "2")
-    put(one, right, "3")
+def test_all_handlers_of_a_line_are_called() -> None:
+    called, other, right = Called(), Called(), Right()
+    inlets = inline_inlet(called), inline_inlet(other, id=2)
+    for text in "12":
+        for inlet in inlets:
+            put(inlet, right, text)
     call(right)
-    assert called.words == ["1", "2", "3"]
+    assert called.words == other.words == ["1", "2"]
+    assert not right.calls
 
 
 def test_each_call_is_progress() -> None:
@@ -131,6 +139,43 @@ def test_a_writer_that_was_given_up_calls_no_more() -> None:
     assert not right.calls
 
 
+class LineLost:
+    """While the handler is called for the first time, its line is given up: the call hangs."""
+
+    def __init__(self, inlet_of: Callable[[], InlineInlet], right: Right, *then: Marker) -> None:
+        self.called = Called()
+        self._inlet_of, self._right, self._then = inlet_of, right, then
+        self._dispatcher = Right(makes_calls=False)
+
+    def __call__(self, item: Any) -> None:
+        self.called(item)
+        if self._right.valid:
+            Arrivals().revoke(self._right)
+            for marker in self._then:
+                self._inlet_of().mark(self._dispatcher, marker)
+
+
+@pytest.mark.parametrize("then", [(), (DOWN,)])
+def test_markers_that_a_lost_line_has_brought_are_told_before_those_of_its_loss(
+    then: tuple[Marker, ...],
+) -> None:
+    right = Right()
+    woken: list[InlineInlet] = []
+    lost = LineLost(lambda: inlet, right, *then)
+    handlers = Handlers(lost, lost, lost.called.failed.append)
+    inlet = InlineInlet(1, "o2", "trades", handlers, woken.append, deltas=False)
+    inlet.put_lifecycle(right, BACK, 1)
+    inlet.mark_gaps(right, GapRun([(A, 1), (B, 1)], "disconnect", 5, 2))
+    put(inlet, right, "1")
+    call(right)
+    assert lost.called.words == ["restored"]
+    assert counters(inlet) == (1, 0, 1, 0)
+    assert woken == [inlet]
+    assert inlet.tell(Right(makes_calls=False))
+    assert lost.called.words == ["restored", "gap in A", "gap in B", *["disconnected"] * len(then)]
+    assert inlet.status().gaps == len(inlet.passed) == 2
+
+
 def test_a_closed_handler_gets_no_event_and_the_end_last() -> None:
     called, right, dispatcher = Called(), Right(), Right(makes_calls=False)
     woken: list[InlineInlet] = []
@@ -146,7 +191,7 @@ def test_a_closed_handler_gets_no_event_and_the_end_last() -> None:
     assert counters(inlet) == (1, 0, 1, 0)
     assert put(inlet, right, "2") is Put.REFUSED
     inlet.mark(dispatcher, DOWN)
-    assert woken == [inlet, inlet]  # for the marker, and for the end
+    assert woken == [inlet]
     assert inlet.owner is None
 
 

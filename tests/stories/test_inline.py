@@ -632,6 +632,32 @@ def test_a_marker_call_that_never_returns_costs_the_line_one_life(
     until(watched, nobody_is_wedged)
 
 
+def test_a_marker_call_of_the_line_that_never_returns_hides_no_marker(
+    watched: Runtime, o2: SimulatedO2, market: str
+) -> None:
+    calls, caught, released = Calls(), threading.Event(), threading.Event()
+
+    def hang(marker: Any) -> None:
+        calls(marker)
+        if word(marker) == "restored" and not caught.is_set():
+            caught.set()
+            released.wait(30)
+
+    stream = watched.on("o2", "trades", market, handler=calls, on_marker=hang, inline=True, wait=10.0)
+    o2.drop()
+    assert caught.wait(10)
+    until(watched, at_epoch(3))
+    watched.wait_live(timeout=10.0)
+    o2.trade(market, trade_id="1")
+    calls.wait(9)
+    released.set()
+    until(watched, nobody_is_wedged)
+    o2.trade(market, trade_id="2")
+    calls.wait(10)
+    assert calls.words == [*OUTAGE, *OUTAGE, "1", "2"]
+    assert stream.gap_count == len(stream.gaps) == 2
+
+
 def test_a_defect_in_delivery_loses_no_call(
     runtime: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import Status, why_not_live
 from actors.stream import Stream
-from actors.streams import Streams, handle, refuse_wait
+from actors.streams import Streams, check_handler, handle, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.lifetime import Lifetime
 from actors.supervision.proxy import SupervisorProxy
@@ -203,10 +203,13 @@ class Runtime:
         `refresh_token`, and waiting for a stream's events.
 
         Raises:
-            LinewardenError: as for `subscribe`; or a policy or capacity was given with `inline=True`.
+            LinewardenError: as for `subscribe`; or a handler is a coroutine function, or a policy or
+                capacity was given with `inline=True`.
             RuntimeError: the machine is out of threads. Nothing was subscribed.
         """
         refuse_wait(wait)
+        check_handler(handler)
+        check_handler(on_marker)
         if inline:
             if policy is not None or capacity is not None:
                 raise LinewardenError(

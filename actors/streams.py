@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
 import threading
 import weakref
@@ -263,6 +264,14 @@ def refuse_wait(wait: float | None) -> None:
         refuse_to_wait(f"wait={wait:g}")
 
 
+def check_handler(handler: object) -> None:
+    """Raises LinewardenError for a coroutine function: calling it would run none of it."""
+    if inspect.iscoroutinefunction(handler):
+        raise LinewardenError(
+            f"{handler!r} is a coroutine function, and a thread calls a handler: give a plain function"
+        )
+
+
 def handle(
     stream: Stream[Any], handler: Callable[[Any], object], on_marker: Callable[[Any], object] | None
 ) -> None:
@@ -275,7 +284,7 @@ def handle(
                     handler(item.event)
                 elif on_marker is not None:
                     on_marker(item)
-            except Exception:
+            except BaseException:  # `sys.exit()` in a handler must not leave a stream without its reader
                 stream._inlet.handler_errors += 1
                 _log_failure(item.topic if isinstance(item, Received) else item)
 

@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
@@ -23,6 +24,7 @@ from actors.simulators import SimulatedO2
 from actors.venues.o2 import DepthChange, DepthSnapshot
 from tests.conftest import Baseline
 from tests.stories.test_killed_actors import after, incarnation, kill
+from tests.stories.test_subscriptions import ACCOUNTS
 from tests.stories.test_wedged import WATCHDOG, is_wedged, nobody_is_wedged
 from tests.support.counters import settle
 from tests.support.depth_book import Book
@@ -181,8 +183,9 @@ def test_ordinary_streams_have_their_events_before_the_handler_is_called(
     assert [int(early.get(timeout=0).trade_id) for _ in range(2)] == [1, 2]
 
 
+@pytest.mark.parametrize("inline", [True, False])
 def test_a_handler_that_raises_is_logged_and_counted_and_goes_on(
-    runtime: Runtime, o2: SimulatedO2, market: str, caplog: pytest.LogCaptureFixture
+    inline: bool, runtime: Runtime, o2: SimulatedO2, market: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls = Calls()
 
@@ -193,7 +196,7 @@ def test_a_handler_that_raises_is_logged_and_counted_and_goes_on(
         if trade.trade_id == "2":
             sys.exit("on purpose")
 
-    stream = runtime.on("o2", "trades", market, handler=fail, inline=True, wait=10.0)
+    stream = runtime.on("o2", "trades", market, handler=fail, inline=inline, wait=10.0)
     with caplog.at_level(logging.ERROR, "actors.streams"):
         o2.number_trades(market, 3, batch=3)
         calls.wait(3)
@@ -343,6 +346,43 @@ def test_numbers_and_markers_agree_through_losses_and_deaths(
     assert shown.received == shown.delivered == sum(word.isdigit() for word in calls.words)
 
 
+def test_rotations_show_nothing_and_repeat_nothing(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
+    calls = Calls()
+    _stream = runtime.on("o2", "trades", market, handler=calls, on_marker=calls, inline=True, wait=10.0)
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(5):
+            talking = pool.submit(o2.number_trades, market, 300, 2_000)
+            runtime.rotate("o2", timeout=20.0)
+            talking.result(timeout=10)
+    calls.wait(1_500)
+    settle(runtime)
+    assert calls.words == [str(number) for number in range(1, 1_501)]
+    assert line_of(runtime).epoch == 6
+
+
+def test_two_lines_call_one_handler_one_at_a_time(runtime: Runtime, o2: SimulatedO2) -> None:
+    calls, alone = Calls(), threading.Lock()
+    errors: list[str] = []
+
+    def handle(order: Any) -> None:
+        if not alone.acquire(blocking=False):
+            errors.append("two at once")
+            return
+        calls(order)
+        alone.release()
+
+    _stream = runtime.on("o2", "orders", *ACCOUNTS, handler=handle, inline=True, wait=10.0)
+    until(runtime, lambda status: set(status.lines()) == {"o2", "o2/2"})
+    for _ in range(20):
+        for account in ACCOUNTS:
+            o2.order(account)
+    orders = calls.wait(20 * len(ACCOUNTS))
+    assert not errors
+    assert {order.account for order in orders} == set(ACCOUNTS)
+    assert set(calls.threads) == {LINE, "connection/o2/2"}
+    settle(runtime)
+
+
 # ── the end ──
 
 
@@ -418,6 +458,18 @@ def test_its_stream_is_not_read(runtime: Runtime, market: str, read: Callable[[A
         with pytest.raises(LinewardenError, match="inline handler"):
             next(runtime.merge(stream))
     assert stream.closed
+
+
+@pytest.mark.parametrize("inline", [True, False])
+@pytest.mark.parametrize("which", ["handler", "on_marker"])
+def test_a_coroutine_function_is_refused(runtime: Runtime, market: str, which: str, inline: bool) -> None:
+    async def handle(_: Any) -> None:
+        pass
+
+    handlers: dict[str, Any] = {"handler": print, which: handle}
+    with pytest.raises(LinewardenError, match="coroutine function"):
+        runtime.on("o2", "trades", market, inline=inline, **handlers)
+    assert runtime.status().streams == ()
 
 
 def within(runtime: Runtime, o2: SimulatedO2, market: str, act: Callable[[], T]) -> Within:

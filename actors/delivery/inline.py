@@ -7,6 +7,7 @@ connection is told by the notifier, or by the next thread that calls the same ha
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,16 +24,12 @@ from actors.rules.stream_buffer import GapRun, Origin, Pair, Place, Policy, Stre
 SLICE: Final = 0.05  # seconds after which a thread that waits for its turn looks around
 
 
-class _Here(threading.local):
-    calls_handlers = False
-
-
-_here = _Here()
+_here = threading.local()  # `_here.calls_handlers`: this thread is calling inline handlers
 
 
 def calls_handlers() -> bool:
     """Whether this thread is calling an inline handler."""
-    return _here.calls_handlers
+    return getattr(_here, "calls_handlers", False)
 
 
 def thread_calls_handlers() -> None:
@@ -42,7 +39,7 @@ def thread_calls_handlers() -> None:
 
 def refuse_to_wait(what: str) -> None:
     """Raises LinewardenError inside an inline handler: `what` would wait for the thread that calls it."""
-    if _here.calls_handlers:
+    if calls_handlers():
         raise LinewardenError(
             f"{what} is refused inside an inline handler: it may wait for the thread that calls the handler. "
             "Call it from a thread of your own, or use a handler without inline=True"
@@ -145,10 +142,10 @@ class CallCounters(StreamBuffer):
         self._waiting -= 1
         self._reached += 1
 
-    def give_up(self, count: int) -> None:
-        """So many events are called with no more: the stream was closed, or their writer was given up."""
-        self._waiting -= count
-        self.dropped += count
+    def give_up(self) -> None:
+        """The handler is not called with an event: the stream was closed, or its writer was given up."""
+        self._waiting -= 1
+        self.dropped += 1
 
     def mark(self, marker: Marker) -> None:
         self.gaps += isinstance(marker, Gap)
@@ -249,14 +246,13 @@ class InlineInlet(Inlet):
         left = self._brought.pop(writer, None)
         if left is None:
             return
-        events = 0
-        while left:
-            item = left.popleft()
-            if type(item) is tuple:
-                events += 1
-            elif self.end is None:
-                self._told.append(cast(Marker, item))
-        self.buffer.give_up(events)
+        with contextlib.suppress(IndexError):  # its thread may take the last one
+            while True:
+                item = left.popleft()
+                if type(item) is tuple:
+                    self.buffer.give_up()
+                elif self.end is None:
+                    self._told.append(cast(Marker, item))
 
     def _merge_told(self) -> None:
         fewer = merge(self._told)

@@ -24,6 +24,9 @@ SIGNALR_JS = "@microsoft/signalr@10.0.11"
 SIGNALRCORE = "signalrcore==1.0.2"
 TPLUSPY = "tpluspy==0.6.0"
 UBWA = "unicorn-binance-websocket-api==2.16.1"
+UVLOOP = "uvloop==0.23.0"
+WEBSOCKET_RS = "websocket-rs==0.7.10"
+WS4PY = "ws4py==0.6.0"
 
 _ROOT = Path(os.environ.get("LINEWARDEN_INTEROP") or Path(__file__).parents[1] / ".venv-interop")
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -31,6 +31,7 @@ class Peer(Struct, frozen=True, kw_only=True):
     options: Mapping[str, Any] = {}
     messages: int = FAST
     paced: bool = True  # its latency is measured, too
+    is_raw: bool = False  # a library and a decode, and nothing else: the fastest one is the ceiling
     root: Path = ROOT  # of the tree that its program is in
 
     def interpreter(self) -> Path:
@@ -44,6 +45,12 @@ def _sdk(name: str, client: str, hears: tuple[str, ...], package: str, python: s
     return Peer(name=name, client=client, hears=hears, packages=(package,), python=python, messages=SLOW)
 
 
+def _raw(name: str, client: str, packages: tuple[str, ...], **more: Any) -> Peer:
+    """With msgspec for the decode."""
+    packages = (*packages, installs.MSGSPEC)
+    return Peer(name=name, client=client, hears=EVERY, packages=packages, is_raw=True, **more)
+
+
 PEERS = (
     Peer(name=LINEWARDEN, client="linewarden", hears=tuple(SHAPES), options=LOSSLESS),
     Peer(
@@ -54,11 +61,16 @@ PEERS = (
         paced=False,
     ),
     Peer(name="linewarden.drop_oldest", client="linewarden", hears=EVERY, paced=False),
-    _sdk("o2-sdk", "o2_sdk", ("o2",), installs.O2_SDK),
+    _sdk("o2-sdk", "o2_sdk", ("o2", "o2-tls"), installs.O2_SDK),
     _sdk("alpaca-py", "alpaca_py", ("alpaca-msgpack",), installs.ALPACA_PY),
     _sdk("tpluspy", "tpluspy", ("tplus",), installs.TPLUSPY),
     _sdk("project-x-py", "project_x_py", PROJECTX, installs.PROJECT_X_PY, "3.12"),
     _sdk("signalrcore", "signalr_core", PROJECTX, installs.SIGNALRCORE),
-    Peer(name=WEBSOCKETS, client="raw_websockets", hears=EVERY),
-    Peer(name="picows", client="raw_picows", hears=EVERY, packages=(installs.PICOWS, installs.MSGSPEC)),
+    Peer(name=WEBSOCKETS, client="raw_websockets", hears=EVERY, is_raw=True),
+    _raw("picows", "raw_picows", (installs.PICOWS,)),
+    # The virtualenv is named after the first package.
+    _raw("picows.uvloop", "raw_picows", (installs.UVLOOP, installs.PICOWS), options={"loop": "uvloop"}),
+    _raw("websocket-rs", "raw_websocket_rs", (installs.WEBSOCKET_RS,), python="3.12"),
+    _raw("websocket-rs.async", "raw_websocket_rs_async", (installs.WEBSOCKET_RS,), python="3.12"),
+    _raw("ws4py", "raw_ws4py", (installs.WS4PY,), messages=SLOW),
 )

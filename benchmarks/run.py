@@ -87,6 +87,8 @@ def run(sender: Sender, peer: Peer, shape: str, plan: Plan) -> Run:
     }
     command = [str(python), "-E", "-s", "-m", f"benchmarks.clients.{peer.client}"]
     environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
+    if ca_file := address.get("ca_file"):
+        environment["SSL_CERT_FILE"] = ca_file  # for libraries that trust the system's authorities only
     try:
         done = subprocess.run(
             command,

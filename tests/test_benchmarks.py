@@ -22,11 +22,12 @@ from benchmarks.clients.feeds import subscription
 from benchmarks.clients.raw import DIALOGUES
 from benchmarks.installs import NotHereError, python_with
 from benchmarks.latency import WARM_UP, at, latencies
-from benchmarks.peers import ROOT
+from benchmarks.peers import PEERS, ROOT
 from benchmarks.report import Table, markdown
 from benchmarks.run import Run, Told, losses
 from benchmarks.server import SECOND, Plan, Sender, Sent
 from benchmarks.shapes import SHAPES
+from benchmarks.throughput import ceiling
 
 COUNT = 500
 
@@ -115,6 +116,15 @@ def test_a_run_tells_what_was_lost_and_what_of_it_was_accounted_for() -> None:
     )
     assert (whole.lost, part.lost) == (0, 3)
     assert losses([whole, part]) == ("3", "1")
+
+
+def test_the_ceiling_is_the_fastest_raw_loop_that_ran() -> None:
+    def run_of(seconds: int) -> list[Run]:
+        return [Run(4, told([1, 2, 3, 4], [seconds * SECOND] * 4), Sent(0, []))]
+
+    runs = {"linewarden": run_of(1), "websockets": run_of(9), "ws4py": run_of(8), "websocket-rs": run_of(7)}
+    assert ceiling(PEERS, runs) == "websocket-rs"
+    assert ceiling(PEERS, {"linewarden": run_of(1)}) == ""
 
 
 def test_the_guard_sees_what_is_lost() -> None:

@@ -1,4 +1,4 @@
-"""A listener on `picows` with a typed decode: the least that is known to be possible from Python."""
+"""A listener on `picows` with a typed decode, on the event loop of asyncio or of uvloop."""
 # mypy: ignore-errors
 
 from __future__ import annotations
@@ -40,4 +40,13 @@ async def main(asked: Wanted) -> None:
     await transport.wait_disconnected()
 
 
-asyncio.run(main(wanted()))
+def run(asked: Wanted) -> None:
+    if asked.options.get("loop") == "uvloop":
+        import uvloop
+
+        uvloop.run(main(asked))
+    else:
+        asyncio.run(main(asked))
+
+
+run(wanted())

@@ -24,7 +24,7 @@ Rates = Annotated[str, typer.Option("--rates", help="Messages a second, with com
 
 RATES = ",".join(map(str, latency.LENGTHS))
 # Where there is an SDK to compare with: latency is measured there, too.
-COMPARED = ("o2", "alpaca", "alpaca-msgpack", "tplus", "projectx")
+COMPARED = ("o2", "alpaca", "alpaca-msgpack", "binance", "tplus", "projectx")
 
 
 @app.callback()

@@ -15,6 +15,7 @@ from pathlib import Path
 # The versions that everything here is about.
 AIOSIGNALR = "aiosignalr==0.1.1"
 ALPACA_PY = "alpaca-py==0.44.0"
+CRYPTOFEED = "cryptofeed==3.0.1"
 MSGSPEC = "msgspec==0.22.0"
 O2_SDK = "o2-sdk==0.5.0"
 PICOWS = "picows==2.3.1"

@@ -21,6 +21,8 @@ THEIRS = (
     installs.TPLUSPY,
     installs.PROJECT_X_PY,
     installs.SIGNALRCORE,
+    installs.UBWA,
+    installs.CRYPTOFEED,
 )
 
 

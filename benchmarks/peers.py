@@ -15,7 +15,7 @@ from benchmarks.shapes import SHAPES
 ROOT = Path(__file__).parents[1]
 FAST, SLOW = 200_000, 40_000  # messages of a full blast, so that a run takes a second or some
 PROJECTX = ("projectx", "projectx-quotes")
-EVERY = ("o2", "o2-tls", "alpaca", "tplus", *PROJECTX)
+EVERY = ("o2", "o2-tls", "alpaca", "binance", "tplus", *PROJECTX)
 LINEWARDEN, WEBSOCKETS = "linewarden", "websockets"
 LOSSLESS = {"policy": "block", "capacity": 100_000}
 
@@ -66,6 +66,8 @@ PEERS = (
     _sdk("tpluspy", "tpluspy", ("tplus",), installs.TPLUSPY),
     _sdk("project-x-py", "project_x_py", PROJECTX, installs.PROJECT_X_PY, "3.12"),
     _sdk("signalrcore", "signalr_core", PROJECTX, installs.SIGNALRCORE),
+    _sdk("unicorn-binance", "ubwa", ("binance",), installs.UBWA),
+    _sdk("cryptofeed", "crypto_feed", ("binance",), installs.CRYPTOFEED, "3.13"),
     Peer(name=WEBSOCKETS, client="raw_websockets", hears=EVERY, is_raw=True),
     _raw("picows", "raw_picows", (installs.PICOWS,)),
     # The virtualenv is named after the first package.

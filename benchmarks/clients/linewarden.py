@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any
 
 import actors
@@ -43,7 +42,7 @@ def main() -> None:
             stream.get(timeout=10.0)
         tally = Tally(wants.last(asked.last), asked.timed, lambda: books(runtime, stream))
         tally.begin()
-        read(stream, attrgetter(wants.field), tally.saw)
+        read(stream, wants.mark(), tally.saw)
 
 
 main()

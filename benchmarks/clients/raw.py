@@ -94,6 +94,21 @@ def alpaca(address: Address) -> Dialogue:
     )
 
 
+# ── Binance: a venue of a table ─────────────────────────────────────────────────────────────────
+
+# As Linewarden reads the messages of a table: JSON, with numbers that are no integers as decimals.
+_any_json = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+def binance(address: Address) -> Dialogue:
+    def marks(message: Message) -> list[int]:
+        return [_any_json(message)["data"]["a"]]
+
+    asks = {"method": "SUBSCRIBE", "params": [f"{key}@aggTrade" for key in address["keys"]], "id": 1}
+    confirmation = 1
+    return Dialogue(f"{address['url']}stream", [json.dumps(asks)], confirmation, marks)
+
+
 # ── tplus ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -195,6 +210,7 @@ DIALOGUES: Mapping[str, Callable[[Address], Dialogue]] = {
     "o2": o2,
     "o2-tls": o2_by_tls,
     "alpaca": alpaca,
+    "binance": binance,
     "tplus": tplus,
     "projectx": projectx_trades,
     "projectx-quotes": projectx_quotes,

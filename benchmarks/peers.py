@@ -15,7 +15,7 @@ from benchmarks.shapes import SHAPES
 ROOT = Path(__file__).parents[1]
 FAST, SLOW = 200_000, 40_000  # messages of a full blast, so that a run takes a second or some
 PROJECTX = ("projectx", "projectx-quotes")
-EVERY = ("o2", "o2-tls", "alpaca", "binance", "tplus", *PROJECTX)
+EVERY = ("o2", "o2-tls", "o2-depth", "alpaca", "binance", "tplus", *PROJECTX)
 LINEWARDEN, WEBSOCKETS = "linewarden", "websockets"
 LOSSLESS = {"policy": "block", "capacity": 100_000}
 
@@ -59,6 +59,9 @@ PEERS = (
         hears=("o2", "alpaca"),
         options={**LOSSLESS, "read": "get_many"},
         paced=False,
+    ),
+    Peer(
+        name="linewarden.book", client="linewarden", hears=("o2-depth",), options={**LOSSLESS, "book": True}
     ),
     Peer(name="linewarden.drop_oldest", client="linewarden", hears=EVERY, paced=False),
     _sdk("o2-sdk", "o2_sdk", ("o2", "o2-tls"), installs.O2_SDK),

@@ -37,6 +37,9 @@ def measure(shape: str, peers: Sequence[Peer], rounds: int, messages: int | None
                 runs.setdefault(peer.name, []).append(told)
             else:
                 table.notes.append(f"- {peer.name}: {told}")
+    for name, done in runs.items():
+        if note := done[-1].told.more.get("note"):
+            table.notes.append(f"- {name}, last run: {note}.")
     if fastest := ceiling(peers, runs):
         table.notes.append(f"- Ceiling: {fastest}, the fastest raw loop. {RAW}")
     table.rows = [_row(name, done, runs, fastest) for name, done in runs.items()]

@@ -18,6 +18,13 @@ def books(runtime: actors.Runtime, stream: actors.Stream[Any]) -> dict[str, Any]
     return told | {"missed": sum(gap.missed or 0 for gap in stream.gaps)}
 
 
+def with_the_book(runtime: actors.Runtime, stream: actors.Stream[Any]) -> dict[str, Any]:
+    """The same, and whether the order book kept up, which has a stream of its own."""
+    own = next(each for each in runtime.status().streams if each.id != stream.id)
+    note = f"the stream of its order book dropped {own.dropped:,} of {own.received:,} events"
+    return books(runtime, stream) | {"note": note}
+
+
 def one_by_one(stream: actors.Stream[Any], mark: Callable[[Any], Any], saw: Callable[[Any], None]) -> None:
     for event in stream:
         saw(mark(event))
@@ -35,12 +42,16 @@ READ = {"iteration": one_by_one, "get_many": many}
 def main() -> None:
     asked = wanted()
     read, terms = READ[asked.options.pop("read", "iteration")], asked.options
+    with_book = asked.options.pop("book", False)
     wants = subscription(asked.address)
     with actors.start({"feeds": {"bench": wants.feed}}, wait=10.0) as runtime:
         stream = runtime.subscribe("bench", wants.channel, *asked.address["keys"], wait=10.0, **terms)
         for _ in range(wants.passed_over * len(asked.address["keys"])):
             stream.get(timeout=10.0)
-        tally = Tally(wants.last(asked.last), asked.timed, lambda: books(runtime, stream))
+        if with_book:  # kept from here on, on a thread of its own
+            runtime.book("bench", asked.address["keys"][0], wait=10.0)
+        tell = with_the_book if with_book else books
+        tally = Tally(wants.last(asked.last), asked.timed, lambda: tell(runtime, stream))
         tally.begin()
         read(stream, wants.mark(), tally.saw)
 

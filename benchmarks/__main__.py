@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import against, growth, latency, memory, quick, recovery, startup, throughput
+from benchmarks import against, growth, latency, memory, quick, recovery, roundtrip, startup, throughput
 from benchmarks.peers import PEERS, Peer
 from benchmarks.reliability import page, run
 from benchmarks.report import Table, show, write
@@ -46,6 +46,13 @@ def show_latency(venue: Venues = "", peers: Peers = "", rounds: Rounds = 2, rate
     """Steady rates: how long a message takes from the sender to the program's loop."""
     for shape in _known(venue, SHAPES) or COMPARED:
         show(latency.measure(shape, _chosen(peers, shape), [int(rate) for rate in rates.split(",")], rounds))
+
+
+@app.command("roundtrip")
+def show_round_trips(peers: Peers = "", rounds: Rounds = 5) -> None:
+    """One message at a time, there and back: round trips a second, and how long one takes."""
+    for shape in roundtrip.SIZES:
+        show(roundtrip.measure(shape, _named(peers), rounds))
 
 
 @app.command("against")
@@ -88,7 +95,7 @@ def show_growth(rounds: Rounds = 5) -> None:
 
 @app.command("everything")
 def show_everything(rounds: Rounds = 5) -> None:
-    """All of it, about 25 minutes; a file in benchmarks/results keeps the tables and tells the machine."""
+    """All of it, about an hour; a file in benchmarks/results keeps the tables and tells the machine."""
     began, tables = time.monotonic(), []
     for table in _everything(rounds):
         show(table)
@@ -115,6 +122,8 @@ def _everything(rounds: int) -> Iterator[Table]:
     for shape in COMPARED:
         peers = [peer for peer in _chosen("", shape) if peer.paced]
         yield latency.measure(shape, peers, list(latency.LENGTHS), (rounds + 1) // 3)
+    for shape in roundtrip.SIZES:
+        yield roundtrip.measure(shape, PEERS, rounds)
     yield recovery.measure(recovery.TOPICS, rounds)
     yield growth.measure()
     yield memory.measure()
@@ -130,10 +139,14 @@ def _known(names: str, known: Collection[str]) -> Sequence[str]:
     return listed
 
 
-def _chosen(names: str, shape: str) -> Sequence[Peer]:
+def _named(names: str) -> Sequence[Peer]:
     every = [peer.name for peer in PEERS]
     wanted = _known(names, every) or every
-    return [peer for peer in PEERS if shape in peer.hears and peer.name in wanted]
+    return [peer for peer in PEERS if peer.name in wanted]
+
+
+def _chosen(names: str, shape: str) -> Sequence[Peer]:
+    return [peer for peer in _named(names) if shape in peer.hears]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class Peer(Struct, frozen=True, kw_only=True):
     name: str
     client: str  # a module of benchmarks.clients
     hears: tuple[str, ...]
+    echo: str = ""  # a module of benchmarks.clients: its round trips
     packages: tuple[str, ...] = ()
     python: str = installs.HERE  # version
     options: Mapping[str, Any] = {}
@@ -45,14 +46,16 @@ def _sdk(name: str, client: str, hears: tuple[str, ...], package: str, python: s
     return Peer(name=name, client=client, hears=hears, packages=(package,), python=python, messages=SLOW)
 
 
-def _raw(name: str, client: str, packages: tuple[str, ...], **more: Any) -> Peer:
-    """With msgspec for the decode."""
-    packages = (*packages, installs.MSGSPEC)
-    return Peer(name=name, client=client, hears=EVERY, packages=packages, is_raw=True, **more)
+def _raw(name: str, library: str, *packages: str, **more: Any) -> Peer:
+    """The programs `raw_LIBRARY` and `echo_LIBRARY`, with msgspec for the decode."""
+    if packages:
+        packages = (*packages, installs.MSGSPEC)
+    client, echo = f"raw_{library}", f"echo_{library}"
+    return Peer(name=name, client=client, echo=echo, hears=EVERY, packages=packages, is_raw=True, **more)
 
 
 PEERS = (
-    Peer(name=LINEWARDEN, client="linewarden", hears=tuple(SHAPES), options=LOSSLESS),
+    Peer(name=LINEWARDEN, client="linewarden", hears=tuple(SHAPES), echo="echo_linewarden", options=LOSSLESS),
     Peer(
         name="linewarden.get_many",
         client="linewarden",
@@ -71,11 +74,11 @@ PEERS = (
     _sdk("signalrcore", "signalr_core", PROJECTX, installs.SIGNALRCORE),
     _sdk("unicorn-binance", "ubwa", ("binance",), installs.UBWA),
     _sdk("cryptofeed", "crypto_feed", ("binance",), installs.CRYPTOFEED, "3.13"),
-    Peer(name=WEBSOCKETS, client="raw_websockets", hears=EVERY, is_raw=True),
-    _raw("picows", "raw_picows", (installs.PICOWS,)),
+    _raw(WEBSOCKETS, "websockets"),
+    _raw("picows", "picows", installs.PICOWS),
     # The virtualenv is named after the first package.
-    _raw("picows.uvloop", "raw_picows", (installs.UVLOOP, installs.PICOWS), options={"loop": "uvloop"}),
-    _raw("websocket-rs", "raw_websocket_rs", (installs.WEBSOCKET_RS,), python="3.12"),
-    _raw("websocket-rs.async", "raw_websocket_rs_async", (installs.WEBSOCKET_RS,), python="3.12"),
-    _raw("ws4py", "raw_ws4py", (installs.WS4PY,), messages=SLOW),
+    _raw("picows.uvloop", "picows", installs.UVLOOP, installs.PICOWS, options={"loop": "uvloop"}),
+    _raw("websocket-rs", "websocket_rs", installs.WEBSOCKET_RS, python="3.12"),
+    _raw("websocket-rs.async", "websocket_rs_async", installs.WEBSOCKET_RS, python="3.12"),
+    _raw("ws4py", "ws4py", installs.WS4PY, messages=SLOW),
 )

@@ -15,13 +15,15 @@ from hypothesis import strategies as st
 from websockets.sync.client import connect
 
 import actors
-from benchmarks import against, quick
+from benchmarks import against, quick, roundtrip
 from benchmarks.alone import FailedAloneError, alone
+from benchmarks.clients.echo import message, number_of
 from benchmarks.clients.feeds import subscription
 from benchmarks.clients.raw import DIALOGUES
+from benchmarks.echo import Echo
 from benchmarks.installs import NotHereError, python_with
 from benchmarks.latency import WARM_UP, at, latencies
-from benchmarks.peers import PEERS, ROOT
+from benchmarks.peers import LINEWARDEN, PEERS, ROOT, WEBSOCKETS
 from benchmarks.report import Table, markdown
 from benchmarks.run import Run, Told, losses
 from benchmarks.server import SECOND, Plan, Sender, Sent
@@ -110,6 +112,38 @@ def test_latencies_are_of_the_messages_that_came_after_the_warm_up() -> None:
     assert latencies(run) == [3, 5]
 
 
+@pytest.mark.parametrize("size", roundtrip.SIZES.values())
+def test_each_message_of_a_round_trip_comes_back_as_it_was(size: int) -> None:
+    echo = Echo(size)
+    address = echo.listen(Plan(0))
+    with connect(address["url"], compression=None, proxy=None) as socket:
+        messages = [message(number, address["size"]) for number in range(1, 11)]
+        for each in messages:
+            socket.send(each)
+        assert socket.ping("at the end").wait(10.0)
+        came = [socket.recv(timeout=10.0, decode=False) for _ in messages]
+    assert echo.sent().begun_ns <= time.monotonic_ns()
+    assert [each.decode() for each in came] == messages
+    assert [number_of(each) for each in came] == list(range(1, 11))
+    assert {len(each) for each in came} == {size}
+
+
+def test_round_trips_are_from_one_message_that_came_back_to_the_next() -> None:
+    times = [0, 5, 100, 103, 104]
+    assert roundtrip.durations(Run(5, told([1, 2, 3, 4, 5], times), Sent(0, []))) == [1, 3, 5, 95]
+
+
+def test_linewarden_goes_round_beside_a_raw_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(roundtrip.TRIPS, "echo-256", 50)
+    both = [peer for peer in PEERS if peer.name in (LINEWARDEN, WEBSOCKETS)]
+    table = roundtrip.measure("echo-256", both, 1)
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert [(row["program"], row["sent"], row["lost"]) for row in rows] == [
+        (LINEWARDEN, "50", "0"),
+        (WEBSOCKETS, "50", "0"),
+    ]
+
+
 def test_a_run_tells_what_was_lost_and_what_of_it_was_accounted_for() -> None:
     whole, part = (
         Run(4, told(numbers, [5] * len(numbers), dropped=1), Sent(0, [])) for numbers in ([1, 2, 3, 4], [4])
@@ -196,6 +230,7 @@ def test_the_command_tells_what_it_can_do() -> None:
     for command in (
         "throughput",
         "latency",
+        "roundtrip",
         "recovery",
         "growth",
         "everything",

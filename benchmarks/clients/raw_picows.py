@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from picows import WSListener, WSMsgType, ws_connect
 
+from benchmarks.clients.loops import run
 from benchmarks.clients.raw import DIALOGUES, Dialogue
 from benchmarks.clients.tally import Tally, Wanted, wanted
 
@@ -40,13 +39,4 @@ async def main(asked: Wanted) -> None:
     await transport.wait_disconnected()
 
 
-def run(asked: Wanted) -> None:
-    if asked.options.get("loop") == "uvloop":
-        import uvloop
-
-        uvloop.run(main(asked))
-    else:
-        asyncio.run(main(asked))
-
-
-run(wanted())
+run(main, wanted())

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import against, growth, latency, memory, quick, recovery, roundtrip, startup, throughput
-from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import LINEWARDEN, PEERS, Peer
 from benchmarks.reliability import page, run
 from benchmarks.report import Table, show, write
 from benchmarks.shapes import SHAPES
@@ -63,12 +63,17 @@ def show_against(
     ] = "",
     rounds: Rounds = 7,
     rates: Rates = against.RATES,
+    program: Annotated[
+        str, typer.Option(help="Which of Linewarden's, such as linewarden.book.")
+    ] = LINEWARDEN,
 ) -> None:
     """Beside a former commit, in alternating rounds: 2 minutes per shape; latency at `rates`, "": none."""
     paced = [int(rate) for rate in rates.split(",") if rate]
+    _known(program, [peer.name for peer in PEERS if peer.client == LINEWARDEN])
     with against.tree_of(commit) as root:
-        for shape in _known(shapes, SHAPES) or SHAPES:
-            show(against.measure(shape, against.peers(commit, root), rounds, paced))
+        both = against.peers(commit, root, program)
+        for shape in _known(shapes, both[0].hears) or both[0].hears:
+            show(against.measure(shape, both, rounds, paced))
 
 
 @app.command("recovery")

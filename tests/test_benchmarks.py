@@ -25,7 +25,7 @@ from benchmarks.installs import NotHereError, python_with
 from benchmarks.latency import WARM_UP, at, latencies
 from benchmarks.peers import LINEWARDEN, PEERS, ROOT, WEBSOCKETS
 from benchmarks.report import Table, markdown
-from benchmarks.run import Run, Told, losses
+from benchmarks.run import Run, RunFailedError, Told, losses
 from benchmarks.server import SECOND, Plan, Sender, Sent
 from benchmarks.shapes import SHAPES
 from benchmarks.throughput import ceiling
@@ -108,7 +108,8 @@ def told(numbers: list[int], at_ns: list[int], **more: int) -> Told:
 
 def test_latencies_are_of_the_messages_that_came_after_the_warm_up() -> None:
     sent = Sent(0, [0, WARM_UP, WARM_UP + 10, WARM_UP + 20])
-    run = Run(4, told([1, 2, 4], [900, WARM_UP + 5, WARM_UP + 23]), sent)
+    again = 1_790_000_000_000_000_000  # the number of a whole book that the simulator sent on request
+    run = Run(4, told([1, 2, again, 4], [900, WARM_UP + 5, WARM_UP + 7, WARM_UP + 23]), sent)
     assert latencies(run) == [3, 5]
 
 
@@ -211,6 +212,24 @@ def test_a_former_commit_is_measured_with_its_own_package_and_todays_programs() 
         assert (ours.client, ours.options, ours.root) == (former.client, former.options, ROOT)
         assert former.root == root
     assert not root.exists()
+
+
+def test_a_shape_that_a_former_commit_does_not_know_has_no_rows_but_a_note(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = against.peers("HEAD", ROOT)
+    good = Run(1, told([1], [SECOND]), Sent(0, []))
+    turns = [(both[0], good), (both[1], RunFailedError("there is no such venue"))]
+    monkeypatch.setattr(against, "take_turns", lambda *_: iter(turns))
+    table = against.measure("o2", both, 1, [])
+    assert table.rows == []
+    assert table.notes == ["- HEAD: there is no such venue"]
+
+
+def test_a_variant_is_compared_with_itself_on_the_former_commit() -> None:
+    ours, former = against.peers("HEAD", ROOT, "linewarden.book")
+    assert ours.name == "linewarden.book"
+    assert ours.options == former.options
 
 
 def test_a_commit_that_is_not_there_is_told() -> None:

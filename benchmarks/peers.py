@@ -42,6 +42,12 @@ class Peer(Struct, frozen=True, kw_only=True):
         return installs.python_with(*self.packages, version=self.python)
 
 
+def _variant(name: str, hears: tuple[str, ...], paced: bool = False, **options: Any) -> Peer:
+    """Linewarden with options of `clients/linewarden.py`; it loses nothing."""
+    options = {**LOSSLESS, **options}
+    return Peer(name=f"{LINEWARDEN}.{name}", client="linewarden", hears=hears, options=options, paced=paced)
+
+
 def _sdk(name: str, client: str, hears: tuple[str, ...], package: str, python: str = installs.HERE) -> Peer:
     return Peer(name=name, client=client, hears=hears, packages=(package,), python=python, messages=SLOW)
 
@@ -56,16 +62,8 @@ def _raw(name: str, library: str, *packages: str, **more: Any) -> Peer:
 
 PEERS = (
     Peer(name=LINEWARDEN, client="linewarden", hears=tuple(SHAPES), echo="echo_linewarden", options=LOSSLESS),
-    Peer(
-        name="linewarden.get_many",
-        client="linewarden",
-        hears=("o2", "alpaca"),
-        options={**LOSSLESS, "read": "get_many"},
-        paced=False,
-    ),
-    Peer(
-        name="linewarden.book", client="linewarden", hears=("o2-depth",), options={**LOSSLESS, "book": True}
-    ),
+    _variant("get_many", ("o2", "alpaca"), read="get_many"),
+    _variant("book", ("o2-depth",), book=True),
     Peer(name="linewarden.drop_oldest", client="linewarden", hears=EVERY, paced=False),
     _sdk("o2-sdk", "o2_sdk", ("o2", "o2-tls"), installs.O2_SDK),
     _sdk("alpaca-py", "alpaca_py", ("alpaca-msgpack",), installs.ALPACA_PY),

@@ -1,4 +1,4 @@
-"""Mailbox, address and base class of the six actors; the one file that knows Pykka.
+"""Mailbox, roles and base class of the six actors; the one file that knows Pykka.
 
 Four things that OTP does and bare Pykka does not: mail is kept while a role passes from one actor to the
 next, a message to an actor that has ended does no harm, every end is reported once with its reason, and
@@ -11,7 +11,7 @@ import logging
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 import pykka
@@ -24,6 +24,7 @@ from actors.diagnostics import DeadLetters
 from actors.errors import LinewardenError, Timeout
 from actors.messages import ChildExited
 from actors.reasons import Crashed, Reason, Stopped
+from actors.timers import Timer, Timers
 
 log = log_queue.logger("actors")
 _pykka_log = log_queue.logger("pykka")
@@ -170,7 +171,6 @@ class KeptReply:
             self._reply.set(value)
 
     def set_exception(self, exc_info: Any = None) -> None:
-        exc_info = exc_info or sys.exc_info()
         if not self._is_revoked():
             self._reply.set_exception(exc_info)
 
@@ -453,6 +453,30 @@ class FencedAddress(Address):
             self._address.tell(message, life)
 
 
+class Roles:
+    """Every address in the tree by the name of its role. Any thread.
+
+    `keepers`: the roles whose mail outlives the actors that read it.
+    """
+
+    def __init__(self, keepers: Iterable[str]) -> None:
+        self.dead_letters = DeadLetters()
+        self._addresses: dict[str, Address] = {}
+        self._lock = threading.RLock()
+        self.mailboxes = {role: Mailbox(role, self.dead_letters) for role in keepers}
+        for role, mailbox in self.mailboxes.items():
+            self.named(role).point(mailbox.put)
+
+    def named(self, role: str) -> Address:
+        with self._lock:
+            if role not in self._addresses:
+                self._addresses[role] = Address(role, self.dead_letters)
+            return self._addresses[role]
+
+    def connection(self, line: str) -> Address:
+        return self.named(f"connection/{line}")
+
+
 class Ref(pykka.ActorRef["Actor"]):
     """Pykka's reference. After its actor has ended, its inbox answers messages: none is lost in a race."""
 
@@ -472,13 +496,14 @@ class Ref(pykka.ActorRef["Actor"]):
 
 
 class ActorContext(Struct, Generic[Box], frozen=True):
-    """What each actor is given. `parent` is told how it ended; None: nothing is."""
+    """What each actor is given."""
 
-    id: str  # its thread and its log lines have this name
+    id: str  # its role; its thread and its log lines have this name
     incarnation: int
     inbox: Box
-    parent: Address | None
-    dead_letters: DeadLetters
+    roles: Roles
+    timers: Timers
+    parent: str | None = "supervisor"  # the role that is told how it ended; None: the root of the tree
 
 
 class Actor(pykka.ThreadingActor):
@@ -494,7 +519,8 @@ class Actor(pykka.ThreadingActor):
         self._inbox: Inbox = context.inbox
         super().__init__()
         self.id, self.incarnation = context.id, context.incarnation
-        self._parent, self._dead_letters = context.parent, context.dead_letters
+        self._roles, self._timers, self._clock = context.roles, context.timers, context.timers.clock
+        self._parent, self._dead_letters = context.parent, context.roles.dead_letters
         self._ending: Reason = Stopped()
         self._cleaned = False
         self._thread = threading.Thread(target=self._actor_loop, name=self.id, daemon=True)
@@ -512,19 +538,18 @@ class Actor(pykka.ThreadingActor):
         reply, envelope.reply_to = envelope.reply_to, None
         return reply if isinstance(reply, KeptReply) else KeptReply(Reply())  # told: the answer goes nowhere
 
-    def fenced_address(self, address: Address) -> Address:
-        """That address, for as long as this actor plays its own role."""
+    def address(self, role: str) -> Address:
+        """The way to this role, for as long as this actor plays its own."""
+        address = self._roles.named(role)
         return FencedAddress(address, self._inbox) if isinstance(self._inbox, Lease) else address
 
-    def fenced_addresses(self, of: Callable[[str], Address]) -> Callable[[str], Address]:
-        """The same for addresses that are found by a name."""
-        return lambda name: self.fenced_address(of(name))
+    def connection(self, line: str) -> Address:
+        """The same to the connection of this line."""
+        return self.address(f"connection/{line}")
 
-    @property
-    def parent(self) -> Address:
-        """The way to its parent, for as long as this actor plays its role."""
-        assert self._parent is not None
-        return self.fenced_address(self._parent)
+    def send_later(self, seconds: float, message: Any) -> Timer:
+        """A message in so many seconds to its own role, whichever actor plays it by then."""
+        return self._timers.send_after(seconds, self._roles.named(self.id), message)
 
     # ── for the supervisor ──
 
@@ -587,7 +612,8 @@ class Actor(pykka.ThreadingActor):
                 self._inbox.close()
             finally:
                 if self._parent is not None:
-                    self._parent.tell(ChildExited(self.id, self.incarnation, self._ending))
+                    exited = ChildExited(self.id, self.incarnation, self._ending)
+                    self._roles.named(self._parent).tell(exited)
 
     def _handle_receive(self, message: Any) -> Any:
         try:

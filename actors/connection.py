@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct
 
 from actors import log_queue
-from actors.actor import Actor, ActorContext, Address, Letter
+from actors.actor import Actor, ActorContext, Letter
 from actors.delivery.askings import Askings, Ready
 from actors.delivery.connection_delivery import ConnectionDelivery, DeliveryArgs
 from actors.delivery.epoch_delivery import LOOK_AGAIN
@@ -89,7 +89,7 @@ from actors.protocol.session import (
 from actors.reasons import HANDED_OVER, Reason, Retryable, Stopped
 from actors.rules.acks import AckDeadlines
 from actors.rules.stream_buffer import Pair
-from actors.timers import Timer, Timers
+from actors.timers import Timer
 from actors.wire.connect import ConnectFailed, SocketOpened, SocketRefused
 from actors.wire.deflate import Inflater
 from actors.wire.exchanges import Exchanges
@@ -127,22 +127,11 @@ class ConnectionArgs(Struct, frozen=True):
 class Connection(Actor):
     """One line's connection in one epoch: owns its socket and session, and dies with them."""
 
-    def __init__(
-        self,
-        context: ActorContext[SocketInbox[Letter]],
-        *,
-        args: ConnectionArgs,
-        own_address: Address,
-        registry: Address,
-        dispatcher: Address,
-        heartbeat: Address,
-        timers: Timers,
-    ) -> None:
+    def __init__(self, context: ActorContext[SocketInbox[Letter]], args: ConnectionArgs) -> None:
         super().__init__(context)
         self._wire = context.inbox
-        self._supervisor, self._own_address = self.parent, own_address
-        self._registry, self._dispatcher, self._heartbeat = registry, dispatcher, heartbeat
-        self._timers, self._clock = timers, timers.clock
+        self._supervisor, self._registry = self.address("supervisor"), self.address("registry")
+        self._dispatcher, self._heartbeat = self.address("dispatcher"), self.address("heartbeat")
         self._args = args
         self._line, self._epoch = args.delivery.line, args.delivery.epoch
         self._session = args.session
@@ -164,7 +153,7 @@ class Connection(Actor):
         self._login_timer: Timer | None = None
         self._look_timer: Timer | None = None
         self._look_at = math.inf  # monotonic seconds
-        self._exchanges = Exchanges(self.id, self, args.connector.dial, timers)
+        self._exchanges = Exchanges(self.id, self, args.connector.dial, self._timers)
         self._beats: dict[int, float] = {}  # beat: when it was sent, monotonic seconds
         self.tell_self(OpenSocket())
 
@@ -226,7 +215,7 @@ class Connection(Actor):
                 self._open_session()
             case RotationBegun(epoch=candidate, overlap=overlap):
                 self._delivery.begin_rotation(candidate, overlap)
-                self._own_address.tell(Inherit(self._session.legacy()), candidate)
+                self.connection(self._line).tell(Inherit(self._session.legacy()), candidate)
             case CandidateDropped():
                 self._delivery.end_rotation()
             case TakeTimeouts(ack_timeout=ack_timeout, block_timeout=block_timeout):

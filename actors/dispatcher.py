@@ -7,11 +7,11 @@ delivery state to the one that may deliver; it takes the state back when that co
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
-from actors.actor import Actor, ActorContext, Address, KeptReply, Lease
-from actors.delivery.cells import Cells
+from actors.actor import Actor, ActorContext, KeptReply, Lease
+from actors.delivery.cells import Cells, LastEvents
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.routing import LineRoutes, Routing
 from actors.delivery.state import DeliveryState
@@ -39,7 +39,6 @@ from actors.messages import (
     Unsubscribe,
     WantsPlaced,
 )
-from actors.timers import Timers
 
 CRASHES = 2  # of a line in a row, after which its delivery state is trusted no longer
 
@@ -47,24 +46,13 @@ CRASHES = 2  # of a line in a row, after which its delivery state is trusted no 
 class Dispatcher(Actor):
     """Routes, and the lifecycle events of lines that are down. Its state is lent to it: `routing`."""
 
-    def __init__(
-        self,
-        context: ActorContext[Lease],
-        *,
-        routing: Routing,
-        cells: Cells,
-        registry: Address,
-        connection: Callable[[str], Address],
-        timers: Timers,
-    ) -> None:
+    def __init__(self, context: ActorContext[Lease], *, routing: Routing, cells: Cells) -> None:
         super().__init__(context)
         self._lease = context.inbox
         self._routing = routing
         self._right = routing.right
         self._cells = cells
-        self._registry = self.fenced_address(registry)
-        self._connection = self.fenced_addresses(connection)
-        self._timers = timers
+        self._registry = self.address("registry")
         self._versions = itertools.count(1)
         self._askings = itertools.count((self.incarnation << 32) + 1)
         self._asked: dict[int, tuple[OpenStream, KeptReply]] = {}  # by asking: the registry has not answered
@@ -187,7 +175,7 @@ class Dispatcher(Actor):
     def _tell_change(self, name: str, line: LineRoutes, topic: Topic, route: Route | None) -> None:
         for epoch in line.routed:
             change = ChangeRoute(self.incarnation, next(self._versions), topic, route)
-            self._connection(name).tell(change, epoch)
+            self.connection(name).tell(change, epoch)
 
     def _send_routes(self, name: str, epoch: int) -> None:
         """It has logged in. The present connection becomes the holder, a candidate waits for its turn."""
@@ -197,19 +185,19 @@ class Dispatcher(Actor):
                 return
             becomes_holder = epoch == line.epoch and line.holder is None
             state = line.state.copy() if becomes_holder else None
-            message = TakeRoutes(
-                self.incarnation,
-                next(self._versions),
-                line.table.copy(),
-                state,
-                None if state is None else self._cells.take_over(name, copy=line.was_given_up),
-            )
+            last_events = self._cells.take_over(name, copy=line.was_given_up) if becomes_holder else None
             # Told first, and then noted: a keeper that dies between the two is followed by one that tells
             # it again, and the connection takes it once.
-            self._connection(name).tell(message, epoch)
+            self._tell_routes(name, line, epoch, state, last_events)
             line.routed.add(epoch)
             if becomes_holder:
                 line.holder = epoch
+
+    def _tell_routes(
+        self, name: str, line: LineRoutes, epoch: int, state: DeliveryState | None, last: LastEvents | None
+    ) -> None:
+        routes = TakeRoutes(self.incarnation, next(self._versions), line.table.copy(), state, last)
+        self.connection(name).tell(routes, epoch)
 
     # ── lines ──
 
@@ -306,7 +294,7 @@ class Dispatcher(Actor):
             turn = TakeTurn(line.state.copy(), last_events, line.is_late)
             epoch = line.turn
             if epoch in line.routed:  # else it takes over early, and gets the state with the routes
-                self._connection(name).tell(turn, epoch)  # and then it is noted, as above
+                self.connection(name).tell(turn, epoch)  # and then it is noted, as above
                 line.holder = epoch
             line.epoch = epoch
             line.turn = line.candidate = None
@@ -337,8 +325,7 @@ class Dispatcher(Actor):
                 if line.holder is None:
                     self._line_delivery(name, line).reconcile()
                 for epoch in line.routed:
-                    routes = TakeRoutes(self.incarnation, next(self._versions), line.table.copy(), None, None)
-                    self._connection(name).tell(routes, epoch)
+                    self._tell_routes(name, line, epoch, None, None)
         for name in list(self._routing.lines):
             self._give_turn(name)
 
@@ -346,4 +333,4 @@ class Dispatcher(Actor):
         return LineDelivery(name, line.epoch, self._right, line.table, line.state)
 
     def _now_ns(self) -> int:
-        return self._timers.clock.wall_ns()
+        return self._clock.wall_ns()

@@ -27,6 +27,9 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     identity: tuple[object, ...] = ()  # all that its connections depend on: a change reconnects
 
 
+Feeds = Mapping[str, FeedSpec]  # by name
+
+
 class Specs(Struct, frozen=True, kw_only=True):
     """What is wanted of a runtime, all at once: `generation` counts the configs it has had.
 
@@ -34,5 +37,5 @@ class Specs(Struct, frozen=True, kw_only=True):
     """
 
     generation: int = 0
-    feeds: Mapping[str, FeedSpec] = {}
+    feeds: Feeds = {}
     settings: object = None  # as the user wrote them

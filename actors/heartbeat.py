@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from actors.actor import Actor, ActorContext, Address, Lease
+from actors.actor import Actor, ActorContext, Lease
 from actors.events import Topic
 from actors.messages import (
     BeatDue,
@@ -30,7 +30,6 @@ from actors.messages import (
 )
 from actors.rules.freshness import Freshness, FreshnessPolicy
 from actors.rules.liveness import Rhythm, Watch, Watched
-from actors.timers import Timers
 
 
 class Heartbeat(Actor):
@@ -40,22 +39,16 @@ class Heartbeat(Actor):
         self,
         context: ActorContext[Lease],
         *,
-        address: Address,
         rhythm: Callable[[str], Rhythm | None],
         last_event_at: Callable[[Topic], float | None],
         judge: Callable[[str, Topic, Watched], Freshness],
-        connection: Callable[[str], Address],
-        timers: Timers,
         shown: dict[str, Watched],
     ) -> None:
         super().__init__(context)
-        self._address = address
-        self._supervisor = self.parent
+        self._supervisor = self.address("supervisor")
         self._rhythm = rhythm
         self._last_event_at = last_event_at
         self._judge = judge
-        self._connection = self.fenced_addresses(connection)
-        self._timers = timers
         self._watches: dict[str, Watch] = {}
         self._shown = shown  # by line, for all to see
         self._number = self.incarnation << 32  # of the last watch: no former keeper had it
@@ -85,10 +78,10 @@ class Heartbeat(Actor):
                 if watch.beats.overdue(beat):
                     self._shown[message.line] = watch.shown()
                     overdue = EndIfSilent(beat, watch.rhythm.pong_timeout)
-                    self._connection(message.line).tell(overdue, watch.epoch)
+                    self.connection(message.line).tell(overdue, watch.epoch)
             case VenueBeatDue():
-                self._connection(message.line).tell(SendVenuePing(), watch.epoch)
-                self._after(watch.rhythm.venue_ping_interval, message)
+                self.connection(message.line).tell(SendVenuePing(), watch.epoch)
+                self.send_later(watch.rhythm.venue_ping_interval, message)
             case StaleDue():
                 self._look_for_stale(watch, message)
             case ReadingPaused():
@@ -108,24 +101,24 @@ class Heartbeat(Actor):
             return
         self._number += 1
         number = self._number
-        watch = Watch(number, epoch, self._timers.clock.monotonic(), rhythm)
+        watch = Watch(number, epoch, self._clock.monotonic(), rhythm)
         if not rhythm.reading:  # paused before this heartbeat began, or before its config changed
             watch.beats.freeze()
         self._watches[line], self._shown[line] = watch, watch.shown()
         if rhythm.ping_interval:
-            self._after(rhythm.ping_interval, BeatDue(line, epoch, number))
+            self.send_later(rhythm.ping_interval, BeatDue(line, epoch, number))
         if rhythm.venue_ping_interval:
-            self._after(rhythm.venue_ping_interval, VenueBeatDue(line, epoch, number))
+            self.send_later(rhythm.venue_ping_interval, VenueBeatDue(line, epoch, number))
         if rhythm.policies:
-            self._after(_pause(rhythm.policies.values()), StaleDue(line, epoch, number))
+            self.send_later(_pause(rhythm.policies.values()), StaleDue(line, epoch, number))
 
     def _beat(self, watch: Watch, due: BeatDue) -> None:
         if watch.beats.may_beat:
             beat = watch.beats.beat()
-            self._connection(due.line).tell(SendPing(beat), watch.epoch)
+            self.connection(due.line).tell(SendPing(beat), watch.epoch)
             overdue = PongOverdue(due.line, due.epoch, watch.number, beat)
-            self._after(watch.rhythm.pong_timeout, overdue)
-        self._after(watch.rhythm.ping_interval, due)
+            self.send_later(watch.rhythm.pong_timeout, overdue)
+        self.send_later(watch.rhythm.ping_interval, due)
 
     def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:
         """Report the stale topics, if they have changed; look again when the next may be stale."""
@@ -139,11 +132,11 @@ class Heartbeat(Actor):
         if stale.keys() != watch.stale.keys():
             self._supervisor.tell(TopicsStale(due.line, due.epoch, stale))
         watch.stale = stale
-        self._after(self._next_look(watch), due)
+        self.send_later(self._next_look(watch), due)
 
     def _next_look(self, watch: Watch) -> float:
         """Seconds until the next silence may be too long, or an event may have come that is too old."""
-        policies, now_ns = watch.rhythm.policies, self._timers.clock.wall_ns()
+        policies, now_ns = watch.rhythm.policies, self._clock.wall_ns()
         waits = [each.max_event_lag / 2 for each in policies.values() if each.max_event_lag]
         for topic, policy in policies.items():
             if policy.stale_after:
@@ -153,10 +146,7 @@ class Heartbeat(Actor):
 
     def _silence(self, watch: Watch, topic: Topic) -> float:
         """From the last event, or from the login where there was none."""
-        return self._timers.clock.monotonic() - max(self._last_event_at(topic) or 0.0, watch.since)
-
-    def _after(self, seconds: float, message: Report) -> None:
-        self._timers.send_after(seconds, self._address, message)
+        return self._clock.monotonic() - max(self._last_event_at(topic) or 0.0, watch.since)
 
 
 def _pause(policies: Iterable[FreshnessPolicy]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from msgspec import Struct, structs
 
@@ -10,6 +11,30 @@ from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.secret import RedactedStruct, Shown, origin
 
 DAY = 86_400.0  # seconds
+
+
+class HostPort(Struct, frozen=True):
+    """One end of a TCP connection, as people and Host headers write it."""
+
+    host: str  # without brackets
+    port: int
+
+    def __str__(self) -> str:
+        return f"{bracketed(self.host)}:{self.port}"
+
+
+def bracketed(host: str) -> str:
+    """Returns the host as it stands in a URL: an IPv6 address has brackets there."""
+    return f"[{host}]" if ":" in host else host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is an address of this machine alone, or a name that stands for one (RFC 6761, 6.3)."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return f".{host.lower()}".rstrip(".").endswith(".localhost")
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 class Endpoint(RedactedStruct, frozen=True):

@@ -106,7 +106,7 @@ class LogQueue:
 
     def _report(self) -> Job:
         missed, self._missed = self._missed, 0
-        text = "%d log records or metrics were dropped: their handler is too slow."
+        text = "Log records or metrics were dropped, %d of them: their handler is too slow."
         return partial(_ordinary.warning, text, missed)
 
 

@@ -40,9 +40,17 @@ class Idempotent(Struct, frozen=True):
     again: ClassVar[bool] = True
 
 
+class Ephemeral(Struct, frozen=True):
+    """To a connection; no loss when that has ended."""
+
+
 class Report(Idempotent, frozen=True):
     line: str
     epoch: int  # of the line
+
+
+class TopicsReport(Report, frozen=True):
+    topics: tuple[Topic, ...]
 
 
 class LineStarted(Report, frozen=True):
@@ -89,7 +97,7 @@ class LineChanged(Report, frozen=True):
     crashed: bool = False  # it ended by a defect of ours
 
 
-class RotationBegun(Report, frozen=True):
+class RotationBegun(Report, Ephemeral, frozen=True):
     """Supervisor to the present connection: the candidate of this epoch may take over from it.
 
     What it brings from now on it notes in `overlap`, which the candidate has as well.
@@ -109,7 +117,7 @@ class FormerEnded(Report, frozen=True):
     """Supervisor to dispatcher: the connection of this epoch was to hand over, and is gone."""
 
 
-class CandidateDropped(Report, frozen=True):
+class CandidateDropped(Report, Ephemeral, frozen=True):
     """Supervisor to dispatcher and present connection: the candidate of this epoch does not take over."""
 
 
@@ -139,10 +147,9 @@ class DeliveryReturned(Report, frozen=True):
     complete: bool
 
 
-class TopicsRestored(Report, frozen=True):
+class TopicsRestored(TopicsReport, frozen=True):
     """Connection to dispatcher: these are answered for; `blind`: since when some of them were not seen."""
 
-    topics: tuple[Topic, ...]
     blind: Mapping[Topic, int]
     at_ns: int
 
@@ -181,32 +188,28 @@ class TopicsStale(Report, frozen=True):
     topics: Mapping[Topic, Freshness]
 
 
-class TopicsSent(Report, frozen=True):
+class TopicsSent(TopicsReport, frozen=True):
     """Connection to registry: the frames of this asking have left, or the session needs none."""
 
-    topics: tuple[Topic, ...]
     asking: int
 
 
-class TopicsResent(Report, frozen=True):
+class TopicsResent(TopicsReport, frozen=True):
     """Connection to registry: the session sent these again by itself; they are unconfirmed.
 
     `asking` is a number of the connection's own, below zero.
     """
 
-    topics: tuple[Topic, ...]
     asking: int
 
 
-class TopicsConfirmed(Report, frozen=True):
-    topics: tuple[Topic, ...]
+class TopicsConfirmed(TopicsReport, frozen=True):
     assumed: bool = False
 
 
-class TopicsRejected(Report, frozen=True):
+class TopicsRejected(TopicsReport, frozen=True):
     """`retry_after` seconds later it may be asked again; None: never in this epoch."""
 
-    topics: tuple[Topic, ...]
     reason: str
     retry_after: float | None = None
 
@@ -298,7 +301,7 @@ class FetchDue(Struct, frozen=True):
     request: HttpRequest
 
 
-class Fetched(Struct, frozen=True):
+class Fetched(Ephemeral, frozen=True):
     """From a requester's thread: what came of the session's exchange `ticket`."""
 
     ticket: str
@@ -314,21 +317,21 @@ class SendMessage(RedactedStruct, frozen=True):
         yield "size", len(self.payload)
 
 
-class EndConnection(Struct, frozen=True):
+class EndConnection(Ephemeral, frozen=True):
     reason: Reason
 
 
-class HandOver(Struct, frozen=True):
+class HandOver(Ephemeral, frozen=True):
     """Another connection takes over: read what the venue has sent until now, tell the dispatcher, and end."""
 
     epoch: int  # of the other
 
 
-class LookAgain(Struct, frozen=True):
+class LookAgain(Ephemeral, frozen=True):
     """From its inbox, a timer or a consumer's thread: see whether to read on, and what is due."""
 
 
-class TakeRoutes(Struct, frozen=True):
+class TakeRoutes(Ephemeral, frozen=True):
     """Dispatcher: the routes of the line, whole. `version` counts the changes of this dispatcher's.
 
     `state` and `last_events` make the connection the holder; a candidate gets them with its turn.
@@ -341,7 +344,7 @@ class TakeRoutes(Struct, frozen=True):
     last_events: LastEvents | None
 
 
-class ChangeRoute(Struct, frozen=True):
+class ChangeRoute(Ephemeral, frozen=True):
     """Dispatcher: where the events of this topic go from now on; None: it lies here no longer."""
 
     keeper: int
@@ -350,7 +353,7 @@ class ChangeRoute(Struct, frozen=True):
     route: Route | None
 
 
-class TakeTurn(Struct, frozen=True):
+class TakeTurn(Ephemeral, frozen=True):
     """Dispatcher to a candidate: it is the line's connection. `late`: something before it may be missing."""
 
     state: DeliveryState
@@ -358,14 +361,14 @@ class TakeTurn(Struct, frozen=True):
     late: bool
 
 
-class TakeTimeouts(Struct, frozen=True):
+class TakeTimeouts(Ephemeral, frozen=True):
     """Supervisor to connection: the config of its feed has changed; these hold from now on. Seconds."""
 
     ack_timeout: float
     block_timeout: float
 
 
-class Inherit(Struct, frozen=True):
+class Inherit(Ephemeral, frozen=True):
     """From the connection that a candidate may take over from: what its session leaves to the next."""
 
     legacy: object
@@ -427,31 +430,27 @@ class ReadMail(Idempotent, frozen=True):
     """Asked: answers None, when all earlier mail has been handled."""
 
 
-class RestartLines(Struct, frozen=True):
+class TargetCommand(Struct, frozen=True):
+    target: str  # a feed or a line
+
+
+class RestartLines(TargetCommand, frozen=True):
     """Asked: clear failures and attempts of a feed or line, and reconnect it. Answers `"accepted"`."""
 
-    target: str
 
-
-class PauseLines(Struct, frozen=True):
+class PauseLines(TargetCommand, frozen=True):
     """Asked: close the sockets of a feed or line. Answers `"accepted"`."""
 
-    target: str
 
-
-class ResumeLines(Struct, frozen=True):
+class ResumeLines(TargetCommand, frozen=True):
     """Asked: undo a pause. Answers `"accepted"`."""
 
-    target: str
 
-
-class Rotate(Struct, frozen=True):
+class Rotate(TargetCommand, frozen=True):
     """Asked: replace the connections of a feed or line, make before break.
 
     Answers `dict[str, str]`: each line with why it was not replaced; empty: it was.
     """
-
-    target: str
 
 
 class Reload(Idempotent, frozen=True):
@@ -538,17 +537,14 @@ class ReplayNext(Report, frozen=True):
     keeper: int
 
 
-class AckOverdue(Report, frozen=True):
+class AckOverdue(TopicsReport, frozen=True):
     """Connection to registry: these topics may still be unanswered since asking number `turn`."""
 
-    topics: tuple[Topic, ...]
     turn: int
 
 
-class AskAgain(Report, frozen=True):
+class AskAgain(TopicsReport, frozen=True):
     """A timer's: the venue rejected these for a while, and the while is over."""
-
-    topics: tuple[Topic, ...]
 
 
 # ── to the dispatcher ───────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from actors import log_queue
-from actors.actor import Actor, ActorContext, Address, KeptReply, Lease
+from actors.actor import Actor, ActorContext, KeptReply, Lease
 from actors.delivery.cells import Cells
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
@@ -41,7 +41,6 @@ from actors.protocol.placement import Placement
 from actors.protocol.venue import Refusal, Venue
 from actors.reasons import Retryable
 from actors.rules.ledger import CONFIG, Ledger
-from actors.timers import Timers
 
 log = log_queue.logger("actors.registry")
 
@@ -63,26 +62,18 @@ class Registry(Actor):
         self,
         context: ActorContext[Lease],
         *,
-        address: Address,
         ledger: Ledger,
         cells: Cells,
         feeds: Mapping[str, FeedSpec],
         present: Callable[[], Collection[str]],
-        dispatcher: Address,
-        connection: Callable[[str], Address],
-        timers: Timers,
     ) -> None:
         super().__init__(context)
-        self._address = address
         self._lease = context.inbox
         self._ledger = ledger
         self._cells = cells
         self._feeds = feeds  # with those that were removed
         self._present = present  # the feeds that the config has now
-        self._supervisor = self.parent
-        self._dispatcher = self.fenced_address(dispatcher)
-        self._connection = self.fenced_addresses(connection)
-        self._timers = timers
+        self._supervisor, self._dispatcher = self.address("supervisor"), self.address("dispatcher")
         self._settled: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
         self._waiters: dict[Topic, list[Waiter]] = {}  # by the one topic whose answer each waits for next
         self._changed: list[Topic] = []  # some wait for these, and look again at the end of this letter
@@ -215,7 +206,7 @@ class Registry(Actor):
         # Told first, and then noted: a keeper that dies is followed by one that tells it again.
         for line, lifted in by_line.items():
             for epoch in self._ledger.open_epochs(line):
-                self._connection(line).tell(SendUnsubscriptions(tuple(lifted)), epoch)
+                self.connection(line).tell(SendUnsubscriptions(tuple(lifted)), epoch)
             self._dispatcher.tell(TopicsLifted(line, tuple(lifted)))
         with self._lease:
             for topic in topics:
@@ -242,7 +233,7 @@ class Registry(Actor):
                 asking = self._ledger.turn(line, epoch)
             if batch:
                 numbers = self._ledger.numbers(batch)
-                self._connection(line).tell(SendSubscriptions(numbers, asking), epoch)
+                self.connection(line).tell(SendSubscriptions(numbers, asking), epoch)
                 self._mark_paused(line, epoch)
         self._update_live(line, epoch)
 
@@ -251,7 +242,7 @@ class Registry(Actor):
         interval = self._send_rate_of(line).interval
         if interval or self._ledger.has_more(line, epoch):
             self._pacing.add((line, epoch))
-            self._timers.send_after(interval, self._address, ReplayNext(line, epoch, self.incarnation))
+            self.send_later(interval, ReplayNext(line, epoch, self.incarnation))
 
     def _send_rate_of(self, line: str) -> SendRate:
         spec = self._spec(line)
@@ -262,8 +253,7 @@ class Registry(Actor):
             known = self._ledger.reject(report.line, report.epoch, report.topics, report.reason)
             self._publish(known)
         if known and report.retry_after is not None:
-            again = AskAgain(report.line, report.epoch, known)
-            self._timers.send_after(report.retry_after, self._address, again)
+            self.send_later(report.retry_after, AskAgain(report.line, report.epoch, known))
         self._update_live(report.line, report.epoch)
 
     def _overdue(self, report: AckOverdue) -> None:
@@ -280,18 +270,18 @@ class Registry(Actor):
             changed = self._ledger.confirm(line, epoch, silent, assumed=True)
             self._publish(changed)
         if changed:
-            self._connection(line).tell(ConfirmAssumed(changed), epoch)
+            self.connection(line).tell(ConfirmAssumed(changed), epoch)
         if again:
             with self._lease:
                 asking = self._ledger.ask_once_more(line, epoch, again)
-            self._connection(line).tell(SendUnsubscriptions(again), epoch)
-            self._connection(line).tell(SendSubscriptions(self._ledger.numbers(again), asking), epoch)
+            self.connection(line).tell(SendUnsubscriptions(again), epoch)
+            self.connection(line).tell(SendSubscriptions(self._ledger.numbers(again), asking), epoch)
         self._update_live(line, epoch)
 
     def _end(self, line: str, epoch: int, topics: tuple[Topic, ...]) -> None:
         more = f" and {len(topics) - 1} more" if len(topics) > 1 else ""
         text = f"the venue did not answer the subscription to {topics[0]}{more}, asked twice"
-        self._connection(line).tell(EndConnection(Retryable(text, "ack_timeout")), epoch)
+        self.connection(line).tell(EndConnection(Retryable(text, "ack_timeout")), epoch)
 
     # ── whether a line is settled ──
 
@@ -356,7 +346,7 @@ class Registry(Actor):
                 asking = self._ledger.asking(line, epoch)
                 for number, asked in asking.items():  # the connection may not have got it
                     message = SendSubscriptions(self._ledger.numbers(asked), number)
-                    self._connection(line).tell(message, epoch)
+                    self.connection(line).tell(message, epoch)
                 self._mark_paused(line, epoch)  # the former one may have sent just now
                 self._update_live(line, epoch)
 

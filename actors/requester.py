@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct
 
 from actors import log_queue
-from actors.actor import Actor, ActorContext, Address, KeptReply, Lease
-from actors.feed_spec import FeedSpec
+from actors.actor import Actor, ActorContext, KeptReply, Lease
+from actors.feed_spec import Feeds, FeedSpec
 from actors.http_types import HttpFailed
 from actors.login.redaction import without_secrets
 from actors.messages import AskLatest, BudgetDue, LatestTold, RoleStarted
@@ -23,7 +22,6 @@ from actors.protocol.limits import TokenBucket
 from actors.protocol.prices import Price
 from actors.protocol.venue import Venue
 from actors.reasons import Crashed, Reason, Slow
-from actors.timers import Timers
 from actors.wire.attempt import ConnectCancel
 
 log = log_queue.logger("actors.requester")
@@ -68,19 +66,11 @@ class Requester(Actor):
     """Carries on `venue.latest` conversations, within the venue's budget, some at once."""
 
     def __init__(
-        self,
-        context: ActorContext[Lease],
-        *,
-        address: Address,
-        feeds: Mapping[str, FeedSpec],
-        buckets: dict[str, TokenBucket],
-        timers: Timers,
+        self, context: ActorContext[Lease], *, feeds: Feeds, buckets: dict[str, TokenBucket]
     ) -> None:
         super().__init__(context)
-        self._address = address
         self._feeds = feeds
         self._buckets = buckets  # by feed; lent, so that a new requester keeps to the budget of the former
-        self._timers = timers
         self._questions: dict[tuple[Venue, str], Question] = {}  # in the order of their asking
         self._paused: dict[str, BudgetPause] = {}  # feeds whose budget is spent
         self._turn = self.incarnation << 32  # a former keeper's timers are still about
@@ -114,7 +104,7 @@ class Requester(Actor):
 
     def _go_on(self) -> None:
         """Begin every conversation that may begin now."""
-        now = self._timers.clock.monotonic()
+        now = self._clock.monotonic()
         begun = Counter(each.venue.feed for each in self._questions.values() if each.connect_cancel)
         for question in [each for each in self._questions.values() if each.connect_cancel is None]:
             if question.until < now:
@@ -137,12 +127,12 @@ class Requester(Actor):
         if pause is None and (wait := self._bucket(venue).take(now)):
             self._turn += 1
             pause = self._paused[venue.feed] = BudgetPause(self._turn, now + wait)
-            self._timers.send_after(wait, self._address, BudgetDue(venue.feed, self._turn))
+            self.send_later(wait, BudgetDue(venue.feed, self._turn))
         return pause
 
     def _pause_venue(self, venue: Venue, why: Slow) -> None:
         seconds = PATIENCE if why.retry_after is None else min(why.retry_after, LONGEST)
-        self._bucket(venue).leave(self._timers.clock.monotonic(), seconds)
+        self._bucket(venue).leave(self._clock.monotonic(), seconds)
 
     def _bucket(self, venue: Venue) -> TokenBucket:
         return self._buckets.setdefault(venue.feed, TokenBucket(venue.latest_budget))
@@ -154,21 +144,16 @@ class Requester(Actor):
             self._decline(question, "its feed was removed from the config", "removed")
             return
         question.connect_cancel = ConnectCancel()
-        thread = threading.Thread(
-            target=self._converse,
-            args=(venue, symbol, spec, question.connect_cancel),
-            name=f"requester/{venue.feed}",
-            daemon=True,
-        )
+        name, args = f"requester/{venue.feed}", (venue, symbol, spec, question.connect_cancel)
         try:
-            thread.start()
+            threading.Thread(target=self._converse, args=args, name=name, daemon=True).start()
         except RuntimeError:
             self._decline(question, "no thread can be started to ask the venue", "resources")
 
     def _decline(self, question: Question, text: str, code: str) -> None:
         """Answer without asking the venue."""
         del self._questions[question.id]
-        at = self._timers.clock.monotonic()
+        at = self._clock.monotonic()
         question.answer(LatestTold(*question.id, HttpFailed(text, code), at, self.incarnation))
 
     def _converse(self, venue: Venue, symbol: str, spec: FeedSpec, connect_cancel: ConnectCancel) -> None:
@@ -187,8 +172,8 @@ class Requester(Actor):
         except Exception as error:
             log.exception("%s: unexpected error while asking for the price of %s.", venue.feed, symbol)
             outcome = Crashed(f"unexpected error while asking for it ({type(error).__name__})")
-        at = self._timers.clock.monotonic()
-        self._address.tell(LatestTold(venue, symbol, outcome, at, self.incarnation))
+        at = self._clock.monotonic()
+        self._roles.named(self.id).tell(LatestTold(venue, symbol, outcome, at, self.incarnation))
 
     def cleanup(self) -> None:
         """Ends the conversations. Their questions stay with the role: a successor asks again."""

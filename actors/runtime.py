@@ -110,7 +110,7 @@ class Runtime:
         self._streams = Streams(tree, self._spec_of)
         self._books = OrderBooks(self._streams, self.status)
         self._status = SharedStatus(
-            settings.runtime.name, self._shared, self._streams.inlets, tree.dead_letters, clock
+            settings.runtime.name, self._shared, self._streams.inlets, tree.roles.dead_letters, clock
         )
         tree.launch()
         self._lifetime = Lifetime(self, tree.home, tree.roles, self._builder.simulators)
@@ -170,8 +170,7 @@ class Runtime:
             RuntimeStopped: the runtime has ended.
         """
         stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
-        if wait is not None:
-            self._streams.await_answers(stream, tuple(stream._topics), wait)
+        self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
     def on(
@@ -194,8 +193,7 @@ class Runtime:
         """
         stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
         self._streams.start_handler(stream, lambda: handle(stream, handler), f"on/{feed}/{channel}")
-        if wait is not None:
-            self._streams.await_answers(stream, tuple(stream._topics), wait)
+        self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
     def send(self, feed: str, message: str | bytes | Mapping[str, Any], *, line: str | None = None) -> None:
@@ -234,7 +232,8 @@ class Runtime:
         once; where not, some events may come twice. `linewarden venues NAME` calls the former unique.
 
         Raises:
-            RotationFailed: some line was not live, or the venue did not take the new connection.
+            RotationFailed: some line was not live, or the venue did not take the new connection. A line of
+                the feed that is just closing, because its last topic is gone, is left out.
             Timeout: that takes longer than `timeout` seconds; it goes on.
             LinewardenError: there is no such feed or line.
         """
@@ -261,7 +260,7 @@ class Runtime:
         """
         self._tree.check()
         try:
-            refresh_token(self, self._spec_of(feed), self._lines_of(feed), token, timeout)
+            refresh_token(self, self._spec_of(feed), lambda: self._lines_of(feed), token, timeout)
         finally:
             self._shared.note_change()
 

@@ -237,8 +237,8 @@ class Stream(Generic[Event]):
         return bool(self._own.cut())
 
     def __repr__(self) -> str:
-        counts = f"{len(self._topics)} topics, {self._box.queued} queued"
-        return f"<Stream {self.id} {self.feed}/{self.channel}, {counts}>"
+        topics = f"{len(self._topics)} topic{'' if len(self._topics) == 1 else 's'}"
+        return f"<Stream {self.id} {self.feed}/{self.channel}, {topics}, {self._box.queued} queued>"
 
     @property
     def _own(self) -> Inlet:

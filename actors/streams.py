@@ -104,8 +104,7 @@ class Streams:
     def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
         topics = self._topics(stream, keys)
         self.want(stream, topics)
-        if wait is not None:
-            self.await_answers(stream, topics, wait)
+        self.await_answers(stream, topics, wait)
 
     def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
         topics = self._topics(stream, keys)
@@ -151,12 +150,14 @@ class Streams:
 
     # ── waiting for answers ──
 
-    def await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float) -> None:
-        """Wait until every topic is confirmed or rejected.
+    def await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float | None) -> None:
+        """Wait until every topic is confirmed or rejected; None: not at all.
 
         Raises:
             SubscribeError: that takes longer than `wait` seconds, or some topic was rejected.
         """
+        if wait is None:
+            return
         states = self.answers(topics, wait) or self.states(topics)
         with contextlib.suppress(Timeout, RuntimeStopped):  # the line is shown as live, if it is
             ask(self._supervisor, ReadMail(), SHOWN)

@@ -6,8 +6,7 @@ connects hang and children crash.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors import log_queue
@@ -15,7 +14,7 @@ from actors.actor import Actor, ActorContext, KeptReply, Lease
 from actors.diagnostics import stack_of
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import Topic
-from actors.feed_spec import FeedSpec, Specs
+from actors.feed_spec import Feeds, FeedSpec, Specs
 from actors.messages import (
     AwaitLive,
     ChildExited,
@@ -39,13 +38,13 @@ from actors.messages import (
     WatchdogDue,
     WorkerDue,
 )
+from actors.protocol.formatting import suggestion
 from actors.reasons import Crashed, Reason, Retryable, Stopped
 from actors.rules.ledger import CONFIG
-from actors.rules.restarts import Intensity, comes_back
+from actors.rules.restarts import Intensity
 from actors.rules.watchdog import Watchdog
 from actors.status import ActorStatus
 from actors.supervision.children import Children
-from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.lines import Lines
 from actors.supervision.shutdown import Shutdown
 from actors.supervision.state import (
@@ -53,7 +52,7 @@ from actors.supervision.state import (
     Child,
     Environment,
     LineRecord,
-    Roles,
+    OnEnd,
     RotationRequest,
     SharedState,
 )
@@ -67,39 +66,21 @@ class Supervisor(Actor):
     """The root of the tree. What any thread may see of it, it publishes in its `SharedState`."""
 
     def __init__(
-        self,
-        context: ActorContext[Lease],
-        *,
-        specs: Specs,
-        roles: Roles,
-        environment: Environment,
-        on_end: Callable[[str, bool], None],
+        self, context: ActorContext[Lease], specs: Specs, environment: Environment, on_end: OnEnd
     ) -> None:
         super().__init__(context)
         self._specs = dict(specs.feeds)  # with those of removed feeds: their last messages are on the way
-        self._roles = roles
-        timers = self._timers = environment.timers
-        self._clock = timers.clock
-        self._address = roles.named("supervisor")
         self._watchdog: Watchdog[Child] = Watchdog(environment.watchdog)
-        self._on_end = on_end  # called with the reason, and whether a stop was asked for
+        self._on_end = on_end
         self._workers: dict[str, Child] = {}
         self._incarnations = dict.fromkeys(WORKERS, 0)
         self._intensity = {role: Intensity() for role in WORKERS}
         self._wedged: list[Child] = []  # given up on, and their threads are still there
         self.shared = SharedState(specs)
         records: dict[str, LineRecord] = {}
-        self._children = Children(roles, self.shared, self._specs, records, timers, context.dead_letters)
-        self._lines = Lines(
-            records,
-            roles=roles,
-            shared=self.shared,
-            children=self._children,
-            limiters=ConnectLimiters(environment, lambda: self._feeds),
-            environment=environment,
-            answer_waiters=self._answer_waiters,
-        )
-        self._shutdown = Shutdown(self._lines, self._workers, roles, timers, lambda: self.exit(Stopped()))
+        self._children = Children(environment, self.shared, self._specs, records)
+        self._lines = Lines(records, environment, self.shared, self._children, self._answer_waiters)
+        self._shutdown = Shutdown(self._lines, self._workers, environment, lambda: self.exit(Stopped()))
         self._waiters: list[tuple[AwaitLive, KeptReply]] = []
         self._stoppers: list[KeptReply] = []
         self._why = "stopped"
@@ -122,8 +103,7 @@ class Supervisor(Actor):
         if found or target in self._feeds:
             return found
         known = list(dict.fromkeys((*self._feeds, *lines)))
-        near = get_close_matches(target, known, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
+        hint = suggestion(target, known)
         raise LinewardenError(f"there is no feed or line {target!r}{hint} There are: {', '.join(known)}.")
 
     def _check_target(self, target: object) -> None:
@@ -188,7 +168,9 @@ class Supervisor(Actor):
 
     def _rotate(self, target: str) -> None:
         lines = self._targets(target)
-        asked = RotationRequest(self.keep_reply(), [line.name for line in lines])
+        if target in self._feeds:  # of which a line that is closing needs no rotation
+            lines = [line for line in lines if not line.state.is_closing]
+        asked = RotationRequest(self.keep_reply(), target, [line.name for line in lines])
         for line in lines:
             self._lines.rotations.want(line, asked)
         asked.answer()
@@ -196,7 +178,7 @@ class Supervisor(Actor):
     # ── the workers ──
 
     def _start_tree(self) -> None:
-        for role in self._children.workers:
+        for role in WORKERS:
             self._start_worker(role)
         for line in self.shared.lines.copy().values():
             self._lines.need(line.name, line.feed)
@@ -207,11 +189,11 @@ class Supervisor(Actor):
         """Where the machine gives no thread, its mail waits for one: that ends nothing."""
         self._incarnations[role] += 1
         try:
-            self._workers[role] = self._children.workers[role].start(self._incarnations[role])
+            self._workers[role] = self._children.start_worker(role, self._incarnations[role])
         except RuntimeError as error:
             text = "%s: its thread cannot be started (%s); the next try is in %g s."
             log.warning(text, role, error, THREAD_AGAIN)
-            self._timers.send_after(THREAD_AGAIN, self._address, WorkerDue(role))
+            self.send_later(THREAD_AGAIN, WorkerDue(role))
         self._show_actors()
 
     def _show_actors(self) -> None:
@@ -246,9 +228,8 @@ class Supervisor(Actor):
             limit = self._intensity[role]
             self._give_up(f"the {role} died more than {limit.limit} times in {limit.period:g} s")
             return
-        if comes_back(self._children.workers[role].restart, reason):
-            log.error("%s ended (%s: %s); a new one takes over its state.", role, reason.code, reason.text)
-            self._start_worker(role)
+        log.error("%s ended (%s: %s); a new one takes over its state.", role, reason.code, reason.text)
+        self._start_worker(role)
 
     def _give_up(self, why: str) -> None:
         log.critical("%s: the runtime stops.", why)
@@ -258,7 +239,7 @@ class Supervisor(Actor):
     # ── feeds ──
 
     @property
-    def _feeds(self) -> Mapping[str, FeedSpec]:
+    def _feeds(self) -> Feeds:
         return self.shared.specs.feeds
 
     def _reload(self, specs: Specs) -> None:
@@ -331,7 +312,7 @@ class Supervisor(Actor):
         shown = [(child, child.inbox.serial, child.inbox.busy) for child in watched]
         for child in self._watchdog.look(shown, self._clock.monotonic()):
             self._replace_wedged(child)
-        self._timers.send_after(self._watchdog.period, self._address, WatchdogDue())
+        self.send_later(self._watchdog.period, WatchdogDue())
 
     def _replace_wedged(self, child: Child) -> None:
         child.stack = stack_of(child.thread)

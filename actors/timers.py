@@ -7,7 +7,6 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from actors import log_queue
@@ -137,44 +136,6 @@ class ThreadTimers(HeapTimers):
                     return heapq.heappop(self._heap)[2]
                 self._changed.wait(lock_timeout(wait))
         return None
-
-
-class VirtualTimers(HeapTimers):
-    """Timers whose time is moved by hand: hours pass in milliseconds, in the caller's thread."""
-
-    def __init__(self, settle: Callable[[], None] = lambda: None) -> None:
-        super().__init__()
-        self.clock = self
-        self._now = 1_000.0
-        self._wall_ns = 1_790_000_000_000_000_000
-        self._settle = settle  # returns when no thread has anything left to do at this moment
-
-    def monotonic(self) -> float:
-        return self._now
-
-    def wall_ns(self) -> int:
-        return self._wall_ns
-
-    def advance(self, seconds: float) -> None:
-        """Let so many seconds pass, timer by timer."""
-        until = self._now + seconds
-        self._settle()
-        while (due := self._pop(until)) is not None:
-            due.send()
-            self._settle()
-        self._move(until)
-
-    def _pop(self, until: float) -> Entry | None:
-        with self._changed:
-            if not self._heap or self._heap[0][0] > until:
-                return None
-            due, _, entry = heapq.heappop(self._heap)
-        self._move(max(due, self._now))
-        return entry
-
-    def _move(self, now: float) -> None:
-        self._wall_ns += round((now - self._now) * 1e9)
-        self._now = now
 
 
 def seconds_left(deadline: float) -> float:

@@ -25,6 +25,7 @@ from actors.actor import (
     Lease,
     Letter,
     Mailbox,
+    Roles,
     letter,
     refuse,
 )
@@ -33,6 +34,7 @@ from actors.errors import LinewardenError, RuntimeStopped
 from actors.messages import ChildExited, EndConnection
 from actors.reasons import Crashed, Retryable, Stopped
 from actors.wire.socket_inbox import SocketInbox
+from tests.support.virtual_time import VirtualTimers
 
 STOPPED = RuntimeStopped("the test is over")
 
@@ -65,13 +67,11 @@ class Theatre:
     """One role, those who play it, and a parent who hears how they ended."""
 
     def __init__(self) -> None:
-        self.dead_letters = DeadLetters()
-        self.mailbox = Mailbox("worker", self.dead_letters)
-        self.address = Address("worker", self.dead_letters)
-        self.address.point(self.mailbox.put)
-        self.parent = Address("supervisor", self.dead_letters)
+        self.roles = Roles(["worker"])
+        self.dead_letters = self.roles.dead_letters
+        self.mailbox, self.address = self.roles.mailboxes["worker"], self.roles.named("worker")
         self.reports: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.parent.point(self.reports.put)
+        self.roles.named("supervisor").point(self.reports.put)
         self.heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.played = 0
 
@@ -79,7 +79,7 @@ class Theatre:
         """A new keeper takes the role's mail, unless it has an inbox of its own."""
         self.played += 1
         lease = inbox or self.mailbox.lease(first)
-        context = ActorContext("worker", self.played, lease, self.parent, self.dead_letters)
+        context = ActorContext("worker", self.played, lease, self.roles, VirtualTimers())
         return Worker(context, self.heard).launch()
 
     def socket_inbox(self) -> SocketInbox[Letter]:

@@ -158,7 +158,7 @@ def run_as_test(code: str, directory: Path) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A directory like a reader's: the repository's files, and the tables of the pages below `tables`."""
+    """A directory like a reader's: the repository's files, the tables of the pages and a transcript."""
     for name in ("config", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "tables").mkdir()
@@ -166,6 +166,8 @@ def place(tmp_path: Path) -> Path:
         source = tomllib.loads(cast(str, text))
         if "name" in source and "feeds" not in source:
             (tmp_path / "tables" / f"{source['name']}.toml").write_text(cast(str, text), encoding="utf-8")
+    (tmp_path / "talks").mkdir()
+    (tmp_path / "talks" / "binance.txt").write_text('< {"result":null,"id":1}\n', encoding="utf-8")
     return tmp_path
 
 

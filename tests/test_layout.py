@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -179,9 +180,7 @@ COVERED_BY = {
     "market/latest_prices": "stories/test_latest",
     "messages": "stories/test_lives_of_lines",
     "protocol/asked": "venues/test_o2_session",
-    "protocol/batch": "protocol/test_signalr_session",
     "protocol/channel": "venues/test_o2",
-    "protocol/decoding": "venues/test_tplus_login",
     "protocol/formatting": "cli/test_stream_view",
     "protocol/prices": "rules/test_latest_price",
     "protocol/recent_ids": "venues/test_o2_session",
@@ -191,6 +190,7 @@ COVERED_BY = {
     "protocol/signalr/handshake": "protocol/test_signalr_framing",
     "protocol/signalr/messages": "protocol/test_signalr_session",
     "protocol/signalr/subscriptions": "protocol/test_signalr_session",
+    "protocol/timestamps": "venues/test_projectx",
     "reasons": "stories/test_supervisor_laws",
     "registry": "stories/test_subscriptions",
     "requester": "stories/test_latest",
@@ -293,6 +293,16 @@ def reads_of_the_clock(name: str) -> list[str]:
 @pytest.mark.parametrize("name", [name for name in MODULES if room(name) != "simulators"])
 def test_the_clock_is_read_where_it_is_said(name: str) -> None:
     assert bool(reads_of_the_clock(name)) == (name in CLOCKS), reads_of_the_clock(name)
+
+
+def test_the_public_names_are_found_and_no_others() -> None:
+    assert set(actors.__all__) == actors._HOMES.keys()
+    for name, home in actors._HOMES.items():
+        assert getattr(actors, name) is getattr(import_module(home), name)
+    assert set(actors.__all__) <= set(dir(actors))
+    unknown = "stat"
+    with pytest.raises(AttributeError, match="module 'actors' has no attribute 'stat'"):
+        getattr(actors, unknown)
 
 
 # ── the page ──

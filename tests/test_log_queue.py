@@ -213,7 +213,7 @@ def test_what_was_dropped_is_told_at_its_place(jobs: LogQueue, ordinary: logging
     assert jobs.flush(20)
     reports.removeHandler(told)
     assert [heard[0], heard[2]] == ["before", "after"]
-    assert heard[1].startswith("1 log records or metrics were dropped")
+    assert heard[1].startswith("Log records or metrics were dropped, 1 of them")
 
 
 def test_a_handler_that_raises_harms_nothing_but_its_record(

@@ -36,7 +36,9 @@ from actors.settings import (
     known_venues,
     load,
 )
+from actors.settings.config import ConfigReader
 from actors.settings.diff import compare
+from actors.venues.o2.venue import O2
 from tests.commands import PATIENCE
 
 CANARY = "canary-5f1d"
@@ -59,15 +61,19 @@ class DeskSettings(VenueSettings, frozen=True, kw_only=True):
             raise ConfigError(["account 14 is closed.", "account 14 is far away."])
 
 
+OPTIONS = {"precision": "1 to 18", "levels": "1 or more"}
+
+
 class Desk(Venue):
     """A venue that is picky, and says why."""
 
     name = "desk"
     about = "for tests"
+    simulator = "actors.simulators.o2:SimulatedO2"
     Settings: ClassVar[type[VenueSettings]] = DeskSettings
     send_rate = SendRate(batch=10, interval=0.5)
     channels: ClassVar = {
-        "depth": Channel("depth", Level, "the book", key="market", options={"precision": "1 to 18"}),
+        "depth": Channel("depth", Level, "the book", key="market", options=OPTIONS),
         "account": Channel("account", Level, "one's own orders"),
     }
 
@@ -85,7 +91,12 @@ class Desk(Venue):
 
 class Open(Desk):
     name = "open"
+    simulator = ""
     Settings = VenueSettings
+
+
+class Mine(O2):
+    name = "mine"
 
 
 VENUES: Mapping[str, type[Venue]] = {"desk": Desk, "open": Open}
@@ -372,10 +383,49 @@ def test_a_url_is_looked_at(url: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["wss://x.org", "ws://[::1]:80/v1?a=b@c", "sim://o2?rate=20&fault=drop+every%3D5"]
+    "url", ["wss://x.org", "ws://[::1]:80/v1?a=b@c", "sim://desk?rate=20&fault=drop+every%3D5"]
 )
 def test_a_good_url_is_left_alone(url: str) -> None:
     assert read(feed(url=url)).feeds["a"].own.url == url
+
+
+@pytest.mark.parametrize(
+    ("venue", "simulator", "advice"),
+    [
+        ("o2", "alpaca", "sim://o2 or sim://table?talk=FILE"),
+        ("o2", "o3", "sim://o2 or sim://table?talk=FILE"),
+        ("binance", "o2", "sim://table?talk=FILE"),
+        ("binance", "binance", "sim://table?talk=FILE"),
+        (f"{__name__}:Mine", "projectx", "sim://mine or sim://table?talk=FILE"),
+    ],
+)
+def test_a_simulator_of_another_venue_is_refused(venue: str, simulator: str, advice: str) -> None:
+    config = {"feeds": {"a": {"venue": venue, "url": f"sim://{simulator}?seed=1"}}}
+    text = f"there is no simulator '{simulator}' for venue {venue.rpartition(':')[2].lower()}; write {advice}"
+    for read_or_start in (load, actors.start):
+        with pytest.raises(ConfigError) as raised:
+            read_or_start(config)
+        assert raised.value.problems == (f"<config>: [feeds.a] url: {text}.",)
+
+
+def test_simulators_that_a_venue_may_have(tmp_path: Path) -> None:
+    """Its own, that of a base class and a transcript; any, for a protocol that the user has written."""
+    (tmp_path / "talk.txt").write_text("< hello\n")
+    (tmp_path / "own.toml").write_text((PACKAGE / "venues" / "tables" / "kraken.toml").read_text() + "\n")
+    hub = {"channels": {"notices": {"about": "news"}}, "events": [{"target": "Notice", "channel": "notices"}]}
+    feeds = [
+        {"venue": "o2", "url": "sim://o2"},
+        {"venue": "o2", "url": "sim://table?talk=talk.txt"},
+        {"venue": "binance", "url": "sim://table?talk=talk.txt"},
+        {"venue": f"{__name__}:Mine", "url": "sim://mine"},
+        {"venue": f"{__name__}:Mine", "url": "sim://o2"},
+        {"venue": f"{__name__}:Open", "url": "sim://o2"},
+        {"venue": "own.toml", "url": "sim://o2"},
+        {"venue": "signalr", "url": "sim://projectx", "hub": hub},
+    ]
+    for feed in feeds:
+        reader = ConfigReader("desk.toml", tmp_path, {}, known_venues())
+        assert reader.settings({"feeds": {"a": feed}}).feeds["a"].own.url.startswith("sim://")
 
 
 @pytest.mark.parametrize(
@@ -424,8 +474,22 @@ def test_a_good_url_is_left_alone(url: str) -> None:
             ["precision: expected a finite number, found inf."],
         ),
         (
-            {"channel": "depth", "keys": ["A"], "precision": "x"},
-            ["keys: invalid literal for int() with base 10: 'x'."],
+            {"channel": "depth", "keys": ["A", "B"], "precision": "x"},
+            ["precision: invalid literal for int() with base 10: 'x'."],
+        ),
+        (
+            {"channel": "depth", "keys": ["A"], "precision": "x", "levels": "y"},
+            [
+                "precision: invalid literal for int() with base 10: 'x'.",
+                "levels: invalid literal for int() with base 10: 'y'.",
+            ],
+        ),
+        (
+            {"channel": "depth", "keys": ["A", "much-too-long"], "precision": "x"},
+            [
+                "precision: invalid literal for int() with base 10: 'x'.",
+                "keys: there is no market 'MUCH-TOO-LONG'.",
+            ],
         ),
         (
             {"channel": "depth", "keys": ["${MARKET}"]},

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from actors.timers import Entry, ThreadTimers, VirtualTimers
+from actors.timers import Entry, ThreadTimers
+from tests.support.virtual_time import VirtualTimers
 
 
 class Mail(queue.SimpleQueue[Any]):

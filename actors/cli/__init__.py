@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated
 
@@ -24,9 +25,9 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.add_typer(service_commands.app)
 
 
-def main() -> None:
-    """The entry point of `linewarden` and of `python -m actors`."""
-    app(prog_name="linewarden")
+def main(command_begins: Callable[[], object] | None = None) -> None:
+    """Runs the command line of this process. `command_begins` is called when the arguments are understood."""
+    app(prog_name="linewarden", obj=command_begins)
 
 
 def _print_version(wanted: bool) -> None:
@@ -37,8 +38,10 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def linewarden(
-    version: Annotated[
+    context: typer.Context,
+    _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.obj is not None:
+        context.obj()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,7 +47,18 @@ def complain(*sentences: str, code: int = 1) -> int:
     return code
 
 
-def known_name(parameter: str, name: str, known: Mapping[str, Any]) -> str:
+def one_of(parameter: str, values: Sequence[str], help: str) -> Any:
+    """An option that takes one of these values; a mistake is answered with the nearest one, or with all."""
+    return typer.Option(
+        parameter,
+        help=help,
+        metavar=f"<{'|'.join(values)}>",
+        parser=lambda text: known_name(parameter, text, values),
+        autocompletion=lambda incomplete: [value for value in values if value.startswith(incomplete)],
+    )
+
+
+def known_name(parameter: str, name: str, known: Collection[str]) -> str:
     if name in known:
         return name
     near = get_close_matches(name, known, 1)

@@ -11,10 +11,9 @@ from typing import Annotated, Any, get_args
 import typer
 from msgspec import structs
 
-from actors.cli.arguments import Config, complain, described_venue, known_name, report, settings_of
+from actors.cli.arguments import Config, complain, described_venue, known_name, settings_of
 from actors.cli.formatting import console, counted, plain_table
 from actors.cli.venues import channel_table
-from actors.errors import ConfigError
 from actors.events import Topic
 from actors.protocol.venue import Venue, VenueSettings
 from actors.secret import Secret
@@ -51,13 +50,6 @@ def check(
         chosen = _chosen(settings, feed)
         wanted = [topic for topics in placed(chosen).values() for topic in topics]
         raise typer.Exit(_play(chosen.build_venue(), wanted, sample))
-    problems = [
-        f"{config}: [feeds.{feed.name}] {problem}"
-        for feed in settings.feeds.values()
-        for problem in _simulator_problems(feed)
-    ]
-    if problems:
-        raise typer.Exit(report(ConfigError(problems)))
     table = plain_table("feed", "venue", "url", "lines", "topics")
     lines = topics = 0
     for each in settings.feeds.values():
@@ -101,21 +93,6 @@ def _play(venue: Venue, wanted: Iterable[Topic], file: Path) -> int:
     for part in tables(tally):
         console().print(part, soft_wrap=isinstance(part, str))
     return 0 if tally.understood else 1
-
-
-def _simulator_problems(feed: FeedSettings) -> tuple[str, ...]:
-    """Mistakes in a `sim://` URL, found by starting its simulator for a moment."""
-    if not feed.own.url.startswith("sim://"):
-        return ()
-    from actors.simulators import embed
-
-    try:
-        embed(feed.own.url, {feed.kind.name: feed.kind.simulator}).stop()
-    except ConfigError as error:
-        return error.problems
-    except OSError:  # the port is taken, perhaps by a running service of this config
-        return ()
-    return ()
 
 
 def placed(feed: FeedSettings) -> dict[str, list[Topic]]:

@@ -56,6 +56,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def times(number: int) -> str:
+    """`never`, `once`, `twice`, `3 times`."""
+    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number:,} times")
+
+
 def span(seconds: float) -> str:
     """`4.2 s`, `42 s`, `12 m`, `3 h 5 m`, `4 d 3 h`."""
     if seconds < 60:

@@ -18,7 +18,7 @@ from typing import IO, Any
 import msgspec
 from rich.table import Table
 
-from actors.cli.formatting import cut, plain_table
+from actors.cli.formatting import counted, cut, plain_table
 from actors.events import Topic
 from actors.protocol.session import (
     TEXT,
@@ -50,7 +50,6 @@ class ReplayTally:
 
     def __init__(self) -> None:
         self.messages = 0
-        self.skipped = 0  # rows of sent messages
         self.events: Counter[str] = Counter()  # by channel
         self.topics: dict[str, set[Topic]] = {}
         self.other: Counter[str] = Counter()  # messages without events, by kind
@@ -99,7 +98,7 @@ def play(venue: Venue, file: Path, topics: Iterable[Topic] = ()) -> ReplayTally:
         session.subscribe(wanted, 0.0)
     tally = ReplayTally()
     with closing(_opened(file)) as lines:
-        for line in _messages(lines, tally):
+        for line in _messages(lines):
             tally.messages += 1
             _judge(session, line, tally)
             if tally.ended:
@@ -113,12 +112,10 @@ def _opened(file: Path) -> IO[bytes]:
     return gzip.open(file) if magic == b"\x1f\x8b" else file.open("rb")  # type: ignore[return-value]
 
 
-def _messages(lines: IO[bytes], tally: ReplayTally) -> Iterator[bytes]:
+def _messages(lines: IO[bytes]) -> Iterator[bytes]:
     while line := lines.readline(LONGEST):
         line = line.strip()
-        if _SENT.match(line):
-            tally.skipped += 1
-        elif line:
+        if line and not _SENT.match(line):
             received = _RECEIVED.match(line)
             yield line[received.end() :] if received else line
 
@@ -202,6 +199,6 @@ def tables(tally: ReplayTally) -> Iterator[Table | str]:
     if tally.ended:
         yield f"The connection would have ended: {tally.ended}"
     yield (
-        f"{tally.messages:,} messages: {tally.routed:,} events routed, {tally.unrouted:,} unrouted, "
-        f"{tally.bad:,} messages quarantined; {tally.share:.2%} routed."
+        f"{counted(tally.messages, 'message')}: {counted(tally.routed, 'event')} routed, "
+        f"{tally.unrouted:,} unrouted, {counted(tally.bad, 'message')} quarantined; {tally.share:.2%} routed."
     )

@@ -7,16 +7,16 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from msgspec import Struct, field
 
 from actors import log_queue
 from actors.cli import logs
-from actors.cli.arguments import Config, complain, report, settings_of
+from actors.cli.arguments import Config, complain, one_of, report, settings_of
 from actors.cli.check import placed
-from actors.cli.formatting import console
+from actors.cli.formatting import console, counted
 from actors.cli.reload import Reloader
 from actors.cli.run_view import Screen, summary, troubles
 from actors.cli.signals import HANG_UP, SLICE, Ending, endings
@@ -56,8 +56,12 @@ def run(
     no_service: Annotated[
         bool, typer.Option("--no-service", help="Open no port: linewarden status cannot ask this run.")
     ] = False,
-    log_format: Annotated[logs.Format, typer.Option(help="The format of log lines.")] = "text",
-    log_level: Annotated[logs.Level, typer.Option(help="The lowest level that is logged.")] = "info",
+    log_format: Annotated[
+        logs.Format, one_of("--log-format", get_args(logs.Format), "The format of log lines.")
+    ] = "text",
+    log_level: Annotated[
+        logs.Level, one_of("--log-level", get_args(logs.Level), "The lowest level that is logged.")
+    ] = "info",
 ) -> None:
     """Run the feeds of CONFIG until Ctrl-C or SIGTERM.
 
@@ -220,9 +224,10 @@ def _raise_file_limit(lines: int) -> None:
         return
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    log.info("The limit of open files was raised from %d to %d for %d lines.", soft, allowed, lines)
+    shown = counted(lines, "line")
+    log.info("The limit of open files was raised from %d to %d for %s.", soft, allowed, shown)
     if allowed < needed:
-        log.warning("%d open files may not be enough for %d lines; raise ulimit -n.", allowed, lines)
+        log.warning("%d open files may not be enough for %s; raise ulimit -n.", allowed, shown)
 
 
 def _lines(settings: Settings) -> int:

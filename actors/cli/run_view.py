@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
 from rich.console import Group
 from rich.live import Live
 
-from actors.cli.formatting import console, counted, printable
+from actors.cli.formatting import console, counted, printable, times
 from actors.cli.status_view import StatusView, cause, how_many_live, oddities, state, topics
 from actors.cli.stream_view import StreamView
 from actors.rules.counters import StreamStatus
-from actors.status import LineStatus, Status
+from actors.status import Counters, Status
+
+# The first counter is the sum of the others.
+OF_LINES = ("decoded", "routed", "unrouted", "quarantined", "duplicates", "lost")
+OF_STREAMS = ("received", "delivered", "dropped", "conflated", "queued")
 
 
 class Screen:
@@ -66,20 +70,21 @@ def summary(status: Status, seconds: float) -> Iterator[str]:
     for name, line in lines.items():
         counters = line.counters
         tries = counters.restarts - counters.restored if line.state == "live" else 0
-        lost = f"lost {_times(counters.restarts)}" + (
+        lost = f"lost {times(counters.restarts)}" + (
             f", {tries:,} of them before it was back" if tries else ""
         )
         last = f" (last: {line.reason.text})" if line.reason is not None else ""
-        restored = f"restored {_times(counters.restored)}"
+        restored = f"restored {times(counters.restored)}"
         gaps, events = counted(counters.gaps, "gap"), counted(counters.decoded, "event")
         parts = (f"{lost}{last}", restored, gaps, events, f"{topics(line.topics)} topics confirmed")
         yield printable(f"  {name}: {state(line)}; {', '.join(parts)}.")
     if status.streams:
         gaps = counted(sum(stream.gaps for stream in status.streams), "gap")
-        yield f"  streams: {_equation(_stream_counters(status.streams))}; {gaps} marked."
+        yield f"  streams: {_equation(_sums(OF_STREAMS, status.streams))}; {gaps} marked."
     wrong = [f"  {sentence}" for sentence in _unreconciled(status)]
     if lines and not wrong:
-        yield f"  counters reconcile: {_equation(_line_counters(lines.values()))}."
+        every = [line.counters for line in lines.values()]
+        yield f"  counters reconcile: {_equation(_sums(OF_LINES, every))}."
     yield from wrong
     for note in oddities(status):
         yield f"  {note}."
@@ -96,9 +101,9 @@ def troubles(status: Status) -> list[str]:
 
 
 def _unreconciled(status: Status) -> Iterator[str]:
-    every = {name: _line_counters([line]) for name, line in status.lines().items()}
+    every = {name: _sums(OF_LINES, [line.counters]) for name, line in status.lines().items()}
     for stream in status.streams:
-        every[f"stream {stream.id} ({stream.feed}/{stream.channel})"] = _stream_counters([stream])
+        every[f"stream {stream.id} ({stream.feed}/{stream.channel})"] = _sums(OF_STREAMS, [stream])
     for name, counters in every.items():
         total, *parts = counters.values()
         if total != sum(parts):
@@ -106,15 +111,8 @@ def _unreconciled(status: Status) -> Iterator[str]:
             yield f"the counters of {name} do not reconcile: {equation}."
 
 
-def _line_counters(lines: Iterable[LineStatus]) -> dict[str, int]:
-    names = ("decoded", "routed", "unrouted", "quarantined", "duplicates", "lost")
-    every = [line.counters for line in lines]
-    return {name: sum(getattr(counters, name) for counters in every) for name in names}
-
-
-def _stream_counters(streams: Iterable[StreamStatus]) -> dict[str, int]:
-    names = ("received", "delivered", "dropped", "conflated", "queued")
-    return {name: sum(getattr(stream, name) for stream in streams) for name in names}
+def _sums(names: Iterable[str], counting: Collection[Counters | StreamStatus]) -> dict[str, int]:
+    return {name: sum(getattr(each, name) for each in counting) for name in names}
 
 
 def _equation(counters: Mapping[str, int]) -> str:
@@ -122,7 +120,3 @@ def _equation(counters: Mapping[str, int]) -> str:
     (name, total), second, *rest = counters.items()
     parts = [f"{number:,} {what}" for what, number in (second, *rest) if number or what == second[0]]
     return f"{total:,} {name} = {' + '.join(parts)}"
-
-
-def _times(number: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number:,} times")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -15,11 +14,12 @@ import msgspec
 from msgspec import Struct
 
 from actors.cli.formatting import printable
-from actors.errors import ConfigError, LinewardenError
+from actors.errors import LinewardenError
 from actors.secret import Secret
 from actors.settings import ServiceSettings
 from actors.settings.addresses import local_url
 from actors.settings.config import ConfigReader
+from actors.settings.toml_file import parsed, text_of
 from actors.status import Status
 
 DEFAULT = "http://127.0.0.1:9700"
@@ -227,12 +227,7 @@ def read_service(config: Path) -> ServiceSettings:
     Raises:
         ConfigError: the file cannot be read, or this table of it has mistakes.
     """
-    try:
-        table = tomllib.loads(config.expanduser().read_bytes().decode("utf-8-sig")).get("service", {})
-    except OSError as error:
-        raise ConfigError([f"{config}: it cannot be read ({error.strerror or error})."]) from None
-    except ValueError:
-        raise ConfigError([f"{config}: this is not TOML; linewarden check {config} says where."]) from None
+    table = parsed(text_of(config.expanduser(), str(config)), str(config)).get("service", {})
     return ConfigReader(str(config), config.parent, os.environ, {}).settings({"service": table}).service
 
 

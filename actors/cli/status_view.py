@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli.formatting import clock, counted, day_and_clock, one_row, plain_table, printable, span
+from actors.cli.formatting import clock, counted, day_and_clock, one_row, plain_table, printable, span, times
 from actors.events import Gap, Topic
 from actors.protocol.formatting import short
 from actors.rules.counters import StreamStatus
@@ -47,7 +47,7 @@ class StatusView:
         if status.streams and not self._brief:
             parts += [Text(), _streams(status.streams, width)]
         parts += [
-            Text(f"stream {stream.id}: its handler failed {stream.handler_errors:,} times", "yellow")
+            Text(f"stream {stream.id}: its handler failed {times(stream.handler_errors)}", "yellow")
             for stream in status.streams
             if stream.handler_errors
         ]
@@ -199,7 +199,7 @@ def _notes(lines: Mapping[str, LineStatus], *, explained: bool, gaps: bool) -> I
             why = f": {topic.state.reason}" if topic.state.reason else ""
             yield Text(printable(f"{topic.topic}: rejected by the venue{why}"), "yellow")
         if more := rejected[REJECTED:]:
-            yield Text(f"{name}: {len(more):,} more topics are rejected; --json has them all", "yellow")
+            yield Text(f"{name}: {counted(len(more), 'more rejected topic')}; --json has all", "yellow")
         if line.last_venue_error:
             yield Text(printable(f"{name}: last error of the venue: {line.last_venue_error}"), "dim")
         if not line.verify_tls:

@@ -163,15 +163,18 @@ class LineDelivery:
                 inlet.put_lifecycle(self.right, word, state.number)
 
     def mark_lifted(self, topic: Topic, now_ns: int) -> None:
-        """This placement ends: a stream that still follows it may miss events until the next one."""
-        joining = self.state.joining.get(topic, ())
-        route = self.table.routes.get(topic, NO_ROUTE)
-        following = [inlet for inlet in route.inlets if inlet.id not in joining]
-        for inlet in following:
-            since = self.state.blind_streams.get(inlet.id, {}).get(topic, now_ns)
+        """This placement ends: a stream that has followed it may miss events until the next one."""
+        state, route = self.state, self.table.routes.get(topic, NO_ROUTE)
+        joining, is_settled = state.joining.get(topic, ()), topic in state.settled
+        following = False
+        for inlet in route.inlets:
+            since = state.blind_streams.get(inlet.id, {}).get(topic, now_ns if is_settled else None)
+            if since is None or inlet.id in joining:  # it has had nothing of it
+                continue
             inlet.mark(self.right, Gap(topic, "unknown", None, since, now_ns, self.epoch))
+            following = True
         if following:
-            self.state.gap(Gap(topic, "unknown", None, now_ns, now_ns, self.epoch))
+            state.gap(Gap(topic, "unknown", None, now_ns, now_ns, self.epoch))
 
     def lifted(self, topic: Topic) -> None:
         """The topic lies on this line no longer."""

@@ -20,10 +20,8 @@ from actors.events import GapReason, Option, Options, Topic
 from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.lazy import Imported
 from actors.protocol.asked import AskedTopic, TopicAnswer, confirm, refuse, topics_of
-from actors.protocol.batch import EffectBatch
 from actors.protocol.channel import TypedChannel
-from actors.protocol.conversation import Conversation, Token, is_token, settled
-from actors.protocol.decoding import decoded
+from actors.protocol.conversation import Conversation, Token, decoded, is_token, settled, status_reason
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
 from actors.protocol.limits import RateLimit, SendRate, TokenBucket
@@ -40,6 +38,7 @@ from actors.protocol.session import (
     Deliver,
     Duplicates,
     Effect,
+    EffectBatch,
     End,
     Fetch,
     Frame,
@@ -53,7 +52,7 @@ from actors.protocol.session import (
     TokenRefused,
     Unrouted,
 )
-from actors.protocol.statuses import status_reason
+from actors.protocol.timestamps import iso_nanoseconds
 from actors.protocol.venue import Channel, Opening, Refusal, Venue, VenueSettings
 from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.secret import REDACTED, RedactedStruct, Secret, origin
@@ -122,6 +121,7 @@ __all__ = (
     "confirm",
     "decoded",
     "is_token",
+    "iso_nanoseconds",
     "origin",
     "price_words",
     "refuse",

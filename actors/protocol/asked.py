@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from actors.events import Topic
-from actors.protocol.batch import EffectBatch
-from actors.protocol.session import Confirm, Missed, Reject
+from actors.protocol.session import Confirm, EffectBatch, Missed, Reject
 
 
 class TopicAnswer(Enum):

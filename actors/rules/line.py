@@ -60,6 +60,11 @@ class LineState(Enum):
         """Logged in, and not told to end."""
         return self in OPEN
 
+    @property
+    def is_closing(self) -> bool:
+        """Told to end, because the line is no longer needed."""
+        return self in (LineState.REMOVING, LineState.REMOVING_EARLY)
+
 
 class Event(Enum):
     NEEDED = auto()  # the config or a topic wants the line

@@ -122,7 +122,6 @@ class StreamBuffer(ABC):
         self.hand: deque[Pair] = deque()
         self.origin = NOWHERE  # of what is in the hand...
         self._hand_indexes: Sequence[int] = ()  # ...and the places of all that was put into it
-        self.handful = 1  # events that a reader may have in its hand
         self._waiting = 0  # events that no reader has reached for
         self._reached = 0  # events that a reader has
 
@@ -162,9 +161,8 @@ class StreamBuffer(ABC):
     def peek_order(self) -> Place | None:
         """The place of the next event; a marker comes before all events."""
 
-    def resume(self, topic: Topic) -> None:
+    def resume(self, topic: Topic) -> None:  # noqa: B027 - only a `FifoBuffer` cuts
         """A topic that was cut starts again with the next event."""
-        self.cut.discard(topic)
 
     def forget(self, topic: Topic) -> None:
         """The topic is no longer wanted, so it need not start again."""
@@ -185,7 +183,8 @@ class FifoBuffer(StreamBuffer):
 
     def __init__(self, capacity: int, policy: Policy, *, deltas: bool) -> None:
         super().__init__(capacity)
-        self.handful = max(1, min(HANDFUL, capacity // 16))  # a small part of what it may hold
+        # Events that a reader may have in its hand: a small part of what the buffer may hold.
+        self.handful = max(1, min(HANDFUL, capacity // 16))
         self._policy = policy
         self._deltas = deltas  # a delta without its predecessors is worth nothing: cut, do not pick
         self._front: deque[Marker | GapRun] = deque()  # what stands before everything else

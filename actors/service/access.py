@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from websockets.datastructures import Headers
 
+from actors.http_types import HostPort
 from actors.secret import Secret
 from actors.service.responses import RequestDeclined
-from actors.settings.addresses import spell
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -21,7 +21,7 @@ class Guard:
     """`host` and `port` are where the service listens."""
 
     def __init__(self, host: str, port: int, *, loopback: bool, token: Secret | None) -> None:
-        self._own = {spell(name, port) for name in (host.lower(), "localhost", "127.0.0.1", "::1")}
+        self._own = {str(HostPort(name, port)) for name in (host.lower(), "localhost", "127.0.0.1", "::1")}
         self._loopback = loopback
         self._token = token
 
@@ -41,11 +41,8 @@ class Guard:
     def authenticate(self, headers: Headers) -> None:
         """Raises: RequestDeclined: the service has a token, and the request has another one or none."""
         if not self.knows(headers):
-            raise RequestDeclined(
-                401,
-                "this service requires its token: Authorization: Bearer ...",
-                ("WWW-Authenticate", 'Bearer realm="linewarden"'),
-            )
+            sentence = "this service requires its token: Authorization: Bearer ..."
+            raise RequestDeclined(401, sentence, ("WWW-Authenticate", 'Bearer realm="linewarden"'))
 
     def knows(self, headers: Headers) -> bool:
         """Whether the service has no token, or the request has it. Compared in constant time."""
@@ -66,4 +63,4 @@ def _place(netloc: str, scheme: str = "http") -> str:
     host = parts.hostname or ""
     if not host or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
         return ""
-    return spell(host, port)
+    return str(HostPort(host, port))

@@ -25,6 +25,7 @@ from actors.service.responses import (
     parse_switch,
 )
 from actors.service.tail import Tail, open_tail
+from actors.status import why_not_live
 
 log = log_queue.logger("actors.service")
 
@@ -116,12 +117,7 @@ class ServiceRoutes:
             return ServiceResponse(200, {"live": True})
         if not asked.known:
             return ServiceResponse(503, {"live": False})
-        not_live = {
-            name: f"{line.state}: {line.reason.text}" if line.reason else line.state
-            for name, line in status.lines().items()
-            if line.state != "live"
-        }
-        return ServiceResponse(503, {"live": False, "not_live": not_live})
+        return ServiceResponse(503, {"live": False, "not_live": why_not_live(status, None)})
 
     def command(self, asked: ServiceRequest) -> ServiceResponse:
         """One of `COMMANDS`."""
@@ -155,9 +151,10 @@ class ServiceRoutes:
         """The last endings of every line, or of one, oldest first."""
         lines = self._runtime.status().lines()
         if asked.argument and asked.argument not in lines:
-            near = get_close_matches(asked.argument[:LONGEST_TARGET], lines, 1)
+            name = asked.argument[:LONGEST_TARGET]
+            near = get_close_matches(name, lines, 1)
             hint = f"; did you mean {near[0]!r}?" if near else f". There are: {', '.join(lines) or 'none'}."
-            raise RequestDeclined(404, f"there is no line {asked.argument[:LONGEST_TARGET]!r}{hint}")
+            raise RequestDeclined(404, f"there is no line {name!r}{hint}")
         wanted = [asked.argument] if asked.argument else list(lines)
         return ServiceResponse(200, {name: lines[name].journal for name in wanted})
 
@@ -168,6 +165,7 @@ class ServiceRoutes:
 
 
 def _nothing_at(path: str, routes: Sequence[ServiceRoute]) -> str:
-    near = get_close_matches(path[:LONGEST_TARGET], [route.path for route in routes], 1)
+    path = path[:LONGEST_TARGET]
+    near = get_close_matches(path, [route.path for route in routes], 1)
     hint = f"; did you mean {near[0]}?" if near else "."
-    return f"there is no path {path[:LONGEST_TARGET]!r}{hint} There are: {', '.join(map(str, routes))}."
+    return f"there is no path {path!r}{hint} There are: {', '.join(map(str, routes))}."

@@ -23,6 +23,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from actors import log_queue
 from actors.errors import LinewardenError
+from actors.http_types import HostPort, is_loopback
 from actors.runtime import Runtime
 from actors.secret import Secret
 from actors.service.access import Guard
@@ -37,7 +38,7 @@ from actors.service.responses import (
 )
 from actors.service.routes import ServiceRoutes
 from actors.service.tail import Tail
-from actors.settings.addresses import is_loopback, local_url, spell
+from actors.settings.addresses import local_url
 from actors.settings.schema import ServiceSettings
 
 log = log_queue.logger("actors.service")
@@ -100,9 +101,8 @@ class Service:
         loopback = is_loopback(host)
         if self._token == _EMPTY or (self._token is None and not loopback):
             listener.close()
-            raise ServiceError(
-                f"{spell(self._host, self.port)} can be reached from other machines: set token in [service]"
-            )
+            where = HostPort(self._host, self.port)
+            raise ServiceError(f"{where} can be reached from other machines: set token in [service]")
         self.port = port
         self._guard = Guard(self._host or host, port, loopback=loopback, token=self._token)
         self._server = serve(
@@ -271,7 +271,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener = _bind(host, port)
     except OSError as error:
-        raise ServiceError(_why_not(spell(host, port), error)) from None
+        raise ServiceError(_why_not(HostPort(host, port), error)) from None
     listener.setblocking(False)
     return listener
 
@@ -289,7 +289,7 @@ def _bind(host: str, port: int) -> socket.socket:
     return socket.create_server((str(address[0]), port), family=family, backlog=128)
 
 
-def _why_not(where: str, error: OSError) -> str:
+def _why_not(where: HostPort, error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return f"{where} is not an address of this machine: {error.strerror}; see listen in [service]"
     match error.errno:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+
+from actors.http_types import HostPort, is_loopback
 
 PROXIES = ("none", "env")
 PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
@@ -23,23 +24,9 @@ def host_and_port(listen: str) -> tuple[str, int]:
     return match[1] or match[2] or "", int(match[3])
 
 
-def spell(host: str, port: int) -> str:
-    """`host:port`, with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def local_url(host: str, port: int) -> str:
     """The URL for clients on this machine of what listens at this address."""
-    return f"http://{spell(_EVERYWHERE.get(host, host), port)}"
-
-
-def is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return f"http://{HostPort(_EVERYWHERE.get(host, host), port)}"
 
 
 def is_clear(url: str) -> bool:

@@ -8,24 +8,19 @@ from collections.abc import Callable, Collection, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
+from actors.http_types import is_loopback
 from actors.lazy import imported
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
 from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.restarts import RestartPolicy
-from actors.settings.addresses import (
-    host_and_port,
-    is_clear,
-    is_loopback,
-    proxy_mistake,
-    url_mistake,
-    with_talk,
-)
+from actors.settings.addresses import host_and_port, is_clear, proxy_mistake, url_mistake, with_talk
 from actors.settings.schema import (
     CalendarSettings,
     ConnectRateSettings,
@@ -48,6 +43,8 @@ ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
 PLAIN_ENTRY_KEYS = ENTRY_KEYS - {"calendar"}
 RATES: dict[str, type[Struct]] = {"send_rate": SendRateSettings, "connect_rate": ConnectRateSettings}
 T = TypeVar("T")
+Table = Mapping[str, object]
+AnyVenue = Venue | type[Venue] | None  # of a feed; its kind, where it cannot be made
 HUB = "signalr"  # the venue that a feed describes itself
 
 
@@ -153,7 +150,7 @@ class ConfigReader(SettingsReader):
                 self.complain(where, key, f"{place}{error}")
         return tuple(values)
 
-    def _calendar_of(self, where: str, table: Mapping[str, object]) -> Calendar | None:
+    def _calendar_of(self, where: str, table: Table) -> Calendar | None:
         """That which an entry of `subscribe` names."""
         with suppress(RefusedError):
             name = self.convert(where, "calendar", table["calendar"], str)
@@ -203,7 +200,7 @@ class ConfigReader(SettingsReader):
     def _path(self, name: str) -> Path:
         return Path(self._directory, Path(name).expanduser())
 
-    def _kind(self, where: str, table: Mapping[str, object]) -> type[Venue] | None:
+    def _kind(self, where: str, table: Table) -> type[Venue] | None:
         known = ", ".join(sorted(self._venues))
         if "venue" not in table:
             self.complain(where, "venue", f"missing; expected one of: {known}")
@@ -253,7 +250,7 @@ class ConfigReader(SettingsReader):
                 self.problems += error.problems
             return None
 
-    def _hub(self, where: str, table: Mapping[str, object]) -> type[Venue] | None:
+    def _hub(self, where: str, table: Table) -> type[Venue] | None:
         """The venue of a hub that the feed describes itself."""
         from actors.settings.venue_tables import read_hub
         from actors.venues.signalr import GIVEN
@@ -276,22 +273,50 @@ class ConfigReader(SettingsReader):
             self.problems += error.problems
         return None
 
-    def _own(self, where: str, table: Mapping[str, object], kind: type[Venue]) -> VenueSettings | None:
+    def _own(self, where: str, table: Table, kind: type[Venue]) -> VenueSettings | None:
         """The venue's own keys of a feed's table."""
         before = len(self.problems)
         fields = self.some_fields(where, table, kind.Settings, keys_of(kind.Settings))
-        url = fields.get("url")
-        if url and (mistake := url_mistake(url)):
+        url = fields.get("url", "")
+        mistake = url_mistake(url) if url else ""
+        if mistake:
             self.complain(where, "url", mistake)
-        elif url and is_clear(url):
+        elif is_clear(url):
             self.warn(where, "url", "ws:// sends everything in clear, also keys; wss:// does not")
-        elif url and url.startswith("sim://"):
+        is_sound = len(self.problems) == before
+        if url.startswith("sim://") and not mistake:
             fields["url"] = with_talk(url, self._directory)
-        if len(self.problems) > before:
-            return None
-        return self.quoting(where, "", lambda: kind.Settings(**fields))
+            self._check_simulator(where, fields["url"], kind)
+        return self.quoting(where, "", lambda: kind.Settings(**fields)) if is_sound else None
 
-    def _check_transport(self, where: str, table: Mapping[str, object], fields: dict[str, Any]) -> None:
+    def _check_simulator(self, where: str, url: str, kind: type[Venue]) -> None:
+        """Reports a `sim://` URL whose simulator is another venue's, or does not take a setting or fault."""
+        from actors.simulators import from_url  # most configs name none
+
+        def build() -> None:
+            name = urlsplit(url).hostname or ""
+            if not self._may_play(name, kind):
+                own = f"sim://{kind.name} or " if kind.simulator else ""
+                advice = f"write {own}sim://table?talk=FILE"
+                raise ConfigError([f"there is no simulator {name!r} for venue {kind.name}; {advice}"])
+            from_url(url, {kind.name: kind.simulator})
+
+        self.quoting(where, "url", build, prefix=f"url {url!r}: ")
+
+    def _may_play(self, simulator: str, kind: type[Venue]) -> bool:
+        """Whether a simulator may be the other end of a venue: its own, that of a base class, a transcript.
+
+        A table or class of the user's own that names no simulator may have the protocol of any.
+        """
+        from actors.venues import VENUES
+
+        if not kind.simulator and self._venues.get(kind.name) is not kind:
+            return True
+        if simulator == "table" or (kind.simulator and simulator == kind.name):
+            return True
+        return simulator in VENUES and issubclass(kind, VENUES[simulator])
+
+    def _check_transport(self, where: str, table: Table, fields: dict[str, Any]) -> None:
         if mistake := proxy_mistake(fields.get("proxy", "none")):
             self.complain(where, "proxy", mistake)
         if fields.get("ca_file") is not None:
@@ -304,9 +329,7 @@ class ConfigReader(SettingsReader):
             text = "certificates are not checked, so another server could impersonate the venue"
             self.warn(where, "verify_tls", text)
 
-    def _reject_strange_keys(
-        self, where: str, feed: str, table: Mapping[str, object], kind: type[Venue] | None
-    ) -> None:
+    def _reject_strange_keys(self, where: str, feed: str, table: Table, kind: type[Venue] | None) -> None:
         """Keys in a feed's table that are neither of every feed nor of its venue."""
         # Without its venue it is not known which keys are allowed.
         kinds = [kind] if kind is not None else list(self._venues.values())
@@ -321,9 +344,7 @@ class ConfigReader(SettingsReader):
 
     # ── its subscriptions ───────────────────────────────────────────────────────────────────────
 
-    def _subscribe(
-        self, where: str, raw: object, venue: Venue | type[Venue] | None
-    ) -> tuple[WantedTopics, ...]:
+    def _subscribe(self, where: str, raw: object, venue: AnyVenue) -> tuple[WantedTopics, ...]:
         if not isinstance(raw, list | tuple):
             text = f'expected a list of tables such as {{ channel = "…" }}, found {found(raw)}'
             self.complain(where, "subscribe", text)
@@ -339,9 +360,7 @@ class ConfigReader(SettingsReader):
                     self._check_topics(place, self.says_variable(entry), topics, venue, seen)
         return tuple(wanted)
 
-    def _wanted(
-        self, where: str, table: dict[str, object], venue: Venue | type[Venue] | None
-    ) -> WantedTopics | None:
+    def _wanted(self, where: str, table: dict[str, object], venue: AnyVenue) -> WantedTopics | None:
         fields = self.some_fields(where, table, WantedTopics, PLAIN_ENTRY_KEYS)
         if "calendar" in table:
             fields["calendar"] = self._calendar_of(where, table)
@@ -367,9 +386,9 @@ class ConfigReader(SettingsReader):
     def _check_freshness(
         self,
         where: str,
-        table: Mapping[str, object],
+        table: Table,
         fields: Mapping[str, Any],
-        venue: Venue | type[Venue] | None,
+        venue: AnyVenue,
     ) -> None:
         """What is allowed and means nothing."""
         dated = fields.get("max_event_lag")
@@ -379,9 +398,7 @@ class ConfigReader(SettingsReader):
         if dated and kind is not None and kind.event_time_ns is Venue.event_time_ns:
             self.warn(where, "max_event_lag", f"events of venue {kind.name} have no timestamp of the venue")
 
-    def _channel(
-        self, where: str, table: Mapping[str, object], name: str | None, venue: Venue | type[Venue] | None
-    ) -> Channel | None:
+    def _channel(self, where: str, table: Table, name: str | None, venue: AnyVenue) -> Channel | None:
         if venue is None or name is None:
             return None
         if name not in venue.channels:  # reported as it was written
@@ -416,18 +433,51 @@ class ConfigReader(SettingsReader):
         if wanted.keys and not channel.key:
             self.complain(where, "keys", f"channel {channel.name} takes no keys")
             return
+        wrong: set[str] = set()
         for key in wanted.keys or ("",):
-
-            def build(key: str = key) -> Topic:
-                return venue.topic(wanted.channel, key, wanted.options)
-
-            topic = self.quoting(where, "keys" if key else "", build, withheld=foreign, feed=venue.feed)
+            topic = self._topic(where, foreign, wanted, venue, key, wrong)
             if topic is None:
                 continue
             if topic in seen:
                 which = "one of its topics" if foreign else str(topic)
                 self.warn(where, "", f"{which} is wanted twice")
             seen.add(topic)
+
+    def _topic(
+        self, where: str, foreign: bool, wanted: WantedTopics, venue: Venue, key: str, wrong: set[str]
+    ) -> Topic | None:
+        """None: the venue refuses it, which is reported; `wrong` are options that were reported already."""
+        options = dict(wanted.options)
+
+        def build() -> Topic:
+            return venue.topic(wanted.channel, key, options)
+
+        def report(place: str) -> Topic | None:
+            return self.quoting(where, place, build, withheld=foreign, prefix=f"{venue.feed}: ")
+
+        while option := _wrong_option(venue, wanted.channel, key, options):
+            if option not in wrong:
+                wrong.add(option)
+                report(option)
+            del options[option]
+        if len(options) < len(wanted.options):
+            return None
+        return report("keys" if key else "")
+
+
+def _wrong_option(venue: Venue, channel: str, key: str, options: Mapping[str, Option]) -> str:
+    """The option without which the venue has another objection, or none; empty: there is no such option."""
+
+    def objection(left_out: str = "") -> str:
+        rest = {name: value for name, value in options.items() if name != left_out}
+        try:
+            venue.topic(channel, key, rest)
+        except Exception as error:  # a defect of the venue's is placed as an objection is
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    told = objection()
+    return next((name for name in options if told and objection(name) != told), "")
 
 
 def _says(raw: object, key: str) -> bool:

@@ -78,19 +78,14 @@ def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[PlannedCh
     if soft:
         yield _change(name, "adjusted", f"takes over {_listed(soft)}; sockets stay open")
     if "subscribe" in keys:
-        more, less = _difference(old.subscribe, new.subscribe)
-        topics = f"wants {more} more and {less} fewer topics"
-        text = topics if more or less else "takes over new freshness policies"
+        before, after = _topics(old.subscribe), _topics(new.subscribe)
+        topics = f"wants {len(after - before)} more and {len(before - after)} fewer topics"
+        text = "takes over new freshness policies" if before == after else topics
         yield _change(name, "adjusted", f"{text}; sockets stay open")
 
 
 def _change(feed: str, kind: Kind, text: str) -> PlannedChange:
     return PlannedChange(f"feeds.{feed}", kind, f"feed {feed} {text}")
-
-
-def _difference(old: tuple[WantedTopics, ...], new: tuple[WantedTopics, ...]) -> tuple[int, int]:
-    before, after = _topics(old), _topics(new)
-    return len(after - before), len(before - after)
 
 
 def _topics(entries: tuple[WantedTopics, ...]) -> set[tuple[object, ...]]:

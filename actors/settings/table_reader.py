@@ -171,9 +171,9 @@ class SettingsReader:
         self.warnings.append(wording.sentence(self.file, where, key, text))
 
     def quoting(
-        self, where: str, key: str, call: Callable[[], T], *, withheld: bool = False, feed: str = ""
+        self, where: str, key: str, call: Callable[[], T], *, withheld: bool = False, prefix: str = ""
     ) -> T | None:
-        """What the venue's own check answers, or its objection as a problem of ours."""
+        """What the venue's own check answers, or its objection as a problem of ours, without `prefix`."""
         try:
             return call()
         except ConfigError as error:
@@ -183,7 +183,7 @@ class SettingsReader:
         except Exception as error:  # a defect of the venue's, shown where it shows
             texts = [f"the venue could not read it: {type(error).__name__}: {error}"]
         for text in texts:
-            told = " ".join(text.split()).removeprefix(f"{feed}: ").rstrip(".")
+            told = " ".join(text.split()).removeprefix(prefix).rstrip(".")
             if withheld or self._repeats_hidden(told):
                 told = "the venue refuses it (its words are left out: they repeat a hidden value)"
             self.complain(where, key, told or "the venue refuses it")

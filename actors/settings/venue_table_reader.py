@@ -68,11 +68,9 @@ class VenueTableReader(SettingsReader, Generic[T]):
             RefusedError: something is missing that cannot be made up.
         """
         before = len(self.problems)
-        table = self.table(where, raw)
-        if where:
-            self.reject_unknown(where, table, wording.keys_of(kind))
-        for key in [key for key in table if not where and key not in wording.keys_of(kind)]:
-            self.complain(key, "", f"there is no such key{wording.suggested(key, wording.keys_of(kind))}")
+        table, known = self.table(where, raw), wording.keys_of(kind)
+        for key in [key for key in table if key not in known]:
+            self.complain(*_place(where, key), f"there is no such key{wording.suggested(key, known)}")
         found: dict[str, Any] = {}
         for field in structs.fields(kind):
             key = field.name
@@ -80,8 +78,7 @@ class VenueTableReader(SettingsReader, Generic[T]):
                 with suppress(RefusedError):
                     found[key] = self._value(where, key, table[key], field.type)
             elif field.required:
-                place = (where, key) if where else (key, "")
-                self.complain(*place, f"missing; expected {wording.expected(field.type)}")
+                self.complain(*_place(where, key), f"missing; expected {wording.expected(field.type)}")
             if key not in found and field.required:
                 found[key] = _made_up(field.type)
         if len(self.problems) > before:
@@ -93,7 +90,7 @@ class VenueTableReader(SettingsReader, Generic[T]):
         origin, arguments = get_origin(plain), get_args(plain)
         if _is_part(plain):
             return self._part(within(where, key), raw, plain)
-        place = (where, key) if where else (key, "")
+        place = _place(where, key)
         if origin is dict and _is_read(arguments[1]):
             inside = within(where, key)
             members = self.table(inside, raw).items()
@@ -262,10 +259,14 @@ class VenueTableReader(SettingsReader, Generic[T]):
             self.complain("url", "", mistake)
 
 
+def _place(where: str, key: str) -> tuple[str, str]:
+    """A key at the top of a table stands in no other."""
+    return (where, key) if where else (key, "")
+
+
 def _stand_in(key: KeyTable) -> str:
-    if isinstance(key.values, dict):
-        return str(next(iter(key.values.values()), "x"))
-    return str(key.values[0]) if key.values else "x"
+    values = key.values.values() if isinstance(key.values, dict) else key.values or ()
+    return str(next(iter(values), "x"))
 
 
 def _slot(name: str) -> str:

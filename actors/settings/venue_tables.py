@@ -14,10 +14,7 @@ from actors.settings.toml_file import parsed
 from actors.settings.venue_table_reader import VenueTableReader
 from actors.venues.declarative.path import Path
 from actors.venues.declarative.protocol import MANY, TableProtocol
-from actors.venues.declarative.table import (
-    AskTable,
-    FrameTable,
-)
+from actors.venues.declarative.table import AskTable, FrameTable
 from actors.venues.declarative.template import Text
 from actors.venues.declarative.topics import Names
 from actors.venues.declarative.venue import DeclarativeVenue, venue_of
@@ -34,9 +31,14 @@ def read_venue(text: str, file: str) -> type[DeclarativeVenue]:
     made = _made.get(text)
     if made is None:
         source = parsed(text, file)
-        made = _made[text] = (
-            _hub(source, file) if source.get("protocol") == "signalr" else _frames(source, file)
-        )
+        if source.get("protocol") == "signalr":
+            from actors.settings.hub_tables import HubReader  # with all of SignalR, only where it is needed
+            from actors.venues.signalr import hub_of
+
+            made = hub_of(HubReader(file).read(source))
+        else:
+            made = venue_of(TableReader(file).read(source))
+        _made[text] = made
     return made
 
 
@@ -54,17 +56,6 @@ def read_hub(source: Mapping[str, Any], file: str) -> type[DeclarativeVenue]:
     if made is None:
         made = _made[known] = hub_of(HubReader(file).read({**source, **GIVEN}), HubSettings)
     return made
-
-
-def _frames(source: Mapping[str, Any], file: str) -> type[DeclarativeVenue]:
-    return venue_of(TableReader(file).read(source))
-
-
-def _hub(source: Mapping[str, Any], file: str) -> type[DeclarativeVenue]:
-    from actors.settings.hub_tables import HubReader  # with all of SignalR, only where it is needed
-    from actors.venues.signalr import hub_of
-
-    return hub_of(HubReader(file).read(source))
 
 
 class KnownVenues(Mapping[str, type[Venue]]):

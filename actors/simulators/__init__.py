@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from actors.errors import ConfigError
 from actors.lazy import imported
 from actors.simulators.alpaca import SimulatedAlpaca
-from actors.simulators.base.faults import Fault
+from actors.simulators.base.faults import Fault, parse
 from actors.simulators.base.parameters import nearest, read
 from actors.simulators.base.server import Simulator
 from actors.simulators.faulty_proxy import FaultyProxy
@@ -50,9 +50,7 @@ def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) 
     """
     where = f"simulator {name!r}"
     kind = _kind(name, where)
-    simulator = made(where, kind, faults, {"port": port, **options}.items(), texts=False)
-    simulator.start()
-    return simulator
+    return _started(where, made(where, kind, faults, {"port": port, **options}.items(), texts=False))
 
 
 def embed(url: str, others: Mapping[str, str] = {}) -> Simulator:
@@ -64,9 +62,7 @@ def embed(url: str, others: Mapping[str, str] = {}) -> Simulator:
         ConfigError: each thing in the URL that is not understood.
         OSError: the port is taken.
     """
-    simulator = from_url(url, others)
-    simulator.start()
-    return simulator
+    return _started(f"url {url!r}", from_url(url, others))
 
 
 def from_url(url: str, others: Mapping[str, str] = {}) -> Simulator:
@@ -102,11 +98,32 @@ def made(
     Raises:
         ConfigError: each setting and each fault that is not understood.
     """
-    fields = read(where, kind.Settings, settings, texts=texts)
+    fields: dict[str, Any] = {}
+    parsed: list[Fault] = []
+    problems: list[str] = []
     try:
-        return kind(faults=faults, **fields)
+        fields = read(where, kind.Settings, settings, texts=texts)
+    except ConfigError as error:
+        problems += error.problems
+    for each in faults:
+        try:
+            parsed.append(parse(each, kind))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    try:
+        return kind(faults=parsed, **fields)
     except ValueError as error:
         raise ConfigError([f"{where}: {error}."]) from None
+
+
+def _started(where: str, simulator: Simulator) -> Simulator:
+    try:
+        simulator.start()
+    except ValueError as error:  # of a fault that is played at once
+        raise ConfigError([f"{where}: {error}."]) from None
+    return simulator
 
 
 def _kind(name: str, where: str, others: Mapping[str, str] = {}) -> type[Simulator]:

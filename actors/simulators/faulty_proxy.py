@@ -133,7 +133,7 @@ class _Network:
     def __init__(self, seed: int) -> None:
         self.terms = Conditions()
         self.changed = threading.Condition()
-        self._random = random.Random(seed)
+        self.dice = random.Random(seed)
 
     def allow(self, way: _OneWay, left: float) -> None:
         with self.changed:
@@ -164,10 +164,6 @@ class _Network:
             way.left -= admitted
             return admitted
 
-    def lag(self, terms: Conditions) -> float:
-        with self.changed:
-            return terms.delay + self._random.uniform(0.0, terms.jitter)
-
 
 class _OneWay:
     """The bytes of one direction of one connection."""
@@ -190,7 +186,7 @@ class _OneWay:
 
     def _hand_on(self, data: bytes) -> int:
         terms = self._network.terms
-        self._network.pause(self, self._network.lag(terms))
+        self._network.pause(self, terms.delay + self._network.dice.uniform(0.0, terms.jitter))
         size = self._network.admit(self, int(min(len(data), terms.size, max(1, terms.rate * _TICK))))
         self._sink.sendall(data[:size])
         self._network.pause(self, size / terms.rate)

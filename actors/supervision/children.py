@@ -4,163 +4,85 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from msgspec import Struct
-
-from actors.actor import ActorContext, Lease, Letter, letter, refuse
+from actors.actor import Actor, ActorContext, Lease, Letter, letter, refuse
 from actors.connection import Connection, ConnectionArgs
 from actors.delivery.connection_delivery import DeliveryArgs
 from actors.delivery.overlap import Overlap
-from actors.diagnostics import DeadLetters
 from actors.dispatcher import Dispatcher
 from actors.events import Topic
-from actors.feed_spec import FeedSpec
+from actors.feed_spec import Feeds
 from actors.heartbeat import Heartbeat
 from actors.login.connector import Connector
-from actors.messages import (
-    CandidateDropped,
-    ChangeRoute,
-    EndConnection,
-    Fetched,
-    HandOver,
-    Inherit,
-    LineStarted,
-    LookAgain,
-    RoleStarted,
-    RotationBegun,
-    SessionOpened,
-    TakeRoutes,
-    TakeTimeouts,
-    TakeTurn,
-)
+from actors.messages import Ephemeral, LineStarted, RoleStarted, RotationBegun, SessionOpened
 from actors.protocol.venue import Opening
 from actors.registry import Registry
 from actors.requester import Requester
 from actors.rules.freshness import Freshness
 from actors.rules.line import RotationState
 from actors.rules.liveness import Rhythm, Watched
-from actors.rules.restarts import Restart
 from actors.supervision.snapshot import look_at
-from actors.supervision.state import Child, Life, LineRecord, Roles, SharedState
-from actors.timers import Timers
+from actors.supervision.state import Child, Environment, Life, LineRecord, SharedState
 from actors.wire.connect import SocketOpened, SocketRefused
 from actors.wire.socket_inbox import SocketInbox
 
-# Messages that are no loss when their connection has ended.
-EPHEMERAL = (
-    Fetched
-    | SocketRefused
-    | LookAgain
-    | ChangeRoute
-    | TakeRoutes
-    | TakeTimeouts
-    | TakeTurn
-    | Inherit
-    | RotationBegun
-    | CandidateDropped
-    | HandOver
-    | EndConnection
-)
-
-
-class ChildSpec(Struct, frozen=True, kw_only=True):
-    """How to start one child, and what its death means: OTP's child specification.
-
-    `start` is given the number of the incarnation, runs in the supervisor's thread and returns at
-    once. What a child holds up for longer than its share of the time to stop is left behind: Python
-    cannot kill a thread, so nothing may block without a timeout or a handle that another closes.
-    """
-
-    id: str  # "connection/alpaca"; its thread and its log lines bear it too
-    start: Callable[[int], Child]
-    restart: Restart = Restart.PERMANENT
-
 
 class Children:
-    """The specifications of all children, over what they are given. The supervisor's thread only."""
+    """Starts every child with what it is given; each start returns at once. The supervisor's thread only.
+
+    What a child holds up for longer than its share of the time to stop is left behind: Python cannot kill
+    a thread, so nothing may block without a timeout or a handle that another closes.
+    """
 
     def __init__(
-        self,
-        roles: Roles,
-        shared: SharedState,
-        feeds: Mapping[str, FeedSpec],
-        lines: Mapping[str, LineRecord],
-        timers: Timers,
-        dead_letters: DeadLetters,
+        self, environment: Environment, shared: SharedState, feeds: Feeds, lines: Mapping[str, LineRecord]
     ) -> None:
-        self._roles, self._shared = roles, shared
-        self._feeds, self._lines = feeds, lines
-        self._timers, self._dead_letters = timers, dead_letters
-        self._supervisor = roles.named("supervisor")
-        self.workers = {
-            "registry": ChildSpec(id="registry", start=self._start_registry),
-            "dispatcher": ChildSpec(id="dispatcher", start=self._start_dispatcher),
-            "heartbeat": ChildSpec(id="heartbeat", start=self._start_heartbeat),
-            "requester": ChildSpec(id="requester", start=self._start_requester),
-        }  # in the order of their start
+        self._roles, self._timers = environment.roles, environment.timers
+        self._shared, self._feeds, self._lines = shared, feeds, lines
+        self._workers: dict[str, Callable[[ActorContext[Lease]], Actor]] = {
+            "registry": self._registry,
+            "dispatcher": self._dispatcher,
+            "heartbeat": self._heartbeat,
+            "requester": self._requester,
+        }
 
     # ── the workers: mail and state are lent to each incarnation ──
 
-    def _start_registry(self, incarnation: int) -> Child:
-        context = self._context("registry", incarnation)
+    def start_worker(self, role: str, incarnation: int) -> Child:
+        """The worker of this role, and each one that follows: OTP's permanent child."""
+        lease = self._roles.mailboxes[role].lease(RoleStarted())
+        context = ActorContext(role, incarnation, lease, self._roles, self._timers)
+        return Child(self._workers[role](context).launch(), lease)
+
+    def _registry(self, context: ActorContext[Lease]) -> Registry:
         if context.inbox.needs_copy:
             self._shared.ledger = self._shared.ledger.copy()
         with context.inbox:
             self._shared.ledger.keep_only({line.name: line.epochs() for line in self._lines.values()})
-        registry = Registry(
+        self._tell_of_sessions("registry")
+        return Registry(
             context,
-            address=self._roles.named("registry"),
             ledger=self._shared.ledger,
             cells=self._shared.cells,
             feeds=self._feeds,
             present=self._shared.present_feeds,
-            dispatcher=self._roles.named("dispatcher"),
-            connection=self._roles.connection,
-            timers=self._timers,
         )
-        self._tell_of_sessions("registry")
-        return Child(registry.launch(), context.inbox)
 
-    def _start_dispatcher(self, incarnation: int) -> Child:
-        context = self._context("dispatcher", incarnation)
-        dispatcher = Dispatcher(
-            context,
-            routing=self._shared.lend_routing(copy=context.inbox.needs_copy),
-            cells=self._shared.cells,
-            registry=self._roles.named("registry"),
-            connection=self._roles.connection,
-            timers=self._timers,
-        )
-        return Child(dispatcher.launch(), context.inbox)
+    def _dispatcher(self, context: ActorContext[Lease]) -> Dispatcher:
+        routing = self._shared.lend_routing(copy=context.inbox.needs_copy)
+        return Dispatcher(context, routing=routing, cells=self._shared.cells)
 
-    def _start_heartbeat(self, incarnation: int) -> Child:
-        context = self._context("heartbeat", incarnation)
-        heartbeat = Heartbeat(
+    def _heartbeat(self, context: ActorContext[Lease]) -> Heartbeat:
+        self._tell_of_sessions("heartbeat")
+        return Heartbeat(
             context,
-            address=self._roles.named("heartbeat"),
             rhythm=self._rhythm,
             last_event_at=self._shared.cells.last_event_at,
             judge=self._judge,
-            connection=self._roles.connection,
-            timers=self._timers,
             shown=self._shared.new_watches(),
         )
-        self._tell_of_sessions("heartbeat")
-        return Child(heartbeat.launch(), context.inbox)
 
-    def _start_requester(self, incarnation: int) -> Child:
-        context = self._context("requester", incarnation)
-        requester = Requester(
-            context,
-            address=self._roles.named("requester"),
-            feeds=self._feeds,
-            buckets=self._shared.buckets,
-            timers=self._timers,
-        )
-        return Child(requester.launch(), context.inbox)
-
-    def _context(self, role: str, incarnation: int) -> ActorContext[Lease]:
-        lease = self._roles.mailboxes[role].lease(RoleStarted())
-        return ActorContext(role, incarnation, lease, self._supervisor, self._dead_letters)
+    def _requester(self, context: ActorContext[Lease]) -> Requester:
+        return Requester(context, feeds=self._feeds, buckets=self._shared.buckets)
 
     def _tell_of_sessions(self, role: str) -> None:
         """Tell again what a former keeper may have had in hand when it ended; twice does no harm."""
@@ -208,8 +130,8 @@ class Children:
         address, spec = self._roles.connection(line.name), line.spec
         inbox = SocketInbox(spec.policy.send_buffer, letter, lambda unread: self._refuse(id, unread))
         connection = Connection(
-            ActorContext(id, epoch, inbox, self._supervisor, self._dead_letters),
-            args=ConnectionArgs(
+            ActorContext(id, epoch, inbox, self._roles, self._timers),
+            ConnectionArgs(
                 delivery=DeliveryArgs(
                     line=line.name,
                     epoch=epoch,
@@ -229,11 +151,6 @@ class Children:
                 metrics=line.metrics,
                 quarantine=self._shared.quarantine,
             ),
-            own_address=address,
-            registry=self._roles.named("registry"),
-            dispatcher=self._roles.named("dispatcher"),
-            heartbeat=self._roles.named("heartbeat"),
-            timers=self._timers,
         )
         (address.point_candidate if is_candidate else address.point)(inbox.put, epoch)
         if is_candidate:
@@ -250,6 +167,5 @@ class Children:
         if isinstance(envelope.message, SocketOpened):  # too late: its connection has been stopped
             envelope.message.socket.close()
             return
-        if isinstance(envelope.message, EPHEMERAL):
-            return
-        refuse(envelope, None, id, self._dead_letters)
+        if not isinstance(envelope.message, Ephemeral | SocketRefused):
+            refuse(envelope, None, id, self._roles.dead_letters)

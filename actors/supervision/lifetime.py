@@ -9,10 +9,10 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from actors.actor import Roles
 from actors.calls import CALL
 from actors.messages import StopAll
 from actors.supervision.forks import Home
-from actors.supervision.state import Roles
 
 AT_EXIT = 1.0  # seconds that a runtime has to stop when the interpreter ends
 

@@ -36,7 +36,7 @@ from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.down_lines import DownLines
 from actors.supervision.rotation import Rotations
-from actors.supervision.state import Child, Environment, LineHistory, LineRecord, Roles, SharedState
+from actors.supervision.state import Child, Environment, LineHistory, LineRecord, SharedState
 
 log = log_queue.logger("actors.supervisor")
 
@@ -60,25 +60,23 @@ class Lines:
     def __init__(
         self,
         records: dict[str, LineRecord],
-        *,
-        roles: Roles,
+        environment: Environment,
         shared: SharedState,
         children: Children,
-        limiters: ConnectLimiters,
-        environment: Environment,
         answer_waiters: Callable[[], None],
     ) -> None:
-        timers = environment.timers
         self.records = records
         self.leaving: dict[tuple[str, int], Child] = {}  # by line and epoch: told to end, not ended yet
-        self.rotations = Rotations(roles, shared, children, limiters, timers, self.leaving, self._took_over)
         self._histories: dict[str, LineHistory] = {}  # of lines that are gone, too
-        self._roles, self._shared = roles, shared
-        self._children, self._limiters = children, limiters
-        self._timers, self._clock = timers, timers.clock
-        self._environment = environment
+        self._environment, self._shared, self._children = environment, shared, children
+        self._roles, self._timers = environment.roles, environment.timers
+        self._clock = self._timers.clock
+        self._limiters = ConnectLimiters(environment, lambda: shared.specs.feeds)
+        self.rotations = Rotations(
+            environment, shared, children, self._limiters, self.leaving, self._took_over
+        )
         self._answer_waiters = answer_waiters
-        self._supervisor = roles.named("supervisor")
+        self._supervisor = self._roles.named("supervisor")
         self._stopping = False
         self.down = DownLines()
 
@@ -106,6 +104,7 @@ class Lines:
         line = self.records.get(name)
         if line is None or name in line.spec.venue.first_lines() or self._shared.cells.has_topics(name):
             return
+        self.rotations.release(line)
         self.remove(line)
 
     def remove(self, line: LineRecord) -> None:
@@ -189,7 +188,7 @@ class Lines:
             case VenueComplained(code=code, text=text):
                 line.last_venue_error = text
                 self._shared.show(line, news=False)
-                self._log(line, logging.WARNING, f"the venue reports {code}: {text}; the line stays up", code)
+                line.log(log, logging.WARNING, f"the venue reports {code}: {text}; the line stays up", code)
             case TopicsStale(topics=topics):
                 self._stale(line, topics)
             case RotationOverdue():
@@ -300,13 +299,13 @@ class Lines:
                     self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
             case Do.BEGIN_LIVE:
                 line.begin_live(self._clock.monotonic())
-                self._log(line, logging.INFO, "live")
+                line.log(log, logging.INFO, "live")
                 self.rotations.live(line)
                 self._plan_stable(line)
             case Do.LOG_NEXT:
-                self._log(line, occasion.level, occasion.text, occasion.reason.code)
+                line.log(log, occasion.level, occasion.text, occasion.reason.code)
             case Do.LOG_CLOSED:
-                self._log(line, logging.INFO, "no longer needed; closed")
+                line.log(log, logging.INFO, "no longer needed; closed")
             case Do.TELL_DISCONNECTED:
                 self._tell_streams(line, "disconnected", occasion.reason)
             case Do.TELL_RECONNECTING:
@@ -314,7 +313,7 @@ class Lines:
             case Do.TELL_FAILED:
                 self._tell_streams(line, "failed", occasion.reason)
             case Do.TELL_PAUSED:
-                self._log(line, logging.INFO, "paused")
+                line.log(log, logging.INFO, "paused")
                 self._tell_streams(line, "paused", Stopped("paused"))
             case Do.ANSWER_WAITERS:
                 self._answer_waiters()
@@ -365,7 +364,7 @@ class Lines:
     def _stale(self, line: LineRecord, topics: Mapping[Topic, Freshness]) -> None:
         for topic, found in topics.items():
             if topic not in line.stale:
-                self._log(line, logging.WARNING, f"{topic} is stale: {found.text}", str(topic))
+                line.log(log, logging.WARNING, f"{topic} is stale: {found.text}", str(topic))
         line.stale = frozenset(topics)
         self._shared.note_change()
 
@@ -376,11 +375,6 @@ class Lines:
         crashed = isinstance(reason, Crashed)
         report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)
         self._roles.named("dispatcher").tell(report)
-
-    def _log(self, line: LineRecord, level: int, text: str, cause: str = "") -> None:
-        """`cause` is what records that differ in their numbers have in common."""
-        more = {"line": line.name, "epoch": line.epoch, "cause": cause or text}
-        log.log(level, "%s: %s", line.name, text, extra=more)
 
 
 def _asked(why: str) -> Occasion:
@@ -412,6 +406,7 @@ def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> s
         advice = f"{reason.advice.rstrip('.')}, and" if reason.advice else "To try again"
         return f"not retried. {advice} run: linewarden restart {line.name}"
     law = line.spec.policy.restart
-    spent = f"it died more than {law.max_restarts} times within {law.period:g} s and is parked"
+    often = "once" if law.max_restarts == 1 else f"{law.max_restarts} times"
+    spent = f"it died more than {often} within {law.period:g} s and is parked"
     probe = "" if probe_after is None else f"; next probe in {probe_after:g} s"
     return f"{spent}{probe}. To try at once: linewarden restart {line.name}"

@@ -36,8 +36,7 @@ from actors.rules.line import RotationAction as Do
 from actors.rules.line import RotationEvent, RotationState, rotation_step
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
-from actors.supervision.state import Child, LineRecord, Roles, RotationRequest, SharedState
-from actors.timers import Timers
+from actors.supervision.state import Child, Environment, LineRecord, RotationRequest, SharedState
 
 log = log_queue.logger("actors.rotation")
 
@@ -52,17 +51,16 @@ class Rotations:
 
     def __init__(
         self,
-        roles: Roles,
+        environment: Environment,
         shared: SharedState,
         children: Children,
         limiters: ConnectLimiters,
-        timers: Timers,
         leaving: dict[tuple[str, int], Child],
         took_over: Callable[[LineRecord], None],
     ) -> None:
-        self._roles, self._shared, self._children, self._limiters = roles, shared, children, limiters
-        self._timers = timers
-        self._supervisor = roles.named("supervisor")
+        self._roles, self._timers = environment.roles, environment.timers
+        self._shared, self._children, self._limiters = shared, children, limiters
+        self._supervisor = self._roles.named("supervisor")
         self._leaving = leaving  # by line and epoch: told to end, and not ended yet
         self._took_over = took_over  # called when a line has got its next connection
 
@@ -72,6 +70,14 @@ class Rotations:
         """A person asks; the answer comes when it is done, or is not to be."""
         line.wants_rotation.append(asked)
         self._handle(line, RotationEvent.WANTED)
+
+    def release(self, line: LineRecord) -> None:
+        """No topic lies on it any more: a rotation of its whole feed goes on without it."""
+        spared = [each for each in line.wants_rotation if each.target == line.feed]
+        line.wants_rotation = [each for each in line.wants_rotation if each.target != line.feed]
+        for each in spared:
+            each.note(line.name, "")
+            each.answer()
 
     def due(self, line: LineRecord, turn: int) -> None:
         """The timer of a planned rotation, unless it was overtaken."""
@@ -180,7 +186,7 @@ class Rotations:
             case Do.LOG_LATE:
                 assert line.former is not None
                 text = f"epoch {line.former.epoch} ended before it had read all: {why or NO_MORE_TIME}"
-                self._log(line, logging.WARNING, text, "unread")
+                line.log(log, logging.WARNING, text, "unread")
             case Do.FORGET_FORMER:
                 self._forget_former(line)
             case Do.REFUSE | Do.CONFIRM:
@@ -235,7 +241,7 @@ class Rotations:
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, former.epoch))
         self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
-        self._log(line, logging.INFO, f"epoch {line.epoch} took over from epoch {former.epoch}", "took_over")
+        line.log(log, logging.INFO, f"epoch {line.epoch} took over from epoch {former.epoch}", "took_over")
         self._took_over(line)
 
     def _promote(self, line: LineRecord) -> None:
@@ -273,7 +279,7 @@ class Rotations:
         candidate.connect_cancel.cancel()
         self._roles.named("registry").tell(LineLost(line.name, candidate.epoch))
         self._roles.named("dispatcher").tell(CandidateDropped(line.name, candidate.epoch))
-        self._log(line, logging.WARNING, f"not rotated: {why}; the present connection goes on", why)
+        line.log(log, logging.WARNING, f"not rotated: {why}; the present connection goes on", why)
 
     def _answer(self, line: LineRecord, why_not: str) -> None:
         asked, line.wants_rotation = line.wants_rotation, []
@@ -304,7 +310,3 @@ class Rotations:
             return 0.0
         left = spec.token_store.fresh_for()
         return 0.0 if left is None else max(left, SOON)
-
-    def _log(self, line: LineRecord, level: int, text: str, cause: str) -> None:
-        more = {"line": line.name, "epoch": line.epoch, "cause": cause}
-        log.log(level, "%s: %s", line.name, text, extra=more)

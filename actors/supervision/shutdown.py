@@ -8,8 +8,7 @@ from actors import log_queue
 from actors.diagnostics import stack_of
 from actors.messages import PhaseOverdue
 from actors.supervision.lines import Lines
-from actors.supervision.state import WORKERS, Child, Roles
-from actors.timers import Timers
+from actors.supervision.state import WORKERS, Child, Environment
 
 log = log_queue.logger("actors.supervisor")
 
@@ -18,15 +17,10 @@ class Shutdown:
     """Waits for the children of one phase after another, each for its share of the time."""
 
     def __init__(
-        self,
-        lines: Lines,
-        workers: Mapping[str, Child],
-        roles: Roles,
-        timers: Timers,
-        done: Callable[[], None],
+        self, lines: Lines, workers: Mapping[str, Child], environment: Environment, done: Callable[[], None]
     ) -> None:
-        self._lines, self._workers, self._roles = lines, workers, roles
-        self._timers, self._clock = timers, timers.clock
+        self._lines, self._workers, self._roles = lines, workers, environment.roles
+        self._timers, self._clock = environment.timers, environment.timers.clock
         self._done = done
         self.begun = False
         self.leftovers: list[str] = []  # what did not end in its time

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 from msgspec import Struct, structs
@@ -105,39 +105,37 @@ class SharedStatus:
         return Taken(status, number, change, time.monotonic(), self._clock.monotonic())
 
     def _take(self, *, ended: bool = False) -> Status:
-        return take(self._name, self._shared, self._inlets(), self._dead_letters, self._clock, ended=ended)
+        """The whole tree at this moment; it reads values that are replaced, never changed.
 
+        `ended`: the tree is no more, whatever its actors have published last.
+        """
+        shared, inlets, dead_letters = self._shared, self._inlets(), self._dead_letters
+        specs, lines = shared.specs.feeds, _lines(shared)
+        actors = () if ended else shared.actors
+        if ended:
+            lines = {feed: list(map(_ended, mine)) for feed, mine in lines.items()}
+        feeds = {feed: self._feed(spec, lines.get(feed, []), ended=ended) for feed, spec in specs.items()}
+        return Status(
+            schema_version=1,
+            name=self._name,
+            state="stopped" if ended else _state(list(feeds.values())),
+            feeds=feeds,
+            streams=tuple(inlet.status() for inlet in inlets),
+            actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
+            dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
+            quarantine=QuarantineStatus(shared.quarantine.count, shared.quarantine.newest()),
+        )
 
-def take(
-    name: str,
-    shared: SharedState,
-    inlets: Iterable[Inlet],
-    dead_letters: DeadLetters,
-    clock: Clock,
-    *,
-    ended: bool = False,
-) -> Status:
-    """The whole tree at this moment. Any thread; it reads values that are replaced, never changed.
-
-    `ended`: the tree is no more, whatever its actors have published last.
-    """
-    specs, lines = shared.specs.feeds, _lines(shared)
-    actors = () if ended else shared.actors
-    if ended:
-        lines = {feed: list(map(_ended, mine)) for feed, mine in lines.items()}
-    feeds = {
-        feed: _feed(spec, lines.get(feed, []), shared, clock, ended=ended) for feed, spec in specs.items()
-    }
-    return Status(
-        schema_version=1,
-        name=name,
-        state="stopped" if ended else _state(list(feeds.values())),
-        feeds=feeds,
-        streams=tuple(inlet.status() for inlet in inlets),
-        actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
-        dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
-        quarantine=QuarantineStatus(shared.quarantine.count, shared.quarantine.newest()),
-    )
+    def _feed(self, spec: FeedSpec, lines: Sequence[LineView], *, ended: bool) -> FeedStatus:
+        shown = {line.name: _line(line, self._shared, self._clock) for line in lines}
+        refused = self._shared.cells.refused(spec.venue.feed)
+        return FeedStatus(
+            venue=spec.venue.name,
+            live=not ended and all(line.state == "live" for line in shown.values()),
+            lines=shown,
+            refused={str(topic): cell.subscription.reason for topic, cell in refused},
+            token_expires_in_s=spec.token_store.expires_in,
+        )
 
 
 def _lines(shared: SharedState) -> dict[str, list[LineView]]:
@@ -157,20 +155,6 @@ def _ended(line: LineView) -> LineView:
     return structs.replace(line, state=LineState.STOPPED, retry_at=None, live_at=None, actors=())
 
 
-def _feed(
-    spec: FeedSpec, lines: Sequence[LineView], shared: SharedState, clock: Clock, *, ended: bool
-) -> FeedStatus:
-    shown = {line.name: _line(line, shared, clock) for line in lines}
-    refused = shared.cells.refused(spec.venue.feed)
-    return FeedStatus(
-        venue=spec.venue.name,
-        live=not ended and all(line.state == "live" for line in shown.values()),
-        lines=shown,
-        refused={str(topic): cell.subscription.reason for topic, cell in refused},
-        token_expires_in_s=spec.token_store.expires_in,
-    )
-
-
 def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded"]:
     if all(feed.live for feed in feeds):
         return "live"
@@ -187,9 +171,7 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
     cells, watched, counters = shared.cells, shared.watches.get(line.name), line.counters
     look = look_at(line, cells, watched if line.state.is_open else None, clock)
     topics = tuple(look.topic(topic, cell) for topic, cell in cells.topics_of(line.name))
-    now, rtt_ms = look.now, None
-    if watched is not None and watched.rtt is not None:
-        rtt_ms = watched.rtt * 1000.0
+    now, rtt_ms = look.now, None if watched is None or watched.rtt is None else watched.rtt * 1000.0
     return LineStatus(
         state=line.state.shown,
         reason=None if line.reason is None else cause_of(line.reason),
@@ -295,14 +277,10 @@ def _venue_time(line: LineView, event: object) -> int | None:
 
 def _counters(line: LineView, cells: Cells) -> Counters:
     counts, lost = line.tally.counts(), line.tally.lost
-    outcomes = {name: counts[name] for name in OUTCOMES}
     return Counters(
-        bytes=counts["bytes"],
-        frames=counts["frames"],
-        decoded=counts["decoded"],
-        **outcomes,
+        **counts,
         lost=lost,
-        in_flight=counts["decoded"] - sum(outcomes.values()) - lost,
+        in_flight=counts["decoded"] - sum(counts[name] for name in OUTCOMES) - lost,
         restarts=line.deaths,
         restored=line.restored,
         gaps=cells.gaps(line.name)[0],

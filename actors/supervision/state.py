@@ -1,19 +1,20 @@
-"""What the supervisor supervises: feeds as they are wanted, lines as they are, roles by name."""
+"""What the supervisor supervises: feeds as they are wanted, lines as they are."""
 
 from __future__ import annotations
 
+import logging
 import random
-import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from msgspec import Struct, field, structs
 
-from actors.actor import Actor, Address, Inbox, KeptReply, Mailbox, letter
+from actors.actor import Actor, Inbox, KeptReply, Roles, letter
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.cells import Cells
 from actors.delivery.routing import Routing
 from actors.delivery.runs import RunBudget
-from actors.diagnostics import DeadLetters, QuarantinedMessages
+from actors.diagnostics import QuarantinedMessages
 from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
 from actors.messages import ChildExited
@@ -36,35 +37,18 @@ COUNTED = ("bytes", "frames", "decoded", *OUTCOMES)
 WORKERS = ("registry", "dispatcher", "heartbeat", "requester")  # in the order of their start
 
 
+OnEnd = Callable[[str, bool], None]  # is called with the reason, and whether a stop was asked for
+
+
 class Environment(Struct, frozen=True, kw_only=True):
     """What a runtime gives to its actors, beside its feeds."""
 
+    roles: Roles = field(default_factory=lambda: Roles(("supervisor", *WORKERS)))
     timers: Timers
     watchdog: float  # seconds without progress; 0: none
     chance: random.Random
     cooldowns: Cooldowns
     metrics: Metrics
-
-
-class Roles:
-    """Every address in the tree by the name of its role. Any thread."""
-
-    def __init__(self, dead_letters: DeadLetters) -> None:
-        self._dead_letters = dead_letters
-        self._addresses: dict[str, Address] = {}
-        self._lock = threading.RLock()
-        self.mailboxes = {role: Mailbox(role, dead_letters) for role in WORKERS}
-        for role, mailbox in self.mailboxes.items():
-            self.named(role).point(mailbox.put)
-
-    def named(self, role: str) -> Address:
-        with self._lock:
-            if role not in self._addresses:
-                self._addresses[role] = Address(role, self._dead_letters)
-            return self._addresses[role]
-
-    def connection(self, line: str) -> Address:
-        return self.named(f"connection/{line}")
 
 
 class SharedState:
@@ -144,12 +128,13 @@ class Child:
 
 
 class RotationRequest:
-    """One question for rotations, and what came of them so far."""
+    """One question for rotations, and what came of them so far. `target` is a feed or a line."""
 
-    def __init__(self, reply: KeptReply, lines: Collection[str]) -> None:
+    def __init__(self, reply: KeptReply, target: str, lines: Collection[str]) -> None:
         self._reply = reply
         self._waiting = set(lines)
         self._results: dict[str, str] = {}
+        self.target = target
 
     def note(self, line: str, why_not: str) -> None:
         self._waiting.discard(line)
@@ -287,32 +272,18 @@ class LineRecord:
         """Its state, as status shows it."""
         return self.state.shown
 
-    @property
-    def live(self) -> bool:
-        return self.state is LineState.LIVE
-
     def view(self) -> LineView:
-        return LineView(
-            name=self.name,
-            feed=self.feed,
-            spec=self.spec,
-            state=self.state,
-            epoch=self.epoch,
-            reason=self.reason,
-            last_venue_error=self.last_venue_error,
-            attempt=self.restarts.attempt,
-            retry_at=self.retry_at,
-            live_at=self.live_at,
-            rotations=self.rotations,
-            restored=self.restored,
-            deaths=self.deaths,
-            recent_deaths=self.recent_deaths,
-            journal=self.journal.exits(),
-            tally=self.history.tally,
-            counters=self.life.counters,
-            former=None if self.former is None else self.former.counters,
-            actors=self._actors(),
-        )
+        """Its own fields, and those that stand elsewhere in it."""
+        elsewhere: dict[str, Any] = {
+            "attempt": self.restarts.attempt,
+            "journal": self.journal.exits(),
+            "tally": self.history.tally,
+            "counters": self.life.counters,
+            "former": None if self.former is None else self.former.counters,
+            "actors": self._actors(),
+        }
+        own = {name: getattr(self, name) for name in LineView.__struct_fields__ if name not in elsewhere}
+        return LineView(**own, **elsewhere)
 
     def _actors(self) -> tuple[ActorStatus, ...]:
         if self.life.child is None and self.retry_at is not None:
@@ -323,6 +294,11 @@ class LineRecord:
         """Its connection and its candidate."""
         lives = (self.life, self.candidate)
         return [life.child for life in lives if life is not None and life.child is not None]
+
+    def log(self, logger: logging.Logger, level: int, text: str, cause: str = "") -> None:
+        """`cause` is what records that differ in their numbers have in common."""
+        more = {"line": self.name, "epoch": self.epoch, "cause": cause or text}
+        logger.log(level, "%s: %s", self.name, text, extra=more)
 
     def epochs(self) -> tuple[int, ...]:
         """Those whose messages are of interest."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from actors.calls import CALL
@@ -32,12 +32,13 @@ class Operations(Protocol):
 def refresh_token(
     operations: Operations,
     spec: FeedSpec,
-    known: Mapping[str, LineView],
+    lines_now: Callable[[], Mapping[str, LineView]],
     token: str | None,
     timeout: float,
 ) -> None:
     """On the caller's thread. Whatever goes wrong, the former token is back in its place."""
     deadline = time.monotonic() + timeout
+    known = lines_now()
     lines = [name for name in known if spec.venue.needs_token(name)]
     if not lines:
         raise LinewardenError(f"{spec.venue.feed}: none of its lines shows a token")
@@ -49,7 +50,7 @@ def refresh_token(
             if name in failed:
                 _try_again(operations, name, deadline)
             elif known[name].live_at is not None:
-                operations.rotate(name, seconds_left(deadline))
+                _rotate(operations, lines_now, name, deadline)
     except BaseException:  # out of time, interrupted, stopped: it is not proved
         spec.token_store.restore(former)
         raise
@@ -73,6 +74,18 @@ def _replace(
         raise LinewardenError(f"{feed}: no new token: {error.reason.text}") from None
     finally:
         overdue.cancel()
+
+
+def _rotate(
+    operations: Operations, lines_now: Callable[[], Mapping[str, LineView]], line: str, deadline: float
+) -> None:
+    """A line that is live. One that is closing, or has closed meanwhile, needs no token."""
+    try:
+        operations.rotate(line, seconds_left(deadline))
+    except LinewardenError:
+        view = lines_now().get(line)
+        if view is not None and not view.state.is_closing:
+            raise
 
 
 def _try_again(operations: Operations, line: str, deadline: float) -> None:

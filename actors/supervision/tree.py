@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from actors.actor import ActorContext, Mailbox, Reply
+from actors.actor import ActorContext, Reply
 from actors.calls import answer_of
-from actors.diagnostics import DeadLetters
 from actors.errors import RuntimeStopped, Timeout
 from actors.feed_spec import Specs
 from actors.messages import RoleStarted, StopAll
 from actors.supervision.forks import Home
 from actors.supervision.proxy import Command
-from actors.supervision.state import Environment, Roles
+from actors.supervision.state import Environment, OnEnd
 from actors.supervisor import Supervisor
 from actors.timers import lock_timeout, seconds_left
 
@@ -21,25 +19,15 @@ from actors.timers import lock_timeout, seconds_left
 class Tree:
     """Starts the supervisor, asks it and ends it. Any thread; in a forked child it raises `ForkError`."""
 
-    def __init__(self, specs: Specs, environment: Environment, on_end: Callable[[str, bool], None]) -> None:
+    def __init__(self, specs: Specs, environment: Environment, on_end: OnEnd) -> None:
         self.home = Home()
         self.ended: str | None = None  # why
-        self.dead_letters = DeadLetters()
-        self.roles = Roles(self.dead_letters)
-        self._on_end = on_end  # called with the reason, and whether a stop was asked for
-        mailbox = Mailbox("supervisor", self.dead_letters)
-        self.roles.mailboxes["supervisor"] = mailbox
-        self._address = self.roles.named("supervisor")
-        self._address.point(mailbox.put)
-        self._inbox = mailbox.lease(RoleStarted())
+        self.roles = environment.roles
+        self._on_end = on_end
+        self._inbox = self.roles.mailboxes["supervisor"].lease(RoleStarted())
         self._serial = -1  # of its last letter, as it was looked at last
-        self._supervisor = Supervisor(
-            ActorContext("supervisor", 1, self._inbox, None, self.dead_letters),
-            specs=specs,
-            roles=self.roles,
-            environment=environment,
-            on_end=self._end,
-        )
+        context = ActorContext("supervisor", 1, self._inbox, self.roles, environment.timers, parent=None)
+        self._supervisor = Supervisor(context, specs, environment, self._end)
         self.shared = self._supervisor.shared
 
     def launch(self) -> None:
@@ -52,7 +40,7 @@ class Tree:
             raise RuntimeStopped(self.ended)
 
     def ask(self, message: Any) -> Reply:
-        return self._address.ask(message)
+        return self.roles.named("supervisor").ask(message)
 
     def command(self, command: Command) -> Reply:
         """Ask what a caller need not wait for; what comes of it unread is a dead letter."""
@@ -62,7 +50,7 @@ class Tree:
             reply.fail(RuntimeStopped(self.ended))
             return reply
         reply = self.ask(command)
-        reply.notice_unread(lambda why: self.dead_letters.add("supervisor", command, why))
+        reply.notice_unread(lambda why: self.roles.dead_letters.add("supervisor", command, why))
         return reply
 
     def moves(self) -> bool:

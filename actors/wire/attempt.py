@@ -137,9 +137,8 @@ class Attempt:
                 text = f"{self.peer}: {self.phase} was not over after {self._seconds:g} s"
                 return Retryable(text, "connect_timeout")
             case OSError(errno=errno.EMFILE | errno.ENFILE):
-                return Retryable(
-                    f"no file descriptor is left to connect to {self.peer} ({why})", "descriptors"
-                )
+                text = f"no file descriptor is left to connect to {self.peer} ({why})"
+                return Retryable(text, "descriptors")
             case ConnectionRefusedError():
                 return Retryable(f"{self.peer} refused the connection", "refused")
             case _ if self.phase == TCP:

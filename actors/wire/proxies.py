@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import urllib.request
 from collections.abc import Container
@@ -12,10 +11,11 @@ from urllib.parse import unquote, urlsplit
 from python_socks import ProxyError, ProxyType
 from python_socks.sync import Proxy
 
+from actors.http_types import HostPort, is_loopback
 from actors.reasons import Fatal, Reason, Retryable
 from actors.secret import RedactedStruct, Shown
 from actors.wire.attempt import Attempt, ConnectFailed, Talk
-from actors.wire.request import UNSAFE_URL, HostPort, RequestHead, ascii_host
+from actors.wire.request import UNSAFE_URL, RequestHead, ascii_host
 from actors.wire.tcp import connect, look_up
 
 SCHEMES: Final = {
@@ -80,15 +80,6 @@ def choose_proxy(proxy: str, request: RequestHead) -> ProxyServer | None:
         return parse_proxy(url)
     except ValueError:
         raise ConnectFailed(Fatal("the proxy's URL cannot be used", "proxy", _URL_ADVICE)) from None
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return f".{host}".rstrip(".").endswith(".localhost")
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
 
 
 def proxy_in_environment(request: RequestHead) -> str | None:

@@ -9,9 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from msgspec import Struct
-
-from actors.http_types import Endpoint
+from actors.http_types import Endpoint, HostPort, bracketed
 from actors.reasons import Fatal
 from actors.secret import RedactedStruct, Shown
 from actors.wire.attempt import ConnectFailed
@@ -25,16 +23,6 @@ WEBSOCKET: Final = {"ws": 80, "wss": 443}  # a scheme and its usual port; at 443
 HTTP: Final = {"http": 80, "https": 443}
 
 Headers = tuple[tuple[str, str], ...]
-
-
-class HostPort(Struct, frozen=True):
-    """One end of a TCP connection, as people and Host headers write it."""
-
-    host: str  # ASCII, without brackets
-    port: int
-
-    def __str__(self) -> str:
-        return f"{bracketed(self.host)}:{self.port}"
 
 
 class RequestHead(RedactedStruct, frozen=True):
@@ -112,10 +100,6 @@ def parse_url(endpoint: Endpoint, schemes: Mapping[str, int]) -> RequestHead:
 def ascii_host(host: str) -> str:
     """Raises UnicodeError for a name that no DNS could hold."""
     return host if ":" in host else host.encode("idna").decode("ascii")
-
-
-def bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def resource_of(url: SplitResult) -> str:

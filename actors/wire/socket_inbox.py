@@ -138,12 +138,8 @@ class SocketInbox(Generic[Letter]):
         lost = self._flush() if len(self._outgoing) <= len(data) + BACKLOG else None
         if lost is None and len(self._outgoing) > self._send_bound:
             self.forget()
-            return SocketLost(
-                Retryable(
-                    f"the venue reads too slowly: over {self._send_bound} bytes wait to be sent",
-                    "send_buffer",
-                )
-            )
+            text = f"the venue reads too slowly: over {self._send_bound} bytes wait to be sent"
+            return SocketLost(Retryable(text, "send_buffer"))
         return lost
 
     @property
@@ -167,17 +163,13 @@ class SocketInbox(Generic[Letter]):
         self._socket = None
         self._maybe_more = False
 
-    def _interest(self) -> int:
-        reading = selectors.EVENT_READ if self._watched else 0
-        writing = selectors.EVENT_WRITE if self._outgoing else 0
-        return reading | writing
-
     def _update(self) -> None:
         """Bring the selector in line; a socket nothing is wanted of is not in it at all."""
         if self._socket is None:
             return
         registered = self._selector.get_map().get(self._socket)
-        wanted = self._interest()
+        wanted = selectors.EVENT_READ if self._watched else 0
+        wanted |= selectors.EVENT_WRITE if self._outgoing else 0
         if registered is None:
             if wanted:
                 self._selector.register(self._socket, wanted)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any, Final
 
+from actors.http_types import HostPort
 from actors.reasons import Stopped
 from actors.wire.attempt import TCP, Attempt, ConnectFailed
-from actors.wire.request import HostPort
 
 STAGGER: Final = 0.25  # seconds: RFC 8305, 5: the "Connection Attempt Delay"
 

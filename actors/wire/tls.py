@@ -23,10 +23,8 @@ def wrap(attempt: Attempt, sock: socket.socket, host: str, context: ssl.SSLConte
     """TLS over this socket, which is of no more use; the attempt owns the new one instead."""
     attempt.phase = "the TLS handshake"
     if context.verify_mode is ssl.CERT_NONE:
-        log.warning(
-            "%s: its certificate is not checked (verify_tls = false); another server could impersonate it.",
-            attempt.peer,
-        )
+        text = "%s: its certificate is not checked (verify_tls = false); another server could impersonate it."
+        log.warning(text, attempt.peer)
     sock.settimeout(attempt.remaining())
     wrapped = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
     attempt.hold(wrapped)

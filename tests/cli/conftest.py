@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from actors import cli
 from actors.protocol.venue import Venue
+from actors.simulators import SimulatedO2
+from tests.cli.running import Running, feed, running, trades, written
 from tests.test_settings import Desk
 
 Invoke = Any
@@ -25,7 +27,8 @@ def linewarden(monkeypatch: pytest.MonkeyPatch) -> Invoke:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def desk_config(tmp_path: Path) -> Path:
+    """A config of that venue."""
     file = tmp_path / "desk.toml"
     file.write_text(
         """
@@ -39,6 +42,20 @@ def config(tmp_path: Path) -> Path:
         """
     )
     return file
+
+
+@pytest.fixture
+def o2_config(tmp_path: Path, o2: SimulatedO2, market: str) -> Path:
+    """A config of one feed at the simulator, for a command in a process of its own."""
+    return written(tmp_path / "desk.toml", feed("o2", o2.url, trades(market)))
+
+
+@pytest.fixture
+def live_run(o2_config: Path) -> Iterator[Running]:
+    """`linewarden run` of that config, once its line is live."""
+    with running(o2_config) as it:
+        it.logged("live")
+        yield it
 
 
 def rows(text: str) -> list[str]:

@@ -7,37 +7,55 @@ import pytest
 from tests.cli.conftest import PIER, Invoke, rows
 
 
-def test_check_sums_up_a_good_config(linewarden: Invoke, config: Path) -> None:
-    told = linewarden("check", config)
+def test_check_sums_up_a_good_config(linewarden: Invoke, desk_config: Path) -> None:
+    told = linewarden("check", desk_config)
     assert told.exit_code == 0
     assert rows(told.stdout)[0] == "feed venue url lines topics"
     assert rows(told.stdout)[2] == "a desk the venue's own a 2 depth, 1 account"
     assert rows(told.stdout)[3].endswith("desk.toml: no mistakes; 1 feed, 1 line, 3 topics.")
-    assert told.stderr.startswith(f"warning: {config}: [feeds.a] verify_tls: ")
+    assert told.stderr.startswith(f"warning: {desk_config}: [feeds.a] verify_tls: ")
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
-def test_a_bad_config_is_1(linewarden: Invoke, config: Path, command: str) -> None:
-    config.write_text("[runtime]\nnmae = 1\nwatchdog_timeout = -1\n")
-    told = linewarden(command, config)
+def test_a_bad_config_is_1(linewarden: Invoke, desk_config: Path, command: str) -> None:
+    desk_config.write_text("[runtime]\nnmae = 1\nwatchdog_timeout = -1\n")
+    told = linewarden(command, desk_config)
     assert told.exit_code == 1
     assert told.stdout == ""
     assert told.stderr.splitlines() == [
-        f"{config}: [runtime] nmae: there is no such key; did you mean 'name'?",
-        f"{config}: [runtime] watchdog_timeout: expected seconds, 0 or more and at most a year, found -1.",
+        f"{desk_config}: [runtime] nmae: there is no such key; did you mean 'name'?",
+        f"{desk_config}: [runtime] watchdog_timeout: expected seconds, 0 or more and at most a year, "
+        "found -1.",
     ]
 
 
-@pytest.mark.parametrize(("command", "place"), [("check", "{config}: [feeds.a] "), ("run", "[feeds.a] ")])
-def test_a_mistake_in_a_simulators_url_is_1_and_names_the_feed(
-    linewarden: Invoke, config: Path, command: str, place: str
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_mistake_in_a_simulators_url_is_1_and_comes_with_all_others(
+    linewarden: Invoke, desk_config: Path, command: str
 ) -> None:
-    config.write_text('[feeds.a]\nvenue = "desk"\nkey = "k"\nurl = "sim://o2?fault=drp"\n')
-    told = linewarden(command, config)
+    desk_config.write_text(
+        """
+        [feeds.a]
+        venue = "desk"
+        key = "k"
+        url = "sim://desk?fault=drp&rte=5"
+        subscribe = [{ channel = "depth", keys = ["too-long"] }]
+        [feeds.b]
+        venue = "desk"
+        url = "sim://desk?rate=-1"
+        compression = "no"
+        """
+    )
+    told = linewarden(command, desk_config)
     assert told.exit_code == 1
-    (line,) = told.stderr.splitlines()
-    assert line.startswith(place.format(config=config))
-    assert line.endswith("there is no fault 'drp'; did you mean 'drop'?")
+    assert [line.removeprefix(f"{desk_config}: ")[:33].rstrip() for line in told.stderr.splitlines()] == [
+        "[feeds.a] url: no 'rte' here; did",
+        "[feeds.a] url: fault 'drp': there",
+        "[feeds.a] subscribe entry 1 keys:",
+        "[feeds.b] key: missing; expected",
+        "[feeds.b] url: rate is steps per",
+        "[feeds.b] compression: expected o",
+    ]
 
 
 def test_check_takes_a_table_itself(linewarden: Invoke, pier: Path) -> None:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from actors import cli
 from tests.cli.conftest import Invoke
 from tests.commands import PATIENCE, child
 
@@ -22,14 +25,41 @@ def test_help_tells_of_every_command(linewarden: Invoke) -> None:
     assert told.stdout.count("...") == 1  # [ARGS]...; no sentence is cut short
 
 
-def test_a_usage_error_is_2(linewarden: Invoke, config: Path) -> None:
+def test_a_usage_error_is_2(linewarden: Invoke, desk_config: Path) -> None:
     for arguments in (
         ["chek"],
         ["check"],
-        ["run", config, "--duration", "-1"],
-        ["run", config, "--log-level", "x"],
+        ["run", desk_config, "--duration", "-1"],
+        ["run", desk_config, "--log-level", "x"],
     ):
         assert linewarden(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--log-level", "foo", "'foo' is unknown; known: debug, error, info, warning."),
+        ("--log-level", "inf", "'inf' is unknown; did you mean 'info'?"),
+        ("--log-format", "xml", "'xml' is unknown; known: json, text."),
+    ],
+)
+def test_a_wrong_choice_is_answered_with_those_there_are(
+    linewarden: Invoke, desk_config: Path, option: str, value: str, told: str
+) -> None:
+    answer = linewarden("run", desk_config, option, value)
+    assert answer.exit_code == 2
+    assert answer.stderr.splitlines()[-1] == f"Error: Invalid value for {option}: {told}"
+
+
+def test_a_shell_completes_a_choice(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = {"COMP_WORDS": "linewarden run desk.toml --log-level d", "COMP_CWORD": "4"}
+    for name, value in {"_LINEWARDEN_COMPLETE": "complete_bash", **words}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capfd.readouterr().out.split() == ["debug"]
 
 
 def test_the_module_is_the_command(tmp_path: Path) -> None:

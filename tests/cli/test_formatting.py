@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.cli.formatting import span
+from actors.cli.formatting import counted, span, times
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,8 @@ from actors.cli.formatting import span
 )
 def test_how_long_is_said_in_two_words(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(number, "line") for number in (0, 1, 1_200)] == ["0 lines", "1 line", "1,200 lines"]
+    assert [times(number) for number in (0, 1, 2, 1_200)] == ["never", "once", "twice", "1,200 times"]

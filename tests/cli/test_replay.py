@@ -60,7 +60,7 @@ def test_a_sample_is_of_the_topics_that_the_config_wants(
     )
     told = linewarden("check", config, "--sample", sample, "--feed", "a")
     assert told.exit_code == 1
-    assert "5 messages: 1 events routed, 2 unrouted" in told.stdout
+    assert "5 messages: 1 event routed, 2 unrouted" in told.stdout
     assert linewarden("check", config, "--sample", sample, "--feed", "b").exit_code == 0
     unsaid = linewarden("check", config, "--sample", sample)
     assert unsaid.exit_code == 2
@@ -77,4 +77,4 @@ def test_a_sample_of_a_venue_in_python(tmp_path: Path) -> None:
     config.write_text('[feeds.a]\nvenue = "o2"\nsubscribe = [{ channel = "trades", keys = ["0xaa"] }]\n')
     told = CliRunner().invoke(cli.app, ["check", str(config), "--sample", str(sample)])
     assert told.exit_code == 1
-    assert rows(told.stdout)[-1].startswith("2 messages: 1 events routed, 0 unrouted, 1 messages quarantined")
+    assert rows(told.stdout)[-1].startswith("2 messages: 1 event routed, 0 unrouted, 1 message quarantined")

@@ -217,8 +217,8 @@ def end_when_looked_at(runtime: Fake, number: signal.Signals) -> None:
     threading.Thread(target=tell, daemon=True).start()
 
 
-def test_run_ends_by_itself_with_a_summary(linewarden: Invoke, config: Path, runtime: Fake) -> None:
-    told = linewarden("run", config, "--duration", "0.2")
+def test_run_ends_by_itself_with_a_summary(linewarden: Invoke, desk_config: Path, runtime: Fake) -> None:
+    told = linewarden("run", desk_config, "--duration", "0.2")
     assert told.exit_code == 0
     assert "a: live; lost twice" in told.stdout
     assert told.stdout.endswith("Every loss was restored.\n")
@@ -226,30 +226,32 @@ def test_run_ends_by_itself_with_a_summary(linewarden: Invoke, config: Path, run
 
 
 def test_a_judged_run_ends_with_1_if_a_line_is_down(
-    linewarden: Invoke, config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
+    linewarden: Invoke, desk_config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "SETTLE", 0.3)
     runtime.state = "connecting"
-    told = linewarden("run", config, "--duration", "0")
+    told = linewarden("run", desk_config, "--duration", "0")
     assert told.exit_code == 1
     assert told.stdout.endswith("a is not live: connecting.\n")
     assert runtime.looked > 1  # it was given its time
 
 
 @posix
-def test_a_service_is_not_judged(linewarden: Invoke, config: Path, runtime: Fake) -> None:
+def test_a_service_is_not_judged(linewarden: Invoke, desk_config: Path, runtime: Fake) -> None:
     runtime.state = "connecting"
     end_when_looked_at(runtime, signal.SIGINT)
-    told = linewarden("run", config)
+    told = linewarden("run", desk_config)
     assert told.exit_code == 0
     assert "is not live" not in told.stdout
 
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_run_ends_when_told(linewarden: Invoke, config: Path, runtime: Fake, number: signal.Signals) -> None:
+def test_run_ends_when_told(
+    linewarden: Invoke, desk_config: Path, runtime: Fake, number: signal.Signals
+) -> None:
     end_when_looked_at(runtime, number)
-    told = linewarden("run", config)
+    told = linewarden("run", desk_config)
     assert told.exit_code == 0
     assert "1 of 1 line live at the end" in told.stdout
     assert len(runtime.stopped) == 1
@@ -274,18 +276,18 @@ def test_the_keys_that_are_commented_out_are_known(tmp_path: Path) -> None:
     assert settings.feeds["o2"].subscribe[0].calendar is not None
 
 
-def test_run_does_not_outlive_its_supervisor(linewarden: Invoke, config: Path, runtime: Fake) -> None:
+def test_run_does_not_outlive_its_supervisor(linewarden: Invoke, desk_config: Path, runtime: Fake) -> None:
     runtime.dies = True
-    assert linewarden("run", config).exit_code == 1
+    assert linewarden("run", desk_config).exit_code == 1
     assert len(runtime.stopped) == 1
 
 
 @pytest.mark.parametrize("error", [KeyError(12), Timeout("no answer within 5 s")], ids=repr)
 def test_a_look_that_fails_does_not_end_the_run(
-    linewarden: Invoke, config: Path, runtime: Fake, error: Exception, caplog: pytest.LogCaptureFixture
+    linewarden: Invoke, desk_config: Path, runtime: Fake, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     runtime.failures = [error, error]  # the first ones, so there is nothing to show yet
-    told = linewarden("run", config, "--duration", "0.1")
+    told = linewarden("run", desk_config, "--duration", "0.1")
     assert told.exit_code == 0
     assert told.stdout.endswith("Every loss was restored.\n")
     assert runtime.looked >= 1
@@ -294,11 +296,11 @@ def test_a_look_that_fails_does_not_end_the_run(
 
 
 def test_a_judged_run_is_judged_by_what_it_last_knew(
-    linewarden: Invoke, config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
+    linewarden: Invoke, desk_config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "SETTLE", 0.3)
     runtime.failures = [ValueError("odd")] * 1_000
-    told = linewarden("run", config, "--duration", "0.1")
+    told = linewarden("run", desk_config, "--duration", "0.1")
     assert told.exit_code == 1
     assert told.stdout.endswith("No status could be read; see the log.\n")
     assert len(runtime.stopped) == 1

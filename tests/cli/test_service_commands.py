@@ -27,18 +27,6 @@ CANARY = "canary-77c1"
 
 
 @pytest.fixture
-def config(tmp_path: Path, o2: SimulatedO2, market: str) -> Path:
-    return written(tmp_path / "desk.toml", feed("o2", o2.url, trades(market)))
-
-
-@pytest.fixture
-def run(config: Path, o2: SimulatedO2) -> Iterator[Running]:
-    with running(config) as it:
-        it.logged("live")
-        yield it
-
-
-@pytest.fixture
 def nobody() -> str:
     """An address where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -48,8 +36,8 @@ def nobody() -> str:
 # ── status ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_live_service_is_shown_and_is_0(run: Running) -> None:
-    told = ran("status", "--url", run.url)
+def test_a_live_service_is_shown_and_is_0(live_run: Running) -> None:
+    told = ran("status", "--url", live_run.url)
     assert (told.returncode, told.stderr) == (0, "")
     head, rule, row, *rest = told.stdout.splitlines()
     assert (
@@ -62,7 +50,7 @@ def test_a_live_service_is_shown_and_is_0(run: Running) -> None:
     assert rest[-1] == "desk: live · 1 of 1 line live"
     assert "\x1b" not in told.stdout
 
-    tree = ran("status", "--json", "--url", run.url)
+    tree = ran("status", "--json", "--url", live_run.url)
     assert tree.returncode == 0
     line = json.loads(tree.stdout)["feeds"]["o2"]["lines"]["o2"]
     assert (line["state"], line["epoch"]) == ("live", 1)
@@ -124,13 +112,13 @@ def test_a_process_that_asks_prints_the_answer_and_ends_with_0(
 
 
 @posix
-def test_watch_looks_again_until_ctrl_c(run: Running, o2: SimulatedO2, market: str) -> None:
-    with on_a_terminal("status", "--watch", "--url", run.url) as (it, screen):
+def test_watch_looks_again_until_ctrl_c(live_run: Running, o2: SimulatedO2, market: str) -> None:
+    with on_a_terminal("status", "--watch", "--url", live_run.url) as (it, screen):
         screen.seen("events/s")
         screen.seen("1 of 1 line live", times=2)
-        run.ask("pause", "o2")
+        live_run.ask("pause", "o2")
         screen.seen("0 of 1 line live")
-        run.process.kill()  # the view waits for the service
+        live_run.process.kill()  # the view waits for the service
         screen.seen("cannot reach the service at")
         it.send_signal(signal.SIGINT)
         assert it.wait(PATIENCE) == 0
@@ -153,9 +141,9 @@ def tailing(run: Running, *arguments: object) -> Iterator[tuple[subprocess.Popen
 
 
 @posix
-def test_a_tail_shows_a_drop_in_its_place(run: Running, o2: SimulatedO2) -> None:
+def test_a_tail_shows_a_drop_in_its_place(live_run: Running, o2: SimulatedO2) -> None:
     market = o2.markets[1]
-    with tailing(run, "o2", "trades", market, "--markers") as (it, heard):
+    with tailing(live_run, "o2", "trades", market, "--markers") as (it, heard):
         o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)
         o2.trade(market, trade_id="1")
         event = heard()
@@ -176,9 +164,9 @@ def test_a_tail_shows_a_drop_in_its_place(run: Running, o2: SimulatedO2) -> None
         assert (it.returncode, out, log) == (0, "", "")
 
 
-def test_a_tail_that_nobody_reads_any_more_ends_quietly(run: Running, o2: SimulatedO2) -> None:
+def test_a_tail_that_nobody_reads_any_more_ends_quietly(live_run: Running, o2: SimulatedO2) -> None:
     market = o2.markets[1]
-    with tailing(run, "o2", "trades", market) as (it, heard):
+    with tailing(live_run, "o2", "trades", market) as (it, heard):
         o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)
         o2.trade(market)
         assert heard()["type"] == "Trade"
@@ -191,57 +179,57 @@ def test_a_tail_that_nobody_reads_any_more_ends_quietly(run: Running, o2: Simula
 
 
 @posix
-def test_a_tail_without_its_service_is_3(run: Running, o2: SimulatedO2) -> None:
-    with tailing(run, "o2", "trades", o2.markets[1], "--markers") as (it, heard):
+def test_a_tail_without_its_service_is_3(live_run: Running, o2: SimulatedO2) -> None:
+    with tailing(live_run, "o2", "trades", o2.markets[1], "--markers") as (it, heard):
         o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)
         o2.trade(o2.markets[1])
         assert heard()["type"] == "Trade"  # the tail is there
-        assert run.end()[0] == 0
+        assert live_run.end()[0] == 0
         assert heard() == {"marker": "closed", "reason": "the service stops"}
         _, log = it.communicate(timeout=PATIENCE)
     assert it.returncode == 3
-    assert log == f"the tail of o2/trades at {run.url} has ended: the service stops.\n"
+    assert log == f"the tail of o2/trades at {live_run.url} has ended: the service stops.\n"
 
 
-def test_a_tail_of_nothing_is_1_or_2(run: Running) -> None:
+def test_a_tail_of_nothing_is_1_or_2(live_run: Running) -> None:
     for arguments in (["o3", "trades", "m"], ["o2", "trade", "m"], ["o2", "trades"]):
-        told = run.ask("tail", *arguments)
+        told = live_run.ask("tail", *arguments)
         assert (told.returncode, told.stdout) == (1, "")
         assert len(told.stderr.splitlines()) == 1
-    assert run.ask("tail", "o2", "depth", "m", "--option", "precision").returncode == 2
+    assert live_run.ask("tail", "o2", "depth", "m", "--option", "precision").returncode == 2
 
 
-def test_a_tail_passes_options_on(run: Running, o2: SimulatedO2, market: str) -> None:
-    with tailing(run, "o2", "depth", market, "--option", "precision=100") as (_, heard):
+def test_a_tail_passes_options_on(live_run: Running, o2: SimulatedO2, market: str) -> None:
+    with tailing(live_run, "o2", "depth", market, "--option", "precision=100") as (_, heard):
         assert heard()["topic"].endswith("?precision=100")
 
 
 # ── acting ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_restart_pause_resume(run: Running) -> None:
+def test_restart_pause_resume(live_run: Running) -> None:
     for command, wanted in (("pause", "paused"), ("resume", "live"), ("restart", "live")):
-        epoch = run.lines()["o2"]["epoch"]
-        told = run.ask(command, "o2")
+        epoch = live_run.lines()["o2"]["epoch"]
+        told = live_run.ask(command, "o2")
         assert (told.returncode, told.stdout) == (0, f"{command} o2: accepted\n")
-        run.until(
+        live_run.until(
             lambda lines, s=wanted, e=epoch: (
                 lines["o2"]["state"] == s  # type: ignore[misc]
                 and (s == "paused" or lines["o2"]["epoch"] > e)
             )
         )
-    unknown = run.ask("restart", "o22")
+    unknown = live_run.ask("restart", "o22")
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert "did you mean 'o2'?" in unknown.stderr
 
 
-def test_the_journal_tells_of_each_ending(run: Running, o2: SimulatedO2, market: str) -> None:
-    assert run.ask("journal").stdout == "No line has been lost.\n"
+def test_the_journal_tells_of_each_ending(live_run: Running, o2: SimulatedO2, market: str) -> None:
+    assert live_run.ask("journal").stdout == "No line has been lost.\n"
     o2.drop()
     o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)
     o2.trade(market)
-    run.until(lambda lines: bool(lines["o2"]["journal"]) and lines["o2"]["state"] == "live")
-    told = run.ask("journal", "o2")
+    live_run.until(lambda lines: bool(lines["o2"]["journal"]) and lines["o2"]["state"] == "live")
+    told = live_run.ask("journal", "o2")
     assert told.returncode == 0
     head, _, row, *_ = told.stdout.splitlines()
     columns = (
@@ -252,23 +240,23 @@ def test_the_journal_tells_of_each_ending(run: Running, o2: SimulatedO2, market:
     assert len(row.split()) > 12
     assert re.search(r"^subscription +blind today +since the start$", told.stdout, re.MULTILINE)
     assert re.search(rf"^o2/trades/{market} +\S+ \w+ +\S+ \w+$", told.stdout, re.MULTILINE)
-    (ending,) = json.loads(run.ask("journal", "--json").stdout)["o2"]
+    (ending,) = json.loads(live_run.ask("journal", "--json").stdout)["o2"]
     assert ending["kind"] == "retryable"
-    unknown = run.ask("journal", "o22")
+    unknown = live_run.ask("journal", "o22")
     assert (unknown.returncode, unknown.stderr) == (1, "there is no line 'o22'; did you mean 'o2'?\n")
 
 
-def test_what_was_put_aside_can_be_looked_at(run: Running, o2: SimulatedO2) -> None:
-    assert run.ask("quarantine").stdout == "There is no message in quarantine.\n"
+def test_what_was_put_aside_can_be_looked_at(live_run: Running, o2: SimulatedO2) -> None:
+    assert live_run.ask("quarantine").stdout == "There is no message in quarantine.\n"
     o2.send_raw("no \x1b[2J JSON")
     deadline = time.monotonic() + PATIENCE
-    while "1 message." not in (told := run.ask("quarantine").stdout):
+    while "1 message." not in (told := live_run.ask("quarantine").stdout):
         assert time.monotonic() < deadline, told
     assert r"no \x1b[2J JSON" in told
-    assert json.loads(run.ask("quarantine", "--json").stdout)["count"] == 1
-    letters = json.loads(run.ask("dead-letters", "--json").stdout)
+    assert json.loads(live_run.ask("quarantine", "--json").stdout)["count"] == 1
+    letters = json.loads(live_run.ask("dead-letters", "--json").stdout)
     assert (
-        run.ask("dead-letters")
+        live_run.ask("dead-letters")
         .stdout.splitlines()[-1]
         .startswith("There is no" if not letters["count"] else "")
     )
@@ -277,35 +265,37 @@ def test_what_was_put_aside_can_be_looked_at(run: Running, o2: SimulatedO2) -> N
 # ── reload ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_reload_leaves_alone_what_did_not_change(run: Running, config: Path, o2: SimulatedO2) -> None:
-    assert ran("reload", "--url", run.url).stdout == "No changes.\n"
-    before = config.read_text()
-    config.write_text(before + feed("other", o2.url))
-    plan = run.ask("reload", "--plan")
+def test_a_reload_leaves_alone_what_did_not_change(
+    live_run: Running, o2_config: Path, o2: SimulatedO2
+) -> None:
+    assert ran("reload", "--url", live_run.url).stdout == "No changes.\n"
+    before = o2_config.read_text()
+    o2_config.write_text(before + feed("other", o2.url))
+    plan = live_run.ask("reload", "--plan")
     assert (plan.returncode, plan.stdout) == (0, "planned: feed other is added\n")
-    assert list(run.lines()) == ["o2"]
-    assert run.ask("reload").stdout == "feed other is added\n"
-    lines = run.until(lambda lines: lines.get("other", {}).get("state") == "live")
+    assert list(live_run.lines()) == ["o2"]
+    assert live_run.ask("reload").stdout == "feed other is added\n"
+    lines = live_run.until(lambda lines: lines.get("other", {}).get("state") == "live")
     assert lines["o2"]["epoch"] == 1
-    assert "INFO" in run.logged("Reloaded: feed other is added")
+    assert "INFO" in live_run.logged("Reloaded: feed other is added")
 
-    config.write_text(before.replace("keys", "kyes") + feed("third", o2.url))
+    o2_config.write_text(before.replace("keys", "kyes") + feed("third", o2.url))
     for arguments in ([], ["--plan"]):
-        wrong = run.ask("reload", *arguments)
+        wrong = live_run.ask("reload", *arguments)
         assert (wrong.returncode, wrong.stdout) == (1, "")
         assert "did you mean 'keys'?" in wrong.stderr
         assert wrong.stderr.endswith("Nothing has changed.\n")
-    run.logged("did you mean 'keys'?")
-    assert {name: line["epoch"] for name, line in run.lines().items()} == {"o2": 1, "other": 1}
+    live_run.logged("did you mean 'keys'?")
+    assert {name: line["epoch"] for name, line in live_run.lines().items()} == {"o2": 1, "other": 1}
 
 
 # ── the port, and who may ask ───────────────────────────────────────────────────────────────────
 
 
 def test_a_taken_port_is_a_sentence_and_no_venue_is_bothered(
-    run: Running, tmp_path: Path, o2: SimulatedO2
+    live_run: Running, tmp_path: Path, o2: SimulatedO2
 ) -> None:
-    address = run.url.removeprefix("http://")
+    address = live_run.url.removeprefix("http://")
     second = written(tmp_path / "second.toml", feed("o2", o2.url), service=f'listen = "{address}"')
     before = o2.lives
     told = ran("run", second)
@@ -319,10 +309,10 @@ def test_a_taken_port_is_a_sentence_and_no_venue_is_bothered(
 
 
 @posix
-def test_what_was_killed_starts_again_at_the_same_port(config: Path, nobody: str) -> None:
-    config.write_text(config.read_text().replace("127.0.0.1:0", nobody))
+def test_what_was_killed_starts_again_at_the_same_port(o2_config: Path, nobody: str) -> None:
+    o2_config.write_text(o2_config.read_text().replace("127.0.0.1:0", nobody))
     for _ in range(2):
-        with running(config) as it:
+        with running(o2_config) as it:
             assert it.url == f"http://{nobody}"
             it.until(lambda lines: lines["o2"]["state"] == "live")
             it.process.send_signal(signal.SIGKILL)
@@ -370,8 +360,8 @@ def test_a_token_is_required_and_shown_nowhere(
 
 
 @posix
-def test_a_judged_run_serves_too(config: Path) -> None:
-    with running(config, "--duration", 600, "--show-events") as it:
+def test_a_judged_run_serves_too(o2_config: Path) -> None:
+    with running(o2_config, "--duration", 600, "--show-events") as it:
         it.until(lambda lines: list(lines) == ["o2"] and lines["o2"]["state"] == "live")
         code, out = it.end()
     assert code == 0
@@ -379,10 +369,10 @@ def test_a_judged_run_serves_too(config: Path) -> None:
 
 
 def test_a_shell_completes_what_the_service_knows(
-    run: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    live_run: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = {"COMP_WORDS": "linewarden restart o", "COMP_CWORD": "2"}
-    environ = {"_LINEWARDEN_COMPLETE": "complete_bash", "LINEWARDEN_URL": run.url, **words}
+    environ = {"_LINEWARDEN_COMPLETE": "complete_bash", "LINEWARDEN_URL": live_run.url, **words}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(service_commands, "COMPLETE", PATIENCE)  # a busy machine, and Tab pressed again

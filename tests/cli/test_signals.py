@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from actors.simulators import SimulatedO2
-from tests.cli.running import Running, feed, running, trades, written
+from tests.cli.running import Running, feed, running
 from tests.commands import DEMO, ENDING, PATIENCE, child, on_a_terminal, posix
 
 LINES = (
@@ -64,35 +63,50 @@ def test_it_ends_when_told_though_nothing_reads_what_it_writes(tmp_path: Path) -
     os.close(theirs)
 
 
-@pytest.fixture
-def config(tmp_path: Path, o2: SimulatedO2, market: str) -> Path:
-    return written(tmp_path / "desk.toml", feed("o2", o2.url, trades(market)))
-
-
-@pytest.fixture
-def run(config: Path, o2: SimulatedO2) -> Iterator[Running]:
-    with running(config) as it:
-        it.logged("live")
-        yield it
+@posix
+@pytest.mark.parametrize("module", ["msgspec", "rich", "typer"])
+def test_ctrl_c_amid_the_imports_ends_it_quietly(module: str, tmp_path: Path) -> None:
+    """A module of this name comes first in the path: it reports that it is imported, and waits."""
+    pipe = tmp_path / "imported"
+    os.mkfifo(pipe)
+    waits = f"open({str(pipe)!r}, 'w').close()\nimport signal\nwhile True: signal.pause()\n"
+    (tmp_path / f"{module}.py").write_text(waits)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    with child("run", DEMO, environ={"PYTHONPATH": path}) as it:
+        pipe.read_text()  # waits for the import
+        it.send_signal(signal.SIGINT)
+        assert it.communicate(timeout=ENDING) == ("", "")
+    assert it.returncode == 130
 
 
 @posix
-def test_sighup_is_a_reload(run: Running, config: Path, o2: SimulatedO2) -> None:
-    config.write_text(config.read_text() + feed("other", o2.url))
-    run.process.send_signal(signal.SIGHUP)
-    run.logged("Reloaded: feed other is added")
-    assert run.until(lambda lines: "other" in lines)["o2"]["epoch"] == 1
-    config.write_text("[runtme]\n")
-    run.process.send_signal(signal.SIGHUP)
-    run.logged("did you mean 'runtime'?")
-    run.logged("was not applied: nothing has changed.")
-    assert list(run.lines()) == ["o2", "other"]
-    assert run.end()[0] == 0
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_ctrl_c_amid_the_config_ends_it_quietly(command: str, tmp_path: Path) -> None:
+    config = tmp_path / "desk.toml"
+    os.mkfifo(config)
+    with child(command, config) as it, config.open("w"):  # opened, when the process reads it
+        it.send_signal(signal.SIGINT)
+        assert it.communicate(timeout=ENDING) == ("", "")
+    assert it.returncode == 130
 
 
 @posix
-def test_on_a_terminal_too_as_long_as_that_is_there(config: Path, o2: SimulatedO2) -> None:
-    with on_a_terminal("run", config) as (it, screen):
+def test_sighup_is_a_reload(live_run: Running, o2_config: Path, o2: SimulatedO2) -> None:
+    o2_config.write_text(o2_config.read_text() + feed("other", o2.url))
+    live_run.process.send_signal(signal.SIGHUP)
+    live_run.logged("Reloaded: feed other is added")
+    assert live_run.until(lambda lines: "other" in lines)["o2"]["epoch"] == 1
+    o2_config.write_text("[runtme]\n")
+    live_run.process.send_signal(signal.SIGHUP)
+    live_run.logged("did you mean 'runtime'?")
+    live_run.logged("was not applied: nothing has changed.")
+    assert list(live_run.lines()) == ["o2", "other"]
+    assert live_run.end()[0] == 0
+
+
+@posix
+def test_on_a_terminal_too_as_long_as_that_is_there(o2_config: Path, o2: SimulatedO2) -> None:
+    with on_a_terminal("run", o2_config) as (it, screen):
         screen.seen("Answers at ")
         it.send_signal(signal.SIGHUP)
         screen.seen("Reloaded: ")
@@ -101,11 +115,11 @@ def test_on_a_terminal_too_as_long_as_that_is_there(config: Path, o2: SimulatedO
 
 
 @posix
-def test_a_terminal_that_is_gone_takes_the_process_along(config: Path, o2: SimulatedO2) -> None:
+def test_a_terminal_that_is_gone_takes_the_process_along(o2_config: Path, o2: SimulatedO2) -> None:
     import pty
 
     ours, theirs = pty.openpty()
-    with running(config, stdin=theirs, stdout=subprocess.DEVNULL) as it:
+    with running(o2_config, stdin=theirs, stdout=subprocess.DEVNULL) as it:
         os.close(theirs)
         os.close(ours)
         it.process.send_signal(signal.SIGHUP)

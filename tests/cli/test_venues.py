@@ -17,11 +17,11 @@ def test_venues_are_listed_and_told(linewarden: Invoke) -> None:
     assert "did you mean 'desk'?" in unknown.stderr
 
 
-def test_a_file_that_is_no_table_is_1(linewarden: Invoke, config: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_no_table_is_1(linewarden: Invoke, desk_config: Path, tmp_path: Path) -> None:
     none = linewarden("venues", tmp_path / "none.toml")
     assert (none.exit_code, none.stderr) == (1, f"{tmp_path / 'none.toml'}: there is no such file.\n")
-    other = linewarden("venues", config)
-    assert (other.exit_code, other.stderr) == (1, f"{config}: this is not the table of a venue.\n")
+    other = linewarden("venues", desk_config)
+    assert (other.exit_code, other.stderr) == (1, f"{desk_config}: this is not the table of a venue.\n")
 
 
 def test_venues_tells_of_a_table(linewarden: Invoke, pier: Path) -> None:

@@ -179,6 +179,14 @@ def test_a_placement_that_ends_is_a_gap_for_the_streams_that_still_follow_it() -
     assert told(leaves) == ["1"]
 
 
+def test_a_placement_that_ends_before_its_topic_was_confirmed_is_no_gap() -> None:
+    line = Line()
+    stream = line.stream(A)
+    line.delivery.remove_route(A, 1)
+    assert told(stream) == []
+    assert list(line.delivery.gaps) == [0, None]
+
+
 # ── newcomers to deltas ─────────────────────────────────────────────────────────────────────────
 
 

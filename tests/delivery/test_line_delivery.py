@@ -433,6 +433,21 @@ def test_a_topic_that_is_lifted_leaves_no_trace() -> None:
     assert (speaker.state.blind, speaker.state.joining) == ({B: 1}, {})
 
 
+def test_a_topic_that_is_lifted_before_it_is_back_is_a_gap_for_those_that_had_it() -> None:
+    story = Story()
+    stream = story.stream(A)
+    story.place(A)
+    story.up(A)
+    story.change("disconnected")
+    later = story.stream(A)
+    assert (len(told(stream)), told(later)) == (2, [])
+    story.speaker().mark_lifted(A, 50)
+    [gap] = list(read(stream))
+    assert isinstance(gap, Gap)
+    assert (gap.reason, gap.since_ns) == ("unknown", 1)
+    assert told(later) == []
+
+
 # ── the state changes hands ─────────────────────────────────────────────────────────────────────
 
 

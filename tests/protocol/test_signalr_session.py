@@ -15,7 +15,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from msgspec import Raw
 
 from actors.events import Topic
-from actors.protocol.batch import EffectBatch
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -24,6 +23,7 @@ from actors.protocol.session import (
     Confirm,
     Deliver,
     Effect,
+    EffectBatch,
     End,
     Missed,
     Quarantine,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from actors.events import Closed, Gap, Lifecycle, Marker, Topic
 from actors.rules.stream_buffer import (
     FIRST,
+    HANDFUL,
     BatchRun,
     ConflatingBuffer,
     FifoBuffer,
@@ -714,8 +715,17 @@ def test_a_loss_behind_the_last_event_is_told_once_that_has_been_read() -> None:
     witness.put([A])
     assert mailbox.reach() is None
     witness.put([A])  # the first is still in the hand
-    witness.drain()
+    while witness.take() is not None:
+        pass
     assert [_short(item) for item in witness.out] == ["A1", ("A", 1)]
+
+
+@pytest.mark.parametrize(("capacity", "handful"), [(1, 1), (31, 1), (32, 2), (160, 10), (100_000, HANDFUL)])
+def test_a_reader_takes_a_small_part_of_what_the_buffer_may_hold(capacity: int, handful: int) -> None:
+    mailbox = FifoBuffer(capacity, "block", deltas=False)
+    Witness(mailbox).put([A] * capacity)
+    assert mailbox.reach() is None
+    assert len(mailbox.hand) == handful
 
 
 def test_a_loss_goes_on_growing_while_older_markers_are_read() -> None:

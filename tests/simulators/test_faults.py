@@ -101,6 +101,7 @@ def test_a_url_starts_one() -> None:
         ("sim://o2:high", ["Port"]),
         ("sim://o2?rate=-1", ["rate is steps per second"]),
         ("sim://o2:5?port=6", ["port is given twice"]),
+        ("sim://o2?fault=close+code%3D5", ["close code 5: invalid status code"]),
     ],
 )
 def test_a_mistake_in_a_url_is_named(url: str, words: list[str]) -> None:
@@ -108,6 +109,16 @@ def test_a_mistake_in_a_url_is_named(url: str, words: list[str]) -> None:
         embed(url)
     for word in words:
         assert word in str(raised.value)
+
+
+def test_all_mistakes_in_a_url_are_named_at_once() -> None:
+    with pytest.raises(ConfigError) as raised:
+        from_url("sim://o2?rte=5&fault=dorp&fault=drop+every%3D0.5+after%3D2&fault=mute")
+    assert [problem.partition(": ")[0] for problem in raised.value.problems] == [
+        "url 'sim://o2?rte=5&fault=dorp&fault=drop+every%3D0.5+after%3D2&fault=mute'",
+        "fault 'dorp'",
+        "fault 'drop every=0.5 after=2'",
+    ]
 
 
 def test_a_url_may_be_looked_at_without_listening() -> None:

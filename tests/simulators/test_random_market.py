@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from actors.simulators.base.random_market import Asset, Market, Move, Order, Side, gathered
+from actors.simulators.base.random_market import Market, Move, Order, Side, gathered
 
 
 def a_market(seed: int = 0, price: int = 1_000_000) -> Market:
-    base, quote = Asset("FUEL", "0x01", 9), Asset("USDC", "0x02", 9)
-    return Market("0xaa", base, quote, price=price, tick=1_000, lot=100, seed=seed, moving=True)
+    return Market("0xaa", price=price, tick=1_000, lot=100, seed=seed, moving=True)
 
 
 def check(market: Market) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any
 
@@ -11,12 +13,15 @@ import pykka
 import pytest
 
 import actors
-from actors import Gap, Lifecycle, LinewardenError, Runtime, SubscribeError
+from actors import Gap, Lifecycle, LinewardenError, RotationFailed, Runtime, SubscribeError
+from actors.connection import Connection
+from actors.reasons import Reason
 from actors.registry import Registry
 from actors.simulators import SimulatedTplus
 from actors.status import Status
 from actors.venues import tplus as venue
 from tests.conftest import Baseline
+from tests.login.test_connector import SEED
 from tests.stories.test_killed_actors import after, kill
 from tests.stories.test_tplus import config, runtime_on, states
 from tests.support.counters import settle
@@ -174,6 +179,70 @@ def test_one_line_that_is_down_keeps_the_feed_from_being_live(tplus: SimulatedTp
         status = runtime.status()
         assert sorted(states(status).values()) == ["backoff", "live", "live"]
         assert not status.feeds["tplus"].live
+
+
+# ── a rotation of all lines, while one is closing ──────────────────────────────────────────────────
+
+
+@contextmanager
+def slow_to_close(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The connections of this line do not close until the block is left."""
+    may_close, close = threading.Event(), Connection._close
+
+    def close_late(connection: Connection, code: int, reason: Reason) -> None:
+        assert connection._line != name or may_close.wait(20.0)
+        close(connection, code, reason)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "_close", close_late)
+        try:
+            yield
+        finally:
+            may_close.set()
+
+
+def test_a_rotation_of_a_feed_leaves_out_a_line_that_is_closing(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = ASSETS[:2]
+    closing, _other = (runtime.subscribe("tplus", venue.TICKER, each, wait=5.0) for each in (one, two))
+    with slow_to_close(line(one), monkeypatch):
+        closing.close()
+        until(runtime, lambda status: states(status)[line(one)] == "stopped")
+        runtime.rotate("tplus", timeout=20.0)
+        assert lives(runtime) == {line(one): 1, line(two): 2}
+        with pytest.raises(RotationFailed, match="it is stopped"):
+            runtime.rotate(line(one), timeout=20.0)
+    until(runtime, just(two))
+
+
+def test_a_line_that_is_closing_does_not_keep_a_feed_from_a_new_token(
+    tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with runtime_on(tplus, private_key=SEED) as runtime:
+        closing, _other = (runtime.subscribe("tplus", each, wait=5.0) for each in ("user_trades", "orders"))
+        with slow_to_close("tplus/user-trades", monkeypatch):
+            closing.close()
+            until(runtime, lambda status: states(status)["tplus/user-trades"] == "stopped")
+            runtime.refresh_token("tplus", timeout=20.0)
+            assert lives(runtime) == {"tplus/user-trades": 1, "tplus/orders": 2}
+
+
+def test_a_line_that_closes_amid_the_rotation_of_its_feed_does_not_fail_it(
+    runtime: Runtime, tplus: SimulatedTplus
+) -> None:
+    one, two = ASSETS[:2]
+    closing, _other = (runtime.subscribe("tplus", venue.TICKER, each, wait=5.0) for each in (one, two))
+    tplus.deaf(new=True)  # the new connections wait
+    with ThreadPoolExecutor(1) as pool:
+        rotation = pool.submit(runtime.rotate, "tplus", 20.0)
+        tplus.wait_for(lambda: len(tplus._peers) == 4)
+        closing.close()
+        until(runtime, lambda status: states(status).get(line(one), "stopped") == "stopped")
+        tplus.heal()
+        assert rotation.result(timeout=20.0) is None
+    until(runtime, just(two))
+    assert lives(runtime) == {line(two): 2}
 
 
 # ── no more than may be ─────────────────────────────────────────────────────────────────────────

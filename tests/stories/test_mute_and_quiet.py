@@ -18,8 +18,8 @@ from actors.rules.freshness import Freshness
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import TopicStatus
-from actors.timers import VirtualTimers
 from tests.support.runtimes import alpaca_config, config, fresh, until
+from tests.support.virtual_time import VirtualTimers
 
 HOUR = 3600.0
 EQUITIES = {

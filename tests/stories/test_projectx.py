@@ -20,10 +20,10 @@ from actors.settings import load
 from actors.simulators.projectx import SimulatedProjectX
 from actors.simulators.projectx.auth import TokenGate
 from actors.status import Cause, LineStatus, Status
-from actors.timers import VirtualTimers
 from actors.venues import projectx as venue
 from tests.support.counters import settle
 from tests.support.runtimes import HEARTBEAT, RESTART, fresh, until
+from tests.support.virtual_time import VirtualTimers
 
 USER, MARKET = "projectx/user", "projectx/market"
 LINES = (USER, MARKET)

@@ -18,7 +18,6 @@ from actors import Lifecycle, NotLiveError, RotationFailed, Runtime, Stream
 from actors.settings import load
 from actors.simulators.projectx import SimulatedProjectX
 from actors.simulators.projectx.auth import TokenGate
-from actors.timers import VirtualTimers
 from actors.venues import projectx as venue
 from tests.conftest import Baseline
 from tests.stories.test_projectx import (
@@ -44,6 +43,7 @@ from tests.stories.test_projectx import (
 )
 from tests.support.counters import settle
 from tests.support.runtimes import until
+from tests.support.virtual_time import VirtualTimers
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def held(runtime: Runtime, stream: Stream[Any]) -> Iterator[None]:
         runtime._status._building,
         runtime._books._opening,
     ]
-    locks += [runtime._tree.dead_letters._lock, roles._lock, runtime._shared.cells._lock]
+    locks += [roles.dead_letters._lock, roles._lock, runtime._shared.cells._lock]
     locks += [stream._inlet.ready, stream._changing]
     locks += [mailbox._lock for mailbox in roles.mailboxes.values()]
     taken, go_on = threading.Event(), threading.Event()

@@ -15,7 +15,7 @@ from actors.status import Status
 from actors.supervision import snapshot
 from actors.supervision.snapshot import SharedStatus
 from actors.supervision.state import SharedState
-from actors.timers import VirtualTimers
+from tests.support.virtual_time import VirtualTimers
 
 LONG = 3_600.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,11 +12,49 @@ from typing import Any
 from actors import Runtime
 from actors.settings import load
 from actors.status import LineStatus, Status
-from actors.timers import VirtualTimers
+from actors.timers import Entry, HeapTimers
 from tests.support.runtimes import fresh, until
 
 # Seconds of ours for a line to move by itself. One that subscribes may be waiting for the clock, too.
 PATIENCE = {"connecting": 10.0, "logging_in": 10.0, "subscribing": 0.05}
+
+
+class VirtualTimers(HeapTimers):
+    """Timers whose time is moved by hand: hours pass in milliseconds, in the caller's thread."""
+
+    def __init__(self, settle: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self.clock = self
+        self._now = 1_000.0
+        self._wall_ns = 1_790_000_000_000_000_000
+        self._settle = settle  # returns when no thread has anything left to do at this moment
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def wall_ns(self) -> int:
+        return self._wall_ns
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass, timer by timer."""
+        until = self._now + seconds
+        self._settle()
+        while (due := self._pop(until)) is not None:
+            due.send()
+            self._settle()
+        self._move(until)
+
+    def _pop(self, until: float) -> Entry | None:
+        with self._changed:
+            if not self._heap or self._heap[0][0] > until:
+                return None
+            due, _, entry = heapq.heappop(self._heap)
+        self._move(max(due, self._now))
+        return entry
+
+    def _move(self, now: float) -> None:
+        self._wall_ns += round((now - self._now) * 1e9)
+        self._now = now
 
 
 class Clockwork:

@@ -34,7 +34,7 @@ MESSAGE = {"arg": {"channel": "trades", "a.b": 1}, "data": [{"s": "A", "p": [1, 
     ],
 )
 def test_paths(path: str, found: object) -> None:
-    assert getter(Path.parse(path).steps)(MESSAGE) == found
+    assert Path.parse(path).get(MESSAGE) == found
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_elements_with_what_is_around_them() -> None:
 )
 def test_conditions(condition: object, holds: bool) -> None:
     message = {"type": "a", "n": 1, "yes": True, "null": None, "arg": {"channel": "x"}, "list": ["a"]}
-    assert Condition.parse(condition).compiled()(message) is holds
+    assert Condition.parse(condition).fits(message) is holds
 
 
 @pytest.mark.parametrize(

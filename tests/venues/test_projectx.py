@@ -19,8 +19,8 @@ from actors.rules.order_book import Book
 from actors.secret import Secret
 from actors.venues import VENUES, projectx
 from actors.venues.projectx import Depth, DepthReset, DomType, ProjectX, ProjectXSettings
+from actors.venues.projectx.messages import nanoseconds
 from actors.venues.projectx.platforms import HOSTS, Platform
-from actors.venues.projectx.timestamps import nanoseconds
 
 VENUE = ProjectX("projectx", ProjectXSettings())
 CONTRACT = "CON.F.US.EP.Z26"

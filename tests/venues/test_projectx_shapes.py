@@ -20,7 +20,7 @@ from actors.protocol.signalr import Push, PushHandler
 from actors.venues.projectx import Depth, DepthReset, ProjectX, ProjectXSettings, Quote, Trade
 from actors.venues.projectx.hub_methods import BY_TARGET, STREAMS
 from actors.venues.projectx.market_session import Begins, MarketSession
-from actors.venues.projectx.normalise import arguments_of, contract_of
+from actors.venues.projectx.normalise import contract_of, elements_of
 from actors.venues.projectx.pending import MOST
 
 VENUE = ProjectX("projectx", ProjectXSettings())
@@ -31,7 +31,7 @@ RS = "\x1e"
 def found(target: str, arguments: str) -> tuple[str, list[tuple[int | None, Any]]]:
     """The contract, where there is one, and each thing with its action."""
     stream = BY_TARGET[target.lower()]
-    pieces = arguments_of(Raw(arguments.encode()))
+    pieces = elements_of(Raw(arguments.encode()))
     contract = contract_of(pieces) if stream.hub == "market" else ""
     rest = pieces[1:] if contract else pieces
     return contract, [(each.action, json.loads(bytes(each.raw))) for each in stream.reader.find(rest)]

@@ -42,8 +42,3 @@ class RecordReader:
             self.overflowed = True
             self._rest.clear()
         return records
-
-    def take_rest(self) -> bytes:
-        """Returns the incomplete record, for another reader to continue."""
-        rest, self._rest = bytes(self._rest), bytearray()
-        return rest

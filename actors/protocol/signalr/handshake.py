@@ -14,12 +14,6 @@ from actors.protocol.signalr.messages import Codec, written
 MAXIMUM = 64 * 1024  # bytes of an answer
 
 
-class Accepted(Struct, frozen=True):
-    """The protocol is spoken from here on; `rest` is what stood behind the answer."""
-
-    rest: bytes
-
-
 class Denied(Struct, frozen=True):
     """The hub refuses the protocol, in its own words."""
 
@@ -52,22 +46,23 @@ class Handshake:
     def __init__(self) -> None:
         self._begun = b""
 
-    def feed(self, payload: bytes) -> Accepted | Denied | BrokenHandshake | None:
-        """None: the answer is not whole yet. Blank records before it are passed over."""
+    def feed(self, payload: bytes) -> bytes | Denied | BrokenHandshake | None:
+        """Returns what stood behind the answer, once it is whole, or what is wrong with it.
+
+        Blank records before it are passed over.
+        """
         self._begun = (self._begun + payload).lstrip(END)
         record, end, rest = self._begun.partition(END)
         if len(record) > MAXIMUM:
             return BrokenHandshake(record[:MAXIMUM], f"the answer has more than {MAXIMUM} bytes")
-        return judge(record, rest) if end else None
+        return (flaw_in(record) or rest) if end else None
 
 
-def judge(record: bytes, rest: bytes) -> Accepted | Denied | BrokenHandshake:
+def flaw_in(record: bytes) -> Denied | BrokenHandshake | None:
     try:
         answer = _decode(record)
     except Exception as error:
         return BrokenHandshake(record, str(error) or type(error).__name__)
     if answer.type is not UNSET:  # HubProtocol, "Handshake": that would be a message
         return BrokenHandshake(record, "a message came before the answer to the handshake")
-    if answer.error is not None:
-        return Denied(said(answer.error))
-    return Accepted(rest)
+    return None if answer.error is None else Denied(said(answer.error))

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 from msgspec import Raw, Struct, field
 
-from actors.protocol.decoding import decoded
+from actors.protocol.conversation import decoded
 from actors.protocol.signalr.framing import END, RecordReader
 
 # ── what is heard ───────────────────────────────────────────────────────────────────────────────

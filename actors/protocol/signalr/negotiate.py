@@ -14,10 +14,8 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from actors.http_types import Endpoint, HttpAnswer, HttpRequest
-from actors.protocol.conversation import Conversation
-from actors.protocol.decoding import decoded
+from actors.protocol.conversation import Conversation, decoded, status_reason
 from actors.protocol.signalr.formatting import said
-from actors.protocol.statuses import status_reason
 from actors.reasons import Fatal, Reason, Retryable, Slow
 from actors.secret import REDACTED, Secret
 
@@ -39,6 +37,7 @@ ADVICE: Final = {
     405: "The URL takes no POST: check that it is a hub's, or skip the negotiation.",
 }
 CHECK: Final = "Check url and the venue's documentation."
+REDIRECTED: Final = "the negotiation was redirected"
 ELSEWHERE: Final = "Put the address that it points to into url, if you trust it."
 _COOKIE = re.compile(r"\s*([^\x00-\x20;,=\x7f]+)=([^\x00-\x1f;,\x7f]*)")
 _NEXT_COOKIE = re.compile(r",\s*(?=[^\s;,=]+=)")  # the comma in a date is followed by no `name=`
@@ -113,7 +112,7 @@ def negotiate(
                 return reason
             continue
         return flaw_in(offer, transfer_format) or way.endpoint(offer.id)
-    return Slow(f"the negotiation was redirected more than {MAX_REDIRECTS} times", "negotiate_redirects")
+    return Slow(f"{REDIRECTED} more than {MAX_REDIRECTS} times", "negotiate_redirects")
 
 
 def flaw_in(offer: Offer, transfer_format: str) -> Reason | None:
@@ -170,21 +169,17 @@ class Way:
     def turn(self, url: str, token: str | None) -> Reason | None:
         """Follow a redirect; why not, where it must not be followed."""
         if not (url + (token or "")).isprintable() or not (token or "").isascii() or " " in url:
-            return Retryable("the negotiation was redirected by what HTTP cannot say", "negotiate_redirect")
+            return Retryable(f"{REDIRECTED} by what HTTP cannot say", "negotiate_redirect")
         try:
             target = urljoin(with_scheme(self._url, HTTP), url).partition("#")[0]
             old, new = urlsplit(self._url), urlsplit(target)
             old_host, new_host = old.hostname, new.hostname
         except ValueError:
-            return Retryable(
-                "the negotiation was redirected to an address that is none", "negotiate_redirect"
-            )
+            return Retryable(f"{REDIRECTED} to an address that is none", "negotiate_redirect")
         if new.scheme not in WEBSOCKET or not new_host:
-            return Retryable("the negotiation was redirected to no HTTP address", "negotiate_redirect")
+            return Retryable(f"{REDIRECTED} to no HTTP address", "negotiate_redirect")
         if old.scheme in SECURE and new.scheme not in SECURE:
-            text = (
-                "the negotiation was redirected from https to http, which would show the token on the network"
-            )
+            text = f"{REDIRECTED} from https to http, which would show the token on the network"
             return Fatal(text, "negotiate_redirect", "Ask the hub's operator for an https address.")
         if new_host != old_host:
             self._cookies = {}
@@ -202,7 +197,9 @@ class Way:
     def read(self, answer: HttpAnswer) -> Offer | Reason:
         """The offer; or why there is none."""
         if answer.status != 200:
-            return refusal(answer, self._quotable(answer))
+            text = f"the hub answered {answer.status} to the negotiation{self._quotable(answer)}"
+            advice = ELSEWHERE if answer.status < 400 else ADVICE.get(answer.status, CHECK)
+            return status_reason(answer, text, advice)
         offer = decoded(_decode, answer.body)
         if offer is None:
             return Retryable("the hub's answer to the negotiation could not be read", "negotiate")
@@ -241,13 +238,6 @@ class Way:
             return words
         secret = self._token.reveal()
         return words.replace(secret, REDACTED).replace(quote(secret, safe=""), REDACTED)
-
-
-def refusal(answer: HttpAnswer, quoted: str) -> Reason:
-    """What a status other than 200 means for the next attempt."""
-    status = answer.status
-    text = f"the hub answered {status} to the negotiation{quoted}"
-    return status_reason(answer, text, ELSEWHERE if status < 400 else ADVICE.get(status, CHECK))
 
 
 # ── URLs: what is not ours in them stays as it was written ──────────────────────────────────────

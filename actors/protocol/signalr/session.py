@@ -13,21 +13,20 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from actors.events import Topic
-from actors.protocol.batch import EffectBatch
 from actors.protocol.session import (
     Announce,
     Effect,
+    EffectBatch,
     End,
     Frame,
     Missed,
-    Quarantine,
     Reject,
     Send,
     Session,
     SessionState,
 )
 from actors.protocol.signalr import handshake
-from actors.protocol.signalr.calls import Call, Calls, Then
+from actors.protocol.signalr.calls import Call, CallOutcome, Calls, Then
 from actors.protocol.signalr.formatting import said
 from actors.protocol.signalr.messages import (
     Close,
@@ -105,6 +104,10 @@ class HubSession(Session):
         """The handshake is answered. The first ping is what a hub's own time-out begins with."""
         return [*self._say(self._codec.ping()), Announce()]
 
+    def pass_on(self, effects: list[Effect]) -> list[Effect]:
+        """What subscribing, and the hub's answers to it, come to: a venue may note it, or add to it."""
+        return effects
+
     # ── what a venue may do ──
 
     @property
@@ -122,8 +125,12 @@ class HubSession(Session):
 
         Not called for a connection that is lost without a close: the session ends with it.
         """
+
+        def answered(outcome: CallOutcome) -> list[Effect]:
+            return self.pass_on(then(outcome)) if then is not None else []
+
         if call.blocking:
-            return self._say(self._calls.ask(call, then or _nothing, self.now))
+            return self._say(self._calls.ask(call, answered, self.now))
         return self._say(self._codec.invocation(None, call.target, call.arguments))
 
     def end(self, reason: Reason) -> list[Effect]:
@@ -142,7 +149,7 @@ class HubSession(Session):
 
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         self.now = now
-        return self._asked.want(topics)
+        return self.pass_on(self._asked.want(topics))
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         self.now = now
@@ -150,7 +157,7 @@ class HubSession(Session):
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         self.now = now
-        return self._asked.again(topics)
+        return self.pass_on(self._asked.again(topics))
 
     def ping(self, now: float) -> list[Effect]:
         """Look at the clock. A ping is sent where the next look would come too late for it."""
@@ -209,7 +216,7 @@ class HubSession(Session):
         if self.state is not SessionState.LOGGING_IN:
             return b""
         match self._handshake.feed(payload):
-            case handshake.Accepted(rest=rest):
+            case bytes(rest):
                 self._move("welcomed")
                 out.add(*self.welcomed())
                 return rest
@@ -217,7 +224,8 @@ class HubSession(Session):
                 out.add(*self.end(Slow(f"the hub refused the handshake: {words}", "handshake_refused")))
             case handshake.BrokenHandshake(raw=raw, why=why):
                 text = f"what the hub answered to the handshake is no answer: {why}"
-                out.add(Quarantine(raw, why), *self.end(Retryable(text, "handshake")))
+                out.quarantine(raw, why)
+                out.add(*self.end(Retryable(text, "handshake")))
         return b""
 
     def _handle_invocation(self, message: Invocation, out: EffectBatch) -> None:
@@ -225,7 +233,7 @@ class HubSession(Session):
             self.invoked(message.target, message.arguments, out)
         except Exception as error:  # nothing that a hub sends may end the connection
             record = self._codec.record(message)
-            out.add(Quarantine(record, str(error) or type(error).__name__))
+            out.quarantine(record, error)
             self.spoiled(record, out)
         if message.invocation_id and self.state is SessionState.OPEN:
             out.add(*self._say(self._codec.failure(message.invocation_id, NO_RESULT)))
@@ -243,7 +251,7 @@ class HubSession(Session):
             case Close():
                 out.add(*self.end(_ending(message)))
             case Malformed(raw=raw, error=error):
-                out.add(Quarantine(raw, error))
+                out.quarantine(raw, error)
                 if message.may_be_data:
                     self.spoiled(raw, out)
             case _:
@@ -260,7 +268,3 @@ def _ending(close: Close) -> Reason:
     if close.allow_reconnect is True:
         return Retryable(f"the hub closed the connection{words}", "hub_closed")
     return Slow(f"the hub closed the connection and does not ask us back{words}", "hub_dismissed")
-
-
-def _nothing(_outcome: object) -> list[Effect]:
-    return []

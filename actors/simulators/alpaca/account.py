@@ -20,32 +20,12 @@ Order = dict[str, Any]
 
 FILLS = ("fill", "partial_fill")
 _STATUS = {"fill": "filled", "partial_fill": "partially_filled"}  # the others are called like their event
-_ENDS = {
-    "fill": "filled_at",
-    "canceled": "canceled_at",
-    "expired": "expired_at",
-    "replaced": "replaced_at",
-    "rejected": "failed_at",
-}
+_ENDS = {each: f"{each}_at" for each in ("canceled", "expired", "replaced")}
+_ENDS |= {"fill": "filled_at", "rejected": "failed_at"}
 CLOSED = ("filled", "canceled", "expired", "replaced", "rejected")
-# The fields of an order that are null at first.
-_NOTHING = [
-    "filled_at",
-    "expired_at",
-    "cancel_requested_at",
-    "canceled_at",
-    "failed_at",
-    "replaced_at",
-    "replaced_by",
-    "replaces",
-    "notional",
-    "filled_avg_price",
-    "stop_price",
-    "legs",
-    "trail_percent",
-    "trail_price",
-    "hwm",
-]
+# The fields of an order that are null at first, beside the times of its end.
+_OTHERS = ("cancel_requested_at", "replaced_by", "replaces", "notional", "legs")
+_PRICES = ("filled_avg_price", "stop_price", "trail_percent", "trail_price", "hwm")
 _REMEMBERED = 500  # orders
 
 
@@ -88,24 +68,19 @@ class Account:
         of_leg = {**filled, "asset_class": "us_option", "ratio_qty": "1"}
         legs = [{**self._order(now), **of_leg, "symbol": symbol} for symbol in symbols]
         done = {"price": "1.25", "qty": "1", "timestamp": now.text}
-        empty = {"symbol": "", "asset_class": "", "asset_id": "", "side": ""}
+        empty = dict.fromkeys(("symbol", "asset_class", "asset_id", "side"), "")
         order = {**self._order(now), **empty, **filled, "qty": "1", "legs": legs}
         self._keep(order)
         for leg in legs:
             self._move(leg["symbol"], Decimal(1))
-        return {
-            "event": "fill",
-            "at": now.text,
-            **done,
-            "event_id": f"01{self._random.getrandbits(120):030X}"[:26],
-            "legs": [
-                {**done, "execution_id": self._id(), "order_id": leg["id"], "symbol": leg["symbol"]}
-                for leg in legs
-            ],
-            "position_qtys": {leg["symbol"]: str(self.positions[leg["symbol"]]) for leg in legs},
-            "order": order,
-            **over,
-        }
+        event_id = f"01{self._random.getrandbits(120):030X}"[:26]
+        fills = [
+            {**done, "execution_id": self._id(), "order_id": leg["id"], "symbol": leg["symbol"]}
+            for leg in legs
+        ]
+        held = {leg["symbol"]: str(self.positions[leg["symbol"]]) for leg in legs}
+        told = {"event": "fill", "at": now.text, **done, "event_id": event_id, "legs": fills}
+        return {**told, "position_qtys": held, "order": order, **over}
 
     def step(self) -> Update:
         """An order is placed, filled in two parts, or taken back."""
@@ -146,27 +121,13 @@ class Account:
 
     def _order(self, now: Stamp) -> Order:
         """A new one: a limit order for 100 AAPL."""
-        return {
-            "id": self._id(),
-            "client_order_id": self._id(),
-            "created_at": now.text,
-            "updated_at": now.text,
-            "submitted_at": now.text,
-            **dict.fromkeys(_NOTHING),
-            "asset_id": self._id(),
-            "symbol": "AAPL",
-            "asset_class": "us_equity",
-            "qty": "100",
-            "filled_qty": "0",
-            "order_class": "simple",
-            "order_type": "limit",
-            "type": "limit",
-            "side": "buy",
-            "time_in_force": "day",
-            "limit_price": "190.02",
-            "status": "new",
-            "extended_hours": False,
-        }
+        ids = {"id": self._id(), "client_order_id": self._id(), "asset_id": self._id()}
+        times = dict.fromkeys(("created_at", "updated_at", "submitted_at"), now.text)
+        nothing = dict.fromkeys((*_ENDS.values(), *_OTHERS, *_PRICES))
+        asset = {"symbol": "AAPL", "asset_class": "us_equity"}
+        kind = {"order_class": "simple", "order_type": "limit", "type": "limit", "time_in_force": "day"}
+        terms = {"side": "buy", "qty": "100", "limit_price": "190.02", "extended_hours": False}
+        return {**ids, **times, **nothing, **asset, **kind, **terms, "filled_qty": "0", "status": "new"}
 
     def _id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))

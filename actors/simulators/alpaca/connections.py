@@ -9,17 +9,10 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from actors.simulators.alpaca.endpoints import (
-    FOLLOWING_TRADES,
-    UNNAMED,
-    Kind,
-    Plan,
-    StreamEndpoint,
-    too_many,
-    well_formed,
-)
+from actors.simulators.alpaca import endpoints
+from actors.simulators.alpaca.endpoints import Kind, Plan, StreamEndpoint
 from actors.simulators.alpaca.payloads import Codec
-from actors.simulators.base.client import Peer
+from actors.simulators.base.client import Peer, RequestRefused
 from actors.simulators.base.connections import Groups
 
 Subscriptions = dict[str, dict[str, None]]  # symbols, in the order in which they came, by channel
@@ -45,13 +38,7 @@ ERRORS: Mapping[int, str] = {
 }
 
 
-class RequestRefused(Exception):  # noqa: N818  (an answer, not an error of ours)
-    def __init__(self, code: int) -> None:
-        self.code = code
-        super().__init__(ERRORS[code])
-
-
-class ClientConnection(Struct, eq=False):
+class Client(Struct, eq=False):
     """One connection."""
 
     peer: Peer
@@ -65,10 +52,10 @@ class ClientConnection(Struct, eq=False):
     def acknowledged(self) -> dict[str, Any]:
         """The whole state, as each acknowledgement has it; the channels that it lacks are not named."""
         has = {channel: list(self.subscriptions.get(channel, ())) for channel in self.endpoint.channels}
-        if not has.get(UNNAMED):
-            has.pop(UNNAMED, None)
+        if not has.get(endpoints.UNNAMED):
+            has.pop(endpoints.UNNAMED, None)
         if self.endpoint.kind == "stocks":
-            has |= dict.fromkeys(FOLLOWING_TRADES, has["trades"])
+            has |= dict.fromkeys(endpoints.FOLLOWING_TRADES, has["trades"])
         return {"T": "subscription", **has}
 
     def after(
@@ -76,9 +63,9 @@ class ClientConnection(Struct, eq=False):
     ) -> Subscriptions:
         """The subscriptions as they would be. Raises RequestRefused; then nothing has changed."""
         wanted = {channel: dict(symbols) for channel, symbols in self.subscriptions.items()}
-        adding = asked["action"] == "subscribe"
+        adding, stocks = asked["action"] == "subscribe", self.endpoint.kind == "stocks"
         for channel, named in asked.items():
-            if channel == "action" or (channel in FOLLOWING_TRADES and self.endpoint.kind == "stocks"):
+            if channel == "action" or (stocks and channel in endpoints.FOLLOWING_TRADES):
                 continue
             self._check(channel, named, rejects)
             listed = wanted.setdefault(channel, {})
@@ -87,7 +74,7 @@ class ClientConnection(Struct, eq=False):
                     listed[symbol] = None
                 else:
                     listed.pop(symbol, None)
-        if adding and too_many(self.endpoint.kind, plan, symbols, wanted):
+        if adding and endpoints.too_many(self.endpoint.kind, plan, symbols, wanted):
             raise RequestRefused(405)
         return wanted
 
@@ -100,7 +87,7 @@ class ClientConnection(Struct, eq=False):
         if kind == "options" and channel == "quotes" and "*" in named:
             raise RequestRefused(413)
         for symbol in named:
-            if not isinstance(symbol, str) or not well_formed(kind, symbol) or rejects(symbol):
+            if not isinstance(symbol, str) or not endpoints.well_formed(kind, symbol) or rejects(symbol):
                 raise RequestRefused(400)
 
 
@@ -108,10 +95,10 @@ class Connections:
     """All connections, and their subscriptions the other way round."""
 
     def __init__(self) -> None:
-        self.lines: dict[Peer, ClientConnection] = {}
-        self._watching: Groups[tuple[Kind, str, str], ClientConnection] = Groups()
+        self.lines: dict[Peer, Client] = {}
+        self._watching: Groups[tuple[Kind, str, str], Client] = Groups()
 
-    def subscribe(self, line: ClientConnection, wanted: Subscriptions) -> None:
+    def subscribe(self, line: Client, wanted: Subscriptions) -> None:
         """These are the subscriptions of a connection from now on."""
         for channel in dict.fromkeys((*line.subscriptions, *wanted)):
             old, new = line.subscriptions.get(channel, {}), wanted.get(channel, {})
@@ -121,25 +108,25 @@ class Connections:
                 self._watching.join((line.endpoint.kind, channel, symbol), line)
         line.subscriptions = wanted
 
-    def of(self, kind: Kind, channel: str, symbols: Iterable[str]) -> list[ClientConnection]:
+    def of(self, kind: Kind, channel: str, symbols: Iterable[str]) -> list[Client]:
         """The connections that watch any of these symbols or all, each of them once."""
-        followed = "trades" if channel in FOLLOWING_TRADES else channel
+        followed = "trades" if channel in endpoints.FOLLOWING_TRADES else channel
         groups = [(kind, followed, symbol) for symbol in (*symbols, "*")]
         return list(dict.fromkeys(line for group in groups for line in self._watching.of(group)))
 
     def count(self, channel: str, symbol: str) -> int:
         """How many watch this very symbol."""
-        followed = "trades" if channel in FOLLOWING_TRADES else channel
+        followed = "trades" if channel in endpoints.FOLLOWING_TRADES else channel
         return sum(self._watching.count(key) for key in self._watching if key[1:] == (followed, symbol))
 
     def watched(self) -> list[tuple[Kind, str]]:
         """The kinds and symbols that have subscribers."""
         return [(kind, symbol) for kind, _, symbol in self._watching]
 
-    def on_data(self) -> list[ClientConnection]:
+    def on_data(self) -> list[Client]:
         return [line for line in self.lines.values() if line.endpoint.kind != "account"]
 
-    def on_account(self) -> list[ClientConnection]:
+    def on_account(self) -> list[Client]:
         return [line for line in self.lines.values() if line.endpoint.kind == "account"]
 
 

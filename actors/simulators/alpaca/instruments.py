@@ -10,9 +10,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from actors.simulators.alpaca.endpoints import Kind, kind_of
 from actors.simulators.alpaca.payloads import Stamp
-from actors.simulators.base.random_market import Asset, Market, Move
+from actors.simulators.base.random_market import Market, Move
 
 Told = dict[str, Any]
 News = tuple[str, Told]  # a channel, and a message for it
@@ -35,13 +37,12 @@ KNOWN: Mapping[str, int] = {
 }
 
 
-class Shape:
+class Shape(Struct, frozen=True):
     """How prices and sizes of a kind of symbol are written."""
 
-    def __init__(self, tick: int, lot: int, size_unit: float) -> None:
-        self.tick = tick  # cents
-        self.lot = lot
-        self.size_unit = size_unit  # what a quantity of 1 is on the wire
+    tick: int  # cents
+    lot: int
+    size_unit: float  # what a quantity of 1 is on the wire
 
     def price(self, units: int) -> float:
         return units / 100
@@ -50,8 +51,11 @@ class Shape:
         """Whole sizes are written without a point, and so is nothing."""
         return quantity if self.size_unit == 1 or not quantity else round(quantity * self.size_unit, 9)
 
-    def quantity(self, size: float) -> int:
-        return round(size / self.size_unit)
+    def moves(self, levels: Mapping[float, float]) -> list[Move]:
+        return [(round(price * 100), round(size / self.size_unit)) for price, size in levels.items()]
+
+    def levels(self, moves: Iterable[Move]) -> dict[float, float]:
+        return {self.price(price): self.size(quantity) for price, quantity in moves}
 
 
 _STOCK = Shape(tick=1, lot=1, size_unit=1)
@@ -70,10 +74,9 @@ class Listing:
         self.history: dict[str, deque[Told]] = {}  # by channel
         self._clock = clock
         self._random = random.Random(f"{seed}/{symbol}")
-        asset = Asset(symbol, symbol, 0)
         price = KNOWN.get(symbol) or self._random.randint(20, 400) * 100
         tick, lot = self.shape.tick, self.shape.lot
-        self.market = Market(symbol, asset, asset, price=price, tick=tick, lot=lot, seed=seed, moving=moving)
+        self.market = Market(symbol, price=price, tick=tick, lot=lot, seed=seed, moving=moving)
         self._bars: dict[int, tuple[int, Told]] = {_MINUTE: (0, {}), _DAY: (0, {})}  # by length in ns
 
     # messages, one of each kind
@@ -131,10 +134,7 @@ class Listing:
 
     def set_levels(self, bids: Mapping[float, float], asks: Mapping[float, float]) -> Told:
         """Levels that are what is told of them from now on; a size of 0 removes one."""
-        for price, size in bids.items():
-            self.market.set("buy", round(price * 100), self.shape.quantity(size))
-        for price, size in asks.items():
-            self.market.set("sell", round(price * 100), self.shape.quantity(size))
+        self.market.set(self.shape.moves(bids), self.shape.moves(asks))
         return self._told("o", b=_written(bids), a=_written(asks))
 
     def status(self, code: str = "T", message: str = "Trading Resumption", reason: str = "") -> Told:
@@ -166,8 +166,7 @@ class Listing:
         step = self.market.step()
         heard: list[News] = []
         if self.kind == "crypto" and (step.buys or step.sells):
-            changed = self._book(self.market.left("buy", step.buys), self.market.left("sell", step.sells))
-            heard.append(("orderbooks", changed))
+            heard.append(("orderbooks", self._book(*self.market.left(step.buys, step.sells))))
         if top != self._top():
             heard.append(("quotes", self.quote()))
         if step.trade:
@@ -228,10 +227,7 @@ class Listing:
         return bid, bids.get(bid), ask, asks.get(ask)
 
     def _book(self, bids: Iterable[Move], asks: Iterable[Move]) -> Told:
-        def written(levels: Iterable[Move]) -> list[dict[str, float]]:
-            return [{"p": self.shape.price(price), "s": self.shape.size(size)} for price, size in levels]
-
-        return self._told("o", b=written(bids), a=written(asks))
+        return self._told("o", b=_written(self.shape.levels(bids)), a=_written(self.shape.levels(asks)))
 
     def _told(self, tag: str, **fields: Any) -> Told:
         told = {"T": tag, "S": self.symbol, **fields, "t": self._clock()}
@@ -243,19 +239,10 @@ class Listing:
 def article(number: int, now: Stamp, symbols: Iterable[str]) -> Told:
     """A piece of news."""
     named = list(symbols)
-    return {
-        "T": "n",
-        "id": number,
-        "headline": f"{' and '.join(named) or 'The market'}: headline {number}",
-        "summary": "",
-        "author": "A. Reporter",
-        "created_at": now,
-        "updated_at": now,
-        "url": f"https://news.example/{number}",
-        "content": f"<p>Number {number}.</p>",
-        "symbols": named,
-        "source": "example",
-    }
+    headline = f"{' and '.join(named) or 'The market'}: headline {number}"
+    text = {"headline": headline, "summary": "", "content": f"<p>Number {number}.</p>"}
+    origin = {"author": "A. Reporter", "url": f"https://news.example/{number}", "source": "example"}
+    return {"T": "n", "id": number, "symbols": named, **text, **origin, "created_at": now, "updated_at": now}
 
 
 def _written(levels: Mapping[float, float]) -> list[dict[str, float]]:

@@ -25,15 +25,6 @@ class Stamp:
         self.ns = ns
         self.text = text
 
-    def __repr__(self) -> str:
-        return f"Stamp({self.text!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Stamp) and self.ns == other.ns
-
-    def __hash__(self) -> int:
-        return hash(self.ns)
-
     @classmethod
     def at(cls, ns: int, digits: int = -1, offset: str = "Z") -> Stamp:
         """`digits` of the fraction are written, zeros too; -1: as many as needed."""

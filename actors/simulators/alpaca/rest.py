@@ -150,11 +150,8 @@ class Pages:
 
     def _orders(self, query: Mapping[str, str]) -> HttpReply:
         status = query.get("status", "open")
-        found = [
-            each
-            for each in self._account.orders.values()
-            if status == "all" or (each["status"] in CLOSED) == (status == "closed")
-        ]
+        every, closed = self._account.orders.values(), status == "closed"
+        found = [each for each in every if status == "all" or (each["status"] in CLOSED) == closed]
         if query.get("direction", "desc") == "desc":
             found.reverse()
         return page(found[: int(query.get("limit", 50))])
@@ -164,40 +161,25 @@ class Pages:
         price = self._find(symbol).last("trades")["p"]
         worth = f"{float(quantity) * price:.2f}"
         asset = asset_class(symbol)
+        about = {"asset_id": self._account.number, "symbol": symbol, "asset_class": asset}
         return {
-            "asset_id": self._account.number,
-            "symbol": symbol,
+            **about,
             "exchange": "CRYPTO" if asset == "crypto" else "NASDAQ",
-            "asset_class": asset,
-            "qty": str(quantity),
-            "qty_available": str(quantity),
             "side": "long" if quantity >= 0 else "short",
-            "avg_entry_price": str(price),
-            "cost_basis": worth,
-            "market_value": worth,
-            "current_price": str(price),
+            **dict.fromkeys(("qty", "qty_available"), str(quantity)),
+            **dict.fromkeys(("avg_entry_price", "current_price"), str(price)),
+            **dict.fromkeys(("cost_basis", "market_value"), worth),
         }
 
     def _holder(self) -> Told:
+        about = {"id": self._account.number, "account_number": "PA0000000000", "status": "ACTIVE"}
         money = dict.fromkeys(("cash", "equity", "buying_power", "portfolio_value"), "100000")
-        return {
-            "id": self._account.number,
-            "account_number": "PA0000000000",
-            "status": "ACTIVE",
-            "currency": "USD",
-            **money,
-            "trading_blocked": False,
-            "account_blocked": False,
-        }
+        return {**about, "currency": "USD", **money, "trading_blocked": False, "account_blocked": False}
 
     def _opening_hours(self) -> Told:
         now = self._venue.now()
-        return {
-            "timestamp": now.text,
-            "is_open": True,
-            "next_open": Stamp.at(now.ns + 18 * _HOUR).text,
-            "next_close": Stamp.at(now.ns + _HOUR).text,
-        }
+        opens, closes = (Stamp.at(now.ns + hours * _HOUR).text for hours in (18, 1))
+        return {"timestamp": now.text, "is_open": True, "next_open": opens, "next_close": closes}
 
 
 def page(body: object) -> HttpReply:

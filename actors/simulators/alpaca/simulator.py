@@ -10,23 +10,16 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from actors.simulators.alpaca.account import Account, Update
-from actors.simulators.alpaca.connections import (
-    ClientConnection,
-    Connections,
-    Keys,
-    RequestRefused,
-    Subscriptions,
-    error,
-    keys_of,
-)
+from actors.simulators.alpaca.connections import Client, Connections, Keys, Subscriptions, error, keys_of
 from actors.simulators.alpaca.endpoints import BY_NAME, BY_PATH, Kind, kind_of, well_formed
 from actors.simulators.alpaca.instruments import KNOWN, Listing, Told, article
 from actors.simulators.alpaca.payloads import Codec, Stamp, frame, read, to_json
 from actors.simulators.alpaca.rest import Pages, complaint
 from actors.simulators.alpaca.settings import SimulatedAlpacaSettings
-from actors.simulators.base.client import HttpReply, Peer, Request, fragments, retry_header
+from actors.simulators.base.client import HttpReply, Peer, Request, RequestRefused, fragments, retry_header
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, RetryAfter, Status, Text, Times, fault, waiting
+from actors.simulators.base.parameters import one_of
 from actors.simulators.base.random_market import Market
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
@@ -74,9 +67,7 @@ class SimulatedAlpaca(Simulator):
         self._articles_made = 0
         self._pages = Pages(self)
         self._connections = Connections()
-        self._holders: Groups[tuple[str, str], ClientConnection] = (
-            Groups()
-        )  # of each endpoint's and key's slots
+        self._holders: Groups[tuple[str, str], Client] = Groups()  # slots of endpoint and key
         self._watched: list[Listing] | None = None  # what moves; None: to be found out
         for symbol in KNOWN:
             self.listing(symbol)
@@ -89,9 +80,7 @@ class SimulatedAlpaca(Simulator):
         Raises:
             ValueError: there is no such stream.
         """
-        if stream not in BY_NAME:
-            raise ValueError(f"there is no stream {stream!r}, but {', '.join(BY_NAME)}")
-        return f"ws://127.0.0.1:{self.port}{BY_NAME[stream].path}"
+        return f"ws://127.0.0.1:{self.port}{one_of(BY_NAME, stream, 'stream').path}"
 
     @property
     def authorized(self) -> int:
@@ -135,8 +124,7 @@ class SimulatedAlpaca(Simulator):
         with self._lock:
             listing = self.listing(symbol)
             if reset:
-                listing.market.bids.clear()
-                listing.market.asks.clear()
+                listing.market.clear()
             told = listing.set_levels(bids, asks)
             return self._say("orderbooks", told | ({"r": True} if reset else {}), over)
 
@@ -276,7 +264,7 @@ class SimulatedAlpaca(Simulator):
     def opened(self, peer: Peer) -> None:
         headers = peer.request.headers
         codec: Codec = "msgpack" if "msgpack" in headers.get("content-type", "") else "json"
-        line = self._connections.lines[peer] = ClientConnection(peer, BY_PATH[peer.request.path], codec)
+        line = self._connections.lines[peer] = Client(peer, BY_PATH[peer.request.path], codec)
         if line.endpoint.kind == "account":
             return
         keys = keys_of(headers)
@@ -321,11 +309,11 @@ class SimulatedAlpaca(Simulator):
         except ValueError:
             return message
 
-    def _expect_login(self, line: ClientConnection) -> None:
+    def _expect_login(self, line: Client) -> None:
         if line.peer.open and not line.tried:
             self._refuse(line, 404)
 
-    def _free(self, line: ClientConnection) -> None:
+    def _free(self, line: Client) -> None:
         self._holders.leave((line.endpoint.name, line.key), line)
 
     def accepts(self, keys: Keys) -> bool:
@@ -337,7 +325,7 @@ class SimulatedAlpaca(Simulator):
 
     # data streams
 
-    def _heard_on_data(self, line: ClientConnection, asked: Any) -> None:
+    def _heard_on_data(self, line: Client, asked: Any) -> None:
         match asked:
             case {"action": "auth", "key": str(key), "secret": str(secret)}:
                 self._log_in(line, (key, secret), [AUTHENTICATED])
@@ -348,7 +336,7 @@ class SimulatedAlpaca(Simulator):
             case _:
                 self._write(line, [error(400)])
 
-    def _log_in(self, line: ClientConnection, keys: Keys, greeting: list[Told]) -> None:
+    def _log_in(self, line: Client, keys: Keys, greeting: list[Told]) -> None:
         endpoint = line.endpoint
         if line.key:
             self._write(line, [error(403)])
@@ -370,12 +358,12 @@ class SimulatedAlpaca(Simulator):
                 self._write(line, greeting)
             self.announce()
 
-    def _refuse(self, line: ClientConnection, code: int, close: bool = True) -> None:
+    def _refuse(self, line: Client, code: int, close: bool = True) -> None:
         self._write(line, [error(code)])
         if close:
             line.peer.close(1000)
 
-    def _change(self, line: ClientConnection, asked: dict[str, Any]) -> None:
+    def _change(self, line: Client, asked: dict[str, Any]) -> None:
         if asked["action"] == "subscribe" and self.pending.take("ack_differs"):
             last = [channel for channel, named in asked.items() if isinstance(named, list)][-1:]
             asked = asked | {channel: asked[channel][:-1] for channel in last}
@@ -396,13 +384,13 @@ class SimulatedAlpaca(Simulator):
                     self._write(line, [self._fresh(line, channel, symbol)])
         self.announce()
 
-    def _subscribe(self, line: ClientConnection, wanted: Subscriptions) -> None:
+    def _subscribe(self, line: Client, wanted: Subscriptions) -> None:
         self._connections.subscribe(line, wanted)
         self._watched = None
 
     # the account stream
 
-    def _heard_on_account(self, line: ClientConnection, asked: Any) -> None:
+    def _heard_on_account(self, line: Client, asked: Any) -> None:
         match asked:
             case {"action": "auth", "key": str(key), "secret": str(secret)} | {
                 "action": "authenticate",
@@ -423,12 +411,12 @@ class SimulatedAlpaca(Simulator):
             case _:
                 self._write(line, {"action": "error", "data": {"error_message": "invalid syntax"}})
 
-    def _turn_away(self, line: ClientConnection, message: str) -> None:
+    def _turn_away(self, line: Client, message: str) -> None:
         told = {"status": "unauthorized", "action": "authenticate", "message": message}
         self._tell_account(line, "authorization", **told)
         line.peer.close(1000)
 
-    def _listen(self, line: ClientConnection, streams: list[Any]) -> None:
+    def _listen(self, line: Client, streams: list[Any]) -> None:
         offered = [each for each in line.endpoint.channels if each in streams]
         if self.pending.take("lose_stream"):
             offered = []
@@ -439,7 +427,7 @@ class SimulatedAlpaca(Simulator):
             self._tell_account(line, "trade_updates", **self.account.last_fill)
         self.announce()
 
-    def _tell_account(self, line: ClientConnection, stream: str, **data: Any) -> None:
+    def _tell_account(self, line: Client, stream: str, **data: Any) -> None:
         self._write(line, {"stream": stream, "data": data})
 
     def say_update(self, update: Update) -> Update:
@@ -501,15 +489,13 @@ class SimulatedAlpaca(Simulator):
         self._articles_made += 1
         return article(self._articles_made, self.now(), symbols)
 
-    def _fresh(self, line: ClientConnection, channel: str, symbol: str) -> Told:
+    def _fresh(self, line: Client, channel: str, symbol: str) -> Told:
         if channel == "news":
             return self._article([symbol])
         named = self._named(line.endpoint.kind, symbol) or [self.listing("AAPL")]
         return named[0].quote() if channel == "quotes" else named[0].trade()
 
-    def _say_of(
-        self, symbol: str, channel: str, make: Callable[[Listing], Told], over: Mapping[str, Any]
-    ) -> Told:
+    def _say_of(self, symbol: str, channel: str, make: Callable[[Listing], Told], over: Told) -> Told:
         with self._lock:
             return self._say(channel, make(self.listing(symbol)), over)
 
@@ -534,7 +520,7 @@ class SimulatedAlpaca(Simulator):
                 frames[line.codec] = self._framed(frame(told, line.codec))
             line.peer.tell(frames[line.codec])
 
-    def _write(self, line: ClientConnection, told: object) -> None:
+    def _write(self, line: Client, told: object) -> None:
         binary = self.settings.binary and line.endpoint.kind == "account"
         line.peer.tell(self._framed(frame(told, line.codec, binary)))
 

@@ -15,7 +15,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from http.client import responses
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
@@ -68,6 +68,16 @@ class HttpReply(Struct, frozen=True):
 def retry_header(seconds: float) -> Mapping[str, str]:
     """The header that asks a client to wait; none for 0 seconds."""
     return {"Retry-After": f"{seconds:g}"} if seconds else {}
+
+
+class RequestRefused(Exception):  # noqa: N818  (an answer, not an error of ours)
+    """A request that a venue refuses: the code and the text are the venue's own, and so is `also`."""
+
+    def __init__(self, code: int, text: str = "", **also: Any) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+        self.also = also
 
 
 class Later(Struct, frozen=True):

@@ -10,12 +10,15 @@ import inspect
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
 from actors.errors import ConfigError
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
@@ -100,6 +103,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = get_close_matches(name, names, 1)
     return f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(names)}."
+
+
+def one_of(known: Mapping[Key, Value], key: Key, noun: str) -> Value:
+    """What is known by this key. Raises ValueError where nothing is."""
+    if key not in known:
+        raise ValueError(f"there is no {noun} {key!r}; there is {', '.join(map(str, known))}")
+    return known[key]
 
 
 def takes(names: Iterable[str]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Literal
 
 from msgspec import Struct, field
@@ -18,13 +17,6 @@ Levels = dict[int, int]  # quantity by price
 Move = tuple[int, int]  # price, and what is added to its quantity: negative where it is taken
 
 _LEVELS = 12  # a side that has fewer is filled up again
-
-
-class Asset(Struct, frozen=True):
-    symbol: str
-    id: str
-    decimals: int
-    max_precision: int = 9
 
 
 class Order(Struct, kw_only=True):
@@ -69,21 +61,11 @@ class Step(Struct):
     fills: list[Fill] = field(default_factory=list)
 
 
-def make_id(*parts: object) -> str:
-    """32 bytes of hex that are the same for the same parts."""
-    return "0x" + sha256("/".join(map(str, parts)).encode()).hexdigest()
-
-
 class Market:
     """One order book. `bids` are always below `asks`, and no quantity is 0 or less."""
 
-    def __init__(
-        self, id: str, base: Asset, quote: Asset, *, price: int, tick: int, lot: int, seed: int, moving: bool
-    ) -> None:
+    def __init__(self, id: str, *, price: int, tick: int, lot: int, seed: int, moving: bool) -> None:
         self.id = id
-        self.contract = make_id("contract", id)
-        self.base = base
-        self.quote = quote
         self.tick = tick
         self.lot = lot
         self.last = price
@@ -105,24 +87,27 @@ class Market:
         """All bids and all asks, the best first."""
         return sorted(self.bids.items(), reverse=True), sorted(self.asks.items())
 
-    def left(self, side: Side, moves: Iterable[Move]) -> list[Move]:
+    def left(self, buys: Iterable[Move], sells: Iterable[Move]) -> tuple[list[Move], list[Move]]:
         """What is now at the prices of these moves, each price once."""
-        levels = self.levels(side)
-        return [(price, levels.get(price, 0)) for price in dict(moves)]
+        bids = [(price, self.bids.get(price, 0)) for price in dict(buys)]
+        return bids, [(price, self.asks.get(price, 0)) for price in dict(sells)]
 
-    def set(self, side: Side, price: int, quantity: int) -> None:
-        """A level has this quantity from now on; where it is 0 or less, the level is gone."""
-        if quantity > 0:
-            self.levels(side)[price] = quantity
-        else:
-            self.levels(side).pop(price, None)
+    def set(self, bids: Iterable[Move], asks: Iterable[Move]) -> None:
+        """Levels have these quantities from now on; where it is 0 or less, the level is gone."""
+        for levels, wanted in ((self.bids, bids), (self.asks, asks)):
+            for price, quantity in wanted:
+                _put(levels, price, quantity)
 
     def apply(self, buys: Iterable[Move], sells: Iterable[Move]) -> None:
         """Adds each change to its level; a level that is used up is gone."""
-        for price, change in buys:
-            self.set("buy", price, self.bids.get(price, 0) + change)
-        for price, change in sells:
-            self.set("sell", price, self.asks.get(price, 0) + change)
+        for levels, moves in ((self.bids, buys), (self.asks, sells)):
+            for price, change in moves:
+                _put(levels, price, levels.get(price, 0) + change)
+
+    def clear(self) -> None:
+        """Empties the book."""
+        self.bids.clear()
+        self.asks.clear()
 
     def step(self) -> Step:
         """One thing happens: a trade, or one to three orders of others come or go."""
@@ -166,9 +151,8 @@ class Market:
         levels, price = self.levels(side), self.quote_for(side)
         quantity = min(levels[price], self._size())
         self.last = price
-        step = Step(
-            trade=Trade(self.number(), side, price, quantity), fills=self._fill(side, price, quantity)
-        )
+        trade = Trade(self.number(), side, price, quantity)
+        step = Step(trade=trade, fills=self._fill(side, price, quantity))
         gone = quantity == levels[price]
         moves = [(price, -quantity)]
         if len(levels) <= _LEVELS:
@@ -230,6 +214,13 @@ class Market:
 
     def _size(self) -> int:
         return self.lot * self._random.randint(1, 40)
+
+
+def _put(levels: Levels, price: int, quantity: int) -> None:
+    if quantity > 0:
+        levels[price] = quantity
+    else:
+        levels.pop(price, None)
 
 
 def _sides(side: Side, own: list[Move], other: list[Move]) -> tuple[list[Move], list[Move]]:

@@ -388,10 +388,8 @@ class Simulator:
             for left in (self._faults, self._recurring, self._triggers):
                 left.clear()
             for peer in list(self._peers):
-                peer.muted = False
-                if peer.deaf:
-                    peer.deaf = False
-                    peer.watch()
+                peer.muted = peer.deaf = False
+                peer.watch()
             self._wake()
 
     def send_raw(self, message: Message) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from actors.simulators.base.history import BoundedDict
-from actors.simulators.base.random_market import Market, Order
-from actors.simulators.o2.instruments import canonical, worth
+from actors.simulators.base.random_market import Order
+from actors.simulators.o2.instruments import Listing, canonical, worth
 
 Identity = str | Mapping[str, str]  # an id alone is a contract's, as traders' are
 
@@ -36,13 +36,13 @@ class Account:
     def id(self) -> str:
         return canonical(next(iter(self.identity.values())))
 
-    def at_stake(self, found: Market, order: Order) -> tuple[Holding, int]:
+    def at_stake(self, found: Listing, order: Order) -> tuple[Holding, int]:
         """What an order locks: of which holding, and how much."""
         if order.side == "sell":
             return self.holdings[found.base.id], order.remaining
         return self.holdings[found.quote.id], worth(found, order.remaining, order.price)
 
-    def settle(self, found: Market, order: Order, quantity: int) -> None:
+    def settle(self, found: Listing, order: Order, quantity: int) -> None:
         """An order is filled by so much: what it locked is paid."""
         paid = worth(found, quantity, order.price)
         base, quote = self.holdings[found.base.id], self.holdings[found.quote.id]

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from actors.simulators.base.random_market import Asset, Levels, Market, gathered, make_id
+from hashlib import sha256
+
+from msgspec import Struct
+
+from actors.simulators.base.random_market import Levels, Market, gathered
 
 PAIRS = (("FUEL", 12_000_000, 10_000), ("ETH", 3_000_000_000_000, 100_000_000), ("BTC", 90 * 10**12, 10**9))
 PRECISIONS = {str(10**level): 10**level for level in range(1, 19)}
 
-_DECIMALS = 9
+
+class Asset(Struct, frozen=True):
+    symbol: str
+    id: str
+    decimals: int = 9
+    max_precision: int = 9
 
 
-def listed(id: str, number: int, *, seed: int, moving: bool) -> Market:
-    """The market of this id, the `number`th there is: pairs come in turn."""
-    symbol, price, tick = PAIRS[number % len(PAIRS)]
-    if number >= len(PAIRS):
-        symbol += str(number // len(PAIRS))
-    base, quote = (Asset(each, make_id("asset", each), _DECIMALS) for each in (symbol, "USDC"))
-    return Market(id, base, quote, price=price, tick=tick, lot=10**7, seed=seed, moving=moving)
+class Listing(Market):
+    """A market of O2: its order book, and the two assets that are traded there."""
+
+    def __init__(self, id: str, number: int, *, seed: int, moving: bool) -> None:
+        """`number`: how many there were before it; pairs come in turn."""
+        symbol, price, tick = PAIRS[number % len(PAIRS)]
+        if number >= len(PAIRS):
+            symbol += str(number // len(PAIRS))
+        super().__init__(id, price=price, tick=tick, lot=10**7, seed=seed, moving=moving)
+        self.contract = make_id("contract", id)
+        self.base, self.quote = (Asset(each, make_id("asset", each)) for each in (symbol, "USDC"))
+
+
+def make_id(*parts: object) -> str:
+    """32 bytes of hex that are the same for the same parts."""
+    return "0x" + sha256("/".join(map(str, parts)).encode()).hexdigest()
 
 
 def book_of(found: Market, precision: int) -> tuple[Levels, Levels]:
@@ -24,7 +42,7 @@ def book_of(found: Market, precision: int) -> tuple[Levels, Levels]:
     return gathered(found.bids.items(), precision, "buy"), gathered(found.asks.items(), precision, "sell")
 
 
-def worth(found: Market, quantity: int, price: int) -> int:
+def worth(found: Listing, quantity: int, price: int) -> int:
     """What a quantity costs, in whole units of the quote."""
     whole: int = abs(quantity) * price // 10**found.base.decimals
     return whole if quantity >= 0 else -whole

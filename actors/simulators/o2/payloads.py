@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from actors.simulators.base.client import text_frame
-from actors.simulators.base.random_market import Market, Move, Order, Trade, gathered
+from actors.simulators.base.random_market import Move, Order, Trade, gathered
 from actors.simulators.o2.account import Account
-from actors.simulators.o2.instruments import book_of, worth
+from actors.simulators.o2.instruments import Listing, book_of, worth
 from actors.simulators.o2.settings import NonceForm, SimulatedO2Settings
 
 PONG = text_frame(b"PONG")
@@ -76,14 +76,14 @@ class Payloads:
 
     # books and trades
 
-    def change(self, found: Market, buys: Sequence[Move], sells: Sequence[Move], precision: int) -> bytes:
+    def change(self, found: Listing, buys: Sequence[Move], sells: Sequence[Move], precision: int) -> bytes:
         if precision > found.tick or found.tick % precision:
             buys = list(gathered(buys, precision, "buy").items())
             sells = list(gathered(sells, precision, "sell").items())
         changes = Sides(_levels(buys), _levels(sells))
         return text_frame(encode(DepthChanged(self._spell(found.id, "depth_update"), changes, *_stamps())))
 
-    def snapshot(self, found: Market, precision: int) -> bytes:
+    def snapshot(self, found: Listing, precision: int) -> bytes:
         body = sides(found, precision)
         match self._settings.snapshot_key:
             case "view":
@@ -92,11 +92,11 @@ class Payloads:
                 body = {"orders": body}
         return self._frame("subscribe_depth", market_id=self._spell(found.id, "depth"), **body)
 
-    def view(self, found: Market, precision: int) -> bytes:
+    def view(self, found: Listing, precision: int) -> bytes:
         view = {"precision": precision, **sides(found, precision)}
         return self._frame("subscribe_depth_view", market_id=self._spell(found.id, "depth_view"), view=view)
 
-    def trades(self, found: Market, trades: list[Any]) -> bytes:
+    def trades(self, found: Listing, trades: list[Any]) -> bytes:
         return text_frame(encode(Traded(self._spell(found.id, "trades"), trades, *_stamps())))
 
     def resync(self, market: str) -> bytes:
@@ -109,24 +109,17 @@ class Payloads:
     def orders(self, orders: list[dict[str, Any]]) -> bytes:
         return self._frame("subscribe_orders", orders=orders)
 
-    def order(self, account: Account, found: Market, order: Order) -> dict[str, Any]:
+    def order(self, account: Account, found: Listing, order: Order) -> dict[str, Any]:
         known = account.orders.get(order.id)
-        return {
-            "order_id": self._spell(order.id, "orders"),
-            "market_id": self._spell(found.id, "orders"),
-            "side": order.side,
-            "order_type": "Spot",
-            "quantity": str(order.quantity),
-            "quantity_fill": str(order.filled),
-            "price": str(order.price),
-            "price_fill": str(order.price if order.filled else 0),
-            "timestamp": known["timestamp"] if known else str(int(time.time())),
-            "close": order.closed,
-            "partially_filled": 0 < order.filled < order.quantity,
-            "cancel": order.cancelled,
-            "account": self._identity(account, "orders"),
-            "base_decimals": found.base.decimals,
-        }
+        ids = {"order_id": self._spell(order.id, "orders"), "market_id": self._spell(found.id, "orders")}
+        kind = {"side": order.side, "order_type": "Spot", "base_decimals": found.base.decimals}
+        quantities = {"quantity": str(order.quantity), "quantity_fill": str(order.filled)}
+        prices = {"price": str(order.price), "price_fill": str(order.price if order.filled else 0)}
+        partly = 0 < order.filled < order.quantity
+        state = {"close": order.closed, "partially_filled": partly, "cancel": order.cancelled}
+        since = known["timestamp"] if known else str(int(time.time()))
+        whose = {"account": self._identity(account, "orders"), "timestamp": since}
+        return {**ids, **kind, **quantities, **prices, **state, **whose}
 
     def balances(self, entries: list[dict[str, Any]]) -> bytes:
         return self._frame("subscribe_balances", balance=entries)
@@ -135,14 +128,10 @@ class Payloads:
         """An account's balance of one asset; `contracts` are those of order books that hold some of it."""
         holding = account.holdings[asset]
         held = {"locked": str(holding.locked), "unlocked": "0", "fee": "0"}
-        return {
-            "identity": self._identity(account, "balances"),
-            "asset_id": self._spell(asset, "balances"),
-            "total_locked": str(holding.locked),
-            "total_unlocked": str(holding.free),
-            "trading_account_balance": str(holding.free),
-            "order_books": {self._spell(each, "balances"): held for each in contracts},
-        }
+        about = {"identity": self._identity(account, "balances"), "asset_id": self._spell(asset, "balances")}
+        totals = {"total_locked": str(holding.locked), "total_unlocked": str(holding.free)}
+        books = {self._spell(each, "balances"): held for each in contracts}
+        return {**about, **totals, "trading_account_balance": str(holding.free), "order_books": books}
 
     def nonce(self, account: Account, form: NonceForm | None = None) -> bytes:
         nonce = _FORMS[form or self._settings.nonce_form](account.nonce)
@@ -170,14 +159,14 @@ class Payloads:
         return {kind: self._spell(value, where) for kind, value in account.identity.items()}
 
 
-def printed(found: Market, trade: Trade) -> Print:
+def printed(found: Listing, trade: Trade) -> Print:
     """A trade as it is told."""
     total = worth(found, trade.quantity, trade.price)
     now = time.time_ns() // 1_000_000
     return Print(str(trade.number), trade.side, str(total), str(trade.quantity), str(trade.price), now)
 
 
-def sides(found: Market, precision: int) -> dict[str, Any]:
+def sides(found: Listing, precision: int) -> dict[str, Any]:
     bids, asks = book_of(found, precision)
     return {"buys": _levels(sorted(bids.items(), reverse=True)), "sells": _levels(sorted(asks.items()))}
 

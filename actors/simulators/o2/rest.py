@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from actors.simulators.base.client import HttpReply, Request
-from actors.simulators.base.random_market import Asset, Market, make_id
+from actors.simulators.base.client import HttpReply, Request, RequestRefused
 from actors.simulators.o2.account import Account
-from actors.simulators.o2.connections import RequestRefused
-from actors.simulators.o2.instruments import PRECISIONS, canonical
+from actors.simulators.o2.instruments import PRECISIONS, Asset, Listing, canonical, make_id
 from actors.simulators.o2.payloads import INVALID, NO_MARKET, encode, sides
 
 _NAMES = ("contract", "account", "address", "trade_account_id", "owner")  # of an account in a query
@@ -21,12 +20,12 @@ Query = Mapping[str, str]
 class Backend(Protocol):
     """What the pages need of the venue."""
 
-    known_markets: dict[str, Market]
+    known_markets: dict[str, Listing]
     known_accounts: dict[str, Account]
+    recent: dict[str, deque[Any]]
 
     def account(self, identity: str) -> Account: ...
     def balance_entry(self, account: Account, asset: str) -> dict[str, Any]: ...
-    def recent(self, market: str) -> Sequence[Any]: ...
 
 
 class Pages:
@@ -45,20 +44,7 @@ class Pages:
         return _page({"status": "ok"})
 
     def _markets(self, query: Query) -> HttpReply:
-        listed = [
-            {
-                "contract_id": each.contract,
-                "market_id": each.id,
-                "maker_fee": "0",
-                "taker_fee": "100",
-                "min_order": str(each.lot),
-                "dust": "1000",
-                "price_window": 0,
-                "base": _asset(each.base),
-                "quote": _asset(each.quote),
-            }
-            for each in self._venue.known_markets.values()
-        ]
+        listed = [_terms(each) for each in self._venue.known_markets.values()]
         return _page({**{key: make_id(key) for key in _REGISTRIES}, "chain_id": "0x0", "markets": listed})
 
     def _depth(self, query: Query) -> HttpReply:
@@ -67,7 +53,7 @@ class Pages:
         return _page({"action": "depth", "market_id": found.id, "orders": orders})
 
     def _trades(self, query: Query) -> HttpReply:
-        return _page({"trades": list(self._venue.recent(self._market(query).id))[::-1]})
+        return _page({"trades": list(self._venue.recent.get(self._market(query).id, ()))[::-1]})
 
     def _order(self, query: Query) -> HttpReply:
         id = canonical(query.get("order_id", ""))
@@ -93,7 +79,7 @@ class Pages:
             orders = [each for each in orders if not each["close"]]
         return _page({"identity": account.identity, "market_id": market, "orders": orders})
 
-    def _market(self, query: Query) -> Market:
+    def _market(self, query: Query) -> Listing:
         found = self._venue.known_markets.get(canonical(query.get("market_id", "")))
         if found is None:
             raise RequestRefused(NO_MARKET, "market not found")
@@ -123,6 +109,13 @@ def failure(status: int, code: int, message: str) -> HttpReply:
 
 def _page(body: object) -> HttpReply:
     return HttpReply(200, encode(body))
+
+
+def _terms(market: Listing) -> dict[str, Any]:
+    ids = {"contract_id": market.contract, "market_id": market.id}
+    fees = {"maker_fee": "0", "taker_fee": "100"}
+    limits = {"min_order": str(market.lot), "dust": "1000", "price_window": 0}
+    return {**ids, **fees, **limits, "base": _asset(market.base), "quote": _asset(market.quote)}
 
 
 def _asset(each: Asset) -> dict[str, Any]:

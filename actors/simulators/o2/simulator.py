@@ -9,17 +9,17 @@ from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import msgspec
+from msgspec import Struct
 
-from actors.simulators.base.client import HttpReply, Peer, Request, text_frame
+from actors.simulators.base.client import HttpReply, Peer, Request, RequestRefused, text_frame
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, Text, fault
-from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade, make_id
+from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
 from actors.simulators.o2 import payloads
 from actors.simulators.o2.account import Account, Holding, Identity, named
-from actors.simulators.o2.connections import RequestRefused, Subscription
-from actors.simulators.o2.instruments import PAIRS, PRECISIONS, book_of, canonical, listed
+from actors.simulators.o2.instruments import PAIRS, PRECISIONS, Listing, book_of, canonical, make_id
 from actors.simulators.o2.payloads import Payloads, SubscriptionRequest, encode, printed
 from actors.simulators.o2.rest import Pages
 from actors.simulators.o2.settings import NonceForm, SimulatedO2Settings
@@ -35,6 +35,18 @@ Slot = tuple[str, str]  # a channel, and a market: what a connection can have on
 _asked = msgspec.json.Decoder(SubscriptionRequest).decode
 
 
+class Subscription(Struct, eq=False):
+    """What one connection has in one slot."""
+
+    peer: Peer
+    channel: str
+    keys: tuple[str, ...]
+    precision: int = 10
+    frequency: float = 0.0  # depth_view: seconds between two pictures
+    shown_at: float = 0.0  # depth_view: when the last picture was sent, monotonic seconds
+    due: bool = False  # depth_view: the next picture has its timer
+
+
 class SimulatedO2(Simulator):
     """O2 on loopback: a context manager."""
 
@@ -47,7 +59,7 @@ class SimulatedO2(Simulator):
     @given(SimulatedO2Settings)
     def __init__(self, settings: SimulatedO2Settings) -> None:
         self.set_up(settings)
-        self.known_markets: dict[str, Market] = {}
+        self.known_markets: dict[str, Listing] = {}
         self.known_accounts: dict[str, Account] = {}
         wanted = settings.markets
         usual = [make_id("market", pair[0]) for pair in PAIRS]
@@ -56,7 +68,7 @@ class SimulatedO2(Simulator):
             self._add_market(id)
         self._payloads = Payloads(settings)
         self._pages = Pages(self)
-        self._recent: dict[str, deque[Any]] = {}  # the last trades of each market, as told
+        self.recent: dict[str, deque[Any]] = {}  # the last trades of each market, as told, oldest first
         self._subscriptions: dict[Peer, dict[Slot, Subscription]] = {}
         self._watching: Groups[tuple[str, str], Subscription] = Groups()  # by channel and key
         self._orders_made = 0
@@ -103,7 +115,7 @@ class SimulatedO2(Simulator):
             known = account.orders.get(canonical(str(over.get("order_id", ""))))
             resting = self._new_order(account, found, "buy", found.last, found.lot)
             told = (known or self._payloads.order(account, found, resting)) | over
-            self._say_orders(account, [told])
+            self._say_order(account, told)
             return told
 
     def balance(self, identity: Identity, asset: str = "", **over: Any) -> dict[str, Any]:
@@ -112,7 +124,7 @@ class SimulatedO2(Simulator):
             account = self.account(identity)
             held = canonical(asset) if asset else next(iter(account.holdings))
             entry = self.balance_entry(account, held) | over
-            self._say_balances(account, [entry])
+            self._tell("balances", account.id, self._payloads.balances, [entry])
             return entry
 
     def nonce(self, identity: Identity, n: int | None = None, form: NonceForm | None = None) -> int:
@@ -120,7 +132,7 @@ class SimulatedO2(Simulator):
         with self._lock:
             account = self.account(identity)
             account.nonce = account.nonce + 1 if n is None else n
-            self._tell("nonce", account.id, self._payloads.nonce(account, form))
+            self._tell("nonce", account.id, self._payloads.nonce, account, form)
             return account.nonce
 
     @fault
@@ -186,10 +198,9 @@ class SimulatedO2(Simulator):
         if channel == "depth_view":
             subscription.frequency = _one_of(_FREQUENCIES, "frequency", asked.frequency)
         if self.rejects(channel, *keys):
-            code, text = (
-                (payloads.NO_MARKET, "market") if channel in _BY_MARKET else (payloads.NO_ACCOUNT, "account")
-            )
-            raise RequestRefused(code, f"{text} not found")
+            if channel in _BY_MARKET:
+                raise RequestRefused(payloads.NO_MARKET, "market not found")
+            raise RequestRefused(payloads.NO_ACCOUNT, "account not found")
         slot = (channel, keys[0] if channel in _BY_MARKET else "")
         if slot in self._subscriptions[peer]:
             raise RequestRefused(payloads.ALREADY, "already subscribed")
@@ -225,9 +236,8 @@ class SimulatedO2(Simulator):
         if not asked.identities:
             raise RequestRefused(payloads.INVALID, "invalid request: no identities")
         if len(asked.identities) > _IDENTITIES:
-            raise RequestRefused(
-                payloads.TOO_MANY, f"too many subscriptions: at most {_IDENTITIES} identities"
-            )
+            too_many = f"too many subscriptions: at most {_IDENTITIES} identities"
+            raise RequestRefused(payloads.TOO_MANY, too_many)
         for each in asked.identities:
             if len(each) != 1 or not each.keys() <= {"ContractId", "Address"}:
                 raise RequestRefused(payloads.INVALID, f"invalid request: {each} is no identity")
@@ -253,15 +263,13 @@ class SimulatedO2(Simulator):
         if not self.settings.acknowledge_all:
             return []
         if channel == "trades":
-            return [self._payloads.trades(found, list(self.recent(found.id)))]
+            return [self._payloads.trades(found, list(self.recent.get(found.id, ())))]
         accounts = [self.known_accounts[key] for key in keys]
         if channel == "orders":
             orders = [order for account in accounts for order in account.orders.values()]
             return [self._payloads.orders([each for each in orders if not each["close"]])]
         if channel == "balances":
-            entries = [
-                self.balance_entry(account, asset) for account in accounts for asset in account.holdings
-            ]
+            entries = [self.balance_entry(each, asset) for each in accounts for asset in each.holdings]
             return [self._payloads.balances(entries)]
         return [self._payloads.nonce(account) for account in accounts]
 
@@ -285,7 +293,7 @@ class SimulatedO2(Simulator):
 
         return found, send
 
-    def _say(self, found: Market, step: Step) -> None:
+    def _say(self, found: Listing, step: Step) -> None:
         """Tells subscribers what a step changed: the book first, as the venue does."""
         if step.buys or step.sells:
             self._say_depth(found, step.buys, step.sells)
@@ -296,7 +304,7 @@ class SimulatedO2(Simulator):
             account.settle(found, fill.order, fill.quantity)
             self._say_account(account, found, fill.order)
 
-    def _act(self, account: Account, found: Market) -> None:
+    def _act(self, account: Account, found: Listing) -> None:
         """An account places an order at the top of the book, or takes one back."""
         mine = [order for order in found.orders.values() if order.account == account.id]
         side: Side = self.random.choice(("buy", "sell"))
@@ -317,25 +325,26 @@ class SimulatedO2(Simulator):
         account.nonce += 1
         self._say(found, step)
         self._say_account(account, found, order)
-        self._tell("nonce", account.id, self._payloads.nonce(account))
+        self._tell("nonce", account.id, self._payloads.nonce, account)
 
-    def _new_order(self, account: Account, found: Market, side: Side, price: int, quantity: int) -> Order:
+    def _new_order(self, account: Account, found: Listing, side: Side, price: int, quantity: int) -> Order:
         self._orders_made += 1
         id = make_id("order", self.settings.seed, account.id, self._orders_made)
         return Order(id=id, account=account.id, market=found.id, side=side, price=price, quantity=quantity)
 
-    def _say_account(self, account: Account, found: Market, order: Order) -> None:
-        self._say_orders(account, [self._payloads.order(account, found, order)])
+    def _say_account(self, account: Account, found: Listing, order: Order) -> None:
+        self._say_order(account, self._payloads.order(account, found, order))
         assets = (found.base.id, found.quote.id)
-        self._say_balances(account, [self.balance_entry(account, asset) for asset in assets])
+        entries = [self.balance_entry(account, asset) for asset in assets]
+        self._tell("balances", account.id, self._payloads.balances, entries)
 
-    def _market(self, id: str) -> Market:
+    def _market(self, id: str) -> Listing:
         key = canonical(id)
         return self.known_markets.get(key) or self._add_market(key)
 
-    def _add_market(self, id: str) -> Market:
-        seed, moving = self.settings.seed, self.settings.market
-        found = listed(id, len(self.known_markets), seed=seed, moving=moving)
+    def _add_market(self, id: str) -> Listing:
+        number, moving = len(self.known_markets), self.settings.market
+        found = Listing(id, number, seed=self.settings.seed, moving=moving)
         self.known_markets[id] = found
         for account in self.known_accounts.values():
             account.holdings.setdefault(found.base.id, Holding(10**12))
@@ -356,17 +365,16 @@ class SimulatedO2(Simulator):
         contracts = [each.contract for each in list(self.known_markets.values())[:1]]
         return self._payloads.balance(account, asset, contracts)
 
-    def recent(self, market: str) -> Sequence[Any]:
-        """The last trades of a market, as told, oldest first."""
-        return self._recent.get(market, ())
-
     # what is told
 
-    def _tell(self, channel: str, key: str, frame: bytes) -> None:
-        for subscription in self._watching.of((channel, key)):
-            subscription.peer.tell(frame)
+    def _tell(self, channel: str, key: str, make: Callable[..., bytes], *about: Any) -> None:
+        """Makes a frame of `about`, where there are subscribers, and sends it."""
+        if watching := self._watching.of((channel, key)):
+            frame = make(*about)
+            for subscription in watching:
+                subscription.peer.tell(frame)
 
-    def _say_depth(self, found: Market, buys: Sequence[Move], sells: Sequence[Move]) -> None:
+    def _say_depth(self, found: Listing, buys: Sequence[Move], sells: Sequence[Move]) -> None:
         frames: dict[int, bytes] = {}
         for subscription in self._watching.of(("depth", found.id)):
             precision = subscription.precision
@@ -383,26 +391,19 @@ class SimulatedO2(Simulator):
                 else:
                     show()
 
-    def _show(self, subscription: Subscription, found: Market) -> None:
+    def _show(self, subscription: Subscription, found: Listing) -> None:
         if subscription in self._watching.of(("depth_view", found.id)):
             subscription.due = False
             subscription.shown_at = time.monotonic()
             subscription.peer.tell(self._payloads.view(found, subscription.precision))
 
-    def _say_trade(self, found: Market, told: Any) -> None:
-        self._recent.setdefault(found.id, deque(maxlen=_RECENT)).append(told)
-        if ("trades", found.id) in self._watching:
-            self._tell("trades", found.id, self._payloads.trades(found, [told]))
+    def _say_trade(self, found: Listing, told: Any) -> None:
+        self.recent.setdefault(found.id, deque(maxlen=_RECENT)).append(told)
+        self._tell("trades", found.id, self._payloads.trades, found, [told])
 
-    def _say_orders(self, account: Account, orders: list[dict[str, Any]]) -> None:
-        for each in orders:
-            account.orders[canonical(str(each["order_id"]))] = each
-        if ("orders", account.id) in self._watching:
-            self._tell("orders", account.id, self._payloads.orders(orders))
-
-    def _say_balances(self, account: Account, entries: list[dict[str, Any]]) -> None:
-        if ("balances", account.id) in self._watching:
-            self._tell("balances", account.id, self._payloads.balances(entries))
+    def _say_order(self, account: Account, told: dict[str, Any]) -> None:
+        account.orders[canonical(str(told["order_id"]))] = told
+        self._tell("orders", account.id, self._payloads.orders, [told])
 
     def answer(self, request: Request) -> HttpReply:
         return self._pages.answer(request)
@@ -410,7 +411,6 @@ class SimulatedO2(Simulator):
 
 def _one_of(known: Mapping[str, Any], name: str, value: str) -> Any:
     if value not in known:
-        raise RequestRefused(
-            payloads.INVALID, f"invalid request: {name} {value!r} is none of {', '.join(known)}"
-        )
+        wrong = f"{name} {value!r} is none of {', '.join(known)}"
+        raise RequestRefused(payloads.INVALID, f"invalid request: {wrong}")
     return known[value]

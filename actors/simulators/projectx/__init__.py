@@ -1,7 +1,5 @@
 """ProjectX on loopback: its two hubs and the pages beside them, on one port."""
 
-from __future__ import annotations
-
 from actors.simulators.projectx.simulator import SimulatedProjectX
 
 __all__ = ["SimulatedProjectX"]

@@ -28,14 +28,8 @@ class Account:
 
     def __init__(self, id: int, name: str, *, numbers: Numbers, now: Callable[[], str]) -> None:
         self.id = id
-        self.row: Row = {
-            "id": id,
-            "name": name,
-            "balance": Decimal("50000.00"),
-            "canTrade": True,
-            "isVisible": True,
-            "simulated": True,
-        }
+        self.row: Row = {"id": id, "name": name, "balance": Decimal("50000.00")}
+        self.row |= dict.fromkeys(("canTrade", "isVisible", "simulated"), True)
         self.orders: dict[int, Row] = BoundedDict(_REMEMBERED)
         self.positions: dict[str, Row] = {}  # by contract
         self.fills: deque[Row] = deque(maxlen=_REMEMBERED)
@@ -58,35 +52,19 @@ class Account:
             known |= {"updateTimestamp": self._now(), **over}
             return CHANGED, dict(known)
         new = self._new(listing, over.get("id"))
-        row = {
-            **new,
-            "symbolId": listing.symbol,
-            "updateTimestamp": new["creationTimestamp"],
-            "status": OPEN,
-            "type": LIMIT,
-            "side": BID,
-            "size": 1,
-            "limitPrice": listing.last,
-            "stopPrice": None,
-            "fillVolume": 0,
-            "filledPrice": None,
-            "customTag": None,
-            **over,
-        }
+        about = {"symbolId": listing.symbol, "updateTimestamp": new["creationTimestamp"], "customTag": None}
+        terms = {"type": LIMIT, "side": BID, "size": 1, "limitPrice": listing.last, "stopPrice": None}
+        progress = {"status": OPEN, "fillVolume": 0, "filledPrice": None}
+        row = {**new, **about, **terms, **progress, **over}
         self.orders[row["id"]] = row
         return NEW, dict(row)
 
     def position(self, listing: Listing, over: Mapping[str, Any]) -> Action:
         """A position as it is to be. With `size=0` it is told once more, and then gone."""
         known = self.positions.get(listing.id)
-        row = {
-            **self._new(listing, known["id"] if known else None),
-            "type": LONG,
-            "size": 1,
-            "averagePrice": listing.last,
-            **(known or {}),
-            **over,
-        }
+        usual = {"type": LONG, "size": 1, "averagePrice": listing.last}
+        new = self._new(listing, known["id"] if known else None)
+        row = {**new, **usual, **(known or {}), **over}
         if row["size"]:
             self.positions[listing.id] = row
         else:
@@ -95,17 +73,9 @@ class Account:
 
     def half_turn(self, listing: Listing, over: Mapping[str, Any]) -> Action:
         """One fill, which opens unless `over` says what it made."""
-        row = {
-            **self._new(listing),
-            "price": listing.last,
-            "profitAndLoss": None,
-            "fees": _FEES * over.get("size", 1),
-            "side": BID,
-            "size": 1,
-            "voided": False,
-            "orderId": 0,
-            **over,
-        }
+        terms = {"orderId": 0, "side": BID, "size": 1, "price": listing.last, "voided": False}
+        money = {"profitAndLoss": None, "fees": _FEES * over.get("size", 1)}
+        row = {**self._new(listing), **terms, **money, **over}
         self.fills.append(row)
         return NEW, dict(row)
 

@@ -64,9 +64,8 @@ class TokenGate:
     def issue(self, name: str, life: float | None = None) -> str:
         """A token without a login. `life`: seconds; below 0: it is over already."""
         now = time.time()
-        claims = Claims(
-            name, int(now), int(now + (self.life if life is None else life)), secrets.token_hex(8)
-        )
+        end = now + (self.life if life is None else life)
+        claims = Claims(name, int(now), int(end), secrets.token_hex(8))
         said = f"{_base64(_HEAD)}.{_base64(msgspec.json.encode(claims))}"
         return f"{said}.{self._sign(said)}"
 

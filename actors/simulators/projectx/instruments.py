@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
-from actors.simulators.base.random_market import Asset, Market, Move, Step
+from actors.simulators.base.random_market import Market, Move, Step
 from actors.simulators.projectx.payloads import Row
 
 Level = tuple[Decimal | float | str, int]  # price, and volume: 0 takes it away
@@ -20,7 +19,6 @@ ASK, BID, RESET = 1, 2, 6
 BUY, SELL = 0, 1
 
 _ID = re.compile(r"CON\.F\.US\.(?P<product>[A-Z0-9]{1,8})\.(?P<month>[FGHJKMNQUVXZ])(?P<year>\d{2})")
-_KEPT = 1000  # trades
 
 
 class ContractTerms(Struct, frozen=True):
@@ -57,27 +55,18 @@ class Listing:
         self.terms = _TERMS.get(product, _UNKNOWN)
         self.name = f"{self.terms.root or product}{found['month']}{found['year'][1]}"
         self.volume = 0
-        self.trades: deque[Row] = deque(maxlen=_KEPT)
         self._now = now
         ticks = int(self.terms.price / self.terms.tick)
-        asset = Asset(product, id, 0)
-        self.market = Market(id, asset, asset, price=ticks, tick=1, lot=1, seed=seed, moving=moving)
+        self.market = Market(id, price=ticks, tick=1, lot=1, seed=seed, moving=moving)
         self._opened = self._high = self._low = ticks
         self._quote = self._picture()  # all of it, as it was told last
 
     # the page
 
     def page(self) -> Row:
-        terms = self.terms
-        return {
-            "id": self.id,
-            "name": self.name,
-            "description": f"{terms.description}: {self.name}",
-            "tickSize": terms.tick,
-            "tickValue": terms.tick_value,
-            "activeContract": True,
-            "symbolId": self.symbol,
-        }
+        about = {"id": self.id, "name": self.name, "description": f"{self.terms.description}: {self.name}"}
+        terms = {"tickSize": self.terms.tick, "tickValue": self.terms.tick_value}
+        return {**about, **terms, "activeContract": True, "symbolId": self.symbol}
 
     # prices
 
@@ -116,17 +105,12 @@ class Listing:
         market = self.market
         last = market.last
         self._high, self._low = max(self._high, last), min(self._low, last)
-        return {
-            "lastPrice": self.price(last),
-            "bestBid": self.price(max(market.bids, default=last - 1)),
-            "bestAsk": self.price(min(market.asks, default=last + 1)),
-            "change": self.price(last - self._opened),
-            "changePercent": (Decimal(last - self._opened) / self._opened).quantize(Decimal("0.0001")),
-            "open": self.price(self._opened),
-            "high": self.price(self._high),
-            "low": self.price(self._low),
-            "volume": self.volume,
-        }
+        change = last - self._opened
+        percent = (Decimal(change) / self._opened).quantize(Decimal("0.0001"))
+        top = {"bestBid": max(market.bids, default=last - 1), "bestAsk": min(market.asks, default=last + 1)}
+        day = {"open": self._opened, "high": self._high, "low": self._low, "change": change}
+        prices = {name: self.price(at) for name, at in {"lastPrice": last, **top, **day}.items()}
+        return {**prices, "changePercent": percent, "volume": self.volume}
 
     # trades
 
@@ -135,36 +119,25 @@ class Listing:
         if price is not None:
             self.market.last = self.ticks(price)
         self.volume += volume
-        row = {
-            "symbolId": self.symbol,
-            "price": self.last,
-            "timestamp": self._now(),
-            "type": side,
-            "volume": volume,
-        }
-        self.trades.append(row)
-        return row
+        told = {"symbolId": self.symbol, "price": self.last, "timestamp": self._now()}
+        return {**told, "type": side, "volume": volume}
 
     # the book
 
     def set_levels(self, bids: Iterable[Level], asks: Iterable[Level]) -> list[Row]:
         """Sets levels to new volumes, and tells them."""
         buys, sells = ([(self.ticks(price), volume) for price, volume in side] for side in (bids, asks))
-        for at, volume in buys:
-            self.market.set("buy", at, volume)
-        for at, volume in sells:
-            self.market.set("sell", at, volume)
+        self.market.set(buys, sells)
         return self._levels(buys, sells)
 
     def clear(self) -> Row:
         """Empties the book, and tells it."""
-        self.market.bids.clear()
-        self.market.asks.clear()
+        self.market.clear()
         return self._reset()
 
     def deltas(self, step: Step) -> list[Row]:
         """The levels that a step changed, as they are now."""
-        return self._levels(self.market.left("buy", step.buys), self.market.left("sell", step.sells))
+        return self._levels(*self.market.left(step.buys, step.sells))
 
     def book(self) -> list[Row]:
         """The whole book, after a reset."""

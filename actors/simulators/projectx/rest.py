@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from actors.simulators.base.client import HttpReply, Request
+from actors.simulators.base.client import HttpReply, Request, RequestRefused
 from actors.simulators.projectx.account import CANCELLED, OPEN, Account
 from actors.simulators.projectx.auth import INVALID_CREDENTIALS, TokenGate
 from actors.simulators.projectx.instruments import Listing
@@ -31,16 +31,6 @@ class Backend(Protocol):
     def change_order(self, account: Account, listing: Listing, over: Row) -> None: ...
 
 
-class Failed(Exception):  # noqa: N818  (an answer, not an error of ours)
-    """`success: false`, which is HTTP 200 all the same. Codes have another meaning on each page."""
-
-    def __init__(self, code: int, message: str, **payload: object) -> None:
-        self.code = code
-        self.message = message
-        self.payload = payload
-        super().__init__(message)
-
-
 class Pages:
     def __init__(self, venue: Backend, gate: TokenGate) -> None:
         self._venue = venue
@@ -61,8 +51,8 @@ class Pages:
         try:
             asked = _decode(request.body) if request.body.strip() else {}
             return enveloped(**page(self, asked, token))
-        except Failed as failed:
-            return failure(failed.code, failed.message, **failed.payload)
+        except RequestRefused as refused:
+            return failure(refused.code, refused.text, **refused.also)
         except (msgspec.DecodeError, KeyError, ValueError) as wrong:
             problem = {"type": "https://tools.ietf.org/html/rfc9110#section-15.5.1", "status": 400}
             return HttpReply(400, encode({**problem, "title": "Bad Request", "detail": str(wrong)}))
@@ -70,7 +60,7 @@ class Pages:
     def _log_in(self, asked: Row, token: str) -> Row:
         given = self._gate.login(str(asked["userName"]), str(asked["apiKey"]))
         if given is None:
-            raise Failed(INVALID_CREDENTIALS, "Invalid credentials.", token=None)
+            raise RequestRefused(INVALID_CREDENTIALS, "Invalid credentials.", token=None)
         return {"token": given}
 
     def _validate(self, asked: Row, token: str) -> Row:
@@ -94,7 +84,7 @@ class Pages:
     def _find_contract(self, asked: Row, token: str) -> Row:
         found = self._venue.listings.get(asked["contractId"])
         if found is None:
-            raise Failed(1, "Contract not found.", contract=None)
+            raise RequestRefused(1, "Contract not found.", contract=None)
         return {"contract": found.page()}
 
     def _list_contracts(self, asked: Row, token: str) -> Row:
@@ -118,7 +108,7 @@ class Pages:
         account = self._account(asked)
         listing = self._venue.listings.get(asked["contractId"])
         if listing is None:
-            raise Failed(8, "Contract not found.", orderId=None)
+            raise RequestRefused(8, "Contract not found.", orderId=None)
         return {"orderId": self._venue.place(account, listing, asked)["id"]}
 
     def _modify(self, asked: Row, token: str) -> Row:
@@ -134,13 +124,13 @@ class Pages:
         account = self._account(asked)
         row = account.orders.get(asked["orderId"])
         if row is None or row["status"] != OPEN:
-            raise Failed(2, "Order not found.")
+            raise RequestRefused(2, "Order not found.")
         self._venue.change_order(account, self._venue.listings[row["contractId"]], {"id": row["id"], **over})
 
     def _account(self, asked: Row, listed: str = "") -> Account:
         found = self._venue.accounts.get(asked["accountId"])
         if found is None:
-            raise Failed(1, "Account not found.", **({listed: []} if listed else {}))
+            raise RequestRefused(1, "Account not found.", **({listed: []} if listed else {}))
         return found
 
     _pages: Mapping[str, Callable[[Pages, Row, str], Row]] = {
@@ -166,6 +156,7 @@ def enveloped(**payload: object) -> HttpReply:
 
 
 def failure(code: int, message: str, **payload: object) -> HttpReply:
+    """`success: false`, which is HTTP 200 all the same. Codes have another meaning on each page."""
     return HttpReply(200, encode({**payload, "success": False, "errorCode": code, "errorMessage": message}))
 
 

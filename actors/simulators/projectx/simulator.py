@@ -12,19 +12,14 @@ from typing import Annotated, Any, ClassVar
 
 from actors.simulators.base.client import HttpReply, Later, Request, retry_header
 from actors.simulators.base.faults import Code, RetryAfter, Status, Times, fault
+from actors.simulators.base.parameters import one_of
 from actors.simulators.base.random_market import Market, Order, Step
 from actors.simulators.base.settings import given
+from actors.simulators.projectx import payloads
 from actors.simulators.projectx.account import ASK, BID, MARKET, Account, Filled
 from actors.simulators.projectx.auth import TokenGate
 from actors.simulators.projectx.instruments import BUY, SELL, Level, Listing
-from actors.simulators.projectx.payloads import (
-    Action,
-    MarketShape,
-    Row,
-    UserShape,
-    market_arguments,
-    user_arguments,
-)
+from actors.simulators.projectx.payloads import Action, MarketShape, Row, UserShape
 from actors.simulators.projectx.rest import Pages, failure
 from actors.simulators.projectx.settings import SimulatedProjectXSettings
 from actors.simulators.signalr import Caller, HubError, Method, SimulatedHubs, framing
@@ -34,7 +29,7 @@ from actors.simulators.signalr.server import OnlyHub
 MARKET_HUB = "market"
 Contract = Annotated[str, "its id; empty: the first one"]
 Login = Annotated[str, "loginKey: logins; validate: renewals"]
-Page = Annotated[str, "such as Auth/loginKey; empty: any"]
+PageName = Annotated[str, "such as Auth/loginKey; empty: any"]
 
 _LOGOUT = "GatewayLogout"
 
@@ -70,25 +65,17 @@ class SimulatedProjectX(SimulatedHubs):
         """Raises ValueError: an id that no contract has."""
         self.set_up_hubs(settings)
         self._gate = TokenGate(settings.token_life, settings.keys)
-        self._numbers = itertools.count(9_000_000_001)
         new = partial(Listing, seed=settings.seed, moving=settings.market, now=_now)
         self.listings = {each: new(each) for each in settings.contracts}
-        self.accounts = {
-            each: Account(each, f"PRAC-V2-{each}", numbers=self._numbers, now=_now)
-            for each in settings.accounts
-        }
+        held = partial(Account, numbers=itertools.count(9_000_000_001), now=_now)
+        self.accounts = {each: held(each, f"PRAC-V2-{each}") for each in settings.accounts}
         self._pages = Pages(self, self._gate)
 
     def methods(self) -> Mapping[str, Mapping[str, Method]]:
-        user = {
-            "SubscribeAccounts": Method(partial(self.join_group, "accounts/")),
-            "UnsubscribeAccounts": Method(partial(self.leave_group, "accounts/")),
-            **self._following(_OF_ACCOUNTS, self._follow_account, int),
-        }
-        return {
-            "/hubs/user": user,
-            "/hubs/market": self._following(_OF_CONTRACTS, self._follow_contract, str),
-        }
+        user = self._following(_OF_ACCOUNTS, int)
+        user["SubscribeAccounts"] = Method(partial(self.join_group, "accounts/"))
+        user["UnsubscribeAccounts"] = Method(partial(self.leave_group, "accounts/"))
+        return {"/hubs/user": user, "/hubs/market": self._following(_OF_CONTRACTS, str)}
 
     def accepts(self, token: str) -> bool:
         return self._gate.good(token)
@@ -127,9 +114,7 @@ class SimulatedProjectX(SimulatedHubs):
         """Bids and asks as they are now, volume by price."""
         with self._lock:
             listing = self._listing(contract)
-            bids, asks = (
-                {listing.price(at): volume for at, volume in side} for side in listing.market.book()
-            )
+            bids, asks = ({listing.price(at): size for at, size in side} for side in listing.market.book())
             return bids, asks
 
     # what a test does: the market hub
@@ -276,11 +261,7 @@ class SimulatedProjectX(SimulatedHubs):
 
     @fault
     def refuse_page(
-        self,
-        status: Status = 503,
-        n: Times = 1,
-        retry_after: RetryAfter = 0.0,
-        page: Page = "",
+        self, status: Status = 503, n: Times = 1, retry_after: RetryAfter = 0.0, page: PageName = ""
     ) -> None:
         """Answers the next `n` requests for a page with this HTTP status."""
         reply = HttpReply(status, b"", retry_header(retry_after))
@@ -355,27 +336,21 @@ class SimulatedProjectX(SimulatedHubs):
 
     # the hubs' methods
 
-    def _following(
-        self, channels: Mapping[str, str], follow: Callable[..., None], key: type
-    ) -> dict[str, Method]:
+    def _following(self, channels: Mapping[str, str], key: type) -> dict[str, Method]:
         """The methods that begin and end a subscription to these channels."""
         found = {}
         for channel, noun in channels.items():
-            found[f"Subscribe{noun}"] = Method(partial(follow, channel), (key,))
+            found[f"Subscribe{noun}"] = Method(partial(self._follow, channel), (key,))
             found[f"Unsubscribe{noun}"] = Method(partial(self._unfollow, channel), (key,))
         return found
 
-    def _follow_account(self, channel: str, caller: Caller, account: int) -> None:
-        if (self.settings.strict and account not in self.accounts) or self.rejects(str(account)):
-            raise HubError(f"Account {account} not found")
-        self.join_group(f"{channel}/{account}", caller)
-
-    def _follow_contract(self, channel: str, caller: Caller, contract: str) -> None:
-        if (self.settings.strict and contract not in self.listings) or self.rejects(contract):
-            raise HubError(f"Contract {contract} not found")
-        self.join_group(f"{channel}/{contract}", caller)
-        if self.settings.snapshots and contract in self.listings:
-            self._say_snapshot(channel, caller, self.listings[contract])
+    def _follow(self, channel: str, caller: Caller, key: str | int) -> None:
+        unknown = key not in self.listings and key not in self.accounts
+        if (self.settings.strict and unknown) or self.rejects(str(key)):
+            raise HubError(f"{'Account' if channel in _OF_ACCOUNTS else 'Contract'} {key} not found")
+        self.join_group(f"{channel}/{key}", caller)
+        if self.settings.snapshots and isinstance(key, str) and key in self.listings:
+            self._say_snapshot(channel, caller, self.listings[key])
 
     def _unfollow(self, channel: str, caller: Caller, key: str | int) -> None:
         self.leave_group(f"{channel}/{key}", caller)
@@ -385,7 +360,7 @@ class SimulatedProjectX(SimulatedHubs):
         if channel == "trades":
             return
         rows = [listing.quote()] if channel == "quotes" else listing.book()
-        for arguments in market_arguments(self._usual_shape(channel), listing.id, rows):
+        for arguments in payloads.market_arguments(self._usual_shape(channel), listing.id, rows):
             self.tell_caller(caller, framing.invocation(_EVENTS[channel], arguments))
 
     # what is pushed
@@ -397,14 +372,14 @@ class SimulatedProjectX(SimulatedHubs):
         self, channel: str, listing: Listing, rows: Sequence[Row], shape: MarketShape | None = None
     ) -> None:
         if rows and self.members(f"{channel}/{listing.id}"):
-            for arguments in market_arguments(shape or self._usual_shape(channel), listing.id, rows):
+            for arguments in payloads.market_arguments(shape or self._usual_shape(channel), listing.id, rows):
                 self.tell_group(f"{channel}/{listing.id}", _EVENTS[channel], arguments)
 
     def _say_user(
         self, channel: str, account: Account, told: Sequence[Action], shape: UserShape | None = None
     ) -> Row:
         key = "" if channel == "accounts" else account.id
-        for arguments in user_arguments(shape or self.settings.user_shape, told):
+        for arguments in payloads.user_arguments(shape or self.settings.user_shape, told):
             self.tell_group(f"{channel}/{key}", _EVENTS[channel], arguments)
         return told[-1][1]
 
@@ -469,16 +444,10 @@ class SimulatedProjectX(SimulatedHubs):
 
     def _listing(self, contract: str) -> Listing:
         """A contract, the first one where none is named. Raises ValueError where there is none."""
-        found = self.listings.get(contract or next(iter(self.listings)))
-        if found is None:
-            raise ValueError(f"there is no contract {contract!r}; there is {', '.join(self.listings)}")
-        return found
+        return one_of(self.listings, contract or next(iter(self.listings)), "contract")
 
     def _account(self, account: int) -> Account:
-        found = self.accounts.get(account or next(iter(self.accounts)))
-        if found is None:
-            raise ValueError(f"there is no account {account}; there is {', '.join(map(str, self.accounts))}")
-        return found
+        return one_of(self.accounts, account or next(iter(self.accounts)), "account")
 
     def _order(self, id: int) -> tuple[Account, Row]:
         for account in self.accounts.values():

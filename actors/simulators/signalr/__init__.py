@@ -4,8 +4,6 @@ It behaves as ASP.NET Core 9 was seen to behave; where that and the specificatio
 has the last word.
 """
 
-from __future__ import annotations
-
 from actors.simulators.signalr.hub_client import Caller
 from actors.simulators.signalr.hub_methods import HubError, Method
 from actors.simulators.signalr.server import SimulatedHubs

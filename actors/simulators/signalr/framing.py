@@ -20,9 +20,8 @@ PING = b'{"type":6}' + RS
 CLOSED_WITH_ERROR = "Connection closed with an error."
 UNREADABLE_HANDSHAKE = "An unexpected error occurred during connection handshake."
 
-INVOCATION, STREAM_ITEM, COMPLETION, STREAM_INVOCATION, CANCEL, A_PING, CLOSE, ACK, SEQUENCE = KINDS = range(
-    1, 10
-)
+KINDS = range(1, 10)
+INVOCATION, COMPLETION, STREAM_INVOCATION, A_PING, CLOSE = 1, 3, 4, 6, 7
 
 _SEGMENT = 4096  # bytes: what Kestrel writes in one piece
 
@@ -81,12 +80,8 @@ def completion(id: str, result: object = None, error: str | None = None) -> byte
 
 
 def close(error: str = "", allow_reconnect: bool = False) -> bytes:
-    message: dict[str, Any] = {"type": CLOSE}
-    if error:
-        message["error"] = error
-    if allow_reconnect:
-        message["allowReconnect"] = True
-    return record(message)
+    said = {"error": error} if error else {}
+    return record({"type": CLOSE, **said, **({"allowReconnect": True} if allow_reconnect else {})})
 
 
 def handshake_error(said: bytes) -> str:

@@ -145,9 +145,8 @@ class Caller:
         interval = self._server.habits.ping_interval
         if time.monotonic() >= self._said_at + interval:
             self.say(framing.PING)
-        self._server.call_later(
-            max(self._said_at + interval - time.monotonic(), 0.001), self._watch_own_silence
-        )
+        left = self._said_at + interval - time.monotonic()
+        self._server.call_later(max(left, 0.001), self._watch_own_silence)
 
     def _watch_his_silence(self) -> None:
         if not self.peer.open:

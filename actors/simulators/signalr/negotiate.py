@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
 from actors.simulators.base.client import HttpReply, Request
 from actors.simulators.signalr.framing import encode
-
-Transport = Literal["WebSockets", "ServerSentEvents", "LongPolling"]
 
 _NEWEST = 1  # of the versions of negotiation
 _UNKNOWN = b"No Connection with that ID"
@@ -49,12 +47,11 @@ class Doorway:
         try:
             version = min(int(asked), _NEWEST)
         except ValueError:
-            return json(
-                {"negotiateVersion": 0, "error": "The client requested a non-integer protocol version."}
-            )
+            return _failed("The client requested a non-integer protocol version.")
         if version < 0:
-            text = f"The client requested version '{asked}', but the server does not support this version."
-            return json({"negotiateVersion": 0, "error": text})
+            return _failed(
+                f"The client requested version '{asked}', but the server does not support this version."
+            )
         ticket = self.issue(hub, version)
         ticket.over = over
         shown: dict[str, Any] = {"negotiateVersion": version, "connectionId": ticket.id}
@@ -95,6 +92,10 @@ class Doorway:
         gone = [token for token, each in self._tickets.items() if each.over or self._stale(each)]
         for token in gone:
             del self._tickets[token]
+
+
+def _failed(error: str) -> HttpReply:
+    return json({"negotiateVersion": 0, "error": error})
 
 
 def queried(request: Request, name: str) -> str:

@@ -10,17 +10,8 @@ import msgspec
 
 from actors.simulators.base.client import HttpReply, Later, Peer, Request, retry_header
 from actors.simulators.base.connections import Groups
-from actors.simulators.base.faults import (
-    FOREVER,
-    New,
-    RetryAfter,
-    Status,
-    Text,
-    Times,
-    TimesOrAll,
-    fault,
-    waiting,
-)
+from actors.simulators.base.faults import FOREVER, New, RetryAfter, Status, Text, Times, TimesOrAll, fault
+from actors.simulators.base.parameters import one_of
 from actors.simulators.base.server import CloseCode, GarbageKind, Message, Reason, Simulator
 from actors.simulators.base.settings import given
 from actors.simulators.signalr import framing
@@ -33,6 +24,7 @@ FailureKind = Annotated[Failure, "what fails it, and so the error's words"]
 Door = Annotated[Literal["both", "negotiate", "upgrade"], "where a client is refused"]
 Url = Annotated[str, "of the other server; empty: this one"]
 Token = Annotated[str, "for the other server; empty: none"]
+HubText = Annotated[str, "what the hub says"]
 HubMethod = Annotated[str, "its name; empty: any"]
 OnlyHub = Annotated[str, "the name of a hub; empty: all"]
 
@@ -187,9 +179,10 @@ class SimulatedHubs(Simulator):
         told = {"Url": "/signalr", "ConnectionToken": "old", "TryWebSockets": True, "ProtocolVersion": "1.5"}
         self.pending.add("negotiate", times=n, what=told)
 
-    @waiting
+    @fault
     def reuse_id(self, n: Times = 1) -> None:
         """Gives out `n` ids that are over already: an upgrade with one gets 404."""
+        self.pending.add("reuse_id", times=n)
 
     @fault
     def handshake_error(self, error: Text = _CANCELED, n: Times = 1, only_hub: OnlyHub = "") -> None:
@@ -210,11 +203,7 @@ class SimulatedHubs(Simulator):
 
     @fault
     def completion_error(
-        self,
-        method: HubMethod = "",
-        n: Times = 1,
-        kind: FailureKind = "hub",
-        text: Annotated[str, "what the hub says"] = "no",
+        self, method: HubMethod = "", n: Times = 1, kind: FailureKind = "hub", text: HubText = "no"
     ) -> None:
         """Fails the next `n` invocations of a method."""
         self.pending.add("completion_error", method.lower(), times=n, what=(kind, text))
@@ -347,8 +336,8 @@ class SimulatedHubs(Simulator):
 
     def _named(self, only_hub: str) -> list[str]:
         """The hubs that are meant. Raises ValueError where there is none."""
-        if only_hub and only_hub not in self._methods:
-            raise ValueError(f"there is no hub {only_hub!r}; there is {', '.join(self._methods)}")
+        if only_hub:
+            one_of(self._methods, only_hub, "hub")
         return [only_hub] if only_hub else list(self._methods)
 
     def _in(self, only_hub: str) -> list[Caller]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any, ClassVar
 
+from msgspec import Struct
+
 from actors.simulators.base.client import Peer
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
@@ -14,13 +16,12 @@ from actors.simulators.table.transcript import Exchange, read_talk, value_of
 _log = logging.getLogger(__name__)
 
 
-class _Progress:
+class _Progress(Struct):
     """How far one client has come."""
 
-    def __init__(self) -> None:
-        self.done = 1  # exchanges
-        self.warned = False  # about a frame that is not the one to come
-        self.repeated = 0  # frames that were sent again
+    done: int = 1  # exchanges
+    warned: bool = False  # about a frame that is not the one to come
+    repeated: int = 0  # frames that were sent again
 
 
 class SimulatedTable(Simulator):

@@ -1,7 +1,5 @@
 """tplus from the venue's side: orders and market data on one port, a socket a stream."""
 
-from __future__ import annotations
-
 from actors.simulators.tplus.simulator import SimulatedTplus
 
 __all__ = ["SimulatedTplus"]

@@ -4,45 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from actors.simulators.base.history import BoundedDict
-from actors.simulators.tplus.instruments import PRICE_DECIMALS, QUANTITY_DECIMALS, Row
+from actors.simulators.tplus.instruments import BOOK_DECIMALS, PRICE_DECIMALS, QUANTITY_DECIMALS, Row
 
-OrderVariant = Literal[
-    "Created",
-    "Canceled",
-    "Removed",
-    "Replaced",
-    "Amended",
-    "Triggered",
-    "CreateFailed",
-    "ReplaceFailed",
-    "AmendFailed",
-    "CancelFailed",
-    "Updated",
-]
-Activity = Literal[
-    "DepositLanded",
-    "WithdrawalCompleted",
-    "PositionCleared",
-    "SubAccountAssetTransferred",
-    "MarginCallUpdated",
-]
-_OF_THE_BOOK = ("Canceled", "Removed", "Replaced", "Amended", "Triggered")
+BookVariant = Literal["Canceled", "Removed", "Replaced", "Amended", "Triggered"]
+FailedVariant = Literal["CreateFailed", "ReplaceFailed", "AmendFailed", "CancelFailed"]
+OrderVariant = Literal["Created", "Updated", BookVariant, FailedVariant]
+Transfer = Literal["DepositLanded", "WithdrawalCompleted", "SubAccountAssetTransferred"]
+Activity = Literal[Transfer, "PositionCleared", "MarginCallUpdated"]
+_OF_THE_BOOK = get_args(BookVariant)
 _FILLED = ("filled_quantity", "filled_amount", "trading_fees_amount")
-# The fields of an order's row that are null.
-_NOTHING = [
-    "amount",
-    "max_sellable_amount",
-    "max_sellable_quantity",
-    "good_until_timestamp_ns",
-    "trigger_above_price",
-    "trigger_below_price",
-    "trigger_touched",
-    "parent_id",
-    "trigger_enabled_quantity",
-]
+# The fields of an order's row that are null, and those that are false.
+_NO_TRIGGER = [f"trigger_{what}" for what in ("above_price", "below_price", "touched", "enabled_quantity")]
+_UNLIMITED = ["amount", "max_sellable_amount", "max_sellable_quantity", "good_until_timestamp_ns"]
+_FLAGS = [f"is_{what}" for what in ("immediate_or_cancel", "fill_or_kill", "liquidation", "auto_deleverage")]
+_SHARED = ("asset_id", "trade_id", "price", "quantity", "timestamp_ns")  # of a trade and its fills
 _KEPT = 1000  # orders, and fills
 _CLOSING = ("Canceled", "Removed", "CreateFailed")
 
@@ -88,24 +66,12 @@ class Account:
     def _created(self, asset: str, price: int, over: Mapping[str, Any]) -> Row:
         now = time.time_ns()
         limit = {"limit_price": price, "quantity": 750, "time_in_force": {"GTC": {"post_only": False}}}
-        order = {
-            "signer": self.user,
-            "order_id": self._order_id(new=True),
-            "base_asset": asset,
-            "book_price_decimals": PRICE_DECIMALS,
-            "book_quantity_decimals": QUANTITY_DECIMALS,
-            "details": {"Limit": limit},
-            "side": "Buy",
-            "trigger": None,
-            "creation_timestamp_ns": now,
-            "target": {"account": 0, "is_spot": True},
-            "reduce_only": False,
-            "max_trading_fees_rate": 50_000,
-            "protocol_version": 1,
-        }
-        fields = {key: value for key, value in over.items() if key in order}
+        about = {"signer": self.user, "order_id": self._order_id(new=True), "creation_timestamp_ns": now}
+        traded = {"base_asset": asset, **BOOK_DECIMALS, "target": {"account": 0, "is_spot": True}}
+        terms = {"details": {"Limit": limit}, "side": "Buy", "trigger": None, "reduce_only": False}
+        order = {**about, **traded, **terms, "max_trading_fees_rate": 50_000, "protocol_version": 1}
         rest = {key: value for key, value in over.items() if key not in order}
-        order |= fields
+        order |= {key: value for key, value in over.items() if key in order}
         self.orders[str(order["order_id"])] = _page_row(order, price, now)
         return {"user_order": order, "signature": [0] * 64, "book_timestamp_ns": now, **rest}
 
@@ -117,47 +83,23 @@ class Account:
 
     def fill(self, trade: Mapping[str, Any], over: Mapping[str, Any]) -> Row:
         """A trade as this user sees it."""
-        told = {
-            "asset_id": trade["asset_id"],
-            "trade_id": trade["trade_id"],
-            "order_id": next(reversed(self.orders), "o-0"),
-            "price": trade["price"],
-            "quantity": trade["quantity"],
-            "timestamp_ns": trade["timestamp_ns"],
-            "is_maker": True,
-            "is_buyer": True,
-            "status": "Confirmed",
-            "rollback_reason": None,
-            "is_liquidation": False,
-            "is_auto_deleverage": False,
-            "sub_account": 0,
-            "trading_fee": "0.01",
-            **over,
-        }
+        shared = {name: trade[name] for name in _SHARED}
+        order = {"order_id": next(reversed(self.orders), "o-0"), "sub_account": 0, "trading_fee": "0.01"}
+        stage = {"status": "Confirmed", "rollback_reason": None}
+        flags = {"is_maker": True, "is_buyer": True, "is_liquidation": False, "is_auto_deleverage": False}
+        told = {**shared, **order, **stage, **flags, **over}
         self.fills.pop(told["trade_id"], None)
         self.fills[told["trade_id"]] = told
         return told
 
     def position(self, asset: str, price: str, over: Mapping[str, Any]) -> Row:
         """All positions after this one changed; a closed one is in it once more."""
-        row = {
-            "asset_id": asset,
-            "sub_account_index": 1,
-            "name": "Margin",
-            "side": "long",
-            "size": "0.75",
-            "entry_price": price,
-            "mark_price": price,
-            "unrealized_pnl": "0",
-            "margin": "15",
-            "leverage": "5",
-            "liquidation_price": None,
-            "base_credits": "0.75",
-            "base_liabilities": "0",
-            "quote_credits": "0",
-            "quote_liabilities": "76.125",
-            **over,
-        }
+        about = {"asset_id": asset, "sub_account_index": 1, "name": "Margin", "side": "long", "size": "0.75"}
+        prices = {"entry_price": price, "mark_price": price, "liquidation_price": None}
+        margin = {"margin": "15", "leverage": "5", "unrealized_pnl": "0"}
+        base = {"base_credits": "0.75", "base_liabilities": "0"}
+        quote = {"quote_credits": "0", "quote_liabilities": "76.125"}
+        row = {**about, **prices, **margin, **base, **quote, **over}
         key = (row["asset_id"], row["sub_account_index"])
         self.positions[key] = row
         told = self.all_positions()
@@ -175,16 +117,13 @@ class Account:
         """The fields of an activity event."""
         self._nonces += 1
         amount = {"asset": asset, "amount": "1500000000000000000"}
+        between = {"source_sub_account_index": 0, "target_sub_account_index": 1}
         moved = {**amount, "chain_id": "00" + "00" * 6 + "a4b1"}
         fields: Mapping[Activity, Row] = {
             "DepositLanded": {**moved, "deposit_nonce": self._nonces},
             "WithdrawalCompleted": {**moved, "withdrawal_nonce": self._nonces},
             "PositionCleared": {"sub_account_index": 1, "asset": asset},
-            "SubAccountAssetTransferred": {
-                "source_sub_account_index": 0,
-                "target_sub_account_index": 1,
-                **amount,
-            },
+            "SubAccountAssetTransferred": {**between, **amount},
             "MarginCallUpdated": {"sub_account_index": 1, "called_venues": []},
         }
         return {"user": self.user, **fields[variant], "timestamp_ns": time.time_ns(), **over}
@@ -192,36 +131,21 @@ class Account:
 
 def _extra(variant: OrderVariant, price: int, now: int) -> Row:
     """What a variant has beside the fields that most of them have."""
-    match variant:
-        case "Canceled":
-            return {"operator_pubkey": None, "reason": "Canceled by its owner"}
-        case "Removed":
-            return {
-                "reason": "Completed",
-                "filled_quantity": 750,
-                "confirmed_quantity": 500,
-                "filled_amount": 750 * price,
-                "confirmed_amount": 500 * price,
-                "book_quantity_decimals": QUANTITY_DECIMALS,
-            }
-        case "Replaced":
-            return {"new_quantity": 800, "new_price": price, "authorization_revision": 1}
-        case "Amended":
-            return {
-                "new_quantity": 500,
-                "remaining_quantity": 500,
-                "authorization_revision": 1,
-                "book_quantity_decimals": QUANTITY_DECIMALS,
-            }
-        case "Triggered":
-            return {"quantity": 750, "trigger_touched": True}
-        case "Updated":
-            filled = {"filled_quantity": 250, "remaining_quantity": 500}
-            return {"status": "PartiallyFilled", **filled, "update_timestamp_ns": now}
-        case "Created":
-            return {}
-        case _:
-            return {"reason": "Rejected by the risk engine"}
+    quantities = {"filled_quantity": 750, "confirmed_quantity": 500}
+    amounts = {"filled_amount": 750 * price, "confirmed_amount": 500 * price}
+    decimals = {"book_quantity_decimals": QUANTITY_DECIMALS}
+    amended = {"new_quantity": 500, "remaining_quantity": 500}
+    updated = {"status": "PartiallyFilled", "filled_quantity": 250, "remaining_quantity": 500}
+    extras: Mapping[OrderVariant, Row] = {
+        "Created": {},
+        "Canceled": {"operator_pubkey": None, "reason": "Canceled by its owner"},
+        "Removed": {"reason": "Completed", **quantities, **amounts, **decimals},
+        "Replaced": {"new_quantity": 800, "new_price": price, "authorization_revision": 1},
+        "Amended": {**amended, "authorization_revision": 1, **decimals},
+        "Triggered": {"quantity": 750, "trigger_touched": True},
+        "Updated": {**updated, "update_timestamp_ns": now},
+    }
+    return extras.get(variant, {"reason": "Rejected by the risk engine"})
 
 
 def _page_row(order: Row, price: int, now: int) -> Row:
@@ -229,23 +153,15 @@ def _page_row(order: Row, price: int, now: int) -> Row:
     stages = [f"{stage}_{what}" for stage in ("confirmed", "pending") for what in _FILLED]
     limit = order["details"].get("Limit", {})
     return {
-        "order_id": order["order_id"],
-        "base_asset": order["base_asset"],
-        "side": order["side"],
+        **{name: order[name] for name in ("order_id", "base_asset", "side")},
         "limit_price": _places(limit.get("limit_price", price), PRICE_DECIMALS),
         "quantity": _places(limit.get("quantity", 0), QUANTITY_DECIMALS),
-        **dict.fromkeys(_NOTHING),
-        **dict.fromkeys(stages, "0"),
-        "timestamp_ns": now,
-        "in_flight": False,
-        "canceled": False,
         "status": "open",
-        "last_update_timestamp_ns": now,
-        "is_immediate_or_cancel": False,
-        "is_fill_or_kill": False,
-        "is_liquidation": False,
-        "is_auto_deleverage": False,
         "is_reduce_only": order["reduce_only"],
+        **dict.fromkeys(["parent_id", *_UNLIMITED, *_NO_TRIGGER]),
+        **dict.fromkeys(["in_flight", "canceled", *_FLAGS], False),
+        **dict.fromkeys(stages, "0"),
+        **dict.fromkeys(["timestamp_ns", "last_update_timestamp_ns"], now),
     }
 
 

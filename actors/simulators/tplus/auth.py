@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
+from actors.simulators.base.client import RequestRefused
 from actors.simulators.base.history import BoundedDict, Meter
 from actors.simulators.tplus.endpoints import is_user
 from actors.simulators.tplus.settings import SimulatedTplusSettings
@@ -48,15 +49,6 @@ class Grant(Struct, frozen=True):
         return (self.expiry_ns - time.time_ns()) / _NS
 
 
-class AuthRefused(Exception):  # noqa: N818  (an answer, not an error of ours)
-    def __init__(self, status: int, code: str, text: str, *, retryable: bool = False) -> None:
-        self.status = status
-        self.code = code
-        self.text = text
-        self.retryable = retryable
-        super().__init__(text)
-
-
 _login = msgspec.json.Decoder(Login).decode
 
 
@@ -72,10 +64,10 @@ class SignatureGate:
         self._tokens: dict[str, tuple[str, Grant]] = BoundedDict(_REMEMBERED)  # the user of each
 
     def meter(self) -> None:
-        """Counts a request. Raises AuthRefused where there were too many."""
+        """Counts a request. Raises RequestRefused where there were too many."""
         self.asked += 1
         if not self._meter.admits(self._settings.auth_limit):
-            raise AuthRefused(429, "RATE_LIMITED", "Too many authentication requests", retryable=True)
+            raise RequestRefused(429, "Too many authentication requests")
 
     def nonce(self, user: str) -> Grant:
         """What this user is to sign: the same again while it has more than 10 s left."""
@@ -85,18 +77,18 @@ class SignatureGate:
         return known
 
     def login(self, body: bytes) -> Grant:
-        """A token for a signed nonce. Raises AuthRefused where the signature is not the user's."""
+        """A token for a signed nonce. Raises RequestRefused where the signature is not the user's."""
         try:
             asked = _login(body)
         except (msgspec.DecodeError, RecursionError) as wrong:
-            raise AuthRefused(400, "INVALID_REQUEST", str(wrong)) from None
+            raise RequestRefused(400, str(wrong)) from None
         if not is_user(asked.user_id):
-            raise AuthRefused(400, "INVALID_REQUEST", "user_id is 64 digits of hex")
+            raise RequestRefused(400, "user_id is 64 digits of hex")
         nonce = self._nonces.get(asked.user_id)
         if nonce is None or nonce.value != asked.nonce:
-            raise AuthRefused(401, "NONCE_NOT_FOUND", "No such nonce")
+            raise RequestRefused(401, "No such nonce", name="NONCE_NOT_FOUND")
         if nonce.left <= 0:
-            raise AuthRefused(401, "NONCE_EXPIRED", "The nonce has expired")
+            raise RequestRefused(401, "The nonce has expired", name="NONCE_EXPIRED")
         self._check(asked)
         grant = _grant(secrets.token_urlsafe(32), self._settings.token_life)
         self._tokens[grant.value] = (asked.user_id, grant)
@@ -123,7 +115,7 @@ class SignatureGate:
         else:  # a delegated account: its master key has no part in it
             signed = any(self._cosigned(asked, each) for each in asked.additional_signers)
         if not signed:
-            raise AuthRefused(401, "INVALID_SIGNATURE", "The signature does not fit the nonce")
+            raise RequestRefused(401, "The signature does not fit the nonce", name="INVALID_SIGNATURE")
 
     def _cosigned(self, asked: Login, by: Cosigner) -> bool:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from functools import cache
 from typing import Literal
 from urllib.parse import unquote
 
@@ -13,7 +13,7 @@ Access = Literal["public", "private", "makers"]
 
 _ASSET = re.compile(r"[0-9]+|[0-9a-f]{64}@(?:[0-9a-f]{18}|[0-9a-f]{16})")  # older servers: 16
 _USER = re.compile(r"[0-9a-f]{64}")
-_PLACES: Mapping[str, re.Pattern[str]] = {"{asset}": _ASSET, "{user}": _USER}
+_PLACES = {"asset": _ASSET, "user": _USER}
 
 
 class Kind(Struct, frozen=True):
@@ -22,6 +22,11 @@ class Kind(Struct, frozen=True):
     path: str
     channel: str
     access: Access = "public"
+
+    def at(self, about: str = "") -> str:
+        """The path of one stream: this asset or user stands at its end, where its kind has one of each."""
+        before, place, _ = self.path.partition("{")
+        return before + about if place else before
 
 
 class StreamPath(Struct, frozen=True):
@@ -33,40 +38,25 @@ class StreamPath(Struct, frozen=True):
     user: str = ""
 
 
-ORDERS = "/orders"
-USER_TRADE_EVENTS = "/trades/user/events/{user}"
-USER_TRADES = "/trades/user/{user}"
-POSITIONS = "/positions/ws/{user}"
-ACTIVITY = "/account/events/{user}"
-INTENT = "/intent/ws"
-CONTROL = "/control"
-TRADES = "/trades"
-TRADES_OF = "/trades/{asset}"
-TRADE_EVENTS = "/trades/events"
-TRADE_EVENTS_OF = "/trades/events/{asset}"
-DEPTH = "/marketdepth/diff/{asset}"
-KLINES = "/klines/diff/{asset}"
-TICKER = "/ticker/ws/{asset}"
-TICKERS = "/tickers/ws"
+ORDERS = Kind("/orders", "orders", "private")
+USER_TRADE_EVENTS = Kind("/trades/user/events/{user}", "user-trades", "private")
+USER_TRADES = Kind("/trades/user/{user}", "user-finalized-trades", "private")
+POSITIONS = Kind("/positions/ws/{user}", "positions", "private")
+ACTIVITY = Kind("/account/events/{user}", "account-events", "private")
+STATS = Kind("/account/stats/{user}", "account-stats", "private")
+INTENT = Kind("/intent/ws", "intent", "makers")
+CONTROL = Kind("/control", "control", "private")
+TRADES = Kind("/trades", "finalized-trades")
+TRADES_OF = Kind("/trades/{asset}", "trades:[asset={asset}]")
+TRADE_EVENTS = Kind("/trades/events", "trades")
+TRADE_EVENTS_OF = Kind("/trades/events/{asset}", "trades:[asset={asset}]")
+DEPTH = Kind("/marketdepth/diff/{asset}", "marketdepth")
+KLINES = Kind("/klines/diff/{asset}", "klines")
+TICKER = Kind("/ticker/ws/{asset}", "ticker")
+TICKERS = Kind("/tickers/ws", "tickers")
 
-KINDS = (
-    Kind(ORDERS, "orders", "private"),
-    Kind(USER_TRADE_EVENTS, "user-trades", "private"),
-    Kind(USER_TRADES, "user-finalized-trades", "private"),
-    Kind(POSITIONS, "positions", "private"),
-    Kind(ACTIVITY, "account-events", "private"),
-    Kind("/account/stats/{user}", "account-stats", "private"),
-    Kind(INTENT, "intent", "makers"),
-    Kind(CONTROL, "control", "private"),
-    Kind(TRADES, "finalized-trades"),
-    Kind(TRADES_OF, "trades:[asset={asset}]"),
-    Kind(TRADE_EVENTS, "trades"),
-    Kind(TRADE_EVENTS_OF, "trades:[asset={asset}]"),
-    Kind(DEPTH, "marketdepth"),
-    Kind(KLINES, "klines"),
-    Kind(TICKER, "ticker"),
-    Kind(TICKERS, "tickers"),
-)
+_OF_USERS = (ORDERS, USER_TRADE_EVENTS, USER_TRADES, POSITIONS, ACTIVITY, STATS, INTENT, CONTROL)
+KINDS = (*_OF_USERS, TRADES, TRADES_OF, TRADE_EVENTS, TRADE_EVENTS_OF, DEPTH, KLINES, TICKER, TICKERS)
 
 
 def stream_at(path: str) -> StreamPath | None:
@@ -75,24 +65,21 @@ def stream_at(path: str) -> StreamPath | None:
         found = match(kind.path, path)
         if found is not None:
             asset, user = found.get("asset", ""), found.get("user", "")
-            return StreamPath(kind, kind.path.format(asset=asset, user=user), asset, user)
+            return StreamPath(kind, kind.at(asset or user), asset, user)
     return None
 
 
 def match(template: str, path: str) -> dict[str, str] | None:
     """What stands in the places of a template such as `/klines/{asset}`; None: another path."""
-    wanted, given = template.split("/"), unquote(path).split("/")
-    if len(wanted) != len(given):
-        return None
-    found = {}
-    for place, word in zip(wanted, given, strict=True):
-        if place in _PLACES:
-            found[place.strip("{}")] = word.lower()
-            if not _PLACES[place].fullmatch(word.lower()):
-                return None
-        elif place != word:
-            return None
-    return found
+    found = _pattern(template).fullmatch(unquote(path))
+    return {place: text.lower() for place, text in found.groupdict().items()} if found else None
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    for place, form in _PLACES.items():
+        template = template.replace(f"{{{place}}}", f"(?P<{place}>(?i:{form.pattern}))")
+    return re.compile(template)
 
 
 def canonical_asset(text: str) -> str:

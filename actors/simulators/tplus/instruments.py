@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal, Inexact
 from typing import Any, NamedTuple
 
-from actors.simulators.base.random_market import Asset, Levels, Market, Move, make_id
+from actors.simulators.base.random_market import Levels, Market, Move
 
 Number = Decimal | str | int
 Level = tuple[Number, Number]  # price, and its new quantity: 0 where the level is gone
 Row = dict[str, Any]
 
 PRICE_DECIMALS, QUANTITY_DECIMALS = 2, 3  # of book units
+BOOK_DECIMALS = {"book_price_decimals": PRICE_DECIMALS, "book_quantity_decimals": QUANTITY_DECIMALS}
 FIRST = 9000  # the sequence number before the first diff
 
 _DIGITS = 18  # after the point; the market counts in the last of them
@@ -63,8 +64,6 @@ class Listing:
         self.last_diff = b""
         self.market = Market(
             asset,
-            Asset(self.symbol, make_id("asset", asset), _DIGITS),
-            Asset("USD", make_id("asset", "USD"), _DIGITS),
             price=whole(price),
             tick=_UNIT // 10**PRICE_DECIMALS,
             lot=_UNIT // 10,
@@ -84,16 +83,12 @@ class Listing:
         sides = [[(whole(price), whole(quantity)) for price, quantity in side] for side in (bids, asks)]
         if any(price <= 0 or quantity < 0 for side in sides for price, quantity in side):
             raise ValueError("a price is above 0, and a quantity 0 or more")
-        buys, sells = sides
-        for price, quantity in buys:
-            self.market.set("buy", price, quantity)
-        for price, quantity in sells:
-            self.market.set("sell", price, quantity)
-        return self._diff(buys, sells)
+        self.market.set(*sides)
+        return self._diff(*sides)
 
     def moved(self, buys: Iterable[Move], sells: Iterable[Move]) -> Row:
         """The diff after the market itself changed these levels: what is there now, each price once."""
-        return self._diff(self.market.left("buy", buys), self.market.left("sell", sells))
+        return self._diff(*self.market.left(buys, sells))
 
     def touch(self) -> Row:
         """A diff that surely changes something: one lot more at the best bid, or a first bid."""
@@ -171,33 +166,22 @@ class Listing:
         last = spell(market.last, PRICE_DECIMALS)
         change = market.last - self._opening
         bid, ask = max(market.bids, default=0), min(market.asks, default=0)
-        return {
-            "asset_id": self.asset,
-            "last_price": last,
-            "mark_price": last,
-            "index_price": None,
-            "best_bid": _best(bid, market.bids),
-            "best_ask": _best(ask, market.asks),
-            "open_interest": {"long": "12.5", "short": "12.5", "timestamp_ns": now},
-            "volume_24h": spell(self._volume),
-            "high_24h": spell(self._range[1], PRICE_DECIMALS),
-            "low_24h": spell(self._range[0], PRICE_DECIMALS),
-            "price_change_24h": spell(change, PRICE_DECIMALS),
-            "price_change_pct_24h": spell(change * 100 * 10**4 // self._opening * _UNIT // 10**4),
-            "timestamp_ns": now,
-        }
+        percent = change * 100 * 10**4 // self._opening * _UNIT // 10**4
+        low, high = (spell(each, PRICE_DECIMALS) for each in self._range)
+        prices = {"last_price": last, "mark_price": last, "index_price": None}
+        top = {"best_bid": _best(bid, market.bids), "best_ask": _best(ask, market.asks)}
+        interest = {"long": "12.5", "short": "12.5", "timestamp_ns": now}
+        day = {"volume_24h": spell(self._volume), "high_24h": high, "low_24h": low}
+        moved = {"price_change_24h": spell(change, PRICE_DECIMALS), "price_change_pct_24h": spell(percent)}
+        about = {"asset_id": self.asset, "timestamp_ns": now}
+        return {**about, **prices, **top, **day, **moved, "open_interest": interest}
 
     def terms(self) -> Row:
         """Its entry in `/markets`."""
-        return {
-            "asset_id": self.asset,
-            "book_price_decimals": PRICE_DECIMALS,
-            "book_quantity_decimals": QUANTITY_DECIMALS,
-            "max_leverage": "10",
-            "isolated_only": False,
-            "min_order_size": spell(_UNIT // 10**QUANTITY_DECIMALS),
-            "tick_size": spell(_UNIT // 10**PRICE_DECIMALS),
-        }
+        sizes = {"min_order_size": QUANTITY_DECIMALS, "tick_size": PRICE_DECIMALS}
+        steps = {name: spell(_UNIT // 10**decimals) for name, decimals in sizes.items()}
+        margin = {"max_leverage": "10", "isolated_only": False}
+        return {"asset_id": self.asset, **BOOK_DECIMALS, **steps, **margin}
 
 
 def _level(price: int, quantity: int) -> list[str]:

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from actors.simulators.base.client import HttpReply, Later, Request
+from actors.simulators.base.client import HttpReply, Later, Request, RequestRefused
 from actors.simulators.base.faults import PendingFaults
 from actors.simulators.tplus.account import Account
-from actors.simulators.tplus.auth import UNAUTHORIZED, AuthRefused, SignatureGate
+from actors.simulators.tplus.auth import UNAUTHORIZED, SignatureGate
 from actors.simulators.tplus.endpoints import match
 from actors.simulators.tplus.instruments import Listing, Row
 from actors.simulators.tplus.settings import SimulatedTplusSettings
@@ -18,7 +18,8 @@ from actors.simulators.tplus.settings import SimulatedTplusSettings
 Query = Mapping[str, str]
 Page = Callable[..., HttpReply | Later]
 
-_CODES = {401: "UNAUTHORIZED", 403: "FORBIDDEN", 429: "RATE_LIMITED", 503: "SERVER_BUSY"}
+_REFUSED = {400: "INVALID_REQUEST", 401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "NOT_FOUND"}
+_CODES = {**_REFUSED, 429: "RATE_LIMITED", 503: "SERVER_BUSY"}
 
 encode = msgspec.json.Encoder().encode
 
@@ -46,29 +47,20 @@ class Pages:
     def answer(self, request: Request) -> HttpReply | Later:
         path = request.path
         if not path.startswith(self._prefix + "/"):
-            return self.error(404, "not found", "NOT_FOUND")
+            return self.error(404, "not found")
         path = path.removeprefix(self._prefix)
         try:
             login = self._login(path, request)
             return login if login is not None else self._page(path, request)
-        except AuthRefused as refused:
-            return self.error(refused.status, refused.text, refused.code, retryable=refused.retryable)
+        except RequestRefused as refused:
+            return self.error(refused.code, refused.text, **refused.also)
 
-    def error(
-        self,
-        status: int,
-        text: str,
-        code: str = "",
-        *,
-        retryable: bool | None = None,
-        headers: Mapping[str, str] = {},
-    ) -> HttpReply:
-        """An error as this server writes it; `code`: the usual one of its status, unless given."""
+    def error(self, status: int, text: str, headers: Mapping[str, str] = {}, name: str = "") -> HttpReply:
+        """An error as this server writes it; `name`: the usual one of its status, unless given."""
         if self._venue.settings.flat_errors:
             return HttpReply(status, encode({"error": text}), headers)
-        again = status == 429 or status >= 500 if retryable is None else retryable
-        named = code or _CODES.get(status, "INTERNAL_ERROR")
-        error = {"code": named, "message": text, "details": None, "retryable": again}
+        code, again = name or _CODES.get(status, "INTERNAL_ERROR"), status == 429 or status >= 500
+        error = {"code": code, "message": text, "details": None, "retryable": again}
         return HttpReply(status, encode({"error": error}), headers)
 
     def _login(self, path: str, request: Request) -> HttpReply | None:
@@ -87,8 +79,7 @@ class Pages:
         if refusal is not None:
             return refusal
         if asked:
-            nonce = self._gate.nonce(asked["user"])
-            return reply({"value": nonce.value, "expiry_ns": nonce.expiry_ns})
+            return reply(self._gate.nonce(asked["user"]))
         token = self._gate.login(request.body)
         return reply({"token": token.value, "expiry_ns": token.expiry_ns})
 
@@ -99,20 +90,20 @@ class Pages:
                 continue
             asset, user = found.get("asset", ""), found.get("user", "")
             if not self._venue.has(asset):
-                raise AuthRefused(404, "MARKET_NOT_FOUND", f"No market {asset}")
+                raise RequestRefused(404, f"No market {asset}", name="MARKET_NOT_FOUND")
             if user:
                 self._admit(request, user)
             return page(self, asset, user, request.query)
-        raise AuthRefused(404, "NOT_FOUND", "not found")
+        raise RequestRefused(404, "not found")
 
     def _admit(self, request: Request, user: str) -> None:
         if not self._venue.settings.login:
             return
         holder = self._gate.holder(request.headers)
         if not holder:
-            raise AuthRefused(401, "UNAUTHORIZED", UNAUTHORIZED)
+            raise RequestRefused(401, UNAUTHORIZED)
         if holder != user:
-            raise AuthRefused(403, "FORBIDDEN", "Not yours to see")
+            raise RequestRefused(403, "Not yours to see")
 
     def _health(self, asset: str, user: str, query: Query) -> HttpReply:
         return reply({"status": "ok"})
@@ -206,7 +197,7 @@ def _number(query: Query, name: str, default: int) -> int:
     try:
         return max(int(query.get(name, default)), 0)
     except ValueError:
-        raise AuthRefused(400, "INVALID_REQUEST", f"{name} is a whole number") from None
+        raise RequestRefused(400, f"{name} is a whole number") from None
 
 
 def _part(rows: Sequence[Row], query: Query, size: int) -> tuple[list[Row], Row]:
@@ -214,14 +205,8 @@ def _part(rows: Sequence[Row], query: Query, size: int) -> tuple[list[Row], Row]
     page, limit = _number(query, "page", 0), _number(query, "limit", size) or size
     part = list(rows[page * limit : (page + 1) * limit])
     more = len(rows) > (page + 1) * limit
-    return part, {
-        "page": page,
-        "limit": limit,
-        "total_pages": -(-len(rows) // limit),
-        "cursor_size": len(part),
-        "has_next_page": more,
-        "next_page": page + 1 if more else None,
-    }
+    here = {"page": page, "limit": limit, "total_pages": -(-len(rows) // limit), "cursor_size": len(part)}
+    return part, {**here, "has_next_page": more, "next_page": page + 1 if more else None}
 
 
 def _ahead(meta: Row) -> dict[str, Any]:

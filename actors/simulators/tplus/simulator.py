@@ -28,7 +28,7 @@ Form = Annotated[Literal["lines", "array"], "two lines, or one array"]
 Delay = Annotated[float, "seconds; 0: until `release_snapshots()` or `heal()`"]
 Path = Annotated[str, "such as /orders"]
 Asset = Annotated[str, "an asset; empty: the first one"]
-CloseCode = Annotated[int, "of the close frame; 0: they stay open"]
+CloseCodeOrOpen = Annotated[int, "of the close frame; 0: they stay open"]
 CloseCodeOrReset = Annotated[int, "of the close frame; 0: TCP is reset without one"]
 
 _ASSETS = ("200", "201", "202")
@@ -117,9 +117,7 @@ class SimulatedTplus(Simulator):
         """
         with self._lock:
             listing = self.listing(asset)
-            diff = listing.change(bids, asks)
-            self._say_diff(listing, diff)
-            return diff
+            return self._say_diff(listing, listing.change(bids, asks))
 
     def trade(self, asset: str, **over: Any) -> Row:
         """A trade, confirmed unless `over` has another status; `over` replaces fields or adds some.
@@ -128,32 +126,24 @@ class SimulatedTplus(Simulator):
         """
         with self._lock:
             listing = self.listing(asset)
-            told = listing.trade(number=int(over.get("trade_id", 0))) | over
-            self._say_trade(listing, told)
-            return told
+            return self._say_trade(listing, listing.trade(number=int(over.get("trade_id", 0))) | over)
 
     def kline(self, asset: str, *bars: Mapping[str, Any], **over: Any) -> list[Row]:
         """These bars in one frame; none given: the open one, `over` replacing its fields."""
         with self._lock:
             listing = self.listing(asset)
-            told = [dict(bar) for bar in bars] or [listing.bar() | over]
-            self._say_bars(listing, told)
-            return told
+            return self._say_bars(listing, [dict(bar) for bar in bars] or [listing.bar() | over])
 
     def ticker(self, asset: str, **over: Any) -> Row:
         """An asset's ticker, on its own stream and on that of all tickers; `over` replaces fields."""
         with self._lock:
             listing = self.listing(asset)
-            told = listing.ticker() | over
-            self._say_tickers({listing.asset: told})
-            return told
+            return self._say_tickers({listing.asset: listing.ticker() | over})[0]
 
     def tickers(self, *assets: str) -> list[Row]:
         """The tickers of these assets, changed in one tick: one list, and each on its own stream."""
         with self._lock:
-            told = {each.asset: each.ticker() for each in map(self.listing, assets)}
-            self._say_tickers(told)
-            return list(told.values())
+            return self._say_tickers({each.asset: each.ticker() for each in map(self.listing, assets)})
 
     def user_trade(self, user: str, asset: str = "", **over: Any) -> Row:
         """A fill of a user, confirmed unless `over` has another status; `over` replaces fields.
@@ -161,11 +151,8 @@ class SimulatedTplus(Simulator):
         The stream of confirmed fills tells the confirmed ones alone.
         """
         with self._lock:
-            account = self.account(user)
-            listing = self.listing(asset)
-            told = account.fill(listing.trade(number=int(over.get("trade_id", 0))), over)
-            self._say_fill(account, told)
-            return told
+            trade = self.listing(asset).trade(number=int(over.get("trade_id", 0)))
+            return self._say_fill(self.account(user), trade, over)
 
     def order(self, user: str, variant: OrderVariant = "Created", asset: str = "", **over: Any) -> Row:
         """News of an order of a user, sent to the sockets at `/orders` that its token opened.
@@ -182,30 +169,25 @@ class SimulatedTplus(Simulator):
         With `side="closed"` it is in the picture once more, and then gone.
         """
         with self._lock:
-            account = self.account(user)
             listing = self.listing(asset)
-            at = spell(listing.market.last, PRICE_DECIMALS)
-            told = account.position(listing.asset, at, over)
-            self._tell(endpoints.POSITIONS.format(user=account.user), told)
-            return told
+            return self._say_position(user, listing, spell(listing.market.last, PRICE_DECIMALS), over)
 
     def account_event(
         self, user: str, variant: Activity = "DepositLanded", asset: str = "", **over: Any
     ) -> Row:
         """A deposit, a withdrawal, ... of a user. Returns the event's fields, without its tag."""
         with self._lock:
-            account = self.account(user)
-            told = account.activity(variant, self.listing(asset).asset, over)
-            self._tell(endpoints.ACTIVITY.format(user=account.user), {variant: told})
+            told = self.account(user).activity(variant, self.listing(asset).asset, over)
+            self._tell(endpoints.ACTIVITY.at(user), {variant: told})
             return told
 
     def intent(self, asset: str = "", **over: Any) -> Row:
         """What market makers intend with an asset, in one window."""
         with self._lock:
-            listing = self.listing(asset)
             deltas = {"watchers_delta": 1, "quantity_delta": "2.5", "watchers": 3, "quantity": "7.5"}
-            told = {"asset_id": listing.asset, **deltas, "window_end_ns": time.time_ns(), **over}
-            self._tell(endpoints.INTENT, told)
+            window = {"asset_id": self.listing(asset).asset, **deltas, "window_end_ns": time.time_ns()}
+            told = window | over
+            self._tell(endpoints.INTENT.path, told)
             return told
 
     def delegate(self, user: str, key: str) -> None:
@@ -222,7 +204,7 @@ class SimulatedTplus(Simulator):
     # faults
 
     @fault
-    def unauthorized(self, n: Times = 1, close: CloseCode = 0) -> None:
+    def unauthorized(self, n: Times = 1, close: CloseCodeOrOpen = 0) -> None:
         """Welcomes the next `n` user streams with `"errors":"unauthorized"`, whatever their token."""
         self.pending.set("unauthorized", times=n, what=close)
 
@@ -232,7 +214,7 @@ class SimulatedTplus(Simulator):
         self.lose_ack(n)
 
     @fault
-    def expire_tokens(self, close: CloseCode = 0) -> None:
+    def expire_tokens(self, close: CloseCodeOrOpen = 0) -> None:
         """No token is valid any more; `close` is about user streams."""
         self._gate.expire()
         for peer, client in list(self._clients.items()):
@@ -242,7 +224,7 @@ class SimulatedTplus(Simulator):
     @waiting
     def refuse_auth(self, status: Status = 503, n: Times = 1, retry_after: RetryAfter = 0.0) -> HttpReply:
         """Answers the next `n` requests for a nonce or a token with this HTTP status."""
-        return self._pages.error(status, "refused", headers=retry_header(retry_after))
+        return self._pages.error(status, "refused", retry_header(retry_after))
 
     @waiting
     def snapshot_error(self, status: Status = 503, n: Times = 1) -> HttpReply:
@@ -269,7 +251,7 @@ class SimulatedTplus(Simulator):
     def repeat(self, asset: Asset = "") -> None:
         """Sends a book's last diff again."""
         listing = self.listing(asset)
-        self._send(endpoints.DEPTH.format(asset=listing.asset), listing.last_diff)
+        self._send(endpoints.DEPTH.at(listing.asset), listing.last_diff)
 
     @fault
     def restart_sequence(self, asset: Asset = "") -> None:
@@ -282,7 +264,7 @@ class SimulatedTplus(Simulator):
         listing = self.listing(asset)
         diff = listing.touch()
         told = {"asks": [["101.50"]], "bids": None, "sequence_number": str(diff["sequence_number"])}
-        self._tell(endpoints.DEPTH.format(asset=listing.asset), told)
+        self._tell(endpoints.DEPTH.at(listing.asset), told)
 
     @fault
     def unknown_level(self, asset: Asset = "") -> None:
@@ -299,9 +281,9 @@ class SimulatedTplus(Simulator):
         for each in trades:
             listing.confirmed(each)
         told = ((endpoints.DEPTH, diffs), (endpoints.TRADES, trades), (endpoints.TRADES_OF, trades))
-        for path, rows in told:
+        for kind, rows in told:
             payload = encode(rows) if form == "array" else b"\n".join(map(encode, rows))
-            self._send(path.format(asset=listing.asset), text_frame(payload))
+            self._send(kind.at(listing.asset), text_frame(payload))
 
     @fault
     def unknown_variant(self) -> None:
@@ -309,8 +291,8 @@ class SimulatedTplus(Simulator):
         kinds = (endpoints.ORDERS, endpoints.ACTIVITY, endpoints.TRADE_EVENTS, endpoints.TRADE_EVENTS_OF)
         told = {"Teleported": {"order_id": "o-0", "timestamp_ns": 0}}
         for peer, client in list(self._clients.items()):
-            if client.stream.kind.path in kinds:
-                inner = self.settings.inner_tags and client.stream.kind.path == endpoints.ORDERS
+            if client.stream.kind in kinds:
+                inner = self.settings.inner_tags and client.stream.kind is endpoints.ORDERS
                 tagged = {"type": "teleported", **told["Teleported"]} if inner else told
                 peer.tell(text_frame(encode(tagged)))
 
@@ -318,11 +300,10 @@ class SimulatedTplus(Simulator):
     def rollback(self, asset: Asset = "") -> None:
         """Makes a trade pending and then undoes it, for the public and for every subscribed user."""
         listing = self.listing(asset)
-        trade = listing.trade() | {"status": "Pending"}
-        for user in ["", *self._listening()]:
-            self._say_stage(user, listing, trade, {"status": "Pending"})
-        for user in ["", *self._listening()]:
-            self._say_settled(user, listing, trade, "Rollbacked")
+        trade, users = listing.trade(), ["", *self._listening()]
+        for status in ("Pending", "Rollbacked"):
+            for user in users:
+                self._say_stage(user, listing, trade, status)
 
     @fault
     def ping_text(self) -> None:
@@ -359,9 +340,8 @@ class SimulatedTplus(Simulator):
         holder = self._gate.holder(request.headers)
         if not holder:
             return self._pages.error(401, UNAUTHORIZED) if self.settings.denial == "refuse" else None
-        if stream.user not in ("", holder) or (
-            stream.kind.access == "makers" and not self.settings.market_maker
-        ):
+        forbidden = stream.kind.access == "makers" and not self.settings.market_maker
+        if forbidden or stream.user not in ("", holder):
             return self._pages.error(403, "Not yours to see")
         return None
 
@@ -396,7 +376,7 @@ class SimulatedTplus(Simulator):
                 peer.close(code, "unauthorized")
             return
         self._watching.join(stream.path, peer)
-        kind = "control" if stream.kind.path == endpoints.CONTROL else "subscriptions"
+        kind = "control" if stream.kind is endpoints.CONTROL else "subscriptions"
         channels = [{"name": stream.kind.channel.format(asset=stream.asset)}]
         told = {"type": kind, "channels": channels, "errors": None}
         self.acknowledge(peer, [text_frame(encode(told))])
@@ -428,43 +408,52 @@ class SimulatedTplus(Simulator):
             for peer in self._watching.of(path):
                 peer.tell(frame)
 
-    def _say_diff(self, listing: Listing, diff: Row) -> None:
+    def _say_diff(self, listing: Listing, diff: Row) -> Row:
         listing.last_diff = text_frame(encode(diff))
-        self._send(endpoints.DEPTH.format(asset=listing.asset), listing.last_diff)
+        self._send(endpoints.DEPTH.at(listing.asset), listing.last_diff)
+        return diff
 
-    def _say_trade(self, listing: Listing, trade: Row) -> None:
+    def _say_trade(self, listing: Listing, trade: Row) -> Row:
         if trade["status"] == "Confirmed":
             listing.confirmed(trade)
-            self._tell(endpoints.TRADES, trade)
-            self._tell(endpoints.TRADES_OF.format(asset=listing.asset), trade)
+            self._tell(endpoints.TRADES.path, trade)
+            self._tell(endpoints.TRADES_OF.at(listing.asset), trade)
         event = {trade["status"]: trade}
-        self._tell(endpoints.TRADE_EVENTS, event)
-        self._tell(endpoints.TRADE_EVENTS_OF.format(asset=listing.asset), event)
+        self._tell(endpoints.TRADE_EVENTS.path, event)
+        self._tell(endpoints.TRADE_EVENTS_OF.at(listing.asset), event)
+        return trade
 
-    def _say_bars(self, listing: Listing, bars: list[Row]) -> None:
-        path = endpoints.KLINES.format(asset=listing.asset)
+    def _say_bars(self, listing: Listing, bars: list[Row]) -> list[Row]:
         for told in bars if self.settings.kline_objects else [bars]:
-            self._tell(path, told)
+            self._tell(endpoints.KLINES.at(listing.asset), told)
+        return bars
 
-    def _say_tickers(self, tickers: Mapping[str, Row]) -> None:
+    def _say_tickers(self, tickers: Mapping[str, Row]) -> list[Row]:
         for asset, told in tickers.items():
-            self._tell(endpoints.TICKER.format(asset=asset), told)
-        self._tell(endpoints.TICKERS, list(tickers.values()))
+            self._tell(endpoints.TICKER.at(asset), told)
+        every = list(tickers.values())
+        self._tell(endpoints.TICKERS.path, every)
+        return every
 
-    def _say_fill(self, account: Account, told: Row) -> None:
-        self._tell(endpoints.USER_TRADE_EVENTS.format(user=account.user), told)
+    def _say_fill(self, account: Account, trade: Row, over: Mapping[str, Any]) -> Row:
+        told = account.fill(trade, over)
+        self._tell(endpoints.USER_TRADE_EVENTS.at(account.user), told)
         if told["status"] == "Confirmed":
-            self._tell(endpoints.USER_TRADES.format(user=account.user), told)
+            self._tell(endpoints.USER_TRADES.at(account.user), told)
+        return told
 
-    def _order_event(
-        self, account: Account, variant: OrderVariant, asset: str, over: Mapping[str, Any]
-    ) -> Row:
+    def _say_position(self, user: str, listing: Listing, price: str, over: Mapping[str, Any]) -> Row:
+        told = self.account(user).position(listing.asset, price, over)
+        self._tell(endpoints.POSITIONS.at(user), told)
+        return told
+
+    def _order_event(self, account: Account, variant: OrderVariant, asset: str, over: Row) -> Row:
         listing = self.listing(asset)
         price = listing.market.last // listing.market.tick  # in book units
         told = account.order_event(variant, listing.asset, price, over)
         inner = {"type": _snake(variant), **told}
         frame = text_frame(encode(inner if self.settings.inner_tags else {variant: told}))
-        for peer in self._watching.of(endpoints.ORDERS):
+        for peer in self._watching.of(endpoints.ORDERS.path):
             if self._clients[peer].holder in ("", account.user):  # empty: a server without logins
                 peer.tell(frame)
         return told
@@ -508,7 +497,7 @@ class SimulatedTplus(Simulator):
         user, trade = self._unsettled.popleft()
         listing = self.listing(trade["asset_id"])
         undone = self.random.random() < 0.03
-        self._say_settled(user, listing, trade, "Rollbacked" if undone else "Confirmed")
+        self._say_stage(user, listing, trade, "Rollbacked" if undone else "Confirmed")
         if not user:
             self._say_bars(listing, [listing.bar()])
             self._say_tickers({listing.asset: listing.ticker()})
@@ -523,24 +512,18 @@ class SimulatedTplus(Simulator):
         filled = self.listing(row["base_asset"])
         trade = filled.trade()
         trade |= {"price": row["limit_price"], "quantity": row["quantity"]}
-        self._say_stage(account.user, filled, trade, {"status": "Pending"})
+        self._say_stage(account.user, filled, trade, "Pending")
         self._unsettled.append((account.user, trade))
         self._order_event(account, "Removed", filled.asset, {"order_id": row["order_id"]})
-        position = account.position(filled.asset, row["limit_price"], {"size": row["quantity"]})
-        self._tell(endpoints.POSITIONS.format(user=account.user), position)
+        self._say_position(account.user, filled, row["limit_price"], {"size": row["quantity"]})
 
-    def _say_settled(self, user: str, listing: Listing, trade: Row, status: str) -> None:
-        undone = status == "Rollbacked"
-        why = {"rollback_reason": "settlement failed" if undone else None} if user else {}
-        self._say_stage(user, listing, trade, {"status": status, **why})
-
-    def _say_stage(self, user: str, listing: Listing, trade: Row, over: Row) -> None:
+    def _say_stage(self, user: str, listing: Listing, trade: Row, status: str) -> None:
         """One stage of a trade, as a user sees it, or the public."""
         if user:
-            account = self.account(user)
-            self._say_fill(account, account.fill(trade, over))
+            why = "settlement failed" if status == "Rollbacked" else None
+            self._say_fill(self.account(user), trade, {"status": status, "rollback_reason": why})
         else:
-            self._say_trade(listing, trade | over)
+            self._say_trade(listing, trade | {"status": status})
 
     def _listening(self) -> list[str]:
         """The users that have a stream open."""

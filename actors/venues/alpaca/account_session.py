@@ -18,7 +18,6 @@ from actors.protocol import (
     Fatal,
     Frame,
     Missed,
-    Quarantine,
     RecentIds,
     Reject,
     Retryable,
@@ -88,7 +87,7 @@ class AccountSession(KeyedSession):
                 words = _text(answer(frame).error_message) or "no words"
                 out.add(self._end(Retryable(f"alpaca ends the account stream: {words}", "alpaca_error")))
             case _:  # not asked for: it is kept to be looked at
-                out.add(Quarantine(payload, "a message that is no trade update and no answer"))
+                out.quarantine(payload, "a message that is no trade update and no answer")
 
     def _handle_update(self, update: TradeUpdate, out: EffectBatch) -> None:
         topic = self._topic
@@ -142,7 +141,7 @@ class AccountSession(KeyedSession):
 
     def _put_aside(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         """An update that cannot be read, or something that may have been one."""
-        out.add(Quarantine(payload, str(error) or type(error).__name__))
+        out.quarantine(payload, error)
         if self._topic is not None and self._confirmed:
             out.add(Missed((self._topic,), "quarantine"))
 

@@ -41,17 +41,9 @@ def price_of(event: Any) -> Price | None:
     except ValueError:
         at = None
     if isinstance(event, Quote):
-        bid, bid_size = _side(event.bid_price, event.bid_size)
-        ask, ask_size = _side(event.ask_price, event.ask_size)
-        return Price(
-            event.symbol,
-            bid=bid,
-            bid_size=bid_size,
-            ask=ask,
-            ask_size=ask_size,
-            quoted_ns=at,
-            quotes=True,
-        )
+        bid = _side(event.bid_price, event.bid_size)
+        ask = _side(event.ask_price, event.ask_size)
+        return Price(event.symbol, *bid, *ask, quoted_ns=at, quotes=True)
     if isinstance(event, Trade) and event.price.is_finite() and event.price > 0:
         return Price(event.symbol, last=event.price, last_size=event.size, traded_ns=at)
     return None

@@ -214,24 +214,9 @@ class Acknowledgement(Struct, frozen=True, kw_only=True, tag_field="T", tag="sub
     news: Symbols | None = None
 
 
-Inbound = (
-    Trade
-    | Quote
-    | Bar
-    | UpdatedBar
-    | DailyBar
-    | Status
-    | Luld
-    | Imbalance
-    | Correction
-    | CancelError
-    | OrderBook
-    | Pricing
-    | News
-    | Success
-    | Failure
-    | Acknowledgement
-)
+Market = Trade | Quote | Bar | UpdatedBar | DailyBar | Status | Luld | Imbalance | Correction | CancelError
+Control = Success | Failure | Acknowledgement
+Inbound = Market | OrderBook | Pricing | News | Control
 
 # Which fields of a kind are times; all others have `timestamp` alone.
 TIMES: dict[type[Struct], tuple[str, ...]] = {

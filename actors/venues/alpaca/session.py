@@ -23,7 +23,6 @@ from actors.protocol import (
     End,
     Frame,
     Missed,
-    Quarantine,
     Retryable,
     Secret,
     Send,
@@ -234,7 +233,7 @@ class AlpacaSession(KeyedSession):
                 self._handle(items, out)
 
     def _put_aside(self, part: bytes, error: Exception, concerned: Topics, out: EffectBatch) -> None:
-        out.add(Quarantine(part, str(error) or type(error).__name__))
+        out.quarantine(part, error)
         books = [topic for topic in concerned if topic.channel == BOOKS]
         others = tuple(topic for topic in concerned if topic.channel != BOOKS)
         if others:

@@ -285,18 +285,14 @@ class AlpacaSubscriptions:
                 (dropped if asked.dropped else lost).append(asked.topic)
                 asked.dropped = True
                 self._covered.discard(asked.item)
-        effects: list[Effect] = []
-        if confirmed:
-            effects.append(Confirm(tuple(confirmed)))
-        if unlisted:
-            effects.append(Reject(tuple(unlisted), "the venue's acknowledgement does not list it"))
-        if lost or dropped:
-            effects.append(Missed((*lost, *dropped), "unknown"))
-        if lost:
-            effects.append(Resent(tuple(lost)))
-        if dropped:
-            effects.append(Reject(tuple(dropped), "the venue's acknowledgements no longer list it"))
-        return effects
+        effects = (
+            Confirm(tuple(confirmed)),
+            Reject(tuple(unlisted), "the venue's acknowledgement does not list it"),
+            Missed((*lost, *dropped), "unknown"),
+            Resent(tuple(lost)),
+            Reject(tuple(dropped), "the venue's acknowledgements no longer list it"),
+        )
+        return [effect for effect in effects if effect.topics]
 
     def _reject(self, items: set[Item], reason: str) -> list[Reject]:
         refused = [asked for asked in self.asked.values() if asked.item in items and asked.answer is WAITING]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+
+from actors.protocol import iso_nanoseconds
 
 
 class Message(Struct, frozen=True, gc=False):
@@ -63,7 +64,7 @@ def clock(unit: str) -> Callable[[Any], int | None]:
     """A function from a venue's time to wall-clock nanoseconds; None: it cannot be read as one."""
     factor = _UNITS.get(unit)
     if factor is None:
-        return _rfc3339
+        return lambda value: iso_nanoseconds(value) if type(value) is str else None
 
     def read(value: Any) -> int | None:
         if type(value) is int:
@@ -75,25 +76,3 @@ def clock(unit: str) -> Callable[[Any], int | None]:
             return None
 
     return read
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECONDS = len("2026-01-05T10:00:00.123456Z")  # a longer text may have more digits than `datetime` holds
-
-
-def _rfc3339(text: Any) -> int | None:
-    """To the nanosecond. A time without an offset is taken for UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-        since = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)) - EPOCH
-        beyond = _beyond_microseconds(text) if len(text) > MICROSECONDS else 0
-    except (ArithmeticError, AttributeError, ValueError, TypeError):
-        return None
-    return ((since.days * 86_400 + since.seconds) * 10**6 + since.microseconds) * 1000 + beyond
-
-
-def _beyond_microseconds(text: str) -> int:
-    """The seventh to the ninth digit of a second."""
-    rest = text.partition(".")[2]
-    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-    return int(digits[6:9].ljust(3, "0"))

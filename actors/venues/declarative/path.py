@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Final, Literal
 
 from msgspec import Struct
@@ -29,7 +30,7 @@ Step = str | int | None
 _STEP = re.compile(r'\.?(?:([A-Za-z0-9_$@-]+)|"([^"]+)")|\[(-?[0-9]{1,6}|\*)\]')
 
 
-class Path(Struct, frozen=True):
+class Path(Struct, frozen=True, dict=True):
     """Steps from the whole message to a place in it."""
 
     expected: ClassVar[str] = "a path such as data.symbol or data[*].symbol"
@@ -49,11 +50,16 @@ class Path(Struct, frozen=True):
             # A name follows a point, but for the first.
             if found is None or (found[3] is None and (text[at] == ".") == (at == 0)):
                 raise ValueError(f"expected {cls.expected}; this is not one from character {at + 1} on")
-            steps.append(_step(found))
+            steps.append(found[1] or found[2] or (ALL if found[3] == "*" else int(found[3])))
             at = found.end()
         if not steps:
             raise ValueError(f"expected {cls.expected}, not an empty one")
         return cls(text, tuple(steps))
+
+    @cached_property
+    def get(self) -> Getter:
+        """Takes all steps, from the whole message on."""
+        return getter(self.steps)
 
     @property
     def wildcards(self) -> int:
@@ -63,13 +69,6 @@ class Path(Struct, frozen=True):
         """The steps up to the last `[*]`."""
         last = max((number for number, step in enumerate(self.steps, 1) if step is ALL), default=0)
         return self.steps[:last]
-
-
-def _step(found: re.Match[str]) -> Step:
-    name = found[1] or found[2]
-    if name is not None:
-        return name
-    return ALL if found[3] == "*" else int(found[3])
 
 
 Getter = Callable[[Any], Any]
@@ -171,7 +170,7 @@ Scalar = str | int | bool
 Expectation = frozenset[Scalar] | Literal["any", "none"]
 
 
-class Condition(Struct, frozen=True):
+class Condition(Struct, frozen=True, dict=True):
     """What a message must hold: at each path one of some values, anything, or nothing.
 
     A text instead of a table means a message that is nothing but this text, and no JSON.
@@ -191,20 +190,18 @@ class Condition(Struct, frozen=True):
             raise ValueError(f"expected {cls.expected}")
         return cls(tuple(_tests("", raw)))
 
-    def compiled(self) -> Test:
+    @cached_property
+    def fits(self) -> Test:
+        """Whether a message that is JSON holds all of it."""
         if self.text is not None:
             return lambda _: False  # those are looked for before anything is decoded
-        tests = [_test(path.steps, wanted) for path, wanted in self.tests]
+        tests = [_test(path, wanted) for path, wanted in self.tests]
         match tests:
             case [only]:
                 return only
             case [first, second]:
                 return lambda message: first(message) and second(message)
         return lambda message: all(test(message) for test in tests)
-
-
-def compiled(condition: Condition | None) -> Test | None:
-    return None if condition is None else condition.compiled()
 
 
 def _tests(before: str, raw: Mapping[str, object]) -> list[tuple[Path, Expectation]]:
@@ -236,10 +233,10 @@ def _expectation(text: str, value: object) -> Expectation:
     return frozenset(values)
 
 
-def _test(steps: tuple[Step, ...], wanted: Expectation) -> Test:
-    get = getter(steps)
+def _test(path: Path, wanted: Expectation) -> Test:
+    get = path.get
     if wanted == "any":
-        return _is_there(steps, get)
+        return _is_there(path)
     if wanted == "none":
         return lambda message: (found := get(message)) is MISSING or found is None
     kinds = {type(each) for each in wanted}  # 1 and true are equal to Python
@@ -251,9 +248,10 @@ def _test(steps: tuple[Step, ...], wanted: Expectation) -> Test:
     return lambda message: type(found := get(message)) is str and found in wanted
 
 
-def _is_there(steps: tuple[Step, ...], get: Getter) -> Test:
+def _is_there(path: Path) -> Test:
     """A test that is in nearly every table, for each message: without the getter where that is short."""
-    match steps:
+    get = path.get
+    match path.steps:
         case (str(name),):
             return lambda message: type(message) is dict and message.get(name) is not None
         case (str(first), str(second)):

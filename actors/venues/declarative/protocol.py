@@ -9,16 +9,8 @@ from msgspec import Struct
 
 from actors.protocol import REDACTED, Topic
 from actors.venues.declarative.messages import Message, clock
-from actors.venues.declarative.path import MISSING, Getter, Path, Spot, Test, compiled, getter, spot
-from actors.venues.declarative.table import (
-    AckTable,
-    AskTable,
-    ErrorTable,
-    EventTable,
-    FrameTable,
-    LoginTable,
-    VenueTable,
-)
+from actors.venues.declarative.path import MISSING, Condition, Path, Spot, Test, getter, spot
+from actors.venues.declarative.table import AskTable, EventTable, FrameTable, SequenceTable, VenueTable
 from actors.venues.declarative.template import Template
 from actors.venues.declarative.topics import Marks, Names, TopicPlaces
 
@@ -79,12 +71,13 @@ class EventRule:
 
     def __init__(self, table: EventTable, names: Mapping[str, Names]) -> None:
         self.places = TopicPlaces(table, names)
-        self._data = _way(table.data, table.each) or (-1, getter(()))
-        self._kind = _way(table.kind, table.each)
-        self._time = _way(table.time, table.each)
+        data = _spot(table.data, table.each)
+        self._data = (-1, getter(())) if data is None else (data.level, data.get)
+        self._kind = _spot(table.kind, table.each)
+        self._time = _spot(table.time, table.each)
         self._nanoseconds = clock(table.unit)
         self.sequences = {
-            name: _sequence(each, table.each)
+            name: _numbers(each.table.sequence, table.each)
             for name, each in self.places.names.items()
             if each.table.sequence
         }
@@ -122,67 +115,19 @@ class EventRule:
 
     def event(self, topic: Topic, nodes: Sequence[Any], data: Any) -> Message:
         """What a consumer gets of it."""
-        kind, at_ns = "", None
-        if self._kind is not None:
-            level, get = self._kind
-            kind = get(nodes[level])
-            if type(kind) is not str:
-                kind = ""
-        if self._time is not None:
-            level, get = self._time
-            at_ns = self._nanoseconds(get(nodes[level]))
-        return Message(topic.channel, topic.key, data, kind, at_ns)
+        where, when = self._kind, self._time
+        kind = "" if where is None else where.get(nodes[where.level])
+        at_ns = None if when is None else self._nanoseconds(when.get(nodes[when.level]))
+        return Message(topic.channel, topic.key, data, kind if type(kind) is str else "", at_ns)
 
 
-def _way(path: Path | None, each: Path | None) -> tuple[int, Getter] | None:
-    """From which node, and how."""
-    if path is None:
-        return None
-    found = spot(path, each)
-    return found.level, found.get
+def _spot(path: Path | None, each: Path | None) -> Spot | None:
+    return None if path is None else spot(path, each)
 
 
-def _sequence(names: Names, each: Path | None) -> Numbers:
-    table = names.table.sequence
-    assert table is not None
-
-    def place(path: Path | None) -> Spot | None:
-        return None if path is None else spot(path, each)
-
-    start = compiled(table.start)
-    return Numbers(spot(table.number, each), place(table.first), place(table.previous), start)
-
-
-class AckRule:
-    def __init__(self, table: AckTable, names: Mapping[str, Names]) -> None:
-        self.table = table
-        self.places = TopicPlaces(table, names)
-        self.names_topics = bool(self.places.parts)
-        self.id = _getter(table.id)
-
-
-class ErrorRule:
-    def __init__(self, table: ErrorTable, names: Mapping[str, Names]) -> None:
-        self.table = table
-        self.places = TopicPlaces(table, names)
-        self.names_topics = bool(self.places.parts)
-        self.id = _getter(table.id)
-        self.code = _getter(table.code)
-        self.text = _getter(table.text)
-        self.fatal = _codes(table.fatal)
-        self.slow = _codes(table.slow)
-        self.ends = _codes(table.ends)
-        self.benign = _codes(table.benign)
-
-
-class LoginRule:
-    def __init__(self, table: LoginTable) -> None:
-        self.table = table
-        self.greeting = compiled(table.greeting)
-        self.answer = compiled(table.answer)
-        self.refused = compiled(table.refused)
-        self.code = _getter(table.code)
-        self.text = _getter(table.text)
+def _numbers(table: SequenceTable, each: Path | None) -> Numbers:
+    start = None if table.start is None else table.start.fits
+    return Numbers(spot(table.number, each), _spot(table.first, each), _spot(table.previous, each), start)
 
 
 class Ask:
@@ -254,37 +199,20 @@ class TableProtocol(Vocabulary):
     def __init__(self, table: FrameTable, feed: str, own: Mapping[str, str]) -> None:
         super().__init__(table, feed, own)
         self.table = table
-        self.acks = [AckRule(each, self.names) for each in table.acks]
-        self.errors = [ErrorRule(each, self.names) for each in table.errors]
-        self.ignore = [each.compiled() for each in table.ignore]
-        self.replies = [(each.when.compiled(), each.send) for each in table.replies]
-        self.login = LoginRule(table.login) if table.login is not None else None
+        self.acks = [(each, TopicPlaces(each, self.names)) for each in table.acks]
+        self.errors = [(each, TopicPlaces(each, self.names)) for each in table.errors]
         self.ask = Ask(table.subscribe) if table.subscribe is not None else None
         self.give_up = Ask(table.unsubscribe) if table.unsubscribe is not None else None
-        self.pong = compiled(table.ping.answer) if table.ping is not None else None
         self.words = _words(table)
 
 
 def _words(table: FrameTable) -> dict[bytes, tuple[str, Template | None]]:
     """Messages that are a mere text: what each is, and what is replied."""
-    words: dict[bytes, tuple[str, Template | None]] = {}
-    for condition in table.ignore:
-        if condition.text is not None:
-            words[condition.text.encode()] = ("ignored", None)
-    for reply in table.replies:
-        if reply.when.text is not None:
-            words[reply.when.text.encode()] = ("heartbeat", reply.send)
-    if table.ping is not None and table.ping.answer is not None and table.ping.answer.text is not None:
-        words[table.ping.answer.text.encode()] = ("pong", None)
-    return words
-
-
-def _getter(path: Path | None) -> Callable[[Any], Any]:
-    return getter(path.steps) if path is not None else lambda _: MISSING
-
-
-def _codes(codes: Sequence[str | int]) -> frozenset[str]:
-    return frozenset(map(str, codes))
+    every: list[tuple[Condition, str, Template | None]] = [(each, "ignored", None) for each in table.ignore]
+    every += [(reply.when, "heartbeat", reply.send) for reply in table.replies]
+    if table.ping is not None and table.ping.answer is not None:
+        every.append((table.ping.answer, "pong", None))
+    return {when.text.encode(): (kind, reply) for when, kind, reply in every if when.text is not None}
 
 
 def _whole(value: Any) -> int | None:

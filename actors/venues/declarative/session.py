@@ -25,7 +25,6 @@ from actors.protocol import (
     Frame,
     GapReason,
     Missed,
-    Quarantine,
     Reason,
     Resent,
     Retryable,
@@ -51,8 +50,9 @@ from actors.venues.declarative.asked import (
     TableTopics,
 )
 from actors.venues.declarative.messages import decode, inflate
-from actors.venues.declarative.path import MISSING, Path, getter
-from actors.venues.declarative.protocol import AckRule, Ask, ErrorRule, Nodes, TableProtocol
+from actors.venues.declarative.path import MISSING, Condition, Path
+from actors.venues.declarative.protocol import Ask, Nodes, TableProtocol
+from actors.venues.declarative.table import AckTable, ErrorTable, Value
 
 LONGEST_WORD = 64  # bytes of a message that is a mere text
 MAX_WORDS = 500  # characters of an error
@@ -73,8 +73,8 @@ class DeclaredSession(Session):
         self._told = 0  # messages of this read that bear events: a Counter is slow
         self._asked = TableTopics(protocol, self._heal, takes_all=takes_all)
         self._events = [(rule, self._asked.index(rule.places)) for rule in protocol.events]
-        self._acks = [(rule, self._asked.index(rule.places)) for rule in protocol.acks]
-        self._errors = [(rule, self._asked.index(rule.places)) for rule in protocol.errors]
+        self._acks = [(table, self._asked.index(places)) for table, places in protocol.acks]
+        self._errors = [(table, self._asked.index(places)) for table, places in protocol.errors]
         self._requests: dict[str, SentFrame] = {}  # by id, oldest first
         self._number = 0
         self._greeted = False
@@ -83,18 +83,18 @@ class DeclaredSession(Session):
     # ── asking ──────────────────────────────────────────────────────────────────────────────────
 
     def opened(self, now: float) -> list[Effect]:
-        login = self._protocol.login
+        login = self._protocol.table.login
         if login is None:
             return super().opened(now)
         self._move("upgraded")
         return [] if login.greeting is not None else self._log_in()
 
     def _log_in(self) -> list[Effect]:
-        login = self._protocol.login
+        login = self._protocol.table.login
         assert login is not None
         self._greeted = True
-        frames: list[Effect] = [Send(each.render(self._fixed())) for each in login.table.send]
-        if login.answer is None and login.table.answer is None:
+        frames: list[Effect] = [Send(each.render(self._fixed())) for each in login.send]
+        if login.answer is None:
             self._move("welcomed")
             frames.append(Announce())
         return frames
@@ -187,25 +187,25 @@ class DeclaredSession(Session):
         self.heard[self._handle_other(message, out)] += 1
 
     def _handle_other(self, message: Any, out: EffectBatch) -> str:
-        protocol = self._protocol
+        table = self._protocol.table
         for ack, acked in self._acks:
-            found = ack.places.elements(message)
+            found = acked.places.elements(message)
             if found is not None:
                 self._handle_ack(ack, acked, message, found, out)
                 return "ack"
         for error, blamed in self._errors:
-            found = error.places.elements(message)
+            found = blamed.places.elements(message)
             if found is not None:
                 self._handle_error(error, blamed, message, found, out)
                 return "error"
-        for fits, send in protocol.replies:
-            if fits(message):
-                out.add(Send(send.render(_Inside(message, protocol.own))))
+        for reply in table.replies:
+            if reply.when.fits(message):
+                out.add(Send(reply.send.render(_Inside(message, self._protocol.own))))
                 return "heartbeat"
-        if protocol.pong is not None and protocol.pong(message):
+        if table.ping is not None and _fits(table.ping.answer, message):
             out.add(Answered())
             return "pong"
-        if any(fits(message) for fits in protocol.ignore):
+        if any(each.fits(message) for each in table.ignore):
             return "ignored"
         out.unrouted += 1
         return "unrouted"
@@ -230,63 +230,63 @@ class DeclaredSession(Session):
     # ── answers ──
 
     def _handle_ack(
-        self, rule: AckRule, index: TableIndex, message: Any, found: Sequence[Nodes], out: EffectBatch
+        self, ack: AckTable, index: TableIndex, message: Any, found: Sequence[Nodes], out: EffectBatch
     ) -> None:
-        id = rule.id(message)
+        id, names_topics = _at(ack.id, message), bool(index.places.parts)
         request = self._request(id)
-        if request is None and (rule.table.listed or not (rule.names_topics or id is not MISSING)):
+        if request is None and (ack.listed or not (names_topics or id is not MISSING)):
             request = next(iter(self._requests.values()), None)
-        named = self._asked.named(index, found) if rule.names_topics else []
-        if rule.names_topics:
+        named = self._asked.named(index, found) if names_topics else []
+        if names_topics:
             confirm(named, out)
         elif request is not None:
             confirm(request.waiting(), out)
-        if rule.table.listed and request is not None:
+        if ack.listed and request is not None:
             refuse(request.waiting(), "the venue does not list it among what is subscribed to", out)
         for each in [request] if request is not None else dict.fromkeys(one.request for one in named):
             if each is not None and not each.waiting():
                 self._answered(each, out)
 
     def _handle_error(
-        self, rule: ErrorRule, index: TableIndex, message: Any, found: Sequence[Nodes], out: EffectBatch
+        self, error: ErrorTable, index: TableIndex, message: Any, found: Sequence[Nodes], out: EffectBatch
     ) -> None:
-        hide, name = self._protocol.hide, self._protocol.table.name
-        code, words = hide(_text(rule.code(message))), hide(_text(rule.text(message)))
+        name = self._protocol.table.name
+        code, words = self._words(error.code, message), self._words(error.text, message)
         text = f"{name} error {code}".rstrip() + (f": {words}" if words else "")
-        if (reason := self._ending(rule, code, text)) is not None:
+        if (reason := self._ending(error, code, text)) is not None:
             out.add(self._end(reason))
             return
-        request = self._request(rule.id(message))
-        if request is None and rule.table.blames == "oldest":
+        request = self._request(_at(error.id, message))
+        if request is None and error.blames == "oldest":
             request = next((each for each in self._requests.values() if each.waiting()), None)
         waiting = request.waiting() if request is not None else self._waiting()
-        named = self._asked.named(index, found) if rule.names_topics else []
+        named = self._asked.named(index, found) if index.places.parts else []
         named = [each for each in named if each.answer is not REFUSED]
         named = named or _spoken_of(waiting, words)
         blamed = named or (waiting if request is not None else [])
         if not blamed:
             out.add(Complain(code_of(name, code), text))
-        elif code in rule.benign:
+        elif _lists(error.benign, code):
             confirm(blamed, out)
         elif named or request is None or request.is_only(blamed):
-            refuse(blamed, text, out, rule.table.retry_after)
+            refuse(blamed, text, out, error.retry_after)
         else:
             self._again(request, blamed[: len(blamed) // 2], blamed[len(blamed) // 2 :])
             self._answered(request, out)
             return
         if request is not None:
-            if rule.table.whole:
+            if error.whole:
                 self._again(request, request.waiting())
-            if rule.table.whole or not request.waiting():  # else the others have answers of their own
+            if error.whole or not request.waiting():  # else the others have answers of their own
                 self._answered(request, out)
 
-    def _ending(self, rule: ErrorRule, code: str, text: str) -> Reason | None:
+    def _ending(self, error: ErrorTable, code: str, text: str) -> Reason | None:
         name = code_of(self._protocol.table.name, code)
-        if code in rule.fatal:
+        if _lists(error.fatal, code):
             return Fatal(text, name, self._advice())
-        if code in rule.slow:
+        if _lists(error.slow, code):
             return Slow(text, name, shared=True)
-        return Retryable(text, name) if code in rule.ends else None
+        return Retryable(text, name) if _lists(error.ends, code) else None
 
     def _again(self, request: SentFrame, *parts: list[TableTopic]) -> None:
         """These are asked for again, one part after the other, before the requests that wait."""
@@ -310,21 +310,20 @@ class DeclaredSession(Session):
     # ── logging in ──
 
     def _handle_login(self, message: Any, out: EffectBatch) -> bool:
-        login = self._protocol.login
+        login = self._protocol.table.login
         assert login is not None
         if not self._greeted and login.greeting is not None:
-            if login.greeting(message):
+            if login.greeting.fits(message):
                 self.heard["login"] += 1
                 out.add(*self._log_in())
                 return True
-        elif login.refused is not None and login.refused(message):
-            hide = self._protocol.hide
-            code, words = hide(_text(login.code(message))), hide(_text(login.text(message)))
+        elif _fits(login.refused, message):
+            code, words = self._words(login.code, message), self._words(login.text, message)
             text = f"login refused ({' '.join((code, words)).strip() or 'no words'})"
             name = code_of(self._protocol.table.name, code, "login")
             out.add(self._end(Fatal(text, name, self._advice())))
             return True
-        elif login.answer is not None and login.answer(message):
+        elif _fits(login.answer, message):
             self.heard["login"] += 1
             self._move("welcomed")
             out.add(Announce())
@@ -332,11 +331,15 @@ class DeclaredSession(Session):
         return False
 
     def _advice(self) -> str:
-        login = self._protocol.login
-        if login is not None and login.table.advice:
-            return login.table.advice
+        login = self._protocol.table.login
+        if login is not None and login.advice:
+            return login.advice
         keys = ", ".join(self._protocol.table.keys)
         return f"Check {keys} in [feeds.{self._protocol.feed}]." if keys else ""
+
+    def _words(self, path: Path | None, message: Any) -> str:
+        """What a message says there, without the feed's secrets."""
+        return self._protocol.hide(_text(_at(path, message)))
 
     def closed(self, code: int, words: str) -> Reason:
         close = self._protocol.table.close
@@ -351,7 +354,7 @@ class DeclaredSession(Session):
     def _put_aside(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         """It may have been an event: of the topics that it names, or of any."""
         self.heard["undecodable"] += 1
-        out.add(Quarantine(payload, str(error) or type(error).__name__))
+        out.quarantine(payload, error)
         named = self._asked.named_in(payload)
         for each in named:
             self._heal(each, "quarantine", None, out)
@@ -367,7 +370,7 @@ class _Inside(dict[str, Any]):
         self._message = message
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self else getter(Path.parse(name).steps)(self._message)
+        return self[name] if name in self else Path.parse(name).get(self._message)
 
 
 def _spoken_of(asked: list[TableTopic], words: str) -> list[TableTopic]:
@@ -403,9 +406,20 @@ def _goes_on(character: str) -> bool:
     return character.isalnum() or character in ("_", "-")
 
 
+def _fits(condition: Condition | None, message: Any) -> bool:
+    return condition is not None and condition.fits(message)
+
+
+def _at(path: Path | None, message: Any) -> Any:
+    return MISSING if path is None else path.get(message)
+
+
+def _lists(codes: Sequence[Value], code: str) -> bool:
+    return code in map(str, codes)
+
+
 def _text(value: Any) -> str:
     if value is MISSING or value is None:
         return ""
-    return (value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode())[
-        :MAX_WORDS
-    ]
+    text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
+    return text[:MAX_WORDS]

@@ -117,18 +117,15 @@ def _slot(piece: str) -> Slot:
     return Slot(found[1] + found[2], filters)
 
 
-def _joined(parts: list[str | Slot]) -> Iterator[str | Slot]:
-    text = ""
+def _joined(parts: list[str | Slot]) -> list[str | Slot]:
+    """Texts side by side become one; empty ones are left out."""
+    joined: list[str | Slot] = []
     for part in parts:
-        if isinstance(part, str):
-            text += part
-            continue
-        if text:
-            yield text
-        text = ""
-        yield part
-    if text:
-        yield text
+        if joined and isinstance(part, str) and isinstance(joined[-1], str):
+            joined[-1] += part
+        elif part:
+            joined.append(part)
+    return joined
 
 
 # ── JSON ────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from actors.protocol import Option, Topic
-from actors.venues.declarative.path import MISSING, Each, Getter, compiled, spot
+from actors.venues.declarative.path import MISSING, Each, Getter, spot
 from actors.venues.declarative.table import ChannelTable, Place, Value
 from actors.venues.declarative.template import Text
 
@@ -79,7 +79,7 @@ class TopicPlaces:
     """Where a kind of message shows its topics: one `Place` of a table, ready for use."""
 
     def __init__(self, place: Place, names: Mapping[str, Names]) -> None:
-        self.fits = compiled(place.when) or _always
+        self.fits = place.when.fits if place.when is not None else _always
         self.each = Each(place.each) if place.each is not None else None
         self.names = {place.channel: names[place.channel]} if place.channel else names
         self.channel = place.channel

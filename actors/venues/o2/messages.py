@@ -274,9 +274,12 @@ class OrderEntry(Struct, frozen=True, gc=False, kw_only=True):
     order_tx_history: Any = None
     history: Any = None
 
+    def whose(self) -> Identity | str | None:
+        return self.account or self.owner or self.identity
+
 
 class OrdersFrame(Pushed, frozen=True, gc=False, kw_only=True, tag="subscribe_orders"):
-    orders: list[OrderEntry] | None = None
+    entries: list[OrderEntry] | None = field(name="orders", default=None)
 
 
 class BalanceEntry(Struct, frozen=True, gc=False, kw_only=True):
@@ -289,9 +292,12 @@ class BalanceEntry(Struct, frozen=True, gc=False, kw_only=True):
     account: Identity | str | None = None
     owner: Identity | str | None = None
 
+    def whose(self) -> Identity | str | None:
+        return self.identity or self.account or self.owner
+
 
 class BalancesFrame(Pushed, frozen=True, gc=False, kw_only=True, tag="subscribe_balances"):
-    balance: list[BalanceEntry] | None = None
+    entries: list[BalanceEntry] | None = field(name="balance", default=None)
 
 
 class NonceFrame(Pushed, frozen=True, gc=False, kw_only=True, tag="subscribe_nonce"):
@@ -299,22 +305,21 @@ class NonceFrame(Pushed, frozen=True, gc=False, kw_only=True, tag="subscribe_non
     identity: Identity | str | None = None
     nonce: str | int | None = None
 
+    def whose(self) -> Identity | str | None:
+        return self.contract_id or self.identity
+
+    @property
+    def entries(self) -> list[NonceFrame]:
+        """It is an entry itself, if it has a nonce."""
+        return [] if self.nonce is None else [self]
+
 
 class NewNonceFrame(NonceFrame, frozen=True, gc=False, tag="nonce"):
     """The name that O2's newest SDK listens for as well."""
 
 
-Inbound = (
-    ChangeFrame
-    | SnapshotFrame
-    | ViewFrame
-    | TradesFrame
-    | NewTradesFrame
-    | OrdersFrame
-    | BalancesFrame
-    | NonceFrame
-    | NewNonceFrame
-)
+AccountFrame = OrdersFrame | BalancesFrame | NonceFrame | NewNonceFrame
+Inbound = ChangeFrame | SnapshotFrame | ViewFrame | TradesFrame | NewTradesFrame | AccountFrame
 # Not strict: "123" is read as the integer 123, at the speed of a number.
 decode = msgspec.json.Decoder(Inbound, strict=False).decode
 
@@ -349,13 +354,12 @@ def the_side(text: str) -> Side:
         raise ValueError(f"a side is 'buy' or 'sell', not {text!r}") from None
 
 
-def the_nonce(nonce: str | int | None) -> int:
+def the_nonce(entry: NonceFrame, account: str, frame: Pushed) -> Nonce:
     """O2 sends it as a decimal string, as a number and as a hex string."""
-    if nonce is None:
-        raise ValueError("a nonce frame without a nonce")
-    if isinstance(nonce, int):
-        return nonce
-    return int(nonce, 16 if nonce[:2] in ("0x", "0X") else 10)
+    nonce = entry.nonce
+    if not isinstance(nonce, int):
+        nonce = int(nonce or "", 16 if nonce and nonce[:2] in ("0x", "0X") else 10)
+    return Nonce(account, nonce, frame.onchain_timestamp, frame.seen_timestamp)
 
 
 def the_trade(entry: TradeEntry, market: str, frame: Pushed) -> Trade:

@@ -8,7 +8,7 @@ a book gets a new snapshot, for O2's changes bear no number by which the loss wo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from actors.protocol import (
@@ -20,7 +20,6 @@ from actors.protocol import (
     EffectBatch,
     Frame,
     Missed,
-    Quarantine,
     Send,
     Session,
     Topic,
@@ -52,6 +51,14 @@ CHANNELS = {  # of the actions that bear data
 PICTURES: Mapping[type[m.DepthFrame], tuple[str, type[m.DepthSnapshot | m.DepthView]]] = {
     m.SnapshotFrame: ("depth", m.DepthSnapshot),
     m.ViewFrame: ("depth_view", m.DepthView),
+}
+
+# Frames of accounts: their channel, and what makes an event of an entry.
+ACCOUNTS: Mapping[type[m.AccountFrame], tuple[str, Callable[[Any, str, m.Pushed], Any]]] = {
+    m.OrdersFrame: ("orders", m.the_order),
+    m.BalancesFrame: ("balances", m.the_balance),
+    m.NonceFrame: ("nonce", m.the_nonce),
+    m.NewNonceFrame: ("nonce", m.the_nonce),
 }
 
 LONGEST_WORD = 8  # bytes: PING and PONG, and some space around them
@@ -92,7 +99,7 @@ class O2Session(Session):
         out = EffectBatch()
         for opcode, payload in frames:
             if opcode != TEXT:
-                out.add(Quarantine(payload, "a binary frame; O2 sends text"))
+                out.quarantine(payload, "a binary frame; O2 sends text")
                 continue
             try:
                 frame = decode(payload)
@@ -177,7 +184,7 @@ class O2Session(Session):
         trades, id = frame.trades, frame.market_id
         if not trades:
             asked = self._asked.market("trades", id) if id else None
-            self._handle_empty(payload, [asked] if asked else [], out)
+            self._handle_empty(payload, [asked] if asked else (), out)
         elif id or len(self._trades) == 1:
             asked = self._asked.market("trades", id)
             market = asked.topic.key if asked is not None else ""
@@ -201,35 +208,17 @@ class O2Session(Session):
             else:
                 out.duplicates += 1
 
-    def _handle_orders(self, frame: m.OrdersFrame, payload: bytes, out: EffectBatch) -> None:
-        if not frame.orders:
-            self._handle_empty(payload, list(self._asked.slots["orders"].values()), out)
+    def _handle_account(self, frame: m.AccountFrame, payload: bytes, out: EffectBatch) -> None:
+        """Each entry says whose it is, or leaves it out."""
+        channel, event_of = ACCOUNTS[type(frame)]
+        if not frame.entries:
+            self._handle_empty(payload, self._asked.slots[channel].values(), out)
             return
         heard = []
-        for entry in frame.orders:
-            key, owners = self._owners("orders", identity_key(entry.account or entry.owner or entry.identity))
-            heard.append((owners, m.the_order(entry, key, frame)))
-        self._route("orders", heard, out)
-
-    def _handle_balances(self, frame: m.BalancesFrame, payload: bytes, out: EffectBatch) -> None:
-        if not frame.balance:
-            self._handle_empty(payload, list(self._asked.slots["balances"].values()), out)
-            return
-        heard = []
-        for entry in frame.balance:
-            key, owners = self._owners(
-                "balances", identity_key(entry.identity or entry.account or entry.owner)
-            )
-            heard.append((owners, m.the_balance(entry, key, frame)))
-        self._route("balances", heard, out)
-
-    def _handle_nonce(self, frame: m.NonceFrame, payload: bytes, out: EffectBatch) -> None:
-        if frame.nonce is None:
-            self._handle_empty(payload, list(self._asked.slots["nonce"].values()), out)
-            return
-        key, owners = self._owners("nonce", identity_key(frame.contract_id or frame.identity))
-        nonce = m.Nonce(key, m.the_nonce(frame.nonce), frame.onchain_timestamp, frame.seen_timestamp)
-        self._route("nonce", [(owners, nonce)], out)
+        for entry in frame.entries:
+            key, owners = self._owners(channel, identity_key(entry.whose()))
+            heard.append((owners, event_of(entry, key, frame)))
+        self._route(channel, heard, out)
 
     def _owners(self, channel: str, key: str) -> tuple[str, list[O2Topic]]:
         """The topics that it belongs to: without a name the only one there is, or all of them."""
@@ -248,7 +237,7 @@ class O2Session(Session):
             out.pairs += [(asked.topic, event) for asked in owners]
             out.unrouted += not owners
 
-    def _handle_empty(self, payload: bytes, asked: list[O2Topic], out: EffectBatch) -> None:
+    def _handle_empty(self, payload: bytes, asked: Iterable[O2Topic], out: EffectBatch) -> None:
         """A frame of a channel without an entry: an acknowledgement, or an error."""
         failure = decode_failure(payload)
         if failure.code is not None or failure.text:
@@ -273,7 +262,7 @@ class O2Session(Session):
             try:
                 self._handle_odd(payload, error, out)
             except Exception as worse:  # nothing that a venue sends may end the connection
-                out.add(Quarantine(payload, str(worse) or type(worse).__name__))
+                out.quarantine(payload, worse)
 
     def _handle_odd(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         failure = decoded(decode_failure, payload)  # None: it is no JSON object
@@ -290,7 +279,7 @@ class O2Session(Session):
         channel = CHANNELS.get(action, "")
         if failure is not None and channel and self._handle_otherwise(payload, channel, failure, out):
             return
-        out.add(Quarantine(payload, str(error) or type(error).__name__))
+        out.quarantine(payload, error)
         if not action and (b"depth" in payload or b"changes" in payload):
             channel = "depth"
         self._fear_for(channel, payload, failure, out)
@@ -311,7 +300,7 @@ class O2Session(Session):
             try:
                 self._handle(decode(whole), whole, out)
             except Exception as error:
-                out.add(Quarantine(entry, str(error)))
+                out.quarantine(entry, error)
                 self._fear_for(channel, whole, failure, out)
         return bool(entries)
 
@@ -388,8 +377,5 @@ HANDLERS: dict[type[m.Inbound], Callable[[O2Session, Any, bytes, EffectBatch], N
     m.ViewFrame: O2Session._handle_picture,
     m.TradesFrame: O2Session._handle_trades,
     m.NewTradesFrame: O2Session._handle_trades,
-    m.OrdersFrame: O2Session._handle_orders,
-    m.BalancesFrame: O2Session._handle_balances,
-    m.NonceFrame: O2Session._handle_nonce,
-    m.NewNonceFrame: O2Session._handle_nonce,
+    **dict.fromkeys(ACCOUNTS, O2Session._handle_account),
 }

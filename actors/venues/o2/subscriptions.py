@@ -58,9 +58,8 @@ class O2Subscriptions:
         self.slots: dict[str, Slot] = {channel: {} for channel in (*BY_MARKET, *BY_IDENTITY)}
         self._precisions: dict[tuple[str, str], set[int | None]] = {}  # ever asked for, by channel and key
         self._inherited: dict[str, RecentIds] = {}  # trades that a former connection brought, by market
-        self._fences: deque[tuple[O2Topic, ...]] = (
-            deque()
-        )  # for each PING on its way: the topics that its PONG confirms
+        # For each PING on its way: the topics that its PONG confirms.
+        self._fences: deque[tuple[O2Topic, ...]] = deque()
 
     def legacy(self) -> Seen:
         """O2 repeats recent trades at each subscription: what this connection brought is known."""
@@ -75,16 +74,15 @@ class O2Subscriptions:
         effects: list[Effect] = []
         unacknowledged: list[O2Topic] = []
         for channel, group in _by_channel(topics).items():
-            if channel in BY_IDENTITY:
-                effects += self._set_identities(channel, group)
-            else:
-                for topic in group:
-                    effects += self._ask_market(topic)
             slot = self.slots[channel]
             if channel in BY_IDENTITY:
+                effects += self._set_identities(channel, group)
                 unacknowledged += slot.values()
-            elif channel not in ACKNOWLEDGED:  # those of before have fences of their own
-                unacknowledged += [slot[topic.key] for topic in group if topic.key in slot]
+                continue
+            for topic in group:
+                effects += self._ask_market(topic)
+            if channel not in ACKNOWLEDGED:  # those of before have fences of their own
+                unacknowledged += [slot[topic.key] for topic in group]
         return effects + self._fence(unacknowledged)
 
     def drop(self, topics: Iterable[Topic]) -> list[Effect]:
@@ -127,11 +125,7 @@ class O2Subscriptions:
     def repeat(self, asked: O2Topic) -> list[Effect]:
         """Give up and ask, in the same breath: what the venue has is not what we know of."""
         asked.repeated = True
-        topics = [asked.topic]
-        return [
-            _frame("unsubscribe", asked.topic.channel, topics),
-            _frame("subscribe", asked.topic.channel, topics),
-        ]
+        return [_frame(verb, asked.topic.channel, [asked.topic]) for verb in ("unsubscribe", "subscribe")]
 
     def _ask_market(self, topic: Topic) -> list[Effect]:
         slot = self.slots[topic.channel]

@@ -66,33 +66,31 @@ class O2Settings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_fields
     network: Network = "mainnet"  # where no url is given
 
 
-def _channels() -> dict[str, Channel]:
-    every = (
-        Channel(
-            str(DEPTH),
-            m.DepthSnapshot | m.DepthChange,
-            "the book: a snapshot, then signed changes to it",
-            key=_MARKET,
-            options={"precision": _PRECISION},
-            deltas=True,
-            whole=(m.DepthSnapshot,),
-            resyncable=True,
-        ),
-        Channel(
-            str(DEPTH_VIEW),
-            m.DepthView,
-            "the whole book again and again, at a rate",
-            key=_MARKET,
-            options={"precision": _PRECISION, "frequency": _FREQUENCY},
-        ),
-        Channel(str(TRADES), m.Trade, "public trades", key=_MARKET, acknowledged=False, unique=True),
-        Channel(str(ORDERS), m.Order, "an account's orders", key=_IDENTITY, acknowledged=False, account=True),
-        Channel(
-            str(BALANCES), m.Balance, "an account's balances", key=_IDENTITY, acknowledged=False, account=True
-        ),
-        Channel(str(NONCE), m.Nonce, "an account's nonce", key=_IDENTITY, acknowledged=False),
-    )
-    return {channel.name: channel for channel in every}
+_CHANNELS = (
+    Channel(
+        str(DEPTH),
+        m.DepthSnapshot | m.DepthChange,
+        "the book: a snapshot, then signed changes to it",
+        key=_MARKET,
+        options={"precision": _PRECISION},
+        deltas=True,
+        whole=(m.DepthSnapshot,),
+        resyncable=True,
+    ),
+    Channel(
+        str(DEPTH_VIEW),
+        m.DepthView,
+        "the whole book again and again, at a rate",
+        key=_MARKET,
+        options={"precision": _PRECISION, "frequency": _FREQUENCY},
+    ),
+    Channel(str(TRADES), m.Trade, "public trades", key=_MARKET, acknowledged=False, unique=True),
+    Channel(str(ORDERS), m.Order, "an account's orders", key=_IDENTITY, acknowledged=False, account=True),
+    Channel(
+        str(BALANCES), m.Balance, "an account's balances", key=_IDENTITY, acknowledged=False, account=True
+    ),
+    Channel(str(NONCE), m.Nonce, "an account's nonce", key=_IDENTITY, acknowledged=False),
+)
 
 
 class O2(Venue):
@@ -107,7 +105,7 @@ class O2(Venue):
     about: ClassVar[str] = "O2 Exchange (Fuel): books, trades, orders, balances"
     simulator: ClassVar[str] = "actors.simulators.o2.simulator:SimulatedO2"
     Settings: ClassVar[type[VenueSettings]] = O2Settings
-    channels: ClassVar[Mapping[str, Channel]] = _channels()
+    channels: ClassVar[Mapping[str, Channel]] = {channel.name: channel for channel in _CHANNELS}
     price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(DEPTH_VIEW)})
     ping_interval: ClassVar[float] = PING_INTERVAL
     book_channel: ClassVar[str] = str(DEPTH)
@@ -215,12 +213,8 @@ class O2(Venue):
 def _best(view: m.DepthView) -> Price:
     bid = max(view.bids, key=attrgetter("price"), default=None)
     ask = min(view.asks, key=attrgetter("price"), default=None)
-    return Price(
-        view.market,
-        bid=None if bid is None else bid.price,
-        bid_size=None if bid is None else bid.quantity,
-        ask=None if ask is None else ask.price,
-        ask_size=None if ask is None else ask.quantity,
-        quoted_ns=view.seen_ns,
-        quotes=True,
-    )
+    return Price(view.market, *_side(bid), *_side(ask), quoted_ns=view.seen_ns, quotes=True)
+
+
+def _side(level: m.Level | None) -> tuple[int | None, int | None]:
+    return (level.price, level.quantity) if level is not None else (None, None)

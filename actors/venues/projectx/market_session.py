@@ -108,12 +108,10 @@ class MarketSession(GatewaySession):
     # ── what is told of what was read ──
 
     def _tell_prints(self, topic: Topic, read: Read, pairs: Pairs) -> None:
-        for event in _of(topic.key, read):
-            pairs.append((topic, event))
+        pairs += [(topic, event) for event in _of(topic.key, read)]
 
     def _tell_quotes(self, topic: Topic, read: Read, pairs: Pairs) -> None:
-        for sparse in read:
-            pairs.append((topic, self._quotes.merge(topic, sparse)))
+        pairs += [(topic, self._quotes.merge(topic, sparse)) for sparse in read]
 
     def _tell_book(self, topic: Topic, read: Read, pairs: Pairs) -> None:
         resets = [place for place, event in enumerate(read) if event.type is RESET]

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from actors.venues.projectx.timestamps import nanoseconds
+from actors.protocol import iso_nanoseconds
 
 Exact: TypeAlias = Decimal | None
 LARGEST = 30  # decimal digits before the point, or noughts after it: more is no price
@@ -27,6 +27,11 @@ def check(*values: object) -> None:
     for value in values:
         if type(value) is Decimal and not (value.is_finite() and SMALLEST <= value.adjusted() <= LARGEST):
             raise ValueError("a number that is not finite, or out of all bounds")
+
+
+def nanoseconds(stamp: str | None) -> int | None:
+    """None: there is no time. Year 1 is what .NET writes where no time was set."""
+    return iso_nanoseconds(stamp) if stamp and not stamp.startswith("0001") else None
 
 
 # ── numbers that mean something; the gateway may add to them ────────────────────────────────────

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 DEEPEST = 8  # lists and envelopes within each other
 
-_pieces = msgspec.json.Decoder(list[Raw]).decode
+elements_of = msgspec.json.Decoder(list[Raw]).decode
 _keys = msgspec.json.Decoder(dict[str, Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 
@@ -62,7 +62,7 @@ class EventReader(Generic[T]):
         for raw in pieces:
             first = bytes(memoryview(raw)[:1])
             if first == b"[":
-                yield from self._find(_pieces(raw), action, deeper - 1)
+                yield from self._find(elements_of(raw), action, deeper - 1)
             elif first == b"{" and (inner := self._opened(raw)) is not None:
                 told = inner.action if type(inner.action) is int else action
                 yield from self._find([inner.data], told, deeper - 1)  # type: ignore[list-item]
@@ -75,11 +75,6 @@ class EventReader(Generic[T]):
         if envelope.data is UNSET or bytes(memoryview(envelope.data)[:1]) not in (b"[", b"{"):
             return None
         return None if self._own & _keys(raw).keys() else envelope
-
-
-def arguments_of(raw: Raw) -> list[Raw]:
-    """Raises: msgspec.ValidationError: it is no list."""
-    return _pieces(raw)
 
 
 def contract_of(arguments: list[Raw]) -> str:

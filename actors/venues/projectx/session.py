@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 
 from msgspec import Raw
 
-from actors.protocol import Deliver, Effect, EffectBatch, Missed, Quarantine, Resent, Slow, Topic
-from actors.protocol.signalr import Call, CallOutcome, HubSession, HubSubscription
-from actors.protocol.signalr.calls import Then
+from actors.protocol import Deliver, Effect, EffectBatch, Missed, Resent, Slow, Topic
+from actors.protocol.signalr import Call, HubSession, HubSubscription
 from actors.protocol.signalr.formatting import said
 from actors.venues.projectx.hub_methods import BY_TARGET, LOGOUT, STREAMS, HubMethods
-from actors.venues.projectx.normalise import FoundEvent, arguments_of
+from actors.venues.projectx.normalise import FoundEvent, elements_of
 from actors.venues.projectx.pending import WaitingEvents
 from actors.venues.projectx.platforms import Hub
 
@@ -45,9 +44,6 @@ class GatewaySession(HubSession):
 
     # ── what the runtime wants ──
 
-    def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        return self._waiting.behind(super().subscribe(topics, now))
-
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         return [*super().unsubscribe(topics, now), *self.forget(topics)]
 
@@ -55,7 +51,7 @@ class GatewaySession(HubSession):
         """A topic without an answer is starting already: its first message must not be dropped."""
         answered = [topic for topic in topics if self._waiting.is_over(topic)]
         under_way = tuple(topic for topic in topics if topic in self.wanted and topic not in answered)
-        effects = [*self.forget(answered), *self._waiting.behind(super().resync(answered, now))]
+        effects = [*self.forget(answered), *super().resync(answered, now)]
         return [*effects, Missed(under_way, "unknown"), Resent(under_way)] if under_way else effects
 
     # ── what the hub says ──
@@ -63,11 +59,8 @@ class GatewaySession(HubSession):
     def needs(self, topic: Topic) -> Sequence[HubSubscription]:
         return (STREAMS[topic.channel].subscription(topic),)
 
-    def invoke(self, call: Call, then: Then | None = None) -> list[Effect]:
-        def answered(outcome: CallOutcome) -> list[Effect]:
-            return self._waiting.behind(then(outcome) if then else [])
-
-        return super().invoke(call, answered)
+    def pass_on(self, effects: list[Effect]) -> list[Effect]:
+        return self._waiting.behind(effects)
 
     def refused(self, topics: tuple[Topic, ...], call: Call, words: str) -> list[Effect]:
         return [*super().refused(topics, call, words), *self.forget(topics)]
@@ -77,7 +70,7 @@ class GatewaySession(HubSession):
         if name == LOGOUT:
             self._log_out(arguments, out)
         elif (stream := BY_TARGET.get(name)) is not None and stream.hub == self.hub:
-            self.handle_push(stream, arguments_of(arguments), out)
+            self.handle_push(stream, elements_of(arguments), out)
         else:
             out.unrouted += 1
 
@@ -100,7 +93,7 @@ class GatewaySession(HubSession):
         self, found: FoundEvent, error: Exception, topics: Iterable[Topic], out: EffectBatch
     ) -> None:
         """It could not be read, and is missing in these topics."""
-        out.add(Quarantine(bytes(found.raw), str(error) or type(error).__name__))
+        out.quarantine(bytes(found.raw), error)
         topics = tuple(topics)
         self.distrust(topics)
         if missed := tuple(topic for topic in topics if self._waiting.is_over(topic)):

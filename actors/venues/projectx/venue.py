@@ -51,29 +51,25 @@ _CONTRACT_ID = re.compile(r"CON(\.[A-Z0-9_+-]+){2,}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
-def _channels() -> dict[str, Channel]:
-    every = (
-        Channel(str(ACCOUNTS), m.Account, "accounts: balance, and whether they may trade", account=True),
-        Channel(str(POSITIONS), m.Position, "an account's positions", key=_ACCOUNT, account=True),
-        Channel(
-            str(ORDERS), m.Order, "the life of an account's orders", key=_ACCOUNT, account=True, unique=True
-        ),
-        Channel(
-            str(ACCOUNT_TRADES), m.AccountTrade, "an account's fills", key=_ACCOUNT, account=True, unique=True
-        ),
-        Channel(str(QUOTES), m.Quote, "best bid and ask, the day's prices: whole each time", key=_CONTRACT),
-        Channel(str(TRADES), m.Trade, "prints of the market", key=_CONTRACT),
-        Channel(
-            str(DEPTH),
-            m.Depth | m.DepthReset,
-            "the book: changes, and resets",
-            key=_CONTRACT,
-            deltas=True,
-            whole=(m.DepthReset,),
-            resyncable=True,
-        ),
-    )
-    return {channel.name: channel for channel in every}
+_CHANNELS = (
+    Channel(str(ACCOUNTS), m.Account, "accounts: balance, and whether they may trade", account=True),
+    Channel(str(POSITIONS), m.Position, "an account's positions", key=_ACCOUNT, account=True),
+    Channel(str(ORDERS), m.Order, "the life of an account's orders", key=_ACCOUNT, account=True, unique=True),
+    Channel(
+        str(ACCOUNT_TRADES), m.AccountTrade, "an account's fills", key=_ACCOUNT, account=True, unique=True
+    ),
+    Channel(str(QUOTES), m.Quote, "best bid and ask, the day's prices: whole each time", key=_CONTRACT),
+    Channel(str(TRADES), m.Trade, "prints of the market", key=_CONTRACT),
+    Channel(
+        str(DEPTH),
+        m.Depth | m.DepthReset,
+        "the book: changes, and resets",
+        key=_CONTRACT,
+        deltas=True,
+        whole=(m.DepthReset,),
+        resyncable=True,
+    ),
+)
 
 
 class ProjectX(Venue):
@@ -88,10 +84,9 @@ class ProjectX(Venue):
     about: ClassVar[str] = "ProjectX (TopstepX): quotes, trades, depth; an account's orders, positions, fills"
     simulator: ClassVar[str] = "actors.simulators.projectx:SimulatedProjectX"
     Settings: ClassVar[type[VenueSettings]] = ProjectXSettings
-    channels: ClassVar[Mapping[str, Channel]] = _channels()
-    send_rate: ClassVar[SendRate] = SendRate(
-        batch=5, interval=0.25
-    )  # a guess: the gateway names no limit of calls
+    channels: ClassVar[Mapping[str, Channel]] = {channel.name: channel for channel in _CHANNELS}
+    # A guess: the gateway names no limit of calls.
+    send_rate: ClassVar[SendRate] = SendRate(batch=5, interval=0.25)
     ping_interval: ClassVar[float] = PING_INTERVAL
     limits: ClassVar[Mapping[str, str]] = {
         "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 20 calls per second",

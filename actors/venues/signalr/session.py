@@ -23,8 +23,7 @@ from actors.protocol import (
     SessionState,
     Topic,
 )
-from actors.protocol.signalr import Call, CallOutcome, Completion, Heard, HubSession, HubSubscription, Ping
-from actors.protocol.signalr.calls import Then
+from actors.protocol.signalr import Call, Completion, Heard, HubSession, HubSubscription, Ping
 from actors.protocol.signalr.framing import END
 from actors.venues.declarative.asked import CONFIRMED, REST, TableTopic, TableTopics
 from actors.venues.declarative.messages import decode
@@ -55,20 +54,11 @@ class DeclarativeHubSession(HubSession):
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         for topic in topics:
             self._topics.enter(topic)
-        return self._noted(super().subscribe(topics, now))
+        return super().subscribe(topics, now)
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         self._leave(topics)
         return super().unsubscribe(topics, now)
-
-    def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        return self._noted(super().resync(topics, now))
-
-    def invoke(self, call: Call, then: Then | None = None) -> list[Effect]:
-        def answered(outcome: CallOutcome) -> list[Effect]:
-            return self._noted(then(outcome)) if then is not None else []
-
-        return super().invoke(call, answered)
 
     def refused(self, topics: tuple[Topic, ...], call: Call, words: str) -> list[Effect]:
         self._leave(topics)
@@ -82,7 +72,7 @@ class DeclarativeHubSession(HubSession):
             self._broken.pop(topic, None)
             self._topics.leave(topic)
 
-    def _noted(self, effects: list[Effect]) -> list[Effect]:
+    def pass_on(self, effects: list[Effect]) -> list[Effect]:
         """What the hub's answers come to is kept in mind."""
         for effect in effects:
             if isinstance(effect, Confirm):
@@ -130,7 +120,7 @@ class DeclarativeHubSession(HubSession):
             out.add(Missed(topics, why, missed))
             return True
         if self.now - asked.healed_at < REST:
-            out.add(*self._noted([Missed(topics, why, missed), Resent(topics)]))
+            out.add(*self.pass_on([Missed(topics, why, missed), Resent(topics)]))
             self._broken[asked.topic] = asked
             return False
         asked.healed_at = self.now

@@ -33,6 +33,7 @@ def plain(kind: type[T]) -> Callable[[bytes], T | list[T]]:
 
 
 decode_book = plain(m.BookFrame)
+decode_snapshot = msgspec.json.Decoder(m.BookFrame, strict=False).decode
 decode_level = msgspec.json.Decoder(m.PriceLevelUpdate, strict=False).decode
 
 
@@ -148,11 +149,12 @@ def _each(value: Any, read: Callable[[Any], Any]) -> Any:
     return [read(each) for each in value] if isinstance(value, list) else read(value)
 
 
-def order_events(payload: bytes) -> Any:
-    return _each(_untyped(payload), _order_event)
+def by_dicts(read: Callable[[Any], Any]) -> Decode:
+    """Reads events, or lists of them, by way of dicts."""
+    return lambda payload: _each(_untyped(payload), read)
 
 
-def _order_event(value: Any) -> m.OrderEvent:
+def order_event(value: Any) -> m.OrderEvent:
     event = tagged(value, ORDER_EVENTS)
     if "user_order" in event and event[_KIND] != "Unknown":
         event["user_order"] = _order(event["user_order"])
@@ -171,11 +173,7 @@ def _order(value: Any) -> dict[str, Any]:
     return {**value, "details": details, "trigger": trigger}
 
 
-def account_events(payload: bytes) -> Any:
-    return _each(_untyped(payload), _account_event)
-
-
-def _account_event(value: Any) -> m.AccountEvent:
+def account_event(value: Any) -> m.AccountEvent:
     return converted(tagged(value, ACCOUNT_EVENTS), m.AccountEvent)  # type: ignore[no-any-return]
 
 
@@ -202,10 +200,7 @@ def with_status(kind: type[m.Trade] | type[m.UserTrade]) -> Decode:
     return decode
 
 
-def account_stats(payload: bytes) -> Any:
-    def one(value: Any) -> m.AccountStats:
-        if not isinstance(value, dict):
-            raise ValueError("statistics that are no object")  # noqa: TRY004  # as msgspec's
-        return m.AccountStats(value)
-
-    return _each(_untyped(payload), one)
+def account_stats(value: Any) -> m.AccountStats:
+    if not isinstance(value, dict):
+        raise ValueError("statistics that are no object")  # noqa: TRY004  # as msgspec's
+    return m.AccountStats(value)

@@ -25,7 +25,6 @@ from actors.protocol import (
     HttpFailed,
     HttpRequest,
     Missed,
-    Quarantine,
     Resent,
     Retryable,
     SessionState,
@@ -33,7 +32,7 @@ from actors.protocol import (
     Topic,
 )
 from actors.venues.tplus import messages as m
-from actors.venues.tplus.decoding import decode_book, decode_level
+from actors.venues.tplus.decoding import decode_level, decode_snapshot
 from actors.venues.tplus.errors import refusal
 from actors.venues.tplus.paths import TplusStream
 from actors.venues.tplus.session import TplusSession
@@ -202,7 +201,7 @@ class DepthSession(TplusSession):
         except Exception:
             super()._puzzle(piece, out)
         else:
-            out.add(Quarantine(piece, "one level without a sequence number"))
+            out.quarantine(piece, "one level without a sequence number")
             self._refuse("this server sends single levels without sequence numbers: no book can follow", out)
 
     # ── the snapshot ──
@@ -241,7 +240,7 @@ class DepthSession(TplusSession):
     def _refuse(self, why: str, out: EffectBatch) -> None:
         if self._phase is Phase.LIVE:
             out.add(Missed((self._topic,), "unknown"))
-        self._phase, self._buffer = Phase.REFUSED, []
+        self._buffer = []
         self._reject(why, out)
 
     def _reject(self, why: str, out: EffectBatch) -> None:
@@ -260,16 +259,13 @@ class DepthSession(TplusSession):
 
     def _snapshot(self, body: bytes, out: EffectBatch) -> None:
         try:
-            snapshot = decode_book(body)
+            snapshot = decode_snapshot(body)
         except Exception as error:
-            out.add(Quarantine(body, f"a snapshot: {error}"))
+            out.quarantine(body, f"a snapshot: {error}")
             self._again("it could not be read", out)
             return
         oldest = self._oldest()
-        if isinstance(snapshot, list):
-            out.add(Quarantine(body, "a snapshot: a list of books"))
-            self._again("it could not be read", out)
-        elif self._void:
+        if self._void:
             self._again("the stream was interrupted or restarted before it came", out)
         elif oldest is None:
             self._again("changes could not be decoded, and it may lack them", out)

@@ -66,8 +66,8 @@ class Level(Struct, frozen=True, gc=False, array_like=True):
 Levels = tuple[Level, ...]
 
 
-class DepthSnapshot(Struct, frozen=True, gc=False):
-    """A whole book: it replaces what was known of the asset. Best prices come first."""
+class Depth(Struct, frozen=True, gc=False):
+    """Levels of a book, and the number with which they came."""
 
     asset_id: str
     bids: Levels
@@ -75,17 +75,16 @@ class DepthSnapshot(Struct, frozen=True, gc=False):
     sequence: int
 
 
-class DepthChange(Struct, frozen=True, gc=False):
+class DepthSnapshot(Depth, frozen=True, gc=False):
+    """A whole book: it replaces what was known of the asset. Best prices come first."""
+
+
+class DepthChange(Depth, frozen=True, gc=False):
     """New quantities of some levels, absolute; one of 0 is gone. All at once, in any order.
 
     A change follows a `DepthSnapshot`, or the changes since; where one may be missing there is a
     `Gap`, and a new snapshot after it.
     """
-
-    asset_id: str
-    bids: Levels
-    asks: Levels
-    sequence: int
 
 
 class PriceLevelUpdate(TplusMessage, frozen=True, gc=False):
@@ -366,20 +365,8 @@ class Updated(Variant, frozen=True, gc=False, kw_only=True):
     update_timestamp_ns: int | None = None
 
 
-OrderEvent = (
-    Created
-    | Canceled
-    | Removed
-    | Replaced
-    | Amended
-    | Triggered
-    | CreateFailed
-    | ReplaceFailed
-    | AmendFailed
-    | CancelFailed
-    | Updated
-    | Unknown
-)
+RequestFailed = CreateFailed | ReplaceFailed | AmendFailed | CancelFailed
+OrderEvent = Created | Canceled | Removed | Replaced | Amended | Triggered | RequestFailed | Updated | Unknown
 
 # ── account ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -410,8 +397,13 @@ class PositionUpdate(Struct, frozen=True, gc=False):
     timestamp_ns: int
 
 
-class DepositLanded(Variant, frozen=True, gc=False, kw_only=True):
+class OfUser(Variant, frozen=True, gc=False, kw_only=True):
+    """What happened to an account's assets."""
+
     user: str
+
+
+class DepositLanded(OfUser, frozen=True, gc=False, kw_only=True):
     asset: str
     amount: int  # with 18 decimals
     chain_id: int | str | None = None
@@ -419,8 +411,7 @@ class DepositLanded(Variant, frozen=True, gc=False, kw_only=True):
     timestamp_ns: int
 
 
-class WithdrawalCompleted(Variant, frozen=True, gc=False, kw_only=True):
-    user: str
+class WithdrawalCompleted(OfUser, frozen=True, gc=False, kw_only=True):
     asset: str
     amount: int  # with 18 decimals
     chain_id: int | str | None = None
@@ -428,15 +419,13 @@ class WithdrawalCompleted(Variant, frozen=True, gc=False, kw_only=True):
     timestamp_ns: int
 
 
-class PositionCleared(Variant, frozen=True, gc=False, kw_only=True):
-    user: str
+class PositionCleared(OfUser, frozen=True, gc=False, kw_only=True):
     sub_account_index: int
     asset: str
     timestamp_ns: int
 
 
-class SubAccountAssetTransferred(Variant, frozen=True, gc=False, kw_only=True):
-    user: str
+class SubAccountAssetTransferred(OfUser, frozen=True, gc=False, kw_only=True):
     source_sub_account_index: int
     target_sub_account_index: int
     asset: str
@@ -449,10 +438,9 @@ class CalledVenue(Struct, frozen=True, gc=False):
     deadline_ns: int | None = None
 
 
-class MarginCallUpdated(Variant, frozen=True, gc=False, kw_only=True):
+class MarginCallUpdated(OfUser, frozen=True, gc=False, kw_only=True):
     """The margin calls there are now; none in `called_venues`: they are over."""
 
-    user: str
     sub_account_index: int
     called_venues: tuple[CalledVenue, ...]
     timestamp_ns: int

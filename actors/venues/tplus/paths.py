@@ -14,7 +14,7 @@ from msgspec import Struct
 from actors.protocol import Topic
 from actors.venues.tplus import decoding
 from actors.venues.tplus import messages as m
-from actors.venues.tplus.decoding import Decode
+from actors.venues.tplus.decoding import Decode, by_dicts, typed, with_status
 
 
 class TplusStream(Struct, frozen=True):
@@ -43,33 +43,24 @@ def _refuse(_: bytes) -> Any:
     raise ValueError("a stream of variants")
 
 
-def _streams() -> dict[str, TplusStream]:
-    typed, with_status = decoding.typed, decoding.with_status
-    every = (
-        TplusStream("orders", "/orders", decoding.order_events, oms=True),
-        TplusStream(
-            "user_trades", "/trades/user/events/{user}", with_status(m.UserTrade), m.UserTrade, oms=True
-        ),
-        TplusStream(
-            "user_finalized_trades", "/trades/user/{user}", typed(m.UserTrade), m.UserTrade, oms=True
-        ),
-        TplusStream("positions", "/positions/ws/{user}", typed(m.PositionUpdate), m.PositionUpdate, oms=True),
-        TplusStream("account_events", "/account/events/{user}", decoding.account_events, oms=True),
-        TplusStream("account_stats", "/account/stats/{user}", decoding.account_stats, oms=True),
-        TplusStream("intent", "/intent/ws", typed(m.Intent), m.Intent, oms=True),
-        TplusStream("trades", "/trades", typed(m.Trade), m.Trade),
-        TplusStream("market_trades", "/trades/{asset}", typed(m.Trade), m.Trade),
-        TplusStream("trade_events", "/trades/events", with_status(m.Trade), m.Trade),
-        TplusStream("market_trade_events", "/trades/events/{asset}", with_status(m.Trade), m.Trade),
-        TplusStream("depth", "/marketdepth/diff/{asset}", decoding.decode_book, m.BookFrame),
-        TplusStream("klines", "/klines/diff/{asset}", typed(m.Timebar), m.Timebar),
-        TplusStream("ticker", "/ticker/ws/{asset}", typed(m.Ticker), m.Ticker),
-        TplusStream("tickers", "/tickers/ws", typed(m.Ticker), m.Ticker),
-    )
-    return {stream.channel: stream for stream in every}
-
-
-STREAMS: Mapping[str, TplusStream] = _streams()
+_EVERY = (
+    TplusStream("orders", "/orders", by_dicts(decoding.order_event), oms=True),
+    TplusStream("user_trades", "/trades/user/events/{user}", with_status(m.UserTrade), m.UserTrade, oms=True),
+    TplusStream("user_finalized_trades", "/trades/user/{user}", typed(m.UserTrade), m.UserTrade, oms=True),
+    TplusStream("positions", "/positions/ws/{user}", typed(m.PositionUpdate), m.PositionUpdate, oms=True),
+    TplusStream("account_events", "/account/events/{user}", by_dicts(decoding.account_event), oms=True),
+    TplusStream("account_stats", "/account/stats/{user}", by_dicts(decoding.account_stats), oms=True),
+    TplusStream("intent", "/intent/ws", typed(m.Intent), m.Intent, oms=True),
+    TplusStream("trades", "/trades", typed(m.Trade), m.Trade),
+    TplusStream("market_trades", "/trades/{asset}", typed(m.Trade), m.Trade),
+    TplusStream("trade_events", "/trades/events", with_status(m.Trade), m.Trade),
+    TplusStream("market_trade_events", "/trades/events/{asset}", with_status(m.Trade), m.Trade),
+    TplusStream("depth", "/marketdepth/diff/{asset}", decoding.decode_book, m.BookFrame),
+    TplusStream("klines", "/klines/diff/{asset}", typed(m.Timebar), m.Timebar),
+    TplusStream("ticker", "/ticker/ws/{asset}", typed(m.Ticker), m.Ticker),
+    TplusStream("tickers", "/tickers/ws", typed(m.Ticker), m.Ticker),
+)
+STREAMS: Mapping[str, TplusStream] = {stream.channel: stream for stream in _EVERY}
 _BY_SLUG = {channel.replace("_", "-"): channel for channel in STREAMS}
 
 

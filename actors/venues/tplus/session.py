@@ -21,7 +21,6 @@ from actors.protocol import (
     Fatal,
     Frame,
     Missed,
-    Quarantine,
     Reject,
     Resent,
     Retryable,
@@ -128,7 +127,7 @@ class TplusSession(Session):
 
     def _handle_odd(self, opcode: int, payload: bytes, out: EffectBatch) -> None:
         if opcode != TEXT:
-            out.add(Quarantine(payload, "a binary frame; tplus sends text"))
+            out.quarantine(payload, "a binary frame; tplus sends text")
             self._lost(out)
         elif not self._understands(payload, out):
             self._handle_pieces(payload, out)
@@ -205,15 +204,15 @@ class TplusSession(Session):
             out.add(self._end(Fatal(f"tplus wants a login for this stream: {said}", "login", KEY_ADVICE)))
 
     def _puzzle(self, piece: bytes, out: EffectBatch) -> None:
-        out.add(Quarantine(piece, self._flaw(piece)))
+        out.quarantine(piece, self._flaw(piece))
         if not self._is_alien(piece):
             self._lost(out)
 
-    def _flaw(self, piece: bytes) -> str:
+    def _flaw(self, piece: bytes) -> Exception | str:
         try:
             self._stream.decode(piece)
         except Exception as error:
-            return str(error) or type(error).__name__
+            return error
         return "unreadable"
 
     def _is_alien(self, piece: bytes) -> bool:

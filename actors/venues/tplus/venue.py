@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, ClassVar, cast
 from urllib.parse import quote, urlsplit
@@ -21,7 +22,6 @@ from actors.protocol import (
     RateLimit,
     Refusal,
     Retryable,
-    Secret,
     Session,
     Token,
     Topic,
@@ -38,7 +38,7 @@ from actors.venues.tplus.depth_session import DepthSession
 from actors.venues.tplus.errors import KEY_ADVICE, refusal
 from actors.venues.tplus.ids import asset_id, user_id
 from actors.venues.tplus.login import key_of, login, public_key
-from actors.venues.tplus.paths import STREAMS, TplusStream, line_of, topic_of
+from actors.venues.tplus.paths import STREAMS, line_of, topic_of
 from actors.venues.tplus.session import TplusSession
 from actors.venues.tplus.settings import MAX_LINES, Base, TplusSettings, services
 
@@ -68,43 +68,40 @@ _ticker = typed(m.Ticker)
 PUBLIC_TRADES = (TRADES, MARKET_TRADES, TRADE_EVENTS, MARKET_TRADE_EVENTS)
 
 
-def _channels() -> dict[str, Channel]:
-    """Whether a stream begins with a welcome is not certain for each: silence counts as one.
-
-    Not so for a book, which the snapshot confirms.
-    """
-    every = (
-        (ORDERS, m.OrderEvent, "what happens to an account's orders; fills are user_trades"),
-        (USER_TRADES, m.UserTrade | m.Unknown, "an account's fills: pending, then confirmed or rolled back"),
-        (USER_FINALIZED_TRADES, m.UserTrade, "an account's fills, once they are confirmed"),
-        (POSITIONS, m.PositionUpdate, "an account's positions, all of them each time"),
-        (ACCOUNT_EVENTS, m.AccountEvent, "an account's deposits, withdrawals, transfers, margin calls"),
-        (ACCOUNT_STATS, m.AccountStats, "an account's statistics" + _OLD),
-        (INTENT, m.Intent, "what market makers mean to do; for market makers only"),
-        (TRADES, m.Trade, "public trades of all markets, finalised"),
-        (MARKET_TRADES, m.Trade, "public trades of one market, finalised" + _OLD),
-        (TRADE_EVENTS, m.Trade | m.Unknown, "public trades of all markets as they evolve" + _OLD),
-        (MARKET_TRADE_EVENTS, m.Trade | m.Unknown, "public trades of one market as they evolve" + _OLD),
-        (DEPTH, m.DepthSnapshot | m.DepthChange, "the book: a snapshot, then changes to it"),
-        (KLINES, m.Timebar, "bars; the newest is sent again while it is open"),
-        (TICKER, m.Ticker, "prices and statistics of one market"),
-        (TICKERS, m.Ticker, "the same of all markets, as they change"),
+_EVENTS = (
+    (ORDERS, m.OrderEvent, "what happens to an account's orders; fills are user_trades"),
+    (USER_TRADES, m.UserTrade | m.Unknown, "an account's fills: pending, then confirmed or rolled back"),
+    (USER_FINALIZED_TRADES, m.UserTrade, "an account's fills, once they are confirmed"),
+    (POSITIONS, m.PositionUpdate, "an account's positions, all of them each time"),
+    (ACCOUNT_EVENTS, m.AccountEvent, "an account's deposits, withdrawals, transfers, margin calls"),
+    (ACCOUNT_STATS, m.AccountStats, "an account's statistics" + _OLD),
+    (INTENT, m.Intent, "what market makers mean to do; for market makers only"),
+    (TRADES, m.Trade, "public trades of all markets, finalised"),
+    (MARKET_TRADES, m.Trade, "public trades of one market, finalised" + _OLD),
+    (TRADE_EVENTS, m.Trade | m.Unknown, "public trades of all markets as they evolve" + _OLD),
+    (MARKET_TRADE_EVENTS, m.Trade | m.Unknown, "public trades of one market as they evolve" + _OLD),
+    (DEPTH, m.DepthSnapshot | m.DepthChange, "the book: a snapshot, then changes to it"),
+    (KLINES, m.Timebar, "bars; the newest is sent again while it is open"),
+    (TICKER, m.Ticker, "prices and statistics of one market"),
+    (TICKERS, m.Ticker, "the same of all markets, as they change"),
+)
+# Whether a stream begins with a welcome is not certain for each: silence counts as one. Not so for a book,
+# which the snapshot confirms.
+_CHANNELS = {
+    str(name): Channel(
+        str(name),
+        event,
+        about,
+        key=_ASSET if STREAMS[name].keyed else "",
+        acknowledged=name == DEPTH,
+        deltas=name == DEPTH,
+        whole=(m.DepthSnapshot,) if name == DEPTH else (),
+        resyncable=name == DEPTH,
+        account=STREAMS[name].oms and name != INTENT,
+        unique=name in (USER_TRADES, USER_FINALIZED_TRADES, *PUBLIC_TRADES),
     )
-    return {
-        str(name): Channel(
-            str(name),
-            event,
-            about,
-            key=_ASSET if STREAMS[name].keyed else "",
-            acknowledged=name == DEPTH,
-            deltas=name == DEPTH,
-            whole=(m.DepthSnapshot,) if name == DEPTH else (),
-            resyncable=name == DEPTH,
-            account=STREAMS[name].oms and name != INTENT,
-            unique=name in (USER_TRADES, USER_FINALIZED_TRADES, *PUBLIC_TRADES),
-        )
-        for name, event, about in every
-    }
+    for name, event, about in _EVENTS
+}
 
 
 class Tplus(Venue):
@@ -120,7 +117,7 @@ class Tplus(Venue):
     about: ClassVar[str] = "tplus (T+): books, trades, bars, tickers; an account's orders, fills, positions"
     simulator: ClassVar[str] = "actors.simulators.tplus:SimulatedTplus"
     Settings: ClassVar[type[VenueSettings]] = TplusSettings
-    channels: ClassVar[Mapping[str, Channel]] = _channels()
+    channels: ClassVar[Mapping[str, Channel]] = _CHANNELS
     limits: ClassVar[Mapping[str, str]] = {
         "topics": "one per connection",
         "connections": f"tplus names no limit; ours is max_lines, {MAX_LINES} unless set",
@@ -191,7 +188,9 @@ class Tplus(Venue):
 
     def endpoint(self, opening: Opening) -> Endpoint:
         """Raises: ValueError: no topic has such a line."""
-        stream, path = self._path(opening.line)
+        topic = topic_of(opening.line)
+        stream = STREAMS[topic.channel]
+        path = stream.path.format(asset=quote(topic.key, safe="@"), user=self._user)
         token, base = opening.token, self._oms if stream.oms else self._mds
         headers = [("Origin", base.origin)]
         if stream.oms and token is not None:  # the market data service would not know it
@@ -203,7 +202,7 @@ class Tplus(Venue):
         topic = topic_of(opening.line)
         stream = STREAMS[topic.channel]
         if topic.channel == DEPTH:
-            request = self._get(f"/marketdepth/{topic.key}", SNAPSHOT_TIMEOUT)
+            request = self._get(f"/marketdepth/{topic.key}")
             return DepthSession(topic, stream, request, self._own.sequence)
         return TplusSession(topic, stream, with_token=stream.oms)
 
@@ -218,9 +217,11 @@ class Tplus(Venue):
         A stream that the account may not have, such as `intent` for one that is no market maker, costs
         one login more before its line fails: the handshake's 403 may be about the token as well.
         """
-        if self._key is None:
-            return _given(self._own.token)
-        return login(self._oms.http, self._user, self._key)
+        if self._key is not None:
+            return login(self._oms.http, self._user, self._key)
+        if self._own.token is not None:
+            return settled(Token(self._own.token))
+        return settled(Fatal("no login is set for this feed", "tplus_login", KEY_ADVICE))
 
     # ── what events say ──
 
@@ -243,7 +244,7 @@ class Tplus(Venue):
 
     def latest(self, key: str) -> Conversation[Price]:
         """Raises: LinewardenError: the key is no asset."""
-        return _latest(self._get(f"/ticker/{self._asset('ticker', key)}", SNAPSHOT_TIMEOUT))
+        return _latest(self._get(f"/ticker/{self._asset('ticker', key)}"))
 
     def words(self, event: object) -> str:
         if not isinstance(event, m.UserTrade):
@@ -297,20 +298,9 @@ class Tplus(Venue):
             )
         return id
 
-    def _path(self, line: str) -> tuple[TplusStream, str]:
-        topic = topic_of(line)
-        stream = STREAMS[topic.channel]
-        return stream, stream.path.format(asset=quote(topic.key, safe="@"), user=self._user)
-
-    def _get(self, path: str, timeout: float) -> HttpRequest:
+    def _get(self, path: str) -> HttpRequest:
         headers = (("Accept", "application/json"), ("Origin", self._mds.origin))
-        return HttpRequest("GET", f"{self._mds.http}{path}", headers, timeout=timeout)
-
-
-def _given(token: Secret | None) -> Conversation[Token]:
-    if token is None:
-        return settled(Fatal("no login is set for this feed", "tplus_login", KEY_ADVICE))
-    return settled(Token(token))
+        return HttpRequest("GET", f"{self._mds.http}{path}", headers, timeout=SNAPSHOT_TIMEOUT)
 
 
 def _latest(request: HttpRequest) -> Conversation[Price]:
@@ -325,15 +315,16 @@ def _latest(request: HttpRequest) -> Conversation[Price]:
 
 
 def _of_ticker(ticker: m.Ticker) -> Price:
-    bid, ask = ticker.best_bid, ticker.best_ask
     return Price(
         ticker.asset_id,
-        bid=bid.price if bid else None,
-        bid_size=bid.size if bid else None,
-        ask=ask.price if ask else None,
-        ask_size=ask.size if ask else None,
+        *_side(ticker.best_bid),
+        *_side(ticker.best_ask),
         last=ticker.last_price,
         quoted_ns=ticker.timestamp_ns,
         traded_ns=ticker.timestamp_ns if ticker.last_price is not None else None,
         quotes=True,
     )
+
+
+def _side(quote: m.Quote | None) -> tuple[Decimal | None, Decimal | None]:
+    return (quote.price, quote.size) if quote is not None else (None, None)

@@ -129,8 +129,13 @@ class Prices:
 
     def copy(self) -> Prices:
         copy = Prices(self.venue, self._limit)
+        wanted = self._keepers.copy()
         for symbol, places in self._symbols.copy().items():
             copy._symbols[symbol] = {topic: place.copy() for topic, place in places.copy().items()}
+        for topic in wanted:
+            place = copy._symbols.get(topic.key, {}).get(topic)
+            if place is not None:
+                copy._keepers[topic] = place
         return copy
 
     def symbol_in(self, event: Any) -> str | None:

@@ -200,6 +200,21 @@ def test_no_price_of_a_wanted_topic_goes_however_many_there_are() -> None:
     assert "last" in desk.weigh("T")
 
 
+def test_what_is_wanted_of_a_former_epoch_is_wanted_in_its_copy() -> None:
+    desk = Desk()
+    desk.prices = Prices(BOARD, limit=16)
+    wanted = [topic("quotes", f"S{number}") for number in range(100)]
+    for each in wanted:
+        desk.receive(each, Quote(each.key, bid=1.0))
+    desk.prices.forget(wanted.pop())
+    desk.prices = desk.prices.copy()
+    for number in range(100):
+        desk.receive(topic("trades", "*"), Print(f"T{number}", 1.0), NOW + 1)
+    assert all("bid" in desk.weigh(each.key) for each in wanted)
+    assert len(desk.prices) <= 16 + len(wanted) + 1
+    assert desk.weigh("S99") == {}
+
+
 @given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.sampled_from([Quote, Print])), max_size=30))
 def test_a_batch_keeps_what_its_events_one_by_one_would(heard: list[tuple[str, Any]]) -> None:
     pairs: list[tuple[Topic, Any]] = [

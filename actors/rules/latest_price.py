@@ -112,8 +112,14 @@ class Prices:
     def keep(self, pairs: list[tuple[Topic, Any]], topics: Collection[Topic], at: float) -> None:
         """The events of one batch, received at `at`, monotonic seconds; `topics` are all of its topics."""
         keepers = self._keepers
-        if len(topics) == 1 and isinstance(keepers[pairs[0][0]], list):
-            pairs = pairs[-NEWEST:]
+        if len(topics) == 1:
+            only = keepers[pairs[0][0]]
+            if only is None:
+                return
+            if isinstance(only, list):
+                pairs = pairs[-NEWEST:]
+        elif all(keepers[topic] is None for topic in topics):
+            return
         for topic, event in pairs:
             keeper = keepers[topic]
             if isinstance(keeper, list):  # as nearly all are
@@ -151,7 +157,8 @@ class Prices:
             return None
         if topic.key in EVERY:
             return SymbolShelves(self, topic)
-        is_one_kind = isinstance(self.venue.channels[topic.channel].event, type(Struct))
+        event = self.venue.channels[topic.channel].event
+        is_one_kind = isinstance(event, type(Struct)) and not event.__subclasses__()
         return self._places(topic.key).setdefault(topic, [] if is_one_kind else Shelf())
 
     def shelf(self, topic: Topic, symbol: str) -> Shelf:

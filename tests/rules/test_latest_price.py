@@ -200,6 +200,40 @@ def test_no_price_of_a_wanted_topic_goes_however_many_there_are() -> None:
     assert "last" in desk.weigh("T")
 
 
+class Told(Struct, frozen=True):
+    """What a channel may declare that has events of several kinds."""
+
+    symbol: str
+
+
+class Bid(Told, frozen=True):
+    bid: float
+
+
+class Last(Told, frozen=True):
+    last: float
+
+
+class OneChannel(Board):
+    channels: ClassVar[Mapping[str, Channel]] = {"quotes": Channel("quotes", Told, "both", key="symbol")}
+
+    def price(self, event: Any) -> Price | None:
+        if isinstance(event, Bid):
+            return Price(event.symbol, bid=event.bid, quotes=True)
+        return Price(event.symbol, last=event.last)
+
+
+def test_no_kind_of_event_pushes_out_another_where_a_channel_names_what_they_share() -> None:
+    desk = Desk(OneChannel("b", VenueSettings()))
+    where = topic("quotes")
+    batch: list[tuple[Topic, Any]] = [(where, Last("A", 1.0)), *[(where, Bid("A", 2.0))] * 2 * NEWEST]
+    desk.prices.keep(batch, {where}, NOW)
+    for _ in range(2 * NEWEST):
+        desk.receive(where, Bid("A", 3.0))
+    fields = desk.weigh()
+    assert (fields["bid"], fields["last"]) == (3.0, 1.0)
+
+
 def test_what_is_wanted_of_a_former_epoch_is_wanted_in_its_copy() -> None:
     desk = Desk()
     desk.prices = Prices(BOARD, limit=16)

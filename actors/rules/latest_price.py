@@ -93,7 +93,7 @@ Keeper = Place | SymbolShelves | None  # None: the topic has no prices
 
 
 class Prices:
-    """The newest events of each wanted topic, and of at most `limit` symbols that no topic is wanted of.
+    """The newest events of each wanted topic, and of some other symbols: `limit`, and one per wanted topic.
 
     These are symbols of former topics, and of topics for all symbols; those longest without an event go.
     Written by one thread; any may read.

@@ -11,7 +11,7 @@ from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.inlet import Inlet, Put
 from actors.events import SubscriptionState, Topic
 from actors.rules import stream_buffer
-from actors.rules.stream_buffer import Origin, Policy
+from actors.rules.stream_buffer import FifoBuffer, Origin, Policy
 from actors.stream import Stream
 
 WATCHED = (arrivals, inlet, stream_buffer, merge, stream)
@@ -42,7 +42,8 @@ def make(
 ) -> tuple[Stream[Any], Inlet]:
     """`handful`: how many events a reader takes at once, at most."""
     made = Inlet(1, "o2", "trades", policy, capacity, deltas=deltas)
-    made.buffer.handful = handful or made.buffer.handful
+    if handful and isinstance(made.buffer, FifoBuffer):
+        made.buffer.handful = handful
     return Stream[Any](made, Control()), made
 
 

@@ -105,7 +105,7 @@ from actors.wire.frames import (
     encode,
     read_close,
 )
-from actors.wire.socket_inbox import BytesReceived, SocketInbox, SocketLost
+from actors.wire.socket_inbox import BytesReceived, HandlingEnded, SocketInbox, SocketLost
 
 log = log_queue.logger("actors.connection")
 
@@ -132,6 +132,7 @@ class Connection(Actor):
         self._wire = context.inbox
         self._supervisor, self._registry = self.address("supervisor"), self.address("registry")
         self._dispatcher, self._heartbeat = self.address("dispatcher"), self.address("heartbeat")
+        self._now = self._clock.monotonic
         self._args = args
         self._line, self._epoch = args.delivery.line, args.delivery.epoch
         self._session = args.session
@@ -197,6 +198,9 @@ class Connection(Actor):
                 self._login_overdue()
             case OpenSocket():
                 self._start_opening()
+            case HandlingEnded(error=error):
+                if error is not None:
+                    raise error
             case _:
                 self._on_delivery_message(message)
         return None
@@ -253,7 +257,7 @@ class Connection(Actor):
             self._frames = FrameReader(self._args.max_message, Inflater())
         self._counters.upgraded_at = self._counters.received_at = self._now()
         self._counters.received_ns = self._clock.wall_ns()
-        self._wire.open(opened.socket)
+        self._wire.open(opened.socket, self._received)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
         patience = self._connector.dial.connect_timeout
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
@@ -274,7 +278,8 @@ class Connection(Actor):
 
     # ── reading ──
 
-    def _received(self, data: bytes) -> None:
+    def _received(self, data: bytes) -> bool:
+        """Returns whether the connection goes on."""
         counters = self._counters
         counters.bytes += len(data)
         counters.received_at = self._now()
@@ -289,6 +294,7 @@ class Connection(Actor):
         if violation is not None and not self.actor_stopped.is_set():
             text = f"the venue violated the protocol: {violation.text}"
             self._close(violation.code, Retryable(text, "protocol"))
+        return not self.actor_stopped.is_set()
 
     def _handle_data(self, frames: Sequence[Frame]) -> None:
         self._counters.frames += len(frames)
@@ -330,6 +336,10 @@ class Connection(Actor):
 
         A `Resent` is not overtaken: what is confirmed behind it was asked for by it.
         """
+        if len(effects) == 1 and type(effects[0]) is Deliver:  # as nearly all reads have it
+            if not self.actor_stopped.is_set():
+                self._handle_events(effects[0].pairs)
+            return
         settled = 0
         for number, effect in enumerate(effects):
             if number == settled:
@@ -619,6 +629,3 @@ class Connection(Actor):
             if self._socket is not None:
                 with contextlib.suppress(OSError):
                     self._socket.close()
-
-    def _now(self) -> float:
-        return self._clock.monotonic()

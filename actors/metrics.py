@@ -58,16 +58,17 @@ class LineMetrics:
     """A user's metrics as one line sees them: its labels, and no way to raise into an actor."""
 
     def __init__(self, metrics: Metrics, feed: str, line: str) -> None:
-        self._metrics = metrics
+        self._metrics, self._counts = metrics, type(metrics) is not NoMetrics
         self._labels = {"feed": feed, "line": line}
         self._first = threading.Lock()  # taken by the first failure, and kept
 
     def increment(self, name: str, value: int = 1, **labels: str) -> None:
-        self._call(self._metrics.increment, name, value, labels)
+        if self._counts:
+            self._call(self._metrics.increment, name, value, labels)
 
     def increment_later(self, name: str, **labels: str) -> None:
         """The same, from an actor that must not wait for a program's object."""
-        if not isinstance(self._metrics, NoMetrics):
+        if self._counts:
             log_queue.call_later(partial(self._call, self._metrics.increment, name, 1, labels))
 
     def gauge(self, name: str, value: float) -> None:

@@ -101,10 +101,10 @@ class Stream(Generic[Event]):
             Timeout: nothing came in time. The stream is unharmed.
             StreamClosed: `Closed` was delivered; nothing follows it.
         """
-        self._home.check()
         while True:
             try:
-                return cast(Event, self._box.hand.popleft()[1])
+                event: Event = self._box.hand.popleft()[1]
+                return event  # noqa: TRY300
             except IndexError:
                 if not self._reach_event(timeout):
                     raise StreamClosed(self.end_reason or "closed") from None
@@ -249,8 +249,10 @@ class Stream(Generic[Event]):
     # ── waiting and taking ──
 
     def _everything(self) -> Iterator[Pair | Marker]:
-        self._home.check()
-        while not self._ended:
+        while True:
+            self._home.check()  # before the lock, which in a forked child another thread may hold for ever
+            if self._ended:
+                return
             marker = self._next()
             if marker is not None:
                 yield marker
@@ -289,8 +291,7 @@ class Stream(Generic[Event]):
 
     def _next(self, deadline: float | None = None, timeout: float | None = None) -> Marker | None:
         """Wait for what comes next: a marker, or None, and then it is in the reader's hand."""
-        self._home.check()
-        with self._inlet.ready:
+        with self._inlet.lock:
             while (marker := self._reach()) is None and not self._box.hand:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:

@@ -68,8 +68,8 @@ class Inlet:
     ) -> None:
         self.id, self.feed, self.channel = id, feed, channel
         self.policy, self.capacity, self.deltas = policy, capacity, deltas
-        self._lock = threading.RLock()
-        self.ready = threading.Condition(self._lock)
+        self.lock = threading.RLock()
+        self.ready = threading.Condition(self.lock)
         self.buffer: StreamBuffer = (
             ConflatingBuffer(capacity)
             if policy == "conflate"
@@ -88,7 +88,7 @@ class Inlet:
 
     def put(self, right: Right, pairs: list[Pair], origin: Origin, indexes: Sequence[int], now: float) -> Put:
         """Events of one batch, in their order; `indexes` are their places in it."""
-        with self._lock:  # that of `ready`: entered directly, it costs a third
+        with self.lock:  # that of `ready`: entered directly, it costs a third
             if not right.valid or self.end is not None:
                 return Put.REFUSED
             buffer = self.buffer

@@ -199,7 +199,8 @@ class EffectBatch:
 
     def effects(self) -> list[Effect]:
         """Returns all of them. Called once, at the end of the read."""
-        self.add()
+        if self.pairs:
+            self._effects.append(Deliver(self.pairs))
         if self.unrouted:
             self._effects.append(Unrouted(self.unrouted))
         if self.duplicates:

@@ -1,14 +1,14 @@
 """The newest prices of each symbol: what is kept of every event, and what an answer is made of.
 
-An event is kept as it came, which costs its line an append; its price is asked of
-the venue when a program wants to know.
+An event is kept as it came, which costs its line an append. The venue is asked for its price when a
+program wants to know.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any, Final
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final, cast
 
 from msgspec import Struct
 
@@ -17,7 +17,7 @@ from actors.events import Part, Source, Topic, Tried
 from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
 
-LIMIT: Final = 16_384  # symbols of one line: all stocks of a country
+LIMIT: Final = 16_384  # symbols of one line beside those of wanted topics: all stocks of a country
 NEWEST: Final = 4  # events of one kind that are kept: venues do not always send them in order
 EVERY: Final = ("", "*")  # keys that are no symbol's: their events name it
 
@@ -53,37 +53,57 @@ class LatestPrice(Struct, frozen=True, kw_only=True):
 
 # ── what is kept ────────────────────────────────────────────────────────────────────────────────
 
+Ring = list[Kept]  # the newest events of one kind, at most `NEWEST`
 
-class Shelf(dict[type, "deque[Kept]"]):
+
+class Shelf(dict[type, Ring]):
     """The newest events of one topic and symbol, by their type: no kind pushes out another."""
 
-    def keep(self, events: Sequence[Any], at: float) -> None:
-        for event in events:
-            self[type(event)].append((event, at))
+    def keep(self, event: Any, at: float) -> None:
+        ring = self[type(event)]
+        ring.append((event, at))
+        if len(ring) > NEWEST:
+            del ring[0]
 
     def copy(self) -> Shelf:
         copy = Shelf()
-        for kind, events in dict(self).items():
-            copy[kind] = events.copy()
+        for kind, ring in dict(self).items():
+            copy[kind] = ring.copy()
         return copy
 
-    def __missing__(self, kind: type) -> deque[Kept]:
-        events = self[kind] = deque(maxlen=NEWEST)
-        return events
+    def __missing__(self, kind: type) -> Ring:
+        ring = self[kind] = []
+        return ring
+
+
+class SymbolShelves:
+    """Of a topic whose events name their symbols: one shelf for each."""
+
+    def __init__(self, prices: Prices, topic: Topic) -> None:
+        self._prices, self._topic = prices, topic
+
+    def keep(self, event: Any, at: float) -> None:
+        symbol = getattr(event, "symbol", None) or self._prices.symbol_in(event)
+        if isinstance(symbol, str) and symbol:
+            self._prices.shelf(self._topic, symbol).keep(event, at)
+
+
+Place = Ring | Shelf
+Keeper = Place | SymbolShelves | None  # None: the topic has no prices
 
 
 class Prices:
-    """The shelves of the symbols of one line; at most `limit`, those longest without an event go.
+    """The newest events of each wanted topic, and of some other symbols: `limit`, and one per wanted topic.
 
+    These are symbols of former topics, and of topics for all symbols; those longest without an event go.
     Written by one thread; any may read.
     """
 
     def __init__(self, venue: Venue, limit: int = LIMIT) -> None:
         self.venue = venue
         self._limit = limit
-        # By symbol, that longest without an event first.
-        self._symbols: OrderedDict[str, dict[Topic, Shelf]] = OrderedDict()
-        self._rooms = Rooms(self)
+        self._symbols: dict[str, dict[Topic, Place]] = {}
+        self._keepers = Keepers(self)
 
     def are_of(self, venue: Venue) -> bool:
         """Whether they come from where this venue's would."""
@@ -91,106 +111,100 @@ class Prices:
 
     def keep(self, pairs: list[tuple[Topic, Any]], topics: Collection[Topic], at: float) -> None:
         """The events of one batch, received at `at`, monotonic seconds; `topics` are all of its topics."""
-        rooms = self._rooms
+        keepers = self._keepers
         if len(topics) == 1:
-            room = rooms[pairs[0][0]]
-            if room is not None:
-                kept = pairs[-NEWEST:] if room.one_kind else pairs
-                room.keep([event for _, event in kept], at)
+            only = keepers[pairs[0][0]]
+            if only is None:
+                return
+            if isinstance(only, list):
+                pairs = pairs[-NEWEST:]
+        elif all(keepers[topic] is None for topic in topics):
             return
-        told = {topic: room for topic in topics if (room := rooms[topic]) is not None}
-        if not told:
-            return
-        groups: dict[Topic, list[Any]] = {topic: [] for topic in topics}
         for topic, event in pairs:
-            groups[topic].append(event)
-        for topic, room in told.items():
-            room.keep(groups[topic], at)
+            keeper = keepers[topic]
+            if isinstance(keeper, list):  # as nearly all are
+                keeper.append((event, at))
+                if len(keeper) > NEWEST:
+                    del keeper[0]
+            elif keeper is not None:
+                keeper.keep(event, at)
 
     def forget(self, topic: Topic) -> None:
         """The topic is wanted no longer; what is kept of it stays."""
-        self._rooms.pop(topic, None)
+        self._keepers.pop(topic, None)
 
     def copy(self) -> Prices:
         copy = Prices(self.venue, self._limit)
-        for symbol, shelves in self._symbols.copy().items():
-            copy._symbols[symbol] = {topic: shelf.copy() for topic, shelf in shelves.copy().items()}
+        wanted = self._keepers.copy()
+        for symbol, places in self._symbols.copy().items():
+            copy._symbols[symbol] = {topic: place.copy() for topic, place in places.copy().items()}
+        for topic in wanted:
+            place = copy._symbols.get(topic.key, {}).get(topic)
+            if place is not None:
+                copy._keepers[topic] = place
         return copy
 
-    def symbol(self, event: Any) -> str | None:
+    def symbol_in(self, event: Any) -> str | None:
         """The symbol of an event that has no `symbol` of its own."""
         try:
             return self.venue.symbol(event)
         except Exception:  # its symbol cannot be read, so it is the price of none
             return None
 
-    def shelf(self, topic: Topic, symbol: str) -> Shelf:
-        """Where the events of this topic and symbol lie."""
-        shelves = self._symbols.get(symbol)
-        if shelves is None:
-            self._make_room()
-            shelves = self._symbols[symbol] = {}
-        shelf = shelves.get(topic)
-        if shelf is None:
-            shelf = shelves[topic] = Shelf()
-        return shelf
+    def keeper(self, topic: Topic) -> Keeper:
+        """What keeps the events of this topic."""
+        if topic.channel not in self.venue.price_channels:
+            return None
+        if topic.key in EVERY:
+            return SymbolShelves(self, topic)
+        event = self.venue.channels[topic.channel].event
+        is_one_kind = isinstance(event, type(Struct)) and not event.__subclasses__()
+        return self._places(topic.key).setdefault(topic, [] if is_one_kind else Shelf())
 
-    def touch(self, symbol: str) -> None:
-        """It has an event now."""
-        if symbol in self._symbols:  # else it went for those of the same batch
-            self._symbols.move_to_end(symbol)
+    def shelf(self, topic: Topic, symbol: str) -> Shelf:
+        """What keeps the events of this symbol, in a topic for all symbols."""
+        return cast(Shelf, self._places(symbol).setdefault(topic, Shelf()))
+
+    def _places(self, symbol: str) -> dict[Topic, Place]:
+        places = self._symbols.get(symbol)
+        if places is None:
+            if len(self._symbols) >= self._limit + len(self._keepers):
+                self._make_room()
+            places = self._symbols[symbol] = {}
+        return places
 
     def _make_room(self) -> None:
-        if len(self._symbols) >= self._limit:
-            _, shelves = self._symbols.popitem(last=False)
-            for topic in shelves:
-                self._rooms.pop(topic, None)
+        """At once for a quarter of the limit: the search costs little for each symbol then."""
+        others = [symbol for symbol, places in self._symbols.items() if not self._is_wanted(symbol, places)]
+        others.sort(key=self._last_at)
+        for symbol in others[: len(others) - self._limit + max(1, self._limit // 4)]:
+            del self._symbols[symbol]
+
+    def _is_wanted(self, symbol: str, places: Mapping[Topic, Place]) -> bool:
+        return any(topic.key == symbol and topic in self._keepers for topic in places)
+
+    def _last_at(self, symbol: str) -> float:
+        return max((at for _, at in self.kept(symbol)), default=-math.inf)
 
     def kept(self, symbol: str) -> Iterator[Kept]:
         """All that is kept of a symbol, in no order. Any thread."""
-        for shelf in self._symbols.get(symbol, {}).copy().values():
-            for events in dict(shelf).values():
-                for place in range(-len(events), 0):  # an iterator would mind an append meanwhile
-                    yield events[place]
+        for place in self._symbols.get(symbol, {}).copy().values():
+            for ring in [place] if isinstance(place, list) else list(place.values()):
+                yield from ring.copy()
 
     def __len__(self) -> int:
         return len(self._symbols)
 
 
-class Rooms(dict[Topic, "Room | None"]):
-    """By topic where its events go; None: they have no prices."""
+class Keepers(dict[Topic, Keeper]):
+    """By topic that is wanted; each is made with the first event."""
 
     def __init__(self, prices: Prices) -> None:
         self._prices = prices
 
-    def __missing__(self, topic: Topic) -> Room | None:
-        tells = topic.channel in self._prices.venue.price_channels
-        room = self[topic] = Room(self._prices, topic) if tells else None
-        return room
-
-
-class Room:
-    """One topic's place: the shelf of its symbol, or one for each symbol that its events name."""
-
-    def __init__(self, prices: Prices, topic: Topic) -> None:
-        self._prices, self._topic = prices, topic
-        self._shelf = None if topic.key in EVERY else prices.shelf(topic, topic.key)
-        event = prices.venue.channels[topic.channel].event
-        # Only the newest of a batch are kept then, whatever the others are.
-        self.one_kind = self._shelf is not None and isinstance(event, type(Struct))
-
-    def keep(self, events: Sequence[Any], at: float) -> None:
-        if self._shelf is not None:
-            self._shelf.keep(events[-NEWEST:] if self.one_kind else events, at)
-            self._prices.touch(self._topic.key)
-            return
-        groups: dict[Any, list[Any]] = {}
-        for event in events:
-            groups.setdefault(getattr(event, "symbol", None) or self._prices.symbol(event), []).append(event)
-        for symbol, group in groups.items():
-            if isinstance(symbol, str) and symbol:
-                self._prices.shelf(self._topic, symbol).keep(group, at)
-                self._prices.touch(symbol)
+    def __missing__(self, topic: Topic) -> Keeper:
+        keeper = self[topic] = self._prices.keeper(topic)
+        return keeper
 
 
 # ── what is answered ────────────────────────────────────────────────────────────────────────────

@@ -91,7 +91,8 @@ class FrameReader:
         while position < len(data) and not self._ended:
             if self._opcode == CONTINUATION:
                 position = self._plain(data, position, frames)
-            position = self._one(data, position, frames)
+            if position < len(data):
+                position = self._one(data, position, frames)
 
     def _plain(self, data: bytes, position: int, frames: list[Frame]) -> int:
         """Walk the messages of one frame that begin here, while their first byte stays the same.

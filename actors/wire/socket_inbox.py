@@ -3,7 +3,8 @@
 `{active, true}` is watching the socket, `{active, false}` is not watching it, which is the
 back-pressure. It goes in rounds: one read of the socket, then the letters that lie there when it is
 done, then what was read. So a letter that was put before bytes arrived is taken before them, and
-neither letters nor bytes can keep the other waiting.
+neither letters nor bytes can keep the other waiting. Where no letter lies there, bytes go to the actor's
+`handle` at once: a message on its way through Pykka costs a third of the time of one event.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class SocketInbox(Generic[Letter]):
         self._asleep = False
         self.serial = 0  # turns of the reader: letters taken and reads of the socket
         self._socket: socket.socket | None = None
+        self._handle: Callable[[bytes], bool] | None = None
         self._watched = True
         self._look_again: float | None = None  # seconds after which a wait is over without a letter
         self._size = READ
@@ -99,6 +101,15 @@ class SocketInbox(Generic[Letter]):
             except Exception as error:
                 self._from_socket = self._lose(f"{type(error).__name__}: {error}")
             self._left = len(self._letters)
+            if not self._left and type(self._from_socket) is BytesReceived and self._handle is not None:
+                data, self._from_socket = self._from_socket.data, None
+                self._from_socket = self._handle_at_once(data, self._handle)
+
+    def _handle_at_once(self, data: bytes, handle: Callable[[bytes], bool]) -> HandlingEnded | None:
+        try:
+            return None if handle(data) else HandlingEnded()
+        except BaseException as error:  # the actor raises it, where Pykka can handle it
+            return HandlingEnded(error)
 
     def close(self) -> None:
         """The actor has ended: nothing is watched any more, unread letters are refused."""
@@ -114,9 +125,12 @@ class SocketInbox(Generic[Letter]):
 
     # ── the socket ──
 
-    def open(self, sock: socket.socket) -> None:
-        """Read this non-blocking socket from now on."""
-        self._socket = sock
+    def open(self, sock: socket.socket, handle: Callable[[bytes], bool] | None = None) -> None:
+        """Read this non-blocking socket from now on.
+
+        `handle` is given bytes for which no letter waits, in `get`; it returns whether the actor goes on.
+        """
+        self._socket, self._handle = sock, handle
         self._maybe_more = isinstance(sock, ssl.SSLSocket)  # the handshake may have read ahead
         self._update()
 
@@ -273,4 +287,10 @@ class SocketLost(Struct, frozen=True):
     reason: Reason
 
 
-FromSocket = BytesReceived | SocketLost | LookAgain
+class HandlingEnded(Struct, frozen=True):
+    """From its own inbox: the actor has ended while it handled bytes, or fails with this error."""
+
+    error: BaseException | None = None
+
+
+FromSocket = BytesReceived | SocketLost | LookAgain | HandlingEnded

@@ -222,7 +222,7 @@ def test_a_reader_that_is_interrupted_lets_writers_go_on(pool: ThreadPoolExecuto
 
     def interrupt(frame: FrameType, event: str, _: object) -> Any:
         nonlocal lines
-        if event == "line" and not first._inlet._lock._is_owned():  # type: ignore[attr-defined]
+        if event == "line" and not first._inlet.lock._is_owned():  # type: ignore[attr-defined]
             lines += 1
             pool.submit(put, one, lines, order=lines).result(10)
         return interrupt

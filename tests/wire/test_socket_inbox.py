@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import ssl
 import struct
@@ -17,7 +18,7 @@ from pykka._envelope import Envelope
 from actors.actor import Letter, letter, refuse
 from actors.diagnostics import DeadLetters
 from actors.reasons import Retryable
-from actors.wire.socket_inbox import READ, BytesReceived, SocketInbox, SocketLost
+from actors.wire.socket_inbox import READ, BytesReceived, HandlingEnded, SocketInbox, SocketLost
 from tests.conftest import Baseline
 
 Inbox = SocketInbox[Letter]
@@ -161,6 +162,78 @@ def test_a_letter_that_came_before_the_bytes_is_heard_before_them(inbox: Inbox, 
         inbox.open(late)
         peer.sendall(b"quote, ")
         assert [take(inbox), take(inbox)] == ["added", BytesReceived(b"quote, event")]
+
+
+# ── bytes that are handled at once ──────────────────────────────────────────────────────────────
+
+
+class Handler:
+    """Stands for an actor: it ends, or fails, with the bytes that say so."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self.inbox, self.handled = inbox, queue.SimpleQueue[bytes]()
+
+    def __call__(self, data: bytes) -> bool:
+        assert not self.inbox.has_unread
+        self.handled.put(data)
+        if data == b"defect":
+            raise ZeroDivisionError
+        if data == b"write":
+            tell(self.inbox, "written")
+        return data != b"end"
+
+
+@pytest.fixture
+def handler(inbox: Inbox, peer: socket.socket) -> Handler:
+    handler, sock = Handler(inbox), inbox._socket
+    assert sock is not None
+    inbox.forget()
+    inbox.open(sock, handler)
+    return handler
+
+
+def test_bytes_that_no_letter_waits_for_are_handled_at_once(
+    inbox: Inbox, peer: socket.socket, handler: Handler, pool: ThreadPoolExecutor
+) -> None:
+    letter, before = take_in_a_thread(pool, inbox), inbox.serial
+    for data in (b"quote", b"trade"):
+        peer.sendall(data)
+        assert handler.handled.get(timeout=10) == data
+    tell(inbox, "letter")
+    assert letter() == "letter"
+    assert inbox.serial >= before + 2  # the watchdog sees that it goes on
+
+
+def test_a_letter_that_is_written_while_bytes_are_handled_comes_next(
+    inbox: Inbox, peer: socket.socket, handler: Handler
+) -> None:
+    peer.sendall(b"write")
+    assert take(inbox) == "written"
+
+
+def test_letters_come_before_bytes_that_would_be_handled_at_once(
+    inbox: Inbox, peer: socket.socket, handler: Handler
+) -> None:
+    peer.sendall(b"quote")
+    tell(inbox, "stop", "now")
+    assert [take(inbox) for _ in range(3)] == ["stop", "now", BytesReceived(b"quote")]
+    assert handler.handled.empty()
+
+
+def test_an_actor_that_ends_while_it_handles_bytes_takes_no_letter(
+    inbox: Inbox, peer: socket.socket, handler: Handler
+) -> None:
+    peer.sendall(b"end")
+    assert take(inbox) == HandlingEnded()
+
+
+def test_what_fails_while_bytes_are_handled_is_raised_by_the_actor(
+    inbox: Inbox, peer: socket.socket, handler: Handler
+) -> None:
+    peer.sendall(b"defect")
+    ended = take(inbox)
+    assert isinstance(ended, HandlingEnded)
+    assert isinstance(ended.error, ZeroDivisionError)
 
 
 def test_it_is_known_whether_anything_waits_to_be_heard(inbox: Inbox, peer: socket.socket) -> None:

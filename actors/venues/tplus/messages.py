@@ -113,10 +113,11 @@ class Trade(TplusMessage, frozen=True, gc=False, kw_only=True):
     is_maker: bool | None = None  # older servers' name of buyer_is_maker
 
     def __post_init__(self) -> None:
-        price, quantity = self.price, self.quantity
-        finite = price.is_finite() and quantity.is_finite()  # others cannot be compared
-        in_range = finite and TOO_LOW < price < TOO_LARGE and TOO_LOW < quantity < TOO_LARGE
-        if not (in_range and self.asset_id.isdecimal()):
+        try:
+            in_range = TOO_LOW < self.price < TOO_LARGE and TOO_LOW < self.quantity < TOO_LARGE
+        except ArithmeticError:  # not a number
+            in_range = False
+        if not in_range or asset_id(self.asset_id) != self.asset_id:
             super().__post_init__()  # the same of any message, field by field: this is the busiest
         if self.buyer_is_maker is None:
             structs.force_setattr(self, "buyer_is_maker", self.is_maker)

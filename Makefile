@@ -31,7 +31,7 @@ soak: $(VENV)/dev.stamp  ## All four venues for MINUTES=2 under faults from SEED
 interop: $(VENV)/dev.stamp  ## The venues' own SDKs against the simulators; their virtualenvs are in .venv-interop
 	$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
 
-bench: $(VENV)/dev.stamp  ## All benchmarks, beside the venues' SDKs: 25 minutes; writes a file to benchmarks/results
+bench: $(VENV)/dev.stamp  ## All benchmarks, beside the venues' SDKs: about an hour; writes a file to benchmarks/results
 	$(BIN)/python -m benchmarks everything
 
 bench-quick: $(VENV)/dev.stamp  ## Half a minute: at least half of the recorded speed, relative to a raw loop; nothing is lost

@@ -58,7 +58,7 @@ class LineMetrics:
     """A user's metrics as one line sees them: its labels, and no way to raise into an actor."""
 
     def __init__(self, metrics: Metrics, feed: str, line: str) -> None:
-        self._metrics, self._counts = metrics, not isinstance(metrics, NoMetrics)
+        self._metrics, self._counts = metrics, type(metrics) is not NoMetrics
         self._labels = {"feed": feed, "line": line}
         self._first = threading.Lock()  # taken by the first failure, and kept
 

@@ -249,10 +249,11 @@ class Stream(Generic[Event]):
     # ── waiting and taking ──
 
     def _everything(self) -> Iterator[Pair | Marker]:
-        self._home.check()
-        while not self._ended:
+        while True:
+            self._home.check()  # before the lock, which in a forked child another thread may hold for ever
+            if self._ended:
+                return
             marker = self._next()
-            self._home.check()
             if marker is not None:
                 yield marker
             else:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import against, growth, latency, memory, quick, recovery, startup, throughput
-from benchmarks.peers import PEERS, Peer
+from benchmarks import against, growth, latency, memory, quick, recovery, roundtrip, startup, throughput
+from benchmarks.peers import LINEWARDEN, PEERS, Peer
 from benchmarks.reliability import page, run
 from benchmarks.report import Table, show, write
 from benchmarks.shapes import SHAPES
@@ -24,7 +24,7 @@ Rates = Annotated[str, typer.Option("--rates", help="Messages a second, with com
 
 RATES = ",".join(map(str, latency.LENGTHS))
 # Where there is an SDK to compare with: latency is measured there, too.
-COMPARED = ("o2", "alpaca", "alpaca-msgpack", "tplus", "projectx")
+COMPARED = ("o2", "alpaca", "alpaca-msgpack", "binance", "tplus", "projectx")
 
 
 @app.callback()
@@ -48,6 +48,13 @@ def show_latency(venue: Venues = "", peers: Peers = "", rounds: Rounds = 2, rate
         show(latency.measure(shape, _chosen(peers, shape), [int(rate) for rate in rates.split(",")], rounds))
 
 
+@app.command("roundtrip")
+def show_round_trips(peers: Peers = "", rounds: Rounds = 5) -> None:
+    """One message at a time, there and back: round trips a second, and how long one takes."""
+    for shape in roundtrip.SIZES:
+        show(roundtrip.measure(shape, _named(peers), rounds))
+
+
 @app.command("against")
 def show_against(
     commit: Annotated[str, typer.Argument(help="What it is compared with.")],
@@ -56,12 +63,17 @@ def show_against(
     ] = "",
     rounds: Rounds = 7,
     rates: Rates = against.RATES,
+    program: Annotated[
+        str, typer.Option(help="Which of Linewarden's, such as linewarden.book.")
+    ] = LINEWARDEN,
 ) -> None:
     """Beside a former commit, in alternating rounds: 2 minutes per shape; latency at `rates`, "": none."""
     paced = [int(rate) for rate in rates.split(",") if rate]
+    _known(program, [peer.name for peer in PEERS if peer.client == LINEWARDEN])
     with against.tree_of(commit) as root:
-        for shape in _known(shapes, SHAPES) or SHAPES:
-            show(against.measure(shape, against.peers(commit, root), rounds, paced))
+        both = against.peers(commit, root, program)
+        for shape in _known(shapes, both[0].hears) or both[0].hears:
+            show(against.measure(shape, both, rounds, paced))
 
 
 @app.command("recovery")
@@ -88,7 +100,7 @@ def show_growth(rounds: Rounds = 5) -> None:
 
 @app.command("everything")
 def show_everything(rounds: Rounds = 5) -> None:
-    """All of it, about 25 minutes; a file in benchmarks/results keeps the tables and tells the machine."""
+    """All of it, about an hour; a file in benchmarks/results keeps the tables and tells the machine."""
     began, tables = time.monotonic(), []
     for table in _everything(rounds):
         show(table)
@@ -115,6 +127,8 @@ def _everything(rounds: int) -> Iterator[Table]:
     for shape in COMPARED:
         peers = [peer for peer in _chosen("", shape) if peer.paced]
         yield latency.measure(shape, peers, list(latency.LENGTHS), (rounds + 1) // 3)
+    for shape in roundtrip.SIZES:
+        yield roundtrip.measure(shape, PEERS, rounds)
     yield recovery.measure(recovery.TOPICS, rounds)
     yield growth.measure()
     yield memory.measure()
@@ -130,10 +144,14 @@ def _known(names: str, known: Collection[str]) -> Sequence[str]:
     return listed
 
 
-def _chosen(names: str, shape: str) -> Sequence[Peer]:
+def _named(names: str) -> Sequence[Peer]:
     every = [peer.name for peer in PEERS]
     wanted = _known(names, every) or every
-    return [peer for peer in PEERS if shape in peer.hears and peer.name in wanted]
+    return [peer for peer in PEERS if peer.name in wanted]
+
+
+def _chosen(names: str, shape: str) -> Sequence[Peer]:
+    return [peer for peer in _named(names) if shape in peer.hears]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import msgspec
 from benchmarks.latency import LENGTHS, at, latencies
 from benchmarks.peers import LINEWARDEN, PEERS, ROOT, Peer
 from benchmarks.report import Table
-from benchmarks.run import Run, losses, take_turns
+from benchmarks.run import Run, RunFailedError, losses, take_turns
 from benchmarks.server import Plan, Sender, sending
 from benchmarks.throughput import ratio
 
@@ -50,23 +50,27 @@ def tree_of(commit: str) -> Iterator[Path]:
         yield Path(name)
 
 
-def peers(commit: str, root: Path) -> tuple[Peer, Peer]:
-    """This tree's Linewarden, and that commit's."""
-    ours = next(peer for peer in PEERS if peer.name == LINEWARDEN)
+def peers(commit: str, root: Path, program: str = LINEWARDEN) -> tuple[Peer, Peer]:
+    """This program of Linewarden's on this tree, and on that commit's."""
+    ours = next(peer for peer in PEERS if peer.name == program)
     return ours, msgspec.structs.replace(ours, name=commit, root=root)
 
 
 def measure(shape: str, both: Sequence[Peer], rounds: int, rates: Sequence[int]) -> Table:
-    """Raises: RunFailedError: a program did not come to its end."""
+    """Without rows if a program did not come to its end: the commit may not know what the shape needs."""
     paced_columns = (f"{what} at {rate:,}/s" for rate in rates for what in ("p50 µs", "µs CPU"))
     table = Table(f"{shape}: beside {both[-1].name}, medians of {rounds} rounds", (*COLUMNS, *paced_columns))
-    with sending(shape) as sender:
-        fast = _runs(sender, both, shape, Plan(both[0].messages), rounds)
-        paced = [
-            _runs(sender, both, shape, Plan(int(rate * LENGTHS.get(rate, 3.0)), rate), (rounds + 1) // 3)
-            for rate in rates
-        ]
-    table.rows = [_row(peer.name, fast, paced, both[-1].name) for peer in both]
+    try:
+        with sending(shape) as sender:
+            fast = _runs(sender, both, shape, Plan(both[0].messages), rounds)
+            paced = [
+                _runs(sender, both, shape, Plan(int(rate * LENGTHS.get(rate, 3.0)), rate), (rounds + 1) // 3)
+                for rate in rates
+            ]
+    except RunFailedError as error:
+        table.notes.append(f"- {error}")
+    else:
+        table.rows = [_row(peer.name, fast, paced, both[-1].name) for peer in both]
     return table
 
 
@@ -74,7 +78,7 @@ def _runs(sender: Sender, both: Sequence[Peer], shape: str, plan: Plan, rounds: 
     runs: dict[str, list[Run]] = {peer.name: [] for peer in both}
     for peer, told in take_turns(sender, both, shape, dict.fromkeys(runs, plan), max(1, rounds)):
         if isinstance(told, Exception):
-            raise told
+            raise RunFailedError(f"{peer.name}: {told}") from told
         runs[peer.name].append(told)
     return runs
 

@@ -15,6 +15,7 @@ from pathlib import Path
 # The versions that everything here is about.
 AIOSIGNALR = "aiosignalr==0.1.1"
 ALPACA_PY = "alpaca-py==0.44.0"
+CRYPTOFEED = "cryptofeed==3.0.1"
 MSGSPEC = "msgspec==0.22.0"
 O2_SDK = "o2-sdk==0.5.0"
 PICOWS = "picows==2.3.1"
@@ -24,6 +25,9 @@ SIGNALR_JS = "@microsoft/signalr@10.0.11"
 SIGNALRCORE = "signalrcore==1.0.2"
 TPLUSPY = "tpluspy==0.6.0"
 UBWA = "unicorn-binance-websocket-api==2.16.1"
+UVLOOP = "uvloop==0.23.0"
+WEBSOCKET_RS = "websocket-rs==0.7.10"
+WS4PY = "ws4py==0.6.0"
 
 _ROOT = Path(os.environ.get("LINEWARDEN_INTEROP") or Path(__file__).parents[1] / ".venv-interop")
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -46,10 +46,14 @@ def _row(name: str, rate: int, done: Sequence[Run]) -> Sequence[str]:
 
 
 def latencies(run: Run) -> list[int]:
-    """Of the messages that were seen, without the first ones; nanoseconds, the shortest first."""
+    """Of the messages that were seen, without the first ones; nanoseconds, the shortest first.
+
+    A whole book that was requested again bears no number of ours, and does not count.
+    """
     sent, told = run.times, run.told
     since = sent.begun_ns + WARM_UP
-    pairs = ((sent.at_ns[number - 1], seen) for number, seen in zip(told.numbers, told.at_ns, strict=True))
+    numbered = zip(told.numbers, told.at_ns, strict=True)
+    pairs = ((sent.at_ns[number - 1], seen) for number, seen in numbered if number <= len(sent.at_ns))
     return sorted(seen - at for at, seen in pairs if at >= since)
 
 

@@ -13,11 +13,16 @@ from benchmarks import installs
 OURS = ("linewarden", "msgspec", "websockets")  # in our own virtualenv
 THEIRS = (
     installs.PICOWS,
+    installs.UVLOOP,
+    installs.WEBSOCKET_RS,
+    installs.WS4PY,
     installs.O2_SDK,
     installs.ALPACA_PY,
     installs.TPLUSPY,
     installs.PROJECT_X_PY,
     installs.SIGNALRCORE,
+    installs.UBWA,
+    installs.CRYPTOFEED,
 )
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from benchmarks.installs import NotHereError
 from benchmarks.peers import Peer
-from benchmarks.server import Plan, Sender, Sent
+from benchmarks.server import Plan, Sent, Server
 
 BOUND = 90.0  # seconds that a run may take
 
@@ -74,10 +74,10 @@ class RunFailedError(Exception):
     """A client did not come to its end; with its last words."""
 
 
-def run(sender: Sender, peer: Peer, shape: str, plan: Plan) -> Run:
+def run(server: Server, peer: Peer, shape: str, plan: Plan) -> Run:
     """Raises: RunFailedError, NotHereError."""
     python = peer.interpreter()
-    address = sender.listen(plan)
+    address = server.listen(plan)
     asked = {
         "shape": shape,
         "address": dict(address),
@@ -87,6 +87,8 @@ def run(sender: Sender, peer: Peer, shape: str, plan: Plan) -> Run:
     }
     command = [str(python), "-E", "-s", "-m", f"benchmarks.clients.{peer.client}"]
     environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
+    if ca_file := address.get("ca_file"):
+        environment["SSL_CERT_FILE"] = ca_file  # for libraries that trust the system's authorities only
     try:
         done = subprocess.run(
             command,
@@ -102,7 +104,7 @@ def run(sender: Sender, peer: Peer, shape: str, plan: Plan) -> Run:
     except subprocess.TimeoutExpired:
         words, done = f"it did not end within {BOUND:g} s", None
     try:
-        times = sender.sent()
+        times = server.sent()
         last = done.stdout.rstrip().rpartition("\n")[2] if done else ""
         return Run(plan.count, msgspec.json.decode(last, type=Told), times)
     except (TimeoutError, msgspec.DecodeError) as error:
@@ -110,7 +112,7 @@ def run(sender: Sender, peer: Peer, shape: str, plan: Plan) -> Run:
 
 
 def take_turns(
-    sender: Sender, peers: Sequence[Peer], shape: str, plans: Mapping[str, Plan], rounds: int
+    server: Server, peers: Sequence[Peer], shape: str, plans: Mapping[str, Plan], rounds: int
 ) -> Iterator[tuple[Peer, Run | Exception]]:
     """A B C, A B C, …: what disturbs the machine for a while disturbs all of them.
 
@@ -122,7 +124,7 @@ def take_turns(
             if peer.name in failed:
                 continue
             try:
-                yield peer, run(sender, peer, shape, plans[peer.name])
+                yield peer, run(server, peer, shape, plans[peer.name])
             except (RunFailedError, NotHereError, RuntimeError) as error:
                 failed.add(peer.name)
                 yield peer, error

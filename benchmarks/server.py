@@ -11,11 +11,11 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from multiprocessing.managers import BaseManager
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from msgspec import Struct
 
@@ -29,6 +29,8 @@ TICK_NS = 1_000_000  # messages are sent at most so often; what is due meanwhile
 PIECE = 500  # messages that are handed over at once in a full blast
 AHEAD = 16 << 20  # bytes that wait for the client in a full blast
 UNBOUNDED = 1 << 30
+
+Made = TypeVar("Made")
 
 
 class Plan(Struct, frozen=True):
@@ -47,6 +49,16 @@ class Sent(Struct, frozen=True):
 
     begun_ns: int
     at_ns: list[int]
+
+
+class Server(Protocol):
+    """What a run asks of the other end."""
+
+    def listen(self, plan: Plan) -> Mapping[str, Any]:
+        """Begins anew with this plan. Returns what a client has to know."""
+
+    def sent(self) -> Sent:
+        """What was sent to the clients, which have ended. Raises TimeoutError: they were not there."""
 
 
 class Sender:
@@ -125,10 +137,14 @@ def _pace(venue: Simulator, frames: Frames, rate: int) -> Sent:
 
 
 class _Process(BaseManager):
-    """What makes a sender in another process, and calls it there."""
+    """What makes a server in another process, and calls it there."""
 
 
-_Process.register("sender", Sender)
+def _made(kind: Callable[..., Made], given: Sequence[Any]) -> Made:
+    return kind(*given)
+
+
+_Process.register("made", _made)
 
 
 def _end_with_parent() -> None:
@@ -144,9 +160,14 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def sending(shape: str, topics: int = 1) -> Iterator[Sender]:
-    """A sender in a process of its own, for as long as the block lasts."""
+def hosted(kind: Callable[..., Made], *given: Any) -> Iterator[Made]:
+    """A server of this kind in a process of its own, for as long as the block lasts."""
     process = _Process(ctx=multiprocessing.get_context("spawn"))
     process.start(_end_with_parent)
     with process:
-        yield cast(Sender, cast(Any, process).sender(shape, topics))
+        yield cast(Made, cast(Any, process).made(kind, given))
+
+
+def sending(shape: str, topics: int = 1) -> AbstractContextManager[Sender]:
+    """A sender in a process of its own."""
+    return hosted(Sender, shape, topics)

@@ -35,6 +35,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("seed", "rounds"), [(seed, rounds) for seed in seeds_of(metafunc.config)])
 
 
+def pytest_collection_finish() -> None:
+    """The thousands of tests stay to the end: the garbage collector need not walk them again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 def seeds_of(config: pytest.Config) -> list[int]:
     asked = str(config.getoption("seeds"))
     return [*(range(1, int(asked[1:]) + 1) if asked.startswith("x") else map(int, asked.split(",")))]

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 import actors
+from actors import log_queue
+from actors.metrics import LineMetrics, NoMetrics
 from actors.simulators import SimulatedO2
 from tests.support.runtimes import at_epoch, config, until
 
@@ -109,3 +111,22 @@ def test_metrics_that_raise_are_told_once_and_hurt_nobody(
         assert trades.get(timeout=10.0).trade_id == "7"
     assert len(caplog.records) == 1
     assert "no metrics today" in caplog.text
+
+
+class ErrorsOnly(NoMetrics):
+    """A program may build on the default, and count only what it wants to know."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def increment(self, name: str, value: int = 1, /, **labels: str) -> None:
+        self.counts[name] += value
+
+
+def test_metrics_that_build_on_the_default_are_told() -> None:
+    mine = ErrorsOnly()
+    line = LineMetrics(mine, "o2", "o2")
+    line.increment("line_errors_total")
+    line.increment_later("line_stops_total")
+    assert log_queue.flush(10.0)
+    assert mine.counts == {"linewarden_line_errors_total": 1, "linewarden_line_stops_total": 1}

@@ -12,10 +12,10 @@ from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.reliability import trials
-from benchmarks.reliability.binance import BinanceTrades
 from benchmarks.reliability.judging import ended, missing, since, told
 from benchmarks.reliability.market import Market
 from benchmarks.reliability.program import Program, Said
+from benchmarks.shapes.binance import BinanceTrades
 from benchmarks.shapes.o2 import O2Trades
 
 
@@ -47,13 +47,13 @@ def test_what_was_said_before_does_not_count() -> None:
 
 
 def number(socket: ClientConnection) -> int:
-    found: int = msgspec.json.decode(socket.recv(timeout=10.0))["data"]["t"]
+    found: int = msgspec.json.decode(socket.recv(timeout=10.0))["data"]["a"]
     return found
 
 
 def test_a_market_goes_on_while_its_venue_is_away() -> None:
-    with Market(BinanceTrades()) as market:
-        url = f"{market.shape.address()['url']}stream?streams=btcusdt@trade"
+    with Market(BinanceTrades(1)) as market:
+        url = f"{market.shape.address()['url']}stream?streams=btcusdt@aggTrade"
         with connect(url, proxy=None) as socket:
             heard = [number(socket)]
             market.say_goodbye()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -371,23 +372,51 @@ def test_a_forked_child_is_told_what_to_do(read: Callable[[Stream[int]], object]
 
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_does_not_wait_for_a_lock_that_stayed_locked() -> None:
-    stream, _ = make()
-    with stream._inlet.ready:  # a line is at it while another thread forks
-        said = in_a_child(lambda: _read_in_a_thread(stream))
+@pytest.mark.parametrize(
+    "read",
+    [
+        Stream.__iter__,
+        Stream.with_markers,
+        Stream.with_meta,
+        Stream.items,
+        lambda stream: merge(Arrivals(), stream),
+        lambda stream: iter(stream.get, None),
+    ],
+    ids=["iter", "with_markers", "with_meta", "items", "merge", "get"],
+)
+@pytest.mark.parametrize("left", [0, 2], ids=["nothing waits", "events wait"])
+@pytest.mark.parametrize("locked", [False, True], ids=["free", "locked"])
+def test_a_reader_that_has_begun_does_not_go_on_in_a_child(
+    read: Callable[[Stream[int]], Iterator[object]], left: int, locked: bool
+) -> None:
+    stream, inlet = make()
+    put(inlet, 0, *range(left))
+    reading = read(stream)
+    next(reading)
+    with stream._inlet.ready if locked else contextlib.nullcontext():
+        said = in_a_child(lambda: _in_a_thread(lambda: next(reading)))
     assert said == ForkError.__name__
 
 
-def _read_in_a_thread(stream: Stream[int]) -> str:
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_does_not_wait_for_a_lock_that_stayed_locked() -> None:
+    stream, _ = make()
+    with stream._inlet.ready:  # a line is at it while another thread forks
+        said = in_a_child(lambda: _in_a_thread(lambda: list(islice(stream, 1))))
+    assert said == ForkError.__name__
+
+
+def _in_a_thread(read: Callable[[], object]) -> str:
     said: list[str] = []
 
-    def read() -> None:
+    def run() -> None:
         try:
-            list(islice(stream, 1))
+            said.append(str(read()))
         except ForkError as error:
             said.append(type(error).__name__)
 
-    thread = threading.Thread(target=read, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(10)
     return "".join(said) or "it hangs"

@@ -58,6 +58,11 @@ class LastEvents:
         self.stamps.pop(topic, None)
         self.prices.forget(topic)
 
+    def keep_only(self, topics: Collection[Topic]) -> None:
+        """These are all topics that are wanted."""
+        for topic in [topic for topic in self.events if topic not in topics]:
+            self.forget(topic)
+
     def copy(self) -> LastEvents:
         copy = LastEvents(self.prices.copy())
         copy.events, copy.stamps = self.events.copy(), self.stamps.copy()

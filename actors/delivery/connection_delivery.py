@@ -122,6 +122,7 @@ class ConnectionDelivery:
         state.begin_epoch(args.epoch)
         if last_events is None or not last_events.prices.are_of(args.venue):
             last_events = LastEvents(Prices(args.venue))
+        last_events.keep_only(table.routes.keys())
         epoch = self._epoch = EpochDelivery(
             line,
             venue=args.venue,

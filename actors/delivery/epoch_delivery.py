@@ -92,9 +92,17 @@ class EpochDelivery:
                 routed = self._put_shares(pairs, newest, origin, now)
             for topic in started:
                 self._join(topic)
+            if None in readers:
+                self._forget_unrouted(newest)
             return routed
         finally:
             self._arrivals.end(right)
+
+    def _forget_unrouted(self, topics: Iterable[Topic]) -> None:
+        """Their routes have ended; until the session is told, it brings more of them."""
+        for topic in topics:
+            if topic not in self._going:
+                self.last_events.forget(topic)
 
     def _put(
         self, inlets: Going, pairs: list[Pair], origin: Origin, indexes: Sequence[int], now: float

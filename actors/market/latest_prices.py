@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
-from typing import cast
+from contextlib import suppress
+from importlib import import_module
+from typing import Final, cast
 
 from msgspec import structs
 
@@ -19,6 +20,8 @@ from actors.protocol.venue import Venue
 from actors.rules.latest_price import Candidates, LatestPrice, in_words, symbol_of
 from actors.timers import Clock
 
+HTTP_CLIENT: Final = "actors.wire.http_client"  # what the requester asks venues with
+
 
 class LatestPrices:
     """Reads what the lines keep, and asks the requester. Any thread may ask, and waits on its own."""
@@ -31,11 +34,10 @@ class LatestPrices:
         """Raises StalePriceError, LinewardenError for what cannot be asked, RuntimeStopped."""
         if math.isnan(max_age) or math.isnan(timeout):
             raise LinewardenError(f"{venue.feed}: max_age and timeout are seconds, not nan")
-        deadline = time.monotonic() + timeout
         symbol = symbol_of(venue, key)
         answer, tried = self._streamed(venue, symbol, max_age)
         if answer is None:
-            answer, asked = self._asked_for(venue, symbol, max_age, deadline)
+            answer, asked = self._asked_for(venue, symbol, max_age, timeout)
             tried += asked
             if answer is None:  # the stream may have brought something meanwhile
                 answer, again = self._streamed(venue, symbol, max_age)
@@ -53,11 +55,11 @@ class LatestPrices:
         return self._judge(candidates, venue, symbol, max_age)
 
     def _asked_for(
-        self, venue: Venue, symbol: str, max_age: float, deadline: float
+        self, venue: Venue, symbol: str, max_age: float, timeout: float
     ) -> tuple[LatestPrice | None, list[Tried]]:
         if venue.latest(symbol) is None:
             return None, [Tried("rest", None, "the venue cannot be asked for it")]
-        told = self._ask(venue, symbol, deadline)
+        told = self._ask(venue, symbol, timeout)
         if told is None:
             return None, [Tried("rest", None, "no answer in time")]
         if not isinstance(told.outcome, Price):
@@ -66,14 +68,15 @@ class LatestPrices:
         candidates.add(told.outcome, told.at)
         return self._judge(candidates, venue, symbol, max_age)
 
-    def _ask(self, venue: Venue, symbol: str, deadline: float) -> LatestTold | None:
+    def _ask(self, venue: Venue, symbol: str, timeout: float) -> LatestTold | None:
         """What came of it; None: that takes too long."""
-        left = deadline - time.monotonic()
-        if left <= 0:
+        if timeout <= 0:
             return None
-        question = AskLatest(venue, symbol, self._clock.monotonic() + left)
+        with suppress(ImportError):  # the requester reports it
+            import_module(HTTP_CLIENT)  # the first import takes longer than many a timeout
+        question = AskLatest(venue, symbol, self._clock.monotonic() + timeout)
         try:
-            return cast(LatestTold, answer_of(self._requester.ask(question), left))
+            return cast(LatestTold, answer_of(self._requester.ask(question), timeout))
         except Timeout:
             return None
 

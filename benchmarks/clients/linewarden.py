@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any
 
 import actors
@@ -17,6 +16,13 @@ def books(runtime: actors.Runtime, stream: actors.Stream[Any]) -> dict[str, Any]
     told = {name: getattr(counters, name) for name in ("decoded", "unrouted", "quarantined", "duplicates")}
     told |= {name: getattr(stream, name) for name in ("received", "delivered", "dropped", "queued")}
     return told | {"missed": sum(gap.missed or 0 for gap in stream.gaps)}
+
+
+def with_the_book(runtime: actors.Runtime, stream: actors.Stream[Any]) -> dict[str, Any]:
+    """The same, and whether the order book kept up, which has a stream of its own."""
+    own = next(each for each in runtime.status().streams if each.id != stream.id)
+    note = f"the stream of its order book dropped {own.dropped:,} of {own.received:,} events"
+    return books(runtime, stream) | {"note": note}
 
 
 def one_by_one(stream: actors.Stream[Any], mark: Callable[[Any], Any], saw: Callable[[Any], None]) -> None:
@@ -36,14 +42,18 @@ READ = {"iteration": one_by_one, "get_many": many}
 def main() -> None:
     asked = wanted()
     read, terms = READ[asked.options.pop("read", "iteration")], asked.options
+    with_book = asked.options.pop("book", False)
     wants = subscription(asked.address)
     with actors.start({"feeds": {"bench": wants.feed}}, wait=10.0) as runtime:
         stream = runtime.subscribe("bench", wants.channel, *asked.address["keys"], wait=10.0, **terms)
         for _ in range(wants.passed_over * len(asked.address["keys"])):
             stream.get(timeout=10.0)
-        tally = Tally(wants.last(asked.last), asked.timed, lambda: books(runtime, stream))
+        if with_book:  # kept from here on, on a thread of its own
+            runtime.book("bench", asked.address["keys"][0], wait=10.0)
+        tell = with_the_book if with_book else books
+        tally = Tally(wants.last(asked.last), asked.timed, lambda: tell(runtime, stream))
         tally.begin()
-        read(stream, attrgetter(wants.field), tally.saw)
+        read(stream, wants.mark(), tally.saw)
 
 
 main()

@@ -64,6 +64,41 @@ def o2_by_tls(address: Address) -> Dialogue:
     return msgspec.structs.replace(o2(address), tls=context)
 
 
+class O2Level(Struct, frozen=True, gc=False):
+    price: int
+    quantity: int
+
+
+class O2Levels(Struct, frozen=True, gc=False):
+    buys: tuple[O2Level, ...]
+    sells: tuple[O2Level, ...]
+
+
+class O2Depth(Struct, frozen=True, gc=False, kw_only=True, tag_field="action"):
+    market_id: str
+    onchain_timestamp: int | None = None
+    seen_timestamp: int | None = None
+
+
+class O2Book(O2Depth, frozen=True, gc=False, tag="subscribe_depth"):
+    orders: O2Levels
+
+
+class O2Change(O2Depth, frozen=True, gc=False, tag="subscribe_depth_update"):
+    changes: O2Levels
+
+
+def o2_depth(address: Address) -> Dialogue:
+    decode = msgspec.json.Decoder(O2Book | O2Change, strict=False).decode
+
+    def marks(message: Message) -> list[int | None]:
+        return [decode(message).seen_timestamp]
+
+    asks = {"action": "subscribe_depth", "market_id": address["keys"][0], "precision": "10"}
+    book = 1
+    return Dialogue(address["url"], [json.dumps(asks)], book, marks)
+
+
 # ── Alpaca ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -92,6 +127,21 @@ def alpaca(address: Address) -> Dialogue:
     return Dialogue(
         address["url"], [json.dumps(login), json.dumps(asks)], connected_authenticated_subscribed, marks
     )
+
+
+# ── Binance: a venue of a table ─────────────────────────────────────────────────────────────────
+
+# As Linewarden reads the messages of a table: JSON, with numbers that are no integers as decimals.
+_any_json = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+def binance(address: Address) -> Dialogue:
+    def marks(message: Message) -> list[int]:
+        return [_any_json(message)["data"]["a"]]
+
+    asks = {"method": "SUBSCRIBE", "params": [f"{key}@aggTrade" for key in address["keys"]], "id": 1}
+    confirmation = 1
+    return Dialogue(f"{address['url']}stream", [json.dumps(asks)], confirmation, marks)
 
 
 # ── tplus ───────────────────────────────────────────────────────────────────────────────────────
@@ -194,7 +244,9 @@ def hub(address: Address, method: str, marks: Callable[[Message], list[Any]]) ->
 DIALOGUES: Mapping[str, Callable[[Address], Dialogue]] = {
     "o2": o2,
     "o2-tls": o2_by_tls,
+    "o2-depth": o2_depth,
     "alpaca": alpaca,
+    "binance": binance,
     "tplus": tplus,
     "projectx": projectx_trades,
     "projectx-quotes": projectx_quotes,

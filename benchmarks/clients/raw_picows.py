@@ -1,12 +1,11 @@
-"""A listener on `picows` with a typed decode: the least that is known to be possible from Python."""
+"""A listener on `picows` with a typed decode, on the event loop of asyncio or of uvloop."""
 # mypy: ignore-errors
 
 from __future__ import annotations
 
-import asyncio
-
 from picows import WSListener, WSMsgType, ws_connect
 
+from benchmarks.clients.loops import run
 from benchmarks.clients.raw import DIALOGUES, Dialogue
 from benchmarks.clients.tally import Tally, Wanted, wanted
 
@@ -40,4 +39,4 @@ async def main(asked: Wanted) -> None:
     await transport.wait_disconnected()
 
 
-asyncio.run(main(wanted()))
+run(main, wanted())

@@ -9,7 +9,6 @@ from typing import Any
 from msgspec import Struct
 
 from benchmarks import installs
-from benchmarks.reliability.binance import BinanceTrades
 from benchmarks.shapes import SHAPES, Shape
 
 
@@ -27,7 +26,7 @@ class Peer(Struct, frozen=True, kw_only=True):
         return installs.python_with(self.package) if self.package else Path(sys.executable)
 
     def market(self) -> Shape[Any]:
-        return BinanceTrades() if self.hears == BinanceTrades.name else SHAPES[self.hears](1)
+        return SHAPES[self.hears](1)
 
 
 def _linewarden(hears: str) -> Peer:

@@ -1,22 +1,20 @@
-"""What each venue sends, from `benchmarks/shapes/NAME.py` of every venue that is built in and has one."""
+"""The messages of each venue: `SHAPES` of every `benchmarks/shapes/NAME.py` that has it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any
 
-from actors.venues import VENUES
 from benchmarks.shapes.shape import Frames, Shape
 
 __all__ = ["SHAPES", "Frames", "Shape"]
 
 
 def _found() -> Iterator[type[Shape[Any]]]:
-    for venue in VENUES:
-        if find_spec(module := f"{__name__}.{venue}"):
-            yield from import_module(module).SHAPES
+    for module in iter_modules(__path__, f"{__name__}."):
+        yield from getattr(import_module(module.name), "SHAPES", ())
 
 
 # What makes each, with so many topics.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import Cells
+from actors.delivery.cells import Cells, LastEvents, ReceiptTime
 from actors.delivery.connection_delivery import ConnectionDelivery, DeliveryArgs
 from actors.delivery.overlap import Overlap
 from actors.delivery.runs import RunBudget
@@ -14,6 +14,7 @@ from actors.delivery.table import Route, RouteTable
 from actors.events import Topic
 from actors.protocol.session import Confirm
 from actors.rules.counters import LineCounters
+from actors.rules.latest_price import Prices
 from tests.delivery.streams import new_inlet, told
 from tests.delivery.venue import STUB
 
@@ -69,10 +70,10 @@ class Candidate:
         self.counters.decoded += len(events)
         self.delivery.bring_events(list(events), 1_000, 0.0, 100)
 
-    def take_turn(self) -> None:
+    def take_turn(self, last_events: LastEvents | None = None) -> None:
         state = DeliveryState()
         state.up = True
-        self.delivery.take_turn(state, None, late=False)
+        self.delivery.take_turn(state, last_events, late=False)
 
 
 def test_what_was_kept_of_an_earlier_placement_goes_to_no_stream_of_a_later_one() -> None:
@@ -118,3 +119,12 @@ def test_the_gap_of_a_placement_that_ends_is_counted_for_the_line_at_once() -> N
     assert last is not None
     assert last.reason == "unknown"
     assert told(inlet)[-1] == "unknown gap in X"
+
+
+def test_what_was_wanted_until_the_line_was_lost_is_kept_no_longer() -> None:
+    last_events = LastEvents(Prices(STUB))
+    last_events.keep([(X, "whole"), (Y, "whole")], {X: "whole", Y: "whole"}, ReceiptTime(0.0, 1))
+    candidate = Candidate({X: Route(1)})
+    candidate.take_turn(last_events)
+    assert candidate.cells.last_events("o2") is last_events
+    assert set(last_events.events) == set(last_events.stamps) == set(last_events.prices._keepers) == {X}

@@ -20,7 +20,7 @@ from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.routing import Routing
 from actors.delivery.runs import RunBudget, Runs
 from actors.delivery.state import DeliveryState
-from actors.delivery.table import RouteTable
+from actors.delivery.table import Route, RouteTable
 from actors.events import Gap, Topic
 from actors.rules.latest_price import Prices
 from actors.rules.stream_buffer import Pair, Policy
@@ -160,12 +160,24 @@ def test_a_failing_buffer_does_not_leave_the_batch_open(monkeypatch: pytest.Monk
 
 def test_what_was_heard_is_kept_whether_or_not_a_stream_wants_it() -> None:
     line = Line()
+    line.delivery.set_route(A, Route(1), 1)
     line.put((A, "1"), (A, "2"), now=5.0)
     assert line.delivery.last_events.events == {A: "2"}
     assert line.delivery.last_events.stamps[A].at == 5.0
     line.stream(A)
     line.delivery.remove_route(A, 1)
     assert line.delivery.last_events.events == {}
+
+
+@pytest.mark.parametrize("others", [(), (B,)])
+def test_nothing_is_kept_for_a_topic_that_has_no_route_any_more(others: tuple[Topic, ...]) -> None:
+    line = Line()
+    line.stream(A, B)
+    line.put((A, "1"), (B, "1"))
+    line.delivery.remove_route(A, 1)
+    line.put((A, "late"), *[(topic, "2") for topic in others])  # the session has not been told yet
+    last_events = line.delivery.last_events
+    assert set(last_events.events) == set(last_events.stamps) == set(last_events.prices._keepers) == {B}
 
 
 def test_a_placement_that_ends_is_a_gap_for_the_streams_that_still_follow_it() -> None:

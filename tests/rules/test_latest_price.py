@@ -169,8 +169,11 @@ def test_former_symbols_are_bounded_and_those_longest_without_an_event_go() -> N
     desk.receive(topic("trades", "S0"), "t", 99.0)  # the oldest, and just heard of
     prices.forget(topic("trades", "S0"))
     desk.receive(topic("quotes", "NEW"), "q", 100.0)
-    assert len(prices) == 13  # a quarter goes at once
-    assert [number for number in range(16) if not list(prices.kept(f"S{number}"))] == [1, 2, 3, 4]
+    assert len(prices) == 17  # and one that is wanted
+    prices.forget(topic("quotes", "NEW"))
+    desk.receive(topic("quotes", "NEWER"), "q", 100.0)
+    assert len(prices) == 17
+    assert [number for number in range(16) if not list(prices.kept(f"S{number}"))] == [1]
     assert sorted(prices.kept("S0")) == [("q", 0.0), ("t", 99.0)]
     desk.receive(topic("quotes", "S1"), "back", 101.0)  # it is wanted again
     desk.receive(topic("quotes", "S5"), "goes on", 102.0)
@@ -184,7 +187,7 @@ def test_the_symbols_of_a_topic_for_all_of_them_are_bounded() -> None:
     desk.receive(topic("quotes", "A"), Quote("A", bid=1.0), NOW - 1_000)
     for number in range(1_000):
         desk.receive(topic("trades", "*"), Print(f"T{number}", 1.0), NOW + number)
-        assert len(prices) <= 16 + 2  # and one for each topic that is wanted
+        assert len(prices) <= 16 + 1  # and one for each wanted topic of one symbol
     assert list(prices.kept("A"))  # the oldest, and wanted
     assert list(prices.kept("T999"))
     assert not list(prices.kept("T0"))
@@ -198,6 +201,55 @@ def test_no_price_of_a_wanted_topic_goes_however_many_there_are() -> None:
     desk.receive(topic("trades", "*"), Print("T", 1.0))
     assert all("bid" in desk.weigh(each.key) for each in topics)
     assert "last" in desk.weigh("T")
+
+
+class Told(Struct, frozen=True):
+    """What a channel may declare that has events of several kinds."""
+
+    symbol: str
+
+
+class Bid(Told, frozen=True):
+    bid: float
+
+
+class Last(Told, frozen=True):
+    last: float
+
+
+class OneChannel(Board):
+    channels: ClassVar[Mapping[str, Channel]] = {"quotes": Channel("quotes", Told, "both", key="symbol")}
+
+    def price(self, event: Any) -> Price | None:
+        if isinstance(event, Bid):
+            return Price(event.symbol, bid=event.bid, quotes=True)
+        return Price(event.symbol, last=event.last)
+
+
+def test_no_kind_of_event_pushes_out_another_where_a_channel_names_what_they_share() -> None:
+    desk = Desk(OneChannel("b", VenueSettings()))
+    where = topic("quotes")
+    batch: list[tuple[Topic, Any]] = [(where, Last("A", 1.0)), *[(where, Bid("A", 2.0))] * 2 * NEWEST]
+    desk.prices.keep(batch, {where}, NOW)
+    for _ in range(2 * NEWEST):
+        desk.receive(where, Bid("A", 3.0))
+    fields = desk.weigh()
+    assert (fields["bid"], fields["last"]) == (3.0, 1.0)
+
+
+def test_what_is_wanted_of_a_former_epoch_is_wanted_in_its_copy() -> None:
+    desk = Desk()
+    desk.prices = Prices(BOARD, limit=16)
+    wanted = [topic("quotes", f"S{number}") for number in range(100)]
+    for each in wanted:
+        desk.receive(each, Quote(each.key, bid=1.0))
+    desk.prices.forget(wanted.pop())
+    desk.prices = desk.prices.copy()
+    for number in range(100):
+        desk.receive(topic("trades", "*"), Print(f"T{number}", 1.0), NOW + 1)
+    assert all("bid" in desk.weigh(each.key) for each in wanted)
+    assert len(desk.prices) <= 16 + len(wanted) + 1
+    assert desk.weigh("S99") == {}
 
 
 @given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.sampled_from([Quote, Print])), max_size=30))

@@ -81,6 +81,7 @@ def test_the_token_stands_in_no_log(
     locked: Service, market: str, o2: SimulatedO2, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "actors")  # a command that ran in this process may have set it
     logging.getLogger("websockets.client").setLevel(logging.WARNING)
     ask(locked, "/status", **BEARER)
     ask(locked, f"/status?token={TOKEN}", Authorization=f"Bearer {TOKEN}x")

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import msgspec
 import pytest
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidMessage, InvalidStatus
 
 from actors.errors import ConfigError, Timeout
 from actors.simulators import SimulatedO2
@@ -230,8 +230,8 @@ def test_huge_has_the_size_that_was_asked_for(o2: SimulatedO2, desk: Client) -> 
 
 def test_a_fault_every_so_often_until_healed(o2: SimulatedO2) -> None:
     o2.arm("drop every=0.05")
-    for _ in range(3):
-        with client(o2.url) as desk, pytest.raises(ConnectionClosedError):
+    for _ in range(3):  # on a busy machine it may come amid the upgrade
+        with pytest.raises((ConnectionClosedError, InvalidMessage, OSError)), client(o2.url) as desk:
             desk.hear()
     o2.heal()
     with client(o2.url) as desk, pytest.raises(TimeoutError):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from operator import attrgetter
-from typing import Any
 
 import actors
 from benchmarks.clients.feeds import subscription
-from benchmarks.reliability.clients.say import Asked, Handler, asked, say
+from benchmarks.reliability.clients.say import Handler, asked, say
 
 LOOK = 0.5  # seconds
 # Drops come every few seconds here: a life counts as stable after half a second, not after ten. And silence
@@ -50,21 +47,13 @@ def tell_status(runtime: actors.Runtime) -> None:
         threading.Event().wait(LOOK)
 
 
-def feed_of(wanted: Asked) -> tuple[dict[str, Any], str, Callable[[Any], Any]]:
-    """The feed, its channel, and where the number of its events is."""
-    wants = subscription(wanted.address)
-    field = attrgetter(wants.field)
-    # A venue from a table delivers the JSON of the venue.
-    number = (lambda event: field(event)["t"]) if wanted.shape == "binance" else field
-    return wants.feed, wants.channel, number
-
-
 def main() -> None:
     wanted = asked()
     handle, keys = Handler(wanted.raise_at), wanted.address["keys"]
-    feed, channel, number = feed_of(wanted)
+    wants = subscription(wanted.address)
+    channel, number = wants.channel, wants.mark()
     topic = {"channel": channel, "keys": keys, "stale_after": STALE_AFTER}
-    feed |= {"restart": RESTART, "subscribe": [topic]}
+    feed = wants.feed | {"restart": RESTART, "subscribe": [topic]}
     with actors.start({"feeds": {"desk": feed}}, wait=10.0) as runtime:
         markers = runtime.subscribe("desk", channel, *keys)
         threading.Thread(target=tell_markers, args=(markers,), daemon=True).start()

@@ -19,7 +19,7 @@ def main(wanted):
     def trade(told):
         found = json.loads(told)
         if "data" in found:
-            handle(found["data"]["t"])
+            handle(found["data"]["a"])
 
     def signal(signal_type=None, **_more):
         if signal_type != "FIRST_RECEIVED_DATA":
@@ -32,7 +32,7 @@ def main(wanted):
         disable_colorama=True,
         warn_on_update=False,
     )
-    stream = manager.create_stream("trade", wanted.address["keys"], process_stream_data=trade)
+    stream = manager.create_stream("aggTrade", wanted.address["keys"], process_stream_data=trade)
     before = "running"
     while True:
         now = str(manager.get_stream_info(stream)["status"]).split(" - ")[0]

@@ -1,4 +1,6 @@
-"""Binance's combined streams, as much as one client of trades needs: it connects, subscribes, and is told.
+"""Binance, a venue of a table: one aggregate trade per message, its number in `a`.
+
+The simulator is as much of Binance's combined streams as one client of trades needs.
 
 Authority: developers.binance.com, "WebSocket Streams for Binance", "General WSS information" and "Live
 Subscribing/Unsubscribing to streams".
@@ -14,7 +16,7 @@ import msgspec
 from actors.simulators.base.client import Peer, text_frame
 from actors.simulators.base.server import Message, Simulator
 from benchmarks.clients.feeds import Subscription
-from benchmarks.shapes import Shape
+from benchmarks.shapes.shape import Shape
 
 
 class SimulatedBinance(Simulator):
@@ -51,33 +53,39 @@ class SimulatedBinance(Simulator):
 
 
 class BinanceTrades(Shape[SimulatedBinance]):
-    """Its number is the trade's id, `t`."""
-
     name: ClassVar[str] = "binance"
 
-    def __init__(self) -> None:
-        super().__init__(SimulatedBinance(), ["btcusdt"])
+    def __init__(self, topics: int) -> None:
+        keys = ["btcusdt", *(f"btc{number}usdt" for number in range(2, topics + 1))]
+        super().__init__(SimulatedBinance(), keys)
 
     def place(self) -> Mapping[str, Any]:
         return {"url": f"ws://127.0.0.1:{self.venue.port}/", "keys": self.keys}
 
     def wants(self, url: str) -> Subscription:
-        return Subscription({"venue": "binance", "url": f"{url}stream"}, "trades", "data")
+        feed = {"venue": "binance", "url": f"{url}stream"}
+        return Subscription(feed, "agg_trades", "a", is_json=True)
 
     def subscribers(self, key: str) -> int:
-        return self.venue.subscribers(f"{key}@trade")
+        return self.venue.subscribers(f"{key}@aggtrade")
 
     def payload(self, number: int) -> bytes:
         at = 1_790_000_000_000 + number  # milliseconds
+        cents = 6_700_000 + number * 7_919 % 100_000
         trade = {
-            "e": "trade",
+            "e": "aggTrade",
             "E": at,
-            "s": "BTCUSDT",
-            "t": number,
-            "p": "67000.10000000",
-            "q": "0.00100000",
+            "s": self.key(number).upper(),
+            "a": number,
+            "p": f"{cents // 100}.{cents % 100:02}000000",
+            "q": f"0.{1 + number % 1_000:05}000",
+            "f": number,
+            "l": number,
             "T": at,
-            "m": bool(number % 2),
+            "m": number % 2 == 0,
             "M": True,
         }
-        return msgspec.json.encode({"stream": "btcusdt@trade", "data": trade})
+        return msgspec.json.encode({"stream": f"{self.key(number)}@aggTrade", "data": trade})
+
+
+SHAPES = (BinanceTrades,)

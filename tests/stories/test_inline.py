@@ -634,6 +634,25 @@ def test_a_batch_of_slow_calls_is_not_wedged(watched: Runtime, o2: SimulatedO2, 
     assert line_of(watched).epoch == 1
 
 
+def test_an_answer_that_comes_during_a_slow_call_is_not_overdue(
+    o2: SimulatedO2, market: str, hang: Hang
+) -> None:
+    with runtime_on(o2, ack_timeout=0.5) as runtime:
+        _stream = runtime.on("o2", "trades", market, handler=hang, inline=True, wait=10.0)
+        o2.delay_ack(0.2)
+        depth = runtime.subscribe("o2", "depth", market)
+        o2.wait_heard("subscribe_depth")
+        o2.trade(market)
+        assert hang.caught.wait(5)
+        o2.wait_for(lambda: o2.subscribers("depth", market) == 1)
+        assert not hang.released.wait(0.8)  # longer than the venue's answer may take
+        hang.released.set()
+        assert isinstance(depth.get(timeout=5), DepthSnapshot)
+        until(runtime, lambda _: [state.state for state in depth.topics.values()] == ["confirmed"])
+        asked = [frame["action"] for frame in o2.heard if isinstance(frame, dict)]
+        assert asked == ["subscribe_trades", "subscribe_depth"]
+
+
 def test_a_call_that_never_returns_wedges_its_line_and_is_the_last_of_its_thread(
     watched: Runtime, o2: SimulatedO2, market: str, hang: Hang
 ) -> None:

@@ -38,7 +38,7 @@ from actors.supervision.snapshot import SharedStatus
 from actors.supervision.state import Environment, LineView
 from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
-from actors.timers import ThreadTimers, Timers, seconds_left
+from actors.timers import SystemClock, ThreadTimers, Timers, seconds_left
 
 if TYPE_CHECKING:
     from actors.simulators import Simulator
@@ -87,10 +87,10 @@ class Runtime:
         metrics: Metrics | None = None,
         cooldown_file: Path | None = None,  # the file for them where the config names none
     ) -> None:
-        timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
-        clock = timers.clock
+        clock = timers.clock if timers else SystemClock()
         self._builder = FeedBuilder(clock)
         self._wanted = self._builder.build(settings, Specs())  # as last sent to the supervisor
+        timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
         self._reloading = threading.RLock()  # held while a generation is built and sent
         tree = self._tree = Tree(
             self._wanted,

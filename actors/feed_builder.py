@@ -120,10 +120,19 @@ def topics_of(
         )
     if not channel.key and keys:
         raise LinewardenError(f"{venue.feed}: channel {channel.name!r} takes no keys")
+    for key in keys:
+        _check_key(venue, key)
     for said in (*keys, *options.values()):
         _check_text(venue, said)
     every = [venue.topic(channel.name, key, options) for key in (keys or ("",))]
     return tuple(dict.fromkeys(every))
+
+
+def _check_key(venue: Venue, key: object) -> None:
+    if not isinstance(key, str):
+        raise LinewardenError(
+            f"{venue.feed}: a key is text, and {key!r} is none. Give each key as an argument of its own."
+        )
 
 
 def _check_text(venue: Venue, said: Option) -> None:

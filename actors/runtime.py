@@ -23,6 +23,7 @@ from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, Reload, Rotate
 from actors.metrics import Metrics, NoMetrics
 from actors.protocol.channel import TypedChannel
+from actors.protocol.formatting import suggestion
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.rules.stream_buffer import Policy
@@ -435,8 +436,8 @@ class Runtime:
     def _spec_of(self, feed: str) -> FeedSpec:
         feeds = self._wanted.feeds
         if feed not in feeds:
-            known = ", ".join(feeds) or "none"
-            raise LinewardenError(f"there is no feed {feed!r} in the config; there are: {known}")
+            hint, known = suggestion(str(feed), feeds), ", ".join(feeds) or "none"
+            raise LinewardenError(f"there is no feed {feed!r} in the config{hint} There are: {known}.")
         return feeds[feed]
 
     def _end(self, reason: str, wanted: bool) -> None:

@@ -397,7 +397,7 @@ def test_stop_ends_whoever_waits_and_every_conversation(o2: SimulatedO2, page: P
 
 
 def test_what_is_not_known_is_said_so(runtime: Runtime) -> None:
-    with pytest.raises(LinewardenError, match="there is no feed 'o3' in the config; there are: o2"):
+    with pytest.raises(LinewardenError, match=r"there is no feed 'o3' in the config\. There are: o2\."):
         runtime.latest("o3", A)
     with pytest.raises(LinewardenError, match="'nonsense'"):
         runtime.latest("o2", "nonsense")

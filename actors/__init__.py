@@ -9,9 +9,11 @@ with actors.start("config/desk.toml") as runtime:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as type checkers know it: `typing` would be imported before Ctrl-C is handled
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from actors.errors import (
         ConfigError,
         ForkError,

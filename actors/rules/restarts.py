@@ -1,11 +1,10 @@
-"""Who comes back, when, and how often: tenacity holds the policy, the supervisor sets the timer.
+"""Whether, when and how often a line is tried again: tenacity holds the policy, the supervisor sets the timer.
 
-The law, in one place. A lost line comes back after `d * uniform(0.5, 1)` seconds, `d` doubling
-from `initial` to `maximum`; the first try after a healthy life comes within `initial`. A slow reason
-waits as long as the venue asks, or exactly as long as we have reckoned ourselves; a fatal one until
-a person acts. Lives that reached the venue and died young are counted: more than `max_restarts` of
-them within `period` park the line, and it is probed. Only a life that stayed live for `stable_after`
-makes all of that forgotten.
+A lost line is tried again after `d * uniform(0.5, 1)` seconds, `d` doubling from `initial` to `maximum`.
+The first attempt after a healthy life is made within `initial`. A slow reason waits as long as the venue
+asks, or exactly the locally computed delay; a fatal one waits until a person acts. Lives that reached the
+venue and ended before they were stable are counted: more than `max_restarts` of them within `period` park
+the line, and it is probed. The counters reset after `stable_after` seconds live.
 """
 
 from __future__ import annotations

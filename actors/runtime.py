@@ -190,8 +190,11 @@ class Runtime:
         A handler that raises is logged with its topic and counted, and goes on with the next event.
 
         Raises:
+            LinewardenError: as `subscribe`, or the handler cannot be called.
             RuntimeError: the machine is out of threads. Nothing was subscribed.
         """
+        if not callable(handler):
+            raise LinewardenError(f"a handler is called with each event, and {handler!r} cannot be called")
         stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
         self._streams.start_handler(stream, lambda: handle(stream, handler), f"on/{feed}/{channel}")
         self._streams.await_answers(stream, tuple(stream._topics), wait)

@@ -319,6 +319,8 @@ def symbol_of(venue: Venue, key: str) -> str:
     Raises:
         LinewardenError: it is not one symbol of this venue's, or no channel of the feed tells prices.
     """
+    if not isinstance(key, str):
+        raise LinewardenError(f"{venue.feed}: a key is text, and {key!r} is none")
     telling = [name for name in venue.channels if name in venue.price_channels and venue.offers(name)]
     if not telling:
         raise LinewardenError(f"{venue.feed}: none of its channels has prices")

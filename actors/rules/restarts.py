@@ -1,4 +1,4 @@
-"""Whether, when and how often a line is tried again: tenacity holds the policy, the supervisor sets the timer.
+"""Whether, when and how often a line is tried again: tenacity holds the policy, the supervisor the timer.
 
 A lost line is tried again after `d * uniform(0.5, 1)` seconds, `d` doubling from `initial` to `maximum`.
 The first attempt after a healthy life is made within `initial`. A slow reason waits as long as the venue

@@ -308,6 +308,12 @@ def test_mistakes_are_answered_in_sentences(runtime: Runtime, o2: SimulatedO2, m
             runtime, market, channel="trades", precision="10"
         ),
         "policy 'drop' is none of block, drop_oldest": opening(runtime, market, policy="drop"),
+        "a handler is called with each event, and 5 cannot be called": lambda: runtime.on(
+            "o2",
+            "trades",
+            market,
+            handler=5,  # type: ignore[arg-type]
+        ),
         "a capacity of 0 holds no event; it must be at least 1": opening(runtime, market, capacity=0),
     }
     for sentence, mistake in mistakes.items():

@@ -88,8 +88,8 @@ class SymbolShelves:
             self._prices.shelf(self._topic, symbol).keep(event, at)
 
 
-Place = Ring | Shelf
-Keeper = Place | SymbolShelves | None  # None: the topic has no prices
+Store = Ring | Shelf
+TopicStore = Store | SymbolShelves | None  # None: the topic has no prices
 
 
 class Prices:
@@ -102,8 +102,8 @@ class Prices:
     def __init__(self, venue: Venue, limit: int = LIMIT) -> None:
         self.venue = venue
         self._limit = limit
-        self._symbols: dict[str, dict[Topic, Place]] = {}
-        self._keepers = Keepers(self)
+        self._symbols: dict[str, dict[Topic, Store]] = {}
+        self._topics = TopicStores(self)
 
     def are_of(self, venue: Venue) -> bool:
         """Whether they come from where this venue's would."""
@@ -111,37 +111,37 @@ class Prices:
 
     def keep(self, pairs: list[tuple[Topic, Any]], topics: Collection[Topic], at: float) -> None:
         """The events of one batch, received at `at`, monotonic seconds; `topics` are all of its topics."""
-        keepers = self._keepers
+        topic_stores = self._topics
         if len(topics) == 1:
-            only = keepers[pairs[0][0]]
+            only = topic_stores[pairs[0][0]]
             if only is None:
                 return
             if isinstance(only, list):
                 pairs = pairs[-NEWEST:]
-        elif all(keepers[topic] is None for topic in topics):
+        elif all(topic_stores[topic] is None for topic in topics):
             return
         for topic, event in pairs:
-            keeper = keepers[topic]
-            if isinstance(keeper, list):  # as nearly all are
-                keeper.append((event, at))
-                if len(keeper) > NEWEST:
-                    del keeper[0]
-            elif keeper is not None:
-                keeper.keep(event, at)
+            store = topic_stores[topic]
+            if isinstance(store, list):  # as nearly all are
+                store.append((event, at))
+                if len(store) > NEWEST:
+                    del store[0]
+            elif store is not None:
+                store.keep(event, at)
 
     def forget(self, topic: Topic) -> None:
         """The topic is wanted no longer; what is kept of it stays."""
-        self._keepers.pop(topic, None)
+        self._topics.pop(topic, None)
 
     def copy(self) -> Prices:
         copy = Prices(self.venue, self._limit)
-        wanted = self._keepers.copy()
-        for symbol, places in self._symbols.copy().items():
-            copy._symbols[symbol] = {topic: place.copy() for topic, place in places.copy().items()}
+        wanted = self._topics.copy()
+        for symbol, stores in self._symbols.copy().items():
+            copy._symbols[symbol] = {topic: store.copy() for topic, store in stores.copy().items()}
         for topic in wanted:
-            place = copy._symbols.get(topic.key, {}).get(topic)
-            if place is not None:
-                copy._keepers[topic] = place
+            store = copy._symbols.get(topic.key, {}).get(topic)
+            if store is not None:
+                copy._topics[topic] = store
         return copy
 
     def symbol_in(self, event: Any) -> str | None:
@@ -151,7 +151,7 @@ class Prices:
         except Exception:  # its symbol cannot be read, so it is the price of none
             return None
 
-    def keeper(self, topic: Topic) -> Keeper:
+    def store_of(self, topic: Topic) -> TopicStore:
         """What keeps the events of this topic."""
         if topic.channel not in self.venue.price_channels:
             return None
@@ -159,52 +159,52 @@ class Prices:
             return SymbolShelves(self, topic)
         event = self.venue.channels[topic.channel].event
         is_one_kind = isinstance(event, type(Struct)) and not event.__subclasses__()
-        return self._places(topic.key).setdefault(topic, [] if is_one_kind else Shelf())
+        return self._stores(topic.key).setdefault(topic, [] if is_one_kind else Shelf())
 
     def shelf(self, topic: Topic, symbol: str) -> Shelf:
         """What keeps the events of this symbol, in a topic for all symbols."""
-        return cast(Shelf, self._places(symbol).setdefault(topic, Shelf()))
+        return cast(Shelf, self._stores(symbol).setdefault(topic, Shelf()))
 
-    def _places(self, symbol: str) -> dict[Topic, Place]:
-        places = self._symbols.get(symbol)
-        if places is None:
-            if len(self._symbols) >= self._limit + len(self._keepers):
+    def _stores(self, symbol: str) -> dict[Topic, Store]:
+        stores = self._symbols.get(symbol)
+        if stores is None:
+            if len(self._symbols) >= self._limit + len(self._topics):
                 self._make_room()
-            places = self._symbols[symbol] = {}
-        return places
+            stores = self._symbols[symbol] = {}
+        return stores
 
     def _make_room(self) -> None:
-        """At once for a quarter of the limit: the search costs little for each symbol then."""
-        others = [symbol for symbol, places in self._symbols.items() if not self._is_wanted(symbol, places)]
+        """Drops a quarter of the limit at once: so the search, which walks all symbols, is rare."""
+        others = [symbol for symbol, stores in self._symbols.items() if not self._is_wanted(symbol, stores)]
         others.sort(key=self._last_at)
         for symbol in others[: len(others) - self._limit + max(1, self._limit // 4)]:
             del self._symbols[symbol]
 
-    def _is_wanted(self, symbol: str, places: Mapping[Topic, Place]) -> bool:
-        return any(topic.key == symbol and topic in self._keepers for topic in places)
+    def _is_wanted(self, symbol: str, stores: Mapping[Topic, Store]) -> bool:
+        return any(topic.key == symbol and topic in self._topics for topic in stores)
 
     def _last_at(self, symbol: str) -> float:
         return max((at for _, at in self.kept(symbol)), default=-math.inf)
 
     def kept(self, symbol: str) -> Iterator[Kept]:
         """All that is kept of a symbol, in no order. Any thread."""
-        for place in self._symbols.get(symbol, {}).copy().values():
-            for ring in [place] if isinstance(place, list) else list(place.values()):
+        for store in self._symbols.get(symbol, {}).copy().values():
+            for ring in [store] if isinstance(store, list) else list(store.values()):
                 yield from ring.copy()
 
     def __len__(self) -> int:
         return len(self._symbols)
 
 
-class Keepers(dict[Topic, Keeper]):
+class TopicStores(dict[Topic, TopicStore]):
     """By topic that is wanted; each is made with the first event."""
 
     def __init__(self, prices: Prices) -> None:
         self._prices = prices
 
-    def __missing__(self, topic: Topic) -> Keeper:
-        keeper = self[topic] = self._prices.keeper(topic)
-        return keeper
+    def __missing__(self, topic: Topic) -> TopicStore:
+        store = self[topic] = self._prices.store_of(topic)
+        return store
 
 
 # ── what is answered ────────────────────────────────────────────────────────────────────────────

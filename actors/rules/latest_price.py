@@ -6,8 +6,8 @@ program wants to know.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final, cast
 
 from msgspec import Struct
@@ -93,17 +93,19 @@ TopicStore = Store | SymbolShelves | None  # None: the topic has no prices
 
 
 class Prices:
-    """The newest events of each wanted topic, and of some other symbols: `limit`, and one per wanted topic.
+    """The newest events of each wanted topic, and of about `limit` other symbols.
 
-    These are symbols of former topics, and of topics for all symbols; those longest without an event go.
+    These are symbols of former topics, and of topics for all symbols; the one longest without an event goes.
     Written by one thread; any may read.
     """
 
     def __init__(self, venue: Venue, limit: int = LIMIT) -> None:
         self.venue = venue
         self._limit = limit
-        self._symbols: dict[str, dict[Topic, Store]] = {}
+        # By symbol, that longest without an event first; for a wanted topic its position says nothing.
+        self._symbols: OrderedDict[str, dict[Topic, Store]] = OrderedDict()
         self._topics = TopicStores(self)
+        self._wanted = 0  # topics of one symbol each; a symbol in two channels counts twice
 
     def are_of(self, venue: Venue) -> bool:
         """Whether they come from where this venue's would."""
@@ -131,7 +133,10 @@ class Prices:
 
     def forget(self, topic: Topic) -> None:
         """The topic is wanted no longer; what is kept of it stays."""
-        self._topics.pop(topic, None)
+        store = self._topics.pop(topic, None)
+        if isinstance(store, list | Shelf):
+            self._wanted -= 1
+            self._symbols.move_to_end(topic.key)
 
     def copy(self) -> Prices:
         copy = Prices(self.venue, self._limit)
@@ -142,6 +147,7 @@ class Prices:
             store = copy._symbols.get(topic.key, {}).get(topic)
             if store is not None:
                 copy._topics[topic] = store
+                copy._wanted += 1
         return copy
 
     def symbol_in(self, event: Any) -> str | None:
@@ -159,32 +165,31 @@ class Prices:
             return SymbolShelves(self, topic)
         event = self.venue.channels[topic.channel].event
         is_one_kind = isinstance(event, type(Struct)) and not event.__subclasses__()
+        self._wanted += 1
         return self._stores(topic.key).setdefault(topic, [] if is_one_kind else Shelf())
 
     def shelf(self, topic: Topic, symbol: str) -> Shelf:
         """What keeps the events of this symbol, in a topic for all symbols."""
-        return cast(Shelf, self._stores(symbol).setdefault(topic, Shelf()))
+        shelf = self._stores(symbol).setdefault(topic, Shelf())
+        self._symbols.move_to_end(symbol)
+        return cast(Shelf, shelf)
 
     def _stores(self, symbol: str) -> dict[Topic, Store]:
         stores = self._symbols.get(symbol)
         if stores is None:
-            if len(self._symbols) >= self._limit + len(self._topics):
+            if len(self._symbols) >= self._limit + self._wanted:
                 self._make_room()
             stores = self._symbols[symbol] = {}
         return stores
 
     def _make_room(self) -> None:
-        """Drops a quarter of the limit at once: so the search, which walks all symbols, is rare."""
-        others = [symbol for symbol, stores in self._symbols.items() if not self._is_wanted(symbol, stores)]
-        others.sort(key=self._last_at)
-        for symbol in others[: len(others) - self._limit + max(1, self._limit // 4)]:
-            del self._symbols[symbol]
-
-    def _is_wanted(self, symbol: str, stores: Mapping[Topic, Store]) -> bool:
-        return any(topic.key == symbol and topic in self._topics for topic in stores)
-
-    def _last_at(self, symbol: str) -> float:
-        return max((at for _, at in self.kept(symbol)), default=-math.inf)
+        """For one symbol. Wanted ones are passed over, once around."""
+        for _ in range(len(self._symbols)):
+            symbol, stores = next(iter(self._symbols.items()))
+            if not any(topic.key == symbol and topic in self._topics for topic in stores):
+                del self._symbols[symbol]
+                return
+            self._symbols.move_to_end(symbol)
 
     def kept(self, symbol: str) -> Iterator[Kept]:
         """All that is kept of a symbol, in no order. Any thread."""

@@ -27,7 +27,7 @@ HERE = ROOT / ".mutants"
 PACKAGE = ROOT / "actors"
 ROOMS = ("rules", "protocol")
 COPIED = ("actors", "tests")
-NOTICED = ("killed", "timeout")
+NOTICED = ("killed", "timeout", "segfault")  # the last: without an end, it takes memory until it is ended
 ANY = "*"  # in `explained.toml`: every change of that function
 
 

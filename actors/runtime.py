@@ -336,7 +336,8 @@ class Runtime:
 
         `latest()` does not subscribe: a subscription of the config or a stream must exist. Where that holds
         nothing fresh, the venue is asked over HTTP, if it can be, for at most `timeout` seconds in
-        all (0: it is not asked), within the venue's budget; equal questions share an answer.
+        all (0: it is not asked), within the venue's budget; equal questions share an answer. The first
+        question of a process imports the HTTP client before its `timeout` begins.
 
         A part is fresh if both its ages, since its receipt and by the venue's own timestamp, are
         `max_age` seconds at most. So last Friday's trade is not fresh because it was fetched now. A

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from enum import Enum
 from typing import Annotated
 
 import tenacity
@@ -46,23 +45,6 @@ class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     stable_after: Interval = 10.0
     probe_interval: Interval = 60.0  # 0: a parked line is never probed
     slow_initial: SlowSeconds = 30.0
-
-
-class Restart(Enum):
-    """OTP's restart types: which endings of a child are followed by a new one."""
-
-    PERMANENT = "permanent"  # every one
-    TRANSIENT = "transient"  # only one that was not asked for and may pass
-    TEMPORARY = "temporary"  # none
-
-
-def comes_back(restart: Restart, reason: Reason) -> bool:
-    """OTP's truth table. A fatal reason is final for a transient child: it is not a crash."""
-    if restart is Restart.TEMPORARY:
-        return False
-    if restart is Restart.PERMANENT:
-        return True
-    return isinstance(reason, Retryable | Slow | Crashed)
 
 
 class Retry(Struct, frozen=True):
@@ -149,7 +131,8 @@ def _is_exact(reason: Reason) -> bool:
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, Ended) and comes_back(Restart.TRANSIENT, error.reason)
+    """OTP's transient child: one that was told to end stays down. So does one with a fatal reason."""
+    return isinstance(error, Ended) and isinstance(error.reason, Retryable | Slow | Crashed)
 
 
 class Restarts:

@@ -13,6 +13,7 @@ from actors.protocol.venue import Channel, Venue
 from actors.rules.freshness import FreshnessPolicy
 from actors.settings import FeedSettings, Settings
 from actors.settings.diff import SOFT
+from actors.settings.wording import sentence
 from actors.timers import Clock
 from actors.wire.connect import Dial
 from actors.wire.lookups import Lookups
@@ -34,8 +35,13 @@ class FeedBuilder:
 
         Raises:
             LinewardenError: a venue refuses a key or an option of its feed.
+            ConfigError: a feed's simulator cannot start.
         """
-        feeds = {name: self._spec(feed, former) for name, feed in settings.feeds.items()}
+        try:
+            feeds = {name: self._spec(feed, former, settings.file) for name, feed in settings.feeds.items()}
+        except LinewardenError:
+            self.keep_only(former.feeds)
+            raise
         return Specs(generation=former.generation + 1, settings=settings, feeds=feeds)
 
     def keep_only(self, feeds: Mapping[str, object]) -> None:
@@ -43,11 +49,11 @@ class FeedBuilder:
         for feed in [feed for feed in self.simulators if feed not in feeds]:
             self.simulators.pop(feed).stop()
 
-    def _spec(self, feed: FeedSettings, former: Specs) -> FeedSpec:
+    def _spec(self, feed: FeedSettings, former: Specs, file: str) -> FeedSpec:
         before = former.settings.feeds.get(feed.name) if isinstance(former.settings, Settings) else None
         if before == feed and feed.name in former.feeds:
             return former.feeds[feed.name]
-        venue = self._venue(feed, before)
+        venue = self._venue(feed, before, file)
         wanted: dict[Topic, FreshnessPolicy] = {}
         for entry in feed.subscribe:
             for topic in topics_of(venue, venue.channel(entry.channel), entry.keys, entry.options):
@@ -79,7 +85,7 @@ class FeedBuilder:
             return spec.token_store
         return TokenStore(venue, dial, self._clock)
 
-    def _venue(self, feed: FeedSettings, before: FeedSettings | None) -> Venue:
+    def _venue(self, feed: FeedSettings, before: FeedSettings | None, file: str) -> Venue:
         """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
         if not feed.own.url.startswith("sim:"):
             return feed.build_venue()
@@ -89,11 +95,13 @@ class FeedBuilder:
         if simulator is None or before is None or before.own.url != feed.own.url:
             if simulator is not None:
                 simulator.stop()
-            own = {feed.kind.name: feed.kind.simulator}
+            own, where = {feed.kind.name: feed.kind.simulator}, f"[feeds.{feed.name}]"
             try:
                 simulator = self.simulators[feed.name] = embed(feed.own.url, own)
             except ConfigError as error:
-                raise ConfigError([f"[feeds.{feed.name}] {each}" for each in error.problems]) from None
+                raise ConfigError([f"{file}: {where} {each}" for each in error.problems]) from None
+            except OSError as error:
+                raise ConfigError([sentence(file, where, "url", str(error.strerror))]) from None
         return feed.build_venue(simulator.url)
 
 
@@ -112,10 +120,19 @@ def topics_of(
         )
     if not channel.key and keys:
         raise LinewardenError(f"{venue.feed}: channel {channel.name!r} takes no keys")
+    for key in keys:
+        _check_key(venue, key)
     for said in (*keys, *options.values()):
         _check_text(venue, said)
     every = [venue.topic(channel.name, key, options) for key in (keys or ("",))]
     return tuple(dict.fromkeys(every))
+
+
+def _check_key(venue: Venue, key: object) -> None:
+    if not isinstance(key, str):
+        raise LinewardenError(
+            f"{venue.feed}: a key is text, and {key!r} is none. Give each key as an argument of its own."
+        )
 
 
 def _check_text(venue: Venue, said: Option) -> None:

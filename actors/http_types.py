@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from msgspec import Struct, structs
 
@@ -34,7 +34,8 @@ def is_loopback(host: str) -> bool:
         address = ip_address(host)
     except ValueError:
         return f".{host.lower()}".rstrip(".").endswith(".localhost")
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 class Endpoint(RedactedStruct, frozen=True):

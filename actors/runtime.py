@@ -24,6 +24,7 @@ from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, Reload, Rotate
 from actors.metrics import Metrics, NoMetrics
 from actors.protocol.channel import TypedChannel
+from actors.protocol.formatting import suggestion
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.rules.stream_buffer import Policy
@@ -39,7 +40,7 @@ from actors.supervision.snapshot import SharedStatus
 from actors.supervision.state import Environment, LineView
 from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
-from actors.timers import ThreadTimers, Timers, seconds_left
+from actors.timers import SystemClock, ThreadTimers, Timers, seconds_left
 
 if TYPE_CHECKING:
     from actors.simulators import Simulator
@@ -88,10 +89,10 @@ class Runtime:
         metrics: Metrics | None = None,
         cooldown_file: Path | None = None,  # the file for them where the config names none
     ) -> None:
-        timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
-        clock = timers.clock
+        clock = timers.clock if timers else SystemClock()
         self._builder = FeedBuilder(clock)
         self._wanted = self._builder.build(settings, Specs())  # as last sent to the supervisor
+        timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
         self._reloading = threading.RLock()  # held while a generation is built and sent
         tree = self._tree = Tree(
             self._wanted,
@@ -203,13 +204,14 @@ class Runtime:
         `refresh_token`, and waiting for a stream's events.
 
         Raises:
-            LinewardenError: as for `subscribe`; or a handler is a coroutine function, or a policy or
-                capacity was given with `inline=True`.
+            LinewardenError: as `subscribe`; or a handler cannot be called, or is a coroutine function; or a
+                policy or capacity was given with `inline=True`.
             RuntimeError: the machine is out of threads. Nothing was subscribed.
         """
         refuse_wait(wait)
         check_handler(handler)
-        check_handler(on_marker)
+        if on_marker is not None:
+            check_handler(on_marker)
         if inline:
             if policy is not None or capacity is not None:
                 raise LinewardenError(
@@ -364,7 +366,8 @@ class Runtime:
 
         `latest()` does not subscribe: a subscription of the config or a stream must exist. Where that holds
         nothing fresh, the venue is asked over HTTP, if it can be, for at most `timeout` seconds in
-        all (0: it is not asked), within the venue's budget; equal questions share an answer.
+        all (0: it is not asked), within the venue's budget; equal questions share an answer. The first
+        question of a process imports the HTTP client before its `timeout` begins.
 
         A part is fresh if both its ages, since its receipt and by the venue's own timestamp, are
         `max_age` seconds at most. So last Friday's trade is not fresh because it was fetched now. A
@@ -471,8 +474,8 @@ class Runtime:
     def _spec_of(self, feed: str) -> FeedSpec:
         feeds = self._wanted.feeds
         if feed not in feeds:
-            known = ", ".join(feeds) or "none"
-            raise LinewardenError(f"there is no feed {feed!r} in the config; there are: {known}")
+            hint, known = suggestion(str(feed), feeds), ", ".join(feeds) or "none"
+            raise LinewardenError(f"there is no feed {feed!r} in the config{hint} There are: {known}.")
         return feeds[feed]
 
     def _end(self, reason: str, wanted: bool) -> None:

@@ -265,7 +265,9 @@ def refuse_wait(wait: float | None) -> None:
 
 
 def check_handler(handler: object) -> None:
-    """Raises LinewardenError for a coroutine function: calling it would run none of it."""
+    """Raises LinewardenError for what cannot be called, and for a coroutine function, which no call runs."""
+    if not callable(handler):
+        raise LinewardenError(f"a handler is called with each event, and {handler!r} cannot be called")
     if inspect.iscoroutinefunction(handler):
         raise LinewardenError(
             f"{handler!r} is a coroutine function, and a thread calls a handler: give a plain function"

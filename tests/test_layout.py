@@ -221,7 +221,6 @@ COVERED_BY = {
     "supervision/rotation": "stories/test_rotation",
     "supervision/shutdown": "stories/test_supervisor_laws",
     "supervision/state": "stories/test_lives_of_lines",
-    "supervision/token_refresh": "stories/test_projectx",
     "supervision/tree": "stories/test_supervisor_laws",
     "supervisor": "stories/test_supervisor_laws",
     "testing": "simulators/test_o2",
@@ -296,10 +295,20 @@ def test_the_clock_is_read_where_it_is_said(name: str) -> None:
 
 
 def test_the_public_names_are_found_and_no_others() -> None:
-    assert set(actors.__all__) == actors._HOMES.keys()
-    for name, home in actors._HOMES.items():
-        assert getattr(actors, name) is getattr(import_module(home), name)
-    assert set(actors.__all__) <= set(dir(actors))
+    typed = {
+        alias.asname: node.module
+        for node in ast.walk(ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    }
+    assert typed == vars(actors)["_MODULES"]
+    for name, module in typed.items():
+        assert name is not None
+        assert module is not None
+        assert getattr(actors, name) is getattr(import_module(module), name)
+    assert typed.keys() == set(vars(actors)["__all__"])
+    assert typed.keys() <= set(dir(actors))
     unknown = "stat"
     with pytest.raises(AttributeError, match="module 'actors' has no attribute 'stat'"):
         getattr(actors, unknown)

@@ -442,6 +442,10 @@ def test_simulators_that_a_venue_may_have(tmp_path: Path) -> None:
             {"channel": "depth", "keys": "A"},
             ['keys: expected a list of texts, such as ["AAPL", "MSFT"], found text.'],
         ),
+        (
+            {"channel": "depth", "keys": ["A", 4242]},
+            ['keys: expected a list of texts, such as ["AAPL", "MSFT"], found a list that contains 4242.'],
+        ),
         ({"channel": "depth", "keys": [""]}, ["keys: expected texts that are not empty."]),
         ({"channel": "depth"}, ["keys: channel depth wants at least one key (market)."]),
         (

@@ -65,7 +65,7 @@ class Reloader:
             return ReloadResult(applied=False, problems=error.problems)
         except RuntimeStopped:
             raise
-        except (LinewardenError, OSError) as error:  # a key that its venue rejects; a port of a simulator
+        except LinewardenError as error:  # a key that its venue rejects
             return ReloadResult(applied=False, problems=(f"{self._config}: {error}.",))
         except Exception:  # a failed reload does not end the service
             log.exception("unexpected error while reloading %s", self._config)

@@ -68,7 +68,7 @@ def sim(
         try:
             simulator.start()
         except OSError as error:
-            print(f"port {simulator.port}: {error.strerror}", file=sys.stderr)
+            print(f"{error.strerror}.", file=sys.stderr)
             raise typer.Exit(1) from None
         print(simulator.url, flush=True)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,17 +10,21 @@ import typer
 from msgspec import NODEFAULT, structs
 from rich.table import Table
 
-from actors.cli.arguments import complain, described_venue, known_name
+from actors.cli.arguments import complain, described_venue, known_name, report
 from actors.cli.formatting import console, plain_table
+from actors.errors import ConfigError
 from actors.protocol.venue import Channel, Venue
-from actors.settings import expected, known_venues
+from actors.settings import expected, known_venues, venue_class
 from actors.venues.declarative import DeclarativeVenue
 
 
 def venues(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A venue, or the table of one such as tables/mine.toml."),
+        typer.Argument(
+            metavar="NAME",
+            help="A venue, its table such as tables/mine.toml, or its module:Class.",
+        ),
     ] = None,
 ) -> None:
     """List the venues, or describe one.
@@ -35,7 +39,7 @@ def venues(
             table.add_row(venue.name, venue.about, ", ".join(venue.channels))
         shown.print(table)
         return
-    kind = _from_table(Path(name)) if name.endswith(".toml") else known[known_name("NAME", name, known)]
+    kind = _named(name, known)
     shown.print(f"{kind.name}: {kind.about}\n")
     if issubclass(kind, DeclarativeVenue):
         shown.print(f"url: {kind.table.url.source}\n", soft_wrap=True)
@@ -50,6 +54,17 @@ def venues(
             for key, value in rows.items():
                 table.add_row(key, value)
             shown.print(table, "")
+
+
+def _named(name: str, known: Mapping[str, type[Venue]]) -> type[Venue]:
+    if name.endswith(".toml"):
+        return _from_table(Path(name))
+    if ":" not in name:
+        return known[known_name("NAME", name, known)]
+    try:
+        return venue_class(name, name)
+    except ConfigError as error:
+        raise typer.Exit(report(error)) from None
 
 
 def _from_table(file: Path) -> type[DeclarativeVenue]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from importlib import import_module
-from typing import Final, cast
+from typing import cast
 
 from msgspec import structs
 
@@ -19,8 +18,6 @@ from actors.protocol.prices import Price
 from actors.protocol.venue import Venue
 from actors.rules.latest_price import Candidates, LatestPrice, in_words, symbol_of
 from actors.timers import Clock
-
-HTTP_CLIENT: Final = "actors.wire.http_client"  # what the requester asks venues with
 
 
 class LatestPrices:
@@ -72,8 +69,8 @@ class LatestPrices:
         """What came of it; None: that takes too long."""
         if timeout <= 0:
             return None
-        with suppress(ImportError):  # the requester reports it
-            import_module(HTTP_CLIENT)  # the first import takes longer than many a timeout
+        with suppress(Exception):  # the requester imports it as well, and reports a failure
+            import actors.wire.http_client  # noqa: F401 - the first import takes longer than a short timeout
         question = AskLatest(venue, symbol, self._clock.monotonic() + timeout)
         try:
             return cast(LatestTold, answer_of(self._requester.ask(question), timeout))

@@ -171,7 +171,7 @@ class OrderBooks:
             raise LinewardenError(
                 f"{feed}: venue {venue.name!r} has no channel that makes an order book; it has: {known}"
             )
-        if key.strip() == "*":
+        if str(key).strip() == "*":
             raise LinewardenError(f"{feed}: an order book has one key, and '*' means many")
         return topics_of(venue, venue.channel(venue.book_channel), (key,), options)[0]
 

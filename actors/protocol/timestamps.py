@@ -9,7 +9,8 @@ from functools import lru_cache
 SECOND = 1_000_000_000  # nanoseconds
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_ISO = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
+_OFFSET = r"[Zz]|[+-]\d\d(?::?\d\d)?"
+_ISO = re.compile(rf"(\d{{4}}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{{1,9}})\d*)?({_OFFSET})?", re.ASCII)
 
 
 def iso_nanoseconds(text: str) -> int | None:

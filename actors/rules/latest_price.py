@@ -88,8 +88,8 @@ class SymbolShelves:
             self._prices.shelf(self._topic, symbol).keep(event, at)
 
 
-Place = Ring | Shelf
-Keeper = Place | SymbolShelves | None  # None: the topic has no prices
+Store = Ring | Shelf
+TopicStore = Store | SymbolShelves | None  # None: the topic has no prices
 
 
 class Prices:
@@ -102,9 +102,9 @@ class Prices:
     def __init__(self, venue: Venue, limit: int = LIMIT) -> None:
         self.venue = venue
         self._limit = limit
-        # By symbol, that longest without an event first; for a wanted topic its place says nothing.
-        self._symbols: OrderedDict[str, dict[Topic, Place]] = OrderedDict()
-        self._keepers = Keepers(self)
+        # By symbol, that longest without an event first; for a wanted topic its position says nothing.
+        self._symbols: OrderedDict[str, dict[Topic, Store]] = OrderedDict()
+        self._topics = TopicStores(self)
         self._wanted = 0  # topics of one symbol each; a symbol in two channels counts twice
 
     def are_of(self, venue: Venue) -> bool:
@@ -113,40 +113,40 @@ class Prices:
 
     def keep(self, pairs: list[tuple[Topic, Any]], topics: Collection[Topic], at: float) -> None:
         """The events of one batch, received at `at`, monotonic seconds; `topics` are all of its topics."""
-        keepers = self._keepers
+        topic_stores = self._topics
         if len(topics) == 1:
-            only = keepers[pairs[0][0]]
+            only = topic_stores[pairs[0][0]]
             if only is None:
                 return
             if isinstance(only, list):
                 pairs = pairs[-NEWEST:]
-        elif all(keepers[topic] is None for topic in topics):
+        elif all(topic_stores[topic] is None for topic in topics):
             return
         for topic, event in pairs:
-            keeper = keepers[topic]
-            if isinstance(keeper, list):  # as nearly all are
-                keeper.append((event, at))
-                if len(keeper) > NEWEST:
-                    del keeper[0]
-            elif keeper is not None:
-                keeper.keep(event, at)
+            store = topic_stores[topic]
+            if isinstance(store, list):  # as nearly all are
+                store.append((event, at))
+                if len(store) > NEWEST:
+                    del store[0]
+            elif store is not None:
+                store.keep(event, at)
 
     def forget(self, topic: Topic) -> None:
         """The topic is wanted no longer; what is kept of it stays."""
-        keeper = self._keepers.pop(topic, None)
-        if isinstance(keeper, list | Shelf):
+        store = self._topics.pop(topic, None)
+        if isinstance(store, list | Shelf):
             self._wanted -= 1
             self._symbols.move_to_end(topic.key)
 
     def copy(self) -> Prices:
         copy = Prices(self.venue, self._limit)
-        wanted = self._keepers.copy()
-        for symbol, places in self._symbols.copy().items():
-            copy._symbols[symbol] = {topic: place.copy() for topic, place in places.copy().items()}
+        wanted = self._topics.copy()
+        for symbol, stores in self._symbols.copy().items():
+            copy._symbols[symbol] = {topic: store.copy() for topic, store in stores.copy().items()}
         for topic in wanted:
-            place = copy._symbols.get(topic.key, {}).get(topic)
-            if place is not None:
-                copy._keepers[topic] = place
+            store = copy._symbols.get(topic.key, {}).get(topic)
+            if store is not None:
+                copy._topics[topic] = store
                 copy._wanted += 1
         return copy
 
@@ -157,7 +157,7 @@ class Prices:
         except Exception:  # its symbol cannot be read, so it is the price of none
             return None
 
-    def keeper(self, topic: Topic) -> Keeper:
+    def store_of(self, topic: Topic) -> TopicStore:
         """What keeps the events of this topic."""
         if topic.channel not in self.venue.price_channels:
             return None
@@ -166,50 +166,50 @@ class Prices:
         event = self.venue.channels[topic.channel].event
         is_one_kind = isinstance(event, type(Struct)) and not event.__subclasses__()
         self._wanted += 1
-        return self._places(topic.key).setdefault(topic, [] if is_one_kind else Shelf())
+        return self._stores(topic.key).setdefault(topic, [] if is_one_kind else Shelf())
 
     def shelf(self, topic: Topic, symbol: str) -> Shelf:
         """What keeps the events of this symbol, in a topic for all symbols."""
-        shelf = self._places(symbol).setdefault(topic, Shelf())
+        shelf = self._stores(symbol).setdefault(topic, Shelf())
         self._symbols.move_to_end(symbol)
         return cast(Shelf, shelf)
 
-    def _places(self, symbol: str) -> dict[Topic, Place]:
-        places = self._symbols.get(symbol)
-        if places is None:
+    def _stores(self, symbol: str) -> dict[Topic, Store]:
+        stores = self._symbols.get(symbol)
+        if stores is None:
             if len(self._symbols) >= self._limit + self._wanted:
                 self._make_room()
-            places = self._symbols[symbol] = {}
-        return places
+            stores = self._symbols[symbol] = {}
+        return stores
 
     def _make_room(self) -> None:
         """For one symbol. Wanted ones are passed over, once around."""
         for _ in range(len(self._symbols)):
-            symbol, places = next(iter(self._symbols.items()))
-            if not any(topic.key == symbol and topic in self._keepers for topic in places):
+            symbol, stores = next(iter(self._symbols.items()))
+            if not any(topic.key == symbol and topic in self._topics for topic in stores):
                 del self._symbols[symbol]
                 return
             self._symbols.move_to_end(symbol)
 
     def kept(self, symbol: str) -> Iterator[Kept]:
         """All that is kept of a symbol, in no order. Any thread."""
-        for place in self._symbols.get(symbol, {}).copy().values():
-            for ring in [place] if isinstance(place, list) else list(place.values()):
+        for store in self._symbols.get(symbol, {}).copy().values():
+            for ring in [store] if isinstance(store, list) else list(store.values()):
                 yield from ring.copy()
 
     def __len__(self) -> int:
         return len(self._symbols)
 
 
-class Keepers(dict[Topic, Keeper]):
+class TopicStores(dict[Topic, TopicStore]):
     """By topic that is wanted; each is made with the first event."""
 
     def __init__(self, prices: Prices) -> None:
         self._prices = prices
 
-    def __missing__(self, topic: Topic) -> Keeper:
-        keeper = self[topic] = self._prices.keeper(topic)
-        return keeper
+    def __missing__(self, topic: Topic) -> TopicStore:
+        store = self[topic] = self._prices.store_of(topic)
+        return store
 
 
 # ── what is answered ────────────────────────────────────────────────────────────────────────────
@@ -324,6 +324,8 @@ def symbol_of(venue: Venue, key: str) -> str:
     Raises:
         LinewardenError: it is not one symbol of this venue's, or no channel of the feed tells prices.
     """
+    if not isinstance(key, str):
+        raise LinewardenError(f"{venue.feed}: a key is text, and {key!r} is none")
     telling = [name for name in venue.channels if name in venue.price_channels and venue.offers(name)]
     if not telling:
         raise LinewardenError(f"{venue.feed}: none of its channels has prices")

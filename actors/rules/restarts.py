@@ -1,18 +1,16 @@
-"""Who comes back, when, and how often: tenacity holds the policy, the supervisor sets the timer.
+"""Whether, when and how often a line is tried again: tenacity holds the policy, the supervisor the timer.
 
-The law, in one place. A lost line comes back after `d * uniform(0.5, 1)` seconds, `d` doubling
-from `initial` to `maximum`; the first try after a healthy life comes within `initial`. A slow reason
-waits as long as the venue asks, or exactly as long as we have reckoned ourselves; a fatal one until
-a person acts. Lives that reached the venue and died young are counted: more than `max_restarts` of
-them within `period` park the line, and it is probed. Only a life that stayed live for `stable_after`
-makes all of that forgotten.
+A lost line is tried again after `d * uniform(0.5, 1)` seconds, `d` doubling from `initial` to `maximum`.
+The first attempt after a healthy life is made within `initial`. A slow reason waits as long as the venue
+asks, or exactly the locally computed delay; a fatal one waits until a person acts. Lives that reached the
+venue and ended before they were stable are counted: more than `max_restarts` of them within `period` park
+the line, and it is probed. The counters reset after `stable_after` seconds live.
 """
 
 from __future__ import annotations
 
 import random
 from collections import deque
-from enum import Enum
 from typing import Annotated
 
 import tenacity
@@ -47,23 +45,6 @@ class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     stable_after: Interval = 10.0
     probe_interval: Interval = 60.0  # 0: a parked line is never probed
     slow_initial: SlowSeconds = 30.0
-
-
-class Restart(Enum):
-    """OTP's restart types: which endings of a child are followed by a new one."""
-
-    PERMANENT = "permanent"  # every one
-    TRANSIENT = "transient"  # only one that was not asked for and may pass
-    TEMPORARY = "temporary"  # none
-
-
-def comes_back(restart: Restart, reason: Reason) -> bool:
-    """OTP's truth table. A fatal reason is final for a transient child: it is not a crash."""
-    if restart is Restart.TEMPORARY:
-        return False
-    if restart is Restart.PERMANENT:
-        return True
-    return isinstance(reason, Retryable | Slow | Crashed)
 
 
 class Retry(Struct, frozen=True):
@@ -150,7 +131,8 @@ def _is_exact(reason: Reason) -> bool:
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, Ended) and comes_back(Restart.TRANSIENT, error.reason)
+    """OTP's transient child: one that was told to end stays down. So does one with a fatal reason."""
+    return isinstance(error, Ended) and isinstance(error.reason, Retryable | Slow | Crashed)
 
 
 class Restarts:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.errors import ConfigError
 from actors.protocol.venue import Venue
-from actors.settings.config import TABLES, ConfigReader
+from actors.settings.config import TABLES, ConfigReader, venue_class
 from actors.settings.schema import FeedSettings, RuntimeSettings, ServiceSettings, Settings, WantedTopics
 from actors.settings.toml_file import parsed, text_of
 from actors.settings.wording import expected
@@ -31,6 +31,7 @@ __all__ = [
     "expected",
     "known_venues",
     "load",
+    "venue_class",
 ]
 
 

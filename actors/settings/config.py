@@ -58,6 +58,26 @@ class OwnKeys:
         return key in FEED_KEYS or any(key in keys_of(kind.Settings) for kind in self._venues.values())
 
 
+def venue_class(place: str, shown: str) -> type[Venue]:
+    """The venue at `module:Class`; `shown` is the place as it was written.
+
+    Raises:
+        ConfigError: it cannot be imported, or is no venue.
+    """
+    try:
+        found = imported(place)
+    except (ImportError, AttributeError, ValueError) as error:
+        advice = "; install it, or put its directory into PYTHONPATH"
+        hint = advice if isinstance(error, ModuleNotFoundError) else ""
+        cause = type(error).__name__
+        if shown == place:  # else the error's text may repeat a variable's value
+            cause += f": {' '.join(str(error).split())}"
+        raise ConfigError([f"{shown!r} cannot be imported ({cause}){hint}."]) from None
+    if not (isinstance(found, type) and issubclass(found, Venue)):
+        raise ConfigError([f"{shown!r} is no subclass of actors.protocol.Venue."])
+    return found
+
+
 class ConfigReader(SettingsReader):
     """Reads one config into settings, or raises with every mistake in it."""
 
@@ -225,16 +245,11 @@ class ConfigReader(SettingsReader):
     def _imported(self, where: str, name: str, shown: str) -> type[Venue] | None:
         """A venue that does not come with the package, as `module:Class`."""
         try:
-            found = imported(name)
-        except (ImportError, AttributeError, ValueError) as error:
-            advice = "; install it, or put its directory into PYTHONPATH"
-            hint = advice if isinstance(error, ModuleNotFoundError) else ""
-            self.complain(where, "venue", f"{shown!r} cannot be imported ({type(error).__name__}){hint}")
+            return venue_class(name, shown)
+        except ConfigError as error:
+            for text in error.problems:
+                self.complain(where, "venue", text)
             return None
-        if not (isinstance(found, type) and issubclass(found, Venue)):
-            self.complain(where, "venue", f"{shown!r} is no subclass of actors.protocol.Venue")
-            return None
-        return found
 
     def _described(self, where: str, name: str, shown: str) -> type[Venue] | None:
         """The venue of a table's own file."""

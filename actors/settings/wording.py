@@ -63,7 +63,8 @@ def found(value: object, kind: Any = None) -> str:
         case Mapping():
             words = "a table"
         case list() | tuple():
-            words = "a list"
+            odd = [each for each in value if str in get_args(plain(kind)) and not isinstance(each, str)]
+            words = f"a list that contains {found(odd[0])}" if odd else "a list"
         case _:
             words = f"a {type(value).__name__}"
     return words

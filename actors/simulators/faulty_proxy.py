@@ -133,7 +133,7 @@ class _Network:
     def __init__(self, seed: int) -> None:
         self.terms = Conditions()
         self.changed = threading.Condition()
-        self.dice = random.Random(seed)
+        self.random = random.Random(seed)
 
     def allow(self, way: _OneWay, left: float) -> None:
         with self.changed:
@@ -186,7 +186,7 @@ class _OneWay:
 
     def _hand_on(self, data: bytes) -> int:
         terms = self._network.terms
-        self._network.pause(self, terms.delay + self._network.dice.uniform(0.0, terms.jitter))
+        self._network.pause(self, terms.delay + self._network.random.uniform(0.0, terms.jitter))
         size = self._network.admit(self, int(min(len(data), terms.size, max(1, terms.rate * _TICK))))
         self._sink.sendall(data[:size])
         self._network.pause(self, size / terms.rate)

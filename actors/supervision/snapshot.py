@@ -171,7 +171,8 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
     cells, watched, counters = shared.cells, shared.watches.get(line.name), line.counters
     look = look_at(line, cells, watched if line.state.is_open else None, clock)
     topics = tuple(look.topic(topic, cell) for topic, cell in cells.topics_of(line.name))
-    now, rtt_ms = look.now, None if watched is None or watched.rtt is None else watched.rtt * 1000.0
+    now = look.now
+    rtt_ms = None if watched is None or watched.rtt is None else watched.rtt * 1000.0
     return LineStatus(
         state=line.state.shown,
         reason=None if line.reason is None else cause_of(line.reason),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
 
 from msgspec import Struct, field, structs
 
@@ -273,17 +272,27 @@ class LineRecord:
         return self.state.shown
 
     def view(self) -> LineView:
-        """Its own fields, and those that stand elsewhere in it."""
-        elsewhere: dict[str, Any] = {
-            "attempt": self.restarts.attempt,
-            "journal": self.journal.exits(),
-            "tally": self.history.tally,
-            "counters": self.life.counters,
-            "former": None if self.former is None else self.former.counters,
-            "actors": self._actors(),
-        }
-        own = {name: getattr(self, name) for name in LineView.__struct_fields__ if name not in elsewhere}
-        return LineView(**own, **elsewhere)
+        return LineView(
+            name=self.name,
+            feed=self.feed,
+            spec=self.spec,
+            state=self.state,
+            epoch=self.epoch,
+            reason=self.reason,
+            last_venue_error=self.last_venue_error,
+            attempt=self.restarts.attempt,
+            retry_at=self.retry_at,
+            live_at=self.live_at,
+            rotations=self.rotations,
+            restored=self.restored,
+            deaths=self.deaths,
+            recent_deaths=self.recent_deaths,
+            journal=self.journal.exits(),
+            tally=self.history.tally,
+            counters=self.life.counters,
+            former=None if self.former is None else self.former.counters,
+            actors=self._actors(),
+        )
 
     def _actors(self) -> tuple[ActorStatus, ...]:
         if self.life.child is None and self.retry_at is not None:

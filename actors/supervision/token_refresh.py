@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from actors.calls import CALL
-from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
+from actors.errors import LinewardenError, NotLiveError, RotationFailed, RuntimeStopped, Timeout
 from actors.feed_spec import FeedSpec
 from actors.login.token_store import StoredToken
 from actors.protocol.conversation import Token
@@ -82,6 +82,8 @@ def _rotate(
     """A line that is live. One that is closing, or has closed meanwhile, needs no token."""
     try:
         operations.rotate(line, seconds_left(deadline))
+    except RuntimeStopped:
+        raise
     except LinewardenError:
         view = lines_now().get(line)
         if view is not None and not view.state.is_closing:

@@ -168,7 +168,8 @@ def judge_status(peer: str, answer: UpgradeResponse, quoted: str, passing: tuple
     """What a status other than 101 means for the next attempt; `passing`: the endpoint's own."""
     status, code = answer.status, f"http_{answer.status}"
     in_words = http.client.responses.get(status, "")  # HTTP's own, not the server's
-    text = f"{peer} answered {f'{status} {in_words}'.strip()}{quoted}"
+    hint = "; url may not lead to a WebSocket" if 200 <= status < 300 else ""
+    text = f"{peer} answered {f'{status} {in_words}'.strip()}{quoted}{hint}"
     retry_after = parse_retry_after(answer.headers.get("Retry-After", ""))
     if status == 429 or (status >= 500 and retry_after is not None):
         return Slow(text, code, retry_after, shared=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import actors
 from actors.simulators import SimulatedO2
 from tests.cli.running import Running, feed, running
 from tests.commands import DEMO, ENDING, PATIENCE, child, on_a_terminal, posix
@@ -77,6 +78,16 @@ def test_ctrl_c_amid_the_imports_ends_it_quietly(module: str, tmp_path: Path) ->
         it.send_signal(signal.SIGINT)
         assert it.communicate(timeout=ENDING) == ("", "")
     assert it.returncode == 130
+
+
+def test_little_is_imported_before_ctrl_c_is_handled() -> None:
+    """`-S`: without what the environment imports at each start."""
+    path = str(Path(actors.__file__).parent.parent)
+    code = f"import sys; sys.path.append({path!r}); import actors.__main__; print('typing' in sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
+    assert told.stdout == "False\n"
 
 
 @posix

@@ -44,6 +44,14 @@ def test_sim_takes_each_setting_as_an_option(linewarden: Invoke) -> None:
         assert problem in " ".join(refused.stderr.replace("│", " ").split())
 
 
+def test_sim_names_a_port_that_is_taken(linewarden: Invoke) -> None:
+    with SIMULATORS["o2"]() as other:
+        refused = linewarden("sim", "o2", "--port", str(other.port))
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith(f"port {other.port}: ")
+    assert refused.stderr.endswith("; choose another port.\n")
+
+
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_sim_prints_its_url_and_ends_when_told(number: signal.Signals) -> None:

@@ -40,3 +40,12 @@ def test_venues_lists_the_tables_that_come_along(linewarden: Invoke) -> None:
     assert listed[2] == "desk"
     assert "binance" in listed
     assert linewarden("venues", "binance").exit_code == 0
+
+
+def test_venues_tells_of_a_class(linewarden: Invoke) -> None:
+    told = rows(linewarden("venues", "tests.venues.ticks.venue:Ticks").stdout)
+    assert told[0] == "ticks: Ticks: prices of an imaginary exchange"
+    assert "key text required" in told
+    none = linewarden("venues", "tests.venues.ticks.venue:Tocks")
+    assert none.exit_code == 1
+    assert none.stderr.startswith("'tests.venues.ticks.venue:Tocks' cannot be imported (AttributeError: ")

@@ -127,4 +127,4 @@ def test_what_was_wanted_until_the_line_was_lost_is_kept_no_longer() -> None:
     candidate = Candidate({X: Route(1)})
     candidate.take_turn(last_events)
     assert candidate.cells.last_events("o2") is last_events
-    assert set(last_events.events) == set(last_events.stamps) == set(last_events.prices._keepers) == {X}
+    assert set(last_events.events) == set(last_events.stamps) == set(last_events.prices._topics) == {X}

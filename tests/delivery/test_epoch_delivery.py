@@ -177,7 +177,7 @@ def test_nothing_is_kept_for_a_topic_that_has_no_route_any_more(others: tuple[To
     line.delivery.remove_route(A, 1)
     line.put((A, "late"), *[(topic, "2") for topic in others])  # the session has not been told yet
     last_events = line.delivery.last_events
-    assert set(last_events.events) == set(last_events.stamps) == set(last_events.prices._keepers) == {B}
+    assert set(last_events.events) == set(last_events.stamps) == set(last_events.prices._topics) == {B}
 
 
 def test_a_placement_that_ends_is_a_gap_for_the_streams_that_still_follow_it() -> None:

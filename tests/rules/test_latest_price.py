@@ -326,7 +326,7 @@ def test_other_channels_tell_no_prices(desk: Desk) -> None:
 def test_what_is_not_wanted_any_more_is_still_known_until_it_is_old(desk: Desk) -> None:
     desk.receive(topic("quotes"), Quote("A", bid=1.0))
     desk.prices.forget(topic("quotes"))
-    assert desk.prices._keepers == {}
+    assert desk.prices._topics == {}
     assert desk.weigh()["bid"] == 1.0
 
 

@@ -15,13 +15,11 @@ from actors.rules.restarts import (
     SLOW_MAXIMUM,
     Intensity,
     Park,
-    Restart,
     RestartPolicy,
     Restarts,
     RestDelay,
     Retry,
     Verdict,
-    comes_back,
 )
 
 LOST = Retryable("the venue is gone")
@@ -301,73 +299,15 @@ def test_a_probe_that_meets_a_fatal_reason_is_the_last() -> None:
     assert parked().ended(FATAL, reached=UP, now=60.0) == Park(None)
 
 
+@pytest.mark.parametrize("reason", [LOST, Slow("later", "http_429"), Crashed("ValueError")], ids=repr)
+def test_what_may_pass_is_tried_again(reason: Reason) -> None:
+    assert isinstance(line().ended(reason, reached=UP, now=0.0), Retry)
+
+
 def test_stopped_rests_and_costs_nothing() -> None:
     restarts = line(max_restarts=0)
     assert {restarts.ended(Stopped(), reached=UP, now=0.0) for _ in range(50)} == {RestDelay()}
     assert (restarts.attempt, restarts.parked) == (0, False)
-
-
-# ── OTP's truth table: "Restart types and exit reasons", supervisor(3) ──────────────────────────
-
-
-def test_permanent_stopped() -> None:
-    assert comes_back(Restart.PERMANENT, Stopped())
-
-
-def test_permanent_retryable() -> None:
-    assert comes_back(Restart.PERMANENT, LOST)
-
-
-def test_permanent_slow() -> None:
-    assert comes_back(Restart.PERMANENT, Slow("later", "http_429"))
-
-
-def test_permanent_fatal() -> None:
-    assert comes_back(Restart.PERMANENT, FATAL)
-
-
-def test_permanent_crashed() -> None:
-    assert comes_back(Restart.PERMANENT, Crashed("ValueError"))
-
-
-def test_transient_stopped() -> None:
-    assert not comes_back(Restart.TRANSIENT, Stopped())
-
-
-def test_transient_retryable() -> None:
-    assert comes_back(Restart.TRANSIENT, LOST)
-
-
-def test_transient_slow() -> None:
-    assert comes_back(Restart.TRANSIENT, Slow("later", "http_429"))
-
-
-def test_transient_fatal() -> None:
-    assert not comes_back(Restart.TRANSIENT, FATAL)
-
-
-def test_transient_crashed() -> None:
-    assert comes_back(Restart.TRANSIENT, Crashed("ValueError"))
-
-
-def test_temporary_stopped() -> None:
-    assert not comes_back(Restart.TEMPORARY, Stopped())
-
-
-def test_temporary_retryable() -> None:
-    assert not comes_back(Restart.TEMPORARY, LOST)
-
-
-def test_temporary_slow() -> None:
-    assert not comes_back(Restart.TEMPORARY, Slow("later", "http_429"))
-
-
-def test_temporary_fatal() -> None:
-    assert not comes_back(Restart.TEMPORARY, FATAL)
-
-
-def test_temporary_crashed() -> None:
-    assert not comes_back(Restart.TEMPORARY, Crashed("ValueError"))
 
 
 # ── OTP's intensity and period ──────────────────────────────────────────────────────────────────

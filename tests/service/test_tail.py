@@ -142,7 +142,7 @@ def test_a_large_message_ends_a_tail(service: Service, runtime: Runtime, market:
     [
         ("", "feed=... and channel="),
         ("feed=o2", "feed=... and channel="),
-        ("feed=o3&channel=trades&key=0x1", "there is no feed 'o3' in the config; there are: o2"),
+        ("feed=o3&channel=trades&key=0x1", "there is no feed 'o3' in the config. There are: o2."),
         ("feed=o2&channel=trade&key=0x1", "did you mean 'trades'?"),
         ("feed=o2&channel=trades", "wants at least one key"),
         ("feed=o2&channel=trades&key=AAPL", "hexadecimal"),

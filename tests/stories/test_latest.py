@@ -10,15 +10,20 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, ClassVar, cast
 
 import pytest
 
 import actors
-from actors import LatestPrice, Runtime, RuntimeStopped, StalePriceError
+from actors import LatestPrice, Runtime, RuntimeStopped, StalePriceError, Timeout, wire
+from actors.actor import Address
+from actors.delivery.cells import Cells
 from actors.dispatcher import Dispatcher
 from actors.errors import LinewardenError
 from actors.http_types import HttpRequest
+from actors.market.latest_prices import LatestPrices
+from actors.messages import AskLatest
 from actors.protocol.conversation import Conversation
 from actors.protocol.limits import RateLimit
 from actors.protocol.prices import Price
@@ -32,6 +37,7 @@ from actors.venues.o2.venue import O2Settings
 from tests.stories.test_killed_actors import after, kill
 from tests.stories.test_wedged import WATCHDOG, Trap, is_wedged
 from tests.support.runtimes import config, line_of, until
+from tests.support.virtual_time import VirtualTimers
 from tests.wire.proxies import Loopback, read_head
 
 A, B = "0x" + "a" * 64, "0x" + "b" * 64
@@ -252,6 +258,37 @@ def test_a_question_that_cannot_be_asked_gives_its_place_back(
     assert runtime.latest("o2", A).last == 5
 
 
+class SlowImport:
+    """The import of the HTTP client takes 10 s of virtual time."""
+
+    def __init__(self, timers: VirtualTimers) -> None:
+        self._timers = timers
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "actors.wire.http_client":
+            self._timers.advance(10.0)
+
+
+class NoAnswer:
+    """Stands for the requester's address."""
+
+    def ask(self, question: AskLatest) -> Any:
+        self.question = question
+        raise Timeout("no answer")
+
+
+def test_the_timeout_begins_after_the_import_of_the_http_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers, requester = VirtualTimers(), NoAnswer()
+    monkeypatch.setattr(wire, "http_client", import_module("actors.wire.http_client"))  # as it is afterwards
+    monkeypatch.delitem(sys.modules, "actors.wire.http_client")
+    monkeypatch.setattr(sys, "meta_path", [SlowImport(timers), *sys.meta_path])
+    prices = LatestPrices(Cells(), cast(Address, requester), timers)
+    begun = timers.monotonic()
+    with pytest.raises(StalePriceError, match="rest: no answer in time"):
+        prices.latest(Priced("o2", Settings()), A, 15.0, 2.0)
+    assert requester.question.until == begun + 10.0 + 2.0
+
+
 def test_a_venue_that_does_not_answer_costs_the_timeout_and_no_more(runtime: Runtime, page: Page) -> None:
     page.may_answer.clear()
     with pytest.raises(StalePriceError, match="rest: no answer in time"):
@@ -397,10 +434,12 @@ def test_stop_ends_whoever_waits_and_every_conversation(o2: SimulatedO2, page: P
 
 
 def test_what_is_not_known_is_said_so(runtime: Runtime) -> None:
-    with pytest.raises(LinewardenError, match="there is no feed 'o3' in the config; there are: o2"):
+    with pytest.raises(LinewardenError, match=r"there is no feed 'o3' in the config\. There are: o2\."):
         runtime.latest("o3", A)
     with pytest.raises(LinewardenError, match="'nonsense'"):
         runtime.latest("o2", "nonsense")
+    with pytest.raises(LinewardenError, match="a key is text, and 4242 is none"):
+        runtime.latest("o2", 4242)  # type: ignore[arg-type]
     with pytest.raises(LinewardenError, match="not nan"):
         runtime.latest("o2", A, max_age=float("nan"))
 

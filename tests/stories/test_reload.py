@@ -258,3 +258,20 @@ def test_a_stream_that_is_opened_across_a_reload_is_not_left_on_another_venue(
         runtime.wait_live("o2", timeout=10)
         assert runtime.status().streams == ()
         assert runtime.status().lines()["o2"].topics == ()
+
+
+def test_a_simulator_whose_port_is_taken_is_a_mistake_of_the_config() -> None:
+    """Threads that had started by then are stopped."""
+    with SimulatedO2(rate=0) as other:
+        feeds = {
+            "a": {"venue": "o2", "url": "sim://o2?rate=0"},
+            "b": {"venue": "o2", "url": f"sim://o2?port={other.port}"},
+        }
+        before = set(threading.enumerate())
+        with pytest.raises(ConfigError) as raised:
+            actors.start({"feeds": feeds})
+        assert set(threading.enumerate()) <= before
+    [problem] = raised.value.problems
+    place = f"<config>: [feeds.b] url: port {other.port}: "
+    assert problem.startswith(place)
+    assert problem.endswith("; choose another port.")

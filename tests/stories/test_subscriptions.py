@@ -286,11 +286,18 @@ def opening(
 
 def test_mistakes_are_answered_in_sentences(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
     mistakes = {
-        "there is no feed 'o3' in the config; there are: o2": opening(runtime, market, feed="o3"),
+        "there is no feed 'o3' in the config. There are: o2.": opening(runtime, market, feed="o3"),
+        "there is no feed 'o22' in the config; did you mean 'o2'? There are: o2.": opening(
+            runtime, market, feed="o22"
+        ),
         "venue 'o2' has no channel 'deep'; did you mean 'depth'? It has: ": opening(
             runtime, market, channel="deep"
         ),
         "venue 'o2' has no channel 'xyzzy'. It has: balances, ": opening(runtime, market, channel="xyzzy"),
+        "o2: a key is text, and 4242 is none. Give each key as an argument of its own.": opening(
+            runtime, 4242
+        ),
+        "o2: a key is text, and ['0x1'] is none.": opening(runtime, ["0x1"]),
         "channel 'depth' wants at least one key (market id, 0x…)": opening(runtime),
         "and was given 'FUEL/USDC'. O2 lists its markets' ids at /v1/markets.": opening(runtime, "FUEL/USDC"),
         "depth has no option 'precison'; did you mean 'precision'? It takes: precision.": opening(
@@ -301,6 +308,12 @@ def test_mistakes_are_answered_in_sentences(runtime: Runtime, o2: SimulatedO2, m
             runtime, market, channel="trades", precision="10"
         ),
         "policy 'drop' is none of block, drop_oldest": opening(runtime, market, policy="drop"),
+        "a handler is called with each event, and 5 cannot be called": lambda: runtime.on(
+            "o2",
+            "trades",
+            market,
+            handler=5,  # type: ignore[arg-type]
+        ),
         "a capacity of 0 holds no event; it must be at least 1": opening(runtime, market, capacity=0),
     }
     for sentence, mistake in mistakes.items():

@@ -96,12 +96,12 @@ def test_a_refused_symbol_and_a_wrong_key_are_told(ticks: ModuleType, venue: Sim
     [
         (
             "no_such_module:Ticks",
-            "'no_such_module:Ticks' cannot be imported (ModuleNotFoundError); install it, or put its "
-            "directory into PYTHONPATH.",
+            "'no_such_module:Ticks' cannot be imported (ModuleNotFoundError: No module named "
+            "'no_such_module'); install it, or put its directory into PYTHONPATH.",
         ),
-        (f"{MODULE}:Tocks", "cannot be imported (AttributeError)"),
+        (f"{MODULE}:Tocks", "cannot be imported (AttributeError: module "),
         (f"{MODULE}:Tick", "is no subclass of actors.protocol.Venue"),
-        (":", "cannot be imported (ValueError)"),
+        (":", "cannot be imported (ValueError: "),
     ],
 )
 def test_a_venue_that_is_none_is_told(ticks: ModuleType, name: str, told: str) -> None:

@@ -420,6 +420,7 @@ def test_http_statuses(status: int, header: str, expected: type[Reason]) -> None
         reason = refusal(at(server.port, f"/?token={SECRET}"))
     assert (type(reason), reason.code) == (expected, f"http_{status}")
     assert f"127.0.0.1:{server.port} answered {status}" in reason.text
+    assert ("url may not lead to a WebSocket" in reason.text) == (status == 200)
     assert "token" not in reason.text
 
 

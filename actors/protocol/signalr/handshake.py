@@ -55,7 +55,9 @@ class Handshake:
         record, end, rest = self._begun.partition(END)
         if len(record) > MAXIMUM:
             return BrokenHandshake(record[:MAXIMUM], f"the answer has more than {MAXIMUM} bytes")
-        return (flaw_in(record) or rest) if end else None
+        if not end:
+            return None
+        return flaw_in(record) or rest
 
 
 def flaw_in(record: bytes) -> Denied | BrokenHandshake | None:

@@ -105,7 +105,7 @@ class HubSession(Session):
         return [*self._say(self._codec.ping()), Announce()]
 
     def pass_on(self, effects: list[Effect]) -> list[Effect]:
-        """What subscribing, and the hub's answers to it, come to: a venue may note it, or add to it."""
+        """The effects of a subscription, or of the hub's answer to one. A venue may note and extend them."""
         return effects
 
     # ── what a venue may do ──

@@ -20,8 +20,13 @@ Order = dict[str, Any]
 
 FILLS = ("fill", "partial_fill")
 _STATUS = {"fill": "filled", "partial_fill": "partially_filled"}  # the others are called like their event
-_ENDS = {each: f"{each}_at" for each in ("canceled", "expired", "replaced")}
-_ENDS |= {"fill": "filled_at", "rejected": "failed_at"}
+_ENDS = {
+    "fill": "filled_at",
+    "canceled": "canceled_at",
+    "expired": "expired_at",
+    "replaced": "replaced_at",
+    "rejected": "failed_at",
+}
 CLOSED = ("filled", "canceled", "expired", "replaced", "rejected")
 # The fields of an order that are null at first, beside the times of its end.
 _OTHERS = ("cancel_requested_at", "replaced_by", "replaces", "notional", "legs")

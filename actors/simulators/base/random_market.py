@@ -90,7 +90,8 @@ class Market:
     def left(self, buys: Iterable[Move], sells: Iterable[Move]) -> tuple[list[Move], list[Move]]:
         """What is now at the prices of these moves, each price once."""
         bids = [(price, self.bids.get(price, 0)) for price in dict(buys)]
-        return bids, [(price, self.asks.get(price, 0)) for price in dict(sells)]
+        asks = [(price, self.asks.get(price, 0)) for price in dict(sells)]
+        return bids, asks
 
     def set(self, bids: Iterable[Move], asks: Iterable[Move]) -> None:
         """Levels have these quantities from now on; where it is 0 or less, the level is gone."""

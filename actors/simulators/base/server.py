@@ -11,6 +11,7 @@ import contextlib
 import heapq
 import itertools
 import logging
+import os
 import random
 import selectors
 import socket
@@ -185,7 +186,11 @@ class Simulator:
         for port in [] if self.port else random.sample(_PORTS, 20):
             with contextlib.suppress(OSError):
                 return socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
-        return socket.create_server(("127.0.0.1", self.port), backlog=_BACKLOG)
+        try:
+            return socket.create_server(("127.0.0.1", self.port), backlog=_BACKLOG)
+        except OSError as error:
+            cause = os.strerror(error.errno or 0)  # its own text names the address once more
+            raise OSError(error.errno, f"port {self.port}: {cause}; choose another port") from None
 
     # what was heard, and waiting for it
 

@@ -80,8 +80,12 @@ def completion(id: str, result: object = None, error: str | None = None) -> byte
 
 
 def close(error: str = "", allow_reconnect: bool = False) -> bytes:
-    said = {"error": error} if error else {}
-    return record({"type": CLOSE, **said, **({"allowReconnect": True} if allow_reconnect else {})})
+    message: dict[str, Any] = {"type": CLOSE}
+    if error:
+        message["error"] = error
+    if allow_reconnect:
+        message["allowReconnect"] = True
+    return record(message)
 
 
 def handshake_error(said: bytes) -> str:

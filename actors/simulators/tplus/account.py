@@ -12,14 +12,35 @@ from actors.simulators.tplus.instruments import BOOK_DECIMALS, PRICE_DECIMALS, Q
 BookVariant = Literal["Canceled", "Removed", "Replaced", "Amended", "Triggered"]
 FailedVariant = Literal["CreateFailed", "ReplaceFailed", "AmendFailed", "CancelFailed"]
 OrderVariant = Literal["Created", "Updated", BookVariant, FailedVariant]
-Transfer = Literal["DepositLanded", "WithdrawalCompleted", "SubAccountAssetTransferred"]
-Activity = Literal[Transfer, "PositionCleared", "MarginCallUpdated"]
+Activity = Literal[
+    "DepositLanded",
+    "WithdrawalCompleted",
+    "PositionCleared",
+    "SubAccountAssetTransferred",
+    "MarginCallUpdated",
+]
 _OF_THE_BOOK = get_args(BookVariant)
 _FILLED = ("filled_quantity", "filled_amount", "trading_fees_amount")
 # The fields of an order's row that are null, and those that are false.
-_NO_TRIGGER = [f"trigger_{what}" for what in ("above_price", "below_price", "touched", "enabled_quantity")]
-_UNLIMITED = ["amount", "max_sellable_amount", "max_sellable_quantity", "good_until_timestamp_ns"]
-_FLAGS = [f"is_{what}" for what in ("immediate_or_cancel", "fill_or_kill", "liquidation", "auto_deleverage")]
+_NULL = (
+    "amount",
+    "max_sellable_amount",
+    "max_sellable_quantity",
+    "good_until_timestamp_ns",
+    "trigger_above_price",
+    "trigger_below_price",
+    "trigger_touched",
+    "trigger_enabled_quantity",
+    "parent_id",
+)
+_FALSE = (
+    "in_flight",
+    "canceled",
+    "is_immediate_or_cancel",
+    "is_fill_or_kill",
+    "is_liquidation",
+    "is_auto_deleverage",
+)
 _SHARED = ("asset_id", "trade_id", "price", "quantity", "timestamp_ns")  # of a trade and its fills
 _KEPT = 1000  # orders, and fills
 _CLOSING = ("Canceled", "Removed", "CreateFailed")
@@ -158,8 +179,8 @@ def _page_row(order: Row, price: int, now: int) -> Row:
         "quantity": _places(limit.get("quantity", 0), QUANTITY_DECIMALS),
         "status": "open",
         "is_reduce_only": order["reduce_only"],
-        **dict.fromkeys(["parent_id", *_UNLIMITED, *_NO_TRIGGER]),
-        **dict.fromkeys(["in_flight", "canceled", *_FLAGS], False),
+        **dict.fromkeys(_NULL),
+        **dict.fromkeys(_FALSE, False),
         **dict.fromkeys(stages, "0"),
         **dict.fromkeys(["timestamp_ns", "last_update_timestamp_ns"], now),
     }

@@ -18,8 +18,14 @@ from actors.simulators.tplus.settings import SimulatedTplusSettings
 Query = Mapping[str, str]
 Page = Callable[..., HttpReply | Later]
 
-_REFUSED = {400: "INVALID_REQUEST", 401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "NOT_FOUND"}
-_CODES = {**_REFUSED, 429: "RATE_LIMITED", 503: "SERVER_BUSY"}
+_CODES = {
+    400: "INVALID_REQUEST",
+    401: "UNAUTHORIZED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    429: "RATE_LIMITED",
+    503: "SERVER_BUSY",
+}
 
 encode = msgspec.json.Encoder().encode
 

@@ -398,13 +398,13 @@ class PositionUpdate(Struct, frozen=True, gc=False):
     timestamp_ns: int
 
 
-class OfUser(Variant, frozen=True, gc=False, kw_only=True):
+class AccountActivity(Variant, frozen=True, gc=False, kw_only=True):
     """What happened to an account's assets."""
 
     user: str
 
 
-class DepositLanded(OfUser, frozen=True, gc=False, kw_only=True):
+class DepositLanded(AccountActivity, frozen=True, gc=False, kw_only=True):
     asset: str
     amount: int  # with 18 decimals
     chain_id: int | str | None = None
@@ -412,7 +412,7 @@ class DepositLanded(OfUser, frozen=True, gc=False, kw_only=True):
     timestamp_ns: int
 
 
-class WithdrawalCompleted(OfUser, frozen=True, gc=False, kw_only=True):
+class WithdrawalCompleted(AccountActivity, frozen=True, gc=False, kw_only=True):
     asset: str
     amount: int  # with 18 decimals
     chain_id: int | str | None = None
@@ -420,13 +420,13 @@ class WithdrawalCompleted(OfUser, frozen=True, gc=False, kw_only=True):
     timestamp_ns: int
 
 
-class PositionCleared(OfUser, frozen=True, gc=False, kw_only=True):
+class PositionCleared(AccountActivity, frozen=True, gc=False, kw_only=True):
     sub_account_index: int
     asset: str
     timestamp_ns: int
 
 
-class SubAccountAssetTransferred(OfUser, frozen=True, gc=False, kw_only=True):
+class SubAccountAssetTransferred(AccountActivity, frozen=True, gc=False, kw_only=True):
     source_sub_account_index: int
     target_sub_account_index: int
     asset: str
@@ -439,7 +439,7 @@ class CalledVenue(Struct, frozen=True, gc=False):
     deadline_ns: int | None = None
 
 
-class MarginCallUpdated(OfUser, frozen=True, gc=False, kw_only=True):
+class MarginCallUpdated(AccountActivity, frozen=True, gc=False, kw_only=True):
     """The margin calls there are now; none in `called_venues`: they are over."""
 
     sub_account_index: int

@@ -67,6 +67,7 @@ class Turn:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._holder: Right | None = None
+        self._is_over = False
         self.waiting: deque[Right] = deque()  # for their turn, in the order of asking
 
     def is_held_by(self, right: Right) -> bool:
@@ -74,28 +75,28 @@ class Turn:
         return self._holder is right and right.valid
 
     def take(self, right: Right, progress: Progress) -> bool:
-        """Waits for it. False: this writer was given up meanwhile.
+        """Waits for it. False: this writer was given up meanwhile, or the stream was closed.
 
         A line that waits for another line is not wedged: the other one is, if its call never returns. The
         watchdog does not watch the notifier, so a line that waits for it may be given up; the next line does
         not wait for that call any more.
         """
         with self._lock:
-            if not right.valid:
+            if not right.valid or self._is_over:
                 return False
             if self._holder is None and not self.waiting:
                 self._holder = right
                 return True
             self.waiting.append(right)
             try:
-                while right.valid:
+                while right.valid and not self._is_over:
                     if self._is_next(right):
                         self._holder = right
                         return True
                     self._changed.wait(SLICE)
                     if self._holder is None or self._holder.makes_calls:
                         progress()
-                if self._holder is not None and not self._holder.makes_calls:
+                if not right.valid and self._holder is not None and not self._holder.makes_calls:
                     self._holder = None
                 return False
             finally:
@@ -116,6 +117,12 @@ class Turn:
             finally:
                 self.waiting.remove(right)
                 self._changed.notify_all()
+
+    def end(self) -> None:
+        """The stream was closed: no line has anything to call, so none waits for a call of another one."""
+        with self._lock:
+            self._is_over = True
+            self._changed.notify_all()
 
     def give(self, right: Right) -> None:
         """The call has returned."""
@@ -274,6 +281,7 @@ class InlineInlet(Inlet):
             was_empty = not self._told
             self._told.append(self.end)
             self._wake_notifier(was_empty)
+        self._turn.end()
         self.owner = None
 
     def _wake_notifier(self, was_empty: bool) -> None:

@@ -328,6 +328,28 @@ def test_a_call_of_a_line_that_was_given_up_keeps_no_other_waiting() -> None:
     assert called.words == ["1", "3", "4"]
 
 
+def test_a_line_waits_for_no_call_of_a_stream_that_was_closed() -> None:
+    called, notifier = Called(), Right(makes_calls=False)
+    gate = Gate(called)
+    inlet, long, short = inline_inlet(called, handler=gate), Right(), Right()
+    put(inlet, long, "1", "2")
+    put(inlet, short, "a")
+    waits = threading.Event()
+    with running(
+        lambda: call(long), lambda: gate.entered.acquire(timeout=10) and call(short, waits.set)
+    ) as done:
+        assert waits.wait(10)
+        inlet.close("why", quiet=True)
+        done[1].result(5)  # the other line's call goes on
+        assert not done[0].done()
+        assert not inlet.tell(notifier)
+        gate.leave.release()
+        done[0].result(10)
+    assert inlet.tell(notifier)
+    assert called.words == ["1", "closed"]
+    assert counters(inlet) == (3, 1, 2, 0)
+
+
 def test_a_line_that_was_given_up_while_it_waited_gives_up_the_notifiers_call() -> None:
     turn, notifier, line, later = Turn(), Right(makes_calls=False), Right(), Right()
     progress: list[None] = []

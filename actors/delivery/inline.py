@@ -8,7 +8,9 @@ connection is told by the notifier, or by the next thread that calls the same ha
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
@@ -197,6 +199,7 @@ class InlineInlet(Inlet):
         self._handlers = handlers
         self._notify = notify
         self._turn = Turn()
+        self._process = os.getpid()
         self._brought: dict[Right, deque[Pair | Marker]] = {}  # by lines whose threads have yet to call
         self._told: deque[Marker] = deque()  # for the notifier, or the next line that calls
 
@@ -340,8 +343,10 @@ class InlineInlet(Inlet):
     def _handle(self, pair: Pair) -> None:
         try:
             self._handlers.on_event(pair[1])
-        except BaseException:  # the thread is a line's: `sys.exit()` in a handler must not end that
+        except BaseException as error:  # the thread is a line's: `sys.exit()` in a handler must not end that
+            self._leave_child(error)
             self._fail(pair[0])
+        self._leave_child()
         with self.lock:
             self.buffer.note_call()
 
@@ -353,8 +358,25 @@ class InlineInlet(Inlet):
             return
         try:
             self._handlers.on_marker(marker)
-        except BaseException:
+        except BaseException as error:
+            self._leave_child(error)
             self._fail(marker)
+        self._leave_child()
+
+    def _leave_child(self, error: BaseException | None = None) -> None:
+        """A child that a handler has forked ends with that call: the socket of the line is its parent's.
+
+        Its only thread would go on as the line's. It would read what the venue sends to the parent, and an
+        orderly end would send a close frame.
+        """
+        if os.getpid() == self._process:
+            return
+        if isinstance(error, SystemExit):
+            code = error.code
+            os._exit(code if isinstance(code, int) else int(code is not None))
+        if error is not None:
+            traceback.print_exception(error)
+        os._exit(int(error is not None))
 
     def _fail(self, about: Topic | Marker) -> None:
         with self.lock:

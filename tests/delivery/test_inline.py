@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -115,6 +117,52 @@ def test_a_marker_is_not_shown_to_a_handler_that_wants_none_and_counts() -> None
     assert called.words == ["1"]
     assert woken == []
     assert inlet.status().gaps == len(inlet.passed) == 2
+
+
+def _return() -> None:
+    """As a program may that forgets that it is a child."""
+
+
+def _exit_with(code: object) -> Callable[[], None]:
+    return lambda: sys.exit(code)  # type: ignore[arg-type]
+
+
+def _raise() -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("in_marker", [False, True])
+@pytest.mark.parametrize(
+    ("leave", "code"),
+    [(_return, 0), (_exit_with(3), 3), (_exit_with(None), 0), (_exit_with("why"), 1), (_raise, 1)],
+)
+def test_a_forked_child_ends_with_the_call(leave: Callable[[], None], code: int, in_marker: bool) -> None:
+    called, right, children, parent = Called(), Right(), [], os.getpid()
+
+    def fork(item: Any) -> None:
+        if os.getpid() != parent:
+            os._exit(99)  # called again, in the child
+        called(item)
+        if not children:
+            children.append(os.fork())
+            if not children[0]:
+                leave()
+
+    handlers = Handlers(fork, fork, called.failed.append)
+    inlet = InlineInlet(1, "o2", "trades", handlers, lambda _: None, deltas=False)
+    if in_marker:
+        inlet.mark(right, DOWN)
+    put(inlet, right, "1", "2")
+    try:
+        call(right)
+    finally:
+        if os.getpid() != parent:
+            os._exit(98)  # the thread goes on in the child
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == code
+    assert called.words == [*["disconnected"] * in_marker, "1", "2"]
+    assert not called.failed
 
 
 # ── what is called no more ──

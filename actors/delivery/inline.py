@@ -331,7 +331,10 @@ class InlineInlet(Inlet):
             self._wake_notifier(was_empty)
 
     def _tell(self, right: Right, progress: Progress) -> None:
-        """What the dispatcher has put comes before all that a line brings after it."""
+        """What the dispatcher has put comes before all that a line brings after it.
+
+        A line that waits passes on the rest of it: the watchdog sees its calls, and not the notifier's.
+        """
         while self._turn.is_held_by(right):
             with self.lock:
                 if not self._told:
@@ -339,6 +342,8 @@ class InlineInlet(Inlet):
                 marker = self._told.popleft()
             self._show(marker)
             progress()
+            if self._turn.waiting and not right.makes_calls:
+                return
 
     def _handle(self, pair: Pair) -> None:
         try:

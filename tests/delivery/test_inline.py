@@ -414,6 +414,30 @@ def test_a_line_that_was_given_up_while_it_waited_gives_up_the_notifiers_call() 
     assert not turn.is_held_by(notifier)
 
 
+def test_a_line_passes_on_what_the_notifier_has_not_told_yet() -> None:
+    """The watchdog sees no progress of a line that waits for the notifier: it waits for one call of it."""
+    called, notifier, line, dispatcher = Called(), Right(makes_calls=False), Right(), Right(makes_calls=False)
+    gate = Gate(called)
+    handlers = Handlers(called, gate, called.failed.append)
+    inlet = InlineInlet(1, "o2", "trades", handlers, lambda _: None, deltas=False)
+    for marker in (DOWN, BACK, DOWN, BACK):
+        inlet.mark(dispatcher, marker)
+    put(inlet, line, "1")
+
+    def call_second() -> None:
+        assert gate.entered.acquire(timeout=10)
+        call(line)
+
+    with running(lambda: inlet.tell(notifier), call_second) as done:
+        while not inlet._turn.waiting:
+            pass
+        gate.leave.release(4)
+        assert not done[0].result(10)  # something is left, so it comes again
+        done[1].result(10)
+    assert called.words == ["disconnected", "restored", "disconnected", "restored", "1"]
+    assert inlet.tell(notifier)
+
+
 def test_the_notifier_waits_a_moment_only() -> None:
     turn, notifier, line = Turn(), Right(makes_calls=False), Right()
     assert turn.take(line, lambda: None)

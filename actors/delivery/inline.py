@@ -51,12 +51,12 @@ def refuse_to_wait(what: str) -> None:
 def make_calls(right: Right, progress: Progress) -> None:
     """On its writer's thread: the calls that are noted with this right."""
     calls = right.calls
-    _here.calls_handlers = True
+    _here.calls_handlers = right.is_calling = True
     try:
         while calls:
             calls.popleft().call(right, progress)
     finally:
-        _here.calls_handlers = False
+        _here.calls_handlers = right.is_calling = False
 
 
 class Turn:

@@ -139,7 +139,8 @@ def _raise() -> None:
     [(_return, 0), (_exit_with(3), 3), (_exit_with(None), 0), (_exit_with("why"), 1), (_raise, 1)],
 )
 def test_a_forked_child_ends_with_the_call(leave: Callable[[], None], code: int, in_marker: bool) -> None:
-    called, right, children, parent = Called(), Right(), [], os.getpid()
+    called, right, parent = Called(), Right(), os.getpid()
+    children: list[int] = []
 
     def fork(item: Any) -> None:
         if os.getpid() != parent:
@@ -383,9 +384,12 @@ def test_a_line_waits_for_no_call_of_a_stream_that_was_closed() -> None:
     put(inlet, long, "1", "2")
     put(inlet, short, "a")
     waits = threading.Event()
-    with running(
-        lambda: call(long), lambda: gate.entered.acquire(timeout=10) and call(short, waits.set)
-    ) as done:
+
+    def call_second() -> None:
+        assert gate.entered.acquire(timeout=10)
+        call(short, waits.set)
+
+    with running(lambda: call(long), call_second) as done:
         assert waits.wait(10)
         inlet.close("why", quiet=True)
         done[1].result(5)  # the other line's call goes on

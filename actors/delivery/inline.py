@@ -202,6 +202,7 @@ class InlineInlet(Inlet):
         self._process = os.getpid()
         self._brought: dict[Right, deque[Pair | Marker]] = {}  # by lines whose threads have yet to call
         self._told: deque[Marker] = deque()  # for the notifier, or the next line that calls
+        self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
 
     def _new_buffer(self, policy: Policy) -> CallCounters:
         return CallCounters(self.capacity)
@@ -239,7 +240,7 @@ class InlineInlet(Inlet):
                 self._note(right, markers)
             else:
                 self._told.extend(markers)
-                if len(self._told) > self.buffer.marker_bound:
+                if len(self._told) > max(self.buffer.marker_bound, self._merge_at):
                     self._merge_told()
             self._wake_notifier(was_empty)
 
@@ -269,6 +270,7 @@ class InlineInlet(Inlet):
         self.buffer.gaps -= _gaps(self._told) - _gaps(fewer)
         self._told.clear()
         self._told.extend(fewer)
+        self._merge_at = 2 * len(fewer)  # gaps of topics that were removed do not become fewer
 
     # ── for the runtime ──
 

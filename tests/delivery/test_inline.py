@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from actors.delivery import inline
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.inlet import Put
 from actors.delivery.inline import (
@@ -24,7 +25,7 @@ from actors.delivery.inline import (
 )
 from actors.errors import LinewardenError
 from actors.events import Gap, Lifecycle, Marker, Topic
-from actors.rules.stream_buffer import GapRun, Origin, Pair
+from actors.rules.stream_buffer import GapRun, Origin, Pair, merge
 from tests.delivery.inline import Called, inline_inlet
 from tests.delivery.streams import A, B
 from tests.delivery.test_epoch_delivery import Line, X
@@ -284,6 +285,23 @@ def test_markers_that_are_not_told_are_merged() -> None:
     assert inlet.tell(Right(makes_calls=False))
     assert called.words == ["gap in A", "disconnected"]
     assert (inlet.passed[0].since_ns, inlet.passed[0].until_ns) == (0, bound - 1)
+
+
+def test_markers_that_do_not_become_fewer_are_not_merged_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of many topics that are removed one by one while their line is down."""
+    sizes: list[int] = []
+
+    def counted(markers: Collection[Marker]) -> list[Marker]:
+        sizes.append(len(markers))
+        return merge(markers)
+
+    monkeypatch.setattr(inline, "merge", counted)
+    dispatcher, inlet = Right(makes_calls=False), inline_inlet(Called(), markers=False)
+    count = 4 * inlet.buffer.marker_bound
+    for number in range(count):
+        inlet.mark(dispatcher, Gap(Topic("o2", "trades", str(number)), "unknown", None, 1, 1, 1))
+    assert len(sizes) == 2
+    assert inlet.status().gaps == count
 
 
 # ── several writers ──

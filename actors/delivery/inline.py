@@ -262,7 +262,7 @@ class InlineInlet(Inlet):
                 item = left.popleft()
                 if type(item) is tuple:
                     self.buffer.give_up()
-                elif self.end is None:
+                else:
                     self._told.append(cast(Marker, item))
 
     def _merge_told(self) -> None:
@@ -275,15 +275,18 @@ class InlineInlet(Inlet):
     # ── for the runtime ──
 
     def close(self, reason: str, *, quiet: bool) -> None:
-        """`Closed` is the last call. One that is going on ends by itself; events that wait are given up."""
+        """`Closed` is the last call. One that is going on ends by itself; events that wait are given up.
+
+        Markers that wait are told before it, so that each gap that was counted is shown.
+        """
         with self.lock:
             if self.end is not None:
                 return
-            super().close(reason, quiet=quiet)
-            assert self.end is not None
+            was_empty = not self._told
             for writer in list(self._brought):
                 self._take_over(writer)
-            was_empty = not self._told
+            super().close(reason, quiet=quiet)
+            assert self.end is not None
             self._told.append(self.end)
             self._wake_notifier(was_empty)
         self._turn.end()

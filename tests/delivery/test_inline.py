@@ -245,6 +245,22 @@ def test_a_closed_handler_gets_no_event_and_the_end_last() -> None:
     assert inlet.owner is None
 
 
+def test_markers_that_a_line_has_brought_are_told_before_the_end() -> None:
+    called, right, notifier = Called(), Right(), Right(makes_calls=False)
+    woken: list[InlineInlet] = []
+    inlet = inline_inlet(called, notify=woken.append)
+    put(inlet, right, "1")
+    inlet.mark(right, Gap(A, "sequence", 3, 1, 2, 1))
+    put(inlet, right, "2")
+    inlet.close("why", quiet=False)
+    call(right)
+    assert woken == [inlet]
+    assert inlet.tell(notifier)
+    assert called.words == ["gap in A", "closed"]
+    assert inlet.status().gaps == len(inlet.passed) == 1
+    assert counters(inlet) == (2, 0, 2, 0)
+
+
 # ── the dispatcher's markers ──
 
 

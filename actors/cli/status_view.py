@@ -242,7 +242,7 @@ def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
     for stream in streams:
         numbers = [stream.received, stream.dropped, stream.gaps]
         numbers += [stream.topics, stream.delivered, stream.conflated] * more
-        full = stream.queued >= stream.capacity
+        full = stream.queued >= stream.capacity > 0  # an inline handler has no buffer
         table.add_row(
             str(stream.id),
             f"{stream.feed}/{stream.channel}",

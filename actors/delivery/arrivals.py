@@ -24,12 +24,13 @@ class Right:
     A line's thread calls inline handlers itself (`makes_calls`), the dispatcher's does not.
     """
 
-    __slots__ = ("calls", "makes_calls", "revoked", "valid")
+    __slots__ = ("calls", "is_calling", "makes_calls", "revoked", "valid")
 
     def __init__(self, *, makes_calls: bool = True) -> None:
         self.valid = True
         self.revoked = False  # taken away: later puts and reports of its writer do not count
         self.makes_calls = makes_calls
+        self.is_calling = False  # its thread is making the calls
         self.calls: deque[Calling] = deque()  # by its thread, once the buffers of a batch are filled
 
 

@@ -8,7 +8,9 @@ connection is told by the notifier, or by the next thread that calls the same ha
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
@@ -49,12 +51,12 @@ def refuse_to_wait(what: str) -> None:
 def make_calls(right: Right, progress: Progress) -> None:
     """On its writer's thread: the calls that are noted with this right."""
     calls = right.calls
-    _here.calls_handlers = True
+    _here.calls_handlers = right.is_calling = True
     try:
         while calls:
             calls.popleft().call(right, progress)
     finally:
-        _here.calls_handlers = False
+        _here.calls_handlers = right.is_calling = False
 
 
 class Turn:
@@ -67,6 +69,7 @@ class Turn:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._holder: Right | None = None
+        self._is_over = False
         self.waiting: deque[Right] = deque()  # for their turn, in the order of asking
 
     def is_held_by(self, right: Right) -> bool:
@@ -74,28 +77,28 @@ class Turn:
         return self._holder is right and right.valid
 
     def take(self, right: Right, progress: Progress) -> bool:
-        """Waits for it. False: this writer was given up meanwhile.
+        """Waits for it. False: this writer was given up meanwhile, or the stream was closed.
 
         A line that waits for another line is not wedged: the other one is, if its call never returns. The
         watchdog does not watch the notifier, so a line that waits for it may be given up; the next line does
         not wait for that call any more.
         """
         with self._lock:
-            if not right.valid:
+            if not right.valid or self._is_over:
                 return False
             if self._holder is None and not self.waiting:
                 self._holder = right
                 return True
             self.waiting.append(right)
             try:
-                while right.valid:
+                while right.valid and not self._is_over:
                     if self._is_next(right):
                         self._holder = right
                         return True
                     self._changed.wait(SLICE)
                     if self._holder is None or self._holder.makes_calls:
                         progress()
-                if self._holder is not None and not self._holder.makes_calls:
+                if not right.valid and self._holder is not None and not self._holder.makes_calls:
                     self._holder = None
                 return False
             finally:
@@ -116,6 +119,12 @@ class Turn:
             finally:
                 self.waiting.remove(right)
                 self._changed.notify_all()
+
+    def end(self) -> None:
+        """The stream was closed: no line has anything to call, so none waits for a call of another one."""
+        with self._lock:
+            self._is_over = True
+            self._changed.notify_all()
 
     def give(self, right: Right) -> None:
         """The call has returned."""
@@ -190,8 +199,10 @@ class InlineInlet(Inlet):
         self._handlers = handlers
         self._notify = notify
         self._turn = Turn()
+        self._process = os.getpid()
         self._brought: dict[Right, deque[Pair | Marker]] = {}  # by lines whose threads have yet to call
         self._told: deque[Marker] = deque()  # for the notifier, or the next line that calls
+        self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
 
     def _new_buffer(self, policy: Policy) -> CallCounters:
         return CallCounters(self.capacity)
@@ -229,7 +240,7 @@ class InlineInlet(Inlet):
                 self._note(right, markers)
             else:
                 self._told.extend(markers)
-                if len(self._told) > self.buffer.marker_bound:
+                if len(self._told) > max(self.buffer.marker_bound, self._merge_at):
                     self._merge_told()
             self._wake_notifier(was_empty)
 
@@ -251,7 +262,7 @@ class InlineInlet(Inlet):
                 item = left.popleft()
                 if type(item) is tuple:
                     self.buffer.give_up()
-                elif self.end is None:
+                else:
                     self._told.append(cast(Marker, item))
 
     def _merge_told(self) -> None:
@@ -259,21 +270,26 @@ class InlineInlet(Inlet):
         self.buffer.gaps -= _gaps(self._told) - _gaps(fewer)
         self._told.clear()
         self._told.extend(fewer)
+        self._merge_at = 2 * len(fewer)  # gaps of topics that were removed do not become fewer
 
     # ── for the runtime ──
 
     def close(self, reason: str, *, quiet: bool) -> None:
-        """`Closed` is the last call. One that is going on ends by itself; events that wait are given up."""
+        """`Closed` is the last call. One that is going on ends by itself; events that wait are given up.
+
+        Markers that wait are told before it, so that each gap that was counted is shown.
+        """
         with self.lock:
             if self.end is not None:
                 return
-            super().close(reason, quiet=quiet)
-            assert self.end is not None
+            was_empty = not self._told
             for writer in list(self._brought):
                 self._take_over(writer)
-            was_empty = not self._told
+            super().close(reason, quiet=quiet)
+            assert self.end is not None
             self._told.append(self.end)
             self._wake_notifier(was_empty)
+        self._turn.end()
         self.owner = None
 
     def _wake_notifier(self, was_empty: bool) -> None:
@@ -320,7 +336,10 @@ class InlineInlet(Inlet):
             self._wake_notifier(was_empty)
 
     def _tell(self, right: Right, progress: Progress) -> None:
-        """What the dispatcher has put comes before all that a line brings after it."""
+        """What the dispatcher has put comes before all that a line brings after it.
+
+        A line that waits passes on the rest of it: the watchdog sees its calls, and not the notifier's.
+        """
         while self._turn.is_held_by(right):
             with self.lock:
                 if not self._told:
@@ -328,12 +347,16 @@ class InlineInlet(Inlet):
                 marker = self._told.popleft()
             self._show(marker)
             progress()
+            if self._turn.waiting and not right.makes_calls:
+                return
 
     def _handle(self, pair: Pair) -> None:
         try:
             self._handlers.on_event(pair[1])
-        except BaseException:  # the thread is a line's: `sys.exit()` in a handler must not end that
+        except BaseException as error:  # the thread is a line's: `sys.exit()` in a handler must not end that
+            self._leave_child(error)
             self._fail(pair[0])
+        self._leave_child()
         with self.lock:
             self.buffer.note_call()
 
@@ -345,8 +368,25 @@ class InlineInlet(Inlet):
             return
         try:
             self._handlers.on_marker(marker)
-        except BaseException:
+        except BaseException as error:
+            self._leave_child(error)
             self._fail(marker)
+        self._leave_child()
+
+    def _leave_child(self, error: BaseException | None = None) -> None:
+        """A child that a handler has forked ends with that call: the socket of the line is its parent's.
+
+        Its only thread would go on as the line's. It would read what the venue sends to the parent, and an
+        orderly end would send a close frame.
+        """
+        if os.getpid() == self._process:
+            return
+        if isinstance(error, SystemExit):
+            code = error.code
+            os._exit(code if isinstance(code, int) else int(code is not None))
+        if error is not None:
+            traceback.print_exception(error)
+        os._exit(int(error is not None))
 
     def _fail(self, about: Topic | Marker) -> None:
         with self.lock:

@@ -322,7 +322,7 @@ class RotationEvent(Enum):
     HANDED_OVER = auto()  # the former connection has ended, and had read all
     FORMER_LOST = auto()  # it has ended before it had
     FORMER_DUE = auto()  # it had its time, or is wedged
-    FORMER_HELD = auto()  # it had its time; a full stream holds it
+    FORMER_HELD = auto()  # it had its time; a full stream or an inline handler holds it
 
 
 class RotationAction(Enum):

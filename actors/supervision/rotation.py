@@ -139,10 +139,14 @@ class Rotations:
         self._handle(line, RotationEvent.HANDED_OVER if done else RotationEvent.FORMER_LOST, reason.text)
 
     def former_due(self, line: LineRecord, epoch: int) -> None:
-        """The connection that was rotated out has had its time."""
+        """The connection that was rotated out has had its time.
+
+        An inline handler holds it as a full stream does: it is called by one thread at a time, and what was
+        brought for it is not given up. A call that does not return is for the watchdog.
+        """
         former = line.former
         if former is not None and former.epoch == epoch:
-            held = former.counters.paused_by_streams
+            held = former.counters.paused_by_streams or former.right.is_calling
             self._handle(line, RotationEvent.FORMER_HELD if held else RotationEvent.FORMER_DUE)
 
     # ── what follows ──

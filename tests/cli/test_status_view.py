@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from actors.cli import status_view
 from actors.cli.status_view import StatusView, last_gap
@@ -194,6 +195,12 @@ def test_events_are_counted_over_a_short_while() -> None:
     for second in range(10):
         picture = view.render(status(a=line(decoded=100 * second * second)), float(second), NOW, 80)
     assert "1,500" in drawn(picture)[2]  # of the seconds 6 to 9
+
+
+def test_only_a_stream_that_has_a_buffer_can_be_full() -> None:
+    streams = (stream(capacity=5, queued=5), stream(capacity=0, queued=0, policy="inline"))
+    cells = list(status_view._streams(streams, 200).columns[3].cells)
+    assert [str(cell.style) for cell in cells if isinstance(cell, Text)] == ["yellow", ""]
 
 
 def test_text_of_a_venue_is_no_markup() -> None:

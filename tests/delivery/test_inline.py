@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from actors.delivery import inline
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.inlet import Put
 from actors.delivery.inline import (
@@ -22,7 +25,7 @@ from actors.delivery.inline import (
 )
 from actors.errors import LinewardenError
 from actors.events import Gap, Lifecycle, Marker, Topic
-from actors.rules.stream_buffer import GapRun, Origin, Pair
+from actors.rules.stream_buffer import GapRun, Origin, Pair, merge
 from tests.delivery.inline import Called, inline_inlet
 from tests.delivery.streams import A, B
 from tests.delivery.test_epoch_delivery import Line, X
@@ -117,6 +120,53 @@ def test_a_marker_is_not_shown_to_a_handler_that_wants_none_and_counts() -> None
     assert inlet.status().gaps == len(inlet.passed) == 2
 
 
+def _return() -> None:
+    """As a program may that forgets that it is a child."""
+
+
+def _exit_with(code: object) -> Callable[[], None]:
+    return lambda: sys.exit(code)  # type: ignore[arg-type]
+
+
+def _raise() -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("in_marker", [False, True])
+@pytest.mark.parametrize(
+    ("leave", "code"),
+    [(_return, 0), (_exit_with(3), 3), (_exit_with(None), 0), (_exit_with("why"), 1), (_raise, 1)],
+)
+def test_a_forked_child_ends_with_the_call(leave: Callable[[], None], code: int, in_marker: bool) -> None:
+    called, right, parent = Called(), Right(), os.getpid()
+    children: list[int] = []
+
+    def fork(item: Any) -> None:
+        if os.getpid() != parent:
+            os._exit(99)  # called again, in the child
+        called(item)
+        if not children:
+            children.append(os.fork())
+            if not children[0]:
+                leave()
+
+    handlers = Handlers(fork, fork, called.failed.append)
+    inlet = InlineInlet(1, "o2", "trades", handlers, lambda _: None, deltas=False)
+    if in_marker:
+        inlet.mark(right, DOWN)
+    put(inlet, right, "1", "2")
+    try:
+        call(right)
+    finally:
+        if os.getpid() != parent:
+            os._exit(98)  # the thread goes on in the child
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == code
+    assert called.words == [*["disconnected"] * in_marker, "1", "2"]
+    assert not called.failed
+
+
 # ── what is called no more ──
 
 
@@ -195,6 +245,22 @@ def test_a_closed_handler_gets_no_event_and_the_end_last() -> None:
     assert inlet.owner is None
 
 
+def test_markers_that_a_line_has_brought_are_told_before_the_end() -> None:
+    called, right, notifier = Called(), Right(), Right(makes_calls=False)
+    woken: list[InlineInlet] = []
+    inlet = inline_inlet(called, notify=woken.append)
+    put(inlet, right, "1")
+    inlet.mark(right, Gap(A, "sequence", 3, 1, 2, 1))
+    put(inlet, right, "2")
+    inlet.close("why", quiet=False)
+    call(right)
+    assert woken == [inlet]
+    assert inlet.tell(notifier)
+    assert called.words == ["gap in A", "closed"]
+    assert inlet.status().gaps == len(inlet.passed) == 1
+    assert counters(inlet) == (2, 0, 2, 0)
+
+
 # ── the dispatcher's markers ──
 
 
@@ -235,6 +301,23 @@ def test_markers_that_are_not_told_are_merged() -> None:
     assert inlet.tell(Right(makes_calls=False))
     assert called.words == ["gap in A", "disconnected"]
     assert (inlet.passed[0].since_ns, inlet.passed[0].until_ns) == (0, bound - 1)
+
+
+def test_markers_that_do_not_become_fewer_are_not_merged_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of many topics that are removed one by one while their line is down."""
+    sizes: list[int] = []
+
+    def counted(markers: Collection[Marker]) -> list[Marker]:
+        sizes.append(len(markers))
+        return merge(markers)
+
+    monkeypatch.setattr(inline, "merge", counted)
+    dispatcher, inlet = Right(makes_calls=False), inline_inlet(Called(), markers=False)
+    count = 4 * inlet.buffer.marker_bound
+    for number in range(count):
+        inlet.mark(dispatcher, Gap(Topic("o2", "trades", str(number)), "unknown", None, 1, 1, 1))
+    assert len(sizes) == 2
+    assert inlet.status().gaps == count
 
 
 # ── several writers ──
@@ -328,6 +411,31 @@ def test_a_call_of_a_line_that_was_given_up_keeps_no_other_waiting() -> None:
     assert called.words == ["1", "3", "4"]
 
 
+def test_a_line_waits_for_no_call_of_a_stream_that_was_closed() -> None:
+    called, notifier = Called(), Right(makes_calls=False)
+    gate = Gate(called)
+    inlet, long, short = inline_inlet(called, handler=gate), Right(), Right()
+    put(inlet, long, "1", "2")
+    put(inlet, short, "a")
+    waits = threading.Event()
+
+    def call_second() -> None:
+        assert gate.entered.acquire(timeout=10)
+        call(short, waits.set)
+
+    with running(lambda: call(long), call_second) as done:
+        assert waits.wait(10)
+        inlet.close("why", quiet=True)
+        done[1].result(5)  # the other line's call goes on
+        assert not done[0].done()
+        assert not inlet.tell(notifier)
+        gate.leave.release()
+        done[0].result(10)
+    assert inlet.tell(notifier)
+    assert called.words == ["1", "closed"]
+    assert counters(inlet) == (3, 1, 2, 0)
+
+
 def test_a_line_that_was_given_up_while_it_waited_gives_up_the_notifiers_call() -> None:
     turn, notifier, line, later = Turn(), Right(makes_calls=False), Right(), Right()
     progress: list[None] = []
@@ -342,6 +450,30 @@ def test_a_line_that_was_given_up_while_it_waited_gives_up_the_notifiers_call() 
     turn.give(notifier)
     assert turn.is_held_by(later)
     assert not turn.is_held_by(notifier)
+
+
+def test_a_line_passes_on_what_the_notifier_has_not_told_yet() -> None:
+    """The watchdog sees no progress of a line that waits for the notifier: it waits for one call of it."""
+    called, notifier, line, dispatcher = Called(), Right(makes_calls=False), Right(), Right(makes_calls=False)
+    gate = Gate(called)
+    handlers = Handlers(called, gate, called.failed.append)
+    inlet = InlineInlet(1, "o2", "trades", handlers, lambda _: None, deltas=False)
+    for marker in (DOWN, BACK, DOWN, BACK):
+        inlet.mark(dispatcher, marker)
+    put(inlet, line, "1")
+
+    def call_second() -> None:
+        assert gate.entered.acquire(timeout=10)
+        call(line)
+
+    with running(lambda: inlet.tell(notifier), call_second) as done:
+        while not inlet._turn.waiting:
+            pass
+        gate.leave.release(4)
+        assert not done[0].result(10)  # something is left, so it comes again
+        done[1].result(10)
+    assert called.words == ["disconnected", "restored", "disconnected", "restored", "1"]
+    assert inlet.tell(notifier)
 
 
 def test_the_notifier_waits_a_moment_only() -> None:

@@ -21,6 +21,9 @@ from actors.delivery.epoch_delivery import EpochDelivery
 from actors.dispatcher import Dispatcher
 from actors.rules.counters import StreamStatus
 from actors.simulators import SimulatedO2
+from actors.supervision import rotation
+from actors.supervision.rotation import Rotations
+from actors.supervision.state import LineRecord
 from actors.venues.o2 import DepthChange, DepthSnapshot
 from tests.conftest import Baseline
 from tests.stories.test_killed_actors import after, incarnation, kill
@@ -358,6 +361,41 @@ def test_rotations_show_nothing_and_repeat_nothing(runtime: Runtime, o2: Simulat
     settle(runtime)
     assert calls.words == [str(number) for number in range(1, 1_501)]
     assert line_of(runtime).epoch == 6
+
+
+def test_a_long_call_holds_the_handing_over_and_is_not_made_beside_another(
+    runtime: Runtime, o2: SimulatedO2, market: str, hang: Hang, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The former connection is in it when its time to hand over has passed."""
+    monkeypatch.setattr(rotation, "GOODBYE", 0.1)
+    stream = runtime.on("o2", "trades", market, handler=hang, on_marker=hang.calls, inline=True, wait=10.0)
+    take_over, former_due = Rotations._take_over, Rotations.former_due
+    due = threading.Semaphore(0)
+
+    def take_over_amid_a_call(self: Rotations, line: LineRecord) -> None:
+        o2.number_trades(market, 3, batch=3)
+        assert hang.caught.wait(10)
+        take_over(self, line)
+
+    def note_due(self: Rotations, line: LineRecord, epoch: int) -> None:
+        former_due(self, line, epoch)
+        due.release()
+
+    monkeypatch.setattr(Rotations, "_take_over", take_over_amid_a_call)
+    monkeypatch.setattr(Rotations, "former_due", note_due)
+    with ThreadPoolExecutor(1) as pool:
+        rotated = pool.submit(runtime.rotate, "o2", timeout=20.0)
+        assert due.acquire(timeout=10)
+        assert due.acquire(timeout=10)
+        o2.number_trades(market, 3, batch=3)
+        assert hang.calls.words == ["1"]
+        assert not rotated.done()
+        hang.released.set()
+        rotated.result(timeout=20)
+    hang.calls.wait(6)
+    settle(runtime)
+    assert hang.calls.words == [str(number) for number in range(1, 7)]
+    assert (stream.dropped, stream.gap_count, line_of(runtime).epoch) == (0, 0, 2)
 
 
 def test_two_lines_call_one_handler_one_at_a_time(runtime: Runtime, o2: SimulatedO2) -> None:

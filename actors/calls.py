@@ -44,15 +44,16 @@ def send(connection: Address, line: str, message: str | bytes | Mapping[str, Any
     """Has a line's connection send this message: text, binary, or a mapping as JSON.
 
     Raises:
-        LinewardenError: the line is not connected and logged in, or the message is no Unicode text.
+        LinewardenError: the line is not connected and logged in, its connection was lost while this was
+            sent, or the message is no Unicode text.
     """
     payload = _payload(line, message)
     try:
         trouble = ask(connection, SendMessage(payload))
     except ActorGoneError:
-        trouble = "it is not connected"
+        trouble = "nothing was sent: it is not connected"
     if trouble:
-        raise LinewardenError(f"{line}: nothing was sent: {trouble}")
+        raise LinewardenError(f"{line}: {trouble}")
 
 
 def send_later(connection: Address, line: str, message: str | bytes | Mapping[str, Any]) -> None:

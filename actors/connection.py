@@ -505,12 +505,16 @@ class Connection(Actor):
     # ── sending ──
 
     def _send_for_user(self, message: SendMessage) -> str | None:
+        """Returns what went wrong with it."""
+        trouble = "nothing was sent: it is not connected and logged in"
         if self._session.state is SessionState.OPEN:
             self._send(message.payload)
-            return None
+            if not self.actor_stopped.is_set():
+                return None
+            trouble = "the connection was lost while this was sent: the venue may not have it"
         if not message.is_answered:
-            log.warning("%s: a handler's message was not sent: the line is not logged in.", self._line)
-        return "it is not connected and logged in"
+            log.warning("%s: a message of an inline handler: %s.", self._line, trouble)
+        return trouble
 
     def _send(self, payload: str | bytes) -> None:
         if isinstance(payload, str):

@@ -12,9 +12,11 @@ import pytest
 
 import actors
 from actors import NotLiveError, Runtime
+from actors.actor import Letter
 from actors.errors import LinewardenError, RuntimeStopped, Timeout
 from actors.registry import Registry
 from actors.simulators import SimulatedO2
+from actors.wire.socket_inbox import SocketInbox, SocketLost
 from tests.support.runtimes import config, feed_at, line_of, runtime_on, until
 
 MARKET = "0x32d6c94ffb1a61890266ab17a4ed5fe10a5c4cf3115f5ec5add0cafcbd0e8f2e"
@@ -133,3 +135,16 @@ def test_a_key_that_no_text_can_be_costs_no_line(o2: SimulatedO2) -> None:
             runtime.subscribe("any", "candles", "BTCUSDT", interval="\ud800")
         runtime.subscribe("any", "trades", "BTCUSDT")
         assert line_of(runtime, "any").epoch == 1
+
+
+def test_a_message_that_the_connection_is_lost_with_is_not_taken_for_sent(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(inbox: SocketInbox[Letter]) -> SocketLost:
+        return inbox._lose("connection reset by peer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SocketInbox, "_flush", lose)
+        with pytest.raises(LinewardenError, match="o2: the connection was lost while this was sent"):
+            runtime.send("o2", "hello")
+    runtime.wait_live(timeout=10)

@@ -20,7 +20,7 @@ picture: $(VENV)/run.stamp  ## Draw docs/live-table.svg from SECONDS=20 of the d
 	@$(BIN)/python -m tests.picture $(or $(SECONDS),20)
 
 test: $(VENV)/dev.stamp  ## All tests except those with a target of their own
-	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal $(ARGS)
 
 chaos: $(VENV)/dev.stamp  ## Faults from SEEDS=1,2,3 or SEEDS=x20 over ROUNDS=50: the counters reconcile, no stream is silent
 	$(BIN)/python -m pytest tests/stories/test_chaos.py tests/stories/test_silence_hunter.py -v --seeds $(or $(SEEDS),x10) --rounds $(or $(ROUNDS),30) $(ARGS)
@@ -48,7 +48,7 @@ peers: $(VENV)/dev.stamp  ## Four faults, beside other libraries: about six minu
 
 outages: $(VENV)/dev.stamp  ## The outage grid: every kind of outage, up to an hour, at every venue
 	$(BIN)/python -m pytest -m "outages or not outages" tests/stories/test_outages.py \
-		--numprocesses 3 --dist worksteal $(ARGS)
+		--numprocesses 4 --dist worksteal $(ARGS)
 
 # Each target for SECONDS; TARGETS="frames o2" for some of them. Findings are in .fuzz/.
 fuzz: $(VENV)/dev.stamp  ## Fuzz the readers of outside bytes with atheris: SECONDS for each target

@@ -6,6 +6,8 @@ import queue
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from actors.delivery import arrivals, inlet, inline, notifier
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.inline import Handlers, InlineInlet, make_calls
@@ -19,6 +21,9 @@ HERE = sys.modules[__name__]
 WATCHED = (arrivals, inlet, inline, notifier, stream_buffer, HERE)
 DOWN = Lifecycle("o2", "disconnected", 1, 0, "lost", 5)
 BACK = Lifecycle("o2", "restored", 2, 0, "", 5)
+
+# Two preemptions take thousands of schedules here: `make long`.
+DEPTHS = pytest.mark.parametrize("preemptions", [1, pytest.param(2, marks=pytest.mark.long)])
 
 
 class Line:
@@ -76,7 +81,8 @@ def in_order(words: list[str], *wanted: str) -> bool:
     return places == sorted(places)
 
 
-def test_two_lines_call_one_at_a_time_and_each_in_its_order() -> None:
+@DEPTHS
+def test_two_lines_call_one_at_a_time_and_each_in_its_order(preemptions: int) -> None:
     def scenario() -> Built:
         handled, one, other = Handled(), Line(), Line()
 
@@ -96,10 +102,11 @@ def test_two_lines_call_one_at_a_time_and_each_in_its_order() -> None:
 
         return [lines(one, "1", "2"), lines(other, "a", "b")], check
 
-    explore(scenario, *WATCHED)
+    explore(scenario, *WATCHED, preemptions=preemptions)
 
 
-def test_no_event_of_an_epoch_comes_before_the_markers_of_the_outage() -> None:
+@DEPTHS
+def test_no_event_of_an_epoch_comes_before_the_markers_of_the_outage(preemptions: int) -> None:
     def scenario() -> Built:
         handled, line = Handled(), Line()
 
@@ -117,10 +124,11 @@ def test_no_event_of_an_epoch_comes_before_the_markers_of_the_outage() -> None:
 
         return [come_back, handled.notify], check
 
-    explore(scenario, *WATCHED)
+    explore(scenario, *WATCHED, preemptions=preemptions)
 
 
-def test_a_line_that_is_given_up_finishes_one_call_at_most() -> None:
+@DEPTHS
+def test_a_line_that_is_given_up_finishes_one_call_at_most(preemptions: int) -> None:
     def scenario() -> Built:
         handled, former, later = Handled(), Line(), Line()
         former.bring(handled.inlet, "1", "2")
@@ -142,10 +150,11 @@ def test_a_line_that_is_given_up_finishes_one_call_at_most() -> None:
 
         return [former.call, lose], check
 
-    explore(scenario, *WATCHED)
+    explore(scenario, *WATCHED, preemptions=preemptions)
 
 
-def test_markers_that_a_lost_line_has_brought_come_before_those_of_its_loss() -> None:
+@DEPTHS
+def test_markers_that_a_lost_line_has_brought_come_before_those_of_its_loss(preemptions: int) -> None:
     def scenario() -> Built:
         handled, former = Handled(), Line()
         handled.inlet.mark(former.right, BACK)
@@ -165,10 +174,11 @@ def test_markers_that_a_lost_line_has_brought_come_before_those_of_its_loss() ->
 
         return [former.call, lose], check
 
-    explore(scenario, *WATCHED)
+    explore(scenario, *WATCHED, preemptions=preemptions)
 
 
-def test_the_end_is_the_last_call() -> None:
+@DEPTHS
+def test_the_end_is_the_last_call(preemptions: int) -> None:
     def scenario() -> Built:
         handled, line = Handled(), Line()
 
@@ -190,4 +200,4 @@ def test_the_end_is_the_last_call() -> None:
 
         return [bring, close], check
 
-    explore(scenario, *WATCHED)
+    explore(scenario, *WATCHED, preemptions=preemptions)

@@ -90,19 +90,20 @@ def test_a_server_gone_for_four_seconds(o2: SimulatedO2, market: str) -> None:
         assert [gap.reason for gap in trades.gaps] == ["disconnect"]
 
 
-def test_a_thousand_drops_in_one_life(o2: SimulatedO2, market: str) -> None:
+@pytest.mark.parametrize("drops", [200, pytest.param(1_000, marks=pytest.mark.long)])
+def test_a_thousand_drops_in_one_life(o2: SimulatedO2, market: str, drops: int) -> None:
     quick = {"initial": 0.001, "maximum": 0.01, "stable_after": 0.0, "max_restarts": 2_000}
     with runtime_on(o2, restart=quick) as runtime:
         trades = runtime.subscribe("o2", "trades", market, wait=5.0, policy="block")
-        for number in range(1_000):
+        for number in range(drops):
             o2.drop()
             until(runtime, at_epoch(number + 2), 10)
             runtime.wait_live(timeout=10)
             o2.trade(market, trade_id=str(number))
             assert trades.get(timeout=10).trade_id == str(number)
         counters = line_of(runtime).counters
-        assert counters.restarts == counters.restored == 1_000
-        assert counters.gaps == trades.gap_count == 1_000
+        assert counters.restarts == counters.restored == drops
+        assert counters.gaps == trades.gap_count == drops
         assert counters.in_flight == 0
 
 

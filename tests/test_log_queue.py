@@ -272,7 +272,7 @@ def test_without_a_thread_records_wait_and_whoever_flushes_handles_them(
 
 
 def run(code: str) -> str:
-    """What a program wrote to stderr, without the warning of Python 3.12 and later of a fork beside threads."""
+    """What a program wrote to stderr, without the warning of newer Pythons about a fork beside threads."""
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=55, check=True)
     return ran.stderr

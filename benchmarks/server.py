@@ -55,7 +55,7 @@ class Server(Protocol):
     """What a run asks of the other end."""
 
     def listen(self, plan: Plan) -> Mapping[str, Any]:
-        """Begins anew with this plan. Returns what a client has to know."""
+        """Starts again with this plan. Returns what a client has to know."""
 
     def sent(self) -> Sent:
         """What was sent to the clients, which have ended. Raises TimeoutError: they were not there."""

@@ -150,7 +150,7 @@ def _each(value: Any, read: Callable[[Any], Any]) -> Any:
 
 
 def by_dicts(read: Callable[[Any], Any]) -> Decode:
-    """Reads events, or lists of them, by way of dicts."""
+    """Decodes events, or lists of them, into dicts first."""
     return lambda payload: _each(_untyped(payload), read)
 
 

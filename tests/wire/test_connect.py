@@ -782,10 +782,13 @@ def test_a_server_that_drips_its_tls_handshake() -> None:
 def test_a_proxy_that_drips(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     resolving_to(monkeypatch)
     over = threading.Event()
+    # Valid answers, to their last byte: an invalid one would be refused as soon as it shows.
+    socks5 = b"\x05\x00" + b"\x05\x00\x00\x03\x20" + bytes(32) + bytes(2)
+    answer = {"http": b"HTTP/1.1 200 OK\r\n\r\n", "socks5h": socks5}[scheme]
 
     def conversation(sock: socket.socket) -> None:
         sock.recv(1)
-        dripping(sock, {"http": b"HTTP/1.1 200 OK\r\n\r\n", "socks5h": b"\x05\x00" + bytes(50)}[scheme], over)
+        dripping(sock, answer, over)
 
     with Loopback(conversation) as proxy:
         url = f"{scheme}://127.0.0.1:{proxy.port}"

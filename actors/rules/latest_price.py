@@ -7,7 +7,7 @@ program wants to know.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
 from msgspec import Struct
@@ -111,18 +111,20 @@ class Prices:
         """Whether they come from where this venue's would."""
         return type(venue) is type(self.venue) and venue.settings == self.venue.settings
 
-    def keep(self, pairs: list[tuple[Topic, Any]], topics: Collection[Topic], at: float) -> None:
-        """The events of one batch, received at `at`, monotonic seconds; `topics` are all of its topics."""
+    def keep(
+        self, topics: Sequence[Topic], events: Sequence[Any], distinct: Collection[Topic], at: float
+    ) -> None:
+        """The events of one batch, received at `at`, monotonic seconds; `distinct`: its topics, each once."""
         topic_stores = self._topics
-        if len(topics) == 1:
-            only = topic_stores[pairs[0][0]]
+        if len(distinct) == 1:
+            only = topic_stores[topics[0]]
             if only is None:
                 return
             if isinstance(only, list):
-                pairs = pairs[-NEWEST:]
-        elif all(topic_stores[topic] is None for topic in topics):
+                topics, events = topics[-NEWEST:], events[-NEWEST:]
+        elif all(topic_stores[topic] is None for topic in distinct):
             return
-        for topic, event in pairs:
+        for topic, event in zip(topics, events, strict=True):
             store = topic_stores[topic]
             if isinstance(store, list):  # as nearly all are
                 store.append((event, at))

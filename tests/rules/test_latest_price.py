@@ -19,6 +19,7 @@ from actors.protocol.prices import Price
 from actors.protocol.session import Session
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.latest_price import LIMIT, NEWEST, Candidates, Prices, in_words, symbol_of
+from tests.support.batches import lists
 
 NOW, NOW_NS = 1_000.0, 1_700_000_000_000_000_000
 
@@ -80,7 +81,7 @@ class Desk:
         self.venue = venue
 
     def receive(self, where: Topic, event: Any, at: float = NOW) -> None:
-        self.prices.keep([(where, event)], {where}, at)
+        self.prices.keep([where], [event], {where}, at)
 
     def weigh(self, symbol: str = "A", *, max_age: float = 15.0, now: float = NOW) -> dict[str, Any]:
         return self.judge(symbol, max_age, now)[0]
@@ -197,7 +198,7 @@ def test_no_price_of_a_wanted_topic_goes_however_many_there_are() -> None:
     desk = Desk()
     topics = [topic("quotes", f"S{number}") for number in range(LIMIT + 1_000)]
     pairs: list[tuple[Topic, Any]] = [(each, Quote(each.key, bid=1.0)) for each in topics for _ in range(2)]
-    desk.prices.keep(pairs, set(topics), NOW)
+    desk.prices.keep(*lists(pairs), set(topics), NOW)
     desk.receive(topic("trades", "*"), Print("T", 1.0))
     assert all("bid" in desk.weigh(each.key) for each in topics)
     assert "last" in desk.weigh("T")
@@ -230,7 +231,7 @@ def test_no_kind_of_event_pushes_out_another_where_a_channel_names_what_they_sha
     desk = Desk(OneChannel("b", VenueSettings()))
     where = topic("quotes")
     batch: list[tuple[Topic, Any]] = [(where, Last("A", 1.0)), *[(where, Bid("A", 2.0))] * 2 * NEWEST]
-    desk.prices.keep(batch, {where}, NOW)
+    desk.prices.keep(*lists(batch), {where}, NOW)
     for _ in range(2 * NEWEST):
         desk.receive(where, Bid("A", 3.0))
     fields = desk.weigh()
@@ -258,9 +259,9 @@ def test_a_batch_keeps_what_its_events_one_by_one_would(heard: list[tuple[str, A
         (topic("quotes", key), kind(key, float(number))) for number, (key, kind) in enumerate(heard)
     ]
     whole, single = Desk(), Desk()
-    whole.prices.keep(pairs, {each for each, _ in pairs}, NOW)
+    whole.prices.keep(*lists(pairs), {each for each, _ in pairs}, NOW)
     for pair in pairs:
-        single.prices.keep([pair], {pair[0]}, NOW)
+        single.prices.keep(*lists([pair]), {pair[0]}, NOW)
     for key in ("A", "B"):
         kept = list(single.prices.kept(key))
         assert sorted(map(str, whole.prices.kept(key))) == sorted(map(str, kept))

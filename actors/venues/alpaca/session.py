@@ -116,20 +116,21 @@ class AlpacaSession(KeyedSession):
         return out.effects()
 
     def _handle(self, items: list[m.Inbound], out: EffectBatch) -> None:
-        routes, pairs = self._plain, out.pairs
+        routes, all_topics, events = self._plain, out.topics, out.events
         for item in items:
             route = routes.get(type(item))
             if route is None:
                 self._handle_special(item, out)
                 if self.state is SessionState.ENDED:
                     return
-                pairs = out.pairs  # a new piece, where an effect stands between
+                all_topics, events = out.topics, out.events  # a new piece, where an effect stands between
                 continue
             topics = route.get(item.symbol, route.all)  # type: ignore[union-attr]
             if not topics:
                 out.unrouted += 1
             for topic in topics:
-                pairs.append((topic, item))
+                all_topics.append(topic)
+                events.append(item)
 
     def _handle_special(self, item: m.Inbound, out: EffectBatch) -> None:
         match item:
@@ -149,7 +150,8 @@ class AlpacaSession(KeyedSession):
         topics = dict.fromkeys(route.all)
         for symbol in article.symbols or ():
             topics.update(dict.fromkeys(route.get(symbol, ())))
-        out.pairs += [(topic, article) for topic in topics]
+        for topic in topics:
+            out.deliver(topic, article)
         out.unrouted += not topics
 
     def _handle_book(self, book: m.OrderBook, out: EffectBatch) -> None:
@@ -161,7 +163,8 @@ class AlpacaSession(KeyedSession):
             for topic in topics:
                 self._begun.setdefault(topic, set()).add(book.symbol)
         begun = [topic for topic in topics if book.symbol in self._begun.get(topic, ())]
-        out.pairs += [(topic, book) for topic in begun]
+        for topic in begun:
+            out.deliver(topic, book)
         out.unrouted += not begun
 
     def _prove(self, book: m.OrderBook, out: EffectBatch) -> None:

@@ -130,7 +130,7 @@ class TableTopics(dict[Topic, TableTopic]):
                 if asked.answer is not CONFIRMED:  # it comes, so it is there
                     asked.answer = CONFIRMED
                     out.add(Confirm((topic,)))
-                out.pairs.append((topic, rule.event(topic, nodes, data)))
+                out.deliver(topic, rule.event(topic, nodes, data))
 
     def _in_order(self, rule: EventRule, asked: TableTopic, nodes: Nodes, out: EffectBatch) -> bool:
         """Whether the event may be delivered; where others are missing before it, that is said first."""

@@ -108,7 +108,7 @@ class TplusSession(Session):
         if type(event) is m.Timebar:
             force_setattr(event, "asset_id", self._topic.key)  # before it is delivered
         if self._wanted:
-            out.pairs.append((self._topic, event))
+            out.deliver(self._topic, event)
         else:
             self._hold(event, out)
 
@@ -117,7 +117,7 @@ class TplusSession(Session):
         if self._early is None:
             out.unrouted += 1
             return
-        self._early.pairs.append((self._topic, event))
+        self._early.deliver(self._topic, event)
         self._waiting += 1
         if self._waiting > EARLY:
             text = f"{EARLY} events came before the subscription"

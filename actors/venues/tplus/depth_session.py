@@ -83,6 +83,11 @@ class DepthSession(TplusSession):
 
     # ── what the registry wants ──
 
+    @property
+    def _is_live(self) -> bool:
+        """Nothing it reads is an event as it is."""
+        return False
+
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         """Asked a second time, it waits no longer for a sign: there may be no welcome, and no trading."""
         self._now = now

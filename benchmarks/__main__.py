@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import against, growth, latency, memory, quick, recovery, roundtrip, startup, throughput
-from benchmarks.peers import LINEWARDEN, PEERS, Peer
+from benchmarks.peers import COMPARED, LINEWARDEN, PEERS, Peer
 from benchmarks.reliability import page, run
 from benchmarks.report import Table, show, write
 from benchmarks.shapes import SHAPES
@@ -23,8 +23,6 @@ Messages = Annotated[int, typer.Option(min=0, help="Messages of a run; 0: as man
 Rates = Annotated[str, typer.Option("--rates", help="Messages a second, with commas.")]
 
 RATES = ",".join(map(str, latency.LENGTHS))
-# Where there is an SDK to compare with: latency is measured there, too.
-COMPARED = ("o2", "alpaca", "alpaca-msgpack", "binance", "tplus", "projectx")
 
 
 @app.callback()

@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 FAST, SLOW = 200_000, 40_000  # messages of a full blast, so that a run takes a second or some
 PROJECTX = ("projectx", "projectx-quotes")
 EVERY = ("o2", "o2-tls", "o2-depth", "alpaca", "binance", "tplus", *PROJECTX)
+# Where there is an SDK to compare with: latency is measured there, too.
+COMPARED = ("o2", "alpaca", "alpaca-msgpack", "binance", "tplus", "projectx")
 LINEWARDEN, WEBSOCKETS = "linewarden", "websockets"
 LOSSLESS = {"policy": "block", "capacity": 100_000}
 
@@ -63,6 +65,7 @@ def _raw(name: str, library: str, *packages: str, **more: Any) -> Peer:
 PEERS = (
     Peer(name=LINEWARDEN, client="linewarden", hears=tuple(SHAPES), echo="echo_linewarden", options=LOSSLESS),
     _variant("get_many", ("o2", "alpaca"), read="get_many"),
+    _variant("inline", COMPARED, paced=True, inline=True),
     _variant("book", ("o2-depth",), book=True),
     Peer(name="linewarden.drop_oldest", client="linewarden", hears=EVERY, paced=False),
     _sdk("o2-sdk", "o2_sdk", ("o2", "o2-tls"), installs.O2_SDK),

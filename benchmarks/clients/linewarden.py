@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import actors
-from benchmarks.clients.feeds import subscription
-from benchmarks.clients.tally import Tally, wanted
+from benchmarks.clients.feeds import Subscription, subscription
+from benchmarks.clients.tally import Tally, Wanted, wanted
 
 
 def books(runtime: actors.Runtime, stream: actors.Stream[Any]) -> dict[str, Any]:
@@ -39,12 +40,30 @@ def many(stream: actors.Stream[Any], mark: Callable[[Any], Any], saw: Callable[[
 READ = {"iteration": one_by_one, "get_many": many}
 
 
+def inline(runtime: actors.Runtime, wants: Subscription, asked: Wanted) -> None:
+    """The thread of the line calls the handler. The tally begins first: an event may come during `on`."""
+    mark = wants.mark()
+    tally = Tally(wants.last(asked.last), asked.timed, lambda: books(runtime, stream))
+    tally.begin()
+    stream = runtime.on(
+        "bench",
+        wants.channel,
+        *asked.address["keys"],
+        handler=lambda event: tally.saw(mark(event)),
+        inline=True,
+        wait=10.0,
+    )
+    threading.Event().wait()  # the tally ends the process
+
+
 def main() -> None:
     asked = wanted()
     read, terms = READ[asked.options.pop("read", "iteration")], asked.options
-    with_book = asked.options.pop("book", False)
+    with_book, is_inline = asked.options.pop("book", False), asked.options.pop("inline", False)
     wants = subscription(asked.address)
     with actors.start({"feeds": {"bench": wants.feed}}, wait=10.0) as runtime:
+        if is_inline:
+            inline(runtime, wants, asked)
         stream = runtime.subscribe("bench", wants.channel, *asked.address["keys"], wait=10.0, **terms)
         for _ in range(wants.passed_over * len(asked.address["keys"])):
             stream.get(timeout=10.0)

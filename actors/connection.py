@@ -131,7 +131,7 @@ class Connection(Actor):
         self._wire = context.inbox
         self._supervisor, self._registry = self.address("supervisor"), self.address("registry")
         self._dispatcher, self._heartbeat = self.address("dispatcher"), self.address("heartbeat")
-        self._now = self._clock.monotonic
+        self._now, self._wall_ns = self._clock.monotonic, self._clock.wall_ns
         self._args = args
         self._line, self._epoch = args.delivery.line, args.delivery.epoch
         self._session = args.session
@@ -141,7 +141,7 @@ class Connection(Actor):
         self._socket: socket.socket | None = None
         self._read_size = 0  # bytes of the last read that no batch was charged with
         self._parted = False  # a close frame has been sent
-        self._delivery = ConnectionDelivery(args.delivery, self, self._clock.wall_ns)
+        self._delivery = ConnectionDelivery(args.delivery, self, self._wall_ns)
         self._routes_version: tuple[int, int] | None = None  # of the last change: its keeper, and its number
         self._acks = AckDeadlines(args.ack_timeout)
         self._askings = Askings()
@@ -255,7 +255,7 @@ class Connection(Actor):
         if opened.compressed:
             self._frames = FrameReader(self._args.max_message, Inflater())
         self._counters.upgraded_at = self._counters.received_at = self._now()
-        self._counters.received_ns = self._clock.wall_ns()
+        self._counters.received_ns = self._wall_ns()
         self._wire.open(opened.socket, self._received)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
         patience = self._connector.dial.connect_timeout
@@ -280,10 +280,10 @@ class Connection(Actor):
     def _received(self, data: bytes) -> bool:
         """Returns whether the connection goes on."""
         counters = self._counters
-        counters.bytes += len(data)
-        counters.received_at = self._now()
-        counters.received_ns = self._clock.wall_ns()
         self._read_size = len(data)
+        counters.bytes += self._read_size
+        counters.received_at = self._now()
+        counters.received_ns = self._wall_ns()
         frames = self._frames.feed(data)
         if self._frames.controls:
             self._handle_with_controls(frames)
@@ -296,9 +296,14 @@ class Connection(Actor):
         return not self.actor_stopped.is_set()
 
     def _handle_data(self, frames: Sequence[Frame]) -> None:
-        self._counters.frames += len(frames)
-        self._counters.message_at = self._counters.received_at
-        self._perform(self._session.received(frames, self._counters.received_at))
+        counters = self._counters
+        counters.frames += len(frames)
+        counters.message_at = counters.received_at
+        effects = self._session.received(frames, counters.received_at)
+        if len(effects) == 1 and type(effects[0]) is Deliver:  # as nearly all reads have it
+            self._handle_events(effects[0].topics, effects[0].events)
+        else:
+            self._perform(effects)
 
     def _handle_with_controls(self, frames: list[Frame]) -> None:
         """Control frames stand where they came: what lies between two of them goes in one piece."""
@@ -308,9 +313,9 @@ class Connection(Actor):
             if opcode in {TEXT, BINARY}:
                 data.append(frame)
                 continue
-            if data:
+            if data and not self.actor_stopped.is_set():
                 self._handle_data(data)
-                data = []
+            data = []
             if self.actor_stopped.is_set():  # the venue gave a reason, and its close frame holds less
                 return
             if opcode == PING:
@@ -320,7 +325,7 @@ class Connection(Actor):
             elif opcode == CLOSE:
                 self._closed_by_venue(payload)
                 return
-        if data:
+        if data and not self.actor_stopped.is_set():
             self._handle_data(data)
 
     def _closed_by_venue(self, payload: bytes) -> None:
@@ -335,10 +340,6 @@ class Connection(Actor):
 
         A `Resent` is not overtaken: what is confirmed behind it was asked for by it.
         """
-        if len(effects) == 1 and type(effects[0]) is Deliver:  # as nearly all reads have it
-            if not self.actor_stopped.is_set():
-                self._handle_events(effects[0].topics, effects[0].events)
-            return
         settled = 0
         for number, effect in enumerate(effects):
             if number == settled:
@@ -394,9 +395,7 @@ class Connection(Actor):
                 self._counters.quarantined += 1
                 self._delivery.bring(Misread())
                 self._metrics.increment("quarantined_total")
-                self._args.quarantine.add(
-                    self._line, raw, error, self._clock.wall_ns(), self._connector.redactor
-                )
+                self._args.quarantine.add(self._line, raw, error, self._wall_ns(), self._connector.redactor)
             case Unrouted(count=count):
                 self._counters.decoded += count
                 self._counters.unrouted += count
@@ -421,7 +420,8 @@ class Connection(Actor):
             counters.data_at = counters.received_at
         counters.event_at = counters.received_at
         counters.decoded += len(events)
-        self._metrics.increment("events_total", len(events))
+        if self._metrics.counts:  # mostly there are none
+            self._metrics.increment("events_total", len(events))
         size, self._read_size = self._read_size, 0  # once, where a read brings several batches
         self._delivery.bring_events(topics, events, counters.received_ns, counters.received_at, size)
 

@@ -58,17 +58,18 @@ class LineMetrics:
     """A user's metrics as one line sees them: its labels, and no way to raise into an actor."""
 
     def __init__(self, metrics: Metrics, feed: str, line: str) -> None:
-        self._metrics, self._counts = metrics, type(metrics) is not NoMetrics
+        self._metrics = metrics
+        self.counts = type(metrics) is not NoMetrics  # False: nothing is made of what is told here
         self._labels = {"feed": feed, "line": line}
         self._first = threading.Lock()  # taken by the first failure, and kept
 
     def increment(self, name: str, value: int = 1, **labels: str) -> None:
-        if self._counts:
+        if self.counts:
             self._call(self._metrics.increment, name, value, labels)
 
     def increment_later(self, name: str, **labels: str) -> None:
         """The same, from an actor that must not wait for a program's object."""
-        if self._counts:
+        if self.counts:
             log_queue.call_later(partial(self._call, self._metrics.increment, name, 1, labels))
 
     def gauge(self, name: str, value: float) -> None:

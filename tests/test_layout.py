@@ -227,6 +227,7 @@ COVERED_BY = {
     "wire/attempt": "wire/test_http_client",
     "wire/exchanges": "stories/test_projectx",
     "wire/lookups": "wire/test_connect",
+    "wire/poller": "wire/test_socket_inbox",
     "wire/proxies": "wire/test_connect",
     "wire/request": "wire/test_http_client",
     "wire/tcp": "wire/test_connect",

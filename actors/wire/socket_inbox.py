@@ -10,7 +10,6 @@ neither letters nor bytes can keep the other waiting. Where no letter lies there
 from __future__ import annotations
 
 import contextlib
-import selectors
 import socket
 import ssl
 import threading
@@ -22,6 +21,7 @@ from msgspec import Struct
 
 from actors.messages import LookAgain
 from actors.reasons import Reason, Retryable
+from actors.wire.poller import READABLE, WRITABLE, new_poller
 
 # Bytes that one read may bring. The larger buffer costs an mmap, so it is used only after a full read.
 READ, READ_MORE = 64 * 1024, 256 * 1024
@@ -45,14 +45,19 @@ class SocketInbox(Generic[Letter]):
         self._closed = False
         self._left = 0  # letters of this round that have not been taken
         self._from_socket: FromSocket | None = None  # what this round's read brought
-        self._selector = selectors.DefaultSelector()
+        self._poller = new_poller()
+        self._poll = self._poller.poll
         self._wake_in, self._wake_out = socket.socketpair()
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
-        self._selector.register(self._wake_in, selectors.EVENT_READ)
+        self._wake_fd = self._wake_in.fileno()
+        self._poller.register(self._wake_fd, READABLE)
         self._asleep = False
         self.serial = 0  # turns of the reader: letters taken and reads of the socket
         self._socket: socket.socket | None = None
+        self._fd = -1  # its
+        self._wanted = 0  # what the poller is to report of it; 0: the poller does not have it
+        self._is_tls = False  # it is an `ssl.SSLSocket`
         self._handle: Callable[[bytes], bool] | None = None
         self._watched = True
         self._look_again: float | None = None  # seconds after which a wait is over without a letter
@@ -94,22 +99,24 @@ class SocketInbox(Generic[Letter]):
                 self._left -= 1
                 return self._letters.popleft()
             if self._from_socket is not None:
-                found, self._from_socket = self._from_socket, None
-                return self._letter(found)
+                message, self._from_socket = self._from_socket, None
+                return self._letter(message)
+            found: bytes | FromSocket | None
             try:
-                self._from_socket = self._wait()
+                found = self._wait()
             except Exception as error:
-                self._from_socket = self._lose(f"{type(error).__name__}: {error}")
+                found = self._lose(f"{type(error).__name__}: {error}")
             self._left = len(self._letters)
-            if not self._left and type(self._from_socket) is BytesReceived and self._handle is not None:
-                data, self._from_socket = self._from_socket.data, None
-                self._from_socket = self._handle_at_once(data, self._handle)
-
-    def _handle_at_once(self, data: bytes, handle: Callable[[bytes], bool]) -> HandlingEnded | None:
-        try:
-            return None if handle(data) else HandlingEnded()
-        except BaseException as error:  # the actor raises it, where Pykka can handle it
-            return HandlingEnded(error)
+            if not isinstance(found, bytes):
+                self._from_socket = found
+            elif self._left or self._handle is None:
+                self._from_socket = BytesReceived(found)
+            else:
+                try:
+                    if not self._handle(found):
+                        self._from_socket = HandlingEnded()
+                except BaseException as error:  # the actor raises it, where Pykka can handle it
+                    self._from_socket = HandlingEnded(error)
 
     def close(self) -> None:
         """The actor has ended: nothing is watched any more, unread letters are refused."""
@@ -119,7 +126,7 @@ class SocketInbox(Generic[Letter]):
             self._letters.clear()
         for envelope in unread:
             self._refuse(envelope)
-        self._selector.close()
+        self._poller.close()
         self._wake_in.close()
         self._wake_out.close()
 
@@ -130,8 +137,8 @@ class SocketInbox(Generic[Letter]):
 
         `handle` is given bytes for which no letter waits, in `get`; it returns whether the actor goes on.
         """
-        self._socket, self._handle = sock, handle
-        self._maybe_more = isinstance(sock, ssl.SSLSocket)  # the handshake may have read ahead
+        self._socket, self._handle, self._fd = sock, handle, sock.fileno()
+        self._maybe_more = self._is_tls = isinstance(sock, ssl.SSLSocket)  # the handshake may have read ahead
         self._update()
 
     def look_again_in(self, seconds: float | None) -> None:
@@ -148,7 +155,7 @@ class SocketInbox(Generic[Letter]):
         if self._socket is None:
             return None
         self._outgoing += data
-        # Behind much that waits there is nothing to try: the selector reports when there is room.
+        # Behind much that waits there is nothing to try: the poller reports when there is room.
         lost = self._flush() if len(self._outgoing) <= len(data) + BACKLOG else None
         if lost is None and len(self._outgoing) > self._send_bound:
             self.forget()
@@ -161,8 +168,9 @@ class SocketInbox(Generic[Letter]):
         """Whether bytes, or the end, of a socket that is watched wait for a later round."""
         if self._from_socket is not None or self._maybe_more:
             return True
-        ready = self._selector.select(0)
-        return any(events & selectors.EVENT_READ and key.fileobj is self._socket for key, events in ready)
+        if not self._wanted & READABLE:
+            return False
+        return any(fd == self._fd and events & ~WRITABLE for fd, events in self._poll(0, 2))
 
     @property
     def unsent(self) -> int:
@@ -171,28 +179,30 @@ class SocketInbox(Generic[Letter]):
 
     def forget(self) -> None:
         """Stop reading the socket; closing it is its owner's."""
-        if self._socket is not None:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(self._socket)
+        if self._wanted:
+            self._wanted = 0
+            with contextlib.suppress(OSError, KeyError, ValueError):  # it was closed before
+                self._poller.unregister(self._fd)
         self._socket = None
         self._maybe_more = False
 
     def _update(self) -> None:
-        """Bring the selector in line; a socket nothing is wanted of is not in it at all."""
+        """Bring the poller in line; a socket nothing is wanted of is not in it at all."""
         if self._socket is None:
             return
-        registered = self._selector.get_map().get(self._socket)
-        wanted = selectors.EVENT_READ if self._watched else 0
-        wanted |= selectors.EVENT_WRITE if self._outgoing else 0
-        if registered is None:
-            if wanted:
-                self._selector.register(self._socket, wanted)
+        wanted = READABLE if self._watched else 0
+        wanted |= WRITABLE if self._outgoing else 0
+        if wanted == self._wanted:
+            return
+        if not self._wanted:
+            self._poller.register(self._fd, wanted)
         elif not wanted:
-            self._selector.unregister(self._socket)
-        elif registered.events != wanted:
-            self._selector.modify(self._socket, wanted)
+            self._poller.unregister(self._fd)
+        else:
+            self._poller.modify(self._fd, wanted)
+        self._wanted = wanted
 
-    def _wait(self) -> FromSocket | None:
+    def _wait(self) -> bytes | SocketLost | LookAgain | None:
         if self._maybe_more and self._watched and self._socket is not None:
             if self._outgoing and (lost := self._flush()) is not None:
                 return lost
@@ -201,25 +211,28 @@ class SocketInbox(Generic[Letter]):
                 return found
         self._asleep = True  # before the look at the letters: later ones wake it
         wait = 0 if self._letters else self._look_again
-        ready = self._selector.select(wait)
+        ready = self._poll(wait, 2)
         self._asleep = False
         if not ready and wait:
             return LookAgain()
-        for key, events in ready:
-            if key.fileobj is self._wake_in:
+        for fd, events in ready:  # with an error or a hang-up it is tried what is wanted: that fails
+            if fd == self._wake_fd:
                 with contextlib.suppress(*WOULD_BLOCK):
                     self._wake_in.recv(4096)
-            elif events & selectors.EVENT_WRITE and (lost := self._flush()) is not None:
+            elif self._wanted & WRITABLE and events & ~READABLE and (lost := self._flush()) is not None:
                 return lost
-            elif events & selectors.EVENT_READ and (found := self._read()) is not None:
+            elif self._wanted & READABLE and events & ~WRITABLE and (found := self._read()) is not None:
                 return found
         return None
 
-    def _read(self) -> BytesReceived | SocketLost | None:
-        sock = self._socket
-        assert sock is not None
+    def _read(self) -> bytes | SocketLost | None:
         try:
-            data = self._records(sock) if isinstance(sock, ssl.SSLSocket) else self._piece(sock)
+            if self._is_tls:
+                data = self._records()
+            else:
+                data = self._socket.recv(self._size)  # type: ignore[union-attr]
+                self._maybe_more = len(data) == self._size
+                self._size = READ_MORE if len(data) >= READ else READ
         except WOULD_BLOCK:
             self._maybe_more = False
             return None
@@ -227,19 +240,15 @@ class SocketInbox(Generic[Letter]):
             return self._lose(error.strerror or str(error))
         if not data:
             return self._lose("the venue closed the connection without a close frame", "eof")
-        return BytesReceived(data)
-
-    def _piece(self, sock: socket.socket) -> bytes:
-        data = sock.recv(self._size)
-        self._maybe_more = len(data) == self._size
-        self._size = READ_MORE if len(data) >= READ else READ
         return data
 
-    def _records(self, sock: ssl.SSLSocket) -> bytes:
-        """TLS reads a record at a time, and keeps whole ones back that no selector reports.
+    def _records(self) -> bytes:
+        """TLS reads a record at a time, and keeps whole ones back that no poller reports.
 
         So they are read until it would block: many small ones are one message, as on a plain socket.
         """
+        sock = self._socket
+        assert sock is not None
         if self._held_back is not None:
             raise self._held_back
         pieces = [sock.recv(RECORD)]

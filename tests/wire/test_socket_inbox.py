@@ -18,6 +18,8 @@ from pykka._envelope import Envelope
 from actors.actor import Letter, letter, refuse
 from actors.diagnostics import DeadLetters
 from actors.reasons import Retryable
+from actors.wire import socket_inbox
+from actors.wire.poller import SelectorsPoller, new_poller
 from actors.wire.socket_inbox import READ, BytesReceived, HandlingEnded, SocketInbox, SocketLost
 from tests.conftest import Baseline
 
@@ -43,8 +45,11 @@ def refused() -> Refused:
     return Refused()
 
 
-@pytest.fixture
-def inbox(refused: Refused, baseline: Baseline) -> Iterator[Inbox]:
+@pytest.fixture(params=[new_poller, SelectorsPoller])
+def inbox(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, refused: Refused, baseline: Baseline
+) -> Iterator[Inbox]:
+    monkeypatch.setattr(socket_inbox, "new_poller", request.param)
     inbox = SocketInbox(BOUND, letter, refused)
     yield inbox
     inbox.close()
@@ -388,6 +393,16 @@ def test_sending_into_a_reset_is_a_loss(inbox: Inbox, tcp_peer: socket.socket) -
     assert isinstance(lost, SocketLost)
     tell(inbox, "told once")
     assert take(inbox) == "told once"
+
+
+def test_a_reset_is_noticed_while_nothing_is_read_and_something_is_unsent(
+    inbox: Inbox, tcp_peer: socket.socket
+) -> None:
+    inbox.watch(False)
+    while not inbox.unsent:
+        inbox.send(b"." * 65_536)
+    reset(tcp_peer)
+    assert hear_lost(inbox).code == "lost"
 
 
 # ── the end ─────────────────────────────────────────────────────────────────────────────────────

@@ -291,14 +291,24 @@ class Stream(Generic[Event]):
 
     def _next(self, deadline: float | None = None, timeout: float | None = None) -> Marker | None:
         """Wait for what comes next: a marker, or None, and then it is in the reader's hand."""
-        with self._inlet.lock:
-            while (marker := self._reach()) is None and not self._box.hand:
+        inlet, hand = self._inlet, self._box.hand
+        with inlet.lock:
+            while not hand:
+                marker = self._reach()
+                if marker is not None:
+                    return marker
+                if hand:
+                    break
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     raise Timeout(f"no event on {self.feed}/{self.channel} within {timeout} s")
                 refuse_to_wait("waiting for a stream's events")
-                self._inlet.ready.wait(SLICE if left is None else lock_timeout(min(left, SLICE or left)))
-            return marker
+                inlet.sleepers += 1
+                try:
+                    inlet.ready.wait(SLICE if left is None else lock_timeout(min(left, SLICE or left)))
+                finally:
+                    inlet.sleepers -= 1
+            return None
 
     def _peek(self) -> Place | None:
         """The place of the next event; a marker comes before all events. None: nothing waits."""

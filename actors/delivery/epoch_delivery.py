@@ -63,7 +63,7 @@ class EpochDelivery:
     @property
     def wants_attention(self) -> bool:
         """Whether a stream asks for a pause, or has to start again."""
-        return bool(self._pausing or self._cut or self.resyncs)
+        return bool(self._pausing or self._cut or self.resyncs.wanted)
 
     @property
     def settled(self) -> set[Topic]:

@@ -74,6 +74,7 @@ class Inlet:
         self.lock = threading.RLock()
         self.ready = threading.Condition(self.lock)
         self.buffer = self._new_buffer(policy)
+        self.sleepers = 0  # readers that wait for `ready`; after Ctrl-C it may be one too many
         self.wakers: tuple[Waker, ...] = ()  # of readers of several streams
         self.end: Closed | None = None  # the last thing in the stream
         self.quiet = False  # the end was asked for: iteration just stops
@@ -96,10 +97,16 @@ class Inlet:
             if not right.valid or self.end is not None:
                 return Put.REFUSED
             buffer = self.buffer
+            if type(buffer) is not FifoBuffer:
+                buffer.put(batch)
+                self.wake()
+                return Put.ACCEPTED
+            # A reader of several streams takes what came first, which may come here behind this batch.
+            if self.sleepers and not self.wakers and buffer.put_in_hand(batch):
+                self.ready.notify_all()
+                return Put.ACCEPTED
             buffer.put(batch)
             self.wake()
-            if type(buffer) is not FifoBuffer:
-                return Put.ACCEPTED
             if self._asks_to_pause(buffer, now):
                 return Put.PAUSE
             return Put.CUT if buffer.cut else Put.ACCEPTED
@@ -257,6 +264,7 @@ class Inlet:
 
     def wake(self) -> None:
         """The reader has something to look at; with the lock."""
-        self.ready.notify_all()
+        if self.sleepers:
+            self.ready.notify_all()
         for waker in self.wakers:
             waker.set()

@@ -23,24 +23,21 @@ class Resyncs:
     """A resync costs every reader of the topic a gap: one for all that wait, at most once per back-off."""
 
     def __init__(self) -> None:
-        self._wanted: dict[Topic, int] = {}  # with the number of the wish
+        self.wanted: dict[Topic, int] = {}  # with the number of the wish
         self._due: list[tuple[float, int, Topic]] = []  # a heap; a wish that was taken back stays in it
         self._wishes = 0
         self._pauses: dict[Topic, _Pause] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._wanted)
-
     def want(self, topic: Topic) -> None:
-        if topic not in self._wanted:
+        if topic not in self.wanted:
             pause = self._pauses.get(topic)
             self._wishes += 1
-            self._wanted[topic] = self._wishes
+            self.wanted[topic] = self._wishes
             heappush(self._due, (-math.inf if pause is None else pause.until, self._wishes, topic))
 
     def forget(self, topic: Topic) -> None:
         """It has started again by itself, or is wanted no longer."""
-        self._wanted.pop(topic, None)
+        self.wanted.pop(topic, None)
 
     def drop(self, topic: Topic) -> None:
         """It lies on this line no longer."""
@@ -52,7 +49,7 @@ class Resyncs:
         due: list[Topic] = []
         while self._next_due() <= now:
             topic = heappop(self._due)[2]
-            del self._wanted[topic]
+            del self.wanted[topic]
             due.append(topic)
             former = self._pauses.get(topic)
             wait = FIRST_WAIT
@@ -66,6 +63,6 @@ class Resyncs:
         return max(0.0, self._next_due() - now)
 
     def _next_due(self) -> float:
-        while self._due and self._wanted.get(self._due[0][2]) != self._due[0][1]:
+        while self._due and self.wanted.get(self._due[0][2]) != self._due[0][1]:
             heappop(self._due)
         return self._due[0][0] if self._due else math.inf

@@ -104,7 +104,7 @@ class Deliver:
         """
         if len(topics) != len(events):
             raise ValueError(f"{len(topics)} topics for {len(events)} events")
-        deliver = cls(())
+        deliver = cls.__new__(cls)
         deliver.topics, deliver.events = topics, events
         return deliver
 
@@ -243,7 +243,8 @@ class EffectBatch:
 
     def effects(self) -> list[Effect]:
         """Returns all of them. Called once, at the end of the read."""
-        self._end_piece()
+        if self.events:
+            self._effects.append(Deliver.lists(self.topics, self.events))
         if self.unrouted:
             self._effects.append(Unrouted(self.unrouted))
         if self.duplicates:

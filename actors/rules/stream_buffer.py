@@ -273,6 +273,30 @@ class FifoBuffer(StreamBuffer):
             if self._deltas:
                 self.cut.update(dropped.topics)
 
+    def put_in_hand(self, batch: Batch) -> bool:
+        """Put all of a batch into the hand of a reader that waits. False: something else comes first.
+
+        It is what `put` and `reach` do to an empty buffer, with less on the way.
+        """
+        count = len(batch.events)
+        if (
+            self.hand
+            or self._items
+            or self._front
+            or self._front_lost
+            or self._back_lost
+            or self.cut
+            or count > self.handful
+            or batch.origin.order < self._newest
+        ):
+            return False
+        self._newest = batch.origin.order
+        self._reached_for, self._hand_beyond = batch, False
+        self.received += count
+        self._reached += count
+        self.hand.extend(batch.events)
+        return True
+
     def put_beyond(self, batch: Batch) -> None:
         """Events that make a topic of deltas whole, outside the capacity."""
         self.received += len(batch)

@@ -213,7 +213,7 @@ def test_a_newcomer_gets_what_makes_the_topic_whole_and_others_see_nothing_of_it
     line.put((X, "+3"))
     assert told(first) == ["whole 1", "+1", "+2", "+3"]
     assert told(second) == ["whole 1", "+1", "+2", "+3"]
-    assert not line.delivery.resyncs
+    assert not line.delivery.resyncs.wanted
 
 
 def test_without_a_run_the_topic_is_resynced_once_for_all_who_wait() -> None:

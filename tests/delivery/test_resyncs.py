@@ -14,14 +14,14 @@ from tests.delivery.streams import A, B
 
 def test_the_first_is_due_at_once_and_serves_all_who_wait() -> None:
     resyncs = Resyncs()
-    assert not resyncs
+    assert not resyncs.wanted
     assert resyncs.next_in(5.0) == math.inf
     resyncs.want(A)
     resyncs.want(A)
-    assert resyncs
+    assert resyncs.wanted
     assert resyncs.next_in(5.0) == 0.0
     assert resyncs.take(5.0) == (A,)
-    assert not resyncs
+    assert not resyncs.wanted
     assert resyncs.take(5.0) == ()
 
 
@@ -57,7 +57,7 @@ def test_a_topic_that_has_gone_leaves_nothing_behind() -> None:
     resyncs.take(0.0)
     resyncs.want(A)
     resyncs.drop(A)
-    assert (bool(resyncs), resyncs.next_in(0.0)) == (False, math.inf)
+    assert (bool(resyncs.wanted), resyncs.next_in(0.0)) == (False, math.inf)
     assert not resyncs._pauses
     resyncs.want(A)
     assert resyncs.take(0.0) == (A,)
@@ -78,7 +78,7 @@ def test_what_started_anew_by_itself_is_not_resynced() -> None:
     resyncs = Resyncs()
     resyncs.want(A)
     resyncs.forget(A)
-    assert not resyncs
+    assert not resyncs.wanted
     assert resyncs.take(0.0) == ()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
-from actors import Gap, StreamClosed
+from actors import Gap, StreamClosed, Timeout
 from actors.delivery.inlet import Inlet, Put
 from actors.events import Closed
 from actors.rules.stream_buffer import FifoBuffer, Policy
@@ -198,6 +199,81 @@ def test_nothing_is_written_behind_the_end() -> None:
         return [closer, writer], check
 
     explore(closing, *WATCHED)
+
+
+@pytest.mark.parametrize("read", [iterating, getting_many, with_meta, with_markers])
+def test_a_reader_that_waits_gets_what_comes_each_event_once(
+    read: Callable[[Stream[int]], Iterable[object]],
+) -> None:
+    """What is put into the hand of a reader that waits, and what lies behind it."""
+
+    def waiting() -> Built:
+        made, inlet = make(capacity=4, handful=2)
+        line = Writer()
+        got: list[object] = []
+
+        def reader() -> None:
+            got.extend(item for item in read(made) if not isinstance(item, Closed))
+
+        def writer() -> None:
+            line.put(inlet, 1, 2)
+            line.put(inlet, 3)
+            end(inlet)
+
+        def check() -> None:
+            assert got == [1, 2, 3]
+            assert (made.received, made.delivered, made.queued, inlet.sleepers) == (3, 3, 0, 0)
+
+        return [reader, writer], check
+
+    explore(waiting, *WATCHED)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_reader_that_waits_is_woken_by_the_only_batch(count: int) -> None:
+    """Whether that fits into its hand, or not."""
+
+    def waiting() -> Built:
+        made, inlet = make(capacity=4, handful=2)
+        line = Writer()
+        got: list[object] = []
+
+        def reader() -> None:
+            got.append(made.get())
+
+        def writer() -> None:
+            line.put(inlet, *range(count))
+
+        def check() -> None:
+            assert got == [0]
+
+        return [reader, writer], check
+
+    explore(waiting, *WATCHED)
+
+
+def test_a_reader_whose_time_is_over_leaves_what_comes_to_the_next_one() -> None:
+    def waiting() -> Built:
+        made, inlet = make(capacity=4)
+        line = Writer()
+        got: list[object] = []
+
+        def reader() -> None:
+            for _ in range(2):
+                with contextlib.suppress(Timeout):
+                    got.append(made.get(timeout=1.0))
+
+        def writer() -> None:
+            line.put(inlet, 1)
+            line.put(inlet, 2)
+
+        def check() -> None:
+            end(inlet)
+            assert [*got, *made] == [1, 2]
+
+        return [reader, writer], check
+
+    explore(waiting, *WATCHED)
 
 
 # ── back-pressure ──

@@ -791,3 +791,56 @@ def test_events_called_back_under_a_reader_s_hand_keep_their_order() -> None:
     assert read == sorted(set(read))
     assert (len(read), len(read) + lost) == (kept, mailbox.received)
     assert (mailbox.delivered, mailbox.dropped, mailbox.queued) == (kept, lost, 0)
+
+
+# ── into the hand of a reader that waits ──
+
+
+def in_hand(buffer: FifoBuffer) -> list[object]:
+    place = buffer.peek_order()
+    topic = buffer.hand_topic if buffer.hand else None
+    counts = buffer.received, buffer.delivered, buffer.queued, buffer.dropped
+    return [list(buffer.hand), place, topic, buffer.origin, buffer.roomy, buffer.full, *counts]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.integers(0, 4), st.booleans()), max_size=12),
+    st.integers(1, 6),
+    st.sampled_from(["block", "drop_oldest", "drop_newest"]),
+)
+def test_what_is_put_into_the_hand_is_as_if_it_had_been_put_and_reached(
+    steps: list[tuple[int, int, bool]], handful: int, policy: Policy
+) -> None:
+    """`steps`: events of a batch, how many of the hand are taken after it, and whether a marker follows."""
+    direct, usual = (FifoBuffer(6, policy, deltas=False) for _ in range(2))
+    direct.handful = usual.handful = handful
+    for order, (count, taken, is_marked) in enumerate(steps, 1):
+        batch = batch_of([(A, (order, place)) for place in range(count)], Origin(order, 1, order))
+        was_empty = usual.peek_order() is None
+        assert direct.put_in_hand(batch) == (was_empty and count <= handful)
+        if not was_empty or count > handful:
+            direct.put(batch)
+        usual.put(batch)
+        if was_empty and count <= handful:
+            assert usual.reach() is None
+        assert in_hand(direct) == in_hand(usual)
+        for buffer in (direct, usual):
+            if is_marked:
+                buffer.mark(lifecycle(order))
+            for _ in range(taken):
+                if not buffer.hand:
+                    buffer.reach()
+                if buffer.hand:
+                    buffer.hand.popleft()
+        assert in_hand(direct) == in_hand(usual)
+
+
+def test_nothing_is_put_into_the_hand_before_what_it_has_to_follow() -> None:
+    late = batch_of([(A, 1)], Origin(1, 1, 1))
+    newest = batch_of([(A, 2)], Origin(2, 1, 2))
+    buffer = FifoBuffer(64, "block", deltas=True)
+    assert buffer.put_in_hand(newest)
+    buffer.hand.clear()
+    assert not buffer.put_in_hand(late)  # another line's, which began before
+    buffer.cut.add(A)
+    assert not buffer.put_in_hand(newest)

@@ -141,7 +141,7 @@ class Connection(Actor):
         self._socket: socket.socket | None = None
         self._read_size = 0  # bytes of the last read that no batch was charged with
         self._parted = False  # a close frame has been sent
-        self._delivery = ConnectionDelivery(args.delivery, self, self._wall_ns)
+        self._delivery = ConnectionDelivery(args.delivery, self, self._now, self._wall_ns)
         self._routes_version: tuple[int, int] | None = None  # of the last change: its keeper, and its number
         self._acks = AckDeadlines(args.ack_timeout)
         self._askings = Askings()
@@ -477,20 +477,18 @@ class Connection(Actor):
             self._given_up = candidate
             self._supervisor.tell(RotationOverdue(self._line, candidate, why))
 
-    def begin_calls(self) -> None:
-        """The deadlines of acknowledgements stand still: no answer is read meanwhile."""
-        if self._counters.reading:
-            self._acks.pause(self._now())
-            self._session.paused(self._now())
-
     def note_call(self) -> None:
         """For the watchdog: a batch of slow calls makes progress with each of them."""
         self._wire.serial += 1
 
-    def end_calls(self) -> None:
+    def end_calls(self, begun: float) -> None:
+        """The deadlines of acknowledgements stood still: no answer was read meanwhile."""
         if self._counters.reading:
-            self._acks.resume(self._now())
-            self._session.resumed(self._now())
+            now = self._now()
+            self._acks.pause(begun)
+            self._acks.resume(now)
+            self._session.paused(begun)
+            self._session.resumed(now)
 
     # ── asking the venue ──
 

@@ -59,14 +59,11 @@ class Hands(Protocol):
     def give_up_rotation(self, candidate: int, why: str) -> None:
         """The candidate of this epoch is to be dropped."""
 
-    def begin_calls(self) -> None:
-        """Inline handlers are called from now on, and nothing is read until they have returned."""
-
     def note_call(self) -> None:
-        """One of them has returned."""
+        """An inline handler has returned."""
 
-    def end_calls(self) -> None:
-        """All of them have."""
+    def end_calls(self, begun: float) -> None:
+        """All of them have. Nothing was read since `begun`, monotonic seconds."""
 
 
 class Keeping(Enum):
@@ -80,8 +77,10 @@ class Keeping(Enum):
 class ConnectionDelivery:
     """Keeps what comes, in order, until this epoch is the holder; then delivers it. One thread."""
 
-    def __init__(self, args: DeliveryArgs, hands: Hands, wall_ns: Callable[[], int]) -> None:
-        self._args, self._hands, self._wall_ns = args, hands, wall_ns
+    def __init__(
+        self, args: DeliveryArgs, hands: Hands, now: Callable[[], float], wall_ns: Callable[[], int]
+    ) -> None:
+        self._args, self._hands, self._now, self._wall_ns = args, hands, now, wall_ns
         self._counters = args.counters
         self._block_timeout = args.block_timeout
         self._keeping = Keeping.NOT
@@ -230,9 +229,9 @@ class ConnectionDelivery:
     def _make_calls(self) -> None:
         """Of inline handlers, once the buffers are filled and what came of it is counted and reported."""
         if self._args.right.calls:
-            self._hands.begin_calls()
+            begun = self._now()
             make_calls(self._args.right, self._hands.note_call)
-            self._hands.end_calls()
+            self._hands.end_calls(begun)
 
     def _mark(self, item: Confirm | Missed | Misread) -> None:
         epoch, now_ns = self._epoch, self._wall_ns()

@@ -35,13 +35,10 @@ class Hands:
     def give_up_rotation(self, candidate: int, why: str) -> None:
         pass
 
-    def begin_calls(self) -> None:
-        pass
-
     def note_call(self) -> None:
         pass
 
-    def end_calls(self) -> None:
+    def end_calls(self, begun: float) -> None:
         pass
 
 
@@ -62,7 +59,7 @@ class Candidate:
             arrivals=Arrivals(),
             run_budget=RunBudget(),
         )
-        self.delivery = ConnectionDelivery(args, Hands(), lambda: 1)
+        self.delivery = ConnectionDelivery(args, Hands(), lambda: 1.0, lambda: 1)
         self.delivery.await_routes()
         self.delivery.take_routes(RouteTable.of(routes), None, None)
         self.delivery.open()

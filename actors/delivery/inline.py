@@ -146,8 +146,9 @@ class CallCounters(StreamBuffer):
     """Counts what an inline handler is given: received = delivered + dropped + queued. It holds no event."""
 
     def put(self, batch: Batch) -> None:
-        self.received += len(batch)
-        self._waiting += len(batch)
+        count = len(batch.events)
+        self.received += count
+        self._waiting += count
 
     def note_call(self) -> None:
         """A call has returned."""
@@ -203,7 +204,7 @@ class InlineInlet(Inlet):
         self._notify = notify
         self._turn = Turn()
         self._home = Home()
-        self._brought: dict[Right, deque[Pair | Marker]] = {}  # by lines whose threads have yet to call
+        self._brought: dict[Right, deque[Pair | Marker]] = {}  # by lines: what their threads have yet to call
         self._told: deque[Marker] = deque()  # for the notifier, or the next line that calls
         self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
 
@@ -218,7 +219,7 @@ class InlineInlet(Inlet):
                 return Put.REFUSED
             self.buffer.put(batch)
             self._note(right, zip(batch.topics, batch.events, strict=True))
-        return Put.ACCEPTED
+            return Put.ACCEPTED
 
     def put_run(self, right: Right, topic: Topic, parts: Sequence[Batch]) -> bool:
         taken = [self.put(right, part, 0.0) for part in parts]
@@ -237,8 +238,7 @@ class InlineInlet(Inlet):
             for marker in markers:
                 self.buffer.mark(marker)
             was_empty = not self._told
-            for writer in [writer for writer in self._brought if writer.revoked]:
-                self._take_over(writer)
+            self._take_over_left()
             if right.makes_calls:
                 self._note(right, markers)
             else:
@@ -251,9 +251,22 @@ class InlineInlet(Inlet):
         """These are to be called by their writer's thread; with the lock."""
         brought = self._brought.get(right)
         if brought is None:
-            brought = self._brought[right] = deque()
+            brought = self._begin(right)
+        if not brought:
             right.calls.append(self)
         brought.extend(items)
+
+    def _begin(self, right: Right) -> deque[Pair | Marker]:
+        """The first that this line brings. With the lock."""
+        was_empty = not self._told
+        self._take_over_left()
+        self._wake_notifier(was_empty)
+        return self._brought.setdefault(right, deque())
+
+    def _take_over_left(self) -> None:
+        """What lines have left that were given up. With the lock."""
+        for writer in [writer for writer in self._brought if not writer.valid]:
+            self._take_over(writer)
 
     def _take_over(self, writer: Right) -> None:
         """What a writer leaves: its markers are told by others, its events are given up. With the lock."""
@@ -319,10 +332,10 @@ class InlineInlet(Inlet):
             try:
                 if self._told:
                     self._tell(right, progress)
-                while right.valid and self.end is None:
+                while brought and right.valid and self.end is None:
                     try:
                         item = brought.popleft()
-                    except IndexError:
+                    except IndexError:  # another thread has taken the last one over
                         break
                     if type(item) is tuple:
                         self._handle(item)
@@ -333,10 +346,11 @@ class InlineInlet(Inlet):
                         break
             finally:
                 turn.give(right)
-        with self.lock:
-            was_empty = not self._told
-            self._take_over(right)
-            self._wake_notifier(was_empty)
+        if brought:
+            with self.lock:
+                was_empty = not self._told
+                self._take_over(right)
+                self._wake_notifier(was_empty)
 
     def _tell(self, right: Right, progress: Progress) -> None:
         """What the dispatcher has put comes before all that a line brings after it.

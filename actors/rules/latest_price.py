@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, Final, cast
 
 from msgspec import Struct, StructMeta
@@ -155,8 +156,10 @@ class Prices:
             if isinstance(only, SymbolShelves):
                 only.keep(events, at)
                 return
-            if isinstance(only, list):
-                topics, events = topics[-NEWEST:], events[-NEWEST:]
+            if isinstance(only, list):  # as nearly all are
+                only.extend(zip(events[-NEWEST:], repeat(at)))
+                del only[:-NEWEST]
+                return
         elif all(topic_stores[topic] is None for topic in distinct):
             return
         of_all: dict[SymbolShelves, list[Any]] = {}

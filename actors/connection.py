@@ -334,19 +334,30 @@ class Connection(Actor):
     def _perform(self, effects: Sequence[Effect]) -> None:
         """In order, but for one thing: confirmations come before the events of the same read.
 
-        A `Resent` is not overtaken: what is confirmed behind it was asked for by it.
+        A `Resent` is not overtaken: what is confirmed behind it was asked for by it. Frames that follow
+        one another leave in one write.
         """
         if len(effects) == 1 and type(effects[0]) is Deliver:  # as nearly all reads have it
             if not self.actor_stopped.is_set():
                 self._handle_events(effects[0].pairs)
             return
         settled = 0
+        frames: list[bytes] = []
         for number, effect in enumerate(effects):
             if number == settled:
                 settled = self._settle_ahead(effects, number)
             if self.actor_stopped.is_set():
                 return
-            self._do(effect)
+            if type(effect) is Send:
+                frames.append(_data_frame(effect.payload))
+                continue
+            if frames:
+                self._write(b"".join(frames))
+                frames.clear()
+            if not self.actor_stopped.is_set():
+                self._do(effect)
+        if frames and not self.actor_stopped.is_set():
+            self._write(b"".join(frames))
 
     def _settle_ahead(self, effects: Sequence[Effect], start: int) -> int:
         """Tell what is confirmed or rejected from `start` to the next `Resent`; where to go on."""
@@ -378,8 +389,6 @@ class Connection(Actor):
                 self._handle_events(pairs)
             case Confirm() | Reject() | Answered():
                 pass  # reported already, or a sign of life, as any bytes are
-            case Send(payload=payload):
-                self._send(payload)
             case Announce():
                 self._delivery.await_routes()
                 self._dispatcher.tell(RoutesWanted(self._line, self._epoch))
@@ -508,7 +517,7 @@ class Connection(Actor):
         """Returns what went wrong with it."""
         trouble = "nothing was sent: it is not connected and logged in"
         if self._session.state is SessionState.OPEN:
-            self._send(message.payload)
+            self._write(_data_frame(message.payload))
             if not self.actor_stopped.is_set():
                 return None
             trouble = "the connection was lost while this was sent: the venue may not have it"
@@ -516,14 +525,11 @@ class Connection(Actor):
             log.warning("%s: a message of an inline handler: %s.", self._line, trouble)
         return trouble
 
-    def _send(self, payload: str | bytes) -> None:
-        if isinstance(payload, str):
-            self._send_frame(TEXT, payload.encode())
-        else:
-            self._send_frame(BINARY, payload)
-
     def _send_frame(self, opcode: int, payload: bytes) -> None:
-        lost = self._wire.send(encode(opcode, payload))
+        self._write(encode(opcode, payload))
+
+    def _write(self, frames: bytes) -> None:
+        lost = self._wire.send(frames)
         self._counters.unsent = self._wire.unsent
         if lost is not None:
             self.exit(lost.reason)
@@ -650,3 +656,7 @@ class Connection(Actor):
             if self._socket is not None:
                 with contextlib.suppress(OSError):
                     self._socket.close()
+
+
+def _data_frame(payload: str | bytes) -> bytes:
+    return encode(TEXT, payload.encode()) if isinstance(payload, str) else encode(BINARY, payload)

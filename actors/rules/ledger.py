@@ -192,7 +192,7 @@ class Ledger:
         return next(iter(self._refused.get(feed, ())), None)
 
     def is_refused(self, topic: Topic) -> bool:
-        return topic in self._refused.get(topic.feed, ())
+        return bool(self._refused) and topic in self._refused.get(topic.feed, ())
 
     def _not_refused(self, topic: Topic) -> None:
         refused = self._refused.get(topic.feed)
@@ -411,6 +411,21 @@ class Ledger:
         if not lives:
             return DESIRED
         return lives[min(lives)].states.get(topic, DESIRED)  # a later one is a candidate's
+
+    def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
+        """How far each of them has come; those that are not wanted are left out."""
+        states: dict[Topic, SubscriptionState] = {}
+        known: dict[str | None, Mapping[Topic, SubscriptionState]] = {}  # by line: its present life's
+        for topic in topics:
+            if topic in self._wants and not self.is_refused(topic):
+                line = self.line(topic)
+                if line not in known:
+                    lives = self._lives.get(line or "", {})
+                    known[line] = lives[min(lives)].states if lives else {}
+                states[topic] = known[line].get(topic, DESIRED)
+            elif (state := self.state(topic)) is not None:
+                states[topic] = state
+        return states
 
     def worse(self, line: str, epoch: int, present: int) -> tuple[Topic, ...]:
         """What the venue confirmed in the present epoch, and refused in this one."""

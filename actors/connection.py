@@ -127,6 +127,41 @@ class ConnectionArgs(Struct, frozen=True):
 class Connection(Actor):
     """One line's connection in one epoch: owns its socket and session, and dies with them."""
 
+    # Beyond thirty attributes an instance keeps a hash table of its own.
+    __slots__ = (
+        "_acks",
+        "_args",
+        "_askings",
+        "_beats",
+        "_connector",
+        "_counters",
+        "_delivery",
+        "_dispatcher",
+        "_epoch",
+        "_exchanges",
+        "_frames",
+        "_given_up",
+        "_has_read_all",
+        "_heartbeat",
+        "_legacy",
+        "_line",
+        "_login_timer",
+        "_look_at",
+        "_look_timer",
+        "_metrics",
+        "_now",
+        "_parted",
+        "_read_size",
+        "_registry",
+        "_resent",
+        "_routes_version",
+        "_session",
+        "_socket",
+        "_successor",
+        "_supervisor",
+        "_wire",
+    )
+
     def __init__(self, context: ActorContext[SocketInbox[Letter]], args: ConnectionArgs) -> None:
         super().__init__(context)
         self._wire = context.inbox

@@ -7,7 +7,6 @@ to ask for the new one, with a gap in between. Replies bear no number of their r
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -60,7 +59,7 @@ class O2Subscriptions:
         self._precisions: dict[tuple[str, str], set[int]] = {}  # ever asked for, by channel and key
         self._inherited: dict[str, RecentIds] = {}  # trades that a former connection brought, by market
         # For each PING on its way: the topics that its PONG confirms.
-        self._fences: deque[tuple[O2Topic, ...]] = deque()
+        self._fences: list[tuple[O2Topic, ...]] = []
 
     def legacy(self) -> Seen:
         """O2 repeats recent trades at each subscription: what this connection brought is known."""
@@ -174,7 +173,7 @@ class O2Subscriptions:
 
     def ponged(self) -> list[O2Topic]:
         """The topics that this PONG confirms, and that still wait."""
-        vouched = self._fences.popleft() if self._fences else ()
+        vouched = self._fences.pop(0) if self._fences else ()
         return [
             asked
             for asked in vouched
@@ -183,7 +182,7 @@ class O2Subscriptions:
 
     def doubt(self) -> None:
         """An error came that may concern any topic: no PONG on its way confirms one any more."""
-        self._fences = deque(() for _ in self._fences)
+        self._fences = [() for _ in self._fences]
 
     # ── finding ──
 

@@ -395,8 +395,13 @@ class Connection(Actor):
             self._write(b"".join(frames))
 
     def _settle_ahead(self, effects: Sequence[Effect], start: int) -> int:
-        """Tell what is confirmed or rejected from `start` to the next `Resent`; where to go on."""
+        """Tell what is confirmed or rejected from `start` to the next `Resent`; where to go on.
+
+        Confirmations that follow one another are one letter to the registry.
+        """
         settled: list[Topic] = []
+        confirmed: list[Topic] = []
+        assumed = False
         end = start
         for effect in effects[start:]:
             end += 1
@@ -406,17 +411,27 @@ class Connection(Actor):
                 break
             if isinstance(effect, Confirm):
                 settled += effect.topics
-                self._counters.acknowledged_at = self._counters.received_at
-                self._connector.token_taken()
-                self._registry.tell(TopicsConfirmed(self._line, self._epoch, effect.topics, effect.assumed))
+                if effect.assumed != assumed:
+                    self._tell_confirmed(confirmed, assumed)
+                    confirmed, assumed = [], effect.assumed
+                confirmed += effect.topics
             elif isinstance(effect, Reject):
                 settled += effect.topics
+                self._tell_confirmed(confirmed, assumed)
+                confirmed = []
                 why = self._connector.redactor.redact(effect.reason)
                 rejected = TopicsRejected(self._line, self._epoch, effect.topics, why, effect.retry_after)
                 self._registry.tell(rejected)
+        self._tell_confirmed(confirmed, assumed)
         if settled:
             self._delivery.bring(Confirm(tuple(settled)))
         return end
+
+    def _tell_confirmed(self, topics: Sequence[Topic], assumed: bool) -> None:
+        if topics:
+            self._counters.acknowledged_at = self._counters.received_at
+            self._connector.token_taken()
+            self._registry.tell(TopicsConfirmed(self._line, self._epoch, tuple(topics), assumed))
 
     def _do(self, effect: Effect) -> None:
         match effect:

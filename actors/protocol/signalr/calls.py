@@ -17,7 +17,7 @@ from actors.protocol.signalr.formatting import said
 from actors.protocol.signalr.messages import Codec, Completion
 
 
-class Call(Struct, frozen=True):
+class Call(Struct, frozen=True, gc=False):
     """One invocation; the arguments are positional, and their types matter to a hub."""
 
     target: str

@@ -385,7 +385,7 @@ class AlpacaSubscriptions:
             if part:
                 return self._start("subscribe", part)
         dropping = [
-            item for item in self._ours if self._has(item) and (item not in needed or item in self._renewing)
+            item for item in self._ours if (item not in needed or item in self._renewing) and self._has(item)
         ]
         if dropping:  # first, for it makes room under the plan's limit
             return self._start("unsubscribe", dropping)

@@ -63,7 +63,7 @@ class TokenBucket:
 
 
 class SendRate(Struct, frozen=True):
-    """The pace of subscriptions: `batch` topics, then `interval` seconds of rest."""
+    """The pace of subscriptions: `batch` topics, then `interval` seconds of rest; 0.0: `batch` or more at once."""
 
     batch: int = 100
     interval: float = 0.0

@@ -88,7 +88,6 @@ from actors.protocol.session import (
 )
 from actors.reasons import HANDED_OVER, Reason, Retryable, Stopped
 from actors.rules.acks import AckDeadlines
-from actors.rules.stream_buffer import Pair
 from actors.timers import Timer
 from actors.wire.connect import ConnectFailed, SocketOpened, SocketRefused
 from actors.wire.deflate import Inflater
@@ -374,7 +373,7 @@ class Connection(Actor):
         """
         if len(effects) == 1 and type(effects[0]) is Deliver:  # as nearly all reads have it
             if not self.actor_stopped.is_set():
-                self._handle_events(effects[0].pairs)
+                self._handle_events(effects[0].topics, effects[0].events)
             return
         settled = 0
         frames: list[bytes] = []
@@ -435,8 +434,8 @@ class Connection(Actor):
 
     def _do(self, effect: Effect) -> None:
         match effect:
-            case Deliver(pairs=pairs):
-                self._handle_events(pairs)
+            case Deliver(topics=topics, events=events):
+                self._handle_events(topics, events)
             case Confirm() | Reject() | Answered():
                 pass  # reported already, or a sign of life, as any bytes are
             case Announce():
@@ -473,15 +472,17 @@ class Connection(Actor):
             case End(reason=reason):
                 self._close(1000, reason)
 
-    def _handle_events(self, pairs: list[Pair]) -> None:
+    def _handle_events(self, topics: list[Topic], events: list[Any]) -> None:
+        if not events:
+            return
         counters = self._counters
         if counters.data_at is None:
             counters.data_at = counters.received_at
         counters.event_at = counters.received_at
-        counters.decoded += len(pairs)
-        self._metrics.increment("events_total", len(pairs))
+        counters.decoded += len(events)
+        self._metrics.increment("events_total", len(events))
         size, self._read_size = self._read_size, 0  # once, where a read brings several batches
-        self._delivery.bring_events(pairs, counters.received_ns, counters.received_at, size)
+        self._delivery.bring_events(topics, events, counters.received_ns, counters.received_at, size)
 
     # ── routes, and the turn ──
 

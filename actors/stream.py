@@ -11,24 +11,25 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
-from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import call
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 from weakref import WeakSet
 
 from actors.delivery.inlet import KEPT_GAPS, Inlet
 from actors.delivery.inline import InlineInlet, refuse_to_wait
 from actors.errors import LinewardenError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Marker, Option, Received, SubscriptionState, Topic
-from actors.rules.stream_buffer import Pair, Place
+from actors.rules.stream_buffer import Place
 from actors.supervision.forks import Home
 from actors.timers import lock_timeout
 
 Event = TypeVar("Event")
+Item = TypeVar("Item")
 
 # Ctrl-C does not end a lock's wait on Windows: there it is waited in slices.
 SLICE = 0.1 if sys.platform == "win32" else None
-event_of = itemgetter(1)  # of a pair
 
 
 _streams: WeakSet[Stream[Any]] = WeakSet()  # of this process
@@ -84,7 +85,7 @@ class Stream(Generic[Event]):
         Raises:
             StreamClosed: it ended, and neither `close()` nor the runtime's `stop()` asked for it.
         """
-        in_hand = map(event_of, iter(self._box.hand.popleft, None))  # raises where the hand is empty
+        in_hand = map(call, repeat(self._box.hand.popleft))  # raises where the hand is empty
         while True:
             try:
                 yield from in_hand  # the hot loop: no line of Python for an event
@@ -103,7 +104,7 @@ class Stream(Generic[Event]):
         """
         while True:
             try:
-                event: Event = self._box.hand.popleft()[1]
+                event: Event = self._box.hand.popleft()
                 return event  # noqa: TRY300
             except IndexError:
                 if not self._reach_event(timeout):
@@ -123,7 +124,7 @@ class Stream(Generic[Event]):
         take = self._box.hand.popleft
         while len(events) < maximum:
             try:
-                events.append(cast(Event, take()[1]))
+                events.append(take())
             except IndexError:
                 if not self._reach_at_once():
                     break
@@ -131,19 +132,17 @@ class Stream(Generic[Event]):
 
     def with_markers(self) -> Iterator[Event | Marker]:
         """Events, and `Lifecycle`, `Gap` and `Closed` in their places. Ends after `Closed`."""
-        for item in self._everything():
-            yield cast("Event | Marker", item[1] if type(item) is tuple else item)
+        yield from self._everything(self._box.hand.popleft)
 
     def with_meta(self) -> Iterator[Received[Event]]:
         """Events with their topic, time of receipt and epoch; ends like plain iteration."""
         while self._reach_event(None):
             with contextlib.suppress(IndexError):  # called back: it was the oldest of too many
-                yield self._received(self._box.hand.popleft())
+                yield self._take_received()
 
     def items(self) -> Iterator[Received[Event] | Marker]:
         """Everything in its order: events with where they came from, and markers. Ends after `Closed`."""
-        for item in self._everything():
-            yield self._received(item) if type(item) is tuple else cast(Marker, item)
+        yield from self._everything(self._take_received)
 
     # ── changing ──
 
@@ -248,7 +247,8 @@ class Stream(Generic[Event]):
 
     # ── waiting and taking ──
 
-    def _everything(self) -> Iterator[Pair | Marker]:
+    def _everything(self, take: Callable[[], Item]) -> Iterator[Item | Marker]:
+        """Markers, and what `take` makes of the event that is first in the reader's hand."""
         while True:
             self._home.check()  # before the lock, which in a forked child another thread may hold for ever
             if self._ended:
@@ -258,7 +258,7 @@ class Stream(Generic[Event]):
                 yield marker
             else:
                 with contextlib.suppress(IndexError):  # called back: it was the oldest of too many
-                    yield self._box.hand.popleft()
+                    yield take()
 
     def _reach_event(self, timeout: float | None) -> bool:
         """Wait for events in the reader's hand. False: the stream was closed on purpose."""
@@ -315,7 +315,7 @@ class Stream(Generic[Event]):
         with self._inlet.ready:
             if self._box.peek_order() == place:
                 self._reach()
-                return self._received(self._box.hand.popleft())
+                return self._take_received()
         raise LookupError
 
     def _reach(self) -> Marker | None:
@@ -330,9 +330,14 @@ class Stream(Generic[Event]):
             self._ended = True
         return marker
 
-    def _received(self, pair: Pair) -> Received[Event]:
-        origin = self._box.origin
-        return Received(pair[0], origin.received_ns, origin.epoch, pair[1])
+    def _take_received(self) -> Received[Event]:
+        """Raises IndexError: the hand was called back."""
+        with self._inlet.lock:  # it may be called back between the two looks at it
+            box = self._box
+            if not box.hand:
+                raise IndexError
+            topic, origin = box.hand_topic, box.origin
+            return Received(topic, origin.received_ns, origin.epoch, box.hand.popleft())
 
 
 class InlineStream(Stream[Event]):

@@ -13,9 +13,10 @@ import pytest
 
 from actors import Gap, StreamClosed, Timeout, Topic
 from actors.events import Lifecycle
-from actors.rules.stream_buffer import GapRun, Origin, Pair, Policy
+from actors.rules.stream_buffer import GapRun, Origin, Policy
 from actors.stream import Stream
 from tests.delivery.streams import Writer
+from tests.support.batches import Pair
 from tests.support.counters import stream_reconciles
 from tests.test_stream import end, make
 

@@ -125,8 +125,8 @@ def _judge(session: Session, line: bytes, tally: ReplayTally) -> None:
     before = Counter(getattr(session, "heard", ()))
     for effect in session.received([(TEXT, line)], 0.0):
         match effect:
-            case Deliver(pairs=pairs):
-                for topic, _ in pairs:
+            case Deliver(topics=topics):
+                for topic in topics:
                     tally.events[topic.channel] += 1
                     tally.topics.setdefault(topic.channel, set()).add(topic)
             case Unrouted(count=count):

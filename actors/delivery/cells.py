@@ -7,7 +7,7 @@ subscription, the line's connection what it has last_events, the dispatcher for 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -17,7 +17,6 @@ from actors.events import Gap, SubscriptionState, Topic
 from actors.rules.journal import BlindTime
 from actors.rules.latest_price import Prices
 from actors.rules.ledger import DESIRED
-from actors.rules.stream_buffer import Pair
 
 
 class ReceiptTime(Struct, frozen=True, gc=False):
@@ -50,11 +49,16 @@ class LastEvents:
         self.stamps: dict[Topic, ReceiptTime] = {}  # when it came
         self.prices = prices
 
-    def keep(self, pairs: list[Pair], newest: dict[Topic, Any], stamp: ReceiptTime) -> None:
-        """One batch. The event comes first: a thread that looks between the two takes it for older."""
+    def keep(
+        self, topics: Sequence[Topic], events: Sequence[Any], newest: dict[Topic, Any], stamp: ReceiptTime
+    ) -> None:
+        """One batch, and the newest event of each of its topics.
+
+        The event comes first: a thread that looks between the two takes it for older.
+        """
         self.events.update(newest)
         self.stamps.update(dict.fromkeys(newest, stamp))
-        self.prices.keep(pairs, newest, stamp.at)
+        self.prices.keep(topics, events, newest, stamp.at)
 
     def forget(self, topic: Topic) -> None:
         self.events.pop(topic, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -27,7 +27,6 @@ from actors.protocol.session import Confirm, Missed
 from actors.protocol.venue import Venue
 from actors.rules.counters import LineCounters
 from actors.rules.latest_price import Prices
-from actors.rules.stream_buffer import Pair
 
 
 class DeliveryArgs(Struct, frozen=True):
@@ -164,12 +163,17 @@ class ConnectionDelivery:
 
     # ── what the venue sends ──
 
-    def bring_events(self, pairs: list[Pair], received_ns: int, at: float, size: int) -> None:
-        """One batch. `at`: monotonic seconds of its receipt; `size`: bytes of the read it came with."""
+    def bring_events(
+        self, topics: list[Topic], events: list[Any], received_ns: int, at: float, size: int
+    ) -> None:
+        """One batch: its events, and their topics in step.
+
+        `at`: monotonic seconds of its receipt; `size`: bytes of the read that it came with.
+        """
         if self._keeping is Keeping.NOT and not self._kept:
-            self._hand_out(pairs, received_ns, at, size)
+            self._hand_out(topics, events, received_ns, at, size)
         else:
-            self._keep(KeptEvents(pairs, received_ns, at, size))
+            self._keep(KeptEvents(topics, events, received_ns, at, size))
 
     def bring(self, item: Confirm | Missed | Misread) -> None:
         """What the venue answered, what it left out, and what could not be read."""
@@ -198,24 +202,26 @@ class ConnectionDelivery:
             self._counters.unrouted += left_out
             if not isinstance(item, KeptEvents):
                 self._mark(item)
-            elif item.pairs:
-                self._hand_out(item.pairs, item.received_ns, item.at, item.size)
+            elif item.events:
+                self._hand_out(item.topics, item.events, item.received_ns, item.at, item.size)
         self._hands.update_reading()
 
-    def _hand_out(self, pairs: list[Pair], received_ns: int, at: float, size: int) -> None:
+    def _hand_out(
+        self, topics: list[Topic], events: list[Any], received_ns: int, at: float, size: int
+    ) -> None:
         epoch, counters = self._epoch, self._counters
         if epoch is None:  # before the login: no subscription can have asked for it
-            counters.unrouted += len(pairs)
+            counters.unrouted += len(events)
             return
         if self._known is not None:
-            pairs = self._without_known(pairs)
-            if not pairs:
+            topics, events = self._without_known(topics, events, self._known)
+            if not events:
                 return
         if self._overlap is not None:
-            self._note(pairs, self._overlap)
-        routed = epoch.hand_out(pairs, received_ns, at, size)
+            self._note(topics, events, self._overlap)
+        routed = epoch.hand_out(topics, events, received_ns, at, size)
         counters.routed += routed
-        counters.unrouted += len(pairs) - routed
+        counters.unrouted += len(events) - routed
         if epoch.wants_attention:
             self._hands.update_reading()
         if self._args.right.calls:  # as a rule there are none
@@ -252,19 +258,20 @@ class ConnectionDelivery:
     def end_rotation(self) -> None:
         self._candidate = self._overlap = None
 
-    def _note(self, pairs: list[Pair], overlap: Overlap) -> None:
-        overlap.add(pairs)
+    def _note(self, topics: list[Topic], events: list[Any], overlap: Overlap) -> None:
+        overlap.add(topics, events)
         if overlap.is_full and self._candidate is not None:
             text = "the present connection received more events than can be compared"
             self._hands.give_up_rotation(self._candidate, text)
 
-    def _without_known(self, pairs: list[Pair]) -> list[Pair]:
-        assert self._known is not None
-        new = self._known.without(pairs)
-        self._counters.duplicates += len(pairs) - len(new)
-        if self._known.is_over:
+    def _without_known(
+        self, topics: list[Topic], events: list[Any], known: KnownKeys
+    ) -> tuple[list[Topic], list[Any]]:
+        new_topics, new_events = known.without(topics, events)
+        self._counters.duplicates += len(events) - len(new_events)
+        if known.is_over:
             self._known = None
-        return new
+        return new_topics, new_events
 
     # ── routes ──
 

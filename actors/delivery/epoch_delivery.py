@@ -16,7 +16,7 @@ from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
 from actors.events import Gap, GapReason, Topic
 from actors.protocol.venue import Venue
-from actors.rules.stream_buffer import Origin, Pair
+from actors.rules.stream_buffer import Batch, Origin
 
 LOOK_AGAIN = 1.0  # seconds after which a line that pauses looks again by itself
 
@@ -71,25 +71,28 @@ class EpochDelivery:
 
     # ── events ──
 
-    def hand_out(self, pairs: list[Pair], received_ns: int, now: float, size: int) -> int:
+    def hand_out(
+        self, topics: list[Topic], events: list[Any], received_ns: int, now: float, size: int
+    ) -> int:
         """The events of one batch to the streams that want them; how many of them reached a buffer.
 
         `size`: bytes of the batch; `now`: monotonic seconds.
         """
-        newest: dict[Topic, Any] = dict(pairs)
-        self.last_events.keep(pairs, newest, ReceiptTime(now, received_ns))
+        is_one_topic = topics.count(topics[0]) == len(topics)
+        newest = {topics[0]: events[-1]} if is_one_topic else dict(zip(topics, events, strict=True))
+        self.last_events.keep(topics, events, newest, ReceiptTime(now, received_ns))
         right = self._right
-        origin = Origin(received_ns, self._line.epoch, self._arrivals.begin(right))
+        batch = Batch(topics, events, Origin(received_ns, self._line.epoch, self._arrivals.begin(right)))
         try:
             started: Sequence[Topic] = ()
             if self._deltas:
-                started = self._runs.keep(pairs, newest, origin, size)
+                started = self._runs.keep(batch, newest, size)
             readers = list(map(self._going.get, newest))
             if readers.count(readers[0]) == len(readers):  # mostly all go to the same streams
                 inlets = readers[0] or ()
-                routed = len(pairs) if self._put(inlets, pairs, origin, range(len(pairs)), now) else 0
+                routed = len(events) if self._put(inlets, batch, now) else 0
             else:
-                routed = self._put_shares(pairs, newest, origin, now)
+                routed = self._put_shares(batch, newest, now)
             for topic in started:
                 self._join(topic)
             if None in readers:
@@ -104,41 +107,37 @@ class EpochDelivery:
             if topic not in self._going:
                 self.last_events.forget(topic)
 
-    def _put(
-        self, inlets: Going, pairs: list[Pair], origin: Origin, indexes: Sequence[int], now: float
-    ) -> bool:
+    def _put(self, inlets: Going, batch: Batch, now: float) -> bool:
         """Whether at least one stream has taken them."""
         taken = False
         for inlet in inlets:
-            put = inlet.put(self._right, pairs, origin, indexes, now)
+            put = inlet.put(self._right, batch, now)
             if put is not Put.REFUSED:
                 taken = True
             if put is not Put.ACCEPTED:
                 self._note(inlet, put)
         return taken
 
-    def _put_shares(self, pairs: list[Pair], topics: Iterable[Topic], origin: Origin, now: float) -> int:
-        """Each stream gets its part."""
+    def _put_shares(self, batch: Batch, topics: Iterable[Topic], now: float) -> int:
+        """Each stream gets its part. `topics`: all of the batch, each once."""
         going = self._going
-        shares: dict[Going, tuple[list[Pair], list[int]]] = {}
-        parts = {topic: shares.setdefault(going.get(topic, ()), ([], [])) for topic in topics}
-        for index, pair in enumerate(pairs):
-            share, indexes = parts[pair[0]]
-            share.append(pair)
-            indexes.append(index)
+        shares: dict[Going, list[int]] = {}
+        parts = {topic: shares.setdefault(going.get(topic, ()), []) for topic in topics}
+        for place, topic in enumerate(batch.topics):
+            parts[topic].append(place)
         routed = 0
         if _are_apart(shares):
-            for inlets, (share, indexes) in shares.items():
-                if self._put(inlets, share, origin, indexes, now):
+            for inlets, share in shares.items():
+                if self._put(inlets, batch.at(share), now):
                     routed += len(share)
             return routed
         # A stream that is in several groups gets all of its events at once, in their order.
         taken: set[Inlet] = set()
         for inlet in dict.fromkeys(inlet for inlets in shares for inlet in inlets):
-            mine = [index for index, pair in enumerate(pairs) if inlet in going.get(pair[0], ())]
-            if self._put((inlet,), [pairs[index] for index in mine], origin, mine, now):
+            mine = [place for place, topic in enumerate(batch.topics) if inlet in going.get(topic, ())]
+            if self._put((inlet,), batch.at(mine), now):
                 taken.add(inlet)
-        return sum(len(share) for inlets, (share, _) in shares.items() if not taken.isdisjoint(inlets))
+        return sum(len(share) for inlets, share in shares.items() if not taken.isdisjoint(inlets))
 
     def _note(self, inlet: Inlet, put: Put) -> None:
         waiting = self._pausing if put is Put.PAUSE else self._cut

@@ -17,11 +17,10 @@ from actors.events import Closed, Lifecycle, Marker, Topic
 from actors.rules.counters import StreamStatus
 from actors.rules.stream_buffer import (
     MARKERS,
+    Batch,
     ConflatingBuffer,
     FifoBuffer,
     GapRun,
-    Origin,
-    Pair,
     Policy,
     StreamBuffer,
 )
@@ -91,13 +90,13 @@ class Inlet:
 
     # ── for writers ──
 
-    def put(self, right: Right, pairs: list[Pair], origin: Origin, indexes: Sequence[int], now: float) -> Put:
-        """Events of one batch, in their order; `indexes` are their places in it."""
+    def put(self, right: Right, batch: Batch, now: float) -> Put:
+        """Events of one batch, in their order."""
         with self.lock:  # that of `ready`: entered directly, it costs a third
             if not right.valid or self.end is not None:
                 return Put.REFUSED
             buffer = self.buffer
-            buffer.put(pairs, origin, indexes)
+            buffer.put(batch)
             self.wake()
             if type(buffer) is not FifoBuffer:
                 return Put.ACCEPTED
@@ -105,15 +104,15 @@ class Inlet:
                 return Put.PAUSE
             return Put.CUT if buffer.cut else Put.ACCEPTED
 
-    def put_run(self, right: Right, topic: Topic, runs: Sequence[tuple[list[Pair], Origin]]) -> bool:
+    def put_run(self, right: Right, topic: Topic, parts: Sequence[Batch]) -> bool:
         """All that makes a topic of deltas whole, behind the gap of what was lost of it."""
         with self.ready:
             buffer = self.buffer
             if not right.valid or self.end is not None or not isinstance(buffer, FifoBuffer):
                 return False
             buffer.resume(topic)
-            for pairs, origin in runs:
-                buffer.put_beyond(pairs, origin)
+            for part in parts:
+                buffer.put_beyond(part)
             self.wake()
             return True
 

@@ -12,7 +12,7 @@ import os
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, cast
 
 from msgspec import Struct
@@ -21,7 +21,9 @@ from actors.delivery.arrivals import Progress, Right
 from actors.delivery.inlet import KEPT_GAPS, Inlet, Put
 from actors.errors import LinewardenError
 from actors.events import Gap, Marker, Topic
-from actors.rules.stream_buffer import GapRun, Origin, Pair, Place, Policy, StreamBuffer, merge
+from actors.rules.stream_buffer import Batch, GapRun, Place, Policy, StreamBuffer, merge
+
+Pair = tuple[Topic, Any]  # an event with its topic
 
 SLICE: Final = 0.05  # seconds after which a thread that waits for its turn looks around
 
@@ -142,9 +144,9 @@ class Turn:
 class CallCounters(StreamBuffer):
     """Counts what an inline handler is given: received = delivered + dropped + queued. It holds no event."""
 
-    def put(self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]) -> None:
-        self.received += len(pairs)
-        self._waiting += len(pairs)
+    def put(self, batch: Batch) -> None:
+        self.received += len(batch)
+        self._waiting += len(batch)
 
     def note_call(self) -> None:
         """A call has returned."""
@@ -209,16 +211,16 @@ class InlineInlet(Inlet):
 
     # ── for writers ──
 
-    def put(self, right: Right, pairs: list[Pair], origin: Origin, indexes: Sequence[int], now: float) -> Put:
+    def put(self, right: Right, batch: Batch, now: float) -> Put:
         with self.lock:
             if not right.valid or self.end is not None:
                 return Put.REFUSED
-            self.buffer.put(pairs, origin, indexes)
-            self._note(right, pairs)
+            self.buffer.put(batch)
+            self._note(right, zip(batch.topics, batch.events, strict=True))
         return Put.ACCEPTED
 
-    def put_run(self, right: Right, topic: Topic, runs: Sequence[tuple[list[Pair], Origin]]) -> bool:
-        taken = [self.put(right, pairs, origin, (), 0.0) for pairs, origin in runs]
+    def put_run(self, right: Right, topic: Topic, parts: Sequence[Batch]) -> bool:
+        taken = [self.put(right, part, 0.0) for part in parts]
         return Put.REFUSED not in taken
 
     def mark(self, right: Right, marker: Marker) -> None:
@@ -244,7 +246,7 @@ class InlineInlet(Inlet):
                     self._merge_told()
             self._wake_notifier(was_empty)
 
-    def _note(self, right: Right, items: Sequence[Pair] | Sequence[Marker]) -> None:
+    def _note(self, right: Right, items: Iterable[Pair | Marker]) -> None:
         """These are to be called by their writer's thread; with the lock."""
         brought = self._brought.get(right)
         if brought is None:

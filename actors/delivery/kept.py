@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from itertools import compress
+from typing import Any, Final
 
 from msgspec import Struct, structs
 
 from actors.events import Topic
 from actors.protocol.session import Confirm, Missed
-from actors.rules.stream_buffer import Pair
 
 EVENTS: Final = 500_000
 BYTES: Final = 64 * 1_048_576
@@ -17,7 +17,8 @@ BYTES: Final = 64 * 1_048_576
 class KeptEvents(Struct, frozen=True):
     """The events of one batch, as they will be handed out."""
 
-    pairs: list[Pair]
+    topics: list[Topic]
+    events: list[Any]
     received_ns: int
     at: float  # monotonic seconds
     size: int  # bytes of the read that they came with
@@ -55,7 +56,7 @@ class Kept:
         self._added += 1
         self._items[self._added] = item
         if isinstance(item, KeptEvents):
-            self.count += len(item.pairs)
+            self.count += len(item.events)
             self._size += item.size
         elif isinstance(item, Confirm):
             self.answered.update(item.topics)
@@ -72,16 +73,17 @@ class Kept:
         item = self._items.pop(number)
         left_out = 0
         if isinstance(item, KeptEvents):
-            self.count -= len(item.pairs)
+            self.count -= len(item.events)
             self._size -= item.size
         if self._left:
             if isinstance(item, KeptEvents):
-                pairs = [pair for pair in item.pairs if self._left.get(pair[0], 0) < number]
-                left_out = len(item.pairs) - len(pairs)
-                item = structs.replace(item, pairs=pairs)
+                kept = [self._left.get(topic, 0) < number for topic in item.topics]
+                topics, events = list(compress(item.topics, kept)), list(compress(item.events, kept))
+                left_out = len(item.events) - len(events)
+                item = structs.replace(item, topics=topics, events=events)
             elif not isinstance(item, Misread):
-                topics = tuple(topic for topic in item.topics if self._left.get(topic, 0) < number)
-                item = structs.replace(item, topics=topics)
+                left = tuple(topic for topic in item.topics if self._left.get(topic, 0) < number)
+                item = structs.replace(item, topics=left)
         if not self._items:
             self._left.clear()
         return item, left_out

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, Final
 
 from actors.events import Topic
-from actors.rules.stream_buffer import Pair
 
 KEYS: Final = 1_000_000  # beyond which a rotation is given up
 
@@ -25,10 +24,10 @@ class Overlap:
         self._key_of = key_of
         self._noted: deque[tuple[Topic, Hashable]] = deque()
 
-    def add(self, pairs: list[Pair]) -> None:
+    def add(self, topics: Sequence[Topic], events: Sequence[Any]) -> None:
         """Before they are put: what is cut off in the middle of that is missing, and does not come twice."""
         key_of, noted = self._key_of, self._noted
-        for topic, event in pairs:
+        for topic, event in zip(topics, events, strict=True):
             key = key_of(topic, event)
             if key is not None:
                 noted.append((topic, key))
@@ -61,10 +60,11 @@ class KnownKeys:
         """Whether every topic has gone beyond what the former connection brought."""
         return not self._keys
 
-    def without(self, pairs: list[Pair]) -> list[Pair]:
+    def without(self, topics: Sequence[Topic], events: Sequence[Any]) -> tuple[list[Topic], list[Any]]:
         """But for what the former connection brought: a topic's first event beyond that ends it."""
-        new = []
-        for topic, event in pairs:
+        new_topics: list[Topic] = []
+        new_events: list[Any] = []
+        for topic, event in zip(topics, events, strict=True):
             known = self._keys.get(topic)
             if known is not None:
                 key = self._key_of(topic, event)
@@ -72,5 +72,6 @@ class KnownKeys:
                     continue
                 if key is not None:
                     del self._keys[topic]
-            new.append((topic, event))
-        return new
+            new_topics.append(topic)
+            new_events.append(event)
+        return new_topics, new_events

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from operator import itemgetter
 from typing import Final
 
 from actors.delivery.arrivals import Right
 from actors.events import Topic
 from actors.protocol.venue import Venue
-from actors.rules.stream_buffer import Origin, Pair
+from actors.rules.stream_buffer import Batch
 
 EVENTS: Final = 10_000  # of one topic
 BYTES: Final = 4 * 1_048_576  # of one topic, as they came
 RUNTIME_BYTES: Final = 256 * 1_048_576  # of all topics of a runtime
 BILL: Final = 65_536  # bytes after which a line reports how much it keeps
-
-_event = itemgetter(1)  # of a pair
-
-Part = tuple[list[Pair], Origin]  # events of one batch
 
 
 class RunBudget:
@@ -46,7 +41,7 @@ class TopicRun:
     __slots__ = ("count", "parts", "size")
 
     def __init__(self) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[Batch] = []
         self.count = self.size = 0
 
 
@@ -61,20 +56,23 @@ class Runs:
         self._whole = {name: frozenset(its.whole) for name, its in venue.channels.items() if its.whole}
         self._size = self._billed = 0
 
-    def keep(self, pairs: list[Pair], topics: Collection[Topic], origin: Origin, size: int) -> list[Topic]:
-        """The events of one batch, `size` bytes of it. Returns the topics that have started again with it."""
+    def keep(self, batch: Batch, topics: Collection[Topic], size: int) -> list[Topic]:
+        """The events of one batch, `size` bytes of it. Returns the topics that have started again with it.
+
+        `topics`: all that occur in it, each once.
+        """
         started: list[Topic] = []
         kept = [topic for topic in topics if topic.channel in self._whole]
         if kept:
-            parts = {kept[0]: pairs} if len(topics) == 1 else _by_topic(pairs)
+            parts = {kept[0]: batch} if len(topics) == 1 else _by_topic(batch)
             for topic in kept:
-                if self._keep_part(topic, parts[topic], origin, size * len(parts[topic]) // len(pairs)):
+                if self._keep_part(topic, parts[topic], size * len(parts[topic]) // len(batch)):
                     started.append(topic)
         if abs(self._size - self._billed) > BILL:
             self._bill()
         return started
 
-    def parts(self, topic: Topic) -> list[Part] | None:
+    def parts(self, topic: Topic) -> list[Batch] | None:
         """What makes this topic whole; None: that is not known, or is too much."""
         run = self._runs.get(topic)
         return None if run is None else run.parts
@@ -90,28 +88,29 @@ class Runs:
             self.forget(topic)
         self._bill()
 
-    def _keep_part(self, topic: Topic, pairs: list[Pair], origin: Origin, size: int) -> bool:
-        whole = self._last_whole(topic, pairs)
+    def _keep_part(self, topic: Topic, part: Batch, size: int) -> bool:
+        whole = self._last_whole(topic, part)
         if whole is not None:
             self.forget(topic)
             self._runs[topic] = TopicRun()
-            pairs = pairs[whole:] if whole else pairs
+            part = part.piece(whole)
         run = self._runs.get(topic)
         if run is None:
             return False
-        run.parts.append((pairs, origin))
-        run.count += len(pairs)
+        run.parts.append(part)
+        run.count += len(part)
         run.size += size
         self._size += size
         if run.count > EVENTS or run.size > BYTES:
             self.forget(topic)
         return whole is not None
 
-    def _last_whole(self, topic: Topic, pairs: list[Pair]) -> int | None:
-        if self._whole[topic.channel].isdisjoint(map(type, map(_event, pairs))):  # as mostly
+    def _last_whole(self, topic: Topic, part: Batch) -> int | None:
+        events = part.events
+        if self._whole[topic.channel].isdisjoint(map(type, events)):  # as mostly
             return None
-        for place in range(len(pairs) - 1, -1, -1):
-            if self._starts_anew(topic, pairs[place][1]):
+        for place in range(len(events) - 1, -1, -1):
+            if self._starts_anew(topic, events[place]):
                 return place
         return None
 
@@ -123,8 +122,8 @@ class Runs:
             self._budget.keeps(self._right, self._size)
 
 
-def _by_topic(pairs: list[Pair]) -> dict[Topic, list[Pair]]:
-    groups: dict[Topic, list[Pair]] = {}
-    for pair in pairs:
-        groups.setdefault(pair[0], []).append(pair)
-    return groups
+def _by_topic(batch: Batch) -> dict[Topic, Batch]:
+    places: dict[Topic, list[int]] = {}
+    for place, topic in enumerate(batch.topics):
+        places.setdefault(topic, []).append(place)
+    return {topic: batch.at(mine) for topic, mine in places.items()}

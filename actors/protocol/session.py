@@ -7,7 +7,7 @@ be done. Venues subclass it; the connection actor drives it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -80,13 +80,47 @@ class Resent(Struct, frozen=True):
     topics: tuple[Topic, ...]
 
 
-class Deliver(Struct, frozen=True):
-    """Events in the venue's order, each with its topic. The list belongs to the connection from then on.
+class Deliver:
+    """Events in the venue's order, each with its topic. One effect for all of a read costs least.
 
-    Events are shared by all streams: they must be frozen. One effect for all of a read costs least.
+    It is made of `(topic, event)` pairs and holds two lists in step, not a tuple for each event. The lists
+    belong to the connection from then on. Events are shared by all streams: they must be frozen.
     """
 
-    pairs: list[tuple[Topic, Any]]
+    __slots__ = ("events", "topics")
+    __match_args__ = ("pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[Topic, Any]]) -> None:
+        pairs = list(pairs)
+        self.topics = [topic for topic, _ in pairs]
+        self.events = [event for _, event in pairs]
+
+    @classmethod
+    def lists(cls, topics: list[Topic], events: list[Any]) -> Deliver:
+        """Of two lists in step, which are not copied.
+
+        Raises:
+            ValueError: one of them is longer than the other.
+        """
+        if len(topics) != len(events):
+            raise ValueError(f"{len(topics)} topics for {len(events)} events")
+        deliver = cls(())
+        deliver.topics, deliver.events = topics, events
+        return deliver
+
+    @property
+    def pairs(self) -> list[tuple[Topic, Any]]:
+        """The events with their topics; a new list."""
+        return list(zip(self.topics, self.events, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Deliver) and (self.topics, self.events) == (other.topics, other.events)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.topics))
+
+    def __repr__(self) -> str:
+        return f"Deliver({self.pairs!r})"
 
 
 class Unrouted(Struct, frozen=True):
@@ -177,20 +211,30 @@ Effect = (
 class EffectBatch:
     """Collects the effects of one read in order: events in a row as one `Deliver`, counts last.
 
-    A session appends events to `pairs` and counts up `unrouted` and `duplicates`. For one thread.
+    A session calls `deliver`, or appends to `topics` and `events` in step where an event must cost little. It
+    counts up `unrouted` and `duplicates`. For one thread.
     """
 
     def __init__(self) -> None:
-        self.pairs: list[tuple[Topic, Any]] = []  # a new list after each `add`: do not keep it across one
+        self.topics: list[Topic] = []  # new lists after each `add`: do not keep them across one
+        self.events: list[Any] = []
         self.unrouted = 0  # events
         self.duplicates = 0  # events
         self._effects: list[Effect] = []
 
+    def deliver(self, topic: Topic, event: Any) -> None:
+        """Appends this event behind the events and effects so far."""
+        self.topics.append(topic)
+        self.events.append(event)
+
+    def deliver_all(self, topic: Topic, events: Sequence[Any]) -> None:
+        """Appends these events of one topic."""
+        self.topics += [topic] * len(events)
+        self.events += events
+
     def add(self, *effects: Effect) -> None:
         """Appends these effects behind the events so far."""
-        if self.pairs:
-            self._effects.append(Deliver(self.pairs))
-            self.pairs = []
+        self._end_piece()
         self._effects += effects
 
     def quarantine(self, raw: bytes, error: Exception | str) -> None:
@@ -199,13 +243,17 @@ class EffectBatch:
 
     def effects(self) -> list[Effect]:
         """Returns all of them. Called once, at the end of the read."""
-        if self.pairs:
-            self._effects.append(Deliver(self.pairs))
+        self._end_piece()
         if self.unrouted:
             self._effects.append(Unrouted(self.unrouted))
         if self.duplicates:
             self._effects.append(Duplicates(self.duplicates))
         return self._effects
+
+    def _end_piece(self) -> None:
+        if self.events:
+            self._effects.append(Deliver.lists(self.topics, self.events))
+            self.topics, self.events = [], []
 
 
 class Session(ABC):

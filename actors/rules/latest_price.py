@@ -7,10 +7,10 @@ program wants to know.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
-from msgspec import Struct
+from msgspec import Struct, StructMeta
 
 from actors.errors import LinewardenError
 from actors.events import Part, Source, Topic, Tried
@@ -82,10 +82,42 @@ class SymbolShelves:
     def __init__(self, prices: Prices, topic: Topic) -> None:
         self._prices, self._topic = prices, topic
 
-    def keep(self, event: Any, at: float) -> None:
-        symbol = getattr(event, "symbol", None) or self._prices.symbol_in(event)
-        if isinstance(symbol, str) and symbol:
-            self._prices.shelf(self._topic, symbol).keep(event, at)
+    def keep(self, events: Sequence[Any], at: float) -> None:
+        """The events of one batch. It is read from its end: older events of a symbol would go at once."""
+        symbol_of = self._prices.venue.symbol
+        by_kind: dict[type, dict[str, Ring]] = {}  # by symbol; the newest event first
+        symbols: list[str] = []  # that of the newest event first
+        kind: type = Shelf  # of no event
+        rings: dict[str, Ring] = {}
+        has_symbol = True  # whether events of this kind may have one of their own
+        for event in reversed(events):
+            if type(event) is not kind:
+                kind = type(event)
+                rings = by_kind.setdefault(kind, {})
+                has_symbol = not isinstance(kind, StructMeta) or hasattr(kind, "symbol")
+            try:
+                symbol: Any = (has_symbol and getattr(event, "symbol", None)) or symbol_of(event)
+                ring = rings.get(symbol)
+            except Exception:  # its symbol cannot be read, so it is the price of none
+                symbol = ring = None
+            if ring is not None:
+                if len(ring) < NEWEST:
+                    ring.append((event, at))
+            elif isinstance(symbol, str) and symbol:
+                rings[symbol] = [(event, at)]
+                symbols.append(symbol)
+        self._shelve(list(dict.fromkeys(symbols))[::-1], by_kind)
+
+    def _shelve(self, symbols: Sequence[str], by_kind: dict[type, dict[str, Ring]]) -> None:
+        """The newest events of a batch, those of the last symbol last."""
+        for symbol, shelf in zip(symbols, self._prices.shelves(self._topic, symbols), strict=True):
+            for kind, rings in by_kind.items():
+                newest = rings.get(symbol)
+                if newest is not None:
+                    ring = shelf[kind]
+                    ring += newest[::-1]
+                    if len(ring) > NEWEST:
+                        del ring[:-NEWEST]
 
 
 Store = Ring | Shelf
@@ -111,25 +143,35 @@ class Prices:
         """Whether they come from where this venue's would."""
         return type(venue) is type(self.venue) and venue.settings == self.venue.settings
 
-    def keep(self, pairs: list[tuple[Topic, Any]], topics: Collection[Topic], at: float) -> None:
-        """The events of one batch, received at `at`, monotonic seconds; `topics` are all of its topics."""
+    def keep(
+        self, topics: Sequence[Topic], events: Sequence[Any], distinct: Collection[Topic], at: float
+    ) -> None:
+        """The events of one batch, received at `at`, monotonic seconds; `distinct`: its topics, each once."""
         topic_stores = self._topics
-        if len(topics) == 1:
-            only = topic_stores[pairs[0][0]]
+        if len(distinct) == 1:
+            only = topic_stores[topics[0]]
             if only is None:
                 return
+            if isinstance(only, SymbolShelves):
+                only.keep(events, at)
+                return
             if isinstance(only, list):
-                pairs = pairs[-NEWEST:]
-        elif all(topic_stores[topic] is None for topic in topics):
+                topics, events = topics[-NEWEST:], events[-NEWEST:]
+        elif all(topic_stores[topic] is None for topic in distinct):
             return
-        for topic, event in pairs:
+        of_all: dict[SymbolShelves, list[Any]] = {}
+        for topic, event in zip(topics, events, strict=True):
             store = topic_stores[topic]
             if isinstance(store, list):  # as nearly all are
                 store.append((event, at))
                 if len(store) > NEWEST:
                     del store[0]
+            elif isinstance(store, SymbolShelves):
+                of_all.setdefault(store, []).append(event)
             elif store is not None:
                 store.keep(event, at)
+        for shelves, own in of_all.items():
+            shelves.keep(own, at)
 
     def forget(self, topic: Topic) -> None:
         """The topic is wanted no longer; what is kept of it stays."""
@@ -150,13 +192,6 @@ class Prices:
                 copy._wanted += 1
         return copy
 
-    def symbol_in(self, event: Any) -> str | None:
-        """The symbol of an event that has no `symbol` of its own."""
-        try:
-            return self.venue.symbol(event)
-        except Exception:  # its symbol cannot be read, so it is the price of none
-            return None
-
     def store_of(self, topic: Topic) -> TopicStore:
         """What keeps the events of this topic."""
         if topic.channel not in self.venue.price_channels:
@@ -168,11 +203,24 @@ class Prices:
         self._wanted += 1
         return self._stores(topic.key).setdefault(topic, [] if is_one_kind else Shelf())
 
-    def shelf(self, topic: Topic, symbol: str) -> Shelf:
-        """What keeps the events of this symbol, in a topic for all symbols."""
-        shelf = self._stores(symbol).setdefault(topic, Shelf())
-        self._symbols.move_to_end(symbol)
-        return cast(Shelf, shelf)
+    def shelves(self, topic: Topic, symbols: Sequence[str]) -> list[Shelf]:
+        """What keeps the events of these symbols, in a topic for all; the last has the newest event."""
+        known = self._symbols
+        heard = [symbol for symbol in symbols if symbol in known]
+        for symbol in heard:  # before room is made for others
+            known.move_to_end(symbol)
+        found: list[Shelf] = []
+        for symbol in symbols:
+            stores = known.get(symbol)
+            if stores is None:
+                stores = self._stores(symbol)
+            elif len(heard) < len(symbols):
+                known.move_to_end(symbol)
+            shelf = stores.get(topic)
+            if shelf is None:
+                shelf = stores[topic] = Shelf()
+            found.append(cast(Shelf, shelf))
+        return found
 
     def _stores(self, symbol: str) -> dict[Topic, Store]:
         stores = self._symbols.get(symbol)

@@ -18,7 +18,6 @@ from msgspec import Struct
 from actors.events import Gap, GapReason, Lifecycle, Marker, Topic
 
 Policy = Literal["block", "drop_oldest", "drop_newest", "conflate"]
-Pair = tuple[Topic, Any]
 HANDFUL = 1_000  # events that a reader takes out at once, at most
 MARKERS = 2_000  # waiting markers beyond which old ones are merged; a stream adds some a topic
 
@@ -31,16 +30,60 @@ class Origin(Struct, frozen=True, gc=False):
     order: int  # of arrival, over all streams of a runtime
 
 
+class Batch:
+    """Events of one batch, all or some of them: with their topics and their places in it, in lists in step.
+
+    Lists cost less than an object for each event, and leave the garbage collector nothing to walk.
+    """
+
+    __slots__ = ("events", "indexes", "origin", "topics")
+
+    def __init__(
+        self,
+        topics: Sequence[Topic],
+        events: Sequence[Any],
+        origin: Origin,
+        indexes: Sequence[int] | None = None,
+    ) -> None:
+        self.topics, self.events, self.origin = topics, events, origin
+        self.indexes = range(len(events)) if indexes is None else indexes
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def piece(self, start: int, stop: int | None = None) -> Batch:
+        """From `start`, up to and without `stop`."""
+        if start == 0 and (stop is None or stop >= len(self.events)):
+            return self
+        where = slice(start, stop)
+        return Batch(self.topics[where], self.events[where], self.origin, self.indexes[where])
+
+    def at(self, places: Sequence[int]) -> Batch:
+        """Those at these places of its lists."""
+        topics, events, indexes = self.topics, self.events, self.indexes
+        return Batch(
+            [topics[place] for place in places],
+            [events[place] for place in places],
+            self.origin,
+            [indexes[place] for place in places],
+        )
+
+
 Place = tuple[int, int]  # an event among all of a runtime: the arrival of its batch, its index in that
 
 
 class WaitingEvent(Struct, frozen=True):
     """The newest event of a topic, in its place among the others'."""
 
-    topic: Topic
-    event: Any
-    origin: Origin
-    index: int
+    batch: Batch  # of this event alone
+
+    @property
+    def topic(self) -> Topic:
+        return self.batch.topics[0]
+
+    @property
+    def place(self) -> Place:
+        return self.batch.origin.order, self.batch.indexes[0]
 
 
 class Loss(Struct):
@@ -57,25 +100,28 @@ class Loss(Struct):
 
 
 class BatchRun:
-    """The events of one batch, taken from the left; `indexes` are their places in the batch.
+    """The events of one batch, taken from the left.
 
     A `beyond` run lies outside the capacity: it makes an order book whole, and nothing of it is dropped.
     """
 
-    __slots__ = ("at", "beyond", "indexes", "origin", "pairs")
+    __slots__ = ("_start", "batch", "beyond")
 
-    def __init__(
-        self, pairs: list[Pair], origin: Origin, indexes: Sequence[int], *, beyond: bool = False
-    ) -> None:
-        self.pairs, self.at, self.origin, self.indexes = pairs, 0, origin, indexes
-        self.beyond = beyond
+    def __init__(self, batch: Batch, *, beyond: bool = False) -> None:
+        self.batch, self.beyond = batch, beyond
+        self._start = 0
 
     def __len__(self) -> int:
-        return len(self.pairs) - self.at
+        return len(self.batch) - self._start
 
-    def take(self, most: int) -> list[Pair]:
-        start, self.at = self.at, min(self.at + most, len(self.pairs))
-        return self.pairs if self.at - start == len(self.pairs) else self.pairs[start : self.at]
+    def take(self, most: int) -> Batch:
+        start, self._start = self._start, min(self._start + most, len(self.batch))
+        return self.batch.piece(start, self._start)
+
+    @property
+    def place(self) -> Place:
+        """Of the next event."""
+        return self.batch.origin.order, self.batch.indexes[self._start]
 
 
 class GapRun:
@@ -101,7 +147,7 @@ class GapRun:
         return [self.take() for _ in range(len(self))]
 
 
-NOWHERE = Origin(0, 0, 0)
+NOTHING = Batch((), (), Origin(0, 0, 0))
 FIRST: Place = (0, 0)  # of a marker
 
 
@@ -119,9 +165,8 @@ class StreamBuffer(ABC):
         self.marker_bound = MARKERS
         self.cut: set[Topic] = set()  # topics whose deltas are of no use until they start again
         self.overflowing = False  # a blocking stream that has held its line for too long
-        self.hand: deque[Pair] = deque()
-        self.origin = NOWHERE  # of what is in the hand...
-        self._hand_indexes: Sequence[int] = ()  # ...and the places of all that was put into it
+        self.hand: deque[Any] = deque()  # events
+        self._reached_for = NOTHING  # all that was put into the hand
         self._waiting = 0  # events that no reader has reached for
         self._reached = 0  # events that a reader has
 
@@ -139,8 +184,8 @@ class StreamBuffer(ABC):
         return self._reached - held, self._waiting + held
 
     @abstractmethod
-    def put(self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]) -> None:
-        """Events of one batch, in their order; `indexes` are their places in it."""
+    def put(self, batch: Batch) -> None:
+        """Events of one batch, in their order."""
 
     @abstractmethod
     def mark(self, marker: Marker) -> None:
@@ -170,8 +215,18 @@ class StreamBuffer(ABC):
             self.resume(topic)
 
     @property
+    def origin(self) -> Origin:
+        """Of what is in the hand, and of what was taken from it last."""
+        return self._reached_for.origin
+
+    @property
+    def hand_topic(self) -> Topic:
+        """Of the first event in the hand."""
+        return self._reached_for.topics[-len(self.hand)]
+
+    @property
     def _hand_place(self) -> Place:
-        return self.origin.order, self._hand_indexes[-len(self.hand)]
+        return self.origin.order, self._reached_for.indexes[-len(self.hand)]
 
     @property
     def roomy(self) -> bool:
@@ -197,32 +252,34 @@ class FifoBuffer(StreamBuffer):
         self._markers = 0
         self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
 
-    def put(self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]) -> None:
-        self.received += len(pairs)
+    def put(self, batch: Batch) -> None:
+        self.received += len(batch)
         if self.cut:
-            pairs, indexes = self._without_cut(pairs, origin, indexes)
-        over = self._held + len(pairs) - self.capacity
+            batch = self._without_cut(batch)
+        count = len(batch)
+        over = self._held + count - self.capacity
         if over <= 0 or (self._policy == "block" and not self.overflowing):
-            self._add(pairs, origin, indexes)
+            self._add(batch)
         elif self._policy == "drop_oldest" and not self._deltas:
             self._recall()
             over -= self._drop_oldest(over)
-            self._drop(pairs[:over], origin)  # a batch larger than the whole mailbox
-            self._add(pairs[over:], origin, indexes[over:])
+            self._drop(batch.piece(0, over))  # a batch larger than the whole mailbox
+            self._add(batch.piece(over))
         else:
-            room = max(len(pairs) - over, 0)
-            self._add(pairs[:room], origin, indexes)
-            self._drop(pairs[room:], origin)
+            room = max(count - over, 0)
+            self._add(batch.piece(0, room))
+            dropped = batch.piece(room)
+            self._drop(dropped)
             if self._deltas:
-                self.cut.update(topic for topic, _ in pairs[room:])
+                self.cut.update(dropped.topics)
 
-    def put_beyond(self, pairs: list[Pair], origin: Origin) -> None:
+    def put_beyond(self, batch: Batch) -> None:
         """Events that make a topic of deltas whole, outside the capacity."""
-        self.received += len(pairs)
-        self._beyond += len(pairs)
+        self.received += len(batch)
+        self._beyond += len(batch)
         self._settle_back(but=self.cut)
-        self._items.append(BatchRun(pairs, origin, range(len(pairs)), beyond=True))
-        self._waiting += len(pairs)
+        self._items.append(BatchRun(batch, beyond=True))
+        self._waiting += len(batch)
 
     @property
     def full(self) -> bool:
@@ -265,7 +322,7 @@ class FifoBuffer(StreamBuffer):
         if not self._items:
             return FIRST if self._back_lost.keys() - self.cut else None
         first = self._items[0]
-        return (first.origin.order, first.indexes[first.at]) if isinstance(first, BatchRun) else FIRST
+        return first.place if isinstance(first, BatchRun) else FIRST
 
     def resume(self, topic: Topic) -> None:
         """The topic starts again here: mark what was lost of it and take its events again."""
@@ -278,8 +335,7 @@ class FifoBuffer(StreamBuffer):
         first = self._items[0]
         if not isinstance(first, BatchRun):
             return self._take_marker(cast("deque[Marker | GapRun]", self._items))
-        taken = first.take(self.handful)
-        self._hand_indexes = first.indexes[first.at - len(taken) : first.at]
+        taken = self._reached_for = first.take(self.handful)
         self._hand_beyond = first.beyond
         if first.beyond:
             self._beyond -= len(taken)
@@ -287,8 +343,7 @@ class FifoBuffer(StreamBuffer):
             self._items.popleft()
         self._waiting -= len(taken)
         self._reached += len(taken)
-        self.origin = first.origin
-        self.hand.extend(taken)
+        self.hand.extend(taken.events)
         return None
 
     def _take_marker(self, markers: deque[Marker | GapRun]) -> Marker:
@@ -299,58 +354,59 @@ class FifoBuffer(StreamBuffer):
         self._markers -= 1
         return marker
 
-    def _without_cut(
-        self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]
-    ) -> tuple[list[Pair], Sequence[int]]:
-        cut = self.cut
-        self._drop([pair for pair in pairs if pair[0] in cut], origin)
-        kept = [place for place, pair in enumerate(pairs) if pair[0] not in cut]
-        return [pairs[place] for place in kept], [indexes[place] for place in kept]
+    def _without_cut(self, batch: Batch) -> Batch:
+        dropped: list[int] = []
+        kept: list[int] = []
+        for place, topic in enumerate(batch.topics):
+            (dropped if topic in self.cut else kept).append(place)
+        self._drop(batch.at(dropped))
+        return batch.at(kept)
 
     def _recall(self) -> None:
         """What is in the hand is the oldest there is: it waits again. The reader may be taking of it.
 
         It takes from the left. Taken back from the right, what is left for it stays older than the rest.
         """
-        pairs: list[Pair] = []
+        count = 0
         with contextlib.suppress(IndexError):
             while True:
-                pairs.append(self.hand.pop())
-        pairs.reverse()
-        if pairs:
-            self._items.appendleft(BatchRun(pairs, self.origin, self._hand_indexes[-len(pairs) :]))
-            self._waiting += len(pairs)
-            self._reached -= len(pairs)
+                self.hand.pop()
+                count += 1
+        if count:
+            taken = self._reached_for
+            self._items.appendleft(BatchRun(taken.piece(len(taken) - count)))
+            self._waiting += count
+            self._reached -= count
 
-    def _add(self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]) -> None:
-        if pairs:
+    def _add(self, batch: Batch) -> None:
+        if batch.events:
             if self._back_lost:
                 self._settle_back(but=self.cut)
-            self._insert(BatchRun(pairs, origin, indexes))
-            self._waiting += len(pairs)
+            self._insert(BatchRun(batch))
+            self._waiting += len(batch)
 
     def _insert(self, run: BatchRun) -> None:
         """Two lines may fill one stream in another order than that of their arrival."""
-        order = run.origin.order
+        order = run.batch.origin.order
         if order >= self._newest:
             self._newest = order
             self._items.append(run)
             return
-        topics, at = {topic for topic, _ in run.pairs}, len(self._items)
+        topics, at = set(run.batch.topics), len(self._items)
         for place in range(at - 1, -1, -1):
             item = self._items[place]
             if isinstance(item, BatchRun):
-                if item.beyond or item.origin.order < order:
+                if item.beyond or item.batch.origin.order < order:
                     break
                 at = place
             elif _speaks_of(item, topics):
                 break
         self._items.insert(at, run)
 
-    def _drop(self, pairs: Iterable[Pair], origin: Origin) -> None:
-        for topic, _ in pairs:
-            _count(self._back_lost, topic, origin)
-            self.dropped += 1
+    def _drop(self, batch: Batch) -> None:
+        for topic in batch.topics:
+            _count(self._back_lost, topic, batch.origin)
+        self.dropped += len(batch)
 
     def _drop_oldest(self, wanted: int) -> int:
         """Drop up to so many; answers how many there were to drop."""
@@ -363,8 +419,8 @@ class FifoBuffer(StreamBuffer):
                 self._items.popleft()
                 continue
             lost = first.take(count)
-            for topic, _ in lost:
-                _count(self._front_lost, topic, first.origin)
+            for topic in lost.topics:
+                _count(self._front_lost, topic, lost.origin)
             count -= len(lost)
             if not first:
                 self._items.popleft()
@@ -432,18 +488,18 @@ class ConflatingBuffer(StreamBuffer):
         self._since: dict[Topic, int] = {}  # marks when the topic's event took its place
         self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
 
-    def put(self, pairs: list[Pair], origin: Origin, indexes: Sequence[int]) -> None:
-        self.received += len(pairs)
-        newest = {topic: (event, index) for (topic, event), index in zip(pairs, indexes, strict=True)}
-        self.conflated += len(pairs) - len(newest)
-        for topic, (event, index) in newest.items():
+    def put(self, batch: Batch) -> None:
+        self.received += len(batch)
+        newest = dict(zip(batch.topics, range(len(batch)), strict=True))  # where the newest of each topic is
+        self.conflated += len(batch) - len(newest)
+        for topic, place in newest.items():
             if topic not in self._items:
                 self._waiting += 1
             else:
                 self.conflated += 1
                 if self._since[topic] != self._marks:  # a marker came since: go behind it
                     del self._items[topic]
-            self._items[topic] = WaitingEvent(topic, event, origin, index)
+            self._items[topic] = WaitingEvent(batch.piece(place, place + 1))
             self._since[topic] = self._marks
 
     def mark(self, marker: Marker) -> None:
@@ -489,9 +545,8 @@ class ConflatingBuffer(StreamBuffer):
         del self._since[item.topic]
         self._waiting -= 1
         self._reached += 1
-        self.origin = item.origin
-        self._hand_indexes = (item.index,)
-        self.hand.append((item.topic, item.event))
+        self._reached_for = item.batch
+        self.hand.extend(item.batch.events)
         return None
 
     def peek_order(self) -> Place | None:
@@ -500,7 +555,7 @@ class ConflatingBuffer(StreamBuffer):
         if not self._items:
             return None
         first = next(iter(self._items.values()))
-        return (first.origin.order, first.index) if isinstance(first, WaitingEvent) else FIRST
+        return first.place if isinstance(first, WaitingEvent) else FIRST
 
 
 def merge(markers: Iterable[Marker]) -> list[Marker]:

@@ -9,7 +9,8 @@ from actors.delivery.inlet import Inlet, Put
 from actors.delivery.routing import Routing
 from actors.delivery.table import Route
 from actors.events import Gap, Lifecycle, Marker, Topic
-from actors.rules.stream_buffer import Origin, Pair, Policy
+from actors.rules.stream_buffer import Origin, Policy
+from tests.support.batches import Pair, batch_of
 
 A, B, C = TOPICS = tuple(Topic("o2", "trades", key) for key in "ABC")
 LINE = "o2"
@@ -25,9 +26,7 @@ class Writer:
     def put(
         self, pairs: list[Pair], origin: Origin, indexes: Sequence[int] | None = None, now: float = 0.0
     ) -> Put:
-        return self.inlet.put(
-            self.right, pairs, origin, range(len(pairs)) if indexes is None else indexes, now
-        )
+        return self.inlet.put(self.right, batch_of(pairs, origin, indexes), now)
 
     def mark(self, marker: Marker) -> None:
         self.inlet.mark(self.right, marker)
@@ -59,7 +58,7 @@ def read(inlet: Inlet) -> Iterator[Pair | Marker]:
                     continue
                 if not hand:
                     return
-            yield hand.popleft()
+            yield inlet.buffer.hand_topic, hand.popleft()
 
 
 def told(inlet: Inlet) -> list[str]:

@@ -16,11 +16,12 @@ from actors.rules.latest_price import Prices
 from actors.rules.ledger import CONFIRMED, DESIRED
 from tests.delivery.streams import TOPICS, A, B, C
 from tests.delivery.venue import STUB
+from tests.support.batches import lists
 
 
 def last_events(*pairs: tuple[Topic, Any], at: float = 1.0) -> LastEvents:
     it = LastEvents(Prices(STUB))
-    it.keep(list(pairs), dict(pairs), ReceiptTime(at, 1_000))
+    it.keep(*lists(pairs), dict(pairs), ReceiptTime(at, 1_000))
     return it
 
 
@@ -112,7 +113,7 @@ def test_the_next_holder_goes_on_with_what_was_heard() -> None:
     assert cells.take_over("o2", copy=False) is former
     copy = cells.take_over("o2", copy=True)
     assert copy is not None
-    former.keep([(A, "2"), (B, "2")], {A: "2", B: "2"}, ReceiptTime(2.0, 2_000))
+    former.keep([A, B], ["2", "2"], {A: "2", B: "2"}, ReceiptTime(2.0, 2_000))
     assert (copy.events, copy.stamps) == ({A: "1"}, {A: ReceiptTime(1.0, 1_000)})
 
 
@@ -131,7 +132,7 @@ def test_what_the_lines_of_one_feed_have_heard_goes_with_the_feed() -> None:
 def test_the_newest_event_of_each_topic_is_kept_with_its_stamp() -> None:
     it = last_events((A, "1"), (A, "2"), (B, "3"))
     assert it.events == {A: "2", B: "3"}
-    it.keep([(A, "4")], {A: "4"}, ReceiptTime(2.0, 2_000))
+    it.keep([A], ["4"], {A: "4"}, ReceiptTime(2.0, 2_000))
     assert it.stamps == {A: ReceiptTime(2.0, 2_000), B: ReceiptTime(1.0, 1_000)}
     it.forget(A)
     it.forget(C)

@@ -17,6 +17,7 @@ from actors.rules.counters import LineCounters
 from actors.rules.latest_price import Prices
 from tests.delivery.streams import new_inlet, told
 from tests.delivery.venue import STUB
+from tests.support.batches import lists
 
 X, Y = (Topic("o2", "depth", key) for key in "XY")
 
@@ -68,7 +69,7 @@ class Candidate:
 
     def bring(self, *events: tuple[Topic, str]) -> None:
         self.counters.decoded += len(events)
-        self.delivery.bring_events(list(events), 1_000, 0.0, 100)
+        self.delivery.bring_events(*lists(events), 1_000, 0.0, 100)
 
     def take_turn(self, last_events: LastEvents | None = None) -> None:
         state = DeliveryState()
@@ -123,7 +124,7 @@ def test_the_gap_of_a_placement_that_ends_is_counted_for_the_line_at_once() -> N
 
 def test_what_was_wanted_until_the_line_was_lost_is_kept_no_longer() -> None:
     last_events = LastEvents(Prices(STUB))
-    last_events.keep([(X, "whole"), (Y, "whole")], {X: "whole", Y: "whole"}, ReceiptTime(0.0, 1))
+    last_events.keep([X, Y], ["whole", "whole"], {X: "whole", Y: "whole"}, ReceiptTime(0.0, 1))
     candidate = Candidate({X: Route(1)})
     candidate.take_turn(last_events)
     assert candidate.cells.last_events("o2") is last_events

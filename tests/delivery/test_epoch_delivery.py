@@ -23,9 +23,10 @@ from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Gap, Topic
 from actors.rules.latest_price import Prices
-from actors.rules.stream_buffer import Pair, Policy
+from actors.rules.stream_buffer import Policy
 from tests.delivery.streams import A, B, C, new_inlet, read, told, unwant, whole_route
 from tests.delivery.venue import STUB
+from tests.support.batches import Pair, lists
 
 X, Y = (Topic("o2", "depth", key) for key in "XY")
 CHANGES = Topic("o2", "changes", "X")  # the venue can neither send them whole nor start them anew
@@ -76,7 +77,7 @@ class Line:
         self.delivery.settle(topics, next(self.now_ns))
 
     def put(self, *pairs: Pair, now: float = 0.0) -> int:
-        return self.delivery.hand_out(list(pairs), 1_000, now, 100)
+        return self.delivery.hand_out(*lists(pairs), 1_000, now, 100)
 
     def resync(self, now: float) -> tuple[Topic, ...]:
         """As a session does it: the topics are given up, and asked for once more."""

@@ -13,6 +13,7 @@ from actors.delivery.inlet import Inlet, Put, Waker
 from actors.events import Closed, Gap, Lifecycle, LifecycleState
 from actors.rules.stream_buffer import MARKERS, GapRun, Origin, Policy
 from tests.delivery.streams import A, B, Writer, new_inlet, read, told
+from tests.support.batches import batch_of
 
 ORIGIN = Origin(1_000, 1, 1)
 
@@ -39,7 +40,7 @@ def test_a_writer_without_its_right_changes_nothing(policy: Policy) -> None:
     former.mark(Gap(A, "unknown", None, 0, 0, 1))
     inlet.mark_gaps(former.right, GapRun([(A, 1)], "disconnect", 2, 1))
     inlet.put_lifecycle(former.right, word("restored"), 1_000)
-    inlet.put_run(former.right, A, [([(A, "A3")], ORIGIN)])
+    inlet.put_run(former.right, A, [batch_of([(A, "A3")], ORIGIN)])
     inlet.put_lifecycle(present.right, word("disconnected"), 1)  # the number of the other counts for nothing
     assert told(inlet) == ["A1", "disconnected"]
     assert inlet.status().received == 1
@@ -55,7 +56,7 @@ def test_closed_is_the_last_whoever_writes() -> None:
     writer.mark(Gap(A, "unknown", None, 0, 0, 1))
     inlet.mark_gaps(writer.right, GapRun([(A, 1)], "disconnect", 2, 1))
     inlet.put_lifecycle(writer.right, word("restored"), 1)
-    assert not inlet.put_run(writer.right, A, [([(A, "A3")], ORIGIN)])
+    assert not inlet.put_run(writer.right, A, [batch_of([(A, "A3")], ORIGIN)])
     assert (list(read(inlet)), inlet.quiet) == ([(A, "A1"), Closed("enough")], True)
 
 
@@ -105,7 +106,9 @@ def test_a_run_stands_behind_the_gap_of_what_was_lost_and_outside_the_capacity()
     assert put(writer, "A1", "A2") is Put.ACCEPTED
     assert put(writer, "A3") is Put.CUT
     assert (inlet.cut(), inlet.is_roomy) == ((A,), False)
-    assert inlet.put_run(writer.right, A, [([(A, "A0"), (A, "A1")], ORIGIN), ([(A, "A2")], ORIGIN)])
+    assert inlet.put_run(
+        writer.right, A, [batch_of([(A, "A0"), (A, "A1")], ORIGIN), batch_of([(A, "A2")], ORIGIN)]
+    )
     assert inlet.cut() == ()
     assert told(inlet) == ["A1", "A2", "overflow gap in A", "A0", "A1", "A2"]
 
@@ -113,7 +116,7 @@ def test_a_run_stands_behind_the_gap_of_what_was_lost_and_outside_the_capacity()
 def test_a_run_holds_no_line() -> None:
     inlet = new_inlet("block", 4, deltas=True)
     writer = Writer(inlet)
-    inlet.put_run(writer.right, A, [([(A, f"A{number}") for number in range(100)], ORIGIN)])
+    inlet.put_run(writer.right, A, [batch_of([(A, f"A{number}") for number in range(100)], ORIGIN)])
     assert put(writer, "A100") is Put.ACCEPTED
     assert not inlet.pauses
 

@@ -25,10 +25,11 @@ from actors.delivery.inline import (
 )
 from actors.errors import LinewardenError
 from actors.events import Gap, Lifecycle, Marker, Topic
-from actors.rules.stream_buffer import GapRun, Origin, Pair, merge
+from actors.rules.stream_buffer import GapRun, Origin, merge
 from tests.delivery.inline import Called, inline_inlet
 from tests.delivery.streams import A, B
 from tests.delivery.test_epoch_delivery import Line, X
+from tests.support.batches import Pair, batch_of
 
 BATCH = Origin(1_000, 1, 1)
 DOWN = Lifecycle("o2", "disconnected", 1, 0, "lost", 5)
@@ -37,7 +38,7 @@ BACK = Lifecycle("o2", "restored", 2, 1, "", 9)
 
 def put(inlet: InlineInlet, right: Right, *texts: str, topic: Topic = A) -> Put:
     pairs: list[Pair] = [(topic, text) for text in texts]
-    return inlet.put(right, pairs, BATCH, range(len(pairs)), 0.0)
+    return inlet.put(right, batch_of(pairs, BATCH), 0.0)
 
 
 def call(right: Right, progress: Callable[[], None] = lambda: None) -> None:

@@ -8,10 +8,11 @@ from actors.delivery import kept
 from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
 from actors.protocol.session import Confirm, Missed
 from tests.delivery.streams import A, B, C
+from tests.support.batches import lists
 
 
 def events(count: int, size: int = 100) -> KeptEvents:
-    return KeptEvents([(A, number) for number in range(count)], 1, 1.0, size)
+    return KeptEvents(*lists([(A, number) for number in range(count)]), 1, 1.0, size)
 
 
 def test_it_comes_out_in_its_order() -> None:
@@ -44,14 +45,14 @@ def test_a_topic_that_was_forgotten_is_not_answered_for() -> None:
 
 def test_what_was_kept_of_a_forgotten_topic_is_left_out_and_what_comes_after_is_not() -> None:
     store = Kept()
-    both = KeptEvents([(A, 1), (B, 2), (A, 3)], 1, 1.0, 100)
+    both = KeptEvents(*lists([(A, 1), (B, 2), (A, 3)]), 1, 1.0, 100)
     before: list[KeptItem] = [both, Confirm((A, B)), Missed((A,), "unknown"), Misread(), events(2)]
     for item in (*before, both, Confirm((A,))):
         if item is both and store:
             store.forget(A)
         store.add(item)
-    only_b = KeptEvents([(B, 2)], 1, 1.0, 100)
-    nothing = KeptEvents([], 1, 1.0, 100)
+    only_b = KeptEvents(*lists([(B, 2)]), 1, 1.0, 100)
+    nothing = KeptEvents(*lists([]), 1, 1.0, 100)
     left_out = [(only_b, 2), (Confirm((B,)), 0), (Missed((), "unknown"), 0), (Misread(), 0), (nothing, 2)]
     assert [store.take() for _ in range(7)] == [*left_out, (both, 0), (Confirm((A,)), 0)]
     assert (bool(store), store.count) == (False, 0)

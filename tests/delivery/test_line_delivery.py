@@ -17,6 +17,7 @@ from actors.delivery.state import DeliveryState
 from actors.events import Gap, Lifecycle, LifecycleState, Topic
 from actors.rules.stream_buffer import Origin
 from tests.delivery.streams import LINE, TOPICS, A, B, C, new_inlet, read, told, unwant, whole_route, word
+from tests.support.batches import batch_of
 
 
 class Story:
@@ -103,7 +104,7 @@ class Story:
     def event(self, topic: Topic, event: str) -> None:
         speaker = self.speaker(self.routing.line_of[topic])
         for inlet in speaker.table.routes[topic].inlets:
-            inlet.put(speaker.right, [(topic, event)], Origin(1, self.epoch, 1), (0,), 0.0)
+            inlet.put(speaker.right, batch_of([(topic, event)], Origin(1, self.epoch, 1)), 0.0)
 
 
 def gaps(inlet: Inlet) -> list[Gap]:

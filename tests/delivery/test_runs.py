@@ -10,8 +10,9 @@ from actors.delivery import runs
 from actors.delivery.arrivals import Right
 from actors.delivery.runs import RunBudget, Runs
 from actors.events import Topic
-from actors.rules.stream_buffer import Origin, Pair
+from actors.rules.stream_buffer import Origin
 from tests.delivery.venue import STUB
+from tests.support.batches import Pair, batch_of
 
 X, Y, Z = (Topic("o2", "depth", key) for key in "XYZ")
 TRADES = Topic("o2", "trades", "X")
@@ -23,13 +24,13 @@ def new_runs(budget: RunBudget | None = None) -> Runs:
 
 def keep(store: Runs, *pairs: Pair, order: int = 1, size: int = 100) -> list[Topic]:
     return store.keep(
-        list(pairs), list(dict.fromkeys(topic for topic, _ in pairs)), Origin(1, 1, order), size
+        batch_of(pairs, Origin(1, 1, order)), list(dict.fromkeys(topic for topic, _ in pairs)), size
     )
 
 
 def kept(store: Runs, topic: Topic) -> list[object] | None:
     parts = store.parts(topic)
-    return None if parts is None else [event for pairs, _ in parts for _, event in pairs]
+    return None if parts is None else [event for part in parts for event in part.events]
 
 
 def test_a_run_is_the_last_whole_event_and_the_changes_since() -> None:
@@ -50,7 +51,7 @@ def test_its_events_keep_where_they_came_from() -> None:
     keep(store, (X, "+1"), (Y, "+"), order=8)
     parts = store.parts(X)
     assert parts is not None
-    assert [origin.order for _, origin in parts] == [3, 8]
+    assert [part.origin.order for part in parts] == [3, 8]
 
 
 def test_what_was_missed_ends_the_run() -> None:

@@ -13,6 +13,7 @@ from actors.events import SubscriptionState, Topic
 from actors.rules import stream_buffer
 from actors.rules.stream_buffer import FifoBuffer, Origin, Policy
 from actors.stream import Stream
+from tests.support.batches import Pair, batch_of
 
 WATCHED = (arrivals, inlet, stream_buffer, merge, stream)
 A = Topic("o2", "trades", "A")
@@ -62,7 +63,7 @@ class Writer:
     def put(self, inlet: Inlet, *events: Any) -> Put:
         """One batch for one stream."""
         pairs = [(A, event) for event in events]
-        return inlet.put(self.right, pairs, Origin(1, 1, 1), range(len(pairs)), now=0.0)
+        return inlet.put(self.right, batch_of(pairs, Origin(1, 1, 1)), now=0.0)
 
     def deliver(self, *events: tuple[Inlet, str], begun: int = 0) -> None:
         """One batch for several streams. It may have begun already, and has that number then."""
@@ -71,6 +72,7 @@ class Writer:
         for place, (into, name) in enumerate(events):
             shares.setdefault(into, []).append(Event(number, place, name))
         for into, share in shares.items():
-            pairs: list[stream_buffer.Pair] = [(A, event) for event in share]
-            into.put(self.right, pairs, Origin(1, 1, number), [event.place for event in share], now=0.0)
+            pairs: list[Pair] = [(A, event) for event in share]
+            places = [event.place for event in share]
+            into.put(self.right, batch_of(pairs, Origin(1, 1, number), places), now=0.0)
         self.arrivals.end(self.right)

@@ -15,6 +15,7 @@ from actors.events import Closed, Lifecycle, Marker
 from actors.rules import stream_buffer
 from actors.rules.stream_buffer import Origin
 from tests.interleavings.pieces import A
+from tests.support.batches import batch_of
 from tests.support.interleave import Built, explore
 
 HERE = sys.modules[__name__]
@@ -34,7 +35,7 @@ class Line:
 
     def bring(self, into: InlineInlet, *events: str) -> None:
         pairs = [(A, event) for event in events]
-        into.put(self.right, pairs, Origin(1, 1, 1), range(len(pairs)), 0.0)
+        into.put(self.right, batch_of(pairs, Origin(1, 1, 1)), 0.0)
 
     def call(self) -> None:
         make_calls(self.right, lambda: None)

@@ -21,9 +21,10 @@ from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Lifecycle, Topic
 from actors.rules.latest_price import Prices
-from actors.rules.stream_buffer import FifoBuffer, Origin, Pair
+from actors.rules.stream_buffer import FifoBuffer, Origin
 from tests.delivery.venue import STUB
 from tests.interleavings.pieces import WATCHED, A, Writer, end, make
+from tests.support.batches import Pair, batch_of, lists
 from tests.support.interleave import Built, explore
 
 HERE = sys.modules[__name__]
@@ -54,7 +55,7 @@ class Connection:
         self.letters.put("look again")
 
     def put(self, *pairs: Pair, now: float = 0.0) -> None:
-        self.delivery.hand_out(list(pairs), 1_000, now, 100)
+        self.delivery.hand_out(*lists(pairs), 1_000, now, 100)
 
     def look_until_content(self) -> None:
         """Only where it is woken: not by a timeout of its own."""
@@ -172,7 +173,7 @@ def test_the_limit_of_a_full_stream_counts_from_its_becoming_full() -> None:
 
         def writer() -> None:
             pairs: list[Pair] = [(A, 3), (A, 4)]
-            inlet.put(other.right, pairs, Origin(1, 1, 2), range(2), LIMIT)
+            inlet.put(other.right, batch_of(pairs, Origin(1, 1, 2)), LIMIT)
             fresh.append(inlet.full_since == LIMIT)
 
         def check() -> None:
@@ -191,7 +192,10 @@ def test_a_newcomer_gets_its_run_and_then_what_is_live() -> None:
     def joining() -> Built:
         made, inlet = make("drop_newest", 2, deltas=True, handful=1)
         one, other = Connection({X: inlet}), Connection({Y: inlet})
-        runs = [([(X, "whole"), (X, "+1")], Origin(1, 1, 1)), ([(X, "+2")], Origin(1, 1, 2))]
+        runs = [
+            batch_of([(X, "whole"), (X, "+1")], Origin(1, 1, 1)),
+            batch_of([(X, "+2")], Origin(1, 1, 2)),
+        ]
         items: list[Any] = []
 
         def line() -> None:

@@ -78,7 +78,7 @@ class Desk(HubSession):
         key, price = _decode(arguments)
         topic = Topic("desk", "quotes", key)
         if topic in self.wanted:
-            out.pairs.append((topic, price))
+            out.deliver(topic, price)
         else:
             out.unrouted += 1
 

@@ -19,6 +19,7 @@ from actors.protocol.prices import Price
 from actors.protocol.session import Session
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.latest_price import LIMIT, NEWEST, Candidates, Prices, in_words, symbol_of
+from tests.support.batches import lists
 
 NOW, NOW_NS = 1_000.0, 1_700_000_000_000_000_000
 
@@ -68,6 +69,23 @@ class Board(Venue):
 BOARD = Board("b", VenueSettings())
 
 
+class Untold(Struct, frozen=True):
+    """An event that has no `symbol` of its own."""
+
+    asset_id: str
+    price: float
+
+
+class Telling(Board):
+    """Knows the symbols of other events."""
+
+    def symbol(self, event: Any) -> str | None:
+        return event.asset_id if isinstance(event, Untold) else None
+
+
+TELLING = Telling("b", VenueSettings())
+
+
 def topic(channel: str, key: str = "A") -> Topic:
     return Topic("b", channel, key)
 
@@ -80,7 +98,7 @@ class Desk:
         self.venue = venue
 
     def receive(self, where: Topic, event: Any, at: float = NOW) -> None:
-        self.prices.keep([(where, event)], {where}, at)
+        self.prices.keep([where], [event], {where}, at)
 
     def weigh(self, symbol: str = "A", *, max_age: float = 15.0, now: float = NOW) -> dict[str, Any]:
         return self.judge(symbol, max_age, now)[0]
@@ -197,7 +215,7 @@ def test_no_price_of_a_wanted_topic_goes_however_many_there_are() -> None:
     desk = Desk()
     topics = [topic("quotes", f"S{number}") for number in range(LIMIT + 1_000)]
     pairs: list[tuple[Topic, Any]] = [(each, Quote(each.key, bid=1.0)) for each in topics for _ in range(2)]
-    desk.prices.keep(pairs, set(topics), NOW)
+    desk.prices.keep(*lists(pairs), set(topics), NOW)
     desk.receive(topic("trades", "*"), Print("T", 1.0))
     assert all("bid" in desk.weigh(each.key) for each in topics)
     assert "last" in desk.weigh("T")
@@ -230,7 +248,7 @@ def test_no_kind_of_event_pushes_out_another_where_a_channel_names_what_they_sha
     desk = Desk(OneChannel("b", VenueSettings()))
     where = topic("quotes")
     batch: list[tuple[Topic, Any]] = [(where, Last("A", 1.0)), *[(where, Bid("A", 2.0))] * 2 * NEWEST]
-    desk.prices.keep(batch, {where}, NOW)
+    desk.prices.keep(*lists(batch), {where}, NOW)
     for _ in range(2 * NEWEST):
         desk.receive(where, Bid("A", 3.0))
     fields = desk.weigh()
@@ -258,12 +276,80 @@ def test_a_batch_keeps_what_its_events_one_by_one_would(heard: list[tuple[str, A
         (topic("quotes", key), kind(key, float(number))) for number, (key, kind) in enumerate(heard)
     ]
     whole, single = Desk(), Desk()
-    whole.prices.keep(pairs, {each for each, _ in pairs}, NOW)
+    whole.prices.keep(*lists(pairs), {each for each, _ in pairs}, NOW)
     for pair in pairs:
-        single.prices.keep([pair], {pair[0]}, NOW)
+        single.prices.keep(*lists([pair]), {pair[0]}, NOW)
     for key in ("A", "B"):
         kept = list(single.prices.kept(key))
         assert sorted(map(str, whole.prices.kept(key))) == sorted(map(str, kept))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["quotes", "trades"]),
+            st.sampled_from(["", "*", "A"]),
+            st.sampled_from(["A", "B", "C"]),
+            st.sampled_from([Quote, Print, Untold]),
+        ),
+        max_size=40,
+    )
+)
+def test_a_batch_of_all_symbols_keeps_what_its_events_one_by_one_would(
+    heard: list[tuple[str, str, str, type[Any]]],
+) -> None:
+    pairs: list[tuple[Topic, Any]] = [
+        (topic(channel, key), kind(symbol, float(number)))
+        for number, (channel, key, symbol, kind) in enumerate(heard)
+    ]
+    whole, single = Desk(TELLING), Desk(TELLING)
+    for at in range(0, len(pairs), 20):
+        batch = pairs[at : at + 20]
+        whole.prices.keep(*lists(batch), {each for each, _ in batch}, NOW + at)
+        for pair in batch:
+            single.prices.keep(*lists([pair]), {pair[0]}, NOW + at)
+    for symbol in "ABC":
+        kept = list(single.prices.kept(symbol))
+        assert sorted(map(str, whole.prices.kept(symbol))) == sorted(map(str, kept))
+
+
+@given(st.lists(st.sampled_from("ABCD"), min_size=1, max_size=30), st.integers(1, 4))
+def test_in_a_batch_too_the_symbol_longest_without_an_event_goes(symbols: list[str], size: int) -> None:
+    whole, single = Desk(), Desk()
+    whole.prices, single.prices = Prices(BOARD, limit=4), Prices(BOARD, limit=4)
+    where = topic("trades", "*")
+    pairs: list[tuple[Topic, Any]] = [(where, Print(symbol, 1.0)) for symbol in symbols]
+    for at in range(0, len(pairs), size):
+        whole.prices.keep(*lists(pairs[at : at + size]), {where}, NOW)
+    for pair in pairs:
+        single.prices.keep(*lists([pair]), {where}, NOW)
+    for new in "VWXYZ":
+        for desk in (whole, single):
+            desk.receive(where, Print(new, 1.0))
+        left = [[symbol for symbol in "ABCD" if list(desk.prices.kept(symbol))] for desk in (whole, single)]
+        assert left[0] == left[1]
+
+
+def test_a_symbol_of_a_batch_is_not_driven_out_by_another_of_it() -> None:
+    desk = Desk()
+    desk.prices = Prices(BOARD, limit=2)
+    where = topic("trades", "*")
+    desk.receive(where, Print("OLD", 1.0))
+    desk.receive(where, Print("OTHER", 2.0))
+    batch: list[tuple[Topic, Any]] = [(where, Print("OLD", 3.0)), (where, Print("NEW", 4.0))]
+    desk.prices.keep(*lists([*batch, (where, Print("OLD", 5.0))]), {where}, NOW + 1)
+    assert [event.price for event, _ in desk.prices.kept("OLD")] == [1.0, 3.0, 5.0]
+    assert [event.price for event, _ in desk.prices.kept("NEW")] == [4.0]
+    assert not list(desk.prices.kept("OTHER"))
+
+
+def test_events_without_a_symbol_do_not_hide_those_beside_them(desk: Desk) -> None:
+    where = topic("trades", "*")
+    odd = [Print("", 1.0), Print([], 1.0), Print(5, 1.0), {"no": "symbol"}, None]  # type: ignore[arg-type]
+    batch: list[tuple[Topic, Any]] = [(where, each) for each in (*odd, Print("A", 7.0), *odd)]
+    desk.prices.keep(*lists(batch), {where}, NOW)
+    assert len(desk.prices) == 1
+    assert desk.weigh()["last"] == 7.0
 
 
 # ── which is the newest ─────────────────────────────────────────────────────────────────────────

@@ -19,11 +19,11 @@ from actors.rules.stream_buffer import (
     FifoBuffer,
     GapRun,
     Origin,
-    Pair,
     Place,
     Policy,
     StreamBuffer,
 )
+from tests.support.batches import Pair, batch_of
 from tests.support.line_count import effort
 
 A, B, C = TOPICS = tuple(Topic("o2", "trades", key) for key in "ABC")
@@ -72,7 +72,7 @@ class Witness:
         """The part of a batch that is meant for this mailbox: every second event of it."""
         if topics:
             indexes = range(1, 2 * len(topics), 2)
-            self.mailbox.put(self._batch(topics, indexes), self._origin, indexes)
+            self.mailbox.put(batch_of(self._batch(topics, indexes), self._origin, indexes))
 
     def _batch(self, topics: list[Topic], indexes: range, *, beyond: bool = False) -> list[Pair]:
         self.batches += 1
@@ -114,7 +114,7 @@ class Witness:
             self.resume(topic)
             self.beyond += count
             pairs = self._batch([topic] * count, range(count), beyond=True)
-            self.mailbox.put_beyond(pairs, self._origin)
+            self.mailbox.put_beyond(batch_of(pairs, self._origin))
 
     def overflow(self, on: bool) -> None:
         if isinstance(self.mailbox, FifoBuffer):
@@ -126,8 +126,9 @@ class Witness:
         if taken is not None:
             assert place == FIRST
         elif hand:
-            event: Event = hand.popleft()[1]
-            assert event.place == place
+            topic = self.mailbox.hand_topic
+            event: Event = hand.popleft()
+            assert (event.topic, event.place) == (topic, place)
             assert event.place[0] == self.mailbox.origin.order
             self.beyond -= event.beyond
             taken = event
@@ -408,7 +409,7 @@ def test_merged_markers_of_a_conflater_keep_the_last_word_of_each_line() -> None
 
 def test_a_conflated_event_has_its_place_until_it_is_taken_from_the_hand() -> None:
     mailbox = ConflatingBuffer(10)
-    mailbox.put([(A, "event")], Origin(1, 1, 3), (7,))
+    mailbox.put(batch_of([(A, "event")], Origin(1, 1, 3), (7,)))
     assert mailbox.peek_order() == (3, 7)
     assert mailbox.reach() is None
     assert mailbox.peek_order() == (3, 7)
@@ -474,14 +475,14 @@ def test_a_flapping_line_costs_a_stream_that_nobody_reads_no_event() -> None:
     """700 losses, five orders between two of them."""
     mailbox, events = FifoBuffer(100_000, "block", deltas=False), 0
     for life in range(700):
-        mailbox.put([(A, events + each) for each in range(5)], Origin(life, life, life), range(5))
+        mailbox.put(batch_of([(A, events + each) for each in range(5)], Origin(life, life, life), range(5)))
         events += 5
         for marker in flap(life):
             mailbox.mark(marker)
     assert (mailbox.received, mailbox.queued, mailbox.dropped, mailbox.gaps) == (3_500, 3_500, 0, 700)
     for life in range(700):
         assert mailbox.reach() is None
-        assert [mailbox.hand.popleft() for _ in range(5)] == [(A, 5 * life + each) for each in range(5)]
+        assert [mailbox.hand.popleft() for _ in range(5)] == [5 * life + each for each in range(5)]
         markers = []
         while mailbox.peek_order() == FIRST:
             markers.append(mailbox.reach())
@@ -551,27 +552,27 @@ def test_what_arrived_before_and_was_put_later_stands_where_it_arrived(
 ) -> None:
     """Two lines fill one stream."""
     mailbox = FifoBuffer(10, "block", deltas=False)
-    mailbox.put([(B, "four")], Origin(4, 1, 4), (0,))
-    mailbox.put([(B, "six")], Origin(6, 1, 6), (0,))
+    mailbox.put(batch_of([(B, "four")], Origin(4, 1, 4), (0,)))
+    mailbox.put(batch_of([(B, "six")], Origin(6, 1, 6), (0,)))
     for marker in between:
         if isinstance(marker, GapRun):
             mailbox.mark_gaps(GapRun(marker.spans, marker.reason, marker.until_ns, marker.epoch))
         else:
             mailbox.mark(marker)
-    mailbox.put([(A, "five")], Origin(5, 1, 5), (0,))
-    mailbox.put([(A, "seven")], Origin(7, 1, 7), (0,))
+    mailbox.put(batch_of([(A, "five")], Origin(5, 1, 5), (0,)))
+    mailbox.put(batch_of([(A, "seven")], Origin(7, 1, 7), (0,)))
     out = []
     while mailbox.peek_order() is not None:
         if mailbox.reach() is None:
-            out.append(mailbox.hand.popleft()[1])
+            out.append(mailbox.hand.popleft())
     assert out == ["four", *expected, "seven"]
 
 
 def test_the_events_of_a_run_keep_their_own_receipt() -> None:
     mailbox = FifoBuffer(10, "block", deltas=True)
     old, new = Origin(5, 1, 3), Origin(9, 2, 8)
-    mailbox.put_beyond([(A, "whole")], old)
-    mailbox.put([(A, "change")], new, (4,))
+    mailbox.put_beyond(batch_of([(A, "whole")], old))
+    mailbox.put(batch_of([(A, "change")], new, (4,)))
     places, origins = [], []
     for _ in range(2):
         places.append(mailbox.peek_order())
@@ -632,7 +633,7 @@ def merging(*markers: Marker) -> list[Marker]:
     mailbox.marker_bound = len(markers)
     for marker in markers:
         mailbox.mark(marker)
-    mailbox.put([(A, "event")], Origin(1, 1, 1), (0,))
+    mailbox.put(batch_of([(A, "event")], Origin(1, 1, 1), (0,)))
     mailbox.mark(lifecycle(9))
     out: list[Marker] = []
     while (read := mailbox.reach()) is not None:
@@ -662,7 +663,7 @@ def test_markers_that_cannot_be_merged_cost_as_much_each_however_many_wait() -> 
 
         def flap() -> None:
             for number in range(count):
-                mailbox.put([(A, number)], Origin(number, 1, number), (0,))
+                mailbox.put(batch_of([(A, number)], Origin(number, 1, number), (0,)))
                 mailbox.mark(lifecycle(number))
 
         return effort(flap)
@@ -743,42 +744,42 @@ def test_a_loss_goes_on_growing_while_older_markers_are_read() -> None:
 
 def test_events_that_are_called_back_from_the_hand_keep_their_places() -> None:
     mailbox = line_of(6, "drop_oldest", 4, deltas=False)
-    mailbox.put([(A, number) for number in range(6)], Origin(1, 1, 5), range(10, 16))
+    mailbox.put(batch_of([(A, number) for number in range(6)], Origin(1, 1, 5), range(10, 16)))
     assert mailbox.reach() is None
     mailbox.hand.popleft()  # three are left in it
-    mailbox.put([(A, number) for number in (6, 7)], Origin(2, 1, 6), range(2))
+    mailbox.put(batch_of([(A, number) for number in (6, 7)], Origin(2, 1, 6), range(2)))
     assert mailbox.reach() == Gap(A, "overflow", 1, 1, 1, 1)
     assert mailbox.peek_order() == (5, 12)
 
 
-class Contested(deque[Pair]):
+class Contested(deque[int]):
     """A hand whose reader takes the next event after each that the mailbox takes back."""
 
-    def __init__(self, pairs: Iterable[Pair], read: list[int]) -> None:
-        super().__init__(pairs)
+    def __init__(self, events: Iterable[int], read: list[int]) -> None:
+        super().__init__(events)
         self._read = read
 
-    def popleft(self) -> Pair:
+    def popleft(self) -> int:
         return self._let_read(super().popleft())
 
-    def pop(self) -> Pair:  # type: ignore[override]
+    def pop(self) -> int:  # type: ignore[override]
         return self._let_read(super().pop())
 
-    def _let_read(self, taken: Pair) -> Pair:
+    def _let_read(self, taken: int) -> int:
         if self:
-            self._read.append(super().popleft()[1])
+            self._read.append(super().popleft())
         return taken
 
 
 def test_events_called_back_under_a_reader_s_hand_keep_their_order() -> None:
     mailbox = FifoBuffer(160, "drop_oldest", deltas=False)
-    mailbox.put([(A, number) for number in range(160)], Origin(1, 1, 1), range(160))
+    mailbox.put(batch_of([(A, number) for number in range(160)], Origin(1, 1, 1), range(160)))
     mailbox.reach()
     assert len(mailbox.hand) == 10
     assert mailbox.peek_order() == (1, 0)
     read: list[int] = []
     mailbox.hand = Contested(mailbox.hand, read)
-    mailbox.put([(A, 160), (A, 161)], Origin(2, 1, 2), range(2))
+    mailbox.put(batch_of([(A, 160), (A, 161)], Origin(2, 1, 2), range(2)))
     assert mailbox.peek_order() is not None
     kept = mailbox.received - mailbox.dropped
     mailbox.hand = deque()
@@ -786,7 +787,7 @@ def test_events_called_back_under_a_reader_s_hand_keep_their_order() -> None:
     while (item := mailbox.reach()) is not None or mailbox.hand:
         if isinstance(item, Gap):
             lost += item.missed or 0
-        read += [mailbox.hand.popleft()[1] for _ in range(len(mailbox.hand))]
+        read += [mailbox.hand.popleft() for _ in range(len(mailbox.hand))]
     assert read == sorted(set(read))
     assert (len(read), len(read) + lost) == (kept, mailbox.received)
     assert (mailbox.delivered, mailbox.dropped, mailbox.queued) == (kept, lost, 0)

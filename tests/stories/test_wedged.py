@@ -289,18 +289,20 @@ def test_the_books_are_those_of_the_new_keeper(
 
 
 def test_stop_is_answered_and_names_who_hangs(
-    watched: Runtime, o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trades = watched.subscribe("o2", "trades", market, wait=5.0)
-    trap = Trap(monkeypatch, EpochDelivery, "hand_out")
-    o2.trade(market)
-    assert trap.caught.wait(5)
-    begun = time.monotonic()
-    left = watched.stop(timeout=0.4)  # before the watchdog has looked
-    assert time.monotonic() - begun < 5 * 1.4
-    assert left == ("connection/o2",)
-    assert list(trades) == []
-    trap.released.set()
+    watchdog = {"watchdog_timeout": 60.0}  # it does not look before the stop
+    with actors.start(config(o2.url, runtime=watchdog), wait=10.0) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=5.0)
+        trap = Trap(monkeypatch, EpochDelivery, "hand_out")
+        o2.trade(market)
+        assert trap.caught.wait(5)
+        begun = time.monotonic()
+        left = runtime.stop(timeout=2.0)
+        assert time.monotonic() - begun < 5 * 3.0
+        assert left == ("connection/o2",)
+        assert list(trades) == []
+        trap.released.set()
 
 
 def test_stop_names_those_who_were_replaced_too(

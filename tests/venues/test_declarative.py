@@ -881,3 +881,12 @@ def test_a_written_time_is_read_to_the_nanosecond(at: datetime, digits: str, min
     text = text[:19] + fraction + ("Z" if minutes is None else text[19:])
     seconds = (whole - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
     assert clock("rfc3339")(text) == seconds * 10**9 + int(f"{digits:0<9.9}")
+
+
+@given(
+    st.from_regex(r"[0-9]{1,24}", fullmatch=True), st.sampled_from([("s", 10**9), ("ms", 10**6), ("ns", 1)])
+)
+def test_a_time_of_digits_is_read_as_a_decimal_would_be(text: str, unit: tuple[str, int]) -> None:
+    name, factor = unit
+    number = Decimal(text)
+    assert clock(name)(text) == (int(number * factor) if number < 10**20 else None)

@@ -98,7 +98,7 @@ class AccountSession(KeyedSession):
         if update.event in FILLS and update.execution_id and not self._seen.add(update.execution_id):
             out.duplicates += 1
             return
-        out.pairs.append((topic, update))
+        out.deliver(topic, update)
 
     def _handle_authorization(self, said: AccountAnswer, out: EffectBatch) -> None:
         """Only a refusal in so many words is about the keys: another answer may be a failing server's."""

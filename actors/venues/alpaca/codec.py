@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 Encoding = Literal["json", "msgpack"]
 
-_PACKED = b"\x80"  # the first byte of msgpack that is no ASCII (msgpack specification, "Formats")
+PACKED = b"\x80"  # the first byte of msgpack that is no ASCII (msgpack specification, "Formats")
 _MAPS = {b"{", *(bytes([first]) for first in (*range(0x80, 0x90), 0xDE, 0xDF))}
 
-_json_many = msgspec.json.Decoder(list[Inbound] | Inbound).decode
+decode_json = msgspec.json.Decoder(list[Inbound] | Inbound).decode
 _msgpack_many = msgspec.msgpack.Decoder(list[Inbound] | Inbound).decode
 
 
@@ -38,8 +38,8 @@ def encode(message: Mapping[str, object], encoding: Encoding) -> str | bytes:
 
 def decode(payload: bytes) -> list[Inbound]:
     """Raises: Exception: something in it cannot be read."""
-    if payload[:1] < _PACKED:
-        items = _json_many(payload)
+    if payload[:1] < PACKED:
+        items = decode_json(payload)
         return items if type(items) is list else [items]
     items = _msgpack_many(payload)
     several = items if isinstance(items, list) else [items]
@@ -91,7 +91,7 @@ def trade_update(frame: AccountFrame) -> TradeUpdate:
 
 
 def _read(payload: bytes, kind: type[T]) -> T:
-    if payload[:1] < _PACKED:
+    if payload[:1] < PACKED:
         return msgspec.json.decode(payload, type=kind)
     return msgspec.msgpack.decode(payload, type=kind)
 

@@ -32,12 +32,14 @@ from actors.protocol import (
 )
 from actors.venues.alpaca import messages as m
 from actors.venues.alpaca.channels import CHANNELS
-from actors.venues.alpaca.codec import Encoding, decode, elements, named
+from actors.venues.alpaca.codec import PACKED, Encoding, decode, decode_json, elements, named
 from actors.venues.alpaca.errors import ALREADY_AUTHENTICATED, NOT_AUTHENTICATED, VERDICTS, ending, told
 from actors.venues.alpaca.keyed_session import KeyedSession
 from actors.venues.alpaca.subscriptions import ALL, BOOKS, CONFIRMED, WAITING, AlpacaSubscriptions, Listed
 
 Topics = tuple[Topic, ...]
+
+ENDED = SessionState.ENDED
 
 # By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.
 CHANNEL_OF: Mapping[type[Struct], str] = {
@@ -68,6 +70,9 @@ class Routes(dict[str, Topics]):
             self._star(())
         else:
             self.pop(topic.key, None)
+
+    def __missing__(self, symbol: str) -> Topics:
+        return self.all
 
     def _star(self, star: Topics) -> None:
         self.all = star
@@ -105,31 +110,32 @@ class AlpacaSession(KeyedSession):
         self._now = now
         out = EffectBatch()
         for _, payload in frames:
-            if self.state is SessionState.ENDED:
+            if self.state is ENDED:
                 break
             try:
-                items = decode(payload)
+                # Most messages are arrays of JSON: a call less for them.
+                items = decode_json(payload) if payload[:1] < PACKED else decode(payload)
             except Exception as error:
                 self._handle_apart(payload, error, out)
             else:
-                self._handle(items, out)
+                self._handle(items if isinstance(items, list) else [items], out)
         return out.effects()
 
     def _handle(self, items: list[m.Inbound], out: EffectBatch) -> None:
-        routes, pairs = self._plain, out.pairs
+        routes = self._plain
         for item in items:
             route = routes.get(type(item))
             if route is None:
                 self._handle_special(item, out)
-                if self.state is SessionState.ENDED:
+                if self.state is ENDED:
                     return
-                pairs = out.pairs  # a new piece, where an effect stands between
                 continue
-            topics = route.get(item.symbol, route.all)  # type: ignore[union-attr]
+            topics = route[item.symbol]  # type: ignore[union-attr]
             if not topics:
                 out.unrouted += 1
             for topic in topics:
-                pairs.append((topic, item))
+                out.topics.append(topic)
+                out.events.append(item)
 
     def _handle_special(self, item: m.Inbound, out: EffectBatch) -> None:
         match item:
@@ -149,19 +155,21 @@ class AlpacaSession(KeyedSession):
         topics = dict.fromkeys(route.all)
         for symbol in article.symbols or ():
             topics.update(dict.fromkeys(route.get(symbol, ())))
-        out.pairs += [(topic, article) for topic in topics]
+        for topic in topics:
+            out.deliver(topic, article)
         out.unrouted += not topics
 
     def _handle_book(self, book: m.OrderBook, out: EffectBatch) -> None:
         """A book begins with a reset: changes until then belong to an older subscription."""
         if book.reset:
             self._prove(book, out)
-        topics = self._books.get(book.symbol, self._books.all)
+        topics = self._books[book.symbol]
         if book.reset:
             for topic in topics:
                 self._begun.setdefault(topic, set()).add(book.symbol)
         begun = [topic for topic in topics if book.symbol in self._begun.get(topic, ())]
-        out.pairs += [(topic, book) for topic in begun]
+        for topic in begun:
+            out.deliver(topic, book)
         out.unrouted += not begun
 
     def _prove(self, book: m.OrderBook, out: EffectBatch) -> None:
@@ -222,7 +230,7 @@ class AlpacaSession(KeyedSession):
             self._put_aside(payload, error, self._concerned(m.Named()), out)
             return
         for part in parts:
-            if self.state is SessionState.ENDED:
+            if self.state is ENDED:
                 return
             try:
                 items = decode(part)
@@ -255,7 +263,7 @@ class AlpacaSession(KeyedSession):
         known = [symbol for symbol in symbols if isinstance(symbol, str)]
         if known:
             several = self._routes.values() if channel is None else [self._routes[channel]]
-            topics = (topic for routes in several for each in known for topic in routes.get(each, routes.all))
+            topics = (topic for routes in several for each in known for topic in routes[each])
             return tuple(dict.fromkeys(topics))
         return tuple(
             topic

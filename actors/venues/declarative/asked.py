@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from typing import Any
 
 from actors.protocol import AskedTopic, Confirm, EffectBatch, GapReason, Topic, TopicAnswer
 from actors.venues.declarative.path import MISSING
@@ -72,6 +73,7 @@ class TableTopics(dict[Topic, TableTopic]):
         super().__init__()
         self._vocabulary, self._heal, self._takes_all = vocabulary, heal, takes_all
         self._indexes: list[TableIndex] = []
+        self.routes: dict[Any, Any] = {}  # `UsualMessages` keeps them; a topic that comes or goes ends all
 
     def index(self, places: TopicPlaces) -> TableIndex:
         """A new index of these topics, for one kind of message."""
@@ -83,6 +85,7 @@ class TableTopics(dict[Topic, TableTopic]):
         if asked is None:
             asked = self[topic] = TableTopic(topic, str(self._vocabulary.values(topic)["wire"]))
             self.begin(asked)
+            self.routes.clear()
             for index in self._indexes:
                 index.add(topic, asked)
         return asked
@@ -100,6 +103,7 @@ class TableTopics(dict[Topic, TableTopic]):
             return False
         was_up = asked.answer is not REFUSED
         asked.answer = REFUSED  # an answer that is still to come is ignored
+        self.routes.clear()
         for index in self._indexes:
             index.remove(topic, asked)
         return was_up
@@ -130,7 +134,7 @@ class TableTopics(dict[Topic, TableTopic]):
                 if asked.answer is not CONFIRMED:  # it comes, so it is there
                     asked.answer = CONFIRMED
                     out.add(Confirm((topic,)))
-                out.pairs.append((topic, rule.event(topic, nodes, data)))
+                out.deliver(topic, rule.event(topic, nodes, data))
 
     def _in_order(self, rule: EventRule, asked: TableTopic, nodes: Nodes, out: EffectBatch) -> bool:
         """Whether the event may be delivered; where others are missing before it, that is said first."""

@@ -57,18 +57,23 @@ def inflate(payload: bytes, how: str, most: int) -> bytes:
     return text
 
 
-_UNITS: Mapping[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+UNITS: Mapping[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+
+SHORT = 18  # digits of a time that decimals do not round either
 
 
 def clock(unit: str) -> Callable[[Any], int | None]:
     """A function from a venue's time to wall-clock nanoseconds; None: it cannot be read as one."""
-    factor = _UNITS.get(unit)
+    factor = UNITS.get(unit)
     if factor is None:
         return lambda value: iso_nanoseconds(value) if type(value) is str else None
 
     def read(value: Any) -> int | None:
         if type(value) is int:
             return value * factor
+        if type(value) is str and len(value) <= SHORT and value.isascii() and value.isdigit():
+            return int(value) * factor
         try:
             number = Decimal(value) if type(value) is str else value
             return int(number * factor) if type(number) is Decimal and abs(number) < 10**20 else None

@@ -17,6 +17,9 @@ from actors.venues.declarative.topics import Marks, Names, TopicPlaces
 MANY = "topics"  # the place in a frame that takes a list of them
 
 
+Nodes = Sequence[Any]  # the message, and the element of each list on the way to an event
+
+
 class Count:
     """How far the numbers of one topic have come on one connection."""
 
@@ -61,8 +64,18 @@ class Numbers(Struct, frozen=True):
             return first is None or first <= former + 1 <= number or Hole(None)
         return number == former + 1 or Hole(number - former - 1 if number > former else None)
 
+    def go_on(self, count: Count, events: Sequence[Nodes]) -> bool:
+        """Whether all these events may be delivered, and none is missing; only then are they counted."""
+        before = count.number, count.lost
+        gone_on = False
+        try:
+            gone_on = all(self.follow(count, nodes) is True for nodes in events)
+        finally:
+            if not gone_on:
+                count.number, count.lost = before
+        return gone_on
 
-Nodes = Sequence[Any]  # the message, and the element of each list on the way to an event
+
 Told = tuple[Nodes, Marks, Any]  # of one event: the nodes on the way to it, its marks, its data
 
 
@@ -70,9 +83,10 @@ class EventRule:
     """One kind of message that bears events."""
 
     def __init__(self, table: EventTable, names: Mapping[str, Names]) -> None:
+        self.table = table
         self.places = TopicPlaces(table, names)
         data = _spot(table.data, table.each)
-        self._data = (-1, getter(())) if data is None else (data.level, data.get)
+        self.data = (-1, getter(())) if data is None else (data.level, data.get)
         self._kind = _spot(table.kind, table.each)
         self._time = _spot(table.time, table.each)
         self._nanoseconds = clock(table.unit)
@@ -88,7 +102,7 @@ class EventRule:
         Raises:
             ValueError: one of several is no event.
         """
-        places, (_, get) = self.places, self._data
+        places, (_, get) = self.places, self.data
         if not places.fits(message):
             return None
         if places.each is not None:
@@ -102,7 +116,7 @@ class EventRule:
     def _read_each(self, found: Sequence[Nodes] | None) -> Sequence[Told] | None:
         if found is None:
             return None
-        places, (level, get) = self.places, self._data
+        places, (level, get) = self.places, self.data
         told: list[Told] = []
         for nodes in found:
             marks, data = places.marks(nodes), get(nodes[level])

@@ -53,13 +53,13 @@ from actors.venues.declarative.messages import decode, inflate
 from actors.venues.declarative.path import MISSING, Condition, Path
 from actors.venues.declarative.protocol import Ask, Nodes, TableProtocol
 from actors.venues.declarative.table import AckTable, ErrorTable, Value
+from actors.venues.declarative.usual import LONGEST_WORD, UNREAD, UsualMessages
 
-LONGEST_WORD = 64  # bytes of a message that is a mere text
 MAX_WORDS = 500  # characters of an error
 UNANSWERED = 1000  # requests that are waited for; where a venue answers none, older ones are forgotten
 
 
-LOGGING_IN = SessionState.LOGGING_IN
+LOGGING_IN, OPEN, ENDED = SessionState.LOGGING_IN, SessionState.OPEN, SessionState.ENDED
 
 
 class DeclaredSession(Session):
@@ -70,9 +70,9 @@ class DeclaredSession(Session):
         super().__init__()
         self._protocol = protocol
         self.heard: Counter[str] = Counter()
-        self._told = 0  # messages of this read that bear events: a Counter is slow
         self._asked = TableTopics(protocol, self._heal, takes_all=takes_all)
         self._events = [(rule, self._asked.index(rule.places)) for rule in protocol.events]
+        self._usual = UsualMessages(protocol, self._events, self._asked)
         self._acks = [(table, self._asked.index(places)) for table, places in protocol.acks]
         self._errors = [(table, self._asked.index(places)) for table, places in protocol.errors]
         self._requests: dict[str, SentFrame] = {}  # by id, oldest first
@@ -147,25 +147,38 @@ class DeclaredSession(Session):
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         self._now = now
-        out, ended = EffectBatch(), SessionState.ENDED
-        table, words = self._protocol.table, self._protocol.words
-        for opcode, payload in frames:
-            if self.state is ended:
+        out, rest = EffectBatch(), iter(frames)
+        if not self._usual.possible:
+            for opcode, payload in rest:
+                if self.state is ENDED:
+                    break
+                self._handle_frame(opcode, payload, UNREAD, out)
+        while (state := self.state) is not ENDED:
+            odd = self._usual.take(rest, out, is_open=state is OPEN)
+            if odd is None:
                 break
-            text = payload
-            try:
-                if opcode == BINARY and table.compression != "none":
-                    text = inflate(payload, table.compression, table.max_inflated)
-                if len(text) <= LONGEST_WORD and text in words:
-                    self._handle_word(*words[text], out)
-                else:
-                    self._handle(decode(text), out)
-            except Exception as error:  # whatever a venue sends: recursion, digits, exponents without end
-                self._put_aside(text, error, out)
-        if self._told:
-            self.heard["event"] += self._told
-            self._told = 0
+            self._handle_frame(*odd, out)
+        if self._usual.told:
+            self.heard["event"] += self._usual.told
+            self._usual.told = 0
         return out.effects()
+
+    def _handle_frame(self, opcode: int, payload: bytes, message: Any, out: EffectBatch) -> None:
+        """The careful path; `message` may be decoded already."""
+        table, words = self._protocol.table, self._protocol.words
+        text = payload
+        try:
+            if message is not UNREAD:
+                self._handle(message, out)
+                return
+            if opcode == BINARY and table.compression != "none":
+                text = inflate(payload, table.compression, table.max_inflated)
+            if len(text) <= LONGEST_WORD and text in words:
+                self._handle_word(*words[text], out)
+            else:
+                self._handle(decode(text), out)
+        except Exception as error:  # whatever a venue sends: recursion, digits, exponents without end
+            self._put_aside(text, error, out)
 
     def _handle_word(self, kind: str, reply: Any, out: EffectBatch) -> None:
         self.heard[kind] += 1
@@ -182,7 +195,7 @@ class DeclaredSession(Session):
             if told is None:
                 continue
             self._asked.deliver(rule, index, told, out)
-            self._told += 1
+            self._usual.told += 1  # a Counter is slow
             return
         self.heard[self._handle_other(message, out)] += 1
 

@@ -362,6 +362,12 @@ def the_nonce(entry: NonceFrame, account: str, frame: Pushed) -> Nonce:
     return Nonce(account, nonce, frame.onchain_timestamp, frame.seen_timestamp)
 
 
+def the_change(sides: Sides, market: str, frame: Pushed) -> DepthChange:
+    return DepthChange(
+        market, sides.buys or (), sides.sells or (), frame.onchain_timestamp, frame.seen_timestamp
+    )
+
+
 def the_trade(entry: TradeEntry, market: str, frame: Pushed) -> Trade:
     id, maker, taker = entry.trade_id, entry.maker, entry.taker
     return Trade(

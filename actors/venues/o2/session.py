@@ -95,21 +95,49 @@ class O2Session(Session):
         return [Send("PING")]
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
+        """The loop reads the usual messages by itself: a trade, or a change of a book, of a confirmed topic.
+
+        `_read` reads all others. It reads the usual ones as well, with the same effects.
+        """
         self._now = now
         out = EffectBatch()
+        trades, books = self._trades, self._depth
         for opcode, payload in frames:
-            if opcode != TEXT:
-                out.quarantine(payload, "a binary frame; O2 sends text")
-                continue
             try:
                 frame = decode(payload)
-                if frame.turbo:
-                    self._handle(frame, payload, out)
-                else:  # a call less for the usual message
-                    HANDLERS[type(frame)](self, frame, payload, out)
-            except Exception as error:
-                self._puzzle(payload, error, out)
+                kind = type(frame)
+                if kind is m.TradesFrame:
+                    (entry,), asked = frame.trades, trades[frame.market_id]
+                    trade = m.the_trade(entry, asked.topic.key, frame)
+                    if asked.answer is CONFIRMED and opcode == TEXT and not frame.turbo:
+                        if asked.seen.add(trade.trade_id):
+                            out.topics.append(asked.topic)
+                            out.events.append(trade)
+                        else:
+                            out.duplicates += 1
+                        continue
+                elif kind is m.ChangeFrame:
+                    sides, asked = frame.changes, books[frame.market_id]
+                    change = m.the_change(sides, asked.topic.key, frame)
+                    is_plain = sides.precision is None and (change.bids or change.asks)
+                    if is_plain and asked.answer is CONFIRMED and opcode == TEXT and not frame.turbo:
+                        out.topics.append(asked.topic)
+                        out.events.append(change)
+                        continue
+            except Exception:
+                pass
+            self._read(opcode, payload, out)
         return out.effects()
+
+    def _read(self, opcode: int, payload: bytes, out: EffectBatch) -> None:
+        """Any message."""
+        if opcode != TEXT:
+            out.quarantine(payload, "a binary frame; O2 sends text")
+            return
+        try:
+            self._handle(decode(payload), payload, out)
+        except Exception as error:
+            self._puzzle(payload, error, out)
 
     # ── data: a method that raises here has changed nothing ──
 
@@ -132,15 +160,7 @@ class O2Session(Session):
         if sides.precision is not None and self._asked.outdated(asked, sides.precision):
             out.unrouted += 1
             return
-        topic = asked.topic
-        change = m.DepthChange(
-            topic.key,
-            sides.buys or (),
-            sides.sells or (),
-            frame.onchain_timestamp,
-            frame.seen_timestamp,
-        )
-        out.pairs.append((topic, change))
+        out.deliver(asked.topic, m.the_change(sides, asked.topic.key, frame))
 
     def _handle_picture(self, frame: m.DepthFrame, payload: bytes, out: EffectBatch) -> None:
         channel, kind = PICTURES[type(frame)]
@@ -164,7 +184,7 @@ class O2Session(Session):
             frame.onchain_timestamp,
             frame.seen_timestamp,
         )
-        out.pairs.append((asked.topic, picture))
+        out.deliver(asked.topic, picture)
 
     def _handle_trades(self, frame: m.TradesFrame, payload: bytes, out: EffectBatch) -> None:
         trades, asked = frame.trades, self._trades.get(frame.market_id)
@@ -174,7 +194,7 @@ class O2Session(Session):
             topic = asked.topic
             trade = m.the_trade(trades[0], topic.key, frame)
             if asked.seen.add(trade.trade_id):
-                out.pairs.append((topic, trade))
+                out.deliver(topic, trade)
             else:
                 out.duplicates += 1
         else:
@@ -204,7 +224,7 @@ class O2Session(Session):
         topic, is_new = asked.topic, asked.seen.add
         for trade in trades:
             if is_new(trade.trade_id):
-                out.pairs.append((topic, trade))
+                out.deliver(topic, trade)
             else:
                 out.duplicates += 1
 
@@ -234,7 +254,8 @@ class O2Session(Session):
             slot = self._asked.slots[channel].values()
             confirm([each for each in slot if each in named or each.answer is not REFUSED], out)
         for owners, event in heard:
-            out.pairs += [(asked.topic, event) for asked in owners]
+            for asked in owners:
+                out.deliver(asked.topic, event)
             out.unrouted += not owners
 
     def _handle_empty(self, payload: bytes, asked: Iterable[O2Topic], out: EffectBatch) -> None:

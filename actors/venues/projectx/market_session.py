@@ -16,9 +16,10 @@ from actors.venues.projectx.messages import DepthReset, DomType
 from actors.venues.projectx.normalise import contract_of
 from actors.venues.projectx.pushes import DepthPush, MarketPush, QuotePush, TradePush
 from actors.venues.projectx.quote_merge import Quotes
-from actors.venues.projectx.session import GatewaySession, Pairs
+from actors.venues.projectx.session import GatewaySession
 
 Read = Sequence[Any]  # what came one behind the other in a message
+Told = Sequence[Any]  # the events that it becomes
 Begins = Literal["reset", "first_list"]
 
 REST: Final = 10.0  # seconds between two new beginnings of a topic that we want by ourselves
@@ -35,7 +36,7 @@ class MarketSession(GatewaySession):
     def __init__(self, feed: str, begins: Begins = "reset") -> None:
         super().__init__(feed)
         self._begins = begins
-        self._tellers: dict[str, Callable[[Topic, Read, Pairs], None]] = {
+        self._tellers: dict[str, Callable[[Topic, Read], Told]] = {
             "quotes": self._tell_quotes,
             "trades": self._tell_prints,
             "depth": self._tell_book,
@@ -92,7 +93,7 @@ class MarketSession(GatewaySession):
         read = told if isinstance(told, list) else (told,)
         topic = self._waiting.answered[push.channel].get(contract)
         if topic is not None:
-            self._tellers[push.channel](topic, read, out.pairs)
+            out.deliver_all(topic, self._tellers[push.channel](topic, read))
             return
         topic = Topic(self._feed, push.channel, contract)
         if topic in self.wanted:
@@ -101,34 +102,30 @@ class MarketSession(GatewaySession):
             out.unrouted += len(read)
 
     def _tell(self, topic: Topic, read: Read, out: EffectBatch) -> None:
-        pairs: Pairs = []
-        self._tellers[topic.channel](topic, read, pairs)
-        self.tell(topic, pairs, out)
+        self.tell(topic, self._tellers[topic.channel](topic, read), out)
 
     # ── what is told of what was read ──
 
-    def _tell_prints(self, topic: Topic, read: Read, pairs: Pairs) -> None:
-        pairs += [(topic, event) for event in _of(topic.key, read)]
+    def _tell_prints(self, topic: Topic, read: Read) -> Told:
+        return _of(topic.key, read)
 
-    def _tell_quotes(self, topic: Topic, read: Read, pairs: Pairs) -> None:
-        pairs += [(topic, self._quotes.merge(topic, sparse)) for sparse in read]
+    def _tell_quotes(self, topic: Topic, read: Read) -> Told:
+        return [self._quotes.merge(topic, sparse) for sparse in read]
 
-    def _tell_book(self, topic: Topic, read: Read, pairs: Pairs) -> None:
+    def _tell_book(self, topic: Topic, read: Read) -> Told:
         resets = [place for place, event in enumerate(read) if event.type is RESET]
         if resets or topic in self._fresh:
-            self._tell_beginning(topic, read, resets, pairs)
-        else:
-            self._tell_prints(topic, read, pairs)
+            return self._tell_beginning(topic, read, resets)
+        return self._tell_prints(topic, read)
 
-    def _tell_beginning(self, topic: Topic, read: Read, resets: list[int], pairs: Pairs) -> None:
+    def _tell_beginning(self, topic: Topic, read: Read, resets: list[int]) -> Told:
         """A reset and all that follows it in one message are one event: no reader gets half a book."""
         if topic in self._fresh and read:
             self._fresh.remove(topic)
             if not resets and self._begins == "first_list" and len(read) > 1:
                 book = DepthReset(contract_id=topic.key, entries=_of(topic.key, read), assumed=True)
-                pairs.append((topic, book))
-                return
-        self._tell_prints(topic, read[: resets[0]] if resets else read, pairs)
+                return [book]
+        told = [*self._tell_prints(topic, read[: resets[0]] if resets else read)]
         for place, end in pairwise([*resets, len(read)]):
             book = DepthReset(
                 contract_id=topic.key,
@@ -136,7 +133,8 @@ class MarketSession(GatewaySession):
                 timestamp=read[place].timestamp,
                 entries=_of(topic.key, read[place + 1 : end]),
             )
-            pairs.append((topic, book))
+            told.append(book)
+        return told
 
     # ── what is built up ──
 
@@ -159,7 +157,7 @@ class MarketSession(GatewaySession):
         return super().forget(topics)
 
 
-def _of(contract: str, read: Read) -> Any:
+def _of(contract: str, read: Read) -> tuple[Any, ...]:
     """These, with their contract set before they are delivered."""
     for event in read:
         force_setattr(event, "contract_id", contract)

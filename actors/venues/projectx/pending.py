@@ -50,5 +50,5 @@ class WaitingEvents:
         for topic in topics:
             self.answered[topic.channel].pop(topic.key, None)
             held = self._held.pop(topic, ())
-            nobodys += sum(len(each.pairs) for each in held if isinstance(each, Deliver))
+            nobodys += sum(len(each.events) for each in held if isinstance(each, Deliver))
         return [Unrouted(nobodys)] if nobodys else []

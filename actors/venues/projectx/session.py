@@ -16,8 +16,6 @@ from actors.venues.projectx.normalise import FoundEvent, elements_of
 from actors.venues.projectx.pending import WaitingEvents
 from actors.venues.projectx.platforms import Hub
 
-Pairs = list[tuple[Topic, Any]]
-
 
 class GatewaySession(HubSession):
     """One hub's connection. What is pushed before its subscription is answered waits for the answer."""
@@ -80,14 +78,14 @@ class GatewaySession(HubSession):
 
     # ── for both ──
 
-    def tell(self, topic: Topic, pairs: Pairs, out: EffectBatch) -> None:
+    def tell(self, topic: Topic, events: Sequence[Any], out: EffectBatch) -> None:
         """Delivers these to their topic; after the hub's answer, where that has not come yet."""
         if self._waiting.is_over(topic):
-            out.pairs += pairs
+            out.deliver_all(topic, events)
         elif topic not in self.wanted:
-            out.unrouted += len(pairs)
-        elif pairs:
-            out.add(*self._waiting.hold(topic, Deliver(pairs)))
+            out.unrouted += len(events)
+        elif events:
+            out.add(*self._waiting.hold(topic, Deliver([(topic, event) for event in events])))
 
     def put_aside(
         self, found: FoundEvent, error: Exception, topics: Iterable[Topic], out: EffectBatch

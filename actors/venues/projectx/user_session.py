@@ -26,7 +26,7 @@ class UserSession(GatewaySession):
                 self.put_aside(found, error, self._ours(stream), out)
             else:
                 force_setattr(event, "action", found.action)  # before it is delivered
-                self.tell(topic, [(topic, event)], out)
+                self.tell(topic, [event], out)
 
     def _ours(self, stream: HubMethods) -> list[Topic]:
         return [topic for topic in self.wanted if topic.channel == stream.channel]

@@ -125,8 +125,7 @@ class DeclarativeHubSession(HubSession):
             return False
         asked.healed_at = self.now
         for effect in self.resync(topics, self.now):
-            is_seam = isinstance(effect, Missed)
-            out.add(structs.replace(effect, reason=why, missed=missed) if is_seam else effect)
+            out.add(Missed(effect.topics, why, missed) if isinstance(effect, Missed) else effect)
         return False
 
     def ping(self, now: float) -> list[Effect]:

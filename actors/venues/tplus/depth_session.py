@@ -83,6 +83,11 @@ class DepthSession(TplusSession):
 
     # ── what the registry wants ──
 
+    @property
+    def _is_live(self) -> bool:
+        """Nothing it reads is an event as it is."""
+        return False
+
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         """Asked a second time, it waits no longer for a sign: there may be no welcome, and no trading."""
         self._now = now
@@ -161,7 +166,7 @@ class DepthSession(TplusSession):
     def _apply(self, change: m.BookFrame, out: EffectBatch) -> None:
         self._sequence = change.sequence
         event = m.DepthChange(self._topic.key, change.bids, change.asks, change.sequence)
-        out.pairs.append((self._topic, event))
+        out.deliver(self._topic, event)
 
     def _lost(self, out: EffectBatch) -> None:
         self._unread += 1
@@ -295,7 +300,7 @@ class DepthSession(TplusSession):
         self._answer = Confirm((self._topic,))
         out.add(self._answer)
         book = m.DepthSnapshot(self._topic.key, snapshot.bids, snapshot.asks, snapshot.sequence)
-        out.pairs.append((self._topic, book))
+        out.deliver(self._topic, book)
         kept, self._buffer = self._buffer, []
         for change in kept:
             if change.sequence > snapshot.sequence:

@@ -9,6 +9,8 @@ USER_DIGITS = 64  # an Ed25519 public key
 ADDRESS_DIGITS = 64
 EVM_DIGITS = 40  # shorter ones are filled up with zeros at their end, as tplus' registry has them
 LONGEST = 256  # characters: longer texts are no ids, and are not kept
+KEPT = 4_096
+WRITTEN_SO: set[str] = set()  # assets that `asset_id` has found written in our form: a look costs no call
 
 _ON_CHAIN = re.compile(
     rf"(?:0x)?([0-9a-f]{{{ADDRESS_DIGITS}}}|[0-9a-f]{{{EVM_DIGITS}}})@(?:0x)?([0-9a-f]{{18}}|[0-9a-f]{{16}})"
@@ -22,10 +24,15 @@ def asset_id(text: str) -> str | None:
     That is its index in the registry (`200`), or `<address>@<chain>` in lower case without `0x`: 64
     hexadecimal digits, and the 18 of a chain's id (16 at older servers).
     """
-    return _asset_id(text) if len(text) <= LONGEST else None
+    id = _asset_id(text) if len(text) <= LONGEST else None
+    if id == text:
+        if len(WRITTEN_SO) >= KEPT:
+            WRITTEN_SO.clear()
+        WRITTEN_SO.add(text)
+    return id
 
 
-@lru_cache(maxsize=4_096)  # nearly every event names one
+@lru_cache(maxsize=KEPT)  # nearly every event names one
 def _asset_id(text: str) -> str | None:
     text = text.strip().lower()
     if text.isascii() and text.isdecimal():

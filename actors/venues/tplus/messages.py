@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from msgspec import Struct, field, structs
 
-from actors.venues.tplus.ids import asset_id
+from actors.venues.tplus.ids import WRITTEN_SO, asset_id
 
 TOO_LARGE = Decimal("1e40")  # no amount: calculations with it would fail
 TOO_LOW = -TOO_LARGE
@@ -117,7 +117,7 @@ class Trade(TplusMessage, frozen=True, gc=False, kw_only=True):
             in_range = TOO_LOW < self.price < TOO_LARGE and TOO_LOW < self.quantity < TOO_LARGE
         except ArithmeticError:  # not a number
             in_range = False
-        if not in_range or asset_id(self.asset_id) != self.asset_id:
+        if not in_range or (self.asset_id not in WRITTEN_SO and asset_id(self.asset_id) != self.asset_id):
             super().__post_init__()  # the same of any message, field by field: this is the busiest
         if self.buyer_is_maker is None:
             structs.force_setattr(self, "buyer_is_maker", self.is_maker)

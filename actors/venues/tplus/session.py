@@ -36,6 +36,8 @@ from actors.venues.tplus.errors import KEY_ADVICE, is_unauthorized, passing, wor
 from actors.venues.tplus.paths import TplusStream
 
 EARLY = 10_000  # events that may come before the registry has asked for their topic
+# What a payload may be read as and is no event to deliver as it is: nothing, several, one without its asset.
+UNUSUAL = frozenset({type(None), list, m.Timebar})
 
 
 class TplusSession(Session):
@@ -80,14 +82,38 @@ class TplusSession(Session):
     # ── hearing ──
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
+        """The loop reads the usual messages by itself: one event of the topic, which is wanted and confirmed.
+
+        `_read` reads all others. It reads the usual ones as well, with the same effects.
+        """
         self._now = now
         out, ended = EffectBatch(), SessionState.ENDED
+        topic, plainly, is_live = self._topic, self._plainly, self._is_live
         for opcode, payload in frames:
+            if is_live and opcode == TEXT:
+                try:
+                    event = plainly(payload)
+                except Exception:  # `_read` finds out what it is
+                    event = None
+                if type(event) not in UNUSUAL:
+                    out.topics.append(topic)
+                    out.events.append(event)
+                    continue
             if self.state is ended:
                 break
-            if opcode != TEXT or not self._is_data(payload, self._plainly, out):
-                self._handle_odd(opcode, payload, out)
+            self._read(opcode, payload, out)
+            is_live = self._is_live
         return out.effects()
+
+    @property
+    def _is_live(self) -> bool:
+        """Whether what the venue sends is delivered at once."""
+        return self._wanted and type(self._answer) is Confirm and self.state is SessionState.OPEN
+
+    def _read(self, opcode: int, payload: bytes, out: EffectBatch) -> None:
+        """Any message."""
+        if opcode != TEXT or not self._is_data(payload, self._plainly, out):
+            self._handle_odd(opcode, payload, out)
 
     def _is_data(self, piece: bytes, decode: Decode, out: EffectBatch) -> bool:
         """Whether it could be read as an event or a list of them; those are heard then."""
@@ -108,7 +134,7 @@ class TplusSession(Session):
         if type(event) is m.Timebar:
             force_setattr(event, "asset_id", self._topic.key)  # before it is delivered
         if self._wanted:
-            out.pairs.append((self._topic, event))
+            out.deliver(self._topic, event)
         else:
             self._hold(event, out)
 
@@ -117,7 +143,7 @@ class TplusSession(Session):
         if self._early is None:
             out.unrouted += 1
             return
-        self._early.pairs.append((self._topic, event))
+        self._early.deliver(self._topic, event)
         self._waiting += 1
         if self._waiting > EARLY:
             text = f"{EARLY} events came before the subscription"

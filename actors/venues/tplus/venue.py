@@ -239,8 +239,9 @@ class Tplus(Venue):
         return None
 
     def symbol(self, event: Any) -> str | None:
-        tells = type(event) is m.Ticker or (type(event) is m.Trade and event.status == "Confirmed")
-        return event.asset_id if tells else None
+        if type(event) is m.Trade:
+            return event.asset_id if event.status == "Confirmed" else None
+        return event.asset_id if type(event) is m.Ticker else None
 
     def latest(self, key: str) -> Conversation[Price]:
         """Raises: LinewardenError: the key is no asset."""

@@ -44,6 +44,7 @@ from actors.rules.ledger import CONFIG, Ledger
 
 log = log_queue.logger("actors.registry")
 
+BATCH = 500  # topics of one asking, where the venue wants no rest between two of them
 ANSWERED = ("confirmed", "rejected")
 
 
@@ -128,13 +129,11 @@ class Registry(Actor):
                 self.unknown(message)
         self._tell_waiters()
 
-    def _publish(self, topics: Iterable[Topic]) -> None:
+    def _publish(self, topics: Collection[Topic]) -> None:
         """How far these have come is there for all to see."""
         self._lease.check()
-        for topic in topics:
-            cell, state = self._cells.get(topic), self._ledger.state(topic)
-            if cell is not None and state is not None:
-                cell.subscription = state
+        self._cells.note_states(self._ledger.states(topics))
+        for topic in topics if self._waiters else ():
             self._note_change(topic)
 
     # ── what is wanted ──
@@ -229,7 +228,7 @@ class Registry(Actor):
         """The next batch, as the venue's pacing allows it; the rest follows by itself."""
         if (line, epoch) not in self._pacing:
             with self._lease:
-                batch = self._ledger.next_batch(line, epoch, self._send_rate_of(line).batch)
+                batch = self._ledger.next_batch(line, epoch, self._batch_size(line))
                 asking = self._ledger.turn(line, epoch)
             if batch:
                 numbers = self._ledger.numbers(batch)
@@ -243,6 +242,11 @@ class Registry(Actor):
         if interval or self._ledger.has_more(line, epoch):
             self._pacing.add((line, epoch))
             self.send_later(interval, ReplayNext(line, epoch, self.incarnation))
+
+    def _batch_size(self, line: str) -> int:
+        """Without a rest between two batches their size is no pace: small ones cost us letters."""
+        rate = self._send_rate_of(line)
+        return rate.batch if rate.interval else max(rate.batch, BATCH)
 
     def _send_rate_of(self, line: str) -> SendRate:
         spec = self._spec(line)

@@ -63,7 +63,10 @@ class TokenBucket:
 
 
 class SendRate(Struct, frozen=True):
-    """The pace of subscriptions: `batch` topics, then `interval` seconds of rest."""
+    """The pace of subscriptions: `batch` topics, then `interval` seconds of rest.
+
+    Without a rest a batch may be larger.
+    """
 
     batch: int = 100
     interval: float = 0.0

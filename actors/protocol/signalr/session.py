@@ -26,7 +26,7 @@ from actors.protocol.session import (
     SessionState,
 )
 from actors.protocol.signalr import handshake
-from actors.protocol.signalr.calls import Call, CallOutcome, Calls, Then
+from actors.protocol.signalr.calls import Call, Calls, Then
 from actors.protocol.signalr.formatting import said
 from actors.protocol.signalr.messages import (
     Close,
@@ -72,7 +72,7 @@ class HubSession(Session):
         self._handlers: dict[type, PushHandler] = {Invocation: self._handle_invocation, **pushes}
         self._codec = codec or JsonCodec(self._terms.max_record, pushes)
         self._handshake = handshake.Handshake()
-        self._calls = Calls(self._codec, self._terms.patience)
+        self._calls = Calls(self._codec, self._terms.patience, self.pass_on)
         self._asked = HubSubscriptions(self.needs, self.invoke, self.end, self.refused)
         self._heard_at = self._sent_at = self._looked_at = 0.0
         self._paused_at: float | None = None
@@ -125,12 +125,8 @@ class HubSession(Session):
 
         Not called for a connection that is lost without a close: the session ends with it.
         """
-
-        def answered(outcome: CallOutcome) -> list[Effect]:
-            return self.pass_on(then(outcome)) if then is not None else []
-
         if call.blocking:
-            return self._say(self._calls.ask(call, answered, self.now))
+            return self._say(self._calls.ask(call, then, self.now))
         return self._say(self._codec.invocation(None, call.target, call.arguments))
 
     def end(self, reason: Reason) -> list[Effect]:

@@ -158,6 +158,7 @@ class Connection(Actor):
         "_socket",
         "_successor",
         "_supervisor",
+        "_wall_ns",
         "_wire",
     )
 

@@ -44,7 +44,6 @@ from actors.rules.ledger import CONFIG, Ledger
 
 log = log_queue.logger("actors.registry")
 
-BATCH = 500  # topics of one asking, where the venue wants no rest between two of them
 ANSWERED = ("confirmed", "rejected")
 
 
@@ -228,7 +227,7 @@ class Registry(Actor):
         """The next batch, as the venue's pacing allows it; the rest follows by itself."""
         if (line, epoch) not in self._pacing:
             with self._lease:
-                batch = self._ledger.next_batch(line, epoch, self._batch_size(line))
+                batch = self._ledger.next_batch(line, epoch, self._send_rate_of(line).batch)
                 asking = self._ledger.turn(line, epoch)
             if batch:
                 numbers = self._ledger.numbers(batch)
@@ -242,11 +241,6 @@ class Registry(Actor):
         if interval or self._ledger.has_more(line, epoch):
             self._pacing.add((line, epoch))
             self.send_later(interval, ReplayNext(line, epoch, self.incarnation))
-
-    def _batch_size(self, line: str) -> int:
-        """Without a rest between two batches their size is no pace: small ones cost us letters."""
-        rate = self._send_rate_of(line)
-        return rate.batch if rate.interval else max(rate.batch, BATCH)
 
     def _send_rate_of(self, line: str) -> SendRate:
         spec = self._spec(line)

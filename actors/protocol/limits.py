@@ -63,10 +63,7 @@ class TokenBucket:
 
 
 class SendRate(Struct, frozen=True):
-    """The pace of subscriptions: `batch` topics, then `interval` seconds of rest.
-
-    Without a rest a batch may be larger.
-    """
+    """The pace of subscriptions: `batch` topics, then `interval` seconds of rest."""
 
     batch: int = 100
     interval: float = 0.0

@@ -41,8 +41,8 @@ class EpochDelivery:
         self._right: Right = line.right
         self._arrivals, self._runs, self.last_events = arrivals, runs, last_events
         self.block_timeout, self._wake = block_timeout, wake
-        self._deltas = {name for name, channel in venue.channels.items() if channel.deltas}
-        self._resyncable = {name for name, channel in venue.channels.items() if channel.resyncable}
+        self._deltas = tuple(name for name, channel in venue.channels.items() if channel.deltas)
+        self._resyncable = tuple(name for name, channel in venue.channels.items() if channel.resyncable)
         self._pausing: dict[Inlet, None] = {}  # streams that ask this line to pause
         self._cut: dict[Inlet, None] = {}  # streams with topics that have to start again
         self.resyncs = Resyncs()

@@ -227,6 +227,33 @@ def test_markers_that_a_lost_line_has_brought_are_told_before_those_of_its_loss(
     assert inlet.status().gaps == len(inlet.passed) == 2
 
 
+def test_the_first_event_of_a_line_takes_over_what_a_lost_one_has_left() -> None:
+    called, lost, later = Called(), Right(), Right()
+    woken: list[InlineInlet] = []
+    inlet = inline_inlet(called, notify=woken.append)
+    inlet.mark(lost, BACK)
+    put(inlet, lost, "1")
+    Arrivals().revoke(lost)
+    put(inlet, later, "2")
+    assert woken == [inlet]
+    assert counters(inlet) == (2, 0, 1, 1)
+    call(later)
+    call(lost)
+    assert called.words == ["restored", "2"]
+    assert counters(inlet) == (2, 1, 1, 0)
+
+
+def test_nothing_is_kept_of_epochs_that_are_over() -> None:
+    inlet = inline_inlet(Called())
+    for _ in range(5):
+        right = Right()
+        put(inlet, right, "1")
+        call(right)
+        Arrivals().give_up(right)
+    assert list(inlet._brought) == [right]
+    assert counters(inlet) == (5, 5, 0, 0)
+
+
 def test_a_closed_handler_gets_no_event_and_the_end_last() -> None:
     called, right, dispatcher = Called(), Right(), Right(makes_calls=False)
     woken: list[InlineInlet] = []

@@ -126,6 +126,42 @@ class ConnectionArgs(Struct, frozen=True):
 class Connection(Actor):
     """One line's connection in one epoch: owns its socket and session, and dies with them."""
 
+    # Beyond thirty attributes an instance keeps a hash table of its own.
+    __slots__ = (
+        "_acks",
+        "_args",
+        "_askings",
+        "_beats",
+        "_connector",
+        "_counters",
+        "_delivery",
+        "_dispatcher",
+        "_epoch",
+        "_exchanges",
+        "_frames",
+        "_given_up",
+        "_has_read_all",
+        "_heartbeat",
+        "_legacy",
+        "_line",
+        "_login_timer",
+        "_look_at",
+        "_look_timer",
+        "_metrics",
+        "_now",
+        "_parted",
+        "_read_size",
+        "_registry",
+        "_resent",
+        "_routes_version",
+        "_session",
+        "_socket",
+        "_successor",
+        "_supervisor",
+        "_wall_ns",
+        "_wire",
+    )
+
     def __init__(self, context: ActorContext[SocketInbox[Letter]], args: ConnectionArgs) -> None:
         super().__init__(context)
         self._wire = context.inbox
@@ -338,19 +374,35 @@ class Connection(Actor):
     def _perform(self, effects: Sequence[Effect]) -> None:
         """In order, but for one thing: confirmations come before the events of the same read.
 
-        A `Resent` is not overtaken: what is confirmed behind it was asked for by it.
+        A `Resent` is not overtaken: what is confirmed behind it was asked for by it. Frames that follow
+        one another leave in one write.
         """
         settled = 0
+        frames: list[bytes] = []
         for number, effect in enumerate(effects):
             if number == settled:
                 settled = self._settle_ahead(effects, number)
             if self.actor_stopped.is_set():
                 return
-            self._do(effect)
+            if type(effect) is Send:
+                frames.append(_data_frame(effect.payload))
+                continue
+            if frames:
+                self._write(b"".join(frames))
+                frames.clear()
+            if not self.actor_stopped.is_set():
+                self._do(effect)
+        if frames and not self.actor_stopped.is_set():
+            self._write(b"".join(frames))
 
     def _settle_ahead(self, effects: Sequence[Effect], start: int) -> int:
-        """Tell what is confirmed or rejected from `start` to the next `Resent`; where to go on."""
+        """Tell what is confirmed or rejected from `start` to the next `Resent`; where to go on.
+
+        Confirmations that follow one another are one letter to the registry.
+        """
         settled: list[Topic] = []
+        confirmed: list[Topic] = []
+        assumed = False
         end = start
         for effect in effects[start:]:
             end += 1
@@ -360,17 +412,27 @@ class Connection(Actor):
                 break
             if isinstance(effect, Confirm):
                 settled += effect.topics
-                self._counters.acknowledged_at = self._counters.received_at
-                self._connector.token_taken()
-                self._registry.tell(TopicsConfirmed(self._line, self._epoch, effect.topics, effect.assumed))
+                if effect.assumed != assumed:
+                    self._tell_confirmed(confirmed, assumed)
+                    confirmed, assumed = [], effect.assumed
+                confirmed += effect.topics
             elif isinstance(effect, Reject):
                 settled += effect.topics
+                self._tell_confirmed(confirmed, assumed)
+                confirmed = []
                 why = self._connector.redactor.redact(effect.reason)
                 rejected = TopicsRejected(self._line, self._epoch, effect.topics, why, effect.retry_after)
                 self._registry.tell(rejected)
+        self._tell_confirmed(confirmed, assumed)
         if settled:
             self._delivery.bring(Confirm(tuple(settled)))
         return end
+
+    def _tell_confirmed(self, topics: Sequence[Topic], assumed: bool) -> None:
+        if topics:
+            self._counters.acknowledged_at = self._counters.received_at
+            self._connector.token_taken()
+            self._registry.tell(TopicsConfirmed(self._line, self._epoch, tuple(topics), assumed))
 
     def _do(self, effect: Effect) -> None:
         match effect:
@@ -378,8 +440,6 @@ class Connection(Actor):
                 self._handle_events(topics, events)
             case Confirm() | Reject() | Answered():
                 pass  # reported already, or a sign of life, as any bytes are
-            case Send(payload=payload):
-                self._send(payload)
             case Announce():
                 self._delivery.await_routes()
                 self._dispatcher.tell(RoutesWanted(self._line, self._epoch))
@@ -509,7 +569,7 @@ class Connection(Actor):
         """Returns what went wrong with it."""
         trouble = "nothing was sent: it is not connected and logged in"
         if self._session.state is SessionState.OPEN:
-            self._send(message.payload)
+            self._write(_data_frame(message.payload))
             if not self.actor_stopped.is_set():
                 return None
             trouble = "the connection was lost while this was sent: the venue may not have it"
@@ -517,14 +577,11 @@ class Connection(Actor):
             log.warning("%s: a message of an inline handler: %s.", self._line, trouble)
         return trouble
 
-    def _send(self, payload: str | bytes) -> None:
-        if isinstance(payload, str):
-            self._send_frame(TEXT, payload.encode())
-        else:
-            self._send_frame(BINARY, payload)
-
     def _send_frame(self, opcode: int, payload: bytes) -> None:
-        lost = self._wire.send(encode(opcode, payload))
+        self._write(encode(opcode, payload))
+
+    def _write(self, frames: bytes) -> None:
+        lost = self._wire.send(frames)
         self._counters.unsent = self._wire.unsent
         if lost is not None:
             self.exit(lost.reason)
@@ -651,3 +708,7 @@ class Connection(Actor):
             if self._socket is not None:
                 with contextlib.suppress(OSError):
                     self._socket.close()
+
+
+def _data_frame(payload: str | bytes) -> bytes:
+    return encode(TEXT, payload.encode()) if isinstance(payload, str) else encode(BINARY, payload)

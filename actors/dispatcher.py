@@ -39,6 +39,7 @@ from actors.messages import (
     Unsubscribe,
     WantsPlaced,
 )
+from actors.rules.journal import BlindTime
 
 CRASHES = 2  # of a line in a row, after which its delivery state is trusted no longer
 
@@ -268,12 +269,13 @@ class Dispatcher(Actor):
             line = self._routing.line(report.line)
             if line.holder == report.epoch:
                 line.state.note_settled(report.topics, line.table.routes)
-            for topic in report.topics:
-                cell = self._cells.get(topic)
-                since = report.blind.get(topic)
-                if cell is not None and since is not None:
-                    cell.blind_time = cell.blind_time.plus(since, report.at_ns)
-                    cell.blind_since = None
+            after: dict[tuple[BlindTime, int], BlindTime] = {}  # topics of one history share its value
+            for topic, since in report.blind.items():
+                if (cell := self._cells.get(topic)) is not None:
+                    history = cell.blind_time, since
+                    if history not in after:
+                        after[history] = cell.blind_time.plus(since, report.at_ns)
+                    cell.blind_time, cell.blind_since = after[history], None
 
     # ── another connection takes over ──
 

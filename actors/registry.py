@@ -128,13 +128,11 @@ class Registry(Actor):
                 self.unknown(message)
         self._tell_waiters()
 
-    def _publish(self, topics: Iterable[Topic]) -> None:
+    def _publish(self, topics: Collection[Topic]) -> None:
         """How far these have come is there for all to see."""
         self._lease.check()
-        for topic in topics:
-            cell, state = self._cells.get(topic), self._ledger.state(topic)
-            if cell is not None and state is not None:
-                cell.subscription = state
+        self._cells.note_states(self._ledger.states(topics))
+        for topic in topics if self._waiters else ():
             self._note_change(topic)
 
     # ── what is wanted ──

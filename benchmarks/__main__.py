@@ -22,6 +22,12 @@ Rounds = Annotated[int, typer.Option(min=1, help="How often each is done; median
 Messages = Annotated[int, typer.Option(min=0, help="Messages of a run; 0: as many as suit each program.")]
 Rates = Annotated[str, typer.Option("--rates", help="Messages a second, with commas.")]
 
+# The programs whose figures docs/benchmarks.md quotes.
+QUOTED = (
+    "linewarden,linewarden.book,o2-sdk,alpaca-py,tpluspy,project-x-py,signalrcore,unicorn-binance,cryptofeed,"
+    "websockets,picows,picows.uvloop"
+)
+QUOTED_LATENCY = "linewarden,linewarden.inline,signalrcore,websockets,picows"
 RATES = ",".join(map(str, latency.LENGTHS))
 
 
@@ -107,6 +113,16 @@ def show_everything(rounds: Rounds = 5) -> None:
     typer.echo(f"Written to {write(tables, command, began)}")
 
 
+@app.command("aims")
+def show_aims(rounds: Rounds = 7) -> None:
+    """What docs/benchmarks.md quotes, beside the SDKs, picows and websockets: half an hour, and a file."""
+    began, tables = time.monotonic(), []
+    for table in _aims(rounds):
+        show(table)
+        tables.append(table)
+    typer.echo(f"Written to {write(tables, f'python -m benchmarks aims --rounds {rounds}', began)}")
+
+
 @app.command("quick")
 def guard() -> None:
     """The guard for CI, within a minute: exits with 1 if Linewarden is too slow for a raw loop, or loses."""
@@ -131,6 +147,17 @@ def _everything(rounds: int) -> Iterator[Table]:
     yield growth.measure()
     yield memory.measure()
     yield startup.measure(rounds)
+
+
+def _aims(rounds: int) -> Iterator[Table]:
+    for shape in SHAPES:
+        if shape != "o2-tls":
+            yield throughput.measure(shape, _chosen(QUOTED, shape), rounds)
+    for shape in ("o2", "alpaca", "projectx"):
+        yield latency.measure(shape, _chosen(QUOTED_LATENCY, shape), [500, 5_000], rounds)
+    yield recovery.measure((10_000,), rounds)
+    yield growth.measure()
+    yield memory.measure()
 
 
 def _known(names: str, known: Collection[str]) -> Sequence[str]:

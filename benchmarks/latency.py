@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from benchmarks.peers import Peer
+from benchmarks.peers import WEBSOCKETS, Peer
 from benchmarks.report import Table
 from benchmarks.run import Run, losses, take_turns
 from benchmarks.server import SECOND, Plan, sending
@@ -19,7 +19,7 @@ def measure(shape: str, peers: Sequence[Peer], rates: Sequence[int], rounds: int
     percentiles = [f"p{percent:g}" for percent in PERCENTILES]
     table = Table(
         f"{shape}: latency at a steady rate, medians of {rounds}, µs",
-        ("program", "messages/s", *percentiles, "delivered", "lost", "accounted for"),
+        ("program", "messages/s", *percentiles, "ratio", "delivered", "lost", "accounted for"),
     )
     with sending(shape) as sender:
         for rate in rates:
@@ -30,16 +30,21 @@ def measure(shape: str, peers: Sequence[Peer], rates: Sequence[int], rounds: int
                     runs.setdefault(peer.name, []).append(told)
                 else:
                     table.notes.append(f"- {peer.name}: {told}")
-            table.rows += [_row(name, rate, done) for name, done in runs.items()]
+            sorted_ns = {name: [latencies(each) for each in done] for name, done in runs.items()}
+            beside = sorted_ns.get(WEBSOCKETS, [])
+            table.rows += [_row(name, rate, done, sorted_ns[name], beside) for name, done in runs.items()]
     return table
 
 
-def _row(name: str, rate: int, done: Sequence[Run]) -> Sequence[str]:
-    sorted_ns = [latencies(each) for each in done]
+def _row(
+    name: str, rate: int, done: Sequence[Run], sorted_ns: Sequence[list[int]], beside: Sequence[list[int]]
+) -> Sequence[str]:
+    ratios = [at(50.0, own) / at(50.0, other) for own, other in zip(sorted_ns, beside, strict=False)]
     return (
         name,
         f"{rate:,}",
         *(f"{median(at(percent, each) for each in sorted_ns) / 1_000:,.0f}" for percent in PERCENTILES),
+        f"{median(ratios):.2f}" if ratios else "",
         f"{median(each.share for each in done):.2%}",
         *losses(done),
     )

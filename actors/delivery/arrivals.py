@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -31,7 +30,7 @@ class Right:
         self.revoked = False  # taken away: later puts and reports of its writer do not count
         self.makes_calls = makes_calls
         self.is_calling = False  # its thread is making the calls
-        self.calls: deque[Calling] = deque()  # by its thread, once the buffers of a batch are filled
+        self.calls: list[Calling] = []  # by its thread, once the buffers of a batch are filled
 
 
 class Arrivals:

@@ -7,7 +7,7 @@ subscription, the line's connection what it has last_events, the dispatcher for 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -26,6 +26,9 @@ class ReceiptTime(Struct, frozen=True, gc=False):
     wall_ns: int
 
 
+NEVER_BLIND = BlindTime()
+
+
 class Cell:
     """One topic that is wanted."""
 
@@ -35,7 +38,7 @@ class Cell:
         self.line: str | None = None  # the registry's; None: no line can take it
         self.subscription: SubscriptionState = DESIRED  # the registry's
         self.blind_since: int | None = None  # the dispatcher's; wall-clock nanoseconds
-        self.blind_time = BlindTime()  # the dispatcher's; of interruptions that are over
+        self.blind_time = NEVER_BLIND  # the dispatcher's; of interruptions that are over
 
 
 class LastEvents:
@@ -109,6 +112,13 @@ class Cells:
                 cell = self._cells.pop(topic, None)
                 if cell is not None:
                     self._lift(topic, cell)
+
+    def note_states(self, states: Mapping[Topic, SubscriptionState]) -> None:
+        """These have come so far."""
+        cells = self._cells
+        for topic, state in states.items():
+            if (cell := cells.get(topic)) is not None:
+                cell.subscription = state
 
     def _lift(self, topic: Topic, cell: Cell) -> None:
         groups, name = (self._refused, topic.feed) if cell.line is None else (self._lines, cell.line)

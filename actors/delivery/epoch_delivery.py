@@ -41,8 +41,8 @@ class EpochDelivery:
         self._right: Right = line.right
         self._arrivals, self._runs, self.last_events = arrivals, runs, last_events
         self.block_timeout, self._wake = block_timeout, wake
-        self._deltas = {name for name, channel in venue.channels.items() if channel.deltas}
-        self._resyncable = {name for name, channel in venue.channels.items() if channel.resyncable}
+        self._deltas = tuple(name for name, channel in venue.channels.items() if channel.deltas)
+        self._resyncable = tuple(name for name, channel in venue.channels.items() if channel.resyncable)
         self._pausing: dict[Inlet, None] = {}  # streams that ask this line to pause
         self._cut: dict[Inlet, None] = {}  # streams with topics that have to start again
         self.resyncs = Resyncs()
@@ -78,7 +78,8 @@ class EpochDelivery:
 
         `size`: bytes of the batch; `now`: monotonic seconds.
         """
-        is_one_topic = topics.count(topics[0]) == len(topics)
+        # The ends are compared first: to count among many topics costs each of them.
+        is_one_topic = topics[0] is topics[-1] and topics.count(topics[0]) == len(topics)
         newest = {topics[0]: events[-1]} if is_one_topic else dict(zip(topics, events, strict=True))
         self.last_events.keep(topics, events, newest, ReceiptTime(now, received_ns))
         right = self._right

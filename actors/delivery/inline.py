@@ -56,7 +56,7 @@ def make_calls(right: Right, progress: Progress) -> None:
     _here.calls_handlers = right.is_calling = True
     try:
         while calls:
-            calls.popleft().call(right, progress)
+            calls.pop(0).call(right, progress)
     finally:
         _here.calls_handlers = right.is_calling = False
 

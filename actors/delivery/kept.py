@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import compress
 from typing import Any, Final
 
@@ -38,7 +37,7 @@ class Kept:
     bound = f"{EVENTS:,} events or {BYTES // 1_048_576} MB"
 
     def __init__(self) -> None:
-        self._items: deque[KeptItem] = deque()
+        self._items: dict[int, KeptItem] = {}  # by their numbers, which follow one another
         self.count = self._size = 0  # events, bytes
         self.answered: set[Topic] = set()  # topics that were answered for
         self._added = 0  # items so far
@@ -52,10 +51,10 @@ class Kept:
         return self.count > EVENTS or self._size > BYTES
 
     def add(self, item: KeptItem) -> None:
-        if isinstance(item, Misread) and (not self._items or isinstance(self._items[-1], Misread)):
+        if isinstance(item, Misread) and isinstance(self._items.get(self._added, item), Misread):
             return  # nothing new that lacks it
-        self._items.append(item)
         self._added += 1
+        self._items[self._added] = item
         if isinstance(item, KeptEvents):
             self.count += len(item.events)
             self._size += item.size
@@ -70,8 +69,8 @@ class Kept:
 
     def take(self) -> tuple[KeptItem, int]:
         """The first item, and how many of its events are left out."""
-        item = self._items.popleft()
-        number = self._added - len(self._items)
+        number = self._added - len(self._items) + 1
+        item = self._items.pop(number)
         left_out = 0
         if isinstance(item, KeptEvents):
             self.count -= len(item.events)

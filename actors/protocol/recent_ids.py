@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
+NONE: Set[str] = frozenset()
+
 
 class RecentIds:
     """A memory of the newest ids: at least `size` of them, and at most twice as many."""
 
+    __slots__ = ("_new", "_old", "_size")
+
     def __init__(self, size: int) -> None:
         self._size = size
         self._new: set[str] = set()
-        self._old: set[str] = set()
+        self._old = NONE  # never changed
 
     def add(self, id: str) -> bool:
         """Returns whether it was not there."""
@@ -23,5 +29,5 @@ class RecentIds:
     def copy(self) -> RecentIds:
         """Returns a copy. Another thread may use the original."""
         copy = RecentIds(self._size)
-        copy._new, copy._old = self._new.copy(), self._old.copy()
+        copy._new, copy._old = self._new.copy(), self._old
         return copy

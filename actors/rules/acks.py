@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -24,7 +23,7 @@ class AckDeadlines:
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout  # of askings that leave from now on
-        self._askings: deque[SentAsking] = deque()
+        self._askings: list[SentAsking] = []
         self._paused_at: float | None = None
         self._paused_for = 0.0
 
@@ -44,9 +43,12 @@ class AckDeadlines:
 
     def overdue(self, now: float) -> list[SentAsking]:
         """The askings whose time is over; each is named once."""
-        reading, over = self._reading(now), []
-        while self._askings and self._askings[0].due <= reading:
-            over.append(self._askings.popleft())
+        reading = self._reading(now)
+        count = next(
+            (n for n, asking in enumerate(self._askings) if asking.due > reading), len(self._askings)
+        )
+        over = self._askings[:count]
+        del self._askings[:count]
         return over
 
     def next_in(self, now: float) -> float:

@@ -94,30 +94,22 @@ class Journal:
         return self._exits
 
 
-class BlindTime:
+class BlindTime(Struct, frozen=True, gc=False):
     """How long a subscription was without data that could be trusted. Wall-clock nanoseconds, UTC days."""
 
-    def __init__(self) -> None:
-        self.total_ns = 0
-        self._day = 0
-        self._today_ns = 0
-
-    def add(self, since_ns: int, until_ns: int) -> None:
-        self.total_ns += max(0, until_ns - since_ns)
-        day = until_ns // DAY_NS
-        if day != self._day:
-            self._day, self._today_ns = day, 0
-        self._today_ns += _within(day, since_ns, until_ns)
+    total_ns: int = 0
+    day: int = 0  # of the end of the last interruption
+    of_day_ns: int = 0  # in that day
 
     def plus(self, since_ns: int, until_ns: int) -> BlindTime:
-        """The same and one more interruption; a value of its own."""
-        more = BlindTime()
-        more.__dict__.update(self.__dict__)
-        more.add(since_ns, until_ns)
-        return more
+        """The same and one more interruption."""
+        day = until_ns // DAY_NS
+        before = self.of_day_ns if day == self.day else 0
+        total_ns = self.total_ns + max(0, until_ns - since_ns)
+        return BlindTime(total_ns, day, before + _within(day, since_ns, until_ns))
 
     def today_ns(self, now_ns: int) -> int:
-        return self._today_ns if now_ns // DAY_NS == self._day else 0
+        return self.of_day_ns if now_ns // DAY_NS == self.day else 0
 
     def with_open(self, since_ns: int | None, now_ns: int) -> tuple[int, int]:
         """All, and today's, with the interruption that is still going on."""

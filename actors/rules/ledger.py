@@ -7,7 +7,7 @@ is reported of an epoch that the ledger does not know is late and changes nothin
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
@@ -27,7 +27,7 @@ class Life:
 
     def __init__(self) -> None:
         self.states: dict[Topic, SubscriptionState] = {}
-        self.waiting: deque[Topic] = deque()  # desired and not yet sent, in order
+        self.waiting: dict[Topic, None] = {}  # desired and not yet sent, in order
         self.asked: dict[Topic, int] = {}  # how many times, since it was last answered
         self.turn = 0  # counts the askings of this life
         self.turns: dict[Topic, int] = {}  # in which of them a topic was last asked for
@@ -37,7 +37,7 @@ class Life:
 
     def desire(self, topic: Topic) -> None:
         self.states[topic] = DESIRED
-        self.waiting.append(topic)
+        self.waiting[topic] = None
         self.unsettled.add(topic)
         self.rejected.pop(topic, None)
 
@@ -69,7 +69,8 @@ class Life:
         self.turns.pop(topic, None)
 
     def forget(self, topic: Topic) -> None:
-        self.states.pop(topic, None)  # in `waiting` it is passed over
+        self.states.pop(topic, None)
+        self.waiting.pop(topic, None)
         self.asking.pop(topic, None)
         self.asked.pop(topic, None)
         self.turns.pop(topic, None)
@@ -84,7 +85,7 @@ class Life:
         for topic in topics:
             state = self.states.setdefault(topic, DESIRED).state
             if state == "desired" and topic not in self.asking:
-                self.waiting.append(topic)
+                self.waiting[topic] = None
             if state in {"desired", "sent"}:
                 self.unsettled.add(topic)
             else:
@@ -192,7 +193,7 @@ class Ledger:
         return next(iter(self._refused.get(feed, ())), None)
 
     def is_refused(self, topic: Topic) -> bool:
-        return topic in self._refused.get(topic.feed, ())
+        return bool(self._refused) and topic in self._refused.get(topic.feed, ())
 
     def _not_refused(self, topic: Topic) -> None:
         refused = self._refused.get(topic.feed)
@@ -275,11 +276,16 @@ class Ledger:
         life = self._life(line, epoch)
         if life is None:
             return ()
-        batch: dict[Topic, None] = {}
-        while life.waiting and len(batch) < size:
-            topic = life.waiting.popleft()
+        batch: list[Topic] = []
+        taken: list[Topic] = []
+        for topic in life.waiting:
+            if len(batch) == size:
+                break
+            taken.append(topic)
             if self._is_due(life, topic):
-                batch[topic] = None
+                batch.append(topic)
+        for topic in taken:
+            del life.waiting[topic]
         life.ask(batch)
         return tuple(batch)
 
@@ -296,9 +302,7 @@ class Ledger:
         life = self._life(line, epoch)
         if life is None:
             return False
-        while life.waiting and not self._is_due(life, life.waiting[0]):
-            life.waiting.popleft()
-        return bool(life.waiting)
+        return any(self._is_due(life, topic) for topic in life.waiting)
 
     def _is_due(self, life: Life, topic: Topic) -> bool:
         return life.states.get(topic) == DESIRED and topic not in life.asking
@@ -411,6 +415,21 @@ class Ledger:
         if not lives:
             return DESIRED
         return lives[min(lives)].states.get(topic, DESIRED)  # a later one is a candidate's
+
+    def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
+        """How far each of them has come; those that are not wanted are left out."""
+        states: dict[Topic, SubscriptionState] = {}
+        known: dict[str | None, Mapping[Topic, SubscriptionState]] = {}  # by line: its present life's
+        for topic in topics:
+            if topic in self._wants and not self.is_refused(topic):
+                line = self.line(topic)
+                if line not in known:
+                    lives = self._lives.get(line or "", {})
+                    known[line] = lives[min(lives)].states if lives else {}
+                states[topic] = known[line].get(topic, DESIRED)
+            elif (state := self.state(topic)) is not None:
+                states[topic] = state
+        return states
 
     def worse(self, line: str, epoch: int, present: int) -> tuple[Topic, ...]:
         """What the venue confirmed in the present epoch, and refused in this one."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from functools import cached_property
 from typing import Annotated
 
 import tenacity
@@ -105,15 +106,13 @@ class stop_when_spent(stop_base):  # noqa: N801
 
     def __init__(self, policy: RestartPolicy) -> None:
         self._policy = policy
-        self._deaths: deque[float] = deque()
+        self._deaths: tuple[float, ...] = ()
 
     def count(self, now: float) -> None:
-        self._deaths.append(now)
-        while self._deaths[0] < now - self._policy.period:
-            self._deaths.popleft()
+        self._deaths = (*(at for at in self._deaths if at >= now - self._policy.period), now)
 
     def clear(self) -> None:
-        self._deaths.clear()
+        self._deaths = ()
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
         return len(self._deaths) > self._policy.max_restarts
@@ -143,15 +142,19 @@ class Restarts:
         self._chance = chance or random.Random()  # jitter, no secret
         self._spent = stop_when_spent(policy)
         self._slow = wait_as_asked(policy)
-        self._law = tenacity.Retrying(
-            wait=wait_equal_jitter(policy, self._chance),
-            stop=self._spent,
-            retry=tenacity.retry_if_exception(_may_pass),
-        )
         self.attempt = 0  # tries since the line was last stable
         self.parked = False
         self._slow_turns = 0
         self._healthy = False
+
+    @cached_property
+    def _law(self) -> tenacity.Retrying:
+        """Made at the first ending: most lines of a large program have none."""
+        return tenacity.Retrying(
+            wait=wait_equal_jitter(self.policy, self._chance),
+            stop=self._spent,
+            retry=tenacity.retry_if_exception(_may_pass),
+        )
 
     def stable(self) -> None:
         """The line stayed live for `stable_after`: all is forgotten."""

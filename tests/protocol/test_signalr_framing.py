@@ -31,11 +31,8 @@ BOUND = 1 << 20
 def heard(*payloads: str | bytes) -> list[Heard]:
     """What a connection's codec makes of these WebSocket messages."""
     codec = JsonCodec(BOUND)
-    told = [
-        message
-        for each in payloads
-        for message in codec.feed(each.encode() if isinstance(each, str) else each)
-    ]
+    pieces = [each.encode() if isinstance(each, str) else each for each in payloads]
+    told = [codec.read(record) for piece in pieces for record in codec.split([piece])]
     assert not codec.overflowed
     return told
 
@@ -69,6 +66,17 @@ def test_however_a_stream_is_cut_its_records_are_the_same(wanted: list[bytes], p
     told = [record for payload in cut(stream, places) for record in reader.feed(payload)]
     assert told == [each for each in wanted if each]
     assert not reader.overflowed
+
+
+@given(st.lists(st.lists(st.binary(max_size=9) | st.just(b"1\x1e2"))), st.integers(0, 40))
+def test_messages_of_one_read_bring_the_records_that_each_would_bring(
+    reads: list[list[bytes]], maximum: int
+) -> None:
+    at_once, one_by_one = RecordReader(maximum), RecordReader(maximum)
+    for payloads in reads:
+        told = [record for payload in payloads for record in one_by_one.feed(payload)]
+        assert at_once.feed_all(payloads) == told
+        assert at_once.overflowed == one_by_one.overflowed
 
 
 @given(st.lists(st.binary(max_size=30)), st.integers(0, 40))
@@ -221,8 +229,8 @@ def test_however_messages_are_packed_they_mean_the_same(texts: list[str], places
 @given(st.lists(st.binary() | st.sampled_from([*(text.encode() for text in MESSAGES), b"\x1e"])))
 def test_nothing_that_comes_raises(payloads: list[bytes]) -> None:
     codec = JsonCodec(BOUND)
-    for payload in payloads:
-        codec.feed(payload)
+    for record in codec.split(payloads):
+        codec.read(record)
 
 
 def test_what_we_say_is_one_record() -> None:

@@ -32,8 +32,7 @@ def test_a_try_that_failed_has_an_ending_of_its_own() -> None:
 
 
 def test_blind_time_of_today_begins_at_midnight() -> None:
-    blind = BlindTime()
-    blind.add(DAY_NS - 5, DAY_NS + 7)
+    blind = BlindTime().plus(DAY_NS - 5, DAY_NS + 7)
     assert blind.total_ns == 12
     assert blind.today_ns(DAY_NS + 8) == 7
     assert blind.today_ns(2 * DAY_NS) == 0
@@ -44,7 +43,7 @@ def test_today_is_never_more_than_all(interruptions: list[tuple[int, int]]) -> N
     blind, now = BlindTime(), 0
     for since, length in sorted(interruptions):
         now = max(now, since + length)
-        blind.add(since, since + length)
+        blind = blind.plus(since, since + length)
         total, today = blind.with_open(None, now)
         assert 0 <= today <= total == blind.total_ns
         assert blind.with_open(now, now + 10)[0] == total + 10

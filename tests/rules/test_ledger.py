@@ -308,6 +308,11 @@ class AnyOrder(RuleBasedStateMachine):
     # ── what is always so ──
 
     @invariant()
+    def many_states_are_those_of_each(self) -> None:
+        each = {topic: state for topic in TOPICS if (state := self.ledger.state(topic)) is not None}
+        assert self.ledger.states(TOPICS) == each
+
+    @invariant()
     def consistent(self) -> None:
         ledger = self.ledger
         assert set(ledger.wanted()) == set(self.wants)

@@ -19,6 +19,7 @@ from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthSnapshot
+from actors.wire.socket_inbox import SocketInbox
 from tests.stories.test_killed_actors import after, kill
 from tests.support.counters import decoded, settle
 from tests.support.depth_book import Book
@@ -110,6 +111,24 @@ def test_the_pace_is_kept_by_wishes_that_come_one_by_one_too(o2: SimulatedO2) ->
 
 
 # ── one subscription for all who want it ──
+
+
+def test_the_frames_of_one_batch_leave_in_one_write(
+    runtime: Runtime, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[bytes] = []
+    send = SocketInbox.send
+
+    def noted(inbox: SocketInbox[Any], data: bytes) -> Any:
+        writes.append(data)
+        return send(inbox, data)
+
+    monkeypatch.setattr(SocketInbox, "send", noted)
+    keys = [f"0x{number:064x}" for number in range(1, 51)]
+    runtime.subscribe("o2", "depth", *keys, wait=10.0)
+    asking = [data for data in writes if len(data) > 1_000]
+    assert len(asking) == 1
+    assert len(asking[0]) > 50 * 100
 
 
 def test_streams_of_one_topic_share_its_subscription(runtime: Runtime, o2: SimulatedO2, market: str) -> None:

@@ -120,6 +120,14 @@ def test_events_of_one_read_go_in_one_piece() -> None:
     assert [event.bid_price for _, event in burst.pairs] == [n for n in range(1000) for _ in "AB"]
 
 
+def test_what_is_dropped_is_noticed_beside_what_is_new() -> None:
+    session = live("quotes/A", "quotes/B")
+    session.subscribe(topics("quotes/C"), 0.0)
+    effects = heard(session, [{"T": "subscription", "quotes": ["A", "C"]}])
+    assert Confirm(tuple(topics("quotes/C"))) in effects
+    assert Missed(tuple(topics("quotes/B")), "unknown") in effects
+
+
 def test_a_large_change_goes_in_pieces_one_after_the_other() -> None:
     session = STOCKS.session(Opening("alpaca"))
     wanted = [f"quotes/SYM{number}" for number in range(6000)]

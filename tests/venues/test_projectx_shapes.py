@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
 from actors.events import Topic
 from actors.protocol import Opening
 from actors.protocol.session import TEXT, Confirm, Deliver, Effect, Missed, Quarantine, Session, Unrouted
-from actors.protocol.signalr import Push, PushHandler
 from actors.venues.projectx import Depth, DepthReset, ProjectX, ProjectXSettings, Quote, Trade
 from actors.venues.projectx.hub_methods import BY_TARGET, STREAMS
-from actors.venues.projectx.market_session import Begins, MarketSession
 from actors.venues.projectx.normalise import contract_of, elements_of
 from actors.venues.projectx.pending import MOST
 
@@ -216,76 +213,6 @@ def test_a_quote_is_all_that_was_told_and_names_what_changed(told: list[dict[str
         assert type(event) is Quote
         assert {name: getattr(event, name) for name in known} == known
         assert set(event.changed) == {name for name in known if known[name] != before[name]}
-
-
-class LongWay(MarketSession):
-    """Takes every push apart piece by piece."""
-
-    def pushes(self) -> dict[type[Push], PushHandler]:
-        return {}
-
-
-def by_both_ways(begins: Begins) -> tuple[MarketSession, MarketSession]:
-    sessions = MarketSession("projectx", begins), LongWay("projectx", begins)
-    for session in sessions:
-        session.opened(0.0)
-        session.received([(TEXT, b"{}\x1e")], 0.0)
-    return sessions
-
-
-things = {"GatewayTrade": prints, "GatewayDepth": levels, "GatewayQuote": sparse}
-oddities: st.SearchStrategy[Any] = st.sampled_from(
-    [
-        *({"price": number} for number in ("NaN", "1e31", "x", None)),
-        *({"bestBid": number} for number in ("NaN", "sNaN", "1e31", "1e-31")),
-        *({"data": data} for data in ({"price": 1, "type": 6}, [{"bestBid": 1}], None, 7)),
-        {"type": 6},
-        {"type": 6, "price": 1, "volume": 2, "contractId": "C"},
-        {"type": 2, "price": 1},
-        {"price": 1, "type": 2, "volume": 1, "bestBid": "2.0", "data": {}},
-        {},
-        "x",
-    ]
-)
-CHANNELS = {"GatewayTrade": "trades", "GatewayDepth": "depth", "GatewayQuote": "quotes"}
-
-
-@st.composite
-def pushed(draw: st.DrawFn) -> str:
-    """One record: of the usual shape, of another that is known, or of none."""
-    target = draw(st.sampled_from(sorted(CHANNELS)))
-    thing = things[target]
-    odd: st.SearchStrategy[Any] = thing | oddities | st.none()
-    envelope = odd.map(lambda each: {"action": 1, "data": each})
-    argument = thing | odd | envelope | st.lists(thing | envelope | odd, max_size=3)
-    arguments = draw(argument.map(lambda each: [each]) | user_shapes(odd))
-    contract = draw(st.sampled_from([CONTRACT, CONTRACT, "CON.F.US.NQ.Z26"]))
-    extras: list[dict[str, Any]] = [{}, {"invocationId": "7"}, {"headers": {}}, {"target": target.lower()}]
-    extra = draw(st.sampled_from([{}, {}, *extras]))
-    return json.dumps(push(target, contract, *arguments) | extra) + RS
-
-
-@settings(max_examples=300)
-@given(
-    st.lists(pushed(), max_size=2),
-    st.lists(pushed(), max_size=5),
-    st.lists(st.integers(0, 600), max_size=2),
-    st.sampled_from(["reset", "first_list"]),
-)
-def test_pushes_that_are_read_in_one_go_and_piece_by_piece_come_to_the_same(
-    early: list[str], late: list[str], places: list[int], begins: Begins
-) -> None:
-    stream = "".join(late).encode()
-    frames = [(TEXT, stream[begin:end]) for begin, end in pairwise([0, *sorted(places), len(stream)])]
-    told = []
-    for session in by_both_ways(begins):
-        effects = session.subscribe([VENUE.topic(each, CONTRACT, {}) for each in CHANNELS.values()], 0.0)
-        effects += session.received([(TEXT, each.encode()) for each in early], 1.0)
-        effects += hear(session, *({"type": 3, "invocationId": str(number)} for number in range(3)), now=1.0)
-        effects += session.received(frames, 2.0)
-        effects += session.ping(60.0)  # what is distrusted begins anew
-        told.append(effects)
-    assert told[0] == told[1]
 
 
 def test_who_is_never_answered_does_not_wait_for_ever() -> None:

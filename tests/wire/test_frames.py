@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise, product
@@ -9,6 +10,7 @@ from itertools import pairwise, product
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from websocket import ABNF
 from websockets.frames import Frame as Theirs
 from websockets.frames import Opcode
 from websockets.protocol import CLIENT, SERVER, Protocol
@@ -25,6 +27,7 @@ from actors.wire.frames import (
     Violation,
     close_payload,
     encode,
+    mask,
     read_close,
 )
 
@@ -383,6 +386,22 @@ def test_what_we_encode_a_server_reads(opcode: int, payload: bytes) -> None:
         (CLOSE, b"\x03\xe8", True),
     ]
     assert server.parser_exc is None
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 4095, 4096, 4097, 8192, 65_535, 65_536, 100_003])
+def test_lengths_at_each_seam_are_read_back(size: int) -> None:
+    payload = random.Random(size).randbytes(size)
+    server = Protocol(SERVER, max_size=None)
+    server.receive_data(encode(BINARY, payload))
+    [heard] = server.events_received()
+    assert isinstance(heard, Theirs)
+    assert bytes(heard.data) == payload
+
+
+@given(st.binary(max_size=10_000), st.binary(min_size=4, max_size=4))
+def test_a_mask_is_what_another_implementation_makes_of_it(payload: bytes, key: bytes) -> None:
+    assert mask(payload, key) == ABNF.mask(key, payload)
+    assert mask(mask(payload, key), key) == payload
 
 
 def test_every_frame_has_a_mask_of_its_own() -> None:

@@ -16,12 +16,11 @@ from actors.protocol.signalr.messages import (
     JsonCodec,
     Malformed,
     Ping,
-    Push,
     StreamItem,
     UnknownMessage,
 )
 from actors.protocol.signalr.negotiate import hub_endpoint, negotiate
-from actors.protocol.signalr.session import PING_INTERVAL, HubSession, HubTerms, PushHandler
+from actors.protocol.signalr.session import PING_INTERVAL, HubSession, HubTerms
 from actors.protocol.signalr.subscriptions import HubSubscription
 
 __all__ = [
@@ -40,8 +39,6 @@ __all__ = [
     "JsonCodec",
     "Malformed",
     "Ping",
-    "Push",
-    "PushHandler",
     "Returned",
     "StreamItem",
     "Unanswered",

@@ -17,7 +17,7 @@ from actors.protocol.signalr.formatting import said
 from actors.protocol.signalr.messages import Codec, Completion
 
 
-class Call(Struct, frozen=True):
+class Call(Struct, frozen=True, gc=False):
     """One invocation; the arguments are positional, and their types matter to a hub."""
 
     target: str
@@ -48,23 +48,29 @@ Then = Callable[[CallOutcome], list[Effect]]
 
 
 class Pending(Struct, frozen=True):
-    then: Then
+    then: Then | None
     until: float  # monotonic seconds
 
 
 class Calls:
-    """What waits for a completion on one connection. `patience` is in seconds."""
+    """What waits for a completion on one connection. `patience` is in seconds.
 
-    def __init__(self, codec: Codec, patience: float) -> None:
+    What a call's `then` answers goes through `pass_on`.
+    """
+
+    def __init__(
+        self, codec: Codec, patience: float, pass_on: Callable[[list[Effect]], list[Effect]]
+    ) -> None:
         self._codec = codec
         self._patience = patience
+        self._pass_on = pass_on
         self._ids = count()
         self._pending: dict[str, Pending] = {}  # in the order of their deadlines
 
     def __len__(self) -> int:
         return len(self._pending)
 
-    def ask(self, call: Call, then: Then, now: float) -> str | bytes:
+    def ask(self, call: Call, then: Then | None, now: float) -> str | bytes:
         """What to send; `then` is told what comes of it, once."""
         id = str(next(self._ids))
         message = self._codec.invocation(id, call.target, call.arguments)
@@ -77,8 +83,8 @@ class Calls:
         if pending is None:
             return None
         if completion.error:
-            return pending.then(CallRefused(said(completion.error)))
-        return pending.then(Returned(completion.result))
+            return self._end(pending, CallRefused(said(completion.error)))
+        return self._end(pending, Returned(completion.result))
 
     def overdue(self, now: float) -> list[Effect]:
         """Give up what was not answered in time."""
@@ -86,13 +92,16 @@ class Calls:
         effects: list[Effect] = []
         for id in late:
             if pending := self._pending.pop(id, None):  # one of them may have ended the connection
-                effects += pending.then(Unanswered())
+                effects += self._end(pending, Unanswered())
         return effects
 
     def lose(self) -> list[Effect]:
         """The connection ends, and all that waits with it."""
         lost, self._pending = self._pending, {}
-        return [effect for pending in lost.values() for effect in pending.then(Unanswered(lost=True))]
+        return [effect for pending in lost.values() for effect in self._end(pending, Unanswered(lost=True))]
+
+    def _end(self, pending: Pending, outcome: CallOutcome) -> list[Effect]:
+        return [] if pending.then is None else self._pass_on(pending.then(outcome))
 
     def postpone(self, seconds: float) -> None:
         """We have not listened for so long: that is not the hub's fault."""

@@ -6,6 +6,8 @@ A message may hold any number of records, and a record may lie across messages.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 END = b"\x1e"
 
 
@@ -20,6 +22,13 @@ class RecordReader:
         self.overflowed = False
         self._maximum = maximum
         self._rest = bytearray()  # of a record under way: grows in place, so that no message costs twice
+
+    def feed_all(self, payloads: Sequence[bytes]) -> list[bytes]:
+        """The records that these messages end. In one go: a record may lie across messages anyway."""
+        joined = b"".join(payloads)
+        if len(self._rest) + len(joined) <= self._maximum:
+            return self.feed(joined)
+        return [record for payload in payloads for record in self.feed(payload)]
 
     def feed(self, payload: bytes) -> list[bytes]:
         """The records that this message ends, without blank ones."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import reduce
-from operator import or_
-from typing import Any, Final, Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct
 
 from actors.protocol.conversation import decoded
 from actors.protocol.signalr.framing import END, RecordReader
@@ -58,17 +56,6 @@ class Close(Struct, frozen=True, gc=False, tag=7, rename="camel"):
     allow_reconnect: Any = False
 
 
-class Push(Struct, frozen=True, gc=False, kw_only=True, tag_field="target"):
-    """An invocation that is read in one go with its arguments: a venue's own type, with a target as its tag.
-
-    It saves the hub's most frequent messages the way by a `Raw`. What is otherwise in any way is an
-    `Invocation` like any other, and so is one that wants an answer.
-    """
-
-    type: Literal[1]
-    invocation_id: None = field(default=None, name="invocationId")
-
-
 Message = Invocation | StreamItem | Completion | Ping | Close
 
 KNOWN: Final = (1, 2, 3, 6, 7)
@@ -93,7 +80,7 @@ class Malformed(Struct, frozen=True):
         return self.type in DATA
 
 
-Heard = Message | Push | UnknownMessage | Malformed
+Heard = Message | UnknownMessage | Malformed
 
 
 class Codec(Protocol):
@@ -107,8 +94,11 @@ class Codec(Protocol):
     def overflowed(self) -> bool:
         """A message has grown too big; nothing more is taken."""
 
-    def feed(self, payload: bytes) -> list[Heard]:
-        """What a WebSocket message brings. Never raises."""
+    def split(self, payloads: Sequence[bytes]) -> list[bytes]:
+        """The messages that these WebSocket messages end, each as it is on the wire. Never raises."""
+
+    def read(self, record: bytes) -> Heard:
+        """One of these messages. Never raises."""
 
     def invocation(self, id: str | None, target: str, arguments: Sequence[Any]) -> str | bytes:
         """One call. Raises TypeError for arguments that this protocol cannot say."""
@@ -136,33 +126,31 @@ _encode = msgspec.json.Encoder().encode
 
 
 class JsonCodec:
-    """Records of JSON. `maximum` is in bytes of one whose end has not come yet.
-
-    `pushes` are types of `Push`, which are looked for first.
-    """
+    """Records of JSON. `maximum` is in bytes of one whose end has not come yet."""
 
     name = "json"
     version = 1
     transfer_format = "Text"
 
-    def __init__(self, maximum: int, pushes: Iterable[type[Push]] = ()) -> None:
+    def __init__(self, maximum: int) -> None:
         self._records = RecordReader(maximum)
-        self._usual: Callable[[bytes], Heard] = _decode
-        if types := tuple(pushes):  # not strict: "123" is read as the integer 123
-            self._usual = msgspec.json.Decoder(reduce(or_, types), strict=False).decode
 
     @property
     def overflowed(self) -> bool:
         return self._records.overflowed
 
-    def feed(self, payload: bytes) -> list[Heard]:
-        heard: list[Heard] = []
-        for record in self._records.feed(payload):
-            try:
-                heard.append(self._usual(record))
-            except Exception:
-                heard.append(_unusual(record))
-        return heard
+    def split(self, payloads: Sequence[bytes]) -> list[bytes]:
+        return self._records.feed_all(payloads)
+
+    def read(self, record: bytes) -> Heard:
+        try:
+            return _decode(record)
+        except Exception as error:
+            why = str(error) or type(error).__name__
+        kind = decoded(_decode_kind, record)
+        if kind is None or kind.type in KNOWN:
+            return Malformed(record, why, None if kind is None else kind.type)
+        return UnknownMessage(kind.type)
 
     def invocation(self, id: str | None, target: str, arguments: Sequence[Any]) -> str:
         message: dict[str, Any] = {"type": 1}
@@ -183,14 +171,3 @@ class JsonCodec:
 def written(message: dict[str, Any]) -> str:
     """A record as text. Raises TypeError for what JSON cannot say."""
     return (_encode(message) + END).decode()
-
-
-def _unusual(record: bytes) -> Heard:
-    try:
-        return _decode(record)
-    except Exception as error:
-        why = str(error) or type(error).__name__
-    kind = decoded(_decode_kind, record)
-    if kind is None or kind.type in KNOWN:
-        return Malformed(record, why, None if kind is None else kind.type)
-    return UnknownMessage(kind.type)

@@ -7,8 +7,7 @@ was tried on a hub of ASP.NET Core 9.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, KeysView, Mapping, Sequence
-from typing import Any
+from collections.abc import KeysView, Sequence
 
 from msgspec import Raw, Struct
 
@@ -26,7 +25,7 @@ from actors.protocol.session import (
     SessionState,
 )
 from actors.protocol.signalr import handshake
-from actors.protocol.signalr.calls import Call, CallOutcome, Calls, Then
+from actors.protocol.signalr.calls import Call, Calls, Then
 from actors.protocol.signalr.formatting import said
 from actors.protocol.signalr.messages import (
     Close,
@@ -37,14 +36,12 @@ from actors.protocol.signalr.messages import (
     JsonCodec,
     Malformed,
     Ping,
-    Push,
 )
 from actors.protocol.signalr.subscriptions import HubSubscription, HubSubscriptions
 from actors.reasons import Reason, Retryable, Slow
 
 PING_INTERVAL = 1.0  # seconds between two looks at the clock: what a venue has as its `ping_interval`
 POLICY = 1008  # RFC 6455, 7.4.1: the peer has a rule that we break
-PushHandler = Callable[[Any, EffectBatch], None]
 NO_RESULT = "this client has no result to give"
 
 
@@ -68,11 +65,9 @@ class HubSession(Session):
         super().__init__()
         self.now = 0.0  # monotonic seconds, of whatever is told now
         self._terms = terms or HubTerms()
-        pushes = self.pushes()
-        self._handlers: dict[type, PushHandler] = {Invocation: self._handle_invocation, **pushes}
-        self._codec = codec or JsonCodec(self._terms.max_record, pushes)
+        self._codec = codec or JsonCodec(self._terms.max_record)
         self._handshake = handshake.Handshake()
-        self._calls = Calls(self._codec, self._terms.patience)
+        self._calls = Calls(self._codec, self._terms.patience, self.pass_on)
         self._asked = HubSubscriptions(self.needs, self.invoke, self.end, self.refused)
         self._heard_at = self._sent_at = self._looked_at = 0.0
         self._paused_at: float | None = None
@@ -87,9 +82,14 @@ class HubSession(Session):
     def invoked(self, target: str, arguments: Raw, out: EffectBatch) -> None:
         """The hub pushes this. What is raised here quarantines the message: do nothing before."""
 
-    def pushes(self) -> Mapping[type[Push], PushHandler]:
-        """The most frequent invocations of the hub, as types, and their handlers, which must not raise."""
-        return {}
+    def read_all(self, records: Sequence[bytes], out: EffectBatch) -> None:
+        """Reads these messages of the hub.
+
+        A venue may read its usual ones by itself, and must leave all others to `read`, which can read the
+        usual ones as well: the effects of both must be the same.
+        """
+        for record in records:
+            self.read(record, out)
 
     def refused(self, topics: tuple[Topic, ...], call: Call, words: str) -> list[Effect]:
         """The hub does not do what these topics need. Its words are no ground for decisions."""
@@ -125,12 +125,8 @@ class HubSession(Session):
 
         Not called for a connection that is lost without a close: the session ends with it.
         """
-
-        def answered(outcome: CallOutcome) -> list[Effect]:
-            return self.pass_on(then(outcome)) if then is not None else []
-
         if call.blocking:
-            return self._say(self._calls.ask(call, answered, self.now))
+            return self._say(self._calls.ask(call, then, self.now))
         return self._say(self._codec.invocation(None, call.target, call.arguments))
 
     def end(self, reason: Reason) -> list[Effect]:
@@ -196,23 +192,29 @@ class HubSession(Session):
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         """Text or binary: a hub may send either."""
         self.now = self._heard_at = now
-        out, opened = EffectBatch(), SessionState.OPEN
-        feed, handlers, otherwise = self._codec.feed, self._handlers, self._handle
-        for _, payload in frames:
-            rest = payload if self.state is opened else self._shake_hands(payload, out)
-            if self.state is not opened:
-                continue
-            for message in feed(rest):
-                handlers.get(type(message), otherwise)(message, out)
-                if self.state is not opened:
-                    break
+        out = EffectBatch()
+        payloads = [payload for _, payload in frames]
+        if self.state is not SessionState.OPEN:
+            payloads = self._begin(payloads, out)
+        self.read_all(self._codec.split(payloads), out)
         if self._codec.overflowed:  # it takes nothing more, so nothing was heard behind it
             text = f"the hub's message has more than {self._terms.max_record} bytes and no end"
             out.add(*self.end(Retryable(text, "too_big")))
         return out.effects()
 
-    def _shake_hands(self, payload: bytes, out: EffectBatch) -> bytes:
+    def read(self, record: bytes, out: EffectBatch) -> None:
+        """Any message of the hub; nothing once the session has ended."""
+        if self.state is SessionState.OPEN:
+            self._handle(self._codec.read(record), out)
+
+    def _begin(self, payloads: list[bytes], out: EffectBatch) -> list[bytes]:
         """What stands behind the answer to the handshake."""
+        opened = SessionState.OPEN
+        rest = [each if self.state is opened else self._shake_hands(each, out) for each in payloads]
+        return rest if self.state is opened else []
+
+    def _shake_hands(self, payload: bytes, out: EffectBatch) -> bytes:
+        """What of this message stands behind the answer to the handshake."""
         if self.state is not SessionState.LOGGING_IN:
             return b""
         match self._handshake.feed(payload):
@@ -240,6 +242,8 @@ class HubSession(Session):
 
     def _handle(self, message: Heard, out: EffectBatch) -> None:
         match message:
+            case Invocation():
+                self._handle_invocation(message, out)
             case Ping():
                 pass
             case Completion():

@@ -22,7 +22,7 @@ from actors.reasons import Reason, Retryable
 TIMEOUT = "invocation_timeout"
 
 
-class HubSubscription(Struct, frozen=True):
+class HubSubscription(Struct, frozen=True, gc=False):
     """How a hub is made to push something, and to leave off; None: it cannot be told to."""
 
     subscribe: Call
@@ -43,6 +43,8 @@ class HubSubscriptionState(Enum):
 
 class HeldTopic:
     """One subscription on this connection, and the topics that rest on it."""
+
+    __slots__ = ("key", "standing", "subscription", "topics")
 
     def __init__(self, subscription: HubSubscription) -> None:
         self.subscription = subscription

@@ -74,6 +74,10 @@ class PendingFaults:
     def __init__(self) -> None:
         self._entries: dict[tuple[str, ...], deque[tuple[int, Any]]] = {}
 
+    def __bool__(self) -> bool:
+        """Whether there may be any."""
+        return bool(self._entries)
+
     def add(self, *about: str, times: int = FOREVER, what: Any = True) -> None:
         if times > 0:
             self._entries.setdefault(about, deque()).append((times, what))

@@ -494,7 +494,7 @@ class Simulator:
 
     def rejects(self, *keys: str) -> bool:
         """Whether any of these keys is to be refused."""
-        return any(self.pending.get("reject", key) for key in keys)
+        return bool(self.pending) and any(self.pending.get("reject", key) for key in keys)
 
     def feed(
         self, frames: Iterable[Callable[[], object]], per_second: float | None, background: bool

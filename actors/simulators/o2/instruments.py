@@ -48,8 +48,11 @@ def worth(found: Listing, quantity: int, price: int) -> int:
     return whole if quantity >= 0 else -whole
 
 
+_HEX = frozenset("0123456789abcdef")
+
+
 def canonical(text: str) -> str:
     """An id as it is compared: lower case, with 0x. Anything else stays as it is."""
     low = text.lower()
     bare = low.removeprefix("0x")
-    return f"0x{bare}" if bare and set(bare) <= set("0123456789abcdef") else text
+    return f"0x{bare}" if bare and _HEX.issuperset(bare) else text

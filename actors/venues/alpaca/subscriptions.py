@@ -67,6 +67,8 @@ class AlpacaSubscriptions:
     def __init__(self, frame: Callable[[Mapping[str, object]], Send]) -> None:
         self.asked: dict[Topic, AlpacaTopic] = {}
         self._on: dict[Item, dict[Topic, AlpacaTopic]] = {}
+        self._waiting: dict[Topic, AlpacaTopic] = {}
+        self._unsure = False  # the answer to some other topic may be at odds with the list
         self._moved: dict[Topic, None] = {}  # what has become of them is to be looked at
         self._frame = frame
         self._listed: Listed = {}
@@ -108,6 +110,7 @@ class AlpacaSubscriptions:
 
     def _want(self, asked: AlpacaTopic) -> None:
         self.asked[asked.topic] = self._on.setdefault(asked.item, {})[asked.topic] = asked
+        self._waiting[asked.topic] = asked
         self._moved[asked.topic] = None
         self._crowded_out.pop(asked.topic, None)
         self._covered.discard(asked.item)
@@ -126,6 +129,7 @@ class AlpacaSubscriptions:
         self._crowded_out.pop(asked.topic, None)
         if asked.answer is WAITING:
             self._in_vain.add(asked.topic)
+            del self._waiting[asked.topic]
         others = self._on[asked.item]
         del others[asked.topic]
         if not others:
@@ -134,6 +138,10 @@ class AlpacaSubscriptions:
     def _set(self, asked: AlpacaTopic, answer: TopicAnswer) -> None:
         asked.answer = answer
         self._moved[asked.topic] = None
+        if answer is WAITING:
+            self._waiting[asked.topic] = asked
+        else:
+            self._waiting.pop(asked.topic, None)
 
     def renew(self, topics: Iterable[Topic], why: GapReason = "unknown") -> list[Effect]:
         """From the start, with the seam marked; topics that the venue does not have are passed over."""
@@ -188,7 +196,7 @@ class AlpacaSubscriptions:
         if self._stale and listed == self._listed:
             self._stale -= 1  # the second answer to an earlier change: this one's is yet to come
             return []
-        self._listed = listed
+        former, self._listed = self._listed, listed
         flight = self._land()
         effects: list[Effect] = []
         items: Collection[Item] = ()
@@ -199,7 +207,11 @@ class AlpacaSubscriptions:
             else:
                 effects += self._given_up(flight.items)
         self._covered = {item for item in {*self._covered, *items} if not self._has(item)}
-        return [*effects, *self._settle(list(self.asked.values()), items), *self._next()]
+        if self._unsure or not _only_longer(former, listed):
+            self._unsure, several = False, list(self.asked.values())
+        else:  # what is confirmed is still listed
+            several = list(self._waiting.values())
+        return [*effects, *self._settle(several, items), *self._next()]
 
     def refused(self, code: str, words: str) -> list[Effect]:
         """An error that concerns the change in flight; without one it concerns no topic."""
@@ -256,6 +268,7 @@ class AlpacaSubscriptions:
     def prove(self, asked: AlpacaTopic) -> list[Effect]:
         """Data came that only a new subscription brings."""
         self._set(asked, CONFIRMED)
+        self._unsure = True
         self._renewing.discard(asked.item)
         return [Confirm((asked.topic,))]
 
@@ -269,6 +282,7 @@ class AlpacaSubscriptions:
         just_asked = set(items)
         for asked in several:
             if asked.item in flying or asked.item in self._renewing:
+                self._unsure = self._unsure or asked.answer is CONFIRMED
                 continue
             there = self._lists(asked)
             if asked.answer is WAITING and there:
@@ -371,12 +385,15 @@ class AlpacaSubscriptions:
             if part:
                 return self._start("subscribe", part)
         dropping = [
-            item for item in self._ours if self._has(item) and (item not in needed or item in self._renewing)
+            item for item in self._ours if (item not in needed or item in self._renewing) and self._has(item)
         ]
         if dropping:  # first, for it makes room under the plan's limit
             return self._start("unsubscribe", dropping)
         self._renewing.clear()
-        adding = [item for item in needed if not self._has(item) and item not in self._covered]
+        listed: dict[str, Collection[str]] = {
+            channel: self._listed.get(channel) or () for channel, _ in needed
+        }
+        adding = [item for item in needed if item[1] not in listed[item[0]] and item not in self._covered]
         if not adding:
             return []
         self._refusals = 0
@@ -401,6 +418,15 @@ class AlpacaSubscriptions:
         for channel, symbols in _by_channel(change.items).items():
             message[channel] = [symbol for _, symbol in symbols]
         return self._frame(message)
+
+
+def _only_longer(former: Listed, listed: Listed) -> bool:
+    """Whether this list has all that the former one had."""
+    return former.keys() == listed.keys() and all(
+        symbols is None if before is None else symbols is not None and before <= symbols
+        for channel, symbols in listed.items()
+        for before in (former[channel],)
+    )
 
 
 def _by_channel(items: Iterable[Item]) -> dict[str, list[Item]]:

@@ -7,7 +7,6 @@ to ask for the new one, with a gap in between. Replies bear no number of their r
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -39,7 +38,8 @@ class O2Topic(AskedTopic):
     def __init__(self, topic: Topic, former: O2Topic | None = None) -> None:
         super().__init__(topic)
         self.repeated = False  # asked again, because the venue said that we had asked before
-        self.precision = next((int(value) for name, value in topic.options if name == "precision"), None)
+        precisions = [int(value) for name, value in topic.options if name == "precision"]
+        self.precision = precisions[0] if precisions else None
         if former:
             self.healed_at = former.healed_at
         self.seen: RecentIds = former.seen if former else RecentIds(TRADES_REMEMBERED)  # trades
@@ -56,10 +56,10 @@ class O2Subscriptions:
 
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {channel: {} for channel in (*BY_MARKET, *BY_IDENTITY)}
-        self._precisions: dict[tuple[str, str], set[int | None]] = {}  # ever asked for, by channel and key
+        self._precisions: dict[tuple[str, str], set[int]] = {}  # ever asked for, by channel and key
         self._inherited: dict[str, RecentIds] = {}  # trades that a former connection brought, by market
         # For each PING on its way: the topics that its PONG confirms.
-        self._fences: deque[tuple[O2Topic, ...]] = deque()
+        self._fences: list[tuple[O2Topic, ...]] = []
 
     def legacy(self) -> Seen:
         """O2 repeats recent trades at each subscription: what this connection brought is known."""
@@ -133,7 +133,8 @@ class O2Subscriptions:
         asked = slot[topic.key] = O2Topic(topic, former)
         if former is None and topic.channel == "trades":
             asked.seen = self._inherited.pop(topic.key, asked.seen)
-        self._precisions.setdefault((topic.channel, topic.key), set()).add(asked.precision)
+        if asked.precision is not None:
+            self._precisions.setdefault((topic.channel, topic.key), set()).add(asked.precision)
         effects: list[Effect] = []
         if former is not None and former.answer is not REFUSED:
             effects.append(_frame("unsubscribe", topic.channel, [topic]))
@@ -172,7 +173,7 @@ class O2Subscriptions:
 
     def ponged(self) -> list[O2Topic]:
         """The topics that this PONG confirms, and that still wait."""
-        vouched = self._fences.popleft() if self._fences else ()
+        vouched = self._fences.pop(0) if self._fences else ()
         return [
             asked
             for asked in vouched
@@ -181,7 +182,7 @@ class O2Subscriptions:
 
     def doubt(self) -> None:
         """An error came that may concern any topic: no PONG on its way confirms one any more."""
-        self._fences = deque(() for _ in self._fences)
+        self._fences = [() for _ in self._fences]
 
     # ── finding ──
 
@@ -206,7 +207,7 @@ class O2Subscriptions:
         """Whether a frame of this precision belongs to an older subscription of the market."""
         if precision is None or precision == asked.precision:
             return False
-        return precision in self._precisions[asked.topic.channel, asked.topic.key]
+        return precision in self._precisions.get((asked.topic.channel, asked.topic.key), ())
 
     def waiting(self) -> list[O2Topic]:
         return [

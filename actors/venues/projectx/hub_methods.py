@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import Struct, ValidationError
+from msgspec import Struct
 
 from actors.protocol import Topic
 from actors.protocol.signalr import Call, HubSubscription
@@ -28,13 +28,13 @@ class DepthReader(EventReader[m.Depth]):
     """Reads changes of a book, and its resets."""
 
     def __init__(self) -> None:
-        super().__init__(m.Depth)
+        super().__init__(m.Depth, m.check_depth)
         self._cleared = EventReader(Cleared)
 
     def read(self, found: FoundEvent) -> Any:
         try:
             entry: m.Depth | Cleared = super().read(found)
-        except ValidationError:
+        except ValueError:
             entry = self._cleared.read(found)
             if entry.type is not m.DomType.RESET:
                 raise

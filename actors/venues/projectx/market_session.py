@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Final, Literal
 
@@ -10,11 +10,18 @@ from msgspec import Raw
 from msgspec.structs import force_setattr
 
 from actors.protocol import Effect, EffectBatch, SessionState, Topic
-from actors.protocol.signalr import Push, PushHandler
 from actors.venues.projectx.hub_methods import HubMethods
-from actors.venues.projectx.messages import DepthReset, DomType
+from actors.venues.projectx.messages import (
+    HUGE,
+    TINY,
+    Depth,
+    DepthReset,
+    DomType,
+    check,
+    check_depth,
+)
 from actors.venues.projectx.normalise import contract_of
-from actors.venues.projectx.pushes import DepthPush, MarketPush, QuotePush, TradePush
+from actors.venues.projectx.pushes import QuotePush, TradePush, decode
 from actors.venues.projectx.quote_merge import Quotes
 from actors.venues.projectx.session import GatewaySession
 
@@ -69,6 +76,41 @@ class MarketSession(GatewaySession):
 
     # ── hearing ──
 
+    def read_all(self, records: Sequence[bytes], out: EffectBatch) -> None:
+        """The loop reads the usual messages by itself: what is pushed of a topic that is answered for.
+
+        `read` reads all others. It reads the usual ones as well, with the same effects.
+        """
+        answered = self._waiting.answered
+        events: Sequence[Any]
+        quotes, trades, books = answered["quotes"], answered["trades"], answered["depth"]
+        for record in records:
+            try:
+                push = decode(record)
+                kind, (contract, told) = type(push), push.arguments
+                if kind is QuotePush:
+                    topic = quotes[contract]
+                    if type(told) is list:
+                        (told,) = told  # of several, one that cannot be merged would be found too late
+                    events = (self._quotes.merge(topic, told),)
+                elif kind is TradePush:
+                    topic = trades[contract]
+                    events = told if type(told) is list else (told,)
+                    for trade in events:
+                        if not (TINY <= trade.price < HUGE and TINY <= trade.volume < HUGE):
+                            check(trade)
+                        force_setattr(trade, "contract_id", topic.key)
+                else:
+                    topic = books[contract]
+                    events = self._tell_changes(topic, told if type(told) is list else (told,))
+            except Exception:
+                self.read(record, out)
+                if self.state is not SessionState.OPEN:
+                    return
+            else:
+                out.topics += (topic,) * len(events)
+                out.events += events
+
     def handle_push(self, stream: HubMethods, arguments: list[Raw], out: EffectBatch) -> None:
         topic = Topic(self._feed, stream.channel, contract_of(arguments))
         every = stream.reader.find(arguments[1:])
@@ -84,22 +126,6 @@ class MarketSession(GatewaySession):
                 read = []
                 self.put_aside(found, error, (topic,), out)
         self._tell(topic, read, out)
-
-    def pushes(self) -> Mapping[type[Push], PushHandler]:
-        return dict.fromkeys((QuotePush, TradePush, DepthPush), self._handle_usual)
-
-    def _handle_usual(self, push: MarketPush, out: EffectBatch) -> None:
-        contract, told = push.arguments
-        read = told if isinstance(told, list) else (told,)
-        topic = self._waiting.answered[push.channel].get(contract)
-        if topic is not None:
-            out.deliver_all(topic, self._tellers[push.channel](topic, read))
-            return
-        topic = Topic(self._feed, push.channel, contract)
-        if topic in self.wanted:
-            self._tell(topic, read, out)
-        else:
-            out.unrouted += len(read)
 
     def _tell(self, topic: Topic, read: Read, out: EffectBatch) -> None:
         self.tell(topic, self._tellers[topic.channel](topic, read), out)
@@ -117,6 +143,16 @@ class MarketSession(GatewaySession):
         if resets or topic in self._fresh:
             return self._tell_beginning(topic, read, resets)
         return self._tell_prints(topic, read)
+
+    def _tell_changes(self, topic: Topic, levels: Sequence[Depth]) -> Told:
+        """Raises: ValueError: a book begins here, or something is wrong with a level."""
+        if topic in self._fresh:
+            raise ValueError("it may be a whole book")
+        for level in levels:
+            check_depth(level)
+            if level.type is RESET:
+                raise ValueError("a book begins anew")
+        return _of(topic.key, levels)
 
     def _tell_beginning(self, topic: Topic, read: Read, resets: list[int]) -> Told:
         """A reset and all that follows it in one message are one event: no reader gets half a book."""

@@ -20,13 +20,20 @@ from actors.protocol import iso_nanoseconds
 Exact: TypeAlias = Decimal | None
 LARGEST = 30  # decimal digits before the point, or noughts after it: more is no price
 SMALLEST = -LARGEST
+TINY, HUGE = Decimal(10) ** SMALLEST, Decimal(10) ** (LARGEST + 1)  # TINY <= a price < HUGE: it is in bounds
 
 
-def check(*values: object) -> None:
-    """Raises: ValueError: a decimal is among them that nothing can be reckoned with."""
-    for value in values:
-        if type(value) is Decimal and not (value.is_finite() and SMALLEST <= value.adjusted() <= LARGEST):
-            raise ValueError("a number that is not finite, or out of all bounds")
+def check_number(value: Decimal) -> None:
+    """Raises: ValueError: nothing can be reckoned with it."""
+    if not (value.is_finite() and SMALLEST <= value.adjusted() <= LARGEST):
+        raise ValueError("a number that is not finite, or out of all bounds")
+
+
+def check(thing: Struct) -> None:
+    """Checks all decimals among its fields."""
+    for value in structs.astuple(thing):
+        if type(value) is Decimal:
+            check_number(value)
 
 
 def nanoseconds(stamp: str | None) -> int | None:
@@ -127,9 +134,6 @@ class Entity(Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     id: int
     action: int | None = None  # of the envelope
 
-    def __post_init__(self) -> None:
-        check(*structs.astuple(self))
-
 
 class Account(Entity, frozen=True, gc=False, kw_only=True):
     """`simulated` is about where orders go: accounts with real money at stake have it too."""
@@ -226,9 +230,6 @@ class SparseQuote(Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     last_updated: str | UnsetType | None = UNSET
     timestamp: str | UnsetType | None = UNSET
 
-    def __post_init__(self) -> None:
-        check(*structs.astuple(self))
-
 
 class Quote(Struct, frozen=True, gc=False):
     """All that is known of a contract's quote on this connection; None: nothing was said of it yet.
@@ -279,9 +280,6 @@ class Trade(OfMarket, frozen=True, gc=False, kw_only=True):
     volume: Exact = None
     type: TradeType | None = None
 
-    def __post_init__(self) -> None:
-        check(self.price, self.volume)
-
 
 class Depth(OfMarket, frozen=True, gc=False, kw_only=True):
     """One level as it is now, or something else that the gateway tells in this place: see `type`.
@@ -296,11 +294,6 @@ class Depth(OfMarket, frozen=True, gc=False, kw_only=True):
     current_volume: Exact = None
     index: int | None = None
 
-    def __post_init__(self) -> None:
-        check(self.price, self.volume, self.current_volume)
-        if self.volume is None and self.current_volume is None and (self.is_bid or self.is_ask):
-            raise ValueError("a level without a volume")
-
     @property
     def is_bid(self) -> bool:
         return self.type in BIDS
@@ -308,6 +301,13 @@ class Depth(OfMarket, frozen=True, gc=False, kw_only=True):
     @property
     def is_ask(self) -> bool:
         return self.type in ASKS
+
+
+def check_depth(entry: Depth) -> None:
+    """Raises: ValueError: a number is out of all bounds, or a level has no volume."""
+    check(entry)
+    if entry.volume is None and entry.current_volume is None and (entry.is_bid or entry.is_ask):
+        raise ValueError("a level without a volume")
 
 
 class DepthReset(OfMarket, frozen=True, kw_only=True):

@@ -13,7 +13,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-T = TypeVar("T")
+from actors.venues.projectx.messages import check
+
+T = TypeVar("T", bound=Struct)
 
 DEEPEST = 8  # lists and envelopes within each other
 
@@ -38,16 +40,23 @@ class FoundEvent(Struct, frozen=True):
 
 
 class EventReader(Generic[T]):
-    """Reads things of one type. Not strict: `"123"` is read as the integer 123."""
+    """Reads things of one type. Where it must, not strictly: `"123"` is read as the integer 123."""
 
-    def __init__(self, kind: type[T]) -> None:
-        self._decode: Callable[[Raw], T] = msgspec.json.Decoder(kind, strict=False).decode
-        names = [field.encode_name for field in msgspec.structs.fields(kind)]  # type: ignore[arg-type]
+    def __init__(self, kind: type[T], check: Callable[[T], None] = check) -> None:
+        self._check = check
+        self._decode: Callable[[Raw], T] = msgspec.json.Decoder(kind).decode
+        self._decode_loosely: Callable[[Raw], T] = msgspec.json.Decoder(kind, strict=False).decode
+        names = [field.encode_name for field in msgspec.structs.fields(kind)]
         self._own = frozenset(names) - {"data", "action"}
 
     def read(self, found: FoundEvent) -> T:
-        """Raises: msgspec.ValidationError: it is no such thing."""
-        return self._decode(found.raw)
+        """Raises: ValueError: it is no such thing, or a number in it is out of all bounds."""
+        try:
+            thing = self._decode(found.raw)
+        except msgspec.ValidationError:
+            thing = self._decode_loosely(found.raw)
+        self._check(thing)
+        return thing
 
     def find(self, arguments: Iterable[Raw]) -> list[FoundEvent]:
         """All things in these arguments, in order; nulls are nothing.

@@ -291,14 +291,14 @@ class Stream(Generic[Event]):
         return self._ended
 
     def _next(self, deadline: float | None = None, timeout: float | None = None) -> Marker | None:
-        """Wait for what comes next: a marker, or None, and then it is in the reader's hand."""
+        """Wait for what comes next: a marker; or None, if it is in the hand, or the end was read."""
         inlet, hand = self._inlet, self._box.hand
         with inlet.lock:
             while not hand:
                 marker = self._reach()
                 if marker is not None:
                     return marker
-                if hand:
+                if hand or self._ended:  # its end was taken by another thread, or in a signal handler
                     break
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:

@@ -189,6 +189,24 @@ def test_closing_wakes_a_blocked_get(pool: ThreadPoolExecutor) -> None:
         waiting.result(10)
 
 
+def test_a_reader_does_not_wait_on_when_a_signal_handler_has_read_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream, _ = make()
+    handled: list[Any] = []
+
+    def wait(timeout: float | None) -> bool:
+        assert not handled, "it waits again, and nothing more will come"
+        stream.close()
+        handled.extend(stream.items())
+        return True
+
+    monkeypatch.setattr(stream._inlet.ready, "wait", wait)
+    with pytest.raises(StreamClosed):
+        stream.get()
+    assert handled == [Closed("close() was called")]
+
+
 def test_closed_is_the_last_thing_always() -> None:
     stream, inlet = make()
     put(inlet, 1)

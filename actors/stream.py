@@ -12,8 +12,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import repeat
-from operator import call
+from operator import attrgetter, call
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -21,7 +22,7 @@ from actors.delivery.inlet import KEPT_GAPS, Inlet
 from actors.delivery.inline import InlineInlet, refuse_to_wait
 from actors.errors import LinewardenError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Marker, Option, Received, SubscriptionState, Topic
-from actors.rules.stream_buffer import Place
+from actors.rules.stream_buffer import Batch, Place
 from actors.supervision.forks import Home
 from actors.timers import lock_timeout
 
@@ -290,14 +291,14 @@ class Stream(Generic[Event]):
         return self._ended
 
     def _next(self, deadline: float | None = None, timeout: float | None = None) -> Marker | None:
-        """Wait for what comes next: a marker, or None, and then it is in the reader's hand."""
+        """Wait for what comes next: a marker; or None, if it is in the hand, or the end was read."""
         inlet, hand = self._inlet, self._box.hand
         with inlet.lock:
             while not hand:
                 marker = self._reach()
                 if marker is not None:
                     return marker
-                if hand:
+                if hand or self._ended:  # its end was taken by another thread, or in a signal handler
                     break
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
@@ -340,14 +341,22 @@ class Stream(Generic[Event]):
             self._ended = True
         return marker
 
+    @cached_property
+    def _in_hand(self) -> Iterator[tuple[Batch, int, Event]]:
+        """What was put into the hand, how much of it is left, and the first event of that, which is taken.
+
+        The interpreter does all three in one step, so a signal handler that reads cannot come between them.
+        """
+        box = self._box
+        batches, left = map(attrgetter("reached_for"), repeat(box)), map(len, repeat(box.hand))
+        return zip(batches, left, map(call, repeat(box.hand.popleft)), strict=False)
+
     def _take_received(self) -> Received[Event]:
         """Raises IndexError: the hand was called back."""
-        with self._inlet.lock:  # it may be called back between the two looks at it
-            box = self._box
-            if not box.hand:
-                raise IndexError
-            topic, origin = box.hand_topic, box.origin
-            return Received(topic, origin.received_ns, origin.epoch, box.hand.popleft())
+        with self._inlet.lock:  # it may be called back between the looks at it
+            batch, left, event = next(self._in_hand)
+        origin = batch.origin
+        return Received(batch.topics[-left], origin.received_ns, origin.epoch, event)
 
 
 class InlineStream(Stream[Event]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from actors.delivery.inlet import KEPT_GAPS, Put
 from actors.delivery.merge import merge
 from actors.errors import ForkError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
-from actors.rules.stream_buffer import Origin, Policy
+from actors.rules.stream_buffer import Batch, Origin, Policy
 from actors.stream import Stream
 from tests.delivery.streams import Writer, new_inlet
 
@@ -188,6 +189,24 @@ def test_closing_wakes_a_blocked_get(pool: ThreadPoolExecutor) -> None:
         waiting.result(10)
 
 
+def test_a_reader_does_not_wait_on_when_a_signal_handler_has_read_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream, _ = make()
+    handled: list[Any] = []
+
+    def wait(timeout: float | None) -> bool:
+        assert not handled, "it waits again, and nothing more will come"
+        stream.close()
+        handled.extend(stream.items())
+        return True
+
+    monkeypatch.setattr(stream._inlet.ready, "wait", wait)
+    with pytest.raises(StreamClosed):
+        stream.get()
+    assert handled == [Closed("close() was called")]
+
+
 def test_closed_is_the_last_thing_always() -> None:
     stream, inlet = make()
     put(inlet, 1)
@@ -230,6 +249,35 @@ def test_with_meta_says_where_an_event_came_from() -> None:
     put(inlet, 2, topic=B)
     stream.close()
     assert list(stream.with_meta()) == [Received(A, 1_000, 7, 1), Received(B, 1_000, 7, 2)]
+
+
+class Interrupted(list[Topic]):
+    """Topics of a batch; at the first look at one, a signal comes."""
+
+    def __getitem__(self, place: Any) -> Any:
+        if self:
+            topics = self.copy()
+            self.clear()
+            signal.raise_signal(signal.SIGINT)
+            self += topics
+        return super().__getitem__(place)
+
+
+@pytest.mark.parametrize("read", [Stream.with_meta, Stream.items])
+def test_a_signal_handler_that_reads_leaves_each_event_its_topic(
+    read: Callable[[Stream[int]], Iterator[Received[int]]],
+) -> None:
+    stream, inlet = make()
+    topics = Interrupted([A, B, A])
+    inlet.inlet.put(inlet.right, Batch(topics, [1, 2, 3], Origin(1_000, 7, 1)), 0.0)
+    handled: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda *_: handled.append(stream.get(0)))
+    try:
+        told = next(read(stream))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(handled) == 1
+    assert [(told.event, told.topic), handled] in ([(1, A), [2]], [(2, B), [1]])
 
 
 def test_the_newest_gaps_are_kept() -> None:

@@ -166,7 +166,7 @@ class StreamBuffer(ABC):
         self.cut: set[Topic] = set()  # topics whose deltas are of no use until they start again
         self.overflowing = False  # a blocking stream that has held its line for too long
         self.hand: deque[Any] = deque()  # events
-        self._reached_for = NOTHING  # all that was put into the hand
+        self.reached_for = NOTHING  # all that was put into the hand
         self._waiting = 0  # events that no reader has reached for
         self._reached = 0  # events that a reader has
 
@@ -217,16 +217,11 @@ class StreamBuffer(ABC):
     @property
     def origin(self) -> Origin:
         """Of what is in the hand, and of what was taken from it last."""
-        return self._reached_for.origin
-
-    @property
-    def hand_topic(self) -> Topic:
-        """Of the first event in the hand."""
-        return self._reached_for.topics[-len(self.hand)]
+        return self.reached_for.origin
 
     @property
     def _hand_place(self) -> Place:
-        return self.origin.order, self._reached_for.indexes[-len(self.hand)]
+        return self.origin.order, self.reached_for.indexes[-len(self.hand)]
 
     @property
     def roomy(self) -> bool:
@@ -291,7 +286,7 @@ class FifoBuffer(StreamBuffer):
         ):
             return False
         self._newest = batch.origin.order
-        self._reached_for, self._hand_beyond = batch, False
+        self.reached_for, self._hand_beyond = batch, False
         self.received += count
         self._reached += count
         self.hand.extend(batch.events)
@@ -359,7 +354,7 @@ class FifoBuffer(StreamBuffer):
         first = self._items[0]
         if not isinstance(first, BatchRun):
             return self._take_marker(cast("deque[Marker | GapRun]", self._items))
-        taken = self._reached_for = first.take(self.handful)
+        taken = self.reached_for = first.take(self.handful)
         self._hand_beyond = first.beyond
         if first.beyond:
             self._beyond -= len(taken)
@@ -397,7 +392,7 @@ class FifoBuffer(StreamBuffer):
                 self.hand.pop()
                 count += 1
         if count:
-            taken = self._reached_for
+            taken = self.reached_for
             self._items.appendleft(BatchRun(taken.piece(len(taken) - count)))
             self._waiting += count
             self._reached -= count
@@ -569,7 +564,7 @@ class ConflatingBuffer(StreamBuffer):
         del self._since[item.topic]
         self._waiting -= 1
         self._reached += 1
-        self._reached_for = item.batch
+        self.reached_for = item.batch
         self.hand.extend(item.batch.events)
         return None
 

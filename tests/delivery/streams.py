@@ -58,7 +58,7 @@ def read(inlet: Inlet) -> Iterator[Pair | Marker]:
                     continue
                 if not hand:
                     return
-            yield inlet.buffer.hand_topic, hand.popleft()
+            yield inlet.buffer.reached_for.topics[-len(hand)], hand.popleft()
 
 
 def told(inlet: Inlet) -> list[str]:

@@ -126,7 +126,7 @@ class Witness:
         if taken is not None:
             assert place == FIRST
         elif hand:
-            topic = self.mailbox.hand_topic
+            topic = self.mailbox.reached_for.topics[-len(hand)]
             event: Event = hand.popleft()
             assert (event.topic, event.place) == (topic, place)
             assert event.place[0] == self.mailbox.origin.order
@@ -798,7 +798,7 @@ def test_events_called_back_under_a_reader_s_hand_keep_their_order() -> None:
 
 def in_hand(buffer: FifoBuffer) -> list[object]:
     place = buffer.peek_order()
-    topic = buffer.hand_topic if buffer.hand else None
+    topic = buffer.reached_for.topics[-len(buffer.hand)] if buffer.hand else None
     counts = buffer.received, buffer.delivered, buffer.queued, buffer.dropped
     return [list(buffer.hand), place, topic, buffer.origin, buffer.roomy, buffer.full, *counts]
 

@@ -95,6 +95,37 @@ ODD_MESSAGES: list[Any] = [
     {"ch": "book", "m": "B", "d": [{"n": 1}, {"n": 2}]},
 ]
 
+TWO_KINDS = """
+name = "two"
+about = "for tests: a kind of message with a name outside that is not its topic's"
+url = "wss://two.example"
+[channels.trades]
+about = "trades"
+key = "market"
+[channels.notes]
+about = "notes"
+key = "market"
+[subscribe]
+send = { op = "sub", args = "{topics}" }
+topic = "{wire}.{key}"
+[[events]]
+when = { ch = "notes", "d[0]" = "{any}" }
+wire = "ch"
+key = "m"
+data = "d"
+[[events]]
+when = { ch = "trades" }
+each = "d[*]"
+channel = "trades"
+key = "d[*].m"
+"""
+TWO_KINDS_MESSAGES: list[Any] = [
+    {"ch": "notes", "m": "A", "d": ["x", "y"]},
+    {"ch": "notes", "m": "B", "d": "text"},
+    {"ch": "notes", "m": "A", "d": {"0": 1}},
+    {"ch": "trades", "m": "A", "d": [{"m": "A"}, {"m": "B"}]},
+]
+
 Step = Callable[[DeclaredSession], list[Effect]]
 
 
@@ -118,16 +149,20 @@ def shipped(name: str) -> tuple[Declared, list[bytes], list[Topic]]:
     return venue, heard_in(name), asked_in(venue, name)
 
 
-def odd() -> tuple[Declared, list[bytes], list[Topic]]:
-    kind = read_venue(ODD, "odd.toml")
-    venue = kind("odd", kind.Settings())
+def written(table: str, *messages: Any) -> tuple[Declared, list[bytes], list[Topic]]:
+    kind = read_venue(table, "table.toml")
+    venue = kind("table", kind.Settings())
     assert isinstance(venue, Declared)
-    topics = [venue.topic(channel, key, {}) for channel in ("trades", "book", "notes") for key in "AB"]
-    return venue, [*(json.dumps(each).encode() for each in ODD_MESSAGES), b"still here", b"{"], topics
+    topics = [venue.topic(channel, key, {}) for channel in venue.channels for key in "AB"]
+    return venue, [*(json.dumps(each).encode() for each in messages), b"still here", b"{"], topics
 
 
 TABLES = sorted(path.stem for path in SHAPES.glob("*.txt"))
-VENUES = {"odd": odd(), **{name: shipped(name) for name in TABLES}}
+VENUES = {
+    "odd": written(ODD, *ODD_MESSAGES),
+    "two kinds": written(TWO_KINDS, *TWO_KINDS_MESSAGES),
+    **{name: shipped(name) for name in TABLES},
+}
 VALUES = [
     None,
     0,
@@ -387,6 +422,22 @@ def test_what_is_remembered_of_messages_is_bounded() -> None:
     ]
     assert len(events(hear(session, *messages))) == 4096
     assert 0 < len(session._asked.routes) <= 1100
+
+
+def test_long_names_are_not_remembered() -> None:
+    session, venue = counted("two kinds")
+    session.subscribe([venue.topic("trades", "A", {})], 0.0)
+    for size in (10, 990, 1_001, 100_000):
+        hear(session, {"ch": "trades", "m": size * "m", "d": [{"m": "A"}]})
+    assert [len(market) for _, market in session._asked.routes] == [10, 990]
+
+
+def test_a_text_has_no_first_element() -> None:
+    session, venue = counted("two kinds")
+    session.subscribe([venue.topic("notes", "A", {})], 0.0)
+    note = {"ch": "notes", "m": "A"}
+    told = hear(session, *({**note, "d": data} for data in (["x"], ["y"], ["z"], "xyz")))
+    assert [event.data for event in events(told)] == [["x"], ["y"], ["z"]]
 
 
 def test_a_message_of_an_earlier_kind_is_read_as_that_kind() -> None:

@@ -19,6 +19,7 @@ from actors.venues.declarative.protocol import EventRule, Numbers, TableProtocol
 from actors.venues.declarative.topics import ALIASES
 
 LONGEST_WORD = 64  # bytes of a message that is a mere text
+LONGEST_KEY = 1_000  # characters: a key is kept, and a venue may send any
 UNREAD = object()  # in place of a message that was not decoded
 
 Tests = Sequence[tuple[Path, Expectation]]
@@ -144,7 +145,7 @@ class UsualMessages:
     def _learn(self, message: Any) -> None:
         """Remembers the route of messages like this one, if it is an event of one topic."""
         texts = tuple([path.get(message) for path in self._key])
-        if not texts or not all(type(each) is str for each in texts):
+        if not texts or not all(type(each) is str for each in texts) or sum(map(len, texts)) > LONGEST_KEY:
             return
         routes = self._asked.routes
         if len(routes) >= len(self._asked) + ALIASES:
@@ -180,7 +181,7 @@ class UsualMessages:
         left = [each for each in _tests(rule) if each[0] not in self._key]
         needed = None
         if table.each is None:
-            needed = next((each for each in left if each[1] == "any" and _inside(each[0], holder)), None)
+            needed = next((each for each in left if each[1] == "any" and _is_member(each[0], holder)), None)
         others = tuple(each for each in left if each is not needed)
         return (
             asked,
@@ -295,6 +296,11 @@ def _data_of(path: Path | None, holder: str) -> Callable[[Any], Any] | None:
 
 def _place(path: Path | None, holder: str) -> tuple[bool, Any]:
     return NOWHERE if path is None else (_inside(path, holder), path.steps[-1])
+
+
+def _is_member(path: Path, holder: str) -> bool:
+    """Whether it is a member of this object by its name: a number would find a character of a text, too."""
+    return _is_short(path) and _inside(path, holder)
 
 
 def _inside(path: Path, holder: str) -> bool:

@@ -22,7 +22,6 @@ from actors.delivery.inlet import KEPT_GAPS, Inlet, Put
 from actors.errors import LinewardenError
 from actors.events import Gap, Marker, Topic
 from actors.rules.stream_buffer import Batch, GapRun, Place, Policy, StreamBuffer, merge
-from actors.supervision.forks import Home
 
 Pair = tuple[Topic, Any]  # an event with its topic
 
@@ -203,7 +202,7 @@ class InlineInlet(Inlet):
         self._handlers = handlers
         self._notify = notify
         self._turn = Turn()
-        self._home = Home()
+        self._process = os.getpid()
         self._brought: dict[Right, deque[Pair | Marker]] = {}  # by lines: what their threads have yet to call
         self._told: deque[Marker] = deque()  # for the notifier, or the next line that calls
         self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
@@ -373,8 +372,7 @@ class InlineInlet(Inlet):
         except BaseException as error:  # the thread is a line's: `sys.exit()` in a handler must not end that
             self._leave_child(error)
             self._fail(pair[0])
-        if self._home.is_left:
-            self._leave_child()
+        self._leave_child()
         with self.lock:
             self.buffer.note_call()
 
@@ -389,8 +387,7 @@ class InlineInlet(Inlet):
         except BaseException as error:
             self._leave_child(error)
             self._fail(marker)
-        if self._home.is_left:
-            self._leave_child()
+        self._leave_child()
 
     def _leave_child(self, error: BaseException | None = None) -> None:
         """A child that a handler has forked ends with that call: the socket of the line is its parent's.
@@ -398,7 +395,7 @@ class InlineInlet(Inlet):
         Its only thread would go on as the line's. It would read what the venue sends to the parent, and an
         orderly end would send a close frame.
         """
-        if not self._home.is_left:
+        if os.getpid() == self._process:
             return
         if isinstance(error, SystemExit):
             code = error.code

@@ -19,11 +19,12 @@ class RecentIds:
 
     def add(self, id: str) -> bool:
         """Returns whether it was not there."""
-        if id in self._new or id in self._old:
+        new = self._new
+        if id in new or id in self._old:
             return False
-        if len(self._new) >= self._size:
-            self._old, self._new = self._new, set()
-        self._new.add(id)
+        new.add(id)
+        if len(new) >= self._size:
+            self._old, self._new = new, set()
         return True
 
     def copy(self) -> RecentIds:

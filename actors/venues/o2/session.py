@@ -101,18 +101,19 @@ class O2Session(Session):
         """
         self._now = now
         out = EffectBatch()
-        trades, books = self._trades, self._depth
+        trades, books, topics, events = self._trades, self._depth, out.topics, out.events
         for opcode, payload in frames:
             try:
                 frame = decode(payload)
                 kind = type(frame)
                 if kind is m.TradesFrame:
                     (entry,), asked = frame.trades, trades[frame.market_id]
-                    trade = m.the_trade(entry, asked.topic.key, frame)
+                    topic = asked.topic
+                    trade = m.the_trade(entry, topic.key, frame)
                     if asked.answer is CONFIRMED and opcode == TEXT and not frame.turbo:
                         if asked.seen.add(trade.trade_id):
-                            out.topics.append(asked.topic)
-                            out.events.append(trade)
+                            topics.append(topic)
+                            events.append(trade)
                         else:
                             out.duplicates += 1
                         continue
@@ -121,12 +122,13 @@ class O2Session(Session):
                     change = m.the_change(sides, asked.topic.key, frame)
                     is_plain = sides.precision is None and (change.bids or change.asks)
                     if is_plain and asked.answer is CONFIRMED and opcode == TEXT and not frame.turbo:
-                        out.topics.append(asked.topic)
-                        out.events.append(change)
+                        topics.append(asked.topic)
+                        events.append(change)
                         continue
             except Exception:
                 pass
             self._read(opcode, payload, out)
+            topics, events = out.topics, out.events  # new ones behind an effect
         return out.effects()
 
     def _read(self, opcode: int, payload: bytes, out: EffectBatch) -> None:

@@ -21,6 +21,7 @@ LINES = (1, 8, 64)
 ADDED = (10_000, 100_000)
 ADDING = 300.0  # seconds that adding them may take
 EVENTS = 300_000  # deliveries of a run
+PIECE = 10_000  # topics that are subscribed to at once
 LIVE = 60.0  # seconds until everything is confirmed
 LOSSLESS: Any = {"policy": "block", "capacity": 100_000}
 
@@ -77,7 +78,10 @@ def hear_topics(sender: Sender) -> int:
     address = sender.listen(Plan(EVENTS))
     wants = subscription(address)
     with actors.start({"feeds": {"bench": wants.feed}}, wait=LIVE) as runtime:
-        stream = runtime.subscribe("bench", wants.channel, *address["keys"], **LOSSLESS)
+        keys = address["keys"]
+        stream = runtime.subscribe("bench", wants.channel, *keys[:PIECE], **LOSSLESS)
+        for since in range(PIECE, len(keys), PIECE):
+            stream.add(*keys[since : since + PIECE])
         return _read(stream, EVENTS)
 
 
@@ -86,10 +90,13 @@ def hear_streams(sender: Sender, streams: int) -> int:
     count = EVENTS // streams
     address = sender.listen(Plan(count))
     with on_lines(address["url"]) as runtime:
+        line = next(iter(runtime.status().lines()))
+        runtime.supervisor.pause(line).get(timeout=LIVE)  # all streams are there before the venue sends
         every = [
             runtime.subscribe("bench", "trades", *address["keys"], policy="block", capacity=count + 1)
             for _ in range(streams)
         ]
+        runtime.supervisor.resume(line).get(timeout=LIVE)
         seen_ns = _read(every[-1], count)
         assert all(stream.received == count for stream in every)
         return seen_ns

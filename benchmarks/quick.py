@@ -15,7 +15,7 @@ from benchmarks.run import Run, take_turns
 from benchmarks.server import Plan, sending
 from benchmarks.throughput import ratio
 
-FLOORS: Mapping[str, float] = {"o2": 0.5, "projectx": 0.3}  # Linewarden's messages a second to the loop's
+FLOORS: Mapping[str, float] = {"o2": 1.0, "projectx": 1.2}  # Linewarden's messages a second to the loop's
 PLAN, ROUNDS = Plan(100_000), 3
 
 

@@ -105,7 +105,7 @@ class O2Session(Session):
         for opcode, payload in frames:
             try:
                 frame = decode(payload)
-                kind = type(frame)
+                kind: type | None = type(frame)
                 if kind is m.TradesFrame:
                     (entry,), asked = frame.trades, trades[frame.market_id]
                     topic = asked.topic
@@ -126,7 +126,7 @@ class O2Session(Session):
                         events.append(change)
                         continue
             except Exception:
-                pass
+                kind = None  # `_read` finds out what is wrong with it
             self._read(opcode, payload, out)
             topics, events = out.topics, out.events  # new ones behind an effect
         return out.effects()

@@ -105,22 +105,13 @@ def show_growth(rounds: Rounds = 5) -> None:
 @app.command("everything")
 def show_everything(rounds: Rounds = 5) -> None:
     """All of it, about an hour; a file in benchmarks/results keeps the tables and tells the machine."""
-    began, tables = time.monotonic(), []
-    for table in _everything(rounds):
-        show(table)
-        tables.append(table)
-    command = f"python -m benchmarks everything --rounds {rounds}"
-    typer.echo(f"Written to {write(tables, command, began)}")
+    _show_and_write(_everything(rounds), f"python -m benchmarks everything --rounds {rounds}")
 
 
 @app.command("aims")
 def show_aims(rounds: Rounds = 7) -> None:
     """What docs/benchmarks.md quotes, beside the SDKs, picows and websockets: half an hour, and a file."""
-    began, tables = time.monotonic(), []
-    for table in _aims(rounds):
-        show(table)
-        tables.append(table)
-    typer.echo(f"Written to {write(tables, f'python -m benchmarks aims --rounds {rounds}', began)}")
+    _show_and_write(_aims(rounds), f"python -m benchmarks aims --rounds {rounds}")
 
 
 @app.command("quick")
@@ -133,6 +124,14 @@ def guard() -> None:
         typer.echo(line, err=True)
     if found.faults:
         raise typer.Exit(1)
+
+
+def _show_and_write(measured: Iterator[Table], command: str) -> None:
+    began, tables = time.monotonic(), []
+    for table in measured:
+        show(table)
+        tables.append(table)
+    typer.echo(f"Written to {write(tables, command, began)}")
 
 
 def _everything(rounds: int) -> Iterator[Table]:

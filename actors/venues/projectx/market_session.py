@@ -147,11 +147,11 @@ class MarketSession(GatewaySession):
     def _tell_changes(self, topic: Topic, levels: Sequence[Depth]) -> Told:
         """Raises: ValueError: a book begins here, or something is wrong with a level."""
         if topic in self._fresh:
-            raise ValueError("it may be a whole book")
+            raise ValueError("the first list may be the whole book")
         for level in levels:
             check_depth(level)
             if level.type is RESET:
-                raise ValueError("a book begins anew")
+                raise ValueError("this level resets the book")
         return _of(topic.key, levels)
 
     def _tell_beginning(self, topic: Topic, read: Read, resets: list[int]) -> Told:

@@ -260,7 +260,7 @@ READS = {"monotonic", "monotonic_ns", "time", "time_ns", "perf_counter", "perf_c
 CLOCKS = {
     "timers",
     # They block a user's own thread.
-    *("stream", "runtime", "market/order_books", "supervision/token_refresh"),
+    *("calls", "stream", "runtime", "market/order_books", "supervision/token_refresh"),
     "supervision/snapshot",
     # Deadlines of blocking calls on short-lived threads, and a date in a header.
     *("wire/attempt", "wire/http_client", "wire/upgrade"),

@@ -23,7 +23,7 @@ from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, Reload, Rotate
-from actors.metrics import Metrics, NoMetrics
+from actors.metrics import Metrics, UserMetrics, checked
 from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
 from actors.rules.latest_price import LatestPrice
@@ -66,6 +66,7 @@ def start(
 
     Raises:
         ConfigError: the config has mistakes; every one of them is named.
+        LinewardenError: `metrics` lacks a method, or one of them cannot be called.
         NotLiveError: `wait` is over, or a line has failed for good; the runtime has been stopped again.
     """
     runtime = Runtime(load(config), metrics=metrics)
@@ -90,6 +91,7 @@ class Runtime:
         metrics: Metrics | None = None,
         cooldown_file: Path | None = None,  # the file for them where the config names none
     ) -> None:
+        user_metrics = UserMetrics(checked(metrics))
         clock = timers.clock if timers else SystemClock()
         self._builder = FeedBuilder(clock)
         self._wanted = self._builder.build(settings, Specs())  # as last sent to the supervisor
@@ -104,7 +106,7 @@ class Runtime:
                 cooldowns=Cooldowns(
                     Path(kept) if (kept := settings.runtime.cooldown_file) else cooldown_file
                 ),
-                metrics=metrics or NoMetrics(),
+                metrics=user_metrics,
             ),
             _weakly(self),
         )
@@ -113,7 +115,12 @@ class Runtime:
         self._streams = Streams(tree, self._spec_of)
         self._books = OrderBooks(self._streams, self.status)
         self._status = SharedStatus(
-            settings.runtime.name, self._shared, self._streams.inlets, tree.roles.dead_letters, clock
+            settings.runtime.name,
+            self._shared,
+            self._streams.inlets,
+            tree.roles.dead_letters,
+            clock,
+            user_metrics,
         )
         tree.launch()
         self._lifetime = Lifetime(self, tree.home, tree.roles, self._builder.simulators)
@@ -208,7 +215,8 @@ class Runtime:
 
         Raises:
             LinewardenError: as `subscribe`; or a handler cannot be called, or no call runs its body, as that
-                of a coroutine function, a partial of one, or an object with `async def __call__`; or a policy or capacity was given with `inline=True`.
+                of a coroutine function, a partial of one, or an object with `async def __call__`; or a
+                policy or capacity was given with `inline=True`.
             RuntimeError: the machine is out of threads. Nothing was subscribed.
         """
         refuse_wait(wait, feed)

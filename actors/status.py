@@ -115,6 +115,7 @@ class Status(Struct, frozen=True):
     actors: tuple[ActorStatus, ...]
     dead_letters: DeadLettersStatus
     quarantine: QuarantineStatus
+    metrics_errors: int = 0  # calls of the program's metrics object that failed
 
     def lines(self) -> dict[str, LineStatus]:
         """Every line by its name, feeds in order."""

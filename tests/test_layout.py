@@ -35,7 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "reasons": set(),
     "secret": set(),
     "http_types": {"reasons", "secret"},
-    "metrics": {"log_queue"},
+    "metrics": {"errors", "log_queue"},
     "protocol": {"errors", "events", "reasons", "http_types", "secret", "lazy"},
     "venues": {"protocol"},
     "rules": {"errors", "events", "reasons", "protocol"},

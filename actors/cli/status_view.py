@@ -212,6 +212,8 @@ def oddities(status: Status) -> Iterator[str]:
         yield f"{counted(status.quarantine.count, 'message')} in quarantine"
     if status.dead_letters.count:
         yield counted(status.dead_letters.count, "dead letter")
+    if status.metrics_errors:
+        yield f"the metrics object failed {times(status.metrics_errors)}"
     for feed, known in status.feeds.items():
         if known.refused:
             yield printable(f"{feed}: no line takes {_first(known.refused)}")

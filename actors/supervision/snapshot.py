@@ -17,6 +17,7 @@ from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
+from actors.metrics import UserMetrics
 from actors.protocol.venue import Opening
 from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, judge
 from actors.rules.line import LineState
@@ -59,7 +60,9 @@ class SharedStatus:
         inlets: Callable[[], Collection[Inlet]],  # of the streams that are open
         dead_letters: DeadLetters,
         clock: Clock,
+        metrics: UserMetrics,
     ) -> None:
+        self._metrics = metrics
         self._name, self._shared, self._inlets = name, shared, inlets
         self._dead_letters, self._clock = dead_letters, clock
         # Re-entrant: a signal handler, or the garbage collector, may look in the middle of a look.
@@ -124,6 +127,7 @@ class SharedStatus:
             actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
             dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
             quarantine=QuarantineStatus(shared.quarantine.count, shared.quarantine.newest()),
+            metrics_errors=self._metrics.errors,
         )
 
     def _feed(self, spec: FeedSpec, lines: Sequence[LineView], *, ended: bool) -> FeedStatus:

@@ -17,7 +17,7 @@ from actors.diagnostics import QuarantinedMessages
 from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
 from actors.messages import ChildExited
-from actors.metrics import LineMetrics, Metrics
+from actors.metrics import LineMetrics, UserMetrics
 from actors.protocol.limits import TokenBucket
 from actors.reasons import Reason, Stopped
 from actors.rules.counters import LineCounters
@@ -47,7 +47,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     watchdog: float  # seconds without progress; 0: none
     chance: random.Random
     cooldowns: Cooldowns
-    metrics: Metrics
+    metrics: UserMetrics
 
 
 class SharedState:

@@ -457,6 +457,28 @@ class Rotate(TargetCommand, frozen=True):
     """
 
 
+class PrepareRotation(TargetCommand, frozen=True):
+    """Asked: candidates for these lines of a feed, with the token on trial. They take over together.
+
+    Answers as `Rotate` does, once each candidate has settled or was refused.
+    """
+
+    lines: tuple[str, ...]
+
+
+class CommitRotation(TargetCommand, frozen=True):
+    """Asked: what was prepared for this feed takes over. Answers as `Rotate`; if not empty, none does."""
+
+
+class AbandonRotation(TargetCommand, frozen=True):
+    """Asked: what was prepared for this feed is dropped.
+
+    Answers `tuple[str, ...]`: the lines on which the candidate had to take over before that.
+    """
+
+    why: str
+
+
 class Reload(Idempotent, frozen=True):
     """Asked: bring the feeds in line with these specs; an older generation changes nothing."""
 

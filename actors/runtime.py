@@ -298,19 +298,23 @@ class Runtime:
     def refresh_token(self, feed: str, token: str | None = None, timeout: float = 30.0) -> None:
         """Give the lines of a feed another token: this one, or one that a new login makes.
 
-        Lines that are live are rotated; those that have failed for their token are tried again. If the
-        venue does not take it, or not in time, the former token is kept, and the connections that showed
-        it go on.
+        Lines that are live are rotated, all together or none; those that have failed for their token are
+        tried again. If the venue does not take it on every line, or not in time, the former token is kept,
+        and the connections that showed it go on. One call at a time tries a token of the feed: others wait,
+        and those that give none share a token that was made after they were called.
 
         Raises:
             RotationFailed: the venue did not take it; why, line by line.
-            LinewardenError: the feed is not there, shows no token, or no token could be made.
-            Timeout: that takes longer than `timeout` seconds.
+            LinewardenError: the feed is not there, shows no token, or no token could be made; with the
+                words of the venue.
+            Timeout: that takes longer than `timeout` seconds. No line shows the new token.
         """
         self._tree.check()
         refuse_to_wait("refresh_token", feed)
         try:
-            refresh_token(self, self._spec_of(feed), lambda: self._lines_of(feed), token, timeout)
+            refresh_token(
+                self, self._tree.ask, self._spec_of(feed), lambda: self._lines_of(feed), token, timeout
+            )
         finally:
             self._shared.note_change()
 

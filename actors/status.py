@@ -86,6 +86,7 @@ class FeedStatus(Struct, frozen=True):
     lines: dict[str, LineStatus]
     refused: dict[str, str] = {}  # wanted topics that no line can take, and why
     token_expires_in_s: float | None = None  # where its lines show one that ends
+    token_error: str = ""  # why that was not renewed, although it is due
 
 
 class ActorStatus(Struct, frozen=True):

@@ -16,13 +16,16 @@ from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import Topic
 from actors.feed_spec import Feeds, FeedSpec, Specs
 from actors.messages import (
+    AbandonRotation,
     AwaitLive,
     ChildExited,
+    CommitRotation,
     FormerDue,
     LineNeeded,
     LineUnneeded,
     PauseLines,
     PhaseOverdue,
+    PrepareRotation,
     ReadMail,
     Reload,
     Report,
@@ -146,8 +149,8 @@ class Supervisor(Actor):
                 self._each(target, self._lines.pause)
             case ResumeLines(target=target):
                 self._each(target, self._lines.resume)
-            case Rotate(target=target):
-                self._rotate(target)
+            case Rotate() | PrepareRotation() | CommitRotation() | AbandonRotation():
+                self._rotate(message)
             case RotateDue(line=name, turn=turn):
                 if (line := self._lines.records.get(name)) is not None:
                     self._lines.rotations.due(line, turn)
@@ -166,14 +169,26 @@ class Supervisor(Actor):
             case _:
                 self.unknown(message)
 
-    def _rotate(self, target: str) -> None:
-        lines = self._targets(target)
-        if target in self._feeds:  # of which a line that is closing needs no rotation
-            lines = [line for line in lines if not line.state.is_closing]
-        asked = RotationRequest(self.keep_reply(), target, [line.name for line in lines])
-        for line in lines:
-            self._lines.rotations.want(line, asked)
-        asked.answer()
+    def _rotate(self, asked: Rotate | PrepareRotation | CommitRotation | AbandonRotation) -> None:
+        rotations = self._lines.rotations
+        match asked:
+            case CommitRotation(target=feed):
+                self.keep_reply().set(rotations.commit(feed))
+            case AbandonRotation(target=feed, why=why):
+                self.keep_reply().set(rotations.abandon(feed, why))
+            case PrepareRotation(target=feed, lines=names):
+                lines = [line for line in self._targets(feed) if line.name in names]
+                request = RotationRequest(self.keep_reply(), feed, [line.name for line in lines], holds=True)
+                rotations.prepare(lines, request)
+                request.answer()
+            case Rotate(target=target):
+                lines = self._targets(target)
+                if target in self._feeds:  # of which a line that is closing needs no rotation
+                    lines = [line for line in lines if not line.state.is_closing]
+                request = RotationRequest(self.keep_reply(), target, [line.name for line in lines])
+                for line in lines:
+                    rotations.want(line, request)
+                request.answer()
 
     # ── the workers ──
 

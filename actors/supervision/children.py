@@ -145,7 +145,9 @@ class Children:
                     arrivals=self._shared.arrivals,
                     run_budget=self._shared.run_budget,
                 ),
-                connector=Connector(spec.venue, line.name, spec.dial, life.connect_cancel, spec.token_store),
+                connector=Connector(
+                    spec.venue, line.name, spec.dial, life.connect_cancel, spec.token_store, life.shows
+                ),
                 session=session,
                 max_message=spec.policy.max_message,
                 ack_timeout=spec.policy.ack_timeout,

@@ -139,6 +139,7 @@ class SharedStatus:
             lines=shown,
             refused={str(topic): cell.subscription.reason for topic, cell in refused},
             token_expires_in_s=spec.token_store.expires_in,
+            token_error=spec.token_store.trouble,
         )
 
 

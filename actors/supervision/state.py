@@ -16,6 +16,7 @@ from actors.delivery.runs import RunBudget
 from actors.diagnostics import QuarantinedMessages
 from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
+from actors.login.token_store import Shows
 from actors.messages import ChildExited
 from actors.metrics import LineMetrics, UserMetrics
 from actors.protocol.limits import TokenBucket
@@ -127,22 +128,42 @@ class Child:
 
 
 class RotationRequest:
-    """One question for rotations, and what came of them so far. `target` is a feed or a line."""
+    """One question for rotations, and what came of them so far. `target` is a feed or a line.
 
-    def __init__(self, reply: KeptReply, target: str, lines: Collection[str]) -> None:
+    `holds`: candidates that have settled do not take over. They wait for each other, and for the word that
+    all shall (`Rotations.commit`).
+    """
+
+    def __init__(self, reply: KeptReply, target: str, lines: Collection[str], *, holds: bool = False) -> None:
         self._reply = reply
         self._waiting = set(lines)
         self._results: dict[str, str] = {}
-        self.target = target
+        self.target, self.holds = target, holds
+        self.records: tuple[LineRecord, ...] = ()  # the lines of one that holds
+        self.epochs: dict[str, int] = {}  # of candidates that have settled, by line
 
     def note(self, line: str, why_not: str) -> None:
         self._waiting.discard(line)
         self._results[line] = why_not
 
+    def settled(self, line: str, epoch: int) -> None:
+        """The candidate of this line waits for the others."""
+        self.epochs[line] = epoch
+        self.note(line, "")
+        self.answer()
+
+    def unsettled(self, line: str) -> None:
+        """It has more to ask for."""
+        if self.epochs.pop(line, None) is not None:
+            self._waiting.add(line)
+
+    def why_not(self, line: str) -> str:
+        return self._results.get(line, "") or "its topics wait for the venue's answers"
+
     def answer(self) -> None:
         """If nothing is waited for any more."""
         if not self._waiting:
-            self._reply.set(self._results)
+            self._reply.set(dict(self._results))
 
 
 class Life:
@@ -151,6 +172,8 @@ class Life:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.child: Child | None = None
+        self.shows: Shows = "stored"  # which token
+        self.is_settled = False  # as a candidate
         self.connect_cancel, self.right, self.counters = ConnectCancel(), Right(), LineCounters()
 
 
@@ -247,6 +270,7 @@ class LineRecord:
         self.candidate: Life | None = None  # may take over, if the venue confirms as much to it
         self.former: Life | None = None  # until it has read what was sent to it
         self.missing_since_ns = 0  # the last sign of life of a former connection, where the next had no turn
+        self.rotates_next: list[RotationRequest] = []  # held ones; they begin when the present one is over
         self.wants_rotation: list[RotationRequest] = []  # the questions that wait for the end of that
         self.rotations = 0  # connections that took over from another without a gap
         self.rotation: Timer | None = None  # when the next one is planned

@@ -177,7 +177,9 @@ class Supervisor(Actor):
             case AbandonRotation(target=feed, why=why):
                 self.keep_reply().set(rotations.abandon(feed, why))
             case PrepareRotation(target=feed, lines=names):
-                lines = [line for line in self._targets(feed) if line.name in names]
+                lines = [
+                    line for line in self._targets(feed) if line.name in names and not line.state.is_closing
+                ]
                 request = RotationRequest(self.keep_reply(), feed, [line.name for line in lines], holds=True)
                 rotations.prepare(lines, request)
                 request.answer()

@@ -221,6 +221,7 @@ COVERED_BY = {
     "supervision/rotation": "stories/test_rotation",
     "supervision/shutdown": "stories/test_supervisor_laws",
     "supervision/state": "stories/test_lives_of_lines",
+    "supervision/token_refresh": "stories/test_token_refresh",
     "supervision/tree": "stories/test_supervisor_laws",
     "supervisor": "stories/test_supervisor_laws",
     "testing": "simulators/test_o2",

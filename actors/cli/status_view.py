@@ -215,6 +215,9 @@ def oddities(status: Status) -> Iterator[str]:
     if status.metrics_errors:
         yield f"the metrics object failed {times(status.metrics_errors)}"
     for feed, known in status.feeds.items():
+        if known.token_error:
+            left = span(max(0.0, known.token_expires_in_s or 0.0))
+            yield printable(f"{feed}: the token ends in {left} and was not renewed: {known.token_error}")
         if known.refused:
             yield printable(f"{feed}: no line takes {_first(known.refused)}")
     for name, line in status.lines().items():

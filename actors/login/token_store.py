@@ -21,7 +21,7 @@ from actors.wire.connect import ConnectCancel, ConnectFailed, Dial
 
 EARLY = 60.0  # seconds before its end from which a token is not shown any more
 DUE = 900.0  # seconds before its end from which a token is to be renewed
-SHARE = 0.1  # of a short life, for that
+SHARE = 0.25  # of a short life, for that
 LATE = 60.0  # seconds after which a refusal does not mean that a token was no good from the start
 REMEMBERED = 5.0  # seconds for which a login that was refused counts for lines that did not wait for it
 TURNED_AWAY = ("http_401", "http_403")

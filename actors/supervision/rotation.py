@@ -63,7 +63,7 @@ class Rotations:
         self._shared, self._children, self._limiters = shared, children, limiters
         self._supervisor = self._roles.named("supervisor")
         self._leaving = leaving  # by line and epoch: told to end, and not ended yet
-        self._held: dict[str, RotationRequest] = {}  # by feed
+        self._held: dict[str, list[RotationRequest]] = {}  # by feed
         self._took_over = took_over  # called when a line has got its next connection
 
     # ── what happens ──
@@ -74,12 +74,11 @@ class Rotations:
         self._handle(line, RotationEvent.WANTED)
 
     def prepare(self, lines: Sequence[LineRecord], asked: RotationRequest) -> None:
-        """Candidates for all of these lines, which take over together or not at all. One such set per feed.
+        """Candidates for these lines. All that are prepared for a feed take over together, or none does.
 
         A candidate that has begun shows another token: it is dropped.
         """
-        self.abandon(asked.target, "another token was given meanwhile")
-        self._held[asked.target] = asked
+        self._held.setdefault(asked.target, []).append(asked)
         asked.records = tuple(lines)
         for line in lines:
             if line.rotating in CANDIDATES:
@@ -91,31 +90,28 @@ class Rotations:
 
     def commit(self, feed: str) -> dict[str, str]:
         """All that were prepared take over. Returns why not, by line; then none does."""
-        asked = self._held.get(feed)
-        if asked is None:
-            return {feed: "its new connections were given up"}
-        lost = {
-            line.name: asked.why_not(line.name) for line in asked.records if not _is_prepared(line, asked)
-        }
+        held = [(line, asked) for asked in self._held.get(feed, ()) for line in asked.records]
+        lost = {line.name: asked.why_not(line.name) for line, asked in held if not _is_prepared(line, asked)}
         if not lost:
-            del self._held[feed]
-            asked.holds = False
-            for line in _holding(asked):
-                self._handle(line, RotationEvent.SETTLED)
+            self._let_go(feed, RotationEvent.SETTLED, "")
         return lost
 
     def abandon(self, feed: str, why: str) -> tuple[str, ...]:
         """What was prepared is dropped. Returns the lines whose candidate had to take over before."""
-        asked = self._held.pop(feed, None)
-        if asked is None:
-            return ()
-        asked.holds = False
-        for line in _holding(asked):
-            self._handle(line, RotationEvent.OVERDUE, why)
-        for line in asked.records:
+        held = self._let_go(feed, RotationEvent.OVERDUE, why)
+        return tuple(line.name for line, asked in held if asked.epochs.get(line.name) == line.epoch)
+
+    def _let_go(self, feed: str, event: RotationEvent, why: str) -> list[tuple[LineRecord, RotationRequest]]:
+        """Nothing is held for this feed any more; this happens to the candidates that were."""
+        held = [(line, asked) for asked in self._held.pop(feed, ()) for line in asked.records]
+        for line, asked in held:
+            asked.holds = False
             if asked in line.rotates_next:
                 line.rotates_next.remove(asked)
-        return tuple(line.name for line in asked.records if asked.epochs.get(line.name) == line.epoch)
+        for line, asked in held:
+            if line.rotating in CANDIDATES and asked in line.wants_rotation:
+                self._handle(line, event, why)
+        return held
 
     def release(self, line: LineRecord) -> None:
         """No topic lies on it any more: a rotation of its whole feed goes on without it."""
@@ -408,8 +404,3 @@ def _is_prepared(line: LineRecord, asked: RotationRequest) -> bool:
     epoch = asked.epochs.get(line.name)
     waits = line.candidate is not None and line.candidate.epoch == epoch
     return epoch is not None and (waits or line.epoch == epoch)
-
-
-def _holding(asked: RotationRequest) -> list[LineRecord]:
-    """The lines whose candidate is there for it, and has not taken over."""
-    return [line for line in asked.records if line.rotating in CANDIDATES and asked in line.wants_rotation]

@@ -80,7 +80,9 @@ class _Refresh:
         store = self._spec.token_store
         self._begin(given)
         try:
-            self._wait(PrepareRotation(self._feed, self._live))
+            self._ask(AbandonRotation(self._feed, "another token was given")).get(timeout=CALL)
+            for lines in (self._live[:1], self._live[1:]):  # a token that is no good costs one refusal
+                self._wait(PrepareRotation(self._feed, lines))
             for line in self._failed:
                 self._try_again(line)
             self._wait(CommitRotation(self._feed))

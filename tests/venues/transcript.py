@@ -40,6 +40,7 @@ from actors.protocol.session import (
     Quarantine,
     Reject,
     Resent,
+    Resync,
     Send,
     Session,
     Unrouted,
@@ -82,7 +83,11 @@ class Player:
             if line.startswith("* wait "):
                 now += float(line.removeprefix("* wait "))
                 continue
-            told = [text for effect in self._do(session, line, now) for text in self.show(effect)]
+            effects = self._do(session, line, now)
+            again = [topic for effect in effects if isinstance(effect, Resync) for topic in effect.topics]
+            if again:
+                effects += session.resync(again, now)
+            told = [text for effect in effects for text in self.show(effect)]
             assert matched(told, wanted) == wanted, line
 
     def topic(self, text: str) -> Topic:

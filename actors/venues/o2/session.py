@@ -92,7 +92,7 @@ class O2Session(Session):
 
     def ping(self, now: float) -> list[Effect]:
         self._asked.pinged()
-        return [Send("PING")]
+        return [Send("PING")]  # not ahead of others: a PONG confirms what was asked for before its PING
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         """The loop reads the usual messages by itself: a trade, or a change of a book, of a confirmed topic.
@@ -280,7 +280,7 @@ class O2Session(Session):
                 out.add(Confirm(topics_of(vouched), assumed=True))
             out.add(Answered())
         elif word == b"PING":
-            out.add(Send("PONG"))
+            out.add(Send("PONG", control=True))
         else:
             try:
                 self._handle_odd(payload, error, out)

@@ -697,16 +697,18 @@ class Connection(Actor):
             return
         self._is_asking = True
         try:
-            while self._may_ask() and (request := self._requests.take(self._batch)) is not None:
+            while (most := self._topics_to_ask()) and (request := self._requests.take(most)) is not None:
                 self._request(request)
         finally:
             self._is_asking = False
         self._plan_send()
 
-    def _may_ask(self) -> bool:
+    def _topics_to_ask(self) -> int:
+        """How many topics the session may be asked for now."""
         if self._session.state is not SessionState.OPEN or self.actor_stopped.is_set():
-            return False
-        return self._outbox.is_empty and not self._outbox.next_in(self._now())
+            return 0
+        room = self._outbox.room(self._now())
+        return min(room, self._batch) if self._session.asks_one_by_one or not room else self._batch
 
     def _plan_send(self) -> None:
         waits = not self._outbox.is_empty or (self._requests and self._session.state is SessionState.OPEN)

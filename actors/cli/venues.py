@@ -97,7 +97,7 @@ def _notes(channel: Channel) -> Iterator[str]:
 
 
 def _send_rate(rate: SendRate) -> str:
-    frames = " and ".join(map(str, rate.frames)) or "no limit"
+    frames = " and ".join(map(str, rate.frames)) or "no limit is stated"
     return f"{frames}; {rate.batch} topics are asked for together"
 
 

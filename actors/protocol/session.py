@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -275,6 +275,10 @@ class Session(ABC):
     Each method returns effects in the order in which the connection carries them out. An exception is a
     defect: it ends the connection as a crash, so none may be raised for what a venue sent.
     """
+
+    # Each topic takes a frame or more: the session is asked for as many as may leave, so that none waits for
+    # its answer before it has left.
+    asks_one_by_one: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.state = SessionState.OPENING

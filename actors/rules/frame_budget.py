@@ -6,6 +6,7 @@ than the venue's by `JITTER`, since a network may bring frames closer together t
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable
 
@@ -34,6 +35,10 @@ class Window:
         self._forget(now)
         return 0.0 if len(self._left) < most else self._left[len(self._left) - most] + self._seconds - now
 
+    def room(self, now: float) -> int:
+        self._forget(now)
+        return max(0, self._most - len(self._left))
+
     def spend(self, now: float, *, control: bool) -> None:
         if not control or self.counts_control:
             self._forget(now)
@@ -61,6 +66,10 @@ class FrameBudget:
     def wait(self, now: float, *, control: bool = False) -> float:
         """Seconds until one more frame may leave."""
         return max((window.wait(now, control=control) for window in self._windows), default=0.0)
+
+    def room(self, now: float) -> int:
+        """How many frames may leave now."""
+        return min((window.room(now) for window in self._windows), default=sys.maxsize)
 
     def spend(self, now: float, *, control: bool = False) -> None:
         """A frame leaves."""

@@ -73,6 +73,10 @@ class Outbox:
             return self._leave(frame, now)
         return None
 
+    def room(self, now: float) -> int:
+        """How many frames more may leave now; none while others wait."""
+        return self._budget.room(now) if self.is_empty else 0
+
     def next_in(self, now: float) -> float:
         """Seconds until the next frame may leave; 0.0 as well where none waits, if one might leave now."""
         return self._budget.wait(now, control=bool(self._control))

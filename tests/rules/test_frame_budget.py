@@ -45,7 +45,8 @@ def test_so_many_frames_take_the_time_that_is_foretold(limits: list[FrameLimit],
 
 def test_one_frame_is_left_for_a_heartbeat() -> None:
     budget = FrameBudget([FrameLimit(5, 1.0)])
-    for _ in range(4):
+    for room in (4, 3, 2, 1):
+        assert budget.room(0.0) == room
         assert budget.wait(0.0) == 0.0
         budget.spend(0.0)
     assert budget.wait(0.0) == pytest.approx(1.0 + JITTER)
@@ -67,6 +68,8 @@ def test_a_limit_that_stays_keeps_its_count() -> None:
     budget.spend(0.0)
     budget.take_limits([FrameLimit(1, 1.0), FrameLimit(9, 1.0)])
     assert budget.wait(0.5) == pytest.approx(0.5 + JITTER)
+    assert budget.room(0.5) == 0
     budget.take_limits([])
+    assert budget.room(0.5) > 1_000_000
     assert budget.wait(0.5) == 0.0
     assert budget.time_for(1000) == 0.0

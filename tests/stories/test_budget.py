@@ -91,7 +91,7 @@ def test_messages_of_a_program_wait_for_their_turn() -> None:
         sent = [pool.submit(runtime.send, "feed", message) for _ in range(10)]
         for each in sent:
             each.result(timeout=30.0)
-        assert venue.frames["LIST_SUBSCRIPTIONS"] == 10
+        venue.wait_for(lambda: venue.frames["LIST_SUBSCRIPTIONS"] == 10)
         never_kicked(venue, runtime)
 
 

@@ -61,6 +61,12 @@ def transcripts(directory: Path) -> Iterator[Transcript]:
             yield Transcript(f"{path.stem}: {title}", tuple(line.strip() for line in lines if line.strip()))
 
 
+def resynced(session: Session, effects: list[Effect], now: float) -> list[Effect]:
+    """With what the session does when its connection has room for the resyncs that it wants."""
+    again = [topic for effect in effects if isinstance(effect, Resync) for topic in effect.topics]
+    return effects + session.resync(again, now) if again else effects
+
+
 class Player:
     """Plays transcripts through sessions of one venue."""
 
@@ -83,10 +89,7 @@ class Player:
             if line.startswith("* wait "):
                 now += float(line.removeprefix("* wait "))
                 continue
-            effects = self._do(session, line, now)
-            again = [topic for effect in effects if isinstance(effect, Resync) for topic in effect.topics]
-            if again:
-                effects += session.resync(again, now)
+            effects = resynced(session, self._do(session, line, now), now)
             told = [text for effect in effects for text in self.show(effect)]
             assert matched(told, wanted) == wanted, line
 

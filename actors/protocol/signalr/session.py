@@ -61,6 +61,8 @@ class HubSession(Session):
     said only where we have been silent. What a subclass sends goes through `invoke`.
     """
 
+    asks_one_by_one = True
+
     def __init__(self, terms: HubTerms | None = None, codec: Codec | None = None) -> None:
         super().__init__()
         self.now = 0.0  # monotonic seconds, of whatever is told now

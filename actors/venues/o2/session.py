@@ -67,6 +67,8 @@ _ACTION = re.compile(rb'"action"\s*:\s*"(\w+)"')
 
 
 class O2Session(Session):
+    asks_one_by_one = True
+
     def __init__(self) -> None:
         super().__init__()
         self._asked = O2Subscriptions()

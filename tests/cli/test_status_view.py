@@ -128,7 +128,11 @@ def test_what_somebody_should_look_at_stands_below() -> None:
         ActorStatus("dispatcher", "wedged", 2, 1, "stack"),
         ActorStatus("connection/b", "restarting", 1, 1),
     )
-    told = structs.replace(status(o2=odd), actors=actors, streams=(stream(handler_errors=1, dropped=12),))
+    told = structs.replace(
+        status(o2=odd), actors=actors, streams=(stream(handler_errors=1, dropped=12),), metrics_errors=2
+    )
+    token = structs.replace(told.feeds["o2"], token_expires_in_s=90.0, token_error="HTTP 500")
+    told = structs.replace(told, feeds={"o2": token})
     below = rows(told)[3:]
     assert below[:9] == [
         "o2: waits for stream 3, which is full",
@@ -142,7 +146,9 @@ def test_what_somebody_should_look_at_stands_below() -> None:
         "3 o2/trades drop_oldest 0/100 0 12 0 0 0 0",
         "stream 3: its handler failed once",
     ]
-    assert below[-1].endswith("7 messages in quarantine · dispatcher is wedged")
+    last = " ".join(below[-3:])
+    assert "7 messages in quarantine · the metrics object failed twice" in last
+    assert "o2: the token ends in 1 m and was not renewed: HTTP 500 · dispatcher is wedged" in last
 
 
 def test_the_journal_has_a_row_an_ending_or_two_where_there_is_little_room() -> None:

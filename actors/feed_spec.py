@@ -18,7 +18,8 @@ from actors.wire.connect import Dial
 class FeedSpec(Struct, frozen=True, kw_only=True):
     """One feed as it is wanted; seconds and bytes."""
 
-    venue: Venue
+    venue: Venue  # at the first of its addresses
+    others: tuple[Venue, ...] = ()  # the same at the other ones
     token_store: TokenStore
     dial: Dial = Dial()
     policy: LinePolicy = LinePolicy()
@@ -26,6 +27,16 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     freshness: Mapping[Topic, FreshnessPolicy] = {}
     kind: object = None  # of venue; a feed that gets another one is another feed
     identity: tuple[object, ...] = ()  # all that its connections depend on: a change reconnects
+
+    @property
+    def doors(self) -> tuple[Venue, ...]:
+        """The venue at each of its addresses."""
+        return (self.venue, *self.others)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Its addresses, as the config has them."""
+        return tuple(door.settings.url for door in self.doors)
 
     @property
     def send_rate(self) -> SendRate:

@@ -7,7 +7,7 @@ lines of a feed for as long as it lives, whatever happens to their connections.
 from __future__ import annotations
 
 from actors.http_types import Endpoint, HttpFailed
-from actors.login.redaction import secrets_in, secrets_shown, without_secrets
+from actors.login.redaction import in_the_path, secrets_in, secrets_shown, without_secrets
 from actors.login.token_store import LATE, TURNED_AWAY, Shows, TokenStore, _not_proved
 from actors.protocol.conversation import Token
 from actors.protocol.venue import Opening, Venue
@@ -81,7 +81,9 @@ class Connector:
         self._shown_at = self._token_store.clock.monotonic()
         try:
             endpoint = self._endpoint()
-            self.redactor.add_secrets((*secrets_shown(endpoint), *secrets_in(self._venue.settings)))
+            settings = self._venue.settings
+            shown = (*secrets_shown(endpoint), *in_the_path(settings.url), *secrets_in(settings))
+            self.redactor.add_secrets(shown)
             return open_socket(endpoint, self.dial, self.connect_cancel)
         except ConnectFailed as failed:
             if failed.reason.code in TURNED_AWAY and self._token_store.doubts(self._token, self._line):

@@ -53,6 +53,7 @@ class TokenStore:
     def __init__(self, venue: Venue, dial: Dial, clock: Clock) -> None:
         self.clock = clock
         self.redactor = Redactor()
+        self._venue, self._dial = venue, dial
         self.follow(venue, dial)
         self._bucket = TokenBucket(venue.login_budget)
         self._turn = threading.Lock()  # held during a login
@@ -76,8 +77,11 @@ class TokenStore:
         connect_cancel: ConnectCancel,
         refused: Token | None = None,
         shows: Shows = "stored",
+        venue: Venue | None = None,
     ) -> tuple[Token, bool]:
         """A token that is none of `refused`, and whether it was made just now. Waits for a login.
+
+        `venue`: at the address that this line connects to; later logins go there as well.
 
         `connect_cancel` ends a login that this call began; a line that waited for it then begins its own.
 
@@ -88,6 +92,7 @@ class TokenStore:
         with self._turn:
             if connect_cancel.cancelled:
                 raise ConnectFailed(Stopped())
+            self._venue = venue or self._venue
             if refused is not None:
                 self.refuse(refused)
             trial = self._trial if self._trial is None or self._trial.token != refused else None

@@ -27,11 +27,13 @@ from actors.messages import (
     TopicsStale,
     VenueComplained,
 )
-from actors.reasons import Crashed, Fatal, Reason, Retryable, Stopped
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped
+from actors.rules.doors import Doors, is_of_the_door
 from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
 from actors.rules.restarts import Park, Restarts, RestDelay, Retry, Verdict
+from actors.secret import origin
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.down_lines import DownLines
@@ -114,6 +116,8 @@ class Lines:
         """`reconnect`: the new spec holds for new connections only."""
         if line.spec.policy.restart != spec.policy.restart:
             line.restarts = Restarts(spec.policy.restart, self._environment.chance)
+        if line.spec.urls != spec.urls:
+            line.doors = Doors(spec.urls)
         former, line.spec = line.spec, spec
         self._shared.show(line)  # the heartbeat reads the spec there
         if reconnect:
@@ -241,18 +245,40 @@ class Lines:
         self._roles.connection(line.name).point(None)
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, line.epoch))
-        self._limiters.note_refusal(line.spec, reason)
+        reached, door = line.state.is_reached, line.life.door
+        self._limiters.note_refusal(line.spec, reason, door, reached=reached)
+        judged, at_once = self._choose_door(line, reason, now)
         known = line.restarts.parked and line.live_at is None  # a parked line that failed again is no news
-        verdict = line.restarts.ended(reason, reached=line.state.is_reached, now=now)
+        verdict = line.restarts.ended(judged, reached=reached, now=now)
+        if at_once and isinstance(verdict, Retry):
+            verdict = Retry(min(verdict.delay, line.spec.policy.restart.initial), verdict.attempt)
         line.enter_in_journal(reason, now, self._clock.wall_ns())
         was_live, line.live_at = line.live_at is not None, None
         event, occasion = _judged(line, verdict, reason, was_live=was_live, known=known)
+        if line.doors.at != door:
+            occasion = structs.replace(occasion, text=f"{occasion.text}, at {origin(line.doors.url)}")
         if (followed := follows(line.rotating, event)) is None:
             self.rotations.line_left(line, f"the line's connection has ended: {reason.text}")
         else:
             text = f"{reason.text}; the connection that was to replace it takes over at once"
             event, occasion = followed, structs.replace(occasion, text=text)
         self._handle(line, event, occasion)
+
+    def _choose_door(self, line: LineRecord, reason: Reason, now: float) -> tuple[Reason, bool]:
+        """Where its feed has several addresses: the next one.
+
+        Returns the reason by which the line is judged, and whether it is to try another address at once.
+        While there is one, no address is final, and a cool-down is that address's alone.
+        """
+        if not line.spec.others:
+            return reason, False
+        reached, stable_after = line.state.is_reached, line.spec.policy.restart.stable_after
+        stable = line.live_at is not None and now - line.live_at >= stable_after
+        line.doors.at = line.life.door
+        is_left = line.doors.ended(reason, reached=reached, stable=stable)
+        if is_left or (isinstance(reason, Slow) and is_of_the_door(reason, reached=reached)):
+            return Retryable(reason.text, reason.code), is_left
+        return reason, False
 
     def _took_over(self, line: LineRecord) -> None:
         """The candidate is the line's connection: everything that is wanted is answered for."""
@@ -299,6 +325,7 @@ class Lines:
                     self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
             case Do.BEGIN_LIVE:
                 line.begin_live(self._clock.monotonic())
+                line.doors.live()
                 line.log(log, logging.INFO, "live")
                 self.rotations.live(line)
                 self._plan_stable(line)
@@ -322,7 +349,8 @@ class Lines:
                 self.down.forget(line)
 
     def _ask_limiter(self, line: LineRecord) -> None:
-        seconds, why = self._limiters.try_acquire(line.name, line.spec)
+        line.doors.at = self._limiters.open_door(line.spec, line.doors.at)
+        seconds, why = self._limiters.try_acquire(line.name, line.spec, line.doors.at)
         if seconds:
             text = f"connects in {seconds:.2f} s: {why}"
             self._handle(line, Event.DEFERRED, Occasion(seconds=seconds, text=text))
@@ -331,6 +359,7 @@ class Lines:
 
     def _connect(self, line: LineRecord) -> None:
         life = line.begin_life()
+        life.door = line.doors.at
         line.metrics.increment_later("line_starts_total")
         line.journal.mark("started", self._clock.monotonic())
         try:

@@ -163,7 +163,9 @@ class Rotations:
         return bool(holding)
 
     def ended(self, line: LineRecord, reason: Reason) -> None:
-        """The candidate's connection has ended."""
+        """The candidate's connection has ended. If its address was at fault, the next one has another."""
+        reached = line.rotating is not RotationState.CANDIDATE
+        line.doors.ended(reason, reached=reached, stable=False)
         self._handle(line, RotationEvent.ENDED, reason.text)
 
     def give_up(self, line: LineRecord, child: Child, reason: Reason) -> None:
@@ -273,7 +275,7 @@ class Rotations:
             self._handle(line, RotationEvent.FIT)
 
     def _ask_limiter(self, line: LineRecord) -> None:
-        seconds, why = self._limiters.try_acquire(line.name, line.spec)
+        seconds, why = self._limiters.try_acquire(line.name, line.spec, line.doors.at)
         if seconds:
             self._handle(line, RotationEvent.DEFERRED, f"it may connect in {seconds:.0f} s: {why}")
         else:
@@ -281,7 +283,7 @@ class Rotations:
 
     def _start(self, line: LineRecord) -> None:
         candidate = line.candidate = line.history.begin()
-        candidate.shows = self._shows(line)
+        candidate.shows, candidate.door = self._shows(line), line.doors.at
         try:
             candidate.child = self._children.start_connection(line, candidate)
         except (OSError, RuntimeError) as error:  # no descriptor, no thread

@@ -212,7 +212,8 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
 
 def _url(line: LineView) -> str:
     try:
-        return line.spec.venue.endpoint(Opening(line.name)).url.partition("?")[0]
+        doors = line.spec.doors
+        return doors[line.door % len(doors)].endpoint(Opening(line.name)).url.partition("?")[0]
     except Exception:  # a defect of the venue's: its connection meets and reports it, too
         return ""
 

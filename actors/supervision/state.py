@@ -22,11 +22,13 @@ from actors.metrics import LineMetrics, UserMetrics
 from actors.protocol.limits import TokenBucket
 from actors.reasons import Reason, Stopped
 from actors.rules.counters import LineCounters
+from actors.rules.doors import Doors
 from actors.rules.journal import Journal, LineExit, RecoveryTimes
 from actors.rules.ledger import Ledger
 from actors.rules.line import LineState, RotationState, ShownState
 from actors.rules.liveness import RecentRoundTrips, Watched
 from actors.rules.restarts import Restarts
+from actors.secret import origin
 from actors.status import ActorStatus, cause_of
 from actors.supervision.cooldown_file import Cooldowns
 from actors.timers import Timer, Timers
@@ -172,6 +174,7 @@ class Life:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.child: Child | None = None
+        self.door = 0  # the index of its address
         self.shows: Shows = "stored"  # which token
         self.is_settled = False  # as a candidate
         self.connect_cancel, self.right, self.counters = ConnectCancel(), Right(), LineCounters()
@@ -242,6 +245,7 @@ class LineView(Struct, frozen=True):
     journal: tuple[LineExit, ...] = ()
     tally: LineTally = LineTally()
     counters: LineCounters = field(default_factory=LineCounters)
+    door: int = 0  # the index of the address that its connection has
     former: LineCounters | None = None  # of a connection that is to hand over
     actors: tuple[ActorStatus, ...] = ()  # its connection and its candidate, or one that waits for its time
 
@@ -262,6 +266,7 @@ class LineRecord:
         self.metrics = LineMetrics(environment.metrics, feed, name)
         self.history = history
         self.restarts = Restarts(spec.policy.restart, environment.chance)
+        self.doors = Doors(spec.urls)
         self.state = LineState.NEW  # `Lines` alone changes it
         self.rotating = RotationState.NONE  # `Rotations` alone changes it
         self.life = Life(history.last_epoch)  # the present one, or the last
@@ -314,6 +319,7 @@ class LineRecord:
             journal=self.journal.exits(),
             tally=self.history.tally,
             counters=self.life.counters,
+            door=self.life.door,
             former=None if self.former is None else self.former.counters,
             actors=self._actors(),
         )
@@ -383,5 +389,6 @@ class LineRecord:
             attempt=self.restarts.attempt,
             lived_s=None if self.live_at is None else now - self.live_at,
             split=RecoveryTimes(),
+            url=origin(self.doors.urls[self.life.door % len(self.doors.urls)]) if self.spec.others else "",
         )
         self.journal.ended(ending, self.life.counters.received_at or None, now)

@@ -197,8 +197,8 @@ class ConfigReader(SettingsReader):
         table = self.table(where, raw)
         kind = self._kind(where, table)
         doors = self._doors(where, table)
-        if doors:
-            table = {**table, "url": doors[0]}
+        if isinstance(table.get("url"), list | tuple):
+            table = {**table, "url": doors[0] if doors else ""}
         own = self._own(where, table, kind) if kind else None
         fields = self.some_fields(where, table, FeedSettings, PLAIN_KEYS)
         self._check_transport(where, table, fields)
@@ -349,7 +349,7 @@ class ConfigReader(SettingsReader):
         for number, url in enumerate(feed.doors, 1):
             prefix = f"entry {number}: "
             other = self.quoting(where, "url", functools.partial(feed.build_venue, url), prefix=prefix)
-            if other is not None and other.channels.keys() != venue.channels.keys():
+            if other is not None and _offered(other) != _offered(venue):
                 self.complain(where, "url", f"{prefix}the venue has other channels there than at entry 1")
 
     def _check_simulator(self, where: str, url: str, kind: type[Venue]) -> None:
@@ -526,6 +526,11 @@ class ConfigReader(SettingsReader):
         if len(options) < len(wanted.options):
             return None
         return report("keys" if key else "")
+
+
+def _offered(venue: Venue) -> set[str]:
+    """The channels that it has at its address."""
+    return {channel for channel in venue.channels if venue.offers(channel)}
 
 
 def _wrong_option(venue: Venue, channel: str, key: str, options: Mapping[str, Option]) -> str:

@@ -274,7 +274,8 @@ class Supervisor(Actor):
         )
         for line in self._lines.of(feed):
             self._lines.adjust(line, spec, reconnect=before.identity != spec.identity)
-        spec.token_store.follow(spec.venue, spec.dial)  # a kept token is used with the new settings
+        # A kept token is used with the new settings.
+        spec.token_store.follow(spec.venue, spec.dial, spec.policy.restart.retry_after_cap)
 
     def _want(self, more: Sequence[Topic], less: Sequence[Topic]) -> None:
         registry = self._roles.named("registry")

@@ -23,6 +23,7 @@ class ConnectLimiter:
         self._turns: dict[str, float] = {}  # lines that wait for their turn: monotonic seconds
         self.closed_until = float("-inf")
         self.why = ""
+        self.is_asked = False  # the venue named the time
 
     def try_acquire(self, line: str, budget: RateLimit, now: float) -> float:
         """0.0: connect now, it is counted. Else the seconds after which this line is to try_acquire again.
@@ -46,16 +47,16 @@ class ConnectLimiter:
         self._bucket.adjust(budget, now)
         return self._bucket
 
-    def close(self, until: float, why: str) -> bool:
-        """The venue asks for a cool-down until then. Returns whether that is later than was known."""
+    def close(self, until: float, why: str, *, is_asked: bool = False) -> bool:
+        """A cool-down until then; `is_asked`: the venue named the time. Returns whether that is news."""
         if until <= self.closed_until:
             return False
-        self.closed_until, self.why = until, why
+        self.closed_until, self.why, self.is_asked = until, why, is_asked
         return True
 
     def open(self) -> None:
         """A person acts: the cool-down ends."""
-        self.closed_until, self.why = float("-inf"), ""
+        self.closed_until, self.why, self.is_asked = float("-inf"), "", False
 
 
 def strictest(budgets: Iterable[RateLimit]) -> RateLimit:
@@ -64,6 +65,11 @@ def strictest(budgets: Iterable[RateLimit]) -> RateLimit:
     if not limits:
         return RateLimit(1, 0.0)
     return RateLimit(min(each.burst for each in limits), max(each.interval for each in limits))
+
+
+def is_asked(reason: Reason) -> bool:
+    """Whether the venue has asked for a pause and named its length."""
+    return isinstance(reason, Slow) and not reason.exact and reason.retry_after is not None
 
 
 def wanted_rest(reason: Reason, otherwise: float) -> float:

@@ -8,7 +8,7 @@ from actors import log_queue
 from actors.feed_spec import FeedSpec
 from actors.protocol.limits import RateLimit
 from actors.reasons import Reason
-from actors.rules.connect_limit import ConnectLimiter, strictest, wanted_rest
+from actors.rules.connect_limit import ConnectLimiter, is_asked, strictest, wanted_rest
 from actors.supervision.cooldown_file import Cooldown
 from actors.supervision.state import Environment
 
@@ -38,21 +38,26 @@ class ConnectLimiters:
             return seconds, limiter.why
         return seconds, f"{budget.burst} connects at once, then one in {budget.interval:g} s"
 
-    def note_refusal(self, spec: FeedSpec, reason: Reason) -> None:
-        """A line has ended: a pause that its venue asks for holds for all lines of the account."""
+    def note_refusal(self, line: str, spec: FeedSpec, reason: Reason) -> None:
+        """The line was refused: a pause that its venue asks for holds for all lines of the account."""
         seconds = wanted_rest(reason, spec.policy.restart.slow_initial)
         if not seconds:
             return
         account = spec.venue.account()
-        if self._of(spec).close(self._clock.monotonic() + seconds, reason.text):
+        if self._of(spec).close(self._clock.monotonic() + seconds, reason.text, is_asked=is_asked(reason)):
             log.warning("%s: no line of this account connects for %.0f s: %s", account, seconds, reason.text)
-            self._known[account] = Cooldown(self._clock.wall_ns() + int(seconds * 1e9), reason.text)
+            until_ns = self._clock.wall_ns() + int(seconds * 1e9)
+            self._known[account] = Cooldown(until_ns, reason.text, line, is_asked(reason))
             self._save()
 
     def open(self, spec: FeedSpec) -> None:
         """A person acts on this feed: its lines may connect at once, whatever the venue has asked for."""
+        account = spec.venue.account()
         self._of(spec).open()
-        if self._known.pop(spec.venue.account(), None) is not None:
+        for each in self._feeds().values():
+            if each.venue.account() == account:
+                each.token_store.forget_pause()
+        if self._known.pop(account, None) is not None:
             self._save()
 
     def _budget(self, spec: FeedSpec) -> RateLimit:
@@ -72,8 +77,11 @@ class ConnectLimiters:
         if limiter is None:
             limiter = self._limiters[account] = ConnectLimiter(self._chance)
             if (known := self._known.get(account)) is not None:
-                left = (known.until_ns - self._clock.wall_ns()) / 1e9
-                limiter.close(self._clock.monotonic() + left, known.why)
+                # A clock that was wrong must not keep the account from connecting for years.
+                left = min(
+                    (known.until_ns - self._clock.wall_ns()) / 1e9, spec.policy.restart.retry_after_cap
+                )
+                limiter.close(self._clock.monotonic() + left, known.why, is_asked=known.is_asked)
         return limiter
 
     def _save(self) -> None:

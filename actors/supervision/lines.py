@@ -27,7 +27,7 @@ from actors.messages import (
     TopicsStale,
     VenueComplained,
 )
-from actors.reasons import Crashed, Fatal, Reason, Retryable, Stopped
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped
 from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
@@ -68,6 +68,9 @@ class Lines:
         self.records = records
         self.leaving: dict[tuple[str, int], Child] = {}  # by line and epoch: told to end, not ended yet
         self._histories: dict[str, LineHistory] = {}  # of lines that are gone, too
+        self._proved: dict[
+            str, tuple[object, ...]
+        ] = {}  # by line: what its last stable life has proved to work
         self._environment, self._shared, self._children = environment, shared, children
         self._roles, self._timers = environment.roles, environment.timers
         self._clock = self._timers.clock
@@ -182,8 +185,9 @@ class Lines:
             case LineUnsettled():
                 self._handle(line, Event.UNSETTLED)
             case StableDue():
-                if line.live_at is not None:
+                if line.live_at is not None and not line.state.is_leaving:
                     line.restarts.stable()
+                    self._proved[line.name] = line.access()
                     self._shared.show(line)
             case VenueComplained(code=code, text=text):
                 line.last_venue_error = text
@@ -237,11 +241,12 @@ class Lines:
     def _ended(self, line: LineRecord, reason: Reason) -> None:
         """The line's connection has ended, or could not be started."""
         now = self._clock.monotonic()
+        reason = self._judge(line, reason, now)
         line.end_life(reason, now)
         self._roles.connection(line.name).point(None)
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, line.epoch))
-        self._limiters.note_refusal(line.spec, reason)
+        self._limiters.note_refusal(line.name, line.spec, reason)
         known = line.restarts.parked and line.live_at is None  # a parked line that failed again is no news
         verdict = line.restarts.ended(reason, reached=line.state.is_reached, now=now)
         line.enter_in_journal(reason, now, self._clock.wall_ns())
@@ -253,6 +258,19 @@ class Lines:
             text = f"{reason.text}; the connection that was to replace it takes over at once"
             event, occasion = followed, structs.replace(occasion, text=text)
         self._handle(line, event, occasion)
+
+    def _judge(self, line: LineRecord, reason: Reason, now: float) -> Reason:
+        """What the reason means for this line. A verdict that is final ends what was proved before."""
+        access = line.access()
+        proved = isinstance(reason, Fatal) and access in self._proved.values()
+        judged = line.restarts.judged(reason, proved=proved, now=now)
+        if isinstance(judged, Fatal) and judged.probe_after is None:
+            self._proved = {name: each for name, each in self._proved.items() if each != access}
+        if isinstance(reason, Slow) and judged != reason:
+            cap = line.spec.policy.restart.retry_after_cap
+            text = f"the venue asks for a pause of {reason.retry_after:.0f} s; {cap:g} s of it are observed"
+            line.log(log, logging.WARNING, f"{text} (retry_after_cap): {reason.text}", "retry_after_cap")
+        return judged
 
     def _took_over(self, line: LineRecord) -> None:
         """The candidate is the line's connection: everything that is wanted is answered for."""
@@ -402,10 +420,11 @@ def _judged(
 
 def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> str:
     """What happens to a parked line, and what a person can do."""
+    law = line.spec.policy.restart
     if isinstance(reason, Fatal):
         advice = f"{reason.advice.rstrip('.')}, and" if reason.advice else "To try again"
-        return f"not retried. {advice} run: linewarden restart {line.name}"
-    law = line.spec.policy.restart
+        again = "not retried" if probe_after is None else f"it worked before; next probe in {probe_after:g} s"
+        return f"{again}. {advice} run: linewarden restart {line.name}"
     often = "once" if law.max_restarts == 1 else f"{law.max_restarts} times"
     spent = f"it died more than {often} within {law.period:g} s and is parked"
     probe = "" if probe_after is None else f"; next probe in {probe_after:g} s"

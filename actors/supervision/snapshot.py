@@ -17,7 +17,6 @@ from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
-from actors.protocol.venue import Opening
 from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, judge
 from actors.rules.line import LineState
 from actors.rules.liveness import HealthInputs, Watched, health
@@ -199,17 +198,10 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
         last_venue_error=line.last_venue_error,
         journal=line.journal,
         paused_by_streams=line.paused_by_streams,
-        url=_url(line),
+        url=line.spec.url(line.name),
         verify_tls=line.spec.dial.verify_tls,
         compressed=counters.compressed,
     )
-
-
-def _url(line: LineView) -> str:
-    try:
-        return line.spec.venue.endpoint(Opening(line.name)).url.partition("?")[0]
-    except Exception:  # a defect of the venue's: its connection meets and reports it, too
-        return ""
 
 
 class LineLook(Struct, frozen=True):

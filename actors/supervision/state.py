@@ -309,6 +309,10 @@ class LineRecord:
         more = {"line": self.name, "epoch": self.epoch, "cause": cause or text}
         logger.log(level, "%s: %s", self.name, text, extra=more)
 
+    def access(self) -> tuple[object, ...]:
+        """What a stable life proves to work: URL, credentials and the way there."""
+        return *self.spec.access, self.spec.url(self.name)
+
     def epochs(self) -> tuple[int, ...]:
         """Those whose messages are of interest."""
         return (self.epoch,) if self.candidate is None else (self.epoch, self.candidate.epoch)

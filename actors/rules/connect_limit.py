@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from typing import Literal
 
 from actors.protocol.limits import ROUNDING, RateLimit, TokenBucket
 from actors.reasons import Reason, Slow
 
+Wait = Literal["backoff", "cooling", "asked"]  # own delay; the account's cool-down; one that the venue timed
 SPREAD = 1.0  # seconds within which those come that have waited for the same end
 
 
@@ -23,7 +25,7 @@ class ConnectLimiter:
         self._turns: dict[str, float] = {}  # lines that wait for their turn: monotonic seconds
         self.closed_until = float("-inf")
         self.why = ""
-        self.is_asked = False  # the venue named the time
+        self.wait: Wait = "backoff"  # the kind of the cool-down
 
     def try_acquire(self, line: str, budget: RateLimit, now: float) -> float:
         """0.0: connect now, it is counted. Else the seconds after which this line is to try_acquire again.
@@ -47,16 +49,16 @@ class ConnectLimiter:
         self._bucket.adjust(budget, now)
         return self._bucket
 
-    def close(self, until: float, why: str, *, is_asked: bool = False) -> bool:
-        """A cool-down until then; `is_asked`: the venue named the time. Returns whether that is news."""
+    def close(self, until: float, why: str, wait: Wait = "asked") -> bool:
+        """The account has a cool-down until then. Returns whether that is later than was known."""
         if until <= self.closed_until:
             return False
-        self.closed_until, self.why, self.is_asked = until, why, is_asked
+        self.closed_until, self.why, self.wait = until, why, wait
         return True
 
     def open(self) -> None:
         """A person acts: the cool-down ends."""
-        self.closed_until, self.why, self.is_asked = float("-inf"), "", False
+        self.closed_until, self.why, self.wait = float("-inf"), "", "backoff"
 
 
 def strictest(budgets: Iterable[RateLimit]) -> RateLimit:
@@ -67,9 +69,14 @@ def strictest(budgets: Iterable[RateLimit]) -> RateLimit:
     return RateLimit(min(each.burst for each in limits), max(each.interval for each in limits))
 
 
-def is_asked(reason: Reason) -> bool:
-    """Whether the venue has asked for a pause and named its length."""
-    return isinstance(reason, Slow) and not reason.exact and reason.retry_after is not None
+def wait_of(reason: Reason) -> Wait:
+    """What kind of wait follows an ending with this reason."""
+    match reason:
+        case Slow(exact=False, retry_after=None, shared=True):
+            return "cooling"
+        case Slow(exact=False, retry_after=asked) if asked is not None:
+            return "asked"
+    return "backoff"
 
 
 def wanted_rest(reason: Reason, otherwise: float) -> float:

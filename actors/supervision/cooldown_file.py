@@ -63,14 +63,18 @@ class Cooldowns:
         except RuntimeError as error:  # out of threads
             self._complain(error)
 
-    def _write(self) -> None:
-        assert self._path is not None
-        with self._turn:
+    def write(self, cooldowns: Mapping[str, Cooldown]) -> None:
+        """Keep these, on this thread. Raises OSError."""
+        if self._path is not None:
             beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(msgspec.json.encode(cooldowns))
+            beside.replace(self._path)
+
+    def _write(self) -> None:
+        with self._turn:
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                beside.write_bytes(msgspec.json.encode(self._newest))
-                beside.replace(self._path)
+                self.write(self._newest)
             except OSError as error:
                 self._complain(error)
 

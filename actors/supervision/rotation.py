@@ -208,9 +208,10 @@ class Rotations:
             self._handle(line, RotationEvent.FIT)
 
     def _ask_limiter(self, line: LineRecord) -> None:
-        seconds, why = self._limiters.try_acquire(line.name, line.spec)
-        if seconds:
-            self._handle(line, RotationEvent.DEFERRED, f"it may connect in {seconds:.0f} s: {why}")
+        deferral = self._limiters.try_acquire(line.name, line.spec)
+        if deferral.seconds:
+            text = f"it may connect in {deferral.seconds:.0f} s: {deferral.why}"
+            self._handle(line, RotationEvent.DEFERRED, text)
         else:
             self._handle(line, RotationEvent.ADMITTED)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, structs
@@ -21,6 +21,7 @@ from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, 
 from actors.rules.line import LineState
 from actors.rules.liveness import HealthInputs, Watched, health
 from actors.status import (
+    CooldownStatus,
     Counters,
     DeadLettersStatus,
     FeedStatus,
@@ -29,7 +30,9 @@ from actors.status import (
     Status,
     TopicStatus,
     cause_of,
+    waiting_until,
 )
+from actors.supervision.cooldown_file import Cooldown
 from actors.supervision.state import OUTCOMES, LineView, SharedState
 from actors.timers import Clock
 
@@ -123,6 +126,7 @@ class SharedStatus:
             actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
             dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
             quarantine=QuarantineStatus(shared.quarantine.count, shared.quarantine.newest()),
+            cooldowns=cooldowns_of(shared.cooldowns, self._clock.wall_ns()),
         )
 
     def _feed(self, spec: FeedSpec, lines: Sequence[LineView], *, ended: bool) -> FeedStatus:
@@ -178,6 +182,7 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
         epoch=line.epoch,
         attempt=line.attempt,
         next_attempt_s=None if line.retry_at is None else max(0.0, line.retry_at - now),
+        waiting=_waiting(line, look),
         live_for_s=None if line.live_at is None else now - line.live_at,
         rtt_ms=rtt_ms,
         data_age_s=min((topic.age_s for topic in topics if topic.age_s is not None), default=None),
@@ -201,6 +206,22 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
         url=line.spec.url(line.name),
         verify_tls=line.spec.dial.verify_tls,
         compressed=counters.compressed,
+    )
+
+
+def _waiting(line: LineView, look: LineLook) -> str:
+    if line.retry_at is None or line.wait != "asked":
+        return ""
+    return waiting_until(max(0.0, line.retry_at - look.now), look.now_ns)
+
+
+def cooldowns_of(known: Mapping[str, Cooldown], now_ns: int) -> tuple[CooldownStatus, ...]:
+    """Those that are not over, the nearest end first."""
+    rest = sorted(known.items(), key=lambda pair: (pair[1].until_ns, pair[0]))
+    return tuple(
+        CooldownStatus(name, each.until_ns, each.why, each.line, "venue" if each.is_asked else "linewarden")
+        for name, each in rest
+        if now_ns < each.until_ns
     )
 
 

@@ -20,6 +20,7 @@ from actors.messages import ChildExited
 from actors.metrics import LineMetrics, Metrics
 from actors.protocol.limits import TokenBucket
 from actors.reasons import Reason, Stopped
+from actors.rules.connect_limit import Wait
 from actors.rules.counters import LineCounters
 from actors.rules.journal import Journal, LineExit, RecoveryTimes
 from actors.rules.ledger import Ledger
@@ -27,7 +28,7 @@ from actors.rules.line import LineState, RotationState, ShownState
 from actors.rules.liveness import RecentRoundTrips, Watched
 from actors.rules.restarts import Restarts
 from actors.status import ActorStatus, cause_of
-from actors.supervision.cooldown_file import Cooldowns
+from actors.supervision.cooldown_file import Cooldown, Cooldowns
 from actors.timers import Timer, Timers
 from actors.wire.connect import ConnectCancel
 
@@ -64,6 +65,7 @@ class SharedState:
         self.watches: dict[str, Watched] = {}  # by line; the heartbeat's
         self.buckets: dict[str, TokenBucket] = {}  # by feed: how often its venue may be asked for prices
         self.quarantine = QuarantinedMessages()
+        self.cooldowns: Mapping[str, Cooldown] = {}  # by account; the supervisor replaces it
         # By name, as the supervisor shows them; before it begins, those that it begins with.
         self.lines = {
             name: LineView(name=name, feed=feed, spec=spec)
@@ -211,6 +213,7 @@ class LineView(Struct, frozen=True):
     last_venue_error: str = ""
     attempt: int = 0
     retry_at: float | None = None
+    wait: Wait = "backoff"  # until then
     live_at: float | None = None
     rotations: int = 0
     restored: int = 0
@@ -254,6 +257,7 @@ class LineRecord:
         self.live_at: float | None = None  # monotonic seconds: when this life was first live
         self.retry: Timer | None = None
         self.retry_at: float | None = None
+        self.wait: Wait = "backoff"  # what it waits for until then
         self.turn = 0  # of the retry timer
         self.stale: frozenset[Topic] = frozenset()  # those that have been logged
         self.restored = 0  # times it was live again after a death
@@ -282,6 +286,7 @@ class LineRecord:
             last_venue_error=self.last_venue_error,
             attempt=self.restarts.attempt,
             retry_at=self.retry_at,
+            wait=self.wait,
             live_at=self.live_at,
             rotations=self.rotations,
             restored=self.restored,

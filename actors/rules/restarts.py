@@ -186,7 +186,7 @@ class Restarts:
                 return self._refused(reason, now)
             case Weather(text=text, code=code, advice=advice):
                 return Fatal(text, code, advice)
-        return self.capped(reason)
+        return reason
 
     def capped(self, reason: Reason) -> Reason:
         """The reason with as much of the pause that the venue asks for as the policy observes."""

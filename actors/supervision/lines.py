@@ -27,7 +27,7 @@ from actors.messages import (
     TopicsStale,
     VenueComplained,
 )
-from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Stopped
 from actors.rules.connect_limit import Wait, wait_of
 from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
@@ -279,13 +279,9 @@ class Lines:
         """What the reason means for this line. A verdict that is final ends what was proved before."""
         access = line.access()
         proved = isinstance(reason, Fatal) and access in self._proved.values()
-        judged = line.restarts.judged(reason, proved=proved, now=now)
+        judged = line.restarts.judged(line.capped(log, reason), proved=proved, now=now)
         if isinstance(judged, Fatal) and judged.probe_after is None:
             self._proved = {name: each for name, each in self._proved.items() if each != access}
-        if isinstance(reason, Slow) and judged != reason:
-            cap = line.spec.policy.restart.retry_after_cap
-            text = f"the venue asks for a pause of {reason.retry_after:.0f} s; {cap:g} s of it are observed"
-            line.log(log, logging.WARNING, f"{text} (retry_after_cap): {reason.text}", "retry_after_cap")
         return judged
 
     def _took_over(self, line: LineRecord) -> None:

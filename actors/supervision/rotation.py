@@ -106,7 +106,7 @@ class Rotations:
 
     def ended(self, line: LineRecord, reason: Reason) -> None:
         """The candidate's connection has ended. A pause that the venue asks of it is the account's, too."""
-        self._limiters.note_refusal(line.name, line.spec, line.restarts.capped(reason))
+        self._limiters.note_refusal(line.name, line.spec, line.capped(log, reason))
         self._handle(line, RotationEvent.ENDED, reason.text)
 
     def give_up(self, line: LineRecord, child: Child, reason: Reason) -> None:

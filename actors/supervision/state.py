@@ -19,7 +19,7 @@ from actors.feed_spec import FeedSpec, Specs
 from actors.messages import ChildExited
 from actors.metrics import LineMetrics, Metrics
 from actors.protocol.limits import TokenBucket
-from actors.reasons import Reason, Stopped
+from actors.reasons import Reason, Slow, Stopped
 from actors.rules.connect_limit import Wait
 from actors.rules.counters import LineCounters
 from actors.rules.journal import Journal, LineExit, RecoveryTimes
@@ -317,6 +317,15 @@ class LineRecord:
     def access(self) -> tuple[object, ...]:
         """What a stable life proves to work: URL, credentials and the way there."""
         return *self.spec.access, self.spec.url(self.name)
+
+    def capped(self, logger: logging.Logger, reason: Reason) -> Reason:
+        """The reason with as much of the venue's pause as the policy observes; a longer one is logged."""
+        capped = self.restarts.capped(reason)
+        if isinstance(reason, Slow) and capped != reason:
+            cap = self.spec.policy.restart.retry_after_cap
+            text = f"the venue asks for a pause of {reason.retry_after:.0f} s; {cap:g} s of it are observed"
+            self.log(logger, logging.WARNING, f"{text} (retry_after_cap): {reason.text}", "retry_after_cap")
+        return capped
 
     def epochs(self) -> tuple[int, ...]:
         """Those whose messages are of interest."""

@@ -401,7 +401,7 @@ def test_a_parked_line_is_probed_by_what_it_met_last() -> None:
 @pytest.mark.parametrize("asked", [3_600.5, 999_999_999.0, 1e12])
 def test_a_pause_is_observed_up_to_the_cap(asked: float) -> None:
     restarts = line()
-    judged = restarts.judged(Slow("no", "http_429", asked, shared=True), proved=False, now=0.0)
+    judged = restarts.capped(Slow("no", "http_429", asked, shared=True))
     assert judged == Slow("no", "http_429", 3_600.0, shared=True)
     assert delay_of(restarts.ended(judged, reached=DOWN, now=0.0)) == 3_600.0
 
@@ -419,6 +419,7 @@ def test_a_pause_is_observed_up_to_the_cap(asked: float) -> None:
 @pytest.mark.parametrize("proved", [True, False])
 def test_what_is_within_the_cap_or_no_refusal_is_judged_as_it_is(reason: Reason, proved: bool) -> None:
     assert line().judged(reason, proved=proved, now=0.0) is reason
+    assert line().capped(reason) is reason
 
 
 # ── OTP's intensity and period ──────────────────────────────────────────────────────────────────

@@ -407,6 +407,73 @@ def test_a_pause_that_a_login_is_asked_for_is_capped_and_observed(venue: str) ->
         assert {each.state for each in clock.lines().values()} == {"live"}
 
 
+def in_session(clock: Clockwork, alpaca: SimulatedAlpaca, code: int) -> LineStatus:
+    """The venue sends this error on the live stream."""
+    alpaca.error(code)
+    clock.until(lambda status: status.lines()["iex"].state in {"backoff", "failed"})
+    return clock.line()
+
+
+@pytest.mark.parametrize("code", [402, 409])
+def test_a_verdict_inside_the_session_follows_the_same_law(code: int) -> None:
+    with SimulatedAlpaca(rate=0) as alpaca:
+        table = {"venue": "alpaca", "url": alpaca.url_of("iex"), "key": KEY, "secret": SECRET}
+        with clockwork({"feeds": {"iex": table | {"heartbeat": QUIET}}}) as clock:
+            line = in_session(clock, alpaca, code)
+            assert (line.state, line.next_attempt_s) == ("failed", None)  # it was not stable
+            clock.runtime.supervisor.restart("iex").get(timeout=5)
+            clock.runtime.wait_live(timeout=10.0)
+            clock.advance(STABLE)
+            line = in_session(clock, alpaca, code)
+            assert (line.state, line.next_attempt_s) == ("failed", REFUSED_INTERVAL)
+            clock.advance(REFUSED_INTERVAL + 1.0)
+            assert clock.line().state == "live"
+
+
+BANNED = """
+name = "pier"
+about = "A venue that bans by a close code."
+url = "wss://pier.example"
+[channels.trades]
+about = "Trades."
+key = "symbol"
+[[events]]
+when = { ch = "trades" }
+wire = "ch"
+key = "s"
+[close]
+fatal = [4001]
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "kind", "seconds"),
+    [
+        (4001, "key revoked", "fatal", 900.0),
+        (4001, "banned, retry after 120", "slow", 120.0),
+        (1013, '{"retry_after": 120}', "slow", 120.0),
+        (1008, "try again in 2 minutes", "slow", 120.0),
+    ],
+)
+def test_close_codes_follow_the_same_law_and_may_name_a_time(
+    o2: SimulatedO2, tmp_path: Path, code: int, words: str, kind: str, seconds: float
+) -> None:
+    (tmp_path / "pier.toml").write_text(BANNED)
+    table = {"venue": str(tmp_path / "pier.toml"), "url": o2.url, "heartbeat": QUIET}
+    with clockwork(
+        {"feeds": {"pier": table | {"subscribe": [{"channel": "trades", "keys": ["A"]}]}}}
+    ) as clock:
+        clock.advance(STABLE)
+        o2.close(code, words)
+        clock.until(lambda status: status.lines()["pier"].state in {"backoff", "failed"})
+        line = clock.line()
+        assert line.reason is not None
+        assert (line.reason.kind, line.reason.code, line.next_attempt_s) == (kind, f"close_{code}", seconds)
+        assert bool(line.waiting) == (kind == "slow")
+        clock.advance(seconds + 2.0)
+        assert clock.line().state == "live"
+
+
 # ── cool-downs are listed and cleared ───────────────────────────────────────────────────────────
 
 

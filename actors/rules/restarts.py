@@ -7,8 +7,9 @@ Lives that reached the venue and ended before they were stable are counted: more
 within `period` park the line, and it is probed. The counters reset after `stable_after` seconds live.
 
 After a stable life with the same URL and credentials (`proved`), a refusal is judged otherwise: a verdict is
-probed, and weather is slow, until they have repeated for `verdict_after` seconds. Then a verdict waits until
-a person acts, and weather parks the line, which goes on being probed.
+probed, and weather is retried once as a loss, and slow from then on, until refusals have repeated for
+`verdict_after` seconds. Then a verdict waits until a person acts, and weather parks the line, which goes on
+being probed.
 """
 
 from __future__ import annotations
@@ -197,14 +198,16 @@ class Restarts:
         return reason
 
     def _refused(self, reason: Fatal, now: float) -> Reason:
-        """A refusal of a line that worked."""
+        """A refusal of a line that worked. Weather is slow from the second on: one may be a stray."""
+        is_first = self._refused_at is None
         if self._refused_at is None:
             self._refused_at = now
         left = self._refused_at + self.policy.verdict_after - now
         often = self.policy.refused_interval or None
         if isinstance(reason, Weather):
+            text = f"{reason.text}; it worked before"
             if left > 0:
-                return Slow(f"{reason.text}; it worked before", reason.code, shared=True)
+                return Retryable(text, reason.code) if is_first else Slow(text, reason.code, shared=True)
             return Fatal(reason.text, reason.code, reason.advice, often)
         return structs.replace(reason, probe_after=min(often, left) if often and left > 0 else None)
 

@@ -329,8 +329,19 @@ def test_before_any_stable_life_a_refusal_is_final_and_keeps_its_advice(reason: 
     assert restarts.ended(judged, reached=DOWN, now=0.0) == Park(None)
 
 
+def test_after_a_stable_life_one_stray_refusal_is_retried_as_any_loss() -> None:
+    restarts = line(Highest())
+    restarts.stable()
+    assert restarts.ended(LOST, reached=UP, now=0.0) == Retry(0.25, 1)
+    judged = restarts.judged(BARRED, proved=True, now=0.2)
+    assert judged == Retryable("403 Forbidden; it worked before", "http_403")
+    assert restarts.ended(judged, reached=DOWN, now=0.2) == Retry(0.5, 2)
+
+
 def test_after_a_stable_life_weather_is_slow_and_of_the_account() -> None:
-    judged = line().judged(BARRED, proved=True, now=0.0)
+    restarts = line()
+    restarts.judged(BARRED, proved=True, now=0.0)
+    judged = restarts.judged(BARRED, proved=True, now=0.5)
     assert isinstance(judged, Slow)
     assert judged.shared
     assert judged.retry_after is None
@@ -339,6 +350,7 @@ def test_after_a_stable_life_weather_is_slow_and_of_the_account() -> None:
 
 def test_weather_that_repeats_for_long_parks_the_line_and_is_probed_for_ever() -> None:
     restarts, now, waits = line(), 0.0, []
+    assert delay_of(refused(restarts, BARRED, now)) <= 0.25
     while isinstance(verdict := refused(restarts, BARRED, now), Retry):
         waits.append(verdict.delay)
         now += verdict.delay

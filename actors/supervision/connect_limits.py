@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec import structs
+
 from actors import log_queue
 from actors.errors import LinewardenError
 from actors.feed_spec import FeedSpec
@@ -103,10 +105,11 @@ class ConnectLimiters:
         if limiter is None:
             limiter = self._limiters[account] = ConnectLimiter(self._chance)
             if (known := self._shared.cooldowns.get(account)) is not None:
-                # A clock that was wrong must not keep the account from connecting for years.
-                left = min(
-                    (known.until_ns - self._clock.wall_ns()) / 1e9, spec.policy.restart.retry_after_cap
-                )
+                now_ns, cap = self._clock.wall_ns(), spec.policy.restart.retry_after_cap
+                left = (known.until_ns - now_ns) / 1e9
+                if left > cap:  # a clock that was wrong must not keep the account from connecting for years
+                    left = cap
+                    self._keep(account, structs.replace(known, until_ns=now_ns + int(cap * 1e9)))
                 wait: Wait = "asked" if known.is_asked else "cooling"
                 limiter.close(self._clock.monotonic() + left, known.why, wait)
         return limiter

@@ -177,6 +177,12 @@ class Restarts:
         self._refused_at = None
         self._spent.clear()
 
+    def under(self, policy: RestartPolicy) -> Restarts:
+        """The same line by another policy: counters begin at zero, health and first refusal are kept."""
+        other = Restarts(policy, self._chance)
+        other._healthy, other._refused_at = self._healthy, self._refused_at
+        return other
+
     def judged(self, reason: Reason, *, proved: bool, now: float) -> Reason:
         """What the reason means for this line: the one by which it goes on.
 

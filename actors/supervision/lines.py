@@ -32,7 +32,7 @@ from actors.rules.connect_limit import Wait, wait_of
 from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
-from actors.rules.restarts import Park, Restarts, RestDelay, Retry, Verdict
+from actors.rules.restarts import Park, RestDelay, Retry, Verdict
 from actors.status import waiting_until
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
@@ -119,7 +119,7 @@ class Lines:
     def adjust(self, line: LineRecord, spec: FeedSpec, *, reconnect: bool) -> None:
         """`reconnect`: the new spec holds for new connections only."""
         if line.spec.policy.restart != spec.policy.restart:
-            line.restarts = Restarts(spec.policy.restart, self._environment.chance)
+            line.restarts = line.restarts.under(spec.policy.restart)
         former, line.spec = line.spec, spec
         self._shared.show(line)  # the heartbeat reads the spec there
         if reconnect:

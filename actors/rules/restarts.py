@@ -183,17 +183,12 @@ class Restarts:
         other._healthy, other._refused_at = self._healthy, self._refused_at
         return other
 
-    def judged(self, reason: Reason, *, proved: bool, now: float) -> Reason:
-        """What the reason means for this line: the one by which it goes on.
+    def judged(self, reason: Fatal, *, proved: bool, now: float) -> Reason:
+        """What a refusal means for this line: the reason by which it goes on.
 
         `proved`: a life with the same URL and credentials was stable, and no verdict on them came since.
         """
-        match reason:
-            case Fatal() if proved:
-                return self._refused(reason, now)
-            case Weather(text=text, code=code, advice=advice):
-                return Fatal(text, code, advice)
-        return reason
+        return self._refused(reason, now) if proved else Fatal(reason.text, reason.code, reason.advice)
 
     def capped(self, reason: Reason) -> Reason:
         """The reason with as much of the pause that the venue asks for as the policy observes."""

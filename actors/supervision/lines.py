@@ -71,9 +71,7 @@ class Lines:
         self.records = records
         self.leaving: dict[tuple[str, int], Child] = {}  # by line and epoch: told to end, not ended yet
         self._histories: dict[str, LineHistory] = {}  # of lines that are gone, too
-        self._proved: dict[
-            str, tuple[object, ...]
-        ] = {}  # by line: what its last stable life has proved to work
+        self._proved: dict[str, tuple[object, ...]] = {}  # by line: what its last stable life has proved
         self._environment, self._shared, self._children = environment, shared, children
         self._roles, self._timers = environment.roles, environment.timers
         self._clock = self._timers.clock
@@ -277,9 +275,10 @@ class Lines:
 
     def _judge(self, line: LineRecord, reason: Reason, now: float) -> Reason:
         """What the reason means for this line. A verdict that is final ends what was proved before."""
+        if not isinstance(reason, Fatal):
+            return line.capped(log, reason)
         access = line.access()
-        proved = isinstance(reason, Fatal) and access in self._proved.values()
-        judged = line.restarts.judged(line.capped(log, reason), proved=proved, now=now)
+        judged = line.restarts.judged(reason, proved=access in self._proved.values(), now=now)
         if isinstance(judged, Fatal) and judged.probe_after is None:
             self._proved = {name: each for name, each in self._proved.items() if each != access}
         return judged

@@ -316,8 +316,8 @@ def test_stopped_rests_and_costs_nothing() -> None:
 BARRED = Weather("403 Forbidden", "http_403", "Check the account.")
 
 
-def refused(restarts: Restarts, reason: Reason, now: float, *, proved: bool = True) -> Verdict:
-    judged = restarts.judged(reason, proved=proved, now=now)
+def refused(restarts: Restarts, reason: Fatal, now: float) -> Verdict:
+    judged = restarts.judged(reason, proved=True, now=now)
     return restarts.ended(judged, reached=DOWN, now=now)
 
 
@@ -419,7 +419,7 @@ def test_a_parked_line_is_probed_by_what_it_met_last() -> None:
     restarts = parked(verdict_after=10.0)
     assert refused(restarts, BARRED, 100.0) == Park(60.0)
     assert refused(restarts, BARRED, 111.0) == Park(900.0)
-    assert refused(restarts, LOST, 1_100.0) == Park(60.0)
+    assert restarts.ended(LOST, reached=DOWN, now=1_100.0) == Park(60.0)
 
 
 @pytest.mark.parametrize("asked", [3_600.5, 999_999_999.0, 1e12])
@@ -440,9 +440,7 @@ def test_a_pause_is_observed_up_to_the_cap(asked: float) -> None:
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("proved", [True, False])
-def test_what_is_within_the_cap_or_no_refusal_is_judged_as_it_is(reason: Reason, proved: bool) -> None:
-    assert line().judged(reason, proved=proved, now=0.0) is reason
+def test_what_is_within_the_cap_or_no_pause_of_the_venue_s_stays_as_it_is(reason: Reason) -> None:
     assert line().capped(reason) is reason
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.diagnostics import DeadLetter, Quarantined
-from actors.events import Gap, SubscriptionState
+from actors.events import Gap, SubscriptionState, VenueState
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow
 from actors.rules.counters import StreamStatus
 from actors.rules.freshness import Freshness
@@ -78,6 +78,12 @@ class LineStatus(Struct, frozen=True):
     rotations: int = 0  # connections that took over from another without a gap
     last_venue_error: str = ""  # the last error of the venue's, in this life, that concerned no topic of ours
     journal: tuple[LineExit, ...] = ()  # its last endings, oldest first
+    venue_states: tuple[VenueState, ...] = ()  # what the venue says of itself at present
+    venue_journal: tuple[VenueState, ...] = ()  # the last that it said, oldest first
+
+    def entries(self) -> tuple[LineExit | VenueState, ...]:
+        """Its endings, and what its venue said of itself, oldest first."""
+        return tuple(sorted((*self.journal, *self.venue_journal), key=lambda entry: entry.at_ns))
 
 
 class FeedStatus(Struct, frozen=True):

@@ -29,7 +29,8 @@ def venues(
 ) -> None:
     """List the venues, or describe one.
 
-    The description has its channels with their keys and options, its keys in a config, and its limits.
+    The description has its channels with their keys and options, its keys in a config, its limits, and which
+    states of itself it tells.
     """
     known = known_venues()
     shown = console()
@@ -48,7 +49,12 @@ def venues(
     for field in structs.fields(kind.Settings):
         settings.add_row(field.encode_name, expected(field.type), _default(field))
     shown.print(settings, "")
-    for heading, rows in (("limit", kind.limits), ("environment variable", kind.variables)):
+    lists = {
+        "limit": kind.limits,
+        "state of the venue": kind.venue_states,
+        "environment variable": kind.variables,
+    }
+    for heading, rows in lists.items():
         if rows:
             table = plain_table(heading, "")
             for key, value in rows.items():

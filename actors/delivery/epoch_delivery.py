@@ -14,7 +14,7 @@ from actors.delivery.resyncs import Resyncs
 from actors.delivery.runs import Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
-from actors.events import Gap, GapReason, Topic
+from actors.events import Gap, GapReason, Topic, VenueState
 from actors.protocol.venue import Venue
 from actors.rules.stream_buffer import Batch, Origin
 
@@ -168,6 +168,27 @@ class EpochDelivery:
     def interrupt(self, topics: Iterable[Topic], now_ns: int) -> None:
         self._line.interrupt(topics, now_ns)
 
+    def tell_state(self, told: VenueState, now: float) -> bool:
+        """Returns whether it is news. Lost topics are to be sent anew, each at most once per back-off."""
+        is_news = self._line.tell_state(told)
+        if told.state == "data_lost":
+            lost = [topic for topic in self._table.reached(told.scope) if topic in self._state.settled]
+            for topic in lost:
+                self.resyncs.want(topic)
+            resting = [topic for topic in lost if self.resyncs.is_resting(topic, now)]
+            self.missed(resting, "unknown", None, told.at_ns)
+        return is_news
+
+    def tell_states(self, now_ns: int) -> None:
+        """Streams that came while the line had no holder get what holds at present."""
+        if self._state.venue_states:
+            for topic, route in self._table.routes.items():
+                self._line.tell_states_to(topic, route.inlets, now_ns)
+
+    def end_former_states(self, now_ns: int) -> None:
+        """The session is open, and what it kept is handed out."""
+        self._line.end_former_states(now_ns, is_open=True)
+
     def misread(self) -> None:
         """An event could not be read: what was kept of deltas may lack it."""
         self._runs.forget_all()
@@ -177,6 +198,7 @@ class EpochDelivery:
     def set_route(self, topic: Topic, route: Route, now_ns: int) -> None:
         come, gone = self._table.set(topic, route)
         self._line.attached(topic, come)
+        self._line.tell_states_to(topic, come, now_ns)
         self._part(topic, gone, now_ns)
         joins = bool(come) and topic.channel in self._deltas and topic in self._state.settled
         if joins:
@@ -193,6 +215,7 @@ class EpochDelivery:
         self._part(topic, gone, now_ns)
         self._line.lifted(topic)
         self._line.judge()
+        self._line.end_former_states(now_ns)
         self._runs.forget(topic)
         self.last_events.forget(topic)
         self.resyncs.drop(topic)

@@ -26,6 +26,10 @@ Choices = Annotated[
     Meta(description="a list, or a table from a value to how it is written"),
 ]
 Compression = Literal["none", "gzip", "zlib", "deflate"]
+States = Annotated[
+    dict[str, StateName],
+    Meta(description="a table from a value to open, halted, maintenance, degraded or data_lost"),
+]
 Unit = Literal["s", "ms", "us", "ns", "rfc3339"]
 
 
@@ -154,7 +158,7 @@ class VenueStateTable(MessageKind, frozen=True, kw_only=True):
 
     state: StateName | None = None  # None: `value` tells it
     value: Path | None = None
-    states: dict[str, StateName] = {}  # what each value means; true and false are written so
+    states: States = {}  # what each value means; true and false are written so
     text: Path | None = None  # the venue's words; None: its value
     until: Path | None = None  # when it ends by itself
     unit: Unit = "ms"  # of `until`

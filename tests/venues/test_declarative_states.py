@@ -138,7 +138,10 @@ def test_a_connection_that_will_be_closed_is_told_with_the_words() -> None:
         ('when = { a = 1 }\nvalue = "x"', "states: missing; expected what each value means"),
         ('when = { a = 1 }\nstate = "halted"\nstates = { a = "open" }', "value: missing: states says"),
         ('when = { a = 1 }\nstate = "halt"', "state: expected one of: "),
-        ('when = { a = 1 }\nvalue = "x"\nstates = { a = "shut" }', "states: expected a table from a value to open,"),
+        (
+            'when = { a = 1 }\nvalue = "x"\nstates = { a = "shut" }',
+            "states: expected a table from a value to open,",
+        ),
         ('when = { a = 1 }\nstate = "open"\nkey = "r[*].m"', "key: [*] means each of several; add each"),
         ('when = { a = 1 }\nstate = "open"\nchannel = "trade"', "channel: there is no channel 'trade';"),
         ('when = { a = 1 }\nstate = "open"\nchannel = "news"\nkey = "m"', "key: channel news takes no key."),

@@ -122,7 +122,7 @@ class Weather(Struct, frozen=True):
     """What the wire does to packets."""
 
     cut: frozenset[Direction] = frozenset()  # the directions in which it loses what it loses
-    # From the SYN of new connections on, their first data or the first answer to it; "live": of all there are.
+    # Of new connections from the SYN, the first data or the first answer to it on; "live": of all there are.
     phase: Phase = "live"
     largest: int = MTU  # bytes of a packet; larger ones vanish
     loss: float = 0.0  # share of packets

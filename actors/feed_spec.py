@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from actors.events import Topic
 from actors.login.token_store import TokenStore
+from actors.protocol.limits import SendRate
 from actors.protocol.venue import Venue
 from actors.rules.freshness import FreshnessPolicy
 from actors.rules.line_policy import LinePolicy
@@ -25,6 +26,11 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     freshness: Mapping[Topic, FreshnessPolicy] = {}
     kind: object = None  # of venue; a feed that gets another one is another feed
     identity: tuple[object, ...] = ()  # all that its connections depend on: a change reconnects
+
+    @property
+    def send_rate(self) -> SendRate:
+        """What its connections may send."""
+        return self.policy.send_rate or self.venue.send_rate
 
 
 Feeds = Mapping[str, FeedSpec]  # by name

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from actors.delivery.state import DeliveryState
     from actors.delivery.table import Route, RouteTable
     from actors.feed_spec import Specs
+    from actors.protocol.limits import SendRate
     from actors.protocol.prices import Price
     from actors.protocol.venue import Venue
     from actors.rules.freshness import Freshness
@@ -371,17 +372,22 @@ class TakeTurn(Ephemeral, frozen=True):
     late: bool
 
 
-class TakeTimeouts(Ephemeral, frozen=True):
+class TakePolicy(Ephemeral, frozen=True):
     """Supervisor to connection: the config of its feed has changed; these hold from now on. Seconds."""
 
     ack_timeout: float
     block_timeout: float
+    send_rate: SendRate
 
 
 class Inherit(Ephemeral, frozen=True):
     """From the connection that a candidate may take over from: what its session leaves to the next."""
 
     legacy: object
+
+
+class SendDue(Struct, frozen=True):
+    """A timer's: the budget has room for another frame."""
 
 
 class LoginOverdue(Struct, frozen=True):

@@ -13,6 +13,7 @@ from rich.table import Table
 from actors.cli.arguments import complain, described_venue, known_name, report
 from actors.cli.formatting import console, plain_table
 from actors.errors import ConfigError
+from actors.protocol.limits import SendRate
 from actors.protocol.venue import Channel, Venue
 from actors.settings import expected, known_venues, venue_class
 from actors.venues.declarative import DeclarativeVenue
@@ -50,7 +51,7 @@ def venues(
         settings.add_row(field.encode_name, expected(field.type), _default(field))
     shown.print(settings, "")
     lists = {
-        "limit": kind.limits,
+        "limit": {**kind.limits, "frames from us": _send_rate(kind.send_rate)},
         "state of the venue": kind.venue_states,
         "environment variable": kind.variables,
     }
@@ -98,6 +99,11 @@ def _notes(channel: Channel) -> Iterator[str]:
         yield "not acknowledged"
     if channel.unique:
         yield "unique"
+
+
+def _send_rate(rate: SendRate) -> str:
+    frames = " and ".join(map(str, rate.frames)) or "no limit is stated"
+    return f"{frames}; {rate.batch} topics are asked for together"
 
 
 def _default(field: structs.FieldInfo) -> str:

@@ -142,7 +142,7 @@ class ConnectionDelivery:
         args.cells.publish_states(args.line, args.right, state.venue_states)
         epoch.tell_states(self._wall_ns())
         while self._early:
-            epoch.tell_state(self._early.popleft(), self._now())
+            epoch.tell_state(self._early.popleft())
         return epoch
 
     def take_turn(self, state: DeliveryState, last_events: LastEvents | None, *, late: bool) -> None:
@@ -196,18 +196,21 @@ class ConnectionDelivery:
         """What the venue says of itself. Returns whether it is news, as far as is known yet."""
         is_kept = self._keeping is not Keeping.NOT or bool(self._kept)
         if not is_kept and self._epoch is not None:
-            return self._tell_state(self._epoch, told)
+            is_news = self._epoch.tell_state(told)
+            self._make_calls()
+            return is_news
         if is_kept:
             self._keep(told)
         else:  # before the login
             self._early.append(told)
         return told.state != "open"
 
-    def _tell_state(self, epoch: EpochDelivery, told: VenueState) -> bool:
-        is_news = epoch.tell_state(told, self._now())
-        self._args.cells.note_gaps(self._args.line, self._args.right, *epoch.gaps)
-        self._make_calls()
-        return is_news
+    def mark_lost(self) -> None:
+        """What the venue has just lost, and was not asked for again yet, has its gap here."""
+        if self._epoch is not None:
+            self._epoch.mark_lost(self._wall_ns())
+            self._args.cells.note_gaps(self._args.line, self._args.right, *self._epoch.gaps)
+            self._make_calls()
 
     def _keep(self, item: KeptItem) -> None:
         """A candidate is given up if it brings too much before all its topics are answered for."""
@@ -267,8 +270,8 @@ class ConnectionDelivery:
             return
         match item:
             case VenueState():
-                self._tell_state(epoch, item)
-                return
+                epoch.tell_state(item)
+                epoch.mark_lost(now_ns)
             case Missed(topics=topics, reason=reason, missed=missed):
                 epoch.missed(topics, reason, missed, now_ns)
             case Misread():

@@ -46,6 +46,7 @@ class EpochDelivery:
         self._pausing: dict[Inlet, None] = {}  # streams that ask this line to pause
         self._cut: dict[Inlet, None] = {}  # streams with topics that have to start again
         self.resyncs = Resyncs()
+        self._unmarked: dict[Topic, None] = {}  # the venue has lost data of them, and no gap shows it yet
         self._going: dict[Topic, Going] = {}  # where events go: all readers but those that are to join
         for topic, route in self._table.routes.items():
             self._going[topic] = self._joined(topic, route.inlets)
@@ -163,21 +164,25 @@ class EpochDelivery:
         topics = tuple(topics)
         for topic in topics:
             self._runs.forget(topic)
+            self._unmarked.pop(topic, None)
         self._line.missed(topics, reason, count, now_ns)
 
     def interrupt(self, topics: Iterable[Topic], now_ns: int) -> None:
         self._line.interrupt(topics, now_ns)
 
-    def tell_state(self, told: VenueState, now: float) -> bool:
+    def tell_state(self, told: VenueState) -> bool:
         """Returns whether it is news. Lost topics are to be sent anew, each at most once per back-off."""
         is_news = self._line.tell_state(told)
         if told.state == "data_lost":
             lost = [topic for topic in self._table.reached(told.scope) if topic in self._state.settled]
+            self._unmarked = dict.fromkeys(lost)
             for topic in lost:
                 self.resyncs.want(topic)
-            resting = [topic for topic in lost if self.resyncs.is_resting(topic, now)]
-            self.missed(resting, "unknown", None, told.at_ns)
         return is_news
+
+    def mark_lost(self, now_ns: int) -> None:
+        """Topics that were not resynced at once have their gap here, and another one when they are."""
+        self.missed(list(self._unmarked), "unknown", None, now_ns)
 
     def tell_states(self, now_ns: int) -> None:
         """Streams that came while the line had no holder get what holds at present."""

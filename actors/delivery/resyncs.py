@@ -44,11 +44,6 @@ class Resyncs:
         self.forget(topic)
         self._pauses.pop(topic, None)
 
-    def is_resting(self, topic: Topic, now: float) -> bool:
-        """Whether it was resynced too recently for another time."""
-        pause = self._pauses.get(topic)
-        return pause is not None and now < pause.until
-
     def take(self, now: float) -> tuple[Topic, ...]:
         """Those that may be resynced now."""
         due: list[Topic] = []

@@ -25,7 +25,7 @@ from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation, Token, decoded, is_token, settled, status_reason
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
-from actors.protocol.limits import RateLimit, SendRate, TokenBucket
+from actors.protocol.limits import FrameLimit, RateLimit, SendRate, TokenBucket
 from actors.protocol.placement import Bound, Bounds, Placement
 from actors.protocol.prices import BookUpdate, Price
 from actors.protocol.recent_ids import RecentIds
@@ -48,6 +48,7 @@ from actors.protocol.session import (
     Quarantine,
     Reject,
     Resent,
+    Resync,
     Send,
     Session,
     SessionState,
@@ -83,6 +84,7 @@ __all__ = (
     "Fatal",
     "Fetch",
     "Frame",
+    "FrameLimit",
     "GapReason",
     "HttpAnswer",
     "HttpFailed",
@@ -103,6 +105,7 @@ __all__ = (
     "Refusal",
     "Reject",
     "Resent",
+    "Resync",
     "Retryable",
     "Scope",
     "Secret",

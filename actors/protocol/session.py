@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -45,9 +45,14 @@ NEXT = {
 
 
 class Send(RedactedStruct, frozen=True):
-    """Send one frame: text for a `str`, binary for `bytes`. Its repr has no payload, which may be a login."""
+    """Send one frame: text for a `str`, binary for `bytes`. Its repr has no payload, which may be a login.
+
+    It leaves when the connection's budget allows it (`Venue.send_rate`). `control`: a heartbeat, or the
+    answer to one, which leaves before all others; of equal ones that wait the last one leaves.
+    """
 
     payload: str | bytes
+    control: bool = False
 
     def shown(self) -> Shown:
         """Yields kind and size for the repr; characters of a text, bytes of a binary payload."""
@@ -76,6 +81,12 @@ class Reject(Struct, frozen=True):
 
 class Resent(Struct, frozen=True):
     """The session subscribed to these topics again by itself: their acknowledgement is open again."""
+
+    topics: tuple[Topic, ...]
+
+
+class Resync(Struct, frozen=True):
+    """Call `Session.resync` for these topics when the budget has room: those that wait share frames."""
 
     topics: tuple[Topic, ...]
 
@@ -201,6 +212,7 @@ Effect = (
     | Confirm
     | Reject
     | Resent
+    | Resync
     | Deliver
     | Unrouted
     | Duplicates
@@ -271,6 +283,10 @@ class Session(ABC):
     Each method returns effects in the order in which the connection carries them out. An exception is a
     defect: it ends the connection as a crash, so none may be raised for what a venue sent.
     """
+
+    # Each topic takes a frame or more: the session is asked for as many as may leave, so that none waits for
+    # its answer before it has left.
+    asks_one_by_one: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.state = SessionState.OPENING

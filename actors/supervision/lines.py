@@ -24,7 +24,7 @@ from actors.messages import (
     RotationOverdue,
     SessionOpened,
     StableDue,
-    TakeTimeouts,
+    TakePolicy,
     TopicsStale,
     VenueComplained,
 )
@@ -122,8 +122,8 @@ class Lines:
             return
         if line.life.child is not None:
             for epoch in line.epochs():
-                timeouts = TakeTimeouts(spec.policy.ack_timeout, spec.policy.block_timeout)
-                self._roles.connection(line.name).tell(timeouts, epoch)
+                policy = TakePolicy(spec.policy.ack_timeout, spec.policy.block_timeout, spec.send_rate)
+                self._roles.connection(line.name).tell(policy, epoch)
         if line.live_at is not None and former.policy.rotate_every != spec.policy.rotate_every:
             self.rotations.plan(line)
         if line.state.is_open:

@@ -10,7 +10,6 @@ nothing has happened. If the present connection is lost before that, the candida
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 
 from actors import log_queue
@@ -32,6 +31,7 @@ from actors.messages import (
     VenueComplained,
 )
 from actors.reasons import HANDED_OVER, Reason, Stopped
+from actors.rules.frame_budget import FrameBudget
 from actors.rules.line import RotationAction as Do
 from actors.rules.line import RotationEvent, RotationState, rotation_step
 from actors.supervision.children import Children
@@ -238,9 +238,9 @@ class Rotations:
     def _patience(self, line: LineRecord) -> float:
         """Seconds: for the way in, for the answers, and for asking at the venue's pace."""
         spec = line.spec
-        send_rate = spec.policy.send_rate or spec.venue.send_rate
-        batches = math.ceil(self._shared.cells.count(line.name) / send_rate.batch)
-        return 2 * (spec.dial.connect_timeout + spec.policy.ack_timeout) + batches * send_rate.interval
+        frames = self._shared.cells.count(line.name)  # one for each topic, where one does not ask for several
+        asking = FrameBudget(spec.send_rate.frames).time_for(frames)
+        return 2 * (spec.dial.connect_timeout + spec.policy.ack_timeout) + asking
 
     def _take_over(self, line: LineRecord) -> None:
         candidate = line.candidate

@@ -163,7 +163,7 @@ def stage(name: str, ca: trustme.CA | None = None, ca_file: str = "") -> Iterato
             "venue": name,
             "url": url.replace("ws://", "wss://") if tls else url,
             "heartbeat": {"ping_interval": 0.0, "venue_ping_interval": 0.0},
-            "send_rate": {"batch": 100, "interval": 0.0},
+            "send_rate": {"batch": 100, "frames": []},
             **({"ca_file": ca_file} if tls else {}),
             **case.keys,
         }

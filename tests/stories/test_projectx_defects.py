@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import actors
-from actors import Lifecycle, NotLiveError, RotationFailed, Runtime, Stream
+from actors import Lifecycle, NotLiveError, RotationFailed, Runtime, Stream, SubscribeError
 from actors.settings import load
 from actors.simulators.projectx import SimulatedProjectX
 from actors.simulators.projectx.auth import TokenGate
@@ -380,10 +380,11 @@ def test_what_project_x_py_reports_has_its_counterpart(px: SimulatedProjectX) ->
         for _ in range(10):
             heard["market"].get(timeout=10)
         heard["user"].get(timeout=10)
-        px.completion_error("SubscribeContractQuotes")
-        _stream = runtime.subscribe("projectx", venue.QUOTES, EP)
         px.drop(only_hub="market")
         until(runtime, live_again(2, MARKET))
+        px.completion_error("SubscribeContractQuotes")
+        with pytest.raises(SubscribeError):
+            runtime.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
         until(runtime, lambda status: all(each.rtt_ms for each in status.lines().values()))
         status = settle(runtime)
         user, market = status.lines()[USER], status.lines()[MARKET]

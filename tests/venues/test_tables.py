@@ -285,7 +285,7 @@ def runtime_on(case: Case, *, beat: float = 0.0) -> Iterator[tuple[actors.Runtim
             "ack_timeout": 5.0,
             "restart": RESTART,
             "heartbeat": HEARTBEAT | {"venue_ping_interval": beat},
-            "send_rate": {"batch": 100, "interval": 0.0},
+            "send_rate": {"batch": 100, "frames": []},
         }
         with actors.start({"feeds": {case.table: feed}}) as runtime:
             yield runtime, venue

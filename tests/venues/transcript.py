@@ -41,6 +41,7 @@ from actors.protocol.session import (
     Quarantine,
     Reject,
     Resent,
+    Resync,
     Send,
     Session,
     Unrouted,
@@ -59,6 +60,12 @@ def transcripts(directory: Path) -> Iterator[Transcript]:
         for part in path.read_text().split("\n# ")[1:]:
             title, *lines = part.strip().splitlines()
             yield Transcript(f"{path.stem}: {title}", tuple(line.strip() for line in lines if line.strip()))
+
+
+def resynced(session: Session, effects: list[Effect], now: float) -> list[Effect]:
+    """With what the session does when its connection has room for the resyncs that it wants."""
+    again = [topic for effect in effects if isinstance(effect, Resync) for topic in effect.topics]
+    return effects + session.resync(again, now) if again else effects
 
 
 class Player:
@@ -83,7 +90,8 @@ class Player:
             if line.startswith("* wait "):
                 now += float(line.removeprefix("* wait "))
                 continue
-            told = [text for effect in self._do(session, line, now) for text in self.show(effect)]
+            effects = resynced(session, self._do(session, line, now), now)
+            told = [text for effect in effects for text in self.show(effect)]
             assert matched(told, wanted) == wanted, line
 
     def topic(self, text: str) -> Topic:

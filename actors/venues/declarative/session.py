@@ -28,6 +28,7 @@ from actors.protocol import (
     Missed,
     Reason,
     Resent,
+    Resync,
     Retryable,
     Send,
     Session,
@@ -120,9 +121,18 @@ class DeclaredSession(Session):
             return []
         return [self._send(give_up, group, []) for group in give_up.groups(held, self._protocol.values)]
 
+    def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        """A topic that waits for the message with which it begins delivers nothing: it has its `Missed`."""
+        seam = tuple(topic for topic in topics if topic in self._asked and not self._asked[topic].count.lost)
+        effects: list[Effect] = [Missed(seam, "unknown")] if seam else []
+        effects += [*self.unsubscribe(topics, now), *self.subscribe(topics, now), Resent(tuple(topics))]
+        for topic in topics:
+            self._asked[topic].healed_at = now
+        return effects
+
     def ping(self, now: float) -> list[Effect]:
         ping = self._protocol.table.ping
-        return [Send(ping.send.render(self._fixed()))] if ping is not None else []
+        return [Send(ping.send.render(self._fixed()), control=True)] if ping is not None else []
 
     def _ask(self, asked: Sequence[TableTopic], rest: Parts | None = None) -> list[Effect]:
         ask = self._protocol.ask
@@ -186,7 +196,7 @@ class DeclaredSession(Session):
     def _handle_word(self, kind: str, reply: Any, out: EffectBatch) -> None:
         self.heard[kind] += 1
         if reply is not None:
-            out.add(Send(reply.render(self._fixed())))
+            out.add(Send(reply.render(self._fixed()), control=True))
         elif kind == "pong":
             out.add(Answered())
 
@@ -233,7 +243,7 @@ class DeclaredSession(Session):
                 return "error"
         for reply in table.replies:
             if reply.when.fits(message):
-                out.add(Send(reply.send.render(_Inside(message, self._protocol.own))))
+                out.add(Send(reply.send.render(_Inside(message, self._protocol.own)), control=True))
                 return "heartbeat"
         if table.ping is not None and _fits(table.ping.answer, message):
             out.add(Answered())
@@ -256,8 +266,9 @@ class DeclaredSession(Session):
             self._asked.begin(asked)
             out.add(Resent(topics))
         else:
-            out.add(*self.unsubscribe(topics, self._now), *self.subscribe(topics, self._now), Resent(topics))
-            self._asked[asked.topic].healed_at = self._now
+            out.add(Resync(topics))
+            self._asked.begin(asked)  # nothing is delivered until it begins anew
+            asked.healed_at = self._now
         return False
 
     # ── answers ──
@@ -331,7 +342,8 @@ class DeclaredSession(Session):
         while request.rest:
             part = [each for each in request.rest.popleft() if each.answer is WAITING]
             if part:
-                out.add(*self._ask(part, request.rest))
+                later = [each for rest in request.rest for each in rest if each.answer is WAITING]
+                out.add(*self._ask(part, request.rest), Resent(topics_of([*part, *later])))
                 return
 
     def _request(self, id: Any) -> SentFrame | None:

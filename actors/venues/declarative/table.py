@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from actors.protocol import StateName
+from actors.protocol import FrameLimit, StateName
 from actors.venues.declarative.path import Condition, Path
 from actors.venues.declarative.template import Template, Text
 
@@ -41,7 +41,7 @@ class SendRateTable(Part, frozen=True, kw_only=True):
     """`[send_rate]`."""
 
     batch: Count = 100
-    interval: Seconds = 0.0
+    frames: tuple[FrameLimit, ...] = ()
 
 
 class ConnectRateTable(Part, frozen=True, kw_only=True):
@@ -197,7 +197,7 @@ class CloseTable(Part, frozen=True, kw_only=True):
     """`[close]`: what the codes of its close frames mean."""
 
     fatal: tuple[int, ...] = ()
-    slow: tuple[int, ...] = ()
+    slow: tuple[int, ...] = (1008,)  # policy violation (RFC 6455, 7.4.1): too many messages, mostly
 
 
 class VenueTable(Part, frozen=True, kw_only=True):

@@ -169,7 +169,7 @@ def class_of(
         "about": table.about,
         "Settings": settings,
         "channels": {name: _channel(name, channel) for name, channel in table.channels.items()},
-        "send_rate": SendRate(table.send_rate.batch, table.send_rate.interval),
+        "send_rate": SendRate(table.send_rate.batch, table.send_rate.frames),
         "connect_rate": RateLimit(table.connect_rate.burst, table.connect_rate.interval),
         "ping_interval": ping_interval,
         "limits": _limits(table),

@@ -133,6 +133,12 @@ class VenueComplained(Report, frozen=True):
     text: str
 
 
+class ConnectionCloseAnnounced(Report, frozen=True):
+    """Connection to supervisor: the venue says that it will close it. Another one is to take over before."""
+
+    text: str  # the venue's words
+
+
 class RoutesWanted(Report, frozen=True):
     """Connection to dispatcher: logged in, and waits for its routes."""
 
@@ -506,6 +512,12 @@ class LineUnneeded(Idempotent, frozen=True):
     """Registry: no topic lies on this line any more."""
 
     line: str
+
+
+class ClearCooldowns(Struct, frozen=True):
+    """Asked: end the cool-down of this account, or of a feed's; of all of them: "". Answers their names."""
+
+    account: str
 
 
 class AwaitLive(Struct, frozen=True):

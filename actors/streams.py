@@ -19,7 +19,17 @@ from actors.delivery.inline import Handlers, InlineInlet
 from actors.delivery.notifier import Notifier
 from actors.delivery.waits import WaitRefusedError, handles, refuse_to_wait
 from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, SubscribeError, Timeout
-from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, SubscriptionState, Topic
+from actors.events import (
+    Closed,
+    Gap,
+    Lifecycle,
+    Marker,
+    Option,
+    Received,
+    SubscriptionState,
+    Topic,
+    VenueState,
+)
 from actors.feed_builder import topics_of
 from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
@@ -340,6 +350,8 @@ def _named(about: Topic | Marker) -> str:
             return f"a gap in {topic}"
         case Lifecycle(line=line, state=state):
             return f"{state!r} of {line}"
+        case VenueState(line=line):
+            return f"{str(about)!r} of the venue of {line}"
         case _:
             return str(about)
 

@@ -6,12 +6,16 @@ A round is one try of each address. It begins when the line is live, or when no 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from actors.reasons import Crashed, Fatal, Reason, Slow, Stopped
+from actors.reasons import Crashed, Fatal, Reason, Slow, Stopped, Weather
 
-# A verdict that concerns the address, if no WebSocket was accepted there: the certificate, the way, the page.
-OF_THE_ADDRESS = frozenset({"hostname", "offer"})
-OF_THE_CREDENTIALS = frozenset({"http_401"})
+
+class NextStep(NamedTuple):
+    """What an ending means for the line. The default: nothing; its reason alone counts."""
+
+    passes: bool = False  # it goes on, whatever the reason would mean for a line with one address
+    at_once: bool = False  # another address is left in this round
 
 
 class Doors:
@@ -20,7 +24,7 @@ class Doors:
     def __init__(self, urls: Sequence[str]) -> None:
         self.urls = tuple(urls)
         self.at = 0  # the index of the one to which the line connects next
-        self._failed: set[int] = set()  # in this round
+        self._failed: dict[int, Reason] = {}  # in this round
 
     @property
     def url(self) -> str:
@@ -30,21 +34,22 @@ class Doors:
         """The line is: the address works."""
         self._failed.clear()
 
-    def ended(self, reason: Reason, *, reached: bool, stable: bool) -> bool:
-        """A life has ended. Returns whether the line is to try another address at once.
+    def ended(self, reason: Reason, *, reached: bool, stable: bool) -> NextStep:
+        """A life has ended: choose the next address.
 
         `reached`: the venue had accepted its WebSocket. `stable`: it was live for long enough; then the same
         address is tried once more.
         """
-        if stable or not is_of_the_door(reason, reached=reached):
-            return False
-        self._failed.add(self.at)
+        if len(self.urls) == 1 or stable or not is_of_the_door(reason, reached=reached):
+            return NextStep()
+        self._failed[self.at] = reason
         others = [(self.at + step) % len(self.urls) for step in range(1, len(self.urls))]
         left = [door for door in others if door not in self._failed]
-        self.at = (left or others or [self.at])[0]
-        if not left:
-            self._failed.clear()
-        return bool(left)
+        self.at = (left or others)[0]
+        if left:
+            return NextStep(passes=True, at_once=True)
+        every, self._failed = self._failed, {}
+        return NextStep(passes=not all(isinstance(each, Fatal) for each in every.values()))
 
 
 def is_of_the_door(reason: Reason, *, reached: bool) -> bool:
@@ -55,10 +60,9 @@ def is_of_the_door(reason: Reason, *, reached: bool) -> bool:
     match reason:
         case Stopped() | Crashed():
             return False
-        case Slow():
+        case Slow() | Weather():
             return not reached
-        case Fatal(code=code):
-            is_page = code.startswith("http_") and code not in OF_THE_CREDENTIALS
-            return not reached and (is_page or code in OF_THE_ADDRESS)
+        case Fatal():
+            return False
         case _:
             return True

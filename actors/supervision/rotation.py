@@ -163,8 +163,14 @@ class Rotations:
         return bool(holding)
 
     def ended(self, line: LineRecord, reason: Reason) -> None:
-        """The candidate's connection has ended. If its address was at fault, the next one has another."""
-        reached = line.rotating is not RotationState.CANDIDATE
+        """The candidate's connection has ended. A pause that the venue asks of it is the account's, too.
+
+        If its address was at fault, the next candidate has another one.
+        """
+        assert line.candidate is not None
+        door, reached = line.candidate.door, line.rotating is not RotationState.CANDIDATE
+        pause = line.capped(log, reason)
+        self._limiters.note_refusal(line.name, line.spec, pause, door, reached=reached)
         line.doors.ended(reason, reached=reached, stable=False)
         self._handle(line, RotationEvent.ENDED, reason.text)
 
@@ -208,6 +214,17 @@ class Rotations:
         if former is not None and former.epoch == epoch:
             held = former.counters.paused_by_streams or former.right.is_calling
             self._handle(line, RotationEvent.FORMER_HELD if held else RotationEvent.FORMER_DUE)
+
+    def close_announced(self, line: LineRecord, text: str) -> None:
+        """The venue says that it will close the present connection."""
+        if line.closing_epoch == line.epoch:
+            return
+        line.closing_epoch = line.epoch
+        words = f": {text}" if text else ""
+        line.log(log, logging.INFO, f"the venue says that it will close the connection{words}", "closing")
+        self._handle(line, RotationEvent.WANTED)
+        if line.rotating is RotationState.NONE:
+            self.plan(line, soon=True)
 
     # ── what follows ──
 
@@ -275,9 +292,10 @@ class Rotations:
             self._handle(line, RotationEvent.FIT)
 
     def _ask_limiter(self, line: LineRecord) -> None:
-        seconds, why = self._limiters.try_acquire(line.name, line.spec, line.doors.at)
-        if seconds:
-            self._handle(line, RotationEvent.DEFERRED, f"it may connect in {seconds:.0f} s: {why}")
+        deferral = self._limiters.try_acquire(line.name, line.spec, line.doors.at)
+        if deferral.seconds:
+            text = f"it may connect in {deferral.seconds:.0f} s: {deferral.why}"
+            self._handle(line, RotationEvent.DEFERRED, text)
         else:
             self._handle(line, RotationEvent.ADMITTED)
 
@@ -379,8 +397,9 @@ class Rotations:
         line.rotation_turn += 1
         if line.rotation is not None:
             line.rotation.cancel()
-        waits = [line.spec.policy.rotate_every] if line.spec.policy.rotate_every else []
-        token_due = self._token_due(line)
+        closing = ROTATE_AGAIN if line.closing_epoch == line.epoch else 0.0
+        own, token_due = line.spec.policy.rotate_every, self._token_due(line)
+        waits = [seconds for seconds in (own, closing) if seconds]
         if token_due is not None:
             waits.append(max(token_due, self._patience_for_token(line) if soon else SOON))
         if waits:

@@ -22,7 +22,7 @@ from actors.messages import AbandonRotation, CommitRotation, PrepareRotation
 from actors.protocol.conversation import Token
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.state import LineView
-from actors.timers import seconds_left
+from actors.timers import bounded, seconds_left
 from actors.wire.connect import ConnectCancel, ConnectFailed
 
 
@@ -95,11 +95,11 @@ class _Refresh:
     def _begin(self, given: Token | None) -> None:
         """There is a token on trial."""
         connect_cancel = ConnectCancel()
-        overdue = threading.Timer(seconds_left(self._deadline), connect_cancel.cancel)
+        overdue = threading.Timer(bounded(seconds_left(self._deadline)), connect_cancel.cancel)
         overdue.daemon = True
         overdue.start()
         try:
-            left = seconds_left(self._deadline)
+            left = bounded(seconds_left(self._deadline))
             self._spec.token_store.begin_trial(given, connect_cancel, left, self._failed)
         except ConnectFailed as error:
             if connect_cancel.cancelled:

@@ -309,7 +309,7 @@ def journal(entries: Mapping[str, Sequence[LineExit | VenueState]], width: int) 
             str(ending.attempt),
             "" if ending.lived_s is None else span(ending.lived_s),
             *(_ms(ending.split, step) for step in STEPS),
-            printable(ending.text),
+            printable(_what_happened(ending)),
         )
     return Group(table, Text("detect to first data: the way back, in ms", "dim"))
 
@@ -332,11 +332,16 @@ def _rows(name: str, ending: LineExit | VenueState) -> Iterator[Text]:
         words = f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  the venue says: {ending}"
         yield Text(printable(words))
         return
-    why = f"{ending.kind} {ending.code}: {ending.text}"
+    why = f"{ending.kind} {ending.code}: {_what_happened(ending)}"
     yield Text(printable(f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  {why}"))
     lived = "never live" if ending.lived_s is None else f"lived {span(ending.lived_s)}"
     steps = [f"{_heading(step)} {_ms(ending.split, step)}" for step in STEPS if _ms(ending.split, step)]
     yield Text(f"    try {ending.attempt}, {lived}; ms: {', '.join(steps)}", "dim")
+
+
+def _what_happened(ending: LineExit) -> str:
+    """With the address, where the feed has several."""
+    return f"{ending.text} (at {ending.url})" if ending.url else ending.text
 
 
 def _heading(step: str) -> str:

@@ -153,7 +153,8 @@ class Lines:
         """
         cleared = self._limiters.clear(wanted)
         for line in list(self.records.values()):
-            if line.retry_at is not None and line.wait != "backoff" and line.spec.venue.account() in cleared:
+            waits = line.retry_at is not None and line.wait != "backoff"
+            if waits and not set(cleared).isdisjoint(line.spec.accounts):
                 self._handle(line, Event.RESTART)
         return cleared
 

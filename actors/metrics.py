@@ -24,7 +24,7 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from actors import log_queue
 from actors.errors import LinewardenError
@@ -61,9 +61,10 @@ class NoMetrics:
 class IncMetrics:
     """The interface over an object with `inc(name, value)` and `set_gauge(name, value)`.
 
-    Labels go to a parameter `labels` or `tags` as a mapping, else to `**labels`; where a method has neither,
-    they are part of the name: `linewarden_events_total{feed="o2",line="o2"}`. Samples go to `observe`, if the
-    object has it, else to `set_gauge`.
+    Labels go to a parameter `labels` or `tags`, or to a third one without default, as a mapping; else to
+    `**labels`. Where a method takes none, they are part of the name:
+    `linewarden_events_total{feed="o2",line="o2"}`. Samples go to `observe`, if the object has it, else to
+    `set_gauge`.
 
     Raises:
         LinewardenError: a method is missing, or cannot be called.
@@ -71,10 +72,9 @@ class IncMetrics:
 
     def __init__(self, target: object) -> None:
         check_methods(target, {"inc": 1, "set_gauge": 1.0}, "IncMetrics takes", labels=False)
-        self._inc = _with_labels(getattr(target, "inc"))  # noqa: B009 - it was checked
-        self._set_gauge = _with_labels(getattr(target, "set_gauge"))  # noqa: B009
-        observe = getattr(target, "observe", None)
-        self._observe = _with_labels(observe) if callable(observe) else self._set_gauge
+        self._inc, self._set_gauge = _with_labels(target, "inc"), _with_labels(target, "set_gauge")
+        has_observe = callable(getattr(target, "observe", None))
+        self._observe = _with_labels(target, "observe") if has_observe else self._set_gauge
 
     def increment(self, name: str, value: int = 1, /, **labels: str) -> None:
         self._inc(name, value, labels)
@@ -86,19 +86,48 @@ class IncMetrics:
         self._observe(name, value, labels)
 
 
-Labelled = Callable[[str, float, dict[str, str]], object]
+Way = Callable[[str, float, dict[str, str]], tuple[tuple[object, ...], dict[str, Any]]]
+
+# How a method may take labels: the arguments of a call. The first way in which it can be called counts.
+WAYS: Final[tuple[tuple[str, Way], ...]] = (
+    ("labels", lambda name, value, labels: ((name, value), {"labels": labels})),
+    ("tags", lambda name, value, labels: ((name, value), {"tags": labels})),
+    ("", lambda name, value, labels: ((name, value), labels)),
+    ("", lambda name, value, labels: ((_named(name, labels), value), {})),
+    ("", lambda name, value, labels: ((name, value, labels), {})),
+)
 
 
-def _with_labels(method: Callable[..., object]) -> Labelled:
-    """A call that hands labels over in the way that this method takes them."""
+def _with_labels(target: object, name: str) -> Callable[[str, float, dict[str, str]], object]:
+    """A call of this method that hands labels over in the way that it takes them."""
+    method = getattr(target, name)
     signature = _signature(method)
-    parameters = {} if signature is None else signature.parameters
-    for keyword in ("labels", "tags"):
-        if keyword in parameters and parameters[keyword].kind is not inspect.Parameter.VAR_KEYWORD:
-            return lambda name, value, labels: method(name, value, **{keyword: labels})
-    if signature is None or any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
-        return lambda name, value, labels: method(name, value, **labels)
-    return lambda name, value, labels: method(_named(name, labels), value)
+    for keyword, way in WAYS:
+        if signature is None or _takes(signature, keyword, way):
+            break
+    else:
+        why = f"its {name} cannot be called with a name and a value"
+        raise LinewardenError(f"the metrics object {target!r} cannot be used: {why}")
+
+    def call(text: str, value: float, labels: dict[str, str]) -> object:
+        arguments, keywords = way(text, value, labels)
+        return method(*arguments, **keywords)
+
+    return call
+
+
+def _takes(signature: inspect.Signature, keyword: str, way: Way) -> bool:
+    """Whether a call in this way is possible; `keyword`: the parameter that it is about."""
+    parameter = signature.parameters.get(keyword)
+    if keyword and (parameter is None or parameter.kind is parameter.VAR_KEYWORD):
+        return False
+    try:
+        for more in BESIDE:
+            arguments, keywords = way("name", 1, {"feed": "", "line": "", **more})
+            signature.bind(*arguments, **keywords)
+    except TypeError:
+        return False
+    return True
 
 
 def _named(name: str, labels: dict[str, str]) -> str:

@@ -291,6 +291,29 @@ class IncPlain(IncLabels):
     set_gauge = inc  # type: ignore[assignment]
 
 
+class IncThird(IncLabels):
+    """Takes labels as a mapping, under another name."""
+
+    def inc(self, name: str, value: float, dimensions: dict[str, str]) -> None:  # type: ignore[override]
+        self.told.append((name, value, dimensions))
+
+    set_gauge = inc  # type: ignore[assignment]
+
+
+class IncTimed(IncLabels):
+    """What its third parameter is for is not known."""
+
+    def inc(self, name: str, value: float = 1, at: float | None = None) -> None:  # type: ignore[override]
+        assert at is None
+        self.told.append((name, value))
+
+    set_gauge = inc  # type: ignore[assignment]
+
+
+class IncAlone(IncLabels):
+    def inc(self, name: str) -> None: ...  # type: ignore[override]
+
+
 LABELLED = 'linewarden_events_total{feed="o2",line="o2"}'
 
 
@@ -300,6 +323,8 @@ LABELLED = 'linewarden_events_total{feed="o2",line="o2"}'
         (IncLabels(), ("linewarden_events_total", 3, LINE)),
         (IncKeywords(), ("linewarden_events_total", 3, LINE)),
         (IncPlain(), (LABELLED, 3)),
+        (IncThird(), ("linewarden_events_total", 3, LINE)),
+        (IncTimed(), (LABELLED, 3)),
     ],
 )
 def test_an_object_with_inc_and_set_gauge_is_told_through_the_adapter(
@@ -319,3 +344,5 @@ def test_an_object_with_inc_and_set_gauge_is_told_through_the_adapter(
 def test_the_adapter_tells_what_its_object_lacks() -> None:
     with pytest.raises(LinewardenError, match=r"no set_gauge.*IncMetrics takes"):
         IncMetrics(Recorder())
+    with pytest.raises(LinewardenError, match="its inc cannot be called with a name and a value"):
+        IncMetrics(IncAlone())

@@ -264,16 +264,15 @@ class Lines:
     def _ended(self, line: LineRecord, reason: Reason) -> None:
         """The line's connection has ended, or could not be started."""
         now = self._clock.monotonic()
-        reached, door, pause = line.state.is_reached, line.life.door, line.capped(log, reason)
+        reached, door = line.state.is_reached, line.life.door
         passing, at_once = self._next_door(line, reason, now)
-        reason = self._judge(line, reason, now) if passing is None else passing
+        refusal = self._judge(line, reason, now) if passing is None else line.capped(log, reason)
+        reason = passing or refusal
         line.end_life(reason, now)
         self._roles.connection(line.name).point(None)
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, line.epoch))
-        self._limiters.note_refusal(
-            line.name, line.spec, reason if passing is None else pause, door, reached=reached
-        )
+        self._limiters.note_refusal(line.name, line.spec, refusal, door, reached=reached)
         known = line.restarts.parked and line.live_at is None  # a parked line that failed again is no news
         verdict = line.restarts.ended(reason, reached=reached, now=now)
         if at_once and isinstance(verdict, Retry):

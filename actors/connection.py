@@ -7,6 +7,7 @@ reader thread. A short-lived thread opens the socket, since opening may block.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import socket
 import struct
@@ -25,7 +26,7 @@ from actors.delivery.epoch_delivery import LOOK_AGAIN
 from actors.delivery.kept import Misread
 from actors.delivery.table import Route
 from actors.diagnostics import QuarantinedMessages
-from actors.events import Topic
+from actors.events import Topic, VenueState
 from actors.login.connector import Connector
 from actors.login.redaction import without_secrets
 from actors.messages import (
@@ -33,6 +34,7 @@ from actors.messages import (
     CandidateDropped,
     ChangeRoute,
     ConfirmAssumed,
+    ConnectionCloseAnnounced,
     DeliveryReturned,
     EndConnection,
     EndIfSilent,
@@ -74,6 +76,7 @@ from actors.protocol.session import (
     Answered,
     Complain,
     Confirm,
+    ConnectionCloses,
     Deliver,
     Duplicates,
     Effect,
@@ -101,6 +104,7 @@ from actors.rules.venue_requests import (
     VenueRequest,
     VenueRequests,
 )
+from actors.rules.venue_states import completed
 from actors.timers import Timer
 from actors.wire.connect import ConnectFailed, SocketOpened, SocketRefused
 from actors.wire.deflate import Inflater
@@ -121,6 +125,7 @@ from actors.wire.socket_inbox import BytesReceived, HandlingEnded, SocketInbox, 
 
 log = log_queue.logger("actors.connection")
 
+MAX_WORDS = 500  # characters of what a venue says of itself
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
 
 
@@ -501,6 +506,11 @@ class Connection(Actor):
                 self._requests.resync(topics)
             case Missed():
                 self._delivery.bring(effect)
+            case VenueState():
+                self._tell_state(effect)
+            case ConnectionCloses(text=text):
+                told = self._connector.redactor.redact(text)
+                self._supervisor.tell(ConnectionCloseAnnounced(self._line, self._epoch, told))
             case Quarantine(raw=raw, error=error):
                 self._counters.decoded += 1
                 self._counters.quarantined += 1
@@ -522,6 +532,19 @@ class Connection(Actor):
                 self._close(1000, self._connector.token_refused(text))
             case End(reason=reason):
                 self._close(1000, reason)
+
+    def _tell_state(self, state: VenueState) -> None:
+        if len(str(state.scope)) > MAX_WORDS:  # no topic of ours
+            return
+        text = self._connector.redactor.redact(state.text[: 10 * MAX_WORDS])[:MAX_WORDS]
+        told = completed(state, text, self._line, self._epoch, self._counters.received_ns)
+        if self._delivery.bring_state(told):
+            level = logging.WARNING if told.is_alarming else logging.INFO
+            where = {"line": self._line, "epoch": self._epoch, "cause": told.state}
+            log.log(level, "%s: the venue says: %s", self._line, told, extra=where)
+        if told.state == "data_lost" and not self.actor_stopped.is_set():
+            self._look_again()
+            self._delivery.mark_lost()
 
     def _handle_events(self, topics: list[Topic], events: list[Any]) -> None:
         if not events:

@@ -133,6 +133,12 @@ class VenueComplained(Report, frozen=True):
     text: str
 
 
+class ConnectionCloseAnnounced(Report, frozen=True):
+    """Connection to supervisor: the venue says that it will close it. Another one is to take over before."""
+
+    text: str  # the venue's words
+
+
 class RoutesWanted(Report, frozen=True):
     """Connection to dispatcher: logged in, and waits for its routes."""
 

@@ -191,7 +191,7 @@ class Runtime:
     ) -> Stream[Any]:
         """The same, with a function that is called for each event on a thread of its own.
 
-        `on_marker` is called for each `Gap`, `Lifecycle` and `Closed`, in its place among the events. A
+        `on_marker` is called for each marker, from `Gap` to `Closed`, in its place among the events. A
         handler that raises is logged with its topic and counted, and goes on with the next event.
 
         `inline=True` calls the handler without a hand-over: on the thread of the line that has brought the

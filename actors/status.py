@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.diagnostics import DeadLetter, Quarantined
-from actors.events import Gap, SubscriptionState
+from actors.events import Gap, SubscriptionState, VenueState
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Weather
 from actors.rules.counters import StreamStatus
 from actors.rules.freshness import Freshness
@@ -81,6 +81,12 @@ class LineStatus(Struct, frozen=True):
     last_venue_error: str = ""  # the last error of the venue's, in this life, that concerned no topic of ours
     journal: tuple[LineExit, ...] = ()  # its last endings, oldest first
     waiting: str = ""  # "waiting until 14:05 (the venue asked)", by local time, where it did
+    venue_states: tuple[VenueState, ...] = ()  # what the venue says of itself at present
+    venue_journal: tuple[VenueState, ...] = ()  # the last that it said, oldest first
+
+    def entries(self) -> tuple[LineExit | VenueState, ...]:
+        """Its endings, and what its venue said of itself, oldest first."""
+        return tuple(sorted((*self.journal, *self.venue_journal), key=lambda entry: entry.at_ns))
 
 
 class FeedStatus(Struct, frozen=True):

@@ -33,6 +33,7 @@ from actors.cli.service_client import (
     read_status,
 )
 from actors.errors import ConfigError
+from actors.events import VenueState
 from actors.rules.journal import LineExit
 from actors.status import Status
 
@@ -196,16 +197,19 @@ def journal(
 ) -> None:
     """Show how connections ended and were restored.
 
-    The last twenty endings of each line: when, why, and how long each step took until data arrived again.
-    Below them, how long each subscription was without trusted data.
+    The last twenty endings of each line: when, why, and how long each step took until data arrived again; and
+    the last twenty states that its venue told, such as a halt. Below them, how long each subscription was
+    without trusted data.
     """
     with asking(url, config) as service:
-        every = msgspec.json.decode(service.get("/journal"), type=dict[str, tuple[LineExit, ...]])
+        every = msgspec.json.decode(
+            service.get("/journal"), type=dict[str, tuple[LineExit | VenueState, ...]]
+        )
         if line is not None:
             wanted = {name for name in every if name == line or name.startswith(f"{line}/")}
             if not wanted:
                 service.get(f"/journal/{in_path(line)}")  # the service answers with the nearest name
-            every = {name: endings for name, endings in every.items() if name in wanted}
+            every = {name: entries for name, entries in every.items() if name in wanted}
         if as_json:
             _write(msgspec.json.encode(every).decode())
         else:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.cli.formatting import clock, counted, day_and_clock, one_row, plain_table, printable, span, times
-from actors.events import Gap, Topic
+from actors.events import Gap, Topic, VenueState
 from actors.protocol.formatting import short
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import KEPT, LineExit, RecoveryTimes
@@ -23,6 +23,8 @@ STATE = 23  # characters, at least: the other columns move when this one grows a
 BESIDE, BESIDE_ROOMY = 46, 73  # columns of the terminal beside those of line, state and topics
 TROUBLED = ("backoff", "failed")  # states that `reason` explains; in the others it is history
 REJECTED = 5  # rejected topics that are named
+EXPLAINED = ("closed", "halted", "maintenance")  # causes of being quiet that are counted
+STATES = 5  # of those that a venue tells of itself: they are named
 STEPS = ("detect", "wait", "connect", "login", "subscribe", "first_data")
 COLOURS = {"live": "green", "backoff": "yellow", "paused": "blue", "failed": "bold red", "stopped": "dim"}
 
@@ -132,7 +134,7 @@ def topics(wanted: tuple[TopicStatus, ...]) -> str:
     others = {
         "rejected": sum(topic.state.state == "rejected" for topic in wanted),
         "stale": sum(topic.stale for topic in wanted),
-        "quiet": sum(topic.freshness is not None and topic.freshness.cause == "closed" for topic in wanted),
+        "quiet": sum(topic.freshness is not None and topic.freshness.cause in EXPLAINED for topic in wanted),
     }
     parts = [f"{number} {what}" for what, number in others.items() if number]
     return ", ".join([f"{confirmed}/{len(wanted)}", *parts])
@@ -160,6 +162,12 @@ def last_gap(line: LineStatus) -> str:
 def gap_length(gap: Gap) -> str:
     """In seconds; empty where a gap has no length."""
     return f"{(gap.until_ns - gap.since_ns) / 1e9:.2f} s" if gap.until_ns > gap.since_ns else ""
+
+
+def state_words(told: VenueState) -> str:
+    """What the venue says of itself, until when, and since when."""
+    until = "" if told.until_ns is None else f" until {day_and_clock(told.until_ns)}"
+    return f"{told}{until} (since {clock(told.at_ns)})"
 
 
 def topic_words(topic: Topic) -> str:
@@ -206,6 +214,12 @@ def _notes(lines: Mapping[str, LineStatus], *, explained: bool, gaps: bool) -> I
             yield Text(printable(f"{topic.topic}: rejected by the venue{why}"), "yellow")
         if more := rejected[REJECTED:]:
             yield Text(f"{name}: {counted(len(more), 'more rejected topic')}; --json has all", "yellow")
+        for told in line.venue_states[-STATES:]:
+            yield Text(printable(f"{name}: the venue says: {state_words(told)}"), "yellow")
+        if more_states := line.venue_states[:-STATES]:
+            yield Text(
+                f"{name}: {counted(len(more_states), 'more state')} of the venue; --json has all", "yellow"
+            )
         if line.last_venue_error:
             yield Text(printable(f"{name}: last error of the venue: {line.last_venue_error}"), "dim")
         if not line.verify_tls:
@@ -262,18 +276,25 @@ def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
 # ── the journal ─────────────────────────────────────────────────────────────────────────────────
 
 
-def journal(endings: Mapping[str, Sequence[LineExit]], width: int) -> RenderableType:
-    """Every ending of these lines, oldest first; times of the day are local."""
-    every = [(name, ending) for name, exits in endings.items() for ending in exits]
+def journal(entries: Mapping[str, Sequence[LineExit | VenueState]], width: int) -> RenderableType:
+    """Every ending of these lines and all that their venues said of themselves, oldest first.
+
+    Times of the day are local.
+    """
+    every = [(name, entry) for name, mine in entries.items() for entry in mine]
     every.sort(key=lambda pair: pair[1].at_ns)
     if not every:
         return Text("No line has been lost.")
     if width < WIDE:
-        return Group(*(row for name, ending in every for row in _two_rows(name, ending)))
+        return Group(*(row for name, entry in every for row in _rows(name, entry)))
     numbers = ("try", "lived", *map(_heading, STEPS))
     headings = ("when", "line", "epoch", "kind", "code", *numbers)
     table = plain_table(*headings, "what happened", right=("epoch", *numbers), unfolded=headings)
     for name, ending in every:
+        if isinstance(ending, VenueState):
+            said = (day_and_clock(ending.at_ns), name, str(ending.epoch), "venue", ending.state)
+            table.add_row(*said, *[""] * len(numbers), printable(str(ending)))
+            continue
         table.add_row(
             day_and_clock(ending.at_ns),
             name,
@@ -300,8 +321,12 @@ def blind_times(lines: Mapping[str, LineStatus]) -> RenderableType:
     return Group(Text(), table)
 
 
-def _two_rows(name: str, ending: LineExit) -> Iterator[Text]:
+def _rows(name: str, ending: LineExit | VenueState) -> Iterator[Text]:
     """Where a table has no room."""
+    if isinstance(ending, VenueState):
+        words = f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  the venue says: {ending}"
+        yield Text(printable(words))
+        return
     why = f"{ending.kind} {ending.code}: {ending.text}"
     yield Text(printable(f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  {why}"))
     lived = "never live" if ending.lived_s is None else f"lived {span(ending.lived_s)}"

@@ -30,7 +30,8 @@ def venues(
 ) -> None:
     """List the venues, or describe one.
 
-    The description has its channels with their keys and options, its keys in a config, and its limits.
+    The description has its channels with their keys and options, its keys in a config, its limits, and which
+    states of itself it tells.
     """
     known = known_venues()
     shown = console()
@@ -49,8 +50,12 @@ def venues(
     for field in structs.fields(kind.Settings):
         settings.add_row(field.encode_name, expected(field.type), _default(field))
     shown.print(settings, "")
-    limits = {**kind.limits, "frames from us": _send_rate(kind.send_rate)}
-    for heading, rows in (("limit", limits), ("environment variable", kind.variables)):
+    lists = {
+        "limit": {**kind.limits, "frames from us": _send_rate(kind.send_rate)},
+        "state of the venue": kind.venue_states,
+        "environment variable": kind.variables,
+    }
+    for heading, rows in lists.items():
         if rows:
             table = plain_table(heading, "")
             for key, value in rows.items():

@@ -10,13 +10,14 @@ Names of types that have no docstring of their own:
 `Reason`: `Retryable`, `Slow`, `Weather`, `Fatal`, and those with which Linewarden ends a connection itself.
 `Option`: text, a number or a truth value. `Options`: the `(name, Option)` pairs of a topic, sorted by name.
 `Bounds`: a tuple of `Bound`. `GapReason`: the reasons of a `Gap`, of which a session uses `sequence`,
-`quarantine` and `unknown`. `REDACTED`: the text that stands in place of a secret.
+`quarantine` and `unknown`. `StateName`: the states of a `VenueState`.
+`REDACTED`: the text that stands in place of a secret.
 """
 
 from __future__ import annotations
 
 from actors.errors import LinewardenError
-from actors.events import GapReason, Option, Options, Topic
+from actors.events import GapReason, Option, Options, Scope, StateName, Topic, VenueState
 from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.lazy import Imported
 from actors.protocol.asked import AskedTopic, TopicAnswer, confirm, refuse, topics_of
@@ -35,6 +36,7 @@ from actors.protocol.session import (
     Answered,
     Complain,
     Confirm,
+    ConnectionCloses,
     Deliver,
     Duplicates,
     Effect,
@@ -71,6 +73,7 @@ __all__ = (
     "Channel",
     "Complain",
     "Confirm",
+    "ConnectionCloses",
     "Conversation",
     "Deliver",
     "Duplicates",
@@ -104,12 +107,14 @@ __all__ = (
     "Resent",
     "Resync",
     "Retryable",
+    "Scope",
     "Secret",
     "Send",
     "SendRate",
     "Session",
     "SessionState",
     "Slow",
+    "StateName",
     "Token",
     "TokenBucket",
     "TokenRefused",
@@ -119,6 +124,7 @@ __all__ = (
     "Unrouted",
     "Venue",
     "VenueSettings",
+    "VenueState",
     "Weather",
     "amount",
     "code_of",

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from actors.events import GapReason, Topic
+from actors.events import GapReason, Topic, VenueState
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.reasons import Reason, Retryable
 from actors.secret import RedactedStruct, Shown
@@ -154,6 +154,12 @@ class Missed(Struct, frozen=True):
     missed: int | None = None  # events of each topic; None: unknown
 
 
+class ConnectionCloses(Struct, frozen=True):
+    """The venue has announced that it will close this connection, which is rotated before, if possible."""
+
+    text: str  # the venue's words
+
+
 class Quarantine(Struct, frozen=True):
     """A message could not be decoded: it is counted and kept for people, with the error."""
 
@@ -211,6 +217,8 @@ Effect = (
     | Unrouted
     | Duplicates
     | Missed
+    | VenueState
+    | ConnectionCloses
     | Quarantine
     | Complain
     | Answered
@@ -321,7 +329,8 @@ class Session(ABC):
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         """Makes the venue send these topics from the start, with a `Missed` at the seam.
 
-        Called for channels that are `resyncable`. By default it subscribes again.
+        Called for channels that are `resyncable`, and for all topics whose data the venue says is lost. By
+        default it subscribes again.
         """
         return [
             Missed(tuple(topics), "unknown"),

@@ -161,7 +161,7 @@ class ServiceRoutes:
             self._reloading.release()
 
     def journal(self, asked: ServiceRequest) -> ServiceResponse:
-        """The last endings of every line, or of one, oldest first."""
+        """The last endings of every line, or of one, and what its venue said of itself, oldest first."""
         lines = self._runtime.status().lines()
         if asked.argument and asked.argument not in lines:
             name = asked.argument[:LONGEST_TARGET]
@@ -169,7 +169,7 @@ class ServiceRoutes:
             hint = f"; did you mean {near[0]!r}?" if near else f". There are: {', '.join(lines) or 'none'}."
             raise RequestDeclined(404, f"there is no line {name!r}{hint}")
         wanted = [asked.argument] if asked.argument else list(lines)
-        return ServiceResponse(200, {name: lines[name].journal for name in wanted})
+        return ServiceResponse(200, {name: lines[name].entries() for name in wanted})
 
     def tail(self, asked: ServiceRequest) -> Tail:
         if not asked.upgrade:

@@ -12,6 +12,7 @@ from actors.events import LifecycleState, Topic
 from actors.feed_spec import FeedSpec
 from actors.messages import (
     ChildExited,
+    ConnectionCloseAnnounced,
     EndConnection,
     LineChanged,
     LineLost,
@@ -207,6 +208,8 @@ class Lines:
                 line.last_venue_error = text
                 self._shared.show(line, news=False)
                 line.log(log, logging.WARNING, f"the venue reports {code}: {text}; the line stays up", code)
+            case ConnectionCloseAnnounced(text=text):
+                self.rotations.close_announced(line, text)
             case TopicsStale(topics=topics):
                 self._stale(line, topics)
             case RotationOverdue():

@@ -150,6 +150,17 @@ class Rotations:
             held = former.counters.paused_by_streams or former.right.is_calling
             self._handle(line, RotationEvent.FORMER_HELD if held else RotationEvent.FORMER_DUE)
 
+    def close_announced(self, line: LineRecord, text: str) -> None:
+        """The venue says that it will close the present connection."""
+        if line.closing_epoch == line.epoch:
+            return
+        line.closing_epoch = line.epoch
+        words = f": {text}" if text else ""
+        line.log(log, logging.INFO, f"the venue says that it will close the connection{words}", "closing")
+        self._handle(line, RotationEvent.WANTED)
+        if line.rotating is RotationState.NONE:
+            self.plan(line, soon=True)
+
     # ── what follows ──
 
     def _handle(self, line: LineRecord, event: RotationEvent, why: str = "") -> None:
@@ -303,7 +314,9 @@ class Rotations:
         line.rotation_turn += 1
         if line.rotation is not None:
             line.rotation.cancel()
-        waits = [seconds for seconds in (line.spec.policy.rotate_every, self._token_life(line)) if seconds]
+        closing = ROTATE_AGAIN if line.closing_epoch == line.epoch else 0.0
+        own = line.spec.policy.rotate_every
+        waits = [seconds for seconds in (own, self._token_life(line), closing) if seconds]
         if waits:
             wait = min(*waits, ROTATE_AGAIN) if soon else min(waits)
             due = RotateDue(line.name, line.rotation_turn)

@@ -20,6 +20,7 @@ from actors.feed_spec import FeedSpec
 from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, judge
 from actors.rules.line import LineState
 from actors.rules.liveness import HealthInputs, Watched, health
+from actors.rules.venue_states import VenueStates
 from actors.status import (
     CooldownStatus,
     Counters,
@@ -199,6 +200,8 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
         topics=topics,
         counters=_counters(line, cells),
         last_gap=cells.gaps(line.name)[1],
+        venue_states=look.states.present(look.now_ns),
+        venue_journal=look.states.recent,
         rotations=line.rotations,
         last_venue_error=line.last_venue_error,
         journal=line.journal,
@@ -231,6 +234,7 @@ class LineLook(Struct, frozen=True):
     line: LineView
     watched: Watched | None  # None: it is not up
     last_events: LastEvents | None
+    states: VenueStates  # what the venue says of itself
     signs: Signs
     now: float  # monotonic seconds
     now_ns: int
@@ -271,6 +275,8 @@ class LineLook(Struct, frozen=True):
                 signs=self.signs,
                 venue_ns=venue_ns,
                 received_ns=received_ns,
+                told=self.states.explaining(topic, self.now_ns),
+                resumed_ns=self.states.resumed_ns(topic, self.now_ns),
             ),
         )
 
@@ -279,7 +285,8 @@ def look_at(line: LineView, cells: Cells, watched: Watched | None, clock: Clock)
     """A line now, while it is watched. Any thread."""
     counters = line.counters
     signs = Signs(counters.received_at, counters.message_at, counters.acknowledged_at, counters.event_at)
-    return LineLook(line, watched, cells.last_events(line.name), signs, clock.monotonic(), clock.wall_ns())
+    last_events, states = cells.last_events(line.name), cells.venue_states(line.name)
+    return LineLook(line, watched, last_events, states, signs, clock.monotonic(), clock.wall_ns())
 
 
 def _venue_time(line: LineView, event: object) -> int | None:

@@ -254,6 +254,7 @@ class LineRecord:
         self.rotations = 0  # connections that took over from another without a gap
         self.rotation: Timer | None = None  # when the next one is planned
         self.rotation_turn = 0  # of that timer
+        self.closing_epoch = 0  # whose connection the venue has said it will close
         self.live_at: float | None = None  # monotonic seconds: when this life was first live
         self.retry: Timer | None = None
         self.retry_at: float | None = None

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from actors.errors import LinewardenError
-from actors.events import Options, Topic
+from actors.events import Options, Topic, VenueState
 from actors.protocol import Opening
 from actors.protocol.session import (
     BINARY,
@@ -32,6 +32,7 @@ from actors.protocol.session import (
     Answered,
     Complain,
     Confirm,
+    ConnectionCloses,
     Deliver,
     Duplicates,
     Effect,
@@ -132,6 +133,10 @@ class Player:
             case Reject(topics=topics, reason=reason, retry_after=retry_after):
                 again = "" if retry_after is None else f"; again after {retry_after:g} s"
                 yield f"= rejected {self._names(topics)}: {reason}{again}"
+            case VenueState(until_ns=until_ns):
+                yield f"= state {effect}" + ("" if until_ns is None else f" until {until_ns}")
+            case ConnectionCloses(text=text):
+                yield f"= closes: {text}"
             case Complain(code=code, text=text):
                 yield f"= complaint {code}: {text}"
             case End(reason=reason):

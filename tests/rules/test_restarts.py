@@ -391,7 +391,7 @@ def test_a_stable_life_and_a_person_begin_the_time_again(forget: Callable[[Resta
 
 
 def test_another_policy_keeps_the_health_and_the_first_refusal() -> None:
-    restarts = line(max_restarts=0)
+    restarts = line(Highest(), max_restarts=0)
     restarts.stable()
     refused(restarts, BARRED, 0.0)
     later = restarts.under(RestartPolicy(verdict_after=60.0))
@@ -399,7 +399,7 @@ def test_another_policy_keeps_the_health_and_the_first_refusal() -> None:
     assert refused(later, BARRED, 60.0) == Park(900.0)
     restarts.stable()
     healthy = restarts.under(RestartPolicy(initial=5.0, max_restarts=0))
-    assert delay_of(healthy.ended(LOST, reached=UP, now=0.0)) <= 5.0  # it did not die young
+    assert delay_of(healthy.ended(LOST, reached=UP, now=0.0)) == 5.0  # it did not die young
 
 
 def test_other_losses_between_two_refusals_do_not_begin_the_time_again() -> None:

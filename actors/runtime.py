@@ -262,9 +262,11 @@ class Runtime:
         which = "name one with line=" if line is None else f"there is no {line!r}"
         raise LinewardenError(f"feed {feed!r} has the lines {', '.join(lines) or '(none yet)'}: {which}")
 
-    def _feed_of(self, target: str | None) -> str | None:
-        """Of a feed or a line; None: of no one feed, or of what is not there."""
-        line = self._shared.lines.get(target) if target is not None else None
+    def _feed_of(self, target: object) -> str | None:
+        """Of a feed or a line; None: of no one feed, or of what is no name."""
+        if not isinstance(target, str):
+            return None
+        line = self._shared.lines.get(target)
         return target if line is None else line.feed
 
     def _lines_of(self, feed: str) -> Mapping[str, LineView]:

@@ -292,8 +292,8 @@ class TokenStore:
             renewal = self._venue.renew(former, now_ns)
             if renewal is not None:
                 renewed = converse(renewal)
-                if isinstance(renewed, Token):
-                    return renewed
+                if isinstance(renewed, Token | Slow):
+                    return renewed  # where the venue asks for a pause, a login would not observe it
                 self._unrenewed = self._told_to_people(renewed, "the token was not renewed: ")
         return converse(self._venue.login(now_ns))
 

@@ -109,6 +109,7 @@ from actors.wire.socket_inbox import BytesReceived, HandlingEnded, SocketInbox, 
 log = log_queue.logger("actors.connection")
 
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
+LAST_READS = 0.5  # seconds for what was received before the connection is told to end
 
 
 class ConnectionArgs(Struct, frozen=True):
@@ -221,16 +222,18 @@ class Connection(Actor):
                 return self._send_for_user(message)
             case SocketOpened():
                 self._opened(message)
-            case SocketRefused(reason=reason) | SocketLost(reason=reason):
+            case SocketRefused(reason=reason):
                 self.exit(reason)
-            case EndConnection(reason=reason):
+            case SocketLost(reason=reason):
                 self._close(1000, reason)
+            case EndConnection(reason=reason):
+                self._end_when_read(reason)
             case HandOver(epoch=epoch):
                 self._successor = epoch
                 self._send_frame(PING, LAST_WORD)
                 self.update_reading()
-            case LoginOverdue():
-                self._login_overdue()
+            case LoginOverdue(was_read=was_read):
+                self._login_overdue(was_read=was_read)
             case OpenSocket():
                 self._start_opening()
             case HandlingEnded(error=error):
@@ -292,7 +295,7 @@ class Connection(Actor):
             self._frames = FrameReader(self._args.max_message, Inflater())
         self._counters.upgraded_at = self._counters.received_at = self._now()
         self._counters.received_ns = self._wall_ns()
-        self._wire.open(opened.socket, self._received)
+        self._wire.open(opened.socket, self._received, self._now)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
         patience = self._connector.dial.connect_timeout
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
@@ -302,7 +305,10 @@ class Connection(Actor):
         """For timers and threads."""
         self.tell_self(message)
 
-    def _login_overdue(self) -> None:
+    def _login_overdue(self, *, was_read: bool) -> None:
+        """`was_read`: all that had been received by then; the answer may have been among it."""
+        if not was_read and self._wire.read_to_end(LoginOverdue(was_read=True), LAST_READS):
+            return
         seconds = self._connector.dial.connect_timeout
         if self._delivery.awaits_routes:
             text = f"the routes of the line did not come within {seconds:g} s"
@@ -567,8 +573,7 @@ class Connection(Actor):
         """Returns what went wrong with it."""
         trouble = "nothing was sent: it is not connected and logged in"
         if self._session.state is SessionState.OPEN:
-            self._write(_data_frame(message.payload))
-            if not self.actor_stopped.is_set():
+            if self._write(_data_frame(message.payload)):
                 return None
             trouble = "the connection was lost while this was sent: the venue may not have it"
         if not message.is_answered:
@@ -578,11 +583,11 @@ class Connection(Actor):
     def _send_frame(self, opcode: int, payload: bytes) -> None:
         self._write(encode(opcode, payload))
 
-    def _write(self, frames: bytes) -> None:
-        lost = self._wire.send(frames)
+    def _write(self, frames: bytes) -> bool:
+        """Whether the socket takes it. If not, what was received is read, and then `SocketLost` comes."""
+        taken = self._wire.send(frames)
         self._counters.unsent = self._wire.unsent
-        if lost is not None:
-            self.exit(lost.reason)
+        return taken
 
     # ── beats ──
 
@@ -663,6 +668,11 @@ class Connection(Actor):
                 self._look_timer = self._timers.send_after(seconds, self, LookAgain())
 
     # ── ending ──
+
+    def _end_when_read(self, reason: Reason) -> None:
+        """What was received comes first, and a close frame in it counts. A full stream is not awaited."""
+        if not self._wire.read_to_end(SocketLost(reason), LAST_READS):
+            self._close(1000, reason)
 
     def _close(self, code: int, reason: Reason) -> None:
         if not self.actor_stopped.is_set():

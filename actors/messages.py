@@ -379,7 +379,12 @@ class Inherit(Ephemeral, frozen=True):
 
 
 class LoginOverdue(Struct, frozen=True):
-    """A timer's: the venue accepted the socket and did not answer the login."""
+    """A timer's: the venue accepted the socket and did not answer the login.
+
+    It comes again when all that had been received has been read.
+    """
+
+    was_read: bool = False
 
 
 # ── to the supervisor ───────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import socket
 import ssl
@@ -17,7 +18,8 @@ from pykka._envelope import Envelope
 
 from actors.actor import Letter, letter, refuse
 from actors.diagnostics import DeadLetters
-from actors.reasons import Retryable
+from actors.messages import LoginOverdue
+from actors.reasons import Retryable, Stopped
 from actors.wire import socket_inbox
 from actors.wire.poller import SelectorsPoller, new_poller
 from actors.wire.socket_inbox import READ, BytesReceived, HandlingEnded, SocketInbox, SocketLost
@@ -257,7 +259,7 @@ def test_it_is_known_whether_anything_waits_to_be_heard(inbox: Inbox, peer: sock
 
 
 def test_a_flood_does_not_keep_what_is_unsent_waiting(inbox: Inbox, peer: socket.socket) -> None:
-    assert inbox.send(b"x" * (BOUND - 1)) is None
+    assert inbox.send(b"x" * (BOUND - 1))
     unsent = inbox.unsent
     flood(peer)
     take(inbox)  # and there is more of it
@@ -321,7 +323,7 @@ def test_unwatched_the_peer_has_to_wait(inbox: Inbox, peer: socket.socket) -> No
 
 def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: Inbox, peer: socket.socket) -> None:
     data = b"x" * (BOUND - 1)
-    assert inbox.send(data) is None
+    assert inbox.send(data)
     assert inbox.unsent > 0
     inbox.watch(False)
     received = bytearray()
@@ -343,13 +345,14 @@ def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: Inbox, peer: socke
 
 
 def test_a_peer_that_reads_nothing_is_given_up_on(inbox: Inbox, peer: socket.socket) -> None:
-    lost = None
-    for _ in range(100):
-        lost = lost or inbox.send(b"x" * (BOUND // 4))
-    assert lost is not None
-    assert isinstance(lost.reason, Retryable)
-    assert lost.reason.code == "send_buffer"
-    assert inbox.send(b"more") is None  # there is nobody any more
+    peer.sendall(b"last words")
+    taken = [inbox.send(b"x" * (BOUND // 4)) for _ in range(100)]
+    assert taken[0]
+    assert not taken[-1]
+    assert inbox.unsent == 0  # it is given up
+    assert take(inbox) == BytesReceived(b"last words")
+    assert hear_lost(inbox).code == "send_buffer"
+    assert not inbox.send(b"more")
     tell(inbox, "letters go on")
     assert take(inbox) == "letters go on"
 
@@ -387,22 +390,97 @@ def test_a_reset_is_a_loss(inbox: Inbox, tcp_peer: socket.socket) -> None:
 
 def test_sending_into_a_reset_is_a_loss(inbox: Inbox, tcp_peer: socket.socket) -> None:
     reset(tcp_peer)
-    lost = None
-    for _ in range(1_000):
-        lost = lost or inbox.send(b"anybody there?")
-    assert isinstance(lost, SocketLost)
+    assert not all(inbox.send(b"anybody there?") for _ in range(1_000))
+    assert hear_lost(inbox).code == "lost"
     tell(inbox, "told once")
     assert take(inbox) == "told once"
 
 
-def test_a_reset_is_noticed_while_nothing_is_read_and_something_is_unsent(
-    inbox: Inbox, tcp_peer: socket.socket
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_reset_that_unsent_bytes_meet_comes_behind_what_was_received(
+    inbox: Inbox, tcp_peer: socket.socket, watched: bool
 ) -> None:
-    inbox.watch(False)
     while not inbox.unsent:
         inbox.send(b"." * 65_536)
+    inbox.watch(watched)
+    tcp_peer.sendall(b"last words")
     reset(tcp_peer)
+    if not watched:
+        tell(inbox, "letter")
+        assert take(inbox) == "letter"  # and neither the bytes nor the end were taken
+        inbox.watch(True)
+    assert take(inbox) == BytesReceived(b"last words")
     assert hear_lost(inbox).code == "lost"
+
+
+def test_reading_on_after_a_failed_write_is_bounded_in_bytes(
+    inbox: Inbox, peer: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_inbox, "REST", 3 * READ)
+    for _ in range(100):
+        inbox.send(b"x" * (BOUND // 4))
+    peer.setblocking(False)
+    heard = 0
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            peer.send(b"x" * READ)  # more, as fast as it is read
+        message = take(inbox)
+        if isinstance(message, SocketLost):
+            break
+        assert isinstance(message, BytesReceived)
+        heard += len(message.data)
+    assert heard < 6 * READ
+
+
+def test_reading_on_is_bounded_in_seconds_of_reading(
+    inbox: Inbox, peer: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_inbox, "READ_MORE", READ // 4)
+    inbox._size = READ // 4
+    now = 0.0
+    sock = inbox._socket
+    assert sock is not None
+    inbox.forget()
+    inbox.open(sock, now=lambda: now)
+    flood(peer)
+    assert inbox.read_to_end(SocketLost(Stopped("asked")), 2.0)
+    assert isinstance(take(inbox), BytesReceived)
+    now = 1.9
+    assert isinstance(take(inbox), BytesReceived)
+    inbox.watch(False)
+    now = 60.0
+    inbox.watch(True)
+    assert isinstance(take(inbox), BytesReceived)
+    now = 62.1
+    assert take(inbox) == SocketLost(Stopped("asked"))
+
+
+def test_what_is_to_come_last_comes_behind_what_was_received(inbox: Inbox, peer: socket.socket) -> None:
+    peer.sendall(b"last words")
+    assert inbox.read_to_end(LoginOverdue(was_read=True), 1.0)
+    assert inbox.send(b"still there")
+    assert take(inbox) == BytesReceived(b"last words")
+    assert take(inbox) == LoginOverdue(was_read=True)
+    assert peer.recv(READ) == b"still there"
+    peer.sendall(b"welcome")  # it goes on
+    assert take(inbox) == BytesReceived(b"welcome")
+    peer.close()
+    assert hear_lost(inbox).code == "eof"
+
+
+def test_an_end_that_was_asked_for_keeps_its_reason_where_the_peer_ends_meanwhile(
+    inbox: Inbox, peer: socket.socket
+) -> None:
+    peer.sendall(b"last words")
+    peer.close()
+    assert inbox.read_to_end(SocketLost(Stopped("asked")), 1.0)
+    assert take(inbox) == BytesReceived(b"last words")
+    assert take(inbox) == SocketLost(Stopped("asked"))
+
+
+def test_an_unwatched_socket_is_not_read_to_its_end(inbox: Inbox, peer: socket.socket) -> None:
+    inbox.watch(False)
+    assert not inbox.read_to_end(SocketLost(Stopped("asked")), 1.0)
 
 
 # ── the end ─────────────────────────────────────────────────────────────────────────────────────
@@ -526,7 +604,7 @@ def test_what_came_before_broken_tls_is_heard_before_the_loss(inbox: Inbox, tls_
 def test_tls_sends_what_the_peer_did_not_take_at_first(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:
     pieces = [bytes([number]) * 100_000 for number in range(10)]
     for piece in pieces:  # the buffer grows between two tries of one record
-        assert inbox.send(piece) is None
+        assert inbox.send(piece)
     assert inbox.unsent > 0
     received = bytearray()
 

@@ -295,7 +295,7 @@ class Connection(Actor):
             self._frames = FrameReader(self._args.max_message, Inflater())
         self._counters.upgraded_at = self._counters.received_at = self._now()
         self._counters.received_ns = self._wall_ns()
-        self._wire.open(opened.socket, self._received, self._now)
+        self._wire.open(opened.socket, self._now, self._received)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
         patience = self._connector.dial.connect_timeout
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())

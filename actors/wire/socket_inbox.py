@@ -29,6 +29,7 @@ BACKLOG = 64 * 1024  # bytes that wait to be sent, beyond which no further sendi
 RECORD = 16 * 1024  # bytes: what a TLS record holds at most (RFC 8446, 5.1)
 # Bounds of what is still read when the ending of the connection is decided: bytes, and seconds of reading.
 REST, REST_FOR = 64 * 2**20, 5.0
+READS_FIRST = 0.1  # seconds that a frame may wait while there is more to read
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -72,6 +73,7 @@ class SocketInbox(Generic[Letter]):
         self._last: FromSocket | None = None  # comes behind what has been received
         self._rest, self._rest_for = 0, 0.0  # bytes and seconds that may still be read before either
         self._rest_until: float | None = None  # monotonic seconds
+        self._send_by: float | None = None  # monotonic seconds: what is unsent waits for reads until then
         self._now: Callable[[], float] = float
 
     # ── mail ──
@@ -140,15 +142,11 @@ class SocketInbox(Generic[Letter]):
     # ── the socket ──
 
     def open(
-        self,
-        sock: socket.socket,
-        handle: Callable[[bytes], bool] | None = None,
-        now: Callable[[], float] = float,
+        self, sock: socket.socket, now: Callable[[], float], handle: Callable[[bytes], bool] | None = None
     ) -> None:
-        """Read this non-blocking socket from now on.
+        """Read this non-blocking socket from now on. `now` returns monotonic seconds.
 
         `handle` is given bytes for which no letter waits, in `get`; it returns whether the actor goes on.
-        `now` returns monotonic seconds.
         """
         self._socket, self._handle, self._fd = sock, handle, sock.fileno()
         self._now = now
@@ -175,7 +173,10 @@ class SocketInbox(Generic[Letter]):
         self._outgoing += data
         # Behind much that waits there is nothing to try: the poller reports when there is room.
         if len(self._outgoing) <= len(data) + BACKLOG:
-            self._flush()
+            if self.has_unread and self._may_wait():
+                self._update()
+            else:
+                self._flush()
         if len(self._outgoing) > self._send_bound:
             text = f"the venue reads too slowly: over {self._send_bound} bytes wait to be sent"
             self._break(SocketLost(Retryable(text, "send_buffer")))
@@ -235,7 +236,7 @@ class SocketInbox(Generic[Letter]):
 
     def _wait(self) -> bytes | FromSocket | None:
         if self._maybe_more and self._watched and self._socket is not None:
-            if self._outgoing:
+            if self._outgoing and not self._may_wait():
                 self._flush()
             found = self._read() if not self._rest_for else self._read_rest()
             if found is not None:
@@ -251,11 +252,12 @@ class SocketInbox(Generic[Letter]):
                 with contextlib.suppress(*WOULD_BLOCK):
                     self._wake_in.recv(4096)
                 continue
-            if self._wanted & WRITABLE and events & ~READABLE:
+            is_readable = self._wanted & READABLE and events & ~WRITABLE
+            if self._wanted & WRITABLE and events & ~READABLE and not (is_readable and self._may_wait()):
                 self._flush()
                 if self._broken is not None:
                     return None
-            if self._wanted & READABLE and events & ~WRITABLE and (found := self._read()) is not None:
+            if is_readable and (found := self._read()) is not None:
                 return found
         return None
 
@@ -322,8 +324,18 @@ class SocketInbox(Generic[Letter]):
             size += len(pieces[-1])
         return b"".join(pieces)
 
+    def _may_wait(self) -> bool:
+        """Whether what is unsent may wait until all that is there has been read.
+
+        A peer that has hung up answers a frame with RST, and with that drops what it could not send yet.
+        """
+        if self._send_by is None:
+            self._send_by = self._now() + READS_FIRST
+        return self._now() < self._send_by
+
     def _flush(self) -> None:
         assert self._socket is not None
+        self._send_by = None
         try:
             while self._outgoing:
                 sent = self._socket.send(self._outgoing)

@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 import pykka
 import pytest
@@ -63,7 +64,7 @@ def peer(inbox: Inbox) -> Iterator[socket.socket]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.settimeout(10)
-    inbox.open(ours)
+    inbox.open(ours, monotonic)
     with ours, theirs:
         yield theirs
 
@@ -166,7 +167,7 @@ def test_a_letter_that_came_before_the_bytes_is_heard_before_them(inbox: Inbox, 
     inbox.forget()
     with Late(fileno=former.detach()) as late:
         late.setblocking(False)
-        inbox.open(late)
+        inbox.open(late, monotonic)
         peer.sendall(b"quote, ")
         assert [take(inbox), take(inbox)] == ["added", BytesReceived(b"quote, event")]
 
@@ -195,7 +196,7 @@ def handler(inbox: Inbox, peer: socket.socket) -> Handler:
     handler, sock = Handler(inbox), inbox._socket
     assert sock is not None
     inbox.forget()
-    inbox.open(sock, handler)
+    inbox.open(sock, monotonic, handler)
     return handler
 
 
@@ -258,6 +259,13 @@ def test_it_is_known_whether_anything_waits_to_be_heard(inbox: Inbox, peer: sock
     assert not inbox.has_unread
 
 
+@pytest.fixture
+def writes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No frame waits for what is there to be read."""
+    monkeypatch.setattr(socket_inbox, "READS_FIRST", 0.0)
+
+
+@pytest.mark.usefixtures("writes_first")
 def test_a_flood_does_not_keep_what_is_unsent_waiting(inbox: Inbox, peer: socket.socket) -> None:
     assert inbox.send(b"x" * (BOUND - 1))
     unsent = inbox.unsent
@@ -370,7 +378,7 @@ def tcp_peer(inbox: Inbox) -> Iterator[socket.socket]:
         ours = socket.create_connection(listener.getsockname())
         theirs, _ = listener.accept()
     ours.setblocking(False)
-    inbox.open(ours)
+    inbox.open(ours, monotonic)
     with ours, theirs:
         yield theirs
 
@@ -388,12 +396,35 @@ def test_a_reset_is_a_loss(inbox: Inbox, tcp_peer: socket.socket) -> None:
     assert "reset" in reason.text.lower()
 
 
+@pytest.mark.usefixtures("writes_first")
 def test_sending_into_a_reset_is_a_loss(inbox: Inbox, tcp_peer: socket.socket) -> None:
     reset(tcp_peer)
     assert not all(inbox.send(b"anybody there?") for _ in range(1_000))
     assert hear_lost(inbox).code == "lost"
     tell(inbox, "told once")
     assert take(inbox) == "told once"
+
+
+def test_a_frame_waits_while_there_is_more_to_read(inbox: Inbox, peer: socket.socket) -> None:
+    now = 0.0
+    sock = inbox._socket
+    assert sock is not None
+    inbox.forget()
+    inbox.open(sock, lambda: now)
+    peer.sendall(b"quote")
+    assert inbox.send(b"pong")
+    assert inbox.unsent == 4
+    assert take(inbox) == BytesReceived(b"quote")
+    tell(inbox, "letter")
+    assert take(inbox) == "letter"
+    assert peer.recv(READ) == b"pong"
+
+    peer.sendall(b"quote")
+    assert inbox.send(b"pong")
+    now = 0.2  # as long as that it does not wait
+    peer.sendall(b"trade")
+    assert inbox.send(b"ping")
+    assert peer.recv(READ) == b"pongping"
 
 
 @pytest.mark.parametrize("watched", [True, False])
@@ -441,7 +472,7 @@ def test_reading_on_is_bounded_in_seconds_of_reading(
     sock = inbox._socket
     assert sock is not None
     inbox.forget()
-    inbox.open(sock, now=lambda: now)
+    inbox.open(sock, lambda: now)
     flood(peer)
     assert inbox.read_to_end(SocketLost(Stopped("asked")), 2.0)
     assert isinstance(take(inbox), BytesReceived)
@@ -455,6 +486,7 @@ def test_reading_on_is_bounded_in_seconds_of_reading(
     assert take(inbox) == SocketLost(Stopped("asked"))
 
 
+@pytest.mark.usefixtures("writes_first")
 def test_what_is_to_come_last_comes_behind_what_was_received(inbox: Inbox, peer: socket.socket) -> None:
     peer.sendall(b"last words")
     assert inbox.read_to_end(LoginOverdue(was_read=True), 1.0)
@@ -510,7 +542,7 @@ def test_descriptors_are_back_after_the_end(baseline: Baseline, refused: Refused
         inbox = SocketInbox(BOUND, letter, refused)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        inbox.open(ours)
+        inbox.open(ours, monotonic)
         theirs.sendall(b"quote")
         take(inbox)
         inbox.forget()
@@ -540,7 +572,7 @@ def tls_peer(inbox: Inbox) -> Iterator[ssl.SSLSocket]:
         theirs = accepting.result(10)
     ours.setblocking(False)
     with ours, theirs:
-        inbox.open(ours)
+        inbox.open(ours, monotonic)
         yield theirs
 
 
@@ -560,7 +592,7 @@ def test_what_tls_read_ahead_in_the_handshake_is_heard(inbox: Inbox, tls_peer: s
     ours.setblocking(False)
     assert ours.pending() == 6
     inbox.forget()
-    inbox.open(ours)
+    inbox.open(ours, monotonic)
     assert take(inbox) == BytesReceived(b"elcome")
 
 

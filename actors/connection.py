@@ -88,6 +88,8 @@ from actors.protocol.session import (
 )
 from actors.reasons import HANDED_OVER, Reason, Retryable, Stopped
 from actors.rules.acks import AckDeadlines
+from actors.rules.answers import Answers, last_answers
+from actors.rules.collapse import CollapsedByKind
 from actors.timers import Timer
 from actors.wire.connect import ConnectFailed, SocketOpened, SocketRefused
 from actors.wire.deflate import Inflater
@@ -109,6 +111,9 @@ from actors.wire.socket_inbox import BytesReceived, HandlingEnded, SocketInbox, 
 log = log_queue.logger("actors.connection")
 
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
+COMPLAINTS = 1.0  # seconds within which the complaints of one code are told once
+CODE, WORDS = 64, 1_000  # characters of an error's code and of its text that are told
+READ = 64 * 1_024  # characters of it that are looked at: a secret across the cut is struck out whole
 LAST_READS = 0.5  # seconds for what was received before the connection is told to end
 
 
@@ -130,9 +135,11 @@ class Connection(Actor):
     # Beyond thirty attributes an instance keeps a hash table of its own.
     __slots__ = (
         "_acks",
+        "_answers",
         "_args",
         "_askings",
         "_beats",
+        "_complaints",
         "_connector",
         "_counters",
         "_delivery",
@@ -182,6 +189,8 @@ class Connection(Actor):
         self._routes_version: tuple[int, int] | None = None  # of the last change: its keeper, and its number
         self._acks = AckDeadlines(args.ack_timeout)
         self._askings = Askings()
+        self._answers = Answers()
+        self._complaints = CollapsedByKind[Complain](COMPLAINTS)
         self._resent = 0  # the number of the last asking that the session made by itself
         self._legacy: Inherit | None = None
         self._given_up: int | None = None  # epoch of the candidate whose drop was asked for
@@ -208,6 +217,7 @@ class Connection(Actor):
                 self._send_subscriptions(self._askings.add(asking, numbers, self._delivery.routes))
             case SendUnsubscriptions(topics=topics):
                 self._send_subscriptions(self._askings.cancel(topics, self._delivery.routes))
+                self._answers.lift(topics)
                 self._perform(self._session.unsubscribe(topics, self._now()))
             case ConfirmAssumed(topics=topics):
                 self._delivery.bring(Confirm(topics))
@@ -404,41 +414,25 @@ class Connection(Actor):
     def _settle_ahead(self, effects: Sequence[Effect], start: int) -> int:
         """Tell what is confirmed or rejected from `start` to the next `Resent`; where to go on.
 
-        Confirmations that follow one another are one letter to the registry.
+        The last answer to each topic counts. Equal answers are one letter to the registry.
         """
-        settled: list[Topic] = []
-        confirmed: list[Topic] = []
-        assumed = False
-        end = start
-        for effect in effects[start:]:
-            end += 1
-            if type(effect) is Deliver:  # as nearly all are
-                continue
-            if isinstance(effect, Resent):
-                break
-            if isinstance(effect, Confirm):
-                settled += effect.topics
-                if effect.assumed != assumed:
-                    self._tell_confirmed(confirmed, assumed)
-                    confirmed, assumed = [], effect.assumed
-                confirmed += effect.topics
-            elif isinstance(effect, Reject):
-                settled += effect.topics
-                self._tell_confirmed(confirmed, assumed)
-                confirmed = []
-                why = self._connector.redactor.redact(effect.reason)
-                rejected = TopicsRejected(self._line, self._epoch, effect.topics, why, effect.retry_after)
-                self._registry.tell(rejected)
-        self._tell_confirmed(confirmed, assumed)
+        end = next((n for n in range(start, len(effects)) if type(effects[n]) is Resent), len(effects) - 1)
+        settled = last_answers(effects[start : end + 1])
         if settled:
-            self._delivery.bring(Confirm(tuple(settled)))
-        return end
-
-    def _tell_confirmed(self, topics: Sequence[Topic], assumed: bool) -> None:
-        if topics:
             self._counters.acknowledged_at = self._counters.received_at
+            for answer, topics in self._answers.news(settled):
+                self._tell_answer(answer, topics)
+            self._delivery.bring(Confirm(tuple(settled)))
+        return end + 1
+
+    def _tell_answer(self, answer: Confirm | Reject, topics: tuple[Topic, ...]) -> None:
+        if isinstance(answer, Confirm):
             self._connector.token_taken()
-            self._registry.tell(TopicsConfirmed(self._line, self._epoch, tuple(topics), assumed))
+            self._registry.tell(TopicsConfirmed(self._line, self._epoch, topics, answer.assumed))
+        else:
+            why = self._shortened(answer.reason)
+            rejected = TopicsRejected(self._line, self._epoch, topics, why, answer.retry_after)
+            self._registry.tell(rejected)
 
     def _do(self, effect: Effect) -> None:
         match effect:
@@ -451,17 +445,14 @@ class Connection(Actor):
                 self._dispatcher.tell(RoutesWanted(self._line, self._epoch))
             case Resent(topics=topics):
                 self._resent -= 1
+                self._answers.ask(topics)
                 self._registry.tell(TopicsResent(self._line, self._epoch, topics, self._resent))
                 self._acks.sent(topics, self._resent, self._now())
                 self._plan_look()
             case Missed():
                 self._delivery.bring(effect)
             case Quarantine(raw=raw, error=error):
-                self._counters.decoded += 1
-                self._counters.quarantined += 1
-                self._delivery.bring(Misread())
-                self._metrics.increment("quarantined_total")
-                self._args.quarantine.add(self._line, raw, error, self._wall_ns(), self._connector.redactor)
+                self._quarantine(raw, error)
             case Unrouted(count=count):
                 self._counters.decoded += count
                 self._counters.unrouted += count
@@ -469,14 +460,43 @@ class Connection(Actor):
                 self._counters.decoded += count
                 self._counters.duplicates += count
             case Complain(code=code, text=text):
-                told = self._connector.redactor.redact(text)
-                self._supervisor.tell(VenueComplained(self._line, self._epoch, code, told))
+                if self._complaints.add(code[:CODE], Complain(code[:CODE], text[:READ]), self._now()):
+                    self._tell_complaints(self._now())
+                    self._plan_look()
             case Fetch(ticket=ticket, request=request, after=after):
                 self._exchanges.plan(FetchDue(ticket, request), after)
             case TokenRefused(text=text):
                 self._close(1000, self._connector.token_refused(text))
             case End(reason=reason):
                 self._close(1000, reason)
+
+    def _quarantine(self, raw: bytes, error: str) -> None:
+        self._counters.note_undecoded()
+        self._delivery.bring(Misread())
+        self._metrics.increment("quarantined_total")
+        redactor = self._connector.redactor
+        if self._args.quarantine.add(self._line, raw, error, self._wall_ns(), redactor):
+            self._log_quarantined()
+            self._plan_look()
+
+    def _log_quarantined(self) -> None:
+        found = self._args.quarantine.take_unlogged(self._line, self._now())
+        if found is not None:
+            count, error = found
+            what = "1 message" if count == 1 else f"{count:,} messages"
+            words = "%s: %s could not be decoded (the newest: %s). To see them, run: linewarden quarantine"
+            more = {"line": self._line, "epoch": self._epoch, "cause": "quarantine"}
+            log.warning(words, self._line, what, error, extra=more)
+
+    def _tell_complaints(self, now: float) -> None:
+        for kind, count, newest in self._complaints.take(now):
+            text = self._shortened(newest.text)
+            report = VenueComplained(self._line, self._epoch, newest.code, text, count, kind)
+            self._supervisor.tell(report)
+
+    def _shortened(self, text: str) -> str:
+        """Words of the venue as people are told them."""
+        return self._connector.redactor.redact(text[:READ], WORDS)
 
     def _handle_events(self, topics: list[Topic], events: list[Any]) -> None:
         if not events:
@@ -561,6 +581,7 @@ class Connection(Actor):
     def _send_subscriptions(self, ready: Iterable[Ready]) -> None:
         """These have their routes: the venue is asked for them, asking by asking."""
         for asking, topics in ready:
+            self._answers.ask(topics)
             effects = self._session.subscribe(topics, self._now())
             self._registry.tell(TopicsSent(self._line, self._epoch, topics, asking))
             self._acks.sent(topics, asking, self._now())
@@ -632,6 +653,8 @@ class Connection(Actor):
         self.update_reading()
         for over in self._acks.overdue(self._now()):
             self._registry.tell(AckOverdue(self._line, self._epoch, over.topics, over.number))
+        self._tell_complaints(self._now())
+        self._log_quarantined()
         self._plan_look()
 
     def update_reading(self) -> None:
@@ -657,6 +680,8 @@ class Connection(Actor):
         seconds = self._delivery.look_in(self._now())
         if self._counters.reading:
             seconds = min(seconds, self._acks.next_in(self._now()))
+        told_at = min(self._complaints.due_at, self._args.quarantine.log_due_at(self._line))
+        seconds = min(seconds, max(0.0, told_at - self._now()))
         self._wire.look_again_in(None if self._counters.reading else LOOK_AGAIN)
         due = self._now() + seconds
         if due < self._look_at or self._look_at <= self._now():
@@ -683,7 +708,7 @@ class Connection(Actor):
         """Send a close frame, once, if the socket takes it at once. Its answer is not awaited."""
         if self._socket is not None and not self._parted:
             self._parted = True
-            self._wire.send(encode(CLOSE, close_payload(code)))
+            self._wire.send(encode(CLOSE, close_payload(code)), at_once=True)
 
     def _forget_login_timer(self) -> None:
         if self._login_timer is not None:
@@ -699,6 +724,7 @@ class Connection(Actor):
 
     def cleanup(self) -> None:
         try:
+            self._tell_complaints(math.inf)
             self._return_delivery()
         finally:  # the socket goes in any case: a venue may have one slot an account
             self._release()

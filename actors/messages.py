@@ -126,10 +126,12 @@ class LineLost(Report, frozen=True):
 
 
 class VenueComplained(Report, frozen=True):
-    """Connection to supervisor: an error of the venue that concerns no topic of ours."""
+    """Connection to supervisor: the newest of `count` errors of the venue that concern no topic of ours."""
 
     code: str
     text: str
+    count: int
+    kind: str  # what such reports have in common: the code, if its venue has not too many
 
 
 class RoutesWanted(Report, frozen=True):

@@ -185,10 +185,12 @@ class Lines:
                 if line.live_at is not None:
                     line.restarts.stable()
                     self._shared.show(line)
-            case VenueComplained(code=code, text=text):
+            case VenueComplained(code=code, text=text, count=count, kind=kind):
                 line.last_venue_error = text
                 self._shared.show(line, news=False)
-                line.log(log, logging.WARNING, f"the venue reports {code}: {text}; the line stays up", code)
+                often = f" ({count:,} of these)" if count > 1 else ""
+                words = f"the venue reports {code}: {text}{often}; the line stays up"
+                line.log(log, logging.WARNING, words, kind)
             case TopicsStale(topics=topics):
                 self._stale(line, topics)
             case RotationOverdue():

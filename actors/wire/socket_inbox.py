@@ -163,9 +163,10 @@ class SocketInbox(Generic[Letter]):
         self._rest_until = None  # seconds without reading do not count
         self._update()
 
-    def send(self, data: bytes) -> bool:
+    def send(self, data: bytes, *, at_once: bool = False) -> bool:
         """Send without blocking; what the peer does not take yet is kept, up to the bound.
 
+        It waits for a moment while there is more to read, unless it is sent `at_once`.
         False: the connection takes nothing any more. `SocketLost` comes behind what has been received.
         """
         if self._socket is None or self._broken is not None:
@@ -173,7 +174,7 @@ class SocketInbox(Generic[Letter]):
         self._outgoing += data
         # Behind much that waits there is nothing to try: the poller reports when there is room.
         if len(self._outgoing) <= len(data) + BACKLOG:
-            if self.has_unread and self._may_wait():
+            if not at_once and self.has_unread and self._may_wait():
                 self._update()
             else:
                 self._flush()

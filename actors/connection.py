@@ -63,6 +63,7 @@ from actors.messages import (
     TopicsResent,
     TopicsRestored,
     TopicsSent,
+    TopicsTooLarge,
     VenueComplained,
 )
 from actors.metrics import LineMetrics
@@ -87,6 +88,7 @@ from actors.protocol.session import (
     Unrouted,
 )
 from actors.reasons import HANDED_OVER, Reason, Retryable, Stopped
+from actors.rules import oversized
 from actors.rules.acks import AckDeadlines
 from actors.rules.answers import Answers, last_answers
 from actors.rules.collapse import CollapsedByKind
@@ -102,6 +104,7 @@ from actors.wire.frames import (
     TEXT,
     Frame,
     FrameReader,
+    Oversized,
     close_payload,
     encode,
     read_close,
@@ -344,8 +347,31 @@ class Connection(Actor):
         violation = self._frames.violation
         if violation is not None and not self.actor_stopped.is_set():
             text = f"the venue violated the protocol: {violation.text}"
-            self._close(violation.code, Retryable(text, "protocol"))
+            if violation.oversized is None:
+                self._close(violation.code, Retryable(text, "protocol"))
+            else:
+                self._close(violation.code, self._too_large(violation.oversized))
         return not self.actor_stopped.is_set()
+
+    def _too_large(self, message: Oversized) -> Reason:
+        """The topic that brings such messages, if it can be told, is not asked for again."""
+        feed, maximum = self._line.partition("/")[0], self._args.max_message
+        text = f"a message of {message.size:,} bytes or more is over max_message ({maximum:,} bytes)"
+        advice = oversized.advice(message.size, feed)
+        topics = tuple(self._session.oversized(message.head))
+        if not topics:
+            found = oversized.topic_of(message.head[1], self._answers.asked, self._answers.waiting)
+            topics = () if found is None else (found,)
+        for topic in topics:
+            why, first = f"{text}. {advice}", not self._has_event(topic)
+            self._registry.tell(TopicsTooLarge(self._line, self._epoch, (topic,), why, first))
+        return Retryable(text, "max_message", advice)
+
+    def _has_event(self, topic: Topic) -> bool:
+        """In this epoch."""
+        last_events = self._args.delivery.cells.last_events(self._line)
+        stamp = None if last_events is None else last_events.stamps.get(topic)
+        return stamp is not None and stamp.at >= self._counters.upgraded_at
 
     def _handle_data(self, frames: Sequence[Frame]) -> None:
         counters = self._counters

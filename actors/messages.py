@@ -216,6 +216,19 @@ class TopicsRejected(TopicsReport, frozen=True):
     retry_after: float | None = None
 
 
+class TopicsTooLarge(TopicsReport, frozen=True):
+    """They brought a message over `max_message`. `first`: before any event of this epoch."""
+
+    reason: str
+    first: bool
+
+
+class LiftBars(Struct, frozen=True):
+    """Supervisor to registry: a person has acted, so the line's too large topics are asked for again."""
+
+    line: str
+
+
 class PongReceived(Report, frozen=True):
     """Connection to heartbeat: beat number `beat` was answered after `rtt` seconds."""
 

@@ -125,7 +125,7 @@ class Status(Struct, frozen=True):
 def cause_of(reason: Reason) -> Cause:
     """A reason as people and programs outside read it."""
     kinds = {Retryable: "retryable", Slow: "slow", Fatal: "fatal", Crashed: "crashed"}
-    advice = reason.advice if isinstance(reason, Fatal) else ""
+    advice = reason.advice if isinstance(reason, Fatal | Retryable) else ""
     return Cause(kinds.get(type(reason), "stopped"), reason.code, reason.text, advice)
 
 

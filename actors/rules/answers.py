@@ -5,7 +5,7 @@ A venue may repeat an answer at full speed, or answer what was never asked. The 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from actors.events import Topic
 from actors.protocol.session import Confirm, Effect, Reject
@@ -27,6 +27,16 @@ class Answers:
         """These are wanted no longer."""
         for topic in topics:
             self._last.pop(topic, None)
+
+    @property
+    def asked(self) -> Collection[Topic]:
+        """All that is wanted and was asked for."""
+        return self._last.keys()
+
+    @property
+    def waiting(self) -> list[Topic]:
+        """Those without an answer."""
+        return [topic for topic, answer in self._last.items() if not answer]
 
     def news(self, settled: Mapping[Topic, Answer]) -> list[tuple[Answer, tuple[Topic, ...]]]:
         """The answers that differ from the last one, each with its topics; equal ones are one."""

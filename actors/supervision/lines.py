@@ -13,6 +13,7 @@ from actors.feed_spec import FeedSpec
 from actors.messages import (
     ChildExited,
     EndConnection,
+    LiftBars,
     LineChanged,
     LineLost,
     LineSettled,
@@ -117,6 +118,7 @@ class Lines:
         former, line.spec = line.spec, spec
         self._shared.show(line)  # the heartbeat reads the spec there
         if reconnect:
+            self._roles.named("registry").tell(LiftBars(line.name))
             self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
             return
         if line.life.child is not None:
@@ -131,6 +133,7 @@ class Lines:
 
     def restart(self, line: LineRecord) -> None:
         line.restarts.clear()
+        self._roles.named("registry").tell(LiftBars(line.name))
         self._limiters.open(line.spec)
         self._handle(line, Event.RESTART, _asked("a restart was asked for"))
 
@@ -389,7 +392,8 @@ def _judged(
     """The verdict on an ending, as an event."""
     match verdict:
         case Retry(delay=delay, attempt=attempt):
-            text = f"{reason.text}; try {attempt} in {delay:.2f} s"
+            advice = f". {reason.advice}" if isinstance(reason, Retryable) and reason.advice else ""
+            text = f"{reason.text}; try {attempt} in {delay:.2f} s{advice}"
             level = logging.WARNING if was_live or attempt == 1 else logging.INFO
             return Event.ENDED_RETRY, Occasion(reason, seconds=delay, text=text, level=level)
         case Park(probe_after=probe_after):

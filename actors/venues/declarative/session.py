@@ -49,6 +49,7 @@ from actors.venues.declarative.asked import (
     TableTopic,
     TableTopics,
 )
+from actors.venues.declarative.beginning import whole
 from actors.venues.declarative.messages import decode, inflate
 from actors.venues.declarative.path import MISSING, Condition, Path
 from actors.venues.declarative.protocol import Ask, Nodes, TableProtocol
@@ -363,6 +364,20 @@ class DeclaredSession(Session):
         return Slow(text, f"close_{code}") if code in close.slow else super().closed(code, words)
 
     # ── what cannot be read ──
+
+    def oversized(self, head: Frame) -> Sequence[Topic]:
+        """As its beginning tells, which is decoded as a message of its own."""
+        try:
+            message = decode(whole(head[1].decode(errors="ignore")).encode())
+            found = [
+                each
+                for rule, index in self._events
+                for _, marks, _ in rule.read(message) or ()
+                for each in index.find(marks)
+            ]
+        except Exception:  # compressed, or cut before it says anything
+            return ()
+        return topics_of(dict.fromkeys(found))
 
     def _put_aside(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         """It may have been an event: of the topics that it names, or of any."""

@@ -21,6 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import pytest
 import trustme
@@ -37,6 +38,8 @@ from actors.wire import tcp
 from actors.wire.attempt import Attempt
 from actors.wire.connect import ConnectCancel, ConnectFailed, Dial, open_socket
 from actors.wire.lookups import Lookups
+from actors.wire.proxies import choose_proxy
+from actors.wire.request import parse_endpoint
 from tests.conftest import Baseline
 from tests.wire.proxies import ConnectProxy, Loopback, Socks5Proxy, read_exactly, read_head
 
@@ -990,6 +993,44 @@ def test_no_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         resolving_to(monkeypatch, port)
         assert opened(Endpoint(url="ws://a.far.example/"), Dial(proxy="env")) == b"hello"
         assert proxy.asked.empty()
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "bypassed"),
+    [
+        ("wss://10.1.2.3/", "10.0.0.0/8", True),
+        ("wss://10.1.2.3:9443/", "a.example, 10.1.2.3", True),
+        ("wss://11.1.2.3/", "10.0.0.0/8", False),
+        ("wss://[fd00::1]/", "fd00::1", True),
+        ("wss://[fd00::1]:99/", "[fd00::1]", True),
+        ("wss://[fd00::1]/", "fd00::/8", True),
+        ("wss://[fe00::1]/", "fd00::/8,10.0.0.0/8,,nonsense/99", False),
+        ("wss://a.example/", "10.0.0.0/8", False),
+    ],
+)
+def test_addresses_and_networks_in_no_proxy(
+    monkeypatch: pytest.MonkeyPatch, url: str, no_proxy: str, bypassed: bool
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert (choose_proxy("env", parse_endpoint(Endpoint(url=url))) is None) == bypassed
+
+
+def test_gnome_writes_socks_for_a_proxy_that_looks_names_up() -> None:
+    proxy = choose_proxy("socks://proxy.example:1080/", parse_endpoint(Endpoint(url="wss://a.example/")))
+    assert proxy is not None
+    assert (proxy.scheme, str(proxy.target)) == ("socks5h", "proxy.example:1080")
+
+
+@pytest.mark.parametrize("password", ["café", "密€"])
+def test_a_login_at_a_proxy_is_utf_8(password: str) -> None:
+    login = f"Basic {base64.b64encode(f'me:{password}'.encode()).decode()}"
+    shown = f"me:{quote(password)}@"
+    with websockets_server(ignore) as port:
+        with ConnectProxy(port, login=login) as proxy:
+            assert opened(Endpoint(url="ws://far.example/"), through("http", proxy, shown)) == b"hello"
+        with Socks5Proxy(port, login=(b"me", password.encode())) as proxy:
+            assert opened(Endpoint(url="ws://far.example/"), through("socks5h", proxy, shown)) == b"hello"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

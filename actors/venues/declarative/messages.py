@@ -44,15 +44,21 @@ def inflate(payload: bytes, how: str, most: int) -> bytes:
     Raises:
         ValueError: it is not of this compression, or is more than `most` bytes: a bomb is not unpacked.
     """
-    machine = zlib.decompressobj(_WINDOW[how])
+    text, rest, members = b"", payload, 0
     try:
-        text = machine.decompress(payload, most + 1)
+        while rest or not members:
+            members += 1
+            machine = zlib.decompressobj(_WINDOW[how])
+            text += machine.decompress(rest, most + 1 - len(text))
+            if len(text) > most:
+                raise ValueError(f"it inflates to more than {most} bytes")
+            rest = machine.unused_data
+            if rest and how != "gzip":  # RFC 1952, 2.2: gzip has one or several members
+                raise ValueError(f"this is not one message in {how}")
     except zlib.error as error:
         raise ValueError(f"this is not {how}: {error}") from None
-    if len(text) > most:
-        raise ValueError(f"it inflates to more than {most} bytes")
     # A sync flush ends a message of RFC 7692's kind; such a stream has no end of its own.
-    if machine.unused_data or not (machine.eof or text):
+    if not machine.eof and (members > 1 or not text):
         raise ValueError(f"this is not one message in {how}")
     return text
 

@@ -267,7 +267,7 @@ class DeclaredSession(Session):
         name = self._protocol.table.name
         code, words = self._words(error.code, message), self._words(error.text, message)
         text = f"{name} error {code}".rstrip() + (f": {words}" if words else "")
-        if (reason := self._ending(error, code, text)) is not None:
+        if (reason := self._ending(error, code, words, text)) is not None:
             out.add(self._end(reason))
             return
         request = self._request(_at(error.id, message))
@@ -280,7 +280,7 @@ class DeclaredSession(Session):
         blamed = named or (waiting if request is not None else [])
         if not blamed:
             out.add(Complain(code_of(name, code), text))
-        elif _lists(error.benign, code):
+        elif _lists(error.benign, code, words):
             confirm(blamed, out)
         elif named or request is None or request.is_only(blamed):
             refuse(blamed, text, out, error.retry_after)
@@ -294,13 +294,13 @@ class DeclaredSession(Session):
             if error.whole or not request.waiting():  # else the others have answers of their own
                 self._answered(request, out)
 
-    def _ending(self, error: ErrorTable, code: str, text: str) -> Reason | None:
+    def _ending(self, error: ErrorTable, code: str, words: str, text: str) -> Reason | None:
         name = code_of(self._protocol.table.name, code)
-        if _lists(error.fatal, code):
+        if _lists(error.fatal, code, words):
             return Fatal(text, name, self._advice())
-        if _lists(error.slow, code):
+        if _lists(error.slow, code, words):
             return Slow(text, name, shared=True)
-        return Retryable(text, name) if _lists(error.ends, code) else None
+        return Retryable(text, name) if _lists(error.ends, code, words) else None
 
     def _again(self, request: SentFrame, *parts: list[TableTopic]) -> None:
         """These are asked for again, one part after the other, before the requests that wait."""
@@ -442,8 +442,12 @@ def _at(path: Path | None, message: Any) -> Any:
     return MISSING if path is None else path.get(message)
 
 
-def _lists(codes: Sequence[Value], code: str) -> bool:
-    return code in map(str, codes)
+def _lists(codes: Sequence[Value], code: str, words: str) -> bool:
+    """Whether the code is listed; or words are, and stand in those of the venue, for some name no code."""
+    if code in map(str, codes):
+        return True
+    spoken = [each.casefold() for each in codes if isinstance(each, str) and " " in each.strip()]
+    return bool(spoken) and any(_stands_in(each, words.casefold()) for each in spoken)
 
 
 def _text(value: Any) -> str:

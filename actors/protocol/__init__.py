@@ -10,7 +10,8 @@ Names of types that have no docstring of their own:
 `Reason`: `Retryable`, `Slow`, `Fatal`, and those with which Linewarden ends a connection itself.
 `Option`: text, a number or a truth value. `Options`: the `(name, Option)` pairs of a topic, sorted by name.
 `Bounds`: a tuple of `Bound`. `GapReason`: the reasons of a `Gap`, of which a session uses `sequence`,
-`quarantine` and `unknown`. `REDACTED`: the text that stands in place of a secret.
+`quarantine` and `unknown`. `exact_decimal`: the `Decimal` of a text, or an ArithmeticError if that has too many
+digits or too large an exponent; a `float_hook` for msgspec. `REDACTED`: the text that stands in place of a secret.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from actors.protocol.conversation import Conversation, Token, decoded, is_token,
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
 from actors.protocol.limits import RateLimit, SendRate, TokenBucket
+from actors.protocol.numbers import exact_decimal, is_bounded, known_time
 from actors.protocol.placement import Bound, Bounds, Placement
 from actors.protocol.prices import BookUpdate, Price
 from actors.protocol.recent_ids import RecentIds
@@ -120,8 +122,11 @@ __all__ = (
     "code_of",
     "confirm",
     "decoded",
+    "exact_decimal",
+    "is_bounded",
     "is_token",
     "iso_nanoseconds",
+    "known_time",
     "origin",
     "price_words",
     "refuse",

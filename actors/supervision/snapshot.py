@@ -17,6 +17,7 @@ from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
+from actors.protocol.numbers import known_time
 from actors.protocol.venue import Opening
 from actors.rules.counters import LineCounters
 from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, judge
@@ -278,7 +279,7 @@ def look_at(line: LineView, cells: Cells, watched: Watched | None, clock: Clock)
 
 def _venue_time(line: LineView, event: object) -> int | None:
     try:
-        return None if event is None else line.spec.venue.event_time_ns(event)
+        return None if event is None else known_time(line.spec.venue.event_time_ns(event))
     except Exception:  # a defect of the venue's: the event names no time that can be read
         return None
 

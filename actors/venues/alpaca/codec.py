@@ -16,6 +16,7 @@ from msgspec import Struct, structs
 from msgspec.msgpack import Ext
 from msgspec.structs import force_setattr
 
+from actors.protocol import is_bounded
 from actors.venues.alpaca.account_messages import (
     ORDER_TIMES,
     AccountAnswer,
@@ -100,6 +101,7 @@ def trade_update(frame: AccountFrame) -> TradeUpdate:
         update = _read(payload, TradeUpdate)
     except msgspec.ValidationError:  # a new type of one field costs that field, and no fill
         update = mended(_read(payload, dict[str, Any]), TradeUpdate)
+    _check_amounts(update)
     _settle(update, ("timestamp", "at"))
     for leg in update.legs or ():
         _settle(leg, ("timestamp",))
@@ -140,6 +142,15 @@ def _read(payload: bytes, kind: type[T]) -> T:
     if payload[:1] < PACKED:
         return msgspec.json.decode(payload, type=kind)
     return msgspec.msgpack.decode(payload, type=kind)
+
+
+def _check_amounts(update: TradeUpdate) -> None:
+    """Raises: ValueError: one has digits or an exponent without end."""
+    parts: list[Struct] = [update, *(update.legs or ()), update.order, *(update.order.legs or ())]
+    amounts = [value for part in parts for value in structs.astuple(part) if isinstance(value, Decimal)]
+    amounts += (update.position_qtys or {}).values()
+    if not all(map(is_bounded, amounts)):
+        raise ValueError("an amount that is no finite number of a sensible length")
 
 
 def _settle_order(order: Order) -> None:

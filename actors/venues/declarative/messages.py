@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.protocol import iso_nanoseconds
+from actors.protocol import exact_decimal, iso_nanoseconds, known_time
 
 
 class Message(Struct, frozen=True, gc=False):
@@ -29,7 +29,7 @@ class Message(Struct, frozen=True, gc=False):
 
 # The whole message is decoded, once: what lies around `data` decides where it goes, and a venue's messages
 # are small. `Decimal` is called for numbers that are no integers only; most venues send prices as text.
-decode: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=Decimal).decode
+decode: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=exact_decimal).decode
 
 _WINDOW: Mapping[str, int] = {  # zlib's manual, inflateInit2: how the stream is wrapped
     "gzip": 16 + zlib.MAX_WBITS,
@@ -77,7 +77,7 @@ def clock(unit: str) -> Callable[[Any], int | None]:
 
     def read(value: Any) -> int | None:
         if type(value) is int:
-            return value * factor
+            return known_time(value * factor)
         if type(value) is str and len(value) <= SHORT and value.isascii() and value.isdigit():
             return int(value) * factor
         try:

@@ -10,8 +10,9 @@ Names of types that have no docstring of their own:
 `Reason`: `Retryable`, `Slow`, `Fatal`, and those with which Linewarden ends a connection itself.
 `Option`: text, a number or a truth value. `Options`: the `(name, Option)` pairs of a topic, sorted by name.
 `Bounds`: a tuple of `Bound`. `GapReason`: the reasons of a `Gap`, of which a session uses `sequence`,
-`quarantine` and `unknown`. `exact_decimal`: the `Decimal` of a text, or an ArithmeticError if that has too many
-digits or too large an exponent; a `float_hook` for msgspec. `REDACTED`: the text that stands in place of a secret.
+`quarantine` and `unknown`. `REDACTED`: the text that stands in place of a secret.
+`exact_decimal`: the `Decimal` of a text, or an ArithmeticError if it has too many digits or too large an
+exponent; a `float_hook` for msgspec.
 """
 
 from __future__ import annotations

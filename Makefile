@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run picture test interop bench bench-quick bench-against peers conformance chaos soak lint types check format clean outages long fuzz mutants audit
+.PHONY: help run picture test interop bench bench-quick bench-against peers conformance chaos soak lint types check format clean outages network long fuzz mutants audit
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -49,6 +49,9 @@ peers: $(VENV)/dev.stamp  ## Four faults, beside other libraries: about six minu
 outages: $(VENV)/dev.stamp  ## The outage grid: every kind of outage, up to an hour, at every venue
 	$(BIN)/python -m pytest -m "outages or not outages" tests/stories/test_outages.py \
 		--numprocesses 4 --dist worksteal $(ARGS)
+
+network: $(VENV)/dev.stamp  ## Black holes, loss, a small MTU, mute name servers, in network namespaces where they are allowed
+	$(BIN)/python -m pytest -m network tests/network --numprocesses 2 $(ARGS)
 
 long: $(VENV)/dev.stamp  ## The long forms of tests that have a short one: a thousand drops, more orders of threads
 	$(BIN)/python -m pytest -m long --numprocesses 2 $(ARGS)

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
         Lifecycle as Lifecycle,
         Marker as Marker,
         Received as Received,
+        Scope as Scope,
         SubscriptionState as SubscriptionState,
         Topic as Topic,
+        VenueState as VenueState,
     )
     from actors.rules.latest_price import LatestPrice as LatestPrice
     from actors.rules.order_book import BookView as BookView
@@ -57,6 +59,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "RotationFailed": "actors.errors",
         "Runtime": "actors.runtime",
         "RuntimeStopped": "actors.errors",
+        "Scope": "actors.events",
         "StalePriceError": "actors.errors",
         "Status": "actors.status",
         "Stream": "actors.stream",
@@ -65,6 +68,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "SubscriptionState": "actors.events",
         "Timeout": "actors.errors",
         "Topic": "actors.events",
+        "VenueState": "actors.events",
         "start": "actors.runtime",
     }
     __all__ = tuple(_MODULES)

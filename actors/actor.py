@@ -67,6 +67,7 @@ class Inbox(Protocol):
     """Pykka's inbox, an end to it, and what the watchdog judges its reader by. Any thread looks at that."""
 
     serial: int  # raised by the reader with each letter that it has dealt with
+    given: Letter | None  # the letter in hand, as its reader has it
 
     @property
     def busy(self) -> bool:
@@ -533,10 +534,12 @@ class Actor(pykka.ThreadingActor):
 
     def keep_reply(self) -> KeptReply:
         """The reply to the letter in hand, for a handler that answers later; what it returns is not sent."""
-        envelope = self._inbox.given if isinstance(self._inbox, Lease) else None
+        envelope = self._inbox.given
         assert envelope is not None
         reply, envelope.reply_to = envelope.reply_to, None
-        return reply if isinstance(reply, KeptReply) else KeptReply(Reply())  # told: the answer goes nowhere
+        if isinstance(reply, KeptReply):
+            return reply
+        return KeptReply(reply if isinstance(reply, Reply) else Reply())  # told: the answer goes nowhere
 
     def address(self, role: str) -> Address:
         """The way to this role, for as long as this actor plays its own."""

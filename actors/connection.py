@@ -7,24 +7,26 @@ reader thread. A short-lived thread opens the socket, since opening may block.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import socket
 import struct
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
 from actors import log_queue
-from actors.actor import Actor, ActorContext, Letter
+from actors.actor import Actor, ActorContext, KeptReply, Letter
 from actors.delivery.askings import Askings, Ready
 from actors.delivery.connection_delivery import ConnectionDelivery, DeliveryArgs
 from actors.delivery.epoch_delivery import LOOK_AGAIN
 from actors.delivery.kept import Misread
 from actors.delivery.table import Route
 from actors.diagnostics import QuarantinedMessages
-from actors.events import Topic
+from actors.events import Topic, VenueState
 from actors.login.connector import Connector
 from actors.login.redaction import without_secrets
 from actors.messages import (
@@ -32,6 +34,7 @@ from actors.messages import (
     CandidateDropped,
     ChangeRoute,
     ConfirmAssumed,
+    ConnectionCloseAnnounced,
     DeliveryReturned,
     EndConnection,
     EndIfSilent,
@@ -49,14 +52,15 @@ from actors.messages import (
     RotationBegun,
     RotationOverdue,
     RoutesWanted,
+    SendDue,
     SendMessage,
     SendPing,
     SendSubscriptions,
     SendUnsubscriptions,
     SendVenuePing,
     SessionOpened,
+    TakePolicy,
     TakeRoutes,
-    TakeTimeouts,
     TakeTurn,
     TopicsConfirmed,
     TopicsRejected,
@@ -67,11 +71,13 @@ from actors.messages import (
     VenueComplained,
 )
 from actors.metrics import LineMetrics
+from actors.protocol.limits import SendRate, closed_for
 from actors.protocol.session import (
     Announce,
     Answered,
     Complain,
     Confirm,
+    ConnectionCloses,
     Deliver,
     Duplicates,
     Effect,
@@ -81,6 +87,7 @@ from actors.protocol.session import (
     Quarantine,
     Reject,
     Resent,
+    Resync,
     Send,
     Session,
     SessionState,
@@ -92,6 +99,16 @@ from actors.rules import oversized
 from actors.rules.acks import AckDeadlines
 from actors.rules.answers import Answers, last_answers
 from actors.rules.collapse import CollapsedByKind
+from actors.rules.frame_budget import FrameBudget
+from actors.rules.outbox import Outbox
+from actors.rules.venue_requests import (
+    ResyncRequest,
+    SubscribeRequest,
+    UnsubscribeRequest,
+    VenueRequest,
+    VenueRequests,
+)
+from actors.rules.venue_states import completed
 from actors.timers import Timer
 from actors.wire.connect import ConnectFailed, SocketOpened, SocketRefused
 from actors.wire.deflate import Inflater
@@ -113,6 +130,7 @@ from actors.wire.socket_inbox import BytesReceived, HandlingEnded, SocketInbox, 
 
 log = log_queue.logger("actors.connection")
 
+MAX_WORDS = 500  # characters of what a venue says of itself
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
 COMPLAINTS = 1.0  # seconds within which the complaints of one code are told once
 CODE, WORDS = 64, 1_000  # characters of an error's code and of its text that are told
@@ -128,8 +146,23 @@ class ConnectionArgs(Struct, frozen=True):
     session: Session
     max_message: int  # bytes
     ack_timeout: float  # seconds
+    send_rate: SendRate
+    send_buffer: int  # bytes
     metrics: LineMetrics
     quarantine: QuarantinedMessages
+
+
+class LoggedReply:
+    """In place of a reply, for a message whose sender does not wait: why it was not sent is logged."""
+
+    open = True
+
+    def __init__(self, line: str) -> None:
+        self._line = line
+
+    def set(self, trouble: str | None) -> None:
+        if trouble is not None:
+            log.warning("%s: a message of an inline handler: %s.", self._line, trouble)
 
 
 class Connection(Actor):
@@ -141,6 +174,7 @@ class Connection(Actor):
         "_answers",
         "_args",
         "_askings",
+        "_batch",
         "_beats",
         "_complaints",
         "_connector",
@@ -153,6 +187,7 @@ class Connection(Actor):
         "_given_up",
         "_has_read_all",
         "_heartbeat",
+        "_is_asking",
         "_legacy",
         "_line",
         "_login_timer",
@@ -160,15 +195,19 @@ class Connection(Actor):
         "_look_timer",
         "_metrics",
         "_now",
+        "_outbox",
         "_parted",
         "_read_size",
         "_registry",
+        "_requests",
         "_resent",
         "_routes_version",
+        "_send_timer",
         "_session",
         "_socket",
         "_successor",
         "_supervisor",
+        "_unanswered",
         "_wall_ns",
         "_wire",
     )
@@ -194,6 +233,12 @@ class Connection(Actor):
         self._askings = Askings()
         self._answers = Answers()
         self._complaints = CollapsedByKind[Complain](COMPLAINTS)
+        self._batch = args.send_rate.batch
+        self._requests = VenueRequests()
+        self._outbox = Outbox(FrameBudget(args.send_rate.frames))
+        self._send_timer: Timer | None = None
+        self._is_asking = False
+        self._unanswered: set[KeptReply | LoggedReply] = set()  # of messages of a program in the outbox
         self._resent = 0  # the number of the last asking that the session made by itself
         self._legacy: Inherit | None = None
         self._given_up: int | None = None  # epoch of the candidate whose drop was asked for
@@ -206,7 +251,7 @@ class Connection(Actor):
         self._beats: dict[int, float] = {}  # beat: when it was sent, monotonic seconds
         self.tell_self(OpenSocket())
 
-    def on_receive(self, message: Any) -> str | None:
+    def on_receive(self, message: Any) -> None:
         match message:
             case BytesReceived(data=data):
                 self._received(data)
@@ -214,6 +259,8 @@ class Connection(Actor):
                 self._send_ping(beat)
             case SendVenuePing():
                 self._perform(self._session.ping(self._now()))
+            case SendDue():
+                self._send_due()
             case EndIfSilent():
                 self._end_if_silent(message)
             case SendSubscriptions(asking=asking, numbers=numbers):
@@ -221,7 +268,8 @@ class Connection(Actor):
             case SendUnsubscriptions(topics=topics):
                 self._send_subscriptions(self._askings.cancel(topics, self._delivery.routes))
                 self._answers.lift(topics)
-                self._perform(self._session.unsubscribe(topics, self._now()))
+                self._requests.unsubscribe(topics)
+                self._ask_venue()
             case ConfirmAssumed(topics=topics):
                 self._delivery.bring(Confirm(topics))
             case LookAgain():
@@ -232,7 +280,7 @@ class Connection(Actor):
             case FetchDue():
                 self._exchanges.begin(message)
             case SendMessage():
-                return self._send_for_user(message)
+                self._send_for_user(message)
             case SocketOpened():
                 self._opened(message)
             case SocketRefused(reason=reason):
@@ -243,7 +291,7 @@ class Connection(Actor):
                 self._end_when_read(reason)
             case HandOver(epoch=epoch):
                 self._successor = epoch
-                self._send_frame(PING, LAST_WORD)
+                self._send_control(LAST_WORD, encode(PING, LAST_WORD))
                 self.update_reading()
             case LoginOverdue(was_read=was_read):
                 self._login_overdue(was_read=was_read)
@@ -254,7 +302,6 @@ class Connection(Actor):
                     raise error
             case _:
                 self._on_delivery_message(message)
-        return None
 
     def _on_delivery_message(self, message: Any) -> None:
         match message:
@@ -273,10 +320,13 @@ class Connection(Actor):
                 self.connection(self._line).tell(Inherit(self._session.legacy()), candidate)
             case CandidateDropped():
                 self._delivery.end_rotation()
-            case TakeTimeouts(ack_timeout=ack_timeout, block_timeout=block_timeout):
+            case TakePolicy(ack_timeout=ack_timeout, block_timeout=block_timeout, send_rate=send_rate):
                 self._acks.timeout = ack_timeout
                 self._delivery.take_block_timeout(block_timeout)
+                self._batch = send_rate.batch
+                self._outbox.take_limits(send_rate.frames)
                 self._look_again()
+                self._send_due()
             case _:
                 self.unknown(message)
 
@@ -314,7 +364,7 @@ class Connection(Actor):
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
         self._perform(self._session.opened(self._now()))
 
-    def tell(self, message: LoginOverdue | FetchDue | Fetched | LookAgain | EndIfSilent) -> None:
+    def tell(self, message: LoginOverdue | FetchDue | Fetched | LookAgain | SendDue | EndIfSilent) -> None:
         """For timers and threads."""
         self.tell_self(message)
 
@@ -397,7 +447,7 @@ class Connection(Actor):
             if self.actor_stopped.is_set():  # the venue gave a reason, and its close frame holds less
                 return
             if opcode == PING:
-                self._send_frame(PONG, payload)
+                self._send_control(PONG, encode(PONG, payload))
             elif opcode == PONG:
                 self._pong(payload)
             elif opcode == CLOSE:
@@ -409,7 +459,7 @@ class Connection(Actor):
     def _closed_by_venue(self, payload: bytes) -> None:
         self._has_read_all = self._successor is not None
         code, words = read_close(payload)
-        self._close(code, self._session.closed(code, words))
+        self._close(code, closed_for(self._session.closed(code, words), words))
 
     # ── effects of the session ──
 
@@ -427,15 +477,20 @@ class Connection(Actor):
             if self.actor_stopped.is_set():
                 return
             if type(effect) is Send:
-                frames.append(_data_frame(effect.payload))
+                if effect.control:
+                    self._send_control(effect.payload, _data_frame(effect.payload))
+                else:
+                    frames.append(_data_frame(effect.payload))
                 continue
             if frames:
-                self._write(b"".join(frames))
+                self._send_frames(frames)
                 frames.clear()
             if not self.actor_stopped.is_set():
                 self._do(effect)
         if frames and not self.actor_stopped.is_set():
-            self._write(b"".join(frames))
+            self._send_frames(frames)
+        if self._requests:
+            self._ask_venue()
 
     def _settle_ahead(self, effects: Sequence[Effect], start: int) -> int:
         """Tell what is confirmed or rejected from `start` to the next `Resent`; where to go on.
@@ -473,10 +528,16 @@ class Connection(Actor):
                 self._resent -= 1
                 self._answers.ask(topics)
                 self._registry.tell(TopicsResent(self._line, self._epoch, topics, self._resent))
-                self._acks.sent(topics, self._resent, self._now())
-                self._plan_look()
+                self._after_frames(partial(self._await_answer, topics, self._resent))
+            case Resync(topics=topics):
+                self._requests.resync(topics)
             case Missed():
                 self._delivery.bring(effect)
+            case VenueState():
+                self._tell_state(effect)
+            case ConnectionCloses(text=text):
+                told = self._connector.redactor.redact(text)
+                self._supervisor.tell(ConnectionCloseAnnounced(self._line, self._epoch, told))
             case Quarantine(raw=raw, error=error):
                 self._quarantine(raw, error)
             case Unrouted(count=count):
@@ -523,6 +584,19 @@ class Connection(Actor):
     def _shortened(self, text: str) -> str:
         """Words of the venue as people are told them."""
         return self._connector.redactor.redact(text[:READ], WORDS)
+
+    def _tell_state(self, state: VenueState) -> None:
+        if len(str(state.scope)) > MAX_WORDS:  # no topic of ours
+            return
+        text = self._connector.redactor.redact(state.text[: 10 * MAX_WORDS])[:MAX_WORDS]
+        told = completed(state, text, self._line, self._epoch, self._counters.received_ns)
+        if self._delivery.bring_state(told):
+            level = logging.WARNING if told.is_alarming else logging.INFO
+            where = {"line": self._line, "epoch": self._epoch, "cause": told.state}
+            log.log(level, "%s: the venue says: %s", self._line, told, extra=where)
+        if told.state == "data_lost" and not self.actor_stopped.is_set():
+            self._look_again()
+            self._delivery.mark_lost()
 
     def _handle_events(self, topics: list[Topic], events: list[Any]) -> None:
         if not events:
@@ -607,28 +681,119 @@ class Connection(Actor):
     def _send_subscriptions(self, ready: Iterable[Ready]) -> None:
         """These have their routes: the venue is asked for them, asking by asking."""
         for asking, topics in ready:
-            self._answers.ask(topics)
-            effects = self._session.subscribe(topics, self._now())
-            self._registry.tell(TopicsSent(self._line, self._epoch, topics, asking))
-            self._acks.sent(topics, asking, self._now())
-            self._perform(effects)
-            self._plan_look()
+            self._requests.subscribe(asking, topics)
+        self._ask_venue()
 
-    # ── sending ──
+    def _request(self, request: VenueRequest) -> None:
+        match request:
+            case SubscribeRequest(topics=topics, number=number):
+                effects = self._session.subscribe(topics, self._now())
+                if not any(type(effect) is Send for effect in effects):
+                    self._note_sent(topics, number)
+                    self._perform(effects)
+                else:
+                    self._perform(effects)
+                    self._after_frames(partial(self._note_sent, topics, number))
+            case UnsubscribeRequest(topics=topics):
+                self._perform(self._session.unsubscribe(topics, self._now()))
+            case ResyncRequest(topics=topics):
+                self._perform(self._session.resync(topics, self._now()))
 
-    def _send_for_user(self, message: SendMessage) -> str | None:
-        """Returns what went wrong with it."""
-        trouble = "nothing was sent: it is not connected and logged in"
-        if self._session.state is SessionState.OPEN:
-            if self._write(_data_frame(message.payload)):
-                return None
-            trouble = "the connection was lost while this was sent: the venue may not have it"
-        if not message.is_answered:
-            log.warning("%s: a message of an inline handler: %s.", self._line, trouble)
-        return trouble
+    def _note_sent(self, topics: tuple[Topic, ...], asking: int) -> None:
+        """The frames of this asking have left. An answer that came before was to an earlier one."""
+        self._answers.ask(topics)
+        self._registry.tell(TopicsSent(self._line, self._epoch, topics, asking))
+        self._await_answer(topics, asking)
 
-    def _send_frame(self, opcode: int, payload: bytes) -> None:
-        self._write(encode(opcode, payload))
+    def _await_answer(self, topics: tuple[Topic, ...], asking: int) -> None:
+        self._acks.sent(topics, asking, self._now())
+        self._plan_look()
+
+    # ── sending, within the budget ──
+
+    def _send_for_user(self, message: SendMessage) -> None:
+        """It is answered when it has left, and not sent when the caller has given it up before."""
+        reply = self.keep_reply() if message.is_answered else LoggedReply(self._line)
+        frame = _data_frame(message.payload)
+        if self._session.state is not SessionState.OPEN:
+            reply.set("nothing was sent: it is not connected and logged in")
+        elif self._outbox.size + len(frame) > self._args.send_buffer:
+            reply.set("nothing was sent: too much waits already for the budget of frames")
+        else:
+            self._unanswered.add(reply)
+            self._outbox.put(frame, lambda: reply.open)
+            self._after_frames(partial(self._answer_user, reply))
+
+    def _answer_user(self, reply: KeptReply | LoggedReply, trouble: str | None = None) -> None:
+        self._unanswered.discard(reply)
+        reply.set(trouble)
+
+    def _send_control(self, kind: Hashable, frame: bytes, then: Callable[[], None] | None = None) -> None:
+        self._outbox.put_control(kind, frame, then)
+        self._flush()
+
+    def _send_frames(self, frames: Iterable[bytes]) -> None:
+        for frame in frames:
+            self._outbox.put(frame)
+        self._flush()
+
+    def _after_frames(self, call: Callable[[], None]) -> None:
+        """Called when the frames that wait now have left."""
+        self._outbox.then(call)
+        self._flush()
+
+    def _send_due(self) -> None:
+        self._send_timer = None
+        self._flush()
+        self._ask_venue()
+
+    def _flush(self) -> None:
+        """Send what the budget allows; frames that follow one another leave in one write."""
+        frames: list[bytes] = []
+        if self._wire.is_broken:  # nothing leaves any more, and what is to follow does not
+            return
+        while (item := self._outbox.take(self._now())) is not None:
+            if isinstance(item, bytes):
+                frames.append(item)
+                continue
+            if frames:
+                if not self._write(b"".join(frames)):
+                    return
+                frames.clear()
+            if self.actor_stopped.is_set():
+                return
+            item()
+        if frames:
+            self._write(b"".join(frames))
+        if self._outbox.size > self._args.send_buffer:
+            text = f"over {self._args.send_buffer} bytes wait for the budget of frames"
+            self._close(1000, Retryable(text, "send_buffer"))
+        self._plan_send()
+
+    def _ask_venue(self) -> None:
+        """Ask for what waits while there is room: what comes meanwhile may still join it."""
+        if self._is_asking:
+            return
+        self._is_asking = True
+        try:
+            while (most := self._topics_to_ask()) and (request := self._requests.take(most)) is not None:
+                self._request(request)
+        finally:
+            self._is_asking = False
+        self._plan_send()
+
+    def _topics_to_ask(self) -> int:
+        """How many topics the session may be asked for now."""
+        if self._session.state is not SessionState.OPEN or self.actor_stopped.is_set():
+            return 0
+        room = self._outbox.room(self._now())
+        return min(room, self._batch) if self._session.asks_one_by_one or not room else self._batch
+
+    def _plan_send(self) -> None:
+        waits = not self._outbox.is_empty or (self._requests and self._session.state is SessionState.OPEN)
+        is_over = self.actor_stopped.is_set() or self._wire.is_broken
+        if waits and self._send_timer is None and not is_over:
+            self._send_timer = self._timers.send_after(self._outbox.next_in(self._now()), self, SendDue())
 
     def _write(self, frames: bytes) -> bool:
         """Whether the socket takes it. If not, what was received is read, and then `SocketLost` comes."""
@@ -639,10 +804,12 @@ class Connection(Actor):
     # ── beats ──
 
     def _send_ping(self, beat: int) -> None:
-        self._beats = {beat: self._now()}
         if self._counters.event_at:
             self._metrics.gauge("last_event_age_seconds", self._now() - self._counters.event_at)
-        self._send_frame(PING, struct.pack("!Q", beat))
+        self._send_control(PING, encode(PING, struct.pack("!Q", beat)), partial(self._note_beat, beat))
+
+    def _note_beat(self, beat: int) -> None:
+        self._beats = {beat: self._now()}
 
     def _pong(self, payload: bytes) -> None:
         if payload == LAST_WORD and self._successor is not None:
@@ -675,7 +842,8 @@ class Connection(Actor):
 
     def _look_again(self) -> None:
         if due := self._delivery.look_again(self._now()):
-            self._perform(self._session.resync(due, self._now()))
+            self._requests.resync(due)
+            self._ask_venue()
         self.update_reading()
         for over in self._acks.overdue(self._now()):
             self._registry.tell(AckOverdue(self._line, self._epoch, over.topics, over.number))
@@ -758,8 +926,13 @@ class Connection(Actor):
     def _release(self) -> None:
         try:
             self._forget_login_timer()
-            if self._look_timer is not None:
-                self._look_timer.cancel()
+            for timer in (self._look_timer, self._send_timer):
+                if timer is not None:
+                    timer.cancel()
+            for reply in tuple(self._unanswered):
+                self._answer_user(
+                    reply, "the connection was lost while this was sent: the venue may not have it"
+                )
             self._exchanges.end_all()
             self._part(1001)  # after a crash, too: without it a venue may count the connection for minutes
             self._wire.forget()

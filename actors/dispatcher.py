@@ -248,6 +248,7 @@ class Dispatcher(Actor):
         """The holder is gone and its last letter is missing: the copy counts."""
         if line.holder is not None:
             line.state.end_epoch(line.holder)
+            line.state.venue_states = self._cells.venue_states(name).copy()
             gaps, last = self._cells.gaps(name)  # as it has shown them last
             if gaps > line.state.gaps:
                 line.state.gaps, line.state.last_gap = gaps, last

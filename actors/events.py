@@ -13,6 +13,7 @@ Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal option
 Desire = Literal["desired", "sent", "confirmed", "rejected"]
 GapReason = Literal["disconnect", "overflow", "sequence", "quarantine", "unknown"]
 LifecycleState = Literal["connected", "disconnected", "reconnecting", "restored", "failed", "paused"]
+StateName = Literal["open", "halted", "maintenance", "degraded", "data_lost"]
 
 
 class Topic(Struct, frozen=True, order=True, cache_hash=True, gc=False):
@@ -71,13 +72,67 @@ class Lifecycle(Struct, frozen=True):
     at_ns: int
 
 
+class Scope(Struct, frozen=True, cache_hash=True, gc=False):
+    """The topics of a line that a `VenueState` is about: all, those of a channel, of a key, or of both."""
+
+    channel: str = ""  # empty: all channels
+    key: str = ""  # empty: all keys
+
+    def reaches(self, topic: Topic) -> bool:
+        """Returns whether some of the topic's events belong to it: those of `*` may be of any key."""
+        has_key = not self.key or topic.key in {self.key, *ALL_KEYS}
+        return has_key and (not self.channel or topic.channel == self.channel)
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.channel, self.key) if part)
+
+
+ALL_KEYS = ("*", "")  # of topics with the events of many keys
+WHOLE_LINE = Scope()
+
+
+class VenueState(Struct, frozen=True, tag_field="entry", tag="venue_state"):
+    """What the venue says of itself, at this place between two events. A session gives the first four fields.
+
+    `open` ends the state of its scope. While a scope is `halted` or in `maintenance`, silence is expected.
+    `degraded` changes nothing. After `data_lost` its topics are subscribed to again, behind a `Gap`, and the
+    scope counts as open. Times are wall-clock nanoseconds.
+    """
+
+    scope: Scope
+    state: StateName
+    text: str = ""  # the venue's words
+    until_ns: int | None = None  # when it ends by itself; None: not known
+    line: str = ""
+    epoch: int = 0
+    at_ns: int = 0
+
+    @property
+    def explains_silence(self) -> bool:
+        """Whether topics of its scope are quiet, not stale, while it holds."""
+        return self.state in {"halted", "maintenance"}
+
+    @property
+    def is_alarming(self) -> bool:
+        """Whether it is a warning about more than one key."""
+        return self.state != "open" and not self.scope.key
+
+    def is_over(self, now_ns: int) -> bool:
+        """Returns whether it has ended by itself."""
+        return self.until_ns is not None and self.until_ns <= now_ns
+
+    def __str__(self) -> str:
+        scope = str(self.scope)
+        return (f"{scope} is " if scope else "") + self.state + (f": {self.text}" if self.text else "")
+
+
 class Closed(Struct, frozen=True):
     """The end of a stream; nothing follows it."""
 
     reason: str
 
 
-Marker = Gap | Lifecycle | Closed
+Marker = Gap | Lifecycle | VenueState | Closed
 
 
 class Received(Struct, Generic[Event], frozen=True):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from actors.delivery.state import DeliveryState
     from actors.delivery.table import Route, RouteTable
     from actors.feed_spec import Specs
+    from actors.protocol.limits import SendRate
     from actors.protocol.prices import Price
     from actors.protocol.venue import Venue
     from actors.rules.freshness import Freshness
@@ -132,6 +133,12 @@ class VenueComplained(Report, frozen=True):
     text: str
     count: int
     kind: str  # what such reports have in common: the code, if its venue has not too many
+
+
+class ConnectionCloseAnnounced(Report, frozen=True):
+    """Connection to supervisor: the venue says that it will close it. Another one is to take over before."""
+
+    text: str  # the venue's words
 
 
 class RoutesWanted(Report, frozen=True):
@@ -380,17 +387,22 @@ class TakeTurn(Ephemeral, frozen=True):
     late: bool
 
 
-class TakeTimeouts(Ephemeral, frozen=True):
+class TakePolicy(Ephemeral, frozen=True):
     """Supervisor to connection: the config of its feed has changed; these hold from now on. Seconds."""
 
     ack_timeout: float
     block_timeout: float
+    send_rate: SendRate
 
 
 class Inherit(Ephemeral, frozen=True):
     """From the connection that a candidate may take over from: what its session leaves to the next."""
 
     legacy: object
+
+
+class SendDue(Struct, frozen=True):
+    """A timer's: the budget has room for another frame."""
 
 
 class LoginOverdue(Struct, frozen=True):
@@ -498,6 +510,12 @@ class LineUnneeded(Idempotent, frozen=True):
     """Registry: no topic lies on this line any more."""
 
     line: str
+
+
+class ClearCooldowns(Struct, frozen=True):
+    """Asked: end the cool-down of this account, or of a feed's; of all of them: "". Answers their names."""
+
+    account: str
 
 
 class AwaitLive(Struct, frozen=True):

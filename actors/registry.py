@@ -38,7 +38,6 @@ from actors.messages import (
     Unsubscribe,
     WantsPlaced,
 )
-from actors.protocol.limits import SendRate
 from actors.protocol.placement import Placement
 from actors.protocol.venue import Refusal, Venue
 from actors.reasons import Retryable
@@ -47,6 +46,7 @@ from actors.rules.ledger import CONFIG, Ledger
 log = log_queue.logger("actors.registry")
 
 ANSWERED = ("confirmed", "rejected")
+BATCH = 500  # topics of one letter
 
 
 class Waiter:
@@ -79,7 +79,7 @@ class Registry(Actor):
         self._settled: dict[tuple[str, int], bool] = {}  # whether we last called that life settled
         self._waiters: dict[Topic, list[Waiter]] = {}  # by the one topic whose answer each waits for next
         self._changed: list[Topic] = []  # some wait for these, and look again at the end of this letter
-        self._pacing: set[tuple[str, int]] = set()  # lives with a ReplayNext on its way: they rest
+        self._going_on: set[tuple[str, int]] = set()  # lives with a ReplayNext on its way
 
     def on_receive(self, message: Any) -> None:
         match message:
@@ -111,7 +111,7 @@ class Registry(Actor):
                 self._settled.pop((line, epoch), None)
             case ReplayNext(line=line, epoch=epoch, keeper=keeper):
                 if keeper == self.incarnation:
-                    self._pacing.discard((line, epoch))
+                    self._going_on.discard((line, epoch))
                     self._send_next(line, epoch)
             case AckOverdue():
                 self._overdue(message)
@@ -228,27 +228,22 @@ class Registry(Actor):
     # ── asking the venue ──
 
     def _send_next(self, line: str, epoch: int) -> None:
-        """The next batch, as the venue's pacing allows it; the rest follows by itself."""
-        if (line, epoch) not in self._pacing:
+        """The next batch; the rest follows by itself."""
+        if (line, epoch) not in self._going_on:
             with self._lease:
-                batch = self._ledger.next_batch(line, epoch, self._send_rate_of(line).batch)
+                batch = self._ledger.next_batch(line, epoch, BATCH)
                 asking = self._ledger.turn(line, epoch)
             if batch:
                 numbers = self._ledger.numbers(batch)
                 self.connection(line).tell(SendSubscriptions(numbers, asking), epoch)
-                self._mark_paused(line, epoch)
+                self._go_on_later(line, epoch)
         self._update_live(line, epoch)
 
-    def _mark_paused(self, line: str, epoch: int) -> None:
-        """For as long as the venue wants between two batches, whether or not the next is known yet."""
-        interval = self._send_rate_of(line).interval
-        if interval or self._ledger.has_more(line, epoch):
-            self._pacing.add((line, epoch))
-            self.send_later(interval, ReplayNext(line, epoch, self.incarnation))
-
-    def _send_rate_of(self, line: str) -> SendRate:
-        spec = self._spec(line)
-        return spec.policy.send_rate or spec.venue.send_rate
+    def _go_on_later(self, line: str, epoch: int) -> None:
+        """With the next batch, behind the letters that lie here; the connection keeps the venue's pace."""
+        if self._ledger.has_more(line, epoch):
+            self._going_on.add((line, epoch))
+            self.tell_self(ReplayNext(line, epoch, self.incarnation))
 
     def _reject(self, report: TopicsRejected) -> None:
         with self._lease:
@@ -361,8 +356,7 @@ class Registry(Actor):
                 for number, asked in asking.items():  # the connection may not have got it
                     message = SendSubscriptions(self._ledger.numbers(asked), number)
                     self.connection(line).tell(message, epoch)
-                self._mark_paused(line, epoch)  # the former one may have sent just now
-                self._update_live(line, epoch)
+                self._send_next(line, epoch)
 
     def _spec(self, line: str) -> FeedSpec:
         return self._feeds[line.partition("/")[0]]

@@ -132,7 +132,7 @@ class Stream(Generic[Event]):
         return events
 
     def with_markers(self) -> Iterator[Event | Marker]:
-        """Events, and `Lifecycle`, `Gap` and `Closed` in their places. Ends after `Closed`."""
+        """Events, and `Lifecycle`, `Gap`, `VenueState` and `Closed` in their places. Ends after `Closed`."""
         yield from self._everything(self._box.hand.popleft)
 
     def with_meta(self) -> Iterator[Received[Event]]:

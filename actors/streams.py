@@ -17,7 +17,17 @@ from actors.delivery.inlet import Inlet
 from actors.delivery.inline import Handlers, InlineInlet, refuse_to_wait
 from actors.delivery.notifier import Notifier
 from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, SubscribeError, Timeout
-from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, SubscriptionState, Topic
+from actors.events import (
+    Closed,
+    Gap,
+    Lifecycle,
+    Marker,
+    Option,
+    Received,
+    SubscriptionState,
+    Topic,
+    VenueState,
+)
 from actors.feed_builder import topics_of
 from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
@@ -300,6 +310,8 @@ def _log_failure(about: Topic | Marker) -> None:
             log.exception("on_marker failed for a gap in %s; it goes on with the next item.", topic)
         case Lifecycle(line=line, state=state):
             log.exception("on_marker failed for %r of %s; it goes on with the next item.", state, line)
+        case VenueState(line=line):
+            log.exception("on_marker failed for %r of the venue of %s; it goes on.", str(about), line)
         case Closed():
             log.exception("on_marker failed for the end of its stream.")
 

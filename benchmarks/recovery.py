@@ -22,7 +22,7 @@ TOPICS = (10, 1_000, 10_000)
 # Every life counts as healthy, so that each first retry is due at a time from 0 to `initial`.
 RESTART = {"initial": 0.25, "stable_after": 0.0}
 # Open: ProjectX is given small batches and a rest by default, for fear of limits that it does not name.
-PACING = {"batch": 500, "interval": 0.0}
+PACING = {"batch": 500, "frames": []}
 
 
 class Recovery(Struct, frozen=True):

@@ -42,6 +42,8 @@ def line_about(item: o2.Trade | Marker) -> str:
             return f"-- gap: {count} trades are missing from {(until - since) / 1e9:.2f} s ({reason})"
         case actors.Lifecycle(line=line, state=state, reason=reason):
             return f"-- {line} is {state}" + (f": {reason}" if reason else "")
+        case actors.VenueState(text=text):
+            return f"-- the venue is {item.state}" + (f": {text}" if text else "")
         case actors.Closed(reason=reason):
             return f"-- the end: {reason}"
     return f"{item.side:<4} {item.quantity:>14,} at {item.price:,}"

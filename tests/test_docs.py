@@ -311,8 +311,8 @@ def keys_in(text: str) -> dict[str, str]:
         ("Calendars", schema.CalendarSettings, None),
         ("Restarts", RESTART, None),
         ("Heartbeat", HEARTBEAT, None),
-        ("Rates", schema.SendRateSettings, {"batch", "burst", "interval"}),
-        ("Rates", schema.ConnectRateSettings, {"batch", "burst", "interval"}),
+        ("Rates", schema.SendRateSettings, {"batch", "frames", "burst", "interval"}),
+        ("Rates", schema.ConnectRateSettings, {"batch", "frames", "burst", "interval"}),
     ],
 )
 def test_every_key_of_a_config_is_explained(

@@ -20,7 +20,7 @@ from actors.errors import ConfigError, LinewardenError
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
 from actors.protocol import Opening
-from actors.protocol.limits import SendRate
+from actors.protocol.limits import FrameLimit, SendRate
 from actors.protocol.session import Session
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, Closure, TradingHours
@@ -71,7 +71,7 @@ class Desk(Venue):
     about = "for tests"
     simulator = "actors.simulators.o2:SimulatedO2"
     Settings: ClassVar[type[VenueSettings]] = DeskSettings
-    send_rate = SendRate(batch=10, interval=0.5)
+    send_rate = SendRate(batch=10, frames=(FrameLimit(5, 1.0),))
     channels: ClassVar = {
         "depth": Channel("depth", Level, "the book", key="market", options=OPTIONS),
         "account": Channel("account", Level, "one's own orders"),
@@ -177,7 +177,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert a.own == DeskSettings(url="wss://example.org/v1", key=Secret("k"), network="testnet")
     assert a.restart == RestartPolicy(maximum=60.0, max_restarts=5)
     assert a.heartbeat == HeartbeatPolicy(ping_interval=20.0, venue_ping_interval=20.0)
-    assert a.send_rate == SendRate(batch=2, interval=0.5)  # the interval is the venue's
+    assert a.send_rate == SendRate(batch=2, frames=(FrameLimit(5, 1.0),))  # the frames are the venue's
     assert a.ca_file == str(tmp_path / "ca.pem")
     wanted = WantedTopics(channel="depth", keys=("A", "B"), stale_after=60.0, options={"precision": "10"})
     assert a.subscribe == (wanted,)

@@ -10,19 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.cli.formatting import clock, counted, day_and_clock, one_row, plain_table, printable, span, times
-from actors.events import Gap, Topic
+from actors.events import Gap, Topic, VenueState
 from actors.protocol.formatting import short
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import KEPT, LineExit, RecoveryTimes
-from actors.status import DeadLettersStatus, LineStatus, QuarantineStatus, Status, TopicStatus
+from actors.status import CooldownStatus, DeadLettersStatus, LineStatus, QuarantineStatus, Status, TopicStatus
 
 WINDOW = 3.0  # seconds over which events are counted
 # Columns of a terminal: from here on with round trip, data age and score, and with the last gap or reason.
 ROOMY, WIDE = 112, 150
-STATE = 23  # characters; the other columns move when this one grows and shrinks
+STATE = 23  # characters, at least: the other columns move when this one grows and shrinks
 BESIDE, BESIDE_ROOMY = 46, 73  # columns of the terminal beside those of line, state and topics
 TROUBLED = ("backoff", "failed")  # states that `reason` explains; in the others it is history
 REJECTED = 5  # rejected topics that are named
+EXPLAINED = ("closed", "halted", "maintenance")  # causes of being quiet that are counted
+STATES = 5  # of those that a venue tells of itself: they are named
 STEPS = ("detect", "wait", "connect", "login", "subscribe", "first_data")
 COLOURS = {"live": "green", "backoff": "yellow", "paused": "blue", "failed": "bold red", "stopped": "dim"}
 
@@ -62,7 +64,11 @@ class StatusView:
         names = max(map(len, ("line", *lines)))
         counts = max(map(len, ("topics", *(topics(line.topics) for line in lines.values()))))
         beside = BESIDE_ROOMY if roomy else BESIDE
-        table.columns[1].width = max(7, min(STATE, width - beside - names - counts))
+        words = [state(line) for line in lines.values() if line.waiting]  # of these, nothing is cut
+        states = max((STATE, *map(len, words)))
+        table.columns[1].width = max(7, min(states, width - beside - names - counts))
+        if words:
+            table.columns[1].no_wrap, table.columns[1].overflow = False, "fold"
         if wide:
             moving = self._rates is not None
             table.add_column("reason or last gap", no_wrap=moving, overflow="ellipsis" if moving else "fold")
@@ -112,6 +118,8 @@ def how_many_live(lines: Mapping[str, LineStatus]) -> str:
 
 
 def state(line: LineStatus) -> str:
+    if line.waiting:
+        return line.waiting if line.state == "backoff" else f"{line.state}, {line.waiting}"
     if line.state == "backoff" and line.next_attempt_s is not None:
         seconds = line.next_attempt_s
         return f"backoff, try {line.attempt} in {seconds:.{0 if seconds >= 9.95 else 1}f} s"
@@ -128,7 +136,7 @@ def topics(wanted: tuple[TopicStatus, ...]) -> str:
     others = {
         "rejected": sum(topic.state.state == "rejected" for topic in wanted),
         "stale": sum(topic.stale for topic in wanted),
-        "quiet": sum(topic.freshness is not None and topic.freshness.cause == "closed" for topic in wanted),
+        "quiet": sum(topic.freshness is not None and topic.freshness.cause in EXPLAINED for topic in wanted),
     }
     parts = [f"{number} {what}" for what, number in others.items() if number]
     return ", ".join([f"{confirmed}/{len(wanted)}", *parts])
@@ -156,6 +164,12 @@ def last_gap(line: LineStatus) -> str:
 def gap_length(gap: Gap) -> str:
     """In seconds; empty where a gap has no length."""
     return f"{(gap.until_ns - gap.since_ns) / 1e9:.2f} s" if gap.until_ns > gap.since_ns else ""
+
+
+def state_words(told: VenueState) -> str:
+    """What the venue says of itself, until when, and since when."""
+    until = "" if told.until_ns is None else f" until {day_and_clock(told.until_ns)}"
+    return f"{told}{until} (since {clock(told.at_ns)})"
 
 
 def topic_words(topic: Topic) -> str:
@@ -202,6 +216,12 @@ def _notes(lines: Mapping[str, LineStatus], *, explained: bool, gaps: bool) -> I
             yield Text(printable(f"{topic.topic}: rejected by the venue{why}"), "yellow")
         if more := rejected[REJECTED:]:
             yield Text(f"{name}: {counted(len(more), 'more rejected topic')}; --json has all", "yellow")
+        for told in line.venue_states[-STATES:]:
+            yield Text(printable(f"{name}: the venue says: {state_words(told)}"), "yellow")
+        if more_states := line.venue_states[:-STATES]:
+            yield Text(
+                f"{name}: {counted(len(more_states), 'more state')} of the venue; --json has all", "yellow"
+            )
         if line.last_venue_error:
             yield Text(printable(f"{name}: last error of the venue: {line.last_venue_error}"), "dim")
         if not line.verify_tls:
@@ -260,18 +280,25 @@ def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
 # ── the journal ─────────────────────────────────────────────────────────────────────────────────
 
 
-def journal(endings: Mapping[str, Sequence[LineExit]], width: int) -> RenderableType:
-    """Every ending of these lines, oldest first; times of the day are local."""
-    every = [(name, ending) for name, exits in endings.items() for ending in exits]
+def journal(entries: Mapping[str, Sequence[LineExit | VenueState]], width: int) -> RenderableType:
+    """Every ending of these lines and all that their venues said of themselves, oldest first.
+
+    Times of the day are local.
+    """
+    every = [(name, entry) for name, mine in entries.items() for entry in mine]
     every.sort(key=lambda pair: pair[1].at_ns)
     if not every:
         return Text("No line has been lost.")
     if width < WIDE:
-        return Group(*(row for name, ending in every for row in _two_rows(name, ending)))
+        return Group(*(row for name, entry in every for row in _rows(name, entry)))
     numbers = ("try", "lived", *map(_heading, STEPS))
     headings = ("when", "line", "epoch", "kind", "code", *numbers)
     table = plain_table(*headings, "what happened", right=("epoch", *numbers), unfolded=headings)
     for name, ending in every:
+        if isinstance(ending, VenueState):
+            said = (day_and_clock(ending.at_ns), name, str(ending.epoch), "venue", ending.state)
+            table.add_row(*said, *[""] * len(numbers), printable(str(ending)))
+            continue
         table.add_row(
             day_and_clock(ending.at_ns),
             name,
@@ -298,8 +325,12 @@ def blind_times(lines: Mapping[str, LineStatus]) -> RenderableType:
     return Group(Text(), table)
 
 
-def _two_rows(name: str, ending: LineExit) -> Iterator[Text]:
+def _rows(name: str, ending: LineExit | VenueState) -> Iterator[Text]:
     """Where a table has no room."""
+    if isinstance(ending, VenueState):
+        words = f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  the venue says: {ending}"
+        yield Text(printable(words))
+        return
     why = f"{ending.kind} {ending.code}: {ending.text}"
     yield Text(printable(f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  {why}"))
     lived = "never live" if ending.lived_s is None else f"lived {span(ending.lived_s)}"
@@ -328,6 +359,22 @@ def quarantine(kept: QuarantineStatus) -> RenderableType:
         words = (printable(each.error), printable(each.raw))
         table.add_row(day_and_clock(each.at_ns), each.line, f"{each.size:,}", *words)
     return _kept(table, kept.count, len(kept.newest), "message", " in quarantine")
+
+
+def cooldowns(known: Sequence[CooldownStatus]) -> RenderableType:
+    """Times are local."""
+    if not known:
+        return Text("There is no cool-down.")
+    table = plain_table("account", "until", "asked by", "line", "why", unfolded=("account", "until"))
+    for each in known:
+        table.add_row(
+            printable(each.account),
+            day_and_clock(each.until_ns),
+            "the venue" if each.asked_by == "venue" else "linewarden (slow_initial)",
+            printable(each.line),
+            printable(each.why),
+        )
+    return table
 
 
 def dead_letters(kept: DeadLettersStatus) -> RenderableType:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from actors.cli.formatting import clock, counted, cut, one_row, printable
 from actors.cli.status_view import gap_length, topic_words
-from actors.events import Closed, Gap, Lifecycle, Marker, Received
+from actors.events import Closed, Gap, Lifecycle, Marker, Received, VenueState
 from actors.protocol.formatting import at, price_words, short
 from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
@@ -36,6 +36,7 @@ EVERY = 0.5  # seconds between two events where stdout is no terminal
 SPARKS = "▁▂▃▄▅▆▇█"
 COLOURS = {"disconnected": "red", "reconnecting": "yellow", "restored": "green", "failed": "bold red"}
 
+Shown = Gap | Lifecycle | VenueState
 Opener = Callable[..., Stream[Any]]
 
 
@@ -44,9 +45,9 @@ class StreamView:
 
     def __init__(self, subscribe: Opener, settings: Settings) -> None:
         self._lock = threading.Lock()
-        self._markers: deque[Gap | Lifecycle] = deque(maxlen=KEPT)
+        self._markers: deque[Shown] = deque(maxlen=KEPT)
         self._known: deque[tuple[object, ...]] = deque(maxlen=KEPT)
-        self._unprinted: list[Gap | Lifecycle] = []
+        self._unprinted: list[Shown] = []
         self._printed_at = -EVERY
         self._entries: list[Entry] = []
         for feed in settings.feeds.values():
@@ -65,14 +66,13 @@ class StreamView:
                 entry.take(item)
                 if isinstance(item, Gap):
                     self._keep(item)
-                elif isinstance(item, Lifecycle):
-                    # Every stream of a line has this marker; one is shown.
-                    known = (item.line, item.state, item.epoch, item.attempt)
-                    if known not in self._known:
-                        self._known.append(known)
-                        self._keep(item)
+                elif isinstance(item, Lifecycle | VenueState) and _identity(item) not in self._known:
+                    self._known.append(
+                        _identity(item)
+                    )  # every stream of a line has this marker; one is shown
+                    self._keep(item)
 
-    def _keep(self, marker: Gap | Lifecycle) -> None:
+    def _keep(self, marker: Shown) -> None:
         self._markers.append(marker)
         self._unprinted.append(marker)
 
@@ -287,18 +287,27 @@ def field_words(event: Any) -> str:
 # ── markers ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def marker_lines(markers: Iterable[Gap | Lifecycle]) -> Iterator[tuple[str, str, str]]:
+def marker_lines(markers: Iterable[Shown]) -> Iterator[tuple[str, str, str]]:
     """Time, words and style of each; the gaps of one cause share a line that names their topics."""
     for _, group in groupby(markers, _cause):
         first, *others = group
         if isinstance(first, Lifecycle):
             yield clock(first.at_ns), lifecycle_words(first), COLOURS.get(first.state, "")
+        elif isinstance(first, VenueState):
+            words = printable(f"{first.line}: the venue says: {first}")
+            yield clock(first.at_ns), words, "green" if first.state == "open" else "yellow"
         else:
             gaps = [first, *(gap for gap in others if isinstance(gap, Gap))]
             yield clock(first.until_ns), gap_words(gaps), "magenta"
 
 
-def _cause(marker: Gap | Lifecycle) -> object:
+def _identity(marker: Lifecycle | VenueState) -> tuple[object, ...]:
+    if isinstance(marker, VenueState):
+        return marker.line, marker.scope, marker.state, marker.epoch, marker.at_ns
+    return marker.line, marker.state, marker.epoch, marker.attempt
+
+
+def _cause(marker: Shown) -> object:
     if isinstance(marker, Gap):
         return marker.topic.feed, marker.reason, marker.epoch
     return id(marker)

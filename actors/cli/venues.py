@@ -13,6 +13,7 @@ from rich.table import Table
 from actors.cli.arguments import complain, described_venue, known_name, report
 from actors.cli.formatting import console, plain_table
 from actors.errors import ConfigError
+from actors.protocol.limits import SendRate
 from actors.protocol.venue import Channel, Venue
 from actors.settings import expected, known_venues, venue_class
 from actors.venues.declarative import DeclarativeVenue
@@ -29,7 +30,8 @@ def venues(
 ) -> None:
     """List the venues, or describe one.
 
-    The description has its channels with their keys and options, its keys in a config, and its limits.
+    The description has its channels with their keys and options, its keys in a config, its limits, and which
+    states of itself it tells.
     """
     known = known_venues()
     shown = console()
@@ -48,7 +50,12 @@ def venues(
     for field in structs.fields(kind.Settings):
         settings.add_row(field.encode_name, expected(field.type), _default(field))
     shown.print(settings, "")
-    for heading, rows in (("limit", kind.limits), ("environment variable", kind.variables)):
+    lists = {
+        "limit": {**kind.limits, "frames from us": _send_rate(kind.send_rate)},
+        "state of the venue": kind.venue_states,
+        "environment variable": kind.variables,
+    }
+    for heading, rows in lists.items():
         if rows:
             table = plain_table(heading, "")
             for key, value in rows.items():
@@ -92,6 +99,11 @@ def _notes(channel: Channel) -> Iterator[str]:
         yield "not acknowledged"
     if channel.unique:
         yield "unique"
+
+
+def _send_rate(rate: SendRate) -> str:
+    frames = " and ".join(map(str, rate.frames)) or "no limit is stated"
+    return f"{frames}; {rate.batch} topics are asked for together"
 
 
 def _default(field: structs.FieldInfo) -> str:

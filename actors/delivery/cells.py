@@ -17,6 +17,7 @@ from actors.events import Gap, SubscriptionState, Topic
 from actors.rules.journal import BlindTime
 from actors.rules.latest_price import Prices
 from actors.rules.ledger import DESIRED
+from actors.rules.venue_states import VenueStates
 
 
 class ReceiptTime(Struct, frozen=True, gc=False):
@@ -90,6 +91,7 @@ class Cells:
         self._refused: dict[str, dict[Topic, Cell]] = {}  # by feed: wanted, and on no line
         self._last_events: dict[str, LastEvents] = {}  # by line
         self._gaps: dict[str, tuple[int, Gap | None]] = {}  # by line: how many, and the last one
+        self._venue_states: dict[str, VenueStates] = {}  # by line
 
     # ── the registry's ──
 
@@ -136,6 +138,12 @@ class Cells:
             if right.valid:
                 self._last_events[line] = last_events
 
+    def publish_states(self, line: str, right: Right, states: VenueStates) -> None:
+        """What the venue tells this epoch of itself is what holds on the line from now on."""
+        with self._lock:
+            if right.valid:
+                self._venue_states[line] = states
+
     def note_gaps(self, line: str, right: Right, count: int, last: Gap | None) -> None:
         with self._lock:
             if right.valid:
@@ -144,7 +152,7 @@ class Cells:
     def forget_lines(self, feed: str) -> None:
         """The feed was removed."""
         with self._lock:
-            for table in (self._last_events, self._gaps):
+            for table in (self._last_events, self._gaps, self._venue_states):
                 for line in [line for line in table if line.partition("/")[0] == feed]:
                     del table[line]
 
@@ -197,6 +205,10 @@ class Cells:
 
     def gaps(self, line: str) -> tuple[int, Gap | None]:
         return self._gaps.get(line, (0, None))
+
+    def venue_states(self, line: str) -> VenueStates:
+        """What the venue has said of itself."""
+        return self._venue_states.get(line) or VenueStates()
 
     def last_event_at(self, topic: Topic) -> float | None:
         """Monotonic seconds of its last event; None: there was none."""

@@ -6,6 +6,7 @@ It is kept until the connection has its routes and its turn, and is delivered af
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Protocol
@@ -22,11 +23,13 @@ from actors.delivery.overlap import KnownKeys, Overlap
 from actors.delivery.runs import RunBudget, Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
-from actors.events import Topic
+from actors.events import Topic, VenueState
 from actors.protocol.session import Confirm, Missed
 from actors.protocol.venue import Venue
 from actors.rules.counters import LineCounters
 from actors.rules.latest_price import Prices
+
+EARLY = 100  # words of the venue about itself that are kept before the login is done
 
 
 class DeliveryArgs(Struct, frozen=True):
@@ -85,6 +88,7 @@ class ConnectionDelivery:
         self._block_timeout = args.block_timeout
         self._keeping = Keeping.NOT
         self._kept = Kept()
+        self._early: deque[VenueState] = deque(maxlen=EARLY)  # told before there was a stream to tell
         self._table: RouteTable | None = None
         self._epoch: EpochDelivery | None = None  # while this is the holder
         self._candidate: int | None = None  # epoch of the candidate beside this one
@@ -112,11 +116,14 @@ class ConnectionDelivery:
         """The session is open: what comes is delivered, or kept until this epoch has its turn."""
         self._keeping = Keeping.TURN if self._epoch is None else Keeping.NOT
         self._hand_out_kept()
+        if self._epoch is not None:
+            self._epoch.end_former_states(self._wall_ns())
 
     def _hold(self, table: RouteTable, state: DeliveryState, last_events: LastEvents | None) -> EpochDelivery:
         """Become the holder of the line's delivery state."""
         args = self._args
         line = LineDelivery(args.line, args.epoch, args.right, table, state)
+        line.rotated = args.overlap is not None and state.up
         state.begin_epoch(args.epoch)
         if last_events is None or not last_events.prices.are_of(args.venue):
             last_events = LastEvents(Prices(args.venue))
@@ -132,6 +139,10 @@ class ConnectionDelivery:
         )
         self._known = None if args.overlap is None else args.overlap.take()
         args.cells.publish(args.line, args.right, last_events)
+        args.cells.publish_states(args.line, args.right, state.venue_states)
+        epoch.tell_states(self._wall_ns())
+        while self._early:
+            epoch.tell_state(self._early.popleft())
         return epoch
 
     def take_turn(self, state: DeliveryState, last_events: LastEvents | None, *, late: bool) -> None:
@@ -180,6 +191,26 @@ class ConnectionDelivery:
             self._mark(item)
         else:
             self._keep(item)
+
+    def bring_state(self, told: VenueState) -> bool:
+        """What the venue says of itself. Returns whether it is news, as far as is known yet."""
+        is_kept = self._keeping is not Keeping.NOT or bool(self._kept)
+        if not is_kept and self._epoch is not None:
+            is_news = self._epoch.tell_state(told)
+            self._make_calls()
+            return is_news
+        if is_kept:
+            self._keep(told)
+        else:  # before the login
+            self._early.append(told)
+        return told.state != "open"
+
+    def mark_lost(self) -> None:
+        """What the venue has just lost, and was not asked for again yet, has its gap here."""
+        if self._epoch is not None:
+            self._epoch.mark_lost(self._wall_ns())
+            self._args.cells.note_gaps(self._args.line, self._args.right, *self._epoch.gaps)
+            self._make_calls()
 
     def _keep(self, item: KeptItem) -> None:
         """A candidate is given up if it brings too much before all its topics are answered for."""
@@ -233,11 +264,14 @@ class ConnectionDelivery:
             make_calls(self._args.right, self._hands.note_call)
             self._hands.end_calls(begun)
 
-    def _mark(self, item: Confirm | Missed | Misread) -> None:
+    def _mark(self, item: Confirm | Missed | VenueState | Misread) -> None:
         epoch, now_ns = self._epoch, self._wall_ns()
         if epoch is None:
             return
         match item:
+            case VenueState():
+                epoch.tell_state(item)
+                epoch.mark_lost(now_ns)
             case Missed(topics=topics, reason=reason, missed=missed):
                 epoch.missed(topics, reason, missed, now_ns)
             case Misread():

@@ -14,7 +14,7 @@ from actors.delivery.resyncs import Resyncs
 from actors.delivery.runs import Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
-from actors.events import Gap, GapReason, Topic
+from actors.events import Gap, GapReason, Topic, VenueState
 from actors.protocol.venue import Venue
 from actors.rules.stream_buffer import Batch, Origin
 
@@ -46,6 +46,7 @@ class EpochDelivery:
         self._pausing: dict[Inlet, None] = {}  # streams that ask this line to pause
         self._cut: dict[Inlet, None] = {}  # streams with topics that have to start again
         self.resyncs = Resyncs()
+        self._unmarked: dict[Topic, None] = {}  # the venue has lost data of them, and no gap shows it yet
         self._going: dict[Topic, Going] = {}  # where events go: all readers but those that are to join
         for topic, route in self._table.routes.items():
             self._going[topic] = self._joined(topic, route.inlets)
@@ -163,10 +164,35 @@ class EpochDelivery:
         topics = tuple(topics)
         for topic in topics:
             self._runs.forget(topic)
+            self._unmarked.pop(topic, None)
         self._line.missed(topics, reason, count, now_ns)
 
     def interrupt(self, topics: Iterable[Topic], now_ns: int) -> None:
         self._line.interrupt(topics, now_ns)
+
+    def tell_state(self, told: VenueState) -> bool:
+        """Returns whether it is news. Lost topics are to be sent anew, each at most once per back-off."""
+        is_news = self._line.tell_state(told)
+        if told.state == "data_lost":
+            lost = [topic for topic in self._table.reached(told.scope) if topic in self._state.settled]
+            self._unmarked = dict.fromkeys(lost)
+            for topic in lost:
+                self.resyncs.want(topic)
+        return is_news
+
+    def mark_lost(self, now_ns: int) -> None:
+        """Topics that were not resynced at once have their gap here, and another one when they are."""
+        self.missed(list(self._unmarked), "unknown", None, now_ns)
+
+    def tell_states(self, now_ns: int) -> None:
+        """Streams that came while the line had no holder get what holds at present."""
+        if self._state.venue_states:
+            for topic, route in self._table.routes.items():
+                self._line.tell_states_to(topic, route.inlets, now_ns)
+
+    def end_former_states(self, now_ns: int) -> None:
+        """The session is open, and what it kept is handed out."""
+        self._line.end_former_states(now_ns, is_open=True)
 
     def misread(self) -> None:
         """An event could not be read: what was kept of deltas may lack it."""
@@ -177,6 +203,7 @@ class EpochDelivery:
     def set_route(self, topic: Topic, route: Route, now_ns: int) -> None:
         come, gone = self._table.set(topic, route)
         self._line.attached(topic, come)
+        self._line.tell_states_to(topic, come, now_ns)
         self._part(topic, gone, now_ns)
         joins = bool(come) and topic.channel in self._deltas and topic in self._state.settled
         if joins:
@@ -193,6 +220,7 @@ class EpochDelivery:
         self._part(topic, gone, now_ns)
         self._line.lifted(topic)
         self._line.judge()
+        self._line.end_former_states(now_ns)
         self._runs.forget(topic)
         self.last_events.forget(topic)
         self.resyncs.drop(topic)

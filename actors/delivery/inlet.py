@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Literal
 
 from actors.delivery.arrivals import Right
-from actors.events import Closed, Lifecycle, Marker, Topic
+from actors.events import Closed, Lifecycle, Marker, Scope, Topic, VenueState
 from actors.rules.counters import StreamStatus
 from actors.rules.stream_buffer import (
     MARKERS,
@@ -24,6 +24,7 @@ from actors.rules.stream_buffer import (
     Policy,
     StreamBuffer,
 )
+from actors.rules.venue_states import MOMENTARY, MOST
 
 KEPT_GAPS = 1_000  # that a stream shows of those which were read
 
@@ -83,6 +84,7 @@ class Inlet:
         self.full_since: float | None = None  # monotonic seconds; it asks its lines to pause
         self._waiting: dict[object, Callable[[], None]] = {}  # by line: what is called when there is room
         self._lifecycle_numbers: dict[str, int] = {}  # by line: the number of the last event that was put
+        self._states: dict[tuple[str, Scope], VenueState] = {}  # by line and scope: the last that was put
 
     def _new_buffer(self, policy: Policy) -> StreamBuffer:
         if policy == "conflate":
@@ -150,6 +152,25 @@ class Inlet:
             if right.valid and self.end is None and number > self._lifecycle_numbers.get(event.line, 0):
                 self._lifecycle_numbers[event.line] = number
                 self.mark(right, event)
+
+    def put_state(self, right: Right, told: VenueState) -> None:
+        """What the venue says of itself, unless this stream has it, or needs not know that it is over."""
+        subject = told.line, told.scope
+        with self.ready:
+            former = self._states.get(subject)
+            if former == told or (former is None and told.state in MOMENTARY):
+                return
+            self.tell_state(right, told)
+
+    def tell_state(self, right: Right, told: VenueState) -> None:
+        """What the venue has just said of itself."""
+        with self.ready:
+            if right.valid and self.end is None:
+                self._states.pop((told.line, told.scope), None)
+                self._states[told.line, told.scope] = told
+                if len(self._states) > MOST:
+                    del self._states[next(iter(self._states))]
+                self.mark(right, told)
 
     def _asks_to_pause(self, buffer: FifoBuffer, now: float) -> bool:
         """From full until half empty; with the lock."""

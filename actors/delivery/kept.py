@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from msgspec import Struct, structs
 
-from actors.events import Topic
+from actors.events import Topic, VenueState
 from actors.protocol.session import Confirm, Missed
 
 EVENTS: Final = 500_000
 BYTES: Final = 64 * 1_048_576
+STATE: Final = 1_000  # bytes that a word of the venue about itself counts for
 
 
 class KeptEvents(Struct, frozen=True):
@@ -28,7 +29,7 @@ class Misread(Struct, frozen=True):
     """At this place something could not be read: what is kept of deltas may lack it."""
 
 
-KeptItem = KeptEvents | Confirm | Missed | Misread
+KeptItem = KeptEvents | Confirm | Missed | VenueState | Misread
 
 
 class Kept:
@@ -58,6 +59,8 @@ class Kept:
         if isinstance(item, KeptEvents):
             self.count += len(item.events)
             self._size += item.size
+        elif isinstance(item, VenueState):
+            self._size += STATE
         elif isinstance(item, Confirm):
             self.answered.update(item.topics)
 
@@ -75,13 +78,15 @@ class Kept:
         if isinstance(item, KeptEvents):
             self.count -= len(item.events)
             self._size -= item.size
+        elif isinstance(item, VenueState):
+            self._size -= STATE
         if self._left:
             if isinstance(item, KeptEvents):
                 kept = [self._left.get(topic, 0) < number for topic in item.topics]
                 topics, events = list(compress(item.topics, kept)), list(compress(item.events, kept))
                 left_out = len(item.events) - len(events)
                 item = structs.replace(item, topics=topics, events=events)
-            elif not isinstance(item, Misread):
+            elif isinstance(item, Confirm | Missed):
                 left = tuple(topic for topic in item.topics if self._left.get(topic, 0) < number)
                 item = structs.replace(item, topics=left)
         if not self._items:

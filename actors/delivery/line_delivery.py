@@ -14,7 +14,7 @@ from actors.delivery.arrivals import Right
 from actors.delivery.inlet import Inlet
 from actors.delivery.state import DeliveryState, Outage
 from actors.delivery.table import NO_ROUTE, RouteTable
-from actors.events import Gap, GapReason, Lifecycle, LifecycleState, Topic
+from actors.events import Gap, GapReason, Lifecycle, LifecycleState, Topic, VenueState
 from actors.rules.stream_buffer import GapRun
 
 Told = tuple[Inlet, Lifecycle | GapRun]
@@ -26,6 +26,7 @@ class LineDelivery:
     def __init__(self, line: str, epoch: int, right: Right, table: RouteTable, state: DeliveryState) -> None:
         self.line, self.epoch, self.right = line, epoch, right
         self.table, self.state = table, state
+        self.rotated = False  # this epoch takes over without a gap
 
     # ── lifecycle and gaps: the state changes after they have been put ──
 
@@ -76,6 +77,7 @@ class LineDelivery:
             state.gap(Gap(topic, "disconnect", None, since, max(since, now_ns), self.epoch))
         state.settled.update(mine)
         self.judge()
+        self.end_former_states(now_ns)
         return spans
 
     def judge(self) -> None:
@@ -136,6 +138,36 @@ class LineDelivery:
             for inlet in route.inlets:
                 if inlet.id not in joining and topic not in self.state.blind_streams.get(inlet.id, ()):
                     inlet.mark(self.right, gap)
+
+    # ── what the venue says of itself ──
+
+    def tell_state(self, told: VenueState) -> bool:
+        """The streams with a topic of its scope get it at this place. Returns whether it is news."""
+        if not self.state.venue_states.note(told):
+            return False
+        for inlet in self.table.readers(told.scope):
+            inlet.tell_state(self.right, told)
+        return True
+
+    def tell_states_to(self, topic: Topic, inlets: Iterable[Inlet], now_ns: int) -> None:
+        """Streams that read this topic from now on get what holds at present."""
+        states = self.state.venue_states
+        if states:
+            for told in states.reaching(topic, now_ns):
+                if told.epoch == self.epoch or self.state.up:  # else it is to be told again, or to end
+                    for inlet in inlets:
+                        inlet.put_state(self.right, told)
+
+    def end_former_states(self, now_ns: int, *, is_open: bool = False) -> None:
+        """Once the line is up: what the venue told a former connection, and this one not again, has ended.
+
+        After a rotation once this one is open: what the venue told it before was kept until then.
+        """
+        states = self.state.venue_states
+        if states and self.state.up and (is_open or not self.rotated):
+            for told in states.take_over(self.epoch, keep_narrow=self.rotated):
+                text = f"{told.state} was told to a connection that has ended"
+                self.tell_state(VenueState(told.scope, "open", text, None, self.line, self.epoch, now_ns))
 
     # ── streams that come and go ──
 

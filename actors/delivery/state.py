@@ -7,6 +7,7 @@ from typing import Literal
 
 from actors.delivery.table import Route
 from actors.events import Gap, Topic
+from actors.rules.venue_states import VenueStates
 
 WORDS = 1 << 32  # the numbers of one epoch's words; the upper half is for those after its end
 
@@ -40,6 +41,7 @@ class DeliveryState:
         self.number = 0  # of the last word of this line
         self.gaps = 0  # interruptions of topics, whether or not a stream got a `Gap`
         self.last_gap: Gap | None = None
+        self.venue_states = VenueStates()  # the holder's alone to change; any thread may look
 
     def copy(self) -> DeliveryState:
         copy = DeliveryState()
@@ -49,6 +51,7 @@ class DeliveryState:
         copy.blind = self.blind.copy()
         copy.blind_streams = {stream: topics.copy() for stream, topics in self.blind_streams.copy().items()}
         copy.joining = {topic: streams.copy() for topic, streams in self.joining.copy().items()}
+        copy.venue_states = self.venue_states.copy()
         return copy
 
     def note_settled(self, topics: Iterable[Topic], routes: Mapping[Topic, Route]) -> None:

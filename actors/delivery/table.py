@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from actors.delivery.inlet import Inlet
-from actors.events import Topic
+from actors.events import ALL_KEYS, Scope, Topic
 
 
 class Route(Struct, frozen=True):
@@ -27,6 +27,7 @@ class RouteTable:
         self.routes: dict[Topic, Route] = {}
         self.inlets: dict[int, Inlet] = {}  # every stream that some topic goes to
         self.topics: dict[int, dict[Topic, None]] = {}  # by stream: its topics on this line
+        self._by_key: dict[str, dict[Topic, None]] | None = None  # once it was asked for
 
     @classmethod
     def of(cls, routes: Mapping[Topic, Route]) -> RouteTable:
@@ -46,16 +47,45 @@ class RouteTable:
         """The streams that this topic goes to from now on, and those that it goes to no longer."""
         former = self.routes.get(topic, NO_ROUTE)
         self.routes[topic] = route
+        if self._by_key is not None:
+            self._by_key.setdefault(topic.key, {})[topic] = None
         return self._change(topic, former.inlets, route.inlets)
 
     def remove(self, topic: Topic) -> list[Inlet]:
         """The topic lies on this line no longer. The streams that it went to."""
         former = self.routes.pop(topic, NO_ROUTE)
+        if self._by_key is not None and topic in (mine := self._by_key.get(topic.key, {})):
+            del mine[topic]
+            if not mine:
+                del self._by_key[topic.key]
         return self._change(topic, former.inlets, ())[1]
 
     def wants(self, stream: int) -> Iterable[Topic]:
         """The topics of this stream on this line."""
         return self.topics.get(stream, ())
+
+    def reached(self, scope: Scope) -> Iterable[Topic]:
+        """The topics of which some events belong to this scope."""
+        topics: Iterable[Topic] = self.routes
+        if scope.key:
+            by_key = self._topics_by_key()
+            topics = [topic for key in dict.fromkeys((scope.key, *ALL_KEYS)) for topic in by_key.get(key, ())]
+        return [topic for topic in topics if scope.reaches(topic)]
+
+    def readers(self, scope: Scope) -> Iterable[Inlet]:
+        """The streams with such a topic."""
+        if scope.key:
+            topics = self.reached(scope)
+            return dict.fromkeys(inlet for topic in topics for inlet in self.routes[topic].inlets)
+        inlets = self.inlets.values()  # a stream is of one channel
+        return [inlet for inlet in inlets if scope.channel in {"", inlet.channel}]
+
+    def _topics_by_key(self) -> dict[str, dict[Topic, None]]:
+        if self._by_key is None:
+            self._by_key = {}
+            for topic in self.routes:
+                self._by_key.setdefault(topic.key, {})[topic] = None
+        return self._by_key
 
     def _change(
         self, topic: Topic, before: tuple[Inlet, ...], after: tuple[Inlet, ...]

@@ -7,10 +7,11 @@ Names of types that have no docstring of their own:
 `Frame`: `(opcode, payload)` of a whole message, `TEXT` (valid UTF-8) or `BINARY` (RFC 6455, 5.2).
 `Effect`: what a session returns, the union of `Send`, `Announce`, … More members are added to it.
 `Conversation[T]`: a generator that yields `HttpRequest`, is sent `HttpAnswer`, and returns `T` or a `Reason`.
-`Reason`: `Retryable`, `Slow`, `Fatal`, and those with which Linewarden ends a connection itself.
+`Reason`: `Retryable`, `Slow`, `Weather`, `Fatal`, and those with which Linewarden ends a connection itself.
 `Option`: text, a number or a truth value. `Options`: the `(name, Option)` pairs of a topic, sorted by name.
 `Bounds`: a tuple of `Bound`. `GapReason`: the reasons of a `Gap`, of which a session uses `sequence`,
-`quarantine` and `unknown`. `REDACTED`: the text that stands in place of a secret.
+`quarantine` and `unknown`. `StateName`: the states of a `VenueState`.
+`REDACTED`: the text that stands in place of a secret.
 `exact_decimal`: the `Decimal` of a text, or an ArithmeticError if it has too many digits or too large an
 exponent; a `float_hook` for msgspec.
 """
@@ -18,7 +19,7 @@ exponent; a `float_hook` for msgspec.
 from __future__ import annotations
 
 from actors.errors import LinewardenError
-from actors.events import GapReason, Option, Options, Topic
+from actors.events import GapReason, Option, Options, Scope, StateName, Topic, VenueState
 from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.lazy import Imported
 from actors.protocol.asked import AskedTopic, TopicAnswer, confirm, refuse, topics_of
@@ -26,7 +27,7 @@ from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation, Token, decoded, is_token, settled, status_reason
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
-from actors.protocol.limits import RateLimit, SendRate, TokenBucket
+from actors.protocol.limits import FrameLimit, RateLimit, SendRate, TokenBucket
 from actors.protocol.numbers import exact_decimal, is_bounded, known_time
 from actors.protocol.placement import Bound, Bounds, Placement
 from actors.protocol.prices import BookUpdate, Price
@@ -38,6 +39,7 @@ from actors.protocol.session import (
     Answered,
     Complain,
     Confirm,
+    ConnectionCloses,
     Deliver,
     Duplicates,
     Effect,
@@ -49,6 +51,7 @@ from actors.protocol.session import (
     Quarantine,
     Reject,
     Resent,
+    Resync,
     Send,
     Session,
     SessionState,
@@ -57,7 +60,7 @@ from actors.protocol.session import (
 )
 from actors.protocol.timestamps import iso_nanoseconds
 from actors.protocol.venue import Channel, Opening, Refusal, Venue, VenueSettings
-from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.reasons import Fatal, Reason, Retryable, Slow, Weather
 from actors.secret import REDACTED, RedactedStruct, Secret, origin
 
 __all__ = (
@@ -73,6 +76,7 @@ __all__ = (
     "Channel",
     "Complain",
     "Confirm",
+    "ConnectionCloses",
     "Conversation",
     "Deliver",
     "Duplicates",
@@ -83,6 +87,7 @@ __all__ = (
     "Fatal",
     "Fetch",
     "Frame",
+    "FrameLimit",
     "GapReason",
     "HttpAnswer",
     "HttpFailed",
@@ -103,13 +108,16 @@ __all__ = (
     "Refusal",
     "Reject",
     "Resent",
+    "Resync",
     "Retryable",
+    "Scope",
     "Secret",
     "Send",
     "SendRate",
     "Session",
     "SessionState",
     "Slow",
+    "StateName",
     "Token",
     "TokenBucket",
     "TokenRefused",
@@ -119,6 +127,8 @@ __all__ = (
     "Unrouted",
     "Venue",
     "VenueSettings",
+    "VenueState",
+    "Weather",
     "amount",
     "code_of",
     "confirm",

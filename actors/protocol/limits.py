@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from msgspec import Struct
+
+from actors.reasons import Fatal, Reason, Retryable, Slow
+
+UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+_FRAMES = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,4})?(s|min|h)")
+_PAUSE: Final = re.compile(
+    r"(?:retry[-_ ]?after|(?:retry|again|reconnect) (?:in|after))(_?ms)?[\"':=\s]*"
+    r"(\d{1,12}(?:\.\d{1,9})?)\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?)?\b",
+    re.ASCII | re.IGNORECASE,
+)
+_WORDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0}
 
 ROUNDING = 1e-5  # of one token: after the exact wait, floats may be a little short of it
 
@@ -62,8 +76,47 @@ class TokenBucket:
             self._left = min(self._left, 1.0 - seconds / self._budget.interval)
 
 
+class FrameLimit(Struct, frozen=True):
+    """A venue's limit on what a connection sends: so many frames within any `seconds`."""
+
+    frames: int
+    seconds: float
+
+    @classmethod
+    def parse(cls, text: str) -> FrameLimit:
+        """Reads a limit such as "5/s", "480/h" or "10/5min".
+
+        Raises:
+            ValueError: it is none.
+        """
+        found = _FRAMES.fullmatch(text)
+        if found is None:
+            raise ValueError(f'expected frames per time, such as "5/s", "20/min" or "480/h", found {text!r}')
+        frames, count, unit = found.groups()
+        return cls(int(frames), int(count or 1) * UNITS[unit])
+
+    def __str__(self) -> str:
+        unit = max((unit for unit in UNITS if not self.seconds % UNITS[unit]), key=UNITS.get, default="s")  # type: ignore[arg-type]
+        count = self.seconds / UNITS[unit]
+        return f"{self.frames}/{'' if count == 1 else format(count, 'g')}{unit}"
+
+
 class SendRate(Struct, frozen=True):
-    """The pace of subscriptions: `batch` topics, then `interval` seconds of rest."""
+    """What a connection may send: frames per time, and so many topics asked for together.
+
+    Every frame counts: subscriptions, what gives them up, messages of a program, and heartbeats, which leave
+    first. Without `frames` there is no limit.
+    """
 
     batch: int = 100
-    interval: float = 0.0
+    frames: tuple[FrameLimit, ...] = ()
+
+
+def closed_for(reason: Reason, words: str) -> Reason:
+    """The reason of a close frame with these words: slow, if they name a time, such as `retry after 30 s`."""
+    found = _PAUSE.search(words)
+    if found is None or not isinstance(reason, Retryable | Slow | Fatal):
+        return reason
+    unit = (found[1] or found[3] or "s").lower().lstrip("_")
+    factor = 0.001 if unit.startswith(("ms", "milli")) else _WORDS[unit[0]]
+    return Slow(reason.text, reason.code, float(found[2]) * factor, shared=True)

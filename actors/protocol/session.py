@@ -9,11 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from actors.events import GapReason, Topic
+from actors.events import GapReason, Topic, VenueState
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.reasons import Reason, Retryable
 from actors.secret import RedactedStruct, Shown
@@ -45,9 +45,14 @@ NEXT = {
 
 
 class Send(RedactedStruct, frozen=True):
-    """Send one frame: text for a `str`, binary for `bytes`. Its repr has no payload, which may be a login."""
+    """Send one frame: text for a `str`, binary for `bytes`. Its repr has no payload, which may be a login.
+
+    It leaves when the connection's budget allows it (`Venue.send_rate`). `control`: a heartbeat, or the
+    answer to one, which leaves before all others; of equal ones that wait the last one leaves.
+    """
 
     payload: str | bytes
+    control: bool = False
 
     def shown(self) -> Shown:
         """Yields kind and size for the repr; characters of a text, bytes of a binary payload."""
@@ -76,6 +81,12 @@ class Reject(Struct, frozen=True):
 
 class Resent(Struct, frozen=True):
     """The session subscribed to these topics again by itself: their acknowledgement is open again."""
+
+    topics: tuple[Topic, ...]
+
+
+class Resync(Struct, frozen=True):
+    """Call `Session.resync` for these topics when the budget has room: those that wait share frames."""
 
     topics: tuple[Topic, ...]
 
@@ -143,6 +154,12 @@ class Missed(Struct, frozen=True):
     missed: int | None = None  # events of each topic; None: unknown
 
 
+class ConnectionCloses(Struct, frozen=True):
+    """The venue has announced that it will close this connection, which is rotated before, if possible."""
+
+    text: str  # the venue's words
+
+
 class Quarantine(Struct, frozen=True):
     """A message could not be decoded: it is counted and kept for people, with the error."""
 
@@ -195,10 +212,13 @@ Effect = (
     | Confirm
     | Reject
     | Resent
+    | Resync
     | Deliver
     | Unrouted
     | Duplicates
     | Missed
+    | VenueState
+    | ConnectionCloses
     | Quarantine
     | Complain
     | Answered
@@ -264,6 +284,10 @@ class Session(ABC):
     defect: it ends the connection as a crash, so none may be raised for what a venue sent.
     """
 
+    # Each topic takes a frame or more: the session is asked for as many as may leave, so that none waits for
+    # its answer before it has left.
+    asks_one_by_one: ClassVar[bool] = False
+
     def __init__(self) -> None:
         self.state = SessionState.OPENING
 
@@ -305,7 +329,8 @@ class Session(ABC):
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         """Makes the venue send these topics from the start, with a `Missed` at the seam.
 
-        Called for channels that are `resyncable`. By default it subscribes again.
+        Called for channels that are `resyncable`, and for all topics whose data the venue says is lost. By
+        default it subscribes again.
         """
         return [
             Missed(tuple(topics), "unknown"),

@@ -91,6 +91,7 @@ class Venue(ABC):
     send_rate: ClassVar[SendRate] = SendRate()
     ping_interval: ClassVar[float] = 0.0  # seconds between calls of `Session.ping`; 0: the venue needs none
     limits: ClassVar[Mapping[str, str]] = {}  # for people: the name of a limit and its value
+    venue_states: ClassVar[Mapping[str, str]] = {}  # for people: what it tells of itself, and by what
     variables: ClassVar[Mapping[str, str]] = {}  # for people: environment variables and what they hold
     book_channel: ClassVar[str] = ""  # whose events make an order book; empty: none
     price_channels: ClassVar[frozenset[str]] = frozenset()  # whose events hold prices

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from actors.events import VenueState
 from actors.rules.calendar import HORIZON, SECOND, Calendar
 
 LONG: Final = 60.0  # seconds without an event that are shown where no policy has a limit
@@ -18,7 +19,8 @@ LONG: Final = 60.0  # seconds without an event that are shown where no policy ha
 LONGEST: Final = 400 * 86_400 * SECOND  # nanoseconds; more market time than that is not counted
 
 Company = Literal["nothing", "pongs", "acks", "heartbeats", "others"]
-Cause = Literal["", "venue_time", "closed", "not_due", "unwatched"] | Company
+Told = Literal["halted", "maintenance"]  # by the venue, of itself
+Cause = Literal["", "venue_time", "closed", "not_due", "unwatched"] | Company | Told
 
 
 class FreshnessPolicy(Struct, frozen=True):
@@ -99,14 +101,25 @@ class Evidence(Struct, frozen=True):
     signs: Signs
     venue_ns: int | None = None  # the venue's time of the newest event; None: it named none
     received_ns: int = 0  # our wall clock when that came
+    told: VenueState | None = None  # by the venue, which explains silence
+    resumed_ns: int = 0  # when the last such state ended; 0: there was none
+
+    @property
+    def silent_since(self) -> float:
+        """Monotonic seconds: of the last event, or of what silence counts from where that was later."""
+        since = self.since if self.at is None else self.at
+        resumed = self.now - (self.now_ns - self.resumed_ns) / SECOND if self.resumed_ns else 0.0
+        return max(since, resumed)
 
 
 def judge(policy: FreshnessPolicy, evidence: Evidence) -> Freshness:
     """Stale by silence goes before stale by lag: where nothing comes, its age is of no use."""
     no_event_yet = evidence.at is None
-    silent_since = evidence.since if evidence.at is None else evidence.at
+    silent_since = evidence.silent_since
     passed = max(0.0, evidence.now - silent_since)
-    limit = policy.stale_after
+    limit, told = policy.stale_after, evidence.told
+    if told is not None and (passed >= (limit or LONG) or evidence.received_ns <= told.at_ns):
+        return _explained(told, no_event_yet, passed)
     if limit and passed >= limit:
         silence = policy.counted(evidence.now_ns - round(passed * SECOND), evidence.now_ns)
         if silence >= limit:
@@ -123,6 +136,11 @@ def judge(policy: FreshnessPolicy, evidence: Evidence) -> Freshness:
     if not no_event_yet and passed < (limit or LONG):
         return Freshness("live", age_s=passed)
     return _quiet(policy, evidence, passed, no_event_yet)
+
+
+def _explained(told: VenueState, no_event_yet: bool, passed: float) -> Freshness:
+    cause: Told = "halted" if told.state == "halted" else "maintenance"
+    return Freshness("quiet", cause, no_event_yet, passed, f"{cause}: {told.text}" if told.text else cause)
 
 
 def _quiet(policy: FreshnessPolicy, evidence: Evidence, passed: float, no_event_yet: bool) -> Freshness:

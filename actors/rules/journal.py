@@ -27,7 +27,7 @@ class RecoveryTimes(Struct, frozen=True):
     first_data: float | None = None
 
 
-class LineExit(Struct, frozen=True):
+class LineExit(Struct, frozen=True, tag_field="entry", tag="exit"):
     """One life that ended. `at_ns` is wall-clock nanoseconds; `lived_s` counts from being live."""
 
     epoch: int

@@ -15,7 +15,8 @@ from typing import Any, Literal, cast
 
 from msgspec import Struct
 
-from actors.events import Gap, GapReason, Lifecycle, Marker, Topic
+from actors.events import Gap, GapReason, Lifecycle, Marker, Topic, VenueState
+from actors.rules.venue_states import MOST as MOST_STATES
 
 Policy = Literal["block", "drop_oldest", "drop_newest", "conflate"]
 HANDFUL = 1_000  # events that a reader takes out at once, at most
@@ -539,10 +540,12 @@ class ConflatingBuffer(StreamBuffer):
     def _merge(self) -> None:
         """A topic's gaps before its event become one, and those behind it; of a line the last word stays.
 
-        So at most two gaps of each topic are left, and no gap changes sides with an event of its topic.
+        So does the last state of each scope. At most two gaps of each topic are left, and no gap changes
+        sides with an event of its topic.
         """
         kept: dict[Topic | int, WaitingEvent | Marker] = {}
         later: dict[object, Topic | int] = {}  # by what a marker is about: the one that stays
+        states = 0
         for key, item in reversed(self._items.items()):
             if isinstance(item, WaitingEvent):
                 kept[key] = item
@@ -550,8 +553,10 @@ class ConflatingBuffer(StreamBuffer):
                 place = later.setdefault((item.topic, item.topic in kept), key)
                 kept[place] = item if place == key else _joined(item, cast(Gap, kept[place]))
                 self.gaps -= place != key
-            elif later.setdefault(_line_of(item), key) == key:
-                kept[key] = item
+            elif later.setdefault(_subject(item), key) == key:
+                states += isinstance(item, VenueState)
+                if states <= MOST_STATES or not isinstance(item, VenueState):
+                    kept[key] = item
         self._items = OrderedDict(reversed(kept.items()))
         self._merge_at = 2 * (len(self._items) - self._waiting)
 
@@ -578,15 +583,19 @@ class ConflatingBuffer(StreamBuffer):
 
 
 def merge(markers: Iterable[Marker]) -> list[Marker]:
-    """One gap for each topic and the last lifecycle event of each line stand for all of them."""
+    """One gap for each topic, the last lifecycle event of each line and the last state of each scope stay."""
     gaps: dict[Topic, Gap] = {}
-    last_words: dict[str, Marker] = {}
+    states: dict[object, VenueState] = {}
+    last_words: dict[object, Marker] = {}
     for marker in markers:
         if isinstance(marker, Gap):
             gaps[marker.topic] = _joined(gaps.get(marker.topic), marker)
+        elif isinstance(marker, VenueState):
+            states.pop(_subject(marker), None)  # the newest is last
+            states[_subject(marker)] = marker
         else:
-            last_words[_line_of(marker)] = marker
-    return [*gaps.values(), *last_words.values()]
+            last_words[_subject(marker)] = marker
+    return [*gaps.values(), *[*states.values()][-MOST_STATES:], *last_words.values()]
 
 
 def _packed(markers: list[Marker]) -> list[Marker | GapRun]:
@@ -631,9 +640,14 @@ def _overflow(topic: Topic, loss: Loss) -> Gap:
     return Gap(topic, "overflow", loss.missed, loss.since_ns, loss.until_ns, loss.epoch)
 
 
-def _line_of(marker: Marker) -> str:
-    """Whose word it is; empty: that of no line."""
-    return marker.line if isinstance(marker, Lifecycle) else ""
+def _subject(marker: Marker) -> object:
+    """What it is about: a later marker about the same replaces it."""
+    match marker:
+        case Lifecycle(line=line):
+            return line
+        case VenueState(line=line, scope=scope):
+            return line, scope
+    return None
 
 
 def _joined(former: Gap | None, later: Gap) -> Gap:

@@ -61,6 +61,8 @@ class ServiceRoutes:
             ServiceRoute("GET", "/healthz", self.healthz, open=True),
             ServiceRoute("GET", "/readyz", self.readyz, open=True),
             *(ServiceRoute("POST", f"/{name}/", self.command, "TARGET") for name in COMMANDS),
+            ServiceRoute("POST", "/cooldowns/clear", self.clear_cooldowns),
+            ServiceRoute("POST", "/cooldowns/clear/", self.clear_cooldowns, "ACCOUNT"),
             ServiceRoute("POST", "/reload", self.reload),
             ServiceRoute("GET", "/journal", self.journal),
             ServiceRoute("GET", "/journal/", self.journal, "LINE"),
@@ -132,6 +134,17 @@ class ServiceRoutes:
         except LinewardenError as error:
             raise RequestDeclined(404, str(error)) from None
 
+    def clear_cooldowns(self, asked: ServiceRequest) -> ServiceResponse:
+        """Of one account or feed, or of all."""
+        if len(asked.argument) > LONGEST_TARGET:
+            raise RequestDeclined(404, f"no account has a name of more than {LONGEST_TARGET} characters")
+        try:
+            return ServiceResponse(200, {"cleared": self._runtime.clear_cooldowns(asked.argument or None)})
+        except (RuntimeStopped, Timeout):
+            raise
+        except LinewardenError as error:
+            raise RequestDeclined(404, str(error)) from None
+
     def reload(self, asked: ServiceRequest) -> ServiceResponse:
         """`?plan=1`: lists the changes and makes none."""
         if self._reload is None:
@@ -148,7 +161,7 @@ class ServiceRoutes:
             self._reloading.release()
 
     def journal(self, asked: ServiceRequest) -> ServiceResponse:
-        """The last endings of every line, or of one, oldest first."""
+        """The last endings of every line, or of one, and what its venue said of itself, oldest first."""
         lines = self._runtime.status().lines()
         if asked.argument and asked.argument not in lines:
             name = asked.argument[:LONGEST_TARGET]
@@ -156,7 +169,7 @@ class ServiceRoutes:
             hint = f"; did you mean {near[0]!r}?" if near else f". There are: {', '.join(lines) or 'none'}."
             raise RequestDeclined(404, f"there is no line {name!r}{hint}")
         wanted = [asked.argument] if asked.argument else list(lines)
-        return ServiceResponse(200, {name: lines[name].journal for name in wanted})
+        return ServiceResponse(200, {name: lines[name].entries() for name in wanted})
 
     def tail(self, asked: ServiceRequest) -> Tail:
         if not asked.upgrade:

@@ -1,8 +1,8 @@
 """Sends a stream of the runtime to another program: one JSON text frame per item.
 
 An event is `{"topic", "received_ns", "epoch", "type", "event"}`, where `type` is the name of the event's
-type. A marker is `{"marker": "gap" | "lifecycle" | "closed"}` and the marker's own fields. Numbers
-are exact: see `responses.to_json`.
+type. A marker is `{"marker": "gap" | "lifecycle" | "venue_state" | "closed"}` and the marker's own fields.
+Numbers are exact: see `responses.to_json`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.errors import SubscribeError
-from actors.events import Closed, Gap, Marker, Received, Topic
+from actors.events import Closed, Gap, Lifecycle, Marker, Received, Topic, VenueState
 from actors.rules.stream_buffer import Policy
 from actors.runtime import Runtime
 from actors.service.responses import RequestDeclined, parse_switch, to_json
@@ -143,8 +143,11 @@ def _policy(text: str) -> Policy:
     raise RequestDeclined(400, f"policy: expected drop_oldest, drop_newest or conflate, found {text[:40]!r}")
 
 
+_NAMES = {Gap: "gap", Lifecycle: "lifecycle", VenueState: "venue_state", Closed: "closed"}
+
+
 def _marker_fields(marker: Marker) -> dict[str, Any]:
-    fields: dict[str, Any] = {"marker": type(marker).__name__.lower(), **msgspec.structs.asdict(marker)}
+    fields: dict[str, Any] = {"marker": _NAMES[type(marker)], **msgspec.structs.asdict(marker)}
     if isinstance(marker, Gap):
         fields["topic"] = str(marker.topic)
     return fields

@@ -16,6 +16,7 @@ from actors.errors import ConfigError
 from actors.events import Option, Topic
 from actors.http_types import is_loopback
 from actors.lazy import imported
+from actors.protocol.limits import FrameLimit
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
 from actors.rules.line_policy import HeartbeatPolicy
@@ -212,7 +213,10 @@ class ConfigReader(SettingsReader):
         for key, rate in RATES.items():
             if key in table:
                 own_rate = getattr(kind or Venue, key)
-                fields[key] = structs.replace(own_rate, **self.fields(f"{sub}.{key}]", table[key], rate))
+                given = self.fields(f"{sub}.{key}]", table[key], rate)
+                if "frames" in given:
+                    given["frames"] = self._each(f"{sub}.{key}]", "frames", given["frames"], FrameLimit.parse)
+                fields[key] = structs.replace(own_rate, **given)
         venue = self.quoting(where, "", lambda: kind(name, own)) if kind and own else None
         fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)
         if kind is None or own is None:

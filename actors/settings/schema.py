@@ -45,10 +45,10 @@ class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
 
 
 class SendRateSettings(ConfigTable, frozen=True, kw_only=True):
-    """`[feeds.NAME.send_rate]`, over what the venue wants."""
+    """`[feeds.NAME.send_rate]`, over what the venue wants. `frames`: see `FrameLimit`; empty: no limit."""
 
     batch: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")] = 100
-    interval: Interval = 0.0
+    frames: Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["5/s", "480/h"]')] = ()
 
 
 class ConnectRateSettings(ConfigTable, frozen=True, kw_only=True):

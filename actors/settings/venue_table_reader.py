@@ -16,7 +16,14 @@ from actors.settings.schema import FeedSettings, WantedTopics
 from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.venues.declarative.path import Condition, Path
 from actors.venues.declarative.protocol import MANY, Vocabulary
-from actors.venues.declarative.table import ChannelTable, EventTable, KeyTable, Place, VenueTable
+from actors.venues.declarative.table import (
+    ChannelTable,
+    EventTable,
+    KeyTable,
+    MessageKind,
+    VenueStateTable,
+    VenueTable,
+)
 from actors.venues.declarative.template import MistakeError, Template, Text
 from actors.venues.declarative.topics import Names
 
@@ -196,11 +203,11 @@ class VenueTableReader(SettingsReader, Generic[T]):
             hint = f"; did you mean {_slot(near)}?" if near else f"; there is: {shown}"
             self.complain(where, key, f"nothing is known of {_slot(slot)}{hint}")
 
-    def check_place(self, where: str, table: VenueTable, place: Place) -> None:
+    def check_place(self, where: str, table: VenueTable, place: MessageKind) -> None:
         if place.channel and place.channel not in table.channels:
             hint = wording.suggested(place.channel, table.channels)
             self.complain(where, "channel", f"there is no channel {place.channel!r}{hint}")
-        for option in place.options:
+        for option in getattr(place, "options", ()):
             known = {name for channel in table.channels.values() for name in channel.options}
             if option not in known:
                 text = f"no channel has such an option{wording.suggested(option, known)}"
@@ -220,9 +227,9 @@ class VenueTableReader(SettingsReader, Generic[T]):
         if place.each is not None and not place.each.wildcards:
             self.complain(where, "each", "expected a path with [*], such as data[*]")
 
-    def _check_wildcards(self, where: str, key: str, path: Path, place: Place, field: str) -> None:
+    def _check_wildcards(self, where: str, key: str, path: Path, place: MessageKind, field: str) -> None:
         head = path.through_wildcards()
-        if field in {"id", "code", "text"}:
+        if field in {"id", "code", "text"} and not isinstance(place, VenueStateTable):
             self.complain(where, key, "it is of the whole message, and takes no [*]")
         elif place.each is None:
             each = path.text[: path.text.rindex("]") + 1]

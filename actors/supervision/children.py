@@ -149,6 +149,8 @@ class Children:
                 session=session,
                 max_message=spec.policy.max_message,
                 ack_timeout=spec.policy.ack_timeout,
+                send_rate=spec.send_rate,
+                send_buffer=spec.policy.send_buffer,
                 metrics=line.metrics,
                 quarantine=self._shared.quarantine,
             ),

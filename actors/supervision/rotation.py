@@ -10,7 +10,6 @@ nothing has happened. If the present connection is lost before that, the candida
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 
 from actors import log_queue
@@ -32,6 +31,7 @@ from actors.messages import (
     VenueComplained,
 )
 from actors.reasons import HANDED_OVER, Reason, Stopped
+from actors.rules.frame_budget import FrameBudget
 from actors.rules.line import RotationAction as Do
 from actors.rules.line import RotationEvent, RotationState, rotation_step
 from actors.supervision.children import Children
@@ -106,7 +106,8 @@ class Rotations:
                 log.warning(words, line.name, code, text, count)
 
     def ended(self, line: LineRecord, reason: Reason) -> None:
-        """The candidate's connection has ended."""
+        """The candidate's connection has ended. A pause that the venue asks of it is the account's, too."""
+        self._limiters.note_refusal(line.name, line.spec, line.capped(log, reason))
         self._handle(line, RotationEvent.ENDED, reason.text)
 
     def give_up(self, line: LineRecord, child: Child, reason: Reason) -> None:
@@ -149,6 +150,17 @@ class Rotations:
         if former is not None and former.epoch == epoch:
             held = former.counters.paused_by_streams or former.right.is_calling
             self._handle(line, RotationEvent.FORMER_HELD if held else RotationEvent.FORMER_DUE)
+
+    def close_announced(self, line: LineRecord, text: str) -> None:
+        """The venue says that it will close the present connection."""
+        if line.closing_epoch == line.epoch:
+            return
+        line.closing_epoch = line.epoch
+        words = f": {text}" if text else ""
+        line.log(log, logging.INFO, f"the venue says that it will close the connection{words}", "closing")
+        self._handle(line, RotationEvent.WANTED)
+        if line.rotating is RotationState.NONE:
+            self.plan(line, soon=True)
 
     # ── what follows ──
 
@@ -208,9 +220,10 @@ class Rotations:
             self._handle(line, RotationEvent.FIT)
 
     def _ask_limiter(self, line: LineRecord) -> None:
-        seconds, why = self._limiters.try_acquire(line.name, line.spec)
-        if seconds:
-            self._handle(line, RotationEvent.DEFERRED, f"it may connect in {seconds:.0f} s: {why}")
+        deferral = self._limiters.try_acquire(line.name, line.spec)
+        if deferral.seconds:
+            text = f"it may connect in {deferral.seconds:.0f} s: {deferral.why}"
+            self._handle(line, RotationEvent.DEFERRED, text)
         else:
             self._handle(line, RotationEvent.ADMITTED)
 
@@ -228,9 +241,9 @@ class Rotations:
     def _patience(self, line: LineRecord) -> float:
         """Seconds: for the way in, for the answers, and for asking at the venue's pace."""
         spec = line.spec
-        send_rate = spec.policy.send_rate or spec.venue.send_rate
-        batches = math.ceil(self._shared.cells.count(line.name) / send_rate.batch)
-        return 2 * (spec.dial.connect_timeout + spec.policy.ack_timeout) + batches * send_rate.interval
+        frames = self._shared.cells.count(line.name)  # one for each topic, where one does not ask for several
+        asking = FrameBudget(spec.send_rate.frames).time_for(frames)
+        return 2 * (spec.dial.connect_timeout + spec.policy.ack_timeout) + asking
 
     def _take_over(self, line: LineRecord) -> None:
         candidate = line.candidate
@@ -302,7 +315,9 @@ class Rotations:
         line.rotation_turn += 1
         if line.rotation is not None:
             line.rotation.cancel()
-        waits = [seconds for seconds in (line.spec.policy.rotate_every, self._token_life(line)) if seconds]
+        closing = ROTATE_AGAIN if line.closing_epoch == line.epoch else 0.0
+        own = line.spec.policy.rotate_every
+        waits = [seconds for seconds in (own, self._token_life(line), closing) if seconds]
         if waits:
             wait = min(*waits, ROTATE_AGAIN) if soon else min(waits)
             due = RotateDue(line.name, line.rotation_turn)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, structs
@@ -18,12 +18,13 @@ from actors.diagnostics import DeadLetters
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
 from actors.protocol.numbers import known_time
-from actors.protocol.venue import Opening
 from actors.rules.counters import LineCounters
 from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, judge
 from actors.rules.line import LineState
 from actors.rules.liveness import HealthInputs, Watched, health
+from actors.rules.venue_states import VenueStates
 from actors.status import (
+    CooldownStatus,
     Counters,
     DeadLettersStatus,
     FeedStatus,
@@ -32,7 +33,9 @@ from actors.status import (
     Status,
     TopicStatus,
     cause_of,
+    waiting_until,
 )
+from actors.supervision.cooldown_file import Cooldown
 from actors.supervision.state import OUTCOMES, LineView, SharedState
 from actors.timers import Clock
 
@@ -126,6 +129,7 @@ class SharedStatus:
             actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
             dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
             quarantine=QuarantineStatus(shared.quarantine.count, shared.quarantine.newest()),
+            cooldowns=cooldowns_of(shared.cooldowns, self._clock.wall_ns()),
         )
 
     def _feed(self, spec: FeedSpec, lines: Sequence[LineView], *, ended: bool) -> FeedStatus:
@@ -181,6 +185,7 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
         epoch=line.epoch,
         attempt=line.attempt,
         next_attempt_s=None if line.retry_at is None else max(0.0, line.retry_at - now),
+        waiting=_waiting(line, look),
         live_for_s=None if line.live_at is None else now - line.live_at,
         rtt_ms=rtt_ms,
         data_age_s=min((topic.age_s for topic in topics if topic.age_s is not None), default=None),
@@ -198,12 +203,14 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
         topics=topics,
         counters=_counters(line, cells),
         last_gap=cells.gaps(line.name)[1],
+        venue_states=look.states.present(look.now_ns),
+        venue_journal=look.states.recent,
         rotations=line.rotations,
         last_venue_error=line.last_venue_error,
         degraded=_degraded(counters) if line.state.is_open and counters.decodes_nothing else "",
         journal=line.journal,
         paused_by_streams=line.paused_by_streams,
-        url=_url(line),
+        url=line.spec.url(line.name),
         verify_tls=line.spec.dial.verify_tls,
         compressed=counters.compressed,
     )
@@ -213,11 +220,20 @@ def _degraded(counters: LineCounters) -> str:
     return f"{counters.undecoded:,} messages in a row could not be decoded; see linewarden quarantine"
 
 
-def _url(line: LineView) -> str:
-    try:
-        return line.spec.venue.endpoint(Opening(line.name)).url.partition("?")[0]
-    except Exception:  # a defect of the venue's: its connection meets and reports it, too
+def _waiting(line: LineView, look: LineLook) -> str:
+    if line.retry_at is None or line.wait != "asked":
         return ""
+    return waiting_until(max(0.0, line.retry_at - look.now), look.now_ns)
+
+
+def cooldowns_of(known: Mapping[str, Cooldown], now_ns: int) -> tuple[CooldownStatus, ...]:
+    """Those that are not over, the nearest end first."""
+    rest = sorted(known.items(), key=lambda pair: (pair[1].until_ns, pair[0]))
+    return tuple(
+        CooldownStatus(name, each.until_ns, each.why, each.line, "venue" if each.is_asked else "linewarden")
+        for name, each in rest
+        if now_ns < each.until_ns
+    )
 
 
 class LineLook(Struct, frozen=True):
@@ -226,6 +242,7 @@ class LineLook(Struct, frozen=True):
     line: LineView
     watched: Watched | None  # None: it is not up
     last_events: LastEvents | None
+    states: VenueStates  # what the venue says of itself
     signs: Signs
     now: float  # monotonic seconds
     now_ns: int
@@ -266,6 +283,8 @@ class LineLook(Struct, frozen=True):
                 signs=self.signs,
                 venue_ns=venue_ns,
                 received_ns=received_ns,
+                told=self.states.explaining(topic, self.now_ns),
+                resumed_ns=self.states.resumed_ns(topic, self.now_ns),
             ),
         )
 
@@ -274,7 +293,8 @@ def look_at(line: LineView, cells: Cells, watched: Watched | None, clock: Clock)
     """A line now, while it is watched. Any thread."""
     counters = line.counters
     signs = Signs(counters.received_at, counters.message_at, counters.acknowledged_at, counters.event_at)
-    return LineLook(line, watched, cells.last_events(line.name), signs, clock.monotonic(), clock.wall_ns())
+    last_events, states = cells.last_events(line.name), cells.venue_states(line.name)
+    return LineLook(line, watched, last_events, states, signs, clock.monotonic(), clock.wall_ns())
 
 
 def _venue_time(line: LineView, event: object) -> int | None:

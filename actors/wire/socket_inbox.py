@@ -57,6 +57,7 @@ class SocketInbox(Generic[Letter]):
         self._poller.register(self._wake_fd, READABLE)
         self._asleep = False
         self.serial = 0  # turns of the reader: letters taken and reads of the socket
+        self.given: Letter | None = None  # the last letter that was taken
         self._socket: socket.socket | None = None
         self._fd = -1  # its
         self._wanted = 0  # what the poller is to report of it; 0: the poller does not have it
@@ -106,7 +107,8 @@ class SocketInbox(Generic[Letter]):
             self.serial += 1
             if self._left:
                 self._left -= 1
-                return self._letters.popleft()
+                self.given = self._letters.popleft()
+                return self.given
             if self._from_socket is not None:
                 message, self._from_socket = self._from_socket, None
                 return self._letter(message)
@@ -194,6 +196,11 @@ class SocketInbox(Generic[Letter]):
             self._last = last
             self._read_on(seconds)
         return True
+
+    @property
+    def is_broken(self) -> bool:
+        """Nothing can be sent any more; what has been received is read, and then comes `SocketLost`."""
+        return self._broken is not None
 
     @property
     def has_unread(self) -> bool:

@@ -48,7 +48,7 @@ from actors.reasons import Reason, Retryable, Slow
 
 RS = "\x1e"
 REQUEST = Send('{"protocol":"json","version":1}' + RS)
-PING = Send('{"type":6}' + RS)
+PING = Send('{"type":6}' + RS, control=True)
 
 A, B = Topic("desk", "quotes", "A"), Topic("desk", "quotes", "B")
 BOTH = Topic("desk", "pairs", "A:B")  # rests on A's and on B's subscription

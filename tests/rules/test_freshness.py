@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.events import Scope, StateName, VenueState
 from actors.rules.calendar import SECOND, Calendar, read_session
 from actors.rules.freshness import Cause, Evidence, FreshnessPolicy, Signs, judge
 
@@ -152,3 +153,41 @@ def test_no_contract_is_broken_before_it_is_due(
     else:
         early = max(0, round(due * SECOND) - SECOND)
         assert policy.counted(now_ns - lasted, now_ns + early) < limit
+
+
+def halted(state: StateName = "halted", text: str = "news pending", at_ns: int = 0) -> VenueState:
+    at_ns = at_ns or new_york("2026-03-09 12:00") - 100 * SECOND
+    return VenueState(Scope(), state, text, None, "iex", 1, at_ns)
+
+
+@pytest.mark.parametrize(
+    ("told", "cause", "text"),
+    [
+        (halted(), "halted", "halted: news pending"),
+        (halted(text=""), "halted", "halted"),
+        (halted("maintenance", "until noon"), "maintenance", "maintenance: until noon"),
+    ],
+)
+def test_a_silence_that_the_venue_explains_is_quiet(told: VenueState, cause: str, text: str) -> None:
+    for at, limit in ((0.0, 60.0), (None, 60.0), (900.0, 600.0), (900.0, 0.0)):
+        received = new_york("2026-03-09 12:00") - 101 * SECOND
+        found = judge(FreshnessPolicy(stale_after=limit), evidence(at, told=told, received_ns=received))
+        assert (found.state, found.cause, found.text) == ("quiet", cause, text)
+
+
+def test_an_event_after_the_halt_is_live_until_silence_sets_in_again() -> None:
+    now_ns = new_york("2026-03-09 12:00")
+    found = judge(FreshnessPolicy(60.0), evidence(990.0, told=halted(), received_ns=now_ns - 10 * SECOND))
+    assert found.state == "live"
+    found = judge(FreshnessPolicy(60.0), evidence(939.0, told=halted(), received_ns=now_ns - 61 * SECOND))
+    assert (found.state, found.cause) == ("quiet", "halted")
+
+
+def test_silence_counts_from_the_end_of_a_halt() -> None:
+    resumed = new_york("2026-03-09 12:00") - 59 * SECOND
+    found = judge(FreshnessPolicy(60.0), evidence(0.0, resumed_ns=resumed))
+    assert found.state == "live"
+    assert found.age_s == pytest.approx(59.0)
+    found = judge(FreshnessPolicy(60.0), evidence(0.0, resumed_ns=resumed - SECOND))
+    assert found.state == "stale"
+    assert found.age_s == pytest.approx(60.0)

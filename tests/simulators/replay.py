@@ -313,12 +313,12 @@ class OkxReplay(Replay):
     other_paths = ("/ws/v5/business",)
 
     def topic_of(self, message: Any) -> str:
-        return f"{message['arg']['channel']}/{message['arg']['instId']}" if "data" in message else ""
+        return _okx_topic(message["arg"]) if "data" in message else ""
 
     def asked(self, message: Any) -> Asked:
         if message == "ping":
             return Asked("ping")
-        topics = tuple(f"{arg['channel']}/{arg['instId']}" for arg in message["args"])
+        topics = tuple(map(_okx_topic, message["args"]))
         return Asked(message["op"], topics, message.get("id"))
 
     def _subscribe(self, peer: Peer, asked: Asked) -> None:
@@ -367,3 +367,8 @@ class BybitReplay(Replay):
     def _answer(self, asked: Asked, *, success: bool, text: str) -> dict[str, Any]:
         said = {"success": success, "ret_msg": text, "conn_id": "2324d924", "op": asked.verb}
         return said if asked.id is None else said | {"req_id": asked.id}
+
+
+def _okx_topic(arg: dict[str, str]) -> str:
+    """`channel/instrument`; a channel without instruments stays alone."""
+    return "/".join(arg[name] for name in ("channel", "instId") if name in arg)

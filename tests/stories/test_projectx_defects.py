@@ -380,10 +380,11 @@ def test_what_project_x_py_reports_has_its_counterpart(px: SimulatedProjectX) ->
         for _ in range(10):
             heard["market"].get(timeout=10)
         heard["user"].get(timeout=10)
-        px.completion_error("SubscribeContractQuotes")
-        _stream = runtime.subscribe("projectx", venue.QUOTES, EP)
         px.drop(only_hub="market")
         until(runtime, live_again(2, MARKET))
+        px.completion_error("SubscribeContractQuotes")
+        _stream = runtime.subscribe("projectx", venue.QUOTES, EP)
+        until(runtime, lambda status: "rejected" in [t.state.state for t in status.lines()[MARKET].topics])
         until(runtime, lambda status: all(each.rtt_ms for each in status.lines().values()))
         status = settle(runtime)
         user, market = status.lines()[USER], status.lines()[MARKET]

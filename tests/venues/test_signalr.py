@@ -41,7 +41,7 @@ from actors.settings.hub_tables import HubReader
 from actors.settings.venue_tables import read_venue
 from actors.venues.declarative import Message
 from actors.venues.signalr import DeclarativeHub
-from tests.venues.transcript import Player, Transcript
+from tests.venues.transcript import Player, Transcript, resynced
 
 DOCS = Path(__file__).parents[2] / "docs" / "venues.md"
 RS = "\x1e"
@@ -285,14 +285,16 @@ def test_a_hole_makes_a_book_begin_anew_and_not_at_the_speed_of_its_events() -> 
         push("Book", "ESZ6", 5, {"n": n, "kind": kind}) for n, kind in ((1, "snapshot"), (9, "change"))
     )
     hear(session, done(0), snapshot)
-    assert calls(hear(session, jump)) == [("UnsubscribeBook", ["ESZ6", 5])]
+    torn = resynced(session, hear(session, jump), 0.0)
+    assert [each for each in torn if isinstance(each, Missed)] == [Missed((topic,), "sequence", 7)]
+    assert calls(torn) == [("UnsubscribeBook", ["ESZ6", 5])]
     assert calls(hear(session, done(1))) == [("SubscribeBook", ["ESZ6", 5])]
     assert len(events(hear(session, done(2), snapshot))) == 1
     again = hear(session, jump, now=5.0)
     assert again == [Missed((topic,), "sequence", 7), Resent((topic,)), Unrouted(1)]
-    assert calls(session.ping(9.0)) == []
-    assert calls(session.ping(10.0)) == [("UnsubscribeBook", ["ESZ6", 5])]
-    assert calls(session.ping(11.0)) == []
+    assert calls(resynced(session, session.ping(9.0), 9.0)) == []
+    assert calls(resynced(session, session.ping(10.0), 10.0)) == [("UnsubscribeBook", ["ESZ6", 5])]
+    assert calls(resynced(session, session.ping(11.0), 11.0)) == []
 
 
 def test_a_push_that_cannot_be_read_is_missing_where_it_is_named() -> None:

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from actors.errors import LinewardenError
-from actors.events import Options, Topic
+from actors.events import Options, Topic, VenueState
 from actors.protocol import Opening
 from actors.protocol.session import (
     BINARY,
@@ -32,6 +32,7 @@ from actors.protocol.session import (
     Answered,
     Complain,
     Confirm,
+    ConnectionCloses,
     Deliver,
     Duplicates,
     Effect,
@@ -40,6 +41,7 @@ from actors.protocol.session import (
     Quarantine,
     Reject,
     Resent,
+    Resync,
     Send,
     Session,
     Unrouted,
@@ -58,6 +60,12 @@ def transcripts(directory: Path) -> Iterator[Transcript]:
         for part in path.read_text().split("\n# ")[1:]:
             title, *lines = part.strip().splitlines()
             yield Transcript(f"{path.stem}: {title}", tuple(line.strip() for line in lines if line.strip()))
+
+
+def resynced(session: Session, effects: list[Effect], now: float) -> list[Effect]:
+    """With what the session does when its connection has room for the resyncs that it wants."""
+    again = [topic for effect in effects if isinstance(effect, Resync) for topic in effect.topics]
+    return effects + session.resync(again, now) if again else effects
 
 
 class Player:
@@ -82,7 +90,8 @@ class Player:
             if line.startswith("* wait "):
                 now += float(line.removeprefix("* wait "))
                 continue
-            told = [text for effect in self._do(session, line, now) for text in self.show(effect)]
+            effects = resynced(session, self._do(session, line, now), now)
+            told = [text for effect in effects for text in self.show(effect)]
             assert matched(told, wanted) == wanted, line
 
     def topic(self, text: str) -> Topic:
@@ -124,6 +133,10 @@ class Player:
             case Reject(topics=topics, reason=reason, retry_after=retry_after):
                 again = "" if retry_after is None else f"; again after {retry_after:g} s"
                 yield f"= rejected {self._names(topics)}: {reason}{again}"
+            case VenueState(until_ns=until_ns):
+                yield f"= state {effect}" + ("" if until_ns is None else f" until {until_ns}")
+            case ConnectionCloses(text=text):
+                yield f"= closes: {text}"
             case Complain(code=code, text=text):
                 yield f"= complaint {code}: {text}"
             case End(reason=reason):

@@ -61,6 +61,8 @@ class HubSession(Session):
     said only where we have been silent. What a subclass sends goes through `invoke`.
     """
 
+    asks_one_by_one = True
+
     def __init__(self, terms: HubTerms | None = None, codec: Codec | None = None) -> None:
         super().__init__()
         self.now = 0.0  # monotonic seconds, of whatever is told now
@@ -102,7 +104,7 @@ class HubSession(Session):
 
     def welcomed(self) -> list[Effect]:
         """The handshake is answered. The first ping is what a hub's own time-out begins with."""
-        return [*self._say(self._codec.ping()), Announce()]
+        return [*self._say(self._codec.ping(), control=True), Announce()]
 
     def pass_on(self, effects: list[Effect]) -> list[Effect]:
         """The effects of a subscription, or of the hub's answer to one. A venue may note and extend them."""
@@ -168,7 +170,7 @@ class HubSession(Session):
                 return self.end(Retryable(f"the hub said nothing for {silence:g} s", "server_timeout"))
             effects += self._calls.overdue(now)
         if self.state is SessionState.OPEN and now + pause >= self._sent_at + self._terms.keep_alive:
-            effects += self._say(self._codec.ping())
+            effects += self._say(self._codec.ping(), control=True)
         return effects
 
     def paused(self, now: float) -> None:
@@ -261,9 +263,9 @@ class HubSession(Session):
             case _:
                 out.unrouted += 1
 
-    def _say(self, message: str | bytes) -> list[Effect]:
+    def _say(self, message: str | bytes, *, control: bool = False) -> list[Effect]:
         self._sent_at = self.now
-        return [Send(message)]
+        return [Send(message, control)]
 
 
 def _ending(close: Close) -> Reason:

@@ -29,6 +29,9 @@ Poison = Annotated[
     Literal["null", "unknown", "scalar", "error"], "a quote of nulls, an unknown T, a number, an error"
 ]
 Words = Annotated[str, "of the error; empty: the usual ones of its code"]
+Symbol = Annotated[str, "a symbol"]
+Tape = Annotated[str, "A or B: with the codes of the CTA; C or O: with those of the UTP"]
+StatusText = Annotated[str, "the venue's words"]
 End = Annotated[bool, "whether the streams end with it"]
 OnListen = Annotated[bool, "not now, but whenever a client begins to listen"]
 
@@ -183,9 +186,19 @@ class SimulatedAlpaca(Simulator):
                 line.peer.close(1011)
 
     @fault
-    def mute_symbol(self, symbol: Annotated[str, "a symbol"]) -> None:
+    def mute_symbol(self, symbol: Symbol) -> None:
         """Loses the data of one symbol from now on, while the others go on."""
         self.pending.set("mute_symbol", symbol)
+
+    @fault
+    def halt(self, symbol: Symbol, tape: Tape = "C", message: StatusText = "Trading Halt") -> None:
+        """Tells those who subscribe to statuses that a symbol is halted. Its data goes on."""
+        self.status(symbol, "2" if tape in "AB" else "H", message, z=tape)
+
+    @fault
+    def resume(self, symbol: Symbol, tape: Tape = "C", message: StatusText = "Trading Resumption") -> None:
+        """Tells those who subscribe to statuses that trading of a symbol is resumed."""
+        self.status(symbol, "3" if tape in "AB" else "T", message, z=tape)
 
     @fault
     def poison(self, kind: Poison = "null") -> None:

@@ -35,6 +35,7 @@ from actors.venues.alpaca.channels import CHANNELS
 from actors.venues.alpaca.codec import PACKED, Encoding, decode, decode_json, elements, named
 from actors.venues.alpaca.errors import ALREADY_AUTHENTICATED, NOT_AUTHENTICATED, VERDICTS, ending, told
 from actors.venues.alpaca.keyed_session import KeyedSession
+from actors.venues.alpaca.statuses import state_of
 from actors.venues.alpaca.subscriptions import ALL, BOOKS, CONFIRMED, WAITING, AlpacaSubscriptions, Listed
 
 Topics = tuple[Topic, ...]
@@ -92,7 +93,9 @@ class AlpacaSession(KeyedSession):
         self._routes = {channel: Routes() for channel in CHANNEL_OF.values()}
         self._books, self._news = self._routes[BOOKS], self._routes["news"]
         self._plain = {kind: self._routes[channel] for kind, channel in CHANNEL_OF.items()}
-        del self._plain[m.OrderBook], self._plain[m.News]
+        self._statuses = self._routes["statuses"]
+        for kind in (m.OrderBook, m.News, m.Status):
+            del self._plain[kind]
         self._begun: dict[Topic, set[str]] = {}  # the symbols whose book has had its reset
         self._now = 0.0
 
@@ -125,7 +128,7 @@ class AlpacaSession(KeyedSession):
         return out.effects()
 
     def _handle(self, items: list[m.Inbound], out: EffectBatch) -> None:
-        routes = self._plain
+        routes = self._plain  # without statuses, which say more than an event does
         for item in items:
             route = routes.get(type(item))
             if route is None:
@@ -144,6 +147,8 @@ class AlpacaSession(KeyedSession):
         match item:
             case m.OrderBook():
                 self._handle_book(item, out)
+            case m.Status():
+                self._handle_status(item, out)
             case m.News():
                 self._handle_news(item, out)
             case m.Acknowledgement():
@@ -152,6 +157,15 @@ class AlpacaSession(KeyedSession):
                 self._handle_success(item, out)
             case m.Failure():
                 self._handle_failure(item, out)
+
+    def _handle_status(self, status: m.Status, out: EffectBatch) -> None:
+        """An event as others are; and what it says of the symbol goes for all channels of this connection."""
+        topics = self._statuses[status.symbol]
+        for topic in topics:
+            out.deliver(topic, status)
+        out.unrouted += not topics
+        if (state := state_of(status)) is not None:
+            out.add(state)
 
     def _handle_news(self, article: m.News, out: EffectBatch) -> None:
         route = self._news

@@ -120,6 +120,9 @@ class Alpaca(Venue):
         "login": "within 10 s of the connect",
         "REST": "Basic: 200 requests per minute",
     }
+    venue_states: ClassVar[Mapping[str, str]] = {
+        "halted, open": "a symbol of stocks: by its trading status, while statuses is subscribed to",
+    }
     variables: ClassVar[Mapping[str, str]] = {
         "ALPACA_API_KEY": "the key's id, for key",
         "ALPACA_API_SECRET": "the key's secret, for secret",

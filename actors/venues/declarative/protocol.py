@@ -10,6 +10,7 @@ from msgspec import Struct
 from actors.protocol import REDACTED, Topic
 from actors.venues.declarative.messages import Message, clock
 from actors.venues.declarative.path import MISSING, Condition, Path, Spot, Test, getter, spot
+from actors.venues.declarative.states import StateRule
 from actors.venues.declarative.table import AskTable, EventTable, FrameTable, SequenceTable, VenueTable
 from actors.venues.declarative.template import Template
 from actors.venues.declarative.topics import Marks, Names, TopicPlaces
@@ -217,6 +218,9 @@ class TableProtocol(Vocabulary):
         self.errors = [(each, TopicPlaces(each, self.names)) for each in table.errors]
         self.ask = Ask(table.subscribe) if table.subscribe is not None else None
         self.give_up = Ask(table.unsubscribe) if table.unsubscribe is not None else None
+        rules = [StateRule(each, self.names) for each in table.venue_states]
+        self.states = [rule for rule in rules if not rule.table.in_events]
+        self.states_in_events = [rule for rule in rules if rule.table.in_events]
         self.words = _words(table)
 
 

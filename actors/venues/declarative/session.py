@@ -19,6 +19,7 @@ from actors.protocol import (
     Answered,
     Complain,
     Confirm,
+    ConnectionCloses,
     Effect,
     EffectBatch,
     Fatal,
@@ -27,12 +28,14 @@ from actors.protocol import (
     Missed,
     Reason,
     Resent,
+    Resync,
     Retryable,
     Send,
     Session,
     SessionState,
     Slow,
     Topic,
+    VenueState,
     code_of,
     confirm,
     refuse,
@@ -53,6 +56,7 @@ from actors.venues.declarative.beginning import whole
 from actors.venues.declarative.messages import decode, inflate
 from actors.venues.declarative.path import MISSING, Condition, Path
 from actors.venues.declarative.protocol import Ask, Nodes, TableProtocol
+from actors.venues.declarative.states import StateRule
 from actors.venues.declarative.table import AckTable, ErrorTable, Value
 from actors.venues.declarative.usual import LONGEST_WORD, UNREAD, UsualMessages
 
@@ -65,7 +69,7 @@ LOGGING_IN, OPEN, ENDED = SessionState.LOGGING_IN, SessionState.OPEN, SessionSta
 
 class DeclaredSession(Session):
     """`takes_all`: every topic that the table can make out counts as asked for. `heard` counts messages
-    by what they were: event, ack, error, pong, heartbeat, ignored, login, unrouted, undecodable."""
+    by what they were: event, ack, error, pong, heartbeat, state, ignored, login, unrouted, undecodable."""
 
     def __init__(self, protocol: TableProtocol, *, takes_all: bool = False) -> None:
         super().__init__()
@@ -118,9 +122,18 @@ class DeclaredSession(Session):
             return []
         return [self._send(give_up, group, []) for group in give_up.groups(held, self._protocol.values)]
 
+    def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        """A topic that waits for the message with which it begins delivers nothing: it has its `Missed`."""
+        seam = tuple(topic for topic in topics if topic in self._asked and not self._asked[topic].count.lost)
+        effects: list[Effect] = [Missed(seam, "unknown")] if seam else []
+        effects += [*self.unsubscribe(topics, now), *self.subscribe(topics, now), Resent(tuple(topics))]
+        for topic in topics:
+            self._asked[topic].healed_at = now
+        return effects
+
     def ping(self, now: float) -> list[Effect]:
         ping = self._protocol.table.ping
-        return [Send(ping.send.render(self._fixed()))] if ping is not None else []
+        return [Send(ping.send.render(self._fixed()), control=True)] if ping is not None else []
 
     def _ask(self, asked: Sequence[TableTopic], rest: Parts | None = None) -> list[Effect]:
         ask = self._protocol.ask
@@ -184,13 +197,14 @@ class DeclaredSession(Session):
     def _handle_word(self, kind: str, reply: Any, out: EffectBatch) -> None:
         self.heard[kind] += 1
         if reply is not None:
-            out.add(Send(reply.render(self._fixed())))
+            out.add(Send(reply.render(self._fixed()), control=True))
         elif kind == "pong":
             out.add(Answered())
 
     def _handle(self, message: Any, out: EffectBatch) -> None:
         if self.state is LOGGING_IN and self._handle_login(message, out):
             return
+        tells = self._tell_states(self._protocol.states_in_events, message, out)
         for rule, index in self._events:
             told = rule.read(message)
             if told is None:
@@ -198,7 +212,23 @@ class DeclaredSession(Session):
             self._asked.deliver(rule, index, told, out)
             self._usual.told += 1  # a Counter is slow
             return
-        self.heard[self._handle_other(message, out)] += 1
+        tells = tells or self._tell_states(self._protocol.states, message, out)
+        self.heard["state" if tells else self._handle_other(message, out)] += 1
+
+    def _tell_states(self, rules: Sequence[StateRule], message: Any, out: EffectBatch) -> bool:
+        """Whether the venue says something of itself."""
+        tells = False
+        for rule in rules:
+            if not rule.fits(message):
+                continue
+            words = ""
+            for told in rule.read(message):
+                tells, words = True, self._protocol.hide(told.text)
+                out.add(VenueState(told.scope, told.state, words, told.until_ns))
+            if rule.table.closes:
+                tells = True
+                out.add(ConnectionCloses(words))
+        return tells
 
     def _handle_other(self, message: Any, out: EffectBatch) -> str:
         table = self._protocol.table
@@ -214,7 +244,7 @@ class DeclaredSession(Session):
                 return "error"
         for reply in table.replies:
             if reply.when.fits(message):
-                out.add(Send(reply.send.render(_Inside(message, self._protocol.own))))
+                out.add(Send(reply.send.render(_Inside(message, self._protocol.own)), control=True))
                 return "heartbeat"
         if table.ping is not None and _fits(table.ping.answer, message):
             out.add(Answered())
@@ -237,8 +267,9 @@ class DeclaredSession(Session):
             self._asked.begin(asked)
             out.add(Resent(topics))
         else:
-            out.add(*self.unsubscribe(topics, self._now), *self.subscribe(topics, self._now), Resent(topics))
-            self._asked[asked.topic].healed_at = self._now
+            out.add(Resync(topics))
+            self._asked.begin(asked)  # nothing is delivered until it begins anew
+            asked.healed_at = self._now
         return False
 
     # ── answers ──
@@ -312,7 +343,8 @@ class DeclaredSession(Session):
         while request.rest:
             part = [each for each in request.rest.popleft() if each.answer is WAITING]
             if part:
-                out.add(*self._ask(part, request.rest))
+                later = [each for rest in request.rest for each in rest if each.answer is WAITING]
+                out.add(*self._ask(part, request.rest), Resent(topics_of([*part, *later])))
                 return
 
     def _request(self, id: Any) -> SentFrame | None:

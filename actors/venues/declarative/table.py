@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from actors.protocol import FrameLimit, StateName
 from actors.venues.declarative.path import Condition, Path
 from actors.venues.declarative.template import Template, Text
 
@@ -25,6 +26,10 @@ Choices = Annotated[
     Meta(description="a list, or a table from a value to how it is written"),
 ]
 Compression = Literal["none", "gzip", "zlib", "deflate"]
+States = Annotated[
+    dict[str, StateName],
+    Meta(description="a table from a value to open, halted, maintenance, degraded or data_lost"),
+]
 Unit = Literal["s", "ms", "us", "ns", "rfc3339"]
 
 
@@ -36,7 +41,7 @@ class SendRateTable(Part, frozen=True, kw_only=True):
     """`[send_rate]`."""
 
     batch: Count = 100
-    interval: Seconds = 0.0
+    frames: tuple[FrameLimit, ...] = ()
 
 
 class ConnectRateTable(Part, frozen=True, kw_only=True):
@@ -98,14 +103,19 @@ class AskTable(Part, frozen=True, kw_only=True):
     at_most: Count | None = None  # topics a frame
 
 
-class Place(Part, frozen=True, kw_only=True):
-    """Which messages, and where their topic stands in them."""
+class MessageKind(Part, frozen=True, kw_only=True):
+    """Which messages, and what of our channels they are about."""
 
     when: Condition | None = None  # None: all
     each: Path | None = None  # the list whose elements are told apart; None: the message is one
     channel: str = ""  # the channel that it always is
-    wire: Path | None = None  # where the channel's name stands, as `shown` writes it
     key: Path | None = None
+
+
+class Place(MessageKind, frozen=True, kw_only=True):
+    """Which messages, and where their topic stands in them."""
+
+    wire: Path | None = None  # where the channel's name stands, as `shown` writes it
     options: dict[str, Path] = {}
 
 
@@ -140,6 +150,22 @@ class ErrorTable(Place, frozen=True, kw_only=True):
     blames: Literal["none", "oldest"] = "none"  # where it names neither id nor topic
 
 
+class VenueStateTable(MessageKind, frozen=True, kw_only=True):
+    """An entry of `[[venue_states]]`: a message in which the venue says something of itself.
+
+    It is about all topics of the line; with `channel` or `key` about those of that channel or key.
+    """
+
+    state: StateName | None = None  # None: `value` tells it
+    value: Path | None = None
+    states: States = {}  # what each value means; true and false are written so
+    text: Path | None = None  # the venue's words; None: its value
+    until: Path | None = None  # when it ends by itself
+    unit: Unit = "ms"  # of `until`
+    in_events: bool = False  # such a message bears events, too
+    closes: bool = False  # the venue is about to close this connection, which is rotated
+
+
 class LoginTable(Part, frozen=True, kw_only=True):
     """`[login]`."""
 
@@ -171,7 +197,7 @@ class CloseTable(Part, frozen=True, kw_only=True):
     """`[close]`: what the codes of its close frames mean."""
 
     fatal: tuple[int, ...] = ()
-    slow: tuple[int, ...] = ()
+    slow: tuple[int, ...] = (1008,)  # policy violation (RFC 6455, 7.4.1): too many messages, mostly
 
 
 class VenueTable(Part, frozen=True, kw_only=True):
@@ -202,6 +228,7 @@ class FrameTable(VenueTable, frozen=True, kw_only=True):
     unsubscribe: AskTable | None = None
     acks: tuple[AckTable, ...] = ()
     errors: tuple[ErrorTable, ...] = ()
+    venue_states: tuple[VenueStateTable, ...] = ()
     ignore: tuple[Condition, ...] = ()
     ping: PingTable | None = None
     replies: tuple[ReplyTable, ...] = ()

@@ -57,7 +57,7 @@ class UsualMessages:
         asked: TableTopics,
     ) -> None:
         self.told = 0
-        self._rules, self._asked = rules, asked
+        self._rules, self._asked, self._states = rules, asked, protocol.states_in_events
         self._words, self._compressed = protocol.words, protocol.table.compression != "none"
         self._key = _key_paths([rule for rule, _ in rules])
         self._key_of = _key_getter(self._key)
@@ -152,10 +152,14 @@ class UsualMessages:
             routes.clear()
         key = texts[0] if len(texts) == 1 else texts
         before: list[Test] = []
+        for state in self._states:
+            if state.fits(message):
+                routes[key] = None
+                return
+            before += self._others(state.table.when, message)
         for rule, index in self._rules:
             if not rule.places.fits(message):
-                test = self._fits_other(rule, message)
-                before += [test] if test is not None else []
+                before += self._others(rule.table.when, message)
             elif not self._is_known(rule):
                 routes[key] = None
                 return
@@ -165,11 +169,12 @@ class UsualMessages:
                     routes[key] = self._route(rule, owners[0], before)
                 return
 
-    def _fits_other(self, rule: EventRule, message: Any) -> Test | None:
-        """Whether another message with the key of this one is of a kind that this is not; None: none is."""
-        left = tuple(each for each in _tests(rule) if each[0] not in self._key)
-        decided = Condition(tuple(each for each in _tests(rule) if each[0] in self._key))
-        return Condition(left).fits if left and decided.fits(message) else None
+    def _others(self, when: Condition | None, message: Any) -> list[Test]:
+        """Whether another message with the key of this one is of a kind that this is not; empty: none is."""
+        tests = () if when is None else when.tests
+        left = tuple(each for each in tests if each[0] not in self._key)
+        decided = Condition(tuple(each for each in tests if each[0] in self._key))
+        return [Condition(left).fits] if left and decided.fits(message) else []
 
     def _is_known(self, rule: EventRule) -> bool:
         """Whether the key tells the topic, and the rest is laid out simply."""

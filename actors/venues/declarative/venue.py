@@ -169,10 +169,11 @@ def class_of(
         "about": table.about,
         "Settings": settings,
         "channels": {name: _channel(name, channel) for name, channel in table.channels.items()},
-        "send_rate": SendRate(table.send_rate.batch, table.send_rate.interval),
+        "send_rate": SendRate(table.send_rate.batch, table.send_rate.frames),
         "connect_rate": RateLimit(table.connect_rate.burst, table.connect_rate.interval),
         "ping_interval": ping_interval,
         "limits": _limits(table),
+        "venue_states": _venue_states(table),
         "variables": {key.variable: key.about for key in table.keys.values() if key.variable},
     }
     return type(f"{base.__name__}_{table.name.replace('-', '_')}", (base,), members)
@@ -211,6 +212,17 @@ def _told(option: OptionTable) -> str:
     if option.default is not None:
         parts.append(f"by default {option.default}")
     return "; ".join(parts) or "any"
+
+
+def _venue_states(table: VenueTable) -> dict[str, str]:
+    """Which states the venue tells of itself, and what each is about."""
+    told: dict[str, str] = {}
+    for each in table.venue_states if isinstance(table, FrameTable) else ():
+        states = dict.fromkeys([each.state] if each.state is not None else each.states.values())
+        about = "a key" if each.key is not None else "" if each.channel else "the whole line"
+        parts = [about, each.channel and f"channel {each.channel}", each.closes and "the line is rotated"]
+        told[", ".join(states)] = "; ".join(part for part in parts if part)
+    return told
 
 
 def _limits(table: VenueTable) -> dict[str, str]:

@@ -67,6 +67,8 @@ _ACTION = re.compile(rb'"action"\s*:\s*"(\w+)"')
 
 
 class O2Session(Session):
+    asks_one_by_one = True
+
     def __init__(self) -> None:
         super().__init__()
         self._asked = O2Subscriptions()
@@ -92,7 +94,7 @@ class O2Session(Session):
 
     def ping(self, now: float) -> list[Effect]:
         self._asked.pinged()
-        return [Send("PING")]
+        return [Send("PING")]  # not ahead of others: a PONG confirms what was asked for before its PING
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
         """The loop reads the usual messages by itself: a trade, or a change of a book, of a confirmed topic.
@@ -280,7 +282,7 @@ class O2Session(Session):
                 out.add(Confirm(topics_of(vouched), assumed=True))
             out.add(Answered())
         elif word == b"PING":
-            out.add(Send("PONG"))
+            out.add(Send("PONG", control=True))
         else:
             try:
                 self._handle_odd(payload, error, out)

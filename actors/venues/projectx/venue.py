@@ -11,6 +11,7 @@ from actors.protocol import (
     Channel,
     Conversation,
     Endpoint,
+    FrameLimit,
     Opening,
     Option,
     Price,
@@ -86,10 +87,10 @@ class ProjectX(Venue):
     Settings: ClassVar[type[VenueSettings]] = ProjectXSettings
     channels: ClassVar[Mapping[str, Channel]] = {channel.name: channel for channel in _CHANNELS}
     # A guess: the gateway names no limit of calls.
-    send_rate: ClassVar[SendRate] = SendRate(batch=5, interval=0.25)
+    send_rate: ClassVar[SendRate] = SendRate(batch=5, frames=(FrameLimit(25, 1.0),))
     ping_interval: ClassVar[float] = PING_INTERVAL
     limits: ClassVar[Mapping[str, str]] = {
-        "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 20 calls per second",
+        "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 25 calls per second",
         "REST": "200 requests in 60 s, logins among them",
         "token": "24 h, then it is renewed, or a login gets a new one",
     }

@@ -19,6 +19,7 @@ from actors.protocol import (
     Reason,
     Reject,
     Resent,
+    Resync,
     Session,
     SessionState,
     Topic,
@@ -85,6 +86,18 @@ class DeclarativeHubSession(HubSession):
                         self._topics.begin(asked)
         return effects
 
+    def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        """A topic that waits for the message with which it begins delivers nothing: it has its `Missed`."""
+        torn = {each.topic for topic in topics if (each := self._topics.get(topic)) and each.count.lost}
+        effects: list[Effect] = []
+        for effect in super().resync(topics, now):
+            if isinstance(effect, Missed):
+                seam = tuple(topic for topic in effect.topics if topic not in torn)
+                effects += [Missed(seam, effect.reason)] if seam else []
+            else:
+                effects.append(effect)
+        return effects
+
     # ── hearing ─────────────────────────────────────────────────────────────────────────────────
 
     def received(self, frames: Sequence[Frame], now: float) -> list[Effect]:
@@ -124,8 +137,8 @@ class DeclarativeHubSession(HubSession):
             self._broken[asked.topic] = asked
             return False
         asked.healed_at = self.now
-        for effect in self.resync(topics, self.now):
-            out.add(Missed(effect.topics, why, missed) if isinstance(effect, Missed) else effect)
+        out.add(Missed(topics, why, missed), Resync(topics))
+        self._topics.begin(asked)  # nothing is delivered until it begins anew
         return False
 
     def ping(self, now: float) -> list[Effect]:
@@ -137,7 +150,7 @@ class DeclarativeHubSession(HubSession):
         for asked in rested:
             del self._broken[asked.topic]
             asked.healed_at = now
-        return effects + self.resync([asked.topic for asked in rested], now)
+        return [*effects, Resync(tuple(asked.topic for asked in rested))]
 
     def _hidden(self, effect: Effect) -> Effect:
         """Without the feed's secrets: a hub may repeat what it was sent."""

@@ -1,0 +1,81 @@
+"""How many frames may leave a connection now, by the limits that its venue states.
+
+A venue counts what arrives. One frame of each limit is left for control frames, and each window is longer
+than the venue's by `JITTER`, since a network may bring frames closer together than they left.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterable
+
+from actors.protocol.limits import FrameLimit
+
+JITTER = 0.25  # seconds
+LONG = 10.0  # seconds: a limit over a longer time is one of requests, and heartbeats do not count
+
+
+class Window:
+    """The frames of one limit that are still counted."""
+
+    __slots__ = ("_left", "_most", "_seconds", "counts_control", "limit")
+
+    def __init__(self, limit: FrameLimit) -> None:
+        self.limit = limit
+        self.counts_control = limit.seconds <= LONG
+        self._most = limit.frames - 1 if limit.frames > 2 else limit.frames
+        self._seconds = limit.seconds + JITTER
+        self._left: deque[float] = deque()  # when they left, monotonic seconds
+
+    def wait(self, now: float, *, control: bool) -> float:
+        if control and not self.counts_control:
+            return 0.0
+        most = self.limit.frames if control else self._most
+        self._forget(now)
+        return 0.0 if len(self._left) < most else self._left[len(self._left) - most] + self._seconds - now
+
+    def room(self, now: float) -> int:
+        self._forget(now)
+        return max(0, self._most - len(self._left))
+
+    def spend(self, now: float, *, control: bool) -> None:
+        if not control or self.counts_control:
+            self._forget(now)
+            self._left.append(now)
+
+    def time_for(self, frames: int) -> float:
+        return (frames - 1) // self._most * self._seconds if frames else 0.0
+
+    def _forget(self, now: float) -> None:
+        while self._left and self._left[0] + self._seconds <= now:
+            self._left.popleft()
+
+
+class FrameBudget:
+    """Of one connection; `now` is monotonic seconds. `control`: a heartbeat, an answer to one, or a close."""
+
+    def __init__(self, limits: Iterable[FrameLimit]) -> None:
+        self._windows = [Window(limit) for limit in limits]
+
+    def take_limits(self, limits: Iterable[FrameLimit]) -> None:
+        """These hold from now on. Frames that have left count for a limit that was there before."""
+        former = {window.limit: window for window in self._windows}
+        self._windows = [former.get(limit) or Window(limit) for limit in limits]
+
+    def wait(self, now: float, *, control: bool = False) -> float:
+        """Seconds until one more frame may leave."""
+        return max((window.wait(now, control=control) for window in self._windows), default=0.0)
+
+    def room(self, now: float) -> int:
+        """How many frames may leave now."""
+        return min((window.room(now) for window in self._windows), default=sys.maxsize)
+
+    def spend(self, now: float, *, control: bool = False) -> None:
+        """A frame leaves."""
+        for window in self._windows:
+            window.spend(now, control=control)
+
+    def time_for(self, frames: int) -> float:
+        """Seconds from the first of so many frames to the last."""
+        return max((window.time_for(frames) for window in self._windows), default=0.0)

@@ -11,6 +11,8 @@ TIMES = ("received_at", "received_ns", "message_at", "acknowledged_at", "event_a
 def test_a_new_connection_reads_and_has_counted_nothing() -> None:
     assert vars(LineCounters()) == {
         **dict.fromkeys((*COUNTS, *TIMES), 0),
+        "undecoded": 0,
+        "undecoded_since": 0.0,
         "data_at": None,
         "paused_by_streams": (),
         "reading": True,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-MANY = 10  # messages in a row that could not be decoded: no exception any more
+# Messages in a row that could not be decoded, and are no exception any more: since an event, and without one.
+MANY, FEW = 10, 3
 
 
 class LineCounters:
@@ -45,10 +46,10 @@ class LineCounters:
 
     @property
     def decodes_nothing(self) -> bool:
-        """No message could be decoded: none at all, or none of many since the last event."""
+        """No message could be decoded: none of a few in all, or none of many since the last event."""
         if self.event_at >= self.undecoded_since:
             return False
-        return self.undecoded >= MANY or self.quarantined == self.decoded > 0
+        return self.undecoded >= MANY or self.quarantined == self.decoded >= FEW
 
 
 class StreamStatus(Struct, frozen=True):

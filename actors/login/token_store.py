@@ -210,8 +210,8 @@ class TokenStore:
         if former is not None and former != self._renewed and _lives(former, now_ns):
             self._renewed = former
             renewal = self._venue.renew(former, now_ns)
-            if renewal is not None and isinstance(renewed := converse(renewal), Token):
-                return renewed
+            if renewal is not None and isinstance(renewed := converse(renewal), Token | Slow):
+                return renewed  # where the venue asks for a pause, a login would not observe it
         return converse(self._venue.login(now_ns))
 
     def _keep(self, token: Token) -> None:

@@ -24,8 +24,8 @@ class ConnectLimiter:
         self._bucket: TokenBucket | None = None
         self._turns: dict[str, float] = {}  # lines that wait for their turn: monotonic seconds
         self.closed_until = float("-inf")
-        self.why = ""
-        self.wait: Wait = "backoff"  # the kind of the cool-down
+        self.why: str  # of the last cool-down
+        self.wait: Wait
 
     def try_acquire(self, line: str, budget: RateLimit, now: float) -> float:
         """0.0: connect now, it is counted. Else the seconds after which this line is to try_acquire again.
@@ -49,7 +49,7 @@ class ConnectLimiter:
         self._bucket.adjust(budget, now)
         return self._bucket
 
-    def close(self, until: float, why: str, wait: Wait = "asked") -> bool:
+    def close(self, until: float, why: str, wait: Wait) -> bool:
         """The account has a cool-down until then. Returns whether that is later than was known."""
         if until <= self.closed_until:
             return False
@@ -58,7 +58,7 @@ class ConnectLimiter:
 
     def open(self) -> None:
         """A person acts: the cool-down ends."""
-        self.closed_until, self.why, self.wait = float("-inf"), "", "backoff"
+        self.closed_until = float("-inf")
 
 
 def strictest(budgets: Iterable[RateLimit]) -> RateLimit:

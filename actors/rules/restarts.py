@@ -225,7 +225,8 @@ class Restarts:
         outcome = self._outcome(reason)
         if not self._law.retry(outcome):
             self.parked = True
-            return Park(reason.probe_after if isinstance(reason, Fatal) else None)
+            assert isinstance(reason, Fatal)  # all others may pass
+            return Park(reason.probe_after)
         if self.parked or self._law.stop(outcome):
             return self._park(reason, outcome)
         return Retry(self._delay(reason, outcome, first_after_health), self.attempt)

@@ -18,7 +18,7 @@ from actors.http_types import Endpoint, HttpRequest
 from actors.login.connector import Connector
 from actors.login.token_store import TokenStore
 from actors.protocol import Opening
-from actors.protocol.conversation import Conversation, Token
+from actors.protocol.conversation import Conversation, Token, settled
 from actors.protocol.limits import RateLimit
 from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped, Weather
 from actors.secret import Secret
@@ -417,6 +417,41 @@ def test_a_renewal_that_came_to_nothing_is_asked_for_once(tplus: SimulatedTplus)
     assert isinstance(reason_of(asking(token_store, ORDERS, first)), Retryable)
     assert token_store.token(ORDERS, ConnectCancel())[1]
     assert [each.path for each in tplus.requests].count("/renewal") == 1
+
+
+class Metered(Tplus):
+    """Wants no request for a while."""
+
+    def renew(self, token: Token, now_ns: int) -> Conversation[Token]:
+        return settled(Slow("later", "http_503", 60.0, shared=True))
+
+
+def test_a_renewal_that_is_asked_for_a_pause_is_followed_by_no_login(tplus: SimulatedTplus) -> None:
+    token_store = TokenStore(Metered("tplus", venue_of(tplus).settings), Dial(), Ahead())
+    first, _ = token_store.token(ORDERS, ConnectCancel())
+    before = tplus.auth_requests
+    refused = reason_of(asking(token_store, ORDERS, first))
+    assert isinstance(refused, Slow)
+    assert refused.retry_after == 60.0
+    assert tplus.auth_requests == before
+
+
+def test_a_pause_that_is_capped_or_forgotten_ends_before_its_time(
+    tplus: SimulatedTplus, clock: Ahead
+) -> None:
+    for forget in (False, True):
+        token_store = TokenStore(venue_of(tplus), Dial(), clock, 90.0)
+        clock.seconds = 0.0
+        tplus.refuse_auth(403, retry_after=999_999_999)
+        assert isinstance(reason_of(asking(token_store)), Slow)
+        clock.seconds = 60.0
+        second = reason_of(asking(token_store, FILLS))
+        assert isinstance(second, Slow)
+        assert second.retry_after == pytest.approx(30, abs=5)
+        clock.seconds = 60.0 if forget else 91.0
+        if forget:
+            token_store.forget_pause()
+        assert token_store.token(FILLS, ConnectCancel())[1]
 
 
 # ── a venue that wants to be left alone, or does not know us ────────────────────────────────────

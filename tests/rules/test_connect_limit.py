@@ -89,7 +89,7 @@ def test_a_budget_that_changes_forgets_no_connect() -> None:
 @given(st.integers(0, 10_000))
 def test_who_waited_for_the_same_end_does_not_come_at_the_same_moment(seed: int) -> None:
     limiter = ConnectLimiter(random.Random(seed))
-    assert limiter.close(130.0, "429")
+    assert limiter.close(130.0, "429", "cooling")
     at = connected_at(limiter, UNBOUNDED, dict.fromkeys(LINES, 100.0))
     assert len(at) == 200
     assert at[0] > 130.0
@@ -100,9 +100,10 @@ def test_who_waited_for_the_same_end_does_not_come_at_the_same_moment(seed: int)
 
 def test_an_earlier_end_does_not_replace_a_later_one_and_somebody_may_open() -> None:
     limiter = ConnectLimiter(random.Random(1))
-    assert limiter.close(130.0, "an hour's limit")
-    assert not limiter.close(110.0, "a minute's limit")
-    assert limiter.why == "an hour's limit"
+    assert limiter.close(130.0, "an hour's limit", "asked")
+    assert not limiter.close(110.0, "a minute's limit", "cooling")
+    assert not limiter.close(130.0, "the same", "cooling")
+    assert (limiter.why, limiter.wait) == ("an hour's limit", "asked")
     assert limiter.try_acquire("a", UNBOUNDED, 120.0) >= 10.0
     limiter.open()
     assert limiter.try_acquire("a", UNBOUNDED, 120.0) == 0.0

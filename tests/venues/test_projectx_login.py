@@ -129,8 +129,11 @@ def test_a_renewal_that_gives_no_token_becomes_a_login(answer: HttpAnswer) -> No
     assert [each.url.rpartition("/")[2] for each in asked] == ["validate", "loginKey"]
 
 
-def test_a_metered_renewal_asks_for_nothing_more() -> None:
-    reason, asked = held(VENUE.renew(OLD, 0), said(429))
+@pytest.mark.parametrize(
+    "answer", [said(429), said(403, {"retry-after": "9"}), said(503, {"retry-after": "9"})]
+)
+def test_a_metered_renewal_asks_for_nothing_more(answer: HttpAnswer) -> None:
+    reason, asked = held(VENUE.renew(OLD, 0), answer)
     assert isinstance(reason, Slow)
     assert len(asked) == 1
 

@@ -94,7 +94,7 @@ def renew(rest: str, token: Token, otherwise: Conversation[Token] | None) -> Con
     """
     bearer = ("Authorization", f"Bearer {token.value.reveal()}")
     answer = yield HttpRequest("POST", f"{rest}/api/Auth/validate", (*JSON, bearer))
-    if answer.status == 429:  # a login is metered by the same count
+    if answer.status == 429 or answer.retry_after is not None:  # a login is metered by the same count
         return refused_by_status(answer, "the renewal of the token")
     envelope = decoded(decode_envelope, answer.body) if answer.status == 200 else None
     if envelope is not None and envelope.is_good and (renewed := token_of(envelope.new_token)):

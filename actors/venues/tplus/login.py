@@ -67,7 +67,7 @@ def login(http: str, user: str, key: Ed25519PrivateKey) -> Conversation[Token]:
         answer = yield HttpRequest("POST", f"{http}/auth", JSON, signed(user, text, key))
         if answer.status == 200:
             return _token(answer)
-        if last or not failure_in(answer.body).has(*NONCE_CODES):
+        if last or answer.retry_after is not None or not failure_in(answer.body).has(*NONCE_CODES):
             break
     return refusal(answer, "the login")
 

@@ -430,3 +430,16 @@ def test_a_state_on_topics_of_another_line_is_none_of_this_one(desk: Desk, runti
     desk.say(topic="trades.A", data=1)
     until(runtime, lambda _: line_of(runtime, "desk").counters.unrouted == 2)
     assert fresh(runtime).lines()["desk"].venue_journal == ()
+
+
+def test_a_rotation_that_fails_is_tried_again_before_the_venue_closes(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with clockwork(desk.config(heartbeat=BEAT)) as clock:
+        desk.venue.refuse(status=503, n=1)
+        desk.say(goodbye=True, words="closing in ten minutes")
+        clock.until(lambda _: any("not rotated" in record.getMessage() for record in caplog.records))
+        assert clock.line().rotations == 0
+        clock.advance(61.0)
+        clock.until(lambda _: clock.line().rotations == 1)
+        assert (clock.line().epoch, clock.line().counters.gaps) == (3, 0)

@@ -70,7 +70,7 @@ from actors.messages import (
     VenueComplained,
 )
 from actors.metrics import LineMetrics
-from actors.protocol.limits import SendRate
+from actors.protocol.limits import SendRate, closed_for
 from actors.protocol.session import (
     Announce,
     Answered,
@@ -417,7 +417,7 @@ class Connection(Actor):
     def _closed_by_venue(self, payload: bytes) -> None:
         self._has_read_all = self._successor is not None
         code, words = read_close(payload)
-        self._close(code, self._session.closed(code, words))
+        self._close(code, closed_for(self._session.closed(code, words), words))
 
     # ── effects of the session ──
 

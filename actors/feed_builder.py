@@ -83,7 +83,7 @@ class FeedBuilder:
         """A changed config keeps the feed's token, unless it is about the login or the way to it."""
         if before is not None and spec is not None and _login(before, spec.dial) == _login(feed, dial):
             return spec.token_store
-        return TokenStore(venue, dial, self._clock)
+        return TokenStore(venue, dial, self._clock, feed.restart.retry_after_cap)
 
     def _venue(self, feed: FeedSettings, before: FeedSettings | None, file: str) -> Venue:
         """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 from actors.events import Topic
 from actors.login.token_store import TokenStore
 from actors.protocol.limits import SendRate
-from actors.protocol.venue import Venue
+from actors.protocol.venue import Opening, Venue
 from actors.rules.freshness import FreshnessPolicy
 from actors.rules.line_policy import LinePolicy
 from actors.wire.connect import Dial
@@ -31,6 +31,18 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     def send_rate(self) -> SendRate:
         """What its connections may send."""
         return self.policy.send_rate or self.venue.send_rate
+
+    @property
+    def access(self) -> tuple[object, ...]:
+        """URL, credentials and the way to the venue: what a stable life has proved to work."""
+        return self.kind, self.venue.settings, self.dial.proxy, self.dial.ca_file, self.dial.verify_tls
+
+    def url(self, line: str) -> str:
+        """Where the line connects to, without the query."""
+        try:
+            return self.venue.endpoint(Opening(line)).url.partition("?")[0]
+        except Exception:  # a defect of the venue's: its connection meets and reports it, too
+            return ""
 
 
 Feeds = Mapping[str, FeedSpec]  # by name

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import email.utils
+import re
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 
 from msgspec import Struct, structs
 
-from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.reasons import Fatal, Reason, Retryable, Slow, Weather
 from actors.secret import RedactedStruct, Shown, origin
 
-DAY = 86_400.0  # seconds
+PASSING = (408, 425)  # 4xx about this one request: it was slow, or it came as early data
+VERDICTS = (401, 407)  # on the credentials that were shown
+LONGEST_PAUSE = 1e12  # seconds: what a longer Retry-After is read as
+_SECONDS = re.compile(r"\d+(?:\.\d*)?", re.ASCII)
 
 
 class HostPort(Struct, frozen=True):
@@ -76,15 +82,12 @@ class HttpAnswer(RedactedStruct, frozen=True):
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = {}
+    at: float | None = None  # seconds since 1970, by this machine; None: unknown
 
     @property
     def retry_after(self) -> float | None:
-        """The seconds in its Retry-After (RFC 9110, 10.2.3); None: it has none, a date, or a day and more."""
-        try:
-            seconds = float(self.headers.get("retry-after", ""))
-        except ValueError:
-            return None
-        return seconds if 0.0 <= seconds < DAY else None
+        """The pause that its Retry-After asks for, in seconds; None: it asks for none."""
+        return asked_pause(self.headers.get("retry-after", ""), self.headers.get("date", ""), self.at)
 
     def shown(self) -> Shown:
         """Yields the fields for the repr."""
@@ -105,3 +108,43 @@ class HttpFailed(Struct, frozen=True):
         if self.lasting is None:
             return Retryable(text, self.code)
         return structs.replace(self.lasting, text=text)
+
+
+def status_reason(
+    status: int, text: str, advice: str, retry_after: float | None, passing: Collection[int] = ()
+) -> Reason:
+    """What an HTTP status that is not the wanted one means: one rule for the upgrade, logins and proxies.
+
+    `passing`: statuses that are retried, though they are 4xx. The code of the reason is `http_STATUS`.
+    """
+    code = f"http_{status}"
+    if status == 429 or retry_after is not None:
+        return Slow(text, code, retry_after, shared=True)
+    if status in VERDICTS:
+        return Fatal(text, code, advice)
+    if 300 <= status < 500 and status not in (*PASSING, *passing):
+        return Weather(text, code, advice)
+    return Retryable(text, code)
+
+
+def asked_pause(retry_after: str, date: str, now: float | None) -> float | None:
+    """The seconds of a Retry-After header (RFC 9110, 10.2.3); None: it is none, or cannot be read.
+
+    A date is compared with the `date` of the same answer, so that a wrong clock of this machine does not
+    matter; without one, with `now`, in seconds since 1970.
+    """
+    value = retry_after.strip()
+    if _SECONDS.fullmatch(value):
+        return min(float(value), LONGEST_PAUSE)
+    until, since = _seconds_since_1970(value), _seconds_since_1970(date)
+    since = now if since is None else since
+    return None if until is None or since is None else min(max(0.0, until - since), LONGEST_PAUSE)
+
+
+def _seconds_since_1970(date: str) -> float | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(date)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None

@@ -492,6 +492,12 @@ class LineUnneeded(Idempotent, frozen=True):
     line: str
 
 
+class ClearCooldowns(Struct, frozen=True):
+    """Asked: end the cool-down of this account, or of a feed's; of all of them: "". Answers their names."""
+
+    account: str
+
+
 class AwaitLive(Struct, frozen=True):
     """Asked: answers True when these lines are live, False when one never will be by itself."""
 

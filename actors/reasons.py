@@ -38,11 +38,24 @@ class Slow(Struct, frozen=True):
 
 
 class Fatal(Struct, frozen=True):
-    """Trying again cannot help and may hurt: nothing happens until a person acts on `advice`."""
+    """A verdict on the credentials, or a config that cannot work: a person has to act on `advice`.
+
+    `probe_after`: the seconds after which the supervisor tries it once more all the same, where
+    `rules/restarts.py` wants that; None: never.
+    """
 
     text: str
     code: str
     advice: str = ""
+    probe_after: float | None = None
+
+
+class Weather(Fatal, frozen=True):
+    """A refusal that says nothing certain: 403, 404, a redirect, a certificate for another host.
+
+    Before any stable life it is fatal, because the config may be wrong. After one with the same URL and
+    credentials it may pass, and `rules/restarts.py` makes it slow.
+    """
 
 
 class Crashed(Struct, frozen=True):

@@ -29,7 +29,6 @@ log = log_queue.logger("actors.requester")
 AT_ONCE: Final = 4  # conversations of one feed
 CONVERSATION: Final = 10.0  # seconds that one may take
 PATIENCE: Final = 10.0  # seconds without requests after a venue asks for a pause and names no time
-LONGEST: Final = 300.0  # the longest such pause, whatever time it names
 
 
 class Question:
@@ -94,8 +93,9 @@ class Requester(Actor):
         """One of a former incarnation is no answer."""
         if told.keeper == self.incarnation:
             self._questions.pop((told.venue, told.symbol)).answer(told)
-            if isinstance(told.outcome, Slow):
-                self._pause_venue(told.venue, told.outcome)
+            match told.outcome:
+                case (Slow() as slow) | HttpFailed(lasting=Slow() as slow):
+                    self._pause_venue(told.venue, slow)
 
     def _ask(self, asked: AskLatest) -> None:
         question = Question(asked.venue, asked.symbol)
@@ -131,7 +131,11 @@ class Requester(Actor):
         return pause
 
     def _pause_venue(self, venue: Venue, why: Slow) -> None:
-        seconds = PATIENCE if why.retry_after is None else min(why.retry_after, LONGEST)
+        asked = PATIENCE if why.retry_after is None else why.retry_after
+        seconds, spec = asked, self._feeds.get(venue.feed)
+        if spec is not None and asked > (seconds := min(asked, spec.policy.restart.retry_after_cap)):
+            text = "%s: pause of %.0f s asked for by the venue's pages; %g s are observed (retry_after_cap)"
+            log.warning(text, venue.feed, asked, seconds)
         self._bucket(venue).leave(self._clock.monotonic(), seconds)
 
     def _bucket(self, venue: Venue) -> TokenBucket:

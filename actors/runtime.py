@@ -21,7 +21,7 @@ from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
-from actors.messages import AwaitAnswers, AwaitLive, Reload, Rotate
+from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
 from actors.metrics import Metrics, NoMetrics
 from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
@@ -380,6 +380,20 @@ class Runtime:
         """
         self._tree.check()
         return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout)
+
+    def clear_cooldowns(self, account: str | None = None) -> tuple[str, ...]:
+        """End the cool-down of an account, or of the account of a feed; None: all of them.
+
+        Lines that wait for its end connect at once. `status().cooldowns` lists them. Answers the accounts.
+
+        Raises:
+            LinewardenError: there is no such cool-down.
+            Timeout: the supervisor does not answer.
+            RuntimeStopped: the runtime has ended.
+        """
+        self._tree.check()
+        refuse_to_wait("clear_cooldowns")
+        return cast(tuple[str, ...], answer_of(self._tree.ask(ClearCooldowns(account or "")), CALL))
 
     def wait_live(self, target: str | None = None, timeout: float | None = None) -> None:
         """Wait until a feed or a line is live; None: every line.

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
 
 from actors.diagnostics import DeadLetter, Quarantined
 from actors.events import Gap, SubscriptionState, VenueState
-from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Weather
 from actors.rules.counters import StreamStatus
 from actors.rules.freshness import Freshness
 from actors.rules.journal import LineExit
 from actors.rules.line import ShownState
 from actors.rules.liveness import Health
 
+DAY = 86_400.0  # seconds
 ActorState = Literal["running", "wedged", "restarting"]
 
 
@@ -78,6 +80,7 @@ class LineStatus(Struct, frozen=True):
     rotations: int = 0  # connections that took over from another without a gap
     last_venue_error: str = ""  # the last error of the venue's, in this life, that concerned no topic of ours
     journal: tuple[LineExit, ...] = ()  # its last endings, oldest first
+    waiting: str = ""  # "waiting until 14:05 (the venue asked)", by local time, where it did
     venue_states: tuple[VenueState, ...] = ()  # what the venue says of itself at present
     venue_journal: tuple[VenueState, ...] = ()  # the last that it said, oldest first
 
@@ -112,6 +115,16 @@ class QuarantineStatus(Struct, frozen=True):
     newest: tuple[Quarantined, ...]
 
 
+class CooldownStatus(Struct, frozen=True):
+    """No line of the account connects until then."""
+
+    account: str
+    until_ns: int  # wall clock
+    why: str
+    line: str  # that was refused; empty: unknown
+    asked_by: Literal["venue", "linewarden"]  # venue: it named the time
+
+
 class Status(Struct, frozen=True):
     schema_version: int
     name: str
@@ -121,6 +134,7 @@ class Status(Struct, frozen=True):
     actors: tuple[ActorStatus, ...]
     dead_letters: DeadLettersStatus
     quarantine: QuarantineStatus
+    cooldowns: tuple[CooldownStatus, ...] = ()
 
     def lines(self) -> dict[str, LineStatus]:
         """Every line by its name, feeds in order."""
@@ -129,9 +143,16 @@ class Status(Struct, frozen=True):
 
 def cause_of(reason: Reason) -> Cause:
     """A reason as people and programs outside read it."""
-    kinds = {Retryable: "retryable", Slow: "slow", Fatal: "fatal", Crashed: "crashed"}
+    kinds = {Retryable: "retryable", Slow: "slow", Fatal: "fatal", Weather: "fatal", Crashed: "crashed"}
     advice = reason.advice if isinstance(reason, Fatal) else ""
     return Cause(kinds.get(type(reason), "stopped"), reason.code, reason.text, advice)
+
+
+def waiting_until(seconds: float, now_ns: int) -> str:
+    """How people are told of a pause that the venue asked for, `seconds` from now; by local time."""
+    until = datetime.fromtimestamp(now_ns / 1e9 + seconds)
+    when = until.strftime("%H:%M" if seconds < DAY else "%Y-%m-%d %H:%M")
+    return f"waiting until {when} (the venue asked)"
 
 
 def why_not_live(status: Status, target: str | None) -> dict[str, str]:
@@ -148,4 +169,4 @@ def _why(line: LineStatus) -> str:
     if line.reason is None or line.state == "paused":
         return line.state
     advice = f" ({line.reason.advice})" if line.state == "failed" and line.reason.advice else ""
-    return f"{line.state}: {line.reason.text}{advice}"
+    return f"{line.waiting or line.state}: {line.reason.text}{advice}"

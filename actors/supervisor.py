@@ -18,6 +18,7 @@ from actors.feed_spec import Feeds, FeedSpec, Specs
 from actors.messages import (
     AwaitLive,
     ChildExited,
+    ClearCooldowns,
     FormerDue,
     LineNeeded,
     LineUnneeded,
@@ -146,14 +147,13 @@ class Supervisor(Actor):
                 self._each(target, self._lines.pause)
             case ResumeLines(target=target):
                 self._each(target, self._lines.resume)
+            case ClearCooldowns(account=account):
+                cleared = self._lines.clear_cooldowns(account)  # what is raised here answers the question
+                self.keep_reply().set(cleared)
             case Rotate(target=target):
                 self._rotate(target)
-            case RotateDue(line=name, turn=turn):
-                if (line := self._lines.records.get(name)) is not None:
-                    self._lines.rotations.due(line, turn)
-            case FormerDue(line=name, epoch=epoch):
-                if (line := self._lines.records.get(name)) is not None:
-                    self._lines.rotations.former_due(line, epoch)
+            case RotateDue() | FormerDue():
+                self._rotation_due(message)
             case Reload(specs=specs):
                 self._reload(specs)
             case StopAll(timeout=timeout):
@@ -174,6 +174,14 @@ class Supervisor(Actor):
         for line in lines:
             self._lines.rotations.want(line, asked)
         asked.answer()
+
+    def _rotation_due(self, due: RotateDue | FormerDue) -> None:
+        line = self._lines.records.get(due.line)
+        match due:
+            case RotateDue(turn=turn) if line is not None:
+                self._lines.rotations.due(line, turn)
+            case FormerDue(epoch=epoch) if line is not None:
+                self._lines.rotations.former_due(line, epoch)
 
     # ── the workers ──
 
@@ -274,7 +282,8 @@ class Supervisor(Actor):
         )
         for line in self._lines.of(feed):
             self._lines.adjust(line, spec, reconnect=before.identity != spec.identity)
-        spec.token_store.follow(spec.venue, spec.dial)  # a kept token is used with the new settings
+        # A kept token is used with the new settings.
+        spec.token_store.follow(spec.venue, spec.dial, spec.policy.restart.retry_after_cap)
 
     def _want(self, more: Sequence[Topic], less: Sequence[Topic]) -> None:
         registry = self._roles.named("registry")

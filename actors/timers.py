@@ -13,6 +13,8 @@ from actors import log_queue
 
 log = log_queue.logger("actors.timers")
 
+CENTURY = 3_155_760_000.0  # seconds; less than a lock can wait
+
 
 class Clock(Protocol):
     def monotonic(self) -> float:
@@ -68,6 +70,11 @@ class Entry:
             target.tell(message)
 
 
+def bounded(seconds: float) -> float:
+    """A delay from anywhere, as time can be reckoned with: 0 or more (0 for a NaN), at most a century."""
+    return float(min(max(0.0, seconds), CENTURY))
+
+
 def lock_timeout(seconds: float) -> float | None:
     """The same time as a lock takes it: locks know neither infinity nor more than `threading.TIMEOUT_MAX`."""
     return None if seconds > threading.TIMEOUT_MAX else max(0.0, seconds)
@@ -90,7 +97,7 @@ class HeapTimers:
     def send_after(self, seconds: float, target: Tellable, message: Any) -> Entry:
         entry = Entry(target, message)
         with self._changed:
-            due = self.clock.monotonic() + max(0.0, seconds)
+            due = self.clock.monotonic() + bounded(seconds)
             if not self._stopped:
                 heapq.heappush(self._heap, (due, next(self._order), entry))
                 if self._heap[0][2] is entry:
@@ -122,7 +129,7 @@ class ThreadTimers(HeapTimers):
         while (entry := self._next()) is not None:
             try:
                 entry.send()
-            except Exception:
+            except BaseException:  # all actors of the runtime wait for this thread, whatever a target raises
                 log.exception("A timer's message could not be sent; the other timers go on.")
 
     def _next(self) -> Entry | None:

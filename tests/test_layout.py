@@ -268,6 +268,7 @@ CLOCKS = {
     *(
         "cli/run",
         "cli/simulate",
+        "cli/cooldowns",
         "cli/service_commands",
         "cli/stream_view",
         "cli/log_folding",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import queue
+import threading
 from typing import Any
 
 import pytest
@@ -129,6 +131,34 @@ def test_one_that_cannot_be_told_does_not_stop_the_others(caplog: pytest.LogCapt
     timers.send_after(0.0, mail, "kept")
     assert mail.get(timeout=10) == "kept"
     assert "the other timers go on" in caplog.text
+    timers.stop()
+
+
+class Exits:
+    def tell(self, message: Any) -> None:
+        raise SystemExit("not this thread")
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [math.inf, math.nan, 1e300, 10**400, 2.5e11, threading.TIMEOUT_MAX, -math.inf, -(10**400)],
+    ids=lambda seconds: f"{str(seconds)[:12]}",
+)
+def test_no_delay_ends_the_thread(seconds: float) -> None:
+    timers, mail = ThreadTimers(), Mail()
+    timers.send_after(seconds, mail, "absurd")  # the first in the heap: the thread waits for it
+    timers.send_after(0.05, mail, "kept")
+    told = mail.get(timeout=10)
+    assert (mail.get(timeout=10) if told == "absurd" else told) == "kept"
+    assert (told == "absurd") == (not seconds > 0)  # what is no time, or lies in the past, is due at once
+    timers.stop()
+
+
+def test_no_target_ends_the_thread() -> None:
+    timers, mail = ThreadTimers(), Mail()
+    timers.send_after(0.0, Exits(), "lost")
+    timers.send_after(0.0, mail, "kept")
+    assert mail.get(timeout=10) == "kept"
     timers.stop()
 
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from actors.cli.formatting import printable
 from actors.errors import LinewardenError
 from actors.secret import Secret
-from actors.settings import ServiceSettings
+from actors.settings import ServiceSettings, Settings
 from actors.settings.addresses import local_url
 from actors.settings.config import ConfigReader
 from actors.settings.toml_file import parsed, text_of
@@ -208,7 +208,7 @@ def find_service(url: str | None, config: Path | None, *, timeout: float = ANSWE
         UnreachableError: the config does not fix the port.
         ValueError: `url` is not an address.
     """
-    service = read_service(config) if config is not None else ServiceSettings()
+    service = read_settings(config, "service").service if config is not None else ServiceSettings()
     token = Secret(os.environ.get("LINEWARDEN_TOKEN", ""))
     if not url and config is not None:
         host, port = service.address
@@ -221,14 +221,14 @@ def find_service(url: str | None, config: Path | None, *, timeout: float = ANSWE
     return ServiceClient(url or DEFAULT, token or service.token, timeout=timeout)
 
 
-def read_service(config: Path) -> ServiceSettings:
-    """Reads [service] alone: the secrets of the feeds need not be in the environment.
+def read_settings(config: Path, name: str) -> Settings:
+    """Reads this table alone, such as [service]: the secrets of the feeds need not be in the environment.
 
     Raises:
         ConfigError: the file cannot be read, or this table of it has mistakes.
     """
-    table = parsed(text_of(config.expanduser(), str(config)), str(config)).get("service", {})
-    return ConfigReader(str(config), config.parent, os.environ, {}).settings({"service": table}).service
+    table = parsed(text_of(config.expanduser(), str(config)), str(config)).get(name, {})
+    return ConfigReader(str(config), config.parent, os.environ, {}).settings({name: table})
 
 
 def in_path(target: str) -> str:

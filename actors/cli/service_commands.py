@@ -84,7 +84,7 @@ def status(
 
     Exits with 0 if all lines are live, with 1 if some are not, with 3 if no service answers.
     """
-    with _asking(url, config) as service:
+    with asking(url, config) as service:
         if watch:
             _watch_json(service) if as_json else _watch(service)
             return
@@ -165,7 +165,7 @@ def tail(
     pairs = [_option(text) for text in options or ()]
     with (
         suppress(KeyboardInterrupt),
-        _asking(url, config) as service,
+        asking(url, config) as service,
         closing(service.tail(feed, channel, keys or (), pairs, markers=markers)) as frames,
     ):
         for frame in frames:
@@ -201,7 +201,7 @@ def journal(
     the last twenty states that its venue told, such as a halt. Below them, how long each subscription was
     without trusted data.
     """
-    with _asking(url, config) as service:
+    with asking(url, config) as service:
         every = msgspec.json.decode(
             service.get("/journal"), type=dict[str, tuple[LineExit | VenueState, ...]]
         )
@@ -222,9 +222,9 @@ def journal(
 @app.command()
 def quarantine(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
     """Show messages that could not be decoded."""
-    with _asking(url, config) as service:
+    with asking(url, config) as service:
         kept = service.status().quarantine
-        _show(kept, status_view.quarantine(kept), as_json=as_json)
+        show(kept, status_view.quarantine(kept), as_json=as_json)
 
 
 @app.command()
@@ -233,9 +233,9 @@ def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False
 
     Occasional ones are harmless.
     """
-    with _asking(url, config) as service:
+    with asking(url, config) as service:
         kept = service.status().dead_letters
-        _show(kept, status_view.dead_letters(kept), as_json=as_json)
+        show(kept, status_view.dead_letters(kept), as_json=as_json)
 
 
 # ── acting ──────────────────────────────────────────────────────────────────────────────────────
@@ -269,7 +269,7 @@ def resume(target: Target, url: Url = None, config: Config = None) -> None:
 def _command(name: str, target: str, url: str | None, config: Path | None) -> None:
     if not target:
         raise typer.BadParameter("expected the name of a feed or a line", param_hint="TARGET")
-    with _asking(url, config) as service:
+    with asking(url, config) as service:
         answer = msgspec.json.decode(service.post(f"/{name}/{in_path(target)}"), type=_Accepted)
         typer.echo(f"{name} {target}: {answer.answer}")
 
@@ -289,7 +289,7 @@ def reload(
     Unchanged feeds keep their connections. A config with mistakes changes nothing: they are printed, and the
     exit code is 1.
     """
-    with _asking(url, config) as service:
+    with asking(url, config) as service:
         body = service.post(f"/reload{'?plan=1' if plan else ''}")
         answer = msgspec.json.decode(body, type=_ReloadAnswer)
         complain(*answer.problems)
@@ -310,7 +310,7 @@ class _ReloadAnswer(Struct):
 
 
 @contextmanager
-def _asking(url: str | None, config: Path | None) -> Iterator[ServiceClient]:
+def asking(url: str | None, config: Path | None) -> Iterator[ServiceClient]:
     """The service of these options. Its errors are printed as sentences and become exit codes."""
     try:
         try:
@@ -327,7 +327,7 @@ def _asking(url: str | None, config: Path | None) -> Iterator[ServiceClient]:
         raise typer.Exit(complain(str(error))) from None
 
 
-def _show(value: object, picture: RenderableType, *, as_json: bool) -> None:
+def show(value: object, picture: RenderableType, *, as_json: bool) -> None:
     if as_json:
         _write(msgspec.json.encode(value).decode())
     else:

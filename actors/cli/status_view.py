@@ -14,12 +14,12 @@ from actors.events import Gap, Topic, VenueState
 from actors.protocol.formatting import short
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import KEPT, LineExit, RecoveryTimes
-from actors.status import DeadLettersStatus, LineStatus, QuarantineStatus, Status, TopicStatus
+from actors.status import CooldownStatus, DeadLettersStatus, LineStatus, QuarantineStatus, Status, TopicStatus
 
 WINDOW = 3.0  # seconds over which events are counted
 # Columns of a terminal: from here on with round trip, data age and score, and with the last gap or reason.
 ROOMY, WIDE = 112, 150
-STATE = 23  # characters; the other columns move when this one grows and shrinks
+STATE = 23  # characters, at least: the other columns move when this one grows and shrinks
 BESIDE, BESIDE_ROOMY = 46, 73  # columns of the terminal beside those of line, state and topics
 TROUBLED = ("backoff", "failed")  # states that `reason` explains; in the others it is history
 REJECTED = 5  # rejected topics that are named
@@ -64,7 +64,11 @@ class StatusView:
         names = max(map(len, ("line", *lines)))
         counts = max(map(len, ("topics", *(topics(line.topics) for line in lines.values()))))
         beside = BESIDE_ROOMY if roomy else BESIDE
-        table.columns[1].width = max(7, min(STATE, width - beside - names - counts))
+        words = [state(line) for line in lines.values() if line.waiting]  # of these, nothing is cut
+        states = max((STATE, *map(len, words)))
+        table.columns[1].width = max(7, min(states, width - beside - names - counts))
+        if words:
+            table.columns[1].no_wrap, table.columns[1].overflow = False, "fold"
         if wide:
             moving = self._rates is not None
             table.add_column("reason or last gap", no_wrap=moving, overflow="ellipsis" if moving else "fold")
@@ -114,6 +118,8 @@ def how_many_live(lines: Mapping[str, LineStatus]) -> str:
 
 
 def state(line: LineStatus) -> str:
+    if line.waiting:
+        return line.waiting if line.state == "backoff" else f"{line.state}, {line.waiting}"
     if line.state == "backoff" and line.next_attempt_s is not None:
         seconds = line.next_attempt_s
         return f"backoff, try {line.attempt} in {seconds:.{0 if seconds >= 9.95 else 1}f} s"
@@ -349,6 +355,22 @@ def quarantine(kept: QuarantineStatus) -> RenderableType:
         words = (printable(each.error), printable(each.raw))
         table.add_row(day_and_clock(each.at_ns), each.line, f"{each.size:,}", *words)
     return _kept(table, kept.count, len(kept.newest), "message", " in quarantine")
+
+
+def cooldowns(known: Sequence[CooldownStatus]) -> RenderableType:
+    """Times are local."""
+    if not known:
+        return Text("There is no cool-down.")
+    table = plain_table("account", "until", "asked by", "line", "why", unfolded=("account", "until"))
+    for each in known:
+        table.add_row(
+            printable(each.account),
+            day_and_clock(each.until_ns),
+            "the venue" if each.asked_by == "venue" else "linewarden (slow_initial)",
+            printable(each.line),
+            printable(each.why),
+        )
+    return table
 
 
 def dead_letters(kept: DeadLettersStatus) -> RenderableType:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from actors.http_types import Endpoint, HttpFailed
 from actors.login.redaction import secrets_in, secrets_shown, without_secrets
-from actors.login.token_store import LATE, TURNED_AWAY, TokenStore, _not_proved
+from actors.login.token_store import LATE, TokenStore, _not_proved, is_turned_away
 from actors.protocol.conversation import Token
 from actors.protocol.venue import Opening, Venue
 from actors.reasons import Fatal, Reason, Retryable, Stopped
@@ -43,7 +43,7 @@ class Connector:
         try:
             return self._connect()
         except ConnectFailed as failed:
-            if self._is_new or failed.reason.code not in TURNED_AWAY:
+            if self._is_new or not is_turned_away(failed.reason):
                 raise
             refusal = failed
         self._token, _ = self._token_store.token(self._line, self.connect_cancel, shown)
@@ -77,7 +77,7 @@ class Connector:
             self.redactor.add_secrets((*secrets_shown(endpoint), *secrets_in(self._venue.settings)))
             return open_socket(endpoint, self.dial, self.connect_cancel)
         except ConnectFailed as failed:
-            if failed.reason.code in TURNED_AWAY and self._token_store.doubts(self._token, self._line):
+            if is_turned_away(failed.reason) and self._token_store.doubts(self._token, self._line):
                 raise ConnectFailed(_not_proved(failed.reason.text)) from None
             raise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
+from math import inf
 from typing import NamedTuple
 
 from msgspec import structs
@@ -14,7 +15,7 @@ from actors.login.redaction import Redactor, in_the_path, secrets_in, without_se
 from actors.protocol.conversation import Conversation, Token
 from actors.protocol.limits import TokenBucket
 from actors.protocol.venue import Venue
-from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped
+from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped, Weather
 from actors.timers import Clock
 from actors.wire.connect import ConnectCancel, ConnectFailed, Dial
 
@@ -35,10 +36,10 @@ class StoredToken(NamedTuple):
 class TokenStore:
     """A feed's token: one login for all lines that ask at once. Any thread."""
 
-    def __init__(self, venue: Venue, dial: Dial, clock: Clock) -> None:
+    def __init__(self, venue: Venue, dial: Dial, clock: Clock, retry_after_cap: float = inf) -> None:
         self.clock = clock
         self.redactor = Redactor()
-        self.follow(venue, dial)
+        self.follow(venue, dial, retry_after_cap)
         self._bucket = TokenBucket(venue.login_budget)
         self._turn = threading.Lock()  # held during a login
         self._changing = threading.Lock()  # held for a moment, as `_turn` is not
@@ -85,10 +86,18 @@ class TokenStore:
             if token == self._stored.token:
                 self._stored = self._stored._replace(refused=token)
 
-    def follow(self, venue: Venue, dial: Dial) -> None:
-        """From now on log in at this venue, this way, as the same account: the token is kept. Never waits."""
-        self._venue, self._dial = venue, dial
+    def follow(self, venue: Venue, dial: Dial, retry_after_cap: float = inf) -> None:
+        """From now on log in at this venue, this way, as the same account: the token is kept. Never waits.
+
+        A pause that the venue asks for is observed for `retry_after_cap` seconds at most.
+        """
+        self._venue, self._dial, self._cap = venue, dial, retry_after_cap
         self.redactor.add_secrets((*in_the_path(venue.settings.url), *secrets_in(venue.settings)))
+
+    def forget_pause(self) -> None:
+        """A person acts: the next line may log in, whatever pause the venue has asked for. Never waits."""
+        if isinstance(self._failed, Slow):
+            self._failed = None
 
     def fresh_for(self) -> float | None:
         """Seconds for which the token will still be shown; None: it has no end, or there is none."""
@@ -157,10 +166,12 @@ class TokenStore:
     def _still_failed(self, line: str, *, waited: bool) -> Reason | None:
         """Why this line need not log in, as another one has just done; None: it has to."""
         match self._failed:
-            case Fatal() as failed if line not in self._told:  # one that comes again was restarted
+            case Weather() as failed:
+                return failed if waited else None
+            case Fatal() as failed if line not in self._told:  # one that comes again was restarted, or probes
                 return failed
             case Slow(retry_after=float(asked)) as failed:
-                left = self._failed_at + asked - self.clock.monotonic()
+                left = self._failed_at + min(asked, self._cap) - self.clock.monotonic()
                 return structs.replace(failed, retry_after=left) if left > 0 else None
             case failed:
                 return failed if waited else None
@@ -221,6 +232,11 @@ class TokenStore:
 
     def _is_old(self, token: Token, margin: float) -> bool:
         return not _lives(token, self.clock.wall_ns() + int(margin * 1e9))
+
+
+def is_turned_away(reason: Reason) -> bool:
+    """Whether the token was refused at the handshake. A status with Retry-After asks for a pause instead."""
+    return isinstance(reason, Fatal) and reason.code in TURNED_AWAY
 
 
 def _lives(token: Token, now_ns: int) -> bool:

@@ -7,7 +7,7 @@ Names of types that have no docstring of their own:
 `Frame`: `(opcode, payload)` of a whole message, `TEXT` (valid UTF-8) or `BINARY` (RFC 6455, 5.2).
 `Effect`: what a session returns, the union of `Send`, `Announce`, … More members are added to it.
 `Conversation[T]`: a generator that yields `HttpRequest`, is sent `HttpAnswer`, and returns `T` or a `Reason`.
-`Reason`: `Retryable`, `Slow`, `Fatal`, and those with which Linewarden ends a connection itself.
+`Reason`: `Retryable`, `Slow`, `Weather`, `Fatal`, and those with which Linewarden ends a connection itself.
 `Option`: text, a number or a truth value. `Options`: the `(name, Option)` pairs of a topic, sorted by name.
 `Bounds`: a tuple of `Bound`. `GapReason`: the reasons of a `Gap`, of which a session uses `sequence`,
 `quarantine` and `unknown`. `StateName`: the states of a `VenueState`.
@@ -57,7 +57,7 @@ from actors.protocol.session import (
 )
 from actors.protocol.timestamps import iso_nanoseconds
 from actors.protocol.venue import Channel, Opening, Refusal, Venue, VenueSettings
-from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.reasons import Fatal, Reason, Retryable, Slow, Weather
 from actors.secret import REDACTED, RedactedStruct, Secret, origin
 
 __all__ = (
@@ -125,6 +125,7 @@ __all__ = (
     "Venue",
     "VenueSettings",
     "VenueState",
+    "Weather",
     "amount",
     "code_of",
     "confirm",

@@ -14,17 +14,16 @@ A request without an answer (no connection, a timeout) closes the generator, and
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Final, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from actors import http_types
 from actors.http_types import HttpAnswer, HttpRequest
-from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.reasons import Reason
 from actors.secret import Secret
 
 T = TypeVar("T")
-
-PASSING: Final = (408, 425)  # 4xx about this one request: it was slow, or it came as early data
 
 Conversation: TypeAlias = Generator[HttpRequest, HttpAnswer, T | Reason]  # never raises for an answer
 
@@ -58,12 +57,8 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T | None:
 def status_reason(answer: HttpAnswer, text: str, advice: str) -> Reason:
     """The reason for an answer whose status is not the expected one; its code is `http_STATUS`.
 
-    `Slow` and shared by the account: 429, and 5xx with Retry-After. `Fatal` with `advice`: other 3xx and 4xx.
-    `Retryable`: all others, and 408 and 425. `text` is shown to people and must not contain a secret.
+    `Slow` and shared by the account: 429, and any status with Retry-After. `Fatal`, with `advice`: 401 and
+    407. `Weather`, with `advice`: other 3xx and 4xx. `Retryable`: all others, and 408 and 425. `text` is
+    shown to people and must not contain a secret.
     """
-    status, code, wait = answer.status, f"http_{answer.status}", answer.retry_after
-    if status == 429 or (status >= 500 and wait is not None):
-        return Slow(text, code, wait, shared=True)
-    if 300 <= status < 500 and status not in PASSING:
-        return Fatal(text, code, advice)
-    return Retryable(text, code)
+    return http_types.status_reason(answer.status, text, advice, answer.retry_after)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from msgspec import Struct
 
+from actors.reasons import Fatal, Reason, Retryable, Slow
+
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _FRAMES = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,4})?(s|min|h)")
+_PAUSE: Final = re.compile(
+    r"(?:retry[-_ ]?after|(?:retry|again|reconnect) (?:in|after))(_?ms)?[\"':=\s]*"
+    r"(\d{1,12}(?:\.\d{1,9})?)\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?)?\b",
+    re.ASCII | re.IGNORECASE,
+)
+_WORDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0}
 
 ROUNDING = 1e-5  # of one token: after the exact wait, floats may be a little short of it
 
@@ -101,3 +110,13 @@ class SendRate(Struct, frozen=True):
 
     batch: int = 100
     frames: tuple[FrameLimit, ...] = ()
+
+
+def closed_for(reason: Reason, words: str) -> Reason:
+    """The reason of a close frame with these words: slow, if they name a time, such as `retry after 30 s`."""
+    found = _PAUSE.search(words)
+    if found is None or not isinstance(reason, Retryable | Slow | Fatal):
+        return reason
+    unit = (found[1] or found[3] or "s").lower().lstrip("_")
+    factor = 0.001 if unit.startswith(("ms", "milli")) else _WORDS[unit[0]]
+    return Slow(reason.text, reason.code, float(found[2]) * factor, shared=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from typing import Literal
 
 from actors.protocol.limits import ROUNDING, RateLimit, TokenBucket
 from actors.reasons import Reason, Slow
 
+Wait = Literal["backoff", "cooling", "asked"]  # own delay; the account's cool-down; one that the venue timed
 SPREAD = 1.0  # seconds within which those come that have waited for the same end
 
 
@@ -23,6 +25,7 @@ class ConnectLimiter:
         self._turns: dict[str, float] = {}  # lines that wait for their turn: monotonic seconds
         self.closed_until = float("-inf")
         self.why = ""
+        self.wait: Wait = "backoff"  # the kind of the cool-down
 
     def try_acquire(self, line: str, budget: RateLimit, now: float) -> float:
         """0.0: connect now, it is counted. Else the seconds after which this line is to try_acquire again.
@@ -46,16 +49,16 @@ class ConnectLimiter:
         self._bucket.adjust(budget, now)
         return self._bucket
 
-    def close(self, until: float, why: str) -> bool:
-        """The venue asks for a cool-down until then. Returns whether that is later than was known."""
+    def close(self, until: float, why: str, wait: Wait = "asked") -> bool:
+        """The account has a cool-down until then. Returns whether that is later than was known."""
         if until <= self.closed_until:
             return False
-        self.closed_until, self.why = until, why
+        self.closed_until, self.why, self.wait = until, why, wait
         return True
 
     def open(self) -> None:
         """A person acts: the cool-down ends."""
-        self.closed_until, self.why = float("-inf"), ""
+        self.closed_until, self.why, self.wait = float("-inf"), "", "backoff"
 
 
 def strictest(budgets: Iterable[RateLimit]) -> RateLimit:
@@ -64,6 +67,16 @@ def strictest(budgets: Iterable[RateLimit]) -> RateLimit:
     if not limits:
         return RateLimit(1, 0.0)
     return RateLimit(min(each.burst for each in limits), max(each.interval for each in limits))
+
+
+def wait_of(reason: Reason) -> Wait:
+    """What kind of wait follows an ending with this reason."""
+    match reason:
+        case Slow(exact=False, retry_after=None, shared=True):
+            return "cooling"
+        case Slow(exact=False, retry_after=asked) if asked is not None:
+            return "asked"
+    return "backoff"
 
 
 def wanted_rest(reason: Reason, otherwise: float) -> float:

@@ -61,6 +61,11 @@ class LineState(Enum):
         return self in OPEN
 
     @property
+    def is_leaving(self) -> bool:
+        """Told to end, and not ended yet."""
+        return self in EARLY or self in EARLY.values()
+
+    @property
     def is_closing(self) -> bool:
         """Told to end, because the line is no longer needed."""
         return self in (LineState.REMOVING, LineState.REMOVING_EARLY)

@@ -2,9 +2,14 @@
 
 A lost line is tried again after `d * uniform(0.5, 1)` seconds, `d` doubling from `initial` to `maximum`.
 The first attempt after a healthy life is made within `initial`. A slow reason waits as long as the venue
-asks, or exactly the locally computed delay; a fatal one waits until a person acts. Lives that reached the
-venue and ended before they were stable are counted: more than `max_restarts` of them within `period` park
-the line, and it is probed. The counters reset after `stable_after` seconds live.
+asks, up to `retry_after_cap`, or exactly the locally computed delay; a fatal one waits until a person acts.
+Lives that reached the venue and ended before they were stable are counted: more than `max_restarts` of them
+within `period` park the line, and it is probed. The counters reset after `stable_after` seconds live.
+
+After a stable life with the same URL and credentials (`proved`), a refusal is judged otherwise: a verdict is
+probed, and weather is retried once as a loss, and slow from then on, until refusals have repeated for
+`verdict_after` seconds. Then a verdict waits until a person acts, and weather parks the line, which goes on
+being probed.
 """
 
 from __future__ import annotations
@@ -15,11 +20,11 @@ from functools import cached_property
 from typing import Annotated
 
 import tenacity
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
-from actors.reasons import Crashed, Reason, Retryable, Slow, Stopped
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped, Weather
 
 SLOW_MAXIMUM = 300.0  # seconds: what a slow reason's own backoff doubles to
 
@@ -44,8 +49,11 @@ class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_restarts: Count = 20
     period: Seconds = 300.0
     stable_after: Interval = 10.0
-    probe_interval: Interval = 60.0  # 0: a parked line is never probed
+    probe_interval: Interval = 60.0  # 0: a line that is parked for its short lives is never probed
     slow_initial: SlowSeconds = 30.0
+    retry_after_cap: Seconds = 3_600.0
+    verdict_after: Interval = 1_800.0  # 0: the first refusal is final
+    refused_interval: Interval = 900.0  # 0: a line that was refused is never probed
 
 
 class Retry(Struct, frozen=True):
@@ -146,6 +154,7 @@ class Restarts:
         self.parked = False
         self._slow_turns = 0
         self._healthy = False
+        self._refused_at: float | None = None  # monotonic seconds: the first refusal since it was last stable
 
     @cached_property
     def _law(self) -> tenacity.Retrying:
@@ -165,7 +174,43 @@ class Restarts:
         """A person asked for a new start."""
         self.attempt = self._slow_turns = 0
         self.parked = self._healthy = False
+        self._refused_at = None
         self._spent.clear()
+
+    def under(self, policy: RestartPolicy) -> Restarts:
+        """The same line by another policy: counters begin at zero, health and first refusal are kept."""
+        other = Restarts(policy, self._chance)
+        other._healthy, other._refused_at = self._healthy, self._refused_at
+        return other
+
+    def judged(self, reason: Fatal, *, proved: bool, now: float) -> Reason:
+        """What a refusal means for this line: the reason by which it goes on.
+
+        `proved`: a life with the same URL and credentials was stable, and no verdict on them came since.
+        """
+        return self._refused(reason, now) if proved else Fatal(reason.text, reason.code, reason.advice)
+
+    def capped(self, reason: Reason) -> Reason:
+        """The reason with as much of the pause that the venue asks for as the policy observes."""
+        cap = self.policy.retry_after_cap
+        match reason:
+            case Slow(retry_after=asked, exact=False) if asked is not None and asked > cap:
+                return structs.replace(reason, retry_after=cap)
+        return reason
+
+    def _refused(self, reason: Fatal, now: float) -> Reason:
+        """A refusal of a line that worked. Weather is slow from the second on: one may be a stray."""
+        is_first = self._refused_at is None
+        if self._refused_at is None:
+            self._refused_at = now
+        left = self._refused_at + self.policy.verdict_after - now
+        often = self.policy.refused_interval or None
+        if isinstance(reason, Weather):
+            text = f"{reason.text}; it worked before"
+            if left > 0:
+                return Retryable(text, reason.code) if is_first else Slow(text, reason.code, shared=True)
+            return Fatal(reason.text, reason.code, reason.advice, often)
+        return structs.replace(reason, probe_after=min(often, left) if often and left > 0 else None)
 
     def ended(self, reason: Reason, *, reached: bool, now: float) -> Verdict:
         """A life ended; `reached`: the venue had accepted its WebSocket."""
@@ -180,7 +225,7 @@ class Restarts:
         outcome = self._outcome(reason)
         if not self._law.retry(outcome):
             self.parked = True
-            return Park(None)
+            return Park(reason.probe_after if isinstance(reason, Fatal) else None)
         if self.parked or self._law.stop(outcome):
             return self._park(reason, outcome)
         return Retry(self._delay(reason, outcome, first_after_health), self.attempt)

@@ -61,6 +61,8 @@ class ServiceRoutes:
             ServiceRoute("GET", "/healthz", self.healthz, open=True),
             ServiceRoute("GET", "/readyz", self.readyz, open=True),
             *(ServiceRoute("POST", f"/{name}/", self.command, "TARGET") for name in COMMANDS),
+            ServiceRoute("POST", "/cooldowns/clear", self.clear_cooldowns),
+            ServiceRoute("POST", "/cooldowns/clear/", self.clear_cooldowns, "ACCOUNT"),
             ServiceRoute("POST", "/reload", self.reload),
             ServiceRoute("GET", "/journal", self.journal),
             ServiceRoute("GET", "/journal/", self.journal, "LINE"),
@@ -127,6 +129,17 @@ class ServiceRoutes:
         try:
             answer = getattr(self._runtime.supervisor, name)(target).get(timeout=CALL)
             return ServiceResponse(202, {"answer": answer})
+        except (RuntimeStopped, Timeout):
+            raise
+        except LinewardenError as error:
+            raise RequestDeclined(404, str(error)) from None
+
+    def clear_cooldowns(self, asked: ServiceRequest) -> ServiceResponse:
+        """Of one account or feed, or of all."""
+        if len(asked.argument) > LONGEST_TARGET:
+            raise RequestDeclined(404, f"no account has a name of more than {LONGEST_TARGET} characters")
+        try:
+            return ServiceResponse(200, {"cleared": self._runtime.clear_cooldowns(asked.argument or None)})
         except (RuntimeStopped, Timeout):
             raise
         except LinewardenError as error:

@@ -2,62 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from msgspec import structs
 
 from actors import log_queue
+from actors.errors import LinewardenError
 from actors.feed_spec import FeedSpec
 from actors.protocol.limits import RateLimit
 from actors.reasons import Reason
-from actors.rules.connect_limit import ConnectLimiter, strictest, wanted_rest
+from actors.rules.connect_limit import ConnectLimiter, Wait, strictest, wait_of, wanted_rest
 from actors.supervision.cooldown_file import Cooldown
-from actors.supervision.state import Environment
+from actors.supervision.state import Environment, SharedState
 
 log = log_queue.logger("actors.supervision.connect_limits")
 
 
-class ConnectLimiters:
-    """The supervisor's; one thread at a time. `feeds`: those that are wanted now."""
+class Deferral(NamedTuple):
+    """After so many seconds the line is to ask again; 0.0: it may connect now."""
 
-    def __init__(self, environment: Environment, feeds: Callable[[], Mapping[str, FeedSpec]]) -> None:
+    seconds: float
+    why: str = ""
+    wait: Wait = "backoff"
+
+
+class ConnectLimiters:
+    """The supervisor's; one thread at a time. What it knows of cool-downs is published in `shared`."""
+
+    def __init__(self, environment: Environment, shared: SharedState) -> None:
         self._clock, self._chance = environment.timers.clock, environment.chance
-        self._cooldowns = environment.cooldowns
-        self._known = self._cooldowns.load(self._clock.wall_ns())  # by account
+        self._file, self._shared = environment.cooldowns, shared
+        self._shared.cooldowns = self._file.load(self._clock.wall_ns())
         self._limiters: dict[str, ConnectLimiter] = {}
-        self._feeds = feeds
         self._reckoned: Mapping[str, FeedSpec] = {}  # the feeds from which...
         self._budgets: dict[str, RateLimit] = {}  # ...these were reckoned, by account
 
-    def try_acquire(self, line: str, spec: FeedSpec) -> tuple[float, str]:
-        """0.0: the line may connect now. Else the seconds after which it is to try_acquire again, and why."""
+    def try_acquire(self, line: str, spec: FeedSpec) -> Deferral:
+        """Whether the line may connect now, which is counted; else when it is to ask again, and why."""
         limiter, budget = self._of(spec), self._budget(spec)
         now = self._clock.monotonic()
         seconds = limiter.try_acquire(line, budget, now)
         if not seconds:
-            return 0.0, ""
+            return Deferral(0.0)
         if now < limiter.closed_until:
-            return seconds, limiter.why
-        return seconds, f"{budget.burst} connects at once, then one in {budget.interval:g} s"
+            return Deferral(seconds, limiter.why, limiter.wait)
+        return Deferral(seconds, f"{budget.burst} connects at once, then one in {budget.interval:g} s")
 
-    def note_refusal(self, spec: FeedSpec, reason: Reason) -> None:
-        """A line has ended: a pause that its venue asks for holds for all lines of the account."""
+    def note_refusal(self, line: str, spec: FeedSpec, reason: Reason) -> None:
+        """The line was refused: a pause that its venue asks for holds for all lines of the account."""
         seconds = wanted_rest(reason, spec.policy.restart.slow_initial)
         if not seconds:
             return
-        account = spec.venue.account()
-        if self._of(spec).close(self._clock.monotonic() + seconds, reason.text):
+        account, wait = spec.venue.account(), wait_of(reason)
+        if self._of(spec).close(self._clock.monotonic() + seconds, reason.text, wait):
             log.warning("%s: no line of this account connects for %.0f s: %s", account, seconds, reason.text)
-            self._known[account] = Cooldown(self._clock.wall_ns() + int(seconds * 1e9), reason.text)
-            self._save()
+            until_ns = self._clock.wall_ns() + int(seconds * 1e9)
+            self._keep(account, Cooldown(until_ns, reason.text, line, wait == "asked"))
 
-    def open(self, spec: FeedSpec) -> None:
-        """A person acts on this feed: its lines may connect at once, whatever the venue has asked for."""
-        self._of(spec).open()
-        if self._known.pop(spec.venue.account(), None) is not None:
-            self._save()
+    def open(self, account: str) -> None:
+        """A person acts: the lines of the account may connect at once, whatever the venue has asked for."""
+        if account in self._limiters:
+            self._limiters[account].open()
+        for spec in self._shared.specs.feeds.values():
+            if spec.venue.account() == account:
+                spec.token_store.forget_pause()
+        if account in self._shared.cooldowns:
+            self._keep(account, None)
+
+    def clear(self, wanted: str) -> tuple[str, ...]:
+        """End the cool-down of this account, or of a feed's; of all of them: "". Returns their names.
+
+        Raises:
+            LinewardenError: there is no such cool-down.
+        """
+        now_ns = self._clock.wall_ns()
+        known = [account for account, each in self._shared.cooldowns.items() if now_ns < each.until_ns]
+        feed = self._shared.specs.feeds.get(wanted)
+        account = wanted if feed is None else feed.venue.account()
+        if wanted and account not in known:
+            there = f"There are: {', '.join(known)}." if known else "There is none."
+            raise LinewardenError(f"there is no cool-down of {wanted!r}. {there}")
+        found = tuple(each for each in known if not wanted or each == account)
+        for each in found:
+            self.open(each)
+        return found
 
     def _budget(self, spec: FeedSpec) -> RateLimit:
         """The strictest of all feeds of the account: the venue meters the account."""
-        feeds = self._feeds()
+        feeds = self._shared.specs.feeds
         if feeds is not self._reckoned:
             budgets: dict[str, list[RateLimit]] = {}
             for each in feeds.values():
@@ -71,15 +104,24 @@ class ConnectLimiters:
         limiter = self._limiters.get(account)
         if limiter is None:
             limiter = self._limiters[account] = ConnectLimiter(self._chance)
-            if (known := self._known.get(account)) is not None:
-                left = (known.until_ns - self._clock.wall_ns()) / 1e9
-                limiter.close(self._clock.monotonic() + left, known.why)
+            if (known := self._shared.cooldowns.get(account)) is not None:
+                now_ns, cap = self._clock.wall_ns(), spec.policy.restart.retry_after_cap
+                left = (known.until_ns - now_ns) / 1e9
+                if left > cap:  # a clock that was wrong must not keep the account from connecting for years
+                    left = cap
+                    self._keep(account, structs.replace(known, until_ns=now_ns + int(cap * 1e9)))
+                wait: Wait = "asked" if known.is_asked else "cooling"
+                limiter.close(self._clock.monotonic() + left, known.why, wait)
         return limiter
 
-    def _save(self) -> None:
+    def _keep(self, account: str, cooldown: Cooldown | None) -> None:
         now_ns = self._clock.wall_ns()
-        self._known = {account: each for account, each in self._known.items() if each.until_ns > now_ns}
-        self._cooldowns.save(dict(self._known))
+        others = {name: each for name, each in self._shared.cooldowns.items() if name != account}
+        kept = others if cooldown is None else {**others, account: cooldown}
+        kept = {name: each for name, each in kept.items() if each.until_ns > now_ns}
+        self._shared.cooldowns = kept
+        self._shared.note_change()
+        self._file.save(kept)
 
 
 def _own(spec: FeedSpec) -> RateLimit:

@@ -14,8 +14,6 @@ from actors import log_queue
 
 log = log_queue.logger("actors.supervision.cooldown_file")
 
-LONGEST_NS = 86_400 * 10**9  # a clock that was wrong must not keep a line from connecting for years
-
 
 def usual_file(name: str, environ: Mapping[str, str]) -> Path:
     """Where a service of this name keeps them: what systemd gave it, or the user's own place (XDG)."""
@@ -25,10 +23,12 @@ def usual_file(name: str, environ: Mapping[str, str]) -> Path:
 
 
 class Cooldown(Struct, frozen=True):
-    """End of a cool-down of an account; wall-clock nanoseconds. `why` is for people."""
+    """A cool-down of an account."""
 
-    until_ns: int
-    why: str
+    until_ns: int  # wall-clock nanoseconds
+    why: str  # for people
+    line: str = ""  # that was refused
+    is_asked: bool = False  # the venue named the time; else it is `slow_initial`
 
 
 class Cooldowns:
@@ -51,7 +51,7 @@ class Cooldowns:
         except (OSError, msgspec.MsgspecError) as error:
             log.warning("%s: cannot be read (%s); earlier cool-downs are lost", self._path, error)
             return {}
-        return {key: each for key, each in kept.items() if now_ns < each.until_ns < now_ns + LONGEST_NS}
+        return {account: each for account, each in kept.items() if now_ns < each.until_ns}
 
     def save(self, cooldowns: Mapping[str, Cooldown]) -> None:
         """Keep these. Returns at once: no disk is waited for."""
@@ -63,14 +63,18 @@ class Cooldowns:
         except RuntimeError as error:  # out of threads
             self._complain(error)
 
-    def _write(self) -> None:
-        assert self._path is not None
-        with self._turn:
+    def write(self, cooldowns: Mapping[str, Cooldown]) -> None:
+        """Keep these, on this thread. Raises OSError."""
+        if self._path is not None:
             beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(msgspec.json.encode(cooldowns))
+            beside.replace(self._path)
+
+    def _write(self) -> None:
+        with self._turn:
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                beside.write_bytes(msgspec.json.encode(self._newest))
-                beside.replace(self._path)
+                self.write(self._newest)
             except OSError as error:
                 self._complain(error)
 

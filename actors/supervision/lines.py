@@ -29,10 +29,12 @@ from actors.messages import (
     VenueComplained,
 )
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Stopped
+from actors.rules.connect_limit import Wait, wait_of
 from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
-from actors.rules.restarts import Park, Restarts, RestDelay, Retry, Verdict
+from actors.rules.restarts import Park, RestDelay, Retry, Verdict
+from actors.status import waiting_until
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.down_lines import DownLines
@@ -48,6 +50,7 @@ class Occasion(Struct, frozen=True):
     reason: Reason = Stopped("")  # why the connection has ended, or is to
     why: str = ""  # the same for a rotation that is dropped for it
     seconds: float = 0.0  # for the timer
+    wait: Wait = "backoff"  # what its time is for
     text: str = ""  # for the log
     level: int = logging.INFO
 
@@ -69,10 +72,11 @@ class Lines:
         self.records = records
         self.leaving: dict[tuple[str, int], Child] = {}  # by line and epoch: told to end, not ended yet
         self._histories: dict[str, LineHistory] = {}  # of lines that are gone, too
+        self._proved: dict[str, tuple[object, ...]] = {}  # by line: what its last stable life has proved
         self._environment, self._shared, self._children = environment, shared, children
         self._roles, self._timers = environment.roles, environment.timers
         self._clock = self._timers.clock
-        self._limiters = ConnectLimiters(environment, lambda: shared.specs.feeds)
+        self._limiters = ConnectLimiters(environment, shared)
         self.rotations = Rotations(
             environment, shared, children, self._limiters, self.leaving, self._took_over
         )
@@ -114,10 +118,11 @@ class Lines:
     def adjust(self, line: LineRecord, spec: FeedSpec, *, reconnect: bool) -> None:
         """`reconnect`: the new spec holds for new connections only."""
         if line.spec.policy.restart != spec.policy.restart:
-            line.restarts = Restarts(spec.policy.restart, self._environment.chance)
+            line.restarts = line.restarts.under(spec.policy.restart)
         former, line.spec = line.spec, spec
         self._shared.show(line)  # the heartbeat reads the spec there
         if reconnect:
+            line.restarts.clear()  # what came of the former config says nothing of this one
             self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
             return
         if line.life.child is not None:
@@ -132,8 +137,20 @@ class Lines:
 
     def restart(self, line: LineRecord) -> None:
         line.restarts.clear()
-        self._limiters.open(line.spec)
+        self._limiters.open(line.spec.venue.account())
         self._handle(line, Event.RESTART, _asked("a restart was asked for"))
+
+    def clear_cooldowns(self, wanted: str) -> tuple[str, ...]:
+        """End the cool-down of this account or of a feed's, of all of them: "". Their lines connect at once.
+
+        Raises:
+            LinewardenError: there is no such cool-down.
+        """
+        cleared = self._limiters.clear(wanted)
+        for line in list(self.records.values()):
+            if line.retry_at is not None and line.wait != "backoff" and line.spec.venue.account() in cleared:
+                self._handle(line, Event.RESTART)
+        return cleared
 
     def pause(self, line: LineRecord) -> None:
         self._handle(line, Event.PAUSE, Occasion(Stopped("paused"), "the line is paused"))
@@ -183,8 +200,9 @@ class Lines:
             case LineUnsettled():
                 self._handle(line, Event.UNSETTLED)
             case StableDue():
-                if line.live_at is not None:
+                if line.live_at is not None and not line.state.is_leaving:
                     line.restarts.stable()
+                    self._proved[line.name] = line.access()
                     self._shared.show(line)
             case VenueComplained(code=code, text=text):
                 line.last_venue_error = text
@@ -240,11 +258,12 @@ class Lines:
     def _ended(self, line: LineRecord, reason: Reason) -> None:
         """The line's connection has ended, or could not be started."""
         now = self._clock.monotonic()
+        reason = self._judge(line, reason, now)
         line.end_life(reason, now)
         self._roles.connection(line.name).point(None)
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, line.epoch))
-        self._limiters.note_refusal(line.spec, reason)
+        self._limiters.note_refusal(line.name, line.spec, reason)
         known = line.restarts.parked and line.live_at is None  # a parked line that failed again is no news
         verdict = line.restarts.ended(reason, reached=line.state.is_reached, now=now)
         line.enter_in_journal(reason, now, self._clock.wall_ns())
@@ -256,6 +275,16 @@ class Lines:
             text = f"{reason.text}; the connection that was to replace it takes over at once"
             event, occasion = followed, structs.replace(occasion, text=text)
         self._handle(line, event, occasion)
+
+    def _judge(self, line: LineRecord, reason: Reason, now: float) -> Reason:
+        """What the reason means for this line. A verdict that is final ends what was proved before."""
+        if not isinstance(reason, Fatal):
+            return line.capped(log, reason)
+        access = line.access()
+        judged = line.restarts.judged(reason, proved=access in self._proved.values(), now=now)
+        if isinstance(judged, Fatal) and judged.probe_after is None:
+            self._proved = {name: each for name, each in self._proved.items() if each != access}
+        return judged
 
     def _took_over(self, line: LineRecord) -> None:
         """The candidate is the line's connection: everything that is wanted is answered for."""
@@ -290,7 +319,7 @@ class Lines:
                 line.metrics.increment_later("line_starts_total")
                 line.journal.mark("started", self._clock.monotonic())
             case Do.SET_TIMER:
-                self._set_timer(line, occasion.seconds)
+                self._set_timer(line, occasion.seconds, occasion.wait)
             case Do.CANCEL_TIMER:
                 self._forget_timer(line)
             case Do.NOTE_UPGRADE:
@@ -306,7 +335,7 @@ class Lines:
                 self.rotations.live(line)
                 self._plan_stable(line)
             case Do.LOG_NEXT:
-                line.log(log, occasion.level, occasion.text, occasion.reason.code)
+                line.log(log, occasion.level, self._next_words(line, occasion), occasion.reason.code)
             case Do.LOG_CLOSED:
                 line.log(log, logging.INFO, "no longer needed; closed")
             case Do.TELL_DISCONNECTED:
@@ -325,10 +354,11 @@ class Lines:
                 self.down.forget(line)
 
     def _ask_limiter(self, line: LineRecord) -> None:
-        seconds, why = self._limiters.try_acquire(line.name, line.spec)
-        if seconds:
-            text = f"connects in {seconds:.2f} s: {why}"
-            self._handle(line, Event.DEFERRED, Occasion(seconds=seconds, text=text))
+        deferral = self._limiters.try_acquire(line.name, line.spec)
+        if deferral.seconds:
+            text = f"connects in {deferral.seconds:.2f} s: {deferral.why}"
+            occasion = Occasion(seconds=deferral.seconds, text=text, wait=deferral.wait)
+            self._handle(line, Event.DEFERRED, occasion)
         else:
             self._handle(line, Event.ADMITTED)
 
@@ -346,10 +376,15 @@ class Lines:
                 self._handle(line, Event.STOP, Occasion(reason))
             self._ended(line, reason)
 
-    def _set_timer(self, line: LineRecord, seconds: float) -> None:
+    def _set_timer(self, line: LineRecord, seconds: float, wait: Wait) -> None:
         line.turn += 1
-        line.retry_at = self._clock.monotonic() + seconds
+        line.retry_at, line.wait = self._clock.monotonic() + seconds, wait
         line.retry = self._timers.send_after(seconds, self._supervisor, RetryDue(line.name, line.turn))
+
+    def _next_words(self, line: LineRecord, occasion: Occasion) -> str:
+        if occasion.wait != "asked" or line.retry_at is None:
+            return occasion.text
+        return f"{waiting_until(occasion.seconds, self._clock.wall_ns())}: {occasion.text}"
 
     def _forget_timer(self, line: LineRecord) -> None:
         line.turn += 1
@@ -392,23 +427,26 @@ def _judged(
         case Retry(delay=delay, attempt=attempt):
             text = f"{reason.text}; try {attempt} in {delay:.2f} s"
             level = logging.WARNING if was_live or attempt == 1 else logging.INFO
-            return Event.ENDED_RETRY, Occasion(reason, seconds=delay, text=text, level=level)
+            occasion = Occasion(reason, seconds=delay, text=text, level=level, wait=wait_of(reason))
+            return Event.ENDED_RETRY, occasion
         case Park(probe_after=probe_after):
             text = f"{reason.text}; {_next_step(line, probe_after, reason)}"
             level = logging.INFO if known else logging.ERROR
             if probe_after is None:
                 return Event.ENDED_FAIL, Occasion(reason, text=text, level=level)
-            return Event.ENDED_PARK, Occasion(reason, seconds=probe_after, text=text, level=level)
+            occasion = Occasion(reason, seconds=probe_after, text=text, level=level, wait=wait_of(reason))
+            return Event.ENDED_PARK, occasion
         case RestDelay():
             return Event.ENDED_REST, Occasion(reason)
 
 
 def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> str:
     """What happens to a parked line, and what a person can do."""
+    law = line.spec.policy.restart
     if isinstance(reason, Fatal):
         advice = f"{reason.advice.rstrip('.')}, and" if reason.advice else "To try again"
-        return f"not retried. {advice} run: linewarden restart {line.name}"
-    law = line.spec.policy.restart
+        again = "not retried" if probe_after is None else f"it worked before; next probe in {probe_after:g} s"
+        return f"{again}. {advice} run: linewarden restart {line.name}"
     often = "once" if law.max_restarts == 1 else f"{law.max_restarts} times"
     spent = f"it died more than {often} within {law.period:g} s and is parked"
     probe = "" if probe_after is None else f"; next probe in {probe_after:g} s"

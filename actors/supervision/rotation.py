@@ -105,7 +105,8 @@ class Rotations:
                 log.warning("%s: the venue reports on the new connection %s: %s", line.name, code, text)
 
     def ended(self, line: LineRecord, reason: Reason) -> None:
-        """The candidate's connection has ended."""
+        """The candidate's connection has ended. A pause that the venue asks of it is the account's, too."""
+        self._limiters.note_refusal(line.name, line.spec, line.capped(log, reason))
         self._handle(line, RotationEvent.ENDED, reason.text)
 
     def give_up(self, line: LineRecord, child: Child, reason: Reason) -> None:
@@ -218,9 +219,10 @@ class Rotations:
             self._handle(line, RotationEvent.FIT)
 
     def _ask_limiter(self, line: LineRecord) -> None:
-        seconds, why = self._limiters.try_acquire(line.name, line.spec)
-        if seconds:
-            self._handle(line, RotationEvent.DEFERRED, f"it may connect in {seconds:.0f} s: {why}")
+        deferral = self._limiters.try_acquire(line.name, line.spec)
+        if deferral.seconds:
+            text = f"it may connect in {deferral.seconds:.0f} s: {deferral.why}"
+            self._handle(line, RotationEvent.DEFERRED, text)
         else:
             self._handle(line, RotationEvent.ADMITTED)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, structs
@@ -17,12 +17,12 @@ from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
-from actors.protocol.venue import Opening
 from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, judge
 from actors.rules.line import LineState
 from actors.rules.liveness import HealthInputs, Watched, health
 from actors.rules.venue_states import VenueStates
 from actors.status import (
+    CooldownStatus,
     Counters,
     DeadLettersStatus,
     FeedStatus,
@@ -31,7 +31,9 @@ from actors.status import (
     Status,
     TopicStatus,
     cause_of,
+    waiting_until,
 )
+from actors.supervision.cooldown_file import Cooldown
 from actors.supervision.state import OUTCOMES, LineView, SharedState
 from actors.timers import Clock
 
@@ -125,6 +127,7 @@ class SharedStatus:
             actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
             dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
             quarantine=QuarantineStatus(shared.quarantine.count, shared.quarantine.newest()),
+            cooldowns=cooldowns_of(shared.cooldowns, self._clock.wall_ns()),
         )
 
     def _feed(self, spec: FeedSpec, lines: Sequence[LineView], *, ended: bool) -> FeedStatus:
@@ -180,6 +183,7 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
         epoch=line.epoch,
         attempt=line.attempt,
         next_attempt_s=None if line.retry_at is None else max(0.0, line.retry_at - now),
+        waiting=_waiting(line, look),
         live_for_s=None if line.live_at is None else now - line.live_at,
         rtt_ms=rtt_ms,
         data_age_s=min((topic.age_s for topic in topics if topic.age_s is not None), default=None),
@@ -202,17 +206,26 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
         last_venue_error=line.last_venue_error,
         journal=line.journal,
         paused_by_streams=line.paused_by_streams,
-        url=_url(line),
+        url=line.spec.url(line.name),
         verify_tls=line.spec.dial.verify_tls,
         compressed=counters.compressed,
     )
 
 
-def _url(line: LineView) -> str:
-    try:
-        return line.spec.venue.endpoint(Opening(line.name)).url.partition("?")[0]
-    except Exception:  # a defect of the venue's: its connection meets and reports it, too
+def _waiting(line: LineView, look: LineLook) -> str:
+    if line.retry_at is None or line.wait != "asked":
         return ""
+    return waiting_until(max(0.0, line.retry_at - look.now), look.now_ns)
+
+
+def cooldowns_of(known: Mapping[str, Cooldown], now_ns: int) -> tuple[CooldownStatus, ...]:
+    """Those that are not over, the nearest end first."""
+    rest = sorted(known.items(), key=lambda pair: (pair[1].until_ns, pair[0]))
+    return tuple(
+        CooldownStatus(name, each.until_ns, each.why, each.line, "venue" if each.is_asked else "linewarden")
+        for name, each in rest
+        if now_ns < each.until_ns
+    )
 
 
 class LineLook(Struct, frozen=True):

@@ -19,7 +19,8 @@ from actors.feed_spec import FeedSpec, Specs
 from actors.messages import ChildExited
 from actors.metrics import LineMetrics, Metrics
 from actors.protocol.limits import TokenBucket
-from actors.reasons import Reason, Stopped
+from actors.reasons import Reason, Slow, Stopped
+from actors.rules.connect_limit import Wait
 from actors.rules.counters import LineCounters
 from actors.rules.journal import Journal, LineExit, RecoveryTimes
 from actors.rules.ledger import Ledger
@@ -27,7 +28,7 @@ from actors.rules.line import LineState, RotationState, ShownState
 from actors.rules.liveness import RecentRoundTrips, Watched
 from actors.rules.restarts import Restarts
 from actors.status import ActorStatus, cause_of
-from actors.supervision.cooldown_file import Cooldowns
+from actors.supervision.cooldown_file import Cooldown, Cooldowns
 from actors.timers import Timer, Timers
 from actors.wire.connect import ConnectCancel
 
@@ -64,6 +65,7 @@ class SharedState:
         self.watches: dict[str, Watched] = {}  # by line; the heartbeat's
         self.buckets: dict[str, TokenBucket] = {}  # by feed: how often its venue may be asked for prices
         self.quarantine = QuarantinedMessages()
+        self.cooldowns: Mapping[str, Cooldown] = {}  # by account; the supervisor replaces it
         # By name, as the supervisor shows them; before it begins, those that it begins with.
         self.lines = {
             name: LineView(name=name, feed=feed, spec=spec)
@@ -211,6 +213,7 @@ class LineView(Struct, frozen=True):
     last_venue_error: str = ""
     attempt: int = 0
     retry_at: float | None = None
+    wait: Wait = "backoff"  # until then
     live_at: float | None = None
     rotations: int = 0
     restored: int = 0
@@ -255,6 +258,7 @@ class LineRecord:
         self.live_at: float | None = None  # monotonic seconds: when this life was first live
         self.retry: Timer | None = None
         self.retry_at: float | None = None
+        self.wait: Wait = "backoff"  # what it waits for until then
         self.turn = 0  # of the retry timer
         self.stale: frozenset[Topic] = frozenset()  # those that have been logged
         self.restored = 0  # times it was live again after a death
@@ -283,6 +287,7 @@ class LineRecord:
             last_venue_error=self.last_venue_error,
             attempt=self.restarts.attempt,
             retry_at=self.retry_at,
+            wait=self.wait,
             live_at=self.live_at,
             rotations=self.rotations,
             restored=self.restored,
@@ -309,6 +314,19 @@ class LineRecord:
         """`cause` is what records that differ in their numbers have in common."""
         more = {"line": self.name, "epoch": self.epoch, "cause": cause or text}
         logger.log(level, "%s: %s", self.name, text, extra=more)
+
+    def access(self) -> tuple[object, ...]:
+        """What a stable life proves to work: URL, credentials and the way there."""
+        return *self.spec.access, self.spec.url(self.name)
+
+    def capped(self, logger: logging.Logger, reason: Reason) -> Reason:
+        """The reason with as much of the venue's pause as the policy observes; a longer one is logged."""
+        capped = self.restarts.capped(reason)
+        if isinstance(reason, Slow) and capped != reason:
+            cap = self.spec.policy.restart.retry_after_cap
+            text = f"the venue asks for a pause of {reason.retry_after:.0f} s; {cap:g} s of it are observed"
+            self.log(logger, logging.WARNING, f"{text} (retry_after_cap): {reason.text}", "retry_after_cap")
+        return capped
 
     def epochs(self) -> tuple[int, ...]:
         """Those whose messages are of interest."""

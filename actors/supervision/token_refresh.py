@@ -14,7 +14,7 @@ from actors.login.token_store import StoredToken
 from actors.protocol.conversation import Token
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.state import LineView
-from actors.timers import seconds_left
+from actors.timers import bounded, seconds_left
 from actors.wire.connect import ConnectCancel, ConnectFailed
 
 
@@ -62,11 +62,11 @@ def _replace(
 ) -> StoredToken:
     """What was held before, once there is a new one."""
     connect_cancel = ConnectCancel()
-    overdue = threading.Timer(seconds_left(deadline), connect_cancel.cancel)
+    overdue = threading.Timer(bounded(seconds_left(deadline)), connect_cancel.cancel)
     overdue.daemon = True
     overdue.start()
     try:
-        return spec.token_store.replace(given, connect_cancel, seconds_left(deadline), failed)
+        return spec.token_store.replace(given, connect_cancel, bounded(seconds_left(deadline)), failed)
     except ConnectFailed as error:
         feed = spec.venue.feed
         if connect_cancel.cancelled:

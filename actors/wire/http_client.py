@@ -115,7 +115,9 @@ def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, count: RequestC
         raise ConnectFailed(Fatal(text, "header")) from None
     except httpcore.RemoteProtocolError:
         raise ConnectFailed(wire.flaw()) from None
-    return HttpAnswer(answer.status, unpacked(attempt.peer, headers, body), dict(headers.items()))
+    return HttpAnswer(
+        answer.status, unpacked(attempt.peer, headers, body), dict(headers.items()), time.time()
+    )
 
 
 # At DEBUG httpcore logs the headers of every answer, with the cookies and tokens that are in them. A

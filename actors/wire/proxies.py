@@ -12,7 +12,7 @@ from python_socks import ProxyError, ProxyType
 from python_socks.sync import Proxy
 
 from actors.http_types import HostPort, is_loopback
-from actors.reasons import Fatal, Reason, Retryable
+from actors.reasons import Fatal, Reason, Retryable, Slow, Weather
 from actors.secret import RedactedStruct, Shown
 from actors.wire.attempt import Attempt, ConnectFailed, Talk
 from actors.wire.request import UNSAFE_URL, RequestHead, ascii_host
@@ -155,14 +155,30 @@ class ProxyTalk(Talk):
 
 def judge_refusal(proxy: ProxyServer, received: bytearray, code: int | None) -> Reason:
     """Why it refused. Its own words are not repeated."""
+    if (pause := asks_for_pause(proxy, received, code)) is not None:
+        return pause
     if code == 407 or wants_login(proxy.kind, received):
         return Fatal(f"{proxy} refused our login", f"proxy_{code or 'login'}", _LOGIN_ADVICE)
     if code is None:
         return Retryable(f"{proxy} did not connect us (no valid answer)", "proxy")
     text, name = f"{proxy} did not connect us ({code})", f"proxy_{code}"
     if code in FORBIDDEN[proxy.kind]:
-        return Fatal(text, name, "Ask the operator of the proxy to allow this target.")
+        return Weather(text, name, "Ask the operator of the proxy to allow this target.")
     return Retryable(text, name)
+
+
+def asks_for_pause(proxy: ProxyServer, received: bytearray, code: int | None) -> Reason | None:
+    """An HTTP proxy may say when to come back; None: it does not."""
+    if proxy.kind is not ProxyType.HTTP or code is None:
+        return None
+    from actors.wire.upgrade import parse_answer, retry_after  # which loads websocket-client
+
+    try:
+        pause = retry_after(parse_answer(str(proxy), bytes(received)).headers)
+    except ConnectFailed:
+        return None
+    text = f"{proxy} did not connect us ({code})"
+    return None if pause is None and code != 429 else Slow(text, f"proxy_{code}", pause, shared=True)
 
 
 def wants_login(kind: ProxyType, received: bytearray) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from actors import log_queue
-from actors.reasons import Fatal, Reason, Slow
+from actors.reasons import Reason, Slow, Weather
 from actors.wire.attempt import Attempt, ConnectFailed
 
 log = log_queue.logger("actors.wire")
@@ -39,12 +39,12 @@ def wrap(attempt: Attempt, sock: socket.socket, host: str, context: ssl.SSLConte
 def judge_certificate(peer: str, error: ssl.SSLCertVerificationError) -> Reason:
     if error.verify_code in WRONG_NAME:
         text = f"the certificate of {peer} is for another host"
-        return Fatal(text, "hostname", "Check the host in url; it may be an impostor's.")
+        return Weather(text, "hostname", "Check the host in url; it may be an impostor's.")
     return Slow(f"the certificate of {peer} is not trusted ({error.verify_message})", "certificate")
 
 
 def trust(ca_file: str | None, verify_tls: bool) -> ssl.SSLContext:
-    """Raises ConnectFailed with Fatal for a CA file that cannot be read."""
+    """Raises ConnectFailed with Weather for a CA file that cannot be read: it may be about to be replaced."""
     if not verify_tls or ca_file is None:
         return make_context(None, 0, verify_tls)
     try:
@@ -54,7 +54,7 @@ def trust(ca_file: str | None, verify_tls: bool) -> ssl.SSLContext:
             raise  # temporary, and no fault of the file
         why = error.strerror if isinstance(error, OSError) and error.strerror else "not PEM"
         text = f"the CA file {ca_file} cannot be used ({why})"
-        raise ConnectFailed(Fatal(text, "ca_file", "Check ca_file.")) from None
+        raise ConnectFailed(Weather(text, "ca_file", "Check ca_file.")) from None
 
 
 @functools.lru_cache(maxsize=8)

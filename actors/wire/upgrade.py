@@ -8,7 +8,6 @@ cookie jar for the whole process.
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import http.client
 import io
 import re
@@ -20,7 +19,8 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 from websocket import WebSocket, WebSocketException
 
-from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.http_types import asked_pause, status_reason
+from actors.reasons import Reason, Retryable, Weather
 from actors.wire.attempt import Attempt, ConnectFailed, Talk
 from actors.wire.deflate import beyond_deflate
 from actors.wire.request import RequestHead
@@ -30,7 +30,7 @@ BODY_PATIENCE: Final = 1.0  # seconds that a refusal's body may take: the status
 MAX_QUOTED: Final = 200  # characters of a refusal's body that people see
 # The headers of the answer that websocket-client judges; it gets no others.
 JUDGED: Final = ("Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol")
-PASSING: Final = (408, 425)  # the 4xx that are no fault of ours: a slow request, early data
+ELSEWHERE: Final = "If you trust that address, put it into url."
 ADVICE: Final = {
     401: "Check the credentials of this line.",
     403: "Check the credentials of this line and what its account may do.",
@@ -38,7 +38,6 @@ ADVICE: Final = {
     407: "Check the proxy.",
 }
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: [^\r\n]*)?\r?\n")
-_SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def upgrade(attempt: Attempt, sock: socket.socket, request: RequestHead, compression: str) -> bool:
@@ -88,7 +87,9 @@ class UpgradeTalk(Talk):
             quoted = quotable(self._read_body(answer), answer, self._request)
             raise ConnectFailed(judge_status(peer, answer, quoted, self._request.passing))
         if flaw := beyond_offer(answer, self._request, self._compression):
-            raise ConnectFailed(Fatal(f"{peer} {flaw}", "offer", "Check url and the venue's documentation."))
+            raise ConnectFailed(
+                Weather(f"{peer} {flaw}", "offer", "Check url and the venue's documentation.")
+            )
         self.compressed = bool(answer.extensions)
         return judged_head(answer)
 
@@ -166,19 +167,19 @@ def one_line(values: list[str]) -> str:
 
 def judge_status(peer: str, answer: UpgradeResponse, quoted: str, passing: tuple[int, ...] = ()) -> Reason:
     """What a status other than 101 means for the next attempt; `passing`: the endpoint's own."""
-    status, code = answer.status, f"http_{answer.status}"
+    status = answer.status
     in_words = http.client.responses.get(status, "")  # HTTP's own, not the server's
     hint = "; url may not lead to a WebSocket" if 200 <= status < 300 else ""
     text = f"{peer} answered {f'{status} {in_words}'.strip()}{quoted}{hint}"
-    retry_after = parse_retry_after(answer.headers.get("Retry-After", ""))
-    if status == 429 or (status >= 500 and retry_after is not None):
-        return Slow(text, code, retry_after, shared=True)
+    advice = ADVICE.get(status, "Check url and the venue's documentation.")
     if 300 <= status < 400:
-        elsewhere = f"{text} and points to {location(answer)}"
-        return Fatal(elsewhere, code, "If you trust that address, put it into url.")
-    if 400 <= status < 500 and status not in (*PASSING, *passing):
-        return Fatal(text, code, ADVICE.get(status, "Check url and the venue's documentation."))
-    return Retryable(text, code)
+        text, advice = f"{text} and points to {location(answer)}", ELSEWHERE
+    return status_reason(status, text, advice, retry_after(answer.headers), passing)
+
+
+def retry_after(headers: http.client.HTTPMessage) -> float | None:
+    """The pause that an answer asks for, in seconds; None: it asks for none."""
+    return asked_pause(headers.get("Retry-After", ""), headers.get("Date", ""), time.time())
 
 
 def location(answer: UpgradeResponse) -> str:
@@ -188,17 +189,6 @@ def location(answer: UpgradeResponse) -> str:
     except ValueError:
         return "an address that is none"
     return "".join(filter(str.isprintable, host))[:MAX_QUOTED] or "another path of the same host"
-
-
-def parse_retry_after(value: str) -> float | None:
-    """Seconds from now. RFC 9110, 10.2.3: a number of them, or a date; None for anything else."""
-    if _SECONDS.fullmatch(value.strip()):
-        return float(value)
-    try:
-        moment: float = email.utils.parsedate_to_datetime(value).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
-    return max(0.0, moment - time.time())
 
 
 def quotable(body: bytes, answer: UpgradeResponse, request: RequestHead) -> str:

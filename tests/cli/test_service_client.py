@@ -16,7 +16,7 @@ from actors.cli.service_client import (
     UnreachableError,
     find_service,
     in_path,
-    read_service,
+    read_settings,
 )
 from actors.errors import ConfigError
 from actors.secret import Secret
@@ -100,14 +100,14 @@ def test_a_port_that_the_system_chose_is_known_to_the_log_alone(config: Callable
 
 
 def test_only_the_services_table_is_read(config: Callable[[str], Path], tmp_path: Path) -> None:
-    assert read_service(config('token = "t"')).token == Secret("t")
+    assert read_settings(config('token = "t"'), "service").service.token == Secret("t")
     for problem, text in (("liste", 'liste = "a"'), ("NOT_SET", 'token = "${NOT_SET}"')):
         with pytest.raises(ConfigError, match=problem):
-            read_service(config(text))
+            read_settings(config(text), "service")
     with pytest.raises(ConfigError, match="not TOML"):
-        read_service(config("listen ="))
+        read_settings(config("listen ="), "service")
     with pytest.raises(ConfigError, match="no such file"):
-        read_service(tmp_path / "elsewhere.toml")
+        read_settings(tmp_path / "elsewhere.toml", "service")
 
 
 def test_a_token_of_the_environment_goes_first(

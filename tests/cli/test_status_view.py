@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from actors.cli import status_view
+from actors.cli.formatting import day_and_clock
 from actors.cli.status_view import StatusView, last_gap
 from actors.diagnostics import DeadLetter
 from actors.events import Gap, SubscriptionState, Topic
@@ -19,6 +21,7 @@ from actors.rules.journal import LineExit, RecoveryTimes
 from actors.status import (
     ActorStatus,
     Cause,
+    CooldownStatus,
     DeadLettersStatus,
     QuarantineStatus,
     Status,
@@ -174,6 +177,35 @@ def test_what_was_put_aside_is_counted() -> None:
 def test_a_long_wait_for_the_next_try_fits_into_its_column(seconds: float, words: str) -> None:
     lost = line("backoff", attempt=8, next_attempt_s=seconds)
     assert f"o2 backoff, {words} 1.0 s 0 0/0" in rows(status(o2=lost))[2]
+
+
+@pytest.mark.parametrize(("state", "before"), [("backoff", ""), ("failed", "failed, ")])
+def test_a_pause_that_the_venue_asked_for_is_told_in_place_of_a_bare_state(state: str, before: str) -> None:
+    paused = line(state, next_attempt_s=600.0, waiting="waiting until 14:05 (the venue asked)")
+    told = drawn(StatusView().render(status(o2=paused), 0.0, 0.0, 200))
+    assert f" {before}waiting until 14:05 (the venue asked) " in told[2]
+    narrow = drawn(StatusView().render(status(o2=paused), 0.0, 0.0, 60))
+    assert "".join(each[4:15].strip() for each in narrow[2:6]).startswith(
+        f"{before}waiting".replace(" ", "")[:9]
+    )
+
+
+def test_cool_downs_are_told_with_their_end_and_who_asked() -> None:
+    assert drawn(status_view.cooldowns(())) == ["There is no cool-down."]
+    at = 1_700_000_000_000_000_000
+    known = (
+        CooldownStatus("alpaca@a.example/77c1", at, "429 Too\x1b[2J Many", "iex", "venue"),
+        CooldownStatus("o2@b.example/public", at, "403 Forbidden", "", "linewarden"),
+    )
+    _, _, first, second = drawn(status_view.cooldowns(known))
+    assert re.split(r"  +", first.strip()) == [
+        "alpaca@a.example/77c1",
+        day_and_clock(at),
+        "the venue",
+        "iex",
+        r"429 Too\x1b[2J Many",
+    ]
+    assert "linewarden (slow_initial)" in second
 
 
 def test_what_is_stale_is_told_with_its_cause_and_what_is_quiet_is_counted() -> None:

@@ -20,7 +20,7 @@ from actors.login.token_store import TokenStore
 from actors.protocol import Opening
 from actors.protocol.conversation import Conversation, Token
 from actors.protocol.limits import RateLimit
-from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped
+from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped, Weather
 from actors.secret import Secret
 from actors.simulators import SimulatedTplus
 from actors.simulators.base.client import HttpReply, Later, Request
@@ -479,7 +479,7 @@ def behind(certificate: trustme.LeafCert) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("host", "is_trusted", "kind", "code"),
-    [("elsewhere.example", True, Fatal, "hostname"), ("127.0.0.1", False, Slow, "certificate")],
+    [("elsewhere.example", True, Weather, "hostname"), ("127.0.0.1", False, Slow, "certificate")],
 )
 def test_a_certificate_means_the_same_at_the_login_as_at_the_line(
     tmp_path: Path, host: str, is_trusted: bool, kind: type[Reason], code: str

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from actors.protocol.limits import RateLimit, TokenBucket
+from actors.protocol.limits import RateLimit, TokenBucket, closed_for
 from actors.protocol.venue import Venue
+from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped
 from actors.venues import VENUES
 
 ROUNDING = 1e-4  # for sums of floats
@@ -137,3 +138,36 @@ def test_a_budget_that_changes_counts_what_was_taken(changes: list[tuple[RateLim
             taken += 1
         assert taken <= budget.burst
         assert 0.0 < bucket.take(now) <= budget.interval * budget.burst * 25 + budget.interval
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("retry after 30", 30.0),
+        ("Too many requests, retry after 1.5 seconds", 1.5),
+        ('{"error": "banned", "retry_after": 90}', 90.0),
+        ('{"retry_after_ms":2500}', 2.5),
+        ("Retry-After: 250ms", 0.25),
+        ("Please try again in 2 minutes.", 120.0),
+        ("maintenance: reconnect in 1 hour", 3_600.0),
+        ("retry in 5s", 5.0),
+        ("retry after 999999999999", 999_999_999_999.0),
+        ("retry after 9999999999999", None),
+        ("retry limit 5 exceeded", None),
+        ("no pong for 10 s", None),
+        ("retry after a while", None),
+        ("retry after -5", None),
+        ("retry after 5 x", 5.0),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize(
+    "reason", [Retryable("t", "close_1013"), Fatal("t", "close_1013"), Slow("t", "close_1013")]
+)
+def test_a_close_frame_may_name_a_time(reason: Reason, words: str, seconds: float | None) -> None:
+    expected = reason if seconds is None else Slow("t", "close_1013", seconds, shared=True)
+    assert closed_for(reason, words) == expected
+
+
+def test_what_is_no_refusal_stays_what_it_is() -> None:
+    assert closed_for(Stopped("retry after 5"), "retry after 5") == Stopped("retry after 5")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from actors.http_types import Endpoint, HttpAnswer, HttpRequest
 from actors.protocol.conversation import Conversation
 from actors.protocol.signalr import negotiate
-from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.reasons import Fatal, Reason, Retryable, Slow, Weather
 from actors.secret import Secret
 
 TOKEN = Secret("ey.J/+=")
@@ -238,21 +238,21 @@ def test_a_redirect_never_takes_the_token_into_the_clear() -> None:
     [
         ({"error": "The client requested version 'x'"}, Slow, "negotiate_refused"),
         ({**OFFER, "error": "no"}, Slow, "negotiate_refused"),
-        ({"ProtocolVersion": "1.5", "Url": "/signalr"}, Fatal, "negotiate_legacy"),
-        ({**OFFER, "availableTransports": [POLLING]}, Fatal, "negotiate_transport"),
-        ({**OFFER, "availableTransports": []}, Fatal, "negotiate_transport"),
-        ({**OFFER, "availableTransports": None}, Fatal, "negotiate_transport"),
+        ({"ProtocolVersion": "1.5", "Url": "/signalr"}, Weather, "negotiate_legacy"),
+        ({**OFFER, "availableTransports": [POLLING]}, Weather, "negotiate_transport"),
+        ({**OFFER, "availableTransports": []}, Weather, "negotiate_transport"),
+        ({**OFFER, "availableTransports": None}, Weather, "negotiate_transport"),
         (
             {**OFFER, "availableTransports": [{"transport": "WebSockets", "transferFormats": ["Binary"]}]},
-            Fatal,
+            Weather,
             "negotiate_format",
         ),
         (
             {**OFFER, "availableTransports": [{"transport": "WebSockets"}]},
-            Fatal,
+            Weather,
             "negotiate_format",
         ),
-        ({**OFFER, "useStatefulReconnect": True}, Fatal, "negotiate_stateful"),
+        ({**OFFER, "useStatefulReconnect": True}, Weather, "negotiate_stateful"),
         ({"negotiateVersion": 1, "availableTransports": [WEBSOCKETS]}, Retryable, "negotiate"),
         (b"<html>", Retryable, "negotiate"),
         (b"[]", Retryable, "negotiate"),
@@ -272,11 +272,12 @@ def test_an_offer_that_cannot_be_taken(
     ("status", "headers", "kind", "words"),
     [
         (401, {}, Fatal, "Check the credentials"),
-        (403, {}, Fatal, "Check the credentials"),
-        (404, {}, Fatal, "Check the path of the hub"),
-        (405, {}, Fatal, "takes no POST"),
-        (400, {}, Fatal, "Check url"),
-        (302, {}, Fatal, "if you trust it"),
+        (403, {}, Weather, "Check the credentials"),
+        (403, {"retry_after": "7"}, Slow, ""),
+        (404, {}, Weather, "Check the path of the hub"),
+        (405, {}, Weather, "takes no POST"),
+        (400, {}, Weather, "Check url"),
+        (302, {}, Weather, "if you trust it"),
         (408, {}, Retryable, ""),
         (429, {}, Slow, ""),
         (500, {}, Retryable, ""),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.protocol.limits import RateLimit
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow
-from actors.rules.connect_limit import SPREAD, ConnectLimiter, strictest, wanted_rest
+from actors.rules.connect_limit import SPREAD, ConnectLimiter, Wait, strictest, wait_of, wanted_rest
 from actors.rules.restarts import RestartPolicy, Restarts, Retry
 
 UNBOUNDED = RateLimit(1, 0.0)
@@ -109,21 +109,22 @@ def test_an_earlier_end_does_not_replace_a_later_one_and_somebody_may_open() -> 
 
 
 @pytest.mark.parametrize(
-    ("reason", "seconds"),
+    ("reason", "seconds", "wait"),
     [
-        (Slow("", "http_429", 7.0), 7.0),
-        (Slow("", "http_503", 7.0), 7.0),
-        (Slow("", "alpaca_406", shared=True), 30.0),
-        (Slow("", "http_429", 0.0, shared=True), 0.0),
-        (Slow("", "certificate"), 0.0),
-        (Slow("", "login_budget", 9.0, exact=True), 0.0),
-        (Retryable(""), 0.0),
-        (Fatal("", "http_401"), 0.0),
-        (Crashed(""), 0.0),
+        (Slow("", "http_429", 7.0), 7.0, "asked"),
+        (Slow("", "http_503", 7.0), 7.0, "asked"),
+        (Slow("", "alpaca_406", shared=True), 30.0, "cooling"),
+        (Slow("", "http_429", 0.0, shared=True), 0.0, "asked"),
+        (Slow("", "certificate"), 0.0, "backoff"),
+        (Slow("", "login_budget", 9.0, exact=True), 0.0, "backoff"),
+        (Retryable(""), 0.0, "backoff"),
+        (Fatal("", "http_401"), 0.0, "backoff"),
+        (Crashed(""), 0.0, "backoff"),
     ],
 )
-def test_what_a_venue_wants_of_all_lines(reason: Reason, seconds: float) -> None:
+def test_what_a_venue_wants_of_all_lines(reason: Reason, seconds: float, wait: Wait) -> None:
     assert wanted_rest(reason, 30.0) == seconds
+    assert wait_of(reason) == wait
 
 
 # ── the herd: 200 lines after one server restart ────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped, Weather
 from actors.rules.restarts import (
     SLOW_MAXIMUM,
     Intensity,
@@ -308,6 +309,139 @@ def test_stopped_rests_and_costs_nothing() -> None:
     restarts = line(max_restarts=0)
     assert {restarts.ended(Stopped(), reached=UP, now=0.0) for _ in range(50)} == {RestDelay()}
     assert (restarts.attempt, restarts.parked) == (0, False)
+
+
+# ── verdict or weather ──────────────────────────────────────────────────────────────────────────
+
+BARRED = Weather("403 Forbidden", "http_403", "Check the account.")
+
+
+def refused(restarts: Restarts, reason: Fatal, now: float) -> Verdict:
+    judged = restarts.judged(reason, proved=True, now=now)
+    return restarts.ended(judged, reached=DOWN, now=now)
+
+
+@pytest.mark.parametrize("reason", [FATAL, BARRED], ids=repr)
+def test_before_any_stable_life_a_refusal_is_final_and_keeps_its_advice(reason: Fatal) -> None:
+    restarts = line()
+    judged = restarts.judged(reason, proved=False, now=0.0)
+    assert judged == Fatal(reason.text, reason.code, reason.advice)
+    assert restarts.ended(judged, reached=DOWN, now=0.0) == Park(None)
+
+
+def test_after_a_stable_life_one_stray_refusal_is_retried_as_any_loss() -> None:
+    restarts = line(Highest())
+    restarts.stable()
+    assert restarts.ended(LOST, reached=UP, now=0.0) == Retry(0.25, 1)
+    judged = restarts.judged(BARRED, proved=True, now=0.2)
+    assert judged == Retryable("403 Forbidden; it worked before", "http_403")
+    assert restarts.ended(judged, reached=DOWN, now=0.2) == Retry(0.5, 2)
+
+
+def test_after_a_stable_life_weather_is_slow_and_of_the_account() -> None:
+    restarts = line()
+    restarts.judged(BARRED, proved=True, now=0.0)
+    judged = restarts.judged(BARRED, proved=True, now=0.5)
+    assert isinstance(judged, Slow)
+    assert judged.shared
+    assert judged.retry_after is None
+    assert judged.text == "403 Forbidden; it worked before"
+
+
+def test_weather_that_repeats_for_long_parks_the_line_and_is_probed_for_ever() -> None:
+    restarts, now, waits = line(), 0.0, []
+    assert delay_of(refused(restarts, BARRED, now)) <= 0.25
+    while isinstance(verdict := refused(restarts, BARRED, now), Retry):
+        waits.append(verdict.delay)
+        now += verdict.delay
+    assert waits[:5] == [30.0, 60.0, 120.0, 240.0, SLOW_MAXIMUM]
+    assert now - waits[-1] < 1_800.0 <= now
+    assert [verdict, *(refused(restarts, BARRED, now + 900.0 * n) for n in range(1, 50))] == [
+        Park(900.0)
+    ] * 50
+    judged = restarts.judged(BARRED, proved=True, now=now)
+    assert judged == Fatal("403 Forbidden", "http_403", "Check the account.", 900.0)
+
+
+def test_a_verdict_after_a_stable_life_is_probed_until_its_time_is_over() -> None:
+    restarts = line()
+    probes = [refused(restarts, FATAL, now) for now in (100.0, 1_000.5, 1_900.0)]
+    assert probes == [Park(900.0), Park(899.5), Park(None)]
+
+
+def test_every_kind_of_refusal_counts_from_the_first() -> None:
+    restarts = line()
+    assert isinstance(refused(restarts, BARRED, 0.0), Retry)
+    assert refused(restarts, FATAL, 1_799.0) == Park(1.0)
+    assert refused(restarts, FATAL, 1_800.0) == Park(None)
+
+
+@pytest.mark.parametrize("forget", [Restarts.stable, Restarts.clear])
+def test_a_stable_life_and_a_person_begin_the_time_again(forget: Callable[[Restarts], None]) -> None:
+    restarts = line()
+    refused(restarts, BARRED, 0.0)
+    forget(restarts)
+    assert isinstance(refused(restarts, BARRED, 5_000.0), Retry)
+
+
+def test_another_policy_keeps_the_health_and_the_first_refusal() -> None:
+    restarts = line(max_restarts=0)
+    restarts.stable()
+    refused(restarts, BARRED, 0.0)
+    later = restarts.under(RestartPolicy(verdict_after=60.0))
+    assert later.attempt == 0
+    assert refused(later, BARRED, 60.0) == Park(900.0)
+    restarts.stable()
+    healthy = restarts.under(RestartPolicy(initial=5.0, max_restarts=0))
+    assert delay_of(healthy.ended(LOST, reached=UP, now=0.0)) <= 5.0  # it did not die young
+
+
+def test_other_losses_between_two_refusals_do_not_begin_the_time_again() -> None:
+    restarts = line()
+    refused(restarts, BARRED, 0.0)
+    die_in_vain(restarts, 3)
+    assert refused(restarts, BARRED, 1_800.0) == Park(900.0)
+
+
+@pytest.mark.parametrize(("reason", "parked"), [(FATAL, Park(None)), (BARRED, Park(900.0))], ids=repr)
+def test_without_a_time_the_first_refusal_is_final(reason: Fatal, parked: Park) -> None:
+    assert refused(line(verdict_after=0.0), reason, 0.0) == parked
+
+
+@pytest.mark.parametrize("reason", [FATAL, BARRED], ids=repr)
+def test_without_an_interval_a_refused_line_is_not_probed(reason: Fatal) -> None:
+    assert refused(line(verdict_after=0.0, refused_interval=0.0), reason, 0.0) == Park(None)
+    restarts = line(refused_interval=0.0)
+    assert refused(restarts, FATAL, 0.0) == Park(None)
+
+
+def test_a_parked_line_is_probed_by_what_it_met_last() -> None:
+    restarts = parked(verdict_after=10.0)
+    assert refused(restarts, BARRED, 100.0) == Park(60.0)
+    assert refused(restarts, BARRED, 111.0) == Park(900.0)
+    assert restarts.ended(LOST, reached=DOWN, now=1_100.0) == Park(60.0)
+
+
+@pytest.mark.parametrize("asked", [3_600.5, 999_999_999.0, 1e12])
+def test_a_pause_is_observed_up_to_the_cap(asked: float) -> None:
+    restarts = line()
+    judged = restarts.capped(Slow("no", "http_429", asked, shared=True))
+    assert judged == Slow("no", "http_429", 3_600.0, shared=True)
+    assert delay_of(restarts.ended(judged, reached=DOWN, now=0.0)) == 3_600.0
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        Slow("no", "http_429", 3_600.0),
+        Slow("no", "http_429"),
+        Slow("ours", "budget", 9_999.0, exact=True),
+        LOST,
+    ],
+    ids=repr,
+)
+def test_what_is_within_the_cap_or_no_pause_of_the_venue_s_stays_as_it_is(reason: Reason) -> None:
+    assert line().capped(reason) is reason
 
 
 # ── OTP's intensity and period ──────────────────────────────────────────────────────────────────

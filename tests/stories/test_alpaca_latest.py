@@ -252,6 +252,29 @@ def test_after_429_the_pages_are_left_alone_for_as_long_as_they_say(
     assert runtime.latest("iex", "MSFT", timeout=20.0).source == "rest"  # who has the time waits
 
 
+@pytest.mark.parametrize("status", [403, 418, 503])
+def test_any_status_with_a_time_makes_the_pages_be_left_alone(
+    runtime: Runtime, alpaca: SimulatedAlpaca, status: int
+) -> None:
+    alpaca.refuse_pages(status, retry_after=60)
+    with pytest.raises(StalePriceError, match=f"alpaca's data server answers {status}"):
+        runtime.latest("iex", "AAPL", timeout=10.0)
+    with pytest.raises(StalePriceError, match=r"may not be asked so often; again in [56]\d\.\d s"):
+        runtime.latest("iex", "MSFT", timeout=0.5)
+
+
+def test_pages_are_left_alone_for_as_long_as_the_policy_observes_and_no_longer(
+    alpaca: SimulatedAlpaca, caplog: pytest.LogCaptureFixture
+) -> None:
+    alpaca.refuse_pages(429, retry_after=999_999_999)
+    with alpaca_runtime(alpaca, restart={"retry_after_cap": 90.0}) as runtime:
+        with pytest.raises(StalePriceError, match="alpaca's data server answers 429"):
+            runtime.latest("iex", "AAPL", timeout=10.0)
+        with pytest.raises(StalePriceError, match=r"may not be asked so often; again in [89]\d\.\d s"):
+            runtime.latest("iex", "MSFT", timeout=0.5)
+    assert "iex: pause of 999999999 s asked for by the venue's pages; 90 s are observed" in caplog.text
+
+
 def test_too_many_requests_of_everybody_who_has_these_keys() -> None:
     with SimulatedAlpaca(rate=0, requests_per_minute=3) as alpaca, alpaca_runtime(alpaca) as runtime:
         assert runtime.latest("iex", "AAPL", timeout=10.0).source == "rest"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import actors
 from actors import Runtime
 from actors.simulators import SimulatedAlpaca
 from actors.status import Status
+from actors.supervision.cooldown_file import Cooldown, Cooldowns
 from tests.support.runtimes import KEY, alpaca_config, alpaca_runtime, line_of, until
 
 
@@ -69,6 +71,23 @@ def test_a_restart_of_the_process_does_not_make_it_forget(alpaca: SimulatedAlpac
         runtime.wait_live(timeout=10)
     with actors.start(config, wait=10.0):
         pass  # that was forgotten for good
+
+
+def test_a_kept_cool_down_is_observed_up_to_the_cap_and_no_longer(
+    alpaca: SimulatedAlpaca, tmp_path: Path
+) -> None:
+    path = tmp_path / "cooldowns.json"
+    with actors.start(alpaca_config(alpaca, "iex"), wait=10.0) as runtime:
+        told_to_stay_away(runtime, alpaca)
+        (cooldown,) = runtime.status().cooldowns
+    years = Cooldown(time.time_ns() + 10**18, "429", "iex", is_asked=True)  # the clock was wrong then
+    Cooldowns(path).write({cooldown.account: years})
+    config = alpaca_config(alpaca, "iex", restart={"retry_after_cap": 2.0})
+    with actors.start(config | {"runtime": {"cooldown_file": str(path)}}) as runtime:
+        until(runtime, lambda status: status.lines()["iex"].waiting != "")
+        (cooldown,) = runtime.status().cooldowns
+        assert cooldown.until_ns < time.time_ns() + 3 * 10**9
+        runtime.wait_live(timeout=10.0)
 
 
 def test_lines_of_one_account_connect_at_the_venue_s_pace(alpaca: SimulatedAlpaca) -> None:

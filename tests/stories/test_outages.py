@@ -33,7 +33,11 @@ LONG = (300.0, HOUR)
 STABLE = 10.5  # seconds: a little more than `stable_after`
 LONGEST = {"retryable": 30.0, "slow": 300.0}  # seconds between two tries, by what the last one ended with
 PROBE = 60.0
+PROBE_REFUSED = 900.0  # of a line that was refused once stable
+VERDICT_AFTER = 1_800.0
+VERDICTS = {"http_401"}
 # A life that ends before the topic was confirmed is told, too; it leaves no gap of its own.
+REFUSED = {"http_302", "http_400", "http_401", "http_403", "http_404", "http_451"}
 LOST = r"(disconnected (reconnecting )*(failed )?(reconnecting )*)+restored Gap "
 
 
@@ -50,10 +54,16 @@ EVERYWHERE = {
     "refused": "refused",
     "accepted then closed": "closed",
     "TLS failure": "tls",
+    "HTTP 302": "http 302",
+    "HTTP 400": "http 400",
     "HTTP 401": "http 401",
+    "HTTP 401 with Retry-After": "http 401 after 45",
+    "HTTP 403": "http 403",
     "HTTP 404": "http 404",
+    "HTTP 418 with Retry-After": "http 418 after 45",
     "HTTP 429": "http 429",
     "HTTP 429 with Retry-After": "http 429 after 45",
+    "HTTP 451": "http 451",
     "HTTP 503": "http 503",
     "half a handshake": "half",
     "upgraded then closed": "upgraded",
@@ -79,6 +89,8 @@ class Stage:
 
     def __init__(self, case: Outages, venue: Simulator, front: Front, clock: Clockwork) -> None:
         self.case, self.venue, self.front, self.clock = case, venue, front, clock
+        self.once_stable = False
+        self.refused_at = 0.0  # by the clock: the begin of the outage
         channel, *keys = case.topic
         self.stream: Stream[Any] = clock.runtime.subscribe(self.name, channel, *keys)
         self.items = self.stream.with_markers()
@@ -124,6 +136,7 @@ class Stage:
     def outage(self, place: str, seconds: float) -> None:
         """It begins while the line is live, and is over after so many seconds."""
         self.case.forget(self.venue)
+        self.refused_at = self.clock.now
         if place == "streaming":
             self.lose(self.front.tear)
             until = self.clock.now + seconds
@@ -171,23 +184,28 @@ def stage(name: str, ca: trustme.CA | None = None, ca_file: str = "") -> Iterato
             yield Stage(case, venue, front, clock)
 
 
-def is_by_the_law(line: LineStatus, longest: float) -> bool:
+def is_by_the_law(scene: Stage, line: LineStatus, longest: float) -> bool:
     """Live, or on its way back within the time that the reasons allow, or parked with its reason."""
     if line.state in {"live", "subscribing"}:  # where a topic needs a snapshot, it may ask for it anew
         return True
     assert line.reason is not None
     if line.state == "failed":
-        return (line.next_attempt_s is None) == (line.reason.kind == "fatal")
+        if line.reason.kind != "fatal":
+            return line.next_attempt_s is not None
+        is_final = line.reason.code in VERDICTS and scene.clock.now >= scene.refused_at + VERDICT_AFTER
+        if is_final or not scene.once_stable:
+            return line.next_attempt_s is None
+        return line.next_attempt_s is not None and line.next_attempt_s <= PROBE_REFUSED
     return line.state == "backoff" and 0.0 <= (line.next_attempt_s or 0.0) <= longest
 
 
 def come_back(scene: Stage) -> None:
-    """By itself; where the reason is fatal, when somebody acts, and not in an hour by itself."""
+    """By itself; where the reason is final, when a person acts, and not in an hour by itself."""
     lines = scene.clock.lines()
     # What a venue asks of one line holds for all of the account.
     kinds = {line.reason.kind for line in lines.values() if line.reason is not None}
     longest = max((LONGEST.get(kind, 0.0) for kind in kinds), default=0.0)
-    assert {name: line.state for name, line in lines.items() if not is_by_the_law(line, longest)} == {}
+    assert {name: line.state for name, line in lines.items() if not is_by_the_law(scene, line, longest)} == {}
     parked = [name for name, line in lines.items() if line.state == "failed" and line.next_attempt_s is None]
     if parked:
         scene.clock.advance(HOUR)
@@ -196,7 +214,7 @@ def come_back(scene: Stage) -> None:
         for name, line in later.items():
             if line.state == "failed":  # others too: lines that share a login share its refusal
                 assert line.reason is not None
-                assert line.reason.code in {"http_401", "http_404"}
+                assert line.reason.code in VERDICTS if scene.once_stable else line.reason.code in REFUSED
                 scene.clock.runtime.supervisor.restart(name).get(timeout=5)
     scene.be_live()
 
@@ -229,4 +247,5 @@ def test_after_an_outage_the_line_is_live_again_or_parked_with_its_reason(
             settle(scene.clock.runtime)
             scene.clock.advance(STABLE)
             assert {line.attempt for line in scene.clock.lines().values()} == {0}
+            scene.once_stable = True
         assert scene.front.met or where in {"refused", "streaming"}  # somebody came by that place

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import actors
-from actors import Lifecycle, NotLiveError, RotationFailed, Runtime, Stream, SubscribeError
+from actors import Lifecycle, NotLiveError, RotationFailed, Runtime, Stream
 from actors.settings import load
 from actors.simulators.projectx import SimulatedProjectX
 from actors.simulators.projectx.auth import TokenGate
@@ -383,8 +383,8 @@ def test_what_project_x_py_reports_has_its_counterpart(px: SimulatedProjectX) ->
         px.drop(only_hub="market")
         until(runtime, live_again(2, MARKET))
         px.completion_error("SubscribeContractQuotes")
-        with pytest.raises(SubscribeError):
-            runtime.subscribe("projectx", venue.QUOTES, EP, wait=10.0)
+        _stream = runtime.subscribe("projectx", venue.QUOTES, EP)
+        until(runtime, lambda status: "rejected" in [t.state.state for t in status.lines()[MARKET].topics])
         until(runtime, lambda status: all(each.rtt_ms for each in status.lines().values()))
         status = settle(runtime)
         user, market = status.lines()[USER], status.lines()[MARKET]

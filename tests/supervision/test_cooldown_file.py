@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.supervision.cooldown_file import LONGEST_NS, Cooldown, Cooldowns, usual_file
+from actors.supervision.cooldown_file import Cooldown, Cooldowns, usual_file
 
 NOW = 1_700_000_000_000_000_000
 LATER = Cooldown(NOW + 60 * 10**9, "429 Too Many Requests")
@@ -29,9 +29,9 @@ def test_what_was_saved_is_there_for_the_next_process(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_what_is_over_or_too_far_away_is_forgotten(tmp_path: Path) -> None:
+def test_what_is_over_is_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "cooldowns.json"
-    written(Cooldowns(path), over=Cooldown(NOW, ""), far=Cooldown(NOW + LONGEST_NS, ""), a=LATER)
+    written(Cooldowns(path), over=Cooldown(NOW, ""), a=LATER)
     assert Cooldowns(path).load(NOW) == {"a": LATER}
 
 

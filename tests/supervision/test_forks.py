@@ -23,6 +23,7 @@ pytestmark = [needs_fork, pytest.mark.filterwarnings("ignore:.*fork.*:Deprecatio
 
 RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
     "book": lambda runtime, _: runtime.book("o2", "0x1"),
+    "clear_cooldowns": lambda runtime, _: runtime.clear_cooldowns(),
     "end_reason": lambda runtime, _: runtime.end_reason,
     "forget_book": lambda runtime, _: runtime.forget_book("o2", "0x1"),
     "latest": lambda runtime, _: runtime.latest("o2", "0x1"),

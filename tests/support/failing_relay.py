@@ -20,14 +20,19 @@ class Front:
     """A relay to `port` on loopback. `place` says where newcomers get stuck; "": nowhere.
 
     refused: nobody listens. closed: TCP is accepted and closed. tls: the hello gets a wrong answer.
-    http 503: each request gets this status (and `retry_after`). half: the head of the 101 breaks off.
+    http 503: each request gets this status (and `retry_after`, `page`). portal: TLS has the certificate of
+    `portal`, then as http 503. half: the head of the 101 breaks off.
     Anything else is the name of what a client says at which its connection is cut: "upgraded", "frame 1",
     "frame 2", or the method of a request that is no upgrade.
     """
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, port: int, tls: ssl.SSLContext | None = None, portal: ssl.SSLContext | None = None
+    ) -> None:
         self.place = ""
-        self.retry_after = 0
+        self.retry_after: int | str = 0
+        self.page = b""
+        self._portal = portal
         self.met = 0  # how often somebody got stuck
         self._to, self._tls = port, tls
         self._lock = threading.Lock()
@@ -122,7 +127,9 @@ class Front:
             return
         with self._lock:
             self._clients.discard(client)
-        with self._tls.wrap_socket(client, server_side=True) as secure:
+        tls = self._portal if self.place == "portal" and self._portal is not None else self._tls
+        self.met += tls is self._portal
+        with tls.wrap_socket(client, server_side=True) as secure:
             with self._lock:
                 self._clients.add(secure)
             try:
@@ -137,8 +144,10 @@ class Front:
         kind, _, status = self.place.partition(" ")
         if kind == "http":
             self.met += 1
-            after = f"Retry-After: {self.retry_after}\r\n" if self.retry_after else ""
-            client.sendall(f"HTTP/1.1 {status} No\r\n{after}Content-Length: 0\r\n\r\n".encode())
+            lines = [f"HTTP/1.1 {status} No", f"Content-Length: {len(self.page)}", "Content-Type: text/html"]
+            lines += [f"Retry-After: {self.retry_after}"] if self.retry_after else []
+            lines += ["Location: https://portal.example/"] if status.startswith("3") else []
+            client.sendall("\r\n".join((*lines, "", "")).encode() + self.page)
             return
         is_upgrade = b"\r\nupgrade: websocket" in head.lower()
         if is_upgrade and self._stuck("half"):

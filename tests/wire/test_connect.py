@@ -32,7 +32,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from actors import log_queue
 from actors.http_types import Endpoint
-from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped
+from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped, Weather
 from actors.wire.connect import ConnectCancel, ConnectFailed, Dial, open_socket
 from actors.wire.lookups import Lookups
 from tests.wire.proxies import ConnectProxy, Loopback, Socks5Proxy, read_exactly, read_head
@@ -355,9 +355,9 @@ def test_an_expired_certificate_is_slow(ca: trustme.CA, ca_file: str) -> None:
     assert "expired" in reason.text
 
 
-def test_a_certificate_for_another_host_is_fatal(ca: trustme.CA, ca_file: str) -> None:
+def test_a_certificate_for_another_host_is_weather(ca: trustme.CA, ca_file: str) -> None:
     with tls_server(ca.issue_cert("other.example")) as url:
-        assert refused_as(Endpoint(url=url), Dial(ca_file=ca_file)) == (Fatal, "hostname")
+        assert refused_as(Endpoint(url=url), Dial(ca_file=ca_file)) == (Weather, "hostname")
 
 
 def test_insecure_asks_for_nothing(ca: trustme.CA) -> None:
@@ -383,7 +383,7 @@ def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
     with Silent() as server:
         endpoint = Endpoint(url=f"wss://localhost:{server.port}/")
         for path in (wrong, tmp_path / "missing.pem"):
-            assert refused_as(endpoint, Dial(ca_file=str(path))) == (Fatal, "ca_file")
+            assert refused_as(endpoint, Dial(ca_file=str(path))) == (Weather, "ca_file")
 
 
 # ── answers that are none ───────────────────────────────────────────────────────────────────────
@@ -398,12 +398,19 @@ def refused_as(endpoint: Endpoint, dial: Dial | None = None) -> tuple[type[Reaso
     ("status", "header", "expected"),
     [
         (200, "", Retryable),
-        (301, "Location: wss://u:p@b.example/x?token=1", Fatal),
-        (308, "Location: /elsewhere", Fatal),
-        (400, "", Fatal),
+        (301, "Location: wss://u:p@b.example/x?token=1", Weather),
+        (302, "Retry-After: 5", Slow),
+        (308, "Location: /elsewhere", Weather),
+        (400, "", Weather),
         (401, "", Fatal),
-        (403, "Retry-After: 5", Fatal),
-        (404, "", Fatal),
+        (401, "Retry-After: 5", Slow),
+        (403, "", Weather),
+        (403, "Retry-After: 5", Slow),
+        (403, "Retry-After: soon", Weather),
+        (404, "", Weather),
+        (418, "", Weather),
+        (418, "Retry-After: 5", Slow),
+        (451, "", Weather),
         (408, "", Retryable),
         (425, "", Retryable),
         (429, "", Slow),
@@ -433,7 +440,9 @@ def test_a_redirect_names_the_other_host_and_is_not_followed() -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_in_seconds_and_as_a_date(status: int) -> None:
-    for value in ("30", formatdate(time.time() + 30, usegmt=True)):
+    now = time.time()
+    skewed = f"{formatdate(now - 7_170, usegmt=True)}\r\nDate: {formatdate(now - 7_200, usegmt=True)}"
+    for value in ("30", "30.0", formatdate(now + 30, usegmt=True), skewed):
         answer = f"HTTP/1.1 {status} No\r\nRetry-After: {value}\r\n\r\n"
         with Loopback(answering(answer.encode())) as server:
             reason = refusal(at(server.port))
@@ -492,9 +501,9 @@ def test_no_valid_upgrade_is_retryable(answer: bytes, code: str) -> None:
         (("a",), b"X-None: chosen"),
     ],
 )
-def test_an_answer_outside_our_offer_is_fatal(offer: tuple[str, ...], answer: bytes) -> None:
+def test_an_answer_outside_our_offer_is_weather(offer: tuple[str, ...], answer: bytes) -> None:
     with Loopback(upgrading(answer)) as server:
-        assert refused_as(at(server.port, subprotocols=offer)) == (Fatal, "offer")
+        assert refused_as(at(server.port, subprotocols=offer)) == (Weather, "offer")
 
 
 # ── compression ─────────────────────────────────────────────────────────────────────────────────
@@ -548,9 +557,9 @@ def test_what_is_offered() -> None:
         (b"Sec-WebSocket-Extensions: \xff",),
     ],
 )
-def test_an_answer_beyond_the_offer_of_compression_is_fatal(answer: tuple[bytes, ...]) -> None:
+def test_an_answer_beyond_the_offer_of_compression_is_weather(answer: tuple[bytes, ...]) -> None:
     with Loopback(upgrading(*answer)) as server:
-        assert refused_as(at(server.port), Dial(compression="deflate")) == (Fatal, "offer")
+        assert refused_as(at(server.port), Dial(compression="deflate")) == (Weather, "offer")
 
 
 def test_an_answer_on_two_lines_and_folded_is_read() -> None:
@@ -863,7 +872,10 @@ def test_socks4(monkeypatch: pytest.MonkeyPatch, scheme: str, expected: bytes) -
     ("answer", "expected"),
     [
         (b"HTTP/1.1 407 Login\r\n\r\n", (Fatal, "proxy_407")),
-        (b"HTTP/1.1 403 No\r\n\r\n", (Fatal, "proxy_403")),
+        (b"HTTP/1.1 403 No\r\n\r\n", (Weather, "proxy_403")),
+        (b"HTTP/1.1 403 No\r\nRetry-After: 5\r\n\r\n", (Slow, "proxy_403")),
+        (b"HTTP/1.1 407 Login\r\nRetry-After: 5\r\n\r\n", (Slow, "proxy_407")),
+        (b"HTTP/1.1 429 No\r\n\r\n", (Slow, "proxy_429")),
         (b"HTTP/1.1 502 Gone\r\n\r\n", (Retryable, "proxy_502")),
         (b"nonsense\r\n\r\n", (Retryable, "proxy")),
         (b"HTTP/1.1 200", (Retryable, "handshake")),
@@ -885,7 +897,7 @@ def test_a_refused_login_comes_with_advice() -> None:
 
 @pytest.mark.parametrize(
     ("reply", "expected"),
-    [(1, Retryable), (2, Fatal), (3, Retryable), (4, Retryable), (5, Retryable), (8, Fatal)],
+    [(1, Retryable), (2, Weather), (3, Retryable), (4, Retryable), (5, Retryable), (8, Weather)],
 )
 def test_a_socks5_proxy_that_says_no(reply: int, expected: type[Reason]) -> None:
     with Socks5Proxy(9, reply=reply) as proxy:

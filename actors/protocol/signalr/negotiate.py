@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct
 from actors.http_types import Endpoint, HttpAnswer, HttpRequest
 from actors.protocol.conversation import Conversation, decoded, status_reason
 from actors.protocol.signalr.formatting import said
-from actors.reasons import Fatal, Reason, Retryable, Slow
+from actors.reasons import Reason, Retryable, Slow, Weather
 from actors.secret import REDACTED, Secret
 
 Headers = tuple[tuple[str, str], ...]
@@ -119,14 +119,14 @@ def flaw_in(offer: Offer, transfer_format: str) -> Reason | None:
     """Why this offer cannot be taken."""
     if offer.use_stateful_reconnect:
         text = "the hub insists on a stateful reconnect, which was not asked for"
-        return Fatal(text, "negotiate_stateful", "Turn it off at the hub, or skip the negotiation.")
+        return Weather(text, "negotiate_stateful", "Turn it off at the hub, or skip the negotiation.")
     websockets = [each for each in offer.available_transports or () if each.transport == "WebSockets"]
     if not websockets:
         advice = "Allow WebSockets at the hub and the proxies before it."
-        return Fatal("the hub offers no WebSockets", "negotiate_transport", advice)
+        return Weather("the hub offers no WebSockets", "negotiate_transport", advice)
     if not any(transfer_format in (each.formats or ()) for each in websockets):
         text = f"the hub offers WebSockets, but not for the format {transfer_format}"
-        return Fatal(text, "negotiate_format", "Check which hub protocols the hub allows.")
+        return Weather(text, "negotiate_format", "Check which hub protocols the hub allows.")
     if not offer.id:
         return Retryable("the hub's answer to the negotiation names no connection", "negotiate")
     return None
@@ -180,7 +180,7 @@ class Way:
             return Retryable(f"{REDIRECTED} to no HTTP address", "negotiate_redirect")
         if old.scheme in SECURE and new.scheme not in SECURE:
             text = f"{REDIRECTED} from https to http, which would show the token on the network"
-            return Fatal(text, "negotiate_redirect", "Ask the hub's operator for an https address.")
+            return Weather(text, "negotiate_redirect", "Ask the hub's operator for an https address.")
         if new_host != old_host:
             self._cookies = {}
         self._url = target
@@ -208,7 +208,7 @@ class Way:
             return Slow(f"the hub refused the negotiation: {words}", "negotiate_refused")
         if offer.protocol_version is not UNSET:
             text = "the server speaks the SignalR of ASP.NET, which is another protocol than ASP.NET Core's"
-            return Fatal(text, "negotiate_legacy", "Check url: only hubs of ASP.NET Core are understood.")
+            return Weather(text, "negotiate_legacy", "Check url: only hubs of ASP.NET Core are understood.")
         return offer
 
     def _with_bearer(self, headers: Headers) -> Headers:

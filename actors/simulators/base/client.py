@@ -67,7 +67,7 @@ class HttpReply(Struct, frozen=True):
 
 def retry_header(seconds: float) -> Mapping[str, str]:
     """The header that asks a client to wait; none for 0 seconds."""
-    return {"Retry-After": f"{seconds:g}"} if seconds else {}
+    return {"Retry-After": f"{seconds:.3f}".rstrip("0").rstrip(".")} if seconds else {}
 
 
 class RequestRefused(Exception):  # noqa: N818  (an answer, not an error of ours)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from actors.protocol import Fatal, Reason, Retryable, Slow
+from actors.protocol import Reason, Retryable, Slow, Weather
 from actors.venues.o2.messages import Failure
 
 # What refuses a subscription, and after how many seconds it may be asked for again. All others
@@ -30,7 +30,7 @@ def ending(code: str, text: str) -> Reason | None:
             return Slow(text, "o2_1003", shared=True)
         case "1004":
             advice = "O2 does not serve this location: run it from where O2 may be used."
-            return Fatal(text, "o2_1004", advice)
+            return Weather(text, "o2_1004", advice)
     return None
 
 

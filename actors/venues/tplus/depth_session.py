@@ -25,11 +25,13 @@ from actors.protocol import (
     HttpFailed,
     HttpRequest,
     Missed,
+    Reason,
     Resent,
     Retryable,
     SessionState,
     Slow,
     Topic,
+    Weather,
 )
 from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import decode_level, decode_snapshot
@@ -232,6 +234,8 @@ class DepthSession(TplusSession):
 
     def _refused(self, answer: HttpAnswer, out: EffectBatch) -> None:
         match refusal(answer, "the snapshot"):
+            case Weather(text=text) as weather:
+                self._again(text, out, otherwise=weather)
             case Fatal(text=text):
                 self._refuse(text, out)
             case Slow(text=text, retry_after=wait) as slow:
@@ -252,12 +256,12 @@ class DepthSession(TplusSession):
         self._phase = Phase.REFUSED
         super()._reject(why, out)
 
-    def _again(self, why: str, out: EffectBatch, wait: float = 0.0) -> None:
-        """Ask for another snapshot, a little later each time, and not for ever."""
+    def _again(self, why: str, out: EffectBatch, wait: float = 0.0, otherwise: Reason | None = None) -> None:
+        """Ask for another snapshot, a little later each time; `otherwise`: how the connection ends."""
         self._attempts += 1
         if self._attempts >= ATTEMPTS:
             text = f"no snapshot that the book could begin with, asked {ATTEMPTS} times: {why}"
-            out.add(self._end(Retryable(text, "snapshot")))
+            out.add(self._end(otherwise or Retryable(text, "snapshot")))
         else:
             delay = FIRST_DELAY * 2.0 ** (self._attempts - 1)
             self._fetch(out, max(wait, min(delay, LAST_DELAY)))

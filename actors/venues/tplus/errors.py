@@ -7,7 +7,17 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.protocol import Fatal, HttpAnswer, Reason, Retryable, Slow, code_of, decoded
+from actors.protocol import (
+    Fatal,
+    HttpAnswer,
+    Reason,
+    Retryable,
+    Slow,
+    Weather,
+    code_of,
+    decoded,
+    status_reason,
+)
 
 MAX_WORDS = 300  # characters of an error that are passed on
 AUTH_CODES = ("UNAUTHORIZED", "INVALID_SIGNATURE", "SIGNER_")
@@ -91,11 +101,18 @@ def refusal(answer: HttpAnswer, asked: str) -> Reason:
         return Slow(text, code, wait, shared=True)
     if failure.retryable is True or failure.has(*NONCE_CODES):
         return Retryable(text, code)
-    if answer.status in {401, 403} or failure.has(*AUTH_CODES):
+    if answer.status == 401 or failure.has(*AUTH_CODES):
         return Fatal(text, code, KEY_ADVICE)
-    if failure.retryable is False or answer.status == 404 or failure.code.endswith("_NOT_FOUND"):
+    is_its_own = bool(said)  # not the page of a proxy or a CDN
+    if (
+        failure.retryable is False
+        or failure.code.endswith("_NOT_FOUND")
+        or (answer.status == 404 and is_its_own)
+    ):
         return Fatal(text, code, MISSING_ADVICE)
-    return Retryable(text, code)
+    if answer.status == 403:
+        return Weather(text, code, KEY_ADVICE)
+    return Retryable(text, code) if is_its_own else status_reason(answer, text, MISSING_ADVICE)
 
 
 def is_unauthorized(text: str) -> bool:

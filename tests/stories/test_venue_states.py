@@ -398,14 +398,18 @@ def test_a_flood_of_lost_data_asks_once_per_back_off_and_marks_each_loss(
     assert len(line_of(runtime, "desk").venue_journal) == 20
 
 
+def is_rotated(line: LineStatus) -> bool:
+    return line.rotations == 1 and not line.venue_states
+
+
 def test_a_connection_that_will_be_closed_is_rotated_before(desk: Desk, runtime: Runtime) -> None:
     trades = runtime.subscribe("desk", "trades", "A", wait=10.0)
     desk.say(goodbye=True, words="closing for an upgrade")
-    until(runtime, lambda status: status.lines()["desk"].rotations == 1)
+    # The state ends when the connection that takes over has its turn.
+    until(runtime, lambda _: is_rotated(line_of(runtime, "desk")))
     desk.say(topic="trades.A", data=1)
     assert trades.get(timeout=10.0).data == 1
-    told = waiting(trades)
-    assert told == ["Closed"]
+    assert waiting(trades) == ["Closed"]
     line = line_of(runtime, "desk")
     assert (line.epoch, line.counters.restarts, line.counters.gaps) == (2, 0, 0)
     assert states_of(line) == []

@@ -19,7 +19,6 @@ from actors.protocol import (
     Answered,
     Complain,
     Confirm,
-    ConnectionCloses,
     Effect,
     EffectBatch,
     Fatal,
@@ -35,7 +34,6 @@ from actors.protocol import (
     SessionState,
     Slow,
     Topic,
-    VenueState,
     code_of,
     confirm,
     refuse,
@@ -56,7 +54,7 @@ from actors.venues.declarative.beginning import whole
 from actors.venues.declarative.messages import decode, inflate
 from actors.venues.declarative.path import MISSING, Condition, Path
 from actors.venues.declarative.protocol import Ask, Nodes, TableProtocol
-from actors.venues.declarative.states import StateRule
+from actors.venues.declarative.states import tell_states
 from actors.venues.declarative.table import AckTable, ErrorTable, Value
 from actors.venues.declarative.usual import LONGEST_WORD, UNREAD, UsualMessages
 
@@ -204,7 +202,8 @@ class DeclaredSession(Session):
     def _handle(self, message: Any, out: EffectBatch) -> None:
         if self.state is LOGGING_IN and self._handle_login(message, out):
             return
-        tells = self._tell_states(self._protocol.states_in_events, message, out)
+        protocol = self._protocol
+        tells = tell_states(protocol.states_in_events, message, protocol.hide, out)
         for rule, index in self._events:
             told = rule.read(message)
             if told is None:
@@ -212,23 +211,8 @@ class DeclaredSession(Session):
             self._asked.deliver(rule, index, told, out)
             self._usual.told += 1  # a Counter is slow
             return
-        tells = tells or self._tell_states(self._protocol.states, message, out)
+        tells = tells or tell_states(protocol.states, message, protocol.hide, out)
         self.heard["state" if tells else self._handle_other(message, out)] += 1
-
-    def _tell_states(self, rules: Sequence[StateRule], message: Any, out: EffectBatch) -> bool:
-        """Whether the venue says something of itself."""
-        tells = False
-        for rule in rules:
-            if not rule.fits(message):
-                continue
-            words = ""
-            for told in rule.read(message):
-                tells, words = True, self._protocol.hide(told.text)
-                out.add(VenueState(told.scope, told.state, words, told.until_ns))
-            if rule.table.closes:
-                tells = True
-                out.add(ConnectionCloses(words))
-        return tells
 
     def _handle_other(self, message: Any, out: EffectBatch) -> str:
         table = self._protocol.table

@@ -123,6 +123,8 @@ def state(line: LineStatus) -> str:
     if line.state == "backoff" and line.next_attempt_s is not None:
         seconds = line.next_attempt_s
         return f"backoff, try {line.attempt} in {seconds:.{0 if seconds >= 9.95 else 1}f} s"
+    if line.degraded:
+        return f"{line.state}, degraded"
     if line.paused_by_streams:
         return f"{line.state}, held by a full stream"
     return line.state
@@ -241,6 +243,8 @@ def oddities(status: Status) -> Iterator[str]:
         if known.refused:
             yield printable(f"{feed}: no line takes {_first(known.refused)}")
     for name, line in status.lines().items():
+        if line.degraded:
+            yield printable(f"{name} is degraded: {line.degraded}")
         stale = {
             topic.topic: topic.freshness.text for topic in line.topics if topic.freshness and topic.stale
         }

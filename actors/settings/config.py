@@ -60,6 +60,14 @@ class OwnKeys:
         return key in FEED_KEYS or any(key in keys_of(kind.Settings) for kind in self._venues.values())
 
 
+def _is_file(path: Path) -> bool:
+    """No, where it cannot be looked at."""
+    try:
+        return "\0" not in str(path) and path.is_file()
+    except OSError:
+        return False
+
+
 def venue_class(place: str, shown: str) -> type[Venue]:
     """The venue at `module:Class`; `shown` is the place as it was written.
 
@@ -68,7 +76,7 @@ def venue_class(place: str, shown: str) -> type[Venue]:
     """
     try:
         found = imported(place)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # whatever the module does when it is imported
         advice = "; install it, or put its directory into PYTHONPATH"
         hint = advice if isinstance(error, ModuleNotFoundError) else ""
         cause = type(error).__name__
@@ -271,7 +279,7 @@ class ConfigReader(SettingsReader):
         try:
             return read_venue(text_of(path, shown), shown)
         except ConfigError as error:
-            if "\0" in name or not path.is_file():
+            if not _is_file(path):
                 self.complain(where, "venue", f"there is no file {shown!r} (from the config's directory)")
             else:
                 self.problems += error.problems
@@ -304,6 +312,10 @@ class ConfigReader(SettingsReader):
         """The venue's own keys of a feed's table."""
         before = len(self.problems)
         fields = self.some_fields(where, table, kind.Settings, keys_of(kind.Settings))
+        for key in [key for key in table if key == "url" or key.endswith("_url")]:
+            if isinstance(value := fields.get(key), str) and not value.strip():
+                text = "expected a URL, found an empty text; leave the key out for the venue's own"
+                self.complain(where, key, text)
         url = fields.get("url", "")
         mistake = url_mistake(url) if url else ""
         if mistake:
@@ -385,7 +397,7 @@ class ConfigReader(SettingsReader):
         if fields.get("ca_file") is not None:
             path = self._path(fields["ca_file"]).absolute()
             fields["ca_file"] = str(path)
-            if "\0" in str(path) or not path.is_file():
+            if not _is_file(path):
                 raw = table["ca_file"]
                 self.complain(where, "ca_file", f"there is no file {raw!r} (from the config's directory)")
         if not fields.get("verify_tls", True):

@@ -14,6 +14,7 @@ from actors.messages import (
     ChildExited,
     ConnectionCloseAnnounced,
     EndConnection,
+    LiftBars,
     LineChanged,
     LineLost,
     LineSettled,
@@ -126,6 +127,7 @@ class Lines:
         former, line.spec = line.spec, spec
         self._shared.show(line)  # the heartbeat reads the spec there
         if reconnect:
+            self._roles.named("registry").tell(LiftBars(line.name))
             line.restarts.clear()  # what came of the former config says nothing of this one
             self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
             return
@@ -141,6 +143,7 @@ class Lines:
 
     def restart(self, line: LineRecord) -> None:
         line.restarts.clear()
+        self._roles.named("registry").tell(LiftBars(line.name))
         for account in line.spec.accounts:
             self._limiters.open(account)
         self._handle(line, Event.RESTART, _asked("a restart was asked for"))
@@ -210,10 +213,12 @@ class Lines:
                     line.restarts.stable()
                     self._proved[line.name] = line.access()
                     self._shared.show(line)
-            case VenueComplained(code=code, text=text):
+            case VenueComplained(code=code, text=text, count=count, kind=kind):
                 line.last_venue_error = text
                 self._shared.show(line, news=False)
-                line.log(log, logging.WARNING, f"the venue reports {code}: {text}; the line stays up", code)
+                often = f" ({count:,} of these)" if count > 1 else ""
+                words = f"the venue reports {code}: {text}{often}; the line stays up"
+                line.log(log, logging.WARNING, words, kind)
             case ConnectionCloseAnnounced(text=text):
                 self.rotations.close_announced(line, text)
             case TopicsStale(topics=topics):
@@ -456,7 +461,8 @@ def _judged(
     """The verdict on an ending, as an event."""
     match verdict:
         case Retry(delay=delay, attempt=attempt):
-            text = f"{reason.text}; try {attempt} in {delay:.2f} s"
+            advice = f". {reason.advice}" if isinstance(reason, Retryable) and reason.advice else ""
+            text = f"{reason.text}; try {attempt} in {delay:.2f} s{advice}"
             level = logging.WARNING if was_live or attempt == 1 else logging.INFO
             occasion = Occasion(reason, seconds=delay, text=text, level=level, wait=wait_of(reason))
             return Event.ENDED_RETRY, occasion

@@ -146,8 +146,9 @@ class Rotations:
                 self._handle(line, RotationEvent.SETTLED_WORSE, f"the venue refused {worse[0]} to it")
             case RotationOverdue(why=why):
                 self._handle(line, RotationEvent.OVERDUE, why)
-            case VenueComplained(code=code, text=text):
-                log.warning("%s: the venue reports on the new connection %s: %s", line.name, code, text)
+            case VenueComplained(code=code, text=text, count=count):
+                words = "%s: the venue reports on the new connection %s: %s (%d of these)"
+                log.warning(words, line.name, code, text, count)
 
     def _settled(self, line: LineRecord, *, is_settled: bool) -> bool:
         """Whether its candidate is held."""

@@ -14,7 +14,7 @@ from actors.cli import status_view
 from actors.cli.formatting import day_and_clock
 from actors.cli.status_view import StatusView, last_gap
 from actors.diagnostics import DeadLetter
-from actors.events import Gap, SubscriptionState, Topic
+from actors.events import Gap, Scope, SubscriptionState, Topic, VenueState
 from actors.rules.counters import StreamStatus
 from actors.rules.freshness import Freshness
 from actors.rules.journal import LineExit, RecoveryTimes
@@ -166,6 +166,37 @@ def test_the_journal_has_a_row_an_ending_or_two_where_there_is_little_room() -> 
         "    try 1, lived 4.9 s; ms: detect 1,000, wait 80.2, connect 3.0, login 0.0, ",
         "subscribe 5.0",
     ]
+
+
+HALT = VenueState(Scope(key="AB\x1bC"), "halted", "news pending", None, "o2", 2, int((NOW - 13) * 1e9))
+
+
+def test_what_the_venue_said_stands_among_the_endings() -> None:
+    at = time.strftime("%m-%d %H:%M:%S", time.localtime(NOW - 13))
+    told = [" ".join(row.split()) for row in drawn(status_view.journal({"o2": [ENDING, HALT]}, 200))]
+    assert told[2] == rf"{at} o2 2 venue halted AB\x1bC is halted: news pending"
+    assert told[3].split()[2:4] == ["o2", "3"]
+    narrow = drawn(status_view.journal({"o2": [HALT]}, 80), 80)
+    assert narrow == [rf"{at}  o2#2  the venue says: AB\x1bC is halted: news pending"]
+
+
+def test_what_the_venue_says_of_itself_stands_below_the_table() -> None:
+    ends = VenueState(Scope(), "maintenance", "", int((NOW + 60) * 1e9), "o2", 2, int(NOW * 1e9))
+    halts = [structs.replace(HALT, scope=Scope(key=str(number))) for number in range(7)]
+    below = rows(status(o2=line(venue_states=(*halts, ends))))[3:]
+    since = time.strftime("%H:%M:%S", time.localtime(NOW - 13))
+    assert below[0] == f"o2: the venue says: 3 is halted: news pending (since {since})"
+    end = day_and_clock(int((NOW + 60) * 1e9))
+    begin = time.strftime("%H:%M:%S", time.localtime(NOW))
+    assert below[4] == f"o2: the venue says: maintenance until {end} (since {begin})"
+    assert below[5] == "o2: 3 more states of the venue; --json has all"
+
+
+@pytest.mark.parametrize("cause", ["closed", "halted", "maintenance"])
+def test_topics_that_are_quiet_with_a_cause_are_counted(cause: Any) -> None:
+    quiet = structs.replace(topic("A", "confirmed"), freshness=Freshness("quiet", cause))
+    waits = structs.replace(topic("B", "confirmed"), freshness=Freshness("quiet", "not_due"))
+    assert status_view.topics((quiet, waits)) == "2/2, 1 quiet"
 
 
 def test_what_was_put_aside_is_counted() -> None:
